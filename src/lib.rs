@@ -1,0 +1,15 @@
+//! `breakpoint` finds how many virtual users (VUs) a service carries before it breaks its SLO.
+//!
+//! # Layout
+//!
+//! P = pure: values in, values out. S = shell: clocks, sockets, files.
+
+pub mod engine;
+pub mod event;
+pub mod measure;
+pub mod record;
+pub mod scenario;
+pub mod search;
+pub mod slo;
+pub mod stats;
+pub mod units;

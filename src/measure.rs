@@ -1,0 +1,363 @@
+//! What one probe saw: levels, windows and their histograms. Values only; no clock, no socket.
+//!
+//! An [`Engine`](crate::engine::Engine) produces [`Window`]s; a probe folds those of its hold into one
+//! [`Measurement`], which the SLO judges and the search learns from.
+
+mod histogram;
+
+pub use histogram::{Histogram, HistogramError};
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// A load level: how many virtual users (VUs) run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Level(pub u32);
+
+impl Level {
+    /// Nobody: the level of a drain.
+    pub const ZERO: Self = Self(0);
+
+    /// The number of VUs.
+    pub fn vus(self) -> u32 {
+        self.0
+    }
+
+    /// The nearest level to a real number of VUs, at least 1.
+    pub fn nearest(vus: f64) -> Self {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "clamped to the range of u32 first; a NaN becomes 1"
+        )]
+        Self(vus.round().max(1.0).min(f64::from(u32::MAX)) as u32)
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} VUs", self.0)
+    }
+}
+
+/// How a step failed. A shed (429/503 with `Retry-After`) is not a failure and is counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// Nobody listens on the target's port.
+    ConnectRefused,
+    /// The connection was reset while connecting or in use.
+    Reset,
+    /// The connection or stream ended before the answer was complete.
+    Eof,
+    /// The step's time limit passed (connecting included).
+    Timeout,
+    /// The answer had a status that the step does not expect.
+    Status,
+    /// The awaited event came but did not have the expected content.
+    WrongEvent,
+    /// The TLS handshake failed.
+    Tls,
+    /// The target's name could not be resolved.
+    Dns,
+    /// The answer was not valid HTTP or not an event stream, or an extraction found nothing.
+    Protocol,
+    /// The generator had no descriptor left (EMFILE, ENFILE): our fault, never a breach.
+    NoDescriptors,
+    /// The generator had no port left (EADDRNOTAVAIL): our fault, never a breach.
+    NoPorts,
+}
+
+impl FailureKind {
+    /// Every kind, in the order of the columns of the CSV files.
+    pub const ALL: [Self; 11] = [
+        Self::ConnectRefused,
+        Self::Reset,
+        Self::Eof,
+        Self::Timeout,
+        Self::Status,
+        Self::WrongEvent,
+        Self::Tls,
+        Self::Dns,
+        Self::Protocol,
+        Self::NoDescriptors,
+        Self::NoPorts,
+    ];
+
+    /// The name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ConnectRefused => "connect_refused",
+            Self::Reset => "reset",
+            Self::Eof => "eof",
+            Self::Timeout => "timeout",
+            Self::Status => "status",
+            Self::WrongEvent => "wrong_event",
+            Self::Tls => "tls",
+            Self::Dns => "dns",
+            Self::Protocol => "protocol",
+            Self::NoDescriptors => "no_descriptors",
+            Self::NoPorts => "no_ports",
+        }
+    }
+
+    /// Whether the generator, not the target, is to blame.
+    pub fn is_generator_fault(self) -> bool {
+        matches!(self, Self::NoDescriptors | Self::NoPorts)
+    }
+}
+
+/// Failures counted by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FailureCounts([u64; FailureKind::ALL.len()]);
+
+impl FailureCounts {
+    /// Counts one more failure of `kind`.
+    pub fn add(&mut self, kind: FailureKind) {
+        self.add_n(kind, 1);
+    }
+
+    /// Counts `n` more failures of `kind`.
+    pub fn add_n(&mut self, kind: FailureKind, n: u64) {
+        self.0[kind as usize] += n;
+    }
+
+    /// How many failures of `kind` there were.
+    pub fn get(&self, kind: FailureKind) -> u64 {
+        self.0[kind as usize]
+    }
+
+    /// Failures that the target is to blame for.
+    pub fn of_target(&self) -> u64 {
+        self.iter()
+            .filter(|(k, _)| !k.is_generator_fault())
+            .map(|(_, n)| n)
+            .sum()
+    }
+
+    /// Failures that the generator is to blame for.
+    pub fn of_generator(&self) -> u64 {
+        self.iter()
+            .filter(|(k, _)| k.is_generator_fault())
+            .map(|(_, n)| n)
+            .sum()
+    }
+
+    /// Every kind with its count, zeros included.
+    pub fn iter(&self) -> impl Iterator<Item = (FailureKind, u64)> + '_ {
+        FailureKind::ALL.into_iter().map(|k| (k, self.get(k)))
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        for (kind, n) in other.iter() {
+            self.add_n(kind, n);
+        }
+    }
+}
+
+/// What one step did in one window.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct StepWindow {
+    /// Latencies of the completed steps.
+    pub latency: Histogram,
+    /// Failed steps by kind.
+    pub failed: FailureCounts,
+    /// Refusals by design: 429/503 with `Retry-After`.
+    pub shed: u64,
+    /// Ages, at the end of the window, of the steps still in flight.
+    pub in_flight: Histogram,
+}
+
+impl StepWindow {
+    /// Steps that completed well.
+    pub fn completed(&self) -> u64 {
+        self.latency.count()
+    }
+
+    /// Adds what `other` counted. In-flight ages are states, not flows: those of `other` are added too, which is
+    /// right when the two are shards of the same window and wrong for successive windows.
+    pub fn merge_shard(&mut self, other: &Self) {
+        self.latency.merge(&other.latency);
+        self.failed.merge(&other.failed);
+        self.shed += other.shed;
+        self.in_flight.merge(&other.in_flight);
+    }
+}
+
+/// The generator's own health in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct GeneratorWindow {
+    /// 99th percentile of how late VUs woke against their intended times, seconds; `None` without a wake-up.
+    pub lag_p99_s: Option<f64>,
+    /// CPU used by the generator, in cores (1.0 = one core busy); `None` where unknown.
+    pub cpu_cores: Option<f64>,
+    /// Open descriptors; `None` where unknown.
+    pub descriptors: Option<u64>,
+}
+
+/// One slice (1 s by default) of a run, as the engine saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// Start, in engine time since the engine was started.
+    pub start: Duration,
+    /// Length.
+    pub span: Duration,
+    /// The level asked for.
+    pub level: Level,
+    /// VUs that were really running at the end of the window, leaving ones included.
+    pub vus: u32,
+    /// Whether the level asked for was reached (no VU still to start or to leave) before this window began.
+    pub at_level: bool,
+    /// One entry per measured step, in the order of [`StepNames`]; the last is the whole cycle.
+    pub steps: Vec<StepWindow>,
+    /// The generator's own health.
+    pub generator: GeneratorWindow,
+}
+
+/// The names of a scenario's measured steps; the index of a name is the index in [`Window::steps`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepNames {
+    names: Vec<String>,
+    main: usize,
+}
+
+impl StepNames {
+    /// The pseudo-step that stands for the whole cycle; always the last.
+    pub const CYCLE: &'static str = "cycle";
+
+    /// Names of the measured steps, without the cycle, and which of them is the main one (`None`: the cycle).
+    ///
+    /// # Panics
+    /// When `main` is not an index into `steps`.
+    pub fn new(steps: impl IntoIterator<Item = String>, main: Option<usize>) -> Self {
+        let mut names: Vec<String> = steps.into_iter().collect();
+        let cycle = names.len();
+        names.push(Self::CYCLE.to_owned());
+        let main = main.unwrap_or(cycle);
+        assert!(main <= cycle, "the main step is one of the steps");
+        Self { names, main }
+    }
+
+    /// The index of a step, or of the main step for `None`.
+    pub fn index(&self, step: Option<&str>) -> Option<usize> {
+        match step {
+            None => Some(self.main),
+            Some(name) => self.names.iter().position(|n| n == name),
+        }
+    }
+
+    /// Index of the whole cycle.
+    pub fn cycle(&self) -> usize {
+        self.names.len() - 1
+    }
+
+    /// Index of the main step, which a bare `p99` means.
+    pub fn main(&self) -> usize {
+        self.main
+    }
+
+    /// All names, the cycle last.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+}
+
+/// One value of one monitor's field at one time; `value` is `None` where the sample failed: a gap, never a zero.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The monitor's name in the profile (`gateway`).
+    pub monitor: String,
+    /// The field (`memory`, `oom_kills`), in the base unit: bytes, cores, counts.
+    pub field: String,
+    /// The value, or a gap.
+    pub value: Option<f64>,
+}
+
+/// Fields that only grow: an objective on one judges its growth over the probe, not its value.
+pub const COUNTERS: [&str; 6] = [
+    "oom_kills",
+    "restarts",
+    "oom_errors",
+    "evicted_keys",
+    "rejected_connections",
+    "throttled_s",
+];
+
+/// A window and what the monitors read at its end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Second {
+    /// The engine's window.
+    pub window: Window,
+    /// The monitors' readings; counters are cumulative since the monitor started.
+    pub readings: Vec<Reading>,
+}
+
+/// What one probe saw: the settled hold, window by window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// The level held.
+    pub level: Level,
+    /// The last window before the hold: ages in flight at the hold's start. `None` when the hold began with the run.
+    pub before: Option<Window>,
+    /// What the monitors read when the move to the level began: counters are judged by their growth since then.
+    pub readings_before: Vec<Reading>,
+    /// The hold.
+    pub hold: Vec<Second>,
+    /// Whether the level settled before the hold began.
+    pub settled: bool,
+}
+
+impl Measurement {
+    /// Length of the hold, seconds.
+    pub fn hold_s(&self) -> f64 {
+        self.hold.iter().map(|s| s.window.span.as_secs_f64()).sum()
+    }
+
+    /// Totals of one step over the hold; `in_flight` is that at the hold's end.
+    pub fn step_total(&self, step: usize) -> StepWindow {
+        let mut total = StepWindow::default();
+        for second in &self.hold {
+            let Some(w) = second.window.steps.get(step) else {
+                continue;
+            };
+            total.latency.merge(&w.latency);
+            total.failed.merge(&w.failed);
+            total.shed += w.shed;
+        }
+        if let Some(w) = self.hold.last().and_then(|s| s.window.steps.get(step)) {
+            total.in_flight = w.in_flight.clone();
+        }
+        total
+    }
+
+    /// Completed steps per second over the hold; `None` for an empty hold.
+    pub fn throughput(&self, step: usize) -> Option<f64> {
+        let seconds = self.hold_s();
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        (seconds > 0.0).then(|| self.step_total(step).completed() as f64 / seconds)
+    }
+
+    /// What a monitor's field read when the move to the level began.
+    pub fn reading_before(&self, monitor: &str, field: &str) -> Option<f64> {
+        self.readings_before
+            .iter()
+            .find(|r| r.monitor == monitor && r.field == field)
+            .and_then(|r| r.value)
+    }
+
+    /// The values of a monitor's field over the hold, gaps left out.
+    pub fn readings<'a>(
+        &'a self,
+        monitor: &'a str,
+        field: &'a str,
+    ) -> impl Iterator<Item = f64> + 'a {
+        self.hold
+            .iter()
+            .flat_map(|s| &s.readings)
+            .filter(move |r| r.monitor == monitor && r.field == field)
+            .filter_map(|r| r.value)
+    }
+}

@@ -1,0 +1,272 @@
+//! A latency histogram as a value: sparse, mergeable, with the buckets of HDR Histogram (3 significant digits).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram as Hdr;
+use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use serde::{Deserialize, Serialize};
+
+/// Significant decimal digits that the buckets keep: a value is known to 0.1 %.
+const DIGITS: u8 = 3;
+/// Longest latency that can be recorded; longer ones are counted as this.
+const MAX_MICROS: u64 = 3_600_000_000;
+
+/// Why an encoded histogram could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum HistogramError {
+    /// Not base64.
+    #[error("the histogram is not valid base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    /// Not an HDR histogram.
+    #[error("the histogram is not in HDR V2 format: {0}")]
+    Hdr(String),
+}
+
+/// Latencies counted in HDR buckets, microseconds, kept sparse so that a run's every window fits in memory.
+///
+/// Serialises as the field's interchange format: base64 of HDR Histogram V2, deflated.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Histogram {
+    /// (highest value of the bucket in microseconds, count), ascending, no zero counts.
+    buckets: Vec<(u64, u64)>,
+}
+
+impl Histogram {
+    /// An empty recorder with this histogram's buckets, for the hot path; see [`Histogram::drain`].
+    ///
+    /// # Panics
+    /// Never: the bounds are constants.
+    pub fn recorder() -> Hdr<u64> {
+        Hdr::new_with_bounds(1, MAX_MICROS, DIGITS).expect("constant bounds are valid")
+    }
+
+    /// Counts one latency in a recorder.
+    pub fn record_into(recorder: &mut Hdr<u64>, latency: Duration) {
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        recorder.saturating_record(micros.clamp(1, MAX_MICROS));
+    }
+
+    /// Takes what a recorder counted and empties it.
+    pub fn drain(recorder: &mut Hdr<u64>) -> Self {
+        let taken = Self::from_hdr(recorder);
+        if !taken.is_empty() {
+            recorder.reset();
+        }
+        taken
+    }
+
+    fn from_hdr(hdr: &Hdr<u64>) -> Self {
+        let buckets = hdr
+            .iter_recorded()
+            .map(|b| (b.value_iterated_to(), b.count_since_last_iteration()))
+            .collect();
+        Self { buckets }
+    }
+
+    fn to_hdr(&self) -> Hdr<u64> {
+        let mut hdr = Self::recorder();
+        for &(value, count) in &self.buckets {
+            hdr.saturating_record_n(value, count);
+        }
+        hdr
+    }
+
+    /// A histogram of the given latencies.
+    pub fn of(latencies: impl IntoIterator<Item = Duration>) -> Self {
+        let mut recorder = Self::recorder();
+        for latency in latencies {
+            Self::record_into(&mut recorder, latency);
+        }
+        Self::from_hdr(&recorder)
+    }
+
+    /// How many latencies were counted.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().map(|&(_, n)| n).sum()
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// How many latencies are at or above `limit` (to the bucket's 0.1 %).
+    pub fn count_at_or_above(&self, limit: Duration) -> u64 {
+        let limit = u64::try_from(limit.as_micros()).unwrap_or(u64::MAX);
+        let first = self.buckets.partition_point(|&(v, _)| v < limit);
+        self.buckets[first..].iter().map(|&(_, n)| n).sum()
+    }
+
+    /// The `q` quantile (0..=1), seconds: the smallest bucket that holds at least `q` of the counts at or below it.
+    /// `None` when empty.
+    pub fn quantile_s(&self, q: f64) -> Option<f64> {
+        let total = self.count();
+        if total == 0 {
+            return None;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a rank within the count"
+        )]
+        let rank = ((q.clamp(0.0, 1.0) * total as f64).ceil() as u64).clamp(1, total);
+        let mut seen = 0;
+        for &(value, n) in &self.buckets {
+            seen += n;
+            if seen >= rank {
+                return Some(seconds(value));
+            }
+        }
+        None
+    }
+
+    /// The mean, seconds; `None` when empty.
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    pub fn mean_s(&self) -> Option<f64> {
+        let total = self.count();
+        (total > 0).then(|| {
+            self.buckets
+                .iter()
+                .map(|&(v, n)| seconds(v) * n as f64)
+                .sum::<f64>()
+                / total as f64
+        })
+    }
+
+    /// The largest latency, seconds; `None` when empty.
+    pub fn max_s(&self) -> Option<f64> {
+        self.buckets.last().map(|&(v, _)| seconds(v))
+    }
+
+    /// Buckets in ascending order: (highest value, seconds; count).
+    pub fn iter(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        self.buckets.iter().map(|&(v, n)| (seconds(v), n))
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        let mut merged = Vec::with_capacity(self.buckets.len() + other.buckets.len());
+        let (mut a, mut b) = (
+            self.buckets.iter().peekable(),
+            other.buckets.iter().peekable(),
+        );
+        loop {
+            match (a.peek(), b.peek()) {
+                (Some(&&(va, na)), Some(&&(vb, nb))) => {
+                    if va <= vb {
+                        a.next();
+                    }
+                    if vb <= va {
+                        b.next();
+                    }
+                    merged.push(match va.cmp(&vb) {
+                        std::cmp::Ordering::Less => (va, na),
+                        std::cmp::Ordering::Greater => (vb, nb),
+                        std::cmp::Ordering::Equal => (va, na + nb),
+                    });
+                }
+                (Some(&&entry), None) => {
+                    a.next();
+                    merged.push(entry);
+                }
+                (None, Some(&&entry)) => {
+                    b.next();
+                    merged.push(entry);
+                }
+                (None, None) => break,
+            }
+        }
+        self.buckets = merged;
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "at most an hour in microseconds"
+)]
+fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}
+
+impl From<Histogram> for String {
+    fn from(histogram: Histogram) -> Self {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&histogram.to_hdr(), &mut bytes)
+            .expect("writing to memory cannot fail");
+        STANDARD.encode(bytes)
+    }
+}
+
+impl TryFrom<String> for Histogram {
+    type Error = HistogramError;
+
+    fn try_from(text: String) -> Result<Self, HistogramError> {
+        let bytes = STANDARD.decode(text)?;
+        let hdr: Hdr<u64> = Deserializer::new()
+            .deserialize(&mut bytes.as_slice())
+            .map_err(|e| HistogramError::Hdr(format!("{e:?}")))?;
+        Ok(Self::from_hdr(&hdr))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(values: impl IntoIterator<Item = u64>) -> Histogram {
+        Histogram::of(values.into_iter().map(Duration::from_millis))
+    }
+
+    #[test]
+    fn an_empty_histogram_has_no_quantile() {
+        let empty = Histogram::default();
+        assert_eq!(empty.quantile_s(0.99), None);
+        assert_eq!(empty.mean_s(), None);
+        assert_eq!(empty.max_s(), None);
+        assert_eq!(empty.count_at_or_above(Duration::ZERO), 0);
+    }
+
+    #[test]
+    fn quantiles_match_the_sorted_values_to_a_tenth_of_a_percent() {
+        let h = ms(1..=1000);
+        for (q, want) in [
+            (0.5, 0.5),
+            (0.99, 0.99),
+            (0.999, 0.999),
+            (1.0, 1.0),
+            (0.0, 0.001),
+        ] {
+            let got = h.quantile_s(q).unwrap();
+            assert!((got / want - 1.0).abs() < 0.002, "{q}: {got} for {want}");
+        }
+        assert_eq!(h.count_at_or_above(Duration::from_millis(901)), 100);
+    }
+
+    #[test]
+    fn merging_equals_recording_together() {
+        let (a, b) = (ms((1..500).step_by(3)), ms((1..700).step_by(2)));
+        let mut merged = a.clone();
+        merged.merge(&b);
+        assert_eq!(merged, ms((1..500).step_by(3).chain((1..700).step_by(2))));
+        merged.merge(&Histogram::default());
+        assert_eq!(merged.count(), a.count() + b.count());
+    }
+
+    #[test]
+    fn a_written_histogram_reads_back_the_same() {
+        for h in [Histogram::default(), ms([1]), ms((1..4000).step_by(7))] {
+            let text = String::from(h.clone());
+            assert_eq!(Histogram::try_from(text).unwrap(), h);
+        }
+        assert!(Histogram::try_from("not base64!".to_owned()).is_err());
+        assert!(Histogram::try_from("AAAA".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,348 @@
+//! The one artefact of a run: what was asked, what every probe saw, what was concluded.
+//!
+//! Every report is rendered from a [`RunRecord`] alone. Field names carry their units. A change of a field's meaning
+//! raises [`SCHEMA_VERSION`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{FailureKind, GeneratorWindow, Histogram, Level, Reading};
+use crate::slo::Verdict;
+
+/// Version of the record's schema.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A whole run over one profile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// [`SCHEMA_VERSION`] of the program that wrote it.
+    pub schema_version: u32,
+    /// Version of the program.
+    pub breakpoint_version: String,
+    /// The profile's name.
+    pub profile: String,
+    /// Start, RFC 3339 UTC.
+    pub started_at: String,
+    /// End, RFC 3339 UTC.
+    pub finished_at: String,
+    /// The objectives as resolved, in the text of the SLO grammar.
+    pub slo: Vec<String>,
+    /// What was concluded.
+    pub answer: Answer,
+    /// What the plan resolved to, so that a report explains itself.
+    pub plan: PlanRecord,
+    /// The machine and generator.
+    pub environment: Environment,
+    /// Things that a reader must know before trusting the answer.
+    pub warnings: Vec<String>,
+    /// Every probe in order.
+    pub probes: Vec<ProbeRecord>,
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// A breakpoint was found, with its interval.
+    Found,
+    /// The SLO held at every level up to the maximum.
+    NeverBroke,
+    /// The SLO broke at the minimum level already.
+    BrokeAtMinimum,
+    /// No answer, and why is in [`Answer::reason`].
+    Undecided,
+    /// The generator or its host was the limit, not the target.
+    GeneratorLimited,
+    /// The target did not come up, or did not come back after a probe.
+    TargetDown,
+    /// The user stopped the run; what was measured is kept.
+    Interrupted,
+}
+
+impl Ending {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Found => "found",
+            Self::NeverBroke => "never_broke",
+            Self::BrokeAtMinimum => "broke_at_minimum",
+            Self::Undecided => "undecided",
+            Self::GeneratorLimited => "generator_limited",
+            Self::TargetDown => "target_down",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// What a run concluded.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// How the search ended.
+    pub ending: Ending,
+    /// Why it ended so, one sentence.
+    pub reason: String,
+    /// The breakpoint: the largest VU count at which the SLO holds (best estimate).
+    pub breakpoint_vus: Option<u32>,
+    /// Lower end of its confidence interval.
+    pub ci_low: Option<u32>,
+    /// Upper end of its confidence interval; `None` with a `ci_low` means unbounded above.
+    pub ci_high: Option<u32>,
+    /// Confidence of the interval, 0..1.
+    pub confidence: f64,
+    /// Half-width that was asked for, as a fraction of the breakpoint.
+    pub precision_asked: f64,
+    /// Half-width that was reached, as a fraction of the breakpoint.
+    pub precision_reached: Option<f64>,
+    /// Highest visited level at or below the breakpoint that held.
+    pub last_held: Option<VisitSummary>,
+    /// Lowest visited level above the breakpoint that broke.
+    pub first_broke: Option<VisitSummary>,
+    /// The objective that binds: the one that breaks at the lowest level.
+    pub broken_objective: Option<String>,
+    /// What gave way first, with evidence.
+    pub limiting_resource: Option<LimitingResource>,
+    /// Where throughput stops growing, VUs; a different number from the breakpoint.
+    pub knee_vus: Option<u32>,
+    /// Highest throughput seen in a hold, cycles per second.
+    pub peak_throughput_per_s: Option<f64>,
+    /// Settled visits that the estimate rests on.
+    pub visits: u32,
+    /// Seconds from the first probe's start to the last one's end, everything included.
+    pub search_s: f64,
+    /// Shares of the level grid: (VUs, probability that the breakpoint is at or below) for charts; may be empty.
+    pub distribution: Vec<(f64, f64)>,
+}
+
+/// One visited level in the answer: what it showed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VisitSummary {
+    /// Index into [`RunRecord::probes`].
+    pub probe: usize,
+    /// The level.
+    pub vus: Level,
+    /// What the binding (or first) objective's metric was, in the text of its unit (`p99 1.71 s`).
+    pub observed: String,
+    /// Share of failed steps, 0..1.
+    pub error_ratio: f64,
+    /// Share of sheds, 0..1.
+    pub shed_ratio: f64,
+}
+
+/// What gave way first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitingResource {
+    /// The resource in short: `gateway memory`.
+    pub resource: String,
+    /// What was seen: `511 of 512 MiB, OOM-killed once`.
+    pub evidence: String,
+    /// How sure the rule is.
+    pub sureness: Sureness,
+}
+
+/// How sure a cause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sureness {
+    /// The evidence fits, others fit too.
+    Possible,
+    /// The evidence fits better than any other.
+    Likely,
+    /// The evidence leaves no other reading (a kernel kill).
+    Certain,
+}
+
+/// The resolved plan in a record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// Base address of the target.
+    pub target: String,
+    /// Which engine made the load.
+    pub engine: String,
+    /// Names of the measured steps; the last is the cycle.
+    pub steps: Vec<String>,
+    /// Index of the main step.
+    pub main_step: usize,
+    /// Mean think time of a cycle, seconds.
+    pub think_s: f64,
+    /// Lowest level.
+    pub min_vus: u32,
+    /// Highest level.
+    pub max_vus: u32,
+    /// Budget, seconds.
+    pub budget_s: f64,
+    /// VUs started or stopped per second.
+    pub pace_per_s: f64,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// Charted resources: limits by (monitor, field).
+    pub limits: Vec<Reading>,
+}
+
+/// Where the load came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Environment {
+    /// Kernel name and release.
+    pub kernel: String,
+    /// Logical CPUs that the generator may use.
+    pub cpus: u32,
+    /// Descriptor limit in force.
+    pub descriptor_limit: u64,
+    /// Rust target of the build.
+    pub platform: String,
+}
+
+/// Why a level was visited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Stepping up to find a level that breaks.
+    Bracket,
+    /// Narrowing the bracket by bisection.
+    Narrow,
+    /// A visit near the crossing, in random order.
+    Refine,
+    /// A visit of the levels that the answer names.
+    Confirm,
+}
+
+impl Purpose {
+    /// The name in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bracket => "bracket",
+            Self::Narrow => "narrow",
+            Self::Refine => "refine",
+            Self::Confirm => "confirm",
+        }
+    }
+}
+
+/// How a probe's hold ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldEnd {
+    /// It ran its planned time.
+    Complete,
+    /// It was left early because it was hopeless.
+    LeftEarly,
+    /// The user interrupted it.
+    Interrupted,
+    /// The generator was at fault: the probe says nothing about the target.
+    Invalid,
+}
+
+/// One probe: one visit to one level.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProbeRecord {
+    /// 0-based order of the probe.
+    pub index: usize,
+    /// Why the level was visited.
+    pub purpose: Purpose,
+    /// The level.
+    pub vus: Level,
+    /// The level before, from which it was reached.
+    pub arrived_from: Level,
+    /// Engine time at which the move to the level began, seconds.
+    pub start_s: f64,
+    /// Seconds until the level was reached.
+    pub ramp_s: f64,
+    /// Seconds of settling that were discarded.
+    pub settle_s: f64,
+    /// Seconds of the hold.
+    pub hold_s: f64,
+    /// Whether it settled.
+    pub settled: bool,
+    /// How the hold ended.
+    pub end: HoldEnd,
+    /// The verdict over all objectives.
+    pub verdict: Verdict,
+    /// Why the verdict, one line; e.g. why it is undecided.
+    pub reason: String,
+    /// Per objective what was seen.
+    pub objectives: Vec<ObjectiveRecord>,
+    /// Completed cycles per second.
+    pub throughput_per_s: Option<f64>,
+    /// Totals per step over the hold, the cycle last.
+    pub steps: Vec<StepRecord>,
+    /// Per second: settle and hold.
+    pub seconds: Vec<SecondRecord>,
+    /// What gave way, when it broke.
+    pub limiting_resource: Option<LimitingResource>,
+    /// The estimate after this probe, when there was one: (low, estimate, high), VUs.
+    pub estimate: Option<(f64, f64, f64)>,
+}
+
+/// What one objective came to in one probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ObjectiveRecord {
+    /// The objective in the SLO grammar.
+    pub objective: String,
+    /// The metric's value in its base unit (seconds, ratio, per second, the monitor's unit); `None` without data.
+    pub observed: Option<f64>,
+    /// The bound in the same unit.
+    pub bound: f64,
+    /// For share-type objectives: requests that violated the limit.
+    pub bad: Option<f64>,
+    /// For share-type objectives: requests that counted.
+    pub total: Option<f64>,
+    /// Its verdict.
+    pub verdict: Verdict,
+}
+
+/// Totals of a step over a hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// The step's name.
+    pub step: String,
+    /// Completed.
+    pub completed: u64,
+    /// Failed by kind; only kinds that happened.
+    pub failed: Vec<(FailureKind, u64)>,
+    /// Refused by design.
+    pub shed: u64,
+    /// In flight at the hold's end.
+    pub in_flight: u64,
+    /// Age of the oldest in flight at the hold's end, seconds.
+    pub oldest_in_flight_s: Option<f64>,
+    /// Latencies of the completed.
+    pub latency: Histogram,
+}
+
+/// One second of a probe.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SecondRecord {
+    /// Engine time of its end, seconds.
+    pub t_s: f64,
+    /// Length, seconds.
+    pub span_s: f64,
+    /// Whether it belongs to the hold (else to the way there and the settle).
+    pub hold: bool,
+    /// VUs running at its end.
+    pub vus: u32,
+    /// Per step, the cycle last.
+    pub steps: Vec<StepSecond>,
+    /// Latencies of the main step in this second.
+    pub main_latency: Histogram,
+    /// The generator.
+    pub generator: GeneratorWindow,
+    /// Monitors.
+    pub readings: Vec<Reading>,
+}
+
+/// One step in one second.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepSecond {
+    /// Completed.
+    pub completed: u64,
+    /// Failed, all kinds.
+    pub failed: u64,
+    /// Refused by design.
+    pub shed: u64,
+    /// In flight at its end.
+    pub in_flight: u64,
+    /// Age of the oldest in flight at its end, seconds.
+    pub oldest_in_flight_s: Option<f64>,
+    /// Median, seconds.
+    pub p50_s: Option<f64>,
+    /// 99th percentile, seconds.
+    pub p99_s: Option<f64>,
+}

@@ -1,0 +1,3 @@
+//! The compiled scenario: the cycle of steps that every VU goes through.
+
+pub mod spec;

@@ -1,0 +1,158 @@
+//! A scenario as it stands in a profile: plain serde types, nothing checked beyond their shape.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// `[scenario]`: the cycle of every VU.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ScenarioSpec {
+    /// Name of the step that a bare `p99` means; the whole cycle when absent.
+    pub main: Option<Spanned<String>>,
+    /// Whether connections live longer than a cycle.
+    #[serde(default)]
+    pub connections: ConnectionsSpec,
+    /// Time limit of steps that have none of their own; `30s` when absent.
+    pub timeout: Option<Spanned<String>>,
+    /// Headers of every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Spanned<String>>,
+    /// Values drawn anew at the start of each cycle: name = template.
+    #[serde(default)]
+    pub vars: BTreeMap<String, Spanned<String>>,
+    /// CSV feeders by name; `{{ NAME.column }}` takes a column of the cycle's row.
+    #[serde(default)]
+    pub feeders: BTreeMap<String, Spanned<FeederSpec>>,
+    /// The steps in order.
+    pub steps: Vec<Spanned<StepSpec>>,
+}
+
+/// Whether a VU keeps its connections from cycle to cycle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectionsSpec {
+    /// Kept as long as the target keeps them.
+    #[default]
+    KeepAlive,
+    /// Closed at the end of every cycle.
+    PerCycle,
+}
+
+/// A CSV file whose rows feed the cycles.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct FeederSpec {
+    /// Path, relative to the profile's folder; the first row names the columns.
+    pub file: String,
+    /// Which row a cycle gets.
+    #[serde(default)]
+    pub order: FeederOrder,
+}
+
+/// Which row of a feeder a cycle gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeederOrder {
+    /// The next one, over all VUs, from the start again after the last.
+    #[default]
+    Sequential,
+    /// Any one, drawn with the run's seed.
+    Random,
+    /// Always the same one per VU: row `vu` modulo the number of rows.
+    PerVu,
+}
+
+/// One `[[scenario.steps]]` table. Exactly one of the action keys (`get` ... `delete`, `open`, `wait`, `think`, `close`)
+/// must be there.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StepSpec {
+    /// The step's name; needed for measured steps.
+    pub name: Option<String>,
+    /// `GET` this path or address.
+    pub get: Option<String>,
+    /// `HEAD` this path or address.
+    pub head: Option<String>,
+    /// `POST` to this path or address.
+    pub post: Option<String>,
+    /// `PUT` to this path or address.
+    pub put: Option<String>,
+    /// `PATCH` this path or address.
+    pub patch: Option<String>,
+    /// `DELETE` this path or address.
+    pub delete: Option<String>,
+    /// Open an event stream (SSE) at this path or address; the stream has the step's name.
+    pub open: Option<String>,
+    /// Wait for an event on an open stream.
+    pub wait: Option<WaitSpec>,
+    /// Think: a pause that is never part of a latency.
+    pub think: Option<ThinkSpec>,
+    /// Close the stream of this name.
+    pub close: Option<String>,
+    /// Headers of the request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// JSON body; strings in it are templates.
+    pub json: Option<toml::Value>,
+    /// Text body, a template.
+    pub body: Option<String>,
+    /// Statuses that count as success; any 2xx when absent.
+    pub expect: Option<Vec<u16>>,
+    /// Values to take from the answer or the event: name = JSON pointer (`/token`) or `header:NAME`.
+    #[serde(default)]
+    pub extract: BTreeMap<String, String>,
+    /// Time limit of the step.
+    pub timeout: Option<String>,
+}
+
+/// `wait = { event = "answer", match = { "/id" = "{{ id }}" }, since = "ask" }`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WaitSpec {
+    /// Name of the open step whose stream to listen on; may be left out when there is just one.
+    pub on: Option<String>,
+    /// The event's name; any when absent.
+    pub event: Option<String>,
+    /// JSON pointer = template: values that the event's JSON data must have; other events are passed over.
+    #[serde(default, rename = "match")]
+    pub matching: BTreeMap<String, String>,
+    /// JSON pointer = template: values that the matching event must have, else the step fails with `wrong_event`.
+    #[serde(default)]
+    pub expect: BTreeMap<String, String>,
+    /// Name of the earlier step whose start is the clock's zero; the wait's own start when absent.
+    pub since: Option<String>,
+}
+
+/// `think = "1s"` or one of the tables.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged)]
+pub enum ThinkSpec {
+    /// Always this long.
+    Fixed(String),
+    /// Drawn from a distribution.
+    Drawn(DrawnThinkSpec),
+}
+
+/// A random think time.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub enum DrawnThinkSpec {
+    /// Uniform between two durations: `{ uniform = ["1s", "3s"] }`.
+    Uniform([String; 2]),
+    /// Exponential with this mean: `{ exponential = "5s" }`.
+    Exponential(String),
+    /// Log-normal: `{ lognormal = { median = "1s", sigma = 0.5 } }`.
+    Lognormal(LognormalSpec),
+}
+
+/// Parameters of a log-normal think time.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct LognormalSpec {
+    /// The median.
+    pub median: String,
+    /// Standard deviation of the logarithm.
+    pub sigma: f64,
+}

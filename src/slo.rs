@@ -1,0 +1,281 @@
+//! The SLO: objectives, their grammar, and the verdict of one probe.
+//!
+//! An objective is `metric op bound`: `p99<2s`, `p(99)<2000` (k6's spelling, milliseconds), `p95(answer)<=300ms`, `avg<100ms`,
+//! `max<5s`, `errors<1%`, `shed<5%`, `rps>50`, `gateway.oom_kills==0`. Because a shell takes an unquoted `<` for itself,
+//! `p99:2s` (at most) and `p99.lt.2s` are accepted too.
+//!
+//! The verdict of one probe only steers the search and labels the probe; the answer's interval comes from
+//! [`crate::search`], over all visits.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{COUNTERS, Measurement, StepNames};
+use crate::record::ObjectiveRecord;
+use crate::stats;
+use crate::units;
+
+mod judge;
+mod parse;
+
+pub use judge::{Evidence, Judgement, Outcome};
+pub use parse::SloError;
+
+/// What one probe says of one objective, ordered from best to worst: the verdict of several is their maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// The objective held.
+    Held,
+    /// The probe cannot tell: no data, not settled, too close to the bound. Never a pass.
+    Undecided,
+    /// The objective broke.
+    Broke,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Held => "held",
+            Self::Undecided => "undecided",
+            Self::Broke => "broke",
+        })
+    }
+}
+
+/// What an objective measures.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Metric {
+    /// A latency quantile of a step (`None`: the main one), 0 < q < 1.
+    Quantile {
+        /// The quantile, 0.99 for p99.
+        q: f64,
+        /// The step.
+        step: Option<String>,
+    },
+    /// The mean latency of a step.
+    Mean {
+        /// The step.
+        step: Option<String>,
+    },
+    /// The largest latency of a step.
+    Max {
+        /// The step.
+        step: Option<String>,
+    },
+    /// The share of failed passes of a step (`None`: the whole cycle). Sheds are not failures.
+    Errors {
+        /// The step.
+        step: Option<String>,
+    },
+    /// The share of passes of a step that were shed (`None`: the whole cycle).
+    Shed {
+        /// The step.
+        step: Option<String>,
+    },
+    /// Completed passes of a step per second (`None`: the main one).
+    Rps {
+        /// The step.
+        step: Option<String>,
+    },
+    /// A field of a monitor: a counter's growth over the probe, else its worst value in the hold.
+    Monitor {
+        /// The monitor's name in the profile.
+        monitor: String,
+        /// The field.
+        field: String,
+    },
+}
+
+/// How the metric must stand to the bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Below.
+    Lt,
+    /// At most.
+    Le,
+    /// Above.
+    Gt,
+    /// At least.
+    Ge,
+    /// Exactly.
+    Eq,
+}
+
+impl Comparison {
+    fn symbol(self) -> &'static str {
+        match self {
+            Self::Lt => "<",
+            Self::Le => "<=",
+            Self::Gt => ">",
+            Self::Ge => ">=",
+            Self::Eq => "==",
+        }
+    }
+
+    /// Whether `value` meets `bound`.
+    #[expect(
+        clippy::float_cmp,
+        reason = "`==` is only accepted for counts, which are exact"
+    )]
+    fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Lt => value < bound,
+            Self::Le => value <= bound,
+            Self::Gt => value > bound,
+            Self::Ge => value >= bound,
+            Self::Eq => value == bound,
+        }
+    }
+}
+
+/// One objective of an SLO.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// What is measured.
+    pub metric: Metric,
+    /// How it must compare.
+    pub comparison: Comparison,
+    /// The bound in the metric's base unit: seconds, ratio, per second, or the monitor's unit.
+    pub bound: f64,
+    /// The objective as text, without spaces.
+    pub text: String,
+}
+
+impl fmt::Display for Objective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Objective {
+    /// The metric's name with its step: `p99(answer)`.
+    pub fn metric_name(&self, steps: &StepNames) -> String {
+        let with_step = |name: &str, step: Option<&str>, default: usize| {
+            let index = step.map_or(Some(default), |s| steps.index(Some(s)));
+            let step = index.and_then(|i| steps.iter().nth(i)).unwrap_or("?");
+            format!("{name}({step})")
+        };
+        match &self.metric {
+            Metric::Quantile { q, step } => {
+                let percent = format!("{:.3}", q * 100.0);
+                let percent = percent.trim_end_matches('0').trim_end_matches('.');
+                with_step(&format!("p{percent}"), step.as_deref(), steps.main())
+            }
+            Metric::Mean { step } => with_step("avg", step.as_deref(), steps.main()),
+            Metric::Max { step } => with_step("max", step.as_deref(), steps.main()),
+            Metric::Rps { step } => with_step("rps", step.as_deref(), steps.main()),
+            Metric::Errors { step } => with_step("errors", step.as_deref(), steps.cycle()),
+            Metric::Shed { step } => with_step("shed", step.as_deref(), steps.cycle()),
+            Metric::Monitor { monitor, field } => format!("{monitor}.{field}"),
+        }
+    }
+
+    /// A value of the metric in the unit people read.
+    pub fn format_value(&self, value: f64) -> String {
+        match &self.metric {
+            Metric::Quantile { .. } | Metric::Mean { .. } | Metric::Max { .. } => {
+                units::format_seconds(value)
+            }
+            Metric::Errors { .. } | Metric::Shed { .. } => format!("{:.2} %", value * 100.0),
+            Metric::Rps { .. } => format!("{value:.1}/s"),
+            Metric::Monitor { field, .. } if field.contains("memory") => units::format_bytes(value),
+            Metric::Monitor { .. } => format!("{value}"),
+        }
+    }
+
+    /// The step whose name the metric gives, if any.
+    pub fn step(&self) -> Option<&str> {
+        match &self.metric {
+            Metric::Quantile { step, .. }
+            | Metric::Mean { step }
+            | Metric::Max { step }
+            | Metric::Errors { step }
+            | Metric::Shed { step }
+            | Metric::Rps { step } => step.as_deref(),
+            Metric::Monitor { .. } => None,
+        }
+    }
+
+    /// The latency limit of a latency objective.
+    pub fn latency_limit(&self) -> Option<Duration> {
+        match self.metric {
+            Metric::Quantile { .. } | Metric::Mean { .. } | Metric::Max { .. } => {
+                Duration::try_from_secs_f64(self.bound).ok()
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The objectives of a run; never empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Slo {
+    objectives: Vec<Objective>,
+}
+
+impl Slo {
+    /// Reads objectives from their texts; a text may hold several, separated by commas.
+    ///
+    /// # Errors
+    /// When a text is not an objective, or there is none at all.
+    pub fn parse<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Result<Self, SloError> {
+        let mut objectives = Vec::new();
+        for text in texts {
+            for part in text.as_ref().split(',') {
+                objectives.push(parse::objective(part)?);
+            }
+        }
+        if objectives.is_empty() {
+            return Err(SloError::Empty);
+        }
+        Ok(Self { objectives })
+    }
+
+    /// The objectives in the order given.
+    pub fn objectives(&self) -> &[Objective] {
+        &self.objectives
+    }
+
+    /// The first objective that names a step or monitor that does not exist.
+    ///
+    /// # Errors
+    /// Names it, with those that exist.
+    pub fn check_names(&self, steps: &StepNames, monitors: &[String]) -> Result<(), SloError> {
+        for objective in &self.objectives {
+            if let Some(step) = objective.step()
+                && steps.index(Some(step)).is_none()
+            {
+                return Err(SloError::UnknownStep {
+                    objective: objective.text.clone(),
+                    step: step.to_owned(),
+                    known: steps.iter().collect::<Vec<_>>().join(", "),
+                });
+            }
+            if let Metric::Monitor { monitor, .. } = &objective.metric
+                && !monitors.contains(monitor)
+            {
+                return Err(SloError::UnknownMonitor {
+                    objective: objective.text.clone(),
+                    monitor: monitor.clone(),
+                    known: if monitors.is_empty() {
+                        "none; add a [[monitor]] to the profile".to_owned()
+                    } else {
+                        monitors.join(", ")
+                    },
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges one probe.
+    pub fn judge(&self, measurement: &Measurement, steps: &StepNames) -> Judgement {
+        judge::judge(self, measurement, steps)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,374 @@
+//! From what a probe saw to a verdict, and to the evidence that the search learns from.
+
+use super::{
+    COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Slo, StepNames, Verdict,
+    stats,
+};
+use crate::measure::{StepWindow, Window};
+
+/// One-sided confidence at which a single probe's share is called held or broke. It only steers the search: an
+/// interval from one probe is approximate (blocks of one hold are not independent).
+const VERDICT_CONFIDENCE: f64 = 0.80;
+/// Blocks that a hold is cut into to see how far its share varies.
+const BLOCKS: usize = 10;
+
+/// What a probe tells the search about one objective.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Evidence {
+    /// `bad` of `total` requests violated; at the breakpoint the share is `alpha`.
+    Share {
+        /// Requests that violated the limit.
+        bad: f64,
+        /// Requests that counted.
+        total: f64,
+        /// The share that the objective allows.
+        alpha: f64,
+    },
+    /// Logarithm of value over bound: below zero is held.
+    LogRatio(f64),
+    /// Only the side is known.
+    Side {
+        /// Whether the objective broke.
+        broke: bool,
+    },
+    /// Nothing.
+    None,
+}
+
+/// One objective's outcome in one probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// For the record.
+    pub record: ObjectiveRecord,
+    /// For the search.
+    pub evidence: Evidence,
+}
+
+/// The SLO's outcome in one probe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judgement {
+    /// The worst verdict over the objectives.
+    pub verdict: Verdict,
+    /// Why, one line.
+    pub reason: String,
+    /// Per objective, in the SLO's order.
+    pub outcomes: Vec<Outcome>,
+}
+
+pub(super) fn judge(slo: &Slo, m: &Measurement, steps: &StepNames) -> Judgement {
+    let outcomes: Vec<Outcome> = slo
+        .objectives()
+        .iter()
+        .map(|o| judge_objective(o, m, steps))
+        .collect();
+    let (verdict, reason) = overall(slo, &outcomes, m.settled);
+    Judgement {
+        verdict,
+        reason,
+        outcomes,
+    }
+}
+
+/// The worst objective decides. A hold that did not settle can break but not pass.
+fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) {
+    let worst = outcomes
+        .iter()
+        .zip(slo.objectives())
+        .max_by_key(|(o, _)| o.record.verdict);
+    let Some((outcome, objective)) = worst else {
+        return (Verdict::Undecided, "no objective".to_owned());
+    };
+    let verdict = outcome.record.verdict;
+    if verdict == Verdict::Held && !settled {
+        return (
+            Verdict::Undecided,
+            "the level did not settle before the deadline".to_owned(),
+        );
+    }
+    let reason = match (verdict, outcome.record.observed) {
+        (Verdict::Held, _) => "every objective held".to_owned(),
+        (Verdict::Undecided, None) => format!("{objective}: no data"),
+        (Verdict::Undecided, Some(v)) => {
+            format!(
+                "{objective}: {} is too close to tell",
+                objective.format_value(v)
+            )
+        }
+        (Verdict::Broke, Some(v)) => format!("{objective}: {}", objective.format_value(v)),
+        (Verdict::Broke, None) => format!("{objective}: nothing completed"),
+    };
+    (verdict, reason)
+}
+
+fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) -> Outcome {
+    let step_or = |step: &Option<String>, default: usize| {
+        step.as_deref()
+            .map_or(Some(default), |s| steps.index(Some(s)))
+    };
+    match &objective.metric {
+        Metric::Quantile { q, step } => match step_or(step, steps.main()) {
+            Some(step) => quantile(objective, *q, step, m),
+            None => no_data(objective),
+        },
+        Metric::Mean { step } => match step_or(step, steps.main()) {
+            Some(step) => mean(objective, step, m),
+            None => no_data(objective),
+        },
+        Metric::Max { step } => match step_or(step, steps.main()) {
+            Some(step) => max(objective, step, m),
+            None => no_data(objective),
+        },
+        Metric::Errors { step } => match step_or(step, steps.cycle()) {
+            Some(step) => share_of(objective, m, |w| step_errors(&w.steps[step])),
+            None => no_data(objective),
+        },
+        Metric::Shed { step } => match step_or(step, steps.cycle()) {
+            Some(step) => share_of(objective, m, |w| step_sheds(&w.steps[step])),
+            None => no_data(objective),
+        },
+        Metric::Rps { step } => match step_or(step, steps.main()) {
+            Some(step) => side(objective, m.throughput(step)),
+            None => no_data(objective),
+        },
+        Metric::Monitor { monitor, field } => side(
+            objective,
+            monitor_value(objective.comparison, monitor, field, m),
+        ),
+    }
+}
+
+fn outcome(
+    objective: &Objective,
+    observed: Option<f64>,
+    share: Option<(f64, f64)>,
+    verdict: Verdict,
+    evidence: Evidence,
+) -> Outcome {
+    Outcome {
+        record: ObjectiveRecord {
+            objective: objective.text.clone(),
+            observed,
+            bound: objective.bound,
+            bad: share.map(|(bad, _)| bad),
+            total: share.map(|(_, total)| total),
+            verdict,
+        },
+        evidence,
+    }
+}
+
+/// No data is never a pass.
+fn no_data(objective: &Objective) -> Outcome {
+    outcome(objective, None, None, Verdict::Undecided, Evidence::None)
+}
+
+/// `pQ < L` is `P(latency >= L or failed) <= 1 - Q`: the share of violations is judged, not the percentile of what
+/// completed, which improves when the slow users hang for ever.
+fn quantile(objective: &Objective, q: f64, step: usize, m: &Measurement) -> Outcome {
+    let Some(limit) = objective.latency_limit() else {
+        return no_data(objective);
+    };
+    let violations = |w: &Window| {
+        let Some(s) = w.steps.get(step) else {
+            return (0.0, 0.0);
+        };
+        let failed = count(failed_on_the_way(w, step));
+        let slow = count(s.latency.count_at_or_above(limit));
+        (slow + failed, count(s.completed()) + failed)
+    };
+    let mut blocks: Vec<(f64, f64)> = m.hold.iter().map(|s| violations(&s.window)).collect();
+    let crossing = in_flight_violations(m, step, limit);
+    if let Some(last) = blocks.last_mut() {
+        last.0 += crossing;
+        last.1 += crossing;
+    }
+    let observed = m.step_total(step).latency.quantile_s(q);
+    let alpha = 1.0 - q;
+    share(objective, observed, &blocks, alpha)
+}
+
+/// Steps in flight that became violations during the hold although they have not completed: those older than the
+/// limit at its end, less those that were older already at its start and completed since (they were counted when
+/// they completed). One that was too old at the start and still hangs at the end counts: its user waits for ever.
+fn in_flight_violations(m: &Measurement, step: usize, limit: std::time::Duration) -> f64 {
+    let at = |w: Option<&Window>, age| {
+        w.and_then(|w| w.steps.get(step))
+            .map_or(0.0, |s| count(s.in_flight.count_at_or_above(age)))
+    };
+    let last = m.hold.last().map(|s| &s.window);
+    let hold = std::time::Duration::from_secs_f64(m.hold_s());
+    let old_at_end = at(last, limit);
+    let stuck = at(last, limit + hold);
+    let old_at_start = at(m.before.as_ref(), limit);
+    old_at_end - (old_at_start - stuck).max(0.0)
+}
+
+/// Failed cycles whose failure kept them from passing this step: at the step itself or before it.
+fn failed_on_the_way(w: &Window, step: usize) -> u64 {
+    let cycle = w.steps.len() - 1;
+    if step == cycle {
+        return w.steps[cycle].failed.of_target();
+    }
+    w.steps[..=step].iter().map(|s| s.failed.of_target()).sum()
+}
+
+fn step_errors(s: &StepWindow) -> (f64, f64) {
+    let failed = count(s.failed.of_target());
+    (failed, failed + count(s.completed()))
+}
+
+fn step_sheds(s: &StepWindow) -> (f64, f64) {
+    let shed = count(s.shed);
+    (
+        shed,
+        shed + count(s.failed.of_target()) + count(s.completed()),
+    )
+}
+
+fn share_of(objective: &Objective, m: &Measurement, of: impl Fn(&Window) -> (f64, f64)) -> Outcome {
+    let blocks: Vec<(f64, f64)> = m.hold.iter().map(|s| of(&s.window)).collect();
+    let (bad, total) = sum(&blocks);
+    let observed = (total > 0.0).then(|| bad / total);
+    share(objective, observed, &blocks, objective.bound)
+}
+
+/// Judges a share of violations from its windows.
+fn share(
+    objective: &Objective,
+    observed: Option<f64>,
+    windows: &[(f64, f64)],
+    alpha: f64,
+) -> Outcome {
+    let (bad, total) = sum(windows);
+    let (bad, total) = (bad.max(0.0), total.max(0.0));
+    if total <= 0.0 {
+        return no_data(objective);
+    }
+    let verdict = share_verdict(windows, alpha);
+    let evidence = Evidence::Share { bad, total, alpha };
+    outcome(objective, observed, Some((bad, total)), verdict, evidence)
+}
+
+/// Compares the excess of violations over what is allowed, `bad - alpha total`, with its spread between blocks.
+fn share_verdict(windows: &[(f64, f64)], alpha: f64) -> Verdict {
+    let blocks = stats::in_blocks(windows, BLOCKS);
+    let excesses: Vec<f64> = blocks.iter().map(|(bad, n)| bad - alpha * n).collect();
+    let (bad, total) = sum(windows);
+    if bad <= 0.0 {
+        // Without any violation the spread is unknown; ask for enough requests that one was to be expected.
+        return if total * alpha.max(0.001) >= 0.5 {
+            Verdict::Held
+        } else {
+            Verdict::Undecided
+        };
+    }
+    match stats::sign_of_mean(&excesses, VERDICT_CONFIDENCE) {
+        Some(std::cmp::Ordering::Greater) if bad >= 3.0 || alpha == 0.0 => Verdict::Broke,
+        Some(std::cmp::Ordering::Less) => Verdict::Held,
+        _ => Verdict::Undecided,
+    }
+}
+
+fn mean(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
+    let total = m.step_total(step);
+    let Some(mean) = total.latency.mean_s() else {
+        return if total.failed.of_target() > 0 {
+            outcome(
+                objective,
+                None,
+                None,
+                Verdict::Broke,
+                Evidence::Side { broke: true },
+            )
+        } else {
+            no_data(objective)
+        };
+    };
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let windows: Vec<(f64, f64)> = m
+        .hold
+        .iter()
+        .filter_map(|s| s.window.steps.get(step))
+        .map(|w| {
+            let n = w.latency.count() as f64;
+            (w.latency.mean_s().unwrap_or(0.0) * n, n)
+        })
+        .collect();
+    let excesses: Vec<f64> = stats::in_blocks(&windows, BLOCKS)
+        .iter()
+        .map(|(sum, n)| sum - objective.bound * n)
+        .collect();
+    let verdict = match stats::sign_of_mean(&excesses, VERDICT_CONFIDENCE) {
+        Some(std::cmp::Ordering::Greater) => Verdict::Broke,
+        Some(std::cmp::Ordering::Less) => Verdict::Held,
+        _ => Verdict::Undecided,
+    };
+    let evidence = Evidence::LogRatio((mean / objective.bound).ln());
+    outcome(objective, Some(mean), None, verdict, evidence)
+}
+
+fn max(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
+    let total = m.step_total(step);
+    let failed = total.failed.of_target() > 0;
+    let worst = total
+        .latency
+        .max_s()
+        .into_iter()
+        .chain(total.in_flight.max_s());
+    match worst.fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| a.max(b)))) {
+        None if failed => outcome(
+            objective,
+            None,
+            None,
+            Verdict::Broke,
+            Evidence::Side { broke: true },
+        ),
+        worst => side(objective, worst),
+    }
+}
+
+/// The worst value of a monitor's field in the hold, or a counter's growth over the probe.
+fn monitor_value(
+    comparison: Comparison,
+    monitor: &str,
+    field: &str,
+    m: &Measurement,
+) -> Option<f64> {
+    let values = m.readings(monitor, field);
+    if COUNTERS.contains(&field) {
+        let last = values.last()?;
+        return Some((last - m.reading_before(monitor, field).unwrap_or(0.0)).max(0.0));
+    }
+    let worst = match comparison {
+        Comparison::Gt | Comparison::Ge => f64::min,
+        Comparison::Lt | Comparison::Le | Comparison::Eq => f64::max,
+    };
+    values.fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| worst(a, b))))
+}
+
+/// Judges a value that is exact in this probe.
+fn side(objective: &Objective, value: Option<f64>) -> Outcome {
+    let Some(value) = value else {
+        return no_data(objective);
+    };
+    let broke = !objective.comparison.holds(value, objective.bound);
+    let verdict = if broke { Verdict::Broke } else { Verdict::Held };
+    outcome(
+        objective,
+        Some(value),
+        None,
+        verdict,
+        Evidence::Side { broke },
+    )
+}
+
+fn sum(pairs: &[(f64, f64)]) -> (f64, f64) {
+    pairs
+        .iter()
+        .fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn count(n: u64) -> f64 {
+    n as f64
+}

@@ -1,0 +1,225 @@
+//! The grammar of an objective.
+
+use std::time::Duration;
+
+use super::{Comparison, Metric, Objective};
+use crate::units;
+
+/// Why a text is not an objective.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SloError {
+    /// No objective at all.
+    #[error("an SLO needs at least one objective, such as --slo 'p99<2s'")]
+    Empty,
+    /// A metric without a bound: most likely the shell took the rest.
+    #[error(
+        "`{0}` has no bound. The shell probably took `<...` or `>...` for a redirection. Quote it: --slo '{0}<2s', or write --slo {0}:2s"
+    )]
+    NoBound(String),
+    /// The metric is not known.
+    #[error(
+        "`{text}`: unknown metric `{metric}`; use p50 ... p99.9, avg, max, errors, shed, rps (a step in brackets: p99(answer)) or MONITOR.FIELD"
+    )]
+    UnknownMetric {
+        /// The whole text.
+        text: String,
+        /// What stood where the metric should.
+        metric: String,
+    },
+    /// The bound cannot be read.
+    #[error("`{text}`: cannot read the bound: {why}")]
+    Bound {
+        /// The whole text.
+        text: String,
+        /// Why.
+        why: String,
+    },
+    /// The comparison makes no sense for the metric.
+    #[error("`{text}`: {why}")]
+    Comparison {
+        /// The whole text.
+        text: String,
+        /// Why, and what to write instead.
+        why: &'static str,
+    },
+    /// The step is not one of the scenario's.
+    #[error("`{objective}`: the scenario has no measured step `{step}`; there are: {known}")]
+    UnknownStep {
+        /// The objective.
+        objective: String,
+        /// The step it names.
+        step: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// The monitor is not one of the profile's.
+    #[error("`{objective}`: the profile has no monitor `{monitor}`; there are: {known}")]
+    UnknownMonitor {
+        /// The objective.
+        objective: String,
+        /// The monitor it names.
+        monitor: String,
+        /// Those that exist.
+        known: String,
+    },
+}
+
+/// Spellings of the comparisons, longest first so that `<=` is not read as `<`. `:` is "at most".
+const SPELLINGS: [(&str, Comparison); 11] = [
+    ("<=", Comparison::Le),
+    (">=", Comparison::Ge),
+    ("==", Comparison::Eq),
+    ("<", Comparison::Lt),
+    (">", Comparison::Gt),
+    (":", Comparison::Le),
+    (".lt.", Comparison::Lt),
+    (".le.", Comparison::Le),
+    (".gt.", Comparison::Gt),
+    (".ge.", Comparison::Ge),
+    (".eq.", Comparison::Eq),
+];
+
+pub(super) fn objective(text: &str) -> Result<Objective, SloError> {
+    let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    if text.is_empty() {
+        return Err(SloError::Empty);
+    }
+    let found = SPELLINGS
+        .iter()
+        .find_map(|(spelling, comparison)| Some((text.split_once(spelling)?, *comparison)));
+    let Some(((left, right), comparison)) = found else {
+        return Err(match metric(&text, &text) {
+            Ok(_) => SloError::NoBound(text),
+            Err(error) => error,
+        });
+    };
+    if right.is_empty() {
+        return Err(SloError::NoBound(left.to_owned()));
+    }
+    let metric = metric(left, &text)?;
+    let bound = bound(&metric, right).map_err(|why| SloError::Bound {
+        text: text.clone(),
+        why,
+    })?;
+    check(&metric, comparison, bound).map_err(|why| SloError::Comparison {
+        text: text.clone(),
+        why,
+    })?;
+    let text = format!("{left}{}{right}", comparison.symbol());
+    Ok(Objective {
+        metric,
+        comparison,
+        bound,
+        text,
+    })
+}
+
+/// Reads `p99`, `p(99)`, `p99(answer)`, `p(99)(answer)`, `errors`, `gateway.oom_kills`.
+fn metric(left: &str, whole: &str) -> Result<Metric, SloError> {
+    let unknown = || SloError::UnknownMetric {
+        text: whole.to_owned(),
+        metric: left.to_owned(),
+    };
+    let (name, step) = split_step(left).ok_or_else(unknown)?;
+    match name.as_str() {
+        "avg" | "mean" => return Ok(Metric::Mean { step }),
+        "max" => return Ok(Metric::Max { step }),
+        "med" => return Ok(Metric::Quantile { q: 0.5, step }),
+        "errors" | "error_rate" => return Ok(Metric::Errors { step }),
+        "shed" => return Ok(Metric::Shed { step }),
+        "rps" => return Ok(Metric::Rps { step }),
+        _ => {}
+    }
+    if let Some(percent) = name.strip_prefix('p').and_then(|p| p.parse::<f64>().ok()) {
+        if percent > 0.0 && percent < 100.0 {
+            return Ok(Metric::Quantile {
+                q: percent / 100.0,
+                step,
+            });
+        }
+        return Err(unknown());
+    }
+    match name.split_once('.') {
+        Some((monitor, field)) if step.is_none() && !monitor.is_empty() && !field.is_empty() => {
+            Ok(Metric::Monitor {
+                monitor: monitor.to_owned(),
+                field: field.to_owned(),
+            })
+        }
+        _ => Err(unknown()),
+    }
+}
+
+/// Splits `p99(answer)` into `p99` and `answer`; k6's `p(99)` is `p99`.
+fn split_step(left: &str) -> Option<(String, Option<String>)> {
+    let (left, rest) = match left.strip_prefix("p(") {
+        Some(tail) => {
+            let (percent, rest) = tail.split_once(')')?;
+            (format!("p{percent}"), rest.to_owned())
+        }
+        None => match left.find('(') {
+            Some(at) => (left[..at].to_owned(), left[at..].to_owned()),
+            None => (left.to_owned(), String::new()),
+        },
+    };
+    if rest.is_empty() {
+        return Some((left, None));
+    }
+    let step = rest.strip_prefix('(')?.strip_suffix(')')?;
+    (!step.is_empty()).then(|| (left, Some(step.to_owned())))
+}
+
+fn bound(metric: &Metric, text: &str) -> Result<f64, String> {
+    let number = |text: &str| {
+        text.parse::<f64>()
+            .ok()
+            .filter(|n| n.is_finite())
+            .ok_or_else(|| format!("`{text}` is not a number"))
+    };
+    match metric {
+        Metric::Quantile { .. } | Metric::Mean { .. } | Metric::Max { .. } => {
+            units::parse_duration_or(text, Some(Duration::from_millis(1)))
+                .map(|d| d.as_secs_f64())
+                .map_err(|e| e.to_string())
+        }
+        Metric::Errors { .. } | Metric::Shed { .. } => {
+            units::parse_ratio(text).map_err(|e| e.to_string())
+        }
+        Metric::Rps { .. } => number(text.trim_end_matches("/s")),
+        Metric::Monitor { .. } => number(text)
+            .or_else(|_| units::parse_ratio(text).map_err(|e| e.to_string()))
+            .or_else(|_| units::parse_duration(text).map(|d| d.as_secs_f64()))
+            .or_else(|_| {
+                #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+                units::parse_bytes(text).map(|b| b as f64)
+            })
+            .map_err(|_| format!("`{text}` is not a number, size, share or duration")),
+    }
+}
+
+fn check(metric: &Metric, comparison: Comparison, bound: f64) -> Result<(), &'static str> {
+    let upper = matches!(comparison, Comparison::Lt | Comparison::Le);
+    match metric {
+        Metric::Quantile { .. } | Metric::Mean { .. } | Metric::Max { .. } if !upper => {
+            Err("a latency objective needs an upper bound: `<` or `<=`")
+        }
+        Metric::Quantile { .. } | Metric::Mean { .. } | Metric::Max { .. } if bound <= 0.0 => {
+            Err("a latency bound must be above zero")
+        }
+        Metric::Errors { .. } | Metric::Shed { .. } if !upper => {
+            Err("a share of failures needs an upper bound: `<` or `<=`")
+        }
+        Metric::Errors { .. } | Metric::Shed { .. } if !(0.0..1.0).contains(&bound) => {
+            Err("a share must lie between 0 and 1 (0 % and 100 %)")
+        }
+        Metric::Errors { .. } | Metric::Shed { .. }
+            if bound == 0.0 && comparison == Comparison::Lt =>
+        {
+            Err("a share below zero cannot be met; write `<=0` for none at all")
+        }
+        Metric::Rps { .. } if upper || comparison == Comparison::Eq => {
+            Err("a rate objective needs a lower bound: `>` or `>=`")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,6 @@
+//! Statistics: blocks, trends, and the fit of the breakpoint over visits. Pure; `statrs` lives only here.
+
+mod blocks;
+pub mod fit;
+
+pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};
