@@ -1,8 +1,27 @@
 //! Which level next, and when to stop. A value with `next` and `record`; it never sees a clock, a socket or an engine.
+//!
+//! 1. **Bracket**: double from the start level with short holds until a level breaks. When a doubling hardly raises
+//!    throughput, the next level comes from Little's law instead.
+//! 2. **Narrow**: bisect (geometric mean) until the bracket is within 1.25x. These verdicts only steer.
+//! 3. **Refine**: visits in random order at levels around the estimate; all visits are fitted together
+//!    ([`crate::stats::fit`]), until the interval is as narrow as asked or the budget is spent.
+//! 4. **Confirm**: the levels that the answer names were visited, not interpolated.
 
 use std::time::Duration;
 
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+
 use crate::measure::Level;
+use crate::record::{Ending, Purpose};
+use crate::slo::{Evidence, Verdict};
+use crate::stats::fit::{self, Fit, Link, Point, Shown};
+use crate::units;
+
+mod bounds;
+
+pub use bounds::Side;
 
 /// The limits of a search, resolved in the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,3 +64,659 @@ impl Default for SearchSpec {
         }
     }
 }
+
+/// What the search knows beforehand about a cycle; it only makes the first steps faster.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CycleModel {
+    /// Mean think time of a cycle, seconds.
+    pub think_s: f64,
+    /// The tightest latency limit of the SLO, seconds.
+    pub limit_s: Option<f64>,
+}
+
+/// What one probe told the search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Visit {
+    /// Index of the probe.
+    pub probe: usize,
+    /// The level visited.
+    pub level: Level,
+    /// Why it was visited.
+    pub purpose: Purpose,
+    /// The probe's verdict.
+    pub verdict: Verdict,
+    /// Whether the probe says something about the target; false after a generator fault.
+    pub valid: bool,
+    /// Per objective, in the SLO's order.
+    pub evidence: Vec<Evidence>,
+    /// Completed cycles per second.
+    pub throughput: Option<f64>,
+    /// Seconds held.
+    pub hold_s: f64,
+    /// Seconds that the probe took in all, with ramp, settle, drain and reset.
+    pub cost_s: f64,
+}
+
+/// A probe that the search asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Order {
+    /// The level.
+    pub level: Level,
+    /// Why.
+    pub purpose: Purpose,
+    /// How long to hold once settled.
+    pub hold_s: f64,
+    /// Shortest settle; the probe extends it to one and a half cycles.
+    pub settle_min_s: f64,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Make this probe and record it.
+    Probe(Order),
+    /// Stop, with this conclusion.
+    Done(Box<Conclusion>),
+}
+
+/// The estimate over all objectives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Estimate {
+    /// Index of the binding objective: the one that breaks at the lowest level.
+    pub binding: usize,
+    /// The breakpoint, VUs.
+    pub vus: f64,
+    /// Lower end of the interval.
+    pub low: f64,
+    /// Upper end of the interval.
+    pub high: f64,
+    /// Fit of the binding objective.
+    pub fit: Fit,
+}
+
+impl Estimate {
+    /// Half-width as a fraction of the estimate.
+    pub fn half_width(&self) -> f64 {
+        (self.high - self.low) / 2.0 / self.vus
+    }
+}
+
+/// How a search ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conclusion {
+    /// The kind of ending.
+    pub ending: Ending,
+    /// Why, one sentence.
+    pub reason: String,
+    /// The estimate, when there is one.
+    pub estimate: Option<Estimate>,
+    /// Index into the visits: the highest visited level at or below the breakpoint that held.
+    pub last_held: Option<usize>,
+    /// Index into the visits: the lowest visited level above the breakpoint that broke.
+    pub first_broke: Option<usize>,
+}
+
+/// Fewest visits near the breakpoint that an interval may rest on.
+const MIN_VISITS: usize = 12;
+/// The same where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
+const MIN_VISITS_STEP: usize = 7;
+/// Visits with a magnitude below which the crossing counts as a step.
+const FEW_EXACT: usize = 4;
+/// The bracket is narrow enough to refine within this ratio.
+const NARROW: f64 = 1.25;
+/// A doubling that raises throughput by less than this has passed the knee.
+const KNEE_GAIN: f64 = 1.2;
+/// An interval wider than this is no answer.
+const HOPELESS_HALF_WIDTH: f64 = 0.5;
+/// Invalid probes in a row after which the generator is the limit.
+const MAX_INVALID: usize = 3;
+/// Visits without an answer at one level after which the search gives up there.
+const MAX_RETRIES: usize = 3;
+
+/// The search: ask [`Search::next`], make the probe, [`Search::record`] it, repeat.
+#[derive(Debug, Clone)]
+pub struct Search {
+    spec: SearchSpec,
+    model: CycleModel,
+    links: Vec<Link>,
+    visits: Vec<Visit>,
+    estimate: Option<Estimate>,
+    /// Offsets still to visit in this pass of the ladder.
+    ladder: Vec<f64>,
+    rng: SmallRng,
+}
+
+impl Search {
+    /// A new search; `links` has one entry per objective.
+    pub fn new(spec: SearchSpec, model: CycleModel, links: Vec<Link>) -> Self {
+        let rng = SmallRng::seed_from_u64(spec.seed ^ 0x5EA2_C4);
+        Self {
+            spec,
+            model,
+            links,
+            visits: Vec::new(),
+            estimate: None,
+            ladder: Vec::new(),
+            rng,
+        }
+    }
+
+    /// Takes what a probe told and refits.
+    pub fn record(&mut self, visit: Visit) {
+        self.visits.push(visit);
+        self.estimate = self.fit();
+    }
+
+    /// The estimate so far.
+    pub fn estimate(&self) -> Option<&Estimate> {
+        self.estimate.as_ref()
+    }
+
+    /// Every visit so far.
+    pub fn visits(&self) -> &[Visit] {
+        &self.visits
+    }
+
+    /// What to do after `elapsed_s` seconds of searching.
+    pub fn next(&mut self, elapsed_s: f64) -> Step {
+        if self.trailing_invalid() >= MAX_INVALID {
+            return self.done(
+                Ending::GeneratorLimited,
+                format!("{MAX_INVALID} probes in a row were invalid: the generator or its host was the limit"),
+            );
+        }
+        let step = self.wanted();
+        match step {
+            Step::Probe(order)
+                if elapsed_s + self.cost_of(&order) > self.spec.budget.as_secs_f64() =>
+            {
+                self.out_of_budget()
+            }
+            step => step,
+        }
+    }
+
+    /// What to conclude when the user stops the search now.
+    pub fn interrupted(&self) -> Conclusion {
+        self.conclude(Ending::Interrupted, "interrupted by the user".to_owned())
+    }
+
+    /// What to conclude when something outside the search ended it.
+    pub fn ended(&self, ending: Ending, reason: String) -> Conclusion {
+        self.conclude(ending, reason)
+    }
+
+    fn wanted(&mut self) -> Step {
+        let Some(last) = self.visits.last() else {
+            return self.probe(self.spec.start.max(self.spec.min), Purpose::Bracket);
+        };
+        if !last.valid {
+            return self.probe(last.level, last.purpose);
+        }
+        let bounds = bounds::relevant(&self.visits);
+        match (bounds.held, bounds.broke) {
+            (_, None) => self.step_up(),
+            (None, Some(broke)) => self.step_down(broke),
+            (Some(held), Some(broke)) => self.close_in(held, broke),
+        }
+    }
+
+    /// Nothing broke yet.
+    fn step_up(&mut self) -> Step {
+        let Some(highest) = self
+            .visits
+            .iter()
+            .filter(|v| v.valid)
+            .max_by_key(|v| v.level)
+        else {
+            return self.probe(self.spec.start.max(self.spec.min), Purpose::Bracket);
+        };
+        let level = highest.level;
+        let silent = bounds::visits_at(&self.visits, level)
+            .filter(|v| bounds::side(v).is_none())
+            .count();
+        if bounds::side(highest).is_none()
+            && silent == bounds::visits_at(&self.visits, level).count()
+        {
+            if silent >= MAX_RETRIES {
+                return self.done(
+                    Ending::Undecided,
+                    format!("{silent} probes at {level} gave no data; is the hold longer than a cycle, and does the main step ever complete?"),
+                );
+            }
+            return self.probe(level, Purpose::Bracket);
+        }
+        if level < self.spec.max {
+            let next = self.step_from(level);
+            return self.probe(next, Purpose::Bracket);
+        }
+        self.at_maximum()
+    }
+
+    /// The maximum was visited and nothing broke: a full hold must confirm it.
+    fn at_maximum(&mut self) -> Step {
+        let full: Vec<Verdict> = bounds::visits_at(&self.visits, self.spec.max)
+            .filter(|v| v.purpose == Purpose::Confirm)
+            .map(|v| v.verdict)
+            .collect();
+        if full.contains(&Verdict::Held) {
+            let reason = format!(
+                "the SLO held at every level up to the maximum of {}",
+                self.spec.max
+            );
+            return self.done(Ending::NeverBroke, reason);
+        }
+        if full.len() >= MAX_RETRIES {
+            let reason = format!(
+                "{} full holds at the maximum of {} neither held nor broke; raise --max-vus",
+                full.len(),
+                self.spec.max
+            );
+            return self.done(Ending::Undecided, reason);
+        }
+        self.probe(self.spec.max, Purpose::Confirm)
+    }
+
+    /// The next level up: double, or by Little's law when the last doubling passed the knee.
+    fn step_from(&self, level: Level) -> Level {
+        let doubled = Level(level.vus().saturating_mul(2));
+        let next = match (self.beyond_knee(), self.model.limit_s) {
+            (Some(throughput), Some(limit)) => {
+                // VUs = throughput x (think + latency): the level whose latency would be near the limit.
+                let vus = throughput * (self.model.think_s + 0.85 * limit);
+                let reached = level.vus();
+                Level::nearest(vus).clamp(Level(reached + reached / 8 + 1), doubled)
+            }
+            _ => doubled,
+        };
+        next.min(self.spec.max)
+    }
+
+    /// The throughput, when the last step up raised it by little.
+    fn beyond_knee(&self) -> Option<f64> {
+        let mut by_level: Vec<&Visit> = self.visits.iter().filter(|v| v.valid).collect();
+        by_level.sort_by_key(|v| v.level);
+        let [.., before, last] = by_level.as_slice() else {
+            return None;
+        };
+        let (a, b) = (before.throughput?, last.throughput?);
+        let grown = f64::from(last.level.vus()) / f64::from(before.level.vus());
+        (grown > 1.5 && a > 0.0 && b / a < KNEE_GAIN * grown / 2.0).then_some(b)
+    }
+
+    /// The lowest visited level broke: look below it.
+    fn step_down(&mut self, broke: Level) -> Step {
+        if broke > self.spec.min {
+            let lower = Level((broke.vus() / 4).max(self.spec.min.vus()));
+            return self.probe(lower, Purpose::Bracket);
+        }
+        // One noisy probe must not decide.
+        let broken = bounds::visits_at(&self.visits, broke)
+            .filter(|v| bounds::side(v) == Some(Side::Broke))
+            .count();
+        if broken < 2 {
+            return self.probe(broke, Purpose::Confirm);
+        }
+        let reason = format!("the SLO breaks at the minimum of {} already", self.spec.min);
+        self.done(Ending::BrokeAtMinimum, reason)
+    }
+
+    /// A level held and a higher one broke.
+    fn close_in(&mut self, held: Level, broke: Level) -> Step {
+        let ratio = f64::from(broke.vus()) / f64::from(held.vus());
+        let adjacent = broke.vus() - held.vus() <= 1;
+        let narrowed = ratio <= NARROW || adjacent || self.narrowed();
+        if !narrowed {
+            return self.probe(middle(held, broke), Purpose::Narrow);
+        }
+        let Some(estimate) = self.estimate.clone() else {
+            let next = if adjacent { held } else { middle(held, broke) };
+            return self.probe(next, Purpose::Refine);
+        };
+        if self.precise_enough(&estimate) {
+            return match self.unconfirmed(&estimate) {
+                Some(level) => self.probe(level, Purpose::Confirm),
+                None => self.found(),
+            };
+        }
+        let level = self.ladder_level(&estimate);
+        self.probe(level, Purpose::Refine)
+    }
+
+    /// Refining has begun: a contradiction later does not throw the search back to bisecting.
+    fn narrowed(&self) -> bool {
+        self.visits
+            .iter()
+            .any(|v| matches!(v.purpose, Purpose::Refine | Purpose::Confirm) && v.valid)
+            && self.estimate.is_some()
+    }
+
+    fn precise_enough(&self, estimate: &Estimate) -> bool {
+        let half_width = (estimate.high - estimate.low) / 2.0;
+        let asked = (self.spec.precision * estimate.vus).max(1.0);
+        let step = estimate.fit.exact < FEW_EXACT;
+        let enough = if step { MIN_VISITS_STEP } else { MIN_VISITS };
+        half_width <= asked && estimate.fit.visits >= enough
+    }
+
+    /// A level that the answer would name without having visited it.
+    fn unconfirmed(&self, estimate: &Estimate) -> Option<Level> {
+        let (held, broke) = bounds::around(&self.visits, estimate.vus);
+        let tried = |level: Level| {
+            bounds::visits_at(&self.visits, level)
+                .filter(|v| v.purpose == Purpose::Confirm)
+                .count()
+                >= MAX_RETRIES
+        };
+        let low = self.within(estimate.low.floor());
+        let high = self.within(estimate.high.ceil().max(estimate.vus.floor() + 1.0));
+        let near_low =
+            |v: usize| f64::from(self.visits[v].level.vus()) >= estimate.low * 0.97 - 1.0;
+        let near_high =
+            |v: usize| f64::from(self.visits[v].level.vus()) <= estimate.high * 1.03 + 1.0;
+        if !held.is_some_and(near_low) && !tried(low) {
+            return Some(low);
+        }
+        if !broke.is_some_and(near_high) && !tried(high) {
+            return Some(high);
+        }
+        None
+    }
+
+    /// The next level of the ladder around the estimate, in random order.
+    fn ladder_level(&mut self, estimate: &Estimate) -> Level {
+        if self.ladder.is_empty() {
+            self.ladder = self.links[estimate.binding].ladder().to_vec();
+            self.ladder.shuffle(&mut self.rng);
+        }
+        let offset = self.ladder.pop().unwrap_or(0.0);
+        let wanted = estimate.fit.level_at(offset);
+        let wanted = wanted.clamp(estimate.vus * 0.8, estimate.vus * 1.25);
+        let side = if offset < 0.0 {
+            wanted.floor()
+        } else {
+            wanted.ceil()
+        };
+        self.within(side)
+    }
+
+    fn within(&self, vus: f64) -> Level {
+        Level::nearest(vus).clamp(self.spec.min, self.spec.max)
+    }
+
+    fn probe(&self, level: Level, purpose: Purpose) -> Step {
+        let level = level.clamp(self.spec.min, self.spec.max);
+        let cycle = self.cycle_s();
+        let hold_s = match purpose {
+            Purpose::Bracket => (2.0 * cycle).clamp(10.0, 30.0),
+            Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
+            Purpose::Refine | Purpose::Confirm => self.full_hold_s(cycle),
+        };
+        let longest = self.spec.hold_max.as_secs_f64().max(2.0 * cycle);
+        // A level that gave no data gets a longer hold the next time.
+        let silent = bounds::visits_at(&self.visits, level)
+            .filter(|v| v.valid && bounds::side(v).is_none())
+            .count();
+        #[expect(clippy::cast_precision_loss, reason = "a handful of retries")]
+        let hold_s = hold_s.min(longest) * (1.0 + silent as f64);
+        Step::Probe(Order {
+            level,
+            purpose,
+            hold_s: hold_s.ceil(),
+            settle_min_s: (1.5 * cycle).max(3.0).ceil(),
+        })
+    }
+
+    /// A hold that expects about five violations at the breakpoint, within the limits and at least two cycles.
+    fn full_hold_s(&self, cycle: f64) -> f64 {
+        let alpha = match self.estimate.as_ref().map(|e| self.links[e.binding]) {
+            Some(Link::Share { alpha }) => alpha,
+            _ => 0.01,
+        };
+        let rate = self.last_throughput().unwrap_or(1.0).max(0.1);
+        let (min, max) = (
+            self.spec.hold_min.as_secs_f64(),
+            self.spec.hold_max.as_secs_f64(),
+        );
+        (5.0 / (alpha * rate))
+            .clamp(min, max.max(min))
+            .max(2.0 * cycle)
+    }
+
+    fn last_throughput(&self) -> Option<f64> {
+        self.visits
+            .iter()
+            .rev()
+            .filter(|v| v.valid)
+            .find_map(|v| v.throughput.filter(|t| *t > 0.0))
+    }
+
+    /// Cycle time by Little's law from the last visit that completed anything, else from the model.
+    fn cycle_s(&self) -> f64 {
+        self.visits
+            .iter()
+            .rev()
+            .filter(|v| v.valid)
+            .find_map(|v| {
+                let throughput = v.throughput.filter(|t| *t > 0.0)?;
+                Some(f64::from(v.level.vus()) / throughput)
+            })
+            .unwrap_or(self.model.think_s + 0.5)
+            // A crashed target completes next to nothing: its cycle time means nothing.
+            .min(self.model.think_s + 3.0 * self.model.limit_s.unwrap_or(10.0))
+    }
+
+    /// What a probe will cost: its hold and what the recent ones took beside theirs.
+    fn cost_of(&self, order: &Order) -> f64 {
+        let recent = self.visits.iter().rev().take(4);
+        let overhead = recent
+            .map(|v| v.cost_s - v.hold_s)
+            .fold(order.settle_min_s, f64::max);
+        order.hold_s + overhead
+    }
+
+    fn trailing_invalid(&self) -> usize {
+        self.visits.iter().rev().take_while(|v| !v.valid).count()
+    }
+
+    fn found(&self) -> Step {
+        let asked = self.spec.precision * 100.0;
+        let reason = match &self.estimate {
+            Some(e) => format!(
+                "the interval is +-{:.1} %, as narrow as asked (+-{asked:.1} %)",
+                e.half_width() * 100.0
+            ),
+            None => String::new(),
+        };
+        self.done(Ending::Found, reason)
+    }
+
+    fn out_of_budget(&self) -> Step {
+        let budget = units::format_seconds(self.spec.budget.as_secs_f64());
+        let Some(estimate) = &self.estimate else {
+            let minutes = self.minutes_to_decide();
+            return self.done(
+                Ending::Undecided,
+                format!("the budget of {budget} ended before a crossing was found; about {minutes} more minutes would decide (--budget)"),
+            );
+        };
+        let half_width = estimate.half_width();
+        let (held, broke) = bounds::around(&self.visits, estimate.vus);
+        if half_width > HOPELESS_HALF_WIDTH || held.is_none() || broke.is_none() {
+            let minutes = self.minutes_to_decide();
+            return self.done(
+                Ending::Undecided,
+                format!("the budget of {budget} ended with an interval of +-{:.0} %; about {minutes} more minutes would decide (--budget)", half_width * 100.0),
+            );
+        }
+        self.done(
+            Ending::Found,
+            format!(
+                "the budget of {budget} is spent; the interval is +-{:.1} % where +-{:.1} % was asked",
+                half_width * 100.0,
+                self.spec.precision * 100.0
+            ),
+        )
+    }
+
+    /// A rough forecast: the doublings still to make and a minimal set of visits.
+    fn minutes_to_decide(&self) -> u32 {
+        let highest = self
+            .visits
+            .iter()
+            .map(|v| v.level.vus())
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let doublings = if bounds::relevant(&self.visits).broke.is_some() {
+            0.0
+        } else {
+            (f64::from(self.spec.max.vus()) / f64::from(highest))
+                .log2()
+                .max(0.0)
+                .ceil()
+        };
+        let near = self.estimate.as_ref().map_or(0, |e| e.fit.visits);
+        #[expect(clippy::cast_precision_loss, reason = "a handful of visits")]
+        let visits = (MIN_VISITS.saturating_sub(near)).max(1) as f64 + doublings;
+        let cost = self
+            .visits
+            .iter()
+            .rev()
+            .take(4)
+            .map(|v| v.cost_s)
+            .fold(20.0, f64::max);
+        Level::nearest((visits * cost / 60.0).ceil()).vus()
+    }
+
+    fn done(&self, ending: Ending, reason: String) -> Step {
+        Step::Done(Box::new(self.conclude(ending, reason)))
+    }
+
+    fn conclude(&self, ending: Ending, reason: String) -> Conclusion {
+        let estimate = self.estimate.clone();
+        let at = match (&estimate, ending) {
+            (_, Ending::NeverBroke) => f64::INFINITY,
+            (_, Ending::BrokeAtMinimum) => 0.0,
+            (Some(e), _) => e.vus,
+            (None, _) => bounds::relevant(&self.visits)
+                .held
+                .map_or(0.0, |l| f64::from(l.vus())),
+        };
+        let (last_held, first_broke) = bounds::around(&self.visits, at);
+        let meaningful = matches!(
+            ending,
+            Ending::Found | Ending::Interrupted | Ending::GeneratorLimited | Ending::TargetDown
+        );
+        Conclusion {
+            ending,
+            reason,
+            estimate: estimate.filter(|_| meaningful),
+            last_held,
+            first_broke,
+        }
+    }
+
+    /// Fits every objective that ever stood above its bound and takes the one that breaks first.
+    fn fit(&self) -> Option<Estimate> {
+        let bounds = bounds::relevant(&self.visits);
+        let (held, broke) = (bounds.held?, bounds.broke?);
+        let around = self.estimate.as_ref().map_or(
+            (f64::from(held.vus()) * f64::from(broke.vus())).sqrt(),
+            |e| e.vus,
+        );
+        let fits: Vec<(usize, Fit)> = (0..self.links.len())
+            .filter_map(|i| Some((i, self.fit_objective(i, around)?)))
+            .collect();
+        let (binding, fit) = fits
+            .iter()
+            .min_by(|(_, a), (_, b)| a.estimate.total_cmp(&b.estimate))?
+            .clone();
+        // The least of several breakpoints lies below the least upper end, and hardly below the least lower end.
+        let low = fits
+            .iter()
+            .map(|(_, f)| f.low)
+            .fold(f64::INFINITY, f64::min);
+        let high = fits
+            .iter()
+            .map(|(_, f)| f.high)
+            .fold(f64::INFINITY, f64::min);
+        Some(Estimate {
+            binding,
+            vus: fit.estimate,
+            low: low.min(fit.estimate),
+            high: high.max(fit.estimate),
+            fit,
+        })
+    }
+
+    fn fit_objective(&self, objective: usize, around: f64) -> Option<Fit> {
+        let link = self.links[objective];
+        let points: Vec<Point> = self
+            .visits
+            .iter()
+            .filter(|v| v.valid)
+            .filter_map(|v| {
+                Some(Point {
+                    vus: f64::from(v.level.vus()),
+                    shown: show(link, v.evidence.get(objective)?)?,
+                })
+            })
+            .collect();
+        let crossed = points.iter().any(|p| is_over(link, p.shown));
+        if !crossed {
+            return None;
+        }
+        fit::fit(&points, link, around, self.spec.confidence)
+    }
+}
+
+fn middle(held: Level, broke: Level) -> Level {
+    let mean = (f64::from(held.vus()) * f64::from(broke.vus())).sqrt();
+    if broke.vus() - held.vus() <= 1 {
+        return held;
+    }
+    Level::nearest(mean).clamp(Level(held.vus() + 1), Level(broke.vus() - 1))
+}
+
+/// A probe's evidence on the fit's scale.
+fn show(link: Link, evidence: &Evidence) -> Option<Shown> {
+    let side = |broke: bool| {
+        if broke {
+            Shown::Above(0.0)
+        } else {
+            Shown::Below(0.0)
+        }
+    };
+    match (link, evidence) {
+        (_, Evidence::None) => None,
+        (Link::Share { alpha }, Evidence::Share { bad, total, .. }) => {
+            Some(Link::show_share(alpha, *bad, *total))
+        }
+        (Link::Side, Evidence::Share { bad, .. }) => Some(side(*bad > 0.0)),
+        (Link::LogRatio, Evidence::LogRatio(y)) => Some(if *y > 1.0 {
+            Shown::Above(1.0)
+        } else {
+            Shown::Exactly(*y)
+        }),
+        (Link::Side, Evidence::LogRatio(y)) => Some(side(*y > 0.0)),
+        (Link::LogRatio | Link::Side, Evidence::Side { broke }) => Some(side(*broke)),
+        (Link::Share { .. }, _) | (Link::LogRatio, Evidence::Share { .. }) => None,
+    }
+}
+
+/// Whether what was shown stands above the crossing.
+fn is_over(link: Link, shown: Shown) -> bool {
+    let crossing = match link {
+        Link::Share { alpha } => crate::stats::normal::probit(alpha),
+        Link::LogRatio | Link::Side => 0.0,
+    };
+    match shown {
+        Shown::Exactly(y) => y > crossing,
+        Shown::Above(y) => y >= crossing,
+        Shown::Below(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,5 +2,7 @@
 
 mod blocks;
 pub mod fit;
+pub mod normal;
+pub mod trend;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};
