@@ -4,8 +4,11 @@
 //! objectives, searches or reports.
 
 use std::future::Future;
+use std::time::Duration;
 
-use crate::measure::{Level, Window};
+use crate::measure::{FailureKind, Level, Window};
+
+pub mod sim;
 
 /// Why an engine cannot go on. A failed request is data in a [`Window`], not an error.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +21,17 @@ pub enum EngineError {
     Start(String),
 }
 
+/// How one cycle outside any measurement went: whether the target is alive and well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Canary {
+    /// The cycle passed in this time, think times left out.
+    Passed(Duration),
+    /// A step refused by design.
+    Shed,
+    /// A step failed.
+    Failed(FailureKind),
+}
+
 /// Makes load at a level and reports what happened, window by window.
 pub trait Engine: Send {
     /// Asks for a level. VUs move in and out at the engine's pace while the others go on; returns at once.
@@ -25,4 +39,7 @@ pub trait Engine: Send {
 
     /// Waits until the current window ends and returns it.
     fn next_window(&mut self) -> impl Future<Output = Result<Window, EngineError>> + Send;
+
+    /// Runs one cycle without think times by a VU of its own and says how it went. It is counted in no window.
+    fn canary(&mut self) -> impl Future<Output = Result<Canary, EngineError>> + Send;
 }

@@ -4,10 +4,13 @@
 //!
 //! P = pure: values in, values out. S = shell: clocks, sockets, files.
 
+pub mod cause;
 pub mod engine;
 pub mod event;
 pub mod measure;
+pub mod probe;
 pub mod record;
+pub mod run;
 pub mod scenario;
 pub mod search;
 pub mod slo;

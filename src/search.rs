@@ -87,6 +87,8 @@ pub struct Visit {
     pub verdict: Verdict,
     /// Whether the probe says something about the target; false after a generator fault.
     pub valid: bool,
+    /// Whether it was left early as hopeless: its rates then mean nothing.
+    pub left_early: bool,
     /// Per objective, in the SLO's order.
     pub evidence: Vec<Evidence>,
     /// Completed cycles per second.
@@ -205,6 +207,13 @@ impl Search {
     pub fn record(&mut self, visit: Visit) {
         self.visits.push(visit);
         self.estimate = self.fit();
+    }
+
+    /// Adds to the last visit's cost what came after it: drain, reset, canary.
+    pub fn add_cost(&mut self, seconds: f64) {
+        if let Some(last) = self.visits.last_mut() {
+            last.cost_s += seconds;
+        }
     }
 
     /// The estimate so far.
@@ -483,26 +492,28 @@ impl Search {
             .max(2.0 * cycle)
     }
 
-    fn last_throughput(&self) -> Option<f64> {
+    /// Visits that held to their end, the latest first.
+    fn complete_visits(&self) -> impl Iterator<Item = &Visit> {
         self.visits
             .iter()
             .rev()
-            .filter(|v| v.valid)
+            .filter(|v| v.valid && !v.left_early)
+    }
+
+    fn last_throughput(&self) -> Option<f64> {
+        self.complete_visits()
             .find_map(|v| v.throughput.filter(|t| *t > 0.0))
     }
 
     /// Cycle time by Little's law from the last visit that completed anything, else from the model.
     fn cycle_s(&self) -> f64 {
-        self.visits
-            .iter()
-            .rev()
-            .filter(|v| v.valid)
+        self.complete_visits()
             .find_map(|v| {
                 let throughput = v.throughput.filter(|t| *t > 0.0)?;
                 Some(f64::from(v.level.vus()) / throughput)
             })
             .unwrap_or(self.model.think_s + 0.5)
-            // A crashed target completes next to nothing: its cycle time means nothing.
+            // A target that hangs completes next to nothing: its cycle time means nothing.
             .min(self.model.think_s + 3.0 * self.model.limit_s.unwrap_or(10.0))
     }
 

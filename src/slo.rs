@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::{COUNTERS, Measurement, StepNames};
 use crate::record::ObjectiveRecord;
 use crate::stats;
+use crate::stats::fit::Link;
 use crate::units;
 
 mod judge;
@@ -199,6 +200,22 @@ impl Objective {
         }
     }
 
+    /// How the objective's evidence relates to its bound.
+    fn link(&self) -> Link {
+        match &self.metric {
+            Metric::Quantile { q, .. } => Link::Share { alpha: 1.0 - q },
+            Metric::Errors { .. } | Metric::Shed { .. } if self.bound > 0.0 => {
+                Link::Share { alpha: self.bound }
+            }
+            Metric::Mean { .. } => Link::LogRatio,
+            Metric::Errors { .. }
+            | Metric::Shed { .. }
+            | Metric::Max { .. }
+            | Metric::Rps { .. }
+            | Metric::Monitor { .. } => Link::Side,
+        }
+    }
+
     /// The latency limit of a latency objective.
     pub fn latency_limit(&self) -> Option<Duration> {
         match self.metric {
@@ -269,6 +286,30 @@ impl Slo {
             }
         }
         Ok(())
+    }
+
+    /// Whether the hold so far is so bad that its end need not be awaited.
+    pub fn is_hopeless(&self, measurement: &Measurement, steps: &StepNames) -> bool {
+        judge::is_hopeless(self, measurement, steps)
+    }
+
+    /// Whether most cycles fail: the target is broken although the level has not settled.
+    pub fn is_failing(&self, measurement: &Measurement, steps: &StepNames) -> bool {
+        judge::is_failing(measurement, steps)
+    }
+
+    /// The tightest latency limit of the objectives, seconds.
+    pub fn tightest_limit_s(&self) -> Option<f64> {
+        self.objectives
+            .iter()
+            .filter_map(|o| o.latency_limit())
+            .map(|d| d.as_secs_f64())
+            .min_by(f64::total_cmp)
+    }
+
+    /// How each objective's evidence relates to its bound, in order.
+    pub fn links(&self) -> Vec<Link> {
+        self.objectives.iter().map(Objective::link).collect()
     }
 
     /// Judges one probe.

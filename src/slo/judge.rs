@@ -100,6 +100,34 @@ fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) 
     (verdict, reason)
 }
 
+/// Seconds and requests below which a hold is too young to be called hopeless.
+const HOPELESS_AFTER: (f64, f64) = (5.0, 30.0);
+/// Share of violations from which a hold is hopeless.
+const HOPELESS_SHARE: f64 = 0.5;
+
+pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool {
+    if m.hold_s() < HOPELESS_AFTER.0 {
+        return false;
+    }
+    slo.objectives().iter().any(|objective| {
+        match judge_objective(objective, m, steps).evidence {
+            Evidence::Share { bad, total, alpha } => {
+                total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
+            }
+            // A mean is hopeless when it is twice its bound.
+            Evidence::LogRatio(y) => y > std::f64::consts::LN_2,
+            Evidence::Side { .. } | Evidence::None => false,
+        }
+    })
+}
+
+pub(super) fn is_failing(m: &Measurement, steps: &StepNames) -> bool {
+    let cycle = m.step_total(steps.cycle());
+    let failed = count(cycle.failed.of_target());
+    let total = failed + count(cycle.completed());
+    m.hold_s() >= HOPELESS_AFTER.0 && total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE
+}
+
 fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) -> Outcome {
     let step_or = |step: &Option<String>, default: usize| {
         step.as_deref()

@@ -199,7 +199,7 @@ const JACKKNIFE_EXACT: usize = 6;
 pub fn fit(points: &[Point], link: Link, around: f64, confidence: f64) -> Option<Fit> {
     let mut centre = around;
     let mut half_log_range = 0.47;
-    for _ in 0..12 {
+    for _ in 0..20 {
         let grid = Grid::around(centre, half_log_range, link);
         let used: Vec<Point> = near(points, centre);
         if used.len() < 2 {
@@ -219,7 +219,7 @@ pub fn fit(points: &[Point], link: Link, around: f64, confidence: f64) -> Option
                 return None;
             }
             centre = mid;
-            half_log_range = half_log_range.max(0.2);
+            half_log_range = (half_log_range * 1.5).min(0.47);
             continue;
         }
         let wanted = ((high / low).ln() / 2.0 * 1.15).clamp(0.002, 0.47);

@@ -1,0 +1,472 @@
+//! Where everything meets: search -> probe -> judge -> record, and back to the search.
+//!
+//! Engine and SLO do not know each other, nor do search and engine; only this loop knows all of them.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::cause::{self, Baseline};
+use crate::engine::{Canary, Engine, EngineError};
+use crate::event::{Event, Phase, Tick};
+use crate::measure::{Level, Measurement, Reading, Second, StepNames};
+use crate::probe::{self, Observer, Probe, ProbeSpec};
+use crate::record::{
+    Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, RunRecord,
+    SCHEMA_VERSION,
+};
+use crate::search::{Conclusion, CycleModel, Order, Search, SearchSpec, Step, Visit};
+use crate::slo::{Judgement, Slo, Verdict};
+
+mod answer;
+mod recording;
+
+/// Everything that a run needs to know.
+#[derive(Debug, Clone)]
+pub struct RunSpec {
+    /// The profile's name.
+    pub profile: String,
+    /// The objectives.
+    pub slo: Slo,
+    /// The measured steps.
+    pub steps: StepNames,
+    /// The search's limits.
+    pub search: SearchSpec,
+    /// For the record.
+    pub plan: PlanRecord,
+    /// For the record.
+    pub environment: Environment,
+    /// What a reader must know; grows during the run.
+    pub warnings: Vec<String>,
+    /// Whether the target is reset after every probe, not only after one that broke clearly.
+    pub reset_always: bool,
+    /// How long the target may take to drain before it is reset.
+    pub drain_timeout: Duration,
+    /// How long it may take until canary cycles pass.
+    pub canary_timeout: Duration,
+    /// Canary cycles that must pass in a row before the next probe.
+    pub canary_cycles: u32,
+}
+
+/// What a run needs from the world around the engine.
+pub trait Surroundings: Send {
+    /// What the monitors read now; never blocks.
+    fn readings(&mut self) -> Vec<Reading>;
+    /// Puts the target back into its initial state. Runs beside the engine's clock.
+    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static;
+    /// The time of day, RFC 3339 UTC.
+    fn time_of_day(&self) -> String;
+}
+
+/// Surroundings without monitors, resets or time of day: those of a simulated engine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Nothing;
+
+impl Surroundings for Nothing {
+    fn readings(&mut self) -> Vec<Reading> {
+        Vec::new()
+    }
+
+    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        std::future::ready(Ok(()))
+    }
+
+    fn time_of_day(&self) -> String {
+        "1970-01-01T00:00:00Z".to_owned()
+    }
+}
+
+/// Set when the user wants to stop; checked once per window.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Asks the run to finish its record and stop.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Runs a whole search. Whatever happens, what was measured comes back in the record.
+pub async fn run<E: Engine, S: Surroundings>(
+    spec: &RunSpec,
+    engine: &mut E,
+    surroundings: &mut S,
+    interrupt: &Interrupt,
+    sink: &mut (dyn FnMut(Event) + Send),
+) -> RunRecord {
+    let started_at = surroundings.time_of_day();
+    let mut run = Run {
+        spec,
+        engine,
+        surroundings,
+        interrupt,
+        sink,
+        search: new_search(spec),
+        probes: Vec::new(),
+        warnings: spec.warnings.clone(),
+        level: Level::ZERO,
+        began: None,
+        now: Duration::ZERO,
+    };
+    let conclusion = match run.search().await {
+        Ok(conclusion) => conclusion,
+        Err(error) => run
+            .search
+            .ended(Ending::GeneratorLimited, error.to_string()),
+    };
+    run.rest().await;
+    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, run.elapsed_s());
+    let record = RunRecord {
+        schema_version: SCHEMA_VERSION,
+        breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: spec.profile.clone(),
+        started_at,
+        finished_at: run.surroundings.time_of_day(),
+        slo: spec
+            .slo
+            .objectives()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        answer,
+        plan: spec.plan.clone(),
+        environment: spec.environment.clone(),
+        warnings: run.warnings,
+        probes: run.probes,
+    };
+    (run.sink)(Event::RunFinished(Box::new(record.clone())));
+    record
+}
+
+fn new_search(spec: &RunSpec) -> Search {
+    let model = CycleModel {
+        think_s: spec.plan.think_s,
+        limit_s: spec.slo.tightest_limit_s(),
+    };
+    Search::new(spec.search.clone(), model, spec.slo.links())
+}
+
+struct Run<'a, E, S> {
+    spec: &'a RunSpec,
+    engine: &'a mut E,
+    surroundings: &'a mut S,
+    interrupt: &'a Interrupt,
+    sink: &'a mut (dyn FnMut(Event) + Send),
+    search: Search,
+    probes: Vec<ProbeRecord>,
+    warnings: Vec<String>,
+    level: Level,
+    /// Engine time when the search began.
+    began: Option<Duration>,
+    /// Engine time at the end of the last window.
+    now: Duration,
+}
+
+impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+    async fn search(&mut self) -> Result<Conclusion, EngineError> {
+        if let Err(why) = self.canaries().await? {
+            let reason = format!("the target does not answer: {why}");
+            return Ok(self.search.ended(Ending::TargetDown, reason));
+        }
+        loop {
+            if self.interrupt.is_set() {
+                return Ok(self.search.interrupted());
+            }
+            let order = match self.search.next(self.elapsed_s()) {
+                Step::Done(conclusion) => return Ok(*conclusion),
+                Step::Probe(order) => order,
+            };
+            let clear_break = self.one_probe(&order).await?;
+            if self.interrupt.is_set() {
+                return Ok(self.search.interrupted());
+            }
+            if (clear_break || self.spec.reset_always)
+                && let Err(why) = self.recover().await?
+            {
+                let reason = format!("the target did not recover: {why}");
+                return Ok(self.search.ended(Ending::TargetDown, reason));
+            }
+        }
+    }
+
+    /// Makes one probe and tells the search; says whether it was left early as hopeless.
+    async fn one_probe(&mut self, order: &Order) -> Result<bool, EngineError> {
+        let index = self.probes.len();
+        (self.sink)(Event::ProbeStarted {
+            index,
+            purpose: order.purpose,
+            level: order.level,
+            planned_hold_s: order.hold_s,
+        });
+        let spec = ProbeSpec {
+            level: order.level,
+            from: self.level,
+            hold_s: order.hold_s,
+            settle_min_s: order.settle_min_s,
+            settle_max_s: self.spec.search.settle_max.as_secs_f64(),
+            pace_per_s: self.spec.plan.pace_per_s,
+        };
+        let began = self.elapsed_s();
+        let estimate = self.estimate();
+        let mut watch = Watch {
+            spec: self.spec,
+            surroundings: &mut *self.surroundings,
+            interrupt: self.interrupt,
+            sink: &mut *self.sink,
+            began: self.began,
+            estimate,
+        };
+        let mut probe =
+            probe::probe(&mut *self.engine, &self.spec.steps, &spec, &mut watch).await?;
+        self.level = order.level;
+        self.began.get_or_insert(probe.start);
+        self.now = probe.end;
+        let fault = self.generator_fault(&probe);
+        if fault.is_some() {
+            probe.hold_end = HoldEnd::Invalid;
+        }
+        let mut judgement = self.spec.slo.judge(&probe.measurement, &self.spec.steps);
+        if let Some(fault) = fault {
+            // A generator fault is not a breach, and not a pass either.
+            judgement.verdict = Verdict::Undecided;
+            judgement.reason = fault;
+        }
+        self.tell_search(index, order, &probe, &judgement, began);
+        let record = recording::probe_record(&recording::Parts {
+            index,
+            order,
+            from: spec.from,
+            began: self.began.unwrap_or_default(),
+            probe: &probe,
+            judgement: &judgement,
+            steps: &self.spec.steps,
+            cause: self.cause(&probe, &judgement),
+            estimate: self.estimate(),
+        });
+        (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
+        self.probes.push(record);
+        Ok(probe.hold_end == HoldEnd::LeftEarly)
+    }
+
+    fn tell_search(
+        &mut self,
+        probe_index: usize,
+        order: &Order,
+        probe: &Probe,
+        judgement: &Judgement,
+        began_s: f64,
+    ) {
+        if probe.hold_end == HoldEnd::Interrupted {
+            return;
+        }
+        self.search.record(Visit {
+            probe: probe_index,
+            level: order.level,
+            purpose: order.purpose,
+            verdict: judgement.verdict,
+            valid: probe.hold_end != HoldEnd::Invalid,
+            left_early: probe.hold_end == HoldEnd::LeftEarly,
+            evidence: judgement.outcomes.iter().map(|o| o.evidence).collect(),
+            throughput: probe.measurement.throughput(self.spec.steps.cycle()),
+            hold_s: probe.measurement.hold_s(),
+            cost_s: self.elapsed_s() - began_s,
+        });
+    }
+
+    /// Why the probe says nothing about the target, if so.
+    fn generator_fault(&self, probe: &Probe) -> Option<String> {
+        let seconds = &probe.measurement.hold;
+        let faults: u64 = seconds
+            .iter()
+            .flat_map(|s| &s.window.steps)
+            .map(|s| s.failed.of_generator())
+            .sum();
+        if faults > 0 {
+            return Some(format!(
+                "the generator ran out of descriptors or ports ({faults} times)"
+            ));
+        }
+        let limit = LAG_SHARE * self.spec.slo.tightest_limit_s().unwrap_or(1.0);
+        let late = seconds
+            .iter()
+            .filter(|s| s.window.generator.lag_p99_s.is_some_and(|lag| lag > limit))
+            .count();
+        (late * 10 > seconds.len()).then(|| {
+            format!(
+                "the generator had no CPU left: its own delay was above {} in {late} of {} seconds",
+                crate::units::format_seconds(limit),
+                seconds.len()
+            )
+        })
+    }
+
+    fn cause(&self, probe: &Probe, judgement: &Judgement) -> Option<LimitingResource> {
+        if judgement.verdict != Verdict::Broke {
+            return None;
+        }
+        // The highest level that held below this one is what more VUs should have improved on.
+        let baseline = self
+            .probes
+            .iter()
+            .filter(|p| p.vus < probe.measurement.level && p.verdict == Verdict::Held)
+            .filter_map(|p| {
+                Some(Baseline {
+                    vus: f64::from(p.vus.vus()),
+                    throughput: p.throughput_per_s?,
+                })
+            })
+            .max_by(|a, b| a.vus.total_cmp(&b.vus));
+        cause::limiting_resource(
+            &probe.measurement,
+            &self.spec.steps,
+            &self.spec.plan.limits,
+            baseline,
+        )
+    }
+
+    /// Drains the target, resets it and waits until it is well again.
+    async fn recover(&mut self) -> Result<Result<(), String>, EngineError> {
+        let began = self.now;
+        (self.sink)(Event::Doing("draining and resetting the target".to_owned()));
+        self.drain().await?;
+        let reset = tokio::spawn(self.surroundings.reset());
+        while !reset.is_finished() {
+            self.pass_window().await?;
+            // An engine in virtual time never waits: let the reset have its turn.
+            tokio::task::yield_now().await;
+        }
+        let outcome = reset.await;
+        let well = match outcome {
+            Ok(Ok(())) => self.canaries().await?,
+            Ok(Err(why)) => Err(why),
+            Err(panic) => Err(panic.to_string()),
+        };
+        self.search
+            .add_cost(self.now.saturating_sub(began).as_secs_f64());
+        Ok(well)
+    }
+
+    /// Stops the load and waits until nothing is in flight, up to a deadline.
+    async fn drain(&mut self) -> Result<(), EngineError> {
+        self.engine.set_level(Level::ZERO).await?;
+        self.level = Level::ZERO;
+        let deadline = self.now + self.spec.drain_timeout;
+        while !self.interrupt.is_set() {
+            if self.pass_window().await? == 0 || self.now >= deadline {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a window pass outside any probe; returns the VUs that still run.
+    async fn pass_window(&mut self) -> Result<u32, EngineError> {
+        let window = self.engine.next_window().await?;
+        self.now = window.start + window.span;
+        Ok(window.vus)
+    }
+
+    /// Waits until enough cycles in a row pass, up to a deadline.
+    async fn canaries(&mut self) -> Result<Result<(), String>, EngineError> {
+        let mut passed = 0;
+        let mut spent = Duration::ZERO;
+        loop {
+            let why = match self.engine.canary().await? {
+                Canary::Passed(_) => {
+                    passed += 1;
+                    if passed >= self.spec.canary_cycles {
+                        return Ok(Ok(()));
+                    }
+                    continue;
+                }
+                Canary::Shed => "it sheds even a single user".to_owned(),
+                Canary::Failed(kind) => {
+                    format!("a single cycle fails with `{}`", kind.name())
+                }
+            };
+            passed = 0;
+            if spent >= self.spec.canary_timeout || self.interrupt.is_set() {
+                return Ok(Err(why));
+            }
+            let before = self.now;
+            self.pass_window().await?;
+            spent += self
+                .now
+                .saturating_sub(before)
+                .max(Duration::from_millis(100));
+        }
+    }
+
+    /// Leaves the target without load.
+    async fn rest(&mut self) {
+        // The run is over: an engine that cannot stop any more has nothing to add.
+        let _ = self.engine.set_level(Level::ZERO).await;
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.began
+            .map_or(0.0, |began| self.now.saturating_sub(began).as_secs_f64())
+    }
+
+    fn estimate(&self) -> Option<(f64, f64, f64)> {
+        self.search.estimate().map(|e| (e.low, e.vus, e.high))
+    }
+}
+
+/// Share of the latency limit that the generator's own delay may reach.
+const LAG_SHARE: f64 = 0.1;
+
+/// What a probe sees of the run around it.
+struct Watch<'a, S> {
+    spec: &'a RunSpec,
+    surroundings: &'a mut S,
+    interrupt: &'a Interrupt,
+    sink: &'a mut (dyn FnMut(Event) + Send),
+    began: Option<Duration>,
+    estimate: Option<(f64, f64, f64)>,
+}
+
+impl<S: Surroundings> Observer for Watch<'_, S> {
+    fn readings(&mut self) -> Vec<Reading> {
+        self.surroundings.readings()
+    }
+
+    fn second(&mut self, second: &Second, phase: Phase) {
+        let window = &second.window;
+        let began = *self.began.get_or_insert(window.start);
+        let cycle = &window.steps[self.spec.steps.cycle()];
+        let main = &window.steps[self.spec.steps.main()];
+        (self.sink)(Event::Tick(Tick {
+            elapsed_s: (window.start + window.span)
+                .saturating_sub(began)
+                .as_secs_f64(),
+            level: window.level,
+            vus: window.vus,
+            phase,
+            completed: cycle.completed(),
+            failed: cycle.failed.of_target(),
+            shed: cycle.shed,
+            p99_s: main.latency.quantile_s(0.99),
+            estimate: self.estimate,
+        }));
+    }
+
+    fn interrupted(&self) -> bool {
+        self.interrupt.is_set()
+    }
+
+    fn is_hopeless(&self, hold: &Measurement) -> bool {
+        self.spec.slo.is_hopeless(hold, &self.spec.steps)
+    }
+
+    fn is_failing(&self, recent: &Measurement) -> bool {
+        self.spec.slo.is_failing(recent, &self.spec.steps)
+    }
+}

@@ -1,0 +1,161 @@
+//! From the search's conclusion to the answer that people read.
+
+use super::RunSpec;
+use crate::measure::StepNames;
+use crate::record::{
+    Answer, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness, VisitSummary,
+};
+use crate::search::{Conclusion, Estimate, Search};
+use crate::slo::{Slo, Verdict};
+
+/// Points of the breakpoint's distribution that are kept for charts.
+const DISTRIBUTION_POINTS: usize = 60;
+/// The knee is only told when some level beyond it by this factor was visited.
+const BEYOND_KNEE: f64 = 1.2;
+
+pub(super) fn assemble(
+    spec: &RunSpec,
+    search: &Search,
+    conclusion: &Conclusion,
+    probes: &[ProbeRecord],
+    search_s: f64,
+) -> Answer {
+    let estimate = conclusion.estimate.as_ref();
+    let (low, high) = estimate.map_or((None, None), |e| {
+        (Some(whole(e.low.floor())), Some(whole(e.high.ceil())))
+    });
+    let first_broke = conclusion.first_broke.map(|i| search.visits()[i].probe);
+    let last_held = conclusion.last_held.map(|i| search.visits()[i].probe);
+    let binding = binding_objective(spec, estimate, first_broke.map(|i| &probes[i]));
+    let summary = |probe: usize| visit_summary(&spec.slo, &spec.steps, &probes[probe], binding);
+    let search_s = (search_s * 1e3).round() / 1e3;
+    Answer {
+        ending: conclusion.ending,
+        reason: conclusion.reason.clone(),
+        breakpoint_vus: estimate.map(|e| whole(e.vus.floor())),
+        ci_low: low,
+        ci_high: high,
+        confidence: spec.search.confidence,
+        precision_asked: spec.search.precision,
+        precision_reached: estimate.map(Estimate::half_width),
+        last_held: last_held.map(summary),
+        first_broke: first_broke.map(summary),
+        broken_objective: binding
+            .filter(|_| first_broke.is_some())
+            .map(|i| spec.slo.objectives()[i].text.clone()),
+        limiting_resource: limiting_resource(conclusion, estimate, probes),
+        knee_vus: knee(probes),
+        peak_throughput_per_s: probes
+            .iter()
+            .filter_map(|p| p.throughput_per_s)
+            .max_by(f64::total_cmp),
+        visits: u32::try_from(estimate.map_or(0, |e| e.fit.visits)).unwrap_or(u32::MAX),
+        search_s,
+        distribution: estimate.map_or_else(Vec::new, |e| thinned(&e.fit.distribution)),
+    }
+}
+
+fn whole(vus: f64) -> u32 {
+    crate::measure::Level::nearest(vus).vus()
+}
+
+fn thinned(distribution: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let step = distribution.len().div_ceil(DISTRIBUTION_POINTS).max(1);
+    distribution.iter().copied().step_by(step).collect()
+}
+
+/// The objective that the estimate binds to, or the worst one of the first broken probe.
+fn binding_objective(
+    spec: &RunSpec,
+    estimate: Option<&Estimate>,
+    broke: Option<&ProbeRecord>,
+) -> Option<usize> {
+    estimate.map(|e| e.binding).or_else(|| {
+        broke?
+            .objectives
+            .iter()
+            .enumerate()
+            .filter(|(i, o)| o.verdict == Verdict::Broke && *i < spec.slo.objectives().len())
+            .map(|(i, _)| i)
+            .next()
+    })
+}
+
+fn visit_summary(
+    slo: &Slo,
+    steps: &StepNames,
+    probe: &ProbeRecord,
+    binding: Option<usize>,
+) -> VisitSummary {
+    let index = binding.unwrap_or(0);
+    let objective = &slo.objectives()[index];
+    let name = objective.metric_name(steps);
+    let observed = match probe.objectives.get(index).and_then(|o| o.observed) {
+        Some(value) => format!("{name} {}", objective.format_value(value)),
+        None => format!("{name} no data"),
+    };
+    let (error_ratio, shed_ratio) = probe.steps.last().map_or((0.0, 0.0), ratios);
+    VisitSummary {
+        probe: probe.index,
+        vus: probe.vus,
+        observed,
+        error_ratio,
+        shed_ratio,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn ratios(cycle: &StepRecord) -> (f64, f64) {
+    let failed: u64 = cycle
+        .failed
+        .iter()
+        .filter(|(k, _)| !k.is_generator_fault())
+        .map(|(_, n)| n)
+        .sum();
+    let all = cycle.completed + failed;
+    let with_sheds = all + cycle.shed;
+    let ratio = |n: u64, of: u64| if of == 0 { 0.0 } else { n as f64 / of as f64 };
+    (ratio(failed, all), ratio(cycle.shed, with_sheds))
+}
+
+/// The surest cause among the broken probes, of those nearest above the breakpoint.
+fn limiting_resource(
+    conclusion: &Conclusion,
+    estimate: Option<&Estimate>,
+    probes: &[ProbeRecord],
+) -> Option<LimitingResource> {
+    if conclusion.ending == Ending::NeverBroke {
+        return None;
+    }
+    let near = estimate.map_or(f64::INFINITY, |e| e.high * 1.3);
+    let causes: Vec<(&ProbeRecord, &LimitingResource)> = probes
+        .iter()
+        .filter(|p| f64::from(p.vus.vus()) <= near)
+        .filter_map(|p| Some((p, p.limiting_resource.as_ref()?)))
+        .collect();
+    let surest: Sureness = causes.iter().map(|(_, c)| c.sureness).max()?;
+    causes
+        .iter()
+        .filter(|(_, c)| c.sureness == surest)
+        .min_by_key(|(p, _)| p.vus)
+        .map(|(_, c)| (*c).clone())
+}
+
+/// Where throughput stops growing, by the asymptotic bounds of a closed system: peak throughput times the cycle time
+/// without queueing (that of the lowest level). Told only when levels well beyond it were visited.
+fn knee(probes: &[ProbeRecord]) -> Option<u32> {
+    let holds = || {
+        probes
+            .iter()
+            .filter(|p| p.end == HoldEnd::Complete && p.settled)
+            .filter_map(|p| {
+                let x = p.throughput_per_s.filter(|x| *x > 0.0)?;
+                Some((f64::from(p.vus.vus()), x))
+            })
+    };
+    let (lowest, slow) = holds().min_by(|a, b| a.0.total_cmp(&b.0))?;
+    let peak = holds().map(|(_, x)| x).max_by(f64::total_cmp)?;
+    let highest = holds().map(|(n, _)| n).max_by(f64::total_cmp)?;
+    let knee = peak * lowest / slow;
+    (highest >= BEYOND_KNEE * knee).then(|| whole(knee))
+}
