@@ -35,15 +35,17 @@ class AiServer:
         self.subscribed = False
         self._redis = redis.from_url(settings.redis_url, decode_responses=True)
         self._wake_publisher = asyncio.Event()
-        self._tasks = []
+        self._intake = None
+        self._publisher = None
 
     def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._take_questions()), asyncio.create_task(self._publish_answers())]
+        self._intake = asyncio.create_task(self._take_questions())
+        self._publisher = asyncio.create_task(self._publish_answers())
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._intake.cancel()
+        self._publisher.cancel()
+        await asyncio.gather(self._intake, self._publisher, return_exceptions=True)
         with contextlib.suppress(RedisError, OSError):
             await self._redis.aclose()
 
@@ -53,6 +55,11 @@ class AiServer:
     def drain(self) -> int:
         dropped = self.pool.drain(self.now())
         self.dropped += dropped
+        if self.settings.intake == "backpressure":
+            # Most of the backlog is in Redis' output buffer for this subscription, and goes with it.
+            self._intake.cancel()
+            self.subscribed = False
+            self._intake = asyncio.create_task(self._take_questions())
         return dropped
 
     async def healthy(self) -> bool:
