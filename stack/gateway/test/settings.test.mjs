@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readSettings } from '../dist/settings.js';
+
+test('the defaults are the naive gateway that keeps nothing', () => {
+  const settings = readSettings({});
+  assert.equal(settings.guard, false);
+  assert.equal(settings.ctxStore, 'none');
+  assert.equal(settings.host, '127.0.0.1');
+});
+
+test('every bad value is named at once', () => {
+  assert.throws(() => readSettings({ GATEWAY_PORT: 'x', CTX_STORE: 'disk', MAX_QUEUE: '1.5' }), {
+    problems: [
+      'GATEWAY_PORT=x is not a number from 1 to 65535',
+      'CTX_STORE=disk is not one of none, buffer, heap, redis',
+      'MAX_QUEUE=1.5 is not a whole number',
+    ],
+  });
+});
+
+test('a store needs a size', () => {
+  assert.throws(() => readSettings({ CTX_STORE: 'buffer' }), /needs a CTX_KB above 0/);
+});
