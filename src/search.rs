@@ -643,6 +643,7 @@ impl Search {
             .iter()
             .min_by(|(_, a), (_, b)| a.estimate.total_cmp(&b.estimate))?
             .clone();
+        let step = fit.exact < FEW_EXACT;
         // The least of several breakpoints lies below the least upper end, and hardly below the least lower end.
         let low = fits
             .iter()
@@ -652,11 +653,17 @@ impl Search {
             .iter()
             .map(|(_, f)| f.high)
             .fold(f64::INFINITY, f64::min);
+        let (mut low, mut high) = (low.min(fit.estimate), high.max(fit.estimate));
+        if step {
+            // Between the two sides of a step no level is likelier than another.
+            low = low.min(f64::from(held.vus()));
+            high = high.max(f64::from(broke.vus()));
+        }
         Some(Estimate {
             binding,
             vus: fit.estimate,
-            low: low.min(fit.estimate),
-            high: high.max(fit.estimate),
+            low,
+            high,
             fit,
         })
     }
