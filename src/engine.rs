@@ -5,6 +5,8 @@
 
 use std::future::Future;
 
+pub mod native;
+
 use crate::measure::{Level, Window};
 
 /// Why an engine cannot go on. A failed request is data in a [`Window`], not an error.

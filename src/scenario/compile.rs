@@ -137,7 +137,10 @@ impl<'a> Compiler<'a> {
         let mut feeders = Vec::new();
         for (name, feeder) in &spec.feeders {
             let loaded = rows.get(name).ok_or_else(|| {
-                at(&feeder.span(), format!("the rows of feeder `{name}` were not read"))
+                at(
+                    &feeder.span(),
+                    format!("the rows of feeder `{name}` were not read"),
+                )
             })?;
             let used = FeederUse {
                 feeder: Arc::clone(loaded),
@@ -164,7 +167,8 @@ impl<'a> Compiler<'a> {
         for (slot, (name, text)) in self.spec.vars.iter().enumerate() {
             let reserved = ["vu", "cycle", "env"].contains(&name.as_str());
             if reserved || self.feeders.iter().any(|(n, _)| n == name) {
-                let message = format!("`{name}` already means something; give the variable another name");
+                let message =
+                    format!("`{name}` already means something; give the variable another name");
                 return Err(at(&text.span(), message));
             }
             let template = self
@@ -190,18 +194,26 @@ impl<'a> Compiler<'a> {
     }
 
     fn measured_step(&self, name: &str) -> Result<usize, String> {
-        self.measured.iter().position(|n| *n == name).ok_or_else(|| {
-            format!(
-                "no step called `{name}` comes before{}; the steps are {}",
-                nearest(name, self.measured.iter().copied()),
-                self.measured.join(", ")
-            )
-        })
+        self.measured
+            .iter()
+            .position(|n| *n == name)
+            .ok_or_else(|| {
+                format!(
+                    "no step called `{name}` comes before{}; the steps are {}",
+                    nearest(name, self.measured.iter().copied()),
+                    self.measured.join(", ")
+                )
+            })
     }
 
     fn names(&self) -> Names<'_> {
         Names {
-            slots: self.slot_names.iter().enumerate().map(|(i, n)| (*n, i)).collect(),
+            slots: self
+                .slot_names
+                .iter()
+                .enumerate()
+                .map(|(i, n)| (*n, i))
+                .collect(),
             feeders: self.feeders.iter().map(|(n, f)| (*n, &*f.feeder)).collect(),
         }
     }
@@ -215,9 +227,7 @@ impl<'a> Compiler<'a> {
         refuse_foreign_keys(step, &key)?;
         let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
         let action = match key {
-            ActionKey::Request(method, path) => {
-                Action::Request(self.request(step, method, path)?)
-            }
+            ActionKey::Request(method, path) => Action::Request(self.request(step, method, path)?),
             ActionKey::Open(path) => {
                 let mut request = self.request(step, Method::GET, path)?;
                 if request.needs_body() {
@@ -253,9 +263,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn measure(&mut self, step: &'a StepSpec) -> Result<usize, String> {
-        let name = step.name.as_deref().ok_or(
-            "every step that is measured needs a name; add `name = \"...\"` to it",
-        )?;
+        let name = step
+            .name
+            .as_deref()
+            .ok_or("every step that is measured needs a name; add `name = \"...\"` to it")?;
         if name == StepNames::CYCLE {
             return Err("`cycle` stands for the whole cycle; choose another name".to_owned());
         }
@@ -289,17 +300,25 @@ impl<'a> Compiler<'a> {
             match (open.next(), open.next()) {
                 (Some((name, _)), None) => self.open_stream(name)?,
                 (None, _) => {
-                    return Err("no stream is open here; open one with `open` in an earlier step".to_owned());
+                    return Err(
+                        "no stream is open here; open one with `open` in an earlier step"
+                            .to_owned(),
+                    );
                 }
                 (Some(_), Some(_)) => {
-                    return Err("several streams are open; say which with `on = \"...\"`".to_owned());
+                    return Err(
+                        "several streams are open; say which with `on = \"...\"`".to_owned()
+                    );
                 }
             }
         };
         let since = spec
             .since
             .as_deref()
-            .map(|name| self.measured_step(name).map_err(|m| format!("`since`: {m}")))
+            .map(|name| {
+                self.measured_step(name)
+                    .map_err(|m| format!("`since`: {m}"))
+            })
             .transpose()?;
         Ok(Wait {
             stream,
@@ -311,7 +330,10 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    fn conditions(&self, table: &BTreeMap<String, String>) -> Result<Vec<(String, Template)>, String> {
+    fn conditions(
+        &self,
+        table: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, Template)>, String> {
         table
             .iter()
             .map(|(at, text)| Ok((pointer(at)?, self.template(text, Escape::None)?)))
@@ -322,11 +344,16 @@ impl<'a> Compiler<'a> {
         let mut out = Vec::new();
         for (name, from) in &step.extract {
             if ["vu", "cycle", "env"].contains(&name.as_str()) {
-                return Err(format!("`{name}` already means something; extract into another name"));
+                return Err(format!(
+                    "`{name}` already means something; extract into another name"
+                ));
             }
             let from = match from.strip_prefix("header:") {
                 Some(_) if step.wait.is_some() => {
-                    return Err("an event has no headers; extract with a JSON pointer such as `/id`".to_owned());
+                    return Err(
+                        "an event has no headers; extract with a JSON pointer such as `/id`"
+                            .to_owned(),
+                    );
                 }
                 Some(header) => ExtractFrom::Header(
                     HeaderName::try_from(header.trim())
@@ -367,9 +394,13 @@ impl<'a> Compiler<'a> {
             HeaderValue::try_from(self.origins[origin].authority.as_str())
                 .map_err(|e| format!("the host cannot stand in a header: {e}"))?,
         );
-        request.headers.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        request
+            .headers
+            .insert(USER_AGENT, HeaderValue::from_static(AGENT));
         if let Some(body_type) = body_type {
-            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static(body_type));
+            request
+                .headers
+                .insert(CONTENT_TYPE, HeaderValue::from_static(body_type));
         }
         let of_all = self.spec.headers.iter().map(|(n, v)| (n, v.get_ref()));
         for (name, value) in of_all.chain(&step.headers) {
@@ -410,7 +441,9 @@ impl<'a> Compiler<'a> {
         } else if path.starts_with('/') {
             format!("{}{path}", self.base.trim_end_matches('/'))
         } else {
-            return Err(format!("`{path}` must begin with `/`, `http://` or `https://`"));
+            return Err(format!(
+                "`{path}` must begin with `/`, `http://` or `https://`"
+            ));
         };
         let (origin, rest) = Origin::split(&absolute)?;
         let rest = rest.split('#').next().unwrap_or_default();
@@ -444,7 +477,10 @@ impl<'a> Compiler<'a> {
             (Some(json), None) => {
                 let mut json = json.clone();
                 fill_env_in(&mut json, self.env)?;
-                (Template::parse_json(&json, &self.names())?, "application/json")
+                (
+                    Template::parse_json(&json, &self.names())?,
+                    "application/json",
+                )
             }
             (None, Some(text)) => (
                 self.template(text, Escape::None)?,
@@ -478,12 +514,19 @@ fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
         ("patch", Method::PATCH, &step.patch),
         ("delete", Method::DELETE, &step.delete),
     ] {
-        found.extend(path.as_deref().map(|p| (key, ActionKey::Request(method, p))));
+        found.extend(
+            path.as_deref()
+                .map(|p| (key, ActionKey::Request(method, p))),
+        );
     }
     found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
     found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
     found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
-    found.extend(step.close.as_deref().map(|n| ("close", ActionKey::Close(n))));
+    found.extend(
+        step.close
+            .as_deref()
+            .map(|n| ("close", ActionKey::Close(n))),
+    );
     match (found.pop(), found.pop()) {
         (Some((_, action)), None) => Ok(action),
         (None, _) => Err(format!("the step does nothing; give it one of {ACTIONS}")),
@@ -511,7 +554,9 @@ fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Result<(), Strin
         ("timeout", step.timeout.is_some() && !measured),
     ];
     match foreign.iter().find(|(_, there)| *there) {
-        Some((name, _)) => Err(format!("`{name}` means nothing in a `{kind}` step; remove it")),
+        Some((name, _)) => Err(format!(
+            "`{name}` means nothing in a `{kind}` step; remove it"
+        )),
         None => Ok(()),
     }
 }
@@ -521,12 +566,18 @@ fn expected(step: &StepSpec) -> Result<Expect, String> {
         return Ok(Expect::Success);
     };
     if statuses.is_empty() {
-        return Err("`expect` is empty: no answer could succeed; name a status or remove it".to_owned());
+        return Err(
+            "`expect` is empty: no answer could succeed; name a status or remove it".to_owned(),
+        );
     }
     let known = |s: &u16| {
         StatusCode::from_u16(*s).map_err(|_| format!("`{s}` is not an HTTP status (100 to 999)"))
     };
-    statuses.iter().map(known).collect::<Result<_, _>>().map(Expect::OneOf)
+    statuses
+        .iter()
+        .map(known)
+        .collect::<Result<_, _>>()
+        .map(Expect::OneOf)
 }
 
 /// Checks a JSON pointer (RFC 6901).

@@ -67,8 +67,14 @@ mod tests {
 
     #[test]
     fn a_feeder_without_rows_or_with_ragged_ones_is_refused() {
-        assert!(matches!(Feeder::parse("user\n".as_bytes()), Err(FeederError::Empty)));
-        assert!(matches!(Feeder::parse("".as_bytes()), Err(FeederError::Empty)));
+        assert!(matches!(
+            Feeder::parse("user\n".as_bytes()),
+            Err(FeederError::Empty)
+        ));
+        assert!(matches!(
+            Feeder::parse("".as_bytes()),
+            Err(FeederError::Empty)
+        ));
         assert!(matches!(
             Feeder::parse("a,b\n1\n".as_bytes()),
             Err(FeederError::Csv(_))

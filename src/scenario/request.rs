@@ -29,7 +29,11 @@ impl Origin {
         let tls = match scheme {
             "http" => false,
             "https" => true,
-            _ => return Err(format!("`{scheme}` is not a known scheme; use http or https")),
+            _ => {
+                return Err(format!(
+                    "`{scheme}` is not a known scheme; use http or https"
+                ));
+            }
         };
         let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);

@@ -139,13 +139,19 @@ mod tests {
             ("data: a\n\n", vec![one("message", "a")]),
             ("event: x\ndata:a\ndata: b\n\n", vec![one("x", "a\nb")]),
             ("event: x\r\ndata: a\r\n\r\n", vec![one("x", "a")]),
-            ("data: a\r\rdata: b\r\r", vec![one("message", "a"), one("message", "b")]),
+            (
+                "data: a\r\rdata: b\r\r",
+                vec![one("message", "a"), one("message", "b")],
+            ),
             ("\u{feff}data: a\n\n", vec![one("message", "a")]),
             (": comment\n\ndata\n\n", vec![one("message", "")]),
             ("data\ndata\n\n", vec![one("message", "\n")]),
             ("event: x\n\ndata: a\n\n", vec![one("message", "a")]),
             ("data:  two\n\n", vec![one("message", " two")]),
-            ("id: 1\nretry: 5\nother: x\ndata: a\n\n", vec![one("message", "a")]),
+            (
+                "id: 1\nretry: 5\nother: x\ndata: a\n\n",
+                vec![one("message", "a")],
+            ),
             ("data: unfinished\n", vec![]),
         ] {
             assert_eq!(events(&[text.as_bytes()]), want, "{text:?}");

@@ -235,7 +235,10 @@ impl Names<'_> {
         let Some(feeder) = self.feeders.iter().position(|(n, _)| *n == feeder_name) else {
             return Err(format!(
                 "unknown feeder `{feeder_name}` in `{{{{ {feeder_name}.{column_name} }}}}`{}; declare it under `[scenario.feeders]`",
-                super::nearest(feeder_name, self.feeders.iter().map(|(n, _)| *n).chain(["env"]))
+                super::nearest(
+                    feeder_name,
+                    self.feeders.iter().map(|(n, _)| *n).chain(["env"])
+                )
             ));
         };
         let columns = self.feeders[feeder].1.columns();
@@ -253,10 +256,7 @@ impl Names<'_> {
 /// Replaces `{{ env.NAME }}` by the variable's value; other placeholders stay.
 ///
 /// The value is the author's text as if it had been written there; braces in it are not looked into again.
-pub(super) fn fill_env(
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, String> {
+pub(super) fn fill_env(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some(open) = rest.find("{{") {
@@ -268,7 +268,9 @@ pub(super) fn fill_env(
         out.push_str(before);
         if let Some(name) = inside[..close].trim().strip_prefix("env.") {
             let value = env(name).ok_or_else(|| {
-                format!("environment variable `{name}` is not set; `export {name}=...` before the run")
+                format!(
+                    "environment variable `{name}` is not set; `export {name}=...` before the run"
+                )
             })?;
             if value.contains("{{") {
                 return Err(format!(
@@ -386,7 +388,11 @@ mod tests {
             fill_env("a {{ env.KEY }} {{ vu }}", &env).unwrap(),
             "a secret {{ vu }}"
         );
-        assert!(fill_env("{{ env.NO }}", &env).unwrap_err().contains("`NO` is not set"));
+        assert!(
+            fill_env("{{ env.NO }}", &env)
+                .unwrap_err()
+                .contains("`NO` is not set")
+        );
     }
 
     proptest! {

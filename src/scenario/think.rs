@@ -42,7 +42,9 @@ impl Think {
             DrawnThinkSpec::Uniform([from, to]) => {
                 let (from, to) = (duration(from)?, duration(to)?);
                 if from > to {
-                    return Err("a uniform think time goes from the shorter to the longer".to_owned());
+                    return Err(
+                        "a uniform think time goes from the shorter to the longer".to_owned()
+                    );
                 }
                 Ok(Self::Uniform(from, to))
             }
@@ -88,9 +90,7 @@ impl Think {
         match *self {
             Self::Fixed(d) | Self::Exponential(d) => d.as_secs_f64(),
             Self::Uniform(from, to) => f64::midpoint(from.as_secs_f64(), to.as_secs_f64()),
-            Self::LogNormal { median, sigma } => {
-                median.as_secs_f64() * (sigma * sigma / 2.0).exp()
-            }
+            Self::LogNormal { median, sigma } => median.as_secs_f64() * (sigma * sigma / 2.0).exp(),
         }
     }
 }
@@ -120,7 +120,10 @@ mod tests {
                 .map(|_| think.draw(&mut rng).as_secs_f64())
                 .sum::<f64>()
                 / f64::from(draws);
-            assert!((mean / think.mean_s() - 1.0).abs() < 0.03, "{think:?}: {mean}");
+            assert!(
+                (mean / think.mean_s() - 1.0).abs() < 0.03,
+                "{think:?}: {mean}"
+            );
         }
     }
 }
