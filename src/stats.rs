@@ -2,5 +2,6 @@
 
 mod blocks;
 pub mod fit;
+pub mod queue;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};

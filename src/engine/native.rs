@@ -338,3 +338,6 @@ fn cpu_s() -> Option<f64> {
     let stat = procfs::process::Process::myself().ok()?.stat().ok()?;
     Some((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }
+
+#[cfg(test)]
+mod tests;
