@@ -66,45 +66,49 @@ impl NativeEngine {
     /// # Errors
     /// When a thread cannot be started, the pace is not above zero, or TLS cannot be set up for a scenario that needs it.
     pub fn start(spec: NativeSpec) -> Result<Self, EngineError> {
-        let threads = u32::try_from(spec.threads.max(1))
+        let NativeSpec {
+            scenario,
+            pace_per_s,
+            window,
+            threads,
+            seed,
+        } = spec;
+        let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
-        if !(spec.pace_per_s > 0.0) || spec.window.is_zero() {
+        let pace_works = pace_per_s > 0.0;
+        if !pace_works || window.is_zero() {
             return Err(EngineError::Start(
                 "the pace and the window must be above zero".to_owned(),
             ));
         }
-        let tls = if spec.scenario.origins().iter().any(|o| o.tls) {
-            let config = http::tls_config()
-                .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
-            Some(config)
-        } else {
-            None
-        };
+        let needs_tls = scenario.origins().iter().any(|o| o.tls);
+        let tls = needs_tls
+            .then(http::tls_config)
+            .transpose()
+            .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
         let zero = Instant::now();
-        let next_rows: Arc<[AtomicU64]> = spec
-            .scenario
+        let next_rows: Arc<[AtomicU64]> = scenario
             .feeders()
             .iter()
             .map(|_| AtomicU64::new(0))
             .collect();
         let mut shards = Vec::new();
         for index in 0..threads {
-            let shard = ShardSpec {
+            shards.push(ShardHandle::spawn(ShardSpec {
                 index,
                 shards: threads,
-                scenario: Arc::clone(&spec.scenario),
-                pace_per_s: spec.pace_per_s,
-                window: spec.window,
-                seed: spec.seed,
+                scenario: Arc::clone(&scenario),
+                pace_per_s,
+                window,
+                seed,
                 tls: tls.clone(),
                 next_rows: Arc::clone(&next_rows),
                 zero,
-            };
-            shards.push(ShardHandle::spawn(shard)?);
+            })?);
         }
         Ok(Self {
             shards,
-            steps: spec.scenario.names().cycle() + 1,
+            steps: scenario.names().cycle() + 1,
             zero,
             next: 1,
             last_end: zero,
@@ -172,11 +176,11 @@ impl Engine for NativeEngine {
         let mut merged = Merged::new(self.steps);
         for shard in &mut self.shards {
             let mut last = None;
-            while let Some(part) = shard.pending.pop_front_if(|w| w.index <= index) {
+            while let Some(part) = shard.take_up_to(index) {
                 last = Some(merged.add_flows(part));
             }
             if let Some(last) = last {
-                merged.add_state(last, self.orders);
+                merged.add_state(&last, self.orders);
             }
         }
         let start = self.last_end;
@@ -218,6 +222,12 @@ impl ShardHandle {
             pending: VecDeque::new(),
             thread,
         })
+    }
+
+    /// The next report that is due, of those up to a slice of time.
+    fn take_up_to(&mut self, slice: u64) -> Option<ShardWindow> {
+        let due = self.pending.front().is_some_and(|w| w.index <= slice);
+        due.then(|| self.pending.pop_front()).flatten()
     }
 
     /// Number of the first report at or after a slice of time. What came is kept, so a caller may give up waiting.
@@ -284,7 +294,7 @@ impl Merged {
         }
     }
 
-    fn add_state(&mut self, state: State, orders: u64) {
+    fn add_state(&mut self, state: &State, orders: u64) {
         for (total, ages) in self.steps.iter_mut().zip(&state.in_flight) {
             total.in_flight.merge(ages);
         }

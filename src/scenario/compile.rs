@@ -614,3 +614,6 @@ fn fill_env_in(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::spec::{DrawnThinkSpec, ThinkSpec};
 use crate::units::parse_duration;
 
 /// Longest think time that is drawn; the tails of the distributions have no end, a run has.
-const LONGEST: Duration = Duration::from_hours(1);
+const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How long a VU thinks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -71,7 +71,8 @@ impl Think {
             Self::Fixed(d) => return d,
             Self::Uniform(from, to) => {
                 let u: f64 = StandardUniform.sample(rng);
-                from.as_secs_f64() + u * (to - from).as_secs_f64()
+                let (from, to) = (from.as_secs_f64(), to.as_secs_f64());
+                from + u * (to - from)
             }
             Self::Exponential(mean) => {
                 let e: f64 = Exp1.sample(rng);

@@ -324,7 +324,11 @@ impl Server {
     fn check_memory(&self, state: &State) {
         let used = state.memory(&self.spec);
         if self.spec.memory_limit.is_some_and(|limit| used > limit) {
-            self.killed.send_replace(Some(used));
+            self.killed.send_if_modified(|killed| {
+                let first = killed.is_none();
+                killed.get_or_insert(used);
+                first
+            });
         }
     }
 

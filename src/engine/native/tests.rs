@@ -211,7 +211,11 @@ async fn every_kind_of_failure_is_told_apart() {
         FailureKind::Protocol
     );
 
-    let no_tls = plain.replace("http://", "https://");
+    let no_tls = server(|_, mut tcp| async move {
+        let _ = tcp.write_all(OK.as_bytes()).await;
+    })
+    .await
+    .replace("http://", "https://");
     assert_eq!(first_failure(GET, &no_tls).await, FailureKind::Tls);
 
     let no_token = "steps = [{ name = 'get', get = '/', extract = { token = '/token' } }]";
