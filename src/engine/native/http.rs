@@ -372,3 +372,24 @@ fn of_hyper(error: &hyper::Error) -> FailureKind {
     // Incomplete messages, and requests that a closed connection never took.
     FailureKind::Eof
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generators_own_shortages_are_told_apart() {
+        for (code, kind) in [
+            (libc::EMFILE, FailureKind::NoDescriptors),
+            (libc::ENFILE, FailureKind::NoDescriptors),
+            (libc::EADDRNOTAVAIL, FailureKind::NoPorts),
+            (libc::ECONNREFUSED, FailureKind::ConnectRefused),
+            (libc::ECONNRESET, FailureKind::Reset),
+            (libc::EPIPE, FailureKind::Reset),
+            (libc::ETIMEDOUT, FailureKind::Timeout),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(of_io(&error), kind, "{error}");
+        }
+    }
+}

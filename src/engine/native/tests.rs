@@ -273,6 +273,28 @@ async fn events_are_found_in_a_stream_cut_anywhere() {
 }
 
 #[tokio::test]
+async fn events_wait_for_the_vu_with_their_time_of_arrival() {
+    let base = streaming(&["event: b\ndata: 2\n\nevent: a\ndata: 1\n\n"], false).await;
+    let toml = "
+        timeout = '5s'
+        steps = [
+            { name = 'open', open = '/' },
+            { think = '400ms' },
+            { name = 'a', wait = { event = 'a', match = { '' = '1' }, since = 'open' } },
+            { name = 'b', wait = { event = 'b', match = { '' = '2' } } },
+        ]";
+    let scenario = compile(toml, &base);
+    let seen = run(&scenario, 2, |s| s.steps[3].completed() >= 4).await;
+    assert!(seen.steps[3].completed() >= 4, "either order will do");
+    let (a, b) = (&seen.steps[1].latency, &seen.steps[2].latency);
+    assert!(
+        a.quantile_s(0.5).unwrap() < 0.3,
+        "they came while the VU was thinking"
+    );
+    assert!(b.quantile_s(0.5).unwrap() < 0.1, "it was there already");
+}
+
+#[tokio::test]
 async fn a_wrong_event_and_an_ended_stream_are_failures_of_the_wait() {
     let wrong = streaming(
         &["event: answer\ndata: {\"id\": 7, \"ok\": false}\n\n"],
@@ -636,5 +658,83 @@ async fn the_demo_sheds_and_is_killed_at_its_limits() {
     assert!(
         matches!(end, Err(demo::DemoError::OutOfMemory { used: 5, limit: 4 })),
         "{end:?}"
+    );
+}
+
+/// An engine whose threads are played by the test.
+fn played(threads: usize, zero: Instant) -> (NativeEngine, Vec<UnboundedSender<Report>>) {
+    let mut shards = Vec::new();
+    let mut senders = Vec::new();
+    for _ in 0..threads {
+        let (commands, _) = unbounded_channel();
+        let (sender, reports) = unbounded_channel();
+        senders.push(sender);
+        shards.push(ShardHandle {
+            commands,
+            reports,
+            pending: VecDeque::new(),
+            thread: std::thread::spawn(|| {}),
+        });
+    }
+    let engine = NativeEngine {
+        shards,
+        steps: 1,
+        zero,
+        next: 1,
+        last_end: zero,
+        level: Level::ZERO,
+        orders: 0,
+        own: OwnProcess::new(),
+    };
+    (engine, senders)
+}
+
+#[tokio::test]
+async fn a_thread_that_was_held_up_makes_one_long_window_of_all() {
+    let zero = Instant::now();
+    let (mut engine, senders) = played(2, zero);
+    let part = |index: u64, late_ms: u64, shed: u64| ShardWindow {
+        index,
+        end: zero + Duration::from_secs(index) + Duration::from_millis(late_ms),
+        level: 0,
+        orders: 0,
+        at_level: true,
+        vus: 1,
+        steps: vec![StepWindow {
+            shed,
+            in_flight: Histogram::of([Duration::from_secs(1)]),
+            ..StepWindow::default()
+        }],
+        lag: Histogram::default(),
+    };
+    for index in 1..=4 {
+        assert!(senders[0].send(Ok(part(index, 0, index))).is_ok());
+    }
+    for late in [part(1, 10, 100), part(3, 700, 200), part(4, 0, 300)] {
+        assert!(senders[1].send(Ok(late)).is_ok());
+    }
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let w = engine.next_window().await.unwrap();
+        seen.push((
+            w.start.as_millis(),
+            w.span.as_millis(),
+            w.steps[0].shed,
+            w.vus,
+        ));
+        assert_eq!(
+            w.steps[0].in_flight.count(),
+            2,
+            "a state, not a sum over the slices"
+        );
+    }
+    assert_eq!(
+        seen,
+        [(0, 1010, 101, 2), (1010, 2690, 205, 2), (3700, 300, 304, 2)]
+    );
+    drop(senders);
+    assert!(
+        engine.next_window().await.is_err(),
+        "the threads have ended"
     );
 }
