@@ -15,4 +15,5 @@ pub mod scenario;
 pub mod search;
 pub mod slo;
 pub mod stats;
+pub mod target;
 pub mod units;

@@ -1,3 +1,223 @@
 //! The compiled scenario: the cycle of steps that every VU goes through.
+//!
+//! Pure: reading the profile's files and running the steps happen elsewhere.
 
+mod compile;
+mod feeder;
+mod request;
 pub mod spec;
+pub mod sse;
+mod template;
+mod think;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::{Rng, RngExt as _, SeedableRng as _};
+
+pub use feeder::{Feeder, FeederError};
+pub use request::{BadRequest, Expect, Extract, ExtractFrom, Origin, RequestTemplate, json_text};
+pub use spec::FeederOrder;
+pub use template::{Template, Values};
+pub use think::Think;
+
+use crate::measure::StepNames;
+
+/// The generator of a VU's random values; the same seed gives the same values on every machine.
+pub type VuRng = rand::rngs::Xoshiro256PlusPlus;
+
+/// The random values of one VU: they depend on the run's seed and the VU's number alone.
+pub fn vu_rng(seed: u64, vu: u32) -> VuRng {
+    // An odd multiplier (2^64 / golden ratio) sets neighbouring VUs far apart before the seeding's own mixing.
+    VuRng::seed_from_u64(seed ^ (u64::from(vu) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// Time limit of steps whose profile names none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is wrong with a scenario, and where in the profile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ScenarioError {
+    /// Bytes of the profile that are to blame, where known.
+    pub span: Option<Range<usize>>,
+    /// What is wrong and the way out.
+    pub message: String,
+}
+
+/// A feeder and which of its rows a cycle gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeederUse {
+    /// The rows.
+    pub feeder: Arc<Feeder>,
+    /// Which row a cycle gets.
+    pub order: FeederOrder,
+}
+
+/// One step of the cycle.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Index in [`StepNames`] of a measured step; thinking and closing are not measured.
+    pub measured: Option<usize>,
+    /// Time limit of a measured step, connecting included.
+    pub timeout: Duration,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What a step does.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Send a request and read the whole answer.
+    Request(RequestTemplate),
+    /// Open an event stream; its number is the place among the scenario's streams.
+    Open(RequestTemplate, usize),
+    /// Wait for an event.
+    Wait(Wait),
+    /// Pause.
+    Think(Think),
+    /// Close the stream of this number.
+    Close(usize),
+}
+
+/// Which event a VU waits for.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// The stream to listen on.
+    pub stream: usize,
+    /// The event's name; any when `None`.
+    pub event: Option<String>,
+    /// JSON pointer and template: values that the event must have, or it is passed over.
+    pub matching: Vec<(String, Template)>,
+    /// JSON pointer and template: values that the matching event must have, or the step fails.
+    pub expect: Vec<(String, Template)>,
+    /// Index of the measured step whose start is the clock's zero; the wait's own start when `None`.
+    pub since: Option<usize>,
+    /// Values to take from the event.
+    pub extract: Vec<Extract>,
+}
+
+/// A cycle of steps, ready to run.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    names: StepNames,
+    steps: Vec<Step>,
+    origins: Vec<Origin>,
+    vars: Vec<(usize, Template)>,
+    slots: usize,
+    feeders: Vec<FeederUse>,
+    streams: usize,
+    streams_at_once: usize,
+    per_cycle: bool,
+}
+
+impl Scenario {
+    /// The names of the measured steps.
+    pub fn names(&self) -> &StepNames {
+        &self.names
+    }
+
+    /// The steps in order.
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Where the requests go; requests name an origin by its index.
+    pub fn origins(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// The feeders, in the order of [`Scenario::begin_cycle`]'s rows.
+    pub fn feeders(&self) -> &[FeederUse] {
+        &self.feeders
+    }
+
+    /// How many streams a cycle opens in all.
+    pub fn streams(&self) -> usize {
+        self.streams
+    }
+
+    /// Whether connections are closed at the end of every cycle.
+    pub fn closes_each_cycle(&self) -> bool {
+        self.per_cycle
+    }
+
+    /// Mean think time of a cycle, seconds.
+    pub fn mean_think_s(&self) -> f64 {
+        self.steps
+            .iter()
+            .map(|s| match &s.action {
+                Action::Think(think) => think.mean_s(),
+                Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => 0.0,
+            })
+            .sum()
+    }
+
+    /// Most connections that one VU holds at once: one per origin of its requests, one per open stream.
+    pub fn connections_per_vu(&self) -> usize {
+        let mut kept: Vec<usize> = self
+            .steps
+            .iter()
+            .filter_map(|s| match &s.action {
+                Action::Request(request) => Some(request.origin()),
+                Action::Open(..) | Action::Wait(_) | Action::Think(_) | Action::Close(_) => None,
+            })
+            .collect();
+        kept.sort_unstable();
+        kept.dedup();
+        kept.len().max(1) + self.streams_at_once
+    }
+
+    /// Values of a VU before its first cycle.
+    pub fn values(&self, vu: u32) -> Values {
+        Values {
+            vu,
+            cycle: 0,
+            slots: vec![String::new(); self.slots],
+            rows: vec![0; self.feeders.len()],
+        }
+    }
+
+    /// Draws the values of a new cycle. `next_row` gives the next number of a sequential feeder, over all VUs.
+    pub fn begin_cycle(
+        &self,
+        values: &mut Values,
+        rng: &mut VuRng,
+        mut next_row: impl FnMut(usize) -> u64,
+    ) {
+        for (i, feeder) in self.feeders.iter().enumerate() {
+            let rows = feeder.feeder.rows();
+            values.rows[i] = match feeder.order {
+                FeederOrder::Sequential => wrapped(next_row(i), rows),
+                FeederOrder::Random => rng.random_range(0..rows),
+                FeederOrder::PerVu => wrapped(u64::from(values.vu), rows),
+            };
+        }
+        for (slot, template) in &self.vars {
+            values.slots[*slot] = self.render(template, values, rng);
+        }
+    }
+
+    /// A template's text with a VU's values.
+    pub fn render<R: Rng>(&self, template: &Template, values: &Values, rng: &mut R) -> String {
+        let mut out = String::new();
+        template.render(&self.feeders, values, rng, &mut out);
+        out
+    }
+}
+
+fn wrapped(number: u64, rows: usize) -> usize {
+    let rows = u64::try_from(rows).expect("a length fits in 64 bits");
+    usize::try_from(number % rows).expect("below a length")
+}
+
+/// `; did you mean ...` for the known name nearest to a wrong one, or nothing.
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    known
+        .into_iter()
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(score, _)| *score > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or_else(String::new, |(_, k)| format!(" (did you mean `{k}`?)"))
+}

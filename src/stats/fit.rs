@@ -190,7 +190,7 @@ const KAPPAS: usize = 20;
 /// Groups of successive visits that the jackknife leaves out in turn.
 const GROUPS: usize = 8;
 /// Fewest visits with an exact statistic for the jackknife to mean anything: it needs a smooth estimator.
-const JACKKNIFE_EXACT: usize = 600;
+const JACKKNIFE_EXACT: usize = 6;
 
 /// Fits the breakpoint to visits in the order in which they were made.
 ///

@@ -1,0 +1,353 @@
+//! The native load engine: closed-loop VUs on one thread per core, measured in windows of real time.
+//!
+//! It knows scenarios and windows; objectives and levels to come are none of its business.
+
+mod http;
+mod recorder;
+mod shard;
+mod stream;
+mod vu;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use self::shard::{Report, SetLevel, ShardSpec, ShardWindow};
+use super::{Engine, EngineError};
+use crate::measure::{GeneratorWindow, Histogram, Level, StepWindow, Window};
+use crate::scenario::Scenario;
+
+/// How long the threads may take to close their connections when the engine stops.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// How the native engine runs.
+#[derive(Debug, Clone)]
+pub struct NativeSpec {
+    /// What each VU does.
+    pub scenario: Arc<Scenario>,
+    /// How many VUs start or leave per second.
+    pub pace_per_s: f64,
+    /// Length of a window.
+    pub window: Duration,
+    /// How many threads make the load, at least one.
+    pub threads: usize,
+    /// Seed of all random values.
+    pub seed: u64,
+}
+
+/// Closed-loop VUs of this process.
+pub struct NativeEngine {
+    shards: Vec<ShardHandle>,
+    steps: usize,
+    zero: Instant,
+    /// Number of the first slice of time that no window has covered yet, from 1.
+    next: u64,
+    last_end: Instant,
+    level: Level,
+    /// How often the level was changed.
+    orders: u64,
+    own: OwnProcess,
+}
+
+struct ShardHandle {
+    commands: UnboundedSender<SetLevel>,
+    reports: UnboundedReceiver<Report>,
+    pending: VecDeque<ShardWindow>,
+    thread: JoinHandle<()>,
+}
+
+impl NativeEngine {
+    /// Starts the threads, at level 0.
+    ///
+    /// # Errors
+    /// When a thread cannot be started, the pace is not above zero, or TLS cannot be set up for a scenario that needs it.
+    pub fn start(spec: NativeSpec) -> Result<Self, EngineError> {
+        let NativeSpec {
+            scenario,
+            pace_per_s,
+            window,
+            threads,
+            seed,
+        } = spec;
+        let threads = u32::try_from(threads.max(1))
+            .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
+        let pace_works = pace_per_s > 0.0;
+        if !pace_works || window.is_zero() {
+            return Err(EngineError::Start(
+                "the pace and the window must be above zero".to_owned(),
+            ));
+        }
+        let needs_tls = scenario.origins().iter().any(|o| o.tls);
+        let tls = needs_tls
+            .then(http::tls_config)
+            .transpose()
+            .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
+        let zero = Instant::now();
+        let next_rows: Arc<[AtomicU64]> = scenario
+            .feeders()
+            .iter()
+            .map(|_| AtomicU64::new(0))
+            .collect();
+        let mut shards = Vec::new();
+        for index in 0..threads {
+            shards.push(ShardHandle::spawn(ShardSpec {
+                index,
+                shards: threads,
+                scenario: Arc::clone(&scenario),
+                pace_per_s,
+                window,
+                seed,
+                tls: tls.clone(),
+                next_rows: Arc::clone(&next_rows),
+                zero,
+            })?);
+        }
+        Ok(Self {
+            shards,
+            steps: scenario.names().cycle() + 1,
+            zero,
+            next: 1,
+            last_end: zero,
+            level: Level::ZERO,
+            orders: 0,
+            own: OwnProcess::new(),
+        })
+    }
+
+    /// Cancels all VUs, closes their connections and ends the threads.
+    pub async fn stop(self) {
+        let threads: Vec<_> = self
+            .shards
+            .into_iter()
+            .map(|shard| {
+                drop(shard.commands);
+                shard.thread
+            })
+            .collect();
+        let joined = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A thread that panicked has ended too.
+                let _ = thread.join();
+            }
+        });
+        // A thread that hangs is left to the end of the process.
+        let _ = tokio::time::timeout(STOP_LIMIT, joined).await;
+    }
+
+    /// Waits until every thread has reported the same slice of time; returns its number.
+    async fn gather(&mut self) -> Result<u64, EngineError> {
+        let mut target = self.next;
+        loop {
+            let mut reached = target;
+            for shard in &mut self.shards {
+                reached = reached.max(shard.report_of(target).await?);
+            }
+            if reached == target {
+                return Ok(target);
+            }
+            target = reached;
+        }
+    }
+}
+
+impl Engine for NativeEngine {
+    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
+        if level == self.level {
+            return Ok(());
+        }
+        self.level = level;
+        let order = SetLevel {
+            level: level.vus(),
+            at: Instant::now(),
+        };
+        self.orders += 1;
+        for shard in &self.shards {
+            shard.commands.send(order).map_err(|_| ended())?;
+        }
+        Ok(())
+    }
+
+    async fn next_window(&mut self) -> Result<Window, EngineError> {
+        let index = self.gather().await?;
+        let mut merged = Merged::new(self.steps);
+        for shard in &mut self.shards {
+            let mut last = None;
+            while let Some(part) = shard.take_up_to(index) {
+                last = Some(merged.add_flows(part));
+            }
+            if let Some(last) = last {
+                merged.add_state(&last, self.orders);
+            }
+        }
+        let start = self.last_end;
+        let end = merged.end.unwrap_or(start).max(start);
+        self.last_end = end;
+        self.next = index + 1;
+        let (cpu_cores, descriptors) = self.own.sample();
+        Ok(Window {
+            start: start.saturating_duration_since(self.zero),
+            span: end.saturating_duration_since(start),
+            level: Level(merged.level),
+            vus: merged.vus,
+            at_level: merged.at_level,
+            steps: merged.steps,
+            generator: GeneratorWindow {
+                lag_p99_s: merged.lag.quantile_s(0.99),
+                cpu_cores,
+                descriptors,
+            },
+        })
+    }
+}
+
+fn ended() -> EngineError {
+    EngineError::Stopped("a load thread ended by itself".to_owned())
+}
+
+impl ShardHandle {
+    fn spawn(spec: ShardSpec) -> Result<Self, EngineError> {
+        let (commands, orders) = unbounded_channel();
+        let (sender, reports) = unbounded_channel();
+        let thread = std::thread::Builder::new()
+            .name(format!("load-{}", spec.index))
+            .spawn(move || shard::run(spec, orders, sender))
+            .map_err(|e| EngineError::Start(format!("no load thread: {e}")))?;
+        Ok(Self {
+            commands,
+            reports,
+            pending: VecDeque::new(),
+            thread,
+        })
+    }
+
+    /// The next report that is due, of those up to a slice of time.
+    fn take_up_to(&mut self, slice: u64) -> Option<ShardWindow> {
+        let due = self.pending.front().is_some_and(|w| w.index <= slice);
+        due.then(|| self.pending.pop_front()).flatten()
+    }
+
+    /// Number of the first report at or after a slice of time. What came is kept, so a caller may give up waiting.
+    async fn report_of(&mut self, slice: u64) -> Result<u64, EngineError> {
+        loop {
+            if let Some(window) = self.pending.iter().find(|w| w.index >= slice) {
+                return Ok(window.index);
+            }
+            match self.reports.recv().await {
+                Some(Ok(window)) => self.pending.push_back(window),
+                Some(Err(reason)) => return Err(EngineError::Stopped(reason)),
+                None => return Err(ended()),
+            }
+        }
+    }
+}
+
+/// The threads' parts of a window, put together.
+struct Merged {
+    steps: Vec<StepWindow>,
+    lag: Histogram,
+    level: u32,
+    vus: u32,
+    at_level: bool,
+    end: Option<Instant>,
+    orders: u64,
+}
+
+/// What is true at a window's end, in distinction from what happened in it.
+struct State {
+    in_flight: Vec<Histogram>,
+    level: u32,
+    orders: u64,
+    vus: u32,
+}
+
+impl Merged {
+    fn new(steps: usize) -> Self {
+        Self {
+            steps: vec![StepWindow::default(); steps],
+            lag: Histogram::default(),
+            level: 0,
+            vus: 0,
+            at_level: true,
+            end: None,
+            orders: 0,
+        }
+    }
+
+    fn add_flows(&mut self, part: ShardWindow) -> State {
+        let mut in_flight = Vec::with_capacity(part.steps.len());
+        for (total, mut step) in self.steps.iter_mut().zip(part.steps) {
+            in_flight.push(std::mem::take(&mut step.in_flight));
+            total.merge_shard(&step);
+        }
+        self.lag.merge(&part.lag);
+        self.at_level &= part.at_level;
+        self.end = self.end.max(Some(part.end));
+        State {
+            in_flight,
+            level: part.level,
+            orders: part.orders,
+            vus: part.vus,
+        }
+    }
+
+    fn add_state(&mut self, state: &State, orders: u64) {
+        for (total, ages) in self.steps.iter_mut().zip(&state.in_flight) {
+            total.in_flight.merge(ages);
+        }
+        self.vus += state.vus;
+        // A window that was cut before the latest order is not at the level asked for now.
+        self.at_level &= state.orders == orders;
+        if state.orders >= self.orders {
+            self.orders = state.orders;
+            self.level = state.level;
+        }
+    }
+}
+
+/// What this process takes of the machine.
+struct OwnProcess {
+    sampled: Instant,
+    cpu_s: Option<f64>,
+}
+
+impl OwnProcess {
+    fn new() -> Self {
+        Self {
+            sampled: Instant::now(),
+            cpu_s: cpu_s(),
+        }
+    }
+
+    /// CPU since the last sample, in cores, and open descriptors.
+    fn sample(&mut self) -> (Option<f64>, Option<u64>) {
+        let (now, cpu) = (Instant::now(), cpu_s());
+        let seconds = now.saturating_duration_since(self.sampled).as_secs_f64();
+        let cores = match (self.cpu_s, cpu) {
+            (Some(before), Some(after)) if seconds > 0.0 => Some((after - before) / seconds),
+            _ => None,
+        };
+        self.sampled = now;
+        self.cpu_s = cpu;
+        let descriptors = procfs::process::Process::myself()
+            .and_then(|p| p.fd_count())
+            .ok()
+            .and_then(|n| u64::try_from(n).ok());
+        (cores, descriptors)
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "clock ticks are far fewer than 2^52"
+)]
+fn cpu_s() -> Option<f64> {
+    let stat = procfs::process::Process::myself().ok()?.stat().ok()?;
+    Some((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,380 @@
+//! One thread of the engine: its VUs, their pace, and the windows it cuts.
+//!
+//! VU `id` lives on thread `id % threads`. Every thread follows the same ramp, so they need not talk to each other.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::task::{AbortHandle, JoinSet, LocalSet};
+
+use super::http::Connector;
+use super::recorder::Recorder;
+use super::vu::{self, Phase, Shared, VuState};
+use crate::measure::{Histogram, StepWindow};
+use crate::scenario::Scenario;
+
+/// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
+const TICK: Duration = Duration::from_millis(20);
+/// How long a leaving VU may take to finish its step.
+const GRACE: Duration = Duration::from_secs(2);
+
+pub(super) struct ShardSpec {
+    pub(super) index: u32,
+    pub(super) shards: u32,
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) pace_per_s: f64,
+    pub(super) window: Duration,
+    pub(super) seed: u64,
+    pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) next_rows: Arc<[AtomicU64]>,
+    /// When the first window begins.
+    pub(super) zero: Instant,
+}
+
+/// A new level, and when it was asked for: all threads ramp from that instant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SetLevel {
+    pub(super) level: u32,
+    pub(super) at: Instant,
+}
+
+/// One thread's part of a window, or why the thread cannot go on.
+pub(super) type Report = Result<ShardWindow, String>;
+
+pub(super) struct ShardWindow {
+    /// Number of the last slice of time that it covers; more than one when the thread was held up.
+    pub(super) index: u64,
+    pub(super) end: Instant,
+    /// The level asked for and how many times it was changed.
+    pub(super) level: u32,
+    pub(super) orders: u64,
+    pub(super) at_level: bool,
+    pub(super) vus: u32,
+    pub(super) steps: Vec<StepWindow>,
+    pub(super) lag: Histogram,
+}
+
+/// The thread's body: runs until `commands` is closed.
+pub(super) fn run(
+    spec: ShardSpec,
+    commands: UnboundedReceiver<SetLevel>,
+    reports: UnboundedSender<Report>,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => {
+            let local = LocalSet::new();
+            runtime.block_on(local.run_until(Shard::new(spec, reports).serve(commands)));
+            drop(local);
+            // A name lookup that hangs must not keep the program from ending.
+            runtime.shutdown_background();
+        }
+        // The engine may be gone already; then nobody needs to know.
+        Err(e) => drop(reports.send(Err(format!("no runtime for a load thread: {e}")))),
+    }
+}
+
+/// The straight line from one level to the next.
+#[derive(Debug, Clone, Copy)]
+struct Ramp {
+    from: u32,
+    to: u32,
+    since: Instant,
+    pace_per_s: f64,
+}
+
+impl Ramp {
+    /// VUs with numbers below this should run.
+    fn frontier(&self, now: Instant) -> u32 {
+        let seconds = now.saturating_duration_since(self.since).as_secs_f64();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "not negative; a cast of a float saturates"
+        )]
+        let moved = ((seconds * self.pace_per_s) as u32).saturating_add(1);
+        if self.from <= self.to {
+            self.to.min(self.from.saturating_add(moved))
+        } else {
+            self.to.max(self.from.saturating_sub(moved))
+        }
+    }
+}
+
+struct Running {
+    state: Rc<VuState>,
+    task: AbortHandle,
+    /// When it is cancelled, if it is leaving.
+    leave_by: Option<Instant>,
+}
+
+struct Shard {
+    spec: ShardSpec,
+    shared: Rc<Shared>,
+    reports: UnboundedSender<Report>,
+    /// By VU number over the number of threads.
+    vus: Vec<Option<Running>>,
+    tasks: JoinSet<()>,
+    ids: HashMap<tokio::task::Id, u32>,
+    ramp: Ramp,
+    frontier: u32,
+    orders: u64,
+    /// Since when no VU is to start or to leave.
+    settled: Option<Instant>,
+    windows_cut: u64,
+    window_start: Instant,
+}
+
+impl Shard {
+    fn new(spec: ShardSpec, reports: UnboundedSender<Report>) -> Self {
+        let shared = Rc::new(Shared {
+            scenario: Arc::clone(&spec.scenario),
+            seed: spec.seed,
+            connector: Connector::new(spec.tls.clone()),
+            recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
+            next_rows: Arc::clone(&spec.next_rows),
+        });
+        Self {
+            shared,
+            reports,
+            vus: Vec::new(),
+            tasks: JoinSet::new(),
+            ids: HashMap::new(),
+            ramp: Ramp {
+                from: 0,
+                to: 0,
+                since: spec.zero,
+                pace_per_s: spec.pace_per_s,
+            },
+            frontier: 0,
+            orders: 0,
+            settled: Some(spec.zero),
+            windows_cut: 0,
+            window_start: spec.zero,
+            spec,
+        }
+    }
+
+    async fn serve(mut self, mut commands: UnboundedReceiver<SetLevel>) {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(order) => self.set_level(order),
+                    None => break,
+                },
+                () = tokio::time::sleep_until(self.window_end().into()) => {
+                    self.move_vus();
+                    if self.cut().is_err() {
+                        break;
+                    }
+                }
+                () = tokio::time::sleep_until(next_tick.into()) => {
+                    let late = Instant::now().saturating_duration_since(next_tick);
+                    self.shared.recorder.borrow_mut().lag(late);
+                    self.move_vus();
+                    next_tick = Instant::now() + TICK;
+                }
+                Some(ended) = self.tasks.join_next_with_id(), if !self.tasks.is_empty() => {
+                    if self.vu_ended(ended).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        self.tasks.shutdown().await;
+    }
+
+    fn set_level(&mut self, order: SetLevel) {
+        self.orders += 1;
+        self.ramp = Ramp {
+            from: self.ramp.frontier(order.at),
+            to: order.level,
+            since: order.at,
+            ..self.ramp
+        };
+        self.settled = None;
+        self.move_vus();
+    }
+
+    /// Starts and dismisses the VUs that the ramp has passed, and cancels those whose grace is over.
+    fn move_vus(&mut self) {
+        let now = Instant::now();
+        let target = self.ramp.frontier(now);
+        while self.frontier < target {
+            let id = self.frontier;
+            self.frontier += 1;
+            if self.is_ours(id) {
+                self.start(id);
+            }
+        }
+        while self.frontier > target {
+            self.frontier -= 1;
+            if self.is_ours(self.frontier) {
+                self.dismiss(self.frontier, now);
+            }
+        }
+        if self.settled.is_some() {
+            return;
+        }
+        let mut moving = self.frontier != self.ramp.to;
+        for vu in self.vus.iter().flatten() {
+            moving |= vu.leave_by.is_some() || vu.state.phase() == Phase::Staggering;
+            if vu.leave_by.is_some_and(|by| by <= now) {
+                vu.task.abort();
+            }
+        }
+        if !moving {
+            self.settled = Some(now);
+        }
+    }
+
+    fn is_ours(&self, id: u32) -> bool {
+        id % self.spec.shards == self.spec.index
+    }
+
+    fn slot(&mut self, id: u32) -> &mut Option<Running> {
+        let slot = usize::try_from(id / self.spec.shards).expect("32 bits fit in a usize");
+        if self.vus.len() <= slot {
+            self.vus.resize_with(slot + 1, || None);
+        }
+        &mut self.vus[slot]
+    }
+
+    /// Starts a VU, unless its predecessor of the same number is still leaving: then it follows when that has left.
+    fn start(&mut self, id: u32) {
+        if self.slot(id).is_some() {
+            return;
+        }
+        let state = Rc::new(VuState::default());
+        let task = self
+            .tasks
+            .spawn_local(vu::run(Rc::clone(&self.shared), Rc::clone(&state), id));
+        self.ids.insert(task.id(), id);
+        *self.slot(id) = Some(Running {
+            state,
+            task,
+            leave_by: None,
+        });
+    }
+
+    fn dismiss(&mut self, id: u32, now: Instant) {
+        if let Some(vu) = self.slot(id)
+            && vu.leave_by.is_none()
+        {
+            vu.state.leaving.set(true);
+            vu.leave_by = Some(now + GRACE);
+            if vu.state.phase() != Phase::Working {
+                vu.task.abort();
+            }
+        }
+    }
+
+    fn vu_ended(
+        &mut self,
+        ended: Result<(tokio::task::Id, ()), tokio::task::JoinError>,
+    ) -> Result<(), ()> {
+        let task = match &ended {
+            Ok((task, ())) => *task,
+            Err(e) => e.id(),
+        };
+        if let Some(id) = self.ids.remove(&task) {
+            *self.slot(id) = None;
+            if id < self.frontier {
+                self.start(id);
+            }
+        }
+        match ended {
+            Err(e) if e.is_panic() => {
+                // The engine may be gone already; then nobody needs to know.
+                let _ = self.reports.send(Err(format!("a VU panicked: {e}")));
+                Err(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn slices(&self, count: u64) -> Duration {
+        self.spec.window.mul_f64(count_f64(count))
+    }
+
+    fn window_end(&self) -> Instant {
+        self.spec.zero + self.slices(self.windows_cut + 1)
+    }
+
+    /// Ends the window; one that the thread was too late for is part of it.
+    fn cut(&mut self) -> Result<(), ()> {
+        let now = Instant::now();
+        self.windows_cut += 1;
+        while self.window_end() <= now {
+            self.windows_cut += 1;
+        }
+        let cycle = self.spec.scenario.names().cycle();
+        let mut recorder = self.shared.recorder.borrow_mut();
+        let mut vus = 0;
+        for vu in self.vus.iter().flatten() {
+            vus += u32::from(vu.state.phase() != Phase::Staggering);
+            if let Some((step, age)) = vu.state.step_age(now) {
+                recorder.in_flight(step, age);
+            }
+            if let Some(age) = vu.state.cycle_age(now) {
+                recorder.in_flight(cycle, age);
+            }
+        }
+        let (steps, lag) = recorder.cut();
+        let window = ShardWindow {
+            index: self.windows_cut,
+            end: now,
+            level: self.ramp.to,
+            orders: self.orders,
+            at_level: self.settled.is_some_and(|s| s <= self.window_start),
+            vus,
+            steps,
+            lag,
+        };
+        self.window_start = now;
+        self.reports.send(Ok(window)).map_err(|_| ())
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "windows of a run are far fewer than 2^52"
+)]
+fn count_f64(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ramp_moves_at_its_pace_and_stops_at_its_level() {
+        let since = Instant::now();
+        let up = Ramp {
+            from: 10,
+            to: 20,
+            since,
+            pace_per_s: 5.0,
+        };
+        let s = Duration::from_secs_f64;
+        assert_eq!(up.frontier(since), 11);
+        assert_eq!(up.frontier(since + s(1.01)), 16);
+        assert_eq!(up.frontier(since + s(60.0)), 20);
+        let down = Ramp { to: 3, ..up };
+        assert_eq!(down.frontier(since + s(0.5)), 7);
+        assert_eq!(down.frontier(since + s(60.0)), 3);
+        let still = Ramp { to: 10, ..up };
+        assert_eq!(still.frontier(since + s(60.0)), 10);
+    }
+}

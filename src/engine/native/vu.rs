@@ -1,0 +1,621 @@
+//! One virtual user: a closed loop over the scenario's steps, with its own connections.
+//!
+//! Latencies run from a step's intended start and hold no think time. A failed cycle closes the VU's connections and
+//! backs off; a shed one waits as long as the target asks.
+
+use std::cell::{Cell, RefCell};
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::BytesMut;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Request, StatusCode};
+use hyper::body::Incoming;
+use rand::RngExt as _;
+use tokio::time::Sleep;
+
+use super::http::{Connection, Connector, Head};
+use super::recorder::{Ending, Recorder};
+use super::stream::Stream;
+use crate::measure::FailureKind;
+use crate::scenario::{
+    Action, Extract, ExtractFrom, RequestTemplate, Scenario, Step, Template, Think, Values, VuRng,
+    Wait, json_text, vu_rng,
+};
+
+/// A VU that wakes later than this after its think time is late: its step is measured from the intended start.
+const LATE: Duration = Duration::from_millis(2);
+/// Longest body that is kept for an extraction.
+const MAX_BODY: usize = 1 << 20;
+/// Longest wait that a `Retry-After` is followed for.
+const LONGEST_RETRY: Duration = Duration::from_secs(120);
+/// Shortest one: `Retry-After: 0` must not make a VU spin.
+const SHORTEST_RETRY: Duration = Duration::from_millis(100);
+/// Back-off after the first failure; doubled with each further one in a row.
+const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
+/// Longest mean back-off.
+const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
+/// Longest stagger of a VU's first cycle.
+const LONGEST_STAGGER: Duration = Duration::from_secs(30);
+
+/// What all VUs of one thread share.
+pub(super) struct Shared {
+    pub(super) scenario: Arc<Scenario>,
+    pub(super) seed: u64,
+    pub(super) connector: Connector,
+    pub(super) recorder: RefCell<Recorder>,
+    /// Next row of each sequential feeder, over all threads.
+    pub(super) next_rows: Arc<[AtomicU64]>,
+}
+
+/// What a VU is doing, as its thread sees it when it cuts a window or asks the VU to leave.
+#[derive(Default)]
+pub(super) struct VuState {
+    /// Finish the step and return.
+    pub(super) leaving: Cell<bool>,
+    phase: Cell<Phase>,
+    step: Cell<Option<(usize, Instant)>>,
+    cycle: Cell<Option<CycleClock>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Phase {
+    /// Waiting to begin its first cycle.
+    #[default]
+    Staggering,
+    /// Thinking, backing off or obeying a `Retry-After`: may leave at once.
+    Pausing,
+    /// Within a step.
+    Working,
+}
+
+/// The clock of a cycle, which stands still while the VU thinks.
+#[derive(Debug, Clone, Copy)]
+struct CycleClock {
+    start: Instant,
+    thought: Duration,
+    thinking_since: Option<Instant>,
+}
+
+impl CycleClock {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
+            .saturating_sub(self.thought)
+            .saturating_sub(
+                self.thinking_since
+                    .map_or(Duration::ZERO, |since| now.saturating_duration_since(since)),
+            )
+    }
+}
+
+impl VuState {
+    pub(super) fn phase(&self) -> Phase {
+        self.phase.get()
+    }
+
+    /// The measured step in flight and its age. A thinking VU is in flight for its cycle, not for a step.
+    pub(super) fn step_age(&self, now: Instant) -> Option<(usize, Duration)> {
+        let (step, start) = self.step.get()?;
+        Some((step, now.saturating_duration_since(start)))
+    }
+
+    /// Age of the cycle in flight, think time left out. A VU that backs off is not in a cycle.
+    pub(super) fn cycle_age(&self, now: Instant) -> Option<Duration> {
+        self.cycle.get().map(|c| c.age(now))
+    }
+}
+
+/// Why a step did not complete.
+enum Stop {
+    Failed(FailureKind),
+    /// Refused by design; come back after this long.
+    Shed(Duration),
+}
+
+impl From<FailureKind> for Stop {
+    fn from(kind: FailureKind) -> Self {
+        Self::Failed(kind)
+    }
+}
+
+enum CycleEnd {
+    Completed,
+    Left,
+    Stopped(Stop),
+}
+
+/// Runs VU `id` until it is asked to leave.
+pub(super) async fn run(shared: Rc<Shared>, state: Rc<VuState>, id: u32) {
+    let scenario = Arc::clone(&shared.scenario);
+    let mut vu = Vu {
+        rng: vu_rng(shared.seed, id),
+        values: scenario.values(id),
+        idle: scenario.origins().iter().map(|_| None).collect(),
+        streams: (0..scenario.streams()).map(|_| None).collect(),
+        starts: vec![None; scenario.names().cycle()],
+        intended: None,
+        last: Instant::now(),
+        scenario: &scenario,
+        shared: &shared,
+        state: &state,
+    };
+    vu.stagger().await;
+    let mut limit = TimeLimit::new();
+    let mut failures_in_a_row = 0;
+    while !state.leaving.get() {
+        state.phase.set(Phase::Working);
+        let end = vu.cycle(&mut limit).await;
+        vu.end_cycle(&end);
+        let pause = match end {
+            CycleEnd::Left => return,
+            CycleEnd::Completed => {
+                failures_in_a_row = 0;
+                continue;
+            }
+            CycleEnd::Stopped(Stop::Shed(after)) => {
+                failures_in_a_row = 0;
+                after.mul_f64(vu.rng.random_range(1.0..1.5))
+            }
+            CycleEnd::Stopped(Stop::Failed(_)) => {
+                failures_in_a_row += 1;
+                back_off(failures_in_a_row).mul_f64(vu.rng.random_range(0.5..1.5))
+            }
+        };
+        if !state.leaving.get() {
+            state.phase.set(Phase::Pausing);
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
+
+/// Mean back-off after this many failures in a row.
+fn back_off(failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(10);
+    (FIRST_BACK_OFF * 2_u32.pow(doublings)).min(LONGEST_BACK_OFF)
+}
+
+struct Vu<'a> {
+    scenario: &'a Scenario,
+    shared: &'a Shared,
+    state: &'a VuState,
+    rng: VuRng,
+    values: Values,
+    /// The kept connection to each origin.
+    idle: Vec<Option<Connection>>,
+    streams: Vec<Option<Stream>>,
+    /// When each measured step of this cycle began.
+    starts: Vec<Option<Instant>>,
+    /// When the next step was meant to begin, where the VU woke late from thinking.
+    intended: Option<Instant>,
+    /// When the last step ended.
+    last: Instant,
+}
+
+impl Vu<'_> {
+    /// Without it VUs with a constant think time would march in step.
+    async fn stagger(&mut self) {
+        let mean = self
+            .scenario
+            .mean_think_s()
+            .min(LONGEST_STAGGER.as_secs_f64());
+        let wait = Duration::from_secs_f64(mean * self.rng.random::<f64>());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd {
+        let next_rows = &self.shared.next_rows;
+        self.scenario
+            .begin_cycle(&mut self.values, &mut self.rng, |feeder| {
+                next_rows[feeder].fetch_add(1, Ordering::Relaxed)
+            });
+        self.starts.fill(None);
+        self.last = Instant::now();
+        self.state.cycle.set(Some(CycleClock {
+            start: self.intended.unwrap_or(self.last),
+            thought: Duration::ZERO,
+            thinking_since: None,
+        }));
+        for step in self.scenario.steps() {
+            if self.state.leaving.get() {
+                return CycleEnd::Left;
+            }
+            match (&step.action, step.measured) {
+                (Action::Think(think), _) => self.think(*think).await,
+                (Action::Close(stream), _) => self.streams[*stream] = None,
+                (_, None) => {}
+                (_, Some(index)) => {
+                    if let Err(stop) = self.measured(step, index, limit).await {
+                        return CycleEnd::Stopped(stop);
+                    }
+                }
+            }
+        }
+        CycleEnd::Completed
+    }
+
+    fn end_cycle(&mut self, end: &CycleEnd) {
+        let clock = self.state.cycle.take();
+        let ending = match end {
+            // A cancelled cycle says nothing about the target.
+            CycleEnd::Left => None,
+            CycleEnd::Completed => clock.map(|c| Ending::Completed(c.age(self.last))),
+            CycleEnd::Stopped(Stop::Failed(kind)) => Some(Ending::Failed(*kind)),
+            CycleEnd::Stopped(Stop::Shed(_)) => Some(Ending::Shed),
+        };
+        if let Some(ending) = ending {
+            let cycle = self.scenario.names().cycle();
+            self.shared.recorder.borrow_mut().count(cycle, ending);
+        }
+        self.streams.fill_with(|| None);
+        let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
+        if failed || self.scenario.closes_each_cycle() {
+            self.idle.fill_with(|| None);
+        }
+        if matches!(end, CycleEnd::Stopped(_)) {
+            self.intended = None;
+        }
+        self.values.cycle += 1;
+    }
+
+    async fn think(&mut self, think: Think) {
+        let since = self.intended.take().unwrap_or_else(Instant::now);
+        let until = since + think.draw(&mut self.rng);
+        self.set_clock(|c| c.thinking_since = Some(since));
+        self.state.phase.set(Phase::Pausing);
+        tokio::time::sleep_until(until.into()).await;
+        self.state.phase.set(Phase::Working);
+        let now = Instant::now();
+        let late = now.saturating_duration_since(until);
+        self.shared.recorder.borrow_mut().lag(late);
+        let woke = if late > LATE { until } else { now };
+        self.intended = (late > LATE).then_some(until);
+        self.last = woke;
+        self.set_clock(|c| {
+            c.thinking_since = None;
+            c.thought += woke.saturating_duration_since(since);
+        });
+    }
+
+    fn set_clock(&self, change: impl FnOnce(&mut CycleClock)) {
+        let mut clock = self.state.cycle.get();
+        if let Some(clock) = &mut clock {
+            change(clock);
+        }
+        self.state.cycle.set(clock);
+    }
+
+    /// One measured step: its clock, its time limit, its count.
+    async fn measured(
+        &mut self,
+        step: &Step,
+        index: usize,
+        limit: &mut TimeLimit,
+    ) -> Result<(), Stop> {
+        let now = Instant::now();
+        let begun = self.intended.take().unwrap_or(now);
+        self.starts[index] = Some(begun);
+        let start = match &step.action {
+            Action::Wait(Wait {
+                since: Some(since), ..
+            }) => self.starts[*since].unwrap_or(begun),
+            _ => begun,
+        };
+        self.state.step.set(Some((index, start)));
+        let result = limit
+            .within(now + step.timeout, self.act(&step.action))
+            .await;
+        self.state.step.set(None);
+        let result = result.unwrap_or(Err(Stop::Failed(FailureKind::Timeout)));
+        let ending = match &result {
+            Ok(at) => {
+                self.last = *at;
+                Ending::Completed(at.saturating_duration_since(start))
+            }
+            Err(Stop::Failed(kind)) => Ending::Failed(*kind),
+            Err(Stop::Shed(_)) => Ending::Shed,
+        };
+        self.shared.recorder.borrow_mut().count(index, ending);
+        result.map(|_| ())
+    }
+
+    /// Does what a measured step says; returns when its last byte came.
+    async fn act(&mut self, action: &Action) -> Result<Instant, Stop> {
+        match action {
+            Action::Request(request) => self.request(request).await,
+            Action::Open(request, stream) => self.open(request, *stream).await,
+            Action::Wait(wait) => self.wait(wait).await,
+            Action::Think(_) | Action::Close(_) => Ok(Instant::now()),
+        }
+    }
+
+    async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
+        let (mut connection, head) = self.exchange(template).await?;
+        let refusal = refusal(template, &head);
+        if let Some(Stop::Failed(kind)) = refusal {
+            return Err(kind.into());
+        }
+        let keep = refusal.is_none() && template.needs_body();
+        let body = read_body(&mut connection, head.body, keep).await?;
+        let at = connection.last_read();
+        self.idle[template.origin()] = Some(connection);
+        if let Some(shed) = refusal {
+            return Err(shed);
+        }
+        let json = keep.then(|| serde_json::from_slice(&body).ok()).flatten();
+        self.extract(template.extract(), Some(&head.headers), json.as_ref())?;
+        Ok(at)
+    }
+
+    /// Sends a request on the kept connection or a new one.
+    ///
+    /// A kept connection that ends before any byte of an answer was perhaps closed by the target while it was idle:
+    /// the request is then sent once more, on a new connection, and the clock runs on.
+    async fn exchange(&mut self, template: &RequestTemplate) -> Result<(Connection, Head), Stop> {
+        let rng = self.rng.clone();
+        let request = self.build(template)?;
+        if let Some(mut kept) = self.idle[template.origin()].take()
+            && kept.is_usable().await
+        {
+            match kept.send(request).await {
+                Ok(head) => return Ok((kept, head)),
+                Err(e) if e.unanswered && is_gone(e.kind) => {}
+                Err(e) => return Err(e.kind.into()),
+            }
+            self.rng = rng;
+            let again = self.build(template)?;
+            return self.exchange_anew(template, again).await;
+        }
+        self.exchange_anew(template, request).await
+    }
+
+    async fn exchange_anew(
+        &mut self,
+        template: &RequestTemplate,
+        request: Request<bytes::Bytes>,
+    ) -> Result<(Connection, Head), Stop> {
+        let origin = &self.scenario.origins()[template.origin()];
+        let mut connection = self.shared.connector.connect(origin).await?;
+        let head = connection.send(request).await.map_err(|e| e.kind)?;
+        Ok((connection, head))
+    }
+
+    fn build(&mut self, template: &RequestTemplate) -> Result<Request<bytes::Bytes>, FailureKind> {
+        template
+            .build(self.scenario, &self.values, &mut self.rng)
+            .map_err(|_| FailureKind::Protocol)
+    }
+
+    /// A stream takes a connection of its own for as long as it is open.
+    async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
+        let request = self.build(template)?;
+        let (connection, head) = self.exchange_anew(template, request).await?;
+        if let Some(stop) = refusal(template, &head) {
+            return Err(stop);
+        }
+        let is_event_stream = head
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
+        if !is_event_stream {
+            return Err(FailureKind::Protocol.into());
+        }
+        self.extract(template.extract(), Some(&head.headers), None)?;
+        self.streams[stream] = Some(Stream::start(connection, head.body));
+        Ok(head.at)
+    }
+
+    async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {
+        let matching = self.conditions(&wait.matching);
+        let expect = self.conditions(&wait.expect);
+        let stream = self.streams[wait.stream].as_ref().ok_or(FailureKind::Eof)?;
+        let mut json = None;
+        let needs_json = !(matching.is_empty() && expect.is_empty() && wait.extract.is_empty());
+        let arrived = stream
+            .find(|event| {
+                if wait.event.as_ref().is_some_and(|name| *name != event.name) {
+                    return false;
+                }
+                json = needs_json
+                    .then(|| serde_json::from_str(&event.data).ok())
+                    .flatten();
+                holds(&matching, json.as_ref())
+            })
+            .await?;
+        if !holds(&expect, json.as_ref()) {
+            return Err(FailureKind::WrongEvent.into());
+        }
+        self.extract(&wait.extract, None, json.as_ref())?;
+        Ok(arrived.at)
+    }
+
+    fn conditions<'w>(&mut self, conditions: &'w [(String, Template)]) -> Vec<(&'w str, String)> {
+        conditions
+            .iter()
+            .map(|(at, text)| {
+                let text = self.scenario.render(text, &self.values, &mut self.rng);
+                (at.as_str(), text)
+            })
+            .collect()
+    }
+
+    fn extract(
+        &mut self,
+        wanted: &[Extract],
+        headers: Option<&HeaderMap>,
+        json: Option<&serde_json::Value>,
+    ) -> Result<(), FailureKind> {
+        for extract in wanted {
+            let found = match &extract.from {
+                ExtractFrom::Json(at) => json.and_then(|j| j.pointer(at)).and_then(json_text),
+                ExtractFrom::Header(name) => headers
+                    .and_then(|h| h.get(name))
+                    .and_then(|v| v.to_str().ok())
+                    .map(str::to_owned),
+            };
+            self.values
+                .set(extract.slot, found.ok_or(FailureKind::Protocol)?);
+        }
+        Ok(())
+    }
+}
+
+fn is_gone(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Eof | FailureKind::Reset)
+}
+
+fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> bool {
+    conditions.iter().all(|(at, want)| {
+        json.and_then(|j| j.pointer(at))
+            .and_then(json_text)
+            .is_some_and(|got| got == *want)
+    })
+}
+
+async fn read_body(
+    connection: &mut Connection,
+    mut body: Incoming,
+    keep: bool,
+) -> Result<BytesMut, FailureKind> {
+    let mut kept = BytesMut::new();
+    while let Some(bytes) = connection.chunk(&mut body).await {
+        let bytes = bytes?;
+        if keep && kept.len() + bytes.len() > MAX_BODY {
+            return Err(FailureKind::Protocol);
+        }
+        if keep {
+            kept.extend_from_slice(&bytes);
+        }
+    }
+    Ok(kept)
+}
+
+/// Why an answer is no success, if it is none.
+fn refusal(template: &RequestTemplate, head: &Head) -> Option<Stop> {
+    if template.expect().holds(head.status) {
+        return None;
+    }
+    let may_shed = matches!(
+        head.status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let after = head.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+    match after {
+        Some(after) if may_shed => Some(Stop::Shed(retry_after(after, SystemTime::now()))),
+        _ => Some(Stop::Failed(FailureKind::Status)),
+    }
+}
+
+/// Seconds or an HTTP date (RFC 9110, section 10.2.3), within bounds; what cannot be read is one second.
+fn retry_after(text: &str, now: SystemTime) -> Duration {
+    let text = text.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => match httpdate::parse_http_date(text) {
+            Ok(at) => at.duration_since(now).unwrap_or(Duration::ZERO),
+            Err(_) => Duration::from_secs(1),
+        },
+    };
+    wait.clamp(SHORTEST_RETRY, LONGEST_RETRY)
+}
+
+/// A time limit that seldom touches the timer: the sleep is set again only when it ends before the limit does.
+struct TimeLimit {
+    sleep: Pin<Box<Sleep>>,
+}
+
+impl TimeLimit {
+    fn new() -> Self {
+        Self {
+            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
+        }
+    }
+
+    /// What `work` gives, or `None` when the limit comes first.
+    async fn within<T>(&mut self, limit: Instant, work: impl Future<Output = T>) -> Option<T> {
+        let limit = tokio::time::Instant::from_std(limit);
+        if self.sleep.deadline() > limit || self.sleep.is_elapsed() {
+            self.sleep.as_mut().reset(limit);
+        }
+        let mut work = pin!(work);
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(done));
+            }
+            while self.sleep.as_mut().poll(cx).is_ready() {
+                if tokio::time::Instant::now() >= limit {
+                    return Poll::Ready(None);
+                }
+                self.sleep.as_mut().reset(limit);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_after_is_read_within_bounds() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+        for (text, want) in [
+            ("3", 3.0),
+            (" 7 ", 7.0),
+            ("0", 0.1),
+            ("86400", 120.0),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", 10.0),
+            ("Sun, 06 Nov 1994 08:00:00 GMT", 0.1),
+            ("soon", 1.0),
+        ] {
+            let got = retry_after(text, now).as_secs_f64();
+            assert!((got - want).abs() < 1e-9, "{text}: {got}");
+        }
+    }
+
+    #[test]
+    fn back_off_doubles_up_to_ten_seconds() {
+        let seconds: Vec<u64> = (1..=6).map(|k| back_off(k).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(back_off(u32::MAX).as_secs(), 10);
+    }
+
+    #[test]
+    fn the_clock_of_a_cycle_stands_still_while_the_vu_thinks() {
+        let start = Instant::now();
+        let s = Duration::from_secs;
+        let mut clock = CycleClock {
+            start,
+            thought: s(2),
+            thinking_since: None,
+        };
+        assert_eq!(clock.age(start + s(5)), s(3));
+        clock.thinking_since = Some(start + s(5));
+        assert_eq!(clock.age(start + s(60)), s(3));
+    }
+
+    #[tokio::test]
+    async fn a_time_limit_ends_work_that_hangs_and_lets_other_work_through() {
+        let mut limit = TimeLimit::new();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        let far = || Instant::now() + Duration::from_secs(60);
+        assert_eq!(limit.within(far(), async { 1 }).await, Some(1));
+        assert_eq!(
+            limit.within(soon(), std::future::pending::<()>()).await,
+            None
+        );
+        assert_eq!(limit.within(far(), async { 2 }).await, Some(2));
+        assert_eq!(
+            limit.within(soon(), std::future::pending::<()>()).await,
+            None
+        );
+    }
+}

@@ -1,0 +1,619 @@
+//! From the profile's tables to a [`Scenario`]: every check that needs no running target.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, StatusCode, Uri};
+
+use super::request::Part;
+use super::spec::{ConnectionsSpec, ScenarioSpec, StepSpec, WaitSpec};
+use super::template::{Escape, Names, Template, fill_env};
+use super::{
+    Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
+    RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
+};
+use crate::measure::StepNames;
+use crate::units::parse_duration;
+
+/// What our requests call themselves.
+const AGENT: &str = concat!("breakpoint/", env!("CARGO_PKG_VERSION"));
+/// Action keys of a step, as messages list them.
+const ACTIONS: &str =
+    "`get`, `head`, `post`, `put`, `patch`, `delete`, `open`, `wait`, `think` or `close`";
+
+impl Scenario {
+    /// Compiles a profile's scenario against a target's address. `feeders` holds the rows of every feeder that the
+    /// scenario declares; `env` looks up environment variables.
+    ///
+    /// # Errors
+    /// When the scenario cannot run as it stands; the error names the place and the way out.
+    pub fn compile(
+        spec: &ScenarioSpec,
+        base: &str,
+        feeders: &BTreeMap<String, Arc<Feeder>>,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ScenarioError> {
+        let mut compiler = Compiler::new(spec, base, feeders, env)?;
+        let vars = compiler.vars()?;
+        let timeout = match &spec.timeout {
+            None => DEFAULT_TIMEOUT,
+            Some(text) => time_limit(text.get_ref()).map_err(|m| at(&text.span(), m))?,
+        };
+        let mut steps = Vec::with_capacity(spec.steps.len());
+        for step in &spec.steps {
+            let compiled = compiler.step(step.get_ref(), timeout).map_err(|message| {
+                let name = step.get_ref().name.as_deref();
+                let place = name.map_or_else(String::new, |n| format!("step `{n}`: "));
+                at(&step.span(), format!("{place}{message}"))
+            })?;
+            steps.push(compiled);
+        }
+        let main = compiler.main()?;
+        if compiler.measured.is_empty() {
+            return Err(ScenarioError {
+                span: None,
+                message: "the scenario sends nothing; add a step such as `{ name = \"home\", get = \"/\" }`"
+                    .to_owned(),
+            });
+        }
+        Ok(Self {
+            names: StepNames::new(compiler.measured.iter().map(|n| (*n).to_owned()), main),
+            steps,
+            vars,
+            slots: compiler.slot_names.len(),
+            feeders: compiler.feeders.into_iter().map(|(_, f)| f).collect(),
+            origins: compiler.origins,
+            streams: compiler.streams.len(),
+            streams_at_once: compiler.streams_at_once,
+            per_cycle: spec.connections == ConnectionsSpec::PerCycle,
+        })
+    }
+
+    /// One step, `request`: a `GET` of this address.
+    ///
+    /// # Errors
+    /// When the address cannot be read.
+    pub fn single_get(url: &str) -> Result<Self, ScenarioError> {
+        let step = StepSpec {
+            name: Some("request".to_owned()),
+            get: Some(String::new()),
+            ..StepSpec::default()
+        };
+        let spec = ScenarioSpec {
+            main: Some(toml::Spanned::new(0..0, "request".to_owned())),
+            connections: ConnectionsSpec::KeepAlive,
+            timeout: None,
+            headers: BTreeMap::new(),
+            vars: BTreeMap::new(),
+            feeders: BTreeMap::new(),
+            steps: vec![toml::Spanned::new(0..0, step)],
+        };
+        Self::compile(&spec, url, &BTreeMap::new(), &|_| None)
+            .map_err(|e| ScenarioError { span: None, ..e })
+    }
+}
+
+fn at(span: &Range<usize>, message: String) -> ScenarioError {
+    ScenarioError {
+        span: Some(span.clone()),
+        message,
+    }
+}
+
+fn time_limit(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(limit) if limit.is_zero() => Err("`timeout` must be above zero".to_owned()),
+        Ok(limit) => Ok(limit),
+        Err(e) => Err(format!("cannot read `timeout`: {e}")),
+    }
+}
+
+/// What is known while the steps are gone through in order.
+struct Compiler<'a> {
+    spec: &'a ScenarioSpec,
+    base: &'a str,
+    env: &'a dyn Fn(&str) -> Option<String>,
+    feeders: Vec<(&'a str, FeederUse)>,
+    /// Names of the value slots, by slot; those of extractions are there once their step was compiled.
+    slot_names: Vec<&'a str>,
+    measured: Vec<&'a str>,
+    /// Names of the streams opened so far, and whether they are open still.
+    streams: Vec<(&'a str, bool)>,
+    streams_at_once: usize,
+    origins: Vec<Origin>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(
+        spec: &'a ScenarioSpec,
+        base: &'a str,
+        rows: &BTreeMap<String, Arc<Feeder>>,
+        env: &'a dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ScenarioError> {
+        let mut feeders = Vec::new();
+        for (name, feeder) in &spec.feeders {
+            let loaded = rows.get(name).ok_or_else(|| {
+                at(
+                    &feeder.span(),
+                    format!("the rows of feeder `{name}` were not read"),
+                )
+            })?;
+            let used = FeederUse {
+                feeder: Arc::clone(loaded),
+                order: feeder.get_ref().order,
+            };
+            feeders.push((name.as_str(), used));
+        }
+        Ok(Self {
+            spec,
+            base,
+            env,
+            feeders,
+            slot_names: Vec::new(),
+            measured: Vec::new(),
+            streams: Vec::new(),
+            streams_at_once: 0,
+            origins: Vec::new(),
+        })
+    }
+
+    /// Variables are filled in from built-in values and feeders, not from each other: the table has no order.
+    fn vars(&mut self) -> Result<Vec<(usize, Template)>, ScenarioError> {
+        let mut vars = Vec::new();
+        for (slot, (name, text)) in self.spec.vars.iter().enumerate() {
+            let reserved = ["vu", "cycle", "env"].contains(&name.as_str());
+            if reserved || self.feeders.iter().any(|(n, _)| n == name) {
+                let message =
+                    format!("`{name}` already means something; give the variable another name");
+                return Err(at(&text.span(), message));
+            }
+            let template = self
+                .template(text.get_ref(), Escape::None)
+                .map_err(|m| at(&text.span(), format!("variable `{name}`: {m}")))?;
+            vars.push((slot, template));
+        }
+        self.slot_names = self.spec.vars.keys().map(String::as_str).collect();
+        Ok(vars)
+    }
+
+    fn main(&self) -> Result<Option<usize>, ScenarioError> {
+        let Some(main) = &self.spec.main else {
+            return Ok(None);
+        };
+        let name = main.get_ref().as_str();
+        if name == StepNames::CYCLE {
+            return Ok(None);
+        }
+        self.measured_step(name)
+            .map(Some)
+            .map_err(|m| at(&main.span(), format!("`main`: {m}")))
+    }
+
+    fn measured_step(&self, name: &str) -> Result<usize, String> {
+        self.measured
+            .iter()
+            .position(|n| *n == name)
+            .ok_or_else(|| {
+                format!(
+                    "no step called `{name}` comes before{}; the steps are {}",
+                    nearest(name, self.measured.iter().copied()),
+                    self.measured.join(", ")
+                )
+            })
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names {
+            slots: self
+                .slot_names
+                .iter()
+                .enumerate()
+                .map(|(i, n)| (*n, i))
+                .collect(),
+            feeders: self.feeders.iter().map(|(n, f)| (*n, &*f.feeder)).collect(),
+        }
+    }
+
+    fn template(&self, text: &str, escape: Escape) -> Result<Template, String> {
+        Template::parse(&fill_env(text, self.env)?, &self.names(), escape)
+    }
+
+    fn step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
+        let key = only_action(step)?;
+        refuse_foreign_keys(step, &key)?;
+        let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
+        let action = match key {
+            ActionKey::Request(method, path) => Action::Request(self.request(step, method, path)?),
+            ActionKey::Open(path) => {
+                let mut request = self.request(step, Method::GET, path)?;
+                if request.needs_body() {
+                    return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned());
+                }
+                request
+                    .headers
+                    .entry(ACCEPT)
+                    .or_insert(HeaderValue::from_static("text/event-stream"));
+                let name = step.name.as_deref().unwrap_or_default();
+                self.streams.push((name, true));
+                let open = self.streams.iter().filter(|(_, open)| *open).count();
+                self.streams_at_once = self.streams_at_once.max(open);
+                Action::Open(request, self.streams.len() - 1)
+            }
+            ActionKey::Wait(wait) => Action::Wait(self.wait(step, wait)?),
+            ActionKey::Think(think) => Action::Think(Think::parse(think)?),
+            ActionKey::Close(name) => {
+                let stream = self.open_stream(name)?;
+                self.streams[stream].1 = false;
+                Action::Close(stream)
+            }
+        };
+        let measured = match action {
+            Action::Request(_) | Action::Open(..) | Action::Wait(_) => Some(self.measure(step)?),
+            Action::Think(_) | Action::Close(_) => None,
+        };
+        Ok(Step {
+            measured,
+            timeout,
+            action,
+        })
+    }
+
+    fn measure(&mut self, step: &'a StepSpec) -> Result<usize, String> {
+        let name = step
+            .name
+            .as_deref()
+            .ok_or("every step that is measured needs a name; add `name = \"...\"` to it")?;
+        if name == StepNames::CYCLE {
+            return Err("`cycle` stands for the whole cycle; choose another name".to_owned());
+        }
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if name.is_empty() || !name.chars().all(plain) {
+            return Err("a name is made of letters, digits, `-` and `_`".to_owned());
+        }
+        if self.measured.contains(&name) {
+            return Err("an earlier step has this name already; choose another".to_owned());
+        }
+        self.measured.push(name);
+        Ok(self.measured.len() - 1)
+    }
+
+    fn open_stream(&self, name: &str) -> Result<usize, String> {
+        match self.streams.iter().position(|(n, _)| *n == name) {
+            Some(stream) if self.streams[stream].1 => Ok(stream),
+            Some(_) => Err(format!("stream `{name}` was closed by an earlier step")),
+            None => Err(format!(
+                "no stream `{name}` is open here{}; open one with `open` in an earlier step",
+                nearest(name, self.streams.iter().map(|(n, _)| *n))
+            )),
+        }
+    }
+
+    fn wait(&mut self, step: &'a StepSpec, spec: &'a WaitSpec) -> Result<Wait, String> {
+        let stream = if let Some(name) = &spec.on {
+            self.open_stream(name)?
+        } else {
+            let mut open = self.streams.iter().filter(|(_, open)| *open);
+            match (open.next(), open.next()) {
+                (Some((name, _)), None) => self.open_stream(name)?,
+                (None, _) => {
+                    return Err(
+                        "no stream is open here; open one with `open` in an earlier step"
+                            .to_owned(),
+                    );
+                }
+                (Some(_), Some(_)) => {
+                    return Err(
+                        "several streams are open; say which with `on = \"...\"`".to_owned()
+                    );
+                }
+            }
+        };
+        let since = spec
+            .since
+            .as_deref()
+            .map(|name| {
+                self.measured_step(name)
+                    .map_err(|m| format!("`since`: {m}"))
+            })
+            .transpose()?;
+        Ok(Wait {
+            stream,
+            event: spec.event.clone(),
+            matching: self.conditions(&spec.matching)?,
+            expect: self.conditions(&spec.expect)?,
+            since,
+            extract: self.extractions(step)?,
+        })
+    }
+
+    fn conditions(
+        &self,
+        table: &BTreeMap<String, String>,
+    ) -> Result<Vec<(String, Template)>, String> {
+        table
+            .iter()
+            .map(|(at, text)| Ok((pointer(at)?, self.template(text, Escape::None)?)))
+            .collect()
+    }
+
+    fn extractions(&mut self, step: &'a StepSpec) -> Result<Vec<Extract>, String> {
+        let mut out = Vec::new();
+        for (name, from) in &step.extract {
+            if ["vu", "cycle", "env"].contains(&name.as_str()) {
+                return Err(format!(
+                    "`{name}` already means something; extract into another name"
+                ));
+            }
+            let from = match from.strip_prefix("header:") {
+                Some(_) if step.wait.is_some() => {
+                    return Err(
+                        "an event has no headers; extract with a JSON pointer such as `/id`"
+                            .to_owned(),
+                    );
+                }
+                Some(header) => ExtractFrom::Header(
+                    HeaderName::try_from(header.trim())
+                        .map_err(|_| format!("`{header}` is not the name of a header"))?,
+                ),
+                None => ExtractFrom::Json(pointer(from)?),
+            };
+            let known = self.slot_names.iter().position(|n| n == name);
+            let slot = known.unwrap_or_else(|| {
+                self.slot_names.push(name);
+                self.slot_names.len() - 1
+            });
+            out.push(Extract { slot, from });
+        }
+        Ok(out)
+    }
+
+    fn request(
+        &mut self,
+        step: &'a StepSpec,
+        method: Method,
+        path: &str,
+    ) -> Result<RequestTemplate, String> {
+        let (origin, target) = self.target(&fill_env(path, self.env)?)?;
+        let (body, body_type) = self.body(step)?;
+        let mut request = RequestTemplate {
+            method,
+            origin,
+            target,
+            headers: HeaderMap::new(),
+            varying_headers: Vec::new(),
+            body,
+            expect: expected(step)?,
+            extract: Vec::new(),
+        };
+        request.headers.insert(
+            HOST,
+            HeaderValue::try_from(self.origins[origin].authority.as_str())
+                .map_err(|e| format!("the host cannot stand in a header: {e}"))?,
+        );
+        request
+            .headers
+            .insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        if let Some(body_type) = body_type {
+            request
+                .headers
+                .insert(CONTENT_TYPE, HeaderValue::from_static(body_type));
+        }
+        let of_all = self.spec.headers.iter().map(|(n, v)| (n, v.get_ref()));
+        for (name, value) in of_all.chain(&step.headers) {
+            self.header(&mut request, name, value)?;
+        }
+        request.extract = self.extractions(step)?;
+        Ok(request)
+    }
+
+    fn header(&self, request: &mut RequestTemplate, name: &str, value: &str) -> Result<(), String> {
+        let header = HeaderName::try_from(name)
+            .map_err(|_| format!("`{name}` is not the name of a header"))?;
+        let template = self
+            .template(value, Escape::None)
+            .map_err(|m| format!("header `{name}`: {m}"))?;
+        request.varying_headers.retain(|(n, _)| *n != header);
+        request.headers.remove(&header);
+        match template.constant() {
+            Some(text) => {
+                let value = HeaderValue::try_from(text)
+                    .map_err(|_| format!("header `{name}` has a value that no header can have"))?;
+                request.headers.insert(header, value);
+            }
+            None => request.varying_headers.push((header, template)),
+        }
+        Ok(())
+    }
+
+    fn target(&mut self, path: &str) -> Result<(usize, Part<Uri>), String> {
+        let absolute = if path.starts_with("http://") || path.starts_with("https://") {
+            path.to_owned()
+        } else if self.base.is_empty() {
+            return Err(format!(
+                "`{path}` is a path, but the target has no address; write `url` under `[target]` or a whole address here"
+            ));
+        } else if path.is_empty() || path.starts_with('?') {
+            format!("{}{path}", self.base)
+        } else if path.starts_with('/') {
+            format!("{}{path}", self.base.trim_end_matches('/'))
+        } else {
+            return Err(format!(
+                "`{path}` must begin with `/`, `http://` or `https://`"
+            ));
+        };
+        let (origin, rest) = Origin::split(&absolute)?;
+        let rest = rest.split('#').next().unwrap_or_default();
+        let text = if rest.starts_with('/') {
+            rest.to_owned()
+        } else {
+            format!("/{rest}")
+        };
+        let template = Template::parse(&text, &self.names(), Escape::Url)?;
+        let target = match template.constant() {
+            Some(text) => Part::Constant(
+                text.parse()
+                    .map_err(|e| format!("`{text}` cannot stand in an address: {e}"))?,
+            ),
+            None => Part::Varying(template),
+        };
+        let known = self.origins.iter().position(|o| *o == origin);
+        let index = known.unwrap_or_else(|| {
+            self.origins.push(origin);
+            self.origins.len() - 1
+        });
+        Ok((index, target))
+    }
+
+    fn body(&self, step: &StepSpec) -> Result<(Part<Bytes>, Option<&'static str>), String> {
+        let (template, body_type) = match (&step.json, &step.body) {
+            (None, None) => return Ok((Part::Constant(Bytes::new()), None)),
+            (Some(_), Some(_)) => {
+                return Err("a request has one body: `json` or `body`, not both".to_owned());
+            }
+            (Some(json), None) => {
+                let mut json = json.clone();
+                fill_env_in(&mut json, self.env)?;
+                (
+                    Template::parse_json(&json, &self.names())?,
+                    "application/json",
+                )
+            }
+            (None, Some(text)) => (
+                self.template(text, Escape::None)?,
+                "text/plain; charset=utf-8",
+            ),
+        };
+        let body = match template.constant() {
+            Some(text) => Part::Constant(Bytes::copy_from_slice(text.as_bytes())),
+            None => Part::Varying(template),
+        };
+        Ok((body, Some(body_type)))
+    }
+}
+
+/// The action of a step, with its value.
+enum ActionKey<'a> {
+    Request(Method, &'a str),
+    Open(&'a str),
+    Wait(&'a WaitSpec),
+    Think(&'a super::spec::ThinkSpec),
+    Close(&'a str),
+}
+
+fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
+    let mut found: Vec<(&str, ActionKey<'_>)> = Vec::new();
+    for (key, method, path) in [
+        ("get", Method::GET, &step.get),
+        ("head", Method::HEAD, &step.head),
+        ("post", Method::POST, &step.post),
+        ("put", Method::PUT, &step.put),
+        ("patch", Method::PATCH, &step.patch),
+        ("delete", Method::DELETE, &step.delete),
+    ] {
+        found.extend(
+            path.as_deref()
+                .map(|p| (key, ActionKey::Request(method, p))),
+        );
+    }
+    found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
+    found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
+    found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
+    found.extend(
+        step.close
+            .as_deref()
+            .map(|n| ("close", ActionKey::Close(n))),
+    );
+    match (found.pop(), found.pop()) {
+        (Some((_, action)), None) => Ok(action),
+        (None, _) => Err(format!("the step does nothing; give it one of {ACTIONS}")),
+        (Some((second, _)), Some((first, _))) => Err(format!(
+            "a step does one thing, not both `{first}` and `{second}`; make it two steps"
+        )),
+    }
+}
+
+/// Keys that say nothing in a step of this kind are mistakes, not decoration.
+fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Result<(), String> {
+    let (sends, takes_body, measured, kind) = match key {
+        ActionKey::Request(..) => (true, true, true, "request"),
+        ActionKey::Open(_) => (true, false, true, "open"),
+        ActionKey::Wait(_) => (false, false, true, "wait"),
+        ActionKey::Think(_) => (false, false, false, "think"),
+        ActionKey::Close(_) => (false, false, false, "close"),
+    };
+    let foreign = [
+        ("headers", !step.headers.is_empty() && !sends),
+        ("json", step.json.is_some() && !takes_body),
+        ("body", step.body.is_some() && !takes_body),
+        ("expect", step.expect.is_some() && !takes_body),
+        ("extract", !step.extract.is_empty() && !measured),
+        ("timeout", step.timeout.is_some() && !measured),
+    ];
+    match foreign.iter().find(|(_, there)| *there) {
+        Some((name, _)) => Err(format!(
+            "`{name}` means nothing in a `{kind}` step; remove it"
+        )),
+        None => Ok(()),
+    }
+}
+
+fn expected(step: &StepSpec) -> Result<Expect, String> {
+    let Some(statuses) = &step.expect else {
+        return Ok(Expect::Success);
+    };
+    if statuses.is_empty() {
+        return Err(
+            "`expect` is empty: no answer could succeed; name a status or remove it".to_owned(),
+        );
+    }
+    let known = |s: &u16| {
+        StatusCode::from_u16(*s).map_err(|_| format!("`{s}` is not an HTTP status (100 to 999)"))
+    };
+    statuses
+        .iter()
+        .map(known)
+        .collect::<Result<_, _>>()
+        .map(Expect::OneOf)
+}
+
+/// Checks a JSON pointer (RFC 6901).
+fn pointer(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.starts_with('/') {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "`{text}` is not a JSON pointer; write `/{}`",
+        text.trim_start_matches(['$', '.']).replace('.', "/")
+    ))
+}
+
+fn fill_env_in(
+    value: &mut toml::Value,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), String> {
+    match value {
+        toml::Value::String(text) => *text = fill_env(text, env)?,
+        toml::Value::Array(items) => {
+            for item in items {
+                fill_env_in(item, env)?;
+            }
+        }
+        toml::Value::Table(table) => {
+            for (_, item) in table.iter_mut() {
+                fill_env_in(item, env)?;
+            }
+        }
+        toml::Value::Integer(_)
+        | toml::Value::Float(_)
+        | toml::Value::Boolean(_)
+        | toml::Value::Datetime(_) => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

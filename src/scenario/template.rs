@@ -1,0 +1,415 @@
+//! Templates: text with `{{ vu }}`, `{{ cycle }}`, `{{ uuid() }}`, `{{ NAME }}` and `{{ FEEDER.column }}` in it.
+//!
+//! A template is cut into segments once; at run time the segments are only joined. One without `{{` is a constant.
+
+use std::fmt::Write as _;
+
+use rand::Rng;
+
+use super::Feeder;
+
+/// What a template's segments may name, and where their values are.
+#[derive(Debug, Default)]
+pub(super) struct Names<'a> {
+    /// Values of variables and extractions that are known where the template stands, by slot.
+    pub(super) slots: Vec<(&'a str, usize)>,
+    /// The feeders.
+    pub(super) feeders: Vec<(&'a str, &'a Feeder)>,
+}
+
+/// One piece of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Segment {
+    Text(String),
+    Vu,
+    Cycle,
+    Uuid,
+    Slot(usize),
+    Column { feeder: usize, column: usize },
+}
+
+/// A compiled template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template {
+    segments: Vec<Segment>,
+    escape: Escape,
+}
+
+/// How values are made safe for the place where they are filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// As they are: headers, text bodies, values to compare with.
+    None,
+    /// Percent-encoded: a value is one piece of a path or a query.
+    Url,
+    /// As the inside of a JSON string.
+    Json,
+}
+
+/// The values of one VU's current cycle.
+#[derive(Debug, Clone, Default)]
+pub struct Values {
+    /// The VU's number, from 0.
+    pub vu: u32,
+    /// The cycle's number within the VU, from 0.
+    pub cycle: u64,
+    /// Variables and extracted values.
+    pub(super) slots: Vec<String>,
+    /// The cycle's row of each feeder.
+    pub(super) rows: Vec<usize>,
+}
+
+impl Values {
+    /// Sets an extracted value.
+    pub fn set(&mut self, slot: usize, value: String) {
+        self.slots[slot] = value;
+    }
+}
+
+impl Template {
+    /// Compiles a text.
+    pub(super) fn parse(text: &str, names: &Names<'_>, escape: Escape) -> Result<Self, String> {
+        let mut template = Self {
+            segments: Vec::new(),
+            escape,
+        };
+        template.push_parsed(text, names)?;
+        Ok(template)
+    }
+
+    /// Compiles a JSON body whose strings are templates.
+    pub(super) fn parse_json(value: &toml::Value, names: &Names<'_>) -> Result<Self, String> {
+        let mut template = Self {
+            segments: Vec::new(),
+            escape: Escape::Json,
+        };
+        template.push_json(value, names)?;
+        Ok(template)
+    }
+
+    /// The text, when it is the same for every VU and cycle.
+    pub fn constant(&self) -> Option<&str> {
+        match self.segments.as_slice() {
+            [] => Some(""),
+            [Segment::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Appends the text with the values filled in.
+    pub(super) fn render<R: Rng>(
+        &self,
+        feeders: &[super::FeederUse],
+        values: &Values,
+        rng: &mut R,
+        out: &mut String,
+    ) {
+        for segment in &self.segments {
+            match segment {
+                Segment::Text(text) => out.push_str(text),
+                Segment::Vu => push_number(out, u64::from(values.vu)),
+                Segment::Cycle => push_number(out, values.cycle),
+                Segment::Uuid => {
+                    let mut bytes = [0; 16];
+                    rng.fill_bytes(&mut bytes);
+                    let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
+                    write!(out, "{uuid}").expect("writing to a string cannot fail");
+                }
+                Segment::Slot(slot) => self.push_value(out, &values.slots[*slot]),
+                Segment::Column { feeder, column } => {
+                    let row = values.rows[*feeder];
+                    self.push_value(out, feeders[*feeder].feeder.cell(row, *column));
+                }
+            }
+        }
+    }
+
+    fn push_value(&self, out: &mut String, value: &str) {
+        match self.escape {
+            Escape::None => out.push_str(value),
+            Escape::Url => push_percent_encoded(out, value),
+            Escape::Json => push_json_escaped(out, value),
+        }
+    }
+
+    fn push_text(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if let Some(Segment::Text(last)) = self.segments.last_mut() {
+            last.push_str(text);
+        } else {
+            self.segments.push(Segment::Text(text.to_owned()));
+        }
+    }
+
+    /// Text that the author wrote: in a JSON body it is the inside of a string; in an address it is left alone.
+    fn push_literal(&mut self, text: &str) {
+        if self.escape == Escape::Json {
+            let mut escaped = String::new();
+            push_json_escaped(&mut escaped, text);
+            self.push_text(&escaped);
+        } else {
+            self.push_text(text);
+        }
+    }
+
+    fn push_parsed(&mut self, text: &str, names: &Names<'_>) -> Result<(), String> {
+        let mut rest = text;
+        while let Some(open) = rest.find("{{") {
+            self.push_literal(&rest[..open]);
+            let inside = &rest[open + 2..];
+            let close = inside
+                .find("}}")
+                .ok_or_else(|| format!("`{{{{` without `}}}}` in \"{text}\""))?;
+            let segment = names.segment(inside[..close].trim())?;
+            self.segments.push(segment);
+            rest = &inside[close + 2..];
+        }
+        self.push_literal(rest);
+        Ok(())
+    }
+
+    fn push_json(&mut self, value: &toml::Value, names: &Names<'_>) -> Result<(), String> {
+        match value {
+            toml::Value::String(text) => self.push_json_string(text, names)?,
+            toml::Value::Integer(n) => self.push_text(&n.to_string()),
+            toml::Value::Float(x) if x.is_finite() => self.push_text(&x.to_string()),
+            toml::Value::Float(x) => return Err(format!("JSON has no number `{x}`")),
+            toml::Value::Boolean(b) => self.push_text(&b.to_string()),
+            toml::Value::Datetime(at) => self.push_text(&format!("\"{at}\"")),
+            toml::Value::Array(items) => {
+                self.push_text("[");
+                for (i, item) in items.iter().enumerate() {
+                    self.push_text(if i > 0 { "," } else { "" });
+                    self.push_json(item, names)?;
+                }
+                self.push_text("]");
+            }
+            toml::Value::Table(table) => {
+                self.push_text("{");
+                for (i, (key, item)) in table.iter().enumerate() {
+                    self.push_text(if i > 0 { "," } else { "" });
+                    self.push_json_string(key, names)?;
+                    self.push_text(":");
+                    self.push_json(item, names)?;
+                }
+                self.push_text("}");
+            }
+        }
+        Ok(())
+    }
+
+    fn push_json_string(&mut self, text: &str, names: &Names<'_>) -> Result<(), String> {
+        self.push_text("\"");
+        self.push_parsed(text, names)?;
+        self.push_text("\"");
+        Ok(())
+    }
+}
+
+impl Names<'_> {
+    fn segment(&self, name: &str) -> Result<Segment, String> {
+        match name {
+            "vu" => return Ok(Segment::Vu),
+            "cycle" => return Ok(Segment::Cycle),
+            "uuid()" => return Ok(Segment::Uuid),
+            _ => {}
+        }
+        if let Some((_, slot)) = self.slots.iter().find(|(n, _)| *n == name) {
+            return Ok(Segment::Slot(*slot));
+        }
+        if let Some((feeder_name, column_name)) = name.split_once('.') {
+            return self.column(feeder_name, column_name);
+        }
+        let known = ["vu", "cycle", "uuid()"]
+            .into_iter()
+            .chain(self.slots.iter().map(|(n, _)| *n));
+        Err(format!(
+            "unknown variable `{{{{ {name} }}}}`{}; declare it under `[scenario.vars]` or `extract` it in an earlier step",
+            super::nearest(name, known)
+        ))
+    }
+
+    fn column(&self, feeder_name: &str, column_name: &str) -> Result<Segment, String> {
+        let Some(feeder) = self.feeders.iter().position(|(n, _)| *n == feeder_name) else {
+            return Err(format!(
+                "unknown feeder `{feeder_name}` in `{{{{ {feeder_name}.{column_name} }}}}`{}; declare it under `[scenario.feeders]`",
+                super::nearest(
+                    feeder_name,
+                    self.feeders.iter().map(|(n, _)| *n).chain(["env"])
+                )
+            ));
+        };
+        let columns = self.feeders[feeder].1.columns();
+        match columns.iter().position(|c| c == column_name) {
+            Some(column) => Ok(Segment::Column { feeder, column }),
+            None => Err(format!(
+                "feeder `{feeder_name}` has no column `{column_name}`{}; its columns are {}",
+                super::nearest(column_name, columns.iter().map(String::as_str)),
+                columns.join(", ")
+            )),
+        }
+    }
+}
+
+/// Replaces `{{ env.NAME }}` by the variable's value; other placeholders stay.
+///
+/// The value is the author's text as if it had been written there; braces in it are not looked into again.
+pub(super) fn fill_env(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let inside = &rest[open + 2..];
+        let Some(close) = inside.find("}}") else {
+            break;
+        };
+        let (before, after) = (&rest[..open], &inside[close + 2..]);
+        out.push_str(before);
+        if let Some(name) = inside[..close].trim().strip_prefix("env.") {
+            let value = env(name).ok_or_else(|| {
+                format!(
+                    "environment variable `{name}` is not set; `export {name}=...` before the run"
+                )
+            })?;
+            if value.contains("{{") {
+                return Err(format!(
+                    "environment variable `{name}` contains `{{{{`, which a template cannot hold"
+                ));
+            }
+            out.push_str(&value);
+        } else {
+            out.push_str(&rest[open..open + 2 + close + 2]);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+fn push_number(out: &mut String, number: u64) {
+    write!(out, "{number}").expect("writing to a string cannot fail");
+}
+
+/// Everything but the unreserved characters of RFC 3986, section 2.3.
+fn push_percent_encoded(out: &mut String, value: &str) {
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").expect("writing to a string cannot fail");
+        }
+    }
+}
+
+/// The inside of a JSON string (RFC 8259, section 7).
+fn push_json_escaped(out: &mut String, value: &str) {
+    for c in value.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c < ' ' => {
+                write!(out, "\\u{:04x}", u32::from(c)).expect("writing to a string cannot fail");
+            }
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rand::SeedableRng;
+
+    use super::*;
+    use crate::scenario::VuRng;
+
+    fn render(template: &Template, values: &Values) -> String {
+        let mut out = String::new();
+        template.render(&[], values, &mut VuRng::seed_from_u64(1), &mut out);
+        out
+    }
+
+    fn names() -> Names<'static> {
+        Names {
+            slots: vec![("id", 0), ("token", 1)],
+            feeders: Vec::new(),
+        }
+    }
+
+    fn values(id: &str) -> Values {
+        Values {
+            vu: 7,
+            cycle: 3,
+            slots: vec![id.to_owned(), "t".to_owned()],
+            rows: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn values_are_filled_in() {
+        let t = Template::parse("a{{vu}}-{{ cycle }}/{{ id }}", &names(), Escape::None).unwrap();
+        assert_eq!(render(&t, &values("x y")), "a7-3/x y");
+        assert_eq!(t.constant(), None);
+        let t = Template::parse("plain", &names(), Escape::None).unwrap();
+        assert_eq!(t.constant(), Some("plain"));
+        let t = Template::parse("/q?u={{ id }}", &names(), Escape::Url).unwrap();
+        assert_eq!(render(&t, &values("a&b=ü")), "/q?u=a%26b%3D%C3%BC");
+    }
+
+    #[test]
+    fn a_uuid_is_drawn_from_the_seed() {
+        let t = Template::parse("{{ uuid() }}", &names(), Escape::None).unwrap();
+        let first = render(&t, &values(""));
+        assert_eq!(first, render(&t, &values("")));
+        assert_eq!(first.len(), 36);
+        assert_eq!(&first[14..15], "4", "version 4");
+    }
+
+    #[test]
+    fn wrong_templates_name_the_way_out() {
+        for (text, part) in [
+            ("{{ tokn }}", "did you mean `token`"),
+            ("{{ vu ", "without"),
+            ("{{ users.name }}", "unknown feeder `users`"),
+        ] {
+            let error = Template::parse(text, &names(), Escape::None).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_filled_in_before() {
+        let env = |name: &str| (name == "KEY").then(|| "secret".to_owned());
+        assert_eq!(
+            fill_env("a {{ env.KEY }} {{ vu }}", &env).unwrap(),
+            "a secret {{ vu }}"
+        );
+        assert!(
+            fill_env("{{ env.NO }}", &env)
+                .unwrap_err()
+                .contains("`NO` is not set")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_breaks_a_json_body(id in ".*") {
+            let body: toml::Value = toml::from_str("a = ['{{ id }}', 1, 2.5, true]\n\"k\\\"{{ vu }}\" = 'x\"{{ id }}'").unwrap();
+            let t = Template::parse_json(&body, &names()).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&render(&t, &values(&id))).unwrap();
+            prop_assert_eq!(&json["a"], &serde_json::json!([&id, 1, 2.5, true]));
+            prop_assert_eq!(&json["k\"7"], &serde_json::json!(format!("x\"{id}")));
+        }
+
+        #[test]
+        fn no_text_makes_the_compiler_panic(text in ".*", more in "[{} a-z.()]*") {
+            let _ = Template::parse(&text, &names(), Escape::None);
+            let _ = Template::parse(&more, &names(), Escape::Json);
+            let _ = fill_env(&more, &|_| None);
+        }
+    }
+}

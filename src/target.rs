@@ -1,0 +1,3 @@
+//! Targets: the embedded demo target.
+
+pub mod demo;
