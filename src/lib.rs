@@ -4,9 +4,14 @@
 //!
 //! P = pure: values in, values out. S = shell: clocks, sockets, files.
 
+pub mod cli;
 pub mod engine;
 pub mod event;
+pub mod exit;
+pub mod locate;
 pub mod measure;
+pub mod plan;
+pub mod profile;
 pub mod record;
 pub mod scenario;
 pub mod search;
