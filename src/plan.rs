@@ -4,6 +4,8 @@
 //! asks where a value came from.
 
 mod monitor;
+mod search;
+mod target;
 mod value;
 
 use std::ops::Range;
@@ -13,12 +15,12 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::measure::{Level, StepNames};
-use crate::profile::{self, Profile, ProfileError, Source, TargetSpec};
+use crate::measure::StepNames;
+use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
-use value::{Flag, Reader, Sourced};
+use value::{Flag, Reader};
 
 /// VUs started or stopped per second when nothing else is said.
 const DEFAULT_PACE_PER_S: f64 = 50.0;
@@ -93,8 +95,11 @@ pub struct Plan {
     /// The profile's text, so that later findings (the scenario's compiler) can point into it.
     pub source: Option<Arc<Source>>,
     /// Per objective where it stands in the profile; `None` for those given by flag.
-    slo_spans: Vec<Option<Range<usize>>>,
+    slo_spans: SloSpans,
 }
+
+/// Per objective where it stands in the profile.
+type SloSpans = Vec<Option<Range<usize>>>;
 
 /// What a VU does, not yet compiled.
 #[derive(Debug, Clone)]
@@ -230,7 +235,7 @@ impl Plan {
         let reader = Reader {
             source: Some(&profile.source),
         };
-        let target = target(profile, flags, &reader)?;
+        let target = target::resolve(profile, flags, &reader)?;
         let scenario = match (&profile.scenario, &target.kind) {
             (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
             (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
@@ -288,12 +293,12 @@ impl Plan {
         flags: &FindFlags,
         reader: &Reader<'_>,
     ) -> Result<Base, PlanError> {
-        let (search, max_is_explicit) = search(section, flags, reader)?;
+        let (search, max_is_explicit) = search::resolve(section, flags, reader)?;
         let pace = reader.pick(
             Flag("--pace", flags.pace),
             section.pace.as_ref(),
             DEFAULT_PACE_PER_S,
-            value::pace,
+            |n| value::pace(*n),
         )?;
         if let Some(0) = flags.threads {
             return Err(PlanError::Flag {
@@ -364,7 +369,7 @@ struct BuildParts {
     target: TargetPlan,
     scenario: ScenarioSource,
     slo: Slo,
-    slo_spans: Vec<Option<Range<usize>>>,
+    slo_spans: SloSpans,
     monitors: Vec<MonitorPlan>,
 }
 
@@ -429,10 +434,7 @@ fn folder_name(uri: &http::Uri) -> String {
 }
 
 /// The objectives, each with where it stands in the profile.
-fn slo(
-    profile: Option<&Profile>,
-    flags: &FindFlags,
-) -> Result<(Slo, Vec<Option<Range<usize>>>), PlanError> {
+fn slo(profile: Option<&Profile>, flags: &FindFlags) -> Result<(Slo, SloSpans), PlanError> {
     if !flags.slo.is_empty() {
         let slo = Slo::parse(&flags.slo)?;
         let spans = vec![None; slo.objectives().len()];
@@ -452,235 +454,6 @@ fn slo(
         return Err(PlanError::NoSlo);
     }
     Ok((Slo::parse(texts.iter().map(Spanned::as_ref))?, spans))
-}
-
-fn target(
-    profile: &Profile,
-    flags: &FindFlags,
-    reader: &Reader<'_>,
-) -> Result<TargetPlan, PlanError> {
-    let empty = TargetSpec::default();
-    let spec = profile.target.as_ref().map_or(&empty, Spanned::as_ref);
-    let kind = target_kind(profile, spec, flags, reader)?;
-    let defaults = TargetPlan::default();
-    let time = |key: &Option<Spanned<String>>, default| {
-        reader
-            .pick(Flag::none(), key.as_ref(), default, value::duration)
-            .map(|d| d.value)
-    };
-    let command = |key: &Option<Spanned<String>>| key.as_ref().map(|c| c.as_ref().clone());
-    Ok(TargetPlan {
-        kind,
-        dir: profile.dir.clone(),
-        up: command(&spec.up),
-        reset: command(&spec.reset),
-        down: command(&spec.down),
-        reset_when: reader
-            .pick(
-                Flag::none(),
-                spec.reset_when.as_ref(),
-                defaults.reset_when,
-                value::reset_when,
-            )?
-            .value,
-        up_timeout: time(&spec.up_timeout, defaults.up_timeout)?,
-        reset_timeout: time(&spec.reset_timeout, defaults.reset_timeout)?,
-        drain_timeout: time(&spec.drain_timeout, defaults.drain_timeout)?,
-        canary_cycles: reader
-            .pick(
-                Flag::none(),
-                spec.canary_cycles.as_ref(),
-                defaults.canary_cycles,
-                value::canary_cycles,
-            )?
-            .value,
-    })
-}
-
-fn target_kind(
-    profile: &Profile,
-    spec: &TargetSpec,
-    flags: &FindFlags,
-    reader: &Reader<'_>,
-) -> Result<TargetKind, PlanError> {
-    let is_demo = spec.demo.as_ref().is_some_and(|d| *d.as_ref());
-    if let (Some(url), true) = (&spec.url, is_demo) {
-        return Err(profile
-            .source
-            .error(
-                Some(url.span()),
-                "a target has either `url` or `demo = true`",
-            )
-            .into());
-    }
-    let url = reader.pick(
-        Flag("--url", flags.url.clone()),
-        spec.url.as_ref(),
-        String::new(),
-        |url| value::url(url).map(|_| url.clone()),
-    )?;
-    if !url.value.is_empty() {
-        return Ok(TargetKind::External { url: url.value });
-    }
-    if is_demo {
-        return Ok(TargetKind::Demo);
-    }
-    let span = profile.target.as_ref().map(Spanned::span);
-    Err(profile
-        .source
-        .error(span, "the profile names no target")
-        .with_help("add to [target]: url = \"http://127.0.0.1:8080\", or give --url")
-        .into())
-}
-
-/// The search's limits, and whether the highest level was asked for.
-fn search(
-    section: &profile::SearchSection,
-    flags: &FindFlags,
-    reader: &Reader<'_>,
-) -> Result<(SearchSpec, bool), PlanError> {
-    let defaults = SearchSpec::default();
-    let levels = levels(section, flags, reader, &defaults)?;
-    let precision = reader.pick(
-        Flag("--precision", flags.precision.clone()),
-        section.precision.as_ref(),
-        defaults.precision,
-        value::precision,
-    )?;
-    let confidence = reader.pick(
-        Flag("--confidence", flags.confidence.clone()),
-        section.confidence.as_ref(),
-        defaults.confidence,
-        value::confidence,
-    )?;
-    let seed = reader.pick(
-        Flag("--seed", flags.seed.map(i128::from)),
-        section
-            .seed
-            .as_ref()
-            .map(|s| Spanned::new(s.span(), i128::from(*s.as_ref())))
-            .as_ref(),
-        defaults.seed,
-        value::seed,
-    )?;
-    let times = times(section, flags, reader, &defaults)?;
-    let spec = SearchSpec {
-        min: levels.min,
-        max: levels.max.value,
-        start: levels.start,
-        precision: precision.value,
-        confidence: confidence.value,
-        seed: seed.value,
-        ..times
-    };
-    Ok((spec, !levels.max.is_default()))
-}
-
-/// The levels between which the search goes.
-struct Levels {
-    min: Level,
-    max: Sourced<Level>,
-    start: Level,
-}
-
-fn levels(
-    section: &profile::SearchSection,
-    flags: &FindFlags,
-    reader: &Reader<'_>,
-    defaults: &SearchSpec,
-) -> Result<Levels, PlanError> {
-    let pick = |name, flag: Option<u32>, key: &Option<Spanned<i64>>, default| {
-        reader.pick(
-            Flag(name, flag.map(i64::from)),
-            key.as_ref(),
-            default,
-            value::level,
-        )
-    };
-    let min = pick("--min-vus", flags.min_vus, &section.min_vus, defaults.min)?;
-    let max = pick("--max-vus", flags.max_vus, &section.max_vus, defaults.max)?;
-    let start = pick(
-        "--start-vus",
-        flags.start_vus,
-        &section.start_vus,
-        defaults.start,
-    )?;
-    let (low, high) = (min.value.vus(), max.value.vus());
-    if low > high {
-        let why = if max.is_default() {
-            format!("min-vus {low} is above max-vus, {high} by default; give max-vus too")
-        } else {
-            format!("min-vus {low} is above max-vus {high}")
-        };
-        return Err(reader.blame(&[&min, &max], why));
-    }
-    let first = start.value.vus();
-    if !start.is_default() && !(low..=high).contains(&first) {
-        let why = format!("start-vus {first} lies outside min-vus {low} to max-vus {high}");
-        return Err(reader.blame(&[&start, &min, &max], why));
-    }
-    Ok(Levels {
-        start: start.value.clamp(min.value, max.value),
-        min: min.value,
-        max,
-    })
-}
-
-/// The times of the search; those that are not given shrink with the budget.
-fn times(
-    section: &profile::SearchSection,
-    flags: &FindFlags,
-    reader: &Reader<'_>,
-    defaults: &SearchSpec,
-) -> Result<SearchSpec, PlanError> {
-    let time = |key: &Option<Spanned<String>>, default| {
-        reader.pick(Flag::none(), key.as_ref(), default, value::duration)
-    };
-    let budget = reader.pick(
-        Flag("--budget", flags.budget.clone()),
-        section.budget.as_ref(),
-        defaults.budget,
-        value::duration,
-    )?;
-    let mut hold_min = time(
-        &section.hold_min,
-        defaults.hold_min.min(budget.value.div_f64(4.0)),
-    )?;
-    let mut hold_max = time(
-        &section.hold_max,
-        defaults.hold_max.min(budget.value.div_f64(2.0)),
-    )?;
-    let settle_max = time(
-        &section.settle_max,
-        defaults.settle_max.min(budget.value.div_f64(2.0)),
-    )?;
-    if hold_min.value > hold_max.value {
-        if hold_max.is_default() {
-            hold_max.value = hold_min.value;
-        } else if hold_min.is_default() {
-            hold_min.value = hold_max.value;
-        } else {
-            let why = format!(
-                "hold-min {:?} is above hold-max {:?}",
-                hold_min.value, hold_max.value
-            );
-            return Err(reader.blame(&[&hold_min, &hold_max], why));
-        }
-    }
-    if hold_min.value > budget.value {
-        let why = format!(
-            "a budget of {:?} has no room for one hold of {:?} (hold-min)",
-            budget.value, hold_min.value
-        );
-        return Err(reader.blame(&[&budget, &hold_min], why));
-    }
-    Ok(SearchSpec {
-        budget: budget.value,
-        hold_min: hold_min.value,
-        hold_max: hold_max.value,
-        settle_max: settle_max.value,
-        ..defaults.clone()
-    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::measure::Level;
 
 const DEMO: &str = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n";
 

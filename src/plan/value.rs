@@ -107,16 +107,16 @@ impl Reader<'_> {
     }
 }
 
-pub(super) fn level(vus: &i64) -> Result<Level, String> {
+pub(super) fn level(vus: i64) -> Result<Level, String> {
     const HIGHEST: u32 = 1_000_000;
-    u32::try_from(*vus)
+    u32::try_from(vus)
         .ok()
         .filter(|v| (1..=HIGHEST).contains(v))
         .map(Level)
         .ok_or_else(|| format!("a level must lie between 1 and {HIGHEST} VUs"))
 }
 
-pub(super) fn precision(text: &String) -> Result<f64, String> {
+pub(super) fn precision(text: &str) -> Result<f64, String> {
     ratio(text, "5%").and_then(|p| {
         (p > 0.0 && p < 1.0)
             .then_some(p)
@@ -124,7 +124,7 @@ pub(super) fn precision(text: &String) -> Result<f64, String> {
     })
 }
 
-pub(super) fn confidence(text: &String) -> Result<f64, String> {
+pub(super) fn confidence(text: &str) -> Result<f64, String> {
     ratio(text, "95%").and_then(|c| {
         (0.5..=0.999)
             .contains(&c)
@@ -137,7 +137,7 @@ fn ratio(text: &str, example: &str) -> Result<f64, String> {
     units::parse_ratio(text).map_err(|e| format!("{e}; write it as {example}"))
 }
 
-pub(super) fn duration(text: &String) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let time = units::parse_duration(text).map_err(|e| format!("{e}; write it as 30s or 15m"))?;
     if time.is_zero() {
         return Err("must be longer than nothing, such as 30s".to_owned());
@@ -145,25 +145,25 @@ pub(super) fn duration(text: &String) -> Result<Duration, String> {
     Ok(time)
 }
 
-pub(super) fn pace(per_s: &f64) -> Result<f64, String> {
-    (per_s.is_finite() && *per_s > 0.0)
-        .then_some(*per_s)
+pub(super) fn pace(per_s: f64) -> Result<f64, String> {
+    (per_s.is_finite() && per_s > 0.0)
+        .then_some(per_s)
         .ok_or_else(|| "a pace must be above 0 VUs per second, such as 50".to_owned())
 }
 
-pub(super) fn seed(seed: &i128) -> Result<u64, String> {
-    u64::try_from(*seed).map_err(|_| "a seed is a whole number of at least 0".to_owned())
+pub(super) fn seed(seed: i128) -> Result<u64, String> {
+    u64::try_from(seed).map_err(|_| "a seed is a whole number of at least 0".to_owned())
 }
 
-pub(super) fn canary_cycles(cycles: &i64) -> Result<u32, String> {
-    u32::try_from(*cycles)
+pub(super) fn canary_cycles(cycles: i64) -> Result<u32, String> {
+    u32::try_from(cycles)
         .ok()
         .filter(|c| *c <= 1000)
         .ok_or_else(|| "canary cycles must lie between 0 (none) and 1000".to_owned())
 }
 
-pub(super) fn reset_when(text: &String) -> Result<ResetWhen, String> {
-    match text.as_str() {
+pub(super) fn reset_when(text: &str) -> Result<ResetWhen, String> {
+    match text {
         "broken" => Ok(ResetWhen::Broken),
         "always" => Ok(ResetWhen::Always),
         other => Err(match nearest(other, ["broken", "always"]) {

@@ -18,7 +18,7 @@ pub struct ProfileError {
     /// The file.
     pub file: String,
     /// Where in it; `None` when no line is to blame.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
     /// What is wrong.
     pub message: String,
     /// Short advice, shown beside the underline.
@@ -90,7 +90,7 @@ impl Source {
     pub fn error(&self, span: Option<Range<usize>>, message: impl Into<String>) -> ProfileError {
         ProfileError {
             file: self.file.clone(),
-            place: span.map(|span| self.place(&span)),
+            place: span.map(|span| Box::new(self.place(&span))),
             message: message.into(),
             label: None,
             help: None,

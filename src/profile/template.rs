@@ -17,7 +17,7 @@ pub fn split(url: &str) -> (&str, &str) {
     }
 }
 
-const TEMPLATE: &str = r##"# A breakpoint profile. Run it:   breakpoint find --profile FILE
+const TEMPLATE: &str = r#"# A breakpoint profile. Run it:   breakpoint find --profile FILE
 # What would be done, without sending anything:   breakpoint plan --profile FILE
 # Lines that begin with `#` and a key show what is assumed without them, or what else there is.
 
@@ -94,4 +94,4 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # [[monitor]]
 # name = "redis"
 # redis = "redis://127.0.0.1:6379"
-"##;
+"#;
