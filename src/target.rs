@@ -1,0 +1,3 @@
+//! The service under load.
+
+pub mod control;
