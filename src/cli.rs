@@ -144,16 +144,22 @@ pub struct DemoArgs {
     pub answers_per_s: Option<f64>,
     /// Workers of the AI.
     #[arg(long, value_name = "N")]
-    pub workers: Option<usize>,
+    pub workers: Option<u32>,
     /// Distribution of the AI's service time.
     #[arg(long, value_name = "KIND")]
     pub service: Option<ServiceKind>,
     /// Questions that may wait; more are refused with 503.
     #[arg(long, value_name = "N")]
     pub queue_limit: Option<usize>,
-    /// Memory for open streams, such as 512MiB; the target dies when they need more.
+    /// Memory, such as 512MiB; the target ends as if the kernel had killed it when it needs more.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
     pub memory_limit: Option<u64>,
+    /// Memory that an open stream is said to take, such as 64KiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
+    pub memory_per_stream: Option<u64>,
+    /// Memory that a question is said to take until it is answered, such as 16KiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
+    pub memory_per_question: Option<u64>,
     /// Seed of the service times.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

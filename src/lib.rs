@@ -5,16 +5,21 @@
 //! P = pure: values in, values out. S = shell: clocks, sockets, files.
 
 pub mod cli;
+pub mod crypto;
 pub mod engine;
 pub mod event;
 pub mod exit;
+pub mod init;
 pub mod locate;
 pub mod measure;
+pub mod monitor;
 pub mod plan;
+pub mod preflight;
 pub mod profile;
 pub mod record;
 pub mod scenario;
 pub mod search;
 pub mod slo;
 pub mod stats;
+pub mod target;
 pub mod units;
