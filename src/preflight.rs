@@ -74,24 +74,27 @@ pub struct TooHigh {
 
 impl Needs {
     /// What `level` needs when each VU holds up to `connections` at once.
-    pub fn of(level: Level, connections: u32) -> Self {
-        let sockets = u64::from(level.vus()) * u64::from(connections);
+    pub fn of(level: Level, connections: usize) -> Self {
+        let connections = u64::try_from(connections).unwrap_or(u64::MAX);
+        let sockets = u64::from(level.vus()).saturating_mul(connections);
         Self {
-            descriptors: sockets + OWN_DESCRIPTORS,
+            descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
             ports: sockets,
-            memory: OWN_MEMORY + u64::from(level.vus()) * VU_MEMORY + sockets * CONNECTION_MEMORY,
+            memory: (OWN_MEMORY + u64::from(level.vus()) * VU_MEMORY)
+                .saturating_add(sockets.saturating_mul(CONNECTION_MEMORY)),
         }
     }
 }
 
 impl HostLimits {
     /// The highest level that fits.
-    pub fn highest(&self, connections: u32) -> Level {
+    pub fn highest(&self, connections: usize) -> Level {
         let sockets = self
             .descriptors
             .saturating_sub(OWN_DESCRIPTORS)
             .min(self.ports);
-        let vus = sockets / u64::from(connections.max(1));
+        let connections = u64::try_from(connections.max(1)).unwrap_or(u64::MAX);
+        let vus = sockets / connections;
         Level(u32::try_from(vus).unwrap_or(u32::MAX))
     }
 }
@@ -100,7 +103,7 @@ impl HostLimits {
 ///
 /// # Errors
 /// When the highest level was asked for, or not even the lowest fits.
-pub fn fit(plan: &Plan, connections: u32, host: &HostLimits) -> Result<Fit, TooHigh> {
+pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, TooHigh> {
     let (min, max) = (plan.search.min, plan.search.max);
     let highest = host.highest(connections);
     if max <= highest {
@@ -121,7 +124,7 @@ pub fn fit(plan: &Plan, connections: u32, host: &HostLimits) -> Result<Fit, TooH
     })
 }
 
-fn too_high(asked: Level, connections: u32, host: &HostLimits) -> TooHigh {
+fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
     let needs = Needs::of(asked, connections);
     let highest = host.highest(connections).vus();
     if needs.descriptors > host.descriptors {
@@ -195,7 +198,7 @@ pub struct Outline {
 
 impl Outline {
     /// The outline of a plan whose VUs hold up to `connections` at once.
-    pub fn of(plan: &Plan, connections: u32) -> Self {
+    pub fn of(plan: &Plan, connections: usize) -> Self {
         let search = &plan.search;
         let mut levels = vec![search.start];
         let mut next = search.start;

@@ -180,3 +180,69 @@ async fn a_real_redis_is_watched_through_refusals_and_a_restart() {
     assert!(value(&hub.snapshot(), "oom_errors") > Some(0.0));
     hub.stop().await;
 }
+
+/// A container of this machine's own shell, removed with its image when the test ends.
+struct TestContainer(String);
+
+impl TestContainer {
+    /// `None` where there is no Docker that could run it.
+    fn run(script: &str) -> Option<Self> {
+        let name = format!("breakpoint-test-{}", std::process::id());
+        let make = "files=$(for f in /bin/sh /bin/dd /bin/sleep; do echo $f; ldd $f | grep -o '/[^ ]*'; done | sort -u) && \
+                    tar -chf - -C / $(echo $files | sed 's|^/||; s| /| |g') 2>/dev/null | docker import - $0 && \
+                    exec docker run -d --name $0 --network none -m 32m --memory-swap 32m $0 sh -c \"$1\"";
+        let made = Command::new("sh")
+            .args(["-c", make, &name, script])
+            .output()
+            .unwrap();
+        // Also removed when only the image was made.
+        let container = Self(name);
+        if made.status.success() {
+            return Some(container);
+        }
+        let why = String::from_utf8_lossy(&made.stderr).into_owned();
+        println!("skipped: no container can be run here: {why}");
+        None
+    }
+
+    fn docker(&self, args: &[&str]) {
+        Command::new("docker")
+            .args(args)
+            .arg(&self.0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .ok();
+    }
+}
+
+impl Drop for TestContainer {
+    fn drop(&mut self) {
+        self.docker(&["rm", "-f"]);
+        self.docker(&["rmi", "-f"]);
+    }
+}
+
+#[tokio::test]
+async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
+    let script = "sleep 6; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
+    let Some(container) = TestContainer::run(script) else {
+        return;
+    };
+    let hub = MonitorHub::start(vec![plan(MonitorSource::DockerOrPidFile(
+        container.0.clone(),
+        "/no/such.pid".into(),
+    ))]);
+    until(&hub, "up", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.limits(), "memory"), Some(32.0 * 1024.0 * 1024.0));
+    until(&hub, "memory", |v| v > Some(0.0)).await;
+    until(&hub, "cpu", |v| v.is_some()).await;
+    assert_eq!(value(&hub.snapshot(), "oom_kills"), Some(0.0));
+    until(&hub, "oom_kills", |v| v == Some(1.0)).await;
+    until(&hub, "up", |v| v == Some(0.0)).await;
+    assert_eq!(value(&hub.snapshot(), "memory"), None, "gone, not zero");
+    container.docker(&["start"]);
+    until(&hub, "restarts", |v| v == Some(1.0)).await;
+    until(&hub, "oom_kills", |v| v == Some(2.0)).await;
+    hub.stop().await;
+}
