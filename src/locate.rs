@@ -33,6 +33,29 @@ pub enum LocateError {
     Profile(#[from] ProfileError),
 }
 
+/// The profiles that were asked for, by name and then by path; a single `None` when there are none, which is the demo or
+/// the address given.
+///
+/// # Errors
+/// When one of them does not exist or is no profile. Nothing is run before all are read.
+pub fn selected(
+    names: &[String],
+    files: &[PathBuf],
+    cwd: &Path,
+) -> Result<Vec<Option<Profile>>, LocateError> {
+    let mut profiles = Vec::new();
+    for name in names {
+        profiles.push(Some(by_name(name, cwd)?));
+    }
+    for file in files {
+        profiles.push(Some(by_path(file, cwd)?));
+    }
+    if profiles.is_empty() {
+        profiles.push(None);
+    }
+    Ok(profiles)
+}
+
 /// Loads what `find NAME` means: a path if it ends in `.toml` or exists, else `profiles/NAME.toml` under `cwd`, else a
 /// profile that comes with the program.
 ///
@@ -123,6 +146,12 @@ mod tests {
         assert!(demo.scenario.is_none(), "the file, not the builtin");
         let builtin = by_name("gateway-512mb", dir.path()).unwrap();
         assert_eq!(builtin.name, "gateway-512mb");
+        let names = ["demo".to_owned()];
+        let both = selected(&names, &["mine.toml".into()], dir.path()).unwrap();
+        let both: Vec<String> = both.into_iter().flatten().map(|p| p.name).collect();
+        assert_eq!(both, ["demo", "mine"]);
+        let none = selected(&[], &[], dir.path()).unwrap();
+        assert!(matches!(none[..], [None]), "one run, without a profile");
     }
 
     #[test]

@@ -3,10 +3,12 @@
 //! Arithmetic, and one thin reader of the machine's limits.
 
 use std::fmt::{self, Write as _};
+use std::path::Path;
 use std::time::Duration;
 
 use crate::measure::Level;
 use crate::plan::{Plan, TargetKind};
+use crate::record::Environment;
 use crate::units;
 
 /// Descriptors of the generator itself: files, monitors, its runtime.
@@ -166,6 +168,22 @@ pub fn read_host() -> HostLimits {
             .and_then(|text| port_count(&text))
             .unwrap_or(DEFAULT_PORTS),
         memory: memory.ok().and_then(|text| available_memory(&text)),
+    }
+}
+
+/// Where the load comes from, for the record.
+pub fn environment(host: &HostLimits) -> Environment {
+    let read = |file: &str| {
+        let text = std::fs::read_to_string(Path::new("/proc/sys/kernel").join(file));
+        text.map_or_else(|_| String::new(), |t| t.trim().to_owned())
+    };
+    let kernel = format!("{} {}", read("ostype"), read("osrelease"));
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    Environment {
+        kernel: kernel.trim().to_owned(),
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        descriptor_limit: host.descriptors,
+        platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
     }
 }
 
@@ -429,5 +447,7 @@ mod tests {
         let host = read_host();
         assert!(host.descriptors >= 64 && host.descriptors <= host.descriptors_hard);
         assert!(host.ports > 0);
+        let environment = environment(&host);
+        assert!(environment.cpus > 0 && environment.descriptor_limit == host.descriptors);
     }
 }

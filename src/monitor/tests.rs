@@ -28,7 +28,7 @@ impl Drop for Running {
 
 /// Polls until a reading is as wanted; the monitors sample once a second.
 async fn until(hub: &MonitorHub, field: &str, wanted: impl Fn(Option<f64>) -> bool) {
-    for _ in 0..100 {
+    for _ in 0..300 {
         if wanted(value(&hub.snapshot(), field)) {
             return;
         }
@@ -225,7 +225,7 @@ impl Drop for TestContainer {
 
 #[tokio::test]
 async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
-    let script = "sleep 6; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
+    let script = "sleep 8; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
     let Some(container) = TestContainer::run(script) else {
         return;
     };

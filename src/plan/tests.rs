@@ -180,6 +180,14 @@ fn impossible_values_are_shown_where_they_stand() {
         ("[search]\npace = 0", 5, "above 0 VUs per second"),
         ("[search]\npace = nan", 5, "above 0 VUs per second"),
         ("[search]\nseed = -1", 5, "at least 0"),
+    ] {
+        assert_shown(tail, line, message);
+    }
+}
+
+#[test]
+fn a_wrong_monitor_is_shown_where_it_stands() {
+    for (tail, line, message) in [
         (
             "[[monitor]]\nredis = \"redis://h\"",
             4,
@@ -212,12 +220,17 @@ fn impossible_values_are_shown_where_they_stand() {
             "two monitors named `g`",
         ),
     ] {
-        let text = format!("{DEMO}{tail}\n");
-        let error = error(&text, &FindFlags::default());
-        assert!(error.starts_with(&format!("mine.toml:{line}: ")), "{error}");
-        assert!(error.contains(message), "{error}");
-        assert!(error.contains('^'), "{error}");
+        assert_shown(tail, line, message);
     }
+}
+
+/// The tail of a profile is wrong in a line, with a message.
+fn assert_shown(tail: &str, line: usize, message: &str) {
+    let text = format!("{DEMO}{tail}\n");
+    let error = error(&text, &FindFlags::default());
+    assert!(error.starts_with(&format!("mine.toml:{line}: ")), "{error}");
+    assert!(error.contains(message), "{error}");
+    assert!(error.contains('^'), "{error}");
 }
 
 #[test]
