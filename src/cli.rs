@@ -24,7 +24,8 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, 4 generator or host was the limit,
-5 broke at the minimum or target down, 99 a gate failed, 130 interrupted, 1 our own failure";
+5 broke at the minimum or target down, 99 a gate failed, 130 interrupted, 1 our own failure
+";
 
 const FIND_EXAMPLES: &str = "\
 Examples (quote an SLO: the shell takes an unquoted < for itself):
@@ -34,7 +35,8 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
-gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.";
+gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
+";
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]

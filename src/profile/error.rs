@@ -169,14 +169,25 @@ fn explain_unknown(mut error: ProfileError, unknown: &str, known: &[&str]) -> Pr
     error.with_help(format!("known here: {}", known.join(", ")))
 }
 
-/// The most similar of some names, if one is similar at all: up to a third of its letters mistyped, or swapped.
+/// The most similar of some names, if one is similar at all: up to a third of its letters mistyped, or swapped. The first
+/// word of a name is enough (`gatway` for `gateway-512mb`), where the whole of no other is similar.
 pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |s: &str| s.to_lowercase().replace('_', "-");
     let text = plain(text);
+    let mistypes = |name: &str| {
+        let mistypes = strsim::damerau_levenshtein(&text, name);
+        (mistypes <= (name.chars().count() / 3).max(1)).then_some(mistypes)
+    };
     names
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&text, &plain(name)), name))
-        .filter(|(mistypes, name)| *mistypes <= (name.chars().count() / 3).max(1))
-        .min_by_key(|(mistypes, _)| *mistypes)
+        .filter_map(|name| {
+            let whole = plain(name);
+            let first = whole.split('-').next().unwrap_or_default();
+            let rank = mistypes(&whole)
+                .map(|m| (0, m))
+                .or_else(|| mistypes(first).map(|m| (1, m)));
+            Some((rank?, name))
+        })
+        .min_by_key(|(rank, _)| *rank)
         .map(|(_, name)| name)
 }

@@ -24,6 +24,9 @@ fn every_table_names_the_nearest_key() {
         ("[target]\nulr = 'x'", 2, "url"),
         ("[target]\nreset_when = 'always'", 2, "reset-when"),
         ("[search]\nMax-VUs = 3", 2, "max-vus"),
+        ("[search]\nmaxvus = 3", 2, "max-vus"),
+        ("[search]\nbudgt = '3m'", 2, "budget"),
+        ("[[monitor]]\npid = 'x'", 2, "pid-file"),
         ("[[monitor]]\nname = 'a'\npidfile = 'x'", 3, "pid-file"),
         ("[scenario]\nstep = []", 2, "steps"),
         ("[[scenario.steps]]\nname = 'a'\ngett = '/'", 3, "get"),
@@ -88,4 +91,18 @@ fn the_name_is_the_key_or_the_files() {
     assert_eq!(named.name, "shop");
     let unnamed = Profile::parse("", "x/mine.toml", Path::new(".")).unwrap();
     assert_eq!(unnamed.name, "mine");
+}
+
+#[test]
+fn the_nearest_name_is_similar_or_there_is_none() {
+    let names = ["demo", "gateway-512mb", "redis-512mb"];
+    for (text, want) in [
+        ("gatway", Some("gateway-512mb")),
+        ("gateway-512", Some("gateway-512mb")),
+        ("reddis-512mb", Some("redis-512mb")),
+        ("Demo", Some("demo")),
+        ("shop", None),
+    ] {
+        assert_eq!(nearest(text, names), want, "{text}");
+    }
 }
