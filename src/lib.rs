@@ -5,10 +5,19 @@
 //! P = pure: values in, values out. S = shell: clocks, sockets, files.
 
 pub mod cause;
+pub mod cli;
+pub mod crypto;
 pub mod engine;
 pub mod event;
+pub mod exit;
+pub mod init;
+pub mod locate;
 pub mod measure;
 pub mod probe;
+pub mod monitor;
+pub mod plan;
+pub mod preflight;
+pub mod profile;
 pub mod record;
 pub mod run;
 pub mod scenario;

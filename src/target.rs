@@ -1,3 +1,4 @@
-//! Targets: the embedded demo target.
+//! The service under load: bringing it up, resetting it, and the embedded demo target.
 
+pub mod control;
 pub mod demo;

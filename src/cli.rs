@@ -1,0 +1,311 @@
+//! The command line: what was typed, nothing resolved.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::plan::FindFlags;
+
+/// Finds how many virtual users a service carries before it breaks its SLO.
+#[derive(Debug, Parser)]
+#[command(name = "breakpoint", version, about, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples (quote an SLO: the shell takes an unquoted < for itself):
+  breakpoint find --slo 'p99<2s'                     the demo that is built in
+  breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
+  breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
+  breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
+
+Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, 4 generator or host was the limit,
+5 broke at the minimum or target down, 99 a gate failed, 130 interrupted, 1 our own failure
+";
+
+const FIND_EXAMPLES: &str = "\
+Examples (quote an SLO: the shell takes an unquoted < for itself):
+  breakpoint find --slo 'p99<2s'
+  breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
+  breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
+  breakpoint find --profile ./mine.toml --budget 30m --precision 3%
+
+Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
+gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
+";
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find the breakpoint of one target, or of several one after the other.
+    #[command(after_help = FIND_EXAMPLES)]
+    Find(FindArgs),
+    /// Print what `find` would do (levels, worst-case time, descriptors, ports) without sending anything.
+    Plan(FindArgs),
+    /// Write a commented profile for a service.
+    Init(InitArgs),
+    /// Run the demo target alone, until it is interrupted.
+    Demo(DemoArgs),
+    /// Render the reports of a recorded run again.
+    Report(ReportArgs),
+}
+
+/// `breakpoint find` and `breakpoint plan`.
+#[derive(Debug, Clone, Args)]
+pub struct FindArgs {
+    /// Profiles by name (profiles/NAME.toml, or one that is built in: demo, gateway-512mb, redis-512mb) or by path.
+    #[arg(value_name = "PROFILE")]
+    pub profiles: Vec<String>,
+    /// A profile by path; may be repeated.
+    #[arg(long = "profile", value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Address of the service: without a profile one GET of it per cycle, with one in place of the profile's address.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// What must hold, in quotes: 'p99<2s'; may be repeated, and replaces the profile's SLO.
+    #[arg(long, value_name = "OBJECTIVE")]
+    pub slo: Vec<String>,
+    /// Lowest level [default: 1].
+    #[arg(long, value_name = "N")]
+    pub min_vus: Option<u32>,
+    /// Highest level [default: 5000, or what descriptors and ports allow].
+    #[arg(long, value_name = "N")]
+    pub max_vus: Option<u32>,
+    /// First level visited [default: 10].
+    #[arg(long, value_name = "N")]
+    pub start_vus: Option<u32>,
+    /// Half-width of the interval to reach, as a share of the breakpoint [default: 5%].
+    #[arg(long, value_name = "SHARE")]
+    pub precision: Option<String>,
+    /// Confidence of the interval [default: 95%].
+    #[arg(long, value_name = "SHARE")]
+    pub confidence: Option<String>,
+    /// Time that the search may take [default: 15m].
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<String>,
+    /// VUs started or stopped per second [default: 50].
+    #[arg(long, value_name = "VUS")]
+    pub pace: Option<f64>,
+    /// Seed of every random draw [default: 1].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Folder for the reports [default: reports].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Threads that make the load.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print the answer alone, no progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl FindArgs {
+    /// The part that changes the plan.
+    pub fn flags(&self) -> FindFlags {
+        FindFlags {
+            url: self.url.clone(),
+            slo: self.slo.clone(),
+            min_vus: self.min_vus,
+            max_vus: self.max_vus,
+            start_vus: self.start_vus,
+            precision: self.precision.clone(),
+            confidence: self.confidence.clone(),
+            budget: self.budget.clone(),
+            pace: self.pace,
+            seed: self.seed,
+            out: self.out.clone(),
+            threads: self.threads,
+        }
+    }
+}
+
+/// `breakpoint init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Address of the service.
+    #[arg(long)]
+    pub url: String,
+    /// File to write; one that exists is left alone.
+    #[arg(long, value_name = "FILE", default_value = "breakpoint.toml")]
+    pub out: PathBuf,
+}
+
+/// `breakpoint demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Address to listen on; port 0 takes a free one and prints it.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Answers per second that the AI gives at most.
+    #[arg(long, value_name = "RATE")]
+    pub answers_per_s: Option<f64>,
+    /// Workers of the AI.
+    #[arg(long, value_name = "N")]
+    pub workers: Option<u32>,
+    /// Distribution of the AI's service time.
+    #[arg(long, value_name = "KIND")]
+    pub service: Option<ServiceKind>,
+    /// Questions that may wait; more are refused with 503.
+    #[arg(long, value_name = "N")]
+    pub queue_limit: Option<usize>,
+    /// Memory, such as 512MiB; the target ends as if the kernel had killed it when it needs more.
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
+    pub memory_limit: Option<u64>,
+    /// Memory that an open stream is said to take, such as 64KiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
+    pub memory_per_stream: Option<u64>,
+    /// Memory that a question is said to take until it is answered, such as 16KiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
+    pub memory_per_question: Option<u64>,
+    /// Seed of the service times.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// Distributions of the demo's service time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServiceKind {
+    /// Always the mean.
+    Fixed,
+    /// Exponential.
+    Exponential,
+    /// Log-normal.
+    Lognormal,
+}
+
+/// `breakpoint report`.
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// Folder of a recorded run (with its result.json).
+    pub dir: PathBuf,
+}
+
+/// What to add to an error about an objective without a bound: the file that the shell just made of it. `--slo rps>100`
+/// unquoted sends our output to a new file `100`.
+pub fn swallowed_bound() -> Option<String> {
+    // Linux names what the standard output is; elsewhere there is nothing to read and nothing to add.
+    let target = std::fs::read_link("/proc/self/fd/1").ok()?;
+    let is_file = std::fs::metadata(&target).is_ok_and(|m| m.is_file() && m.len() == 0);
+    let name = target.file_name()?.to_str()?;
+    (is_file && looks_like_a_bound(name)).then(|| {
+        format!("The output goes to a new and empty file `{name}`, which the shell probably made of the bound; delete it")
+    })
+}
+
+/// `100`, `=2s`, `1%`.
+fn looks_like_a_bound(name: &str) -> bool {
+    let text = name.trim_start_matches('=');
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".%/".contains(c))
+        && text.chars().filter(char::is_ascii_alphabetic).count() <= 3
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn find(args: &[&str]) -> FindArgs {
+        let all = ["breakpoint", "find"].iter().chain(args);
+        match Cli::try_parse_from(all).unwrap().command {
+            Command::Find(find) => find,
+            other => panic!("not find: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn profiles_objectives_and_limits_arrive_as_typed() {
+        let args = find(&[
+            "gateway-512mb",
+            "redis-512mb",
+            "--profile",
+            "./mine.toml",
+            "--slo",
+            "p99<2s",
+            "--slo=errors<1%",
+            "--max-vus",
+            "900",
+            "--precision",
+            "3%",
+            "-q",
+        ]);
+        assert_eq!(args.profiles, ["gateway-512mb", "redis-512mb"]);
+        assert_eq!(args.files, [PathBuf::from("./mine.toml")]);
+        assert!(args.quiet);
+        let flags = args.flags();
+        assert_eq!(flags.slo, ["p99<2s", "errors<1%"]);
+        assert_eq!(flags.max_vus, Some(900));
+        assert_eq!(flags.precision.as_deref(), Some("3%"));
+    }
+
+    #[test]
+    fn a_file_that_the_shell_made_of_a_bound_is_recognised() {
+        for name in ["100", "=2s", "1%", "500ms", "0.5"] {
+            assert!(looks_like_a_bound(name), "{name}");
+        }
+        for name in ["answer.txt", "2026-report", "out", ""] {
+            assert!(!looks_like_a_bound(name), "{name}");
+        }
+        // The tests' own output is not such a file.
+        assert_eq!(swallowed_bound(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_a_usage_error() {
+        for args in [
+            &["breakpoint"][..],
+            &["breakpoint", "find", "--max-vus", "-3"],
+            &["breakpoint", "find", "--max-vus", "many"],
+            &["breakpoint", "init"],
+            &["breakpoint", "report"],
+            &["breakpoint", "demo", "--service", "bimodal"],
+            &["breakpoint", "demo", "--memory-limit", "3 apples"],
+        ] {
+            let error = Cli::try_parse_from(args).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_that_the_help_names_are_those_of_the_plan() {
+        let flags = FindFlags {
+            url: Some("http://127.0.0.1:1/".to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            ..FindFlags::default()
+        };
+        let plan = crate::plan::Plan::resolve(None, &flags).unwrap();
+        let mut command = Cli::command();
+        let help = command
+            .find_subcommand_mut("find")
+            .unwrap()
+            .render_help()
+            .to_string();
+        let search = &plan.search;
+        for text in [
+            format!("Lowest level [default: {}]", search.min.vus()),
+            format!("Highest level [default: {},", search.max.vus()),
+            format!("First level visited [default: {}]", search.start.vus()),
+            format!("[default: {}%]", search.precision * 100.0),
+            format!("[default: {}%]", search.confidence * 100.0),
+            format!("take [default: {}m]", search.budget.as_secs() / 60),
+            format!("per second [default: {}]", plan.pace_per_s),
+            format!("[default: {}]", plan.seed),
+            format!("reports [default: {}]", plan.out.display()),
+        ] {
+            assert!(help.contains(&text), "the help lacks `{text}`:\n{help}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The exit codes, which scripts rely on.
+
+use std::process::ExitCode;
+
+use crate::record::Ending;
+
+/// How the program ends. The numbers never change their meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// 0: there is an answer ("never broke up to the maximum" is one) and every gate holds.
+    Answer = 0,
+    /// 1: our own failure.
+    Failure = 1,
+    /// 2: a mistake on the command line or in the profile; clap's own code too.
+    Usage = 2,
+    /// 3: undecided, and the answer says why.
+    Undecided = 3,
+    /// 4: the generator or its host was the limit, or the highest level asked for does not fit it.
+    HostLimit = 4,
+    /// 5: the SLO breaks at the lowest level, or the target did not come up or recover.
+    Target = 5,
+    /// 99: a gate failed; the code that k6 uses for thresholds.
+    Gate = 99,
+    /// 130: interrupted; everything measured is written.
+    Interrupted = 130,
+}
+
+impl Exit {
+    /// All of them, in order.
+    pub const ALL: [Self; 8] = [
+        Self::Answer,
+        Self::Failure,
+        Self::Usage,
+        Self::Undecided,
+        Self::HostLimit,
+        Self::Target,
+        Self::Gate,
+        Self::Interrupted,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The code of several runs, one after the other: an interruption first, then the first that was no plain answer.
+    pub fn of_all(exits: impl IntoIterator<Item = Self>) -> Self {
+        let mut worst = Self::Answer;
+        for exit in exits {
+            if exit == Self::Interrupted {
+                return exit;
+            }
+            if worst == Self::Answer {
+                worst = exit;
+            }
+        }
+        worst
+    }
+}
+
+impl From<Ending> for Exit {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Found | Ending::NeverBroke => Self::Answer,
+            Ending::BrokeAtMinimum | Ending::TargetDown => Self::Target,
+            Ending::Undecided => Self::Undecided,
+            Ending::GeneratorLimited => Self::HostLimit,
+            Ending::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_are_pinned() {
+        let codes: Vec<u8> = Exit::ALL.into_iter().map(Exit::code).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 99, 130]);
+        for (ending, code) in [
+            (Ending::Found, 0),
+            (Ending::NeverBroke, 0),
+            (Ending::Undecided, 3),
+            (Ending::GeneratorLimited, 4),
+            (Ending::BrokeAtMinimum, 5),
+            (Ending::TargetDown, 5),
+            (Ending::Interrupted, 130),
+        ] {
+            assert_eq!(Exit::from(ending).code(), code, "{ending:?}");
+        }
+    }
+
+    #[test]
+    fn several_runs_end_as_the_first_that_has_no_answer() {
+        use Exit::{Answer, Interrupted, Target, Undecided};
+        assert_eq!(Exit::of_all([]), Answer);
+        assert_eq!(Exit::of_all([Answer, Undecided, Target]), Undecided);
+        assert_eq!(Exit::of_all([Undecided, Interrupted]), Interrupted);
+    }
+}

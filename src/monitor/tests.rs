@@ -1,0 +1,248 @@
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::*;
+
+fn plan(source: MonitorSource) -> MonitorPlan {
+    MonitorPlan {
+        name: "it".to_owned(),
+        source,
+        memory_limit: Some(1000),
+    }
+}
+
+fn value(readings: &[Reading], field: &str) -> Option<f64> {
+    let reading = readings.iter().find(|r| r.field == field);
+    reading.unwrap_or_else(|| panic!("no field {field}")).value
+}
+
+/// Ends the process when the test does.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// Polls until a reading is as wanted; the monitors sample once a second.
+async fn until(hub: &MonitorHub, field: &str, wanted: impl Fn(Option<f64>) -> bool) {
+    for _ in 0..300 {
+        if wanted(value(&hub.snapshot(), field)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{field}: {:?} {:?}", hub.snapshot(), hub.problems());
+}
+
+#[tokio::test]
+async fn a_source_that_is_not_there_is_gaps_and_a_problem() {
+    let hub = MonitorHub::start(vec![
+        plan(MonitorSource::PidFile("/no/such.pid".into())),
+        plan(MonitorSource::Cgroup("/no/such/group".into())),
+        plan(MonitorSource::Redis("redis://127.0.0.1:1".to_owned())),
+        plan(MonitorSource::DockerOrPidFile(
+            "no-such-container".to_owned(),
+            "/no/such.pid".into(),
+        )),
+    ]);
+    hub.warm_up(Duration::from_secs(5)).await;
+    let readings = hub.snapshot();
+    assert_eq!(
+        readings.len(),
+        2 * process::FIELDS.len() + cgroup::FIELDS.len() + redis::FIELDS.len()
+    );
+    assert!(readings.iter().all(|r| r.value.is_none()), "{readings:?}");
+    assert_eq!(hub.problems().len(), 4, "{:?}", hub.problems());
+    assert_eq!(value(&hub.limits(), "memory"), Some(1000.0));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_process_is_watched_until_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it.pid");
+    let mut child = Running(Command::new("sleep").arg("60").spawn().unwrap());
+    std::fs::write(&file, child.0.id().to_string()).unwrap();
+    let hub = MonitorHub::start(vec![plan(MonitorSource::PidFile(file))]);
+    hub.warm_up(Duration::from_secs(5)).await;
+    assert_eq!(value(&hub.snapshot(), "up"), Some(1.0));
+    until(&hub, "cpu", |v| v.is_some()).await;
+    child.0.kill().unwrap();
+    until(&hub, "up", |v| v == Some(0.0)).await;
+    assert_eq!(value(&hub.snapshot(), "restarts"), Some(0.0));
+    hub.stop().await;
+}
+
+/// A real control group (version 1) with a memory limit; `None` where it cannot be made.
+fn real_group(name: &str) -> Option<PathBuf> {
+    let dir = Path::new("/sys/fs/cgroup/memory").join(name);
+    let made = std::fs::create_dir(&dir)
+        .and_then(|()| std::fs::write(dir.join("memory.limit_in_bytes"), "16777216"));
+    match made {
+        Ok(()) => Some(dir),
+        Err(error) => {
+            println!("skipped: no control group can be made here: {error}");
+            None
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_by_the_kernel_in_a_real_control_group_is_counted_over_a_restart() {
+    let name = format!("breakpoint-test-{}", std::process::id());
+    let Some(group) = real_group(&name) else {
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it.pid");
+    // The process joins the group, says who it is, and waits for a line before it takes more than the limit.
+    let script = format!(
+        "echo $$ > {}/cgroup.procs && echo $$ > {}; read line; exec dd if=/dev/zero of=/dev/null bs=100M count=1",
+        group.display(),
+        file.display()
+    );
+    let start = || {
+        let child = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Running(child)
+    };
+    let mut first = start();
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let hub = MonitorHub::start(vec![plan(MonitorSource::PidFile(file.clone()))]);
+    until(&hub, "up", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.snapshot(), "oom_kills"), Some(0.0));
+    assert_eq!(value(&hub.limits(), "memory"), Some(16_777_216.0));
+    drop(first.0.stdin.take());
+    first.0.wait().unwrap();
+    until(&hub, "oom_kills", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.snapshot(), "up"), Some(0.0));
+    std::fs::remove_file(&file).unwrap();
+    let second = start();
+    until(&hub, "restarts", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.snapshot(), "oom_kills"), Some(1.0));
+    hub.stop().await;
+    let by_dir = MonitorHub::start(vec![plan(MonitorSource::Cgroup(group.clone()))]);
+    by_dir.warm_up(Duration::from_secs(5)).await;
+    assert_eq!(value(&by_dir.snapshot(), "up"), Some(1.0));
+    assert!(value(&by_dir.snapshot(), "memory") > Some(0.0));
+    by_dir.stop().await;
+    drop(second);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    std::fs::remove_dir(&group).unwrap();
+}
+
+#[tokio::test]
+async fn a_real_redis_is_watched_through_refusals_and_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("redis.sock");
+    let start = || {
+        let child = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--maxmemory", "4mb"])
+            .arg("--unixsocket")
+            .arg(&socket)
+            .current_dir(dir.path())
+            .stdout(Stdio::null())
+            .spawn();
+        child.map(Running)
+    };
+    let Ok(first) = start() else {
+        println!("skipped: no redis-server here");
+        return;
+    };
+    let url = format!("redis+unix://{}", socket.display());
+    let hub = MonitorHub::start(vec![plan(MonitorSource::Redis(url.clone()))]);
+    until(&hub, "up", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.limits(), "memory"), Some(4.0 * 1024.0 * 1024.0));
+    let client = ::redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let big = "x".repeat(5_000_000);
+    for _ in 0..3 {
+        // The second is refused: there is no room left.
+        let set = ::redis::cmd("SET").arg("key").arg(&big).to_owned();
+        let _: Result<(), _> = set.query_async(&mut connection).await;
+    }
+    until(&hub, "oom_errors", |v| v > Some(0.0)).await;
+    drop(first);
+    until(&hub, "up", |v| v == Some(0.0)).await;
+    assert_eq!(value(&hub.snapshot(), "memory"), None);
+    let _second = start().unwrap();
+    until(&hub, "restarts", |v| v == Some(1.0)).await;
+    assert!(value(&hub.snapshot(), "oom_errors") > Some(0.0));
+    hub.stop().await;
+}
+
+/// A container of this machine's own shell, removed with its image when the test ends.
+struct TestContainer(String);
+
+impl TestContainer {
+    /// `None` where there is no Docker that could run it.
+    fn run(script: &str) -> Option<Self> {
+        let name = format!("breakpoint-test-{}", std::process::id());
+        let make = "files=$(for f in /bin/sh /bin/dd /bin/sleep; do echo $f; ldd $f | grep -o '/[^ ]*'; done | sort -u) && \
+                    tar -chf - -C / $(echo $files | sed 's|^/||; s| /| |g') 2>/dev/null | docker import - $0 && \
+                    exec docker run -d --name $0 --network none -m 32m --memory-swap 32m $0 sh -c \"$1\"";
+        let made = Command::new("sh")
+            .args(["-c", make, &name, script])
+            .output()
+            .unwrap();
+        // Also removed when only the image was made.
+        let container = Self(name);
+        if made.status.success() {
+            return Some(container);
+        }
+        let why = String::from_utf8_lossy(&made.stderr).into_owned();
+        println!("skipped: no container can be run here: {why}");
+        None
+    }
+
+    fn docker(&self, args: &[&str]) {
+        Command::new("docker")
+            .args(args)
+            .arg(&self.0)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .ok();
+    }
+}
+
+impl Drop for TestContainer {
+    fn drop(&mut self) {
+        self.docker(&["rm", "-f"]);
+        self.docker(&["rmi", "-f"]);
+    }
+}
+
+#[tokio::test]
+async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
+    let script = "sleep 8; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
+    let Some(container) = TestContainer::run(script) else {
+        return;
+    };
+    let hub = MonitorHub::start(vec![plan(MonitorSource::DockerOrPidFile(
+        container.0.clone(),
+        "/no/such.pid".into(),
+    ))]);
+    until(&hub, "up", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.limits(), "memory"), Some(32.0 * 1024.0 * 1024.0));
+    until(&hub, "memory", |v| v > Some(0.0)).await;
+    until(&hub, "cpu", |v| v.is_some()).await;
+    assert_eq!(value(&hub.snapshot(), "oom_kills"), Some(0.0));
+    until(&hub, "oom_kills", |v| v == Some(1.0)).await;
+    until(&hub, "up", |v| v == Some(0.0)).await;
+    assert_eq!(value(&hub.snapshot(), "memory"), None, "gone, not zero");
+    container.docker(&["start"]);
+    until(&hub, "restarts", |v| v == Some(1.0)).await;
+    until(&hub, "oom_kills", |v| v == Some(2.0)).await;
+    hub.stop().await;
+}

@@ -1,0 +1,460 @@
+//! Profile, flags and defaults resolved into one plan: the only place with defaults and validation.
+//!
+//! Flags beat the profile, the profile beats the defaults. What is below this module takes parts of a [`Plan`] and never
+//! asks where a value came from.
+
+mod monitor;
+mod search;
+mod target;
+mod value;
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use crate::measure::StepNames;
+use crate::profile::{self, Profile, ProfileError, Source};
+use crate::scenario::spec::ScenarioSpec;
+use crate::search::SearchSpec;
+use crate::slo::{Slo, SloError};
+use value::{Flag, Reader};
+
+/// VUs started or stopped per second when nothing else is said.
+const DEFAULT_PACE_PER_S: f64 = 50.0;
+/// Time that the command `up` may take: it may have to build an image first.
+const DEFAULT_UP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time that the command `reset` may take.
+const DEFAULT_RESET_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time that the drain after a probe may take.
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Cycles that must succeed before the next probe.
+const DEFAULT_CANARY_CYCLES: u32 = 3;
+/// Folder of the reports.
+const DEFAULT_OUT: &str = "reports";
+
+/// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a key of the profile are
+/// read by the same code.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FindFlags {
+    /// `--url`.
+    pub url: Option<String>,
+    /// `--slo`, each.
+    pub slo: Vec<String>,
+    /// `--min-vus`.
+    pub min_vus: Option<u32>,
+    /// `--max-vus`.
+    pub max_vus: Option<u32>,
+    /// `--start-vus`.
+    pub start_vus: Option<u32>,
+    /// `--precision`.
+    pub precision: Option<String>,
+    /// `--confidence`.
+    pub confidence: Option<String>,
+    /// `--budget`.
+    pub budget: Option<String>,
+    /// `--pace`.
+    pub pace: Option<f64>,
+    /// `--seed`.
+    pub seed: Option<u64>,
+    /// `--out`.
+    pub out: Option<PathBuf>,
+    /// `--threads`.
+    pub threads: Option<usize>,
+}
+
+/// Everything that a run needs to know.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The profile's name, or the address's host for a run without one.
+    pub name: String,
+    /// What is loaded, and how it is brought up, reset and taken down.
+    pub target: TargetPlan,
+    /// What a VU does.
+    pub scenario: ScenarioSource,
+    /// What must hold.
+    pub slo: Slo,
+    /// The limits of the search.
+    pub search: SearchSpec,
+    /// Whether the highest level was asked for, by flag or profile, and is not just the default.
+    pub max_is_explicit: bool,
+    /// VUs started or stopped per second.
+    pub pace_per_s: f64,
+    /// Threads of the load generator; `None` leaves it to the engine.
+    pub threads: Option<usize>,
+    /// Folder of the reports.
+    pub out: PathBuf,
+    /// What is watched beside the load.
+    pub monitors: Vec<MonitorPlan>,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// Folder that the profile's relative paths (feeders) start from.
+    pub dir: PathBuf,
+    /// The profile's text, so that later findings (the scenario's compiler) can point into it.
+    pub source: Option<Arc<Source>>,
+    /// Per objective where it stands in the profile; `None` for those given by flag.
+    slo_spans: SloSpans,
+}
+
+/// Per objective where it stands in the profile.
+type SloSpans = Vec<Option<Range<usize>>>;
+
+/// What a VU does, not yet compiled.
+#[derive(Debug, Clone)]
+pub enum ScenarioSource {
+    /// The steps of a profile.
+    Spec(Box<ScenarioSpec>),
+    /// One GET of this address per cycle.
+    SingleGet(String),
+}
+
+/// The target of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetPlan {
+    /// Which service it is.
+    pub kind: TargetKind,
+    /// Folder in which the commands run.
+    pub dir: PathBuf,
+    /// Command that brings it up.
+    pub up: Option<String>,
+    /// Command that brings it back to a fresh state.
+    pub reset: Option<String>,
+    /// Command that takes it down.
+    pub down: Option<String>,
+    /// When to reset.
+    pub reset_when: ResetWhen,
+    /// How long `up` may take; `down` too.
+    pub up_timeout: Duration,
+    /// How long `reset` may take.
+    pub reset_timeout: Duration,
+    /// How long the drain after a probe may take.
+    pub drain_timeout: Duration,
+    /// Cycles that must succeed before the next probe.
+    pub canary_cycles: u32,
+}
+
+/// Which service is loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TargetKind {
+    /// A service at this address.
+    External {
+        /// Base address.
+        url: String,
+    },
+    /// The demo target that is built in, run as a process of its own.
+    Demo,
+}
+
+impl TargetKind {
+    /// The address, where it is known before the target is up.
+    pub fn url(&self) -> Option<&str> {
+        match self {
+            Self::External { url } => Some(url),
+            Self::Demo => None,
+        }
+    }
+}
+
+/// When the target is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetWhen {
+    /// After a probe that broke, or a target that does not pass its canary cycle.
+    Broken,
+    /// After every probe.
+    Always,
+}
+
+/// One monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorPlan {
+    /// Its name in objectives and charts.
+    pub name: String,
+    /// Where its readings come from.
+    pub source: MonitorSource,
+    /// Memory limit in bytes to show when none can be read.
+    pub memory_limit: Option<u64>,
+}
+
+/// Where a monitor's readings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MonitorSource {
+    /// A container, by name.
+    Docker(String),
+    /// A process, by the file that holds its id.
+    PidFile(PathBuf),
+    /// The container while it runs, else the process.
+    DockerOrPidFile(String, PathBuf),
+    /// A control group, by its folder.
+    Cgroup(PathBuf),
+    /// A Redis server, by address.
+    Redis(String),
+}
+
+/// Why there is no plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// Something in the profile.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// A flag's value.
+    #[error("{flag} {value}: {why}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// An objective given by flag.
+    #[error("--slo: {0}")]
+    Slo(#[from] SloError),
+    /// Nothing says what must hold.
+    #[error(
+        "nothing says what must hold; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
+    )]
+    NoSlo,
+}
+
+impl Plan {
+    /// Resolves a plan. Without a profile and without `--url` it is that of the demo.
+    ///
+    /// # Errors
+    /// When a value is impossible, or the target or the SLO is missing.
+    pub fn resolve(profile: Option<&Profile>, flags: &FindFlags) -> Result<Self, PlanError> {
+        match (profile, &flags.url) {
+            (Some(profile), _) => Self::of_profile(profile, flags),
+            (None, Some(url)) => Self::of_url(url, flags),
+            (None, None) => Self::of_profile(&demo_profile()?, flags),
+        }
+    }
+
+    fn of_profile(profile: &Profile, flags: &FindFlags) -> Result<Self, PlanError> {
+        let reader = Reader {
+            source: Some(&profile.source),
+        };
+        let target = target::resolve(profile, flags, &reader)?;
+        let scenario = match (&profile.scenario, &target.kind) {
+            (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
+            (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
+            (None, TargetKind::Demo) => {
+                let demo = demo_profile()?;
+                let spec = demo.scenario.ok_or_else(|| missing_scenario(profile))?;
+                ScenarioSource::Spec(Box::new(spec))
+            }
+        };
+        let (slo, slo_spans) = slo(Some(profile), flags)?;
+        let monitors = monitor::resolve(profile)?;
+        let base = Self::base(&profile.search, flags, &reader)?;
+        Ok(base.build(BuildParts {
+            name: profile.name.clone(),
+            dir: profile.dir.clone(),
+            source: Some(Arc::clone(&profile.source)),
+            target,
+            scenario,
+            slo,
+            slo_spans,
+            monitors,
+        }))
+    }
+
+    fn of_url(url: &str, flags: &FindFlags) -> Result<Self, PlanError> {
+        let reader = Reader { source: None };
+        let uri = value::url(url).map_err(|why| PlanError::Flag {
+            flag: "--url",
+            value: url.to_owned(),
+            why,
+        })?;
+        let (slo, slo_spans) = slo(None, flags)?;
+        let (origin, _) = profile::template::split(url);
+        let target = TargetPlan {
+            kind: TargetKind::External {
+                url: origin.to_owned(),
+            },
+            ..TargetPlan::default()
+        };
+        let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
+        Ok(base.build(BuildParts {
+            name: folder_name(&uri),
+            dir: PathBuf::from("."),
+            source: None,
+            target,
+            scenario: ScenarioSource::SingleGet(url.to_owned()),
+            slo,
+            slo_spans,
+            monitors: Vec::new(),
+        }))
+    }
+
+    fn base(
+        section: &profile::SearchSection,
+        flags: &FindFlags,
+        reader: &Reader<'_>,
+    ) -> Result<Base, PlanError> {
+        let (search, max_is_explicit) = search::resolve(section, flags, reader)?;
+        let pace = reader.pick(
+            Flag("--pace", flags.pace),
+            section.pace.as_ref(),
+            DEFAULT_PACE_PER_S,
+            |n| value::pace(*n),
+        )?;
+        if let Some(0) = flags.threads {
+            return Err(PlanError::Flag {
+                flag: "--threads",
+                value: "0".to_owned(),
+                why: "at least one thread is needed".to_owned(),
+            });
+        }
+        Ok(Base {
+            search,
+            max_is_explicit,
+            pace_per_s: pace.value,
+            threads: flags.threads,
+            out: flags
+                .out
+                .clone()
+                .unwrap_or_else(|| PathBuf::from(DEFAULT_OUT)),
+        })
+    }
+
+    /// Whether every objective names a step and a monitor that exist; the steps are known once the scenario is compiled.
+    ///
+    /// # Errors
+    /// Names the first one that does not, with where it stands.
+    pub fn check_slo(&self, steps: &StepNames) -> Result<(), PlanError> {
+        let monitors: Vec<String> = self.monitors.iter().map(|m| m.name.clone()).collect();
+        for (objective, span) in self.slo.objectives().iter().zip(&self.slo_spans) {
+            let alone = Slo::parse([&objective.text])?;
+            if let Err(error) = alone.check_names(steps, &monitors) {
+                return Err(match (&self.source, span) {
+                    (Some(source), Some(span)) => {
+                        source.error(Some(span.clone()), error.to_string()).into()
+                    }
+                    _ => error.into(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// An error of the scenario's compiler, shown where it stands in the profile.
+    pub fn scenario_error(&self, span: Option<Range<usize>>, message: &str) -> PlanError {
+        match &self.source {
+            Some(source) => source.error(span, message).into(),
+            None => PlanError::Flag {
+                flag: "--url",
+                value: self.target.kind.url().unwrap_or_default().to_owned(),
+                why: message.to_owned(),
+            },
+        }
+    }
+}
+
+/// The parts of a plan that do not depend on where the target comes from.
+struct Base {
+    search: SearchSpec,
+    max_is_explicit: bool,
+    pace_per_s: f64,
+    threads: Option<usize>,
+    out: PathBuf,
+}
+
+/// The other parts.
+struct BuildParts {
+    name: String,
+    dir: PathBuf,
+    source: Option<Arc<Source>>,
+    target: TargetPlan,
+    scenario: ScenarioSource,
+    slo: Slo,
+    slo_spans: SloSpans,
+    monitors: Vec<MonitorPlan>,
+}
+
+impl Base {
+    fn build(self, parts: BuildParts) -> Plan {
+        Plan {
+            name: parts.name,
+            target: parts.target,
+            scenario: parts.scenario,
+            slo: parts.slo,
+            seed: self.search.seed,
+            search: self.search,
+            max_is_explicit: self.max_is_explicit,
+            pace_per_s: self.pace_per_s,
+            threads: self.threads,
+            out: self.out,
+            monitors: parts.monitors,
+            dir: parts.dir,
+            source: parts.source,
+            slo_spans: parts.slo_spans,
+        }
+    }
+}
+
+impl Default for TargetPlan {
+    fn default() -> Self {
+        Self {
+            kind: TargetKind::Demo,
+            dir: PathBuf::from("."),
+            up: None,
+            reset: None,
+            down: None,
+            reset_when: ResetWhen::Broken,
+            up_timeout: DEFAULT_UP_TIMEOUT,
+            reset_timeout: DEFAULT_RESET_TIMEOUT,
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            canary_cycles: DEFAULT_CANARY_CYCLES,
+        }
+    }
+}
+
+fn demo_profile() -> Result<Profile, ProfileError> {
+    let demo = profile::builtin::DEMO;
+    Profile::parse(demo.text, demo.name, &PathBuf::from("."))
+}
+
+fn missing_scenario(profile: &Profile) -> ProfileError {
+    profile
+        .source
+        .error(None, "the profile has no [scenario]")
+        .with_help("`breakpoint init --url URL` writes a profile to start from")
+}
+
+/// The folder under the reports for a run without a profile: the address's host and port.
+fn folder_name(uri: &http::Uri) -> String {
+    let host = uri.host().unwrap_or("target").trim_matches(['[', ']']);
+    let name = match uri.port_u16() {
+        Some(port) => format!("{host}-{port}"),
+        None => host.to_owned(),
+    };
+    name.replace(':', "-")
+}
+
+/// The objectives, each with where it stands in the profile.
+fn slo(profile: Option<&Profile>, flags: &FindFlags) -> Result<(Slo, SloSpans), PlanError> {
+    if !flags.slo.is_empty() {
+        let slo = Slo::parse(&flags.slo)?;
+        let spans = vec![None; slo.objectives().len()];
+        return Ok((slo, spans));
+    }
+    let Some(profile) = profile else {
+        return Err(PlanError::NoSlo);
+    };
+    let texts = profile.slo.as_deref().unwrap_or_default();
+    let mut spans = Vec::new();
+    for text in texts {
+        let one = Slo::parse([text.as_ref()])
+            .map_err(|e| profile.source.error(Some(text.span()), e.to_string()))?;
+        spans.extend(vec![Some(text.span()); one.objectives().len()]);
+    }
+    if texts.is_empty() {
+        return Err(PlanError::NoSlo);
+    }
+    Ok((Slo::parse(texts.iter().map(Spanned::as_ref))?, spans))
+}
+
+#[cfg(test)]
+mod tests;

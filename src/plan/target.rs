@@ -1,0 +1,86 @@
+//! The target of a plan.
+
+use toml::Spanned;
+
+use super::value::{self, Flag, Reader};
+use super::{FindFlags, PlanError, TargetKind, TargetPlan};
+use crate::profile::{Profile, TargetSpec};
+
+pub(super) fn resolve(
+    profile: &Profile,
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+) -> Result<TargetPlan, PlanError> {
+    let empty = TargetSpec::default();
+    let spec = profile.target.as_ref().map_or(&empty, Spanned::as_ref);
+    let kind = target_kind(profile, spec, flags, reader)?;
+    let defaults = TargetPlan::default();
+    let time = |key: &Option<Spanned<String>>, default| {
+        reader
+            .pick(Flag::none(), key.as_ref(), default, |t| value::duration(t))
+            .map(|d| d.value)
+    };
+    let command = |key: &Option<Spanned<String>>| key.as_ref().map(|c| c.as_ref().clone());
+    Ok(TargetPlan {
+        kind,
+        dir: profile.dir.clone(),
+        up: command(&spec.up),
+        reset: command(&spec.reset),
+        down: command(&spec.down),
+        reset_when: reader
+            .pick(
+                Flag::none(),
+                spec.reset_when.as_ref(),
+                defaults.reset_when,
+                |t| value::reset_when(t),
+            )?
+            .value,
+        up_timeout: time(&spec.up_timeout, defaults.up_timeout)?,
+        reset_timeout: time(&spec.reset_timeout, defaults.reset_timeout)?,
+        drain_timeout: time(&spec.drain_timeout, defaults.drain_timeout)?,
+        canary_cycles: reader
+            .pick(
+                Flag::none(),
+                spec.canary_cycles.as_ref(),
+                defaults.canary_cycles,
+                |n| value::canary_cycles(*n),
+            )?
+            .value,
+    })
+}
+
+fn target_kind(
+    profile: &Profile,
+    spec: &TargetSpec,
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+) -> Result<TargetKind, PlanError> {
+    let is_demo = spec.demo.as_ref().is_some_and(|d| *d.as_ref());
+    if let (Some(url), true) = (&spec.url, is_demo) {
+        return Err(profile
+            .source
+            .error(
+                Some(url.span()),
+                "a target has either `url` or `demo = true`",
+            )
+            .into());
+    }
+    let url = reader.pick(
+        Flag("--url", flags.url.clone()),
+        spec.url.as_ref(),
+        String::new(),
+        |url| value::url(url).map(|_| url.clone()),
+    )?;
+    if !url.value.is_empty() {
+        return Ok(TargetKind::External { url: url.value });
+    }
+    if is_demo {
+        return Ok(TargetKind::Demo);
+    }
+    let span = profile.target.as_ref().map(Spanned::span);
+    Err(profile
+        .source
+        .error(span, "the profile names no target")
+        .with_help("add to [target]: url = \"http://127.0.0.1:8080\", or give --url")
+        .into())
+}

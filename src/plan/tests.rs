@@ -1,0 +1,398 @@
+use std::path::Path;
+
+use super::*;
+use crate::measure::Level;
+
+const DEMO: &str = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n";
+
+fn profile(text: &str) -> Profile {
+    Profile::parse(text, "mine.toml", Path::new("/p")).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn plan(text: &str, flags: &FindFlags) -> Plan {
+    Plan::resolve(Some(&profile(text)), flags).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn error(text: &str, flags: &FindFlags) -> String {
+    Plan::resolve(Some(&profile(text)), flags)
+        .expect_err(text)
+        .to_string()
+}
+
+#[test]
+fn flags_beat_the_profile_and_the_profile_beats_the_defaults() {
+    let text = format!("{DEMO}[search]\nmax-vus = 300\npace = 20\n");
+    let of_profile = plan(&text, &FindFlags::default());
+    assert_eq!(of_profile.search.max, Level(300));
+    assert!(of_profile.max_is_explicit);
+    assert_eq!(of_profile.search.min, SearchSpec::default().min);
+    assert!((of_profile.pace_per_s - 20.0).abs() < 1e-9);
+    let flags = FindFlags {
+        max_vus: Some(90),
+        slo: vec!["errors<1%".to_owned()],
+        seed: Some(u64::MAX),
+        ..FindFlags::default()
+    };
+    let of_flags = plan(&text, &flags);
+    assert_eq!(of_flags.search.max, Level(90));
+    assert_eq!(of_flags.seed, u64::MAX);
+    assert_eq!(of_flags.slo.objectives()[0].text, "errors<1%");
+    assert_eq!(of_flags.slo.objectives().len(), 1, "--slo replaces");
+    assert!(!plan(DEMO, &FindFlags::default()).max_is_explicit);
+}
+
+#[test]
+fn without_a_profile_it_is_one_get_or_the_demo() {
+    let url = FindFlags {
+        url: Some("http://127.0.0.1:8080/api?x=1".to_owned()),
+        ..FindFlags::default()
+    };
+    assert_eq!(Plan::resolve(None, &url).unwrap_err(), PlanError::NoSlo);
+    let url = FindFlags {
+        slo: vec!["p99<2s".to_owned()],
+        ..url
+    };
+    let plan = Plan::resolve(None, &url).unwrap();
+    assert_eq!(plan.name, "127.0.0.1-8080");
+    assert_eq!(plan.target.kind.url(), Some("http://127.0.0.1:8080"));
+    assert!(
+        matches!(plan.scenario, ScenarioSource::SingleGet(u) if u == "http://127.0.0.1:8080/api?x=1")
+    );
+    let demo = Plan::resolve(None, &FindFlags::default()).unwrap();
+    assert_eq!(demo.target.kind, TargetKind::Demo);
+    assert_eq!(demo.name, "demo");
+}
+
+#[test]
+fn every_profile_that_comes_with_the_program_makes_a_plan() {
+    for builtin in profile::builtin::ALL {
+        let profile = Profile::parse(builtin.text, builtin.name, Path::new("/p"))
+            .unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(profile.name, builtin.name);
+        Plan::resolve(Some(&profile), &FindFlags::default()).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.display().to_string();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let profile =
+            Profile::parse(&text, &name, Path::new("/p")).unwrap_or_else(|e| panic!("{e}"));
+        Plan::resolve(Some(&profile), &FindFlags::default()).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+#[test]
+fn the_profile_that_init_writes_makes_a_plan() {
+    for (url, base, path) in [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080", "/"),
+        (
+            "https://shop.example/api?x=1",
+            "https://shop.example",
+            "/api?x=1",
+        ),
+    ] {
+        let text = profile::template::render(url);
+        let plan = plan(&text, &FindFlags::default());
+        assert_eq!(plan.target.kind.url(), Some(base));
+        let ScenarioSource::Spec(spec) = &plan.scenario else {
+            panic!("no scenario");
+        };
+        assert_eq!(spec.steps[0].as_ref().get.as_deref(), Some(path));
+        // The keys in comments are true as well: each is read when its `# ` is taken away.
+        let all = text
+            .lines()
+            .map(|l| match l.strip_prefix("# ") {
+                Some(rest) if rest.contains(" = ") || rest.starts_with("[[") => rest,
+                _ => l,
+            })
+            .filter(|l| !l.starts_with("What") && !l.starts_with("Also") && !l.starts_with("Lines"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let all = profile_with_defaults(&all);
+        let defaults = SearchSpec::default();
+        assert_eq!(
+            all.search, defaults,
+            "the values in comments are the defaults"
+        );
+        assert_eq!(all.monitors.len(), 2);
+        let target = TargetPlan::default();
+        assert_eq!(all.target.up_timeout, target.up_timeout);
+        assert_eq!(all.target.reset_timeout, target.reset_timeout);
+        assert_eq!(all.target.drain_timeout, target.drain_timeout);
+        assert_eq!(all.target.canary_cycles, target.canary_cycles);
+        assert_eq!(all.target.reset_when, target.reset_when);
+    }
+}
+
+fn profile_with_defaults(text: &str) -> Plan {
+    plan(text, &FindFlags::default())
+}
+
+#[test]
+fn impossible_values_are_shown_where_they_stand() {
+    for (tail, line, message) in [
+        ("[search]\nmax-vus = 0", 5, "between 1 and"),
+        ("[search]\nmin-vus = -4", 5, "between 1 and"),
+        (
+            "[search]\nmin-vus = 9\nmax-vus = 3",
+            5,
+            "min-vus 9 is above max-vus 3",
+        ),
+        (
+            "[search]\nmin-vus = 6000",
+            5,
+            "5000 by default; give max-vus too",
+        ),
+        (
+            "[search]\nmax-vus = 9\nstart-vus = 30",
+            6,
+            "start-vus 30 lies outside min-vus 1 to max-vus 9",
+        ),
+        ("[search]\nprecision = \"0%\"", 5, "between 0 % and 100 %"),
+        ("[search]\nprecision = \"100%\"", 5, "between 0 % and 100 %"),
+        ("[search]\nprecision = \"5s\"", 5, "write it as 5%"),
+        (
+            "[search]\nconfidence = \"99.95%\"",
+            5,
+            "between 50 % and 99.9 %",
+        ),
+        (
+            "[search]\nconfidence = \"95\"",
+            5,
+            "between 50 % and 99.9 %",
+        ),
+        ("[search]\nbudget = \"0\"", 5, "longer than nothing"),
+        ("[search]\nbudget = \"15\"", 5, "write it as 30s or 15m"),
+        (
+            "[search]\nbudget = \"20s\"\nhold-min = \"30s\"",
+            5,
+            "no room for one hold",
+        ),
+        (
+            "[search]\nhold-min = \"40s\"\nhold-max = \"30s\"",
+            5,
+            "hold-min 40s is above hold-max 30s",
+        ),
+        ("[search]\npace = 0", 5, "above 0 VUs per second"),
+        ("[search]\npace = nan", 5, "above 0 VUs per second"),
+        ("[search]\nseed = -1", 5, "at least 0"),
+    ] {
+        assert_shown(tail, line, message);
+    }
+}
+
+#[test]
+fn a_wrong_monitor_is_shown_where_it_stands() {
+    for (tail, line, message) in [
+        (
+            "[[monitor]]\nredis = \"redis://h\"",
+            4,
+            "a monitor needs a name",
+        ),
+        ("[[monitor]]\nname = \"g\"", 4, "monitor `g` has no source"),
+        (
+            "[[monitor]]\nname = \"a.b\"\ndocker = \"x\"",
+            5,
+            "cannot name a monitor",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\ndocker = \"x\"\ncgroup = \"/y\"",
+            4,
+            "has several sources",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nredis = \"127.0.0.1\"",
+            6,
+            "not the address of a Redis server",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\ndocker = \"x\"\nmemory-limit = \"lots\"",
+            7,
+            "does not start with a number",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\ndocker = \"x\"\n[[monitor]]\nname = \"g\"\ndocker = \"y\"",
+            8,
+            "two monitors named `g`",
+        ),
+    ] {
+        assert_shown(tail, line, message);
+    }
+}
+
+/// The tail of a profile is wrong in a line, with a message.
+fn assert_shown(tail: &str, line: usize, message: &str) {
+    let text = format!("{DEMO}{tail}\n");
+    let error = error(&text, &FindFlags::default());
+    assert!(error.starts_with(&format!("mine.toml:{line}: ")), "{error}");
+    assert!(error.contains(message), "{error}");
+    assert!(error.contains('^'), "{error}");
+}
+
+#[test]
+fn a_target_is_one_address_or_the_demo() {
+    for (text, message) in [
+        ("slo = [\"p99<1s\"]", "names no target"),
+        (
+            "slo = [\"p99<1s\"]\n[target]\nup = \"x\"",
+            "names no target",
+        ),
+        (
+            "slo = [\"p99<1s\"]\n[target]\ndemo = true\nurl = \"http://h\"",
+            "either",
+        ),
+        (
+            "slo = [\"p99<1s\"]\n[target]\nurl = \"localhost:8080\"",
+            "http://",
+        ),
+        (
+            "slo = [\"p99<1s\"]\n[target]\nurl = \"ftp://h\"",
+            "cannot load ftp://",
+        ),
+        ("slo = [\"p99\"]\n[target]\ndemo = true", "has no bound"),
+        ("slo = []\n[target]\ndemo = true", "--slo 'p99<2s'"),
+        (
+            "slo = [\"p99<1s\"]\n[target]\ndemo = true\nreset-when = \"alwys\"",
+            "did you mean `always`?",
+        ),
+        (
+            "slo = [\"p99<1s\"]\n[target]\ndemo = true\ncanary-cycles = -1",
+            "canary cycles",
+        ),
+    ] {
+        let error = error(text, &FindFlags::default());
+        assert!(error.contains(message), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_named_with_its_value() {
+    let base = FindFlags::default;
+    for (flags, message) in [
+        (
+            FindFlags {
+                min_vus: Some(9),
+                max_vus: Some(3),
+                ..base()
+            },
+            "--min-vus 9: min-vus 9 is above max-vus 3",
+        ),
+        (
+            FindFlags {
+                precision: Some("0".into()),
+                ..base()
+            },
+            "--precision 0: ",
+        ),
+        (
+            FindFlags {
+                confidence: Some("x".into()),
+                ..base()
+            },
+            "--confidence x: ",
+        ),
+        (
+            FindFlags {
+                budget: Some("15".into()),
+                ..base()
+            },
+            "--budget 15: ",
+        ),
+        (
+            FindFlags {
+                pace: Some(0.0),
+                ..base()
+            },
+            "--pace 0: ",
+        ),
+        (
+            FindFlags {
+                threads: Some(0),
+                ..base()
+            },
+            "--threads 0: ",
+        ),
+        (
+            FindFlags {
+                url: Some("127.0.0.1:80".into()),
+                ..base()
+            },
+            "--url 127.0.0.1:80: ",
+        ),
+        (
+            FindFlags {
+                slo: vec!["p99".into()],
+                ..base()
+            },
+            "--slo: `p99` has no bound",
+        ),
+    ] {
+        let error = error(DEMO, &flags);
+        assert!(error.starts_with(message), "{error}");
+    }
+}
+
+#[test]
+fn a_bad_value_in_the_profile_is_told_even_where_a_flag_beats_it() {
+    let flags = FindFlags {
+        max_vus: Some(10),
+        ..FindFlags::default()
+    };
+    let text = format!("{DEMO}[search]\nmax-vus = 0\n");
+    assert!(error(&text, &flags).starts_with("mine.toml:5: "));
+}
+
+#[test]
+fn times_that_are_not_given_shrink_with_the_budget() {
+    let flags = FindFlags {
+        budget: Some("40s".to_owned()),
+        ..FindFlags::default()
+    };
+    let plan = plan(DEMO, &flags);
+    assert_eq!(plan.search.hold_min, Duration::from_secs(10));
+    assert_eq!(plan.search.hold_max, Duration::from_secs(20));
+}
+
+#[test]
+fn relative_paths_start_from_the_profiles_folder() {
+    let plan = plan(
+        &format!(
+            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \"run/g.pid\"\nmemory-limit = \"512MiB\"\n"
+        ),
+        &FindFlags::default(),
+    );
+    assert_eq!(
+        plan.monitors,
+        [MonitorPlan {
+            name: "g".to_owned(),
+            source: MonitorSource::DockerOrPidFile("c".to_owned(), "/p/run/g.pid".into()),
+            memory_limit: Some(512 * 1024 * 1024),
+        }]
+    );
+    assert_eq!(plan.target.dir, Path::new("/p"));
+}
+
+#[test]
+fn an_objective_on_a_missing_step_or_monitor_is_shown_where_it_stands() {
+    let steps = StepNames::new(["open".to_owned()], None);
+    let text = "slo = [\"p99<2s\", \"p99(opn)<1s\"]\n[target]\ndemo = true\n";
+    let error = plan(text, &FindFlags::default())
+        .check_slo(&steps)
+        .unwrap_err()
+        .to_string();
+    assert!(error.starts_with("mine.toml:1: "), "{error}");
+    assert!(error.contains("no measured step `opn`"), "{error}");
+    let flags = FindFlags {
+        slo: vec!["gateway.oom_kills==0".to_owned()],
+        ..FindFlags::default()
+    };
+    let error = plan(DEMO, &flags)
+        .check_slo(&steps)
+        .unwrap_err()
+        .to_string();
+    assert!(error.starts_with("--slo: "), "{error}");
+}

@@ -1,0 +1,453 @@
+//! What a run needs of its own machine, and whether that is there: descriptors, ports, memory, time.
+//!
+//! Arithmetic, and one thin reader of the machine's limits.
+
+use std::fmt::{self, Write as _};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::measure::Level;
+use crate::plan::{Plan, TargetKind};
+use crate::record::Environment;
+use crate::units;
+
+/// Descriptors of the generator itself: files, monitors, its runtime.
+const OWN_DESCRIPTORS: u64 = 64;
+/// Memory of the generator itself, and about what a VU and each of its connections take.
+const OWN_MEMORY: u64 = 64 << 20;
+const VU_MEMORY: u64 = 16 << 10;
+const CONNECTION_MEMORY: u64 = 32 << 10;
+/// Linux' range of local ports where it cannot be read.
+const DEFAULT_PORTS: u64 = 28_232;
+
+/// What this machine allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Descriptors that this process may open.
+    pub descriptors: u64,
+    /// How far this process could raise that by itself.
+    pub descriptors_hard: u64,
+    /// Local ports for connections to one address.
+    pub ports: u64,
+    /// Memory that is free, bytes; `None` where unknown.
+    pub memory: Option<u64>,
+}
+
+/// What a level needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Descriptors of the generator.
+    pub descriptors: u64,
+    /// Local ports.
+    pub ports: u64,
+    /// Memory of the generator, bytes, roughly.
+    pub memory: u64,
+}
+
+/// How the highest level fits this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fit {
+    /// All of it.
+    Fits,
+    /// The default does not: the search goes up to this level only, and why.
+    Capped {
+        /// The highest level that fits.
+        max: Level,
+        /// What a reader must know.
+        warning: String,
+    },
+}
+
+/// The highest level that was asked for does not fit this machine.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{asked} need {needed} {resource}, and {have} are allowed here. {way_out}")]
+pub struct TooHigh {
+    /// The level asked for.
+    pub asked: Level,
+    /// What runs out.
+    pub resource: &'static str,
+    /// How much of it would be needed.
+    pub needed: u64,
+    /// How much there is.
+    pub have: u64,
+    /// What to do.
+    pub way_out: String,
+}
+
+impl Needs {
+    /// What `level` needs when each VU holds up to `connections` at once.
+    pub fn of(level: Level, connections: usize) -> Self {
+        let connections = u64::try_from(connections).unwrap_or(u64::MAX);
+        let sockets = u64::from(level.vus()).saturating_mul(connections);
+        Self {
+            descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
+            ports: sockets,
+            memory: (OWN_MEMORY + u64::from(level.vus()) * VU_MEMORY)
+                .saturating_add(sockets.saturating_mul(CONNECTION_MEMORY)),
+        }
+    }
+}
+
+impl HostLimits {
+    /// The highest level that fits.
+    pub fn highest(&self, connections: usize) -> Level {
+        let sockets = self
+            .descriptors
+            .saturating_sub(OWN_DESCRIPTORS)
+            .min(self.ports);
+        let connections = u64::try_from(connections.max(1)).unwrap_or(u64::MAX);
+        let vus = sockets / connections;
+        Level(u32::try_from(vus).unwrap_or(u32::MAX))
+    }
+}
+
+/// Whether a plan fits this machine. A highest level that was asked for is refused when it does not; a default is capped.
+///
+/// # Errors
+/// When the highest level was asked for, or not even the lowest fits.
+pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, TooHigh> {
+    let (min, max) = (plan.search.min, plan.search.max);
+    let highest = host.highest(connections);
+    if max <= highest {
+        return Ok(Fit::Fits);
+    }
+    let error = too_high(max, connections, host);
+    if plan.max_is_explicit || highest < min {
+        return Err(error);
+    }
+    let warning = format!(
+        "the highest level is {} instead of {}: {error}",
+        highest.vus(),
+        max.vus()
+    );
+    Ok(Fit::Capped {
+        max: highest,
+        warning,
+    })
+}
+
+fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
+    let needs = Needs::of(asked, connections);
+    let highest = host.highest(connections).vus();
+    if needs.descriptors > host.descriptors {
+        let needed = needs.descriptors;
+        return TooHigh {
+            asked,
+            resource: "descriptors",
+            needed,
+            have: host.descriptors,
+            way_out: format!(
+                "Allow more (ulimit -n {needed}; in a container: docker run --ulimit nofile={needed}), \
+                 or ask for less: --max-vus {highest}"
+            ),
+        };
+    }
+    TooHigh {
+        asked,
+        resource: "local ports",
+        needed: needs.ports,
+        have: host.ports,
+        way_out: format!(
+            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), or ask for less: --max-vus {highest}"
+        ),
+    }
+}
+
+/// Raises the limit of open descriptors as far as it goes and reads what this machine allows.
+pub fn read_host() -> HostLimits {
+    let raised = rlimit::increase_nofile_limit(rlimit::INFINITY);
+    let limits = rlimit::Resource::NOFILE.get();
+    let (soft, hard) = limits.unwrap_or((1024, 1024));
+    let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let memory = std::fs::read_to_string("/proc/meminfo");
+    HostLimits {
+        descriptors: raised.unwrap_or(soft),
+        descriptors_hard: hard,
+        ports: ports
+            .ok()
+            .and_then(|text| port_count(&text))
+            .unwrap_or(DEFAULT_PORTS),
+        memory: memory.ok().and_then(|text| available_memory(&text)),
+    }
+}
+
+/// Where the load comes from, for the record.
+pub fn environment(host: &HostLimits) -> Environment {
+    let read = |file: &str| {
+        let text = std::fs::read_to_string(Path::new("/proc/sys/kernel").join(file));
+        text.map_or_else(|_| String::new(), |t| t.trim().to_owned())
+    };
+    let kernel = format!("{} {}", read("ostype"), read("osrelease"));
+    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    Environment {
+        kernel: kernel.trim().to_owned(),
+        cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
+        descriptor_limit: host.descriptors,
+        platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+    }
+}
+
+/// `32768 60999` as a number of ports.
+fn port_count(range: &str) -> Option<u64> {
+    let mut ends = range.split_ascii_whitespace();
+    let low: u64 = ends.next()?.parse().ok()?;
+    let high: u64 = ends.next()?.parse().ok()?;
+    (high + 1).checked_sub(low).filter(|count| *count > 0)
+}
+
+fn available_memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// What `breakpoint plan` prints: what a run would do and need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outline {
+    /// Levels of the first steps upward, until one breaks.
+    pub levels: Vec<Level>,
+    /// Longest time that the run may take, bringing the target up and taking it down included.
+    pub worst_case: Duration,
+    /// What the highest level needs.
+    pub needs: Needs,
+}
+
+impl Outline {
+    /// The outline of a plan whose VUs hold up to `connections` at once.
+    pub fn of(plan: &Plan, connections: usize) -> Self {
+        let search = &plan.search;
+        let mut levels = vec![search.start];
+        let mut next = search.start;
+        while next < search.max {
+            next = Level(next.vus().saturating_mul(2).min(search.max.vus()));
+            levels.push(next);
+        }
+        let ramp_down = Duration::try_from_secs_f64(f64::from(search.max.vus()) / plan.pace_per_s);
+        let command = |c: &Option<String>, limit| c.as_ref().map_or(Duration::ZERO, |_| limit);
+        let target = &plan.target;
+        let worst_case = command(&target.up, target.up_timeout)
+            + search.budget
+            + ramp_down.unwrap_or(Duration::MAX / 16)
+            + target.drain_timeout
+            + command(&target.down, target.up_timeout);
+        Self {
+            levels,
+            worst_case,
+            needs: Needs::of(search.max, connections),
+        }
+    }
+
+    /// The text of `breakpoint plan`.
+    pub fn render(&self, plan: &Plan, host: &HostLimits) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        self.write(&mut out, plan, host).ok();
+        out
+    }
+
+    fn write(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
+        let search = &plan.search;
+        let target = match &plan.target.kind {
+            TargetKind::External { url } => url.as_str(),
+            TargetKind::Demo => "the demo that is built in",
+        };
+        let slo: Vec<&str> = plan
+            .slo
+            .objectives()
+            .iter()
+            .map(|o| o.text.as_str())
+            .collect();
+        let levels: Vec<String> = self.levels.iter().map(|l| l.vus().to_string()).collect();
+        let monitors: Vec<&str> = plan.monitors.iter().map(|m| m.name.as_str()).collect();
+        writeln!(out, "profile      {}", plan.name)?;
+        writeln!(out, "target       {target}")?;
+        for (name, command) in [
+            ("up", &plan.target.up),
+            ("reset", &plan.target.reset),
+            ("down", &plan.target.down),
+        ] {
+            if let Some(command) = command {
+                writeln!(
+                    out,
+                    "{name:<12} {command}   (in {})",
+                    plan.target.dir.display()
+                )?;
+            }
+        }
+        writeln!(out, "SLO          {}", slo.join("  "))?;
+        if !monitors.is_empty() {
+            writeln!(out, "monitors     {}", monitors.join("  "))?;
+        }
+        writeln!(
+            out,
+            "levels       {} up to {} VUs; first, until one breaks: {}",
+            search.min.vus(),
+            search.max.vus(),
+            levels.join(" ")
+        )?;
+        writeln!(
+            out,
+            "answer       within {} at {} confidence, holds of {} to {}",
+            percent(search.precision),
+            percent(search.confidence),
+            time(search.hold_min),
+            time(search.hold_max)
+        )?;
+        writeln!(
+            out,
+            "time         at most {} ({} of search; the rest is up, drain and down)",
+            time(self.worst_case),
+            time(search.budget)
+        )?;
+        writeln!(
+            out,
+            "descriptors  {} needed, {} allowed",
+            self.needs.descriptors, host.descriptors
+        )?;
+        writeln!(
+            out,
+            "ports        {} needed, {} allowed",
+            self.needs.ports, host.ports
+        )?;
+        let free = host.memory.map_or_else(String::new, |bytes| {
+            format!(", {} free", units::format_bytes(float(bytes)))
+        });
+        writeln!(
+            out,
+            "memory       about {} for the generator{free}",
+            units::format_bytes(float(self.needs.memory))
+        )
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "only for showing")]
+fn float(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+/// A share with at most one digit behind the point.
+fn percent(share: f64) -> String {
+    let text = format!("{:.1}", share * 100.0);
+    format!("{} %", text.trim_end_matches(".0"))
+}
+
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs_f64().ceil();
+    if seconds < 100.0 {
+        return format!("{seconds:.0} s");
+    }
+    let minutes = (seconds / 60.0).floor();
+    match seconds - minutes * 60.0 {
+        rest if rest < 0.5 => format!("{minutes:.0} min"),
+        rest => format!("{minutes:.0} min {rest:.0} s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::FindFlags;
+
+    const HOST: HostLimits = HostLimits {
+        descriptors: 2064,
+        descriptors_hard: 2064,
+        ports: 28_232,
+        memory: Some(1 << 30),
+    };
+
+    fn plan(max: Option<u32>) -> Plan {
+        let flags = FindFlags {
+            url: Some("http://127.0.0.1:8080/".to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            max_vus: max,
+            ..FindFlags::default()
+        };
+        Plan::resolve(None, &flags).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn a_level_needs_its_connections_and_something_for_ourselves() {
+        let needs = Needs::of(Level(1000), 2);
+        assert_eq!((needs.descriptors, needs.ports), (2064, 2000));
+        assert_eq!(HOST.highest(2), Level(1000));
+        assert_eq!(HOST.highest(1), Level(2000));
+        let few_ports = HostLimits { ports: 500, ..HOST };
+        assert_eq!(few_ports.highest(2), Level(250));
+    }
+
+    #[test]
+    fn a_maximum_that_was_asked_for_is_refused_with_the_way_out() {
+        assert_eq!(fit(&plan(Some(1000)), 2, &HOST), Ok(Fit::Fits));
+        let error = fit(&plan(Some(1001)), 2, &HOST).unwrap_err().to_string();
+        assert!(
+            error.contains("1001 VUs need 2066 descriptors, and 2064 are allowed"),
+            "{error}"
+        );
+        for way_out in [
+            "ulimit -n 2066",
+            "docker run --ulimit nofile=2066",
+            "--max-vus 1000",
+        ] {
+            assert!(error.contains(way_out), "{error}");
+        }
+        let few_ports = HostLimits { ports: 500, ..HOST };
+        let error = fit(&plan(Some(300)), 2, &few_ports)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("600 local ports"), "{error}");
+        assert!(error.contains("--max-vus 250"), "{error}");
+    }
+
+    #[test]
+    fn a_default_maximum_is_capped_and_told() {
+        match fit(&plan(None), 2, &HOST) {
+            Ok(Fit::Capped { max, warning }) => {
+                assert_eq!(max, Level(1000));
+                assert!(warning.contains("ulimit -n"), "{warning}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let none = HostLimits {
+            descriptors: 64,
+            ..HOST
+        };
+        assert!(fit(&plan(None), 2, &none).is_err(), "not even one VU fits");
+    }
+
+    #[test]
+    fn the_outline_doubles_up_to_the_maximum() {
+        let plan = plan(Some(100));
+        let outline = Outline::of(&plan, 1);
+        let levels: Vec<u32> = outline.levels.iter().map(|l| l.vus()).collect();
+        assert_eq!(levels, [10, 20, 40, 80, 100]);
+        // Budget, 100 VUs at 50 per second, drain.
+        assert_eq!(outline.worst_case, Duration::from_secs(900 + 2 + 30));
+        let text = outline.render(&plan, &HOST);
+        for part in [
+            "target       http://127.0.0.1:8080",
+            "SLO          p99<1s",
+            "1 up to 100 VUs; first, until one breaks: 10 20 40 80 100",
+            "within 5 % at 95 % confidence, holds of 30 s to 90 s",
+            "at most 15 min 32 s (15 min of search",
+            "164 needed, 2064 allowed",
+            "100 needed, 28232 allowed",
+        ] {
+            assert!(text.contains(part), "`{part}` is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_machines_limits_are_read() {
+        assert_eq!(port_count("32768\t60999\n"), Some(28_232));
+        assert_eq!(port_count("9 3"), None);
+        let meminfo = "MemTotal:  100 kB\nMemAvailable:   2048 kB\n";
+        assert_eq!(available_memory(meminfo), Some(2 << 20));
+        let host = read_host();
+        assert!(host.descriptors >= 64 && host.descriptors <= host.descriptors_hard);
+        assert!(host.ports > 0);
+        let environment = environment(&host);
+        assert!(environment.cpus > 0 && environment.descriptor_limit == host.descriptors);
+    }
+}

@@ -1,0 +1,181 @@
+//! The profile: one TOML file that names target, scenario, SLO, search limits and monitors.
+//!
+//! This module knows the file's shape; what the values mean, and what is assumed where one is missing, is decided in
+//! [`crate::plan`]. It reads no file: [`crate::locate`] does.
+
+pub mod builtin;
+mod error;
+pub mod template;
+
+pub use error::{Place, ProfileError, Source, nearest};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::scenario::spec::ScenarioSpec;
+
+/// A profile as it was written, with where each value stood.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    /// The name that reports and messages use: the key `name`, else the file's name.
+    pub name: String,
+    /// The folder that relative paths and commands start from.
+    pub dir: PathBuf,
+    /// The text, to point into.
+    pub source: Arc<Source>,
+    /// `slo`.
+    pub slo: Option<Vec<Spanned<String>>>,
+    /// `[target]`.
+    pub target: Option<Spanned<TargetSpec>>,
+    /// `[scenario]`.
+    pub scenario: Option<ScenarioSpec>,
+    /// `[search]`.
+    pub search: SearchSection,
+    /// `[[monitor]]`.
+    pub monitors: Vec<Spanned<MonitorSpec>>,
+}
+
+/// The whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    name: Option<Spanned<String>>,
+    slo: Option<Vec<Spanned<String>>>,
+    target: Option<Spanned<TargetSpec>>,
+    scenario: Option<ScenarioSpec>,
+    #[serde(default)]
+    search: SearchSection,
+    #[serde(default, rename = "monitor")]
+    monitors: Vec<Spanned<MonitorSpec>>,
+}
+
+/// `[target]`: where the load goes, and how to bring that service up, back to a fresh state, and down.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TargetSpec {
+    /// Base address; the scenario's paths are added to it.
+    pub url: Option<Spanned<String>>,
+    /// Use the demo target that is built in.
+    pub demo: Option<Spanned<bool>>,
+    /// Command that brings the target up.
+    pub up: Option<Spanned<String>>,
+    /// Command that brings it back to a fresh state between two probes.
+    pub reset: Option<Spanned<String>>,
+    /// Command that takes it down.
+    pub down: Option<Spanned<String>>,
+    /// When to reset: `broken` (after a probe that broke) or `always`.
+    pub reset_when: Option<Spanned<String>>,
+    /// How long `up` may take.
+    pub up_timeout: Option<Spanned<String>>,
+    /// How long `reset` may take.
+    pub reset_timeout: Option<Spanned<String>>,
+    /// How long the drain after a probe may take.
+    pub drain_timeout: Option<Spanned<String>>,
+    /// Cycles that must succeed before the next probe; 0 for none.
+    pub canary_cycles: Option<Spanned<i64>>,
+}
+
+/// `[search]`: the limits of the search.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct SearchSection {
+    /// Lowest level.
+    pub min_vus: Option<Spanned<i64>>,
+    /// Highest level.
+    pub max_vus: Option<Spanned<i64>>,
+    /// First level visited.
+    pub start_vus: Option<Spanned<i64>>,
+    /// Half-width of the interval asked for.
+    pub precision: Option<Spanned<String>>,
+    /// Confidence of the interval.
+    pub confidence: Option<Spanned<String>>,
+    /// Time that the search may take.
+    pub budget: Option<Spanned<String>>,
+    /// Shortest hold near the breakpoint.
+    pub hold_min: Option<Spanned<String>>,
+    /// Longest hold.
+    pub hold_max: Option<Spanned<String>>,
+    /// Longest settle.
+    pub settle_max: Option<Spanned<String>>,
+    /// VUs started or stopped per second.
+    pub pace: Option<Spanned<f64>>,
+    /// Seed of every random draw.
+    pub seed: Option<Spanned<i64>>,
+}
+
+/// One `[[monitor]]`: a name and where its readings come from.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MonitorSpec {
+    /// The name in objectives (`gateway.oom_kills==0`) and charts.
+    pub name: Option<Spanned<String>>,
+    /// Name of a container.
+    pub docker: Option<Spanned<String>>,
+    /// File that holds a process id.
+    pub pid_file: Option<Spanned<String>>,
+    /// Folder of a control group.
+    pub cgroup: Option<Spanned<String>>,
+    /// Address of a Redis server.
+    pub redis: Option<Spanned<String>>,
+    /// Memory limit to chart when none can be read.
+    pub memory_limit: Option<Spanned<String>>,
+}
+
+impl Profile {
+    /// Reads a profile from its text. `file` is what messages call it; relative paths start from `dir`.
+    ///
+    /// # Errors
+    /// When it is not TOML, or has an unknown key or a value of a wrong type.
+    pub fn parse(text: &str, file: &str, dir: &Path) -> Result<Self, ProfileError> {
+        let source = Arc::new(Source {
+            file: file.to_owned(),
+            text: text.to_owned(),
+        });
+        let parsed: File = toml::from_str(text).map_err(|e| source.toml_error(&e))?;
+        let name = match parsed.name {
+            Some(name) => source.checked_name(name)?,
+            None => name_of(file),
+        };
+        Ok(Self {
+            name,
+            dir: dir.to_owned(),
+            source,
+            slo: parsed.slo,
+            target: parsed.target,
+            scenario: parsed.scenario,
+            search: parsed.search,
+            monitors: parsed.monitors,
+        })
+    }
+}
+
+impl Source {
+    /// A profile's name becomes a folder's name under `reports/`.
+    fn checked_name(&self, name: Spanned<String>) -> Result<String, ProfileError> {
+        let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let text = name.as_ref();
+        if text.is_empty() || text.starts_with('.') || !text.chars().all(fits) {
+            return Err(self
+                .error(
+                    Some(name.span()),
+                    format!("`{text}` cannot name a folder of reports"),
+                )
+                .with_help("use letters, digits, `-`, `_` and `.` (not as the first)"));
+        }
+        Ok(name.into_inner())
+    }
+}
+
+/// The file's name without folder and `.toml`.
+fn name_of(file: &str) -> String {
+    Path::new(file).file_stem().map_or_else(
+        || "profile".to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
+#[cfg(test)]
+mod tests;

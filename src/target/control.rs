@@ -1,0 +1,320 @@
+//! Runs the profile's commands that bring the target up, reset it and take it down.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::Command;
+
+/// Lines of output that an error quotes.
+const TAIL_LINES: usize = 12;
+/// Longest line that is kept, characters.
+const LINE_LIMIT: usize = 300;
+/// Time for the last output to arrive after the command has ended. A service that it started may hold the pipe open for
+/// ever, so its end is not waited for.
+const LAST_OUTPUT: Duration = Duration::from_millis(200);
+
+/// Why a command of the profile failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// There is no shell, or no such folder.
+    #[error("cannot run `{command}` in {dir}: {error}")]
+    Start {
+        /// The command.
+        command: String,
+        /// The folder.
+        dir: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// It ended with an error.
+    #[error("`{command}` {how}; {advice}{}", quoted(output))]
+    Failed {
+        /// The command.
+        command: String,
+        /// How it ended.
+        how: String,
+        /// What to do.
+        advice: String,
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
+    /// It took too long.
+    #[error(
+        "`{command}` did not end within {} s and was stopped; give it longer in the profile's [target]{}",
+        limit.as_secs_f64(), quoted(output)
+    )]
+    TimedOut {
+        /// The command.
+        command: String,
+        /// The time it had.
+        limit: Duration,
+        /// The last lines of its output.
+        output: Vec<String>,
+    },
+}
+
+fn quoted(output: &[String]) -> String {
+    use std::fmt::Write as _;
+    if output.is_empty() {
+        return "; it printed nothing".to_owned();
+    }
+    let mut text = ". Its last output:".to_owned();
+    for line in output {
+        // Writing to a string cannot fail.
+        write!(text, "\n    {line}").ok();
+    }
+    text
+}
+
+/// Runs `command` by `sh -c` in `dir` and waits for its end, not for that of the services it leaves behind. When
+/// `timeout` passes, or the caller goes away, it and all it started in its process group are killed.
+///
+/// # Errors
+/// When it cannot be started, ends with an error, or takes too long.
+pub async fn run_command(command: &str, dir: &Path, timeout: Duration) -> Result<(), ControlError> {
+    let start_error = |error| ControlError::Start {
+        command: command.to_owned(),
+        dir: dir.display().to_string(),
+        error,
+    };
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // A group of its own: it can be killed as a whole, and a Ctrl-C on the terminal is ours alone.
+        .process_group(0)
+        .spawn()
+        .map_err(start_error)?;
+    let mut group = Group(child.id());
+    let tail = Tail::default();
+    let readers = [
+        child.stdout.take().map(|out| tail.read(out)),
+        child.stderr.take().map(|err| tail.read(err)),
+    ];
+    let ended = tokio::time::timeout(timeout, child.wait()).await;
+    if ended.is_ok() {
+        group.forget();
+    } else {
+        group.kill();
+        // Collects the killed shell; it cannot take long.
+        child.wait().await.ok();
+    }
+    tokio::time::timeout(LAST_OUTPUT, async {
+        for mut reader in readers.into_iter().flatten() {
+            (&mut reader.0).await.ok();
+        }
+    })
+    .await
+    .ok();
+    match ended {
+        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) => Err(failed(command, dir, status, tail.lines())),
+        Ok(Err(error)) => Err(start_error(error)),
+        Err(_) => Err(ControlError::TimedOut {
+            command: command.to_owned(),
+            limit: timeout,
+            output: tail.lines(),
+        }),
+    }
+}
+
+fn failed(command: &str, dir: &Path, status: ExitStatus, output: Vec<String>) -> ControlError {
+    let (how, advice) = match status.code() {
+        Some(code @ (126 | 127)) => (
+            format!("ended with exit code {code}"),
+            format!(
+                "it or a program it needs was not found; paths start from the profile's folder, {}",
+                dir.display()
+            ),
+        ),
+        Some(code) => (
+            format!("ended with exit code {code}"),
+            format!("try it by hand in {}", dir.display()),
+        ),
+        None => (
+            format!("was ended by a signal ({status})"),
+            format!("try it by hand in {}", dir.display()),
+        ),
+    };
+    ControlError::Failed {
+        command: command.to_owned(),
+        how,
+        advice,
+        output,
+    }
+}
+
+/// A process group that is killed when this value goes away, unless it was forgotten.
+struct Group(Option<u32>);
+
+impl Group {
+    fn forget(&mut self) {
+        self.0 = None;
+    }
+
+    fn kill(&mut self) {
+        let Some(id) = self.0.take() else { return };
+        // The shell's own `kill`: it knows process groups and is on every machine that got here.
+        std::process::Command::new("sh")
+            .args(["-c", &format!("kill -s KILL -- -{id}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .ok();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The last lines that a command printed, stdout and stderr together.
+#[derive(Clone, Default)]
+struct Tail(Arc<Mutex<VecDeque<String>>>);
+
+/// A task that reads output; it ends with this value even where the pipe stays open.
+struct Reader(tokio::task::JoinHandle<()>);
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Tail {
+    fn read(&self, from: impl AsyncRead + Send + Unpin + 'static) -> Reader {
+        let tail = self.clone();
+        Reader(tokio::spawn(async move {
+            let mut from = BufReader::new(from);
+            let mut line = Vec::new();
+            // Lines are read as bytes: output need not be UTF-8.
+            while from.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
+                tail.push(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        }))
+    }
+
+    fn push(&self, line: &str) {
+        let line = line.trim_end();
+        if line.is_empty() {
+            return;
+        }
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == TAIL_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(line.chars().take(LINE_LIMIT).collect());
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    async fn error(command: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        run_command(command, dir.path(), LONG)
+            .await
+            .expect_err(command)
+            .to_string()
+    }
+
+    #[tokio::test]
+    async fn a_command_runs_in_the_profiles_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        run_command("pwd > where && ! read x", dir.path(), LONG)
+            .await
+            .unwrap();
+        let where_ = std::fs::read_to_string(dir.path().join("where")).unwrap();
+        assert_eq!(Path::new(where_.trim()), dir.path().canonicalize().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_failure_quotes_the_last_output_and_the_way_out() {
+        let text =
+            error("for i in $(seq 1 50); do echo line $i; done; echo boom >&2; exit 3").await;
+        assert!(text.contains("ended with exit code 3"), "{text}");
+        assert!(text.contains("boom") && text.contains("line 50"), "{text}");
+        assert!(!text.contains("line 20\n"), "{text}");
+        assert!(text.contains("try it by hand in"), "{text}");
+        let text = error("./no-such-thing up").await;
+        assert!(
+            text.contains("paths start from the profile's folder"),
+            "{text}"
+        );
+        let text = error("kill -9 $$").await;
+        assert!(text.contains("signal"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_holds_the_pipe_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let start = Instant::now();
+        run_command("sleep 5 & echo $! > pid", dir.path(), LONG)
+            .await
+            .unwrap();
+        assert!(start.elapsed() < Duration::from_secs(4));
+        let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
+        assert!(
+            Path::new("/proc").join(pid.trim()).exists(),
+            "what the command left behind lives on"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_killed_with_all_it_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let limit = Duration::from_millis(500);
+        let text = run_command(
+            "sleep 60 & echo $! > pid; echo waiting; wait",
+            dir.path(),
+            limit,
+        )
+        .await
+        .unwrap_err()
+        .to_string();
+        assert!(
+            text.contains("within 0.5 s") && text.contains("waiting"),
+            "{text}"
+        );
+        let pid = std::fs::read_to_string(dir.path().join("pid")).unwrap();
+        let stat = Path::new("/proc").join(pid.trim()).join("stat");
+        for _ in 0..200 {
+            let state = std::fs::read_to_string(&stat).unwrap_or_default();
+            if state.is_empty() || state.contains(") Z ") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the child lives on");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_not_there_is_told() {
+        let text = run_command("true", Path::new("/no/such/folder"), LONG)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(text.contains("/no/such/folder"), "{text}");
+    }
+}
