@@ -8,8 +8,18 @@ pub mod engine;
 pub mod event;
 pub mod measure;
 pub mod record;
+pub mod report;
 pub mod scenario;
 pub mod search;
 pub mod slo;
 pub mod stats;
 pub mod units;
+
+#[cfg(test)]
+extern crate self as breakpoint;
+
+/// Made-up records, shared with the tests in `tests/`.
+#[cfg(test)]
+#[path = "../tests/records/mod.rs"]
+#[expect(unreachable_pub, reason = "shared with tests outside the crate")]
+mod samples;
