@@ -13,6 +13,8 @@ pub mod scenario;
 pub mod search;
 pub mod slo;
 pub mod stats;
+pub mod store;
+pub mod term;
 pub mod units;
 
 #[cfg(test)]
@@ -21,5 +23,4 @@ extern crate self as breakpoint;
 /// Made-up records, shared with the tests in `tests/`.
 #[cfg(test)]
 #[path = "../tests/records/mod.rs"]
-#[expect(unreachable_pub, reason = "shared with tests outside the crate")]
 mod samples;

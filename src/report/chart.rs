@@ -17,7 +17,7 @@ use panel::{Axis, Band, Mark};
 use scene::{Align, Colour, HEIGHT, Rect, Scene, Text, WIDTH, text_width};
 
 use super::view;
-use crate::record::{HoldEnd, ProbeRecord, RunRecord};
+use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -33,7 +33,13 @@ const GREEN: Colour = Colour(0, 120, 90);
 const PURPLE: Colour = Colour(150, 70, 125);
 const SKY: Colour = Colour(86, 180, 233);
 
-const VUS: &str = "virtual users (VUs)";
+/// The name of the levels' axis.
+fn vus_title(scale: Scale) -> String {
+    match scale {
+        Scale::Linear(..) => "virtual users (VUs)".to_owned(),
+        Scale::Log(..) => "virtual users (VUs), log scale".to_owned(),
+    }
+}
 
 /// The shape of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,9 @@ enum Key {
     Point(Marker, Colour),
     Area(Colour),
     Line(Colour),
+    Dashes(Colour),
+    /// Words alone.
+    Words,
 }
 
 /// Shape and colour of a probe's point.
@@ -182,6 +191,8 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
                 };
                 scene.rect(area, *colour);
             }
+            Key::Words => x -= KEY,
+            Key::Dashes(colour) => scene.dashed((x, y), (x + 36.0, y), 4.0, *colour),
             Key::Line(colour) => scene.line(vec![(x, y), (x + 32.0, y)], 4.0, *colour),
         }
         let label = Text::new(text, (x + KEY, y), size);
@@ -209,7 +220,8 @@ fn vus_axis(record: &RunRecord) -> Axis {
     } else if matters < 0.08 * top && bottom < top {
         Scale::Log((bottom / 1.3).max(0.5), top * 1.2)
     } else {
-        Scale::Linear(0.0, top * 1.05)
+        // Room on the left, so that the first point stands clear of the axis.
+        Scale::Linear(-0.02 * top, top * 1.05)
     };
     Axis {
         scale,
@@ -229,9 +241,14 @@ fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
         ),
         _ => String::new(),
     };
+    let name = if a.ending == Ending::Found {
+        "breakpoint"
+    } else {
+        "estimate"
+    };
     Some(Mark {
         at: a.breakpoint_vus?.into(),
-        text: format!("breakpoint {number}{interval}"),
+        text: format!("{name} {number}{interval}"),
         colour: GREEN,
         dashed: false,
     })

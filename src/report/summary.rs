@@ -1,5 +1,7 @@
 //! The answer as a few lines of text.
 
+use std::fmt::Write as _;
+
 use super::view;
 use crate::record::{Ending, Purpose, RunRecord, Sureness, VisitSummary};
 use crate::units;
@@ -48,8 +50,7 @@ struct Lines(String);
 
 impl Lines {
     fn add(&mut self, label: &str, text: impl AsRef<str>) {
-        self.0
-            .push_str(&format!("{label:<LABEL$}{}", text.as_ref()));
+        let _ = write!(self.0, "{label:<LABEL$}{}", text.as_ref());
         self.0.push('\n');
     }
 }
@@ -100,7 +101,10 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             lines.add("interrupted", format!("{text}     {slo}"));
         }
     }
-    if a.ending != Ending::Found {
+    if !matches!(
+        a.ending,
+        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
+    ) {
         so_far(record, lines);
     }
 }
@@ -137,11 +141,11 @@ fn visit_text(visit: &VisitSummary, width: usize) -> String {
     let vus = view::vus(visit.vus.0);
     let mut text = format!("{vus:>width$}");
     if !visit.observed.is_empty() {
-        text.push_str(&format!("   {}", visit.observed));
+        let _ = write!(text, "   {}", visit.observed);
     }
-    text.push_str(&format!("   errors {} %", view::percent(visit.error_ratio)));
+    let _ = write!(text, "   errors {} %", view::percent(visit.error_ratio));
     if visit.shed_ratio > 0.0 {
-        text.push_str(&format!("   shed {} %", view::percent(visit.shed_ratio)));
+        let _ = write!(text, "   shed {} %", view::percent(visit.shed_ratio));
     }
     text
 }
@@ -199,7 +203,7 @@ fn rests_on(record: &RunRecord) -> String {
         Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
     ) && !a.reason.is_empty()
     {
-        text.push_str(&format!("; stopped because {}", sentence(&a.reason)));
+        let _ = write!(text, "; stopped because {}", sentence(&a.reason));
     }
     text
 }

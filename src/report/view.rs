@@ -201,17 +201,17 @@ pub(super) fn near_crossing(record: &RunRecord) -> Option<(f64, f64)> {
     gained.then_some(range)
 }
 
-/// Name of the metric that the charts and progress lines show: `p99(answer)`.
-pub(crate) fn main_metric_name(slo: &[String]) -> Option<String> {
-    slo.iter()
-        .filter_map(|text| Slo::parse([text]).ok())
-        .flat_map(|slo| slo.objectives().to_vec())
-        .find(|o| o.latency_limit().is_some())
-        .map(|o| metric_text(&o.text).to_owned())
+/// The share of failed cycles and, when there were any, of sheds: `errors 0.4 %`; `None` when no cycle ended.
+pub(crate) fn error_text(probe: &ProbeRecord) -> Option<String> {
+    let errors = format!("errors {} %", percent(error_ratio(probe)?));
+    Some(match shed_ratio(probe).filter(|s| *s > 0.0) {
+        Some(shed) => format!("{errors}  shed {} %", percent(shed)),
+        None => errors,
+    })
 }
 
 /// The part of an objective before its comparison.
-pub(super) fn metric_text(objective: &str) -> &str {
+fn metric_text(objective: &str) -> &str {
     let end = objective
         .find(['<', '>', '=', ':'])
         .or_else(|| {

@@ -35,15 +35,15 @@ impl Noise {
 
 /// How a made-up service behaves.
 #[derive(Clone, Copy)]
-pub struct Shape {
+struct Shape {
     /// Where it breaks.
-    pub truth: f64,
+    truth: f64,
     /// Whether it dies (memory) rather than slows down.
-    pub crashes: bool,
+    crashes: bool,
     /// Seconds of each hold.
-    pub hold: u32,
+    hold: u32,
     /// Relative noise of a probe's p99.
-    pub noise: f64,
+    noise: f64,
 }
 
 fn answer(ending: Ending, reason: &str) -> Answer {
@@ -69,7 +69,7 @@ fn answer(ending: Ending, reason: &str) -> Answer {
 }
 
 /// A record without a probe.
-pub fn empty() -> RunRecord {
+pub(crate) fn empty() -> RunRecord {
     RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: "0.1.0".to_owned(),
@@ -111,7 +111,7 @@ pub fn empty() -> RunRecord {
     }
 }
 
-pub fn reading(monitor: &str, field: &str, value: Option<f64>) -> Reading {
+fn reading(monitor: &str, field: &str, value: Option<f64>) -> Reading {
     Reading {
         monitor: monitor.to_owned(),
         field: field.to_owned(),
@@ -120,7 +120,7 @@ pub fn reading(monitor: &str, field: &str, value: Option<f64>) -> Reading {
 }
 
 /// A run over the levels given.
-pub fn run(shape: Shape, levels: &[(u32, Purpose)]) -> RunRecord {
+fn run(shape: Shape, levels: &[(u32, Purpose)]) -> RunRecord {
     let mut record = empty();
     let mut noise = Noise(7);
     let mut clock = 0.0;
@@ -345,7 +345,7 @@ fn search_levels(truth: u32, refine: u32) -> Vec<(u32, Purpose)> {
 }
 
 /// A breakpoint found with thirty-odd noisy probes.
-pub fn found() -> RunRecord {
+pub(crate) fn found() -> RunRecord {
     let shape = Shape {
         truth: 1184.0,
         crashes: false,
@@ -372,7 +372,7 @@ pub fn found() -> RunRecord {
 }
 
 /// A service that is killed for memory: nothing completes above its breakpoint.
-pub fn crashed() -> RunRecord {
+pub(crate) fn crashed() -> RunRecord {
     let shape = Shape {
         truth: 1010.0,
         crashes: true,
@@ -400,7 +400,7 @@ pub fn crashed() -> RunRecord {
 }
 
 /// The SLO held up to the maximum.
-pub fn never_broke() -> RunRecord {
+pub(crate) fn never_broke() -> RunRecord {
     let shape = Shape {
         truth: 90_000.0,
         crashes: false,
@@ -420,7 +420,7 @@ pub fn never_broke() -> RunRecord {
 }
 
 /// The SLO broke at the lowest level.
-pub fn broke_at_minimum() -> RunRecord {
+pub(crate) fn broke_at_minimum() -> RunRecord {
     let shape = Shape {
         truth: 4.0,
         crashes: false,
@@ -438,7 +438,7 @@ pub fn broke_at_minimum() -> RunRecord {
 }
 
 /// Stopped during its first probe.
-pub fn interrupted() -> RunRecord {
+pub(crate) fn interrupted() -> RunRecord {
     let shape = Shape {
         truth: 100.0,
         crashes: false,
@@ -453,7 +453,7 @@ pub fn interrupted() -> RunRecord {
 }
 
 /// A breakpoint far below the highest level visited.
-pub fn wide() -> RunRecord {
+pub(crate) fn wide() -> RunRecord {
     let shape = Shape {
         truth: 300.0,
         crashes: false,
@@ -475,7 +475,7 @@ pub fn wide() -> RunRecord {
 }
 
 /// Two probes, nothing completed, no monitor, no readings, all at one level.
-pub fn silent() -> RunRecord {
+pub(crate) fn silent() -> RunRecord {
     let shape = Shape {
         truth: 1.0,
         crashes: true,
@@ -495,8 +495,30 @@ pub fn silent() -> RunRecord {
     record
 }
 
+/// Three short probes with gaps, a crash and an invalid one: small enough to be read as a table.
+pub(crate) fn small() -> RunRecord {
+    let shape = Shape {
+        truth: 1000.0,
+        crashes: true,
+        hold: 2,
+        noise: 0.05,
+    };
+    let levels = [
+        (40, Purpose::Bracket),
+        (900, Purpose::Narrow),
+        (1200, Purpose::Refine),
+    ];
+    let mut record = run(shape, &levels);
+    record.probes[1].end = HoldEnd::Invalid;
+    record.probes[1].verdict = Verdict::Undecided;
+    record.probes[1].estimate = Some((910.5, 1003.25, 1100.0));
+    record.answer = answer(Ending::Undecided, "the generator lagged in 1 of 3 probes");
+    record.warnings = vec!["the host was busy with something else".to_owned()];
+    record
+}
+
 /// Every made-up record with its name.
-pub fn all() -> Vec<(&'static str, RunRecord)> {
+pub(crate) fn all() -> Vec<(&'static str, RunRecord)> {
     vec![
         ("empty", empty()),
         ("found", found()),
@@ -506,5 +528,6 @@ pub fn all() -> Vec<(&'static str, RunRecord)> {
         ("interrupted", interrupted()),
         ("wide", wide()),
         ("silent", silent()),
+        ("small", small()),
     ]
 }

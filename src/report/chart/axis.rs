@@ -21,6 +21,14 @@ impl Scale {
         Self::Linear(0.0, if top > 0.0 { top * 1.1 } else { 1.0 })
     }
 
+    /// The same with room below its lower end, a share of its length, so that points there stand clear of the axis.
+    pub(super) fn with_foot(self, share: f64) -> Self {
+        match self {
+            Self::Linear(lo, hi) => Self::Linear(lo - share * (hi - lo), hi),
+            Self::Log(..) => self,
+        }
+    }
+
     /// Logarithmic around the positive values; `None` without one.
     pub(super) fn log_around(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let (lo, hi) = span(values.into_iter().filter(|v| *v > 0.0))?;

@@ -4,8 +4,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Rect, Scene};
 use super::{
-    Key, Marker, VERMILION, VUS, beside, breakpoint_flag, frame, interval_band, interval_key,
-    no_data, point, style, verdict_keys, view, vus_axis,
+    Key, Marker, VERMILION, beside, breakpoint_flag, frame, interval_band, interval_key, no_data,
+    point, style, verdict_keys, view, vus_axis, vus_title,
 };
 use crate::record::{ProbeRecord, RunRecord};
 use crate::units;
@@ -29,7 +29,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let whole = vus_axis(record);
     match view::near_crossing(record) {
         None => {
-            let title = format!("{}, logarithmic", metric.name);
+            let title = format!("{} (log scale)", metric.name);
             panel(
                 &mut scene,
                 record,
@@ -43,7 +43,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         }
         Some((low, high)) => {
             let (left, right) = beside(room, 0.42);
-            let title = format!("{}, all levels", metric.name);
+            let title = format!("{}, all levels (log scale)", metric.name);
             let all = View {
                 room: left,
                 x: whole,
@@ -54,7 +54,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
                 scale: Scale::Linear(low, high),
                 quantity: Quantity::Count,
             };
-            let title = format!("{}, near the crossing", metric.name);
+            let title = format!("{}, near the crossing (log scale)", metric.name);
             let near = View {
                 room: right,
                 x: near,
@@ -77,11 +77,7 @@ fn keys(record: &RunRecord, metric: &MainMetric) -> Vec<(Key, String)> {
     }
     keys.extend(interval_key(record));
     if record.probes.iter().any(|p| metric.observed(p).is_none()) {
-        // The point itself says which verdict; only its place needs words.
-        keys.push((
-            Key::Line(Colour::WHITE),
-            "at the top edge: nothing completed".to_owned(),
-        ));
+        keys.push((Key::Words, "at the top edge: nothing completed".to_owned()));
     }
     keys
 }
@@ -124,7 +120,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
                 scale: scale.unwrap_or(Scale::Log(0.001, 10.0)),
                 quantity: Quantity::Seconds,
             },
-            x_title: Some(VUS.to_owned()),
+            x_title: Some(vus_title(view.x.scale)),
             flags: breakpoint_flag(record, true).into_iter().collect(),
             limits: limits.into_iter().collect(),
             band: interval_band(record, view.x.scale),

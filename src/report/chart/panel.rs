@@ -74,7 +74,13 @@ impl Panel {
             area.right - (widest + 20.0).max(52.0).max(spec.right_room),
         );
         let rows = flag_rows(&flags, spec.x.scale, left, right);
-        let used = rows.iter().map(|(row, _)| row + 1).max().unwrap_or(0);
+        let used = flags
+            .iter()
+            .zip(&rows)
+            .filter(|(f, _)| !f.text.is_empty())
+            .map(|(_, (row, _))| row + 1)
+            .max()
+            .unwrap_or(0);
         let plot = Rect {
             left,
             top: area.top + 44.0 + ROW * row_count(used),
@@ -191,7 +197,12 @@ impl Panel {
         // Lines first: a label's white ground then covers the lines that pass behind it.
         for (flag, (row, _)) in flags.iter().zip(rows) {
             let x = self.px(flag.at);
-            let (from, to) = ((x, row_y(*row)), (x, self.plot.bottom));
+            let top = if flag.text.is_empty() {
+                self.plot.top
+            } else {
+                row_y(*row)
+            };
+            let (from, to) = ((x, top), (x, self.plot.bottom));
             stroke(scene, flag, from, to);
         }
         for (flag, (row, middle)) in flags.iter().zip(rows) {
@@ -199,7 +210,9 @@ impl Panel {
                 .align(Align::Centre)
                 .bold()
                 .colour(flag.colour);
-            scene.label(text.fit(self.plot.width(), 14.0));
+            if !flag.text.is_empty() {
+                scene.label(text.fit(self.plot.width(), 14.0));
+            }
         }
     }
 

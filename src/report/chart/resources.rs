@@ -6,8 +6,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Rect, Scene};
 use super::{
-    Key, Marker, PURPLE, VERMILION, VUS, breakpoint_flag, frame, interval_band, interval_key,
-    no_data, point, style, verdict_keys, vus_axis,
+    Key, Marker, PURPLE, VERMILION, breakpoint_flag, frame, interval_band, interval_key, no_data,
+    point, style, verdict_keys, vus_axis, vus_title,
 };
 use crate::measure::{COUNTERS, Reading};
 use crate::record::{ProbeRecord, RunRecord, SecondRecord};
@@ -34,6 +34,9 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         let text = "OOM kill in this probe".to_owned();
         keys.push((Key::Point(Marker::Ring, PURPLE), text));
     }
+    if resources.iter().any(|r| r.limit.is_some()) && !record.probes.is_empty() {
+        keys.push((Key::Dashes(VERMILION), "limit".to_owned()));
+    }
     keys.extend(interval_key(record));
     let what = "the most that each hold showed, against VUs";
     let room = frame(&mut scene, record, what, &keys);
@@ -45,9 +48,12 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let rows = resources.len().div_ceil(columns);
     for (i, resource) in resources.iter().enumerate() {
         let (row, column) = (i / columns, i % columns);
-        let bottom = i + columns >= resources.len();
-        let cell = cell(room, (row, rows), (column, columns));
-        panel(&mut scene, record, resource, cell, bottom);
+        let place = Place {
+            area: cell(room, (row, rows), (column, columns)),
+            first: row == 0,
+            last: i + columns >= resources.len(),
+        };
+        panel(&mut scene, record, resource, &place);
     }
     scene
 }
@@ -65,28 +71,43 @@ fn cell(room: Rect, (row, rows): (usize, usize), (column, columns): (usize, usiz
     }
 }
 
-fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, area: Rect, bottom: bool) {
+/// Where a panel stands, and whether it begins or ends its column.
+struct Place {
+    area: Rect,
+    first: bool,
+    last: bool,
+}
+
+fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Place) {
     let x = vus_axis(record);
     let seen = || resource.values.iter().flatten().copied();
-    let scale = Scale::from_zero(seen().chain(resource.limit));
+    let scale = Scale::from_zero(seen().chain(resource.limit)).with_foot(0.05);
     let limit = resource.limit.map(|limit| Mark {
         at: limit,
         text: resource.quantity.label(limit, limit),
         colour: VERMILION,
         dashed: true,
     });
+    let flag = breakpoint_flag(record, false).map(|flag| Mark {
+        text: if place.first {
+            flag.text
+        } else {
+            String::new()
+        },
+        ..flag
+    });
     let panel = Panel::draw(
         scene,
         &Spec {
-            area,
+            area: place.area,
             title: resource.title.clone(),
             x,
             y: Axis {
                 scale,
                 quantity: resource.quantity,
             },
-            x_title: bottom.then(|| VUS.to_owned()),
-            flags: breakpoint_flag(record, false).into_iter().collect(),
+            x_title: place.last.then(|| vus_title(x.scale)),
+            flags: flag.into_iter().collect(),
             limits: limit.into_iter().collect(),
             band: interval_band(record, x.scale),
             right_room: 0.0,
@@ -155,7 +176,7 @@ fn fields(record: &RunRecord) -> BTreeSet<(String, String)> {
 
 fn monitored(record: &RunRecord, field: &(String, String)) -> Resource {
     let (monitor, name) = field;
-    let words = name.replace('_', " ");
+    let words = name.replace('_', " ").replace("cpu", "CPU");
     let quantity = quantity(name);
     let unit = match (quantity, name.contains("cpu")) {
         (_, true) => ", cores",
@@ -237,7 +258,7 @@ fn held(record: &RunRecord, field: &(String, String)) -> Vec<Option<f64>> {
 fn growth(probe: &ProbeRecord, field: &(String, String)) -> Option<f64> {
     let mut values = probe.seconds.iter().filter_map(|s| value(s, field));
     let first = values.next()?;
-    Some(values.last().unwrap_or(first) - first)
+    Some(values.next_back().unwrap_or(first) - first)
 }
 
 fn value(second: &SecondRecord, field: &(String, String)) -> Option<f64> {

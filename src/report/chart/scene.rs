@@ -90,7 +90,7 @@ pub(super) struct Text {
     pub(super) size: f64,
     pub(super) bold: bool,
     pub(super) colour: Colour,
-    pub(super) text: String,
+    pub(super) words: String,
 }
 
 impl Text {
@@ -101,7 +101,7 @@ impl Text {
             size,
             bold: false,
             colour: Colour::INK,
-            text: text.into(),
+            words: text.into(),
         }
     }
 
@@ -125,17 +125,17 @@ impl Text {
         while self.width() > width && self.size > smallest {
             self.size = (self.size - 1.0).max(smallest);
         }
-        while self.width() > width && self.text.chars().count() > 1 {
-            let mut chars: Vec<char> = self.text.trim_end_matches('…').chars().collect();
+        while self.width() > width && self.words.chars().count() > 1 {
+            let mut chars: Vec<char> = self.words.trim_end_matches('…').chars().collect();
             chars.pop();
-            self.text = chars.into_iter().chain(['…']).collect();
+            self.words = chars.into_iter().chain(['…']).collect();
         }
         self
     }
 
     /// Width in pixels.
     pub(super) fn width(&self) -> f64 {
-        text_width(&self.text, self.size, self.bold)
+        text_width(&self.words, self.size, self.bold)
     }
 
     /// The box that its letters fill.
@@ -230,7 +230,7 @@ impl Scene {
     }
 
     pub(super) fn text(&mut self, text: Text) {
-        if !text.text.is_empty() {
+        if !text.words.is_empty() {
             self.shapes.push(Shape::Text(text));
         }
     }
@@ -290,11 +290,11 @@ impl Scene {
                 || b.right > page.right
                 || b.bottom > page.bottom
             {
-                spoiled.push(format!("`{}` leaves the picture: {b:?}", a.text));
+                spoiled.push(format!("`{}` leaves the picture: {b:?}", a.words));
             }
             for other in &texts[i + 1..] {
                 if b.meets(&other.bounds()) {
-                    spoiled.push(format!("`{}` overlaps `{}`", a.text, other.text));
+                    spoiled.push(format!("`{}` overlaps `{}`", a.words, other.words));
                 }
             }
         }
@@ -331,7 +331,7 @@ fn draw(backend: &mut BitMapBackend<'_>, shape: &Shape) -> Result<(), String> {
             // The backend centres a box that begins above the capitals.
             let (x, y) = fine_point(t.at);
             backend
-                .draw_text(&t.text, &style, (x, y + fine(t.size * 0.1)))
+                .draw_text(&t.words, &style, (x, y + fine(t.size * 0.1)))
                 .map_err(|e| e.to_string())
         }
     }
@@ -388,7 +388,8 @@ fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>, ReportError
     let mut encoder = png::Encoder::new(&mut bytes, width / scale, height / scale);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_filter(png::FilterType::Up);
+    encoder.set_filter(png::FilterType::Sub);
+    encoder.set_compression(png::Compression::Best);
     let failed = |e: png::EncodingError| ReportError::Chart(e.to_string());
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(pixels).map_err(failed)?;

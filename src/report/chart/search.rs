@@ -29,7 +29,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         .map(|p| f64::from(p.vus.0))
         .chain(record.answer.breakpoint_vus.map(f64::from))
         .fold(0.0, f64::max);
-    let all = Scale::Linear(0.0, (top * 1.06).max(1.0));
+    let all = Scale::Linear(-0.04 * top.max(1.0), 1.08 * top.max(1.0));
     let all_title = "level, VUs";
     match view::near_crossing(record) {
         None => panel(&mut scene, record, all_title, room, all, true),
@@ -58,7 +58,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
             area,
             title: title.to_owned(),
             x: Axis {
-                scale: Scale::Linear(0.0, minutes(end) * 1.01),
+                scale: Scale::Linear(-0.01 * minutes(end), minutes(end) * 1.01),
                 quantity: Quantity::Minutes,
             },
             y: Axis {

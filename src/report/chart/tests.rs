@@ -41,7 +41,7 @@ fn the_answer_stands_in_every_title() {
         let scene = draw(&record);
         let title = scene.texts().next().unwrap();
         assert_eq!(
-            title.text, "gateway-512mb: breakpoint 1 184 VUs (95 % CI 1 150 – 1 215)",
+            title.words, "gateway-512mb: breakpoint 1 184 VUs (95 % CI 1 150 – 1 215)",
             "{chart}"
         );
     }

@@ -4,8 +4,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Scene};
 use super::{
-    Key, Marker, PURPLE, VERMILION, VUS, above, breakpoint_flag, frame, interval_band,
-    interval_key, no_data, point, style, verdict_keys, view, vus_axis,
+    Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, frame, interval_band, interval_key,
+    no_data, point, style, verdict_keys, view, vus_axis, vus_title,
 };
 use crate::record::RunRecord;
 use crate::units;
@@ -36,12 +36,12 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         colour: PURPLE,
         dashed: true,
     });
-    let mut spec = Spec {
+    let spec = Spec {
         area: upper,
         title: "throughput, completed cycles per second".to_owned(),
         x,
         y: Axis {
-            scale: Scale::from_zero(rates),
+            scale: Scale::from_zero(rates).with_foot(0.03),
             quantity: Quantity::Count,
         },
         x_title: None,
@@ -66,14 +66,17 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         .iter()
         .flat_map(|p| [view::error_ratio(p), view::shed_ratio(p)])
         .flatten();
-    spec.area = lower;
-    spec.title = "share of cycles that failed or were shed".to_owned();
-    spec.y = Axis {
+    let mut spec = Spec {
+        area: lower,
+        title: "share of cycles that failed or were shed".to_owned(),
         // A flat zero line must not look like a mountain: at least one percent.
-        scale: Scale::from_zero(ratios.chain([0.01])),
-        quantity: Quantity::Share,
+        y: Axis {
+            scale: Scale::from_zero(ratios.chain([0.01])).with_foot(0.06),
+            quantity: Quantity::Share,
+        },
+        x_title: Some(vus_title(x.scale)),
+        ..spec
     };
-    spec.x_title = Some(VUS.to_owned());
     spec.flags.clear();
     shares(&mut scene, record, &spec);
     scene
@@ -86,11 +89,10 @@ fn sheds(record: &RunRecord) -> bool {
 
 fn shares(scene: &mut Scene, record: &RunRecord, spec: &Spec) {
     let panel = Panel::draw(scene, spec);
-    let with_sheds = sheds(record);
     let mut drawn = false;
     for probe in &record.probes {
         let x = probe.vus.0.into();
-        if let Some(shed) = view::shed_ratio(probe).filter(|_| with_sheds) {
+        if let Some(shed) = view::shed_ratio(probe).filter(|s| *s > 0.0) {
             point(scene, Marker::Ring, panel.at(x, shed), 11.0, PURPLE);
             drawn = true;
         }
