@@ -12,7 +12,7 @@ mod table;
 mod view;
 
 pub use summary::summary;
-pub(crate) use view::{error_text, observed_text};
+pub(crate) use view::{error_text, observed_text, span};
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]

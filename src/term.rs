@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::event::{Event, Phase, Tick};
 use crate::measure::Level;
 use crate::record::{HoldEnd, ProbeRecord, Purpose, RunRecord};
-use crate::report;
+use crate::report::{self, span};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -347,19 +347,6 @@ fn tick_text(tick: &Tick) -> String {
 fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
     let vus = |v: f64| units::format_count(Level::nearest(v).0.into());
     format!("now {} ({} – {})", vus(middle), vus(low), vus(high))
-}
-
-/// Whole seconds, or minutes above two of them.
-fn span(seconds: f64) -> String {
-    if seconds < 120.0 {
-        format!("{seconds:.0} s")
-    } else {
-        let minutes = (seconds / 60.0).floor();
-        match (seconds - minutes * 60.0).round() {
-            rest if rest >= 1.0 => format!("{minutes:.0} min {rest:.0} s"),
-            _ => format!("{minutes:.0} min"),
-        }
-    }
 }
 
 #[cfg(test)]

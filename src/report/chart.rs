@@ -254,10 +254,12 @@ fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
     })
 }
 
-/// The interval as a shaded range; without an upper end it reaches to the end of the scale.
+/// The interval as a shaded range; without an end it reaches to the end of the scale.
 fn interval_band(record: &RunRecord, scale: Scale) -> Option<Band> {
-    let low = record.answer.ci_low?.into();
-    let high = record.answer.ci_high.map_or(scale.ends().1, f64::from);
+    let (low, high) = (record.answer.ci_low, record.answer.ci_high);
+    low.or(high)?;
+    let low = low.map_or(scale.ends().0, f64::from);
+    let high = high.map_or(scale.ends().1, f64::from);
     let on_scale = high >= scale.ends().0 && low <= scale.ends().1;
     on_scale.then_some(Band {
         from: low,

@@ -194,7 +194,7 @@ fn rests_on(record: &RunRecord) -> String {
         String::new()
     };
     let plural = if probes == 1 { "" } else { "s" };
-    let load = units::format_seconds(view::under_load_s(record));
+    let load = view::span(view::under_load_s(record));
     let mut text = format!("{probes} probe{plural}{near}, {load} under load");
     let a = &record.answer;
     // The other endings have said their reason in the first line.

@@ -201,6 +201,19 @@ pub(super) fn near_crossing(record: &RunRecord) -> Option<(f64, f64)> {
     gained.then_some(range)
 }
 
+/// Whole seconds, or minutes above two of them.
+pub(crate) fn span(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else {
+        let minutes = (seconds / 60.0).floor();
+        match (seconds - minutes * 60.0).round() {
+            rest if rest >= 1.0 => format!("{minutes:.0} min {rest:.0} s"),
+            _ => format!("{minutes:.0} min"),
+        }
+    }
+}
+
 /// The share of failed cycles and, when there were any, of sheds: `errors 0.4 %`; `None` when no cycle ended.
 pub(crate) fn error_text(probe: &ProbeRecord) -> Option<String> {
     let errors = format!("errors {} %", percent(error_ratio(probe)?));

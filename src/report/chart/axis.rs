@@ -148,8 +148,8 @@ pub(super) enum Quantity {
     Count,
     /// Seconds.
     Seconds,
-    /// Minutes.
-    Minutes,
+    /// Seconds or minutes of a run; the axis names which.
+    Time,
     /// A share, 0..1.
     Share,
     /// Bytes.
@@ -162,7 +162,7 @@ impl Quantity {
         match self {
             Self::Bytes => byte_unit(top).0,
             Self::Share => 0.01,
-            Self::Count | Self::Seconds | Self::Minutes => 1.0,
+            Self::Count | Self::Seconds | Self::Time => 1.0,
         }
     }
 
@@ -170,7 +170,7 @@ impl Quantity {
     pub(super) fn label(self, value: f64, top: f64) -> String {
         match self {
             Self::Count => count(value),
-            Self::Minutes => plain(value),
+            Self::Time => plain(value),
             Self::Share => format!("{} %", plain(value * 100.0)),
             Self::Bytes => {
                 let (unit, name) = byte_unit(top);

@@ -83,7 +83,7 @@ impl Panel {
             .unwrap_or(0);
         let plot = Rect {
             left,
-            top: area.top + 44.0 + ROW * row_count(used),
+            top: area.top + 54.0 + ROW * row_count(used),
             right,
             bottom: area.bottom - if spec.x_title.is_some() { 86.0 } else { 44.0 },
         };

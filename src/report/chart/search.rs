@@ -51,28 +51,34 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
         .iter()
         .map(view::end_s)
         .fold(begin + 1.0, f64::max);
-    let minutes = |s: f64| (s - begin) / 60.0;
+    // A short search is told in seconds.
+    let (unit, unit_s) = if end - begin < 180.0 {
+        ("seconds", 1.0)
+    } else {
+        ("minutes", 60.0)
+    };
+    let time = |s: f64| (s - begin) / unit_s;
     let panel = Panel::draw(
         scene,
         &Spec {
             area,
             title: title.to_owned(),
             x: Axis {
-                scale: Scale::Linear(-0.01 * minutes(end), minutes(end) * 1.01),
-                quantity: Quantity::Minutes,
+                scale: Scale::Linear(-0.01 * time(end), time(end) * 1.01),
+                quantity: Quantity::Time,
             },
             y: Axis {
                 scale: y,
                 quantity: Quantity::Count,
             },
-            x_title: last.then(|| "minutes since the first probe began".to_owned()),
+            x_title: last.then(|| format!("{unit} since the first probe began")),
             flags: Vec::new(),
             limits: Vec::new(),
             band: None,
             right_room: 130.0,
         },
     );
-    estimates(scene, record, &panel, &minutes, end);
+    estimates(scene, record, &panel, &time, end);
     answer(scene, record, &panel, y);
     for probe in &record.probes {
         let level = f64::from(probe.vus.0);
@@ -82,9 +88,9 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
         let (marker, colour) = style(probe);
         let ready = probe.start_s + probe.ramp_s + probe.settle_s;
         let (from, ready, to) = (
-            panel.at(minutes(probe.start_s), level),
-            panel.at(minutes(ready), level),
-            panel.at(minutes(view::end_s(probe)), level),
+            panel.at(time(probe.start_s), level),
+            panel.at(time(ready), level),
+            panel.at(time(view::end_s(probe)), level),
         );
         scene.line(vec![from, ready], 3.0, Colour::GREY);
         scene.line(vec![ready, to], 9.0, colour.pale(0.75));
@@ -97,7 +103,7 @@ fn estimates(
     scene: &mut Scene,
     record: &RunRecord,
     panel: &Panel,
-    minutes: &impl Fn(f64) -> f64,
+    time: &impl Fn(f64) -> f64,
     end: f64,
 ) {
     let known: Vec<(f64, (f64, f64, f64))> = record
@@ -108,9 +114,9 @@ fn estimates(
     let until = |i: usize| known.get(i + 1).map_or(end, |(t, _)| *t);
     for (i, (from, (low, _, high))) in known.iter().enumerate() {
         let rect = Rect {
-            left: panel.px(minutes(*from)),
+            left: panel.px(time(*from)),
             top: panel.py(*high),
-            right: panel.px(minutes(until(i))),
+            right: panel.px(time(until(i))),
             bottom: panel.py(*low),
         };
         scene.rect(rect, SKY.pale(0.38));
@@ -119,10 +125,7 @@ fn estimates(
         .iter()
         .enumerate()
         .flat_map(|(i, (from, (_, mid, _)))| {
-            [
-                panel.at(minutes(*from), *mid),
-                panel.at(minutes(until(i)), *mid),
-            ]
+            [panel.at(time(*from), *mid), panel.at(time(until(i)), *mid)]
         })
         .collect();
     scene.line(middle, 3.0, SKY);
