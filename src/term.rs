@@ -113,6 +113,11 @@ impl Terminal {
             Event::Tick(tick) => self.tick(tick),
             Event::ProbeJudged(probe) => {
                 self.probe = None;
+                if let Some(bar) = &self.bar {
+                    bar.set_position(0);
+                    bar.set_prefix("between probes");
+                    bar.set_message("");
+                }
                 let line = judged_line(probe, self.colour);
                 self.line(&line);
             }
