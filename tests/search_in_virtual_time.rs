@@ -179,15 +179,33 @@ fn figures() {
                     SimSpec {
                         servers: 8,
                         service_s: 0.08,
-                        think_s: std::env::var("Z").ok().and_then(|r| r.parse().ok()).unwrap_or(1.0), pace_per_s: std::env::var("PACE").ok().and_then(|r| r.parse().ok()).unwrap_or(50.0),
+                        think_s: std::env::var("Z")
+                            .ok()
+                            .and_then(|r| r.parse().ok())
+                            .unwrap_or(1.0),
+                        pace_per_s: std::env::var("PACE")
+                            .ok()
+                            .and_then(|r| r.parse().ok())
+                            .unwrap_or(50.0),
                         ..system_a(seed)
                     },
                     &["p99<2s"],
                     SearchSpec {
                         start: Level(50),
-                        hold_min: Duration::from_secs(std::env::var("HOLD").ok().and_then(|r| r.parse().ok()).unwrap_or(12)),
+                        hold_min: Duration::from_secs(
+                            std::env::var("HOLD")
+                                .ok()
+                                .and_then(|r| r.parse().ok())
+                                .unwrap_or(12),
+                        ),
                         hold_max: Duration::from_secs(20),
-                        ..budget(std::env::var("BUD").ok().and_then(|r| r.parse().ok()).unwrap_or(180), seed)
+                        ..budget(
+                            std::env::var("BUD")
+                                .ok()
+                                .and_then(|r| r.parse().ok())
+                                .unwrap_or(180),
+                            seed,
+                        )
                     },
                 )
             }),
@@ -215,11 +233,55 @@ fn figures() {
 #[test]
 #[ignore = "figures"]
 fn one() {
-    let seed: u64 = std::env::var("SEED").ok().and_then(|r| r.parse().ok()).unwrap_or(1);
+    let seed: u64 = std::env::var("SEED")
+        .ok()
+        .and_then(|r| r.parse().ok())
+        .unwrap_or(1);
     let r = if std::env::var("SYS").is_ok_and(|s| s == "D") {
-        search(SimSpec { servers: 8, service_s: 0.08, think_s: std::env::var("Z").ok().and_then(|r| r.parse().ok()).unwrap_or(1.0), pace_per_s: std::env::var("PACE").ok().and_then(|r| r.parse().ok()).unwrap_or(50.0), ..system_a(seed) }, &["p99<2s"],
-            SearchSpec { start: Level(50), hold_min: Duration::from_secs(std::env::var("HOLD").ok().and_then(|r| r.parse().ok()).unwrap_or(12)), hold_max: Duration::from_secs(20), ..budget(std::env::var("BUD").ok().and_then(|r| r.parse().ok()).unwrap_or(180), seed) })
-    } else { search(SimSpec { cliff: Some(1100), servers: 200, ..system_a(seed) }, &["p99<2s", "errors<1%"], budget(900, seed)) };
+        search(
+            SimSpec {
+                servers: 8,
+                service_s: 0.08,
+                think_s: std::env::var("Z")
+                    .ok()
+                    .and_then(|r| r.parse().ok())
+                    .unwrap_or(1.0),
+                pace_per_s: std::env::var("PACE")
+                    .ok()
+                    .and_then(|r| r.parse().ok())
+                    .unwrap_or(50.0),
+                ..system_a(seed)
+            },
+            &["p99<2s"],
+            SearchSpec {
+                start: Level(50),
+                hold_min: Duration::from_secs(
+                    std::env::var("HOLD")
+                        .ok()
+                        .and_then(|r| r.parse().ok())
+                        .unwrap_or(12),
+                ),
+                hold_max: Duration::from_secs(20),
+                ..budget(
+                    std::env::var("BUD")
+                        .ok()
+                        .and_then(|r| r.parse().ok())
+                        .unwrap_or(180),
+                    seed,
+                )
+            },
+        )
+    } else {
+        search(
+            SimSpec {
+                cliff: Some(1100),
+                servers: 200,
+                ..system_a(seed)
+            },
+            &["p99<2s", "errors<1%"],
+            budget(900, seed),
+        )
+    };
     for p in &r.probes {
         println!(
             "{:3} {:8} {:5} from {:5} t {:6.0} ramp {:3} settle {:3} hold {:3} {:?} {:9} {} est {:?}",
@@ -233,7 +295,14 @@ fn one() {
             p.hold_s,
             p.end,
             p.verdict,
-            format!("{} {:?}", p.reason, p.objectives.iter().map(|o| (o.bad.unwrap_or(0.0), o.total.unwrap_or(0.0))).collect::<Vec<_>>()),
+            format!(
+                "{} {:?}",
+                p.reason,
+                p.objectives
+                    .iter()
+                    .map(|o| (o.bad.unwrap_or(0.0), o.total.unwrap_or(0.0)))
+                    .collect::<Vec<_>>()
+            ),
             p.estimate.map(|e| (e.0 as i32, e.1 as i32, e.2 as i32))
         );
     }

@@ -1,0 +1,155 @@
+//! Reports: one [`RunRecord`] in, the bytes of files out.
+//!
+//! Nothing here opens a file, reads a clock or sees an engine, so that every report can be made again from a recorded
+//! run, next year, in a new format.
+
+use crate::record::{RunRecord, SCHEMA_VERSION};
+
+mod chart;
+mod json;
+mod summary;
+mod table;
+mod view;
+
+pub use summary::summary;
+pub(crate) use view::{error_text, observed_text, span};
+
+/// Why a report could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// The record could not be written as JSON.
+    #[error("the record cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
+    /// The record holds a number that is not finite where one is needed.
+    #[error(
+        "the record has no finite value for `{0}`; this is a fault of breakpoint, please report it"
+    )]
+    NotFinite(String),
+    /// A table could not be written.
+    #[error("the table cannot be written: {0}")]
+    Csv(String),
+    /// A chart could not be drawn.
+    #[error("the chart cannot be drawn: {0}")]
+    Chart(String),
+    /// The file ends in the middle.
+    #[error(
+        "the result ends in the middle (line {line}): it was cut off, or is still being written"
+    )]
+    Truncated {
+        /// Where it ends.
+        line: usize,
+    },
+    /// The file is no result of this program.
+    #[error("this is not a result of breakpoint: {0}")]
+    NotAResult(serde_json::Error),
+    /// The file was written by another version of the program.
+    #[error("the result has schema version {found}; this breakpoint reads version {SCHEMA_VERSION}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
+    SchemaVersion {
+        /// The version found.
+        found: u64,
+        /// The program's version that wrote it, when it says so.
+        written_by: Option<String>,
+    },
+}
+
+/// A format of the report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The record itself.
+    Json,
+    /// One row per probe.
+    Holds,
+    /// One row per second.
+    Samples,
+    /// Latency against VUs.
+    LatencyChart,
+    /// The search over time.
+    SearchChart,
+    /// Throughput, errors and sheds against VUs.
+    ThroughputChart,
+    /// Resources against VUs.
+    ResourcesChart,
+}
+
+impl Format {
+    /// Every format, the record first: it is what the others can be made from.
+    pub const ALL: [Self; 7] = [
+        Self::Json,
+        Self::Holds,
+        Self::Samples,
+        Self::LatencyChart,
+        Self::SearchChart,
+        Self::ThroughputChart,
+        Self::ResourcesChart,
+    ];
+
+    /// The name of its file.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Json => "result.json",
+            Self::Holds => "holds.csv",
+            Self::Samples => "samples.csv",
+            Self::LatencyChart => "latency-vs-vus.png",
+            Self::SearchChart => "search.png",
+            Self::ThroughputChart => "throughput-vs-vus.png",
+            Self::ResourcesChart => "resources.png",
+        }
+    }
+
+    /// The bytes of its file. The same record gives the same bytes.
+    ///
+    /// # Errors
+    /// When the record holds a number that is not finite where one is needed, or an encoder fails.
+    pub fn render(self, record: &RunRecord) -> Result<Vec<u8>, ReportError> {
+        match self {
+            Self::Json => json::write(record),
+            Self::Holds => table::holds(record),
+            Self::Samples => table::samples(record),
+            Self::LatencyChart => chart::latency(record).to_png(),
+            Self::SearchChart => chart::search(record).to_png(),
+            Self::ThroughputChart => chart::throughput(record).to_png(),
+            Self::ResourcesChart => chart::resources(record).to_png(),
+        }
+    }
+}
+
+/// One file of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// The file's name.
+    pub name: &'static str,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// Renders every format.
+///
+/// # Errors
+/// As [`Format::render`].
+pub fn render(record: &RunRecord) -> Result<Vec<Artifact>, ReportError> {
+    Format::ALL
+        .into_iter()
+        .map(|format| {
+            Ok(Artifact {
+                name: format.file_name(),
+                bytes: format.render(record)?,
+            })
+        })
+        .collect()
+}
+
+/// Reads a record back from `result.json`.
+///
+/// # Errors
+/// When it was cut off, is no result, or has a schema version that this program cannot read.
+pub fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
+    json::read(json)
+}
+
+/// One probe as one line of JSON without the line's end, for the file that survives a crash.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn probe_line(probe: &crate::record::ProbeRecord) -> Result<Vec<u8>, ReportError> {
+    serde_json::to_vec(&json::finite_probe(probe.clone())).map_err(ReportError::Json)
+}

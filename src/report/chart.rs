@@ -1,0 +1,304 @@
+//! Charts of a run as PNG: latency, the search, throughput and resources.
+//!
+//! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
+
+mod axis;
+mod latency;
+mod panel;
+mod resources;
+mod scene;
+mod search;
+#[cfg(test)]
+mod tests;
+mod throughput;
+
+use axis::{Quantity, Scale};
+use panel::{Axis, Band, Mark};
+use scene::{Align, Colour, HEIGHT, Rect, Scene, Text, WIDTH, text_width};
+
+use super::view;
+use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
+use crate::slo::Verdict;
+use crate::units;
+
+pub(super) use latency::chart as latency;
+pub(super) use resources::chart as resources;
+pub(super) use search::chart as search;
+pub(super) use throughput::chart as throughput;
+
+const BLUE: Colour = Colour(0, 114, 178);
+const ORANGE: Colour = Colour(230, 159, 0);
+const VERMILION: Colour = Colour(213, 94, 0);
+const GREEN: Colour = Colour(0, 120, 90);
+const PURPLE: Colour = Colour(150, 70, 125);
+const SKY: Colour = Colour(86, 180, 233);
+
+/// The name of the levels' axis.
+fn vus_title(scale: Scale) -> String {
+    match scale {
+        Scale::Linear(..) => "virtual users (VUs)".to_owned(),
+        Scale::Log(..) => "virtual users (VUs), log scale".to_owned(),
+    }
+}
+
+/// The shape of a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marker {
+    Circle,
+    Diamond,
+    Triangle,
+    Square,
+    Ring,
+    Cross,
+}
+
+/// What stands before a legend's text.
+enum Key {
+    Point(Marker, Colour),
+    Area(Colour),
+    Line(Colour),
+    Dashes(Colour),
+    /// Words alone.
+    Words,
+}
+
+/// Shape and colour of a probe's point.
+fn style(probe: &ProbeRecord) -> (Marker, Colour) {
+    if probe.end == HoldEnd::Invalid {
+        return (Marker::Cross, Colour::GREY);
+    }
+    match probe.verdict {
+        Verdict::Held => (Marker::Circle, BLUE),
+        Verdict::Undecided => (Marker::Diamond, ORANGE),
+        Verdict::Broke => (Marker::Triangle, VERMILION),
+    }
+}
+
+/// The legend of the verdicts that occur.
+fn verdict_keys(record: &RunRecord) -> Vec<(Key, String)> {
+    let valid = |v: Verdict| {
+        record
+            .probes
+            .iter()
+            .any(|p| p.verdict == v && p.end != HoldEnd::Invalid)
+    };
+    let mut keys = Vec::new();
+    if valid(Verdict::Held) {
+        keys.push((Key::Point(Marker::Circle, BLUE), "held".to_owned()));
+    }
+    if valid(Verdict::Undecided) {
+        keys.push((Key::Point(Marker::Diamond, ORANGE), "undecided".to_owned()));
+    }
+    if valid(Verdict::Broke) {
+        keys.push((Key::Point(Marker::Triangle, VERMILION), "broke".to_owned()));
+    }
+    if record.probes.iter().any(|p| p.end == HoldEnd::Invalid) {
+        let text = "not counted (generator)".to_owned();
+        keys.push((Key::Point(Marker::Cross, Colour::GREY), text));
+    }
+    keys
+}
+
+/// A point with a white rim, so that points on top of each other can be counted.
+fn point(scene: &mut Scene, marker: Marker, at: (f64, f64), radius: f64, colour: Colour) {
+    match marker {
+        Marker::Ring => {
+            let ring = regular(at, radius, 32);
+            let closed = ring.iter().chain(ring.first()).copied().collect();
+            scene.line(closed, 4.0, colour);
+        }
+        Marker::Cross => {
+            let r = radius * 0.8;
+            let (x, y) = at;
+            scene.line(vec![(x - r, y - r), (x + r, y + r)], 4.0, colour);
+            scene.line(vec![(x - r, y + r), (x + r, y - r)], 4.0, colour);
+        }
+        Marker::Circle | Marker::Diamond | Marker::Triangle | Marker::Square => {
+            scene.polygon(outline(marker, at, radius + 2.5), Colour::WHITE);
+            scene.polygon(outline(marker, at, radius), colour);
+        }
+    }
+}
+
+fn outline(marker: Marker, (x, y): (f64, f64), r: f64) -> Vec<(f64, f64)> {
+    match marker {
+        Marker::Circle | Marker::Ring | Marker::Cross => regular((x, y), r, 32),
+        Marker::Diamond => regular((x, y), r * 1.2, 4),
+        Marker::Triangle => vec![
+            (x, y - r * 1.2),
+            (x + r * 1.1, y + r * 0.85),
+            (x - r * 1.1, y + r * 0.85),
+        ],
+        Marker::Square => vec![
+            (x - r * 0.8, y - r * 0.8),
+            (x + r * 0.8, y - r * 0.8),
+            (x + r * 0.8, y + r * 0.8),
+            (x - r * 0.8, y + r * 0.8),
+        ],
+    }
+}
+
+/// A regular polygon with a corner at the top.
+fn regular((x, y): (f64, f64), r: f64, corners: u32) -> Vec<(f64, f64)> {
+    (0..corners)
+        .map(|i| {
+            let angle = std::f64::consts::TAU * f64::from(i) / f64::from(corners);
+            (x + r * angle.sin(), y - r * angle.cos())
+        })
+        .collect()
+}
+
+/// Title, SLO and legend; returns the room that is left.
+fn frame(scene: &mut Scene, record: &RunRecord, what: &str, keys: &[(Key, String)]) -> Rect {
+    let room = WIDTH - 80.0;
+    let title = format!("{}: {}", record.profile, view::headline(record));
+    scene.text(Text::new(title, (40.0, 48.0), 44.0).bold().fit(room, 26.0));
+    let slo = record.slo.join(", ");
+    let subtitle = Text::new(format!("SLO {slo}  ·  {what}"), (40.0, 104.0), 29.0);
+    scene.text(subtitle.colour(Colour::GREY).fit(room, 20.0));
+    legend(scene, keys, 156.0);
+    Rect {
+        left: 24.0,
+        top: 188.0,
+        right: WIDTH - 24.0,
+        bottom: HEIGHT - 18.0,
+    }
+}
+
+fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
+    const GAP: f64 = 44.0;
+    const KEY: f64 = 44.0;
+    let width = |size: f64| -> f64 {
+        keys.iter()
+            .map(|(_, text)| KEY + text_width(text, size, false) + GAP)
+            .sum()
+    };
+    let size = (18..=27)
+        .rev()
+        .map(f64::from)
+        .find(|s| width(*s) < WIDTH - 80.0)
+        .unwrap_or(16.0);
+    let mut x = 40.0;
+    for (key, text) in keys {
+        match key {
+            Key::Point(marker, colour) => point(scene, *marker, (x + 16.0, y), 11.0, *colour),
+            Key::Area(colour) => {
+                let area = Rect {
+                    left: x,
+                    top: y - 12.0,
+                    right: x + 32.0,
+                    bottom: y + 12.0,
+                };
+                scene.rect(area, *colour);
+            }
+            Key::Words => x -= KEY,
+            Key::Dashes(colour) => scene.dashed((x, y), (x + 36.0, y), 4.0, *colour),
+            Key::Line(colour) => scene.line(vec![(x, y), (x + 32.0, y)], 4.0, *colour),
+        }
+        let label = Text::new(text, (x + KEY, y), size);
+        x += KEY + label.width() + GAP;
+        scene.text(label);
+    }
+}
+
+/// The whole range of levels; logarithmic when what matters would be squeezed into the left edge.
+fn vus_axis(record: &RunRecord) -> Axis {
+    let mut levels: Vec<f64> = record.probes.iter().map(|p| p.vus.0.into()).collect();
+    levels.sort_by(f64::total_cmp);
+    let shown = [record.answer.breakpoint_vus, record.answer.knee_vus];
+    let shown = shown.into_iter().flatten().map(f64::from);
+    let top = levels.iter().copied().chain(shown).fold(0.0, f64::max);
+    let bottom = levels.iter().copied().find(|l| *l > 0.0).unwrap_or(1.0);
+    let matters = record
+        .answer
+        .breakpoint_vus
+        .map(f64::from)
+        .or(levels.get(levels.len() / 2).copied())
+        .unwrap_or(top);
+    let scale = if top <= 0.0 {
+        Scale::Linear(0.0, 1.0)
+    } else if matters < 0.08 * top && bottom < top {
+        Scale::Log((bottom / 1.3).max(0.5), top * 1.2)
+    } else {
+        // Room on the left, so that the first point stands clear of the axis.
+        Scale::Linear(-0.02 * top, top * 1.05)
+    };
+    Axis {
+        scale,
+        quantity: Quantity::Count,
+    }
+}
+
+/// The breakpoint as a vertical line.
+fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
+    let a = &record.answer;
+    let number = units::format_count(a.breakpoint_vus?.into());
+    let interval = match (a.ci_low, a.ci_high) {
+        (Some(low), Some(high)) if with_interval => format!(
+            " ({} – {})",
+            units::format_count(low.into()),
+            units::format_count(high.into())
+        ),
+        _ => String::new(),
+    };
+    let name = if a.ending == Ending::Found {
+        "breakpoint"
+    } else {
+        "estimate"
+    };
+    Some(Mark {
+        at: a.breakpoint_vus?.into(),
+        text: format!("{name} {number}{interval}"),
+        colour: GREEN,
+        dashed: false,
+    })
+}
+
+/// The interval as a shaded range; without an end it reaches to the end of the scale.
+fn interval_band(record: &RunRecord, scale: Scale) -> Option<Band> {
+    let (low, high) = (record.answer.ci_low, record.answer.ci_high);
+    low.or(high)?;
+    let low = low.map_or(scale.ends().0, f64::from);
+    let high = high.map_or(scale.ends().1, f64::from);
+    let on_scale = high >= scale.ends().0 && low <= scale.ends().1;
+    on_scale.then_some(Band {
+        from: low,
+        to: high,
+        colour: SKY.pale(0.38),
+    })
+}
+
+fn interval_key(record: &RunRecord) -> Option<(Key, String)> {
+    let text = view::interval(&record.answer)?;
+    Some((Key::Area(SKY.pale(0.38)), text))
+}
+
+/// Says in the middle of a chart that there is nothing to draw.
+fn no_data(scene: &mut Scene, room: Rect, why: &str) {
+    let middle = (
+        f64::midpoint(room.left, room.right),
+        f64::midpoint(room.top, room.bottom),
+    );
+    let text = Text::new(format!("no data: {why}"), middle, 36.0)
+        .align(Align::Centre)
+        .colour(Colour::GREY);
+    scene.text(text.fit(room.width(), 20.0));
+}
+
+/// Splits a rectangle at a share of its width.
+fn beside(room: Rect, share: f64) -> (Rect, Rect) {
+    let middle = room.left + room.width() * share;
+    let (mut a, mut b) = (room, room);
+    a.right = middle - 10.0;
+    b.left = middle + 10.0;
+    (a, b)
+}
+
+/// Splits a rectangle at a share of its height.
+fn above(room: Rect, share: f64) -> (Rect, Rect) {
+    let middle = room.top + room.height() * share;
+    let (mut a, mut b) = (room, room);
+    a.bottom = middle - 6.0;
+    b.top = middle + 6.0;
+    (a, b)
+}

@@ -1,0 +1,147 @@
+//! Latency against VUs: every probe a point, the SLO as a line, the answer with its interval.
+
+use super::axis::{Quantity, Scale};
+use super::panel::{Axis, Mark, Panel, Spec};
+use super::scene::{Colour, Rect, Scene};
+use super::{
+    Key, Marker, VERMILION, beside, breakpoint_flag, frame, interval_band, interval_key, no_data,
+    point, style, verdict_keys, view, vus_axis, vus_title,
+};
+use crate::record::{ProbeRecord, RunRecord};
+use crate::units;
+use view::MainMetric;
+
+const MEDIAN: Colour = Colour(150, 150, 150);
+
+pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
+    let mut scene = Scene::default();
+    let metric = MainMetric::of(record);
+    let room = frame(
+        &mut scene,
+        record,
+        &format!("{} of every probe against VUs", metric.name),
+        &keys(record, &metric),
+    );
+    if record.probes.is_empty() {
+        no_data(&mut scene, room, "no level was visited");
+        return scene;
+    }
+    let whole = vus_axis(record);
+    match view::near_crossing(record) {
+        None => {
+            let title = format!("{} (log scale)", metric.name);
+            panel(
+                &mut scene,
+                record,
+                &metric,
+                &View {
+                    room,
+                    x: whole,
+                    title,
+                },
+            );
+        }
+        Some((low, high)) => {
+            let (left, right) = beside(room, 0.42);
+            let title = format!("{}, all levels (log scale)", metric.name);
+            let all = View {
+                room: left,
+                x: whole,
+                title,
+            };
+            panel(&mut scene, record, &metric, &all);
+            let near = Axis {
+                scale: Scale::Linear(low, high),
+                quantity: Quantity::Count,
+            };
+            let title = format!("{}, near the crossing (log scale)", metric.name);
+            let near = View {
+                room: right,
+                x: near,
+                title,
+            };
+            panel(&mut scene, record, &metric, &near);
+        }
+    }
+    scene
+}
+
+fn keys(record: &RunRecord, metric: &MainMetric) -> Vec<(Key, String)> {
+    let mut keys = verdict_keys(record);
+    let any_median = record
+        .probes
+        .iter()
+        .any(|p| metric.quantile(p, 0.5).is_some());
+    if any_median {
+        keys.push((Key::Point(Marker::Square, MEDIAN), "p50".to_owned()));
+    }
+    keys.extend(interval_key(record));
+    if record.probes.iter().any(|p| metric.observed(p).is_none()) {
+        keys.push((Key::Words, "at the top edge: nothing completed".to_owned()));
+    }
+    keys
+}
+
+struct View {
+    room: Rect,
+    x: Axis,
+    title: String,
+}
+
+fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View) {
+    let shown: Vec<&ProbeRecord> = record
+        .probes
+        .iter()
+        .filter(|p| view.x.scale.contains(p.vus.0.into()))
+        .collect();
+    let bound = metric.objective.as_ref().map(|o| o.bound);
+    let values = shown
+        .iter()
+        .flat_map(|p| [metric.observed(p), metric.quantile(p, 0.5)])
+        .flatten()
+        .chain(bound);
+    let scale = Scale::log_around(values);
+    let limits = metric.objective.as_ref().map(|o| Mark {
+        at: o.bound,
+        text: format!(
+            "SLO {}",
+            units::format_seconds(o.bound).replace(".00 ", " ")
+        ),
+        colour: VERMILION,
+        dashed: true,
+    });
+    let panel = Panel::draw(
+        scene,
+        &Spec {
+            area: view.room,
+            title: view.title.clone(),
+            x: view.x,
+            y: Axis {
+                scale: scale.unwrap_or(Scale::Log(0.001, 10.0)),
+                quantity: Quantity::Seconds,
+            },
+            x_title: Some(vus_title(view.x.scale)),
+            flags: breakpoint_flag(record, true).into_iter().collect(),
+            limits: limits.into_iter().collect(),
+            band: interval_band(record, view.x.scale),
+            right_room: 0.0,
+        },
+    );
+    for probe in &shown {
+        if let Some(median) = metric.quantile(probe, 0.5) {
+            let at = panel.at(probe.vus.0.into(), median);
+            point(scene, Marker::Square, at, 6.0, MEDIAN);
+        }
+    }
+    for probe in &shown {
+        let (marker, colour) = style(probe);
+        let at = match metric.observed(probe) {
+            Some(value) => panel.at(probe.vus.0.into(), value),
+            None => (panel.px(probe.vus.0.into()), panel.plot.top + 14.0),
+        };
+        point(scene, marker, at, 11.0, colour);
+    }
+    if shown.is_empty() {
+        panel.no_data(scene, "no level visited here");
+    }
+}

@@ -1,0 +1,156 @@
+//! The search over time: when each level was visited, what its verdict was, and how the estimate narrowed.
+
+use super::axis::{Quantity, Scale};
+use super::panel::{Axis, Mark, Panel, Spec};
+use super::scene::{Colour, Rect, Scene};
+use super::{GREEN, Key, SKY, above, frame, no_data, point, style, verdict_keys, view};
+use crate::record::RunRecord;
+use crate::units;
+
+pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
+    let mut scene = Scene::default();
+    let mut keys = verdict_keys(record);
+    if !record.probes.is_empty() {
+        keys.push((Key::Line(Colour::GREY), "on the way, settling".to_owned()));
+    }
+    if record.probes.iter().any(|p| p.estimate.is_some()) {
+        let text = "estimate so far with its interval".to_owned();
+        keys.push((Key::Area(SKY.pale(0.38)), text));
+    }
+    let what = "levels visited over time; a bar is a hold, its mark the verdict";
+    let room = frame(&mut scene, record, what, &keys);
+    if record.probes.is_empty() {
+        no_data(&mut scene, room, "no level was visited");
+        return scene;
+    }
+    let top = record
+        .probes
+        .iter()
+        .map(|p| f64::from(p.vus.0))
+        .chain(record.answer.breakpoint_vus.map(f64::from))
+        .fold(0.0, f64::max);
+    let all = Scale::Linear(-0.04 * top.max(1.0), 1.08 * top.max(1.0));
+    let all_title = "level, VUs";
+    match view::near_crossing(record) {
+        None => panel(&mut scene, record, all_title, room, all, true),
+        Some((low, high)) => {
+            let (upper, lower) = above(room, 0.42);
+            panel(&mut scene, record, all_title, upper, all, false);
+            let near = Scale::Linear(low, high);
+            let title = "level near the crossing, VUs";
+            panel(&mut scene, record, title, lower, near, true);
+        }
+    }
+    scene
+}
+
+fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scale, last: bool) {
+    let begin = record.probes.first().map_or(0.0, |p| p.start_s);
+    let end = record
+        .probes
+        .iter()
+        .map(view::end_s)
+        .fold(begin + 1.0, f64::max);
+    // A short search is told in seconds.
+    let (unit, unit_s) = if end - begin < 180.0 {
+        ("seconds", 1.0)
+    } else {
+        ("minutes", 60.0)
+    };
+    let time = |s: f64| (s - begin) / unit_s;
+    let panel = Panel::draw(
+        scene,
+        &Spec {
+            area,
+            title: title.to_owned(),
+            x: Axis {
+                scale: Scale::Linear(-0.01 * time(end), time(end) * 1.01),
+                quantity: Quantity::Time,
+            },
+            y: Axis {
+                scale: y,
+                quantity: Quantity::Count,
+            },
+            x_title: last.then(|| format!("{unit} since the first probe began")),
+            flags: Vec::new(),
+            limits: Vec::new(),
+            band: None,
+            right_room: 130.0,
+        },
+    );
+    estimates(scene, record, &panel, &time, end);
+    answer(scene, record, &panel, y);
+    for probe in &record.probes {
+        let level = f64::from(probe.vus.0);
+        if !y.contains(level) {
+            continue;
+        }
+        let (marker, colour) = style(probe);
+        let ready = probe.start_s + probe.ramp_s + probe.settle_s;
+        let (from, ready, to) = (
+            panel.at(time(probe.start_s), level),
+            panel.at(time(ready), level),
+            panel.at(time(view::end_s(probe)), level),
+        );
+        scene.line(vec![from, ready], 3.0, Colour::GREY);
+        scene.line(vec![ready, to], 9.0, colour.pale(0.75));
+        point(scene, marker, to, 10.0, colour);
+    }
+}
+
+/// The estimate after each probe, as steps: it holds until the next one.
+fn estimates(
+    scene: &mut Scene,
+    record: &RunRecord,
+    panel: &Panel,
+    time: &impl Fn(f64) -> f64,
+    end: f64,
+) {
+    let known: Vec<(f64, (f64, f64, f64))> = record
+        .probes
+        .iter()
+        .filter_map(|p| p.estimate.map(|e| (view::end_s(p), e)))
+        .collect();
+    let until = |i: usize| known.get(i + 1).map_or(end, |(t, _)| *t);
+    for (i, (from, (low, _, high))) in known.iter().enumerate() {
+        let rect = Rect {
+            left: panel.px(time(*from)),
+            top: panel.py(*high),
+            right: panel.px(time(until(i))),
+            bottom: panel.py(*low),
+        };
+        scene.rect(rect, SKY.pale(0.38));
+    }
+    let middle = known
+        .iter()
+        .enumerate()
+        .flat_map(|(i, (from, (_, mid, _)))| {
+            [panel.at(time(*from), *mid), panel.at(time(until(i)), *mid)]
+        })
+        .collect();
+    scene.line(middle, 3.0, SKY);
+}
+
+/// The answer and its interval, drawn at the right edge and labelled beyond it.
+fn answer(scene: &mut Scene, record: &RunRecord, panel: &Panel, y: Scale) {
+    let a = &record.answer;
+    let x = panel.plot.right + 14.0;
+    if let (Some(low), Some(high)) = (a.ci_low, a.ci_high) {
+        let (top, bottom) = (panel.py(high.into()), panel.py(low.into()));
+        scene.line(vec![(x, top), (x, bottom)], 4.0, GREEN);
+        for end in [top, bottom] {
+            scene.line(vec![(x - 8.0, end), (x + 8.0, end)], 4.0, GREEN);
+        }
+    }
+    if let Some(vus) = a.breakpoint_vus
+        && y.contains(vus.into())
+    {
+        let mark = Mark {
+            at: vus.into(),
+            text: units::format_count(vus.into()),
+            colour: GREEN,
+            dashed: true,
+        };
+        panel.mark(scene, &mark, x + 14.0);
+    }
+}

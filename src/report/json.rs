@@ -1,0 +1,230 @@
+//! `result.json`: the record, laid out so that a diff shows what changed and a second takes one line.
+
+use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize as _};
+use serde_json::ser::{Formatter, Serializer};
+
+use super::ReportError;
+use crate::record::{ProbeRecord, RunRecord, SCHEMA_VERSION};
+
+/// Objects nested deeper than this, and arrays as deep as this, are written on one line.
+const OPEN_DEPTH: usize = 4;
+
+pub(super) fn write(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
+    let record = finite(record)?;
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, Layout::default());
+    record
+        .serialize(&mut serializer)
+        .map_err(ReportError::Json)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+pub(super) fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
+    let head: Head = serde_json::from_slice(json).map_err(unreadable)?;
+    if head.schema_version != u64::from(SCHEMA_VERSION) {
+        return Err(ReportError::SchemaVersion {
+            found: head.schema_version,
+            written_by: head.breakpoint_version,
+        });
+    }
+    serde_json::from_slice(json).map_err(unreadable)
+}
+
+/// What every version of the schema has.
+#[derive(Deserialize)]
+struct Head {
+    schema_version: u64,
+    breakpoint_version: Option<String>,
+}
+
+fn unreadable(error: serde_json::Error) -> ReportError {
+    if error.is_eof() {
+        ReportError::Truncated { line: error.line() }
+    } else {
+        ReportError::NotAResult(error)
+    }
+}
+
+/// The record with every optional number that is not finite left out: JSON has none, and absent is what they mean.
+fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
+    let mut record = record.clone();
+    let answer = &mut record.answer;
+    keep_finite(&mut answer.precision_reached);
+    keep_finite(&mut answer.peak_throughput_per_s);
+    answer
+        .distribution
+        .retain(|(vus, share)| vus.is_finite() && share.is_finite());
+    for limit in &mut record.plan.limits {
+        keep_finite(&mut limit.value);
+    }
+    record.probes = record.probes.into_iter().map(finite_probe).collect();
+    needed(&record)?;
+    Ok(record)
+}
+
+/// The same for one probe.
+pub(super) fn finite_probe(mut probe: ProbeRecord) -> ProbeRecord {
+    keep_finite(&mut probe.throughput_per_s);
+    probe.estimate = probe
+        .estimate
+        .filter(|(low, mid, high)| [low, mid, high].into_iter().all(|v| v.is_finite()));
+    for objective in &mut probe.objectives {
+        keep_finite(&mut objective.observed);
+        keep_finite(&mut objective.bad);
+        keep_finite(&mut objective.total);
+    }
+    for step in &mut probe.steps {
+        keep_finite(&mut step.oldest_in_flight_s);
+    }
+    for second in &mut probe.seconds {
+        keep_finite(&mut second.generator.lag_p99_s);
+        keep_finite(&mut second.generator.cpu_cores);
+        for reading in &mut second.readings {
+            keep_finite(&mut reading.value);
+        }
+        for step in &mut second.steps {
+            keep_finite(&mut step.oldest_in_flight_s);
+            keep_finite(&mut step.p50_s);
+            keep_finite(&mut step.p99_s);
+        }
+    }
+    probe
+}
+
+fn keep_finite(value: &mut Option<f64>) {
+    *value = value.filter(|v| v.is_finite());
+}
+
+/// Names the first number that must be finite and is not.
+fn needed(record: &RunRecord) -> Result<(), ReportError> {
+    let answer = &record.answer;
+    let visits = answer.last_held.iter().chain(&answer.first_broke);
+    let top = [
+        ("answer.confidence", answer.confidence),
+        ("answer.precision_asked", answer.precision_asked),
+        ("answer.search_s", answer.search_s),
+        ("plan.think_s", record.plan.think_s),
+        ("plan.budget_s", record.plan.budget_s),
+        ("plan.pace_per_s", record.plan.pace_per_s),
+    ]
+    .into_iter()
+    .chain(visits.flat_map(|v| {
+        [
+            ("answer visit's error_ratio", v.error_ratio),
+            ("answer visit's shed_ratio", v.shed_ratio),
+        ]
+    }))
+    .map(|(name, value)| (name.to_owned(), value));
+    let probes = record.probes.iter().flat_map(|p| {
+        let own = [
+            ("start_s", p.start_s),
+            ("ramp_s", p.ramp_s),
+            ("settle_s", p.settle_s),
+            ("hold_s", p.hold_s),
+        ];
+        let bounds = p.objectives.iter().map(|o| ("bound", o.bound));
+        let seconds = p
+            .seconds
+            .iter()
+            .flat_map(|s| [("t_s", s.t_s), ("span_s", s.span_s)]);
+        own.into_iter()
+            .chain(bounds)
+            .chain(seconds)
+            .map(move |(name, value)| (format!("probes[{}].{name}", p.index), value))
+    });
+    match top.chain(probes).find(|(_, v)| !v.is_finite()) {
+        Some((name, _)) => Err(ReportError::NotFinite(name)),
+        None => Ok(()),
+    }
+}
+
+/// Two-space indentation down to [`OPEN_DEPTH`]; below it one object a line, and lists of numbers on one line.
+#[derive(Default)]
+struct Layout {
+    depth: usize,
+    /// Whether the innermost open container has a value.
+    filled: bool,
+}
+
+impl Layout {
+    fn new_line<W: ?Sized + Write>(&self, out: &mut W) -> io::Result<()> {
+        out.write_all(b"\n")?;
+        for _ in 0..self.depth {
+            out.write_all(b"  ")?;
+        }
+        Ok(())
+    }
+}
+
+impl Formatter for Layout {
+    fn begin_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        // An array of this depth wrote no line's end before its values, because numbers need none.
+        if self.depth == OPEN_DEPTH {
+            self.new_line(out)?;
+        }
+        self.depth += 1;
+        self.filled = false;
+        out.write_all(b"{")
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        if self.filled && self.depth < OPEN_DEPTH {
+            self.new_line(out)?;
+        }
+        self.filled = true;
+        out.write_all(b"}")
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        let open = self.depth <= OPEN_DEPTH;
+        if !first {
+            out.write_all(if open { b"," } else { b", " })?;
+        }
+        if open { self.new_line(out) } else { Ok(()) }
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth += 1;
+        self.filled = false;
+        out.write_all(b"[")
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
+        self.depth -= 1;
+        if self.filled && self.depth + 1 < OPEN_DEPTH {
+            self.new_line(out)?;
+        }
+        self.filled = true;
+        out.write_all(b"]")
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        let open = self.depth < OPEN_DEPTH;
+        if !first {
+            out.write_all(if open || self.depth == OPEN_DEPTH {
+                b","
+            } else {
+                b", "
+            })?;
+        }
+        if open { self.new_line(out) } else { Ok(()) }
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+}

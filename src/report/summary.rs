@@ -1,0 +1,214 @@
+//! The answer as a few lines of text.
+
+use std::fmt::Write as _;
+
+use super::view;
+use crate::record::{Ending, Purpose, RunRecord, Sureness, VisitSummary};
+use crate::units;
+
+/// Columns of the labels.
+const LABEL: usize = 12;
+
+/// The answer as aligned lines, each with an end of line.
+pub fn summary(record: &RunRecord) -> String {
+    let mut lines = Lines::default();
+    head(record, &mut lines);
+    visits(record, &mut lines);
+    let a = &record.answer;
+    if let Some(objective) = a.broken_objective.as_ref().filter(|_| record.slo.len() > 1) {
+        lines.add("binds", format!("{objective} breaks at the lowest level"));
+    }
+    if let Some(cause) = &a.limiting_resource {
+        let sure = match cause.sureness {
+            Sureness::Possible => "possible",
+            Sureness::Likely => "likely",
+            Sureness::Certain => "certain",
+        };
+        let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
+        lines.add("gave way", text);
+    }
+    if let Some(knee) = a.knee_vus {
+        let peak = a
+            .peak_throughput_per_s
+            .map(|p| format!(", {p:.1} cycles/s at most"))
+            .unwrap_or_default();
+        let text = format!("{}: throughput stops growing{peak}", view::vus(knee));
+        lines.add("knee", text);
+    }
+    if !record.probes.is_empty() {
+        lines.add("limits", limits(record));
+        lines.add("rests on", rests_on(record));
+    }
+    for warning in &record.warnings {
+        lines.add("warning", warning.clone());
+    }
+    lines.0
+}
+
+#[derive(Default)]
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, label: &str, text: impl AsRef<str>) {
+        let _ = write!(self.0, "{label:<LABEL$}{}", text.as_ref());
+        self.0.push('\n');
+    }
+}
+
+fn head(record: &RunRecord, lines: &mut Lines) {
+    let a = &record.answer;
+    let slo = format!("(SLO {})", record.slo.join(", "));
+    let reason = sentence(&a.reason);
+    let because = |text: &str| {
+        if reason.is_empty() {
+            text.to_owned()
+        } else {
+            format!("{text}: {reason}")
+        }
+    };
+    let (min, max) = (
+        view::vus(record.plan.min_vus),
+        view::vus(record.plan.max_vus),
+    );
+    match a.ending {
+        Ending::Found => {
+            let number = a.breakpoint_vus.map_or_else(|| "?".to_owned(), view::vus);
+            let interval = view::interval(a).map_or_else(String::new, |i| format!("   {i}"));
+            lines.add("breakpoint", format!("{number}{interval}     {slo}"));
+        }
+        Ending::NeverBroke => {
+            let text = format!("above {max}: the SLO held at every level up to the maximum");
+            lines.add("breakpoint", format!("{text}     {slo}"));
+        }
+        Ending::BrokeAtMinimum => {
+            let text = format!("below {min}: the SLO broke at the minimum already");
+            lines.add("breakpoint", format!("{text}     {slo}"));
+        }
+        Ending::Undecided => {
+            let text = because("no answer that can be trusted");
+            lines.add("undecided", format!("{text}     {slo}"));
+        }
+        Ending::GeneratorLimited => {
+            let text = because("the generator or its host was the limit, not the target");
+            lines.add("undecided", format!("{text}     {slo}"));
+        }
+        Ending::TargetDown => {
+            let text = because("the target did not come up, or did not come back after a probe");
+            lines.add("no answer", format!("{text}     {slo}"));
+        }
+        Ending::Interrupted => {
+            let text = because("stopped before an answer; what was measured is kept");
+            lines.add("interrupted", format!("{text}     {slo}"));
+        }
+    }
+    if !matches!(
+        a.ending,
+        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
+    ) {
+        so_far(record, lines);
+    }
+}
+
+/// An estimate that is no answer is still worth a line.
+fn so_far(record: &RunRecord, lines: &mut Lines) {
+    let number = record.answer.breakpoint_vus.map(view::vus);
+    let parts: Vec<String> = number
+        .into_iter()
+        .chain(view::interval(&record.answer))
+        .collect();
+    if !parts.is_empty() {
+        lines.add("so far", parts.join("   "));
+    }
+}
+
+fn visits(record: &RunRecord, lines: &mut Lines) {
+    let a = &record.answer;
+    let both = [("held", &a.last_held), ("broke", &a.first_broke)];
+    let width = both
+        .iter()
+        .filter_map(|(_, visit)| visit.as_ref())
+        .map(|v| view::vus(v.vus.0).len())
+        .max()
+        .unwrap_or(0);
+    for (label, visit) in both {
+        if let Some(visit) = visit {
+            lines.add(label, visit_text(visit, width));
+        }
+    }
+}
+
+fn visit_text(visit: &VisitSummary, width: usize) -> String {
+    let vus = view::vus(visit.vus.0);
+    let mut text = format!("{vus:>width$}");
+    if !visit.observed.is_empty() {
+        let _ = write!(text, "   {}", visit.observed);
+    }
+    let _ = write!(text, "   errors {} %", view::percent(visit.error_ratio));
+    if visit.shed_ratio > 0.0 {
+        let _ = write!(text, "   shed {} %", view::percent(visit.shed_ratio));
+    }
+    text
+}
+
+/// Whether the generator could have been the limit.
+fn limits(record: &RunRecord) -> String {
+    let seconds = || record.probes.iter().flat_map(|p| &p.seconds);
+    let most = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::max);
+    let cpu = most(&mut seconds().filter_map(|s| s.generator.cpu_cores));
+    let lag = most(&mut seconds().filter_map(|s| s.generator.lag_p99_s));
+    let mut parts = Vec::new();
+    match cpu {
+        Some(cores) => parts.push(format!("generator {:.0} % of one core", cores * 100.0)),
+        None => parts.push("generator CPU unknown".to_owned()),
+    }
+    if let Some(lag) = lag {
+        parts.push(format!("late by at most {}", units::format_seconds(lag)));
+    }
+    let faults: u64 = record
+        .probes
+        .iter()
+        .filter_map(view::cycle)
+        .flat_map(|s| &s.failed)
+        .filter(|(kind, _)| kind.is_generator_fault())
+        .map(|(_, n)| n)
+        .sum();
+    parts.push(if faults == 0 {
+        "no port or descriptor shortage".to_owned()
+    } else {
+        let n = units::format_count(faults);
+        format!("{n} cycles failed for want of ports or descriptors")
+    });
+    parts.join(", ")
+}
+
+fn rests_on(record: &RunRecord) -> String {
+    let probes = record.probes.len();
+    let near = record
+        .probes
+        .iter()
+        .filter(|p| matches!(p.purpose, Purpose::Refine | Purpose::Confirm))
+        .count();
+    let near = if near > 0 {
+        format!(" ({near} near the crossing)")
+    } else {
+        String::new()
+    };
+    let plural = if probes == 1 { "" } else { "s" };
+    let load = view::span(view::under_load_s(record));
+    let mut text = format!("{probes} probe{plural}{near}, {load} under load");
+    let a = &record.answer;
+    // The other endings have said their reason in the first line.
+    if matches!(
+        a.ending,
+        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
+    ) && !a.reason.is_empty()
+    {
+        let _ = write!(text, "; stopped because {}", sentence(&a.reason));
+    }
+    text
+}
+
+/// A reason as it reads in the middle of a line.
+fn sentence(reason: &str) -> &str {
+    reason.trim().trim_end_matches('.')
+}

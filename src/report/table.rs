@@ -1,0 +1,246 @@
+//! `holds.csv` (a row per probe) and `samples.csv` (a row per second). An absent value is an empty cell, never a zero.
+
+use std::collections::BTreeSet;
+
+use super::{ReportError, view};
+use crate::measure::{FailureKind, Reading};
+use crate::record::{HoldEnd, ProbeRecord, RunRecord, SecondRecord};
+
+type Field = (String, String);
+
+/// A row per probe.
+pub(super) fn holds(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
+    let fields = monitor_fields(record);
+    let rows = record
+        .probes
+        .iter()
+        .map(|probe| hold_row(record, probe, &fields));
+    write(hold_header(record, &fields), rows)
+}
+
+/// A row per second.
+pub(super) fn samples(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
+    let fields = monitor_fields(record);
+    let rows = record.probes.iter().flat_map(|probe| {
+        probe
+            .seconds
+            .iter()
+            .map(|second| sample_row(record, probe, second, &fields))
+    });
+    write(sample_header(record, &fields), rows)
+}
+
+fn write(
+    header: Vec<String>,
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Result<Vec<u8>, ReportError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let failed = |e: csv::Error| ReportError::Csv(e.to_string());
+    writer.write_record(header).map_err(failed)?;
+    for row in rows {
+        writer.write_record(row).map_err(failed)?;
+    }
+    writer
+        .into_inner()
+        .map_err(|e| ReportError::Csv(e.to_string()))
+}
+
+fn monitor_fields(record: &RunRecord) -> Vec<Field> {
+    let seen: BTreeSet<Field> = record
+        .probes
+        .iter()
+        .flat_map(|p| &p.seconds)
+        .flat_map(|s| &s.readings)
+        .map(|r| (r.monitor.clone(), r.field.clone()))
+        .collect();
+    seen.into_iter().collect()
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|n| (*n).to_owned()).collect()
+}
+
+fn hold_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
+    let mut header = owned(&[
+        "profile",
+        "probe",
+        "purpose",
+        "vus",
+        "arrived_from",
+        "verdict",
+        "settled",
+        "end",
+        "start_s",
+        "ramp_s",
+        "settle_s",
+        "hold_s",
+        "completed",
+        "failed",
+        "shed",
+        "error_ratio",
+        "throughput_per_s",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "max_ms",
+        "oldest_in_flight_ms",
+    ]);
+    for objective in &record.slo {
+        for part in ["observed", "bad", "total"] {
+            header.push(format!("{objective} {part}"));
+        }
+    }
+    header.extend(FailureKind::ALL.map(|k| k.name().to_owned()));
+    header.extend(fields.iter().map(|(m, f)| format!("{m}.{f}_max")));
+    header.extend(owned(&[
+        "generator_lag_p99_max_ms",
+        "generator_cpu_cores_max",
+        "estimate_low",
+        "estimate",
+        "estimate_high",
+        "limiting_resource",
+        "reason",
+    ]));
+    header
+}
+
+fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<String> {
+    let hold = || probe.seconds.iter().filter(|s| s.hold);
+    let cycle = view::cycle(probe);
+    let main = probe.steps.get(record.plan.main_step);
+    let quantile = |q: f64| ms(main.and_then(|s| s.latency.quantile_s(q)));
+    let mut row = vec![
+        record.profile.clone(),
+        probe.index.to_string(),
+        probe.purpose.name().to_owned(),
+        probe.vus.0.to_string(),
+        probe.arrived_from.0.to_string(),
+        probe.verdict.to_string(),
+        probe.settled.to_string(),
+        end_name(probe.end).to_owned(),
+        number(Some(probe.start_s)),
+        number(Some(probe.ramp_s)),
+        number(Some(probe.settle_s)),
+        number(Some(probe.hold_s)),
+        whole(cycle.map(|s| s.completed)),
+        whole(cycle.map(view::failed)),
+        whole(cycle.map(|s| s.shed)),
+        number(view::error_ratio(probe)),
+        number(probe.throughput_per_s),
+        quantile(0.5),
+        quantile(0.95),
+        quantile(0.99),
+        ms(main.and_then(|s| s.latency.max_s())),
+        ms(main.and_then(|s| s.oldest_in_flight_s)),
+    ];
+    for objective in &record.slo {
+        let seen = probe.objectives.iter().find(|o| &o.objective == objective);
+        row.push(number(seen.and_then(|o| o.observed)));
+        row.push(number(seen.and_then(|o| o.bad)));
+        row.push(number(seen.and_then(|o| o.total)));
+    }
+    row.extend(FailureKind::ALL.map(|k| whole(cycle.map(|s| view::failed_by(s, k)))));
+    for field in fields {
+        row.push(number(max(hold().filter_map(|s| reading(s, field)))));
+    }
+    row.push(ms(max(hold().filter_map(|s| s.generator.lag_p99_s))));
+    row.push(number(max(hold().filter_map(|s| s.generator.cpu_cores))));
+    row.push(number(probe.estimate.map(|e| e.0)));
+    row.push(number(probe.estimate.map(|e| e.1)));
+    row.push(number(probe.estimate.map(|e| e.2)));
+    let cause = probe.limiting_resource.as_ref();
+    row.push(cause.map_or_else(String::new, |c| c.resource.clone()));
+    row.push(probe.reason.clone());
+    row
+}
+
+fn sample_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
+    let mut header = owned(&["profile", "probe", "vus_asked", "t_s", "phase", "vus"]);
+    for step in &record.plan.steps {
+        for part in [
+            "completed",
+            "failed",
+            "shed",
+            "in_flight",
+            "p50_ms",
+            "p99_ms",
+            "oldest_in_flight_ms",
+        ] {
+            header.push(format!("{step}_{part}"));
+        }
+    }
+    header.extend(owned(&[
+        "generator_lag_p99_ms",
+        "generator_cpu_cores",
+        "generator_descriptors",
+    ]));
+    header.extend(fields.iter().map(|(m, f)| format!("{m}.{f}")));
+    header
+}
+
+fn sample_row(
+    record: &RunRecord,
+    probe: &ProbeRecord,
+    second: &SecondRecord,
+    fields: &[Field],
+) -> Vec<String> {
+    let mut row = vec![
+        record.profile.clone(),
+        probe.index.to_string(),
+        probe.vus.0.to_string(),
+        number(Some(second.t_s)),
+        if second.hold { "hold" } else { "settle" }.to_owned(),
+        second.vus.to_string(),
+    ];
+    for index in 0..record.plan.steps.len() {
+        let step = second.steps.get(index);
+        row.push(whole(step.map(|s| s.completed)));
+        row.push(whole(step.map(|s| s.failed)));
+        row.push(whole(step.map(|s| s.shed)));
+        row.push(whole(step.map(|s| s.in_flight)));
+        row.push(ms(step.and_then(|s| s.p50_s)));
+        row.push(ms(step.and_then(|s| s.p99_s)));
+        row.push(ms(step.and_then(|s| s.oldest_in_flight_s)));
+    }
+    row.push(ms(second.generator.lag_p99_s));
+    row.push(number(second.generator.cpu_cores));
+    row.push(whole(second.generator.descriptors));
+    row.extend(fields.iter().map(|f| number(reading(second, f))));
+    row
+}
+
+fn reading(second: &SecondRecord, (monitor, field): &Field) -> Option<f64> {
+    let is_it = |r: &&Reading| &r.monitor == monitor && &r.field == field;
+    second.readings.iter().find(is_it).and_then(|r| r.value)
+}
+
+fn max(values: impl Iterator<Item = f64>) -> Option<f64> {
+    values.filter(|v| v.is_finite()).reduce(f64::max)
+}
+
+fn end_name(end: HoldEnd) -> &'static str {
+    match end {
+        HoldEnd::Complete => "complete",
+        HoldEnd::LeftEarly => "left_early",
+        HoldEnd::Interrupted => "interrupted",
+        HoldEnd::Invalid => "invalid",
+    }
+}
+
+fn whole(value: Option<u64>) -> String {
+    value.map_or_else(String::new, |v| v.to_string())
+}
+
+fn ms(seconds: Option<f64>) -> String {
+    number(seconds.map(|s| s * 1e3))
+}
+
+/// At most six decimals, no trailing zeros; empty when absent or not finite.
+fn number(value: Option<f64>) -> String {
+    let Some(value) = value.filter(|v| v.is_finite()) else {
+        return String::new();
+    };
+    let text = format!("{value:.6}");
+    let text = text.trim_end_matches('0').trim_end_matches('.');
+    if text == "-0" { "0" } else { text }.to_owned()
+}

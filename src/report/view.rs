@@ -1,0 +1,254 @@
+//! What the reports read out of a record: its metric, its words, the range near the crossing.
+
+use crate::measure::{FailureKind, StepNames};
+use crate::record::{Answer, Ending, ProbeRecord, RunRecord, StepRecord};
+use crate::slo::{Objective, Slo};
+use crate::units;
+
+/// The latency that the charts show.
+pub(super) struct MainMetric {
+    /// Its name with the step: `p99(answer)`.
+    pub(super) name: String,
+    /// The objective behind it; `None` when the SLO has none on latency.
+    pub(super) objective: Option<Objective>,
+    /// The index of its step in every probe.
+    pub(super) step: usize,
+}
+
+impl MainMetric {
+    /// The first latency objective of the SLO, else p99 of the main step.
+    pub(super) fn of(record: &RunRecord) -> Self {
+        let steps = step_names(record);
+        let objective = objectives(record)
+            .into_iter()
+            .find(|o| o.latency_limit().is_some());
+        match objective {
+            Some(o) => Self {
+                name: o.metric_name(&steps),
+                step: steps.index(o.step()).unwrap_or(steps.main()),
+                objective: Some(o),
+            },
+            None => Self {
+                name: format!("p99({})", steps.iter().nth(steps.main()).unwrap_or("?")),
+                step: steps.main(),
+                objective: None,
+            },
+        }
+    }
+
+    /// What a probe showed, seconds; `None` when nothing completed.
+    pub(super) fn observed(&self, probe: &ProbeRecord) -> Option<f64> {
+        let value = match &self.objective {
+            Some(o) => probe
+                .objectives
+                .iter()
+                .find(|r| r.objective == o.text)
+                .and_then(|r| r.observed),
+            None => self.quantile(probe, 0.99),
+        };
+        value.filter(|v| v.is_finite() && *v > 0.0)
+    }
+
+    /// A quantile of its step in a probe.
+    pub(super) fn quantile(&self, probe: &ProbeRecord, q: f64) -> Option<f64> {
+        probe.steps.get(self.step)?.latency.quantile_s(q)
+    }
+}
+
+/// The objectives of the record, those left out that this version cannot read.
+pub(super) fn objectives(record: &RunRecord) -> Vec<Objective> {
+    record
+        .slo
+        .iter()
+        .filter_map(|text| Slo::parse([text]).ok())
+        .flat_map(|slo| slo.objectives().to_vec())
+        .collect()
+}
+
+/// The steps' names.
+pub(super) fn step_names(record: &RunRecord) -> StepNames {
+    let steps = &record.plan.steps;
+    let named = steps.len().saturating_sub(1);
+    StepNames::new(
+        steps.iter().take(named).cloned(),
+        Some(record.plan.main_step.min(named)),
+    )
+}
+
+/// The whole cycle's totals of a probe.
+pub(super) fn cycle(probe: &ProbeRecord) -> Option<&StepRecord> {
+    probe.steps.last()
+}
+
+/// Failures that the target is to blame for.
+pub(super) fn failed(step: &StepRecord) -> u64 {
+    step.failed
+        .iter()
+        .filter(|(kind, _)| !kind.is_generator_fault())
+        .map(|(_, n)| n)
+        .sum()
+}
+
+/// Failures of one kind.
+pub(super) fn failed_by(step: &StepRecord, kind: FailureKind) -> u64 {
+    step.failed
+        .iter()
+        .filter(|(k, _)| *k == kind)
+        .map(|(_, n)| n)
+        .sum()
+}
+
+/// Failed cycles of all that ended but were not shed; `None` without any.
+pub(super) fn error_ratio(probe: &ProbeRecord) -> Option<f64> {
+    let step = cycle(probe)?;
+    ratio(failed(step), failed(step) + step.completed)
+}
+
+/// Shed cycles of all that ended; `None` without any.
+pub(super) fn shed_ratio(probe: &ProbeRecord) -> Option<f64> {
+    let step = cycle(probe)?;
+    ratio(step.shed, step.shed + failed(step) + step.completed)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// When a probe ended, seconds of engine time.
+pub(super) fn end_s(probe: &ProbeRecord) -> f64 {
+    probe.start_s + probe.ramp_s + probe.settle_s + probe.hold_s
+}
+
+/// Seconds spent in holds, settles and ramps.
+pub(super) fn under_load_s(record: &RunRecord) -> f64 {
+    record
+        .probes
+        .iter()
+        .map(|p| p.ramp_s + p.settle_s + p.hold_s)
+        .sum()
+}
+
+/// A VU count with its unit.
+pub(super) fn vus(count: u32) -> String {
+    format!("{} VUs", units::format_count(count.into()))
+}
+
+/// `95 % CI 1 150 – 1 215`; `None` without an interval.
+pub(super) fn interval(answer: &Answer) -> Option<String> {
+    let level = format!("{} % CI", percent(answer.confidence));
+    let low = answer.ci_low.map(|v| units::format_count(v.into()));
+    let high = answer.ci_high.map(|v| units::format_count(v.into()));
+    match (low, high) {
+        (Some(low), Some(high)) => Some(format!("{level} {low} – {high}")),
+        (Some(low), None) => Some(format!("{level} from {low} up")),
+        (None, Some(high)) => Some(format!("{level} up to {high}")),
+        (None, None) => None,
+    }
+}
+
+/// A share in percent with at most two decimals.
+pub(super) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", share * 100.0);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The answer in one line, for the title of a chart.
+pub(super) fn headline(record: &RunRecord) -> String {
+    let a = &record.answer;
+    let number = a.breakpoint_vus.map(vus);
+    let interval = interval(a).map(|i| format!(" ({i})")).unwrap_or_default();
+    match (a.ending, number) {
+        (Ending::Found, Some(n)) => format!("breakpoint {n}{interval}"),
+        (Ending::Found, None) => format!("breakpoint found{interval}"),
+        (Ending::NeverBroke, _) => format!("did not break up to {}", vus(record.plan.max_vus)),
+        (Ending::BrokeAtMinimum, _) => {
+            format!("broke at the minimum, {}", vus(record.plan.min_vus))
+        }
+        (Ending::Undecided, None) => format!("undecided{interval}"),
+        (Ending::Undecided, Some(n)) => format!("undecided, near {n}{interval}"),
+        (Ending::GeneratorLimited, _) => "undecided, the generator was the limit".to_owned(),
+        (Ending::TargetDown, _) => "no answer, the target was down".to_owned(),
+        (Ending::Interrupted, None) => "interrupted before an answer".to_owned(),
+        (Ending::Interrupted, Some(n)) => format!("interrupted, near {n}{interval}"),
+    }
+}
+
+/// The levels near the crossing when they would be a lump on the whole range; `None` when nothing is gained.
+pub(super) fn near_crossing(record: &RunRecord) -> Option<(f64, f64)> {
+    let levels: Vec<f64> = record.probes.iter().map(|p| p.vus.0.into()).collect();
+    let all = levels.iter().copied().fold(0.0, f64::max);
+    let mut near: Vec<f64> = [record.answer.ci_low, record.answer.ci_high]
+        .into_iter()
+        .flatten()
+        .map(f64::from)
+        .collect();
+    let &[low, high] = near.as_slice() else {
+        return None;
+    };
+    // Visits within twice the interval's width of it belong to the picture.
+    let reach = 2.0 * (high - low).max(high * 0.02);
+    near.extend(
+        levels
+            .iter()
+            .filter(|l| (low - reach..=high + reach).contains(*l)),
+    );
+    let low = near.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = near.iter().copied().fold(0.0, f64::max);
+    let pad = (high - low).max(2.0) * 0.08;
+    let range = ((low - pad).max(0.0), high + pad);
+    let gained = near.len() >= 2 + 5 && range.1 - range.0 < 0.45 * all;
+    gained.then_some(range)
+}
+
+/// Whole seconds, or minutes above two of them.
+pub(crate) fn span(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else {
+        let minutes = (seconds / 60.0).floor();
+        match (seconds - minutes * 60.0).round() {
+            rest if rest >= 1.0 => format!("{minutes:.0} min {rest:.0} s"),
+            _ => format!("{minutes:.0} min"),
+        }
+    }
+}
+
+/// The share of failed cycles and, when there were any, of sheds: `errors 0.4 %`; `None` when no cycle ended.
+pub(crate) fn error_text(probe: &ProbeRecord) -> Option<String> {
+    let errors = format!("errors {} %", percent(error_ratio(probe)?));
+    Some(match shed_ratio(probe).filter(|s| *s > 0.0) {
+        Some(shed) => format!("{errors}  shed {} %", percent(shed)),
+        None => errors,
+    })
+}
+
+/// The part of an objective before its comparison.
+fn metric_text(objective: &str) -> &str {
+    let end = objective
+        .find(['<', '>', '=', ':'])
+        .or_else(|| {
+            [".lt.", ".le.", ".gt.", ".ge."]
+                .iter()
+                .find_map(|op| objective.find(op))
+        })
+        .unwrap_or(objective.len());
+    objective[..end].trim()
+}
+
+/// What the probe showed of its first objective (or the first that broke): `p99(answer) 1.82 s`.
+pub(crate) fn observed_text(probe: &ProbeRecord) -> Option<String> {
+    let shown = probe
+        .objectives
+        .iter()
+        .filter(|o| o.verdict == probe.verdict)
+        .find(|o| Slo::parse([&o.objective]).is_ok())
+        .or(probe.objectives.first())?;
+    let name = metric_text(&shown.objective);
+    let value = match (shown.observed, Slo::parse([&shown.objective]).ok()) {
+        (None, _) => "no data".to_owned(),
+        (Some(v), Some(slo)) => slo.objectives()[0].format_value(v),
+        (Some(v), None) => format!("{v}"),
+    };
+    Some(format!("{name} {value}"))
+}

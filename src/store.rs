@@ -1,0 +1,406 @@
+//! The only writer of files: the folder of a run, the probes as they are judged, and the reports at the end.
+//!
+//! Nothing measured is lost: every judged probe is on the disk before the next begins, files appear whole or not at
+//! all, and when the folder can no longer be written the reports go to the system's folder for temporary files.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::record::{ProbeRecord, RunRecord};
+use crate::report::{self, Format, ReportError};
+
+/// One judged probe a line, kept until the result is safely written.
+const PROBES: &str = "probes.jsonl";
+/// Folders of one profile and second that are tried before giving up.
+const MOST_ALIKE: u32 = 1000;
+
+/// Why a file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The report folder cannot be made or written.
+    #[error("cannot write reports to {}: {source}; choose another folder with `--out DIR`", .path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A recorded run could not be read.
+    #[error("cannot read {}: {source}; name a folder that holds a result.json", .path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A recorded run is not one.
+    #[error("{}: {source}", .path.display())]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: ReportError,
+    },
+    /// A report could not be made.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Neither the run's folder nor the one for temporary files could be written.
+    #[error("{first}; and the fallback failed too: {second}")]
+    Nowhere {
+        /// What went wrong in the run's folder.
+        first: Box<StoreError>,
+        /// What went wrong in the fallback.
+        second: Box<StoreError>,
+    },
+}
+
+/// Where the reports of a run went.
+#[derive(Debug)]
+pub struct Written {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Set when it is not the folder that was asked for, or some report is missing: what went wrong.
+    pub trouble: Option<StoreError>,
+}
+
+/// The folder of one run.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    /// The judged probes as lines, kept here too in case the folder vanishes.
+    lines: Vec<u8>,
+}
+
+impl Store {
+    /// Makes `out/<profile>/<UTC time>/` and makes sure that it can be written.
+    ///
+    /// # Errors
+    /// When it cannot; the error names `--out`.
+    pub fn create(out: &Path, profile: &str, started: Timestamp) -> Result<Self, StoreError> {
+        let parent = out.join(path_safe(profile));
+        let not_writable = |path: &Path, source| StoreError::NotWritable {
+            path: path.to_owned(),
+            source,
+        };
+        fs::create_dir_all(&parent).map_err(|e| not_writable(&parent, e))?;
+        let time = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
+        let dir = unique_dir(&parent, &time).map_err(|e| not_writable(&parent, e))?;
+        // The file of the probes is made at once: it shows that files can be made here, not only folders.
+        let probes = dir.join(PROBES);
+        File::create(&probes).map_err(|e| not_writable(&dir, e))?;
+        Ok(Self {
+            dir,
+            lines: Vec::new(),
+        })
+    }
+
+    /// The folder.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Adds a judged probe to `probes.jsonl` and waits until the disk has it.
+    ///
+    /// # Errors
+    /// When it cannot be written. The probe is kept in memory all the same and the run can go on.
+    pub fn append_probe(&mut self, probe: &ProbeRecord) -> Result<(), StoreError> {
+        let mut line = report::probe_line(probe)?;
+        line.push(b'\n');
+        self.lines.extend_from_slice(&line);
+        let path = self.dir.join(PROBES);
+        OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| {
+                file.write_all(&line)?;
+                file.sync_data()
+            })
+            .map_err(|source| StoreError::Write { path, source })
+    }
+
+    /// Writes every report, then removes `probes.jsonl`, whose content `result.json` holds.
+    ///
+    /// When the folder cannot be written any more, the reports go to a new folder in the system's folder for temporary
+    /// files, and [`Written::trouble`] says so.
+    ///
+    /// # Errors
+    /// When the reports could be written nowhere.
+    pub fn finish(&self, record: &RunRecord) -> Result<Written, StoreError> {
+        let first = match self.write_all(&self.dir, record) {
+            Ok(trouble) => {
+                return Ok(Written {
+                    dir: self.dir.clone(),
+                    trouble: trouble.map(StoreError::Report),
+                });
+            }
+            Err(e) => e,
+        };
+        match self.fall_back(record) {
+            Ok(dir) => Ok(Written {
+                dir,
+                trouble: Some(first),
+            }),
+            Err(second) => Err(StoreError::Nowhere {
+                first: Box::new(first),
+                second: Box::new(second),
+            }),
+        }
+    }
+
+    fn fall_back(&self, record: &RunRecord) -> Result<PathBuf, StoreError> {
+        let parent = std::env::temp_dir();
+        let name = format!("breakpoint-{}", path_safe(&record.profile));
+        let dir = unique_dir(&parent, &name).map_err(|source| StoreError::NotWritable {
+            path: parent,
+            source,
+        })?;
+        self.write_all(&dir, record)?;
+        Ok(dir)
+    }
+
+    /// Writes the reports into a folder, and the bare probes where not even the record can be rendered.
+    fn write_all(&self, dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
+        let trouble = write_artifacts(dir, record)?;
+        let probes = dir.join(PROBES);
+        if dir.join(Format::Json.file_name()).is_file() {
+            // Duplicate data by now; that it cannot be removed harms nobody.
+            let _ = fs::remove_file(&probes);
+        } else if !probes.is_file() {
+            replace(&probes, &self.lines)?;
+        }
+        Ok(trouble)
+    }
+}
+
+/// Writes every report of a record into an existing folder.
+///
+/// # Errors
+/// When a report cannot be made or written.
+pub fn write_report(dir: &Path, record: &RunRecord) -> Result<(), StoreError> {
+    match write_artifacts(dir, record)? {
+        Some(trouble) => Err(StoreError::Report(trouble)),
+        None => Ok(()),
+    }
+}
+
+/// Reads the record of a run from its folder, or from a `result.json` itself.
+///
+/// # Errors
+/// When there is none, or it is not one that this program can read.
+pub fn read_record(path: &Path) -> Result<RunRecord, StoreError> {
+    let path = if path.is_dir() {
+        path.join(Format::Json.file_name())
+    } else {
+        path.to_owned()
+    };
+    match fs::read(&path) {
+        Ok(bytes) => report::read(&bytes).map_err(|source| StoreError::Record { path, source }),
+        Err(source) => Err(StoreError::Read { path, source }),
+    }
+}
+
+/// Writes one file whole: a reader sees the old one or the new one, never a part.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let written = File::create(&part)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&part, path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&part);
+        StoreError::Write {
+            path: path.to_owned(),
+            source,
+        }
+    })
+}
+
+/// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
+fn write_artifacts(dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
+    let mut trouble = None;
+    for format in Format::ALL {
+        match format.render(record) {
+            Ok(bytes) => replace(&dir.join(format.file_name()), &bytes)?,
+            Err(e) => trouble = trouble.or(Some(e)),
+        }
+    }
+    Ok(trouble)
+}
+
+/// Makes a new folder: `name`, else `name-2`, `name-3` and so on.
+fn unique_dir(parent: &Path, name: &str) -> io::Result<PathBuf> {
+    let mut taken = None;
+    for n in 1..=MOST_ALIKE {
+        let dir = match n {
+            1 => parent.join(name),
+            n => parent.join(format!("{name}-{n}")),
+        };
+        match fs::create_dir(&dir) {
+            Ok(()) => return Ok(dir),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => taken = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    Err(taken.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
+}
+
+/// A profile's name as one path component that no system takes for anything else.
+fn path_safe(name: &str) -> String {
+    let safe: String = name
+        .chars()
+        .map(|c| match c {
+            c if c.is_alphanumeric() => c,
+            '-' | '_' | '.' => c,
+            _ => '-',
+        })
+        .take(80)
+        .collect();
+    match safe.trim_matches(['.', '-']) {
+        "" => "profile".to_owned(),
+        trimmed => trimmed.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    fn start() -> Timestamp {
+        "2026-11-22T17:44:13.25Z".parse().unwrap()
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn all_files() -> Vec<String> {
+        let mut names: Vec<String> = Format::ALL.map(|f| f.file_name().to_owned()).to_vec();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_run_leaves_every_report_in_its_folder_and_nothing_else() {
+        let out = tempfile::tempdir().unwrap();
+        let record = samples::interrupted();
+        let mut store = Store::create(out.path(), "gateway", start()).unwrap();
+        assert_eq!(store.dir(), out.path().join("gateway/2026-11-22T17-44-13Z"));
+        store.append_probe(&record.probes[0]).unwrap();
+        let written = store.finish(&record).unwrap();
+        assert!(written.trouble.is_none());
+        assert_eq!(written.dir, store.dir());
+        assert_eq!(names(&written.dir), all_files());
+        assert_eq!(read_record(&written.dir).unwrap(), record);
+    }
+
+    #[test]
+    fn two_runs_in_the_same_second_get_their_own_folders() {
+        let out = tempfile::tempdir().unwrap();
+        let _first = Store::create(out.path(), "p", start()).unwrap();
+        let second = Store::create(out.path(), "p", start()).unwrap();
+        assert!(second.dir().ends_with("p/2026-11-22T17-44-13Z-2"));
+    }
+
+    #[test]
+    fn every_judged_probe_is_on_the_disk_at_once() {
+        let out = tempfile::tempdir().unwrap();
+        let record = samples::broke_at_minimum();
+        let mut store = Store::create(out.path(), "p", start()).unwrap();
+        for (i, probe) in record.probes.iter().enumerate() {
+            store.append_probe(probe).unwrap();
+            let text = fs::read_to_string(store.dir().join(PROBES)).unwrap();
+            assert_eq!(text.lines().count(), i + 1);
+            let back: ProbeRecord = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+            assert_eq!(&back, probe);
+        }
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_told_at_once_with_the_way_out() {
+        // Permissions would not do: root may write anywhere.
+        let out = tempfile::tempdir().unwrap();
+        let file = out.path().join("reports");
+        fs::write(&file, "in the way").unwrap();
+        let error = Store::create(&file, "p", start()).unwrap_err().to_string();
+        assert!(
+            error.contains("reports") && error.contains("--out DIR"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_vanished_folder_costs_nothing_measured() {
+        let out = tempfile::tempdir().unwrap();
+        let record = samples::interrupted();
+        let mut store = Store::create(out.path(), "vanished", start()).unwrap();
+        fs::remove_dir_all(out.path().join("vanished")).unwrap();
+        assert!(store.append_probe(&record.probes[0]).is_err());
+        let written = store.finish(&record).unwrap();
+        assert!(written.dir.starts_with(std::env::temp_dir()));
+        assert!(written.trouble.unwrap().to_string().contains("vanished"));
+        assert_eq!(names(&written.dir), all_files());
+        assert_eq!(read_record(&written.dir).unwrap(), record);
+        fs::remove_dir_all(written.dir).unwrap();
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_rendered_leaves_its_probes() {
+        let out = tempfile::tempdir().unwrap();
+        let mut record = samples::interrupted();
+        let mut store = Store::create(out.path(), "p", start()).unwrap();
+        store.append_probe(&record.probes[0]).unwrap();
+        record.probes[0].hold_s = f64::NAN;
+        let written = store.finish(&record).unwrap();
+        let trouble = written.trouble.unwrap().to_string();
+        assert!(trouble.contains("probes[0].hold_s"), "{trouble}");
+        assert!(written.dir.join(PROBES).is_file());
+    }
+
+    #[test]
+    fn a_folder_without_a_result_is_told() {
+        let out = tempfile::tempdir().unwrap();
+        let error = read_record(out.path()).unwrap_err().to_string();
+        assert!(error.contains("result.json"), "{error}");
+        fs::write(out.path().join("result.json"), "{\"schema_version\": 1,").unwrap();
+        let error = read_record(out.path()).unwrap_err().to_string();
+        assert!(error.contains("ends in the middle"), "{error}");
+    }
+
+    #[test]
+    fn profile_names_become_one_path_component() {
+        for (name, want) in [
+            ("gateway-512mb", "gateway-512mb"),
+            ("../../etc/passwd", "etc-passwd"),
+            ("a b/c", "a-b-c"),
+            ("..", "profile"),
+            ("", "profile"),
+            ("http://127.0.0.1:80", "http---127.0.0.1-80"),
+        ] {
+            assert_eq!(path_safe(name), want);
+        }
+    }
+}

@@ -1,0 +1,479 @@
+//! The only printer: progress on stderr, results on stdout.
+//!
+//! On a terminal a bar follows the probe; elsewhere (and where `CI` is set) there are plain lines. A verdict is always a
+//! word, its colour an addition that `NO_COLOR` takes away.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use anstream::{AutoStream, ColorChoice};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::event::{Event, Phase, Tick};
+use crate::measure::Level;
+use crate::record::{HoldEnd, ProbeRecord, Purpose, RunRecord};
+use crate::report::{self, span};
+use crate::slo::Verdict;
+use crate::units;
+
+/// Seconds between two plain lines within a probe.
+const PLAIN_EVERY_S: f64 = 10.0;
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set; `CLICOLOR_FORCE` is honoured.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the user wants to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TermOptions {
+    /// No progress: only errors and results.
+    pub quiet: bool,
+    /// When to colour.
+    pub colour: Colour,
+}
+
+/// Prints what happens.
+#[derive(Debug)]
+pub struct Terminal {
+    quiet: bool,
+    colour: bool,
+    /// The bar of a terminal; `None` means plain lines.
+    bar: Option<ProgressBar>,
+    probe: Option<Current>,
+    printed_s: f64,
+}
+
+/// The probe that runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Current {
+    index: usize,
+    purpose: Purpose,
+    level: Level,
+    planned_hold_s: f64,
+    /// Seconds of its hold so far.
+    held_s: f64,
+}
+
+impl Terminal {
+    /// Looks at the environment once: terminal or not, `CI`, `NO_COLOR`.
+    pub fn new(options: TermOptions) -> Self {
+        let stderr = std::io::stderr();
+        let in_ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false");
+        let bars = stderr.is_terminal() && !in_ci && !options.quiet;
+        let colour = match options.colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => AutoStream::choice(&stderr) != ColorChoice::Never,
+        };
+        Self {
+            quiet: options.quiet,
+            colour,
+            bar: bars.then(new_bar),
+            probe: None,
+            printed_s: 0.0,
+        }
+    }
+
+    /// Shows an event. [`Event::RunFinished`] prints the summary on stdout, [`Event::Written`] the folder.
+    pub fn on(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { .. } => {
+                self.printed_s = 0.0;
+                if let Some(bar) = &self.bar {
+                    bar.reset();
+                }
+                if let Some(line) = started_line(event) {
+                    self.line(&line);
+                }
+            }
+            Event::Doing(what) => match &self.bar {
+                Some(bar) => {
+                    bar.set_prefix(what.clone());
+                    bar.set_message("");
+                    bar.tick();
+                }
+                None => self.line(what),
+            },
+            Event::Note(note) => self.line(&format!("note: {note}")),
+            Event::ProbeStarted {
+                index,
+                purpose,
+                level,
+                planned_hold_s,
+            } => self.probe_started(*index, *purpose, *level, *planned_hold_s),
+            Event::Tick(tick) => self.tick(tick),
+            Event::ProbeJudged(probe) => {
+                self.probe = None;
+                if let Some(bar) = &self.bar {
+                    bar.set_position(0);
+                    bar.set_prefix("between probes");
+                    bar.set_message("");
+                }
+                let line = judged_line(probe, self.colour);
+                self.line(&line);
+            }
+            Event::RunFinished(record) => {
+                self.clear();
+                self.print_summary(record);
+            }
+            Event::Written(dir) => self.print_written(dir),
+        }
+    }
+
+    /// Prints the answer on stdout.
+    pub fn print_summary(&self, record: &RunRecord) {
+        out(&report::summary(record));
+    }
+
+    /// Prints where the files are on stdout.
+    pub fn print_written(&self, dir: &Path) {
+        out(&format!("files       {}\n", dir.display()));
+    }
+
+    /// Prints text on stdout as it is.
+    pub fn print(&self, text: &str) {
+        out(text);
+    }
+
+    /// Prints an error on stderr, whether quiet or not.
+    pub fn error(&self, message: &str) {
+        self.clear();
+        self.err(&format!("{}: {message}", self.paint("error", "1;31")));
+    }
+
+    /// Prints a warning on stderr, whether quiet or not.
+    pub fn warning(&self, message: &str) {
+        self.err(&format!("{}: {message}", self.paint("warning", "1;33")));
+    }
+
+    /// Takes the bar away.
+    pub fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn probe_started(&mut self, index: usize, purpose: Purpose, level: Level, hold_s: f64) {
+        self.probe = Some(Current {
+            index,
+            purpose,
+            level,
+            planned_hold_s: hold_s,
+            held_s: 0.0,
+        });
+        if let Some(bar) = &self.bar {
+            let level = units::format_count(level.0.into());
+            bar.reset();
+            bar.set_length(whole_seconds(hold_s));
+            bar.set_prefix(format!("probe {index}  {}  {level} VUs", purpose.name()));
+            bar.set_message("");
+        }
+    }
+
+    fn tick(&mut self, tick: &Tick) {
+        let Some(probe) = &mut self.probe else {
+            return;
+        };
+        if tick.phase == Phase::Hold {
+            probe.held_s += 1.0;
+        }
+        let probe = *probe;
+        if let Some(bar) = &self.bar {
+            bar.set_position(whole_seconds(probe.held_s.min(probe.planned_hold_s)));
+            bar.set_message(tick_text(tick));
+        } else if tick.elapsed_s - self.printed_s >= PLAIN_EVERY_S {
+            self.line(&tick_line(&probe, tick));
+            self.printed_s = tick.elapsed_s;
+        }
+    }
+
+    /// One line of progress.
+    fn line(&self, line: &str) {
+        if !self.quiet {
+            self.err(line);
+        }
+    }
+
+    fn err(&self, line: &str) {
+        let print = || {
+            // A closed stderr is no reason to stop measuring.
+            let _ = writeln!(std::io::stderr().lock(), "{line}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+
+    fn paint(&self, text: &str, code: &str) -> String {
+        paint(text, code, self.colour)
+    }
+}
+
+fn out(text: &str) {
+    // A reader that closed the pipe has seen enough.
+    let _ = anstream::stdout().lock().write_all(text.as_bytes());
+}
+
+fn new_bar() -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{prefix}  [{bar:24}] {pos}/{len} s  {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(style.progress_chars("=> "));
+    bar
+}
+
+fn whole_seconds(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the cast saturates, and a bar needs no more"
+    )]
+    let whole = seconds.round() as u64;
+    whole
+}
+
+fn paint(text: &str, code: &str, colour: bool) -> String {
+    if colour {
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn started_line(event: &Event) -> Option<String> {
+    let Event::RunStarted {
+        profile,
+        target,
+        slo,
+        range: (min, max),
+        budget_s,
+    } = event
+    else {
+        return None;
+    };
+    Some(format!(
+        "{profile}  {target}  SLO {}  {} – {} VUs  at most {}",
+        slo.join(", "),
+        units::format_count(min.0.into()),
+        units::format_count(max.0.into()),
+        span(*budget_s),
+    ))
+}
+
+/// What one judged probe showed: `probe 7  refine   1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s ...`.
+fn judged_line(probe: &ProbeRecord, colour: bool) -> String {
+    let (word, code) = match (probe.end, probe.verdict) {
+        (HoldEnd::Invalid, _) => ("invalid", "33"),
+        (_, Verdict::Held) => ("held", "32"),
+        (_, Verdict::Undecided) => ("undecided", "33"),
+        (_, Verdict::Broke) => ("broke", "31"),
+    };
+    let level = units::format_count(probe.vus.0.into());
+    let mut line = format!(
+        "probe {:<3} {:<8} {level:>6} VUs  {}",
+        probe.index,
+        probe.purpose.name(),
+        paint(&format!("{word:<10}"), code, colour),
+    );
+    let mut add = |part: String| {
+        line.push(' ');
+        line.push_str(&part);
+        line.push(' ');
+    };
+    if let Some(observed) = report::observed_text(probe) {
+        add(observed);
+    }
+    if let Some(errors) = report::error_text(probe) {
+        add(errors);
+    }
+    if let Some(rate) = probe.throughput_per_s {
+        add(format!("{rate:.1}/s"));
+    }
+    let early = if probe.end == HoldEnd::LeftEarly {
+        ", left early"
+    } else {
+        ""
+    };
+    add(format!(
+        "settle {} hold {}{early}",
+        span(probe.settle_s),
+        span(probe.hold_s)
+    ));
+    if probe.end == HoldEnd::Invalid || probe.verdict == Verdict::Undecided {
+        add(format!("({})", probe.reason));
+    }
+    if let Some(estimate) = probe.estimate {
+        add(format!("  {}", estimate_text(estimate)));
+    }
+    line.trim_end().to_owned()
+}
+
+fn tick_line(probe: &Current, tick: &Tick) -> String {
+    let level = units::format_count(probe.level.0.into());
+    format!(
+        "probe {:<3} {:<8} {level:>6} VUs  {}",
+        probe.index,
+        probe.purpose.name(),
+        tick_text(tick),
+    )
+}
+
+fn tick_text(tick: &Tick) -> String {
+    let doing = match tick.phase {
+        Phase::Ramp => format!("on the way, {} VUs", units::format_count(tick.vus.into())),
+        Phase::Settle => "settling".to_owned(),
+        Phase::Hold => "holding".to_owned(),
+    };
+    let mut text = format!("{doing}  {}/s", tick.completed);
+    if let Some(p99) = tick.p99_s.filter(|v| v.is_finite()) {
+        let _ = write!(text, "  p99 {}", units::format_seconds(p99));
+    }
+    for (n, what) in [(tick.failed, "failed"), (tick.shed, "shed")] {
+        if n > 0 {
+            let _ = write!(text, "  {n} {what}");
+        }
+    }
+    if let Some(estimate) = tick.estimate {
+        let _ = write!(text, "   {}", estimate_text(estimate));
+    }
+    text
+}
+
+fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
+    let vus = |v: f64| units::format_count(Level::nearest(v).0.into());
+    format!("now {} ({} – {})", vus(middle), vus(low), vus(high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    fn probe() -> ProbeRecord {
+        let mut probe = samples::found().probes[12].clone();
+        probe.index = 7;
+        probe.vus = Level(1160);
+        probe.verdict = Verdict::Held;
+        probe
+            .objectives
+            .iter_mut()
+            .for_each(|o| o.verdict = Verdict::Held);
+        probe.objectives[0].observed = Some(1.82);
+        probe.throughput_per_s = Some(97.84);
+        probe.settle_s = 6.0;
+        probe.hold_s = 52.0;
+        for step in &mut probe.steps {
+            step.failed.clear();
+            step.shed = 0;
+        }
+        probe.estimate = Some((1128.2, 1171.0, 1213.6));
+        probe
+    }
+
+    #[test]
+    fn a_judged_probe_is_one_line_with_all_that_matters() {
+        assert_eq!(
+            judged_line(&probe(), false),
+            "probe 7   refine    1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s  \
+             settle 6 s hold 52 s    now 1 171 (1 128 – 1 214)"
+        );
+    }
+
+    #[test]
+    fn an_undecided_or_invalid_probe_says_why() {
+        let mut probe = probe();
+        probe.estimate = None;
+        probe.verdict = Verdict::Undecided;
+        probe.reason = "the level did not settle".to_owned();
+        let line = judged_line(&probe, false);
+        assert!(
+            line.ends_with("hold 52 s  (the level did not settle)"),
+            "{line}"
+        );
+        probe.end = HoldEnd::Invalid;
+        let line = judged_line(&probe, false);
+        assert!(line.contains("  invalid "), "{line}");
+    }
+
+    #[test]
+    fn colour_adds_to_the_word_and_never_replaces_it() {
+        let (plain, coloured) = (judged_line(&probe(), false), judged_line(&probe(), true));
+        assert!(!plain.contains('\u{1b}'));
+        assert!(coloured.contains("\u{1b}[32mheld"));
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+    }
+
+    #[test]
+    fn a_probe_in_which_nothing_completed_is_told_without_a_number() {
+        let mut probe = probe();
+        probe.objectives[0].observed = None;
+        probe.throughput_per_s = None;
+        probe.verdict = Verdict::Broke;
+        probe.objectives[0].verdict = Verdict::Broke;
+        probe.end = HoldEnd::LeftEarly;
+        let line = judged_line(&probe, false);
+        assert!(
+            line.contains("broke      p99(answer) no data  errors"),
+            "{line}"
+        );
+        assert!(line.contains("left early"), "{line}");
+    }
+
+    #[test]
+    fn a_second_of_a_probe_is_one_line() {
+        let current = Current {
+            index: 3,
+            purpose: Purpose::Bracket,
+            level: Level(640),
+            planned_hold_s: 30.0,
+            held_s: 4.0,
+        };
+        let tick = Tick {
+            elapsed_s: 61.0,
+            level: Level(640),
+            vus: 512,
+            phase: Phase::Ramp,
+            completed: 55,
+            failed: 2,
+            shed: 0,
+            p99_s: Some(0.412),
+            estimate: None,
+        };
+        assert_eq!(
+            tick_line(&current, &tick),
+            "probe 3   bracket     640 VUs  on the way, 512 VUs  55/s  p99 412 ms  2 failed"
+        );
+        let quiet = Tick {
+            phase: Phase::Hold,
+            p99_s: None,
+            failed: 0,
+            ..tick
+        };
+        assert_eq!(tick_text(&quiet), "holding  55/s");
+    }
+
+    #[test]
+    fn the_first_line_says_what_is_asked() {
+        let event = Event::RunStarted {
+            profile: "demo".to_owned(),
+            target: "http://127.0.0.1:8080".to_owned(),
+            slo: vec!["p99<2s".to_owned()],
+            range: (Level(1), Level(5000)),
+            budget_s: 900.0,
+        };
+        assert_eq!(
+            started_line(&event).unwrap(),
+            "demo  http://127.0.0.1:8080  SLO p99<2s  1 – 5 000 VUs  at most 15 min"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Reports from fixed records: what a reader of the files relies on.
+//!
+//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test --test golden_report` writes the expected files again; read
+//! the difference before committing it.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::path::Path;
+
+use breakpoint::record::RunRecord;
+use breakpoint::report::{self, Format, ReportError};
+
+#[path = "records/mod.rs"]
+mod records;
+
+fn golden(name: &str, bytes: &[u8]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let want = std::fs::read(&path).unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(bytes),
+        String::from_utf8_lossy(&want),
+        "{name} changed"
+    );
+}
+
+#[test]
+fn the_tables_are_as_agreed() {
+    let record = records::small();
+    for format in [Format::Holds, Format::Samples] {
+        golden(format.file_name(), &format.render(&record).unwrap());
+    }
+}
+
+#[test]
+fn every_ending_has_its_own_words() {
+    let mut text = Vec::new();
+    for (name, record) in records::all() {
+        text.extend(format!("--- {name}\n{}\n", report::summary(&record)).into_bytes());
+    }
+    golden("summaries.txt", &text);
+}
+
+#[test]
+fn a_record_reads_back_exactly() {
+    for (name, record) in records::all() {
+        let json = Format::Json.render(&record).unwrap();
+        assert_eq!(report::read(&json).unwrap(), record, "{name}");
+    }
+}
+
+#[test]
+fn the_json_has_the_agreed_names_and_a_line_per_second() {
+    let record = records::small();
+    let json = String::from_utf8(Format::Json.render(&record).unwrap()).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    for key in ["schema_version", "profile", "slo", "answer", "probes"] {
+        assert!(value.get(key).is_some(), "{key}");
+    }
+    for key in [
+        "ending",
+        "breakpoint_vus",
+        "ci_low",
+        "ci_high",
+        "confidence",
+        "last_held",
+        "first_broke",
+        "broken_objective",
+        "limiting_resource",
+    ] {
+        assert!(value["answer"].get(key).is_some(), "{key}");
+    }
+    let seconds: usize = record.probes.iter().map(|p| p.seconds.len()).sum();
+    let lines = |part: &str| json.lines().filter(|l| l.trim().starts_with(part)).count();
+    assert_eq!(lines("{\"t_s\": "), seconds);
+    assert_eq!(lines("{\"step\": "), 4 * record.probes.len());
+    assert!(json.lines().all(|l| !l.ends_with(' ')));
+}
+
+#[test]
+fn a_number_that_is_not_finite_never_reaches_a_file() {
+    let mut record = records::small();
+    record.probes[0].throughput_per_s = Some(f64::NAN);
+    record.probes[0].estimate = Some((1.0, f64::INFINITY, 2.0));
+    record.probes[1].seconds[0].readings[0].value = Some(f64::NEG_INFINITY);
+    record.answer.distribution = vec![(f64::NAN, 0.5), (3.0, 0.75)];
+    let back = report::read(&Format::Json.render(&record).unwrap()).unwrap();
+    assert_eq!(back.probes[0].throughput_per_s, None);
+    assert_eq!(back.probes[0].estimate, None);
+    assert_eq!(back.answer.distribution, [(3.0, 0.75)]);
+    for format in [Format::Holds, Format::Samples] {
+        let table = String::from_utf8(format.render(&record).unwrap()).unwrap();
+        assert!(!table.contains("NaN") && !table.contains("inf"), "{table}");
+    }
+    record.plan.think_s = f64::NAN;
+    let error = Format::Json.render(&record).unwrap_err().to_string();
+    assert!(error.contains("plan.think_s"), "{error}");
+}
+
+#[test]
+fn an_unreadable_result_says_what_is_wrong_with_it() {
+    let json = Format::Json.render(&records::small()).unwrap();
+    let read = |bytes: &[u8]| report::read(bytes).unwrap_err();
+    for cut in [0, 1, json.len() / 2, json.len() - 3] {
+        assert!(
+            matches!(read(&json[..cut]), ReportError::Truncated { .. }),
+            "{cut}"
+        );
+    }
+    assert!(matches!(read(b"profile,probe"), ReportError::NotAResult(_)));
+    assert!(matches!(read(b"{}"), ReportError::NotAResult(_)));
+    let text = String::from_utf8(json).unwrap();
+    let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
+    assert_eq!(
+        read(newer.as_bytes()).to_string(),
+        "the result has schema version 9; this breakpoint reads version 1; use the breakpoint that wrote it (0.1.0)"
+    );
+}
+
+/// Width and height from a PNG's header.
+fn size(png: &[u8]) -> (u32, u32) {
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    let number = |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().unwrap());
+    (number(16), number(20))
+}
+
+#[test]
+fn every_record_gives_every_report() {
+    for (name, record) in records::all() {
+        let artifacts = report::render(&record).unwrap();
+        assert_eq!(artifacts.len(), Format::ALL.len());
+        for chart in &artifacts[3..] {
+            assert_eq!(size(&chart.bytes), (1920, 1200), "{} of {name}", chart.name);
+        }
+    }
+}
+
+#[test]
+fn the_same_record_gives_the_same_bytes() {
+    let render = |record: &RunRecord| report::render(record).unwrap();
+    let record = records::found();
+    let again = report::read(&Format::Json.render(&record).unwrap()).unwrap();
+    assert!(render(&record) == render(&again), "a report differs");
+}
+
+#[test]
+#[ignore = "writes pictures to look at: cargo test --test golden_report -- --ignored"]
+fn pictures_to_look_at() {
+    for (name, record) in records::all() {
+        let dir = std::env::temp_dir().join("breakpoint-pictures").join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        for artifact in report::render(&record).unwrap() {
+            std::fs::write(dir.join(artifact.name), artifact.bytes).unwrap();
+        }
+    }
+}

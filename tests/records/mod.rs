@@ -1,0 +1,533 @@
+//! Made-up but likely records for the tests of reports. The same arguments give the same record.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "made-up numbers of a modest size"
+)]
+
+use std::time::Duration;
+
+use breakpoint::measure::{FailureKind, GeneratorWindow, Histogram, Level, Reading};
+use breakpoint::record::{
+    Answer, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, PlanRecord,
+    ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord, StepSecond,
+    Sureness, VisitSummary,
+};
+use breakpoint::slo::Verdict;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// A small deterministic source of noise.
+struct Noise(u64);
+
+impl Noise {
+    /// Between -1 and 1.
+    fn next(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as f64 / f64::from(1_u32 << 30) - 1.0
+    }
+}
+
+/// How a made-up service behaves.
+#[derive(Clone, Copy)]
+struct Shape {
+    /// Where it breaks.
+    truth: f64,
+    /// Whether it dies (memory) rather than slows down.
+    crashes: bool,
+    /// Seconds of each hold.
+    hold: u32,
+    /// Relative noise of a probe's p99.
+    noise: f64,
+}
+
+fn answer(ending: Ending, reason: &str) -> Answer {
+    Answer {
+        ending,
+        reason: reason.to_owned(),
+        breakpoint_vus: None,
+        ci_low: None,
+        ci_high: None,
+        confidence: 0.95,
+        precision_asked: 0.05,
+        precision_reached: None,
+        last_held: None,
+        first_broke: None,
+        broken_objective: None,
+        limiting_resource: None,
+        knee_vus: None,
+        peak_throughput_per_s: None,
+        visits: 0,
+        search_s: 0.0,
+        distribution: Vec::new(),
+    }
+}
+
+/// A record without a probe.
+pub(crate) fn empty() -> RunRecord {
+    RunRecord {
+        schema_version: SCHEMA_VERSION,
+        breakpoint_version: "0.1.0".to_owned(),
+        profile: "gateway-512mb".to_owned(),
+        started_at: "2026-11-22T17:44:13Z".to_owned(),
+        finished_at: "2026-11-22T17:57:02Z".to_owned(),
+        slo: vec!["p99(answer)<2s".to_owned(), "errors<1%".to_owned()],
+        answer: answer(
+            Ending::TargetDown,
+            "http://127.0.0.1:8080 refused the connection.",
+        ),
+        plan: PlanRecord {
+            target: "http://127.0.0.1:8080".to_owned(),
+            engine: "native".to_owned(),
+            steps: ["open", "ask", "answer", "cycle"]
+                .map(str::to_owned)
+                .to_vec(),
+            main_step: 2,
+            think_s: 10.0,
+            min_vus: 10,
+            max_vus: 5000,
+            budget_s: 900.0,
+            pace_per_s: 50.0,
+            seed: 1,
+            limits: vec![
+                reading("gateway", "memory", Some(512.0 * MIB)),
+                reading("redis", "used_memory", Some(512.0 * MIB)),
+                reading("gateway", "cpu", Some(1.0)),
+            ],
+        },
+        environment: Environment {
+            kernel: "Linux 6.12".to_owned(),
+            cpus: 2,
+            descriptor_limit: 20_000,
+            platform: "x86_64-unknown-linux-gnu".to_owned(),
+        },
+        warnings: Vec::new(),
+        probes: Vec::new(),
+    }
+}
+
+fn reading(monitor: &str, field: &str, value: Option<f64>) -> Reading {
+    Reading {
+        monitor: monitor.to_owned(),
+        field: field.to_owned(),
+        value,
+    }
+}
+
+/// A run over the levels given.
+fn run(shape: Shape, levels: &[(u32, Purpose)]) -> RunRecord {
+    let mut record = empty();
+    let mut noise = Noise(7);
+    let mut clock = 0.0;
+    let mut before = 0;
+    for (index, &(vus, purpose)) in levels.iter().enumerate() {
+        let probe = probe(shape, index, (before, vus), purpose, (&mut noise, clock));
+        clock += probe.ramp_s + probe.settle_s + probe.hold_s + 3.0;
+        before = vus;
+        record.probes.push(probe);
+    }
+    record.answer.search_s = clock;
+    record
+}
+
+fn p99_at(shape: Shape, vus: u32) -> f64 {
+    let load = f64::from(vus) / shape.truth;
+    0.35 + 1.65 * load.powi(9).min(9.0)
+}
+
+fn probe(
+    shape: Shape,
+    index: usize,
+    (before, vus): (u32, u32),
+    purpose: Purpose,
+    (noise, clock): (&mut Noise, f64),
+) -> ProbeRecord {
+    let dead = shape.crashes && f64::from(vus) > shape.truth;
+    let p99 = p99_at(shape, vus) * (1.0 + shape.noise * noise.next());
+    let verdict = match p99 / 2.0 {
+        _ if dead => Verdict::Broke,
+        r if r > 1.04 => Verdict::Broke,
+        r if r > 0.96 => Verdict::Undecided,
+        _ => Verdict::Held,
+    };
+    let rate = (f64::from(vus) / 11.0).min(100.0) * (1.0 + 0.01 * noise.next());
+    let completed = if dead {
+        0
+    } else {
+        (rate * f64::from(shape.hold)) as u64
+    };
+    let failed = match verdict {
+        Verdict::Broke if dead => vec![
+            (FailureKind::ConnectRefused, u64::from(vus)),
+            (FailureKind::Reset, u64::from(vus) / 3),
+        ],
+        Verdict::Broke => vec![(FailureKind::Timeout, completed / 60)],
+        _ => Vec::new(),
+    };
+    let ramp_s = f64::from(before.abs_diff(vus)) / 50.0;
+    let settle_s = 4.0 + (2.0 * noise.next()).round();
+    let steps = ["open", "ask", "answer", "cycle"].map(|step| StepRecord {
+        step: step.to_owned(),
+        completed,
+        failed: if step == "cycle" {
+            failed.clone()
+        } else {
+            Vec::new()
+        },
+        shed: if verdict == Verdict::Broke {
+            completed / 40
+        } else {
+            0
+        },
+        in_flight: u64::from(vus) / 11,
+        oldest_in_flight_s: Some(p99 * 1.1),
+        latency: latency(p99, if dead { 0 } else { 400 }),
+    });
+    let from = clock + ramp_s;
+    let estimate = (index >= 8).then(|| {
+        let half = shape.truth * 0.2 / ((index - 6) as f64).sqrt();
+        let middle = shape.truth * (1.0 + 0.1 * noise.next() / (index - 6) as f64);
+        (middle - half, middle, middle + half)
+    });
+    ProbeRecord {
+        index,
+        purpose,
+        vus: Level(vus),
+        arrived_from: Level(before),
+        start_s: clock,
+        ramp_s,
+        settle_s,
+        hold_s: f64::from(shape.hold),
+        settled: !dead,
+        end: if dead {
+            HoldEnd::LeftEarly
+        } else {
+            HoldEnd::Complete
+        },
+        verdict,
+        reason: if verdict == Verdict::Held {
+            "every objective held".to_owned()
+        } else {
+            format!("p99(answer)<2s: {p99:.2} s, \"quoted\"")
+        },
+        objectives: objectives(verdict, (!dead).then_some(p99), completed),
+        throughput_per_s: (!dead).then_some(rate),
+        steps: steps.to_vec(),
+        seconds: seconds(shape, (vus, dead), (settle_s, from, p99), noise),
+        limiting_resource: None,
+        estimate,
+    }
+}
+
+fn objectives(verdict: Verdict, p99: Option<f64>, completed: u64) -> Vec<ObjectiveRecord> {
+    let total = completed as f64;
+    vec![
+        ObjectiveRecord {
+            objective: "p99(answer)<2s".to_owned(),
+            observed: p99,
+            bound: 2.0,
+            bad: Some((total * 0.01).round()),
+            total: Some(total),
+            verdict,
+        },
+        ObjectiveRecord {
+            objective: "errors<1%".to_owned(),
+            observed: (completed > 0).then_some(0.001),
+            bound: 0.01,
+            bad: None,
+            total: None,
+            verdict: Verdict::Held,
+        },
+    ]
+}
+
+fn latency(p99: f64, count: u32) -> Histogram {
+    // An exponential distribution with that 99th percentile.
+    Histogram::of((0..count).map(|i| {
+        let u = (f64::from(i) + 0.5) / f64::from(count);
+        Duration::from_secs_f64(p99 / 100_f64.ln() * -(1.0 - u).ln())
+    }))
+}
+
+fn seconds(
+    shape: Shape,
+    (vus, dead): (u32, bool),
+    (settle_s, from, p99): (f64, f64, f64),
+    noise: &mut Noise,
+) -> Vec<SecondRecord> {
+    let settle = settle_s as u32;
+    let load = f64::from(vus) / shape.truth;
+    (0..settle + shape.hold)
+        .map(|i| {
+            let memory = (90.0 + 400.0 * load + 6.0 * noise.next()).min(511.0) * MIB;
+            let per_second = (f64::from(vus) / 11.0).min(100.0) as u64;
+            let step = StepSecond {
+                completed: if dead { 0 } else { per_second },
+                failed: u64::from(dead) * u64::from(vus),
+                shed: 0,
+                in_flight: u64::from(vus) / 11,
+                oldest_in_flight_s: Some(p99 * 0.9),
+                p50_s: (!dead).then_some(p99 / 6.6),
+                p99_s: (!dead).then_some(p99 * (1.0 + 0.1 * noise.next())),
+            };
+            let gap = i % 7 == 3;
+            SecondRecord {
+                t_s: from + f64::from(i) + 1.0,
+                span_s: 1.0,
+                hold: i >= settle,
+                vus,
+                steps: vec![step; 4],
+                main_latency: latency(p99, if dead { 0 } else { 12 }),
+                generator: GeneratorWindow {
+                    lag_p99_s: (i % 5 != 4).then_some(0.0004 + 0.0002 * noise.next()),
+                    cpu_cores: Some(0.05 + 0.26 * load.min(1.3) + 0.01 * noise.next()),
+                    descriptors: Some(u64::from(vus) + 40),
+                },
+                readings: vec![
+                    reading("gateway", "cpu", Some((0.1 + 0.8 * load).min(1.0))),
+                    reading("gateway", "memory", (!gap).then_some(memory)),
+                    reading("gateway", "oom_kills", Some(f64::from(dead && i > settle))),
+                    reading("redis", "clients", Some(f64::from(vus) / 100.0 + 3.0)),
+                    reading("redis", "used_memory", Some((20.0 + 30.0 * load) * MIB)),
+                ],
+            }
+        })
+        .collect()
+}
+
+fn visit(record: &RunRecord, verdict: Verdict) -> Option<VisitSummary> {
+    let of = record.probes.iter().filter(|p| p.verdict == verdict);
+    let probe = if verdict == Verdict::Held {
+        of.max_by_key(|p| p.vus)?
+    } else {
+        of.min_by_key(|p| p.vus)?
+    };
+    Some(VisitSummary {
+        probe: probe.index,
+        vus: probe.vus,
+        observed: probe.objectives[0]
+            .observed
+            .map_or("nothing completed".to_owned(), |v| {
+                format!("p99(answer) {v:.2} s")
+            }),
+        error_ratio: if verdict == Verdict::Broke {
+            0.0041
+        } else {
+            0.0
+        },
+        shed_ratio: 0.0,
+    })
+}
+
+fn search_levels(truth: u32, refine: u32) -> Vec<(u32, Purpose)> {
+    let mut levels = Vec::new();
+    let mut level = 10;
+    while level < truth {
+        levels.push((level, Purpose::Bracket));
+        level *= 2;
+    }
+    levels.push((level, Purpose::Bracket));
+    for part in [0.75, 0.9, 1.05] {
+        let level = (f64::from(truth) * part) as u32;
+        levels.push((level, Purpose::Narrow));
+    }
+    for i in 0..refine {
+        let offset = f64::from((i * 7) % 11) / 10.0 - 0.5;
+        let level = (f64::from(truth) * (1.0 + 0.14 * offset)) as u32;
+        levels.push((level, Purpose::Refine));
+    }
+    levels
+}
+
+/// A breakpoint found with thirty-odd noisy probes.
+pub(crate) fn found() -> RunRecord {
+    let shape = Shape {
+        truth: 1184.0,
+        crashes: false,
+        hold: 30,
+        noise: 0.12,
+    };
+    let mut record = run(shape, &search_levels(1184, 21));
+    record.answer = Answer {
+        breakpoint_vus: Some(1184),
+        ci_low: Some(1150),
+        ci_high: Some(1215),
+        precision_reached: Some(0.0274),
+        last_held: visit(&record, Verdict::Held),
+        first_broke: visit(&record, Verdict::Broke),
+        broken_objective: Some("p99(answer)<2s".to_owned()),
+        knee_vus: Some(1095),
+        peak_throughput_per_s: Some(100.9),
+        visits: 24,
+        search_s: record.answer.search_s,
+        distribution: vec![(1150.0, 0.025), (1184.0, 0.5), (1215.0, 0.975)],
+        ..answer(Ending::Found, "the interval is as narrow as asked.")
+    };
+    record
+}
+
+/// A service that is killed for memory: nothing completes above its breakpoint.
+pub(crate) fn crashed() -> RunRecord {
+    let shape = Shape {
+        truth: 1010.0,
+        crashes: true,
+        hold: 20,
+        noise: 0.05,
+    };
+    let mut record = run(shape, &search_levels(1010, 9));
+    record.answer = Answer {
+        breakpoint_vus: Some(1010),
+        ci_low: Some(986),
+        ci_high: Some(1031),
+        precision_reached: Some(0.022),
+        last_held: visit(&record, Verdict::Held),
+        first_broke: visit(&record, Verdict::Broke),
+        broken_objective: Some("errors<1%".to_owned()),
+        limiting_resource: Some(LimitingResource {
+            resource: "gateway memory".to_owned(),
+            evidence: "511 of 512 MiB, OOM-killed once".to_owned(),
+            sureness: Sureness::Certain,
+        }),
+        visits: 12,
+        ..answer(Ending::Found, "the interval is as narrow as asked.")
+    };
+    record
+}
+
+/// The SLO held up to the maximum.
+pub(crate) fn never_broke() -> RunRecord {
+    let shape = Shape {
+        truth: 90_000.0,
+        crashes: false,
+        hold: 10,
+        noise: 0.1,
+    };
+    let levels: Vec<_> = [10, 40, 160, 640, 2560, 5000, 5000]
+        .map(|l| (l, Purpose::Bracket))
+        .to_vec();
+    let mut record = run(shape, &levels);
+    record.answer = Answer {
+        ci_low: Some(5000),
+        last_held: visit(&record, Verdict::Held),
+        ..answer(Ending::NeverBroke, "the maximum held twice.")
+    };
+    record
+}
+
+/// The SLO broke at the lowest level.
+pub(crate) fn broke_at_minimum() -> RunRecord {
+    let shape = Shape {
+        truth: 4.0,
+        crashes: false,
+        hold: 10,
+        noise: 0.05,
+    };
+    let mut record = run(shape, &[(10, Purpose::Bracket), (10, Purpose::Confirm)]);
+    record.answer = Answer {
+        ci_high: Some(10),
+        first_broke: visit(&record, Verdict::Broke),
+        broken_objective: Some("p99(answer)<2s".to_owned()),
+        ..answer(Ending::BrokeAtMinimum, "the minimum broke twice.")
+    };
+    record
+}
+
+/// Stopped during its first probe.
+pub(crate) fn interrupted() -> RunRecord {
+    let shape = Shape {
+        truth: 100.0,
+        crashes: false,
+        hold: 5,
+        noise: 0.0,
+    };
+    let mut record = run(shape, &[(40, Purpose::Bracket)]);
+    record.probes[0].end = HoldEnd::Interrupted;
+    record.probes[0].verdict = Verdict::Undecided;
+    record.answer = answer(Ending::Interrupted, "stopped by Ctrl-C.");
+    record
+}
+
+/// A breakpoint far below the highest level visited.
+pub(crate) fn wide() -> RunRecord {
+    let shape = Shape {
+        truth: 300.0,
+        crashes: false,
+        hold: 4,
+        noise: 0.05,
+    };
+    let levels =
+        [1, 10, 100, 1000, 10_000, 60_000, 250, 320, 290, 310].map(|l| (l, Purpose::Narrow));
+    let mut record = run(shape, &levels);
+    record.answer = Answer {
+        breakpoint_vus: Some(300),
+        ci_low: Some(280),
+        ci_high: None,
+        knee_vus: Some(300),
+        ..answer(Ending::Undecided, "12 more minutes would decide.")
+    };
+    record.slo = vec!["errors<1%".to_owned()];
+    record
+}
+
+/// Two probes, nothing completed, no monitor, no readings, all at one level.
+pub(crate) fn silent() -> RunRecord {
+    let shape = Shape {
+        truth: 1.0,
+        crashes: true,
+        hold: 3,
+        noise: 0.0,
+    };
+    let mut record = run(shape, &[(50, Purpose::Bracket), (50, Purpose::Bracket)]);
+    for probe in &mut record.probes {
+        probe.throughput_per_s = Some(0.0);
+        for second in &mut probe.seconds {
+            second.readings.clear();
+            second.generator = GeneratorWindow::default();
+        }
+    }
+    record.plan.limits.clear();
+    record.answer = answer(Ending::GeneratorLimited, "no descriptor was left.");
+    record
+}
+
+/// Three short probes with gaps, a crash and an invalid one: small enough to be read as a table.
+pub(crate) fn small() -> RunRecord {
+    let shape = Shape {
+        truth: 1000.0,
+        crashes: true,
+        hold: 2,
+        noise: 0.05,
+    };
+    let levels = [
+        (40, Purpose::Bracket),
+        (900, Purpose::Narrow),
+        (1200, Purpose::Refine),
+    ];
+    let mut record = run(shape, &levels);
+    record.probes[1].end = HoldEnd::Invalid;
+    record.probes[1].verdict = Verdict::Undecided;
+    record.probes[1].estimate = Some((910.5, 1003.25, 1100.0));
+    record.answer = answer(Ending::Undecided, "the generator lagged in 1 of 3 probes");
+    record.warnings = vec!["the host was busy with something else".to_owned()];
+    record
+}
+
+/// Every made-up record with its name.
+pub(crate) fn all() -> Vec<(&'static str, RunRecord)> {
+    vec![
+        ("empty", empty()),
+        ("found", found()),
+        ("crashed", crashed()),
+        ("never_broke", never_broke()),
+        ("broke_at_minimum", broke_at_minimum()),
+        ("interrupted", interrupted()),
+        ("wide", wide()),
+        ("silent", silent()),
+        ("small", small()),
+    ]
+}
