@@ -165,6 +165,9 @@ pub struct DemoArgs {
     /// Seed of the service times.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
+    /// End when the standard input is closed: a parent that dies takes its demo along.
+    #[arg(long, hide = true)]
+    pub end_with_stdin: bool,
 }
 
 /// Distributions of the demo's service time.

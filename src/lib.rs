@@ -4,6 +4,7 @@
 //!
 //! P = pure: values in, values out. S = shell: clocks, sockets, files.
 
+pub mod app;
 pub mod cause;
 pub mod cli;
 pub mod crypto;

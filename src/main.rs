@@ -1,2 +1,9 @@
 //! The command line: parse, call, exit code.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    breakpoint::app::run(breakpoint::cli::Cli::parse())
+}

@@ -1,4 +1,94 @@
-//! The service under load: bringing it up, resetting it, and the embedded demo target.
+//! The service under load: bringing it up, resetting it, taking it down, and the embedded demo target.
 
 pub mod control;
 pub mod demo;
+mod process;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use self::control::{ControlError, run_command};
+use self::process::DemoProcess;
+use crate::plan::{Plan, TargetKind, TargetPlan};
+
+/// Why a target is not where it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// A command of the profile failed.
+    #[error(transparent)]
+    Command(#[from] ControlError),
+    /// The demo's process could not be started.
+    #[error("the demo target did not start: {0}")]
+    Demo(String),
+    /// The user stopped the program meanwhile.
+    #[error("interrupted while the target came up")]
+    Interrupted,
+}
+
+/// A target that was brought up.
+#[derive(Debug)]
+pub struct Target {
+    plan: TargetPlan,
+    url: String,
+    demo: Option<Arc<Mutex<DemoProcess>>>,
+}
+
+impl Target {
+    /// Brings a plan's target up.
+    ///
+    /// # Errors
+    /// When its command fails or takes too long, or the demo's process does not listen.
+    pub async fn up(plan: &Plan) -> Result<Self, TargetError> {
+        let target = plan.target.clone();
+        if let Some(command) = &target.up {
+            run_command(command, &target.dir, target.up_timeout).await?;
+        }
+        let (url, demo) = match &target.kind {
+            TargetKind::External { url } => (url.clone(), None),
+            TargetKind::Demo => {
+                let demo = DemoProcess::start(plan.seed).await?;
+                (demo.url(), Some(Arc::new(Mutex::new(demo))))
+            }
+        };
+        Ok(Self {
+            plan: target,
+            url,
+            demo,
+        })
+    }
+
+    /// Its base address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Puts it back into its initial state: the profile's command; a demo that has died is started again.
+    pub fn reset(&self) -> impl Future<Output = Result<(), TargetError>> + Send + use<> {
+        let (plan, demo) = (self.plan.clone(), self.demo.clone());
+        async move {
+            if let Some(demo) = demo {
+                demo.lock().await.revive().await?;
+            }
+            if let Some(command) = &plan.reset {
+                run_command(command, &plan.dir, plan.reset_timeout).await?;
+            }
+            Ok(())
+        }
+    }
+
+    /// Takes it down.
+    ///
+    /// # Errors
+    /// When the profile's command fails or takes too long.
+    pub async fn down(self) -> Result<(), TargetError> {
+        if let Some(command) = &self.plan.down {
+            run_command(command, &self.plan.dir, self.plan.up_timeout).await?;
+        }
+        if let Some(demo) = self.demo {
+            demo.lock().await.stop().await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,201 @@
+//! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
+//! decided: limits come from the plan, levels from the search, verdicts from the SLO.
+
+mod find;
+mod prepare;
+mod signals;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+
+use crate::cli::{Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound};
+use crate::exit::Exit;
+use crate::plan::{Plan, PlanError};
+use crate::preflight::{self, Outline};
+use crate::slo::SloError;
+use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
+use crate::term::{TermOptions, Terminal};
+use crate::{init, locate, store};
+
+/// Why a command ends without doing what it was asked, and with which code.
+#[derive(Debug)]
+struct Refusal {
+    exit: Exit,
+    message: String,
+}
+
+impl Refusal {
+    fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
+        Self {
+            exit,
+            message: error.to_string(),
+        }
+    }
+}
+
+/// Runs what was asked for.
+pub fn run(cli: Cli) -> ExitCode {
+    crate::crypto::install();
+    let quiet = matches!(&cli.command, Command::Find(args) if args.quiet);
+    let mut terminal = Terminal::new(TermOptions {
+        quiet,
+        ..TermOptions::default()
+    });
+    let result = match cli.command {
+        Command::Find(args) => find_all(&args, &mut terminal),
+        Command::Plan(args) => outline(&args, &terminal),
+        Command::Init(args) => write_profile(&args, &terminal),
+        Command::Demo(args) => return serve_demo(&args, &terminal),
+        Command::Report(args) => report(&args, &terminal),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        Err(refusal) => {
+            terminal.error(&refusal.message);
+            refusal.exit.into()
+        }
+    }
+}
+
+/// One thread serves the control side (scrapes, commands, the search); the load has threads of its own.
+fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| Refusal::new(Exit::Failure, format!("cannot start the runtime: {e}")))
+}
+
+/// Every plan that was asked for; nothing is run before all of them make sense.
+fn plans(args: &FindArgs) -> Result<Vec<Plan>, Refusal> {
+    let cwd = Path::new(".");
+    let usage = |e: &dyn std::fmt::Display| Refusal::new(Exit::Usage, e);
+    let profiles = locate::selected(&args.profiles, &args.files, cwd).map_err(|e| usage(&e))?;
+    profiles
+        .iter()
+        .map(|profile| {
+            Plan::resolve(profile.as_ref(), &args.flags()).map_err(|e| {
+                let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
+                match swallowed_bound().filter(|_| unbound) {
+                    Some(file) => usage(&format!("{e}. {file}")),
+                    None => usage(&e),
+                }
+            })
+        })
+        .collect()
+}
+
+fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    let host = preflight::read_host();
+    let ready = plans(args)?
+        .into_iter()
+        .map(|plan| prepare::prepare(plan, &host))
+        .collect::<Result<Vec<_>, _>>()?;
+    let runtime = runtime()?;
+    let signals = signals::listen(runtime.handle());
+    let mut exits = Vec::new();
+    for ready in ready {
+        let exit = runtime.block_on(find::find(ready, &signals, terminal))?;
+        exits.push(exit);
+        if exit == Exit::Interrupted {
+            break;
+        }
+    }
+    // Nothing may hold up the end: what still runs there is of no use any more.
+    runtime.shutdown_background();
+    Ok(Exit::of_all(exits))
+}
+
+fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+    let host = preflight::read_host();
+    for plan in plans(args)? {
+        let ready = prepare::prepare(plan, &host)?;
+        let connections = ready.connections();
+        terminal.print(&Outline::of(&ready.plan, connections).render(&ready.plan, &host));
+        for warning in &ready.warnings {
+            terminal.warning(warning);
+        }
+    }
+    Ok(Exit::Answer)
+}
+
+fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+    init::write(&args.url, &args.out).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let file = args.out.display();
+    terminal.print(&format!(
+        "wrote {file}\nsee what it would do:  breakpoint plan {file}\nrun it:                breakpoint find {file}\n"
+    ));
+    Ok(Exit::Answer)
+}
+
+fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+    let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    store::write_report(&args.dir, &record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    terminal.print_summary(&record);
+    terminal.print_written(&args.dir);
+    Ok(Exit::Answer)
+}
+
+fn serve_demo(args: &DemoArgs, terminal: &Terminal) -> ExitCode {
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(refusal) => {
+            terminal.error(&refusal.message);
+            return refusal.exit.into();
+        }
+    };
+    let served = runtime.block_on(demo_until_told(args, terminal));
+    runtime.shutdown_background();
+    let Err(error) = served else {
+        return Exit::Answer.into();
+    };
+    terminal.error(&error.to_string());
+    match error {
+        DemoError::OutOfMemory { .. } => ExitCode::from(DemoError::KILLED),
+        DemoError::Spec => Exit::Usage.into(),
+        DemoError::Io(_) => Exit::Failure.into(),
+    }
+}
+
+/// Serves until Ctrl-C, or until the parent that asked for it goes away.
+async fn demo_until_told(args: &DemoArgs, terminal: &Terminal) -> Result<(), DemoError> {
+    let listener = TcpListener::bind(args.listen).await?;
+    terminal.print(&format!("listening on http://{}\n", listener.local_addr()?));
+    let parent = args.end_with_stdin;
+    let told = async move {
+        tokio::select! {
+            () = signals::ended() => {}
+            () = stdin_closed(), if parent => {}
+        }
+    };
+    demo::serve(listener, demo_spec(args), told).await
+}
+
+/// Waits until the other end of the standard input is gone.
+async fn stdin_closed() {
+    let mut byte = [0];
+    while matches!(tokio::io::stdin().read(&mut byte).await, Ok(n) if n > 0) {}
+}
+
+fn demo_spec(args: &DemoArgs) -> DemoSpec {
+    let default = DemoSpec::default();
+    DemoSpec {
+        answers_per_s: args.answers_per_s.unwrap_or(default.answers_per_s),
+        workers: args.workers.unwrap_or(default.workers),
+        service: args.service.map_or(default.service, |kind| match kind {
+            ServiceKind::Fixed => ServiceTime::Fixed,
+            ServiceKind::Exponential => ServiceTime::Exponential,
+            ServiceKind::Lognormal => ServiceTime::LogNormal { sigma: 0.5 },
+        }),
+        queue_limit: args.queue_limit.or(default.queue_limit),
+        memory_limit: args.memory_limit.or(default.memory_limit),
+        memory_per_stream: args.memory_per_stream.unwrap_or(default.memory_per_stream),
+        memory_per_question: args
+            .memory_per_question
+            .unwrap_or(default.memory_per_question),
+        seed: args.seed.unwrap_or(default.seed),
+    }
+}

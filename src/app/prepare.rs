@@ -1,0 +1,101 @@
+//! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use super::Refusal;
+use crate::exit::Exit;
+use crate::plan::{Plan, ScenarioSource, TargetKind};
+use crate::preflight::{self, Fit, HostLimits};
+use crate::scenario::{Feeder, Scenario};
+
+/// Stands in for the demo's address until it listens.
+const DEMO_PLACEHOLDER: &str = "http://127.0.0.1:1";
+
+/// A plan that fits this machine, with its scenario.
+pub(super) struct Ready {
+    pub(super) plan: Plan,
+    /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
+    pub(super) scenario: Scenario,
+    pub(super) host: HostLimits,
+    /// What a reader must know.
+    pub(super) warnings: Vec<String>,
+    feeders: BTreeMap<String, Arc<Feeder>>,
+}
+
+impl Ready {
+    /// Connections that a VU holds at most.
+    pub(super) fn connections(&self) -> usize {
+        self.scenario.connections_per_vu()
+    }
+
+    /// The scenario for a target at this address.
+    pub(super) fn scenario_at(&self, base: &str) -> Result<Scenario, Refusal> {
+        compile(&self.plan, base, &self.feeders)
+    }
+}
+
+pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+    let feeders = read_feeders(&plan)?;
+    let base = match &plan.target.kind {
+        TargetKind::External { url } => url.clone(),
+        TargetKind::Demo => DEMO_PLACEHOLDER.to_owned(),
+    };
+    let scenario = compile(&plan, &base, &feeders)?;
+    plan.check_slo(scenario.names())
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let mut warnings = Vec::new();
+    match preflight::fit(&plan, scenario.connections_per_vu(), host) {
+        Ok(Fit::Fits) => {}
+        Ok(Fit::Capped { max, warning }) => {
+            plan.search.max = max;
+            plan.search.start = plan.search.start.min(max);
+            warnings.push(warning);
+        }
+        Err(too_high) => return Err(Refusal::new(Exit::HostLimit, too_high)),
+    }
+    Ok(Ready {
+        plan,
+        scenario,
+        host: *host,
+        warnings,
+        feeders,
+    })
+}
+
+fn compile(
+    plan: &Plan,
+    base: &str,
+    feeders: &BTreeMap<String, Arc<Feeder>>,
+) -> Result<Scenario, Refusal> {
+    let compiled = match &plan.scenario {
+        ScenarioSource::Spec(spec) => {
+            Scenario::compile(spec, base, feeders, &|name| std::env::var(name).ok())
+        }
+        ScenarioSource::SingleGet(url) => Scenario::single_get(url),
+    };
+    compiled.map_err(|e| Refusal::new(Exit::Usage, plan.scenario_error(e.span, &e.message)))
+}
+
+fn read_feeders(plan: &Plan) -> Result<BTreeMap<String, Arc<Feeder>>, Refusal> {
+    let ScenarioSource::Spec(spec) = &plan.scenario else {
+        return Ok(BTreeMap::new());
+    };
+    spec.feeders
+        .iter()
+        .map(|(name, feeder)| {
+            let path = plan.dir.join(&feeder.get_ref().file);
+            let wrong = |why: &dyn std::fmt::Display| {
+                let message = format!("feeder `{name}`: {}: {why}", path.display());
+                Refusal::new(
+                    Exit::Usage,
+                    plan.scenario_error(Some(feeder.span()), &message),
+                )
+            };
+            let file = File::open(&path).map_err(|e| wrong(&e))?;
+            let rows = Feeder::parse(file).map_err(|e| wrong(&e))?;
+            Ok((name.clone(), Arc::new(rows)))
+        })
+        .collect()
+}
