@@ -1,8 +1,11 @@
 //! The native load engine: closed-loop VUs on one thread per core, measured in windows of real time.
 //!
-//! It knows scenarios and windows; objectives and levels to come are none of its business.
+//! The lag of a window is how late VUs woke from thinking and how late each thread's own 20 ms tick came, so that a
+//! scenario without think time has one too. It knows scenarios and windows; objectives and levels to come are none of its business.
 
+mod back_off;
 mod http;
+mod limit;
 mod recorder;
 mod shard;
 mod stream;

@@ -1,5 +1,7 @@
 //! From the profile's tables to a [`Scenario`]: every check that needs no running target.
 
+mod action;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,6 +11,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode, Uri};
 
+use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::request::Part;
 use super::spec::{ConnectionsSpec, ScenarioSpec, StepSpec, WaitSpec};
 use super::template::{Escape, Names, Template, fill_env};
@@ -21,10 +24,6 @@ use crate::units::parse_duration;
 
 /// What our requests call themselves.
 const AGENT: &str = concat!("breakpoint/", env!("CARGO_PKG_VERSION"));
-/// Action keys of a step, as messages list them.
-const ACTIONS: &str =
-    "`get`, `head`, `post`, `put`, `patch`, `delete`, `open`, `wait`, `think` or `close`";
-
 impl Scenario {
     /// Compiles a profile's scenario against a target's address. `feeders` holds the rows of every feeder that the
     /// scenario declares; `env` looks up environment variables.
@@ -492,72 +491,6 @@ impl<'a> Compiler<'a> {
             None => Part::Varying(template),
         };
         Ok((body, Some(body_type)))
-    }
-}
-
-/// The action of a step, with its value.
-enum ActionKey<'a> {
-    Request(Method, &'a str),
-    Open(&'a str),
-    Wait(&'a WaitSpec),
-    Think(&'a super::spec::ThinkSpec),
-    Close(&'a str),
-}
-
-fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
-    let mut found: Vec<(&str, ActionKey<'_>)> = Vec::new();
-    for (key, method, path) in [
-        ("get", Method::GET, &step.get),
-        ("head", Method::HEAD, &step.head),
-        ("post", Method::POST, &step.post),
-        ("put", Method::PUT, &step.put),
-        ("patch", Method::PATCH, &step.patch),
-        ("delete", Method::DELETE, &step.delete),
-    ] {
-        found.extend(
-            path.as_deref()
-                .map(|p| (key, ActionKey::Request(method, p))),
-        );
-    }
-    found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
-    found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
-    found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
-    found.extend(
-        step.close
-            .as_deref()
-            .map(|n| ("close", ActionKey::Close(n))),
-    );
-    match (found.pop(), found.pop()) {
-        (Some((_, action)), None) => Ok(action),
-        (None, _) => Err(format!("the step does nothing; give it one of {ACTIONS}")),
-        (Some((second, _)), Some((first, _))) => Err(format!(
-            "a step does one thing, not both `{first}` and `{second}`; make it two steps"
-        )),
-    }
-}
-
-/// Keys that say nothing in a step of this kind are mistakes, not decoration.
-fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Result<(), String> {
-    let (sends, takes_body, measured, kind) = match key {
-        ActionKey::Request(..) => (true, true, true, "request"),
-        ActionKey::Open(_) => (true, false, true, "open"),
-        ActionKey::Wait(_) => (false, false, true, "wait"),
-        ActionKey::Think(_) => (false, false, false, "think"),
-        ActionKey::Close(_) => (false, false, false, "close"),
-    };
-    let foreign = [
-        ("headers", !step.headers.is_empty() && !sends),
-        ("json", step.json.is_some() && !takes_body),
-        ("body", step.body.is_some() && !takes_body),
-        ("expect", step.expect.is_some() && !takes_body),
-        ("extract", !step.extract.is_empty() && !measured),
-        ("timeout", step.timeout.is_some() && !measured),
-    ];
-    match foreign.iter().find(|(_, there)| *there) {
-        Some((name, _)) => Err(format!(
-            "`{name}` means nothing in a `{kind}` step; remove it"
-        )),
-        None => Ok(()),
     }
 }
 

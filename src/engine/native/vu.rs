@@ -4,12 +4,9 @@
 //! backs off; a shed one waits as long as the target asks.
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
@@ -17,9 +14,10 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, Request, StatusCode};
 use hyper::body::Incoming;
 use rand::RngExt as _;
-use tokio::time::Sleep;
 
+use super::back_off::{back_off, retry_after};
 use super::http::{Connection, Connector, Head};
+use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
 use crate::measure::FailureKind;
@@ -32,14 +30,6 @@ use crate::scenario::{
 const LATE: Duration = Duration::from_millis(2);
 /// Longest body that is kept for an extraction.
 const MAX_BODY: usize = 1 << 20;
-/// Longest wait that a `Retry-After` is followed for.
-const LONGEST_RETRY: Duration = Duration::from_secs(120);
-/// Shortest one: `Retry-After: 0` must not make a VU spin.
-const SHORTEST_RETRY: Duration = Duration::from_millis(100);
-/// Back-off after the first failure; doubled with each further one in a row.
-const FIRST_BACK_OFF: Duration = Duration::from_secs(1);
-/// Longest mean back-off.
-const LONGEST_BACK_OFF: Duration = Duration::from_secs(10);
 /// Longest stagger of a VU's first cycle.
 const LONGEST_STAGGER: Duration = Duration::from_secs(30);
 
@@ -171,12 +161,6 @@ pub(super) async fn run(shared: Rc<Shared>, state: Rc<VuState>, id: u32) {
             tokio::time::sleep(pause).await;
         }
     }
-}
-
-/// Mean back-off after this many failures in a row.
-fn back_off(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(10);
-    (FIRST_BACK_OFF * 2_u32.pow(doublings)).min(LONGEST_BACK_OFF)
 }
 
 struct Vu<'a> {
@@ -512,81 +496,9 @@ fn refusal(template: &RequestTemplate, head: &Head) -> Option<Stop> {
     }
 }
 
-/// Seconds or an HTTP date (RFC 9110, section 10.2.3), within bounds; what cannot be read is one second.
-fn retry_after(text: &str, now: SystemTime) -> Duration {
-    let text = text.trim();
-    let wait = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => match httpdate::parse_http_date(text) {
-            Ok(at) => at.duration_since(now).unwrap_or(Duration::ZERO),
-            Err(_) => Duration::from_secs(1),
-        },
-    };
-    wait.clamp(SHORTEST_RETRY, LONGEST_RETRY)
-}
-
-/// A time limit that seldom touches the timer: the sleep is set again only when it ends before the limit does.
-struct TimeLimit {
-    sleep: Pin<Box<Sleep>>,
-}
-
-impl TimeLimit {
-    fn new() -> Self {
-        Self {
-            sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
-        }
-    }
-
-    /// What `work` gives, or `None` when the limit comes first.
-    async fn within<T>(&mut self, limit: Instant, work: impl Future<Output = T>) -> Option<T> {
-        let limit = tokio::time::Instant::from_std(limit);
-        if self.sleep.deadline() > limit || self.sleep.is_elapsed() {
-            self.sleep.as_mut().reset(limit);
-        }
-        let mut work = pin!(work);
-        std::future::poll_fn(|cx| {
-            if let Poll::Ready(done) = work.as_mut().poll(cx) {
-                return Poll::Ready(Some(done));
-            }
-            while self.sleep.as_mut().poll(cx).is_ready() {
-                if tokio::time::Instant::now() >= limit {
-                    return Poll::Ready(None);
-                }
-                self.sleep.as_mut().reset(limit);
-            }
-            Poll::Pending
-        })
-        .await
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn retry_after_is_read_within_bounds() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        for (text, want) in [
-            ("3", 3.0),
-            (" 7 ", 7.0),
-            ("0", 0.1),
-            ("86400", 120.0),
-            ("Sun, 06 Nov 1994 08:49:47 GMT", 10.0),
-            ("Sun, 06 Nov 1994 08:00:00 GMT", 0.1),
-            ("soon", 1.0),
-        ] {
-            let got = retry_after(text, now).as_secs_f64();
-            assert!((got - want).abs() < 1e-9, "{text}: {got}");
-        }
-    }
-
-    #[test]
-    fn back_off_doubles_up_to_ten_seconds() {
-        let seconds: Vec<u64> = (1..=6).map(|k| back_off(k).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 10, 10]);
-        assert_eq!(back_off(u32::MAX).as_secs(), 10);
-    }
 
     #[test]
     fn the_clock_of_a_cycle_stands_still_while_the_vu_thinks() {
@@ -600,22 +512,5 @@ mod tests {
         assert_eq!(clock.age(start + s(5)), s(3));
         clock.thinking_since = Some(start + s(5));
         assert_eq!(clock.age(start + s(60)), s(3));
-    }
-
-    #[tokio::test]
-    async fn a_time_limit_ends_work_that_hangs_and_lets_other_work_through() {
-        let mut limit = TimeLimit::new();
-        let soon = || Instant::now() + Duration::from_millis(20);
-        let far = || Instant::now() + Duration::from_secs(60);
-        assert_eq!(limit.within(far(), async { 1 }).await, Some(1));
-        assert_eq!(
-            limit.within(soon(), std::future::pending::<()>()).await,
-            None
-        );
-        assert_eq!(limit.within(far(), async { 2 }).await, Some(2));
-        assert_eq!(
-            limit.within(soon(), std::future::pending::<()>()).await,
-            None
-        );
     }
 }

@@ -1,0 +1,75 @@
+//! Which action a step's table holds: exactly one, and no key that says nothing beside it.
+
+use http::Method;
+
+use crate::scenario::spec::{StepSpec, ThinkSpec, WaitSpec};
+
+/// Action keys of a step, as messages list them.
+const ACTIONS: &str =
+    "`get`, `head`, `post`, `put`, `patch`, `delete`, `open`, `wait`, `think` or `close`";
+
+/// The action of a step, with its value.
+pub(super) enum ActionKey<'a> {
+    Request(Method, &'a str),
+    Open(&'a str),
+    Wait(&'a WaitSpec),
+    Think(&'a ThinkSpec),
+    Close(&'a str),
+}
+
+pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
+    let mut found: Vec<(&str, ActionKey<'_>)> = Vec::new();
+    for (key, method, path) in [
+        ("get", Method::GET, &step.get),
+        ("head", Method::HEAD, &step.head),
+        ("post", Method::POST, &step.post),
+        ("put", Method::PUT, &step.put),
+        ("patch", Method::PATCH, &step.patch),
+        ("delete", Method::DELETE, &step.delete),
+    ] {
+        found.extend(
+            path.as_deref()
+                .map(|p| (key, ActionKey::Request(method, p))),
+        );
+    }
+    found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
+    found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
+    found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
+    found.extend(
+        step.close
+            .as_deref()
+            .map(|n| ("close", ActionKey::Close(n))),
+    );
+    match (found.pop(), found.pop()) {
+        (Some((_, action)), None) => Ok(action),
+        (None, _) => Err(format!("the step does nothing; give it one of {ACTIONS}")),
+        (Some((second, _)), Some((first, _))) => Err(format!(
+            "a step does one thing, not both `{first}` and `{second}`; make it two steps"
+        )),
+    }
+}
+
+/// Keys that say nothing in a step of this kind are mistakes, not decoration.
+pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Result<(), String> {
+    let (sends, takes_body, measured, kind) = match key {
+        ActionKey::Request(..) => (true, true, true, "request"),
+        ActionKey::Open(_) => (true, false, true, "open"),
+        ActionKey::Wait(_) => (false, false, true, "wait"),
+        ActionKey::Think(_) => (false, false, false, "think"),
+        ActionKey::Close(_) => (false, false, false, "close"),
+    };
+    let foreign = [
+        ("headers", !step.headers.is_empty() && !sends),
+        ("json", step.json.is_some() && !takes_body),
+        ("body", step.body.is_some() && !takes_body),
+        ("expect", step.expect.is_some() && !takes_body),
+        ("extract", !step.extract.is_empty() && !measured),
+        ("timeout", step.timeout.is_some() && !measured),
+    ];
+    match foreign.iter().find(|(_, there)| *there) {
+        Some((name, _)) => Err(format!(
+            "`{name}` means nothing in a `{kind}` step; remove it"
+        )),
+        None => Ok(()),
+    }
+}
