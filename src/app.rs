@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use crate::cli::{Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound};
+use crate::cli::{
+    Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
+};
 use crate::exit::Exit;
 use crate::plan::{Plan, PlanError};
 use crate::preflight::{self, Outline};
@@ -188,7 +190,7 @@ fn demo_spec(args: &DemoArgs) -> DemoSpec {
         service: args.service.map_or(default.service, |kind| match kind {
             ServiceKind::Fixed => ServiceTime::Fixed,
             ServiceKind::Exponential => ServiceTime::Exponential,
-            ServiceKind::Lognormal => ServiceTime::LogNormal { sigma: 0.5 },
+            ServiceKind::Lognormal => ServiceTime::Lognormal,
         }),
         queue_limit: args.queue_limit.or(default.queue_limit),
         memory_limit: args.memory_limit.or(default.memory_limit),

@@ -63,7 +63,10 @@ pub(super) async fn ended() {
     }
 }
 
-#[expect(clippy::exit, reason = "the user asked twice: nothing may be waited for")]
+#[expect(
+    clippy::exit,
+    reason = "the user asked twice: nothing may be waited for"
+)]
 fn end_now() {
     std::process::exit(Exit::Interrupted.code().into());
 }

@@ -18,9 +18,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 
-use self::shard::{Report, SetLevel, ShardSpec, ShardWindow};
-use super::{Engine, EngineError};
+use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
+use super::{Canary, Engine, EngineError};
 use crate::measure::{GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::Scenario;
 
@@ -57,7 +58,7 @@ pub struct NativeEngine {
 }
 
 struct ShardHandle {
-    commands: UnboundedSender<SetLevel>,
+    commands: UnboundedSender<Command>,
     reports: UnboundedReceiver<Report>,
     pending: VecDeque<ShardWindow>,
     thread: JoinHandle<()>,
@@ -169,6 +170,7 @@ impl Engine for NativeEngine {
         };
         self.orders += 1;
         for shard in &self.shards {
+            let order = Command::SetLevel(order);
             shard.commands.send(order).map_err(|_| ended())?;
         }
         Ok(())
@@ -204,6 +206,14 @@ impl Engine for NativeEngine {
                 descriptors,
             },
         })
+    }
+
+    async fn canary(&mut self) -> Result<Canary, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let shard = self.shards.first().ok_or_else(ended)?;
+        let asked = shard.commands.send(Command::Canary(reply));
+        asked.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())
     }
 }
 

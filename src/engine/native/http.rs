@@ -45,6 +45,7 @@ pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
 }
 
 /// Opens connections to the scenario's origins; one per thread.
+#[derive(Clone)]
 pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
     names: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,

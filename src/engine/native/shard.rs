@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use super::http::Connector;
 use super::recorder::Recorder;
 use super::vu::{self, Phase, Shared, VuState};
+use crate::engine::Canary;
 use crate::measure::{Histogram, StepWindow};
 use crate::scenario::Scenario;
 
@@ -35,6 +37,14 @@ pub(super) struct ShardSpec {
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
+}
+
+/// What the engine asks of a thread.
+pub(super) enum Command {
+    /// Go to this level.
+    SetLevel(SetLevel),
+    /// Run one cycle apart from all VUs and say how it went.
+    Canary(oneshot::Sender<Canary>),
 }
 
 /// A new level, and when it was asked for: all threads ramp from that instant.
@@ -63,7 +73,7 @@ pub(super) struct ShardWindow {
 /// The thread's body: runs until `commands` is closed.
 pub(super) fn run(
     spec: ShardSpec,
-    commands: UnboundedReceiver<SetLevel>,
+    commands: UnboundedReceiver<Command>,
     reports: UnboundedSender<Report>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -82,7 +92,7 @@ pub(super) fn run(
     }
 }
 
-/// The straight line from one level to the next.
+/// The straight line from one level to the next; level 0 is reached at once.
 #[derive(Debug, Clone, Copy)]
 struct Ramp {
     from: u32,
@@ -94,6 +104,10 @@ struct Ramp {
 impl Ramp {
     /// VUs with numbers below this should run.
     fn frontier(&self, now: Instant) -> u32 {
+        // Nobody at all means that the load is to stop, not to fade.
+        if self.to == 0 {
+            return 0;
+        }
         let seconds = now.saturating_duration_since(self.since).as_secs_f64();
         #[expect(
             clippy::cast_possible_truncation,
@@ -141,6 +155,7 @@ impl Shard {
             connector: Connector::new(spec.tls.clone()),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
+            thinks: true,
         });
         Self {
             shared,
@@ -163,13 +178,14 @@ impl Shard {
         }
     }
 
-    async fn serve(mut self, mut commands: UnboundedReceiver<SetLevel>) {
+    async fn serve(mut self, mut commands: UnboundedReceiver<Command>) {
         let mut next_tick = Instant::now() + TICK;
         loop {
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
-                    Some(order) => self.set_level(order),
+                    Some(Command::SetLevel(order)) => self.set_level(order),
+                    Some(Command::Canary(reply)) => self.start_canary(reply),
                     None => break,
                 },
                 () = tokio::time::sleep_until(self.window_end().into()) => {
@@ -192,6 +208,15 @@ impl Shard {
             }
         }
         self.tasks.shutdown().await;
+    }
+
+    /// Runs a cycle that no window counts.
+    fn start_canary(&mut self, reply: oneshot::Sender<Canary>) {
+        let shared = Rc::new(Shared::for_canary(&self.shared));
+        self.tasks.spawn_local(async move {
+            // An engine that no longer waits for the answer does not need it.
+            let _ = reply.send(vu::canary(shared).await);
+        });
     }
 
     fn set_level(&mut self, order: SetLevel) {
@@ -374,6 +399,8 @@ mod tests {
         let down = Ramp { to: 3, ..up };
         assert_eq!(down.frontier(since + s(0.5)), 7);
         assert_eq!(down.frontier(since + s(60.0)), 3);
+        let stopped = Ramp { to: 0, ..up };
+        assert_eq!(stopped.frontier(since), 0);
         let still = Ramp { to: 10, ..up };
         assert_eq!(still.frontier(since + s(60.0)), 10);
     }

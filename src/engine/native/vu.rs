@@ -20,6 +20,7 @@ use super::http::{Connection, Connector, Head};
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
+use crate::engine::Canary;
 use crate::measure::FailureKind;
 use crate::scenario::{
     Action, Extract, ExtractFrom, RequestTemplate, Scenario, Step, Template, Think, Values, VuRng,
@@ -41,6 +42,22 @@ pub(super) struct Shared {
     pub(super) recorder: RefCell<Recorder>,
     /// Next row of each sequential feeder, over all threads.
     pub(super) next_rows: Arc<[AtomicU64]>,
+    /// Whether VUs think; a canary does not.
+    pub(super) thinks: bool,
+}
+
+impl Shared {
+    /// What a canary uses in place of a thread's own: its counts go nowhere and it does not think.
+    pub(super) fn for_canary(own: &Self) -> Self {
+        Self {
+            scenario: Arc::clone(&own.scenario),
+            seed: own.seed,
+            connector: own.connector.clone(),
+            recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
+            next_rows: Arc::clone(&own.next_rows),
+            thinks: false,
+        }
+    }
 }
 
 /// What a VU is doing, as its thread sees it when it cuts a window or asks the VU to leave.
@@ -119,21 +136,24 @@ enum CycleEnd {
     Stopped(Stop),
 }
 
+/// Number of the VU that runs canary cycles; no level reaches it.
+const CANARY: u32 = u32::MAX;
+
+/// Runs one cycle without think times.
+pub(super) async fn canary(shared: Rc<Shared>) -> Canary {
+    let state = VuState::default();
+    let mut vu = Vu::new(&shared, &state, CANARY);
+    let began = Instant::now();
+    match vu.cycle(&mut TimeLimit::new()).await {
+        CycleEnd::Completed | CycleEnd::Left => Canary::Passed(began.elapsed()),
+        CycleEnd::Stopped(Stop::Shed(_)) => Canary::Shed,
+        CycleEnd::Stopped(Stop::Failed(kind)) => Canary::Failed(kind),
+    }
+}
+
 /// Runs VU `id` until it is asked to leave.
 pub(super) async fn run(shared: Rc<Shared>, state: Rc<VuState>, id: u32) {
-    let scenario = Arc::clone(&shared.scenario);
-    let mut vu = Vu {
-        rng: vu_rng(shared.seed, id),
-        values: scenario.values(id),
-        idle: scenario.origins().iter().map(|_| None).collect(),
-        streams: (0..scenario.streams()).map(|_| None).collect(),
-        starts: vec![None; scenario.names().cycle()],
-        intended: None,
-        last: Instant::now(),
-        scenario: &scenario,
-        shared: &shared,
-        state: &state,
-    };
+    let mut vu = Vu::new(&shared, &state, id);
     vu.stagger().await;
     let mut limit = TimeLimit::new();
     let mut failures_in_a_row = 0;
@@ -180,7 +200,23 @@ struct Vu<'a> {
     last: Instant,
 }
 
-impl Vu<'_> {
+impl<'a> Vu<'a> {
+    fn new(shared: &'a Shared, state: &'a VuState, id: u32) -> Self {
+        let scenario = &*shared.scenario;
+        Self {
+            rng: vu_rng(shared.seed, id),
+            values: scenario.values(id),
+            idle: scenario.origins().iter().map(|_| None).collect(),
+            streams: (0..scenario.streams()).map(|_| None).collect(),
+            starts: vec![None; scenario.names().cycle()],
+            intended: None,
+            last: Instant::now(),
+            scenario,
+            shared,
+            state,
+        }
+    }
+
     /// Without it VUs with a constant think time would march in step.
     async fn stagger(&mut self) {
         let mean = self
@@ -249,6 +285,9 @@ impl Vu<'_> {
     }
 
     async fn think(&mut self, think: Think) {
+        if !self.shared.thinks {
+            return;
+        }
         let since = self.intended.take().unwrap_or_else(Instant::now);
         let until = since + think.draw(&mut self.rng);
         self.set_clock(|c| c.thinking_since = Some(since));
