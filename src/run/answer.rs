@@ -6,7 +6,7 @@ use crate::record::{
     Answer, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness, VisitSummary,
 };
 use crate::search::{Conclusion, Estimate, Search};
-use crate::slo::{Slo, Verdict};
+use crate::slo::{Metric, Slo, Verdict};
 
 /// Points of the breakpoint's distribution that are kept for charts.
 const DISTRIBUTION_POINTS: usize = 60;
@@ -41,8 +41,8 @@ pub(super) fn assemble(
         last_held: last_held.map(summary),
         first_broke: first_broke.map(summary),
         broken_objective: binding
-            .filter(|_| first_broke.is_some())
-            .map(|i| spec.slo.objectives()[i].text.clone()),
+            .zip(first_broke)
+            .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
         limiting_resource: limiting_resource(conclusion, estimate, probes),
         knee_vus: knee(probes),
         peak_throughput_per_s: probes
@@ -79,6 +79,21 @@ fn binding_objective(
             .map(|(i, _)| i)
             .next()
     })
+}
+
+/// The objective to name as broken. A latency objective whose percentile still looks well broke through failures alone:
+/// then the objective on errors says more, if there is one.
+fn broken_objective(slo: &Slo, binding: usize, broke: &ProbeRecord) -> String {
+    let objectives = slo.objectives();
+    let seen = &broke.objectives[binding];
+    let looks_well = seen.observed.is_some_and(|value| value < seen.bound);
+    let errors = objectives.iter().zip(&broke.objectives).find(|(o, seen)| {
+        matches!(o.metric, Metric::Errors { .. }) && seen.verdict == Verdict::Broke
+    });
+    match errors {
+        Some((errors, _)) if looks_well => errors.text.clone(),
+        _ => objectives[binding].text.clone(),
+    }
 }
 
 fn visit_summary(
