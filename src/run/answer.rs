@@ -81,12 +81,12 @@ fn binding_objective(
     })
 }
 
-/// The objective to name as broken. A latency objective whose percentile still looks well broke through failures alone:
+/// The objective to name as broken. A latency objective whose percentile looks well, or is missing, broke through failures:
 /// then the objective on errors says more, if there is one.
 fn broken_objective(slo: &Slo, binding: usize, broke: &ProbeRecord) -> String {
     let objectives = slo.objectives();
     let seen = &broke.objectives[binding];
-    let looks_well = seen.observed.is_some_and(|value| value < seen.bound);
+    let looks_well = seen.observed.is_none_or(|value| value < seen.bound);
     let errors = objectives.iter().zip(&broke.objectives).find(|(o, seen)| {
         matches!(o.metric, Metric::Errors { .. }) && seen.verdict == Verdict::Broke
     });
@@ -102,7 +102,12 @@ fn visit_summary(
     probe: &ProbeRecord,
     binding: Option<usize>,
 ) -> VisitSummary {
-    let index = binding.unwrap_or(0);
+    // A latency says most; errors and sheds stand beside it anyway.
+    let latency = slo
+        .objectives()
+        .iter()
+        .position(|o| o.latency_limit().is_some());
+    let index = latency.or(binding).unwrap_or(0);
     let objective = &slo.objectives()[index];
     let name = objective.metric_name(steps);
     let observed = match probe.objectives.get(index).and_then(|o| o.observed) {
