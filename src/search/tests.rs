@@ -1,1 +1,546 @@
+//! The search alone, fed with made-up visits: no engine, no clock, no noise but that of a test's own making.
 
+use proptest::prelude::*;
+
+use super::*;
+
+const MODEL: CycleModel = CycleModel {
+    think_s: 1.0,
+    limit_s: Some(2.0),
+};
+const SHARE: Link = Link::Share { alpha: 0.01 };
+
+fn spec(min: u32, max: u32, start: u32) -> SearchSpec {
+    SearchSpec {
+        min: Level(min),
+        max: Level(max),
+        start: Level(start),
+        // Ample: whoever tests the budget's end says so.
+        budget: Duration::from_secs(1_000_000),
+        ..SearchSpec::default()
+    }
+}
+
+fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
+    Visit {
+        probe: 0,
+        level: order.level,
+        purpose: order.purpose,
+        verdict,
+        valid: true,
+        left_early: verdict == Verdict::Broke,
+        evidence: vec![evidence],
+        // No knee: throughput grows with the level.
+        throughput: Some(f64::from(order.level.vus()) / 1.5),
+        hold_s: order.hold_s,
+        cost_s: order.hold_s + 10.0,
+    }
+}
+
+fn verdict_of(broke: bool) -> Verdict {
+    if broke { Verdict::Broke } else { Verdict::Held }
+}
+
+/// A target that is well up to `last_good` VUs and fails everything beyond.
+fn cliff(order: &Order, last_good: u32) -> Visit {
+    let broke = order.level.vus() > last_good;
+    let evidence = Evidence::Share {
+        bad: if broke { 1_000.0 } else { 0.0 },
+        total: 1_000.0,
+        alpha: 0.01,
+    };
+    visit(order, verdict_of(broke), evidence)
+}
+
+/// The same, told by a side alone.
+fn edge(order: &Order, last_good: u32) -> Visit {
+    let broke = order.level.vus() > last_good;
+    visit(order, verdict_of(broke), Evidence::Side { broke })
+}
+
+/// A visit that saw nothing.
+fn silent(order: &Order) -> Visit {
+    Visit {
+        throughput: Some(0.0),
+        ..visit(order, Verdict::Undecided, Evidence::None)
+    }
+}
+
+struct Driven {
+    search: Search,
+    orders: Vec<Order>,
+    end: Conclusion,
+}
+
+impl Driven {
+    fn levels(&self) -> Vec<u32> {
+        self.orders.iter().map(|o| o.level.vus()).collect()
+    }
+
+    fn visit(&self, index: Option<usize>) -> &Visit {
+        &self.search.visits()[index.expect("the conclusion names a visit")]
+    }
+}
+
+/// More probes than any search may need.
+const MOST: usize = 400;
+
+fn drive(spec: SearchSpec, link: Link, mut target: impl FnMut(&Order) -> Visit) -> Driven {
+    let (min, max) = (spec.min, spec.max);
+    let mut search = Search::new(spec, MODEL, vec![link]);
+    let mut orders = Vec::new();
+    let mut elapsed_s = 0.0;
+    loop {
+        match search.next(elapsed_s) {
+            Step::Done(end) => {
+                return Driven {
+                    search,
+                    orders,
+                    end: *end,
+                };
+            }
+            Step::Probe(order) => {
+                assert!(order.level >= min && order.level <= max, "{order:?}");
+                assert!(order.hold_s > 0.0 && order.settle_min_s > 0.0, "{order:?}");
+                assert!(orders.len() < MOST, "does not end: {orders:?}");
+                let visit = Visit {
+                    probe: orders.len(),
+                    ..target(&order)
+                };
+                elapsed_s += visit.cost_s;
+                orders.push(order);
+                search.record(visit);
+            }
+        }
+    }
+}
+
+#[test]
+fn it_doubles_until_something_breaks_and_then_bisects() {
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| cliff(o, 700));
+    assert_eq!(driven.levels()[..8], [10, 20, 40, 80, 160, 320, 640, 1280]);
+    assert!(
+        driven.orders[..8]
+            .iter()
+            .all(|o| o.purpose == Purpose::Bracket)
+    );
+    // Geometric means until the bracket is within a quarter.
+    assert_eq!(driven.orders[8].purpose, Purpose::Narrow);
+    assert_eq!(driven.levels()[8], 905);
+    assert_eq!(driven.levels()[9], 761);
+    assert!(
+        driven.orders[10..]
+            .iter()
+            .all(|o| matches!(o.purpose, Purpose::Refine | Purpose::Confirm))
+    );
+}
+
+#[test]
+fn the_last_doubling_stops_at_the_maximum() {
+    let driven = drive(spec(1, 100, 30), SHARE, |o| cliff(o, 95));
+    assert_eq!(driven.levels()[..3], [30, 60, 100]);
+}
+
+#[test]
+fn beyond_the_knee_it_jumps_by_littles_law() {
+    // Eight workers of 50 ms serve 160 cycles a second at most, users think for 1 s: the knee is near 168.
+    let saturating = |o: &Order| Visit {
+        throughput: Some((f64::from(o.level.vus()) / 1.05).min(160.0)),
+        ..cliff(o, 2_900)
+    };
+    let driven = drive(spec(1, 5_000, 100), SHARE, saturating);
+    // 400 is twice 200 and did not raise the throughput: 160 x (1 + 0.85 x 2) = 432, but at least an eighth more.
+    assert_eq!(driven.levels()[..4], [100, 200, 400, 451]);
+    // A level that tells nothing of a limit is doubled all the same.
+    let mut search = Search::new(
+        spec(1, 5_000, 100),
+        CycleModel {
+            limit_s: None,
+            ..MODEL
+        },
+        vec![SHARE],
+    );
+    for level in [100, 200, 400] {
+        let Step::Probe(order) = search.next(0.0) else {
+            panic!("ended")
+        };
+        assert_eq!(order.level.vus(), level);
+        search.record(saturating(&order));
+    }
+    assert!(matches!(search.next(0.0), Step::Probe(o) if o.level.vus() == 800));
+}
+
+#[test]
+fn it_steps_down_when_the_start_breaks() {
+    let driven = drive(spec(1, 5_000, 1_000), SHARE, |o| cliff(o, 70));
+    assert_eq!(driven.levels()[..3], [1_000, 250, 62]);
+    assert_eq!(driven.end.ending, Ending::Found);
+}
+
+#[test]
+fn broke_at_the_minimum_needs_two_broken_visits_there() {
+    let driven = drive(spec(5, 5_000, 100), SHARE, |o| cliff(o, 1));
+    assert_eq!(driven.end.ending, Ending::BrokeAtMinimum);
+    assert_eq!(driven.levels(), [100, 25, 6, 5, 5]);
+    assert_eq!(driven.visit(driven.end.first_broke).level, Level(5));
+    assert_eq!(driven.end.last_held, None);
+    assert!(driven.end.estimate.is_none());
+    assert!(driven.end.reason.contains("5 VUs"), "{}", driven.end.reason);
+
+    // One noisy visit does not decide: the second one held.
+    let mut first = true;
+    let driven = drive(spec(5, 5_000, 5), SHARE, |o| {
+        let broke = std::mem::take(&mut first);
+        cliff(o, if broke { 1 } else { 300 })
+    });
+    assert_eq!(driven.end.ending, Ending::Found);
+    assert_eq!(driven.levels()[..2], [5, 5]);
+}
+
+#[test]
+fn never_broke_needs_a_full_hold_at_the_maximum() {
+    let driven = drive(spec(1, 300, 50), SHARE, |o| cliff(o, 10_000));
+    assert_eq!(driven.end.ending, Ending::NeverBroke);
+    assert_eq!(driven.levels(), [50, 100, 200, 300, 300]);
+    let last = driven.orders.last().unwrap();
+    assert_eq!(last.purpose, Purpose::Confirm);
+    assert!(last.hold_s >= SearchSpec::default().hold_min.as_secs_f64());
+    assert_eq!(driven.visit(driven.end.last_held).level, Level(300));
+    assert_eq!(driven.end.first_broke, None);
+    assert!(driven.end.estimate.is_none());
+
+    // Full holds that neither hold nor break are no answer.
+    let unsure = |o: &Order| Visit {
+        verdict: if o.purpose == Purpose::Confirm {
+            Verdict::Undecided
+        } else {
+            Verdict::Held
+        },
+        ..cliff(o, 10_000)
+    };
+    let driven = drive(spec(1, 300, 50), SHARE, unsure);
+    assert_eq!(driven.end.ending, Ending::Undecided);
+    assert!(
+        driven.end.reason.contains("--max-vus"),
+        "{}",
+        driven.end.reason
+    );
+}
+
+#[test]
+fn three_invalid_probes_in_a_row_are_the_generators_limit() {
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| Visit {
+        valid: o.level.vus() < 100,
+        ..cliff(o, 10_000)
+    });
+    assert_eq!(driven.end.ending, Ending::GeneratorLimited);
+    assert_eq!(driven.levels(), [10, 20, 40, 80, 160, 160, 160]);
+    assert_eq!(driven.visit(driven.end.last_held).level, Level(80));
+
+    // One or two are repeated and forgotten.
+    let mut faults = 2;
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| {
+        let fault = o.level.vus() == 160 && faults > 0;
+        faults -= i32::from(fault);
+        Visit {
+            valid: !fault,
+            // What an invalid visit shows means nothing.
+            ..if fault { cliff(o, 1) } else { cliff(o, 700) }
+        }
+    });
+    assert_eq!(driven.end.ending, Ending::Found);
+    assert_eq!(driven.levels()[4..8], [160, 160, 160, 320]);
+}
+
+#[test]
+fn a_level_without_data_is_held_longer_and_then_given_up() {
+    let driven = drive(spec(1, 5_000, 10), SHARE, silent);
+    assert_eq!(driven.end.ending, Ending::Undecided);
+    assert_eq!(driven.levels(), [10, 10, 10]);
+    let holds: Vec<f64> = driven.orders.iter().map(|o| o.hold_s).collect();
+    assert!(holds[0] < holds[1] && holds[1] < holds[2], "{holds:?}");
+    assert!(
+        driven.end.reason.contains("no data"),
+        "{}",
+        driven.end.reason
+    );
+
+    let mut quiet = 2;
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| {
+        quiet -= 1;
+        if quiet >= 0 { silent(o) } else { cliff(o, 700) }
+    });
+    assert_eq!(driven.end.ending, Ending::Found);
+}
+
+#[test]
+fn levels_that_tell_nothing_between_the_bracket_do_not_last_for_ever() {
+    // It holds below 100, breaks above 200, and says nothing in between.
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| match o.level.vus() {
+        0..100 => cliff(o, 10_000),
+        200.. => cliff(o, 1),
+        _ => silent(o),
+    });
+    assert_ne!(driven.end.ending, Ending::Interrupted);
+    if let Some(estimate) = &driven.end.estimate {
+        assert!(
+            estimate.low <= 100.0 && estimate.high >= 200.0,
+            "{estimate:?}"
+        );
+    }
+}
+
+fn with_budget(seconds: u64, spec: SearchSpec) -> SearchSpec {
+    SearchSpec {
+        budget: Duration::from_secs(seconds),
+        ..spec
+    }
+}
+
+#[test]
+fn no_probe_is_begun_that_would_pass_the_budget() {
+    for seconds in [30, 60, 100, 200, 300, 450, 600, 900] {
+        let driven = drive(with_budget(seconds, spec(1, 5_000, 10)), SHARE, |o| {
+            cliff(o, 700)
+        });
+        let spent: f64 = driven.search.visits().iter().map(|v| v.cost_s).sum();
+        assert!(spent <= seconds as f64, "{spent} of {seconds}");
+        match driven.end.ending {
+            Ending::Found => {
+                let held = driven.visit(driven.end.last_held).level.vus();
+                let broke = driven.visit(driven.end.first_broke).level.vus();
+                assert!(held <= 700 && 700 < broke, "{held} {broke}");
+            }
+            Ending::Undecided => {
+                let reason = &driven.end.reason;
+                assert!(reason.contains("more minutes would decide"), "{reason}");
+                assert!(reason.contains("--budget"), "{reason}");
+                assert!(driven.end.estimate.is_none());
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_budget_that_ends_early_is_undecided_and_one_that_ends_late_is_an_answer() {
+    let ending = |seconds| {
+        let spec = with_budget(seconds, spec(1, 5_000, 10));
+        drive(spec, SHARE, |o| cliff(o, 700)).end.ending
+    };
+    assert_eq!(ending(100), Ending::Undecided);
+    assert_eq!(ending(900), Ending::Found);
+}
+
+#[test]
+fn an_interruption_keeps_what_is_known() {
+    let mut search = Search::new(spec(1, 5_000, 10), MODEL, vec![SHARE]);
+    assert_eq!(search.interrupted().last_held, None);
+    for _ in 0..9 {
+        let Step::Probe(order) = search.next(0.0) else {
+            panic!("ended")
+        };
+        search.record(cliff(&order, 700));
+    }
+    let end = search.interrupted();
+    assert_eq!(end.ending, Ending::Interrupted);
+    assert_eq!(search.visits()[end.last_held.unwrap()].level, Level(640));
+    assert_eq!(search.visits()[end.first_broke.unwrap()].level, Level(905));
+}
+
+/// Ends, thresholds and starts: the corners and a spread between them.
+fn ranges() -> Vec<(u32, u32, u32)> {
+    let mut out = Vec::new();
+    for max in [2, 3, 10, 100, 999, 5_000, 60_000] {
+        for share in [0.0, 0.01, 0.1, 0.33, 0.5, 0.77, 0.98, 1.0] {
+            let last_good = Level::nearest(f64::from(max - 1) * share)
+                .vus()
+                .min(max - 1);
+            for start in [1, 10, max] {
+                out.push((max, last_good, start.min(max)));
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn a_step_is_found_wherever_it_is() {
+    for (max, last_good, start) in ranges() {
+        for (link, target) in [
+            (SHARE, cliff as fn(&Order, u32) -> Visit),
+            (Link::Side, edge),
+        ] {
+            let name = format!("max {max}, last good {last_good}, start {start}, {link:?}");
+            let driven = drive(spec(1, max, start), link, |o| target(o, last_good));
+            assert_eq!(
+                driven.end.ending,
+                Ending::Found,
+                "{name}: {:?}",
+                driven.levels()
+            );
+            let held = driven.visit(driven.end.last_held);
+            let broke = driven.visit(driven.end.first_broke);
+            assert!(held.level.vus() <= last_good, "{name}");
+            assert!(last_good < broke.level.vus(), "{name}");
+            assert_eq!(
+                (held.verdict, broke.verdict),
+                (Verdict::Held, Verdict::Broke)
+            );
+            let estimate = driven.end.estimate.as_ref().unwrap();
+            let truth = f64::from(last_good);
+            assert!(
+                estimate.low.floor() <= truth && truth <= estimate.high.ceil(),
+                "{name}: {} to {}",
+                estimate.low,
+                estimate.high
+            );
+            assert!(
+                estimate.low <= estimate.vus && estimate.vus <= estimate.high,
+                "{name}"
+            );
+            let most = 2.0 * f64::from(max).log2() + 20.0;
+            assert!(
+                (driven.orders.len() as f64) <= most,
+                "{name}: {} probes: {:?}",
+                driven.orders.len(),
+                driven.levels()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_search_and_another_seed_another_order() {
+    let levels = |seed| {
+        let spec = SearchSpec {
+            seed,
+            ..spec(1, 5_000, 10)
+        };
+        drive(spec, SHARE, |o| soft(o, 700.0, 0.0)).levels()
+    };
+    assert_eq!(levels(1), levels(1));
+    assert!((2..6).any(|seed| levels(seed) != levels(1)));
+}
+
+/// A smooth crossing: one in a hundred late at `n_star`, more above; `shift` moves this visit's share (probit scale).
+fn soft(order: &Order, n_star: f64, shift: f64) -> Visit {
+    let y = crate::stats::normal::probit(0.01)
+        + 4.0 * (f64::from(order.level.vus()) / n_star - 1.0)
+        + shift;
+    let total = 2_000.0;
+    let bad = (total * crate::stats::normal::log_cdf(y).exp()).round();
+    let verdict = match bad {
+        b if b > 26.0 => Verdict::Broke,
+        b if b < 14.0 => Verdict::Held,
+        _ => Verdict::Undecided,
+    };
+    visit(
+        order,
+        verdict,
+        Evidence::Share {
+            bad,
+            total,
+            alpha: 0.01,
+        },
+    )
+}
+
+#[test]
+fn a_smooth_crossing_is_found_to_the_precision_asked() {
+    for (n_star, seed) in [(40.0, 1), (250.0, 2), (1_040.0, 3), (4_000.0, 4)] {
+        let spec = SearchSpec {
+            seed,
+            ..spec(1, 10_000, 10)
+        };
+        let driven = drive(spec, SHARE, |o| soft(o, n_star, 0.0));
+        assert_eq!(driven.end.ending, Ending::Found);
+        let estimate = driven.end.estimate.as_ref().unwrap();
+        assert!(
+            estimate.low.floor() <= n_star && n_star <= estimate.high.ceil(),
+            "{n_star}: {estimate:?}"
+        );
+        assert!((estimate.high - estimate.low) / 2.0 <= (0.05 * estimate.vus).max(1.0));
+        assert!(
+            (estimate.vus / n_star - 1.0).abs() < 0.05,
+            "{n_star}: {}",
+            estimate.vus
+        );
+        // The levels named were visited, and within reach of the interval.
+        let held = f64::from(driven.visit(driven.end.last_held).level.vus());
+        let broke = f64::from(driven.visit(driven.end.first_broke).level.vus());
+        assert!(held <= estimate.vus && estimate.vus < broke, "{n_star}");
+        // The visits near the answer are not in order of their levels.
+        let refined: Vec<u32> = driven
+            .orders
+            .iter()
+            .filter(|o| o.purpose == Purpose::Refine)
+            .map(|o| o.level.vus())
+            .collect();
+        assert!(
+            !refined.is_sorted() && !refined.iter().rev().is_sorted(),
+            "{refined:?}"
+        );
+    }
+}
+
+#[test]
+fn the_objective_that_breaks_first_binds() {
+    let mut search = Search::new(spec(1, 5_000, 10), MODEL, vec![SHARE, Link::Side]);
+    let mut elapsed_s = 0.0;
+    let end = loop {
+        match search.next(elapsed_s) {
+            Step::Done(end) => break end,
+            Step::Probe(order) => {
+                let (a, b) = (cliff(&order, 900), edge(&order, 400));
+                let visit = Visit {
+                    verdict: a.verdict.max(b.verdict),
+                    evidence: vec![a.evidence[0], b.evidence[0]],
+                    ..a
+                };
+                elapsed_s += visit.cost_s;
+                search.record(visit);
+            }
+        }
+    };
+    let estimate = end.estimate.unwrap();
+    assert_eq!(estimate.binding, 1);
+    assert!(
+        estimate.low.floor() <= 400.0 && 400.0 <= estimate.high.ceil(),
+        "{estimate:?}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn it_ends_whatever_the_visits_say(
+        verdicts in proptest::collection::vec((0..3_u8, 0..12_u8), 1..60),
+        (min, max, start) in (1..200_u32, 0..3_000_u32, 0..3_000_u32)
+            .prop_map(|(min, range, start)| (min, min + range, min + start.min(range))),
+        budget in 60..3_600_u64,
+    ) {
+        let mut told = verdicts.iter().cycle();
+        let driven = drive(with_budget(budget, spec(min, max, start)), SHARE, |o| {
+            let (verdict, kind) = told.next().copied().unwrap_or_default();
+            let verdict = [Verdict::Held, Verdict::Undecided, Verdict::Broke][usize::from(verdict)];
+            match kind {
+                0 => silent(o),
+                1 => Visit { valid: false, ..silent(o) },
+                _ => {
+                    let bad = f64::from(kind - 2) * 8.0;
+                    visit(o, verdict, Evidence::Share { bad, total: 2_000.0, alpha: 0.01 })
+                }
+            }
+        });
+        if driven.end.ending == Ending::Found {
+            let estimate = driven.end.estimate.as_ref().unwrap();
+            prop_assert!(estimate.low <= estimate.vus && estimate.vus <= estimate.high);
+            let held = driven.visit(driven.end.last_held);
+            let broke = driven.visit(driven.end.first_broke);
+            prop_assert!(held.verdict == Verdict::Held && f64::from(held.level.vus()) <= estimate.vus);
+            prop_assert!(broke.verdict == Verdict::Broke && f64::from(broke.level.vus()) > estimate.vus);
+        }
+    }
+}

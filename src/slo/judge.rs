@@ -297,31 +297,26 @@ fn share_verdict(windows: &[(f64, f64)], alpha: f64) -> Verdict {
     }
 }
 
+/// The mean by Little's law: the waiting done in the hold over what completed in it. Those in flight have waited too,
+/// else the mean would improve when the slow users hang for ever.
 fn mean(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
-    let total = m.step_total(step);
-    let Some(mean) = total.latency.mean_s() else {
-        return if total.failed.of_target() > 0 {
-            outcome(
-                objective,
-                None,
-                None,
-                Verdict::Broke,
-                Evidence::Side { broke: true },
-            )
-        } else {
-            no_data(objective)
-        };
-    };
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let windows: Vec<(f64, f64)> = m
+    let mut windows: Vec<(f64, f64)> = m
         .hold
         .iter()
         .filter_map(|s| s.window.steps.get(step))
         .map(|w| {
-            let n = w.latency.count() as f64;
+            let n = count(w.latency.count());
             (w.latency.mean_s().unwrap_or(0.0) * n, n)
         })
         .collect();
+    if let Some(last) = windows.last_mut() {
+        last.0 += waited_in_flight(m, step);
+    }
+    let (waited, completed) = sum(&windows);
+    if completed <= 0.0 {
+        return without_completions(objective, step, m);
+    }
+    let mean = waited / completed;
     let excesses: Vec<f64> = stats::in_blocks(&windows, BLOCKS)
         .iter()
         .map(|(sum, n)| sum - objective.bound * n)
@@ -335,37 +330,57 @@ fn mean(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
     outcome(objective, Some(mean), None, verdict, evidence)
 }
 
-fn max(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
-    let total = m.step_total(step);
-    let failed = total.failed.of_target() > 0;
-    let worst = total
-        .latency
-        .max_s()
-        .into_iter()
-        .chain(total.in_flight.max_s());
-    match worst.fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| a.max(b)))) {
-        None if failed => outcome(
-            objective,
-            None,
-            None,
-            Verdict::Broke,
-            Evidence::Side { broke: true },
-        ),
-        worst => side(objective, worst),
-    }
+/// Seconds that those in flight at the end have waited, less what those in flight at the start had waited by then.
+fn waited_in_flight(m: &Measurement, step: usize) -> f64 {
+    let waited = |w: Option<&Window>| {
+        w.and_then(|w| w.steps.get(step)).map_or(0.0, |s| {
+            s.in_flight.mean_s().unwrap_or(0.0) * count(s.in_flight.count())
+        })
+    };
+    let last = m.hold.last().map(|s| &s.window);
+    // Those that failed meanwhile took their waiting along; it must not make the others look faster.
+    (waited(last) - waited(m.before.as_ref())).max(0.0)
 }
 
-/// The worst value of a monitor's field in the hold, or a counter's growth over the probe.
+fn max(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
+    let total = m.step_total(step);
+    let Some(completed) = total.latency.max_s() else {
+        return without_completions(objective, step, m);
+    };
+    let in_flight = total.in_flight.max_s().unwrap_or(0.0);
+    side(objective, Some(completed.max(in_flight)))
+}
+
+/// A latency of nothing: broke when passes failed or are in flight for longer than the bound, else no data.
+fn without_completions(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
+    let total = m.step_total(step);
+    let oldest = total
+        .in_flight
+        .max_s()
+        .filter(|age| !objective.comparison.holds(*age, objective.bound));
+    if oldest.is_none() && total.failed.of_target() == 0 {
+        return no_data(objective);
+    }
+    let evidence = Evidence::Side { broke: true };
+    outcome(objective, oldest, None, Verdict::Broke, evidence)
+}
+
+/// The worst value of a monitor's field in the hold, or a counter's growth over the probe. Without a reading before the
+/// probe a growth is only known when it happened in the hold, or when there never was any.
 fn monitor_value(
     comparison: Comparison,
     monitor: &str,
     field: &str,
     m: &Measurement,
 ) -> Option<f64> {
-    let values = m.readings(monitor, field);
+    let mut values = m.readings(monitor, field);
     if COUNTERS.contains(&field) {
-        let last = values.last()?;
-        return Some((last - m.reading_before(monitor, field).unwrap_or(0.0)).max(0.0));
+        let first = values.next()?;
+        let last = values.last().unwrap_or(first);
+        return match m.reading_before(monitor, field) {
+            Some(before) => Some((last - before).max(0.0)),
+            None => Some((last - first).max(0.0)).filter(|grown| *grown > 0.0 || last <= 0.0),
+        };
     }
     let worst = match comparison {
         Comparison::Gt | Comparison::Ge => f64::min,

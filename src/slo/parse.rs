@@ -13,7 +13,8 @@ pub enum SloError {
     Empty,
     /// A metric without a bound: most likely the shell took the rest.
     #[error(
-        "`{0}` has no bound. The shell probably took `<...` or `>...` for a redirection. Quote it: --slo '{0}<2s', or write --slo {0}:2s"
+        "`{0}` has no bound. The shell probably took `<...` or `>...` for a redirection. Quote it: --slo '{0}{bound}', or write --slo {0}{unquoted}",
+        bound = example(.0).0, unquoted = example(.0).1
     )]
     NoBound(String),
     /// The metric is not known.
@@ -93,10 +94,10 @@ pub(super) fn objective(text: &str) -> Result<Objective, SloError> {
             Err(error) => error,
         });
     };
+    let metric = metric(left, &text)?;
     if right.is_empty() {
         return Err(SloError::NoBound(left.to_owned()));
     }
-    let metric = metric(left, &text)?;
     let bound = bound(&metric, right).map_err(|why| SloError::Bound {
         text: text.clone(),
         why,
@@ -112,6 +113,16 @@ pub(super) fn objective(text: &str) -> Result<Objective, SloError> {
         bound,
         text,
     })
+}
+
+/// A bound that would suit a metric: in quotes, and as a shell leaves it alone.
+fn example(left: &str) -> (&'static str, &'static str) {
+    match metric(left, left) {
+        Ok(Metric::Errors { .. } | Metric::Shed { .. }) => ("<1%", ":1%"),
+        Ok(Metric::Rps { .. }) => (">50", ".gt.50"),
+        Ok(Metric::Monitor { .. }) => ("==0", ".eq.0"),
+        _ => ("<2s", ":2s"),
+    }
 }
 
 /// Reads `p99`, `p(99)`, `p99(answer)`, `p(99)(answer)`, `errors`, `gateway.oom_kills`.
@@ -139,8 +150,15 @@ fn metric(left: &str, whole: &str) -> Result<Metric, SloError> {
         }
         return Err(unknown());
     }
+    // Nothing that a comparison is spelt with: the text must read the same again.
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     match name.split_once('.') {
-        Some((monitor, field)) if step.is_none() && !monitor.is_empty() && !field.is_empty() => {
+        Some((monitor, field))
+            if step.is_none()
+                && !monitor.is_empty()
+                && !field.is_empty()
+                && name.chars().all(plain) =>
+        {
             Ok(Metric::Monitor {
                 monitor: monitor.to_owned(),
                 field: field.to_owned(),

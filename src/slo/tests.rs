@@ -1,1 +1,788 @@
+//! The grammar as tables, and the verdict as a decision table.
 
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::measure::{
+    FailureKind, GeneratorWindow, Histogram, Level, Reading, Second, StepWindow, Window,
+};
+
+// ---- the grammar ----
+
+fn one(text: &str) -> Objective {
+    let slo = Slo::parse([text]).unwrap_or_else(|e| panic!("{text}: {e}"));
+    assert_eq!(slo.objectives().len(), 1, "{text}");
+    slo.objectives()[0].clone()
+}
+
+fn quantile(q: f64, step: Option<&str>) -> Metric {
+    Metric::Quantile {
+        q,
+        step: step.map(str::to_owned),
+    }
+}
+
+fn field(monitor: &str, field: &str) -> Metric {
+    Metric::Monitor {
+        monitor: monitor.to_owned(),
+        field: field.to_owned(),
+    }
+}
+
+#[test]
+fn every_spelling_means_what_the_help_says() {
+    use Comparison::{Eq, Ge, Gt, Le, Lt};
+    let answer = Some("answer".to_owned());
+    let table: Vec<(&str, Metric, Comparison, f64, &str)> = vec![
+        ("p99<2s", quantile(0.99, None), Lt, 2.0, "p99<2s"),
+        ("p(99)<2000", quantile(0.99, None), Lt, 2.0, "p(99)<2000"),
+        (
+            "p95(answer)<=300ms",
+            quantile(0.95, Some("answer")),
+            Le,
+            0.3,
+            "p95(answer)<=300ms",
+        ),
+        (
+            "p(95)(answer)<300",
+            quantile(0.95, Some("answer")),
+            Lt,
+            0.3,
+            "p(95)(answer)<300",
+        ),
+        ("p99.9<1m", quantile(0.999, None), Lt, 60.0, "p99.9<1m"),
+        ("p99.9.lt.1s", quantile(0.999, None), Lt, 1.0, "p99.9<1s"),
+        ("med<1s", quantile(0.5, None), Lt, 1.0, "med<1s"),
+        (
+            "avg<100ms",
+            Metric::Mean { step: None },
+            Lt,
+            0.1,
+            "avg<100ms",
+        ),
+        (
+            "mean:0.1s",
+            Metric::Mean { step: None },
+            Le,
+            0.1,
+            "mean<=0.1s",
+        ),
+        (
+            "max(answer)<5s",
+            Metric::Max {
+                step: answer.clone(),
+            },
+            Lt,
+            5.0,
+            "max(answer)<5s",
+        ),
+        ("p99:2s", quantile(0.99, None), Le, 2.0, "p99<=2s"),
+        ("p99.lt.2s", quantile(0.99, None), Lt, 2.0, "p99<2s"),
+        ("p99.le.2s", quantile(0.99, None), Le, 2.0, "p99<=2s"),
+        (
+            "errors<1%",
+            Metric::Errors { step: None },
+            Lt,
+            0.01,
+            "errors<1%",
+        ),
+        (
+            "errors<=0",
+            Metric::Errors { step: None },
+            Le,
+            0.0,
+            "errors<=0",
+        ),
+        (
+            "error_rate(answer)<0.05",
+            Metric::Errors {
+                step: answer.clone(),
+            },
+            Lt,
+            0.05,
+            "error_rate(answer)<0.05",
+        ),
+        ("shed<5%", Metric::Shed { step: None }, Lt, 0.05, "shed<5%"),
+        ("rps>50", Metric::Rps { step: None }, Gt, 50.0, "rps>50"),
+        (
+            "rps(answer)>=50/s",
+            Metric::Rps { step: answer },
+            Ge,
+            50.0,
+            "rps(answer)>=50/s",
+        ),
+        ("rps.gt.50", Metric::Rps { step: None }, Gt, 50.0, "rps>50"),
+        (
+            "gateway.oom_kills==0",
+            field("gateway", "oom_kills"),
+            Eq,
+            0.0,
+            "gateway.oom_kills==0",
+        ),
+        (
+            "gateway.oom_kills.eq.0",
+            field("gateway", "oom_kills"),
+            Eq,
+            0.0,
+            "gateway.oom_kills==0",
+        ),
+        (
+            "gateway.memory<480MiB",
+            field("gateway", "memory"),
+            Lt,
+            480.0 * 1024.0 * 1024.0,
+            "gateway.memory<480MiB",
+        ),
+        (
+            "gateway.cpu<=90%",
+            field("gateway", "cpu"),
+            Le,
+            0.9,
+            "gateway.cpu<=90%",
+        ),
+        (
+            "redis-1.lag.ge.1m30s",
+            field("redis-1", "lag"),
+            Ge,
+            90.0,
+            "redis-1.lag>=1m30s",
+        ),
+        (
+            "  p99 ( answer )  <  2 s ",
+            quantile(0.99, Some("answer")),
+            Lt,
+            2.0,
+            "p99(answer)<2s",
+        ),
+    ];
+    for (text, metric, comparison, bound, shown) in table {
+        let read = one(text);
+        match (&read.metric, &metric) {
+            (Metric::Quantile { q: a, step: s }, Metric::Quantile { q: b, step: t }) => {
+                assert!((a - b).abs() < 1e-12 && s == t, "{text}: {read:?}");
+            }
+            _ => assert_eq!(read.metric, metric, "{text}"),
+        }
+        assert_eq!(read.comparison, comparison, "{text}");
+        assert!((read.bound - bound).abs() < 1e-9, "{text}: {}", read.bound);
+        assert_eq!(read.to_string(), shown, "{text}");
+    }
+}
+
+#[test]
+fn several_objectives_come_from_commas_and_from_repetition_in_order() {
+    let slo = Slo::parse(["p99<2s, errors<1%", "gateway.oom_kills==0"]).unwrap();
+    let texts: Vec<String> = slo.objectives().iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["p99<2s", "errors<1%", "gateway.oom_kills==0"]);
+    assert_eq!(slo.links().len(), 3);
+    assert_eq!(slo.tightest_limit_s(), Some(2.0));
+}
+
+#[test]
+fn every_mistake_has_a_message_that_names_the_way_out() {
+    for (text, wanted) in [
+        (
+            "p99",
+            &[
+                "`p99` has no bound",
+                "shell",
+                "--slo 'p99<2s'",
+                "--slo p99:2s",
+            ][..],
+        ),
+        ("p99<", &["`p99` has no bound"]),
+        ("p(99)(answer)", &["no bound", "--slo 'p(99)(answer)<2s'"]),
+        (
+            "errors",
+            &["no bound", "--slo 'errors<1%'", "--slo errors:1%"],
+        ),
+        ("shed", &["no bound", "--slo 'shed<1%'"]),
+        ("rps", &["no bound", "--slo 'rps>50'", "--slo rps.gt.50"]),
+        (
+            "gateway.oom_kills",
+            &[
+                "no bound",
+                "--slo 'gateway.oom_kills==0'",
+                "--slo gateway.oom_kills.eq.0",
+            ],
+        ),
+        ("p99>2s", &["`p99>2s`", "upper bound"]),
+        ("p99==2s", &["upper bound"]),
+        ("avg>=1s", &["upper bound"]),
+        ("max>1s", &["upper bound"]),
+        ("errors>1%", &["upper bound"]),
+        ("errors<100%", &["between 0 and 1"]),
+        ("shed<=150%", &["between 0 and 1"]),
+        ("errors<0", &["cannot be met", "<=0"]),
+        ("rps<50", &["lower bound"]),
+        ("rps==50", &["lower bound"]),
+        ("p99<0", &["above zero"]),
+        ("avg<=0ms", &["above zero"]),
+        (
+            "latency<2s",
+            &["unknown metric `latency`", "p99(answer)", "MONITOR.FIELD"],
+        ),
+        ("latency", &["unknown metric `latency`"]),
+        ("<2s", &["unknown metric ``"]),
+        ("<", &["unknown metric ``"]),
+        ("foo<", &["unknown metric `foo`"]),
+        ("p0<2s", &["unknown metric `p0`"]),
+        ("p100<2s", &["unknown metric `p100`"]),
+        ("p(99<2s", &["unknown metric"]),
+        ("p99()<2s", &["unknown metric"]),
+        ("p99(answer<2s", &["unknown metric"]),
+        (".memory<1", &["unknown metric"]),
+        ("gateway.<1", &["unknown metric"]),
+        ("gateway.memory(answer)<1", &["unknown metric"]),
+        ("gateway.mem=ory<1", &["unknown metric"]),
+        (
+            "p99<2parsec",
+            &["cannot read the bound", "unknown unit `parsec`"],
+        ),
+        ("p99<fast", &["cannot read the bound"]),
+        ("p99<-2s", &["cannot read the bound"]),
+        ("errors<1s", &["cannot read the bound"]),
+        ("rps>many", &["`many` is not a number"]),
+        ("rps>inf", &["`inf` is not a number"]),
+        (
+            "gateway.memory<lots",
+            &["not a number, size, share or duration"],
+        ),
+        ("", &["at least one objective"]),
+        ("   ", &["at least one objective"]),
+        ("p99<2s,", &["at least one objective"]),
+        (",", &["at least one objective"]),
+    ] {
+        let error = match Slo::parse([text]) {
+            Ok(slo) => panic!("`{text}` was read as {slo:?}"),
+            Err(error) => error.to_string(),
+        };
+        for part in wanted {
+            assert!(error.contains(part), "`{text}`: {error}\nlacks: {part}");
+        }
+    }
+    assert_eq!(Slo::parse::<&str>([]), Err(SloError::Empty));
+}
+
+#[test]
+fn steps_and_monitors_that_do_not_exist_are_named_with_those_that_do() {
+    let monitors = ["gateway".to_owned()];
+    let check = |text: &str, monitors: &[String]| {
+        Slo::parse([text])
+            .unwrap()
+            .check_names(&steps(), monitors)
+            .map_err(|e| e.to_string())
+    };
+    assert_eq!(check("p99(answer)<2s,errors(cycle)<1%", &monitors), Ok(()));
+    assert_eq!(check("gateway.memory<1GiB", &monitors), Ok(()));
+    let step = check("p99(anwser)<2s", &monitors).unwrap_err();
+    assert!(
+        step.contains("`anwser`") && step.contains("open, ask, answer, cycle"),
+        "{step}"
+    );
+    let monitor = check("redis.memory<1GiB", &monitors).unwrap_err();
+    assert!(
+        monitor.contains("`redis`") && monitor.contains("gateway"),
+        "{monitor}"
+    );
+    let none = check("redis.memory<1GiB", &[]).unwrap_err();
+    assert!(none.contains("[[monitor]]"), "{none}");
+}
+
+/// Texts that are nearly objectives: what a random string would hit once in an age.
+fn nearly_an_objective() -> impl Strategy<Value = String> {
+    let pieces = [
+        "p", "99", "p99", "p(99)", "(answer)", "(", ")", ".", "<", "<=", ">", ">=", "==", "=", ":",
+        ".lt.", ".eq.", ".ge.", "avg", "errors", "rps", "gateway", "memory", "2s", "1%", "0",
+        "480MiB", "-1", "1e3", "nan", "inf", " ", ",", "\u{00e9}",
+    ];
+    proptest::collection::vec(proptest::sample::select(pieces.to_vec()), 0..9)
+        .prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_panics_and_what_was_read_reads_the_same_again(
+        text in prop_oneof![nearly_an_objective(), ".{0,24}"]
+    ) {
+        if let Ok(slo) = Slo::parse([&text]) {
+            let shown: Vec<String> = slo.objectives().iter().map(ToString::to_string).collect();
+            let again = Slo::parse(&shown);
+            prop_assert_eq!(again.as_ref(), Ok(&slo), "{} was shown as {:?}", text, shown);
+            for objective in slo.objectives() {
+                prop_assert!(objective.bound.is_finite());
+            }
+        }
+    }
+}
+
+// ---- the verdict ----
+
+fn steps() -> StepNames {
+    StepNames::new(["open", "ask", "answer"].map(str::to_owned), Some(2))
+}
+
+const OPEN: usize = 0;
+const ANSWER: usize = 2;
+const CYCLE: usize = 3;
+
+/// What a hold is made of, second by second; every second is alike unless a test changes it.
+struct Hold {
+    m: Measurement,
+}
+
+impl Hold {
+    /// A settled hold in which `per_s` answers a second take `latency_ms` each.
+    fn of(seconds: usize, per_s: u64, latency_ms: u64) -> Self {
+        let hold = (0..seconds)
+            .map(|i| Second {
+                window: window(i, per_s, latency_ms),
+                readings: Vec::new(),
+            })
+            .collect();
+        Self {
+            m: Measurement {
+                level: Level(100),
+                before: Some(window(0, per_s, latency_ms)),
+                readings_before: Vec::new(),
+                hold,
+                settled: true,
+            },
+        }
+    }
+
+    fn unsettled(mut self) -> Self {
+        self.m.settled = false;
+        self
+    }
+
+    /// Changes a step in every second.
+    fn each(mut self, step: usize, change: impl Fn(&mut StepWindow)) -> Self {
+        for second in &mut self.m.hold {
+            change(&mut second.window.steps[step]);
+        }
+        self
+    }
+
+    fn failing(self, step: usize, kind: FailureKind, per_s: u64) -> Self {
+        // A cycle whose step fails fails itself.
+        self.each(step, |s| s.failed.add_n(kind, per_s))
+            .each(CYCLE, |s| s.failed.add_n(kind, per_s))
+    }
+
+    /// Answers in flight at the hold's start and at its end, by their ages.
+    fn in_flight(mut self, at_start: &[u64], at_end: &[u64]) -> Self {
+        let ages = |s: &[u64]| Histogram::of(s.iter().map(|s| Duration::from_secs(*s)));
+        if let Some(before) = &mut self.m.before {
+            before.steps[ANSWER].in_flight = ages(at_start);
+        }
+        if let Some(last) = self.m.hold.last_mut() {
+            last.window.steps[ANSWER].in_flight = ages(at_end);
+        }
+        self
+    }
+
+    fn reading(mut self, before: Option<f64>, values: &[Option<f64>], field: &str) -> Self {
+        let reading = |value| Reading {
+            monitor: "gateway".to_owned(),
+            field: field.to_owned(),
+            value,
+        };
+        self.m.readings_before = vec![reading(before)];
+        for (second, value) in self.m.hold.iter_mut().zip(values) {
+            second.readings = vec![reading(*value)];
+        }
+        self
+    }
+
+    fn judge(&self, slo: &str) -> Judgement {
+        Slo::parse([slo]).unwrap().judge(&self.m, &steps())
+    }
+
+    fn verdict(&self, slo: &str) -> Verdict {
+        self.judge(slo).verdict
+    }
+}
+
+fn window(second: usize, per_s: u64, latency_ms: u64) -> Window {
+    let latency = Histogram::of((0..per_s).map(|_| Duration::from_millis(latency_ms)));
+    let step = StepWindow {
+        latency,
+        ..StepWindow::default()
+    };
+    Window {
+        start: Duration::from_secs(second as u64),
+        span: Duration::from_secs(1),
+        level: Level(100),
+        vus: 100,
+        at_level: true,
+        steps: vec![step; 4],
+        generator: GeneratorWindow::default(),
+    }
+}
+
+const EVERY_METRIC: [&str; 9] = [
+    "p99<2s",
+    "avg<2s",
+    "max<2s",
+    "errors<1%",
+    "errors<=0",
+    "shed<5%",
+    "gateway.memory<1GiB",
+    "gateway.oom_kills==0",
+    "gateway.cpu>0",
+];
+
+#[test]
+fn no_data_is_never_a_pass() {
+    let nothing_completed = Hold::of(20, 0, 0);
+    let no_seconds = Hold::of(0, 0, 0);
+    let only_gaps = Hold::of(20, 0, 0).reading(None, &[None; 20], "memory");
+    for slo in EVERY_METRIC {
+        for (name, hold) in [
+            ("nothing completed", &nothing_completed),
+            ("no seconds", &no_seconds),
+            ("only gaps", &only_gaps),
+        ] {
+            let judgement = hold.judge(slo);
+            assert_eq!(judgement.verdict, Verdict::Undecided, "{name}: {slo}");
+            assert_eq!(
+                judgement.outcomes[0].evidence,
+                Evidence::None,
+                "{name}: {slo}"
+            );
+            assert!(
+                judgement.reason.ends_with("no data"),
+                "{}",
+                judgement.reason
+            );
+        }
+    }
+    assert_eq!(no_seconds.verdict("rps>50"), Verdict::Undecided);
+    // A rate of nothing is a rate.
+    assert_eq!(nothing_completed.verdict("rps>50"), Verdict::Broke);
+    // A step that is not in the windows at all.
+    assert_eq!(
+        Hold::of(20, 50, 10).verdict("p99(gone)<2s"),
+        Verdict::Undecided
+    );
+    // One objective without data spoils the pass of the others.
+    assert_eq!(
+        Hold::of(20, 50, 10).verdict("p99<2s,gateway.memory<1GiB"),
+        Verdict::Undecided
+    );
+}
+
+#[test]
+fn requests_in_flight_alone_are_no_pass_either() {
+    let young = Hold::of(20, 0, 0).in_flight(&[], &[1; 50]);
+    for slo in ["p99<2s", "avg<2s", "max<2s"] {
+        assert_eq!(young.verdict(slo), Verdict::Undecided, "{slo}");
+    }
+}
+
+#[test]
+fn a_clear_hold_holds_and_a_clear_break_breaks() {
+    let fast = Hold::of(20, 50, 100).reading(Some(1.0), &[Some(1.0); 20], "oom_kills");
+    for slo in [
+        "p99<2s",
+        "p50<2s",
+        "avg<2s",
+        "max<2s",
+        "errors<1%",
+        "errors<=0",
+        "shed<5%",
+        "rps>40",
+        "gateway.oom_kills==0",
+    ] {
+        assert_eq!(fast.verdict(slo), Verdict::Held, "{slo}");
+    }
+    let slow = Hold::of(20, 50, 3000);
+    for slo in ["p99<2s", "p50<2s", "avg<2s", "max<2s", "rps>60"] {
+        assert_eq!(slow.verdict(slo), Verdict::Broke, "{slo}");
+    }
+}
+
+#[test]
+fn an_unsettled_hold_cannot_pass_but_can_break() {
+    let held = Hold::of(20, 50, 100).unsettled().judge("p99<2s");
+    assert_eq!(held.verdict, Verdict::Undecided);
+    assert!(held.reason.contains("did not settle"), "{}", held.reason);
+    assert_eq!(
+        Hold::of(20, 50, 3000).unsettled().verdict("p99<2s"),
+        Verdict::Broke
+    );
+}
+
+#[test]
+fn too_few_requests_to_expect_one_violation_are_undecided() {
+    // 20 answers: one in a hundred may be late, and a fifth of one was to be expected.
+    assert_eq!(Hold::of(20, 1, 100).verdict("p99<2s"), Verdict::Undecided);
+    assert_eq!(Hold::of(20, 1, 100).verdict("p90<2s"), Verdict::Held);
+}
+
+#[test]
+fn a_share_near_its_bound_is_undecided() {
+    // One of the hundred answers of each second is late, give or take.
+    let mut hold = Hold::of(20, 100, 100);
+    for (i, second) in hold.m.hold.iter_mut().enumerate() {
+        let late = [0, 2, 1, 0, 2, 1, 3, 0, 1, 0][i % 10];
+        let latency = (0..100).map(|n| Duration::from_millis(if n < late { 3000 } else { 100 }));
+        second.window.steps[ANSWER].latency = Histogram::of(latency);
+    }
+    let judgement = hold.judge("p99<2s");
+    assert_eq!(
+        judgement.verdict,
+        Verdict::Undecided,
+        "{}",
+        judgement.reason
+    );
+    assert!(
+        judgement.reason.contains("too close to tell"),
+        "{}",
+        judgement.reason
+    );
+}
+
+#[test]
+fn answers_that_hang_break_although_all_that_completed_was_fast() {
+    // Ten answers hang from the start of the hold; every one that came took 10 ms.
+    let hanging = || Hold::of(20, 10, 10).in_flight(&[0; 10], &[20; 10]);
+    for slo in ["p99<2s", "avg<500ms", "max<2s"] {
+        let judgement = hanging().judge(slo);
+        assert_ne!(
+            judgement.verdict,
+            Verdict::Held,
+            "{slo}: {}",
+            judgement.reason
+        );
+    }
+    assert!(matches!(
+        hanging().judge("p99<2s").outcomes[0].evidence,
+        Evidence::Share { bad, total, .. } if (bad, total) == (10.0, 210.0)
+    ));
+    assert_eq!(hanging().verdict("max<2s"), Verdict::Broke);
+    // Those that hung before the hold began hang still: their users wait for ever.
+    let stuck = Hold::of(20, 10, 10).in_flight(&[30; 10], &[50; 10]);
+    assert!(matches!(
+        stuck.judge("p99<2s").outcomes[0].evidence,
+        Evidence::Share { bad, .. } if bad == 10.0
+    ));
+    // Nothing comes at all.
+    let silent = Hold::of(20, 0, 0).in_flight(&[0; 100], &[20; 100]);
+    assert_ne!(silent.verdict("p99<2s"), Verdict::Held);
+    assert_eq!(silent.verdict("avg<2s"), Verdict::Broke);
+    assert_eq!(silent.verdict("max<2s"), Verdict::Broke);
+}
+
+#[test]
+fn an_answer_in_flight_at_the_start_is_not_counted_twice() {
+    let share = |hold: &Hold| match hold.judge("p99<2s").outcomes[0].evidence {
+        Evidence::Share { bad, total, .. } => (bad, total),
+        other => panic!("{other:?}"),
+    };
+    let late = |hold: Hold, n: u64| {
+        let mut hold = hold;
+        let first = &mut hold.m.hold[0].window.steps[ANSWER];
+        first
+            .latency
+            .merge(&Histogram::of((0..n).map(|_| Duration::from_secs(4))));
+        hold
+    };
+    // Five were 1 s old at the start and came late, in the hold: five violations, once each.
+    let crossed = late(Hold::of(20, 50, 10), 5).in_flight(&[1; 5], &[]);
+    assert_eq!(share(&crossed), (5.0, 1005.0));
+    // Five were too old before the hold began: the violation belongs to the time before.
+    let before = late(Hold::of(20, 50, 10), 5).in_flight(&[3; 5], &[]);
+    assert_eq!(share(&before), (0.0, 1000.0));
+    // Five became too old in the hold and have not come yet.
+    let pending = Hold::of(20, 50, 10).in_flight(&[], &[3; 5]);
+    assert_eq!(share(&pending), (5.0, 1005.0));
+    // Steady: as many cross the limit on the way in as were over it at the start.
+    let steady = late(Hold::of(20, 50, 10), 5).in_flight(&[3; 5], &[3; 5]);
+    assert_eq!(share(&steady), (5.0, 1005.0));
+}
+
+#[test]
+fn the_mean_counts_the_time_that_those_in_flight_have_waited() {
+    let mean = |hold: &Hold| hold.judge("avg<1s").outcomes[0].record.observed.unwrap();
+    // As much waiting at the end as at the start: the mean is that of the answers.
+    let steady = Hold::of(20, 10, 500).in_flight(&[1; 6], &[1; 6]);
+    assert!((mean(&steady) - 0.5).abs() < 1e-3, "{}", mean(&steady));
+    // Ten more hang for the 20 s of the hold: 200 s of waiting on 200 answers.
+    let hanging = Hold::of(20, 10, 500).in_flight(&[0; 10], &[20; 10]);
+    assert!((mean(&hanging) - 1.5).abs() < 2e-3, "{}", mean(&hanging));
+}
+
+#[test]
+fn a_cycle_that_fails_before_the_step_counts_against_the_step() {
+    let refused = Hold::of(20, 50, 10).failing(OPEN, FailureKind::ConnectRefused, 10);
+    let judgement = refused.judge("p99(answer)<2s");
+    assert_eq!(judgement.verdict, Verdict::Broke, "{}", judgement.reason);
+    assert!(matches!(
+        judgement.outcomes[0].evidence,
+        Evidence::Share { bad, total, .. } if (bad, total) == (200.0, 1200.0)
+    ));
+    // A failure after the step does not.
+    let after = Hold::of(20, 50, 10).failing(ANSWER, FailureKind::Eof, 10);
+    assert_eq!(after.verdict("p99(open)<2s"), Verdict::Held);
+    assert_eq!(after.verdict("p99(cycle)<2s"), Verdict::Broke);
+}
+
+#[test]
+fn everything_failed_is_broke() {
+    let failed = Hold::of(20, 0, 0).failing(ANSWER, FailureKind::Status, 5);
+    for slo in [
+        "p99<2s",
+        "p50<2s",
+        "avg<2s",
+        "max<2s",
+        "errors<1%",
+        "errors<=0",
+        "rps>1",
+    ] {
+        assert_eq!(failed.verdict(slo), Verdict::Broke, "{slo}");
+    }
+    let judgement = failed.judge("p99<2s");
+    assert!(
+        judgement.reason.contains("nothing completed"),
+        "{}",
+        judgement.reason
+    );
+}
+
+#[test]
+fn sheds_are_not_errors() {
+    let shed = Hold::of(20, 50, 10).each(CYCLE, |s| s.shed += 25);
+    assert_eq!(shed.verdict("errors<1%"), Verdict::Held);
+    assert_eq!(shed.verdict("p99<2s"), Verdict::Held);
+    let judgement = shed.judge("shed<5%");
+    assert_eq!(judgement.verdict, Verdict::Broke);
+    let third = judgement.outcomes[0].record.observed.unwrap();
+    assert!((third - 1.0 / 3.0).abs() < 1e-12, "{third}");
+    let errors = Hold::of(20, 50, 10).failing(ANSWER, FailureKind::Reset, 5);
+    assert_eq!(errors.verdict("shed<5%"), Verdict::Held);
+    assert_eq!(errors.verdict("errors<1%"), Verdict::Broke);
+}
+
+#[test]
+fn the_generators_own_failures_count_for_nothing() {
+    for kind in [FailureKind::NoDescriptors, FailureKind::NoPorts] {
+        let mixed = Hold::of(20, 50, 10).failing(OPEN, kind, 50);
+        for slo in [
+            "p99<2s",
+            "errors<1%",
+            "errors<=0",
+            "max<2s",
+            "avg<2s",
+            "shed<5%",
+        ] {
+            assert_eq!(mixed.verdict(slo), Verdict::Held, "{kind:?} {slo}");
+        }
+        let alone = Hold::of(20, 0, 0).failing(OPEN, kind, 50);
+        for slo in ["p99<2s", "errors<1%", "max<2s", "avg<2s"] {
+            assert_eq!(alone.verdict(slo), Verdict::Undecided, "{kind:?} {slo}");
+        }
+    }
+}
+
+#[test]
+fn a_counter_is_judged_by_its_growth_and_a_gauge_by_its_worst_value() {
+    let rows = |before, values: &[f64], field: &str| {
+        let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
+        Hold::of(values.len(), 50, 10).reading(before, &values, field)
+    };
+    for (before, values, verdict) in [
+        (Some(3.0), &[3.0, 3.0, 3.0][..], Verdict::Held),
+        (Some(3.0), &[3.0, 4.0, 4.0], Verdict::Broke),
+        (Some(3.0), &[4.0, 4.0, 4.0], Verdict::Broke),
+        (Some(0.0), &[0.0, 0.0, 0.0], Verdict::Held),
+    ] {
+        let hold = rows(before, values, "oom_kills");
+        assert_eq!(
+            hold.verdict("gateway.oom_kills==0"),
+            verdict,
+            "{before:?} {values:?}"
+        );
+    }
+    let memory = rows(Some(900.0), &[100.0, 700.0, 100.0], "memory");
+    assert_eq!(memory.verdict("gateway.memory<500"), Verdict::Broke);
+    assert_eq!(
+        memory.verdict("gateway.memory<800"),
+        Verdict::Held,
+        "what was before does not count"
+    );
+    assert_eq!(memory.verdict("gateway.memory>50"), Verdict::Held);
+    assert_eq!(
+        memory.verdict("gateway.memory>200"),
+        Verdict::Broke,
+        "the least value counts"
+    );
+    // A gap is a gap, not a zero.
+    let gap = Hold::of(3, 50, 10).reading(Some(5.0), &[Some(5.0), None, Some(5.0)], "oom_kills");
+    assert_eq!(gap.verdict("gateway.oom_kills==0"), Verdict::Held);
+    let free = Hold::of(3, 50, 10).reading(None, &[Some(5.0), None, Some(5.0)], "free");
+    assert_eq!(free.verdict("gateway.free>1"), Verdict::Held);
+}
+
+#[test]
+fn a_counter_without_a_reading_before_tells_only_what_grew_in_the_hold() {
+    let verdict = |values: &[Option<f64>]| {
+        let hold = Hold::of(values.len(), 50, 10).reading(None, values, "restarts");
+        hold.verdict("gateway.restarts==0")
+    };
+    assert_eq!(verdict(&[None, Some(7.0), Some(8.0)]), Verdict::Broke);
+    // Seven restarts, and nobody knows whether this probe caused the last.
+    assert_eq!(verdict(&[Some(7.0), Some(7.0)]), Verdict::Undecided);
+    assert_eq!(verdict(&[Some(0.0), Some(0.0)]), Verdict::Held);
+    assert_eq!(verdict(&[Some(0.0)]), Verdict::Held);
+}
+
+#[test]
+fn the_worst_objective_decides_and_names_itself() {
+    let hold = Hold::of(20, 50, 3000);
+    let judgement = hold.judge("errors<1%,p99<2s,rps>10");
+    assert_eq!(judgement.verdict, Verdict::Broke);
+    assert!(
+        judgement.reason.starts_with("p99<2s: 3.00 s"),
+        "{}",
+        judgement.reason
+    );
+    let verdicts: Vec<Verdict> = judgement
+        .outcomes
+        .iter()
+        .map(|o| o.record.verdict)
+        .collect();
+    assert_eq!(verdicts, [Verdict::Held, Verdict::Broke, Verdict::Held]);
+    assert!(Verdict::Held < Verdict::Undecided && Verdict::Undecided < Verdict::Broke);
+}
+
+#[test]
+fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
+    let hopeless = |hold: &Hold| {
+        Slo::parse(["p99<2s"])
+            .unwrap()
+            .is_hopeless(&hold.m, &steps())
+    };
+    assert!(hopeless(&Hold::of(6, 50, 3000)));
+    assert!(!hopeless(&Hold::of(4, 50, 3000)), "too young");
+    assert!(!hopeless(&Hold::of(6, 4, 3000)), "too few answers");
+    assert!(!hopeless(&Hold::of(6, 50, 100)));
+    let failing = |hold: &Hold| {
+        Slo::parse(["p99<2s"])
+            .unwrap()
+            .is_failing(&hold.m, &steps())
+    };
+    let broken = |per_s| Hold::of(6, 10, 10).failing(OPEN, FailureKind::Reset, per_s);
+    assert!(failing(&broken(11)));
+    assert!(!failing(&broken(9)));
+    let ours = Hold::of(6, 10, 10).failing(OPEN, FailureKind::NoPorts, 50);
+    assert!(
+        !failing(&ours),
+        "the generator's failures are not the target's"
+    );
+}
