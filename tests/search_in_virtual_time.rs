@@ -1,6 +1,7 @@
 //! Whole searches against simulated systems whose breakpoint is known exactly: the very loop, settle detector, verdicts
 //! and stop rules that `find` uses, in virtual time.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::cast_precision_loss, reason = "counts of a simulation")]
 
 use std::time::Duration;
 
