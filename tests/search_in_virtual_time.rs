@@ -26,6 +26,16 @@ fn system_a(seed: u64) -> SimSpec {
     }
 }
 
+/// M/M/1//N, service 100 ms, think 10 s: a handful of violations a minute at the breakpoint.
+fn one_slow_server(seed: u64) -> SimSpec {
+    SimSpec {
+        servers: 1,
+        service_s: 0.1,
+        think_s: 10.0,
+        ..system_a(seed)
+    }
+}
+
 /// The shape of the built-in demo: M/M/8//N, service 80 ms, think 1 s.
 fn demo(seed: u64) -> SimSpec {
     SimSpec {
@@ -121,7 +131,7 @@ fn demo_limits(seed: u64) -> SearchSpec {
         hold_min: Duration::from_secs(12),
         hold_max: Duration::from_secs(20),
         settle_max: Duration::from_secs(20),
-        ..budget(200, seed)
+        ..budget(225, seed)
     }
 }
 
@@ -305,4 +315,63 @@ fn an_interrupted_search_keeps_what_it_measured() {
     ));
     assert_eq!(record.answer.ending, Ending::Interrupted);
     assert_eq!(record.probes.len(), 3);
+}
+
+/// Not a test: the table of the README. `cargo test --release --test search_in_virtual_time -- --ignored --nocapture`
+#[test]
+#[ignore = "prints the README's table; takes about a minute in release"]
+fn table_for_the_readme() {
+    let systems: [(&str, fn(u64) -> SimSpec, fn(u64) -> SearchSpec, f64); 4] = [
+        (
+            "8 servers, 50 ms, think 5 s",
+            system_a,
+            |s| budget(900, s),
+            1_040.0,
+        ),
+        (
+            "1 server, 100 ms, think 10 s",
+            one_slow_server,
+            |s| budget(900, s),
+            88.0,
+        ),
+        (
+            "the demo: 8 servers, 80 ms, think 1 s",
+            demo,
+            demo_limits,
+            255.0,
+        ),
+        (
+            "fails at once above 1 100 VUs",
+            cliff,
+            |s| budget(900, s),
+            1_100.0,
+        ),
+    ];
+    println!(
+        "| system, SLO p99 < 2 s | truth | interval held it | mean error | half-width | time |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for (name, system, limits, truth) in systems {
+        let runs = 100;
+        let records = repeat(runs, |s| search(system(s), &["p99<2s"], limits(s)));
+        let found: Vec<&RunRecord> = records
+            .iter()
+            .filter(|r| r.answer.ending == Ending::Found)
+            .collect();
+        let n = found.len() as f64;
+        let mean = |of: &dyn Fn(&RunRecord) -> f64| found.iter().map(|r| of(r)).sum::<f64>() / n;
+        let held = mean(&|r| {
+            let (low, high) = (r.answer.ci_low.unwrap(), r.answer.ci_high.unwrap());
+            f64::from(u8::from(
+                f64::from(low) <= truth && truth <= f64::from(high),
+            ))
+        });
+        println!(
+            "| {name} | {truth} | {:.0} of {n} | {:.1} % | {:.1} % | {:.0} s |",
+            held * n,
+            100.0 * mean(&|r| (f64::from(r.answer.breakpoint_vus.unwrap()) / truth - 1.0).abs()),
+            100.0 * mean(&|r| r.answer.precision_reached.unwrap()),
+            mean(&|r| r.answer.search_s),
+        );
+    }
 }
