@@ -2,7 +2,16 @@
 //!
 //! # Layout
 //!
-//! P = pure: values in, values out. S = shell: clocks, sockets, files.
+//! The core is pure: values in, values out, no clock, socket, file or print. [`search`] says which level next, [`slo`]
+//! judges what a probe saw ([`measure`]), [`stats`] fits the breakpoint over all visits, [`cause`] names what gave way,
+//! [`report`] renders the one artefact, [`record::RunRecord`]. [`profile`] and [`plan`] resolve what was asked, [`scenario`]
+//! compiles what a VU does.
+//!
+//! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one level, [`run`] is the loop
+//! where everything meets, [`monitor`] reads the target's resources, [`target`] brings it up and resets it, [`store`] is
+//! the only writer of files and [`term`] the only printer. [`app`] puts the commands together.
+//!
+//! `tests/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
 
 pub mod app;
 pub mod cause;

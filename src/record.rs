@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::measure::{FailureKind, GeneratorWindow, Histogram, Level, Reading};
 use crate::slo::Verdict;
 
+mod readings;
+
 /// Version of the record's schema.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -174,6 +176,7 @@ pub struct PlanRecord {
     /// Seed of every random draw.
     pub seed: u64,
     /// Charted resources: limits by (monitor, field).
+    #[serde(with = "readings")]
     pub limits: Vec<Reading>,
 }
 
@@ -320,11 +323,14 @@ pub struct SecondRecord {
     pub vus: u32,
     /// Per step, the cycle last.
     pub steps: Vec<StepSecond>,
-    /// Latencies of the main step in this second.
+    /// Latencies of the main step in this second of the hold, so that a run can be judged again under another SLO; empty
+    /// before the hold.
+    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
     pub main_latency: Histogram,
     /// The generator.
     pub generator: GeneratorWindow,
     /// Monitors.
+    #[serde(with = "readings")]
     pub readings: Vec<Reading>,
 }
 

@@ -228,13 +228,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.level = order.level;
         self.began.get_or_insert(probe.start);
         self.now = probe.end;
-        let fault = self.generator_fault(&probe);
-        if fault.is_some() {
-            probe.hold_end = HoldEnd::Invalid;
-        }
         let mut judgement = self.spec.slo.judge(&probe.measurement, &self.spec.steps);
-        if let Some(fault) = fault {
+        if let Some(fault) = self.generator_fault(&probe, &judgement) {
             // A generator fault is not a breach, and not a pass either.
+            probe.hold_end = HoldEnd::Invalid;
             judgement.verdict = Verdict::Undecided;
             judgement.reason = fault;
         }
@@ -281,7 +278,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     }
 
     /// Why the probe says nothing about the target, if so.
-    fn generator_fault(&self, probe: &Probe) -> Option<String> {
+    fn generator_fault(&self, probe: &Probe, judgement: &Judgement) -> Option<String> {
         let seconds = &probe.measurement.hold;
         let faults: u64 = seconds
             .iter()
@@ -293,18 +290,18 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 "the generator ran out of descriptors or ports ({faults} times)"
             ));
         }
-        let limit = LAG_SHARE * self.spec.slo.tightest_limit_s().unwrap_or(1.0);
-        let late = seconds
-            .iter()
-            .filter(|s| s.window.generator.lag_p99_s.is_some_and(|lag| lag > limit))
-            .count();
-        (late * 10 > seconds.len()).then(|| {
-            format!(
-                "the generator had no CPU left: its own delay was above {} in {late} of {} seconds",
-                crate::units::format_seconds(limit),
-                seconds.len()
-            )
-        })
+        let limit = (LAG_SHARE * self.spec.slo.tightest_limit_s().unwrap_or(1.0)).max(TIMER_LAG_S);
+        let lags = || seconds.iter().filter_map(|s| s.window.generator.lag_p99_s);
+        let late = lags().filter(|lag| *lag > limit).count();
+        let worst = lags().fold(0.0, f64::max);
+        if late * 10 <= seconds.len() || breach_beyond(judgement, worst) {
+            return None;
+        }
+        Some(format!(
+            "the generator had no CPU left: its own delay was above {} in {late} of {} seconds",
+            crate::units::format_seconds(limit),
+            seconds.len()
+        ))
     }
 
     fn cause(&self, probe: &Probe, judgement: &Judgement) -> Option<LimitingResource> {
@@ -422,6 +419,17 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 
 /// Share of the latency limit that the generator's own delay may reach.
 const LAG_SHARE: f64 = 0.1;
+/// A delay that timers and schedulers show on an idle machine too, seconds.
+const TIMER_LAG_S: f64 = 0.005;
+
+/// Whether something broke that the generator's own delay, which can only lengthen latencies, does not explain.
+fn breach_beyond(judgement: &Judgement, lag_s: f64) -> bool {
+    judgement.outcomes.iter().any(|outcome| {
+        let record = &outcome.record;
+        let excess = record.observed.map(|value| value - record.bound);
+        record.verdict == Verdict::Broke && excess.is_none_or(|excess| excess > lag_s)
+    })
+}
 
 /// What a probe sees of the run around it.
 struct Watch<'a, S> {

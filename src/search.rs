@@ -191,7 +191,7 @@ pub struct Search {
 impl Search {
     /// A new search; `links` has one entry per objective.
     pub fn new(spec: SearchSpec, model: CycleModel, links: Vec<Link>) -> Self {
-        let rng = SmallRng::seed_from_u64(spec.seed ^ 0x5EA2_C4);
+        let rng = SmallRng::seed_from_u64(spec.seed ^ 0x005E_A2C4);
         Self {
             spec,
             model,
@@ -707,7 +707,6 @@ fn show(link: Link, evidence: &Evidence) -> Option<Shown> {
         }
     };
     match (link, evidence) {
-        (_, Evidence::None) => None,
         (Link::Share { alpha }, Evidence::Share { bad, total, .. }) => {
             Some(Link::show_share(alpha, *bad, *total))
         }
@@ -719,7 +718,10 @@ fn show(link: Link, evidence: &Evidence) -> Option<Shown> {
         }),
         (Link::Side, Evidence::LogRatio(y)) => Some(side(*y > 0.0)),
         (Link::LogRatio | Link::Side, Evidence::Side { broke }) => Some(side(*broke)),
-        (Link::Share { .. }, _) | (Link::LogRatio, Evidence::Share { .. }) => None,
+        // Nothing was seen, or something that this objective never gives.
+        (_, Evidence::None)
+        | (Link::Share { .. }, _)
+        | (Link::LogRatio, Evidence::Share { .. }) => None,
     }
 }
 

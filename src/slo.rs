@@ -302,7 +302,7 @@ impl Slo {
     pub fn tightest_limit_s(&self) -> Option<f64> {
         self.objectives
             .iter()
-            .filter_map(|o| o.latency_limit())
+            .filter_map(Objective::latency_limit)
             .map(|d| d.as_secs_f64())
             .min_by(f64::total_cmp)
     }

@@ -65,6 +65,9 @@ impl Target {
     }
 
     /// Puts it back into its initial state: the profile's command; a demo that has died is started again.
+    ///
+    /// # Errors
+    /// When the command fails or takes too long, or the demo does not listen again.
     pub fn reset(&self) -> impl Future<Output = Result<(), TargetError>> + Send + use<> {
         let (plan, demo) = (self.plan.clone(), self.demo.clone());
         async move {

@@ -1,17 +1,20 @@
 //! Whole searches against simulated systems whose breakpoint is known exactly: the very loop, settle detector, verdicts
 //! and stop rules that `find` uses, in virtual time.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::cast_precision_loss, reason = "counts of a simulation")]
 
 use std::time::Duration;
 
+use breakpoint::engine::Engine as _;
 use breakpoint::engine::sim::{SimEngine, SimSpec};
 use breakpoint::measure::{Level, StepNames};
-use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord};
+use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord, Sureness};
 use breakpoint::run::{self, Interrupt, Nothing, RunSpec};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Slo, Verdict};
+use breakpoint::slo::Slo;
+use breakpoint::stats::queue::{ClosedQueue, mmcn_tail, mmcn_threshold};
 
-/// M/M/8//N, service 50 ms, think 5 s, p99 < 2 s: exactly 1 040 by the arrival theorem.
+/// M/M/8//N, service 50 ms, think 5 s.
 fn system_a(seed: u64) -> SimSpec {
     SimSpec {
         servers: 8,
@@ -20,6 +23,38 @@ fn system_a(seed: u64) -> SimSpec {
         cliff: None,
         pace_per_s: 50.0,
         seed,
+    }
+}
+
+/// The shape of the built-in demo: M/M/8//N, service 80 ms, think 1 s.
+fn demo(seed: u64) -> SimSpec {
+    SimSpec {
+        service_s: 0.08,
+        think_s: 1.0,
+        pace_per_s: 200.0,
+        ..system_a(seed)
+    }
+}
+
+/// Never busy, but every request fails while more than 1 100 VUs run.
+fn cliff(seed: u64) -> SimSpec {
+    SimSpec {
+        servers: 200,
+        cliff: Some(1_100),
+        ..system_a(seed)
+    }
+}
+
+/// Largest N with p99 < 2 s, by theory.
+fn truth(sim: &SimSpec) -> f64 {
+    f64::from(mmcn_threshold(&queue(sim), 0.99, 2.0, 20_000).unwrap())
+}
+
+fn queue(sim: &SimSpec) -> ClosedQueue {
+    ClosedQueue {
+        servers: u32::try_from(sim.servers).unwrap(),
+        mu: 1.0 / sim.service_s,
+        think_s: sim.think_s,
     }
 }
 
@@ -51,19 +86,23 @@ fn spec(sim: &SimSpec, slo: &[&str], search: SearchSpec) -> RunSpec {
     }
 }
 
-fn search(sim: SimSpec, slo: &[&str], search: SearchSpec) -> RunRecord {
-    let spec = spec(&sim, slo, search);
-    let mut engine = SimEngine::new(sim);
+fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap()
-        .block_on(run::run(
-            &spec,
-            &mut engine,
-            &mut Nothing,
-            &Interrupt::default(),
-            &mut |_| {},
-        ))
+        .block_on(future)
+}
+
+fn search(sim: SimSpec, slo: &[&str], search: SearchSpec) -> RunRecord {
+    let spec = spec(&sim, slo, search);
+    let mut engine = SimEngine::new(sim);
+    block_on(run::run(
+        &spec,
+        &mut engine,
+        &mut Nothing,
+        &Interrupt::default(),
+        &mut |_| {},
+    ))
 }
 
 fn budget(seconds: u64, seed: u64) -> SearchSpec {
@@ -74,238 +113,196 @@ fn budget(seconds: u64, seed: u64) -> SearchSpec {
     }
 }
 
-/// What many searches of one system came to.
-struct Tally {
-    runs: u32,
-    held_the_truth: u32,
-    mean_abs_error: f64,
-    median_error: f64,
-    mean_half_width: f64,
-    mean_seconds: f64,
-    found: u32,
+/// The limits of profiles/demo.toml.
+fn demo_limits(seed: u64) -> SearchSpec {
+    SearchSpec {
+        start: Level(100),
+        max: Level(2_000),
+        hold_min: Duration::from_secs(12),
+        hold_max: Duration::from_secs(20),
+        settle_max: Duration::from_secs(20),
+        ..budget(200, seed)
+    }
 }
 
-fn tally(truth: f64, runs: u32, one: impl Fn(u64) -> RunRecord) -> Tally {
-    let records: Vec<RunRecord> = (0..u64::from(runs)).map(|s| one(s + 1)).collect();
-    let found: Vec<&RunRecord> = records
-        .iter()
-        .filter(|r| r.answer.ending == Ending::Found)
-        .collect();
-    let mut errors: Vec<f64> = found
-        .iter()
-        .map(|r| f64::from(r.answer.breakpoint_vus.unwrap()) / truth - 1.0)
-        .collect();
+/// Searches with seeds 1..=runs, on both cores.
+fn repeat(runs: u64, one: impl Fn(u64) -> RunRecord + Sync) -> Vec<RunRecord> {
+    let half = runs / 2;
+    std::thread::scope(|scope| {
+        let one = &one;
+        let first = scope.spawn(move || (1..=half).map(one).collect::<Vec<_>>());
+        let mut rest: Vec<RunRecord> = (half + 1..=runs).map(one).collect();
+        rest.extend(first.join().unwrap());
+        rest
+    })
+}
+
+/// Checks what every found answer must be, and returns (intervals that held the truth, errors in shares of it).
+fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
+    let mut held = 0;
+    let mut errors = Vec::new();
+    for record in records {
+        let answer = &record.answer;
+        assert_eq!(answer.ending, Ending::Found, "{}", answer.reason);
+        let vus = answer.breakpoint_vus.unwrap();
+        let (low, high) = (answer.ci_low.unwrap(), answer.ci_high.unwrap());
+        assert!(low <= vus && vus <= high, "{low} {vus} {high}");
+        let (last_held, first_broke) = (answer.last_held.as_ref(), answer.first_broke.as_ref());
+        let (last_held, first_broke) = (last_held.unwrap(), first_broke.unwrap());
+        assert!(last_held.vus.vus() <= vus && vus < first_broke.vus.vus());
+        // Both were visited, not interpolated.
+        assert_eq!(record.probes[last_held.probe].vus, last_held.vus);
+        assert_eq!(record.probes[first_broke.probe].vus, first_broke.vus);
+        assert!(answer.search_s <= record.plan.budget_s + 60.0);
+        held += usize::from(f64::from(low) <= truth && truth <= f64::from(high));
+        errors.push(f64::from(vus) / truth - 1.0);
+    }
     errors.sort_by(f64::total_cmp);
-    let n = found.len().max(1) as f64;
-    Tally {
-        runs,
-        found: u32::try_from(found.len()).unwrap(),
-        held_the_truth: u32::try_from(
-            found
-                .iter()
-                .filter(|r| {
-                    f64::from(r.answer.ci_low.unwrap()) <= truth
-                        && truth <= f64::from(r.answer.ci_high.unwrap())
-                })
-                .count(),
-        )
-        .unwrap(),
-        mean_abs_error: errors.iter().map(|e| e.abs()).sum::<f64>() / n,
-        median_error: errors.get(errors.len() / 2).copied().unwrap_or(f64::NAN),
-        mean_half_width: found
-            .iter()
-            .map(|r| r.answer.precision_reached.unwrap())
-            .sum::<f64>()
-            / n,
-        mean_seconds: found.iter().map(|r| r.answer.search_s).sum::<f64>() / n,
+    (held, errors)
+}
+
+#[test]
+fn the_simulation_agrees_with_the_arrival_theorem() {
+    let sim = system_a(7);
+    let n = 1_040;
+    let theory = mmcn_tail(&queue(&sim), n, 2.0);
+    let mut engine = SimEngine::new(sim);
+    let (late, all) = block_on(async {
+        engine.set_level(Level(n)).await.unwrap();
+        let (mut late, mut all) = (0, 0);
+        for second in 0..21_000 {
+            let window = engine.next_window().await.unwrap();
+            if second >= 1_000 {
+                late += window.steps[0]
+                    .latency
+                    .count_at_or_above(Duration::from_secs(2));
+                all += window.steps[0].completed();
+            }
+        }
+        (late as f64, all as f64)
+    });
+    let share = late / all;
+    // A queue's answers are so correlated that 3.2 million carry what some 10 000 independent ones would: the standard
+    // error of the share is about a tenth of it.
+    assert!((share / theory - 1.0).abs() < 0.35, "{share} {theory}");
+    assert!((all / 20_000.0 / 160.0 - 1.0).abs() < 0.02, "{all}");
+}
+
+#[test]
+fn the_interval_of_system_a_holds_the_truth() {
+    let truth = truth(&system_a(0));
+    assert!((truth - 1_040.0).abs() < 0.5);
+    let runs = 24;
+    let records = repeat(runs, |s| search(system_a(s), &["p99<2s"], budget(900, s)));
+    let (held, errors) = against(truth, &records);
+    // With a true coverage of 95 %, 18 or fewer of 24 happen once in 4 000 times.
+    assert!(held >= 19, "{held} of {runs}");
+    let median = errors[errors.len() / 2];
+    assert!(median.abs() < 0.02, "median error {median}");
+    assert!(errors.iter().all(|e| e.abs() < 0.10), "{errors:?}");
+}
+
+#[test]
+fn the_demo_search_holds_the_truth() {
+    let truth = truth(&demo(0));
+    assert!((truth - 255.0).abs() < 0.5);
+    let runs = 40;
+    let records = repeat(runs, |s| search(demo(s), &["p99<2s"], demo_limits(s)));
+    let (held, errors) = against(truth, &records);
+    // With a true coverage of 95 %, 32 or fewer of 40 happen once in 2 000 times.
+    assert!(held >= 33, "{held} of {runs}");
+    let median = errors[errors.len() / 2];
+    assert!(median.abs() < 0.03, "median error {median}");
+}
+
+#[test]
+fn a_cliff_is_enclosed_by_the_levels_on_either_side() {
+    let runs = 12;
+    let records = repeat(runs, |s| {
+        search(cliff(s), &["p99<2s", "errors<1%"], budget(900, s))
+    });
+    let (held, errors) = against(1_100.0, &records);
+    assert_eq!(held, 12);
+    assert!(errors.iter().all(|e| e.abs() < 0.02), "{errors:?}");
+    for record in &records {
+        assert_eq!(record.answer.broken_objective.as_deref(), Some("errors<1%"));
+        assert!(record.answer.precision_reached.unwrap() <= 0.05);
     }
 }
 
 #[test]
-#[ignore = "figures"]
-fn figures() {
-    let runs: u32 = std::env::var("RUNS")
-        .ok()
-        .and_then(|r| r.parse().ok())
-        .unwrap_or(40);
-    let show = |name: &str, t: Tally| {
-        println!(
-            "{name:10} runs {} found {} coverage {:.3} mae {:.4} median {:+.4} hw {:.4} s {:.0}",
-            t.runs,
-            t.found,
-            f64::from(t.held_the_truth) / f64::from(t.found.max(1)),
-            t.mean_abs_error,
-            t.median_error,
-            t.mean_half_width,
-            t.mean_seconds
-        )
+fn a_service_that_carries_the_maximum_never_broke() {
+    let limits = SearchSpec {
+        max: Level(300),
+        ..budget(900, 3)
     };
-    let which = std::env::var("SYS").unwrap_or_default();
-    if which.is_empty() || which.contains('A') {
-        show(
-            "A",
-            tally(1040.0, runs, |seed| {
-                search(system_a(seed), &["p99<2s"], budget(900, seed))
-            }),
-        );
-    }
-    if which.is_empty() || which.contains('B') {
-        show(
-            "B",
-            tally(88.0, runs, |seed| {
-                search(
-                    SimSpec {
-                        servers: 1,
-                        service_s: 0.1,
-                        think_s: 10.0,
-                        ..system_a(seed)
-                    },
-                    &["p99<2s"],
-                    budget(900, seed),
-                )
-            }),
-        );
-    }
-    if which.is_empty() || which.contains('D') {
-        // demo: truth found by formula elsewhere
-        let truth: f64 = std::env::var("DEMO")
-            .ok()
-            .and_then(|r| r.parse().ok())
-            .unwrap_or(255.0);
-        show(
-            "demo",
-            tally(truth, runs, |seed| {
-                search(
-                    SimSpec {
-                        servers: 8,
-                        service_s: 0.08,
-                        think_s: std::env::var("Z")
-                            .ok()
-                            .and_then(|r| r.parse().ok())
-                            .unwrap_or(1.0),
-                        pace_per_s: std::env::var("PACE")
-                            .ok()
-                            .and_then(|r| r.parse().ok())
-                            .unwrap_or(50.0),
-                        ..system_a(seed)
-                    },
-                    &["p99<2s"],
-                    SearchSpec {
-                        start: Level(50),
-                        hold_min: Duration::from_secs(
-                            std::env::var("HOLD")
-                                .ok()
-                                .and_then(|r| r.parse().ok())
-                                .unwrap_or(12),
-                        ),
-                        hold_max: Duration::from_secs(20),
-                        ..budget(
-                            std::env::var("BUD")
-                                .ok()
-                                .and_then(|r| r.parse().ok())
-                                .unwrap_or(180),
-                            seed,
-                        )
-                    },
-                )
-            }),
-        );
-    }
-    if which.is_empty() || which.contains('C') {
-        show(
-            "cliff",
-            tally(1100.0, runs, |seed| {
-                search(
-                    SimSpec {
-                        cliff: Some(1100),
-                        servers: 200,
-                        think_s: 5.0,
-                        ..system_a(seed)
-                    },
-                    &["p99<2s", "errors<1%"],
-                    budget(900, seed),
-                )
-            }),
-        );
-    }
+    let record = search(system_a(3), &["p99<2s"], limits);
+    assert_eq!(record.answer.ending, Ending::NeverBroke);
+    assert_eq!(record.answer.breakpoint_vus, None);
+    assert_eq!(record.answer.last_held.as_ref().unwrap().vus, Level(300));
+    assert_eq!(record.answer.limiting_resource, None);
 }
 
 #[test]
-#[ignore = "figures"]
-fn one() {
-    let seed: u64 = std::env::var("SEED")
-        .ok()
-        .and_then(|r| r.parse().ok())
-        .unwrap_or(1);
-    let r = if std::env::var("SYS").is_ok_and(|s| s == "D") {
-        search(
-            SimSpec {
-                servers: 8,
-                service_s: 0.08,
-                think_s: std::env::var("Z")
-                    .ok()
-                    .and_then(|r| r.parse().ok())
-                    .unwrap_or(1.0),
-                pace_per_s: std::env::var("PACE")
-                    .ok()
-                    .and_then(|r| r.parse().ok())
-                    .unwrap_or(50.0),
-                ..system_a(seed)
-            },
-            &["p99<2s"],
-            SearchSpec {
-                start: Level(50),
-                hold_min: Duration::from_secs(
-                    std::env::var("HOLD")
-                        .ok()
-                        .and_then(|r| r.parse().ok())
-                        .unwrap_or(12),
-                ),
-                hold_max: Duration::from_secs(20),
-                ..budget(
-                    std::env::var("BUD")
-                        .ok()
-                        .and_then(|r| r.parse().ok())
-                        .unwrap_or(180),
-                    seed,
-                )
-            },
-        )
-    } else {
-        search(
-            SimSpec {
-                cliff: Some(1100),
-                servers: 200,
-                ..system_a(seed)
-            },
-            &["p99<2s", "errors<1%"],
-            budget(900, seed),
-        )
-    };
-    for p in &r.probes {
-        println!(
-            "{:3} {:8} {:5} from {:5} t {:6.0} ramp {:3} settle {:3} hold {:3} {:?} {:9} {} est {:?}",
-            p.index,
-            p.purpose.name(),
-            p.vus.vus(),
-            p.arrived_from.vus(),
-            p.start_s,
-            p.ramp_s,
-            p.settle_s,
-            p.hold_s,
-            p.end,
-            p.verdict,
-            format!(
-                "{} {:?}",
-                p.reason,
-                p.objectives
-                    .iter()
-                    .map(|o| (o.bad.unwrap_or(0.0), o.total.unwrap_or(0.0)))
-                    .collect::<Vec<_>>()
-            ),
-            p.estimate.map(|e| (e.0 as i32, e.1 as i32, e.2 as i32))
-        );
-    }
-    println!("{:?}", r.answer);
-    let _ = Verdict::Held;
+fn an_objective_that_no_level_meets_broke_at_the_minimum() {
+    let record = search(system_a(4), &["p99<1ms"], budget(900, 4));
+    assert_eq!(record.answer.ending, Ending::BrokeAtMinimum);
+    let broke = record.answer.first_broke.as_ref().unwrap();
+    assert_eq!(broke.vus, Level(1));
+    assert!(record.probes.iter().filter(|p| p.vus == Level(1)).count() >= 2);
+}
+
+#[test]
+fn a_budget_that_is_too_short_is_undecided_and_says_how_much_more() {
+    let record = search(system_a(5), &["p99<2s"], budget(60, 5));
+    assert_eq!(record.answer.ending, Ending::Undecided);
+    assert!(
+        record.answer.reason.contains("more minutes"),
+        "{}",
+        record.answer.reason
+    );
+    assert!(!record.probes.is_empty(), "what was measured is kept");
+}
+
+#[test]
+fn a_fixed_throughput_is_named_as_what_gave_way() {
+    let record = search(demo(6), &["p99<2s"], demo_limits(6));
+    let cause = record.answer.limiting_resource.unwrap();
+    assert_eq!(cause.resource, "a fixed throughput");
+    assert_eq!(cause.sureness, Sureness::Possible);
+    let knee = f64::from(record.answer.knee_vus.unwrap());
+    // Capacity 100/s, cycle without queueing 1.08 s.
+    assert!((knee / 108.0 - 1.0).abs() < 0.25, "{knee}");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_record() {
+    let one = |seed| search(demo(seed), &["p99<2s"], demo_limits(seed));
+    assert_eq!(one(9), one(9));
+    assert_ne!(one(9).probes, one(10).probes);
+}
+
+#[test]
+fn an_interrupted_search_keeps_what_it_measured() {
+    let sim = system_a(8);
+    let spec = spec(&sim, &["p99<2s"], budget(900, 8));
+    let interrupt = Interrupt::default();
+    let mut judged = 0;
+    let stop = interrupt.clone();
+    let record = block_on(run::run(
+        &spec,
+        &mut SimEngine::new(sim),
+        &mut Nothing,
+        &interrupt,
+        &mut |event| {
+            if matches!(event, breakpoint::event::Event::ProbeJudged(_)) {
+                judged += 1;
+                if judged == 3 {
+                    stop.set();
+                }
+            }
+        },
+    ));
+    assert_eq!(record.answer.ending, Ending::Interrupted);
+    assert_eq!(record.probes.len(), 3);
 }

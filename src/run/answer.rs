@@ -6,7 +6,7 @@ use crate::record::{
     Answer, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness, VisitSummary,
 };
 use crate::search::{Conclusion, Estimate, Search};
-use crate::slo::{Slo, Verdict};
+use crate::slo::{Metric, Slo, Verdict};
 
 /// Points of the breakpoint's distribution that are kept for charts.
 const DISTRIBUTION_POINTS: usize = 60;
@@ -41,8 +41,8 @@ pub(super) fn assemble(
         last_held: last_held.map(summary),
         first_broke: first_broke.map(summary),
         broken_objective: binding
-            .filter(|_| first_broke.is_some())
-            .map(|i| spec.slo.objectives()[i].text.clone()),
+            .zip(first_broke)
+            .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
         limiting_resource: limiting_resource(conclusion, estimate, probes),
         knee_vus: knee(probes),
         peak_throughput_per_s: probes
@@ -81,13 +81,33 @@ fn binding_objective(
     })
 }
 
+/// The objective to name as broken. A latency objective whose percentile looks well, or is missing, broke through failures:
+/// then the objective on errors says more, if there is one.
+fn broken_objective(slo: &Slo, binding: usize, broke: &ProbeRecord) -> String {
+    let objectives = slo.objectives();
+    let seen = &broke.objectives[binding];
+    let looks_well = seen.observed.is_none_or(|value| value < seen.bound);
+    let errors = objectives.iter().zip(&broke.objectives).find(|(o, seen)| {
+        matches!(o.metric, Metric::Errors { .. }) && seen.verdict == Verdict::Broke
+    });
+    match errors {
+        Some((errors, _)) if looks_well => errors.text.clone(),
+        _ => objectives[binding].text.clone(),
+    }
+}
+
 fn visit_summary(
     slo: &Slo,
     steps: &StepNames,
     probe: &ProbeRecord,
     binding: Option<usize>,
 ) -> VisitSummary {
-    let index = binding.unwrap_or(0);
+    // A latency says most; errors and sheds stand beside it anyway.
+    let latency = slo
+        .objectives()
+        .iter()
+        .position(|o| o.latency_limit().is_some());
+    let index = latency.or(binding).unwrap_or(0);
     let objective = &slo.objectives()[index];
     let name = objective.metric_name(steps);
     let observed = match probe.objectives.get(index).and_then(|o| o.observed) {

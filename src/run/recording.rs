@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::measure::{FailureCounts, FailureKind, Level, Second, StepNames, StepWindow};
+use crate::measure::{
+    FailureCounts, FailureKind, Histogram, Level, Reading, Second, StepNames, StepWindow,
+};
 use crate::probe::Probe;
 use crate::record::{LimitingResource, ProbeRecord, SecondRecord, StepRecord, StepSecond};
 use crate::search::Order;
@@ -96,9 +98,28 @@ fn second_record(second: &Second, hold: bool, steps: &StepNames, began: Duration
         hold,
         vus: window.vus,
         steps: window.steps.iter().map(step).collect(),
-        main_latency: window.steps[steps.main()].latency.clone(),
+        main_latency: if hold {
+            window.steps[steps.main()].latency.clone()
+        } else {
+            Histogram::default()
+        },
         generator: window.generator,
-        readings: second.readings.clone(),
+        readings: second.readings.iter().map(short).collect(),
+    }
+}
+
+/// A reading to six significant digits: more is noise, and most of the file's size.
+fn short(reading: &Reading) -> Reading {
+    let value = reading.value.map(|v| {
+        if v == 0.0 || !v.is_finite() {
+            return v;
+        }
+        let scale = 10_f64.powf(5.0 - v.abs().log10().floor());
+        (v * scale).round() / scale
+    });
+    Reading {
+        value,
+        ..reading.clone()
     }
 }
 

@@ -261,7 +261,9 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
     if exact >= JACKKNIFE_EXACT
         && let Some(se) = jackknife_se(points, grid)
     {
-        let margin = student_t_quantile(1.0 - tail, (GROUPS - 1) as f64) * se;
+        #[expect(clippy::cast_precision_loss, reason = "eight groups")]
+        let freedom = (GROUPS - 1) as f64;
+        let margin = student_t_quantile(1.0 - tail, freedom) * se;
         low = low.min(estimate * (-margin).exp());
         high = high.max(estimate * margin.exp());
     }

@@ -20,7 +20,8 @@ pub fn probit(p: f64) -> f64 {
 
 const TABLE_END: f64 = 9.0;
 const TABLE_STEPS: usize = 1800;
-const STEP: f64 = 2.0 * TABLE_END / TABLE_STEPS as f64;
+/// Distance of two entries: the table's width over its 1 800 steps.
+const STEP: f64 = 2.0 * TABLE_END / 1_800.0;
 
 static LOG_CDF: LazyLock<Vec<f64>> = LazyLock::new(|| {
     #[expect(clippy::cast_precision_loss, reason = "a table index")]

@@ -1,0 +1,27 @@
+"""Checks what `find ci-gateway` found on the real stack: its answer, what gave way, and its files."""
+
+import json
+import pathlib
+import sys
+
+mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+record = json.loads((folder / "result.json").read_text())
+answer = record["answer"]
+assert answer["ending"] == "found", answer
+low, estimate, high = answer["ci_low"], answer["breakpoint_vus"], answer["ci_high"]
+assert low <= estimate <= high, answer
+# One stream costs some 0.95 MB over a base of some 40 MB: 160 MB end between these with room for every machine.
+assert 60 <= estimate <= 180, estimate
+held, broke = answer["last_held"], answer["first_broke"]
+assert held["vus"] <= estimate < broke["vus"], (held, broke)
+visited = {probe["vus"] for probe in record["probes"]}
+assert {held["vus"], broke["vus"]} <= visited
+if mode == "cgroup":
+    # Only a kernel limit leaves a kernel's word for it.
+    assert answer["limiting_resource"]["resource"] == "gateway memory", answer["limiting_resource"]
+    assert answer["limiting_resource"]["sureness"] == "certain", answer["limiting_resource"]
+for name in ["latency-vs-vus", "search", "throughput-vs-vus", "resources"]:
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG"), name
+for name in ["holds.csv", "samples.csv"]:
+    assert len((folder / name).read_text().splitlines()) > len(record["probes"]) > 0, name
+print(f"real stack ({mode}): {estimate} VUs ({low} - {high}), {answer['limiting_resource']}")

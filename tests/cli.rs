@@ -1,0 +1,405 @@
+//! The program as its users meet it: exit codes, messages, files.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command.env("CI", "true").stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    program().args(args).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Runs, checks the code, returns (stdout, stderr).
+fn expect(code: i32, args: &[&str]) -> (String, String) {
+    let output = run(args);
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+    (out, err)
+}
+
+/// The one run folder below `out`.
+fn run_folder(out: &Path, profile: &str) -> PathBuf {
+    let mut runs = fs::read_dir(out.join(profile)).unwrap();
+    let only = runs.next().unwrap().unwrap().path();
+    assert!(runs.next().is_none());
+    only
+}
+
+fn result(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(folder.join("result.json")).unwrap()).unwrap()
+}
+
+/// Arguments of a short search of the demo: it carries 40 VUs with ease.
+fn short(out: &Path) -> Vec<String> {
+    let out = out.to_str().unwrap();
+    [
+        "find",
+        "--slo",
+        "p99<2s",
+        "--start-vus",
+        "20",
+        "--max-vus",
+        "40",
+        "--budget",
+        "3m",
+        "--out",
+        out,
+    ]
+    .map(str::to_owned)
+    .to_vec()
+}
+
+/// A process that is ended with the test, also when that fails.
+struct Running(Child);
+
+impl Running {
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([name, &self.0.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A demo target on a port of its own; returns its address.
+fn demo(args: &[&str]) -> (Running, String) {
+    let mut child = program()
+        .arg("demo")
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().rsplit_once("http://").unwrap().1.to_owned();
+    (Running(child), address)
+}
+
+#[test]
+fn zero_an_answer_with_all_its_files() {
+    let out = TempDir::new().unwrap();
+    let output = program()
+        .args(short(out.path()))
+        .env("NO_COLOR", "1")
+        .output()
+        .unwrap();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
+    assert!(stdout.contains("40 VUs"), "{stdout}");
+    assert!(
+        !stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'),
+        "colour without being asked"
+    );
+    assert!(
+        stderr.contains("probe 0"),
+        "progress goes to stderr: {stderr}"
+    );
+    assert!(!stdout.contains("probe 0 "), "{stdout}");
+
+    let folder = run_folder(out.path(), "demo");
+    let record = result(&folder);
+    assert_eq!(record["schema_version"], 1);
+    assert_eq!(record["answer"]["ending"], "never_broke");
+    assert_eq!(record["answer"]["last_held"]["vus"], 40);
+    for key in ["profile", "slo", "probes"] {
+        assert!(!record[key].is_null(), "{key}");
+    }
+    for key in [
+        "breakpoint_vus",
+        "ci_low",
+        "ci_high",
+        "confidence",
+        "first_broke",
+        "broken_objective",
+        "limiting_resource",
+    ] {
+        assert!(record["answer"].get(key).is_some(), "{key}");
+    }
+    assert!(
+        !folder.join("probes.jsonl").exists(),
+        "the journal ends with the result"
+    );
+
+    // The same files come out of the record again.
+    let names = [
+        "result.json",
+        "holds.csv",
+        "samples.csv",
+        "latency-vs-vus.png",
+        "search.png",
+        "throughput-vs-vus.png",
+        "resources.png",
+    ];
+    let before: Vec<Vec<u8>> = names
+        .iter()
+        .map(|n| fs::read(folder.join(n)).unwrap())
+        .collect();
+    for name in &names[1..] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let (again, _) = expect(0, &["report", folder.to_str().unwrap()]);
+    assert_eq!(again.lines().next(), stdout.lines().next());
+    let after: Vec<Vec<u8>> = names
+        .iter()
+        .map(|n| fs::read(folder.join(n)).unwrap())
+        .collect();
+    assert!(before == after, "rendered again, byte for byte");
+}
+
+#[test]
+fn two_a_bound_that_the_shell_took() {
+    let (_, err) = expect(2, &["find", "--slo", "p99"]);
+    assert!(
+        err.contains("has no bound") && err.contains("--slo 'p99<2s'") && err.contains("p99:2s"),
+        "{err}"
+    );
+}
+
+#[test]
+fn two_an_address_without_an_slo() {
+    let (_, err) = expect(2, &["find", "--url", "http://127.0.0.1:1/"]);
+    assert!(err.contains("--slo"), "{err}");
+}
+
+#[test]
+fn two_a_wrong_profile_shows_the_line_and_the_nearest_key() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("mine.toml");
+    let profile =
+        "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\n[search]\nprecison = \"5%\"\n";
+    fs::write(&path, profile).unwrap();
+    for command in ["find", "plan"] {
+        let (_, err) = expect(2, &[command, "--profile", path.to_str().unwrap()]);
+        assert!(
+            err.contains("mine.toml:5")
+                && err.contains("precison = \"5%\"")
+                && err.contains("`precision`"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn two_a_profile_that_does_not_exist() {
+    let (_, err) = expect(2, &["find", "gatway-512mb"]);
+    assert!(err.contains("gateway-512mb"), "{err}");
+}
+
+#[test]
+fn two_an_objective_on_a_step_that_does_not_exist() {
+    let (_, err) = expect(2, &["plan", "demo", "--slo", "p99(anser)<2s"]);
+    assert!(err.contains("anser") && err.contains("answer"), "{err}");
+}
+
+#[test]
+fn two_a_report_folder_that_cannot_be_written() {
+    let dir = TempDir::new().unwrap();
+    // A file in the way stops root too.
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let (_, err) = expect(
+        2,
+        &["find", "--slo", "p99<2s", "--out", file.to_str().unwrap()],
+    );
+    assert!(
+        err.contains("cannot write reports") && err.contains("--out DIR"),
+        "{err}"
+    );
+}
+
+#[test]
+fn two_a_folder_without_a_record() {
+    let dir = TempDir::new().unwrap();
+    let (_, err) = expect(2, &["report", dir.path().to_str().unwrap()]);
+    assert!(err.contains("result.json"), "{err}");
+}
+
+#[test]
+fn four_a_maximum_beyond_descriptors_and_ports() {
+    let (_, err) = expect(4, &["find", "--slo", "p99<2s", "--max-vus", "900000"]);
+    assert!(
+        err.contains("900000 VUs need") && err.contains("--max-vus"),
+        "{err}"
+    );
+}
+
+#[test]
+fn five_a_target_that_does_not_answer() {
+    let out = TempDir::new().unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("gone.toml");
+    // Nobody listens on port 1; a short deadline for the canary keeps the test short.
+    let profile =
+        "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\nreset-timeout = \"1s\"\n";
+    fs::write(&path, profile).unwrap();
+    let (stdout, _) = expect(
+        5,
+        &[
+            "find",
+            path.to_str().unwrap(),
+            "--out",
+            out.path().to_str().unwrap(),
+        ],
+    );
+    assert!(stdout.contains("connect_refused"), "{stdout}");
+    let record = result(&run_folder(out.path(), "gone"));
+    assert_eq!(record["answer"]["ending"], "target_down");
+}
+
+#[test]
+fn five_a_target_whose_command_fails() {
+    let out = TempDir::new().unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("broken.toml");
+    let profile = "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\nup = \"echo no such image; exit 3\"\n";
+    fs::write(&path, profile).unwrap();
+    let (stdout, _) = expect(
+        5,
+        &[
+            "find",
+            path.to_str().unwrap(),
+            "--out",
+            out.path().to_str().unwrap(),
+        ],
+    );
+    assert!(stdout.contains("no such image"), "{stdout}");
+}
+
+#[test]
+fn five_an_slo_that_breaks_at_the_minimum() {
+    let out = TempDir::new().unwrap();
+    let out = out.path().to_str().unwrap();
+    // A single answer takes 80 ms on average.
+    let args = [
+        "find",
+        "--slo",
+        "p99<5ms",
+        "--start-vus",
+        "1",
+        "--budget",
+        "5m",
+        "-q",
+        "--out",
+        out,
+    ];
+    let (stdout, stderr) = expect(5, &args);
+    assert!(stdout.contains("minimum"), "{stdout}");
+    assert_eq!(stderr, "", "-q prints the answer alone");
+}
+
+#[test]
+fn ctrl_c_ends_with_130_and_keeps_what_was_measured() {
+    let out = TempDir::new().unwrap();
+    let child = program()
+        .args(short(out.path()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut running = Running(child);
+    let mut stderr = BufReader::new(running.0.stderr.take().unwrap());
+    let mut line = String::new();
+    // Plain lines: the first probe's verdict says that something was measured.
+    while !(line.contains("probe 0") && (line.contains("held") || line.contains("undecided"))) {
+        line.clear();
+        assert!(
+            stderr.read_line(&mut line).unwrap() > 0,
+            "it ended before its first probe was judged"
+        );
+    }
+    running.signal("-INT");
+    let drained = std::thread::spawn(move || stderr.read_to_string(&mut String::new()));
+    let status = running.0.wait().unwrap();
+    drained.join().unwrap().unwrap();
+    assert_eq!(status.code(), Some(130));
+    let record = result(&run_folder(out.path(), "demo"));
+    assert_eq!(record["answer"]["ending"], "interrupted");
+    assert!(!record["probes"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn the_demo_dies_at_its_memory_limit_like_a_killed_process() {
+    let (mut running, address) = demo(&["--memory-limit", "100KiB"]);
+    let mut streams = Vec::new();
+    // 64 KiB a stream: the second passes the limit.
+    for user in 0..2 {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        write!(
+            stream,
+            "GET /sse?user={user} HTTP/1.1\r\nhost: demo\r\n\r\n"
+        )
+        .unwrap();
+        streams.push(stream);
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let status = loop {
+        if let Some(status) = running.0.try_wait().unwrap() {
+            break status;
+        }
+        assert!(Instant::now() < deadline, "it lives on");
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(137));
+}
+
+#[test]
+fn plan_sends_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/api", listener.local_addr().unwrap());
+    let (out, _) = expect(0, &["plan", "--url", &url, "--slo", "p99<200ms"]);
+    for word in ["levels", "descriptors", "ports", "time"] {
+        assert!(out.contains(word), "{word}: {out}");
+    }
+    assert!(listener.accept().is_err(), "somebody connected");
+}
+
+#[test]
+fn init_writes_a_profile_that_plan_accepts_and_overwrites_none() {
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("mine.toml");
+    let file = file.to_str().unwrap();
+    expect(
+        0,
+        &["init", "--url", "http://127.0.0.1:8080/api", "--out", file],
+    );
+    let (out, _) = expect(0, &["plan", "--profile", file]);
+    assert!(out.contains("http://127.0.0.1:8080"), "{out}");
+    let before = fs::read(file).unwrap();
+    let (_, err) = expect(2, &["init", "--url", "http://127.0.0.1:9/", "--out", file]);
+    assert!(err.contains(file), "{err}");
+    assert_eq!(fs::read(file).unwrap(), before);
+}
+
+#[test]
+fn help_names_every_command_and_the_exit_codes() {
+    let (out, _) = expect(0, &["--help"]);
+    for word in ["find", "plan", "init", "demo", "report", "Exit codes"] {
+        assert!(out.contains(word), "{word}");
+    }
+}

@@ -1,0 +1,272 @@
+//! The walls of the house: which module may use which, and that the pure ones touch neither clock nor socket nor file.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Every top-level module, whether it is pure, and which others it may use. A new edge needs a reason in its commit.
+const HOUSE: &[(&str, Room, &[&str])] = &[
+    ("units", Pure, &[]),
+    ("measure", Pure, &[]),
+    ("stats", Pure, &[]),
+    ("slo", Pure, &["measure", "record", "stats", "units"]),
+    ("record", Pure, &["measure", "slo"]),
+    ("event", Pure, &["measure", "record"]),
+    ("cause", Pure, &["measure", "record", "units"]),
+    (
+        "search",
+        Pure,
+        &["measure", "record", "slo", "stats", "units"],
+    ),
+    ("scenario", Pure, &["measure", "units"]),
+    ("profile", Pure, &["scenario"]),
+    (
+        "plan",
+        Pure,
+        &["measure", "profile", "scenario", "search", "slo", "units"],
+    ),
+    ("report", Pure, &["measure", "record", "slo", "units"]),
+    ("exit", Shell, &["record"]),
+    ("engine", Shell, &["measure", "scenario"]),
+    (
+        "probe",
+        Shell,
+        &["engine", "event", "measure", "record", "stats"],
+    ),
+    (
+        "run",
+        Shell,
+        &[
+            "cause", "engine", "event", "measure", "probe", "record", "search", "slo", "units",
+        ],
+    ),
+    ("crypto", Shell, &[]),
+    ("monitor", Shell, &["crypto", "measure", "plan"]),
+    ("target", Shell, &["plan"]),
+    ("store", Shell, &["record", "report"]),
+    (
+        "term",
+        Shell,
+        &["event", "measure", "record", "report", "slo", "units"],
+    ),
+    ("cli", Shell, &["plan", "units"]),
+    ("locate", Shell, &["profile"]),
+    ("init", Shell, &["plan", "profile"]),
+    ("preflight", Shell, &["measure", "plan", "record", "units"]),
+    (
+        "app",
+        Shell,
+        &[
+            "cli",
+            "crypto",
+            "engine",
+            "event",
+            "exit",
+            "init",
+            "locate",
+            "measure",
+            "monitor",
+            "plan",
+            "preflight",
+            "record",
+            "run",
+            "scenario",
+            "slo",
+            "store",
+            "target",
+            "term",
+        ],
+    ),
+];
+
+/// What no pure module may mention.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::process",
+    "Instant",
+    "SystemTime",
+    "Timestamp::now",
+    "tokio::",
+    "reqwest",
+    "println!",
+    "eprintln!",
+    "std::env",
+];
+
+/// Where each of these may be used, and nowhere else.
+const ONE_PLACE: &[(&str, &[&str])] = &[
+    // The only printer; the others write to nobody's terminal.
+    ("anstream", &["term"]),
+    ("indicatif", &["term"]),
+    // Statistical distributions stay behind `stats`.
+    ("statrs", &["stats"]),
+    ("plotters", &["report"]),
+    ("hyper::", &["engine", "target"]),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Room {
+    Pure,
+    Shell,
+}
+use Room::{Pure, Shell};
+
+/// The program's lines without comments and without the tests at a file's end.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap();
+    code.lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// All code by top-level module.
+fn modules() -> BTreeMap<String, String> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut modules: BTreeMap<String, String> = BTreeMap::new();
+    for file in files {
+        let relative = file.strip_prefix(&src).unwrap();
+        let top = relative.components().next().unwrap().as_os_str();
+        let name = top.to_str().unwrap().trim_end_matches(".rs").to_owned();
+        if name != "lib" && name != "main" {
+            modules.entry(name).or_default().push_str(&code(&file));
+        }
+    }
+    modules
+}
+
+/// Top-level modules that a text names after `crate::`, also in braces: `use crate::{a, b::c}`.
+fn used(text: &str) -> Vec<String> {
+    let word = |s: &str| {
+        s.chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect::<String>()
+    };
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let rest = &text[at + "crate::".len()..];
+        let Some(braced) = rest.strip_prefix('{') else {
+            found.push(word(rest));
+            continue;
+        };
+        let mut depth = 1;
+        let mut piece = String::new();
+        for c in braced.chars() {
+            match c {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => {
+                    found.push(word(piece.trim()));
+                    piece.clear();
+                    continue;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            piece.push(c);
+        }
+        found.push(word(piece.trim()));
+    }
+    found.retain(|name| HOUSE.iter().any(|(known, _, _)| known == name));
+    found.sort();
+    found.dedup();
+    found
+}
+
+#[test]
+fn every_module_has_its_room() {
+    let known: Vec<&str> = HOUSE.iter().map(|(name, _, _)| *name).collect();
+    for name in modules().keys() {
+        assert!(
+            known.contains(&name.as_str()),
+            "`{name}` is not in the table of tests/layering.rs"
+        );
+    }
+    for name in known {
+        assert!(
+            modules().contains_key(name),
+            "`{name}` is in the table but not in src/"
+        );
+    }
+}
+
+#[test]
+fn modules_use_only_what_the_table_allows() {
+    let mut wrong = Vec::new();
+    for (name, text) in modules() {
+        let (_, room, allowed) = HOUSE.iter().find(|(n, _, _)| *n == name).unwrap();
+        for other in used(&text).into_iter().filter(|other| *other != name) {
+            if !allowed.contains(&other.as_str()) {
+                wrong.push(format!("{name} uses {other}"));
+            }
+            let other_room = HOUSE.iter().find(|(n, _, _)| *n == other).unwrap().1;
+            if *room == Pure && other_room == Shell {
+                wrong.push(format!("{name} is pure and uses {other}, which is not"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_table_allows_nothing_that_nobody_uses() {
+    let modules = modules();
+    let mut unused = Vec::new();
+    for (name, _, allowed) in HOUSE {
+        let used = used(&modules[*name]);
+        unused.extend(
+            allowed
+                .iter()
+                .filter(|other| !used.iter().any(|u| u == *other))
+                .map(|other| format!("{name} may use {other} but does not")),
+        );
+    }
+    assert!(unused.is_empty(), "{unused:#?}");
+}
+
+#[test]
+fn pure_modules_touch_no_clock_socket_file_or_terminal() {
+    let mut wrong = Vec::new();
+    for (name, text) in modules() {
+        if HOUSE.iter().any(|(n, room, _)| *n == name && *room == Pure) {
+            wrong.extend(
+                IMPURE
+                    .iter()
+                    .filter(|what| text.contains(**what))
+                    .map(|what| format!("{name} mentions {what}")),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn some_crates_stay_in_one_place() {
+    let mut wrong = Vec::new();
+    for (name, text) in modules() {
+        for (what, places) in ONE_PLACE {
+            if text.contains(what) && !places.contains(&name.as_str()) {
+                wrong.push(format!("{name} uses {what}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
