@@ -351,7 +351,7 @@ fn an_interruption_keeps_what_is_known() {
 /// Ends, thresholds and starts: the corners and a spread between them.
 fn ranges() -> Vec<(u32, u32, u32)> {
     let mut out = Vec::new();
-    for max in [2, 3, 10, 100, 999, 5_000, 60_000] {
+    for max in [2, 3, 10, 100, 5_000, 60_000] {
         for share in [0.0, 0.01, 0.1, 0.33, 0.5, 0.77, 0.98, 1.0] {
             let last_good = Level::nearest(f64::from(max - 1) * share)
                 .vus()
@@ -512,14 +512,14 @@ fn the_objective_that_breaks_first_binds() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn it_ends_whatever_the_visits_say(
         verdicts in proptest::collection::vec((0..3_u8, 0..12_u8), 1..60),
         (min, max, start) in (1..200_u32, 0..3_000_u32, 0..3_000_u32)
             .prop_map(|(min, range, start)| (min, min + range, min + start.min(range))),
-        budget in 60..3_600_u64,
+        budget in 60..2_000_u64,
     ) {
         let mut told = verdicts.iter().cycle();
         let driven = drive(with_budget(budget, spec(min, max, start)), SHARE, |o| {

@@ -286,15 +286,19 @@ fn jackknife_se(points: &[Point], grid: &Grid) -> Option<f64> {
     if points.len() < GROUPS + 2 {
         return None;
     }
+    let grid = grid.widened();
+    let all = grid.log_likelihoods(points);
     let estimates: Vec<f64> = (0..GROUPS)
         .map(|group| {
-            let left: Vec<Point> = points
+            let out: Vec<Point> = points
                 .iter()
                 .enumerate()
-                .filter(|(i, _)| i * GROUPS / points.len() != group)
+                .filter(|(i, _)| i * GROUPS / points.len() == group)
                 .map(|(_, p)| *p)
                 .collect();
-            grid.widened().posterior(&left, 1.0).quantile(0.5).ln()
+            let out = grid.log_likelihoods(&out);
+            let left = all.iter().zip(&out).map(|(all, out)| all - out).collect();
+            grid.marginals(left).quantile(0.5).ln()
         })
         .collect();
     #[expect(clippy::cast_precision_loss, reason = "eight groups")]
@@ -365,6 +369,8 @@ struct Grid {
     link: Link,
 }
 
+/// A cell whose logarithm lies this far below the best one's adds nothing that could be seen.
+const LOG_NOTHING: f64 = -27.6;
 /// Points of the breakpoint's axis.
 const THRESHOLDS: usize = 101;
 
@@ -394,47 +400,71 @@ impl Grid {
         Self::around((first * last).sqrt(), (half * 3.0).min(0.6), self.link)
     }
 
-    /// Log-likelihoods summed over the visits, tempered by `weight`, plus the prior; then marginals.
+    /// The visits' likelihood, tempered by `weight`, times the prior.
     fn posterior(&self, points: &[Point], weight: f64) -> Posterior {
-        let sigmas = self.link.sigmas();
-        let crossing = self.link.crossing();
-        let (median, spread) = self.link.sigma_prior();
-        let prior: Vec<f64> = sigmas
-            .iter()
-            .map(|s| -0.5 * ((s / median).ln() / spread).powi(2))
+        let mut cells = self.log_likelihoods(points);
+        for cell in &mut cells {
+            *cell *= weight;
+        }
+        self.marginals(cells)
+    }
+
+    /// Log-likelihoods summed over the visits, one per cell: thresholds, in them steepnesses, curvatures, spreads.
+    fn log_likelihoods(&self, points: &[Point]) -> Vec<f64> {
+        struct Spread {
+            inverse: f64,
+            log: f64,
+            inflation: f64,
+        }
+        let spreads: Vec<Spread> = (self.link.sigmas().iter())
+            .map(|&sigma| Spread {
+                inverse: 1.0 / sigma,
+                log: sigma.ln(),
+                inflation: self.link.inflation(sigma),
+            })
             .collect();
-        let inflation: Vec<f64> = sigmas.iter().map(|s| self.link.inflation(*s)).collect();
-        let log_sigma: Vec<f64> = sigmas.iter().map(|s| s.ln()).collect();
+        let crossing = self.link.crossing();
         let curvatures = self.link.curvatures();
         let mut cells = Vec::with_capacity(
-            self.thresholds.len() * self.kappas.len() * curvatures.len() * sigmas.len(),
+            self.thresholds.len() * self.kappas.len() * curvatures.len() * spreads.len(),
         );
-        let mut sums = vec![0.0; sigmas.len()];
+        let mut sums = vec![0.0; spreads.len()];
         for threshold in &self.thresholds {
             for kappa in &self.kappas {
                 for &g in curvatures {
                     sums.fill(0.0);
                     for p in points {
                         let at = crossing + offset(kappa * (p.vus / threshold - 1.0), g);
-                        for (j, sum) in sums.iter_mut().enumerate() {
-                            let (mu, sigma) = (inflation[j] * at, sigmas[j]);
-                            *sum += match p.shown {
-                                Shown::Exactly(y) => {
-                                    -0.5 * ((y - mu) / sigma).powi(2) - log_sigma[j]
-                                }
-                                Shown::Below(y) => log_cdf((y - mu) / sigma),
-                                Shown::Above(y) => log_cdf((mu - y) / sigma),
-                            };
+                        let both = sums.iter_mut().zip(&spreads);
+                        match p.shown {
+                            Shown::Exactly(y) => both.for_each(|(sum, s)| {
+                                let z = (y - s.inflation * at) * s.inverse;
+                                *sum -= 0.5 * z * z + s.log;
+                            }),
+                            Shown::Below(y) => both.for_each(|(sum, s)| {
+                                *sum += log_cdf((y - s.inflation * at) * s.inverse);
+                            }),
+                            Shown::Above(y) => both.for_each(|(sum, s)| {
+                                *sum += log_cdf((s.inflation * at - y) * s.inverse);
+                            }),
                         }
                     }
-                    cells.extend(sums.iter().zip(&prior).map(|(s, p)| s * weight + p));
+                    cells.extend_from_slice(&sums);
                 }
             }
         }
-        self.marginals(&cells)
+        cells
     }
 
-    fn marginals(&self, cells: &[f64]) -> Posterior {
+    /// Adds the prior to log-likelihoods and sums over the other axes.
+    fn marginals(&self, mut cells: Vec<f64>) -> Posterior {
+        let (median, spread) = self.link.sigma_prior();
+        let prior: Vec<f64> = (self.link.sigmas().iter())
+            .map(|s| -0.5 * ((s / median).ln() / spread).powi(2))
+            .collect();
+        for (cell, prior) in cells.iter_mut().zip(prior.iter().cycle()) {
+            *cell += prior;
+        }
         let best = cells.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let sigmas = self.link.sigmas();
         let mut masses = vec![0.0; self.thresholds.len()];
@@ -443,10 +473,11 @@ impl Grid {
         let per_kappa = curvatures.len() * sigmas.len();
         let per_threshold = self.kappas.len() * per_kappa;
         for (index, cell) in cells.iter().enumerate() {
-            let mass = (cell - best).exp();
-            if mass < 1e-12 {
+            let below = cell - best;
+            if below < LOG_NOTHING {
                 continue;
             }
+            let mass = below.exp();
             let within = index % per_threshold;
             masses[index / per_threshold] += mass;
             log_kappa += mass * self.kappas[within / per_kappa].ln();
