@@ -114,6 +114,31 @@ pub struct Answer {
     pub distribution: Vec<(f64, f64)>,
 }
 
+impl Answer {
+    /// The answer of a run that measured nothing.
+    pub fn unmeasured(ending: Ending, reason: String, confidence: f64, precision: f64) -> Self {
+        Self {
+            ending,
+            reason,
+            breakpoint_vus: None,
+            ci_low: None,
+            ci_high: None,
+            confidence,
+            precision_asked: precision,
+            precision_reached: None,
+            last_held: None,
+            first_broke: None,
+            broken_objective: None,
+            limiting_resource: None,
+            knee_vus: None,
+            peak_throughput_per_s: None,
+            visits: 0,
+            search_s: 0.0,
+            distribution: Vec::new(),
+        }
+    }
+}
+
 /// One visited level in the answer: what it showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VisitSummary {

@@ -129,12 +129,7 @@ pub async fn run<E: Engine, S: Surroundings>(
         profile: spec.profile.clone(),
         started_at,
         finished_at: run.surroundings.time_of_day(),
-        slo: spec
-            .slo
-            .objectives()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        slo: spec.slo.texts(),
         answer,
         plan: spec.plan.clone(),
         environment: spec.environment.clone(),

@@ -256,6 +256,11 @@ impl Slo {
         &self.objectives
     }
 
+    /// The objectives as texts of the grammar, for records.
+    pub fn texts(&self) -> Vec<String> {
+        self.objectives.iter().map(ToString::to_string).collect()
+    }
+
     /// The first objective that names a step or monitor that does not exist.
     ///
     /// # Errors

@@ -321,7 +321,8 @@ fn an_interrupted_search_keeps_what_it_measured() {
 #[test]
 #[ignore = "prints the README's table; takes about a minute in release"]
 fn table_for_the_readme() {
-    let systems: [(&str, fn(u64) -> SimSpec, fn(u64) -> SearchSpec, f64); 4] = [
+    type Row = (&'static str, fn(u64) -> SimSpec, fn(u64) -> SearchSpec, f64);
+    let systems: [Row; 4] = [
         (
             "8 servers, 50 ms, think 5 s",
             system_a,

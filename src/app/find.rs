@@ -181,12 +181,7 @@ fn started(spec: &RunSpec) -> Event {
     Event::RunStarted {
         profile: spec.profile.clone(),
         target: spec.plan.target.clone(),
-        slo: spec
-            .slo
-            .objectives()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        slo: spec.slo.texts(),
         range: (spec.search.min, spec.search.max),
         budget_s: spec.search.budget.as_secs_f64(),
     }
@@ -206,31 +201,13 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
         profile: plan.name.clone(),
         started_at: to_second(began),
         finished_at: to_second(Timestamp::now()),
-        slo: plan
-            .slo
-            .objectives()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-        answer: Answer {
+        slo: plan.slo.texts(),
+        answer: Answer::unmeasured(
             ending,
-            reason: error.to_string(),
-            breakpoint_vus: None,
-            ci_low: None,
-            ci_high: None,
-            confidence: plan.search.confidence,
-            precision_asked: plan.search.precision,
-            precision_reached: None,
-            last_held: None,
-            first_broke: None,
-            broken_objective: None,
-            limiting_resource: None,
-            knee_vus: None,
-            peak_throughput_per_s: None,
-            visits: 0,
-            search_s: 0.0,
-            distribution: Vec::new(),
-        },
+            error.to_string(),
+            plan.search.confidence,
+            plan.search.precision,
+        ),
         plan: plan_record(plan, &ready.scenario, url, Vec::new()),
         environment: preflight::environment(&ready.host),
         warnings: ready.warnings.clone(),
