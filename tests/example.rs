@@ -1,5 +1,4 @@
 //! The committed example report comes out of its record again, byte for byte.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
 use std::path::Path;
