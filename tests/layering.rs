@@ -1,4 +1,6 @@
 //! The walls of the house: which module may use which, and that the pure ones touch neither clock nor socket nor file.
+//!
+//! It reads the source as text: `crate::` paths, and `super::` chains that climb to the crate's root.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
@@ -106,6 +108,20 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("hyper::", &["engine", "target"]),
 ];
 
+/// Shell files that wait for others but read no clock: their time comes from the engine, which may be a simulated one.
+const WITHOUT_CLOCK: &[&str] = &["engine.rs", "engine/sim.rs", "probe.rs", "run.rs"];
+/// What reads a clock or waits for one.
+const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "sleep"];
+
+/// Modules that may use these names of another module only.
+const ONLY: &[(&str, &str, &[&str])] = &[
+    // Both sides know what a verdict is; judging stays behind `slo`.
+    ("record", "slo", &["Verdict"]),
+    // The record holds objectives as text, and a chart draws their bounds.
+    ("report", "slo", &["Verdict", "{Objective, Slo}"]),
+    ("term", "slo", &["Verdict"]),
+];
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Room {
     Pure,
@@ -113,14 +129,18 @@ enum Room {
 }
 use Room::{Pure, Shell};
 
-/// The program's lines without comments and without the tests at a file's end.
-fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
-    let code = text.split("#[cfg(test)]").next().unwrap();
+/// A file's lines without comments and without the tests at its end, and how many `super::` reach the crate's root.
+fn code(path: &Path, depth: usize) -> String {
+    plain(&fs::read_to_string(path).unwrap(), depth)
+}
+
+fn plain(text: &str, depth: usize) -> String {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+    let root = "super::".repeat(depth);
     code.lines()
         .map(|line| line.split("//").next().unwrap_or_default())
-        .collect::<Vec<_>>()
-        .join("\n")
+        .map(|line| format!("{}\n", line.replace(&root, "crate::")))
+        .collect()
 }
 
 fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
@@ -145,7 +165,11 @@ fn modules() -> BTreeMap<String, String> {
         let top = relative.components().next().unwrap().as_os_str();
         let name = top.to_str().unwrap().trim_end_matches(".rs").to_owned();
         if name != "lib" && name != "main" {
-            modules.entry(name).or_default().push_str(&code(&file));
+            let depth = relative.components().count();
+            modules
+                .entry(name)
+                .or_default()
+                .push_str(&code(&file, depth));
         }
     }
     modules
@@ -256,6 +280,66 @@ fn pure_modules_touch_no_clock_socket_file_or_terminal() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_loop_and_the_simulation_read_no_clock() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in WITHOUT_CLOCK {
+        let text = code(&src.join(file), 1);
+        for clock in CLOCKS {
+            assert!(!text.contains(clock), "{file} mentions {clock}");
+        }
+    }
+}
+
+#[test]
+fn some_modules_may_use_few_names_only() {
+    let modules = modules();
+    for (name, other, few) in ONLY {
+        let path = format!("crate::{other}::");
+        for (at, _) in modules[*name].match_indices(&path) {
+            let rest = &modules[*name][at + path.len()..];
+            let allowed = few.iter().any(|only| {
+                let after = rest.strip_prefix(only);
+                after.is_some_and(|r| !r.starts_with(|c: char| c.is_alphanumeric()))
+            });
+            let line = rest.lines().next().unwrap_or_default();
+            assert!(allowed, "{name} uses {other}::{line}");
+        }
+    }
+}
+
+#[test]
+fn the_reader_of_the_source_sees_what_it_is_for() {
+    let seen = |text: &str, depth| used(&plain(text, depth));
+    for (text, depth, wanted) in [
+        ("use crate::slo::Verdict;", 1, &["slo"][..]),
+        (
+            "use crate::{engine::{Canary, native}, slo};",
+            1,
+            &["engine", "slo"],
+        ),
+        ("let x = crate::units::format_count(1);", 1, &["units"]),
+        ("use super::record::Ending;", 1, &["record"]),
+        ("use super::super::record::Ending;", 2, &["record"]),
+        // Of its own module, not of the root.
+        ("use super::record::Ending;", 2, &[]),
+        ("// see crate::engine", 1, &[]),
+        ("/// As [`crate::engine`] says.", 1, &[]),
+        (
+            "use crate::units;\n#[cfg(test)]\nmod tests {\n use crate::engine;",
+            1,
+            &["units"],
+        ),
+        (
+            "#[cfg(test)]\nuse crate::event;\nuse crate::units;",
+            1,
+            &["event", "units"],
+        ),
+    ] {
+        assert_eq!(seen(text, depth), wanted, "{text}");
+    }
 }
 
 #[test]
