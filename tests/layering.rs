@@ -139,8 +139,9 @@ fn plain(text: &str, depth: usize) -> String {
     let root = "super::".repeat(depth);
     code.lines()
         .map(|line| line.split("//").next().unwrap_or_default())
-        .map(|line| format!("{}\n", line.replace(&root, "crate::")))
-        .collect()
+        .map(|line| line.replace(&root, "crate::"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -1,5 +1,8 @@
 //! The search alone, fed with made-up visits: no engine, no clock, no noise but that of a test's own making.
 
+#![expect(clippy::cast_precision_loss, reason = "counts of a test")]
+#![expect(clippy::needless_pass_by_value, reason = "builders of a test")]
+
 use proptest::prelude::*;
 
 use super::*;
