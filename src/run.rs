@@ -43,7 +43,9 @@ pub struct RunSpec {
     pub reset_always: bool,
     /// How long the target may take to drain before it is reset.
     pub drain_timeout: Duration,
-    /// How long it may take until canary cycles pass.
+    /// How long it may take before the first probe until canary cycles pass.
+    pub arrival_timeout: Duration,
+    /// How long it may take after a reset until canary cycles pass.
     pub canary_timeout: Duration,
     /// Canary cycles that must pass in a row before the next probe.
     pub canary_cycles: u32,
@@ -166,9 +168,8 @@ struct Run<'a, E, S> {
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     async fn search(&mut self) -> Result<Conclusion, EngineError> {
-        if let Err(why) = self.canaries().await? {
-            let reason = format!("the target does not answer: {why}");
-            return Ok(self.search.ended(Ending::TargetDown, reason));
+        if let Err(why) = self.canaries(self.spec.arrival_timeout).await? {
+            return Ok(self.lost(&format!("the target does not answer: {why}")));
         }
         loop {
             if self.interrupt.is_set() {
@@ -185,9 +186,17 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             if (clear_break || self.spec.reset_always)
                 && let Err(why) = self.recover().await?
             {
-                let reason = format!("the target did not recover: {why}");
-                return Ok(self.search.ended(Ending::TargetDown, reason));
+                return Ok(self.lost(&format!("the target did not recover: {why}")));
             }
+        }
+    }
+
+    /// The end of a search whose target is gone, unless the user did not want to wait for it.
+    fn lost(&self, reason: &str) -> Conclusion {
+        if self.interrupt.is_set() {
+            self.search.interrupted()
+        } else {
+            self.search.ended(Ending::TargetDown, reason.to_owned())
         }
     }
 
@@ -336,7 +345,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         }
         let outcome = reset.await;
         let well = match outcome {
-            Ok(Ok(())) => self.canaries().await?,
+            Ok(Ok(())) => self.canaries(self.spec.canary_timeout).await?,
             Ok(Err(why)) => Err(why),
             Err(panic) => Err(panic.to_string()),
         };
@@ -366,8 +375,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     }
 
     /// Waits until enough cycles in a row pass, up to a deadline.
-    async fn canaries(&mut self) -> Result<Result<(), String>, EngineError> {
+    async fn canaries(&mut self, limit: Duration) -> Result<Result<(), String>, EngineError> {
         let mut passed = 0;
+        let mut told = false;
         let mut spent = Duration::ZERO;
         loop {
             let why = match self.engine.canary().await? {
@@ -384,8 +394,11 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 }
             };
             passed = 0;
-            if spent >= self.spec.canary_timeout || self.interrupt.is_set() {
+            if spent >= limit || self.interrupt.is_set() {
                 return Ok(Err(why));
+            }
+            if !std::mem::replace(&mut told, true) {
+                (self.sink)(Event::Doing(format!("waiting for the target: {why}")));
             }
             let before = self.now;
             self.pass_window().await?;

@@ -249,6 +249,39 @@ fn four_a_maximum_beyond_descriptors_and_ports() {
 }
 
 #[test]
+fn four_names_the_way_out_where_descriptors_are_few() {
+    // A shell with few descriptors: the limit is for this process alone.
+    let script = r#"ulimit -n 256; exec "$0" find --slo 'p99<2s' --max-vus 900"#;
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_breakpoint")])
+        .output()
+        .unwrap();
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{err}");
+    for word in ["900 VUs need", "256 are allowed", "ulimit -n", "--max-vus"] {
+        assert!(err.contains(word), "{word}: {err}");
+    }
+}
+
+#[test]
+fn five_an_address_where_nobody_listens() {
+    let out = TempDir::new().unwrap();
+    let folder = out.path().to_str().unwrap();
+    let args = [
+        "find",
+        "--url",
+        "http://127.0.0.1:1/",
+        "--slo",
+        "p99<1s",
+        "--out",
+        folder,
+    ];
+    let (stdout, stderr) = expect(5, &args);
+    assert!(stdout.contains("the target does not answer"), "{stdout}");
+    assert!(stderr.contains("waiting for the target"), "{stderr}");
+}
+
+#[test]
 fn five_a_target_that_does_not_answer() {
     let out = TempDir::new().unwrap();
     let dir = TempDir::new().unwrap();

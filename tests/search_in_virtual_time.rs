@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use breakpoint::engine::Engine as _;
 use breakpoint::engine::sim::{SimEngine, SimSpec};
-use breakpoint::measure::{Level, StepNames};
+use breakpoint::engine::{Canary, Engine, EngineError};
+use breakpoint::measure::{FailureKind, Level, StepNames, Window};
 use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord, Sureness};
 use breakpoint::run::{self, Interrupt, Nothing, RunSpec};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::Slo;
+use breakpoint::slo::{Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmcn_tail, mmcn_threshold};
 
 /// M/M/8//N, service 50 ms, think 5 s.
@@ -91,6 +91,7 @@ fn spec(sim: &SimSpec, slo: &[&str], search: SearchSpec) -> RunSpec {
         warnings: Vec::new(),
         reset_always: false,
         drain_timeout: Duration::from_secs(60),
+        arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),
         canary_cycles: 1,
     }
@@ -392,4 +393,90 @@ fn table_for_the_readme() {
             mean(&|r| r.answer.search_s),
         );
     }
+}
+
+/// A simulated system whose single cycles fail from some one on.
+struct Dying {
+    sim: SimEngine,
+    /// Canary cycles that pass before it dies.
+    lives: usize,
+    tried: usize,
+    /// Asked to stop after so many canary cycles.
+    stop_after: Option<(usize, Interrupt)>,
+}
+
+impl Engine for Dying {
+    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
+        self.sim.set_level(level).await
+    }
+
+    async fn next_window(&mut self) -> Result<Window, EngineError> {
+        self.sim.next_window().await
+    }
+
+    async fn canary(&mut self) -> Result<Canary, EngineError> {
+        self.tried += 1;
+        if let Some((after, interrupt)) = &self.stop_after
+            && self.tried >= *after
+        {
+            interrupt.set();
+        }
+        if self.tried <= self.lives {
+            self.sim.canary().await
+        } else {
+            Ok(Canary::Failed(FailureKind::ConnectRefused))
+        }
+    }
+}
+
+fn dying(lives: usize, stop_after: Option<usize>) -> (RunRecord, usize) {
+    let sim = system_a(11);
+    let spec = spec(&sim, &["p99<2s"], budget(900, 11));
+    let interrupt = Interrupt::default();
+    let mut engine = Dying {
+        sim: SimEngine::new(sim),
+        lives,
+        tried: 0,
+        stop_after: stop_after.map(|after| (after, interrupt.clone())),
+    };
+    let run = run::run(&spec, &mut engine, &mut Nothing, &interrupt, &mut |_| {});
+    let record = block_on(run);
+    (record, engine.tried)
+}
+
+#[test]
+fn a_target_that_never_answers_is_given_up_before_the_first_probe() {
+    let (record, tried) = dying(0, None);
+    assert_eq!(record.answer.ending, Ending::TargetDown);
+    let reason = &record.answer.reason;
+    assert!(
+        reason.contains("does not answer") && reason.contains("connect_refused"),
+        "{reason}"
+    );
+    assert!(record.probes.is_empty());
+    // Once a second for ten seconds.
+    assert!((8..=13).contains(&tried), "{tried}");
+}
+
+#[test]
+fn a_target_that_does_not_come_back_ends_the_run_with_what_was_measured() {
+    let (record, _) = dying(1, None);
+    assert_eq!(record.answer.ending, Ending::TargetDown);
+    assert!(
+        record.answer.reason.contains("did not recover"),
+        "{}",
+        record.answer.reason
+    );
+    let last = record.probes.last().expect("the probes are kept");
+    assert_eq!(last.verdict, Verdict::Broke);
+    assert!(record.answer.last_held.is_some() && record.answer.first_broke.is_some());
+}
+
+#[test]
+fn who_stops_waiting_for_a_target_is_interrupted() {
+    let (before, _) = dying(0, Some(3));
+    assert_eq!(before.answer.ending, Ending::Interrupted);
+    let (after, _) = dying(1, Some(4));
+    assert_eq!(after.answer.ending, Ending::Interrupted);
+    assert!(!after.probes.is_empty());
 }

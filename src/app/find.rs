@@ -23,6 +23,8 @@ use crate::term::Terminal;
 
 /// Length of a window.
 const WINDOW: Duration = Duration::from_secs(1);
+/// How long a target that should run already may take to answer.
+const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long the monitors may take to give their first reading.
 const WARM_UP: Duration = Duration::from_secs(3);
 
@@ -156,8 +158,18 @@ fn run_spec(ready: &Ready, scenario: &Scenario, url: &str, limits: Vec<Reading>)
         warnings: ready.warnings.clone(),
         reset_always: plan.target.reset_when == ResetWhen::Always,
         drain_timeout: plan.target.drain_timeout,
+        arrival_timeout: arrival_timeout(plan),
         canary_timeout: plan.target.reset_timeout,
         canary_cycles: plan.target.canary_cycles,
+    }
+}
+
+/// What this program brought up may still be starting; what should run already need not be waited for as long.
+fn arrival_timeout(plan: &Plan) -> Duration {
+    let target = &plan.target;
+    match target.up {
+        Some(_) => target.reset_timeout,
+        None => target.reset_timeout.min(ARRIVAL),
     }
 }
 

@@ -213,7 +213,14 @@ impl Engine for NativeEngine {
         let shard = self.shards.first().ok_or_else(ended)?;
         let asked = shard.commands.send(Command::Canary(reply));
         asked.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())
+        let answer = answer.await.map_err(|_| ended())?;
+        // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
+        let mut passed = u64::MAX;
+        for shard in &mut self.shards {
+            passed = passed.min(shard.last_reported()?.unwrap_or(0));
+        }
+        self.next = self.next.max(passed);
+        Ok(answer)
     }
 }
 
@@ -241,6 +248,15 @@ impl ShardHandle {
     fn take_up_to(&mut self, slice: u64) -> Option<ShardWindow> {
         let due = self.pending.front().is_some_and(|w| w.index <= slice);
         due.then(|| self.pending.pop_front()).flatten()
+    }
+
+    /// Number of the last slice of time that was reported by now.
+    fn last_reported(&mut self) -> Result<Option<u64>, EngineError> {
+        while let Ok(report) = self.reports.try_recv() {
+            self.pending
+                .push_back(report.map_err(EngineError::Stopped)?);
+        }
+        Ok(self.pending.back().map(|w| w.index))
     }
 
     /// Number of the first report at or after a slice of time. What came is kept, so a caller may give up waiting.

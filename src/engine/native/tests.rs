@@ -314,6 +314,61 @@ async fn a_wrong_event_and_an_ended_stream_are_failures_of_the_wait() {
 }
 
 #[tokio::test]
+async fn a_canary_passes_fails_or_is_shed_and_is_in_no_window() {
+    let busy = "HTTP/1.1 503 Busy\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+    // Nobody waits for a canary's think time.
+    let slow = "steps = [{ name = 'get', get = '/' }, { think = '1h' }]";
+    for (base, passes, shed) in [
+        (answering(OK).await, true, false),
+        (answering(busy).await, false, true),
+        (format!("http://{}", nobody().await), false, false),
+    ] {
+        let mut engine = engine(&compile(slow, &base));
+        let limit = Duration::from_secs(30);
+        let canary = tokio::time::timeout(limit, engine.canary()).await;
+        match canary.expect("no think time").unwrap() {
+            Canary::Passed(_) => assert!(passes, "{base}"),
+            Canary::Shed => assert!(shed, "{base}"),
+            Canary::Failed(kind) => {
+                assert!(!passes && !shed, "{base}");
+                assert_eq!(kind, FailureKind::ConnectRefused);
+            }
+        }
+        for _ in 0..3 {
+            let window = engine.next_window().await.unwrap();
+            for step in &window.steps {
+                let counted = step.completed() + step.shed + step.failed.of_target();
+                assert_eq!(counted, 0, "{base}");
+            }
+        }
+        engine.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn engine_time_goes_on_while_a_canary_hangs() {
+    let base = server(|_, tcp| async move {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        drop(tcp);
+    })
+    .await;
+    let mut engine = engine(&compile(
+        "timeout = '2s'\nsteps = [{ name = 'get', get = '/' }]",
+        &base,
+    ));
+    let before = engine.next_window().await.unwrap();
+    assert_eq!(
+        engine.canary().await.unwrap(),
+        Canary::Failed(FailureKind::Timeout)
+    );
+    let after = engine.next_window().await.unwrap();
+    // A deadline that is counted in windows sees the two seconds.
+    let passed = after.start + after.span - before.start - before.span;
+    assert!(passed > Duration::from_secs(1), "{passed:?}");
+    engine.stop().await;
+}
+
+#[tokio::test]
 async fn a_refused_connection_does_not_spin() {
     let base = format!("http://{}", nobody().await);
     let scenario = compile(GET, &base);
