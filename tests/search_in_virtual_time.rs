@@ -439,8 +439,13 @@ fn dying(lives: usize, stop_after: Option<usize>) -> (RunRecord, usize) {
         tried: 0,
         stop_after: stop_after.map(|after| (after, interrupt.clone())),
     };
-    let run = run::run(&spec, &mut engine, &mut Nothing, &interrupt, &mut |_| {});
-    let record = block_on(run);
+    let record = block_on(run::run(
+        &spec,
+        &mut engine,
+        &mut Nothing,
+        &interrupt,
+        &mut |_| {},
+    ));
     (record, engine.tried)
 }
 
