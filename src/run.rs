@@ -275,6 +275,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             valid: probe.hold_end != HoldEnd::Invalid,
             left_early: probe.hold_end == HoldEnd::LeftEarly,
             evidence: judgement.outcomes.iter().map(|o| o.evidence).collect(),
+            tails: judgement.outcomes.iter().map(|o| o.tail.clone()).collect(),
             throughput: probe.measurement.throughput(self.spec.steps.cycle()),
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,

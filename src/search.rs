@@ -17,6 +17,7 @@ use crate::measure::Level;
 use crate::record::{Ending, Purpose};
 use crate::slo::{Evidence, Verdict};
 use crate::stats::fit::{self, Fit, Link, Point, Shown};
+use crate::stats::tail::{self, Tail, TailVisit};
 use crate::units;
 
 mod bounds;
@@ -91,6 +92,8 @@ pub struct Visit {
     pub left_early: bool,
     /// Per objective, in the SLO's order.
     pub evidence: Vec<Evidence>,
+    /// Per objective: latencies around its limit, where it has one.
+    pub tails: Vec<Option<Tail>>,
     /// Completed cycles per second.
     pub throughput: Option<f64>,
     /// Seconds held.
@@ -685,7 +688,31 @@ impl Search {
         if !crossed {
             return None;
         }
+        if let Some(fit) = self.fit_tail(objective, around) {
+            return Some(fit);
+        }
         fit::fit(&points, link, around, self.spec.confidence)
+    }
+
+    /// The fit of whole tails, where the objective has them and enough visits ran to their end.
+    fn fit_tail(&self, objective: usize, around: f64) -> Option<Fit> {
+        let Link::Share { alpha } = self.links[objective] else {
+            return None;
+        };
+        let visits: Vec<TailVisit> = self
+            .visits
+            .iter()
+            .filter(|v| v.valid && !v.left_early)
+            .filter_map(|v| {
+                let tail = v.tails.get(objective)?.as_ref()?;
+                Some(TailVisit {
+                    vus: f64::from(v.level.vus()),
+                    per_s: tail.requests() / v.hold_s,
+                    tail,
+                })
+            })
+            .collect();
+        tail::fit(&visits, alpha, around, self.spec.confidence)
     }
 }
 

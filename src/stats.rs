@@ -4,6 +4,7 @@ mod blocks;
 pub mod fit;
 pub mod normal;
 pub mod queue;
+pub mod tail;
 pub mod trend;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};

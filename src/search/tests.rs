@@ -33,6 +33,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         valid: true,
         left_early: verdict == Verdict::Broke,
         evidence: vec![evidence],
+        tails: Vec::new(),
         // No knee: throughput grows with the level.
         throughput: Some(f64::from(order.level.vus()) / 1.5),
         hold_s: order.hold_s,

@@ -2,7 +2,7 @@
 
 use super::{
     COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Slo, StepNames, Verdict,
-    stats,
+    stats, stats::tail,
 };
 use crate::measure::{StepWindow, Window};
 
@@ -42,6 +42,8 @@ pub struct Outcome {
     pub record: ObjectiveRecord,
     /// For the search.
     pub evidence: Evidence,
+    /// For the search: latencies around the limit; only where the objective is a latency quantile.
+    pub tail: Option<tail::Tail>,
 }
 
 /// The SLO's outcome in one probe.
@@ -182,6 +184,7 @@ fn outcome(
             verdict,
         },
         evidence,
+        tail: None,
     }
 }
 
@@ -212,7 +215,48 @@ fn quantile(objective: &Objective, q: f64, step: usize, m: &Measurement) -> Outc
     }
     let observed = m.step_total(step).latency.quantile_s(q);
     let alpha = 1.0 - q;
-    share(objective, observed, &blocks, alpha)
+    Outcome {
+        tail: Some(tail_counts(m, step, limit)),
+        ..share(objective, observed, &blocks, alpha)
+    }
+}
+
+/// Blocks of a hold whose latencies are counted apart.
+const TAIL_BLOCKS: usize = 3;
+
+/// Latencies of a step around its limit, block by block: completed ones, failed ones as the slowest, and those in flight
+/// that are past a threshold already.
+fn tail_counts(m: &Measurement, step: usize, limit: std::time::Duration) -> tail::Tail {
+    let blocks = TAIL_BLOCKS.min(m.hold.len());
+    let mut out: Vec<tail::Counts> = (0..blocks)
+        .map(|b| {
+            let mut counts = tail::Counts::default();
+            let seconds = &m.hold[b * m.hold.len() / blocks..(b + 1) * m.hold.len() / blocks];
+            for window in seconds.iter().map(|s| &s.window) {
+                let Some(s) = window.steps.get(step) else {
+                    continue;
+                };
+                counts[0] += count(failed_on_the_way(window, step));
+                for (latency_s, n) in s.latency.iter() {
+                    let ratio = latency_s / limit.as_secs_f64();
+                    counts[tail::RATIOS.partition_point(|r| ratio < *r)] += count(n);
+                }
+            }
+            counts
+        })
+        .collect();
+    if let Some(last) = out.last_mut() {
+        let mut above = 0.0;
+        for (entry, ratio) in last.iter_mut().zip(tail::RATIOS) {
+            let crossing = in_flight_violations(m, step, limit.mul_f64(ratio));
+            *entry = (*entry + crossing - above).max(0.0);
+            above = crossing;
+        }
+    }
+    tail::Tail {
+        limit_s: limit.as_secs_f64(),
+        blocks: out,
+    }
 }
 
 /// Steps in flight that became violations during the hold although they have not completed: those older than the

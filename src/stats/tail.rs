@@ -1,0 +1,605 @@
+//! The breakpoint from whole latency tails: one curve for all visits, shifted by Little's law.
+//!
+//! The share of violations of a visit (`x` of `n` above the limit `L`) throws most of what was seen away: a visit that
+//! stayed at 0.9 `L` and one that stayed at 0.3 `L` both show no violation. This fit uses the shares above several
+//! thresholds `t` around the limit. With `y = probit(P(latency >= t | N))` it says
+//!
+//! ```text
+//! y = psi(tau)      tau = t / L - 1 - eta (N - N*) / (X L)      psi(0) = probit(alpha)
+//! ```
+//!
+//! `N*` is the breakpoint, `X` the throughput near it, and `psi` one falling curve for all levels: its slope is
+//! piecewise exponential between knots with a random-walk prior, so that it is smooth but of any shape. The shift is
+//! Little's law: where a line has formed, `dN` more users make everybody wait `dN / X` longer, so `eta` is near 1; a
+//! log-normal prior says so and leaves room (a service that queues only now and then has 0.4).
+//!
+//! Requests of one visit are correlated, so the likelihood of the counts is only a score to be maximised: it is
+//! weighted by `1 / deff`, and the variance is the sandwich one over blocks of the holds, with the correlation of
+//! neighbouring blocks kept (Newey and West, 1987). The design effect `deff` is the trace of the sandwich over all
+//! directions of the parameters and not that of the breakpoint alone: it is then estimated from everything that was
+//! seen, and a run that happened to see few bursts does not also think that bursts are small.
+
+use super::blocks::student_t_quantile;
+use super::fit::Fit;
+use super::normal::{cdf, probit};
+
+/// Thresholds whose shares are counted, as multiples of the limit, falling. Those further away say little of the limit
+/// and bend the curve.
+pub const RATIOS: [f64; 13] = [
+    2.0, 1.6, 1.35, 1.18, 1.08, 1.0, 0.93, 0.86, 0.80, 0.74, 0.68, 0.62, 0.56,
+];
+/// The limit's place in [`RATIOS`].
+const LIMIT: usize = 5;
+
+/// Requests of one block by latency: entry `i` counts those at or above `RATIOS[i]` times the limit that entry `i - 1` does
+/// not count, the last those below all.
+pub type Counts = [f64; RATIOS.len() + 1];
+
+/// Latencies around a limit in one hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tail {
+    /// The limit, seconds.
+    pub limit_s: f64,
+    /// Successive blocks of the hold.
+    pub blocks: Vec<Counts>,
+}
+
+impl Tail {
+    /// Requests counted in all blocks.
+    pub fn requests(&self) -> f64 {
+        self.blocks.iter().flatten().sum()
+    }
+}
+
+/// One complete visit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TailVisit<'a> {
+    /// The level, VUs.
+    pub vus: f64,
+    /// Requests per second.
+    pub per_s: f64,
+    /// What was counted.
+    pub tail: &'a Tail,
+}
+
+/// Where the slope of `psi` is a parameter, in units of the limit.
+const KNOTS: [f64; 6] = [-0.9, -0.6, -0.3, 0.0, 0.25, 0.6];
+/// The knot at the limit.
+const CENTRE: usize = 3;
+/// Parameters: ln N*, ln eta, and the log slopes at the knots.
+const D: usize = 2 + KNOTS.len();
+type Vector = [f64; D];
+type Matrix = [[f64; D]; D];
+
+/// Prior of `ln eta`: mean and standard deviation.
+const ETA: (f64, f64) = (-0.1, 0.25);
+/// Prior of the log slope at the limit: a probit unit per 17 % of the limit, within a factor of e.
+const SLOPE: (f64, f64) = (1.8, 1.0);
+/// Standard deviation of the log slope's step over 0.3 limits.
+const ROUGHNESS: f64 = 0.3;
+/// Thresholds that half of the requests pass belong to the body, not to the tail.
+const BODY: f64 = 0.5;
+/// A threshold is kept when its share is this much larger than that of the one before it.
+const SPACING: f64 = 1.6;
+/// Fewest visits for the fit to mean anything.
+const FEWEST: usize = 4;
+/// Levels further away than this share of the breakpoint are another regime.
+const NEAR: f64 = 0.3;
+/// What few visits make the sandwich too small by (measured in the lab over unlike systems).
+const FEW_VISITS: f64 = 1.3;
+/// No design effect below this many requests per VU: closed users come back once per cycle, so a cycle's answers are of
+/// one mind.
+const DEFF_PER_VU: f64 = 0.6;
+/// A fit whose own count of violations is this many standard errors off is not believed.
+const MISFIT: f64 = 3.5;
+/// Rounds of fitting and weighing.
+const ROUNDS: usize = 3;
+
+/// Fits the breakpoint to complete visits in the order in which they were made; `around` is a first guess, VUs.
+///
+/// `None` when there are too few visits near it, when they do not enclose a crossing, or when the curve does not
+/// describe what was counted at the limit itself: another fit must then do.
+pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Option<Fit> {
+    let near: Vec<TailVisit> = (visits.iter().copied())
+        .filter(|v| (v.vus / around - 1.0).abs() < NEAR && v.tail.requests() > 0.0)
+        .collect();
+    if near.len() < FEWEST || !crosses(&near, alpha) {
+        return None;
+    }
+    let model = Model::new(&near, alpha)?;
+    let (theta, sandwich) = model.maximise(around)?;
+    let deff = (FEW_VISITS * sandwich.deff).max(DEFF_PER_VU * theta[0].exp());
+    let information = sandwich.naive_variance * deff + sandwich.prior_variance;
+    let se = information.sqrt();
+    let centre = theta[0].exp();
+    let (lowest, highest) = model.range();
+    if !(se.is_finite() && se < 0.5 && centre > lowest * 0.85 && centre < highest * 1.15)
+        || model.misfit(&theta, deff) > MISFIT
+    {
+        return None;
+    }
+    let kappa = theta[2 + CENTRE].exp() * theta[1].exp() * centre / (model.per_s * model.limit_s);
+    // With k effective violations the share is distributed like a gamma variable of shape k, whose median lies 1/(3k)
+    // below its mean: the estimate would lean high by as much over the slope of ln share.
+    let z = model.crossing;
+    let slope = kappa * density(z) / alpha;
+    let estimate = centre * (-slope * se * se / 3.0).max(-se).exp();
+    Some(assemble(estimate, se, kappa, near.len(), confidence))
+}
+
+fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) -> Fit {
+    #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+    let freedom = visits as f64;
+    let at = |p: f64| estimate * (se * student_t_quantile(p, freedom)).exp();
+    let tail = (1.0 - confidence) / 2.0;
+    let distribution = (0..=60)
+        .map(|i| {
+            let p = (f64::from(i) / 60.0).clamp(5e-4, 1.0 - 5e-4);
+            (at(p), p)
+        })
+        .collect();
+    Fit {
+        estimate,
+        low: at(tail),
+        high: at(1.0 - tail),
+        kappa,
+        curvature: 0.0,
+        sigma: se * kappa,
+        distribution,
+        visits,
+        exact: visits,
+    }
+}
+
+/// Whether some visit's share at the limit is above `alpha` and some other's below.
+fn crosses(visits: &[TailVisit], alpha: f64) -> bool {
+    let over = |v: &&TailVisit| {
+        let total = sum(&v.tail.blocks);
+        let late: f64 = total[..=LIMIT].iter().sum();
+        late > alpha * total.iter().sum::<f64>()
+    };
+    let above = visits.iter().filter(over).count();
+    above > 0 && above < visits.len()
+}
+
+fn sum(blocks: &[Counts]) -> Counts {
+    let mut out = Counts::default();
+    for block in blocks {
+        for (out, n) in out.iter_mut().zip(block) {
+            *out += n;
+        }
+    }
+    out
+}
+
+fn density(z: f64) -> f64 {
+    (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+/// Counts of one block at the thresholds that the fit keeps.
+struct Block {
+    vus: f64,
+    counts: Vec<f64>,
+    total: f64,
+}
+
+struct Model {
+    crossing: f64,
+    limit_s: f64,
+    per_s: f64,
+    /// Thresholds kept, as multiples of the limit, falling; the limit is one of them.
+    ratios: Vec<f64>,
+    /// The limit's place among them.
+    limit: usize,
+    visits: Vec<Block>,
+    blocks: Vec<Block>,
+    /// Blocks whose correlation is kept: those of one visit.
+    lags: usize,
+}
+
+struct Sandwich {
+    deff: f64,
+    /// Variance of ln N* if every request were independent, the prior's part left out.
+    naive_variance: f64,
+    /// Variance of ln N* that the prior leaves.
+    prior_variance: f64,
+}
+
+impl Model {
+    fn new(visits: &[TailVisit], alpha: f64) -> Option<Self> {
+        let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
+        let pooled = sum(&totals);
+        let all: f64 = pooled.iter().sum();
+        let late: f64 = pooled[..=LIMIT].iter().sum();
+        #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+        let per_s = visits.iter().map(|v| v.per_s).sum::<f64>() / visits.len() as f64;
+        if all <= 0.0 || late <= 0.0 || per_s <= 0.0 {
+            return None;
+        }
+        let kept = kept(&pooled, alpha);
+        let ratios: Vec<f64> = kept.iter().map(|&i| RATIOS[i]).collect();
+        let limit = kept.iter().position(|&i| i == LIMIT)?;
+        let block = |vus: f64, counts: &Counts| {
+            let mut from = 0;
+            let mut merged: Vec<f64> = kept
+                .iter()
+                .map(|&i| {
+                    let n = counts[from..=i].iter().sum();
+                    from = i + 1;
+                    n
+                })
+                .collect();
+            merged.push(counts[from..].iter().sum());
+            Block {
+                vus,
+                total: merged.iter().sum(),
+                counts: merged,
+            }
+        };
+        let lags = visits.iter().map(|v| v.tail.blocks.len()).max()?;
+        Some(Self {
+            crossing: probit(alpha),
+            limit_s: visits[0].tail.limit_s,
+            per_s,
+            ratios,
+            limit,
+            visits: (visits.iter().zip(&totals))
+                .map(|(v, total)| block(v.vus, total))
+                .collect(),
+            blocks: (visits.iter())
+                .flat_map(|v| v.tail.blocks.iter().map(|b| block(v.vus, b)))
+                .collect(),
+            lags,
+        })
+    }
+
+    fn range(&self) -> (f64, f64) {
+        let levels = || self.visits.iter().map(|v| v.vus);
+        (
+            levels().fold(f64::INFINITY, f64::min),
+            levels().fold(0.0, f64::max),
+        )
+    }
+
+    /// Maximises the weighted likelihood by Fisher scoring, and weighs it by the design effect that comes out.
+    fn maximise(&self, around: f64) -> Option<(Vector, Sandwich)> {
+        let mut theta = [SLOPE.0; D];
+        theta[0] = around.ln();
+        theta[1] = ETA.0;
+        let mut deff = DEFF_PER_VU * around;
+        for round in 0..ROUNDS {
+            self.climb(&mut theta, 1.0 / deff)?;
+            let sandwich = self.sandwich(&theta, 1.0 / deff)?;
+            if round + 1 == ROUNDS {
+                return Some((theta, sandwich));
+            }
+            deff = sandwich.deff.max(1.0);
+        }
+        None
+    }
+
+    fn climb(&self, theta: &mut Vector, weight: f64) -> Option<()> {
+        let mut value = self.objective(theta, weight);
+        let mut damping = 1e-4;
+        for _ in 0..40 {
+            let (mut gradient, mut information) = prior_derivatives(theta);
+            for visit in &self.visits {
+                let (g, i) = self.derivatives(theta, visit);
+                for a in 0..D {
+                    gradient[a] += weight * g[a];
+                    for b in 0..D {
+                        information[a][b] += weight * i[a][b];
+                    }
+                }
+            }
+            let gain = loop {
+                let mut damped = information;
+                for (a, row) in damped.iter_mut().enumerate() {
+                    row[a] = row[a] * (1.0 + damping) + 1e-9;
+                }
+                let step = solve(damped, gradient)?;
+                let mut tried = *theta;
+                for (t, s) in tried.iter_mut().zip(step) {
+                    *t += s.clamp(-0.3, 0.3);
+                }
+                let reached = self.objective(&tried, weight);
+                if reached > value {
+                    let gain = reached - value;
+                    (*theta, value) = (tried, reached);
+                    damping = f64::max(damping * 0.2, 1e-8);
+                    break gain;
+                }
+                damping = f64::max(damping, 1e-4) * 6.0;
+                if damping > 1e4 {
+                    break 0.0;
+                }
+            };
+            if gain < 1e-5 {
+                break;
+            }
+        }
+        value.is_finite().then_some(())
+    }
+
+    fn objective(&self, theta: &Vector, weight: f64) -> f64 {
+        let mut sum = ln_prior(theta);
+        for visit in &self.visits {
+            let mut before = 0.0;
+            for (k, n) in visit.counts.iter().enumerate() {
+                let share = (self.ratios.get(k)).map_or(1.0, |r| cdf(self.y(theta, visit.vus, *r)));
+                sum += weight * n * f64::max(share - before, TINY).ln();
+                before = share;
+            }
+        }
+        sum
+    }
+
+    fn shift(&self, theta: &Vector, vus: f64) -> f64 {
+        theta[1].exp() * (vus - theta[0].exp()) / (self.per_s * self.limit_s)
+    }
+
+    fn y(&self, theta: &Vector, vus: f64, ratio: f64) -> f64 {
+        psi(theta, ratio - 1.0 - self.shift(theta, vus), self.crossing).0
+    }
+
+    /// Gradient of a block's log-likelihood and its expected information.
+    fn derivatives(&self, theta: &Vector, block: &Block) -> (Vector, Matrix) {
+        let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
+        let (mut before, mut d_before) = (0.0, [0.0; D]);
+        let shift = self.shift(theta, block.vus);
+        let per_ln_n = theta[1].exp() * theta[0].exp() / (self.per_s * self.limit_s);
+        for (k, n) in block.counts.iter().enumerate() {
+            let (mut share, mut d_share) = (1.0, [0.0; D]);
+            if let Some(ratio) = self.ratios.get(k) {
+                let (y, slope, d_slopes) = psi(theta, ratio - 1.0 - shift, self.crossing);
+                let height = density(y);
+                share = cdf(y);
+                d_share[0] = height * slope * per_ln_n;
+                d_share[1] = -height * slope * shift;
+                for (d, s) in d_share[2..].iter_mut().zip(d_slopes) {
+                    *d = height * s;
+                }
+            }
+            let p = f64::max(share - before, TINY);
+            let mut d = [0.0; D];
+            for a in 0..D {
+                d[a] = d_share[a] - d_before[a];
+                gradient[a] += n * d[a] / p;
+            }
+            for a in 0..D {
+                for b in 0..=a {
+                    information[a][b] += block.total * d[a] * d[b] / p;
+                }
+            }
+            (before, d_before) = (share, d_share);
+        }
+        for a in 0..D {
+            for b in 0..a {
+                information[b][a] = information[a][b];
+            }
+        }
+        (gradient, information)
+    }
+
+    fn sandwich(&self, theta: &Vector, weight: f64) -> Option<Sandwich> {
+        let mut bread = [[0.0; D]; D];
+        let scores: Vec<Vector> = (self.blocks.iter())
+            .map(|block| {
+                let (score, information) = self.derivatives(theta, block);
+                for a in 0..D {
+                    for b in 0..D {
+                        bread[a][b] += information[a][b];
+                    }
+                }
+                score
+            })
+            .collect();
+        let meat = long_run(&scores, self.lags);
+        let (_, prior) = prior_derivatives(theta);
+        let mut whole = bread;
+        for a in 0..D {
+            for b in 0..D {
+                whole[a][b] += prior[a][b] / weight;
+            }
+        }
+        let inverse = invert(whole)?;
+        let trace = |m: &Matrix| -> f64 {
+            (0..D)
+                .map(|a| (0..D).map(|b| inverse[a][b] * m[b][a]).sum::<f64>())
+                .sum()
+        };
+        let form = |m: &Matrix| -> f64 {
+            (0..D)
+                .map(|a| {
+                    (0..D)
+                        .map(|b| inverse[0][a] * m[a][b] * inverse[b][0])
+                        .sum::<f64>()
+                })
+                .sum()
+        };
+        Some(Sandwich {
+            deff: (trace(&meat) / trace(&bread)).max(1.0),
+            naive_variance: form(&bread),
+            prior_variance: form(&prior) / weight / weight,
+        })
+    }
+
+    /// How far the violations counted are from those fitted, in standard errors.
+    fn misfit(&self, theta: &Vector, deff: f64) -> f64 {
+        let (mut excess, mut variance) = (0.0, 0.0);
+        for visit in &self.visits {
+            let late: f64 = visit.counts[..=self.limit].iter().sum();
+            let share = cdf(self.y(theta, visit.vus, 1.0));
+            excess += late - visit.total * share;
+            variance += visit.total * share * (1.0 - share) * deff;
+        }
+        excess.abs() / variance.sqrt()
+    }
+}
+
+/// A bin's probability is never less: a count in a bin that the curve excludes must not decide alone.
+const TINY: f64 = 1e-7;
+
+/// Thresholds worth keeping: shares from a fifth of `alpha` up to the body's, each clearly larger than the one before; the
+/// limit always.
+fn kept(pooled: &Counts, alpha: f64) -> Vec<usize> {
+    let all: f64 = pooled.iter().sum();
+    let mut out: Vec<usize> = Vec::new();
+    let (mut share, mut last) = (0.0, 0.0);
+    for (i, n) in pooled[..RATIOS.len()].iter().enumerate() {
+        share += n / all;
+        if i == LIMIT {
+            // One just above the limit gives way to it.
+            if share < last * 1.15 {
+                out.pop();
+            }
+            out.push(i);
+            last = share;
+        } else if share > alpha / 5.0 && share <= BODY && share >= last * SPACING {
+            out.push(i);
+            last = share;
+        }
+    }
+    out
+}
+
+/// `psi(tau)`, its slope, and its derivatives by the log slopes at the knots.
+fn psi(theta: &Vector, tau: f64, crossing: f64) -> (f64, f64, [f64; KNOTS.len()]) {
+    let logs = &theta[2..];
+    let mut d = [0.0; KNOTS.len()];
+    let mut y = crossing;
+    let (mut k, mut at) = (CENTRE, 0.0);
+    // Outwards from the limit, knot by knot; beyond the last the slope stays.
+    let up = tau >= 0.0;
+    loop {
+        let next = if up { k + 1 } else { k.wrapping_sub(1) };
+        let Some(&knot) = KNOTS.get(next) else {
+            let slope = logs[k].exp();
+            let part = slope * (tau - at);
+            d[k] -= part;
+            return (y - part, -slope, d);
+        };
+        let end = if up { tau.min(knot) } else { tau.max(knot) };
+        // Gauss-Legendre with two points: the exponent moves by little between knots.
+        let width = knot - at;
+        for node in [0.211_324_865_4, 0.788_675_134_6] {
+            let u = (end - at) * node / width;
+            let part = (logs[k] + (logs[next] - logs[k]) * u).exp() * (end - at) / 2.0;
+            y -= part;
+            d[k] -= part * (1.0 - u);
+            d[next] -= part * u;
+        }
+        if (up && tau <= knot) || (!up && tau >= knot) {
+            let u = (tau - at) / width;
+            return (y, -(logs[k] + (logs[next] - logs[k]) * u).exp(), d);
+        }
+        (k, at) = (next, knot);
+    }
+}
+
+fn ln_prior(theta: &Vector) -> f64 {
+    let square = |x: f64| -0.5 * x * x;
+    let mut sum =
+        square((theta[1] - ETA.0) / ETA.1) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
+    for k in 0..KNOTS.len() - 1 {
+        sum += square((theta[3 + k] - theta[2 + k]) / step_sd(k));
+    }
+    sum
+}
+
+/// Prior standard deviation of the log slope's step from one knot to the next: a random walk.
+fn step_sd(k: usize) -> f64 {
+    ROUGHNESS * ((KNOTS[k + 1] - KNOTS[k]) / 0.3).sqrt()
+}
+
+/// Gradient and information (minus the second derivatives) of the log prior.
+fn prior_derivatives(theta: &Vector) -> (Vector, Matrix) {
+    let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
+    for (index, (mean, sd)) in [(1, ETA), (2 + CENTRE, SLOPE)] {
+        gradient[index] -= (theta[index] - mean) / (sd * sd);
+        information[index][index] += 1.0 / (sd * sd);
+    }
+    for k in 0..KNOTS.len() - 1 {
+        let (a, b) = (2 + k, 3 + k);
+        let precision = step_sd(k).powi(-2);
+        let pull = (theta[b] - theta[a]) * precision;
+        gradient[b] -= pull;
+        gradient[a] += pull;
+        information[a][a] += precision;
+        information[b][b] += precision;
+        information[a][b] -= precision;
+        information[b][a] -= precision;
+    }
+    (gradient, information)
+}
+
+/// Long-run covariance of successive scores with Bartlett's weights (Newey and West, 1987).
+fn long_run(scores: &[Vector], lags: usize) -> Matrix {
+    let mut out = [[0.0; D]; D];
+    for lag in 0..=lags {
+        #[expect(clippy::cast_precision_loss, reason = "a handful of lags")]
+        let weight = 1.0 - lag as f64 / (lags as f64 + 1.0);
+        for (before, after) in scores.iter().zip(scores.iter().skip(lag)) {
+            for a in 0..D {
+                for b in 0..D {
+                    out[a][b] += weight
+                        * if lag == 0 {
+                            before[a] * after[b]
+                        } else {
+                            before[a] * after[b] + after[a] * before[b]
+                        };
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Solves a symmetric positive system by Cholesky's decomposition.
+fn solve(matrix: Matrix, right: Vector) -> Option<Vector> {
+    let lower = cholesky(matrix)?;
+    Some(substitute(&lower, right))
+}
+
+fn invert(matrix: Matrix) -> Option<Matrix> {
+    let lower = cholesky(matrix)?;
+    let mut out = [[0.0; D]; D];
+    for (k, column) in out.iter_mut().enumerate() {
+        let mut unit = [0.0; D];
+        unit[k] = 1.0;
+        *column = substitute(&lower, unit);
+    }
+    Some(out)
+}
+
+fn cholesky(matrix: Matrix) -> Option<Matrix> {
+    let mut lower = [[0.0; D]; D];
+    for a in 0..D {
+        for b in 0..=a {
+            let dot: f64 = (0..b).map(|k| lower[a][k] * lower[b][k]).sum();
+            let rest = matrix[a][b] - dot;
+            if a == b {
+                if rest.is_nan() || rest <= 0.0 {
+                    return None;
+                }
+                lower[a][a] = rest.sqrt();
+            } else {
+                lower[a][b] = rest / lower[b][b];
+            }
+        }
+    }
+    Some(lower)
+}
+
+fn substitute(lower: &Matrix, right: Vector) -> Vector {
+    let mut x = right;
+    for a in 0..D {
+        let dot: f64 = (0..a).map(|k| lower[a][k] * x[k]).sum();
+        x[a] = (x[a] - dot) / lower[a][a];
+    }
+    for a in (0..D).rev() {
+        let dot: f64 = (a + 1..D).map(|k| lower[k][a] * x[k]).sum();
+        x[a] = (x[a] - dot) / lower[a][a];
+    }
+    x
+}
