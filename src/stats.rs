@@ -5,5 +5,7 @@ pub mod fit;
 pub mod normal;
 pub mod queue;
 pub mod trend;
+mod wilson;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};
+pub use wilson::wilson;

@@ -28,7 +28,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["measure", "profile", "scenario", "search", "slo", "units"],
     ),
-    ("report", Pure, &["measure", "record", "slo", "units"]),
+    (
+        "report",
+        Pure,
+        // Of `stats` the interval of a share, for the laboratory's rows.
+        &["measure", "record", "slo", "stats", "units"],
+    ),
     ("exit", Shell, &["record"]),
     ("engine", Shell, &["measure", "scenario"]),
     (
@@ -43,6 +48,14 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "cause", "engine", "event", "measure", "probe", "record", "search", "slo", "units",
         ],
     ),
+    // The laboratory runs the very loop of `find` on simulated engines, so it needs what `app` gives that loop.
+    (
+        "lab",
+        Shell,
+        &[
+            "engine", "measure", "record", "report", "run", "search", "slo", "stats",
+        ],
+    ),
     ("crypto", Shell, &[]),
     ("monitor", Shell, &["crypto", "measure", "plan"]),
     ("target", Shell, &["plan"]),
@@ -52,7 +65,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &["event", "measure", "record", "report", "slo", "units"],
     ),
-    ("cli", Shell, &["plan", "units"]),
+    // `lab` for the names of its methods.
+    ("cli", Shell, &["lab", "plan", "units"]),
     ("locate", Shell, &["profile"]),
     ("init", Shell, &["plan", "profile"]),
     ("preflight", Shell, &["measure", "plan", "record", "units"]),
@@ -66,12 +80,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "event",
             "exit",
             "init",
+            "lab",
             "locate",
             "measure",
             "monitor",
             "plan",
             "preflight",
             "record",
+            // The laboratory's report; those of a run go through `store`.
+            "report",
             "run",
             "scenario",
             "slo",
