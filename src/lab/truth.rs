@@ -77,12 +77,17 @@ pub fn find(
     interrupt: &Interrupt,
     tell: &mut dyn FnMut(String),
 ) -> Result<LabTruth, TruthError> {
+    // Time breaks it, not load: what is true is true at the start only.
+    let (system, when) = match system.expect {
+        Expect::TimeDriven => (&system.at_its_start(), ", at the start of the run"),
+        _ => (system, ""),
+    };
     if let Some(vus) = exact(system) {
         return Ok(LabTruth {
             vus: Some(vus).filter(|v| *v < system.max.vus()),
             from_above_vus: None,
             se_pct: 0.0,
-            how: "exact".to_owned(),
+            how: format!("exact{when}"),
         });
     }
     let mut simulated = |protocol: Protocol, how: &str| {
@@ -98,11 +103,9 @@ pub fn find(
         .run(how)
     };
     match system.expect {
-        Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal => {
-            simulated(Protocol::Steady, "simulated")
+        Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal | Expect::TimeDriven => {
+            simulated(Protocol::Steady, &format!("simulated{when}"))
         }
-        // Time breaks it, not load: what is true is true at the start only.
-        Expect::TimeDriven => simulated(Protocol::Fresh, "simulated, at the start of the run"),
         Expect::DependsOnDirection => {
             let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
             let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;

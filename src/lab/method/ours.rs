@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use super::super::named::named_as_expected;
 use super::super::seed;
-use super::super::system::System;
+use super::super::system::{System, World};
 use super::super::trial::runtime;
 use super::{Asked, Outcome};
 use crate::record::{Answer, Environment, PlanRecord};
 use crate::report::lab::Interval;
-use crate::run::{self, Interrupt, Nothing, RunSpec};
+use crate::run::{self, Interrupt, RunSpec};
 use crate::search::SearchSpec;
 
 pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
     let spec = run_spec(system, asked, seed);
     let mut engine = system.engine(seed);
+    let mut world = World::of(&engine);
     let record = runtime().block_on(run::run(
         &spec,
         &mut engine,
-        &mut Nothing,
+        &mut world,
         &Interrupt::default(),
         &mut |_| {},
     ));

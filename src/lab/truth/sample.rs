@@ -18,8 +18,6 @@ use crate::stats::normal;
 pub(super) enum Protocol {
     /// One long stay, its beginning left out.
     Steady,
-    /// Many short stays, each in a new system.
-    Fresh,
     /// Many stays of a probe's length, each in a new system reached from below.
     FromBelow,
     /// The same, reached from a level that overloads it.
@@ -30,9 +28,7 @@ pub(super) enum Protocol {
 const WARM_UP_S: f64 = 1_000.0;
 /// Seconds of a batch of a steady stay.
 const BATCH_S: u32 = 100;
-/// Settle and hold of a fresh stay, seconds.
-const FRESH_S: (u32, u32) = (30, 120);
-/// Settle and hold of a stay reached from one side.
+/// Settle and hold of a stay reached from one side, seconds.
 const PROBE_S: (u32, u32) = (20, 60);
 /// How far above the level the one from above comes, and for how long.
 const OVERLOAD: (f64, u32) = (1.3, 60);
@@ -147,7 +143,7 @@ impl<'a> Sampler<'a> {
             let seed = seed::mixed(&[round, job.0.vus().into(), job.1, 0x7271]);
             match protocol {
                 Protocol::Steady => steady(system, job.0, each, seed),
-                Protocol::Fresh | Protocol::FromBelow | Protocol::FromAbove => {
+                Protocol::FromBelow | Protocol::FromAbove => {
                     stays(system, protocol, job.0, each, seed)
                 }
             }
@@ -227,10 +223,7 @@ fn steady(system: &System, level: Level, seconds: f64, seed: u64) -> Vec<Share> 
 }
 
 fn stays(system: &System, protocol: Protocol, level: Level, seconds: f64, seed: u64) -> Vec<Share> {
-    let (settle, hold) = match protocol {
-        Protocol::Fresh => FRESH_S,
-        Protocol::Steady | Protocol::FromBelow | Protocol::FromAbove => PROBE_S,
-    };
+    let (settle, hold) = PROBE_S;
     let stays = whole(seconds / f64::from(settle + hold)).max(1);
     gather(
         system,
