@@ -2,6 +2,7 @@
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
 mod find;
+mod lab;
 mod prepare;
 mod signals;
 
@@ -41,7 +42,11 @@ impl Refusal {
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
-    let quiet = matches!(&cli.command, Command::Find(args) if args.quiet);
+    let quiet = match &cli.command {
+        Command::Find(args) => args.quiet,
+        Command::Lab(args) => args.quiet,
+        _ => false,
+    };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
         ..TermOptions::default()
@@ -52,6 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Init(args) => write_profile(&args, &terminal),
         Command::Demo(args) => return serve_demo(&args, &terminal),
         Command::Report(args) => report(&args, &terminal),
+        Command::Lab(args) => lab::lab(&args, &mut terminal),
     };
     match result {
         Ok(exit) => exit.into(),

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::lab::method::Method;
 use crate::plan::FindFlags;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
@@ -38,6 +41,16 @@ Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  r
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
 ";
 
+const LAB_EXAMPLES: &str = "\
+Examples:
+  breakpoint lab --runs 100                       our search against every shipped system
+  breakpoint lab A B --method all --runs 200      all methods against two of them
+  breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
+
+It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md says what the columns mean, how the
+truth is found, and how faithful the other methods are.
+";
+
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -52,6 +65,9 @@ pub enum Command {
     Demo(DemoArgs),
     /// Render the reports of a recorded run again.
     Report(ReportArgs),
+    /// Run many whole searches against simulated systems whose breakpoint is known, and compare.
+    #[command(after_help = LAB_EXAMPLES)]
+    Lab(LabArgs),
 }
 
 /// `breakpoint find` and `breakpoint plan`.
@@ -186,6 +202,70 @@ pub enum ServiceKind {
 pub struct ReportArgs {
     /// Folder of a recorded run (with its result.json).
     pub dir: PathBuf,
+}
+
+/// `breakpoint lab`.
+#[derive(Debug, Clone, Args)]
+pub struct LabArgs {
+    /// Systems, by the name of a shipped one or by the path of a TOML file; all shipped ones when none is named.
+    #[arg(value_name = "SYSTEM")]
+    pub systems: Vec<String>,
+    /// Searches of each method against each system.
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub runs: u32,
+    /// Seed of every random draw: the same seed gives the same table.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Virtual time that one of our searches may take [default: the system's, else 15m].
+    #[arg(long, value_name = "TIME", value_parser = crate::units::parse_duration)]
+    pub budget: Option<Duration>,
+    /// Half-width of the interval that our search is asked for.
+    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision)]
+    pub precision: f64,
+    /// How to search; may be repeated [default: ours].
+    #[arg(long = "method", value_name = "METHOD", value_parser = PossibleValuesParser::new(methods()))]
+    pub methods: Vec<String>,
+    /// Folder for the tables and charts.
+    #[arg(long, value_name = "DIR", default_value = "reports/lab")]
+    pub out: PathBuf,
+    /// Folder where computed truths are kept [default: breakpoint/ in the user's cache folder].
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Threads to use [default: all cores].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Print the table alone, no progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// The values of `--method`.
+fn methods() -> Vec<&'static str> {
+    let mut names: Vec<&str> = Method::ALL.map(Method::name).to_vec();
+    names.push("all");
+    names
+}
+
+fn precision(text: &str) -> Result<f64, String> {
+    let share = crate::units::parse_ratio(text).map_err(|e| e.to_string())?;
+    if share > 0.0 && share < 1.0 {
+        Ok(share)
+    } else {
+        Err("a share between 0 and 100 %, such as 5%".to_owned())
+    }
+}
+
+impl LabArgs {
+    /// The methods asked for, in the table's order, each once.
+    pub fn chosen(&self) -> Vec<Method> {
+        let asked = |m: &Method| self.methods.iter().any(|a| a == m.name() || a == "all");
+        let chosen: Vec<Method> = Method::ALL.into_iter().filter(asked).collect();
+        if chosen.is_empty() {
+            vec![Method::Ours]
+        } else {
+            chosen
+        }
+    }
 }
 
 /// What to add to an error about an objective without a bound: the file that the shell just made of it. `--slo rps>100`

@@ -9,7 +9,8 @@
 //!
 //! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one level, [`run`] is the loop
 //! where everything meets, [`monitor`] reads the target's resources, [`target`] brings it up and resets it, [`store`] is
-//! the only writer of files and [`term`] the only printer. [`app`] puts the commands together.
+//! the only writer of files and [`term`] the only printer. [`lab`] runs whole searches against simulated systems whose
+//! breakpoint is known. [`app`] puts the commands together.
 //!
 //! `tests/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
 
@@ -21,6 +22,7 @@ pub mod engine;
 pub mod event;
 pub mod exit;
 pub mod init;
+pub mod lab;
 pub mod locate;
 pub mod measure;
 pub mod monitor;

@@ -318,12 +318,12 @@ impl Measurement {
 
     /// Totals of one step over the hold; `in_flight` is that at the hold's end.
     pub fn step_total(&self, step: usize) -> StepWindow {
-        let mut total = StepWindow::default();
-        for second in &self.hold {
-            let Some(w) = second.window.steps.get(step) else {
-                continue;
-            };
-            total.latency.merge(&w.latency);
+        let windows = || self.hold.iter().filter_map(|s| s.window.steps.get(step));
+        let mut total = StepWindow {
+            latency: Histogram::sum(windows().map(|w| &w.latency)),
+            ..StepWindow::default()
+        };
+        for w in windows() {
             total.failed.merge(&w.failed);
             total.shed += w.shed;
         }

@@ -7,6 +7,7 @@ use crate::record::{RunRecord, SCHEMA_VERSION};
 
 mod chart;
 mod json;
+pub mod lab;
 mod summary;
 mod table;
 mod view;

@@ -6,5 +6,7 @@ pub mod normal;
 pub mod queue;
 pub mod tail;
 pub mod trend;
+mod wilson;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};
+pub use wilson::wilson;

@@ -233,6 +233,21 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     })
 }
 
+/// Writes files whole into a folder, which is made when it is missing.
+///
+/// # Errors
+/// When the folder or a file cannot be written; the error names `--out`.
+pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+    fs::create_dir_all(dir).map_err(|source| StoreError::NotWritable {
+        path: dir.to_owned(),
+        source,
+    })?;
+    for (name, bytes) in files {
+        replace(&dir.join(name), bytes)?;
+    }
+    Ok(())
+}
+
 /// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
 fn write_artifacts(dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
     let mut trouble = None;

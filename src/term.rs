@@ -155,6 +155,27 @@ impl Terminal {
         self.err(&format!("{}: {message}", self.paint("warning", "1;33")));
     }
 
+    /// Shows how far a long computation is: on a terminal a bar, elsewhere a line every tenth.
+    pub fn progress(&mut self, what: &str, done: usize, total: usize) {
+        match &self.bar {
+            Some(bar) => {
+                bar.set_style(style("{prefix}  [{bar:24}] {pos}/{len}  {elapsed}"));
+                bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
+                bar.set_prefix(what.to_owned());
+                bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+            }
+            None if done * 10 / total.max(1) > done.saturating_sub(1) * 10 / total.max(1) => {
+                self.line(&format!("{what}  {done}/{total}"));
+            }
+            None => {}
+        }
+    }
+
+    /// Says what is being done.
+    pub fn doing(&mut self, what: &str) {
+        self.on(&Event::Doing(what.to_owned()));
+    }
+
     /// Takes the bar away.
     pub fn clear(&self) {
         if let Some(bar) = &self.bar {
@@ -226,10 +247,14 @@ fn out(text: &str) {
 
 fn new_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{prefix}  [{bar:24}] {pos}/{len} s  {wide_msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style.progress_chars("=> "));
+    bar.set_style(style("{prefix}  [{bar:24}] {pos}/{len} s  {wide_msg}"));
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
 }
 
 fn whole_seconds(seconds: f64) -> u64 {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use breakpoint::engine::sim::{SimEngine, SimSpec};
+use breakpoint::engine::sim::{SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::measure::{FailureKind, Level, StepNames, Window};
 use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord, Sureness};
@@ -14,61 +14,66 @@ use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmcn_tail, mmcn_threshold};
 
-/// M/M/8//N, service 50 ms, think 5 s.
-fn system_a(seed: u64) -> SimSpec {
-    SimSpec {
-        servers: 8,
-        service_s: 0.05,
-        think_s: 5.0,
-        cliff: None,
-        pace_per_s: 50.0,
-        seed,
+/// A system with a seed.
+#[derive(Clone)]
+struct Sim {
+    system: SystemSpec,
+    seed: u64,
+}
+
+impl Sim {
+    fn shipped(name: &str, seed: u64) -> Self {
+        let (_, text) = shipped().iter().find(|(n, _)| *n == name).unwrap();
+        let system = SystemSpec::from_toml(text).unwrap();
+        Self { system, seed }
     }
+
+    fn start(&self) -> SimEngine {
+        SimEngine::new(self.system.clone(), self.seed)
+    }
+}
+
+/// M/M/8//N, service 50 ms, think 5 s.
+fn system_a(seed: u64) -> Sim {
+    Sim::shipped("a", seed)
 }
 
 /// M/M/1//N, service 100 ms, think 10 s: a handful of violations a minute at the breakpoint.
-fn one_slow_server(seed: u64) -> SimSpec {
-    SimSpec {
-        servers: 1,
-        service_s: 0.1,
-        think_s: 10.0,
-        ..system_a(seed)
-    }
+fn one_slow_server(seed: u64) -> Sim {
+    Sim::shipped("b", seed)
+}
+
+fn exponential(servers: u32, service: &str, think: &str, rest: &str, seed: u64) -> Sim {
+    let text = format!(
+        "name = 'test'\ntitle = 'a test'\nslo = ['p99<2s']\n{rest}\n\
+         [think]\nkind = 'exponential'\nmean = '{think}'\n\
+         [service]\nservers = {servers}\nkind = 'exponential'\nmean = '{service}'\n"
+    );
+    let system = SystemSpec::from_toml(&text).unwrap();
+    Sim { system, seed }
 }
 
 /// The shape of the built-in demo: M/M/8//N, service 80 ms, think 1 s.
-fn demo(seed: u64) -> SimSpec {
-    SimSpec {
-        service_s: 0.08,
-        think_s: 1.0,
-        pace_per_s: 200.0,
-        ..system_a(seed)
-    }
+fn demo(seed: u64) -> Sim {
+    exponential(8, "80ms", "1s", "pace_per_s = 200", seed)
 }
 
 /// Never busy, but every request fails while more than 1 100 VUs run.
-fn cliff(seed: u64) -> SimSpec {
-    SimSpec {
-        servers: 200,
-        cliff: Some(1_100),
-        ..system_a(seed)
-    }
+fn cliff(seed: u64) -> Sim {
+    let rest = "cliff = { above_vus = 1100 }";
+    exponential(200, "50ms", "5s", rest, seed)
 }
 
 /// Largest N with p99 < 2 s, by theory.
-fn truth(sim: &SimSpec) -> f64 {
+fn truth(sim: &Sim) -> f64 {
     f64::from(mmcn_threshold(&queue(sim), 0.99, 2.0, 20_000).unwrap())
 }
 
-fn queue(sim: &SimSpec) -> ClosedQueue {
-    ClosedQueue {
-        servers: u32::try_from(sim.servers).unwrap(),
-        mu: 1.0 / sim.service_s,
-        think_s: sim.think_s,
-    }
+fn queue(sim: &Sim) -> ClosedQueue {
+    sim.system.closed_queue().unwrap()
 }
 
-fn spec(sim: &SimSpec, slo: &[&str], search: SearchSpec) -> RunSpec {
+fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
     RunSpec {
         profile: "sim".to_owned(),
         slo: Slo::parse(slo).unwrap(),
@@ -78,11 +83,11 @@ fn spec(sim: &SimSpec, slo: &[&str], search: SearchSpec) -> RunSpec {
             engine: "sim".to_owned(),
             steps: vec!["request".to_owned(), "cycle".to_owned()],
             main_step: 0,
-            think_s: sim.think_s,
+            think_s: sim.system.think_s(),
             min_vus: search.min.vus(),
             max_vus: search.max.vus(),
             budget_s: search.budget.as_secs_f64(),
-            pace_per_s: sim.pace_per_s,
+            pace_per_s: sim.system.pace_per_s,
             seed: search.seed,
             limits: Vec::new(),
         },
@@ -104,9 +109,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn search(sim: SimSpec, slo: &[&str], search: SearchSpec) -> RunRecord {
-    let spec = spec(&sim, slo, search);
-    let mut engine = SimEngine::new(sim);
+fn search(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunRecord {
+    let spec = spec(sim, slo, search);
+    let mut engine = sim.start();
     block_on(run::run(
         &spec,
         &mut engine,
@@ -174,8 +179,8 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
 
 /// The share of late answers at a level, over many batches of seconds: its mean and standard error. A batch is far longer
 /// than the queue's memory, so that batches are independent although the answers in one are not.
-fn late_share(sim: SimSpec, level: Level, batches: usize, batch_s: usize) -> (f64, f64) {
-    let mut engine = SimEngine::new(sim);
+fn late_share(sim: &Sim, level: Level, batches: usize, batch_s: usize) -> (f64, f64) {
+    let mut engine = sim.start();
     let shares: Vec<f64> = block_on(async {
         engine.set_level(level).await.unwrap();
         let mut shares = Vec::new();
@@ -202,7 +207,7 @@ fn late_share(sim: SimSpec, level: Level, batches: usize, batch_s: usize) -> (f6
 fn the_simulation_agrees_with_the_arrival_theorem() {
     for (sim, level, batch_s) in [(system_a(7), 1_040, 500), (demo(7), 255, 250)] {
         let theory = mmcn_tail(&queue(&sim), level, 2.0);
-        let (share, error) = late_share(sim, Level(level), 80, batch_s);
+        let (share, error) = late_share(&sim, Level(level), 80, batch_s);
         let off = (share - theory) / error;
         // Beyond 3.5 standard errors once in 2 000 seeds; and the error is small enough to see a wrong model.
         assert!(
@@ -221,7 +226,7 @@ fn the_interval_of_system_a_holds_the_truth() {
     let truth = truth(&system_a(0));
     assert!((truth - 1_040.0).abs() < 0.5);
     let runs = 24;
-    let records = repeat(runs, |s| search(system_a(s), &["p99<2s"], budget(900, s)));
+    let records = repeat(runs, |s| search(&system_a(s), &["p99<2s"], budget(900, s)));
     let (held, errors) = against(truth, &records);
     // With a true coverage of 95 %, 18 or fewer of 24 happen once in 4 000 times.
     assert!(held >= 19, "{held} of {runs}");
@@ -235,7 +240,7 @@ fn the_demo_search_holds_the_truth() {
     let truth = truth(&demo(0));
     assert!((truth - 255.0).abs() < 0.5);
     let runs = 40;
-    let records = repeat(runs, |s| search(demo(s), &["p99<2s"], demo_limits(s)));
+    let records = repeat(runs, |s| search(&demo(s), &["p99<2s"], demo_limits(s)));
     let (held, errors) = against(truth, &records);
     // With a true coverage of 95 %, 32 or fewer of 40 happen once in 2 000 times.
     assert!(held >= 33, "{held} of {runs}");
@@ -247,7 +252,7 @@ fn the_demo_search_holds_the_truth() {
 fn a_cliff_is_enclosed_by_the_levels_on_either_side() {
     let runs = 12;
     let records = repeat(runs, |s| {
-        search(cliff(s), &["p99<2s", "errors<1%"], budget(900, s))
+        search(&cliff(s), &["p99<2s", "errors<1%"], budget(900, s))
     });
     let (held, errors) = against(1_100.0, &records);
     assert_eq!(held, 12);
@@ -264,7 +269,7 @@ fn a_service_that_carries_the_maximum_never_broke() {
         max: Level(300),
         ..budget(900, 3)
     };
-    let record = search(system_a(3), &["p99<2s"], limits);
+    let record = search(&system_a(3), &["p99<2s"], limits);
     assert_eq!(record.answer.ending, Ending::NeverBroke);
     assert_eq!(record.answer.breakpoint_vus, None);
     assert_eq!(record.answer.last_held.as_ref().unwrap().vus, Level(300));
@@ -273,7 +278,7 @@ fn a_service_that_carries_the_maximum_never_broke() {
 
 #[test]
 fn an_objective_that_no_level_meets_broke_at_the_minimum() {
-    let record = search(system_a(4), &["p99<1ms"], budget(900, 4));
+    let record = search(&system_a(4), &["p99<1ms"], budget(900, 4));
     assert_eq!(record.answer.ending, Ending::BrokeAtMinimum);
     let broke = record.answer.first_broke.as_ref().unwrap();
     assert_eq!(broke.vus, Level(1));
@@ -282,7 +287,7 @@ fn an_objective_that_no_level_meets_broke_at_the_minimum() {
 
 #[test]
 fn a_budget_that_is_too_short_is_undecided_and_says_how_much_more() {
-    let record = search(system_a(5), &["p99<2s"], budget(60, 5));
+    let record = search(&system_a(5), &["p99<2s"], budget(60, 5));
     assert_eq!(record.answer.ending, Ending::Undecided);
     assert!(
         record.answer.reason.contains("more minutes"),
@@ -294,7 +299,7 @@ fn a_budget_that_is_too_short_is_undecided_and_says_how_much_more() {
 
 #[test]
 fn a_fixed_throughput_is_named_as_what_gave_way() {
-    let record = search(demo(6), &["p99<2s"], demo_limits(6));
+    let record = search(&demo(6), &["p99<2s"], demo_limits(6));
     let cause = record.answer.limiting_resource.unwrap();
     assert_eq!(cause.resource, "a fixed throughput");
     assert_eq!(cause.sureness, Sureness::Possible);
@@ -305,7 +310,7 @@ fn a_fixed_throughput_is_named_as_what_gave_way() {
 
 #[test]
 fn the_same_seed_gives_the_same_record() {
-    let one = |seed| search(demo(seed), &["p99<2s"], demo_limits(seed));
+    let one = |seed| search(&demo(seed), &["p99<2s"], demo_limits(seed));
     assert_eq!(one(9), one(9));
     assert_ne!(one(9).probes, one(10).probes);
 }
@@ -319,7 +324,7 @@ fn an_interrupted_search_keeps_what_it_measured() {
     let stop = interrupt.clone();
     let record = block_on(run::run(
         &spec,
-        &mut SimEngine::new(sim),
+        &mut sim.start(),
         &mut Nothing,
         &interrupt,
         &mut |event| {
@@ -339,7 +344,7 @@ fn an_interrupted_search_keeps_what_it_measured() {
 #[test]
 #[ignore = "prints the README's table; takes about a minute in release"]
 fn table_for_the_readme() {
-    type Row = (&'static str, fn(u64) -> SimSpec, fn(u64) -> SearchSpec, f64);
+    type Row = (&'static str, fn(u64) -> Sim, fn(u64) -> SearchSpec, f64);
     let systems: [Row; 4] = [
         (
             "8 servers, 50 ms, think 5 s",
@@ -372,7 +377,7 @@ fn table_for_the_readme() {
     println!("|---|---|---|---|---|---|");
     for (name, system, limits, truth) in systems {
         let runs = 100;
-        let records = repeat(runs, |s| search(system(s), &["p99<2s"], limits(s)));
+        let records = repeat(runs, |s| search(&system(s), &["p99<2s"], limits(s)));
         let found: Vec<&RunRecord> = records
             .iter()
             .filter(|r| r.answer.ending == Ending::Found)
@@ -434,7 +439,7 @@ fn dying(lives: usize, stop_after: Option<usize>) -> (RunRecord, usize) {
     let spec = spec(&sim, &["p99<2s"], budget(900, 11));
     let interrupt = Interrupt::default();
     let mut engine = Dying {
-        sim: SimEngine::new(sim),
+        sim: sim.start(),
         lives,
         tried: 0,
         stop_after: stop_after.map(|after| (after, interrupt.clone())),

@@ -1,196 +1,322 @@
-//! A load engine in virtual time: an event simulation of a closed queueing network with a known breakpoint.
+//! A load engine in virtual time: an event simulation of a closed queueing network, described by a system file.
 //!
-//! N VUs think for an exponential time and then wait for one of `servers` FIFO servers with exponential service: the
-//! M/M/c//N model, whose exact answer is known in closed form. An optional cliff fails every request while more
-//! than so many VUs run, as a killed process does. An hour of searching takes well under a second, so that the search can be tried
-//! thousands of times.
+//! N VUs think and then wait for one of the servers; what else may happen to them is a table of the file each
+//! (docs/lab-systems.md). With exponential times and nothing else the system is M/M/c//N, whose exact answer is known in
+//! closed form. An hour of searching takes well under a second, so that a search can be tried thousands of times.
+//!
+//! # Layout
+//!
+//! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it
+//! - `vus`: who runs, and who asks next; `station`: the queue and the servers
+//! - `effects`: what changes the speed; `clock`: work time, in which a changed speed moves all completions at once
+//! - `law`: random times; `shipped`: the systems that come with the program
+//! - here: what happens in which order, and the windows
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+mod check;
+mod clock;
+mod effects;
+mod error;
+mod law;
+mod quantity;
+mod shipped;
+mod spec;
+mod station;
+mod vus;
+
+pub use shipped::shipped;
+pub use spec::{
+    CliffSpec, Discipline, DriftSpec, ErrorsSpec, Expect, HysteresisSpec, Kind, LeakSpec,
+    MemorySpec, ModesSpec, NeighbourSpec, PauseKind, PausesSpec, PopulationSpec, Positive,
+    SearchLimits, ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec, ThinkSpec,
+    TimeoutSpec,
+};
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{Canary, Engine, EngineError};
-use crate::measure::{FailureKind, GeneratorWindow, Histogram, Level, StepWindow, Window};
+use crate::measure::{
+    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepWindow, Window,
+};
+use effects::Effects;
+use law::Law;
+use station::{Client, Station, Ticket};
+use vus::Vus;
 
-/// A simulated system.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SimSpec {
-    /// Number of servers.
-    pub servers: usize,
-    /// Mean service time, seconds.
-    pub service_s: f64,
-    /// Mean think time, seconds.
-    pub think_s: f64,
-    /// While more VUs than this run, every request fails.
-    pub cliff: Option<u32>,
-    /// VUs started or stopped per second.
-    pub pace_per_s: f64,
-    /// Seed of every draw.
-    pub seed: u64,
-}
+/// Length of a window, seconds.
+const WINDOW_S: f64 = 1.0;
 
 /// The simulation.
 #[derive(Debug)]
 pub struct SimEngine {
-    spec: SimSpec,
+    spec: SystemSpec,
+    /// Each kind of requests: the sum of the shares up to it, and its work.
+    kinds: Vec<(f64, Law)>,
     rng: SmallRng,
     now: f64,
-    /// (time, sequence number, event); the sequence number keeps equal times in order.
-    events: BinaryHeap<Reverse<(Time, u64, Happening)>>,
-    sequence: u64,
-    /// Level asked for; VUs with an index at or above it leave.
-    level: Level,
-    /// Per VU: whether it takes part.
-    running: Vec<bool>,
-    /// Per VU: how often it started; the think time of a VU that left and came again must not end twice.
-    incarnation: Vec<u32>,
-    /// How many take part.
-    active: u32,
-    /// VUs asked to start that wait for their turn at the pace.
-    next_start: f64,
-    queue: VecDeque<(usize, f64)>,
-    /// Per VU in the system: when it asked.
-    asked: Vec<Option<f64>>,
-    busy: usize,
-    latencies: Vec<Duration>,
-    failures: u64,
+    vus: Vus,
+    station: Station,
+    effects: Effects,
+    /// Requests whose client gives up, in the order in which it does.
+    patience: VecDeque<(f64, Ticket)>,
+    /// When the process started.
+    up_since: f64,
+    /// While it is away: when it is back.
+    back_at: Option<f64>,
+    tally: Tally,
+    reset: ResetHandle,
 }
 
-/// A finite time, ordered.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Time(f64);
+/// What happened in the present window.
+#[derive(Debug, Default)]
+struct Tally {
+    latencies_us: Vec<u64>,
+    failed: FailureCounts,
+    shed: u64,
+}
 
-impl Eq for Time {}
-impl PartialOrd for Time {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
+/// Restarts the simulated process, as the reset command of a real target does.
+///
+/// The process is back at once: what is in flight fails, the leak and the memory start anew, hysteresis ends and the mode
+/// is drawn again. Pauses, the neighbour and the drift belong to the world around the process and go on.
+#[derive(Debug, Clone, Default)]
+pub struct ResetHandle(Arc<AtomicBool>);
+
+impl ResetHandle {
+    /// Asks for a restart; the engine makes it before its next window or canary.
+    pub fn reset(&self) {
+        self.0.store(true, Ordering::Relaxed);
     }
-}
-impl Ord for Time {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Happening {
-    /// A VU of this incarnation ends its think time and asks.
-    Ask(usize, u32),
-    /// A server finishes this VU's request.
-    Served(usize),
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
 
 impl SimEngine {
-    /// An idle system.
-    pub fn new(spec: SimSpec) -> Self {
+    /// An idle system. The same seed and the same levels give the same windows.
+    ///
+    /// # Panics
+    /// When the system makes no sense, which [`SystemSpec::from_toml`] refuses.
+    pub fn new(spec: SystemSpec, seed: u64) -> Self {
+        if let Err(fault) = check::check(&spec) {
+            panic!("`{}`: {}", fault.key, fault.message);
+        }
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let think = check::think(&spec).expect("checked above");
+        let mut kinds = check::services(&spec).expect("checked above");
+        let mut sum = 0.0;
+        for (share, _) in &mut kinds {
+            sum += *share;
+            *share = sum;
+        }
         Self {
-            rng: SmallRng::seed_from_u64(spec.seed),
-            spec,
+            kinds,
             now: 0.0,
-            events: BinaryHeap::new(),
-            sequence: 0,
-            level: Level::ZERO,
-            running: Vec::new(),
-            incarnation: Vec::new(),
-            active: 0,
-            next_start: 0.0,
-            queue: VecDeque::new(),
-            asked: Vec::new(),
-            busy: 0,
-            latencies: Vec::new(),
-            failures: 0,
+            vus: Vus::new(think, spec.pace_per_s),
+            station: Station::new(spec.service.servers, spec.service.discipline),
+            effects: Effects::new(&spec, &mut rng),
+            patience: VecDeque::new(),
+            up_since: 0.0,
+            back_at: None,
+            tally: Tally::default(),
+            reset: ResetHandle::default(),
+            rng,
+            spec,
         }
     }
 
-    fn exponential(&mut self, mean: f64) -> f64 {
-        let u: f64 = self.rng.random();
-        -mean * (1.0 - u).ln()
+    /// A handle with which the process can be restarted from elsewhere.
+    pub fn reset_handle(&self) -> ResetHandle {
+        self.reset.clone()
     }
 
-    fn schedule(&mut self, at: f64, what: Happening) {
-        self.sequence += 1;
-        self.events.push(Reverse((Time(at), self.sequence, what)));
+    /// Lets everything happen up to a time.
+    fn advance(&mut self, end: f64) {
+        loop {
+            let ask = self.vus.next_ask();
+            let served = self.station.next_end();
+            let rare = self.next_rare();
+            let at = ask.min(served).min(rare);
+            if at > end {
+                break;
+            }
+            self.now = self.now.max(at);
+            if rare <= at {
+                self.rare();
+            } else if served <= at {
+                self.served();
+            } else if let Some(vu) = self.vus.pop_ask() {
+                self.ask(vu);
+            }
+        }
+        self.now = end;
     }
 
-    fn think(&mut self, vu: usize) {
-        let pause = self.exponential(self.spec.think_s);
-        self.schedule(self.now + pause, Happening::Ask(vu, self.incarnation[vu]));
+    /// When something happens that is neither a request nor an answer.
+    fn next_rare(&self) -> f64 {
+        let patience = self.patience.front().map_or(f64::INFINITY, |(at, _)| *at);
+        let back = self.back_at.unwrap_or(f64::INFINITY);
+        let effects = self.effects.next();
+        self.vus.next_start().min(effects).min(patience).min(back)
     }
 
-    fn happen(&mut self, what: Happening) {
-        match what {
-            Happening::Ask(vu, incarnation) if incarnation == self.incarnation[vu] => self.ask(vu),
-            Happening::Ask(..) => {}
-            Happening::Served(vu) => self.served(vu),
+    fn rare(&mut self) {
+        if self.back_at.is_some_and(|at| at <= self.now) {
+            self.back_at = None;
+            self.start_process();
+        } else if self.effects.next() <= self.now {
+            self.effects.pass(self.now, &mut self.rng);
+            self.set_speed();
+        } else if self.vus.next_start() <= self.now {
+            self.vus.start(self.now, &mut self.rng);
+        } else if let Some((_, ticket)) = self.patience.pop_front() {
+            self.give_up(ticket);
         }
     }
 
-    fn ask(&mut self, vu: usize) {
-        if self.spec.cliff.is_some_and(|cliff| self.active > cliff) {
-            self.failures += 1;
-            // The back-off of a failed VU.
-            self.schedule(self.now + 1.0, Happening::Ask(vu, self.incarnation[vu]));
+    fn set_speed(&mut self) {
+        self.station.set_speed(self.now, self.effects.speed());
+    }
+
+    fn ask(&mut self, vu: u32) {
+        if self.back_at.is_some() {
+            return self.fail(vu, FailureKind::ConnectRefused);
+        }
+        self.vus.connect(vu);
+        let waiting = self.station.waiting();
+        let running = self.vus.running();
+        if self.spec.cliff.is_some_and(|c| running > c.above_vus) {
+            return self.fail(vu, FailureKind::Eof);
+        }
+        if self.spec.shed.is_some_and(|s| waiting > s.above_queue) {
+            self.tally.shed += 1;
+            return self.vus.back_off(self.now, vu);
+        }
+        if let Some(errors) = self.spec.errors
+            && waiting > errors.above_queue
+            && self.rng.random::<f64>() < errors.share.get()
+        {
+            return self.fail(vu, FailureKind::Status);
+        }
+        let work = self.work();
+        let ticket = self.station.arrive(self.now, vu, work);
+        self.vus.wait(vu);
+        if let Some(timeout) = self.spec.timeout {
+            self.patience
+                .push_back((self.now + timeout.after.s(), ticket));
+        }
+        self.count_crowd();
+        self.check_memory();
+    }
+
+    /// The work of a request.
+    fn work(&mut self) -> f64 {
+        if let [(_, law)] = self.kinds.as_slice() {
+            return law.sample(&mut self.rng);
+        }
+        let draw: f64 = self.rng.random();
+        let last = self.kinds.len() - 1;
+        let kind = self.kinds[..last].partition_point(|(sum, _)| *sum <= draw);
+        self.kinds[kind].1.sample(&mut self.rng)
+    }
+
+    fn served(&mut self) {
+        if let Some(Client { vu, asked }) = self.station.end_next(self.now) {
+            self.tally.latencies_us.push(micros(self.now - asked));
+            self.vus.served(self.now, vu, &mut self.rng);
+        }
+        self.count_crowd();
+    }
+
+    fn give_up(&mut self, ticket: Ticket) {
+        let work_on = self.spec.timeout.is_some_and(|t| t.wasted_work);
+        if let Some(client) = self.station.give_up(self.now, ticket, work_on) {
+            self.fail(client.vu, FailureKind::Timeout);
+            self.count_crowd();
+        }
+    }
+
+    fn fail(&mut self, vu: u32, kind: FailureKind) {
+        self.tally.failed.add(kind);
+        self.vus.back_off(self.now, vu);
+    }
+
+    fn count_crowd(&mut self) {
+        if self.effects.crowd(self.station.in_system()) {
+            self.set_speed();
+        }
+    }
+
+    /// Kills the process when it takes more memory than it may.
+    fn check_memory(&mut self) {
+        let Some(memory) = self.spec.memory else {
             return;
-        }
-        self.asked[vu] = Some(self.now);
-        if self.busy < self.spec.servers {
-            self.serve(vu);
-        } else {
-            self.queue.push_back((vu, self.now));
-        }
-    }
-
-    fn serve(&mut self, vu: usize) {
-        self.busy += 1;
-        let service = self.exponential(self.spec.service_s);
-        self.schedule(self.now + service, Happening::Served(vu));
-    }
-
-    fn served(&mut self, vu: usize) {
-        self.busy -= 1;
-        if let Some(asked) = self.asked[vu].take() {
-            self.latencies
-                .push(Duration::from_secs_f64(self.now - asked));
-        }
-        if let Some((next, _)) = self.queue.pop_front() {
-            self.serve(next);
-        }
-        if vu >= self.level.vus() as usize {
-            self.leave(vu);
-        } else {
-            self.think(vu);
+        };
+        let bytes = |size: Option<Size>| size.map_or(0.0, Size::bytes);
+        let leak = bytes(self.spec.leak.map(|leak| leak.bytes_per_s));
+        let taken = memory.base.bytes()
+            + bytes(memory.per_vu) * f64::from(self.vus.connected())
+            + bytes(memory.per_request) * f64::from(self.station.in_system())
+            + leak * (self.now - self.up_since);
+        if self.back_at.is_none() && taken > memory.limit.bytes() {
+            self.back_at = Some(self.now + memory.restart.s());
+            self.lose_everything();
         }
     }
 
-    fn leave(&mut self, vu: usize) {
-        self.running[vu] = false;
-        self.incarnation[vu] += 1;
-        self.active -= 1;
+    /// Everything in flight fails.
+    fn lose_everything(&mut self) {
+        for client in self.station.clear(self.now) {
+            self.fail(client.vu, FailureKind::Eof);
+        }
+        self.patience.clear();
+        self.vus.disconnect_all();
+    }
+
+    fn start_process(&mut self) {
+        self.up_since = self.now;
+        self.effects.restart(self.now, &mut self.rng);
+        self.set_speed();
+    }
+
+    /// What is looked at once a window.
+    fn tick(&mut self) {
+        self.reset_if_asked();
+        self.effects.tick(self.now, self.up_since);
+        self.set_speed();
+        self.check_memory();
+    }
+
+    fn reset_if_asked(&mut self) {
+        if self.reset.take() {
+            self.back_at = None;
+            self.lose_everything();
+            self.start_process();
+        }
     }
 
     fn cut(&mut self, start: f64, at_level: bool) -> Window {
-        let latency = Histogram::of(self.latencies.drain(..));
-        let in_flight = Histogram::of(
-            self.asked
-                .iter()
-                .flatten()
-                .map(|asked| Duration::from_secs_f64(self.now - asked)),
-        );
-        let mut step = StepWindow {
+        let latency = Histogram::of_micros(&mut self.tally.latencies_us);
+        self.tally.latencies_us.clear();
+        let now = self.now;
+        let mut ages: Vec<u64> = self.station.asked().map(|at| micros(now - at)).collect();
+        let step = StepWindow {
             latency,
-            in_flight,
-            ..StepWindow::default()
+            failed: std::mem::take(&mut self.tally.failed),
+            shed: std::mem::take(&mut self.tally.shed),
+            in_flight: Histogram::of_micros(&mut ages),
         };
-        step.failed
-            .add_n(FailureKind::Eof, std::mem::take(&mut self.failures));
         Window {
             start: Duration::from_secs_f64(start),
-            span: Duration::from_secs_f64(self.now - start),
-            level: self.level,
-            vus: self.active,
+            span: Duration::from_secs_f64(now - start),
+            level: self.vus.level(),
+            vus: self.vus.running(),
             at_level,
             // One step, and the cycle, which here is the same.
             steps: vec![step.clone(), step],
@@ -199,52 +325,34 @@ impl SimEngine {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, and the histogram has bounds of its own"
+)]
+fn micros(seconds: f64) -> u64 {
+    (seconds * 1e6) as u64
+}
+
 impl Engine for SimEngine {
     async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.level = level;
-        let wanted = level.vus() as usize;
-        if self.running.len() < wanted {
-            self.running.resize(wanted, false);
-            self.asked.resize(wanted, None);
-            self.incarnation.resize(wanted, 0);
-        }
-        // Thinking VUs leave at once, waiting ones when they are served.
-        for vu in wanted..self.running.len() {
-            if self.running[vu] && self.asked[vu].is_none() {
-                self.leave(vu);
-            }
-        }
-        self.next_start = self.next_start.max(self.now);
-        for vu in 0..wanted {
-            if !self.running[vu] {
-                self.running[vu] = true;
-                self.active += 1;
-                self.next_start += 1.0 / self.spec.pace_per_s;
-                let pause = self.exponential(self.spec.think_s);
-                let at = self.next_start + pause;
-                self.schedule(at, Happening::Ask(vu, self.incarnation[vu]));
-            }
-        }
+        self.vus.set_level(self.now, level.vus());
         Ok(())
     }
 
     async fn next_window(&mut self) -> Result<Window, EngineError> {
         let start = self.now;
-        let end = start + 1.0;
-        let at_level = self.next_start <= start && self.active == self.level.vus();
-        while let Some(Reverse((Time(at), _, what))) = self.events.peek().copied() {
-            if at > end {
-                break;
-            }
-            self.events.pop();
-            self.now = at;
-            self.happen(what);
-        }
-        self.now = end;
+        self.tick();
+        let at_level = self.vus.at_level();
+        self.advance(start + WINDOW_S);
         Ok(self.cut(start, at_level))
     }
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
-        Ok(Canary::Passed(Duration::from_secs_f64(self.spec.service_s)))
+        self.reset_if_asked();
+        Ok(match self.back_at {
+            Some(_) => Canary::Failed(FailureKind::ConnectRefused),
+            None => Canary::Passed(Duration::from_secs_f64(self.spec.service_s())),
+        })
     }
 }

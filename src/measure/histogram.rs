@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 const DIGITS: u8 = 3;
 /// Longest latency that can be recorded; longer ones are counted as this.
 const MAX_MICROS: u64 = 3_600_000_000;
+/// Bits that tell values of one doubling apart: 2^11 is the first power of two above twice 10^[`DIGITS`].
+const SUB_BUCKET_BITS: u32 = 11;
 
 /// Why an encoded histogram could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -76,11 +78,47 @@ impl Histogram {
 
     /// A histogram of the given latencies.
     pub fn of(latencies: impl IntoIterator<Item = Duration>) -> Self {
-        let mut recorder = Self::recorder();
-        for latency in latencies {
-            Self::record_into(&mut recorder, latency);
+        let mut micros: Vec<u64> = latencies
+            .into_iter()
+            .map(|latency| u64::try_from(latency.as_micros()).unwrap_or(u64::MAX))
+            .collect();
+        Self::of_micros(&mut micros)
+    }
+
+    /// A histogram of latencies in microseconds, which are changed and sorted in place. A recorder takes hundreds of
+    /// kilobytes; for the few latencies of a window, sorting is far cheaper.
+    #[expect(
+        clippy::stable_sort_primitive,
+        reason = "ages in flight come nearly in order, and the stable sort merges ordered runs"
+    )]
+    pub fn of_micros(micros: &mut [u64]) -> Self {
+        for value in &mut *micros {
+            *value = bucket(*value);
         }
-        Self::from_hdr(&recorder)
+        micros.sort();
+        let buckets = micros
+            .chunk_by(|a, b| a == b)
+            .map(|same| (same[0], same.len() as u64))
+            .collect();
+        Self { buckets }
+    }
+
+    /// All of the given histograms together.
+    pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut all: Vec<(u64, u64)> = parts
+            .into_iter()
+            .flat_map(|part| &part.buckets)
+            .copied()
+            .collect();
+        all.sort_by_key(|&(value, _)| value);
+        all.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        Self { buckets: all }
     }
 
     /// How many latencies were counted.
@@ -187,6 +225,14 @@ impl Histogram {
     }
 }
 
+/// The highest value of a value's bucket: as HDR Histogram has them from 1 with 3 digits, 2 048 values of width 1 and then
+/// 1 024 of each doubled width.
+fn bucket(micros: u64) -> u64 {
+    let value = micros.clamp(1, MAX_MICROS);
+    let width = (u64::BITS - value.leading_zeros()).saturating_sub(SUB_BUCKET_BITS);
+    value | ((1 << width) - 1)
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "at most an hour in microseconds"
@@ -258,6 +304,49 @@ mod tests {
         assert_eq!(merged, ms((1..500).step_by(3).chain((1..700).step_by(2))));
         merged.merge(&Histogram::default());
         assert_eq!(merged.count(), a.count() + b.count());
+    }
+
+    #[test]
+    fn sorting_gives_the_buckets_of_a_recorder() {
+        let mut values: Vec<u64> = (0..5_000).collect();
+        for shift in 10..64 {
+            let power = 1_u64 << shift;
+            values.extend((0..40).map(|k| power - 20 + k));
+            values.extend((0..200).map(|k| power + (power / 200).wrapping_mul(k)));
+        }
+        values.extend([MAX_MICROS - 1, MAX_MICROS, MAX_MICROS + 1, u64::MAX]);
+        let mut recorder = Histogram::recorder();
+        for &value in &values {
+            Histogram::record_into(&mut recorder, Duration::from_micros(value));
+            let mut alone = Histogram::recorder();
+            Histogram::record_into(&mut alone, Duration::from_micros(value));
+            assert_eq!(
+                Histogram::of_micros(&mut [value]),
+                Histogram::drain(&mut alone),
+                "{value}"
+            );
+        }
+        assert_eq!(
+            Histogram::of_micros(&mut values),
+            Histogram::drain(&mut recorder)
+        );
+        assert_eq!(Histogram::of_micros(&mut []), Histogram::default());
+    }
+
+    #[test]
+    fn a_sum_equals_merging_one_by_one() {
+        let parts = [
+            ms((1..500).step_by(3)),
+            Histogram::default(),
+            ms([7, 7]),
+            ms((1..700).step_by(2)),
+        ];
+        let mut merged = Histogram::default();
+        for part in &parts {
+            merged.merge(part);
+        }
+        assert_eq!(Histogram::sum(&parts), merged);
+        assert_eq!(Histogram::sum([]), Histogram::default());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
 
 mod axis;
+mod lab;
 mod latency;
 mod panel;
 mod resources;
@@ -21,6 +22,7 @@ use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
 use crate::slo::Verdict;
 use crate::units;
 
+pub(super) use lab::charts as lab;
 pub(super) use latency::chart as latency;
 pub(super) use resources::chart as resources;
 pub(super) use search::chart as search;
@@ -150,11 +152,16 @@ fn regular((x, y): (f64, f64), r: f64, corners: u32) -> Vec<(f64, f64)> {
 
 /// Title, SLO and legend; returns the room that is left.
 fn frame(scene: &mut Scene, record: &RunRecord, what: &str, keys: &[(Key, String)]) -> Rect {
-    let room = WIDTH - 80.0;
     let title = format!("{}: {}", record.profile, view::headline(record));
-    scene.text(Text::new(title, (40.0, 48.0), 44.0).bold().fit(room, 26.0));
     let slo = record.slo.join(", ");
-    let subtitle = Text::new(format!("SLO {slo}  ·  {what}"), (40.0, 104.0), 29.0);
+    framed(scene, title, format!("SLO {slo}  ·  {what}"), keys)
+}
+
+/// A picture's title, subtitle and legend; returns the room that is left.
+fn framed(scene: &mut Scene, title: String, subtitle: String, keys: &[(Key, String)]) -> Rect {
+    let room = WIDTH - 80.0;
+    scene.text(Text::new(title, (40.0, 48.0), 44.0).bold().fit(room, 26.0));
+    let subtitle = Text::new(subtitle, (40.0, 104.0), 29.0);
     scene.text(subtitle.colour(Colour::GREY).fit(room, 20.0));
     legend(scene, keys, 156.0);
     Rect {

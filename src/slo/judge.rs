@@ -112,7 +112,7 @@ pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool
         return false;
     }
     slo.objectives().iter().any(|objective| {
-        match judge_objective(objective, m, steps).evidence {
+        match evidence(objective, m, steps) {
             Evidence::Share { bad, total, alpha } => {
                 total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
             }
@@ -123,18 +123,36 @@ pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool
     })
 }
 
+/// What a hold says of an objective. This is asked every second, so a quantile counts its violations only and does not sum
+/// the histograms for a value that nobody sees.
+fn evidence(objective: &Objective, m: &Measurement, steps: &StepNames) -> Evidence {
+    if let Metric::Quantile { q, step } = &objective.metric
+        && let Some(step) = steps_index(steps, step.as_deref(), steps.main())
+        && let Some(limit) = objective.latency_limit()
+    {
+        return share(objective, None, &violations(step, limit, m), 1.0 - q).evidence;
+    }
+    judge_objective(objective, m, steps).evidence
+}
+
+fn steps_index(steps: &StepNames, step: Option<&str>, default: usize) -> Option<usize> {
+    step.map_or(Some(default), |name| steps.index(Some(name)))
+}
+
 pub(super) fn is_failing(m: &Measurement, steps: &StepNames) -> bool {
-    let cycle = m.step_total(steps.cycle());
-    let failed = count(cycle.failed.of_target());
-    let total = failed + count(cycle.completed());
+    let cycles = || {
+        m.hold
+            .iter()
+            .filter_map(|s| s.window.steps.get(steps.cycle()))
+    };
+    let failed = count(cycles().map(|w| w.failed.of_target()).sum());
+    let total = failed + count(cycles().map(StepWindow::completed).sum());
     m.hold_s() >= HOPELESS_AFTER.0 && total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE
 }
 
 fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) -> Outcome {
-    let step_or = |step: &Option<String>, default: usize| {
-        step.as_deref()
-            .map_or(Some(default), |s| steps.index(Some(s)))
-    };
+    let step_or =
+        |step: &Option<String>, default: usize| steps_index(steps, step.as_deref(), default);
     match &objective.metric {
         Metric::Quantile { q, step } => match step_or(step, steps.main()) {
             Some(step) => quantile(objective, *q, step, m),
@@ -199,7 +217,16 @@ fn quantile(objective: &Objective, q: f64, step: usize, m: &Measurement) -> Outc
     let Some(limit) = objective.latency_limit() else {
         return no_data(objective);
     };
-    let violations = |w: &Window| {
+    let observed = m.step_total(step).latency.quantile_s(q);
+    Outcome {
+        tail: Some(tail_counts(m, step, limit)),
+        ..share(objective, observed, &violations(step, limit, m), 1.0 - q)
+    }
+}
+
+/// Per window: violations of a latency limit, and passes.
+fn violations(step: usize, limit: std::time::Duration, m: &Measurement) -> Vec<(f64, f64)> {
+    let of = |w: &Window| {
         let Some(s) = w.steps.get(step) else {
             return (0.0, 0.0);
         };
@@ -207,18 +234,13 @@ fn quantile(objective: &Objective, q: f64, step: usize, m: &Measurement) -> Outc
         let slow = count(s.latency.count_at_or_above(limit));
         (slow + failed, count(s.completed()) + failed)
     };
-    let mut blocks: Vec<(f64, f64)> = m.hold.iter().map(|s| violations(&s.window)).collect();
+    let mut blocks: Vec<(f64, f64)> = m.hold.iter().map(|s| of(&s.window)).collect();
     let crossing = in_flight_violations(m, step, limit);
     if let Some(last) = blocks.last_mut() {
         last.0 += crossing;
         last.1 += crossing;
     }
-    let observed = m.step_total(step).latency.quantile_s(q);
-    let alpha = 1.0 - q;
-    Outcome {
-        tail: Some(tail_counts(m, step, limit)),
-        ..share(objective, observed, &blocks, alpha)
-    }
+    blocks
 }
 
 /// Blocks of a hold whose latencies are counted apart.

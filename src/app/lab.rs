@@ -1,0 +1,175 @@
+//! `breakpoint lab`: systems, their truths, runs, tables and charts.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::signals::{self, Signals};
+use super::{Exit, Refusal, runtime};
+use crate::cli::LabArgs;
+use crate::lab::method::Asked;
+use crate::lab::runner::{self, Plan};
+use crate::lab::system::System;
+use crate::lab::truth::{self, Accuracy, Known, TruthError};
+use crate::report::lab::{self, LabReport, LabTruth};
+use crate::store;
+use crate::term::Terminal;
+
+/// The file of the cache.
+const TRUTHS: &str = "truths.csv";
+
+pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    let systems = systems(&args.systems)?;
+    let runtime = runtime()?;
+    let signals = signals::listen(runtime.handle());
+    let threads = args.threads.map_or_else(cores, usize::from);
+    let cache = Cache::open(args.cache.clone(), terminal);
+    let mut known = Vec::new();
+    for system in systems {
+        match truth(&system, &cache, threads, &signals, terminal) {
+            Ok(truth) => known.push((system, truth)),
+            Err(TruthError::Interrupted { .. }) => return Ok(Exit::Interrupted),
+            Err(error) => return Err(Refusal::new(Exit::Usage, error)),
+        }
+    }
+    let plan = Plan {
+        methods: args.chosen(),
+        runs: args.runs,
+        seed: args.seed,
+        asked: Asked {
+            precision: args.precision,
+            budget: args.budget,
+            truth: None,
+        },
+        threads,
+    };
+    let total = known.len() * plan.methods.len() * args.runs as usize;
+    let what = format!("{} searches", crate::units::format_count(total as u64));
+    let systems = runner::run_all(&plan, &known, &signals.interrupt, &mut |done| {
+        terminal.progress(&what, done, total);
+    });
+    terminal.clear();
+    let report = LabReport {
+        systems,
+        precision: args.precision,
+    };
+    let files = lab::files(&report).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    terminal.print(&lab::text(&report));
+    terminal.print_written(&args.out);
+    runtime.shutdown_background();
+    Ok(if signals.interrupt.is_set() {
+        Exit::Interrupted
+    } else {
+        Exit::Answer
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+/// The systems by name or path; nothing is run before all of them make sense.
+fn systems(asked: &[String]) -> Result<Vec<System>, Refusal> {
+    let shipped = System::shipped();
+    if asked.is_empty() {
+        return Ok(shipped);
+    }
+    let mut systems: Vec<System> = Vec::new();
+    for name in asked {
+        let system = system(name, &shipped)?;
+        if let Some(twin) = systems.iter().find(|s| s.name == system.name) {
+            let message = format!(
+                "two systems are called `{}`; give each a name of its own",
+                twin.name
+            );
+            return Err(Refusal::new(Exit::Usage, message));
+        }
+        systems.push(system);
+    }
+    Ok(systems)
+}
+
+fn system(name: &str, shipped: &[System]) -> Result<System, Refusal> {
+    if let Some(system) = shipped.iter().find(|s| s.name == name) {
+        return Ok(system.clone());
+    }
+    let usage = |message: String| Refusal::new(Exit::Usage, message);
+    let text = match fs::read_to_string(name) {
+        Ok(text) => text,
+        Err(error) => {
+            let names: Vec<&str> = shipped.iter().map(|s| s.name.as_str()).collect();
+            return Err(usage(format!(
+                "`{name}` is neither a shipped system ({}) nor a file that can be read: {error}",
+                names.join(", ")
+            )));
+        }
+    };
+    System::from_toml(&text).map_err(|e| usage(format!("{name}: {e}")))
+}
+
+/// The truth of a system: committed, cached, or computed now and then cached.
+fn truth(
+    system: &System,
+    cache: &Cache,
+    threads: usize,
+    signals: &Signals,
+    terminal: &mut Terminal,
+) -> Result<LabTruth, TruthError> {
+    let committed = Known::shipped().ok().and_then(|k| k.of(system));
+    if let Some(truth) = committed.or_else(|| cache.read().of(system)) {
+        return Ok(truth);
+    }
+    let tell = &mut |what: String| terminal.doing(&what);
+    let truth = truth::find(
+        system,
+        Accuracy::default(),
+        threads,
+        &signals.interrupt,
+        tell,
+    )?;
+    cache.add(system, &truth, terminal);
+    Ok(truth)
+}
+
+/// Where computed truths are kept. A cache that cannot be used costs time and nothing else.
+struct Cache {
+    dir: Option<PathBuf>,
+}
+
+impl Cache {
+    fn open(asked: Option<PathBuf>, terminal: &Terminal) -> Self {
+        let var = |name| {
+            std::env::var_os(name)
+                .filter(|v| !v.is_empty())
+                .map(PathBuf::from)
+        };
+        let dir = asked
+            .or_else(|| Some(var("XDG_CACHE_HOME")?.join("breakpoint")))
+            .or_else(|| Some(var("HOME")?.join(".cache/breakpoint")));
+        if dir.is_none() {
+            terminal.warning("no cache folder for computed truths; name one with --cache DIR");
+        }
+        Self { dir }
+    }
+
+    fn read(&self) -> Known {
+        let read = |dir: &Path| Known::read(&fs::read(dir.join(TRUTHS)).ok()?).ok();
+        self.dir.as_deref().and_then(read).unwrap_or_default()
+    }
+
+    fn add(&self, system: &System, truth: &LabTruth, terminal: &Terminal) {
+        let Some(dir) = &self.dir else { return };
+        // Read again: another laboratory may have added to it meanwhile.
+        let mut known = self.read();
+        known.insert(system, truth);
+        let written = known.bytes().map_err(|e| e.to_string()).and_then(|bytes| {
+            store::write_files(dir, &[(TRUTHS.to_owned(), bytes)]).map_err(|e| e.to_string())
+        });
+        if let Err(error) = written {
+            terminal.warning(&format!(
+                "the truth of {} is not kept: {error}",
+                system.name
+            ));
+        }
+    }
+}

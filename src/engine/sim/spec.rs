@@ -1,0 +1,415 @@
+//! The format of a system file: what a simulated system is made of. docs/lab-systems.md explains every key.
+
+use serde::{Deserialize, Serialize};
+
+use super::check;
+pub use super::error::SystemError;
+pub use super::quantity::{Positive, Share, Size, Span};
+use crate::stats::queue::ClosedQueue;
+
+/// A simulated system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SystemSpec {
+    /// Short name, as on the command line.
+    pub name: String,
+    /// One line about it.
+    pub title: String,
+    /// The objectives.
+    pub slo: Vec<String>,
+    /// Highest level of a search.
+    #[serde(default = "default_max_vus")]
+    pub max_vus: u32,
+    /// First level of a search.
+    #[serde(default = "default_start_vus")]
+    pub start_vus: u32,
+    /// VUs started per second.
+    #[serde(default = "default_pace")]
+    pub pace_per_s: f64,
+    /// What a search should find.
+    #[serde(default)]
+    pub expect: Expect,
+    /// Limits of a search, where they differ from the defaults.
+    #[serde(default, skip_serializing_if = "SearchLimits::is_empty")]
+    pub search: SearchLimits,
+    /// What a VU does between two requests.
+    pub think: ThinkSpec,
+    /// The servers.
+    pub service: ServiceSpec,
+    /// Further kinds of requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub population: Vec<PopulationSpec>,
+    /// Stop-the-world pauses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pauses: Option<PausesSpec>,
+    /// A neighbour that takes CPU from time to time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neighbour: Option<NeighbourSpec>,
+    /// A slow change of the speed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftSpec>,
+    /// A system that stays slow once it was full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hysteresis: Option<HysteresisSpec>,
+    /// Two modes of speed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modes: Option<ModesSpec>,
+    /// A memory limit above which the process is killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemorySpec>,
+    /// Memory that is never given back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leak: Option<LeakSpec>,
+    /// Failures of a long queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errors: Option<ErrorsSpec>,
+    /// Refusals by design of a long queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shed: Option<ShedSpec>,
+    /// Clients that give up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<TimeoutSpec>,
+    /// A level above which everything fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cliff: Option<CliffSpec>,
+}
+
+fn default_max_vus() -> u32 {
+    5_000
+}
+
+fn default_start_vus() -> u32 {
+    10
+}
+
+fn default_pace() -> f64 {
+    50.0
+}
+
+/// What a search should find in a system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// A breakpoint.
+    #[default]
+    Breakpoint,
+    /// The SLO holds up to `max_vus`.
+    NeverBroke,
+    /// What the system carries changes with time (a leak, a drift), so there is no one breakpoint.
+    TimeDriven,
+    /// The way up finds another breakpoint than the way down.
+    DependsOnDirection,
+    /// The system has two breakpoints and changes between them.
+    Bimodal,
+}
+
+/// Limits of a search where they differ from the search's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchLimits {
+    /// Time that the search may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Span>,
+    /// Shortest hold near the breakpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_min: Option<Span>,
+    /// Longest hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold_max: Option<Span>,
+    /// Longest settle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settle_max: Option<Span>,
+}
+
+impl SearchLimits {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The shape of a random time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Memoryless.
+    Exponential,
+    /// Always the same.
+    Constant,
+    /// Anything between two bounds alike.
+    Uniform,
+    /// With a long tail.
+    Lognormal,
+    /// Many short ones and a few long ones.
+    Hyperexponential,
+}
+
+/// What a VU does between two requests.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThinkSpec {
+    /// The shape.
+    pub kind: Kind,
+    /// The mean, for every kind but `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Span>,
+    /// Coefficient of variation of `lognormal` and `hyperexponential`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cv: Option<Positive>,
+    /// Lower bound of `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Span>,
+    /// Upper bound of `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Span>,
+}
+
+/// In which order requests are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Discipline {
+    /// One line; a server serves one request at a time.
+    #[default]
+    Fifo,
+    /// All at once; `n` requests share the `servers`, none gets more than one.
+    ProcessorSharing,
+}
+
+/// The servers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceSpec {
+    /// How many.
+    pub servers: u32,
+    /// The order of service.
+    #[serde(default)]
+    pub discipline: Discipline,
+    /// The shape of the service time.
+    pub kind: Kind,
+    /// Its mean at speed 1, for every kind but `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Span>,
+    /// Squared coefficient of variation of `lognormal` and `hyperexponential`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cv2: Option<Positive>,
+    /// Lower bound of `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Span>,
+    /// Upper bound of `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Span>,
+}
+
+/// A further kind of requests, with a service time of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PopulationSpec {
+    /// Share of the requests.
+    pub share: Share,
+    /// The shape of the service time.
+    pub kind: Kind,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Span>,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cv2: Option<Positive>,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Span>,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Span>,
+}
+
+/// Whether pauses are all alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseKind {
+    /// All as long.
+    #[default]
+    Constant,
+    /// Exponential.
+    Exponential,
+}
+
+/// Stop-the-world pauses: nothing is served.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PausesSpec {
+    /// Mean of the exponential gap from one pause's end to the next one's start.
+    pub every: Span,
+    /// Length, or its mean.
+    pub length: Span,
+    /// The shape of the length.
+    #[serde(default)]
+    pub kind: PauseKind,
+}
+
+/// A neighbour that takes CPU from time to time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NeighbourSpec {
+    /// Speed while it does.
+    pub speed: Positive,
+    /// Mean of the exponential time that it does.
+    pub slow_for: Span,
+    /// Mean time from one start to the next.
+    pub every: Span,
+}
+
+/// A slow change of the speed with the time since the engine started.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DriftSpec {
+    /// A service takes `1 + slower_per_hour * hours` as long; below zero the speed is `1 - slower_per_hour * hours`.
+    pub slower_per_hour: f64,
+}
+
+/// A system that becomes slow when full and stays so until it is nearly empty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HysteresisSpec {
+    /// Slow from more than this many in the system.
+    pub above: u32,
+    /// Until fewer than this many.
+    pub below: u32,
+    /// Speed while slow.
+    pub speed: Positive,
+}
+
+/// Two modes of speed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModesSpec {
+    /// Speed in the slow mode.
+    pub speed: Positive,
+    /// Probability of the slow mode, whenever the mode is drawn.
+    pub share: Share,
+    /// Mean of the exponential time between two draws.
+    pub dwell: Span,
+}
+
+/// A memory limit above which the process is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemorySpec {
+    /// The limit.
+    pub limit: Size,
+    /// What the process takes by itself.
+    pub base: Size,
+    /// What each VU takes that asked since the process started and has not left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_vu: Option<Size>,
+    /// What each request takes that waits or is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per_request: Option<Size>,
+    /// How long the process is away after it was killed.
+    pub restart: Span,
+}
+
+/// Memory that is never given back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeakSpec {
+    /// Growth per second since the process started.
+    pub bytes_per_s: Size,
+    /// A service takes `1 + slower_per_gib * leaked GiB` as long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slower_per_gib: Option<Positive>,
+}
+
+/// Failures of a long queue.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorsSpec {
+    /// While more than this many wait.
+    pub above_queue: u32,
+    /// Share of the requests that fail at once.
+    pub share: Share,
+}
+
+/// Refusals by design of a long queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShedSpec {
+    /// While more than this many wait.
+    pub above_queue: u32,
+}
+
+/// Clients that give up.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TimeoutSpec {
+    /// After this time.
+    pub after: Span,
+    /// Whether the server works on a request that nobody waits for any more.
+    pub wasted_work: bool,
+}
+
+/// A level above which everything fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CliffSpec {
+    /// While more than this many VUs run.
+    pub above_vus: u32,
+}
+
+impl SystemSpec {
+    /// Reads a system file.
+    ///
+    /// # Errors
+    /// When the text is not TOML, has an unknown key, or a value that makes no sense.
+    pub fn from_toml(text: &str) -> Result<Self, SystemError> {
+        let spec: Self = toml::from_str(text).map_err(SystemError::Unreadable)?;
+        check::check(&spec).map_err(|fault| fault.place(text))?;
+        Ok(spec)
+    }
+
+    /// The system as a closed queue with an exact answer: one line, exponential times, nothing else. `None` when it is
+    /// anything more than that.
+    pub fn closed_queue(&self) -> Option<ClosedQueue> {
+        let plain = self.service.discipline == Discipline::Fifo
+            && self.think.kind == Kind::Exponential
+            && self.service.kind == Kind::Exponential
+            && self.population.is_empty()
+            && self.pauses.is_none()
+            && self.neighbour.is_none()
+            && self.drift.is_none()
+            && self.hysteresis.is_none()
+            && self.modes.is_none()
+            && self.memory.is_none()
+            && self.leak.is_none()
+            && self.errors.is_none()
+            && self.shed.is_none()
+            && self.timeout.is_none()
+            && self.cliff.is_none();
+        plain.then_some(())?;
+        Some(ClosedQueue {
+            servers: self.service.servers,
+            mu: 1.0 / self.service.mean?.s(),
+            think_s: self.think.mean?.s(),
+        })
+    }
+
+    /// Mean think time, seconds.
+    ///
+    /// # Panics
+    /// When the think time makes no sense, which [`SystemSpec::from_toml`] refuses.
+    pub fn think_s(&self) -> f64 {
+        check::think(self)
+            .expect("a checked system has a think time")
+            .mean()
+    }
+
+    /// Mean service time at speed 1 over all kinds of requests, seconds.
+    ///
+    /// # Panics
+    /// When a service time makes no sense, which [`SystemSpec::from_toml`] refuses.
+    pub fn service_s(&self) -> f64 {
+        check::services(self)
+            .expect("a checked system has a service time")
+            .iter()
+            .map(|(share, law)| share * law.mean())
+            .sum()
+    }
+}

@@ -1,0 +1,85 @@
+//! The search of `breakpoint find`: the very loop, settle detector, verdicts and stop rules, in virtual time.
+
+use std::time::Duration;
+
+use super::super::named::named_as_expected;
+use super::super::seed;
+use super::super::system::{System, World};
+use super::super::trial::runtime;
+use super::{Asked, Outcome};
+use crate::record::{Answer, Environment, PlanRecord};
+use crate::report::lab::Interval;
+use crate::run::{self, Interrupt, RunSpec};
+use crate::search::SearchSpec;
+
+pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
+    let spec = run_spec(system, asked, seed);
+    let mut engine = system.engine(seed);
+    let mut world = World::of(&engine);
+    let record = runtime().block_on(run::run(
+        &spec,
+        &mut engine,
+        &mut world,
+        &Interrupt::default(),
+        &mut |_| {},
+    ));
+    let answer = &record.answer;
+    Outcome {
+        ending: answer.ending.name(),
+        vus: answer.breakpoint_vus,
+        interval: interval(answer, asked.precision),
+        cost_s: answer.search_s,
+        visits: u32::try_from(record.probes.len()).unwrap_or(u32::MAX),
+        named_as_expected: Some(named_as_expected(answer, system.expect)),
+    }
+}
+
+fn interval(answer: &Answer, precision: f64) -> Option<Interval> {
+    let low = answer.ci_low?;
+    let half_width = answer.precision_reached.filter(|w| w.is_finite());
+    // The search's own rule: as narrow as asked, or one VU to either side.
+    let vus = f64::from(answer.breakpoint_vus?);
+    let as_asked = half_width.is_some_and(|w| w <= precision.max(1.0 / vus));
+    Some(Interval {
+        low,
+        high: answer.ci_high,
+        half_width,
+        as_asked,
+    })
+}
+
+fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
+    let search = SearchSpec {
+        precision: asked.precision,
+        budget: asked.budget.unwrap_or(system.limits.budget),
+        // Not the seed of the system: the order of visits must not depend on its draws.
+        seed: seed::mixed(&[seed, 1]),
+        ..system.limits.clone()
+    };
+    RunSpec {
+        profile: system.name.clone(),
+        slo: system.slo.clone(),
+        steps: system.steps.clone(),
+        plan: PlanRecord {
+            target: "simulated".to_owned(),
+            engine: "sim".to_owned(),
+            steps: system.steps.iter().map(str::to_owned).collect(),
+            main_step: system.steps.main(),
+            think_s: system.think_s,
+            min_vus: search.min.vus(),
+            max_vus: search.max.vus(),
+            budget_s: search.budget.as_secs_f64(),
+            pace_per_s: system.pace_per_s,
+            seed: search.seed,
+            limits: Vec::new(),
+        },
+        search,
+        environment: Environment::default(),
+        warnings: Vec::new(),
+        reset_always: false,
+        drain_timeout: Duration::from_secs(30),
+        arrival_timeout: Duration::from_secs(10),
+        canary_timeout: Duration::from_secs(120),
+        canary_cycles: 3,
+    }
+}

@@ -1,0 +1,38 @@
+//! Whether an answer names what a system is: the one place that knows which ending belongs to which kind.
+
+use super::system::Expect;
+use crate::record::{Answer, Ending};
+
+/// Whether the answer says what a good search says of such a system.
+pub fn named_as_expected(answer: &Answer, expect: Expect) -> bool {
+    match expect {
+        Expect::Breakpoint => answer.ending == Ending::Found,
+        Expect::NeverBroke => answer.ending == Ending::NeverBroke,
+        // No answer can say these yet.
+        Expect::TimeDriven | Expect::DependsOnDirection | Expect::Bimodal => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_ending_is_as_expected() {
+        let answer = |ending| Answer::unmeasured(ending, String::new(), 0.95, 0.05);
+        for (ending, expect, want) in [
+            (Ending::Found, Expect::Breakpoint, true),
+            (Ending::Undecided, Expect::Breakpoint, false),
+            (Ending::NeverBroke, Expect::Breakpoint, false),
+            (Ending::NeverBroke, Expect::NeverBroke, true),
+            (Ending::Found, Expect::NeverBroke, false),
+            (Ending::Found, Expect::TimeDriven, false),
+        ] {
+            assert_eq!(
+                named_as_expected(&answer(ending), expect),
+                want,
+                "{ending:?}"
+            );
+        }
+    }
+}

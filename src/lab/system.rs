@@ -1,0 +1,159 @@
+//! A simulated system to search: the only file of the laboratory that knows the simulator.
+
+use std::future::Future;
+
+pub use crate::engine::sim::{Expect, SystemError};
+use crate::engine::sim::{ResetHandle, SimEngine, SystemSpec, shipped};
+use crate::measure::{Level, Reading, StepNames};
+use crate::run::Surroundings;
+use crate::search::SearchSpec;
+use crate::slo::{Slo, SloError};
+use crate::stats::queue::ClosedQueue;
+
+/// Why there is no such system.
+#[derive(Debug, thiserror::Error)]
+pub enum LabSystemError {
+    /// The file cannot be used.
+    #[error(transparent)]
+    File(#[from] SystemError),
+    /// The SLO cannot be read.
+    #[error("`slo`: {0}")]
+    Slo(#[from] SloError),
+}
+
+/// A system and how it is searched.
+#[derive(Debug, Clone)]
+pub struct System {
+    /// Its name.
+    pub name: String,
+    /// What it is, one line.
+    pub title: String,
+    /// What must hold.
+    pub slo: Slo,
+    /// The measured steps.
+    pub steps: StepNames,
+    /// Highest level of a search.
+    pub max: Level,
+    /// First level of a search.
+    pub start: Level,
+    /// VUs started or stopped per second.
+    pub pace_per_s: f64,
+    /// Mean think time, seconds.
+    pub think_s: f64,
+    /// What a good search says.
+    pub expect: Expect,
+    /// The limits of a search.
+    pub limits: SearchSpec,
+    spec: SystemSpec,
+}
+
+impl System {
+    /// Reads a system from a file's text.
+    ///
+    /// # Errors
+    /// When the text is no system, or its SLO names what a simulated system does not have.
+    pub fn from_toml(text: &str) -> Result<Self, LabSystemError> {
+        let spec = SystemSpec::from_toml(text)?;
+        let slo = Slo::parse(&spec.slo)?;
+        let steps = StepNames::new(["request".to_owned()], Some(0));
+        slo.check_names(&steps, &[])?;
+        let (max, start) = (Level(spec.max_vus), Level(spec.start_vus));
+        let default = SearchSpec::default();
+        let span = |asked: Option<crate::engine::sim::Span>, default| {
+            asked.map_or(default, crate::engine::sim::Span::duration)
+        };
+        Ok(Self {
+            name: spec.name.clone(),
+            title: spec.title.clone(),
+            slo,
+            steps,
+            max,
+            start,
+            pace_per_s: spec.pace_per_s,
+            think_s: spec.think_s(),
+            expect: spec.expect,
+            limits: SearchSpec {
+                max,
+                start,
+                budget: span(spec.search.budget, default.budget),
+                hold_min: span(spec.search.hold_min, default.hold_min),
+                hold_max: span(spec.search.hold_max, default.hold_max),
+                settle_max: span(spec.search.settle_max, default.settle_max),
+                ..default
+            },
+            spec,
+        })
+    }
+
+    /// The systems that come with the program.
+    ///
+    /// # Panics
+    /// Never in a program whose tests pass: the texts are compiled in.
+    pub fn shipped() -> Vec<Self> {
+        let read = |(name, text): &(&str, &str)| {
+            Self::from_toml(text).unwrap_or_else(|e| panic!("systems/{name}.toml: {e}"))
+        };
+        shipped().iter().map(read).collect()
+    }
+
+    /// The simulated system, idle.
+    pub fn engine(&self, seed: u64) -> SimEngine {
+        SimEngine::new(self.spec.clone(), seed)
+    }
+
+    /// The exact model, when it is one.
+    pub fn closed_queue(&self) -> Option<ClosedQueue> {
+        self.spec.closed_queue()
+    }
+
+    /// The system as it is when it starts: without what changes it with time.
+    #[must_use]
+    pub fn at_its_start(&self) -> Self {
+        let mut system = self.clone();
+        system.spec.drift = None;
+        system.spec.leak = None;
+        system
+    }
+
+    /// Everything that the truth depends on, as text: not the names, and not how long a search may take.
+    ///
+    /// # Panics
+    /// Never: the file's structure has no keys that are no text.
+    pub fn canonical(&self) -> String {
+        let mut spec = self.spec.clone();
+        spec.name.clear();
+        spec.title.clear();
+        spec.search = crate::engine::sim::SearchLimits::default();
+        serde_json::to_string(&spec).expect("a structure of plain values")
+    }
+}
+
+/// What surrounds a simulated system: a reset command, no monitors and no time of day.
+#[derive(Debug, Clone)]
+pub struct World {
+    reset: ResetHandle,
+}
+
+impl World {
+    /// The surroundings of an engine.
+    pub fn of(engine: &SimEngine) -> Self {
+        Self {
+            reset: engine.reset_handle(),
+        }
+    }
+}
+
+impl Surroundings for World {
+    fn readings(&mut self) -> Vec<Reading> {
+        Vec::new()
+    }
+
+    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        self.reset.reset();
+        std::future::ready(Ok(()))
+    }
+
+    fn time_of_day(&self) -> String {
+        "1970-01-01T00:00:00Z".to_owned()
+    }
+}

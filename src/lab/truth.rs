@@ -1,0 +1,378 @@
+//! Where a simulated system really breaks: by formula where there is one, else by long simulation.
+//!
+//! The truth is the largest level at which the long-run share of bad requests is within what the SLO allows. It is found in
+//! two steps: a crude bracket by bisection, then many batches at three levels around the crossing, a line through them on
+//! the probit scale, and its root with its standard error. Batches are far longer than a system's memory, and their
+//! length is checked: the standard error is the largest over batches of 1, 2, 4, ... times the length.
+
+mod cache;
+mod root;
+mod sample;
+
+pub use cache::{CacheError, Known, key};
+
+use super::system::{Expect, System};
+use crate::measure::Level;
+use crate::report::lab::LabTruth;
+use crate::run::Interrupt;
+use crate::slo::{Metric, Objective};
+use crate::stats::normal;
+use crate::stats::queue::mmcn_threshold;
+use root::{Crossing, Point};
+use sample::{Protocol, Sampler, Share};
+
+/// How good the truth has to be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Accuracy {
+    /// Standard error as a fraction of the truth.
+    pub se: f64,
+    /// Simulated seconds after which it is as good as it is.
+    pub most_s: f64,
+}
+
+impl Default for Accuracy {
+    fn default() -> Self {
+        Self {
+            se: 0.002,
+            most_s: 4e6,
+        }
+    }
+}
+
+/// Why there is no truth.
+#[derive(Debug, thiserror::Error)]
+pub enum TruthError {
+    /// An objective of a kind that has no long-run share.
+    #[error(
+        "system `{system}`: objective `{objective}` has no truth; use a quantile such as p99<2s, errors<1% or shed<5%"
+    )]
+    Objective {
+        /// The system.
+        system: String,
+        /// The objective.
+        objective: String,
+    },
+    /// It breaks with a single user.
+    #[error("system `{system}` breaks with 1 VU already; there is no level to search for")]
+    BreaksAtOne {
+        /// The system.
+        system: String,
+    },
+    /// The user did not want to wait.
+    #[error("interrupted before the truth of `{system}` was known")]
+    Interrupted {
+        /// The system.
+        system: String,
+    },
+}
+
+/// Finds the truth; tells now and then in words how far it is.
+///
+/// # Errors
+/// When the SLO has no long-run share, one user is too many, or the user interrupts.
+pub fn find(
+    system: &System,
+    accuracy: Accuracy,
+    threads: usize,
+    interrupt: &Interrupt,
+    tell: &mut dyn FnMut(String),
+) -> Result<LabTruth, TruthError> {
+    // Time breaks it, not load: what is true is true at the start only.
+    let (system, when) = match system.expect {
+        Expect::TimeDriven => (&system.at_its_start(), ", at the start of the run"),
+        _ => (system, ""),
+    };
+    if let Some(vus) = exact(system) {
+        return Ok(LabTruth {
+            vus: Some(vus).filter(|v| *v < system.max.vus()),
+            from_above_vus: None,
+            se_pct: 0.0,
+            how: format!("exact{when}"),
+        });
+    }
+    let mut simulated = |protocol: Protocol, how: &str| {
+        let sampler = Sampler::new(system, protocol, threads, interrupt);
+        Search {
+            system,
+            accuracy,
+            sampler,
+            alphas: alphas(system)?,
+            spent_s: 0.0,
+            tell: &mut *tell,
+        }
+        .run(how)
+    };
+    match system.expect {
+        Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal | Expect::TimeDriven => {
+            simulated(Protocol::Steady, &format!("simulated{when}"))
+        }
+        Expect::DependsOnDirection => {
+            let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
+            let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;
+            Ok(LabTruth {
+                from_above_vus: above.vus,
+                ..below
+            })
+        }
+    }
+}
+
+/// The threshold by the formula, when the system is that queue and every objective a quantile.
+fn exact(system: &System) -> Option<u32> {
+    let queue = system.closed_queue()?;
+    let thresholds = system.slo.objectives().iter().map(|o| match o.metric {
+        Metric::Quantile { q, .. } => mmcn_threshold(&queue, q, o.bound, system.max.vus()),
+        // Nothing fails in such a queue.
+        Metric::Errors { .. } | Metric::Shed { .. } => Some(system.max.vus()),
+        _ => None,
+    });
+    thresholds.collect::<Option<Vec<u32>>>()?.into_iter().min()
+}
+
+/// Per objective the share that it allows.
+fn alphas(system: &System) -> Result<Vec<f64>, TruthError> {
+    let alpha = |o: &Objective| match o.metric {
+        Metric::Quantile { q, .. } => Some(1.0 - q),
+        Metric::Errors { .. } | Metric::Shed { .. } if o.bound > 0.0 => Some(o.bound),
+        _ => None,
+    };
+    let objectives = system.slo.objectives().iter();
+    objectives
+        .map(|o| {
+            alpha(o).ok_or_else(|| TruthError::Objective {
+                system: system.name.clone(),
+                objective: o.text.clone(),
+            })
+        })
+        .collect()
+}
+
+/// Simulated seconds at a level while the bracket is crude.
+const CRUDE_S: f64 = 4_000.0;
+/// Simulated seconds at the maximum before it counts as held.
+const MAXIMUM_S: f64 = 20_000.0;
+/// A crude level this near to the crossing, in probits, is where the long simulation begins.
+const NEAR_PROBITS: f64 = 0.35;
+/// Distance of the outer levels from the middle one, in probits: near enough that the curve is a line.
+const OFFSET_PROBITS: f64 = 0.15;
+/// Simulated seconds of the first round of the long simulation.
+const FIRST_ROUND_S: f64 = 30_000.0;
+/// The distance is known in levels once the slope is; before that, this share of the middle.
+const FIRST_OFFSET: f64 = 0.01;
+
+struct Search<'a, 'b> {
+    system: &'a System,
+    accuracy: Accuracy,
+    sampler: Sampler<'a>,
+    alphas: Vec<f64>,
+    spent_s: f64,
+    tell: &'b mut dyn FnMut(String),
+}
+
+/// Where the crude bracket ended.
+enum Crude {
+    /// It holds up to the maximum.
+    NeverBreaks,
+    /// Neighbouring levels lie far on both sides: a step.
+    Step(Level),
+    /// Near this level.
+    Near(Level),
+}
+
+impl Search<'_, '_> {
+    fn run(mut self, how: &str) -> Result<LabTruth, TruthError> {
+        let (vus, se, how) = match self.crude()? {
+            Crude::NeverBreaks => (None, 0.0, how.to_owned()),
+            Crude::Step(level) => (Some(level.vus()), 0.0, format!("{how}, a step")),
+            Crude::Near(level) => {
+                let crossing = self.refine(level)?;
+                // The largest whole number of VUs at or below the crossing.
+                let vus = Level::nearest(crossing.at.floor()).vus();
+                (Some(vus), crossing.se / crossing.at, how.to_owned())
+            }
+        };
+        Ok(LabTruth {
+            vus,
+            from_above_vus: None,
+            se_pct: 100.0 * se,
+            how,
+        })
+    }
+
+    /// How far the worst objective is beyond its bound at a level, in probits.
+    fn excess(&mut self, level: Level, seconds: f64) -> Result<f64, TruthError> {
+        let shares = self.sample(&[level], seconds)?;
+        let excesses = shares[0].iter().zip(&self.alphas);
+        Ok(excesses
+            .map(|(share, alpha)| share.probit() - normal::probit(*alpha))
+            .fold(f64::NEG_INFINITY, f64::max))
+    }
+
+    /// Per level, per objective.
+    fn sample(&mut self, levels: &[Level], seconds: f64) -> Result<Vec<Vec<Share>>, TruthError> {
+        #[expect(clippy::cast_precision_loss, reason = "a handful of levels")]
+        let levels_f64 = levels.len() as f64;
+        self.spent_s += seconds * levels_f64;
+        self.sampler
+            .sample(levels, seconds)
+            .ok_or_else(|| TruthError::Interrupted {
+                system: self.system.name.clone(),
+            })
+    }
+
+    fn crude(&mut self) -> Result<Crude, TruthError> {
+        let mut low = Level::ZERO;
+        let mut high = self.system.start.max(Level(1)).min(self.system.max);
+        loop {
+            (self.tell)(format!("truth of {}: trying {high}", self.system.name));
+            let excess = self.excess(high, CRUDE_S)?;
+            if excess.abs() < NEAR_PROBITS {
+                return Ok(Crude::Near(high));
+            }
+            if excess > 0.0 {
+                break;
+            }
+            low = high;
+            if high >= self.system.max {
+                let sure = self.excess(high, MAXIMUM_S)?;
+                if sure <= 0.0 {
+                    return Ok(Crude::NeverBreaks);
+                }
+                return Ok(Crude::Near(high));
+            }
+            high = Level(high.vus().saturating_mul(2)).min(self.system.max);
+        }
+        while high.vus() - low.vus() > 1 {
+            let middle = Level(low.vus() + (high.vus() - low.vus()) / 2);
+            (self.tell)(format!("truth of {}: trying {middle}", self.system.name));
+            let excess = self.excess(middle, CRUDE_S)?;
+            if excess.abs() < NEAR_PROBITS {
+                return Ok(Crude::Near(middle));
+            }
+            if excess > 0.0 {
+                high = middle;
+            } else {
+                low = middle;
+            }
+        }
+        if low == Level::ZERO {
+            return Err(TruthError::BreaksAtOne {
+                system: self.system.name.clone(),
+            });
+        }
+        Ok(Crude::Step(low))
+    }
+
+    /// The long simulation: three levels, and rounds until the root is known well enough.
+    fn refine(&mut self, near: Level) -> Result<Crossing, TruthError> {
+        let mut centre = f64::from(near.vus());
+        let mut offset = FIRST_OFFSET;
+        let mut seconds = FIRST_ROUND_S;
+        self.sampler.forget();
+        loop {
+            let levels = around(centre, offset, self.system.max);
+            #[expect(clippy::cast_precision_loss, reason = "a handful of levels")]
+            let each = seconds / levels.len() as f64;
+            let shares = self.sample(&levels, each)?;
+            let crossing = self.crossing(&levels, &shares);
+            let Some(crossing) = crossing.filter(|c| c.at.is_finite() && c.slope > 0.0) else {
+                // Noise hides the slope: look from further away, for longer.
+                (offset, seconds) = (offset * 1.5, seconds * 2.0);
+                self.sampler.forget();
+                if self.spent_s > self.accuracy.most_s {
+                    let (at, se, slope) = (centre, f64::NAN, 0.0);
+                    return Ok(Crossing { at, se, slope });
+                }
+                continue;
+            };
+            let se = crossing.se / crossing.at;
+            (self.tell)(format!(
+                "truth of {}: {:.1} VUs, standard error {:.2} % after {:.0} simulated hours",
+                self.system.name,
+                crossing.at,
+                100.0 * se,
+                self.spent_s / 3600.0
+            ));
+            let wanted = (OFFSET_PROBITS / crossing.slope).clamp(0.002, 0.1);
+            let off_centre = (crossing.at / centre - 1.0).abs() > offset.max(1.0 / centre);
+            if off_centre || wanted > 3.0 * offset || wanted < offset / 3.0 {
+                if self.spent_s > self.accuracy.most_s {
+                    return Ok(crossing);
+                }
+                let whole = around(crossing.at, wanted, self.system.max);
+                if whole != levels {
+                    (centre, offset) = (crossing.at.clamp(centre * 0.8, centre * 1.2), wanted);
+                    self.sampler.forget();
+                    continue;
+                }
+            }
+            if se <= self.accuracy.se || self.spent_s > self.accuracy.most_s {
+                return Ok(crossing);
+            }
+            // As much more as the present error calls for, but no more than four times what there is.
+            let more = (se / self.accuracy.se).powi(2).clamp(1.3, 4.0) - 1.0;
+            seconds = (self.sampler.kept_s() * more).max(FIRST_ROUND_S);
+        }
+    }
+
+    /// The lowest crossing over the objectives.
+    fn crossing(&self, levels: &[Level], shares: &[Vec<Share>]) -> Option<Crossing> {
+        let of = |objective: usize, alpha: f64| {
+            let points: Vec<Point> = levels
+                .iter()
+                .zip(shares)
+                .map(|(level, shares)| Point {
+                    level: f64::from(level.vus()),
+                    probit: shares[objective].probit(),
+                    se: shares[objective].probit_se(),
+                })
+                .collect();
+            root::crossing(&points, normal::probit(alpha))
+        };
+        let crossings = self.alphas.iter().enumerate();
+        crossings
+            .filter_map(|(i, alpha)| of(i, *alpha))
+            .filter(|c| c.slope > 0.0)
+            .min_by(|a, b| a.at.total_cmp(&b.at))
+    }
+}
+
+/// Three levels around a centre, or fewer where they fall together.
+fn around(centre: f64, offset: f64, max: Level) -> Vec<Level> {
+    let apart = (centre * offset).max(1.0);
+    let mut levels: Vec<Level> = [centre - apart, centre, centre + apart]
+        .map(|vus| Level::nearest(vus).min(max))
+        .to_vec();
+    levels.dedup();
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_simulation_agrees_with_the_formula() {
+        let system = &System::shipped()[0];
+        assert_eq!(exact(system), Some(1040));
+        let interrupt = Interrupt::default();
+        let accuracy = Accuracy {
+            se: 0.01,
+            most_s: 1e5,
+        };
+        let sampler = Sampler::new(system, Protocol::Steady, 2, &interrupt);
+        let truth = Search {
+            system,
+            accuracy,
+            sampler,
+            alphas: alphas(system).unwrap(),
+            spent_s: 0.0,
+            tell: &mut |_| {},
+        }
+        .run("simulated")
+        .unwrap();
+        let error = 100.0 * (f64::from(truth.vus.unwrap()) / 1040.0 - 1.0);
+        assert!(truth.se_pct > 0.0 && truth.se_pct < 1.5, "{truth:?}");
+        assert!(error.abs() < 3.0 * truth.se_pct + 0.1, "{error} {truth:?}");
+    }
+}
