@@ -106,13 +106,16 @@ fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) 
 const HOPELESS_AFTER: (f64, f64) = (5.0, 30.0);
 /// Share of violations from which a hold is hopeless.
 const HOPELESS_SHARE: f64 = 0.5;
+/// For a quantile a violation is then this many limits long. A visit that is left when it passes the limit itself is left
+/// in its slow phases only; the fit would rest on the rest, and lean high.
+const HOPELESS_LATENESS: f64 = 1.5;
 
 pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool {
     if m.hold_s() < HOPELESS_AFTER.0 {
         return false;
     }
     slo.objectives().iter().any(|objective| {
-        match evidence(objective, m, steps) {
+        match hopelessness(objective, m, steps) {
             Evidence::Share { bad, total, alpha } => {
                 total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
             }
@@ -123,14 +126,15 @@ pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool
     })
 }
 
-/// What a hold says of an objective. This is asked every second, so a quantile counts its violations only and does not sum
-/// the histograms for a value that nobody sees.
-fn evidence(objective: &Objective, m: &Measurement, steps: &StepNames) -> Evidence {
+/// What a hold says of how hopeless it is. This is asked every second, so a quantile counts its violations only and does
+/// not sum the histograms for a value that nobody sees.
+fn hopelessness(objective: &Objective, m: &Measurement, steps: &StepNames) -> Evidence {
     if let Metric::Quantile { q, step } = &objective.metric
         && let Some(step) = steps_index(steps, step.as_deref(), steps.main())
         && let Some(limit) = objective.latency_limit()
     {
-        return share(objective, None, &violations(step, limit, m), 1.0 - q).evidence;
+        let late = violations(step, limit.mul_f64(HOPELESS_LATENESS), m);
+        return share(objective, None, &late, 1.0 - q).evidence;
     }
     judge_objective(objective, m, steps).evidence
 }
