@@ -6,7 +6,7 @@
 mod bisect;
 mod mlr;
 mod nighthawk;
-mod ours;
+pub mod ours;
 mod perf_analyzer;
 mod ramp;
 mod stairs;

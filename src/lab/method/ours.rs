@@ -7,22 +7,27 @@ use super::super::seed;
 use super::super::system::{System, World};
 use super::super::trial::runtime;
 use super::{Asked, Outcome};
-use crate::record::{Answer, Environment, PlanRecord};
+use crate::record::{Answer, Environment, PlanRecord, RunRecord};
 use crate::report::lab::Interval;
 use crate::run::{self, Interrupt, RunSpec};
 use crate::search::SearchSpec;
 
-pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
+/// One whole search, with its every probe.
+pub fn record(system: &System, asked: &Asked, seed: u64) -> RunRecord {
     let spec = run_spec(system, asked, seed);
     let mut engine = system.engine(seed);
     let mut world = World::of(&engine);
-    let record = runtime().block_on(run::run(
+    runtime().block_on(run::run(
         &spec,
         &mut engine,
         &mut world,
         &Interrupt::default(),
         &mut |_| {},
-    ));
+    ))
+}
+
+pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
+    let record = record(system, asked, seed);
     let answer = &record.answer;
     Outcome {
         ending: answer.ending.name(),
