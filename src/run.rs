@@ -13,11 +13,11 @@ use crate::event::{Event, Phase, Tick};
 use crate::measure::{Level, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
-    Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, RunRecord,
+    Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
     SCHEMA_VERSION,
 };
 use crate::search::{Conclusion, CycleModel, Order, Search, SearchSpec, Step, Visit};
-use crate::slo::{Judgement, Slo, Verdict};
+use crate::slo::{Judgement, Patience, Slo, Verdict};
 
 mod answer;
 mod recording;
@@ -226,6 +226,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             sink: &mut *self.sink,
             began: self.began,
             estimate,
+            patience: match order.purpose {
+                Purpose::Bracket => Patience::Little,
+                Purpose::Narrow | Purpose::Refine | Purpose::Confirm => Patience::Much,
+            },
         };
         let mut probe =
             probe::probe(&mut *self.engine, &self.spec.steps, &spec, &mut watch).await?;
@@ -448,6 +452,7 @@ struct Watch<'a, S> {
     sink: &'a mut (dyn FnMut(Event) + Send),
     began: Option<Duration>,
     estimate: Option<(f64, f64, f64)>,
+    patience: Patience,
 }
 
 impl<S: Surroundings> Observer for Watch<'_, S> {
@@ -480,7 +485,9 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
     }
 
     fn is_hopeless(&self, hold: &Measurement) -> bool {
-        self.spec.slo.is_hopeless(hold, &self.spec.steps)
+        self.spec
+            .slo
+            .is_hopeless(hold, &self.spec.steps, self.patience)
     }
 
     fn is_failing(&self, recent: &Measurement) -> bool {

@@ -460,7 +460,7 @@ impl Search {
         let level = level.clamp(self.spec.min, self.spec.max);
         let cycle = self.cycle_s();
         let hold_s = match purpose {
-            Purpose::Bracket => (2.0 * cycle).clamp(10.0, 30.0),
+            Purpose::Bracket => cycle.clamp(10.0, 30.0),
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
             Purpose::Refine | Purpose::Confirm => self.full_hold_s(cycle),
         };
@@ -479,7 +479,8 @@ impl Search {
         })
     }
 
-    /// A hold that expects about five violations at the breakpoint, within the limits and at least two cycles.
+    /// A hold that expects about five violations at the breakpoint and lasts eight cycles, within the limits and at least
+    /// two cycles: what closed users do in one cycle resembles what they did in the last, and each move costs a settle.
     fn full_hold_s(&self, cycle: f64) -> f64 {
         let alpha = match self.estimate.as_ref().map(|e| self.links[e.binding]) {
             Some(Link::Share { alpha }) => alpha,
@@ -491,6 +492,7 @@ impl Search {
             self.spec.hold_max.as_secs_f64(),
         );
         (5.0 / (alpha * rate))
+            .max(8.0 * cycle)
             .clamp(min, max.max(min))
             .max(2.0 * cycle)
     }

@@ -46,6 +46,26 @@ impl fmt::Display for Verdict {
     }
 }
 
+/// How soon a hold may be called hopeless for its latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// When most requests are past the limit: the level is only to be told from better ones.
+    Little,
+    /// When most are three times past it. Near the breakpoint a slow phase of a service that recovers is part of what is
+    /// measured: who leaves then keeps the good phases only, and the estimate leans high.
+    Much,
+}
+
+impl Patience {
+    /// How many limits long a request is that counts as hopeless.
+    fn limits(self) -> f64 {
+        match self {
+            Self::Little => 1.0,
+            Self::Much => 3.0,
+        }
+    }
+}
+
 /// What an objective measures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Metric {
@@ -294,8 +314,13 @@ impl Slo {
     }
 
     /// Whether the hold so far is so bad that its end need not be awaited.
-    pub fn is_hopeless(&self, measurement: &Measurement, steps: &StepNames) -> bool {
-        judge::is_hopeless(self, measurement, steps)
+    pub fn is_hopeless(
+        &self,
+        measurement: &Measurement,
+        steps: &StepNames,
+        patience: Patience,
+    ) -> bool {
+        judge::is_hopeless(self, measurement, steps, patience)
     }
 
     /// Whether most cycles fail: the target is broken although the level has not settled.

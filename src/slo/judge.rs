@@ -1,8 +1,8 @@
 //! From what a probe saw to a verdict, and to the evidence that the search learns from.
 
 use super::{
-    COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Slo, StepNames, Verdict,
-    stats, stats::tail,
+    COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo,
+    StepNames, Verdict, stats, stats::tail,
 };
 use crate::measure::{StepWindow, Window};
 
@@ -106,16 +106,17 @@ fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) 
 const HOPELESS_AFTER: (f64, f64) = (5.0, 30.0);
 /// Share of violations from which a hold is hopeless.
 const HOPELESS_SHARE: f64 = 0.5;
-/// For a quantile a violation is then this many limits long. A visit that is left when it passes the limit itself is left
-/// in its slow phases only; the fit would rest on the rest, and lean high.
-const HOPELESS_LATENESS: f64 = 1.5;
-
-pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool {
+pub(super) fn is_hopeless(
+    slo: &Slo,
+    m: &Measurement,
+    steps: &StepNames,
+    patience: Patience,
+) -> bool {
     if m.hold_s() < HOPELESS_AFTER.0 {
         return false;
     }
     slo.objectives().iter().any(|objective| {
-        match hopelessness(objective, m, steps) {
+        match hopelessness(objective, m, steps, patience) {
             Evidence::Share { bad, total, alpha } => {
                 total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
             }
@@ -128,12 +129,17 @@ pub(super) fn is_hopeless(slo: &Slo, m: &Measurement, steps: &StepNames) -> bool
 
 /// What a hold says of how hopeless it is. This is asked every second, so a quantile counts its violations only and does
 /// not sum the histograms for a value that nobody sees.
-fn hopelessness(objective: &Objective, m: &Measurement, steps: &StepNames) -> Evidence {
+fn hopelessness(
+    objective: &Objective,
+    m: &Measurement,
+    steps: &StepNames,
+    patience: Patience,
+) -> Evidence {
     if let Metric::Quantile { q, step } = &objective.metric
         && let Some(step) = steps_index(steps, step.as_deref(), steps.main())
         && let Some(limit) = objective.latency_limit()
     {
-        let late = violations(step, limit.mul_f64(HOPELESS_LATENESS), m);
+        let late = violations(step, limit.mul_f64(patience.limits()), m);
         return share(objective, None, &late, 1.0 - q).evidence;
     }
     judge_objective(objective, m, steps).evidence

@@ -767,7 +767,7 @@ fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
     let hopeless = |hold: &Hold| {
         Slo::parse(["p99<2s"])
             .unwrap()
-            .is_hopeless(&hold.m, &steps())
+            .is_hopeless(&hold.m, &steps(), Patience::Little)
     };
     assert!(hopeless(&Hold::of(6, 50, 3000)));
     assert!(!hopeless(&Hold::of(4, 50, 3000)), "too young");
