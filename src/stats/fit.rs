@@ -124,7 +124,7 @@ impl Link {
     /// second tells several times what it tells below, where violations are rare.
     pub fn ladder(self) -> [f64; 4] {
         match self {
-            Self::Share { .. } => [-0.35, 0.1, 0.5, 1.0],
+            Self::Share { .. } => [-0.9, -0.3, 0.3, 0.9],
             Self::LogRatio => [-0.10, -0.03, 0.04, 0.10],
             Self::Side => [-0.8, -0.25, 0.25, 0.8],
         }

@@ -71,8 +71,13 @@ const D: usize = 2 + KNOTS.len();
 type Vector = [f64; D];
 type Matrix = [[f64; D]; D];
 
-/// Prior of `ln eta`: mean and standard deviation.
-const ETA: (f64, f64) = (-0.1, 0.25);
+/// Prior standard deviation of `ln eta`.
+const ETA_SD: f64 = 0.25;
+/// `eta` where throughput does not grow any more, and the power of the mean latency's own shift that it follows below.
+const ETA_SATURATED: f64 = 1.1;
+const ETA_POWER: f64 = 0.5;
+/// Elasticity of throughput expected before any is seen, and how much spread of the levels it takes to outweigh that.
+const ELASTICITY: (f64, f64) = (0.3, 0.01);
 /// Prior of the log slope at the limit: a probit unit per 17 % of the limit, within a factor of e.
 const SLOPE: (f64, f64) = (1.8, 1.0);
 /// Standard deviation of the log slope's step over 0.3 limits.
@@ -187,6 +192,8 @@ struct Model {
     crossing: f64,
     limit_s: f64,
     per_s: f64,
+    /// Prior mean of `ln eta`.
+    ln_eta: f64,
     /// Thresholds kept, as multiples of the limit, falling; the limit is one of them.
     ratios: Vec<f64>,
     /// The limit's place among them.
@@ -241,6 +248,7 @@ impl Model {
             crossing: probit(alpha),
             limit_s: visits[0].tail.limit_s,
             per_s,
+            ln_eta: expected_eta(visits).ln(),
             ratios,
             limit,
             visits: (visits.iter().zip(&totals))
@@ -265,7 +273,7 @@ impl Model {
     fn maximise(&self, around: f64) -> Option<(Vector, Sandwich)> {
         let mut theta = [SLOPE.0; D];
         theta[0] = around.ln();
-        theta[1] = ETA.0;
+        theta[1] = self.ln_eta;
         let mut deff = DEFF_PER_VU * around;
         for round in 0..ROUNDS {
             self.climb(&mut theta, 1.0 / deff)?;
@@ -282,7 +290,7 @@ impl Model {
         let mut value = self.objective(theta, weight);
         let mut damping = 1e-4;
         for _ in 0..40 {
-            let (mut gradient, mut information) = prior_derivatives(theta);
+            let (mut gradient, mut information) = prior_derivatives(theta, self.ln_eta);
             for visit in &self.visits {
                 let (g, i) = self.derivatives(theta, visit);
                 for a in 0..D {
@@ -322,7 +330,7 @@ impl Model {
     }
 
     fn objective(&self, theta: &Vector, weight: f64) -> f64 {
-        let mut sum = ln_prior(theta);
+        let mut sum = ln_prior(theta, self.ln_eta);
         for visit in &self.visits {
             let mut before = 0.0;
             for (k, n) in visit.counts.iter().enumerate() {
@@ -395,7 +403,7 @@ impl Model {
             })
             .collect();
         let meat = long_run(&scores, self.lags);
-        let (_, prior) = prior_derivatives(theta);
+        let (_, prior) = prior_derivatives(theta, self.ln_eta);
         let mut whole = bread;
         for a in 0..D {
             for b in 0..D {
@@ -439,6 +447,21 @@ impl Model {
 
 /// A bin's probability is never less: a count in a bin that the curve excludes must not decide alone.
 const TINY: f64 = 1e-7;
+
+/// What to expect of `eta` from throughput alone. By Little's law the mean latency is `N / X - Z`, which grows by
+/// `(1 - e) / X` per user when throughput grows with the elasticity `e = d ln X / d ln N`: not at all far below
+/// saturation, by `1 / X` above. The tail, where a line has formed, is ahead of the mean.
+fn expected_eta(visits: &[TailVisit]) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+    let n = visits.len() as f64;
+    let mean = |of: &dyn Fn(&TailVisit) -> f64| visits.iter().map(of).sum::<f64>() / n;
+    let (ln_n, ln_x) = (mean(&|v| v.vus.ln()), mean(&|v| v.per_s.ln()));
+    let spread = n * mean(&|v| (v.vus.ln() - ln_n).powi(2));
+    let joint = n * mean(&|v| (v.vus.ln() - ln_n) * (v.per_s.ln() - ln_x));
+    let (expected, doubt) = ELASTICITY;
+    let elasticity = (joint + doubt * expected) / (spread + doubt);
+    ETA_SATURATED * (1.0 - elasticity).clamp(0.1, 1.0).powf(ETA_POWER)
+}
 
 /// Thresholds worth keeping: shares from a fifth of `alpha` up to the body's, each clearly larger than the one before; the
 /// limit always.
@@ -497,10 +520,10 @@ fn psi(theta: &Vector, tau: f64, crossing: f64) -> (f64, f64, [f64; KNOTS.len()]
     }
 }
 
-fn ln_prior(theta: &Vector) -> f64 {
+fn ln_prior(theta: &Vector, ln_eta: f64) -> f64 {
     let square = |x: f64| -0.5 * x * x;
     let mut sum =
-        square((theta[1] - ETA.0) / ETA.1) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
+        square((theta[1] - ln_eta) / ETA_SD) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
     for k in 0..KNOTS.len() - 1 {
         sum += square((theta[3 + k] - theta[2 + k]) / step_sd(k));
     }
@@ -513,9 +536,9 @@ fn step_sd(k: usize) -> f64 {
 }
 
 /// Gradient and information (minus the second derivatives) of the log prior.
-fn prior_derivatives(theta: &Vector) -> (Vector, Matrix) {
+fn prior_derivatives(theta: &Vector, ln_eta: f64) -> (Vector, Matrix) {
     let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
-    for (index, (mean, sd)) in [(1, ETA), (2 + CENTRE, SLOPE)] {
+    for (index, (mean, sd)) in [(1, (ln_eta, ETA_SD)), (2 + CENTRE, SLOPE)] {
         gradient[index] -= (theta[index] - mean) / (sd * sd);
         information[index][index] += 1.0 / (sd * sd);
     }
