@@ -2,7 +2,7 @@
 //!
 //! 1. **Bracket**: double from the start level with short holds until a level breaks. When a doubling hardly raises
 //!    throughput, the next level comes from Little's law instead.
-//! 2. **Narrow**: bisect (geometric mean) until the bracket is within 1.25x. These verdicts only steer.
+//! 2. **Narrow**: bisect (geometric mean) until the bracket is within 1.5x. These verdicts only steer.
 //! 3. **Refine**: visits in random order at levels around the estimate; all visits are fitted together
 //!    ([`crate::stats::fit`]), until the interval is as narrow as asked or the budget is spent.
 //! 4. **Confirm**: the levels that the answer names were visited, not interpolated.
@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use crate::measure::Level;
 use crate::record::{Ending, Purpose};
 use crate::slo::{Evidence, Verdict};
-use crate::stats::fit::{self, Fit, Link, Point, Shown};
+use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
 use crate::stats::tail::{self, Tail, TailVisit};
 use crate::units;
 
@@ -165,10 +165,12 @@ pub struct Conclusion {
 const MIN_VISITS: usize = 12;
 /// The same where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
+/// Levels of one pass around the estimate.
+const RUNGS: usize = 4;
 /// Visits with a magnitude below which the crossing counts as a step.
 const FEW_EXACT: usize = 4;
 /// The bracket is narrow enough to refine within this ratio.
-const NARROW: f64 = 1.25;
+const NARROW: f64 = 1.5;
 /// A doubling that raises throughput by less than this has passed the knee.
 const KNEE_GAIN: f64 = 1.2;
 /// An interval wider than this is no answer.
@@ -186,8 +188,8 @@ pub struct Search {
     links: Vec<Link>,
     visits: Vec<Visit>,
     estimate: Option<Estimate>,
-    /// Offsets still to visit in this pass of the ladder.
-    ladder: Vec<f64>,
+    /// Rungs still to visit in this pass of the ladder.
+    rungs: Vec<usize>,
     rng: SmallRng,
 }
 
@@ -201,7 +203,7 @@ impl Search {
             links,
             visits: Vec::new(),
             estimate: None,
-            ladder: Vec::new(),
+            rungs: Vec::new(),
             rng,
         }
     }
@@ -237,15 +239,27 @@ impl Search {
                 format!("{MAX_INVALID} probes in a row were invalid: the generator or its host was the limit"),
             );
         }
-        let step = self.wanted();
-        match step {
-            Step::Probe(order)
-                if elapsed_s + self.cost_of(&order) > self.spec.budget.as_secs_f64() =>
-            {
-                self.out_of_budget()
-            }
-            step => step,
+        let order = match self.wanted() {
+            Step::Probe(order) => order,
+            done @ Step::Done(_) => return done,
+        };
+        match self.within_budget(order, self.spec.budget.as_secs_f64() - elapsed_s) {
+            Some(order) => Step::Probe(order),
+            None => self.out_of_budget(),
         }
+    }
+
+    /// The probe as the budget allows it: a last hold near the breakpoint may be shorter than planned.
+    fn within_budget(&self, order: Order, left_s: f64) -> Option<Order> {
+        let spare = left_s - self.overhead_of(&order);
+        let least = match order.purpose {
+            Purpose::Refine => order.hold_s.min(self.spec.hold_min.as_secs_f64()),
+            Purpose::Bracket | Purpose::Narrow | Purpose::Confirm => order.hold_s,
+        };
+        (spare >= least).then(|| Order {
+            hold_s: order.hold_s.min(spare.floor()),
+            ..order
+        })
     }
 
     /// What to conclude when the user stops the search now.
@@ -437,19 +451,24 @@ impl Search {
 
     /// The next level of the ladder around the estimate, in random order.
     fn ladder_level(&mut self, estimate: &Estimate) -> Level {
-        if self.ladder.is_empty() {
-            self.ladder = self.links[estimate.binding].ladder().to_vec();
-            self.ladder.shuffle(&mut self.rng);
-        }
-        let offset = self.ladder.pop().unwrap_or(0.0);
-        let wanted = estimate.fit.level_at(offset);
-        let wanted = wanted.clamp(estimate.vus * 0.8, estimate.vus * 1.25);
-        let side = if offset < 0.0 {
+        let rung = self.rungs.pop().unwrap_or_else(|| {
+            self.rungs = (0..RUNGS).collect();
+            self.rungs.shuffle(&mut self.rng);
+            self.rungs.pop().unwrap_or(0)
+        });
+        let wanted = match estimate.fit.basis {
+            Basis::Tails => estimate.vus * tail::LADDER[rung],
+            Basis::Visits => {
+                let offset = self.links[estimate.binding].ladder()[rung];
+                let level = estimate.fit.level_at(offset);
+                level.clamp(estimate.vus * 0.8, estimate.vus * 1.25)
+            }
+        };
+        self.within(if wanted < estimate.vus {
             wanted.floor()
         } else {
             wanted.ceil()
-        };
-        self.within(side)
+        })
     }
 
     fn within(&self, vus: f64) -> Level {
@@ -460,7 +479,7 @@ impl Search {
         let level = level.clamp(self.spec.min, self.spec.max);
         let cycle = self.cycle_s();
         let hold_s = match purpose {
-            Purpose::Bracket => cycle.clamp(10.0, 30.0),
+            Purpose::Bracket => cycle.clamp(6.0, 30.0),
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
             Purpose::Refine | Purpose::Confirm => self.full_hold_s(cycle),
         };
@@ -522,13 +541,12 @@ impl Search {
             .min(self.model.think_s + 3.0 * self.model.limit_s.unwrap_or(10.0))
     }
 
-    /// What a probe will cost: its hold and what the recent ones took beside theirs.
-    fn cost_of(&self, order: &Order) -> f64 {
+    /// What a probe will take beside its hold: what the recent ones took.
+    fn overhead_of(&self, order: &Order) -> f64 {
         let recent = self.visits.iter().rev().take(4);
-        let overhead = recent
+        recent
             .map(|v| v.cost_s - v.hold_s)
-            .fold(order.settle_min_s, f64::max);
-        order.hold_s + overhead
+            .fold(order.settle_min_s, f64::max)
     }
 
     fn trailing_invalid(&self) -> usize {

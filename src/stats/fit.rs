@@ -124,7 +124,7 @@ impl Link {
     /// second tells several times what it tells below, where violations are rare.
     pub fn ladder(self) -> [f64; 4] {
         match self {
-            Self::Share { .. } => [-0.9, -0.3, 0.3, 0.9],
+            Self::Share { .. } => [-0.35, 0.1, 0.5, 1.0],
             Self::LogRatio => [-0.10, -0.03, 0.04, 0.10],
             Self::Side => [-0.8, -0.25, 0.25, 0.8],
         }
@@ -140,9 +140,20 @@ pub struct Point {
     pub shown: Shown,
 }
 
+/// What a fit rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// One statistic per visit: this module.
+    Visits,
+    /// The visits' whole latency tails: [`crate::stats::tail`].
+    Tails,
+}
+
 /// What a fit came to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
+    /// What it rests on.
+    pub basis: Basis,
     /// Posterior median of the breakpoint, VUs.
     pub estimate: f64,
     /// Lower end of the interval, VUs.
@@ -268,6 +279,7 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
         high = high.max(estimate * margin.exp());
     }
     (low.is_finite() && high.is_finite() && low > 0.0).then(|| Fit {
+        basis: Basis::Visits,
         estimate,
         low,
         high,

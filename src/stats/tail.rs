@@ -20,7 +20,7 @@
 //! seen, and a run that happened to see few bursts does not also think that bursts are small.
 
 use super::blocks::student_t_quantile;
-use super::fit::Fit;
+use super::fit::{Basis, Fit};
 use super::normal::{cdf, probit};
 
 /// Thresholds whose shares are counted, as multiples of the limit, falling. Those further away say little of the limit
@@ -82,6 +82,10 @@ const ELASTICITY: (f64, f64) = (0.3, 0.01);
 const SLOPE: (f64, f64) = (1.8, 1.0);
 /// Standard deviation of the log slope's step over 0.3 limits.
 const ROUGHNESS: f64 = 0.3;
+/// Levels worth visiting, as shares of the estimate. Levels that lie near show the tail that is asked for with the least
+/// help from the model; a wider ladder only measures the model's own parameters better (compared in the lab).
+pub const LADDER: [f64; 4] = [0.95, 0.98, 1.02, 1.05];
+
 /// Thresholds that half of the requests pass belong to the body, not to the tail.
 const BODY: f64 = 0.5;
 /// A threshold is kept when its share is this much larger than that of the one before it.
@@ -108,7 +112,7 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     let near: Vec<TailVisit> = (visits.iter().copied())
         .filter(|v| (v.vus / around - 1.0).abs() < NEAR && v.tail.requests() > 0.0)
         .collect();
-    if near.len() < FEWEST || !crosses(&near, alpha) {
+    if near.len() < FEWEST {
         return None;
     }
     let model = Model::new(&near, alpha)?;
@@ -118,7 +122,7 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     let se = information.sqrt();
     let centre = theta[0].exp();
     let (lowest, highest) = model.range();
-    if !(se.is_finite() && se < 0.5 && centre > lowest * 0.85 && centre < highest * 1.15)
+    if !(se.is_finite() && se < 0.5 && centre > lowest * 0.95 && centre < highest * 1.05)
         || model.misfit(&theta, deff) > MISFIT
     {
         return None;
@@ -144,6 +148,7 @@ fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) 
         })
         .collect();
     Fit {
+        basis: Basis::Tails,
         estimate,
         low: at(tail),
         high: at(1.0 - tail),
@@ -154,17 +159,6 @@ fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) 
         visits,
         exact: visits,
     }
-}
-
-/// Whether some visit's share at the limit is above `alpha` and some other's below.
-fn crosses(visits: &[TailVisit], alpha: f64) -> bool {
-    let over = |v: &&TailVisit| {
-        let total = sum(&v.tail.blocks);
-        let late: f64 = total[..=LIMIT].iter().sum();
-        late > alpha * total.iter().sum::<f64>()
-    };
-    let above = visits.iter().filter(over).count();
-    above > 0 && above < visits.len()
 }
 
 fn sum(blocks: &[Counts]) -> Counts {
