@@ -91,11 +91,14 @@ const BODY: f64 = 0.5;
 /// A threshold is kept when its share is this much larger than that of the one before it.
 const SPACING: f64 = 1.6;
 /// Fewest visits for the fit to mean anything.
-const FEWEST: usize = 4;
+const FEWEST: usize = 3;
 /// Levels further away than this share of the breakpoint are another regime.
 const NEAR: f64 = 0.3;
-/// What few visits make the sandwich too small by (measured in the lab over unlike systems).
-const FEW_VISITS: f64 = 1.3;
+/// What few visits make the sandwich too small by (measured in the lab over unlike systems). Where a design effect above the
+/// usual tells of phases longer than a cycle, there are fewer of them still, and it grows with the root of the excess.
+const FEW_VISITS: f64 = 1.7;
+/// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
+const LEAN: f64 = 0.15;
 /// No design effect below this many requests per VU: closed users come back once per cycle, so a cycle's answers are of
 /// one mind.
 const DEFF_PER_VU: f64 = 0.6;
@@ -117,12 +120,14 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     }
     let model = Model::new(&near, alpha)?;
     let (theta, sandwich) = model.maximise(around)?;
-    let deff = (FEW_VISITS * sandwich.deff).max(DEFF_PER_VU * theta[0].exp());
+    let floor = DEFF_PER_VU * theta[0].exp();
+    let persistence = (sandwich.deff / floor).max(1.0).sqrt();
+    let deff = (FEW_VISITS * sandwich.deff * persistence).max(floor);
     let information = sandwich.naive_variance * deff + sandwich.prior_variance;
     let se = information.sqrt();
     let centre = theta[0].exp();
     let (lowest, highest) = model.range();
-    if !(se.is_finite() && se < 0.5 && centre > lowest * 0.95 && centre < highest * 1.05)
+    if !(se.is_finite() && se < 0.5 && centre > lowest * 0.75 && centre < highest * 1.3)
         || model.misfit(&theta, deff) > MISFIT
     {
         return None;
@@ -139,7 +144,11 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
 fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) -> Fit {
     #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
     let freedom = visits as f64;
-    let at = |p: f64| estimate * (se * student_t_quantile(p, freedom)).exp();
+    let at = |p: f64| {
+        let t = student_t_quantile(p, freedom);
+        let side = if t < 0.0 { 1.0 + LEAN } else { 1.0 - LEAN };
+        estimate * (se * side * t).exp()
+    };
     let tail = (1.0 - confidence) / 2.0;
     let distribution = (0..=60)
         .map(|i| {
