@@ -17,6 +17,8 @@ pub(super) struct Bench<'a> {
     system: &'a System,
     engine: SimEngine,
     runtime: tokio::runtime::Runtime,
+    pace_per_s: f64,
+    level: Level,
     /// Simulated seconds so far.
     spent_s: f64,
     visits: u32,
@@ -28,6 +30,8 @@ impl<'a> Bench<'a> {
             system,
             engine: system.engine(seed),
             runtime: runtime(),
+            pace_per_s: system.pace_per_s,
+            level: Level::ZERO,
             spent_s: 0.0,
             visits: 0,
         }
@@ -49,20 +53,29 @@ impl<'a> Bench<'a> {
         debug_assert!(set.is_ok(), "a simulation takes any level");
     }
 
-    /// Moves to a level at the system's pace and lets `settle_s` seconds pass there.
+    /// Moves to a level at the system's pace and lets `settle_s` seconds pass there. It waits as long as the pace takes and not
+    /// until those that leave an overloaded system were served: these tools do not look.
     pub(super) fn go_to(&mut self, level: Level, settle_s: u32) {
         self.ask_for(level);
         self.visits += 1;
-        // Leaving VUs finish their requests first; in an overloaded system that takes long, and no tool waits for ever.
-        let patience = 60.0 + f64::from(self.system.max.vus()) / self.system.pace_per_s;
-        let deadline = self.spent_s + patience;
-        while self.spent_s < deadline {
-            if self.window().is_none_or(|w| w.at_level) {
-                break;
-            }
+        let change = f64::from(level.vus().abs_diff(self.level.vus()));
+        self.level = level;
+        for _ in 0..Level::nearest((change / self.pace_per_s).ceil()).vus() {
+            self.window();
         }
         for _ in 0..settle_s {
             self.window();
+        }
+    }
+
+    /// Ends the load and waits, for a minute at most, until nobody waits for an answer any more.
+    pub(super) fn drain(&mut self) {
+        self.ask_for(Level::ZERO);
+        self.level = Level::ZERO;
+        for _ in 0..60 {
+            if self.window().is_none_or(|w| w.vus == 0) {
+                break;
+            }
         }
     }
 

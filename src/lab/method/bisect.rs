@@ -1,6 +1,5 @@
 //! Bisection on pass and fail, as most scripts do it and as RFC 2544 (section 26.1) describes it: one trial decides a level.
 
-use super::super::system::System;
 use super::super::trial::Bench;
 use super::{halfway, near};
 use crate::measure::Level;
@@ -23,8 +22,8 @@ pub(super) const RFC_2544: Trials = Trials {
     trial_s: 60,
 };
 
-pub(super) fn search(bench: &mut Bench<'_>, system: &System, trials: &Trials) -> Option<Level> {
-    let (mut low, mut high) = (Level::ZERO, system.max);
+pub(super) fn search(bench: &mut Bench<'_>, top: Level, trials: &Trials) -> Option<Level> {
+    let (mut low, mut high) = (Level::ZERO, top);
     while !near(low, high) {
         let level = halfway(low, high);
         bench.go_to(level, trials.wait_s);
