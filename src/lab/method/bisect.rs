@@ -12,8 +12,9 @@ pub(super) struct Trials {
     trial_s: u32,
 }
 
+/// Without these ten seconds a backlog of the first, far too high level decides the next one.
 pub(super) const ONE_TRIAL: Trials = Trials {
-    wait_s: 0,
+    wait_s: 10,
     trial_s: 30,
 };
 /// Section 24 asks for trials of at least 60 s, section 23 for two seconds before it for what is left over.

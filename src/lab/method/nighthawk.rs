@@ -6,6 +6,8 @@ use super::super::trial::Bench;
 use super::{halfway, near};
 use crate::measure::Level;
 
+/// Seconds until the users that start at once have spread over their think times.
+const START_S: u32 = 3;
 const STEP_S: u32 = 10;
 const TESTING_S: u32 = 30;
 
@@ -36,7 +38,7 @@ pub(super) fn search(bench: &mut Bench<'_>, system: &System) -> Option<Level> {
     }
     let found = halfway(low, high);
     bench.drain();
-    bench.go_to(found, 0);
+    bench.go_to(found, START_S);
     // The testing stage is reported; whether it passes decides nothing.
     bench.measure(TESTING_S);
     Some(found)
@@ -45,6 +47,6 @@ pub(super) fn search(bench: &mut Bench<'_>, system: &System) -> Option<Level> {
 /// Every step is an execution of its own: the load before it has ended, its users start at once.
 fn passes(bench: &mut Bench<'_>, level: Level) -> bool {
     bench.drain();
-    bench.go_to(level, 0);
+    bench.go_to(level, START_S);
     bench.measure(STEP_S).passes()
 }

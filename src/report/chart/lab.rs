@@ -120,11 +120,12 @@ fn errors(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scen
             Key::Point(Marker::Circle, BLUE.pale(0.5)),
             "one run".to_owned(),
         ),
-        (
-            Key::Area(SKY.pale(0.45)),
-            "middle half of the runs".to_owned(),
-        ),
+        (Key::Area(SKY.pale(0.45)), "middle half".to_owned()),
         (Key::Line(Colour::INK), "median".to_owned()),
+        (
+            Key::Words,
+            "right: median, and mean without sign".to_owned(),
+        ),
         (Key::Dashes(GREEN), "truth".to_owned()),
     ];
     let what = format!("error of the VUs named, per cent of the truth: {truth}");
@@ -253,7 +254,7 @@ impl Strip {
             .iter()
             .filter(|e| !self.scale.contains(**e / 100.0))
             .count();
-        let mut lines = vec![format!("{median:+.1} %, |{mean:.1}| %")];
+        let mut lines = vec![format!("{median:+.1} %, mean {mean:.1} %")];
         if row.found_runs < row.runs {
             lines.push(format!("{} of {} found", row.found_runs, row.runs));
         }
@@ -267,7 +268,7 @@ impl Strip {
         for (i, line) in lines.iter().enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "at most three")]
             let y = first + i as f64 * 26.0;
-            scene.text(Text::new(line, (right, y), size).fit(210.0, 14.0));
+            scene.text(Text::new(line, (right, y), size).fit(204.0, 14.0));
         }
     }
 }
