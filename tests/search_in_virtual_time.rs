@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use breakpoint::engine::sim::{SimEngine, SystemSpec, shipped};
+use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::measure::{FailureKind, Level, StepNames, Window};
 use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord, Sureness};
@@ -260,6 +260,45 @@ fn a_cliff_is_enclosed_by_the_levels_on_either_side() {
     for record in &records {
         assert_eq!(record.answer.broken_objective.as_deref(), Some("errors<1%"));
         assert!(record.answer.precision_reached.unwrap() <= 0.05);
+    }
+}
+
+#[test]
+fn every_shipped_system_ends_as_its_file_expects() {
+    for (name, _) in shipped() {
+        let sim = Sim::shipped(name, 3);
+        let system = &sim.system;
+        let limits = SearchSpec {
+            start: Level(system.start_vus),
+            max: Level(system.max_vus),
+            ..budget(900, 3)
+        };
+        let slo: Vec<&str> = system.slo.iter().map(String::as_str).collect();
+        let answer = search(&sim, &slo, limits).answer;
+        println!(
+            "{name}: {:?} {:?} [{:?}, {:?}] {}",
+            answer.ending, answer.breakpoint_vus, answer.ci_low, answer.ci_high, answer.reason
+        );
+        match system.expect {
+            // It breaks within its limits; how well the search does is judged over many of them.
+            Expect::Breakpoint => assert!(
+                matches!(answer.ending, Ending::Found | Ending::Undecided)
+                    && answer.last_held.is_some()
+                    && answer.first_broke.is_some(),
+                "{name}: {:?}, {}",
+                answer.ending,
+                answer.reason
+            ),
+            Expect::NeverBroke => {
+                assert_eq!(
+                    answer.ending,
+                    Ending::NeverBroke,
+                    "{name}: {}",
+                    answer.reason
+                );
+            }
+            Expect::TimeDriven | Expect::DependsOnDirection | Expect::Bimodal => {}
+        }
     }
 }
 

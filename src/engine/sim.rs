@@ -69,6 +69,8 @@ pub struct SimEngine {
     /// While it is away: when it is back.
     back_at: Option<f64>,
     tally: Tally,
+    /// Room for the ages in flight of one window, kept from window to window.
+    ages_us: Vec<u64>,
     reset: ResetHandle,
 }
 
@@ -125,6 +127,7 @@ impl SimEngine {
             up_since: 0.0,
             back_at: None,
             tally: Tally::default(),
+            ages_us: Vec::new(),
             reset: ResetHandle::default(),
             rng,
             spec,
@@ -305,12 +308,14 @@ impl SimEngine {
         let latency = Histogram::of_micros(&mut self.tally.latencies_us);
         self.tally.latencies_us.clear();
         let now = self.now;
-        let mut ages: Vec<u64> = self.station.asked().map(|at| micros(now - at)).collect();
+        self.ages_us.clear();
+        let ages = self.station.asked().map(|asked| micros(now - asked));
+        self.ages_us.extend(ages);
         let step = StepWindow {
             latency,
             failed: std::mem::take(&mut self.tally.failed),
             shed: std::mem::take(&mut self.tally.shed),
-            in_flight: Histogram::of_micros(&mut ages),
+            in_flight: Histogram::of_micros(&mut self.ages_us),
         };
         Window {
             start: Duration::from_secs_f64(start),
