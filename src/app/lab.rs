@@ -43,9 +43,8 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
         threads,
     };
     let total = known.len() * plan.methods.len() * args.runs as usize;
-    let what = format!("{} searches", crate::units::format_count(total as u64));
     let systems = runner::run_all(&plan, &known, &signals.interrupt, &mut |done| {
-        terminal.progress(&what, done, total);
+        terminal.progress("searches", done, total);
     });
     terminal.clear();
     let report = LabReport {

@@ -104,21 +104,15 @@ impl Method {
 
     /// Runs it once.
     pub fn run(self, system: &System, asked: &Asked, seed: u64) -> Outcome {
-        let mut bench = Bench::new(system, seed);
-        let found = match self {
-            Self::Ours => return ours::search(system, asked, seed),
-            Self::Bisect => bisect::search(&mut bench, system, &bisect::ONE_TRIAL),
-            Self::Rfc2544 => bisect::search(&mut bench, system, &bisect::RFC_2544),
-            Self::Stairs => stairs::search(&mut bench, system, asked.truth),
-            Self::Ramp => ramp::search(&mut bench, system, asked.truth, ramp::Threshold::Window),
-            Self::RampCumulative => {
-                ramp::search(&mut bench, system, asked.truth, ramp::Threshold::Cumulative)
-            }
-            Self::PerfAnalyzer => perf_analyzer::search(&mut bench, system),
-            Self::Nighthawk => nighthawk::search(&mut bench, system),
-            Self::Mlr => mlr::search(&mut bench, system, &mlr::SHORT),
-            Self::MlrLong => mlr::search(&mut bench, system, &mlr::LONG),
+        if self == Self::Ours {
+            return ours::search(system, asked, seed);
+        }
+        let system = &match self {
+            Self::Nighthawk | Self::PerfAnalyzer => system.all_at_once(),
+            _ => system.clone(),
         };
+        let mut bench = Bench::new(system, seed);
+        let found = self.policy(&mut bench, system, asked);
         Outcome {
             ending: if found.is_some() { "found" } else { "none" },
             vus: found.map(Level::vus),
@@ -127,6 +121,36 @@ impl Method {
             visits: bench.visits(),
             named_as_expected: None,
         }
+    }
+
+    /// The policies of others.
+    fn policy(self, bench: &mut Bench<'_>, system: &System, asked: &Asked) -> Option<Level> {
+        let top = asked.top(system);
+        match self {
+            Self::Ours => None,
+            Self::Bisect => bisect::search(bench, top, &bisect::ONE_TRIAL),
+            Self::Rfc2544 => bisect::search(bench, top, &bisect::RFC_2544),
+            Self::Stairs => stairs::search(bench, system, asked.truth),
+            Self::Ramp => ramp::search(bench, system, asked.truth, ramp::Threshold::Window),
+            Self::RampCumulative => {
+                ramp::search(bench, system, asked.truth, ramp::Threshold::Cumulative)
+            }
+            Self::PerfAnalyzer => perf_analyzer::search(bench, top),
+            Self::Nighthawk => nighthawk::search(bench, system),
+            Self::Mlr => mlr::search(bench, top, &mlr::SHORT),
+            Self::MlrLong => mlr::search(bench, top, &mlr::LONG),
+        }
+    }
+}
+
+/// Where a policy that has to be told a range begins to look: its user is taken to know the order of magnitude.
+const TOP: f64 = 3.0;
+
+impl Asked {
+    /// The upper end of the range of a policy that has to be told one.
+    fn top(&self, system: &System) -> Level {
+        let told = self.truth.map(|t| Level::nearest(TOP * f64::from(t)));
+        told.map_or(system.max, |t| t.min(system.max))
     }
 }
 

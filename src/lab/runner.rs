@@ -173,7 +173,7 @@ mod tests {
             let mut told = Vec::new();
             let interrupt = Interrupt::default();
             let squares = parallel(threads, &jobs, &|j| j * j, &interrupt, &mut |n| {
-                told.push(n)
+                told.push(n);
             });
             let want: Vec<Option<u32>> = jobs.iter().map(|j| Some(j * j)).collect();
             assert_eq!(squares, want);

@@ -10,6 +10,9 @@ use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
 use crate::stats::queue::ClosedQueue;
 
+/// VUs per second of a tool that starts all its users at once.
+const AT_ONCE_PER_S: f64 = 10_000.0;
+
 /// Why there is no such system.
 #[derive(Debug, thiserror::Error)]
 pub enum LabSystemError {
@@ -112,6 +115,15 @@ impl System {
         let mut system = self.clone();
         system.spec.drift = None;
         system.spec.leak = None;
+        system
+    }
+
+    /// The system as it meets a tool that starts all its users at once.
+    #[must_use]
+    pub fn all_at_once(&self) -> Self {
+        let mut system = self.clone();
+        system.pace_per_s = AT_ONCE_PER_S;
+        system.spec.pace_per_s = AT_ONCE_PER_S;
         system
     }
 

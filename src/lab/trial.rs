@@ -12,6 +12,9 @@ use crate::measure::Histogram;
 use crate::measure::{Level, StepWindow, Window};
 use crate::slo::{Metric, Objective};
 
+/// Longest wait for a level to be reached, seconds.
+const MOST_WAIT_S: u32 = 180;
+
 /// A system under load.
 pub(super) struct Bench<'a> {
     system: &'a System,
@@ -49,20 +52,29 @@ impl<'a> Bench<'a> {
         debug_assert!(set.is_ok(), "a simulation takes any level");
     }
 
-    /// Moves to a level at the system's pace and lets `settle_s` seconds pass there.
+    /// Moves to a level at the system's pace and lets `settle_s` seconds pass there. Those that leave
+    /// have their last request served.
     pub(super) fn go_to(&mut self, level: Level, settle_s: u32) {
         self.ask_for(level);
         self.visits += 1;
         // Leaving VUs finish their requests first; in an overloaded system that takes long, and no tool waits for ever.
-        let patience = 60.0 + f64::from(self.system.max.vus()) / self.system.pace_per_s;
-        let deadline = self.spent_s + patience;
-        while self.spent_s < deadline {
+        for _ in 0..MOST_WAIT_S {
             if self.window().is_none_or(|w| w.at_level) {
                 break;
             }
         }
         for _ in 0..settle_s {
             self.window();
+        }
+    }
+
+    /// Ends the load and waits, for a minute at most, until nobody waits for an answer any more.
+    pub(super) fn drain(&mut self) {
+        self.ask_for(Level::ZERO);
+        for _ in 0..60 {
+            if self.window().is_none_or(|w| w.vus == 0) {
+                break;
+            }
         }
     }
 

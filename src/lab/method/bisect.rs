@@ -1,6 +1,5 @@
 //! Bisection on pass and fail, as most scripts do it and as RFC 2544 (section 26.1) describes it: one trial decides a level.
 
-use super::super::system::System;
 use super::super::trial::Bench;
 use super::{halfway, near};
 use crate::measure::Level;
@@ -13,8 +12,9 @@ pub(super) struct Trials {
     trial_s: u32,
 }
 
+/// Without these ten seconds a backlog of the first, far too high level decides the next one.
 pub(super) const ONE_TRIAL: Trials = Trials {
-    wait_s: 0,
+    wait_s: 10,
     trial_s: 30,
 };
 /// Section 24 asks for trials of at least 60 s, section 23 for two seconds before it for what is left over.
@@ -23,8 +23,8 @@ pub(super) const RFC_2544: Trials = Trials {
     trial_s: 60,
 };
 
-pub(super) fn search(bench: &mut Bench<'_>, system: &System, trials: &Trials) -> Option<Level> {
-    let (mut low, mut high) = (Level::ZERO, system.max);
+pub(super) fn search(bench: &mut Bench<'_>, top: Level, trials: &Trials) -> Option<Level> {
+    let (mut low, mut high) = (Level::ZERO, top);
     while !near(low, high) {
         let level = halfway(low, high);
         bench.go_to(level, trials.wait_s);

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use super::super::system::System;
 use super::super::trial::Bench;
 use super::{halfway, near};
 use crate::measure::Level;
@@ -69,24 +68,24 @@ struct Search<'a, 'b> {
     seen: BTreeMap<Level, Seen>,
 }
 
-pub(super) fn search(bench: &mut Bench<'_>, system: &System, goal: &Goal) -> Option<Level> {
+pub(super) fn search(bench: &mut Bench<'_>, top: Level, goal: &Goal) -> Option<Level> {
     let mut search = Search {
         bench,
         goal,
         seen: BTreeMap::new(),
     };
-    let (low, high) = search.coarse(system);
-    search.fine(system, low, high)
+    let (low, high) = search.coarse(top);
+    search.fine(top, low, high)
 }
 
 impl Search<'_, '_> {
     /// The target before the goal: one trial a level, from the maximum down.
-    fn coarse(&mut self, system: &System) -> (Level, Level) {
+    fn coarse(&mut self, top: Level) -> (Level, Level) {
         let one = f64::from(self.goal.trial_s);
-        if self.decide(system.max, one) == Bound::Lower {
-            return (system.max, system.max);
+        if self.decide(top, one) == Bound::Lower {
+            return (top, top);
         }
-        let (mut low, mut high) = (Level::ZERO, system.max);
+        let (mut low, mut high) = (Level::ZERO, top);
         while f64::from(high.vus() - low.vus()) > (COARSER * 0.01 * f64::from(low.vus())).max(1.0) {
             let level = halfway(low, high);
             match self.decide(level, one) {
@@ -98,7 +97,7 @@ impl Search<'_, '_> {
     }
 
     /// The goal itself.
-    fn fine(&mut self, system: &System, low: Level, high: Level) -> Option<Level> {
+    fn fine(&mut self, top: Level, low: Level, high: Level) -> Option<Level> {
         let sum = f64::from(self.goal.sum_s);
         let mut candidate = low;
         let mut step = (high.vus() - low.vus()).max(1);
@@ -112,10 +111,10 @@ impl Search<'_, '_> {
                 (Some(lower), Some(upper)) => halfway(lower, upper),
                 // External search: away from the only bound, in growing steps.
                 (Some(lower), None) => {
-                    if lower >= system.max {
+                    if lower >= top {
                         return Some(lower);
                     }
-                    let next = Level(lower.vus() + step).min(system.max);
+                    let next = Level(lower.vus() + step).min(top);
                     step = step.saturating_mul(2);
                     next
                 }

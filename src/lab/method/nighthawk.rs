@@ -6,6 +6,8 @@ use super::super::trial::Bench;
 use super::{halfway, near};
 use crate::measure::Level;
 
+/// Seconds until the users that start at once have spread over their think times.
+const START_S: u32 = 3;
 const STEP_S: u32 = 10;
 const TESTING_S: u32 = 30;
 
@@ -35,13 +37,16 @@ pub(super) fn search(bench: &mut Bench<'_>, system: &System) -> Option<Level> {
         }
     }
     let found = halfway(low, high);
-    bench.go_to(found, 0);
+    bench.drain();
+    bench.go_to(found, START_S);
     // The testing stage is reported; whether it passes decides nothing.
     bench.measure(TESTING_S);
     Some(found)
 }
 
+/// Every step is an execution of its own: the load before it has ended, its users start at once.
 fn passes(bench: &mut Bench<'_>, level: Level) -> bool {
-    bench.go_to(level, 0);
+    bench.drain();
+    bench.go_to(level, START_S);
     bench.measure(STEP_S).passes()
 }

@@ -1,7 +1,6 @@
 //! `perf_analyzer --binary-search --latency-threshold`: a level counts when three windows in a row agree within 10 % in
 //! throughput and latency; one that never gets stable counts as one that broke.
 
-use super::super::system::System;
 use super::super::trial::Bench;
 use super::{halfway, near};
 use crate::measure::Level;
@@ -13,8 +12,8 @@ const MOST_WINDOWS: usize = 10;
 /// Its default `--stability-percentage`.
 const STABILITY: f64 = 1.10;
 
-pub(super) fn search(bench: &mut Bench<'_>, system: &System) -> Option<Level> {
-    let (mut low, mut high) = (Level::ZERO, system.max);
+pub(super) fn search(bench: &mut Bench<'_>, top: Level) -> Option<Level> {
+    let (mut low, mut high) = (Level::ZERO, top);
     while !near(low, high) {
         let level = halfway(low, high);
         bench.go_to(level, 0);

@@ -7,7 +7,7 @@ use super::{BLUE, GREEN, Key, Marker, ORANGE, PURPLE, SKY, VERMILION, framed, no
 use crate::report::lab::{LabReport, LabRow, LabSystem};
 
 /// Most lines in one picture; more go to a picture per system.
-const MOST_LINES: usize = 16;
+const MOST_LINES: usize = 20;
 
 /// The pictures with the names of their files.
 pub(in crate::report) fn charts(report: &LabReport, rows: &[LabRow]) -> Vec<(String, Scene)> {
@@ -120,12 +120,13 @@ fn errors(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scen
             Key::Point(Marker::Circle, BLUE.pale(0.5)),
             "one run".to_owned(),
         ),
-        (
-            Key::Area(SKY.pale(0.45)),
-            "middle half of the runs".to_owned(),
-        ),
+        (Key::Area(SKY.pale(0.45)), "middle half".to_owned()),
         (Key::Line(Colour::INK), "median".to_owned()),
         (Key::Dashes(GREEN), "truth".to_owned()),
+        (
+            Key::Words,
+            "right: median, and mean without sign".to_owned(),
+        ),
     ];
     let what = format!("error of the VUs named, per cent of the truth: {truth}");
     let room = framed(&mut scene, title.to_owned(), what, &keys);
@@ -253,7 +254,7 @@ impl Strip {
             .iter()
             .filter(|e| !self.scale.contains(**e / 100.0))
             .count();
-        let mut lines = vec![format!("{median:+.1} %, |{mean:.1}| %")];
+        let mut lines = vec![format!("{median:+.1} %, mean {mean:.1} %")];
         if row.found_runs < row.runs {
             lines.push(format!("{} of {} found", row.found_runs, row.runs));
         }
@@ -267,7 +268,7 @@ impl Strip {
         for (i, line) in lines.iter().enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "at most three")]
             let y = first + i as f64 * 26.0;
-            scene.text(Text::new(line, (right, y), size).fit(210.0, 14.0));
+            scene.text(Text::new(line, (right, y), size).fit(204.0, 14.0));
         }
     }
 }
@@ -370,4 +371,100 @@ fn free_label(name: &str, at: (f64, f64), plot: Rect, taken: &[Rect]) -> Option<
 
 fn meets(a: &Rect, b: &Rect) -> bool {
     a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::lab::{LabRun, LabTruth, rows};
+
+    const METHODS: [&str; 10] = [
+        "ours",
+        "bisect",
+        "rfc2544",
+        "stairs",
+        "ramp",
+        "ramp-cumulative",
+        "perf-analyzer",
+        "nighthawk",
+        "mlr",
+        "mlr-long",
+    ];
+
+    /// Thirty runs of each method, the later methods the worse; every fifth of the last finds nothing.
+    fn system(name: &str, truth: Option<u32>, methods: &[&'static str]) -> LabSystem {
+        let mut runs = Vec::new();
+        for (i, method) in (0..).zip(methods) {
+            for run in 0..30_u32 {
+                let found = i < 9 || run % 5 > 0;
+                runs.push(LabRun {
+                    method,
+                    run,
+                    seed: 1,
+                    ending: if found { "found" } else { "none" },
+                    vus: found.then_some(1000 + run * (i + 1) - 10 * i),
+                    interval: None,
+                    cost_s: 600.0 + f64::from(i),
+                    visits: 9,
+                    named_as_expected: None,
+                    cpu_ms: 1.0,
+                });
+            }
+        }
+        LabSystem {
+            name: name.to_owned(),
+            title: "servers ".repeat(30),
+            slo: vec!["p99<2s".to_owned()],
+            truth: LabTruth {
+                vus: truth,
+                from_above_vus: Some(900),
+                se_pct: 0.17,
+                how: "simulated".to_owned(),
+            },
+            budget_s: 900.0,
+            runs,
+        }
+    }
+
+    fn drawn(systems: Vec<LabSystem>) -> Vec<(String, Scene)> {
+        let report = LabReport {
+            systems,
+            precision: 0.05,
+        };
+        charts(&report, &rows(&report))
+    }
+
+    #[test]
+    fn no_label_overlaps_another_or_leaves_the_picture() {
+        let many: Vec<LabSystem> = (0..19)
+            .map(|i| system(&format!("a-system-{i}"), Some(1000), &METHODS[..1]))
+            .collect();
+        for (what, systems) in [
+            ("one", vec![system("a", Some(1000), &METHODS)]),
+            ("never breaks", vec![system("a", None, &METHODS)]),
+            ("many", many),
+            ("nothing", Vec::new()),
+        ] {
+            for (name, scene) in drawn(systems) {
+                let spoiled = scene.spoiled_labels();
+                assert!(spoiled.is_empty(), "{name} of {what}: {spoiled:#?}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_lines_go_to_a_picture_per_system() {
+        let names =
+            |systems| -> Vec<String> { drawn(systems).into_iter().map(|(n, _)| n).collect() };
+        let one = || system("a", Some(1000), &METHODS);
+        assert_eq!(names(vec![one()]), ["lab-errors.png", "lab-cost.png"]);
+        let three = vec![
+            one(),
+            system("b c", Some(1000), &METHODS),
+            system("d", Some(9), &METHODS),
+        ];
+        let names = names(three);
+        assert_eq!(names.len(), 6);
+        assert!(names.contains(&"lab-cost-b-c.png".to_owned()), "{names:?}");
+    }
 }

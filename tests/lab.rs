@@ -1,0 +1,107 @@
+//! `breakpoint lab` from outside: the same seed gives the same tables, columns stand where documents say, and a wrong file is told.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use predicates::prelude::*;
+use predicates::str::contains;
+
+fn lab(cache: &Path, out: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command
+        .env("CI", "true")
+        .arg("lab")
+        .args(["--out", out.to_str().unwrap()])
+        .args(["--cache", cache.to_str().unwrap()]);
+    command
+}
+
+/// A table without its last column, the processor time.
+fn timeless(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let line = |l: &str| l.rsplit_once(',').unwrap().0.to_owned();
+    text.lines().map(line).collect()
+}
+
+#[test]
+fn the_same_seed_gives_the_same_tables_on_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    for (out, threads) in [(&one, "1"), (&two, "2")] {
+        lab(dir.path(), out)
+            .args(["a", "--runs", "2", "--method", "ours", "--method", "bisect"])
+            .args(["--seed", "7", "--threads", threads, "--quiet"])
+            .assert()
+            .success()
+            .stdout(contains("truth 1 040 VUs (exact)").and(contains("bisect")))
+            .stderr("");
+    }
+    for file in ["lab.csv", "lab-runs.csv"] {
+        assert_eq!(
+            timeless(&one.join(file)),
+            timeless(&two.join(file)),
+            "{file}"
+        );
+    }
+    let table = timeless(&one.join("lab.csv"));
+    assert!(table[0].starts_with(
+        "system,method,runs,truth_vus,coverage,coverage_low,coverage_high,miss_below,miss_above,\
+         median_error_pct,mean_abs_error_pct,half_width_pct,precision_reached,cost_s,"
+    ));
+    assert!(table[1].starts_with("a,ours,2,1040,"), "{}", table[1]);
+    // No interval: empty, not zero.
+    assert!(
+        table[2].starts_with("a,bisect,2,1040,,,,,,"),
+        "{}",
+        table[2]
+    );
+    assert_eq!(timeless(&one.join("lab-runs.csv")).len(), 1 + 4);
+    for chart in ["lab-errors.png", "lab-cost.png"] {
+        let bytes = fs::read(one.join(chart)).unwrap();
+        assert!(bytes.starts_with(b"\x89PNG"), "{chart}");
+        assert_eq!(bytes, fs::read(two.join(chart)).unwrap(), "{chart}");
+    }
+}
+
+#[test]
+fn a_system_of_ones_own_is_read_from_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mine.toml");
+    fs::write(
+        &file,
+        "name = \"mine\"\ntitle = \"two servers\"\nslo = [\"p99<1s\"]\nmax_vus = 400\n\
+         [think]\nkind = \"exponential\"\nmean = \"2s\"\n\
+         [service]\nservers = 2\nkind = \"exponential\"\nmean = \"50ms\"\n",
+    )
+    .unwrap();
+    lab(dir.path(), &dir.path().join("out"))
+        .args([file.to_str().unwrap(), "--runs", "1", "--method", "rfc2544"])
+        .assert()
+        .success()
+        .stdout(contains("mine  two servers  SLO p99<1s"))
+        .stderr(contains("1/1"));
+}
+
+#[test]
+fn what_cannot_be_a_system_is_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let broken = dir.path().join("broken.toml");
+    fs::write(&broken, "name = \"x\"\nservice_time = 3\n").unwrap();
+    for (args, wanted) in [
+        (vec!["nowhere"], "neither a shipped system (a, b, c"),
+        (vec![broken.to_str().unwrap()], "service_time"),
+        (vec!["a", "a"], "two systems are called `a`"),
+        (vec!["a", "--method", "guess"], "possible values: ours"),
+        (vec!["a", "--precision", "7"], "between 0 and 100 %"),
+        (vec!["a", "--runs", "0"], "--runs"),
+    ] {
+        lab(dir.path(), &dir.path().join("out"))
+            .args(&args)
+            .assert()
+            .code(2)
+            .stderr(contains(wanted));
+    }
+    assert!(!dir.path().join("out").exists(), "nothing ran");
+}
