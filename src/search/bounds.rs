@@ -29,11 +29,15 @@ pub(super) fn side(visit: &Visit) -> Option<Side> {
     }
 }
 
+/// Violations from which an undecided hold counts as leaning to broke.
+const FEWEST_BAD: f64 = 3.0;
+
 fn leaning(visit: &Visit) -> Option<Side> {
     let mut known = false;
     for evidence in &visit.evidence {
         let over = match *evidence {
-            Evidence::Share { bad, total, alpha } => bad > alpha * total,
+            // A violation or two in a short hold are chance.
+            Evidence::Share { bad, total, alpha } => bad > alpha * total && bad >= FEWEST_BAD,
             Evidence::LogRatio(y) => y > 0.0,
             Evidence::Side { broke } => broke,
             Evidence::None => continue,

@@ -99,9 +99,11 @@ const NEAR: f64 = 0.3;
 const FEW_VISITS: f64 = 1.7;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
 const LEAN: f64 = 0.15;
-/// No design effect below this many requests per VU: closed users come back once per cycle, so a cycle's answers are of
-/// one mind.
+/// Usual design effect per VU (measured in the lab): closed users come back once per cycle, and what a cycle's answers say
+/// is of one mind.
 const DEFF_PER_VU: f64 = 0.6;
+/// Least share of the usual design effect that is believed.
+const LEAST_DEFF: f64 = 0.15;
 /// A fit whose own count of violations is this many standard errors off is not believed.
 const MISFIT: f64 = 3.5;
 /// Rounds of fitting and weighing.
@@ -120,9 +122,9 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     }
     let model = Model::new(&near, alpha)?;
     let (theta, sandwich) = model.maximise(around)?;
-    let floor = DEFF_PER_VU * theta[0].exp();
-    let persistence = (sandwich.deff / floor).max(1.0).sqrt();
-    let deff = (FEW_VISITS * sandwich.deff * persistence).max(floor);
+    let usual = DEFF_PER_VU * theta[0].exp();
+    let persistence = (sandwich.deff / usual).max(1.0).sqrt();
+    let deff = (FEW_VISITS * sandwich.deff * persistence).max(LEAST_DEFF * usual);
     let information = sandwich.naive_variance * deff + sandwich.prior_variance;
     let se = information.sqrt();
     let centre = theta[0].exp();
