@@ -20,8 +20,10 @@ pub struct ProbeSpec {
     pub from: Level,
     /// Seconds to hold.
     pub hold_s: f64,
-    /// Shortest settle, seconds; extended to one and a half cycles as seen.
+    /// Shortest settle, seconds; extended to `settle_cycles` as seen.
     pub settle_min_s: f64,
+    /// Shortest settle in cycles.
+    pub settle_cycles: f64,
     /// Longest settle, seconds.
     pub settle_max_s: f64,
     /// VUs started or stopped per second: how long the move may take.
@@ -180,7 +182,7 @@ impl Visit<'_> {
         Some(HoldEnd::LeftEarly)
     }
 
-    /// One and a half cycles by Little's law from the settle so far, at least what was asked.
+    /// The cycles asked for by Little's law from the settle so far, and at least the seconds.
     fn shortest_settle(&self) -> f64 {
         let windows = self.settle_windows();
         let seconds: f64 = windows.iter().map(|w| w.span.as_secs_f64()).sum();
@@ -196,7 +198,7 @@ impl Visit<'_> {
         };
         self.spec
             .settle_min_s
-            .max(1.5 * cycle_s)
+            .max(self.spec.settle_cycles * cycle_s)
             .min(self.longest_settle())
     }
 

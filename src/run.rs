@@ -214,6 +214,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             from: self.level,
             hold_s: order.hold_s,
             settle_min_s: order.settle_min_s,
+            settle_cycles: order.settle_cycles,
             settle_max_s: self.spec.search.settle_max.as_secs_f64(),
             pace_per_s: self.spec.plan.pace_per_s,
         };

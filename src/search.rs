@@ -111,8 +111,10 @@ pub struct Order {
     pub purpose: Purpose,
     /// How long to hold once settled.
     pub hold_s: f64,
-    /// Shortest settle; the probe extends it to one and a half cycles.
+    /// Shortest settle, seconds.
     pub settle_min_s: f64,
+    /// Shortest settle in cycles; the probe knows how long one takes.
+    pub settle_cycles: f64,
 }
 
 /// What to do next.
@@ -169,6 +171,8 @@ const MIN_VISITS_STEP: usize = 7;
 const RUNGS: usize = 4;
 /// Visits with a magnitude below which the crossing counts as a step.
 const FEW_EXACT: usize = 4;
+/// Cycles that a hold near the breakpoint lasts.
+const HOLD_CYCLES: f64 = 12.0;
 /// The bracket is narrow enough to refine within this ratio.
 const NARROW: f64 = 1.5;
 /// A doubling that raises throughput by less than this has passed the knee.
@@ -483,6 +487,11 @@ impl Search {
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
             Purpose::Refine | Purpose::Confirm => self.full_hold_s(cycle),
         };
+        // Far below the breakpoint nothing lingers; near it a line takes its time.
+        let settle_cycles = match purpose {
+            Purpose::Bracket => 1.0,
+            Purpose::Narrow | Purpose::Refine | Purpose::Confirm => 1.5,
+        };
         let longest = self.spec.hold_max.as_secs_f64().max(2.0 * cycle);
         // A level that gave no data gets a longer hold the next time.
         let silent = bounds::visits_at(&self.visits, level)
@@ -494,11 +503,12 @@ impl Search {
             level,
             purpose,
             hold_s: hold_s.ceil(),
-            settle_min_s: (1.5 * cycle).max(3.0).ceil(),
+            settle_min_s: (settle_cycles * cycle).max(3.0).ceil(),
+            settle_cycles,
         })
     }
 
-    /// A hold that expects about five violations at the breakpoint and lasts eight cycles, within the limits and at least
+    /// A hold that expects about five violations at the breakpoint and lasts a dozen cycles, within the limits and at least
     /// two cycles: what closed users do in one cycle resembles what they did in the last, and each move costs a settle.
     fn full_hold_s(&self, cycle: f64) -> f64 {
         let alpha = match self.estimate.as_ref().map(|e| self.links[e.binding]) {
@@ -511,7 +521,7 @@ impl Search {
             self.spec.hold_max.as_secs_f64(),
         );
         (5.0 / (alpha * rate))
-            .max(8.0 * cycle)
+            .max(HOLD_CYCLES * cycle)
             .clamp(min, max.max(min))
             .max(2.0 * cycle)
     }

@@ -96,7 +96,7 @@ const FEWEST: usize = 3;
 const NEAR: f64 = 0.3;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems). Where a design effect above the
 /// usual tells of phases longer than a cycle, there are fewer of them still, and it grows with the root of the excess.
-const FEW_VISITS: f64 = 1.7;
+const FEW_VISITS: f64 = 1.9;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
 const LEAN: f64 = 0.15;
 /// Usual design effect per VU (measured in the lab): closed users come back once per cycle, and what a cycle's answers say
@@ -139,7 +139,8 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     // below its mean: the estimate would lean high by as much over the slope of ln share.
     let z = model.crossing;
     let slope = kappa * density(z) / alpha;
-    let estimate = centre * (-slope * se * se / 3.0).max(-se).exp();
+    let seen = sandwich.naive_variance * sandwich.deff + sandwich.prior_variance;
+    let estimate = centre * (-slope * seen / 3.0).max(-se).exp();
     Some(assemble(estimate, se, kappa, near.len(), confidence))
 }
 
