@@ -98,7 +98,7 @@ const NEAR: f64 = 0.3;
 /// usual tells of phases longer than a cycle, there are fewer of them still, and it grows with the root of the excess.
 const FEW_VISITS: f64 = 1.9;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
-const LEAN: f64 = 0.15;
+const LEAN: f64 = 0.2;
 /// Usual design effect per VU (measured in the lab): closed users come back once per cycle, and what a cycle's answers say
 /// is of one mind.
 const DEFF_PER_VU: f64 = 0.6;
@@ -140,7 +140,7 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     let z = model.crossing;
     let slope = kappa * density(z) / alpha;
     let seen = sandwich.naive_variance * sandwich.deff + sandwich.prior_variance;
-    let estimate = centre * (-slope * seen / 3.0).max(-se).exp();
+    let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
     Some(assemble(estimate, se, kappa, near.len(), confidence))
 }
 
