@@ -94,6 +94,10 @@ pub struct Answer {
     pub precision_asked: f64,
     /// Half-width that was reached, as a fraction of the breakpoint.
     pub precision_reached: Option<f64>,
+    /// Whether the search is sure enough of that width to say that what was asked was reached: an interval can also be
+    /// narrow by luck.
+    #[serde(default)]
+    pub as_narrow_as_asked: bool,
     /// Highest visited level at or below the breakpoint that held.
     pub last_held: Option<VisitSummary>,
     /// Lowest visited level above the breakpoint that broke.
@@ -126,6 +130,7 @@ impl Answer {
             confidence,
             precision_asked: precision,
             precision_reached: None,
+            as_narrow_as_asked: false,
             last_held: None,
             first_broke: None,
             broken_objective: None,

@@ -155,6 +155,8 @@ pub struct Conclusion {
     pub ending: Ending,
     /// Why, one sentence.
     pub reason: String,
+    /// Whether the interval is surely as narrow as was asked.
+    pub as_narrow_as_asked: bool,
     /// The estimate, when there is one.
     pub estimate: Option<Estimate>,
     /// Index into the visits: the highest visited level at or below the breakpoint that held.
@@ -165,6 +167,12 @@ pub struct Conclusion {
 
 /// Fewest visits near the breakpoint that an interval may rest on.
 const MIN_VISITS: usize = 12;
+/// The same where whole tails are fitted.
+const MIN_VISITS_TAILS: usize = 6;
+/// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
+/// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
+/// enough stops at those.
+const SURELY: f64 = 1.6;
 /// The same where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
 /// Levels of one pass around the estimate.
@@ -425,8 +433,12 @@ impl Search {
         let half_width = (estimate.high - estimate.low) / 2.0;
         let asked = (self.spec.precision * estimate.vus).max(1.0);
         let step = estimate.fit.exact < FEW_EXACT;
-        let enough = if step { MIN_VISITS_STEP } else { MIN_VISITS };
-        half_width <= asked && estimate.fit.visits >= enough
+        let (enough, surely) = match estimate.fit.basis {
+            Basis::Tails => (MIN_VISITS_TAILS, SURELY),
+            Basis::Visits if step => (MIN_VISITS_STEP, 1.0),
+            Basis::Visits => (MIN_VISITS, 1.0),
+        };
+        half_width * surely <= asked && estimate.fit.visits >= enough
     }
 
     /// A level that the answer would name without having visited it.
@@ -655,6 +667,10 @@ impl Search {
         Conclusion {
             ending,
             reason,
+            as_narrow_as_asked: self
+                .estimate
+                .as_ref()
+                .is_some_and(|e| self.precise_enough(e)),
             estimate: estimate.filter(|_| meaningful),
             last_held,
             first_broke,

@@ -38,6 +38,7 @@ pub(super) fn assemble(
         confidence: spec.search.confidence,
         precision_asked: spec.search.precision,
         precision_reached: estimate.map(Estimate::half_width),
+        as_narrow_as_asked: estimate.is_some() && conclusion.as_narrow_as_asked,
         last_held: last_held.map(summary),
         first_broke: first_broke.map(summary),
         broken_objective: binding

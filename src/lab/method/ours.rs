@@ -32,24 +32,21 @@ pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
     Outcome {
         ending: answer.ending.name(),
         vus: answer.breakpoint_vus,
-        interval: interval(answer, asked.precision),
+        interval: interval(answer),
         cost_s: answer.search_s,
         visits: u32::try_from(record.probes.len()).unwrap_or(u32::MAX),
         named_as_expected: Some(named_as_expected(answer, system.expect)),
     }
 }
 
-fn interval(answer: &Answer, precision: f64) -> Option<Interval> {
+fn interval(answer: &Answer) -> Option<Interval> {
     let low = answer.ci_low?;
     let half_width = answer.precision_reached.filter(|w| w.is_finite());
-    // The search's own rule: as narrow as asked, or one VU to either side.
-    let vus = f64::from(answer.breakpoint_vus?);
-    let as_asked = half_width.is_some_and(|w| w <= precision.max(1.0 / vus));
     Some(Interval {
         low,
         high: answer.ci_high,
         half_width,
-        as_asked,
+        as_asked: answer.as_narrow_as_asked,
     })
 }
 
