@@ -168,7 +168,7 @@ pub struct Conclusion {
 /// Fewest visits near the breakpoint that an interval may rest on.
 const MIN_VISITS: usize = 12;
 /// The same where whole tails are fitted.
-const MIN_VISITS_TAILS: usize = 6;
+const MIN_VISITS_TAILS: usize = 5;
 /// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
 /// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
 /// enough stops at those.
