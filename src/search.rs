@@ -168,11 +168,11 @@ pub struct Conclusion {
 /// Fewest visits near the breakpoint that an interval may rest on.
 const MIN_VISITS: usize = 12;
 /// The same where whole tails are fitted.
-const MIN_VISITS_TAILS: usize = 5;
+const MIN_VISITS_TAILS: usize = 7;
 /// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
 /// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
 /// enough stops at those.
-const SURELY: f64 = 1.6;
+const SURELY: f64 = 2.0;
 /// The same where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
 /// Levels of one pass around the estimate.
