@@ -64,7 +64,10 @@ impl From<Ending> for Exit {
         match ending {
             Ending::Found | Ending::NeverBroke => Self::Answer,
             Ending::BrokeAtMinimum | Ending::TargetDown => Self::Target,
-            Ending::Undecided => Self::Undecided,
+            Ending::TimeDriven
+            | Ending::DependsOnDirection
+            | Ending::Bimodal
+            | Ending::Undecided => Self::Undecided,
             Ending::GeneratorLimited => Self::HostLimit,
             Ending::Interrupted => Self::Interrupted,
         }
@@ -89,6 +92,9 @@ mod tests {
             (Ending::Found, 0),
             (Ending::NeverBroke, 0),
             (Ending::Undecided, 3),
+            (Ending::TimeDriven, 3),
+            (Ending::DependsOnDirection, 3),
+            (Ending::Bimodal, 3),
             (Ending::GeneratorLimited, 4),
             (Ending::BrokeAtMinimum, 5),
             (Ending::TargetDown, 5),

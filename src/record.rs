@@ -50,6 +50,12 @@ pub enum Ending {
     NeverBroke,
     /// The SLO broke at the minimum level already.
     BrokeAtMinimum,
+    /// It breaks with time and not at a level: a leak, a drift.
+    TimeDriven,
+    /// It carries more from rest than after an overload; the breakpoint given is the one after an overload.
+    DependsOnDirection,
+    /// It has two breakpoints, of which now one holds and now the other.
+    Bimodal,
     /// No answer, and why is in [`Answer::reason`].
     Undecided,
     /// The generator or its host was the limit, not the target.
@@ -67,6 +73,9 @@ impl Ending {
             Self::Found => "found",
             Self::NeverBroke => "never_broke",
             Self::BrokeAtMinimum => "broke_at_minimum",
+            Self::TimeDriven => "time_driven",
+            Self::DependsOnDirection => "depends_on_direction",
+            Self::Bimodal => "bimodal",
             Self::Undecided => "undecided",
             Self::GeneratorLimited => "generator_limited",
             Self::TargetDown => "target_down",

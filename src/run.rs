@@ -179,6 +179,12 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 Step::Done(conclusion) => return Ok(*conclusion),
                 Step::Probe(order) => order,
             };
+            if order.from_rest
+                && self.level != Level::ZERO
+                && let Err(why) = self.recover().await?
+            {
+                return Ok(self.lost(&format!("the target did not recover: {why}")));
+            }
             let clear_break = self.one_probe(&order).await?;
             if self.interrupt.is_set() {
                 return Ok(self.search.interrupted());
@@ -244,7 +250,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             judgement.verdict = Verdict::Undecided;
             judgement.reason = fault;
         }
-        self.tell_search(index, order, &probe, &judgement, began);
+        self.tell_search(index, order, spec.from, &probe, &judgement, began);
         let record = recording::probe_record(&recording::Parts {
             index,
             order,
@@ -265,6 +271,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         &mut self,
         probe_index: usize,
         order: &Order,
+        from: Level,
         probe: &Probe,
         judgement: &Judgement,
         began_s: f64,
@@ -275,6 +282,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.search.record(Visit {
             probe: probe_index,
             level: order.level,
+            from,
+            began_s,
+            crashed: crashed(probe, &self.spec.steps),
             purpose: order.purpose,
             verdict: judgement.verdict,
             valid: probe.hold_end != HoldEnd::Invalid,
@@ -435,6 +445,17 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 const LAG_SHARE: f64 = 0.1;
 /// A delay that timers and schedulers show on an idle machine too, seconds.
 const TIMER_LAG_S: f64 = 0.005;
+
+/// Failures of one second without a single good cycle that count as a crash.
+const CRASH_FAILURES: u64 = 5;
+
+/// Whether the target stopped answering altogether for a while.
+fn crashed(probe: &Probe, steps: &StepNames) -> bool {
+    let seconds = probe.before.iter().chain(&probe.measurement.hold);
+    seconds
+        .filter_map(|s| s.window.steps.get(steps.cycle()))
+        .any(|w| w.completed() == 0 && w.failed.of_target() >= CRASH_FAILURES)
+}
 
 /// Whether something broke that the generator's own delay, which can only lengthen latencies, does not explain.
 fn breach_beyond(judgement: &Judgement, lag_s: f64) -> bool {

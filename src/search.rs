@@ -21,6 +21,7 @@ use crate::stats::tail::{self, Tail, TailVisit};
 use crate::units;
 
 mod bounds;
+mod diagnosis;
 
 pub use bounds::Side;
 
@@ -82,6 +83,12 @@ pub struct Visit {
     pub probe: usize,
     /// The level visited.
     pub level: Level,
+    /// The level before; zero when the target was at rest.
+    pub from: Level,
+    /// Seconds of searching at which it began.
+    pub began_s: f64,
+    /// Whether the target stopped answering altogether for a while.
+    pub crashed: bool,
     /// Why it was visited.
     pub purpose: Purpose,
     /// The probe's verdict.
@@ -111,6 +118,8 @@ pub struct Order {
     pub purpose: Purpose,
     /// How long to hold once settled.
     pub hold_s: f64,
+    /// Whether the target is to be drained and reset first.
+    pub from_rest: bool,
     /// Shortest settle, seconds.
     pub settle_min_s: f64,
     /// Shortest settle in cycles; the probe knows how long one takes.
@@ -411,6 +420,9 @@ impl Search {
             let next = if adjacent { held } else { middle(held, broke) };
             return self.probe(next, Purpose::Refine);
         };
+        if let Some(order) = self.from_rest(&estimate) {
+            return Step::Probe(order);
+        }
         if self.precise_enough(&estimate) {
             return match self.unconfirmed(&estimate) {
                 Some(level) => self.probe(level, Purpose::Confirm),
@@ -419,6 +431,46 @@ impl Search {
         }
         let level = self.ladder_level(&estimate);
         self.probe(level, Purpose::Refine)
+    }
+
+    /// A visit of the estimate from rest, when that tells whether the breakpoint depends on where the load comes from.
+    fn from_rest(&self, estimate: &Estimate) -> Option<Order> {
+        let wanted = diagnosis::wants_rest(
+            &self.visits,
+            estimate.binding,
+            self.alpha(estimate),
+            estimate.vus,
+        );
+        let Step::Probe(order) = self.probe(self.within(estimate.vus), Purpose::Confirm) else {
+            return None;
+        };
+        wanted.then_some(Order {
+            from_rest: true,
+            ..order
+        })
+    }
+
+    /// The share of violations that the binding objective allows, when it is about a share.
+    fn alpha(&self, estimate: &Estimate) -> Option<f64> {
+        match self.links[estimate.binding] {
+            Link::Share { alpha } => Some(alpha),
+            Link::LogRatio | Link::Side => None,
+        }
+    }
+
+    /// What the search names instead of a number, if the visits show that one number would be wrong.
+    fn named(&self, ending: Ending) -> Option<diagnosis::Diagnosis> {
+        let estimate = self.estimate.as_ref()?;
+        matches!(ending, Ending::Found | Ending::Undecided)
+            .then(|| {
+                diagnosis::diagnose(
+                    &self.visits,
+                    estimate.binding,
+                    self.alpha(estimate),
+                    estimate.vus,
+                )
+            })
+            .flatten()
     }
 
     /// Refining has begun: a contradiction later does not throw the search back to bisecting.
@@ -514,6 +566,7 @@ impl Search {
         Step::Probe(Order {
             level,
             purpose,
+            from_rest: false,
             hold_s: hold_s.ceil(),
             settle_min_s: (settle_cycles * cycle).max(3.0).ceil(),
             settle_cycles,
@@ -650,6 +703,10 @@ impl Search {
     }
 
     fn conclude(&self, ending: Ending, reason: String) -> Conclusion {
+        let (ending, reason) = match self.named(ending) {
+            Some(named) => (named.ending, named.reason),
+            None => (ending, reason),
+        };
         let estimate = self.estimate.clone();
         let at = match (&estimate, ending) {
             (_, Ending::NeverBroke) => f64::INFINITY,
@@ -662,7 +719,11 @@ impl Search {
         let (last_held, first_broke) = bounds::around(&self.visits, at);
         let meaningful = matches!(
             ending,
-            Ending::Found | Ending::Interrupted | Ending::GeneratorLimited | Ending::TargetDown
+            Ending::Found
+                | Ending::DependsOnDirection
+                | Ending::Interrupted
+                | Ending::GeneratorLimited
+                | Ending::TargetDown
         );
         Conclusion {
             ending,

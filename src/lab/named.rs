@@ -8,8 +8,9 @@ pub fn named_as_expected(answer: &Answer, expect: Expect) -> bool {
     match expect {
         Expect::Breakpoint => answer.ending == Ending::Found,
         Expect::NeverBroke => answer.ending == Ending::NeverBroke,
-        // No answer can say these yet.
-        Expect::TimeDriven | Expect::DependsOnDirection | Expect::Bimodal => false,
+        Expect::TimeDriven => answer.ending == Ending::TimeDriven,
+        Expect::DependsOnDirection => answer.ending == Ending::DependsOnDirection,
+        Expect::Bimodal => answer.ending == Ending::Bimodal,
     }
 }
 
@@ -27,6 +28,10 @@ mod tests {
             (Ending::NeverBroke, Expect::NeverBroke, true),
             (Ending::Found, Expect::NeverBroke, false),
             (Ending::Found, Expect::TimeDriven, false),
+            (Ending::TimeDriven, Expect::TimeDriven, true),
+            (Ending::TimeDriven, Expect::Bimodal, false),
+            (Ending::Bimodal, Expect::Bimodal, true),
+            (Ending::DependsOnDirection, Expect::DependsOnDirection, true),
         ] {
             assert_eq!(
                 named_as_expected(&answer(ending), expect),

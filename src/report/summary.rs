@@ -84,6 +84,18 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             let text = format!("below {min}: the SLO broke at the minimum already");
             lines.add("breakpoint", format!("{text}     {slo}"));
         }
+        Ending::TimeDriven => {
+            let text = because("no level breaks it, time does");
+            lines.add("time-driven", format!("{text}     {slo}"));
+        }
+        Ending::DependsOnDirection => {
+            let text = because("two breakpoints");
+            lines.add("direction", format!("{text}     {slo}"));
+        }
+        Ending::Bimodal => {
+            let text = because("two breakpoints");
+            lines.add("bimodal", format!("{text}     {slo}"));
+        }
         Ending::Undecided => {
             let text = because("no answer that can be trusted");
             lines.add("undecided", format!("{text}     {slo}"));

@@ -165,6 +165,12 @@ pub(super) fn headline(record: &RunRecord) -> String {
         (Ending::BrokeAtMinimum, _) => {
             format!("broke at the minimum, {}", vus(record.plan.min_vus))
         }
+        (Ending::TimeDriven, _) => "breaks with time, not at a level".to_owned(),
+        (Ending::DependsOnDirection, Some(n)) => {
+            format!("depends on direction, {n}{interval} after an overload")
+        }
+        (Ending::DependsOnDirection, None) => "depends on direction".to_owned(),
+        (Ending::Bimodal, _) => "two modes, two breakpoints".to_owned(),
         (Ending::Undecided, None) => format!("undecided{interval}"),
         (Ending::Undecided, Some(n)) => format!("undecided, near {n}{interval}"),
         (Ending::GeneratorLimited, _) => "undecided, the generator was the limit".to_owned(),

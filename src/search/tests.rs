@@ -28,6 +28,9 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
     Visit {
         probe: 0,
         level: order.level,
+        from: Level(1),
+        began_s: 0.0,
+        crashed: false,
         purpose: order.purpose,
         verdict,
         valid: true,

@@ -49,6 +49,17 @@ impl Tail {
     pub fn requests(&self) -> f64 {
         self.blocks.iter().flatten().sum()
     }
+
+    /// Per threshold, from the highest: its multiple of the limit, and the share of requests at or above it.
+    pub fn shares(&self) -> impl Iterator<Item = (f64, f64)> {
+        let counts = sum(&self.blocks);
+        let all = self.requests();
+        let mut above = 0.0;
+        RATIOS.into_iter().zip(counts).map(move |(ratio, n)| {
+            above += n;
+            (ratio, above / all)
+        })
+    }
 }
 
 /// One complete visit.

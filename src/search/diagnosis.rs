@@ -1,0 +1,283 @@
+//! Whether the answer is one number at all: a breakpoint that moves with time, depends on where the load came from, or has
+//! two values must be named, not averaged.
+//!
+//! Every rule compares visits with one another and needs no model to fit: the *own breakpoint* of a visit is the level that it
+//! points to by itself, by Little's law from the latency at which its share of violations is the one allowed.
+
+use super::Visit;
+use super::bounds::{self, Side};
+use crate::measure::Level;
+use crate::record::Ending;
+use crate::slo::Verdict;
+use crate::stats::tail::Tail;
+
+/// A named behaviour and what shows it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Diagnosis {
+    pub(super) ending: Ending,
+    pub(super) reason: String,
+}
+
+/// How far the two sides of a comparison must stand apart, as a share of the level: more than visits of one level differ.
+const APART: f64 = 1.03;
+/// The same for crashes: what a crash and a good hold may contradict each other by at one limit (memory that differs from
+/// start to start).
+const CRASH_APART: f64 = 1.05;
+/// Visits after an overload that a comparison of directions needs, and visits from rest.
+const AFTER_OVERLOAD: usize = 3;
+const FROM_REST: usize = 2;
+/// Fewest visits of a trend, its t statistic, and its least change over the search.
+const TREND: (usize, f64, f64) = (8, 4.5, 0.05);
+/// Two modes: fewest visits of each, least distance of their own breakpoints, and least ratio of throughput per VU.
+const MODES: (usize, f64, f64) = (2, 0.10, 1.12);
+
+/// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and `objective` the binding one.
+pub(super) fn diagnose(
+    visits: &[Visit],
+    objective: usize,
+    alpha: Option<f64>,
+    estimate: f64,
+) -> Option<Diagnosis> {
+    crashes(visits).or_else(|| {
+        let own = own_breakpoints(visits, objective, alpha?, estimate);
+        direction(&own, estimate)
+            .or_else(|| modes(&own, estimate))
+            .or_else(|| trend(&own))
+    })
+}
+
+/// Whether a visit from rest at the estimate would tell if the breakpoint depends on the direction: some visit from rest held
+/// where all that came after an overload say that it should have broken.
+pub(super) fn wants_rest(
+    visits: &[Visit],
+    objective: usize,
+    alpha: Option<f64>,
+    estimate: f64,
+) -> bool {
+    let Some(alpha) = alpha else { return false };
+    let own = own_breakpoints(visits, objective, alpha, estimate);
+    sides(&own).is_some_and(|(rest, _)| rest.len() < FROM_REST)
+}
+
+/// Where the load came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Past {
+    /// Only levels that held since the target was at rest.
+    Rest,
+    /// Some level broke since.
+    Overload,
+}
+
+/// What one visit points to by itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Own {
+    vus: f64,
+    /// Its own breakpoint, or a lower bound of it where hardly anything came near the limit.
+    breakpoint: f64,
+    bound: bool,
+    held: bool,
+    past: Past,
+    began_s: f64,
+    /// Requests per second and VU.
+    per_vu: f64,
+}
+
+fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64) -> Vec<Own> {
+    let mut past = Past::Rest;
+    let mut out = Vec::new();
+    for visit in visits.iter().filter(|v| v.valid) {
+        if visit.from == Level::ZERO {
+            past = Past::Rest;
+        }
+        let vus = f64::from(visit.level.vus());
+        let tail = visit.tails.get(objective).and_then(Option::as_ref);
+        if let Some(tail) = tail.filter(|t| !visit.left_early && t.requests() > 0.0)
+            && (0.7..1.3).contains(&(vus / estimate))
+        {
+            let per_s = tail.requests() / visit.hold_s;
+            let (ratio, bound) = ratio_at(tail, alpha);
+            out.push(Own {
+                vus,
+                breakpoint: vus + per_s * tail.limit_s * (1.0 - ratio),
+                bound,
+                held: bounds::side(visit) == Some(Side::Held),
+                past,
+                began_s: visit.began_s,
+                per_vu: per_s / vus,
+            });
+        }
+        if visit.left_early || bounds::side(visit) == Some(Side::Broke) {
+            past = Past::Overload;
+        }
+    }
+    out
+}
+
+/// The latency, in limits, that a share of `alpha` reaches; the second is true where even the lowest threshold is above it.
+fn ratio_at(tail: &Tail, alpha: f64) -> (f64, bool) {
+    let shares = tail.shares();
+    let mut before: Option<(f64, f64)> = None;
+    for (ratio, share) in shares {
+        if share >= alpha {
+            return match before {
+                // Between two thresholds on a logarithmic scale of shares.
+                Some((higher, less)) if less > 0.0 => {
+                    let part = (alpha / less).ln() / (share / less).ln();
+                    (higher + (ratio - higher) * part, false)
+                }
+                Some((higher, _)) => (f64::midpoint(higher, ratio), false),
+                None => (ratio, false),
+            };
+        }
+        before = Some((ratio, share));
+    }
+    (before.map_or(1.0, |(ratio, _)| ratio), true)
+}
+
+/// A crash below a level that held for longer: the level is not what kills it.
+fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
+    let held = || {
+        visits
+            .iter()
+            .filter(|v| v.valid && v.verdict == Verdict::Held)
+    };
+    let contradicted = visits
+        .iter()
+        .filter(|v| v.valid && v.crashed)
+        .filter_map(|crash| {
+            let least = f64::from(crash.level.vus()) * CRASH_APART;
+            let better = held()
+                .filter(|v| f64::from(v.level.vus()) >= least && v.hold_s >= 20.0)
+                .max_by_key(|v| v.level)?;
+            Some((crash, better))
+        });
+    let (crash, better) = contradicted.min_by_key(|(crash, _)| crash.level)?;
+    Some(Diagnosis {
+        ending: Ending::TimeDriven,
+        reason: format!(
+            "it crashed at {} after it had carried {}: time or chance kills it, not the level; look for a leak",
+            crash.level, better.level
+        ),
+    })
+}
+
+/// The visits from rest that held and those after an overload, when all of the first stand above all of the second.
+fn sides(own: &[Own]) -> Option<(Vec<&Own>, Vec<&Own>)> {
+    let rest: Vec<&Own> = own
+        .iter()
+        .filter(|o| o.past == Past::Rest && o.held)
+        .collect();
+    let after: Vec<&Own> = own.iter().filter(|o| o.past == Past::Overload).collect();
+    let lowest = least(rest.iter().map(|o| o.breakpoint));
+    let highest = most(after.iter().map(|o| o.breakpoint));
+    (!rest.is_empty() && after.len() >= AFTER_OVERLOAD && lowest > APART * highest)
+        .then_some((rest, after))
+}
+
+fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
+    let (rest, _) = sides(own)?;
+    if rest.len() < FROM_REST {
+        return None;
+    }
+    let held = most(rest.iter().map(|o| o.vus));
+    Some(Diagnosis {
+        ending: Ending::DependsOnDirection,
+        reason: format!(
+            "from rest it carries {} at least, but after an overload only {}: once overloaded it stays slow until it is drained",
+            Level::nearest(held),
+            Level::nearest(estimate),
+        ),
+    })
+}
+
+/// Two groups of visits that neither level nor direction tells apart.
+fn modes(own: &[Own], estimate: f64) -> Option<Diagnosis> {
+    let mut sorted: Vec<&Own> = own.iter().collect();
+    sorted.sort_by(|a, b| a.breakpoint.total_cmp(&b.breakpoint));
+    let (fewest, distance, ratio) = MODES;
+    let split = (fewest..sorted.len().saturating_sub(fewest) + 1).max_by(|&a, &b| {
+        let gap = |i: usize| sorted[i].breakpoint - sorted[i - 1].breakpoint;
+        gap(a).total_cmp(&gap(b))
+    })?;
+    let (low, high) = sorted.split_at(split);
+    if low.len() < fewest || high.len() < fewest {
+        return None;
+    }
+    let gap = high[0].breakpoint - low[low.len() - 1].breakpoint;
+    let rate = |of: &[&Own]| mean(of.iter().map(|o| o.per_vu));
+    if gap < distance * estimate || rate(high) < ratio * rate(low) {
+        return None;
+    }
+    let slow = mean(low.iter().map(|o| o.breakpoint));
+    let fast = mean(high.iter().map(|o| o.breakpoint));
+    let least = if high.iter().any(|o| o.bound) {
+        " or more"
+    } else {
+        ""
+    };
+    Some(Diagnosis {
+        ending: Ending::Bimodal,
+        reason: format!(
+            "it has two modes: {} visits point to {}, {} to {}{least}; the worse one is what it carries for sure",
+            low.len(),
+            Level::nearest(slow),
+            high.len(),
+            Level::nearest(fast),
+        ),
+    })
+}
+
+/// The visits' own breakpoints against time.
+fn trend(own: &[Own]) -> Option<Diagnosis> {
+    let points: Vec<(f64, f64)> = own
+        .iter()
+        .filter(|o| !o.bound)
+        .map(|o| (o.began_s, o.breakpoint.max(1.0).ln()))
+        .collect();
+    let (fewest, t_needed, least_change) = TREND;
+    if points.len() < fewest {
+        return None;
+    }
+    let (at, y) = (
+        mean(points.iter().map(|p| p.0)),
+        mean(points.iter().map(|p| p.1)),
+    );
+    let spread: f64 = points.iter().map(|p| (p.0 - at).powi(2)).sum();
+    let slope = points.iter().map(|p| (p.0 - at) * (p.1 - y)).sum::<f64>() / spread;
+    let left: f64 = points
+        .iter()
+        .map(|p| (p.1 - y - slope * (p.0 - at)).powi(2))
+        .sum();
+    #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+    let error = (left / (points.len() as f64 - 2.0) / spread).sqrt();
+    let (first, last) = (points[0].0, points[points.len() - 1].0);
+    let change = slope * (last - first);
+    if slope.abs() < t_needed * error || change.abs() < least_change {
+        return None;
+    }
+    Some(Diagnosis {
+        ending: Ending::TimeDriven,
+        reason: format!(
+            "the breakpoint moved by {:+.0} % in {:.0} minutes of searching: it drifts with time",
+            change.exp_m1() * 100.0,
+            (last - first) / 60.0
+        ),
+    })
+}
+
+fn least(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::INFINITY, f64::min)
+}
+
+fn most(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::NEG_INFINITY, f64::max)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut n) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        n += 1.0;
+    }
+    sum / n
+}
