@@ -284,7 +284,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             level: order.level,
             from,
             began_s,
-            crashed: crashed(probe, &self.spec.steps),
+            crashed_after_s: crashed_after_s(probe, &self.spec.steps),
             purpose: order.purpose,
             verdict: judgement.verdict,
             valid: probe.hold_end != HoldEnd::Invalid,
@@ -449,12 +449,18 @@ const TIMER_LAG_S: f64 = 0.005;
 /// Failures of one second without a single good cycle that count as a crash.
 const CRASH_FAILURES: u64 = 5;
 
-/// Whether the target stopped answering altogether for a while.
-fn crashed(probe: &Probe, steps: &StepNames) -> bool {
+/// Seconds of a probe after which the target stopped answering altogether.
+fn crashed_after_s(probe: &Probe, steps: &StepNames) -> Option<f64> {
+    let mut passed = 0.0;
     let seconds = probe.before.iter().chain(&probe.measurement.hold);
-    seconds
-        .filter_map(|s| s.window.steps.get(steps.cycle()))
-        .any(|w| w.completed() == 0 && w.failed.of_target() >= CRASH_FAILURES)
+    for window in seconds.map(|s| &s.window) {
+        let cycle = window.steps.get(steps.cycle())?;
+        if cycle.completed() == 0 && cycle.failed.of_target() >= CRASH_FAILURES {
+            return Some(passed);
+        }
+        passed += window.span.as_secs_f64();
+    }
+    None
 }
 
 /// Whether something broke that the generator's own delay, which can only lengthen latencies, does not explain.

@@ -87,8 +87,8 @@ pub struct Visit {
     pub from: Level,
     /// Seconds of searching at which it began.
     pub began_s: f64,
-    /// Whether the target stopped answering altogether for a while.
-    pub crashed: bool,
+    /// Seconds after which the target stopped answering altogether, if it did.
+    pub crashed_after_s: Option<f64>,
     /// Why it was visited.
     pub purpose: Purpose,
     /// The probe's verdict.

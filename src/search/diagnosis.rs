@@ -8,7 +8,6 @@ use super::Visit;
 use super::bounds::{self, Side};
 use crate::measure::Level;
 use crate::record::Ending;
-use crate::slo::Verdict;
 use crate::stats::tail::Tail;
 
 /// A named behaviour and what shows it.
@@ -20,15 +19,17 @@ pub(super) struct Diagnosis {
 
 /// How far the two sides of a comparison must stand apart, as a share of the level: more than visits of one level differ.
 const APART: f64 = 1.03;
-/// The same for crashes: what a crash and a good hold may contradict each other by at one limit (memory that differs from
-/// start to start).
-const CRASH_APART: f64 = 1.05;
+/// Seconds for which a higher level must have carried on where a lower one crashed, unless the crash came sooner.
+const SURVIVED_S: f64 = 60.0;
+/// A crash in the first seconds says nothing of how long others need.
+const LEAST_SURVIVED_S: f64 = 20.0;
 /// Visits after an overload that a comparison of directions needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
 /// Fewest visits of a trend, its t statistic, and its least change over the search.
 const TREND: (usize, f64, f64) = (8, 4.5, 0.05);
-/// Two modes: fewest visits of each, least distance of their own breakpoints, and least ratio of throughput per VU.
+/// Two modes: fewest visits of each, least distance of their own breakpoints as a share of the estimate, and least ratio of
+/// throughput per VU.
 const MODES: (usize, f64, f64) = (2, 0.10, 1.12);
 
 /// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and `objective` the binding one.
@@ -134,28 +135,23 @@ fn ratio_at(tail: &Tail, alpha: f64) -> (f64, bool) {
     (before.map_or(1.0, |(ratio, _)| ratio), true)
 }
 
-/// A crash below a level that held for longer: the level is not what kills it.
+/// A crash at a lower level than one that lasted: the level is not what kills it.
 fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
-    let held = || {
-        visits
-            .iter()
-            .filter(|v| v.valid && v.verdict == Verdict::Held)
-    };
-    let contradicted = visits
-        .iter()
-        .filter(|v| v.valid && v.crashed)
-        .filter_map(|crash| {
-            let least = f64::from(crash.level.vus()) * CRASH_APART;
-            let better = held()
-                .filter(|v| f64::from(v.level.vus()) >= least && v.hold_s >= 20.0)
-                .max_by_key(|v| v.level)?;
-            Some((crash, better))
-        });
+    let valid = || visits.iter().filter(|v| v.valid);
+    let contradicted = valid().filter_map(|crash| {
+        let needed = crash.crashed_after_s?.clamp(LEAST_SURVIVED_S, SURVIVED_S);
+        let above = f64::from(crash.level.vus()) * APART;
+        let better = valid()
+            .filter(|v| f64::from(v.level.vus()) >= above)
+            .filter(|v| v.crashed_after_s.unwrap_or(v.hold_s) >= needed)
+            .max_by_key(|v| v.level)?;
+        Some((crash, better))
+    });
     let (crash, better) = contradicted.min_by_key(|(crash, _)| crash.level)?;
     Some(Diagnosis {
         ending: Ending::TimeDriven,
         reason: format!(
-            "it crashed at {} after it had carried {}: time or chance kills it, not the level; look for a leak",
+            "it crashed at {} although {} had not crashed it: time or chance does, not the level; look for a leak",
             crash.level, better.level
         ),
     })
@@ -190,27 +186,26 @@ fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
     })
 }
 
-/// Two groups of visits that neither level nor direction tells apart.
+/// Two groups of visits that neither level nor direction tells apart: slower ones that took longer over a cycle than others
+/// did at a level as high.
 fn modes(own: &[Own], estimate: f64) -> Option<Diagnosis> {
-    let mut sorted: Vec<&Own> = own.iter().collect();
-    sorted.sort_by(|a, b| a.breakpoint.total_cmp(&b.breakpoint));
     let (fewest, distance, ratio) = MODES;
-    let split = (fewest..sorted.len().saturating_sub(fewest) + 1).max_by(|&a, &b| {
-        let gap = |i: usize| sorted[i].breakpoint - sorted[i - 1].breakpoint;
-        gap(a).total_cmp(&gap(b))
-    })?;
-    let (low, high) = sorted.split_at(split);
-    if low.len() < fewest || high.len() < fewest {
+    let contradicts = |slow: &Own, fast: &Own| {
+        fast.vus >= slow.vus * 0.97
+            && fast.per_vu > ratio * slow.per_vu
+            && fast.breakpoint > slow.breakpoint + distance * estimate
+    };
+    let slow: Vec<&Own> = (own.iter())
+        .filter(|s| own.iter().any(|f| contradicts(s, f)))
+        .collect();
+    let fast: Vec<&Own> = (own.iter())
+        .filter(|f| own.iter().any(|s| contradicts(s, f)))
+        .collect();
+    if slow.len() < fewest || fast.len() < fewest {
         return None;
     }
-    let gap = high[0].breakpoint - low[low.len() - 1].breakpoint;
-    let rate = |of: &[&Own]| mean(of.iter().map(|o| o.per_vu));
-    if gap < distance * estimate || rate(high) < ratio * rate(low) {
-        return None;
-    }
-    let slow = mean(low.iter().map(|o| o.breakpoint));
-    let fast = mean(high.iter().map(|o| o.breakpoint));
-    let least = if high.iter().any(|o| o.bound) {
+    let level = |of: &[&Own]| Level::nearest(mean(of.iter().map(|o| o.breakpoint)));
+    let least = if fast.iter().any(|o| o.bound) {
         " or more"
     } else {
         ""
@@ -219,10 +214,10 @@ fn modes(own: &[Own], estimate: f64) -> Option<Diagnosis> {
         ending: Ending::Bimodal,
         reason: format!(
             "it has two modes: {} visits point to {}, {} to {}{least}; the worse one is what it carries for sure",
-            low.len(),
-            Level::nearest(slow),
-            high.len(),
-            Level::nearest(fast),
+            slow.len(),
+            level(&slow),
+            fast.len(),
+            level(&fast),
         ),
     })
 }

@@ -30,7 +30,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         level: order.level,
         from: Level(1),
         began_s: 0.0,
-        crashed: false,
+        crashed_after_s: None,
         purpose: order.purpose,
         verdict,
         valid: true,
