@@ -23,6 +23,8 @@ const APART: f64 = 1.03;
 const SURVIVED_S: f64 = 60.0;
 /// A crash in the first seconds says nothing of how long others need.
 const LEAST_SURVIVED_S: f64 = 20.0;
+/// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
+const SLOWER: f64 = 1.06;
 /// Visits after an overload that a comparison of directions needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
@@ -159,14 +161,19 @@ fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
 
 /// The visits from rest that held and those after an overload, when all of the first stand above all of the second.
 fn sides(own: &[Own]) -> Option<(Vec<&Own>, Vec<&Own>)> {
-    let rest: Vec<&Own> = own
-        .iter()
-        .filter(|o| o.past == Past::Rest && o.held)
-        .collect();
     let after: Vec<&Own> = own.iter().filter(|o| o.past == Past::Overload).collect();
-    let lowest = least(rest.iter().map(|o| o.breakpoint));
     let highest = most(after.iter().map(|o| o.breakpoint));
-    (!rest.is_empty() && after.len() >= AFTER_OVERLOAD && lowest > APART * highest)
+    let rest: Vec<&Own> = (own.iter())
+        .filter(|o| o.past == Past::Rest && o.held)
+        // Far below, a visit only says that the breakpoint is higher than that.
+        .filter(|o| !o.bound || o.breakpoint > APART * highest)
+        .collect();
+    let lowest = least(rest.iter().map(|o| o.breakpoint));
+    // Rare bursts move the tail alone. What an overload left behind makes every cycle longer, also at a lower level.
+    let reached = most(rest.iter().map(|o| o.vus));
+    let rate = least(rest.iter().map(|o| o.per_vu));
+    let slower = (after.iter()).any(|o| o.vus <= reached && o.per_vu * SLOWER < rate);
+    (!rest.is_empty() && after.len() >= AFTER_OVERLOAD && lowest > APART * highest && slower)
         .then_some((rest, after))
 }
 
