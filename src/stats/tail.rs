@@ -93,7 +93,7 @@ const SPACING: f64 = 1.6;
 /// Fewest visits for the fit to mean anything.
 const FEWEST: usize = 3;
 /// Levels further away than this share of the breakpoint are another regime.
-const NEAR: f64 = 0.3;
+pub(crate) const NEAR: f64 = 0.3;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems). Where a design effect above the
 /// usual tells of phases longer than a cycle, there are fewer of them still, and it grows with the root of the excess.
 const FEW_VISITS: f64 = 1.9;
