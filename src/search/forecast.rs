@@ -301,6 +301,25 @@ mod tests {
         }
     }
 
+    /// Seconds to a precision in the same laboratory, the budget aside.
+    const TOOK: [(Kind, f64, f64, f64); 3] = [
+        (Kind::Saturated, 5.0, 0.05, 889.0),
+        (Kind::Saturated, 5.0, 0.02, 4_098.0),
+        (Kind::Bursts, 10.0, 0.05, 19_222.0),
+    ];
+
+    #[test]
+    fn the_expected_times_are_those_of_the_laboratory() {
+        for (kind, think_s, precision, took_s) in TOOK {
+            let told_s = expected(&spec(900, precision), &model(think_s), 50.0, kind).asked_s;
+            println!("{kind:?} {precision}: told {told_s:.0} s, took {took_s} s");
+            assert!(
+                (told_s / took_s).ln().abs() < 0.4,
+                "{kind:?} {precision}: {told_s}"
+            );
+        }
+    }
+
     #[test]
     fn more_precision_takes_longer_and_no_budget_gives_nothing() {
         let of =
