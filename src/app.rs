@@ -122,7 +122,9 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     for plan in plans(args)? {
         let ready = prepare::prepare(plan, &host)?;
         let connections = ready.connections();
-        terminal.print(&Outline::of(&ready.plan, connections).render(&ready.plan, &host));
+        let think_s = ready.scenario.mean_think_s();
+        let outline = Outline::of(&ready.plan, connections, think_s);
+        terminal.print(&outline.render(&ready.plan, &host));
         for warning in &ready.warnings {
             terminal.warning(warning);
         }

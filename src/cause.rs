@@ -199,6 +199,9 @@ fn cpu_used_up(m: &Measurement, monitors: &[String]) -> Option<LimitingResource>
     })
 }
 
+/// Levels nearer to each other than this factor cannot show whether more VUs bring more throughput.
+pub(crate) const CLEARLY_MORE: f64 = 1.1;
+
 /// More VUs bring no more throughput: something behind answers at a fixed rate, and latency grows as N / X.
 fn throughput_flat(
     m: &Measurement,
@@ -208,7 +211,7 @@ fn throughput_flat(
     let base = baseline?;
     let throughput = m.throughput(steps.cycle())?;
     let vus = f64::from(m.level.vus());
-    if vus <= base.vus * 1.1 || base.throughput <= 0.0 {
+    if vus <= base.vus * CLEARLY_MORE || base.throughput <= 0.0 {
         return None;
     }
     let gain = (throughput / base.throughput - 1.0) / (vus / base.vus - 1.0);

@@ -57,7 +57,7 @@ pub enum Command {
     /// Find the breakpoint of one target, or of several one after the other.
     #[command(after_help = FIND_EXAMPLES)]
     Find(FindArgs),
-    /// Print what `find` would do (levels, worst-case time, descriptors, ports) without sending anything.
+    /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
     Init(InitArgs),

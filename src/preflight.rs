@@ -9,6 +9,9 @@ use std::time::Duration;
 use crate::measure::Level;
 use crate::plan::{Plan, TargetKind};
 use crate::record::Environment;
+use crate::search::CycleModel;
+use crate::search::forecast::{self, Expected, Kind};
+use crate::slo::Metric;
 use crate::units;
 
 /// Descriptors of the generator itself: files, monitors, its runtime.
@@ -212,11 +215,13 @@ pub struct Outline {
     pub worst_case: Duration,
     /// What the highest level needs.
     pub needs: Needs,
+    /// What to expect of the search, by how the service breaks; `None` where the SLO has no latency quantile.
+    pub expected: Option<(Expected, Expected)>,
 }
 
 impl Outline {
-    /// The outline of a plan whose VUs hold up to `connections` at once.
-    pub fn of(plan: &Plan, connections: usize) -> Self {
+    /// The outline of a plan whose VUs hold up to `connections` at once and think for `think_s` seconds in a cycle.
+    pub fn of(plan: &Plan, connections: usize, think_s: f64) -> Self {
         let search = &plan.search;
         let mut levels = vec![search.start];
         let mut next = search.start;
@@ -236,6 +241,7 @@ impl Outline {
             levels,
             worst_case,
             needs: Needs::of(search.max, connections),
+            expected: expected(plan, think_s),
         }
     }
 
@@ -301,6 +307,23 @@ impl Outline {
             time(self.worst_case),
             time(search.budget)
         )?;
+        if let Some((saturated, bursts)) = &self.expected {
+            let asked = percent(search.precision);
+            writeln!(
+                out,
+                "expect       +-{asked} takes about {} where the service is saturated when it breaks, about {} where it \
+                 breaks by bursts before",
+                roughly(saturated.asked_s),
+                roughly(bursts.asked_s)
+            )?;
+            writeln!(
+                out,
+                "             the budget of {} gives {} and {}",
+                time(search.budget),
+                width(saturated),
+                width(bursts)
+            )?;
+        }
         writeln!(
             out,
             "descriptors  {} needed, {} allowed",
@@ -319,6 +342,39 @@ impl Outline {
             "memory       about {} for the generator{free}",
             units::format_bytes(float(self.needs.memory))
         )
+    }
+}
+
+fn expected(plan: &Plan, think_s: f64) -> Option<(Expected, Expected)> {
+    let quantile = |m: &Metric| matches!(m, Metric::Quantile { .. });
+    if !plan.slo.objectives().iter().any(|o| quantile(&o.metric)) {
+        return None;
+    }
+    let model = CycleModel {
+        think_s,
+        limit_s: plan.slo.tightest_limit_s(),
+    };
+    let of = |kind| forecast::expected(&plan.search, &model, plan.pace_per_s, kind);
+    Some((of(Kind::Saturated), of(Kind::Bursts)))
+}
+
+/// What a budget gives: a half-width, or that it is too short for one.
+fn width(expected: &Expected) -> String {
+    match expected.half_width {
+        Some(share) if share < 0.5 => format!("about +-{}", percent(share)),
+        _ => "no interval".to_owned(),
+    }
+}
+
+/// A time that is known to within a factor: whole minutes, or hours.
+fn roughly(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).ceil();
+    if minutes <= 90.0 {
+        format!("{minutes:.0} min")
+    } else if minutes <= 24.0 * 60.0 {
+        format!("{:.0} h", minutes / 60.0)
+    } else {
+        "more than a day".to_owned()
     }
 }
 
@@ -419,7 +475,7 @@ mod tests {
     #[test]
     fn the_outline_doubles_up_to_the_maximum() {
         let plan = plan(Some(100));
-        let outline = Outline::of(&plan, 1);
+        let outline = Outline::of(&plan, 1, 0.0);
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.vus()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
         // Budget, 100 VUs at 50 per second, drain.
@@ -431,6 +487,8 @@ mod tests {
             "1 up to 100 VUs; first, until one breaks: 10 20 40 80 100",
             "within 5 % at 95 % confidence, holds of 30 s to 90 s",
             "at most 15 min 32 s (15 min of search",
+            "expect       +-5 % takes about ",
+            "the budget of 15 min gives about +-",
             "164 needed, 2064 allowed",
             "100 needed, 28232 allowed",
         ] {

@@ -26,6 +26,8 @@ pub struct ProbeSpec {
     pub settle_cycles: f64,
     /// Longest settle, seconds.
     pub settle_max_s: f64,
+    /// Seconds for all of it: what is left of a budget. Settling longer than expected ends in time for the hold.
+    pub within_s: f64,
     /// VUs started or stopped per second: how long the move may take.
     pub pace_per_s: f64,
 }
@@ -155,7 +157,11 @@ impl Visit<'_> {
             }
             Phase::Hold => {
                 self.measurement.hold.push(second);
-                if self.measurement.hold_s() >= self.spec.hold_s - 1e-6 {
+                let held = self.measurement.hold_s();
+                // A move that took longer than expected costs up to half of the hold.
+                let late = self.ramp_s + self.settle_s + held >= self.spec.within_s - 1e-6;
+                let wanted = self.spec.hold_s * if late { 0.5 } else { 1.0 };
+                if held >= wanted - 1e-6 {
                     return Some(HoldEnd::Complete);
                 }
                 observer
@@ -203,7 +209,11 @@ impl Visit<'_> {
     }
 
     fn longest_settle(&self) -> f64 {
-        self.spec.settle_max_s.max(self.spec.settle_min_s)
+        let in_time = self.spec.within_s - self.ramp_s - self.spec.hold_s;
+        self.spec
+            .settle_max_s
+            .min(in_time)
+            .max(self.spec.settle_min_s)
     }
 
     /// The settle's windows: those since the level was reached.

@@ -121,6 +121,12 @@ pub struct Answer {
     pub peak_throughput_per_s: Option<f64>,
     /// Settled visits that the estimate rests on.
     pub visits: u32,
+    /// Seconds under load that the estimate rests on: the holds of the visits near it.
+    #[serde(default)]
+    pub rests_on_s: f64,
+    /// What more time would bring; `None` where that cannot be said.
+    #[serde(default)]
+    pub outlook: Option<Outlook>,
     /// Seconds from the first probe's start to the last one's end, everything included.
     pub search_s: f64,
     /// Shares of the level grid: (VUs, probability that the breakpoint is at or below) for charts; may be empty.
@@ -147,10 +153,38 @@ impl Answer {
             knee_vus: None,
             peak_throughput_per_s: None,
             visits: 0,
+            rests_on_s: 0.0,
+            outlook: None,
             search_s: 0.0,
             distribution: Vec::new(),
         }
     }
+}
+
+/// What more time would bring to an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outlook {
+    /// The interval shrinks with the time.
+    Time {
+        /// Seconds of searching more.
+        more_s: f64,
+        /// Half-width to expect then, as a fraction of the breakpoint.
+        half_width: f64,
+        /// Seconds more until the search is likely to stop because the interval is as narrow as asked; `None` when it is.
+        asked_in_s: Option<f64>,
+    },
+    /// The crossing is a step between two levels: another visit in their middle leaves half of what lies between.
+    Visit {
+        /// The level to visit.
+        vus: Level,
+        /// Seconds that a visit takes, everything included.
+        takes_s: f64,
+        /// Highest level at or below the breakpoint that held.
+        held: Level,
+        /// Lowest level above the breakpoint that broke.
+        broke: Level,
+    },
 }
 
 /// One visited level in the answer: what it showed.

@@ -222,6 +222,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             settle_min_s: order.settle_min_s,
             settle_cycles: order.settle_cycles,
             settle_max_s: self.spec.search.settle_max.as_secs_f64(),
+            within_s: order.within_s,
             pace_per_s: self.spec.plan.pace_per_s,
         };
         let began = self.elapsed_s();
@@ -328,11 +329,15 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         if judgement.verdict != Verdict::Broke {
             return None;
         }
-        // The highest level that held below this one is what more VUs should have improved on.
+        // The highest level that held clearly below this one is what more VUs should have improved on: from a near one no
+        // gain could be told from noise.
+        let clearly_below = |p: &ProbeRecord| {
+            f64::from(p.vus.vus()) * cause::CLEARLY_MORE < f64::from(probe.measurement.level.vus())
+        };
         let baseline = self
             .probes
             .iter()
-            .filter(|p| p.vus < probe.measurement.level && p.verdict == Verdict::Held)
+            .filter(|p| clearly_below(p) && p.verdict == Verdict::Held)
             .filter_map(|p| {
                 Some(Baseline {
                     vus: f64::from(p.vus.vus()),

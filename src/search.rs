@@ -22,8 +22,10 @@ use crate::units;
 
 mod bounds;
 mod diagnosis;
+pub mod forecast;
 
 pub use bounds::Side;
+use forecast::StopRule;
 
 /// The limits of a search, resolved in the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -124,6 +126,8 @@ pub struct Order {
     pub settle_min_s: f64,
     /// Shortest settle in cycles; the probe knows how long one takes.
     pub settle_cycles: f64,
+    /// Seconds that the budget leaves for all of it.
+    pub within_s: f64,
 }
 
 /// What to do next.
@@ -279,6 +283,7 @@ impl Search {
         };
         (spare >= least).then(|| Order {
             hold_s: order.hold_s.min(spare.floor()),
+            within_s: left_s,
             ..order
         })
     }
@@ -483,14 +488,8 @@ impl Search {
 
     fn precise_enough(&self, estimate: &Estimate) -> bool {
         let half_width = (estimate.high - estimate.low) / 2.0;
-        let asked = (self.spec.precision * estimate.vus).max(1.0);
-        let step = estimate.fit.exact < FEW_EXACT;
-        let (enough, surely) = match estimate.fit.basis {
-            Basis::Tails => (MIN_VISITS_TAILS, SURELY),
-            Basis::Visits if step => (MIN_VISITS_STEP, 1.0),
-            Basis::Visits => (MIN_VISITS, 1.0),
-        };
-        half_width * surely <= asked && estimate.fit.visits >= enough
+        let rule = StopRule::of(estimate);
+        half_width * rule.surely <= self.asked_vus(estimate) && estimate.fit.visits >= rule.visits
     }
 
     /// A level that the answer would name without having visited it.
@@ -570,6 +569,7 @@ impl Search {
             hold_s: hold_s.ceil(),
             settle_min_s: (settle_cycles * cycle).max(3.0).ceil(),
             settle_cycles,
+            within_s: f64::INFINITY,
         })
     }
 
@@ -658,14 +658,17 @@ impl Search {
                 format!("the budget of {budget} ended with an interval of +-{:.0} %; about {minutes} more minutes would decide (--budget)", half_width * 100.0),
             );
         }
-        self.done(
-            Ending::Found,
-            format!(
-                "the budget of {budget} is spent; the interval is +-{:.1} % where +-{:.1} % was asked",
-                half_width * 100.0,
-                self.spec.precision * 100.0
-            ),
-        )
+        let (reached, asked) = (half_width * 100.0, self.spec.precision * 100.0);
+        let against = if self.precise_enough(estimate) {
+            format!("as narrow as asked (+-{asked:.1} %)")
+        } else if reached <= asked {
+            format!("within the +-{asked:.1} % asked, but not surely yet")
+        } else {
+            format!("where +-{asked:.1} % was asked")
+        };
+        let text =
+            format!("the budget of {budget} is spent; the interval is +-{reached:.1} %, {against}");
+        self.done(Ending::Found, text)
     }
 
     /// A rough forecast: the doublings still to make and a minimal set of visits.

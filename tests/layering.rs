@@ -69,7 +69,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("cli", Shell, &["lab", "plan", "units"]),
     ("locate", Shell, &["profile"]),
     ("init", Shell, &["plan", "profile"]),
-    ("preflight", Shell, &["measure", "plan", "record", "units"]),
+    // `search` for what a search is likely to take, `slo` for whether that can be said.
+    (
+        "preflight",
+        Shell,
+        &["measure", "plan", "record", "search", "slo", "units"],
+    ),
     (
         "app",
         Shell,

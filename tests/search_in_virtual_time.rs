@@ -8,7 +8,7 @@ use std::time::Duration;
 use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::measure::{FailureKind, Level, StepNames, Window};
-use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord, Sureness};
+use breakpoint::record::{Ending, Environment, Outlook, PlanRecord, RunRecord, Sureness};
 use breakpoint::run::{self, Interrupt, Nothing, RunSpec};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Slo, Verdict};
@@ -336,6 +336,90 @@ fn a_budget_that_is_too_short_is_undecided_and_says_how_much_more() {
     assert!(!record.probes.is_empty(), "what was measured is kept");
 }
 
+/// A search that is asked for more than it can reach uses its whole budget.
+fn whole_budget(seconds: u64, seed: u64) -> SearchSpec {
+    SearchSpec {
+        precision: 0.001,
+        ..budget(seconds, seed)
+    }
+}
+
+#[test]
+fn five_minutes_more_bring_what_the_answer_said() {
+    let mut off = Vec::new();
+    for (name, sim) in [("a", system_a as fn(u64) -> Sim), ("b", one_slow_server)] {
+        let runs = 40;
+        let of = |seconds| {
+            let mut records = repeat(runs, |s| {
+                search(&sim(s), &["p99<2s"], whole_budget(seconds, s))
+            });
+            records.sort_by_key(|r| r.plan.seed);
+            records
+        };
+        let (short, long) = (of(600), of(900));
+        let mut sums = (0.0, 0.0, 0.0, 0);
+        for (short, long) in short.iter().zip(&long) {
+            let told = match short.answer.outlook {
+                Some(Outlook::Time {
+                    half_width, more_s, ..
+                }) => {
+                    assert!((more_s - 300.0).abs() < 1e-9);
+                    half_width
+                }
+                // An undecided search tells how much more would decide.
+                _ => continue,
+            };
+            let (Some(before), Some(got)) = (
+                short.answer.precision_reached,
+                long.answer.precision_reached,
+            ) else {
+                continue;
+            };
+            sums = (sums.0 + before, sums.1 + told, sums.2 + got, sums.3 + 1);
+        }
+        let (before, told, got, n) = sums;
+        println!(
+            "{name}: 600 s +-{:.2} %, told for 900 s +-{:.2} %, got +-{:.2} %: {:.2} ({n} runs)",
+            100.0 * before / f64::from(n),
+            100.0 * told / f64::from(n),
+            100.0 * got / f64::from(n),
+            told / got
+        );
+        off.push(told / got);
+    }
+    assert!(off.iter().all(|r| (r - 1.0).abs() < 0.15), "{off:?}");
+}
+
+#[test]
+fn budget_and_precision_mean_what_they_say() {
+    for sim in [system_a as fn(u64) -> Sim, one_slow_server, cliff] {
+        for seconds in [200, 400, 600, 1_500] {
+            for (seed, precision) in [(1, 0.02), (2, 0.05), (3, 0.05), (4, 0.1)] {
+                let limits = SearchSpec {
+                    precision,
+                    ..budget(seconds, seed)
+                };
+                let record = search(&sim(seed), &["p99<2s", "errors<1%"], limits);
+                let answer = &record.answer;
+                let last = record.probes.last().unwrap();
+                let probed_s = last.start_s + last.ramp_s + last.settle_s + last.hold_s;
+                // What comes after the last probe is a drain and a reset at most.
+                assert!(
+                    probed_s <= record.plan.budget_s,
+                    "{probed_s} of {seconds} s"
+                );
+                assert!(answer.search_s <= probed_s + 60.0 + 30.0);
+                if answer.as_narrow_as_asked {
+                    let vus = f64::from(answer.breakpoint_vus.unwrap());
+                    let least = 1.0 / vus;
+                    assert!(answer.precision_reached.unwrap() <= precision.max(least));
+                    assert!(answer.visits >= 7);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_fixed_throughput_is_named_as_what_gave_way() {
     let record = search(&demo(6), &["p99<2s"], demo_limits(6));
@@ -377,66 +461,6 @@ fn an_interrupted_search_keeps_what_it_measured() {
     ));
     assert_eq!(record.answer.ending, Ending::Interrupted);
     assert_eq!(record.probes.len(), 3);
-}
-
-/// Not a test: the table of the README. `cargo test --release --test search_in_virtual_time -- --ignored --nocapture`
-#[test]
-#[ignore = "prints the README's table; takes about a minute in release"]
-fn table_for_the_readme() {
-    type Row = (&'static str, fn(u64) -> Sim, fn(u64) -> SearchSpec, f64);
-    let systems: [Row; 4] = [
-        (
-            "8 servers, 50 ms, think 5 s",
-            system_a,
-            |s| budget(900, s),
-            1_040.0,
-        ),
-        (
-            "1 server, 100 ms, think 10 s",
-            one_slow_server,
-            |s| budget(900, s),
-            88.0,
-        ),
-        (
-            "the demo: 8 servers, 80 ms, think 1 s",
-            demo,
-            demo_limits,
-            255.0,
-        ),
-        (
-            "fails at once above 1 100 VUs",
-            cliff,
-            |s| budget(900, s),
-            1_100.0,
-        ),
-    ];
-    println!(
-        "| system, SLO p99 < 2 s | truth | interval held it | mean error | half-width | time |"
-    );
-    println!("|---|---|---|---|---|---|");
-    for (name, system, limits, truth) in systems {
-        let runs = 100;
-        let records = repeat(runs, |s| search(&system(s), &["p99<2s"], limits(s)));
-        let found: Vec<&RunRecord> = records
-            .iter()
-            .filter(|r| r.answer.ending == Ending::Found)
-            .collect();
-        let n = found.len() as f64;
-        let mean = |of: &dyn Fn(&RunRecord) -> f64| found.iter().map(|r| of(r)).sum::<f64>() / n;
-        let held = mean(&|r| {
-            let (low, high) = (r.answer.ci_low.unwrap(), r.answer.ci_high.unwrap());
-            f64::from(u8::from(
-                f64::from(low) <= truth && truth <= f64::from(high),
-            ))
-        });
-        println!(
-            "| {name} | {truth} | {:.0} of {n} | {:.1} % | {:.1} % | {:.0} s |",
-            held * n,
-            100.0 * mean(&|r| (f64::from(r.answer.breakpoint_vus.unwrap()) / truth - 1.0).abs()),
-            100.0 * mean(&|r| r.answer.precision_reached.unwrap()),
-            mean(&|r| r.answer.search_s),
-        );
-    }
 }
 
 /// A simulated system whose single cycles fail from some one on.

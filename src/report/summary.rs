@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::view;
-use crate::record::{Ending, Purpose, RunRecord, Sureness, VisitSummary};
+use crate::record::{Answer, Ending, Outlook, Purpose, RunRecord, Sureness, VisitSummary};
 use crate::units;
 
 /// Columns of the labels.
@@ -38,6 +38,17 @@ pub fn summary(record: &RunRecord) -> String {
     if !record.probes.is_empty() {
         lines.add("limits", limits(record));
         lines.add("rests on", rests_on(record));
+    }
+    // The other endings have said their reason in the first line.
+    let answered = matches!(
+        a.ending,
+        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
+    );
+    if answered && !a.reason.is_empty() {
+        lines.add("stopped", sentence(&a.reason));
+    }
+    if let Some(outlook) = &a.outlook {
+        lines.add("more time", more_time(a, outlook));
     }
     for warning in &record.warnings {
         lines.add("warning", warning.clone());
@@ -207,17 +218,62 @@ fn rests_on(record: &RunRecord) -> String {
     };
     let plural = if probes == 1 { "" } else { "s" };
     let load = view::span(view::under_load_s(record));
-    let mut text = format!("{probes} probe{plural}{near}, {load} under load");
+    let all = format!("{probes} probe{plural}{near}, {load} under load");
     let a = &record.answer;
-    // The other endings have said their reason in the first line.
-    if matches!(
-        a.ending,
-        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
-    ) && !a.reason.is_empty()
-    {
-        let _ = write!(text, "; stopped because {}", sentence(&a.reason));
+    // Records of older versions do not say it.
+    if a.rests_on_s > 0.0 {
+        let plural = if a.visits == 1 { "" } else { "s" };
+        let held = view::span(a.rests_on_s.round());
+        format!("{} visit{plural} that held {held} in all; {all}", a.visits)
+    } else {
+        all
     }
-    text
+}
+
+/// Nobody plans with more than this, seconds.
+const LONGEST_S: f64 = 3.0 * 3600.0;
+
+fn more_time(answer: &Answer, outlook: &Outlook) -> String {
+    match *outlook {
+        Outlook::Time {
+            more_s,
+            half_width,
+            asked_in_s,
+        } => {
+            let mut text = format!(
+                "another {} would make it about +-{:.1} %",
+                view::span(more_s),
+                half_width * 100.0
+            );
+            if let Some(seconds) = asked_in_s {
+                let asked = view::percent(answer.precision_asked);
+                let _ = match seconds {
+                    s if s > LONGEST_S => {
+                        write!(text, "; surely +-{asked} % takes more than 3 h more")
+                    }
+                    s => write!(text, "; surely +-{asked} % takes about {} more", roughly(s)),
+                };
+            }
+            text
+        }
+        Outlook::Visit {
+            vus,
+            takes_s,
+            held,
+            broke,
+        } => format!(
+            "one more visit, at {} (about {}), would halve the gap between {} that held and {} that broke",
+            view::vus(vus.vus()),
+            view::span(takes_s.round()),
+            units::format_count(held.vus().into()),
+            units::format_count(broke.vus().into()),
+        ),
+    }
+}
+
+/// Whole minutes, for what is not known better.
+fn roughly(seconds: f64) -> String {
+    format!("{:.0} min", (seconds / 60.0).ceil().max(1.0))
 }
 
 /// A reason as it reads in the middle of a line.

@@ -51,6 +51,8 @@ pub(super) fn assemble(
             .filter_map(|p| p.throughput_per_s)
             .max_by(f64::total_cmp),
         visits: u32::try_from(estimate.map_or(0, |e| e.fit.visits)).unwrap_or(u32::MAX),
+        rests_on_s: estimate.map_or(0.0, |e| search.held_s(e)),
+        outlook: estimate.and_then(|e| search.outlook(e)),
         search_s,
         distribution: estimate.map_or_else(Vec::new, |e| thinned(&e.fit.distribution)),
     }

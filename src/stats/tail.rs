@@ -104,7 +104,7 @@ const SPACING: f64 = 1.6;
 /// Fewest visits for the fit to mean anything.
 const FEWEST: usize = 3;
 /// Levels further away than this share of the breakpoint are another regime.
-const NEAR: f64 = 0.3;
+pub(crate) const NEAR: f64 = 0.3;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems). Where a design effect above the
 /// usual tells of phases longer than a cycle, there are fewer of them still, and it grows with the root of the excess.
 const FEW_VISITS: f64 = 1.9;
@@ -322,7 +322,7 @@ impl Model {
                 for (a, row) in damped.iter_mut().enumerate() {
                     row[a] = row[a] * (1.0 + damping) + 1e-9;
                 }
-                let step = solve(damped, gradient)?;
+                let step = solve(&damped, gradient)?;
                 let mut tried = *theta;
                 for (t, s) in tried.iter_mut().zip(step) {
                     *t += s.clamp(-0.3, 0.3);
@@ -398,9 +398,10 @@ impl Model {
             }
             (before, d_before) = (share, d_share);
         }
-        for a in 0..D {
-            for b in 0..a {
-                information[b][a] = information[a][b];
+        let lower = information;
+        for (a, row) in lower.iter().enumerate() {
+            for (b, value) in row[..a].iter().enumerate() {
+                information[b][a] = *value;
             }
         }
         (gradient, information)
@@ -427,7 +428,7 @@ impl Model {
                 whole[a][b] += prior[a][b] / weight;
             }
         }
-        let inverse = invert(whole)?;
+        let inverse = invert(&whole)?;
         let trace = |m: &Matrix| -> f64 {
             (0..D)
                 .map(|a| (0..D).map(|b| inverse[a][b] * m[b][a]).sum::<f64>())
@@ -596,12 +597,12 @@ fn long_run(scores: &[Vector], lags: usize) -> Matrix {
 }
 
 /// Solves a symmetric positive system by Cholesky's decomposition.
-fn solve(matrix: Matrix, right: Vector) -> Option<Vector> {
+fn solve(matrix: &Matrix, right: Vector) -> Option<Vector> {
     let lower = cholesky(matrix)?;
     Some(substitute(&lower, right))
 }
 
-fn invert(matrix: Matrix) -> Option<Matrix> {
+fn invert(matrix: &Matrix) -> Option<Matrix> {
     let lower = cholesky(matrix)?;
     let mut out = [[0.0; D]; D];
     for (k, column) in out.iter_mut().enumerate() {
@@ -612,7 +613,7 @@ fn invert(matrix: Matrix) -> Option<Matrix> {
     Some(out)
 }
 
-fn cholesky(matrix: Matrix) -> Option<Matrix> {
+fn cholesky(matrix: &Matrix) -> Option<Matrix> {
     let mut lower = [[0.0; D]; D];
     for a in 0..D {
         for b in 0..=a {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use breakpoint::measure::{FailureKind, GeneratorWindow, Histogram, Level, Reading};
 use breakpoint::record::{
-    Answer, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, PlanRecord,
+    Answer, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, Outlook, PlanRecord,
     ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord, StepSecond,
     Sureness, VisitSummary,
 };
@@ -64,6 +64,8 @@ fn answer(ending: Ending, reason: &str) -> Answer {
         knee_vus: None,
         peak_throughput_per_s: None,
         visits: 0,
+        rests_on_s: 0.0,
+        outlook: None,
         search_s: 0.0,
         distribution: Vec::new(),
     }
@@ -366,6 +368,12 @@ pub(crate) fn found() -> RunRecord {
         knee_vus: Some(1095),
         peak_throughput_per_s: Some(100.9),
         visits: 24,
+        rests_on_s: 630.0,
+        outlook: Some(Outlook::Time {
+            more_s: 300.0,
+            half_width: 0.0229,
+            asked_in_s: Some(96.0),
+        }),
         search_s: record.answer.search_s,
         distribution: vec![(1150.0, 0.025), (1184.0, 0.5), (1215.0, 0.975)],
         ..answer(Ending::Found, "the interval is as narrow as asked.")
@@ -397,6 +405,13 @@ pub(crate) fn crashed() -> RunRecord {
             sureness: Sureness::Certain,
         }),
         visits: 12,
+        rests_on_s: 180.0,
+        outlook: Some(Outlook::Visit {
+            vus: Level(995),
+            takes_s: 71.4,
+            held: Level(981),
+            broke: Level(1010),
+        }),
         ..answer(Ending::Found, "the interval is as narrow as asked.")
     };
     record

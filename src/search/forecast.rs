@@ -1,0 +1,341 @@
+//! What more time would bring to a search that ended, and how long one will take that has not begun.
+//!
+//! The standard error of `ln N*` falls with the root of the time `T` held near the breakpoint:
+//!
+//! ```text
+//! se = sqrt(1.14 c / (0.2 (T + 90 c))) / kappa
+//! ```
+//!
+//! with `c` the time of a cycle, 90 cycles for what the fit takes for granted, and `kappa` how many probits of the share of violations a unit of `ln N` is worth. The
+//! document docs/statistics.md derives it in its section "How long it takes". A search that has an estimate knows `se`
+//! and `T` and needs only the root; before a search both kinds of service are told: `kappa` is large where the
+//! service is saturated when it breaks, small where it breaks by bursts before it is.
+
+use super::{CycleModel, Estimate, Search, SearchSpec, Visit, bounds, middle};
+use super::{
+    FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW, SURELY,
+};
+use crate::record::{Outlook, Purpose};
+use crate::slo::Verdict;
+use crate::stats::fit::Basis;
+use crate::stats::student_t_quantile;
+use crate::stats::tail;
+
+/// Cycles of holding that what the fit takes for granted (the shape of the curve and Little's law) is worth. Measured in
+/// the lab: half-widths after 10 minutes to an hour fall with the root of `T` plus this.
+const AHEAD_CYCLES: f64 = 90.0;
+/// Seconds whose use an outlook tells.
+const MORE_S: f64 = 300.0;
+
+/// What an estimate must come to before the search stops for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct StopRule {
+    /// Fewest visits.
+    pub(super) visits: usize,
+    /// How many times narrower than asked.
+    pub(super) surely: f64,
+}
+
+impl StopRule {
+    pub(super) fn of(estimate: &Estimate) -> Self {
+        let (visits, surely) = match estimate.fit.basis {
+            Basis::Tails => (MIN_VISITS_TAILS, SURELY),
+            Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
+            Basis::Visits => (MIN_VISITS, 1.0),
+        };
+        Self { visits, surely }
+    }
+}
+
+/// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
+fn is_step(estimate: &Estimate) -> bool {
+    matches!(estimate.fit.basis, Basis::Visits) && estimate.fit.exact < FEW_EXACT
+}
+
+impl Search {
+    /// Half-width asked for, VUs; nothing is narrower than one VU to either side.
+    pub(super) fn asked_vus(&self, estimate: &Estimate) -> f64 {
+        (self.spec.precision * estimate.vus).max(1.0)
+    }
+
+    /// Seconds held by the visits that an estimate rests on.
+    pub fn held_s(&self, estimate: &Estimate) -> f64 {
+        self.rests_on(estimate).map(|v| v.hold_s).sum()
+    }
+
+    /// What more time would bring to an estimate; `None` where that cannot be said.
+    pub fn outlook(&self, estimate: &Estimate) -> Option<Outlook> {
+        if is_step(estimate) {
+            return self.next_visit(estimate);
+        }
+        let held_s = self.held_s(estimate);
+        let pace = self.held_share(estimate)?;
+        let half_width = estimate.half_width();
+        // Degrees of freedom grow with the visits.
+        let visits = count(estimate.fit.visits);
+        let ahead_s = AHEAD_CYCLES * self.cycle_s();
+        let after = |more_s: f64| {
+            let more_held_s = more_s * pace;
+            let t = self.t(visits * (1.0 + more_held_s / held_s)) / self.t(visits);
+            half_width * t / (1.0 + more_held_s / (ahead_s + held_s)).sqrt()
+        };
+        if !half_width.is_finite() || held_s <= 0.0 {
+            return None;
+        }
+        Some(Outlook::Time {
+            more_s: MORE_S,
+            half_width: after(MORE_S),
+            asked_in_s: (!self.precise_enough(estimate)).then(|| {
+                let rule = StopRule::of(estimate);
+                let asked = self.asked_vus(estimate) / estimate.vus / rule.surely;
+                let missing = count(rule.visits.saturating_sub(estimate.fit.visits));
+                let visit_s = held_s / visits.max(1.0) / pace;
+                first_within(asked, after).max(missing * visit_s)
+            }),
+        })
+    }
+
+    /// A step that stays where it is lies between the highest level that held and the lowest that broke; a visit in their
+    /// middle leaves half of that. Where visits contradict one another the step moves, and nothing is promised.
+    fn next_visit(&self, estimate: &Estimate) -> Option<Outlook> {
+        let (held, broke) = bounds::around(&self.visits, estimate.vus);
+        let (held, broke) = (self.visits[held?].level, self.visits[broke?].level);
+        let contradicted = |v: &Visit| match v.verdict {
+            Verdict::Held => v.level >= broke,
+            Verdict::Broke => v.level <= held,
+            Verdict::Undecided => false,
+        };
+        if self.visits.iter().any(|v| v.valid && contradicted(v)) || broke.vus() - held.vus() <= 1 {
+            return None;
+        }
+        let recent: Vec<f64> = (self.visits.iter().rev().take(4))
+            .map(|v| v.cost_s)
+            .collect();
+        Some(Outlook::Visit {
+            vus: middle(held, broke),
+            takes_s: recent.iter().sum::<f64>() / count(recent.len()),
+            held,
+            broke,
+        })
+    }
+
+    fn rests_on<'a>(&'a self, estimate: &Estimate) -> impl Iterator<Item = &'a Visit> {
+        let (vus, basis) = (estimate.vus, estimate.fit.basis);
+        self.visits.iter().filter(move |v| {
+            let near = (f64::from(v.level.vus()) / vus - 1.0).abs() < tail::NEAR;
+            v.valid && near && (!v.left_early || basis == Basis::Visits)
+        })
+    }
+
+    /// Share of the time near the breakpoint that is held and counts; the rest is moving, settling, drain and reset.
+    fn held_share(&self, estimate: &Estimate) -> Option<f64> {
+        let refining = |v: &&Visit| matches!(v.purpose, Purpose::Refine | Purpose::Confirm);
+        let mut held: f64 = self
+            .rests_on(estimate)
+            .filter(refining)
+            .map(|v| v.hold_s)
+            .sum();
+        let mut cost: f64 = self.visits.iter().filter(refining).map(|v| v.cost_s).sum();
+        if held <= 0.0 {
+            held = self.held_s(estimate);
+            cost = self.rests_on(estimate).map(|v| v.cost_s).sum();
+        }
+        (held > 0.0 && cost > 0.0).then(|| (held / cost).min(1.0))
+    }
+
+    fn t(&self, visits: f64) -> f64 {
+        student_t_quantile(0.5 + self.spec.confidence / 2.0, visits)
+    }
+}
+
+/// The first time, seconds, at which a falling width is at most `asked`.
+fn first_within(asked: f64, width_after: impl Fn(f64) -> f64) -> f64 {
+    let (mut before, mut after) = (0.0, MORE_S);
+    if width_after(before) <= asked {
+        return 0.0;
+    }
+    while width_after(after) > asked && after < LONGEST_S {
+        (before, after) = (after, after * 2.0);
+    }
+    for _ in 0..40 {
+        let middle = f64::midpoint(before, after);
+        if width_after(middle) > asked {
+            before = middle;
+        } else {
+            after = middle;
+        }
+    }
+    after
+}
+
+/// A month: nobody waits longer.
+const LONGEST_S: f64 = 30.0 * 86_400.0;
+
+/// How a service breaks, for what is expected of a search before it is begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It is saturated when it breaks: all workers busy, a line that grows with every user.
+    Saturated,
+    /// It breaks by bursts before it is saturated: the line comes and goes.
+    Bursts,
+}
+
+impl Kind {
+    /// Probits of the share of violations per unit of `ln N`.
+    fn kappa(self) -> f64 {
+        match self {
+            Self::Saturated => 19.5,
+            Self::Bursts => 5.3,
+        }
+    }
+}
+
+/// What to expect of a search before it is begun.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Expected {
+    /// Seconds until the search stops because the interval is as narrow as asked, if the budget allowed it.
+    pub asked_s: f64,
+    /// Half-width, as a fraction, after the whole budget; `None` when it ends before there is an interval.
+    pub half_width: Option<f64>,
+}
+
+/// What to expect of a search against a service of this kind with a latency quantile in its SLO.
+pub fn expected(spec: &SearchSpec, model: &CycleModel, pace_per_s: f64, kind: Kind) -> Expected {
+    let limit_s = model.limit_s.unwrap_or(1.0);
+    // Near the breakpoint: a percentile at the limit goes with a mean of about half of it.
+    let cycle = model.think_s + LATENCY * limit_s;
+    let (min, max) = (spec.hold_min.as_secs_f64(), spec.hold_max.as_secs_f64());
+    let hold = (HOLD_CYCLES * cycle)
+        .clamp(min, max.max(min))
+        .max(2.0 * cycle);
+    let visit = hold + settle_s(1.5 * cycle);
+    let bracket = bracket_s(spec, model.think_s, cycle, pace_per_s);
+    let tail = 0.5 + spec.confidence / 2.0;
+    let half_width = |visits: f64| {
+        let se =
+            (1.14 * cycle / (0.2 * (visits * hold + AHEAD_CYCLES * cycle))).sqrt() / kind.kappa();
+        student_t_quantile(tail, visits) * se
+    };
+    let mut visits = count(MIN_VISITS_TAILS);
+    while half_width(visits) * SURELY > spec.precision && visits * visit < LONGEST_S {
+        visits = (visits * 1.02).max(visits + 1.0);
+    }
+    let in_budget = (spec.budget.as_secs_f64() - bracket) / visit;
+    Expected {
+        asked_s: bracket + visits * visit,
+        half_width: (in_budget >= FEWEST_VISITS).then(|| half_width(in_budget)),
+    }
+}
+
+/// Visits below which there is no interval to speak of.
+const FEWEST_VISITS: f64 = 2.0;
+/// Mean latency near the breakpoint as a share of the limit.
+const LATENCY: f64 = 0.5;
+/// Longest step of the settle detector's least window.
+const SETTLE_S: f64 = 6.0;
+
+fn settle_s(asked: f64) -> f64 {
+    asked.max(SETTLE_S)
+}
+
+/// Doublings from the start, then halvings of the last one until it is narrow. Where between start and maximum it breaks is
+/// not known: the middle of the doublings stands for it.
+fn bracket_s(spec: &SearchSpec, think_s: f64, cycle: f64, pace_per_s: f64) -> f64 {
+    let (start, max) = (f64::from(spec.start.vus()), f64::from(spec.max.vus()));
+    let breaks = (start * max).sqrt();
+    let doublings = (breaks / start).max(1.0).log2().ceil() + 1.0;
+    let short = think_s.max(1.0);
+    let step_up = settle_s(short) + short.clamp(6.0, 30.0);
+    let halvings = (2.0_f64.ln() / NARROW.ln()).log2().ceil().max(0.0);
+    let narrow = settle_s(1.5 * cycle) + (2.0 * cycle).clamp(15.0, 40.0);
+    doublings * step_up + halvings * narrow + 2.0 * breaks / pace_per_s
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of visits")]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn spec(budget_s: u64, precision: f64) -> SearchSpec {
+        SearchSpec {
+            budget: Duration::from_secs(budget_s),
+            precision,
+            ..SearchSpec::default()
+        }
+    }
+
+    /// What `breakpoint lab` measured with 30 searches each, in % of the breakpoint: `a` (8 servers, 50 ms, think 5 s) is
+    /// saturated when it breaks, `b` (1 server, 100 ms, think 10 s) breaks by bursts; both below p99 of 2 s.
+    const MEASURED: [(u64, f64, f64); 4] = [
+        (600, 3.0, 11.0),
+        (900, 2.1, 8.9),
+        (1_800, 1.5, 6.2),
+        (3_600, 1.1, 5.2),
+    ];
+
+    fn model(think_s: f64) -> CycleModel {
+        CycleModel {
+            think_s,
+            limit_s: Some(2.0),
+        }
+    }
+
+    #[test]
+    fn the_expected_widths_are_those_of_the_laboratory() {
+        for (budget_s, a, b) in MEASURED {
+            for (kind, think_s, measured) in [(Kind::Saturated, 5.0, a), (Kind::Bursts, 10.0, b)] {
+                let expected = expected(&spec(budget_s, 0.05), &model(think_s), 50.0, kind);
+                let told = 100.0 * expected.half_width.unwrap_or(f64::INFINITY);
+                println!("{kind:?} {budget_s} s: told +-{told:.1} %, measured +-{measured} %");
+                assert!(
+                    (told / measured).ln().abs() < 0.4,
+                    "{kind:?} {budget_s}: {told}"
+                );
+            }
+        }
+    }
+
+    /// Seconds to a precision in the same laboratory, the budget aside.
+    const TOOK: [(Kind, f64, f64, f64); 3] = [
+        (Kind::Saturated, 5.0, 0.05, 889.0),
+        (Kind::Saturated, 5.0, 0.02, 4_098.0),
+        (Kind::Bursts, 10.0, 0.05, 19_222.0),
+    ];
+
+    #[test]
+    fn the_expected_times_are_those_of_the_laboratory() {
+        for (kind, think_s, precision, took_s) in TOOK {
+            let told_s = expected(&spec(900, precision), &model(think_s), 50.0, kind).asked_s;
+            println!("{kind:?} {precision}: told {told_s:.0} s, took {took_s} s");
+            assert!(
+                (told_s / took_s).ln().abs() < 0.4,
+                "{kind:?} {precision}: {told_s}"
+            );
+        }
+    }
+
+    #[test]
+    fn more_precision_takes_longer_and_no_budget_gives_nothing() {
+        let of =
+            |precision| expected(&spec(900, precision), &model(5.0), 50.0, Kind::Bursts).asked_s;
+        assert!(of(0.01) > of(0.02) && of(0.02) > of(0.05) && of(0.05) > of(0.2));
+        // Even the coarsest rests on the fewest visits.
+        assert!((of(0.5) - of(0.9)).abs() < 1e-9);
+        let short = expected(&spec(60, 0.05), &model(5.0), 50.0, Kind::Saturated);
+        assert_eq!(short.half_width, None);
+    }
+
+    #[test]
+    fn a_width_is_reached_where_its_curve_crosses_it() {
+        let width = |more_s: f64| 0.1 / (1.0 + more_s / 100.0).sqrt();
+        assert!((first_within(0.05, width) - 300.0).abs() < 1.0);
+        assert!(first_within(0.2, width).abs() < 1e-9);
+        assert!(first_within(0.0, width) >= LONGEST_S, "never");
+    }
+}
