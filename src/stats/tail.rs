@@ -632,3 +632,6 @@ fn substitute(lower: &Matrix, right: Vector) -> Vector {
     }
     x
 }
+
+#[cfg(test)]
+mod tests;
