@@ -243,6 +243,30 @@ fn the_gradient_is_that_of_the_likelihood_and_of_the_prior() {
 }
 
 #[test]
+fn the_climb_ends_where_the_objective_is_flat() {
+    // So few requests that the prior counts as much as they do.
+    let visits = SERVICE.correlated(&ladder(SERVICE.truth, 1), 600, 20.0, 2);
+    let model = visits.model();
+    for weight in [1.0, 0.1, 0.01] {
+        let mut theta = [SLOPE.0; D];
+        (theta[0], theta[1]) = (290.0_f64.ln(), model.ln_eta);
+        let start = theta;
+        model.climb(&mut theta, weight).unwrap();
+        let steep = |at: &Vector| {
+            let slopes = differences(at, |t| model.objective(t, weight));
+            slopes.iter().fold(0.0, |most, d| f64::max(most, d.abs()))
+        };
+        assert!(model.objective(&theta, weight) > model.objective(&start, weight));
+        assert!(
+            steep(&theta) < 0.05,
+            "{} after {}",
+            steep(&theta),
+            steep(&start)
+        );
+    }
+}
+
+#[test]
 fn the_information_is_the_curvature_of_what_is_expected() {
     let visits = SERVICE.noiseless(&[290.0, 300.0, 310.0], 3_000.0);
     let model = visits.model();
