@@ -243,6 +243,15 @@ fn the_gradient_is_that_of_the_likelihood_and_of_the_prior() {
 }
 
 #[test]
+fn the_curve_walks_at_random_from_knot_to_knot() {
+    // The variance of a step grows with the distance: 0.3 per 0.3 limits.
+    for (k, pair) in KNOTS.windows(2).enumerate() {
+        let variance = 0.09 * (pair[1] - pair[0]) / 0.3;
+        assert!((step_sd(k).powi(2) / variance - 1.0).abs() < 1e-9, "{k}");
+    }
+}
+
+#[test]
 fn the_climb_ends_where_the_objective_is_flat() {
     // So few requests that the prior counts as much as they do.
     let visits = SERVICE.correlated(&ladder(SERVICE.truth, 1), 600, 20.0, 2);
