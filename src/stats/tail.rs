@@ -311,7 +311,7 @@ impl Model {
                 for (a, row) in damped.iter_mut().enumerate() {
                     row[a] = row[a] * (1.0 + damping) + 1e-9;
                 }
-                let step = solve(damped, gradient)?;
+                let step = solve(&damped, gradient)?;
                 let mut tried = *theta;
                 for (t, s) in tried.iter_mut().zip(step) {
                     *t += s.clamp(-0.3, 0.3);
@@ -382,15 +382,14 @@ impl Model {
             }
             for a in 0..D {
                 for b in 0..=a {
-                    information[a][b] += block.total * d[a] * d[b] / p;
+                    let known = block.total * d[a] * d[b] / p;
+                    information[a][b] += known;
+                    if a != b {
+                        information[b][a] += known;
+                    }
                 }
             }
             (before, d_before) = (share, d_share);
-        }
-        for a in 0..D {
-            for b in 0..a {
-                information[b][a] = information[a][b];
-            }
         }
         (gradient, information)
     }
@@ -416,7 +415,7 @@ impl Model {
                 whole[a][b] += prior[a][b] / weight;
             }
         }
-        let inverse = invert(whole)?;
+        let inverse = invert(&whole)?;
         let trace = |m: &Matrix| -> f64 {
             (0..D)
                 .map(|a| (0..D).map(|b| inverse[a][b] * m[b][a]).sum::<f64>())
@@ -585,12 +584,12 @@ fn long_run(scores: &[Vector], lags: usize) -> Matrix {
 }
 
 /// Solves a symmetric positive system by Cholesky's decomposition.
-fn solve(matrix: Matrix, right: Vector) -> Option<Vector> {
+fn solve(matrix: &Matrix, right: Vector) -> Option<Vector> {
     let lower = cholesky(matrix)?;
     Some(substitute(&lower, right))
 }
 
-fn invert(matrix: Matrix) -> Option<Matrix> {
+fn invert(matrix: &Matrix) -> Option<Matrix> {
     let lower = cholesky(matrix)?;
     let mut out = [[0.0; D]; D];
     for (k, column) in out.iter_mut().enumerate() {
@@ -601,7 +600,7 @@ fn invert(matrix: Matrix) -> Option<Matrix> {
     Some(out)
 }
 
-fn cholesky(matrix: Matrix) -> Option<Matrix> {
+fn cholesky(matrix: &Matrix) -> Option<Matrix> {
     let mut lower = [[0.0; D]; D];
     for a in 0..D {
         for b in 0..=a {

@@ -276,6 +276,20 @@ fn the_climb_ends_where_the_objective_is_flat() {
 }
 
 #[test]
+fn the_weight_of_the_counts_is_one_over_the_design_effect() {
+    let visits = SERVICE.correlated(&ladder(SERVICE.truth, 2), 3_000, 80.0, 9);
+    let model = visits.model();
+    let (theta, sandwich) = model.maximise(SERVICE.truth).unwrap();
+    let steep = |weight: f64| {
+        let slopes = differences(&theta, |t| model.objective(t, weight));
+        slopes.iter().fold(0.0, |most, d| f64::max(most, d.abs()))
+    };
+    assert!(sandwich.deff > 10.0);
+    let (right, wrong) = (steep(1.0 / sandwich.deff), steep(10.0 / sandwich.deff));
+    assert!(right < 0.1 * wrong, "{right} {wrong}");
+}
+
+#[test]
 fn the_information_is_the_curvature_of_what_is_expected() {
     let visits = SERVICE.noiseless(&[290.0, 300.0, 310.0], 3_000.0);
     let model = visits.model();
@@ -327,23 +341,23 @@ fn second_differences() -> Matrix {
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "small indices")]
 fn systems_with_a_known_solution_are_solved() {
-    let inverse = invert(second_differences()).unwrap();
+    let inverse = invert(&second_differences()).unwrap();
     let mut right = [0.0; D];
     right[D - 1] = 1.0;
-    let x = solve(second_differences(), right).unwrap();
-    for a in 0..D {
-        for b in 0..D {
+    let x = solve(&second_differences(), right).unwrap();
+    for (a, row) in inverse.iter().enumerate() {
+        for (b, got) in row.iter().enumerate() {
             let (low, high) = (a.min(b) + 1, a.max(b) + 1);
             let want = (low * (D + 1 - high)) as f64 / (D + 1) as f64;
-            assert_near(inverse[a][b], want, 1e-12, "inverse");
+            assert_near(*got, want, 1e-12, "inverse");
         }
         assert_near(x[a], (a + 1) as f64 / (D + 1) as f64, 1e-12, "solution");
     }
     let mut saddle = second_differences();
     saddle[4][4] = -2.0;
-    assert_eq!(invert(saddle), None);
+    assert_eq!(invert(&saddle), None);
     saddle[4][4] = f64::NAN;
-    assert_eq!(solve(saddle, right), None);
+    assert_eq!(solve(&saddle, right), None);
 }
 
 #[test]
@@ -417,6 +431,7 @@ fn blocks_keep_every_request_in_order() {
     assert_near(merged, late, 1e-9, "late");
     assert_near(model.ratios[model.limit], 1.0, 1e-12, "the limit");
     assert_eq!(model.lags, 3);
+    assert_near(model.per_s, SERVICE.per_s, 1e-9, "throughput");
 }
 
 #[test]
@@ -595,6 +610,74 @@ fn the_interval_reaches_further_down_than_up() {
         fit.distribution
             .is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1)
     );
+}
+
+#[test]
+fn the_interval_is_the_sandwichs_widened_for_few_visits_and_long_phases() {
+    let usual = DEFF_PER_VU * SERVICE.truth;
+    let mut seen = Vec::new();
+    for memory in [2.0, 80.0, 600.0] {
+        let visits = SERVICE.correlated(&ladder(SERVICE.truth, 3), 3_000, memory, 6);
+        let fit = visits.fit(SERVICE.truth).unwrap();
+        let (theta, sandwich) = visits.model().maximise(SERVICE.truth).unwrap();
+        let times = sandwich.deff / usual;
+        // Below 0.15 of what is usual it is not believed; above it, there were fewer phases than visits.
+        let widened = if times > 1.0 {
+            1.9 * sandwich.deff * times.sqrt()
+        } else {
+            (1.9 * sandwich.deff).max(0.15 * DEFF_PER_VU * theta[0].exp())
+        };
+        let variance = sandwich.naive_variance * widened + sandwich.prior_variance;
+        assert_near(fit.sigma / fit.kappa / variance.sqrt(), 1.0, 0.01, "se");
+        assert!(sandwich.prior_variance > 0.001 * variance);
+        // The share's slope on a log scale, and half of it times the variance that was seen.
+        let slope = fit.kappa * density(probit(ALPHA)) / ALPHA;
+        let variance = sandwich.naive_variance * sandwich.deff + sandwich.prior_variance;
+        let lowered = theta[0] - fit.estimate.ln();
+        assert_near(lowered / (slope * variance / 2.0), 1.0, 1e-6, "lowered");
+        seen.push(times);
+    }
+    assert!(
+        seen[0] < 0.08 && (0.08..1.0).contains(&seen[1]) && seen[2] > 1.2,
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn levels_of_another_regime_change_nothing() {
+    let visits = SERVICE.correlated(&ladder(SERVICE.truth, 3), 3_000, 60.0, 4);
+    let mut more = visits.clone();
+    let mut slow = Counts::default();
+    slow[0] = 3_000.0;
+    for vus in [150.0, 600.0] {
+        let tail = Tail {
+            limit_s: SERVICE.limit_s,
+            blocks: vec![slow; 3],
+        };
+        more.tails.push((vus, tail));
+    }
+    assert_eq!(more.fit(300.0), visits.fit(300.0));
+}
+
+#[test]
+fn an_answer_that_could_be_anything_is_none() {
+    // So flat a curve that users hardly matter to it, and phases as long as a visit.
+    let flat = Service {
+        per_s: 150.0,
+        spread: 0.4,
+        ..SERVICE
+    };
+    let fits: Vec<Option<Fit>> = (0..30)
+        .map(|seed| {
+            let visits = flat.correlated(&ladder(flat.truth, 1), 3_000, 3_000.0, seed);
+            visits.fit(300.0)
+        })
+        .collect();
+    assert!(fits.iter().any(Option::is_none));
+    for fit in fits.into_iter().flatten() {
+        let se = fit.sigma / fit.kappa;
+        assert!(se < 0.5, "{se}");
+    }
 }
 
 #[test]
