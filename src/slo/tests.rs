@@ -8,6 +8,7 @@ use super::*;
 use crate::measure::{
     FailureKind, GeneratorWindow, Histogram, Level, Reading, Second, StepWindow, Window,
 };
+use crate::stats::tail::{RATIOS, Tail};
 
 // ---- the grammar ----
 
@@ -786,4 +787,124 @@ fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
         !failing(&ours),
         "the generator's failures are not the target's"
     );
+}
+
+// ---- the tail ----
+
+/// Requests counted at or above `ratio` times the limit, per block.
+fn at_or_above(tail: &Tail, ratio: f64) -> Vec<f64> {
+    let end = RATIOS
+        .iter()
+        .position(|r| *r < ratio - 1e-9)
+        .unwrap_or(RATIOS.len());
+    (tail.blocks.iter())
+        .map(|block| block[..end].iter().sum())
+        .collect()
+}
+
+/// The tail and the share of violations of `p99<2s`.
+fn tail_of(hold: &Hold) -> (Tail, (f64, f64)) {
+    let outcome = hold.judge("p99<2s").outcomes.remove(0);
+    let Evidence::Share { bad, total, .. } = outcome.evidence else {
+        panic!("{:?}", outcome.evidence);
+    };
+    (outcome.tail.expect("a quantile has a tail"), (bad, total))
+}
+
+#[test]
+fn a_tail_counts_completed_answers_block_by_block() {
+    // One second more in each third: 10 ms for most, and a few near the limit of 2 s.
+    let mut hold = Hold::of(9, 20, 10);
+    for (second, ms) in [
+        (0, 1_500),
+        (2, 2_000),
+        (3, 2_100),
+        (5, 5_000),
+        (6, 1_000),
+        (8, 1_960),
+    ] {
+        hold.m.hold[second].window.steps[ANSWER]
+            .latency
+            .merge(&Histogram::of([Duration::from_millis(ms)]));
+    }
+    let (tail, (bad, total)) = tail_of(&hold);
+    assert!((tail.limit_s - 2.0).abs() < 1e-12);
+    // 1.5 s is 0.75 limits, 1.0 s is below all thresholds, 2.0 s is at the limit: late.
+    assert_eq!(at_or_above(&tail, 0.56), [2.0, 2.0, 1.0]);
+    assert_eq!(at_or_above(&tail, 0.74), [2.0, 2.0, 1.0]);
+    assert_eq!(at_or_above(&tail, 0.93), [1.0, 2.0, 1.0]);
+    assert_eq!(at_or_above(&tail, 1.0), [1.0, 2.0, 0.0]);
+    assert_eq!(at_or_above(&tail, 1.08), [0.0, 1.0, 0.0]);
+    assert_eq!(at_or_above(&tail, 2.0), [0.0, 1.0, 0.0]);
+    let counted: Vec<f64> = tail.blocks.iter().map(|b| b.iter().sum()).collect();
+    assert_eq!(counted, [62.0, 62.0, 62.0]);
+    assert_eq!((bad, total), (3.0, 186.0));
+}
+
+#[test]
+fn seconds_that_do_not_divide_are_all_in_some_block() {
+    for seconds in [1, 2, 3, 4, 10, 31] {
+        let (tail, (_, total)) = tail_of(&Hold::of(seconds, 7, 10));
+        assert_eq!(tail.blocks.len(), seconds.min(3));
+        assert!((tail.requests() - total).abs() < 1e-9, "{seconds}");
+    }
+}
+
+#[test]
+fn a_failure_is_slower_than_everything_and_the_generators_own_is_none() {
+    let failed = Hold::of(9, 20, 10).failing(ANSWER, FailureKind::Timeout, 1);
+    let (tail, (bad, _)) = tail_of(&failed);
+    assert_eq!(at_or_above(&tail, 2.0), [3.0, 3.0, 3.0]);
+    assert!((bad - 9.0).abs() < 1e-9);
+    // A cycle that fails before it gets there counts against the answer too; one that fails later does not.
+    let before = Hold::of(9, 20, 10).failing(OPEN, FailureKind::Status, 2);
+    assert_eq!(at_or_above(&tail_of(&before).0, 2.0), [6.0, 6.0, 6.0]);
+    let ours = Hold::of(9, 20, 10).failing(ANSWER, FailureKind::NoPorts, 1);
+    assert_eq!(at_or_above(&tail_of(&ours).0, 0.56), [0.0, 0.0, 0.0]);
+}
+
+#[test]
+fn answers_in_flight_count_past_every_threshold_that_they_have_passed() {
+    // A hold of 20 s with nobody old at its start; at its end three are 3 s old (1.5 limits), two are 1 s, one is 20 s.
+    let pending = Hold::of(20, 50, 10).in_flight(&[], &[3, 3, 3, 1, 1, 20]);
+    let (tail, (bad, _)) = tail_of(&pending);
+    assert_eq!(at_or_above(&tail, 2.0), [0.0, 0.0, 1.0]);
+    assert_eq!(at_or_above(&tail, 1.6), [0.0, 0.0, 1.0]);
+    assert_eq!(at_or_above(&tail, 1.35), [0.0, 0.0, 4.0]);
+    assert_eq!(at_or_above(&tail, 1.0), [0.0, 0.0, 4.0]);
+    assert_eq!(at_or_above(&tail, 0.56), [0.0, 0.0, 4.0]);
+    assert!((bad - 4.0).abs() < 1e-9);
+    // As many are on their way at the start as at the end: a steady hold counts what completes, once.
+    let steady = Hold::of(20, 50, 2_500).in_flight(&[1, 1, 2, 2], &[1, 1, 2, 2]);
+    let (tail, (bad, total)) = tail_of(&steady);
+    assert!((tail.requests() - total).abs() < 1e-9);
+    let late: f64 = at_or_above(&tail, 1.18).iter().sum();
+    assert_eq!((late, bad), (1_000.0, 1_000.0));
+}
+
+proptest! {
+    #[test]
+    fn a_tail_and_its_share_agree_at_the_limit(
+        latencies in prop::collection::vec(prop::collection::vec(1_u64..6_000, 1..30), 1..20),
+        failed in 0_u64..4,
+        at_end in prop::collection::vec(0_u64..8, 0..12),
+    ) {
+        let mut hold = Hold::of(latencies.len(), 0, 0).in_flight(&[], &at_end);
+        for (second, ms) in hold.m.hold.iter_mut().zip(&latencies) {
+            second.window.steps[ANSWER].latency =
+                Histogram::of(ms.iter().map(|ms| Duration::from_millis(*ms)));
+        }
+        let hold = hold.failing(ANSWER, FailureKind::Eof, failed);
+        let (tail, (bad, _)) = tail_of(&hold);
+        prop_assert!((at_or_above(&tail, 1.0).iter().sum::<f64>() - bad).abs() < 1e-9);
+        prop_assert!(tail.blocks.iter().flatten().all(|n| *n >= 0.0));
+    }
+}
+
+#[test]
+fn only_a_latency_quantile_has_a_tail() {
+    for slo in EVERY_METRIC {
+        let outcome = Hold::of(20, 50, 10).judge(slo).outcomes.remove(0);
+        assert_eq!(outcome.tail.is_some(), slo.starts_with('p'), "{slo}");
+    }
 }

@@ -393,16 +393,14 @@ impl Model {
             }
             for a in 0..D {
                 for b in 0..=a {
-                    information[a][b] += block.total * d[a] * d[b] / p;
+                    let known = block.total * d[a] * d[b] / p;
+                    information[a][b] += known;
+                    if a != b {
+                        information[b][a] += known;
+                    }
                 }
             }
             (before, d_before) = (share, d_share);
-        }
-        let lower = information;
-        for (a, row) in lower.iter().enumerate() {
-            for (b, value) in row[..a].iter().enumerate() {
-                information[b][a] = *value;
-            }
         }
         (gradient, information)
     }
@@ -644,3 +642,6 @@ fn substitute(lower: &Matrix, right: Vector) -> Vector {
     }
     x
 }
+
+#[cfg(test)]
+mod tests;
