@@ -425,7 +425,7 @@ impl Search {
             let next = if adjacent { held } else { middle(held, broke) };
             return self.probe(next, Purpose::Refine);
         };
-        if let Some(order) = self.from_rest(&estimate) {
+        if let Some(order) = self.visit_from_rest(&estimate) {
             return Step::Probe(order);
         }
         if self.precise_enough(&estimate) {
@@ -439,7 +439,7 @@ impl Search {
     }
 
     /// A visit of the estimate from rest, when that tells whether the breakpoint depends on where the load comes from.
-    fn from_rest(&self, estimate: &Estimate) -> Option<Order> {
+    fn visit_from_rest(&self, estimate: &Estimate) -> Option<Order> {
         let wanted = diagnosis::wants_rest(
             &self.visits,
             estimate.binding,
