@@ -318,7 +318,7 @@ impl Outline {
             )?;
             writeln!(
                 out,
-                "             the budget of {} gives {} and {}",
+                "             the budget of {} gives {} and {}; pauses and long service times make it wider",
                 time(search.budget),
                 width(saturated),
                 width(bursts)
