@@ -26,7 +26,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
-Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, 4 generator or host was the limit,
+Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
 5 broke at the minimum or target down, 99 a gate failed, 130 interrupted, 1 our own failure
 ";
 
