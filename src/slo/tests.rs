@@ -842,6 +842,16 @@ fn a_tail_counts_completed_answers_block_by_block() {
 }
 
 #[test]
+fn an_answer_exactly_at_the_limit_is_late() {
+    // Below 2 ms the buckets are single microseconds, so that an answer can be exactly there.
+    let outcome = Hold::of(9, 20, 1).judge("p99<1ms").outcomes.remove(0);
+    let tail = outcome.tail.unwrap();
+    assert_eq!(at_or_above(&tail, 1.0), [60.0, 60.0, 60.0]);
+    assert_eq!(at_or_above(&tail, 1.08), [0.0, 0.0, 0.0]);
+    assert!(matches!(outcome.evidence, Evidence::Share { bad, .. } if (bad - 180.0).abs() < 1e-9));
+}
+
+#[test]
 fn seconds_that_do_not_divide_are_all_in_some_block() {
     for seconds in [1, 2, 3, 4, 10, 31] {
         let (tail, (_, total)) = tail_of(&Hold::of(seconds, 7, 10));
