@@ -283,3 +283,112 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
     }
     sum / n
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Purpose;
+    use crate::slo::Verdict;
+
+    fn visit(vus: u32, crashed_after_s: Option<f64>) -> Visit {
+        Visit {
+            probe: 0,
+            level: Level(vus),
+            from: Level(1),
+            began_s: 0.0,
+            crashed_after_s,
+            purpose: Purpose::Refine,
+            verdict: if crashed_after_s.is_some() {
+                Verdict::Broke
+            } else {
+                Verdict::Held
+            },
+            valid: true,
+            left_early: false,
+            evidence: Vec::new(),
+            tails: Vec::new(),
+            throughput: None,
+            hold_s: 70.0,
+            cost_s: 80.0,
+        }
+    }
+
+    #[test]
+    fn a_crash_below_a_level_that_lasted_is_not_the_levels() {
+        let named = diagnose(
+            &[visit(1_000, None), visit(900, Some(40.0))],
+            0,
+            None,
+            950.0,
+        );
+        assert_eq!(named.unwrap().ending, Ending::TimeDriven);
+        // The same crash above everything that lasted, or hardly below it, is what a limit looks like.
+        for crash in [1_050, 985] {
+            let visits = [visit(1_000, None), visit(crash, Some(40.0))];
+            assert_eq!(diagnose(&visits, 0, None, 1_000.0), None);
+        }
+    }
+
+    fn own(vus: f64, breakpoint: f64, past: Past, per_vu: f64) -> Own {
+        Own {
+            vus,
+            breakpoint,
+            bound: false,
+            held: past == Past::Rest,
+            past,
+            began_s: 0.0,
+            per_vu,
+        }
+    }
+
+    #[test]
+    fn a_direction_shows_in_the_breakpoint_and_in_the_cycle() {
+        let visits = |slow: f64| {
+            let after = |vus| own(vus, 890.0, Past::Overload, slow);
+            let mut all = vec![after(870.0), after(890.0), after(920.0)];
+            all.extend([own(905.0, 1_040.0, Past::Rest, 0.175); 2]);
+            all
+        };
+        assert_eq!(
+            direction(&visits(0.155), 890.0).unwrap().ending,
+            Ending::DependsOnDirection
+        );
+        // Longer tails without longer cycles are bursts.
+        assert_eq!(direction(&visits(0.174), 890.0), None);
+        // One visit from rest is too few.
+        assert_eq!(direction(&visits(0.155)[..4], 890.0), None);
+    }
+
+    #[test]
+    fn two_slow_and_two_fast_visits_are_two_modes() {
+        let fast = own(1_000.0, 1_040.0, Past::Rest, 0.155);
+        let slow = own(990.0, 785.0, Past::Overload, 0.121);
+        assert_eq!(
+            modes(&[fast, slow, fast, slow], 900.0).unwrap().ending,
+            Ending::Bimodal
+        );
+        assert_eq!(
+            modes(&[fast, fast, fast, slow], 900.0).map(|d| d.ending),
+            None
+        );
+    }
+
+    #[test]
+    fn a_breakpoint_that_falls_with_every_visit_drifts() {
+        let at = |i: u32| Own {
+            began_s: f64::from(i) * 100.0,
+            ..own(1_000.0, 1_000.0 - 10.0 * f64::from(i), Past::Rest, 0.15)
+        };
+        let drifting: Vec<Own> = (0..10).map(at).collect();
+        assert_eq!(trend(&drifting).unwrap().ending, Ending::TimeDriven);
+        let level: Vec<Own> = drifting
+            .iter()
+            .enumerate()
+            .map(|(i, o)| Own {
+                breakpoint: 1_000.0 + if i % 2 == 0 { 20.0 } else { -20.0 },
+                ..*o
+            })
+            .collect();
+        assert_eq!(trend(&level), None);
+    }
+}
