@@ -147,7 +147,8 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     }
     let kappa = theta[2 + CENTRE].exp() * theta[1].exp() * centre / (model.per_s * model.limit_s);
     // With k effective violations the share is distributed like a gamma variable of shape k, whose median lies 1/(3k)
-    // below its mean: the estimate would lean high by as much over the slope of ln share.
+    // below its mean: the estimate would lean high by as much over the slope of ln share. Violations come in bursts of
+    // unlike sizes, which skews it more: half of 1/k is what the lab's medians ask for.
     let z = model.crossing;
     let slope = kappa * density(z) / alpha;
     let seen = sandwich.naive_variance * sandwich.deff + sandwich.prior_variance;
