@@ -440,16 +440,18 @@ impl Search {
 
     /// A visit of the estimate from rest, when that tells whether the breakpoint depends on where the load comes from.
     fn visit_from_rest(&self, estimate: &Estimate) -> Option<Order> {
-        let wanted = diagnosis::wants_rest(
+        if !diagnosis::wants_rest(
             &self.visits,
             estimate.binding,
             self.alpha(estimate),
             estimate.vus,
-        );
+        ) {
+            return None;
+        }
         let Step::Probe(order) = self.probe(self.within(estimate.vus), Purpose::Confirm) else {
             return None;
         };
-        wanted.then_some(Order {
+        Some(Order {
             from_rest: true,
             ..order
         })

@@ -59,7 +59,7 @@ pub(super) fn wants_rest(
 ) -> bool {
     let Some(alpha) = alpha else { return false };
     let own = own_breakpoints(visits, objective, alpha, estimate);
-    sides(&own).is_some_and(|(rest, _)| rest.len() < FROM_REST)
+    sides(&own, estimate).is_some_and(|(rest, _)| rest.len() < FROM_REST)
 }
 
 /// Where the load came from.
@@ -160,7 +160,14 @@ fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
 }
 
 /// The visits from rest that held and those after an overload, when all of the first stand above all of the second.
-fn sides(own: &[Own]) -> Option<(Vec<&Own>, Vec<&Own>)> {
+///
+/// A visit from rest that broke at the estimate refutes that: whoever comes from rest then breaks there too, and asking again
+/// would only spend the budget.
+fn sides(own: &[Own], estimate: f64) -> Option<(Vec<&Own>, Vec<&Own>)> {
+    let refutes = |o: &Own| o.past == Past::Rest && !o.held && o.vus <= APART * estimate;
+    if own.iter().any(refutes) {
+        return None;
+    }
     let after: Vec<&Own> = own.iter().filter(|o| o.past == Past::Overload).collect();
     let highest = most(after.iter().map(|o| o.breakpoint));
     let rest: Vec<&Own> = (own.iter())
@@ -178,7 +185,7 @@ fn sides(own: &[Own]) -> Option<(Vec<&Own>, Vec<&Own>)> {
 }
 
 fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
-    let (rest, _) = sides(own)?;
+    let (rest, _) = sides(own, estimate)?;
     if rest.len() < FROM_REST {
         return None;
     }
@@ -355,6 +362,18 @@ mod tests {
         );
         // Longer tails without longer cycles are bursts.
         assert_eq!(direction(&visits(0.174), 890.0), None);
+        // Who breaks at the estimate from rest as well depends on no direction.
+        let mut refuted = visits(0.155);
+        refuted.push(Own {
+            held: false,
+            ..own(895.0, 880.0, Past::Rest, 0.155)
+        });
+        assert_eq!(direction(&refuted, 890.0), None);
+        assert_eq!(
+            sides(&refuted[..4], 890.0).map(|(rest, _)| rest.len()),
+            Some(1)
+        );
+        assert!(sides(&[&refuted[..4], &refuted[5..]].concat(), 890.0).is_none());
         // One visit from rest is too few.
         assert_eq!(direction(&visits(0.155)[..4], 890.0), None);
     }

@@ -106,6 +106,7 @@ fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) 
 const HOPELESS_AFTER: (f64, f64) = (5.0, 30.0);
 /// Share of violations from which a hold is hopeless.
 const HOPELESS_SHARE: f64 = 0.5;
+
 pub(super) fn is_hopeless(
     slo: &Slo,
     m: &Measurement,

@@ -18,6 +18,11 @@ pub fn probit(p: f64) -> f64 {
     standard().inverse_cdf(p)
 }
 
+/// The density at `z`.
+pub fn density(z: f64) -> f64 {
+    (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
 const TABLE_END: f64 = 9.0;
 const TABLE_STEPS: usize = 1800;
 /// Distance of two entries: the table's width over its 1 800 steps.

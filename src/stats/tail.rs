@@ -21,7 +21,7 @@
 
 use super::blocks::student_t_quantile;
 use super::fit::{Basis, Fit};
-use super::normal::{cdf, probit};
+use super::normal::{cdf, density, probit};
 
 /// Thresholds whose shares are counted, as multiples of the limit, falling. Those further away say little of the limit
 /// and bend the curve.
@@ -122,8 +122,8 @@ const ROUNDS: usize = 3;
 
 /// Fits the breakpoint to complete visits in the order in which they were made; `around` is a first guess, VUs.
 ///
-/// `None` when there are too few visits near it, when they do not enclose a crossing, or when the curve does not
-/// describe what was counted at the limit itself: another fit must then do.
+/// `None` when there are too few visits near it, when none of them shows a violation, when the estimate lies far outside the
+/// levels visited, or when the curve does not describe what was counted at the limit itself: another fit must then do.
 pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Option<Fit> {
     let near: Vec<TailVisit> = (visits.iter().copied())
         .filter(|v| (v.vus / around - 1.0).abs() < NEAR && v.tail.requests() > 0.0)
@@ -193,10 +193,6 @@ fn sum(blocks: &[Counts]) -> Counts {
         }
     }
     out
-}
-
-fn density(z: f64) -> f64 {
-    (-0.5 * z * z).exp() / (2.0 * std::f64::consts::PI).sqrt()
 }
 
 /// Counts of one block at the thresholds that the fit keeps.

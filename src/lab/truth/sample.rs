@@ -63,8 +63,7 @@ impl Share {
     /// Standard error on the probit scale (delta method).
     pub(super) fn probit_se(&self) -> f64 {
         let z = self.probit();
-        let density = (-z * z / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
-        self.se() / density
+        self.se() / normal::density(z)
     }
 
     /// Standard error of the ratio: the largest over batches of 1, 2, 4, ... times the length, so that dependence between
