@@ -185,11 +185,12 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             {
                 return Ok(self.lost(&format!("the target did not recover: {why}")));
             }
-            let clear_break = self.one_probe(&order).await?;
+            self.one_probe(&order).await?;
             if self.interrupt.is_set() {
                 return Ok(self.search.interrupted());
             }
-            if (clear_break || self.spec.reset_always)
+            let overran = self.search.visits().last().is_some_and(Visit::overran);
+            if (overran || self.spec.reset_always)
                 && let Err(why) = self.recover().await?
             {
                 return Ok(self.lost(&format!("the target did not recover: {why}")));
@@ -206,8 +207,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         }
     }
 
-    /// Makes one probe and tells the search; says whether it was left early as hopeless.
-    async fn one_probe(&mut self, order: &Order) -> Result<bool, EngineError> {
+    /// Makes one probe and tells the search.
+    async fn one_probe(&mut self, order: &Order) -> Result<(), EngineError> {
         let index = self.probes.len();
         (self.sink)(Event::ProbeStarted {
             index,
@@ -265,7 +266,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         });
         (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
         self.probes.push(record);
-        Ok(probe.hold_end == HoldEnd::LeftEarly)
+        Ok(())
     }
 
     fn tell_search(

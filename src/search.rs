@@ -111,6 +111,14 @@ pub struct Visit {
     pub cost_s: f64,
 }
 
+impl Visit {
+    /// Whether it left the target in no state for the next visit: hopelessly behind, or crashed, and what has just restarted
+    /// is cold and meets all users at once.
+    pub fn overran(&self) -> bool {
+        self.left_early || self.crashed_after_s.is_some()
+    }
+}
+
 /// A probe that the search asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Order {
@@ -770,9 +778,10 @@ impl Search {
             .fold(f64::INFINITY, f64::min);
         let (mut low, mut high) = (low.min(fit.estimate), high.max(fit.estimate));
         if step {
-            // Between the two sides of a step no level is likelier than another.
+            // Between the two sides of a step no level is likelier than another, nor where they contradict each other.
             low = low.min(f64::from(held.vus()));
-            high = high.max(f64::from(broke.vus()));
+            let carried = bounds::carried(&self.visits).unwrap_or(broke);
+            high = high.max(f64::from(broke.max(carried).vus()));
         }
         Some(Estimate {
             binding,
@@ -790,9 +799,15 @@ impl Search {
             .iter()
             .filter(|v| v.valid)
             .filter_map(|v| {
+                let evidence = v.evidence.get(objective)?;
+                let crashed = v.crashed_after_s.is_some() && evidence.is_violated();
                 Some(Point {
                     vus: f64::from(v.level.vus()),
-                    shown: show(link, v.evidence.get(objective)?)?,
+                    shown: if crashed {
+                        link.far_above()
+                    } else {
+                        show(link, evidence)?
+                    },
                 })
             })
             .collect();
@@ -814,7 +829,7 @@ impl Search {
         let visits: Vec<TailVisit> = self
             .visits
             .iter()
-            .filter(|v| v.valid && !v.left_early)
+            .filter(|v| v.valid && !v.overran())
             .filter_map(|v| {
                 let tail = v.tails.get(objective)?.as_ref()?;
                 Some(TailVisit {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::measure::{FailureKind, Level, StepNames, Window};
-use breakpoint::record::{Ending, Environment, Outlook, PlanRecord, RunRecord, Sureness};
+use breakpoint::record::{Ending, Environment, HoldEnd, Outlook, PlanRecord, RunRecord, Sureness};
 use breakpoint::run::{self, Interrupt, Nothing, RunSpec};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Slo, Verdict};
@@ -260,6 +260,22 @@ fn a_cliff_is_enclosed_by_the_levels_on_either_side() {
     for record in &records {
         assert_eq!(record.answer.broken_objective.as_deref(), Some("errors<1%"));
         assert!(record.answer.precision_reached.unwrap() <= 0.05);
+    }
+}
+
+#[test]
+fn who_crashed_is_brought_back_to_rest_before_the_next_probe() {
+    let oom = Sim::shipped("oom", 1);
+    let record = search(&oom, &["p99<2s", "errors<1%"], budget(900, 1));
+    // Nothing but a kill breaks it, and many kills come late enough for the hold to run to its end.
+    let after_a_kill = || {
+        (record.probes.windows(2))
+            .filter(|pair| pair[0].verdict == Verdict::Broke)
+            .map(|pair| (pair[0].end, pair[1].arrived_from))
+    };
+    assert!(after_a_kill().any(|(end, _)| end == HoldEnd::Complete));
+    for (end, arrived_from) in after_a_kill() {
+        assert_eq!(arrived_from, Level::ZERO, "{end:?}");
     }
 }
 

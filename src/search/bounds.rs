@@ -20,9 +20,11 @@ pub(super) struct Bounds {
     pub(super) broke: Option<Level>,
 }
 
-/// The side of a visit: its verdict, or, when that is undecided, where its evidence stands. `None` without evidence.
+/// The side of a visit: above when the target crashed, else its verdict, or, when that is undecided, where its evidence
+/// stands. `None` without evidence.
 pub(super) fn side(visit: &Visit) -> Option<Side> {
     match visit.verdict {
+        _ if visit.crashed_after_s.is_some() => Some(Side::Broke),
         Verdict::Held => Some(Side::Held),
         Verdict::Broke => Some(Side::Broke),
         Verdict::Undecided => leaning(visit),
@@ -55,9 +57,8 @@ pub(super) fn visits_at(visits: &[Visit], level: Level) -> impl Iterator<Item = 
     visits.iter().filter(move |v| v.valid && v.level == level)
 }
 
-/// The lowest level whose latest visit broke, and the highest below it whose latest visit held: after a contradiction
-/// the pessimistic bound wins, and a later visit of the same level overrules an earlier one.
-pub(super) fn relevant(visits: &[Visit]) -> Bounds {
+/// Each level's latest side: a later visit overrules an earlier one of the same level.
+fn latest(visits: &[Visit]) -> Vec<(Level, Side)> {
     let mut latest: Vec<(Level, Side)> = Vec::new();
     for visit in visits.iter().filter(|v| v.valid) {
         let Some(side) = side(visit) else { continue };
@@ -66,17 +67,30 @@ pub(super) fn relevant(visits: &[Visit]) -> Bounds {
             None => latest.push((visit.level, side)),
         }
     }
-    let broke = latest
-        .iter()
-        .filter(|(_, side)| *side == Side::Broke)
-        .map(|(level, _)| *level)
-        .min();
-    let held = latest
-        .iter()
-        .filter(|(level, side)| *side == Side::Held && broke.is_none_or(|b| *level < b))
-        .map(|(level, _)| *level)
+    latest
+}
+
+fn levels(latest: &[(Level, Side)], of: Side) -> impl Iterator<Item = Level> {
+    (latest.iter()).filter_map(move |(level, side)| (*side == of).then_some(*level))
+}
+
+/// The lowest level that broke, and the highest below it that held: after a contradiction the pessimistic bound wins.
+pub(super) fn relevant(visits: &[Visit]) -> Bounds {
+    let latest = latest(visits);
+    let broke = levels(&latest, Side::Broke).min();
+    let held = levels(&latest, Side::Held)
+        .filter(|level| broke.is_none_or(|b| *level < b))
         .max();
     Bounds { held, broke }
+}
+
+/// The lowest level that broke above every one that held: after a contradiction the optimistic bound.
+pub(super) fn carried(visits: &[Visit]) -> Option<Level> {
+    let latest = latest(visits);
+    let held = levels(&latest, Side::Held).max()?;
+    levels(&latest, Side::Broke)
+        .filter(|level| *level > held)
+        .min()
 }
 
 /// Indices of the visits that the answer names: the highest at or below `vus` with the verdict held, and the lowest

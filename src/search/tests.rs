@@ -417,6 +417,76 @@ fn a_step_is_found_wherever_it_is() {
     }
 }
 
+/// Killed beyond `last_good` VUs soon after the level was reached; how much fails depends on when it is back.
+fn killed(order: &Order, last_good: u32, failed: f64) -> Visit {
+    let killed = order.level.vus() > last_good;
+    let evidence = Evidence::Share {
+        bad: if killed { 1_000.0 * failed } else { 0.0 },
+        total: 1_000.0,
+        alpha: 0.01,
+    };
+    Visit {
+        left_early: false,
+        crashed_after_s: killed.then_some(5.0),
+        ..visit(order, verdict_of(killed), evidence)
+    }
+}
+
+#[test]
+fn a_crash_tells_a_side_however_much_of_the_hold_it_cost() {
+    for seed in 0..20 {
+        let mut shares = [0.49, 0.55, 0.03, 0.81, 0.1, 0.3, 0.02, 0.66]
+            .into_iter()
+            .cycle()
+            .skip(seed);
+        let driven = drive(spec(1, 400, 40), SHARE, |o| {
+            killed(o, 114, shares.next().unwrap())
+        });
+        assert_eq!(driven.end.ending, Ending::Found, "{:?}", driven.levels());
+        let estimate = driven.end.estimate.as_ref().unwrap();
+        assert!(
+            estimate.low <= 115.0 && 114.0 <= estimate.high && estimate.half_width() < 0.05,
+            "{} to {}: {:?}",
+            estimate.low,
+            estimate.high,
+            driven.levels()
+        );
+        // Nobody is sent far down by a crash near the breakpoint.
+        let near = driven.levels().into_iter().skip(4);
+        assert!(
+            near.min().unwrap() > 100,
+            "seed {seed}: {:?}",
+            driven.levels()
+        );
+    }
+}
+
+#[test]
+fn where_crashes_contradict_what_carried_on_the_interval_holds_both() {
+    let mut search = Search::new(spec(1, 4_000, 1_000), MODEL, vec![SHARE]);
+    let Step::Probe(order) = search.next(0.0) else {
+        panic!("a search begins with a probe");
+    };
+    // Killed at 1 040 again and again, and once well at 1 050.
+    for vus in [
+        1_000, 1_100, 1_030, 1_040, 1_020, 1_040, 1_025, 1_040, 1_050,
+    ] {
+        let well = [1_000, 1_020, 1_025, 1_030, 1_050].contains(&vus);
+        let order = Order {
+            level: Level(vus),
+            ..order
+        };
+        search.record(killed(&order, if well { vus } else { 0 }, 0.3));
+    }
+    let estimate = search.estimate().unwrap();
+    assert!(
+        estimate.low <= 1_030.0 && 1_100.0 <= estimate.high,
+        "{} to {}",
+        estimate.low,
+        estimate.high
+    );
+}
+
 #[test]
 fn the_same_seed_gives_the_same_search_and_another_seed_another_order() {
     let levels = |seed| {

@@ -35,6 +35,18 @@ pub enum Evidence {
     None,
 }
 
+impl Evidence {
+    /// Whether anything counted against the objective, however little.
+    pub fn is_violated(&self) -> bool {
+        match *self {
+            Self::Share { bad, .. } => bad > 0.0,
+            Self::LogRatio(y) => y > 0.0,
+            Self::Side { broke } => broke,
+            Self::None => false,
+        }
+    }
+}
+
 /// One objective's outcome in one probe.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

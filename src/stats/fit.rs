@@ -50,6 +50,10 @@ pub enum Link {
 /// visit was left.
 const TOO_HIGH: f64 = 1.6;
 
+fn ceiling(alpha: f64) -> f64 {
+    (probit(alpha) + TOO_HIGH).max(0.0).min(probit(0.97))
+}
+
 impl Link {
     /// The statistic's value at the breakpoint.
     fn crossing(self) -> f64 {
@@ -59,9 +63,18 @@ impl Link {
         }
     }
 
+    /// What a visit shows that was far too high, whatever it counted: how much fails in a crash depends on when it came.
+    pub fn far_above(self) -> Shown {
+        match self {
+            Self::Share { alpha } => Shown::Above(ceiling(alpha)),
+            Self::LogRatio => Shown::Above(1.0),
+            Self::Side => Shown::Above(0.0),
+        }
+    }
+
     /// What a share of `bad` of `total` shows.
     pub fn show_share(alpha: f64, bad: f64, total: f64) -> Shown {
-        let ceiling = (probit(alpha) + TOO_HIGH).max(0.0).min(probit(0.97));
+        let ceiling = ceiling(alpha);
         let share = bad / total;
         if bad < 0.7 {
             return Shown::Below(probit((0.7 / total).min(0.5)));
