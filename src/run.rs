@@ -476,12 +476,14 @@ fn flow(probe: &Probe, steps: &StepNames) -> Vec<Flow> {
     let mut out = Vec::new();
     for window in seconds.map(|s| &s.window) {
         let cycle = &window.steps[steps.cycle()];
+        let main = &window.steps[steps.main()];
         #[expect(clippy::cast_precision_loss, reason = "counts per second")]
         out.push(Flow {
             at_level: passed >= probe.ramp_s - 1e-6,
             completed: cycle.completed() as f64,
             failed: cycle.failed.of_target() as f64,
-            in_flight: window.steps[steps.main()].in_flight.count() as f64,
+            in_flight: main.in_flight.count() as f64,
+            waited_s: main.latency.mean_s().unwrap_or(0.0) * main.completed() as f64,
         });
         passed += window.span.as_secs_f64();
     }

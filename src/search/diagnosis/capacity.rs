@@ -16,12 +16,14 @@ pub struct Flow {
     pub failed: f64,
     /// Requests in flight at its end.
     pub in_flight: f64,
+    /// Latencies of the completed requests, all together, seconds.
+    pub waited_s: f64,
 }
 
 /// Seconds of a block, and completions that it needs to say a rate within a tenth or better.
 const BLOCK: (f64, f64) = (15.0, 150.0);
 /// Completions from which the mean latency of a visit is believed.
-const FEWEST: f64 = 30.0;
+const FEWEST: f64 = 100.0;
 /// Requests queue when this many times as many are in flight as would be at the least latency seen.
 const QUEUED: f64 = 4.0;
 /// Levels that are compared, as shares of the estimate: further away other laws hold.
@@ -37,12 +39,13 @@ const MODE_RATIO: f64 = 1.12;
 const PAST_RATIO: f64 = 1.06;
 /// Levels count as equal within this share.
 const LEVEL: f64 = 0.03;
-/// Seconds that a spell lasts on average for a mode: as long as a visit. What passes sooner every visit meets, and it is averaged.
-const SPELL_S: f64 = 60.0;
-/// Requests in flight at which a block was still fast, against those at which one turned slow, that no threshold explains.
-const NO_THRESHOLD: f64 = 1.1;
+/// Seconds of the spell that a moment falls into, for a mode: the longest hold. What passes sooner every visit meets, and it is
+/// averaged; visits of a mode are wholly in it.
+const SPELL_S: f64 = 90.0;
+/// Seconds that a return to speed lasts at least, as a hold does.
+const RETURN_S: f64 = 60.0;
 /// Standard deviations by which an early visit must exceed what an overload left of the capacity for a second look.
-const SUSPECT_SD: f64 = 2.5;
+const SUSPECT_SD: f64 = 1.5;
 /// Returns to speed from rest after which a direction needs no further look, and most looks.
 const LOOKS: usize = 2;
 /// Drift: fewest blocks, share of the blocks near the estimate that must be queued throughout, t statistic.
@@ -77,8 +80,8 @@ pub(super) struct Block {
 pub(super) fn blocks(visits: &[Visit]) -> Vec<Block> {
     let least_latency = least(visits.iter().filter_map(|v| {
         let done: f64 = v.flow.iter().map(|f| f.completed).sum();
-        let in_flight: f64 = v.flow.iter().map(|f| f.in_flight).sum();
-        (done >= FEWEST).then(|| in_flight / done)
+        let waited: f64 = v.flow.iter().map(|f| f.waited_s).sum();
+        (done >= FEWEST && waited > 0.0).then(|| waited / done)
     }));
     if !least_latency.is_finite() {
         return Vec::new();
@@ -191,11 +194,12 @@ impl Groups {
     fn apart(among: &[Block], bound: f64) -> Option<Self> {
         let (slow, fast): (Vec<Block>, Vec<Block>) =
             among.iter().copied().partition(|b| b.per_s <= bound);
-        let freedom = among.len().checked_sub(2).filter(|n| *n > 0)?;
         let (low, high) = (rate(&slow), rate(&fast));
-        let left =
-            |of: &[Block], mean: f64| of.iter().map(|b| (b.per_s - mean).powi(2)).sum::<f64>();
-        let sd = ((left(&slow, low) + left(&fast, high)) / count(freedom)).sqrt();
+        // Where nothing queues the level sets the throughput: the spread of those says nothing.
+        let queued = || among.iter().filter(|b| b.queued);
+        let left = queued().map(|b| (b.per_s - if b.per_s <= bound { low } else { high }).powi(2));
+        let freedom = queued().count().checked_sub(2).filter(|n| *n > 0)?;
+        let sd = (left.sum::<f64>() / count(freedom)).sqrt();
         let mut spells: Vec<(bool, Vec<Block>)> = Vec::new();
         for block in among {
             let is_slow = block.per_s <= bound;
@@ -221,12 +225,14 @@ impl Groups {
         (rate(&self.slow), rate(&self.fast))
     }
 
+    /// How long the spell lasts that a moment falls into.
     fn spell_s(&self, slow: bool) -> f64 {
-        mean(
+        let lengths = || {
             (self.spells.iter())
-                .filter(|s| s.0 == slow)
-                .map(|s| s.1.iter().map(|b| b.seconds).sum()),
-        )
+                .filter(move |s| s.0 == slow)
+                .map(|s| s.1.iter().map(|b| b.seconds).sum::<f64>())
+        };
+        lengths().map(|s| s * s).sum::<f64>() / lengths().sum::<f64>()
     }
 
     /// Whether a number of requests in flight may be what makes it slow until it has been empty: nothing was fast after more in
@@ -234,7 +240,7 @@ impl Groups {
     fn threshold_explains(&self) -> bool {
         let turned = (self.spells.iter()).filter(|s| s.0).map(|s| s.1[0].peak);
         let stayed = most(self.fast.iter().map(|b| b.peak_before));
-        stayed <= NO_THRESHOLD * least(turned)
+        stayed < least(turned)
     }
 
     /// How often it was fast again after a rest that followed slowness.
@@ -252,9 +258,14 @@ impl Groups {
             && !self.threshold_explains()
     }
 
-    /// Slow after an overload and until a rest.
+    /// Slow after an overload and until a rest: it was fast, then slow, and fast again after a rest, for as long as a hold. Who
+    /// began slowly must have come back twice.
     pub(super) fn are_directions(&self) -> bool {
-        self.threshold_explains() && self.returns() > 0 && self.spell_s(true) >= SPELL_S
+        let needed = if self.spells[0].0 { LOOKS } else { 1 };
+        self.threshold_explains()
+            && self.returns() >= needed
+            && self.spell_s(true) >= SPELL_S
+            && self.spell_s(false) >= RETURN_S
     }
 
     /// Whether another visit from rest would tell more.
@@ -265,7 +276,10 @@ impl Groups {
 
 /// Whether a visit from rest should look for what an overload left behind; `looks` were made.
 pub(super) fn wants_rest(blocks: &[Block], estimate: f64, looks: usize) -> bool {
-    if looks >= LOOKS {
+    // From rest at the estimate says nothing as long as it was slow only at higher levels.
+    let low_enough = |b: &Block| b.queued && b.vus * (1.0 - LEVEL) <= estimate;
+    let near = near(blocks, estimate);
+    if looks >= LOOKS || !near.iter().any(low_enough) {
         return false;
     }
     if let Some(groups) = Groups::of(blocks, estimate) {
@@ -275,7 +289,6 @@ pub(super) fn wants_rest(blocks: &[Block], estimate: f64, looks: usize) -> bool 
         return false;
     }
     // Everything since an overload is slower than a short visit before it was, at a lower level even.
-    let near = near(blocks, estimate);
     let queued: Vec<Block> = near.iter().copied().filter(|b| b.queued).collect();
     if queued.len() < DRIFT.0 {
         return false;
@@ -387,3 +400,6 @@ fn rate(blocks: &[Block]) -> f64 {
 fn count(n: usize) -> f64 {
     n as f64
 }
+
+#[cfg(test)]
+mod tests;
