@@ -16,7 +16,7 @@ use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
     SCHEMA_VERSION,
 };
-use crate::search::{Conclusion, CycleModel, Order, Search, SearchSpec, Step, Visit};
+use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Step, Visit};
 use crate::slo::{Judgement, Patience, Slo, Verdict};
 
 mod answer;
@@ -296,6 +296,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             throughput: probe.measurement.throughput(self.spec.steps.cycle()),
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,
+            flow: flow(probe, &self.spec.steps),
         });
     }
 
@@ -467,6 +468,27 @@ fn crashed_after_s(probe: &Probe, steps: &StepNames) -> Option<f64> {
         passed += window.span.as_secs_f64();
     }
     None
+}
+
+/// A probe's seconds, as the search compares them.
+fn flow(probe: &Probe, steps: &StepNames) -> Vec<Flow> {
+    let seconds = probe.before.iter().chain(&probe.measurement.hold);
+    let mut passed = 0.0;
+    let mut out = Vec::new();
+    for window in seconds.map(|s| &s.window) {
+        let cycle = &window.steps[steps.cycle()];
+        let main = &window.steps[steps.main()];
+        #[expect(clippy::cast_precision_loss, reason = "counts per second")]
+        out.push(Flow {
+            at_level: passed >= probe.ramp_s - 1e-6,
+            completed: cycle.completed() as f64,
+            failed: cycle.failed.of_target() as f64,
+            in_flight: main.in_flight.count() as f64,
+            waited_s: main.latency.mean_s().unwrap_or(0.0) * main.completed() as f64,
+        });
+        passed += window.span.as_secs_f64();
+    }
+    out
 }
 
 /// Whether something broke that the generator's own delay, which can only lengthen latencies, does not explain.

@@ -25,6 +25,7 @@ mod diagnosis;
 pub mod forecast;
 
 pub use bounds::Side;
+pub use diagnosis::Flow;
 use forecast::StopRule;
 
 /// The limits of a search, resolved in the plan.
@@ -109,6 +110,8 @@ pub struct Visit {
     pub hold_s: f64,
     /// Seconds that the probe took in all, with ramp, settle, drain and reset.
     pub cost_s: f64,
+    /// What went through in each second of ramp, settle and hold.
+    pub flow: Vec<Flow>,
 }
 
 impl Visit {

@@ -4,11 +4,16 @@
 //! Every rule compares visits with one another and needs no model to fit: the *own breakpoint* of a visit is the level that it
 //! points to by itself, by Little's law from the latency at which its share of violations is the one allowed.
 
+mod capacity;
+
+pub use capacity::Flow;
+
 use super::Visit;
 use super::bounds::{self, Side};
 use crate::measure::Level;
-use crate::record::Ending;
+use crate::record::{Ending, Purpose};
 use crate::stats::tail::Tail;
+use capacity::Groups;
 
 /// A named behaviour and what shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,16 +28,16 @@ const APART: f64 = 1.03;
 const SURVIVED_S: f64 = 60.0;
 /// A crash in the first seconds says nothing of how long others need.
 const LEAST_SURVIVED_S: f64 = 20.0;
+/// Crashes come regularly when the times from start to crash agree within this share, and span more than so many holds.
+const REGULAR: f64 = 0.1;
+const REGULAR_VISITS: f64 = 1.5;
 /// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
 const SLOWER: f64 = 1.06;
 /// Visits after an overload that a comparison of directions needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
 /// Fewest visits of a trend, its t statistic, and its least change over the search.
-const TREND: (usize, f64, f64) = (8, 4.5, 0.05);
-/// Two modes: fewest visits of each, least distance of their own breakpoints as a share of the estimate, and least ratio of
-/// throughput per VU.
-const MODES: (usize, f64, f64) = (2, 0.10, 1.12);
+const TREND: (usize, f64, f64) = (8, 6.0, 0.05);
 
 /// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and `objective` the binding one.
 pub(super) fn diagnose(
@@ -41,16 +46,24 @@ pub(super) fn diagnose(
     alpha: Option<f64>,
     estimate: f64,
 ) -> Option<Diagnosis> {
-    crashes(visits).or_else(|| {
-        let own = own_breakpoints(visits, objective, alpha?, estimate);
-        direction(&own, estimate)
-            .or_else(|| modes(&own, estimate))
-            .or_else(|| trend(&own))
-    })
+    if let Some(named) = crashes(visits) {
+        return Some(named);
+    }
+    let own = alpha.map_or_else(Vec::new, |alpha| {
+        own_breakpoints(visits, objective, alpha, estimate)
+    });
+    let blocks = capacity::blocks(visits);
+    if let Some(groups) = capacity::Groups::of(&blocks, estimate) {
+        // What stands at one of two values has no slope.
+        return modes(&groups, &own, estimate).or_else(|| direction(&own, estimate));
+    }
+    direction(&own, estimate)
+        .or_else(|| drift(&blocks, estimate))
+        .or_else(|| trend(&own))
 }
 
 /// Whether a visit from rest at the estimate would tell if the breakpoint depends on the direction: some visit from rest held
-/// where all that came after an overload say that it should have broken.
+/// where all that came after an overload say that it should have broken, or the capacity was higher before an overload.
 pub(super) fn wants_rest(
     visits: &[Visit],
     objective: usize,
@@ -59,7 +72,11 @@ pub(super) fn wants_rest(
 ) -> bool {
     let Some(alpha) = alpha else { return false };
     let own = own_breakpoints(visits, objective, alpha, estimate);
+    let looks = (visits.iter())
+        .filter(|v| v.from == Level::ZERO && v.purpose == Purpose::Confirm)
+        .count();
     sides(&own, estimate).is_some_and(|(rest, _)| rest.len() < FROM_REST)
+        || capacity::wants_rest(&capacity::blocks(visits), estimate, looks)
 }
 
 /// Where the load came from.
@@ -137,17 +154,70 @@ fn ratio_at(tail: &Tail, alpha: f64) -> (f64, bool) {
     (before.map_or(1.0, |(ratio, _)| ratio), true)
 }
 
-/// A crash at a lower level than one that lasted: the level is not what kills it.
+/// A visit in which the target stopped answering.
+struct Crash<'a> {
+    visit: &'a Visit,
+    /// Seconds at the level by then.
+    after_s: f64,
+    /// Seconds since the target was started, by a reset or after the crash before.
+    uptime_s: f64,
+}
+
+/// The crashes that are the visit's own: one on the way down from a higher level is a remnant of that.
+fn own_crashes(visits: &[Visit]) -> Vec<Crash<'_>> {
+    let mut started_s = 0.0;
+    let mut out = Vec::new();
+    for visit in visits.iter().filter(|v| v.valid) {
+        if visit.from == Level::ZERO {
+            started_s = visit.began_s;
+        }
+        let Some(crashed_s) = visit.crashed_after_s else {
+            continue;
+        };
+        let after_s = crashed_s - capacity::ramp_s(visit);
+        let at_s = visit.began_s + crashed_s;
+        if after_s > 0.0 || visit.from < visit.level {
+            out.push(Crash {
+                visit,
+                after_s,
+                uptime_s: at_s - started_s,
+            });
+        }
+        started_s = at_s;
+    }
+    out
+}
+
+/// How long a visit lasted at its level.
+fn lasted_s(visit: &Visit) -> f64 {
+    match visit.crashed_after_s {
+        Some(crashed) => crashed - capacity::ramp_s(visit),
+        None => visit.hold_s,
+    }
+}
+
+/// A crash at a lower level than one that lasted: the level is not what kills it. Where crashes come after the same time
+/// since the start, whatever was visited meanwhile, a level as high that lasted is enough.
 fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
-    let valid = || visits.iter().filter(|v| v.valid);
-    let contradicted = valid().filter_map(|crash| {
-        let needed = crash.crashed_after_s?.clamp(LEAST_SURVIVED_S, SURVIVED_S);
-        let above = f64::from(crash.level.vus()) * APART;
-        let better = valid()
+    let own = own_crashes(visits);
+    let spans_visits = |c: &Crash| c.uptime_s > REGULAR_VISITS * c.visit.hold_s;
+    let regular = |c: &Crash| {
+        spans_visits(c)
+            && own.iter().any(|other| {
+                !std::ptr::eq(c.visit, other.visit)
+                    && spans_visits(other)
+                    && (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR
+            })
+    };
+    let contradicted = own.iter().filter_map(|crash| {
+        let needed = crash.after_s.clamp(LEAST_SURVIVED_S, SURVIVED_S);
+        let apart = if regular(crash) { 1.0 } else { APART };
+        let above = f64::from(crash.visit.level.vus()) * apart;
+        let better = (visits.iter().filter(|v| v.valid))
             .filter(|v| f64::from(v.level.vus()) >= above)
-            .filter(|v| v.crashed_after_s.unwrap_or(v.hold_s) >= needed)
+            .filter(|v| lasted_s(v) >= needed)
             .max_by_key(|v| v.level)?;
-        Some((crash, better))
+        Some((crash.visit, better)).filter(|(crash, better)| !std::ptr::eq(*crash, *better))
     });
     let (crash, better) = contradicted.min_by_key(|(crash, _)| crash.level)?;
     Some(Diagnosis {
@@ -189,49 +259,58 @@ fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
     if rest.len() < FROM_REST {
         return None;
     }
-    let held = most(rest.iter().map(|o| o.vus));
-    Some(Diagnosis {
+    let carried = most(rest.iter().map(|o| o.vus));
+    Some(depends_on_direction(carried, estimate))
+}
+
+fn depends_on_direction(carried: f64, estimate: f64) -> Diagnosis {
+    Diagnosis {
         ending: Ending::DependsOnDirection,
         reason: format!(
             "from rest it carries {} at least, but after an overload only {}: once overloaded it stays slow until it is drained",
-            Level::nearest(held),
+            Level::nearest(carried),
             Level::nearest(estimate),
         ),
+    }
+}
+
+/// Two capacities that neither level nor time nor history tells apart, or one before an overload and another after it.
+fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
+    if groups.are_directions() {
+        let carried = most(groups.fast.iter().map(|b| b.vus));
+        return Some(depends_on_direction(carried, estimate));
+    }
+    let (slow, fast) = groups.per_s();
+    groups.are_modes().then(|| {
+        let held = |of: f64| {
+            let by_visit = own.iter().filter(|o| !o.bound);
+            let near = by_visit.filter(|o| (o.per_vu * o.vus / of).ln().abs() < (fast / slow).ln() / 3.0);
+            mean(near.map(|o| o.breakpoint))
+        };
+        let point = match (held(slow), held(fast)) {
+            (low, high) if low.is_finite() && high.is_finite() => {
+                format!(" ({} and {})", Level::nearest(low), Level::nearest(high))
+            }
+            _ => String::new(),
+        };
+        Diagnosis {
+            ending: Ending::Bimodal,
+            reason: format!(
+                "it has two modes: the same load is served at {slow:.1} cycles/s at times and at {fast:.1} at others{point}; the worse one is what it carries for sure",
+            ),
+        }
     })
 }
 
-/// Two groups of visits that neither level nor direction tells apart: slower ones that took longer over a cycle than others
-/// did at a level as high.
-fn modes(own: &[Own], estimate: f64) -> Option<Diagnosis> {
-    let (fewest, distance, ratio) = MODES;
-    let contradicts = |slow: &Own, fast: &Own| {
-        fast.vus >= slow.vus * 0.97
-            && fast.per_vu > ratio * slow.per_vu
-            && fast.breakpoint > slow.breakpoint + distance * estimate
-    };
-    let slow: Vec<&Own> = (own.iter())
-        .filter(|s| own.iter().any(|f| contradicts(s, f)))
-        .collect();
-    let fast: Vec<&Own> = (own.iter())
-        .filter(|f| own.iter().any(|s| contradicts(s, f)))
-        .collect();
-    if slow.len() < fewest || fast.len() < fewest {
-        return None;
-    }
-    let level = |of: &[&Own]| Level::nearest(mean(of.iter().map(|o| o.breakpoint)));
-    let least = if fast.iter().any(|o| o.bound) {
-        " or more"
-    } else {
-        ""
-    };
+/// The capacity against time.
+fn drift(blocks: &[capacity::Block], estimate: f64) -> Option<Diagnosis> {
+    let drift = capacity::drift(blocks, estimate)?;
     Some(Diagnosis {
-        ending: Ending::Bimodal,
+        ending: Ending::TimeDriven,
         reason: format!(
-            "it has two modes: {} visits point to {}, {} to {}{least}; the worse one is what it carries for sure",
-            slow.len(),
-            level(&slow),
-            fast.len(),
-            level(&fast),
+            "its capacity changed by {:+.1} % in {:.0} minutes of searching: the breakpoint drifts with time",
+            drift.change.exp_m1() * 100.0,
+            drift.seconds / 60.0
         ),
     })
 }
@@ -317,6 +396,7 @@ mod tests {
             throughput: None,
             hold_s: 70.0,
             cost_s: 80.0,
+            flow: Vec::new(),
         }
     }
 
@@ -376,20 +456,6 @@ mod tests {
         assert!(sides(&[&refuted[..4], &refuted[5..]].concat(), 890.0).is_none());
         // One visit from rest is too few.
         assert_eq!(direction(&visits(0.155)[..4], 890.0), None);
-    }
-
-    #[test]
-    fn two_slow_and_two_fast_visits_are_two_modes() {
-        let fast = own(1_000.0, 1_040.0, Past::Rest, 0.155);
-        let slow = own(990.0, 785.0, Past::Overload, 0.121);
-        assert_eq!(
-            modes(&[fast, slow, fast, slow], 900.0).unwrap().ending,
-            Ending::Bimodal
-        );
-        assert_eq!(
-            modes(&[fast, fast, fast, slow], 900.0).map(|d| d.ending),
-            None
-        );
     }
 
     #[test]

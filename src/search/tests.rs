@@ -42,6 +42,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         throughput: Some(f64::from(order.level.vus()) / 1.5),
         hold_s: order.hold_s,
         cost_s: order.hold_s + 10.0,
+        flow: Vec::new(),
     }
 }
 
