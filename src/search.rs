@@ -2,7 +2,8 @@
 //!
 //! 1. **Bracket**: double from the start level with short holds until a level breaks. When a doubling hardly raises
 //!    throughput, the next level comes from Little's law instead.
-//! 2. **Narrow**: bisect (geometric mean) until the bracket is within 1.5x. These verdicts only steer.
+//! 2. **Narrow**: look where the capacity points to, else in the geometric middle, until the tails of a visit point to a
+//!    breakpoint or the bracket is within 1.5x. These verdicts only steer.
 //! 3. **Refine**: visits in random order at levels around the estimate; all visits are fitted together
 //!    ([`crate::stats::fit`]), until the interval is as narrow as asked or the budget is spent.
 //! 4. **Confirm**: the levels that the answer names were visited, not interpolated.

@@ -225,7 +225,7 @@ fn the_gradient_is_that_of_the_likelihood_and_of_the_prior() {
     for seed in 0..10 {
         let theta = some_theta(seed);
         let mut gradient = prior_derivatives(&theta).0;
-        let prior = differences(&theta, |t| ln_prior(t));
+        let prior = differences(&theta, ln_prior);
         for k in 0..D {
             assert_near(gradient[k], prior[k], 1e-5, "the prior's");
         }
