@@ -305,7 +305,7 @@ mod tests {
 
     /// Seconds to a precision in the same laboratory, the budget aside.
     const TOOK: [(Kind, f64, f64, f64); 3] = [
-        (Kind::Saturated, 5.0, 0.05, 889.0),
+        (Kind::Saturated, 5.0, 0.05, 733.0),
         (Kind::Saturated, 5.0, 0.02, 4_098.0),
         (Kind::Bursts, 10.0, 0.05, 19_222.0),
     ];

@@ -550,8 +550,9 @@ fn the_same_data_twice_are_not_twice_the_data() {
         out
     };
     let copied = width_after(twice);
-    // Twice the independent data would give 0.71.
-    assert!((0.9..1.1).contains(&copied), "{copied}");
+    // Twice the independent data would give 0.71. Below the usual design effect half of what is seen on a logarithmic scale
+    // is believed, so a doubled one gives 2^-1/4 = 0.84 and the prior's part a little more.
+    assert!((0.8..0.9).contains(&copied), "{copied}");
     // Each request counted twice in place.
     let weighty = width_after(|visits| {
         let mut out = visits.clone();
@@ -565,7 +566,7 @@ fn the_same_data_twice_are_not_twice_the_data() {
         }
         out
     });
-    assert!((0.95..1.05).contains(&weighty), "{weighty}");
+    assert!((0.8..0.9).contains(&weighty), "{weighty}");
     let more = width_after(|visits| {
         let mut out = visits.clone();
         let others = SERVICE.correlated(&ladder(SERVICE.truth, 3), 3_000, 60.0, 999);
@@ -672,7 +673,8 @@ fn phases_longer_than_usual_widen_the_interval_beyond_their_own_weight() {
         median(widths)
     };
     let (short, long, longest) = (width(20.0), width(80.0), width(800.0));
-    assert!(long > 1.5 * short, "{long} {short}");
+    // Both are short of the usual, and half of the difference is taken for luck.
+    assert!(long > 1.25 * short, "{long} {short}");
     assert!(longest > 1.5 * long, "{longest} {long}");
 }
 
