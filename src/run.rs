@@ -235,6 +235,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             sink: &mut *self.sink,
             began: self.began,
             estimate,
+            way_up: order.purpose == Purpose::Bracket && order.level > self.level,
             patience: match order.purpose {
                 Purpose::Bracket => Patience::Little,
                 Purpose::Narrow | Purpose::Refine | Purpose::Confirm => Patience::Much,
@@ -509,6 +510,8 @@ struct Watch<'a, S> {
     began: Option<Duration>,
     estimate: Option<(f64, f64, f64)>,
     patience: Patience,
+    /// Whether it goes up to find the first level that breaks: an overload on the way is enough, it need not be held.
+    way_up: bool,
 }
 
 impl<S: Surroundings> Observer for Watch<'_, S> {
@@ -548,5 +551,6 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
 
     fn is_failing(&self, recent: &Measurement) -> bool {
         self.spec.slo.is_failing(recent, &self.spec.steps)
+            || self.way_up && self.is_hopeless(recent)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! 1. **Bracket**: double from the start level with short holds until a level breaks. When a doubling hardly raises
 //!    throughput, the next level comes from Little's law instead.
-//! 2. **Narrow**: bisect (geometric mean) until the bracket is within 1.5x. These verdicts only steer.
+//! 2. **Narrow**: look where the capacity points to, else in the geometric middle, until the tails of a visit point to a
+//!    breakpoint or the bracket is within 1.5x. These verdicts only steer.
 //! 3. **Refine**: visits in random order at levels around the estimate; all visits are fitted together
 //!    ([`crate::stats::fit`]), until the interval is as narrow as asked or the budget is spent.
 //! 4. **Confirm**: the levels that the answer names were visited, not interpolated.
@@ -192,11 +193,11 @@ pub struct Conclusion {
 /// Fewest visits near the breakpoint that an interval may rest on.
 const MIN_VISITS: usize = 12;
 /// The same where whole tails are fitted.
-const MIN_VISITS_TAILS: usize = 7;
+const MIN_VISITS_TAILS: usize = 6;
 /// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
 /// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
 /// enough stops at those.
-const SURELY: f64 = 2.0;
+const SURELY: f64 = 1.8;
 /// The same where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
 /// Levels of one pass around the estimate.
@@ -209,6 +210,13 @@ const HOLD_CYCLES: f64 = 12.0;
 const NARROW: f64 = 1.5;
 /// A doubling that raises throughput by less than this has passed the knee.
 const KNEE_GAIN: f64 = 1.2;
+/// Cycles that a throughput must rest on to tell a knee from chance: a tenth of it is then one standard deviation.
+const KNEE_CYCLES: f64 = 100.0;
+/// Mean latency, in limits, that is expected where a percentile reaches the limit, for the first look between two bounds. Rather
+/// low: a service that breaks by bursts does so before it is saturated.
+const AT_BREAKPOINT: f64 = 0.25;
+/// A level nearer to a bound than this ratio would tell little that the bound has not told.
+const CLEAR_OF_BOUNDS: f64 = 1.05;
 /// An interval wider than this is no answer.
 const HOPELESS_HALF_WIDTH: f64 = 0.5;
 /// Invalid probes in a row after which the generator is the limit.
@@ -404,7 +412,10 @@ impl Search {
         };
         let (a, b) = (before.throughput?, last.throughput?);
         let grown = f64::from(last.level.vus()) / f64::from(before.level.vus());
-        (grown > 1.5 && a > 0.0 && b / a < KNEE_GAIN * grown / 2.0).then_some(b)
+        let known = [(before, a), (last, b)]
+            .iter()
+            .all(|(visit, per_s)| per_s * visit.hold_s >= KNEE_CYCLES);
+        (known && grown > 1.5 && b / a < KNEE_GAIN * grown / 2.0).then_some(b)
     }
 
     /// The lowest visited level broke: look below it.
@@ -429,8 +440,9 @@ impl Search {
         let ratio = f64::from(broke.vus()) / f64::from(held.vus());
         let adjacent = broke.vus() - held.vus() <= 1;
         let narrowed = ratio <= NARROW || adjacent || self.narrowed();
-        if !narrowed {
-            return self.probe(middle(held, broke), Purpose::Narrow);
+        // Tails point to the breakpoint by themselves: better than the middle of a bracket, from the first visit on.
+        if !narrowed && !self.points_by_tails() {
+            return self.probe(self.between(held, broke), Purpose::Narrow);
         }
         let Some(estimate) = self.estimate.clone() else {
             let next = if adjacent { held } else { middle(held, broke) };
@@ -447,6 +459,27 @@ impl Search {
         }
         let level = self.ladder_level(&estimate);
         self.probe(level, Purpose::Refine)
+    }
+
+    fn points_by_tails(&self) -> bool {
+        (self.estimate.as_ref()).is_some_and(|e| e.fit.basis == Basis::Tails)
+    }
+
+    /// Where to look between a level that held and one that broke: by Little's law from the throughput of the broken one, which
+    /// is the capacity where it was overload that broke it, else in the middle.
+    fn between(&self, held: Level, broke: Level) -> Level {
+        let by_capacity = || {
+            let last = bounds::visits_at(&self.visits, broke).last()?;
+            let vus =
+                last.throughput? * (self.model.think_s + AT_BREAKPOINT * self.model.limit_s?);
+            let inside = f64::from(held.vus()) * CLEAR_OF_BOUNDS < vus
+                && vus * CLEAR_OF_BOUNDS < f64::from(broke.vus());
+            inside.then(|| Level::nearest(vus))
+        };
+        let inside = |level: &Level| *level > held && *level < broke;
+        by_capacity()
+            .filter(inside)
+            .unwrap_or_else(|| middle(held, broke))
     }
 
     /// A visit of the estimate from rest, when that tells whether the breakpoint depends on where the load comes from.

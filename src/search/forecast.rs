@@ -305,9 +305,9 @@ mod tests {
 
     /// Seconds to a precision in the same laboratory, the budget aside.
     const TOOK: [(Kind, f64, f64, f64); 3] = [
-        (Kind::Saturated, 5.0, 0.05, 889.0),
-        (Kind::Saturated, 5.0, 0.02, 4_098.0),
-        (Kind::Bursts, 10.0, 0.05, 19_222.0),
+        (Kind::Saturated, 5.0, 0.05, 749.0),
+        (Kind::Saturated, 5.0, 0.02, 3_670.0),
+        (Kind::Bursts, 10.0, 0.05, 18_518.0),
     ];
 
     #[test]

@@ -179,6 +179,34 @@ fn beyond_the_knee_it_jumps_by_littles_law() {
 }
 
 #[test]
+fn a_few_cycles_tell_no_knee() {
+    // Too little was asked to tell 2.7 cycles a second from 3.2; the level is doubled all the same.
+    let slow = |o: &Order| Visit {
+        throughput: Some(if o.level.vus() == 10 { 2.7 } else { 3.2 }),
+        hold_s: 6.0,
+        ..cliff(o, 2_900)
+    };
+    let driven = drive(spec(1, 5_000, 10), SHARE, slow);
+    assert_eq!(driven.levels()[..3], [10, 20, 40]);
+}
+
+#[test]
+fn between_two_bounds_it_looks_where_the_capacity_points_to() {
+    let at = |capacity: f64| {
+        let saturating = |o: &Order| Visit {
+            throughput: Some((f64::from(o.level.vus()) / 1.05).min(capacity)),
+            ..cliff(o, 700)
+        };
+        drive(spec(1, 5_000, 10), SHARE, saturating).levels()[7..9].to_vec()
+    };
+    // 640 held, 1280 broke. Little's law: capacity x (1 s of thinking + a quarter of the limit of 2 s).
+    assert_eq!(at(500.0), [1_280, 750]);
+    // A capacity that points out of the bracket, or to its very end, tells nothing: the geometric mean.
+    assert_eq!(at(2_000.0), [1_280, 905]);
+    assert_eq!(at(440.0), [1_280, 905]);
+}
+
+#[test]
 fn it_steps_down_when_the_start_breaks() {
     let driven = drive(spec(1, 5_000, 1_000), SHARE, |o| cliff(o, 70));
     assert_eq!(driven.levels()[..3], [1_000, 250, 62]);

@@ -11,7 +11,7 @@
 //! `N*` is the breakpoint, `X` the throughput near it, and `psi` one falling curve for all levels: its slope is
 //! piecewise exponential between knots with a random-walk prior, so that it is smooth but of any shape. The shift is
 //! Little's law: where a line has formed, `dN` more users make everybody wait `dN / X` longer, so `eta` is near 1; a
-//! log-normal prior says so and leaves room (a service that queues only now and then has 0.4).
+//! log-normal prior says so and leaves room (a service that queues only now and then has less).
 //!
 //! Requests of one visit are correlated, so the likelihood of the counts is only a score to be maximised: it is
 //! weighted by `1 / deff`, and the variance is the sandwich one over blocks of the holds, with the correlation of
@@ -84,11 +84,6 @@ type Matrix = [[f64; D]; D];
 
 /// Prior standard deviation of `ln eta`.
 const ETA_SD: f64 = 0.25;
-/// `eta` where throughput does not grow any more, and the power of the mean latency's own shift that it follows below.
-const ETA_SATURATED: f64 = 1.1;
-const ETA_POWER: f64 = 0.5;
-/// Elasticity of throughput expected before any is seen, and how much spread of the levels it takes to outweigh that.
-const ELASTICITY: (f64, f64) = (0.3, 0.01);
 /// Prior of the log slope at the limit: a probit unit per 17 % of the limit, within a factor of e.
 const SLOPE: (f64, f64) = (1.8, 1.0);
 /// Standard deviation of the log slope's step over 0.3 limits.
@@ -101,20 +96,15 @@ pub const LADDER: [f64; 4] = [0.95, 0.98, 1.02, 1.05];
 const BODY: f64 = 0.5;
 /// A threshold is kept when its share is this much larger than that of the one before it.
 const SPACING: f64 = 1.6;
-/// Fewest visits for the fit to mean anything.
-const FEWEST: usize = 3;
 /// Levels further away than this share of the breakpoint are another regime.
 pub(crate) const NEAR: f64 = 0.3;
-/// What few visits make the sandwich too small by (measured in the lab over unlike systems). Where a design effect above the
-/// usual tells of phases longer than a cycle, there are fewer of them still, and it grows with the root of the excess.
-const FEW_VISITS: f64 = 1.9;
+/// What few visits make the sandwich too small by (measured in the lab over unlike systems).
+const FEW_VISITS: f64 = 1.8;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
-const LEAN: f64 = 0.2;
-/// Usual design effect per VU (measured in the lab): closed users come back once per cycle, and what a cycle's answers say
-/// is of one mind.
-const DEFF_PER_VU: f64 = 0.6;
-/// Least share of the usual design effect that is believed.
-const LEAST_DEFF: f64 = 0.15;
+const LEAN: f64 = 0.25;
+/// Usual design effect per VU (the lab's systems have 0.3 to 1.5): closed users come back once per cycle, and what a cycle's
+/// answers say is of one mind.
+const DEFF_PER_VU: f64 = 0.7;
 /// A fit whose own count of violations is this many standard errors off is not believed.
 const MISFIT: f64 = 3.5;
 /// Rounds of fitting and weighing.
@@ -128,17 +118,13 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     let near: Vec<TailVisit> = (visits.iter().copied())
         .filter(|v| (v.vus / around - 1.0).abs() < NEAR && v.tail.requests() > 0.0)
         .collect();
-    if near.len() < FEWEST {
-        return None;
-    }
     let model = Model::new(&near, alpha)?;
     let (theta, sandwich) = model.maximise(around)?;
-    let usual = DEFF_PER_VU * theta[0].exp();
-    let persistence = (sandwich.deff / usual).max(1.0).sqrt();
-    let deff = (FEW_VISITS * sandwich.deff * persistence).max(LEAST_DEFF * usual);
+    let centre = theta[0].exp();
+    let usual = DEFF_PER_VU * centre;
+    let deff = FEW_VISITS * cautious(sandwich.deff, usual);
     let information = sandwich.naive_variance * deff + sandwich.prior_variance;
     let se = information.sqrt();
-    let centre = theta[0].exp();
     let (lowest, highest) = model.range();
     if !(se.is_finite() && se < 0.5 && centre > lowest * 0.75 && centre < highest * 1.3)
         || model.misfit(&theta, deff) > MISFIT
@@ -151,9 +137,17 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     // unlike sizes, which skews it more: half of 1/k is what the lab's medians ask for.
     let z = model.crossing;
     let slope = kappa * density(z) / alpha;
-    let seen = sandwich.naive_variance * sandwich.deff + sandwich.prior_variance;
+    let likely = (sandwich.deff * usual).sqrt();
+    let seen = sandwich.naive_variance * likely + sandwich.prior_variance;
     let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
     Some(assemble(estimate, se, kappa, near.len(), confidence))
+}
+
+/// The design effect that an interval is to rest on. What is seen from a dozen visits is a noisy estimate, within a factor of
+/// 1.6 or so. Far below the usual it is mostly luck and counts half on a logarithmic scale. Above the usual it tells of
+/// phases longer than a cycle: fewer of them were seen than visits were made, and it counts one and a half times.
+fn cautious(deff: f64, usual: f64) -> f64 {
+    deff * ((deff / usual).ln().abs() / 2.0).exp()
 }
 
 fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) -> Fit {
@@ -206,8 +200,6 @@ struct Model {
     crossing: f64,
     limit_s: f64,
     per_s: f64,
-    /// Prior mean of `ln eta`.
-    ln_eta: f64,
     /// Thresholds kept, as multiples of the limit, falling; the limit is one of them.
     ratios: Vec<f64>,
     /// The limit's place among them.
@@ -262,7 +254,6 @@ impl Model {
             crossing: probit(alpha),
             limit_s: visits[0].tail.limit_s,
             per_s,
-            ln_eta: expected_eta(visits).ln(),
             ratios,
             limit,
             visits: (visits.iter().zip(&totals))
@@ -287,7 +278,7 @@ impl Model {
     fn maximise(&self, around: f64) -> Option<(Vector, Sandwich)> {
         let mut theta = [SLOPE.0; D];
         theta[0] = around.ln();
-        theta[1] = self.ln_eta;
+        theta[1] = 0.0;
         let mut deff = DEFF_PER_VU * around;
         for round in 0..ROUNDS {
             self.climb(&mut theta, 1.0 / deff)?;
@@ -304,7 +295,7 @@ impl Model {
         let mut value = self.objective(theta, weight);
         let mut damping = 1e-4;
         for _ in 0..40 {
-            let (mut gradient, mut information) = prior_derivatives(theta, self.ln_eta);
+            let (mut gradient, mut information) = prior_derivatives(theta);
             for visit in &self.visits {
                 let (g, i) = self.derivatives(theta, visit);
                 for a in 0..D {
@@ -344,7 +335,7 @@ impl Model {
     }
 
     fn objective(&self, theta: &Vector, weight: f64) -> f64 {
-        let mut sum = ln_prior(theta, self.ln_eta);
+        let mut sum = ln_prior(theta);
         for visit in &self.visits {
             let mut before = 0.0;
             for (k, n) in visit.counts.iter().enumerate() {
@@ -416,7 +407,7 @@ impl Model {
             })
             .collect();
         let meat = long_run(&scores, self.lags);
-        let (_, prior) = prior_derivatives(theta, self.ln_eta);
+        let (_, prior) = prior_derivatives(theta);
         let mut whole = bread;
         for a in 0..D {
             for b in 0..D {
@@ -460,21 +451,6 @@ impl Model {
 
 /// A bin's probability is never less: a count in a bin that the curve excludes must not decide alone.
 const TINY: f64 = 1e-7;
-
-/// What to expect of `eta` from throughput alone. By Little's law the mean latency is `N / X - Z`, which grows by
-/// `(1 - e) / X` per user when throughput grows with the elasticity `e = d ln X / d ln N`: not at all far below
-/// saturation, by `1 / X` above. The tail, where a line has formed, is ahead of the mean.
-fn expected_eta(visits: &[TailVisit]) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
-    let n = visits.len() as f64;
-    let mean = |of: &dyn Fn(&TailVisit) -> f64| visits.iter().map(of).sum::<f64>() / n;
-    let (ln_n, ln_x) = (mean(&|v| v.vus.ln()), mean(&|v| v.per_s.ln()));
-    let spread = n * mean(&|v| (v.vus.ln() - ln_n).powi(2));
-    let joint = n * mean(&|v| (v.vus.ln() - ln_n) * (v.per_s.ln() - ln_x));
-    let (expected, doubt) = ELASTICITY;
-    let elasticity = (joint + doubt * expected) / (spread + doubt);
-    ETA_SATURATED * (1.0 - elasticity).clamp(0.1, 1.0).powf(ETA_POWER)
-}
 
 /// Thresholds worth keeping: shares from a fifth of `alpha` up to the body's, each clearly larger than the one before; the
 /// limit always.
@@ -533,10 +509,9 @@ fn psi(theta: &Vector, tau: f64, crossing: f64) -> (f64, f64, [f64; KNOTS.len()]
     }
 }
 
-fn ln_prior(theta: &Vector, ln_eta: f64) -> f64 {
+fn ln_prior(theta: &Vector) -> f64 {
     let square = |x: f64| -0.5 * x * x;
-    let mut sum =
-        square((theta[1] - ln_eta) / ETA_SD) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
+    let mut sum = square(theta[1] / ETA_SD) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
     for k in 0..KNOTS.len() - 1 {
         sum += square((theta[3 + k] - theta[2 + k]) / step_sd(k));
     }
@@ -549,9 +524,9 @@ fn step_sd(k: usize) -> f64 {
 }
 
 /// Gradient and information (minus the second derivatives) of the log prior.
-fn prior_derivatives(theta: &Vector, ln_eta: f64) -> (Vector, Matrix) {
+fn prior_derivatives(theta: &Vector) -> (Vector, Matrix) {
     let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
-    for (index, (mean, sd)) in [(1, (ln_eta, ETA_SD)), (2 + CENTRE, SLOPE)] {
+    for (index, (mean, sd)) in [(1, (0.0, ETA_SD)), (2 + CENTRE, SLOPE)] {
         gradient[index] -= (theta[index] - mean) / (sd * sd);
         information[index][index] += 1.0 / (sd * sd);
     }

@@ -224,8 +224,8 @@ fn the_gradient_is_that_of_the_likelihood_and_of_the_prior() {
     let model = visits.model();
     for seed in 0..10 {
         let theta = some_theta(seed);
-        let mut gradient = prior_derivatives(&theta, model.ln_eta).0;
-        let prior = differences(&theta, |t| ln_prior(t, model.ln_eta));
+        let mut gradient = prior_derivatives(&theta).0;
+        let prior = differences(&theta, ln_prior);
         for k in 0..D {
             assert_near(gradient[k], prior[k], 1e-5, "the prior's");
         }
@@ -258,7 +258,7 @@ fn the_climb_ends_where_the_objective_is_flat() {
     let model = visits.model();
     for weight in [1.0, 0.1, 0.01] {
         let mut theta = [SLOPE.0; D];
-        (theta[0], theta[1]) = (290.0_f64.ln(), model.ln_eta);
+        (theta[0], theta[1]) = (290.0_f64.ln(), 0.0);
         let start = theta;
         model.climb(&mut theta, weight).unwrap();
         let steep = |at: &Vector| {
@@ -316,9 +316,9 @@ fn the_information_is_the_curvature_of_what_is_expected() {
             assert_near(*got, want[b], 1e-4, "information");
         }
     }
-    let (_, prior) = prior_derivatives(&theta, model.ln_eta);
+    let (_, prior) = prior_derivatives(&theta);
     for (a, row) in prior.iter().enumerate() {
-        let want = differences(&theta, |t| -prior_derivatives(t, model.ln_eta).0[a]);
+        let want = differences(&theta, |t| -prior_derivatives(t).0[a]);
         for (b, got) in row.iter().enumerate() {
             assert_near(*got, want[b], 1e-5, "the prior's");
         }
@@ -432,28 +432,6 @@ fn blocks_keep_every_request_in_order() {
     assert_near(model.ratios[model.limit], 1.0, 1e-12, "the limit");
     assert_eq!(model.lags, 3);
     assert_near(model.per_s, SERVICE.per_s, 1e-9, "throughput");
-}
-
-#[test]
-fn the_shift_to_expect_follows_the_throughput() {
-    let eta = |per_s: &dyn Fn(f64) -> f64| {
-        let mut visits = SERVICE.noiseless(&[200.0, 250.0, 300.0, 350.0], 100.0);
-        let seen: Vec<TailVisit> = (visits.tails.iter_mut())
-            .map(|(vus, tail)| TailVisit {
-                vus: *vus,
-                per_s: per_s(*vus),
-                tail,
-            })
-            .collect();
-        expected_eta(&seen)
-    };
-    // By hand: the elasticity is drawn a little (0.01 against a spread of 0.18) towards 0.3.
-    assert_near(eta(&|_| 50.0), 1.09, 0.01, "saturated");
-    assert_near(eta(&|n| n / 6.0), 0.35, 0.01, "idle");
-    assert_near(eta(&|n| n.sqrt()), 0.783, 0.01, "between");
-    // Levels that do not differ say nothing: 1.1 (1 - 0.3)^0.5.
-    let visits = SERVICE.noiseless(&[300.0; 4], 100.0);
-    assert_near(expected_eta(&visits.seen()), 0.920, 1e-3, "unknown");
 }
 
 // ---- the estimate ----
@@ -572,8 +550,9 @@ fn the_same_data_twice_are_not_twice_the_data() {
         out
     };
     let copied = width_after(twice);
-    // Twice the independent data would give 0.71.
-    assert!((0.9..1.1).contains(&copied), "{copied}");
+    // Twice the independent data would give 0.71. Below the usual design effect half of what is seen on a logarithmic scale
+    // is believed, so a doubled one gives 2^-1/4 = 0.84 and the prior's part a little more.
+    assert!((0.8..0.9).contains(&copied), "{copied}");
     // Each request counted twice in place.
     let weighty = width_after(|visits| {
         let mut out = visits.clone();
@@ -587,7 +566,7 @@ fn the_same_data_twice_are_not_twice_the_data() {
         }
         out
     });
-    assert!((0.95..1.05).contains(&weighty), "{weighty}");
+    assert!((0.8..0.9).contains(&weighty), "{weighty}");
     let more = width_after(|visits| {
         let mut out = visits.clone();
         let others = SERVICE.correlated(&ladder(SERVICE.truth, 3), 3_000, 60.0, 999);
@@ -601,8 +580,8 @@ fn the_same_data_twice_are_not_twice_the_data() {
 fn the_interval_reaches_further_down_than_up() {
     let fit = assemble(1_000.0, 0.03, 12.0, 20, 0.95);
     // Student's t with 20 degrees of freedom: 2.086.
-    assert_near((fit.low / 1_000.0).ln(), -2.086 * 0.03 * 1.2, 1e-3, "low");
-    assert_near((fit.high / 1_000.0).ln(), 2.086 * 0.03 * 0.8, 1e-3, "high");
+    assert_near((fit.low / 1_000.0).ln(), -2.086 * 0.03 * 1.25, 1e-3, "low");
+    assert_near((fit.high / 1_000.0).ln(), 2.086 * 0.03 * 0.75, 1e-3, "high");
     assert_near(fit.probability_at_or_below(1_000.0), 0.5, 1e-6, "median");
     assert_near(fit.probability_at_or_below(fit.low), 0.025, 2e-3, "low");
     assert_near(fit.sigma, 0.36, 1e-9, "spread on the probit scale");
@@ -614,25 +593,26 @@ fn the_interval_reaches_further_down_than_up() {
 
 #[test]
 fn the_interval_is_the_sandwichs_widened_for_few_visits_and_long_phases() {
-    let usual = DEFF_PER_VU * SERVICE.truth;
     let mut seen = Vec::new();
     for memory in [2.0, 80.0, 600.0] {
         let visits = SERVICE.correlated(&ladder(SERVICE.truth, 3), 3_000, memory, 6);
         let fit = visits.fit(SERVICE.truth).unwrap();
         let (theta, sandwich) = visits.model().maximise(SERVICE.truth).unwrap();
+        let usual = 0.7 * theta[0].exp();
         let times = sandwich.deff / usual;
-        // Below 0.15 of what is usual it is not believed; above it, there were fewer phases than visits.
+        // Below what is usual half of it is believed to be luck; above it, there were fewer phases than visits.
         let widened = if times > 1.0 {
-            1.9 * sandwich.deff * times.sqrt()
+            1.8 * sandwich.deff * times.sqrt()
         } else {
-            (1.9 * sandwich.deff).max(0.15 * DEFF_PER_VU * theta[0].exp())
+            1.8 * (sandwich.deff * usual).sqrt()
         };
         let variance = sandwich.naive_variance * widened + sandwich.prior_variance;
         assert_near(fit.sigma / fit.kappa / variance.sqrt(), 1.0, 0.01, "se");
         assert!(sandwich.prior_variance > 0.001 * variance);
         // The share's slope on a log scale, and half of it times the variance that was seen.
         let slope = fit.kappa * density(probit(ALPHA)) / ALPHA;
-        let variance = sandwich.naive_variance * sandwich.deff + sandwich.prior_variance;
+        let likely = (sandwich.deff * usual).sqrt();
+        let variance = sandwich.naive_variance * likely + sandwich.prior_variance;
         let lowered = theta[0] - fit.estimate.ln();
         assert_near(lowered / (slope * variance / 2.0), 1.0, 1e-6, "lowered");
         seen.push(times);
@@ -693,7 +673,8 @@ fn phases_longer_than_usual_widen_the_interval_beyond_their_own_weight() {
         median(widths)
     };
     let (short, long, longest) = (width(20.0), width(80.0), width(800.0));
-    assert!(long > 1.5 * short, "{long} {short}");
+    // Both are short of the usual, and half of the difference is taken for luck.
+    assert!(long > 1.25 * short, "{long} {short}");
     assert!(longest > 1.5 * long, "{longest} {long}");
 }
 
@@ -752,20 +733,22 @@ fn visits_that_do_not_enclose_a_crossing_give_none() {
 }
 
 #[test]
-fn too_few_visits_near_the_guess_give_none() {
+fn no_visit_near_the_guess_gives_none_and_one_a_wide_interval() {
     let all = SERVICE.correlated(&ladder(SERVICE.truth, 2), 3_000, 20.0, 1);
     let some = |n: usize| Visits {
         tails: all.tails[..n].to_vec(),
         ..all.clone()
     };
     assert_eq!(some(0).fit(300.0), None);
-    assert_eq!(some(FEWEST - 1).fit(300.0), None);
-    assert!(some(8).fit(300.0).is_some());
+    let width = |fit: Fit| (fit.high / fit.low).ln();
+    let eight = width(some(8).fit(300.0).unwrap());
+    let one = (some(1).fit(300.0)).map_or(f64::INFINITY, width);
+    assert!(one > 4.0 * eight, "{one} {eight}");
     // The same visits seen from a guess that is too far away.
     assert_eq!(some(8).fit(300.0 * 1.6), None);
     // Visits in which nothing was asked are no visits.
     let mut empty = some(8);
-    for (_, tail) in &mut empty.tails[2..] {
+    for (_, tail) in &mut empty.tails {
         tail.blocks.fill(Counts::default());
     }
     assert_eq!(empty.fit(300.0), None);
