@@ -276,6 +276,8 @@ pub enum Purpose {
     Narrow,
     /// A visit near the crossing, in random order.
     Refine,
+    /// A visit near the crossing from rest, or one that overloads the target, to see whether the past matters.
+    Compare,
     /// A visit of the levels that the answer names.
     Confirm,
 }
@@ -287,6 +289,7 @@ impl Purpose {
             Self::Bracket => "bracket",
             Self::Narrow => "narrow",
             Self::Refine => "refine",
+            Self::Compare => "compare",
             Self::Confirm => "confirm",
         }
     }

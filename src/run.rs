@@ -238,7 +238,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             way_up: order.purpose == Purpose::Bracket && order.level > self.level,
             patience: match order.purpose {
                 Purpose::Bracket => Patience::Little,
-                Purpose::Narrow | Purpose::Refine | Purpose::Confirm => Patience::Much,
+                Purpose::Narrow | Purpose::Refine | Purpose::Compare | Purpose::Confirm => {
+                    Patience::Much
+                }
             },
         };
         let mut probe =

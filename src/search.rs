@@ -27,6 +27,7 @@ pub mod forecast;
 
 pub use bounds::Side;
 pub use diagnosis::Flow;
+use diagnosis::Look;
 use forecast::StopRule;
 
 /// The limits of a search, resolved in the plan.
@@ -206,6 +207,8 @@ const RUNGS: usize = 4;
 const FEW_EXACT: usize = 4;
 /// Cycles that a hold near the breakpoint lasts.
 const HOLD_CYCLES: f64 = 12.0;
+/// A level this far above the estimate is another regime, not an overload to come back from.
+const OVERLOAD: f64 = 1.2;
 /// The bracket is narrow enough to refine within this ratio.
 const NARROW: f64 = 1.5;
 /// A doubling that raises throughput by less than this has passed the knee.
@@ -297,7 +300,9 @@ impl Search {
     fn within_budget(&self, order: Order, left_s: f64) -> Option<Order> {
         let spare = left_s - self.overhead_of(&order);
         let least = match order.purpose {
-            Purpose::Refine => order.hold_s.min(self.spec.hold_min.as_secs_f64()),
+            Purpose::Refine | Purpose::Compare => {
+                order.hold_s.min(self.spec.hold_min.as_secs_f64())
+            }
             Purpose::Bracket | Purpose::Narrow | Purpose::Confirm => order.hold_s,
         };
         (spare >= least).then(|| Order {
@@ -448,7 +453,7 @@ impl Search {
             let next = if adjacent { held } else { middle(held, broke) };
             return self.probe(next, Purpose::Refine);
         };
-        if let Some(order) = self.visit_from_rest(&estimate) {
+        if let Some(order) = self.look(&estimate) {
             return Step::Probe(order);
         }
         if self.precise_enough(&estimate) {
@@ -482,23 +487,31 @@ impl Search {
             .unwrap_or_else(|| middle(held, broke))
     }
 
-    /// A visit of the estimate from rest, when that tells whether the breakpoint depends on where the load comes from.
-    fn visit_from_rest(&self, estimate: &Estimate) -> Option<Order> {
-        if !diagnosis::wants_rest(
-            &self.visits,
-            estimate.binding,
-            self.alpha(estimate),
-            estimate.vus,
-        ) {
-            return None;
-        }
-        let Step::Probe(order) = self.probe(self.within(estimate.vus), Purpose::Confirm) else {
-            return None;
+    /// A visit that tells whether the breakpoint depends on where the load comes from, when one is missing.
+    fn look(&self, estimate: &Estimate) -> Option<Order> {
+        let alpha = self.alpha(estimate);
+        let look = diagnosis::wanted_look(&self.visits, estimate.binding, alpha, estimate.vus)?;
+        let level = match look {
+            Look::FromRest => estimate.vus,
+            Look::FromOverload => self.overload_of(estimate),
         };
-        Some(Order {
-            from_rest: true,
-            ..order
-        })
+        match self.probe(self.within(level), Purpose::Compare) {
+            Step::Probe(order) => Some(Order {
+                from_rest: look == Look::FromRest,
+                ..order
+            }),
+            Step::Done(_) => None,
+        }
+    }
+
+    /// A level near the estimate that is surely too high: the highest that broke without being hopeless, where there is one.
+    fn overload_of(&self, estimate: &Estimate) -> f64 {
+        let most = OVERLOAD * estimate.vus;
+        (self.visits.iter())
+            .filter(|v| v.valid && !v.overran() && v.verdict == Verdict::Broke)
+            .map(|v| f64::from(v.level.vus()))
+            .filter(|vus| *vus <= most)
+            .fold(estimate.vus * tail::LADDER[RUNGS - 1], f64::max)
     }
 
     /// The share of violations that the binding objective allows, when it is about a share.
@@ -526,10 +539,12 @@ impl Search {
 
     /// Refining has begun: a contradiction later does not throw the search back to bisecting.
     fn narrowed(&self) -> bool {
-        self.visits
-            .iter()
-            .any(|v| matches!(v.purpose, Purpose::Refine | Purpose::Confirm) && v.valid)
-            && self.estimate.is_some()
+        self.visits.iter().any(|v| {
+            matches!(
+                v.purpose,
+                Purpose::Refine | Purpose::Compare | Purpose::Confirm
+            ) && v.valid
+        }) && self.estimate.is_some()
     }
 
     fn precise_enough(&self, estimate: &Estimate) -> bool {
@@ -594,12 +609,12 @@ impl Search {
         let hold_s = match purpose {
             Purpose::Bracket => cycle.clamp(6.0, 30.0),
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
-            Purpose::Refine | Purpose::Confirm => self.full_hold_s(cycle),
+            Purpose::Refine | Purpose::Compare | Purpose::Confirm => self.full_hold_s(cycle),
         };
         // Far below the breakpoint nothing lingers; near it a line takes its time.
         let settle_cycles = match purpose {
             Purpose::Bracket => 1.0,
-            Purpose::Narrow | Purpose::Refine | Purpose::Confirm => 1.5,
+            Purpose::Narrow | Purpose::Refine | Purpose::Compare | Purpose::Confirm => 1.5,
         };
         let longest = self.spec.hold_max.as_secs_f64().max(2.0 * cycle);
         // A level that gave no data gets a longer hold the next time.

@@ -209,7 +209,12 @@ fn rests_on(record: &RunRecord) -> String {
     let near = record
         .probes
         .iter()
-        .filter(|p| matches!(p.purpose, Purpose::Refine | Purpose::Confirm))
+        .filter(|p| {
+            matches!(
+                p.purpose,
+                Purpose::Refine | Purpose::Compare | Purpose::Confirm
+            )
+        })
         .count();
     let near = if near > 0 {
         format!(" ({near} near the crossing)")

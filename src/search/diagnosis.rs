@@ -7,6 +7,7 @@
 mod capacity;
 
 pub use capacity::Flow;
+pub(super) use capacity::Look;
 
 use super::Visit;
 use super::bounds::{self, Side};
@@ -36,6 +37,8 @@ const SLOWER: f64 = 1.06;
 /// Visits after an overload that a comparison of directions needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
+/// Visits after an overload before a search looks from rest.
+const BEFORE_A_LOOK: usize = 2;
 /// Fewest visits of a trend, its t statistic, and its least change over the search.
 const TREND: (usize, f64, f64) = (8, 6.0, 0.05);
 
@@ -62,21 +65,34 @@ pub(super) fn diagnose(
         .or_else(|| trend(&own))
 }
 
-/// Whether a visit from rest at the estimate would tell if the breakpoint depends on the direction: some visit from rest held
-/// where all that came after an overload say that it should have broken, or the capacity was higher before an overload.
-pub(super) fn wants_rest(
+/// Which visit would tell whether the breakpoint depends on the direction: from rest, where some visit from rest held although
+/// all that came after an overload say that it should have broken, or where the capacity asks for it.
+pub(super) fn wanted_look(
     visits: &[Visit],
     objective: usize,
     alpha: Option<f64>,
     estimate: f64,
-) -> bool {
-    let Some(alpha) = alpha else { return false };
-    let own = own_breakpoints(visits, objective, alpha, estimate);
-    let looks = (visits.iter())
-        .filter(|v| v.from == Level::ZERO && v.purpose == Purpose::Confirm)
-        .count();
-    sides(&own, estimate).is_some_and(|(rest, _)| rest.len() < FROM_REST)
-        || capacity::wants_rest(&capacity::blocks(visits), estimate, looks)
+) -> Option<Look> {
+    let own = own_breakpoints(visits, objective, alpha?, estimate);
+    if sides(&own, estimate).is_some_and(|(rest, _)| rest.len() < FROM_REST) {
+        return Some(Look::FromRest);
+    }
+    // What an overload left shows at the estimate: the visit after it is a usual one.
+    if visits.last().is_some_and(|v| v.purpose == Purpose::Compare) {
+        return None;
+    }
+    let after = own.iter().filter(|o| o.past == Past::Overload).count();
+    let made = |from_rest: bool| {
+        let looks = visits.iter().filter(|v| v.purpose == Purpose::Compare);
+        looks
+            .filter(|v| (v.from == Level::ZERO) == from_rest)
+            .count()
+    };
+    (after >= BEFORE_A_LOOK)
+        .then(|| {
+            capacity::wanted_look(&capacity::blocks(visits), estimate, made(true), made(false))
+        })
+        .flatten()
 }
 
 /// Where the load came from.

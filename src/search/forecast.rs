@@ -130,7 +130,12 @@ impl Search {
 
     /// Share of the time near the breakpoint that is held and counts; the rest is moving, settling, drain and reset.
     fn held_share(&self, estimate: &Estimate) -> Option<f64> {
-        let refining = |v: &&Visit| matches!(v.purpose, Purpose::Refine | Purpose::Confirm);
+        let refining = |v: &&Visit| {
+            matches!(
+                v.purpose,
+                Purpose::Refine | Purpose::Compare | Purpose::Confirm
+            )
+        };
         let mut held: f64 = self
             .rests_on(estimate)
             .filter(refining)

@@ -44,10 +44,10 @@ const LEVEL: f64 = 0.03;
 const SPELL_S: f64 = 90.0;
 /// Seconds that a return to speed lasts at least, as a hold does.
 const RETURN_S: f64 = 60.0;
-/// Standard deviations by which an early visit must exceed what an overload left of the capacity for a second look.
-const SUSPECT_SD: f64 = 1.5;
-/// Returns to speed from rest after which a direction needs no further look, and most looks.
+/// Most looks of either kind.
 const LOOKS: usize = 2;
+/// Requests in flight are counted once a second: what they reached in between exceeds the count by up to this share.
+const BETWEEN_SECONDS: f64 = 0.1;
 /// Drift: fewest blocks, share of the blocks near the estimate that must be queued throughout, t statistic.
 const DRIFT: (usize, f64, f64) = (12, 0.75, 3.5);
 /// Standard deviation of the elasticity of throughput where requests queue throughout: none but for what a level does to caches.
@@ -235,19 +235,34 @@ impl Groups {
         lengths().map(|s| s * s).sum::<f64>() / lengths().sum::<f64>()
     }
 
-    /// Whether a number of requests in flight may be what makes it slow until it has been empty: nothing was fast after more in
-    /// flight than made it slow at another time.
-    fn threshold_explains(&self) -> bool {
-        let turned = (self.spells.iter()).filter(|s| s.0).map(|s| s.1[0].peak);
-        let stayed = most(self.fast.iter().map(|b| b.peak_before));
-        stayed < least(turned)
+    /// Whether the past may be what makes it slow: an overload, until it has been empty. Then nothing is fast after clearly more
+    /// in flight than made it slow at another time, and who is slow under a queue that does not end stays so.
+    fn past_explains(&self) -> bool {
+        // One block alone is chance, and the first may be part of both.
+        let long = |s: &&(bool, Vec<Block>)| s.1.len() > 1;
+        let spells = |slow: bool| self.spells.iter().filter(long).filter(move |s| s.0 == slow);
+        let turned = least(spells(true).map(|s| s.1[0].peak));
+        let stayed = most(spells(false).flat_map(|s| &s.1[1..]).map(|b| b.peak_before));
+        stayed < turned * (1.0 + BETWEEN_SECONDS)
+            && !(self.spells.windows(2)).any(|pair| recovered(&pair[0].1, &pair[1].1))
+    }
+
+    /// How often one kind of spell followed the other: within the time since a rest, or after one.
+    fn changes(&self, to_slow: bool, after_rest: bool) -> usize {
+        (self.spells.windows(2))
+            .filter(|pair| pair[1].0 == to_slow)
+            .filter(|pair| (pair[1].1[0].rests > pair[0].1[0].rests) == after_rest)
+            .count()
     }
 
     /// How often it was fast again after a rest that followed slowness.
     fn returns(&self) -> usize {
-        (self.spells.windows(2))
-            .filter(|pair| pair[1].1[0].rests > pair[0].1[0].rests && !pair[1].0 && pair[0].0)
-            .count()
+        self.changes(false, true)
+    }
+
+    /// How often it became slow without a rest in between.
+    fn turns(&self) -> usize {
+        self.changes(true, false)
     }
 
     /// Two modes: spells as long as a visit, and no history explains which it is in.
@@ -255,50 +270,82 @@ impl Groups {
         self.ratio() >= MODE_RATIO
             && self.spell_s(true) >= SPELL_S
             && self.spell_s(false) >= SPELL_S
-            && !self.threshold_explains()
+            && !self.past_explains()
     }
 
-    /// Slow after an overload and until a rest: it was fast, then slow, and fast again after a rest, for as long as a hold. Who
-    /// began slowly must have come back twice.
+    /// Slow after an overload and until a rest: both changes were seen, in either order.
     pub(super) fn are_directions(&self) -> bool {
-        let needed = if self.spells[0].0 { LOOKS } else { 1 };
-        self.threshold_explains()
-            && self.returns() >= needed
-            && self.spell_s(true) >= SPELL_S
+        self.looks_like_directions()
+            && self.returns() >= 1
+            && self.turns() >= 1
             && self.spell_s(false) >= RETURN_S
     }
 
-    /// Whether another visit from rest would tell more.
-    fn want_rest(&self) -> bool {
-        self.threshold_explains() && self.returns() < LOOKS && self.spell_s(true) >= SPELL_S
+    fn looks_like_directions(&self) -> bool {
+        self.past_explains() && self.spell_s(true) >= SPELL_S
+    }
+
+    /// The visit that is missing from a comparison of directions.
+    fn missing(&self) -> Option<Look> {
+        if !self.looks_like_directions() || self.are_directions() {
+            return None;
+        }
+        let is_slow = self.spells.last().is_some_and(|s| s.0);
+        Some(if is_slow {
+            Look::FromRest
+        } else {
+            Look::FromOverload
+        })
     }
 }
 
-/// Whether a visit from rest should look for what an overload left behind; `looks` were made.
-pub(super) fn wants_rest(blocks: &[Block], estimate: f64, looks: usize) -> bool {
+/// Whether a slow spell gave way to a fast one by itself: no rest, no lower level, and requests queued to its end.
+fn recovered(slow: &[Block], fast: &[Block]) -> bool {
+    let [.., pressed, last] = slow else {
+        return false;
+    };
+    let (first, long) = (fast[0], fast.len() > 1);
+    let bound = (rate(slow) * rate(fast)).sqrt();
+    long && pressed.per_s < bound
+        && rate(slow) < bound
+        && first.per_s > bound
+        && pressed.pressed
+        && first.rests == last.rests
+        && first.vus >= pressed.vus * (1.0 - LEVEL)
+}
+
+/// A visit that would tell whether the past matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::search) enum Look {
+    /// At the estimate, after the target was brought to rest.
+    FromRest,
+    /// At a level that overloads it, so that the visits after it show what that leaves.
+    FromOverload,
+}
+
+/// Which visit should look for what an overload leaves behind; `rests` looks were made from rest, `overloads` with an overload.
+///
+/// Every search looks from rest once: where nothing but visits after an overload was made, nothing could tell.
+pub(super) fn wanted_look(
+    blocks: &[Block],
+    estimate: f64,
+    rests: usize,
+    overloads: usize,
+) -> Option<Look> {
     // From rest at the estimate says nothing as long as it was slow only at higher levels.
     let low_enough = |b: &Block| b.queued && b.vus * (1.0 - LEVEL) <= estimate;
-    let near = near(blocks, estimate);
-    if looks >= LOOKS || !near.iter().any(low_enough) {
-        return false;
+    if !near(blocks, estimate).iter().any(low_enough) {
+        return None;
     }
-    if let Some(groups) = Groups::of(blocks, estimate) {
-        return groups.want_rest();
+    if rests == 0 {
+        return Some(Look::FromRest);
     }
-    if looks > 0 {
-        return false;
-    }
-    // Everything since an overload is slower than a short visit before it was, at a lower level even.
-    let queued: Vec<Block> = near.iter().copied().filter(|b| b.queued).collect();
-    if queued.len() < DRIFT.0 {
-        return false;
-    }
-    let usual = rate(&queued);
-    let sd = mean(queued.iter().map(|b| (b.per_s - usual).powi(2))).sqrt();
-    let typical = mean(queued.iter().map(|b| b.seconds));
-    near.iter()
-        .take_while(|b| !b.queued)
-        .any(|b| b.per_s > usual + SUSPECT_SD * sd * (typical / b.seconds).sqrt())
+    let look = Groups::of(blocks, estimate)?.missing()?;
+    let made = match look {
+        Look::FromRest => rests,
+        Look::FromOverload => overloads,
+    };
+    (made < LOOKS).then_some(look)
 }
 
 /// A change of capacity with time.

@@ -109,9 +109,18 @@ fn what_is_slow_from_overload_to_rest_depends_on_direction() {
     // Without the return there is something to look for, and not for ever.
     let once = blocks(&visits[..3]);
     assert!(!Groups::of(&once, 1_000.0).unwrap().are_directions());
-    assert!(wants_rest(&once, 1_000.0, 0) && !wants_rest(&once, 1_000.0, LOOKS));
+    let wanted = |rests| wanted_look(&once, 1_000.0, rests, 0);
+    assert_eq!((wanted(0), wanted(LOOKS)), (Some(Look::FromRest), None));
     // Far below the slow levels a look says nothing.
-    assert!(!wants_rest(&once, 900.0, 0));
+    assert_eq!(wanted_look(&once, 900.0, 0, 0), None);
+    // Who began slowly and was fast after a rest must become slow again after an overload.
+    let begun_slowly = blocks(&[slow(0.0), slow(93.0), fast(186.0, 0)]);
+    assert_eq!(
+        wanted_look(&begun_slowly, 1_000.0, 1, 0),
+        Some(Look::FromOverload)
+    );
+    let turned = [slow(0.0), slow(93.0), fast(186.0, 0), slow(279.0)];
+    assert!(groups(&turned).unwrap().are_directions());
     // Fast again under the same load: no history explains it.
     let relieved = [
         fast(0.0, 0),
