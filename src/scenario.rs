@@ -17,7 +17,9 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
 pub use feeder::{Feeder, FeederError};
-pub use request::{BadRequest, Expect, Extract, ExtractFrom, Origin, RequestTemplate, json_text};
+pub use request::{
+    BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
+};
 pub use spec::FeederOrder;
 pub use template::{Template, Values};
 pub use think::Think;
@@ -202,8 +204,19 @@ impl Scenario {
     /// A template's text with a VU's values.
     pub fn render<R: Rng>(&self, template: &Template, values: &Values, rng: &mut R) -> String {
         let mut out = String::new();
-        template.render(&self.feeders, values, rng, &mut out);
+        self.render_into(template, values, rng, &mut out);
         out
+    }
+
+    /// Appends a template's text with a VU's values.
+    pub fn render_into<R: Rng>(
+        &self,
+        template: &Template,
+        values: &Values,
+        rng: &mut R,
+        out: &mut String,
+    ) {
+        template.render(&self.feeders, values, rng, out);
     }
 }
 

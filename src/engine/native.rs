@@ -8,6 +8,7 @@ mod http;
 mod limit;
 mod recorder;
 mod shard;
+mod socket;
 mod stream;
 mod vu;
 

@@ -7,8 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, StatusCode, Uri};
 
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
@@ -226,16 +225,15 @@ impl<'a> Compiler<'a> {
         refuse_foreign_keys(step, &key)?;
         let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
         let action = match key {
-            ActionKey::Request(method, path) => Action::Request(self.request(step, method, path)?),
+            ActionKey::Request(method, path) => {
+                Action::Request(self.request(step, method, path, None)?)
+            }
             ActionKey::Open(path) => {
-                let mut request = self.request(step, Method::GET, path)?;
+                let accepts = Some("text/event-stream");
+                let request = self.request(step, Method::GET, path, accepts)?;
                 if request.needs_body() {
                     return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned());
                 }
-                request
-                    .headers
-                    .entry(ACCEPT)
-                    .or_insert(HeaderValue::from_static("text/event-stream"));
                 let name = step.name.as_deref().unwrap_or_default();
                 self.streams.push((name, true));
                 let open = self.streams.iter().filter(|(_, open)| *open).count();
@@ -375,60 +373,59 @@ impl<'a> Compiler<'a> {
         step: &'a StepSpec,
         method: Method,
         path: &str,
+        accepts: Option<&str>,
     ) -> Result<RequestTemplate, String> {
         let (origin, target) = self.target(&fill_env(path, self.env)?)?;
         let (body, body_type) = self.body(step)?;
-        let mut request = RequestTemplate {
+        let authority = self.origins[origin].authority.as_str();
+        HeaderValue::try_from(authority)
+            .map_err(|e| format!("the host cannot stand in a header: {e}"))?;
+        let constant = |text: &str| Part::Constant(text.to_owned());
+        let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
+        headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(body_type))));
+        headers.extend(accepts.map(|accepts| (ACCEPT, constant(accepts))));
+        let of_all = self.spec.headers.iter().map(|(n, v)| (n, v.get_ref()));
+        for (name, value) in of_all.chain(&step.headers) {
+            self.header(&mut headers, name, value)?;
+        }
+        let request = RequestTemplate {
             method,
             origin,
             target,
-            headers: HeaderMap::new(),
-            varying_headers: Vec::new(),
+            headers,
             body,
             expect: expected(step)?,
-            extract: Vec::new(),
+            extract: self.extractions(step)?,
+            constant: None,
         };
-        request.headers.insert(
-            HOST,
-            HeaderValue::try_from(self.origins[origin].authority.as_str())
-                .map_err(|e| format!("the host cannot stand in a header: {e}"))?,
-        );
-        request
-            .headers
-            .insert(USER_AGENT, HeaderValue::from_static(AGENT));
-        if let Some(body_type) = body_type {
-            request
-                .headers
-                .insert(CONTENT_TYPE, HeaderValue::from_static(body_type));
-        }
-        let of_all = self.spec.headers.iter().map(|(n, v)| (n, v.get_ref()));
-        for (name, value) in of_all.chain(&step.headers) {
-            self.header(&mut request, name, value)?;
-        }
-        request.extract = self.extractions(step)?;
-        Ok(request)
+        Ok(request.sealed())
     }
 
-    fn header(&self, request: &mut RequestTemplate, name: &str, value: &str) -> Result<(), String> {
+    /// Sets a header, in the place of one of the same name.
+    fn header(
+        &self,
+        headers: &mut Vec<(HeaderName, Part)>,
+        name: &str,
+        value: &str,
+    ) -> Result<(), String> {
         let header = HeaderName::try_from(name)
             .map_err(|_| format!("`{name}` is not the name of a header"))?;
         let template = self
             .template(value, Escape::None)
             .map_err(|m| format!("header `{name}`: {m}"))?;
-        request.varying_headers.retain(|(n, _)| *n != header);
-        request.headers.remove(&header);
-        match template.constant() {
-            Some(text) => {
-                let value = HeaderValue::try_from(text)
-                    .map_err(|_| format!("header `{name}` has a value that no header can have"))?;
-                request.headers.insert(header, value);
-            }
-            None => request.varying_headers.push((header, template)),
+        if let Some(text) = template.constant() {
+            HeaderValue::try_from(text)
+                .map_err(|_| format!("header `{name}` has a value that no header can have"))?;
+        }
+        let part = Part::new(template);
+        match headers.iter_mut().find(|(known, _)| *known == header) {
+            Some(known) => known.1 = part,
+            None => headers.push((header, part)),
         }
         Ok(())
     }
 
-    fn target(&mut self, path: &str) -> Result<(usize, Part<Uri>), String> {
+    fn target(&mut self, path: &str) -> Result<(usize, Part), String> {
         let absolute = if path.starts_with("http://") || path.starts_with("https://") {
             path.to_owned()
         } else if self.base.is_empty() {
@@ -452,13 +449,11 @@ impl<'a> Compiler<'a> {
             format!("/{rest}")
         };
         let template = Template::parse(&text, &self.names(), Escape::Url)?;
-        let target = match template.constant() {
-            Some(text) => Part::Constant(
-                text.parse()
-                    .map_err(|e| format!("`{text}` cannot stand in an address: {e}"))?,
-            ),
-            None => Part::Varying(template),
-        };
+        if let Some(text) = template.constant() {
+            text.parse::<Uri>()
+                .map_err(|e| format!("`{text}` cannot stand in an address: {e}"))?;
+        }
+        let target = Part::new(template);
         let known = self.origins.iter().position(|o| *o == origin);
         let index = known.unwrap_or_else(|| {
             self.origins.push(origin);
@@ -467,9 +462,9 @@ impl<'a> Compiler<'a> {
         Ok((index, target))
     }
 
-    fn body(&self, step: &StepSpec) -> Result<(Part<Bytes>, Option<&'static str>), String> {
+    fn body(&self, step: &StepSpec) -> Result<(Part, Option<&'static str>), String> {
         let (template, body_type) = match (&step.json, &step.body) {
-            (None, None) => return Ok((Part::Constant(Bytes::new()), None)),
+            (None, None) => return Ok((Part::Constant(String::new()), None)),
             (Some(_), Some(_)) => {
                 return Err("a request has one body: `json` or `body`, not both".to_owned());
             }
@@ -486,11 +481,7 @@ impl<'a> Compiler<'a> {
                 "text/plain; charset=utf-8",
             ),
         };
-        let body = match template.constant() {
-            Some(text) => Part::Constant(Bytes::copy_from_slice(text.as_bytes())),
-            None => Part::Varying(template),
-        };
-        Ok((body, Some(body_type)))
+        Ok((Part::new(template), Some(body_type)))
     }
 }
 

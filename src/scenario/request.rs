@@ -1,8 +1,7 @@
 //! Requests of a scenario: where they go, what is in them, what is expected and taken from the answer.
 
-use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Request, StatusCode, Uri};
+use http::header::{CONTENT_LENGTH, HeaderName};
+use http::{Method, StatusCode};
 use rand::Rng;
 
 use super::{Scenario, Template, Values};
@@ -119,22 +118,75 @@ pub struct BadRequest;
 pub struct RequestTemplate {
     pub(super) method: Method,
     pub(super) origin: usize,
-    pub(super) target: Part<Uri>,
-    pub(super) headers: HeaderMap,
-    pub(super) varying_headers: Vec<(HeaderName, Template)>,
-    pub(super) body: Part<Bytes>,
+    pub(super) target: Part,
+    /// In the order in which they are sent.
+    pub(super) headers: Vec<(HeaderName, Part)>,
+    pub(super) body: Part,
     pub(super) expect: Expect,
     pub(super) extract: Vec<Extract>,
+    /// The whole request, when it is the same for all.
+    pub(super) constant: Option<String>,
 }
 
 /// A part of a request: the same for all, or rendered each time.
 #[derive(Debug, Clone)]
-pub(super) enum Part<T> {
-    Constant(T),
+pub(super) enum Part {
+    Constant(String),
     Varying(Template),
 }
 
+impl Part {
+    pub(super) fn new(template: Template) -> Self {
+        match template.constant() {
+            Some(text) => Self::Constant(text.to_owned()),
+            None => Self::Varying(template),
+        }
+    }
+
+    fn is_constant(&self) -> bool {
+        matches!(self, Self::Constant(_))
+    }
+}
+
+/// A request as it is sent, head and body.
+#[derive(Debug)]
+pub enum Rendered<'a> {
+    /// The same for all.
+    Constant(&'a str),
+    /// With values filled in.
+    Varying(String),
+}
+
+/// A buffer of one large request is not kept for the next.
+const KEEP_BUFFER: usize = 4096;
+
+impl Rendered<'_> {
+    /// The buffer, for the next request.
+    pub fn into_buffer(self) -> String {
+        match self {
+            Self::Varying(buffer) if buffer.capacity() <= KEEP_BUFFER => buffer,
+            Self::Varying(_) | Self::Constant(_) => String::new(),
+        }
+    }
+}
+
+impl std::ops::Deref for Rendered<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Constant(text) => text.as_bytes(),
+            Self::Varying(text) => text.as_bytes(),
+        }
+    }
+}
+
 impl RequestTemplate {
+    /// The method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
     /// Index of the origin.
     pub fn origin(&self) -> usize {
         self.origin
@@ -157,35 +209,109 @@ impl RequestTemplate {
             .any(|e| matches!(e.from, ExtractFrom::Json(_)))
     }
 
-    /// The request with a VU's values; its address is the path and query alone.
+    /// Whether a header of the answer is needed for an extraction.
+    pub fn needs_headers(&self) -> bool {
+        self.extract
+            .iter()
+            .any(|e| matches!(e.from, ExtractFrom::Header(_)))
+    }
+
+    /// Renders a request without any varying part once and for all.
+    pub(super) fn sealed(mut self) -> Self {
+        let parts = self.headers.iter().map(|(_, part)| part);
+        if parts
+            .chain([&self.target, &self.body])
+            .all(Part::is_constant)
+        {
+            let mut out = String::new();
+            let nothing = |_: &Template, _: &mut String| {};
+            self.constant = self.write(&mut out, nothing).is_ok().then_some(out);
+        }
+        self
+    }
+
+    /// The request with a VU's values; `buffer` is emptied and used where it has any.
     ///
     /// # Errors
     /// When a value cannot stand where it was filled in.
-    pub fn build<R: Rng>(
+    pub fn render<R: Rng>(
         &self,
         scenario: &Scenario,
         values: &Values,
         rng: &mut R,
-    ) -> Result<Request<Bytes>, BadRequest> {
-        let body = match &self.body {
-            Part::Constant(body) => body.clone(),
-            Part::Varying(template) => Bytes::from(scenario.render(template, values, rng)),
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = match &self.target {
-            Part::Constant(uri) => uri.clone(),
-            Part::Varying(template) => scenario
-                .render(template, values, rng)
-                .try_into()
-                .map_err(|_| BadRequest)?,
-        };
-        *request.headers_mut() = self.headers.clone();
-        for (name, template) in &self.varying_headers {
-            let value = scenario.render(template, values, rng);
-            let value = HeaderValue::try_from(value).map_err(|_| BadRequest)?;
-            request.headers_mut().insert(name.clone(), value);
+        mut buffer: String,
+    ) -> Result<Rendered<'_>, BadRequest> {
+        if let Some(constant) = &self.constant {
+            return Ok(Rendered::Constant(constant));
         }
-        Ok(request)
+        buffer.clear();
+        self.write(&mut buffer, |template, out| {
+            scenario.render_into(template, values, rng, out);
+        })?;
+        Ok(Rendered::Varying(buffer))
     }
+
+    /// Writes head and body (RFC 9112, section 3); the length stands before the body, which is rendered first.
+    fn write(
+        &self,
+        out: &mut String,
+        mut fill: impl FnMut(&Template, &mut String),
+    ) -> Result<(), BadRequest> {
+        let mut part = |part: &Part, out: &mut String| match part {
+            Part::Constant(text) => out.push_str(text),
+            Part::Varying(template) => fill(template, out),
+        };
+        out.push_str(self.method.as_str());
+        out.push(' ');
+        checked(out, |out| part(&self.target, out), is_target)?;
+        out.push_str(" HTTP/1.1\r\n");
+        for (name, value) in &self.headers {
+            out.push_str(name.as_str());
+            out.push_str(": ");
+            checked(out, |out| part(value, out), is_field_value)?;
+            out.push_str("\r\n");
+        }
+        let head = out.len();
+        part(&self.body, out);
+        let length = out.len() - head;
+        if self.headers.iter().any(|(name, _)| *name == CONTENT_LENGTH) {
+            out.insert_str(head, "\r\n");
+        } else if length > 0 || expects_body(&self.method) {
+            let line = format!("content-length: {length}\r\n\r\n");
+            out.insert_str(head, &line);
+        } else {
+            out.push_str("\r\n");
+        }
+        Ok(())
+    }
+}
+
+/// Appends something and checks each byte of it.
+fn checked(
+    out: &mut String,
+    append: impl FnOnce(&mut String),
+    holds: impl Fn(u8) -> bool,
+) -> Result<(), BadRequest> {
+    let from = out.len();
+    append(out);
+    if out.as_bytes()[from..].iter().all(|b| holds(*b)) {
+        Ok(())
+    } else {
+        Err(BadRequest)
+    }
+}
+
+/// Bytes of a request's target: visible ones of ASCII (RFC 9112, section 3.2).
+fn is_target(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
+/// Bytes of a header's value: no control characters but the tab (RFC 9110, section 5.5).
+fn is_field_value(byte: u8) -> bool {
+    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
+}
+
+/// Methods whose requests say so when their body is empty (RFC 9110, section 8.6).
+fn expects_body(method: &Method) -> bool {
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }

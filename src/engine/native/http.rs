@@ -1,36 +1,37 @@
-//! The HTTP/1.1 client seam: connect, send, read. All that is known of hyper and TLS stands here.
+//! The HTTP/1.1 client of the load path: connect, send, read. All that is known of sockets and TLS stands here.
 //!
-//! A connection is driven by whoever uses it, inside the VU's own task: no task, lock or hand-over per request.
+//! A connection is driven by whoever uses it, inside the VU's own task: no task, lock, timer or hand-over per request, one
+//! write and one read where request and answer are small, and no buffer of its own while nothing is half read.
 
-use std::cell::{Cell, RefCell};
+mod answer;
+
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::{Pin, pin};
-use std::rc::Rc;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::Method;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 
+use self::answer::{Body, NotHttp};
+use super::socket::{Arrivals, Socket};
 use crate::measure::FailureKind;
 use crate::scenario::Origin;
 
-/// Largest head of an answer, and largest piece of a body, that is held at once.
-const MAX_BUFFER: usize = 64 * 1024;
+pub(super) use self::answer::Head;
+
+/// Most that one read takes.
+const READ_SIZE: usize = 64 * 1024;
+/// Longest body that is kept for an extraction.
+const MAX_BODY: usize = 1 << 20;
 /// How long an address that a name led to is used again.
 const NAME_LIFE: Duration = Duration::from_secs(10);
 
@@ -59,40 +60,24 @@ impl Connector {
         }
     }
 
-    /// Opens a connection and makes the TLS and HTTP handshakes.
+    /// Opens a connection and makes the TLS handshake.
     pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, FailureKind> {
-        let tcp = self.connect_tcp(origin).await?;
-        tcp.set_nodelay(true).map_err(|e| of_io(&e))?;
-        let transport = if origin.tls {
-            Transport::Tls(Box::new(self.handshake(origin, tcp).await?))
+        let socket = self.connect_tcp(origin).await?;
+        Ok(Connection::new(if origin.tls {
+            Transport::Tls(Box::new(self.handshake(origin, socket).await?))
         } else {
-            Transport::Plain(tcp)
-        };
-        let reads = Rc::new(Reads::default());
-        let io = Watched {
-            transport,
-            reads: Rc::clone(&reads),
-        };
-        let (sender, driver) = http1::Builder::new()
-            .max_buf_size(MAX_BUFFER)
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(|e| of_hyper(&e))?;
-        Ok(Connection {
-            sender,
-            driver: Some(Box::pin(driver)),
-            reads,
-        })
+            Transport::Plain(socket)
+        }))
     }
 
-    async fn connect_tcp(&self, origin: &Origin) -> Result<TcpStream, FailureKind> {
+    async fn connect_tcp(&self, origin: &Origin) -> Result<Socket, FailureKind> {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
             let address = SocketAddr::new(address, origin.port);
-            return TcpStream::connect(address).await.map_err(|e| of_io(&e));
+            return Socket::connect(address, None).await.map_err(|e| of_io(&e));
         }
         let mut last = FailureKind::Dns;
         for (i, address) in self.resolve(origin).await?.into_iter().enumerate() {
-            match TcpStream::connect(SocketAddr::new(address, origin.port)).await {
+            match Socket::connect(SocketAddr::new(address, origin.port), None).await {
                 Ok(tcp) => {
                     if i > 0 {
                         self.prefer(&origin.host, address);
@@ -133,25 +118,26 @@ impl Connector {
     async fn handshake(
         &self,
         origin: &Origin,
-        tcp: TcpStream,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, FailureKind> {
+        socket: Socket,
+    ) -> Result<tokio_rustls::client::TlsStream<Socket>, FailureKind> {
         let config = self.tls.as_ref().ok_or(FailureKind::Tls)?;
         let name = ServerName::try_from(origin.host.clone()).map_err(|_| FailureKind::Tls)?;
         // Whatever ends a connection within the handshake is a failure of the handshake.
         TlsConnector::from(Arc::clone(config))
-            .connect(name, tcp)
+            .connect(name, socket)
             .await
             .map_err(|_| FailureKind::Tls)
     }
 }
 
-/// The head of an answer.
-pub(super) struct Head {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// When its last byte came.
-    pub(super) at: Instant,
-    pub(super) body: Incoming,
+/// What the sender of a request wants of its answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Want<'a> {
+    pub(super) method: &'a Method,
+    /// Whether the headers of a success are needed; those of a refusal always are.
+    pub(super) headers: bool,
+    /// Whether the body is kept; it is read and dropped otherwise.
+    pub(super) body: bool,
 }
 
 /// Why a request failed.
@@ -163,183 +149,321 @@ pub(super) struct SendError {
 
 /// One open connection.
 pub(super) struct Connection {
-    sender: http1::SendRequest<Full<Bytes>>,
-    /// `None` once the connection has ended.
-    driver: Option<Pin<Box<Driver>>>,
-    reads: Rc<Reads>,
+    transport: Transport,
+    reading: Reading,
 }
 
-type Driver = http1::Connection<TokioIo<Watched>, Full<Bytes>>;
+/// How much of a request was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    All,
+    /// An answer came while the target took no more of it.
+    Part,
+}
 
 impl Connection {
+    fn new(transport: Transport) -> Self {
+        Self {
+            transport,
+            reading: Reading::default(),
+        }
+    }
+
     /// Whether the connection can take another request; a target that closed it meanwhile is noticed here.
     pub(super) async fn is_usable(&mut self) -> bool {
-        std::future::poll_fn(|cx| {
-            self.poll_driver(cx);
-            Poll::Ready(self.driver.is_some() && !self.sender.is_closed())
-        })
-        .await
+        if !self.reading.may_go_on() {
+            return false;
+        }
+        // Nothing may come unasked, not even the end.
+        let transport = &mut self.transport;
+        std::future::poll_fn(|cx| Poll::Ready(transport.poll_read(cx, |_, _| ()).is_pending()))
+            .await
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn send(&mut self, request: Request<Bytes>) -> Result<Head, SendError> {
-        let before = self.reads.bytes.get();
-        let answer = self.send_inner(request).await;
-        answer.map_err(|e| SendError {
-            kind: of_hyper(&e),
-            unanswered: self.reads.bytes.get() == before,
+    pub(super) async fn send(&mut self, request: &[u8], want: Want<'_>) -> Result<Head, SendError> {
+        let before = self.reading.received;
+        let answer = self.exchange(request, want).await;
+        answer.map_err(|kind| SendError {
+            kind,
+            unanswered: self.reading.received == before,
         })
     }
 
-    async fn send_inner(&mut self, request: Request<Bytes>) -> hyper::Result<Head> {
-        std::future::poll_fn(|cx| {
-            self.poll_driver(cx);
-            self.sender.poll_ready(cx)
-        })
-        .await?;
-        let answer = self.sender.send_request(request.map(Full::new));
-        let mut answer = pin!(answer);
-        let answer = std::future::poll_fn(|cx| {
-            self.poll_driver(cx);
-            answer.as_mut().poll(cx)
-        })
-        .await?;
-        let (head, body) = answer.into_parts();
-        Ok(Head {
-            status: head.status,
-            headers: head.headers,
-            at: self.reads.at.get(),
-            body,
-        })
+    async fn exchange(&mut self, request: &[u8], want: Want<'_>) -> Result<Head, FailureKind> {
+        let written = self.write(request).await;
+        let head = match (self.head(want).await, &written) {
+            (Ok(head), _) => head,
+            // What ended the writing says more than the end that the reading then met.
+            (Err(_), Err(e)) => return Err(of_io(e)),
+            (Err(kind), Ok(_)) => return Err(kind),
+        };
+        // Who answered before the whole request was there will not read the rest of it.
+        self.reading.keeps_alive &= matches!(written, Ok(Sent::All));
+        Ok(head)
     }
 
-    /// The next piece of an answer's body, `None` at its end.
-    pub(super) async fn chunk(
-        &mut self,
-        body: &mut Incoming,
-    ) -> Option<Result<Bytes, FailureKind>> {
+    async fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
+        let Self { transport, reading } = self;
+        let mut left = request;
         std::future::poll_fn(|cx| {
-            loop {
-                // The body asks for data first, then the driver reads, then the body takes it.
-                let mut frame = Pin::new(&mut *body).poll_frame(cx);
-                if frame.is_pending() {
-                    self.poll_driver(cx);
-                    frame = Pin::new(&mut *body).poll_frame(cx);
+            while !left.is_empty() {
+                match transport.poll_write(cx, left) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(written)) => left = &left[written..],
+                    Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                    Poll::Pending => {
+                        let early = transport.poll_read(cx, |bytes, _| reading.keep(bytes));
+                        return early.map_ok(|()| Sent::Part);
+                    }
                 }
-                return match frame {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(None) => Poll::Ready(None),
-                    Poll::Ready(Some(Err(e))) => Poll::Ready(Some(Err(of_hyper(&e)))),
-                    Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                        Ok(data) => Poll::Ready(Some(Ok(data))),
-                        Err(_trailers) => continue,
-                    },
-                };
             }
+            transport.poll_flush(cx).map_ok(|()| Sent::All)
         })
         .await
     }
 
-    /// When the last bytes came.
-    pub(super) fn last_read(&self) -> Instant {
-        self.reads.at.get()
-    }
-
-    fn poll_driver(&mut self, cx: &mut Context<'_>) {
-        if let Some(driver) = &mut self.driver
-            && driver.as_mut().poll(cx).is_ready()
-        {
-            self.driver = None;
+    async fn head(&mut self, want: Want<'_>) -> Result<Head, FailureKind> {
+        let Self { transport, reading } = self;
+        if let Some(head) = reading.head_so_far(want)? {
+            return Ok(head);
+        }
+        loop {
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, _| reading.take_head(bytes, want))
+            });
+            if let Some(head) = read.await.map_err(|e| of_io(&e))?? {
+                return Ok(head);
+            }
         }
     }
+
+    /// Reads the rest of an answer's body; gives what of it was to be kept.
+    pub(super) async fn body(&mut self) -> Result<Vec<u8>, FailureKind> {
+        let Self { transport, reading } = self;
+        while reading.body != Body::Done {
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
+            });
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
+            fed?;
+        }
+        Ok(std::mem::take(&mut reading.kept))
+    }
+
+    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends. Returns why it ended.
+    pub(super) async fn stream(
+        &mut self,
+        mut take: impl FnMut(&[u8], Instant) -> Result<(), FailureKind>,
+    ) -> FailureKind {
+        let at = self.arrivals().at;
+        let Self { transport, reading } = self;
+        let mut went = take(&std::mem::take(&mut reading.kept), at);
+        loop {
+            match went {
+                Err(kind) => return kind,
+                Ok(()) if reading.body == Body::Done => return FailureKind::Eof,
+                Ok(()) => {}
+            }
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, at| {
+                    reading.pass_on(bytes, |piece| take(piece, at))
+                })
+            });
+            went = read.await.map_err(|e| of_io(&e)).flatten();
+        }
+    }
+
+    /// When the last bytes came, and how much later they were read.
+    pub(super) fn arrivals(&self) -> Arrivals {
+        self.transport.arrivals()
+    }
 }
 
-/// What was read from a connection so far.
-struct Reads {
-    bytes: Cell<u64>,
-    at: Cell<Instant>,
+/// What was read of answers, and what is still to come.
+struct Reading {
+    /// Bytes read from the connection.
+    received: u64,
+    /// The beginning of a head that is not complete, or what is kept of a body.
+    kept: Vec<u8>,
+    keeps_body: bool,
+    body: Body,
+    keeps_alive: bool,
 }
 
-impl Default for Reads {
+impl Default for Reading {
     fn default() -> Self {
         Self {
-            bytes: Cell::new(0),
-            at: Cell::new(Instant::now()),
+            received: 0,
+            kept: Vec::new(),
+            keeps_body: false,
+            body: Body::Done,
+            keeps_alive: true,
         }
+    }
+}
+
+impl Reading {
+    fn may_go_on(&self) -> bool {
+        self.keeps_alive && self.body == Body::Done
+    }
+
+    fn count(&mut self, bytes: &[u8]) {
+        self.received += bytes.len() as u64;
+    }
+
+    /// Keeps what came before the request was written.
+    fn keep(&mut self, bytes: &[u8]) {
+        self.count(bytes);
+        self.kept.extend_from_slice(bytes);
+    }
+
+    fn head_so_far(&mut self, want: Want<'_>) -> Result<Option<Head>, FailureKind> {
+        if self.kept.is_empty() {
+            return Ok(None);
+        }
+        let bytes = std::mem::take(&mut self.kept);
+        let found = self.find_head(&bytes, want)?;
+        if found.is_none() {
+            self.kept = bytes;
+        }
+        Ok(found)
+    }
+
+    fn take_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
+        self.count(bytes);
+        if bytes.is_empty() {
+            return Err(FailureKind::Eof);
+        }
+        // Nearly always a head comes in one piece, with all of its body: nothing is copied then.
+        if self.kept.is_empty()
+            && let Some(head) = self.find_head(bytes, want)?
+        {
+            return Ok(Some(head));
+        }
+        self.kept.extend_from_slice(bytes);
+        self.head_so_far(want)
+    }
+
+    fn find_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
+        let found = answer::head(bytes, want.method, want.headers)?;
+        let Some((head, used)) = found else {
+            return Ok(None);
+        };
+        self.body = head.body;
+        self.keeps_alive = head.keeps_alive;
+        self.keeps_body = want.body;
+        self.feed(&bytes[used..])?;
+        Ok(Some(head))
+    }
+
+    fn take_body(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
+        self.count(bytes);
+        if bytes.is_empty() {
+            return self.end();
+        }
+        self.feed(bytes)
+    }
+
+    fn feed(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
+        let (keeps, kept) = (self.keeps_body, &mut self.kept);
+        let used = self.body.feed(bytes, |piece| {
+            if keeps {
+                kept.extend_from_slice(piece);
+            }
+        })?;
+        // Nobody asked for more than one answer.
+        self.keeps_alive &= used == bytes.len();
+        if self.kept.len() > MAX_BODY {
+            return Err(FailureKind::Protocol);
+        }
+        Ok(())
+    }
+
+    /// The connection ended.
+    fn end(&mut self) -> Result<(), FailureKind> {
+        self.keeps_alive = false;
+        if !self.body.may_end() {
+            return Err(FailureKind::Eof);
+        }
+        self.body = Body::Done;
+        Ok(())
+    }
+
+    fn pass_on(
+        &mut self,
+        bytes: &[u8],
+        mut take: impl FnMut(&[u8]) -> Result<(), FailureKind>,
+    ) -> Result<(), FailureKind> {
+        self.count(bytes);
+        if bytes.is_empty() {
+            return self.end();
+        }
+        let mut taken = Ok(());
+        self.body.feed(bytes, |piece| {
+            if taken.is_ok() {
+                taken = take(piece);
+            }
+        })?;
+        taken
     }
 }
 
 enum Transport {
-    Plain(TcpStream),
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Plain(Socket),
+    Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
 
-/// A transport that notes how much was read and when.
-struct Watched {
-    transport: Transport,
-    reads: Rc<Reads>,
+thread_local! {
+    /// What one read may bring: a thread reads from one connection at a time.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_SIZE].into_boxed_slice());
 }
 
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = match &mut self.transport {
-            Transport::Plain(s) => Pin::new(s).poll_read(cx, buf),
-            Transport::Tls(s) => Pin::new(s).poll_read(cx, buf),
-        };
-        let read = buf.filled().len() - before;
-        if read > 0 {
-            let total = self.reads.bytes.get() + u64::try_from(read).unwrap_or(u64::MAX);
-            self.reads.bytes.set(total);
-            self.reads.at.set(Instant::now());
+impl Transport {
+    fn arrivals(&self) -> Arrivals {
+        match self {
+            Self::Plain(socket) => socket.arrivals(),
+            Self::Tls(tls) => tls.get_ref().0.arrivals(),
         }
-        result
+    }
+
+    /// Reads once, hands on what came (nothing is the end) and when.
+    fn poll_read<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&[u8], Instant) -> T,
+    ) -> Poll<io::Result<T>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let read = match self {
+                Self::Plain(socket) => ready!(socket.poll_receive(cx, scratch))?,
+                Self::Tls(tls) => {
+                    let mut buf = ReadBuf::new(scratch);
+                    ready!(Pin::new(tls).poll_read(cx, &mut buf))?;
+                    buf.filled().len()
+                }
+            };
+            Poll::Ready(Ok(take(&scratch[..read], self.arrivals().at)))
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_send(cx, bytes),
+            Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+        }
     }
 }
 
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(s) => Pin::new(s).poll_write(cx, buf),
-            Transport::Tls(s) => Pin::new(s).poll_write(cx, buf),
-        }
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match &mut self.transport {
-            Transport::Plain(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-            Transport::Tls(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-        }
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        matches!(self.transport, Transport::Plain(_))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(s) => Pin::new(s).poll_flush(cx),
-            Transport::Tls(s) => Pin::new(s).poll_flush(cx),
-        }
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.transport {
-            Transport::Plain(s) => Pin::new(s).poll_shutdown(cx),
-            Transport::Tls(s) => Pin::new(s).poll_shutdown(cx),
-        }
+impl From<NotHttp> for FailureKind {
+    fn from(_: NotHttp) -> Self {
+        Self::Protocol
     }
 }
 
@@ -357,21 +481,6 @@ fn of_io(error: &io::Error) -> FailureKind {
         // Resets, broken pipes, and rarer ends such as an unreachable host: the connection is gone.
         _ => FailureKind::Reset,
     }
-}
-
-fn of_hyper(error: &hyper::Error) -> FailureKind {
-    let mut source = std::error::Error::source(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            return of_io(io);
-        }
-        source = inner.source();
-    }
-    if error.is_parse() || error.is_parse_too_large() || error.is_user() {
-        return FailureKind::Protocol;
-    }
-    // Incomplete messages, and requests that a closed connection never took.
-    FailureKind::Eof
 }
 
 #[cfg(test)]

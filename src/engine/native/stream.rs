@@ -6,7 +6,6 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use hyper::body::Incoming;
 use tokio::task::AbortHandle;
 
 use super::http::Connection;
@@ -40,9 +39,9 @@ struct Inbox {
 
 impl Stream {
     /// Begins to read a stream whose head was read from `connection`.
-    pub(super) fn start(connection: Connection, body: Incoming) -> Self {
+    pub(super) fn start(connection: Connection) -> Self {
         let inbox = Rc::new(RefCell::new(Inbox::default()));
-        let reader = tokio::task::spawn_local(read(connection, body, Rc::clone(&inbox)));
+        let reader = tokio::task::spawn_local(read(connection, Rc::clone(&inbox)));
         Self {
             inbox,
             reader: reader.abort_handle(),
@@ -111,25 +110,19 @@ fn size(event: &Event) -> usize {
     event.name.len() + event.data.len()
 }
 
-async fn read(mut connection: Connection, mut body: Incoming, inbox: Rc<RefCell<Inbox>>) {
+async fn read(mut connection: Connection, inbox: Rc<RefCell<Inbox>>) {
     let mut parser = Parser::default();
-    let ended = loop {
-        let bytes = match connection.chunk(&mut body).await {
-            None => break FailureKind::Eof,
-            Some(Err(kind)) => break kind,
-            Some(Ok(bytes)) => bytes,
-        };
-        let at = connection.last_read();
-        let mut inbox = inbox.borrow_mut();
-        let before = inbox.seen;
-        let fed = parser.feed(&bytes, |event| inbox.push(event, at));
-        if inbox.seen > before {
-            inbox.wake();
-        }
-        if fed.is_err() {
-            break FailureKind::Protocol;
-        }
-    };
+    let ended = connection
+        .stream(|bytes, at| {
+            let mut inbox = inbox.borrow_mut();
+            let before = inbox.seen;
+            let fed = parser.feed(bytes, |event| inbox.push(event, at));
+            if inbox.seen > before {
+                inbox.wake();
+            }
+            fed.map_err(|_| FailureKind::Protocol)
+        })
+        .await;
     let mut inbox = inbox.borrow_mut();
     inbox.ended = Some(ended);
     inbox.wake();

@@ -461,6 +461,66 @@ async fn a_connection_closed_while_idle_is_no_failure() {
 }
 
 #[tokio::test]
+async fn an_answer_in_single_bytes_leaves_its_connection_in_step() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    let base = server(move |_, mut tcp| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async move {
+            tcp.set_nodelay(true).unwrap();
+            while request(&mut tcp).await.is_some() {
+                let answer =
+                    "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+                for byte in answer.bytes() {
+                    tcp.write_all(&[byte]).await.ok();
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    })
+    .await;
+    let seen = run(&compile(GET, &base), 2, |s| s.steps[0].completed() >= 20).await;
+    assert!(seen.steps[0].completed() >= 20);
+    assert_eq!(seen.steps[0].failed.of_target(), 0);
+    assert_eq!(connections.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn a_refusal_that_comes_before_the_whole_request_is_read_as_one() {
+    // Far more than the buffers of both ends hold.
+    let body = "x".repeat(16 << 20);
+    let toml = format!("steps = [{{ name = 'put', put = '/', body = '{body}' }}]");
+    let base = server(|_, mut tcp| async move {
+        let mut some = [0; 1000];
+        tcp.read_exact(&mut some).await.unwrap();
+        let refusal = "HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        tcp.write_all(refusal.as_bytes()).await.unwrap();
+        // Whoever does not read goes on writing for ever.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    })
+    .await;
+    assert_eq!(first_failure(&toml, &base).await, FailureKind::Status);
+}
+
+#[tokio::test]
+async fn a_large_answer_is_read_and_dropped() {
+    let base = server(|_, mut tcp| async move {
+        let piece = vec![b'x'; 1 << 20];
+        while request(&mut tcp).await.is_some() {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 8 << 20);
+            tcp.write_all(head.as_bytes()).await.ok();
+            for _ in 0..8 {
+                tcp.write_all(&piece).await.ok();
+            }
+        }
+    })
+    .await;
+    let seen = run(&compile(GET, &base), 1, |s| s.steps[0].completed() >= 3).await;
+    assert!(seen.steps[0].completed() >= 3);
+    assert_eq!(seen.steps[0].failed.of_target(), 0);
+}
+
+#[tokio::test]
 async fn think_time_is_in_no_latency() {
     let base = answering(OK).await;
     let toml = "steps = [

@@ -9,28 +9,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::BytesMut;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Request, StatusCode};
-use hyper::body::Incoming;
+use http::{HeaderMap, StatusCode};
 use rand::RngExt as _;
 
 use super::back_off::{back_off, retry_after};
-use super::http::{Connection, Connector, Head};
+use super::http::{Connection, Connector, Head, Want};
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
 use crate::engine::Canary;
 use crate::measure::FailureKind;
 use crate::scenario::{
-    Action, Extract, ExtractFrom, RequestTemplate, Scenario, Step, Template, Think, Values, VuRng,
-    Wait, json_text, vu_rng,
+    Action, Extract, ExtractFrom, Rendered, RequestTemplate, Scenario, Step, Template, Think,
+    Values, VuRng, Wait, json_text, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time is late: its step is measured from the intended start.
 const LATE: Duration = Duration::from_millis(2);
-/// Longest body that is kept for an extraction.
-const MAX_BODY: usize = 1 << 20;
 /// Longest stagger of a VU's first cycle.
 const LONGEST_STAGGER: Duration = Duration::from_secs(30);
 
@@ -192,6 +188,8 @@ struct Vu<'a> {
     /// The kept connection to each origin.
     idle: Vec<Option<Connection>>,
     streams: Vec<Option<Stream>>,
+    /// Room for requests with values in them.
+    rendered: String,
     /// When each measured step of this cycle began.
     starts: Vec<Option<Instant>>,
     /// When the next step was meant to begin, where the VU woke late from thinking.
@@ -208,6 +206,7 @@ impl<'a> Vu<'a> {
             values: scenario.values(id),
             idle: scenario.origins().iter().map(|_| None).collect(),
             streams: (0..scenario.streams()).map(|_| None).collect(),
+            rendered: String::new(),
             starts: vec![None; scenario.names().cycle()],
             intended: None,
             last: Instant::now(),
@@ -359,20 +358,30 @@ impl<'a> Vu<'a> {
     }
 
     async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
-        let (mut connection, head) = self.exchange(template).await?;
+        let want = Want {
+            method: template.method(),
+            headers: template.needs_headers(),
+            body: template.needs_body(),
+        };
+        let (mut connection, head) = self.exchange(template, want).await?;
         let refusal = refusal(template, &head);
         if let Some(Stop::Failed(kind)) = refusal {
             return Err(kind.into());
         }
-        let keep = refusal.is_none() && template.needs_body();
-        let body = read_body(&mut connection, head.body, keep).await?;
-        let at = connection.last_read();
+        let body = connection.body().await?;
+        let at = self.arrival(&connection);
         self.idle[template.origin()] = Some(connection);
         if let Some(shed) = refusal {
             return Err(shed);
         }
-        let json = keep.then(|| serde_json::from_slice(&body).ok()).flatten();
-        self.extract(template.extract(), Some(&head.headers), json.as_ref())?;
+        if !template.extract().is_empty() {
+            let json = want.body.then(|| serde_json::from_slice(&body).ok());
+            self.extract(
+                template.extract(),
+                Some(&head.headers),
+                json.flatten().as_ref(),
+            )?;
+        }
         Ok(at)
     }
 
@@ -380,45 +389,66 @@ impl<'a> Vu<'a> {
     ///
     /// A kept connection that ends before any byte of an answer was perhaps closed by the target while it was idle:
     /// the request is then sent once more, on a new connection, and the clock runs on.
-    async fn exchange(&mut self, template: &RequestTemplate) -> Result<(Connection, Head), Stop> {
-        let rng = self.rng.clone();
-        let request = self.build(template)?;
+    async fn exchange(
+        &mut self,
+        template: &RequestTemplate,
+        want: Want<'_>,
+    ) -> Result<(Connection, Head), Stop> {
+        let request = self.render(template)?;
+        let mut answer = None;
         if let Some(mut kept) = self.idle[template.origin()].take()
             && kept.is_usable().await
         {
-            match kept.send(request).await {
-                Ok(head) => return Ok((kept, head)),
+            match kept.send(&request, want).await {
+                Ok(head) => answer = Some((kept, head)),
                 Err(e) if e.unanswered && is_gone(e.kind) => {}
                 Err(e) => return Err(e.kind.into()),
             }
-            self.rng = rng;
-            let again = self.build(template)?;
-            return self.exchange_anew(template, again).await;
         }
-        self.exchange_anew(template, request).await
+        let answer = match answer {
+            Some(answer) => answer,
+            None => self.exchange_anew(template, &request, want).await?,
+        };
+        self.rendered = request.into_buffer();
+        Ok(answer)
     }
 
     async fn exchange_anew(
         &mut self,
         template: &RequestTemplate,
-        request: Request<bytes::Bytes>,
+        request: &[u8],
+        want: Want<'_>,
     ) -> Result<(Connection, Head), Stop> {
         let origin = &self.scenario.origins()[template.origin()];
         let mut connection = self.shared.connector.connect(origin).await?;
-        let head = connection.send(request).await.map_err(|e| e.kind)?;
+        let head = connection.send(request, want).await.map_err(|e| e.kind)?;
         Ok((connection, head))
     }
 
-    fn build(&mut self, template: &RequestTemplate) -> Result<Request<bytes::Bytes>, FailureKind> {
+    /// When the last bytes came; that they were read later is the generator's own delay.
+    fn arrival(&self, connection: &Connection) -> Instant {
+        let arrivals = connection.arrivals();
+        self.shared.recorder.borrow_mut().lag(arrivals.read_late);
+        arrivals.at
+    }
+
+    fn render<'t>(&mut self, template: &'t RequestTemplate) -> Result<Rendered<'t>, FailureKind> {
+        let buffer = std::mem::take(&mut self.rendered);
         template
-            .build(self.scenario, &self.values, &mut self.rng)
+            .render(self.scenario, &self.values, &mut self.rng, buffer)
             .map_err(|_| FailureKind::Protocol)
     }
 
     /// A stream takes a connection of its own for as long as it is open.
     async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
-        let request = self.build(template)?;
-        let (connection, head) = self.exchange_anew(template, request).await?;
+        let want = Want {
+            method: template.method(),
+            headers: true,
+            body: true,
+        };
+        let request = self.render(template)?;
+        let (connection, head) = self.exchange_anew(template, &request, want).await?;
+        self.rendered = request.into_buffer();
         if let Some(stop) = refusal(template, &head) {
             return Err(stop);
         }
@@ -430,8 +460,9 @@ impl<'a> Vu<'a> {
             return Err(FailureKind::Protocol.into());
         }
         self.extract(template.extract(), Some(&head.headers), None)?;
-        self.streams[stream] = Some(Stream::start(connection, head.body));
-        Ok(head.at)
+        let at = self.arrival(&connection);
+        self.streams[stream] = Some(Stream::start(connection));
+        Ok(at)
     }
 
     async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {
@@ -499,24 +530,6 @@ fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> boo
             .and_then(json_text)
             .is_some_and(|got| got == *want)
     })
-}
-
-async fn read_body(
-    connection: &mut Connection,
-    mut body: Incoming,
-    keep: bool,
-) -> Result<BytesMut, FailureKind> {
-    let mut kept = BytesMut::new();
-    while let Some(bytes) = connection.chunk(&mut body).await {
-        let bytes = bytes?;
-        if keep && kept.len() + bytes.len() > MAX_BODY {
-            return Err(FailureKind::Protocol);
-        }
-        if keep {
-            kept.extend_from_slice(&bytes);
-        }
-    }
-    Ok(kept)
 }
 
 /// Why an answer is no success, if it is none.

@@ -1,5 +1,6 @@
 //! What compiles, and what each mistake says.
 
+use bytes::Bytes;
 use rand::RngExt as _;
 
 use super::super::{spec::ScenarioSpec, vu_rng};
@@ -29,7 +30,24 @@ fn request(scenario: &Scenario, step: usize, vu: u32) -> http::Request<Bytes> {
         row += 1;
         row
     });
-    template.build(scenario, &values, &mut rng).unwrap()
+    let rendered = template.render(scenario, &values, &mut rng, String::new());
+    parsed(&rendered.unwrap())
+}
+
+/// What a server reads.
+fn parsed(bytes: &[u8]) -> http::Request<Bytes> {
+    let mut fields = [httparse::EMPTY_HEADER; 16];
+    let mut head = httparse::Request::new(&mut fields);
+    let body = head.parse(bytes).unwrap().unwrap();
+    let mut request = http::Request::builder()
+        .method(head.method.unwrap())
+        .uri(head.path.unwrap());
+    for field in head.headers {
+        request = request.header(field.name, field.value);
+    }
+    request
+        .body(Bytes::copy_from_slice(&bytes[body..]))
+        .unwrap()
 }
 
 /// A scenario, and a part of what is said of it.
