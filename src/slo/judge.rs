@@ -4,7 +4,7 @@ use super::{
     COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo,
     StepNames, Verdict, stats, stats::tail,
 };
-use crate::measure::{StepWindow, Window};
+use crate::measure::{FailureKind, StepWindow, Window};
 
 /// One-sided confidence at which a single probe's share is called held or broke. It only steers the search: an
 /// interval from one probe is approximate (blocks of one hold are not independent).
@@ -298,9 +298,11 @@ fn tail_counts(m: &Measurement, step: usize, limit: std::time::Duration) -> tail
             above = crossing;
         }
     }
+    let windows = || m.hold.iter().map(|s| &s.window);
     tail::Tail {
         limit_s: limit.as_secs_f64(),
         blocks: out,
+        failed: windows().map(|w| count(failed_at_once(w, step))).sum(),
     }
 }
 
@@ -322,11 +324,21 @@ fn in_flight_violations(m: &Measurement, step: usize, limit: std::time::Duration
 
 /// Failed cycles whose failure kept them from passing this step: at the step itself or before it.
 fn failed_on_the_way(w: &Window, step: usize) -> u64 {
+    steps_to(w, step).map(|s| s.failed.of_target()).sum()
+}
+
+/// Those of them that did not wait until they timed out: a timeout is late, whatever else it is.
+fn failed_at_once(w: &Window, step: usize) -> u64 {
+    steps_to(w, step)
+        .map(|s| s.failed.of_target() - s.failed.get(FailureKind::Timeout))
+        .sum()
+}
+
+/// The steps whose failures keep a cycle from passing this one.
+fn steps_to(w: &Window, step: usize) -> impl Iterator<Item = &StepWindow> {
     let cycle = w.steps.len() - 1;
-    if step == cycle {
-        return w.steps[cycle].failed.of_target();
-    }
-    w.steps[..=step].iter().map(|s| s.failed.of_target()).sum()
+    let first = if step == cycle { cycle } else { 0 };
+    w.steps[first..=step].iter()
 }
 
 fn step_errors(s: &StepWindow) -> (f64, f64) {

@@ -98,10 +98,12 @@ impl Link {
     }
 
     /// Curvatures tried. A positive one lets the statistic level off below the breakpoint, which a share does (there
-    /// is always some violation) and a side must not.
+    /// is always some violation) and a side must not. A negative one lets it level off `1 / -g` above it: a share of
+    /// failures has a ceiling where a fault hits only some of the requests, at -1.5 (0.67 probits) 5 % where 1 % is allowed.
     fn curvatures(self) -> &'static [f64] {
         match self {
-            Self::Share { .. } | Self::LogRatio => &[-0.3, 0.3, 0.9, 1.6],
+            Self::Share { .. } => &[-1.5, -0.8, -0.3, 0.3, 0.9, 1.6],
+            Self::LogRatio => &[-0.3, 0.3, 0.9, 1.6],
             Self::Side => &[0.0],
         }
     }
@@ -199,7 +201,7 @@ impl Fit {
         let s = if g.abs() < 1e-6 {
             offset
         } else {
-            (1.0 + g * offset).max(1e-3).ln() / g
+            (1.0 + g * offset).max(LEVELLED).ln() / g
         };
         self.estimate * (1.0 + s / self.kappa)
     }
@@ -210,6 +212,9 @@ impl Fit {
     }
 }
 
+/// Of a curve that levels off above the crossing the rest of its rise that is not worth going for: levels further up show
+/// its ceiling and tell nothing of the crossing.
+const LEVELLED: f64 = 0.3;
 const KAPPAS: usize = 20;
 /// Groups of successive visits that the jackknife leaves out in turn.
 const GROUPS: usize = 8;

@@ -42,6 +42,8 @@ pub struct Tail {
     pub limit_s: f64,
     /// Successive blocks of the hold.
     pub blocks: Vec<Counts>,
+    /// How many of those above every threshold failed at once, without having waited: they have no latency.
+    pub failed: f64,
 }
 
 impl Tail {
@@ -107,17 +109,26 @@ const LEAN: f64 = 0.25;
 const DEFF_PER_VU: f64 = 0.7;
 /// A fit whose own count of violations is this many standard errors off is not believed.
 const MISFIT: f64 = 3.5;
+/// Failures, as a share of the violations allowed, from which tails do not tell the breakpoint: a failed request has no latency,
+/// so its share is not shifted by Little's law as a tail is. It counts from where a threshold's share does.
+const FAILED: f64 = LEAST_SHARE;
+/// Least share above a threshold, as a share of the violations allowed, for the threshold to be kept.
+const LEAST_SHARE: f64 = 0.2;
 /// Rounds of fitting and weighing.
 const ROUNDS: usize = 3;
 
 /// Fits the breakpoint to complete visits in the order in which they were made; `around` is a first guess, VUs.
 ///
 /// `None` when there are too few visits near it, when none of them shows a violation, when the estimate lies far outside the
-/// levels visited, or when the curve does not describe what was counted at the limit itself: another fit must then do.
+/// levels visited, when failures rather than latencies are a part of the violations, or when the curve does not describe what
+/// was counted at the limit itself: another fit must then do.
 pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Option<Fit> {
     let near: Vec<TailVisit> = (visits.iter().copied())
         .filter(|v| (v.vus / around - 1.0).abs() < NEAR && v.tail.requests() > 0.0)
         .collect();
+    if failed(&near) > FAILED * alpha {
+        return None;
+    }
     let model = Model::new(&near, alpha)?;
     let (theta, sandwich) = model.maximise(around)?;
     let centre = theta[0].exp();
@@ -141,6 +152,13 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     let seen = sandwich.naive_variance * likely + sandwich.prior_variance;
     let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
     Some(assemble(estimate, se, kappa, near.len(), confidence))
+}
+
+/// The share of requests that failed at once.
+fn failed(visits: &[TailVisit]) -> f64 {
+    let failed: f64 = visits.iter().map(|v| v.tail.failed).sum();
+    let all: f64 = visits.iter().map(|v| v.tail.requests()).sum();
+    failed / all.max(1.0)
 }
 
 /// The design effect that an interval is to rest on. What is seen from a dozen visits is a noisy estimate, within a factor of
@@ -467,7 +485,7 @@ fn kept(pooled: &Counts, alpha: f64) -> Vec<usize> {
             }
             out.push(i);
             last = share;
-        } else if share > alpha / 5.0 && share <= BODY && share >= last * SPACING {
+        } else if share > alpha * LEAST_SHARE && share <= BODY && share >= last * SPACING {
             out.push(i);
             last = share;
         }

@@ -80,6 +80,7 @@ impl Service {
         let mut tail = |vus: &f64| Tail {
             limit_s: self.limit_s,
             blocks: blocks(*vus),
+            failed: 0.0,
         };
         Visits {
             per_s: self.per_s,
@@ -633,10 +634,24 @@ fn levels_of_another_regime_change_nothing() {
         let tail = Tail {
             limit_s: SERVICE.limit_s,
             blocks: vec![slow; 3],
+            failed: 0.0,
         };
         more.tails.push((vus, tail));
     }
     assert_eq!(more.fit(300.0), visits.fit(300.0));
+}
+
+#[test]
+fn failures_have_no_latency_to_fit() {
+    let mut visits = SERVICE.correlated(&ladder(SERVICE.truth, 3), 3_000, 60.0, 4);
+    let with = |visits: &mut Visits, share: f64| {
+        for (_, tail) in &mut visits.tails {
+            tail.failed = share * tail.requests();
+        }
+        visits.fit(300.0)
+    };
+    assert!(with(&mut visits, 0.9 * FAILED * ALPHA).is_some());
+    assert_eq!(with(&mut visits, 1.1 * FAILED * ALPHA), None);
 }
 
 #[test]
@@ -788,7 +803,7 @@ proptest! {
                     counts
                 };
                 let blocks = blocks.iter().map(counts).collect();
-                (f64::from(*vus), Tail { limit_s: 2.0, blocks })
+                (f64::from(*vus), Tail { limit_s: 2.0, blocks, failed: 0.0 })
             })
             .collect();
         let visits: Vec<TailVisit> = tails
@@ -816,7 +831,7 @@ proptest! {
                 for (entry, factor) in counts.iter_mut().zip(factors) {
                     *entry = (*entry * factor).round();
                 }
-                (vus, Tail { limit_s: SERVICE.limit_s, blocks: vec![counts] })
+                (vus, Tail { limit_s: SERVICE.limit_s, blocks: vec![counts], failed: 0.0 })
             }).collect(),
         };
         if let Some(fit) = visits.fit(SERVICE.truth * around) {
