@@ -199,7 +199,10 @@ const MIN_VISITS_TAILS: usize = 6;
 /// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
 /// enough stops at those.
 const SURELY: f64 = 1.8;
-/// The same where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
+/// The same for an interval from shares: of the searches of the lab's `overflow` that stopped at the first interval as narrow as
+/// asked 91 % held the truth (150 of 30 min at +-1 %), with this 95 % (120).
+const SURELY_SHARES: f64 = 1.3;
+/// Fewest visits where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
 /// Levels of one pass around the estimate.
 const RUNGS: usize = 4;

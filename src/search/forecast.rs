@@ -14,6 +14,7 @@
 use super::{CycleModel, Estimate, Search, SearchSpec, Visit, bounds, middle};
 use super::{
     FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW, SURELY,
+    SURELY_SHARES,
 };
 use crate::record::{Outlook, Purpose};
 use crate::slo::Verdict;
@@ -42,7 +43,7 @@ impl StopRule {
         let (visits, surely) = match estimate.fit.basis {
             Basis::Tails => (MIN_VISITS_TAILS, SURELY),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
-            Basis::Visits => (MIN_VISITS, 1.0),
+            Basis::Visits => (MIN_VISITS, SURELY_SHARES),
         };
         Self { visits, surely }
     }

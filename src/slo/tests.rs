@@ -865,12 +865,17 @@ fn a_failure_is_slower_than_everything_and_the_generators_own_is_none() {
     let failed = Hold::of(9, 20, 10).failing(ANSWER, FailureKind::Timeout, 1);
     let (tail, (bad, _)) = tail_of(&failed);
     assert_eq!(at_or_above(&tail, 2.0), [3.0, 3.0, 3.0]);
+    assert!(tail.failed.abs() < 1e-9, "a timeout has waited");
     assert!((bad - 9.0).abs() < 1e-9);
     // A cycle that fails before it gets there counts against the answer too; one that fails later does not.
     let before = Hold::of(9, 20, 10).failing(OPEN, FailureKind::Status, 2);
-    assert_eq!(at_or_above(&tail_of(&before).0, 2.0), [6.0, 6.0, 6.0]);
+    let (tail, _) = tail_of(&before);
+    assert_eq!(at_or_above(&tail, 2.0), [6.0, 6.0, 6.0]);
+    assert!((tail.failed - 18.0).abs() < 1e-9);
     let ours = Hold::of(9, 20, 10).failing(ANSWER, FailureKind::NoPorts, 1);
-    assert_eq!(at_or_above(&tail_of(&ours).0, 0.56), [0.0, 0.0, 0.0]);
+    let (tail, _) = tail_of(&ours);
+    assert_eq!(at_or_above(&tail, 0.56), [0.0, 0.0, 0.0]);
+    assert!(tail.failed.abs() < 1e-9);
 }
 
 #[test]

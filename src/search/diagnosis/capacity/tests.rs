@@ -1,6 +1,9 @@
 use super::*;
 use crate::record::Purpose;
 use crate::slo::Verdict;
+use crate::stats::normal::probit;
+use rand::rngs::SmallRng;
+use rand::{RngExt, SeedableRng};
 
 /// A visit of 90 s after a move of 3 s that serves `per_s(second)` with `in_flight` requests in it.
 fn visit(began_s: f64, from: u32, vus: u32, in_flight: f64, per_s: impl Fn(f64) -> f64) -> Visit {
@@ -70,6 +73,30 @@ fn two_capacities_for_minutes_under_the_same_load_are_modes() {
 fn what_passes_within_a_visit_is_averaged() {
     let found = groups(&search(switching(31.0, 120.0)));
     assert!(found.is_none_or(|g| !g.are_modes()));
+}
+
+#[test]
+fn a_plain_system_does_not_look_like_two_however_long_it_is_watched() {
+    // One server of 10 per second, exponential: a block of 150 completions varies by 8 %.
+    let mut rng = SmallRng::seed_from_u64(1);
+    let mut noisy = |n: u32| -> Vec<Visit> {
+        (0..n)
+            .map(|i| {
+                let rates: Vec<f64> = (0..7)
+                    .map(|_| 10.0 * (1.0 + 0.08 * probit(rng.random_range(1e-9..1.0 - 1e-9))))
+                    .collect();
+                let began_s = 93.0 * f64::from(i);
+                visit(began_s, 1_000, 990 + 5 * (i % 4), 250.0, move |at| {
+                    let block = rates
+                        .iter()
+                        .zip(1..)
+                        .find(|(_, end)| at - began_s < 15.0 * f64::from(*end));
+                    *block.unwrap().0
+                })
+            })
+            .collect()
+    };
+    assert!((0..20).all(|_| groups(&noisy(400)).is_none()));
 }
 
 #[test]
