@@ -8,7 +8,7 @@ mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 record = json.loads((folder / "result.json").read_text())
 answer = record["answer"]
 assert answer["ending"] == "found", answer
-low, estimate, high = answer["ci_low"], answer["breakpoint_vus"], answer["ci_high"]
+low, estimate, high = answer["ci_low"], answer["breakpoint"], answer["ci_high"]
 assert low <= estimate <= high, answer
 # One stream costs some 0.95 MB over a base of some 40 MB: 160 MB end between these with room for every machine.
 assert 60 <= estimate <= 180, estimate

@@ -2,7 +2,7 @@
 //!
 //! A first set of rules, from the surest to the vaguest; the first that fits speaks.
 
-use crate::measure::{Measurement, Reading, StepNames};
+use crate::measure::{LevelUnit, Measurement, Reading, StepNames};
 use crate::record::{LimitingResource, Sureness};
 use crate::units::{format_bytes, format_count};
 
@@ -10,13 +10,13 @@ use crate::units::{format_bytes, format_count};
 const USED_UP: f64 = 0.95;
 /// CPU, in cores, from which a single-threaded process has no time left.
 const ONE_CORE: f64 = 0.9;
-/// Growth of throughput per growth of VUs below which throughput counts as flat.
+/// Growth of throughput per growth of the level below which throughput counts as flat.
 const FLAT_GAIN: f64 = 0.25;
 
 /// What a lower level that held showed, for comparison.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Baseline {
-    /// Its VUs.
+    /// Its level.
     pub vus: f64,
     /// Its throughput, cycles per second.
     pub throughput: f64,
@@ -28,6 +28,7 @@ pub fn limiting_resource(
     steps: &StepNames,
     limits: &[Reading],
     baseline: Option<Baseline>,
+    unit: LevelUnit,
 ) -> Option<LimitingResource> {
     let monitors = names(m);
     killed(m, &monitors, limits)
@@ -36,7 +37,7 @@ pub fn limiting_resource(
         .or_else(|| memory_used_up(m, &monitors, limits))
         .or_else(|| sheds(m, steps))
         .or_else(|| cpu_used_up(m, &monitors))
-        .or_else(|| throughput_flat(m, steps, baseline))
+        .or_else(|| throughput_flat(m, steps, baseline, unit))
 }
 
 fn names(m: &Measurement) -> Vec<String> {
@@ -202,11 +203,12 @@ fn cpu_used_up(m: &Measurement, monitors: &[String]) -> Option<LimitingResource>
 /// Levels nearer to each other than this factor cannot show whether more VUs bring more throughput.
 pub(crate) const CLEARLY_MORE: f64 = 1.1;
 
-/// More VUs bring no more throughput: something behind answers at a fixed rate, and latency grows as N / X.
+/// More load brings no more throughput: something behind answers at a fixed rate, and the rest waits.
 fn throughput_flat(
     m: &Measurement,
     steps: &StepNames,
     baseline: Option<Baseline>,
+    unit: LevelUnit,
 ) -> Option<LimitingResource> {
     let base = baseline?;
     let throughput = m.throughput(steps.cycle())?;
@@ -218,8 +220,15 @@ fn throughput_flat(
     (gain < FLAT_GAIN).then(|| LimitingResource {
         resource: "a fixed throughput".to_owned(),
         evidence: format!(
-            "{throughput:.1} cycles/s at {vus:.0} VUs, {:.1}/s at {:.0}: more VUs wait, none is served more",
-            base.throughput, base.vus
+            "{throughput:.1} cycles/s at {vus:.0} {}, {:.1}/s at {:.0}: {}",
+            unit.name(),
+            base.throughput,
+            base.vus,
+            if unit.is_open() {
+                "more come than are served"
+            } else {
+                "more VUs wait, none is served more"
+            }
         ),
         sureness: Sureness::Possible,
     })

@@ -94,6 +94,19 @@ pub struct FindArgs {
     /// First level visited [default: 10].
     #[arg(long, value_name = "N")]
     pub start_vus: Option<u32>,
+    /// Search over arrivals per second instead of VUs: cycles begin on their own clock, at random moments (poisson) or evenly
+    /// spaced (--rate=constant), whether or not those before have ended. --max-vus is then the most VUs at once.
+    #[arg(long, value_name = "ARRIVALS", num_args = 0..=1, require_equals = true, default_missing_value = "poisson")]
+    pub rate: Option<String>,
+    /// Lowest rate, with --rate [default: 1].
+    #[arg(long, value_name = "N")]
+    pub min_rate: Option<u32>,
+    /// Highest rate, with --rate [default: 20000].
+    #[arg(long, value_name = "N")]
+    pub max_rate: Option<u32>,
+    /// First rate visited, with --rate [default: 10].
+    #[arg(long, value_name = "N")]
+    pub start_rate: Option<u32>,
     /// Half-width of the interval to reach, as a share of the breakpoint [default: 5%].
     #[arg(long, value_name = "SHARE")]
     pub precision: Option<String>,
@@ -129,6 +142,10 @@ impl FindArgs {
             min_vus: self.min_vus,
             max_vus: self.max_vus,
             start_vus: self.start_vus,
+            rate: self.rate.clone(),
+            min_rate: self.min_rate,
+            max_rate: self.max_rate,
+            start_rate: self.start_rate,
             precision: self.precision.clone(),
             confidence: self.confidence.clone(),
             budget: self.budget.clone(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::measure::Level;
+use crate::measure::{Level, LevelUnit};
 use crate::record::{ProbeRecord, Purpose, RunRecord};
 
 /// One thing that happened during a run.
@@ -18,6 +18,8 @@ pub enum Event {
         slo: Vec<String>,
         /// Lowest and highest level.
         range: (Level, Level),
+        /// What a level counts.
+        unit: LevelUnit,
         /// Budget in seconds.
         budget_s: f64,
     },

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A load level: how many virtual users (VUs) run at once.
+/// A load level: how many virtual users (VUs) run at once, or in the open model how many cycles begin per second
+/// ([`LevelUnit`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level(pub u32);
@@ -36,9 +37,76 @@ impl Level {
     }
 }
 
-impl std::fmt::Display for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} VUs", self.0)
+/// What a level counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LevelUnit {
+    /// Virtual users that run at once: the closed model, where a slow target is asked less often.
+    #[default]
+    Vus,
+    /// Requests that begin per second: the open model, where a cycle has one request.
+    RequestsPerS,
+    /// Cycles that begin per second: the open model, where a cycle has several requests.
+    CyclesPerS,
+}
+
+impl LevelUnit {
+    /// As read after a number.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vus => "VUs",
+            Self::RequestsPerS => "requests/s",
+            Self::CyclesPerS => "cycles/s",
+        }
+    }
+
+    /// As the name of a column.
+    pub fn column(self) -> &'static str {
+        match self {
+            Self::Vus => "vus",
+            Self::RequestsPerS => "requests_per_s",
+            Self::CyclesPerS => "cycles_per_s",
+        }
+    }
+
+    /// As the title of an axis.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Vus => "virtual users (VUs)",
+            Self::RequestsPerS => "requests begun per second",
+            Self::CyclesPerS => "cycles begun per second",
+        }
+    }
+
+    /// Whether load arrives at a rate of its own, however slow the target is.
+    pub fn is_open(self) -> bool {
+        self != Self::Vus
+    }
+
+    /// A level with its unit: `1 040 VUs`.
+    pub fn count(self, level: Level) -> String {
+        let number = crate::units::format_count(level.0.into());
+        format!("{number} {}", self.name())
+    }
+}
+
+/// When the cycles of an open model begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Arrivals {
+    /// Independently of each other, as the requests of many users do.
+    Poisson,
+    /// Evenly spaced.
+    Constant,
+}
+
+impl Arrivals {
+    /// The name in flags and profiles.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Poisson => "poisson",
+            Self::Constant => "constant",
+        }
     }
 }
 

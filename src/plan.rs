@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::measure::StepNames;
+use crate::measure::{Arrivals, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
@@ -49,6 +49,14 @@ pub struct FindFlags {
     pub max_vus: Option<u32>,
     /// `--start-vus`.
     pub start_vus: Option<u32>,
+    /// `--rate`.
+    pub rate: Option<String>,
+    /// `--min-rate`.
+    pub min_rate: Option<u32>,
+    /// `--max-rate`.
+    pub max_rate: Option<u32>,
+    /// `--start-rate`.
+    pub start_rate: Option<u32>,
     /// `--precision`.
     pub precision: Option<String>,
     /// `--confidence`.
@@ -80,6 +88,8 @@ pub struct Plan {
     pub search: SearchSpec,
     /// Whether the highest level was asked for, by flag or profile, and is not just the default.
     pub max_is_explicit: bool,
+    /// What makes the load.
+    pub load: LoadPlan,
     /// VUs started or stopped per second.
     pub pace_per_s: f64,
     /// Threads of the load generator; `None` leaves it to the engine.
@@ -100,6 +110,26 @@ pub struct Plan {
 
 /// Per objective where it stands in the profile.
 type SloSpans = Vec<Option<Range<usize>>>;
+
+/// What makes the load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadPlan {
+    /// The closed model: levels are VUs, each in a loop.
+    Closed,
+    /// The open model: levels are cycles that begin per second.
+    Open(OpenPlan),
+}
+
+/// The open model's part of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenPlan {
+    /// When cycles begin.
+    pub arrivals: Arrivals,
+    /// VUs that there may be at once.
+    pub most_vus: u32,
+    /// Whether that was asked for, and is not just the default.
+    pub most_is_explicit: bool,
+}
 
 /// What a VU does, not yet compiled.
 #[derive(Debug, Clone)]
@@ -293,7 +323,11 @@ impl Plan {
         flags: &FindFlags,
         reader: &Reader<'_>,
     ) -> Result<Base, PlanError> {
-        let (search, max_is_explicit) = search::resolve(section, flags, reader)?;
+        let search::Resolved {
+            search,
+            max_is_explicit,
+            load,
+        } = search::resolve(section, flags, reader)?;
         let pace = reader.pick(
             Flag("--pace", flags.pace),
             section.pace.as_ref(),
@@ -310,6 +344,7 @@ impl Plan {
         Ok(Base {
             search,
             max_is_explicit,
+            load,
             pace_per_s: pace.value,
             threads: flags.threads,
             out: flags
@@ -356,6 +391,7 @@ impl Plan {
 struct Base {
     search: SearchSpec,
     max_is_explicit: bool,
+    load: LoadPlan,
     pace_per_s: f64,
     threads: Option<usize>,
     out: PathBuf,
@@ -383,6 +419,7 @@ impl Base {
             seed: self.search.seed,
             search: self.search,
             max_is_explicit: self.max_is_explicit,
+            load: self.load,
             pace_per_s: self.pace_per_s,
             threads: self.threads,
             out: self.out,

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::measure::Level;
-use crate::plan::{Plan, TargetKind};
+use crate::plan::{LoadPlan, Plan, TargetKind};
 use crate::record::Environment;
 use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
@@ -63,7 +63,7 @@ pub enum Fit {
 
 /// The highest level that was asked for does not fit this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{asked} need {needed} {resource}, and {have} are allowed here. {way_out}")]
+#[error("{} VUs need {needed} {resource}, and {have} are allowed here. {way_out}", .asked.0)]
 pub struct TooHigh {
     /// The level asked for.
     pub asked: Level,
@@ -109,19 +109,32 @@ impl HostLimits {
 /// # Errors
 /// When the highest level was asked for, or not even the lowest fits.
 pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, TooHigh> {
-    let (min, max) = (plan.search.min, plan.search.max);
+    let (least, most, asked_for, what) = match plan.load {
+        LoadPlan::Closed => (
+            plan.search.min,
+            plan.search.max,
+            plan.max_is_explicit,
+            "the highest level is",
+        ),
+        LoadPlan::Open(open) => (
+            Level(1),
+            Level(open.most_vus),
+            open.most_is_explicit,
+            "VUs at once are at most",
+        ),
+    };
     let highest = host.highest(connections);
-    if max <= highest {
+    if most <= highest {
         return Ok(Fit::Fits);
     }
-    let error = too_high(max, connections, host);
-    if plan.max_is_explicit || highest < min {
+    let error = too_high(most, connections, host);
+    if asked_for || highest < least {
         return Err(error);
     }
     let warning = format!(
-        "the highest level is {} instead of {}: {error}",
+        "{what} {} instead of {}: {error}",
         highest.vus(),
-        max.vus()
+        most.vus()
     );
     Ok(Fit::Capped {
         max: highest,
@@ -229,7 +242,14 @@ impl Outline {
             next = Level(next.vus().saturating_mul(2).min(search.max.vus()));
             levels.push(next);
         }
-        let ramp_down = Duration::try_from_secs_f64(f64::from(search.max.vus()) / plan.pace_per_s);
+        let (most_vus, ramp_down_s) = match plan.load {
+            LoadPlan::Closed => {
+                let vus = search.max.vus();
+                (search.max, f64::from(vus) / plan.pace_per_s)
+            }
+            LoadPlan::Open(open) => (Level(open.most_vus), 0.0),
+        };
+        let ramp_down = Duration::try_from_secs_f64(ramp_down_s);
         let command = |c: &Option<String>, limit| c.as_ref().map_or(Duration::ZERO, |_| limit);
         let target = &plan.target;
         let worst_case = command(&target.up, target.up_timeout)
@@ -240,7 +260,7 @@ impl Outline {
         Self {
             levels,
             worst_case,
-            needs: Needs::of(search.max, connections),
+            needs: Needs::of(most_vus, connections),
             expected: expected(plan, think_s),
         }
     }
@@ -288,9 +308,9 @@ impl Outline {
         }
         writeln!(
             out,
-            "levels       {} up to {} VUs; first, until one breaks: {}",
+            "levels       {} up to {}; first, until one breaks: {}",
             search.min.vus(),
-            search.max.vus(),
+            search.unit.count(search.max),
             levels.join(" ")
         )?;
         writeln!(

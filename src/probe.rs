@@ -28,8 +28,8 @@ pub struct ProbeSpec {
     pub settle_max_s: f64,
     /// Seconds for all of it: what is left of a budget. Settling longer than expected ends in time for the hold.
     pub within_s: f64,
-    /// VUs started or stopped per second: how long the move may take.
-    pub pace_per_s: f64,
+    /// Seconds that the move to the level should take.
+    pub move_s: f64,
 }
 
 /// What a probe saw.
@@ -138,9 +138,7 @@ impl Visit<'_> {
             Phase::Ramp => {
                 self.before.push(second);
                 self.ramp_s += span;
-                let moved = f64::from(self.spec.level.vus().abs_diff(self.spec.from.vus()));
-                let deadline = moved / self.spec.pace_per_s + RAMP_GRACE_S;
-                if at_level || self.ramp_s >= deadline {
+                if at_level || self.ramp_s >= self.spec.move_s + RAMP_GRACE_S {
                     self.phase = Phase::Settle;
                 }
                 self.fails(observer)
@@ -191,16 +189,20 @@ impl Visit<'_> {
     /// The cycles asked for by Little's law from the settle so far, and at least the seconds.
     fn shortest_settle(&self) -> f64 {
         let windows = self.settle_windows();
-        let seconds: f64 = windows.iter().map(|w| w.span.as_secs_f64()).sum();
         let cycles: u64 = windows
             .iter()
             .map(|w| w.steps[self.steps.cycle()].completed())
+            .sum();
+        // In the open model VUs are those within a cycle.
+        let vu_seconds: f64 = windows
+            .iter()
+            .map(|w| f64::from(w.vus) * w.span.as_secs_f64())
             .sum();
         #[expect(clippy::cast_precision_loss, reason = "a count of cycles")]
         let cycle_s = if cycles == 0 {
             0.0
         } else {
-            f64::from(self.spec.level.vus()) * seconds / cycles as f64
+            vu_seconds / cycles as f64
         };
         self.spec
             .settle_min_s

@@ -88,6 +88,14 @@ pub struct SearchSection {
     pub max_vus: Option<Spanned<i64>>,
     /// First level visited.
     pub start_vus: Option<Spanned<i64>>,
+    /// How cycles arrive in the open model, where levels are rates; without it levels are VUs.
+    pub rate: Option<Spanned<String>>,
+    /// Lowest rate.
+    pub min_rate: Option<Spanned<i64>>,
+    /// Highest rate.
+    pub max_rate: Option<Spanned<i64>>,
+    /// First rate visited.
+    pub start_rate: Option<Spanned<i64>>,
     /// Half-width of the interval asked for.
     pub precision: Option<Spanned<String>>,
     /// Confidence of the interval.

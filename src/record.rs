@@ -5,13 +5,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{FailureKind, GeneratorWindow, Histogram, Level, Reading};
+use crate::measure::{
+    Arrivals, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
+};
 use crate::slo::Verdict;
 
 mod readings;
 
 /// Version of the record's schema.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
+/// Oldest version that is still read: its fields for levels had `vus` in their names.
+pub const OLDEST_SCHEMA_VERSION: u32 = 1;
 
 /// A whole run over one profile.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -91,8 +95,9 @@ pub struct Answer {
     pub ending: Ending,
     /// Why it ended so, one sentence.
     pub reason: String,
-    /// The breakpoint: the largest VU count at which the SLO holds (best estimate).
-    pub breakpoint_vus: Option<u32>,
+    /// The breakpoint: the largest level at which the SLO holds (best estimate); [`PlanRecord::unit`] is its unit.
+    #[serde(alias = "breakpoint_vus")]
+    pub breakpoint: Option<u32>,
     /// Lower end of its confidence interval.
     pub ci_low: Option<u32>,
     /// Upper end of its confidence interval; `None` with a `ci_low` means unbounded above.
@@ -115,8 +120,9 @@ pub struct Answer {
     pub broken_objective: Option<String>,
     /// What gave way first, with evidence.
     pub limiting_resource: Option<LimitingResource>,
-    /// Where throughput stops growing, VUs; a different number from the breakpoint.
-    pub knee_vus: Option<u32>,
+    /// The level at which throughput stops growing; a different number from the breakpoint.
+    #[serde(alias = "knee_vus")]
+    pub knee: Option<u32>,
     /// Highest throughput seen in a hold, cycles per second.
     pub peak_throughput_per_s: Option<f64>,
     /// Settled visits that the estimate rests on.
@@ -129,7 +135,7 @@ pub struct Answer {
     pub outlook: Option<Outlook>,
     /// Seconds from the first probe's start to the last one's end, everything included.
     pub search_s: f64,
-    /// Shares of the level grid: (VUs, probability that the breakpoint is at or below) for charts; may be empty.
+    /// Shares of the level grid: (level, probability that the breakpoint is at or below) for charts; may be empty.
     pub distribution: Vec<(f64, f64)>,
 }
 
@@ -139,7 +145,7 @@ impl Answer {
         Self {
             ending,
             reason,
-            breakpoint_vus: None,
+            breakpoint: None,
             ci_low: None,
             ci_high: None,
             confidence,
@@ -150,7 +156,7 @@ impl Answer {
             first_broke: None,
             broken_objective: None,
             limiting_resource: None,
-            knee_vus: None,
+            knee: None,
             peak_throughput_per_s: None,
             visits: 0,
             rests_on_s: 0.0,
@@ -177,7 +183,8 @@ pub enum Outlook {
     /// The crossing is a step between two levels: another visit in their middle leaves half of what lies between.
     Visit {
         /// The level to visit.
-        vus: Level,
+        #[serde(alias = "vus")]
+        level: Level,
         /// Seconds that a visit takes, everything included.
         takes_s: f64,
         /// Highest level at or below the breakpoint that held.
@@ -193,7 +200,8 @@ pub struct VisitSummary {
     /// Index into [`RunRecord::probes`].
     pub probe: usize,
     /// The level.
-    pub vus: Level,
+    #[serde(alias = "vus")]
+    pub level: Level,
     /// What the binding (or first) objective's metric was, in the text of its unit (`p99 1.71 s`).
     pub observed: String,
     /// Share of failed steps, 0..1.
@@ -238,10 +246,18 @@ pub struct PlanRecord {
     pub main_step: usize,
     /// Mean think time of a cycle, seconds.
     pub think_s: f64,
+    /// What a level counts.
+    #[serde(default)]
+    pub unit: LevelUnit,
+    /// How cycles arrive, where levels are rates.
+    #[serde(default)]
+    pub arrivals: Option<Arrivals>,
     /// Lowest level.
-    pub min_vus: u32,
+    #[serde(alias = "min_vus")]
+    pub min_level: u32,
     /// Highest level.
-    pub max_vus: u32,
+    #[serde(alias = "max_vus")]
+    pub max_level: u32,
     /// Budget, seconds.
     pub budget_s: f64,
     /// VUs started or stopped per second.
@@ -317,7 +333,8 @@ pub struct ProbeRecord {
     /// Why the level was visited.
     pub purpose: Purpose,
     /// The level.
-    pub vus: Level,
+    #[serde(alias = "vus")]
+    pub level: Level,
     /// The level before, from which it was reached.
     pub arrived_from: Level,
     /// Engine time at which the move to the level began, seconds.
@@ -346,7 +363,7 @@ pub struct ProbeRecord {
     pub seconds: Vec<SecondRecord>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
-    /// The estimate after this probe, when there was one: (low, estimate, high), VUs.
+    /// The estimate after this probe, when there was one: (low, estimate, high), as levels.
     pub estimate: Option<(f64, f64, f64)>,
 }
 

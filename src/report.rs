@@ -3,7 +3,8 @@
 //! Nothing here opens a file, reads a clock or sees an engine, so that every report can be made again from a recorded
 //! run, next year, in a new format.
 
-use crate::record::{RunRecord, SCHEMA_VERSION};
+use crate::measure::LevelUnit;
+use crate::record::{OLDEST_SCHEMA_VERSION, RunRecord, SCHEMA_VERSION};
 
 mod chart;
 mod json;
@@ -44,7 +45,7 @@ pub enum ReportError {
     #[error("this is not a result of breakpoint: {0}")]
     NotAResult(serde_json::Error),
     /// The file was written by another version of the program.
-    #[error("the result has schema version {found}; this breakpoint reads version {SCHEMA_VERSION}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
+    #[error("the result has schema version {found}; this breakpoint reads versions {OLDEST_SCHEMA_VERSION} to {SCHEMA_VERSION}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
     SchemaVersion {
         /// The version found.
         found: u64,
@@ -62,13 +63,13 @@ pub enum Format {
     Holds,
     /// One row per second.
     Samples,
-    /// Latency against VUs.
+    /// Latency against levels.
     LatencyChart,
     /// The search over time.
     SearchChart,
-    /// Throughput, errors and sheds against VUs.
+    /// Throughput, errors and sheds against levels.
     ThroughputChart,
-    /// Resources against VUs.
+    /// Resources against levels.
     ResourcesChart,
 }
 
@@ -84,14 +85,16 @@ impl Format {
         Self::ResourcesChart,
     ];
 
-    /// The name of its file.
-    pub fn file_name(self) -> &'static str {
+    /// The name of its file, in a run whose levels have this unit.
+    pub fn file_name(self, unit: LevelUnit) -> &'static str {
         match self {
             Self::Json => "result.json",
             Self::Holds => "holds.csv",
             Self::Samples => "samples.csv",
+            Self::LatencyChart if unit.is_open() => "latency-vs-rate.png",
             Self::LatencyChart => "latency-vs-vus.png",
             Self::SearchChart => "search.png",
+            Self::ThroughputChart if unit.is_open() => "throughput-vs-rate.png",
             Self::ThroughputChart => "throughput-vs-vus.png",
             Self::ResourcesChart => "resources.png",
         }
@@ -132,7 +135,7 @@ pub fn render(record: &RunRecord) -> Result<Vec<Artifact>, ReportError> {
         .into_iter()
         .map(|format| {
             Ok(Artifact {
-                name: format.file_name(),
+                name: format.file_name(record.plan.unit),
                 bytes: format.render(record)?,
             })
         })

@@ -190,12 +190,21 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 return Ok(self.search.interrupted());
             }
             let overran = self.search.visits().last().is_some_and(Visit::overran);
-            if (overran || self.spec.reset_always)
-                && let Err(why) = self.recover().await?
-            {
-                return Ok(self.lost(&format!("the target did not recover: {why}")));
+            if overran || self.spec.reset_always {
+                if let Err(why) = self.recover().await? {
+                    return Ok(self.lost(&format!("the target did not recover: {why}")));
+                }
+            } else if self.left_behind() {
+                self.drain().await?;
             }
         }
+    }
+
+    /// Whether the last probe left work behind: at a rate above the capacity what waits grows for as long as it is held, and the
+    /// next level would pay for it.
+    fn left_behind(&self) -> bool {
+        let last = self.search.visits().last();
+        self.spec.search.unit.is_open() && last.is_some_and(|v| v.verdict == Verdict::Broke)
     }
 
     /// The end of a search whose target is gone, unless the user did not want to wait for it.
@@ -205,6 +214,14 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         } else {
             self.search.ended(Ending::TargetDown, reason.to_owned())
         }
+    }
+
+    /// Seconds that the move to a level should take: VUs come and go at their pace, a rate is changed at once.
+    fn move_s(&self, level: Level) -> f64 {
+        if self.spec.search.unit.is_open() {
+            return 0.0;
+        }
+        f64::from(level.vus().abs_diff(self.level.vus())) / self.spec.plan.pace_per_s
     }
 
     /// Makes one probe and tells the search.
@@ -224,7 +241,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             settle_cycles: order.settle_cycles,
             settle_max_s: self.spec.search.settle_max.as_secs_f64(),
             within_s: order.within_s,
-            pace_per_s: self.spec.plan.pace_per_s,
+            move_s: self.move_s(order.level),
         };
         let began = self.elapsed_s();
         let estimate = self.estimate();
@@ -337,7 +354,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         // The highest level that held clearly below this one is what more VUs should have improved on: from a near one no
         // gain could be told from noise.
         let clearly_below = |p: &ProbeRecord| {
-            f64::from(p.vus.vus()) * cause::CLEARLY_MORE < f64::from(probe.measurement.level.vus())
+            f64::from(p.level.vus()) * cause::CLEARLY_MORE
+                < f64::from(probe.measurement.level.vus())
         };
         let baseline = self
             .probes
@@ -345,7 +363,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .filter(|p| clearly_below(p) && p.verdict == Verdict::Held)
             .filter_map(|p| {
                 Some(Baseline {
-                    vus: f64::from(p.vus.vus()),
+                    vus: f64::from(p.level.vus()),
                     throughput: p.throughput_per_s?,
                 })
             })
@@ -355,6 +373,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             &self.spec.steps,
             &self.spec.plan.limits,
             baseline,
+            self.spec.search.unit,
         )
     }
 

@@ -24,7 +24,7 @@ pub use spec::FeederOrder;
 pub use template::{Template, Values};
 pub use think::Think;
 
-use crate::measure::StepNames;
+use crate::measure::{LevelUnit, StepNames};
 
 /// The generator of a VU's random values; the same seed gives the same values on every machine.
 pub type VuRng = rand::rngs::Xoshiro256PlusPlus;
@@ -135,6 +135,19 @@ impl Scenario {
         &self.feeders
     }
 
+    /// What a level of the open model counts: requests where a cycle has just one.
+    pub fn unit_of_rate(&self) -> LevelUnit {
+        let requests = self
+            .steps
+            .iter()
+            .filter(|s| matches!(s.action, Action::Request(_) | Action::Open(..)))
+            .count();
+        match requests {
+            1 => LevelUnit::RequestsPerS,
+            _ => LevelUnit::CyclesPerS,
+        }
+    }
+
     /// How many streams a cycle opens in all.
     pub fn streams(&self) -> usize {
         self.streams
@@ -145,9 +158,24 @@ impl Scenario {
         self.per_cycle
     }
 
+    /// The steps of a user who comes once and leaves: those of a cycle but for thinking at its end, which only paces the next
+    /// cycle.
+    pub fn visit(&self) -> &[Step] {
+        let last = self
+            .steps
+            .iter()
+            .rposition(|s| !matches!(s.action, Action::Think(_)));
+        &self.steps[..last.map_or(0, |last| last + 1)]
+    }
+
     /// Mean think time of a cycle, seconds.
     pub fn mean_think_s(&self) -> f64 {
-        self.steps
+        Self::think_s(&self.steps)
+    }
+
+    /// Mean think time of some steps, seconds.
+    pub fn think_s(steps: &[Step]) -> f64 {
+        steps
             .iter()
             .map(|s| match &s.action {
                 Action::Think(think) => think.mean_s(),

@@ -14,7 +14,7 @@ use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 
-use crate::measure::Level;
+use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
 use crate::slo::{Evidence, Verdict};
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
@@ -33,6 +33,8 @@ use forecast::StopRule;
 /// The limits of a search, resolved in the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchSpec {
+    /// What a level counts.
+    pub unit: LevelUnit,
     /// Lowest level; the search says "broke at the minimum" when the SLO breaks here.
     pub min: Level,
     /// Highest level; the search says "never broke" when the SLO holds here.
@@ -58,6 +60,7 @@ pub struct SearchSpec {
 impl Default for SearchSpec {
     fn default() -> Self {
         Self {
+            unit: LevelUnit::Vus,
             min: Level(1),
             max: Level(5_000),
             start: Level(10),
@@ -221,6 +224,8 @@ const KNEE_CYCLES: f64 = 100.0;
 /// Mean latency, in limits, that is expected where a percentile reaches the limit, for the first look between two bounds. Rather
 /// low: a service that breaks by bursts does so before it is saturated.
 const AT_BREAKPOINT: f64 = 0.25;
+/// The same for a rate, as a share of the capacity.
+const NEAR_CAPACITY: f64 = 0.9;
 /// A level nearer to a bound than this ratio would tell little that the bound has not told.
 const CLEAR_OF_BOUNDS: f64 = 1.05;
 /// An interval wider than this is no answer.
@@ -360,7 +365,10 @@ impl Search {
             if silent >= MAX_RETRIES {
                 return self.done(
                     Ending::Undecided,
-                    format!("{silent} probes at {level} gave no data; is the hold longer than a cycle, and does the main step ever complete?"),
+                    format!(
+                        "{silent} probes at {} gave no data; is the hold longer than a cycle, and does the main step ever complete?",
+                        self.spec.unit.count(level)
+                    ),
                 );
             }
             return self.probe(level, Purpose::Bracket);
@@ -381,15 +389,15 @@ impl Search {
         if full.contains(&Verdict::Held) {
             let reason = format!(
                 "the SLO held at every level up to the maximum of {}",
-                self.spec.max
+                self.spec.unit.count(self.spec.max)
             );
             return self.done(Ending::NeverBroke, reason);
         }
         if full.len() >= MAX_RETRIES {
             let reason = format!(
-                "{} full holds at the maximum of {} neither held nor broke; raise --max-vus",
+                "{} full holds at the maximum of {} neither held nor broke; raise the maximum",
                 full.len(),
-                self.spec.max
+                self.spec.unit.count(self.spec.max)
             );
             return self.done(Ending::Undecided, reason);
         }
@@ -400,7 +408,7 @@ impl Search {
     fn step_from(&self, level: Level) -> Level {
         let doubled = Level(level.vus().saturating_mul(2));
         let next = match (self.beyond_knee(), self.model.limit_s) {
-            (Some(throughput), Some(limit)) => {
+            (Some(throughput), Some(limit)) if !self.spec.unit.is_open() => {
                 // VUs = throughput x (think + latency): the level whose latency would be near the limit.
                 let vus = throughput * (self.model.think_s + 0.85 * limit);
                 let reached = level.vus();
@@ -439,7 +447,10 @@ impl Search {
         if broken < 2 {
             return self.probe(broke, Purpose::Confirm);
         }
-        let reason = format!("the SLO breaks at the minimum of {} already", self.spec.min);
+        let reason = format!(
+            "the SLO breaks at the minimum of {} already",
+            self.spec.unit.count(self.spec.min)
+        );
         self.done(Ending::BrokeAtMinimum, reason)
     }
 
@@ -473,13 +484,16 @@ impl Search {
         (self.estimate.as_ref()).is_some_and(|e| e.fit.basis == Basis::Tails)
     }
 
-    /// Where to look between a level that held and one that broke: by Little's law from the throughput of the broken one, which
-    /// is the capacity where it was overload that broke it, else in the middle.
+    /// Where to look between a level that held and one that broke: from the throughput of the broken one (by Little's law, where
+    /// levels are VUs), which is the capacity where it was overload that broke it, else in the middle.
     fn between(&self, held: Level, broke: Level) -> Level {
         let by_capacity = || {
             let last = bounds::visits_at(&self.visits, broke).last()?;
-            let vus =
-                last.throughput? * (self.model.think_s + AT_BREAKPOINT * self.model.limit_s?);
+            let vus = if self.spec.unit.is_open() {
+                NEAR_CAPACITY * last.throughput?
+            } else {
+                last.throughput? * (self.model.think_s + AT_BREAKPOINT * self.model.limit_s?)
+            };
             let inside = f64::from(held.vus()) * CLEAR_OF_BOUNDS < vus
                 && vus * CLEAR_OF_BOUNDS < f64::from(broke.vus());
             inside.then(|| Level::nearest(vus))
@@ -492,6 +506,9 @@ impl Search {
 
     /// A visit that tells whether the breakpoint depends on where the load comes from, when one is missing.
     fn look(&self, estimate: &Estimate) -> Option<Order> {
+        if self.spec.unit.is_open() {
+            return None;
+        }
         let alpha = self.alpha(estimate);
         let look = diagnosis::wanted_look(&self.visits, estimate.binding, alpha, estimate.vus)?;
         let level = match look {
@@ -535,6 +552,7 @@ impl Search {
                     estimate.binding,
                     self.alpha(estimate),
                     estimate.vus,
+                    self.spec.unit,
                 )
             })
             .flatten()
@@ -670,6 +688,12 @@ impl Search {
 
     /// Cycle time by Little's law from the last visit that completed anything, else from the model.
     fn cycle_s(&self) -> f64 {
+        let limit_s = self.model.limit_s.unwrap_or(10.0);
+        if self.spec.unit.is_open() {
+            // As many cycles begin as end: how long one takes is for the latencies to say, and near the breakpoint that is a
+            // good part of the limit.
+            return self.model.think_s + (AT_BREAKPOINT * limit_s).max(0.5);
+        }
         self.complete_visits()
             .find_map(|v| {
                 let throughput = v.throughput.filter(|t| *t > 0.0)?;
@@ -677,7 +701,7 @@ impl Search {
             })
             .unwrap_or(self.model.think_s + 0.5)
             // A target that hangs completes next to nothing: its cycle time means nothing.
-            .min(self.model.think_s + 3.0 * self.model.limit_s.unwrap_or(10.0))
+            .min(self.model.think_s + 3.0 * limit_s)
     }
 
     /// What a probe will take beside its hold: what the recent ones took.
@@ -869,7 +893,10 @@ impl Search {
         if !crossed {
             return None;
         }
-        if let Some(fit) = self.fit_tail(objective, around) {
+        // The tails of closed users are shifted by Little's law; a rate of arrivals has no such law.
+        if !self.spec.unit.is_open()
+            && let Some(fit) = self.fit_tail(objective, around)
+        {
             return Some(fit);
         }
         fit::fit(&points, link, around, self.spec.confidence)

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::measure::LevelUnit;
 use crate::record::{ProbeRecord, RunRecord};
 use crate::report::{self, Format, ReportError};
 
@@ -173,7 +174,7 @@ impl Store {
     fn write_all(&self, dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
         let trouble = write_artifacts(dir, record)?;
         let probes = dir.join(PROBES);
-        if dir.join(Format::Json.file_name()).is_file() {
+        if dir.join(Format::Json.file_name(LevelUnit::Vus)).is_file() {
             // Duplicate data by now; that it cannot be removed harms nobody.
             let _ = fs::remove_file(&probes);
         } else if !probes.is_file() {
@@ -200,7 +201,7 @@ pub fn write_report(dir: &Path, record: &RunRecord) -> Result<(), StoreError> {
 /// When there is none, or it is not one that this program can read.
 pub fn read_record(path: &Path) -> Result<RunRecord, StoreError> {
     let path = if path.is_dir() {
-        path.join(Format::Json.file_name())
+        path.join(Format::Json.file_name(LevelUnit::Vus))
     } else {
         path.to_owned()
     };
@@ -253,7 +254,7 @@ fn write_artifacts(dir: &Path, record: &RunRecord) -> Result<Option<ReportError>
     let mut trouble = None;
     for format in Format::ALL {
         match format.render(record) {
-            Ok(bytes) => replace(&dir.join(format.file_name()), &bytes)?,
+            Ok(bytes) => replace(&dir.join(format.file_name(record.plan.unit)), &bytes)?,
             Err(e) => trouble = trouble.or(Some(e)),
         }
     }
@@ -313,7 +314,9 @@ mod tests {
     }
 
     fn all_files() -> Vec<String> {
-        let mut names: Vec<String> = Format::ALL.map(|f| f.file_name().to_owned()).to_vec();
+        let mut names: Vec<String> = Format::ALL
+            .map(|f| f.file_name(LevelUnit::Vus).to_owned())
+            .to_vec();
         names.sort();
         names
     }

@@ -11,7 +11,7 @@ use anstream::{AutoStream, ColorChoice};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Phase, Tick};
-use crate::measure::Level;
+use crate::measure::{Level, LevelUnit};
 use crate::record::{HoldEnd, ProbeRecord, Purpose, RunRecord};
 use crate::report::{self, span};
 use crate::slo::Verdict;
@@ -48,6 +48,8 @@ pub struct Terminal {
     colour: bool,
     /// The bar of a terminal; `None` means plain lines.
     bar: Option<ProgressBar>,
+    /// What a level of the present run counts.
+    unit: LevelUnit,
     probe: Option<Current>,
     printed_s: f64,
 }
@@ -78,6 +80,7 @@ impl Terminal {
             quiet: options.quiet,
             colour,
             bar: bars.then(new_bar),
+            unit: LevelUnit::Vus,
             probe: None,
             printed_s: 0.0,
         }
@@ -86,7 +89,8 @@ impl Terminal {
     /// Shows an event. [`Event::RunFinished`] prints the summary on stdout, [`Event::Written`] the folder.
     pub fn on(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { .. } => {
+            Event::RunStarted { unit, .. } => {
+                self.unit = *unit;
                 self.printed_s = 0.0;
                 if let Some(bar) = &self.bar {
                     bar.reset();
@@ -118,7 +122,7 @@ impl Terminal {
                     bar.set_prefix("between probes");
                     bar.set_message("");
                 }
-                let line = judged_line(probe, self.colour);
+                let line = judged_line(probe, self.unit, self.colour);
                 self.line(&line);
             }
             Event::RunFinished(record) => {
@@ -192,10 +196,10 @@ impl Terminal {
             held_s: 0.0,
         });
         if let Some(bar) = &self.bar {
-            let level = units::format_count(level.0.into());
+            let level = self.unit.count(level);
             bar.reset();
             bar.set_length(whole_seconds(hold_s));
-            bar.set_prefix(format!("probe {index}  {}  {level} VUs", purpose.name()));
+            bar.set_prefix(format!("probe {index}  {}  {level}", purpose.name()));
             bar.set_message("");
         }
     }
@@ -210,9 +214,9 @@ impl Terminal {
         let probe = *probe;
         if let Some(bar) = &self.bar {
             bar.set_position(whole_seconds(probe.held_s.min(probe.planned_hold_s)));
-            bar.set_message(tick_text(tick));
+            bar.set_message(tick_text(tick, self.unit));
         } else if tick.elapsed_s - self.printed_s >= PLAIN_EVERY_S {
-            self.line(&tick_line(&probe, tick));
+            self.line(&tick_line(&probe, tick, self.unit));
             self.printed_s = tick.elapsed_s;
         }
     }
@@ -281,33 +285,35 @@ fn started_line(event: &Event) -> Option<String> {
         target,
         slo,
         range: (min, max),
+        unit,
         budget_s,
     } = event
     else {
         return None;
     };
     Some(format!(
-        "{profile}  {target}  SLO {}  {} – {} VUs  at most {}",
+        "{profile}  {target}  SLO {}  {} – {}  at most {}",
         slo.join(", "),
         units::format_count(min.0.into()),
-        units::format_count(max.0.into()),
+        unit.count(*max),
         span(*budget_s),
     ))
 }
 
 /// What one judged probe showed: `probe 7  refine   1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s ...`.
-fn judged_line(probe: &ProbeRecord, colour: bool) -> String {
+fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
     let (word, code) = match (probe.end, probe.verdict) {
         (HoldEnd::Invalid, _) => ("invalid", "33"),
         (_, Verdict::Held) => ("held", "32"),
         (_, Verdict::Undecided) => ("undecided", "33"),
         (_, Verdict::Broke) => ("broke", "31"),
     };
-    let level = units::format_count(probe.vus.0.into());
+    let level = units::format_count(probe.level.0.into());
     let mut line = format!(
-        "probe {:<3} {:<8} {level:>6} VUs  {}",
+        "probe {:<3} {:<8} {level:>6} {}  {}",
         probe.index,
         probe.purpose.name(),
+        unit.name(),
         paint(&format!("{word:<10}"), code, colour),
     );
     let mut add = |part: String| {
@@ -343,18 +349,20 @@ fn judged_line(probe: &ProbeRecord, colour: bool) -> String {
     line.trim_end().to_owned()
 }
 
-fn tick_line(probe: &Current, tick: &Tick) -> String {
+fn tick_line(probe: &Current, tick: &Tick, unit: LevelUnit) -> String {
     let level = units::format_count(probe.level.0.into());
     format!(
-        "probe {:<3} {:<8} {level:>6} VUs  {}",
+        "probe {:<3} {:<8} {level:>6} {}  {}",
         probe.index,
         probe.purpose.name(),
-        tick_text(tick),
+        unit.name(),
+        tick_text(tick, unit),
     )
 }
 
-fn tick_text(tick: &Tick) -> String {
+fn tick_text(tick: &Tick, unit: LevelUnit) -> String {
     let doing = match tick.phase {
+        Phase::Ramp if unit.is_open() => "on the way".to_owned(),
         Phase::Ramp => format!("on the way, {} VUs", units::format_count(tick.vus.into())),
         Phase::Settle => "settling".to_owned(),
         Phase::Hold => "holding".to_owned(),
@@ -387,7 +395,7 @@ mod tests {
     fn probe() -> ProbeRecord {
         let mut probe = samples::found().probes[12].clone();
         probe.index = 7;
-        probe.vus = Level(1160);
+        probe.level = Level(1160);
         probe.verdict = Verdict::Held;
         probe
             .objectives
@@ -408,7 +416,7 @@ mod tests {
     #[test]
     fn a_judged_probe_is_one_line_with_all_that_matters() {
         assert_eq!(
-            judged_line(&probe(), false),
+            judged_line(&probe(), LevelUnit::Vus, false),
             "probe 7   refine    1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s  \
              settle 6 s hold 52 s    now 1 171 (1 128 – 1 214)"
         );
@@ -420,19 +428,22 @@ mod tests {
         probe.estimate = None;
         probe.verdict = Verdict::Undecided;
         probe.reason = "the level did not settle".to_owned();
-        let line = judged_line(&probe, false);
+        let line = judged_line(&probe, LevelUnit::Vus, false);
         assert!(
             line.ends_with("hold 52 s  (the level did not settle)"),
             "{line}"
         );
         probe.end = HoldEnd::Invalid;
-        let line = judged_line(&probe, false);
+        let line = judged_line(&probe, LevelUnit::Vus, false);
         assert!(line.contains("  invalid "), "{line}");
     }
 
     #[test]
     fn colour_adds_to_the_word_and_never_replaces_it() {
-        let (plain, coloured) = (judged_line(&probe(), false), judged_line(&probe(), true));
+        let (plain, coloured) = (
+            judged_line(&probe(), LevelUnit::Vus, false),
+            judged_line(&probe(), LevelUnit::Vus, true),
+        );
         assert!(!plain.contains('\u{1b}'));
         assert!(coloured.contains("\u{1b}[32mheld"));
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
@@ -446,7 +457,7 @@ mod tests {
         probe.verdict = Verdict::Broke;
         probe.objectives[0].verdict = Verdict::Broke;
         probe.end = HoldEnd::LeftEarly;
-        let line = judged_line(&probe, false);
+        let line = judged_line(&probe, LevelUnit::Vus, false);
         assert!(
             line.contains("broke      p99(answer) no data  errors"),
             "{line}"
@@ -475,7 +486,7 @@ mod tests {
             estimate: None,
         };
         assert_eq!(
-            tick_line(&current, &tick),
+            tick_line(&current, &tick, LevelUnit::Vus),
             "probe 3   bracket     640 VUs  on the way, 512 VUs  55/s  p99 412 ms  2 failed"
         );
         let quiet = Tick {
@@ -484,7 +495,7 @@ mod tests {
             failed: 0,
             ..tick
         };
-        assert_eq!(tick_text(&quiet), "holding  55/s");
+        assert_eq!(tick_text(&quiet, LevelUnit::Vus), "holding  55/s");
     }
 
     #[test]
@@ -494,6 +505,7 @@ mod tests {
             target: "http://127.0.0.1:8080".to_owned(),
             slo: vec!["p99<2s".to_owned()],
             range: (Level(1), Level(5000)),
+            unit: LevelUnit::Vus,
             budget_s: 900.0,
         };
         assert_eq!(

@@ -130,7 +130,7 @@ fn zero_an_answer_with_all_its_files() {
         assert!(!record[key].is_null(), "{key}");
     }
     for key in [
-        "breakpoint_vus",
+        "breakpoint",
         "ci_low",
         "ci_high",
         "confidence",

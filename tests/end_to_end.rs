@@ -141,7 +141,7 @@ fn the_demos_breakpoint_is_found_over_real_sockets() {
         answer.last_held.as_ref().unwrap(),
         answer.first_broke.as_ref().unwrap(),
     );
-    assert!(held.vus < broke.vus, "{said}");
+    assert!(held.level < broke.level, "{said}");
     assert_eq!(record.probes[held.probe].verdict, Verdict::Held);
     assert_eq!(record.probes[broke.probe].verdict, Verdict::Broke);
     // One interval in twenty misses the truth, and other work on the machine takes capacity from the demo. A gate must

@@ -33,7 +33,10 @@ fn golden(name: &str, bytes: &[u8]) {
 fn the_tables_are_as_agreed() {
     let record = records::small();
     for format in [Format::Holds, Format::Samples] {
-        golden(format.file_name(), &format.render(&record).unwrap());
+        golden(
+            format.file_name(record.plan.unit),
+            &format.render(&record).unwrap(),
+        );
     }
 }
 
@@ -64,7 +67,7 @@ fn the_json_has_the_agreed_names_and_a_line_per_second() {
     }
     for key in [
         "ending",
-        "breakpoint_vus",
+        "breakpoint",
         "ci_low",
         "ci_high",
         "confidence",

@@ -84,8 +84,10 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             steps: vec!["request".to_owned(), "cycle".to_owned()],
             main_step: 0,
             think_s: sim.system.think_s(),
-            min_vus: search.min.vus(),
-            max_vus: search.max.vus(),
+            unit: search.unit,
+            arrivals: None,
+            min_level: search.min.vus(),
+            max_level: search.max.vus(),
             budget_s: search.budget.as_secs_f64(),
             pace_per_s: sim.system.pace_per_s,
             seed: search.seed,
@@ -160,15 +162,15 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
     for record in records {
         let answer = &record.answer;
         assert_eq!(answer.ending, Ending::Found, "{}", answer.reason);
-        let vus = answer.breakpoint_vus.unwrap();
+        let vus = answer.breakpoint.unwrap();
         let (low, high) = (answer.ci_low.unwrap(), answer.ci_high.unwrap());
         assert!(low <= vus && vus <= high, "{low} {vus} {high}");
         let (last_held, first_broke) = (answer.last_held.as_ref(), answer.first_broke.as_ref());
         let (last_held, first_broke) = (last_held.unwrap(), first_broke.unwrap());
-        assert!(last_held.vus.vus() <= vus && vus < first_broke.vus.vus());
+        assert!(last_held.level.vus() <= vus && vus < first_broke.level.vus());
         // Both were visited, not interpolated.
-        assert_eq!(record.probes[last_held.probe].vus, last_held.vus);
-        assert_eq!(record.probes[first_broke.probe].vus, first_broke.vus);
+        assert_eq!(record.probes[last_held.probe].level, last_held.level);
+        assert_eq!(record.probes[first_broke.probe].level, first_broke.level);
         assert!(answer.search_s <= record.plan.budget_s + 60.0);
         held += usize::from(f64::from(low) <= truth && truth <= f64::from(high));
         errors.push(f64::from(vus) / truth - 1.0);
@@ -298,7 +300,7 @@ fn every_shipped_system_ends_as_its_file_expects() {
         let answer = search(&sim, &slo, limits).answer;
         println!(
             "{name}: {:?} {:?} [{:?}, {:?}] {}",
-            answer.ending, answer.breakpoint_vus, answer.ci_low, answer.ci_high, answer.reason
+            answer.ending, answer.breakpoint, answer.ci_low, answer.ci_high, answer.reason
         );
         match system.expect {
             // It breaks within its limits; how well the search does is judged over many of them.
@@ -331,8 +333,8 @@ fn a_service_that_carries_the_maximum_never_broke() {
     };
     let record = search(&system_a(3), &["p99<2s"], limits);
     assert_eq!(record.answer.ending, Ending::NeverBroke);
-    assert_eq!(record.answer.breakpoint_vus, None);
-    assert_eq!(record.answer.last_held.as_ref().unwrap().vus, Level(300));
+    assert_eq!(record.answer.breakpoint, None);
+    assert_eq!(record.answer.last_held.as_ref().unwrap().level, Level(300));
     assert_eq!(record.answer.limiting_resource, None);
 }
 
@@ -341,8 +343,8 @@ fn an_objective_that_no_level_meets_broke_at_the_minimum() {
     let record = search(&system_a(4), &["p99<1ms"], budget(900, 4));
     assert_eq!(record.answer.ending, Ending::BrokeAtMinimum);
     let broke = record.answer.first_broke.as_ref().unwrap();
-    assert_eq!(broke.vus, Level(1));
-    assert!(record.probes.iter().filter(|p| p.vus == Level(1)).count() >= 2);
+    assert_eq!(broke.level, Level(1));
+    assert!(record.probes.iter().filter(|p| p.level == Level(1)).count() >= 2);
 }
 
 #[test]
@@ -431,7 +433,7 @@ fn budget_and_precision_mean_what_they_say() {
                 );
                 assert!(answer.search_s <= probed_s + 60.0 + 30.0);
                 if answer.as_narrow_as_asked {
-                    let vus = f64::from(answer.breakpoint_vus.unwrap());
+                    let vus = f64::from(answer.breakpoint.unwrap());
                     let least = 1.0 / vus;
                     assert!(answer.precision_reached.unwrap() <= precision.max(least));
                     assert!(answer.visits >= 6);
@@ -447,7 +449,7 @@ fn a_fixed_throughput_is_named_as_what_gave_way() {
     let cause = record.answer.limiting_resource.unwrap();
     assert_eq!(cause.resource, "a fixed throughput");
     assert_eq!(cause.sureness, Sureness::Possible);
-    let knee = f64::from(record.answer.knee_vus.unwrap());
+    let knee = f64::from(record.answer.knee.unwrap());
     // Capacity 100/s, cycle without queueing 1.08 s.
     assert!((knee / 108.0 - 1.0).abs() < 0.25, "{knee}");
 }

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
-use crate::engine::native::{NativeEngine, NativeSpec};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use crate::event::Event;
 use crate::measure::Reading;
 use crate::monitor::MonitorHub;
-use crate::plan::{Plan, ResetWhen};
+use crate::plan::{LoadPlan, Plan, ResetWhen};
 use crate::preflight;
 use crate::record::{Answer, Ending, PlanRecord, RunRecord, SCHEMA_VERSION};
 use crate::run::{self, RunSpec, Surroundings};
@@ -82,7 +82,15 @@ async fn with_target(
     spec.warnings.extend(hub.problems());
     let engine = NativeEngine::start(NativeSpec {
         scenario: Arc::clone(&scenario),
-        pace_per_s: plan.pace_per_s,
+        load: match plan.load {
+            LoadPlan::Closed => LoadModel::Closed {
+                pace_per_s: plan.pace_per_s,
+            },
+            LoadPlan::Open(open) => LoadModel::Open {
+                arrivals: open.arrivals,
+                most_vus: open.most_vus,
+            },
+        },
         window: WINDOW,
         threads: plan.threads.unwrap_or_else(cores),
         seed: plan.seed,
@@ -179,13 +187,26 @@ fn plan_record(plan: &Plan, scenario: &Scenario, url: &str, limits: Vec<Reading>
         engine: "native".to_owned(),
         steps: scenario.names().iter().map(str::to_owned).collect(),
         main_step: scenario.names().main(),
-        think_s: scenario.mean_think_s(),
-        min_vus: plan.search.min.vus(),
-        max_vus: plan.search.max.vus(),
+        think_s: think_s(plan, scenario),
+        unit: plan.search.unit,
+        arrivals: match plan.load {
+            LoadPlan::Closed => None,
+            LoadPlan::Open(open) => Some(open.arrivals),
+        },
+        min_level: plan.search.min.vus(),
+        max_level: plan.search.max.vus(),
         budget_s: plan.search.budget.as_secs_f64(),
         pace_per_s: plan.pace_per_s,
         seed: plan.seed,
         limits,
+    }
+}
+
+/// Think time within the cycle as the load goes through it.
+fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
+    match plan.load {
+        LoadPlan::Closed => scenario.mean_think_s(),
+        LoadPlan::Open(_) => Scenario::think_s(scenario.visit()),
     }
 }
 
@@ -195,6 +216,7 @@ fn started(spec: &RunSpec) -> Event {
         target: spec.plan.target.clone(),
         slo: spec.slo.texts(),
         range: (spec.search.min, spec.search.max),
+        unit: spec.search.unit,
         budget_s: spec.search.budget.as_secs_f64(),
     }
 }

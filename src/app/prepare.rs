@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Refusal;
 use crate::exit::Exit;
-use crate::plan::{Plan, ScenarioSource, TargetKind};
+use crate::plan::{LoadPlan, Plan, ScenarioSource, TargetKind};
 use crate::preflight::{self, Fit, HostLimits};
 use crate::scenario::{Feeder, Scenario};
 
@@ -46,11 +46,19 @@ pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusa
     plan.check_slo(scenario.names())
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let mut warnings = Vec::new();
+    if plan.search.unit.is_open() {
+        plan.search.unit = scenario.unit_of_rate();
+    }
     match preflight::fit(&plan, scenario.connections_per_vu(), host) {
         Ok(Fit::Fits) => {}
         Ok(Fit::Capped { max, warning }) => {
-            plan.search.max = max;
-            plan.search.start = plan.search.start.min(max);
+            match &mut plan.load {
+                LoadPlan::Closed => {
+                    plan.search.max = max;
+                    plan.search.start = plan.search.start.min(max);
+                }
+                LoadPlan::Open(open) => open.most_vus = max.vus(),
+            }
             warnings.push(warning);
         }
         Err(too_high) => return Err(Refusal::new(Exit::HostLimit, too_high)),

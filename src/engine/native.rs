@@ -1,8 +1,11 @@
-//! The native load engine: closed-loop VUs on one thread per core, measured in windows of real time.
+//! The native load engine: VUs on one thread per core, measured in windows of real time. Either a level of them runs in closed
+//! loops, or a level of cycles begins per second and takes as many of them as that needs.
 //!
 //! The lag of a window is how late VUs woke from thinking and how late each thread's own 20 ms tick came, so that a
 //! scenario without think time has one too. It knows scenarios and windows; objectives and levels to come are none of its business.
 
+mod alarm;
+mod arrivals;
 mod back_off;
 mod http;
 mod limit;
@@ -23,7 +26,7 @@ use tokio::sync::oneshot;
 
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
 use super::{Canary, Engine, EngineError};
-use crate::measure::{GeneratorWindow, Histogram, Level, StepWindow, Window};
+use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::Scenario;
 
 /// How long the threads may take to close their connections when the engine stops.
@@ -34,8 +37,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub struct NativeSpec {
     /// What each VU does.
     pub scenario: Arc<Scenario>,
-    /// How many VUs start or leave per second.
-    pub pace_per_s: f64,
+    /// What a level means.
+    pub load: LoadModel,
     /// Length of a window.
     pub window: Duration,
     /// How many threads make the load, at least one.
@@ -44,7 +47,24 @@ pub struct NativeSpec {
     pub seed: u64,
 }
 
-/// Closed-loop VUs of this process.
+/// What a level means, and how it is reached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum LoadModel {
+    /// A level is a number of VUs, each of which begins its next cycle when it has ended the last.
+    Closed {
+        /// How many VUs start or leave per second.
+        pace_per_s: f64,
+    },
+    /// A level is a number of cycles that begin per second, whether or not those before have ended.
+    Open {
+        /// When they begin.
+        arrivals: Arrivals,
+        /// How many VUs there may be at once. An arrival that finds none free waits, which is the generator's delay.
+        most_vus: u32,
+    },
+}
+
+/// The VUs of this process.
 pub struct NativeEngine {
     shards: Vec<ShardHandle>,
     steps: usize,
@@ -73,17 +93,20 @@ impl NativeEngine {
     pub fn start(spec: NativeSpec) -> Result<Self, EngineError> {
         let NativeSpec {
             scenario,
-            pace_per_s,
+            load,
             window,
             threads,
             seed,
         } = spec;
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
-        let pace_works = pace_per_s > 0.0;
-        if !pace_works || window.is_zero() {
+        let works = match load {
+            LoadModel::Closed { pace_per_s } => pace_per_s > 0.0,
+            LoadModel::Open { most_vus, .. } => most_vus > 0,
+        };
+        if !works || window.is_zero() {
             return Err(EngineError::Start(
-                "the pace and the window must be above zero".to_owned(),
+                "the pace, the VUs and the window must be above zero".to_owned(),
             ));
         }
         let needs_tls = scenario.origins().iter().any(|o| o.tls);
@@ -103,7 +126,7 @@ impl NativeEngine {
                 index,
                 shards: threads,
                 scenario: Arc::clone(&scenario),
-                pace_per_s,
+                load,
                 window,
                 seed,
                 tls: tls.clone(),

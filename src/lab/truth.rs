@@ -12,7 +12,7 @@ mod sample;
 pub use cache::{CacheError, Known, key};
 
 use super::system::{Expect, System};
-use crate::measure::Level;
+use crate::measure::{Level, LevelUnit};
 use crate::report::lab::LabTruth;
 use crate::run::Interrupt;
 use crate::slo::{Metric, Objective};
@@ -260,7 +260,11 @@ impl Search<'_, '_> {
 
     /// A crude look at one level.
     fn try_level(&mut self, level: Level) -> Result<f64, TruthError> {
-        (self.tell)(format!("truth of {}: trying {level}", self.system.name));
+        (self.tell)(format!(
+            "truth of {}: trying {}",
+            self.system.name,
+            LevelUnit::Vus.count(level)
+        ));
         self.excess(level, CRUDE_S)
     }
 

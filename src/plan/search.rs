@@ -3,19 +3,50 @@
 use toml::Spanned;
 
 use super::value::{self, Flag, Reader, Sourced};
-use super::{FindFlags, PlanError};
-use crate::measure::Level;
+use super::{FindFlags, LoadPlan, OpenPlan, PlanError};
+use crate::measure::{Arrivals, Level, LevelUnit};
 use crate::profile;
 use crate::search::SearchSpec;
 
-/// The search's limits, and whether the highest level was asked for.
+/// What [`resolve`] found.
+pub(super) struct Resolved {
+    pub(super) search: SearchSpec,
+    /// Whether the highest level was asked for.
+    pub(super) max_is_explicit: bool,
+    pub(super) load: LoadPlan,
+}
+
+/// VUs that the open model may have at once when nothing else is said.
+const DEFAULT_MOST_VUS: u32 = 5_000;
+/// Highest rate when nothing else is said, per second.
+const DEFAULT_MAX_RATE: Level = Level(20_000);
+
+/// The search's limits, and what makes the load.
 pub(super) fn resolve(
     section: &profile::SearchSection,
     flags: &FindFlags,
     reader: &Reader<'_>,
-) -> Result<(SearchSpec, bool), PlanError> {
-    let defaults = SearchSpec::default();
-    let levels = levels(section, flags, reader, &defaults)?;
+) -> Result<Resolved, PlanError> {
+    let arrivals = arrivals(section, flags, reader)?;
+    let defaults = match arrivals {
+        None => SearchSpec::default(),
+        // Whether a cycle is one request or several is known when the scenario is compiled.
+        Some(_) => SearchSpec {
+            unit: LevelUnit::RequestsPerS,
+            max: DEFAULT_MAX_RATE,
+            ..SearchSpec::default()
+        },
+    };
+    let keys = match arrivals {
+        None => Keys::of_vus(section, flags),
+        Some(_) => Keys::of_rates(section, flags),
+    };
+    keys.misplaced(arrivals)?;
+    let levels = levels(&keys, reader, &defaults)?;
+    let load = match arrivals {
+        None => LoadPlan::Closed,
+        Some(arrivals) => LoadPlan::Open(open(arrivals, section, flags, reader)?),
+    };
     let precision = reader.pick(
         Flag("--precision", flags.precision.clone()),
         section.precision.as_ref(),
@@ -48,7 +79,121 @@ pub(super) fn resolve(
         seed: seed.value,
         ..times
     };
-    Ok((spec, !levels.max.is_default()))
+    Ok(Resolved {
+        search: spec,
+        max_is_explicit: !levels.max.is_default(),
+        load,
+    })
+}
+
+/// How cycles arrive in the open model; `None` for the closed one.
+fn arrivals(
+    section: &profile::SearchSection,
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+) -> Result<Option<Arrivals>, PlanError> {
+    let flag = Flag("--rate", flags.rate.clone());
+    let rate = reader.pick(flag, section.rate.as_ref(), None, |t| {
+        value::arrivals(t).map(Some)
+    })?;
+    Ok(rate.value)
+}
+
+fn open(
+    arrivals: Arrivals,
+    section: &profile::SearchSection,
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+) -> Result<OpenPlan, PlanError> {
+    let most = reader.pick(
+        Flag("--max-vus", flags.max_vus.map(i64::from)),
+        section.max_vus.as_ref(),
+        Level(DEFAULT_MOST_VUS),
+        |n| value::level(*n),
+    )?;
+    Ok(OpenPlan {
+        arrivals,
+        most_vus: most.value.vus(),
+        most_is_explicit: !most.is_default(),
+    })
+}
+
+/// Where the levels stand: those of VUs or those of rates.
+struct Keys<'a> {
+    min: Key<'a>,
+    max: Key<'a>,
+    start: Key<'a>,
+    /// Flags of the other kind that were given all the same.
+    strangers: [Option<&'static str>; 3],
+}
+
+/// A flag's name, its value, and the profile's key.
+struct Key<'a> {
+    flag: &'static str,
+    given: Option<u32>,
+    key: Option<&'a Spanned<i64>>,
+}
+
+impl<'a> Keys<'a> {
+    fn of_vus(section: &'a profile::SearchSection, flags: &FindFlags) -> Self {
+        Self {
+            min: Key::new("--min-vus", flags.min_vus, section.min_vus.as_ref()),
+            max: Key::new("--max-vus", flags.max_vus, section.max_vus.as_ref()),
+            start: Key::new("--start-vus", flags.start_vus, section.start_vus.as_ref()),
+            strangers: [
+                flags.min_rate.map(|_| "--min-rate"),
+                flags.max_rate.map(|_| "--max-rate"),
+                flags.start_rate.map(|_| "--start-rate"),
+            ],
+        }
+    }
+
+    fn of_rates(section: &'a profile::SearchSection, flags: &FindFlags) -> Self {
+        Self {
+            min: Key::new("--min-rate", flags.min_rate, section.min_rate.as_ref()),
+            max: Key::new("--max-rate", flags.max_rate, section.max_rate.as_ref()),
+            start: Key::new(
+                "--start-rate",
+                flags.start_rate,
+                section.start_rate.as_ref(),
+            ),
+            // The most VUs are a limit of the open model too.
+            strangers: [
+                flags.min_vus.map(|_| "--min-vus"),
+                flags.start_vus.map(|_| "--start-vus"),
+                None,
+            ],
+        }
+    }
+
+    /// A flag of the other model would be ignored in silence.
+    fn misplaced(&self, arrivals: Option<Arrivals>) -> Result<(), PlanError> {
+        let Some(flag) = self.strangers.iter().flatten().next() else {
+            return Ok(());
+        };
+        let why = match arrivals {
+            None => {
+                "levels are VUs here; ask for rates with --rate (or `rate = \"poisson\"` in the profile's [search])"
+            }
+            Some(_) => "levels are rates here; use --min-rate, --max-rate and --start-rate",
+        };
+        Err(PlanError::Flag {
+            flag,
+            value: String::new(),
+            why: why.to_owned(),
+        })
+    }
+}
+
+impl<'a> Key<'a> {
+    fn new(flag: &'static str, given: Option<u32>, key: Option<&'a Spanned<i64>>) -> Self {
+        Self { flag, given, key }
+    }
+
+    /// As it is called in a profile.
+    fn name(&self) -> &'static str {
+        self.flag.trim_start_matches('-')
+    }
 }
 
 /// The levels between which the search goes.
@@ -59,39 +204,31 @@ struct Levels {
 }
 
 fn levels(
-    section: &profile::SearchSection,
-    flags: &FindFlags,
+    keys: &Keys<'_>,
     reader: &Reader<'_>,
     defaults: &SearchSpec,
 ) -> Result<Levels, PlanError> {
-    let pick = |name, flag: Option<u32>, key: &Option<Spanned<i64>>, default| {
-        reader.pick(
-            Flag(name, flag.map(i64::from)),
-            key.as_ref(),
-            default,
-            |n| value::level(*n),
-        )
+    let pick = |key: &Key<'_>, default| {
+        let flag = Flag(key.flag, key.given.map(i64::from));
+        reader.pick(flag, key.key, default, |n| value::level(*n))
     };
-    let min = pick("--min-vus", flags.min_vus, &section.min_vus, defaults.min)?;
-    let max = pick("--max-vus", flags.max_vus, &section.max_vus, defaults.max)?;
-    let start = pick(
-        "--start-vus",
-        flags.start_vus,
-        &section.start_vus,
-        defaults.start,
-    )?;
+    let min = pick(&keys.min, defaults.min)?;
+    let max = pick(&keys.max, defaults.max)?;
+    let start = pick(&keys.start, defaults.start)?;
+    let (least, most) = (keys.min.name(), keys.max.name());
     let (low, high) = (min.value.vus(), max.value.vus());
     if low > high {
         let why = if max.is_default() {
-            format!("min-vus {low} is above max-vus, {high} by default; give max-vus too")
+            format!("{least} {low} is above {most}, {high} by default; give {most} too")
         } else {
-            format!("min-vus {low} is above max-vus {high}")
+            format!("{least} {low} is above {most} {high}")
         };
         return Err(reader.blame(&[&min, &max], why));
     }
     let first = start.value.vus();
     if !start.is_default() && !(low..=high).contains(&first) {
-        let why = format!("start-vus {first} lies outside min-vus {low} to max-vus {high}");
+        let first_key = keys.start.name();
+        let why = format!("{first_key} {first} lies outside {least} {low} to {most} {high}");
         return Err(reader.blame(&[&start, &min, &max], why));
     }
     Ok(Levels {

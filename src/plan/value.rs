@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::{PlanError, ResetWhen};
-use crate::measure::Level;
+use crate::measure::{Arrivals, Level};
 use crate::profile::{Source, nearest};
 use crate::units;
 
@@ -113,7 +113,18 @@ pub(super) fn level(vus: i64) -> Result<Level, String> {
         .ok()
         .filter(|v| (1..=HIGHEST).contains(v))
         .map(Level)
-        .ok_or_else(|| format!("a level must lie between 1 and {HIGHEST} VUs"))
+        .ok_or_else(|| format!("a level must lie between 1 and {HIGHEST}"))
+}
+
+pub(super) fn arrivals(text: &str) -> Result<Arrivals, String> {
+    match text {
+        "poisson" => Ok(Arrivals::Poisson),
+        "constant" => Ok(Arrivals::Constant),
+        other => Err(match nearest(other, ["poisson", "constant"]) {
+            Some(near) => format!("unknown value `{other}`; did you mean `{near}`?"),
+            None => format!("unknown value `{other}`; use poisson or constant"),
+        }),
+    }
 }
 
 pub(super) fn precision(text: &str) -> Result<f64, String> {

@@ -36,10 +36,11 @@ const PURPLE: Colour = Colour(150, 70, 125);
 const SKY: Colour = Colour(86, 180, 233);
 
 /// The name of the levels' axis.
-fn vus_title(scale: Scale) -> String {
+fn level_title(record: &RunRecord, scale: Scale) -> String {
+    let title = record.plan.unit.title();
     match scale {
-        Scale::Linear(..) => "virtual users (VUs)".to_owned(),
-        Scale::Log(..) => "virtual users (VUs), log scale".to_owned(),
+        Scale::Linear(..) => title.to_owned(),
+        Scale::Log(..) => format!("{title}, log scale"),
     }
 }
 
@@ -209,16 +210,16 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
 }
 
 /// The whole range of levels; logarithmic when what matters would be squeezed into the left edge.
-fn vus_axis(record: &RunRecord) -> Axis {
-    let mut levels: Vec<f64> = record.probes.iter().map(|p| p.vus.0.into()).collect();
+fn level_axis(record: &RunRecord) -> Axis {
+    let mut levels: Vec<f64> = record.probes.iter().map(|p| p.level.0.into()).collect();
     levels.sort_by(f64::total_cmp);
-    let shown = [record.answer.breakpoint_vus, record.answer.knee_vus];
+    let shown = [record.answer.breakpoint, record.answer.knee];
     let shown = shown.into_iter().flatten().map(f64::from);
     let top = levels.iter().copied().chain(shown).fold(0.0, f64::max);
     let bottom = levels.iter().copied().find(|l| *l > 0.0).unwrap_or(1.0);
     let matters = record
         .answer
-        .breakpoint_vus
+        .breakpoint
         .map(f64::from)
         .or(levels.get(levels.len() / 2).copied())
         .unwrap_or(top);
@@ -239,7 +240,7 @@ fn vus_axis(record: &RunRecord) -> Axis {
 /// The breakpoint as a vertical line.
 fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
     let a = &record.answer;
-    let number = units::format_count(a.breakpoint_vus?.into());
+    let number = units::format_count(a.breakpoint?.into());
     let interval = match (a.ci_low, a.ci_high) {
         (Some(low), Some(high)) if with_interval => format!(
             " ({} – {})",
@@ -254,7 +255,7 @@ fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
         "estimate"
     };
     Some(Mark {
-        at: a.breakpoint_vus?.into(),
+        at: a.breakpoint?.into(),
         text: format!("{name} {number}{interval}"),
         colour: GREEN,
         dashed: false,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize as _};
 use serde_json::ser::{Formatter, Serializer};
 
 use super::ReportError;
-use crate::record::{ProbeRecord, RunRecord, SCHEMA_VERSION};
+use crate::record::{OLDEST_SCHEMA_VERSION, ProbeRecord, RunRecord, SCHEMA_VERSION};
 
 /// Objects nested deeper than this, and arrays as deep as this, are written on one line.
 const OPEN_DEPTH: usize = 4;
@@ -24,7 +24,8 @@ pub(super) fn write(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
 
 pub(super) fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
     let head: Head = serde_json::from_slice(json).map_err(unreadable)?;
-    if head.schema_version != u64::from(SCHEMA_VERSION) {
+    let readable = u64::from(OLDEST_SCHEMA_VERSION)..=u64::from(SCHEMA_VERSION);
+    if !readable.contains(&head.schema_version) {
         return Err(ReportError::SchemaVersion {
             found: head.schema_version,
             written_by: head.breakpoint_version,

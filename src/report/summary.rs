@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::view;
-use crate::record::{Answer, Ending, Outlook, Purpose, RunRecord, Sureness, VisitSummary};
+use crate::record::{Ending, Outlook, Purpose, RunRecord, Sureness, VisitSummary};
 use crate::units;
 
 /// Columns of the labels.
@@ -27,12 +27,15 @@ pub fn summary(record: &RunRecord) -> String {
         let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
         lines.add("gave way", text);
     }
-    if let Some(knee) = a.knee_vus {
+    if let Some(knee) = a.knee {
         let peak = a
             .peak_throughput_per_s
             .map(|p| format!(", {p:.1} cycles/s at most"))
             .unwrap_or_default();
-        let text = format!("{}: throughput stops growing{peak}", view::vus(knee));
+        let text = format!(
+            "{}: throughput stops growing{peak}",
+            view::level(record, knee)
+        );
         lines.add("knee", text);
     }
     if !record.probes.is_empty() {
@@ -48,7 +51,7 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("stopped", sentence(&a.reason));
     }
     if let Some(outlook) = &a.outlook {
-        lines.add("more time", more_time(a, outlook));
+        lines.add("more time", more_time(record, outlook));
     }
     for warning in &record.warnings {
         lines.add("warning", warning.clone());
@@ -78,12 +81,14 @@ fn head(record: &RunRecord, lines: &mut Lines) {
         }
     };
     let (min, max) = (
-        view::vus(record.plan.min_vus),
-        view::vus(record.plan.max_vus),
+        view::level(record, record.plan.min_level),
+        view::level(record, record.plan.max_level),
     );
     match a.ending {
         Ending::Found => {
-            let number = a.breakpoint_vus.map_or_else(|| "?".to_owned(), view::vus);
+            let number = a
+                .breakpoint
+                .map_or_else(|| "?".to_owned(), |b| view::level(record, b));
             let interval = view::interval(a).map_or_else(String::new, |i| format!("   {i}"));
             lines.add("breakpoint", format!("{number}{interval}     {slo}"));
         }
@@ -134,7 +139,7 @@ fn head(record: &RunRecord, lines: &mut Lines) {
 
 /// An estimate that is no answer is still worth a line.
 fn so_far(record: &RunRecord, lines: &mut Lines) {
-    let number = record.answer.breakpoint_vus.map(view::vus);
+    let number = record.answer.breakpoint.map(|b| view::level(record, b));
     let parts: Vec<String> = number
         .into_iter()
         .chain(view::interval(&record.answer))
@@ -150,19 +155,19 @@ fn visits(record: &RunRecord, lines: &mut Lines) {
     let width = both
         .iter()
         .filter_map(|(_, visit)| visit.as_ref())
-        .map(|v| view::vus(v.vus.0).len())
+        .map(|v| view::level(record, v.level.0).len())
         .max()
         .unwrap_or(0);
     for (label, visit) in both {
         if let Some(visit) = visit {
-            lines.add(label, visit_text(visit, width));
+            lines.add(label, visit_text(record, visit, width));
         }
     }
 }
 
-fn visit_text(visit: &VisitSummary, width: usize) -> String {
-    let vus = view::vus(visit.vus.0);
-    let mut text = format!("{vus:>width$}");
+fn visit_text(record: &RunRecord, visit: &VisitSummary, width: usize) -> String {
+    let level = view::level(record, visit.level.0);
+    let mut text = format!("{level:>width$}");
     if !visit.observed.is_empty() {
         let _ = write!(text, "   {}", visit.observed);
     }
@@ -238,7 +243,7 @@ fn rests_on(record: &RunRecord) -> String {
 /// Nobody plans with more than this, seconds.
 const LONGEST_S: f64 = 3.0 * 3600.0;
 
-fn more_time(answer: &Answer, outlook: &Outlook) -> String {
+fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
     match *outlook {
         Outlook::Time {
             more_s,
@@ -251,7 +256,7 @@ fn more_time(answer: &Answer, outlook: &Outlook) -> String {
                 half_width * 100.0
             );
             if let Some(seconds) = asked_in_s {
-                let asked = view::percent(answer.precision_asked);
+                let asked = view::percent(record.answer.precision_asked);
                 let _ = match seconds {
                     s if s > LONGEST_S => {
                         write!(text, "; surely +-{asked} % takes more than 3 h more")
@@ -262,13 +267,13 @@ fn more_time(answer: &Answer, outlook: &Outlook) -> String {
             text
         }
         Outlook::Visit {
-            vus,
+            level,
             takes_s,
             held,
             broke,
         } => format!(
             "one more visit, at {} (about {}), would halve the gap between {} that held and {} that broke",
-            view::vus(vus.vus()),
+            view::level(record, level.0),
             view::span(takes_s.round()),
             units::format_count(held.vus().into()),
             units::format_count(broke.vus().into()),

@@ -65,7 +65,7 @@ fn hold_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
         "profile",
         "probe",
         "purpose",
-        "vus",
+        record.plan.unit.column(),
         "arrived_from",
         "verdict",
         "settled",
@@ -113,7 +113,7 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
         record.profile.clone(),
         probe.index.to_string(),
         probe.purpose.name().to_owned(),
-        probe.vus.0.to_string(),
+        probe.level.0.to_string(),
         probe.arrived_from.0.to_string(),
         probe.verdict.to_string(),
         probe.settled.to_string(),
@@ -155,7 +155,9 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
 }
 
 fn sample_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
-    let mut header = owned(&["profile", "probe", "vus_asked", "t_s", "phase", "vus"]);
+    let mut header = owned(&["profile", "probe"]);
+    header.push(format!("{}_asked", record.plan.unit.column()));
+    header.extend(owned(&["t_s", "phase", "vus"]));
     for step in &record.plan.steps {
         for part in [
             "completed",
@@ -187,7 +189,7 @@ fn sample_row(
     let mut row = vec![
         record.profile.clone(),
         probe.index.to_string(),
-        probe.vus.0.to_string(),
+        probe.level.0.to_string(),
         number(Some(second.t_s)),
         if second.hold { "hold" } else { "settle" }.to_owned(),
         second.vus.to_string(),

@@ -1,5 +1,6 @@
 //! What the reports read out of a record: its metric, its words, the range near the crossing.
 
+use crate::measure::Level;
 use crate::measure::{FailureKind, StepNames};
 use crate::record::{Answer, Ending, ProbeRecord, RunRecord, StepRecord};
 use crate::slo::{Objective, Slo};
@@ -129,9 +130,9 @@ pub(super) fn under_load_s(record: &RunRecord) -> f64 {
         .sum()
 }
 
-/// A VU count with its unit.
-pub(super) fn vus(count: u32) -> String {
-    format!("{} VUs", units::format_count(count.into()))
+/// A level of the run with its unit.
+pub(super) fn level(record: &RunRecord, level: u32) -> String {
+    record.plan.unit.count(Level(level))
 }
 
 /// `95 % CI 1 150 – 1 215`; `None` without an interval.
@@ -156,14 +157,20 @@ pub(super) fn percent(share: f64) -> String {
 /// The answer in one line, for the title of a chart.
 pub(super) fn headline(record: &RunRecord) -> String {
     let a = &record.answer;
-    let number = a.breakpoint_vus.map(vus);
+    let number = a.breakpoint.map(|b| level(record, b));
     let interval = interval(a).map(|i| format!(" ({i})")).unwrap_or_default();
     match (a.ending, number) {
         (Ending::Found, Some(n)) => format!("breakpoint {n}{interval}"),
         (Ending::Found, None) => format!("breakpoint found{interval}"),
-        (Ending::NeverBroke, _) => format!("did not break up to {}", vus(record.plan.max_vus)),
+        (Ending::NeverBroke, _) => format!(
+            "did not break up to {}",
+            level(record, record.plan.max_level)
+        ),
         (Ending::BrokeAtMinimum, _) => {
-            format!("broke at the minimum, {}", vus(record.plan.min_vus))
+            format!(
+                "broke at the minimum, {}",
+                level(record, record.plan.min_level)
+            )
         }
         (Ending::TimeDriven, _) => "breaks with time, not at a level".to_owned(),
         (Ending::DependsOnDirection, Some(n)) => {
@@ -182,7 +189,7 @@ pub(super) fn headline(record: &RunRecord) -> String {
 
 /// The levels near the crossing when they would be a lump on the whole range; `None` when nothing is gained.
 pub(super) fn near_crossing(record: &RunRecord) -> Option<(f64, f64)> {
-    let levels: Vec<f64> = record.probes.iter().map(|p| p.vus.0.into()).collect();
+    let levels: Vec<f64> = record.probes.iter().map(|p| p.level.0.into()).collect();
     let all = levels.iter().copied().fold(0.0, f64::max);
     let mut near: Vec<f64> = [record.answer.ci_low, record.answer.ci_high]
         .into_iter()

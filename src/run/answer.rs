@@ -32,7 +32,7 @@ pub(super) fn assemble(
     Answer {
         ending: conclusion.ending,
         reason: conclusion.reason.clone(),
-        breakpoint_vus: estimate.map(|e| whole(e.vus.floor())),
+        breakpoint: estimate.map(|e| whole(e.vus.floor())),
         ci_low: low,
         ci_high: high,
         confidence: spec.search.confidence,
@@ -45,7 +45,7 @@ pub(super) fn assemble(
             .zip(first_broke)
             .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
         limiting_resource: limiting_resource(conclusion, estimate, probes),
-        knee_vus: knee(probes),
+        knee: knee(probes),
         peak_throughput_per_s: probes
             .iter()
             .filter_map(|p| p.throughput_per_s)
@@ -120,7 +120,7 @@ fn visit_summary(
     let (error_ratio, shed_ratio) = probe.steps.last().map_or((0.0, 0.0), ratios);
     VisitSummary {
         probe: probe.index,
-        vus: probe.vus,
+        level: probe.level,
         observed,
         error_ratio,
         shed_ratio,
@@ -153,14 +153,14 @@ fn limiting_resource(
     let near = estimate.map_or(f64::INFINITY, |e| e.high * 1.3);
     let causes: Vec<(&ProbeRecord, &LimitingResource)> = probes
         .iter()
-        .filter(|p| f64::from(p.vus.vus()) <= near)
+        .filter(|p| f64::from(p.level.vus()) <= near)
         .filter_map(|p| Some((p, p.limiting_resource.as_ref()?)))
         .collect();
     let surest: Sureness = causes.iter().map(|(_, c)| c.sureness).max()?;
     causes
         .iter()
         .filter(|(_, c)| c.sureness == surest)
-        .min_by_key(|(p, _)| p.vus)
+        .min_by_key(|(p, _)| p.level)
         .map(|(_, c)| (*c).clone())
 }
 
@@ -173,7 +173,7 @@ fn knee(probes: &[ProbeRecord]) -> Option<u32> {
             .filter(|p| p.end == HoldEnd::Complete && p.settled)
             .filter_map(|p| {
                 let x = p.throughput_per_s.filter(|x| *x > 0.0)?;
-                Some((f64::from(p.vus.vus()), x))
+                Some((f64::from(p.level.vus()), x))
             })
     };
     let (lowest, slow) = holds().min_by(|a, b| a.0.total_cmp(&b.0))?;

@@ -31,7 +31,7 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
     ProbeRecord {
         index: parts.index,
         purpose: parts.order.purpose,
-        vus: m.level,
+        level: m.level,
         arrived_from: parts.from,
         start_s: rounded(probe.start.saturating_sub(parts.began).as_secs_f64()),
         ramp_s: rounded(probe.ramp_s),

@@ -11,7 +11,7 @@ pub(super) use capacity::Look;
 
 use super::Visit;
 use super::bounds::{self, Side};
-use crate::measure::Level;
+use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
 use crate::stats::tail::Tail;
 use capacity::Groups;
@@ -48,9 +48,14 @@ pub(super) fn diagnose(
     objective: usize,
     alpha: Option<f64>,
     estimate: f64,
+    unit: LevelUnit,
 ) -> Option<Diagnosis> {
-    if let Some(named) = crashes(visits) {
+    if let Some(named) = crashes(visits, unit) {
         return Some(named);
+    }
+    if unit.is_open() {
+        // The rest compares capacities by what closed users get done; at a rate of arrivals as much ends as begins.
+        return None;
     }
     let own = alpha.map_or_else(Vec::new, |alpha| {
         own_breakpoints(visits, objective, alpha, estimate)
@@ -214,7 +219,7 @@ fn lasted_s(visit: &Visit) -> f64 {
 
 /// A crash at a lower level than one that lasted: the level is not what kills it. Where crashes come after the same time
 /// since the start, whatever was visited meanwhile, a level as high that lasted is enough.
-fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
+fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     let own = own_crashes(visits);
     let spans_visits = |c: &Crash| c.uptime_s > REGULAR_VISITS * c.visit.hold_s;
     let regular = |c: &Crash| {
@@ -240,7 +245,8 @@ fn crashes(visits: &[Visit]) -> Option<Diagnosis> {
         ending: Ending::TimeDriven,
         reason: format!(
             "it crashed at {} although {} had not crashed it: time or chance does, not the level; look for a leak",
-            crash.level, better.level
+            unit.count(crash.level),
+            unit.count(better.level)
         ),
     })
 }
@@ -270,6 +276,11 @@ fn sides(own: &[Own], estimate: f64) -> Option<(Vec<&Own>, Vec<&Own>)> {
         .then_some((rest, after))
 }
 
+/// A number of VUs in words.
+fn closed(vus: f64) -> String {
+    LevelUnit::Vus.count(Level::nearest(vus))
+}
+
 fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
     let (rest, _) = sides(own, estimate)?;
     if rest.len() < FROM_REST {
@@ -284,8 +295,8 @@ fn depends_on_direction(carried: f64, estimate: f64) -> Diagnosis {
         ending: Ending::DependsOnDirection,
         reason: format!(
             "from rest it carries {} at least, but after an overload only {}: once overloaded it stays slow until it is drained",
-            Level::nearest(carried),
-            Level::nearest(estimate),
+            closed(carried),
+            closed(estimate),
         ),
     }
 }
@@ -305,7 +316,7 @@ fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
         };
         let point = match (held(slow), held(fast)) {
             (low, high) if low.is_finite() && high.is_finite() => {
-                format!(" ({} and {})", Level::nearest(low), Level::nearest(high))
+                format!(" ({} and {})", closed(low), closed(high))
             }
             _ => String::new(),
         };
@@ -423,12 +434,13 @@ mod tests {
             0,
             None,
             950.0,
+            LevelUnit::Vus,
         );
         assert_eq!(named.unwrap().ending, Ending::TimeDriven);
         // The same crash above everything that lasted, or hardly below it, is what a limit looks like.
         for crash in [1_050, 985] {
             let visits = [visit(1_000, None), visit(crash, Some(40.0))];
-            assert_eq!(diagnose(&visits, 0, None, 1_000.0), None);
+            assert_eq!(diagnose(&visits, 0, None, 1_000.0, LevelUnit::Vus), None);
         }
     }
 

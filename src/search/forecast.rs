@@ -114,7 +114,7 @@ impl Search {
             .map(|v| v.cost_s)
             .collect();
         Some(Outlook::Visit {
-            vus: middle(held, broke),
+            level: middle(held, broke),
             takes_s: recent.iter().sum::<f64>() / count(recent.len()),
             held,
             broke,

@@ -663,13 +663,13 @@ fn a_step_promises_a_visit_between_its_sides_and_nothing_when_it_moves() {
     let broke = driven.visit(driven.end.first_broke).level;
     match told(&driven) {
         Some(Outlook::Visit {
-            vus,
+            level,
             takes_s,
             held: below,
             broke: above,
         }) => {
             assert_eq!((below, above), (held, broke));
-            assert!(held < vus && vus < broke && takes_s > 10.0);
+            assert!(held < level && level < broke && takes_s > 10.0);
         }
         // Nothing lies between neighbours.
         other => assert!(

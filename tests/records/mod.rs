@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use breakpoint::measure::{FailureKind, GeneratorWindow, Histogram, Level, Reading};
+use breakpoint::measure::{FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading};
 use breakpoint::record::{
     Answer, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, Outlook, PlanRecord,
     ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord, StepSecond,
@@ -50,7 +50,7 @@ fn answer(ending: Ending, reason: &str) -> Answer {
     Answer {
         ending,
         reason: reason.to_owned(),
-        breakpoint_vus: None,
+        breakpoint: None,
         ci_low: None,
         ci_high: None,
         confidence: 0.95,
@@ -61,7 +61,7 @@ fn answer(ending: Ending, reason: &str) -> Answer {
         first_broke: None,
         broken_objective: None,
         limiting_resource: None,
-        knee_vus: None,
+        knee: None,
         peak_throughput_per_s: None,
         visits: 0,
         rests_on_s: 0.0,
@@ -92,8 +92,10 @@ pub(crate) fn empty() -> RunRecord {
                 .to_vec(),
             main_step: 2,
             think_s: 10.0,
-            min_vus: 10,
-            max_vus: 5000,
+            unit: LevelUnit::Vus,
+            arrivals: None,
+            min_level: 10,
+            max_level: 5000,
             budget_s: 900.0,
             pace_per_s: 50.0,
             seed: 1,
@@ -200,7 +202,7 @@ fn probe(
     ProbeRecord {
         index,
         purpose,
-        vus: Level(vus),
+        level: Level(vus),
         arrived_from: Level(before),
         start_s: clock,
         ramp_s,
@@ -306,13 +308,13 @@ fn seconds(
 fn visit(record: &RunRecord, verdict: Verdict) -> Option<VisitSummary> {
     let of = record.probes.iter().filter(|p| p.verdict == verdict);
     let probe = if verdict == Verdict::Held {
-        of.max_by_key(|p| p.vus)?
+        of.max_by_key(|p| p.level)?
     } else {
-        of.min_by_key(|p| p.vus)?
+        of.min_by_key(|p| p.level)?
     };
     Some(VisitSummary {
         probe: probe.index,
-        vus: probe.vus,
+        level: probe.level,
         observed: probe.objectives[0]
             .observed
             .map_or("nothing completed".to_owned(), |v| {
@@ -357,7 +359,7 @@ pub(crate) fn found() -> RunRecord {
     };
     let mut record = run(shape, &search_levels(1184, 21));
     record.answer = Answer {
-        breakpoint_vus: Some(1184),
+        breakpoint: Some(1184),
         ci_low: Some(1150),
         ci_high: Some(1215),
         precision_reached: Some(0.0274),
@@ -365,7 +367,7 @@ pub(crate) fn found() -> RunRecord {
         last_held: visit(&record, Verdict::Held),
         first_broke: visit(&record, Verdict::Broke),
         broken_objective: Some("p99(answer)<2s".to_owned()),
-        knee_vus: Some(1095),
+        knee: Some(1095),
         peak_throughput_per_s: Some(100.9),
         visits: 24,
         rests_on_s: 630.0,
@@ -391,7 +393,7 @@ pub(crate) fn crashed() -> RunRecord {
     };
     let mut record = run(shape, &search_levels(1010, 9));
     record.answer = Answer {
-        breakpoint_vus: Some(1010),
+        breakpoint: Some(1010),
         ci_low: Some(986),
         ci_high: Some(1031),
         precision_reached: Some(0.022),
@@ -407,7 +409,7 @@ pub(crate) fn crashed() -> RunRecord {
         visits: 12,
         rests_on_s: 180.0,
         outlook: Some(Outlook::Visit {
-            vus: Level(995),
+            level: Level(995),
             takes_s: 71.4,
             held: Level(981),
             broke: Level(1010),
@@ -482,10 +484,10 @@ pub(crate) fn wide() -> RunRecord {
         [1, 10, 100, 1000, 10_000, 60_000, 250, 320, 290, 310].map(|l| (l, Purpose::Narrow));
     let mut record = run(shape, &levels);
     record.answer = Answer {
-        breakpoint_vus: Some(300),
+        breakpoint: Some(300),
         ci_low: Some(280),
         ci_high: None,
-        knee_vus: Some(300),
+        knee: Some(300),
         ..answer(Ending::Undecided, "12 more minutes would decide.")
     };
     record.slo = vec!["errors<1%".to_owned()];

@@ -1,6 +1,7 @@
 //! One thread of the engine: its VUs, their pace, and the windows it cuts.
 //!
-//! VU `id` lives on thread `id % threads`. Every thread follows the same ramp, so they need not talk to each other.
+//! VU `id` lives on thread `id % threads`. Every thread follows the same ramp, or takes its own share of the arrivals, so they
+//! need not talk to each other.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,23 +15,28 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
+use super::LoadModel;
+use super::alarm::Alarm;
+use super::arrivals::{Clock, Pool};
 use super::http::Connector;
 use super::recorder::Recorder;
 use super::vu::{self, Phase, Shared, VuState};
 use crate::engine::Canary;
 use crate::measure::{Histogram, StepWindow};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, vu_rng};
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
 const TICK: Duration = Duration::from_millis(20);
 /// How long a leaving VU may take to finish its step.
 const GRACE: Duration = Duration::from_secs(2);
+/// The random numbers of the arrivals are those of VUs that no level reaches (the highest of all runs the canary).
+const ARRIVALS: u32 = u32::MAX - 1;
 
 pub(super) struct ShardSpec {
     pub(super) index: u32,
     pub(super) shards: u32,
     pub(super) scenario: Arc<Scenario>,
-    pub(super) pace_per_s: f64,
+    pub(super) load: LoadModel,
     pub(super) window: Duration,
     pub(super) seed: u64,
     pub(super) tls: Option<Arc<ClientConfig>>,
@@ -82,7 +88,11 @@ pub(super) fn run(
     match runtime {
         Ok(runtime) => {
             let local = LocalSet::new();
-            runtime.block_on(local.run_until(Shard::new(spec, reports).serve(commands)));
+            let served = Shard::new(spec, reports.clone()).serve(commands);
+            if let Err(e) = runtime.block_on(local.run_until(served)) {
+                // The engine may be gone already; then nobody needs to know.
+                drop(reports.send(Err(format!("no timer for a load thread: {e}"))));
+            }
             drop(local);
             // A name lookup that hangs must not keep the program from ending.
             runtime.shutdown_background();
@@ -123,6 +133,22 @@ impl Ramp {
     }
 }
 
+/// How VUs come and go.
+enum Drive {
+    /// The closed model: VUs with a number below the ramp's frontier run.
+    Closed { ramp: Ramp, frontier: u32 },
+    /// The open model: an arrival takes a free VU or starts another one.
+    Open(Open),
+}
+
+struct Open {
+    clock: Clock,
+    /// VUs that this thread may have at once.
+    most: usize,
+    /// Places that VUs have left.
+    vacant: Vec<u32>,
+}
+
 struct Running {
     state: Rc<VuState>,
     task: AbortHandle,
@@ -138,8 +164,8 @@ struct Shard {
     vus: Vec<Option<Running>>,
     tasks: JoinSet<()>,
     ids: HashMap<tokio::task::Id, u32>,
-    ramp: Ramp,
-    frontier: u32,
+    drive: Drive,
+    level: u32,
     orders: u64,
     /// Since when no VU is to start or to leave.
     settled: Option<Instant>,
@@ -156,6 +182,10 @@ impl Shard {
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,
+            pool: match spec.load {
+                LoadModel::Closed { .. } => None,
+                LoadModel::Open { .. } => Some(Pool::default()),
+            },
         });
         Self {
             shared,
@@ -163,13 +193,8 @@ impl Shard {
             vus: Vec::new(),
             tasks: JoinSet::new(),
             ids: HashMap::new(),
-            ramp: Ramp {
-                from: 0,
-                to: 0,
-                since: spec.zero,
-                pace_per_s: spec.pace_per_s,
-            },
-            frontier: 0,
+            drive: Drive::new(&spec),
+            level: 0,
             orders: 0,
             settled: Some(spec.zero),
             windows_cut: 0,
@@ -178,9 +203,11 @@ impl Shard {
         }
     }
 
-    async fn serve(mut self, mut commands: UnboundedReceiver<Command>) {
+    async fn serve(mut self, mut commands: UnboundedReceiver<Command>) -> std::io::Result<()> {
+        let mut alarm = Alarm::new()?;
         let mut next_tick = Instant::now() + TICK;
         loop {
+            let arrival = self.drive.next_arrival();
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
@@ -193,6 +220,10 @@ impl Shard {
                     if self.cut().is_err() {
                         break;
                     }
+                }
+                rung = alarm.ring(arrival) => {
+                    rung?;
+                    self.take_arrivals();
                 }
                 () = tokio::time::sleep_until(next_tick.into()) => {
                     let late = Instant::now().saturating_duration_since(next_tick);
@@ -208,6 +239,7 @@ impl Shard {
             }
         }
         self.tasks.shutdown().await;
+        Ok(())
     }
 
     /// Runs a cycle that no window counts.
@@ -221,45 +253,117 @@ impl Shard {
 
     fn set_level(&mut self, order: SetLevel) {
         self.orders += 1;
-        self.ramp = Ramp {
-            from: self.ramp.frontier(order.at),
-            to: order.level,
-            since: order.at,
-            ..self.ramp
-        };
+        self.level = order.level;
         self.settled = None;
+        match &mut self.drive {
+            Drive::Closed { ramp, .. } => {
+                *ramp = Ramp {
+                    from: ramp.frontier(order.at),
+                    to: order.level,
+                    since: order.at,
+                    ..*ramp
+                };
+            }
+            Drive::Open(open) => open.clock.set_rate(order.level.into(), order.at),
+        }
         self.move_vus();
     }
 
-    /// Starts and dismisses the VUs that the ramp has passed, and cancels those whose grace is over.
+    /// Starts and dismisses VUs, and cancels those whose grace is over.
     fn move_vus(&mut self) {
         let now = Instant::now();
-        let target = self.ramp.frontier(now);
-        while self.frontier < target {
-            let id = self.frontier;
-            self.frontier += 1;
-            if self.is_ours(id) {
-                self.start(id);
-            }
-        }
-        while self.frontier > target {
-            self.frontier -= 1;
-            if self.is_ours(self.frontier) {
-                self.dismiss(self.frontier, now);
-            }
-        }
+        let on_the_way = match &self.drive {
+            Drive::Closed { .. } => self.follow_ramp(now),
+            Drive::Open(_) if self.level == 0 => self.send_home(now),
+            Drive::Open(open) => open.clock.level_at() > now,
+        };
         if self.settled.is_some() {
             return;
         }
-        let mut moving = self.frontier != self.ramp.to;
+        let closed = matches!(self.drive, Drive::Closed { .. });
+        let mut moving = on_the_way;
         for vu in self.vus.iter().flatten() {
-            moving |= vu.leave_by.is_some() || vu.state.phase() == Phase::Staggering;
+            let waits = closed && vu.state.phase() == Phase::Waiting;
+            moving |= waits || vu.leave_by.is_some();
             if vu.leave_by.is_some_and(|by| by <= now) {
                 vu.task.abort();
             }
         }
         if !moving {
             self.settled = Some(now);
+        }
+    }
+
+    /// Starts and dismisses the VUs that the ramp has passed; returns whether it is still on its way.
+    fn follow_ramp(&mut self, now: Instant) -> bool {
+        let Drive::Closed { ramp, mut frontier } = self.drive else {
+            return false;
+        };
+        let target = ramp.frontier(now);
+        while frontier < target {
+            let id = frontier;
+            frontier += 1;
+            self.drive = Drive::Closed { ramp, frontier };
+            if self.is_ours(id) {
+                self.start(id, None);
+            }
+        }
+        while frontier > target {
+            frontier -= 1;
+            self.drive = Drive::Closed { ramp, frontier };
+            if self.is_ours(frontier) {
+                self.dismiss(frontier, now);
+            }
+        }
+        frontier != ramp.to
+    }
+
+    /// Ends the open model's load; returns whether anybody is still there.
+    fn send_home(&mut self, now: Instant) -> bool {
+        if let Some(pool) = &self.shared.pool {
+            pool.clear();
+        }
+        let mut anybody = false;
+        for slot in 0..self.vus.len() {
+            if self.vus[slot].is_some() {
+                anybody = true;
+                let slot = u32::try_from(slot).expect("as many VUs as a level");
+                self.dismiss(slot * self.spec.shards + self.spec.index, now);
+            }
+        }
+        anybody
+    }
+
+    /// Gives every arrival that is due to a VU: a free one, else a new one, else the next that gets free.
+    fn take_arrivals(&mut self) {
+        let now = Instant::now();
+        let (Drive::Open(open), Some(pool)) = (&mut self.drive, &self.shared.pool) else {
+            return;
+        };
+        while let Some(arrival) = open.clock.pop(now) {
+            if !pool.give(arrival) {
+                pool.keep(arrival);
+            }
+        }
+        self.start_for_waiting();
+    }
+
+    fn start_for_waiting(&mut self) {
+        loop {
+            let (Drive::Open(open), Some(pool)) = (&mut self.drive, &self.shared.pool) else {
+                return;
+            };
+            if open.vacant.is_empty() && self.vus.len() >= open.most {
+                return;
+            }
+            let Some(arrival) = pool.take_waiting() else {
+                return;
+            };
+            let slot = open
+                .vacant
+                .pop()
+                .unwrap_or_else(|| u32::try_from(self.vus.len()).expect("as many VUs as a level"));
+            self.start(slot * self.spec.shards + self.spec.index, Some(arrival));
         }
     }
 
@@ -276,14 +380,18 @@ impl Shard {
     }
 
     /// Starts a VU, unless its predecessor of the same number is still leaving: then it follows when that has left.
-    fn start(&mut self, id: u32) {
+    ///
+    /// `arrival` is the first that a VU of the open model takes.
+    fn start(&mut self, id: u32, arrival: Option<Instant>) {
         if self.slot(id).is_some() {
             return;
         }
         let state = Rc::new(VuState::default());
-        let task = self
-            .tasks
-            .spawn_local(vu::run(Rc::clone(&self.shared), Rc::clone(&state), id));
+        let (shared, own) = (Rc::clone(&self.shared), Rc::clone(&state));
+        let task = match arrival {
+            None => self.tasks.spawn_local(vu::run(shared, own, id)),
+            Some(first) => self.tasks.spawn_local(vu::serve(shared, own, id, first)),
+        };
         self.ids.insert(task.id(), id);
         *self.slot(id) = Some(Running {
             state,
@@ -314,8 +422,14 @@ impl Shard {
         };
         if let Some(id) = self.ids.remove(&task) {
             *self.slot(id) = None;
-            if id < self.frontier {
-                self.start(id);
+            let place = id / self.spec.shards;
+            match &mut self.drive {
+                Drive::Closed { frontier, .. } if id < *frontier => self.start(id, None),
+                Drive::Closed { .. } => {}
+                Drive::Open(open) => {
+                    open.vacant.push(place);
+                    self.start_for_waiting();
+                }
             }
         }
         match ended {
@@ -347,7 +461,7 @@ impl Shard {
         let mut recorder = self.shared.recorder.borrow_mut();
         let mut vus = 0;
         for vu in self.vus.iter().flatten() {
-            vus += u32::from(vu.state.phase() != Phase::Staggering);
+            vus += u32::from(vu.state.phase() != Phase::Waiting);
             if let Some((step, age)) = vu.state.step_age(now) {
                 recorder.in_flight(step, age);
             }
@@ -355,11 +469,21 @@ impl Shard {
                 recorder.in_flight(cycle, age);
             }
         }
+        if let Some(pool) = &self.shared.pool {
+            // Who waits for a VU has come: the clocks of the cycle and of its first step run.
+            for arrival in pool.waiting() {
+                let age = now.saturating_duration_since(arrival);
+                recorder.in_flight(0, age);
+                recorder.in_flight(cycle, age);
+                recorder.lag(age);
+                vus += 1;
+            }
+        }
         let (steps, lag) = recorder.cut();
         let window = ShardWindow {
             index: self.windows_cut,
             end: now,
-            level: self.ramp.to,
+            level: self.level,
             orders: self.orders,
             at_level: self.settled.is_some_and(|s| s <= self.window_start),
             vus,
@@ -368,6 +492,39 @@ impl Shard {
         };
         self.window_start = now;
         self.reports.send(Ok(window)).map_err(|_| ())
+    }
+}
+
+impl Drive {
+    fn new(spec: &ShardSpec) -> Self {
+        match spec.load {
+            LoadModel::Closed { pace_per_s } => Self::Closed {
+                ramp: Ramp {
+                    from: 0,
+                    to: 0,
+                    since: spec.zero,
+                    pace_per_s,
+                },
+                frontier: 0,
+            },
+            LoadModel::Open { arrivals, most_vus } => {
+                let (index, shards) = (spec.index, spec.shards);
+                let rng = vu_rng(spec.seed, ARRIVALS - index);
+                let share = (most_vus + shards - 1 - index) / shards;
+                Self::Open(Open {
+                    clock: Clock::new(arrivals, (index, shards), spec.zero, rng),
+                    most: usize::try_from(share.max(1)).expect("32 bits fit in a usize"),
+                    vacant: Vec::new(),
+                })
+            }
+        }
+    }
+
+    fn next_arrival(&self) -> Option<Instant> {
+        match self {
+            Self::Closed { .. } => None,
+            Self::Open(open) => open.clock.next(),
+        }
     }
 }
 

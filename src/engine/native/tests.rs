@@ -29,7 +29,7 @@ fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) 
 fn engine(scenario: &Arc<Scenario>) -> NativeEngine {
     NativeEngine::start(NativeSpec {
         scenario: Arc::clone(scenario),
-        pace_per_s: 1000.0,
+        load: LoadModel::Closed { pace_per_s: 1000.0 },
         window: Duration::from_millis(100),
         threads: 2,
         seed: 7,
@@ -585,7 +585,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
     );
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
-        pace_per_s: 50.0,
+        load: LoadModel::Closed { pace_per_s: 50.0 },
         window: Duration::from_millis(100),
         threads: 2,
         seed: 1,

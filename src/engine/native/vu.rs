@@ -13,6 +13,7 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use rand::RngExt as _;
 
+use super::arrivals::{Bell, Pool};
 use super::back_off::{back_off, retry_after};
 use super::http::{Connection, Connector, Head, Want};
 use super::limit::TimeLimit;
@@ -25,7 +26,8 @@ use crate::scenario::{
     Values, VuRng, Wait, json_text, vu_rng,
 };
 
-/// A VU that wakes later than this after its think time is late: its step is measured from the intended start.
+/// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
+/// intended start.
 const LATE: Duration = Duration::from_millis(2);
 /// Longest stagger of a VU's first cycle.
 const LONGEST_STAGGER: Duration = Duration::from_secs(30);
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// Whether VUs think; a canary does not.
     pub(super) thinks: bool,
+    /// In the open model: who takes the next arrival.
+    pub(super) pool: Option<Pool>,
 }
 
 impl Shared {
@@ -52,6 +56,7 @@ impl Shared {
             recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&own.next_rows),
             thinks: false,
+            pool: None,
         }
     }
 }
@@ -68,9 +73,9 @@ pub(super) struct VuState {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Phase {
-    /// Waiting to begin its first cycle.
+    /// Waiting to begin its first cycle; in the open model, for its next arrival.
     #[default]
-    Staggering,
+    Waiting,
     /// Thinking, backing off or obeying a `Retry-After`: may leave at once.
     Pausing,
     /// Within a step.
@@ -179,8 +184,35 @@ pub(super) async fn run(shared: Rc<Shared>, state: Rc<VuState>, id: u32) {
     }
 }
 
+/// Runs VU `id` of the open model: a cycle for every arrival that it takes, from `first` on.
+///
+/// Each arrival is another user, so nobody backs off: who was refused does not come again, and the next does not know.
+pub(super) async fn serve(shared: Rc<Shared>, state: Rc<VuState>, id: u32, first: Instant) {
+    let Some(pool) = &shared.pool else {
+        return;
+    };
+    let bell = Rc::new(Bell::default());
+    let mut vu = Vu::new(&shared, &state, id);
+    let mut limit = TimeLimit::new();
+    let mut arrival = first;
+    while !state.leaving.get() {
+        state.phase.set(Phase::Working);
+        vu.intend(arrival);
+        let end = vu.cycle(&mut limit).await;
+        vu.end_cycle(&end);
+        vu.intended = None;
+        if matches!(end, CycleEnd::Left) {
+            return;
+        }
+        state.phase.set(Phase::Waiting);
+        arrival = pool.next(&bell).await;
+    }
+}
+
 struct Vu<'a> {
     scenario: &'a Scenario,
+    /// What it does in a cycle.
+    steps: &'a [Step],
     shared: &'a Shared,
     state: &'a VuState,
     rng: VuRng,
@@ -210,6 +242,10 @@ impl<'a> Vu<'a> {
             starts: vec![None; scenario.names().cycle()],
             intended: None,
             last: Instant::now(),
+            steps: match shared.pool {
+                Some(_) => scenario.visit(),
+                None => scenario.steps(),
+            },
             scenario,
             shared,
             state,
@@ -241,7 +277,7 @@ impl<'a> Vu<'a> {
             thought: Duration::ZERO,
             thinking_since: None,
         }));
-        for step in self.scenario.steps() {
+        for step in self.steps {
             if self.state.leaving.get() {
                 return CycleEnd::Left;
             }
@@ -293,16 +329,22 @@ impl<'a> Vu<'a> {
         self.state.phase.set(Phase::Pausing);
         tokio::time::sleep_until(until.into()).await;
         self.state.phase.set(Phase::Working);
-        let now = Instant::now();
-        let late = now.saturating_duration_since(until);
-        self.shared.recorder.borrow_mut().lag(late);
-        let woke = if late > LATE { until } else { now };
-        self.intended = (late > LATE).then_some(until);
+        let woke = self.intend(until);
         self.last = woke;
         self.set_clock(|c| {
             c.thinking_since = None;
             c.thought += woke.saturating_duration_since(since);
         });
+    }
+
+    /// Notes that the next step was meant to begin at a time that has just come. Returns when it is said to begin: a
+    /// delay that timers and schedulers always show is not charged to the target.
+    fn intend(&mut self, at: Instant) -> Instant {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(at);
+        self.shared.recorder.borrow_mut().lag(late);
+        self.intended = (late > LATE).then_some(at);
+        if late > LATE { at } else { now }
     }
 
     fn set_clock(&self, change: impl FnOnce(&mut CycleClock)) {

@@ -31,7 +31,7 @@ pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
     let answer = &record.answer;
     Outcome {
         ending: answer.ending.name(),
-        vus: answer.breakpoint_vus,
+        vus: answer.breakpoint,
         interval: interval(answer),
         cost_s: answer.search_s,
         visits: u32::try_from(record.probes.len()).unwrap_or(u32::MAX),
@@ -68,8 +68,10 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
             steps: system.steps.iter().map(str::to_owned).collect(),
             main_step: system.steps.main(),
             think_s: system.think_s,
-            min_vus: search.min.vus(),
-            max_vus: search.max.vus(),
+            unit: search.unit,
+            arrivals: None,
+            min_level: search.min.vus(),
+            max_level: search.max.vus(),
             budget_s: search.budget.as_secs_f64(),
             pace_per_s: system.pace_per_s,
             seed: search.seed,

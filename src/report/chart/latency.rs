@@ -1,11 +1,11 @@
-//! Latency against VUs: every probe a point, the SLO as a line, the answer with its interval.
+//! Latency against levels: every probe a point, the SLO as a line, the answer with its interval.
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Rect, Scene};
 use super::{
-    Key, Marker, VERMILION, beside, breakpoint_flag, frame, interval_band, interval_key, no_data,
-    point, style, verdict_keys, view, vus_axis, vus_title,
+    Key, Marker, VERMILION, beside, breakpoint_flag, frame, interval_band, interval_key,
+    level_axis, level_title, no_data, point, style, verdict_keys, view,
 };
 use crate::record::{ProbeRecord, RunRecord};
 use crate::units;
@@ -19,14 +19,18 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let room = frame(
         &mut scene,
         record,
-        &format!("{} of every probe against VUs", metric.name),
+        &format!(
+            "{} of every probe against {}",
+            metric.name,
+            record.plan.unit.name()
+        ),
         &keys(record, &metric),
     );
     if record.probes.is_empty() {
         no_data(&mut scene, room, "no level was visited");
         return scene;
     }
-    let whole = vus_axis(record);
+    let whole = level_axis(record);
     match view::near_crossing(record) {
         None => {
             let title = format!("{} (log scale)", metric.name);
@@ -92,7 +96,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
     let shown: Vec<&ProbeRecord> = record
         .probes
         .iter()
-        .filter(|p| view.x.scale.contains(p.vus.0.into()))
+        .filter(|p| view.x.scale.contains(p.level.0.into()))
         .collect();
     let bound = metric.objective.as_ref().map(|o| o.bound);
     let values = shown
@@ -120,7 +124,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
                 scale: scale.unwrap_or(Scale::Log(0.001, 10.0)),
                 quantity: Quantity::Seconds,
             },
-            x_title: Some(vus_title(view.x.scale)),
+            x_title: Some(level_title(record, view.x.scale)),
             flags: breakpoint_flag(record, true).into_iter().collect(),
             limits: limits.into_iter().collect(),
             band: interval_band(record, view.x.scale),
@@ -129,15 +133,15 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
     );
     for probe in &shown {
         if let Some(median) = metric.quantile(probe, 0.5) {
-            let at = panel.at(probe.vus.0.into(), median);
+            let at = panel.at(probe.level.0.into(), median);
             point(scene, Marker::Square, at, 6.0, MEDIAN);
         }
     }
     for probe in &shown {
         let (marker, colour) = style(probe);
         let at = match metric.observed(probe) {
-            Some(value) => panel.at(probe.vus.0.into(), value),
-            None => (panel.px(probe.vus.0.into()), panel.plot.top + 14.0),
+            Some(value) => panel.at(probe.level.0.into(), value),
+            None => (panel.px(probe.level.0.into()), panel.plot.top + 14.0),
         };
         point(scene, marker, at, 11.0, colour);
     }

@@ -1,4 +1,4 @@
-//! Resources against VUs, one panel each: the most that a hold showed, and the limit.
+//! Resources against levels, one panel each: the most that a hold showed, and the limit.
 
 use std::collections::BTreeSet;
 
@@ -6,8 +6,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Rect, Scene};
 use super::{
-    Key, Marker, PURPLE, VERMILION, breakpoint_flag, frame, interval_band, interval_key, no_data,
-    point, style, verdict_keys, vus_axis, vus_title,
+    Key, Marker, PURPLE, VERMILION, breakpoint_flag, frame, interval_band, interval_key,
+    level_axis, level_title, no_data, point, style, verdict_keys,
 };
 use crate::measure::{COUNTERS, Reading};
 use crate::record::{ProbeRecord, RunRecord, SecondRecord};
@@ -38,7 +38,8 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         keys.push((Key::Dashes(VERMILION), "limit".to_owned()));
     }
     keys.extend(interval_key(record));
-    let what = "the most that each hold showed, against VUs";
+    let unit = record.plan.unit.name();
+    let what = &format!("the most that each hold showed, against {unit}");
     let room = frame(&mut scene, record, what, &keys);
     if record.probes.is_empty() {
         no_data(&mut scene, room, "no level was visited");
@@ -79,7 +80,7 @@ struct Place {
 }
 
 fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Place) {
-    let x = vus_axis(record);
+    let x = level_axis(record);
     let seen = || resource.values.iter().flatten().copied();
     let scale = Scale::from_zero(seen().chain(resource.limit)).with_foot(0.05);
     let limit = resource.limit.map(|limit| Mark {
@@ -106,7 +107,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Pla
                 scale,
                 quantity: resource.quantity,
             },
-            x_title: place.last.then(|| vus_title(x.scale)),
+            x_title: place.last.then(|| level_title(record, x.scale)),
             flags: flag.into_iter().collect(),
             limits: limit.into_iter().collect(),
             band: interval_band(record, x.scale),
@@ -120,7 +121,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Pla
         .zip(&resource.killed)
     {
         let Some(value) = value else { continue };
-        let at = panel.at(probe.vus.0.into(), *value);
+        let at = panel.at(probe.level.0.into(), *value);
         let (marker, colour) = style(probe);
         point(scene, marker, at, 9.0, colour);
         if *killed {

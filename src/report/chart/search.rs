@@ -26,19 +26,20 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let top = record
         .probes
         .iter()
-        .map(|p| f64::from(p.vus.0))
-        .chain(record.answer.breakpoint_vus.map(f64::from))
+        .map(|p| f64::from(p.level.0))
+        .chain(record.answer.breakpoint.map(f64::from))
         .fold(0.0, f64::max);
     let all = Scale::Linear(-0.04 * top.max(1.0), 1.08 * top.max(1.0));
-    let all_title = "level, VUs";
+    let unit = record.plan.unit.name();
+    let all_title = format!("level, {unit}");
     match view::near_crossing(record) {
-        None => panel(&mut scene, record, all_title, room, all, true),
+        None => panel(&mut scene, record, &all_title, room, all, true),
         Some((low, high)) => {
             let (upper, lower) = above(room, 0.42);
-            panel(&mut scene, record, all_title, upper, all, false);
+            panel(&mut scene, record, &all_title, upper, all, false);
             let near = Scale::Linear(low, high);
-            let title = "level near the crossing, VUs";
-            panel(&mut scene, record, title, lower, near, true);
+            let title = format!("level near the crossing, {unit}");
+            panel(&mut scene, record, &title, lower, near, true);
         }
     }
     scene
@@ -81,7 +82,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
     estimates(scene, record, &panel, &time, end);
     answer(scene, record, &panel, y);
     for probe in &record.probes {
-        let level = f64::from(probe.vus.0);
+        let level = f64::from(probe.level.0);
         if !y.contains(level) {
             continue;
         }
@@ -142,7 +143,7 @@ fn answer(scene: &mut Scene, record: &RunRecord, panel: &Panel, y: Scale) {
             scene.line(vec![(x - 8.0, end), (x + 8.0, end)], 4.0, GREEN);
         }
     }
-    if let Some(vus) = a.breakpoint_vus
+    if let Some(vus) = a.breakpoint
         && y.contains(vus.into())
     {
         let mark = Mark {

@@ -1,11 +1,11 @@
-//! Throughput against VUs with the knee, and below it the shares of errors and sheds.
+//! Throughput against levels with the knee, and below it the shares of errors and sheds.
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Scene};
 use super::{
     Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, frame, interval_band, interval_key,
-    no_data, point, style, verdict_keys, view, vus_axis, vus_title,
+    level_axis, level_title, no_data, point, style, verdict_keys, view,
 };
 use crate::record::RunRecord;
 use crate::units;
@@ -21,16 +21,17 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         keys.push((Key::Point(Marker::Ring, PURPLE), text));
     }
     keys.extend(interval_key(record));
-    let what = "throughput and errors of every probe against VUs";
+    let unit = record.plan.unit.name();
+    let what = &format!("throughput and errors of every probe against {unit}");
     let room = frame(&mut scene, record, what, &keys);
     if record.probes.is_empty() {
         no_data(&mut scene, room, "no level was visited");
         return scene;
     }
     let (upper, lower) = above(room, 0.6);
-    let x = vus_axis(record);
+    let x = level_axis(record);
     let rates = record.probes.iter().filter_map(|p| p.throughput_per_s);
-    let knee = record.answer.knee_vus.map(|vus| Mark {
+    let knee = record.answer.knee.map(|vus| Mark {
         at: vus.into(),
         text: format!("knee {}", units::format_count(vus.into())),
         colour: PURPLE,
@@ -57,7 +58,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     for probe in &record.probes {
         let (marker, colour) = style(probe);
         if let Some(rate) = probe.throughput_per_s {
-            let at = panel.at(probe.vus.0.into(), rate);
+            let at = panel.at(probe.level.0.into(), rate);
             point(&mut scene, marker, at, 11.0, colour);
         }
     }
@@ -74,7 +75,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
             scale: Scale::from_zero(ratios.chain([0.01])).with_foot(0.06),
             quantity: Quantity::Share,
         },
-        x_title: Some(vus_title(x.scale)),
+        x_title: Some(level_title(record, x.scale)),
         ..spec
     };
     spec.flags.clear();
@@ -91,7 +92,7 @@ fn shares(scene: &mut Scene, record: &RunRecord, spec: &Spec) {
     let panel = Panel::draw(scene, spec);
     let mut drawn = false;
     for probe in &record.probes {
-        let x = probe.vus.0.into();
+        let x = probe.level.0.into();
         if let Some(shed) = view::shed_ratio(probe).filter(|s| *s > 0.0) {
             point(scene, Marker::Ring, panel.at(x, shed), 11.0, PURPLE);
             drawn = true;
