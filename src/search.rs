@@ -18,7 +18,7 @@ use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
 use crate::slo::{Evidence, Verdict};
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
-use crate::stats::tail::{self, Tail, TailVisit};
+use crate::stats::tail::{self, Law, Tail, TailVisit};
 use crate::units;
 
 mod bounds;
@@ -213,6 +213,8 @@ const RUNGS: usize = 4;
 const FEW_EXACT: usize = 4;
 /// Cycles that a hold near the breakpoint lasts.
 const HOLD_CYCLES: f64 = 12.0;
+/// Longest hold for the sake of a backlog, seconds.
+const LONGEST_BACKLOG_S: f64 = 180.0;
 /// A level this far above the estimate is another regime, not an overload to come back from.
 const OVERLOAD: f64 = 1.2;
 /// The bracket is narrow enough to refine within this ratio.
@@ -339,10 +341,25 @@ impl Search {
         }
         let bounds = bounds::relevant(&self.visits);
         match (bounds.held, bounds.broke) {
+            (_, Some(_)) if self.broke_by_chance() => self.step_up(),
             (_, None) => self.step_up(),
             (None, Some(broke)) => self.step_down(broke),
             (Some(held), Some(broke)) => self.close_in(held, broke),
         }
+    }
+
+    /// Whether every level that broke was held at as high or higher for twice as long: then a short hold met a burst, and the
+    /// breakpoint lies above all that was visited. Closed users seldom do that to a search; a rate far below the capacity, of
+    /// which some requests are slow by themselves, does.
+    fn broke_by_chance(&self) -> bool {
+        let by = |side: Side| {
+            let valid = self.visits.iter().filter(|v| v.valid);
+            valid.filter(move |v| bounds::side(v) == Some(side))
+        };
+        let refuted = |broke: &Visit| {
+            by(Side::Held).any(|v| v.level >= broke.level && v.hold_s >= 2.0 * broke.hold_s)
+        };
+        self.spec.unit.is_open() && by(Side::Broke).all(refuted)
     }
 
     /// Nothing broke yet.
@@ -610,7 +627,7 @@ impl Search {
             Basis::Visits => {
                 let offset = self.links[estimate.binding].ladder()[rung];
                 let level = estimate.fit.level_at(offset);
-                level.clamp(estimate.vus * 0.8, estimate.vus * 1.25)
+                self.in_bracket(level.clamp(estimate.vus * 0.8, estimate.vus * 1.25))
             }
         };
         self.within(if wanted < estimate.vus {
@@ -618,6 +635,18 @@ impl Search {
         } else {
             wanted.ceil()
         })
+    }
+
+    /// A rate, if it is one, within the bracket: a share that is flat far below the capacity and steep near it bends a curve
+    /// through both away from either.
+    fn in_bracket(&self, level: f64) -> f64 {
+        let bounds = bounds::relevant(&self.visits);
+        match (bounds.held, bounds.broke) {
+            (Some(held), Some(broke)) if self.spec.unit.is_open() && held < broke => {
+                level.clamp(held.vus().into(), broke.vus().into())
+            }
+            _ => level,
+        }
     }
 
     fn within(&self, vus: f64) -> Level {
@@ -667,10 +696,21 @@ impl Search {
             self.spec.hold_min.as_secs_f64(),
             self.spec.hold_max.as_secs_f64(),
         );
-        (5.0 / (alpha * rate))
+        let hold_s = (5.0 / (alpha * rate))
             .max(HOLD_CYCLES * cycle)
             .clamp(min, max.max(min))
-            .max(2.0 * cycle)
+            .max(2.0 * cycle);
+        if self.spec.unit.is_open() {
+            hold_s.max(max).max(self.backlog_s(self.spec.precision))
+        } else {
+            hold_s
+        }
+    }
+
+    /// Seconds until arrivals above the capacity by a share have piled up a wait as long as the limit, twice over: a
+    /// shorter hold calls that steady.
+    fn backlog_s(&self, share: f64) -> f64 {
+        (2.0 * self.model.limit_s.unwrap_or(0.0) / share).min(LONGEST_BACKLOG_S)
     }
 
     /// Visits that held to their end, the latest first.
@@ -835,7 +875,7 @@ impl Search {
         let (held, broke) = (bounds.held?, bounds.broke?);
         let around = self.estimate.as_ref().map_or(
             (f64::from(held.vus()) * f64::from(broke.vus())).sqrt(),
-            |e| e.vus,
+            |e| self.in_bracket(e.vus),
         );
         let fits: Vec<(usize, Fit)> = (0..self.links.len())
             .filter_map(|i| Some((i, self.fit_objective(i, around)?)))
@@ -893,13 +933,39 @@ impl Search {
         if !crossed {
             return None;
         }
-        // The tails of closed users are shifted by Little's law; a rate of arrivals has no such law.
-        if !self.spec.unit.is_open()
-            && let Some(fit) = self.fit_tail(objective, around)
-        {
+        if let Some(fit) = self.fit_brink(objective) {
+            return Some(fit);
+        }
+        if let Some(fit) = self.fit_tail(objective, around) {
             return Some(fit);
         }
         fit::fit(&points, link, around, self.spec.confidence)
+    }
+
+    /// The fit of a capacity, where levels are rates and only the capacity limits them.
+    fn fit_brink(&self, objective: usize) -> Option<Fit> {
+        let Link::Share { alpha } = self.links[objective] else {
+            return None;
+        };
+        if !self.spec.unit.is_open() {
+            return None;
+        }
+        let tail_of = |v: &Visit| {
+            v.tails
+                .get(objective)
+                .and_then(Option::as_ref)
+                .map(|t| t.limit_s)
+        };
+        let limit_s = self.visits.iter().find_map(tail_of)?;
+        let (capacity, se, blocks) = diagnosis::served_at_most(&self.visits, limit_s)?;
+        let brink = tail::Brink {
+            capacity,
+            se,
+            blocks,
+            limit_s,
+            hold_s: self.spec.hold_max.as_secs_f64(),
+        };
+        tail::on_the_brink(&brink, alpha, self.spec.confidence)
     }
 
     /// The fit of whole tails, where the objective has them and enough visits ran to their end.
@@ -920,7 +986,11 @@ impl Search {
                 })
             })
             .collect();
-        tail::fit(&visits, alpha, around, self.spec.confidence)
+        let law = match self.spec.unit {
+            LevelUnit::Vus => Law::Little,
+            LevelUnit::RequestsPerS | LevelUnit::CyclesPerS => Law::Spare,
+        };
+        tail::fit(&visits, law, alpha, around, self.spec.confidence)
     }
 }
 

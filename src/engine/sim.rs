@@ -1,6 +1,6 @@
-//! A load engine in virtual time: an event simulation of a closed queueing network, described by a system file.
+//! A load engine in virtual time: an event simulation of a queueing network, closed or open, described by a system file.
 //!
-//! N VUs think and then wait for one of the servers; what else may happen to them is a table of the file each
+//! N VUs think and then wait for one of the servers, or requests arrive at a rate of N a second; what else may happen to them is a table of the file each
 //! (docs/lab-systems.md). With exponential times and nothing else the system is M/M/c//N, whose exact answer is known in
 //! closed form. An hour of searching takes well under a second, so that a search can be tried thousands of times.
 //!
@@ -25,10 +25,10 @@ mod vus;
 
 pub use shipped::shipped;
 pub use spec::{
-    CliffSpec, Discipline, DriftSpec, ErrorsSpec, Expect, HysteresisSpec, Kind, LeakSpec,
-    MemorySpec, ModesSpec, NeighbourSpec, PauseKind, PausesSpec, PopulationSpec, Positive,
-    SearchLimits, ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec, ThinkSpec,
-    TimeoutSpec,
+    ArrivalsSpec, CliffSpec, Discipline, DriftSpec, ErrorsSpec, Expect, HysteresisSpec, Kind,
+    LeakSpec, MemorySpec, ModesSpec, NeighbourSpec, PauseKind, PausesSpec, PopulationSpec,
+    Positive, SearchLimits, ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec,
+    ThinkSpec, TimeoutSpec,
 };
 
 use std::collections::VecDeque;
@@ -46,7 +46,7 @@ use crate::measure::{
 use effects::Effects;
 use law::Law;
 use station::{Client, Station, Ticket};
-use vus::Vus;
+use vus::{Users, Vus};
 
 /// Length of a window, seconds.
 const WINDOW_S: f64 = 1.0;
@@ -110,7 +110,11 @@ impl SimEngine {
             panic!("`{}`: {}", fault.key, fault.message);
         }
         let mut rng = SmallRng::seed_from_u64(seed);
-        let think = check::think(&spec).expect("checked above");
+        let users = match (check::think(&spec).expect("checked above"), spec.arrivals) {
+            (None, Some(arrivals)) => Users::Open(arrivals.kind, Vec::new()),
+            (Some(think), _) => Users::Closed(think),
+            (None, None) => unreachable!("checked above"),
+        };
         let mut kinds = check::services(&spec).expect("checked above");
         let mut sum = 0.0;
         for (share, _) in &mut kinds {
@@ -120,7 +124,7 @@ impl SimEngine {
         Self {
             kinds,
             now: 0.0,
-            vus: Vus::new(think, spec.pace_per_s),
+            vus: Vus::new(users, spec.pace_per_s),
             station: Station::new(spec.service.servers, spec.service.discipline),
             effects: Effects::new(&spec, &mut rng),
             patience: VecDeque::new(),
@@ -341,7 +345,7 @@ fn micros(seconds: f64) -> u64 {
 
 impl Engine for SimEngine {
     async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.vus.set_level(self.now, level.vus());
+        self.vus.set_level(self.now, level.vus(), &mut self.rng);
         Ok(())
     }
 

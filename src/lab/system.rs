@@ -8,7 +8,7 @@ use crate::measure::{Level, Reading, StepNames};
 use crate::run::Surroundings;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
-use crate::stats::queue::ClosedQueue;
+use crate::stats::queue::{ClosedQueue, OpenQueue};
 
 /// VUs per second of a tool that starts all its users at once.
 const AT_ONCE_PER_S: f64 = 10_000.0;
@@ -76,6 +76,7 @@ impl System {
             think_s: spec.think_s(),
             expect: spec.expect,
             limits: SearchSpec {
+                unit: spec.unit(),
                 max,
                 start,
                 budget: span(spec.search.budget, default.budget),
@@ -107,6 +108,11 @@ impl System {
     /// The exact model, when it is one.
     pub fn closed_queue(&self) -> Option<ClosedQueue> {
         self.spec.closed_queue()
+    }
+
+    /// The exact model of the open kind, when it is one.
+    pub fn open_queue(&self) -> Option<OpenQueue> {
+        self.spec.open_queue()
     }
 
     /// The system as it is when it starts: without what changes it with time.

@@ -12,12 +12,12 @@ mod sample;
 pub use cache::{CacheError, Known, key};
 
 use super::system::{Expect, System};
-use crate::measure::{Level, LevelUnit};
+use crate::measure::Level;
 use crate::report::lab::LabTruth;
 use crate::run::Interrupt;
 use crate::slo::{Metric, Objective};
 use crate::stats::normal;
-use crate::stats::queue::mmcn_threshold;
+use crate::stats::queue::{mmc_threshold, mmcn_threshold};
 use root::{Crossing, Point};
 use sample::{Protocol, Sampler, Share};
 
@@ -98,6 +98,7 @@ pub fn find(
     };
     if let Some(vus) = exact(system) {
         return Ok(LabTruth {
+            unit: system.limits.unit,
             vus: Some(vus).filter(|v| *v < system.max.vus()),
             from_above_vus: None,
             se_pct: 0.0,
@@ -124,6 +125,7 @@ pub fn find(
             let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
             let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;
             Ok(LabTruth {
+                unit: system.limits.unit,
                 from_above_vus: above.vus,
                 ..below
             })
@@ -133,9 +135,15 @@ pub fn find(
 
 /// The threshold by the formula, when the system is that queue and every objective a quantile.
 fn exact(system: &System) -> Option<u32> {
-    let queue = system.closed_queue()?;
+    let most = system.max.vus();
+    let threshold: Box<dyn Fn(f64, f64) -> Option<u32>> =
+        match (system.closed_queue(), system.open_queue()) {
+            (Some(queue), _) => Box::new(move |q, s| mmcn_threshold(&queue, q, s, most)),
+            (None, Some(queue)) => Box::new(move |q, s| mmc_threshold(&queue, q, s, most)),
+            (None, None) => return None,
+        };
     let thresholds = system.slo.objectives().iter().map(|o| match o.metric {
-        Metric::Quantile { q, .. } => mmcn_threshold(&queue, q, o.bound, system.max.vus()),
+        Metric::Quantile { q, .. } => threshold(q, o.bound),
         // Nothing fails in such a queue.
         Metric::Errors { .. } | Metric::Shed { .. } => Some(system.max.vus()),
         _ => None,
@@ -212,6 +220,7 @@ impl Search<'_, '_> {
             }
         };
         Ok(LabTruth {
+            unit: self.system.limits.unit,
             vus,
             from_above_vus: None,
             se_pct: 100.0 * se,
@@ -263,7 +272,7 @@ impl Search<'_, '_> {
         (self.tell)(format!(
             "truth of {}: trying {}",
             self.system.name,
-            LevelUnit::Vus.count(level)
+            self.system.limits.unit.count(level)
         ));
         self.excess(level, CRUDE_S)
     }

@@ -5,6 +5,7 @@ mod table;
 
 use std::fmt::Write as _;
 
+use crate::measure::{Level, LevelUnit};
 use crate::units;
 
 pub use summary::{LabRow, rows};
@@ -55,7 +56,9 @@ impl LabSystem {
 /// Where a system breaks, as far as that is known.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabTruth {
-    /// The largest VU count at which the SLO holds in the long run; `None` when it holds up to the maximum.
+    /// What a level counts.
+    pub unit: LevelUnit,
+    /// The largest level at which the SLO holds in the long run; `None` when it holds up to the maximum.
     pub vus: Option<u32>,
     /// The same when the level is reached from above, where that differs.
     pub from_above_vus: Option<u32>,
@@ -71,7 +74,7 @@ impl LabTruth {
         let Some(vus) = self.vus else {
             return "never breaks".to_owned();
         };
-        let mut text = format!("{} VUs ({}", units::format_count(vus.into()), self.how);
+        let mut text = format!("{} ({}", self.unit.count(Level(vus)), self.how);
         if self.se_pct > 0.0 {
             let _ = write!(text, ", standard error {:.2} %", self.se_pct);
         }

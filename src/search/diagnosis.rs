@@ -15,6 +15,7 @@ use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
 use crate::stats::tail::Tail;
 use capacity::Groups;
+pub(super) use capacity::served_at_most;
 
 /// A named behaviour and what shows it.
 #[derive(Debug, Clone, PartialEq)]

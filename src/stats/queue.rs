@@ -41,14 +41,67 @@ pub fn mmcn_tail(queue: &ClosedQueue, n: u32, t_s: f64) -> f64 {
 /// The largest number of users with which a share of at least `q` of the responses takes at most `limit_s` seconds;
 /// `None` when that holds for no number up to `most`, and `most` itself when it holds for all.
 pub fn mmcn_threshold(queue: &ClosedQueue, q: f64, limit_s: f64, most: u32) -> Option<u32> {
-    let holds = |n: u32| mmcn_tail(queue, n, limit_s) <= 1.0 - q;
+    // The tail grows with the number of users: each one more can only make the line longer.
+    largest(most, |n| mmcn_tail(queue, n, limit_s) <= 1.0 - q)
+}
+
+/// An open queue: Poisson arrivals, `c` workers with exponential service, one line (M/M/c).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OpenQueue {
+    /// Workers.
+    pub servers: u32,
+    /// Answers per second of one busy worker.
+    pub mu: f64,
+}
+
+/// The probability that with `per_s` arrivals a second a response takes longer than `t_s` seconds; 1 where more arrive than
+/// are served.
+///
+/// Who finds a free worker (Erlang's C formula says how often not) takes one service; else the wait is exponential with rate
+/// `c mu - lambda`, and one's own service follows (Gross et al., Fundamentals of Queueing Theory, 2.3).
+///
+/// # Panics
+/// When there are no servers, or a rate is not above zero.
+pub fn mmc_tail(queue: &OpenQueue, per_s: f64, t_s: f64) -> f64 {
+    assert!(queue.servers > 0 && queue.mu > 0.0 && per_s > 0.0);
+    let (mu, spare) = (queue.mu, queue.mu * f64::from(queue.servers) - per_s);
+    if spare <= 0.0 {
+        return 1.0;
+    }
+    let waits = erlang_c(queue.servers, per_s / mu);
+    let service = (-mu * t_s).exp();
+    let both = if (spare - mu).abs() < 1e-9 * mu {
+        (1.0 + mu * t_s) * service
+    } else {
+        (spare * service - mu * (-spare * t_s).exp()) / (spare - mu)
+    };
+    (1.0 - waits) * service + waits * both
+}
+
+/// The largest whole number of arrivals per second with which a share of at least `q` of the responses takes at most
+/// `limit_s` seconds; `None` when one a second is too many, and `most` itself when it holds for all.
+pub fn mmc_threshold(queue: &OpenQueue, q: f64, limit_s: f64, most: u32) -> Option<u32> {
+    largest(most, |n| mmc_tail(queue, n.into(), limit_s) <= 1.0 - q)
+}
+
+/// The probability that an arrival has to wait, by the recursion of Erlang's B formula.
+fn erlang_c(servers: u32, offered: f64) -> f64 {
+    let mut blocked = 1.0;
+    for n in 1..=servers {
+        blocked = offered * blocked / (f64::from(n) + offered * blocked);
+    }
+    let busy = offered / f64::from(servers);
+    blocked / (1.0 - busy * (1.0 - blocked))
+}
+
+/// The largest number up to `most` for which something holds that holds for all smaller ones; `None` when not even for 1.
+fn largest(most: u32, holds: impl Fn(u32) -> bool) -> Option<u32> {
     if !holds(1) {
         return None;
     }
     if holds(most) {
         return Some(most);
     }
-    // The tail grows with the number of users: each one more can only make the line longer.
     let (mut good, mut bad) = (1, most);
     while bad - good > 1 {
         let middle = good + (bad - good) / 2;
@@ -112,6 +165,50 @@ fn ln_gamma_lr(a: f64, x: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn open_queues_have_the_textbooks_tails() {
+        // M/M/1: the response is exponential with rate mu - lambda.
+        let one = OpenQueue {
+            servers: 1,
+            mu: 10.0,
+        };
+        for (per_s, t) in [(1.0, 0.1), (5.0, 0.5), (9.0, 2.0)] {
+            let exact = f64::exp(-(10.0 - per_s) * t);
+            assert!((mmc_tail(&one, per_s, t) - exact).abs() < 1e-12, "{per_s}");
+        }
+        assert_eq!(mmc_tail(&one, 10.0, 1.0), 1.0);
+        // p99 of 1 s: mu - ln 100.
+        assert_eq!(mmc_threshold(&one, 0.99, 1.0, 1000), Some(5));
+        // Erlang's C for 2 workers and 1 erlang is 1/3.
+        assert!((erlang_c(2, 1.0) - 1.0 / 3.0).abs() < 1e-12);
+        // Where a spare rate equals mu the formula's limit stands.
+        let two = OpenQueue {
+            servers: 2,
+            mu: 1.0,
+        };
+        let at = mmc_tail(&two, 1.0, 1.0);
+        let near = f64::midpoint(
+            mmc_tail(&two, 1.0 - 1e-6, 1.0),
+            mmc_tail(&two, 1.0 + 1e-6, 1.0),
+        );
+        assert!((at - near).abs() < 1e-6);
+        // A closed queue of very many users who think very long is an open one.
+        let closed = ClosedQueue {
+            servers: 8,
+            mu: 20.0,
+            think_s: 1_000.0,
+        };
+        let open = OpenQueue {
+            servers: 8,
+            mu: 20.0,
+        };
+        let (far, limit) = (
+            mmcn_tail(&closed, 150_000, 0.3),
+            mmc_tail(&open, 150.0, 0.3),
+        );
+        assert!((far / limit - 1.0).abs() < 0.02, "{far} {limit}");
+    }
 
     #[test]
     fn the_known_thresholds_come_out() {

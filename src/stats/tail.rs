@@ -75,6 +75,60 @@ pub struct TailVisit<'a> {
     pub tail: &'a Tail,
 }
 
+/// How a level moves the curve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// Closed users: Little's law adds a time.
+    Little,
+    /// Arrivals: the spare capacity stretches times.
+    Spare,
+}
+
+impl Law {
+    /// A threshold on the curve's axis, as a multiple of the limit.
+    fn axis(self, ratio: f64) -> f64 {
+        match self {
+            Self::Little => ratio - 1.0,
+            Self::Spare => ratio.ln(),
+        }
+    }
+
+    /// The shift at `u`, and its slope there.
+    fn shift(self, u: f64) -> (f64, f64) {
+        match self {
+            Self::Little => (u, 1.0),
+            // ln of spare capacity over that at the breakpoint. Beyond the capacity nothing is steady; there a line goes on.
+            Self::Spare if u > NO_SPARE => {
+                let slope = 1.0 / (1.0 - NO_SPARE);
+                (slope.ln() + (u - NO_SPARE) * slope, slope)
+            }
+            Self::Spare => (-(-u).ln_1p(), 1.0 / (1.0 - u)),
+        }
+    }
+
+    /// Levels further from the breakpoint than this share of it are another regime.
+    fn near(self) -> f64 {
+        match self {
+            Self::Little => NEAR,
+            // The capacity is not far above, and beyond it nothing is steady.
+            Self::Spare => NEAR_SPARE,
+        }
+    }
+
+    /// Prior standard deviation of `ln eta`.
+    fn eta_sd(self) -> f64 {
+        match self {
+            Self::Little => ETA_SD,
+            Self::Spare => VARIABILITY_SD,
+        }
+    }
+}
+
+/// Share of the spare capacity at the breakpoint from which no more is left to speak of.
+const NO_SPARE: f64 = 0.9;
+/// Prior standard deviation of the logarithm of half the sum of the squared coefficients of variation of gaps and services.
+const VARIABILITY_SD: f64 = 0.7;
+
 /// Where the slope of `psi` is a parameter, in units of the limit.
 const KNOTS: [f64; 6] = [-0.9, -0.6, -0.3, 0.0, 0.25, 0.6];
 /// The knot at the limit.
@@ -100,6 +154,8 @@ const BODY: f64 = 0.5;
 const SPACING: f64 = 1.6;
 /// Levels further away than this share of the breakpoint are another regime.
 pub(crate) const NEAR: f64 = 0.3;
+/// The same for arrivals.
+const NEAR_SPARE: f64 = 0.12;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems).
 const FEW_VISITS: f64 = 1.8;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
@@ -107,6 +163,9 @@ const LEAN: f64 = 0.25;
 /// Usual design effect per VU (the lab's systems have 0.3 to 1.5): closed users come back once per cycle, and what a cycle's
 /// answers say is of one mind.
 const DEFF_PER_VU: f64 = 0.7;
+/// The same for arrivals, per squared request that waits when the wait is the limit: twice the requests of one relaxation time
+/// of an M/M/1 queue, `4 mu / (mu - lambda)^2` with `mu - lambda = ln(100) / L`.
+const DEFF_PER_QUEUE: f64 = 0.38;
 /// A fit whose own count of violations is this many standard errors off is not believed.
 const MISFIT: f64 = 3.5;
 /// Failures, as a share of the violations allowed, from which tails do not tell the breakpoint: a failed request has no latency,
@@ -122,17 +181,23 @@ const ROUNDS: usize = 3;
 /// `None` when there are too few visits near it, when none of them shows a violation, when the estimate lies far outside the
 /// levels visited, when failures rather than latencies are a part of the violations, or when the curve does not describe what
 /// was counted at the limit itself: another fit must then do.
-pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Option<Fit> {
+pub fn fit(
+    visits: &[TailVisit],
+    law: Law,
+    alpha: f64,
+    around: f64,
+    confidence: f64,
+) -> Option<Fit> {
     let near: Vec<TailVisit> = (visits.iter().copied())
-        .filter(|v| (v.vus / around - 1.0).abs() < NEAR && v.tail.requests() > 0.0)
+        .filter(|v| (v.vus / around - 1.0).abs() < law.near() && v.tail.requests() > 0.0)
         .collect();
     if failed(&near) > FAILED * alpha {
         return None;
     }
-    let model = Model::new(&near, alpha)?;
+    let model = Model::new(&near, law, alpha)?;
     let (theta, sandwich) = model.maximise(around)?;
     let centre = theta[0].exp();
-    let usual = DEFF_PER_VU * centre;
+    let usual = model.usual_deff(centre);
     let deff = FEW_VISITS * cautious(sandwich.deff, usual);
     let information = sandwich.naive_variance * deff + sandwich.prior_variance;
     let se = information.sqrt();
@@ -142,7 +207,7 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     {
         return None;
     }
-    let kappa = theta[2 + CENTRE].exp() * theta[1].exp() * centre / (model.per_s * model.limit_s);
+    let kappa = theta[2 + CENTRE].exp() * theta[1].exp() * centre / model.room;
     // With k effective violations the share is distributed like a gamma variable of shape k, whose median lies 1/(3k)
     // below its mean: the estimate would lean high by as much over the slope of ln share. Violations come in bursts of
     // unlike sizes, which skews it more: half of 1/k is what the lab's medians ask for.
@@ -152,6 +217,53 @@ pub fn fit(visits: &[TailVisit], alpha: f64, around: f64, confidence: f64) -> Op
     let seen = sandwich.naive_variance * likely + sandwich.prior_variance;
     let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
     Some(assemble(estimate, se, kappa, near.len(), confidence))
+}
+
+/// The breakpoint of arrivals where only the brink of the capacity breaks the limit: there a line takes longer to find its
+/// length than anybody holds, and what is held shows how it grows, not how long it gets.
+///
+/// With spare capacity `C - lambda` the wait's tail is `exp(-(C - lambda) t / v)` in heavy traffic, `v` being half the sum of the
+/// squared coefficients of variation of gaps and services (Kingman, 1962), so that a share of `alpha` waits longer than `L` at
+/// `lambda = C - v ln(1 / alpha) / L`. `v` is 1 for an M/M/c queue and not known here: the prior of [`fit`] stands for it.
+///
+/// `None` where the line finds its length within a third of a hold, so that tails can be believed.
+pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
+    let Brink {
+        capacity, limit_s, ..
+    } = *brink;
+    // 4 mu / (mu - lambda)^2, the relaxation time of an M/M/1 queue.
+    let relaxation_s = DEFF_PER_QUEUE / 2.0 * capacity * limit_s * limit_s;
+    if relaxation_s < brink.hold_s / 3.0 {
+        return None;
+    }
+    let spare = -alpha.ln() / limit_s;
+    let estimate = capacity - spare;
+    if estimate <= 0.5 * capacity {
+        return None;
+    }
+    let se = (brink.se / estimate).hypot(VARIABILITY_SD * spare / estimate);
+    Some(assemble(
+        estimate,
+        se,
+        capacity / spare,
+        brink.blocks,
+        confidence,
+    ))
+}
+
+/// What is known of a target that only its capacity limits.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Brink {
+    /// Requests served per second while a line waits.
+    pub capacity: f64,
+    /// Its standard error.
+    pub se: f64,
+    /// Blocks that it rests on.
+    pub blocks: usize,
+    /// The limit, seconds.
+    pub limit_s: f64,
+    /// Length of a hold, seconds.
+    pub hold_s: f64,
 }
 
 /// The share of requests that failed at once.
@@ -215,9 +327,12 @@ struct Block {
 }
 
 struct Model {
+    law: Law,
     crossing: f64,
     limit_s: f64,
     per_s: f64,
+    /// Levels that make a shift of about one, with an `eta` of 1.
+    room: f64,
     /// Thresholds kept, as multiples of the limit, falling; the limit is one of them.
     ratios: Vec<f64>,
     /// The limit's place among them.
@@ -237,7 +352,7 @@ struct Sandwich {
 }
 
 impl Model {
-    fn new(visits: &[TailVisit], alpha: f64) -> Option<Self> {
+    fn new(visits: &[TailVisit], law: Law, alpha: f64) -> Option<Self> {
         let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
         let pooled = sum(&totals);
         let all: f64 = pooled.iter().sum();
@@ -268,10 +383,16 @@ impl Model {
             }
         };
         let lags = visits.iter().map(|v| v.tail.blocks.len()).max()?;
+        let limit_s = visits[0].tail.limit_s;
         Some(Self {
+            law,
             crossing: probit(alpha),
-            limit_s: visits[0].tail.limit_s,
+            limit_s,
             per_s,
+            room: match law {
+                Law::Little => per_s * limit_s,
+                Law::Spare => -alpha.ln() / limit_s,
+            },
             ratios,
             limit,
             visits: (visits.iter().zip(&totals))
@@ -282,6 +403,14 @@ impl Model {
                 .collect(),
             lags,
         })
+    }
+
+    /// The design effect to expect, about.
+    fn usual_deff(&self, around: f64) -> f64 {
+        match self.law {
+            Law::Little => DEFF_PER_VU * around,
+            Law::Spare => (DEFF_PER_QUEUE * (self.per_s * self.limit_s).powi(2)).max(1.0),
+        }
     }
 
     fn range(&self) -> (f64, f64) {
@@ -297,7 +426,7 @@ impl Model {
         let mut theta = [SLOPE.0; D];
         theta[0] = around.ln();
         theta[1] = 0.0;
-        let mut deff = DEFF_PER_VU * around;
+        let mut deff = self.usual_deff(around);
         for round in 0..ROUNDS {
             self.climb(&mut theta, 1.0 / deff)?;
             let sandwich = self.sandwich(&theta, 1.0 / deff)?;
@@ -313,7 +442,7 @@ impl Model {
         let mut value = self.objective(theta, weight);
         let mut damping = 1e-4;
         for _ in 0..40 {
-            let (mut gradient, mut information) = prior_derivatives(theta);
+            let (mut gradient, mut information) = prior_derivatives(theta, self.law);
             for visit in &self.visits {
                 let (g, i) = self.derivatives(theta, visit);
                 for a in 0..D {
@@ -353,7 +482,7 @@ impl Model {
     }
 
     fn objective(&self, theta: &Vector, weight: f64) -> f64 {
-        let mut sum = ln_prior(theta);
+        let mut sum = ln_prior(theta, self.law);
         for visit in &self.visits {
             let mut before = 0.0;
             for (k, n) in visit.counts.iter().enumerate() {
@@ -365,28 +494,31 @@ impl Model {
         sum
     }
 
-    fn shift(&self, theta: &Vector, vus: f64) -> f64 {
-        theta[1].exp() * (vus - theta[0].exp()) / (self.per_s * self.limit_s)
+    /// How far a level is from the breakpoint, in units of the shift.
+    fn distance(&self, theta: &Vector, vus: f64) -> f64 {
+        theta[1].exp() * (vus - theta[0].exp()) / self.room
     }
 
     fn y(&self, theta: &Vector, vus: f64, ratio: f64) -> f64 {
-        psi(theta, ratio - 1.0 - self.shift(theta, vus), self.crossing).0
+        let (shift, _) = self.law.shift(self.distance(theta, vus));
+        psi(theta, self.law.axis(ratio) - shift, self.crossing).0
     }
 
     /// Gradient of a block's log-likelihood and its expected information.
     fn derivatives(&self, theta: &Vector, block: &Block) -> (Vector, Matrix) {
         let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
         let (mut before, mut d_before) = (0.0, [0.0; D]);
-        let shift = self.shift(theta, block.vus);
-        let per_ln_n = theta[1].exp() * theta[0].exp() / (self.per_s * self.limit_s);
+        let distance = self.distance(theta, block.vus);
+        let (shift, per_distance) = self.law.shift(distance);
+        let per_ln_n = per_distance * theta[1].exp() * theta[0].exp() / self.room;
         for (k, n) in block.counts.iter().enumerate() {
             let (mut share, mut d_share) = (1.0, [0.0; D]);
             if let Some(ratio) = self.ratios.get(k) {
-                let (y, slope, d_slopes) = psi(theta, ratio - 1.0 - shift, self.crossing);
+                let (y, slope, d_slopes) = psi(theta, self.law.axis(*ratio) - shift, self.crossing);
                 let height = density(y);
                 share = cdf(y);
                 d_share[0] = height * slope * per_ln_n;
-                d_share[1] = -height * slope * shift;
+                d_share[1] = -height * slope * per_distance * distance;
                 for (d, s) in d_share[2..].iter_mut().zip(d_slopes) {
                     *d = height * s;
                 }
@@ -425,7 +557,7 @@ impl Model {
             })
             .collect();
         let meat = long_run(&scores, self.lags);
-        let (_, prior) = prior_derivatives(theta);
+        let (_, prior) = prior_derivatives(theta, self.law);
         let mut whole = bread;
         for a in 0..D {
             for b in 0..D {
@@ -527,9 +659,9 @@ fn psi(theta: &Vector, tau: f64, crossing: f64) -> (f64, f64, [f64; KNOTS.len()]
     }
 }
 
-fn ln_prior(theta: &Vector) -> f64 {
+fn ln_prior(theta: &Vector, law: Law) -> f64 {
     let square = |x: f64| -0.5 * x * x;
-    let mut sum = square(theta[1] / ETA_SD) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
+    let mut sum = square(theta[1] / law.eta_sd()) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
     for k in 0..KNOTS.len() - 1 {
         sum += square((theta[3 + k] - theta[2 + k]) / step_sd(k));
     }
@@ -542,9 +674,9 @@ fn step_sd(k: usize) -> f64 {
 }
 
 /// Gradient and information (minus the second derivatives) of the log prior.
-fn prior_derivatives(theta: &Vector) -> (Vector, Matrix) {
+fn prior_derivatives(theta: &Vector, law: Law) -> (Vector, Matrix) {
     let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
-    for (index, (mean, sd)) in [(1, (0.0, ETA_SD)), (2 + CENTRE, SLOPE)] {
+    for (index, (mean, sd)) in [(1, (0.0, law.eta_sd())), (2 + CENTRE, SLOPE)] {
         gradient[index] -= (theta[index] - mean) / (sd * sd);
         information[index][index] += 1.0 / (sd * sd);
     }

@@ -14,6 +14,8 @@ use crate::measure::FailureKind;
 use crate::scenario::{Feeder, spec::ScenarioSpec};
 use crate::target::demo::{self, DemoSpec};
 
+mod open;
+
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const GET: &str = "steps = [{ name = 'get', get = '/' }]";
 

@@ -95,10 +95,22 @@ fn require(holds: bool, key: &str, message: &str) -> Result<(), Fault> {
     }
 }
 
-/// The law of the think time.
-pub(super) fn think(spec: &SystemSpec) -> Result<Law, Fault> {
-    let think = &spec.think;
-    Shape {
+/// The law of the think time; `None` in the open model.
+pub(super) fn think(spec: &SystemSpec) -> Result<Option<Law>, Fault> {
+    let think = match (&spec.think, &spec.arrivals) {
+        (Some(think), None) => think,
+        (None, Some(_)) => return Ok(None),
+        (Some(_), Some(_)) => {
+            let message =
+                "users either think in closed loops or arrive; leave out [think] or [arrivals]";
+            return Err(Fault::new("arrivals", message));
+        }
+        (None, None) => {
+            let message = "missing; write [think] for VUs in closed loops, or [arrivals] for requests at a rate";
+            return Err(Fault::new("think", message));
+        }
+    };
+    let law = Shape {
         table: "think",
         kind: think.kind,
         mean: think.mean,
@@ -107,7 +119,8 @@ pub(super) fn think(spec: &SystemSpec) -> Result<Law, Fault> {
         low: think.low,
         high: think.high,
     }
-    .law()
+    .law()?;
+    Ok(Some(law))
 }
 
 /// The kinds of requests: each one's share and the law of its service time.

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::check;
 pub use super::error::SystemError;
 pub use super::quantity::{Positive, Share, Size, Span};
-use crate::stats::queue::ClosedQueue;
+use crate::measure::{Arrivals, LevelUnit};
+use crate::stats::queue::{ClosedQueue, OpenQueue};
 
 /// A simulated system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,10 +19,10 @@ pub struct SystemSpec {
     /// The objectives.
     pub slo: Vec<String>,
     /// Highest level of a search.
-    #[serde(default = "default_max_vus")]
+    #[serde(default = "default_max_vus", alias = "max_rate")]
     pub max_vus: u32,
     /// First level of a search.
-    #[serde(default = "default_start_vus")]
+    #[serde(default = "default_start_vus", alias = "start_rate")]
     pub start_vus: u32,
     /// VUs started per second.
     #[serde(default = "default_pace")]
@@ -32,8 +33,12 @@ pub struct SystemSpec {
     /// Limits of a search, where they differ from the defaults.
     #[serde(default, skip_serializing_if = "SearchLimits::is_empty")]
     pub search: SearchLimits,
-    /// What a VU does between two requests.
-    pub think: ThinkSpec,
+    /// The closed model: what a VU does between two requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<ThinkSpec>,
+    /// The open model: levels are requests per second, and each request comes from another user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<ArrivalsSpec>,
     /// The servers.
     pub service: ServiceSpec,
     /// Further kinds of requests.
@@ -101,6 +106,14 @@ pub enum Expect {
     DependsOnDirection,
     /// The system has two breakpoints and changes between them.
     Bimodal,
+}
+
+/// How requests arrive in the open model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArrivalsSpec {
+    /// When they begin.
+    pub kind: Arrivals,
 }
 
 /// Limits of a search where they differ from the search's defaults.
@@ -368,8 +381,28 @@ impl SystemSpec {
     /// The system as a closed queue with an exact answer: one line, exponential times, nothing else. `None` when it is
     /// anything more than that.
     pub fn closed_queue(&self) -> Option<ClosedQueue> {
-        let plain = self.service.discipline == Discipline::Fifo
-            && self.think.kind == Kind::Exponential
+        let think = self.think.as_ref()?;
+        (think.kind == Kind::Exponential && self.is_plain()).then_some(())?;
+        Some(ClosedQueue {
+            servers: self.service.servers,
+            mu: 1.0 / self.service.mean?.s(),
+            think_s: think.mean?.s(),
+        })
+    }
+
+    /// The system as an open queue with an exact answer, as [`Self::closed_queue`].
+    pub fn open_queue(&self) -> Option<OpenQueue> {
+        let poisson = self.arrivals.as_ref()?.kind == Arrivals::Poisson;
+        (poisson && self.is_plain()).then_some(())?;
+        Some(OpenQueue {
+            servers: self.service.servers,
+            mu: 1.0 / self.service.mean?.s(),
+        })
+    }
+
+    /// One line, exponential service, nothing else.
+    fn is_plain(&self) -> bool {
+        self.service.discipline == Discipline::Fifo
             && self.service.kind == Kind::Exponential
             && self.population.is_empty()
             && self.pauses.is_none()
@@ -382,23 +415,25 @@ impl SystemSpec {
             && self.errors.is_none()
             && self.shed.is_none()
             && self.timeout.is_none()
-            && self.cliff.is_none();
-        plain.then_some(())?;
-        Some(ClosedQueue {
-            servers: self.service.servers,
-            mu: 1.0 / self.service.mean?.s(),
-            think_s: self.think.mean?.s(),
-        })
+            && self.cliff.is_none()
     }
 
-    /// Mean think time, seconds.
+    /// Mean think time, seconds; 0 in the open model.
     ///
     /// # Panics
     /// When the think time makes no sense, which [`SystemSpec::from_toml`] refuses.
     pub fn think_s(&self) -> f64 {
         check::think(self)
-            .expect("a checked system has a think time")
-            .mean()
+            .expect("a checked system has users that make sense")
+            .map_or(0.0, |law| law.mean())
+    }
+
+    /// What a level counts.
+    pub fn unit(&self) -> LevelUnit {
+        match self.arrivals {
+            None => LevelUnit::Vus,
+            Some(_) => LevelUnit::RequestsPerS,
+        }
     }
 
     /// Mean service time at speed 1 over all kinds of requests, seconds.

@@ -1,13 +1,15 @@
-//! The virtual users: who runs, who is about to start, and who asks next.
+//! The virtual users: who runs, who is about to start, and who asks next. In the open model each request is another user, who
+//! starts, asks and leaves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
+use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
 use super::law::Law;
 use super::station::{key, names, time};
-use crate::measure::Level;
+use crate::measure::{Arrivals, Level};
 
 /// How long a VU stays away after a failure or a refusal, seconds.
 const BACK_OFF_S: f64 = 1.0;
@@ -25,10 +27,19 @@ struct Vu {
     process: u32,
 }
 
+/// Where requests come from.
+#[derive(Debug)]
+pub(super) enum Users {
+    /// VUs that think between two requests.
+    Closed(Law),
+    /// Arrivals at a rate, and the places of VUs that have left.
+    Open(Arrivals, Vec<u32>),
+}
+
 /// All VUs.
 #[derive(Debug)]
 pub(super) struct Vus {
-    think: Law,
+    users: Users,
     pace_per_s: f64,
     /// Level asked for; VUs with an index at or above it leave.
     level: u32,
@@ -45,9 +56,9 @@ pub(super) struct Vus {
 }
 
 impl Vus {
-    pub(super) fn new(think: Law, pace_per_s: f64) -> Self {
+    pub(super) fn new(users: Users, pace_per_s: f64) -> Self {
         Self {
-            think,
+            users,
             pace_per_s,
             level: 0,
             all: Vec::new(),
@@ -75,12 +86,19 @@ impl Vus {
 
     /// Whether nobody is still to start or to leave.
     pub(super) fn at_level(&self) -> bool {
-        self.starting.is_empty() && self.running == self.level
+        match self.users {
+            Users::Closed(_) => self.starting.is_empty() && self.running == self.level,
+            Users::Open(..) => self.level > 0 || self.running == 0,
+        }
     }
 
     /// VUs start at the pace; those that think leave at once, those that wait when they are served.
-    pub(super) fn set_level(&mut self, now: f64, level: u32) {
+    pub(super) fn set_level(&mut self, now: f64, level: u32, rng: &mut SmallRng) {
         self.level = level;
+        if let Users::Open(arrivals, _) = self.users {
+            self.next_start = now + gap(arrivals, level, rng);
+            return;
+        }
         let wanted = level as usize;
         if self.all.len() < wanted {
             self.all.resize(wanted, Vu::default());
@@ -114,14 +132,28 @@ impl Vus {
         self.next_start
     }
 
-    /// Starts the next VU, which thinks first.
+    /// Starts the next VU, which thinks first; in the open model it asks at once.
     pub(super) fn start(&mut self, now: f64, rng: &mut SmallRng) {
+        let think = match &mut self.users {
+            Users::Closed(think) => *think,
+            Users::Open(arrivals, free) => {
+                self.next_start = now + gap(*arrivals, self.level, rng);
+                let vu = free.pop().unwrap_or_else(|| {
+                    self.all.push(Vu::default());
+                    u32::try_from(self.all.len() - 1).expect("memory ends first")
+                });
+                self.all[vu as usize].running = true;
+                self.running += 1;
+                self.ask_at(now, vu);
+                return;
+            }
+        };
         if let Some(vu) = self.starting.pop_front() {
             let state = &mut self.all[vu as usize];
             state.starting = false;
             state.running = true;
             self.running += 1;
-            let pause = self.think.first(rng);
+            let pause = think.first(rng);
             self.ask_at(now + pause, vu);
         }
         self.next_start = if self.starting.is_empty() {
@@ -166,7 +198,10 @@ impl Vus {
 
     /// The VU was served.
     pub(super) fn served(&mut self, now: f64, vu: u32, rng: &mut SmallRng) {
-        let pause = self.think.sample(rng);
+        let pause = match &self.users {
+            Users::Closed(think) => think.sample(rng),
+            Users::Open(..) => 0.0,
+        };
         self.go_on(now + pause, vu);
     }
 
@@ -177,7 +212,10 @@ impl Vus {
 
     fn go_on(&mut self, at: f64, vu: u32) {
         self.all[vu as usize].waits = false;
-        if vu >= self.level {
+        if let Users::Open(_, free) = &mut self.users {
+            free.push(vu);
+            self.leave(vu);
+        } else if vu >= self.level {
             self.leave(vu);
         } else {
             self.ask_at(at, vu);
@@ -200,4 +238,16 @@ impl Vus {
         self.process += 1;
         self.connected = 0;
     }
+}
+
+/// Seconds to the next arrival.
+fn gap(arrivals: Arrivals, rate_per_s: u32, rng: &mut SmallRng) -> f64 {
+    if rate_per_s == 0 {
+        return f64::INFINITY;
+    }
+    let shape = match arrivals {
+        Arrivals::Poisson => -f64::ln(1.0 - rng.random::<f64>()),
+        Arrivals::Constant => 1.0,
+    };
+    shape / f64::from(rate_per_s)
 }

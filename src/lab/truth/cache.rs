@@ -78,6 +78,7 @@ impl Known {
     /// The truth of a system, when it is known.
     pub fn of(&self, system: &System) -> Option<LabTruth> {
         self.0.get(&key(system)).map(|line| LabTruth {
+            unit: system.limits.unit,
             vus: line.vus,
             from_above_vus: line.from_above_vus,
             se_pct: line.se_pct,
@@ -103,11 +104,13 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::LevelUnit;
 
     #[test]
     fn what_is_written_reads_back_and_another_system_is_not_known() {
         let shipped = System::shipped();
         let truth = LabTruth {
+            unit: LevelUnit::Vus,
             vus: Some(1040),
             from_above_vus: None,
             se_pct: 0.19,

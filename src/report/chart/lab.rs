@@ -416,6 +416,7 @@ mod tests {
             title: "servers ".repeat(30),
             slo: vec!["p99<2s".to_owned()],
             truth: LabTruth {
+                unit: crate::measure::LevelUnit::Vus,
                 vus: truth,
                 from_above_vus: Some(900),
                 se_pct: 0.17,

@@ -216,6 +216,7 @@ mod tests {
                 title: "a queue".to_owned(),
                 slo: vec!["p99<2s".to_owned()],
                 truth: LabTruth {
+                    unit: crate::measure::LevelUnit::Vus,
                     vus: truth,
                     from_above_vus: None,
                     se_pct: 0.0,

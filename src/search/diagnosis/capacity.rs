@@ -67,6 +67,8 @@ pub(super) struct Block {
     queued: bool,
     /// Requests queue throughout.
     pressed: bool,
+    /// Fewest requests in flight.
+    fewest: f64,
     /// Most in flight since the queue was last empty: before the block, and with it.
     peak_before: f64,
     peak: f64,
@@ -123,6 +125,7 @@ pub(super) fn blocks(visits: &[Visit]) -> Vec<Block> {
                 per_s,
                 queued: mean(in_flight()) >= queue(per_s),
                 pressed: least(in_flight()) >= queue(per_s),
+                fewest: least(in_flight()),
                 peak_before: before.unwrap_or(0.0),
                 peak: most(peaks.iter().copied()),
                 rests,
@@ -134,6 +137,33 @@ pub(super) fn blocks(visits: &[Visit]) -> Vec<Block> {
         }
     }
     out
+}
+
+/// Fewest blocks that a capacity may rest on.
+const FEWEST_PRESSED: usize = 4;
+/// Requests queue throughout for a capacity when they wait at least this share of the limit.
+const WAITS: f64 = 0.25;
+
+/// What gets done per second while the target is never without a line that takes a good part of `limit_s` seconds to
+/// serve: the mean, its standard error, and how many blocks say so. `None` with too few.
+pub(in super::super) fn served_at_most(
+    visits: &[Visit],
+    limit_s: f64,
+) -> Option<(f64, f64, usize)> {
+    let pressed: Vec<Block> = blocks(visits)
+        .into_iter()
+        .filter(|b| b.pressed && !b.crashed && b.failed <= FAILED)
+        .filter(|b| b.fewest >= WAITS * b.per_s * limit_s)
+        .collect();
+    if pressed.len() < FEWEST_PRESSED {
+        return None;
+    }
+    let seconds: f64 = pressed.iter().map(|b| b.seconds).sum();
+    let per_s = pressed.iter().map(|b| b.per_s * b.seconds).sum::<f64>() / seconds;
+    let square = |b: &Block| (b.seconds * (b.per_s - per_s)).powi(2);
+    let n = count(pressed.len());
+    let error = (pressed.iter().map(square).sum::<f64>() * n / (n - 1.0)).sqrt() / seconds;
+    Some((per_s, error, pressed.len()))
 }
 
 /// Seconds until the level was reached.

@@ -97,7 +97,7 @@ struct Visits {
 
 impl Visits {
     fn fit(&self, around: f64) -> Option<Fit> {
-        fit(&self.seen(), ALPHA, around, 0.95)
+        fit(&self.seen(), Law::Little, ALPHA, around, 0.95)
     }
 
     fn seen(&self) -> Vec<TailVisit<'_>> {
@@ -111,7 +111,7 @@ impl Visits {
     }
 
     fn model(&self) -> Model {
-        Model::new(&self.seen(), ALPHA).unwrap()
+        Model::new(&self.seen(), Law::Little, ALPHA).unwrap()
     }
 }
 
@@ -225,8 +225,8 @@ fn the_gradient_is_that_of_the_likelihood_and_of_the_prior() {
     let model = visits.model();
     for seed in 0..10 {
         let theta = some_theta(seed);
-        let mut gradient = prior_derivatives(&theta).0;
-        let prior = differences(&theta, ln_prior);
+        let mut gradient = prior_derivatives(&theta, Law::Little).0;
+        let prior = differences(&theta, |t| ln_prior(t, Law::Little));
         for k in 0..D {
             assert_near(gradient[k], prior[k], 1e-5, "the prior's");
         }
@@ -317,9 +317,9 @@ fn the_information_is_the_curvature_of_what_is_expected() {
             assert_near(*got, want[b], 1e-4, "information");
         }
     }
-    let (_, prior) = prior_derivatives(&theta);
+    let (_, prior) = prior_derivatives(&theta, Law::Little);
     for (a, row) in prior.iter().enumerate() {
-        let want = differences(&theta, |t| -prior_derivatives(t).0[a]);
+        let want = differences(&theta, |t| -prior_derivatives(t, Law::Little).0[a]);
         for (b, got) in row.iter().enumerate() {
             assert_near(*got, want[b], 1e-5, "the prior's");
         }
@@ -810,7 +810,7 @@ proptest! {
             .iter()
             .map(|(vus, tail)| TailVisit { vus: *vus, per_s, tail })
             .collect();
-        if let Some(fit) = fit(&visits, alpha, around, 0.95) {
+        if let Some(fit) = fit(&visits, Law::Little, alpha, around, 0.95) {
             prop_assert!(fit.low.is_finite() && fit.high.is_finite());
             prop_assert!(0.0 < fit.low && fit.low <= fit.estimate && fit.estimate <= fit.high);
         }
