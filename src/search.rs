@@ -412,9 +412,14 @@ impl Search {
         }
         if full.len() >= MAX_RETRIES {
             let reason = format!(
-                "{} full holds at the maximum of {} neither held nor broke; raise the maximum",
+                "{} full holds at the maximum of {} neither held nor broke; raise {}",
                 full.len(),
-                self.spec.unit.count(self.spec.max)
+                self.spec.unit.count(self.spec.max),
+                if self.spec.unit.is_open() {
+                    "--max-rate"
+                } else {
+                    "--max-vus"
+                }
             );
             return self.done(Ending::Undecided, reason);
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine};
 use breakpoint::measure::{FailureCounts, FailureKind, Histogram, Level, Window};
-use breakpoint::stats::queue::{mmcn_tail, mmcn_threshold};
+use breakpoint::stats::queue::{mmc_tail, mmcn_tail, mmcn_threshold};
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
@@ -30,7 +30,7 @@ fn system(tables: &str) -> SystemSpec {
 fn text(tables: &str) -> String {
     let mut text = "name = \"test\"\ntitle = \"a test\"\nslo = [\"p99<2s\"]\n".to_owned();
     text.push_str(tables);
-    if !tables.contains("[think]") {
+    if !tables.contains("[think]") && !tables.contains("[arrivals]") {
         text.push_str("\n[think]\nkind = \"exponential\"\nmean = \"1s\"\n");
     }
     if !tables.contains("[service]") {
@@ -1050,4 +1050,51 @@ fn speed() {
             ages / u64::from(seconds),
         );
     }
+}
+
+#[test]
+fn arrivals_make_the_open_queue_of_the_textbooks() {
+    for (servers, per_s) in [(1, 7), (3, 24)] {
+        let spec = system(&format!(
+            "[arrivals]\nkind = 'poisson'\n[service]\nservers = {servers}\nkind = 'exponential'\nmean = '100ms'\n"
+        ));
+        let queue = spec.open_queue().unwrap();
+        assert_eq!(spec.closed_queue(), None);
+        let got = steady(&spec, per_s, 20_000);
+        close(got.rate(), per_s.into(), 0.01, "as many end as begin");
+        for t_s in [0.1, 0.3, 0.6] {
+            let late = got.latency.count_at_or_above(Duration::from_secs_f64(t_s)) as f64;
+            let share = late / got.latency.count() as f64;
+            let want = mmc_tail(&queue, per_s.into(), t_s);
+            close(share, want, 0.08, &format!("{servers} servers, {t_s} s"));
+        }
+    }
+}
+
+#[test]
+fn evenly_spaced_arrivals_wait_less_than_random_ones() {
+    let mean = |kind: &str| {
+        let spec = system(&format!("[arrivals]\nkind = '{kind}'\n"));
+        assert_eq!(spec.open_queue().is_some(), kind == "poisson");
+        steady(&spec, 8, 20_000).latency.mean_s().unwrap()
+    };
+    // M/M/1: 1 / (10 - 8). D/M/1: the root of s = exp(-(1 - s) 10 / 8) is 0.6286, and 0.1 / (1 - s) the response.
+    close(mean("poisson"), 0.5, 0.06, "poisson");
+    close(mean("constant"), 0.1 / (1.0 - 0.628_63), 0.04, "constant");
+}
+
+#[test]
+fn an_open_queue_grows_without_bound_above_its_capacity_and_drains_without_load() {
+    let spec = system("[arrivals]\nkind = 'constant'\n");
+    let mut bench = Bench::new(&spec, 3);
+    bench.level(20);
+    let over = bench.pass(50);
+    close(over.rate(), 10.0, 0.15, "no more than the capacity ends");
+    let waiting = over.windows.last().unwrap().steps[0].in_flight.count();
+    assert!((400..600).contains(&waiting), "{waiting} of 500");
+    assert_eq!(u64::from(over.windows.last().unwrap().vus), waiting);
+    bench.level(0);
+    let rest = bench.pass(80);
+    let last = rest.windows.last().unwrap();
+    assert!(last.vus == 0 && last.at_level);
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::measure::Level;
+use crate::measure::{Arrivals, Level, LevelUnit};
 
 const DEMO: &str = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n";
 
@@ -395,4 +395,86 @@ fn an_objective_on_a_missing_step_or_monitor_is_shown_where_it_stands() {
         .unwrap_err()
         .to_string();
     assert!(error.starts_with("--slo: "), "{error}");
+}
+
+#[test]
+fn with_a_rate_levels_are_arrivals_and_vus_their_limit() {
+    let rate = |kind: &str| FindFlags {
+        rate: Some(kind.to_owned()),
+        ..FindFlags::default()
+    };
+    let usual = plan(DEMO, &rate("poisson"));
+    assert_eq!(usual.search.unit, LevelUnit::RequestsPerS);
+    let (min, max, start) = (usual.search.min, usual.search.max, usual.search.start);
+    assert_eq!((min, max, start), (Level(1), Level(20_000), Level(10)));
+    let LoadPlan::Open(open) = usual.load else {
+        panic!("not open");
+    };
+    assert_eq!((open.arrivals, open.most_vus), (Arrivals::Poisson, 5_000));
+    assert!(!open.most_is_explicit);
+
+    // Levels of VUs in a profile say nothing of rates; the most VUs stay a limit.
+    let text = format!(
+        "{DEMO}[search]\nrate = 'constant'\nstart-vus = 7\nmax-vus = 300\nmin-rate = 5\nstart-rate = 50\nmax-rate = 900\n"
+    );
+    let of_profile = plan(&text, &FindFlags::default());
+    let search = &of_profile.search;
+    let levels = (search.min, search.start, search.max);
+    assert_eq!(levels, (Level(5), Level(50), Level(900)));
+    let LoadPlan::Open(open) = of_profile.load else {
+        panic!("not open");
+    };
+    assert_eq!((open.arrivals, open.most_vus), (Arrivals::Constant, 300));
+    let LoadPlan::Open(open) = plan(&text, &rate("poisson")).load else {
+        panic!("not open");
+    };
+    assert_eq!(
+        open.arrivals,
+        Arrivals::Poisson,
+        "the flag beats the profile"
+    );
+
+    // Without a rate the rates of a profile say nothing of VUs.
+    let text = format!("{DEMO}[search]\nmax-rate = 900\nstart-vus = 20\n");
+    let closed = plan(&text, &FindFlags::default());
+    assert_eq!(closed.load, LoadPlan::Closed);
+    assert_eq!(closed.search.unit, LevelUnit::Vus);
+    assert_eq!(closed.search.start, Level(20));
+}
+
+#[test]
+fn a_rate_that_makes_no_sense_is_told() {
+    let with = |change: fn(&mut FindFlags)| {
+        let mut flags = FindFlags::default();
+        change(&mut flags);
+        error(DEMO, &flags)
+    };
+    let unknown = with(|f| f.rate = Some("poison".to_owned()));
+    assert!(
+        unknown.contains("--rate") && unknown.contains("`poisson`"),
+        "{unknown}"
+    );
+    let lonely = with(|f| f.max_rate = Some(100));
+    assert!(
+        lonely.contains("--max-rate") && lonely.contains("--rate"),
+        "{lonely}"
+    );
+    let mixed = with(|f| (f.rate, f.start_vus) = (Some("poisson".to_owned()), Some(5)));
+    assert!(
+        mixed.contains("--start-vus") && mixed.contains("--start-rate"),
+        "{mixed}"
+    );
+    let upside_down = with(|f| {
+        f.rate = Some("poisson".to_owned());
+        (f.min_rate, f.max_rate) = (Some(50), Some(10));
+    });
+    assert!(
+        upside_down.contains("min-rate 50 is above max-rate 10"),
+        "{upside_down}"
+    );
+    let in_file = error(
+        &format!("{DEMO}[search]\nrate = 'steady'\n"),
+        &FindFlags::default(),
+    );
+    assert!(in_file.contains("use poisson or constant"), "{in_file}");
 }

@@ -8,6 +8,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("d", include_str!("../../../systems/d.toml")),
     ("f", include_str!("../../../systems/f.toml")),
     ("h", include_str!("../../../systems/h.toml")),
+    ("brink", include_str!("../../../systems/brink.toml")),
     ("bursty", include_str!("../../../systems/bursty.toml")),
     ("cliff", include_str!("../../../systems/cliff.toml")),
     ("clockwork", include_str!("../../../systems/clockwork.toml")),
@@ -17,9 +18,11 @@ const SHIPPED: &[(&str, &str)] = &[
     ("mixed", include_str!("../../../systems/mixed.toml")),
     ("moody", include_str!("../../../systems/moody.toml")),
     ("oom", include_str!("../../../systems/oom.toml")),
+    ("open", include_str!("../../../systems/open.toml")),
     ("overflow", include_str!("../../../systems/overflow.toml")),
     ("roomy", include_str!("../../../systems/roomy.toml")),
     ("shedding", include_str!("../../../systems/shedding.toml")),
+    ("stalls", include_str!("../../../systems/stalls.toml")),
     ("strict", include_str!("../../../systems/strict.toml")),
 ];
 
