@@ -115,6 +115,10 @@ pub struct FindArgs {
     /// Threads that make the load.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Address of this machine that connections come from; may be repeated: VUs take them in turn, and each gives as many
+    /// ports again [default: the kernel chooses].
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
     /// Print the answer alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
@@ -136,6 +140,7 @@ impl FindArgs {
             seed: self.seed,
             out: self.out.clone(),
             threads: self.threads,
+            local_addr: self.local_addr.clone(),
         }
     }
 }

@@ -2,7 +2,10 @@
 //!
 //! Arithmetic, and one thin reader of the machine's limits.
 
+mod sources;
+
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +16,8 @@ use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
 use crate::slo::Metric;
 use crate::units;
+
+pub use sources::{SourceError, check_sources};
 
 /// Descriptors of the generator itself: files, monitors, its runtime.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -30,7 +35,7 @@ pub struct HostLimits {
     pub descriptors: u64,
     /// How far this process could raise that by itself.
     pub descriptors_hard: u64,
-    /// Local ports for connections to one address.
+    /// Local ports for connections to one address, over all source addresses.
     pub ports: u64,
     /// Memory that is free, bytes; `None` where unknown.
     pub memory: Option<u64>,
@@ -92,6 +97,16 @@ impl Needs {
 }
 
 impl HostLimits {
+    /// The limits of a load that comes from this many addresses; 0 is the kernel's choice, one.
+    #[must_use]
+    pub fn with_sources(self, addresses: usize) -> Self {
+        let addresses = u64::try_from(addresses.max(1)).unwrap_or(u64::MAX);
+        Self {
+            ports: self.ports.saturating_mul(addresses),
+            ..self
+        }
+    }
+
     /// The highest level that fits.
     pub fn highest(&self, connections: usize) -> Level {
         let sockets = self
@@ -151,7 +166,9 @@ fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
         needed: needs.ports,
         have: host.ports,
         way_out: format!(
-            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), or ask for less: --max-vus {highest}"
+            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), let the load come from further addresses of \
+             this machine (--local-addr ADDRESS, once for each; on the loopback 127.0.0.2, 127.0.0.3, ...), or ask for \
+             less: --max-vus {highest}"
         ),
     }
 }
@@ -175,7 +192,7 @@ pub fn read_host() -> HostLimits {
 }
 
 /// Where the load comes from, for the record.
-pub fn environment(host: &HostLimits) -> Environment {
+pub fn environment(host: &HostLimits, sources: &[IpAddr]) -> Environment {
     let read = |file: &str| {
         let text = std::fs::read_to_string(Path::new("/proc/sys/kernel").join(file));
         text.map_or_else(|_| String::new(), |t| t.trim().to_owned())
@@ -186,6 +203,7 @@ pub fn environment(host: &HostLimits) -> Environment {
         kernel: kernel.trim().to_owned(),
         cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
         descriptor_limit: host.descriptors,
+        local_addresses: sources.iter().map(ToString::to_string).collect(),
         platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
     }
 }
@@ -329,9 +347,14 @@ impl Outline {
             "descriptors  {} needed, {} allowed",
             self.needs.descriptors, host.descriptors
         )?;
+        let from = match plan.local_addresses.len() {
+            0 => String::new(),
+            1 => format!(" from {}", plan.local_addresses[0]),
+            n => format!(" from {n} addresses"),
+        };
         writeln!(
             out,
-            "ports        {} needed, {} allowed",
+            "ports        {} needed, {} allowed{from}",
             self.needs.ports, host.ports
         )?;
         let free = host.memory.map_or_else(String::new, |bytes| {
@@ -453,6 +476,10 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("600 local ports"), "{error}");
+        assert!(error.contains("--local-addr ADDRESS"), "{error}");
+        let from_two = few_ports.with_sources(2);
+        assert_eq!(fit(&plan(Some(300)), 2, &from_two), Ok(Fit::Fits));
+        assert_eq!(few_ports.with_sources(0), few_ports);
         assert!(error.contains("--max-vus 250"), "{error}");
     }
 
@@ -505,7 +532,7 @@ mod tests {
         let host = read_host();
         assert!(host.descriptors >= 64 && host.descriptors <= host.descriptors_hard);
         assert!(host.ports > 0);
-        let environment = environment(&host);
+        let environment = environment(&host, &[]);
         assert!(environment.cpus > 0 && environment.descriptor_limit == host.descriptors);
     }
 }

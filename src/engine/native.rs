@@ -9,10 +9,12 @@ mod limit;
 mod recorder;
 mod shard;
 mod socket;
+mod sources;
 mod stream;
 mod vu;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
@@ -22,6 +24,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
+use self::sources::Sources;
 use super::{Canary, Engine, EngineError};
 use crate::measure::{GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::Scenario;
@@ -42,6 +45,8 @@ pub struct NativeSpec {
     pub threads: usize,
     /// Seed of all random values.
     pub seed: u64,
+    /// Addresses of this machine that connections come from, by VU in turn; none leaves the choice to the kernel.
+    pub sources: Vec<IpAddr>,
 }
 
 /// Closed-loop VUs of this process.
@@ -77,7 +82,9 @@ impl NativeEngine {
             window,
             threads,
             seed,
+            sources,
         } = spec;
+        let sources = Sources::new(sources);
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
         let pace_works = pace_per_s > 0.0;
@@ -107,6 +114,7 @@ impl NativeEngine {
                 window,
                 seed,
                 tls: tls.clone(),
+                sources: sources.clone(),
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);

@@ -83,6 +83,7 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # hold-max = "90s"
 # settle-max = "60s"
 # pace = 50                     # VUs started or stopped per second
+# local-addr = ["127.0.0.1"]    # where connections come from, by VU in turn; the kernel chooses without it
 # seed = 1
 
 # What to watch beside the load; one of docker, pid-file, cgroup, redis each.

@@ -108,6 +108,7 @@ pub(crate) fn empty() -> RunRecord {
             cpus: 2,
             descriptor_limit: 20_000,
             platform: "x86_64-unknown-linux-gnu".to_owned(),
+            local_addresses: Vec::new(),
         },
         warnings: Vec::new(),
         probes: Vec::new(),

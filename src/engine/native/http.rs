@@ -23,6 +23,7 @@ use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
 use super::socket::{Arrivals, Socket};
+use super::sources::Sources;
 use crate::measure::FailureKind;
 use crate::scenario::Origin;
 
@@ -49,20 +50,26 @@ pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
 #[derive(Clone)]
 pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
+    sources: Sources,
     names: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Option<Arc<ClientConfig>>) -> Self {
+    pub(super) fn new(tls: Option<Arc<ClientConfig>>, sources: Sources) -> Self {
         Self {
             tls,
+            sources,
             names: RefCell::default(),
         }
     }
 
-    /// Opens a connection and makes the TLS handshake.
-    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, FailureKind> {
-        let socket = self.connect_tcp(origin).await?;
+    /// Opens a connection of a VU and makes the TLS handshake.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        vu: u32,
+    ) -> Result<Connection, FailureKind> {
+        let socket = self.connect_tcp(origin, vu).await?;
         Ok(Connection::new(if origin.tls {
             Transport::Tls(Box::new(self.handshake(origin, socket).await?))
         } else {
@@ -70,24 +77,29 @@ impl Connector {
         }))
     }
 
-    async fn connect_tcp(&self, origin: &Origin) -> Result<Socket, FailureKind> {
+    async fn connect_tcp(&self, origin: &Origin, vu: u32) -> Result<Socket, FailureKind> {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
-            let address = SocketAddr::new(address, origin.port);
-            return Socket::connect(address, None).await.map_err(|e| of_io(&e));
+            return self.connect_to(address, origin.port, vu).await;
         }
         let mut last = FailureKind::Dns;
         for (i, address) in self.resolve(origin).await?.into_iter().enumerate() {
-            match Socket::connect(SocketAddr::new(address, origin.port), None).await {
+            match self.connect_to(address, origin.port, vu).await {
                 Ok(tcp) => {
                     if i > 0 {
                         self.prefer(&origin.host, address);
                     }
                     return Ok(tcp);
                 }
-                Err(e) => last = of_io(&e),
+                Err(kind) => last = kind,
             }
         }
         Err(last)
+    }
+
+    async fn connect_to(&self, to: IpAddr, port: u16, vu: u32) -> Result<Socket, FailureKind> {
+        Socket::connect(SocketAddr::new(to, port), self.sources.of(vu))
+            .await
+            .map_err(|e| of_io(&e))
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
@@ -102,7 +114,13 @@ impl Connector {
                 FailureKind::NoDescriptors => FailureKind::NoDescriptors,
                 _ => FailureKind::Dns,
             })?;
-        let addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+        let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+        let known = !addresses.is_empty();
+        addresses.retain(|a| self.sources.reach(*a));
+        if known && addresses.is_empty() {
+            // No address from which the target can be reached is the generator's shortage, not the target's failure.
+            return Err(FailureKind::NoPorts);
+        }
         let entry = (Instant::now(), addresses.clone());
         self.names.borrow_mut().insert(origin.host.clone(), entry);
         Ok(addresses)

@@ -16,6 +16,7 @@ use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use super::http::Connector;
 use super::recorder::Recorder;
+use super::sources::Sources;
 use super::vu::{self, Phase, Shared, VuState};
 use crate::engine::Canary;
 use crate::measure::{Histogram, StepWindow};
@@ -34,6 +35,7 @@ pub(super) struct ShardSpec {
     pub(super) window: Duration,
     pub(super) seed: u64,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) sources: Sources,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -152,7 +154,7 @@ impl Shard {
         let shared = Rc::new(Shared {
             scenario: Arc::clone(&spec.scenario),
             seed: spec.seed,
-            connector: Connector::new(spec.tls.clone()),
+            connector: Connector::new(spec.tls.clone(), spec.sources.clone()),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,

@@ -26,15 +26,19 @@ fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) 
     Arc::new(Scenario::compile(&spec, base, feeders, &|_| None).unwrap())
 }
 
-fn engine(scenario: &Arc<Scenario>) -> NativeEngine {
-    NativeEngine::start(NativeSpec {
+fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
+    NativeSpec {
         scenario: Arc::clone(scenario),
         pace_per_s: 1000.0,
         window: Duration::from_millis(100),
         threads: 2,
         seed: 7,
-    })
-    .unwrap()
+        sources: Vec::new(),
+    }
+}
+
+fn engine(scenario: &Arc<Scenario>) -> NativeEngine {
+    NativeEngine::start(spec(scenario)).unwrap()
 }
 
 /// What happened in all windows; states are those of the last.
@@ -438,6 +442,49 @@ async fn connections_are_kept_or_closed_as_the_profile_says() {
 }
 
 #[tokio::test]
+async fn vus_come_from_the_local_addresses_in_turn() {
+    let seen: Arc<Mutex<BTreeMap<IpAddr, usize>>> = Arc::default();
+    let book = Arc::clone(&seen);
+    let base = server(move |_, mut tcp| {
+        let from = tcp.peer_addr().unwrap().ip();
+        *book.lock().unwrap().entry(from).or_default() += 1;
+        async move {
+            while request(&mut tcp).await.is_some() {
+                tcp.write_all(OK.as_bytes()).await.ok();
+            }
+        }
+    })
+    .await;
+    let sources = ["127.0.0.2", "127.0.0.3"].map(|a| a.parse().unwrap());
+    let mut engine = NativeEngine::start(NativeSpec {
+        sources: sources.to_vec(),
+        ..spec(&compile(GET, &base))
+    })
+    .unwrap();
+    engine.set_level(Level(6)).await.unwrap();
+    let all = watch(&mut engine, |s| s.last.at_level && s.last.vus == 6).await;
+    engine.stop().await;
+    assert_eq!(all.steps[1].failed.of_target(), 0);
+    let counts: Vec<_> = seen.lock().unwrap().clone().into_iter().collect();
+    assert_eq!(counts, sources.map(|from| (from, 3)), "3 of 6 VUs each");
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_of_the_sources_kind_is_our_own_shortage() {
+    let base = answering(OK).await.replace("127.0.0.1", "localhost");
+    let mut engine = NativeEngine::start(NativeSpec {
+        sources: vec!["2001:db8::1".parse().unwrap()],
+        ..spec(&compile(GET, &base))
+    })
+    .unwrap();
+    engine.set_level(Level(1)).await.unwrap();
+    let seen = watch(&mut engine, |s| s.steps[1].failed.of_generator() > 0).await;
+    engine.stop().await;
+    assert!(seen.failed(1, FailureKind::NoPorts) > 0);
+    assert_eq!(seen.steps[1].failed.of_target(), 0, "never a breach");
+}
+
+#[tokio::test]
 async fn a_connection_closed_while_idle_is_no_failure() {
     // The server ends each connection after one answer without saying so: sometimes before, sometimes after the VU
     // has sent its next request.
@@ -589,6 +636,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         window: Duration::from_millis(100),
         threads: 2,
         seed: 1,
+        sources: Vec::new(),
     })
     .unwrap();
     assert!(

@@ -420,7 +420,11 @@ impl<'a> Vu<'a> {
         want: Want<'_>,
     ) -> Result<(Connection, Head), Stop> {
         let origin = &self.scenario.origins()[template.origin()];
-        let mut connection = self.shared.connector.connect(origin).await?;
+        let mut connection = self
+            .shared
+            .connector
+            .connect(origin, self.values.vu)
+            .await?;
         let head = connection.send(request, want).await.map_err(|e| e.kind)?;
         Ok((connection, head))
     }
