@@ -12,6 +12,7 @@ mod socket;
 mod sources;
 mod stream;
 mod vu;
+mod watch;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use tokio::sync::oneshot;
 
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
+use self::watch::{HostWatch, Watched};
 use super::{Canary, Engine, EngineError};
 use crate::measure::{GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::Scenario;
@@ -193,6 +195,7 @@ impl Engine for NativeEngine {
             while let Some(part) = shard.take_up_to(index) {
                 last = Some(merged.add_flows(part));
             }
+            merged.watched.thread_done();
             if let Some(last) = last {
                 merged.add_state(&last, self.orders);
             }
@@ -201,18 +204,20 @@ impl Engine for NativeEngine {
         let end = merged.end.unwrap_or(start).max(start);
         self.last_end = end;
         self.next = index + 1;
+        let span = end.saturating_duration_since(start);
+        let around = self.own.host.sample();
         let (cpu_cores, descriptors) = self.own.sample();
         Ok(Window {
             start: start.saturating_duration_since(self.zero),
-            span: end.saturating_duration_since(start),
+            span,
             level: Level(merged.level),
             vus: merged.vus,
             at_level: merged.at_level,
             steps: merged.steps,
             generator: GeneratorWindow {
-                lag_p99_s: merged.lag.quantile_s(0.99),
                 cpu_cores,
                 descriptors,
+                ..merged.watched.window(span.as_secs_f64(), around)
             },
         })
     }
@@ -286,7 +291,7 @@ impl ShardHandle {
 /// The threads' parts of a window, put together.
 struct Merged {
     steps: Vec<StepWindow>,
-    lag: Histogram,
+    watched: Watched,
     level: u32,
     vus: u32,
     at_level: bool,
@@ -306,7 +311,7 @@ impl Merged {
     fn new(steps: usize) -> Self {
         Self {
             steps: vec![StepWindow::default(); steps],
-            lag: Histogram::default(),
+            watched: Watched::default(),
             level: 0,
             vus: 0,
             at_level: true,
@@ -321,7 +326,7 @@ impl Merged {
             in_flight.push(std::mem::take(&mut step.in_flight));
             total.merge_shard(&step);
         }
-        self.lag.merge(&part.lag);
+        self.watched.add(&part.watch);
         self.at_level &= part.at_level;
         self.end = self.end.max(Some(part.end));
         State {
@@ -350,6 +355,7 @@ impl Merged {
 struct OwnProcess {
     sampled: Instant,
     cpu_s: Option<f64>,
+    host: HostWatch,
 }
 
 impl OwnProcess {
@@ -357,6 +363,7 @@ impl OwnProcess {
         Self {
             sampled: Instant::now(),
             cpu_s: cpu_s(),
+            host: HostWatch::new(),
         }
     }
 

@@ -24,6 +24,7 @@ use tokio_rustls::TlsConnector;
 use self::answer::{Body, NotHttp};
 use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
+use super::watch;
 use crate::measure::FailureKind;
 use crate::scenario::Origin;
 
@@ -224,6 +225,8 @@ impl Connection {
     async fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
         let Self { transport, reading } = self;
         let mut left = request;
+        let mut held_up = false;
+        watch::sending();
         std::future::poll_fn(|cx| {
             while !left.is_empty() {
                 match transport.poll_write(cx, left) {
@@ -231,6 +234,9 @@ impl Connection {
                     Poll::Ready(Ok(written)) => left = &left[written..],
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                     Poll::Pending => {
+                        if !std::mem::replace(&mut held_up, true) {
+                            watch::held_up();
+                        }
                         let early = transport.poll_read(cx, |bytes, _| reading.keep(bytes));
                         return early.map_ok(|()| Sent::Part);
                     }

@@ -18,8 +18,9 @@ use super::http::Connector;
 use super::recorder::Recorder;
 use super::sources::Sources;
 use super::vu::{self, Phase, Shared, VuState};
+use super::watch::{ThreadWatch, ThreadWindow};
 use crate::engine::Canary;
-use crate::measure::{Histogram, StepWindow};
+use crate::measure::StepWindow;
 use crate::scenario::Scenario;
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
@@ -69,7 +70,7 @@ pub(super) struct ShardWindow {
     pub(super) at_level: bool,
     pub(super) vus: u32,
     pub(super) steps: Vec<StepWindow>,
-    pub(super) lag: Histogram,
+    pub(super) watch: ThreadWindow,
 }
 
 /// The thread's body: runs until `commands` is closed.
@@ -147,6 +148,7 @@ struct Shard {
     settled: Option<Instant>,
     windows_cut: u64,
     window_start: Instant,
+    watch: ThreadWatch,
 }
 
 impl Shard {
@@ -176,6 +178,7 @@ impl Shard {
             settled: Some(spec.zero),
             windows_cut: 0,
             window_start: spec.zero,
+            watch: ThreadWatch::new(),
             spec,
         }
     }
@@ -357,7 +360,7 @@ impl Shard {
                 recorder.in_flight(cycle, age);
             }
         }
-        let (steps, lag) = recorder.cut();
+        let (steps, lateness) = recorder.cut();
         let window = ShardWindow {
             index: self.windows_cut,
             end: now,
@@ -366,7 +369,7 @@ impl Shard {
             at_level: self.settled.is_some_and(|s| s <= self.window_start),
             vus,
             steps,
-            lag,
+            watch: self.watch.cut(lateness),
         };
         self.window_start = now;
         self.reports.send(Ok(window)).map_err(|_| ())

@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::watch::ThreadWindow;
 use super::*;
+
+mod strain;
 use crate::measure::FailureKind;
 use crate::scenario::{Feeder, spec::ScenarioSpec};
 use crate::target::demo::{self, DemoSpec};
@@ -868,7 +871,7 @@ async fn a_thread_that_was_held_up_makes_one_long_window_of_all() {
             in_flight: Histogram::of([Duration::from_secs(1)]),
             ..StepWindow::default()
         }],
-        lag: Histogram::default(),
+        watch: ThreadWindow::default(),
     };
     for index in 1..=4 {
         assert!(senders[0].send(Ok(part(index, 0, index))).is_ok());

@@ -432,7 +432,8 @@ impl<'a> Vu<'a> {
     /// When the last bytes came; that they were read later is the generator's own delay.
     fn arrival(&self, connection: &Connection) -> Instant {
         let arrivals = connection.arrivals();
-        self.shared.recorder.borrow_mut().lag(arrivals.read_late);
+        let mut recorder = self.shared.recorder.borrow_mut();
+        recorder.read_late(arrivals.read_late);
         arrivals.at
     }
 
