@@ -100,6 +100,9 @@ impl NativeEngine {
             .then(http::tls_config)
             .transpose()
             .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
+        // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
+        let may_redirect = scenario.redirects() > 0;
+        let tls = tls.or_else(|| may_redirect.then(http::tls_config).and_then(Result::ok));
         let zero = Instant::now();
         let next_rows: Arc<[AtomicU64]> = scenario
             .feeders()

@@ -42,6 +42,7 @@ url = "@URL@"
 main = "get"
 # connections = "per-cycle"     # a new connection every cycle; "keep-alive" without it
 timeout = "30s"                 # of every step that has none of its own
+# redirects = 0                 # how many redirects of one request are followed
 # headers = { authorization = "Bearer {{ env.TOKEN }}" }
 # vars = { id = "{{ uuid() }}" }
 

@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::watch::ThreadWindow;
 use super::*;
 
+mod redirects;
 mod strain;
 use crate::measure::FailureKind;
 use crate::scenario::{Feeder, spec::ScenarioSpec};
