@@ -4,6 +4,8 @@
 //! write and one read where request and answer are small, and no buffer of its own while nothing is half read.
 
 mod answer;
+#[cfg(test)]
+mod fuzz;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -265,6 +267,7 @@ impl Connection {
     /// Reads the rest of an answer's body; gives what of it was to be kept.
     pub(super) async fn body(&mut self) -> Result<Vec<u8>, FailureKind> {
         let Self { transport, reading } = self;
+        reading.check()?;
         while reading.body != Body::Done {
             let read = std::future::poll_fn(|cx| {
                 transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
@@ -282,7 +285,7 @@ impl Connection {
     ) -> FailureKind {
         let at = self.arrivals().at;
         let Self { transport, reading } = self;
-        let mut went = take(&std::mem::take(&mut reading.kept), at);
+        let mut went = take(&std::mem::take(&mut reading.kept), at).and_then(|()| reading.check());
         loop {
             match went {
                 Err(kind) => return kind,
@@ -313,6 +316,9 @@ struct Reading {
     keeps_body: bool,
     body: Body,
     keeps_alive: bool,
+    /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
+    /// apart: a status that was not expected is not a matter of its body.
+    failed: Option<FailureKind>,
 }
 
 impl Default for Reading {
@@ -323,6 +329,7 @@ impl Default for Reading {
             keeps_body: false,
             body: Body::Done,
             keeps_alive: true,
+            failed: None,
         }
     }
 }
@@ -330,6 +337,10 @@ impl Default for Reading {
 impl Reading {
     fn may_go_on(&self) -> bool {
         self.keeps_alive && self.body == Body::Done
+    }
+
+    fn check(&self) -> Result<(), FailureKind> {
+        self.failed.map_or(Ok(()), Err)
     }
 
     fn count(&mut self, bytes: &[u8]) {
@@ -377,7 +388,10 @@ impl Reading {
         self.body = head.body;
         self.keeps_alive = head.keeps_alive;
         self.keeps_body = want.body;
-        self.feed(&bytes[used..])?;
+        if let Err(kind) = self.feed(&bytes[used..]) {
+            self.keeps_alive = false;
+            self.failed = Some(kind);
+        }
         Ok(Some(head))
     }
 
@@ -510,6 +524,28 @@ fn of_io(error: &io::Error) -> FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_that_nobody_wants_takes_no_memory() {
+        let get = Method::GET;
+        let want = Want {
+            method: &get,
+            headers: false,
+            body: false,
+        };
+        let mut reading = Reading::default();
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40000000\r\n";
+        assert!(reading.take_head(head, want).unwrap().is_some());
+        let piece = vec![b'x'; READ_SIZE];
+        // A chunk of 1 GiB.
+        for _ in 0..(1 << 30) / READ_SIZE {
+            reading.take_body(&piece).unwrap();
+            assert_eq!(reading.kept.capacity(), 0);
+        }
+        assert!(reading.received > 1 << 30 && !reading.may_go_on());
+        reading.take_body(b"\r\n0\r\n\r\n").unwrap();
+        assert!(reading.may_go_on());
+    }
 
     #[test]
     fn the_generators_own_shortages_are_told_apart() {

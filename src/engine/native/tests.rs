@@ -196,6 +196,11 @@ async fn every_kind_of_failure_is_told_apart() {
     let status = answering("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await;
     assert_eq!(first_failure(GET, &status).await, FailureKind::Status);
 
+    // Its body is none, but it is the status that was not expected.
+    let broken = "HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\nbroken\r\n";
+    let status = answering(broken).await;
+    assert_eq!(first_failure(GET, &status).await, FailureKind::Status);
+
     let bare_503 = answering("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n").await;
     assert_eq!(first_failure(GET, &bare_503).await, FailureKind::Status);
 
@@ -509,6 +514,53 @@ async fn a_connection_closed_while_idle_is_no_failure() {
         "{:?}",
         seen.steps[0].failed
     );
+}
+
+#[tokio::test]
+async fn a_request_on_a_connection_that_just_ended_is_sent_again_once() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    // The first connection gives one answer and takes one more request; no other gives any.
+    let base = server(move |number, mut tcp| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async move {
+            request(&mut tcp).await;
+            if number == 0 {
+                tcp.write_all(OK.as_bytes()).await.unwrap();
+                request(&mut tcp).await;
+            }
+        }
+    })
+    .await;
+    let mut engine = engine(&compile(
+        "steps = [{ name = 'one', get = '/' }, { name = 'two', get = '/' }]",
+        &base,
+    ));
+    let went = engine.canary().await.unwrap();
+    engine.stop().await;
+    assert_eq!(went, Canary::Failed(FailureKind::Eof));
+    assert_eq!(connections.load(Ordering::Relaxed), 2, "once, not again");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_to_close_is_not_used_again() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    let base = server(move |_, mut tcp| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async move {
+            // It stays open: only the header says that it is over.
+            while request(&mut tcp).await.is_some() {
+                let answer = "HTTP/1.1 204 Empty\r\nconnection: close\r\n\r\n";
+                tcp.write_all(answer.as_bytes()).await.ok();
+            }
+        }
+    })
+    .await;
+    let seen = run(&compile(GET, &base), 1, |s| s.steps[0].completed() >= 5).await;
+    let connections = u64::try_from(connections.load(Ordering::Relaxed)).unwrap();
+    assert!(connections >= seen.steps[0].completed(), "{connections}");
+    assert_eq!(seen.steps[0].failed.of_target(), 0);
 }
 
 #[tokio::test]
