@@ -39,6 +39,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
+The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the environment names a CA of your own.
 ";
 
 const LAB_EXAMPLES: &str = "\
