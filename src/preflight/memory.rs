@@ -21,8 +21,8 @@ fn of_meminfo(text: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Where the limits of a process stand, from `/proc/self/cgroup`: its own group and, as a container sees only the part of
-/// the tree below it, the root.
+/// Where the limits of a process stand, from `/proc/self/cgroup`: its own group and all above it, each of which limits it. A
+/// container sees only the part of the tree below it: there the root is its own.
 fn folders(groups: &str) -> Vec<String> {
     let mut out = Vec::new();
     for line in groups.lines() {
@@ -35,7 +35,12 @@ fn folders(groups: &str) -> Vec<String> {
             c if c.split(',').any(|c| c == "memory") => "/sys/fs/cgroup/memory",
             _ => continue,
         };
-        out.extend([format!("{root}{path}"), root.to_owned()]);
+        let mut path = path.trim_end_matches('/');
+        while let Some(above) = path.rfind('/') {
+            out.push(format!("{root}{path}"));
+            path = &path[..above];
+        }
+        out.push(root.to_owned());
     }
     out
 }
@@ -77,6 +82,7 @@ mod tests {
             folders(text),
             [
                 "/sys/fs/cgroup/memory/a/b",
+                "/sys/fs/cgroup/memory/a",
                 "/sys/fs/cgroup/memory",
                 "/sys/fs/cgroup/c",
                 "/sys/fs/cgroup"

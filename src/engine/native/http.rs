@@ -227,8 +227,13 @@ impl Connection {
     async fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
         let Self { transport, reading } = self;
         let mut left = request;
-        let mut held_up = false;
         watch::sending();
+        let mut held_up = false;
+        let mut hold_up = || {
+            if !std::mem::replace(&mut held_up, true) {
+                watch::held_up();
+            }
+        };
         std::future::poll_fn(|cx| {
             while !left.is_empty() {
                 match transport.poll_write(cx, left) {
@@ -236,15 +241,18 @@ impl Connection {
                     Poll::Ready(Ok(written)) => left = &left[written..],
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                     Poll::Pending => {
-                        if !std::mem::replace(&mut held_up, true) {
-                            watch::held_up();
-                        }
+                        hold_up();
                         let early = transport.poll_read(cx, |bytes, _| reading.keep(bytes));
                         return early.map_ok(|()| Sent::Part);
                     }
                 }
             }
-            transport.poll_flush(cx).map_ok(|()| Sent::All)
+            // TLS takes a request at once and holds it back here.
+            let flushed = transport.poll_flush(cx);
+            if flushed.is_pending() {
+                hold_up();
+            }
+            flushed.map_ok(|()| Sent::All)
         })
         .await
     }

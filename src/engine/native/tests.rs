@@ -1,5 +1,8 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod redirects;
+mod strain;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -11,9 +14,6 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::watch::ThreadWindow;
 use super::*;
-
-mod redirects;
-mod strain;
 use crate::measure::FailureKind;
 use crate::scenario::{Feeder, spec::ScenarioSpec};
 use crate::target::demo::{self, DemoSpec};
