@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
+use breakpoint::record::RunRecord;
+use breakpoint::report;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -49,6 +51,20 @@ async fn serve(tcp: TcpStream, acceptor: TlsAcceptor) {
             }
         }
     }
+}
+
+/// The record of the one run below a folder.
+fn record(out: &Path) -> RunRecord {
+    let only = |folder: &Path| {
+        fs::read_dir(folder)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path()
+    };
+    let file = only(&only(out)).join("result.json");
+    report::read(&fs::read(file).unwrap()).unwrap()
 }
 
 /// A short search of an address, with these certificates as the system's.
@@ -98,9 +114,13 @@ async fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_no_other_is() {
     assert!(told.contains("a single cycle fails with `tls`"), "{told}");
 
     fs::write(&file, &ca).unwrap();
-    let output = find(address, &file, &folder.path().join("taken")).await;
+    let out = folder.path().join("taken");
+    let output = find(address, &file, &out).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{told}");
-    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(answer.contains("errors 0 %"), "{answer}");
+    // Whether two VUs hold on a machine that compiles beside them is another matter: what counts is that all was answered.
+    let record = record(&out);
+    let cycles = record.probes.first().and_then(|p| p.steps.last());
+    let cycles = cycles.unwrap_or_else(|| panic!("no probe: {told}"));
+    assert!(cycles.completed > 0, "{told}");
+    assert_eq!(cycles.failed, [], "{told}");
 }
