@@ -87,13 +87,24 @@ fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> 
         (false, false) => "it was",
     };
     Some(format!(
-        "the generator had no CPU left: {what} more than {} late in {} of {} seconds (by {} at worst){}",
+        "{}: {what} more than {} late in {} of {} seconds (by {} at worst){}",
+        who(&late),
         format_seconds(limit),
         late.len(),
         m.hold.len(),
         format_seconds(worst),
         circumstances(&late)
     ))
+}
+
+/// Whether it used its CPU up itself, or had to wait for others: the way out is another one.
+fn who(late: &[&Second]) -> &'static str {
+    match worst_of(late, |s| s.thread_cpu) {
+        Some(cores) if cores < THREAD_FULL / 2.0 => {
+            "the generator was kept waiting for a CPU by others"
+        }
+        _ => "the generator had no CPU left",
+    }
 }
 
 /// A thread without CPU left sends later than asked, also where a generous SLO hides it: the level is not that asked for.

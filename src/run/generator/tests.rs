@@ -84,12 +84,18 @@ fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
     );
     let text = fault_of(&hold(3, read_late), "p99<1s").unwrap();
     for part in [
-        "answers were read more than 100 ms late in 3 of 10 seconds",
+        "the generator had no CPU left: answers were read more than 100 ms late in 3 of 10 seconds",
         "99 % of a core used by the busiest load thread",
         "40 % of the time some task",
     ] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
+    let kept = Strain {
+        thread_cpu: Some(0.02),
+        ..read_late
+    };
+    let text = fault_of(&hold(3, kept), "p99<1s").unwrap();
+    assert!(text.starts_with("the generator was kept waiting"), "{text}");
     let woke_late = Strain {
         woke_late_p99_s: Some(0.2),
         ..Strain::default()
