@@ -124,7 +124,7 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
         let connections = ready.connections();
         let think_s = ready.scenario.mean_think_s();
         let outline = Outline::of(&ready.plan, connections, think_s);
-        terminal.print(&outline.render(&ready.plan, &host));
+        terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {
             terminal.warning(warning);
         }

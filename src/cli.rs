@@ -39,6 +39,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
+The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the environment names a CA of your own.
 ";
 
 const LAB_EXAMPLES: &str = "\
@@ -128,6 +129,10 @@ pub struct FindArgs {
     /// Threads that make the load.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Address of this machine that connections come from; may be repeated: VUs take them in turn, and each gives as many
+    /// ports again [default: the kernel chooses].
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
     /// Print the answer alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
@@ -153,6 +158,7 @@ impl FindArgs {
             seed: self.seed,
             out: self.out.clone(),
             threads: self.threads,
+            local_addr: self.local_addr.clone(),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! [`Measurement`], which the SLO judges and the search learns from.
 
 mod histogram;
+mod strain;
 
 pub use histogram::{Histogram, HistogramError};
+pub use strain::Strain;
 
 use std::time::Duration;
 
@@ -258,12 +260,15 @@ impl StepWindow {
 /// The generator's own health in one window.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct GeneratorWindow {
-    /// 99th percentile of how late VUs woke against their intended times, seconds; `None` without a wake-up.
+    /// 99th percentile of how late VUs woke and answers were read, seconds; `None` without either.
     pub lag_p99_s: Option<f64>,
     /// CPU used by the generator, in cores (1.0 = one core busy); `None` where unknown.
     pub cpu_cores: Option<f64>,
     /// Open descriptors; `None` where unknown.
     pub descriptors: Option<u64>,
+    /// What bore on it.
+    #[serde(default, skip_serializing_if = "Strain::is_unknown")]
+    pub strain: Strain,
 }
 
 /// One slice (1 s by default) of a run, as the engine saw it.

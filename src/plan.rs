@@ -3,11 +3,14 @@
 //! Flags beat the profile, the profile beats the defaults. What is below this module takes parts of a [`Plan`] and never
 //! asks where a value came from.
 
+mod local;
 mod monitor;
 mod search;
 mod target;
 mod value;
 
+// `core`, not `std`: an address is a value here.
+use core::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +74,8 @@ pub struct FindFlags {
     pub out: Option<PathBuf>,
     /// `--threads`.
     pub threads: Option<usize>,
+    /// `--local-addr`, each.
+    pub local_addr: Vec<String>,
 }
 
 /// Everything that a run needs to know.
@@ -94,6 +99,8 @@ pub struct Plan {
     pub pace_per_s: f64,
     /// Threads of the load generator; `None` leaves it to the engine.
     pub threads: Option<usize>,
+    /// Addresses of this machine that the load comes from; none leaves the choice to the kernel.
+    pub local_addresses: Vec<IpAddr>,
     /// Folder of the reports.
     pub out: PathBuf,
     /// What is watched beside the load.
@@ -347,6 +354,7 @@ impl Plan {
             load,
             pace_per_s: pace.value,
             threads: flags.threads,
+            local_addresses: local::resolve(section, flags, reader)?,
             out: flags
                 .out
                 .clone()
@@ -394,6 +402,7 @@ struct Base {
     load: LoadPlan,
     pace_per_s: f64,
     threads: Option<usize>,
+    local_addresses: Vec<IpAddr>,
     out: PathBuf,
 }
 
@@ -422,6 +431,7 @@ impl Base {
             load: self.load,
             pace_per_s: self.pace_per_s,
             threads: self.threads,
+            local_addresses: self.local_addresses,
             out: self.out,
             monitors: parts.monitors,
             dir: parts.dir,

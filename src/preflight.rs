@@ -2,7 +2,11 @@
 //!
 //! Arithmetic, and one thin reader of the machine's limits.
 
+mod memory;
+mod sources;
+
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,12 +18,16 @@ use crate::search::forecast::{self, Expected, Kind};
 use crate::slo::Metric;
 use crate::units;
 
+pub use sources::{SourceError, check_sources};
+
 /// Descriptors of the generator itself: files, monitors, its runtime.
 const OWN_DESCRIPTORS: u64 = 64;
-/// Memory of the generator itself, and about what a VU and each of its connections take.
+/// Memory of the generator itself, and of a VU and each of its connections, the kernel's part included. Measured (release
+/// build, 1 000 and 5 000 VUs; docs/engine.md has the figures): 12 MiB, 6 KiB and 5 to 6 KiB; the rest is for what a run
+/// records and for data in flight.
 const OWN_MEMORY: u64 = 64 << 20;
-const VU_MEMORY: u64 = 16 << 10;
-const CONNECTION_MEMORY: u64 = 32 << 10;
+const VU_MEMORY: u64 = 8 << 10;
+const CONNECTION_MEMORY: u64 = 12 << 10;
 /// Linux' range of local ports where it cannot be read.
 const DEFAULT_PORTS: u64 = 28_232;
 
@@ -28,11 +36,13 @@ const DEFAULT_PORTS: u64 = 28_232;
 pub struct HostLimits {
     /// Descriptors that this process may open.
     pub descriptors: u64,
+    /// How many it was allowed before the limit was raised.
+    pub descriptors_before: u64,
     /// How far this process could raise that by itself.
     pub descriptors_hard: u64,
-    /// Local ports for connections to one address.
+    /// Local ports for connections to one address, over all source addresses.
     pub ports: u64,
-    /// Memory that is free, bytes; `None` where unknown.
+    /// Memory that may still be taken, bytes; `None` where unknown.
     pub memory: Option<u64>,
 }
 
@@ -63,16 +73,14 @@ pub enum Fit {
 
 /// The highest level that was asked for does not fit this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} VUs need {needed} {resource}, and {have} are allowed here. {way_out}", .asked.0)]
+#[error("{} VUs need {needed}, and {have}. {way_out}", .asked.0)]
 pub struct TooHigh {
     /// The level asked for.
     pub asked: Level,
-    /// What runs out.
-    pub resource: &'static str,
-    /// How much of it would be needed.
-    pub needed: u64,
-    /// How much there is.
-    pub have: u64,
+    /// What runs out, and how much of it would be needed: `2066 descriptors`.
+    pub needed: String,
+    /// How much there is: `2064 are allowed here`.
+    pub have: String,
     /// What to do.
     pub way_out: String,
 }
@@ -92,6 +100,33 @@ impl Needs {
 }
 
 impl HostLimits {
+    /// How far the limit of descriptors was raised, where that says more than the limit itself.
+    fn raised(&self) -> String {
+        if self.descriptors < self.descriptors_hard {
+            format!(
+                " (raising the limit to the hard one, {}, failed)",
+                self.descriptors_hard
+            )
+        } else if self.descriptors_before < self.descriptors {
+            format!(
+                " (the limit was {}; it is raised to the hard one already)",
+                self.descriptors_before
+            )
+        } else {
+            " (the hard limit)".to_owned()
+        }
+    }
+
+    /// The limits of a load that comes from this many addresses; 0 is the kernel's choice, one.
+    #[must_use]
+    pub fn with_sources(self, addresses: usize) -> Self {
+        let addresses = u64::try_from(addresses.max(1)).unwrap_or(u64::MAX);
+        Self {
+            ports: self.ports.saturating_mul(addresses),
+            ..self
+        }
+    }
+
     /// The highest level that fits.
     pub fn highest(&self, connections: usize) -> Level {
         let sockets = self
@@ -99,7 +134,11 @@ impl HostLimits {
             .saturating_sub(OWN_DESCRIPTORS)
             .min(self.ports);
         let connections = u64::try_from(connections.max(1)).unwrap_or(u64::MAX);
-        let vus = sockets / connections;
+        let each = VU_MEMORY.saturating_add(connections.saturating_mul(CONNECTION_MEMORY));
+        let by_memory = self
+            .memory
+            .map_or(u64::MAX, |free| free.saturating_sub(OWN_MEMORY) / each);
+        let vus = (sockets / connections).min(by_memory);
         Level(u32::try_from(vus).unwrap_or(u32::MAX))
     }
 }
@@ -149,46 +188,57 @@ fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
         let needed = needs.descriptors;
         return TooHigh {
             asked,
-            resource: "descriptors",
-            needed,
-            have: host.descriptors,
+            needed: format!("{needed} descriptors"),
+            have: format!("{} are allowed here{}", host.descriptors, host.raised()),
             way_out: format!(
-                "Allow more (ulimit -n {needed}; in a container: docker run --ulimit nofile={needed}), \
-                 or ask for less: --max-vus {highest}"
+                "Allow more (ulimit -n {needed}, as root beyond the hard limit; in a container: docker run --ulimit \
+                 nofile={needed}), or ask for less: --max-vus {highest}"
+            ),
+        };
+    }
+    if let Some(free) = host.memory.filter(|free| needs.memory > *free) {
+        return TooHigh {
+            asked,
+            needed: format!("about {} of memory", bytes(needs.memory)),
+            have: format!("{} are free here", bytes(free)),
+            way_out: format!(
+                "Free some, allow more (in a container: docker run --memory), run the load elsewhere, or ask for less: \
+                 --max-vus {highest}"
             ),
         };
     }
     TooHigh {
         asked,
-        resource: "local ports",
-        needed: needs.ports,
-        have: host.ports,
+        needed: format!("{} local ports", needs.ports),
+        have: format!("{} are allowed here", host.ports),
         way_out: format!(
-            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), or ask for less: --max-vus {highest}"
+            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), let the load come from further addresses of \
+             this machine (--local-addr ADDRESS, once for each; on the loopback 127.0.0.2, 127.0.0.3, ...), or ask for \
+             less: --max-vus {highest}"
         ),
     }
 }
 
 /// Raises the limit of open descriptors as far as it goes and reads what this machine allows.
 pub fn read_host() -> HostLimits {
-    let raised = rlimit::increase_nofile_limit(rlimit::INFINITY);
     let limits = rlimit::Resource::NOFILE.get();
     let (soft, hard) = limits.unwrap_or((1024, 1024));
+    let raised = rlimit::increase_nofile_limit(rlimit::INFINITY);
     let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
-    let memory = std::fs::read_to_string("/proc/meminfo");
     HostLimits {
         descriptors: raised.unwrap_or(soft),
+        descriptors_before: soft,
         descriptors_hard: hard,
         ports: ports
             .ok()
             .and_then(|text| port_count(&text))
             .unwrap_or(DEFAULT_PORTS),
-        memory: memory.ok().and_then(|text| available_memory(&text)),
+        memory: memory::available(),
     }
 }
 
 /// Where the load comes from, for the record.
-pub fn environment(host: &HostLimits) -> Environment {
+pub fn environment(host: &HostLimits, sources: &[IpAddr]) -> Environment {
     let read = |file: &str| {
         let text = std::fs::read_to_string(Path::new("/proc/sys/kernel").join(file));
         text.map_or_else(|_| String::new(), |t| t.trim().to_owned())
@@ -199,6 +249,7 @@ pub fn environment(host: &HostLimits) -> Environment {
         kernel: kernel.trim().to_owned(),
         cpus: u32::try_from(cpus).unwrap_or(u32::MAX),
         descriptor_limit: host.descriptors,
+        local_addresses: sources.iter().map(ToString::to_string).collect(),
         platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
     }
 }
@@ -209,14 +260,6 @@ fn port_count(range: &str) -> Option<u64> {
     let low: u64 = ends.next()?.parse().ok()?;
     let high: u64 = ends.next()?.parse().ok()?;
     (high + 1).checked_sub(low).filter(|count| *count > 0)
-}
-
-fn available_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|l| l.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib * 1024)
 }
 
 /// What `breakpoint plan` prints: what a run would do and need.
@@ -346,21 +389,28 @@ impl Outline {
         }
         writeln!(
             out,
-            "descriptors  {} needed, {} allowed",
-            self.needs.descriptors, host.descriptors
+            "descriptors  {} needed, {} allowed{}",
+            self.needs.descriptors,
+            host.descriptors,
+            host.raised()
         )?;
+        let from = match plan.local_addresses.len() {
+            0 => String::new(),
+            1 => format!(" from {}", plan.local_addresses[0]),
+            n => format!(" from {n} addresses"),
+        };
         writeln!(
             out,
-            "ports        {} needed, {} allowed",
+            "ports        {} needed, {} allowed{from}",
             self.needs.ports, host.ports
         )?;
-        let free = host.memory.map_or_else(String::new, |bytes| {
-            format!(", {} free", units::format_bytes(float(bytes)))
-        });
+        let free = host
+            .memory
+            .map_or_else(String::new, |free| format!(", {} free", bytes(free)));
         writeln!(
             out,
             "memory       about {} for the generator{free}",
-            units::format_bytes(float(self.needs.memory))
+            bytes(self.needs.memory)
         )
     }
 }
@@ -398,9 +448,9 @@ fn roughly(seconds: f64) -> String {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "only for showing")]
-fn float(bytes: u64) -> f64 {
-    bytes as f64
+fn bytes(bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "only for showing")]
+    units::format_bytes(bytes as f64)
 }
 
 /// A share with at most one digit behind the point.
@@ -428,6 +478,7 @@ mod tests {
 
     const HOST: HostLimits = HostLimits {
         descriptors: 2064,
+        descriptors_before: 1024,
         descriptors_hard: 2064,
         ports: 28_232,
         memory: Some(1 << 30),
@@ -461,6 +512,10 @@ mod tests {
             error.contains("1001 VUs need 2066 descriptors, and 2064 are allowed"),
             "{error}"
         );
+        assert!(
+            error.contains("the limit was 1024; it is raised"),
+            "{error}"
+        );
         for way_out in [
             "ulimit -n 2066",
             "docker run --ulimit nofile=2066",
@@ -473,7 +528,29 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("600 local ports"), "{error}");
+        assert!(error.contains("--local-addr ADDRESS"), "{error}");
         assert!(error.contains("--max-vus 250"), "{error}");
+        let from_two = few_ports.with_sources(2);
+        assert_eq!(fit(&plan(Some(300)), 2, &from_two), Ok(Fit::Fits));
+        assert_eq!(few_ports.with_sources(0), few_ports);
+    }
+
+    #[test]
+    fn memory_is_reckoned_like_descriptors_and_ports_where_it_is_known() {
+        let little = HostLimits {
+            memory: Some(OWN_MEMORY + 100 * (VU_MEMORY + 2 * CONNECTION_MEMORY)),
+            ..HOST
+        };
+        assert_eq!(fit(&plan(Some(100)), 2, &little), Ok(Fit::Fits));
+        let error = fit(&plan(Some(900)), 2, &little).unwrap_err().to_string();
+        assert!(error.contains("900 VUs need about "), "{error}");
+        assert!(error.contains(" of memory, and "), "{error}");
+        assert!(error.contains("--max-vus 100"), "{error}");
+        let unknown = HostLimits {
+            memory: None,
+            ..HOST
+        };
+        assert_eq!(fit(&plan(Some(900)), 2, &unknown), Ok(Fit::Fits));
     }
 
     #[test]
@@ -509,8 +586,9 @@ mod tests {
             "at most 15 min 32 s (15 min of search",
             "expect       +-5 % takes about ",
             "the budget of 15 min gives about +-",
-            "164 needed, 2064 allowed",
+            "164 needed, 2064 allowed (the limit was 1024; it is raised to the hard one already)",
             "100 needed, 28232 allowed",
+            " for the generator, 1.0 GiB free",
         ] {
             assert!(text.contains(part), "`{part}` is not in\n{text}");
         }
@@ -520,12 +598,10 @@ mod tests {
     fn the_machines_limits_are_read() {
         assert_eq!(port_count("32768\t60999\n"), Some(28_232));
         assert_eq!(port_count("9 3"), None);
-        let meminfo = "MemTotal:  100 kB\nMemAvailable:   2048 kB\n";
-        assert_eq!(available_memory(meminfo), Some(2 << 20));
         let host = read_host();
         assert!(host.descriptors >= 64 && host.descriptors <= host.descriptors_hard);
         assert!(host.ports > 0);
-        let environment = environment(&host);
+        let environment = environment(&host, &[]);
         assert!(environment.cpus > 0 && environment.descriptor_limit == host.descriptors);
     }
 }

@@ -110,6 +110,8 @@ pub struct SearchSection {
     pub settle_max: Option<Spanned<String>>,
     /// VUs started or stopped per second.
     pub pace: Option<Spanned<f64>>,
+    /// Addresses of this machine that the load comes from.
+    pub local_addr: Option<Vec<Spanned<String>>>,
     /// Seed of every random draw.
     pub seed: Option<Spanned<i64>>,
 }

@@ -278,6 +278,9 @@ pub struct Environment {
     pub cpus: u32,
     /// Descriptor limit in force.
     pub descriptor_limit: u64,
+    /// Addresses that connections came from, by VU in turn; none was the kernel's choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub local_addresses: Vec<String>,
     /// Rust target of the build.
     pub platform: String,
 }

@@ -20,6 +20,7 @@ use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Ste
 use crate::slo::{Judgement, Patience, Slo, Verdict};
 
 mod answer;
+mod generator;
 mod recording;
 
 /// Everything that a run needs to know.
@@ -125,6 +126,7 @@ pub async fn run<E: Engine, S: Surroundings>(
     };
     run.rest().await;
     let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, run.elapsed_s());
+    run.warnings.extend(generator::warnings(&run.probes));
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -266,7 +268,13 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.began.get_or_insert(probe.start);
         self.now = probe.end;
         let mut judgement = self.spec.slo.judge(&probe.measurement, &self.spec.steps);
-        if let Some(fault) = self.generator_fault(&probe, &judgement) {
+        let fault = generator::fault(
+            &probe.measurement,
+            self.spec.steps.cycle(),
+            self.spec.slo.tightest_limit_s(),
+            &judgement,
+        );
+        if let Some(fault) = fault {
             // A generator fault is not a breach, and not a pass either.
             probe.hold_end = HoldEnd::Invalid;
             judgement.verdict = Verdict::Undecided;
@@ -318,33 +326,6 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             cost_s: self.elapsed_s() - began_s,
             flow: flow(probe, &self.spec.steps),
         });
-    }
-
-    /// Why the probe says nothing about the target, if so.
-    fn generator_fault(&self, probe: &Probe, judgement: &Judgement) -> Option<String> {
-        let seconds = &probe.measurement.hold;
-        let faults: u64 = seconds
-            .iter()
-            .flat_map(|s| &s.window.steps)
-            .map(|s| s.failed.of_generator())
-            .sum();
-        if faults > 0 {
-            return Some(format!(
-                "the generator ran out of descriptors or ports ({faults} times)"
-            ));
-        }
-        let limit = (LAG_SHARE * self.spec.slo.tightest_limit_s().unwrap_or(1.0)).max(TIMER_LAG_S);
-        let lags = || seconds.iter().filter_map(|s| s.window.generator.lag_p99_s);
-        let late = lags().filter(|lag| *lag > limit).count();
-        let worst = lags().fold(0.0, f64::max);
-        if late * 10 <= seconds.len() || breach_beyond(judgement, worst) {
-            return None;
-        }
-        Some(format!(
-            "the generator had no CPU left: its own delay was above {} in {late} of {} seconds",
-            crate::units::format_seconds(limit),
-            seconds.len()
-        ))
     }
 
     fn cause(&self, probe: &Probe, judgement: &Judgement) -> Option<LimitingResource> {
@@ -470,11 +451,6 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     }
 }
 
-/// Share of the latency limit that the generator's own delay may reach.
-const LAG_SHARE: f64 = 0.1;
-/// A delay that timers and schedulers show on an idle machine too, seconds.
-const TIMER_LAG_S: f64 = 0.005;
-
 /// Failures of one second without a single good cycle that count as a crash.
 const CRASH_FAILURES: u64 = 5;
 
@@ -511,15 +487,6 @@ fn flow(probe: &Probe, steps: &StepNames) -> Vec<Flow> {
         passed += window.span.as_secs_f64();
     }
     out
-}
-
-/// Whether something broke that the generator's own delay, which can only lengthen latencies, does not explain.
-fn breach_beyond(judgement: &Judgement, lag_s: f64) -> bool {
-    judgement.outcomes.iter().any(|outcome| {
-        let record = &outcome.record;
-        let excess = record.observed.map(|value| value - record.bound);
-        record.verdict == Verdict::Broke && excess.is_none_or(|excess| excess > lag_s)
-    })
 }
 
 /// What a probe sees of the run around it.

@@ -4,6 +4,7 @@
 
 mod compile;
 mod feeder;
+mod redirect;
 mod request;
 pub mod spec;
 pub mod sse;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
 pub use feeder::{Feeder, FeederError};
+pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{
     BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
 };
@@ -112,6 +114,7 @@ pub struct Scenario {
     streams: usize,
     streams_at_once: usize,
     per_cycle: bool,
+    redirects: u32,
 }
 
 impl Scenario {
@@ -168,6 +171,11 @@ impl Scenario {
         &self.steps[..last.map_or(0, |last| last + 1)]
     }
 
+    /// How many redirects of one request are followed.
+    pub fn redirects(&self) -> u32 {
+        self.redirects
+    }
+
     /// Mean think time of a cycle, seconds.
     pub fn mean_think_s(&self) -> f64 {
         Self::think_s(&self.steps)
@@ -184,7 +192,8 @@ impl Scenario {
             .sum()
     }
 
-    /// Most connections that one VU holds at once: one per origin of its requests, one per open stream.
+    /// Most connections that one VU holds at once: one per origin of its requests, one per open stream; where redirects are
+    /// followed, one per origin at all and one for where they lead.
     pub fn connections_per_vu(&self) -> usize {
         let mut kept: Vec<usize> = self
             .steps
@@ -196,7 +205,11 @@ impl Scenario {
             .collect();
         kept.sort_unstable();
         kept.dedup();
-        kept.len().max(1) + self.streams_at_once
+        let kept = match self.redirects {
+            0 => kept.len().max(1),
+            _ => self.origins.len() + 1,
+        };
+        kept + self.streams_at_once
     }
 
     /// Values of a VU before its first cycle.

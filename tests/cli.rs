@@ -436,3 +436,27 @@ fn help_names_every_command_and_the_exit_codes() {
         assert!(out.contains(word), "{word}");
     }
 }
+
+#[test]
+fn a_local_address_that_the_machine_lacks_is_named_before_the_load() {
+    let url = "http://127.0.0.1:9/";
+    let (_, err) = expect(
+        2,
+        &[
+            "find",
+            "--url",
+            url,
+            "--slo",
+            "p99<1s",
+            "--local-addr",
+            "192.0.2.77",
+        ],
+    );
+    assert!(err.contains("--local-addr 192.0.2.77: "), "{err}");
+    let both = ["--local-addr", "127.0.0.2", "--local-addr", "127.0.0.3"];
+    let (out, _) = expect(
+        0,
+        &[&["plan", "--url", url, "--slo", "p99<1s"][..], &both].concat(),
+    );
+    assert!(out.contains(" allowed from 2 addresses\n"), "{out}");
+}

@@ -94,6 +94,7 @@ async fn with_target(
         window: WINDOW,
         threads: plan.threads.unwrap_or_else(cores),
         seed: plan.seed,
+        sources: plan.local_addresses.clone(),
     });
     let mut engine = match engine {
         Ok(engine) => engine,
@@ -162,7 +163,7 @@ fn run_spec(ready: &Ready, scenario: &Scenario, url: &str, limits: Vec<Reading>)
         steps: scenario.names().clone(),
         search: plan.search.clone(),
         plan: plan_record(plan, scenario, url, limits),
-        environment: preflight::environment(&ready.host),
+        environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         reset_always: plan.target.reset_when == ResetWhen::Always,
         drain_timeout: plan.target.drain_timeout,
@@ -243,7 +244,7 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
             plan.search.precision,
         ),
         plan: plan_record(plan, &ready.scenario, url, Vec::new()),
-        environment: preflight::environment(&ready.host),
+        environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         probes: Vec::new(),
     }

@@ -45,11 +45,15 @@ pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusa
     let scenario = compile(&plan, &base, &feeders)?;
     plan.check_slo(scenario.names())
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let hosts = scenario.origins().iter().map(|o| o.host.as_str());
+    preflight::check_sources(&plan.local_addresses, hosts)
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let host = host.with_sources(plan.local_addresses.len());
     let mut warnings = Vec::new();
     if plan.search.unit.is_open() {
         plan.search.unit = scenario.unit_of_rate();
     }
-    match preflight::fit(&plan, scenario.connections_per_vu(), host) {
+    match preflight::fit(&plan, scenario.connections_per_vu(), &host) {
         Ok(Fit::Fits) => {}
         Ok(Fit::Capped { max, warning }) => {
             match &mut plan.load {
@@ -66,7 +70,7 @@ pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusa
     Ok(Ready {
         plan,
         scenario,
-        host: *host,
+        host,
         warnings,
         feeders,
     })

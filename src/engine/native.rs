@@ -12,10 +12,13 @@ mod limit;
 mod recorder;
 mod shard;
 mod socket;
+mod sources;
 mod stream;
 mod vu;
+mod watch;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
@@ -25,6 +28,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
+use self::sources::Sources;
+use self::watch::{HostWatch, Watched};
 use super::{Canary, Engine, EngineError};
 use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::Scenario;
@@ -45,6 +50,8 @@ pub struct NativeSpec {
     pub threads: usize,
     /// Seed of all random values.
     pub seed: u64,
+    /// Addresses of this machine that connections come from, by VU in turn; none leaves the choice to the kernel.
+    pub sources: Vec<IpAddr>,
 }
 
 /// What a level means, and how it is reached.
@@ -97,7 +104,9 @@ impl NativeEngine {
             window,
             threads,
             seed,
+            sources,
         } = spec;
+        let sources = Sources::new(sources);
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
         let works = match load {
@@ -114,6 +123,9 @@ impl NativeEngine {
             .then(http::tls_config)
             .transpose()
             .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
+        // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
+        let may_redirect = scenario.redirects() > 0;
+        let tls = tls.or_else(|| may_redirect.then(http::tls_config).and_then(Result::ok));
         let zero = Instant::now();
         let next_rows: Arc<[AtomicU64]> = scenario
             .feeders()
@@ -130,6 +142,7 @@ impl NativeEngine {
                 window,
                 seed,
                 tls: tls.clone(),
+                sources: sources.clone(),
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);
@@ -208,6 +221,7 @@ impl Engine for NativeEngine {
             while let Some(part) = shard.take_up_to(index) {
                 last = Some(merged.add_flows(part));
             }
+            merged.watched.thread_done();
             if let Some(last) = last {
                 merged.add_state(&last, self.orders);
             }
@@ -216,18 +230,20 @@ impl Engine for NativeEngine {
         let end = merged.end.unwrap_or(start).max(start);
         self.last_end = end;
         self.next = index + 1;
+        let span = end.saturating_duration_since(start);
+        let around = self.own.host.sample();
         let (cpu_cores, descriptors) = self.own.sample();
         Ok(Window {
             start: start.saturating_duration_since(self.zero),
-            span: end.saturating_duration_since(start),
+            span,
             level: Level(merged.level),
             vus: merged.vus,
             at_level: merged.at_level,
             steps: merged.steps,
             generator: GeneratorWindow {
-                lag_p99_s: merged.lag.quantile_s(0.99),
                 cpu_cores,
                 descriptors,
+                ..merged.watched.window(span.as_secs_f64(), around)
             },
         })
     }
@@ -301,7 +317,7 @@ impl ShardHandle {
 /// The threads' parts of a window, put together.
 struct Merged {
     steps: Vec<StepWindow>,
-    lag: Histogram,
+    watched: Watched,
     level: u32,
     vus: u32,
     at_level: bool,
@@ -321,7 +337,7 @@ impl Merged {
     fn new(steps: usize) -> Self {
         Self {
             steps: vec![StepWindow::default(); steps],
-            lag: Histogram::default(),
+            watched: Watched::default(),
             level: 0,
             vus: 0,
             at_level: true,
@@ -336,7 +352,7 @@ impl Merged {
             in_flight.push(std::mem::take(&mut step.in_flight));
             total.merge_shard(&step);
         }
-        self.lag.merge(&part.lag);
+        self.watched.add(&part.watch);
         self.at_level &= part.at_level;
         self.end = self.end.max(Some(part.end));
         State {
@@ -365,6 +381,7 @@ impl Merged {
 struct OwnProcess {
     sampled: Instant,
     cpu_s: Option<f64>,
+    host: HostWatch,
 }
 
 impl OwnProcess {
@@ -372,6 +389,7 @@ impl OwnProcess {
         Self {
             sampled: Instant::now(),
             cpu_s: cpu_s(),
+            host: HostWatch::new(),
         }
     }
 

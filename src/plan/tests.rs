@@ -478,3 +478,32 @@ fn a_rate_that_makes_no_sense_is_told() {
     );
     assert!(in_file.contains("use poisson or constant"), "{in_file}");
 }
+
+#[test]
+fn local_addresses_are_those_of_the_flags_or_of_the_profile() {
+    let text = format!("{DEMO}[search]\nlocal-addr = [\"127.0.0.2\", \"127.0.0.3\"]\n");
+    let texts = |plan: &Plan| -> Vec<String> {
+        let addresses = plan.local_addresses.iter();
+        addresses.map(ToString::to_string).collect()
+    };
+    let of = |addresses: &[&str]| FindFlags {
+        local_addr: addresses.iter().map(|a| (*a).to_owned()).collect(),
+        ..FindFlags::default()
+    };
+    assert_eq!(texts(&plan(DEMO, &of(&[]))), [""; 0]);
+    assert_eq!(texts(&plan(&text, &of(&[]))), ["127.0.0.2", "127.0.0.3"]);
+    assert_eq!(texts(&plan(&text, &of(&["[::1]"]))), ["::1"]);
+    for (given, what) in [
+        (&["eth0"][..], "--local-addr eth0: `eth0` is not an address"),
+        (&["127.0.0.2:80"], "without a port"),
+        (&["0.0.0.0"], "leave it out to let the kernel choose"),
+        (&["224.0.0.1"], "names a group"),
+        (&["127.0.0.2", "127.0.0.2"], "127.0.0.2 is given twice"),
+        (&["127.0.0.2", "::1"], "give addresses of one kind"),
+    ] {
+        let error = error(DEMO, &of(given));
+        assert!(error.contains(what), "{error}");
+    }
+    let error = error(&text.replace("127.0.0.3", "here"), &of(&["127.0.0.9"]));
+    assert!(error.starts_with("mine.toml:5: `here` is not"), "{error}");
+}

@@ -42,6 +42,7 @@ url = "@URL@"
 main = "get"
 # connections = "per-cycle"     # a new connection every cycle; "keep-alive" without it
 timeout = "30s"                 # of every step that has none of its own
+# redirects = 0                 # how many redirects of one request are followed
 # headers = { authorization = "Bearer {{ env.TOKEN }}" }
 # vars = { id = "{{ uuid() }}" }
 
@@ -83,6 +84,7 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # hold-max = "90s"
 # settle-max = "60s"
 # pace = 50                     # VUs started or stopped per second
+# local-addr = ["127.0.0.1"]    # where connections come from, by VU in turn; the kernel chooses without it
 # seed = 1
 
 # What to watch beside the load; one of docker, pid-file, cgroup, redis each.

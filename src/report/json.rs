@@ -83,6 +83,16 @@ pub(super) fn finite_probe(mut probe: ProbeRecord) -> ProbeRecord {
     for second in &mut probe.seconds {
         keep_finite(&mut second.generator.lag_p99_s);
         keep_finite(&mut second.generator.cpu_cores);
+        let strain = &mut second.generator.strain;
+        for value in [
+            &mut strain.thread_cpu,
+            &mut strain.woke_late_p99_s,
+            &mut strain.read_late_p99_s,
+            &mut strain.cpu_pressure,
+            &mut strain.cpu_steal,
+        ] {
+            keep_finite(value);
+        }
         for reading in &mut second.readings {
             keep_finite(&mut reading.value);
         }

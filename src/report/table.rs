@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ReportError, view};
-use crate::measure::{FailureKind, Reading};
+use crate::measure::{FailureKind, Reading, Strain};
 use crate::record::{HoldEnd, ProbeRecord, RunRecord, SecondRecord};
 
 type Field = (String, String);
@@ -175,6 +175,15 @@ fn sample_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
         "generator_lag_p99_ms",
         "generator_cpu_cores",
         "generator_descriptors",
+        "generator_thread_cpu_cores",
+        "generator_woke_late_p99_ms",
+        "generator_read_late_p99_ms",
+        "sends",
+        "sends_held_up",
+        "tcp_segments_out",
+        "tcp_retransmits",
+        "host_cpu_pressure",
+        "host_cpu_steal",
     ]));
     header.extend(fields.iter().map(|(m, f)| format!("{m}.{f}")));
     header
@@ -207,8 +216,25 @@ fn sample_row(
     row.push(ms(second.generator.lag_p99_s));
     row.push(number(second.generator.cpu_cores));
     row.push(whole(second.generator.descriptors));
+    row.extend(strain(&second.generator.strain));
     row.extend(fields.iter().map(|f| number(reading(second, f))));
     row
+}
+
+/// Empty throughout where nothing is known: a zero would be a claim.
+fn strain(s: &Strain) -> [String; 9] {
+    let known = |count: u64| whole((!s.is_unknown()).then_some(count));
+    [
+        number(s.thread_cpu),
+        ms(s.woke_late_p99_s),
+        ms(s.read_late_p99_s),
+        known(s.sends),
+        known(s.sends_held_up),
+        whole(s.segments_out),
+        whole(s.retransmits),
+        number(s.cpu_pressure),
+        number(s.cpu_steal),
+    ]
 }
 
 fn reading(second: &SecondRecord, (monitor, field): &Field) -> Option<f64> {

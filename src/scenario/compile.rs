@@ -23,6 +23,9 @@ use crate::units::parse_duration;
 
 /// What our requests call themselves.
 const AGENT: &str = concat!("breakpoint/", env!("CARGO_PKG_VERSION"));
+/// Most redirects of one request that may be followed: more is a loop.
+const MOST_REDIRECTS: u32 = 20;
+
 impl Scenario {
     /// Compiles a profile's scenario against a target's address. `feeders` holds the rows of every feeder that the
     /// scenario declares; `env` looks up environment variables.
@@ -68,6 +71,7 @@ impl Scenario {
             streams: compiler.streams.len(),
             streams_at_once: compiler.streams_at_once,
             per_cycle: spec.connections == ConnectionsSpec::PerCycle,
+            redirects: redirects(spec)?,
         })
     }
 
@@ -84,6 +88,7 @@ impl Scenario {
         let spec = ScenarioSpec {
             main: Some(toml::Spanned::new(0..0, "request".to_owned())),
             connections: ConnectionsSpec::KeepAlive,
+            redirects: None,
             timeout: None,
             headers: BTreeMap::new(),
             vars: BTreeMap::new(),
@@ -100,6 +105,19 @@ fn at(span: &Range<usize>, message: String) -> ScenarioError {
         span: Some(span.clone()),
         message,
     }
+}
+
+fn redirects(spec: &ScenarioSpec) -> Result<u32, ScenarioError> {
+    let Some(wanted) = &spec.redirects else {
+        return Ok(0);
+    };
+    let known = u32::try_from(*wanted.get_ref()).ok();
+    known.filter(|n| *n <= MOST_REDIRECTS).ok_or_else(|| {
+        let message = format!(
+            "`redirects` must lie between 0 (a redirect is no success) and {MOST_REDIRECTS}"
+        );
+        at(&wanted.span(), message)
+    })
 }
 
 fn time_limit(text: &str) -> Result<Duration, String> {

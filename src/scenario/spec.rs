@@ -14,6 +14,8 @@ pub struct ScenarioSpec {
     /// Whether connections live longer than a cycle.
     #[serde(default)]
     pub connections: ConnectionsSpec,
+    /// How many redirects of one request are followed; none when absent.
+    pub redirects: Option<Spanned<i64>>,
     /// Time limit of steps that have none of their own; `30s` when absent.
     pub timeout: Option<Spanned<String>>,
     /// Headers of every request.

@@ -58,6 +58,12 @@ impl Parser {
         self.extend_line(rest)
     }
 
+    /// Bytes held of what is not complete.
+    #[cfg(test)]
+    pub(crate) fn held(&self) -> usize {
+        self.line.capacity() + self.name.capacity() + self.data.capacity()
+    }
+
     fn extend_line(&mut self, part: &[u8]) -> Result<(), TooLong> {
         if self.line.len() + part.len() > MAX_EVENT_BYTES {
             return Err(TooLong);
@@ -156,6 +162,25 @@ mod tests {
         ] {
             assert_eq!(events(&[text.as_bytes()]), want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_may_be_cut_at_every_byte() {
+        let text = "\u{feff}: note\r\nretry: 10\r\n\r\nevent: a\rdata: one\rdata: two\r\rid: 7\ndata:é\n\n\
+                    event: b\r\ndata\r\n\r\ndata: \u{feff}\r\n\n";
+        let want = [
+            one("a", "one\ntwo"),
+            one("message", "é"),
+            one("b", ""),
+            one("message", "\u{feff}"),
+        ];
+        let bytes = text.as_bytes();
+        for cut in 0..=bytes.len() {
+            let (before, after) = bytes.split_at(cut);
+            assert_eq!(events(&[before, after]), want, "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = bytes.chunks(1).collect();
+        assert_eq!(events(&single), want);
     }
 
     #[test]

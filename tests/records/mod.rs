@@ -9,7 +9,9 @@
 
 use std::time::Duration;
 
-use breakpoint::measure::{FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading};
+use breakpoint::measure::{
+    FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading, Strain,
+};
 use breakpoint::record::{
     Answer, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, Outlook, PlanRecord,
     ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord, StepSecond,
@@ -110,6 +112,7 @@ pub(crate) fn empty() -> RunRecord {
             cpus: 2,
             descriptor_limit: 20_000,
             platform: "x86_64-unknown-linux-gnu".to_owned(),
+            local_addresses: Vec::new(),
         },
         warnings: Vec::new(),
         probes: Vec::new(),
@@ -292,6 +295,16 @@ fn seconds(
                     lag_p99_s: (i % 5 != 4).then_some(0.0004 + 0.0002 * noise.next()),
                     cpu_cores: Some(0.05 + 0.26 * load.min(1.3) + 0.01 * noise.next()),
                     descriptors: Some(u64::from(vus) + 40),
+                    strain: Strain {
+                        thread_cpu: Some(0.04 + 0.15 * load.min(1.3)),
+                        woke_late_p99_s: Some(0.0005),
+                        read_late_p99_s: Some(0.0002),
+                        sends: u64::from(vus),
+                        segments_out: Some(u64::from(vus) * 3),
+                        retransmits: Some(0),
+                        cpu_pressure: Some(0.1),
+                        ..Strain::default()
+                    },
                 },
                 readings: vec![
                     reading("gateway", "cpu", Some((0.1 + 0.8 * load).min(1.0))),

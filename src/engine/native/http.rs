@@ -4,6 +4,8 @@
 //! write and one read where request and answer are small, and no buffer of its own while nothing is half read.
 
 mod answer;
+#[cfg(test)]
+mod fuzz;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -23,6 +25,8 @@ use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
 use super::socket::{Arrivals, Socket};
+use super::sources::Sources;
+use super::watch;
 use crate::measure::FailureKind;
 use crate::scenario::Origin;
 
@@ -49,20 +53,26 @@ pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
 #[derive(Clone)]
 pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
+    sources: Sources,
     names: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Option<Arc<ClientConfig>>) -> Self {
+    pub(super) fn new(tls: Option<Arc<ClientConfig>>, sources: Sources) -> Self {
         Self {
             tls,
+            sources,
             names: RefCell::default(),
         }
     }
 
-    /// Opens a connection and makes the TLS handshake.
-    pub(super) async fn connect(&self, origin: &Origin) -> Result<Connection, FailureKind> {
-        let socket = self.connect_tcp(origin).await?;
+    /// Opens a connection of a VU and makes the TLS handshake.
+    pub(super) async fn connect(
+        &self,
+        origin: &Origin,
+        vu: u32,
+    ) -> Result<Connection, FailureKind> {
+        let socket = self.connect_tcp(origin, vu).await?;
         Ok(Connection::new(if origin.tls {
             Transport::Tls(Box::new(self.handshake(origin, socket).await?))
         } else {
@@ -70,24 +80,29 @@ impl Connector {
         }))
     }
 
-    async fn connect_tcp(&self, origin: &Origin) -> Result<Socket, FailureKind> {
+    async fn connect_tcp(&self, origin: &Origin, vu: u32) -> Result<Socket, FailureKind> {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
-            let address = SocketAddr::new(address, origin.port);
-            return Socket::connect(address, None).await.map_err(|e| of_io(&e));
+            return self.connect_to(address, origin.port, vu).await;
         }
         let mut last = FailureKind::Dns;
         for (i, address) in self.resolve(origin).await?.into_iter().enumerate() {
-            match Socket::connect(SocketAddr::new(address, origin.port), None).await {
+            match self.connect_to(address, origin.port, vu).await {
                 Ok(tcp) => {
                     if i > 0 {
                         self.prefer(&origin.host, address);
                     }
                     return Ok(tcp);
                 }
-                Err(e) => last = of_io(&e),
+                Err(kind) => last = kind,
             }
         }
         Err(last)
+    }
+
+    async fn connect_to(&self, to: IpAddr, port: u16, vu: u32) -> Result<Socket, FailureKind> {
+        Socket::connect(SocketAddr::new(to, port), self.sources.of(vu))
+            .await
+            .map_err(|e| of_io(&e))
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
@@ -102,7 +117,13 @@ impl Connector {
                 FailureKind::NoDescriptors => FailureKind::NoDescriptors,
                 _ => FailureKind::Dns,
             })?;
-        let addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+        let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+        let known = !addresses.is_empty();
+        addresses.retain(|a| self.sources.reach(*a));
+        if known && addresses.is_empty() {
+            // No address from which the target can be reached is the generator's shortage, not the target's failure.
+            return Err(FailureKind::NoPorts);
+        }
         let entry = (Instant::now(), addresses.clone());
         self.names.borrow_mut().insert(origin.host.clone(), entry);
         Ok(addresses)
@@ -206,6 +227,13 @@ impl Connection {
     async fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
         let Self { transport, reading } = self;
         let mut left = request;
+        watch::sending();
+        let mut held_up = false;
+        let mut hold_up = || {
+            if !std::mem::replace(&mut held_up, true) {
+                watch::held_up();
+            }
+        };
         std::future::poll_fn(|cx| {
             while !left.is_empty() {
                 match transport.poll_write(cx, left) {
@@ -213,12 +241,18 @@ impl Connection {
                     Poll::Ready(Ok(written)) => left = &left[written..],
                     Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
                     Poll::Pending => {
+                        hold_up();
                         let early = transport.poll_read(cx, |bytes, _| reading.keep(bytes));
                         return early.map_ok(|()| Sent::Part);
                     }
                 }
             }
-            transport.poll_flush(cx).map_ok(|()| Sent::All)
+            // TLS takes a request at once and holds it back here.
+            let flushed = transport.poll_flush(cx);
+            if flushed.is_pending() {
+                hold_up();
+            }
+            flushed.map_ok(|()| Sent::All)
         })
         .await
     }
@@ -241,6 +275,7 @@ impl Connection {
     /// Reads the rest of an answer's body; gives what of it was to be kept.
     pub(super) async fn body(&mut self) -> Result<Vec<u8>, FailureKind> {
         let Self { transport, reading } = self;
+        reading.check()?;
         while reading.body != Body::Done {
             let read = std::future::poll_fn(|cx| {
                 transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
@@ -258,7 +293,7 @@ impl Connection {
     ) -> FailureKind {
         let at = self.arrivals().at;
         let Self { transport, reading } = self;
-        let mut went = take(&std::mem::take(&mut reading.kept), at);
+        let mut went = take(&std::mem::take(&mut reading.kept), at).and_then(|()| reading.check());
         loop {
             match went {
                 Err(kind) => return kind,
@@ -289,6 +324,9 @@ struct Reading {
     keeps_body: bool,
     body: Body,
     keeps_alive: bool,
+    /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
+    /// apart: a status that was not expected is not a matter of its body.
+    failed: Option<FailureKind>,
 }
 
 impl Default for Reading {
@@ -299,6 +337,7 @@ impl Default for Reading {
             keeps_body: false,
             body: Body::Done,
             keeps_alive: true,
+            failed: None,
         }
     }
 }
@@ -306,6 +345,10 @@ impl Default for Reading {
 impl Reading {
     fn may_go_on(&self) -> bool {
         self.keeps_alive && self.body == Body::Done
+    }
+
+    fn check(&self) -> Result<(), FailureKind> {
+        self.failed.map_or(Ok(()), Err)
     }
 
     fn count(&mut self, bytes: &[u8]) {
@@ -353,7 +396,10 @@ impl Reading {
         self.body = head.body;
         self.keeps_alive = head.keeps_alive;
         self.keeps_body = want.body;
-        self.feed(&bytes[used..])?;
+        if let Err(kind) = self.feed(&bytes[used..]) {
+            self.keeps_alive = false;
+            self.failed = Some(kind);
+        }
         Ok(Some(head))
     }
 
@@ -486,6 +532,28 @@ fn of_io(error: &io::Error) -> FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_that_nobody_wants_takes_no_memory() {
+        let get = Method::GET;
+        let want = Want {
+            method: &get,
+            headers: false,
+            body: false,
+        };
+        let mut reading = Reading::default();
+        let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40000000\r\n";
+        assert!(reading.take_head(head, want).unwrap().is_some());
+        let piece = vec![b'x'; READ_SIZE];
+        // A chunk of 1 GiB.
+        for _ in 0..(1 << 30) / READ_SIZE {
+            reading.take_body(&piece).unwrap();
+            assert_eq!(reading.kept.capacity(), 0);
+        }
+        assert!(reading.received > 1 << 30 && !reading.may_go_on());
+        reading.take_body(b"\r\n0\r\n\r\n").unwrap();
+        assert!(reading.may_go_on());
+    }
 
     #[test]
     fn the_generators_own_shortages_are_told_apart() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram as Hdr;
 
+use super::watch::Lateness;
 use crate::measure::{FailureCounts, FailureKind, Histogram, StepWindow};
 
 /// How a measured step ended.
@@ -23,7 +24,8 @@ struct StepRecorder {
 
 pub(super) struct Recorder {
     steps: Vec<StepRecorder>,
-    lag: Hdr<u64>,
+    woke: Hdr<u64>,
+    read: Hdr<u64>,
 }
 
 impl Recorder {
@@ -36,7 +38,8 @@ impl Recorder {
         };
         Self {
             steps: (0..steps).map(|_| step()).collect(),
-            lag: Histogram::recorder(),
+            woke: Histogram::recorder(),
+            read: Histogram::recorder(),
         }
     }
 
@@ -49,9 +52,14 @@ impl Recorder {
         }
     }
 
-    /// Counts how late a VU woke.
+    /// Counts how late a VU, or the thread's own tick, woke.
     pub(super) fn lag(&mut self, late: Duration) {
-        Histogram::record_into(&mut self.lag, late);
+        Histogram::record_into(&mut self.woke, late);
+    }
+
+    /// Counts how long an answer lay in the kernel before it was read.
+    pub(super) fn read_late(&mut self, late: Duration) {
+        Histogram::record_into(&mut self.read, late);
     }
 
     /// Counts the age of a step that is in flight while a window is cut.
@@ -60,7 +68,7 @@ impl Recorder {
     }
 
     /// Takes what was counted and begins anew.
-    pub(super) fn cut(&mut self) -> (Vec<StepWindow>, Histogram) {
+    pub(super) fn cut(&mut self) -> (Vec<StepWindow>, Lateness) {
         let steps = self
             .steps
             .iter_mut()
@@ -71,6 +79,10 @@ impl Recorder {
                 in_flight: Histogram::drain(&mut s.in_flight),
             })
             .collect();
-        (steps, Histogram::drain(&mut self.lag))
+        let lateness = Lateness {
+            woke: Histogram::drain(&mut self.woke),
+            read: Histogram::drain(&mut self.read),
+        };
+        (steps, lateness)
     }
 }

@@ -20,9 +20,11 @@ use super::alarm::Alarm;
 use super::arrivals::{Clock, Pool};
 use super::http::Connector;
 use super::recorder::Recorder;
+use super::sources::Sources;
 use super::vu::{self, Phase, Shared, VuState};
+use super::watch::{ThreadWatch, ThreadWindow};
 use crate::engine::Canary;
-use crate::measure::{Histogram, StepWindow};
+use crate::measure::StepWindow;
 use crate::scenario::{Scenario, vu_rng};
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
@@ -40,6 +42,7 @@ pub(super) struct ShardSpec {
     pub(super) window: Duration,
     pub(super) seed: u64,
     pub(super) tls: Option<Arc<ClientConfig>>,
+    pub(super) sources: Sources,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -73,7 +76,7 @@ pub(super) struct ShardWindow {
     pub(super) at_level: bool,
     pub(super) vus: u32,
     pub(super) steps: Vec<StepWindow>,
-    pub(super) lag: Histogram,
+    pub(super) watch: ThreadWindow,
 }
 
 /// The thread's body: runs until `commands` is closed.
@@ -171,6 +174,7 @@ struct Shard {
     settled: Option<Instant>,
     windows_cut: u64,
     window_start: Instant,
+    watch: ThreadWatch,
 }
 
 impl Shard {
@@ -178,7 +182,7 @@ impl Shard {
         let shared = Rc::new(Shared {
             scenario: Arc::clone(&spec.scenario),
             seed: spec.seed,
-            connector: Connector::new(spec.tls.clone()),
+            connector: Connector::new(spec.tls.clone(), spec.sources.clone()),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,
@@ -199,6 +203,7 @@ impl Shard {
             settled: Some(spec.zero),
             windows_cut: 0,
             window_start: spec.zero,
+            watch: ThreadWatch::new(),
             spec,
         }
     }
@@ -479,7 +484,7 @@ impl Shard {
                 vus += 1;
             }
         }
-        let (steps, lag) = recorder.cut();
+        let (steps, lateness) = recorder.cut();
         let window = ShardWindow {
             index: self.windows_cut,
             end: now,
@@ -488,7 +493,7 @@ impl Shard {
             at_level: self.settled.is_some_and(|s| s <= self.window_start),
             vus,
             steps,
-            lag,
+            watch: self.watch.cut(lateness),
         };
         self.window_start = now;
         self.reports.send(Ok(window)).map_err(|_| ())

@@ -45,6 +45,7 @@ impl Socket {
         socket.set_nodelay(true)?;
         stamps::ask_for(&socket);
         if let Some(from) = from {
+            ports::leave_to_connect(&socket);
             socket.bind(SocketAddr::new(from, 0))?;
         }
         let tcp = socket.connect(to).await?;
@@ -145,6 +146,24 @@ impl AsyncWrite for Socket {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().tcp).poll_shutdown(cx)
     }
+}
+
+#[cfg(target_os = "linux")]
+mod ports {
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    use super::TcpSocket;
+
+    /// A port taken when the address is bound is taken for every target; one taken while connecting is for this target
+    /// only, so that other connections from the same address may share it. Without the option both still work.
+    pub(super) fn leave_to_connect(socket: &TcpSocket) {
+        let _ = setsockopt(socket, sockopt::IpBindAddressNoPort, &true);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod ports {
+    pub(super) fn leave_to_connect(_: &super::TcpSocket) {}
 }
 
 #[cfg(target_os = "linux")]

@@ -1,5 +1,8 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod redirects;
+mod strain;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::watch::ThreadWindow;
 use super::*;
 use crate::measure::FailureKind;
 use crate::scenario::{Feeder, spec::ScenarioSpec};
@@ -28,15 +32,19 @@ fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) 
     Arc::new(Scenario::compile(&spec, base, feeders, &|_| None).unwrap())
 }
 
-fn engine(scenario: &Arc<Scenario>) -> NativeEngine {
-    NativeEngine::start(NativeSpec {
+fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
+    NativeSpec {
         scenario: Arc::clone(scenario),
         load: LoadModel::Closed { pace_per_s: 1000.0 },
         window: Duration::from_millis(100),
         threads: 2,
         seed: 7,
-    })
-    .unwrap()
+        sources: Vec::new(),
+    }
+}
+
+fn engine(scenario: &Arc<Scenario>) -> NativeEngine {
+    NativeEngine::start(spec(scenario)).unwrap()
 }
 
 /// What happened in all windows; states are those of the last.
@@ -188,6 +196,11 @@ async fn every_kind_of_failure_is_told_apart() {
     assert_eq!(first_failure(GET, &protocol).await, FailureKind::Protocol);
 
     let status = answering("HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n").await;
+    assert_eq!(first_failure(GET, &status).await, FailureKind::Status);
+
+    // Its body is none, but it is the status that was not expected.
+    let broken = "HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\nbroken\r\n";
+    let status = answering(broken).await;
     assert_eq!(first_failure(GET, &status).await, FailureKind::Status);
 
     let bare_503 = answering("HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n").await;
@@ -440,6 +453,49 @@ async fn connections_are_kept_or_closed_as_the_profile_says() {
 }
 
 #[tokio::test]
+async fn vus_come_from_the_local_addresses_in_turn() {
+    let seen: Arc<Mutex<BTreeMap<IpAddr, usize>>> = Arc::default();
+    let book = Arc::clone(&seen);
+    let base = server(move |_, mut tcp| {
+        let from = tcp.peer_addr().unwrap().ip();
+        *book.lock().unwrap().entry(from).or_default() += 1;
+        async move {
+            while request(&mut tcp).await.is_some() {
+                tcp.write_all(OK.as_bytes()).await.ok();
+            }
+        }
+    })
+    .await;
+    let sources = ["127.0.0.2", "127.0.0.3"].map(|a| a.parse().unwrap());
+    let mut engine = NativeEngine::start(NativeSpec {
+        sources: sources.to_vec(),
+        ..spec(&compile(GET, &base))
+    })
+    .unwrap();
+    engine.set_level(Level(6)).await.unwrap();
+    let all = watch(&mut engine, |s| s.last.at_level && s.last.vus == 6).await;
+    engine.stop().await;
+    assert_eq!(all.steps[1].failed.of_target(), 0);
+    let counts: Vec<_> = seen.lock().unwrap().clone().into_iter().collect();
+    assert_eq!(counts, sources.map(|from| (from, 3)), "3 of 6 VUs each");
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_of_the_sources_kind_is_our_own_shortage() {
+    let base = answering(OK).await.replace("127.0.0.1", "localhost");
+    let mut engine = NativeEngine::start(NativeSpec {
+        sources: vec!["2001:db8::1".parse().unwrap()],
+        ..spec(&compile(GET, &base))
+    })
+    .unwrap();
+    engine.set_level(Level(1)).await.unwrap();
+    let seen = watch(&mut engine, |s| s.steps[1].failed.of_generator() > 0).await;
+    engine.stop().await;
+    assert!(seen.failed(1, FailureKind::NoPorts) > 0);
+    assert_eq!(seen.steps[1].failed.of_target(), 0, "never a breach");
+}
+
+#[tokio::test]
 async fn a_connection_closed_while_idle_is_no_failure() {
     // The server ends each connection after one answer without saying so: sometimes before, sometimes after the VU
     // has sent its next request.
@@ -460,6 +516,53 @@ async fn a_connection_closed_while_idle_is_no_failure() {
         "{:?}",
         seen.steps[0].failed
     );
+}
+
+#[tokio::test]
+async fn a_request_on_a_connection_that_just_ended_is_sent_again_once() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    // The first connection gives one answer and takes one more request; no other gives any.
+    let base = server(move |number, mut tcp| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async move {
+            request(&mut tcp).await;
+            if number == 0 {
+                tcp.write_all(OK.as_bytes()).await.unwrap();
+                request(&mut tcp).await;
+            }
+        }
+    })
+    .await;
+    let mut engine = engine(&compile(
+        "steps = [{ name = 'one', get = '/' }, { name = 'two', get = '/' }]",
+        &base,
+    ));
+    let went = engine.canary().await.unwrap();
+    engine.stop().await;
+    assert_eq!(went, Canary::Failed(FailureKind::Eof));
+    assert_eq!(connections.load(Ordering::Relaxed), 2, "once, not again");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_to_close_is_not_used_again() {
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&connections);
+    let base = server(move |_, mut tcp| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        async move {
+            // It stays open: only the header says that it is over.
+            while request(&mut tcp).await.is_some() {
+                let answer = "HTTP/1.1 204 Empty\r\nconnection: close\r\n\r\n";
+                tcp.write_all(answer.as_bytes()).await.ok();
+            }
+        }
+    })
+    .await;
+    let seen = run(&compile(GET, &base), 1, |s| s.steps[0].completed() >= 5).await;
+    let connections = u64::try_from(connections.load(Ordering::Relaxed)).unwrap();
+    assert!(connections >= seen.steps[0].completed(), "{connections}");
+    assert_eq!(seen.steps[0].failed.of_target(), 0);
 }
 
 #[tokio::test]
@@ -591,6 +694,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         window: Duration::from_millis(100),
         threads: 2,
         seed: 1,
+        sources: Vec::new(),
     })
     .unwrap();
     assert!(
@@ -822,7 +926,7 @@ async fn a_thread_that_was_held_up_makes_one_long_window_of_all() {
             in_flight: Histogram::of([Duration::from_secs(1)]),
             ..StepWindow::default()
         }],
-        lag: Histogram::default(),
+        watch: ThreadWindow::default(),
     };
     for index in 1..=4 {
         assert!(senders[0].send(Ok(part(index, 0, index))).is_ok());

@@ -3,6 +3,8 @@
 //! Latencies run from a step's intended start and hold no think time. A failed cycle closes the VU's connections and
 //! backs off; a shed one waits as long as the target asks.
 
+mod follow;
+
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use http::{HeaderMap, StatusCode};
 use rand::RngExt as _;
 
 use super::arrivals::{Bell, Pool};
+use self::follow::Answer;
 use super::back_off::{back_off, retry_after};
 use super::http::{Connection, Connector, Head, Want};
 use super::limit::TimeLimit;
@@ -22,8 +25,8 @@ use super::stream::Stream;
 use crate::engine::Canary;
 use crate::measure::FailureKind;
 use crate::scenario::{
-    Action, Extract, ExtractFrom, Rendered, RequestTemplate, Scenario, Step, Template, Think,
-    Values, VuRng, Wait, json_text, vu_rng,
+    Action, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, Scenario, Step, Template,
+    Think, Values, VuRng, Wait, json_text, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
@@ -405,14 +408,29 @@ impl<'a> Vu<'a> {
             headers: template.needs_headers(),
             body: template.needs_body(),
         };
-        let (mut connection, head) = self.exchange(template, want).await?;
+        let request = self.render(template)?;
+        let (connection, head) = self.exchange(template.origin(), &request, want).await?;
+        let answer = Answer {
+            connection,
+            head,
+            keep: Some(template.origin()),
+        };
+        let answer = self.follow(template, &request, want, answer).await?;
+        self.rendered = request.into_buffer();
+        let Answer {
+            mut connection,
+            head,
+            keep,
+        } = answer;
         let refusal = refusal(template, &head);
         if let Some(Stop::Failed(kind)) = refusal {
             return Err(kind.into());
         }
         let body = connection.body().await?;
         let at = self.arrival(&connection);
-        self.idle[template.origin()] = Some(connection);
+        if let Some(origin) = keep {
+            self.idle[origin] = Some(connection);
+        }
         if let Some(shed) = refusal {
             return Err(shed);
         }
@@ -433,36 +451,34 @@ impl<'a> Vu<'a> {
     /// the request is then sent once more, on a new connection, and the clock runs on.
     async fn exchange(
         &mut self,
-        template: &RequestTemplate,
+        origin: usize,
+        request: &[u8],
         want: Want<'_>,
     ) -> Result<(Connection, Head), Stop> {
-        let request = self.render(template)?;
-        let mut answer = None;
-        if let Some(mut kept) = self.idle[template.origin()].take()
+        if let Some(mut kept) = self.idle[origin].take()
             && kept.is_usable().await
         {
-            match kept.send(&request, want).await {
-                Ok(head) => answer = Some((kept, head)),
+            match kept.send(request, want).await {
+                Ok(head) => return Ok((kept, head)),
                 Err(e) if e.unanswered && is_gone(e.kind) => {}
                 Err(e) => return Err(e.kind.into()),
             }
         }
-        let answer = match answer {
-            Some(answer) => answer,
-            None => self.exchange_anew(template, &request, want).await?,
-        };
-        self.rendered = request.into_buffer();
-        Ok(answer)
+        let origin = &self.scenario.origins()[origin];
+        self.exchange_anew(origin, request, want).await
     }
 
     async fn exchange_anew(
-        &mut self,
-        template: &RequestTemplate,
+        &self,
+        origin: &Origin,
         request: &[u8],
         want: Want<'_>,
     ) -> Result<(Connection, Head), Stop> {
-        let origin = &self.scenario.origins()[template.origin()];
-        let mut connection = self.shared.connector.connect(origin).await?;
+        let mut connection = self
+            .shared
+            .connector
+            .connect(origin, self.values.vu)
+            .await?;
         let head = connection.send(request, want).await.map_err(|e| e.kind)?;
         Ok((connection, head))
     }
@@ -470,7 +486,8 @@ impl<'a> Vu<'a> {
     /// When the last bytes came; that they were read later is the generator's own delay.
     fn arrival(&self, connection: &Connection) -> Instant {
         let arrivals = connection.arrivals();
-        self.shared.recorder.borrow_mut().lag(arrivals.read_late);
+        let mut recorder = self.shared.recorder.borrow_mut();
+        recorder.read_late(arrivals.read_late);
         arrivals.at
     }
 
@@ -489,8 +506,18 @@ impl<'a> Vu<'a> {
             body: true,
         };
         let request = self.render(template)?;
-        let (connection, head) = self.exchange_anew(template, &request, want).await?;
+        let origin = &self.scenario.origins()[template.origin()];
+        let (connection, head) = self.exchange_anew(origin, &request, want).await?;
+        let answer = Answer {
+            connection,
+            head,
+            keep: None,
+        };
+        let answer = self.follow(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
+        let Answer {
+            connection, head, ..
+        } = answer;
         if let Some(stop) = refusal(template, &head) {
             return Err(stop);
         }

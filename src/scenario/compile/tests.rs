@@ -284,3 +284,16 @@ fn a_vus_values_depend_on_the_seed_and_its_number_alone() {
     assert_ne!(draw(1, 2), draw(1, 3));
     assert_ne!(draw(1, 2), draw(2, 2));
 }
+
+#[test]
+fn redirects_are_followed_only_so_far() {
+    let of = |text: &str| compile(&format!("{text}\nsteps = [{{ name = 'a', get = '/' }}]"));
+    assert_eq!(of("").unwrap().redirects(), 0);
+    let five = of("redirects = 5").unwrap();
+    assert_eq!(five.redirects(), 5);
+    assert_eq!(five.connections_per_vu(), 2, "one for where they lead");
+    for bad in ["redirects = -1", "redirects = 21"] {
+        let message = of(bad).unwrap_err().message;
+        assert!(message.contains("between 0"), "{message}");
+    }
+}

@@ -13,6 +13,7 @@ fn arriving(scenario: &Arc<Scenario>, arrivals: Arrivals, most_vus: u32) -> Nati
         window: Duration::from_millis(100),
         threads: THREADS,
         seed: 7,
+        sources: Vec::new(),
     })
     .unwrap()
 }

@@ -1,0 +1,95 @@
+//! Redirects of a VU: the request goes on to where the answer points, the clock of its step runs on.
+
+use http::header::LOCATION;
+
+use super::{Connection, FailureKind, Head, RequestTemplate, Stop, Vu, Want};
+use crate::scenario::{Origin, Redirect, is_redirect, same_origin};
+
+/// Where an answer came from.
+pub(super) struct Answer {
+    pub(super) connection: Connection,
+    pub(super) head: Head,
+    /// Index of the scenario's origin whose kept connection this is; `None` where it is not to be kept.
+    pub(super) keep: Option<usize>,
+}
+
+impl Vu<'_> {
+    /// Follows an answer's redirects, as many as the scenario allows; the answer after the last is the step's.
+    ///
+    /// A status that the step expects is its success, also where it is a redirect.
+    pub(super) async fn follow(
+        &mut self,
+        template: &RequestTemplate,
+        sent: &[u8],
+        want: Want<'_>,
+        answer: Answer,
+    ) -> Result<Answer, Stop> {
+        let mut answer = answer;
+        let mut from = self.scenario.origins()[template.origin()].clone();
+        let mut last: Option<Redirect> = None;
+        for _ in 0..self.scenario.redirects() {
+            let status = answer.head.status;
+            let location = answer.head.headers.get(LOCATION);
+            let Some(location) =
+                location.filter(|_| is_redirect(status) && !template.expect().holds(status))
+            else {
+                break;
+            };
+            let location = location.to_str().map_err(|_| FailureKind::Protocol)?;
+            let (request, method) = match &last {
+                Some(last) => (&last.request[..], &last.method),
+                None => (sent, template.method()),
+            };
+            let next = Redirect::after(request, &from, method, status, location)
+                .map_err(|_| FailureKind::Protocol)?;
+            let keeps = answer.keep.is_some();
+            self.leave(answer).await?;
+            let want = Want {
+                method: &next.method,
+                ..want
+            };
+            answer = self.arrive(&next, want, keeps).await?;
+            from.clone_from(&next.origin);
+            last = Some(next);
+        }
+        Ok(answer)
+    }
+
+    /// Reads an answer that only pointed elsewhere, so that its connection can be used again.
+    async fn leave(&mut self, answer: Answer) -> Result<(), Stop> {
+        let Answer {
+            mut connection,
+            keep,
+            ..
+        } = answer;
+        if let Some(origin) = keep {
+            connection.body().await?;
+            self.arrival(&connection);
+            self.idle[origin] = Some(connection);
+        }
+        Ok(())
+    }
+
+    /// Sends a redirected request: on the kept connection where the scenario knows the origin, else on one of its own.
+    async fn arrive(
+        &mut self,
+        next: &Redirect,
+        want: Want<'_>,
+        keeps: bool,
+    ) -> Result<Answer, Stop> {
+        let known = |o: &Origin| same_origin(o, &next.origin);
+        let keep = (self.scenario.origins().iter().position(known)).filter(|_| keeps);
+        let (connection, head) = match keep {
+            Some(origin) => self.exchange(origin, &next.request, want).await?,
+            None => {
+                self.exchange_anew(&next.origin, &next.request, want)
+                    .await?
+            }
+        };
+        Ok(Answer {
+            connection,
+            head,
+            keep,
+        })
+    }
+}

@@ -1,0 +1,293 @@
+//! The generator watches itself: what its threads used and missed, and what bore on the machine around it.
+//!
+//! Threads count without a lock and hand over what they counted when they cut a window; what is the machine's is read once
+//! per window by the engine.
+
+use std::cell::Cell;
+use std::time::Instant;
+
+use crate::measure::{GeneratorWindow, Histogram, Strain};
+
+thread_local! {
+    static SENDS: Cell<Sends> = const { Cell::new(Sends { all: 0, held_up: 0 }) };
+}
+
+/// Requests that one thread sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sends {
+    all: u64,
+    /// Those that the kernel did not take at once.
+    held_up: u64,
+}
+
+/// Counts a request that this thread begins to send.
+pub(super) fn sending() {
+    let before = SENDS.get();
+    SENDS.set(Sends {
+        all: before.all + 1,
+        ..before
+    });
+}
+
+/// Counts that the kernel did not take a request at once; once for each request, also when its time limit then ends it.
+pub(super) fn held_up() {
+    let before = SENDS.get();
+    SENDS.set(Sends {
+        held_up: before.held_up + 1,
+        ..before
+    });
+}
+
+/// How late a thread was since it last cut a window.
+#[derive(Debug, Default)]
+pub(super) struct Lateness {
+    /// VUs that woke from thinking, and the thread's own tick.
+    pub(super) woke: Histogram,
+    /// Answers that lay in the kernel.
+    pub(super) read: Histogram,
+}
+
+/// One thread's part of a window.
+#[derive(Debug, Default)]
+pub(super) struct ThreadWindow {
+    lateness: Lateness,
+    sends: Sends,
+    cpu_s: Option<f64>,
+}
+
+/// One thread's watch over itself; it must be made and asked on that thread.
+pub(super) struct ThreadWatch {
+    cpu_s: Option<f64>,
+}
+
+impl ThreadWatch {
+    pub(super) fn new() -> Self {
+        Self {
+            cpu_s: clocks::thread_cpu_s(),
+        }
+    }
+
+    pub(super) fn cut(&mut self, lateness: Lateness) -> ThreadWindow {
+        let now = clocks::thread_cpu_s();
+        let used = now.zip(self.cpu_s).map(|(now, before)| now - before);
+        self.cpu_s = now;
+        ThreadWindow {
+            lateness,
+            sends: SENDS.take(),
+            cpu_s: used,
+        }
+    }
+}
+
+/// The threads' parts of a window, put together.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    lateness: Lateness,
+    sends: Sends,
+    /// CPU of the thread whose parts are being added, and of the busiest so far, seconds.
+    thread_s: Option<f64>,
+    busiest_s: Option<f64>,
+}
+
+impl Watched {
+    pub(super) fn add(&mut self, part: &ThreadWindow) {
+        self.lateness.woke.merge(&part.lateness.woke);
+        self.lateness.read.merge(&part.lateness.read);
+        self.sends.all += part.sends.all;
+        self.sends.held_up += part.sends.held_up;
+        if let Some(cpu_s) = part.cpu_s {
+            *self.thread_s.get_or_insert(0.0) += cpu_s;
+        }
+    }
+
+    /// All parts of one thread are added.
+    pub(super) fn thread_done(&mut self) {
+        let thread_s = self.thread_s.take();
+        self.busiest_s = self.busiest_s.into_iter().chain(thread_s).reduce(f64::max);
+    }
+
+    /// What the window shows of the generator; `around` is what bore on the machine.
+    pub(super) fn window(self, span_s: f64, around: Strain) -> GeneratorWindow {
+        let Self {
+            lateness: Lateness { mut woke, read },
+            sends,
+            busiest_s,
+            ..
+        } = self;
+        let strain = Strain {
+            thread_cpu: busiest_s.filter(|_| span_s > 0.0).map(|s| s / span_s),
+            woke_late_p99_s: woke.quantile_s(0.99),
+            read_late_p99_s: read.quantile_s(0.99),
+            sends: sends.all,
+            sends_held_up: sends.held_up,
+            ..around
+        };
+        woke.merge(&read);
+        GeneratorWindow {
+            lag_p99_s: woke.quantile_s(0.99),
+            strain,
+            ..GeneratorWindow::default()
+        }
+    }
+}
+
+/// Reads what bears on the whole machine, by the growth of the kernel's counters.
+pub(super) struct HostWatch {
+    at: Instant,
+    tcp: Option<(u64, u64)>,
+    stalled_us: Option<u64>,
+    cpu: Option<(u64, u64)>,
+}
+
+impl HostWatch {
+    pub(super) fn new() -> Self {
+        Self {
+            at: Instant::now(),
+            tcp: clocks::tcp_segments(),
+            stalled_us: clocks::stalled_us(),
+            cpu: clocks::stolen_of_all(),
+        }
+    }
+
+    /// What happened since the last sample.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counters of a second are far below 2^52"
+    )]
+    pub(super) fn sample(&mut self) -> Strain {
+        let now = Self::new();
+        let grown = |after: u64, before: u64| after.saturating_sub(before);
+        let both = |after: Option<(u64, u64)>, before: Option<(u64, u64)>| {
+            let (after, before) = after.zip(before)?;
+            Some((grown(after.0, before.0), grown(after.1, before.1)))
+        };
+        let tcp = both(now.tcp, self.tcp);
+        let passed_us = now.at.saturating_duration_since(self.at).as_secs_f64() * 1e6;
+        let stalled = now.stalled_us.zip(self.stalled_us);
+        let strain = Strain {
+            segments_out: tcp.map(|(out, _)| out),
+            retransmits: tcp.map(|(_, again)| again),
+            cpu_pressure: stalled
+                .filter(|_| passed_us > 0.0)
+                .map(|(after, before)| (grown(after, before) as f64 / passed_us).min(1.0)),
+            cpu_steal: both(now.cpu, self.cpu)
+                .filter(|(_, all)| *all > 0)
+                .map(|(stolen, all)| stolen as f64 / all as f64),
+            ..Strain::default()
+        };
+        *self = now;
+        strain
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod clocks {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::{TimeVal, TimeValLike as _};
+    use procfs::{Current as _, CurrentSI as _};
+
+    /// CPU that the calling thread has used, seconds.
+    pub(super) fn thread_cpu_s() -> Option<f64> {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+        let total: TimeVal = usage.user_time() + usage.system_time();
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a run")]
+        Some(total.num_microseconds() as f64 * 1e-6)
+    }
+
+    /// TCP segments that the network namespace sent, and that it sent again.
+    pub(super) fn tcp_segments() -> Option<(u64, u64)> {
+        let snmp = procfs::net::snmp().ok()?;
+        Some((snmp.tcp_out_segs, snmp.tcp_retrans_segs))
+    }
+
+    /// Microseconds in which some task waited for a CPU; `None` where the kernel does not count them.
+    pub(super) fn stalled_us() -> Option<u64> {
+        Some(procfs::CpuPressure::current().ok()?.some.total)
+    }
+
+    /// Ticks that the hypervisor gave to others, and all ticks.
+    pub(super) fn stolen_of_all() -> Option<(u64, u64)> {
+        let t = procfs::KernelStats::current().ok()?.total;
+        let stolen = t.steal?;
+        let idle = t.idle + t.iowait.unwrap_or(0);
+        let interrupts = t.irq.unwrap_or(0) + t.softirq.unwrap_or(0);
+        Some((
+            stolen,
+            t.user + t.nice + t.system + idle + interrupts + stolen,
+        ))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod clocks {
+    pub(super) fn thread_cpu_s() -> Option<f64> {
+        None
+    }
+
+    pub(super) fn tcp_segments() -> Option<(u64, u64)> {
+        None
+    }
+
+    pub(super) fn stalled_us() -> Option<u64> {
+        None
+    }
+
+    pub(super) fn stolen_of_all() -> Option<(u64, u64)> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn part(cpu_s: f64, woke_ms: u64, read_ms: u64) -> ThreadWindow {
+        let one = |ms| Histogram::of([Duration::from_millis(ms)]);
+        ThreadWindow {
+            lateness: Lateness {
+                woke: one(woke_ms),
+                read: one(read_ms),
+            },
+            sends: Sends { all: 2, held_up: 1 },
+            cpu_s: Some(cpu_s),
+        }
+    }
+
+    #[test]
+    fn the_busiest_thread_counts_and_a_threads_parts_add_up() {
+        let mut watched = Watched::default();
+        watched.add(&part(0.5, 1, 10));
+        watched.add(&part(1.0, 1, 10));
+        watched.thread_done();
+        watched.add(&part(0.75, 5, 40));
+        watched.thread_done();
+        let window = watched.window(2.0, Strain::default());
+        let strain = window.strain;
+        assert_eq!(strain.thread_cpu, Some(0.75));
+        assert_eq!((strain.sends, strain.sends_held_up), (6, 3));
+        let near = |got: Option<f64>, want: f64| (got.unwrap() - want).abs() < 0.05 * want;
+        assert!(near(strain.woke_late_p99_s, 0.005), "{strain:?}");
+        assert!(near(strain.read_late_p99_s, 0.04), "{strain:?}");
+        assert!(near(window.lag_p99_s, 0.04), "the worse of both");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_works_is_seen_to() {
+        let mut watch = ThreadWatch::new();
+        sending();
+        sending();
+        held_up();
+        let began = clocks::thread_cpu_s().unwrap();
+        // Ends by what it waits for, not by the time of day.
+        while clocks::thread_cpu_s().unwrap() < began + 0.02 {}
+        let window = watch.cut(Lateness::default());
+        assert!(window.cpu_s.unwrap() >= 0.02);
+        assert_eq!(window.sends, Sends { all: 2, held_up: 1 });
+        assert_eq!(watch.cut(Lateness::default()).sends, Sends::default());
+        let around = HostWatch::new().sample();
+        assert!(around.segments_out.is_some() && around.retransmits.is_some());
+    }
+}

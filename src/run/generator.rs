@@ -1,0 +1,257 @@
+//! Whether the generator, and not the target, made a probe what it is. docs/engine.md says why the limits are these.
+
+use std::fmt::Write as _;
+
+use crate::measure::{Measurement, Second, Strain};
+use crate::record::ProbeRecord;
+use crate::slo::{Judgement, Verdict};
+use crate::units::format_seconds;
+
+/// Share of the latency limit that the generator's own delay may reach.
+const LAG_SHARE: f64 = 0.1;
+/// A delay that timers and schedulers show on an idle machine too, seconds.
+const TIMER_LAG_S: f64 = 0.005;
+/// CPU of a load thread, in cores, from which it has none left.
+const THREAD_FULL: f64 = 0.95;
+/// Delay of a full thread as a share of a cycle: by so much fewer requests are sent than were asked for.
+const LOST_SHARE: f64 = 0.01;
+/// Delay below which a full thread still sends on time, seconds.
+const FULL_LAG_S: f64 = 0.010;
+/// Share of a hold's seconds in which the generator may be late: a pause of the machine is no lack of it.
+const LATE_SECONDS: f64 = 0.1;
+/// Share of the machine's CPU that its hypervisor may give to others before a probe says nothing.
+const GROSS_STEAL: f64 = 0.25;
+
+/// Means over a hold from which a reader is told.
+const TOLD_STEAL: f64 = 0.05;
+const TOLD_PRESSURE: f64 = 0.75;
+const TOLD_RETRANSMITS: f64 = 0.01;
+const TOLD_HELD_UP: f64 = 0.05;
+/// Fewer retransmitted segments, or sends that were held up, than this are chance.
+const FEW: u64 = 20;
+
+/// Why a probe says nothing about the target, if so. `limit_s` is the tightest latency limit, `cycle` the cycle's step.
+pub(super) fn fault(
+    m: &Measurement,
+    cycle: usize,
+    limit_s: Option<f64>,
+    judgement: &Judgement,
+) -> Option<String> {
+    shortage(m)
+        .or_else(|| late(m, limit_s.unwrap_or(1.0), judgement))
+        .or_else(|| full(m, cycle, judgement))
+        .or_else(|| stolen(m))
+}
+
+fn shortage(m: &Measurement) -> Option<String> {
+    use crate::measure::FailureKind::{NoDescriptors, NoPorts};
+    let count = |kind| -> u64 {
+        let steps = m.hold.iter().flat_map(|s| &s.window.steps);
+        steps.map(|s| s.failed.get(kind)).sum()
+    };
+    let (descriptors, ports) = (count(NoDescriptors), count(NoPorts));
+    let (what, n, way_out) = match (descriptors, ports) {
+        (0, 0) => return None,
+        (0, n) => (
+            "local ports",
+            n,
+            "give it further addresses (--local-addr) or a wider range",
+        ),
+        (n, 0) => ("descriptors", n, "allow more (ulimit -n)"),
+        (n, m) => (
+            "descriptors and local ports",
+            n + m,
+            "allow more (ulimit -n, --local-addr)",
+        ),
+    };
+    Some(format!(
+        "the generator ran out of {what} ({n} times): {way_out}"
+    ))
+}
+
+/// Its own delay is a share of the limit that latencies could not be told from.
+fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> {
+    let limit = (LAG_SHARE * limit_s).max(TIMER_LAG_S);
+    let lag = |s: &&Second| s.window.generator.lag_p99_s.unwrap_or(0.0);
+    let late: Vec<&Second> = m.hold.iter().filter(|s| lag(s) > limit).collect();
+    let worst = m.hold.iter().map(|s| lag(&s)).fold(0.0, f64::max);
+    if !too_many(late.len(), m.hold.len()) || breach_beyond(judgement, worst) {
+        return None;
+    }
+    let above =
+        |of: fn(&Strain) -> Option<f64>| worst_of(&late, of).is_some_and(|worst| worst > limit);
+    let what = match (above(|s| s.woke_late_p99_s), above(|s| s.read_late_p99_s)) {
+        (true, true) => "requests were sent and answers read",
+        (true, false) => "requests were sent",
+        (false, true) => "answers were read",
+        (false, false) => "it was",
+    };
+    Some(format!(
+        "{}: {what} more than {} late in {} of {} seconds (by {} at worst){}",
+        who(&late),
+        format_seconds(limit),
+        late.len(),
+        m.hold.len(),
+        format_seconds(worst),
+        circumstances(&late)
+    ))
+}
+
+/// Whether it used its CPU up itself, or had to wait for others: the way out is another one.
+fn who(late: &[&Second]) -> &'static str {
+    match worst_of(late, |s| s.thread_cpu) {
+        Some(cores) if cores < THREAD_FULL / 2.0 => {
+            "the generator was kept waiting for a CPU by others"
+        }
+        _ => "the generator had no CPU left",
+    }
+}
+
+/// A thread without CPU left sends later than asked, also where a generous SLO hides it: the level is not that asked for.
+fn full(m: &Measurement, cycle: usize, judgement: &Judgement) -> Option<String> {
+    let limit = FULL_LAG_S.max(LOST_SHARE * cycle_s(m, cycle)?);
+    let lag = |s: &&Second| s.window.generator.lag_p99_s.unwrap_or(0.0);
+    let is_full = |s: &&Second| {
+        let cpu = s.window.generator.strain.thread_cpu;
+        cpu.is_some_and(|cores| cores >= THREAD_FULL) && lag(s) > limit
+    };
+    let full: Vec<&Second> = m.hold.iter().filter(is_full).collect();
+    let worst = full.iter().map(lag).fold(0.0, f64::max);
+    if !too_many(full.len(), m.hold.len()) || breach_beyond(judgement, worst) {
+        return None;
+    }
+    Some(format!(
+        "the generator had no CPU left: a load thread was full and more than {} late in {} of {} seconds, so that fewer \
+         requests were sent than asked for{}",
+        format_seconds(limit),
+        full.len(),
+        m.hold.len(),
+        circumstances(&full)
+    ))
+}
+
+/// The machine was another one than the plan meant.
+fn stolen(m: &Measurement) -> Option<String> {
+    let share = mean(m.hold.iter().map(|s| s.window.generator.strain.cpu_steal))?;
+    (share >= GROSS_STEAL).then(|| {
+        format!(
+            "the hypervisor gave {:.0} % of this machine's CPU to others: run on a machine that has its CPU for itself",
+            share * 100.0
+        )
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "seconds of a hold")]
+fn too_many(bad: usize, all: usize) -> bool {
+    bad as f64 > LATE_SECONDS * all as f64
+}
+
+/// Mean time of a cycle, by Little's law; `None` where none completed.
+fn cycle_s(m: &Measurement, cycle: usize) -> Option<f64> {
+    let cycles = m.step_total(cycle).completed();
+    let vu_seconds = |s: &Second| f64::from(s.window.vus) * s.window.span.as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a count of cycles")]
+    (cycles > 0).then(|| m.hold.iter().map(vu_seconds).sum::<f64>() / cycles as f64)
+}
+
+/// Whether something broke that the generator's own delay, which can only lengthen latencies and lower the load, does not
+/// explain.
+fn breach_beyond(judgement: &Judgement, lag_s: f64) -> bool {
+    judgement.outcomes.iter().any(|outcome| {
+        let record = &outcome.record;
+        let excess = record.observed.map(|value| value - record.bound);
+        record.verdict == Verdict::Broke && excess.is_none_or(|excess| excess > lag_s)
+    })
+}
+
+/// What a reader needs to know where the CPU went.
+fn circumstances(seconds: &[&Second]) -> String {
+    let mut out = String::new();
+    for (what, share) in [
+        (
+            "of a core used by the busiest load thread",
+            worst_of(seconds, |s| s.thread_cpu),
+        ),
+        (
+            "of the time some task of the machine waited for a CPU",
+            worst_of(seconds, |s| s.cpu_pressure),
+        ),
+        (
+            "of the CPU given to others by the hypervisor",
+            worst_of(seconds, |s| s.cpu_steal).filter(|share| *share >= TOLD_STEAL),
+        ),
+    ] {
+        if let Some(share) = share {
+            // Writing to a string cannot fail.
+            let _ = write!(out, ", {:.0} % {what}", share * 100.0);
+        }
+    }
+    out
+}
+
+fn worst_of(seconds: &[&Second], of: impl Fn(&Strain) -> Option<f64>) -> Option<f64> {
+    let values = seconds.iter().map(|s| &s.window.generator.strain);
+    values.filter_map(of).reduce(f64::max)
+}
+
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let known: Vec<f64> = values.flatten().collect();
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a hold")]
+    (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+}
+
+/// What bore on the generator without making a probe invalid, over all probes: one line for each kind.
+pub(super) fn warnings(probes: &[ProbeRecord]) -> Vec<String> {
+    type Of = fn(&[Strain]) -> Option<f64>;
+    let kinds: [(Of, f64, &str); 4] = [
+        (
+            |s| mean(s.iter().map(|s| s.cpu_pressure)),
+            TOLD_PRESSURE,
+            "of the time some task of this machine waited for a CPU: whatever shares the machine with the generator, the \
+             target too, was slowed by it",
+        ),
+        (
+            |s| mean(s.iter().map(|s| s.cpu_steal)),
+            TOLD_STEAL,
+            "of this machine's CPU was given to others by the hypervisor",
+        ),
+        (
+            |s| {
+                let count = |of: fn(&Strain) -> Option<u64>| s.iter().filter_map(of).sum();
+                share(count(|s| s.retransmits), count(|s| s.segments_out))
+            },
+            TOLD_RETRANSMITS,
+            "of TCP's segments were sent again: the network lost them, or a target whose queue of new connections was full; \
+             each is a delay of 200 ms and more within the latencies",
+        ),
+        (
+            |s| {
+                let held_up = s.iter().map(|s| s.sends_held_up).sum();
+                share(held_up, s.iter().map(|s| s.sends).sum())
+            },
+            TOLD_HELD_UP,
+            "of the requests could not be written at once: the target, or the network, took them more slowly",
+        ),
+    ];
+    let strains: Vec<Vec<Strain>> = probes.iter().map(of_hold).collect();
+    let line = |(of, limit, what): (Of, f64, &str)| {
+        let above = strains.iter().filter_map(|s| of(s)).filter(|v| *v >= limit);
+        let (probes, worst) = above.fold((0, 0.0_f64), |(n, worst), v| (n + 1, worst.max(v)));
+        let plural = if probes == 1 { "probe" } else { "probes" };
+        (probes > 0).then(|| format!("in {probes} {plural} up to {:.0} % {what}", worst * 100.0))
+    };
+    kinds.into_iter().filter_map(line).collect()
+}
+
+fn of_hold(probe: &ProbeRecord) -> Vec<Strain> {
+    let hold = probe.seconds.iter().filter(|s| s.hold);
+    hold.map(|s| s.generator.strain).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a hold")]
+fn share(some: u64, all: u64) -> Option<f64> {
+    (some >= FEW && all > 0).then(|| some as f64 / all as f64)
+}
+
+#[cfg(test)]
+mod tests;

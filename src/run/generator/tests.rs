@@ -1,0 +1,185 @@
+use std::time::Duration;
+
+use super::*;
+use crate::measure::{
+    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepNames, StepWindow, Window,
+};
+use crate::slo::Slo;
+
+/// A second of 10 VUs with 10 cycles of 50 ms.
+fn second(generator: GeneratorWindow) -> Second {
+    let step = StepWindow {
+        latency: Histogram::of([Duration::from_millis(50); 10]),
+        ..StepWindow::default()
+    };
+    Second {
+        window: Window {
+            start: Duration::ZERO,
+            span: Duration::from_secs(1),
+            level: Level(10),
+            vus: 10,
+            at_level: true,
+            steps: vec![step.clone(), step],
+            generator,
+        },
+        readings: Vec::new(),
+    }
+}
+
+fn strained(strain: Strain) -> GeneratorWindow {
+    let lag = strain.woke_late_p99_s.into_iter();
+    GeneratorWindow {
+        lag_p99_s: lag.chain(strain.read_late_p99_s).reduce(f64::max),
+        strain,
+        ..GeneratorWindow::default()
+    }
+}
+
+/// A hold of ten seconds of which the first `bad` are strained.
+fn hold(bad: usize, strain: Strain) -> Measurement {
+    let of = |i| {
+        if i < bad { strain } else { Strain::default() }
+    };
+    Measurement {
+        level: Level(10),
+        before: None,
+        readings_before: Vec::new(),
+        hold: (0..10).map(|i| second(strained(of(i)))).collect(),
+        settled: true,
+    }
+}
+
+/// The fault under an SLO of one objective.
+fn fault_of(m: &Measurement, slo: &str) -> Option<String> {
+    let steps = StepNames::new(["get".to_owned()], Some(0));
+    let slo = Slo::parse([slo]).unwrap();
+    let judgement = slo.judge(m, &steps);
+    fault(m, steps.cycle(), slo.tightest_limit_s(), &judgement)
+}
+
+#[test]
+fn a_shortage_names_what_ran_out() {
+    let mut m = hold(0, Strain::default());
+    assert_eq!(fault_of(&m, "p99<1s"), None);
+    let mut failed = FailureCounts::default();
+    failed.add_n(FailureKind::NoPorts, 3);
+    m.hold[4].window.steps[0].failed = failed;
+    let text = fault_of(&m, "p99<1s").unwrap();
+    assert!(text.contains("ran out of local ports (3 times)"), "{text}");
+    assert!(text.contains("--local-addr"), "{text}");
+}
+
+#[test]
+fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
+    let read_late = Strain {
+        read_late_p99_s: Some(0.150),
+        thread_cpu: Some(0.99),
+        cpu_pressure: Some(0.4),
+        ..Strain::default()
+    };
+    assert_eq!(
+        fault_of(&hold(1, read_late), "p99<1s"),
+        None,
+        "a pause of the machine"
+    );
+    let text = fault_of(&hold(3, read_late), "p99<1s").unwrap();
+    for part in [
+        "the generator had no CPU left: answers were read more than 100 ms late in 3 of 10 seconds",
+        "99 % of a core used by the busiest load thread",
+        "40 % of the time some task",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    let kept = Strain {
+        thread_cpu: Some(0.02),
+        ..read_late
+    };
+    let text = fault_of(&hold(3, kept), "p99<1s").unwrap();
+    assert!(text.starts_with("the generator was kept waiting"), "{text}");
+    let woke_late = Strain {
+        woke_late_p99_s: Some(0.2),
+        ..Strain::default()
+    };
+    let text = fault_of(&hold(3, woke_late), "p99<1s").unwrap();
+    assert!(text.contains("requests were sent more than"), "{text}");
+    // Half a second too slow is not the work of 200 ms of delay.
+    let mut slow = hold(3, woke_late);
+    for second in &mut slow.hold {
+        second.window.steps[0].latency = Histogram::of([Duration::from_millis(1700); 10]);
+    }
+    assert_eq!(fault_of(&slow, "p99<1s"), None, "a breach stays one");
+}
+
+#[test]
+fn a_full_thread_that_is_late_makes_a_pass_worthless_under_a_generous_slo_too() {
+    // Cycles of one second: 1 % of them is 10 ms.
+    let full = |thread_cpu, late| Strain {
+        thread_cpu: Some(thread_cpu),
+        read_late_p99_s: Some(late),
+        ..Strain::default()
+    };
+    let generous = "p99<10s";
+    let text = fault_of(&hold(5, full(0.97, 0.03)), generous).unwrap();
+    assert!(
+        text.contains("a load thread was full and more than 10.0 ms late in 5 of 10"),
+        "{text}"
+    );
+    assert_eq!(
+        fault_of(&hold(5, full(0.97, 0.005)), generous),
+        None,
+        "busy, but on time"
+    );
+    assert_eq!(
+        fault_of(&hold(5, full(0.5, 0.03)), generous),
+        None,
+        "late, but within a tenth of the limit and not for want of CPU"
+    );
+}
+
+#[test]
+fn stolen_cpu_makes_a_probe_invalid_only_when_gross() {
+    let steal = |share| Strain {
+        cpu_steal: Some(share),
+        ..Strain::default()
+    };
+    assert_eq!(fault_of(&hold(10, steal(0.2)), "p99<1s"), None);
+    let text = fault_of(&hold(10, steal(0.3)), "p99<1s").unwrap();
+    assert!(text.contains("30 % of this machine's CPU"), "{text}");
+}
+
+#[test]
+fn retransmits_and_pressure_never_make_a_probe_invalid() {
+    let bad = Strain {
+        segments_out: Some(100),
+        retransmits: Some(50),
+        cpu_pressure: Some(1.0),
+        sends: 10,
+        sends_held_up: 10,
+        ..Strain::default()
+    };
+    assert_eq!(fault_of(&hold(10, bad), "p99<1s"), None);
+}
+
+#[test]
+fn what_bore_on_the_generator_is_told_once_for_all_probes() {
+    let mut probe = crate::samples::found().probes[3].clone();
+    let strain = |strain: Strain, probe: &mut ProbeRecord| {
+        for second in &mut probe.seconds {
+            second.generator.strain = strain;
+        }
+    };
+    strain(Strain::default(), &mut probe);
+    assert_eq!(warnings(&[probe.clone()]), [""; 0]);
+    let lossy = Strain {
+        segments_out: Some(1000),
+        retransmits: Some(30),
+        cpu_steal: Some(0.1),
+        ..Strain::default()
+    };
+    let quiet = probe.clone();
+    strain(lossy, &mut probe);
+    let told = warnings(&[quiet, probe.clone(), probe]);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[0].starts_with("in 2 probes up to 10 % of this machine's CPU"));
+    assert!(told[1].starts_with("in 2 probes up to 3 % of TCP's segments"));
+}
