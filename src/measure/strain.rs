@@ -21,6 +21,9 @@ pub struct Strain {
     pub sends: u64,
     /// Those of them that the kernel did not take at once: the target, or the network, took them more slowly.
     pub sends_held_up: u64,
+    /// Open model: arrivals that waited for a free VU at the window's end.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub arrivals_waiting: u64,
     /// TCP segments that the network namespace sent, retransmitted ones not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments_out: Option<u64>,
@@ -33,6 +36,11 @@ pub struct Strain {
     /// Share of the machine's CPU time that its hypervisor gave to others, 0..1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_steal: Option<f64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Strain {

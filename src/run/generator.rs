@@ -186,6 +186,13 @@ fn circumstances(seconds: &[&Second]) -> String {
             let _ = write!(out, ", {:.0} % {what}", share * 100.0);
         }
     }
+    let waiting = seconds
+        .iter()
+        .map(|s| s.window.generator.strain.arrivals_waiting);
+    if let Some(most) = waiting.max().filter(|n| *n > 0) {
+        // Writing to a string cannot fail.
+        let _ = write!(out, ", {most} arrivals without a free VU: raise --max-vus");
+    }
     out
 }
 

@@ -474,9 +474,11 @@ impl Shard {
                 recorder.in_flight(cycle, age);
             }
         }
+        let mut waiting = 0;
         if let Some(pool) = &self.shared.pool {
             // Who waits for a VU has come: the clocks of the cycle and of its first step run.
             for arrival in pool.waiting() {
+                waiting += 1;
                 let age = now.saturating_duration_since(arrival);
                 recorder.in_flight(0, age);
                 recorder.in_flight(cycle, age);
@@ -493,7 +495,7 @@ impl Shard {
             at_level: self.settled.is_some_and(|s| s <= self.window_start),
             vus,
             steps,
-            watch: self.watch.cut(lateness),
+            watch: self.watch.cut(lateness, waiting),
         };
         self.window_start = now;
         self.reports.send(Ok(window)).map_err(|_| ())

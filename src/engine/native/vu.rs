@@ -15,8 +15,8 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use rand::RngExt as _;
 
-use super::arrivals::{Bell, Pool};
 use self::follow::Answer;
+use super::arrivals::{Bell, Pool};
 use super::back_off::{back_off, retry_after};
 use super::http::{Connection, Connector, Head, Want};
 use super::limit::TimeLimit;

@@ -52,6 +52,8 @@ pub(super) struct Lateness {
 pub(super) struct ThreadWindow {
     lateness: Lateness,
     sends: Sends,
+    /// Arrivals that wait for a VU now.
+    waiting: u64,
     cpu_s: Option<f64>,
 }
 
@@ -67,13 +69,14 @@ impl ThreadWatch {
         }
     }
 
-    pub(super) fn cut(&mut self, lateness: Lateness) -> ThreadWindow {
+    pub(super) fn cut(&mut self, lateness: Lateness, waiting: u64) -> ThreadWindow {
         let now = clocks::thread_cpu_s();
         let used = now.zip(self.cpu_s).map(|(now, before)| now - before);
         self.cpu_s = now;
         ThreadWindow {
             lateness,
             sends: SENDS.take(),
+            waiting,
             cpu_s: used,
         }
     }
@@ -84,6 +87,7 @@ impl ThreadWatch {
 pub(super) struct Watched {
     lateness: Lateness,
     sends: Sends,
+    waiting: u64,
     /// CPU of the thread whose parts are being added, and of the busiest so far, seconds.
     thread_s: Option<f64>,
     busiest_s: Option<f64>,
@@ -95,6 +99,7 @@ impl Watched {
         self.lateness.read.merge(&part.lateness.read);
         self.sends.all += part.sends.all;
         self.sends.held_up += part.sends.held_up;
+        self.waiting += part.waiting;
         if let Some(cpu_s) = part.cpu_s {
             *self.thread_s.get_or_insert(0.0) += cpu_s;
         }
@@ -111,6 +116,7 @@ impl Watched {
         let Self {
             lateness: Lateness { mut woke, read },
             sends,
+            waiting,
             busiest_s,
             ..
         } = self;
@@ -120,6 +126,7 @@ impl Watched {
             read_late_p99_s: read.quantile_s(0.99),
             sends: sends.all,
             sends_held_up: sends.held_up,
+            arrivals_waiting: waiting,
             ..around
         };
         woke.merge(&read);
@@ -251,6 +258,7 @@ mod tests {
                 read: one(read_ms),
             },
             sends: Sends { all: 2, held_up: 1 },
+            waiting: 0,
             cpu_s: Some(cpu_s),
         }
     }
@@ -283,10 +291,10 @@ mod tests {
         let began = clocks::thread_cpu_s().unwrap();
         // Ends by what it waits for, not by the time of day.
         while clocks::thread_cpu_s().unwrap() < began + 0.02 {}
-        let window = watch.cut(Lateness::default());
+        let window = watch.cut(Lateness::default(), 0);
         assert!(window.cpu_s.unwrap() >= 0.02);
         assert_eq!(window.sends, Sends { all: 2, held_up: 1 });
-        assert_eq!(watch.cut(Lateness::default()).sends, Sends::default());
+        assert_eq!(watch.cut(Lateness::default(), 0).sends, Sends::default());
         let around = HostWatch::new().sample();
         assert!(around.segments_out.is_some() && around.retransmits.is_some());
     }
