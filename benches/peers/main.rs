@@ -44,7 +44,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Draws table and chart anew from CSV files of earlier runs.
+    /// Joins the CSV files of earlier runs and draws table and chart anew.
     Report {
         /// The files.
         #[arg(required = true)]
@@ -92,10 +92,10 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Serve(args)) => server::serve(&args),
         Some(Command::Ours(args)) => ours::run(&args),
         Some(Command::Report { files, out }) => {
-            let mut all = Vec::new();
-            for file in files {
-                all.extend(samples::read(&file)?);
-            }
+            let runs: anyhow::Result<Vec<_>> = files.iter().map(|f| samples::read(f)).collect();
+            let all = samples::joined(runs?);
+            std::fs::create_dir_all(&out)?;
+            samples::write(&out.join("peers.csv"), &all)?;
             report(&all, &out)
         }
         None if asked_by_bench.is_empty() => {
@@ -151,7 +151,6 @@ fn skipped(tool: Tool) -> bool {
 fn report(all: &[Sample], out: &Path) -> anyhow::Result<()> {
     let table = table::markdown(all);
     println!("{table}");
-    std::fs::create_dir_all(out)?;
     std::fs::write(out.join("peers.md"), table)?;
     std::fs::write(out.join("peers.png"), chart::png(all)?)?;
     println!("written to {}", out.display());

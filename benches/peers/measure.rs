@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 
 use super::samples::Metric;
-use super::server::{Counts, now_us};
+use super::server::{Counts, Question, now_us};
 use super::tool::{Places, Tool};
 use super::work::{Cell, Work};
-use super::{cpu, ours};
+use super::{cpu, tool_output};
 
 /// How long a generator may take until all its VUs are there.
 const ARRIVAL: Duration = Duration::from_secs(40);
@@ -68,9 +68,17 @@ fn rate(
         500
     };
     std::thread::sleep(Duration::from_millis(settle));
-    let before = (server.ask("counts")?, generator.cpu_s(), Instant::now());
+    let before = (
+        server.ask(Question::Counts)?,
+        generator.cpu_s(),
+        Instant::now(),
+    );
     std::thread::sleep(hold);
-    let after = (server.ask("counts")?, generator.cpu_s(), Instant::now());
+    let after = (
+        server.ask(Question::Counts)?,
+        generator.cpu_s(),
+        Instant::now(),
+    );
     let count = |c: &Counts| if streams { c.cycles } else { c.requests };
     let done = to_f64(count(&after.0) - count(&before.0));
     let took = after.1 - before.1;
@@ -106,21 +114,17 @@ fn memory(
     ])
 }
 
-/// Percentiles over the generator's whole time against the server's log of the same requests. Ours is asked from when it
-/// has settled, as it is in a search; its first second is then left out of both.
+/// Percentiles over the generator's whole time against the server's log of the same requests. Ours says from when to when
+/// its percentiles are: from when it has settled, as in a search.
 fn clock(
     tool: Tool,
     length: Duration,
     server: &mut Server,
     generator: &mut Generator,
 ) -> anyhow::Result<Figures> {
-    let text = generator.output(length + OVERTIME, |line| {
-        if tool.is_ours() && line == ours::SETTLED {
-            server.ask("reset")?;
-        }
-        Ok(())
-    })?;
-    let truth = server.ask("latencies")?;
+    let text = generator.output(length + OVERTIME)?;
+    let (from_us, to_us) = tool_output::times(&text).unwrap_or((0, u64::MAX));
+    let truth = server.ask(Question::Latencies { from_us, to_us })?;
     let said = tool
         .percentiles(&text)
         .context("it printed no percentiles")?;
@@ -182,8 +186,8 @@ impl Server {
         Ok(line.trim().to_owned())
     }
 
-    fn ask(&mut self, question: &str) -> anyhow::Result<Counts> {
-        writeln!(self.questions, "{question}")?;
+    fn ask(&mut self, question: Question) -> anyhow::Result<Counts> {
+        writeln!(self.questions, "{}", serde_json::to_string(&question)?)?;
         self.questions.flush()?;
         serde_json::from_str(&self.line()?).context("the server is gone")
     }
@@ -196,7 +200,7 @@ impl Server {
     ) -> anyhow::Result<Counts> {
         let begun = Instant::now();
         loop {
-            let counts = self.ask("counts")?;
+            let counts = self.ask(Question::Counts)?;
             if enough(&counts) {
                 return Ok(counts);
             }
@@ -253,18 +257,13 @@ impl Generator {
     }
 
     /// All that it prints until it ends, which it has to within a limit.
-    fn output(
-        &mut self,
-        limit: Duration,
-        mut each: impl FnMut(&str) -> anyhow::Result<()>,
-    ) -> anyhow::Result<String> {
+    fn output(&mut self, limit: Duration) -> anyhow::Result<String> {
         let until = Instant::now() + limit;
         let mut text = String::new();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
-                    each(&line)?;
                     text.push_str(&line);
                     text.push('\n');
                 }

@@ -13,6 +13,7 @@ use breakpoint::scenario::Scenario;
 use breakpoint::scenario::{Feeder, spec::ScenarioSpec};
 use clap::Args;
 
+use super::server::now_us;
 use super::work::Work;
 
 /// Nothing is measured in this time after the level was reached.
@@ -28,13 +29,10 @@ pub(crate) struct OursArgs {
     vus: u32,
     #[arg(long)]
     seconds: u64,
-    /// Says when it has settled, and reports what came after.
+    /// Reports only what came after it had settled.
     #[arg(long)]
     settles: bool,
 }
-
-/// The line that says that what is reported begins here.
-pub(crate) const SETTLED: &str = "settled";
 
 fn steps(work: Work) -> &'static str {
     match work {
@@ -108,8 +106,7 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
         if !args.settles || settled_at.is_some() {
             total.merge(&window.steps[main].latency);
         } else if window.at_level && began.elapsed() > SETTLE {
-            settled_at = Some(Instant::now());
-            say(SETTLED)?;
+            settled_at = Some(now_us());
         }
     }
     let ms = |q| total.quantile_s(q).map(|s| s * 1e3);
@@ -117,13 +114,11 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
         (Some(p50), Some(p99)) => format!("p50_ms={p50:.3} p99_ms={p99:.3}"),
         _ => "nothing was answered".to_owned(),
     };
-    say(&line)?;
+    // Windows end at about the time at which they are handed out.
+    let line = match settled_at {
+        Some(from_us) => format!("{line} from_us={from_us} to_us={}", now_us()),
+        None => line,
+    };
     engine.stop().await;
-    Ok(())
-}
-
-fn say(line: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").context("nobody listens")?;
-    Ok(out.flush()?)
+    writeln!(std::io::stdout(), "{line}").context("nobody listens")
 }

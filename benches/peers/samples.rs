@@ -51,6 +51,19 @@ pub(crate) fn write(path: &Path, samples: &[Sample]) -> anyhow::Result<()> {
     Ok(writer.flush()?)
 }
 
+/// Rows of several runs as those of one: repeats are numbered on, so that figures are paired within their own run only.
+pub(crate) fn joined(runs: impl IntoIterator<Item = Vec<Sample>>) -> Vec<Sample> {
+    let mut all: Vec<Sample> = Vec::new();
+    for run in runs {
+        let before = all.iter().map(|s| s.repeat).max().unwrap_or(0);
+        all.extend(run.into_iter().map(|s| Sample {
+            repeat: before + s.repeat,
+            ..s
+        }));
+    }
+    all
+}
+
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Sample>> {
     let mut reader =
         csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -57,6 +57,13 @@ pub(crate) struct Counts {
     pub(crate) p99_us: u32,
 }
 
+/// What the server can be asked.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Question {
+    Counts,
+    Latencies { from_us: u64, to_us: u64 },
+}
+
 type Streams = HashMap<String, (u64, UnboundedSender<String>)>;
 
 struct State {
@@ -69,7 +76,8 @@ struct State {
     all_at_us: AtomicU64,
     next_stream: AtomicU64,
     streams: Mutex<Streams>,
-    latencies_us: Mutex<Vec<u32>>,
+    /// When an answer was written, and how long after its request had come, microseconds.
+    log_us: Mutex<Vec<(u64, u32)>>,
 }
 
 impl State {
@@ -84,7 +92,7 @@ impl State {
             all_at_us: AtomicU64::new(0),
             next_stream: AtomicU64::new(0),
             streams: Mutex::default(),
-            latencies_us: Mutex::default(),
+            log_us: Mutex::default(),
         }
     }
 
@@ -109,9 +117,13 @@ impl State {
         }
     }
 
-    /// The counts with the quantiles of the log, which takes a sort.
-    fn counts_and_latencies(&self) -> Counts {
-        let mut all = lock(&self.latencies_us).clone();
+    /// The counts with the quantiles of what was logged between two times.
+    fn counts_and_latencies(&self, from_us: u64, to_us: u64) -> Counts {
+        let mut all: Vec<u32> = lock(&self.log_us)
+            .iter()
+            .filter(|(at, _)| (from_us..to_us).contains(at))
+            .map(|(_, took)| *took)
+            .collect();
         all.sort_unstable();
         let at = |percent: usize| {
             let rank = (all.len() * percent).div_ceil(100).saturating_sub(1);
@@ -140,13 +152,19 @@ pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let state = Arc::new(State::new(args.clone()));
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let mut address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (listens, listening) = mpsc::channel();
     for _ in 0..cores {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseport(true)?;
         socket.bind(address).context("cannot listen")?;
         address = socket.local_addr()?;
         let state = Arc::clone(&state);
-        std::thread::spawn(move || thread(socket, state));
+        let listens = listens.clone();
+        std::thread::spawn(move || thread(socket, state, &listens));
+    }
+    // Whoever reads the address may connect.
+    for _ in 0..cores {
+        listening.recv().context("a thread of the server ended")?;
     }
     answer_questions(address, &state)
 }
@@ -156,13 +174,9 @@ fn answer_questions(address: SocketAddr, state: &State) -> anyhow::Result<()> {
     writeln!(out, "{address}")?;
     out.flush()?;
     for line in std::io::stdin().lock().lines() {
-        let counts = match line?.as_str() {
-            "counts" => state.counts(),
-            "latencies" => state.counts_and_latencies(),
-            _ => {
-                lock(&state.latencies_us).clear();
-                Counts::default()
-            }
+        let counts = match serde_json::from_str(&line?)? {
+            Question::Counts => state.counts(),
+            Question::Latencies { from_us, to_us } => state.counts_and_latencies(from_us, to_us),
         };
         writeln!(out, "{}", serde_json::to_string(&counts)?)?;
         out.flush()?;
@@ -170,12 +184,13 @@ fn answer_questions(address: SocketAddr, state: &State) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn thread(socket: TcpSocket, state: Arc<State>) -> anyhow::Result<()> {
+fn thread(socket: TcpSocket, state: Arc<State>, listens: &mpsc::Sender<()>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = socket.listen(16_384)?;
+        listens.send(())?;
         accept(listener, state).await
     })
 }

@@ -88,7 +88,12 @@ impl Tool {
     /// Whether a cell is for this generator. Sizes are left out where it would take minutes or gigabytes to get there.
     pub(crate) fn does(self, cell: Cell) -> bool {
         match cell.work {
-            Work::Get | Work::Post => self != Self::OursFixed,
+            // Artillery takes minutes to have 500.
+            Work::Get | Work::Post => match self {
+                Self::OursFixed => false,
+                Self::Artillery => cell.vus <= 50,
+                _ => true,
+            },
             Work::Template => self.is_ours(),
             Work::Sse => matches!(self, Self::Ours | Self::Goose | Self::Locust),
             Work::Memory => match self {

@@ -9,14 +9,20 @@ pub(crate) struct Percentiles {
 
 /// `p50_ms=10.2 p99_ms=12.9`: our own process and the scripts that we wrote for others.
 pub(crate) fn line(text: &str) -> Option<Percentiles> {
-    let value = |key: &str| {
-        let at = text.rfind(key)? + key.len();
-        text[at..].split_whitespace().next()?.parse().ok()
-    };
     Some(Percentiles {
-        p50: value("p50_ms=")?,
-        p99: value("p99_ms=")?,
+        p50: value(text, "p50_ms=")?,
+        p99: value(text, "p99_ms=")?,
     })
+}
+
+/// `from_us=1 to_us=2`: between which times our own percentiles were taken, microseconds since 1970.
+pub(crate) fn times(text: &str) -> Option<(u64, u64)> {
+    Some((value(text, "from_us=")?, value(text, "to_us=")?))
+}
+
+fn value<T: std::str::FromStr>(text: &str, key: &str) -> Option<T> {
+    let at = text.rfind(key)? + key.len();
+    text[at..].split_whitespace().next()?.parse().ok()
 }
 
 /// wrk's `--latency` table: `    50%   10.21ms`.

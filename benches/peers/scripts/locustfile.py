@@ -41,7 +41,8 @@ class Peer(FastHttpUser):
             if not piece:
                 break
             text += bytes(piece)
-        self.streams.close()
+        # An unfinished answer: its connection is closed, not used again.
+        stream.release()
 
 
 @events.quitting.add_listener

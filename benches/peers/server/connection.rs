@@ -41,7 +41,7 @@ struct Request {
 }
 
 #[derive(Deserialize)]
-struct Question {
+struct Asked {
     id: String,
     user: String,
 }
@@ -69,8 +69,9 @@ pub(super) async fn serve(mut stream: TcpStream, state: &Arc<State>) -> io::Resu
                 Route::Sleep => {
                     tokio::time::sleep(SLEEP).await;
                     if let Some(came_us) = came_us {
-                        let took = now_us().saturating_sub(came_us);
-                        lock(&state.latencies_us).push(u32::try_from(took).unwrap_or(u32::MAX));
+                        let now_us = now_us();
+                        let took = u32::try_from(now_us.saturating_sub(came_us));
+                        lock(&state.log_us).push((now_us, took.unwrap_or(u32::MAX)));
                     }
                     GOT
                 }
@@ -166,7 +167,7 @@ fn take(buffer: &[u8]) -> io::Result<Option<Request>> {
 
 /// Sends the answer to the user's stream when its time has come.
 fn ask(body: &[u8], state: &Arc<State>) -> io::Result<()> {
-    let question: Question = serde_json::from_slice(body)?;
+    let question: Asked = serde_json::from_slice(body)?;
     state.count_towards_all(&state.asked);
     let state = Arc::clone(state);
     tokio::spawn(async move {
