@@ -1,8 +1,6 @@
 //! What `cargo bench --bench peers` reads and writes: the generators' texts in, tables out. Its load is not tested here.
-#![expect(clippy::unwrap_used, reason = "tests")]
 
 #[path = "../benches/peers/samples.rs"]
-#[expect(dead_code, reason = "the comparison uses the rest")]
 mod samples;
 #[path = "../benches/peers/table.rs"]
 mod table;
