@@ -204,7 +204,7 @@ impl Tool {
             }
             Self::Goose => {
                 command.env("WORK", route);
-                command.args(["--host", &host, "--users", &vus, "--hatch-rate", "10000"]);
+                command.args(["--host", &host, "--users", &vus, "--increase-rate", "10000"]);
                 command.args(["--run-time", &seconds, "--no-reset-metrics", "--quiet"]);
             }
             Self::K6 => {

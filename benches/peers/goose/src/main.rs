@@ -22,25 +22,29 @@ async fn main() -> Result<(), GooseError> {
         .register_scenario(scenario)
         .execute()
         .await?;
-    let mut times: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut times: BTreeMap<u64, usize> = BTreeMap::new();
     for request in metrics.requests.values() {
-        for (ms, count) in &request.raw_data.times {
-            *times.entry(*ms).or_default() += count;
+        for (us, count) in &request.raw_data.times_us {
+            *times.entry(*us).or_default() += count;
         }
     }
     if let (Some(p50), Some(p99)) = (quantile(&times, 0.5), quantile(&times, 0.99)) {
-        println!("p50_ms={p50} p99_ms={p99}");
+        println!("p50_ms={} p99_ms={}", ms(p50), ms(p99));
     }
     Ok(())
 }
 
-fn quantile(times: &BTreeMap<usize, usize>, q: f64) -> Option<usize> {
+fn ms(us: u64) -> f64 {
+    us as f64 / 1e3
+}
+
+fn quantile(times: &BTreeMap<u64, usize>, q: f64) -> Option<u64> {
     let total: usize = times.values().sum();
     let rank = (q * total as f64).ceil() as usize;
     let mut seen = 0;
-    times.iter().find_map(|(ms, count)| {
+    times.iter().find_map(|(us, count)| {
         seen += count;
-        (seen >= rank).then_some(*ms)
+        (seen >= rank).then_some(*us)
     })
 }
 
