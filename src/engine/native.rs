@@ -27,6 +27,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+#[doc(hidden)]
+pub use self::http::length_of_answer;
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
 use self::watch::{HostWatch, Watched};

@@ -31,6 +31,8 @@ use crate::measure::FailureKind;
 use crate::scenario::Origin;
 
 pub(super) use self::answer::Head;
+#[doc(hidden)]
+pub use self::answer::length_of_answer;
 
 /// Most that one read takes.
 const READ_SIZE: usize = 64 * 1024;

@@ -1,0 +1,52 @@
+"""Locust as a peer: WORK says what every user does. Prints its percentiles as one line when it ends."""
+
+import os
+import uuid
+
+from geventhttpclient import HTTPClient
+from locust import FastHttpUser, constant, events, task
+
+WORK = os.environ.get("WORK", "get")
+BODY = {"id": "6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11", "user": "u1", "text": "what breaks first?"}
+
+
+class Peer(FastHttpUser):
+    wait_time = constant(0)
+    # A held answer is no error.
+    network_timeout = 600.0
+    connection_timeout = 600.0
+
+    def on_start(self):
+        self.name = f"u{uuid.uuid4().hex}"
+        host, port = self.host.removeprefix("http://").split(":")
+        # Streams need a connection that is not the one of the questions.
+        self.streams = HTTPClient(host, int(port), network_timeout=600.0, connection_timeout=600.0)
+
+    @task
+    def work(self):
+        if WORK == "post":
+            self.client.post("/post", json=BODY)
+        elif WORK == "sse":
+            self.cycle()
+        else:
+            self.client.get(f"/{WORK}")
+
+    def cycle(self):
+        stream = self.streams.get(f"/sse?user={self.name}")
+        question = {"id": uuid.uuid4().hex, "user": self.name, "text": "what breaks first?"}
+        self.client.post("/questions", json=question)
+        text = b""
+        while not (b"event: answer" in text and text.endswith(b"\n\n")):
+            piece = stream.read(1)
+            if not piece:
+                break
+            text += bytes(piece)
+        # An unfinished answer: its connection is closed, not used again.
+        stream.release()
+
+
+@events.quitting.add_listener
+def percentiles(environment, **_):
+    total = environment.stats.total
+    p50, p99 = (total.get_response_time_percentile(q) for q in (0.5, 0.99))
+    print(f"p50_ms={p50} p99_ms={p99}", flush=True)

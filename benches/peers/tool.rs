@@ -1,0 +1,241 @@
+//! The generators: what they can do, how they are called, how their percentiles are read.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::tool_output::{self, Percentiles};
+use super::work::{Cell, Work};
+
+/// Threads of the generators that have to be told: as many as there are cores on the machine that they were compared on.
+const THREADS: &str = "2";
+
+/// A load generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tool {
+    Ours,
+    /// Ours with a body that never changes, beside the one with templates.
+    OursFixed,
+    Wrk,
+    H2load,
+    Oha,
+    Autocannon,
+    Goose,
+    Hey,
+    K6,
+    Locust,
+    Artillery,
+}
+
+/// Where the programs are.
+pub(crate) struct Places {
+    /// This executable, which is also the server and our own generator.
+    pub(crate) own: PathBuf,
+    folders: Vec<PathBuf>,
+    scripts: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn find(peers: &Path) -> anyhow::Result<Self> {
+        let own = std::env::current_exe().context("this program does not find itself")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut folders: Vec<PathBuf> = ["bin", "node_modules/.bin", "venv/bin"]
+            .iter()
+            .map(|folder| peers.join(folder))
+            .collect();
+        folders.extend(std::env::split_paths(&path));
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/scripts");
+        Ok(Self {
+            own,
+            folders,
+            scripts,
+        })
+    }
+
+    pub(crate) fn has(&self, tool: Tool) -> bool {
+        self.program(tool).is_some()
+    }
+
+    fn program(&self, tool: Tool) -> Option<PathBuf> {
+        let name = match tool {
+            Tool::Ours | Tool::OursFixed => return Some(self.own.clone()),
+            Tool::Goose => "goose-peer".to_owned(),
+            _ => tool.to_string(),
+        };
+        let mut candidates = self.folders.iter().map(|f| f.join(&name));
+        candidates.find(|p| p.is_file())
+    }
+
+    fn script(&self, name: &str) -> PathBuf {
+        self.scripts.join(name)
+    }
+}
+
+impl Tool {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
+
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Self::Ours | Self::OursFixed)
+    }
+
+    /// Whether a cell is for this generator. Sizes are left out where it would take minutes or gigabytes to get there.
+    pub(crate) fn does(self, cell: Cell) -> bool {
+        match cell.work {
+            // Artillery takes minutes to have 500.
+            Work::Get | Work::Post => match self {
+                Self::OursFixed => false,
+                Self::Artillery => cell.vus <= 50,
+                _ => true,
+            },
+            Work::Template => self.is_ours(),
+            Work::Sse => matches!(self, Self::Ours | Self::Goose | Self::Locust),
+            Work::Memory => match self {
+                Self::Ours | Self::Wrk | Self::Oha => true,
+                Self::Goose | Self::K6 => cell.vus <= 5_000,
+                Self::Locust | Self::Autocannon | Self::Hey => cell.vus <= 1_000,
+                Self::OursFixed | Self::H2load | Self::Artillery => false,
+            },
+            Work::MemorySse => match self {
+                Self::Ours => true,
+                Self::Goose => cell.vus <= 5_000,
+                Self::Locust => cell.vus <= 1_000,
+                _ => false,
+            },
+            Work::Clock => self == Self::Ours || self.prints_percentiles(),
+        }
+    }
+
+    fn prints_percentiles(self) -> bool {
+        // h2load prints mean and deviation only, artillery not before all its loops are done.
+        !matches!(self, Self::OursFixed | Self::H2load | Self::Artillery)
+    }
+
+    pub(crate) fn percentiles(self, text: &str) -> Option<Percentiles> {
+        match self {
+            Self::Wrk => tool_output::wrk(text),
+            Self::Hey => tool_output::hey(text),
+            Self::Oha => tool_output::oha(text),
+            Self::Autocannon => tool_output::autocannon(text),
+            Self::Ours | Self::OursFixed | Self::Goose | Self::K6 | Self::Locust => {
+                tool_output::line(text)
+            }
+            Self::H2load | Self::Artillery => None,
+        }
+    }
+
+    /// The command that makes a cell's load on `http://ADDRESS` for a number of seconds.
+    pub(crate) fn command(
+        self,
+        cell: Cell,
+        address: &str,
+        seconds: u64,
+        places: &Places,
+    ) -> anyhow::Result<Command> {
+        let program = places
+            .program(self)
+            .with_context(|| format!("{self} is not installed"))?;
+        let mut command = Command::new(program);
+        let host = format!("http://{address}");
+        let route = cell.work.route();
+        let url = format!("{host}/{route}");
+        let (vus, seconds) = (cell.vus.to_string(), seconds.to_string());
+        let posts = cell.work == Work::Post;
+        let question = places.script("question.json");
+        match self {
+            Self::Ours | Self::OursFixed => {
+                let work = match self {
+                    Self::OursFixed => Work::Post,
+                    _ => cell.work,
+                };
+                let work = work.to_possible_value().context("every work has a name")?;
+                command.args(["ours", "--url", &host, "--work", work.get_name()]);
+                command.args(["--vus", &vus, "--seconds", &seconds]);
+                if cell.work == Work::Clock {
+                    command.arg("--settles");
+                }
+            }
+            Self::Wrk => {
+                command.args(["-t", THREADS, "-c", &vus, "--latency", "--timeout", "600s"]);
+                command.args(["-d", &format!("{seconds}s")]);
+                if posts {
+                    command.arg("-s").arg(places.script("post.lua"));
+                }
+                command.arg(url);
+            }
+            Self::H2load => {
+                command.args(["--h1", "-t", THREADS, "-c", &vus, "-D", &seconds]);
+                if posts {
+                    command.arg("-d").arg(question);
+                    command.args(["-H", "content-type: application/json"]);
+                }
+                command.arg(url);
+            }
+            Self::Oha => {
+                command.args(["--no-tui", "--output-format", "json", "-c", &vus]);
+                command.args(["-z", &format!("{seconds}s")]);
+                if posts {
+                    command.args(["-m", "POST", "-T", "application/json", "-D"]);
+                    command.arg(question);
+                }
+                command.arg(url);
+            }
+            Self::Autocannon => {
+                command.args(["-j", "-n", "-c", &vus, "-d", &seconds, "-t", "600"]);
+                if posts {
+                    command.args(["-m", "POST", "-H", "content-type=application/json", "-i"]);
+                    command.arg(question);
+                }
+                command.arg(url);
+            }
+            Self::Hey => {
+                command.args(["-c", &vus, "-t", "600", "-z", &format!("{seconds}s")]);
+                if posts {
+                    command.args(["-m", "POST", "-T", "application/json", "-D"]);
+                    command.arg(question);
+                }
+                command.arg(url);
+            }
+            Self::Goose => {
+                command.env("WORK", route);
+                command.args(["--host", &host, "--users", &vus, "--increase-rate", "10000"]);
+                command.args(["--run-time", &seconds, "--no-reset-metrics", "--quiet"]);
+            }
+            Self::K6 => {
+                command.args(["run", "--quiet", "--no-usage-report", "--vus", &vus]);
+                command.args(["--duration", &format!("{seconds}s")]);
+                command.args(["-e", &format!("URL={host}"), "-e", &format!("WORK={route}")]);
+                command.arg(places.script("k6.js"));
+            }
+            Self::Locust => {
+                command.env("WORK", route);
+                command.arg("-f").arg(places.script("locustfile.py"));
+                command.args(["--headless", "--only-summary", "--users", &vus]);
+                command.args(["--spawn-rate", &vus, "--run-time", &format!("{seconds}s")]);
+                command.args(["--host", &host]);
+            }
+            Self::Artillery => {
+                let name = format!("artillery-{route}.json");
+                let phases =
+                    format!(r#"{{"config":{{"phases":[{{"duration":1,"arrivalCount":{vus}}}]}}}}"#);
+                command.args(["run", "--quiet", "--target", &host, "--overrides", &phases]);
+                command.arg(places.script(&name));
+                command.env("ARTILLERY_DISABLE_TELEMETRY", "true");
+            }
+        }
+        Ok(command)
+    }
+}
+
+impl fmt::Display for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.to_possible_value();
+        f.write_str(name.as_ref().map_or("?", |n| n.get_name()))
+    }
+}
