@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{NativeEngine, NativeSpec};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use breakpoint::measure::{Histogram, Level};
 use breakpoint::scenario::Scenario;
 use breakpoint::scenario::{Feeder, spec::ScenarioSpec};
@@ -91,7 +91,8 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
     let main = scenario.names().main();
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
-        pace_per_s: 1e9,
+        load: LoadModel::Closed { pace_per_s: 1e9 },
+        sources: Vec::new(),
         window: Duration::from_secs(1),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
         seed: 1,

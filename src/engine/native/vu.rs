@@ -221,7 +221,7 @@ struct Vu<'a> {
     rng: VuRng,
     values: Values,
     /// The kept connection to each origin.
-    idle: Vec<Option<Connection>>,
+    idle: Vec<Option<Box<Connection>>>,
     streams: Vec<Option<Stream>>,
     /// Room for requests with values in them.
     rendered: String,
@@ -415,7 +415,7 @@ impl<'a> Vu<'a> {
             head,
             keep: Some(template.origin()),
         };
-        let answer = self.follow(template, &request, want, answer).await?;
+        let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
         let Answer {
             mut connection,
@@ -445,6 +445,20 @@ impl<'a> Vu<'a> {
         Ok(at)
     }
 
+    /// The answer after any redirects. Most scenarios follow none, and keep no room for it.
+    async fn arrived(
+        &mut self,
+        template: &RequestTemplate,
+        sent: &[u8],
+        want: Want<'_>,
+        answer: Answer,
+    ) -> Result<Answer, Stop> {
+        if self.scenario.redirects() == 0 {
+            return Ok(answer);
+        }
+        Box::pin(self.follow(template, sent, want, answer)).await
+    }
+
     /// Sends a request on the kept connection or a new one.
     ///
     /// A kept connection that ends before any byte of an answer was perhaps closed by the target while it was idle:
@@ -454,7 +468,7 @@ impl<'a> Vu<'a> {
         origin: usize,
         request: &[u8],
         want: Want<'_>,
-    ) -> Result<(Connection, Head), Stop> {
+    ) -> Result<(Box<Connection>, Head), Stop> {
         if let Some(mut kept) = self.idle[origin].take()
             && kept.is_usable().await
         {
@@ -468,17 +482,15 @@ impl<'a> Vu<'a> {
         self.exchange_anew(origin, request, want).await
     }
 
+    /// Connecting takes room for names and TLS, which no VU needs that has a connection: it gets that room when it needs it.
     async fn exchange_anew(
         &self,
         origin: &Origin,
         request: &[u8],
         want: Want<'_>,
-    ) -> Result<(Connection, Head), Stop> {
-        let mut connection = self
-            .shared
-            .connector
-            .connect(origin, self.values.vu)
-            .await?;
+    ) -> Result<(Box<Connection>, Head), Stop> {
+        let connecting = self.shared.connector.connect(origin, self.values.vu);
+        let mut connection = Box::new(Box::pin(connecting).await?);
         let head = connection.send(request, want).await.map_err(|e| e.kind)?;
         Ok((connection, head))
     }
@@ -513,7 +525,7 @@ impl<'a> Vu<'a> {
             head,
             keep: None,
         };
-        let answer = self.follow(template, &request, want, answer).await?;
+        let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
         let Answer {
             connection, head, ..
@@ -530,7 +542,7 @@ impl<'a> Vu<'a> {
         }
         self.extract(template.extract(), Some(&head.headers), None)?;
         let at = self.arrival(&connection);
-        self.streams[stream] = Some(Stream::start(connection));
+        self.streams[stream] = Some(Stream::start(*connection));
         Ok(at)
     }
 

@@ -1,5 +1,7 @@
 //! Answers of HTTP/1.1 taken apart (RFC 9112): heads, and bodies of every framing. Pure; bytes may be cut anywhere.
 
+use std::mem::MaybeUninit;
+
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
@@ -34,9 +36,15 @@ pub(super) fn head(
 ) -> Result<Option<(Head, usize)>, NotHttp> {
     let mut interim = 0;
     loop {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let mut answer = httparse::Response::new(&mut fields);
-        let used = match answer.parse(&bytes[interim..]) {
+        // Most heads have a handful of fields: room for all that are taken is not cleared for each.
+        let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+        let mut answer = httparse::Response::new(&mut []);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut answer,
+            &bytes[interim..],
+            &mut fields,
+        );
+        let used = match parsed {
             // As large in one piece as in many: what is taken must not depend on how it was cut. Interim answers count,
             // because they are kept until the final one is there.
             Ok(httparse::Status::Complete(used)) if interim + used <= MAX_HEAD => used,

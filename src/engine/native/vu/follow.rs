@@ -7,7 +7,7 @@ use crate::scenario::{Origin, Redirect, is_redirect, same_origin};
 
 /// Where an answer came from.
 pub(super) struct Answer {
-    pub(super) connection: Connection,
+    pub(super) connection: Box<Connection>,
     pub(super) head: Head,
     /// Index of the scenario's origin whose kept connection this is; `None` where it is not to be kept.
     pub(super) keep: Option<usize>,
