@@ -212,7 +212,7 @@ fn throughput_flat(
 ) -> Option<LimitingResource> {
     let base = baseline?;
     let throughput = m.throughput(steps.cycle())?;
-    let vus = f64::from(m.level.vus());
+    let vus = f64::from(m.level.get());
     if vus <= base.vus * CLEARLY_MORE || base.throughput <= 0.0 {
         return None;
     }

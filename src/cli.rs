@@ -401,9 +401,9 @@ mod tests {
             .to_string();
         let search = &plan.search;
         for text in [
-            format!("Lowest level [default: {}]", search.min.vus()),
-            format!("Highest level [default: {},", search.max.vus()),
-            format!("First level visited [default: {}]", search.start.vus()),
+            format!("Lowest level [default: {}]", search.min.get()),
+            format!("Highest level [default: {},", search.max.get()),
+            format!("First level visited [default: {}]", search.start.get()),
             format!("[default: {}%]", search.precision * 100.0),
             format!("[default: {}%]", search.confidence * 100.0),
             format!("take [default: {}m]", search.budget.as_secs() / 60),

@@ -23,19 +23,19 @@ impl Level {
     /// Nobody: the level of a drain.
     pub const ZERO: Self = Self(0);
 
-    /// The number of VUs.
-    pub fn vus(self) -> u32 {
+    /// The number.
+    pub fn get(self) -> u32 {
         self.0
     }
 
-    /// The nearest level to a real number of VUs, at least 1.
-    pub fn nearest(vus: f64) -> Self {
+    /// The nearest level to a real number, at least 1.
+    pub fn nearest(level: f64) -> Self {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "clamped to the range of u32 first; a NaN becomes 1"
         )]
-        Self(vus.round().max(1.0).min(f64::from(u32::MAX)) as u32)
+        Self(level.round().max(1.0).min(f64::from(u32::MAX)) as u32)
     }
 }
 

@@ -89,11 +89,11 @@ impl Needs {
     /// What `level` needs when each VU holds up to `connections` at once.
     pub fn of(level: Level, connections: usize) -> Self {
         let connections = u64::try_from(connections).unwrap_or(u64::MAX);
-        let sockets = u64::from(level.vus()).saturating_mul(connections);
+        let sockets = u64::from(level.get()).saturating_mul(connections);
         Self {
             descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
             ports: sockets,
-            memory: (OWN_MEMORY + u64::from(level.vus()) * VU_MEMORY)
+            memory: (OWN_MEMORY + u64::from(level.get()) * VU_MEMORY)
                 .saturating_add(sockets.saturating_mul(CONNECTION_MEMORY)),
         }
     }
@@ -172,8 +172,8 @@ pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, To
     }
     let warning = format!(
         "{what} {} instead of {}: {error}",
-        highest.vus(),
-        most.vus()
+        highest.get(),
+        most.get()
     );
     Ok(Fit::Capped {
         max: highest,
@@ -183,7 +183,7 @@ pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, To
 
 fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
     let needs = Needs::of(asked, connections);
-    let highest = host.highest(connections).vus();
+    let highest = host.highest(connections).get();
     if needs.descriptors > host.descriptors {
         let needed = needs.descriptors;
         return TooHigh {
@@ -282,12 +282,12 @@ impl Outline {
         let mut levels = vec![search.start];
         let mut next = search.start;
         while next < search.max {
-            next = Level(next.vus().saturating_mul(2).min(search.max.vus()));
+            next = Level(next.get().saturating_mul(2).min(search.max.get()));
             levels.push(next);
         }
         let (most_vus, ramp_down_s) = match plan.load {
             LoadPlan::Closed => {
-                let vus = search.max.vus();
+                let vus = search.max.get();
                 (search.max, f64::from(vus) / plan.pace_per_s)
             }
             LoadPlan::Open(open) => (Level(open.most_vus), 0.0),
@@ -328,7 +328,7 @@ impl Outline {
             .iter()
             .map(|o| o.text.as_str())
             .collect();
-        let levels: Vec<String> = self.levels.iter().map(|l| l.vus().to_string()).collect();
+        let levels: Vec<String> = self.levels.iter().map(|l| l.get().to_string()).collect();
         let monitors: Vec<&str> = plan.monitors.iter().map(|m| m.name.as_str()).collect();
         writeln!(out, "profile      {}", plan.name)?;
         writeln!(out, "target       {target}")?;
@@ -352,7 +352,7 @@ impl Outline {
         writeln!(
             out,
             "levels       {} up to {}; first, until one breaks: {}",
-            search.min.vus(),
+            search.min.get(),
             search.unit.count(search.max),
             levels.join(" ")
         )?;
@@ -573,7 +573,7 @@ mod tests {
     fn the_outline_doubles_up_to_the_maximum() {
         let plan = plan(Some(100));
         let outline = Outline::of(&plan, 1, 0.0);
-        let levels: Vec<u32> = outline.levels.iter().map(|l| l.vus()).collect();
+        let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
         // Budget, 100 VUs at 50 per second, drain.
         assert_eq!(outline.worst_case, Duration::from_secs(900 + 2 + 30));

@@ -223,7 +223,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         if self.spec.search.unit.is_open() {
             return 0.0;
         }
-        f64::from(level.vus().abs_diff(self.level.vus())) / self.spec.plan.pace_per_s
+        f64::from(level.get().abs_diff(self.level.get())) / self.spec.plan.pace_per_s
     }
 
     /// Makes one probe and tells the search.
@@ -335,8 +335,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         // The highest level that held clearly below this one is what more VUs should have improved on: from a near one no
         // gain could be told from noise.
         let clearly_below = |p: &ProbeRecord| {
-            f64::from(p.level.vus()) * cause::CLEARLY_MORE
-                < f64::from(probe.measurement.level.vus())
+            f64::from(p.level.get()) * cause::CLEARLY_MORE
+                < f64::from(probe.measurement.level.get())
         };
         let baseline = self
             .probes
@@ -344,7 +344,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .filter(|p| clearly_below(p) && p.verdict == Verdict::Held)
             .filter_map(|p| {
                 Some(Baseline {
-                    vus: f64::from(p.level.vus()),
+                    vus: f64::from(p.level.get()),
                     throughput: p.throughput_per_s?,
                 })
             })

@@ -428,12 +428,12 @@ impl Search {
 
     /// The next level up: double, or by Little's law when the last doubling passed the knee.
     fn step_from(&self, level: Level) -> Level {
-        let doubled = Level(level.vus().saturating_mul(2));
+        let doubled = Level(level.get().saturating_mul(2));
         let next = match (self.beyond_knee(), self.model.limit_s) {
             (Some(throughput), Some(limit)) if !self.spec.unit.is_open() => {
                 // VUs = throughput x (think + latency): the level whose latency would be near the limit.
                 let vus = throughput * (self.model.think_s + 0.85 * limit);
-                let reached = level.vus();
+                let reached = level.get();
                 Level::nearest(vus).clamp(Level(reached + reached / 8 + 1), doubled)
             }
             _ => doubled,
@@ -449,7 +449,7 @@ impl Search {
             return None;
         };
         let (a, b) = (before.throughput?, last.throughput?);
-        let grown = f64::from(last.level.vus()) / f64::from(before.level.vus());
+        let grown = f64::from(last.level.get()) / f64::from(before.level.get());
         let known = [(before, a), (last, b)]
             .iter()
             .all(|(visit, per_s)| per_s * visit.hold_s >= KNEE_CYCLES);
@@ -459,7 +459,7 @@ impl Search {
     /// The lowest visited level broke: look below it.
     fn step_down(&mut self, broke: Level) -> Step {
         if broke > self.spec.min {
-            let lower = Level((broke.vus() / 4).max(self.spec.min.vus()));
+            let lower = Level((broke.get() / 4).max(self.spec.min.get()));
             return self.probe(lower, Purpose::Bracket);
         }
         // One noisy probe must not decide.
@@ -478,8 +478,8 @@ impl Search {
 
     /// A level held and a higher one broke.
     fn close_in(&mut self, held: Level, broke: Level) -> Step {
-        let ratio = f64::from(broke.vus()) / f64::from(held.vus());
-        let adjacent = broke.vus() - held.vus() <= 1;
+        let ratio = f64::from(broke.get()) / f64::from(held.get());
+        let adjacent = broke.get() - held.get() <= 1;
         let narrowed = ratio <= NARROW || adjacent || self.narrowed();
         // Tails point to the breakpoint by themselves: better than the middle of a bracket, from the first visit on.
         if !narrowed && !self.points_by_tails() {
@@ -516,8 +516,8 @@ impl Search {
             } else {
                 last.throughput? * (self.model.think_s + AT_BREAKPOINT * self.model.limit_s?)
             };
-            let inside = f64::from(held.vus()) * CLEAR_OF_BOUNDS < vus
-                && vus * CLEAR_OF_BOUNDS < f64::from(broke.vus());
+            let inside = f64::from(held.get()) * CLEAR_OF_BOUNDS < vus
+                && vus * CLEAR_OF_BOUNDS < f64::from(broke.get());
             inside.then(|| Level::nearest(vus))
         };
         let inside = |level: &Level| *level > held && *level < broke;
@@ -551,7 +551,7 @@ impl Search {
         let most = OVERLOAD * estimate.vus;
         (self.visits.iter())
             .filter(|v| v.valid && !v.overran() && v.verdict == Verdict::Broke)
-            .map(|v| f64::from(v.level.vus()))
+            .map(|v| f64::from(v.level.get()))
             .filter(|vus| *vus <= most)
             .fold(estimate.vus * tail::LADDER[RUNGS - 1], f64::max)
     }
@@ -608,9 +608,9 @@ impl Search {
         let low = self.within(estimate.low.floor());
         let high = self.within(estimate.high.ceil().max(estimate.vus.floor() + 1.0));
         let near_low =
-            |v: usize| f64::from(self.visits[v].level.vus()) >= estimate.low * 0.97 - 1.0;
+            |v: usize| f64::from(self.visits[v].level.get()) >= estimate.low * 0.97 - 1.0;
         let near_high =
-            |v: usize| f64::from(self.visits[v].level.vus()) <= estimate.high * 1.03 + 1.0;
+            |v: usize| f64::from(self.visits[v].level.get()) <= estimate.high * 1.03 + 1.0;
         if !held.is_some_and(near_low) && !tried(low) {
             return Some(low);
         }
@@ -648,7 +648,7 @@ impl Search {
         let bounds = bounds::relevant(&self.visits);
         match (bounds.held, bounds.broke) {
             (Some(held), Some(broke)) if self.spec.unit.is_open() && held < broke => {
-                level.clamp(held.vus().into(), broke.vus().into())
+                level.clamp(held.get().into(), broke.get().into())
             }
             _ => level,
         }
@@ -742,7 +742,7 @@ impl Search {
         self.complete_visits()
             .find_map(|v| {
                 let throughput = v.throughput.filter(|t| *t > 0.0)?;
-                Some(f64::from(v.level.vus()) / throughput)
+                Some(f64::from(v.level.get()) / throughput)
             })
             .unwrap_or(self.model.think_s + 0.5)
             // A target that hangs completes next to nothing: its cycle time means nothing.
@@ -809,14 +809,14 @@ impl Search {
         let highest = self
             .visits
             .iter()
-            .map(|v| v.level.vus())
+            .map(|v| v.level.get())
             .max()
             .unwrap_or(1)
             .max(1);
         let doublings = if bounds::relevant(&self.visits).broke.is_some() {
             0.0
         } else {
-            (f64::from(self.spec.max.vus()) / f64::from(highest))
+            (f64::from(self.spec.max.get()) / f64::from(highest))
                 .log2()
                 .max(0.0)
                 .ceil()
@@ -831,7 +831,7 @@ impl Search {
             .take(4)
             .map(|v| v.cost_s)
             .fold(20.0, f64::max);
-        Level::nearest((visits * cost / 60.0).ceil()).vus()
+        Level::nearest((visits * cost / 60.0).ceil()).get()
     }
 
     fn done(&self, ending: Ending, reason: String) -> Step {
@@ -850,7 +850,7 @@ impl Search {
             (Some(e), _) => e.vus,
             (None, _) => bounds::relevant(&self.visits)
                 .held
-                .map_or(0.0, |l| f64::from(l.vus())),
+                .map_or(0.0, |l| f64::from(l.get())),
         };
         let (last_held, first_broke) = bounds::around(&self.visits, at);
         let meaningful = matches!(
@@ -879,7 +879,7 @@ impl Search {
         let bounds = bounds::relevant(&self.visits);
         let (held, broke) = (bounds.held?, bounds.broke?);
         let around = self.estimate.as_ref().map_or(
-            (f64::from(held.vus()) * f64::from(broke.vus())).sqrt(),
+            (f64::from(held.get()) * f64::from(broke.get())).sqrt(),
             |e| self.in_bracket(e.vus),
         );
         let fits: Vec<(usize, Fit)> = (0..self.links.len())
@@ -902,9 +902,9 @@ impl Search {
         let (mut low, mut high) = (low.min(fit.estimate), high.max(fit.estimate));
         if step {
             // Between the two sides of a step no level is likelier than another, nor where they contradict each other.
-            low = low.min(f64::from(held.vus()));
+            low = low.min(f64::from(held.get()));
             let carried = bounds::carried(&self.visits).unwrap_or(broke);
-            high = high.max(f64::from(broke.max(carried).vus()));
+            high = high.max(f64::from(broke.max(carried).get()));
         }
         Some(Estimate {
             binding,
@@ -925,7 +925,7 @@ impl Search {
                 let evidence = v.evidence.get(objective)?;
                 let crashed = v.crashed_after_s.is_some() && evidence.is_violated();
                 Some(Point {
-                    vus: f64::from(v.level.vus()),
+                    vus: f64::from(v.level.get()),
                     shown: if crashed {
                         link.far_above()
                     } else {
@@ -985,7 +985,7 @@ impl Search {
             .filter_map(|v| {
                 let tail = v.tails.get(objective)?.as_ref()?;
                 Some(TailVisit {
-                    vus: f64::from(v.level.vus()),
+                    vus: f64::from(v.level.get()),
                     per_s: tail.requests() / v.hold_s,
                     tail,
                 })
@@ -1000,11 +1000,11 @@ impl Search {
 }
 
 fn middle(held: Level, broke: Level) -> Level {
-    let mean = (f64::from(held.vus()) * f64::from(broke.vus())).sqrt();
-    if broke.vus() - held.vus() <= 1 {
+    let mean = (f64::from(held.get()) * f64::from(broke.get())).sqrt();
+    if broke.get() - held.get() <= 1 {
         return held;
     }
-    Level::nearest(mean).clamp(Level(held.vus() + 1), Level(broke.vus() - 1))
+    Level::nearest(mean).clamp(Level(held.get() + 1), Level(broke.get() - 1))
 }
 
 /// A probe's evidence on the fit's scale.

@@ -86,8 +86,8 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             think_s: sim.system.think_s(),
             unit: search.unit,
             arrivals: None,
-            min_level: search.min.vus(),
-            max_level: search.max.vus(),
+            min_level: search.min.get(),
+            max_level: search.max.get(),
             budget_s: search.budget.as_secs_f64(),
             pace_per_s: sim.system.pace_per_s,
             seed: search.seed,
@@ -167,7 +167,7 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
         assert!(low <= vus && vus <= high, "{low} {vus} {high}");
         let (last_held, first_broke) = (answer.last_held.as_ref(), answer.first_broke.as_ref());
         let (last_held, first_broke) = (last_held.unwrap(), first_broke.unwrap());
-        assert!(last_held.level.vus() <= vus && vus < first_broke.level.vus());
+        assert!(last_held.level.get() <= vus && vus < first_broke.level.get());
         // Both were visited, not interpolated.
         assert_eq!(record.probes[last_held.probe].level, last_held.level);
         assert_eq!(record.probes[first_broke.probe].level, first_broke.level);

@@ -61,7 +61,7 @@ pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusa
                     plan.search.max = max;
                     plan.search.start = plan.search.start.min(max);
                 }
-                LoadPlan::Open(open) => open.most_vus = max.vus(),
+                LoadPlan::Open(open) => open.most_vus = max.get(),
             }
             warnings.push(warning);
         }

@@ -204,7 +204,7 @@ impl Engine for NativeEngine {
         }
         self.level = level;
         let order = SetLevel {
-            level: level.vus(),
+            level: level.get(),
             at: Instant::now(),
         };
         self.orders += 1;

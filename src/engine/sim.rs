@@ -345,7 +345,7 @@ fn micros(seconds: f64) -> u64 {
 
 impl Engine for SimEngine {
     async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.vus.set_level(self.now, level.vus(), &mut self.rng);
+        self.vus.set_level(self.now, level.get(), &mut self.rng);
         Ok(())
     }
 

@@ -115,7 +115,7 @@ impl Method {
         let found = self.policy(&mut bench, system, asked);
         Outcome {
             ending: if found.is_some() { "found" } else { "none" },
-            vus: found.map(Level::vus),
+            vus: found.map(Level::get),
             interval: None,
             cost_s: bench.spent_s(),
             visits: bench.visits(),
@@ -156,11 +156,11 @@ impl Asked {
 
 /// The level in the middle of two.
 fn halfway(low: Level, high: Level) -> Level {
-    Level(low.vus() + (high.vus() - low.vus()) / 2)
+    Level(low.get() + (high.get() - low.get()) / 2)
 }
 
 /// Whether two levels are as near to each other as these policies go: 1 % or one VU.
 fn near(low: Level, high: Level) -> bool {
-    let gap = f64::from(high.vus().saturating_sub(low.vus()));
-    gap <= (0.01 * f64::from(low.vus())).max(1.0)
+    let gap = f64::from(high.get().saturating_sub(low.get()));
+    gap <= (0.01 * f64::from(low.get())).max(1.0)
 }

@@ -99,7 +99,7 @@ pub fn find(
     if let Some(vus) = exact(system) {
         return Ok(LabTruth {
             unit: system.limits.unit,
-            vus: Some(vus).filter(|v| *v < system.max.vus()),
+            vus: Some(vus).filter(|v| *v < system.max.get()),
             from_above_vus: None,
             se_pct: 0.0,
             how: format!("exact{when}"),
@@ -135,7 +135,7 @@ pub fn find(
 
 /// The threshold by the formula, when the system is that queue and every objective a quantile.
 fn exact(system: &System) -> Option<u32> {
-    let most = system.max.vus();
+    let most = system.max.get();
     let threshold: Box<dyn Fn(f64, f64) -> Option<u32>> =
         match (system.closed_queue(), system.open_queue()) {
             (Some(queue), _) => Box::new(move |q, s| mmcn_threshold(&queue, q, s, most)),
@@ -145,7 +145,7 @@ fn exact(system: &System) -> Option<u32> {
     let thresholds = system.slo.objectives().iter().map(|o| match o.metric {
         Metric::Quantile { q, .. } => threshold(q, o.bound),
         // Nothing fails in such a queue.
-        Metric::Errors { .. } | Metric::Shed { .. } => Some(system.max.vus()),
+        Metric::Errors { .. } | Metric::Shed { .. } => Some(system.max.get()),
         _ => None,
     });
     thresholds.collect::<Option<Vec<u32>>>()?.into_iter().min()
@@ -210,12 +210,12 @@ impl Search<'_, '_> {
     fn run(mut self, how: &str) -> Result<LabTruth, TruthError> {
         let (vus, se, how) = match self.crude()? {
             Crude::NeverBreaks => (None, 0.0, how.to_owned()),
-            Crude::Step(level) => (Some(level.vus()), 0.0, format!("{how}, a step")),
+            Crude::Step(level) => (Some(level.get()), 0.0, format!("{how}, a step")),
             Crude::Near(level) => {
                 let crossing = self.refine(level)?;
                 self.refuse_uncertain(crossing)?;
                 // The largest whole number of VUs at or below the crossing.
-                let vus = Level::nearest(crossing.at.floor()).vus();
+                let vus = Level::nearest(crossing.at.floor()).get();
                 (Some(vus), crossing.se / crossing.at, how.to_owned())
             }
         };
@@ -292,13 +292,13 @@ impl Search<'_, '_> {
                     Crude::Near(high)
                 });
             }
-            high = Level(high.vus().saturating_mul(2)).min(self.system.max);
+            high = Level(high.get().saturating_mul(2)).min(self.system.max);
             above = self.try_level(high)?;
         }
-        while high.vus() - low.vus() > 1 {
-            let middle = Level(low.vus() + (high.vus() - low.vus()) / 2);
+        while high.get() - low.get() > 1 {
+            let middle = Level(low.get() + (high.get() - low.get()) / 2);
             let excess = self.try_level(middle)?;
-            let ratio = f64::from(high.vus()) / f64::from(low.vus());
+            let ratio = f64::from(high.get()) / f64::from(low.get());
             if excess.abs() < NEAR_PROBITS && ratio <= NEAR_RATIO {
                 return Ok(Crude::Near(middle));
             }
@@ -323,7 +323,7 @@ impl Search<'_, '_> {
 
     /// The long simulation: three levels, and rounds until the root is known well enough.
     fn refine(&mut self, near: Level) -> Result<Crossing, TruthError> {
-        let mut centre = f64::from(near.vus());
+        let mut centre = f64::from(near.get());
         let mut offset = FIRST_OFFSET;
         let mut seconds = FIRST_ROUND_S;
         self.sampler.forget();
@@ -380,7 +380,7 @@ impl Search<'_, '_> {
                 .iter()
                 .zip(shares)
                 .map(|(level, shares)| Point {
-                    level: f64::from(level.vus()),
+                    level: f64::from(level.get()),
                     probit: shares[objective].probit(),
                     se: shares[objective].probit_se(),
                 })

@@ -113,7 +113,7 @@ fn open(
     )?;
     Ok(OpenPlan {
         arrivals,
-        most_vus: most.value.vus(),
+        most_vus: most.value.get(),
         most_is_explicit: !most.is_default(),
     })
 }
@@ -216,7 +216,7 @@ fn levels(
     let max = pick(&keys.max, defaults.max)?;
     let start = pick(&keys.start, defaults.start)?;
     let (least, most) = (keys.min.name(), keys.max.name());
-    let (low, high) = (min.value.vus(), max.value.vus());
+    let (low, high) = (min.value.get(), max.value.get());
     if low > high {
         let why = if max.is_default() {
             format!("{least} {low} is above {most}, {high} by default; give {most} too")
@@ -225,7 +225,7 @@ fn levels(
         };
         return Err(reader.blame(&[&min, &max], why));
     }
-    let first = start.value.vus();
+    let first = start.value.get();
     if !start.is_default() && !(low..=high).contains(&first) {
         let first_key = keys.start.name();
         let why = format!("{first_key} {first} lies outside {least} {low} to {most} {high}");

@@ -275,8 +275,8 @@ fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
             "one more visit, at {} (about {}), would halve the gap between {} that held and {} that broke",
             view::level(record, level.0),
             view::span(takes_s.round()),
-            units::format_count(held.vus().into()),
-            units::format_count(broke.vus().into()),
+            units::format_count(held.get().into()),
+            units::format_count(broke.get().into()),
         ),
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn assemble(
 }
 
 fn whole(vus: f64) -> u32 {
-    crate::measure::Level::nearest(vus).vus()
+    crate::measure::Level::nearest(vus).get()
 }
 
 fn thinned(distribution: &[(f64, f64)]) -> Vec<(f64, f64)> {
@@ -153,7 +153,7 @@ fn limiting_resource(
     let near = estimate.map_or(f64::INFINITY, |e| e.high * 1.3);
     let causes: Vec<(&ProbeRecord, &LimitingResource)> = probes
         .iter()
-        .filter(|p| f64::from(p.level.vus()) <= near)
+        .filter(|p| f64::from(p.level.get()) <= near)
         .filter_map(|p| Some((p, p.limiting_resource.as_ref()?)))
         .collect();
     let surest: Sureness = causes.iter().map(|(_, c)| c.sureness).max()?;
@@ -173,7 +173,7 @@ fn knee(probes: &[ProbeRecord]) -> Option<u32> {
             .filter(|p| p.end == HoldEnd::Complete && p.settled)
             .filter_map(|p| {
                 let x = p.throughput_per_s.filter(|x| *x > 0.0)?;
-                Some((f64::from(p.level.vus()), x))
+                Some((f64::from(p.level.get()), x))
             })
     };
     let (lowest, slow) = holds().min_by(|a, b| a.0.total_cmp(&b.0))?;

@@ -103,10 +103,10 @@ pub(super) fn around(visits: &[Visit], vus: f64) -> (Option<usize>, Option<usize
             .filter(move |(_, v)| v.valid && v.verdict == verdict)
     };
     let held = with(Verdict::Held)
-        .filter(|(_, v)| f64::from(v.level.vus()) <= vus)
+        .filter(|(_, v)| f64::from(v.level.get()) <= vus)
         .max_by_key(|(i, v)| (v.level, *i));
     let broke = with(Verdict::Broke)
-        .filter(|(_, v)| f64::from(v.level.vus()) > vus)
+        .filter(|(_, v)| f64::from(v.level.get()) > vus)
         .min_by_key(|(i, v)| (v.level, usize::MAX - *i));
     (held.map(|(i, _)| i), broke.map(|(i, _)| i))
 }

@@ -131,7 +131,7 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
         if visit.from == Level::ZERO {
             past = Past::Rest;
         }
-        let vus = f64::from(visit.level.vus());
+        let vus = f64::from(visit.level.get());
         let tail = visit.tails.get(objective).and_then(Option::as_ref);
         if let Some(tail) = tail.filter(|t| !visit.left_early && t.requests() > 0.0)
             && (0.7..1.3).contains(&(vus / estimate))
@@ -234,9 +234,9 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     let contradicted = own.iter().filter_map(|crash| {
         let needed = crash.after_s.clamp(LEAST_SURVIVED_S, SURVIVED_S);
         let apart = if regular(crash) { 1.0 } else { APART };
-        let above = f64::from(crash.visit.level.vus()) * apart;
+        let above = f64::from(crash.visit.level.get()) * apart;
         let better = (visits.iter().filter(|v| v.valid))
-            .filter(|v| f64::from(v.level.vus()) >= above)
+            .filter(|v| f64::from(v.level.get()) >= above)
             .filter(|v| lasted_s(v) >= needed)
             .max_by_key(|v| v.level)?;
         Some((crash.visit, better)).filter(|(crash, better)| !std::ptr::eq(*crash, *better))

@@ -107,7 +107,7 @@ impl Search {
             Verdict::Broke => v.level <= held,
             Verdict::Undecided => false,
         };
-        if self.visits.iter().any(|v| v.valid && contradicted(v)) || broke.vus() - held.vus() <= 1 {
+        if self.visits.iter().any(|v| v.valid && contradicted(v)) || broke.get() - held.get() <= 1 {
             return None;
         }
         let recent: Vec<f64> = (self.visits.iter().rev().take(4))
@@ -124,7 +124,7 @@ impl Search {
     fn rests_on<'a>(&'a self, estimate: &Estimate) -> impl Iterator<Item = &'a Visit> {
         let (vus, basis) = (estimate.vus, estimate.fit.basis);
         self.visits.iter().filter(move |v| {
-            let near = (f64::from(v.level.vus()) / vus - 1.0).abs() < tail::NEAR;
+            let near = (f64::from(v.level.get()) / vus - 1.0).abs() < tail::NEAR;
             v.valid && near && (!v.left_early || basis == Basis::Visits)
         })
     }
@@ -249,7 +249,7 @@ fn settle_s(asked: f64) -> f64 {
 /// Doublings from the start, then halvings of the last one until it is narrow. Where between start and maximum it breaks is
 /// not known: the middle of the doublings stands for it.
 fn bracket_s(spec: &SearchSpec, think_s: f64, cycle: f64, pace_per_s: f64) -> f64 {
-    let (start, max) = (f64::from(spec.start.vus()), f64::from(spec.max.vus()));
+    let (start, max) = (f64::from(spec.start.get()), f64::from(spec.max.get()));
     let breaks = (start * max).sqrt();
     let doublings = (breaks / start).max(1.0).log2().ceil() + 1.0;
     let short = think_s.max(1.0);

@@ -39,7 +39,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         evidence: vec![evidence],
         tails: Vec::new(),
         // No knee: throughput grows with the level.
-        throughput: Some(f64::from(order.level.vus()) / 1.5),
+        throughput: Some(f64::from(order.level.get()) / 1.5),
         hold_s: order.hold_s,
         cost_s: order.hold_s + 10.0,
         flow: Vec::new(),
@@ -52,7 +52,7 @@ fn verdict_of(broke: bool) -> Verdict {
 
 /// A target that is well up to `last_good` VUs and fails everything beyond.
 fn cliff(order: &Order, last_good: u32) -> Visit {
-    let broke = order.level.vus() > last_good;
+    let broke = order.level.get() > last_good;
     let evidence = Evidence::Share {
         bad: if broke { 1_000.0 } else { 0.0 },
         total: 1_000.0,
@@ -63,7 +63,7 @@ fn cliff(order: &Order, last_good: u32) -> Visit {
 
 /// The same, told by a side alone.
 fn edge(order: &Order, last_good: u32) -> Visit {
-    let broke = order.level.vus() > last_good;
+    let broke = order.level.get() > last_good;
     visit(order, verdict_of(broke), Evidence::Side { broke })
 }
 
@@ -83,7 +83,7 @@ struct Driven {
 
 impl Driven {
     fn levels(&self) -> Vec<u32> {
-        self.orders.iter().map(|o| o.level.vus()).collect()
+        self.orders.iter().map(|o| o.level.get()).collect()
     }
 
     fn visit(&self, index: Option<usize>) -> &Visit {
@@ -153,7 +153,7 @@ fn the_last_doubling_stops_at_the_maximum() {
 fn beyond_the_knee_it_jumps_by_littles_law() {
     // Eight workers of 50 ms serve 160 cycles a second at most, users think for 1 s: the knee is near 168.
     let saturating = |o: &Order| Visit {
-        throughput: Some((f64::from(o.level.vus()) / 1.05).min(160.0)),
+        throughput: Some((f64::from(o.level.get()) / 1.05).min(160.0)),
         ..cliff(o, 2_900)
     };
     let driven = drive(spec(1, 5_000, 100), SHARE, saturating);
@@ -172,17 +172,17 @@ fn beyond_the_knee_it_jumps_by_littles_law() {
         let Step::Probe(order) = search.next(0.0) else {
             panic!("ended")
         };
-        assert_eq!(order.level.vus(), level);
+        assert_eq!(order.level.get(), level);
         search.record(saturating(&order));
     }
-    assert!(matches!(search.next(0.0), Step::Probe(o) if o.level.vus() == 800));
+    assert!(matches!(search.next(0.0), Step::Probe(o) if o.level.get() == 800));
 }
 
 #[test]
 fn a_few_cycles_tell_no_knee() {
     // Too little was asked to tell 2.7 cycles a second from 3.2; the level is doubled all the same.
     let slow = |o: &Order| Visit {
-        throughput: Some(if o.level.vus() == 10 { 2.7 } else { 3.2 }),
+        throughput: Some(if o.level.get() == 10 { 2.7 } else { 3.2 }),
         hold_s: 6.0,
         ..cliff(o, 2_900)
     };
@@ -194,7 +194,7 @@ fn a_few_cycles_tell_no_knee() {
 fn between_two_bounds_it_looks_where_the_capacity_points_to() {
     let at = |capacity: f64| {
         let saturating = |o: &Order| Visit {
-            throughput: Some((f64::from(o.level.vus()) / 1.05).min(capacity)),
+            throughput: Some((f64::from(o.level.get()) / 1.05).min(capacity)),
             ..cliff(o, 700)
         };
         drive(spec(1, 5_000, 10), SHARE, saturating).levels()[7..9].to_vec()
@@ -266,7 +266,7 @@ fn never_broke_needs_a_full_hold_at_the_maximum() {
 #[test]
 fn three_invalid_probes_in_a_row_are_the_generators_limit() {
     let driven = drive(spec(1, 5_000, 10), SHARE, |o| Visit {
-        valid: o.level.vus() < 100,
+        valid: o.level.get() < 100,
         ..cliff(o, 10_000)
     });
     assert_eq!(driven.end.ending, Ending::GeneratorLimited);
@@ -276,7 +276,7 @@ fn three_invalid_probes_in_a_row_are_the_generators_limit() {
     // One or two are repeated and forgotten.
     let mut faults = 2;
     let driven = drive(spec(1, 5_000, 10), SHARE, |o| {
-        let fault = o.level.vus() == 160 && faults > 0;
+        let fault = o.level.get() == 160 && faults > 0;
         faults -= i32::from(fault);
         Visit {
             valid: !fault,
@@ -312,7 +312,7 @@ fn a_level_without_data_is_held_longer_and_then_given_up() {
 #[test]
 fn levels_that_tell_nothing_between_the_bracket_do_not_last_for_ever() {
     // It holds below 100, breaks above 200, and says nothing in between.
-    let driven = drive(spec(1, 5_000, 10), SHARE, |o| match o.level.vus() {
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| match o.level.get() {
         0..100 => cliff(o, 10_000),
         200.. => cliff(o, 1),
         _ => silent(o),
@@ -343,8 +343,8 @@ fn no_probe_is_begun_that_would_pass_the_budget() {
         assert!(spent <= seconds as f64, "{spent} of {seconds}");
         match driven.end.ending {
             Ending::Found => {
-                let held = driven.visit(driven.end.last_held).level.vus();
-                let broke = driven.visit(driven.end.first_broke).level.vus();
+                let held = driven.visit(driven.end.last_held).level.get();
+                let broke = driven.visit(driven.end.first_broke).level.get();
                 assert!(held <= 700 && 700 < broke, "{held} {broke}");
             }
             Ending::Undecided => {
@@ -390,7 +390,7 @@ fn ranges() -> Vec<(u32, u32, u32)> {
     for max in [2, 3, 10, 100, 5_000, 60_000] {
         for share in [0.0, 0.01, 0.1, 0.33, 0.5, 0.77, 0.98, 1.0] {
             let last_good = Level::nearest(f64::from(max - 1) * share)
-                .vus()
+                .get()
                 .min(max - 1);
             for start in [1, 10, max] {
                 out.push((max, last_good, start.min(max)));
@@ -417,8 +417,8 @@ fn a_step_is_found_wherever_it_is() {
             );
             let held = driven.visit(driven.end.last_held);
             let broke = driven.visit(driven.end.first_broke);
-            assert!(held.level.vus() <= last_good, "{name}");
-            assert!(last_good < broke.level.vus(), "{name}");
+            assert!(held.level.get() <= last_good, "{name}");
+            assert!(last_good < broke.level.get(), "{name}");
             assert_eq!(
                 (held.verdict, broke.verdict),
                 (Verdict::Held, Verdict::Broke)
@@ -448,7 +448,7 @@ fn a_step_is_found_wherever_it_is() {
 
 /// Killed beyond `last_good` VUs soon after the level was reached; how much fails depends on when it is back.
 fn killed(order: &Order, last_good: u32, failed: f64) -> Visit {
-    let killed = order.level.vus() > last_good;
+    let killed = order.level.get() > last_good;
     let evidence = Evidence::Share {
         bad: if killed { 1_000.0 * failed } else { 0.0 },
         total: 1_000.0,
@@ -532,7 +532,7 @@ fn the_same_seed_gives_the_same_search_and_another_seed_another_order() {
 /// A smooth crossing: one in a hundred late at `n_star`, more above; `shift` moves this visit's share (probit scale).
 fn soft(order: &Order, n_star: f64, shift: f64) -> Visit {
     let y = crate::stats::normal::probit(0.01)
-        + 4.0 * (f64::from(order.level.vus()) / n_star - 1.0)
+        + 4.0 * (f64::from(order.level.get()) / n_star - 1.0)
         + shift;
     let total = 2_000.0;
     let bad = (total * crate::stats::normal::log_cdf(y).exp()).round();
@@ -573,15 +573,15 @@ fn a_smooth_crossing_is_found_to_the_precision_asked() {
             estimate.vus
         );
         // The levels named were visited, and within reach of the interval.
-        let held = f64::from(driven.visit(driven.end.last_held).level.vus());
-        let broke = f64::from(driven.visit(driven.end.first_broke).level.vus());
+        let held = f64::from(driven.visit(driven.end.last_held).level.get());
+        let broke = f64::from(driven.visit(driven.end.first_broke).level.get());
         assert!(held <= estimate.vus && estimate.vus < broke, "{n_star}");
         // The visits near the answer are not in order of their levels.
         let refined: Vec<u32> = driven
             .orders
             .iter()
             .filter(|o| o.purpose == Purpose::Refine)
-            .map(|o| o.level.vus())
+            .map(|o| o.level.get())
             .collect();
         assert!(
             !refined.is_sorted() && !refined.iter().rev().is_sorted(),
@@ -645,8 +645,8 @@ proptest! {
             prop_assert!(estimate.low <= estimate.vus && estimate.vus <= estimate.high);
             let held = driven.visit(driven.end.last_held);
             let broke = driven.visit(driven.end.first_broke);
-            prop_assert!(held.verdict == Verdict::Held && f64::from(held.level.vus()) <= estimate.vus);
-            prop_assert!(broke.verdict == Verdict::Broke && f64::from(broke.level.vus()) > estimate.vus);
+            prop_assert!(held.verdict == Verdict::Held && f64::from(held.level.get()) <= estimate.vus);
+            prop_assert!(broke.verdict == Verdict::Broke && f64::from(broke.level.get()) > estimate.vus);
         }
     }
 }
@@ -673,7 +673,7 @@ fn a_step_promises_a_visit_between_its_sides_and_nothing_when_it_moves() {
         }
         // Nothing lies between neighbours.
         other => assert!(
-            other.is_none() && broke.vus() - held.vus() <= 1,
+            other.is_none() && broke.get() - held.get() <= 1,
             "{other:?}"
         ),
     }

@@ -86,7 +86,7 @@ impl Search<'_, '_> {
             return (top, top);
         }
         let (mut low, mut high) = (Level::ZERO, top);
-        while f64::from(high.vus() - low.vus()) > (COARSER * 0.01 * f64::from(low.vus())).max(1.0) {
+        while f64::from(high.get() - low.get()) > (COARSER * 0.01 * f64::from(low.get())).max(1.0) {
             let level = halfway(low, high);
             match self.decide(level, one) {
                 Bound::Lower => low = level,
@@ -100,7 +100,7 @@ impl Search<'_, '_> {
     fn fine(&mut self, top: Level, low: Level, high: Level) -> Option<Level> {
         let sum = f64::from(self.goal.sum_s);
         let mut candidate = low;
-        let mut step = (high.vus() - low.vus()).max(1);
+        let mut step = (high.get() - low.get()).max(1);
         loop {
             if candidate > Level::ZERO {
                 self.decide(candidate, sum);
@@ -114,7 +114,7 @@ impl Search<'_, '_> {
                     if lower >= top {
                         return Some(lower);
                     }
-                    let next = Level(lower.vus() + step).min(top);
+                    let next = Level(lower.get() + step).min(top);
                     step = step.saturating_mul(2);
                     next
                 }
@@ -122,7 +122,7 @@ impl Search<'_, '_> {
                     if upper <= Level(1) {
                         return None;
                     }
-                    let next = Level(upper.vus().saturating_sub(step).max(1));
+                    let next = Level(upper.get().saturating_sub(step).max(1));
                     step = step.saturating_mul(2);
                     next
                 }

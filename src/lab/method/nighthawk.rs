@@ -22,7 +22,7 @@ pub(super) fn search(bench: &mut Bench<'_>, system: &System) -> Option<Level> {
         if level >= system.max {
             return Some(level);
         }
-        level = Level(level.vus().saturating_mul(2)).min(system.max);
+        level = Level(level.get().saturating_mul(2)).min(system.max);
     };
     if low == Level::ZERO {
         // It calls a search doomed whose first step breaks.

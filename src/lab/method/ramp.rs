@@ -24,8 +24,8 @@ pub(super) fn search(
     truth: Option<u32>,
     threshold: Threshold,
 ) -> Option<Level> {
-    let top = truth.map_or(system.max.vus(), |t| {
-        t.saturating_mul(2).min(system.max.vus())
+    let top = truth.map_or(system.max.get(), |t| {
+        t.saturating_mul(2).min(system.max.get())
     });
     let mut seen = Trial::new(system);
     for second in 1..=RAMP_S {

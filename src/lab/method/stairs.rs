@@ -11,7 +11,7 @@ const GROWTH: f64 = 1.025;
 const START: f64 = 0.6;
 
 pub(super) fn search(bench: &mut Bench<'_>, system: &System, truth: Option<u32>) -> Option<Level> {
-    let mut level = Level::nearest(START * f64::from(truth.unwrap_or(system.max.vus())));
+    let mut level = Level::nearest(START * f64::from(truth.unwrap_or(system.max.get())));
     let mut held = None;
     loop {
         bench.go_to(level, 0);
@@ -22,7 +22,7 @@ pub(super) fn search(bench: &mut Bench<'_>, system: &System, truth: Option<u32>)
         if level >= system.max {
             return held;
         }
-        let next = Level::nearest(GROWTH * f64::from(level.vus()));
-        level = next.max(Level(level.vus() + 1)).min(system.max);
+        let next = Level::nearest(GROWTH * f64::from(level.get()));
+        level = next.max(Level(level.get() + 1)).min(system.max);
     }
 }

@@ -139,7 +139,7 @@ impl<'a> Sampler<'a> {
         let each = seconds / STREAMS as f64;
         let (system, protocol, round) = (self.system, self.protocol, self.round);
         let one = |job: &(Level, u64)| {
-            let seed = seed::mixed(&[round, job.0.vus().into(), job.1, 0x7271]);
+            let seed = seed::mixed(&[round, job.0.get().into(), job.1, 0x7271]);
             match protocol {
                 Protocol::Steady => steady(system, job.0, each, seed),
                 Protocol::FromBelow | Protocol::FromAbove => {
@@ -181,7 +181,7 @@ impl<'a> Watched<'a> {
     fn go_to(&mut self, level: Level) {
         let set = self.runtime.block_on(self.engine.set_level(level));
         debug_assert!(set.is_ok(), "a simulation takes any level");
-        let mut patience = f64::from(self.system.max.vus()) / self.system.pace_per_s + 10.0;
+        let mut patience = f64::from(self.system.max.get()) / self.system.pace_per_s + 10.0;
         while patience > 0.0 && self.window().is_some_and(|w| !w.at_level) {
             patience -= 1.0;
         }
@@ -229,7 +229,7 @@ fn stays(system: &System, protocol: Protocol, level: Level, seconds: f64, seed: 
         (0..stays).map(|stay| {
             let mut watched = Watched::new(system, seed::mixed(&[seed, stay.into()]));
             if protocol == Protocol::FromAbove {
-                watched.go_to(Level::nearest(OVERLOAD.0 * f64::from(level.vus())));
+                watched.go_to(Level::nearest(OVERLOAD.0 * f64::from(level.get())));
                 watched.pass(OVERLOAD.1);
             }
             watched.go_to(level);
@@ -283,7 +283,7 @@ fn counted(system: &System, objective: &Objective, window: &Window) -> (f64, f64
 }
 
 fn whole(value: f64) -> u32 {
-    Level::nearest(value).vus()
+    Level::nearest(value).get()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -228,7 +228,7 @@ fn line(row: &LabRow) -> [String; HEAD.len()] {
         row.cost_s.map_or("-".to_owned(), |s| {
             format!(
                 "{} s",
-                units::format_count(crate::measure::Level::nearest(s).vus().into())
+                units::format_count(crate::measure::Level::nearest(s).get().into())
             )
         }),
     ]

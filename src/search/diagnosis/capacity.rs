@@ -119,7 +119,7 @@ pub(super) fn blocks(visits: &[Visit]) -> Vec<Block> {
             let in_flight = || part.iter().map(|f| f.in_flight);
             let peaks: Vec<f64> = part.iter().map(&mut pass).collect();
             out.push(Block {
-                vus: f64::from(visit.level.vus()),
+                vus: f64::from(visit.level.get()),
                 at_s: at_s + seconds / 2.0,
                 seconds,
                 per_s,
