@@ -13,9 +13,9 @@ assert low <= estimate <= high, answer
 # One stream costs some 0.95 MB over a base of some 40 MB: 160 MB end between these with room for every machine.
 assert 60 <= estimate <= 180, estimate
 held, broke = answer["last_held"], answer["first_broke"]
-assert held["vus"] <= estimate < broke["vus"], (held, broke)
-visited = {probe["vus"] for probe in record["probes"]}
-assert {held["vus"], broke["vus"]} <= visited
+assert held["level"] <= estimate < broke["level"], (held, broke)
+visited = {probe["level"] for probe in record["probes"]}
+assert {held["level"], broke["level"]} <= visited
 if mode == "cgroup":
     # Only a kernel limit leaves a kernel's word for it.
     assert answer["limiting_resource"]["resource"] == "gateway memory", answer["limiting_resource"]

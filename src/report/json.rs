@@ -31,7 +31,12 @@ pub(super) fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
             written_by: head.breakpoint_version,
         });
     }
-    serde_json::from_slice(json).map_err(unreadable)
+    let record: RunRecord = serde_json::from_slice(json).map_err(unreadable)?;
+    // Read by its old names, it is written by the new ones.
+    Ok(RunRecord {
+        schema_version: SCHEMA_VERSION,
+        ..record
+    })
 }
 
 /// What every version of the schema has.
