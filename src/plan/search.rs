@@ -131,7 +131,7 @@ struct Keys<'a> {
 struct Key<'a> {
     flag: &'static str,
     given: Option<u32>,
-    key: Option<&'a Spanned<i64>>,
+    in_profile: Option<&'a Spanned<i64>>,
 }
 
 impl<'a> Keys<'a> {
@@ -186,8 +186,12 @@ impl<'a> Keys<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn new(flag: &'static str, given: Option<u32>, key: Option<&'a Spanned<i64>>) -> Self {
-        Self { flag, given, key }
+    fn new(flag: &'static str, given: Option<u32>, in_profile: Option<&'a Spanned<i64>>) -> Self {
+        Self {
+            flag,
+            given,
+            in_profile,
+        }
     }
 
     /// As it is called in a profile.
@@ -210,7 +214,7 @@ fn levels(
 ) -> Result<Levels, PlanError> {
     let pick = |key: &Key<'_>, default| {
         let flag = Flag(key.flag, key.given.map(i64::from));
-        reader.pick(flag, key.key, default, |n| value::level(*n))
+        reader.pick(flag, key.in_profile, default, |n| value::level(*n))
     };
     let min = pick(&keys.min, defaults.min)?;
     let max = pick(&keys.max, defaults.max)?;

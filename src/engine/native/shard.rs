@@ -91,11 +91,7 @@ pub(super) fn run(
     match runtime {
         Ok(runtime) => {
             let local = LocalSet::new();
-            let served = Shard::new(spec, reports.clone()).serve(commands);
-            if let Err(e) = runtime.block_on(local.run_until(served)) {
-                // The engine may be gone already; then nobody needs to know.
-                drop(reports.send(Err(format!("no timer for a load thread: {e}"))));
-            }
+            runtime.block_on(local.run_until(Shard::new(spec, reports).run(commands)));
             drop(local);
             // A name lookup that hangs must not keep the program from ending.
             runtime.shutdown_background();
@@ -205,6 +201,15 @@ impl Shard {
             window_start: spec.zero,
             watch: ThreadWatch::new(),
             spec,
+        }
+    }
+
+    /// Serves until `commands` is closed, or tells why it cannot.
+    async fn run(self, commands: UnboundedReceiver<Command>) {
+        let reports = self.reports.clone();
+        if let Err(e) = self.serve(commands).await {
+            // The engine may be gone already; then nobody needs to know.
+            drop(reports.send(Err(format!("no timer for a load thread: {e}"))));
         }
     }
 

@@ -43,7 +43,7 @@ async fn cycles_begin_at_the_rate_whatever_they_take() {
         })
         .await;
         engine.stop().await;
-        let ended = seen.steps[1].completed() as f64;
+        let ended = f64::from(u32::try_from(seen.steps[1].completed()).unwrap());
         // 900 arrivals, with a standard deviation of 30 where they are random.
         let expected = 300.0 * span;
         assert!((ended / expected - 1.0).abs() < 0.2, "{ended} {expected}");
