@@ -18,7 +18,7 @@ use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
 use crate::slo::{Evidence, Verdict};
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
-use crate::stats::tail::{self, Law, Tail, TailVisit};
+use crate::stats::tail::{self, Tail, TailVisit, Users};
 use crate::units;
 
 mod bounds;
@@ -991,11 +991,11 @@ impl Search {
                 })
             })
             .collect();
-        let law = match self.spec.unit {
-            LevelUnit::Vus => Law::Little,
-            LevelUnit::RequestsPerS | LevelUnit::CyclesPerS => Law::Spare,
+        let users = match self.spec.unit {
+            LevelUnit::Vus => Users::Closed,
+            LevelUnit::RequestsPerS | LevelUnit::CyclesPerS => Users::Open,
         };
-        tail::fit(&visits, law, alpha, around, self.spec.confidence)
+        tail::fit(&visits, users, alpha, around, self.spec.confidence)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The breakpoint from whole latency tails: one curve for all visits, shifted by Little's law.
+//! The breakpoint from whole latency tails: one curve for all visits, shifted by Little's law, or stretched by the spare
+//! capacity where no line has formed or users do not wait for each other.
 //!
 //! The share of violations of a visit (`x` of `n` above the limit `L`) throws most of what was seen away: a visit that
 //! stayed at 0.9 `L` and one that stayed at 0.3 `L` both show no violation. This fit uses the shares above several
@@ -75,12 +76,50 @@ pub struct TailVisit<'a> {
     pub tail: &'a Tail,
 }
 
+/// Where requests come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Users {
+    /// Users who ask again when they have their answer: levels are their number.
+    Closed,
+    /// Arrivals: levels are how many come per second.
+    Open,
+}
+
+impl Users {
+    /// Levels further from the breakpoint than this share of it are another regime.
+    fn near(self) -> f64 {
+        match self {
+            Self::Closed => NEAR,
+            // The capacity is not far above, and beyond it nothing is steady.
+            Self::Open => NEAR_OPEN,
+        }
+    }
+
+    /// The law that moves the tails of `visits`.
+    ///
+    /// Closed users who have a short limit and think for long are arrivals in all but name: they break the limit long before
+    /// they fill the servers, and one user more makes nobody wait `1 / X` longer. The spare capacity tells which is so: as the
+    /// law of [`Law::Spare`] has it, one user more moves the tail at the limit by `(X L)^2 / (N ln(1 / alpha))` times that.
+    fn law(self, visits: &[TailVisit], alpha: f64) -> Law {
+        let limit_s = visits.first().map_or(0.0, |v| v.tail.limit_s);
+        let (vus, per_s) = (mean(visits, |v| v.vus), mean(visits, |v| v.per_s));
+        match self {
+            Self::Open => Law::Spare,
+            Self::Closed if (per_s * limit_s).powi(2) < IDLE * vus * -alpha.ln() => Law::Spare,
+            Self::Closed => Law::Little,
+        }
+    }
+}
+
+/// Share of Little's shift below which closed users count as arrivals.
+const IDLE: f64 = 0.5;
+
 /// How a level moves the curve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Law {
-    /// Closed users: Little's law adds a time.
+enum Law {
+    /// A line has formed: Little's law adds a time.
     Little,
-    /// Arrivals: the spare capacity stretches times.
+    /// There is spare capacity: how much of it stretches times.
     Spare,
 }
 
@@ -103,15 +142,6 @@ impl Law {
                 (slope.ln() + (u - NO_SPARE) * slope, slope)
             }
             Self::Spare => (-(-u).ln_1p(), 1.0 / (1.0 - u)),
-        }
-    }
-
-    /// Levels further from the breakpoint than this share of it are another regime.
-    fn near(self) -> f64 {
-        match self {
-            Self::Little => NEAR,
-            // The capacity is not far above, and beyond it nothing is steady.
-            Self::Spare => NEAR_SPARE,
         }
     }
 
@@ -155,7 +185,7 @@ const SPACING: f64 = 1.6;
 /// Levels further away than this share of the breakpoint are another regime.
 pub(crate) const NEAR: f64 = 0.3;
 /// The same for arrivals.
-const NEAR_SPARE: f64 = 0.12;
+const NEAR_OPEN: f64 = 0.12;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems).
 const FEW_VISITS: f64 = 1.8;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
@@ -183,18 +213,18 @@ const ROUNDS: usize = 3;
 /// was counted at the limit itself: another fit must then do.
 pub fn fit(
     visits: &[TailVisit],
-    law: Law,
+    users: Users,
     alpha: f64,
     around: f64,
     confidence: f64,
 ) -> Option<Fit> {
     let near: Vec<TailVisit> = (visits.iter().copied())
-        .filter(|v| (v.vus / around - 1.0).abs() < law.near() && v.tail.requests() > 0.0)
+        .filter(|v| (v.vus / around - 1.0).abs() < users.near() && v.tail.requests() > 0.0)
         .collect();
     if failed(&near) > FAILED * alpha {
         return None;
     }
-    let model = Model::new(&near, law, alpha)?;
+    let model = Model::new(&near, users, alpha)?;
     let (theta, sandwich) = model.maximise(around)?;
     let centre = theta[0].exp();
     let usual = model.usual_deff(centre);
@@ -309,6 +339,11 @@ fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) 
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+fn mean(visits: &[TailVisit], of: impl Fn(&TailVisit) -> f64) -> f64 {
+    visits.iter().map(of).sum::<f64>() / visits.len() as f64
+}
+
 fn sum(blocks: &[Counts]) -> Counts {
     let mut out = Counts::default();
     for block in blocks {
@@ -327,6 +362,7 @@ struct Block {
 }
 
 struct Model {
+    users: Users,
     law: Law,
     crossing: f64,
     limit_s: f64,
@@ -352,13 +388,12 @@ struct Sandwich {
 }
 
 impl Model {
-    fn new(visits: &[TailVisit], law: Law, alpha: f64) -> Option<Self> {
+    fn new(visits: &[TailVisit], users: Users, alpha: f64) -> Option<Self> {
         let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
         let pooled = sum(&totals);
         let all: f64 = pooled.iter().sum();
         let late: f64 = pooled[..=LIMIT].iter().sum();
-        #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
-        let per_s = visits.iter().map(|v| v.per_s).sum::<f64>() / visits.len() as f64;
+        let per_s = mean(visits, |v| v.per_s);
         if all <= 0.0 || late <= 0.0 || per_s <= 0.0 {
             return None;
         }
@@ -384,14 +419,20 @@ impl Model {
         };
         let lags = visits.iter().map(|v| v.tail.blocks.len()).max()?;
         let limit_s = visits[0].tail.limit_s;
+        let law = users.law(visits, alpha);
+        let levels_per_rate = match users {
+            Users::Closed => mean(visits, |v| v.vus) / per_s,
+            Users::Open => 1.0,
+        };
         Some(Self {
+            users,
             law,
             crossing: probit(alpha),
             limit_s,
             per_s,
             room: match law {
                 Law::Little => per_s * limit_s,
-                Law::Spare => -alpha.ln() / limit_s,
+                Law::Spare => -alpha.ln() / limit_s * levels_per_rate,
             },
             ratios,
             limit,
@@ -407,9 +448,11 @@ impl Model {
 
     /// The design effect to expect, about.
     fn usual_deff(&self, around: f64) -> f64 {
-        match self.law {
-            Law::Little => DEFF_PER_VU * around,
-            Law::Spare => (DEFF_PER_QUEUE * (self.per_s * self.limit_s).powi(2)).max(1.0),
+        let queue = DEFF_PER_QUEUE * (self.per_s * self.limit_s).powi(2);
+        match (self.users, self.law) {
+            (Users::Closed, Law::Little) => DEFF_PER_VU * around,
+            (Users::Closed, Law::Spare) => queue.max(DEFF_PER_VU * around),
+            (Users::Open, _) => queue.max(1.0),
         }
     }
 

@@ -97,7 +97,7 @@ struct Visits {
 
 impl Visits {
     fn fit(&self, around: f64) -> Option<Fit> {
-        fit(&self.seen(), Law::Little, ALPHA, around, 0.95)
+        fit(&self.seen(), Users::Closed, ALPHA, around, 0.95)
     }
 
     fn seen(&self) -> Vec<TailVisit<'_>> {
@@ -111,7 +111,7 @@ impl Visits {
     }
 
     fn model(&self) -> Model {
-        Model::new(&self.seen(), Law::Little, ALPHA).unwrap()
+        Model::new(&self.seen(), Users::Closed, ALPHA).unwrap()
     }
 }
 
@@ -810,7 +810,7 @@ proptest! {
             .iter()
             .map(|(vus, tail)| TailVisit { vus: *vus, per_s, tail })
             .collect();
-        if let Some(fit) = fit(&visits, Law::Little, alpha, around, 0.95) {
+        if let Some(fit) = fit(&visits, Users::Closed, alpha, around, 0.95) {
             prop_assert!(fit.low.is_finite() && fit.high.is_finite());
             prop_assert!(0.0 < fit.low && fit.low <= fit.estimate && fit.estimate <= fit.high);
         }
