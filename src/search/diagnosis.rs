@@ -13,7 +13,7 @@ use super::Visit;
 use super::bounds::{self, Side};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
-use crate::stats::tail::Tail;
+use crate::stats::tail::{self, Tail};
 use capacity::Groups;
 pub(super) use capacity::served_at_most;
 
@@ -135,8 +135,10 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
         let tail = visit.tails.get(objective).and_then(Option::as_ref);
         if let Some(tail) = tail.filter(|t| !visit.left_early && t.requests() > 0.0)
             && (0.7..1.3).contains(&(vus / estimate))
+            && let per_s = tail.requests() / visit.hold_s
+            // Little's law, which takes a visit to its breakpoint here, is not that of an idle service.
+            && !tail::is_idle(vus, per_s, tail.limit_s, alpha)
         {
-            let per_s = tail.requests() / visit.hold_s;
             let (ratio, bound) = ratio_at(tail, alpha);
             out.push(Own {
                 vus,

@@ -96,19 +96,24 @@ impl Users {
     }
 
     /// The law that moves the tails of `visits`.
-    ///
-    /// Closed users who have a short limit and think for long are arrivals in all but name: they break the limit long before
-    /// they fill the servers, and one user more makes nobody wait `1 / X` longer. The spare capacity tells which is so: as the
-    /// law of [`Law::Spare`] has it, one user more moves the tail at the limit by `(X L)^2 / (N ln(1 / alpha))` times that.
     fn law(self, visits: &[TailVisit], alpha: f64) -> Law {
         let limit_s = visits.first().map_or(0.0, |v| v.tail.limit_s);
         let (vus, per_s) = (mean(visits, |v| v.vus), mean(visits, |v| v.per_s));
         match self {
             Self::Open => Law::Spare,
-            Self::Closed if (per_s * limit_s).powi(2) < IDLE * vus * -alpha.ln() => Law::Spare,
+            Self::Closed if is_idle(vus, per_s, limit_s, alpha) => Law::Spare,
             Self::Closed => Law::Little,
         }
     }
+}
+
+/// Whether Little's law says nothing of the tail at the limit of `vus` closed users.
+///
+/// Who have a short limit and think for long are arrivals in all but name: they break the limit long before they fill the
+/// servers, and one user more makes nobody wait `1 / X` longer. The spare capacity tells which is so: as its law has it, one
+/// user more moves the tail at the limit by `(X L)^2 / (N ln(1 / alpha))` times that.
+pub(crate) fn is_idle(vus: f64, per_s: f64, limit_s: f64, alpha: f64) -> bool {
+    (per_s * limit_s).powi(2) < IDLE * vus * -alpha.ln()
 }
 
 /// Share of Little's shift below which closed users count as arrivals.

@@ -28,6 +28,10 @@ pub(super) enum Protocol {
 const WARM_UP_S: f64 = 1_000.0;
 /// Seconds of a batch of a steady stay.
 const BATCH_S: u32 = 100;
+/// A level of arrivals is hopeless when this many seconds of them wait.
+const OVERRUN_S: u64 = 100;
+/// Seconds that are then looked at: nothing will change.
+const OVERRUN_BATCH_S: u32 = 10;
 /// Settle and hold of a stay reached from one side, seconds.
 const PROBE_S: (u32, u32) = (20, 60);
 /// How far above the level the one from above comes, and for how long.
@@ -197,6 +201,19 @@ impl<'a> Watched<'a> {
         }
     }
 
+    /// Passes the beginning of a stay; returns early when arrivals pile up without end, where waiting longer would show nothing
+    /// new and cost ever more.
+    fn is_overrun(&mut self, level: Level) -> bool {
+        let most = u64::from(level.get()) * OVERRUN_S;
+        for _ in 0..whole(WARM_UP_S) {
+            let waiting = self.window().map_or(0, |w| w.steps[0].in_flight.count());
+            if self.system.limits.unit.is_open() && waiting > most {
+                return true;
+            }
+        }
+        false
+    }
+
     /// One batch: per objective the bad and the counted requests.
     fn batch(&mut self, seconds: u32) -> Vec<(f64, f64)> {
         let objectives = self.system.slo.objectives();
@@ -216,7 +233,9 @@ impl<'a> Watched<'a> {
 fn steady(system: &System, level: Level, seconds: f64, seed: u64) -> Vec<Share> {
     let mut watched = Watched::new(system, seed);
     watched.go_to(level);
-    watched.pass(whole(WARM_UP_S));
+    if watched.is_overrun(level) {
+        return gather(system, std::iter::once(watched.batch(OVERRUN_BATCH_S)));
+    }
     let batches = whole(seconds / f64::from(BATCH_S)).max(1);
     gather(system, (0..batches).map(|_| watched.batch(BATCH_S)))
 }
