@@ -417,7 +417,9 @@ impl Outline {
 
 fn expected(plan: &Plan, think_s: f64) -> Option<(Expected, Expected)> {
     let quantile = |m: &Metric| matches!(m, Metric::Quantile { .. });
-    if !plan.slo.objectives().iter().any(|o| quantile(&o.metric)) {
+    // What is told was measured with closed users.
+    let open = plan.search.unit.is_open();
+    if open || !plan.slo.objectives().iter().any(|o| quantile(&o.metric)) {
         return None;
     }
     let model = CycleModel {

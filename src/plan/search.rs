@@ -124,7 +124,7 @@ struct Keys<'a> {
     max: Key<'a>,
     start: Key<'a>,
     /// Flags of the other kind that were given all the same.
-    strangers: [Option<&'static str>; 3],
+    strangers: [(&'static str, Option<u32>); 3],
 }
 
 /// A flag's name, its value, and the profile's key.
@@ -141,9 +141,9 @@ impl<'a> Keys<'a> {
             max: Key::new("--max-vus", flags.max_vus, section.max_vus.as_ref()),
             start: Key::new("--start-vus", flags.start_vus, section.start_vus.as_ref()),
             strangers: [
-                flags.min_rate.map(|_| "--min-rate"),
-                flags.max_rate.map(|_| "--max-rate"),
-                flags.start_rate.map(|_| "--start-rate"),
+                ("--min-rate", flags.min_rate),
+                ("--max-rate", flags.max_rate),
+                ("--start-rate", flags.start_rate),
             ],
         }
     }
@@ -159,16 +159,20 @@ impl<'a> Keys<'a> {
             ),
             // The most VUs are a limit of the open model too.
             strangers: [
-                flags.min_vus.map(|_| "--min-vus"),
-                flags.start_vus.map(|_| "--start-vus"),
-                None,
+                ("--min-vus", flags.min_vus),
+                ("--start-vus", flags.start_vus),
+                ("", None),
             ],
         }
     }
 
     /// A flag of the other model would be ignored in silence.
     fn misplaced(&self, arrivals: Option<Arrivals>) -> Result<(), PlanError> {
-        let Some(flag) = self.strangers.iter().flatten().next() else {
+        let given = self
+            .strangers
+            .iter()
+            .find_map(|(flag, value)| Some((*flag, (*value)?)));
+        let Some((flag, value)) = given else {
             return Ok(());
         };
         let why = match arrivals {
@@ -179,7 +183,7 @@ impl<'a> Keys<'a> {
         };
         Err(PlanError::Flag {
             flag,
-            value: String::new(),
+            value: value.to_string(),
             why: why.to_owned(),
         })
     }

@@ -456,7 +456,7 @@ fn a_rate_that_makes_no_sense_is_told() {
     );
     let lonely = with(|f| f.max_rate = Some(100));
     assert!(
-        lonely.contains("--max-rate") && lonely.contains("--rate"),
+        lonely.contains("--max-rate 100") && lonely.contains("--rate"),
         "{lonely}"
     );
     let mixed = with(|f| (f.rate, f.start_vus) = (Some("poisson".to_owned()), Some(5)));
