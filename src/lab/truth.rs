@@ -345,9 +345,10 @@ impl Search<'_, '_> {
             };
             let se = crossing.se / crossing.at;
             (self.tell)(format!(
-                "truth of {}: {:.1} VUs, standard error {:.2} % after {:.0} simulated hours",
+                "truth of {}: {:.1} {}, standard error {:.2} % after {:.0} simulated hours",
                 self.system.name,
                 crossing.at,
+                self.system.limits.unit.name(),
                 100.0 * se,
                 self.spent_s / 3600.0
             ));

@@ -128,7 +128,7 @@ fn errors(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scen
             "right: median, and mean without sign".to_owned(),
         ),
     ];
-    let what = format!("error of the VUs named, per cent of the truth: {truth}");
+    let what = format!("error of the level named, per cent of the truth: {truth}");
     let room = framed(&mut scene, title.to_owned(), what, &keys);
     if rows.is_empty() {
         no_data(&mut scene, room, "no system here has a breakpoint");
