@@ -124,7 +124,7 @@ struct Keys<'a> {
     max: Key<'a>,
     start: Key<'a>,
     /// Flags of the other kind that were given all the same.
-    strangers: [(&'static str, Option<u32>); 3],
+    strangers: Vec<(&'static str, Option<u32>)>,
 }
 
 /// A flag's name, its value, and the profile's key.
@@ -140,7 +140,7 @@ impl<'a> Keys<'a> {
             min: Key::new("--min-vus", flags.min_vus, section.min_vus.as_ref()),
             max: Key::new("--max-vus", flags.max_vus, section.max_vus.as_ref()),
             start: Key::new("--start-vus", flags.start_vus, section.start_vus.as_ref()),
-            strangers: [
+            strangers: vec![
                 ("--min-rate", flags.min_rate),
                 ("--max-rate", flags.max_rate),
                 ("--start-rate", flags.start_rate),
@@ -158,10 +158,9 @@ impl<'a> Keys<'a> {
                 section.start_rate.as_ref(),
             ),
             // The most VUs are a limit of the open model too.
-            strangers: [
+            strangers: vec![
                 ("--min-vus", flags.min_vus),
                 ("--start-vus", flags.start_vus),
-                ("", None),
             ],
         }
     }

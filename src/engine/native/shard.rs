@@ -31,6 +31,8 @@ use crate::scenario::{Scenario, vu_rng};
 const TICK: Duration = Duration::from_millis(20);
 /// How long a leaving VU may take to finish its step.
 const GRACE: Duration = Duration::from_secs(2);
+/// The same for arrivals, which pile up at a target that cannot follow: who is cut off there leaves his work behind.
+const OPEN_GRACE: Duration = Duration::from_secs(30);
 /// The random numbers of the arrivals are those of VUs that no level reaches (the highest of all runs the canary).
 const ARRIVALS: u32 = u32::MAX - 1;
 
@@ -411,11 +413,15 @@ impl Shard {
     }
 
     fn dismiss(&mut self, id: u32, now: Instant) {
+        let grace = match self.drive {
+            Drive::Closed { .. } => GRACE,
+            Drive::Open(_) => OPEN_GRACE,
+        };
         if let Some(vu) = self.slot(id)
             && vu.leave_by.is_none()
         {
             vu.state.leaving.set(true);
-            vu.leave_by = Some(now + GRACE);
+            vu.leave_by = Some(now + grace);
             if vu.state.phase() != Phase::Working {
                 vu.task.abort();
             }

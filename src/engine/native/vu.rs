@@ -198,13 +198,13 @@ pub(super) async fn serve(shared: Rc<Shared>, state: Rc<VuState>, id: u32, first
     let mut vu = Vu::new(&shared, &state, id);
     let mut limit = TimeLimit::new();
     let mut arrival = first;
-    while !state.leaving.get() {
+    loop {
         state.phase.set(Phase::Working);
         vu.intend(arrival);
         let end = vu.cycle(&mut limit).await;
         vu.end_cycle(&end);
         vu.intended = None;
-        if matches!(end, CycleEnd::Left) {
+        if matches!(end, CycleEnd::Left) || state.leaving.get() {
             return;
         }
         state.phase.set(Phase::Waiting);

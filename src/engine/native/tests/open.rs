@@ -150,3 +150,30 @@ async fn who_has_nothing_left_to_do_does_not_think_about_it() {
     engine.stop().await;
     assert!(seen.steps[1].completed() > 40, "two VUs are enough");
 }
+
+#[tokio::test]
+async fn what_has_piled_up_is_finished_and_not_cut_off() {
+    let base = server(|_, mut tcp| async move {
+        while request(&mut tcp).await.is_some() {
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            if tcp.write_all(OK.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+    })
+    .await;
+    let scenario = compile(GET, &base);
+    let mut engine = arriving(&scenario, Arrivals::Constant, 100);
+    engine.set_level(Level(10)).await.unwrap();
+    let busy = watch(&mut engine, |seen| seen.last.vus >= 5).await;
+    assert_eq!(busy.steps[0].completed(), 0);
+    engine.set_level(Level::ZERO).await.unwrap();
+    let rest = watch(&mut engine, |seen| seen.last.vus == 0).await;
+    engine.stop().await;
+    // Longer than closed users are given.
+    assert!(
+        rest.steps[0].completed() >= 5,
+        "{}",
+        rest.steps[0].completed()
+    );
+}
