@@ -349,6 +349,15 @@ pub struct Reading {
     pub value: Option<f64>,
 }
 
+/// One line of a target's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The monitor whose log it is.
+    pub monitor: String,
+    /// The line, cleaned of control characters and cut to a length.
+    pub text: String,
+}
+
 /// Fields that only grow: an objective on one judges its growth over the probe, not its value.
 pub const COUNTERS: [&str; 6] = [
     "oom_kills",

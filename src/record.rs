@@ -120,6 +120,9 @@ pub struct Answer {
     pub broken_objective: Option<String>,
     /// What gave way first, with evidence.
     pub limiting_resource: Option<LimitingResource>,
+    /// What else fits, the surest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_causes: Vec<LimitingResource>,
     /// The level at which throughput stops growing; a different number from the breakpoint.
     #[serde(alias = "knee_vus")]
     pub knee: Option<u32>,
@@ -156,6 +159,7 @@ impl Answer {
             first_broke: None,
             broken_objective: None,
             limiting_resource: None,
+            other_causes: Vec::new(),
             knee: None,
             peak_throughput_per_s: None,
             visits: 0,
@@ -213,12 +217,83 @@ pub struct VisitSummary {
 /// What gave way first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LimitingResource {
+    /// Which rule speaks; records of older versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<CauseKind>,
     /// The resource in short: `gateway memory`.
     pub resource: String,
     /// What was seen: `511 of 512 MiB, OOM-killed once`.
     pub evidence: String,
     /// How sure the rule is.
     pub sureness: Sureness,
+}
+
+/// What can give way; one for each rule of [`crate::cause`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// The kernel killed a process at its memory limit.
+    MemoryKill,
+    /// Memory at its limit, the process alive.
+    MemoryLimit,
+    /// A runtime ended for want of heap.
+    HeapLimit,
+    /// A runtime collects garbage without rest below its heap's limit.
+    HeapThrash,
+    /// Memory that time fills, not load.
+    Leak,
+    /// Redis refused writes at `maxmemory`.
+    RedisMemory,
+    /// Redis gave up keys at `maxmemory`.
+    RedisEvictions,
+    /// Redis refused clients at `maxclients`.
+    RedisClients,
+    /// Redis closed a subscriber that read too slowly.
+    RedisOutputBuffer,
+    /// A process had no descriptor left.
+    Descriptors,
+    /// The kernel turned new connections away: nobody accepted those before.
+    AcceptQueue,
+    /// An event loop or another single thread had no time left.
+    SingleThread,
+    /// A CPU quota was used up.
+    CpuLimit,
+    /// The machine's CPUs were used up by all together.
+    Host,
+    /// A service behind answers at a fixed rate.
+    Downstream,
+    /// The target refuses by design.
+    AdmissionLimit,
+    /// The load generator was the limit.
+    Generator,
+    /// A process ended and nothing says why.
+    ProcessEnded,
+}
+
+impl CauseKind {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MemoryKill => "memory_kill",
+            Self::MemoryLimit => "memory_limit",
+            Self::HeapLimit => "heap_limit",
+            Self::HeapThrash => "heap_thrash",
+            Self::Leak => "leak",
+            Self::RedisMemory => "redis_memory",
+            Self::RedisEvictions => "redis_evictions",
+            Self::RedisClients => "redis_clients",
+            Self::RedisOutputBuffer => "redis_output_buffer",
+            Self::Descriptors => "descriptors",
+            Self::AcceptQueue => "accept_queue",
+            Self::SingleThread => "single_thread",
+            Self::CpuLimit => "cpu_limit",
+            Self::Host => "host",
+            Self::Downstream => "downstream",
+            Self::AdmissionLimit => "admission_limit",
+            Self::Generator => "generator",
+            Self::ProcessEnded => "process_ended",
+        }
+    }
 }
 
 /// How sure a cause is.
@@ -231,6 +306,17 @@ pub enum Sureness {
     Likely,
     /// The evidence leaves no other reading (a kernel kill).
     Certain,
+}
+
+impl Sureness {
+    /// The word in files and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Possible => "possible",
+            Self::Likely => "likely",
+            Self::Certain => "certain",
+        }
+    }
 }
 
 /// The resolved plan in a record.
@@ -366,6 +452,9 @@ pub struct ProbeRecord {
     pub seconds: Vec<SecondRecord>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
+    /// What else fits, the surest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_causes: Vec<LimitingResource>,
     /// The estimate after this probe, when there was one: (low, estimate, high), as levels.
     pub estimate: Option<(f64, f64, f64)>,
 }

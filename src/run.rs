@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::cause::{self, Baseline};
+use crate::cause::{self, Baseline, Case};
 use crate::engine::{Canary, Engine, EngineError};
 use crate::event::{Event, Phase, Tick};
 use crate::measure::{Level, Measurement, Reading, Second, StepNames};
@@ -289,7 +289,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             probe: &probe,
             judgement: &judgement,
             steps: &self.spec.steps,
-            cause: self.cause(&probe, &judgement),
+            causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
         });
         (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
@@ -328,34 +328,40 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         });
     }
 
-    fn cause(&self, probe: &Probe, judgement: &Judgement) -> Option<LimitingResource> {
+    fn causes(&self, probe: &Probe, judgement: &Judgement) -> Vec<LimitingResource> {
         if judgement.verdict != Verdict::Broke {
-            return None;
+            return Vec::new();
         }
-        // The highest level that held clearly below this one is what more VUs should have improved on: from a near one no
-        // gain could be told from noise.
+        cause::causes(&Case {
+            measurement: &probe.measurement,
+            before: &probe.before,
+            lines: &[],
+            steps: &self.spec.steps,
+            limits: &self.spec.plan.limits,
+            baseline: self.baseline(probe.measurement.level),
+            unit: self.spec.search.unit,
+            think_s: self.spec.plan.think_s,
+            cpus: self.spec.environment.cpus,
+        })
+    }
+
+    /// The highest level that held clearly below another: it is what more VUs should have improved on. From a near one no gain
+    /// could be told from noise.
+    fn baseline(&self, level: Level) -> Option<Baseline> {
         let clearly_below = |p: &ProbeRecord| {
-            f64::from(p.level.get()) * cause::CLEARLY_MORE
-                < f64::from(probe.measurement.level.get())
+            f64::from(p.level.get()) * cause::CLEARLY_MORE < f64::from(level.get())
         };
-        let baseline = self
-            .probes
+        self.probes
             .iter()
             .filter(|p| clearly_below(p) && p.verdict == Verdict::Held)
             .filter_map(|p| {
                 Some(Baseline {
-                    vus: f64::from(p.level.get()),
+                    level: f64::from(p.level.get()),
                     throughput: p.throughput_per_s?,
+                    median_s: p.steps[self.spec.steps.main()].latency.quantile_s(0.5),
                 })
             })
-            .max_by(|a, b| a.vus.total_cmp(&b.vus));
-        cause::limiting_resource(
-            &probe.measurement,
-            &self.spec.steps,
-            &self.spec.plan.limits,
-            baseline,
-            self.spec.search.unit,
-        )
+            .max_by(|a, b| a.level.total_cmp(&b.level))
     }
 
     /// Drains the target, resets it and waits until it is well again.

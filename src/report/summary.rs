@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::view;
-use crate::record::{Ending, Outlook, Purpose, RunRecord, Sureness, VisitSummary};
+use crate::record::{Ending, LimitingResource, Outlook, Purpose, RunRecord, VisitSummary};
 use crate::units;
 
 /// Columns of the labels.
@@ -19,13 +19,10 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("binds", format!("{objective} breaks at the lowest level"));
     }
     if let Some(cause) = &a.limiting_resource {
-        let sure = match cause.sureness {
-            Sureness::Possible => "possible",
-            Sureness::Likely => "likely",
-            Sureness::Certain => "certain",
-        };
-        let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
-        lines.add("gave way", text);
+        lines.add("gave way", finding(cause));
+    }
+    for cause in a.other_causes.iter().take(OTHER_CAUSES) {
+        lines.add("also seen", finding(cause));
     }
     if let Some(knee) = a.knee {
         let peak = a
@@ -57,6 +54,18 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("warning", warning.clone());
     }
     lines.0
+}
+
+/// Causes beside the first that are worth a line.
+const OTHER_CAUSES: usize = 3;
+
+fn finding(cause: &LimitingResource) -> String {
+    format!(
+        "{}: {} ({})",
+        cause.resource,
+        cause.evidence,
+        cause.sureness.name()
+    )
 }
 
 #[derive(Default)]

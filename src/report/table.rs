@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ReportError, view};
 use crate::measure::{FailureKind, Reading, Strain};
-use crate::record::{HoldEnd, ProbeRecord, RunRecord, SecondRecord};
+use crate::record::{CauseKind, HoldEnd, LimitingResource, ProbeRecord, RunRecord, SecondRecord};
 
 type Field = (String, String);
 
@@ -99,6 +99,10 @@ fn hold_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
         "estimate",
         "estimate_high",
         "limiting_resource",
+        "cause",
+        "sureness",
+        "evidence",
+        "other_causes",
         "reason",
     ]));
     header
@@ -149,7 +153,17 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
     row.push(number(probe.estimate.map(|e| e.1)));
     row.push(number(probe.estimate.map(|e| e.2)));
     let cause = probe.limiting_resource.as_ref();
-    row.push(cause.map_or_else(String::new, |c| c.resource.clone()));
+    let of = |f: fn(&LimitingResource) -> String| cause.map_or_else(String::new, f);
+    row.push(of(|c| c.resource.clone()));
+    row.push(of(|c| c.kind.map_or("", CauseKind::name).to_owned()));
+    row.push(of(|c| c.sureness.name().to_owned()));
+    row.push(of(|c| c.evidence.clone()));
+    let others: Vec<&str> = probe
+        .other_causes
+        .iter()
+        .map(|c| c.resource.as_str())
+        .collect();
+    row.push(others.join("; "));
     row.push(probe.reason.clone());
     row
 }

@@ -3,7 +3,8 @@
 use super::RunSpec;
 use crate::measure::StepNames;
 use crate::record::{
-    Answer, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness, VisitSummary,
+    Answer, CauseKind, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness,
+    VisitSummary,
 };
 use crate::search::{Conclusion, Estimate, Search};
 use crate::slo::{Metric, Slo, Verdict};
@@ -28,6 +29,7 @@ pub(super) fn assemble(
     let last_held = conclusion.last_held.map(|i| search.visits()[i].probe);
     let binding = binding_objective(spec, estimate, first_broke.map(|i| &probes[i]));
     let summary = |probe: usize| visit_summary(&spec.slo, &spec.steps, &probes[probe], binding);
+    let mut causes = causes(conclusion, estimate, probes).into_iter();
     let search_s = (search_s * 1e3).round() / 1e3;
     Answer {
         ending: conclusion.ending,
@@ -44,7 +46,8 @@ pub(super) fn assemble(
         broken_objective: binding
             .zip(first_broke)
             .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
-        limiting_resource: limiting_resource(conclusion, estimate, probes),
+        limiting_resource: causes.next(),
+        other_causes: causes.collect(),
         knee: knee(probes),
         peak_throughput_per_s: probes
             .iter()
@@ -141,27 +144,68 @@ fn ratios(cycle: &StepRecord) -> (f64, f64) {
     (ratio(failed, all), ratio(cycle.shed, with_sheds))
 }
 
-/// The surest cause among the broken probes, of those nearest above the breakpoint.
-fn limiting_resource(
+/// What gave way, over the broken probes nearest above the breakpoint: the surest first; of equally sure causes the one that
+/// most of these probes show, and of those the one of the lowest level.
+fn causes(
     conclusion: &Conclusion,
     estimate: Option<&Estimate>,
     probes: &[ProbeRecord],
-) -> Option<LimitingResource> {
-    if conclusion.ending == Ending::NeverBroke {
-        return None;
+) -> Vec<LimitingResource> {
+    match conclusion.ending {
+        Ending::NeverBroke => return Vec::new(),
+        Ending::GeneratorLimited => return vec![generator(&conclusion.reason)],
+        _ => {}
     }
     let near = estimate.map_or(f64::INFINITY, |e| e.high * 1.3);
-    let causes: Vec<(&ProbeRecord, &LimitingResource)> = probes
+    let mut broken: Vec<&ProbeRecord> = probes
         .iter()
-        .filter(|p| f64::from(p.level.get()) <= near)
-        .filter_map(|p| Some((p, p.limiting_resource.as_ref()?)))
+        .filter(|p| p.limiting_resource.is_some() && f64::from(p.level.get()) <= near)
         .collect();
-    let surest: Sureness = causes.iter().map(|(_, c)| c.sureness).max()?;
-    causes
-        .iter()
-        .filter(|(_, c)| c.sureness == surest)
-        .min_by_key(|(p, _)| p.level)
-        .map(|(_, c)| (*c).clone())
+    broken.sort_by_key(|p| p.level);
+    let of = |p: &'_ ProbeRecord| -> Vec<LimitingResource> {
+        p.limiting_resource
+            .iter()
+            .chain(&p.other_causes)
+            .cloned()
+            .collect()
+    };
+    let mut found: Vec<(LimitingResource, usize)> = Vec::new();
+    for probe in broken {
+        for cause in of(probe) {
+            let same = |(c, _): &&mut (LimitingResource, usize)| {
+                c.kind == cause.kind && c.resource == cause.resource
+            };
+            match found.iter_mut().find(same) {
+                Some((known, seen)) => {
+                    *seen += 1;
+                    if cause.sureness > known.sureness {
+                        *known = cause;
+                    }
+                }
+                None => found.push((cause, 1)),
+            }
+        }
+    }
+    // Stable: within a probe, the rules' own order stays.
+    // What breaks with time breaks of its leak, whatever that filled in the end.
+    let is_root = |c: &LimitingResource| {
+        conclusion.ending == Ending::TimeDriven && c.kind == Some(CauseKind::Leak)
+    };
+    found.sort_by(|(a, in_a), (b, in_b)| {
+        (is_root(b).cmp(&is_root(a)))
+            .then(b.sureness.cmp(&a.sureness))
+            .then(in_b.cmp(in_a))
+    });
+    found.into_iter().map(|(cause, _)| cause).collect()
+}
+
+fn generator(reason: &str) -> LimitingResource {
+    LimitingResource {
+        kind: Some(CauseKind::Generator),
+        resource: "the load generator".to_owned(),
+        evidence: reason.to_owned(),
+        sureness: Sureness::Certain,
+    }
 }
 
 /// Where throughput stops growing, by the asymptotic bounds of a closed system: peak throughput times the cycle time

@@ -20,7 +20,7 @@ pub(super) struct Parts<'a> {
     pub(super) probe: &'a Probe,
     pub(super) judgement: &'a Judgement,
     pub(super) steps: &'a StepNames,
-    pub(super) cause: Option<LimitingResource>,
+    pub(super) causes: Vec<LimitingResource>,
     pub(super) estimate: Option<(f64, f64, f64)>,
 }
 
@@ -59,7 +59,8 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
             .map(|s| second(s, false))
             .chain(m.hold.iter().map(|s| second(s, true)))
             .collect(),
-        limiting_resource: parts.cause.clone(),
+        limiting_resource: parts.causes.first().cloned(),
+        other_causes: parts.causes.iter().skip(1).cloned().collect(),
         estimate: parts.estimate,
     }
 }

@@ -13,9 +13,9 @@ use breakpoint::measure::{
     FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading, Strain,
 };
 use breakpoint::record::{
-    Answer, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, Outlook, PlanRecord,
-    ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord, StepSecond,
-    Sureness, VisitSummary,
+    Answer, CauseKind, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, Outlook,
+    PlanRecord, ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord,
+    StepSecond, Sureness, VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -63,6 +63,7 @@ fn answer(ending: Ending, reason: &str) -> Answer {
         first_broke: None,
         broken_objective: None,
         limiting_resource: None,
+        other_causes: Vec::new(),
         knee: None,
         peak_throughput_per_s: None,
         visits: 0,
@@ -228,6 +229,7 @@ fn probe(
         steps: steps.to_vec(),
         seconds: seconds(shape, (vus, dead), (settle_s, from, p99), noise),
         limiting_resource: None,
+        other_causes: Vec::new(),
         estimate,
     }
 }
@@ -415,6 +417,7 @@ pub(crate) fn crashed() -> RunRecord {
         first_broke: visit(&record, Verdict::Broke),
         broken_objective: Some("errors<1%".to_owned()),
         limiting_resource: Some(LimitingResource {
+            kind: Some(CauseKind::MemoryKill),
             resource: "gateway memory".to_owned(),
             evidence: "511 of 512 MiB, OOM-killed once".to_owned(),
             sureness: Sureness::Certain,

@@ -1,0 +1,106 @@
+//! CPU: a thread that has no time left, a quota, the whole machine.
+
+use super::{Case, Cause};
+use crate::record::{CauseKind, Sureness};
+
+/// CPU, in cores, from which a thread has no time left.
+const ONE_CORE: f64 = 0.9;
+/// Busy share of an event loop from which it has no time left, whoever takes the CPU.
+const LOOP_FULL: f64 = 0.95;
+/// Share of a CPU quota from which it counts as used up.
+const QUOTA_FULL: f64 = 0.9;
+/// Share of the time in which a group was held back by its quota that tells.
+const THROTTLED: f64 = 0.1;
+/// Share of the machine that must be accounted for before the machine is said to be full.
+const MACHINE_FULL: f64 = 0.9;
+/// Share of the time in which some task waited for a CPU that tells of a full machine.
+const PRESSURE: f64 = 0.5;
+
+/// A process whose main thread, event loop or busiest thread, or which as a whole where threads are unknown, keeps one core busy.
+pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
+    let busy = |monitor: &&str| {
+        let full = |field, from| case.mean(monitor, field).filter(|v| *v >= from);
+        let of_a_core =
+            |what: &str, v: f64| format!("its {what} used {:.0} % of one core", v * 100.0);
+        let evidence = if let Some(v) = full("main_thread_cpu", ONE_CORE) {
+            of_a_core("main thread", v)
+        } else if let Some(v) = full("eventloop_utilisation", LOOP_FULL) {
+            format!("its event loop was busy {:.0} % of the time", v * 100.0)
+        } else if let Some(v) = full("busiest_thread_cpu", ONE_CORE) {
+            of_a_core("busiest thread", v)
+        } else if case.mean(monitor, "main_thread_cpu").is_none() {
+            of_a_core("process", full("cpu", ONE_CORE)?)
+        } else {
+            return None;
+        };
+        Some(Cause::new(
+            CauseKind::SingleThread,
+            format!("{monitor} CPU"),
+            evidence,
+        ))
+    };
+    case.monitors().iter().filter_map(busy).collect()
+}
+
+/// A group at its CPU quota.
+pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
+    let full = |monitor: &&str| {
+        let limit = case.limit(monitor, "cpu")?;
+        let used = case.mean(monitor, "cpu")?;
+        let held_back = case.growth(monitor, "throttled_s").map_or(0.0, |(s, _)| {
+            s / case.seconds().last().map_or(1.0, |(at, _)| at)
+        });
+        let evidence = format!(
+            "{used:.2} of {limit:.2} cores used, held back {:.0} % of the time",
+            held_back * 100.0
+        );
+        (used >= QUOTA_FULL * limit || used >= 0.5 * limit && held_back >= THROTTLED)
+            .then(|| Cause::new(CauseKind::CpuLimit, format!("{monitor} CPU"), evidence))
+    };
+    case.monitors().iter().filter_map(full).collect()
+}
+
+/// Nobody is at a limit of their own, but together they, and the generator, use the whole machine.
+pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
+    let mut parts: Vec<(String, f64)> = case
+        .monitors()
+        .into_iter()
+        .filter_map(|m| Some((m.to_owned(), case.mean(m, "cpu")?)))
+        .collect();
+    let windows = || case.measurement.hold.iter().map(|s| &s.window.generator);
+    let generator = super::case::mean(windows().filter_map(|g| g.cpu_cores));
+    parts.extend(generator.map(|cpu| ("the generator".to_owned(), cpu)));
+    let used: f64 = parts.iter().map(|(_, cpu)| cpu).sum();
+    let pressure = super::case::mean(windows().filter_map(|g| g.strain.cpu_pressure));
+    let cores = f64::from(case.cpus);
+    let (full, pressed) = (
+        used >= MACHINE_FULL * cores,
+        pressure.is_some_and(|p| p >= PRESSURE),
+    );
+    if case.cpus == 0 || !(full || pressed) {
+        return Vec::new();
+    }
+    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let named: Vec<String> = parts
+        .iter()
+        .map(|(name, cpu)| format!("{name} {cpu:.2}"))
+        .collect();
+    let waits = pressure.map_or_else(String::new, |p| {
+        format!("; tasks waited for a CPU {:.0} % of the time", p * 100.0)
+    });
+    let evidence = format!(
+        "{used:.2} of {cores:.0} cores known to be used ({}){waits}",
+        named.join(", ")
+    );
+    let sureness = if full && pressed && alone(case) {
+        Sureness::Likely
+    } else {
+        Sureness::Possible
+    };
+    vec![Cause::new(CauseKind::Host, "CPU of this machine", evidence).sure(sureness)]
+}
+
+/// Whether no monitored process is at a limit of its own, which would be the better reading.
+fn alone(case: &Case<'_>) -> bool {
+    one_thread(case).is_empty() && limited(case).is_empty()
+}

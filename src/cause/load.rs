@@ -1,0 +1,99 @@
+//! What the load itself shows: refusals by design, throughput that no longer grows.
+
+use super::{Baseline, CLEARLY_MORE, Case, Cause};
+use crate::record::{CauseKind, Sureness};
+use crate::units::{format_count, format_seconds};
+
+/// Growth of throughput per growth of the level below which throughput counts as flat.
+const FLAT_GAIN: f64 = 0.25;
+/// Share of sheds from which an admission limit is at work.
+const SHEDS: f64 = 0.05;
+/// Growth of a queue over the probe from which it is said to be where the load waits.
+const QUEUE_GROWTH: f64 = 5.0;
+
+/// Most refusals were by design.
+pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
+    let cycle = case.measurement.step_total(case.steps.cycle());
+    let (refused, failed) = (cycle.shed, cycle.failed.of_target());
+    let all = cycle.completed() + failed + refused;
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let many = all > 0 && refused as f64 > SHEDS * all as f64 && refused > failed;
+    let evidence = format!(
+        "{} of {} cycles shed",
+        format_count(refused),
+        format_count(all)
+    );
+    many.then(|| Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence))
+        .into_iter()
+        .collect()
+}
+
+/// More load brings no more throughput: something behind answers at a fixed rate X, and the rest waits. By Little's law
+/// (VUs = X x time of a cycle) it is worth X times the time of a cycle without waiting in VUs.
+pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
+    let base = case.baseline?;
+    let throughput = case.throughput()?;
+    if case.level() <= base.level * CLEARLY_MORE || base.throughput <= 0.0 {
+        return None;
+    }
+    let gain = (throughput / base.throughput - 1.0) / (case.level() / base.level - 1.0);
+    if gain >= FLAT_GAIN {
+        return None;
+    }
+    let queue = longest_queue(case);
+    let resource = queue.as_ref().map_or_else(
+        || "a fixed throughput".to_owned(),
+        |(monitor, _)| format!("{monitor} throughput"),
+    );
+    let mut evidence = vec![compared(case, base, throughput)];
+    let main = case.measurement.step_total(case.steps.main());
+    if let Some((was, is)) = base.median_s.zip(main.latency.quantile_s(0.5)) {
+        let (was, is) = (format_seconds(was), format_seconds(is));
+        evidence.push(format!("median {was} there, {is} here"));
+    }
+    if !case.unit.is_open() {
+        let equivalent = throughput * base.level / base.throughput;
+        evidence.push(format!(
+            "{throughput:.1}/s is worth {equivalent:.0} VUs that do not wait"
+        ));
+    }
+    if let Some((_, length)) = &queue {
+        evidence.push(format!("{length:.0} wait in its queue"));
+    }
+    let sureness = match queue {
+        Some(_) => Sureness::Likely,
+        None => Sureness::Possible,
+    };
+    Some(Cause::new(CauseKind::Downstream, resource, evidence.join("; ")).sure(sureness))
+}
+
+/// The throughput here beside that of the lower level.
+fn compared(case: &Case<'_>, base: Baseline, throughput: f64) -> String {
+    format!(
+        "{throughput:.1} cycles/s at {:.0} {}, {:.1}/s at {:.0}: {}",
+        case.level(),
+        case.unit.name(),
+        base.throughput,
+        base.level,
+        if case.unit.is_open() {
+            "more come than are served"
+        } else {
+            "more VUs wait, none is served more"
+        }
+    )
+}
+
+/// The monitor whose queue grew most, and how long it was at most.
+fn longest_queue(case: &Case<'_>) -> Option<(String, f64)> {
+    case.monitors()
+        .into_iter()
+        .filter_map(|monitor| {
+            let longest = case.highest(monitor, "queue")?;
+            let before = case
+                .measurement
+                .reading_before(monitor, "queue")
+                .unwrap_or(0.0);
+            (longest - before >= QUEUE_GROWTH).then(|| (monitor.to_owned(), longest))
+        })
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+}

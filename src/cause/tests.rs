@@ -1,0 +1,463 @@
+//! Each rule on a probe that shows what it looks for, and on one that nearly does.
+
+use std::time::Duration;
+
+use super::*;
+use crate::measure::{
+    FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, LogLine, Measurement, Reading,
+    Second, StepNames, StepWindow, Strain, Window,
+};
+
+/// A probe of 20 s at a constant level, into which a test writes what it needs.
+struct Scene {
+    measurement: Measurement,
+    lines: Vec<(f64, LogLine)>,
+    limits: Vec<Reading>,
+    baseline: Option<Baseline>,
+    steps: StepNames,
+    cpus: u32,
+}
+
+fn reading(monitor: &str, field: &str, value: f64) -> Reading {
+    Reading {
+        monitor: monitor.to_owned(),
+        field: field.to_owned(),
+        value: Some(value),
+    }
+}
+
+fn latencies(n: u64, seconds: f64) -> Histogram {
+    let mut recorder = Histogram::recorder();
+    for _ in 0..n {
+        Histogram::record_into(&mut recorder, Duration::from_secs_f64(seconds));
+    }
+    Histogram::drain(&mut recorder)
+}
+
+impl Scene {
+    fn new() -> Self {
+        let window = |i: u64| Window {
+            start: Duration::from_secs(i),
+            span: Duration::from_secs(1),
+            level: Level(100),
+            vus: 100,
+            at_level: true,
+            steps: vec![StepWindow::default(); 2],
+            generator: GeneratorWindow::default(),
+        };
+        let hold = (0..20)
+            .map(|i| Second {
+                window: window(i),
+                readings: Vec::new(),
+            })
+            .collect();
+        Self {
+            measurement: Measurement {
+                level: Level(100),
+                before: None,
+                readings_before: Vec::new(),
+                hold,
+                settled: true,
+            },
+            lines: Vec::new(),
+            limits: Vec::new(),
+            baseline: None,
+            steps: StepNames::new(["answer".to_owned()], Some(0)),
+            cpus: 4,
+        }
+    }
+
+    /// A field: its value before the probe, and at the end of each second.
+    fn field(mut self, monitor: &str, field: &str, before: f64, at: impl Fn(f64) -> f64) -> Self {
+        (self.measurement.readings_before).push(reading(monitor, field, before));
+        for (i, second) in (1_u32..).zip(&mut self.measurement.hold) {
+            let value = at(f64::from(i));
+            second.readings.push(reading(monitor, field, value));
+        }
+        self
+    }
+
+    fn limit(mut self, monitor: &str, field: &str, limit: f64) -> Self {
+        self.limits.push(reading(monitor, field, limit));
+        self
+    }
+
+    fn line(mut self, at: f64, monitor: &str, text: &str) -> Self {
+        let line = LogLine {
+            monitor: monitor.to_owned(),
+            text: text.to_owned(),
+        };
+        self.lines.push((at, line));
+        self
+    }
+
+    fn each_second(mut self, change: impl Fn(&mut Window)) -> Self {
+        for second in &mut self.measurement.hold {
+            change(&mut second.window);
+        }
+        self
+    }
+
+    fn baseline(mut self, level: f64, throughput: f64, median_s: f64) -> Self {
+        self.baseline = Some(Baseline {
+            level,
+            throughput,
+            median_s: Some(median_s),
+        });
+        self
+    }
+
+    fn causes(&self) -> Vec<LimitingResource> {
+        causes(&Case {
+            measurement: &self.measurement,
+            before: &[],
+            lines: &self.lines,
+            steps: &self.steps,
+            limits: &self.limits,
+            baseline: self.baseline,
+            unit: LevelUnit::Vus,
+            think_s: 1.0,
+            cpus: self.cpus,
+        })
+    }
+
+    fn kinds(&self) -> Vec<(CauseKind, Sureness)> {
+        (self.causes().iter())
+            .map(|c| (c.kind.unwrap(), c.sureness))
+            .collect()
+    }
+
+    fn first(&self) -> LimitingResource {
+        self.causes().into_iter().next().expect("a cause")
+    }
+}
+
+use CauseKind as Kind;
+use Sureness::{Certain, Likely, Possible};
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// 0 until a second, then `n`.
+fn from(second: f64, n: f64) -> impl Fn(f64) -> f64 {
+    move |t| if t >= second { n } else { 0.0 }
+}
+
+#[test]
+fn nothing_seen_is_nothing_named() {
+    assert_eq!(Scene::new().causes(), []);
+    let well = Scene::new()
+        .field("gateway", "up", 1.0, |_| 1.0)
+        .field("gateway", "memory", 100.0 * MIB, |_| 200.0 * MIB)
+        .limit("gateway", "memory", 512.0 * MIB)
+        .field("gateway", "main_thread_cpu", 0.1, |_| 0.6)
+        .field("gateway", "oom_kills", 3.0, |_| 3.0)
+        .field("host", "listen_overflows", 0.0, |_| 0.0);
+    assert_eq!(
+        well.causes(),
+        [],
+        "counts from before the probe are not its own"
+    );
+}
+
+#[test]
+fn a_kernel_kill_is_certain_and_says_when() {
+    let scene = Scene::new()
+        .field("gateway", "memory", 100.0 * MIB, |t| {
+            (400.0 + 6.0 * t) * MIB
+        })
+        .limit("gateway", "memory", 512.0 * MIB)
+        .field("gateway", "oom_kills", 0.0, from(18.0, 1.0));
+    let cause = scene.first();
+    assert_eq!(cause.kind, Some(Kind::MemoryKill));
+    assert_eq!(
+        (cause.resource.as_str(), cause.sureness),
+        ("gateway memory", Certain)
+    );
+    assert_eq!(
+        cause.evidence,
+        "OOM-killed once at its limit of 512 MiB, 18 s into the probe"
+    );
+    assert_eq!(scene.causes().len(), 1, "a full memory is the same trouble");
+}
+
+#[test]
+fn of_two_kills_the_earlier_one_gave_way_first() {
+    let scene = Scene::new()
+        .field("gateway", "oom_kills", 0.0, from(15.0, 1.0))
+        .field("redis", "oom_kills", 0.0, from(5.0, 2.0));
+    let named: Vec<String> = scene.causes().into_iter().map(|c| c.resource).collect();
+    assert_eq!(named, ["redis memory", "gateway memory"]);
+}
+
+#[test]
+fn memory_near_its_limit_is_likely_and_below_it_nothing() {
+    let at = |share: f64| {
+        Scene::new()
+            .field("gateway", "memory", 0.0, move |_| share * 512.0 * MIB)
+            .limit("gateway", "memory", 512.0 * MIB)
+            .kinds()
+    };
+    assert_eq!(at(0.96), [(Kind::MemoryLimit, Likely)]);
+    assert_eq!(at(0.90), []);
+}
+
+#[test]
+fn a_heap_that_gave_out_is_told_by_its_last_words_or_its_exit_code() {
+    let died = || Scene::new().field("gateway", "up", 1.0, |t| if t < 9.0 { 1.0 } else { 0.0 });
+    let told = died().line(
+        8.5,
+        "gateway",
+        "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+    );
+    assert_eq!(told.kinds()[0], (Kind::HeapLimit, Certain));
+    let aborted = died().field("gateway", "exit_code", 0.0, from(9.0, 134.0));
+    assert_eq!(aborted.kinds()[0], (Kind::HeapLimit, Likely));
+    let other = died().field("gateway", "exit_code", 0.0, from(9.0, 1.0));
+    assert_eq!(other.kinds(), [(Kind::ProcessEnded, Possible)]);
+    assert!(
+        other.first().evidence.contains("exit code 1,"),
+        "{:?}",
+        other.first()
+    );
+    let earlier = Scene::new().field("gateway", "up", 1.0, |_| 1.0).field(
+        "gateway",
+        "exit_code",
+        134.0,
+        |_| 134.0,
+    );
+    assert_eq!(earlier.kinds(), [], "an end before the probe");
+}
+
+#[test]
+fn a_collector_without_rest_needs_a_full_heap_and_a_busy_process() {
+    let scene = |used: f64, busy: f64| {
+        Scene::new()
+            .field("gateway", "heap_limit", 259.0 * MIB, |_| 259.0 * MIB)
+            .field("gateway", "heap_used", 0.0, move |_| used * MIB)
+            .field("gateway", "eventloop_utilisation", 0.0, move |_| busy)
+            .kinds()
+    };
+    let thrash = scene(240.0, 0.98);
+    assert_eq!(
+        thrash[0],
+        (Kind::HeapThrash, Likely),
+        "before the event loop that it keeps busy"
+    );
+    assert_eq!(thrash[1], (Kind::SingleThread, Likely));
+    assert_eq!(scene(240.0, 0.3), []);
+    assert_eq!(scene(150.0, 0.98), [(Kind::SingleThread, Likely)]);
+}
+
+#[test]
+fn a_leak_is_a_line_at_a_constant_level() {
+    let scene = |at: fn(f64) -> f64| {
+        Scene::new()
+            .field("gateway", "memory", 80.0 * MIB, move |t| at(t) * MIB)
+            .limit("gateway", "memory", 512.0 * MIB)
+            .baseline(50.0, 50.0, 0.1)
+    };
+    let leak = scene(|t| 100.0 + 15.0 * t);
+    let cause = leak.first();
+    assert_eq!((cause.kind, cause.sureness), (Some(Kind::Leak), Likely));
+    assert!(
+        cause
+            .evidence
+            .contains("grows by 15 MiB/s at a constant 100 VUs: 28.80 s"),
+        "{}",
+        cause.evidence
+    );
+    // More VUs hold more and then it stands still: that is the level.
+    let leaks = |scene: Scene| scene.kinds().iter().any(|(kind, _)| *kind == Kind::Leak);
+    assert!(!leaks(scene(|t| 400.0 - 300.0 * (-t).exp())));
+    // It goes up and down as garbage is collected.
+    assert!(!leaks(scene(|t| 200.0 + 60.0 * (t * 1.3).sin())));
+    let died = scene(|t| 100.0 + 20.5 * t)
+        .field("gateway", "up", 1.0, |t| if t < 20.0 { 1.0 } else { 0.0 })
+        .field("gateway", "oom_kills", 0.0, from(20.0, 1.0));
+    assert_eq!(
+        died.kinds()[0],
+        (Kind::Leak, Certain),
+        "the leak is why it was killed"
+    );
+}
+
+#[test]
+fn redis_says_itself_what_it_refused() {
+    let writes = Scene::new()
+        .field("redis", "oom_errors", 0.0, from(7.0, 38.0))
+        .limit("redis", "memory", 400.0 * MIB);
+    assert_eq!(writes.kinds(), [(Kind::RedisMemory, Certain)]);
+    assert_eq!(
+        writes.first().evidence,
+        "38 writes refused (OOM) at maxmemory 400 MiB, from 7 s on"
+    );
+    let clients = Scene::new().field("redis", "rejected_connections", 5.0, |_| 9.0);
+    assert_eq!(clients.kinds(), [(Kind::RedisClients, Certain)]);
+    let evicted = Scene::new().field("redis", "evicted_keys", 0.0, from(3.0, 12.0));
+    assert_eq!(evicted.kinds(), [(Kind::RedisEvictions, Likely)]);
+}
+
+#[test]
+fn a_subscriber_that_was_cut_off_is_found_although_nothing_failed() {
+    let hanging = || {
+        Scene::new().each_second(|w| {
+            w.steps[0].in_flight = latencies(300, 9.0);
+        })
+    };
+    let told = hanging().line(
+        11.0,
+        "redis",
+        "Client id=9 scheduled to be closed ASAP for overcoming of output buffer limits.",
+    );
+    assert_eq!(told.kinds(), [(Kind::RedisOutputBuffer, Certain)]);
+    assert!(
+        told.first()
+            .evidence
+            .contains("300 users wait for an answer, 0 failed"),
+        "{}",
+        told.first().evidence
+    );
+    let gone = |waiting: f64| {
+        hanging()
+            .field("redis", "pubsub_clients", 2.0, |t| {
+                if t < 9.0 { 2.0 } else { 1.0 }
+            })
+            .field("redis", "output_buffers", 0.0, move |_| waiting)
+            .kinds()
+    };
+    assert_eq!(gone(9e6), [(Kind::RedisOutputBuffer, Likely)]);
+    assert_eq!(gone(1e4), [], "a subscriber that left of itself");
+}
+
+#[test]
+fn descriptors_are_used_up_at_their_limit_or_by_the_services_own_word() {
+    let used = |n: f64| {
+        Scene::new()
+            .field("gateway", "descriptors", 30.0, move |_| n)
+            .limit("gateway", "descriptors", 512.0)
+    };
+    assert_eq!(used(511.0).kinds(), [(Kind::Descriptors, Likely)]);
+    assert_eq!(used(480.0).kinds(), []);
+    let told = used(511.0).line(3.0, "gateway", "Error: accept EMFILE: too many open files");
+    assert_eq!(told.kinds(), [(Kind::Descriptors, Certain)]);
+}
+
+#[test]
+fn a_busy_thread_is_told_from_a_busy_process_of_many_threads() {
+    let main = Scene::new().field("gateway", "main_thread_cpu", 0.1, |_| 0.97);
+    assert_eq!(main.kinds(), [(Kind::SingleThread, Likely)]);
+    let many = Scene::new()
+        .field("db", "main_thread_cpu", 0.0, |_| 0.02)
+        .field("db", "busiest_thread_cpu", 0.0, |_| 0.5)
+        .field("db", "cpu", 0.0, |_| 2.4);
+    assert_eq!(many.kinds(), []);
+    let unknown = Scene::new().field("x", "cpu", 0.0, |_| 0.95);
+    assert_eq!(unknown.kinds(), [(Kind::SingleThread, Likely)]);
+}
+
+#[test]
+fn a_quota_is_named_when_it_is_used_or_holds_back() {
+    let scene = |used: f64, throttled_per_s: f64| {
+        Scene::new()
+            .field("gateway", "cpu", 0.0, move |_| used)
+            .field("gateway", "main_thread_cpu", 0.0, |_| 0.4)
+            .field("gateway", "throttled_s", 0.0, move |t| t * throttled_per_s)
+            .limit("gateway", "cpu", 0.5)
+            .kinds()
+    };
+    assert_eq!(scene(0.49, 0.4), [(Kind::CpuLimit, Likely)]);
+    assert_eq!(scene(0.3, 0.3), [(Kind::CpuLimit, Likely)], "in bursts");
+    assert_eq!(scene(0.2, 0.02), []);
+}
+
+#[test]
+fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
+    let scene = |main: f64| {
+        let mut scene = Scene::new()
+            .field("gateway", "cpu", 0.0, move |_| main)
+            .field("gateway", "main_thread_cpu", 0.0, move |_| main)
+            .field("ai", "cpu", 0.0, |_| 0.6)
+            .field("ai", "main_thread_cpu", 0.0, |_| 0.6)
+            .each_second(|w| {
+                w.generator.cpu_cores = Some(0.6);
+                w.generator.strain = Strain {
+                    cpu_pressure: Some(0.9),
+                    ..Strain::default()
+                };
+            });
+        scene.cpus = 2;
+        scene
+    };
+    assert_eq!(scene(0.7).kinds(), [(Kind::Host, Likely)]);
+    assert!(
+        scene(0.7)
+            .first()
+            .evidence
+            .starts_with("1.90 of 2 cores known to be used (gateway 0.70,"),
+        "{}",
+        scene(0.7).first().evidence
+    );
+    assert_eq!(
+        scene(0.95).kinds(),
+        [(Kind::SingleThread, Likely), (Kind::Host, Possible)]
+    );
+}
+
+#[test]
+fn an_accept_queue_that_overflows_is_named_with_its_count() {
+    let scene = |n: f64| Scene::new().field("host", "listen_overflows", 7.0, move |_| 7.0 + n);
+    assert_eq!(scene(4000.0).kinds(), [(Kind::AcceptQueue, Likely)]);
+    assert_eq!(scene(3.0).kinds(), [(Kind::AcceptQueue, Possible)]);
+}
+
+#[test]
+fn sheds_are_an_admission_limit_unless_more_fails() {
+    let scene = |shed: u64, failed: u64| {
+        Scene::new()
+            .each_second(|w| {
+                w.steps[1].latency = latencies(80, 0.1);
+                w.steps[1].shed = shed;
+                w.steps[1].failed.add_n(FailureKind::Status, failed);
+            })
+            .kinds()
+    };
+    assert_eq!(scene(20, 0), [(Kind::AdmissionLimit, Likely)]);
+    assert_eq!(scene(20, 30), []);
+    assert_eq!(scene(2, 0), []);
+}
+
+#[test]
+fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
+    // 60 VUs with 1 s a cycle make 60/s; the service gives 80/s at most.
+    let scene = |queue: f64| {
+        Scene::new()
+            .each_second(|w| {
+                w.steps[0].latency = latencies(80, 1.25);
+                w.steps[1].latency = latencies(80, 1.25);
+            })
+            .field("ai", "queue", 0.0, move |_| queue)
+            .baseline(60.0, 79.0, 0.76)
+    };
+    let named = scene(45.0);
+    assert_eq!(named.kinds(), [(Kind::Downstream, Likely)]);
+    assert_eq!(named.first().resource, "ai throughput");
+    assert!(
+        named
+            .first()
+            .evidence
+            .contains("80.0/s is worth 61 VUs that do not wait; 45 wait in its queue"),
+        "{}",
+        named.first().evidence
+    );
+    assert_eq!(scene(0.0).kinds(), [(Kind::Downstream, Possible)]);
+    let grows = Scene::new()
+        .each_second(|w| w.steps[1].latency = latencies(80, 1.0))
+        .baseline(60.0, 48.0, 1.0);
+    assert_eq!(grows.kinds(), [], "throughput grew with the level");
+    let explained = scene(45.0).field("gateway", "oom_kills", 0.0, from(3.0, 1.0));
+    assert_eq!(
+        explained.kinds(),
+        [(Kind::MemoryKill, Certain)],
+        "one that died serves no more either"
+    );
+}
