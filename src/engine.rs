@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::measure::{FailureKind, Level, Window};
 
 pub mod native;
+pub mod populations;
 pub mod sim;
 
 /// Why an engine cannot go on. A failed request is data in a [`Window`], not an error.

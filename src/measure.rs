@@ -9,6 +9,7 @@ mod strain;
 pub use histogram::{Histogram, HistogramError};
 pub use strain::Strain;
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -330,6 +331,11 @@ impl StepNames {
     /// Index of the main step, which a bare `p99` means.
     pub fn main(&self) -> usize {
         self.main
+    }
+
+    /// The indices of all.
+    pub fn range(&self) -> Range<usize> {
+        0..self.names.len()
     }
 
     /// All names, the cycle last.

@@ -5,6 +5,7 @@
 
 mod local;
 mod monitor;
+mod population;
 mod search;
 mod target;
 mod value;
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::measure::{Arrivals, StepNames};
+use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
@@ -87,6 +88,8 @@ pub struct Plan {
     pub target: TargetPlan,
     /// What a VU does.
     pub scenario: ScenarioSource,
+    /// Who loads the target beside them.
+    pub populations: Populations,
     /// What must hold.
     pub slo: Slo,
     /// The limits of the search.
@@ -136,6 +139,38 @@ pub struct OpenPlan {
     pub most_vus: u32,
     /// Whether that was asked for, and is not just the default.
     pub most_is_explicit: bool,
+}
+
+/// Everybody who loads the target.
+#[derive(Debug, Clone, Default)]
+pub struct Populations {
+    /// How many there are of the users of `[scenario]`.
+    pub users: Amount,
+    /// The others; at most one of all is searched, and exactly one when the users are not.
+    pub others: Vec<PopulationPlan>,
+}
+
+/// Users of another kind than those of `[scenario]`.
+#[derive(Debug, Clone)]
+pub struct PopulationPlan {
+    /// Their name in objectives and files.
+    pub name: String,
+    /// How many there are.
+    pub amount: Amount,
+    /// What each of them does.
+    pub scenario: Box<ScenarioSpec>,
+}
+
+/// How many there are of a population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Amount {
+    /// As many as the search asks for: the level.
+    #[default]
+    Searched,
+    /// So many VUs, each in a loop.
+    Vus(Level),
+    /// So many cycles begin per second, evenly spaced, however slow the target is.
+    PerSecond(Level),
 }
 
 /// What a VU does, not yet compiled.
@@ -284,6 +319,7 @@ impl Plan {
         };
         let (slo, slo_spans) = slo(Some(profile), flags)?;
         let monitors = monitor::resolve(profile)?;
+        let populations = population::resolve(profile)?;
         let base = Self::base(&profile.search, flags, &reader)?;
         Ok(base.build(BuildParts {
             name: profile.name.clone(),
@@ -291,6 +327,7 @@ impl Plan {
             source: Some(Arc::clone(&profile.source)),
             target,
             scenario,
+            populations,
             slo,
             slo_spans,
             monitors,
@@ -319,6 +356,7 @@ impl Plan {
             source: None,
             target,
             scenario: ScenarioSource::SingleGet(url.to_owned()),
+            populations: Populations::default(),
             slo,
             slo_spans,
             monitors: Vec::new(),
@@ -413,6 +451,7 @@ struct BuildParts {
     source: Option<Arc<Source>>,
     target: TargetPlan,
     scenario: ScenarioSource,
+    populations: Populations,
     slo: Slo,
     slo_spans: SloSpans,
     monitors: Vec<MonitorPlan>,
@@ -424,6 +463,7 @@ impl Base {
             name: parts.name,
             target: parts.target,
             scenario: parts.scenario,
+            populations: parts.populations,
             slo: parts.slo,
             seed: self.search.seed,
             search: self.search,

@@ -32,6 +32,8 @@ pub struct Profile {
     pub target: Option<Spanned<TargetSpec>>,
     /// `[scenario]`.
     pub scenario: Option<ScenarioSpec>,
+    /// `[[population]]`.
+    pub populations: Vec<Spanned<PopulationSpec>>,
     /// `[search]`.
     pub search: SearchSection,
     /// `[[monitor]]`.
@@ -46,6 +48,8 @@ struct File {
     slo: Option<Vec<Spanned<String>>>,
     target: Option<Spanned<TargetSpec>>,
     scenario: Option<ScenarioSpec>,
+    #[serde(default, rename = "population")]
+    populations: Vec<Spanned<PopulationSpec>>,
     #[serde(default)]
     search: SearchSection,
     #[serde(default, rename = "monitor")]
@@ -78,10 +82,28 @@ pub struct TargetSpec {
     pub canary_cycles: Option<Spanned<i64>>,
 }
 
+/// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PopulationSpec {
+    /// The name in objectives (`errors(abusers)<50%`) and files.
+    pub name: Option<Spanned<String>>,
+    /// How many of them there are, each in a loop.
+    pub vus: Option<Spanned<i64>>,
+    /// How many of their cycles begin per second, however slow the target is.
+    pub rate: Option<Spanned<i64>>,
+    /// What each of them does.
+    pub scenario: ScenarioSpec,
+}
+
 /// `[search]`: the limits of the search.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct SearchSection {
+    /// The population whose VUs are the levels; those of `[scenario]` without it.
+    pub population: Option<Spanned<String>>,
+    /// How many VUs of `[scenario]` there are while another population is searched.
+    pub users: Option<Spanned<i64>>,
     /// Lowest level.
     pub min_vus: Option<Spanned<i64>>,
     /// Highest level.
@@ -156,6 +178,7 @@ impl Profile {
             slo: parsed.slo,
             target: parsed.target,
             scenario: parsed.scenario,
+            populations: parsed.populations,
             search: parsed.search,
             monitors: parsed.monitors,
         })

@@ -338,6 +338,9 @@ pub struct PlanRecord {
     /// How cycles arrive, where levels are rates.
     #[serde(default)]
     pub arrivals: Option<Arrivals>,
+    /// Who else loads the target, and how many of whom there are; empty where only the users of the scenario do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub populations: Vec<PopulationRecord>,
     /// Lowest level.
     #[serde(alias = "min_vus")]
     pub min_level: u32,
@@ -353,6 +356,17 @@ pub struct PlanRecord {
     /// Charted resources: limits by (monitor, field).
     #[serde(with = "readings")]
     pub limits: Vec<Reading>,
+}
+
+/// One population in a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PopulationRecord {
+    /// Its name; `users` are those of the scenario.
+    pub name: String,
+    /// How many there are; `None` for the one that is searched.
+    pub level: Option<Level>,
+    /// What that counts.
+    pub unit: LevelUnit,
 }
 
 /// Where the load came from.

@@ -3,6 +3,7 @@
 //! Engine and SLO do not know each other, nor do search and engine; only this loop knows all of them.
 
 use std::future::Future;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,7 +18,8 @@ use crate::record::{
     SCHEMA_VERSION,
 };
 use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Step, Visit};
-use crate::slo::{Judgement, Patience, Slo, Verdict};
+use crate::slo::{Judgement, Objective, Patience, Slo, Verdict};
+use crate::stats::tail::Tail;
 
 mod answer;
 mod generator;
@@ -32,6 +34,9 @@ pub struct RunSpec {
     pub slo: Slo,
     /// The measured steps.
     pub steps: StepNames,
+    /// Those of the population that is searched. Only their latencies move with the level as queueing theory says; those of a
+    /// population whose number stands still are compared level by level.
+    pub searched: Range<usize>,
     /// The search's limits.
     pub search: SearchSpec,
     /// For the record.
@@ -50,6 +55,13 @@ pub struct RunSpec {
     pub canary_timeout: Duration,
     /// Canary cycles that must pass in a row before the next probe.
     pub canary_cycles: u32,
+}
+
+impl RunSpec {
+    /// Whether levels are those of the users themselves, so that their throughput tells of the level.
+    fn users_are_searched(&self) -> bool {
+        self.searched.contains(&self.steps.main())
+    }
 }
 
 /// What a run needs from the world around the engine.
@@ -320,12 +332,27 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             valid: probe.hold_end != HoldEnd::Invalid,
             left_early: probe.hold_end == HoldEnd::LeftEarly,
             evidence: judgement.outcomes.iter().map(|o| o.evidence).collect(),
-            tails: judgement.outcomes.iter().map(|o| o.tail.clone()).collect(),
-            throughput: probe.measurement.throughput(self.spec.steps.cycle()),
+            tails: self.tails(judgement),
+            throughput: probe
+                .measurement
+                .throughput(self.spec.steps.cycle())
+                .filter(|_| self.spec.users_are_searched()),
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,
             flow: flow(probe, &self.spec.steps),
         });
+    }
+
+    /// The latency tails by objective; none where the objective's step does not belong to the population that is searched.
+    fn tails(&self, judgement: &Judgement) -> Vec<Option<Tail>> {
+        let steps = &self.spec.steps;
+        let moves = |objective: &Objective| {
+            let step = steps.index(objective.step()).unwrap_or(steps.main());
+            self.spec.searched.contains(&step)
+        };
+        (judgement.outcomes.iter().zip(self.spec.slo.objectives()))
+            .map(|(outcome, objective)| outcome.tail.clone().filter(|_| moves(objective)))
+            .collect()
     }
 
     fn causes(&self, probe: &Probe, judgement: &Judgement) -> Vec<LimitingResource> {

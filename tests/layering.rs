@@ -46,7 +46,9 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "run",
         Shell,
         &[
-            "cause", "engine", "event", "measure", "probe", "record", "search", "slo", "units",
+            // `stats` for the type that carries a latency tail from the SLO to the search.
+            "cause", "engine", "event", "measure", "probe", "record", "search", "slo", "stats",
+            "units",
         ],
     ),
     // The laboratory runs the very loop of `find` on simulated engines, so it needs what `app` gives that loop.

@@ -507,3 +507,54 @@ fn local_addresses_are_those_of_the_flags_or_of_the_profile() {
     let error = error(&text.replace("127.0.0.3", "here"), &of(&["127.0.0.9"]));
     assert!(error.starts_with("mine.toml:5: `here` is not"), "{error}");
 }
+
+const ABUSERS: &str = "[[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"fire\", post = \"/x\" }] }\n";
+
+#[test]
+fn another_population_runs_beside_the_users_or_is_searched_instead() {
+    let none = FindFlags::default();
+    let beside = plan(&format!("{DEMO}{ABUSERS}vus = 5\n"), &none).populations;
+    assert_eq!(beside.users, Amount::Searched);
+    assert_eq!(beside.others[0].name, "abusers");
+    assert_eq!(beside.others[0].amount, Amount::Vus(Level(5)));
+    let rate = plan(&format!("{DEMO}{ABUSERS}rate = 100\n"), &none).populations;
+    assert_eq!(rate.others[0].amount, Amount::PerSecond(Level(100)));
+    let searched = format!("{DEMO}{ABUSERS}[search]\npopulation = \"abusers\"\nusers = 100\n");
+    let searched = plan(&searched, &none).populations;
+    assert_eq!(searched.users, Amount::Vus(Level(100)));
+    assert_eq!(searched.others[0].amount, Amount::Searched);
+}
+
+#[test]
+fn populations_that_make_no_sense_are_refused_with_the_way_out() {
+    for (rest, wanted) in [
+        (
+            "",
+            "nothing says how many of population `abusers` there are",
+        ),
+        ("vus = 5\nrate = 9\n", "has both vus and rate"),
+        ("vus = 0\n", "a level must lie between 1"),
+        (
+            "vus = 5\n[search]\nusers = 9\n",
+            "the users of [scenario] are the ones whose number is searched",
+        ),
+        (
+            "[search]\npopulation = \"abusers\"\n",
+            "how many users of [scenario] there are",
+        ),
+        (
+            "vus = 5\n[search]\npopulation = \"abusers\"\nusers = 9\n",
+            "its number is what is looked for",
+        ),
+        (
+            "vus = 5\n[search]\npopulation = \"abuser\"\nusers = 9\n",
+            "did you mean `abusers`?",
+        ),
+    ] {
+        let text = format!("{DEMO}{ABUSERS}{rest}");
+        let error = error(&text, &FindFlags::default());
+        assert!(error.contains(wanted), "{rest}: {error}");
+    }
+    let twice = format!("{DEMO}{ABUSERS}vus = 5\n{ABUSERS}vus = 5\n");
+    assert!(error(&twice, &FindFlags::default()).contains("two populations named `abusers`"));
+}

@@ -48,7 +48,11 @@ pub(super) fn assemble(
             .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
         limiting_resource: causes.next(),
         other_causes: causes.collect(),
-        knee: knee(probes),
+        knee: if spec.users_are_searched() {
+            knee(probes)
+        } else {
+            None
+        },
         peak_throughput_per_s: probes
             .iter()
             .filter_map(|p| p.throughput_per_s)

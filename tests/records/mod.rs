@@ -97,6 +97,7 @@ pub(crate) fn empty() -> RunRecord {
             think_s: 10.0,
             unit: LevelUnit::Vus,
             arrivals: None,
+            populations: Vec::new(),
             min_level: 10,
             max_level: 5000,
             budget_s: 900.0,

@@ -62,6 +62,7 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
         profile: system.name.clone(),
         slo: system.slo.clone(),
         steps: system.steps.clone(),
+        searched: system.steps.range(),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),
@@ -70,6 +71,7 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
             think_s: system.think_s,
             unit: search.unit,
             arrivals: None,
+            populations: Vec::new(),
             min_level: search.min.get(),
             max_level: search.max.get(),
             budget_s: search.budget.as_secs_f64(),
