@@ -4,6 +4,8 @@
 mod find;
 mod lab;
 mod prepare;
+mod ramp;
+mod session;
 mod signals;
 
 use std::path::Path;
@@ -16,8 +18,9 @@ use crate::cli::{
     Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
 };
 use crate::exit::Exit;
-use crate::plan::{Plan, PlanError};
+use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Outline};
+use crate::profile::Profile;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
 use crate::term::{TermOptions, Terminal};
@@ -44,6 +47,7 @@ pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
     let quiet = match &cli.command {
         Command::Find(args) => args.quiet,
+        Command::Ramp(args) => args.quiet,
         Command::Lab(args) => args.quiet,
         _ => false,
     };
@@ -53,6 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
     });
     let result = match cli.command {
         Command::Find(args) => find_all(&args, &mut terminal),
+        Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),
         Command::Init(args) => write_profile(&args, &terminal),
         Command::Demo(args) => return serve_demo(&args, &terminal),
@@ -79,21 +84,20 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
 
 /// Every plan that was asked for; nothing is run before all of them make sense.
 fn plans(args: &FindArgs) -> Result<Vec<Plan>, Refusal> {
-    let cwd = Path::new(".");
-    let usage = |e: &dyn std::fmt::Display| Refusal::new(Exit::Usage, e);
-    let profiles = locate::selected(&args.profiles, &args.files, cwd).map_err(|e| usage(&e))?;
-    profiles
-        .iter()
-        .map(|profile| {
-            Plan::resolve(profile.as_ref(), &args.flags()).map_err(|e| {
-                let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
-                match swallowed_bound().filter(|_| unbound) {
-                    Some(file) => usage(&format!("{e}. {file}")),
-                    None => usage(&e),
-                }
-            })
-        })
-        .collect()
+    let profiles = locate::selected(&args.profiles, &args.files, Path::new("."))
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let plan = |profile: &Option<Profile>| plan_of(profile.as_ref(), &args.flags());
+    profiles.iter().map(plan).collect()
+}
+
+fn plan_of(profile: Option<&Profile>, flags: &FindFlags) -> Result<Plan, Refusal> {
+    Plan::resolve(profile, flags).map_err(|e| {
+        let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
+        match swallowed_bound().filter(|_| unbound) {
+            Some(file) => Refusal::new(Exit::Usage, format!("{e}. {file}")),
+            None => Refusal::new(Exit::Usage, e),
+        }
+    })
 }
 
 fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
@@ -142,6 +146,12 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
 }
 
 fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+    if let Some(ramp) = store::read_ramp(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))? {
+        store::write_report(&args.dir, &ramp).map_err(|e| Refusal::new(Exit::Failure, e))?;
+        terminal.print_ramp(&ramp);
+        terminal.print_written(&args.dir);
+        return Ok(Exit::Answer);
+    }
     let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
     store::write_report(&args.dir, &record).map_err(|e| Refusal::new(Exit::Failure, e))?;
     terminal.print_summary(&record);

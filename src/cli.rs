@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::lab::method::Method;
 use crate::plan::FindFlags;
+use crate::ramp::Stages;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
 #[derive(Debug, Parser)]
@@ -24,6 +25,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --slo 'p99<2s'                     the demo that is built in
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
+  breakpoint ramp --stages 100:30s,400:1m --slo 'p99<2s'    fixed stages, as k6 has them
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
@@ -42,6 +44,20 @@ gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says whic
 The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the environment names a CA of your own.
 ";
 
+const RAMP_EXAMPLES: &str = "\
+Examples:
+  breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'          the demo that is built in
+  breakpoint ramp gateway-512mb --stages 100:30s,500:1m,1000:2m,2000:1m,0:30s
+  breakpoint ramp --url http://127.0.0.1:8080/api --stages 50:0s,50:1m --slo p99:200ms    a jump to 50, held
+
+Each stage is TARGET:TIME: the level goes in a straight line from the target before, at first 0, to its own.
+It reads the level at the first moment at which the SLO was broken over the last 10 s. How high that is depends on how
+fast the ramp climbs, and it has no interval: a recorded `find` run of the same profile and SLO is named beside it.
+
+Exit codes: 0 all stages ran, whether the SLO held or broke; 2 wrong use or profile, 4 the generator or its host was the
+limit in a stage, 5 the target is down, 130 interrupted (what was measured is written), 1 our own failure
+";
+
 const LAB_EXAMPLES: &str = "\
 Examples:
   breakpoint lab --runs 100                       our search against every shipped system
@@ -58,6 +74,9 @@ pub enum Command {
     /// Find the breakpoint of one target, or of several one after the other.
     #[command(after_help = FIND_EXAMPLES)]
     Find(FindArgs),
+    /// Go through fixed stages, as k6 does, and tell where the SLO first broke; `find` is what gives a breakpoint.
+    #[command(after_help = RAMP_EXAMPLES)]
+    Ramp(RampArgs),
     /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
@@ -163,6 +182,56 @@ impl FindArgs {
     }
 }
 
+/// `breakpoint ramp`.
+#[derive(Debug, Clone, Args)]
+pub struct RampArgs {
+    /// Profile by name (profiles/NAME.toml, or one that is built in) or by path [default: the demo, or the address given].
+    #[arg(value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s.
+    #[arg(long, value_name = "STAGES")]
+    pub stages: Stages,
+    /// Address of the service: without a profile one GET of it per cycle, with one in place of the profile's address.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// What must hold, in quotes: 'p99<2s'; may be repeated, and replaces the profile's SLO.
+    #[arg(long, value_name = "OBJECTIVE")]
+    pub slo: Vec<String>,
+    /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and SLO].
+    #[arg(long, value_name = "DIR")]
+    pub beside: Option<PathBuf>,
+    /// Seed of every random draw [default: 1].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Folder for the reports [default: reports].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Threads that make the load.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Address of this machine that connections come from; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
+    /// Print the result alone, no progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl RampArgs {
+    /// The part that changes the plan.
+    pub fn flags(&self) -> FindFlags {
+        FindFlags {
+            url: self.url.clone(),
+            slo: self.slo.clone(),
+            seed: self.seed,
+            out: self.out.clone(),
+            threads: self.threads,
+            local_addr: self.local_addr.clone(),
+            ..FindFlags::default()
+        }
+    }
+}
+
 /// `breakpoint init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
@@ -223,7 +292,7 @@ pub enum ServiceKind {
 /// `breakpoint report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// Folder of a recorded run (with its result.json).
+    /// Folder of a recorded run (with its result.json or ramp.json).
     pub dir: PathBuf,
 }
 
@@ -377,6 +446,8 @@ mod tests {
             &["breakpoint", "find", "--max-vus", "many"],
             &["breakpoint", "init"],
             &["breakpoint", "report"],
+            &["breakpoint", "ramp"],
+            &["breakpoint", "ramp", "--stages", "100"],
             &["breakpoint", "demo", "--service", "bimodal"],
             &["breakpoint", "demo", "--memory-limit", "3 apples"],
         ] {

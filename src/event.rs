@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::measure::{Level, LevelUnit};
-use crate::record::{ProbeRecord, Purpose, RunRecord};
+use crate::record::{ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
 
 /// One thing that happened during a run.
 #[derive(Debug, Clone)]
@@ -38,10 +38,34 @@ pub enum Event {
         /// Seconds that its hold is planned to take.
         planned_hold_s: f64,
     },
-    /// A second of a probe passed.
+    /// A second of a probe or of a stage passed.
     Tick(Tick),
     /// A probe was judged.
     ProbeJudged(Box<ProbeRecord>),
+    /// A ramp begins.
+    RampStarted {
+        /// Profile name.
+        profile: String,
+        /// Target address.
+        target: String,
+        /// Objectives.
+        slo: Vec<String>,
+        /// Its stages.
+        asked: Vec<StageSpan>,
+        /// What a level counts.
+        unit: LevelUnit,
+    },
+    /// A stage of a ramp begins.
+    StageStarted {
+        /// Its index.
+        index: usize,
+        /// What it asks.
+        asked: StageSpan,
+    },
+    /// A stage was judged.
+    StageJudged(Box<StageRecord>),
+    /// The ramp ended.
+    RampFinished(Box<RampRecord>),
     /// The run ended.
     RunFinished(Box<RunRecord>),
     /// Files were written to this folder.

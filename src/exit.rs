@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::record::Ending;
+use crate::record::{Ending, RampEnding};
 
 /// How the program ends. The numbers never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +74,18 @@ impl From<Ending> for Exit {
     }
 }
 
+impl From<RampEnding> for Exit {
+    /// A ramp that ran has an answer, also where its SLO broke: a gate on it would be another matter.
+    fn from(ending: RampEnding) -> Self {
+        match ending {
+            RampEnding::Complete => Self::Answer,
+            RampEnding::GeneratorLimited => Self::HostLimit,
+            RampEnding::TargetDown => Self::Target,
+            RampEnding::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -99,6 +111,14 @@ mod tests {
             (Ending::BrokeAtMinimum, 5),
             (Ending::TargetDown, 5),
             (Ending::Interrupted, 130),
+        ] {
+            assert_eq!(Exit::from(ending).code(), code, "{ending:?}");
+        }
+        for (ending, code) in [
+            (RampEnding::Complete, 0),
+            (RampEnding::GeneratorLimited, 4),
+            (RampEnding::TargetDown, 5),
+            (RampEnding::Interrupted, 130),
         ] {
             assert_eq!(Exit::from(ending).code(), code, "{ending:?}");
         }

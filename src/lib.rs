@@ -30,6 +30,7 @@ pub mod plan;
 pub mod preflight;
 pub mod probe;
 pub mod profile;
+pub mod ramp;
 pub mod record;
 pub mod report;
 pub mod run;

@@ -73,7 +73,7 @@ pub enum Fit {
 
 /// The highest level that was asked for does not fit this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} VUs need {needed}, and {have}. {way_out}", .asked.0)]
+#[error("{} VUs need {needed}, and {have}. {way_out}, or ask for less: {less}", .asked.0)]
 pub struct TooHigh {
     /// The level asked for.
     pub asked: Level,
@@ -83,6 +83,10 @@ pub struct TooHigh {
     pub have: String,
     /// What to do.
     pub way_out: String,
+    /// The highest level that fits.
+    pub highest: Level,
+    /// How to ask for that.
+    pub less: String,
 }
 
 impl Needs {
@@ -183,39 +187,40 @@ pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, To
 
 fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
     let needs = Needs::of(asked, connections);
-    let highest = host.highest(connections).get();
-    if needs.descriptors > host.descriptors {
+    let highest = host.highest(connections);
+    let (needed, have, way_out) = if needs.descriptors > host.descriptors {
         let needed = needs.descriptors;
-        return TooHigh {
-            asked,
-            needed: format!("{needed} descriptors"),
-            have: format!("{} are allowed here{}", host.descriptors, host.raised()),
-            way_out: format!(
+        (
+            format!("{needed} descriptors"),
+            format!("{} are allowed here{}", host.descriptors, host.raised()),
+            format!(
                 "Allow more (ulimit -n {needed}, as root beyond the hard limit; in a container: docker run --ulimit \
-                 nofile={needed}), or ask for less: --max-vus {highest}"
+                 nofile={needed})"
             ),
-        };
-    }
-    if let Some(free) = host.memory.filter(|free| needs.memory > *free) {
-        return TooHigh {
-            asked,
-            needed: format!("about {} of memory", bytes(needs.memory)),
-            have: format!("{} are free here", bytes(free)),
-            way_out: format!(
-                "Free some, allow more (in a container: docker run --memory), run the load elsewhere, or ask for less: \
-                 --max-vus {highest}"
-            ),
-        };
-    }
+        )
+    } else if let Some(free) = host.memory.filter(|free| needs.memory > *free) {
+        (
+            format!("about {} of memory", bytes(needs.memory)),
+            format!("{} are free here", bytes(free)),
+            "Free some, allow more (in a container: docker run --memory), run the load elsewhere"
+                .to_owned(),
+        )
+    } else {
+        (
+            format!("{} local ports", needs.ports),
+            format!("{} are allowed here", host.ports),
+            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), let the load come from further addresses \
+             of this machine (--local-addr ADDRESS, once for each; on the loopback 127.0.0.2, 127.0.0.3, ...)"
+                .to_owned(),
+        )
+    };
     TooHigh {
         asked,
-        needed: format!("{} local ports", needs.ports),
-        have: format!("{} are allowed here", host.ports),
-        way_out: format!(
-            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), let the load come from further addresses of \
-             this machine (--local-addr ADDRESS, once for each; on the loopback 127.0.0.2, 127.0.0.3, ...), or ask for \
-             less: --max-vus {highest}"
-        ),
+        needed,
+        have,
+        way_out,
+        highest,
+        less: format!("--max-vus {}", highest.get()),
     }
 }
 

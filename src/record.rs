@@ -10,7 +10,13 @@ use crate::measure::{
 };
 use crate::slo::Verdict;
 
+mod ramp;
 mod readings;
+
+pub use ramp::{
+    Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
+    StageRecord, StageSpan,
+};
 
 /// Version of the record's schema.
 pub const SCHEMA_VERSION: u32 = 2;

@@ -1,18 +1,21 @@
-//! Reports: one [`RunRecord`] in, the bytes of files out.
+//! Reports: one [`RunRecord`] or [`RampRecord`] in, the bytes of files out.
 //!
 //! Nothing here opens a file, reads a clock or sees an engine, so that every report can be made again from a recorded
 //! run, next year, in a new format.
 
 use crate::measure::LevelUnit;
-use crate::record::{OLDEST_SCHEMA_VERSION, RunRecord, SCHEMA_VERSION};
+use crate::record::{RampRecord, RunRecord};
 
 mod chart;
 mod json;
 pub mod lab;
+mod ramp;
 mod summary;
 mod table;
 mod view;
 
+pub use ramp::summary as ramp_summary;
+pub(crate) use ramp::{from_to, stages_text};
 pub use summary::summary;
 pub(crate) use view::{error_text, observed_text, span};
 
@@ -45,10 +48,14 @@ pub enum ReportError {
     #[error("this is not a result of breakpoint: {0}")]
     NotAResult(serde_json::Error),
     /// The file was written by another version of the program.
-    #[error("the result has schema version {found}; this breakpoint reads versions {OLDEST_SCHEMA_VERSION} to {SCHEMA_VERSION}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
+    #[error("the result has schema version {found}; this breakpoint reads versions {oldest} to {newest}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
     SchemaVersion {
         /// The version found.
         found: u64,
+        /// The oldest that is read.
+        oldest: u32,
+        /// The newest that is read.
+        newest: u32,
         /// The program's version that wrote it, when it says so.
         written_by: Option<String>,
     },
@@ -117,6 +124,90 @@ impl Format {
     }
 }
 
+/// A format of a ramp's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RampFormat {
+    /// The record itself.
+    Json,
+    /// One row per stage.
+    Stages,
+    /// One row per second.
+    Seconds,
+    /// Everything over time.
+    Chart,
+}
+
+impl RampFormat {
+    /// Every format, the record first.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Stages, Self::Seconds, Self::Chart];
+
+    /// The name of its file.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Json => "ramp.json",
+            Self::Stages => "stages.csv",
+            Self::Seconds => "seconds.csv",
+            Self::Chart => "ramp.png",
+        }
+    }
+
+    /// The bytes of its file. The same record gives the same bytes.
+    ///
+    /// # Errors
+    /// When the record holds a number that is not finite where one is needed, or an encoder fails.
+    pub fn render(self, record: &RampRecord) -> Result<Vec<u8>, ReportError> {
+        match self {
+            Self::Json => json::write_ramp(record),
+            Self::Stages => table::stages(record),
+            Self::Seconds => table::seconds(record),
+            Self::Chart => chart::ramp(record).to_png(),
+        }
+    }
+}
+
+/// A file's name and its content, or why there is none.
+pub type File = (&'static str, Result<Vec<u8>, ReportError>);
+
+/// A record that becomes files.
+pub trait Recorded {
+    /// The profile's name.
+    fn profile(&self) -> &str;
+    /// The file that holds the record itself.
+    fn own_file(&self) -> &'static str;
+    /// Its files, the record first; each is rendered when it is asked for.
+    fn files(&self) -> impl Iterator<Item = File>;
+}
+
+impl Recorded for RunRecord {
+    fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    fn own_file(&self) -> &'static str {
+        Format::Json.file_name(self.plan.unit)
+    }
+
+    fn files(&self) -> impl Iterator<Item = File> {
+        let all = Format::ALL.into_iter();
+        all.map(|f| (f.file_name(self.plan.unit), f.render(self)))
+    }
+}
+
+impl Recorded for RampRecord {
+    fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    fn own_file(&self) -> &'static str {
+        RampFormat::Json.file_name()
+    }
+
+    fn files(&self) -> impl Iterator<Item = File> {
+        let all = RampFormat::ALL.into_iter();
+        all.map(|f| (f.file_name(), f.render(self)))
+    }
+}
+
 /// One file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
@@ -150,10 +241,26 @@ pub fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
     json::read(json)
 }
 
+/// Reads the record of a ramp back from `ramp.json`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_ramp(json: &[u8]) -> Result<RampRecord, ReportError> {
+    json::read_ramp(json)
+}
+
 /// One probe as one line of JSON without the line's end, for the file that survives a crash.
 ///
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn probe_line(probe: &crate::record::ProbeRecord) -> Result<Vec<u8>, ReportError> {
     serde_json::to_vec(&json::finite_probe(probe.clone())).map_err(ReportError::Json)
+}
+
+/// The same for a stage of a ramp.
+///
+/// # Errors
+/// When it cannot be written as JSON.
+pub fn stage_json(stage: &crate::record::StageRecord) -> Result<Vec<u8>, ReportError> {
+    serde_json::to_vec(&json::finite_stage(stage.clone())).map_err(ReportError::Json)
 }

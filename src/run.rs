@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cause::{self, Baseline, Case};
-use crate::engine::{Canary, Engine, EngineError};
+use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, Tick};
-use crate::measure::{Level, Measurement, Reading, Second, StepNames};
+use crate::measure::{Level, Measurement, Reading, Second, StepNames, Window};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -22,8 +22,12 @@ use crate::slo::{Judgement, Objective, Patience, Slo, Verdict};
 use crate::stats::tail::Tail;
 
 mod answer;
+mod canary;
 mod generator;
+mod ramping;
 mod recording;
+
+pub use ramping::{RampSpec, ramp};
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -138,7 +142,12 @@ pub async fn run<E: Engine, S: Surroundings>(
     };
     run.rest().await;
     let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, run.elapsed_s());
-    run.warnings.extend(generator::warnings(&run.probes));
+    let holds: Vec<_> = run
+        .probes
+        .iter()
+        .map(|p| generator::strains(&p.seconds))
+        .collect();
+    run.warnings.extend(generator::warnings(&holds, "probe"));
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -435,37 +444,12 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 
     /// Waits until enough cycles in a row pass, up to a deadline.
     async fn canaries(&mut self, limit: Duration) -> Result<Result<(), String>, EngineError> {
-        let mut passed = 0;
-        let mut told = false;
-        let mut spent = Duration::ZERO;
-        loop {
-            let why = match self.engine.canary().await? {
-                Canary::Passed(_) => {
-                    passed += 1;
-                    if passed >= self.spec.canary_cycles {
-                        return Ok(Ok(()));
-                    }
-                    continue;
-                }
-                Canary::Shed => "it sheds even a single user".to_owned(),
-                Canary::Failed(kind) => {
-                    format!("a single cycle fails with `{}`", kind.name())
-                }
-            };
-            passed = 0;
-            if spent >= limit || self.interrupt.is_set() {
-                return Ok(Err(why));
-            }
-            if !std::mem::replace(&mut told, true) {
-                (self.sink)(Event::Doing(format!("waiting for the target: {why}")));
-            }
-            let before = self.now;
-            self.pass_window().await?;
-            spent += self
-                .now
-                .saturating_sub(before)
-                .max(Duration::from_millis(100));
-        }
+        let wait = canary::Wait {
+            cycles: self.spec.canary_cycles,
+            limit,
+            interrupt: self.interrupt,
+        };
+        canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await
     }
 
     /// Leaves the target without load.
@@ -481,6 +465,23 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 
     fn estimate(&self) -> Option<(f64, f64, f64)> {
         self.search.estimate().map(|e| (e.low, e.vus, e.high))
+    }
+}
+
+/// Progress as one window shows it.
+fn tick(window: &Window, steps: &StepNames, began: Duration, phase: Phase) -> Tick {
+    let cycle = &window.steps[steps.cycle()];
+    let end = window.start + window.span;
+    Tick {
+        elapsed_s: end.saturating_sub(began).as_secs_f64(),
+        level: window.level,
+        vus: window.vus,
+        phase,
+        completed: cycle.completed(),
+        failed: cycle.failed.of_target(),
+        shed: cycle.shed,
+        p99_s: window.steps[steps.main()].latency.quantile_s(0.99),
+        estimate: None,
     }
 }
 
@@ -543,20 +544,9 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
     fn second(&mut self, second: &Second, phase: Phase) {
         let window = &second.window;
         let began = *self.began.get_or_insert(window.start);
-        let cycle = &window.steps[self.spec.steps.cycle()];
-        let main = &window.steps[self.spec.steps.main()];
         (self.sink)(Event::Tick(Tick {
-            elapsed_s: (window.start + window.span)
-                .saturating_sub(began)
-                .as_secs_f64(),
-            level: window.level,
-            vus: window.vus,
-            phase,
-            completed: cycle.completed(),
-            failed: cycle.failed.of_target(),
-            shed: cycle.shed,
-            p99_s: main.latency.quantile_s(0.99),
             estimate: self.estimate,
+            ..tick(window, &self.spec.steps, began, phase)
         }));
     }
 

@@ -207,6 +207,14 @@ impl Objective {
         }
     }
 
+    /// The quantile that it bounds, if it is one of latency: 0.99 for p99.
+    pub fn quantile(&self) -> Option<f64> {
+        match self.metric {
+            Metric::Quantile { q, .. } => Some(q),
+            _ => None,
+        }
+    }
+
     /// The step whose name the metric gives, if any.
     pub fn step(&self) -> Option<&str> {
         match &self.metric {

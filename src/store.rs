@@ -1,6 +1,6 @@
-//! The only writer of files: the folder of a run, the probes as they are judged, and the reports at the end.
+//! The only writer of files: the folder of a run, the probes (or a ramp's stages) as they are judged, and the reports at the end.
 //!
-//! Nothing measured is lost: every judged probe is on the disk before the next begins, files appear whole or not at
+//! Nothing measured is lost: every judged probe or stage is on the disk before the next begins, files appear whole or not at
 //! all, and when the folder can no longer be written the reports go to the system's folder for temporary files.
 
 use std::fs::{self, File, OpenOptions};
@@ -10,11 +10,15 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::measure::LevelUnit;
-use crate::record::{ProbeRecord, RunRecord};
-use crate::report::{self, Format, ReportError};
+use crate::record::{ProbeRecord, RampRecord, RunRecord, StageRecord};
+use crate::report::{self, Format, RampFormat, Recorded, ReportError};
 
 /// One judged probe a line, kept until the result is safely written.
 const PROBES: &str = "probes.jsonl";
+/// The same for the stages of a ramp.
+const STAGES: &str = "stages.jsonl";
+/// How the folders of ramps begin; those of searches begin with the year.
+const RAMP: &str = "ramp-";
 /// Folders of one profile and second that are tried before giving up.
 const MOST_ALIKE: u32 = 1000;
 
@@ -38,7 +42,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A recorded run could not be read.
-    #[error("cannot read {}: {source}; name a folder that holds a result.json", .path.display())]
+    #[error("cannot read {}: {source}; name a folder that holds a result.json or a ramp.json", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -79,7 +83,9 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// The judged probes as lines, kept here too in case the folder vanishes.
+    /// The file of the lines.
+    journal: &'static str,
+    /// What was judged so far as lines, kept here too in case the folder vanishes.
     lines: Vec<u8>,
 }
 
@@ -89,19 +95,37 @@ impl Store {
     /// # Errors
     /// When it cannot; the error names `--out`.
     pub fn create(out: &Path, profile: &str, started: Timestamp) -> Result<Self, StoreError> {
+        Self::new(out, profile, "", started, PROBES)
+    }
+
+    /// The same for a ramp: `out/<profile>/ramp-<UTC time>/`.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create_ramp(out: &Path, profile: &str, started: Timestamp) -> Result<Self, StoreError> {
+        Self::new(out, profile, RAMP, started, STAGES)
+    }
+
+    fn new(
+        out: &Path,
+        profile: &str,
+        prefix: &str,
+        started: Timestamp,
+        journal: &'static str,
+    ) -> Result<Self, StoreError> {
         let parent = out.join(path_safe(profile));
         let not_writable = |path: &Path, source| StoreError::NotWritable {
             path: path.to_owned(),
             source,
         };
         fs::create_dir_all(&parent).map_err(|e| not_writable(&parent, e))?;
-        let time = started.strftime("%Y-%m-%dT%H-%M-%SZ").to_string();
-        let dir = unique_dir(&parent, &time).map_err(|e| not_writable(&parent, e))?;
-        // The file of the probes is made at once: it shows that files can be made here, not only folders.
-        let probes = dir.join(PROBES);
-        File::create(&probes).map_err(|e| not_writable(&dir, e))?;
+        let name = format!("{prefix}{}", started.strftime("%Y-%m-%dT%H-%M-%SZ"));
+        let dir = unique_dir(&parent, &name).map_err(|e| not_writable(&parent, e))?;
+        // The file of the lines is made at once: it shows that files can be made here, not only folders.
+        File::create(dir.join(journal)).map_err(|e| not_writable(&dir, e))?;
         Ok(Self {
             dir,
+            journal,
             lines: Vec::new(),
         })
     }
@@ -116,10 +140,21 @@ impl Store {
     /// # Errors
     /// When it cannot be written. The probe is kept in memory all the same and the run can go on.
     pub fn append_probe(&mut self, probe: &ProbeRecord) -> Result<(), StoreError> {
-        let mut line = report::probe_line(probe)?;
+        self.append(report::probe_line(probe)?)
+    }
+
+    /// Adds a judged stage to `stages.jsonl` and waits until the disk has it.
+    ///
+    /// # Errors
+    /// As [`Store::append_probe`].
+    pub fn append_stage(&mut self, stage: &StageRecord) -> Result<(), StoreError> {
+        self.append(report::stage_json(stage)?)
+    }
+
+    fn append(&mut self, mut line: Vec<u8>) -> Result<(), StoreError> {
         line.push(b'\n');
         self.lines.extend_from_slice(&line);
-        let path = self.dir.join(PROBES);
+        let path = self.dir.join(self.journal);
         OpenOptions::new()
             .append(true)
             .open(&path)
@@ -130,14 +165,14 @@ impl Store {
             .map_err(|source| StoreError::Write { path, source })
     }
 
-    /// Writes every report, then removes `probes.jsonl`, whose content `result.json` holds.
+    /// Writes every report, then removes the file of the lines, whose content the record holds.
     ///
     /// When the folder cannot be written any more, the reports go to a new folder in the system's folder for temporary
     /// files, and [`Written::trouble`] says so.
     ///
     /// # Errors
     /// When the reports could be written nowhere.
-    pub fn finish(&self, record: &RunRecord) -> Result<Written, StoreError> {
+    pub fn finish(&self, record: &impl Recorded) -> Result<Written, StoreError> {
         let first = match self.write_all(&self.dir, record) {
             Ok(trouble) => {
                 return Ok(Written {
@@ -159,9 +194,9 @@ impl Store {
         }
     }
 
-    fn fall_back(&self, record: &RunRecord) -> Result<PathBuf, StoreError> {
+    fn fall_back(&self, record: &impl Recorded) -> Result<PathBuf, StoreError> {
         let parent = std::env::temp_dir();
-        let name = format!("breakpoint-{}", path_safe(&record.profile));
+        let name = format!("breakpoint-{}", path_safe(record.profile()));
         let dir = unique_dir(&parent, &name).map_err(|source| StoreError::NotWritable {
             path: parent,
             source,
@@ -170,15 +205,19 @@ impl Store {
         Ok(dir)
     }
 
-    /// Writes the reports into a folder, and the bare probes where not even the record can be rendered.
-    fn write_all(&self, dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
+    /// Writes the reports into a folder, and the bare lines where not even the record can be rendered.
+    fn write_all(
+        &self,
+        dir: &Path,
+        record: &impl Recorded,
+    ) -> Result<Option<ReportError>, StoreError> {
         let trouble = write_artifacts(dir, record)?;
-        let probes = dir.join(PROBES);
-        if dir.join(Format::Json.file_name(LevelUnit::Vus)).is_file() {
+        let journal = dir.join(self.journal);
+        if dir.join(record.own_file()).is_file() {
             // Duplicate data by now; that it cannot be removed harms nobody.
-            let _ = fs::remove_file(&probes);
-        } else if !probes.is_file() {
-            replace(&probes, &self.lines)?;
+            let _ = fs::remove_file(&journal);
+        } else if !journal.is_file() {
+            replace(&journal, &self.lines)?;
         }
         Ok(trouble)
     }
@@ -188,7 +227,7 @@ impl Store {
 ///
 /// # Errors
 /// When a report cannot be made or written.
-pub fn write_report(dir: &Path, record: &RunRecord) -> Result<(), StoreError> {
+pub fn write_report(dir: &Path, record: &impl Recorded) -> Result<(), StoreError> {
     match write_artifacts(dir, record)? {
         Some(trouble) => Err(StoreError::Report(trouble)),
         None => Ok(()),
@@ -209,6 +248,44 @@ pub fn read_record(path: &Path) -> Result<RunRecord, StoreError> {
         Ok(bytes) => report::read(&bytes).map_err(|source| StoreError::Record { path, source }),
         Err(source) => Err(StoreError::Read { path, source }),
     }
+}
+
+/// The ramp in a folder, or in a `ramp.json` itself; `None` where it is no ramp's.
+///
+/// # Errors
+/// When it is one that this program cannot read.
+pub fn read_ramp(path: &Path) -> Result<Option<RampRecord>, StoreError> {
+    let name = RampFormat::Json.file_name();
+    let path = if path.is_dir() {
+        path.join(name)
+    } else {
+        path.to_owned()
+    };
+    if !path.ends_with(name) || !path.is_file() {
+        return Ok(None);
+    }
+    let read = |source| StoreError::Read {
+        path: path.clone(),
+        source,
+    };
+    let bytes = fs::read(&path).map_err(read)?;
+    let record = report::read_ramp(&bytes);
+    record
+        .map(Some)
+        .map_err(|source| StoreError::Record { path, source })
+}
+
+/// The folders of a profile's searches, the newest first.
+pub fn searches(out: &Path, profile: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(out.join(path_safe(profile)));
+    let dirs = entries.into_iter().flatten().flatten().map(|e| e.path());
+    let mut dirs: Vec<PathBuf> = dirs
+        .filter(|dir| dir.join(Format::Json.file_name(LevelUnit::Vus)).is_file())
+        .collect();
+    // Their names are times.
+    dirs.sort();
+    dirs.reverse();
+    dirs
 }
 
 /// Writes one file whole: a reader sees the old one or the new one, never a part.
@@ -250,11 +327,11 @@ pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreE
 }
 
 /// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
-fn write_artifacts(dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
+fn write_artifacts(dir: &Path, record: &impl Recorded) -> Result<Option<ReportError>, StoreError> {
     let mut trouble = None;
-    for format in Format::ALL {
-        match format.render(record) {
-            Ok(bytes) => replace(&dir.join(format.file_name(record.plan.unit)), &bytes)?,
+    for (name, bytes) in record.files() {
+        match bytes {
+            Ok(bytes) => replace(&dir.join(name), &bytes)?,
             Err(e) => trouble = trouble.or(Some(e)),
         }
     }

@@ -12,13 +12,15 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Phase, Tick};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, Purpose, RunRecord};
+use crate::record::{HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
 use crate::report::{self, span};
 use crate::slo::Verdict;
 use crate::units;
 
 /// Seconds between two plain lines within a probe.
 const PLAIN_EVERY_S: f64 = 10.0;
+/// The same within a ramp, where more changes.
+const RAMP_EVERY_S: f64 = 5.0;
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,7 +53,15 @@ pub struct Terminal {
     /// What a level of the present run counts.
     unit: LevelUnit,
     probe: Option<Current>,
+    stage: Option<Stage>,
     printed_s: f64,
+}
+
+/// The stage of a ramp that runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stage {
+    index: usize,
+    asked: StageSpan,
 }
 
 /// The probe that runs.
@@ -82,14 +92,16 @@ impl Terminal {
             bar: bars.then(new_bar),
             unit: LevelUnit::Vus,
             probe: None,
+            stage: None,
             printed_s: 0.0,
         }
     }
 
-    /// Shows an event. [`Event::RunFinished`] prints the summary on stdout, [`Event::Written`] the folder.
+    /// Shows an event. [`Event::RunFinished`] and [`Event::RampFinished`] print the summary on stdout, [`Event::Written`] the
+    /// folder.
     pub fn on(&mut self, event: &Event) {
         match event {
-            Event::RunStarted { unit, .. } => {
+            Event::RunStarted { unit, .. } | Event::RampStarted { unit, .. } => {
                 self.unit = *unit;
                 self.printed_s = 0.0;
                 if let Some(bar) = &self.bar {
@@ -98,6 +110,16 @@ impl Terminal {
                 if let Some(line) = started_line(event) {
                     self.line(&line);
                 }
+            }
+            Event::StageStarted { index, asked } => self.stage_started(*index, *asked),
+            Event::StageJudged(stage) => {
+                self.stage = None;
+                let line = stage_line(stage, self.unit, self.colour);
+                self.line(&line);
+            }
+            Event::RampFinished(record) => {
+                self.clear();
+                self.print_ramp(record);
             }
             Event::Doing(what) => match &self.bar {
                 Some(bar) => {
@@ -136,6 +158,11 @@ impl Terminal {
     /// Prints the answer on stdout.
     pub fn print_summary(&self, record: &RunRecord) {
         out(&report::summary(record));
+    }
+
+    /// Prints what a ramp showed on stdout.
+    pub fn print_ramp(&self, record: &RampRecord) {
+        out(&report::ramp_summary(record));
     }
 
     /// Prints where the files are on stdout.
@@ -204,7 +231,32 @@ impl Terminal {
         }
     }
 
+    fn stage_started(&mut self, index: usize, asked: StageSpan) {
+        self.stage = Some(Stage { index, asked });
+        if let Some(bar) = &self.bar {
+            bar.reset();
+            bar.set_length(whole_seconds(asked.lasts_s));
+            bar.set_prefix(stage_name(index, &asked, self.unit));
+            bar.set_message("");
+        }
+    }
+
+    fn stage_tick(&mut self, stage: Stage, tick: &Tick) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(whole_seconds(tick.elapsed_s - stage.asked.start_s));
+            bar.set_message(ramp_tick_text(tick, self.unit));
+        } else if tick.elapsed_s - self.printed_s >= RAMP_EVERY_S {
+            let name = stage_name(stage.index, &stage.asked, self.unit);
+            self.line(&format!("{name}  {}", ramp_tick_text(tick, self.unit)));
+            self.printed_s = tick.elapsed_s;
+        }
+    }
+
     fn tick(&mut self, tick: &Tick) {
+        if let Some(stage) = self.stage {
+            self.stage_tick(stage, tick);
+            return;
+        }
         let Some(probe) = &mut self.probe else {
             return;
         };
@@ -280,6 +332,20 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
 }
 
 fn started_line(event: &Event) -> Option<String> {
+    if let Event::RampStarted {
+        profile,
+        target,
+        slo,
+        asked,
+        unit,
+    } = event
+    {
+        let stages = report::stages_text(asked, *unit);
+        return Some(format!(
+            "{profile}  {target}  SLO {}  {stages}",
+            slo.join(", ")
+        ));
+    }
     let Event::RunStarted {
         profile,
         target,
@@ -300,31 +366,61 @@ fn started_line(event: &Event) -> Option<String> {
     ))
 }
 
-/// What one judged probe showed: `probe 7  refine   1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s ...`.
-fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
-    let (word, code) = match (probe.end, probe.verdict) {
+/// `stage 2    100 -> 300 VUs`.
+fn stage_name(index: usize, asked: &StageSpan, unit: LevelUnit) -> String {
+    format!(
+        "stage {:<3} {:>14} {}",
+        index + 1,
+        report::from_to(asked),
+        unit.name()
+    )
+}
+
+/// What one judged stage showed, as for a probe.
+fn stage_line(stage: &StageRecord, unit: LevelUnit, colour: bool) -> String {
+    let word = verdict_word(stage.end, stage.verdict, colour);
+    let mut line = format!("{}  {word}", stage_name(stage.index, &stage.asked, unit));
+    let observed = report::observed_text(&stage.objectives, stage.verdict);
+    let errors = report::error_text(stage.steps.last());
+    let rate = stage.throughput_per_s.map(|rate| format!("{rate:.1}/s"));
+    for part in [observed, errors, rate].into_iter().flatten() {
+        let _ = write!(line, "  {part}");
+    }
+    if stage.end == HoldEnd::Invalid || stage.verdict == Verdict::Undecided {
+        let _ = write!(line, "  ({})", stage.reason);
+    }
+    line
+}
+
+fn verdict_word(end: HoldEnd, verdict: Verdict, colour: bool) -> String {
+    let (word, code) = match (end, verdict) {
         (HoldEnd::Invalid, _) => ("invalid", "33"),
         (_, Verdict::Held) => ("held", "32"),
         (_, Verdict::Undecided) => ("undecided", "33"),
         (_, Verdict::Broke) => ("broke", "31"),
     };
+    paint(&format!("{word:<10}"), code, colour)
+}
+
+/// What one judged probe showed: `probe 7  refine   1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s ...`.
+fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
     let level = units::format_count(probe.level.0.into());
     let mut line = format!(
         "probe {:<3} {:<8} {level:>6} {}  {}",
         probe.index,
         probe.purpose.name(),
         unit.name(),
-        paint(&format!("{word:<10}"), code, colour),
+        verdict_word(probe.end, probe.verdict, colour),
     );
     let mut add = |part: String| {
         line.push(' ');
         line.push_str(&part);
         line.push(' ');
     };
-    if let Some(observed) = report::observed_text(probe) {
+    if let Some(observed) = report::observed_text(&probe.objectives, probe.verdict) {
         add(observed);
     }
-    if let Some(errors) = report::error_text(probe) {
+    if let Some(errors) = report::error_text(probe.steps.last()) {
         add(errors);
     }
     if let Some(rate) = probe.throughput_per_s {
@@ -360,6 +456,19 @@ fn tick_line(probe: &Current, tick: &Tick, unit: LevelUnit) -> String {
     )
 }
 
+/// A second of a ramp: the level asked for, and the VUs.
+fn ramp_tick_text(tick: &Tick, unit: LevelUnit) -> String {
+    let at = unit.count(tick.level);
+    let mut text = match u64::from(tick.vus) {
+        vus if unit.is_open() || tick.vus != tick.level.get() => {
+            format!("at {at}, {} VUs run", units::format_count(vus))
+        }
+        _ => format!("at {at}"),
+    };
+    text.push_str(&seen_text(tick));
+    text
+}
+
 fn tick_text(tick: &Tick, unit: LevelUnit) -> String {
     let doing = match tick.phase {
         Phase::Ramp if unit.is_open() => "on the way".to_owned(),
@@ -367,7 +476,16 @@ fn tick_text(tick: &Tick, unit: LevelUnit) -> String {
         Phase::Settle => "settling".to_owned(),
         Phase::Hold => "holding".to_owned(),
     };
-    let mut text = format!("{doing}  {}/s", tick.completed);
+    let mut text = format!("{doing}{}", seen_text(tick));
+    if let Some(estimate) = tick.estimate {
+        let _ = write!(text, "   {}", estimate_text(estimate));
+    }
+    text
+}
+
+/// What a second showed.
+fn seen_text(tick: &Tick) -> String {
+    let mut text = format!("  {}/s", tick.completed);
     if let Some(p99) = tick.p99_s.filter(|v| v.is_finite()) {
         let _ = write!(text, "  p99 {}", units::format_seconds(p99));
     }
@@ -375,9 +493,6 @@ fn tick_text(tick: &Tick, unit: LevelUnit) -> String {
         if n > 0 {
             let _ = write!(text, "  {n} {what}");
         }
-    }
-    if let Some(estimate) = tick.estimate {
-        let _ = write!(text, "   {}", estimate_text(estimate));
     }
     text
 }

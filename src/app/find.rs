@@ -1,32 +1,19 @@
 //! One run of `find`: target up, load, search, target down, files.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::prepare::Ready;
+use super::session::{self, Session, World};
 use super::signals::Signals;
 use super::{Exit, Refusal};
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use crate::event::Event;
-use crate::measure::Reading;
-use crate::monitor::MonitorHub;
-use crate::plan::{LoadPlan, Plan, ResetWhen};
+use crate::plan::ResetWhen;
 use crate::preflight;
-use crate::record::{Answer, Ending, PlanRecord, RunRecord, SCHEMA_VERSION};
-use crate::run::{self, RunSpec, Surroundings};
-use crate::scenario::Scenario;
-use crate::store::{Store, StoreError};
+use crate::record::{Answer, Ending, RunRecord, SCHEMA_VERSION};
+use crate::run::{self, RunSpec};
+use crate::store::Store;
 use crate::target::{Target, TargetError};
 use crate::term::Terminal;
-
-/// Length of a window.
-const WINDOW: Duration = Duration::from_secs(1);
-/// How long a target that should run already may take to answer.
-const ARRIVAL: Duration = Duration::from_secs(10);
-/// How long the monitors may take to give their first reading.
-const WARM_UP: Duration = Duration::from_secs(3);
 
 pub(super) async fn find(
     ready: Ready,
@@ -37,20 +24,10 @@ pub(super) async fn find(
     let began = Timestamp::now();
     let mut store =
         Store::create(&plan.out, &plan.name, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
-    for warning in &ready.warnings {
-        terminal.warning(warning);
-    }
-    terminal.on(&Event::Doing("bringing the target up".to_owned()));
-    let up = tokio::select! {
-        up = Target::up(plan) => up,
-        () = signals.wait() => Err(TargetError::Interrupted),
-    };
-    let record = match up {
+    let record = match session::bring_up(&ready, signals, terminal).await {
         Ok(target) => {
             let record = with_target(&ready, &target, signals, &mut store, terminal).await;
-            if let Err(error) = target.down().await {
-                terminal.warning(&error.to_string());
-            }
+            session::take_down(target, terminal).await;
             record?
         }
         Err(error) => {
@@ -59,7 +36,7 @@ pub(super) async fn find(
             record
         }
     };
-    write(&store, &record, terminal)?;
+    session::write(&store, &record, terminal)?;
     Ok(record.answer.ending.into())
 }
 
@@ -71,37 +48,13 @@ async fn with_target(
     store: &mut Store,
     terminal: &mut Terminal,
 ) -> Result<RunRecord, Refusal> {
-    let plan = &ready.plan;
-    let scenario = Arc::new(ready.scenario_at(target.url())?);
-    let hub = MonitorHub::start(plan.monitors.clone());
-    hub.warm_up(WARM_UP).await;
-    for problem in hub.problems() {
-        terminal.warning(&problem);
-    }
-    let mut spec = run_spec(ready, &scenario, target.url(), hub.limits());
-    spec.warnings.extend(hub.problems());
-    let engine = NativeEngine::start(NativeSpec {
-        scenario: Arc::clone(&scenario),
-        load: match plan.load {
-            LoadPlan::Closed => LoadModel::Closed {
-                pace_per_s: plan.pace_per_s,
-            },
-            LoadPlan::Open(open) => LoadModel::Open {
-                arrivals: open.arrivals,
-                most_vus: open.most_vus,
-            },
-        },
-        window: WINDOW,
-        threads: plan.threads.unwrap_or_else(cores),
-        seed: plan.seed,
-        sources: plan.local_addresses.clone(),
-    });
-    let mut engine = match engine {
-        Ok(engine) => engine,
-        Err(error) => return Err(Refusal::new(Exit::Failure, error)),
-    };
+    let mut session = Session::start(ready, target, terminal).await?;
+    let spec = run_spec(ready, &session, target.url());
     terminal.on(&started(&spec));
-    let mut world = World { hub: &hub, target };
+    let mut world = World {
+        hub: &session.hub,
+        target,
+    };
     let record = {
         let mut sink = |event: Event| {
             terminal.on(&event);
@@ -113,103 +66,34 @@ async fn with_target(
         };
         run::run(
             &spec,
-            &mut engine,
+            &mut session.engine,
             &mut world,
             &signals.interrupt,
             &mut sink,
         )
         .await
     };
-    engine.stop().await;
-    hub.stop().await;
+    session.stop().await;
     Ok(record)
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
-}
-
-/// Monitors and resets of a real run.
-struct World<'a> {
-    hub: &'a MonitorHub,
-    target: &'a Target,
-}
-
-impl Surroundings for World<'_> {
-    fn readings(&mut self) -> Vec<Reading> {
-        self.hub.snapshot()
-    }
-
-    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
-        let reset = self.target.reset();
-        async move { reset.await.map_err(|e| e.to_string()) }
-    }
-
-    fn time_of_day(&self) -> String {
-        to_second(Timestamp::now())
-    }
-}
-
-/// RFC 3339 UTC without a fraction.
-fn to_second(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn run_spec(ready: &Ready, scenario: &Scenario, url: &str, limits: Vec<Reading>) -> RunSpec {
+fn run_spec(ready: &Ready, session: &Session, url: &str) -> RunSpec {
     let plan = &ready.plan;
+    let scenario = &session.scenario;
     RunSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
         steps: scenario.names().clone(),
         searched: scenario.names().range(),
         search: plan.search.clone(),
-        plan: plan_record(plan, scenario, url, limits),
+        plan: session::plan_record(plan, scenario, url, session.hub.limits()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
-        warnings: ready.warnings.clone(),
+        warnings: session.warnings.clone(),
         reset_always: plan.target.reset_when == ResetWhen::Always,
         drain_timeout: plan.target.drain_timeout,
-        arrival_timeout: arrival_timeout(plan),
+        arrival_timeout: session::arrival_timeout(plan),
         canary_timeout: plan.target.reset_timeout,
         canary_cycles: plan.target.canary_cycles,
-    }
-}
-
-/// What this program brought up may still be starting; what should run already need not be waited for as long.
-fn arrival_timeout(plan: &Plan) -> Duration {
-    let target = &plan.target;
-    match target.up {
-        Some(_) => target.reset_timeout,
-        None => target.reset_timeout.min(ARRIVAL),
-    }
-}
-
-fn plan_record(plan: &Plan, scenario: &Scenario, url: &str, limits: Vec<Reading>) -> PlanRecord {
-    PlanRecord {
-        target: url.to_owned(),
-        engine: "native".to_owned(),
-        steps: scenario.names().iter().map(str::to_owned).collect(),
-        main_step: scenario.names().main(),
-        think_s: think_s(plan, scenario),
-        unit: plan.search.unit,
-        arrivals: match plan.load {
-            LoadPlan::Closed => None,
-            LoadPlan::Open(open) => Some(open.arrivals),
-        },
-        populations: Vec::new(),
-        min_level: plan.search.min.get(),
-        max_level: plan.search.max.get(),
-        budget_s: plan.search.budget.as_secs_f64(),
-        pace_per_s: plan.pace_per_s,
-        seed: plan.seed,
-        limits,
-    }
-}
-
-/// Think time within the cycle as the load goes through it.
-fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
-    match plan.load {
-        LoadPlan::Closed => scenario.mean_think_s(),
-        LoadPlan::Open(_) => Scenario::think_s(scenario.visit()),
     }
 }
 
@@ -231,13 +115,13 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
         TargetError::Interrupted => Ending::Interrupted,
         _ => Ending::TargetDown,
     };
-    let url = plan.target.kind.url().unwrap_or("the demo target");
+    let url = session::planned_url(plan);
     RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
         profile: plan.name.clone(),
-        started_at: to_second(began),
-        finished_at: to_second(Timestamp::now()),
+        started_at: session::to_second(began),
+        finished_at: session::to_second(Timestamp::now()),
         slo: plan.slo.texts(),
         answer: Answer::unmeasured(
             ending,
@@ -245,20 +129,9 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
             plan.search.confidence,
             plan.search.precision,
         ),
-        plan: plan_record(plan, &ready.scenario, url, Vec::new()),
+        plan: session::plan_record(plan, &ready.scenario, url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         probes: Vec::new(),
     }
-}
-
-fn write(store: &Store, record: &RunRecord, terminal: &mut Terminal) -> Result<(), Refusal> {
-    let written = store
-        .finish(record)
-        .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
-    if let Some(trouble) = &written.trouble {
-        terminal.warning(&trouble.to_string());
-    }
-    terminal.on(&Event::Written(written.dir));
-    Ok(())
 }

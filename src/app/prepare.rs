@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Refusal;
 use crate::exit::Exit;
+use crate::measure::Level;
 use crate::plan::{LoadPlan, Plan, ScenarioSource, TargetKind};
-use crate::preflight::{self, Fit, HostLimits};
+use crate::preflight::{self, Fit, HostLimits, TooHigh};
+use crate::ramp::Stages;
 use crate::scenario::{Feeder, Scenario};
+use crate::search::SearchSpec;
 
 /// Stands in for the demo's address until it listens.
 const DEMO_PLACEHOLDER: &str = "http://127.0.0.1:1";
@@ -36,7 +40,42 @@ impl Ready {
     }
 }
 
-pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+/// Makes a search ready.
+pub(super) fn prepare(plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+    ready(plan, host, |too_high| too_high)
+}
+
+/// Makes a ramp ready: its highest stage must fit this machine.
+pub(super) fn prepare_ramp(
+    mut plan: Plan,
+    host: &HostLimits,
+    stages: &Stages,
+) -> Result<Ready, Refusal> {
+    plan.search = SearchSpec {
+        min: Level::ZERO,
+        max: stages.highest(),
+        budget: Duration::from_secs_f64(stages.total_s()),
+        ..plan.search
+    };
+    plan.max_is_explicit = true;
+    plan.pace_per_s = stages.pace_per_s();
+    let open = plan.search.unit.is_open();
+    ready(plan, host, |too_high| {
+        let highest = too_high.highest.get();
+        let less = if open {
+            format!("max-vus = {highest} in the profile's [search]")
+        } else {
+            format!("stages of {highest} VUs at most")
+        };
+        TooHigh { less, ..too_high }
+    })
+}
+
+fn ready(
+    mut plan: Plan,
+    host: &HostLimits,
+    way_down: impl Fn(TooHigh) -> TooHigh,
+) -> Result<Ready, Refusal> {
     let feeders = read_feeders(&plan)?;
     let base = match &plan.target.kind {
         TargetKind::External { url } => url.clone(),
@@ -65,7 +104,7 @@ pub(super) fn prepare(mut plan: Plan, host: &HostLimits) -> Result<Ready, Refusa
             }
             warnings.push(warning);
         }
-        Err(too_high) => return Err(Refusal::new(Exit::HostLimit, too_high)),
+        Err(too_high) => return Err(Refusal::new(Exit::HostLimit, way_down(too_high))),
     }
     Ok(Ready {
         plan,

@@ -1,6 +1,7 @@
 //! Memory: kernel kills, exhausted heaps, collectors that never rest, leaks.
 
 use super::{Case, Cause};
+use crate::measure::Second;
 use crate::record::{CauseKind, Sureness};
 use crate::units::{format_bytes, format_seconds};
 
@@ -203,9 +204,15 @@ fn leak_of(case: &Case<'_>, monitor: &str, field: &str) -> Option<Cause> {
 /// Samples from when every VU at the level has been through a cycle of its own: until then more VUs hold something each
 /// second, and memory that follows the level looks as if it followed the time.
 fn at_rest(case: &Case<'_>, monitor: &str, field: &str) -> Vec<(f64, f64)> {
+    // In a ramp the level never stands still, and memory that grows with it is no leak.
+    let stands = |s: &Second| s.window.at_level && s.window.level == case.measurement.level;
     let reached = case
         .seconds()
-        .find(|(_, s)| s.window.at_level)
+        .find(|(_, s)| stands(s))
+        .map_or(f64::INFINITY, |(at, _)| at);
+    let left = case
+        .seconds()
+        .find(|(at, s)| *at > reached && !stands(s))
         .map_or(f64::INFINITY, |(at, _)| at);
     let cycle_s = case
         .baseline
@@ -214,7 +221,7 @@ fn at_rest(case: &Case<'_>, monitor: &str, field: &str) -> Vec<(f64, f64)> {
     let mut series = case.series(monitor, field);
     // The end of a dying process is no sample of its life.
     let alive = went_down(case, monitor).unwrap_or(f64::INFINITY);
-    series.retain(|(at, _)| *at >= from && *at < alive);
+    series.retain(|(at, _)| *at >= from && *at < alive && *at < left);
     series
 }
 

@@ -6,6 +6,7 @@ mod axis;
 mod lab;
 mod latency;
 mod panel;
+mod ramp;
 mod resources;
 mod scene;
 mod search;
@@ -24,6 +25,7 @@ use crate::units;
 
 pub(super) use lab::charts as lab;
 pub(super) use latency::chart as latency;
+pub(super) use ramp::chart as ramp;
 pub(super) use resources::chart as resources;
 pub(super) use search::chart as search;
 pub(super) use throughput::chart as throughput;
@@ -67,10 +69,15 @@ enum Key {
 
 /// Shape and colour of a probe's point.
 fn style(probe: &ProbeRecord) -> (Marker, Colour) {
-    if probe.end == HoldEnd::Invalid {
+    style_of(probe.end, probe.verdict)
+}
+
+/// Shape and colour of what was judged.
+fn style_of(end: HoldEnd, verdict: Verdict) -> (Marker, Colour) {
+    if end == HoldEnd::Invalid {
         return (Marker::Cross, Colour::GREY);
     }
-    match probe.verdict {
+    match verdict {
         Verdict::Held => (Marker::Circle, BLUE),
         Verdict::Undecided => (Marker::Diamond, ORANGE),
         Verdict::Broke => (Marker::Triangle, VERMILION),
@@ -79,11 +86,14 @@ fn style(probe: &ProbeRecord) -> (Marker, Colour) {
 
 /// The legend of the verdicts that occur.
 fn verdict_keys(record: &RunRecord) -> Vec<(Key, String)> {
+    let judged: Vec<_> = record.probes.iter().map(|p| (p.end, p.verdict)).collect();
+    keys_of(&judged)
+}
+
+fn keys_of(judged: &[(HoldEnd, Verdict)]) -> Vec<(Key, String)> {
     let valid = |v: Verdict| {
-        record
-            .probes
-            .iter()
-            .any(|p| p.verdict == v && p.end != HoldEnd::Invalid)
+        let mut judged = judged.iter();
+        judged.any(|(end, verdict)| *verdict == v && *end != HoldEnd::Invalid)
     };
     let mut keys = Vec::new();
     if valid(Verdict::Held) {
@@ -95,7 +105,7 @@ fn verdict_keys(record: &RunRecord) -> Vec<(Key, String)> {
     if valid(Verdict::Broke) {
         keys.push((Key::Point(Marker::Triangle, VERMILION), "broke".to_owned()));
     }
-    if record.probes.iter().any(|p| p.end == HoldEnd::Invalid) {
+    if judged.iter().any(|(end, _)| *end == HoldEnd::Invalid) {
         let text = "not counted (generator)".to_owned();
         keys.push((Key::Point(Marker::Cross, Colour::GREY), text));
     }

@@ -1,18 +1,28 @@
-//! `result.json`: the record, laid out so that a diff shows what changed and a second takes one line.
+//! `result.json` and `ramp.json`: the record, laid out so that a diff shows what changed and a second takes one line.
 
 use std::io::{self, Write};
 
-use serde::{Deserialize, Serialize as _};
+use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
 
 use super::ReportError;
-use crate::record::{OLDEST_SCHEMA_VERSION, ProbeRecord, RunRecord, SCHEMA_VERSION};
+use crate::record::{
+    OLDEST_SCHEMA_VERSION, ObjectiveRecord, ProbeRecord, RAMP_SCHEMA_VERSION, RampRecord,
+    RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord,
+};
 
 /// Objects nested deeper than this, and arrays as deep as this, are written on one line.
 const OPEN_DEPTH: usize = 4;
 
 pub(super) fn write(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
-    let record = finite(record)?;
+    laid_out(&finite(record)?)
+}
+
+pub(super) fn write_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
+    laid_out(&finite_ramp(record)?)
+}
+
+fn laid_out(record: &impl Serialize) -> Result<Vec<u8>, ReportError> {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, Layout::default());
     record
@@ -23,19 +33,30 @@ pub(super) fn write(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
 }
 
 pub(super) fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
-    let head: Head = serde_json::from_slice(json).map_err(unreadable)?;
-    let readable = u64::from(OLDEST_SCHEMA_VERSION)..=u64::from(SCHEMA_VERSION);
-    if !readable.contains(&head.schema_version) {
-        return Err(ReportError::SchemaVersion {
-            found: head.schema_version,
-            written_by: head.breakpoint_version,
-        });
-    }
+    check_version(json, OLDEST_SCHEMA_VERSION, SCHEMA_VERSION)?;
     let record: RunRecord = serde_json::from_slice(json).map_err(unreadable)?;
     // Read by its old names, it is written by the new ones.
     Ok(RunRecord {
         schema_version: SCHEMA_VERSION,
         ..record
+    })
+}
+
+pub(super) fn read_ramp(json: &[u8]) -> Result<RampRecord, ReportError> {
+    check_version(json, RAMP_SCHEMA_VERSION, RAMP_SCHEMA_VERSION)?;
+    serde_json::from_slice(json).map_err(unreadable)
+}
+
+fn check_version(json: &[u8], oldest: u32, newest: u32) -> Result<(), ReportError> {
+    let head: Head = serde_json::from_slice(json).map_err(unreadable)?;
+    if (u64::from(oldest)..=u64::from(newest)).contains(&head.schema_version) {
+        return Ok(());
+    }
+    Err(ReportError::SchemaVersion {
+        found: head.schema_version,
+        oldest,
+        newest,
+        written_by: head.breakpoint_version,
     })
 }
 
@@ -77,37 +98,68 @@ pub(super) fn finite_probe(mut probe: ProbeRecord) -> ProbeRecord {
     probe.estimate = probe
         .estimate
         .filter(|(low, mid, high)| [low, mid, high].into_iter().all(|v| v.is_finite()));
-    for objective in &mut probe.objectives {
-        keep_finite(&mut objective.observed);
-        keep_finite(&mut objective.bad);
-        keep_finite(&mut objective.total);
-    }
+    probe.objectives.iter_mut().for_each(finite_objective);
     for step in &mut probe.steps {
         keep_finite(&mut step.oldest_in_flight_s);
     }
-    for second in &mut probe.seconds {
-        keep_finite(&mut second.generator.lag_p99_s);
-        keep_finite(&mut second.generator.cpu_cores);
-        let strain = &mut second.generator.strain;
-        for value in [
-            &mut strain.thread_cpu,
-            &mut strain.woke_late_p99_s,
-            &mut strain.read_late_p99_s,
-            &mut strain.cpu_pressure,
-            &mut strain.cpu_steal,
-        ] {
-            keep_finite(value);
-        }
-        for reading in &mut second.readings {
-            keep_finite(&mut reading.value);
-        }
-        for step in &mut second.steps {
-            keep_finite(&mut step.oldest_in_flight_s);
-            keep_finite(&mut step.p50_s);
-            keep_finite(&mut step.p99_s);
-        }
-    }
+    probe.seconds.iter_mut().for_each(finite_second);
     probe
+}
+
+/// The same for a ramp.
+fn finite_ramp(record: &RampRecord) -> Result<RampRecord, ReportError> {
+    let mut record = record.clone();
+    if let Some(breach) = &mut record.breach {
+        finite_objective(&mut breach.objective);
+    }
+    for limit in &mut record.plan.limits {
+        keep_finite(&mut limit.value);
+    }
+    record.stages = record.stages.into_iter().map(finite_stage).collect();
+    needed_of_ramp(&record)?;
+    Ok(record)
+}
+
+/// The same for a stage.
+pub(super) fn finite_stage(mut stage: StageRecord) -> StageRecord {
+    keep_finite(&mut stage.throughput_per_s);
+    stage.objectives.iter_mut().for_each(finite_objective);
+    for step in &mut stage.steps {
+        keep_finite(&mut step.oldest_in_flight_s);
+    }
+    for second in &mut stage.seconds {
+        finite_second(&mut second.seen);
+    }
+    stage
+}
+
+fn finite_objective(objective: &mut ObjectiveRecord) {
+    keep_finite(&mut objective.observed);
+    keep_finite(&mut objective.bad);
+    keep_finite(&mut objective.total);
+}
+
+fn finite_second(second: &mut SecondRecord) {
+    keep_finite(&mut second.generator.lag_p99_s);
+    keep_finite(&mut second.generator.cpu_cores);
+    let strain = &mut second.generator.strain;
+    for value in [
+        &mut strain.thread_cpu,
+        &mut strain.woke_late_p99_s,
+        &mut strain.read_late_p99_s,
+        &mut strain.cpu_pressure,
+        &mut strain.cpu_steal,
+    ] {
+        keep_finite(value);
+    }
+    for reading in &mut second.readings {
+        keep_finite(&mut reading.value);
+    }
+    for step in &mut second.steps {
+        keep_finite(&mut step.oldest_in_flight_s);
+        keep_finite(&mut step.p50_s);
+        keep_finite(&mut step.p99_s);
+    }
 }
 
 fn keep_finite(value: &mut Option<f64>) {
@@ -151,7 +203,38 @@ fn needed(record: &RunRecord) -> Result<(), ReportError> {
             .chain(seconds)
             .map(move |(name, value)| (format!("probes[{}].{name}", p.index), value))
     });
-    match top.chain(probes).find(|(_, v)| !v.is_finite()) {
+    all_finite(top.chain(probes))
+}
+
+/// The same for a ramp.
+fn needed_of_ramp(record: &RampRecord) -> Result<(), ReportError> {
+    let plan = [
+        ("plan.think_s", record.plan.think_s),
+        ("plan.budget_s", record.plan.budget_s),
+        ("plan.pace_per_s", record.plan.pace_per_s),
+    ];
+    let breach = record.breach.iter();
+    let breach =
+        breach.flat_map(|b| [("breach.t_s", b.t_s), ("breach's bound", b.objective.bound)]);
+    let top = plan.into_iter().chain(breach);
+    let asked = record.asked.iter().enumerate().flat_map(|(i, s)| {
+        let own = [("start_s", s.start_s), ("lasts_s", s.lasts_s)];
+        own.map(|(name, value)| (format!("asked[{i}].{name}"), value))
+    });
+    let stages = record.stages.iter().flat_map(|s| {
+        let own = [("measured_s", s.measured_s), ("mean_level", s.mean_level)];
+        let bounds = s.objectives.iter().map(|o| ("bound", o.bound));
+        let seconds = s.seconds.iter().map(|second| &second.seen);
+        let seconds = seconds.flat_map(|s| [("t_s", s.t_s), ("span_s", s.span_s)]);
+        let all = own.into_iter().chain(bounds).chain(seconds);
+        all.map(|(name, value)| (format!("stages[{}].{name}", s.index), value))
+    });
+    let top = top.map(|(name, value)| (name.to_owned(), value));
+    all_finite(top.chain(asked).chain(stages))
+}
+
+fn all_finite(mut values: impl Iterator<Item = (String, f64)>) -> Result<(), ReportError> {
+    match values.find(|(_, v)| !v.is_finite()) {
         Some((name, _)) => Err(ReportError::NotFinite(name)),
         None => Ok(()),
     }

@@ -1,16 +1,24 @@
-//! `holds.csv` (a row per probe) and `samples.csv` (a row per second). An absent value is an empty cell, never a zero.
+//! `holds.csv` (a row per probe) and `samples.csv` (a row per second), `stages.csv` and `seconds.csv` of a ramp. An absent
+//! value is an empty cell, never a zero.
+
+mod ramp;
 
 use std::collections::BTreeSet;
 
 use super::{ReportError, view};
 use crate::measure::{FailureKind, Reading, Strain};
-use crate::record::{CauseKind, HoldEnd, LimitingResource, ProbeRecord, RunRecord, SecondRecord};
+use crate::record::{
+    CauseKind, HoldEnd, LimitingResource, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord,
+    SecondRecord, StepRecord,
+};
+
+pub(super) use ramp::{seconds, stages};
 
 type Field = (String, String);
 
 /// A row per probe.
 pub(super) fn holds(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
-    let fields = monitor_fields(record);
+    let fields = monitor_fields(record.probes.iter().flat_map(|p| &p.seconds));
     let rows = record
         .probes
         .iter()
@@ -20,7 +28,7 @@ pub(super) fn holds(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
 
 /// A row per second.
 pub(super) fn samples(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
-    let fields = monitor_fields(record);
+    let fields = monitor_fields(record.probes.iter().flat_map(|p| &p.seconds));
     let rows = record.probes.iter().flat_map(|probe| {
         probe
             .seconds
@@ -45,11 +53,8 @@ fn write(
         .map_err(|e| ReportError::Csv(e.to_string()))
 }
 
-fn monitor_fields(record: &RunRecord) -> Vec<Field> {
-    let seen: BTreeSet<Field> = record
-        .probes
-        .iter()
-        .flat_map(|p| &p.seconds)
+fn monitor_fields<'a>(seconds: impl Iterator<Item = &'a SecondRecord>) -> Vec<Field> {
+    let seen: BTreeSet<Field> = seconds
         .flat_map(|s| &s.readings)
         .map(|r| (r.monitor.clone(), r.field.clone()))
         .collect();
@@ -74,27 +79,9 @@ fn hold_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
         "ramp_s",
         "settle_s",
         "hold_s",
-        "completed",
-        "failed",
-        "shed",
-        "error_ratio",
-        "throughput_per_s",
-        "p50_ms",
-        "p95_ms",
-        "p99_ms",
-        "max_ms",
-        "oldest_in_flight_ms",
     ]);
-    for objective in &record.slo {
-        for part in ["observed", "bad", "total"] {
-            header.push(format!("{objective} {part}"));
-        }
-    }
-    header.extend(FailureKind::ALL.map(|k| k.name().to_owned()));
-    header.extend(fields.iter().map(|(m, f)| format!("{m}.{f}_max")));
+    header.extend(measured_header(&record.slo, fields));
     header.extend(owned(&[
-        "generator_lag_p99_max_ms",
-        "generator_cpu_cores_max",
         "estimate_low",
         "estimate",
         "estimate_high",
@@ -108,11 +95,87 @@ fn hold_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
     header
 }
 
+/// What both a hold and a stage are summed up by.
+fn measured_header(slo: &[String], fields: &[Field]) -> Vec<String> {
+    let mut header = owned(&[
+        "completed",
+        "failed",
+        "shed",
+        "error_ratio",
+        "throughput_per_s",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "max_ms",
+        "oldest_in_flight_ms",
+    ]);
+    for objective in slo {
+        for part in ["observed", "bad", "total"] {
+            header.push(format!("{objective} {part}"));
+        }
+    }
+    header.extend(FailureKind::ALL.map(|k| k.name().to_owned()));
+    header.extend(fields.iter().map(|(m, f)| format!("{m}.{f}_max")));
+    header.extend(owned(&[
+        "generator_lag_p99_max_ms",
+        "generator_cpu_cores_max",
+    ]));
+    header
+}
+
+/// A hold or a stage, as far as it is summed up.
+struct Measured<'a> {
+    slo: &'a [String],
+    objectives: &'a [ObjectiveRecord],
+    main: Option<&'a StepRecord>,
+    cycle: Option<&'a StepRecord>,
+    throughput_per_s: Option<f64>,
+    seconds: Vec<&'a SecondRecord>,
+}
+
+impl Measured<'_> {
+    fn cells(&self, fields: &[Field]) -> Vec<String> {
+        let (cycle, main) = (self.cycle, self.main);
+        let quantile = |q: f64| ms(main.and_then(|s| s.latency.quantile_s(q)));
+        let mut row = vec![
+            whole(cycle.map(|s| s.completed)),
+            whole(cycle.map(view::failed)),
+            whole(cycle.map(|s| s.shed)),
+            number(cycle.and_then(view::errors_of)),
+            number(self.throughput_per_s),
+            quantile(0.5),
+            quantile(0.95),
+            quantile(0.99),
+            ms(main.and_then(|s| s.latency.max_s())),
+            ms(main.and_then(|s| s.oldest_in_flight_s)),
+        ];
+        for objective in self.slo {
+            let mut objectives = self.objectives.iter();
+            let seen = objectives.find(|o| &o.objective == objective);
+            row.push(number(seen.and_then(|o| o.observed)));
+            row.push(number(seen.and_then(|o| o.bad)));
+            row.push(number(seen.and_then(|o| o.total)));
+        }
+        row.extend(FailureKind::ALL.map(|k| whole(cycle.map(|s| view::failed_by(s, k)))));
+        let seconds = || self.seconds.iter();
+        for field in fields {
+            row.push(number(max(seconds().filter_map(|s| reading(s, field)))));
+        }
+        row.push(ms(max(seconds().filter_map(|s| s.generator.lag_p99_s))));
+        row.push(number(max(seconds().filter_map(|s| s.generator.cpu_cores))));
+        row
+    }
+}
+
 fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<String> {
-    let hold = || probe.seconds.iter().filter(|s| s.hold);
-    let cycle = view::cycle(probe);
-    let main = probe.steps.get(record.plan.main_step);
-    let quantile = |q: f64| ms(main.and_then(|s| s.latency.quantile_s(q)));
+    let measured = Measured {
+        slo: &record.slo,
+        objectives: &probe.objectives,
+        main: probe.steps.get(record.plan.main_step),
+        cycle: view::cycle(probe),
+        throughput_per_s: probe.throughput_per_s,
+        seconds: probe.seconds.iter().filter(|s| s.hold).collect(),
+    };
     let mut row = vec![
         record.profile.clone(),
         probe.index.to_string(),
@@ -126,29 +189,8 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
         number(Some(probe.ramp_s)),
         number(Some(probe.settle_s)),
         number(Some(probe.hold_s)),
-        whole(cycle.map(|s| s.completed)),
-        whole(cycle.map(view::failed)),
-        whole(cycle.map(|s| s.shed)),
-        number(view::error_ratio(probe)),
-        number(probe.throughput_per_s),
-        quantile(0.5),
-        quantile(0.95),
-        quantile(0.99),
-        ms(main.and_then(|s| s.latency.max_s())),
-        ms(main.and_then(|s| s.oldest_in_flight_s)),
     ];
-    for objective in &record.slo {
-        let seen = probe.objectives.iter().find(|o| &o.objective == objective);
-        row.push(number(seen.and_then(|o| o.observed)));
-        row.push(number(seen.and_then(|o| o.bad)));
-        row.push(number(seen.and_then(|o| o.total)));
-    }
-    row.extend(FailureKind::ALL.map(|k| whole(cycle.map(|s| view::failed_by(s, k)))));
-    for field in fields {
-        row.push(number(max(hold().filter_map(|s| reading(s, field)))));
-    }
-    row.push(ms(max(hold().filter_map(|s| s.generator.lag_p99_s))));
-    row.push(number(max(hold().filter_map(|s| s.generator.cpu_cores))));
+    row.extend(measured.cells(fields));
     row.push(number(probe.estimate.map(|e| e.0)));
     row.push(number(probe.estimate.map(|e| e.1)));
     row.push(number(probe.estimate.map(|e| e.2)));
@@ -172,7 +214,14 @@ fn sample_header(record: &RunRecord, fields: &[Field]) -> Vec<String> {
     let mut header = owned(&["profile", "probe"]);
     header.push(format!("{}_asked", record.plan.unit.column()));
     header.extend(owned(&["t_s", "phase", "vus"]));
-    for step in &record.plan.steps {
+    header.extend(second_header(&record.plan, fields));
+    header
+}
+
+/// What both a second of a probe and one of a stage show.
+fn second_header(plan: &PlanRecord, fields: &[Field]) -> Vec<String> {
+    let mut header = Vec::new();
+    for step in &plan.steps {
         for part in [
             "completed",
             "failed",
@@ -217,7 +266,13 @@ fn sample_row(
         if second.hold { "hold" } else { "settle" }.to_owned(),
         second.vus.to_string(),
     ];
-    for index in 0..record.plan.steps.len() {
+    row.extend(second_cells(&record.plan, second, fields));
+    row
+}
+
+fn second_cells(plan: &PlanRecord, second: &SecondRecord, fields: &[Field]) -> Vec<String> {
+    let mut row = Vec::new();
+    for index in 0..plan.steps.len() {
         let step = second.steps.get(index);
         row.push(whole(step.map(|s| s.completed)));
         row.push(whole(step.map(|s| s.failed)));

@@ -2,7 +2,10 @@
 
 use crate::measure::Level;
 use crate::measure::{FailureKind, StepNames};
-use crate::record::{Answer, Ending, ProbeRecord, RunRecord, StepRecord};
+use crate::record::{
+    Answer, Ending, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord, StepRecord,
+};
+use crate::slo::Verdict;
 use crate::slo::{Objective, Slo};
 use crate::units;
 
@@ -18,9 +21,9 @@ pub(super) struct MainMetric {
 
 impl MainMetric {
     /// The first latency objective of the SLO, else p99 of the main step.
-    pub(super) fn of(record: &RunRecord) -> Self {
-        let steps = step_names(record);
-        let objective = objectives(record)
+    pub(super) fn of(slo: &[String], plan: &PlanRecord) -> Self {
+        let steps = step_names(plan);
+        let objective = objectives(slo)
             .into_iter()
             .find(|o| o.latency_limit().is_some());
         match objective {
@@ -30,7 +33,7 @@ impl MainMetric {
                 objective: Some(o),
             },
             None => Self {
-                name: format!("p99({})", steps.iter().nth(steps.main()).unwrap_or("?")),
+                name: p99_name(plan),
                 step: steps.main(),
                 objective: None,
             },
@@ -56,23 +59,33 @@ impl MainMetric {
     }
 }
 
-/// The objectives of the record, those left out that this version cannot read.
-pub(super) fn objectives(record: &RunRecord) -> Vec<Objective> {
-    record
-        .slo
-        .iter()
+/// `p99(answer)`, of the main step.
+pub(super) fn p99_name(plan: &PlanRecord) -> String {
+    let steps = step_names(plan);
+    format!("p99({})", steps.iter().nth(steps.main()).unwrap_or("?"))
+}
+
+/// The label of a latency limit in a chart: `SLO 2 s`.
+pub(super) fn slo_label(bound_s: f64) -> String {
+    let time = units::format_seconds(bound_s).replace(".00 ", " ");
+    format!("SLO {time}")
+}
+
+/// The objectives of a record, those left out that this version cannot read.
+pub(super) fn objectives(slo: &[String]) -> Vec<Objective> {
+    slo.iter()
         .filter_map(|text| Slo::parse([text]).ok())
         .flat_map(|slo| slo.objectives().to_vec())
         .collect()
 }
 
 /// The steps' names.
-pub(super) fn step_names(record: &RunRecord) -> StepNames {
-    let steps = &record.plan.steps;
+pub(super) fn step_names(plan: &PlanRecord) -> StepNames {
+    let steps = &plan.steps;
     let named = steps.len().saturating_sub(1);
     StepNames::new(
         steps.iter().take(named).cloned(),
-        Some(record.plan.main_step.min(named)),
+        Some(plan.main_step.min(named)),
     )
 }
 
@@ -101,13 +114,21 @@ pub(super) fn failed_by(step: &StepRecord, kind: FailureKind) -> u64 {
 
 /// Failed cycles of all that ended but were not shed; `None` without any.
 pub(super) fn error_ratio(probe: &ProbeRecord) -> Option<f64> {
-    let step = cycle(probe)?;
-    ratio(failed(step), failed(step) + step.completed)
+    errors_of(cycle(probe)?)
 }
 
 /// Shed cycles of all that ended; `None` without any.
 pub(super) fn shed_ratio(probe: &ProbeRecord) -> Option<f64> {
-    let step = cycle(probe)?;
+    sheds_of(cycle(probe)?)
+}
+
+/// Failed ones of all that ended but were not shed; `None` without any.
+pub(super) fn errors_of(step: &StepRecord) -> Option<f64> {
+    ratio(failed(step), failed(step) + step.completed)
+}
+
+/// Shed ones of all that ended; `None` without any.
+pub(super) fn sheds_of(step: &StepRecord) -> Option<f64> {
     ratio(step.shed, step.shed + failed(step) + step.completed)
 }
 
@@ -228,9 +249,9 @@ pub(crate) fn span(seconds: f64) -> String {
 }
 
 /// The share of failed cycles and, when there were any, of sheds: `errors 0.4 %`; `None` when no cycle ended.
-pub(crate) fn error_text(probe: &ProbeRecord) -> Option<String> {
-    let errors = format!("errors {} %", percent(error_ratio(probe)?));
-    Some(match shed_ratio(probe).filter(|s| *s > 0.0) {
+pub(crate) fn error_text(cycle: Option<&StepRecord>) -> Option<String> {
+    let errors = format!("errors {} %", percent(errors_of(cycle?)?));
+    Some(match sheds_of(cycle?).filter(|s| *s > 0.0) {
         Some(shed) => format!("{errors}  shed {} %", percent(shed)),
         None => errors,
     })
@@ -249,19 +270,23 @@ fn metric_text(objective: &str) -> &str {
     objective[..end].trim()
 }
 
-/// What the probe showed of its first objective (or the first that broke): `p99(answer) 1.82 s`.
-pub(crate) fn observed_text(probe: &ProbeRecord) -> Option<String> {
-    let shown = probe
-        .objectives
+/// What was seen of the first objective (or the first that decided the verdict): `p99(answer) 1.82 s`.
+pub(crate) fn observed_text(objectives: &[ObjectiveRecord], verdict: Verdict) -> Option<String> {
+    let shown = objectives
         .iter()
-        .filter(|o| o.verdict == probe.verdict)
+        .filter(|o| o.verdict == verdict)
         .find(|o| Slo::parse([&o.objective]).is_ok())
-        .or(probe.objectives.first())?;
-    let name = metric_text(&shown.objective);
-    let value = match (shown.observed, Slo::parse([&shown.objective]).ok()) {
+        .or(objectives.first())?;
+    Some(seen_text(shown))
+}
+
+/// What was seen of one objective: `p99(answer) 1.82 s`.
+pub(super) fn seen_text(objective: &ObjectiveRecord) -> String {
+    let name = metric_text(&objective.objective);
+    let value = match (objective.observed, Slo::parse([&objective.objective]).ok()) {
         (None, _) => "no data".to_owned(),
         (Some(v), Some(slo)) => slo.objectives()[0].format_value(v),
         (Some(v), None) => format!("{v}"),
     };
-    Some(format!("{name} {value}"))
+    format!("{name} {value}")
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::measure::{Measurement, Second, Strain};
-use crate::record::ProbeRecord;
+use crate::record::SecondRecord;
 use crate::slo::{Judgement, Verdict};
 use crate::units::format_seconds;
 
@@ -207,8 +207,9 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
-/// What bore on the generator without making a probe invalid, over all probes: one line for each kind.
-pub(super) fn warnings(probes: &[ProbeRecord]) -> Vec<String> {
+/// What bore on the generator without making a part of the run invalid: one line for each kind. A part is a probe's hold or
+/// a stage, and `name` says which.
+pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
     type Of = fn(&[Strain]) -> Option<f64>;
     let kinds: [(Of, f64, &str); 4] = [
         (
@@ -240,19 +241,19 @@ pub(super) fn warnings(probes: &[ProbeRecord]) -> Vec<String> {
             "of the requests could not be written at once: the target, or the network, took them more slowly",
         ),
     ];
-    let strains: Vec<Vec<Strain>> = probes.iter().map(of_hold).collect();
     let line = |(of, limit, what): (Of, f64, &str)| {
-        let above = strains.iter().filter_map(|s| of(s)).filter(|v| *v >= limit);
-        let (probes, worst) = above.fold((0, 0.0_f64), |(n, worst), v| (n + 1, worst.max(v)));
-        let plural = if probes == 1 { "probe" } else { "probes" };
-        (probes > 0).then(|| format!("in {probes} {plural} up to {:.0} % {what}", worst * 100.0))
+        let above = parts.iter().filter_map(|s| of(s)).filter(|v| *v >= limit);
+        let (n, worst) = above.fold((0, 0.0_f64), |(n, worst), v| (n + 1, worst.max(v)));
+        let plural = if n == 1 { "" } else { "s" };
+        (n > 0).then(|| format!("in {n} {name}{plural} up to {:.0} % {what}", worst * 100.0))
     };
     kinds.into_iter().filter_map(line).collect()
 }
 
-fn of_hold(probe: &ProbeRecord) -> Vec<Strain> {
-    let hold = probe.seconds.iter().filter(|s| s.hold);
-    hold.map(|s| s.generator.strain).collect()
+/// What bore on the generator in the measured ones of some seconds.
+pub(super) fn strains<'a>(seconds: impl IntoIterator<Item = &'a SecondRecord>) -> Vec<Strain> {
+    let held = seconds.into_iter().filter(|s| s.hold);
+    held.map(|s| s.generator.strain).collect()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a hold")]

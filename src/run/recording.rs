@@ -65,7 +65,8 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
     }
 }
 
-fn step_record(name: &str, total: StepWindow) -> StepRecord {
+/// Totals of one step.
+pub(super) fn step_record(name: &str, total: StepWindow) -> StepRecord {
     StepRecord {
         step: name.to_owned(),
         completed: total.completed(),
@@ -81,7 +82,13 @@ fn kinds(failed: &FailureCounts) -> Vec<(FailureKind, u64)> {
     failed.iter().filter(|(_, n)| *n > 0).collect()
 }
 
-fn second_record(second: &Second, hold: bool, steps: &StepNames, began: Duration) -> SecondRecord {
+/// One second; `began` is the engine time that its own time counts from.
+pub(super) fn second_record(
+    second: &Second,
+    hold: bool,
+    steps: &StepNames,
+    began: Duration,
+) -> SecondRecord {
     let window = &second.window;
     let end = (window.start + window.span).saturating_sub(began);
     let step = |w: &StepWindow| StepSecond {
@@ -125,6 +132,6 @@ fn short(reading: &Reading) -> Reading {
 }
 
 /// To a millisecond: what is below that in a time axis is noise in the files.
-fn rounded(seconds: f64) -> f64 {
+pub(super) fn rounded(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
 }

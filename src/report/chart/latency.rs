@@ -8,14 +8,13 @@ use super::{
     level_axis, level_title, no_data, point, style, verdict_keys, view,
 };
 use crate::record::{ProbeRecord, RunRecord};
-use crate::units;
 use view::MainMetric;
 
 const MEDIAN: Colour = Colour(150, 150, 150);
 
 pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let mut scene = Scene::default();
-    let metric = MainMetric::of(record);
+    let metric = MainMetric::of(&record.slo, &record.plan);
     let room = frame(
         &mut scene,
         record,
@@ -107,10 +106,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
     let scale = Scale::log_around(values);
     let limits = metric.objective.as_ref().map(|o| Mark {
         at: o.bound,
-        text: format!(
-            "SLO {}",
-            units::format_seconds(o.bound).replace(".00 ", " ")
-        ),
+        text: view::slo_label(o.bound),
         colour: VERMILION,
         dashed: true,
     });

@@ -4,6 +4,7 @@ use super::*;
 use crate::measure::{
     FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepNames, StepWindow, Window,
 };
+use crate::record::ProbeRecord;
 use crate::slo::Slo;
 
 /// A second of 10 VUs with 10 cycles of 50 ms.
@@ -169,7 +170,7 @@ fn what_bore_on_the_generator_is_told_once_for_all_probes() {
         }
     };
     strain(Strain::default(), &mut probe);
-    assert_eq!(warnings(&[probe.clone()]), [""; 0]);
+    assert_eq!(warnings(&[strains(&probe.seconds)], "probe"), [""; 0]);
     let lossy = Strain {
         segments_out: Some(1000),
         retransmits: Some(30),
@@ -178,7 +179,10 @@ fn what_bore_on_the_generator_is_told_once_for_all_probes() {
     };
     let quiet = probe.clone();
     strain(lossy, &mut probe);
-    let told = warnings(&[quiet, probe.clone(), probe]);
+    let told = warnings(
+        &[quiet, probe.clone(), probe].map(|p| strains(&p.seconds)),
+        "probe",
+    );
     assert_eq!(told.len(), 2, "{told:?}");
     assert!(told[0].starts_with("in 2 probes up to 10 % of this machine's CPU"));
     assert!(told[1].starts_with("in 2 probes up to 3 % of TCP's segments"));

@@ -1,0 +1,188 @@
+//! One run of `ramp`: target up, stages, target down, files.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::prepare::{self, Ready};
+use super::session::{self, Session, World};
+use super::signals::{self, Signals};
+use super::{Exit, Refusal, runtime};
+use crate::cli::RampArgs;
+use crate::event::Event;
+use crate::locate;
+use crate::preflight;
+use crate::ramp::{self, Stages};
+use crate::record::{FoundBeside, RAMP_SCHEMA_VERSION, RampEnding, RampRecord};
+use crate::run::{self, RampSpec};
+use crate::store::{self, Store};
+use crate::target::{Target, TargetError};
+use crate::term::Terminal;
+
+/// What is asked of one ramp.
+struct Asked {
+    ready: Ready,
+    stages: Stages,
+    beside: Option<FoundBeside>,
+}
+
+pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    let host = preflight::read_host();
+    let named = args.profile.as_deref();
+    let profile = named.map(|name| locate::by_name(name, Path::new(".")));
+    let profile = profile
+        .transpose()
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let plan = super::plan_of(profile.as_ref(), &args.flags())?;
+    let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
+    let asked = Asked {
+        beside: beside(args.beside.as_deref(), &ready)?,
+        stages: args.stages.clone(),
+        ready,
+    };
+    let runtime = runtime()?;
+    let signals = signals::listen(runtime.handle());
+    let exit = runtime.block_on(run_one(&asked, &signals, terminal));
+    // Nothing may hold up the end: what still runs there is of no use any more.
+    runtime.shutdown_background();
+    exit
+}
+
+/// What `find` found: of the run that was named, which must fit, or of the newest one that does.
+fn beside(asked: Option<&Path>, ready: &Ready) -> Result<Option<FoundBeside>, Refusal> {
+    let plan = &ready.plan;
+    let (slo, unit) = (plan.slo.texts(), plan.search.unit);
+    if let Some(dir) = asked {
+        let record = store::read_record(dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+        return ramp::beside(&record, &slo, unit).map(Some).map_err(|why| {
+            let dir = dir.display();
+            Refusal::new(
+                Exit::Usage,
+                format!(
+                    "--beside {dir}: {why}; name a finished run of the same SLO, or leave it out"
+                ),
+            )
+        });
+    }
+    let found = store::searches(&plan.out, &plan.name).into_iter();
+    let mut found = found.filter_map(|dir| store::read_record(&dir).ok());
+    Ok(found.find_map(|record| ramp::beside(&record, &slo, unit).ok()))
+}
+
+async fn run_one(
+    asked: &Asked,
+    signals: &Signals,
+    terminal: &mut Terminal,
+) -> Result<Exit, Refusal> {
+    let plan = &asked.ready.plan;
+    let began = Timestamp::now();
+    let mut store = Store::create_ramp(&plan.out, &plan.name, began)
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let record = match session::bring_up(&asked.ready, signals, terminal).await {
+        Ok(target) => {
+            let record = with_target(asked, &target, signals, &mut store, terminal).await;
+            session::take_down(target, terminal).await;
+            record?
+        }
+        Err(error) => {
+            let record = not_up(asked, &error, began);
+            terminal.on(&Event::RampFinished(Box::new(record.clone())));
+            record
+        }
+    };
+    session::write(&store, &record, terminal)?;
+    Ok(record.ending.into())
+}
+
+/// Everything between the target's coming up and its going down.
+async fn with_target(
+    asked: &Asked,
+    target: &Target,
+    signals: &Signals,
+    store: &mut Store,
+    terminal: &mut Terminal,
+) -> Result<RampRecord, Refusal> {
+    let mut session = Session::start(&asked.ready, target, terminal).await?;
+    let spec = spec(asked, &session, target.url());
+    terminal.on(&started(&spec));
+    let mut world = World {
+        hub: &session.hub,
+        target,
+    };
+    let record = {
+        let mut sink = |event: Event| {
+            terminal.on(&event);
+            if let Event::StageJudged(stage) = &event
+                && let Err(error) = store.append_stage(stage)
+            {
+                terminal.warning(&error.to_string());
+            }
+        };
+        run::ramp(
+            &spec,
+            &mut session.engine,
+            &mut world,
+            &signals.interrupt,
+            &mut sink,
+        )
+        .await
+    };
+    session.stop().await;
+    Ok(record)
+}
+
+fn spec(asked: &Asked, session: &Session, url: &str) -> RampSpec {
+    let ready = &asked.ready;
+    let plan = &ready.plan;
+    let scenario = &session.scenario;
+    RampSpec {
+        profile: plan.name.clone(),
+        slo: plan.slo.clone(),
+        steps: scenario.names().clone(),
+        stages: asked.stages.clone(),
+        plan: session::plan_record(plan, scenario, url, session.hub.limits()),
+        environment: preflight::environment(&ready.host, &plan.local_addresses),
+        warnings: session.warnings.clone(),
+        arrival_timeout: session::arrival_timeout(plan),
+        canary_cycles: plan.target.canary_cycles,
+        beside: asked.beside.clone(),
+    }
+}
+
+fn started(spec: &RampSpec) -> Event {
+    Event::RampStarted {
+        profile: spec.profile.clone(),
+        target: spec.plan.target.clone(),
+        slo: spec.slo.texts(),
+        asked: spec.stages.spans().to_vec(),
+        unit: spec.plan.unit,
+    }
+}
+
+/// The record of a ramp whose target never came up.
+fn not_up(asked: &Asked, error: &TargetError, began: Timestamp) -> RampRecord {
+    let ready = &asked.ready;
+    let plan = &ready.plan;
+    let ending = match error {
+        TargetError::Interrupted => RampEnding::Interrupted,
+        _ => RampEnding::TargetDown,
+    };
+    let url = session::planned_url(plan);
+    RampRecord {
+        schema_version: RAMP_SCHEMA_VERSION,
+        breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: plan.name.clone(),
+        started_at: session::to_second(began),
+        finished_at: session::to_second(Timestamp::now()),
+        slo: plan.slo.texts(),
+        ending,
+        reason: error.to_string(),
+        breach: None,
+        beside: asked.beside.clone(),
+        plan: session::plan_record(plan, &ready.scenario, url, Vec::new()),
+        environment: preflight::environment(&ready.host, &plan.local_addresses),
+        warnings: ready.warnings.clone(),
+        asked: asked.stages.spans().to_vec(),
+        stages: Vec::new(),
+    }
+}

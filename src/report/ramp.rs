@@ -1,0 +1,374 @@
+//! A ramp as text: a table with a row per stage, and what a ramp concludes.
+
+use std::fmt::Write as _;
+
+use super::view::{self, objectives, percent, span};
+use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
+use crate::record::{
+    Breach, FoundBeside, HoldEnd, READING_S, RampEnding, RampRecord, StageRecord, StageSpan,
+    Sureness,
+};
+use crate::slo::Verdict;
+use crate::units;
+
+/// Columns of the labels.
+const LABEL: usize = 12;
+
+/// The ramp as aligned lines, each with an end of line.
+pub fn summary(record: &RampRecord) -> String {
+    let mut out = String::new();
+    let mut add = |label: &str, text: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{label:<LABEL$}{text}");
+    };
+    add(
+        "ramp",
+        &format!("{}     (SLO {})", headline(record), record.slo.join(", ")),
+    );
+    if let Some((label, text)) = unusual_end(record) {
+        add(label, &text);
+    }
+    out.push_str(&table(record));
+    let mut add = |label: &str, text: &str| {
+        let _ = writeln!(out, "{label:<LABEL$}{text}");
+    };
+    if !record.stages.is_empty() {
+        add("reads", &reading(record));
+        if let Some(beside) = &record.beside {
+            add("beside", &beside_text(record, beside));
+        }
+        add("cannot say", &cannot_say(record));
+    }
+    for warning in &record.warnings {
+        add("warning", warning);
+    }
+    out
+}
+
+/// `0 -> 100 -> 300 VUs in 45 s`.
+pub(super) fn headline(record: &RampRecord) -> String {
+    stages_text(&record.asked, record.plan.unit)
+}
+
+/// What stages ask, in one line.
+pub(crate) fn stages_text(asked: &[StageSpan], unit: LevelUnit) -> String {
+    let total_s = asked.last().map_or(0.0, |s| s.start_s + s.lasts_s);
+    let levels: Vec<String> = StageSpan::path(asked).into_iter().map(number).collect();
+    format!(
+        "{} {} in {}",
+        levels.join(" -> "),
+        unit.name(),
+        span(total_s)
+    )
+}
+
+fn number(level: Level) -> String {
+    units::format_count(level.get().into())
+}
+
+/// `100 -> 300`.
+pub(crate) fn from_to(asked: &StageSpan) -> String {
+    format!("{} -> {}", number(asked.from), number(asked.to))
+}
+
+fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)> {
+    let reason = record.reason.trim_end_matches('.');
+    match record.ending {
+        RampEnding::Complete => None,
+        RampEnding::GeneratorLimited => Some((
+            "invalid",
+            format!("the generator or its host was the limit: {reason}"),
+        )),
+        RampEnding::TargetDown => Some(("no answer", reason.to_owned())),
+        RampEnding::Interrupted => Some(("interrupted", reason.to_owned())),
+    }
+}
+
+const HEAD: [&str; 9] = [
+    "stage", "level", "VUs", "cycles/s", "p50", "p99", "errors", "shed", "SLO",
+];
+
+/// A row per stage, and below it what gave way and the monitors' peaks.
+fn table(record: &RampRecord) -> String {
+    let rows: Vec<[String; 9]> = record
+        .stages
+        .iter()
+        .map(|stage| row(record, stage))
+        .collect();
+    let head = HEAD.map(str::to_owned);
+    let all = || [&head].into_iter().chain(&rows);
+    let widths: [usize; 9] =
+        std::array::from_fn(|i| all().map(|r| r[i].chars().count()).max().unwrap_or(0));
+    let mut out = String::new();
+    if rows.is_empty() {
+        return out;
+    }
+    line(&mut out, &head, &widths);
+    for (cells, stage) in rows.iter().zip(&record.stages) {
+        line(&mut out, cells, &widths);
+        let indent = widths[0] + 2;
+        for (label, text) in notes(record, stage) {
+            let _ = writeln!(out, "{:indent$}{label}: {text}", "");
+        }
+    }
+    out
+}
+
+/// Numbers stand at the right of their columns, words at the left.
+fn line(out: &mut String, cells: &[String; 9], widths: &[usize; 9]) {
+    let mut text = String::new();
+    for (i, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let _ = match i {
+            0 | 8 => write!(text, "{cell:<width$}  "),
+            _ => write!(text, "{cell:>width$}  "),
+        };
+    }
+    out.push_str(text.trim_end());
+    out.push('\n');
+}
+
+fn row(record: &RampRecord, stage: &StageRecord) -> [String; 9] {
+    let main = stage.steps.get(record.plan.main_step);
+    let cycle = stage.steps.last();
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let quantile = |q| {
+        let value = main.and_then(|s| s.latency.quantile_s(q));
+        or_none(value.map(units::format_seconds))
+    };
+    let share = |value: Option<f64>| or_none(value.map(|v| format!("{} %", percent(v))));
+    [
+        (stage.index + 1).to_string(),
+        from_to(&stage.asked),
+        units::format_count(stage.vus_reached.into()),
+        or_none(stage.throughput_per_s.map(|t| format!("{t:.1}"))),
+        quantile(0.5),
+        quantile(0.99),
+        share(cycle.and_then(view::errors_of)),
+        share(cycle.and_then(view::sheds_of)),
+        verdict(stage),
+    ]
+}
+
+/// Whether the SLO held in a stage, and what broke.
+fn verdict(stage: &StageRecord) -> String {
+    let cut = match stage.end {
+        HoldEnd::Interrupted => format!(", cut short after {}", span(stage.measured_s)),
+        HoldEnd::Invalid | HoldEnd::Complete | HoldEnd::LeftEarly => String::new(),
+    };
+    let text = match (stage.end, stage.verdict) {
+        (HoldEnd::Invalid, _) => format!("invalid: {}", stage.reason),
+        (_, Verdict::Held) => "held".to_owned(),
+        (_, Verdict::Undecided) => format!("undecided: {}", stage.reason),
+        (_, Verdict::Broke) => format!("broke: {}", broken(stage)),
+    };
+    format!("{text}{cut}")
+}
+
+fn broken(stage: &StageRecord) -> String {
+    let broken = stage
+        .objectives
+        .iter()
+        .filter(|o| o.verdict == Verdict::Broke);
+    let texts: Vec<String> = broken
+        .map(|o| format!("{} ({})", o.objective, view::seen_text(o)))
+        .collect();
+    texts.join(", ")
+}
+
+fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static str, String)> {
+    let mut notes = Vec::new();
+    if let Some(cause) = &stage.limiting_resource {
+        let sure = match cause.sureness {
+            Sureness::Possible => "possible",
+            Sureness::Likely => "likely",
+            Sureness::Certain => "certain",
+        };
+        let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
+        notes.push(("gave way", text));
+    }
+    let peaks = peaks(record, stage);
+    if !peaks.is_empty() {
+        notes.push(("at most", peaks.join(", ")));
+    }
+    notes
+}
+
+/// Of every monitor the most memory and CPU, and the counters that grew.
+fn peaks(record: &RampRecord, stage: &StageRecord) -> Vec<String> {
+    let mut fields: Vec<(&str, &str)> = Vec::new();
+    for reading in stage.seconds.iter().flat_map(|s| &s.seen.readings) {
+        let field = (reading.monitor.as_str(), reading.field.as_str());
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+    fields
+        .into_iter()
+        .filter_map(|(monitor, field)| peak(record, stage, monitor, field))
+        .collect()
+}
+
+fn peak(record: &RampRecord, stage: &StageRecord, monitor: &str, field: &str) -> Option<String> {
+    let most = values(stage, monitor, field).reduce(f64::max)?;
+    match field {
+        "memory" => {
+            let limit = limit(&record.plan.limits, monitor, field);
+            let of = limit.map_or(String::new(), |l| format!(" of {}", units::format_bytes(l)));
+            Some(format!(
+                "{monitor} memory {}{of}",
+                units::format_bytes(most)
+            ))
+        }
+        "cpu" => Some(format!("{monitor} CPU {most:.2} cores")),
+        counter if COUNTERS.contains(&counter) => {
+            let first = values(stage, monitor, field).next()?;
+            let grown = most - before(record, stage, monitor, field).unwrap_or(first);
+            let name = counter.replace('_', " ");
+            (grown > 0.0).then(|| format!("{monitor} {name} +{}", compact(grown)))
+        }
+        _ => None,
+    }
+}
+
+fn compact(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn values<'a>(
+    stage: &'a StageRecord,
+    monitor: &'a str,
+    field: &'a str,
+) -> impl DoubleEndedIterator<Item = f64> + 'a {
+    let readings = stage.seconds.iter().flat_map(|s| &s.seen.readings);
+    readings
+        .filter(move |r| r.monitor == monitor && r.field == field)
+        .filter_map(|r| r.value)
+}
+
+/// A counter's value at the end of the stage before.
+fn before(record: &RampRecord, stage: &StageRecord, monitor: &str, field: &str) -> Option<f64> {
+    let mut earlier = record.stages.iter().rev().filter(|s| s.index < stage.index);
+    earlier.find_map(|s| values(s, monitor, field).next_back())
+}
+
+fn limit(limits: &[Reading], monitor: &str, field: &str) -> Option<f64> {
+    let mut limits = limits.iter();
+    let found = limits.find(|r| r.monitor == monitor && r.field == field)?;
+    found.value.filter(|v| *v > 0.0)
+}
+
+/// What the ramp reads, with the rule.
+fn reading(record: &RampRecord) -> String {
+    match &record.breach {
+        Some(breach) => breach_text(record, breach),
+        None => no_breach(record),
+    }
+}
+
+fn breach_text(record: &RampRecord, breach: &Breach) -> String {
+    let level = record.plan.unit.count(breach.level);
+    let stage = record.asked.get(breach.stage);
+    let place = stage.map_or(String::new(), |s| {
+        let down = if s.to < s.from {
+            ", on the way down"
+        } else {
+            ""
+        };
+        format!(", in stage {} ({}{down})", breach.stage + 1, from_to(s))
+    });
+    let mut text = format!(
+        "{level}: there, after {}, the SLO was broken over the last {READING_S:.0} s for the first time ({}){place}",
+        span(breach.t_s),
+        view::seen_text(&breach.objective),
+    );
+    let unsure = unsure_before(record, breach.stage);
+    if !unsure.is_empty() {
+        let _ = write!(
+            text,
+            "; what {} could not tell is not counted",
+            list(&unsure)
+        );
+    }
+    text
+}
+
+fn no_breach(record: &RampRecord) -> String {
+    let seconds = record.stages.iter().flat_map(|s| &s.seconds);
+    let measured_s: f64 = record.stages.iter().map(|s| s.measured_s).sum();
+    if measured_s < READING_S - 0.5 {
+        return format!("nothing: there were no {READING_S:.0} s to judge");
+    }
+    let top = seconds.map(|s| s.level).max().unwrap_or(Level::ZERO);
+    let level = record.plan.unit.count(top);
+    let mut text = format!("nothing up to {level}: the SLO was broken over no {READING_S:.0} s");
+    let unsure = unsure_before(record, usize::MAX);
+    if !unsure.is_empty() {
+        let _ = write!(text, "; {} cannot tell, which is no pass", list(&unsure));
+    }
+    text
+}
+
+/// The stages before one that could not tell, counted from 1.
+fn unsure_before(record: &RampRecord, stage: usize) -> Vec<usize> {
+    let unsure = record.stages.iter().filter(|s| {
+        s.index < stage && (s.verdict == Verdict::Undecided || s.end == HoldEnd::Invalid)
+    });
+    unsure.map(|s| s.index + 1).collect()
+}
+
+/// `stage 2` or `stages 2, 4`.
+fn list(stages: &[usize]) -> String {
+    let numbers: Vec<String> = stages.iter().map(usize::to_string).collect();
+    let plural = if stages.len() == 1 { "" } else { "s" };
+    format!("stage{plural} {}", numbers.join(", "))
+}
+
+/// `1 019 VUs (1 003 – 1 029)`.
+pub(super) fn found_text(record: &RampRecord, found: &FoundBeside) -> String {
+    let level = record.plan.unit.count(found.breakpoint);
+    match (found.ci_low, found.ci_high) {
+        (Some(low), Some(high)) => format!("{level} ({} – {})", number(low), number(high)),
+        _ => level,
+    }
+}
+
+fn beside_text(record: &RampRecord, found: &FoundBeside) -> String {
+    let day = found.started_at.get(..10).unwrap_or(&found.started_at);
+    let text = found_text(record, found);
+    let Some(breach) = &record.breach else {
+        return format!("`find` found {text} on {day}");
+    };
+    let reads = record.plan.unit.count(breach.level);
+    let ratio = f64::from(breach.level.get()) / f64::from(found.breakpoint.get().max(1));
+    let apart = match ((ratio - 1.0) * 100.0).round() {
+        p if p > 0.0 => format!("{p:.0} % above"),
+        p if p < 0.0 => format!("{:.0} % below", -p),
+        _ => "the same as".to_owned(),
+    };
+    format!("the ramp reads {reads}, {apart} {text}, which `find` found on {day}")
+}
+
+fn cannot_say(record: &RampRecord) -> String {
+    let climb = record
+        .breach
+        .as_ref()
+        .and_then(|b| record.asked.get(b.stage));
+    let slope = |s: &StageSpan| (f64::from(s.to.get()) - f64::from(s.from.get())) / s.lasts_s;
+    let pace = climb.map_or(String::new(), |s| {
+        let unit = record.plan.unit.name();
+        format!(" (here by {} {unit} a second)", compact(slope(s)))
+    });
+    let limit = objectives(&record.slo)
+        .iter()
+        .any(|o| o.latency_limit().is_some());
+    let lags = if limit {
+        "latencies lag behind the level"
+    } else {
+        "what is seen lags behind the level"
+    };
+    format!(
+        "where the service breaks: {lags}, so that what a ramp reads depends on how fast it climbs{pace}, and it has no \
+         interval; `breakpoint find` gives one"
+    )
+}

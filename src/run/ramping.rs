@@ -1,0 +1,324 @@
+//! A ramp: the stages one after the other, each judged as a whole, and every ten seconds judged on the way.
+
+use std::time::Duration;
+
+use super::{Interrupt, Surroundings, canary, generator, recording, tick};
+use crate::cause::{self, Case};
+use crate::engine::{Engine, EngineError};
+use crate::event::{Event, Phase};
+use crate::measure::{Level, Measurement, Second, StepNames, Strain, Window};
+use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
+use crate::record::{
+    Breach, Environment, FoundBeside, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION,
+    RampEnding, RampRecord, RampSecond, StageRecord,
+};
+use crate::slo::{Judgement, Slo, Verdict};
+
+/// Everything that a ramp needs to know.
+#[derive(Debug, Clone)]
+pub struct RampSpec {
+    /// The profile's name.
+    pub profile: String,
+    /// The objectives.
+    pub slo: Slo,
+    /// The measured steps.
+    pub steps: StepNames,
+    /// The stages.
+    pub stages: Stages,
+    /// For the record.
+    pub plan: PlanRecord,
+    /// For the record.
+    pub environment: Environment,
+    /// What a reader must know; grows during the ramp.
+    pub warnings: Vec<String>,
+    /// How long the target may take until canary cycles pass.
+    pub arrival_timeout: Duration,
+    /// Canary cycles that must pass in a row before the ramp.
+    pub canary_cycles: u32,
+    /// What `find` found.
+    pub beside: Option<FoundBeside>,
+}
+
+/// Runs a whole ramp. Whatever happens, what was measured comes back in the record.
+pub async fn ramp<E: Engine, S: Surroundings>(
+    spec: &RampSpec,
+    engine: &mut E,
+    surroundings: &mut S,
+    interrupt: &Interrupt,
+    sink: &mut (dyn FnMut(Event) + Send),
+) -> RampRecord {
+    let started_at = surroundings.time_of_day();
+    let mut ramp = Ramp {
+        spec,
+        engine,
+        surroundings,
+        interrupt,
+        sink,
+        now: Duration::ZERO,
+        began: Duration::ZERO,
+        breach: FirstBreach::default(),
+        stages: Vec::new(),
+    };
+    let (ending, reason) = match ramp.run().await {
+        Ok(end) => end,
+        Err(error) => (RampEnding::GeneratorLimited, error.to_string()),
+    };
+    // The ramp is over: an engine that cannot stop any more has nothing to add.
+    let _ = ramp.engine.set_level(Level::ZERO).await;
+    let mut warnings = spec.warnings.clone();
+    warnings.extend(generator::warnings(&strains(&ramp.stages), "stage"));
+    let record = RampRecord {
+        schema_version: RAMP_SCHEMA_VERSION,
+        breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: spec.profile.clone(),
+        started_at,
+        finished_at: ramp.surroundings.time_of_day(),
+        slo: spec.slo.texts(),
+        ending,
+        reason,
+        breach: ramp.breach.get().cloned(),
+        beside: spec.beside.clone(),
+        plan: spec.plan.clone(),
+        environment: spec.environment.clone(),
+        warnings,
+        asked: spec.stages.spans().to_vec(),
+        stages: ramp.stages,
+    };
+    (ramp.sink)(Event::RampFinished(Box::new(record.clone())));
+    record
+}
+
+fn strains(stages: &[StageRecord]) -> Vec<Vec<Strain>> {
+    let of = |s: &StageRecord| generator::strains(s.seconds.iter().map(|s| &s.seen));
+    stages.iter().map(of).collect()
+}
+
+struct Ramp<'a, E, S> {
+    spec: &'a RampSpec,
+    engine: &'a mut E,
+    surroundings: &'a mut S,
+    interrupt: &'a Interrupt,
+    sink: &'a mut (dyn FnMut(Event) + Send),
+    /// Engine time at the end of the last window.
+    now: Duration,
+    /// Engine time when the ramp began.
+    began: Duration,
+    breach: FirstBreach,
+    stages: Vec<StageRecord>,
+}
+
+/// The stage that runs.
+struct Present {
+    index: usize,
+    measurement: Measurement,
+}
+
+impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
+    async fn run(&mut self) -> Result<(RampEnding, String), EngineError> {
+        let wait = canary::Wait {
+            cycles: self.spec.canary_cycles,
+            limit: self.spec.arrival_timeout,
+            interrupt: self.interrupt,
+        };
+        let well = canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await?;
+        if self.interrupt.is_set() {
+            return Ok(interrupted());
+        }
+        if let Err(why) = well {
+            let why = format!("the target does not answer: {why}");
+            return Ok((RampEnding::TargetDown, why));
+        }
+        self.climb().await?;
+        Ok(self.ending())
+    }
+
+    /// All stages. The level is that of the window's end, so that a stage reaches its target in its last second.
+    async fn climb(&mut self) -> Result<(), EngineError> {
+        let readings = self.surroundings.readings();
+        // The canary cycles ended somewhere within a window: the ramp begins with a whole one.
+        let mut last = Second {
+            window: self.engine.next_window().await?,
+            readings,
+        };
+        self.began = end(&last.window);
+        self.now = self.began;
+        let mut recent = Recent::new(last.window.clone(), last.readings.clone());
+        let mut present: Option<Present> = None;
+        while let Some((index, level)) = self.next_level() {
+            if present.as_ref().is_none_or(|p| p.index != index) {
+                self.leave(present.take(), HoldEnd::Complete);
+                present = Some(self.enter(index, &last));
+            }
+            let second = match self.second(level).await {
+                Ok(second) => second,
+                Err(error) => {
+                    self.leave(present, HoldEnd::Interrupted);
+                    return Err(error);
+                }
+            };
+            recent.push(second.clone());
+            self.look(index, &recent);
+            if let Some(present) = &mut present {
+                present.measurement.hold.push(second.clone());
+            }
+            last = second;
+            if self.interrupt.is_set() {
+                self.leave(present, HoldEnd::Interrupted);
+                return Ok(());
+            }
+        }
+        self.leave(present, HoldEnd::Complete);
+        Ok(())
+    }
+
+    fn next_level(&self) -> Option<(usize, Level)> {
+        let t = self.elapsed_s();
+        self.spec.stages.level_in(t, t + STEP_S)
+    }
+
+    /// One window at a level.
+    async fn second(&mut self, level: Level) -> Result<Second, EngineError> {
+        self.engine.set_level(level).await?;
+        let window = self.engine.next_window().await?;
+        self.now = end(&window);
+        let progress = tick(&window, &self.spec.steps, self.began, Phase::Ramp);
+        (self.sink)(Event::Tick(progress));
+        Ok(Second {
+            window,
+            readings: self.surroundings.readings(),
+        })
+    }
+
+    fn enter(&mut self, index: usize, last: &Second) -> Present {
+        (self.sink)(Event::StageStarted {
+            index,
+            asked: self.spec.stages.spans()[index],
+        });
+        Present {
+            index,
+            measurement: ramp::measurement(last.window.clone(), last.readings.clone()),
+        }
+    }
+
+    /// Judges the last ten seconds, until a breach is known.
+    fn look(&mut self, stage: usize, recent: &Recent) {
+        let Some(m) = recent.whole().filter(|_| !self.breach.is_known()) else {
+            return;
+        };
+        let judgement = self.spec.slo.judge(m, &self.spec.steps);
+        let broken = ramp::broken(&judgement).filter(|_| self.fault(m, &judgement).is_none());
+        let last = m.hold.last().map(|s| &s.window);
+        if let (Some(objective), Some(window)) = (broken, last) {
+            self.breach.add(Breach {
+                t_s: recording::rounded(self.elapsed_s()),
+                stage,
+                level: window.level,
+                vus: window.vus,
+                objective: objective.clone(),
+            });
+        }
+    }
+
+    fn fault(&self, m: &Measurement, judgement: &Judgement) -> Option<String> {
+        let limit_s = self.spec.slo.tightest_limit_s();
+        generator::fault(m, self.spec.steps.cycle(), limit_s, judgement)
+    }
+
+    /// Judges a stage as a whole. One that the user broke off before its first second leaves nothing.
+    fn leave(&mut self, present: Option<Present>, end: HoldEnd) {
+        let Some(mut present) = present.filter(|p| !p.measurement.hold.is_empty()) else {
+            return;
+        };
+        let mean = ramp::mean_level(&present.measurement.hold);
+        present.measurement.level = Level::nearest(mean);
+        let record = self.judged(&present, mean, end);
+        self.breach.stage_ends(record.end);
+        (self.sink)(Event::StageJudged(Box::new(record.clone())));
+        self.stages.push(record);
+    }
+
+    fn judged(&self, present: &Present, mean_level: f64, end: HoldEnd) -> StageRecord {
+        let m = &present.measurement;
+        let steps = &self.spec.steps;
+        let mut judgement = self.spec.slo.judge(m, steps);
+        let mut end = end;
+        if let Some(fault) = self.fault(m, &judgement) {
+            // A generator fault is not a breach, and not a pass either.
+            end = HoldEnd::Invalid;
+            judgement.verdict = Verdict::Undecided;
+            judgement.reason = fault;
+        }
+        let totals = steps.iter().enumerate();
+        let mut causes = self.causes(m, mean_level, judgement.verdict).into_iter();
+        StageRecord {
+            index: present.index,
+            asked: self.spec.stages.spans()[present.index],
+            measured_s: recording::rounded(m.hold_s()),
+            mean_level,
+            vus_reached: m.hold.iter().map(|s| s.window.vus).max().unwrap_or(0),
+            end,
+            verdict: judgement.verdict,
+            limiting_resource: causes.next(),
+            other_causes: causes.collect(),
+            reason: judgement.reason,
+            objectives: judgement.outcomes.into_iter().map(|o| o.record).collect(),
+            throughput_per_s: m.throughput(steps.cycle()),
+            steps: totals
+                .map(|(i, name)| recording::step_record(name, m.step_total(i)))
+                .collect(),
+            seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
+        }
+    }
+
+    fn second_record(&self, second: &Second) -> RampSecond {
+        RampSecond {
+            level: second.window.level,
+            seen: recording::second_record(second, true, &self.spec.steps, self.began),
+        }
+    }
+
+    fn causes(&self, m: &Measurement, mean_level: f64, verdict: Verdict) -> Vec<LimitingResource> {
+        if verdict != Verdict::Broke {
+            return Vec::new();
+        }
+        let main = self.spec.steps.main();
+        cause::causes(&Case {
+            measurement: m,
+            before: &[],
+            lines: &[],
+            steps: &self.spec.steps,
+            limits: &self.spec.plan.limits,
+            baseline: ramp::baseline(&self.stages, main, mean_level),
+            unit: self.spec.plan.unit,
+            think_s: self.spec.plan.think_s,
+            cpus: self.spec.environment.cpus,
+        })
+    }
+
+    fn ending(&self) -> (RampEnding, String) {
+        if self.interrupt.is_set() {
+            return interrupted();
+        }
+        let invalid = self.stages.iter().find(|s| s.end == HoldEnd::Invalid);
+        match invalid {
+            Some(stage) => {
+                let reason = format!("stage {}: {}", stage.index + 1, stage.reason);
+                (RampEnding::GeneratorLimited, reason)
+            }
+            None => (RampEnding::Complete, "every stage ran".to_owned()),
+        }
+    }
+
+    fn elapsed_s(&self) -> f64 {
+        self.now.saturating_sub(self.began).as_secs_f64()
+    }
+}
+
+fn interrupted() -> (RampEnding, String) {
+    let reason = "stopped before its end; what was measured is kept";
+    (RampEnding::Interrupted, reason.to_owned())
+}
+
+fn end(window: &Window) -> Duration {
+    window.start + window.span
+}
