@@ -3,6 +3,7 @@
 
 mod find;
 mod lab;
+mod populations;
 mod prepare;
 mod ramp;
 mod session;
@@ -126,7 +127,7 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     for plan in plans(args)? {
         let ready = prepare::prepare(plan, &host)?;
         let connections = ready.connections();
-        let think_s = ready.scenario.mean_think_s();
+        let think_s = ready.scenarios.searched().mean_think_s();
         let outline = Outline::of(&ready.plan, connections, think_s);
         terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {

@@ -131,6 +131,20 @@ impl HostLimits {
         }
     }
 
+    /// What is left beside so many other VUs with so many connections in all.
+    #[must_use]
+    pub fn beside(self, vus: u64, connections: u64) -> Self {
+        let memory = vus
+            .saturating_mul(VU_MEMORY)
+            .saturating_add(connections.saturating_mul(CONNECTION_MEMORY));
+        Self {
+            descriptors: self.descriptors.saturating_sub(connections),
+            ports: self.ports.saturating_sub(connections),
+            memory: self.memory.map(|free| free.saturating_sub(memory)),
+            ..self
+        }
+    }
+
     /// The highest level that fits.
     pub fn highest(&self, connections: usize) -> Level {
         let sockets = self

@@ -49,7 +49,7 @@ async fn with_target(
     terminal: &mut Terminal,
 ) -> Result<RunRecord, Refusal> {
     let mut session = Session::start(ready, target, terminal).await?;
-    let spec = run_spec(ready, &session, target.url());
+    let spec = run_spec(ready, &session);
     terminal.on(&started(&spec));
     let mut world = World {
         hub: &session.hub,
@@ -77,16 +77,15 @@ async fn with_target(
     Ok(record)
 }
 
-fn run_spec(ready: &Ready, session: &Session, url: &str) -> RunSpec {
+fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
     let plan = &ready.plan;
-    let scenario = &session.scenario;
     RunSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
-        steps: scenario.names().clone(),
-        searched: scenario.names().range(),
+        steps: session.steps.clone(),
+        searched: session.searched.clone(),
         search: plan.search.clone(),
-        plan: session::plan_record(plan, scenario, url, session.hub.limits()),
+        plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: session.warnings.clone(),
         reset_always: plan.target.reset_when == ResetWhen::Always,
@@ -129,7 +128,7 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
             plan.search.confidence,
             plan.search.precision,
         ),
-        plan: session::plan_record(plan, &ready.scenario, url, Vec::new()),
+        plan: session::plan_record(plan, &ready.scenarios, url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         probes: Vec::new(),

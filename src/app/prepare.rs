@@ -1,16 +1,18 @@
 //! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
 
-use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Refusal;
+use super::populations::{Compiled, Feeders, Other};
 use crate::exit::Exit;
 use crate::measure::Level;
 use crate::plan::{LoadPlan, Plan, ScenarioSource, TargetKind};
 use crate::preflight::{self, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
+use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Feeder, Scenario};
 use crate::search::SearchSpec;
 
@@ -21,23 +23,29 @@ const DEMO_PLACEHOLDER: &str = "http://127.0.0.1:1";
 pub(super) struct Ready {
     pub(super) plan: Plan,
     /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
-    pub(super) scenario: Scenario,
+    pub(super) scenarios: Compiled,
     pub(super) host: HostLimits,
     /// What a reader must know.
     pub(super) warnings: Vec<String>,
-    feeders: BTreeMap<String, Arc<Feeder>>,
+    feeders: AllFeeders,
 }
 
 impl Ready {
-    /// Connections that a VU holds at most.
+    /// Connections that a VU of those that are searched holds at most.
     pub(super) fn connections(&self) -> usize {
-        self.scenario.connections_per_vu()
+        self.scenarios.searched().connections_per_vu()
     }
 
-    /// The scenario for a target at this address.
-    pub(super) fn scenario_at(&self, base: &str) -> Result<Scenario, Refusal> {
-        compile(&self.plan, base, &self.feeders)
+    /// The scenarios for a target at this address.
+    pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, Refusal> {
+        compile_all(&self.plan, base, &self.feeders)
     }
+}
+
+/// The rows of every population's feeders.
+struct AllFeeders {
+    users: Feeders,
+    others: Vec<Feeders>,
 }
 
 /// Makes a search ready.
@@ -76,23 +84,27 @@ fn ready(
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Ready, Refusal> {
-    let feeders = read_feeders(&plan)?;
+    let feeders = read_all_feeders(&plan)?;
     let base = match &plan.target.kind {
         TargetKind::External { url } => url.clone(),
         TargetKind::Demo => DEMO_PLACEHOLDER.to_owned(),
     };
-    let scenario = compile(&plan, &base, &feeders)?;
-    plan.check_slo(scenario.names())
+    let scenarios = compile_all(&plan, &base, &feeders)?;
+    scenarios.check_names()?;
+    plan.check_slo(&scenarios.steps())
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let hosts = scenario.origins().iter().map(|o| o.host.as_str());
+    let origins = scenarios.all().flat_map(Scenario::origins);
+    let hosts = origins.map(|o| o.host.as_str());
     preflight::check_sources(&plan.local_addresses, hosts)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let host = host.with_sources(plan.local_addresses.len());
+    let (vus, connections) = scenarios.beside(&plan);
     let mut warnings = Vec::new();
     if plan.search.unit.is_open() {
-        plan.search.unit = scenario.unit_of_rate();
+        plan.search.unit = scenarios.searched().unit_of_rate();
     }
-    match preflight::fit(&plan, scenario.connections_per_vu(), &host) {
+    let left = host.beside(vus, connections);
+    match preflight::fit(&plan, scenarios.searched().connections_per_vu(), &left) {
         Ok(Fit::Fits) => {}
         Ok(Fit::Capped { max, warning }) => {
             match &mut plan.load {
@@ -108,41 +120,66 @@ fn ready(
     }
     Ok(Ready {
         plan,
-        scenario,
+        scenarios,
         host,
         warnings,
         feeders,
     })
 }
 
-fn compile(
-    plan: &Plan,
-    base: &str,
-    feeders: &BTreeMap<String, Arc<Feeder>>,
-) -> Result<Scenario, Refusal> {
-    let compiled = match &plan.scenario {
-        ScenarioSource::Spec(spec) => {
-            Scenario::compile(spec, base, feeders, &|name| std::env::var(name).ok())
+fn compile_all(plan: &Plan, base: &str, feeders: &AllFeeders) -> Result<Compiled, Refusal> {
+    let users = match &plan.scenario {
+        ScenarioSource::Spec(spec) => compile(plan, spec, base, &feeders.users)?,
+        ScenarioSource::SingleGet(url) => {
+            Scenario::single_get(url).map_err(|e| of_scenario(plan, e.span, &e.message))?
         }
-        ScenarioSource::SingleGet(url) => Scenario::single_get(url),
     };
-    compiled.map_err(|e| Refusal::new(Exit::Usage, plan.scenario_error(e.span, &e.message)))
+    let others = (plan.populations.others.iter().zip(&feeders.others))
+        .map(|(other, feeders)| {
+            Ok(Other {
+                scenario: compile(plan, &other.scenario, base, feeders)?,
+                plan: other.clone(),
+            })
+        })
+        .collect::<Result<_, Refusal>>()?;
+    Ok(Compiled { users, others })
 }
 
-fn read_feeders(plan: &Plan) -> Result<BTreeMap<String, Arc<Feeder>>, Refusal> {
-    let ScenarioSource::Spec(spec) = &plan.scenario else {
-        return Ok(BTreeMap::new());
+fn compile(
+    plan: &Plan,
+    spec: &ScenarioSpec,
+    base: &str,
+    feeders: &Feeders,
+) -> Result<Scenario, Refusal> {
+    Scenario::compile(spec, base, feeders, &|name| std::env::var(name).ok())
+        .map_err(|e| of_scenario(plan, e.span, &e.message))
+}
+
+fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusal {
+    Refusal::new(Exit::Usage, plan.scenario_error(span, message))
+}
+
+fn read_all_feeders(plan: &Plan) -> Result<AllFeeders, Refusal> {
+    let users = match &plan.scenario {
+        ScenarioSource::Spec(spec) => read_feeders(plan, spec)?,
+        ScenarioSource::SingleGet(_) => Feeders::new(),
     };
+    let others = plan.populations.others.iter();
+    let others = others.map(|o| read_feeders(plan, &o.scenario));
+    Ok(AllFeeders {
+        users,
+        others: others.collect::<Result<_, _>>()?,
+    })
+}
+
+fn read_feeders(plan: &Plan, spec: &ScenarioSpec) -> Result<Feeders, Refusal> {
     spec.feeders
         .iter()
         .map(|(name, feeder)| {
             let path = plan.dir.join(&feeder.get_ref().file);
             let wrong = |why: &dyn std::fmt::Display| {
                 let message = format!("feeder `{name}`: {}: {why}", path.display());
-                Refusal::new(
-                    Exit::Usage,
-                    plan.scenario_error(Some(feeder.span()), &message),
-                )
+                of_scenario(plan, Some(feeder.span()), &message)
             };
             let file = File::open(&path).map_err(|e| wrong(&e))?;
             let rows = Feeder::parse(file).map_err(|e| wrong(&e))?;

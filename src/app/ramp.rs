@@ -103,7 +103,7 @@ async fn with_target(
     terminal: &mut Terminal,
 ) -> Result<RampRecord, Refusal> {
     let mut session = Session::start(&asked.ready, target, terminal).await?;
-    let spec = spec(asked, &session, target.url());
+    let spec = spec(asked, &session);
     terminal.on(&started(&spec));
     let mut world = World {
         hub: &session.hub,
@@ -131,16 +131,15 @@ async fn with_target(
     Ok(record)
 }
 
-fn spec(asked: &Asked, session: &Session, url: &str) -> RampSpec {
+fn spec(asked: &Asked, session: &Session) -> RampSpec {
     let ready = &asked.ready;
     let plan = &ready.plan;
-    let scenario = &session.scenario;
     RampSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
-        steps: scenario.names().clone(),
+        steps: session.steps.clone(),
         stages: asked.stages.clone(),
-        plan: session::plan_record(plan, scenario, url, session.hub.limits()),
+        plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: session.warnings.clone(),
         arrival_timeout: session::arrival_timeout(plan),
@@ -179,7 +178,7 @@ fn not_up(asked: &Asked, error: &TargetError, began: Timestamp) -> RampRecord {
         reason: error.to_string(),
         breach: None,
         beside: asked.beside.clone(),
-        plan: session::plan_record(plan, &ready.scenario, url, Vec::new()),
+        plan: session::plan_record(plan, &ready.scenarios, url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         asked: asked.stages.spans().to_vec(),

@@ -1,16 +1,18 @@
 //! What every kind of run does around its load: the target up, monitors and engine started, and all of it down again.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::engine::native::NativeEngine;
+use crate::engine::populations::Populations;
 use crate::event::Event;
-use crate::measure::Reading;
+use crate::measure::{Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, Plan};
 use crate::record::PlanRecord;
@@ -21,8 +23,6 @@ use crate::store::{Store, StoreError};
 use crate::target::{Target, TargetError};
 use crate::term::Terminal;
 
-/// Length of a window.
-const WINDOW: Duration = Duration::from_secs(1);
 /// How long a target that should run already may take to answer.
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long the monitors may take to give their first reading.
@@ -53,9 +53,14 @@ pub(super) async fn take_down(target: Target, terminal: &Terminal) {
 
 /// Everything that runs beside a target that is up.
 pub(super) struct Session {
-    pub(super) scenario: Arc<Scenario>,
+    /// The measured steps of all populations.
+    pub(super) steps: StepNames,
+    /// Those of the population that is searched.
+    pub(super) searched: Range<usize>,
+    /// For the record.
+    pub(super) plan: PlanRecord,
     pub(super) hub: MonitorHub,
-    pub(super) engine: NativeEngine,
+    pub(super) engine: Populations<NativeEngine>,
     /// What a reader must know: of the plan, and of the monitors.
     pub(super) warnings: Vec<String>,
 }
@@ -68,7 +73,7 @@ impl Session {
         terminal: &Terminal,
     ) -> Result<Self, Refusal> {
         let plan = &ready.plan;
-        let scenario = Arc::new(ready.scenario_at(target.url())?);
+        let scenarios = ready.scenarios_at(target.url())?;
         let hub = MonitorHub::start(plan.monitors.clone());
         hub.warm_up(WARM_UP).await;
         for problem in hub.problems() {
@@ -76,46 +81,23 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let engine = NativeEngine::start(engine_spec(plan, &scenario));
-        match engine {
-            Ok(engine) => Ok(Self {
-                scenario,
-                hub,
-                engine,
-                warnings,
-            }),
-            Err(error) => Err(Refusal::new(Exit::Failure, error)),
-        }
+        Ok(Self {
+            steps: scenarios.steps(),
+            searched: scenarios.searched_steps(),
+            plan: plan_record(plan, &scenarios, target.url(), hub.limits()),
+            engine: scenarios.start(plan)?,
+            hub,
+            warnings,
+        })
     }
 
     /// Ends monitors and engine.
     pub(super) async fn stop(self) {
-        self.engine.stop().await;
+        for engine in self.engine.into_engines() {
+            engine.stop().await;
+        }
         self.hub.stop().await;
     }
-}
-
-fn engine_spec(plan: &Plan, scenario: &Arc<Scenario>) -> NativeSpec {
-    NativeSpec {
-        scenario: Arc::clone(scenario),
-        load: match plan.load {
-            LoadPlan::Closed => LoadModel::Closed {
-                pace_per_s: plan.pace_per_s,
-            },
-            LoadPlan::Open(open) => LoadModel::Open {
-                arrivals: open.arrivals,
-                most_vus: open.most_vus,
-            },
-        },
-        window: WINDOW,
-        threads: plan.threads.unwrap_or_else(cores),
-        seed: plan.seed,
-        sources: plan.local_addresses.clone(),
-    }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
 
 /// Monitors and resets of a real run.
@@ -160,22 +142,23 @@ pub(super) fn planned_url(plan: &Plan) -> &str {
 
 pub(super) fn plan_record(
     plan: &Plan,
-    scenario: &Scenario,
+    scenarios: &Compiled,
     url: &str,
     limits: Vec<Reading>,
 ) -> PlanRecord {
+    let steps = scenarios.steps();
     PlanRecord {
         target: url.to_owned(),
         engine: "native".to_owned(),
-        steps: scenario.names().iter().map(str::to_owned).collect(),
-        main_step: scenario.names().main(),
-        think_s: think_s(plan, scenario),
+        steps: steps.iter().map(str::to_owned).collect(),
+        main_step: steps.main(),
+        think_s: think_s(plan, &scenarios.users),
         unit: plan.search.unit,
         arrivals: match plan.load {
             LoadPlan::Closed => None,
             LoadPlan::Open(open) => Some(open.arrivals),
         },
-        populations: Vec::new(),
+        populations: scenarios.records(plan),
         min_level: plan.search.min.get(),
         max_level: plan.search.max.get(),
         budget_s: plan.search.budget.as_secs_f64(),

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::view;
-use crate::record::{Ending, LimitingResource, Outlook, Purpose, RunRecord, VisitSummary};
+use crate::record::{
+    Ending, LimitingResource, Outlook, PlanRecord, Purpose, RunRecord, VisitSummary,
+};
 use crate::units;
 
 /// Columns of the labels.
@@ -23,6 +25,9 @@ pub fn summary(record: &RunRecord) -> String {
     }
     for cause in a.other_causes.iter().take(OTHER_CAUSES) {
         lines.add("also seen", finding(cause));
+    }
+    if let Some(load) = populations(&record.plan) {
+        lines.add("load", load);
     }
     if let Some(knee) = a.knee {
         let peak = a
@@ -54,6 +59,19 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("warning", warning.clone());
     }
     lines.0
+}
+
+/// Who was searched and who ran beside; `None` where the users were alone.
+fn populations(plan: &PlanRecord) -> Option<String> {
+    let searched = plan.populations.iter().find(|p| p.level.is_none())?;
+    let beside: Vec<String> = (plan.populations.iter())
+        .filter_map(|p| Some(format!("{} of {}", p.unit.count(p.level?), p.name)))
+        .collect();
+    Some(format!(
+        "the number of {} is searched, beside {}",
+        searched.name,
+        beside.join(" and ")
+    ))
 }
 
 /// Causes beside the first that are worth a line.

@@ -1,0 +1,217 @@
+//! The populations of a plan: compiled, counted, and each with an engine of its own.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Refusal;
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::engine::populations::{Member, Populations, step_names};
+use crate::exit::Exit;
+use crate::measure::{Arrivals, Level, LevelUnit, StepNames};
+use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
+use crate::record::PopulationRecord;
+use crate::scenario::{Feeder, Scenario};
+
+/// Length of a window.
+const WINDOW: Duration = Duration::from_secs(1);
+/// How long a cycle of a population with a rate may take before its arrivals wait, and how many VUs that makes at least and
+/// at most.
+const RATE_PATIENCE_S: u32 = 10;
+const RATE_VUS: Range<u32> = 10..5_000;
+/// The users' name in records.
+const USERS: &str = "users";
+
+/// Feeders by name.
+pub(super) type Feeders = BTreeMap<String, Arc<Feeder>>;
+
+/// Users of another kind, compiled against an address.
+pub(super) struct Other {
+    pub(super) plan: PopulationPlan,
+    pub(super) scenario: Scenario,
+}
+
+/// Everybody's scenarios.
+pub(super) struct Compiled {
+    pub(super) users: Scenario,
+    pub(super) others: Vec<Other>,
+}
+
+impl Compiled {
+    /// The names of all measured steps, as the windows have them.
+    pub(super) fn steps(&self) -> StepNames {
+        let others: Vec<(&str, &StepNames)> = (self.others.iter())
+            .map(|o| (o.plan.name.as_str(), o.scenario.names()))
+            .collect();
+        step_names(&others, self.users.names())
+    }
+
+    /// The steps of the population that is searched, among all.
+    pub(super) fn searched_steps(&self) -> Range<usize> {
+        let mut first = 0;
+        for other in &self.others {
+            let next = first + other.scenario.names().range().len();
+            if other.plan.amount == Amount::Searched {
+                return first..next;
+            }
+            first = next;
+        }
+        first..first + self.users.names().range().len()
+    }
+
+    /// The scenario of the population that is searched.
+    pub(super) fn searched(&self) -> &Scenario {
+        let other = (self.others.iter()).find(|o| o.plan.amount == Amount::Searched);
+        other.map_or(&self.users, |o| &o.scenario)
+    }
+
+    /// Every scenario.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Scenario> {
+        self.others.iter().map(|o| &o.scenario).chain([&self.users])
+    }
+
+    /// A population whose name is that of a step would make objectives ambiguous.
+    pub(super) fn check_names(&self) -> Result<(), Refusal> {
+        let steps = self.steps();
+        let mut seen: Vec<&str> = Vec::new();
+        for name in steps.iter() {
+            if seen.contains(&name) {
+                let message = format!(
+                    "`{name}` is a step and a population; give one of them another name, or objectives could mean either"
+                );
+                return Err(Refusal::new(Exit::Usage, message));
+            }
+            seen.push(name);
+        }
+        Ok(())
+    }
+
+    /// VUs, and connections, of the populations that are not searched: at most as many as these at once.
+    pub(super) fn beside(&self, plan: &Plan) -> (u64, u64) {
+        let amounts = (self.others.iter().map(|o| (o.plan.amount, &o.scenario)))
+            .chain([(plan.populations.users, &self.users)]);
+        let each = amounts.map(|(amount, scenario)| {
+            let vus = u64::from(match amount {
+                Amount::Searched => 0,
+                Amount::Vus(vus) => vus.get(),
+                Amount::PerSecond(rate) => vus_of(rate),
+            });
+            (
+                vus,
+                vus * u64::try_from(scenario.connections_per_vu()).unwrap_or(u64::MAX),
+            )
+        });
+        each.fold((0, 0), |(v, c), (vus, connections)| {
+            (v + vus, c.saturating_add(connections))
+        })
+    }
+
+    /// For the record; empty where the users are alone.
+    pub(super) fn records(&self, plan: &Plan) -> Vec<PopulationRecord> {
+        if self.others.is_empty() {
+            return Vec::new();
+        }
+        let one = |name: &str, amount: Amount| PopulationRecord {
+            name: name.to_owned(),
+            level: match amount {
+                Amount::Searched => None,
+                Amount::Vus(level) | Amount::PerSecond(level) => Some(level),
+            },
+            unit: match amount {
+                Amount::Searched => plan.search.unit,
+                Amount::Vus(_) => LevelUnit::Vus,
+                Amount::PerSecond(_) => LevelUnit::CyclesPerS,
+            },
+        };
+        let others = self.others.iter().map(|o| one(&o.plan.name, o.plan.amount));
+        others.chain([one(USERS, plan.populations.users)]).collect()
+    }
+
+    /// Starts an engine for each.
+    pub(super) fn start(self, plan: &Plan) -> Result<Populations<NativeEngine>, Refusal> {
+        let mut others = Vec::new();
+        for (index, other) in (1..).zip(self.others) {
+            let part = Part {
+                amount: other.plan.amount,
+                scenario: other.scenario,
+                // Of its own draws: populations that draw alike would march in step.
+                seed: plan.seed.wrapping_add(index),
+            };
+            others.push(part.member(other.plan.name, plan)?);
+        }
+        let users = Part {
+            amount: plan.populations.users,
+            scenario: self.users,
+            seed: plan.seed,
+        };
+        Ok(Populations::new(
+            others,
+            users.member(USERS.to_owned(), plan)?,
+        ))
+    }
+}
+
+fn vus_of(rate: Level) -> u32 {
+    let vus = rate.get().saturating_mul(RATE_PATIENCE_S);
+    vus.clamp(RATE_VUS.start, RATE_VUS.end)
+}
+
+/// What an engine needs to know of its population.
+struct Part {
+    amount: Amount,
+    scenario: Scenario,
+    seed: u64,
+}
+
+impl Part {
+    fn member(self, name: String, plan: &Plan) -> Result<Member<NativeEngine>, Refusal> {
+        let level = match self.amount {
+            Amount::Searched => None,
+            Amount::Vus(level) | Amount::PerSecond(level) => Some(level),
+        };
+        let searched = level.is_none();
+        let engine = NativeEngine::start(NativeSpec {
+            load: self.load(plan),
+            scenario: Arc::new(self.scenario),
+            window: WINDOW,
+            // Those beside are few.
+            threads: if searched {
+                plan.threads.unwrap_or_else(cores)
+            } else {
+                1
+            },
+            seed: self.seed,
+            sources: plan.local_addresses.clone(),
+        });
+        match engine {
+            Ok(engine) => Ok(Member {
+                name,
+                engine,
+                level,
+            }),
+            Err(error) => Err(Refusal::new(Exit::Failure, error)),
+        }
+    }
+
+    fn load(&self, plan: &Plan) -> LoadModel {
+        let closed = LoadModel::Closed {
+            pace_per_s: plan.pace_per_s,
+        };
+        match (self.amount, plan.load) {
+            (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,
+            (Amount::Searched, LoadPlan::Open(open)) => LoadModel::Open {
+                arrivals: open.arrivals,
+                most_vus: open.most_vus,
+            },
+            (Amount::PerSecond(rate), _) => LoadModel::Open {
+                arrivals: Arrivals::Constant,
+                most_vus: vus_of(rate),
+            },
+        }
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
