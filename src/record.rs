@@ -364,6 +364,15 @@ pub struct PlanRecord {
     pub limits: Vec<Reading>,
 }
 
+impl PlanRecord {
+    /// Whether levels are those of the scenario's users.
+    pub fn users_are_searched(&self) -> bool {
+        self.populations
+            .last()
+            .is_none_or(|users| users.level.is_none())
+    }
+}
+
 /// One population in a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PopulationRecord {

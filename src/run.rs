@@ -376,6 +376,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             limits: &self.spec.plan.limits,
             baseline: self.baseline(probe.measurement.level),
             unit: self.spec.search.unit,
+            users_are_searched: self.spec.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
         })

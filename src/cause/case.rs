@@ -19,6 +19,8 @@ pub struct Case<'a> {
     pub baseline: Option<Baseline>,
     /// What a level counts.
     pub unit: LevelUnit,
+    /// Whether the level is that of the users who are measured, and not that of others beside them.
+    pub users_are_searched: bool,
     /// Mean think time of a cycle, seconds.
     pub think_s: f64,
     /// Logical CPUs of this machine.

@@ -51,7 +51,7 @@ pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
         let (was, is) = (format_seconds(was), format_seconds(is));
         evidence.push(format!("median {was} there, {is} here"));
     }
-    if !case.unit.is_open() {
+    if !case.unit.is_open() && case.users_are_searched {
         let equivalent = throughput * base.level / base.throughput;
         evidence.push(format!(
             "{throughput:.1}/s is worth {equivalent:.0} VUs that do not wait"
@@ -75,7 +75,9 @@ fn compared(case: &Case<'_>, base: Baseline, throughput: f64) -> String {
         case.unit.name(),
         base.throughput,
         base.level,
-        if case.unit.is_open() {
+        if !case.users_are_searched {
+            "the others take what the users had"
+        } else if case.unit.is_open() {
             "more come than are served"
         } else {
             "more VUs wait, none is served more"

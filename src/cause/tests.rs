@@ -116,6 +116,7 @@ impl Scene {
             limits: &self.limits,
             baseline: self.baseline,
             unit: LevelUnit::Vus,
+            users_are_searched: true,
             think_s: 1.0,
             cpus: self.cpus,
         })

@@ -290,6 +290,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             limits: &self.spec.plan.limits,
             baseline: ramp::baseline(&self.stages, main, mean_level),
             unit: self.spec.plan.unit,
+            users_are_searched: self.spec.plan.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
         })
