@@ -23,6 +23,8 @@ pub(super) struct Ready {
     /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
     pub(super) scenario: Scenario,
     pub(super) host: HostLimits,
+    /// Whether VUs that start together are to begin apart from each other.
+    pub(super) staggered: bool,
     /// What a reader must know.
     pub(super) warnings: Vec<String>,
     feeders: BTreeMap<String, Arc<Feeder>>,
@@ -60,7 +62,7 @@ pub(super) fn prepare_ramp(
     plan.max_is_explicit = true;
     plan.pace_per_s = stages.pace_per_s();
     let open = plan.search.unit.is_open();
-    ready(plan, host, |too_high| {
+    let ready = ready(plan, host, |too_high| {
         let highest = too_high.highest.get();
         let less = if open {
             format!("max-vus = {highest} in the profile's [search]")
@@ -68,6 +70,10 @@ pub(super) fn prepare_ramp(
             format!("stages of {highest} VUs at most")
         };
         TooHigh { less, ..too_high }
+    })?;
+    Ok(Ready {
+        staggered: false,
+        ..ready
     })
 }
 
@@ -110,6 +116,7 @@ fn ready(
         plan,
         scenario,
         host,
+        staggered: true,
         warnings,
         feeders,
     })

@@ -76,7 +76,7 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let engine = NativeEngine::start(engine_spec(plan, &scenario));
+        let engine = NativeEngine::start(engine_spec(ready, &scenario));
         match engine {
             Ok(engine) => Ok(Self {
                 scenario,
@@ -95,12 +95,14 @@ impl Session {
     }
 }
 
-fn engine_spec(plan: &Plan, scenario: &Arc<Scenario>) -> NativeSpec {
+fn engine_spec(ready: &Ready, scenario: &Arc<Scenario>) -> NativeSpec {
+    let plan = &ready.plan;
     NativeSpec {
         scenario: Arc::clone(scenario),
         load: match plan.load {
             LoadPlan::Closed => LoadModel::Closed {
                 pace_per_s: plan.pace_per_s,
+                staggered: ready.staggered,
             },
             LoadPlan::Open(open) => LoadModel::Open {
                 arrivals: open.arrivals,

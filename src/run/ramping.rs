@@ -10,7 +10,7 @@ use crate::measure::{Level, Measurement, Second, StepNames, Strain, Window};
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
     Breach, Environment, FoundBeside, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION,
-    RampEnding, RampRecord, RampSecond, StageRecord,
+    RampEnding, RampRecord, RampSecond, StageRecord, StageSpan,
 };
 use crate::slo::{Judgement, Slo, Verdict};
 
@@ -206,15 +206,17 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             return;
         };
         let judgement = self.spec.slo.judge(m, &self.spec.steps);
-        let broken = ramp::broken(&judgement).filter(|_| self.fault(m, &judgement).is_none());
-        let last = m.hold.last().map(|s| &s.window);
-        if let (Some(objective), Some(window)) = (broken, last) {
+        let objectives = ramp::broken(&judgement);
+        if objectives.is_empty() || self.fault(m, &judgement).is_some() {
+            return;
+        }
+        if let Some(window) = m.hold.last().map(|s| &s.window) {
             self.breach.add(Breach {
                 t_s: recording::rounded(self.elapsed_s()),
                 stage,
                 level: window.level,
                 vus: window.vus,
-                objective: objective.clone(),
+                objectives,
             });
         }
     }
@@ -249,15 +251,16 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             judgement.reason = fault;
         }
         let totals = steps.iter().enumerate();
+        let asked = self.spec.stages.spans()[present.index];
         StageRecord {
             index: present.index,
-            asked: self.spec.stages.spans()[present.index],
+            asked,
             measured_s: recording::rounded(m.hold_s()),
             mean_level,
             vus_reached: m.hold.iter().map(|s| s.window.vus).max().unwrap_or(0),
             end,
             verdict: judgement.verdict,
-            limiting_resource: self.cause(m, mean_level, judgement.verdict),
+            limiting_resource: self.cause(m, asked, judgement.verdict),
             reason: judgement.reason,
             objectives: judgement.outcomes.into_iter().map(|o| o.record).collect(),
             throughput_per_s: m.throughput(steps.cycle()),
@@ -278,7 +281,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
     fn cause(
         &self,
         m: &Measurement,
-        mean_level: f64,
+        asked: StageSpan,
         verdict: Verdict,
     ) -> Option<LimitingResource> {
         if verdict != Verdict::Broke {
@@ -288,7 +291,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             m,
             &self.spec.steps,
             &self.spec.plan.limits,
-            ramp::baseline(&self.stages, mean_level),
+            ramp::baseline(&self.stages, asked, m.level),
             self.spec.plan.unit,
         )
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::measure::{
     FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepNames, StepWindow, Window,
 };
+use crate::record::ProbeRecord;
 use crate::slo::Slo;
 
 /// A second of 10 VUs with 10 cycles of 50 ms.
