@@ -598,7 +598,7 @@ pub(crate) fn ramp_down() -> RampRecord {
 pub(crate) fn ramp() -> RampRecord {
     let mut record = ramp_down();
     record.ending = RampEnding::Complete;
-    record.reason = "every stage ran".to_owned();
+    "every stage ran".clone_into(&mut record.reason);
     let mut noise = Noise(7);
     let asked = record.asked.clone();
     let stages = asked.iter().enumerate();
@@ -633,7 +633,7 @@ pub(crate) fn ramp() -> RampRecord {
 pub(crate) fn ramp_interrupted() -> RampRecord {
     let mut record = ramp();
     record.ending = RampEnding::Interrupted;
-    record.reason = "stopped before its end; what was measured is kept".to_owned();
+    "stopped before its end; what was measured is kept".clone_into(&mut record.reason);
     record.breach = None;
     record.stages.truncate(2);
     record.stages[1].end = HoldEnd::Interrupted;
@@ -653,7 +653,7 @@ pub(crate) fn ramp_invalid() -> RampRecord {
     let stage = &mut record.stages[2];
     stage.end = HoldEnd::Invalid;
     stage.verdict = Verdict::Undecided;
-    stage.reason = reason.to_owned();
+    reason.clone_into(&mut stage.reason);
     stage.limiting_resource = None;
     record.stages.truncate(3);
     record

@@ -235,10 +235,7 @@ impl<'a> Ramp<'a> {
             let (from, to) = ((panel.plot.left, y), (panel.plot.right, y));
             scene.dashed(from, to, 3.5, GREEN);
         }
-        // In the open model VUs are not what the level counts.
-        if !unit.is_open() {
-            draw(scene, &panel, &vus, BLUE);
-        }
+        draw(scene, &panel, &vus, BLUE);
         for stage in &self.record.stages {
             let Some(last) = stage.seconds.last() else {
                 continue;
@@ -269,20 +266,16 @@ impl<'a> Ramp<'a> {
 
     fn latency(&self, scene: &mut Scene, area: Rect) {
         let metric = view::MainMetric::of(&self.record.slo, &self.record.plan);
-        // Other metrics than quantiles of the main step are not kept for every second.
-        let objective = metric
-            .objective
-            .as_ref()
-            .filter(|o| o.quantile().is_some() && metric.step == self.record.plan.main_step);
-        let q = objective.and_then(|o| o.quantile()).unwrap_or(0.99);
-        let name = match objective {
-            Some(_) => metric.name.clone(),
+        let main = metric.quantile_of(self.record.plan.main_step);
+        let (q, bound) = main.unzip();
+        let q = q.unwrap_or(0.99);
+        let name = match bound {
+            Some(_) => metric.name,
             None => view::p99_name(&self.record.plan),
         };
         let one = self.series(|s| s.seen.main_latency.quantile_s(q));
         let over = self.over_the_last(q);
         let oldest = self.series(|s| self.main(s)?.oldest_in_flight_s);
-        let bound = objective.map(|o| o.bound);
         let drawn = one.iter().chain(&over).filter_map(|(_, v)| *v);
         let old = oldest.iter().filter_map(|(_, v)| *v).fold(0.0, f64::max);
         let scale = Scale::log_around(drawn.chain(bound).chain([old]));
