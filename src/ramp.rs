@@ -240,23 +240,33 @@ impl FirstBreach {
     }
 }
 
-/// The objective by which a judgement broke.
-pub fn broken(judgement: &Judgement) -> Option<&ObjectiveRecord> {
-    let mut records = judgement.outcomes.iter().map(|o| &o.record);
-    records.find(|o| o.verdict == Verdict::Broke)
+/// The objectives by which a judgement broke.
+pub fn broken(judgement: &Judgement) -> Vec<ObjectiveRecord> {
+    let records = judgement.outcomes.iter().map(|o| &o.record);
+    let broken = records.filter(|o| o.verdict == Verdict::Broke);
+    broken.cloned().collect()
 }
 
 /// What a stage is compared with to see whether more load brought more throughput: the highest one before it that held
-/// clearly below.
-pub fn baseline(before: &[StageRecord], main_step: usize, mean_level: f64) -> Option<Baseline> {
+/// clearly below. On the way down nobody asks for more.
+pub fn baseline(
+    before: &[StageRecord],
+    main_step: usize,
+    asked: StageSpan,
+    mean: Level,
+) -> Option<Baseline> {
+    if asked.to < asked.from {
+        return None;
+    }
+    let mean = f64::from(mean.get());
     before
         .iter()
-        .filter(|s| s.verdict == Verdict::Held && s.mean_level * CLEARLY_MORE < mean_level)
+        .filter(|s| s.verdict == Verdict::Held && s.mean_level * CLEARLY_MORE < mean)
         .filter_map(|s| {
             Some(Baseline {
                 level: s.mean_level,
                 throughput: s.throughput_per_s?,
-                median_s: s.steps.get(main_step)?.latency.quantile_s(0.5),
+                median_s: (s.steps.get(main_step)).and_then(|s| s.latency.quantile_s(0.5)),
             })
         })
         .max_by(|a, b| a.level.total_cmp(&b.level))

@@ -458,13 +458,11 @@ fn tick_line(probe: &Current, tick: &Tick, unit: LevelUnit) -> String {
 
 /// A second of a ramp: the level asked for, and the VUs.
 fn ramp_tick_text(tick: &Tick, unit: LevelUnit) -> String {
-    let at = unit.count(tick.level);
-    let mut text = match u64::from(tick.vus) {
-        vus if unit.is_open() || tick.vus != tick.level.get() => {
-            format!("at {at}, {} VUs run", units::format_count(vus))
-        }
-        _ => format!("at {at}"),
-    };
+    let mut text = format!("at {}", unit.count(tick.level));
+    if tick.vus != tick.level.get() {
+        let vus = units::format_count(tick.vus.into());
+        let _ = write!(text, ", {vus} run");
+    }
     text.push_str(&seen_text(tick));
     text
 }

@@ -432,7 +432,15 @@ fn init_writes_a_profile_that_plan_accepts_and_overwrites_none() {
 #[test]
 fn help_names_every_command_and_the_exit_codes() {
     let (out, _) = expect(0, &["--help"]);
-    for word in ["find", "plan", "init", "demo", "report", "Exit codes"] {
+    for word in [
+        "find",
+        "ramp",
+        "plan",
+        "init",
+        "demo",
+        "report",
+        "Exit codes",
+    ] {
         assert!(out.contains(word), "{word}");
     }
 }

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use breakpoint::record::RunRecord;
-use breakpoint::report::{self, Format, ReportError};
+use breakpoint::report::{self, Format, RampFormat, ReportError};
 
 #[path = "records/mod.rs"]
 mod records;
@@ -161,6 +161,17 @@ fn pictures_to_look_at() {
             std::fs::write(dir.join(artifact.name), artifact.bytes).unwrap();
         }
     }
+    for (name, record) in records::ramps() {
+        let dir = std::env::temp_dir()
+            .join("breakpoint-pictures")
+            .join(format!("ramp-{name}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(
+            dir.join("ramp.png"),
+            RampFormat::Chart.render(&record).unwrap(),
+        )
+        .unwrap();
+    }
 }
 
 #[test]
@@ -181,4 +192,56 @@ fn a_result_of_the_first_schema_reads_as_one_of_today() {
         old = old.replace(today, then);
     }
     assert_eq!(report::read(old.as_bytes()).unwrap(), record);
+}
+
+#[test]
+fn the_tables_of_a_ramp_are_as_agreed() {
+    let record = records::ramp_interrupted();
+    for format in [RampFormat::Stages, RampFormat::Seconds] {
+        golden(format.file_name(), &format.render(&record).unwrap());
+    }
+}
+
+#[test]
+fn every_end_of_a_ramp_has_its_own_words() {
+    let mut text = Vec::new();
+    for (name, record) in records::ramps() {
+        text.extend(format!("--- {name}\n{}\n", report::ramp_summary(&record)).into_bytes());
+    }
+    golden("ramps.txt", &text);
+}
+
+#[test]
+fn a_ramp_reads_back_exactly_and_gives_every_file() {
+    for (name, record) in records::ramps() {
+        let json = RampFormat::Json.render(&record).unwrap();
+        assert_eq!(report::read_ramp(&json).unwrap(), record, "{name}");
+        let chart = RampFormat::Chart.render(&record).unwrap();
+        assert_eq!(size(&chart), (1920, 1200), "{name}");
+    }
+    // A second takes a line.
+    let record = records::ramp();
+    let json = String::from_utf8(RampFormat::Json.render(&record).unwrap()).unwrap();
+    let seconds: usize = record.stages.iter().map(|s| s.seconds.len()).sum();
+    let lines = json
+        .lines()
+        .filter(|l| l.contains("\"t_s\": ") && l.contains("\"vus\": "));
+    assert_eq!(lines.count(), seconds);
+}
+
+#[test]
+fn a_ramp_that_cannot_be_read_or_written_says_why() {
+    let json = RampFormat::Json.render(&records::ramp_down()).unwrap();
+    let text = String::from_utf8(json).unwrap();
+    let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
+    let error = report::read_ramp(newer.as_bytes()).unwrap_err().to_string();
+    assert!(error.contains("reads versions 1 to 1"), "{error}");
+    let mut record = records::ramp();
+    record.stages[1].throughput_per_s = Some(f64::NAN);
+    record.stages[1].seconds[0].seen.readings[0].value = Some(f64::INFINITY);
+    let back = report::read_ramp(&RampFormat::Json.render(&record).unwrap()).unwrap();
+    assert_eq!(back.stages[1].throughput_per_s, None);
+    record.stages[1].mean_level = f64::NAN;
+    let error = RampFormat::Json.render(&record).unwrap_err().to_string();
+    assert!(error.contains("stages[1].mean_level"), "{error}");
 }

@@ -35,6 +35,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         // Of `stats` the interval of a share, for the laboratory's rows.
         &["measure", "record", "slo", "stats", "units"],
     ),
+    // `cause` for what its comparison needs.
+    (
+        "ramp",
+        Pure,
+        &["cause", "measure", "record", "slo", "units"],
+    ),
     ("exit", Shell, &["record"]),
     ("engine", Shell, &["measure", "scenario", "stats", "units"]),
     (
@@ -47,8 +53,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &[
             // `stats` for the type that carries a latency tail from the SLO to the search.
-            "cause", "engine", "event", "measure", "probe", "record", "search", "slo", "stats",
-            "units",
+            "cause", "engine", "event", "measure", "probe", "ramp", "record", "search", "slo",
+            "stats", "units",
         ],
     ),
     // The laboratory runs the very loop of `find` on simulated engines, so it needs what `app` gives that loop.
@@ -68,8 +74,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &["event", "measure", "record", "report", "slo", "units"],
     ),
-    // `lab` for the names of its methods.
-    ("cli", Shell, &["lab", "plan", "units"]),
+    // `lab` for the names of its methods, `ramp` for the form of its stages.
+    ("cli", Shell, &["lab", "plan", "ramp", "units"]),
     ("locate", Shell, &["profile"]),
     ("init", Shell, &["plan", "profile"]),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
@@ -94,11 +100,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "monitor",
             "plan",
             "preflight",
+            "profile",
+            "ramp",
             "record",
             // The laboratory's report; those of a run go through `store`.
             "report",
             "run",
             "scenario",
+            // A ramp is a plan whose limits are those of its stages.
+            "search",
             "slo",
             "store",
             "target",
@@ -140,6 +150,8 @@ const WITHOUT_CLOCK: &[&str] = &[
     "engine/sim.rs",
     "probe.rs",
     "run.rs",
+    "run/canary.rs",
+    "run/ramping.rs",
 ];
 /// What reads a clock or waits for one.
 const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "sleep"];
@@ -149,7 +161,11 @@ const ONLY: &[(&str, &str, &[&str])] = &[
     // Both sides know what a verdict is; judging stays behind `slo`.
     ("record", "slo", &["Verdict"]),
     // The record holds objectives as text, and a chart draws their bounds.
-    ("report", "slo", &["Verdict", "{Objective, Slo}"]),
+    (
+        "report",
+        "slo",
+        &["Verdict", "{Objective, Slo}", "{Slo, Verdict}"],
+    ),
     ("term", "slo", &["Verdict"]),
 ];
 

@@ -91,7 +91,10 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
     let main = scenario.names().main();
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
-        load: LoadModel::Closed { pace_per_s: 1e9 },
+        load: LoadModel::Closed {
+            pace_per_s: 1e9,
+            staggered: true,
+        },
         sources: Vec::new(),
         window: Duration::from_secs(1),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),

@@ -129,12 +129,19 @@ impl Compiled {
     }
 
     /// Starts an engine for each.
-    pub(super) fn start(self, plan: &Plan) -> Result<Populations<NativeEngine>, Refusal> {
+    ///
+    /// `staggered` is whether VUs that start together are to begin apart from each other.
+    pub(super) fn start(
+        self,
+        plan: &Plan,
+        staggered: bool,
+    ) -> Result<Populations<NativeEngine>, Refusal> {
         let mut others = Vec::new();
         for (index, other) in (1..).zip(self.others) {
             let part = Part {
                 amount: other.plan.amount,
                 scenario: other.scenario,
+                staggered,
                 // Of its own draws: populations that draw alike would march in step.
                 seed: plan.seed.wrapping_add(index),
             };
@@ -143,6 +150,7 @@ impl Compiled {
         let users = Part {
             amount: plan.populations.users,
             scenario: self.users,
+            staggered,
             seed: plan.seed,
         };
         Ok(Populations::new(
@@ -161,6 +169,7 @@ fn vus_of(rate: Level) -> u32 {
 struct Part {
     amount: Amount,
     scenario: Scenario,
+    staggered: bool,
     seed: u64,
 }
 
@@ -197,6 +206,7 @@ impl Part {
     fn load(&self, plan: &Plan) -> LoadModel {
         let closed = LoadModel::Closed {
             pace_per_s: plan.pace_per_s,
+            staggered: self.staggered,
         };
         match (self.amount, plan.load) {
             (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,

@@ -25,6 +25,8 @@ pub(super) struct Ready {
     /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
     pub(super) scenarios: Compiled,
     pub(super) host: HostLimits,
+    /// Whether VUs that start together are to begin apart from each other.
+    pub(super) staggered: bool,
     /// What a reader must know.
     pub(super) warnings: Vec<String>,
     feeders: AllFeeders,
@@ -59,6 +61,11 @@ pub(super) fn prepare_ramp(
     host: &HostLimits,
     stages: &Stages,
 ) -> Result<Ready, Refusal> {
+    if plan.search.unit.is_open() {
+        let message = "the profile searches over arrivals per second (`rate` in its [search]), and the stages of a ramp are \
+                       VUs; leave `rate` out, or use `breakpoint find`";
+        return Err(Refusal::new(Exit::Usage, message));
+    }
     plan.search = SearchSpec {
         min: Level::ZERO,
         max: stages.highest(),
@@ -67,15 +74,13 @@ pub(super) fn prepare_ramp(
     };
     plan.max_is_explicit = true;
     plan.pace_per_s = stages.pace_per_s();
-    let open = plan.search.unit.is_open();
-    ready(plan, host, |too_high| {
-        let highest = too_high.highest.get();
-        let less = if open {
-            format!("max-vus = {highest} in the profile's [search]")
-        } else {
-            format!("stages of {highest} VUs at most")
-        };
-        TooHigh { less, ..too_high }
+    let ready = ready(plan, host, |too_high| TooHigh {
+        less: format!("stages of {} VUs at most", too_high.highest.get()),
+        ..too_high
+    })?;
+    Ok(Ready {
+        staggered: false,
+        ..ready
     })
 }
 
@@ -122,6 +127,7 @@ fn ready(
         plan,
         scenarios,
         host,
+        staggered: true,
         warnings,
         feeders,
     })

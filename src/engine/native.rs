@@ -63,6 +63,9 @@ pub enum LoadModel {
     Closed {
         /// How many VUs start or leave per second.
         pace_per_s: f64,
+        /// Whether a VU begins its first cycle at a random moment within its mean think time, so that VUs with a constant one
+        /// do not march in step. A level that climbs bit by bit spreads its VUs itself, and would be reached late.
+        staggered: bool,
     },
     /// A level is a number of cycles that begin per second, whether or not those before have ended.
     Open {
@@ -112,7 +115,7 @@ impl NativeEngine {
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
         let works = match load {
-            LoadModel::Closed { pace_per_s } => pace_per_s > 0.0,
+            LoadModel::Closed { pace_per_s, .. } => pace_per_s > 0.0,
             LoadModel::Open { most_vus, .. } => most_vus > 0,
         };
         if !works || window.is_zero() {

@@ -140,8 +140,8 @@ pub struct Breach {
     pub level: Level,
     /// VUs that ran then.
     pub vus: u32,
-    /// The objective that broke, over the last ten seconds.
-    pub objective: ObjectiveRecord,
+    /// The objectives that broke, over the last ten seconds.
+    pub objectives: Vec<ObjectiveRecord>,
 }
 
 /// What a recorded `find` run found, to be told beside a ramp.

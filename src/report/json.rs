@@ -110,7 +110,7 @@ pub(super) fn finite_probe(mut probe: ProbeRecord) -> ProbeRecord {
 fn finite_ramp(record: &RampRecord) -> Result<RampRecord, ReportError> {
     let mut record = record.clone();
     if let Some(breach) = &mut record.breach {
-        finite_objective(&mut breach.objective);
+        breach.objectives.iter_mut().for_each(finite_objective);
     }
     for limit in &mut record.plan.limits {
         keep_finite(&mut limit.value);
@@ -213,9 +213,10 @@ fn needed_of_ramp(record: &RampRecord) -> Result<(), ReportError> {
         ("plan.budget_s", record.plan.budget_s),
         ("plan.pace_per_s", record.plan.pace_per_s),
     ];
-    let breach = record.breach.iter();
-    let breach =
-        breach.flat_map(|b| [("breach.t_s", b.t_s), ("breach's bound", b.objective.bound)]);
+    let breach = record.breach.iter().flat_map(|b| {
+        let bounds = b.objectives.iter().map(|o| ("breach's bound", o.bound));
+        bounds.chain([("breach.t_s", b.t_s)])
+    });
     let top = plan.into_iter().chain(breach);
     let asked = record.asked.iter().enumerate().flat_map(|(i, s)| {
         let own = [("start_s", s.start_s), ("lasts_s", s.lasts_s)];

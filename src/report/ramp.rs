@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
 use crate::record::{
-    Breach, FoundBeside, HoldEnd, READING_S, RampEnding, RampRecord, StageRecord, StageSpan,
-    Sureness,
+    Breach, FoundBeside, HoldEnd, ObjectiveRecord, READING_S, RampEnding, RampRecord, StageRecord,
+    StageSpan, Sureness,
 };
-use crate::slo::Verdict;
+use crate::slo::{Slo, Verdict};
 use crate::units;
 
 /// Columns of the labels.
@@ -159,20 +159,31 @@ fn verdict(stage: &StageRecord) -> String {
         (HoldEnd::Invalid, _) => format!("invalid: {}", stage.reason),
         (_, Verdict::Held) => "held".to_owned(),
         (_, Verdict::Undecided) => format!("undecided: {}", stage.reason),
-        (_, Verdict::Broke) => format!("broke: {}", broken(stage)),
+        (_, Verdict::Broke) => format!("broke: {}", broken_text(&stage.objectives)),
     };
     format!("{text}{cut}")
 }
 
-fn broken(stage: &StageRecord) -> String {
-    let broken = stage
-        .objectives
-        .iter()
-        .filter(|o| o.verdict == Verdict::Broke);
+/// The objectives that broke, with what was seen: `p99<2s (p99 2.77 s), errors<1% (errors 11.70 %)`.
+fn broken_text(objectives: &[ObjectiveRecord]) -> String {
+    let broken = objectives.iter().filter(|o| o.verdict == Verdict::Broke);
     let texts: Vec<String> = broken
-        .map(|o| format!("{} ({})", o.objective, view::seen_text(o)))
+        .map(|o| format!("{} ({})", o.objective, breach_of(o)))
         .collect();
     texts.join(", ")
+}
+
+/// What broke an objective. A percentile of what completed looks well where most failed: then the share is told.
+fn breach_of(objective: &ObjectiveRecord) -> String {
+    let parsed = Slo::parse([&objective.objective]).ok();
+    let quantile = parsed.and_then(|slo| slo.objectives()[0].quantile());
+    let looks_well = quantile.is_some() && objective.observed.is_none_or(|v| v < objective.bound);
+    match (objective.bad, objective.total) {
+        (Some(bad), Some(total)) if looks_well && total > 0.0 => {
+            format!("{} % failed or were late", percent(bad / total))
+        }
+        _ => view::seen_text(objective),
+    }
 }
 
 fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static str, String)> {
@@ -280,7 +291,7 @@ fn breach_text(record: &RampRecord, breach: &Breach) -> String {
     let mut text = format!(
         "{level}: there, after {}, the SLO was broken over the last {READING_S:.0} s for the first time ({}){place}",
         span(breach.t_s),
-        view::seen_text(&breach.objective),
+        broken_text(&breach.objectives),
     );
     let unsure = unsure_before(record, breach.stage);
     if !unsure.is_empty() {

@@ -53,6 +53,12 @@ impl MainMetric {
         value.filter(|v| v.is_finite() && *v > 0.0)
     }
 
+    /// The quantile and its limit, seconds, where it is a quantile of this step: other metrics are not kept for every second.
+    pub(super) fn quantile_of(&self, step: usize) -> Option<(f64, f64)> {
+        let objective = self.objective.as_ref().filter(|_| self.step == step)?;
+        Some((objective.quantile()?, objective.bound))
+    }
+
     /// A quantile of its step in a probe.
     pub(super) fn quantile(&self, probe: &ProbeRecord, q: f64) -> Option<f64> {
         probe.steps.get(self.step)?.latency.quantile_s(q)

@@ -10,7 +10,7 @@ use crate::measure::{Level, Measurement, Second, StepNames, Strain, Window};
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
     Breach, Environment, FoundBeside, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION,
-    RampEnding, RampRecord, RampSecond, StageRecord,
+    RampEnding, RampRecord, RampSecond, StageRecord, StageSpan,
 };
 use crate::slo::{Judgement, Slo, Verdict};
 
@@ -206,15 +206,17 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             return;
         };
         let judgement = self.spec.slo.judge(m, &self.spec.steps);
-        let broken = ramp::broken(&judgement).filter(|_| self.fault(m, &judgement).is_none());
-        let last = m.hold.last().map(|s| &s.window);
-        if let (Some(objective), Some(window)) = (broken, last) {
+        let objectives = ramp::broken(&judgement);
+        if objectives.is_empty() || self.fault(m, &judgement).is_some() {
+            return;
+        }
+        if let Some(window) = m.hold.last().map(|s| &s.window) {
             self.breach.add(Breach {
                 t_s: recording::rounded(self.elapsed_s()),
                 stage,
                 level: window.level,
                 vus: window.vus,
-                objective: objective.clone(),
+                objectives,
             });
         }
     }
@@ -249,10 +251,11 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             judgement.reason = fault;
         }
         let totals = steps.iter().enumerate();
-        let mut causes = self.causes(m, mean_level, judgement.verdict).into_iter();
+        let asked = self.spec.stages.spans()[present.index];
+        let mut causes = self.causes(m, asked, judgement.verdict).into_iter();
         StageRecord {
             index: present.index,
-            asked: self.spec.stages.spans()[present.index],
+            asked,
             measured_s: recording::rounded(m.hold_s()),
             mean_level,
             vus_reached: m.hold.iter().map(|s| s.window.vus).max().unwrap_or(0),
@@ -277,7 +280,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         }
     }
 
-    fn causes(&self, m: &Measurement, mean_level: f64, verdict: Verdict) -> Vec<LimitingResource> {
+    fn causes(&self, m: &Measurement, asked: StageSpan, verdict: Verdict) -> Vec<LimitingResource> {
         if verdict != Verdict::Broke {
             return Vec::new();
         }
@@ -288,7 +291,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             lines: &[],
             steps: &self.spec.steps,
             limits: &self.spec.plan.limits,
-            baseline: ramp::baseline(&self.stages, main, mean_level),
+            baseline: ramp::baseline(&self.stages, main, asked, m.level),
             unit: self.spec.plan.unit,
             users_are_searched: self.spec.plan.users_are_searched(),
             think_s: self.spec.plan.think_s,

@@ -13,9 +13,10 @@ use breakpoint::measure::{
     FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading, Strain,
 };
 use breakpoint::record::{
-    Answer, CauseKind, Ending, Environment, HoldEnd, LimitingResource, ObjectiveRecord, Outlook,
-    PlanRecord, ProbeRecord, Purpose, RunRecord, SCHEMA_VERSION, SecondRecord, StepRecord,
-    StepSecond, Sureness, VisitSummary,
+    Answer, Breach, CauseKind, Ending, Environment, FoundBeside, HoldEnd, LimitingResource,
+    ObjectiveRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding,
+    RampRecord, RampSecond, RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan,
+    StepRecord, StepSecond, Sureness, VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -552,6 +553,176 @@ pub(crate) fn small() -> RunRecord {
     record.answer = answer(Ending::Undecided, "the generator lagged in 1 of 3 probes");
     record.warnings = vec!["the host was busy with something else".to_owned()];
     record
+}
+
+/// A ramp without a stage, whose target never came up.
+pub(crate) fn ramp_down() -> RampRecord {
+    let run = empty();
+    let mut start_s = 0.0;
+    let asked = [
+        (0, 400, 10),
+        (400, 1200, 20),
+        (1200, 1600, 20),
+        (1600, 0, 10),
+    ];
+    let asked = asked.map(|(from, to, lasts)| {
+        let lasts_s = f64::from(lasts);
+        start_s += lasts_s;
+        StageSpan {
+            from: Level(from),
+            to: Level(to),
+            start_s: start_s - lasts_s,
+            lasts_s,
+        }
+    });
+    RampRecord {
+        schema_version: RAMP_SCHEMA_VERSION,
+        breakpoint_version: run.breakpoint_version,
+        profile: run.profile,
+        started_at: run.started_at,
+        finished_at: run.finished_at,
+        slo: run.slo,
+        ending: RampEnding::TargetDown,
+        reason: "http://127.0.0.1:8080 refused the connection.".to_owned(),
+        breach: None,
+        beside: None,
+        plan: PlanRecord {
+            min_level: 0,
+            max_level: 1600,
+            ..run.plan
+        },
+        environment: run.environment,
+        warnings: Vec::new(),
+        asked: asked.to_vec(),
+        stages: Vec::new(),
+    }
+}
+
+/// A ramp over a service that dies at 1 184 VUs, with a `find` run beside it.
+pub(crate) fn ramp() -> RampRecord {
+    let mut record = ramp_down();
+    record.ending = RampEnding::Complete;
+    "every stage ran".clone_into(&mut record.reason);
+    let mut noise = Noise(7);
+    let asked = record.asked.clone();
+    let stages = asked.iter().enumerate();
+    record.stages = stages.map(|(i, s)| stage(i, s, &mut noise)).collect();
+    record.breach = Some(Breach {
+        t_s: 32.0,
+        stage: 2,
+        level: Level(1240),
+        vus: 1238,
+        objectives: vec![
+            ObjectiveRecord {
+                bad: Some(47.0),
+                ..objectives(Verdict::Broke, Some(1.2), 400)[0].clone()
+            },
+            ObjectiveRecord {
+                observed: Some(0.117),
+                verdict: Verdict::Broke,
+                ..objectives(Verdict::Held, Some(1.2), 400)[1].clone()
+            },
+        ],
+    });
+    record.beside = Some(FoundBeside {
+        started_at: "2026-11-22T16:12:40Z".to_owned(),
+        breakpoint: Level(1184),
+        ci_low: Some(Level(1150)),
+        ci_high: Some(Level(1215)),
+    });
+    record
+}
+
+/// A ramp that the user stopped in its second stage, before anything broke.
+pub(crate) fn ramp_interrupted() -> RampRecord {
+    let mut record = ramp();
+    record.ending = RampEnding::Interrupted;
+    "stopped before its end; what was measured is kept".clone_into(&mut record.reason);
+    record.breach = None;
+    record.stages.truncate(2);
+    record.stages[1].end = HoldEnd::Interrupted;
+    record.stages[1].seconds.truncate(7);
+    record.stages[1].measured_s = 7.0;
+    record
+}
+
+/// A ramp whose generator had no CPU left in its third stage.
+pub(crate) fn ramp_invalid() -> RampRecord {
+    let mut record = ramp();
+    let reason = "the generator had no CPU left: it was more than 200 ms late in 9 of 20 seconds";
+    record.ending = RampEnding::GeneratorLimited;
+    record.reason = format!("stage 3: {reason}");
+    record.breach = None;
+    record.beside = None;
+    let stage = &mut record.stages[2];
+    stage.end = HoldEnd::Invalid;
+    stage.verdict = Verdict::Undecided;
+    reason.clone_into(&mut stage.reason);
+    stage.limiting_resource = None;
+    record.stages.truncate(3);
+    record
+}
+
+/// Ramps of all kinds with their names.
+pub(crate) fn ramps() -> Vec<(&'static str, RampRecord)> {
+    vec![
+        ("ramp", ramp()),
+        ("interrupted", ramp_interrupted()),
+        ("invalid", ramp_invalid()),
+        ("down", ramp_down()),
+    ]
+}
+
+fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
+    let shape = Shape {
+        truth: 1184.0,
+        crashes: true,
+        hold: 1,
+        noise: 0.05,
+    };
+    let (from, to) = (f64::from(asked.from.0), f64::from(asked.to.0));
+    let mean_level = f64::midpoint(from, to);
+    // Made of a probe at the mean level, and of one per second at the second's.
+    let whole = probe(
+        shape,
+        index,
+        (0, mean_level as u32),
+        Purpose::Bracket,
+        (noise, 0.0),
+    );
+    let seconds = (1..=asked.lasts_s as u32).map(|i| {
+        let level = (from + (to - from) * f64::from(i) / asked.lasts_s).round() as u32;
+        let dead = asked.start_s >= 30.0 && asked.start_s + f64::from(i) > 30.0;
+        let at = asked.start_s + f64::from(i) - 1.0;
+        let p99 = p99_at(shape, level);
+        let mut seen = seconds(shape, (level, dead), (0.0, at, p99), noise).remove(0);
+        seen.hold = true;
+        RampSecond {
+            level: Level(level),
+            seen,
+        }
+    });
+    let seconds: Vec<RampSecond> = seconds.collect();
+    let vus = seconds.iter().map(|s| s.seen.vus).max();
+    StageRecord {
+        index,
+        asked: *asked,
+        measured_s: asked.lasts_s,
+        mean_level,
+        vus_reached: vus.unwrap_or(0),
+        end: HoldEnd::Complete,
+        verdict: whole.verdict,
+        reason: whole.reason,
+        objectives: whole.objectives,
+        throughput_per_s: whole.throughput_per_s,
+        steps: whole.steps,
+        limiting_resource: (whole.verdict == Verdict::Broke).then(|| LimitingResource {
+            resource: "gateway memory".to_owned(),
+            evidence: "OOM-killed once at its limit of 512 MiB".to_owned(),
+            sureness: Sureness::Certain,
+        }),
+        seconds,
+    }
 }
 
 /// Every made-up record with its name.

@@ -184,6 +184,13 @@ impl Shard {
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,
+            staggers: matches!(
+                spec.load,
+                LoadModel::Closed {
+                    staggered: true,
+                    ..
+                }
+            ),
             pool: match spec.load {
                 LoadModel::Closed { .. } => None,
                 LoadModel::Open { .. } => Some(Pool::default()),
@@ -516,7 +523,7 @@ impl Shard {
 impl Drive {
     fn new(spec: &ShardSpec) -> Self {
         match spec.load {
-            LoadModel::Closed { pace_per_s } => Self::Closed {
+            LoadModel::Closed { pace_per_s, .. } => Self::Closed {
                 ramp: Ramp {
                     from: 0,
                     to: 0,

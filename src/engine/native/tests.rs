@@ -35,7 +35,10 @@ fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) 
 fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
     NativeSpec {
         scenario: Arc::clone(scenario),
-        load: LoadModel::Closed { pace_per_s: 1000.0 },
+        load: LoadModel::Closed {
+            pace_per_s: 1000.0,
+            staggered: true,
+        },
         window: Duration::from_millis(100),
         threads: 2,
         seed: 7,
@@ -690,7 +693,10 @@ async fn levels_are_paced_and_leave_nothing_behind() {
     );
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
-        load: LoadModel::Closed { pace_per_s: 50.0 },
+        load: LoadModel::Closed {
+            pace_per_s: 50.0,
+            staggered: true,
+        },
         window: Duration::from_millis(100),
         threads: 2,
         seed: 1,

@@ -45,6 +45,8 @@ pub(super) struct Shared {
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// Whether VUs think; a canary does not.
     pub(super) thinks: bool,
+    /// Whether VUs begin their first cycles at random moments.
+    pub(super) staggers: bool,
     /// In the open model: who takes the next arrival.
     pub(super) pool: Option<Pool>,
 }
@@ -59,6 +61,7 @@ impl Shared {
             recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&own.next_rows),
             thinks: false,
+            staggers: false,
             pool: None,
         }
     }
@@ -158,7 +161,9 @@ pub(super) async fn canary(shared: Rc<Shared>) -> Canary {
 /// Runs VU `id` until it is asked to leave.
 pub(super) async fn run(shared: Rc<Shared>, state: Rc<VuState>, id: u32) {
     let mut vu = Vu::new(&shared, &state, id);
-    vu.stagger().await;
+    if shared.staggers {
+        vu.stagger().await;
+    }
     let mut limit = TimeLimit::new();
     let mut failures_in_a_row = 0;
     while !state.leaving.get() {

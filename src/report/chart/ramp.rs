@@ -16,9 +16,16 @@ use crate::units;
 const READING: usize = 10;
 /// Memories that can be told apart in one panel.
 const MOST_MEMORIES: usize = 4;
+/// An axis of failures reaches at least so far, so that it counts whole ones.
+const FEW: f64 = 4.0;
 /// A line has a mark of its own every so many parts of the whole.
 const MARKS: usize = 12;
+/// Room at the right of the columns' plots, for the widest labels there: `find 1 019` and `512 MiB`.
+const LEFT_COLUMN: f64 = 190.0;
+const RIGHT_COLUMN: f64 = 140.0;
 const BORDER: Colour = Colour(165, 165, 165);
+/// Mark and colour of the oldest request in flight.
+const OLDEST: (Marker, Colour) = (Marker::Diamond, ORANGE);
 const DOT: Colour = Colour(150, 150, 150);
 
 pub(in crate::report) fn chart(record: &RampRecord) -> Scene {
@@ -74,8 +81,7 @@ struct Memory {
     monitor: String,
     values: Vec<(f64, Option<f64>)>,
     limit: Option<f64>,
-    marker: Marker,
-    colour: Colour,
+    style: (Marker, Colour),
 }
 
 impl<'a> Ramp<'a> {
@@ -111,7 +117,8 @@ impl<'a> Ramp<'a> {
         keys.push((Key::Area(BORDER.pale(0.4)), "level asked".to_owned()));
         keys.push((Key::Line(BLUE), "measured".to_owned()));
         keys.push((Key::Point(Marker::Circle, DOT), "one second".to_owned()));
-        keys.push((Key::Line(ORANGE), "oldest in flight".to_owned()));
+        let oldest = Key::Point(OLDEST.0, OLDEST.1);
+        keys.push((oldest, "oldest in flight".to_owned()));
         let any = |of: fn(&StepSecond) -> u64| {
             let mut cycles = self.seconds.iter().filter_map(|s| s.seen.steps.last());
             cycles.any(|c| of(c) > 0)
@@ -179,7 +186,7 @@ impl<'a> Ramp<'a> {
             flags: borders.chain(breach).collect(),
             limits: frame.limits,
             band: None,
-            right_room: 96.0,
+            right_room: frame.right_room,
         };
         Panel::draw(scene, &spec)
     }
@@ -210,6 +217,7 @@ impl<'a> Ramp<'a> {
                     .collect(),
                 names_breach: true,
                 last: false,
+                right_room: LEFT_COLUMN,
             },
         );
         self.area(scene, &panel);
@@ -221,10 +229,13 @@ impl<'a> Ramp<'a> {
             };
             scene.rect(band, SKY.pale(0.38));
         }
-        // In the open model VUs are not what the level counts.
-        if !unit.is_open() {
-            draw(scene, &panel, &vus, BLUE);
+        if let Some(found) = found {
+            // Again, where the interval covers it.
+            let y = panel.py(found.breakpoint.get().into());
+            let (from, to) = ((panel.plot.left, y), (panel.plot.right, y));
+            scene.dashed(from, to, 3.5, GREEN);
         }
+        draw(scene, &panel, &vus, BLUE);
         for stage in &self.record.stages {
             let Some(last) = stage.seconds.last() else {
                 continue;
@@ -255,20 +266,16 @@ impl<'a> Ramp<'a> {
 
     fn latency(&self, scene: &mut Scene, area: Rect) {
         let metric = view::MainMetric::of(&self.record.slo, &self.record.plan);
-        // Other metrics than quantiles of the main step are not kept for every second.
-        let objective = metric
-            .objective
-            .as_ref()
-            .filter(|o| o.quantile().is_some() && metric.step == self.record.plan.main_step);
-        let q = objective.and_then(|o| o.quantile()).unwrap_or(0.99);
-        let name = match objective {
-            Some(_) => metric.name.clone(),
+        let main = metric.quantile_of(self.record.plan.main_step);
+        let (q, bound) = main.unzip();
+        let q = q.unwrap_or(0.99);
+        let name = match bound {
+            Some(_) => metric.name,
             None => view::p99_name(&self.record.plan),
         };
         let one = self.series(|s| s.seen.main_latency.quantile_s(q));
         let over = self.over_the_last(q);
         let oldest = self.series(|s| self.main(s)?.oldest_in_flight_s);
-        let bound = objective.map(|o| o.bound);
         let drawn = one.iter().chain(&over).filter_map(|(_, v)| *v);
         let old = oldest.iter().filter_map(|(_, v)| *v).fold(0.0, f64::max);
         let scale = Scale::log_around(drawn.chain(bound).chain([old]));
@@ -284,6 +291,7 @@ impl<'a> Ramp<'a> {
                 limits: bound.map(slo_mark).into_iter().collect(),
                 names_breach: false,
                 last: true,
+                right_room: LEFT_COLUMN,
             },
         );
         for (t, value) in &one {
@@ -291,7 +299,7 @@ impl<'a> Ramp<'a> {
                 point(scene, Marker::Circle, panel.at(*t, *value), 4.0, DOT);
             }
         }
-        draw(scene, &panel, &oldest, ORANGE);
+        draw_marked(scene, &panel, &oldest, OLDEST);
         draw(scene, &panel, &over, BLUE);
         if one.iter().all(|(_, v)| v.is_none()) {
             panel.no_data(scene, "nothing completed");
@@ -320,10 +328,11 @@ impl<'a> Ramp<'a> {
             Frame {
                 area,
                 title: "throughput, completed cycles per second".to_owned(),
-                y: counts(&rate),
+                y: counts(&rate, 0.0),
                 limits: Vec::new(),
                 names_breach: false,
                 last: false,
+                right_room: RIGHT_COLUMN,
             },
         );
         draw(scene, &panel, &rate, BLUE);
@@ -342,10 +351,11 @@ impl<'a> Ramp<'a> {
             Frame {
                 area,
                 title: "cycles that failed or were shed, per second".to_owned(),
-                y: counts(&all),
+                y: counts(&all, FEW),
                 limits: Vec::new(),
                 names_breach: false,
                 last,
+                right_room: RIGHT_COLUMN,
             },
         );
         for (series, marker, colour) in [
@@ -380,12 +390,11 @@ impl<'a> Ramp<'a> {
         ];
         let with_style = names.into_iter().take(MOST_MEMORIES).zip(styles);
         with_style
-            .map(|(name, (marker, colour))| Memory {
+            .map(|(name, style)| Memory {
                 monitor: name.to_owned(),
                 values: self.series(|s| memory_of(&s.seen.readings, name)),
                 limit: memory_of(&self.record.plan.limits, name).filter(|l| *l > 0.0),
-                marker,
-                colour,
+                style,
             })
             .collect()
     }
@@ -399,7 +408,7 @@ impl<'a> Ramp<'a> {
             Some(Mark {
                 at: limit,
                 text: Quantity::Bytes.label(limit, limit),
-                colour: m.colour,
+                colour: m.style.1,
                 dashed: true,
             })
         });
@@ -415,22 +424,11 @@ impl<'a> Ramp<'a> {
                 limits: marks.collect(),
                 names_breach: false,
                 last: true,
+                right_room: RIGHT_COLUMN,
             },
         );
         for memory in memories {
-            draw(scene, &panel, &memory.values, memory.colour);
-            let every = memory.values.len().div_ceil(MARKS).max(1);
-            for (t, value) in memory.values.iter().step_by(every) {
-                if let Some(value) = value {
-                    point(
-                        scene,
-                        memory.marker,
-                        panel.at(*t, *value),
-                        8.0,
-                        memory.colour,
-                    );
-                }
-            }
+            draw_marked(scene, &panel, &memory.values, memory.style);
         }
         panel_keys(scene, area, memories);
     }
@@ -445,6 +443,8 @@ struct Frame {
     names_breach: bool,
     /// Whether it is the lowest of its column, which names the axis.
     last: bool,
+    /// Room for labels at the right, the same for all of a column so that their times stand below each other.
+    right_room: f64,
 }
 
 fn slo_mark(bound: f64) -> Mark {
@@ -456,9 +456,10 @@ fn slo_mark(bound: f64) -> Mark {
     }
 }
 
-fn counts(values: &[(f64, Option<f64>)]) -> Axis {
+/// An axis that reaches at least so far.
+fn counts(values: &[(f64, Option<f64>)], least: f64) -> Axis {
     Axis {
-        scale: Scale::from_zero(values.iter().filter_map(|(_, v)| *v)),
+        scale: Scale::from_zero(values.iter().filter_map(|(_, v)| *v).chain([least])),
         quantity: Quantity::Count,
     }
 }
@@ -483,6 +484,22 @@ fn draw(scene: &mut Scene, panel: &Panel, values: &[(f64, Option<f64>)], colour:
     }
 }
 
+/// The same with marks on it, which tell it from others without its colour.
+fn draw_marked(
+    scene: &mut Scene,
+    panel: &Panel,
+    values: &[(f64, Option<f64>)],
+    (marker, colour): (Marker, Colour),
+) {
+    draw(scene, panel, values, colour);
+    let every = values.len().div_ceil(MARKS).max(1);
+    for (t, value) in values.iter().step_by(every) {
+        if let Some(value) = value {
+            point(scene, marker, panel.at(*t, *value), 8.0, colour);
+        }
+    }
+}
+
 /// Which line of the memory panel is whose, beside its title.
 fn panel_keys(scene: &mut Scene, area: Rect, memories: &[Memory]) {
     use super::panel::SMALL;
@@ -490,7 +507,8 @@ fn panel_keys(scene: &mut Scene, area: Rect, memories: &[Memory]) {
     let mut x = area.left + 380.0;
     for memory in memories {
         let y = area.top + 20.0;
-        point(scene, memory.marker, (x, y), 9.0, memory.colour);
+        let (marker, colour) = memory.style;
+        point(scene, marker, (x, y), 9.0, colour);
         let text = Text::new(&memory.monitor, (x + 20.0, y), SMALL);
         let text = text.fit((area.right - x - 30.0).max(10.0), 14.0);
         x += 20.0 + text.width() + 36.0;

@@ -67,3 +67,39 @@ fn odd_numbers_do_not_break_a_chart() {
         draw(&record).to_png().unwrap();
     }
 }
+
+#[test]
+fn no_label_of_a_ramp_overlaps_another_or_leaves_the_picture() {
+    for (name, mut record) in samples::ramps() {
+        assert_eq!(
+            ramp::chart(&record).spoiled_labels(),
+            Vec::<String>::new(),
+            "{name}"
+        );
+        record.profile = "a-profile-with-a-very-long-name".repeat(8);
+        record.slo = vec!["p99(answer)<2s".to_owned(); 40];
+        assert_eq!(
+            ramp::chart(&record).spoiled_labels(),
+            Vec::<String>::new(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn odd_numbers_do_not_break_the_chart_of_a_ramp() {
+    let mut record = samples::ramp();
+    let seconds = record.stages.iter_mut().flat_map(|s| &mut s.seconds);
+    for (i, second) in seconds.enumerate() {
+        let odd = [f64::NAN, f64::INFINITY, 0.0, -1.0][i % 4];
+        second.seen.t_s = odd;
+        second.seen.span_s = odd;
+        for reading in &mut second.seen.readings {
+            reading.value = Some(odd);
+        }
+        for step in &mut second.seen.steps {
+            step.oldest_in_flight_s = Some(odd);
+        }
+    }
+    ramp::chart(&record).to_png().unwrap();
+}
