@@ -716,7 +716,9 @@ fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
         objectives: whole.objectives,
         throughput_per_s: whole.throughput_per_s,
         steps: whole.steps,
+        other_causes: Vec::new(),
         limiting_resource: (whole.verdict == Verdict::Broke).then(|| LimitingResource {
+            kind: None,
             resource: "gateway memory".to_owned(),
             evidence: "OOM-killed once at its limit of 512 MiB".to_owned(),
             sureness: Sureness::Certain,
