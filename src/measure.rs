@@ -349,6 +349,17 @@ pub struct Reading {
     pub value: Option<f64>,
 }
 
+/// Something that a monitor's source wrote to its log, or that happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLine {
+    /// The monitor's name in the profile.
+    pub monitor: String,
+    /// The line, cleaned and of bounded length.
+    pub text: String,
+    /// How many lines came right after it that were too many to keep.
+    pub more: u64,
+}
+
 /// Fields that only grow: an objective on one judges its growth over the probe, not its value.
 pub const COUNTERS: [&str; 6] = [
     "oom_kills",

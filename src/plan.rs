@@ -4,6 +4,7 @@
 //! asks where a value came from.
 
 mod local;
+mod log;
 mod monitor;
 mod search;
 mod target;
@@ -23,6 +24,7 @@ use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
+pub use log::LogMatch;
 use value::{Flag, Reader};
 
 /// VUs started or stopped per second when nothing else is said.
@@ -212,6 +214,10 @@ pub struct MonitorPlan {
     pub source: MonitorSource,
     /// Memory limit in bytes to show when none can be read.
     pub memory_limit: Option<u64>,
+    /// A log file to follow.
+    pub log: Option<PathBuf>,
+    /// Which lines of its log matter.
+    pub log_match: LogMatch,
 }
 
 /// Where a monitor's readings come from.

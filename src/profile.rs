@@ -130,6 +130,10 @@ pub struct MonitorSpec {
     pub cgroup: Option<Spanned<String>>,
     /// Address of a Redis server.
     pub redis: Option<Spanned<String>>,
+    /// A log file to follow.
+    pub log: Option<Spanned<String>>,
+    /// Which lines of the log matter, as a regular expression.
+    pub log_match: Option<Spanned<String>>,
     /// Memory limit to chart when none can be read.
     pub memory_limit: Option<Spanned<String>>,
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::cause::{self, Baseline};
 use crate::engine::{Canary, Engine, EngineError};
 use crate::event::{Event, Phase, Tick};
-use crate::measure::{Level, Measurement, Reading, Second, StepNames};
+use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -56,6 +56,10 @@ pub struct RunSpec {
 pub trait Surroundings: Send {
     /// What the monitors read now; never blocks.
     fn readings(&mut self) -> Vec<Reading>;
+    /// What the services logged since the last time; never blocks.
+    fn lines(&mut self) -> Vec<LogLine> {
+        Vec::new()
+    }
     /// Puts the target back into its initial state. Runs beside the engine's clock.
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static;
     /// The time of day, RFC 3339 UTC.
@@ -505,6 +509,10 @@ struct Watch<'a, S> {
 impl<S: Surroundings> Observer for Watch<'_, S> {
     fn readings(&mut self) -> Vec<Reading> {
         self.surroundings.readings()
+    }
+
+    fn lines(&mut self) -> Vec<LogLine> {
+        self.surroundings.lines()
     }
 
     fn second(&mut self, second: &Second, phase: Phase) {

@@ -252,7 +252,7 @@ pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreE
 /// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
 fn write_artifacts(dir: &Path, record: &RunRecord) -> Result<Option<ReportError>, StoreError> {
     let mut trouble = None;
-    for format in Format::ALL {
+    for format in Format::of(record) {
         match format.render(record) {
             Ok(bytes) => replace(&dir.join(format.file_name(record.plan.unit)), &bytes)?,
             Err(e) => trouble = trouble.or(Some(e)),
@@ -313,10 +313,10 @@ mod tests {
         names
     }
 
-    fn all_files() -> Vec<String> {
-        let mut names: Vec<String> = Format::ALL
+    fn all_files(record: &RunRecord) -> Vec<String> {
+        let mut names: Vec<String> = Format::of(record)
             .map(|f| f.file_name(LevelUnit::Vus).to_owned())
-            .to_vec();
+            .collect();
         names.sort();
         names
     }
@@ -331,7 +331,7 @@ mod tests {
         let written = store.finish(&record).unwrap();
         assert!(written.trouble.is_none());
         assert_eq!(written.dir, store.dir());
-        assert_eq!(names(&written.dir), all_files());
+        assert_eq!(names(&written.dir), all_files(&record));
         assert_eq!(read_record(&written.dir).unwrap(), record);
     }
 
@@ -380,7 +380,7 @@ mod tests {
         let written = store.finish(&record).unwrap();
         assert!(written.dir.starts_with(std::env::temp_dir()));
         assert!(written.trouble.unwrap().to_string().contains("vanished"));
-        assert_eq!(names(&written.dir), all_files());
+        assert_eq!(names(&written.dir), all_files(&record));
         assert_eq!(read_record(&written.dir).unwrap(), record);
         fs::remove_dir_all(written.dir).unwrap();
     }

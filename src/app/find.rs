@@ -10,7 +10,7 @@ use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use crate::event::Event;
-use crate::measure::Reading;
+use crate::measure::{LogLine, Reading};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, Plan, ResetWhen};
 use crate::preflight;
@@ -138,6 +138,10 @@ struct World<'a> {
 impl Surroundings for World<'_> {
     fn readings(&mut self) -> Vec<Reading> {
         self.hub.snapshot()
+    }
+
+    fn lines(&mut self) -> Vec<LogLine> {
+        self.hub.lines()
     }
 
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {

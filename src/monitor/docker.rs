@@ -276,7 +276,7 @@ mod tests {
             Some(0.0),
             "a kill before the monitor came is not this run's"
         );
-        assert_eq!(sample.limits, [("memory", 536_870_912.0)]);
+        assert_eq!(sample.limits, [("memory".into(), 536_870_912.0)]);
     }
 
     #[test]

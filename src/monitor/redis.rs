@@ -224,7 +224,10 @@ mod tests {
         }
         assert_eq!(
             sample.limits,
-            [("memory", 419_430_400.0), ("clients", 10_000.0)]
+            [
+                ("memory".into(), 419_430_400.0),
+                ("clients".into(), 10_000.0)
+            ]
         );
         let more = INFO
             .replace("count=38", "count=40")

@@ -2,12 +2,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::plan::LogMatch;
 
 fn plan(source: MonitorSource) -> MonitorPlan {
     MonitorPlan {
         name: "it".to_owned(),
         source,
         memory_limit: Some(1000),
+        log: None,
+        log_match: LogMatch::default(),
     }
 }
 
@@ -178,6 +181,35 @@ async fn a_real_redis_is_watched_through_refusals_and_a_restart() {
     let _second = start().unwrap();
     until(&hub, "restarts", |v| v == Some(1.0)).await;
     assert!(value(&hub.snapshot(), "oom_errors") > Some(0.0));
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn lines_of_a_log_come_with_the_monitors_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("it.log");
+    std::fs::write(&path, "").unwrap();
+    let log = |path: &Path| MonitorPlan {
+        log: Some(path.to_owned()),
+        log_match: LogMatch::parse("ouch").unwrap(),
+        ..plan(MonitorSource::Cgroup("/no/such/group".into()))
+    };
+    let hub = MonitorHub::start(vec![log(&path), log(Path::new("/no/such.log"))]);
+    std::fs::write(&path, "fine\nouch\n").unwrap();
+    let mut lines = Vec::new();
+    while lines.is_empty() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        lines = hub.lines();
+    }
+    assert_eq!(
+        (lines[0].monitor.as_str(), lines[0].text.as_str()),
+        ("it", "ouch")
+    );
+    let problems = hub.problems();
+    assert!(
+        problems.iter().any(|p| p.contains("log /no/such.log: ")),
+        "{problems:?}"
+    );
     hub.stop().await;
 }
 

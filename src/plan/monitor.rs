@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::{MonitorPlan, MonitorSource};
+use super::{LogMatch, MonitorPlan, MonitorSource};
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
 use crate::units;
 
@@ -59,8 +59,29 @@ fn monitor(profile: &Profile, spec: &Spanned<MonitorSpec>) -> Result<MonitorPlan
     };
     Ok(MonitorPlan {
         name,
-        source: from,
         memory_limit,
+        log: monitor.log.as_ref().map(path),
+        log_match: log_match(source, monitor)?,
+        source: from,
+    })
+}
+
+fn log_match(source: &Source, monitor: &MonitorSpec) -> Result<LogMatch, ProfileError> {
+    let Some(text) = &monitor.log_match else {
+        return Ok(LogMatch::default());
+    };
+    if monitor.log.is_none() && monitor.docker.is_none() {
+        return Err(source
+            .error(Some(text.span()), "there is no log to match lines of")
+            .with_help("add log = \"service.log\"; a container's log is followed without asking"));
+    }
+    LogMatch::parse(text.as_ref()).map_err(|why| {
+        source
+            .error(
+                Some(text.span()),
+                format!("not a regular expression: {why}"),
+            )
+            .with_help("write it in single quotes, so that TOML leaves backslashes alone: '(?i)error|refused'")
     })
 }
 

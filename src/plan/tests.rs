@@ -215,6 +215,16 @@ fn a_wrong_monitor_is_shown_where_it_stands() {
             "does not start with a number",
         ),
         (
+            "[[monitor]]\nname = \"g\"\ndocker = \"x\"\nlog-match = \"a(b\"",
+            7,
+            "unclosed group",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\ncgroup = \"/x\"\nlog-match = \"a\"",
+            7,
+            "there is no log",
+        ),
+        (
             "[[monitor]]\nname = \"g\"\ndocker = \"x\"\n[[monitor]]\nname = \"g\"\ndocker = \"y\"",
             8,
             "two monitors named `g`",
@@ -361,7 +371,7 @@ fn times_that_are_not_given_shrink_with_the_budget() {
 fn relative_paths_start_from_the_profiles_folder() {
     let plan = plan(
         &format!(
-            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \"run/g.pid\"\nmemory-limit = \"512MiB\"\n"
+            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \"run/g.pid\"\nmemory-limit = \"512MiB\"\nlog = \"run/g.log\"\n"
         ),
         &FindFlags::default(),
     );
@@ -371,6 +381,8 @@ fn relative_paths_start_from_the_profiles_folder() {
             name: "g".to_owned(),
             source: MonitorSource::DockerOrPidFile("c".to_owned(), "/p/run/g.pid".into()),
             memory_limit: Some(512 * 1024 * 1024),
+            log: Some("/p/run/g.log".into()),
+            log_match: LogMatch::default(),
         }]
     );
     assert_eq!(plan.target.dir, Path::new("/p"));
