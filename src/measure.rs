@@ -361,13 +361,20 @@ pub struct LogLine {
 }
 
 /// Fields that only grow: an objective on one judges its growth over the probe, not its value.
-pub const COUNTERS: [&str; 6] = [
+pub const COUNTERS: [&str; 13] = [
     "oom_kills",
     "restarts",
     "oom_errors",
     "evicted_keys",
     "rejected_connections",
     "throttled_s",
+    "listen_overflows",
+    "listen_drops",
+    "retransmits",
+    "swap_out",
+    "scrape_failed",
+    "slowlog",
+    "output_buffer_kills",
 ];
 
 /// A window and what the monitors read at its end.

@@ -1,4 +1,4 @@
-//! Monitors: what the target's containers, processes and Redis say of themselves, once a second.
+//! Monitors: what the target's containers, processes, Redis and metrics say of themselves, once a second, and what they log.
 //!
 //! Each source polls in a task of its own with a deadline of its own, so that a slow one delays neither the load nor the
 //! others. A sample that failed or is late is a gap, never a zero.
@@ -6,9 +6,13 @@
 mod cgroup;
 mod counter;
 mod docker;
+mod host;
+mod kernel;
 mod log;
 mod process;
+mod prometheus;
 mod redis;
+mod web;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -256,6 +260,9 @@ enum Source {
     Docker(docker::Container),
     DockerOrProcess(Box<docker::ContainerOrProcess>),
     Redis(redis::Server),
+    Prometheus(prometheus::Page),
+    PromQl(prometheus::Queries),
+    Host(host::Host),
 }
 
 impl Source {
@@ -268,6 +275,13 @@ impl Source {
                 Self::DockerOrProcess(Box::new(docker::ContainerOrProcess::new(name, path)))
             }
             MonitorSource::Redis(url) => Self::Redis(redis::Server::new(url)),
+            MonitorSource::Prometheus(url, metrics) => {
+                Self::Prometheus(prometheus::Page::new(url, metrics))
+            }
+            MonitorSource::PromQl(server, queries) => {
+                Self::PromQl(prometheus::Queries::new(server, queries))
+            }
+            MonitorSource::Host => Self::Host(host::Host::default()),
         }
     }
 
@@ -276,6 +290,9 @@ impl Source {
             Self::Cgroup(_) => cgroup::FIELDS,
             Self::Process(_) | Self::Docker(_) | Self::DockerOrProcess(_) => process::FIELDS,
             Self::Redis(_) => redis::FIELDS,
+            Self::Host(_) => host::FIELDS,
+            Self::Prometheus(page) => return page.fields(),
+            Self::PromQl(queries) => return queries.fields(),
         };
         own.iter().map(|field| Field::Borrowed(field)).collect()
     }
@@ -287,6 +304,9 @@ impl Source {
             Self::Docker(container) => container.sample().await,
             Self::DockerOrProcess(either) => either.sample().await,
             Self::Redis(server) => server.sample().await,
+            Self::Prometheus(page) => page.sample().await,
+            Self::PromQl(queries) => queries.sample().await,
+            Self::Host(host) => host.sample(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod local;
 mod log;
 mod monitor;
 mod search;
+mod series;
 mod target;
 mod value;
 
@@ -25,6 +26,8 @@ use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
 pub use log::LogMatch;
+pub use monitor::HOST;
+pub use series::Series;
 use value::{Flag, Reader};
 
 /// VUs started or stopped per second when nothing else is said.
@@ -233,6 +236,12 @@ pub enum MonitorSource {
     Cgroup(PathBuf),
     /// A Redis server, by address.
     Redis(String),
+    /// A page of metrics, by address; fields and what they show.
+    Prometheus(String, Vec<(String, Series)>),
+    /// A Prometheus server, by address; fields and the queries for them.
+    PromQl(String, Vec<(String, String)>),
+    /// The machine that this program runs on.
+    Host,
 }
 
 /// Why there is no plan.
@@ -327,7 +336,7 @@ impl Plan {
             scenario: ScenarioSource::SingleGet(url.to_owned()),
             slo,
             slo_spans,
-            monitors: Vec::new(),
+            monitors: vec![monitor::host()],
         }))
     }
 

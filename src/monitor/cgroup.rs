@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 use super::counter::{Counter, Rate, float};
+use super::kernel::value_of;
 use super::{MonitorError, Sample};
 
 /// Where the kernel shows control groups.
@@ -186,14 +187,6 @@ fn number(dir: &Path, file: &str) -> Option<u64> {
 
 fn key(dir: &Path, file: &str, key: &str) -> Option<u64> {
     value_of(&read(&dir.join(file))?, key)
-}
-
-/// A value in lines of `key value`.
-fn value_of(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| {
-        let (k, value) = line.split_once(' ')?;
-        (k == key).then(|| value.trim().parse().ok())?
-    })
 }
 
 /// `QUOTA PERIOD` in microseconds as cores; none for `max PERIOD`.

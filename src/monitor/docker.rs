@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::cgroup::Tracker;
 use super::counter::{Changes, Counter, float};
 use super::process::{Alive, Process, ProcessTracker};
+use super::web::root_cause;
 use super::{MonitorError, Sample};
 
 /// Where the Docker Engine listens unless `DOCKER_HOST` says otherwise.
@@ -191,15 +192,6 @@ fn connect(socket: &Path) -> Result<reqwest::Client, MonitorError> {
         .timeout(TIMEOUT)
         .build()
         .map_err(|e| MonitorError::NoAnswer(format!("cannot ask Docker: {}", root_cause(&e))))
-}
-
-/// The innermost reason: reqwest's own message is "error sending request".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// The container while it runs, else the process.

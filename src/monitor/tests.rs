@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::plan::LogMatch;
+use crate::plan::{LogMatch, Series};
 
 fn plan(source: MonitorSource) -> MonitorPlan {
     MonitorPlan {
@@ -210,6 +210,137 @@ async fn lines_of_a_log_come_with_the_monitors_name() {
         problems.iter().any(|p| p.contains("log /no/such.log: ")),
         "{problems:?}"
     );
+    hub.stop().await;
+}
+
+/// What a server of metrics is told to do.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Mood {
+    Well,
+    Stalls,
+    Rubbish,
+    Dies,
+}
+
+/// A small server of metrics whose mood can be changed; `?query=slow` always stalls.
+struct MetricsServer {
+    url: String,
+    mood: Arc<Mutex<Mood>>,
+    task: JoinHandle<()>,
+}
+
+impl MetricsServer {
+    async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mood = Arc::new(Mutex::new(Mood::Well));
+        let shared = Arc::clone(&mood);
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(Self::serve(stream, Arc::clone(&shared)));
+            }
+        });
+        Self { url, mood, task }
+    }
+
+    async fn serve(mut stream: tokio::net::TcpStream, mood: Arc<Mutex<Mood>>) {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let mut asked = [0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut asked).await {
+            let asked = String::from_utf8_lossy(&asked[..n]).into_owned();
+            let mood = *mood.lock().unwrap();
+            let body = match mood {
+                _ if asked.contains("query=slow") => return std::future::pending().await,
+                Mood::Stalls => return std::future::pending().await,
+                Mood::Dies => return,
+                Mood::Rubbish => "<html>Bad Gateway</html>",
+                Mood::Well if asked.contains("/api/v1/query") => {
+                    r#"{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}"#
+                }
+                Mood::Well => "# TYPE depth gauge\ndepth{of=\"a\"} 2\ndepth{of=\"b\"} 3\n",
+            };
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+            if stream.write_all((head + body).as_bytes()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+}
+
+impl Drop for MetricsServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[tokio::test]
+async fn metrics_that_stall_die_or_are_rubbish_are_gaps_and_delay_nobody() {
+    let server = MetricsServer::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it.pid");
+    std::fs::write(&file, std::process::id().to_string()).unwrap();
+    let series = Series::parse("depth").unwrap();
+    let hub = MonitorHub::start(vec![
+        plan(MonitorSource::PidFile(file)),
+        plan(MonitorSource::Prometheus(
+            format!("{}/metrics", server.url),
+            vec![("queue".to_owned(), series)],
+        )),
+    ]);
+    until(&hub, "queue", |v| v == Some(5.0)).await;
+    assert_eq!(value(&hub.snapshot(), "scrape_failed"), Some(0.0));
+    let mut failed = 0.0;
+    for mood in [Mood::Stalls, Mood::Rubbish, Mood::Dies] {
+        server.set(mood);
+        until(&hub, "scrape_failed", |v| v > Some(failed)).await;
+        let readings = hub.snapshot();
+        assert_eq!(value(&readings, "queue"), None, "{mood:?}: a gap, no zero");
+        assert_eq!(value(&readings, "up"), Some(1.0), "the other one goes on");
+        assert_eq!(hub.problems().len(), 1, "{mood:?}");
+        server.set(Mood::Well);
+        until(&hub, "queue", |v| v == Some(5.0)).await;
+        failed = value(&hub.snapshot(), "scrape_failed").unwrap();
+    }
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_query_costs_the_others_nothing() {
+    let server = MetricsServer::start().await;
+    let query = |name: &str| (name.to_owned(), name.to_owned());
+    let hub = MonitorHub::start(vec![plan(MonitorSource::PromQl(
+        server.url.clone(),
+        vec![query("fast"), query("slow")],
+    ))]);
+    until(&hub, "fast", |v| v == Some(7.0)).await;
+    until(&hub, "scrape_failed", |v| v >= Some(1.0)).await;
+    let readings = hub.snapshot();
+    assert_eq!(value(&readings, "fast"), Some(7.0));
+    assert_eq!(value(&readings, "slow"), None);
+    assert!(
+        hub.problems()[0].contains("slow: no answer"),
+        "{:?}",
+        hub.problems()
+    );
+    hub.stop().await;
+}
+
+#[tokio::test]
+async fn this_machine_is_watched_without_being_asked_for() {
+    let hub = MonitorHub::start(vec![plan(MonitorSource::Host)]);
+    hub.warm_up(Duration::from_secs(5)).await;
+    let readings = hub.snapshot();
+    assert_eq!(readings.len(), host::FIELDS.len());
+    if cfg!(target_os = "linux") {
+        assert!(value(&readings, "memory_available") > Some(0.0));
+        assert!(value(&readings, "listen_overflows").is_some());
+        assert!(value(&readings, "retransmits").is_some());
+        assert!(value(&readings, "time_wait").is_some());
+    }
     hub.stop().await;
 }
 
