@@ -114,7 +114,7 @@ impl MonitorHub {
                 let follower = Follower::new(path);
                 tasks.push(tokio::spawn(log::follow(follower, inbox.clone())));
             }
-            let source = Source::new(&plan.source);
+            let source = Source::new(&plan.source, plan.log.is_some(), &inbox);
             let shared = Arc::new(Mutex::new(Latest {
                 name: plan.name,
                 fields: source.fields(),
@@ -266,7 +266,8 @@ enum Source {
 }
 
 impl Source {
-    fn new(plan: &MonitorSource) -> Self {
+    /// `has_log` is whether a file is followed, whose lines `inbox` hears.
+    fn new(plan: &MonitorSource, has_log: bool, inbox: &Inbox) -> Self {
         match plan {
             MonitorSource::Cgroup(dir) => Self::Cgroup(cgroup::Group::new(dir)),
             MonitorSource::PidFile(path) => Self::Process(process::Process::new(path)),
@@ -274,7 +275,10 @@ impl Source {
             MonitorSource::DockerOrPidFile(name, path) => {
                 Self::DockerOrProcess(Box::new(docker::ContainerOrProcess::new(name, path)))
             }
-            MonitorSource::Redis(url) => Self::Redis(redis::Server::new(url)),
+            MonitorSource::Redis(url) => {
+                let log = has_log.then(|| inbox.clone());
+                Self::Redis(redis::Server::new(url, log))
+            }
             MonitorSource::Prometheus(url, metrics) => {
                 Self::Prometheus(prometheus::Page::new(url, metrics))
             }

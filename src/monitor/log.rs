@@ -10,8 +10,10 @@ use std::time::Duration;
 use crate::measure::LogLine;
 use crate::plan::LogMatch;
 
-/// Characters of a line that are kept.
+/// Characters of a line that are kept: its start, and its end too, where Redis says why.
 const LONGEST: usize = 300;
+/// Of these, characters of the end.
+const LONGEST_END: usize = 120;
 /// Bytes of a line that are read; the rest of it is passed over.
 const LONGEST_READ: usize = 4096;
 /// Lines that wait to be fetched; what comes beyond is counted only. They are fetched once a second.
@@ -133,10 +135,15 @@ fn skip_escape(chars: &mut std::str::Chars<'_>) {
 }
 
 fn shortened(line: &str) -> String {
-    match line.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}\u{2026}", &line[..end]),
-        None => line.to_owned(),
+    let chars: Vec<char> = line.chars().collect();
+    if chars.len() <= LONGEST {
+        return line.to_owned();
     }
+    let (start, end) = (LONGEST - LONGEST_END - 1, chars.len() - LONGEST_END);
+    let mut short: String = chars[..start].iter().collect();
+    short.push('\u{2026}');
+    short.extend(&chars[end..]);
+    short
 }
 
 /// Cuts bytes that come in pieces into lines.
@@ -284,9 +291,9 @@ mod tests {
         ] {
             assert_eq!(clean(line), want);
         }
-        let long = shortened(&"ä".repeat(400));
-        assert_eq!(long.chars().count(), LONGEST + 1);
-        assert!(long.ends_with('\u{2026}'));
+        let long = shortened(&format!("{}why", "ä".repeat(400)));
+        assert_eq!(long.chars().count(), LONGEST);
+        assert!(long.starts_with("ää") && long.contains('\u{2026}') && long.ends_with("äwhy"));
     }
 
     #[test]

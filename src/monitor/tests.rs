@@ -213,6 +213,76 @@ async fn lines_of_a_log_come_with_the_monitors_name() {
     hub.stop().await;
 }
 
+#[tokio::test]
+async fn a_subscriber_that_does_not_read_is_seen_filling_its_buffer_and_being_closed() {
+    use std::io::Write as _;
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("redis.sock");
+    let log = dir.path().join("redis.log");
+    let child = Command::new("redis-server")
+        .args([
+            "--port",
+            "0",
+            "--save",
+            "",
+            "--slowlog-log-slower-than",
+            "0",
+        ])
+        .args(["--client-output-buffer-limit", "pubsub 2mb 0 0"])
+        .arg("--unixsocket")
+        .arg(&socket)
+        .arg("--logfile")
+        .arg(&log)
+        .current_dir(dir.path())
+        .spawn();
+    let Ok(child) = child else {
+        println!("skipped: no redis-server here");
+        return;
+    };
+    let _server = Running(child);
+    let url = format!("redis+unix://{}", socket.display());
+    let hub = MonitorHub::start(vec![MonitorPlan {
+        log: Some(log),
+        ..plan(MonitorSource::Redis(url.clone()))
+    }]);
+    until(&hub, "up", |v| v == Some(1.0)).await;
+    let limit = value(&hub.limits(), "output_buffer_max");
+    assert_eq!(limit, Some(2.0 * 1024.0 * 1024.0));
+    let mut subscriber = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+    subscriber.write_all(b"SUBSCRIBE news\r\n").unwrap();
+    until(&hub, "pubsub_clients", |v| v == Some(1.0)).await;
+    assert_eq!(value(&hub.snapshot(), "output_buffer_kills"), Some(0.0));
+    let client = ::redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut publish = async |times| {
+        for _ in 0..times {
+            let mut publish = ::redis::cmd("PUBLISH");
+            publish.arg("news").arg("x".repeat(100_000));
+            let _: i64 = publish.query_async(&mut connection).await.unwrap();
+        }
+    };
+    publish(12).await;
+    until(&hub, "output_buffer_max", |v| v > Some(500_000.0)).await;
+    let readings = hub.snapshot();
+    assert_eq!(
+        value(&readings, "output_buffers"),
+        value(&readings, "output_buffer_max")
+    );
+    assert!(value(&readings, "slowlog") > Some(0.0), "{readings:?}");
+    assert!(
+        value(&readings, "latency_p99_s") > Some(0.0),
+        "{readings:?}"
+    );
+    assert_eq!(value(&readings, "blocked_clients"), Some(0.0));
+    publish(20).await;
+    until(&hub, "output_buffer_kills", |v| v == Some(1.0)).await;
+    until(&hub, "pubsub_clients", |v| v == Some(0.0)).await;
+    let lines = hub.lines();
+    let told = |l: &LogLine| l.text.contains("overcoming of output buffer limits");
+    assert!(lines.iter().any(told), "{lines:?}");
+    hub.stop().await;
+}
+
 /// What a server of metrics is told to do.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mood {
