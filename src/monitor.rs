@@ -112,7 +112,14 @@ impl MonitorHub {
             let inbox = Inbox::new(plan.log_match);
             if let Some(path) = &plan.log {
                 let follower = Follower::new(path);
-                tasks.push(tokio::spawn(log::follow(follower, inbox.clone())));
+                // Where the service may run in a container, the file is that of the process that it else would be.
+                let must_exist = container(&plan.source).is_none();
+                let following = log::follow(follower, inbox.clone(), must_exist);
+                tasks.push(tokio::spawn(following));
+            }
+            if let Some(name) = container(&plan.source) {
+                tasks.push(tokio::spawn(docker::events(name.to_owned(), inbox.clone())));
+                tasks.push(tokio::spawn(docker::log(name.to_owned(), inbox.clone())));
             }
             let source = Source::new(&plan.source, plan.log.is_some(), &inbox);
             let shared = Arc::new(Mutex::new(Latest {
@@ -217,6 +224,14 @@ impl Drop for MonitorHub {
     }
 }
 
+/// The name of the container that a source may be.
+fn container(source: &MonitorSource) -> Option<&str> {
+    match source {
+        MonitorSource::Docker(name) | MonitorSource::DockerOrPidFile(name, _) => Some(name),
+        _ => None,
+    }
+}
+
 fn lock(shared: &Shared) -> MutexGuard<'_, Latest> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -290,15 +305,18 @@ impl Source {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let own = match self {
-            Self::Cgroup(_) => cgroup::FIELDS,
-            Self::Process(_) | Self::Docker(_) | Self::DockerOrProcess(_) => process::FIELDS,
-            Self::Redis(_) => redis::FIELDS,
-            Self::Host(_) => host::FIELDS,
-            Self::Prometheus(page) => return page.fields(),
-            Self::PromQl(queries) => return queries.fields(),
-        };
-        own.iter().map(|field| Field::Borrowed(field)).collect()
+        let own = |fields: &[&'static str]| fields.iter().map(|f| Field::Borrowed(*f)).collect();
+        match self {
+            Self::Cgroup(_) => own(cgroup::FIELDS),
+            Self::Process(_) => own(process::FIELDS),
+            Self::Docker(_) | Self::DockerOrProcess(_) => {
+                own(&[process::FIELDS, docker::FIELDS].concat())
+            }
+            Self::Redis(_) => own(redis::FIELDS),
+            Self::Host(_) => own(host::FIELDS),
+            Self::Prometheus(page) => page.fields(),
+            Self::PromQl(queries) => queries.fields(),
+        }
     }
 
     async fn sample(&mut self) -> Result<Sample, MonitorError> {

@@ -14,7 +14,7 @@ use crate::plan::LogMatch;
 const LONGEST: usize = 300;
 /// Of these, characters of the end.
 const LONGEST_END: usize = 120;
-/// Bytes of a line that are read; the rest of it is passed over.
+/// Bytes of a log's line that are read.
 const LONGEST_READ: usize = 4096;
 /// Lines that wait to be fetched; what comes beyond is counted only. They are fetched once a second.
 const MOST_WAITING: usize = 200;
@@ -147,12 +147,27 @@ fn shortened(line: &str) -> String {
 }
 
 /// Cuts bytes that come in pieces into lines.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Splitter {
     line: Vec<u8>,
+    longest: usize,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self::new(LONGEST_READ)
+    }
 }
 
 impl Splitter {
+    /// Of a longer line than `longest` bytes the rest is passed over.
+    pub(super) fn new(longest: usize) -> Self {
+        Self {
+            line: Vec::new(),
+            longest,
+        }
+    }
+
     /// Takes more bytes and gives every line that they complete.
     pub(super) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&str)) {
         for piece in bytes.split_inclusive(|b| *b == b'\n') {
@@ -160,7 +175,7 @@ impl Splitter {
                 Some(text) => (text, true),
                 None => (piece, false),
             };
-            let room = LONGEST_READ.saturating_sub(self.line.len());
+            let room = self.longest.saturating_sub(self.line.len());
             self.line.extend_from_slice(&text[..text.len().min(room)]);
             if ends {
                 each(&String::from_utf8_lossy(&self.line));
@@ -244,8 +259,9 @@ impl Open {
     }
 }
 
-/// Follows a file for ever. Read on a thread of its own: a file on a dead network disk would hold up this one.
-pub(super) async fn follow(follower: Follower, inbox: Inbox) {
+/// Follows a file for ever. Read on a thread of its own: a file on a dead network disk would hold up this one. That it cannot
+/// be read is a problem only where it `must_exist`.
+pub(super) async fn follow(follower: Follower, inbox: Inbox, must_exist: bool) {
     let mut follower = follower;
     let path = follower.path.clone();
     loop {
@@ -258,7 +274,7 @@ pub(super) async fn follow(follower: Follower, inbox: Inbox) {
             return;
         };
         follower = back;
-        let problem = outcome.err();
+        let problem = outcome.err().filter(|_| must_exist);
         inbox.set_problem(problem.map(|error| format!("log {}: {error}", path.display())));
         tokio::time::sleep(PERIOD).await;
     }

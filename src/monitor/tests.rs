@@ -55,7 +55,10 @@ async fn a_source_that_is_not_there_is_gaps_and_a_problem() {
     let readings = hub.snapshot();
     assert_eq!(
         readings.len(),
-        2 * process::FIELDS.len() + cgroup::FIELDS.len() + redis::FIELDS.len()
+        2 * process::FIELDS.len()
+            + docker::FIELDS.len()
+            + cgroup::FIELDS.len()
+            + redis::FIELDS.len()
     );
     assert!(readings.iter().all(|r| r.value.is_none()), "{readings:?}");
     assert_eq!(hub.problems().len(), 4, "{:?}", hub.problems());
@@ -458,10 +461,11 @@ impl Drop for TestContainer {
 
 #[tokio::test]
 async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
-    let script = "sleep 8; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
+    let script = "echo error one; sleep 8; echo error two >&2; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
     let Some(container) = TestContainer::run(script) else {
         return;
     };
+    let statistics = docker::Statistics::start(&container.0);
     let hub = MonitorHub::start(vec![plan(MonitorSource::DockerOrPidFile(
         container.0.clone(),
         "/no/such.pid".into(),
@@ -471,10 +475,29 @@ async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
     until(&hub, "memory", |v| v > Some(0.0)).await;
     until(&hub, "cpu", |v| v.is_some()).await;
     assert_eq!(value(&hub.snapshot(), "oom_kills"), Some(0.0));
+    // What stands in where the control group cannot be read.
+    while statistics.latest().cpu.is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(statistics.latest().memory > Some(0.0));
+    drop(statistics);
     until(&hub, "oom_kills", |v| v == Some(1.0)).await;
     until(&hub, "up", |v| v == Some(0.0)).await;
     assert_eq!(value(&hub.snapshot(), "memory"), None, "gone, not zero");
+    assert_eq!(value(&hub.snapshot(), "exit_code"), Some(137.0));
+    let mut told: Vec<String> = Vec::new();
+    while told.len() < 3 {
+        told.extend(hub.lines().into_iter().map(|l| l.text));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // The log and the events are two streams: their order is not known.
+    for line in ["error two", "oom", "die, exit code 137"] {
+        assert!(told.iter().any(|t| t == line), "{line}: {told:?}");
+    }
     container.docker(&["start"]);
+    while !hub.lines().iter().any(|l| l.text == "error one") {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     until(&hub, "restarts", |v| v == Some(1.0)).await;
     until(&hub, "oom_kills", |v| v == Some(2.0)).await;
     hub.stop().await;
