@@ -36,6 +36,8 @@ struct Held {
     lines: Vec<(String, u64)>,
     /// Clients that Redis closed because their output buffer was full.
     buffer_kills: u32,
+    /// Whether there is a file and something in it.
+    is_written: bool,
     /// Why the log cannot be followed.
     problem: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Inbox {
             wanted,
             lines: Vec::new(),
             buffer_kills: 0,
+            is_written: false,
             problem: None,
         })))
     }
@@ -82,17 +85,21 @@ impl Inbox {
         lines.into_iter().map(line).collect()
     }
 
-    /// How many clients Redis said that it closed because their output buffer was full.
-    pub(super) fn buffer_kills(&self) -> u32 {
-        self.lock().buffer_kills
+    /// How many clients Redis said that it closed because their output buffer was full; `None` while nobody writes the log: what
+    /// it does not hold is then no proof.
+    pub(super) fn buffer_kills(&self) -> Option<u32> {
+        let held = self.lock();
+        held.is_written.then_some(held.buffer_kills)
     }
 
     pub(super) fn problem(&self) -> Option<String> {
         self.lock().problem.clone()
     }
 
-    fn set_problem(&self, problem: Option<String>) {
-        self.lock().problem = problem;
+    fn set_state(&self, is_written: bool, problem: Option<String>) {
+        let mut held = self.lock();
+        held.is_written = is_written;
+        held.problem = problem;
     }
 }
 
@@ -215,6 +222,11 @@ impl Follower {
         }
     }
 
+    fn is_written(&self) -> bool {
+        let length = self.open.as_ref().map(|open| open.file.metadata());
+        length.is_some_and(|meta| meta.is_ok_and(|m| m.len() > 0))
+    }
+
     /// Gives every line that was completed since the last time.
     fn poll(&mut self, mut each: impl FnMut(&str)) -> io::Result<()> {
         if let Some(open) = &mut self.open {
@@ -275,7 +287,8 @@ pub(super) async fn follow(follower: Follower, inbox: Inbox, must_exist: bool) {
         };
         follower = back;
         let problem = outcome.err().filter(|_| must_exist);
-        inbox.set_problem(problem.map(|error| format!("log {}: {error}", path.display())));
+        let problem = problem.map(|error| format!("log {}: {error}", path.display()));
+        inbox.set_state(follower.is_written(), problem);
         tokio::time::sleep(PERIOD).await;
     }
 }
@@ -338,7 +351,9 @@ mod tests {
         assert_eq!(lines.iter().map(|l| l.more).sum::<u64>(), 801);
         assert_eq!(inbox.fetch("it"), []);
         inbox.hear("# Client scheduled to be closed ASAP for overcoming of output buffer limits.");
-        assert_eq!(inbox.buffer_kills(), 1);
+        assert_eq!(inbox.buffer_kills(), None, "not from a file");
+        inbox.set_state(true, None);
+        assert_eq!(inbox.buffer_kills(), Some(1));
     }
 
     #[test]

@@ -195,7 +195,8 @@ fn is_counter(name: &str, types: &HashMap<&str, &str>) -> bool {
 pub(super) struct Queries {
     server: String,
     client: Option<reqwest::Client>,
-    queries: Vec<(Field, String)>,
+    /// Fields, each with its query.
+    asked: Vec<(Field, String)>,
     scrapes: Scrapes,
 }
 
@@ -205,13 +206,13 @@ impl Queries {
         Self {
             server: server.to_owned(),
             client: None,
-            queries: queries.iter().map(query).collect(),
+            asked: queries.iter().map(query).collect(),
             scrapes: Scrapes::default(),
         }
     }
 
     pub(super) fn fields(&self) -> Vec<Field> {
-        fields(self.queries.iter().map(|(field, _)| field))
+        fields(self.asked.iter().map(|(field, _)| field))
     }
 
     pub(super) async fn sample(&mut self) -> Result<Sample, MonitorError> {
@@ -240,16 +241,16 @@ impl Queries {
             Some(client) => Ok(client.clone()),
             None => web::client(&self.server).inspect(|c| self.client = Some(c.clone())),
         };
-        let mut asked = JoinSet::new();
-        for (field, query) in &self.queries {
+        let mut answers = JoinSet::new();
+        for (field, query) in &self.asked {
             let (field, client) = (field.clone(), client.clone());
             let url = query_url(&self.server, query);
-            asked.spawn(async move {
+            answers.spawn(async move {
                 let answer = async { answer(&web::get(&client?, url?, true).await?) };
                 (field, answer.await)
             });
         }
-        asked.join_all().await
+        answers.join_all().await
     }
 }
 

@@ -127,7 +127,7 @@ impl Server {
         if super::find(&sample.values, "output_buffer_kills").is_none()
             && let Some(log) = &self.log
         {
-            sample.put("output_buffer_kills", Some(f64::from(log.buffer_kills())));
+            sample.put("output_buffer_kills", log.buffer_kills().map(f64::from));
         }
         sample
     }

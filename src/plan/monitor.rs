@@ -91,7 +91,7 @@ fn from(
         ("prometheus", &monitor.prometheus),
         ("metrics", &monitor.metrics),
     )? {
-        let metrics = fields(source, url.1, |text| Series::parse(text))?;
+        let metrics = fields(source, url.1, Series::parse)?;
         sources.push(MonitorSource::Prometheus(url.0, metrics));
     }
     if let Some(server) = together(

@@ -23,21 +23,25 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What statistics say, as far as it matters here. A container that does not run has empty ones.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Raw {
-    cpu_stats: Cpu,
-    precpu_stats: Cpu,
-    memory_stats: Memory,
+    #[serde(rename = "cpu_stats")]
+    now: Cpu,
+    #[serde(rename = "precpu_stats")]
+    before: Cpu,
+    #[serde(rename = "memory_stats")]
+    memory: Memory,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 struct Cpu {
-    cpu_usage: CpuUsage,
+    #[serde(rename = "cpu_usage")]
+    used: Used,
     /// CPU time of the whole machine, nanoseconds.
     system_cpu_usage: Option<u64>,
     online_cpus: Option<u32>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-struct CpuUsage {
+struct Used {
     total_usage: u64,
 }
 
@@ -68,12 +72,12 @@ pub(in crate::monitor) struct Stats {
 impl Stats {
     fn parse(text: &str) -> Option<Self> {
         let raw: Raw = serde_json::from_str(text).ok()?;
-        let cache = &raw.memory_stats.stats;
+        let cache = &raw.memory.stats;
         let inactive = cache.total_inactive_file.or(cache.inactive_file);
-        let usage = raw.memory_stats.usage;
+        let usage = raw.memory.usage;
         Some(Self {
             memory: usage.map(|u| float(u.saturating_sub(inactive.unwrap_or(0)))),
-            cpu: cores(&raw.precpu_stats, &raw.cpu_stats),
+            cpu: cores(&raw.before, &raw.now),
         })
     }
 }
@@ -83,10 +87,7 @@ fn cores(before: &Cpu, now: &Cpu) -> Option<f64> {
     let all = now
         .system_cpu_usage?
         .checked_sub(before.system_cpu_usage?)?;
-    let own = now
-        .cpu_usage
-        .total_usage
-        .checked_sub(before.cpu_usage.total_usage)?;
+    let own = now.used.total_usage.checked_sub(before.used.total_usage)?;
     let cpus = f64::from(now.online_cpus?);
     (all > 0).then(|| float(own) / float(all) * cpus)
 }
