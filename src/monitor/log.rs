@@ -333,7 +333,7 @@ mod tests {
             splitter.push(piece.as_bytes(), |l| lines.push(l.to_owned()));
         }
         assert_eq!(lines, ["one", "two", ""]);
-        splitter.push(&[b'x'; 100_000], |_| panic!("no end yet"));
+        splitter.push(&vec![b'x'; 100_000], |_| panic!("no end yet"));
         splitter.push(b"\n", |l| assert_eq!(l.len(), LONGEST_READ));
     }
 
