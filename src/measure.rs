@@ -355,23 +355,32 @@ pub struct Reading {
     pub value: Option<f64>,
 }
 
-/// One line of a target's log.
+/// Something that a monitor's source wrote to its log, or that happened to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
-    /// The monitor whose log it is.
+    /// The monitor's name in the profile.
     pub monitor: String,
-    /// The line, cleaned of control characters and cut to a length.
+    /// The line, cleaned and of bounded length.
     pub text: String,
+    /// How many lines came right after it that were too many to keep.
+    pub more: u64,
 }
 
 /// Fields that only grow: an objective on one judges its growth over the probe, not its value.
-pub const COUNTERS: [&str; 6] = [
+pub const COUNTERS: [&str; 13] = [
     "oom_kills",
     "restarts",
     "oom_errors",
     "evicted_keys",
     "rejected_connections",
     "throttled_s",
+    "listen_overflows",
+    "listen_drops",
+    "retransmits",
+    "swap_out",
+    "scrape_failed",
+    "slowlog",
+    "output_buffer_kills",
 ];
 
 /// A window and what the monitors read at its end.

@@ -1,4 +1,4 @@
-//! Monitors: what the target's containers, processes and Redis say of themselves, once a second.
+//! Monitors: what the target's containers, processes, Redis and metrics say of themselves, once a second, and what they log.
 //!
 //! Each source polls in a task of its own with a deadline of its own, so that a slow one delays neither the load nor the
 //! others. A sample that failed or is late is a gap, never a zero.
@@ -6,17 +6,24 @@
 mod cgroup;
 mod counter;
 mod docker;
+mod host;
+mod kernel;
+mod log;
 mod process;
+mod prometheus;
 mod redis;
+mod web;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::measure::Reading;
+use crate::measure::{LogLine, Reading};
 use crate::plan::{MonitorPlan, MonitorSource};
+use log::{Follower, Inbox};
 
 /// Time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -47,25 +54,30 @@ pub enum MonitorError {
     Late,
 }
 
+/// The name of a field: one of a source's own, or one that a profile gives.
+type Field = Cow<'static, str>;
+
 /// What one sample saw.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Sample {
     /// Field and value; a field that is not here is a gap.
-    values: Vec<(&'static str, f64)>,
+    values: Vec<(Field, f64)>,
     /// Field and limit.
-    limits: Vec<(&'static str, f64)>,
+    limits: Vec<(Field, f64)>,
+    /// What is wrong although there are values.
+    problem: Option<String>,
 }
 
 impl Sample {
-    fn put(&mut self, field: &'static str, value: Option<f64>) {
+    fn put(&mut self, field: impl Into<Field>, value: Option<f64>) {
         if let Some(value) = value.filter(|v| v.is_finite()) {
-            self.values.push((field, value));
+            self.values.push((field.into(), value));
         }
     }
 
-    fn limit(&mut self, field: &'static str, limit: Option<f64>) {
+    fn limit(&mut self, field: impl Into<Field>, limit: Option<f64>) {
         if let Some(limit) = limit.filter(|l| l.is_finite() && *l > 0.0) {
-            self.limits.push((field, limit));
+            self.limits.push((field.into(), limit));
         }
     }
 }
@@ -74,11 +86,12 @@ impl Sample {
 #[derive(Debug)]
 struct Latest {
     name: String,
-    fields: &'static [&'static str],
+    fields: Vec<Field>,
     memory_limit: Option<u64>,
     sample: Sample,
     taken: Option<Instant>,
     problem: Option<String>,
+    inbox: Inbox,
 }
 
 type Shared = Arc<Mutex<Latest>>;
@@ -96,7 +109,19 @@ impl MonitorHub {
         let mut monitors = Vec::new();
         let mut tasks = Vec::new();
         for plan in plans {
-            let source = Source::new(&plan.source);
+            let inbox = Inbox::new(plan.log_match);
+            if let Some(path) = &plan.log {
+                let follower = Follower::new(path);
+                // Where the service may run in a container, the file is that of the process that it else would be.
+                let must_exist = container(&plan.source).is_none();
+                let following = log::follow(follower, inbox.clone(), must_exist);
+                tasks.push(tokio::spawn(following));
+            }
+            if let Some(name) = container(&plan.source) {
+                tasks.push(tokio::spawn(docker::events(name.to_owned(), inbox.clone())));
+                tasks.push(tokio::spawn(docker::log(name.to_owned(), inbox.clone())));
+            }
+            let source = Source::new(&plan.source, plan.log.is_some(), &inbox);
             let shared = Arc::new(Mutex::new(Latest {
                 name: plan.name,
                 fields: source.fields(),
@@ -104,6 +129,7 @@ impl MonitorHub {
                 sample: Sample::default(),
                 taken: None,
                 problem: None,
+                inbox,
             }));
             tasks.push(tokio::spawn(poll(source, Arc::clone(&shared))));
             monitors.push(shared);
@@ -132,7 +158,7 @@ impl MonitorHub {
             let fresh = latest.taken.is_some_and(|t| now - t <= STALE);
             readings.extend(latest.fields.iter().map(|field| Reading {
                 monitor: latest.name.clone(),
-                field: (*field).to_owned(),
+                field: field.clone().into_owned(),
                 value: fresh.then(|| find(&latest.sample.values, field)).flatten(),
             }));
         }
@@ -148,25 +174,36 @@ impl MonitorHub {
             if find(&limits, "memory").is_none()
                 && let Some(bytes) = latest.memory_limit
             {
-                limits.push(("memory", counter::float(bytes)));
+                limits.push(("memory".into(), counter::float(bytes)));
             }
             readings.extend(limits.into_iter().map(|(field, limit)| Reading {
                 monitor: latest.name.clone(),
-                field: field.to_owned(),
+                field: field.into_owned(),
                 value: Some(limit),
             }));
         }
         readings
     }
 
-    /// The monitors whose last sample failed, each with why.
-    pub fn problems(&self) -> Vec<String> {
-        let text = |m: &Shared| {
+    /// What the services logged since the last time. Returns at once.
+    pub fn lines(&self) -> Vec<LogLine> {
+        let of = |m: &Shared| {
             let latest = lock(m);
-            let problem = latest.problem.as_ref()?;
-            Some(format!("monitor {}: {problem}", latest.name))
+            latest.inbox.fetch(&latest.name)
         };
-        self.monitors.iter().filter_map(text).collect()
+        self.monitors.iter().flat_map(of).collect()
+    }
+
+    /// The monitors whose last sample failed or whose log cannot be followed, each with why.
+    pub fn problems(&self) -> Vec<String> {
+        let texts = |m: &Shared| {
+            let latest = lock(m);
+            let both = latest.problem.clone().into_iter();
+            let both = both.chain(latest.inbox.problem());
+            both.map(|problem| format!("monitor {}: {problem}", latest.name))
+                .collect::<Vec<_>>()
+        };
+        self.monitors.iter().flat_map(texts).collect()
     }
 
     /// Ends the polling.
@@ -187,11 +224,19 @@ impl Drop for MonitorHub {
     }
 }
 
+/// The name of the container that a source may be.
+fn container(source: &MonitorSource) -> Option<&str> {
+    match source {
+        MonitorSource::Docker(name) | MonitorSource::DockerOrPidFile(name, _) => Some(name),
+        _ => None,
+    }
+}
+
 fn lock(shared: &Shared) -> MutexGuard<'_, Latest> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn find(values: &[(&'static str, f64)], field: &str) -> Option<f64> {
+fn find(values: &[(Field, f64)], field: &str) -> Option<f64> {
     values.iter().find(|(f, _)| *f == field).map(|(_, v)| *v)
 }
 
@@ -207,12 +252,12 @@ async fn poll(mut source: Source, shared: Shared) {
                 // A limit, once read, outlives the container that it was read from.
                 for (field, limit) in &latest.sample.limits {
                     if find(&sample.limits, field).is_none() {
-                        sample.limits.push((field, *limit));
+                        sample.limits.push((field.clone(), *limit));
                     }
                 }
+                latest.problem = sample.problem.take();
                 latest.sample = sample;
                 latest.taken = Some(Instant::now());
-                latest.problem = None;
             }
             Err(error) => {
                 latest.sample.values.clear();
@@ -230,10 +275,14 @@ enum Source {
     Docker(docker::Container),
     DockerOrProcess(Box<docker::ContainerOrProcess>),
     Redis(redis::Server),
+    Prometheus(prometheus::Page),
+    PromQl(prometheus::Queries),
+    Host(host::Host),
 }
 
 impl Source {
-    fn new(plan: &MonitorSource) -> Self {
+    /// `has_log` is whether a file is followed, whose lines `inbox` hears.
+    fn new(plan: &MonitorSource, has_log: bool, inbox: &Inbox) -> Self {
         match plan {
             MonitorSource::Cgroup(dir) => Self::Cgroup(cgroup::Group::new(dir)),
             MonitorSource::PidFile(path) => Self::Process(process::Process::new(path)),
@@ -241,15 +290,32 @@ impl Source {
             MonitorSource::DockerOrPidFile(name, path) => {
                 Self::DockerOrProcess(Box::new(docker::ContainerOrProcess::new(name, path)))
             }
-            MonitorSource::Redis(url) => Self::Redis(redis::Server::new(url)),
+            MonitorSource::Redis(url) => {
+                let log = has_log.then(|| inbox.clone());
+                Self::Redis(redis::Server::new(url, log))
+            }
+            MonitorSource::Prometheus(url, metrics) => {
+                Self::Prometheus(prometheus::Page::new(url, metrics))
+            }
+            MonitorSource::PromQl(server, queries) => {
+                Self::PromQl(prometheus::Queries::new(server, queries))
+            }
+            MonitorSource::Host => Self::Host(host::Host::default()),
         }
     }
 
-    fn fields(&self) -> &'static [&'static str] {
+    fn fields(&self) -> Vec<Field> {
+        let own = |fields: &[&'static str]| fields.iter().map(|f| Field::Borrowed(*f)).collect();
         match self {
-            Self::Cgroup(_) => cgroup::FIELDS,
-            Self::Process(_) | Self::Docker(_) | Self::DockerOrProcess(_) => process::FIELDS,
-            Self::Redis(_) => redis::FIELDS,
+            Self::Cgroup(_) => own(cgroup::FIELDS),
+            Self::Process(_) => own(process::FIELDS),
+            Self::Docker(_) | Self::DockerOrProcess(_) => {
+                own(&[process::FIELDS, docker::FIELDS].concat())
+            }
+            Self::Redis(_) => own(redis::FIELDS),
+            Self::Host(_) => own(host::FIELDS),
+            Self::Prometheus(page) => page.fields(),
+            Self::PromQl(queries) => queries.fields(),
         }
     }
 
@@ -260,6 +326,9 @@ impl Source {
             Self::Docker(container) => container.sample().await,
             Self::DockerOrProcess(either) => either.sample().await,
             Self::Redis(server) => server.sample().await,
+            Self::Prometheus(page) => page.sample().await,
+            Self::PromQl(queries) => queries.sample().await,
+            Self::Host(host) => host.sample(),
         }
     }
 }

@@ -4,9 +4,11 @@
 //! asks where a value came from.
 
 mod local;
+mod log;
 mod monitor;
 mod population;
 mod search;
+mod series;
 mod target;
 mod value;
 
@@ -24,6 +26,9 @@ use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
+pub use log::LogMatch;
+pub use monitor::HOST;
+pub use series::Series;
 use value::{Flag, Reader};
 
 /// VUs started or stopped per second when nothing else is said.
@@ -247,6 +252,10 @@ pub struct MonitorPlan {
     pub source: MonitorSource,
     /// Memory limit in bytes to show when none can be read.
     pub memory_limit: Option<u64>,
+    /// A log file to follow.
+    pub log: Option<PathBuf>,
+    /// Which lines of its log matter.
+    pub log_match: LogMatch,
 }
 
 /// Where a monitor's readings come from.
@@ -262,6 +271,12 @@ pub enum MonitorSource {
     Cgroup(PathBuf),
     /// A Redis server, by address.
     Redis(String),
+    /// A page of metrics, by address; fields and what they show.
+    Prometheus(String, Vec<(String, Series)>),
+    /// A Prometheus server, by address; fields and the queries for them.
+    PromQl(String, Vec<(String, String)>),
+    /// The machine that this program runs on.
+    Host,
 }
 
 /// Why there is no plan.
@@ -359,7 +374,7 @@ impl Plan {
             populations: Populations::default(),
             slo,
             slo_spans,
-            monitors: Vec::new(),
+            monitors: vec![monitor::host()],
         }))
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError};
 use crate::event::Phase;
-use crate::measure::{Level, Measurement, Reading, Second, StepNames, Window};
+use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames, Window};
 use crate::record::HoldEnd;
 use crate::stats::trend;
 
@@ -49,12 +49,19 @@ pub struct Probe {
     pub settle_s: f64,
     /// How the hold ended.
     pub hold_end: HoldEnd,
+    /// What the services logged, with the engine time at which it was seen; what came since the probe before stands at this one's
+    /// start.
+    pub log: Vec<(Duration, LogLine)>,
 }
 
 /// What a probe needs from its surroundings.
 pub trait Observer {
     /// What the monitors read now.
     fn readings(&mut self) -> Vec<Reading>;
+    /// What the services logged since the last time.
+    fn lines(&mut self) -> Vec<LogLine> {
+        Vec::new()
+    }
     /// A second passed.
     fn second(&mut self, second: &Second, phase: Phase);
     /// Whether the user wants to stop.
@@ -85,11 +92,14 @@ pub async fn probe<E: Engine>(
     observer: &mut impl Observer,
 ) -> Result<Probe, EngineError> {
     let readings_before = observer.readings();
+    let lines_before = observer.lines();
     engine.set_level(spec.level).await?;
     let mut visit = Visit {
         spec,
         steps,
         before: Vec::new(),
+        lines_before,
+        log: Vec::new(),
         measurement: Measurement {
             level: spec.level,
             before: None,
@@ -107,6 +117,9 @@ pub async fn probe<E: Engine>(
             window,
             readings: observer.readings(),
         };
+        let seen = second.window.start + second.window.span;
+        let lines = observer.lines().into_iter();
+        visit.log.extend(lines.map(|line| (seen, line)));
         observer.second(&second, visit.phase);
         let done = visit.take(second, observer);
         if observer.interrupted() {
@@ -123,6 +136,10 @@ struct Visit<'a> {
     spec: &'a ProbeSpec,
     steps: &'a StepNames,
     before: Vec<Second>,
+    /// What was logged since the probe before.
+    lines_before: Vec<LogLine>,
+    /// What was logged in this one.
+    log: Vec<(Duration, LogLine)>,
     measurement: Measurement,
     ramp_s: f64,
     settle_s: f64,
@@ -272,9 +289,11 @@ impl Visit<'_> {
         let end = all()
             .next_back()
             .map_or(start, |s| s.window.start + s.window.span);
+        let before = self.lines_before.into_iter().map(|line| (start, line));
         Probe {
             start,
             end,
+            log: before.chain(self.log).collect(),
             ramp_s: self.ramp_s,
             settle_s: self.settle_s,
             hold_end,

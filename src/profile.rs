@@ -9,6 +9,7 @@ pub mod template;
 
 pub use error::{Place, ProfileError, Source, nearest};
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -152,6 +153,18 @@ pub struct MonitorSpec {
     pub cgroup: Option<Spanned<String>>,
     /// Address of a Redis server.
     pub redis: Option<Spanned<String>>,
+    /// A log file to follow.
+    pub log: Option<Spanned<String>>,
+    /// Which lines of the log matter, as a regular expression.
+    pub log_match: Option<Spanned<String>>,
+    /// Address of a page of metrics in Prometheus' text format.
+    pub prometheus: Option<Spanned<String>>,
+    /// Which of its metrics become which fields.
+    pub metrics: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
+    /// Address of a Prometheus server.
+    pub prometheus_server: Option<Spanned<String>>,
+    /// Which queries to it become which fields.
+    pub queries: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// Memory limit to chart when none can be read.
     pub memory_limit: Option<Spanned<String>>,
 }

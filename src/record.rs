@@ -479,6 +479,9 @@ pub struct ProbeRecord {
     pub steps: Vec<StepRecord>,
     /// Per second: settle and hold.
     pub seconds: Vec<SecondRecord>,
+    /// What the services logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<LogRecord>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
     /// What else fits, the surest first.
@@ -486,6 +489,17 @@ pub struct ProbeRecord {
     pub other_causes: Vec<LimitingResource>,
     /// The estimate after this probe, when there was one: (low, estimate, high), as levels.
     pub estimate: Option<(f64, f64, f64)>,
+}
+
+/// One line that a service logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogRecord {
+    /// Engine time of the end of the second in which it was seen, seconds.
+    pub at_s: f64,
+    /// The monitor that saw it.
+    pub monitor: String,
+    /// The line.
+    pub text: String,
 }
 
 /// What one objective came to in one probe.

@@ -70,6 +70,8 @@ pub enum Format {
     Holds,
     /// One row per second.
     Samples,
+    /// One row per line that a service logged; only where there are any.
+    Log,
     /// Latency against levels.
     LatencyChart,
     /// The search over time.
@@ -82,10 +84,11 @@ pub enum Format {
 
 impl Format {
     /// Every format, the record first: it is what the others can be made from.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Json,
         Self::Holds,
         Self::Samples,
+        Self::Log,
         Self::LatencyChart,
         Self::SearchChart,
         Self::ThroughputChart,
@@ -98,6 +101,7 @@ impl Format {
             Self::Json => "result.json",
             Self::Holds => "holds.csv",
             Self::Samples => "samples.csv",
+            Self::Log => "log.csv",
             Self::LatencyChart if unit.is_open() => "latency-vs-rate.png",
             Self::LatencyChart => "latency-vs-vus.png",
             Self::SearchChart => "search.png",
@@ -105,6 +109,14 @@ impl Format {
             Self::ThroughputChart => "throughput-vs-vus.png",
             Self::ResourcesChart => "resources.png",
         }
+    }
+
+    /// The formats that a record has something for.
+    pub fn of(record: &RunRecord) -> impl Iterator<Item = Self> {
+        let logged = record.probes.iter().any(|p| !p.log.is_empty());
+        Self::ALL
+            .into_iter()
+            .filter(move |format| logged || *format != Self::Log)
     }
 
     /// The bytes of its file. The same record gives the same bytes.
@@ -116,6 +128,7 @@ impl Format {
             Self::Json => json::write(record),
             Self::Holds => table::holds(record),
             Self::Samples => table::samples(record),
+            Self::Log => table::log(record),
             Self::LatencyChart => chart::latency(record).to_png(),
             Self::SearchChart => chart::search(record).to_png(),
             Self::ThroughputChart => chart::throughput(record).to_png(),
@@ -188,8 +201,7 @@ impl Recorded for RunRecord {
     }
 
     fn files(&self) -> impl Iterator<Item = File> {
-        let all = Format::ALL.into_iter();
-        all.map(|f| (f.file_name(self.plan.unit), f.render(self)))
+        Format::of(self).map(|f| (f.file_name(self.plan.unit), f.render(self)))
     }
 }
 
@@ -217,13 +229,12 @@ pub struct Artifact {
     pub bytes: Vec<u8>,
 }
 
-/// Renders every format.
+/// Renders every format that the record has something for.
 ///
 /// # Errors
 /// As [`Format::render`].
 pub fn render(record: &RunRecord) -> Result<Vec<Artifact>, ReportError> {
-    Format::ALL
-        .into_iter()
+    Format::of(record)
         .map(|format| {
             Ok(Artifact {
                 name: format.file_name(record.plan.unit),

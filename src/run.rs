@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, Tick};
-use crate::measure::{Level, Measurement, Reading, Second, StepNames, Window};
+use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames, Window};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -72,6 +72,10 @@ impl RunSpec {
 pub trait Surroundings: Send {
     /// What the monitors read now; never blocks.
     fn readings(&mut self) -> Vec<Reading>;
+    /// What the services logged since the last time; never blocks.
+    fn lines(&mut self) -> Vec<LogLine> {
+        Vec::new()
+    }
     /// Puts the target back into its initial state. Runs beside the engine's clock.
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static;
     /// The time of day, RFC 3339 UTC.
@@ -368,10 +372,15 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         if judgement.verdict != Verdict::Broke {
             return Vec::new();
         }
+        // What was written before the probe is not of its making.
+        let lines: Vec<(f64, LogLine)> = (probe.log.iter())
+            .filter(|(at, _)| *at > probe.start)
+            .map(|(at, line)| (at.saturating_sub(probe.start).as_secs_f64(), line.clone()))
+            .collect();
         cause::causes(&Case {
             measurement: &probe.measurement,
             before: &probe.before,
-            lines: &[],
+            lines: &lines,
             steps: &self.spec.steps,
             limits: &self.spec.plan.limits,
             baseline: self.baseline(probe.measurement.level),
@@ -540,6 +549,10 @@ struct Watch<'a, S> {
 impl<S: Surroundings> Observer for Watch<'_, S> {
     fn readings(&mut self) -> Vec<Reading> {
         self.surroundings.readings()
+    }
+
+    fn lines(&mut self) -> Vec<LogLine> {
+        self.surroundings.lines()
     }
 
     fn second(&mut self, second: &Second, phase: Phase) {

@@ -202,7 +202,11 @@ impl Objective {
             }
             Metric::Errors { .. } | Metric::Shed { .. } => format!("{:.2} %", value * 100.0),
             Metric::Rps { .. } => format!("{value:.1}/s"),
-            Metric::Monitor { field, .. } if field.contains("memory") => units::format_bytes(value),
+            Metric::Monitor { field, .. }
+                if field.contains("memory") && !field.contains("pressure") =>
+            {
+                units::format_bytes(value)
+            }
             Metric::Monitor { .. } => format!("{value}"),
         }
     }

@@ -390,10 +390,10 @@ mod tests {
         names
     }
 
-    fn all_files() -> Vec<String> {
-        let mut names: Vec<String> = Format::ALL
+    fn all_files(record: &RunRecord) -> Vec<String> {
+        let mut names: Vec<String> = Format::of(record)
             .map(|f| f.file_name(LevelUnit::Vus).to_owned())
-            .to_vec();
+            .collect();
         names.sort();
         names
     }
@@ -408,7 +408,7 @@ mod tests {
         let written = store.finish(&record).unwrap();
         assert!(written.trouble.is_none());
         assert_eq!(written.dir, store.dir());
-        assert_eq!(names(&written.dir), all_files());
+        assert_eq!(names(&written.dir), all_files(&record));
         assert_eq!(read_record(&written.dir).unwrap(), record);
     }
 
@@ -457,7 +457,7 @@ mod tests {
         let written = store.finish(&record).unwrap();
         assert!(written.dir.starts_with(std::env::temp_dir()));
         assert!(written.trouble.unwrap().to_string().contains("vanished"));
-        assert_eq!(names(&written.dir), all_files());
+        assert_eq!(names(&written.dir), all_files(&record));
         assert_eq!(read_record(&written.dir).unwrap(), record);
         fs::remove_dir_all(written.dir).unwrap();
     }

@@ -42,6 +42,7 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
             think_s: 1.0,
             unit: LevelUnit::Vus,
             arrivals: None,
+            populations: Vec::new(),
             min_level: 0,
             max_level: stages.highest().get(),
             budget_s: stages.total_s(),

@@ -12,7 +12,7 @@ use super::{Exit, Refusal};
 use crate::engine::native::NativeEngine;
 use crate::engine::populations::Populations;
 use crate::event::Event;
-use crate::measure::{Reading, StepNames};
+use crate::measure::{LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, Plan};
 use crate::record::PlanRecord;
@@ -109,6 +109,10 @@ pub(super) struct World<'a> {
 impl Surroundings for World<'_> {
     fn readings(&mut self) -> Vec<Reading> {
         self.hub.snapshot()
+    }
+
+    fn lines(&mut self) -> Vec<LogLine> {
+        self.hub.lines()
     }
 
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {

@@ -86,6 +86,7 @@ impl Scene {
         let line = LogLine {
             monitor: monitor.to_owned(),
             text: text.to_owned(),
+            more: 0,
         };
         self.lines.push((at, line));
         self

@@ -5,13 +5,24 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 use super::counter::{Counter, Rate, float};
+use super::kernel::{pressure, value_of};
 use super::{MonitorError, Sample};
 
 /// Where the kernel shows control groups.
 pub(super) const ROOT: &str = "/sys/fs/cgroup";
 
 /// What a control group tells.
-pub(super) const FIELDS: &[&str] = &["up", "memory", "cpu", "oom_kills", "throttled_s"];
+pub(super) const FIELDS: &[&str] = &[
+    "up",
+    "memory",
+    "memory_peak",
+    "memory_pressure",
+    "cpu",
+    "cpu_pressure",
+    "oom_kills",
+    "throttled_s",
+    "throttled_share",
+];
 
 /// Memory limits from here on stand for "none" (version 1 shows 2^63 rounded down to a page).
 const NO_LIMIT: u64 = 1 << 60;
@@ -35,6 +46,12 @@ pub(super) struct Look {
     /// Bytes in use, without the page cache that the kernel would give back first.
     pub(super) memory: Option<u64>,
     pub(super) memory_limit: Option<u64>,
+    /// The most bytes that ever were in use, page cache included.
+    pub(super) memory_peak: Option<u64>,
+    /// Share of the last ten seconds in which some process waited for memory.
+    pub(super) memory_pressure: Option<f64>,
+    /// Share of the last ten seconds in which some process waited for a CPU.
+    pub(super) cpu_pressure: Option<f64>,
     pub(super) oom_kills: Option<u64>,
     /// CPU time used, seconds.
     pub(super) cpu_s: Option<f64>,
@@ -42,6 +59,8 @@ pub(super) struct Look {
     pub(super) cpu_limit: Option<f64>,
     /// Time throttled, seconds.
     pub(super) throttled_s: Option<f64>,
+    /// Periods of its quota in which it was throttled, and all of them.
+    pub(super) periods: Option<(u64, u64)>,
 }
 
 impl Folders {
@@ -124,6 +143,10 @@ impl Folders {
                 Look {
                     memory: used(usage, cache),
                     memory_limit: number(memory, "memory.limit_in_bytes").filter(|l| *l < NO_LIMIT),
+                    memory_peak: number(memory, "memory.max_usage_in_bytes"),
+                    // Version 1 has no pressure per group.
+                    memory_pressure: None,
+                    cpu_pressure: None,
                     oom_kills: key(memory, "memory.oom_control", "oom_kill"),
                     cpu_s: cpuacct
                         .as_deref()
@@ -137,6 +160,7 @@ impl Folders {
                     throttled_s: in_cpu(|dir| {
                         key(dir, "cpu.stat", "throttled_time").map(|ns| float(ns) / 1e9)
                     }),
+                    periods: cpu.as_deref().and_then(periods),
                 }
             }
             Self::V2(dir) => Look {
@@ -146,10 +170,14 @@ impl Folders {
                 ),
                 // Without a limit it reads `max`, which is no number.
                 memory_limit: number(dir, "memory.max"),
+                memory_peak: number(dir, "memory.peak"),
+                memory_pressure: pressure_in(dir, "memory.pressure"),
+                cpu_pressure: pressure_in(dir, "cpu.pressure"),
                 oom_kills: key(dir, "memory.events", "oom_kill"),
                 cpu_s: key(dir, "cpu.stat", "usage_usec").map(|us| float(us) / 1e6),
                 cpu_limit: read(&dir.join("cpu.max")).and_then(|text| cpu_max(&text)),
                 throttled_s: key(dir, "cpu.stat", "throttled_usec").map(|us| float(us) / 1e6),
+                periods: periods(dir),
             },
         }
     }
@@ -188,12 +216,14 @@ fn key(dir: &Path, file: &str, key: &str) -> Option<u64> {
     value_of(&read(&dir.join(file))?, key)
 }
 
-/// A value in lines of `key value`.
-fn value_of(text: &str, key: &str) -> Option<u64> {
-    text.lines().find_map(|line| {
-        let (k, value) = line.split_once(' ')?;
-        (k == key).then(|| value.trim().parse().ok())?
-    })
+/// Throttled periods and all of them. Without a quota there are none.
+fn periods(dir: &Path) -> Option<(u64, u64)> {
+    let of = |name| key(dir, "cpu.stat", name);
+    Some((of("nr_throttled")?, of("nr_periods")?))
+}
+
+fn pressure_in(dir: &Path, file: &str) -> Option<f64> {
+    pressure(&read(&dir.join(file))?)
 }
 
 /// `QUOTA PERIOD` in microseconds as cores; none for `max PERIOD`.
@@ -214,12 +244,17 @@ pub(super) struct Tracker {
     cpu: Rate,
     oom_kills: Counter,
     throttled: Counter,
+    periods: Option<(String, u64, u64)>,
 }
 
 impl Tracker {
     /// Adds to `sample` what a look saw. `source` names the group's incarnation where it is known to change.
     pub(super) fn add(&mut self, sample: &mut Sample, look: &Look, source: &str) {
         sample.put("memory", look.memory.map(float));
+        sample.put("memory_peak", look.memory_peak.map(float));
+        sample.put("memory_pressure", look.memory_pressure);
+        sample.put("cpu_pressure", look.cpu_pressure);
+        sample.put("throttled_share", self.throttled_share(source, look));
         let now = Instant::now();
         if let Some(cpu_s) = look.cpu_s {
             sample.put("cpu", self.cpu.update(source, now, cpu_s));
@@ -234,6 +269,16 @@ impl Tracker {
         sample.put("throttled_s", self.throttled.total());
         sample.limit("memory", look.memory_limit.map(float));
         sample.limit("cpu", look.cpu_limit);
+    }
+
+    /// The share of the quota's periods since the last look in which the group was throttled.
+    fn throttled_share(&mut self, source: &str, look: &Look) -> Option<f64> {
+        let (throttled, all) = look.periods?;
+        let last = self.periods.replace((source.to_owned(), throttled, all));
+        let (last_source, throttled_then, all_then) = last?;
+        let passed = all.checked_sub(all_then).filter(|n| *n > 0)?;
+        let held = throttled.checked_sub(throttled_then)?;
+        (last_source == source).then(|| float(held) / float(passed))
     }
 
     /// Whether the group tells of CPU at all.
@@ -285,7 +330,7 @@ mod tests {
     }
 
     // Recorded from a container with 512 MiB on Linux 6.18, version 1.
-    const V1: [(&str, &str); 7] = [
+    const V1: [(&str, &str); 8] = [
         ("memory/app/memory.usage_in_bytes", "88870912\n"),
         ("memory/app/memory.limit_in_bytes", "536870912\n"),
         (
@@ -296,6 +341,7 @@ mod tests {
             "memory/app/memory.oom_control",
             "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
         ),
+        ("memory/app/memory.max_usage_in_bytes", "99000000\n"),
         ("cpuacct/app/cpuacct.usage", "1500000000\n"),
         (
             "cpu/app/cpu.stat",
@@ -304,7 +350,7 @@ mod tests {
         ("cpu/app/cpu.cfs_quota_us", "-1\n"),
     ];
 
-    const V2: [(&str, &str); 7] = [
+    const V2: [(&str, &str); 10] = [
         ("app/cgroup.controllers", "cpu memory\n"),
         ("app/memory.current", "88870912\n"),
         ("app/memory.max", "536870912\n"),
@@ -318,18 +364,31 @@ mod tests {
         ),
         (
             "app/cpu.stat",
-            "usage_usec 1500000\nuser_usec 1\nnr_throttled 3\nthrottled_usec 250000\n",
+            "usage_usec 1500000\nuser_usec 1\nnr_periods 10\nnr_throttled 3\nthrottled_usec 250000\n",
         ),
         ("app/cpu.max", "150000 100000\n"),
+        ("app/memory.peak", "99000000\n"),
+        (
+            "app/memory.pressure",
+            "some avg10=2.50 avg60=1.00 avg300=0.10 total=9\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+        ),
+        (
+            "app/cpu.pressure",
+            "some avg10=40.00 avg60=1.00 avg300=0.10 total=9\n",
+        ),
     ];
 
     const SEEN: Look = Look {
         memory: Some(88_870_912 - 33_554_432),
         memory_limit: Some(536_870_912),
+        memory_peak: Some(99_000_000),
+        memory_pressure: None,
+        cpu_pressure: None,
         oom_kills: Some(2),
         cpu_s: Some(1.5),
         cpu_limit: None,
         throttled_s: Some(0.25),
+        periods: Some((3, 10)),
     };
 
     #[test]
@@ -361,6 +420,8 @@ mod tests {
         let folders = Folders::of_process("0::/app\n", root.path()).unwrap();
         let seen = Look {
             cpu_limit: Some(1.5),
+            memory_pressure: Some(0.025),
+            cpu_pressure: Some(0.4),
             ..SEEN
         };
         assert_eq!(folders.look(), seen);
@@ -368,6 +429,23 @@ mod tests {
             Folders::of_dir(&root.path().join("app"), root.path()),
             folders
         );
+    }
+
+    #[test]
+    fn the_share_of_throttled_periods_is_that_since_the_last_look() {
+        let mut tracker = Tracker::default();
+        let mut share = |source: &str, periods| {
+            let look = Look {
+                periods,
+                ..Look::default()
+            };
+            tracker.throttled_share(source, &look)
+        };
+        assert_eq!(share("a", Some((3, 10))), None);
+        assert_eq!(share("a", Some((5, 20))), Some(0.2));
+        assert_eq!(share("a", Some((5, 20))), None, "no period passed");
+        assert_eq!(share("b", Some((5, 30))), None, "another group");
+        assert_eq!(share("b", None), None);
     }
 
     #[test]

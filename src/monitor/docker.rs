@@ -1,67 +1,38 @@
 //! Containers, over the Docker Engine's API on its Unix socket.
 //!
-//! Its own statistics take a second or two a call; what it knows best is who the container's process is and whether the
-//! kernel killed it. Memory and CPU come from the control group.
+//! Its own statistics take a second or two a call; what it knows best is who the container's process is, how it ended and
+//! whether the kernel killed it. Memory and CPU come from the control group where that can be read.
+//!
+//! No crate for Docker (bollard): it brings a second HTTP client and some hundred generated types, for four calls of which a
+//! few fields are read. reqwest, which is here for other reasons, speaks over Unix sockets too.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+mod api;
+mod follow;
+mod stats;
 
-use serde::Deserialize;
+pub(super) use follow::{events, log};
+#[cfg(test)]
+pub(super) use stats::Stream as Statistics;
+
+use std::path::Path;
 
 use super::cgroup::Tracker;
 use super::counter::{Changes, Counter, float};
 use super::process::{Alive, Process, ProcessTracker};
 use super::{MonitorError, Sample};
+use api::{Engine, Inspect};
+use stats::Stream;
 
-/// Where the Docker Engine listens unless `DOCKER_HOST` says otherwise.
-const SOCKET: &str = "/var/run/docker.sock";
-/// Time that one call may take.
-const TIMEOUT: Duration = Duration::from_millis(1500);
-
-/// `GET /containers/NAME/json`, as far as it matters here.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Inspect {
-    id: String,
-    state: State,
-    host_config: HostConfig,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct State {
-    running: bool,
-    #[serde(rename = "OOMKilled", default)]
-    oom_killed: bool,
-    #[serde(default)]
-    pid: u32,
-    #[serde(default)]
-    started_at: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HostConfig {
-    /// Bytes; 0 is none.
-    #[serde(default)]
-    memory: u64,
-    /// Billionths of a core; 0 is none.
-    #[serde(default)]
-    nano_cpus: u64,
-}
-
-impl Inspect {
-    /// Names one start of one container.
-    fn incarnation(&self) -> String {
-        format!("{}@{}", self.id, self.state.started_at)
-    }
-}
+/// What a container tells beside what a process does.
+pub(super) const FIELDS: &[&str] = &["exit_code", "healthy"];
 
 /// A monitor of one container, by name.
 #[derive(Debug)]
 pub(super) struct Container {
     name: String,
-    client: Option<reqwest::Client>,
+    engine: Option<Engine>,
+    /// The engine's statistics, where the control group cannot be read.
+    stats: Option<Stream>,
     group_tracker: Tracker,
     tracker: ProcessTracker,
     restarts: Changes,
@@ -93,7 +64,8 @@ impl Container {
     pub(super) fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            client: None,
+            engine: None,
+            stats: None,
             group_tracker: Tracker::default(),
             tracker: ProcessTracker::default(),
             restarts: Changes::default(),
@@ -102,33 +74,11 @@ impl Container {
     }
 
     async fn inspect(&mut self) -> Result<Inspect, MonitorError> {
-        let socket = socket();
-        let client = match &self.client {
-            Some(client) => client,
-            None => self.client.insert(connect(&socket)?),
+        let engine = match &self.engine {
+            Some(engine) => engine,
+            None => self.engine.insert(Engine::new()?),
         };
-        let no_answer = |error: reqwest::Error| {
-            MonitorError::NoAnswer(format!(
-                "Docker does not answer on {}: {}",
-                socket.display(),
-                root_cause(&error)
-            ))
-        };
-        let url = format!("http://docker/containers/{}/json", self.name);
-        let answer = client.get(url).send().await.map_err(no_answer)?;
-        let status = answer.status();
-        if status == reqwest::StatusCode::NOT_FOUND {
-            return Err(MonitorError::Unexpected(format!(
-                "there is no container `{}`",
-                self.name
-            )));
-        }
-        if !status.is_success() {
-            return Err(MonitorError::NoAnswer(format!("Docker answered {status}")));
-        }
-        let body = answer.bytes().await.map_err(no_answer)?;
-        serde_json::from_slice(&body)
-            .map_err(|e| MonitorError::Unexpected(format!("cannot read Docker's answer: {e}")))
+        engine.inspect(&self.name).await
     }
 
     pub(super) async fn sample(&mut self) -> Result<Sample, MonitorError> {
@@ -143,23 +93,34 @@ impl Container {
         let incarnation = inspect.incarnation();
         sample.put("up", Some(if state.running { 1.0 } else { 0.0 }));
         sample.put("restarts", Some(self.restarts.update(&incarnation)));
+        if !state.running {
+            sample.put("exit_code", Some(f64::from(state.exit_code)));
+        }
+        let healthy = inspect.healthy().filter(|_| state.running);
+        sample.put("healthy", healthy.map(|h| if h { 1.0 } else { 0.0 }));
         let init = Alive::look(state.pid).filter(|_| state.running && state.pid > 0);
+        // A process id of another machine, a virtual one, may be anybody here: the group's name tells.
         let group = init.as_ref().and_then(Alive::folders);
-        let mut cpu_told = false;
+        let group = group.filter(|g| g.memory().to_string_lossy().contains(&inspect.id));
         let mut kills = None;
         if let Some(group) = &group {
+            self.stats = None;
             let mut look = group.look();
-            cpu_told = Tracker::tells_cpu(group, &look);
+            let cpu_told = Tracker::tells_cpu(group, &look);
             // Counted below, where the engine's word is heard too.
             kills = look.oom_kills.take();
             self.group_tracker.add(&mut sample, &look, &incarnation);
-        }
-        let service = group
-            .as_ref()
-            .and_then(|g| Alive::largest(&g.processes()?))
-            .or(init);
-        if let Some(service) = service {
-            self.tracker.add(&mut sample, &service, !cpu_told);
+            let service = group.processes().and_then(|all| Alive::largest(&all));
+            if let Some(service) = service.or(init) {
+                self.tracker.add(&mut sample, &service, !cpu_told);
+            }
+        } else if state.running {
+            let stream = self.stats.get_or_insert_with(|| Stream::start(&self.name));
+            let stats = stream.latest();
+            sample.put("memory", stats.memory);
+            sample.put("cpu", stats.cpu);
+        } else {
+            self.stats = None;
         }
         let total = self.kills.update(&incarnation, kills, state.oom_killed);
         sample.put("oom_kills", Some(total));
@@ -172,34 +133,6 @@ impl Container {
         }
         sample
     }
-}
-
-/// The engine's socket.
-fn socket() -> PathBuf {
-    std::env::var("DOCKER_HOST")
-        .ok()
-        .and_then(|host| host.strip_prefix("unix://").map(PathBuf::from))
-        .unwrap_or_else(|| PathBuf::from(SOCKET))
-}
-
-fn connect(socket: &Path) -> Result<reqwest::Client, MonitorError> {
-    crate::crypto::install();
-    reqwest::Client::builder()
-        .unix_socket(socket)
-        // No TLS is spoken here: this keeps the client from looking for the system's certificates.
-        .tls_certs_only(std::iter::empty())
-        .timeout(TIMEOUT)
-        .build()
-        .map_err(|e| MonitorError::NoAnswer(format!("cannot ask Docker: {}", root_cause(&e))))
-}
-
-/// The innermost reason: reqwest's own message is "error sending request".
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(source) = error.source() {
-        error = source;
-    }
-    error.to_string()
 }
 
 /// The container while it runs, else the process.
@@ -270,13 +203,14 @@ mod tests {
         let sample = Container::new("x").fold(&inspect);
         let value = |field| super::super::find(&sample.values, field);
         assert_eq!(value("up"), Some(0.0));
+        assert_eq!(value("exit_code"), Some(137.0));
         assert_eq!(value("memory"), None, "a container that is gone has a gap");
         assert_eq!(
             value("oom_kills"),
             Some(0.0),
             "a kill before the monitor came is not this run's"
         );
-        assert_eq!(sample.limits, [("memory", 536_870_912.0)]);
+        assert_eq!(sample.limits, [("memory".into(), 536_870_912.0)]);
     }
 
     #[test]

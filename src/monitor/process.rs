@@ -1,11 +1,13 @@
 //! A process, by the file that holds its id, and its control group if that has a memory limit.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
 use super::cgroup::{self, Folders, Tracker};
 use super::counter::{Changes, Rate, float};
+use super::kernel::TcpTroubles;
 use super::{MonitorError, Sample};
 
 /// What a process or container tells. `cpu` is that of all threads; a Node server whose `main_thread_cpu` is near one
@@ -16,11 +18,25 @@ pub(super) const FIELDS: &[&str] = &[
     "rss",
     "cpu",
     "main_thread_cpu",
+    "busiest_thread_cpu",
     "descriptors",
+    "sockets",
     "restarts",
     "oom_kills",
     "throttled_s",
+    "throttled_share",
+    "memory_peak",
+    "memory_pressure",
+    "cpu_pressure",
+    "listen_overflows",
+    "listen_drops",
+    "retransmits",
 ];
+
+/// Descriptors that are looked at to count sockets; of more, evenly spread ones stand for the others.
+const MOST_LINKS: usize = 1000;
+/// Threads that are looked at for the busiest one.
+const MOST_THREADS: usize = 500;
 
 /// What `/proc/PID/stat` says, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,16 +108,43 @@ impl Alive {
         Folders::of_process(&text, Path::new(cgroup::ROOT))
     }
 
-    fn main_thread(&self) -> Option<Stat> {
-        let path = format!("/proc/{0}/task/{0}/stat", self.pid);
-        Stat::parse(&std::fs::read_to_string(path).ok()?)
+    /// Its threads with their numbers.
+    fn threads(&self) -> Vec<(u32, Stat)> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid));
+        let ids = tasks.into_iter().flatten().filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            name.to_str()?.parse::<u32>().ok()
+        });
+        let stat = |id: u32| {
+            let path = format!("/proc/{}/task/{id}/stat", self.pid);
+            let text = std::fs::read_to_string(path).ok()?;
+            Some((id, Stat::parse(&text)?))
+        };
+        ids.take(MOST_THREADS).filter_map(stat).collect()
     }
 
-    fn descriptors(&self) -> Option<f64> {
-        let count = std::fs::read_dir(format!("/proc/{}/fd", self.pid))
-            .ok()?
-            .count();
-        u32::try_from(count).ok().map(f64::from)
+    /// How many descriptors are open, and how many of them are sockets.
+    fn descriptors(&self) -> Option<(f64, f64)> {
+        let entries = std::fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
+        let paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+        let is_socket = |path: &&PathBuf| {
+            let link = std::fs::read_link(path);
+            link.is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
+        };
+        let step = paths.len().div_ceil(MOST_LINKS).max(1);
+        let looked_at = paths.len().div_ceil(step);
+        let sockets = paths.iter().step_by(step).filter(is_socket).count();
+        let count = |n: usize| u32::try_from(n).ok().map(f64::from);
+        let all = count(paths.len())?;
+        let share = count(sockets)? / count(looked_at)?.max(1.0);
+        Some((all, (all * share).round()))
+    }
+
+    /// Whether it has another network than this process: a container's own.
+    fn has_own_network(&self) -> bool {
+        let of = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/net")).ok();
+        let own = of(&self.pid.to_string());
+        own.is_some() && own != of("self")
     }
 
     fn descriptor_limit(&self) -> Option<f64> {
@@ -122,7 +165,34 @@ fn open_files(limits: &str) -> Option<f64> {
 #[derive(Debug, Default)]
 pub(super) struct ProcessTracker {
     cpu: Rate,
-    main_thread: Rate,
+    threads: Threads,
+    tcp: TcpTroubles,
+}
+
+/// The CPU of every thread of one process.
+#[derive(Debug, Default)]
+struct Threads {
+    rates: HashMap<u32, Rate>,
+}
+
+impl Threads {
+    /// Takes the threads that there are now; gives the main one's CPU and the busiest one's, in cores.
+    fn update(&mut self, pid: u32, now: Instant, threads: &[(u32, Stat)]) -> [Option<f64>; 2] {
+        self.rates
+            .retain(|id, _| threads.iter().any(|(t, _)| t == id));
+        let mut main = None;
+        let mut busiest: Option<f64> = None;
+        for (id, stat) in threads {
+            let rate = self.rates.entry(*id).or_default();
+            // A thread's number may be given again: its start tells them apart.
+            let busy = rate.update(&stat.start.to_string(), now, stat.cpu_s());
+            if *id == pid {
+                main = busy;
+            }
+            busiest = [busiest, busy].into_iter().flatten().reduce(f64::max);
+        }
+        [main, busiest]
+    }
 }
 
 impl ProcessTracker {
@@ -135,11 +205,17 @@ impl ProcessTracker {
         if with_cpu {
             sample.put("cpu", cpu);
         }
-        if let Some(main) = alive.main_thread() {
-            let busy = self.main_thread.update(&identity, now, main.cpu_s());
-            sample.put("main_thread_cpu", busy);
+        let [main, busiest] = self.threads.update(alive.pid, now, &alive.threads());
+        sample.put("main_thread_cpu", main);
+        sample.put("busiest_thread_cpu", busiest);
+        if let Some((all, sockets)) = alive.descriptors() {
+            sample.put("descriptors", Some(all));
+            sample.put("sockets", Some(sockets));
         }
-        sample.put("descriptors", alive.descriptors());
+        if alive.has_own_network() {
+            let folder = format!("/proc/{}/net", alive.pid);
+            self.tcp.add(sample, &folder, &identity);
+        }
         sample.limit("descriptors", alive.descriptor_limit());
     }
 }
@@ -249,6 +325,48 @@ mod tests {
         assert_eq!(open_files(text), Some(1024.0));
         let text = "Max open files            unlimited            unlimited            files\n";
         assert_eq!(open_files(text), None);
+    }
+
+    #[test]
+    fn the_busiest_thread_is_found_and_a_new_one_is_no_jump() {
+        let stat = |cpu_ticks, start| Stat {
+            state: 'S',
+            cpu_ticks,
+            start,
+            rss_pages: 0,
+        };
+        let ticks = procfs::ticks_per_second();
+        let begin = Instant::now();
+        let at = |s| begin + std::time::Duration::from_secs(s);
+        let mut threads = Threads::default();
+        let first = [(7, stat(0, 1)), (8, stat(0, 1))];
+        assert_eq!(threads.update(7, at(0), &first), [None, None]);
+        let then = [
+            (7, stat(ticks / 4, 1)),
+            (8, stat(ticks / 2, 1)),
+            (9, stat(ticks * 50, 2)),
+        ];
+        assert_eq!(threads.update(7, at(1), &then), [Some(0.25), Some(0.5)]);
+        let again = [(7, stat(ticks / 4, 1)), (8, stat(ticks * 9, 5))];
+        assert_eq!(threads.update(7, at(2), &again), [Some(0.0), Some(0.0)]);
+    }
+
+    #[test]
+    fn sockets_among_descriptors_are_counted() {
+        let own = Alive::look(std::process::id()).unwrap();
+        let (_, before) = own.descriptors().unwrap();
+        let open: Vec<_> = (0..40)
+            .map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let (all, after) = own.descriptors().unwrap();
+        // Other tests of this process open and close some meanwhile.
+        assert!(
+            after >= before.min(20.0) && after <= all,
+            "{before} {after} {all}"
+        );
+        assert!(after >= 40.0 - 1.0, "{after}");
+        assert!(!own.has_own_network());
+        drop(open);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A Redis server, by `INFO` over one connection that is opened before the load: a server that has run out of clients
-//! refuses a monitor that connects for every sample.
+//! A Redis server, by `INFO` and a few more commands over one connection that is opened before the load: a server that has
+//! run out of clients refuses a monitor that connects for every sample.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use redis::AsyncConnectionConfig;
 use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
 
-use super::counter::{Changes, Counter, Rate};
+use super::counter::{Changes, Counter, Rate, float};
+use super::log::Inbox;
 use super::{MonitorError, Sample};
 
 /// What a Redis server tells.
@@ -17,7 +18,14 @@ pub(super) const FIELDS: &[&str] = &[
     "rss",
     "cpu",
     "clients",
+    "blocked_clients",
+    "pubsub_clients",
+    "output_buffers",
+    "output_buffer_max",
+    "output_buffer_kills",
     "ops_per_s",
+    "latency_p99_s",
+    "slowlog",
     "rejected_connections",
     "evicted_keys",
     "oom_errors",
@@ -29,10 +37,30 @@ const TIMEOUT: Duration = Duration::from_millis(1500);
 /// First and longest wait before the next try to connect.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
+/// Subscribers from which on their list is not asked for every second: Redis, which does one thing at a time, needs a
+/// millisecond for every thousand.
+const MANY_SUBSCRIBERS: usize = 1000;
+/// Seconds between two lists then.
+const RARELY: u32 = 10;
+/// Commands of this monitor, whose latency is not the service's.
+const OWN_COMMANDS: [&str; 5] = [
+    "info",
+    "slowlog|get",
+    "client|list",
+    "config|get",
+    "config|resetstat",
+];
+
 /// A monitor of one Redis server.
 #[derive(Debug)]
 pub(super) struct Server {
     url: String,
+    /// Its log, when it is followed: in 7.0 only the log tells of clients that were closed for their output buffer.
+    log: Option<Inbox>,
+    /// The most that a subscriber's output buffer may hold.
+    buffer_limit: Option<f64>,
+    /// Samples until the list of subscribers is asked for again.
+    list_in: u32,
     connection: Option<MultiplexedConnection>,
     /// When to connect again, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
@@ -40,9 +68,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(url: &str) -> Self {
+    /// `log` is where its log is heard, when it is followed.
+    pub(super) fn new(url: &str, log: Option<Inbox>) -> Self {
         Self {
             url: url.to_owned(),
+            log,
+            buffer_limit: None,
+            list_in: 0,
             connection: None,
             retry: None,
             seen: Tracker::default(),
@@ -50,8 +82,8 @@ impl Server {
     }
 
     pub(super) async fn sample(&mut self) -> Result<Sample, MonitorError> {
-        match self.info().await {
-            Ok(info) => Ok(self.seen.fold(&info)),
+        match self.ask().await {
+            Ok(told) => Ok(self.fold(&told)),
             // A server that was there and now refuses is down; one that is slow is a gap.
             Err(Lost::Gone(_)) if self.seen.restarts.count().is_some() => {
                 let mut sample = Sample::default();
@@ -65,17 +97,73 @@ impl Server {
         }
     }
 
-    async fn info(&mut self) -> Result<String, Lost> {
-        let mut connection = match self.connection.take() {
+    /// The sample of what was told.
+    fn fold(&mut self, told: &Told) -> Sample {
+        let mut sample = self.seen.fold(&told.info);
+        sample.put(
+            "latency_p99_s",
+            told.latencies.as_deref().and_then(slowest_p99),
+        );
+        let run = text(&told.info, "run_id").unwrap_or_default();
+        if let Some(entries) = told.slowlog {
+            sample.put("slowlog", Some(self.seen.slow(run, entries)));
+        }
+        if let Some(list) = &told.subscribers {
+            let buffers: Vec<f64> = output_buffers(list).collect();
+            if buffers.len() > MANY_SUBSCRIBERS {
+                self.list_in = RARELY;
+            }
+            sample.put(
+                "pubsub_clients",
+                u32::try_from(buffers.len()).ok().map(f64::from),
+            );
+            sample.put("output_buffers", Some(buffers.iter().sum()));
+            sample.put(
+                "output_buffer_max",
+                Some(buffers.into_iter().fold(0.0, f64::max)),
+            );
+        }
+        sample.limit("output_buffer_max", self.buffer_limit);
+        if super::find(&sample.values, "output_buffer_kills").is_none()
+            && let Some(log) = &self.log
+        {
+            sample.put("output_buffer_kills", log.buffer_kills().map(f64::from));
+        }
+        sample
+    }
+
+    /// Asks everything. What an old server or a user with few rights is refused, except `INFO`, is a gap.
+    async fn ask(&mut self) -> Result<Told, Lost> {
+        let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let answer: redis::RedisResult<String> =
-            redis::cmd("INFO").query_async(&mut connection).await;
-        match answer {
+        let with_list = self.list_in == 0;
+        self.list_in = self.list_in.saturating_sub(1);
+        // Sent together: the connection is shared by its clones.
+        let (info, latencies, slowlog, subscribers) = tokio::join!(
+            ask::<String>(&connection, "INFO", &[]),
+            ask::<String>(&connection, "INFO", &["latencystats"]),
+            ask::<Vec<redis::Value>>(&connection, "SLOWLOG", &["GET", "1"]),
+            async {
+                if with_list {
+                    ask::<String>(&connection, "CLIENT", &["LIST", "TYPE", "pubsub"])
+                        .await
+                        .ok()
+                } else {
+                    None
+                }
+            },
+        );
+        match info {
             Ok(info) => {
                 self.connection = Some(connection);
-                Ok(info)
+                Ok(Told {
+                    info,
+                    latencies: latencies.ok(),
+                    slowlog: slowlog.ok().and_then(|entries| entries_ever(&entries)),
+                    subscribers,
+                })
             }
             Err(error) if error.is_timeout() => {
                 // Kept: to open another one under load might be refused.
@@ -102,8 +190,86 @@ impl Server {
             .await
             .map_err(|e| Lost::from(&e))?;
         self.retry = None;
+        let limits = ask::<Vec<String>>(
+            &connection,
+            "CONFIG",
+            &["GET", "client-output-buffer-limit"],
+        );
+        // Not every user may ask; then there is no limit to draw.
+        let limits = limits.await.ok();
+        self.buffer_limit = limits.and_then(|l| pubsub_limit(l.get(1)?));
         Ok(connection)
     }
+}
+
+async fn ask<T: redis::FromRedisValue>(
+    connection: &MultiplexedConnection,
+    command: &str,
+    arguments: &[&str],
+) -> redis::RedisResult<T> {
+    let mut connection = connection.clone();
+    redis::cmd(command)
+        .arg(arguments)
+        .query_async(&mut connection)
+        .await
+}
+
+/// What a server told in one second.
+#[derive(Debug, Default)]
+struct Told {
+    info: String,
+    latencies: Option<String>,
+    /// Entries that the slow log ever had.
+    slowlog: Option<f64>,
+    /// The list of the subscribers' connections.
+    subscribers: Option<String>,
+}
+
+/// How many entries the slow log ever had, by the number of its newest: it has room for few but numbers all.
+fn entries_ever(log: &[redis::Value]) -> Option<f64> {
+    match log.first() {
+        None => Some(0.0),
+        Some(redis::Value::Array(entry)) => match entry.first()? {
+            redis::Value::Int(number) => Some(float(u64::try_from(*number).ok()? + 1)),
+            _ => None,
+        },
+        Some(_) => None,
+    }
+}
+
+/// Bytes that wait in every connection of a client list.
+fn output_buffers(list: &str) -> impl Iterator<Item = f64> {
+    let omem = |line: &str| {
+        line.split_ascii_whitespace()
+            .find_map(|word| word.strip_prefix("omem="))?
+            .parse()
+            .ok()
+    };
+    list.lines().filter_map(omem)
+}
+
+/// The hard limit in `normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60`.
+fn pubsub_limit(limits: &str) -> Option<f64> {
+    let mut words = limits.split_ascii_whitespace();
+    words.find(|word| *word == "pubsub")?;
+    words.next()?.parse().ok()
+}
+
+/// The 99th percentile of the slowest command, seconds; those of this monitor are left out.
+fn slowest_p99(latencies: &str) -> Option<f64> {
+    let p99 = |line: &str| {
+        let (command, percentiles) = line
+            .strip_prefix("latency_percentiles_usec_")?
+            .split_once(':')?;
+        if OWN_COMMANDS.contains(&command) {
+            return None;
+        }
+        let p99 = percentiles
+            .split(',')
+            .find_map(|p| p.strip_prefix("p99="))?;
+        Some(p99.trim().parse::<f64>().ok()? / 1e6)
+    };
+    latencies.lines().filter_map(p99).reduce(f64::max)
 }
 
 /// Why there is no answer.
@@ -133,10 +299,20 @@ struct Tracker {
     rejected: Counter,
     evicted: Counter,
     oom_errors: Counter,
+    buffer_kills: Counter,
+    slowlog: Counter,
     restarts: Changes,
 }
 
 impl Tracker {
+    /// Counts the entries of the slow log. An empty one may have been told to forget them, and goes on with its numbers.
+    fn slow(&mut self, run: &str, entries: f64) -> f64 {
+        match self.slowlog.total() {
+            Some(total) if entries <= 0.0 => total,
+            _ => self.slowlog.update(run, entries),
+        }
+    }
+
     /// The sample of an `INFO` reply.
     fn fold(&mut self, info: &str) -> Sample {
         let run = text(info, "run_id").unwrap_or_default();
@@ -145,6 +321,7 @@ impl Tracker {
         sample.put("memory", number(info, "used_memory"));
         sample.put("rss", number(info, "used_memory_rss"));
         sample.put("clients", number(info, "connected_clients"));
+        sample.put("blocked_clients", number(info, "blocked_clients"));
         sample.put("ops_per_s", number(info, "instantaneous_ops_per_sec"));
         if let (Some(user), Some(system)) =
             (number(info, "used_cpu_user"), number(info, "used_cpu_sys"))
@@ -166,6 +343,11 @@ impl Tracker {
             number(info, "evicted_keys"),
         );
         count(&mut self.oom_errors, "oom_errors", oom_errors(info));
+        count(
+            &mut self.buffer_kills,
+            "output_buffer_kills",
+            number(info, "client_output_buffer_limit_disconnections"),
+        );
         sample.put("restarts", Some(self.restarts.update(run)));
         sample.limit("memory", number(info, "maxmemory"));
         sample.limit("clients", number(info, "maxclients"));
@@ -224,7 +406,10 @@ mod tests {
         }
         assert_eq!(
             sample.limits,
-            [("memory", 419_430_400.0), ("clients", 10_000.0)]
+            [
+                ("memory".into(), 419_430_400.0),
+                ("clients".into(), 10_000.0)
+            ]
         );
         let more = INFO
             .replace("count=38", "count=40")
@@ -238,6 +423,35 @@ mod tests {
         let sample = tracker.fold(&restarted);
         assert_eq!(find(&sample.values, "oom_errors"), Some(2.0));
         assert_eq!(find(&sample.values, "restarts"), Some(1.0));
+    }
+
+    #[test]
+    fn a_slow_log_that_begins_counts_its_first_entry() {
+        let entry = |id| redis::Value::Array(vec![redis::Value::Int(id), redis::Value::Int(9)]);
+        assert_eq!(entries_ever(&[entry(0)]), Some(1.0));
+        assert_eq!(entries_ever(&[redis::Value::Nil]), None);
+        let mut tracker = Tracker::default();
+        let mut slow = |log: &[redis::Value]| tracker.slow("run", entries_ever(log).unwrap());
+        // The third was emptied; the last has more than there is room for.
+        let seen = [vec![], vec![entry(0)], vec![], vec![entry(130)]].map(|log| slow(&log));
+        assert_eq!(seen, [0.0, 1.0, 1.0, 131.0]);
+    }
+
+    // Recorded from Redis 7.0.15, shortened.
+    #[test]
+    fn output_buffers_their_limit_and_latencies_are_read() {
+        let list = "id=4 addr=127.0.0.1:40112 name= sub=1 psub=0 qbuf=0 obl=0 oll=410 omem=8413200 tot-mem=8435456 cmd=subscribe\n\
+                    id=5 addr=127.0.0.1:40114 name=omem=7 sub=1 obl=0 oll=0 omem=0 tot-mem=22400 cmd=subscribe\n";
+        let buffers: Vec<f64> = output_buffers(&list.replace("omem=7 ", " ")).collect();
+        assert_eq!(buffers, [8_413_200.0, 0.0]);
+        let limits = "normal 0 0 0 slave 268435456 67108864 60 pubsub 33554432 8388608 60";
+        assert_eq!(pubsub_limit(limits), Some(33_554_432.0));
+        assert_eq!(pubsub_limit("normal 0 0 0"), None);
+        let latencies = "# Latencystats\r\nlatency_percentiles_usec_set:p50=21.119,p99=1003.519,p99.9=1003.519\r\n\
+                         latency_percentiles_usec_publish:p50=1.003,p99=2007.039,p99.9=3000.0\r\n\
+                         latency_percentiles_usec_info:p50=90.1,p99=9999.0,p99.9=9999.0\r\n";
+        assert_eq!(slowest_p99(latencies), Some(0.002_007_039));
+        assert_eq!(slowest_p99(""), None);
     }
 
     #[test]

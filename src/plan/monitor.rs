@@ -1,18 +1,41 @@
 //! The monitors of a plan.
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 
-use super::{MonitorPlan, MonitorSource};
+use super::{LogMatch, MonitorPlan, MonitorSource, Series, value};
+use crate::measure::COUNTERS;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
 use crate::units;
 
+/// The name of the monitor of the machine that this program runs on.
+pub const HOST: &str = "host";
+
+/// The monitor that is there without being asked for.
+pub(super) fn host() -> MonitorPlan {
+    MonitorPlan {
+        name: HOST.to_owned(),
+        source: MonitorSource::Host,
+        memory_limit: None,
+        log: None,
+        log_match: LogMatch::default(),
+    }
+}
+
 pub(super) fn resolve(profile: &Profile) -> Result<Vec<MonitorPlan>, ProfileError> {
-    let mut plans: Vec<MonitorPlan> = Vec::new();
+    let mut plans = vec![host()];
     for spec in &profile.monitors {
         let plan = monitor(profile, spec)?;
         if plans.iter().any(|p| p.name == plan.name) {
             let span = spec.as_ref().name.as_ref().map(Spanned::span);
-            let message = format!("there are two monitors named `{}`", plan.name);
+            let message = if plan.name == HOST {
+                format!(
+                    "`{HOST}` is the monitor of this machine, which is always there; choose another name"
+                )
+            } else {
+                format!("there are two monitors named `{}`", plan.name)
+            };
             return Err(profile.source.error(span, message));
         }
         plans.push(plan);
@@ -25,42 +48,148 @@ fn monitor(profile: &Profile, spec: &Spanned<MonitorSpec>) -> Result<MonitorPlan
     let monitor = spec.as_ref();
     let name = name(source, spec)?;
     let path = |p: &Spanned<String>| profile.dir.join(p.as_ref());
-    let text = |t: &Spanned<String>| t.as_ref().clone();
-    let from = match (
-        &monitor.docker,
-        &monitor.pid_file,
-        &monitor.cgroup,
-        &monitor.redis,
-    ) {
-        (Some(docker), None, None, None) => MonitorSource::Docker(text(docker)),
-        (None, Some(pid), None, None) => MonitorSource::PidFile(path(pid)),
-        (Some(docker), Some(pid), None, None) => {
-            MonitorSource::DockerOrPidFile(text(docker), path(pid))
-        }
-        (None, None, Some(cgroup), None) => MonitorSource::Cgroup(path(cgroup)),
-        (None, None, None, Some(redis)) => MonitorSource::Redis(redis_url(source, redis)?),
-        (None, None, None, None) => {
-            return Err(source
-                .error(Some(spec.span()), format!("monitor `{name}` has no source"))
-                .with_help("add one of docker, pid-file, cgroup, redis"));
-        }
-        _ => {
-            return Err(source
-                .error(
-                    Some(spec.span()),
-                    format!("monitor `{name}` has several sources"),
-                )
-                .with_help("only docker and pid-file go together; make a monitor of each"));
-        }
-    };
+    let from = from(profile, spec, &name)?;
     let memory_limit = match &monitor.memory_limit {
         Some(limit) => Some(memory_limit(source, limit)?),
         None => None,
     };
     Ok(MonitorPlan {
         name,
-        source: from,
         memory_limit,
+        log: monitor.log.as_ref().map(path),
+        log_match: log_match(source, monitor)?,
+        source: from,
+    })
+}
+
+fn from(
+    profile: &Profile,
+    spec: &Spanned<MonitorSpec>,
+    name: &str,
+) -> Result<MonitorSource, ProfileError> {
+    let source = &profile.source;
+    let monitor = spec.as_ref();
+    let path = |p: &Spanned<String>| profile.dir.join(p.as_ref());
+    let text = |t: &Spanned<String>| t.as_ref().clone();
+    let mut sources = Vec::new();
+    match (&monitor.docker, &monitor.pid_file) {
+        (Some(docker), Some(pid)) => {
+            sources.push(MonitorSource::DockerOrPidFile(text(docker), path(pid)));
+        }
+        (Some(docker), None) => sources.push(MonitorSource::Docker(text(docker))),
+        (None, Some(pid)) => sources.push(MonitorSource::PidFile(path(pid))),
+        (None, None) => {}
+    }
+    if let Some(cgroup) = &monitor.cgroup {
+        sources.push(MonitorSource::Cgroup(path(cgroup)));
+    }
+    if let Some(redis) = &monitor.redis {
+        sources.push(MonitorSource::Redis(redis_url(source, redis)?));
+    }
+    if let Some(url) = together(
+        source,
+        ("prometheus", &monitor.prometheus),
+        ("metrics", &monitor.metrics),
+    )? {
+        let metrics = fields(source, url.1, Series::parse)?;
+        sources.push(MonitorSource::Prometheus(url.0, metrics));
+    }
+    if let Some(server) = together(
+        source,
+        ("prometheus-server", &monitor.prometheus_server),
+        ("queries", &monitor.queries),
+    )? {
+        let queries = fields(source, server.1, |text| Ok(text.to_owned()))?;
+        sources.push(MonitorSource::PromQl(server.0, queries));
+    }
+    match sources.pop() {
+        None => Err(source
+            .error(Some(spec.span()), format!("monitor `{name}` has no source"))
+            .with_help(
+                "add one of docker, pid-file, cgroup, redis, prometheus, prometheus-server",
+            )),
+        Some(_) if !sources.is_empty() => Err(source
+            .error(
+                Some(spec.span()),
+                format!("monitor `{name}` has several sources"),
+            )
+            .with_help("only docker and pid-file go together; make a monitor of each")),
+        Some(only) => Ok(only),
+    }
+}
+
+/// A table of fields as it stands in a profile.
+type Table = BTreeMap<String, Spanned<String>>;
+
+/// An address and the table that says what to ask it for: neither is of use without the other.
+fn together<'a>(
+    source: &Source,
+    (key, url): (&str, &Option<Spanned<String>>),
+    (of, table): (&str, &'a Option<Spanned<Table>>),
+) -> Result<Option<(String, &'a Table)>, ProfileError> {
+    match (url, table) {
+        (None, None) => Ok(None),
+        (Some(url), Some(table)) if !table.as_ref().is_empty() => {
+            value::url(url.as_ref()).map_err(|why| source.error(Some(url.span()), why))?;
+            Ok(Some((url.as_ref().clone(), table.as_ref())))
+        }
+        (Some(url), _) => Err(source
+            .error(Some(url.span()), format!("`{key}` without `{of}`"))
+            .with_help(format!(
+                "add {of} = {{ FIELD = \"...\" }} to say what becomes a field"
+            ))),
+        (None, Some(table)) => Err(source
+            .error(Some(table.span()), format!("`{of}` without `{key}`"))
+            .with_help(format!("add {key} = \"http://...\" to say who is asked"))),
+    }
+}
+
+/// The fields of a table, each with what it is read from.
+fn fields<T>(
+    source: &Source,
+    table: &Table,
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<(String, T)>, ProfileError> {
+    let field = |(name, text): (&String, &Spanned<String>)| {
+        let value = field_name(name).and_then(|()| read(text.as_ref()));
+        let value = value.map_err(|why| source.error(Some(text.span()), why))?;
+        Ok((name.clone(), value))
+    };
+    table.iter().map(field).collect()
+}
+
+/// Whether an objective can name a field, and it means nothing else already.
+fn field_name(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err(format!(
+            "`{name}` cannot name a field; use letters, digits, `-` and `_`"
+        ));
+    }
+    if name == "scrape_s" || COUNTERS.contains(&name) {
+        return Err(format!(
+            "`{name}` is the name of a field of another kind; choose another name"
+        ));
+    }
+    Ok(())
+}
+
+fn log_match(source: &Source, monitor: &MonitorSpec) -> Result<LogMatch, ProfileError> {
+    let Some(text) = &monitor.log_match else {
+        return Ok(LogMatch::default());
+    };
+    if monitor.log.is_none() && monitor.docker.is_none() {
+        return Err(source
+            .error(Some(text.span()), "there is no log to match lines of")
+            .with_help("add log = \"service.log\"; a container's log is followed without asking"));
+    }
+    LogMatch::parse(text.as_ref()).map_err(|why| {
+        source
+            .error(
+                Some(text.span()),
+                format!("not a regular expression: {why}"),
+            )
+            .with_help("write it in single quotes, so that TOML leaves backslashes alone: '(?i)error|refused'")
     })
 }
 

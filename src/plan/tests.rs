@@ -118,7 +118,8 @@ fn the_profile_that_init_writes_makes_a_plan() {
             all.search, defaults,
             "the values in comments are the defaults"
         );
-        assert_eq!(all.monitors.len(), 2);
+        let names: Vec<&str> = all.monitors.iter().map(|m| m.name.as_str()).collect();
+        assert_eq!(names, ["host", "service", "metrics", "queries", "redis"]);
         let target = TargetPlan::default();
         assert_eq!(all.target.up_timeout, target.up_timeout);
         assert_eq!(all.target.reset_timeout, target.reset_timeout);
@@ -213,6 +214,51 @@ fn a_wrong_monitor_is_shown_where_it_stands() {
             "[[monitor]]\nname = \"g\"\ndocker = \"x\"\nmemory-limit = \"lots\"",
             7,
             "does not start with a number",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\ndocker = \"x\"\nlog-match = \"a(b\"",
+            7,
+            "unclosed group",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\ncgroup = \"/x\"\nlog-match = \"a\"",
+            7,
+            "there is no log",
+        ),
+        (
+            "[[monitor]]\nname = \"host\"\ndocker = \"x\"",
+            5,
+            "always there",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nprometheus = \"http://h/metrics\"",
+            6,
+            "`prometheus` without `metrics`",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nqueries = { x = \"up\" }",
+            6,
+            "`queries` without `prometheus-server`",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nprometheus = \"h:80\"\nmetrics = { x = \"up\" }",
+            6,
+            "write it as http://",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nprometheus = \"http://h\"\nmetrics = { x = \"rate(up)\" }",
+            7,
+            "names no metric",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nprometheus = \"http://h\"\nmetrics = { retransmits = \"up\" }",
+            7,
+            "of another kind",
+        ),
+        (
+            "[[monitor]]\nname = \"g\"\nprometheus = \"http://h\"\nmetrics = { \"a.b\" = \"up\" }",
+            7,
+            "cannot name a field",
         ),
         (
             "[[monitor]]\nname = \"g\"\ndocker = \"x\"\n[[monitor]]\nname = \"g\"\ndocker = \"y\"",
@@ -361,19 +407,44 @@ fn times_that_are_not_given_shrink_with_the_budget() {
 fn relative_paths_start_from_the_profiles_folder() {
     let plan = plan(
         &format!(
-            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \"run/g.pid\"\nmemory-limit = \"512MiB\"\n"
+            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \"run/g.pid\"\nmemory-limit = \"512MiB\"\nlog = \"run/g.log\"\n"
         ),
         &FindFlags::default(),
     );
     assert_eq!(
-        plan.monitors,
+        plan.monitors[1..],
         [MonitorPlan {
             name: "g".to_owned(),
             source: MonitorSource::DockerOrPidFile("c".to_owned(), "/p/run/g.pid".into()),
             memory_limit: Some(512 * 1024 * 1024),
+            log: Some("/p/run/g.log".into()),
+            log_match: LogMatch::default(),
         }]
     );
     assert_eq!(plan.target.dir, Path::new("/p"));
+}
+
+#[test]
+fn metrics_and_queries_become_fields() {
+    let tail = "[[monitor]]\nname = \"m\"\nprometheus = \"http://127.0.0.1:1/metrics\"\nmetrics = { queue = 'depth{of=\"a\"}' }\n\
+                [[monitor]]\nname = \"q\"\nprometheus-server = \"http://127.0.0.1:9090\"\nqueries = { rate = \"rate(x[1m])\" }\n";
+    let plan = plan(&format!("{DEMO}{tail}"), &FindFlags::default());
+    let sources: Vec<MonitorSource> = plan.monitors.into_iter().map(|m| m.source).collect();
+    let series = Series::parse("depth{of=\"a\"}").unwrap();
+    assert_eq!(
+        sources,
+        [
+            MonitorSource::Host,
+            MonitorSource::Prometheus(
+                "http://127.0.0.1:1/metrics".to_owned(),
+                vec![("queue".to_owned(), series)]
+            ),
+            MonitorSource::PromQl(
+                "http://127.0.0.1:9090".to_owned(),
+                vec![("rate".to_owned(), "rate(x[1m])".to_owned())]
+            ),
+        ]
+    );
 }
 
 #[test]

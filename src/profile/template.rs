@@ -87,11 +87,24 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # local-addr = ["127.0.0.1"]    # where connections come from, by VU in turn; the kernel chooses without it
 # seed = 1
 
-# What to watch beside the load; one of docker, pid-file, cgroup, redis each.
+# What to watch beside the load; one of docker, pid-file, cgroup, redis, prometheus, prometheus-server each.
+# This machine is always watched, as `host`.
 # [[monitor]]
 # name = "service"
 # docker = "my-container"       # or: pid-file = "service.pid", cgroup = "/sys/fs/cgroup/my-group"
 # memory-limit = "512MiB"       # for the charts, when none can be read
+# log = "service.log"           # lines that tell of trouble are kept; a container's own log is without asking
+# log-match = '(?i)error|refused'
+#
+# [[monitor]]
+# name = "metrics"
+# prometheus = "@URL@/metrics"
+# metrics = { heap = "heap_used_bytes", errors = 'http_requests_total{code="500"}' }
+#
+# [[monitor]]
+# name = "queries"
+# prometheus-server = "http://127.0.0.1:9090"
+# queries = { busy = "sum(rate(process_cpu_seconds_total[1m]))" }
 #
 # [[monitor]]
 # name = "redis"

@@ -193,6 +193,7 @@ fn needed(record: &RunRecord) -> Result<(), ReportError> {
             ("settle_s", p.settle_s),
             ("hold_s", p.hold_s),
         ];
+        let lines = p.log.iter().map(|l| ("log's at_s", l.at_s));
         let bounds = p.objectives.iter().map(|o| ("bound", o.bound));
         let seconds = p
             .seconds
@@ -201,6 +202,7 @@ fn needed(record: &RunRecord) -> Result<(), ReportError> {
         own.into_iter()
             .chain(bounds)
             .chain(seconds)
+            .chain(lines)
             .map(move |(name, value)| (format!("probes[{}].{name}", p.index), value))
     });
     all_finite(top.chain(probes))

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::view;
 use crate::record::{
-    Ending, LimitingResource, Outlook, PlanRecord, Purpose, RunRecord, VisitSummary,
+    Ending, LimitingResource, LogRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RunRecord,
+    VisitSummary,
 };
+use crate::slo::Verdict;
 use crate::units;
 
 /// Columns of the labels.
@@ -29,6 +31,7 @@ pub fn summary(record: &RunRecord) -> String {
     if let Some(load) = populations(&record.plan) {
         lines.add("load", load);
     }
+    logged(record, &mut lines);
     if let Some(knee) = a.knee {
         let peak = a
             .peak_throughput_per_s
@@ -203,6 +206,50 @@ fn visit_text(record: &RunRecord, visit: &VisitSummary, width: usize) -> String 
         let _ = write!(text, "   shed {} %", view::percent(visit.shed_ratio));
     }
     text
+}
+
+/// Lines of logs that the summary shows.
+const MOST_LINES: usize = 5;
+
+/// What the services logged around the moment in which a probe first broke.
+fn logged(record: &RunRecord, lines: &mut Lines) {
+    let broke = |p: &&ProbeRecord| p.verdict == Verdict::Broke && !p.log.is_empty();
+    let Some(probe) = record.probes.iter().find(broke) else {
+        return;
+    };
+    let moment = broke_at_s(probe);
+    let mut near: Vec<&LogRecord> = Vec::new();
+    for line in &probe.log {
+        // The same complaint over and over says nothing new.
+        let told = |l: &&LogRecord| l.monitor == line.monitor && l.text == line.text;
+        if !near.iter().any(told) {
+            near.push(line);
+        }
+    }
+    let far = |l: &LogRecord| (l.at_s - moment).abs();
+    near.sort_by(|a, b| far(a).total_cmp(&far(b)));
+    near.truncate(MOST_LINES);
+    near.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
+    let level = view::level(record, probe.level.0);
+    let text = format!(
+        "when {level} broke (probe {}, at {moment:.0} s):",
+        probe.index
+    );
+    lines.add("logged", text);
+    for line in near {
+        let text = format!("{:>6.0} s  {}: {}", line.at_s, line.monitor, line.text);
+        lines.add("", text);
+    }
+}
+
+/// When a probe began to break: its first second with a failure, else the start of its hold.
+fn broke_at_s(probe: &ProbeRecord) -> f64 {
+    let failed = probe
+        .seconds
+        .iter()
+        .find(|s| s.steps.iter().any(|step| step.failed > 0));
+    let hold = || probe.seconds.iter().find(|s| s.hold);
+    failed.or_else(hold).map_or(probe.start_s, |s| s.t_s)
 }
 
 /// Whether the generator could have been the limit.

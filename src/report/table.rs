@@ -1,5 +1,5 @@
-//! `holds.csv` (a row per probe) and `samples.csv` (a row per second), `stages.csv` and `seconds.csv` of a ramp. An absent
-//! value is an empty cell, never a zero.
+//! `holds.csv` (a row per probe), `samples.csv` (a row per second) and `log.csv` (a row per line of a log); `stages.csv` and
+//! `seconds.csv` of a ramp. An absent value is an empty cell, never a zero.
 
 mod ramp;
 
@@ -36,6 +36,21 @@ pub(super) fn samples(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
             .map(|second| sample_row(record, probe, second, &fields))
     });
     write(sample_header(record, &fields), rows)
+}
+
+/// A row per line that a service logged.
+pub(super) fn log(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
+    let rows = record.probes.iter().flat_map(|probe| {
+        probe.log.iter().map(|line| {
+            vec![
+                number(Some(line.at_s)),
+                probe.index.to_string(),
+                line.monitor.clone(),
+                line.text.clone(),
+            ]
+        })
+    });
+    write(owned(&["at_s", "probe", "monitor", "text"]), rows)
 }
 
 fn write(

@@ -6,7 +6,7 @@ use super::{Interrupt, Surroundings, canary, generator, recording, tick};
 use crate::cause::{self, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
-use crate::measure::{Level, Measurement, Second, StepNames, Strain, Window};
+use crate::measure::{Level, LogLine, Measurement, Second, StepNames, Strain, Window};
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
     Breach, Environment, FoundBeside, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION,
@@ -111,6 +111,8 @@ struct Ramp<'a, E, S> {
 struct Present {
     index: usize,
     measurement: Measurement,
+    /// What the target's logs said, with the second of the stage.
+    lines: Vec<(f64, LogLine)>,
 }
 
 impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
@@ -140,6 +142,8 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             window: self.engine.next_window().await?,
             readings,
         };
+        // What was written before it is not of its making.
+        self.surroundings.lines();
         self.began = end(&last.window);
         self.now = self.began;
         let mut recent = Recent::new(last.window.clone(), last.readings.clone());
@@ -158,8 +162,13 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             };
             recent.push(second.clone());
             self.look(index, &recent);
+            let lines = self.surroundings.lines();
             if let Some(present) = &mut present {
                 present.measurement.hold.push(second.clone());
+                let at_s = present.measurement.hold_s();
+                present
+                    .lines
+                    .extend(lines.into_iter().map(|line| (at_s, line)));
             }
             last = second;
             if self.interrupt.is_set() {
@@ -197,6 +206,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         Present {
             index,
             measurement: ramp::measurement(last.window.clone(), last.readings.clone()),
+            lines: Vec::new(),
         }
     }
 
@@ -252,7 +262,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         }
         let totals = steps.iter().enumerate();
         let asked = self.spec.stages.spans()[present.index];
-        let mut causes = self.causes(m, asked, judgement.verdict).into_iter();
+        let mut causes = self.causes(present, asked, judgement.verdict).into_iter();
         StageRecord {
             index: present.index,
             asked,
@@ -280,15 +290,21 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         }
     }
 
-    fn causes(&self, m: &Measurement, asked: StageSpan, verdict: Verdict) -> Vec<LimitingResource> {
+    fn causes(
+        &self,
+        present: &Present,
+        asked: StageSpan,
+        verdict: Verdict,
+    ) -> Vec<LimitingResource> {
         if verdict != Verdict::Broke {
             return Vec::new();
         }
         let main = self.spec.steps.main();
+        let m = &present.measurement;
         cause::causes(&Case {
             measurement: m,
             before: &[],
-            lines: &[],
+            lines: &present.lines,
             steps: &self.spec.steps,
             limits: &self.spec.plan.limits,
             baseline: ramp::baseline(&self.stages, main, asked, m.level),

@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use crate::measure::{
-    FailureCounts, FailureKind, Histogram, Level, Reading, Second, StepNames, StepWindow,
+    FailureCounts, FailureKind, Histogram, Level, LogLine, Reading, Second, StepNames, StepWindow,
 };
 use crate::probe::Probe;
-use crate::record::{LimitingResource, ProbeRecord, SecondRecord, StepRecord, StepSecond};
+use crate::record::{
+    LimitingResource, LogRecord, ProbeRecord, SecondRecord, StepRecord, StepSecond,
+};
 use crate::search::Order;
 use crate::slo::Judgement;
+
+/// Lines of one monitor that a probe's record keeps.
+const MOST_LINES: usize = 200;
 
 /// What a record is made of.
 pub(super) struct Parts<'a> {
@@ -59,10 +64,47 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
             .map(|s| second(s, false))
             .chain(m.hold.iter().map(|s| second(s, true)))
             .collect(),
+        log: log(&probe.log, parts.began),
         limiting_resource: parts.causes.first().cloned(),
         other_causes: parts.causes.iter().skip(1).cloned().collect(),
         estimate: parts.estimate,
     }
+}
+
+/// The first lines of every monitor and how many more there were: a service that logs every failed request would otherwise
+/// fill the record.
+fn log(lines: &[(Duration, LogLine)], began: Duration) -> Vec<LogRecord> {
+    let mut records: Vec<LogRecord> = Vec::new();
+    // Per monitor: lines kept, lines left out, and when the last of them came.
+    let mut counts: Vec<(&str, usize, u64, f64)> = Vec::new();
+    for (at, line) in lines {
+        let at_s = rounded(at.saturating_sub(began).as_secs_f64());
+        let known = counts.iter().position(|(m, ..)| *m == line.monitor);
+        let known = known.unwrap_or_else(|| {
+            counts.push((&line.monitor, 0, 0, at_s));
+            counts.len() - 1
+        });
+        let (_, kept, more, last) = &mut counts[known];
+        *last = at_s;
+        *more += line.more;
+        if *kept == MOST_LINES {
+            *more += 1;
+            continue;
+        }
+        *kept += 1;
+        records.push(LogRecord {
+            at_s,
+            monitor: line.monitor.clone(),
+            text: line.text.clone(),
+        });
+    }
+    let left_out = counts.iter().filter(|(_, _, more, _)| *more > 0);
+    records.extend(left_out.map(|(monitor, _, more, at_s)| LogRecord {
+        at_s: *at_s,
+        monitor: (*monitor).to_owned(),
+        text: format!("\u{2026} {more} more lines"),
+    }));
+    records
 }
 
 /// Totals of one step.
@@ -134,4 +176,43 @@ fn short(reading: &Reading) -> Reading {
 /// To a millisecond: what is below that in a time axis is noise in the files.
 pub(super) fn rounded(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_lines_is_counted_and_drowns_no_other_monitor() {
+        let line = |monitor: &str, text: String, more| LogLine {
+            monitor: monitor.to_owned(),
+            text,
+            more,
+        };
+        let began = Duration::from_secs(10);
+        let mut lines: Vec<(Duration, LogLine)> = (0..250)
+            .map(|i| {
+                let more = if i == 100 { 7 } else { 0 };
+                (
+                    Duration::from_secs(12),
+                    line("gateway", format!("refused {i}"), more),
+                )
+            })
+            .collect();
+        lines.push((
+            Duration::from_secs(13),
+            line("redis", "overcoming".to_owned(), 0),
+        ));
+        let records = log(&lines, began);
+        assert_eq!(records.len(), MOST_LINES + 2);
+        let first = LogRecord {
+            at_s: 2.0,
+            monitor: "gateway".to_owned(),
+            text: "refused 0".to_owned(),
+        };
+        assert_eq!(records[0], first);
+        let text = |i: usize| (records[i].monitor.as_str(), records[i].text.as_str());
+        assert_eq!(text(MOST_LINES), ("redis", "overcoming"));
+        assert_eq!(text(MOST_LINES + 1), ("gateway", "\u{2026} 57 more lines"));
+    }
 }

@@ -14,9 +14,9 @@ use breakpoint::measure::{
 };
 use breakpoint::record::{
     Answer, Breach, CauseKind, Ending, Environment, FoundBeside, HoldEnd, LimitingResource,
-    ObjectiveRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding,
-    RampRecord, RampSecond, RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan,
-    StepRecord, StepSecond, Sureness, VisitSummary,
+    LogRecord, ObjectiveRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RAMP_SCHEMA_VERSION,
+    RampEnding, RampRecord, RampSecond, RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord,
+    StageSpan, StepRecord, StepSecond, Sureness, VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -230,6 +230,7 @@ fn probe(
         throughput_per_s: (!dead).then_some(rate),
         steps: steps.to_vec(),
         seconds: seconds(shape, (vus, dead), (settle_s, from, p99), noise),
+        log: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate,
@@ -550,6 +551,21 @@ pub(crate) fn small() -> RunRecord {
     record.probes[1].end = HoldEnd::Invalid;
     record.probes[1].verdict = Verdict::Undecided;
     record.probes[1].estimate = Some((910.5, 1003.25, 1100.0));
+    let broke = &mut record.probes[2];
+    let at = broke.start_s;
+    broke.log = [
+        (0.0, "gateway", "ended with exit code 137"),
+        (7.0, "gateway", "connect ECONNREFUSED, \"again\""),
+        (8.0, "gateway", "connect ECONNREFUSED, \"again\""),
+        (9.0, "redis", "overcoming of output buffer limits"),
+        (9.0, "gateway", "\u{2026} 12 more lines"),
+    ]
+    .map(|(after, monitor, text)| LogRecord {
+        at_s: at + after,
+        monitor: monitor.to_owned(),
+        text: text.to_owned(),
+    })
+    .to_vec();
     record.answer = answer(Ending::Undecided, "the generator lagged in 1 of 3 probes");
     record.warnings = vec!["the host was busy with something else".to_owned()];
     record

@@ -179,7 +179,7 @@ fn monitored(record: &RunRecord, field: &(String, String)) -> Resource {
     let (monitor, name) = field;
     let words = name.replace('_', " ").replace("cpu", "CPU");
     let quantity = quantity(name);
-    let unit = match (quantity, name.contains("cpu")) {
+    let unit = match (quantity, name.ends_with("cpu")) {
         (_, true) => ", cores",
         _ if COUNTERS.contains(&name.as_str()) => ", growth in the probe",
         _ => "",
@@ -201,12 +201,22 @@ fn monitored(record: &RunRecord, field: &(String, String)) -> Resource {
 
 fn quantity(field: &str) -> Quantity {
     let has = |part: &str| field.contains(part);
-    if has("memory") || has("rss") || has("bytes") || has("heap") {
-        Quantity::Bytes
-    } else if field.ends_with("_s") || has("lag") {
+    if field.ends_with("_s") && !has("per_s") {
         Quantity::Seconds
-    } else if has("ratio") {
+    } else if COUNTERS.contains(&field) {
+        Quantity::Count
+    } else if ["ratio", "share", "pressure", "utilization"]
+        .into_iter()
+        .any(has)
+    {
         Quantity::Share
+    } else if ["memory", "rss", "bytes", "heap", "output_buffer"]
+        .into_iter()
+        .any(has)
+    {
+        Quantity::Bytes
+    } else if has("lag") || has("_p99") {
+        Quantity::Seconds
     } else {
         Quantity::Count
     }

@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 import { ContextService } from './context.service.js';
 import { QuestionsService } from './questions.service.js';
 import { ShedService } from './shed.service.js';
@@ -22,9 +22,9 @@ export class MetricsService {
     this.value('gateway_streams', 'Open SSE streams', () => streams.count);
     this.value('gateway_questions_in_flight', 'Questions sent and not answered', () => questions.inflight);
     this.value('gateway_questions_queued', 'Questions waiting in the gateway', () => questions.queued);
-    this.value('gateway_answers_total', 'Answers received', () => questions.answered);
-    this.value('gateway_answers_undelivered_total', 'Answers whose user had no stream', () => streams.undelivered);
-    this.value('gateway_context_errors_total', 'Contexts that could not be stored', () => contexts.errors);
+    this.count('gateway_answers_total', 'Answers received', () => questions.answered);
+    this.count('gateway_answers_undelivered_total', 'Answers whose user had no stream', () => streams.undelivered);
+    this.count('gateway_context_errors_total', 'Contexts that could not be stored', () => contexts.errors);
     this.value('gateway_leaked_bytes', 'Memory kept for ever (LEAK_KB)', () => contexts.leakedBytes);
     this.value('gateway_heap_limit_bytes', 'Limit of the JS heap', () => getHeapStatistics().heap_size_limit);
     this.loopUtilization();
@@ -46,6 +46,19 @@ export class MetricsService {
     });
   }
 
+  /** A number that only grows, which readers are told by its type. */
+  private count(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(read());
+      },
+    });
+  }
+
   /** The share of time the event loop was busy since the last scrape: unlike the lag it also shows many short tasks. */
   private loopUtilization(): void {
     let last = performance.eventLoopUtilization();
@@ -58,13 +71,14 @@ export class MetricsService {
   }
 
   private sheds(shed: ShedService): void {
-    new Gauge({
+    new Counter({
       name: 'gateway_shed_total',
       help: 'Requests turned away by the guard',
       labelNames: ['reason'],
       registers: [this.registry],
       collect() {
-        for (const [reason, count] of Object.entries(shed.counts)) this.set({ reason }, count);
+        this.reset();
+        for (const [reason, count] of Object.entries(shed.counts)) this.inc({ reason }, count);
       },
     });
   }

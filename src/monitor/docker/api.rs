@@ -1,0 +1,241 @@
+//! The calls of the Docker Engine's API that are needed, over its Unix socket, and what their answers hold.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::monitor::MonitorError;
+use crate::monitor::web::root_cause;
+
+/// Where the Docker Engine listens unless `DOCKER_HOST` says otherwise.
+const SOCKET: &str = "/var/run/docker.sock";
+/// Time that one call may take.
+const TIMEOUT: Duration = Duration::from_millis(1500);
+
+/// `GET /containers/NAME/json`, as far as it matters here.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Inspect {
+    pub(super) id: String,
+    pub(super) state: State,
+    pub(super) host_config: HostConfig,
+    #[serde(default)]
+    pub(super) config: Config,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct State {
+    pub(super) running: bool,
+    #[serde(rename = "OOMKilled", default)]
+    pub(super) oom_killed: bool,
+    #[serde(default)]
+    pub(super) pid: u32,
+    #[serde(default)]
+    pub(super) exit_code: i32,
+    #[serde(default)]
+    pub(super) started_at: String,
+    pub(super) health: Option<Health>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Health {
+    status: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct HostConfig {
+    /// Bytes; 0 is none.
+    #[serde(default)]
+    pub(super) memory: u64,
+    /// Billionths of a core; 0 is none.
+    #[serde(default)]
+    pub(super) nano_cpus: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Config {
+    /// Whether it has a terminal: its log then has no frames.
+    #[serde(default)]
+    pub(super) tty: bool,
+}
+
+impl Inspect {
+    /// Names one start of one container.
+    pub(super) fn incarnation(&self) -> String {
+        format!("{}@{}", self.id, self.state.started_at)
+    }
+
+    /// What its health check found; `None` without one, and before its first word.
+    pub(super) fn healthy(&self) -> Option<bool> {
+        match self.state.health.as_ref()?.status.as_str() {
+            "healthy" => Some(true),
+            "unhealthy" => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// One line of `GET /events`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Event {
+    action: String,
+    actor: Actor,
+    /// Time, billionths of a second.
+    #[serde(rename = "timeNano", default)]
+    pub(super) time_nano: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Actor {
+    #[serde(default)]
+    attributes: HashMap<String, String>,
+}
+
+impl Event {
+    /// `die, exit code 137`.
+    pub(super) fn text(&self) -> String {
+        match self.actor.attributes.get("exitCode") {
+            Some(code) => format!("{}, exit code {code}", self.action),
+            None => self.action.clone(),
+        }
+    }
+}
+
+/// The engine, if it is there.
+#[derive(Debug, Clone)]
+pub(super) struct Engine {
+    socket: PathBuf,
+    calls: reqwest::Client,
+    /// For answers that go on for ever.
+    streams: reqwest::Client,
+}
+
+impl Engine {
+    pub(super) fn new() -> Result<Self, MonitorError> {
+        let socket = socket();
+        let client = |timeout: Option<Duration>| {
+            crate::crypto::install();
+            let builder = reqwest::Client::builder()
+                .unix_socket(socket.as_path())
+                // No TLS is spoken here: this keeps the client from looking for the system's certificates.
+                .tls_certs_only(std::iter::empty());
+            let builder = match timeout {
+                Some(timeout) => builder.timeout(timeout),
+                None => builder,
+            };
+            let client = builder.build();
+            client.map_err(|e| {
+                MonitorError::NoAnswer(format!("cannot ask Docker: {}", root_cause(&e)))
+            })
+        };
+        Ok(Self {
+            calls: client(Some(TIMEOUT))?,
+            streams: client(None)?,
+            socket,
+        })
+    }
+
+    pub(super) async fn inspect(&self, name: &str) -> Result<Inspect, MonitorError> {
+        let url = url(&format!("containers/{name}/json"), &[])?;
+        let answer = self.checked(self.calls.get(url), name).await?;
+        let body = answer.bytes().await.map_err(|e| self.no_answer(&e))?;
+        serde_json::from_slice(&body)
+            .map_err(|e| MonitorError::Unexpected(format!("cannot read Docker's answer: {e}")))
+    }
+
+    /// An answer that goes on.
+    pub(super) async fn stream(
+        &self,
+        name: &str,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<reqwest::Response, MonitorError> {
+        self.checked(self.streams.get(url(path, query)?), name)
+            .await
+    }
+
+    async fn checked(
+        &self,
+        request: reqwest::RequestBuilder,
+        name: &str,
+    ) -> Result<reqwest::Response, MonitorError> {
+        let answer = request.send().await.map_err(|e| self.no_answer(&e))?;
+        match answer.status() {
+            reqwest::StatusCode::NOT_FOUND => Err(MonitorError::Unexpected(format!(
+                "there is no container `{name}`"
+            ))),
+            status if !status.is_success() => {
+                Err(MonitorError::NoAnswer(format!("Docker answered {status}")))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    fn no_answer(&self, error: &reqwest::Error) -> MonitorError {
+        MonitorError::NoAnswer(format!(
+            "Docker does not answer on {}: {}",
+            self.socket.display(),
+            root_cause(error)
+        ))
+    }
+}
+
+fn url(path: &str, query: &[(&str, &str)]) -> Result<reqwest::Url, MonitorError> {
+    let mut url = reqwest::Url::parse(&format!("http://docker/{path}"))
+        .map_err(|e| MonitorError::Unexpected(format!("`{path}` names no container: {e}")))?;
+    if !query.is_empty() {
+        url.query_pairs_mut().extend_pairs(query);
+    }
+    Ok(url)
+}
+
+/// The engine's socket.
+fn socket() -> PathBuf {
+    std::env::var("DOCKER_HOST")
+        .ok()
+        .and_then(|host| host.strip_prefix("unix://").map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from(SOCKET))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_read() {
+        // Recorded from Docker 20.10, shortened.
+        let die = r#"{"status":"die","id":"6549","from":"mon-box","Type":"container","Action":"die","Actor":{"ID":"6549",
+            "Attributes":{"exitCode":"137","image":"mon-box","name":"mon1"}},"scope":"local","time":1795629041,
+            "timeNano":1795629041816698847}"#;
+        let event: Event = serde_json::from_str(die).unwrap();
+        assert_eq!(event.text(), "die, exit code 137");
+        assert_eq!(event.time_nano, 1_795_629_041_816_698_847);
+        let health = r#"{"Action":"health_status: unhealthy","Actor":{"Attributes":{"name":"x"}}}"#;
+        let event: Event = serde_json::from_str(health).unwrap();
+        assert_eq!(event.text(), "health_status: unhealthy");
+    }
+
+    #[test]
+    fn health_is_known_only_once_it_was_checked() {
+        let of = |health: &str| {
+            let text = format!(
+                r#"{{"Id":"1","State":{{"Running":true{health}}},"HostConfig":{{}},"Config":{{"Tty":true}}}}"#
+            );
+            let inspect: Inspect = serde_json::from_str(&text).unwrap();
+            assert!(inspect.config.tty);
+            inspect.healthy()
+        };
+        assert_eq!(of(""), None);
+        assert_eq!(of(r#","Health":{"Status":"starting"}"#), None);
+        assert_eq!(of(r#","Health":{"Status":"healthy"}"#), Some(true));
+        assert_eq!(of(r#","Health":{"Status":"unhealthy"}"#), Some(false));
+    }
+}

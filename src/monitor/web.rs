@@ -1,0 +1,65 @@
+//! Small answers over HTTP, within a time and a size.
+
+use std::time::Duration;
+
+/// Time that one answer may take.
+pub(super) const TIMEOUT: Duration = Duration::from_millis(1500);
+/// Bytes that one answer may have.
+const MOST_BYTES: usize = 16 << 20;
+
+/// A client for one address, which keeps its connection: one that is opened under load might be refused.
+pub(super) fn client(url: &str) -> Result<reqwest::Client, String> {
+    crate::crypto::install();
+    let builder = reqwest::Client::builder()
+        // The monitors are to see this service and not what stands between.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIMEOUT);
+    let builder = if url.starts_with("https:") {
+        builder
+    } else {
+        // No TLS is spoken here: this keeps the client from looking for the system's certificates.
+        builder.tls_certs_only(std::iter::empty())
+    };
+    builder.build().map_err(|e| root_cause(&e))
+}
+
+/// The body of an answer that is a success, or of any when `any_status`.
+pub(super) async fn get(
+    client: &reqwest::Client,
+    url: reqwest::Url,
+    any_status: bool,
+) -> Result<String, String> {
+    let mut answer = client.get(url).send().await.map_err(|e| why(&e))?;
+    let status = answer.status();
+    if !any_status && !status.is_success() {
+        return Err(format!("the answer is {status}"));
+    }
+    let mut bytes = Vec::new();
+    while let Some(piece) = answer.chunk().await.map_err(|e| why(&e))? {
+        if bytes.len() + piece.len() > MOST_BYTES {
+            return Err(format!(
+                "the answer is longer than {} MiB",
+                MOST_BYTES >> 20
+            ));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn why(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return format!("no answer within {:.1} s", TIMEOUT.as_secs_f64());
+    }
+    root_cause(error)
+}
+
+/// The innermost reason: reqwest's own message is "error sending request".
+pub(super) fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}
