@@ -17,10 +17,10 @@ pub(super) use stats::Stream as Statistics;
 use std::path::Path;
 
 use super::cgroup::Tracker;
-use super::counter::{Changes, Counter, float};
+use super::counter::{Counter, float};
 use super::process::{Alive, Process, ProcessTracker};
 use super::{MonitorError, Sample};
-use api::{Engine, Inspect};
+use api::{Engine, Inspect, Restarts};
 use stats::Stream;
 
 /// What a container tells beside what a process does.
@@ -35,7 +35,7 @@ pub(super) struct Container {
     stats: Option<Stream>,
     group_tracker: Tracker,
     tracker: ProcessTracker,
-    restarts: Changes,
+    restarts: Restarts,
     kills: Kills,
 }
 
@@ -68,7 +68,7 @@ impl Container {
             stats: None,
             group_tracker: Tracker::default(),
             tracker: ProcessTracker::default(),
-            restarts: Changes::default(),
+            restarts: Restarts::default(),
             kills: Kills::default(),
         }
     }
@@ -92,7 +92,7 @@ impl Container {
         let state = &inspect.state;
         let incarnation = inspect.incarnation();
         sample.put("up", Some(if state.running { 1.0 } else { 0.0 }));
-        sample.put("restarts", Some(self.restarts.update(&incarnation)));
+        sample.put("restarts", Some(self.restarts.update(inspect)));
         if !state.running {
             sample.put("exit_code", Some(f64::from(state.exit_code)));
         }

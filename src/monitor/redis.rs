@@ -433,7 +433,9 @@ mod tests {
         let mut tracker = Tracker::default();
         let mut slow = |log: &[redis::Value]| tracker.slow("run", entries_ever(log).unwrap());
         // The third was emptied; the last has more than there is room for.
-        let seen = [vec![], vec![entry(0)], vec![], vec![entry(130)]].map(|log| slow(&log));
+        let seen: Vec<f64> = [vec![], vec![entry(0)], vec![], vec![entry(130)]]
+            .map(|log| slow(&log))
+            .into();
         assert_eq!(seen, [0.0, 1.0, 1.0, 131.0]);
     }
 

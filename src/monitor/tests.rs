@@ -403,6 +403,35 @@ async fn a_slow_query_costs_the_others_nothing() {
 }
 
 #[tokio::test]
+async fn a_process_with_a_network_of_its_own_tells_of_that_one() {
+    let child = Command::new("unshare").args(["-n", "sleep", "60"]).spawn();
+    let Ok(child) = child.map(Running) else {
+        println!("skipped: no unshare here");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it.pid");
+    std::fs::write(&file, child.0.id().to_string()).unwrap();
+    // It needs a right that not everybody has, and ends at once without it.
+    let link = |who: &str| std::fs::read_link(format!("/proc/{who}/ns/net")).ok();
+    let pid = child.0.id().to_string();
+    for _ in 0..100 {
+        if link(&pid) != link("self") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if link(&pid).is_none() || link(&pid) == link("self") {
+        println!("skipped: no network namespace can be made here");
+        return;
+    }
+    let hub = MonitorHub::start(vec![plan(MonitorSource::PidFile(file))]);
+    until(&hub, "listen_overflows", |v| v == Some(0.0)).await;
+    until(&hub, "retransmits", |v| v == Some(0.0)).await;
+    hub.stop().await;
+}
+
+#[tokio::test]
 async fn this_machine_is_watched_without_being_asked_for() {
     let hub = MonitorHub::start(vec![plan(MonitorSource::Host)]);
     hub.warm_up(Duration::from_secs(5)).await;

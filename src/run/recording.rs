@@ -164,8 +164,14 @@ fn short(reading: &Reading) -> Reading {
         if v == 0.0 || !v.is_finite() {
             return v;
         }
-        let scale = 10_f64.powf(5.0 - v.abs().log10().floor());
-        (v * scale).round() / scale
+        // Large numbers are divided and multiplied by a whole number: 2.3513e10 and not 23512999999.999996.
+        let digits = 5.0 - v.abs().log10().floor();
+        let scale = 10_f64.powf(digits.abs());
+        if digits < 0.0 {
+            (v / scale).round() * scale
+        } else {
+            (v * scale).round() / scale
+        }
     });
     Reading {
         value,
@@ -181,6 +187,22 @@ pub(super) fn rounded(seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn readings_keep_six_digits() {
+        let of = |value| {
+            let reading = Reading {
+                monitor: String::new(),
+                field: String::new(),
+                value: Some(value),
+            };
+            short(&reading).value
+        };
+        assert_eq!(of(23_512_987_654.0), Some(23_513_000_000.0));
+        assert_eq!(of(0.001_234_567_8), Some(0.001_234_57));
+        assert_eq!(of(-7.0), Some(-7.0));
+        assert_eq!(of(0.0), Some(0.0));
+    }
 
     #[test]
     fn a_flood_of_lines_is_counted_and_drowns_no_other_monitor() {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::monitor::MonitorError;
+use crate::monitor::counter::float;
 use crate::monitor::web::root_cause;
 
 /// Where the Docker Engine listens unless `DOCKER_HOST` says otherwise.
@@ -20,6 +21,9 @@ const TIMEOUT: Duration = Duration::from_millis(1500);
 pub(super) struct Inspect {
     pub(super) id: String,
     pub(super) state: State,
+    /// How often the engine started it again by itself.
+    #[serde(default)]
+    restart_count: u64,
     pub(super) host_config: HostConfig,
     #[serde(default)]
     pub(super) config: Config,
@@ -78,6 +82,28 @@ impl Inspect {
             "unhealthy" => Some(false),
             _ => None,
         }
+    }
+}
+
+/// Counts the starts of a container after the first that was seen.
+#[derive(Debug, Default)]
+pub(super) struct Restarts {
+    count: f64,
+    /// The last start that was seen, and how often the engine had started it again by then.
+    last: Option<(String, u64)>,
+}
+
+impl Restarts {
+    /// A container that is started again by the engine may have been started several times between two looks.
+    pub(super) fn update(&mut self, inspect: &Inspect) -> f64 {
+        let now = (inspect.incarnation(), inspect.restart_count);
+        if let Some((start, before)) = &self.last
+            && *start != now.0
+        {
+            self.count += float(now.1.saturating_sub(*before).max(1));
+        }
+        self.last = Some(now);
+        self.count
     }
 }
 
@@ -221,6 +247,22 @@ mod tests {
         let health = r#"{"Action":"health_status: unhealthy","Actor":{"Attributes":{"name":"x"}}}"#;
         let event: Event = serde_json::from_str(health).unwrap();
         assert_eq!(event.text(), "health_status: unhealthy");
+    }
+
+    #[test]
+    fn restarts_between_two_looks_are_counted() {
+        let of = |start: &str, again: u64| {
+            let text = format!(
+                r#"{{"Id":"1","State":{{"Running":true,"StartedAt":"{start}"}},"RestartCount":{again},"HostConfig":{{}}}}"#
+            );
+            serde_json::from_str::<Inspect>(&text).unwrap()
+        };
+        let mut restarts = Restarts::default();
+        // The last was started by hand, which forgets the engine's count.
+        let seen: Vec<f64> = [("a", 0), ("a", 0), ("b", 3), ("c", 4), ("d", 0)]
+            .map(|(start, again)| restarts.update(&of(start, again)))
+            .into();
+        assert_eq!(seen, [0.0, 0.0, 3.0, 4.0, 5.0]);
     }
 
     #[test]

@@ -16,21 +16,28 @@ const FRAME_HEAD: usize = 8;
 /// Notes what happens to a container, for ever.
 pub(in crate::monitor) async fn events(name: String, inbox: Inbox) {
     let mut last = now_nano();
+    // The samples fail for the same reason, and tell.
+    let Ok(engine) = Engine::new() else { return };
     loop {
-        // Without an engine there are no events; the samples tell of it.
-        read_events(&name, &inbox, &mut last).await.ok();
+        // Without an engine there are no events; the samples tell of that too.
+        read_events(&engine, &name, &inbox, &mut last).await.ok();
         tokio::time::sleep(AGAIN).await;
     }
 }
 
-async fn read_events(name: &str, inbox: &Inbox, last: &mut u64) -> Result<(), MonitorError> {
+async fn read_events(
+    engine: &Engine,
+    name: &str,
+    inbox: &Inbox,
+    last: &mut u64,
+) -> Result<(), MonitorError> {
     let filters = serde_json::json!({
         "container": [name],
         "event": ["oom", "die", "restart", "health_status"],
     });
     let query = [("since", time(*last)), ("filters", filters.to_string())];
     let query = query.each_ref().map(|(key, value)| (*key, value.as_str()));
-    let mut answer = Engine::new()?.stream(name, "events", &query).await?;
+    let mut answer = engine.stream(name, "events", &query).await?;
     let mut splitter = Splitter::new(LONGEST_EVENT);
     while let Ok(Some(bytes)) = answer.chunk().await {
         splitter.push(&bytes, |line| {
@@ -48,9 +55,10 @@ async fn read_events(name: &str, inbox: &Inbox, last: &mut u64) -> Result<(), Mo
 /// Hears a container's log over its restarts, for ever.
 pub(in crate::monitor) async fn log(name: String, inbox: Inbox) {
     let mut since = now_nano();
+    let Ok(engine) = Engine::new() else { return };
     loop {
-        // What is logged from now on belongs to the next stream, also when this one never was.
-        if read_log(&name, &inbox, since).await.is_ok() {
+        // What was logged while there was no stream comes with the next one.
+        if read_log(&engine, &name, &inbox, since).await.is_ok() {
             since = now_nano();
         }
         tokio::time::sleep(AGAIN).await;
@@ -58,8 +66,12 @@ pub(in crate::monitor) async fn log(name: String, inbox: Inbox) {
 }
 
 /// Reads until the container ends.
-async fn read_log(name: &str, inbox: &Inbox, since: u64) -> Result<(), MonitorError> {
-    let engine = Engine::new()?;
+async fn read_log(
+    engine: &Engine,
+    name: &str,
+    inbox: &Inbox,
+    since: u64,
+) -> Result<(), MonitorError> {
     let has_terminal = engine.inspect(name).await?.config.tty;
     let path = format!("containers/{name}/logs");
     let since = time(since);
