@@ -100,10 +100,8 @@ fn engine_spec(ready: &Ready, scenario: &Arc<Scenario>) -> NativeSpec {
     NativeSpec {
         scenario: Arc::clone(scenario),
         load: match plan.load {
-            LoadPlan::Closed => LoadModel::Closed {
-                pace_per_s: plan.pace_per_s,
-                staggered: ready.staggered,
-            },
+            LoadPlan::Closed if ready.climbs => LoadModel::climbing(plan.pace_per_s),
+            LoadPlan::Closed => LoadModel::closed(plan.pace_per_s),
             LoadPlan::Open(open) => LoadModel::Open {
                 arrivals: open.arrivals,
                 most_vus: open.most_vus,

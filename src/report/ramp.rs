@@ -289,7 +289,7 @@ fn breach_text(record: &RampRecord, breach: &Breach) -> String {
         format!(", in stage {} ({}{down})", breach.stage + 1, from_to(s))
     });
     let mut text = format!(
-        "{level}: there, after {}, the SLO was broken over the last {READING_S:.0} s for the first time ({}){place}",
+        "{level}, the level after {}, when the last {READING_S:.0} s broke the SLO for the first time: {}{place}",
         span(breach.t_s),
         broken_text(&breach.objectives),
     );
@@ -312,7 +312,7 @@ fn no_breach(record: &RampRecord) -> String {
     }
     let top = seconds.map(|s| s.level).max().unwrap_or(Level::ZERO);
     let level = record.plan.unit.count(top);
-    let mut text = format!("nothing up to {level}: the SLO was broken over no {READING_S:.0} s");
+    let mut text = format!("nothing up to {level}: no {READING_S:.0} s broke the SLO");
     let unsure = unsure_before(record, usize::MAX);
     if !unsure.is_empty() {
         let _ = write!(text, "; {} cannot tell, which is no pass", list(&unsure));
