@@ -413,6 +413,44 @@ mod tests {
     }
 
     #[test]
+    fn a_ramp_leaves_its_files_in_a_folder_that_is_told_from_a_search() {
+        let out = tempfile::tempdir().unwrap();
+        let record = samples::ramp();
+        let mut store = Store::create_ramp(out.path(), "gateway", start()).unwrap();
+        let dir = store.dir().to_owned();
+        assert_eq!(dir, out.path().join("gateway/ramp-2026-11-22T17-44-13Z"));
+        for (i, stage) in record.stages.iter().enumerate() {
+            store.append_stage(stage).unwrap();
+            let text = fs::read_to_string(dir.join(STAGES)).unwrap();
+            assert_eq!(text.lines().count(), i + 1);
+            let back: StageRecord = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+            assert_eq!(&back, stage);
+        }
+        store.finish(&record).unwrap();
+        let wanted = ["ramp.json", "ramp.png", "seconds.csv", "stages.csv"];
+        assert_eq!(names(&dir), wanted);
+        assert_eq!(read_ramp(&dir).unwrap(), Some(record.clone()));
+        assert_eq!(read_ramp(&dir.join("ramp.json")).unwrap(), Some(record));
+        // A folder of a search is none of a ramp, and the other way round.
+        let run = Store::create(out.path(), "gateway", start()).unwrap();
+        run.finish(&samples::found()).unwrap();
+        let later = start() + jiff::SignedDuration::from_secs(60);
+        let later = Store::create(out.path(), "gateway", later).unwrap();
+        assert_eq!(read_ramp(run.dir()).unwrap(), None);
+        assert_eq!(
+            searches(out.path(), "gateway"),
+            [run.dir()],
+            "one has no result yet"
+        );
+        later.finish(&samples::found()).unwrap();
+        assert_eq!(searches(out.path(), "gateway"), [later.dir(), run.dir()]);
+        assert_eq!(searches(out.path(), "nobody"), [""; 0].map(PathBuf::from));
+        fs::write(dir.join("ramp.json"), "{\"schema_version\": 1,").unwrap();
+        let error = read_ramp(&dir).unwrap_err().to_string();
+        assert!(error.contains("ends in the middle"), "{error}");
+    }
+
+    #[test]
     fn two_runs_in_the_same_second_get_their_own_folders() {
         let out = tempfile::tempdir().unwrap();
         let _first = Store::create(out.path(), "p", start()).unwrap();

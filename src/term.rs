@@ -612,6 +612,42 @@ mod tests {
     }
 
     #[test]
+    fn a_judged_stage_is_one_line_as_a_probe_is() {
+        let stages = samples::ramp().stages;
+        let line = |i: usize| stage_line(&stages[i], LevelUnit::Vus, false);
+        assert_eq!(
+            line(0),
+            "stage 1        0 -> 400 VUs  held        p99(answer) 341 ms  errors 0 %  18.3/s"
+        );
+        assert!(line(2).contains("broke       p99(answer) no data  errors 100 %"));
+        let invalid = samples::ramp_invalid().stages;
+        let line = stage_line(&invalid[2], LevelUnit::Vus, false);
+        assert!(
+            line.contains("  invalid ") && line.ends_with("20 seconds)"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_second_of_a_ramp_says_where_the_level_is_and_where_the_vus_are() {
+        let tick = Tick {
+            elapsed_s: 61.0,
+            level: Level(1240),
+            vus: 1240,
+            phase: Phase::Ramp,
+            completed: 55,
+            failed: 2,
+            shed: 0,
+            p99_s: Some(0.412),
+            estimate: None,
+        };
+        let text = |tick: &Tick| ramp_tick_text(tick, LevelUnit::Vus);
+        assert_eq!(text(&tick), "at 1 240 VUs  55/s  p99 412 ms  2 failed");
+        let late = Tick { vus: 1300, ..tick };
+        assert!(text(&late).starts_with("at 1 240 VUs, 1 300 run  55/s"));
+    }
+
+    #[test]
     fn the_first_line_says_what_is_asked() {
         let event = Event::RunStarted {
             profile: "demo".to_owned(),
@@ -624,6 +660,17 @@ mod tests {
         assert_eq!(
             started_line(&event).unwrap(),
             "demo  http://127.0.0.1:8080  SLO p99<2s  1 – 5 000 VUs  at most 15 min"
+        );
+        let event = Event::RampStarted {
+            profile: "demo".to_owned(),
+            target: "http://127.0.0.1:8080".to_owned(),
+            slo: vec!["p99<2s".to_owned()],
+            asked: samples::ramp_down().asked,
+            unit: LevelUnit::Vus,
+        };
+        assert_eq!(
+            started_line(&event).unwrap(),
+            "demo  http://127.0.0.1:8080  SLO p99<2s  0 -> 400 -> 1 200 -> 1 600 -> 0 VUs in 60 s"
         );
     }
 }

@@ -91,10 +91,7 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
     let main = scenario.names().main();
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
-        load: LoadModel::Closed {
-            pace_per_s: 1e9,
-            staggered: true,
-        },
+        load: LoadModel::closed(1e9),
         sources: Vec::new(),
         window: Duration::from_secs(1),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),

@@ -130,18 +130,18 @@ impl Compiled {
 
     /// Starts an engine for each.
     ///
-    /// `staggered` is whether VUs that start together are to begin apart from each other.
+    /// `climbs` is whether levels are those of a ramp.
     pub(super) fn start(
         self,
         plan: &Plan,
-        staggered: bool,
+        climbs: bool,
     ) -> Result<Populations<NativeEngine>, Refusal> {
         let mut others = Vec::new();
         for (index, other) in (1..).zip(self.others) {
             let part = Part {
                 amount: other.plan.amount,
                 scenario: other.scenario,
-                staggered,
+                climbs,
                 // Of its own draws: populations that draw alike would march in step.
                 seed: plan.seed.wrapping_add(index),
             };
@@ -150,7 +150,7 @@ impl Compiled {
         let users = Part {
             amount: plan.populations.users,
             scenario: self.users,
-            staggered,
+            climbs,
             seed: plan.seed,
         };
         Ok(Populations::new(
@@ -169,7 +169,7 @@ fn vus_of(rate: Level) -> u32 {
 struct Part {
     amount: Amount,
     scenario: Scenario,
-    staggered: bool,
+    climbs: bool,
     seed: u64,
 }
 
@@ -204,9 +204,10 @@ impl Part {
     }
 
     fn load(&self, plan: &Plan) -> LoadModel {
-        let closed = LoadModel::Closed {
-            pace_per_s: plan.pace_per_s,
-            staggered: self.staggered,
+        let closed = if self.climbs {
+            LoadModel::climbing(plan.pace_per_s)
+        } else {
+            LoadModel::closed(plan.pace_per_s)
         };
         match (self.amount, plan.load) {
             (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,

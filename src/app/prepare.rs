@@ -25,8 +25,8 @@ pub(super) struct Ready {
     /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
     pub(super) scenarios: Compiled,
     pub(super) host: HostLimits,
-    /// Whether VUs that start together are to begin apart from each other.
-    pub(super) staggered: bool,
+    /// Whether the level moves while it is measured.
+    pub(super) climbs: bool,
     /// What a reader must know.
     pub(super) warnings: Vec<String>,
     feeders: AllFeeders,
@@ -79,7 +79,7 @@ pub(super) fn prepare_ramp(
         ..too_high
     })?;
     Ok(Ready {
-        staggered: false,
+        climbs: true,
         ..ready
     })
 }
@@ -127,7 +127,7 @@ fn ready(
         plan,
         scenarios,
         host,
-        staggered: true,
+        climbs: false,
         warnings,
         feeders,
     })

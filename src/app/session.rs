@@ -85,7 +85,7 @@ impl Session {
             steps: scenarios.steps(),
             searched: scenarios.searched_steps(),
             plan: plan_record(plan, &scenarios, target.url(), hub.limits()),
-            engine: scenarios.start(plan, ready.staggered)?,
+            engine: scenarios.start(plan, ready.climbs)?,
             hub,
             warnings,
         })

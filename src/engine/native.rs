@@ -36,6 +36,11 @@ use super::{Canary, Engine, EngineError};
 use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::Scenario;
 
+/// How long a leaving VU may take to finish its step between levels that are held.
+const GRACE: Duration = Duration::from_secs(2);
+/// The same for what is measured meanwhile, and for arrivals, which pile up at a target that cannot follow: who is cut off there
+/// leaves his work behind.
+const LONG_GRACE: Duration = Duration::from_secs(30);
 /// How long the threads may take to close their connections when the engine stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -66,6 +71,8 @@ pub enum LoadModel {
         /// Whether a VU begins its first cycle at a random moment within its mean think time, so that VUs with a constant one
         /// do not march in step. A level that climbs bit by bit spreads its VUs itself, and would be reached late.
         staggered: bool,
+        /// How long a leaving VU may take to finish its step; then it is cut off, and counted nowhere.
+        grace: Duration,
     },
     /// A level is a number of cycles that begin per second, whether or not those before have ended.
     Open {
@@ -74,6 +81,27 @@ pub enum LoadModel {
         /// How many VUs there may be at once. An arrival that finds none free waits, which is the generator's delay.
         most_vus: u32,
     },
+}
+
+impl LoadModel {
+    /// VUs for levels that are held: on the way from one to the next nothing is measured.
+    pub fn closed(pace_per_s: f64) -> Self {
+        Self::Closed {
+            pace_per_s,
+            staggered: true,
+            grace: GRACE,
+        }
+    }
+
+    /// VUs for a level that moves while it is measured: who leaves has time, so that those who hang are not cut off before
+    /// they count.
+    pub fn climbing(pace_per_s: f64) -> Self {
+        Self::Closed {
+            pace_per_s,
+            staggered: false,
+            grace: LONG_GRACE,
+        }
+    }
 }
 
 /// The VUs of this process.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::summary::Lines;
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
 use crate::record::{
@@ -11,38 +12,26 @@ use crate::record::{
 use crate::slo::{Slo, Verdict};
 use crate::units;
 
-/// Columns of the labels.
-const LABEL: usize = 12;
-
 /// The ramp as aligned lines, each with an end of line.
 pub fn summary(record: &RampRecord) -> String {
-    let mut out = String::new();
-    let mut add = |label: &str, text: &str| {
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{label:<LABEL$}{text}");
-    };
-    add(
-        "ramp",
-        &format!("{}     (SLO {})", headline(record), record.slo.join(", ")),
-    );
+    let mut lines = Lines::default();
+    let slo = record.slo.join(", ");
+    lines.add("ramp", format!("{}     (SLO {slo})", headline(record)));
     if let Some((label, text)) = unusual_end(record) {
-        add(label, &text);
+        lines.add(label, text);
     }
-    out.push_str(&table(record));
-    let mut add = |label: &str, text: &str| {
-        let _ = writeln!(out, "{label:<LABEL$}{text}");
-    };
     if !record.stages.is_empty() {
-        add("reads", &reading(record));
+        table(record, &mut lines.0);
+        lines.add("reads", reading(record));
         if let Some(beside) = &record.beside {
-            add("beside", &beside_text(record, beside));
+            lines.add("beside", beside_text(record, beside));
         }
-        add("cannot say", &cannot_say(record));
+        lines.add("cannot say", cannot_say(record));
     }
     for warning in &record.warnings {
-        add("warning", warning);
+        lines.add("warning", warning);
     }
-    out
+    lines.0
 }
 
 /// `0 -> 100 -> 300 VUs in 45 s`.
@@ -85,11 +74,19 @@ fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)> {
 }
 
 const HEAD: [&str; 9] = [
-    "stage", "level", "VUs", "cycles/s", "p50", "p99", "errors", "shed", "SLO",
+    "stage",
+    "VUs asked",
+    "reached",
+    "cycles/s",
+    "p50",
+    "p99",
+    "errors",
+    "shed",
+    "SLO",
 ];
 
 /// A row per stage, and below it what gave way and the monitors' peaks.
-fn table(record: &RampRecord) -> String {
+fn table(record: &RampRecord, out: &mut String) {
     let rows: Vec<[String; 9]> = record
         .stages
         .iter()
@@ -99,19 +96,15 @@ fn table(record: &RampRecord) -> String {
     let all = || [&head].into_iter().chain(&rows);
     let widths: [usize; 9] =
         std::array::from_fn(|i| all().map(|r| r[i].chars().count()).max().unwrap_or(0));
-    let mut out = String::new();
-    if rows.is_empty() {
-        return out;
-    }
-    line(&mut out, &head, &widths);
+    line(out, &head, &widths);
     for (cells, stage) in rows.iter().zip(&record.stages) {
-        line(&mut out, cells, &widths);
+        line(out, cells, &widths);
         let indent = widths[0] + 2;
         for (label, text) in notes(record, stage) {
+            // Writing to a string cannot fail.
             let _ = writeln!(out, "{:indent$}{label}: {text}", "");
         }
     }
-    out
 }
 
 /// Numbers stand at the right of their columns, words at the left.
@@ -289,7 +282,7 @@ fn breach_text(record: &RampRecord, breach: &Breach) -> String {
         format!(", in stage {} ({}{down})", breach.stage + 1, from_to(s))
     });
     let mut text = format!(
-        "{level}: there, after {}, the SLO was broken over the last {READING_S:.0} s for the first time ({}){place}",
+        "{level}, the level after {}, when the last {READING_S:.0} s broke the SLO for the first time: {}{place}",
         span(breach.t_s),
         broken_text(&breach.objectives),
     );
@@ -312,7 +305,7 @@ fn no_breach(record: &RampRecord) -> String {
     }
     let top = seconds.map(|s| s.level).max().unwrap_or(Level::ZERO);
     let level = record.plan.unit.count(top);
-    let mut text = format!("nothing up to {level}: the SLO was broken over no {READING_S:.0} s");
+    let mut text = format!("nothing up to {level}: no {READING_S:.0} s broke the SLO");
     let unsure = unsure_before(record, usize::MAX);
     if !unsure.is_empty() {
         let _ = write!(text, "; {} cannot tell, which is no pass", list(&unsure));
@@ -368,7 +361,7 @@ fn cannot_say(record: &RampRecord) -> String {
     let slope = |s: &StageSpan| (f64::from(s.to.get()) - f64::from(s.from.get())) / s.lasts_s;
     let pace = climb.map_or(String::new(), |s| {
         let unit = record.plan.unit.name();
-        format!(" (here by {} {unit} a second)", compact(slope(s)))
+        format!(" (here by {:.1} {unit} a second)", slope(s))
     });
     let limit = objectives(&record.slo)
         .iter()

@@ -89,11 +89,12 @@ fn finding(cause: &LimitingResource) -> String {
     )
 }
 
+/// Lines of text, each behind its label.
 #[derive(Default)]
-struct Lines(String);
+pub(super) struct Lines(pub(super) String);
 
 impl Lines {
-    fn add(&mut self, label: &str, text: impl AsRef<str>) {
+    pub(super) fn add(&mut self, label: &str, text: impl AsRef<str>) {
         let _ = write!(self.0, "{label:<LABEL$}{}", text.as_ref());
         self.0.push('\n');
     }

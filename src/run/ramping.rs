@@ -107,6 +107,13 @@ struct Ramp<'a, E, S> {
     stages: Vec<StageRecord>,
 }
 
+/// What a ramp has seen that is not judged yet.
+struct Track {
+    last: Second,
+    recent: Recent,
+    present: Option<Present>,
+}
+
 /// The stage that runs.
 struct Present {
     index: usize,
@@ -136,48 +143,41 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
 
     /// All stages. The level is that of the window's end, so that a stage reaches its target in its last second.
     async fn climb(&mut self) -> Result<(), EngineError> {
-        let readings = self.surroundings.readings();
-        // The canary cycles ended somewhere within a window: the ramp begins with a whole one.
-        let mut last = Second {
+        let mut track = self.start().await?;
+        let mut end = HoldEnd::Complete;
+        let mut outcome = Ok(());
+        while let Some((index, level)) = self.next_level() {
+            self.enter(index, &mut track);
+            match self.second(level).await {
+                Ok(second) => self.take(second, &mut track),
+                Err(error) => outcome = Err(error),
+            }
+            if outcome.is_err() || self.interrupt.is_set() {
+                end = HoldEnd::Interrupted;
+                break;
+            }
+        }
+        self.leave(track.present, end);
+        outcome
+    }
+
+    /// The canary cycles ended somewhere within a window: the ramp begins with a whole one.
+    async fn start(&mut self) -> Result<Track, EngineError> {
+        let last = Second {
             window: self.engine.next_window().await?,
-            readings,
+            readings: self.surroundings.readings(),
         };
+        // What was written before it is not of its making.
+        self.surroundings.lines();
         // What was written before it is not of its making.
         self.surroundings.lines();
         self.began = end(&last.window);
         self.now = self.began;
-        let mut recent = Recent::new(last.window.clone(), last.readings.clone());
-        let mut present: Option<Present> = None;
-        while let Some((index, level)) = self.next_level() {
-            if present.as_ref().is_none_or(|p| p.index != index) {
-                self.leave(present.take(), HoldEnd::Complete);
-                present = Some(self.enter(index, &last));
-            }
-            let second = match self.second(level).await {
-                Ok(second) => second,
-                Err(error) => {
-                    self.leave(present, HoldEnd::Interrupted);
-                    return Err(error);
-                }
-            };
-            recent.push(second.clone());
-            self.look(index, &recent);
-            let lines = self.surroundings.lines();
-            if let Some(present) = &mut present {
-                present.measurement.hold.push(second.clone());
-                let at_s = present.measurement.hold_s();
-                present
-                    .lines
-                    .extend(lines.into_iter().map(|line| (at_s, line)));
-            }
-            last = second;
-            if self.interrupt.is_set() {
-                self.leave(present, HoldEnd::Interrupted);
-                return Ok(());
-            }
-        }
-        self.leave(present, HoldEnd::Complete);
-        Ok(())
+        Ok(Track {
+            recent: Recent::new(last.window.clone(), last.readings.clone()),
+            last,
+            present: None,
+        })
     }
 
     fn next_level(&self) -> Option<(usize, Level)> {
@@ -198,15 +198,34 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         })
     }
 
-    fn enter(&mut self, index: usize, last: &Second) -> Present {
+    /// Begins a stage where the one before has ended.
+    fn enter(&mut self, index: usize, track: &mut Track) {
+        if track.present.as_ref().is_some_and(|p| p.index == index) {
+            return;
+        }
+        self.leave(track.present.take(), HoldEnd::Complete);
         (self.sink)(Event::StageStarted {
             index,
             asked: self.spec.stages.spans()[index],
         });
-        Present {
+        let Second { window, readings } = track.last.clone();
+        track.present = Some(Present {
             index,
-            measurement: ramp::measurement(last.window.clone(), last.readings.clone()),
+            measurement: ramp::measurement(window, readings),
             lines: Vec::new(),
+        });
+    }
+
+    /// One more second, of the stage and of the last ten.
+    fn take(&mut self, second: Second, track: &mut Track) {
+        track.last = second.clone();
+        track.recent.push(second.clone());
+        if let Some(present) = &mut track.present {
+            present.measurement.hold.push(second);
+            let at_s = present.measurement.hold_s();
+            let lines = self.surroundings.lines().into_iter();
+            present.lines.extend(lines.map(|line| (at_s, line)));
+            self.look(present.index, &track.recent);
         }
     }
 

@@ -15,7 +15,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
-use super::LoadModel;
 use super::alarm::Alarm;
 use super::arrivals::{Clock, Pool};
 use super::http::Connector;
@@ -23,16 +22,13 @@ use super::recorder::Recorder;
 use super::sources::Sources;
 use super::vu::{self, Phase, Shared, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
+use super::{LONG_GRACE, LoadModel};
 use crate::engine::Canary;
 use crate::measure::StepWindow;
 use crate::scenario::{Scenario, vu_rng};
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
 const TICK: Duration = Duration::from_millis(20);
-/// How long a leaving VU may take to finish its step.
-const GRACE: Duration = Duration::from_secs(2);
-/// The same for arrivals, which pile up at a target that cannot follow: who is cut off there leaves his work behind.
-const OPEN_GRACE: Duration = Duration::from_secs(30);
 /// The random numbers of the arrivals are those of VUs that no level reaches (the highest of all runs the canary).
 const ARRIVALS: u32 = u32::MAX - 1;
 
@@ -420,9 +416,9 @@ impl Shard {
     }
 
     fn dismiss(&mut self, id: u32, now: Instant) {
-        let grace = match self.drive {
-            Drive::Closed { .. } => GRACE,
-            Drive::Open(_) => OPEN_GRACE,
+        let grace = match self.spec.load {
+            LoadModel::Closed { grace, .. } => grace,
+            LoadModel::Open { .. } => LONG_GRACE,
         };
         if let Some(vu) = self.slot(id)
             && vu.leave_by.is_none()

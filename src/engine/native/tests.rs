@@ -35,10 +35,7 @@ fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) 
 fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
     NativeSpec {
         scenario: Arc::clone(scenario),
-        load: LoadModel::Closed {
-            pace_per_s: 1000.0,
-            staggered: true,
-        },
+        load: LoadModel::closed(1000.0),
         window: Duration::from_millis(100),
         threads: 2,
         seed: 7,
@@ -673,6 +670,36 @@ async fn steps_in_flight_grow_old_on_a_server_that_hangs() {
 }
 
 #[tokio::test]
+async fn vus_of_a_level_that_climbs_begin_at_once_and_are_not_cut_off_while_they_hang() {
+    let base = server(|_, tcp| async move {
+        std::future::pending::<()>().await;
+        drop(tcp);
+    })
+    .await;
+    // With a stagger they would begin within half a minute.
+    let toml = "steps = [{ name = 'get', get = '/', timeout = '50s' }, { think = '30s' }]";
+    let scenario = compile(toml, &base);
+    let mut engine = NativeEngine::start(NativeSpec {
+        load: LoadModel::climbing(1000.0),
+        ..spec(&scenario)
+    })
+    .unwrap();
+    engine.set_level(Level(6)).await.unwrap();
+    let hang = |w: &Window| w.steps[0].in_flight.count() == 6;
+    let begun = watch(&mut engine, |s| hang(&s.last)).await;
+    assert_eq!(begun.last.vus, 6);
+    engine.set_level(Level(0)).await.unwrap();
+    // Those of a search are cut off after two seconds.
+    let old = |w: &Window| {
+        let youngest = w.steps[0].in_flight.quantile_s(0.0);
+        youngest.is_some_and(|age| age > 3.0)
+    };
+    let seen = watch(&mut engine, |s| s.last.vus == 0 || old(&s.last)).await;
+    engine.stop().await;
+    assert!(hang(&seen.last), "{:?}", seen.last.vus);
+}
+
+#[tokio::test]
 async fn levels_are_paced_and_leave_nothing_behind() {
     let open = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&open);
@@ -693,10 +720,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
     );
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
-        load: LoadModel::Closed {
-            pace_per_s: 50.0,
-            staggered: true,
-        },
+        load: LoadModel::closed(50.0),
         window: Duration::from_millis(100),
         threads: 2,
         seed: 1,

@@ -412,6 +412,9 @@ impl<'a> Ramp<'a> {
                 dashed: true,
             })
         });
+        let mut marks: Vec<Mark> = marks.collect();
+        // Two that have the same limit need one line.
+        marks.dedup_by(|a, b| a.text == b.text);
         let panel = self.panel(
             scene,
             Frame {
@@ -421,7 +424,7 @@ impl<'a> Ramp<'a> {
                     scale: Scale::from_zero(values.chain(limits)),
                     quantity: Quantity::Bytes,
                 },
-                limits: marks.collect(),
+                limits: marks,
                 names_breach: false,
                 last: true,
                 right_room: RIGHT_COLUMN,
