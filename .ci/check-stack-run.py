@@ -26,7 +26,7 @@ for name in ["holds.csv", "samples.csv"]:
     assert len((folder / name).read_text().splitlines()) > len(record["probes"]) > 0, name
 assert "exit code 137" in (folder / "log.csv").read_text(), "the gateway's end is in no log"
 streams = [
-    second["readings"]["gateway-metrics"]["streams"] for probe in record["probes"] for second in probe["seconds"]
+    second["readings"]["gateway"]["streams"] for probe in record["probes"] for second in probe["seconds"]
 ]
 assert max(s for s in streams if s is not None) > 0, "the gateway's metrics were not read"
 print(f"real stack ({mode}): {estimate} VUs ({low} - {high}), {answer['limiting_resource']}")

@@ -27,7 +27,7 @@ use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
 pub use log::LogMatch;
-pub use monitor::HOST;
+pub use monitor::{HOST, WATCHED_FIELDS};
 pub use series::Series;
 use value::{Flag, Reader};
 

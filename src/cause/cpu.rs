@@ -24,7 +24,7 @@ pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
             |what: &str, v: f64| format!("its {what} used {:.0} % of one core", v * 100.0);
         let evidence = if let Some(v) = full("main_thread_cpu", ONE_CORE) {
             of_a_core("main thread", v)
-        } else if let Some(v) = full("eventloop_utilisation", LOOP_FULL) {
+        } else if let Some(v) = full("eventloop_utilization", LOOP_FULL) {
             format!("its event loop was busy {:.0} % of the time", v * 100.0)
         } else if let Some(v) = full("busiest_thread_cpu", ONE_CORE) {
             of_a_core("busiest thread", v)

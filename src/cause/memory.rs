@@ -19,6 +19,7 @@ const HEAP_LINES: &[&str] = &[
 ];
 /// Exit code of an aborted process: V8 aborts when its heap is full.
 const ABORTED: f64 = 134.0;
+const ABORTED_LINE: &str = "exit code 134";
 /// Samples at a constant level from which a line can be told from chance.
 const LEAK_SAMPLES: usize = 8;
 /// Share of the scatter that a leak's line explains.
@@ -58,12 +59,7 @@ pub(super) fn killed(case: &Case<'_>) -> Vec<Cause> {
 pub(super) fn heap_exhausted(case: &Case<'_>) -> Vec<Cause> {
     let exhausted = |monitor: &&str| {
         let told = case.line(Some(monitor), HEAP_LINES);
-        let aborted = case
-            .series(monitor, "exit_code")
-            .iter()
-            .find(|(_, code)| *code == ABORTED)
-            .map(|(at, _)| *at)
-            .filter(|_| went_down(case, monitor).is_some());
+        let aborted = aborted(case, monitor);
         let (at, evidence) = match (told, aborted) {
             (Some((at, line)), _) => (at, format!("it said: {}", line.text)),
             (None, Some(at)) => (at, "it aborted (exit code 134)".to_owned()),
@@ -83,18 +79,32 @@ pub(super) fn heap_exhausted(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(exhausted).collect()
 }
 
+/// The limit of a runtime's heap, by the monitor's own word or by what the runtime says beside the heap.
+fn heap_limit(case: &Case<'_>, monitor: &str) -> Option<f64> {
+    let told = case.limit(monitor, "heap");
+    told.or_else(|| case.highest(monitor, "heap_limit"))
+        .filter(|l| *l > 0.0)
+}
+
+/// When it was seen to end by an abort.
+fn aborted(case: &Case<'_>, monitor: &str) -> Option<f64> {
+    went_down(case, monitor)?;
+    let code = case.series(monitor, "exit_code");
+    let code = code.iter().find(|(_, code)| *code == ABORTED);
+    let line = case.line(Some(monitor), &[ABORTED_LINE]);
+    code.map(|(at, _)| *at).or(line.map(|(at, _)| at))
+}
+
 /// The heap is nearly full and the process burns CPU: it collects garbage instead of serving.
 pub(super) fn heap_thrash(case: &Case<'_>) -> Vec<Cause> {
     let thrash = |monitor: &&str| {
-        let limit = case
-            .limit(monitor, "heap_used")
-            .or_else(|| case.highest(monitor, "heap_limit"))?;
-        let used = case.highest(monitor, "heap_used")?;
+        let limit = heap_limit(case, monitor)?;
+        let used = case.highest(monitor, "heap")?;
         let busy = case
             .mean(monitor, "cpu")
             .is_some_and(|cpu| cpu >= COLLECTING)
             || case
-                .mean(monitor, "eventloop_utilisation")
+                .mean(monitor, "eventloop_utilization")
                 .is_some_and(|busy| busy >= COLLECTING);
         let evidence = format!(
             "{} of {} in use and the process busy: its collector finds no rest",
@@ -158,7 +168,7 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
 /// Memory that grows in a straight line although the level stands still: it is time that fills it, not VUs.
 pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
     let leaks = |monitor: &&str| {
-        ["memory", "heap_used", "rss"]
+        ["memory", "heap"]
             .iter()
             .find_map(|field| leak_of(case, monitor, field))
     };
@@ -166,11 +176,10 @@ pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
 }
 
 fn leak_of(case: &Case<'_>, monitor: &str, field: &str) -> Option<Cause> {
-    let limit = case.limit(monitor, field).or_else(|| {
-        (field == "heap_used")
-            .then(|| case.highest(monitor, "heap_limit"))
-            .flatten()
-    })?;
+    let limit = match field {
+        "heap" => heap_limit(case, monitor)?,
+        _ => case.limit(monitor, field)?,
+    };
     let samples = at_rest(case, monitor, field);
     let line = Line::fit(&samples)?;
     let grown = line.rate * (samples.last()?.0 - samples.first()?.0);

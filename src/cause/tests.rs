@@ -214,6 +214,8 @@ fn a_heap_that_gave_out_is_told_by_its_last_words_or_its_exit_code() {
     assert_eq!(told.kinds()[0], (Kind::HeapLimit, Certain));
     let aborted = died().field("gateway", "exit_code", 0.0, from(9.0, 134.0));
     assert_eq!(aborted.kinds()[0], (Kind::HeapLimit, Likely));
+    let logged = died().line(9.0, "gateway", "gateway ended with exit code 134");
+    assert_eq!(logged.kinds()[0], (Kind::HeapLimit, Likely));
     let other = died().field("gateway", "exit_code", 0.0, from(9.0, 1.0));
     assert_eq!(other.kinds(), [(Kind::ProcessEnded, Possible)]);
     assert!(
@@ -235,8 +237,8 @@ fn a_collector_without_rest_needs_a_full_heap_and_a_busy_process() {
     let scene = |used: f64, busy: f64| {
         Scene::new()
             .field("gateway", "heap_limit", 259.0 * MIB, |_| 259.0 * MIB)
-            .field("gateway", "heap_used", 0.0, move |_| used * MIB)
-            .field("gateway", "eventloop_utilisation", 0.0, move |_| busy)
+            .field("gateway", "heap", 0.0, move |_| used * MIB)
+            .field("gateway", "eventloop_utilization", 0.0, move |_| busy)
             .kinds()
     };
     let thrash = scene(240.0, 0.98);

@@ -531,3 +531,16 @@ async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
     until(&hub, "oom_kills", |v| v == Some(2.0)).await;
     hub.stop().await;
 }
+
+#[test]
+fn every_field_of_a_watched_service_is_known_to_the_plan() {
+    let all = [
+        process::FIELDS,
+        docker::FIELDS,
+        cgroup::FIELDS,
+        redis::FIELDS,
+    ];
+    for field in all.into_iter().flatten() {
+        assert!(crate::plan::WATCHED_FIELDS.contains(field), "{field}");
+    }
+}

@@ -26,47 +26,56 @@ pub(super) fn host() -> MonitorPlan {
 pub(super) fn resolve(profile: &Profile) -> Result<Vec<MonitorPlan>, ProfileError> {
     let mut plans = vec![host()];
     for spec in &profile.monitors {
-        let plan = monitor(profile, spec)?;
-        if plans.iter().any(|p| p.name == plan.name) {
+        let name = name(&profile.source, spec)?;
+        if plans.iter().any(|p| p.name == name) {
             let span = spec.as_ref().name.as_ref().map(Spanned::span);
-            let message = if plan.name == HOST {
+            let message = if name == HOST {
                 format!(
                     "`{HOST}` is the monitor of this machine, which is always there; choose another name"
                 )
             } else {
-                format!("there are two monitors named `{}`", plan.name)
+                format!("there are two monitors named `{name}`")
             };
             return Err(profile.source.error(span, message));
         }
-        plans.push(plan);
+        plans.extend(monitor(profile, spec, &name)?);
     }
     Ok(plans)
 }
 
-fn monitor(profile: &Profile, spec: &Spanned<MonitorSpec>) -> Result<MonitorPlan, ProfileError> {
+/// A plan for each source of one monitor; log and memory limit belong to the first.
+fn monitor(
+    profile: &Profile,
+    spec: &Spanned<MonitorSpec>,
+    name: &str,
+) -> Result<Vec<MonitorPlan>, ProfileError> {
     let source = &profile.source;
     let monitor = spec.as_ref();
-    let name = name(source, spec)?;
     let path = |p: &Spanned<String>| profile.dir.join(p.as_ref());
-    let from = from(profile, spec, &name)?;
-    let memory_limit = match &monitor.memory_limit {
+    let mut memory_limit = match &monitor.memory_limit {
         Some(limit) => Some(memory_limit(source, limit)?),
         None => None,
     };
-    Ok(MonitorPlan {
-        name,
-        memory_limit,
-        log: monitor.log.as_ref().map(path),
-        log_match: log_match(source, monitor)?,
-        source: from,
-    })
+    let mut log = monitor.log.as_ref().map(path);
+    let log_match = log_match(source, monitor)?;
+    let from = from(profile, spec, name)?.into_iter();
+    Ok(from
+        .map(|from| MonitorPlan {
+            name: name.to_owned(),
+            memory_limit: memory_limit.take(),
+            log: log.take(),
+            log_match: log_match.clone(),
+            source: from,
+        })
+        .collect())
 }
 
+/// The sources of a monitor: one that watches the service from outside, or what it says of itself, or both.
 fn from(
     profile: &Profile,
     spec: &Spanned<MonitorSpec>,
     name: &str,
-) -> Result<MonitorSource, ProfileError> {
+) -> Result<Vec<MonitorSource>, ProfileError> {
     let source = &profile.source;
     let monitor = spec.as_ref();
     let path = |p: &Spanned<String>| profile.dir.join(p.as_ref());
@@ -86,11 +95,15 @@ fn from(
     if let Some(redis) = &monitor.redis {
         sources.push(MonitorSource::Redis(redis_url(source, redis)?));
     }
+    let watched = sources.len();
     if let Some(url) = together(
         source,
         ("prometheus", &monitor.prometheus),
         ("metrics", &monitor.metrics),
     )? {
+        if watched > 0 {
+            distinct(source, url.1)?;
+        }
         let metrics = fields(source, url.1, Series::parse)?;
         sources.push(MonitorSource::Prometheus(url.0, metrics));
     }
@@ -99,24 +112,82 @@ fn from(
         ("prometheus-server", &monitor.prometheus_server),
         ("queries", &monitor.queries),
     )? {
+        if watched > 0 {
+            distinct(source, server.1)?;
+        }
         let queries = fields(source, server.1, |text| Ok(text.to_owned()))?;
         sources.push(MonitorSource::PromQl(server.0, queries));
     }
-    match sources.pop() {
-        None => Err(source
+    if sources.is_empty() {
+        return Err(source
             .error(Some(spec.span()), format!("monitor `{name}` has no source"))
             .with_help(
                 "add one of docker, pid-file, cgroup, redis, prometheus, prometheus-server",
-            )),
-        Some(_) if !sources.is_empty() => Err(source
+            ));
+    }
+    if watched > 1 || sources.len() - watched > 1 {
+        return Err(source
             .error(
                 Some(spec.span()),
                 format!("monitor `{name}` has several sources"),
             )
-            .with_help("only docker and pid-file go together; make a monitor of each")),
-        Some(only) => Ok(only),
+            .with_help(
+                "docker and pid-file go together, and either, or one of cgroup and redis, with prometheus or \
+                 prometheus-server; make a monitor of each of the others",
+            ));
     }
+    Ok(sources)
 }
+
+/// Fields of a page or of queries that the same monitor's process, container, group or Redis has already.
+fn distinct(source: &Source, table: &Table) -> Result<(), ProfileError> {
+    let taken = (table.iter()).find(|(field, _)| WATCHED_FIELDS.contains(&field.as_str()));
+    let Some((field, text)) = taken else {
+        return Ok(());
+    };
+    Err(source
+        .error(
+            Some(text.span()),
+            format!("`{field}` is a field that this monitor's other source has"),
+        )
+        .with_help("give it another name here"))
+}
+
+/// Every field that a process, a container, a control group or a Redis server may have.
+pub const WATCHED_FIELDS: &[&str] = &[
+    "up",
+    "memory",
+    "memory_peak",
+    "memory_pressure",
+    "rss",
+    "cpu",
+    "cpu_pressure",
+    "main_thread_cpu",
+    "busiest_thread_cpu",
+    "descriptors",
+    "sockets",
+    "restarts",
+    "exit_code",
+    "healthy",
+    "oom_kills",
+    "throttled_s",
+    "throttled_share",
+    "listen_overflows",
+    "listen_drops",
+    "retransmits",
+    "clients",
+    "blocked_clients",
+    "pubsub_clients",
+    "output_buffers",
+    "output_buffer_max",
+    "output_buffer_kills",
+    "ops_per_s",
+    "latency_p99_s",
+    "slowlog",
+    "rejected_connections",
+    "evicted_keys",
+    "oom_errors",
+];
 
 /// A table of fields as it stands in a profile.
 type Table = BTreeMap<String, Spanned<String>>;

@@ -629,3 +629,37 @@ fn populations_that_make_no_sense_are_refused_with_the_way_out() {
     let twice = format!("{DEMO}{ABUSERS}vus = 5\n{ABUSERS}vus = 5\n");
     assert!(error(&twice, &FindFlags::default()).contains("two populations named `abusers`"));
 }
+
+#[test]
+fn a_service_is_watched_from_outside_and_asked_for_its_own_word_under_one_name() {
+    let monitor = "[[monitor]]\nname = \"gateway\"\npid-file = \"g.pid\"\nlog = \"g.log\"\nmemory-limit = \"1MiB\"\n";
+    let page = "prometheus = \"http://127.0.0.1:1/metrics\"\nmetrics = { FIELD = \"x\" }\n";
+    let both = |field: &str| format!("{DEMO}{monitor}{}", page.replace("FIELD", field));
+    let none = FindFlags::default();
+    let plan = plan(&both("eventloop_p99"), &none);
+    let named: Vec<&MonitorPlan> = plan
+        .monitors
+        .iter()
+        .filter(|m| m.name == "gateway")
+        .collect();
+    assert_eq!(named.len(), 2);
+    assert!(matches!(named[0].source, MonitorSource::PidFile(_)));
+    assert!(matches!(named[1].source, MonitorSource::Prometheus(..)));
+    assert!(
+        named[0].log.is_some() && named[1].log.is_none(),
+        "its log is followed once"
+    );
+    assert!(named[0].memory_limit.is_some() && named[1].memory_limit.is_none());
+    let taken = error(&both("memory"), &none);
+    assert!(
+        taken.contains("`memory` is a field that this monitor's other source has"),
+        "{taken}"
+    );
+    let three = format!("{}cgroup = \"/sys/fs/cgroup/x\"\n", both("x"));
+    let three = three.replacen(
+        "prometheus =",
+        "redis = \"redis://127.0.0.1\"\nprometheus =",
+        1,
+    );
+    assert!(error(&three, &none).contains("has several sources"));
+}
