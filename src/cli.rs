@@ -46,16 +46,17 @@ The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the envir
 
 const RAMP_EXAMPLES: &str = "\
 Examples:
-  breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'          the demo that is built in
+  breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'    the demo that is built in
   breakpoint ramp gateway-512mb --stages 100:30s,500:1m,1000:2m,2000:1m,0:30s
-  breakpoint ramp --url http://127.0.0.1:8080/api --stages 50:0s,50:1m --slo p99:200ms    a jump to 50, held
+  breakpoint ramp mine.toml --stages 50:0s,50:1m                  a jump to 50, held for a minute
 
-Each stage is TARGET:TIME: the level goes in a straight line from the target before, at first 0, to its own.
-It reads the level at the first moment at which the SLO was broken over the last 10 s. How high that is depends on how
-fast the ramp climbs, and it has no interval: a recorded `find` run of the same profile and SLO is named beside it.
+Each stage is TARGET:TIME: the level goes in a straight line from the target before, at first 0,
+to its own. What is read is the level at the first moment at which the last 10 s broke the SLO.
+How high that is depends on how fast the ramp climbs, and it has no interval: what a recorded
+`find` run of the same profile and SLO found is told beside it.
 
-Exit codes: 0 all stages ran, whether the SLO held or broke; 2 wrong use or profile, 4 the generator or its host was the
-limit in a stage, 5 the target is down, 130 interrupted (what was measured is written), 1 our own failure
+Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or profile, 4 generator or
+host was the limit, 5 target down, 130 interrupted (what was measured is written), 1 our own failure
 ";
 
 const LAB_EXAMPLES: &str = "\

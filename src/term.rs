@@ -617,7 +617,7 @@ mod tests {
         let line = |i: usize| stage_line(&stages[i], LevelUnit::Vus, false);
         assert_eq!(
             line(0),
-            "stage 1        0 -> 400 VUs  held        p99(answer) 341 ms  errors 0 %  18.3/s"
+            "stage 1         0 -> 400 VUs  held        p99(answer) 350 ms  errors 0 %  18.3/s"
         );
         assert!(line(2).contains("broke       p99(answer) no data  errors 100 %"));
         let invalid = samples::ramp_invalid().stages;

@@ -8,8 +8,9 @@ use super::{
     no_data, point, style_of, view,
 };
 use crate::measure::Histogram;
-use crate::record::{RampRecord, RampSecond, StepSecond};
+use crate::record::{RampEnding, RampRecord, RampSecond, StageRecord, StepSecond};
 use crate::report::ramp;
+use crate::slo::Verdict;
 use crate::units;
 
 /// Seconds over which the latency's line is taken: those of the reading.
@@ -57,14 +58,20 @@ pub(in crate::report) fn chart(record: &RampRecord) -> Scene {
 }
 
 fn title(record: &RampRecord) -> String {
-    match &record.breach {
-        Some(breach) => format!(
-            "the SLO was first broken at {}, after {}",
-            record.plan.unit.count(breach.level),
-            view::span(breach.t_s)
-        ),
-        None => "no ten seconds broke the SLO".to_owned(),
+    if let Some(breach) = &record.breach {
+        let level = record.plan.unit.count(breach.level);
+        let after = view::span(breach.t_s);
+        return format!("the SLO was first broken at {level}, after {after}");
     }
+    let unsure = |s: &StageRecord| s.verdict == Verdict::Undecided;
+    let text = match record.ending {
+        _ if record.stages.is_empty() => "no stage ran",
+        RampEnding::GeneratorLimited => "nothing read, the generator was the limit in a stage",
+        RampEnding::Interrupted => "interrupted; until then no ten seconds broke the SLO",
+        _ if record.stages.iter().any(unsure) => "nothing read; some stage cannot tell",
+        RampEnding::Complete | RampEnding::TargetDown => "no ten seconds broke the SLO",
+    };
+    text.to_owned()
 }
 
 /// What is drawn, with the axis that all panels share.
