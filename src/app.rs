@@ -128,7 +128,8 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
         let ready = prepare::prepare(plan, &host)?;
         let connections = ready.connections();
         let think_s = ready.scenarios.searched().mean_think_s();
-        let outline = Outline::of(&ready.plan, connections, think_s);
+        let beside = ready.scenarios.beside(&ready.plan);
+        let outline = Outline::of(&ready.plan, connections, think_s, beside);
         terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {
             terminal.warning(warning);

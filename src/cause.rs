@@ -93,8 +93,17 @@ pub fn causes(case: &Case<'_>) -> Vec<LimitingResource> {
     });
     let mut causes: Vec<LimitingResource> = Vec::new();
     for cause in found {
-        // A kernel kill and a full memory are one trouble.
-        if causes.iter().all(|c| c.resource != cause.resource) {
+        // A kernel kill and a full memory are one trouble; so are the kill and the end of the process.
+        let ended = cause.resource.strip_suffix(memory::PROCESS);
+        let explains = |c: &LimitingResource, monitor: &str| {
+            [" memory", " heap"]
+                .iter()
+                .any(|what| c.resource.strip_suffix(what) == Some(monitor))
+        };
+        let told = |c: &LimitingResource| {
+            c.resource == cause.resource || ended.is_some_and(|monitor| explains(c, monitor))
+        };
+        if !causes.iter().any(told) {
             causes.push(LimitingResource {
                 kind: Some(cause.kind),
                 resource: cause.resource,

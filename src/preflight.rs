@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::measure::Level;
-use crate::plan::{LoadPlan, Plan, TargetKind};
+use crate::measure::{Level, LevelUnit};
+use crate::plan::{Amount, LoadPlan, Plan, TargetKind};
 use crate::record::Environment;
 use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
@@ -47,7 +47,7 @@ pub struct HostLimits {
 }
 
 /// What a level needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
     /// Descriptors of the generator.
     pub descriptors: u64,
@@ -103,6 +103,21 @@ impl Needs {
     }
 }
 
+impl Needs {
+    /// With so many other VUs, which hold so many connections in all.
+    #[must_use]
+    pub fn and_beside(self, (vus, connections): (u64, u64)) -> Self {
+        let memory = vus
+            .saturating_mul(VU_MEMORY)
+            .saturating_add(connections.saturating_mul(CONNECTION_MEMORY));
+        Self {
+            descriptors: self.descriptors.saturating_add(connections),
+            ports: self.ports.saturating_add(connections),
+            memory: self.memory.saturating_add(memory),
+        }
+    }
+}
+
 impl HostLimits {
     /// How far the limit of descriptors was raised, where that says more than the limit itself.
     fn raised(&self) -> String {
@@ -134,13 +149,11 @@ impl HostLimits {
     /// What is left beside so many other VUs with so many connections in all.
     #[must_use]
     pub fn beside(self, vus: u64, connections: u64) -> Self {
-        let memory = vus
-            .saturating_mul(VU_MEMORY)
-            .saturating_add(connections.saturating_mul(CONNECTION_MEMORY));
+        let taken = Needs::default().and_beside((vus, connections));
         Self {
-            descriptors: self.descriptors.saturating_sub(connections),
-            ports: self.ports.saturating_sub(connections),
-            memory: self.memory.map(|free| free.saturating_sub(memory)),
+            descriptors: self.descriptors.saturating_sub(taken.descriptors),
+            ports: self.ports.saturating_sub(taken.ports),
+            memory: self.memory.map(|free| free.saturating_sub(taken.memory)),
             ..self
         }
     }
@@ -294,9 +307,29 @@ pub struct Outline {
     pub expected: Option<(Expected, Expected)>,
 }
 
+/// Who is searched and who is there beside; nothing where the users are alone.
+fn populations(plan: &Plan) -> Vec<String> {
+    let all = &plan.populations;
+    if all.others.is_empty() {
+        return Vec::new();
+    }
+    let told = |name: &str, amount: Amount| match amount {
+        Amount::Searched => format!("{name}: as many as the level says"),
+        Amount::Vus(level) => format!("{name}: {}", LevelUnit::Vus.count(level)),
+        Amount::PerSecond(level) => format!("{name}: {}", LevelUnit::CyclesPerS.count(level)),
+    };
+    let others = all.others.iter().map(|o| told(&o.name, o.amount));
+    [told("users", all.users)]
+        .into_iter()
+        .chain(others)
+        .collect()
+}
+
 impl Outline {
     /// The outline of a plan whose VUs hold up to `connections` at once and think for `think_s` seconds in a cycle.
-    pub fn of(plan: &Plan, connections: usize, think_s: f64) -> Self {
+    ///
+    /// `beside` are VUs, and their connections, of the populations that are not searched.
+    pub fn of(plan: &Plan, connections: usize, think_s: f64, beside: (u64, u64)) -> Self {
         let search = &plan.search;
         let mut levels = vec![search.start];
         let mut next = search.start;
@@ -322,8 +355,10 @@ impl Outline {
         Self {
             levels,
             worst_case,
-            needs: Needs::of(most_vus, connections),
-            expected: expected(plan, think_s),
+            needs: Needs::of(most_vus, connections).and_beside(beside),
+            expected: (plan.populations.users == Amount::Searched)
+                .then(|| expected(plan, think_s))
+                .flatten(),
         }
     }
 
@@ -336,7 +371,13 @@ impl Outline {
     }
 
     fn write(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
-        let search = &plan.search;
+        Self::write_target(out, plan)?;
+        self.write_search(out, plan)?;
+        self.write_needs(out, plan, host)
+    }
+
+    /// What is loaded, and by whom.
+    fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
         let target = match &plan.target.kind {
             TargetKind::External { url } => url.as_str(),
             TargetKind::Demo => "the demo that is built in",
@@ -347,8 +388,9 @@ impl Outline {
             .iter()
             .map(|o| o.text.as_str())
             .collect();
-        let levels: Vec<String> = self.levels.iter().map(|l| l.get().to_string()).collect();
-        let monitors: Vec<&str> = plan.monitors.iter().map(|m| m.name.as_str()).collect();
+        let mut monitors: Vec<&str> = plan.monitors.iter().map(|m| m.name.as_str()).collect();
+        // One with two sources has a plan for each.
+        monitors.dedup();
         writeln!(out, "profile      {}", plan.name)?;
         writeln!(out, "target       {target}")?;
         for (name, command) in [
@@ -368,6 +410,16 @@ impl Outline {
         if !monitors.is_empty() {
             writeln!(out, "monitors     {}", monitors.join("  "))?;
         }
+        for population in populations(plan) {
+            writeln!(out, "population   {population}")?;
+        }
+        Ok(())
+    }
+
+    /// Levels, precision and time.
+    fn write_search(&self, out: &mut String, plan: &Plan) -> fmt::Result {
+        let search = &plan.search;
+        let levels: Vec<String> = self.levels.iter().map(|l| l.get().to_string()).collect();
         writeln!(
             out,
             "levels       {} up to {}; first, until one breaks: {}",
@@ -406,6 +458,11 @@ impl Outline {
                 width(bursts)
             )?;
         }
+        Ok(())
+    }
+
+    /// What of this machine it takes.
+    fn write_needs(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
         writeln!(
             out,
             "descriptors  {} needed, {} allowed{}",
@@ -593,7 +650,7 @@ mod tests {
     #[test]
     fn the_outline_doubles_up_to_the_maximum() {
         let plan = plan(Some(100));
-        let outline = Outline::of(&plan, 1, 0.0);
+        let outline = Outline::of(&plan, 1, 0.0, (0, 0));
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
         // Budget, 100 VUs at 50 per second, drain.
@@ -613,6 +670,22 @@ mod tests {
         ] {
             assert!(text.contains(part), "`{part}` is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn populations_beside_are_told_and_take_their_part() {
+        let text = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n[search]\npopulation = \"abusers\"\nusers = 100\nmax-vus = 50\n\
+                    [[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"x\", get = \"/\" }] }\n";
+        let profile = crate::profile::Profile::parse(text, "x.toml", Path::new(".")).unwrap();
+        let plan = Plan::resolve(Some(&profile), &FindFlags::default()).unwrap();
+        let outline = Outline::of(&plan, 1, 0.0, (100, 200));
+        assert_eq!(outline.needs.ports, 50 + 200);
+        assert_eq!(outline.expected, None, "no theory tells how wide that interval is");
+        let text = outline.render(&plan, &HOST);
+        assert!(text.contains("population   users: 100 VUs\npopulation   abusers: as many as the level says\n"), "{text}");
+        let left = HOST.beside(100, 200);
+        assert_eq!(left.ports, HOST.ports - 200);
+        assert_eq!(left.descriptors, HOST.descriptors - 200);
     }
 
     #[test]

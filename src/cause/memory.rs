@@ -11,6 +11,8 @@ const USED_UP: f64 = 0.95;
 const HEAP_FULL: f64 = 0.85;
 /// CPU, in cores, that a collector at work takes: V8 marks on helper threads beside the main one.
 const COLLECTING: f64 = 0.9;
+/// What the resource of a process that ended is called, behind its monitor's name.
+pub(super) const PROCESS: &str = " process";
 /// What a process says that ran out of heap.
 const HEAP_LINES: &[&str] = &[
     "heap out of memory",
@@ -155,7 +157,7 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
         Some(
             Cause::new(
                 CauseKind::ProcessEnded,
-                format!("{monitor} process"),
+                format!("{monitor}{PROCESS}"),
                 evidence,
             )
             .sure(Sureness::Possible)
