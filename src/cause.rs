@@ -7,12 +7,14 @@
 
 mod case;
 mod cpu;
+mod leak;
 mod load;
 mod memory;
 mod network;
 mod redis;
 
 pub use case::{Baseline, Case};
+pub use leak::leaks;
 
 use crate::record::{CauseKind, LimitingResource, Sureness};
 

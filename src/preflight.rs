@@ -680,9 +680,17 @@ mod tests {
         let plan = Plan::resolve(Some(&profile), &FindFlags::default()).unwrap();
         let outline = Outline::of(&plan, 1, 0.0, (100, 200));
         assert_eq!(outline.needs.ports, 50 + 200);
-        assert_eq!(outline.expected, None, "no theory tells how wide that interval is");
+        assert_eq!(
+            outline.expected, None,
+            "no theory tells how wide that interval is"
+        );
         let text = outline.render(&plan, &HOST);
-        assert!(text.contains("population   users: 100 VUs\npopulation   abusers: as many as the level says\n"), "{text}");
+        assert!(
+            text.contains(
+                "population   users: 100 VUs\npopulation   abusers: as many as the level says\n"
+            ),
+            "{text}"
+        );
         let left = HOST.beside(100, 200);
         assert_eq!(left.ports, HOST.ports - 200);
         assert_eq!(left.descriptors, HOST.descriptors - 200);

@@ -1,9 +1,8 @@
 //! Memory: kernel kills, exhausted heaps, collectors that never rest, leaks.
 
-use super::{Case, Cause};
-use crate::measure::Second;
+use super::{Case, Cause, leak};
 use crate::record::{CauseKind, Sureness};
-use crate::units::{format_bytes, format_seconds};
+use crate::units::format_bytes;
 
 /// Share of a limit from which memory counts as used up.
 const USED_UP: f64 = 0.95;
@@ -22,12 +21,6 @@ const HEAP_LINES: &[&str] = &[
 /// Exit code of an aborted process: V8 aborts when its heap is full.
 const ABORTED: f64 = 134.0;
 const ABORTED_LINE: &str = "exit code 134";
-/// Samples at a constant level from which a line can be told from chance.
-const LEAK_SAMPLES: usize = 8;
-/// Share of the scatter that a leak's line explains.
-const LEAK_FIT: f64 = 0.9;
-/// Share of the limit that must have come at a constant level.
-const LEAK_GROWTH: f64 = 0.2;
 
 fn times(n: f64) -> String {
     match n {
@@ -82,7 +75,7 @@ pub(super) fn heap_exhausted(case: &Case<'_>) -> Vec<Cause> {
 }
 
 /// The limit of a runtime's heap, by the monitor's own word or by what the runtime says beside the heap.
-fn heap_limit(case: &Case<'_>, monitor: &str) -> Option<f64> {
+pub(super) fn heap_limit(case: &Case<'_>, monitor: &str) -> Option<f64> {
     let told = case.limit(monitor, "heap");
     told.or_else(|| case.highest(monitor, "heap_limit"))
         .filter(|l| *l > 0.0)
@@ -170,92 +163,17 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
 /// Memory that grows in a straight line although the level stands still: it is time that fills it, not VUs.
 pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
     let leaks = |monitor: &&str| {
-        ["memory", "heap"]
-            .iter()
-            .find_map(|field| leak_of(case, monitor, field))
+        let died = went_down(case, monitor);
+        // The end of a dying process is no sample of its life.
+        let leak = leak::in_probe(case, monitor, died.unwrap_or(f64::INFINITY))?;
+        // Who died of it leaves no other reading; else it is a forecast.
+        let sureness = match died {
+            Some(_) => Sureness::Certain,
+            None => Sureness::Likely,
+        };
+        let resource = format!("{monitor} {}", leak.field);
+        let cause = Cause::new(CauseKind::Leak, resource, leak.evidence);
+        Some(cause.sure(sureness).at(died))
     };
     case.monitors().iter().filter_map(leaks).collect()
-}
-
-fn leak_of(case: &Case<'_>, monitor: &str, field: &str) -> Option<Cause> {
-    let limit = match field {
-        "heap" => heap_limit(case, monitor)?,
-        _ => case.limit(monitor, field)?,
-    };
-    let samples = at_rest(case, monitor, field);
-    let line = Line::fit(&samples)?;
-    let grown = line.rate * (samples.last()?.0 - samples.first()?.0);
-    if samples.len() < LEAK_SAMPLES || line.explained < LEAK_FIT || grown < LEAK_GROWTH * limit {
-        return None;
-    }
-    let died = went_down(case, monitor);
-    let start = case
-        .measurement
-        .reading_before(monitor, field)
-        .unwrap_or(0.0);
-    let evidence = format!(
-        "its memory grows by {}/s at a constant {}: {} from a fresh start to its limit of {}",
-        format_bytes(line.rate),
-        case.unit.count(case.measurement.level),
-        format_seconds((limit - start).max(0.0) / line.rate),
-        format_bytes(limit),
-    );
-    // Who died of it leaves no other reading; else it is a forecast.
-    let sureness = match died {
-        Some(_) => Sureness::Certain,
-        None => Sureness::Likely,
-    };
-    Some(
-        Cause::new(CauseKind::Leak, format!("{monitor} memory"), evidence)
-            .sure(sureness)
-            .at(died),
-    )
-}
-
-/// Samples from when every VU at the level has been through a cycle of its own: until then more VUs hold something each
-/// second, and memory that follows the level looks as if it followed the time.
-fn at_rest(case: &Case<'_>, monitor: &str, field: &str) -> Vec<(f64, f64)> {
-    // In a ramp the level never stands still, and memory that grows with it is no leak.
-    let stands = |s: &Second| s.window.at_level && s.window.level == case.measurement.level;
-    let reached = case
-        .seconds()
-        .find(|(_, s)| stands(s))
-        .map_or(f64::INFINITY, |(at, _)| at);
-    let left = case
-        .seconds()
-        .find(|(at, s)| *at > reached && !stands(s))
-        .map_or(f64::INFINITY, |(at, _)| at);
-    let cycle_s = case
-        .baseline
-        .map_or(case.think_s, |b| b.level / b.throughput.max(1e-9));
-    let from = reached + case.think_s + cycle_s.max(case.think_s);
-    let mut series = case.series(monitor, field);
-    // The end of a dying process is no sample of its life.
-    let alive = went_down(case, monitor).unwrap_or(f64::INFINITY);
-    series.retain(|(at, _)| *at >= from && *at < alive && *at < left);
-    series
-}
-
-/// A straight line through points.
-struct Line {
-    /// Per second.
-    rate: f64,
-    /// Share of the scatter that it explains (R squared).
-    explained: f64,
-}
-
-impl Line {
-    /// Least squares; `None` where there is no line to fit.
-    fn fit(points: &[(f64, f64)]) -> Option<Self> {
-        let mean_t = super::case::mean(points.iter().map(|p| p.0))?;
-        let mean_v = super::case::mean(points.iter().map(|p| p.1))?;
-        let sum = |f: &dyn Fn(f64, f64) -> f64| -> f64 {
-            points.iter().map(|(t, v)| f(t - mean_t, v - mean_v)).sum()
-        };
-        let (tt, tv, vv) = (sum(&|t, _| t * t), sum(&|t, v| t * v), sum(&|_, v| v * v));
-        (tt > 0.0 && vv > 0.0).then(|| Self {
-            rate: tv / tt,
-            explained: tv * tv / (tt * vv),
-        })
-    }
 }

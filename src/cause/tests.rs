@@ -465,3 +465,83 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
         "one that died serves no more either"
     );
 }
+
+/// The record of a hold of 8 s at a level, with a monitor's memory at its start and its growth per second.
+fn hold(index: usize, level: u32, start: f64, per_s: f64) -> crate::record::ProbeRecord {
+    use crate::record::{HoldEnd, ProbeRecord, Purpose, SecondRecord};
+    let second = |i: u32| SecondRecord {
+        t_s: f64::from(i),
+        span_s: 1.0,
+        hold: true,
+        vus: level,
+        steps: Vec::new(),
+        main_latency: Histogram::default(),
+        generator: GeneratorWindow::default(),
+        readings: vec![reading("gateway", "heap", start + f64::from(i) * per_s)],
+    };
+    ProbeRecord {
+        index,
+        purpose: Purpose::Bracket,
+        level: Level(level),
+        arrived_from: Level(0),
+        start_s: 0.0,
+        ramp_s: 1.0,
+        settle_s: 4.0,
+        hold_s: 8.0,
+        settled: true,
+        end: HoldEnd::Complete,
+        verdict: crate::slo::Verdict::Held,
+        reason: String::new(),
+        objectives: Vec::new(),
+        throughput_per_s: None,
+        steps: Vec::new(),
+        seconds: (0..8).map(second).collect(),
+        log: Vec::new(),
+        limiting_resource: None,
+        other_causes: Vec::new(),
+        estimate: None,
+    }
+}
+
+#[test]
+fn a_leak_that_no_hold_is_long_enough_for_shows_over_all_of_them() {
+    let limits = [reading("gateway", "heap", 270.0 * MIB)];
+    let found = |holds: &[(f64, f64)]| {
+        let probes: Vec<_> = (holds.iter().enumerate())
+            .map(|(i, (start, rate))| hold(i, 40, start * MIB, rate * MIB))
+            .collect();
+        leaks(&probes, &limits, LevelUnit::Vus)
+    };
+    let leak = found(&[(30.0, 2.0), (60.0, 4.0), (120.0, 4.0), (30.0, 3.0)]);
+    assert_eq!(leak.len(), 1);
+    assert_eq!(leak[0].kind, Some(Kind::Leak));
+    assert_eq!(leak[0].resource, "gateway heap");
+    assert!(
+        leak[0].evidence.contains(
+            "in 4 of 4 holds, by 4.0 MiB/s at 40 VUs: 60.00 s from 30 MiB to its limit of 270 MiB"
+        ),
+        "{}",
+        leak[0].evidence
+    );
+    assert_eq!(
+        found(&[(30.0, 2.0), (60.0, 4.0)]),
+        [],
+        "two holds may be chance"
+    );
+    assert_eq!(
+        found(&[(30.0, 0.1), (60.0, 0.2), (90.0, 0.1)]),
+        [],
+        "next to nothing of the limit"
+    );
+    assert_eq!(
+        found(&[
+            (30.0, 4.0),
+            (60.0, 4.0),
+            (90.0, 4.0),
+            (90.0, -9.0),
+            (90.0, -9.0)
+        ]),
+        [],
+        "a collector frees it in between"
+    );
+}

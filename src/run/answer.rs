@@ -1,6 +1,7 @@
 //! From the search's conclusion to the answer that people read.
 
 use super::RunSpec;
+use crate::cause;
 use crate::measure::StepNames;
 use crate::record::{
     Answer, CauseKind, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness,
@@ -29,7 +30,7 @@ pub(super) fn assemble(
     let last_held = conclusion.last_held.map(|i| search.visits()[i].probe);
     let binding = binding_objective(spec, estimate, first_broke.map(|i| &probes[i]));
     let summary = |probe: usize| visit_summary(&spec.slo, &spec.steps, &probes[probe], binding);
-    let mut causes = causes(conclusion, estimate, probes).into_iter();
+    let mut causes = causes(spec, conclusion, estimate, probes).into_iter();
     let search_s = (search_s * 1e3).round() / 1e3;
     Answer {
         ending: conclusion.ending,
@@ -151,6 +152,7 @@ fn ratios(cycle: &StepRecord) -> (f64, f64) {
 /// What gave way, over the broken probes nearest above the breakpoint: the surest first; of equally sure causes the one that
 /// most of these probes show, and of those the one of the lowest level.
 fn causes(
+    spec: &RunSpec,
     conclusion: &Conclusion,
     estimate: Option<&Estimate>,
     probes: &[ProbeRecord],
@@ -191,16 +193,49 @@ fn causes(
         }
     }
     // Stable: within a probe, the rules' own order stays.
-    // What breaks with time breaks of its leak, whatever that filled in the end.
-    let is_root = |c: &LimitingResource| {
-        conclusion.ending == Ending::TimeDriven && c.kind == Some(CauseKind::Leak)
-    };
-    found.sort_by(|(a, in_a), (b, in_b)| {
-        (is_root(b).cmp(&is_root(a)))
-            .then(b.sureness.cmp(&a.sureness))
-            .then(in_b.cmp(in_a))
-    });
-    found.into_iter().map(|(cause, _)| cause).collect()
+    found.sort_by(|(a, in_a), (b, in_b)| b.sureness.cmp(&a.sureness).then(in_b.cmp(in_a)));
+    let found = found.into_iter().map(|(cause, _)| cause).collect();
+    with_leaks(
+        conclusion,
+        found,
+        cause::leaks(probes, &spec.plan.limits, spec.plan.unit),
+    )
+}
+
+/// Adds what leaks over the whole run. A leak comes before the limit that it reached, and first where time broke the SLO; one
+/// that reached nothing is told behind what gave way.
+fn with_leaks(
+    conclusion: &Conclusion,
+    mut found: Vec<LimitingResource>,
+    leaks: Vec<LimitingResource>,
+) -> Vec<LimitingResource> {
+    for mut leak in leaks {
+        let monitor = leak.resource.split(' ').next().map(str::to_owned);
+        let reached = |c: &&LimitingResource| {
+            let of = c.resource.split(' ').next().map(str::to_owned);
+            of == monitor
+                && matches!(
+                    c.kind,
+                    Some(
+                        CauseKind::MemoryKill
+                            | CauseKind::MemoryLimit
+                            | CauseKind::HeapLimit
+                            | CauseKind::HeapThrash
+                    )
+                )
+        };
+        let limit = found.iter().find(reached).map(|c| c.sureness);
+        found.retain(|c| c.kind != Some(CauseKind::Leak));
+        if let Some(sureness) = limit {
+            leak.sureness = sureness;
+        }
+        if limit.is_some() || conclusion.ending == Ending::TimeDriven {
+            found.insert(0, leak);
+        } else {
+            found.push(leak);
+        }
+    }
+    found
 }
 
 fn generator(reason: &str) -> LimitingResource {
