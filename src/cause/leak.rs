@@ -113,27 +113,28 @@ fn at_rest(case: &Case<'_>, monitor: &str, field: &str, until: f64) -> Vec<(f64,
 /// Leaks that show over all holds of a run, the broken ones included: what each hold is too short to tell, all of them tell
 /// together. `limits` are those of the monitors' fields, for a unit of levels.
 pub fn leaks(probes: &[ProbeRecord], limits: &[Reading], unit: LevelUnit) -> Vec<LimitingResource> {
-    let of = |limit: &Reading| {
-        FIELDS
-            .contains(&limit.field.as_str())
-            .then(|| leak(probes, limit, unit))
-            .flatten()
+    let of = |limit: &&Reading| FIELDS.contains(&limit.field.as_str());
+    let mut found: Vec<(&str, f64, LimitingResource)> = (limits.iter().filter(of))
+        .filter_map(|limit| {
+            let (full_in_s, cause) = leak(probes, limit, unit)?;
+            Some((limit.monitor.as_str(), full_in_s, cause))
+        })
+        .collect();
+    // Memory and heap of one process are one leak: what is full first is where it hurts.
+    found.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let mut seen: Vec<&str> = Vec::new();
+    let mut first = |monitor| {
+        let new = !seen.contains(&monitor);
+        seen.push(monitor);
+        new
     };
-    let mut found: Vec<LimitingResource> = Vec::new();
-    for cause in limits.iter().filter_map(of) {
-        let of_monitor = |c: &LimitingResource| {
-            c.resource.rsplit_once(' ').map(|(m, _)| m)
-                == cause.resource.rsplit_once(' ').map(|(m, _)| m)
-        };
-        // Memory and heap of one process are one leak.
-        if !found.iter().any(of_monitor) {
-            found.push(cause);
-        }
-    }
-    found
+    (found.into_iter())
+        .filter_map(|(monitor, _, cause)| first(monitor).then_some(cause))
+        .collect()
 }
 
-fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<LimitingResource> {
+/// A leak of one field, and the seconds from a fresh start to its limit.
+fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<(f64, LimitingResource)> {
     let limit = of.value.filter(|l| *l > 0.0)?;
     let holds: Vec<(&ProbeRecord, Line)> = (probes.iter())
         .filter_map(|p| Some((p, Line::fit(&held(p, of)?)?)))
@@ -152,7 +153,8 @@ fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<Limitin
         .iter()
         .filter_map(|p| first_reading(p, of))
         .min_by(f64::total_cmp)?;
-    Some(LimitingResource {
+    let full_in_s = (limit - lowest).max(0.0) / line.rate;
+    let cause = LimitingResource {
         kind: Some(CauseKind::Leak),
         resource: format!("{} {}", of.monitor, of.field),
         evidence: format!(
@@ -160,12 +162,13 @@ fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<Limitin
             holds.len(),
             format_bytes(line.rate),
             unit.count(probe.level),
-            format_seconds((limit - lowest).max(0.0) / line.rate),
+            format_seconds(full_in_s),
             format_bytes(lowest),
             format_bytes(limit),
         ),
         sureness: Sureness::Likely,
-    })
+    };
+    Some((full_in_s, cause))
 }
 
 fn reading(readings: &[Reading], of: &Reading) -> Option<f64> {

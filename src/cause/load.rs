@@ -6,6 +6,9 @@ use crate::units::{format_count, format_seconds};
 
 /// Growth of throughput per growth of the level below which throughput counts as flat.
 const FLAT_GAIN: f64 = 0.25;
+/// Share of what its level would bring without waiting that a throughput may fall behind, where a queue grew too: the lower
+/// level was below the knee then, and some of what was added was served.
+const FALLS_BEHIND: f64 = 0.75;
 /// Share of sheds from which an admission limit is at work.
 const SHEDS: f64 = 0.05;
 /// Growth of a queue over the probe from which it is said to be where the load waits.
@@ -37,15 +40,16 @@ pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
         return None;
     }
     let gain = (throughput / base.throughput - 1.0) / (case.level() / base.level - 1.0);
-    if gain >= FLAT_GAIN {
+    let queue = longest_queue(case);
+    let keeps_up = throughput / base.throughput / (case.level() / base.level);
+    if gain >= FLAT_GAIN && (queue.is_none() || keeps_up >= FALLS_BEHIND) {
         return None;
     }
-    let queue = longest_queue(case);
     let resource = queue.as_ref().map_or_else(
         || "a fixed throughput".to_owned(),
         |(monitor, _)| format!("{monitor} throughput"),
     );
-    let mut evidence = vec![compared(case, base, throughput)];
+    let mut evidence = vec![compared(case, base, throughput, gain)];
     let main = case.measurement.step_total(case.steps.main());
     if let Some((was, is)) = base.median_s.zip(main.latency.quantile_s(0.5)) {
         let (was, is) = (format_seconds(was), format_seconds(is));
@@ -68,7 +72,7 @@ pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
 }
 
 /// The throughput here beside that of the lower level.
-fn compared(case: &Case<'_>, base: Baseline, throughput: f64) -> String {
+fn compared(case: &Case<'_>, base: Baseline, throughput: f64, gain: f64) -> String {
     format!(
         "{throughput:.1} cycles/s at {:.0} {}, {:.1}/s at {:.0}: {}",
         case.level(),
@@ -79,8 +83,10 @@ fn compared(case: &Case<'_>, base: Baseline, throughput: f64) -> String {
             "the others take what the users had"
         } else if case.unit.is_open() {
             "more come than are served"
-        } else {
+        } else if gain < FLAT_GAIN {
             "more VUs wait, none is served more"
+        } else {
+            "most of the VUs that were added wait"
         }
     )
 }
