@@ -13,18 +13,30 @@ const QUOTA_FULL: f64 = 0.9;
 const THROTTLED: f64 = 0.1;
 /// Share of the machine that must be accounted for before the machine is said to be full.
 const MACHINE_FULL: f64 = 0.9;
+/// The monitor that is this machine.
+const HOST: &str = "host";
+/// Cores that are used by nobody known from which that is told.
+const OTHERS: f64 = 0.1;
+/// CPU of a main thread, in cores, below which a busy event loop waits for a CPU and does not work: its loop counts both.
+const STARVED: f64 = 0.7;
 /// Share of the time in which some task waited for a CPU that tells of a full machine.
 const PRESSURE: f64 = 0.5;
 
 /// A process whose main thread, event loop or busiest thread, or which as a whole where threads are unknown, keeps one core busy.
 pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
     let busy = |monitor: &&str| {
+        if *monitor == HOST {
+            return None;
+        }
         let full = |field, from| case.mean(monitor, field).filter(|v| *v >= from);
+        let starved = case
+            .mean(monitor, "main_thread_cpu")
+            .is_some_and(|cpu| cpu < STARVED);
         let of_a_core =
             |what: &str, v: f64| format!("its {what} used {:.0} % of one core", v * 100.0);
         let evidence = if let Some(v) = full("main_thread_cpu", ONE_CORE) {
             of_a_core("main thread", v)
-        } else if let Some(v) = full("eventloop_utilization", LOOP_FULL) {
+        } else if let Some(v) = full("eventloop_utilization", LOOP_FULL).filter(|_| !starved) {
             format!("its event loop was busy {:.0} % of the time", v * 100.0)
         } else if let Some(v) = full("busiest_thread_cpu", ONE_CORE) {
             of_a_core("busiest thread", v)
@@ -45,7 +57,8 @@ pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
 /// A group at its CPU quota.
 pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
     let full = |monitor: &&str| {
-        let limit = case.limit(monitor, "cpu")?;
+        // How many CPUs there are is no quota.
+        let limit = case.limit(monitor, "cpu").filter(|_| *monitor != HOST)?;
         let used = case.mean(monitor, "cpu")?;
         let held_back = case.growth(monitor, "throttled_s").map_or(0.0, |(s, _)| {
             s / case.seconds().last().map_or(1.0, |(at, _)| at)
@@ -60,24 +73,27 @@ pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(full).collect()
 }
 
-/// Nobody is at a limit of their own, but together they, and the generator, use the whole machine.
+/// Nobody is at a limit of their own, but together they, the generator and whoever else runs there use the whole machine.
 pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
     let mut parts: Vec<(String, f64)> = case
         .monitors()
         .into_iter()
+        .filter(|m| *m != HOST)
         .filter_map(|m| Some((m.to_owned(), case.mean(m, "cpu")?)))
         .collect();
     let windows = || case.measurement.hold.iter().map(|s| &s.window.generator);
     let generator = super::case::mean(windows().filter_map(|g| g.cpu_cores));
     parts.extend(generator.map(|cpu| ("the generator".to_owned(), cpu)));
-    let used: f64 = parts.iter().map(|(_, cpu)| cpu).sum();
+    let known: f64 = parts.iter().map(|(_, cpu)| cpu).sum();
+    let used = case.mean(HOST, "cpu").unwrap_or(known).max(known);
+    if used - known >= OTHERS {
+        parts.push(("others".to_owned(), used - known));
+    }
     let pressure = super::case::mean(windows().filter_map(|g| g.strain.cpu_pressure));
     let cores = f64::from(case.cpus);
-    let (full, pressed) = (
-        used >= MACHINE_FULL * cores,
-        pressure.is_some_and(|p| p >= PRESSURE),
-    );
-    if case.cpus == 0 || !(full || pressed) {
+    let full = used >= MACHINE_FULL * cores;
+    let pressed = pressure.is_some_and(|p| p >= PRESSURE);
+    if case.cpus == 0 || !full {
         return Vec::new();
     }
     parts.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -89,10 +105,10 @@ pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
         format!("; tasks waited for a CPU {:.0} % of the time", p * 100.0)
     });
     let evidence = format!(
-        "{used:.2} of {cores:.0} cores known to be used ({}){waits}",
+        "{used:.2} of {cores:.0} cores used ({}){waits}",
         named.join(", ")
     );
-    let sureness = if full && pressed && alone(case) {
+    let sureness = if pressed && alone(case) {
         Sureness::Likely
     } else {
         Sureness::Possible

@@ -376,14 +376,15 @@ fn a_quota_is_named_when_it_is_used_or_holds_back() {
 
 #[test]
 fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
-    let scene = |main: f64| {
+    let scene = |main: f64, host: f64| {
         let mut scene = Scene::new()
             .field("gateway", "cpu", 0.0, move |_| main)
             .field("gateway", "main_thread_cpu", 0.0, move |_| main)
-            .field("ai", "cpu", 0.0, |_| 0.6)
-            .field("ai", "main_thread_cpu", 0.0, |_| 0.6)
+            .field("gateway", "eventloop_utilization", 0.0, |_| 0.99)
+            .field("host", "cpu", 0.0, move |_| host)
+            .limit("host", "cpu", 2.0)
             .each_second(|w| {
-                w.generator.cpu_cores = Some(0.6);
+                w.generator.cpu_cores = Some(0.3);
                 w.generator.strain = Strain {
                     cpu_pressure: Some(0.9),
                     ..Strain::default()
@@ -392,19 +393,21 @@ fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
         scene.cpus = 2;
         scene
     };
-    assert_eq!(scene(0.7).kinds(), [(Kind::Host, Likely)]);
-    assert!(
-        scene(0.7)
-            .first()
-            .evidence
-            .starts_with("1.90 of 2 cores known to be used (gateway 0.70,"),
-        "{}",
-        scene(0.7).first().evidence
+    let starved = scene(0.5, 1.95);
+    assert_eq!(
+        starved.kinds(),
+        [(Kind::Host, Likely)],
+        "its loop waits for a CPU"
     );
     assert_eq!(
-        scene(0.95).kinds(),
+        starved.first().evidence,
+        "1.95 of 2 cores used (others 1.15, gateway 0.50, the generator 0.30); tasks waited for a CPU 90 % of the time"
+    );
+    assert_eq!(
+        scene(0.95, 1.95).kinds(),
         [(Kind::SingleThread, Likely), (Kind::Host, Possible)]
     );
+    assert_eq!(scene(0.5, 1.2).kinds(), [], "there is CPU left");
 }
 
 #[test]
