@@ -159,7 +159,12 @@ fn causes(
 ) -> Vec<LimitingResource> {
     match conclusion.ending {
         Ending::NeverBroke => return Vec::new(),
-        Ending::GeneratorLimited => return vec![generator(&conclusion.reason)],
+        Ending::GeneratorLimited => {
+            // What was wrong with the last probe says more than that probes were invalid.
+            let invalid = probes.iter().rfind(|p| p.end == HoldEnd::Invalid);
+            let reason = invalid.map_or(&conclusion.reason, |p| &p.reason);
+            return vec![generator(reason)];
+        }
         _ => {}
     }
     let near = estimate.map_or(f64::INFINITY, |e| e.high * 1.3);
