@@ -26,6 +26,7 @@ mod canary;
 mod generator;
 mod ramping;
 mod recording;
+mod recovery;
 
 pub use ramping::{RampSpec, ramp};
 
@@ -135,6 +136,7 @@ pub async fn run<E: Engine, S: Surroundings>(
         probes: Vec::new(),
         warnings: spec.warnings.clone(),
         level: Level::ZERO,
+        unloaded: None,
         began: None,
         now: Duration::ZERO,
     };
@@ -187,6 +189,8 @@ struct Run<'a, E, S> {
     probes: Vec<ProbeRecord>,
     warnings: Vec<String>,
     level: Level,
+    /// What a canary cycle took before the first probe, the slowest of them.
+    unloaded: Option<Duration>,
     /// Engine time when the search began.
     began: Option<Duration>,
     /// Engine time at the end of the last window.
@@ -195,8 +199,9 @@ struct Run<'a, E, S> {
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     async fn search(&mut self) -> Result<Conclusion, EngineError> {
-        if let Err(why) = self.canaries(self.spec.arrival_timeout).await? {
-            return Ok(self.lost(&format!("the target does not answer: {why}")));
+        match self.canaries(self.spec.arrival_timeout).await? {
+            Ok(slowest) => self.unloaded = slowest,
+            Err(why) => return Ok(self.lost(&format!("the target does not answer: {why}"))),
         }
         loop {
             if self.interrupt.is_set() {
@@ -408,58 +413,6 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 })
             })
             .max_by(|a, b| a.level.total_cmp(&b.level))
-    }
-
-    /// Drains the target, resets it and waits until it is well again.
-    async fn recover(&mut self) -> Result<Result<(), String>, EngineError> {
-        let began = self.now;
-        (self.sink)(Event::Doing("draining and resetting the target".to_owned()));
-        self.drain().await?;
-        let reset = tokio::spawn(self.surroundings.reset());
-        while !reset.is_finished() {
-            self.pass_window().await?;
-            // An engine in virtual time never waits: let the reset have its turn.
-            tokio::task::yield_now().await;
-        }
-        let outcome = reset.await;
-        let well = match outcome {
-            Ok(Ok(())) => self.canaries(self.spec.canary_timeout).await?,
-            Ok(Err(why)) => Err(why),
-            Err(panic) => Err(panic.to_string()),
-        };
-        self.search
-            .add_cost(self.now.saturating_sub(began).as_secs_f64());
-        Ok(well)
-    }
-
-    /// Stops the load and waits until nothing is in flight, up to a deadline.
-    async fn drain(&mut self) -> Result<(), EngineError> {
-        self.engine.set_level(Level::ZERO).await?;
-        self.level = Level::ZERO;
-        let deadline = self.now + self.spec.drain_timeout;
-        while !self.interrupt.is_set() {
-            if self.pass_window().await? == 0 || self.now >= deadline {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets a window pass outside any probe; returns the VUs that still run.
-    async fn pass_window(&mut self) -> Result<u32, EngineError> {
-        let window = self.engine.next_window().await?;
-        self.now = window.start + window.span;
-        Ok(window.vus)
-    }
-
-    /// Waits until enough cycles in a row pass, up to a deadline.
-    async fn canaries(&mut self, limit: Duration) -> Result<Result<(), String>, EngineError> {
-        let wait = canary::Wait {
-            cycles: self.spec.canary_cycles,
-            limit,
-            interrupt: self.interrupt,
-        };
-        canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await
     }
 
     /// Leaves the target without load.

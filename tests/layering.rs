@@ -152,6 +152,7 @@ const WITHOUT_CLOCK: &[&str] = &[
     "run.rs",
     "run/canary.rs",
     "run/ramping.rs",
+    "run/recovery.rs",
 ];
 /// What reads a clock or waits for one.
 const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "sleep"];
