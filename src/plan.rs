@@ -25,7 +25,7 @@ use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
-use crate::slo::{Slo, SloError};
+use crate::slo::{Condition, Slo, SloError};
 pub use log::LogMatch;
 pub use monitor::{HOST, WATCHED_FIELDS};
 pub use series::Series;
@@ -188,7 +188,7 @@ pub enum ScenarioSource {
 }
 
 /// The target of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TargetPlan {
     /// Which service it is.
     pub kind: TargetKind,
@@ -206,6 +206,8 @@ pub struct TargetPlan {
     pub up_timeout: Duration,
     /// How long `reset` may take.
     pub reset_timeout: Duration,
+    /// What monitors must read when it has drained.
+    pub drained_when: Condition,
     /// How long the drain after a probe may take.
     pub drain_timeout: Duration,
     /// Cycles that must succeed before the next probe.
@@ -322,7 +324,8 @@ impl Plan {
         let reader = Reader {
             source: Some(&profile.source),
         };
-        let target = target::resolve(profile, flags, &reader)?;
+        let monitors = monitor::resolve(profile)?;
+        let target = target::resolve(profile, flags, &reader, &monitor_names(&monitors))?;
         let scenario = match (&profile.scenario, &target.kind) {
             (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
             (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
@@ -333,7 +336,6 @@ impl Plan {
             }
         };
         let (slo, slo_spans) = slo(Some(profile), flags)?;
-        let monitors = monitor::resolve(profile)?;
         let populations = population::resolve(profile)?;
         let base = Self::base(&profile.search, flags, &reader)?;
         Ok(base.build(BuildParts {
@@ -420,7 +422,7 @@ impl Plan {
     /// # Errors
     /// Names the first one that does not, with where it stands.
     pub fn check_slo(&self, steps: &StepNames) -> Result<(), PlanError> {
-        let monitors: Vec<String> = self.monitors.iter().map(|m| m.name.clone()).collect();
+        let monitors = monitor_names(&self.monitors);
         for (objective, span) in self.slo.objectives().iter().zip(&self.slo_spans) {
             let alone = Slo::parse([&objective.text])?;
             if let Err(error) = alone.check_names(steps, &monitors) {
@@ -507,10 +509,15 @@ impl Default for TargetPlan {
             reset_when: ResetWhen::Broken,
             up_timeout: DEFAULT_UP_TIMEOUT,
             reset_timeout: DEFAULT_RESET_TIMEOUT,
+            drained_when: Condition::default(),
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             canary_cycles: DEFAULT_CANARY_CYCLES,
         }
     }
+}
+
+fn monitor_names(monitors: &[MonitorPlan]) -> Vec<String> {
+    monitors.iter().map(|m| m.name.clone()).collect()
 }
 
 fn demo_profile() -> Result<Profile, ProfileError> {

@@ -77,6 +77,8 @@ pub struct TargetSpec {
     pub up_timeout: Option<Spanned<String>>,
     /// How long `reset` may take.
     pub reset_timeout: Option<Spanned<String>>,
+    /// What monitors must read when the target has drained.
+    pub drained_when: Option<Vec<Spanned<String>>>,
     /// How long the drain after a probe may take.
     pub drain_timeout: Option<Spanned<String>>,
     /// Cycles that must succeed before the next probe; 0 for none.

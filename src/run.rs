@@ -18,7 +18,7 @@ use crate::record::{
     SCHEMA_VERSION,
 };
 use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Step, Visit};
-use crate::slo::{Judgement, Objective, Patience, Slo, Verdict};
+use crate::slo::{Condition, Judgement, Objective, Patience, Slo, Verdict};
 use crate::stats::tail::Tail;
 
 mod answer;
@@ -52,6 +52,8 @@ pub struct RunSpec {
     pub warnings: Vec<String>,
     /// Whether the target is reset after every probe, not only after one that broke clearly.
     pub reset_always: bool,
+    /// What monitors must read when the target has drained.
+    pub drained_when: Condition,
     /// How long the target may take to drain before it is reset.
     pub drain_timeout: Duration,
     /// How long it may take before the first probe until canary cycles pass.
@@ -137,6 +139,7 @@ pub async fn run<E: Engine, S: Surroundings>(
         warnings: spec.warnings.clone(),
         level: Level::ZERO,
         unloaded: None,
+        told_not_drained: false,
         began: None,
         now: Duration::ZERO,
     };
@@ -191,6 +194,8 @@ struct Run<'a, E, S> {
     level: Level,
     /// What a canary cycle took before the first probe, the slowest of them.
     unloaded: Option<Duration>,
+    /// Whether it was said that the target does not drain in time.
+    told_not_drained: bool,
     /// Engine time when the search began.
     began: Option<Duration>,
     /// Engine time at the end of the last window.

@@ -11,7 +11,7 @@ use breakpoint::measure::{Level, Reading, StepNames, Window};
 use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord};
 use breakpoint::run::{self, Interrupt, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::Slo;
+use breakpoint::slo::{Condition, Slo};
 
 /// What a run asked of the world, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +124,7 @@ fn spec(system: &SystemSpec) -> RunSpec {
         environment: Environment::default(),
         warnings: Vec::new(),
         reset_always: false,
+        drained_when: Condition::default(),
         drain_timeout: Duration::from_secs(20),
         arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),
@@ -238,4 +239,54 @@ fn without_canary_cycles_nothing_is_compared() {
     assert_eq!(record.answer.ending, Ending::Found);
     assert!(!log.contains(&Asked::Canary));
     assert!(log.contains(&Asked::Reset));
+}
+
+/// A backlog of the AI that is there until so many windows have passed without load.
+fn backlog(for_windows: usize) -> impl FnMut(&[Asked]) -> Vec<Reading> + Send {
+    move |log| {
+        let idle = log.iter().rev().take_while(|a| **a == Asked::Idle).count();
+        vec![Reading {
+            monitor: "ai".to_owned(),
+            field: "queue".to_owned(),
+            value: Some(if idle < for_windows { 12.0 } else { 0.0 }),
+        }]
+    }
+}
+
+fn when_the_queue_is_empty(spec: &mut RunSpec) {
+    let monitors = ["ai".to_owned()];
+    spec.drained_when.add("ai.queue==0", &monitors).unwrap();
+}
+
+/// Windows of the first drain. One more passes before the reset, in its own task, has its turn.
+fn windows_of_the_first_drain(log: &[Asked]) -> usize {
+    let idle = first_recovery(log).iter().skip(1);
+    idle.take_while(|a| **a == Asked::Idle).count() - 1
+}
+
+#[test]
+fn the_drain_lasts_until_the_monitors_read_what_the_profile_asks() {
+    let (plain, log) = search(|_| {}, half_a_second, backlog(9));
+    assert_eq!(plain.answer.ending, Ending::Found);
+    let short = windows_of_the_first_drain(&log);
+    assert!(short < 9, "nobody asked for it");
+    let (record, log) = search(when_the_queue_is_empty, half_a_second, backlog(9));
+    assert_eq!(record.answer.ending, Ending::Found);
+    assert_eq!(windows_of_the_first_drain(&log), 9);
+    assert!(record.warnings.is_empty(), "{:?}", record.warnings);
+}
+
+#[test]
+fn a_target_that_never_drains_is_reset_at_the_deadline_and_told_of_once() {
+    let (record, log) = search(when_the_queue_is_empty, half_a_second, backlog(usize::MAX));
+    assert_eq!(record.answer.ending, Ending::Found);
+    // One window a second, of twenty.
+    assert_eq!(windows_of_the_first_drain(&log), 20);
+    assert!(log.iter().filter(|a| **a == Asked::Reset).count() > 1);
+    assert_eq!(record.warnings.len(), 1, "{:?}", record.warnings);
+    let warning = &record.warnings[0];
+    assert!(
+        warning.contains("not drained within 20 s: ai.queue==0: 12;"),
+        "{warning}"
+    );
 }

@@ -89,6 +89,7 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: session.warnings.clone(),
         reset_always: plan.target.reset_when == ResetWhen::Always,
+        drained_when: plan.target.drained_when.clone(),
         drain_timeout: plan.target.drain_timeout,
         arrival_timeout: session::arrival_timeout(plan),
         canary_timeout: plan.target.reset_timeout,

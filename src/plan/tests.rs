@@ -663,3 +663,26 @@ fn a_service_is_watched_from_outside_and_asked_for_its_own_word_under_one_name()
     );
     assert!(error(&three, &none).contains("has several sources"));
 }
+
+#[test]
+fn what_a_drained_target_reads_is_of_monitors_that_exist() {
+    let target = DEMO.to_owned();
+    let text = |condition: &str| {
+        format!(
+            "{target}drained-when = [\"host.time_wait<100\", \"{condition}\"]\n[[monitor]]\nname = \"ai\"\npid-file = \"a\"\n"
+        )
+    };
+    let none = FindFlags::default();
+    let plan = plan(&text("ai.sockets==0"), &none);
+    let wanted = ["host.time_wait<100", "ai.sockets==0"];
+    assert_eq!(plan.target.drained_when.texts(), wanted);
+    for (condition, wanted) in [
+        ("p99<2s", "`p99<2s` is not about a monitor's field"),
+        ("al.sockets==0", "no monitor `al`; there are: host, ai"),
+    ] {
+        let error = error(&text(condition), &none);
+        assert!(error.contains(wanted), "{error}");
+        let underlined = format!("{}{}", " ".repeat(38), "^".repeat(condition.len() + 2));
+        assert!(error.contains(&underlined), "{error}");
+    }
+}

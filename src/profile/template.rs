@@ -34,6 +34,7 @@ url = "@URL@"
 # reset-when = "broken"         # or "always"
 # up-timeout = "2m"
 # reset-timeout = "2m"
+# drained-when = ["service.sockets<10"]  # what monitors must read before it is reset
 # drain-timeout = "30s"
 # canary-cycles = 3             # cycles that must succeed before the next probe
 

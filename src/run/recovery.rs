@@ -30,17 +30,44 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         Ok(well)
     }
 
-    /// Stops the load and waits until nothing is in flight, up to a deadline.
+    /// Stops the load and waits until nothing is in flight and the monitors read what the profile asks of a target that has
+    /// drained, up to a deadline.
     pub(super) async fn drain(&mut self) -> Result<(), EngineError> {
         self.engine.set_level(Level::ZERO).await?;
         self.level = Level::ZERO;
         let deadline = self.now + self.spec.drain_timeout;
         while !self.interrupt.is_set() {
-            if self.pass_window().await? == 0 || self.now >= deadline {
+            let idle = self.pass_window().await? == 0;
+            if self.now >= deadline {
+                self.tell_if_not_drained();
+                break;
+            }
+            if idle && self.unmet().is_none() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// What the monitors do not read yet of a target that has drained.
+    fn unmet(&mut self) -> Option<String> {
+        let readings = self.surroundings.readings();
+        self.spec.drained_when.unmet(&readings)
+    }
+
+    /// Says once in a run that the target had not drained at the deadline, and why.
+    fn tell_if_not_drained(&mut self) {
+        let Some(why) = self.unmet().filter(|_| !self.told_not_drained) else {
+            return;
+        };
+        self.told_not_drained = true;
+        let warning = format!(
+            "the target had not drained within {} s: {why}; what was left may weigh on the next probe. Give it longer \
+             (`drain-timeout`), or a `reset` that clears it",
+            self.spec.drain_timeout.as_secs_f64()
+        );
+        (self.sink)(Event::Note(warning.clone()));
+        self.warnings.push(warning);
     }
 
     /// Lets a window pass outside any probe; returns the VUs that still run.
