@@ -23,6 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::measure::{LogLine, Reading};
 use crate::plan::{MonitorPlan, MonitorSource};
+pub(crate) use docker::Engine as DockerEngine;
 use log::{Follower, Inbox};
 
 /// Time between two samples.

@@ -7,6 +7,7 @@ mod local;
 mod log;
 mod monitor;
 mod population;
+mod reset;
 mod search;
 mod series;
 mod target;
@@ -28,6 +29,7 @@ use crate::search::SearchSpec;
 use crate::slo::{Condition, Slo, SloError};
 pub use log::LogMatch;
 pub use monitor::{HOST, WATCHED_FIELDS};
+pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
 pub use series::Series;
 use value::{Flag, Reader};
 
@@ -198,6 +200,10 @@ pub struct TargetPlan {
     pub up: Option<String>,
     /// Command that brings it back to a fresh state.
     pub reset: Option<String>,
+    /// Containers that a reset restarts before that command, in this order.
+    pub restarts: Vec<RestartPlan>,
+    /// Redis servers that it empties then.
+    pub flushes: Vec<FlushPlan>,
     /// Command that takes it down.
     pub down: Option<String>,
     /// When to reset.
@@ -212,6 +218,14 @@ pub struct TargetPlan {
     pub drain_timeout: Duration,
     /// Cycles that must succeed before the next probe.
     pub canary_cycles: u32,
+}
+
+impl TargetPlan {
+    /// Whether it is reset after every probe.
+    pub fn resets_always(&self) -> bool {
+        let always = |restart: &RestartPlan| restart.when == RestartWhen::Always;
+        self.reset_when == ResetWhen::Always || self.restarts.iter().any(always)
+    }
 }
 
 /// Which service is loaded.
@@ -505,6 +519,8 @@ impl Default for TargetPlan {
             dir: PathBuf::from("."),
             up: None,
             reset: None,
+            restarts: Vec::new(),
+            flushes: Vec::new(),
             down: None,
             reset_when: ResetWhen::Broken,
             up_timeout: DEFAULT_UP_TIMEOUT,

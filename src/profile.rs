@@ -169,6 +169,10 @@ pub struct MonitorSpec {
     pub queries: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// Memory limit to chart when none can be read.
     pub memory_limit: Option<Spanned<String>>,
+    /// When a reset restarts the container: `dead`, `bloated` or `always`.
+    pub restart: Option<Spanned<String>>,
+    /// Whether a reset empties the Redis server.
+    pub flush: Option<Spanned<bool>>,
 }
 
 impl Profile {

@@ -67,7 +67,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     ("crypto", Shell, &[]),
     ("monitor", Shell, &["crypto", "measure", "plan"]),
-    ("target", Shell, &["plan"]),
+    // Of `monitor` Docker's API: what watches containers also knows how to restart them.
+    ("target", Shell, &["monitor", "plan"]),
     ("store", Shell, &["measure", "record", "report"]),
     (
         "term",

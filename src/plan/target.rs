@@ -2,6 +2,7 @@
 
 use toml::Spanned;
 
+use super::reset;
 use super::value::{self, Flag, Reader};
 use super::{FindFlags, PlanError, TargetKind, TargetPlan};
 use crate::profile::{Profile, ProfileError, TargetSpec};
@@ -28,6 +29,8 @@ pub(super) fn resolve(
         dir: profile.dir.clone(),
         up: command(&spec.up),
         reset: command(&spec.reset),
+        restarts: reset::restarts(profile)?,
+        flushes: reset::flushes(profile)?,
         down: command(&spec.down),
         reset_when: reader
             .pick(
