@@ -221,6 +221,11 @@ pub struct TargetPlan {
 }
 
 impl TargetPlan {
+    /// The monitors of what a reset brings back when it is dead.
+    pub fn revived(&self) -> Vec<String> {
+        self.restarts.iter().map(|r| r.monitor.clone()).collect()
+    }
+
     /// Whether it is reset after every probe.
     pub fn resets_always(&self) -> bool {
         let always = |restart: &RestartPlan| restart.when == RestartWhen::Always;

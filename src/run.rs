@@ -52,6 +52,8 @@ pub struct RunSpec {
     pub warnings: Vec<String>,
     /// Whether the target is reset after every probe, not only after one that broke clearly.
     pub reset_always: bool,
+    /// Monitors of parts of the target that a reset brings back when they are dead.
+    pub revived: Vec<String>,
     /// What monitors must read when the target has drained.
     pub drained_when: Condition,
     /// How long the target may take to drain before it is reset.
@@ -227,7 +229,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 return Ok(self.search.interrupted());
             }
             let overran = self.search.visits().last().is_some_and(Visit::overran);
-            if overran || self.spec.reset_always {
+            if overran || self.spec.reset_always || self.is_dead() {
                 if let Err(why) = self.recover().await? {
                     return Ok(self.lost(&format!("the target did not recover: {why}")));
                 }

@@ -11,7 +11,7 @@ use breakpoint::measure::{Level, Reading, StepNames, Window};
 use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord};
 use breakpoint::run::{self, Interrupt, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Condition, Slo};
+use breakpoint::slo::{Condition, Slo, Verdict};
 
 /// What a run asked of the world, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +60,10 @@ impl<F: FnMut(usize) -> Duration + Send> Engine for Scripted<F> {
     }
 }
 
-/// Monitors that read what a test says, and resets that are noted.
+/// Monitors that read what a test says, and resets that are noted and go as it says.
 struct World<R> {
     reads: R,
+    reset: Result<(), String>,
     log: Log,
 }
 
@@ -72,10 +73,10 @@ impl<R: FnMut(&[Asked]) -> Vec<Reading> + Send> Surroundings for World<R> {
     }
 
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
-        let log = Arc::clone(&self.log);
+        let (log, outcome) = (Arc::clone(&self.log), self.reset.clone());
         async move {
             log.lock().unwrap().push(Asked::Reset);
-            Ok(())
+            outcome
         }
     }
 
@@ -124,6 +125,7 @@ fn spec(system: &SystemSpec) -> RunSpec {
         environment: Environment::default(),
         warnings: Vec::new(),
         reset_always: false,
+        revived: Vec::new(),
         drained_when: Condition::default(),
         drain_timeout: Duration::from_secs(20),
         arrival_timeout: Duration::from_secs(10),
@@ -134,6 +136,15 @@ fn spec(system: &SystemSpec) -> RunSpec {
 
 /// A search over the cliff, and what it asked of the world.
 fn search(
+    change: impl FnOnce(&mut RunSpec),
+    takes: impl FnMut(usize) -> Duration + Send,
+    reads: impl FnMut(&[Asked]) -> Vec<Reading> + Send,
+) -> (RunRecord, Vec<Asked>) {
+    search_with_resets(Ok(()), change, takes, reads)
+}
+
+fn search_with_resets(
+    reset: Result<(), String>,
     change: impl FnOnce(&mut RunSpec),
     takes: impl FnMut(usize) -> Duration + Send,
     reads: impl FnMut(&[Asked]) -> Vec<Reading> + Send,
@@ -151,6 +162,7 @@ fn search(
     };
     let mut world = World {
         reads,
+        reset,
         log: Arc::clone(&log),
     };
     let record = tokio::runtime::Builder::new_current_thread()
@@ -289,4 +301,47 @@ fn a_target_that_never_drains_is_reset_at_the_deadline_and_told_of_once() {
         warning.contains("not drained within 20 s: ai.queue==0: 12;"),
         "{warning}"
     );
+}
+
+/// A gateway that is down from the first load on until it is reset.
+fn dies_at_once(log: &[Asked]) -> Vec<Reading> {
+    let up = !log.contains(&Asked::Load) || log.contains(&Asked::Reset);
+    vec![Reading {
+        monitor: "gateway".to_owned(),
+        field: "up".to_owned(),
+        value: Some(if up { 1.0 } else { 0.0 }),
+    }]
+}
+
+#[test]
+fn a_dead_part_that_a_reset_revives_is_revived_although_the_probe_held() {
+    let revived = |spec: &mut RunSpec| spec.revived = vec!["gateway".to_owned()];
+    let (record, log) = search(revived, half_a_second, dies_at_once);
+    let [first, second, third] = &record.probes[..3] else {
+        panic!("{} probes", record.probes.len());
+    };
+    assert_eq!(first.verdict, Verdict::Held);
+    assert_eq!(second.arrived_from, Level::ZERO, "it was reset between");
+    assert_eq!(third.arrived_from, second.level, "and not once more");
+    let order = first_recovery(&log);
+    let (reset, canary) = (Asked::Reset, Asked::Canary);
+    assert!(order.contains(&reset) && order.last() == Some(&canary));
+    let (record, _) = search(|_| {}, half_a_second, dies_at_once);
+    let second = &record.probes[1];
+    assert_eq!(
+        second.arrived_from, record.probes[0].level,
+        "no reset helps"
+    );
+}
+
+#[test]
+fn a_reset_that_fails_ends_the_search_with_what_was_measured() {
+    let fails = Err("cannot restart the container `gw`: Docker answered 500".to_owned());
+    let (record, log) = search_with_resets(fails, |_| {}, half_a_second, nothing);
+    let answer = &record.answer;
+    assert_eq!(answer.ending, Ending::TargetDown);
+    let wanted = "did not recover: cannot restart the container `gw`: Docker answered 500";
+    assert!(answer.reason.contains(wanted), "{}", answer.reason);
+    assert!(answer.last_held.is_some() && answer.first_broke.is_some());
+    assert_eq!(log.iter().filter(|a| **a == Asked::Reset).count(), 1);
 }

@@ -99,6 +99,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
         environment: Environment::default(),
         warnings: Vec::new(),
         reset_always: false,
+        revived: Vec::new(),
         drained_when: Condition::default(),
         drain_timeout: Duration::from_secs(60),
         arrival_timeout: Duration::from_secs(10),

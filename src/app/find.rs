@@ -85,6 +85,7 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: session.warnings.clone(),
         reset_always: plan.target.resets_always(),
+        revived: plan.target.revived(),
         drained_when: plan.target.drained_when.clone(),
         drain_timeout: plan.target.drain_timeout,
         arrival_timeout: session::arrival_timeout(plan),

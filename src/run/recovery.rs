@@ -8,6 +8,14 @@ use crate::event::Event;
 use crate::measure::Level;
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+    /// Whether a part of the target is down that a reset would bring back: the SLO may hold without it, but what is measured
+    /// then is another service.
+    pub(super) fn is_dead(&mut self) -> bool {
+        let revived = &self.spec.revived;
+        let mut readings = self.surroundings.readings().into_iter();
+        readings.any(|r| r.field == "up" && r.value == Some(0.0) && revived.contains(&r.monitor))
+    }
+
     /// Drains the target, resets it and waits until it is well again.
     pub(super) async fn recover(&mut self) -> Result<Result<(), String>, EngineError> {
         let began = self.now;
