@@ -132,7 +132,13 @@ impl Surroundings for World<'_> {
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
         let bloated = self.at_rest.bloated(&self.hub.snapshot());
         let reset = self.target.reset(bloated);
-        async move { reset.await.map_err(|e| e.to_string()) }
+        let asked_again = self.hub.asked_again();
+        async move {
+            reset.await.map_err(|e| e.to_string())?;
+            // The next probe begins with what the target reads now: a restart, and memory that is gone, are not of its making.
+            asked_again.await;
+            Ok(())
+        }
     }
 
     fn time_of_day(&self) -> String {

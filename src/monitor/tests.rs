@@ -77,7 +77,9 @@ async fn a_process_is_watched_until_it_ends() {
     assert_eq!(value(&hub.snapshot(), "up"), Some(1.0));
     until(&hub, "cpu", |v| v.is_some()).await;
     child.0.kill().unwrap();
-    until(&hub, "up", |v| v == Some(0.0)).await;
+    child.0.wait().unwrap();
+    hub.asked_again().await;
+    assert_eq!(value(&hub.snapshot(), "up"), Some(0.0));
     assert_eq!(value(&hub.snapshot(), "restarts"), Some(0.0));
     hub.stop().await;
 }
