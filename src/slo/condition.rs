@@ -42,16 +42,21 @@ impl Condition {
         self.objectives.iter().map(ToString::to_string).collect()
     }
 
-    /// The first part that does not hold, with what is read instead; a gap holds nothing. A counter counts as it reads.
+    /// The first part that does not hold, with what is read instead; a gap holds nothing, unless its monitor reads that what it
+    /// watches is down: nothing waits there any more. A counter counts as it reads.
     pub fn unmet(&self, readings: &[Reading]) -> Option<String> {
+        let read = |monitor: &str, field: &str| {
+            let is_it = |r: &&Reading| r.monitor == monitor && r.field == field;
+            readings.iter().find(is_it).and_then(|r| r.value)
+        };
         self.objectives.iter().find_map(|objective| {
             let Metric::Monitor { monitor, field } = &objective.metric else {
                 return None;
             };
-            let is_it = |r: &&Reading| r.monitor == *monitor && r.field == *field;
-            match readings.iter().find(is_it).and_then(|r| r.value) {
+            match read(monitor, field) {
                 Some(value) if objective.comparison.holds(value, objective.bound) => None,
                 Some(value) => Some(format!("{objective}: {}", objective.format_value(value))),
+                None if read(monitor, "up") == Some(0.0) => None,
                 None => Some(format!("{objective}: no reading")),
             }
         })

@@ -956,6 +956,15 @@ fn a_condition_holds_on_the_latest_readings_and_never_on_a_gap() {
     let gap = unmet(None, Some(5.0));
     assert_eq!(gap.as_deref(), Some("ai.queue==0: no reading"));
     assert!(both.unmet(&[]).is_some());
+    let dead = condition("ai.queue==0").unwrap();
+    let up = |value| Reading {
+        monitor: "ai".to_owned(),
+        field: "up".to_owned(),
+        value,
+    };
+    assert_eq!(dead.unmet(&[up(Some(0.0))]), None, "nothing waits there");
+    assert!(dead.unmet(&[up(Some(1.0))]).is_some());
+    assert!(dead.unmet(&[up(None)]).is_some());
     assert_eq!(Condition::default().unmet(&[]), None);
 }
 
