@@ -15,6 +15,7 @@ mod redis;
 mod web;
 
 use std::borrow::Cow;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::measure::{LogLine, Reading};
 use crate::plan::{MonitorPlan, MonitorSource};
+pub(crate) use docker::Engine as DockerEngine;
 use log::{Follower, Inbox};
 
 /// Time between two samples.
@@ -90,6 +92,8 @@ struct Latest {
     memory_limit: Option<u64>,
     sample: Sample,
     taken: Option<Instant>,
+    /// When the last sample that has ended, well or not, began.
+    asked: Option<Instant>,
     problem: Option<String>,
     inbox: Inbox,
 }
@@ -128,6 +132,7 @@ impl MonitorHub {
                 memory_limit: plan.memory_limit,
                 sample: Sample::default(),
                 taken: None,
+                asked: None,
                 problem: None,
                 inbox,
             }));
@@ -146,6 +151,19 @@ impl MonitorHub {
         };
         while !self.monitors.iter().all(ready) && Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until every monitor was asked anew and has answered or failed: what it reads then is not from before.
+    pub fn asked_again(&self) -> impl Future<Output = ()> + Send + use<> {
+        let monitors = self.monitors.clone();
+        async move {
+            let from = Instant::now();
+            let asked = |m: &Shared| lock(m).asked.is_some_and(|asked| asked >= from);
+            // It ends: every monitor is polled once a second with a deadline.
+            while !monitors.iter().all(asked) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
         }
     }
 
@@ -245,8 +263,10 @@ async fn poll(mut source: Source, shared: Shared) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
+        let asked = Instant::now();
         let sampled = tokio::time::timeout(DEADLINE, source.sample()).await;
         let mut latest = lock(&shared);
+        latest.asked = Some(asked);
         match sampled.unwrap_or(Err(MonitorError::Late)) {
             Ok(mut sample) => {
                 // A limit, once read, outlives the container that it was read from.

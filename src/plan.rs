@@ -7,6 +7,7 @@ mod local;
 mod log;
 mod monitor;
 mod population;
+mod reset;
 mod search;
 mod series;
 mod target;
@@ -25,9 +26,10 @@ use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
-use crate::slo::{Slo, SloError};
+use crate::slo::{Condition, Slo, SloError};
 pub use log::LogMatch;
 pub use monitor::{HOST, WATCHED_FIELDS};
+pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
 pub use series::Series;
 use value::{Flag, Reader};
 
@@ -188,7 +190,7 @@ pub enum ScenarioSource {
 }
 
 /// The target of a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TargetPlan {
     /// Which service it is.
     pub kind: TargetKind,
@@ -198,6 +200,10 @@ pub struct TargetPlan {
     pub up: Option<String>,
     /// Command that brings it back to a fresh state.
     pub reset: Option<String>,
+    /// Containers that a reset restarts before that command, in this order.
+    pub restarts: Vec<RestartPlan>,
+    /// Redis servers that it empties then.
+    pub flushes: Vec<FlushPlan>,
     /// Command that takes it down.
     pub down: Option<String>,
     /// When to reset.
@@ -206,10 +212,25 @@ pub struct TargetPlan {
     pub up_timeout: Duration,
     /// How long `reset` may take.
     pub reset_timeout: Duration,
+    /// What monitors must read when it has drained.
+    pub drained_when: Condition,
     /// How long the drain after a probe may take.
     pub drain_timeout: Duration,
     /// Cycles that must succeed before the next probe.
     pub canary_cycles: u32,
+}
+
+impl TargetPlan {
+    /// The monitors of what a reset brings back when it is dead.
+    pub fn revived(&self) -> Vec<String> {
+        self.restarts.iter().map(|r| r.monitor.clone()).collect()
+    }
+
+    /// Whether it is reset after every probe.
+    pub fn resets_always(&self) -> bool {
+        let always = |restart: &RestartPlan| restart.when == RestartWhen::Always;
+        self.reset_when == ResetWhen::Always || self.restarts.iter().any(always)
+    }
 }
 
 /// Which service is loaded.
@@ -322,7 +343,8 @@ impl Plan {
         let reader = Reader {
             source: Some(&profile.source),
         };
-        let target = target::resolve(profile, flags, &reader)?;
+        let monitors = monitor::resolve(profile)?;
+        let target = target::resolve(profile, flags, &reader, &monitor_names(&monitors))?;
         let scenario = match (&profile.scenario, &target.kind) {
             (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
             (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
@@ -333,7 +355,6 @@ impl Plan {
             }
         };
         let (slo, slo_spans) = slo(Some(profile), flags)?;
-        let monitors = monitor::resolve(profile)?;
         let populations = population::resolve(profile)?;
         let base = Self::base(&profile.search, flags, &reader)?;
         Ok(base.build(BuildParts {
@@ -420,7 +441,7 @@ impl Plan {
     /// # Errors
     /// Names the first one that does not, with where it stands.
     pub fn check_slo(&self, steps: &StepNames) -> Result<(), PlanError> {
-        let monitors: Vec<String> = self.monitors.iter().map(|m| m.name.clone()).collect();
+        let monitors = monitor_names(&self.monitors);
         for (objective, span) in self.slo.objectives().iter().zip(&self.slo_spans) {
             let alone = Slo::parse([&objective.text])?;
             if let Err(error) = alone.check_names(steps, &monitors) {
@@ -503,14 +524,21 @@ impl Default for TargetPlan {
             dir: PathBuf::from("."),
             up: None,
             reset: None,
+            restarts: Vec::new(),
+            flushes: Vec::new(),
             down: None,
             reset_when: ResetWhen::Broken,
             up_timeout: DEFAULT_UP_TIMEOUT,
             reset_timeout: DEFAULT_RESET_TIMEOUT,
+            drained_when: Condition::default(),
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             canary_cycles: DEFAULT_CANARY_CYCLES,
         }
     }
+}
+
+fn monitor_names(monitors: &[MonitorPlan]) -> Vec<String> {
+    monitors.iter().map(|m| m.name.clone()).collect()
 }
 
 fn demo_profile() -> Result<Profile, ProfileError> {

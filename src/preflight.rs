@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::measure::{Level, LevelUnit};
-use crate::plan::{Amount, LoadPlan, Plan, TargetKind};
+use crate::plan::{Amount, LoadPlan, Plan, RestartWhen, TargetPlan};
 use crate::record::Environment;
 use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
@@ -371,17 +371,13 @@ impl Outline {
     }
 
     fn write(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
-        Self::write_target(out, plan)?;
+        Self::write_asked(out, plan)?;
         self.write_search(out, plan)?;
         self.write_needs(out, plan, host)
     }
 
     /// What is loaded, and by whom.
-    fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
-        let target = match &plan.target.kind {
-            TargetKind::External { url } => url.as_str(),
-            TargetKind::Demo => "the demo that is built in",
-        };
+    fn write_asked(out: &mut String, plan: &Plan) -> fmt::Result {
         let slo: Vec<&str> = plan
             .slo
             .objectives()
@@ -392,20 +388,7 @@ impl Outline {
         // One with two sources has a plan for each.
         monitors.dedup();
         writeln!(out, "profile      {}", plan.name)?;
-        writeln!(out, "target       {target}")?;
-        for (name, command) in [
-            ("up", &plan.target.up),
-            ("reset", &plan.target.reset),
-            ("down", &plan.target.down),
-        ] {
-            if let Some(command) = command {
-                writeln!(
-                    out,
-                    "{name:<12} {command}   (in {})",
-                    plan.target.dir.display()
-                )?;
-            }
-        }
+        write_target(out, &plan.target)?;
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {
             writeln!(out, "monitors     {}", monitors.join("  "))?;
@@ -549,10 +532,46 @@ fn time(time: Duration) -> String {
     }
 }
 
+/// Where the load goes, and what is done to that service around it.
+fn write_target(out: &mut String, target: &TargetPlan) -> fmt::Result {
+    let url = target.kind.url().unwrap_or("the demo that is built in");
+    writeln!(out, "target       {url}")?;
+    let dir = target.dir.display();
+    let command = |out: &mut String, name, command: &Option<String>| match command {
+        Some(command) => writeln!(out, "{name:<12} {command}   (in {dir})"),
+        None => Ok(()),
+    };
+    command(out, "up", &target.up)?;
+    if !target.drained_when.is_empty() {
+        let condition = target.drained_when.texts().join("  ");
+        let limit = time(target.drain_timeout);
+        writeln!(out, "drained when {condition}   (at most {limit})")?;
+    }
+    write_resets(out, target)?;
+    command(out, "reset", &target.reset)?;
+    command(out, "down", &target.down)
+}
+
+/// What a reset does before the profile's command.
+fn write_resets(out: &mut String, target: &TargetPlan) -> fmt::Result {
+    for restart in &target.restarts {
+        let when = match restart.when {
+            RestartWhen::Dead => "when it is dead",
+            RestartWhen::Bloated => "when it is dead or bloated",
+            RestartWhen::Always => "always",
+        };
+        writeln!(out, "restart      container {}, {when}", restart.container)?;
+    }
+    for flush in &target.flushes {
+        writeln!(out, "flush        the Redis server of {}", flush.monitor)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::FindFlags;
+    use crate::plan::{FindFlags, FlushPlan, RestartPlan};
 
     const HOST: HostLimits = HostLimits {
         descriptors: 2064,
@@ -694,6 +713,32 @@ mod tests {
         let left = HOST.beside(100, 200);
         assert_eq!(left.ports, HOST.ports - 200);
         assert_eq!(left.descriptors, HOST.descriptors - 200);
+    }
+
+    #[test]
+    fn the_outline_tells_what_is_done_to_the_target_in_the_order_in_which_it_is_done() {
+        let mut plan = plan(Some(100));
+        let monitors = ["ai".to_owned()];
+        let target = &mut plan.target;
+        target.drained_when.add("ai.queue==0", &monitors).unwrap();
+        target.up = Some("./up".to_owned());
+        target.reset = Some("./reset".to_owned());
+        target.restarts = vec![RestartPlan {
+            monitor: "gateway".to_owned(),
+            container: "gw".to_owned(),
+            when: RestartWhen::Bloated,
+        }];
+        target.flushes = vec![FlushPlan {
+            monitor: "redis".to_owned(),
+            url: "redis://127.0.0.1:1".to_owned(),
+        }];
+        let text = Outline::of(&plan, 1, 0.0, (0, 0)).render(&plan, &HOST);
+        let wanted = "\nup           ./up   (in .)\n\
+                      drained when ai.queue==0   (at most 30 s)\n\
+                      restart      container gw, when it is dead or bloated\n\
+                      flush        the Redis server of redis\n\
+                      reset        ./reset   (in .)\n";
+        assert!(text.contains(wanted), "{text}");
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct TargetSpec {
     pub up_timeout: Option<Spanned<String>>,
     /// How long `reset` may take.
     pub reset_timeout: Option<Spanned<String>>,
+    /// What monitors must read when the target has drained.
+    pub drained_when: Option<Vec<Spanned<String>>>,
     /// How long the drain after a probe may take.
     pub drain_timeout: Option<Spanned<String>>,
     /// Cycles that must succeed before the next probe; 0 for none.
@@ -167,6 +169,10 @@ pub struct MonitorSpec {
     pub queries: Option<Spanned<BTreeMap<String, Spanned<String>>>>,
     /// Memory limit to chart when none can be read.
     pub memory_limit: Option<Spanned<String>>,
+    /// When a reset restarts the container: `dead`, `bloated` or `always`.
+    pub restart: Option<Spanned<String>>,
+    /// Whether a reset empties the Redis server.
+    pub flush: Option<Spanned<bool>>,
 }
 
 impl Profile {

@@ -18,7 +18,7 @@ use crate::record::{
     SCHEMA_VERSION,
 };
 use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Step, Visit};
-use crate::slo::{Judgement, Objective, Patience, Slo, Verdict};
+use crate::slo::{Condition, Judgement, Objective, Patience, Slo, Verdict};
 use crate::stats::tail::Tail;
 
 mod answer;
@@ -26,6 +26,7 @@ mod canary;
 mod generator;
 mod ramping;
 mod recording;
+mod recovery;
 
 pub use ramping::{RampSpec, ramp};
 
@@ -51,6 +52,10 @@ pub struct RunSpec {
     pub warnings: Vec<String>,
     /// Whether the target is reset after every probe, not only after one that broke clearly.
     pub reset_always: bool,
+    /// Monitors of parts of the target that a reset brings back when they are dead.
+    pub revived: Vec<String>,
+    /// What monitors must read when the target has drained.
+    pub drained_when: Condition,
     /// How long the target may take to drain before it is reset.
     pub drain_timeout: Duration,
     /// How long it may take before the first probe until canary cycles pass.
@@ -135,6 +140,8 @@ pub async fn run<E: Engine, S: Surroundings>(
         probes: Vec::new(),
         warnings: spec.warnings.clone(),
         level: Level::ZERO,
+        unloaded: None,
+        told_not_drained: false,
         began: None,
         now: Duration::ZERO,
     };
@@ -187,6 +194,10 @@ struct Run<'a, E, S> {
     probes: Vec<ProbeRecord>,
     warnings: Vec<String>,
     level: Level,
+    /// What a canary cycle took before the first probe, the slowest of them.
+    unloaded: Option<Duration>,
+    /// Whether it was said that the target does not drain in time.
+    told_not_drained: bool,
     /// Engine time when the search began.
     began: Option<Duration>,
     /// Engine time at the end of the last window.
@@ -195,8 +206,9 @@ struct Run<'a, E, S> {
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     async fn search(&mut self) -> Result<Conclusion, EngineError> {
-        if let Err(why) = self.canaries(self.spec.arrival_timeout).await? {
-            return Ok(self.lost(&format!("the target does not answer: {why}")));
+        match self.canaries(self.spec.arrival_timeout).await? {
+            Ok(slowest) => self.unloaded = slowest,
+            Err(why) => return Ok(self.lost(&format!("the target does not answer: {why}"))),
         }
         loop {
             if self.interrupt.is_set() {
@@ -217,7 +229,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 return Ok(self.search.interrupted());
             }
             let overran = self.search.visits().last().is_some_and(Visit::overran);
-            if overran || self.spec.reset_always {
+            if overran || self.spec.reset_always || self.is_dead() {
                 if let Err(why) = self.recover().await? {
                     return Ok(self.lost(&format!("the target did not recover: {why}")));
                 }
@@ -408,58 +420,6 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 })
             })
             .max_by(|a, b| a.level.total_cmp(&b.level))
-    }
-
-    /// Drains the target, resets it and waits until it is well again.
-    async fn recover(&mut self) -> Result<Result<(), String>, EngineError> {
-        let began = self.now;
-        (self.sink)(Event::Doing("draining and resetting the target".to_owned()));
-        self.drain().await?;
-        let reset = tokio::spawn(self.surroundings.reset());
-        while !reset.is_finished() {
-            self.pass_window().await?;
-            // An engine in virtual time never waits: let the reset have its turn.
-            tokio::task::yield_now().await;
-        }
-        let outcome = reset.await;
-        let well = match outcome {
-            Ok(Ok(())) => self.canaries(self.spec.canary_timeout).await?,
-            Ok(Err(why)) => Err(why),
-            Err(panic) => Err(panic.to_string()),
-        };
-        self.search
-            .add_cost(self.now.saturating_sub(began).as_secs_f64());
-        Ok(well)
-    }
-
-    /// Stops the load and waits until nothing is in flight, up to a deadline.
-    async fn drain(&mut self) -> Result<(), EngineError> {
-        self.engine.set_level(Level::ZERO).await?;
-        self.level = Level::ZERO;
-        let deadline = self.now + self.spec.drain_timeout;
-        while !self.interrupt.is_set() {
-            if self.pass_window().await? == 0 || self.now >= deadline {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets a window pass outside any probe; returns the VUs that still run.
-    async fn pass_window(&mut self) -> Result<u32, EngineError> {
-        let window = self.engine.next_window().await?;
-        self.now = window.start + window.span;
-        Ok(window.vus)
-    }
-
-    /// Waits until enough cycles in a row pass, up to a deadline.
-    async fn canaries(&mut self, limit: Duration) -> Result<Result<(), String>, EngineError> {
-        let wait = canary::Wait {
-            cycles: self.spec.canary_cycles,
-            limit,
-            interrupt: self.interrupt,
-        };
-        canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await
     }
 
     /// Leaves the target without load.

@@ -18,9 +18,11 @@ use crate::stats;
 use crate::stats::fit::Link;
 use crate::units;
 
+mod condition;
 mod judge;
 mod parse;
 
+pub use condition::Condition;
 pub use judge::{Evidence, Judgement, Outcome};
 pub use parse::SloError;
 
@@ -232,6 +234,24 @@ impl Objective {
         }
     }
 
+    /// Whether the monitor that it names, if any, exists.
+    fn check_monitor(&self, monitors: &[String]) -> Result<(), SloError> {
+        match &self.metric {
+            Metric::Monitor { monitor, .. } if !monitors.contains(monitor) => {
+                Err(SloError::UnknownMonitor {
+                    objective: self.text.clone(),
+                    monitor: monitor.clone(),
+                    known: if monitors.is_empty() {
+                        "none; add a [[monitor]] to the profile".to_owned()
+                    } else {
+                        monitors.join(", ")
+                    },
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// How the objective's evidence relates to its bound.
     fn link(&self) -> Link {
         match &self.metric {
@@ -308,19 +328,7 @@ impl Slo {
                     known: steps.iter().collect::<Vec<_>>().join(", "),
                 });
             }
-            if let Metric::Monitor { monitor, .. } = &objective.metric
-                && !monitors.contains(monitor)
-            {
-                return Err(SloError::UnknownMonitor {
-                    objective: objective.text.clone(),
-                    monitor: monitor.clone(),
-                    known: if monitors.is_empty() {
-                        "none; add a [[monitor]] to the profile".to_owned()
-                    } else {
-                        monitors.join(", ")
-                    },
-                });
-            }
+            objective.check_monitor(monitors)?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 pub mod control;
 pub mod demo;
 mod process;
+mod reset;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tokio::sync::Mutex;
 
 use self::control::{ControlError, run_command};
 use self::process::DemoProcess;
+use crate::monitor::MonitorError;
 use crate::plan::{Plan, TargetKind, TargetPlan};
 
 /// Why a target is not where it should be.
@@ -22,6 +24,22 @@ pub enum TargetError {
     /// The demo's process could not be started.
     #[error("the demo target did not start: {0}")]
     Demo(String),
+    /// A container could not be restarted.
+    #[error("cannot restart the container `{container}`: {error}")]
+    Restart {
+        /// The container.
+        container: String,
+        /// What Docker says.
+        error: MonitorError,
+    },
+    /// A Redis server could not be emptied.
+    #[error("cannot empty the Redis server of the monitor `{monitor}`: {why}")]
+    Flush {
+        /// The monitor that watches it.
+        monitor: String,
+        /// Why.
+        why: String,
+    },
     /// The user stopped the program meanwhile.
     #[error("interrupted while the target came up")]
     Interrupted,
@@ -64,15 +82,23 @@ impl Target {
         &self.url
     }
 
-    /// Puts it back into its initial state: the profile's command; a demo that has died is started again.
+    /// Puts it back into its initial state: a demo that has died is started again, containers are restarted where that is due
+    /// (`bloated` are the monitors that read too much memory), Redis servers emptied; last the profile's command.
     ///
     /// # Errors
-    /// When the command fails or takes too long, or the demo does not listen again.
-    pub fn reset(&self) -> impl Future<Output = Result<(), TargetError>> + Send + use<> {
+    /// When a part fails or takes too long.
+    pub fn reset(
+        &self,
+        bloated: Vec<String>,
+    ) -> impl Future<Output = Result<(), TargetError>> + Send + use<> {
         let (plan, demo) = (self.plan.clone(), self.demo.clone());
         async move {
             if let Some(demo) = demo {
                 demo.lock().await.revive().await?;
+            }
+            reset::restart(&plan.restarts, &bloated, plan.reset_timeout).await?;
+            for flush in &plan.flushes {
+                reset::flush(flush, plan.reset_timeout).await?;
             }
             if let Some(command) = &plan.reset {
                 run_command(command, &plan.dir, plan.reset_timeout).await?;

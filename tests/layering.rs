@@ -67,7 +67,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     ("crypto", Shell, &[]),
     ("monitor", Shell, &["crypto", "measure", "plan"]),
-    ("target", Shell, &["plan"]),
+    // Of `monitor` Docker's API: what watches containers also knows how to restart them.
+    ("target", Shell, &["monitor", "plan"]),
     ("store", Shell, &["measure", "record", "report"]),
     (
         "term",
@@ -152,6 +153,7 @@ const WITHOUT_CLOCK: &[&str] = &[
     "run.rs",
     "run/canary.rs",
     "run/ramping.rs",
+    "run/recovery.rs",
 ];
 /// What reads a clock or waits for one.
 const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "sleep"];

@@ -11,7 +11,7 @@ use breakpoint::measure::{FailureKind, Level, StepNames, Window};
 use breakpoint::record::{Ending, Environment, HoldEnd, Outlook, PlanRecord, RunRecord, Sureness};
 use breakpoint::run::{self, Interrupt, Nothing, RunSpec};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Slo, Verdict};
+use breakpoint::slo::{Condition, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
 
 /// A system with a seed.
@@ -99,6 +99,8 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
         environment: Environment::default(),
         warnings: Vec::new(),
         reset_always: false,
+        revived: Vec::new(),
+        drained_when: Condition::default(),
         drain_timeout: Duration::from_secs(60),
         arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),

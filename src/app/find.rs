@@ -7,7 +7,6 @@ use super::session::{self, Session, World};
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::event::Event;
-use crate::plan::ResetWhen;
 use crate::preflight;
 use crate::record::{Answer, Ending, RunRecord, SCHEMA_VERSION};
 use crate::run::{self, RunSpec};
@@ -51,10 +50,7 @@ async fn with_target(
     let mut session = Session::start(ready, target, terminal).await?;
     let spec = run_spec(ready, &session);
     terminal.on(&started(&spec));
-    let mut world = World {
-        hub: &session.hub,
-        target,
-    };
+    let mut world = World::new(&session.hub, target);
     let record = {
         let mut sink = |event: Event| {
             terminal.on(&event);
@@ -88,7 +84,9 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: session.warnings.clone(),
-        reset_always: plan.target.reset_when == ResetWhen::Always,
+        reset_always: plan.target.resets_always(),
+        revived: plan.target.revived(),
+        drained_when: plan.target.drained_when.clone(),
         drain_timeout: plan.target.drain_timeout,
         arrival_timeout: session::arrival_timeout(plan),
         canary_timeout: plan.target.reset_timeout,

@@ -105,10 +105,7 @@ async fn with_target(
     let mut session = Session::start(&asked.ready, target, terminal).await?;
     let spec = spec(asked, &session);
     terminal.on(&started(&spec));
-    let mut world = World {
-        hub: &session.hub,
-        target,
-    };
+    let mut world = World::new(&session.hub, target);
     let record = {
         let mut sink = |event: Event| {
             terminal.on(&event);

@@ -14,7 +14,7 @@ use crate::engine::populations::Populations;
 use crate::event::Event;
 use crate::measure::{LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
-use crate::plan::{LoadPlan, Plan};
+use crate::plan::{LoadPlan, MemoryAtRest, Plan};
 use crate::record::PlanRecord;
 use crate::report::Recorded;
 use crate::run::Surroundings;
@@ -102,13 +102,27 @@ impl Session {
 
 /// Monitors and resets of a real run.
 pub(super) struct World<'a> {
-    pub(super) hub: &'a MonitorHub,
-    pub(super) target: &'a Target,
+    hub: &'a MonitorHub,
+    target: &'a Target,
+    /// From the readings before the first probe on.
+    at_rest: MemoryAtRest,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(hub: &'a MonitorHub, target: &'a Target) -> Self {
+        Self {
+            hub,
+            target,
+            at_rest: MemoryAtRest::default(),
+        }
+    }
 }
 
 impl Surroundings for World<'_> {
     fn readings(&mut self) -> Vec<Reading> {
-        self.hub.snapshot()
+        let readings = self.hub.snapshot();
+        self.at_rest.note(&readings);
+        readings
     }
 
     fn lines(&mut self) -> Vec<LogLine> {
@@ -116,8 +130,15 @@ impl Surroundings for World<'_> {
     }
 
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
-        let reset = self.target.reset();
-        async move { reset.await.map_err(|e| e.to_string()) }
+        let bloated = self.at_rest.bloated(&self.hub.snapshot());
+        let reset = self.target.reset(bloated);
+        let asked_again = self.hub.asked_again();
+        async move {
+            reset.await.map_err(|e| e.to_string())?;
+            // The next probe begins with what the target reads now: a restart, and memory that is gone, are not of its making.
+            asked_again.await;
+            Ok(())
+        }
     }
 
     fn time_of_day(&self) -> String {

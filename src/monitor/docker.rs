@@ -20,7 +20,8 @@ use super::cgroup::Tracker;
 use super::counter::{Counter, float};
 use super::process::{Alive, Process, ProcessTracker};
 use super::{MonitorError, Sample};
-use api::{Engine, Inspect, Restarts};
+pub(crate) use api::Engine;
+use api::{Inspect, Restarts};
 use stats::Stream;
 
 /// What a container tells beside what a process does.

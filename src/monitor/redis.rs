@@ -292,9 +292,13 @@ impl From<&redis::RedisError> for Lost {
     }
 }
 
-/// Counters over restarts of the server.
+/// Counters over restarts of the server, and over `CONFIG RESETSTAT`, which sets most of them back.
 #[derive(Debug, Default)]
 struct Tracker {
+    /// Commands since the server, or its statistics, began.
+    commands: f64,
+    /// How often the statistics were seen to begin again.
+    forgotten: u32,
     cpu: Rate,
     rejected: Counter,
     evicted: Counter,
@@ -313,6 +317,17 @@ impl Tracker {
         }
     }
 
+    /// Names the time since the statistics began. A count that has grown again to where it was would not show that they did,
+    /// but there are always fewer commands than before.
+    fn statistics(&mut self, run: &str, info: &str) -> String {
+        let commands = number(info, "total_commands_processed").unwrap_or(0.0);
+        if commands < self.commands {
+            self.forgotten += 1;
+        }
+        self.commands = commands;
+        format!("{run}/{}", self.forgotten)
+    }
+
     /// The sample of an `INFO` reply.
     fn fold(&mut self, info: &str) -> Sample {
         let run = text(info, "run_id").unwrap_or_default();
@@ -329,8 +344,9 @@ impl Tracker {
             let cpu = self.cpu.update(run, Instant::now(), user + system);
             sample.put("cpu", cpu);
         }
+        let statistics = self.statistics(run, info);
         let mut count = |counter: &mut Counter, field, raw: Option<f64>| {
-            sample.put(field, raw.map(|raw| counter.update(run, raw)));
+            sample.put(field, raw.map(|raw| counter.update(&statistics, raw)));
         };
         count(
             &mut self.rejected,
@@ -423,6 +439,29 @@ mod tests {
         let sample = tracker.fold(&restarted);
         assert_eq!(find(&sample.values, "oom_errors"), Some(2.0));
         assert_eq!(find(&sample.values, "restarts"), Some(1.0));
+    }
+
+    #[test]
+    fn counts_go_on_over_statistics_that_begin_again() {
+        let mut tracker = Tracker::default();
+        let mut errors = |commands: u32, count: u32| {
+            let line =
+                format!("instantaneous_ops_per_sec:95\r\ntotal_commands_processed:{commands}");
+            let info = INFO
+                .replace("instantaneous_ops_per_sec:95", &line)
+                .replace("count=38", &format!("count={count}"));
+            let sample = tracker.fold(&info);
+            let restarts = find(&sample.values, "restarts");
+            assert_eq!(restarts, Some(0.0), "the server is the same");
+            find(&sample.values, "oom_errors")
+        };
+        assert_eq!(errors(1000, 3), Some(0.0));
+        assert_eq!(errors(2000, 5), Some(2.0));
+        // Set back and grown to where it was within a second.
+        assert_eq!(errors(100, 5), Some(7.0));
+        assert_eq!(errors(200, 6), Some(8.0));
+        assert_eq!(errors(20, 0), Some(8.0));
+        assert_eq!(errors(30, 1), Some(9.0));
     }
 
     #[test]

@@ -77,7 +77,9 @@ async fn a_process_is_watched_until_it_ends() {
     assert_eq!(value(&hub.snapshot(), "up"), Some(1.0));
     until(&hub, "cpu", |v| v.is_some()).await;
     child.0.kill().unwrap();
-    until(&hub, "up", |v| v == Some(0.0)).await;
+    child.0.wait().unwrap();
+    hub.asked_again().await;
+    assert_eq!(value(&hub.snapshot(), "up"), Some(0.0));
     assert_eq!(value(&hub.snapshot(), "restarts"), Some(0.0));
     hub.stop().await;
 }
@@ -178,6 +180,23 @@ async fn a_real_redis_is_watched_through_refusals_and_a_restart() {
         let _: Result<(), _> = set.query_async(&mut connection).await;
     }
     until(&hub, "oom_errors", |v| v > Some(0.0)).await;
+    // A reset empties it and its statistics: the counts go on from where they were.
+    let mut fill = ::redis::cmd("SET");
+    fill.arg("other").arg("x".repeat(1_500_000));
+    let _: () = fill.query_async(&mut connection).await.unwrap();
+    until(&hub, "memory", |v| v > Some(2.0e6)).await;
+    let full = value(&hub.snapshot(), "oom_errors");
+    let mut reset = ::redis::pipe();
+    reset.atomic().cmd("FLUSHALL").ignore();
+    reset.cmd("CONFIG").arg("RESETSTAT").ignore();
+    let _: () = reset.query_async(&mut connection).await.unwrap();
+    until(&hub, "memory", |v| v < Some(2.0e6)).await;
+    assert_eq!(value(&hub.snapshot(), "oom_errors"), full);
+    for _ in 0..3 {
+        let set = ::redis::cmd("SET").arg("key").arg(&big).to_owned();
+        let _: Result<(), _> = set.query_async(&mut connection).await;
+    }
+    until(&hub, "oom_errors", |v| v > full).await;
     drop(first);
     until(&hub, "up", |v| v == Some(0.0)).await;
     assert_eq!(value(&hub.snapshot(), "memory"), None);
@@ -523,7 +542,11 @@ async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
     for line in ["error two", "oom", "die, exit code 137"] {
         assert!(told.iter().any(|t| t == line), "{line}: {told:?}");
     }
-    container.docker(&["start"]);
+    // As a reset does it.
+    let engine = DockerEngine::new().unwrap();
+    assert!(!engine.is_running(&container.0).await.unwrap());
+    let limit = Duration::from_secs(20);
+    engine.restart(&container.0, limit).await.unwrap();
     while !hub.lines().iter().any(|l| l.text == "error one") {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

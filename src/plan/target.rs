@@ -2,14 +2,17 @@
 
 use toml::Spanned;
 
+use super::reset;
 use super::value::{self, Flag, Reader};
 use super::{FindFlags, PlanError, TargetKind, TargetPlan};
-use crate::profile::{Profile, TargetSpec};
+use crate::profile::{Profile, ProfileError, TargetSpec};
+use crate::slo::Condition;
 
 pub(super) fn resolve(
     profile: &Profile,
     flags: &FindFlags,
     reader: &Reader<'_>,
+    monitors: &[String],
 ) -> Result<TargetPlan, PlanError> {
     let empty = TargetSpec::default();
     let spec = profile.target.as_ref().map_or(&empty, Spanned::as_ref);
@@ -26,6 +29,8 @@ pub(super) fn resolve(
         dir: profile.dir.clone(),
         up: command(&spec.up),
         reset: command(&spec.reset),
+        restarts: reset::restarts(profile)?,
+        flushes: reset::flushes(profile)?,
         down: command(&spec.down),
         reset_when: reader
             .pick(
@@ -37,6 +42,7 @@ pub(super) fn resolve(
             .value,
         up_timeout: time(&spec.up_timeout, defaults.up_timeout)?,
         reset_timeout: time(&spec.reset_timeout, defaults.reset_timeout)?,
+        drained_when: drained_when(profile, spec, monitors)?,
         drain_timeout: time(&spec.drain_timeout, defaults.drain_timeout)?,
         canary_cycles: reader
             .pick(
@@ -47,6 +53,19 @@ pub(super) fn resolve(
             )?
             .value,
     })
+}
+
+fn drained_when(
+    profile: &Profile,
+    spec: &TargetSpec,
+    monitors: &[String],
+) -> Result<Condition, ProfileError> {
+    let mut condition = Condition::default();
+    for text in spec.drained_when.iter().flatten() {
+        let added = condition.add(text.as_ref(), monitors);
+        added.map_err(|e| profile.source.error(Some(text.span()), e.to_string()))?;
+    }
+    Ok(condition)
 }
 
 fn target_kind(

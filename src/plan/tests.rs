@@ -663,3 +663,82 @@ fn a_service_is_watched_from_outside_and_asked_for_its_own_word_under_one_name()
     );
     assert!(error(&three, &none).contains("has several sources"));
 }
+
+#[test]
+fn what_a_drained_target_reads_is_of_monitors_that_exist() {
+    let target = DEMO.to_owned();
+    let text = |condition: &str| {
+        format!(
+            "{target}drained-when = [\"host.time_wait<100\", \"{condition}\"]\n[[monitor]]\nname = \"ai\"\npid-file = \"a\"\n"
+        )
+    };
+    let none = FindFlags::default();
+    let plan = plan(&text("ai.sockets==0"), &none);
+    let wanted = ["host.time_wait<100", "ai.sockets==0"];
+    assert_eq!(plan.target.drained_when.texts(), wanted);
+    for (condition, wanted) in [
+        ("p99<2s", "`p99<2s` is not about a monitor's field"),
+        ("al.sockets==0", "no monitor `al`; there are: host, ai"),
+    ] {
+        let error = error(&text(condition), &none);
+        assert!(error.contains(wanted), "{error}");
+        let underlined = format!("{}{}", " ".repeat(38), "^".repeat(condition.len() + 2));
+        assert!(error.contains(&underlined), "{error}");
+    }
+}
+
+#[test]
+fn containers_and_redis_servers_are_reset_without_a_command() {
+    let text = format!(
+        "{DEMO}[[monitor]]\nname = \"gateway\"\ndocker = \"gw\"\npid-file = \"g\"\nrestart = \"bloated\"\n\
+         [[monitor]]\nname = \"redis\"\nredis = \"redis://127.0.0.1:1\"\nflush = true\n\
+         [[monitor]]\nname = \"other\"\nredis = \"redis://127.0.0.1:2\"\nflush = false\n"
+    );
+    let none = FindFlags::default();
+    let target = plan(&text, &none).target;
+    let restart = RestartPlan {
+        monitor: "gateway".to_owned(),
+        container: "gw".to_owned(),
+        when: RestartWhen::Bloated,
+    };
+    assert_eq!(target.restarts, [restart]);
+    let flush = FlushPlan {
+        monitor: "redis".to_owned(),
+        url: "redis://127.0.0.1:1".to_owned(),
+    };
+    assert_eq!(target.flushes, [flush]);
+    assert!(!target.resets_always());
+    let always = text.replace("bloated", "always");
+    assert!(plan(&always, &none).target.resets_always());
+}
+
+#[test]
+fn what_cannot_be_reset_without_a_command_is_shown_where_it_stands() {
+    for (keys, wanted) in [
+        (
+            "pid-file = \"a\"\nrestart = \"dead\"",
+            "a process is restarted by the profile's reset command",
+        ),
+        (
+            "redis = \"redis://127.0.0.1\"\nrestart = \"dead\"",
+            "there is no container to restart",
+        ),
+        (
+            "docker = \"a\"\nrestart = \"ded\"",
+            "unknown value `ded`; did you mean `dead`?",
+        ),
+        (
+            "docker = \"a\"\nrestart = \"sometimes\"",
+            "unknown value `sometimes`; use dead or bloated or always",
+        ),
+        (
+            "docker = \"a\"\nflush = true",
+            "there is no Redis server to empty",
+        ),
+    ] {
+        let text = format!("{DEMO}[[monitor]]\nname = \"it\"\n{keys}\n");
+        let error = error(&text, &FindFlags::default());
+        assert!(error.starts_with("mine.toml:7: "), "{error}");
+        assert!(error.contains(wanted), "{error}");
+    }
+}

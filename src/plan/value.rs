@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{PlanError, ResetWhen};
+use super::{PlanError, ResetWhen, RestartWhen};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{Source, nearest};
 use crate::units;
@@ -120,10 +120,7 @@ pub(super) fn arrivals(text: &str) -> Result<Arrivals, String> {
     match text {
         "poisson" => Ok(Arrivals::Poisson),
         "constant" => Ok(Arrivals::Constant),
-        other => Err(match nearest(other, ["poisson", "constant"]) {
-            Some(near) => format!("unknown value `{other}`; did you mean `{near}`?"),
-            None => format!("unknown value `{other}`; use poisson or constant"),
-        }),
+        other => Err(unknown(other, &["poisson", "constant"])),
     }
 }
 
@@ -177,10 +174,24 @@ pub(super) fn reset_when(text: &str) -> Result<ResetWhen, String> {
     match text {
         "broken" => Ok(ResetWhen::Broken),
         "always" => Ok(ResetWhen::Always),
-        other => Err(match nearest(other, ["broken", "always"]) {
-            Some(near) => format!("unknown value `{other}`; did you mean `{near}`?"),
-            None => format!("unknown value `{other}`; use broken or always"),
-        }),
+        other => Err(unknown(other, &["broken", "always"])),
+    }
+}
+
+pub(super) fn restart_when(text: &str) -> Result<RestartWhen, String> {
+    match text {
+        "dead" => Ok(RestartWhen::Dead),
+        "bloated" => Ok(RestartWhen::Bloated),
+        "always" => Ok(RestartWhen::Always),
+        other => Err(unknown(other, &["dead", "bloated", "always"])),
+    }
+}
+
+/// A value that is none of those there are.
+fn unknown(value: &str, known: &[&str]) -> String {
+    match nearest(value, known.iter().copied()) {
+        Some(near) => format!("unknown value `{value}`; did you mean `{near}`?"),
+        None => format!("unknown value `{value}`; use {}", known.join(" or ")),
     }
 }
 

@@ -34,6 +34,7 @@ url = "@URL@"
 # reset-when = "broken"         # or "always"
 # up-timeout = "2m"
 # reset-timeout = "2m"
+# drained-when = ["service.sockets<10"]  # what monitors must read before it is reset
 # drain-timeout = "30s"
 # canary-cycles = 3             # cycles that must succeed before the next probe
 
@@ -93,6 +94,7 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # name = "service"
 # docker = "my-container"       # or: pid-file = "service.pid", cgroup = "/sys/fs/cgroup/my-group"
 # memory-limit = "512MiB"       # for the charts, when none can be read
+# restart = "dead"              # in a reset; or "bloated", "always"
 # log = "service.log"           # lines that tell of trouble are kept; a container's own log is without asking
 # log-match = '(?i)error|refused'
 #
@@ -109,4 +111,5 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # [[monitor]]
 # name = "redis"
 # redis = "redis://127.0.0.1:6379"
+# flush = true                  # in a reset
 "#;

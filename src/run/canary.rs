@@ -5,41 +5,68 @@ use std::time::Duration;
 use super::Interrupt;
 use crate::engine::{Canary, Engine, EngineError};
 use crate::event::Event;
+use crate::units;
+
+/// A cycle after a recovery may take so many times what one took before the search.
+const TIMES_UNLOADED: u32 = 3;
+/// Or so much longer, where cycles are so short that a hiccup is many of them.
+const HICCUP: Duration = Duration::from_millis(100);
 
 /// How long to wait for the target, and for what.
 pub(super) struct Wait<'a> {
     /// Cycles that must pass in a row.
     pub(super) cycles: u32,
+    /// What one of them took before the search; `None` while that is not known.
+    pub(super) unloaded: Option<Duration>,
     /// How long that may take, in engine time.
     pub(super) limit: Duration,
     pub(super) interrupt: &'a Interrupt,
 }
 
-/// Waits until enough cycles in a row pass, up to a deadline; says why they did not. `now` is the engine's time, which goes on.
+impl Wait<'_> {
+    /// Why a cycle that passed in this time is not a good one.
+    fn too_slow(&self, took: Duration) -> Option<String> {
+        let unloaded = self.unloaded?;
+        let limit = (unloaded * TIMES_UNLOADED).max(unloaded + HICCUP);
+        let text = |time: Duration| units::format_seconds(time.as_secs_f64());
+        (took > limit).then(|| {
+            format!(
+                "a single cycle takes {}, {} before the search",
+                text(took),
+                text(unloaded)
+            )
+        })
+    }
+}
+
+/// Waits until enough cycles in a row pass, up to a deadline, and gives the time of the slowest of them, or says why they did
+/// not. `now` is the engine's time, which goes on.
 pub(super) async fn pass<E: Engine>(
     engine: &mut E,
     now: &mut Duration,
     wait: &Wait<'_>,
     sink: &mut (dyn FnMut(Event) + Send),
-) -> Result<Result<(), String>, EngineError> {
+) -> Result<Result<Option<Duration>, String>, EngineError> {
     let mut passed = 0;
+    let mut slowest = None;
     let mut told = false;
     let mut spent = Duration::ZERO;
-    loop {
+    while passed < wait.cycles {
         let why = match engine.canary().await? {
-            Canary::Passed(_) => {
-                passed += 1;
-                if passed >= wait.cycles {
-                    return Ok(Ok(()));
+            Canary::Passed(took) => match wait.too_slow(took) {
+                None => {
+                    passed += 1;
+                    slowest = slowest.max(Some(took));
+                    continue;
                 }
-                continue;
-            }
+                Some(why) => why,
+            },
             Canary::Shed => "it sheds even a single user".to_owned(),
             Canary::Failed(kind) => {
                 format!("a single cycle fails with `{}`", kind.name())
             }
         };
-        passed = 0;
+        (passed, slowest) = (0, None);
         if spent >= wait.limit || wait.interrupt.is_set() {
             return Ok(Err(why));
         }
@@ -50,5 +77,34 @@ pub(super) async fn pass<E: Engine>(
         let window = engine.next_window().await?;
         *now = window.start + window.span;
         spent += now.saturating_sub(before).max(Duration::from_millis(100));
+    }
+    Ok(Ok(slowest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cycle_is_slow_when_it_is_far_from_the_unloaded_one() {
+        let too_slow = |unloaded_ms: Option<u64>, took_ms| {
+            let interrupt = Interrupt::default();
+            let wait = Wait {
+                cycles: 3,
+                unloaded: unloaded_ms.map(Duration::from_millis),
+                limit: Duration::ZERO,
+                interrupt: &interrupt,
+            };
+            wait.too_slow(Duration::from_millis(took_ms))
+        };
+        assert_eq!(
+            too_slow(Some(500), 3200).as_deref(),
+            Some("a single cycle takes 3.20 s, 500 ms before the search")
+        );
+        assert_eq!(too_slow(Some(500), 1500), None, "three times as long");
+        assert!(too_slow(Some(500), 1501).is_some());
+        assert_eq!(too_slow(Some(1), 101), None, "a hiccup");
+        assert!(too_slow(Some(1), 102).is_some());
+        assert_eq!(too_slow(None, 60_000), None, "nothing to compare with");
     }
 }

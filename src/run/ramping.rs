@@ -126,6 +126,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
     async fn run(&mut self) -> Result<(RampEnding, String), EngineError> {
         let wait = canary::Wait {
             cycles: self.spec.canary_cycles,
+            unloaded: None,
             limit: self.spec.arrival_timeout,
             interrupt: self.interrupt,
         };

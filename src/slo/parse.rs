@@ -63,6 +63,14 @@ pub enum SloError {
         /// Those that exist.
         known: String,
     },
+    /// A condition on readings that is about something else.
+    #[error(
+        "`{objective}` is not about a monitor's field; write what a monitor must read, such as ai.queue==0"
+    )]
+    NoReading {
+        /// The objective.
+        objective: String,
+    },
 }
 
 /// Spellings of the comparisons, longest first so that `<=` is not read as `<`. `:` is "at most".

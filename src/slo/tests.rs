@@ -923,3 +923,65 @@ fn only_a_latency_quantile_has_a_tail() {
         assert_eq!(outcome.tail.is_some(), slo.starts_with('p'), "{slo}");
     }
 }
+
+fn condition(text: &str) -> Result<Condition, SloError> {
+    let monitors = ["ai".to_owned(), "redis".to_owned()];
+    let mut condition = Condition::default();
+    condition.add(text, &monitors).map(|()| condition)
+}
+
+#[test]
+fn a_condition_holds_on_the_latest_readings_and_never_on_a_gap() {
+    let both = condition("ai.queue==0, redis.memory<1MiB").unwrap();
+    assert_eq!(both.texts(), ["ai.queue==0", "redis.memory<1MiB"]);
+    let unmet = |queue, memory| {
+        let reading = |monitor: &str, field: &str, value| Reading {
+            monitor: monitor.to_owned(),
+            field: field.to_owned(),
+            value,
+        };
+        both.unmet(&[
+            reading("redis", "queue", Some(7.0)),
+            reading("ai", "queue", queue),
+            reading("redis", "memory", memory),
+        ])
+    };
+    assert_eq!(unmet(Some(0.0), Some(5.0)), None);
+    assert_eq!(
+        unmet(Some(12.0), Some(5.0)).as_deref(),
+        Some("ai.queue==0: 12")
+    );
+    let full = unmet(Some(0.0), Some(2_097_152.0));
+    assert_eq!(full.as_deref(), Some("redis.memory<1MiB: 2.0 MiB"));
+    let gap = unmet(None, Some(5.0));
+    assert_eq!(gap.as_deref(), Some("ai.queue==0: no reading"));
+    assert!(both.unmet(&[]).is_some());
+    let dead = condition("ai.queue==0").unwrap();
+    let up = |value| Reading {
+        monitor: "ai".to_owned(),
+        field: "up".to_owned(),
+        value,
+    };
+    assert_eq!(dead.unmet(&[up(Some(0.0))]), None, "nothing waits there");
+    assert!(dead.unmet(&[up(Some(1.0))]).is_some());
+    assert!(dead.unmet(&[up(None)]).is_some());
+    assert_eq!(Condition::default().unmet(&[]), None);
+}
+
+#[test]
+fn a_condition_asks_of_monitors_fields_only() {
+    for (text, wanted) in [
+        ("p99<2s", "`p99<2s` is not about a monitor's field"),
+        (
+            "ai.queue==0,rps>5",
+            "`rps>5` is not about a monitor's field",
+        ),
+        ("", "`` is not about a monitor's field"),
+        ("a.queue==0", "no monitor `a`; there are: ai, redis"),
+        ("ai.queue", "has no bound"),
+        ("ai.queue<x", "cannot read the bound"),
+    ] {
+        let error = condition(text).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{text}: {error}");
+    }
+}

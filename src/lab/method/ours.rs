@@ -83,6 +83,8 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
         environment: Environment::default(),
         warnings: Vec::new(),
         reset_always: false,
+        revived: Vec::new(),
+        drained_when: crate::slo::Condition::default(),
         drain_timeout: Duration::from_secs(30),
         arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(120),

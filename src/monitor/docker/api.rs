@@ -69,6 +69,13 @@ pub(super) struct Config {
     pub(super) tty: bool,
 }
 
+/// Why the engine does not do what it was asked.
+#[derive(Debug, Default, Deserialize)]
+struct Refusal {
+    #[serde(default)]
+    message: String,
+}
+
 impl Inspect {
     /// Names one start of one container.
     pub(super) fn incarnation(&self) -> String {
@@ -137,7 +144,7 @@ impl Event {
 
 /// The engine, if it is there.
 #[derive(Debug, Clone)]
-pub(super) struct Engine {
+pub(crate) struct Engine {
     socket: PathBuf,
     calls: reqwest::Client,
     /// For answers that go on for ever.
@@ -145,8 +152,13 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new() -> Result<Self, MonitorError> {
-        let socket = socket();
+    /// The engine of this machine, or the one that `DOCKER_HOST` names.
+    pub(crate) fn new() -> Result<Self, MonitorError> {
+        Self::at(socket())
+    }
+
+    /// The engine that listens there.
+    pub(crate) fn at(socket: PathBuf) -> Result<Self, MonitorError> {
         let client = |timeout: Option<Duration>| {
             crate::crypto::install();
             let builder = reqwest::Client::builder()
@@ -175,6 +187,26 @@ impl Engine {
         let body = answer.bytes().await.map_err(|e| self.no_answer(&e))?;
         serde_json::from_slice(&body)
             .map_err(|e| MonitorError::Unexpected(format!("cannot read Docker's answer: {e}")))
+    }
+
+    /// Whether a container runs now.
+    pub(crate) async fn is_running(&self, name: &str) -> Result<bool, MonitorError> {
+        Ok(self.inspect(name).await?.state.running)
+    }
+
+    /// Starts a container again, whether it runs or not. One that runs has a second to end by itself.
+    pub(crate) async fn restart(&self, name: &str, limit: Duration) -> Result<(), MonitorError> {
+        let url = url(&format!("containers/{name}/restart"), &[("t", "1")])?;
+        let asked = self.calls.post(url).timeout(limit).send();
+        let answer = asked.await.map_err(|e| self.no_answer(&e))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let body = answer.bytes().await.unwrap_or_default();
+        let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+        let why = format!("Docker answered {status}: {}", refusal.message);
+        Err(MonitorError::NoAnswer(why))
     }
 
     /// An answer that goes on.
