@@ -170,8 +170,6 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         };
         // What was written before it is not of its making.
         self.surroundings.lines();
-        // What was written before it is not of its making.
-        self.surroundings.lines();
         self.began = end(&last.window);
         self.now = self.began;
         Ok(Track {
