@@ -31,7 +31,7 @@ pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
         let full = |field, from| case.mean(monitor, field).filter(|v| *v >= from);
         let starved = case
             .mean(monitor, "main_thread_cpu")
-            .is_some_and(|cpu| cpu < STARVED);
+            .is_some_and(|cpu| cpu < STARVED || machine_is_full(case));
         let of_a_core =
             |what: &str, v: f64| format!("its {what} used {:.0} % of one core", v * 100.0);
         let evidence = if let Some(v) = full("main_thread_cpu", ONE_CORE) {
@@ -61,7 +61,8 @@ pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
         let limit = case.limit(monitor, "cpu").filter(|_| *monitor != HOST)?;
         let used = case.mean(monitor, "cpu")?;
         let held_back = case.growth(monitor, "throttled_s").map_or(0.0, |(s, _)| {
-            s / case.seconds().last().map_or(1.0, |(at, _)| at)
+            // A reading may be a second older than the probe.
+            (s / case.seconds().last().map_or(1.0, |(at, _)| at)).min(1.0)
         });
         let evidence = format!(
             "{used:.2} of {limit:.2} cores used, held back {:.0} % of the time",
@@ -114,6 +115,12 @@ pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
         Sureness::Possible
     };
     vec![Cause::new(CauseKind::Host, "CPU of this machine", evidence).sure(sureness)]
+}
+
+/// Whether the machine, as its own monitor sees it, has no CPU left.
+fn machine_is_full(case: &Case<'_>) -> bool {
+    let used = case.mean(HOST, "cpu");
+    case.cpus > 0 && used.is_some_and(|cpu| cpu >= MACHINE_FULL * f64::from(case.cpus))
 }
 
 /// Whether no monitored process is at a limit of its own, which would be the better reading.

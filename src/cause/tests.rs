@@ -407,6 +407,11 @@ fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
         scene(0.95, 1.95).kinds(),
         [(Kind::SingleThread, Likely), (Kind::Host, Possible)]
     );
+    assert_eq!(
+        scene(0.8, 1.95).kinds(),
+        [(Kind::Host, Likely)],
+        "nor does a thread that gets most of a core work all of the time"
+    );
     assert_eq!(scene(0.5, 1.2).kinds(), [], "there is CPU left");
 }
 
