@@ -71,8 +71,10 @@ impl<E: Engine> Engine for Populations<E> {
     async fn next_window(&mut self) -> Result<Window, EngineError> {
         let mut all: Option<Window> = None;
         let mut searched: Option<(Level, u32)> = None;
+        let mut everybody = 0;
         for member in self.members() {
             let window = member.engine.next_window().await?;
+            everybody += window.vus;
             if member.level.is_none() {
                 searched = Some((window.level, window.vus));
             }
@@ -83,6 +85,8 @@ impl<E: Engine> Engine for Populations<E> {
         }
         let mut window = all.ok_or_else(|| EngineError::Stopped("there is nobody".to_owned()))?;
         if let Some((level, vus)) = searched {
+            // In a drain the others are waited for too.
+            let vus = if level == Level::ZERO { everybody } else { vus };
             (window.level, window.vus) = (level, vus);
         }
         Ok(window)
@@ -181,6 +185,8 @@ mod tests {
         assert!((40..=50).contains(&completed[0]), "{completed:?}");
         assert!((340..=380).contains(&completed[2]), "{completed:?}");
         all.set_level(Level::ZERO).await.unwrap();
+        window = all.next_window().await.unwrap();
+        assert!(window.vus <= 45, "whoever still leaves: {}", window.vus);
         for _ in 0..3 {
             window = all.next_window().await.unwrap();
         }
@@ -188,5 +194,6 @@ mod tests {
             window.steps.iter().all(|s| s.completed() == 0),
             "a drain is for all"
         );
+        assert_eq!(window.vus, 0);
     }
 }
