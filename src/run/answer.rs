@@ -201,7 +201,7 @@ fn causes(
     found.sort_by(|(a, in_a), (b, in_b)| b.sureness.cmp(&a.sureness).then(in_b.cmp(in_a)));
     let found = found.into_iter().map(|(cause, _)| cause).collect();
     with_leaks(
-        conclusion,
+        conclusion.ending == Ending::TimeDriven,
         found,
         cause::leaks(probes, &spec.plan.limits, spec.plan.unit),
     )
@@ -210,37 +210,43 @@ fn causes(
 /// Adds what leaks over the whole run. A leak comes before the limit that it reached, and first where time broke the SLO; one
 /// that reached nothing is told behind what gave way.
 fn with_leaks(
-    conclusion: &Conclusion,
+    time_driven: bool,
     mut found: Vec<LimitingResource>,
     leaks: Vec<LimitingResource>,
 ) -> Vec<LimitingResource> {
     for mut leak in leaks {
-        let monitor = leak.resource.split(' ').next().map(str::to_owned);
-        let reached = |c: &&LimitingResource| {
-            let of = c.resource.split(' ').next().map(str::to_owned);
-            of == monitor
-                && matches!(
-                    c.kind,
-                    Some(
-                        CauseKind::MemoryKill
-                            | CauseKind::MemoryLimit
-                            | CauseKind::HeapLimit
-                            | CauseKind::HeapThrash
-                    )
-                )
-        };
-        let limit = found.iter().find(reached).map(|c| c.sureness);
-        found.retain(|c| c.kind != Some(CauseKind::Leak));
-        if let Some(sureness) = limit {
-            leak.sureness = sureness;
+        let monitor = monitor_of(&leak).to_owned();
+        let of_it = |c: &LimitingResource| monitor_of(c) == monitor;
+        // One probe may have shown it already, more surely.
+        let known = (found.iter()).position(|c| c.kind == Some(CauseKind::Leak) && of_it(c));
+        if let Some(known) = known.map(|at| found.remove(at))
+            && known.sureness > leak.sureness
+        {
+            leak = known;
         }
-        if limit.is_some() || conclusion.ending == Ending::TimeDriven {
+        let reached = found.iter().find(|c| is_memory_limit(c) && of_it(c));
+        let reached = reached.map(|c| c.sureness);
+        leak.sureness = reached.map_or(leak.sureness, |s| s.max(leak.sureness));
+        if time_driven || reached.is_some() || leak.sureness == Sureness::Certain {
             found.insert(0, leak);
         } else {
             found.push(leak);
         }
     }
     found
+}
+
+/// The monitor that a resource belongs to: the first word of its name.
+fn monitor_of(cause: &LimitingResource) -> &str {
+    cause.resource.split(' ').next().unwrap_or_default()
+}
+
+fn is_memory_limit(cause: &LimitingResource) -> bool {
+    use CauseKind::{HeapLimit, HeapThrash, MemoryKill, MemoryLimit};
+    matches!(
+        cause.kind,
+        Some(MemoryKill | MemoryLimit | HeapLimit | HeapThrash)
+    )
 }
 
 fn generator(reason: &str) -> LimitingResource {
@@ -269,4 +275,50 @@ fn knee(probes: &[ProbeRecord]) -> Option<u32> {
     let highest = holds().map(|(n, _)| n).max_by(f64::total_cmp)?;
     let knee = peak * lowest / slow;
     (highest >= BEYOND_KNEE * knee).then(|| whole(knee))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use CauseKind::{HeapLimit, Leak, SingleThread};
+    use Sureness::{Certain, Likely};
+
+    fn cause(kind: CauseKind, resource: &str, sureness: Sureness) -> LimitingResource {
+        LimitingResource {
+            kind: Some(kind),
+            resource: resource.to_owned(),
+            evidence: String::new(),
+            sureness,
+        }
+    }
+
+    #[test]
+    fn a_leak_comes_before_the_limit_that_it_reached_and_costs_no_other_finding() {
+        let heap = cause(HeapLimit, "gateway heap", Certain);
+        let cpu = cause(SingleThread, "ai CPU", Likely);
+        let leak = |of: &str, sureness| cause(Leak, of, sureness);
+        let found = with_leaks(
+            false,
+            vec![heap.clone(), cpu.clone()],
+            vec![leak("gateway heap", Likely), leak("ai memory", Likely)],
+        );
+        // Both leaks are there; that of the AI server reached nothing.
+        let wanted = [
+            leak("gateway heap", Certain),
+            heap.clone(),
+            cpu.clone(),
+            leak("ai memory", Likely),
+        ];
+        assert_eq!(found, wanted);
+        // A probe that died of it said so more surely, and its kill is not told apart.
+        let seen = vec![leak("gateway memory", Certain), cpu.clone()];
+        let found = with_leaks(false, seen.clone(), vec![leak("gateway heap", Likely)]);
+        assert_eq!(found, seen);
+        let found = with_leaks(true, vec![cpu.clone()], vec![leak("ai memory", Likely)]);
+        assert_eq!(
+            found,
+            [leak("ai memory", Likely), cpu],
+            "time broke the SLO"
+        );
+    }
 }
