@@ -18,8 +18,8 @@ use crate::record::{
     SCHEMA_VERSION,
 };
 use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Step, Visit};
-use crate::slo::{Condition, Judgement, Objective, Patience, Slo, Verdict};
-use crate::stats::tail::Tail;
+use crate::slo::{Condition, Judgement, Objective, Outcome, Patience, Slo, Verdict};
+use crate::stats::tail::{Residence, Tail};
 
 mod answer;
 mod canary;
@@ -357,7 +357,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             valid: probe.hold_end != HoldEnd::Invalid,
             left_early: probe.hold_end == HoldEnd::LeftEarly,
             evidence: judgement.outcomes.iter().map(|o| o.evidence).collect(),
-            tails: self.tails(judgement),
+            tails: self.tails(&probe.measurement, judgement),
             throughput: probe
                 .measurement
                 .throughput(self.spec.steps.cycle())
@@ -369,15 +369,40 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     }
 
     /// The latency tails by objective; none where the objective's step does not belong to the population that is searched.
-    fn tails(&self, judgement: &Judgement) -> Vec<Option<Tail>> {
+    fn tails(&self, measurement: &Measurement, judgement: &Judgement) -> Vec<Option<Tail>> {
         let steps = &self.spec.steps;
-        let moves = |objective: &Objective| {
+        let tail = |outcome: &Outcome, objective: &Objective| {
             let step = steps.index(objective.step()).unwrap_or(steps.main());
-            self.spec.searched.contains(&step)
+            let mut tail = outcome.tail.clone()?;
+            tail.residence = self.residence(measurement, step);
+            self.spec.searched.contains(&step).then_some(tail)
         };
         (judgement.outcomes.iter().zip(self.spec.slo.objectives()))
-            .map(|(outcome, objective)| outcome.tail.clone().filter(|_| moves(objective)))
+            .map(|(outcome, objective)| tail(outcome, objective))
             .collect()
+    }
+
+    /// Where the users' cycles spent their time, if they are who is searched.
+    fn residence(&self, measurement: &Measurement, step: usize) -> Option<Residence> {
+        let steps = &self.spec.steps;
+        if !self.spec.users_are_searched() {
+            return None;
+        }
+        let in_flight = |step: usize| {
+            let windows = measurement.hold.iter().map(|s| &s.window.steps);
+            let counts = windows
+                .filter_map(|s| s.get(step))
+                .map(|s| s.in_flight.count());
+            #[expect(clippy::cast_precision_loss, reason = "counts per second")]
+            let mean = counts.sum::<u64>() as f64 / measurement.hold.len() as f64;
+            mean
+        };
+        let per_s = measurement.throughput(steps.main()).filter(|x| *x > 0.0)?;
+        let parts = self.spec.searched.clone().filter(|s| *s != steps.cycle());
+        Some(Residence {
+            step_s: in_flight(step) / per_s,
+            cycle_s: parts.map(in_flight).sum::<f64>() / per_s,
+        })
     }
 
     fn causes(&self, probe: &Probe, judgement: &Judgement) -> Vec<LimitingResource> {

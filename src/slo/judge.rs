@@ -303,6 +303,8 @@ fn tail_counts(m: &Measurement, step: usize, limit: std::time::Duration) -> tail
         limit_s: limit.as_secs_f64(),
         blocks: out,
         failed: windows().map(|w| count(failed_at_once(w, step))).sum(),
+        // Which steps are a cycle's is for the run to know.
+        residence: None,
     }
 }
 

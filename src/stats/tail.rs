@@ -12,7 +12,9 @@
 //! `N*` is the breakpoint, `X` the throughput near it, and `psi` one falling curve for all levels: its slope is
 //! piecewise exponential between knots with a random-walk prior, so that it is smooth but of any shape. The shift is
 //! Little's law: where a line has formed, `dN` more users make everybody wait `dN / X` longer, so `eta` is near 1; a
-//! log-normal prior says so and leaves room (a service that queues only now and then has less).
+//! log-normal prior says so and leaves room (a service that queues only now and then has less). Little's law is about the
+//! whole cycle. Where only a part of what a longer line adds falls to the step that is judged, that part is where `eta` is
+//! expected; where less than half of it does, the line stands elsewhere, and no law moves this step's tail.
 //!
 //! Requests of one visit are correlated, so the likelihood of the counts is only a score to be maximised: it is
 //! weighted by `1 / deff`, and the variance is the sandwich one over blocks of the holds, with the correlation of
@@ -45,6 +47,18 @@ pub struct Tail {
     pub blocks: Vec<Counts>,
     /// How many of those above every threshold failed at once, without having waited: they have no latency.
     pub failed: f64,
+    /// Where a cycle spent its time; `None` when that is not known.
+    pub residence: Option<Residence>,
+}
+
+/// How long a cycle stays within the service, on average over a hold: by Little's law what is in flight over what is completed per
+/// second. Think times are left out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Residence {
+    /// In the step that is judged, seconds.
+    pub step_s: f64,
+    /// In all steps, seconds.
+    pub cycle_s: f64,
 }
 
 impl Tail {
@@ -175,6 +189,10 @@ type Matrix = [[f64; D]; D];
 
 /// Prior standard deviation of `ln eta`.
 const ETA_SD: f64 = 0.25;
+/// Part of a longer line that must wait in the step that is judged for its tail to move with the line.
+const LINE_ELSEWHERE: f64 = 0.5;
+/// Growth of a cycle's stay from which a line can be said to stand somewhere, in limits.
+const LINE: f64 = 0.05;
 /// Prior of the log slope at the limit: a probit unit per 17 % of the limit, within a factor of e.
 const SLOPE: (f64, f64) = (1.8, 1.0);
 /// Standard deviation of the log slope's step over 0.3 limits.
@@ -229,7 +247,11 @@ pub fn fit(
     if failed(&near) > FAILED * alpha {
         return None;
     }
-    let model = Model::new(&near, users, alpha)?;
+    let part = part_of_line(visits, &near, users);
+    if part < LINE_ELSEWHERE {
+        return None;
+    }
+    let model = Model::new(&near, users, alpha, part)?;
     let (theta, sandwich) = model.maximise(around)?;
     let centre = theta[0].exp();
     let usual = model.usual_deff(centre);
@@ -301,6 +323,29 @@ pub struct Brink {
     pub hold_s: f64,
 }
 
+/// What part of a longer line waits in the step that is judged: how much longer that step takes near the breakpoint than in
+/// the visit in which a cycle stayed the shortest, over how much longer all steps take. 1 where there is one step, where levels are
+/// rates (Little's law is not what moves their tails), and where no line has formed.
+fn part_of_line(visits: &[TailVisit], near: &[TailVisit], users: Users) -> f64 {
+    let known = |of: &[TailVisit]| -> Vec<Residence> {
+        of.iter().filter_map(|v| v.tail.residence).collect()
+    };
+    let (all, near) = (known(visits), known(near));
+    let lightest = all.iter().min_by(|a, b| a.cycle_s.total_cmp(&b.cycle_s));
+    let (Some(lightest), Users::Closed, false) = (lightest, users, near.is_empty()) else {
+        return 1.0;
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+    let many = near.len() as f64;
+    let longer = |of: fn(&Residence) -> f64| near.iter().map(of).sum::<f64>() / many - of(lightest);
+    let limit_s = visits.first().map_or(0.0, |v| v.tail.limit_s);
+    let cycle_s = longer(|r| r.cycle_s);
+    if cycle_s < LINE * limit_s {
+        return 1.0;
+    }
+    (longer(|r| r.step_s) / cycle_s).clamp(0.0, 1.0)
+}
+
 /// The share of requests that failed at once.
 fn failed(visits: &[TailVisit]) -> f64 {
     let failed: f64 = visits.iter().map(|v| v.tail.failed).sum();
@@ -369,6 +414,8 @@ struct Block {
 struct Model {
     users: Users,
     law: Law,
+    /// Prior of `ln eta`: mean and standard deviation.
+    eta: (f64, f64),
     crossing: f64,
     limit_s: f64,
     per_s: f64,
@@ -393,7 +440,7 @@ struct Sandwich {
 }
 
 impl Model {
-    fn new(visits: &[TailVisit], users: Users, alpha: f64) -> Option<Self> {
+    fn new(visits: &[TailVisit], users: Users, alpha: f64, part: f64) -> Option<Self> {
         let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
         let pooled = sum(&totals);
         let all: f64 = pooled.iter().sum();
@@ -432,6 +479,10 @@ impl Model {
         Some(Self {
             users,
             law,
+            eta: match law {
+                Law::Little => (part.ln(), law.eta_sd()),
+                Law::Spare => (0.0, law.eta_sd()),
+            },
             crossing: probit(alpha),
             limit_s,
             per_s,
@@ -473,7 +524,7 @@ impl Model {
     fn maximise(&self, around: f64) -> Option<(Vector, Sandwich)> {
         let mut theta = [SLOPE.0; D];
         theta[0] = around.ln();
-        theta[1] = 0.0;
+        theta[1] = self.eta.0;
         let mut deff = self.usual_deff(around);
         for round in 0..ROUNDS {
             self.climb(&mut theta, 1.0 / deff)?;
@@ -490,7 +541,7 @@ impl Model {
         let mut value = self.objective(theta, weight);
         let mut damping = 1e-4;
         for _ in 0..40 {
-            let (mut gradient, mut information) = prior_derivatives(theta, self.law);
+            let (mut gradient, mut information) = prior_derivatives(theta, self.eta);
             for visit in &self.visits {
                 let (g, i) = self.derivatives(theta, visit);
                 for a in 0..D {
@@ -530,7 +581,7 @@ impl Model {
     }
 
     fn objective(&self, theta: &Vector, weight: f64) -> f64 {
-        let mut sum = ln_prior(theta, self.law);
+        let mut sum = ln_prior(theta, self.eta);
         for visit in &self.visits {
             let mut before = 0.0;
             for (k, n) in visit.counts.iter().enumerate() {
@@ -605,7 +656,7 @@ impl Model {
             })
             .collect();
         let meat = long_run(&scores, self.lags);
-        let (_, prior) = prior_derivatives(theta, self.law);
+        let (_, prior) = prior_derivatives(theta, self.eta);
         let mut whole = bread;
         for a in 0..D {
             for b in 0..D {
@@ -707,9 +758,10 @@ fn psi(theta: &Vector, tau: f64, crossing: f64) -> (f64, f64, [f64; KNOTS.len()]
     }
 }
 
-fn ln_prior(theta: &Vector, law: Law) -> f64 {
+fn ln_prior(theta: &Vector, eta: (f64, f64)) -> f64 {
     let square = |x: f64| -0.5 * x * x;
-    let mut sum = square(theta[1] / law.eta_sd()) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
+    let mut sum =
+        square((theta[1] - eta.0) / eta.1) + square((theta[2 + CENTRE] - SLOPE.0) / SLOPE.1);
     for k in 0..KNOTS.len() - 1 {
         sum += square((theta[3 + k] - theta[2 + k]) / step_sd(k));
     }
@@ -722,9 +774,9 @@ fn step_sd(k: usize) -> f64 {
 }
 
 /// Gradient and information (minus the second derivatives) of the log prior.
-fn prior_derivatives(theta: &Vector, law: Law) -> (Vector, Matrix) {
+fn prior_derivatives(theta: &Vector, eta: (f64, f64)) -> (Vector, Matrix) {
     let (mut gradient, mut information) = ([0.0; D], [[0.0; D]; D]);
-    for (index, (mean, sd)) in [(1, (0.0, law.eta_sd())), (2 + CENTRE, SLOPE)] {
+    for (index, (mean, sd)) in [(1, eta), (2 + CENTRE, SLOPE)] {
         gradient[index] -= (theta[index] - mean) / (sd * sd);
         information[index][index] += 1.0 / (sd * sd);
     }
