@@ -31,10 +31,17 @@ pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
         .collect()
 }
 
+/// A service behind answers more slowly than it is asked.
+pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
+    match case.baseline {
+        Some(base) => flat(case, base),
+        None => waiting(case),
+    }
+}
+
 /// More load brings no more throughput: something behind answers at a fixed rate X, and the rest waits. By Little's law
 /// (VUs = X x time of a cycle) it is worth X times the time of a cycle without waiting in VUs.
-pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
-    let base = case.baseline?;
+fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     let throughput = case.throughput()?;
     if case.level() <= base.level * CLEARLY_MORE || base.throughput <= 0.0 {
         return None;
@@ -69,6 +76,21 @@ pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
         None => Sureness::Possible,
     };
     Some(Cause::new(CauseKind::Downstream, resource, evidence.join("; ")).sure(sureness))
+}
+
+/// No lower level held, so that throughput has nothing to be compared with: where others load the target too, not even the lowest
+/// may. A queue that is long all through the hold tells all the same.
+fn waiting(case: &Case<'_>) -> Option<Cause> {
+    let (monitor, longest) = longest_queue(case)?;
+    let mean = case.mean(&monitor, "queue")?;
+    if mean < QUEUE_GROWTH {
+        return None;
+    }
+    let evidence = format!(
+        "{mean:.0} wait in its queue on average, {longest:.0} at most; no lower level held that its rate could be compared with"
+    );
+    let resource = format!("{monitor} throughput");
+    Some(Cause::new(CauseKind::Downstream, resource, evidence).sure(Sureness::Likely))
 }
 
 /// The throughput here beside that of the lower level.

@@ -480,6 +480,27 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
     );
 }
 
+#[test]
+fn a_long_queue_tells_where_nothing_can_be_compared() {
+    let scene = |queue: fn(f64) -> f64| {
+        Scene::new()
+            .each_second(|w| w.steps[1].latency = latencies(80, 3.0))
+            .field("ai", "queue", 0.0, queue)
+    };
+    let named = scene(|t| 10.0 * t);
+    assert_eq!(named.kinds(), [(Kind::Downstream, Likely)]);
+    assert_eq!(named.first().resource, "ai throughput");
+    let evidence = &named.first().evidence;
+    assert!(
+        evidence.contains("wait in its queue on average"),
+        "{evidence}"
+    );
+    // A moment's burst is no queue.
+    let burst = scene(|t| if t < 1.5 { 20.0 } else { 0.0 });
+    assert_eq!(burst.kinds(), []);
+    assert_eq!(scene(|_| 4.0).kinds(), []);
+}
+
 /// The record of a hold of 8 s at a level, with a monitor's memory at its start and its growth per second.
 fn hold(index: usize, level: u32, start: f64, per_s: f64) -> crate::record::ProbeRecord {
     use crate::record::{HoldEnd, ProbeRecord, Purpose, SecondRecord};
