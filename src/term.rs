@@ -96,7 +96,7 @@ impl Terminal {
                 self.print_ramp(record);
             }
             Event::Doing(what) if self.bar.is_none() => self.line(what),
-            Event::Note(note) => self.note(note),
+            Event::Note(note) => self.line(&format!("note: {note}")),
             Event::Tick(tick) if self.bar.is_none() => self.tick(tick),
             Event::ProbeJudged(probe) => {
                 self.line(&judged_line(probe, self.live.unit, self.colour));
@@ -167,9 +167,9 @@ impl Terminal {
         self.err(&format!("{}: {message}", self.paint("warning", "1;33")));
     }
 
-    /// Prints a note, unless quiet.
-    pub fn note(&self, note: &str) {
-        self.line(&format!("note: {note}"));
+    /// Prints what nobody could know otherwise on stderr, whether quiet or not.
+    pub fn announce(&self, note: &str) {
+        self.err(&format!("note: {note}"));
     }
 
     /// Shows how far a long computation is: on a terminal a bar, elsewhere a line every tenth.

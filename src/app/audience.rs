@@ -34,7 +34,7 @@ impl<'a> Audience<'a> {
             None => None,
         };
         if let Some(page) = &page {
-            terminal.note(&format!("live at {}", page.url()));
+            terminal.announce(&format!("live at {}", page.url()));
         }
         Ok(Self {
             terminal,

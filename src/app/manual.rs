@@ -23,27 +23,20 @@ pub(super) fn pages(args: &ManArgs, terminal: &Terminal) -> Result<Exit, Refusal
     let mut command = Cli::command();
     // Names of commands in full, and the flags that all have.
     command.build();
-    let mut files = vec![page(&command, NAME)?];
-    for part in command.get_subcommands().filter(|c| !c.is_hide_set()) {
-        if part.get_name() == "help" {
-            continue;
-        }
-        files.push(page(part, &format!("{NAME}-{}", part.get_name()))?);
-    }
+    let parts = command.get_subcommands();
+    let parts = parts.filter(|c| !c.is_hide_set() && c.get_name() != "help");
+    let pages = [&command].into_iter().chain(parts).map(page);
+    let files = pages.collect::<Result<Vec<_>, _>>()?;
     store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
     let many = files.len();
     terminal.print(&format!("wrote {many} pages to {}\n", args.out.display()));
     Ok(Exit::Answer)
 }
 
-fn page(command: &clap::Command, name: &str) -> Result<(String, Vec<u8>), Refusal> {
+fn page(command: &clap::Command) -> Result<(String, Vec<u8>), Refusal> {
+    let name = command.get_display_name().unwrap_or(NAME);
     let mut bytes = Vec::new();
-    // `name` takes text that lives as long as the program, or owned text.
-    let command = command
-        .clone()
-        .name(name.to_owned())
-        .display_name(name.to_owned());
-    Man::new(command)
+    Man::new(command.clone())
         .render(&mut bytes)
         .map_err(|e| Refusal::new(Exit::Failure, e))?;
     Ok((format!("{name}.1"), bytes))
