@@ -151,7 +151,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     // Statistical distributions stay behind `stats`.
     ("statrs", &["stats"]),
     ("plotters", &["report"]),
-    ("hyper::", &["engine", "target"]),
+    ("hyper::", &["engine", "serve", "target"]),
 ];
 
 /// Shell files that wait for others but read no clock: their time comes from the engine, which may be a simulated one.

@@ -22,7 +22,7 @@ fn search(out: &TempDir, more: &[&str]) -> Command {
             "--slo",
             "p99<2s",
             "--budget",
-            "25s",
+            "45s",
             "--start-vus",
             "20",
         ])
