@@ -102,6 +102,8 @@ pub struct LiveStage {
 pub struct LiveVisit {
     /// Its index.
     pub index: usize,
+    /// When it was judged, seconds since the run began.
+    pub at_s: f64,
     /// Why the level was visited; `None` for a stage.
     pub purpose: Option<Purpose>,
     /// The level; the highest of a stage.
@@ -321,7 +323,10 @@ impl Live {
 
     fn judged(&mut self, visit: LiveVisit) {
         self.totals.visits += 1;
-        self.visits.push(visit);
+        self.visits.push(LiveVisit {
+            at_s: self.elapsed_s,
+            ..visit
+        });
     }
 
     /// The highest level that held, and the lowest that broke. They may overlap: near the breakpoint a level does both.
@@ -354,6 +359,7 @@ impl LiveVisit {
     fn of_probe(probe: &ProbeRecord, latency_s: Option<f64>) -> Self {
         Self {
             index: probe.index,
+            at_s: 0.0,
             purpose: Some(probe.purpose),
             level: probe.level,
             verdict: probe.verdict,
@@ -369,6 +375,7 @@ impl LiveVisit {
     fn of_stage(stage: &StageRecord, latency_s: Option<f64>) -> Self {
         Self {
             index: stage.index,
+            at_s: 0.0,
             purpose: None,
             level: stage.asked.from.max(stage.asked.to),
             verdict: stage.verdict,

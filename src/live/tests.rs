@@ -94,6 +94,8 @@ fn a_probe_is_followed_through_its_phases() {
     assert_eq!((probe.phase, probe.phase_s), (Phase::Settle, 2.0));
     live.on(&Event::Tick(tick(13.0, Phase::Hold)));
     assert_eq!(live.probe.unwrap().phase_s, 1.0);
+    live.on(&judged(Verdict::Held, HoldEnd::Complete, 640));
+    assert_eq!((live.probe, live.visits[0].at_s), (None, 13.0));
     assert_eq!((live.elapsed_s, live.left_s()), (13.0, Some(887.0)));
     assert_eq!(
         live.totals,
@@ -101,7 +103,7 @@ fn a_probe_is_followed_through_its_phases() {
             completed: 200,
             failed: 8,
             shed: 4,
-            visits: 0
+            visits: 1
         }
     );
 }
