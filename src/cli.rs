@@ -187,10 +187,10 @@ pub struct FindArgs {
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
     /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
-    /// 127.0.0.1:9464. Any other address needs a token: BREAKPOINT_TOKEN in the environment, else a new one is printed.
+    /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment, else a new one is printed.
     #[arg(long, value_name = "ADDRESS")]
     pub serve: Option<SocketAddr>,
-    /// Send the metrics to a Prometheus server every 5 s, such as http://127.0.0.1:9090/api/v1/write.
+    /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`.
     #[arg(long, value_name = "ADDRESS")]
     pub remote_write: Option<String>,
     /// Print the answer alone, no progress.
