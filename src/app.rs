@@ -1,8 +1,10 @@
 //! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
+mod audience;
 mod find;
 mod lab;
+mod manual;
 mod populations;
 mod prepare;
 mod ramp;
@@ -14,6 +16,8 @@ use std::process::ExitCode;
 
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+
+use audience::Audience;
 
 use crate::cli::{
     Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
@@ -64,6 +68,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => return serve_demo(&args, &terminal),
         Command::Report(args) => report(&args, &terminal),
         Command::Lab(args) => lab::lab(&args, &mut terminal),
+        Command::Completions(args) => Ok(manual::completions(&args, &terminal)),
+        Command::Man(args) => manual::pages(&args, &terminal),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -109,14 +115,13 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
         .collect::<Result<Vec<_>, _>>()?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
-    let mut exits = Vec::new();
-    for ready in ready {
-        let exit = runtime.block_on(find::find(ready, &signals, terminal))?;
-        exits.push(exit);
-        if exit == Exit::Interrupted {
-            break;
-        }
-    }
+    let exits = runtime.block_on(async {
+        let mut audience =
+            Audience::gather(terminal, args.serve, args.remote_write.as_deref()).await?;
+        let exits = find::all(ready, &signals, &mut audience).await;
+        audience.dismiss().await;
+        exits
+    })?;
     // Nothing may hold up the end: what still runs there is of no use any more.
     runtime.shutdown_background();
     Ok(Exit::of_all(exits))

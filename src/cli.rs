@@ -89,6 +89,39 @@ pub enum Command {
     /// Run many whole searches against simulated systems whose breakpoint is known, and compare.
     #[command(after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
+    /// Print the completions of a shell.
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions(CompletionsArgs),
+    /// Write the manual pages, one for each command.
+    #[command(after_help = MAN_EXAMPLES)]
+    Man(ManArgs),
+}
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  breakpoint completions bash > ~/.local/share/bash-completion/completions/breakpoint
+  breakpoint completions zsh > ~/.zfunc/_breakpoint
+  breakpoint completions fish > ~/.config/fish/completions/breakpoint.fish
+";
+
+const MAN_EXAMPLES: &str = "\
+Examples:
+  breakpoint man --out ~/.local/share/man/man1    then: man breakpoint, man breakpoint-find
+";
+
+/// `breakpoint completions`.
+#[derive(Debug, Clone, Args)]
+pub struct CompletionsArgs {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `breakpoint man`.
+#[derive(Debug, Clone, Args)]
+pub struct ManArgs {
+    /// Folder for the pages, which is made when it is missing.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// `breakpoint find` and `breakpoint plan`.
@@ -153,6 +186,13 @@ pub struct FindArgs {
     /// ports again [default: the kernel chooses].
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
+    /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment, else a new one is printed.
+    #[arg(long, value_name = "ADDRESS")]
+    pub serve: Option<SocketAddr>,
+    /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub remote_write: Option<String>,
     /// Print the answer alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
@@ -213,6 +253,12 @@ pub struct RampArgs {
     /// Address of this machine that connections come from; may be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// Serve a page that draws the ramp live, as for `find`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub serve: Option<SocketAddr>,
+    /// Send the metrics to a Prometheus server, as for `find`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub remote_write: Option<String>,
     /// Print the result alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::measure::{Level, LevelUnit};
+use serde::Serialize;
+
+use crate::measure::{Level, LevelUnit, Reading};
 use crate::record::{ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
 
 /// One thing that happened during a run.
@@ -10,16 +12,10 @@ use crate::record::{ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, St
 pub enum Event {
     /// A profile's run begins.
     RunStarted {
-        /// Profile name.
-        profile: String,
-        /// Target address.
-        target: String,
-        /// Objectives.
-        slo: Vec<String>,
+        /// What is loaded, and what must hold.
+        subject: Subject,
         /// Lowest and highest level.
         range: (Level, Level),
-        /// What a level counts.
-        unit: LevelUnit,
         /// Budget in seconds.
         budget_s: f64,
     },
@@ -44,16 +40,10 @@ pub enum Event {
     ProbeJudged(Box<ProbeRecord>),
     /// A ramp begins.
     RampStarted {
-        /// Profile name.
-        profile: String,
-        /// Target address.
-        target: String,
-        /// Objectives.
-        slo: Vec<String>,
+        /// What is loaded, and what must hold.
+        subject: Subject,
         /// Its stages.
         asked: Vec<StageSpan>,
-        /// What a level counts.
-        unit: LevelUnit,
     },
     /// A stage of a ramp begins.
     StageStarted {
@@ -70,6 +60,36 @@ pub enum Event {
     RunFinished(Box<RunRecord>),
     /// Files were written to this folder.
     Written(PathBuf),
+}
+
+/// What a run loads, and what must hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subject {
+    /// Profile name.
+    pub profile: String,
+    /// Target address.
+    pub target: String,
+    /// Objectives.
+    pub slo: Vec<String>,
+    /// What a level counts.
+    pub unit: LevelUnit,
+    /// The latency that every second is told of.
+    pub latency: ShownLatency,
+    /// Limits of what the monitors read.
+    pub limits: Vec<Reading>,
+}
+
+/// The latency that progress shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShownLatency {
+    /// Its name with the step: `p99(answer)`.
+    pub name: String,
+    /// Its quantile, 0..1.
+    pub q: f64,
+    /// The index of its step.
+    pub step: usize,
+    /// What it must stay below, seconds; `None` without an objective.
+    pub limit_s: Option<f64>,
 }
 
 /// Progress within a probe.
@@ -89,14 +109,17 @@ pub struct Tick {
     pub failed: u64,
     /// Shed in the second.
     pub shed: u64,
-    /// p99 of the main step in the second.
-    pub p99_s: Option<f64>,
+    /// The latency of [`Subject::latency`] in the second; `None` when nothing completed.
+    pub latency_s: Option<f64>,
     /// Estimate so far (low, estimate, high), VUs.
     pub estimate: Option<(f64, f64, f64)>,
+    /// What the monitors read.
+    pub readings: Vec<Reading>,
 }
 
 /// What a probe is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Moving VUs in or out.
     Ramp,

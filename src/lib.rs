@@ -9,8 +9,8 @@
 //!
 //! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one level, [`run`] is the loop
 //! where everything meets, [`monitor`] reads the target's resources, [`target`] brings it up and resets it, [`store`] is
-//! the only writer of files and [`term`] the only printer. [`lab`] runs whole searches against simulated systems whose
-//! breakpoint is known. [`app`] puts the commands together.
+//! the only writer of files and [`term`] the only printer, [`serve`] shows a page. [`lab`] runs whole searches against simulated systems whose
+//! breakpoint is known. [`live`] is what a run looks like while it goes on. [`app`] puts the commands together.
 //!
 //! `tests/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
 
@@ -23,6 +23,7 @@ pub mod event;
 pub mod exit;
 pub mod init;
 pub mod lab;
+pub mod live;
 pub mod locate;
 pub mod measure;
 pub mod monitor;
@@ -36,6 +37,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod search;
+pub mod serve;
 pub mod slo;
 pub mod stats;
 pub mod store;

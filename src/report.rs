@@ -15,9 +15,9 @@ mod table;
 mod view;
 
 pub use ramp::summary as ramp_summary;
-pub(crate) use ramp::{from_to, stages_text};
+pub(crate) use ramp::{from_to, headline as ramp_headline, stages_text};
 pub use summary::summary;
-pub(crate) use view::{error_text, observed_text, span};
+pub(crate) use view::{error_text, headline, observed_text, span};
 
 /// Why a report could not be made or read.
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
-use crate::event::{Event, Phase, Tick};
-use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames, Window};
+use crate::event::{Event, Phase, ShownLatency, Tick};
+use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -291,6 +291,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             sink: &mut *self.sink,
             began: self.began,
             estimate,
+            latency: shown_latency(&self.spec.slo, &self.spec.steps),
             way_up: order.purpose == Purpose::Bracket && order.level > self.level,
             patience: match order.purpose {
                 Purpose::Bracket => Patience::Little,
@@ -463,8 +464,34 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     }
 }
 
-/// Progress as one window shows it.
-fn tick(window: &Window, steps: &StepNames, began: Duration, phase: Phase) -> Tick {
+/// The latency that progress shows: that of the first objective on a latency quantile, else p99 of the main step.
+pub fn shown_latency(slo: &Slo, steps: &StepNames) -> ShownLatency {
+    let mut objectives = slo.objectives().iter();
+    let shown = objectives.find_map(|o| {
+        Some(ShownLatency {
+            name: o.metric_name(steps),
+            q: o.quantile()?,
+            step: steps.index(o.step())?,
+            limit_s: Some(o.bound),
+        })
+    });
+    shown.unwrap_or_else(|| ShownLatency {
+        name: format!("p99({})", steps.iter().nth(steps.main()).unwrap_or("?")),
+        q: 0.99,
+        step: steps.main(),
+        limit_s: None,
+    })
+}
+
+/// Progress as one second shows it.
+fn tick(
+    second: &Second,
+    steps: &StepNames,
+    latency: &ShownLatency,
+    began: Duration,
+    phase: Phase,
+) -> Tick {
+    let window = &second.window;
     let cycle = &window.steps[steps.cycle()];
     let end = window.start + window.span;
     Tick {
@@ -475,8 +502,9 @@ fn tick(window: &Window, steps: &StepNames, began: Duration, phase: Phase) -> Ti
         completed: cycle.completed(),
         failed: cycle.failed.of_target(),
         shed: cycle.shed,
-        p99_s: window.steps[steps.main()].latency.quantile_s(0.99),
+        latency_s: window.steps[latency.step].latency.quantile_s(latency.q),
         estimate: None,
+        readings: second.readings.clone(),
     }
 }
 
@@ -526,6 +554,7 @@ struct Watch<'a, S> {
     sink: &'a mut (dyn FnMut(Event) + Send),
     began: Option<Duration>,
     estimate: Option<(f64, f64, f64)>,
+    latency: ShownLatency,
     patience: Patience,
     /// Whether it goes up to find the first level that breaks: an overload on the way is enough, it need not be held.
     way_up: bool,
@@ -545,7 +574,7 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
         let began = *self.began.get_or_insert(window.start);
         (self.sink)(Event::Tick(Tick {
             estimate: self.estimate,
-            ..tick(window, &self.spec.steps, began, phase)
+            ..tick(second, &self.spec.steps, &self.latency, began, phase)
         }));
     }
 

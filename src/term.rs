@@ -1,6 +1,6 @@
 //! The only printer: progress on stderr, results on stdout.
 //!
-//! On a terminal a bar follows the probe; elsewhere (and where `CI` is set) there are plain lines. A verdict is always a
+//! On a terminal a panel (`panel.rs`) follows the search below the lines of its probes; elsewhere (and where `CI` is set) there are plain lines. A verdict is always a
 //! word, its colour an addition that `NO_COLOR` takes away.
 
 use std::fmt::Write as _;
@@ -8,14 +8,18 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anstream::{AutoStream, ColorChoice};
+use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::event::{Event, Phase, Tick};
+use crate::event::{Event, Phase, Subject, Tick};
+use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
+use crate::record::{HoldEnd, ProbeRecord, RampRecord, RunRecord, StageRecord, StageSpan};
 use crate::report::{self, span};
 use crate::slo::Verdict;
 use crate::units;
+
+mod panel;
 
 /// Seconds between two plain lines within a probe.
 const PLAIN_EVERY_S: f64 = 10.0;
@@ -48,31 +52,11 @@ pub struct TermOptions {
 pub struct Terminal {
     quiet: bool,
     colour: bool,
-    /// The bar of a terminal; `None` means plain lines.
+    /// The panel of a terminal; `None` means plain lines.
     bar: Option<ProgressBar>,
-    /// What a level of the present run counts.
-    unit: LevelUnit,
-    probe: Option<Current>,
-    stage: Option<Stage>,
+    /// What the panel shows.
+    live: Live,
     printed_s: f64,
-}
-
-/// The stage of a ramp that runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stage {
-    index: usize,
-    asked: StageSpan,
-}
-
-/// The probe that runs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Current {
-    index: usize,
-    purpose: Purpose,
-    level: Level,
-    planned_hold_s: f64,
-    /// Seconds of its hold so far.
-    held_s: f64,
 }
 
 impl Terminal {
@@ -90,9 +74,7 @@ impl Terminal {
             quiet: options.quiet,
             colour,
             bar: bars.then(new_bar),
-            unit: LevelUnit::Vus,
-            probe: None,
-            stage: None,
+            live: Live::default(),
             printed_s: 0.0,
         }
     }
@@ -100,59 +82,58 @@ impl Terminal {
     /// Shows an event. [`Event::RunFinished`] and [`Event::RampFinished`] print the summary on stdout, [`Event::Written`] the
     /// folder.
     pub fn on(&mut self, event: &Event) {
+        self.live.on(event);
         match event {
-            Event::RunStarted { unit, .. } | Event::RampStarted { unit, .. } => {
-                self.unit = *unit;
+            Event::RunStarted { subject, .. } | Event::RampStarted { subject, .. } => {
                 self.printed_s = 0.0;
-                if let Some(bar) = &self.bar {
-                    bar.reset();
-                }
-                if let Some(line) = started_line(event) {
-                    self.line(&line);
-                }
+                self.line(&started_line(subject, event));
             }
-            Event::StageStarted { index, asked } => self.stage_started(*index, *asked),
             Event::StageJudged(stage) => {
-                self.stage = None;
-                let line = stage_line(stage, self.unit, self.colour);
-                self.line(&line);
+                self.line(&stage_line(stage, self.live.unit, self.colour));
             }
             Event::RampFinished(record) => {
                 self.clear();
                 self.print_ramp(record);
             }
-            Event::Doing(what) => match &self.bar {
-                Some(bar) => {
-                    bar.set_prefix(what.clone());
-                    bar.set_message("");
-                    bar.tick();
-                }
-                None => self.line(what),
-            },
+            Event::Doing(what) if self.bar.is_none() => self.line(what),
             Event::Note(note) => self.line(&format!("note: {note}")),
-            Event::ProbeStarted {
-                index,
-                purpose,
-                level,
-                planned_hold_s,
-            } => self.probe_started(*index, *purpose, *level, *planned_hold_s),
-            Event::Tick(tick) => self.tick(tick),
+            Event::Tick(tick) if self.bar.is_none() => self.tick(tick),
             Event::ProbeJudged(probe) => {
-                self.probe = None;
-                if let Some(bar) = &self.bar {
-                    bar.set_position(0);
-                    bar.set_prefix("between probes");
-                    bar.set_message("");
-                }
-                let line = judged_line(probe, self.unit, self.colour);
-                self.line(&line);
+                self.line(&judged_line(probe, self.live.unit, self.colour));
             }
             Event::RunFinished(record) => {
                 self.clear();
                 self.print_summary(record);
             }
             Event::Written(dir) => self.print_written(dir),
+            // The panel shows them.
+            Event::Doing(_)
+            | Event::Tick(_)
+            | Event::ProbeStarted { .. }
+            | Event::StageStarted { .. } => {}
         }
+        self.draw();
+    }
+
+    /// The run as it is shown now.
+    pub fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Draws the panel again.
+    fn draw(&self) {
+        let Some(bar) = self.bar.as_ref().filter(|_| self.live.is_running()) else {
+            return;
+        };
+        if bar.is_finished() {
+            bar.reset();
+        }
+        let (rows, columns) = Term::stderr().size();
+        // A line for the prompt, and some for the probes above.
+        let height = usize::from(rows).saturating_sub(3);
+        let lines = panel::lines(&self.live, usize::from(columns), height, self.colour);
+        bar.set_message(lines.join("\n"));
+        bar.tick();
     }
 
     /// Prints the answer on stdout.
@@ -186,6 +167,11 @@ impl Terminal {
         self.err(&format!("{}: {message}", self.paint("warning", "1;33")));
     }
 
+    /// Prints what nobody could know otherwise on stderr, whether quiet or not.
+    pub fn announce(&self, note: &str) {
+        self.err(&format!("note: {note}"));
+    }
+
     /// Shows how far a long computation is: on a terminal a bar, elsewhere a line every tenth.
     pub fn progress(&mut self, what: &str, done: usize, total: usize) {
         match &self.bar {
@@ -214,61 +200,16 @@ impl Terminal {
         }
     }
 
-    fn probe_started(&mut self, index: usize, purpose: Purpose, level: Level, hold_s: f64) {
-        self.probe = Some(Current {
-            index,
-            purpose,
-            level,
-            planned_hold_s: hold_s,
-            held_s: 0.0,
-        });
-        if let Some(bar) = &self.bar {
-            let level = self.unit.count(level);
-            bar.reset();
-            bar.set_length(whole_seconds(hold_s));
-            bar.set_prefix(format!("probe {index}  {}  {level}", purpose.name()));
-            bar.set_message("");
-        }
-    }
-
-    fn stage_started(&mut self, index: usize, asked: StageSpan) {
-        self.stage = Some(Stage { index, asked });
-        if let Some(bar) = &self.bar {
-            bar.reset();
-            bar.set_length(whole_seconds(asked.lasts_s));
-            bar.set_prefix(stage_name(index, &asked, self.unit));
-            bar.set_message("");
-        }
-    }
-
-    fn stage_tick(&mut self, stage: Stage, tick: &Tick) {
-        if let Some(bar) = &self.bar {
-            bar.set_position(whole_seconds(tick.elapsed_s - stage.asked.start_s));
-            bar.set_message(ramp_tick_text(tick, self.unit));
-        } else if tick.elapsed_s - self.printed_s >= RAMP_EVERY_S {
-            let name = stage_name(stage.index, &stage.asked, self.unit);
-            self.line(&format!("{name}  {}", ramp_tick_text(tick, self.unit)));
-            self.printed_s = tick.elapsed_s;
-        }
-    }
-
+    /// A plain line now and then.
     fn tick(&mut self, tick: &Tick) {
-        if let Some(stage) = self.stage {
-            self.stage_tick(stage, tick);
-            return;
-        }
-        let Some(probe) = &mut self.probe else {
-            return;
+        let live = &self.live;
+        let (every_s, line) = match (live.stage, live.probe) {
+            (Some(stage), _) => (RAMP_EVERY_S, ramp_tick_line(&stage, tick, live)),
+            (None, Some(probe)) => (PLAIN_EVERY_S, tick_line(&probe, tick, live)),
+            (None, None) => return,
         };
-        if tick.phase == Phase::Hold {
-            probe.held_s += 1.0;
-        }
-        let probe = *probe;
-        if let Some(bar) = &self.bar {
-            bar.set_position(whole_seconds(probe.held_s.min(probe.planned_hold_s)));
-            bar.set_message(tick_text(tick, self.unit));
-        } else if tick.elapsed_s - self.printed_s >= PLAIN_EVERY_S {
-            self.line(&tick_line(&probe, tick, self.unit));
+        if tick.elapsed_s - self.printed_s >= every_s {
+            self.line(&line);
             self.printed_s = tick.elapsed_s;
         }
     }
@@ -303,7 +244,7 @@ fn out(text: &str) {
 
 fn new_bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(1), ProgressDrawTarget::stderr());
-    bar.set_style(style("{prefix}  [{bar:24}] {pos}/{len} s  {wide_msg}"));
+    bar.set_style(style("{msg}"));
     bar
 }
 
@@ -311,16 +252,6 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
         .progress_chars("=> ")
-}
-
-fn whole_seconds(seconds: f64) -> u64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the cast saturates, and a bar needs no more"
-    )]
-    let whole = seconds.round() as u64;
-    whole
 }
 
 fn paint(text: &str, code: &str, colour: bool) -> String {
@@ -331,39 +262,26 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
     }
 }
 
-fn started_line(event: &Event) -> Option<String> {
-    if let Event::RampStarted {
-        profile,
-        target,
-        slo,
-        asked,
-        unit,
-    } = event
-    {
-        let stages = report::stages_text(asked, *unit);
-        return Some(format!(
-            "{profile}  {target}  SLO {}  {stages}",
-            slo.join(", ")
-        ));
-    }
-    let Event::RunStarted {
-        profile,
-        target,
-        slo,
-        range: (min, max),
-        unit,
-        budget_s,
-    } = event
-    else {
-        return None;
+fn started_line(subject: &Subject, event: &Event) -> String {
+    let what = match event {
+        Event::RampStarted { asked, .. } => report::stages_text(asked, subject.unit),
+        Event::RunStarted {
+            range: (min, max),
+            budget_s,
+            ..
+        } => format!(
+            "{} – {}  at most {}",
+            units::format_count(min.0.into()),
+            subject.unit.count(*max),
+            span(*budget_s),
+        ),
+        _ => String::new(),
     };
-    Some(format!(
-        "{profile}  {target}  SLO {}  {} – {}  at most {}",
-        slo.join(", "),
-        units::format_count(min.0.into()),
-        unit.count(*max),
-        span(*budget_s),
-    ))
+    let (profile, target) = (&subject.profile, &subject.target);
+    format!(
+        "{profile}  {target}  SLO {}  {what}",
+        subject.slo.join(", ")
+    )
 }
 
 /// `stage 2    100 -> 300 VUs`.
@@ -445,47 +363,46 @@ fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
     line.trim_end().to_owned()
 }
 
-fn tick_line(probe: &Current, tick: &Tick, unit: LevelUnit) -> String {
-    let level = units::format_count(probe.level.0.into());
-    format!(
-        "probe {:<3} {:<8} {level:>6} {}  {}",
-        probe.index,
-        probe.purpose.name(),
-        unit.name(),
-        tick_text(tick, unit),
-    )
-}
-
-/// A second of a ramp: the level asked for, and the VUs.
-fn ramp_tick_text(tick: &Tick, unit: LevelUnit) -> String {
-    let mut text = format!("at {}", unit.count(tick.level));
-    if tick.vus != tick.level.get() {
-        let vus = units::format_count(tick.vus.into());
-        let _ = write!(text, ", {vus} run");
-    }
-    text.push_str(&seen_text(tick));
-    text
-}
-
-fn tick_text(tick: &Tick, unit: LevelUnit) -> String {
+fn tick_line(probe: &LiveProbe, tick: &Tick, live: &Live) -> String {
+    let unit = live.unit;
     let doing = match tick.phase {
         Phase::Ramp if unit.is_open() => "on the way".to_owned(),
         Phase::Ramp => format!("on the way, {} VUs", units::format_count(tick.vus.into())),
         Phase::Settle => "settling".to_owned(),
         Phase::Hold => "holding".to_owned(),
     };
-    let mut text = format!("{doing}{}", seen_text(tick));
+    let level = units::format_count(probe.level.0.into());
+    let mut line = format!(
+        "probe {:<3} {:<8} {level:>6} {}  {doing}{}",
+        probe.index,
+        probe.purpose.name(),
+        unit.name(),
+        seen_text(tick, &live.latency),
+    );
     if let Some(estimate) = tick.estimate {
-        let _ = write!(text, "   {}", estimate_text(estimate));
+        let _ = write!(line, "   {}", estimate_text(estimate));
     }
-    text
+    line
+}
+
+/// A second of a ramp: the level asked for, and the VUs.
+fn ramp_tick_line(stage: &LiveStage, tick: &Tick, live: &Live) -> String {
+    let unit = live.unit;
+    let name = stage_name(stage.index, &stage.asked, unit);
+    let mut line = format!("{name}  at {}", unit.count(tick.level));
+    if tick.vus != tick.level.get() {
+        let vus = units::format_count(tick.vus.into());
+        let _ = write!(line, ", {vus} run");
+    }
+    line.push_str(&seen_text(tick, &live.latency));
+    line
 }
 
 /// What a second showed.
-fn seen_text(tick: &Tick) -> String {
+fn seen_text(tick: &Tick, latency: &str) -> String {
     let mut text = format!("  {}/s", tick.completed);
-    if let Some(p99) = tick.p99_s.filter(|v| v.is_finite()) {
-        let _ = write!(text, "  p99 {}", units::format_seconds(p99));
+    if let Some(value) = tick.latency_s.filter(|v| v.is_finite()) {
+        let _ = write!(text, "  {latency} {}", units::format_seconds(value));
     }
     for (n, what) in [(tick.failed, "failed"), (tick.shed, "shed")] {
         if n > 0 {
@@ -503,6 +420,8 @@ fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::ShownLatency;
+    use crate::record::Purpose;
     use crate::samples;
 
     fn probe() -> ProbeRecord {
@@ -580,13 +499,15 @@ mod tests {
 
     #[test]
     fn a_second_of_a_probe_is_one_line() {
-        let current = Current {
+        let mut live = Live::default();
+        live.latency = "p99(answer)".to_owned();
+        live.on(&Event::ProbeStarted {
             index: 3,
             purpose: Purpose::Bracket,
             level: Level(640),
             planned_hold_s: 30.0,
-            held_s: 4.0,
-        };
+        });
+        let probe = live.probe.unwrap();
         let tick = Tick {
             elapsed_s: 61.0,
             level: Level(640),
@@ -595,20 +516,21 @@ mod tests {
             completed: 55,
             failed: 2,
             shed: 0,
-            p99_s: Some(0.412),
+            latency_s: Some(0.412),
             estimate: None,
+            readings: Vec::new(),
         };
         assert_eq!(
-            tick_line(&current, &tick, LevelUnit::Vus),
-            "probe 3   bracket     640 VUs  on the way, 512 VUs  55/s  p99 412 ms  2 failed"
+            tick_line(&probe, &tick, &live),
+            "probe 3   bracket     640 VUs  on the way, 512 VUs  55/s  p99(answer) 412 ms  2 failed"
         );
         let quiet = Tick {
             phase: Phase::Hold,
-            p99_s: None,
+            latency_s: None,
             failed: 0,
             ..tick
         };
-        assert_eq!(tick_text(&quiet, LevelUnit::Vus), "holding  55/s");
+        assert!(tick_line(&probe, &quiet, &live).ends_with("VUs  holding  55/s"));
     }
 
     #[test]
@@ -638,38 +560,52 @@ mod tests {
             completed: 55,
             failed: 2,
             shed: 0,
-            p99_s: Some(0.412),
+            latency_s: Some(0.412),
             estimate: None,
+            readings: Vec::new(),
         };
-        let text = |tick: &Tick| ramp_tick_text(tick, LevelUnit::Vus);
-        assert_eq!(text(&tick), "at 1 240 VUs  55/s  p99 412 ms  2 failed");
+        let mut live = Live::default();
+        live.latency = "p99(answer)".to_owned();
+        let stage = LiveStage {
+            index: 1,
+            asked: samples::ramp().asked[1],
+        };
+        let text = |tick: &Tick| ramp_tick_line(&stage, tick, &live);
+        assert!(text(&tick).ends_with("  at 1 240 VUs  55/s  p99(answer) 412 ms  2 failed"));
         let late = Tick { vus: 1300, ..tick };
-        assert!(text(&late).starts_with("at 1 240 VUs, 1 300 run  55/s"));
+        assert!(text(&late).contains("  at 1 240 VUs, 1 300 run  55/s"));
     }
 
     #[test]
     fn the_first_line_says_what_is_asked() {
-        let event = Event::RunStarted {
+        let subject = Subject {
             profile: "demo".to_owned(),
             target: "http://127.0.0.1:8080".to_owned(),
             slo: vec!["p99<2s".to_owned()],
-            range: (Level(1), Level(5000)),
             unit: LevelUnit::Vus,
+            latency: ShownLatency {
+                name: "p99(answer)".to_owned(),
+                q: 0.99,
+                step: 2,
+                limit_s: Some(2.0),
+            },
+            limits: Vec::new(),
+        };
+        let event = Event::RunStarted {
+            subject: subject.clone(),
+            range: (Level(1), Level(5000)),
             budget_s: 900.0,
         };
         assert_eq!(
-            started_line(&event).unwrap(),
+            started_line(&subject, &event),
             "demo  http://127.0.0.1:8080  SLO p99<2s  1 – 5 000 VUs  at most 15 min"
         );
         let event = Event::RampStarted {
-            profile: "demo".to_owned(),
-            target: "http://127.0.0.1:8080".to_owned(),
-            slo: vec!["p99<2s".to_owned()],
+            subject: subject.clone(),
             asked: samples::ramp_down().asked,
-            unit: LevelUnit::Vus,
         };
         assert_eq!(
-            started_line(&event).unwrap(),
+            started_line(&subject, &event),
             "demo  http://127.0.0.1:8080  SLO p99<2s  0 -> 400 -> 1 200 -> 1 600 -> 0 VUs in 60 s"
         );
     }

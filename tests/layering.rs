@@ -35,6 +35,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         // Of `stats` the interval of a share, for the laboratory's rows.
         &["measure", "record", "slo", "stats", "units"],
     ),
+    // What a run looks like while it goes on, in the words of its report.
+    (
+        "live",
+        Pure,
+        &["event", "measure", "record", "report", "slo"],
+    ),
     // `cause` for what its comparison needs.
     (
         "ramp",
@@ -73,8 +79,11 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "term",
         Shell,
-        &["event", "measure", "record", "report", "slo", "units"],
+        &[
+            "event", "live", "measure", "record", "report", "slo", "units",
+        ],
     ),
+    ("serve", Shell, &["live"]),
     // `lab` for the names of its methods, `ramp` for the form of its stages.
     ("cli", Shell, &["lab", "plan", "ramp", "units"]),
     ("locate", Shell, &["profile"]),
@@ -110,6 +119,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "scenario",
             // A ramp is a plan whose limits are those of its stages.
             "search",
+            "serve",
             "slo",
             "store",
             "target",
@@ -141,7 +151,7 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     // Statistical distributions stay behind `stats`.
     ("statrs", &["stats"]),
     ("plotters", &["report"]),
-    ("hyper::", &["engine", "target"]),
+    ("hyper::", &["engine", "serve", "target"]),
 ];
 
 /// Shell files that wait for others but read no clock: their time comes from the engine, which may be a simulated one.

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::audience::Audience;
 use super::prepare::Ready;
 use super::session::{self, Session, World};
 use super::signals::Signals;
@@ -12,30 +13,46 @@ use crate::record::{Answer, Ending, RunRecord, SCHEMA_VERSION};
 use crate::run::{self, RunSpec};
 use crate::store::Store;
 use crate::target::{Target, TargetError};
-use crate::term::Terminal;
 
-pub(super) async fn find(
+/// One run after the other, until the user stops one.
+pub(super) async fn all(
+    ready: Vec<Ready>,
+    signals: &Signals,
+    audience: &mut Audience<'_>,
+) -> Result<Vec<Exit>, Refusal> {
+    let mut exits = Vec::new();
+    for ready in ready {
+        let exit = find(ready, signals, audience).await?;
+        exits.push(exit);
+        if exit == Exit::Interrupted {
+            break;
+        }
+    }
+    Ok(exits)
+}
+
+async fn find(
     ready: Ready,
     signals: &Signals,
-    terminal: &mut Terminal,
+    audience: &mut Audience<'_>,
 ) -> Result<Exit, Refusal> {
     let plan = &ready.plan;
     let began = Timestamp::now();
     let mut store =
         Store::create(&plan.out, &plan.name, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let record = match session::bring_up(&ready, signals, terminal).await {
+    let record = match session::bring_up(&ready, signals, audience).await {
         Ok(target) => {
-            let record = with_target(&ready, &target, signals, &mut store, terminal).await;
-            session::take_down(target, terminal).await;
+            let record = with_target(&ready, &target, signals, &mut store, audience).await;
+            session::take_down(target, audience).await;
             record?
         }
         Err(error) => {
             let record = not_up(&ready, &error, began);
-            terminal.on(&Event::RunFinished(Box::new(record.clone())));
+            audience.on(&Event::RunFinished(Box::new(record.clone())));
             record
         }
     };
-    session::write(&store, &record, terminal)?;
+    session::write(&store, &record, audience)?;
     Ok(record.answer.ending.into())
 }
 
@@ -45,19 +62,19 @@ async fn with_target(
     target: &Target,
     signals: &Signals,
     store: &mut Store,
-    terminal: &mut Terminal,
+    audience: &mut Audience<'_>,
 ) -> Result<RunRecord, Refusal> {
-    let mut session = Session::start(ready, target, terminal).await?;
+    let mut session = Session::start(ready, target, audience).await?;
     let spec = run_spec(ready, &session);
-    terminal.on(&started(&spec));
+    audience.on(&started(&spec));
     let mut world = World::new(&session.hub, target);
     let record = {
         let mut sink = |event: Event| {
-            terminal.on(&event);
+            audience.on(&event);
             if let Event::ProbeJudged(probe) = &event
                 && let Err(error) = store.append_probe(probe)
             {
-                terminal.warning(&error.to_string());
+                audience.warning(&error.to_string());
             }
         };
         run::run(
@@ -96,11 +113,8 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
 
 fn started(spec: &RunSpec) -> Event {
     Event::RunStarted {
-        profile: spec.profile.clone(),
-        target: spec.plan.target.clone(),
-        slo: spec.slo.texts(),
+        subject: session::subject(&spec.profile, &spec.plan, &spec.slo, &spec.steps),
         range: (spec.search.min, spec.search.max),
-        unit: spec.search.unit,
         budget_s: spec.search.budget.as_secs_f64(),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use super::audience::Audience;
 use super::prepare::{self, Ready};
 use super::session::{self, Session, World};
 use super::signals::{self, Signals};
@@ -42,7 +43,13 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
     };
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
-    let exit = runtime.block_on(run_one(&asked, &signals, terminal));
+    let exit = runtime.block_on(async {
+        let mut audience =
+            Audience::gather(terminal, args.serve, args.remote_write.as_deref()).await?;
+        let exit = run_one(&asked, &signals, &mut audience).await;
+        audience.dismiss().await;
+        exit
+    });
     // Nothing may hold up the end: what still runs there is of no use any more.
     runtime.shutdown_background();
     exit
@@ -72,25 +79,25 @@ fn beside(asked: Option<&Path>, ready: &Ready) -> Result<Option<FoundBeside>, Re
 async fn run_one(
     asked: &Asked,
     signals: &Signals,
-    terminal: &mut Terminal,
+    audience: &mut Audience<'_>,
 ) -> Result<Exit, Refusal> {
     let plan = &asked.ready.plan;
     let began = Timestamp::now();
     let mut store = Store::create_ramp(&plan.out, &plan.name, began)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let record = match session::bring_up(&asked.ready, signals, terminal).await {
+    let record = match session::bring_up(&asked.ready, signals, audience).await {
         Ok(target) => {
-            let record = with_target(asked, &target, signals, &mut store, terminal).await;
-            session::take_down(target, terminal).await;
+            let record = with_target(asked, &target, signals, &mut store, audience).await;
+            session::take_down(target, audience).await;
             record?
         }
         Err(error) => {
             let record = not_up(asked, &error, began);
-            terminal.on(&Event::RampFinished(Box::new(record.clone())));
+            audience.on(&Event::RampFinished(Box::new(record.clone())));
             record
         }
     };
-    session::write(&store, &record, terminal)?;
+    session::write(&store, &record, audience)?;
     Ok(record.ending.into())
 }
 
@@ -100,19 +107,19 @@ async fn with_target(
     target: &Target,
     signals: &Signals,
     store: &mut Store,
-    terminal: &mut Terminal,
+    audience: &mut Audience<'_>,
 ) -> Result<RampRecord, Refusal> {
-    let mut session = Session::start(&asked.ready, target, terminal).await?;
+    let mut session = Session::start(&asked.ready, target, audience).await?;
     let spec = spec(asked, &session);
-    terminal.on(&started(&spec));
+    audience.on(&started(&spec));
     let mut world = World::new(&session.hub, target);
     let record = {
         let mut sink = |event: Event| {
-            terminal.on(&event);
+            audience.on(&event);
             if let Event::StageJudged(stage) = &event
                 && let Err(error) = store.append_stage(stage)
             {
-                terminal.warning(&error.to_string());
+                audience.warning(&error.to_string());
             }
         };
         run::ramp(
@@ -147,11 +154,8 @@ fn spec(asked: &Asked, session: &Session) -> RampSpec {
 
 fn started(spec: &RampSpec) -> Event {
     Event::RampStarted {
-        profile: spec.profile.clone(),
-        target: spec.plan.target.clone(),
-        slo: spec.slo.texts(),
+        subject: session::subject(&spec.profile, &spec.plan, &spec.slo, &spec.steps),
         asked: spec.stages.spans().to_vec(),
-        unit: spec.plan.unit,
     }
 }
 

@@ -5,23 +5,24 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::audience::Audience;
 use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::engine::native::NativeEngine;
 use crate::engine::populations::Populations;
-use crate::event::Event;
+use crate::event::{Event, Subject};
 use crate::measure::{LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan};
 use crate::record::PlanRecord;
 use crate::report::Recorded;
-use crate::run::Surroundings;
+use crate::run::{self, Surroundings};
 use crate::scenario::Scenario;
+use crate::slo::Slo;
 use crate::store::{Store, StoreError};
 use crate::target::{Target, TargetError};
-use crate::term::Terminal;
 
 /// How long a target that should run already may take to answer.
 const ARRIVAL: Duration = Duration::from_secs(10);
@@ -32,12 +33,12 @@ const WARM_UP: Duration = Duration::from_secs(3);
 pub(super) async fn bring_up(
     ready: &Ready,
     signals: &Signals,
-    terminal: &mut Terminal,
+    audience: &mut Audience<'_>,
 ) -> Result<Target, TargetError> {
     for warning in &ready.warnings {
-        terminal.warning(warning);
+        audience.warning(warning);
     }
-    terminal.on(&Event::Doing("bringing the target up".to_owned()));
+    audience.on(&Event::Doing("bringing the target up".to_owned()));
     tokio::select! {
         up = Target::up(&ready.plan) => up,
         () = signals.wait() => Err(TargetError::Interrupted),
@@ -45,9 +46,9 @@ pub(super) async fn bring_up(
 }
 
 /// Takes it down again; what goes wrong then spoils nothing that was measured.
-pub(super) async fn take_down(target: Target, terminal: &Terminal) {
+pub(super) async fn take_down(target: Target, audience: &Audience<'_>) {
     if let Err(error) = target.down().await {
-        terminal.warning(&error.to_string());
+        audience.warning(&error.to_string());
     }
 }
 
@@ -70,14 +71,14 @@ impl Session {
     pub(super) async fn start(
         ready: &Ready,
         target: &Target,
-        terminal: &Terminal,
+        audience: &Audience<'_>,
     ) -> Result<Self, Refusal> {
         let plan = &ready.plan;
         let scenarios = ready.scenarios_at(target.url())?;
         let hub = MonitorHub::start(plan.monitors.clone());
         hub.warm_up(WARM_UP).await;
         for problem in hub.problems() {
-            terminal.warning(&problem);
+            audience.warning(&problem);
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
@@ -193,6 +194,18 @@ pub(super) fn plan_record(
     }
 }
 
+/// What a run loads, for whoever shows it.
+pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepNames) -> Subject {
+    Subject {
+        profile: profile.to_owned(),
+        target: plan.target.clone(),
+        slo: slo.texts(),
+        unit: plan.unit,
+        latency: run::shown_latency(slo, steps),
+        limits: plan.limits.clone(),
+    }
+}
+
 /// Think time within the cycle as the load goes through it.
 fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
     match plan.load {
@@ -205,14 +218,14 @@ fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
 pub(super) fn write(
     store: &Store,
     record: &impl Recorded,
-    terminal: &mut Terminal,
+    audience: &mut Audience<'_>,
 ) -> Result<(), Refusal> {
     let written = store
         .finish(record)
         .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
-        terminal.warning(&trouble.to_string());
+        audience.warning(&trouble.to_string());
     }
-    terminal.on(&Event::Written(written.dir));
+    audience.on(&Event::Written(written.dir));
     Ok(())
 }

@@ -63,6 +63,18 @@ pub enum RampEnding {
     Interrupted,
 }
 
+impl RampEnding {
+    /// The name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::GeneratorLimited => "generator_limited",
+            Self::TargetDown => "target_down",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// A stage that takes time: the level goes in a straight line from one to another.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct StageSpan {

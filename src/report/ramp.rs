@@ -35,7 +35,7 @@ pub fn summary(record: &RampRecord) -> String {
 }
 
 /// `0 -> 100 -> 300 VUs in 45 s`.
-pub(super) fn headline(record: &RampRecord) -> String {
+pub(crate) fn headline(record: &RampRecord) -> String {
     stages_text(&record.asked, record.plan.unit)
 }
 

@@ -182,7 +182,7 @@ pub(super) fn percent(share: f64) -> String {
 }
 
 /// The answer in one line, for the title of a chart.
-pub(super) fn headline(record: &RunRecord) -> String {
+pub(crate) fn headline(record: &RunRecord) -> String {
     let a = &record.answer;
     let number = a.breakpoint.map(|b| level(record, b));
     let interval = interval(a).map(|i| format!(" ({i})")).unwrap_or_default();

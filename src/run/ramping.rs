@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Interrupt, Surroundings, canary, generator, recording, tick};
+use super::{Interrupt, Surroundings, canary, generator, recording, shown_latency, tick};
 use crate::cause::{self, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
@@ -189,12 +189,14 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         self.engine.set_level(level).await?;
         let window = self.engine.next_window().await?;
         self.now = end(&window);
-        let progress = tick(&window, &self.spec.steps, self.began, Phase::Ramp);
-        (self.sink)(Event::Tick(progress));
-        Ok(Second {
+        let second = Second {
             window,
             readings: self.surroundings.readings(),
-        })
+        };
+        let latency = shown_latency(&self.spec.slo, &self.spec.steps);
+        let progress = tick(&second, &self.spec.steps, &latency, self.began, Phase::Ramp);
+        (self.sink)(Event::Tick(progress));
+        Ok(second)
     }
 
     /// Begins a stage where the one before has ended.

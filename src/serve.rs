@@ -1,0 +1,333 @@
+//! Who follows a run from outside. `--serve`: a small page that draws the run live, and the same state as JSON and as metrics for
+//! Prometheus; `--remote-write` (`push.rs`) sends the metrics.
+//!
+//! Read only. On an address of this machine it asks for no token, but only answers requests that are addressed to this machine by
+//! such a name: a page of another site that resolves its own name to 127.0.0.1 gets nothing. On any other address every
+//! request needs the token.
+
+mod push;
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap,
+    HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::channel::{Channel, Sender};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use self::push::{PushError, RemoteWrite};
+use crate::live::{Live, metrics};
+
+/// The page, with its style and script.
+const PAGE: &str = include_str!("serve/page.html");
+/// Most connections at once.
+const CONNECTIONS: usize = 64;
+/// Time for the last state to reach those who watch.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// States that may wait for a slow reader; what comes meanwhile is told together.
+const WAITING: usize = 1;
+/// A comment keeps a silent connection open, and tells when the reader is gone.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Why the page cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("--serve {address}: {source}; choose another port, or 0 for a free one")]
+pub struct ServeError {
+    address: SocketAddr,
+    source: std::io::Error,
+}
+
+/// A page that is served.
+#[derive(Debug)]
+pub struct LivePage {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    server: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    live: Mutex<Live>,
+    /// Counts the states; those who watch wait for it.
+    version: watch::Sender<u64>,
+    /// What a request must carry; `None` on an address of this machine.
+    token: Option<String>,
+}
+
+impl LivePage {
+    /// Starts to serve.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub async fn start(asked: SocketAddr, token: String) -> Result<Self, ServeError> {
+        let bound = async {
+            let listener = TcpListener::bind(asked).await?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = bound.await.map_err(|source| ServeError {
+            address: asked,
+            source,
+        })?;
+        let shared = Arc::new(Shared {
+            live: Mutex::default(),
+            version: watch::Sender::new(0),
+            token: (!address.ip().is_loopback()).then_some(token),
+        });
+        Ok(Self {
+            server: tokio::spawn(accept(listener, Arc::clone(&shared))),
+            shared,
+            address,
+        })
+    }
+
+    /// Where it is, with the token where one is needed.
+    pub fn url(&self) -> String {
+        let token = self.shared.token.as_ref();
+        let query = token.map_or(String::new(), |t| format!("?token={t}"));
+        format!("http://{}/{query}", self.address)
+    }
+
+    /// Shows a new state.
+    pub fn show(&self, live: &Live) {
+        self.shared.live().clone_from(live);
+        self.shared.version.send_modify(|v| *v += 1);
+    }
+
+    /// Ends it, once those who watch had time to read the last state.
+    pub async fn stop(self) {
+        tokio::time::sleep(LAST_WORDS).await;
+        self.server.abort();
+    }
+}
+
+impl Shared {
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, _)) => {
+                    // Whoever comes when all are taken is turned away.
+                    if let Ok(place) = Arc::clone(&free).try_acquire_owned() {
+                        let shared = Arc::clone(&shared);
+                        connections.spawn(async move {
+                            connection(tcp, shared).await;
+                            drop(place);
+                        });
+                    }
+                }
+                // Out of descriptors, or the peer is gone already: neither ends the page.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+}
+
+async fn connection(tcp: TcpStream, shared: Arc<Shared>) {
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(&request, &shared)) }
+    });
+    // A connection that ends with an error is the peer's affair.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .max_buf_size(16 * 1024)
+        .serve_connection(TokioIo::new(tcp), service)
+        .await;
+}
+
+type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+
+fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
+    if let Some(refused) = refusal(request, shared) {
+        return refused;
+    }
+    match request.uri().path() {
+        "/" => text("text/html; charset=utf-8", PAGE),
+        "/live.json" => {
+            let live = shared.live();
+            match serde_json::to_string(&*live) {
+                Ok(json) => text("application/json", json),
+                Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the state has no text\n"),
+            }
+        }
+        "/events" => events(shared),
+        "/metrics" => {
+            let samples = metrics::samples(&shared.live());
+            let format = "text/plain; version=0.0.4; charset=utf-8";
+            text(format, metrics::exposition(&samples))
+        }
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "there are /, /live.json, /events and /metrics\n",
+        ),
+    }
+}
+
+/// What may not be answered.
+fn refusal(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Body>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "read only\n");
+        refused
+            .headers_mut()
+            .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return Some(refused);
+    }
+    match &shared.token {
+        None if !addressed_to_this_machine(request.headers()) => Some(plain(
+            StatusCode::FORBIDDEN,
+            "this page is only for this machine: ask for 127.0.0.1 or localhost\n",
+        )),
+        Some(token) if !carries(request, token) => Some(plain(
+            StatusCode::UNAUTHORIZED,
+            "the token is missing: ?token=..., or the header Authorization: Bearer ...\n",
+        )),
+        _ => None,
+    }
+}
+
+/// Whether the `Host` names this machine by an address that no other site can take for itself.
+fn addressed_to_this_machine(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|h| h.to_str().ok());
+    let Some(authority) = host.and_then(|h| h.parse::<http::uri::Authority>().ok()) else {
+        return false;
+    };
+    let name = authority
+        .host()
+        .trim_start_matches('[')
+        .trim_end_matches(']');
+    name.eq_ignore_ascii_case("localhost")
+        || name
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
+fn carries(request: &Request<Incoming>, token: &str) -> bool {
+    let header = request.headers().get(AUTHORIZATION);
+    let header = header.and_then(|h| h.to_str().ok()?.strip_prefix("Bearer "));
+    let mut pairs = request.uri().query().unwrap_or_default().split('&');
+    let query = pairs.find_map(|pair| pair.strip_prefix("token="));
+    [header, query]
+        .into_iter()
+        .flatten()
+        .any(|given| same(given, token))
+}
+
+/// Whether two texts are the same, in a time that does not tell how much of them is.
+fn same(given: &str, token: &str) -> bool {
+    let pairs = given.bytes().zip(token.bytes());
+    given.len() == token.len() && pairs.fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// The state now, and again with every change: first with all seconds, then with the new ones.
+fn events(shared: &Arc<Shared>) -> Response<Body> {
+    let (sender, body) = Channel::new(WAITING);
+    tokio::spawn(tell(Arc::clone(shared), sender));
+    let mut answer = Response::new(body.boxed());
+    common_headers(answer.headers_mut(), "text/event-stream");
+    answer
+}
+
+async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
+    let mut version = shared.version.subscribe();
+    let mut told = Told::default();
+    loop {
+        let event = told.event(&shared.live());
+        if sender.send_data(Bytes::from(event)).await.is_err() {
+            return;
+        }
+        loop {
+            match tokio::time::timeout(HEARTBEAT, version.changed()).await {
+                Ok(Ok(())) => break,
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    if sender
+                        .send_data(Bytes::from_static(b":\n\n"))
+                        .await
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a reader knows already.
+#[derive(Default)]
+struct Told {
+    /// Profile and the last second.
+    last: Option<(String, f64)>,
+}
+
+impl Told {
+    /// The state as an event; `more` says that its seconds are to be added to those before.
+    fn event(&mut self, live: &Live) -> String {
+        let mut state = live.clone();
+        let last = live.seconds.back().map_or(-1.0, |s| s.t_s);
+        let known = self
+            .last
+            .take()
+            .filter(|(profile, t_s)| *profile == live.profile && *t_s <= last);
+        if let Some((_, t_s)) = &known {
+            state.seconds.retain(|s| s.t_s > *t_s);
+        }
+        self.last = Some((live.profile.clone(), last));
+        let mut json = serde_json::to_value(&state).unwrap_or(Value::Null);
+        if let Value::Object(fields) = &mut json {
+            fields.insert("more".to_owned(), Value::Bool(known.is_some()));
+        }
+        format!("data: {json}\n\n")
+    }
+}
+
+fn text(content_type: &'static str, text: impl Into<Bytes>) -> Response<Body> {
+    let mut answer = Response::new(Full::new(text.into()).boxed());
+    common_headers(answer.headers_mut(), content_type);
+    answer
+}
+
+fn plain(status: StatusCode, words: &'static str) -> Response<Body> {
+    let mut answer = text("text/plain; charset=utf-8", words);
+    *answer.status_mut() = status;
+    answer
+}
+
+fn common_headers(headers: &mut HeaderMap, content_type: &'static str) {
+    const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                       connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'";
+    let all: [(HeaderName, &'static str); 5] = [
+        (CONTENT_TYPE, content_type),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, CSP),
+        (REFERRER_POLICY, "no-referrer"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    for (name, value) in all {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::*;
+use crate::event::{Event, Phase, ShownLatency, Subject, Tick};
+use crate::measure::{Level, LevelUnit};
+
+fn address(ip: [u8; 4]) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), 0)
+}
+
+async fn page(ip: [u8; 4]) -> LivePage {
+    crate::crypto::install();
+    LivePage::start(address(ip), "secret".to_owned())
+        .await
+        .unwrap()
+}
+
+fn running() -> Live {
+    let mut live = Live::default();
+    live.on(&Event::RunStarted {
+        subject: Subject {
+            profile: "demo".to_owned(),
+            target: "http://127.0.0.1:1".to_owned(),
+            slo: vec!["p99<2s".to_owned()],
+            unit: LevelUnit::Vus,
+            latency: ShownLatency {
+                name: "p99(answer)".to_owned(),
+                q: 0.99,
+                step: 0,
+                limit_s: Some(2.0),
+            },
+            limits: Vec::new(),
+        },
+        range: (Level(1), Level(1000)),
+        budget_s: 900.0,
+    });
+    live.on(&tick(1.0));
+    live
+}
+
+fn tick(elapsed_s: f64) -> Event {
+    Event::Tick(Tick {
+        elapsed_s,
+        level: Level(40),
+        vus: 40,
+        phase: Phase::Hold,
+        completed: 7,
+        failed: 1,
+        shed: 0,
+        latency_s: Some(0.5),
+        estimate: None,
+        readings: Vec::new(),
+    })
+}
+
+/// Status and body of a request with these headers.
+async fn get(page: &LivePage, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let port = page.address.port();
+    let client = reqwest::Client::new();
+    let mut request = client.get(format!("http://127.0.0.1:{port}{path}"));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn the_page_the_state_and_the_metrics_are_there() {
+    let page = page([127, 0, 0, 1]).await;
+    page.show(&running());
+    let (status, html) = get(&page, "/", &[]).await;
+    assert_eq!(status, 200);
+    assert!(html.contains("EventSource"));
+    let (_, json) = get(&page, "/live.json", &[]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["profile"], "demo");
+    assert_eq!(json["seconds"][0]["completed"], 7);
+    let (_, metrics) = get(&page, "/metrics", &[]).await;
+    assert!(
+        metrics.contains("breakpoint_level{profile=\"demo\"} 40\n"),
+        "{metrics}"
+    );
+    assert_eq!(get(&page, "/else", &[]).await.0, 404);
+}
+
+#[tokio::test]
+async fn nothing_can_be_sent_to_it() {
+    let page = page([127, 0, 0, 1]).await;
+    let client = reqwest::Client::new();
+    let answer = client.post(page.url()).body("x").send().await.unwrap();
+    assert_eq!(answer.status(), 405);
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_cannot_read_it() {
+    let page = page([127, 0, 0, 1]).await;
+    for host in [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example:80",
+    ] {
+        let (status, body) = get(&page, "/live.json", &[("host", host)]).await;
+        assert_eq!(status, 403, "{host}: {body}");
+    }
+    for host in ["localhost:9000", "127.0.0.1", "[::1]:9000", "127.9.9.9:1"] {
+        let (status, _) = get(&page, "/live.json", &[("host", host)]).await;
+        assert_eq!(status, 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn any_other_address_asks_for_the_token() {
+    let page = page([0, 0, 0, 0]).await;
+    assert!(page.url().ends_with("/?token=secret"), "{}", page.url());
+    for path in ["/", "/live.json", "/events", "/metrics", "/else"] {
+        assert_eq!(get(&page, path, &[]).await.0, 401, "{path}");
+        let wrong = format!("{path}?token=secres");
+        assert_eq!(get(&page, &wrong, &[]).await.0, 401, "{wrong}");
+    }
+    assert_eq!(get(&page, "/live.json?token=secret", &[]).await.0, 200);
+    let bearer = [("authorization", "Bearer secret")];
+    assert_eq!(get(&page, "/metrics", &bearer).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told_with_the_way_out() {
+    let first = page([127, 0, 0, 1]).await;
+    let error = LivePage::start(first.address, String::new())
+        .await
+        .unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("--serve") && error.contains("another port"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn whoever_watches_is_told_of_every_change() {
+    let page = page([127, 0, 0, 1]).await;
+    let mut live = running();
+    page.show(&live);
+    let url = format!("{}events", page.url());
+    let mut answer = reqwest::get(url).await.unwrap();
+    let mut read = async || {
+        let chunk = answer.chunk().await.unwrap().unwrap();
+        let text = String::from_utf8(chunk.to_vec()).unwrap();
+        let json = text.strip_prefix("data: ").unwrap().trim();
+        serde_json::from_str::<Value>(json).unwrap()
+    };
+    let first = read().await;
+    assert_eq!(
+        (&first["more"], first["seconds"].as_array().unwrap().len()),
+        (&false.into(), 1)
+    );
+    live.on(&tick(2.0));
+    page.show(&live);
+    let second = read().await;
+    assert_eq!(second["more"], true);
+    assert_eq!(second["seconds"].as_array().unwrap().len(), 1);
+    assert_eq!(second["seconds"][0]["t_s"], 2.0);
+    page.stop().await;
+}
+
+#[test]
+fn a_new_run_is_told_from_its_beginning() {
+    let mut told = Told::default();
+    let mut live = running();
+    live.on(&tick(9.0));
+    assert!(told.event(&live).contains("\"more\":false"));
+    assert!(told.event(&live).contains("\"more\":true"));
+    // The next run of the same profile begins at 0 again.
+    let again = running();
+    assert!(told.event(&again).contains("\"more\":false"));
+}
+
+#[test]
+fn tokens_are_compared_whole() {
+    assert!(same("abc", "abc"));
+    for wrong in ["", "ab", "abd", "abcd", "ABC"] {
+        assert!(!same(wrong, "abc"), "{wrong}");
+    }
+}
