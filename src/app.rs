@@ -1,7 +1,9 @@
 //! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
+mod command;
 mod find;
+mod github;
 mod lab;
 mod populations;
 mod prepare;
@@ -22,6 +24,7 @@ use crate::exit::Exit;
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Outline};
 use crate::profile::Profile;
+use crate::report::Recorded;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
 use crate::term::{TermOptions, Terminal};
@@ -46,14 +49,16 @@ impl Refusal {
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
-    let quiet = match &cli.command {
-        Command::Find(args) => args.quiet,
-        Command::Ramp(args) => args.quiet,
-        Command::Lab(args) => args.quiet,
-        _ => false,
+    let (quiet, format) = match &cli.command {
+        Command::Find(args) => (args.quiet, args.format),
+        Command::Ramp(args) => (args.quiet, args.format),
+        Command::Report(args) => (false, args.format),
+        Command::Lab(args) => (args.quiet, None),
+        _ => (false, None),
     };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
+        shown: format.unwrap_or_default(),
         ..TermOptions::default()
     });
     let result = match cli.command {
@@ -149,15 +154,21 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
 
 fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     if let Some(ramp) = store::read_ramp(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))? {
-        store::write_report(&args.dir, &ramp).map_err(|e| Refusal::new(Exit::Failure, e))?;
-        terminal.print_ramp(&ramp);
-        terminal.print_written(&args.dir);
-        return Ok(Exit::Answer);
+        return again(args, &ramp, terminal);
     }
     let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
-    store::write_report(&args.dir, &record).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    terminal.print_summary(&record);
-    terminal.print_written(&args.dir);
+    again(args, &record, terminal)
+}
+
+/// Prints one format of a recorded run, or writes all of its files again.
+fn again(args: &ReportArgs, record: &impl Recorded, terminal: &Terminal) -> Result<Exit, Refusal> {
+    if args.format.is_none() {
+        store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    }
+    terminal.print_result(record);
+    if args.format.is_none() {
+        terminal.print_written(&args.dir);
+    }
     Ok(Exit::Answer)
 }
 

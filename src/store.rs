@@ -326,6 +326,29 @@ pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreE
     Ok(())
 }
 
+/// Adds text to a file that others have begun, as far as it stays below a limit in all; what does not fit is left out.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn append_within(path: &Path, text: &str, most: usize) -> Result<bool, StoreError> {
+    let taken = fs::metadata(path).map_or(0, |m| m.len());
+    let text_bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if taken.saturating_add(text_bytes) > u64::try_from(most).unwrap_or(u64::MAX) {
+        return Ok(false);
+    }
+    let mut options = OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| StoreError::Write {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(true)
+}
+
 /// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
 fn write_artifacts(dir: &Path, record: &impl Recorded) -> Result<Option<ReportError>, StoreError> {
     let mut trouble = None;
@@ -427,7 +450,16 @@ mod tests {
             assert_eq!(&back, stage);
         }
         store.finish(&record).unwrap();
-        let wanted = ["ramp.json", "ramp.png", "seconds.csv", "stages.csv"];
+        let wanted = [
+            "junit.xml",
+            "ramp.json",
+            "ramp.png",
+            "report.html",
+            "report.md",
+            "seconds.csv",
+            "stages-excel.csv",
+            "stages.csv",
+        ];
         assert_eq!(names(&dir), wanted);
         assert_eq!(read_ramp(&dir).unwrap(), Some(record.clone()));
         assert_eq!(read_ramp(&dir.join("ramp.json")).unwrap(), Some(record));

@@ -12,8 +12,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Phase, Tick};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
-use crate::report::{self, span};
+use crate::record::{HoldEnd, ProbeRecord, Purpose, StageRecord, StageSpan};
+use crate::report::{self, Recorded, Shown, span};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -41,6 +41,8 @@ pub struct TermOptions {
     pub quiet: bool,
     /// When to colour.
     pub colour: Colour,
+    /// What stands on stdout at the end.
+    pub shown: Shown,
 }
 
 /// Prints what happens.
@@ -48,6 +50,7 @@ pub struct TermOptions {
 pub struct Terminal {
     quiet: bool,
     colour: bool,
+    shown: Shown,
     /// The bar of a terminal; `None` means plain lines.
     bar: Option<ProgressBar>,
     /// What a level of the present run counts.
@@ -89,6 +92,7 @@ impl Terminal {
         Self {
             quiet: options.quiet,
             colour,
+            shown: options.shown,
             bar: bars.then(new_bar),
             unit: LevelUnit::Vus,
             probe: None,
@@ -119,7 +123,7 @@ impl Terminal {
             }
             Event::RampFinished(record) => {
                 self.clear();
-                self.print_ramp(record);
+                self.print_result(record.as_ref());
             }
             Event::Doing(what) => match &self.bar {
                 Some(bar) => {
@@ -149,25 +153,34 @@ impl Terminal {
             }
             Event::RunFinished(record) => {
                 self.clear();
-                self.print_summary(record);
+                self.print_result(record.as_ref());
             }
             Event::Written(dir) => self.print_written(dir),
         }
     }
 
-    /// Prints the answer on stdout.
-    pub fn print_summary(&self, record: &RunRecord) {
-        out(&report::summary(record));
+    /// Prints the answer, or what a ramp showed, on stdout in the format that was asked for.
+    pub fn print_result(&self, record: &impl Recorded) {
+        match record.shown(self.shown) {
+            Ok(bytes) if self.shown == Shown::Summary => out(&String::from_utf8_lossy(&bytes)),
+            Ok(bytes) => write_out(&bytes),
+            Err(error) => self.error(&error.to_string()),
+        }
     }
 
-    /// Prints what a ramp showed on stdout.
-    pub fn print_ramp(&self, record: &RampRecord) {
-        out(&report::ramp_summary(record));
-    }
-
-    /// Prints where the files are on stdout.
+    /// Prints where the files are: with the summary on stdout, else where it spoils no other format.
     pub fn print_written(&self, dir: &Path) {
-        out(&format!("files       {}\n", dir.display()));
+        let line = format!("files       {}", dir.display());
+        if self.shown == Shown::Summary {
+            out(&format!("{line}\n"));
+        } else {
+            self.line(&line);
+        }
+    }
+
+    /// Prints commands for the runner of GitHub Actions. It reads both streams, and stdout is the answer's.
+    pub fn print_annotations(&self, annotations: &str) {
+        self.err(annotations.trim_end());
     }
 
     /// Prints text on stdout as it is.
@@ -299,6 +312,12 @@ impl Terminal {
 fn out(text: &str) {
     // A reader that closed the pipe has seen enough.
     let _ = anstream::stdout().lock().write_all(text.as_bytes());
+}
+
+/// A format as it is: nothing in it is for a terminal.
+fn write_out(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
 fn new_bar() -> ProgressBar {

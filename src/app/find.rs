@@ -36,7 +36,7 @@ pub(super) async fn find(
         }
     };
     session::write(&store, &record, terminal)?;
-    Ok(record.answer.ending.into())
+    Ok(Exit::from(&record))
 }
 
 /// Everything between the target's coming up and its going down.

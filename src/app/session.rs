@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::command;
+use super::github;
 use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
@@ -12,7 +14,7 @@ use super::{Exit, Refusal};
 use crate::engine::native::NativeEngine;
 use crate::engine::populations::Populations;
 use crate::event::Event;
-use crate::measure::{LogLine, Reading, StepNames};
+use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan};
 use crate::record::PlanRecord;
@@ -190,6 +192,8 @@ pub(super) fn plan_record(
         pace_per_s: plan.pace_per_s,
         seed: plan.seed,
         limits,
+        required: plan.required.map(Level::get),
+        command: command::as_typed(),
     }
 }
 
@@ -214,5 +218,6 @@ pub(super) fn write(
         terminal.warning(&trouble.to_string());
     }
     terminal.on(&Event::Written(written.dir));
+    github::tell(record, terminal);
     Ok(())
 }
