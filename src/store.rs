@@ -422,6 +422,18 @@ mod tests {
     }
 
     #[test]
+    fn text_is_added_as_far_as_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.md");
+        assert!(append_within(&path, "one\n", 10).unwrap());
+        assert!(append_within(&path, "two\n", 10).unwrap());
+        assert!(!append_within(&path, "three\n", 10).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        let error = append_within(dir.path(), "x", 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+    }
+
+    #[test]
     fn a_run_leaves_every_report_in_its_folder_and_nothing_else() {
         let out = tempfile::tempdir().unwrap();
         let record = samples::interrupted();

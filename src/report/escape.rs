@@ -60,9 +60,9 @@ pub(super) fn markdown(text: &str) -> String {
     }
 }
 
-/// Words as code within a line of Markdown; `|` would end the cell of a table.
+/// Words as code within a line of Markdown, not within a table: there `|` would end a cell.
 pub(super) fn code(text: &str) -> String {
-    let line = one_line(text).replace('|', "\\|");
+    let line = one_line(text);
     let fence = "`".repeat(longest_run(&line, '`') + 1);
     let pad = if line.starts_with('`') || line.ends_with('`') {
         " "
@@ -114,7 +114,7 @@ mod tests {
         );
         assert_eq!(markdown("- no list"), "\\- no list");
         assert_eq!(code("p99<2s"), "`p99<2s`");
-        assert_eq!(code("`a`|b"), "`` `a`\\|b ``");
+        assert_eq!(code("`a`|b"), "`` `a`|b ``");
         let block = code_block(&["```".to_owned(), "</pre>\nx".to_owned()]);
         assert_eq!(block, "````text\n```\n</pre> x\n````\n");
     }

@@ -12,9 +12,9 @@ const SCRIPT: &str = include_str!("html/script.js");
 /// Nothing from anywhere else: a browser refuses what might slip in.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 /// The page's own colours; those of charts are added.
-const LIGHT: &str = "color-scheme:light;--ground:#fff;--panel:#f4f6f8;--ink:#1c2027;--soft:#565e69;--line:#d5dae0;--link:#0b5c8a;\
+const LIGHT: &str = "color-scheme:light;--ground:#fff;--panel:#f4f6f8;--ink:#1c2027;--soft:#565e69;--line:#d5dae0;--link:#0b5c8a;--chart:#fff;\
                      --good:#00684a;--bad:#a83200;--unsure:#7a5200;";
-const DARK: &str = "color-scheme:dark;--ground:#14161a;--panel:#1b1e24;--ink:#e8eaed;--soft:#a9b0ba;--line:#363b43;--link:#7cc0ea;\
+const DARK: &str = "color-scheme:dark;--ground:#14161a;--panel:#1b1e24;--ink:#e8eaed;--soft:#a9b0ba;--line:#363b43;--link:#7cc0ea;--chart:#1b1e24;\
                     --good:#5cc8a0;--bad:#ff9a6b;--unsure:#f0b648;";
 
 pub(super) fn write(page: &Page) -> Vec<u8> {
@@ -159,8 +159,8 @@ fn write_table(out: &mut String, table: &Table) {
     };
     let _ = write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\"><table{sortable}>\n<caption>{}</caption>\n<thead><tr>",
-        markup(&table.caption)
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table{sortable}>\n<caption>{0}</caption>\n<thead><tr>",
+        markup(&one_line(&table.caption))
     );
     for column in &table.head {
         let class = class(column.numeric);
@@ -201,7 +201,7 @@ fn write_chart(out: &mut String, chart: &Chart, n: usize) {
         .to_svg(&format!("chart{n}"), chart.title, &chart.about);
     let _ = writeln!(
         out,
-        "<figure><div class=\"scroll\" tabindex=\"0\">{svg}</div>\n<figcaption>{}; as a picture in <code>{}</code></figcaption></figure>",
+        "<figure><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">{svg}</div>\n<figcaption>{0}; as a picture in <code>{1}</code></figcaption></figure>",
         markup(chart.title),
         markup(chart.file)
     );

@@ -53,7 +53,8 @@ struct Probe<'a> {
 
 #[derive(Serialize)]
 struct Step<'a> {
-    step: &'a str,
+    #[serde(rename = "step")]
+    name: &'a str,
     completed: u64,
     failed: &'a [(FailureKind, u64)],
     shed: u64,
@@ -185,7 +186,7 @@ fn stage(s: &StageRecord) -> Stage<'_> {
 fn step(s: &StepRecord) -> Step<'_> {
     let quantile = |q| s.latency.quantile_s(q).filter(|v: &f64| v.is_finite());
     Step {
-        step: &s.step,
+        name: &s.step,
         completed: s.completed,
         failed: &s.failed,
         shed: s.shed,

@@ -222,7 +222,9 @@ pub(super) fn short(value: f64) -> String {
 /// `2026-11-22 17:44 UTC` of RFC 3339; what is not of that form stays as it is.
 pub(super) fn day_and_time(rfc3339: &str) -> String {
     match (rfc3339.get(..10), rfc3339.get(11..16)) {
-        (Some(day), Some(time)) if rfc3339.ends_with('Z') => format!("{day} {time} UTC"),
+        (Some(day), Some(time)) if rfc3339.ends_with('Z') && rfc3339.starts_with('2') => {
+            format!("{day} {time} UTC")
+        }
         _ => rfc3339.to_owned(),
     }
 }

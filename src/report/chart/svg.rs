@@ -6,12 +6,16 @@ use std::fmt::Write as _;
 use super::scene::{Align, Colour, HEIGHT, Scene, Shape, Text, WIDTH};
 use crate::report::escape::markup;
 
-/// Height of capitals above the line, as a share of the size.
-const CAPITALS: f64 = 0.36;
+/// The em of a text, as a share of its size: for the pictures a size is the height from the lowest to the highest letter.
+const EM: f64 = 0.859;
+/// Half the height of capitals, in ems.
+const HALF_CAPITAL: f64 = 0.365;
 /// Ground of charts in the dark theme.
 const DARK_GROUND: Colour = Colour(27, 30, 36);
 /// Ink in the dark theme.
 const DARK_INK: Colour = Colour(232, 234, 237);
+/// A colour with at least so much of each is an area behind something.
+const PALE: u8 = 130;
 /// Contrast that shapes and words have at least on the dark ground.
 const LEAST_CONTRAST: f64 = 4.5;
 
@@ -114,7 +118,6 @@ fn dark(c: Colour) -> Colour {
         let share = (255.0 - f64::from(least)) / (255.0 - ink);
         return mixed(DARK_INK, DARK_GROUND, share.min(1.0));
     }
-    const PALE: u8 = 130;
     if least >= PALE {
         // What it would be without the white in it.
         let part = f64::from(255 - least) / 255.0;
@@ -187,6 +190,7 @@ fn words(out: &mut String, text: &Text) {
         Align::Centre => " text-anchor=\"middle\"",
         Align::Right => " text-anchor=\"end\"",
     };
+    let em = text.size * EM;
     let bold = if text.bold {
         " font-weight=\"bold\""
     } else {
@@ -197,8 +201,8 @@ fn words(out: &mut String, text: &Text) {
         "<text class=\"f{}\" x=\"{}\" y=\"{}\" font-size=\"{}\"{anchor}{bold}>{}</text>",
         name(text.colour),
         short(text.at.0),
-        short(text.at.1 + text.size * CAPITALS),
-        short(text.size),
+        short(text.at.1 + em * HALF_CAPITAL),
+        short(em),
         markup(&text.words)
     );
 }

@@ -17,7 +17,7 @@ pub(super) struct Around<'a> {
     /// Whether the generator could have been the limit.
     pub(super) generator: Option<String>,
     /// What makes about the same run where the command line is not known.
-    pub(super) rebuilt: String,
+    pub(super) rebuilt: Vec<String>,
 }
 
 impl Around<'_> {
@@ -101,14 +101,15 @@ impl Around<'_> {
     }
 
     fn again(&self) -> Vec<Part> {
-        let typed: Vec<String> = self.plan.command.iter().map(|a| view::quoted(a)).collect();
-        let (words, command) = if typed.is_empty() {
+        let (words, typed) = if self.plan.command.is_empty() {
             let words = "The record is of a version that did not keep the command line. What it holds of the plan makes:";
-            (words, self.rebuilt.clone())
+            (words, &self.rebuilt)
         } else {
             let words = "In the same folder, with the same profile:";
-            (words, format!("breakpoint {}", typed.join(" ")))
+            (words, &self.plan.command)
         };
+        let quoted: Vec<String> = typed.iter().map(|a| view::quoted(a)).collect();
+        let command = format!("breakpoint {}", quoted.join(" "));
         vec![
             Part::Words(words.to_owned()),
             Part::Lines(vec![command]),

@@ -1,7 +1,7 @@
 //! The report of a ramp.
 
 use super::around::Around;
-use super::run::{index, per_s, share};
+use super::run::{index, per_s, share, slo_flags};
 use super::{Cell, Chart, Column, Fact, Mark, Number, Page, Part, Section, Table};
 use crate::record::{RampEnding, RampRecord, StageRecord};
 use crate::report::{RampFormat, chart, ramp, view};
@@ -139,19 +139,13 @@ fn notes(record: &RampRecord) -> Vec<String> {
 }
 
 fn around_of(record: &RampRecord) -> Around<'_> {
-    let stages = record
-        .asked
-        .iter()
-        .map(|s| format!("{}:{:.0}s", s.to.get(), s.lasts_s));
-    let stages: Vec<String> = stages.collect();
-    let mut rebuilt = format!(
-        "breakpoint ramp {} --stages {}",
-        view::quoted(&record.profile),
-        stages.join(",")
-    );
-    for objective in &record.slo {
-        rebuilt.push_str(&format!(" --slo {}", view::quoted(objective)));
-    }
+    let asked = record.asked.iter();
+    let stages: Vec<String> = asked
+        .map(|s| format!("{}:{:.0}s", s.to.get(), s.lasts_s))
+        .collect();
+    let mut rebuilt = vec!["ramp".to_owned(), record.profile.clone()];
+    rebuilt.extend(["--stages".to_owned(), stages.join(",")]);
+    rebuilt.extend(slo_flags(&record.slo));
     Around {
         plan: &record.plan,
         environment: &record.environment,

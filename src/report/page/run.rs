@@ -2,7 +2,7 @@
 
 use super::around::{self, Around};
 use super::{Cell, Chart, Column, Fact, Mark, Page, Part, Section, Table, answer};
-use crate::record::{HoldEnd, LimitingResource, ProbeRecord, RunRecord, VisitSummary};
+use crate::record::{CauseKind, HoldEnd, LimitingResource, ProbeRecord, RunRecord, VisitSummary};
 use crate::report::view::{self, MainMetric};
 use crate::report::{Format, chart, summary};
 use crate::units;
@@ -75,17 +75,13 @@ fn asked(record: &RunRecord) -> Vec<Fact> {
 fn around_of(record: &RunRecord) -> Around<'_> {
     let plan = &record.plan;
     let what = if plan.unit.is_open() { "rate" } else { "vus" };
-    let mut rebuilt = format!("breakpoint find {}", view::quoted(&record.profile));
-    if let Some(arrivals) = plan.arrivals {
-        rebuilt.push_str(&format!(" --rate={}", arrivals.name()));
-    }
-    for objective in &record.slo {
-        rebuilt.push_str(&format!(" --slo {}", view::quoted(objective)));
-    }
-    rebuilt.push_str(&format!(
-        " --min-{what} {} --max-{what} {} --budget {:.0}s --seed {}",
-        plan.min_level, plan.max_level, plan.budget_s, plan.seed
-    ));
+    let mut rebuilt = vec!["find".to_owned(), record.profile.clone()];
+    rebuilt.extend(plan.arrivals.map(|a| format!("--rate={}", a.name())));
+    rebuilt.extend(slo_flags(&record.slo));
+    rebuilt.extend([format!("--min-{what}"), plan.min_level.to_string()]);
+    rebuilt.extend([format!("--max-{what}"), plan.max_level.to_string()]);
+    rebuilt.extend(["--budget".to_owned(), format!("{:.0}s", plan.budget_s)]);
+    rebuilt.extend(["--seed".to_owned(), plan.seed.to_string()]);
     Around {
         plan,
         environment: &record.environment,
@@ -250,13 +246,14 @@ fn cause(record: &RunRecord) -> Option<Section> {
     let causes: Vec<&LimitingResource> =
         a.limiting_resource.iter().chain(&a.other_causes).collect();
     if !causes.is_empty() {
-        let head = ["resource", "evidence", "how sure", "rule"];
+        let head = ["resource", "how sure", "rule", "evidence"];
         let rows = causes.iter().map(|cause| {
             vec![
                 Cell::text(&cause.resource),
-                Cell::text(&cause.evidence),
                 Cell::text(cause.sureness.name()),
-                Cell::text(cause.kind.map_or("", |k| k.name())),
+                // Records of older versions do not say.
+                Cell::text(cause.kind.map_or("-", CauseKind::name)),
+                Cell::text(&cause.evidence),
             ]
         });
         parts.push(Part::Table(Table {
@@ -273,6 +270,11 @@ fn cause(record: &RunRecord) -> Option<Section> {
         title: "What gave way",
         parts,
     })
+}
+
+pub(super) fn slo_flags(slo: &[String]) -> impl Iterator<Item = String> {
+    let flags = slo.iter().map(|o| ["--slo".to_owned(), o.clone()]);
+    flags.flatten()
 }
 
 pub(super) fn index(index: usize) -> Cell {
