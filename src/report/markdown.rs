@@ -45,7 +45,10 @@ fn section(out: &mut String, section: &Section, pictures: Pictures) {
     if only_charts && pictures == Pictures::None {
         return;
     }
-    let _ = write!(out, "\n## {}\n\n", markdown(section.title));
+    if !out.ends_with("\n\n") {
+        out.push('\n');
+    }
+    let _ = write!(out, "## {}\n\n", markdown(section.title));
     for (i, part) in section.parts.iter().enumerate() {
         if i > 0 && !out.ends_with("\n\n") {
             out.push('\n');

@@ -88,7 +88,7 @@ impl Around<'_> {
             facts.push(Fact::new("Load comes from", addresses));
         }
         if let Some(generator) = &self.generator {
-            facts.push(Fact::new("Generator", generator.clone()));
+            facts.push(Fact::new("Its limits", generator.clone()));
         }
         let version = format!(
             "breakpoint {}, engine {}, schema {}",
@@ -149,6 +149,15 @@ pub(super) fn range(plan: &PlanRecord) -> String {
     format!("{low} – {}", plan.unit.count(Level(plan.max_level)))
 }
 
+/// A number of things; thousands stand apart.
+fn amount(value: f64) -> String {
+    if value >= 1000.0 {
+        units::format_count(Level::nearest(value).get().into())
+    } else {
+        view::short(value)
+    }
+}
+
 /// The limits of what is watched.
 fn limits(plan: &PlanRecord) -> Option<Part> {
     let rows: Vec<Vec<Cell>> = (plan.limits.iter())
@@ -158,7 +167,7 @@ fn limits(plan: &PlanRecord) -> Option<Part> {
             let shown = if bytes.iter().any(|b| limit.field.contains(b)) {
                 units::format_bytes(value)
             } else {
-                view::short(value)
+                amount(value)
             };
             Some(vec![
                 Cell::text(&limit.monitor),

@@ -124,8 +124,16 @@ fn stage(record: &RampRecord, stage: &StageRecord) -> Vec<Cell> {
         share(cycle.and_then(view::errors_of)),
         share(cycle.and_then(view::sheds_of)),
         Cell::number(stage.measured_s, view::short(stage.measured_s)),
-        Cell::text(ramp::verdict(stage)),
+        Cell::text(what_broke(stage)),
     ]
+}
+
+/// What is to be said beyond the word of the verdict.
+fn what_broke(stage: &StageRecord) -> String {
+    let text = ramp::verdict(stage);
+    let word = Mark::of(stage.end, stage.verdict).word();
+    let rest = text.strip_prefix(word).unwrap_or(&text);
+    rest.trim_start_matches([':', ',', ' ']).to_owned()
 }
 
 /// What gave way in each stage, and the monitors' peaks.
