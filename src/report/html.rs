@@ -139,7 +139,9 @@ fn write_facts(out: &mut String, facts: &[Fact]) {
 /// A shape, hidden from those who are read to, and the word.
 fn badge(mark: Mark, word: &str) -> String {
     let class = match mark {
-        Mark::Held | Mark::Passed => "good",
+        // As in the charts.
+        Mark::Held => "held",
+        Mark::Passed => "good",
         Mark::Broke | Mark::Failed => "bad",
         Mark::Undecided | Mark::Invalid | Mark::NotJudged => "unsure",
     };

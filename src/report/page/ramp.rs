@@ -54,7 +54,8 @@ fn number(record: &RampRecord) -> Number {
         ),
         (None, ending) => {
             let word = match ending {
-                RampEnding::Complete => "no breach",
+                // That it held would be more than what was judged says.
+                RampEnding::Complete => "nothing",
                 RampEnding::GeneratorLimited => "invalid",
                 RampEnding::TargetDown => "target down",
                 RampEnding::Interrupted => "interrupted",
@@ -97,7 +98,7 @@ fn stages(record: &RampRecord) -> Table {
     ];
     let columns = ["cycles/s", "median", "p99", "errors", "shed", "seconds"];
     head.extend(columns.map(Column::number));
-    head.push(Column::text("what broke"));
+    head.push(Column::text("why"));
     Table {
         caption: "Every stage in order".to_owned(),
         head,
