@@ -24,7 +24,7 @@ use crate::exit::Exit;
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Outline};
 use crate::profile::Profile;
-use crate::report::Recorded;
+use crate::report::Told;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
 use crate::term::{TermOptions, Terminal};
@@ -161,7 +161,7 @@ fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
 }
 
 /// Prints one format of a recorded run, or writes all of its files again.
-fn again(args: &ReportArgs, record: &impl Recorded, terminal: &Terminal) -> Result<Exit, Refusal> {
+fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, Refusal> {
     if args.format.is_none() {
         store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
     }

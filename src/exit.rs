@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::record::{Ending, Outcome, RampEnding, RunRecord};
+use crate::record::{Ending, LoadOutcome, RampEnding, RunRecord};
 
 /// How the program ends. The numbers never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,7 +78,7 @@ impl From<&RunRecord> for Exit {
     /// A gate changes the code of a run with an answer only: what went wrong before there was one is told by its own code.
     fn from(record: &RunRecord) -> Self {
         let exit = Self::from(record.answer.ending);
-        let passed = |outcome| outcome == Outcome::Passed;
+        let passed = |outcome| outcome == LoadOutcome::Passed;
         match record.gate() {
             Some(gate) if exit == Self::Answer && !passed(gate.outcome) => Self::Gate,
             _ => exit,

@@ -14,7 +14,7 @@ mod gate;
 mod ramp;
 mod readings;
 
-pub use gate::{Gate, Headroom, Outcome};
+pub use gate::{Headroom, LoadGate, LoadOutcome};
 pub use ramp::{
     Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
     StageRecord, StageSpan,

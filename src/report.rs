@@ -252,6 +252,10 @@ pub trait Recorded {
     fn own_file(&self) -> &'static str;
     /// Its files, the record first; each is rendered when it is asked for.
     fn files(&self) -> impl Iterator<Item = File>;
+}
+
+/// A record whose answer is told beyond its files: on stdout, and to the runner of a CI system.
+pub trait Told: Recorded {
     /// What `--format` prints.
     ///
     /// # Errors
@@ -275,7 +279,9 @@ impl Recorded for RunRecord {
     fn files(&self) -> impl Iterator<Item = File> {
         Format::of(self).map(|f| (f.file_name(self.plan.unit), f.render(self)))
     }
+}
 
+impl Told for RunRecord {
     fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
         match shown {
             Shown::Summary => Ok(summary(self).into_bytes()),
@@ -313,7 +319,9 @@ impl Recorded for RampRecord {
         let all = RampFormat::ALL.into_iter();
         all.map(|f| (f.file_name(), f.render(self)))
     }
+}
 
+impl Told for RampRecord {
     fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
         match shown {
             Shown::Summary => Ok(ramp_summary(self).into_bytes()),

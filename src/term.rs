@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::event::{Event, Phase, Tick};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{HoldEnd, ProbeRecord, Purpose, StageRecord, StageSpan};
-use crate::report::{self, Recorded, Shown, span};
+use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -160,7 +160,7 @@ impl Terminal {
     }
 
     /// Prints the answer, or what a ramp showed, on stdout in the format that was asked for.
-    pub fn print_result(&self, record: &impl Recorded) {
+    pub fn print_result(&self, record: &impl Told) {
         match record.shown(self.shown) {
             Ok(bytes) if self.shown == Shown::Summary => out(&String::from_utf8_lossy(&bytes)),
             Ok(bytes) => write_out(&bytes),

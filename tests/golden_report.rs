@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use breakpoint::record::{LogRecord, RampRecord, RunRecord};
-use breakpoint::report::{self, Format, RampFormat, Recorded as _, ReportError, Shown};
+use breakpoint::report::{self, Format, RampFormat, ReportError, Shown, Told as _};
 
 #[path = "records/mod.rs"]
 mod records;

@@ -18,7 +18,7 @@ use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan};
 use crate::record::PlanRecord;
-use crate::report::Recorded;
+use crate::report::Told;
 use crate::run::Surroundings;
 use crate::scenario::Scenario;
 use crate::store::{Store, StoreError};
@@ -208,7 +208,7 @@ fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
 /// Writes the reports and says where they are.
 pub(super) fn write(
     store: &Store,
-    record: &impl Recorded,
+    record: &impl Told,
     terminal: &mut Terminal,
 ) -> Result<(), Refusal> {
     let written = store

@@ -7,11 +7,11 @@ use crate::measure::Level;
 
 /// What was required of a run, and how it came out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Gate {
+pub struct LoadGate {
     /// The load required, in the run's unit.
     pub required: u32,
     /// How it came out.
-    pub outcome: Outcome,
+    pub outcome: LoadOutcome,
     /// Why, one sentence.
     pub sentence: String,
     /// How much more than required it carries; `None` without a breakpoint.
@@ -21,7 +21,7 @@ pub struct Gate {
 /// How a gate came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
+pub enum LoadOutcome {
     /// The whole interval lies at or above what is required.
     Passed,
     /// The whole interval lies below it.
@@ -32,7 +32,7 @@ pub enum Outcome {
     NoAnswer,
 }
 
-impl Outcome {
+impl LoadOutcome {
     /// The word in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -57,10 +57,10 @@ pub struct Headroom {
 
 impl RunRecord {
     /// The gate of this run; `None` where nothing is required.
-    pub fn gate(&self) -> Option<Gate> {
+    pub fn gate(&self) -> Option<LoadGate> {
         let required = self.plan.required?;
         let outcome = self.outcome(required);
-        Some(Gate {
+        Some(LoadGate {
             required,
             outcome,
             sentence: self.sentence(required, outcome),
@@ -69,15 +69,17 @@ impl RunRecord {
     }
 
     /// No data is never a pass: without an interval, or a level that held, nothing is shown.
-    fn outcome(&self, required: u32) -> Outcome {
+    fn outcome(&self, required: u32) -> LoadOutcome {
         let a = &self.answer;
         let held = a.last_held.as_ref().map(|v| v.level.get());
         match a.ending {
-            Ending::Found if a.ci_low.is_some_and(|low| low >= required) => Outcome::Passed,
-            Ending::Found if a.ci_high.is_some_and(|high| high < required) => Outcome::ShownBelow,
-            Ending::NeverBroke if held.is_some_and(|held| held >= required) => Outcome::Passed,
-            Ending::Found | Ending::NeverBroke => Outcome::NotShown,
-            Ending::BrokeAtMinimum if self.plan.min_level <= required => Outcome::ShownBelow,
+            Ending::Found if a.ci_low.is_some_and(|low| low >= required) => LoadOutcome::Passed,
+            Ending::Found if a.ci_high.is_some_and(|high| high < required) => {
+                LoadOutcome::ShownBelow
+            }
+            Ending::NeverBroke if held.is_some_and(|held| held >= required) => LoadOutcome::Passed,
+            Ending::Found | Ending::NeverBroke => LoadOutcome::NotShown,
+            Ending::BrokeAtMinimum if self.plan.min_level <= required => LoadOutcome::ShownBelow,
             Ending::BrokeAtMinimum
             | Ending::TimeDriven
             | Ending::DependsOnDirection
@@ -85,44 +87,44 @@ impl RunRecord {
             | Ending::Undecided
             | Ending::GeneratorLimited
             | Ending::TargetDown
-            | Ending::Interrupted => Outcome::NoAnswer,
+            | Ending::Interrupted => LoadOutcome::NoAnswer,
         }
     }
 
-    fn sentence(&self, required: u32, outcome: Outcome) -> String {
+    fn sentence(&self, required: u32, outcome: LoadOutcome) -> String {
         let count = |level: u32| self.plan.unit.count(Level(level));
         let a = &self.answer;
         let needed = count(required);
         match (outcome, a.ending) {
-            (Outcome::Passed, Ending::NeverBroke) => {
+            (LoadOutcome::Passed, Ending::NeverBroke) => {
                 format!("{needed} are required, and the SLO held at every level up to the maximum")
             }
-            (Outcome::Passed, _) => {
+            (LoadOutcome::Passed, _) => {
                 let low = a.ci_low.map_or_else(String::new, count);
                 format!("{needed} are required, and the interval begins at {low}")
             }
-            (Outcome::ShownBelow, Ending::BrokeAtMinimum) => format!(
+            (LoadOutcome::ShownBelow, Ending::BrokeAtMinimum) => format!(
                 "{needed} are required, and the SLO broke at {} already",
                 count(self.plan.min_level)
             ),
-            (Outcome::ShownBelow, _) => {
+            (LoadOutcome::ShownBelow, _) => {
                 let high = a.ci_high.map_or_else(String::new, count);
                 format!(
                     "shown to be below the {needed} that are required: the interval ends at {high}"
                 )
             }
-            (Outcome::NotShown, Ending::NeverBroke) => format!(
+            (LoadOutcome::NotShown, Ending::NeverBroke) => format!(
                 "not shown to reach the {needed} that are required: the SLO held, and no higher level than {} was visited",
                 count(a.last_held.as_ref().map_or(0, |v| v.level.get()))
             ),
-            (Outcome::NotShown, _) => match a.ci_low {
+            (LoadOutcome::NotShown, _) => match a.ci_low {
                 Some(low) => format!(
                     "not shown to reach the {needed} that are required: the interval begins at {}; more time makes it narrower",
                     count(low)
                 ),
                 None => format!("not shown to reach the {needed} that are required"),
             },
-            (Outcome::NoAnswer, _) => {
+            (LoadOutcome::NoAnswer, _) => {
                 format!(
                     "{needed} are required, and the run ended without an answer, which is no pass"
                 )
@@ -156,7 +158,7 @@ mod tests {
     use super::*;
     use crate::samples;
 
-    fn outcome(mut record: RunRecord, required: u32) -> (Outcome, String) {
+    fn outcome(mut record: RunRecord, required: u32) -> (LoadOutcome, String) {
         record.plan.required = Some(required);
         let gate = record.gate().unwrap();
         (gate.outcome, gate.sentence)
@@ -166,12 +168,12 @@ mod tests {
     fn the_lower_end_of_the_interval_decides() {
         // 1 184, 1 150 to 1 215.
         let of = |required| outcome(samples::found(), required);
-        assert_eq!(of(1150).0, Outcome::Passed);
-        assert_eq!(of(1151).0, Outcome::NotShown);
-        assert_eq!(of(1184).0, Outcome::NotShown);
-        assert_eq!(of(1215).0, Outcome::NotShown);
+        assert_eq!(of(1150).0, LoadOutcome::Passed);
+        assert_eq!(of(1151).0, LoadOutcome::NotShown);
+        assert_eq!(of(1184).0, LoadOutcome::NotShown);
+        assert_eq!(of(1215).0, LoadOutcome::NotShown);
         let (below, sentence) = of(1216);
-        assert_eq!(below, Outcome::ShownBelow);
+        assert_eq!(below, LoadOutcome::ShownBelow);
         assert_eq!(
             sentence,
             "shown to be below the 1 216 VUs that are required: the interval ends at 1 215 VUs"
@@ -183,11 +185,11 @@ mod tests {
     #[test]
     fn what_never_broke_passes_up_to_the_level_that_held() {
         let of = |required| outcome(samples::never_broke(), required).0;
-        assert_eq!(of(5000), Outcome::Passed);
-        assert_eq!(of(5001), Outcome::NotShown);
+        assert_eq!(of(5000), LoadOutcome::Passed);
+        assert_eq!(of(5001), LoadOutcome::NotShown);
         let mut silent = samples::never_broke();
         silent.answer.last_held = None;
-        assert_eq!(outcome(silent, 1).0, Outcome::NotShown);
+        assert_eq!(outcome(silent, 1).0, LoadOutcome::NotShown);
     }
 
     #[test]
@@ -195,13 +197,13 @@ mod tests {
         for (name, record) in samples::all() {
             let answered = matches!(record.answer.ending, Ending::Found | Ending::NeverBroke);
             let (outcome, _) = outcome(record, 1);
-            assert_eq!(outcome == Outcome::Passed, answered, "{name}");
+            assert_eq!(outcome == LoadOutcome::Passed, answered, "{name}");
         }
         let mut bare = samples::found();
         (bare.answer.ci_low, bare.answer.ci_high) = (None, None);
-        assert_eq!(outcome(bare, 1).0, Outcome::NotShown);
+        assert_eq!(outcome(bare, 1).0, LoadOutcome::NotShown);
         let (below, sentence) = outcome(samples::broke_at_minimum(), 10);
-        assert_eq!(below, Outcome::ShownBelow);
+        assert_eq!(below, LoadOutcome::ShownBelow);
         assert!(sentence.contains("broke at 10 VUs already"), "{sentence}");
     }
 

@@ -6,7 +6,7 @@ use super::escape::one_line;
 use super::markdown::{self, Pictures};
 use super::page::Page;
 use super::{ramp, view};
-use crate::record::{Ending, Outcome, RampEnding, RampRecord, RunRecord};
+use crate::record::{Ending, LoadOutcome, RampEnding, RampRecord, RunRecord};
 
 /// GitHub takes at most so many bytes of a step's summary.
 pub const MOST_SUMMARY_BYTES: usize = 1024 * 1024;
@@ -66,7 +66,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
     let because = format!("{headline}: {}", record.answer.reason);
     let gate = record.gate();
     let answer = match (record.answer.ending, &gate) {
-        (Ending::Found | Ending::NeverBroke, Some(gate)) if gate.outcome != Outcome::Passed => {
+        (Ending::Found | Ending::NeverBroke, Some(gate)) if gate.outcome != LoadOutcome::Passed => {
             (Kind::Error, format!("{headline}; {}", gate.sentence))
         }
         (Ending::Found | Ending::NeverBroke, Some(gate)) => {

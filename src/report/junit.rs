@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::escape::{markup, one_line};
 use super::{ramp, summary, view};
-use crate::record::{Ending, Outcome, RampEnding, RampRecord, RunRecord};
+use crate::record::{Ending, LoadOutcome, RampEnding, RampRecord, RunRecord};
 
 /// How a test case came out.
 enum Came {
@@ -39,9 +39,9 @@ pub(super) fn of_run(record: &RunRecord) -> Vec<u8> {
     if let Some(gate) = record.gate() {
         let needed = view::level(record, gate.required);
         let came = match gate.outcome {
-            Outcome::Passed => Came::Well,
-            Outcome::ShownBelow | Outcome::NotShown => Came::Failure(gate.sentence),
-            Outcome::NoAnswer => Came::Error(gate.sentence),
+            LoadOutcome::Passed => Came::Well,
+            LoadOutcome::ShownBelow | LoadOutcome::NotShown => Came::Failure(gate.sentence),
+            LoadOutcome::NoAnswer => Came::Error(gate.sentence),
         };
         cases.push(Case {
             name: format!("{needed} are carried"),

@@ -6,7 +6,7 @@ use super::{ReportError, json};
 use crate::measure::FailureKind;
 use crate::measure::Level;
 use crate::record::{
-    Answer, Breach, Environment, FoundBeside, Gate, HoldEnd, LimitingResource, LogRecord,
+    Answer, Breach, Environment, FoundBeside, HoldEnd, LimitingResource, LoadGate, LogRecord,
     ObjectiveRecord, PlanRecord, ProbeRecord, Purpose, RampEnding, RampRecord, RunRecord,
     StageRecord, StageSpan, StepRecord,
 };
@@ -21,7 +21,7 @@ struct Run<'a> {
     finished_at: &'a str,
     slo: &'a [String],
     answer: &'a Answer,
-    gate: Option<Gate>,
+    gate: Option<LoadGate>,
     plan: &'a PlanRecord,
     environment: &'a Environment,
     warnings: &'a [String],

@@ -3,7 +3,7 @@
 use crate::measure::Level;
 use crate::measure::{FailureKind, StepNames};
 use crate::record::{
-    Answer, Ending, Gate, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord, StepRecord,
+    Answer, Ending, LoadGate, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord, StepRecord,
 };
 use crate::slo::Verdict;
 use crate::slo::{Objective, Slo};
@@ -176,7 +176,7 @@ pub(super) fn interval(answer: &Answer) -> Option<String> {
 }
 
 /// How much more than required the target carries: `18 % above the 1 000 VUs required (95 % CI +15 % to +22 %)`.
-pub(super) fn headroom(record: &RunRecord, gate: &Gate) -> Option<String> {
+pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
     let headroom = gate.headroom?;
     let required = level(record, gate.required);
     let side = |share: f64| {

@@ -1,7 +1,7 @@
 //! The first screen of a search's report: the number, its interval, and what a reader asks next.
 
 use super::{Fact, Mark, Number};
-use crate::record::{Ending, Gate, Outcome, RunRecord};
+use crate::record::{Ending, LoadGate, LoadOutcome, RunRecord};
 use crate::report::{summary, view};
 
 /// The number, or in its place the word for why there is none.
@@ -116,11 +116,11 @@ pub(super) fn facts(record: &RunRecord) -> Vec<Fact> {
     facts
 }
 
-fn gate_facts(record: &RunRecord, gate: &Gate) -> Vec<Fact> {
+fn gate_facts(record: &RunRecord, gate: &LoadGate) -> Vec<Fact> {
     let mark = match gate.outcome {
-        Outcome::Passed => Mark::Passed,
-        Outcome::ShownBelow | Outcome::NotShown => Mark::Failed,
-        Outcome::NoAnswer => Mark::NotJudged,
+        LoadOutcome::Passed => Mark::Passed,
+        LoadOutcome::ShownBelow | LoadOutcome::NotShown => Mark::Failed,
+        LoadOutcome::NoAnswer => Mark::NotJudged,
     };
     let mut facts = vec![Fact::new("Gate", gate.sentence.clone()).marked(mark)];
     if let Some(text) = view::headroom(record, gate) {
