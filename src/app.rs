@@ -2,7 +2,9 @@
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
 mod audience;
+mod command;
 mod find;
+mod github;
 mod lab;
 mod manual;
 mod populations;
@@ -26,6 +28,7 @@ use crate::exit::Exit;
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Outline};
 use crate::profile::Profile;
+use crate::report::Told;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
 use crate::term::{TermOptions, Terminal};
@@ -50,14 +53,16 @@ impl Refusal {
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
-    let quiet = match &cli.command {
-        Command::Find(args) => args.quiet,
-        Command::Ramp(args) => args.quiet,
-        Command::Lab(args) => args.quiet,
-        _ => false,
+    let (quiet, format) = match &cli.command {
+        Command::Find(args) => (args.quiet, args.format),
+        Command::Ramp(args) => (args.quiet, args.format),
+        Command::Report(args) => (false, args.format),
+        Command::Lab(args) => (args.quiet, None),
+        _ => (false, None),
     };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
+        shown: format.unwrap_or_default(),
         ..TermOptions::default()
     });
     let result = match cli.command {
@@ -154,15 +159,21 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
 
 fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     if let Some(ramp) = store::read_ramp(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))? {
-        store::write_report(&args.dir, &ramp).map_err(|e| Refusal::new(Exit::Failure, e))?;
-        terminal.print_ramp(&ramp);
-        terminal.print_written(&args.dir);
-        return Ok(Exit::Answer);
+        return again(args, &ramp, terminal);
     }
     let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
-    store::write_report(&args.dir, &record).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    terminal.print_summary(&record);
-    terminal.print_written(&args.dir);
+    again(args, &record, terminal)
+}
+
+/// Prints one format of a recorded run, or writes all of its files again.
+fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, Refusal> {
+    if args.format.is_none() {
+        store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    }
+    terminal.print_result(record);
+    if args.format.is_none() {
+        terminal.print_written(&args.dir);
+    }
     Ok(Exit::Answer)
 }
 

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::lab::method::Method;
 use crate::plan::FindFlags;
 use crate::ramp::Stages;
+use crate::report::Shown;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
 #[derive(Debug, Parser)]
@@ -26,6 +27,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
   breakpoint ramp --stages 100:30s,400:1m --slo 'p99<2s'    fixed stages, as k6 has them
+  breakpoint report reports/demo/RUN --format md     one format of a recorded run; without --format all files again
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
@@ -38,6 +40,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
+  breakpoint find gateway-512mb --require-vus 500    a gate for CI: exit code 99 unless 500 VUs are shown to be carried
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
@@ -161,6 +164,12 @@ pub struct FindArgs {
     /// First rate visited, with --rate [default: 10].
     #[arg(long, value_name = "N")]
     pub start_rate: Option<u32>,
+    /// A gate for CI: unless the whole interval lies at N VUs or above, the exit code is 99. Reports tell the headroom over N.
+    #[arg(long, value_name = "N")]
+    pub require_vus: Option<u32>,
+    /// The same with --rate: N arrivals per second.
+    #[arg(long, value_name = "N")]
+    pub require_rate: Option<u32>,
     /// Half-width of the interval to reach, as a share of the breakpoint [default: 5%].
     #[arg(long, value_name = "SHARE")]
     pub precision: Option<String>,
@@ -196,6 +205,9 @@ pub struct FindArgs {
     /// Print the answer alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
+    /// What is printed at the end instead of the summary; the files are written all the same.
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    pub format: Option<Shown>,
 }
 
 impl FindArgs {
@@ -211,6 +223,8 @@ impl FindArgs {
             min_rate: self.min_rate,
             max_rate: self.max_rate,
             start_rate: self.start_rate,
+            require_vus: self.require_vus,
+            require_rate: self.require_rate,
             precision: self.precision.clone(),
             confidence: self.confidence.clone(),
             budget: self.budget.clone(),
@@ -262,6 +276,9 @@ pub struct RampArgs {
     /// Print the result alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
+    /// What is printed at the end instead of the summary; the files are written all the same.
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    pub format: Option<Shown>,
 }
 
 impl RampArgs {
@@ -341,6 +358,15 @@ pub enum ServiceKind {
 pub struct ReportArgs {
     /// Folder of a recorded run (with its result.json or ramp.json).
     pub dir: PathBuf,
+    /// Print this one format and write nothing [default: all files are written into the folder again].
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    pub format: Option<Shown>,
+}
+
+/// The values of `--format`.
+fn format() -> impl TypedValueParser<Value = Shown> {
+    let names = PossibleValuesParser::new(Shown::ALL.map(Shown::name));
+    names.try_map(|name| Shown::named(&name).ok_or("no such format"))
 }
 
 /// `breakpoint lab`.

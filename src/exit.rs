@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::record::{Ending, RampEnding};
+use crate::record::{Ending, LoadOutcome, RampEnding, RunRecord};
 
 /// How the program ends. The numbers never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +74,18 @@ impl From<Ending> for Exit {
     }
 }
 
+impl From<&RunRecord> for Exit {
+    /// A gate changes the code of a run with an answer only: what went wrong before there was one is told by its own code.
+    fn from(record: &RunRecord) -> Self {
+        let exit = Self::from(record.answer.ending);
+        let passed = |outcome| outcome == LoadOutcome::Passed;
+        match record.gate() {
+            Some(gate) if exit == Self::Answer && !passed(gate.outcome) => Self::Gate,
+            _ => exit,
+        }
+    }
+}
+
 impl From<RampEnding> for Exit {
     /// A ramp that ran has an answer, also where its SLO broke: a gate on it would be another matter.
     fn from(ending: RampEnding) -> Self {
@@ -122,6 +134,24 @@ mod tests {
         ] {
             assert_eq!(Exit::from(ending).code(), code, "{ending:?}");
         }
+    }
+
+    #[test]
+    fn a_gate_fails_an_answer_and_nothing_else() {
+        let mut record = crate::samples::found();
+        for (required, exit) in [
+            (None, Exit::Answer),
+            (Some(1150), Exit::Answer),
+            (Some(1151), Exit::Gate),
+            (Some(9000), Exit::Gate),
+        ] {
+            record.plan.required = required;
+            assert_eq!(Exit::from(&record), exit, "{required:?}");
+        }
+        record.answer.ending = Ending::Undecided;
+        assert_eq!(Exit::from(&record), Exit::Undecided);
+        record.answer.ending = Ending::Interrupted;
+        assert_eq!(Exit::from(&record), Exit::Interrupted);
     }
 
     #[test]

@@ -68,6 +68,10 @@ pub struct FindFlags {
     pub max_rate: Option<u32>,
     /// `--start-rate`.
     pub start_rate: Option<u32>,
+    /// `--require-vus`.
+    pub require_vus: Option<u32>,
+    /// `--require-rate`.
+    pub require_rate: Option<u32>,
     /// `--precision`.
     pub precision: Option<String>,
     /// `--confidence`.
@@ -103,6 +107,8 @@ pub struct Plan {
     pub search: SearchSpec,
     /// Whether the highest level was asked for, by flag or profile, and is not just the default.
     pub max_is_explicit: bool,
+    /// The load that the target must carry: the gate.
+    pub required: Option<Level>,
     /// What makes the load.
     pub load: LoadPlan,
     /// VUs started or stopped per second.
@@ -408,6 +414,7 @@ impl Plan {
             search,
             max_is_explicit,
             load,
+            required,
         } = search::resolve(section, flags, reader)?;
         let pace = reader.pick(
             Flag("--pace", flags.pace),
@@ -425,6 +432,7 @@ impl Plan {
         Ok(Base {
             search,
             max_is_explicit,
+            required,
             load,
             pace_per_s: pace.value,
             threads: flags.threads,
@@ -473,6 +481,7 @@ impl Plan {
 struct Base {
     search: SearchSpec,
     max_is_explicit: bool,
+    required: Option<Level>,
     load: LoadPlan,
     pace_per_s: f64,
     threads: Option<usize>,
@@ -504,6 +513,7 @@ impl Base {
             seed: self.search.seed,
             search: self.search,
             max_is_explicit: self.max_is_explicit,
+            required: self.required,
             load: self.load,
             pace_per_s: self.pace_per_s,
             threads: self.threads,

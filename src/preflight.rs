@@ -2,6 +2,7 @@
 //!
 //! Arithmetic, and one thin reader of the machine's limits.
 
+mod machine;
 mod memory;
 mod sources;
 
@@ -201,6 +202,11 @@ pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, To
     if asked_for || highest < least {
         return Err(error);
     }
+    let closed = plan.load == LoadPlan::Closed;
+    if let Some(required) = plan.required.filter(|r| closed && highest < *r) {
+        // A gate above what fits could never pass.
+        return Err(too_high(required, connections, host));
+    }
     let warning = format!(
         "{what} {} instead of {}: {error}",
         highest.get(),
@@ -283,6 +289,8 @@ pub fn environment(host: &HostLimits, sources: &[IpAddr]) -> Environment {
         descriptor_limit: host.descriptors,
         local_addresses: sources.iter().map(ToString::to_string).collect(),
         platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        cpu_model: machine::cpu_model(),
+        memory_bytes: machine::memory(),
     }
 }
 
@@ -410,6 +418,13 @@ impl Outline {
             search.unit.count(search.max),
             levels.join(" ")
         )?;
+        if let Some(required) = plan.required {
+            writeln!(
+                out,
+                "gate         the whole interval at {} or above, else exit code 99",
+                search.unit.count(required)
+            )?;
+        }
         writeln!(
             out,
             "answer       within {} at {} confidence, holds of {} to {}",

@@ -121,6 +121,10 @@ pub struct SearchSection {
     pub max_rate: Option<Spanned<i64>>,
     /// First rate visited.
     pub start_rate: Option<Spanned<i64>>,
+    /// VUs that the target must carry.
+    pub require_vus: Option<Spanned<i64>>,
+    /// The rate that it must carry.
+    pub require_rate: Option<Spanned<i64>>,
     /// Half-width of the interval asked for.
     pub precision: Option<Spanned<String>>,
     /// Confidence of the interval.

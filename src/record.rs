@@ -10,9 +10,11 @@ use crate::measure::{
 };
 use crate::slo::Verdict;
 
+mod gate;
 mod ramp;
 mod readings;
 
+pub use gate::{Headroom, LoadGate, LoadOutcome};
 pub use ramp::{
     Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
     StageRecord, StageSpan,
@@ -362,6 +364,12 @@ pub struct PlanRecord {
     /// Charted resources: limits by (monitor, field).
     #[serde(with = "readings")]
     pub limits: Vec<Reading>,
+    /// The load that the target must carry, in [`PlanRecord::unit`]: the gate, and what headroom is told against.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required: Option<u32>,
+    /// The command line without the program's own path and without secrets; empty in records of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
 }
 
 impl PlanRecord {
@@ -398,6 +406,12 @@ pub struct Environment {
     pub local_addresses: Vec<String>,
     /// Rust target of the build.
     pub platform: String,
+    /// The CPUs' model, where the system names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_model: Option<String>,
+    /// The machine's memory, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
 }
 
 /// Why a level was visited.

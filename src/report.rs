@@ -7,15 +7,27 @@ use crate::measure::LevelUnit;
 use crate::record::{RampRecord, RunRecord};
 
 mod chart;
+mod escape;
+mod github;
+mod html;
 mod json;
+mod junit;
 pub mod lab;
+mod markdown;
+mod page;
 mod ramp;
+mod short;
+mod shown;
 mod summary;
 mod table;
 mod view;
 
+use markdown::Pictures;
+
+pub use github::MOST_SUMMARY_BYTES;
 pub use ramp::summary as ramp_summary;
 pub(crate) use ramp::{from_to, headline as ramp_headline, stages_text};
+pub use shown::Shown;
 pub use summary::summary;
 pub(crate) use view::{error_text, headline, observed_text, span};
 
@@ -66,8 +78,16 @@ pub enum ReportError {
 pub enum Format {
     /// The record itself.
     Json,
+    /// The whole report as a page.
+    Html,
+    /// The same as Markdown.
+    Markdown,
+    /// The answer and the gate as tests.
+    Junit,
     /// One row per probe.
     Holds,
+    /// The same, as spreadsheets like it.
+    Excel,
     /// One row per second.
     Samples,
     /// One row per line that a service logged; only where there are any.
@@ -84,9 +104,13 @@ pub enum Format {
 
 impl Format {
     /// Every format, the record first: it is what the others can be made from.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Json,
+        Self::Html,
+        Self::Markdown,
+        Self::Junit,
         Self::Holds,
+        Self::Excel,
         Self::Samples,
         Self::Log,
         Self::LatencyChart,
@@ -99,7 +123,11 @@ impl Format {
     pub fn file_name(self, unit: LevelUnit) -> &'static str {
         match self {
             Self::Json => "result.json",
+            Self::Html => "report.html",
+            Self::Markdown => "report.md",
+            Self::Junit => "junit.xml",
             Self::Holds => "holds.csv",
+            Self::Excel => "holds-excel.csv",
             Self::Samples => "samples.csv",
             Self::Log => "log.csv",
             Self::LatencyChart if unit.is_open() => "latency-vs-rate.png",
@@ -126,7 +154,14 @@ impl Format {
     pub fn render(self, record: &RunRecord) -> Result<Vec<u8>, ReportError> {
         match self {
             Self::Json => json::write(record),
+            Self::Html => Ok(html::write(&page::of_run(record))),
+            Self::Markdown => {
+                let text = markdown::write(&page::of_run(record), Pictures::Beside);
+                Ok(text.into_bytes())
+            }
+            Self::Junit => Ok(junit::of_run(record)),
             Self::Holds => table::holds(record),
+            Self::Excel => table::excel(&table::holds(record)?),
             Self::Samples => table::samples(record),
             Self::Log => table::log(record),
             Self::LatencyChart => chart::latency(record).to_png(),
@@ -142,8 +177,16 @@ impl Format {
 pub enum RampFormat {
     /// The record itself.
     Json,
+    /// The whole report as a page.
+    Html,
+    /// The same as Markdown.
+    Markdown,
+    /// Whether it ran, as a test.
+    Junit,
     /// One row per stage.
     Stages,
+    /// The same, as spreadsheets like it.
+    Excel,
     /// One row per second.
     Seconds,
     /// Everything over time.
@@ -152,13 +195,26 @@ pub enum RampFormat {
 
 impl RampFormat {
     /// Every format, the record first.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Stages, Self::Seconds, Self::Chart];
+    pub const ALL: [Self; 8] = [
+        Self::Json,
+        Self::Html,
+        Self::Markdown,
+        Self::Junit,
+        Self::Stages,
+        Self::Excel,
+        Self::Seconds,
+        Self::Chart,
+    ];
 
     /// The name of its file.
     pub fn file_name(self) -> &'static str {
         match self {
             Self::Json => "ramp.json",
+            Self::Html => "report.html",
+            Self::Markdown => "report.md",
+            Self::Junit => "junit.xml",
             Self::Stages => "stages.csv",
+            Self::Excel => "stages-excel.csv",
             Self::Seconds => "seconds.csv",
             Self::Chart => "ramp.png",
         }
@@ -171,7 +227,14 @@ impl RampFormat {
     pub fn render(self, record: &RampRecord) -> Result<Vec<u8>, ReportError> {
         match self {
             Self::Json => json::write_ramp(record),
+            Self::Html => Ok(html::write(&page::of_ramp(record))),
+            Self::Markdown => {
+                let text = markdown::write(&page::of_ramp(record), Pictures::Beside);
+                Ok(text.into_bytes())
+            }
+            Self::Junit => Ok(junit::of_ramp(record)),
             Self::Stages => table::stages(record),
+            Self::Excel => table::excel(&table::stages(record)?),
             Self::Seconds => table::seconds(record),
             Self::Chart => chart::ramp(record).to_png(),
         }
@@ -191,6 +254,19 @@ pub trait Recorded {
     fn files(&self) -> impl Iterator<Item = File>;
 }
 
+/// A record whose answer is told beyond its files: on stdout, and to the runner of a CI system.
+pub trait Told: Recorded {
+    /// What `--format` prints.
+    ///
+    /// # Errors
+    /// As [`Format::render`].
+    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError>;
+    /// Its annotations for GitHub Actions, a command of the runner on each line.
+    fn annotations(&self) -> String;
+    /// The report for the summary of a step of GitHub Actions, at most [`MOST_SUMMARY_BYTES`] long.
+    fn step_summary(&self) -> String;
+}
+
 impl Recorded for RunRecord {
     fn profile(&self) -> &str {
         &self.profile
@@ -202,6 +278,31 @@ impl Recorded for RunRecord {
 
     fn files(&self) -> impl Iterator<Item = File> {
         Format::of(self).map(|f| (f.file_name(self.plan.unit), f.render(self)))
+    }
+}
+
+impl Told for RunRecord {
+    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
+        match shown {
+            Shown::Summary => Ok(summary(self).into_bytes()),
+            Shown::Json => short::of_run(self),
+            Shown::Markdown => Format::Markdown.render(self),
+            Shown::Html => Format::Html.render(self),
+            Shown::Junit => Format::Junit.render(self),
+            Shown::Github => {
+                Ok(github::on_log(&self.annotations(), &page::of_run(self)).into_bytes())
+            }
+            Shown::Csv => Format::Holds.render(self),
+            Shown::Excel => Format::Excel.render(self),
+        }
+    }
+
+    fn annotations(&self) -> String {
+        github::of_run(self)
+    }
+
+    fn step_summary(&self) -> String {
+        github::summary(&page::of_run(self))
     }
 }
 
@@ -217,6 +318,31 @@ impl Recorded for RampRecord {
     fn files(&self) -> impl Iterator<Item = File> {
         let all = RampFormat::ALL.into_iter();
         all.map(|f| (f.file_name(), f.render(self)))
+    }
+}
+
+impl Told for RampRecord {
+    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
+        match shown {
+            Shown::Summary => Ok(ramp_summary(self).into_bytes()),
+            Shown::Json => short::of_ramp(self),
+            Shown::Markdown => RampFormat::Markdown.render(self),
+            Shown::Html => RampFormat::Html.render(self),
+            Shown::Junit => RampFormat::Junit.render(self),
+            Shown::Github => {
+                Ok(github::on_log(&self.annotations(), &page::of_ramp(self)).into_bytes())
+            }
+            Shown::Csv => RampFormat::Stages.render(self),
+            Shown::Excel => RampFormat::Excel.render(self),
+        }
+    }
+
+    fn annotations(&self) -> String {
+        github::of_ramp(self)
+    }
+
+    fn step_summary(&self) -> String {
+        github::summary(&page::of_ramp(self))
     }
 }
 

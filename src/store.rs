@@ -326,6 +326,29 @@ pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreE
     Ok(())
 }
 
+/// Adds text to a file that others have begun, as far as it stays below a limit in all; what does not fit is left out.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn append_within(path: &Path, text: &str, most: usize) -> Result<bool, StoreError> {
+    let taken = fs::metadata(path).map_or(0, |m| m.len());
+    let text_bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if taken.saturating_add(text_bytes) > u64::try_from(most).unwrap_or(u64::MAX) {
+        return Ok(false);
+    }
+    let mut options = OpenOptions::new();
+    options
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|source| StoreError::Write {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(true)
+}
+
 /// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
 fn write_artifacts(dir: &Path, record: &impl Recorded) -> Result<Option<ReportError>, StoreError> {
     let mut trouble = None;
@@ -399,6 +422,18 @@ mod tests {
     }
 
     #[test]
+    fn text_is_added_as_far_as_there_is_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("summary.md");
+        assert!(append_within(&path, "one\n", 10).unwrap());
+        assert!(append_within(&path, "two\n", 10).unwrap());
+        assert!(!append_within(&path, "three\n", 10).unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\n");
+        let error = append_within(dir.path(), "x", 1 << 20).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+    }
+
+    #[test]
     fn a_run_leaves_every_report_in_its_folder_and_nothing_else() {
         let out = tempfile::tempdir().unwrap();
         let record = samples::interrupted();
@@ -427,7 +462,16 @@ mod tests {
             assert_eq!(&back, stage);
         }
         store.finish(&record).unwrap();
-        let wanted = ["ramp.json", "ramp.png", "seconds.csv", "stages.csv"];
+        let wanted = [
+            "junit.xml",
+            "ramp.json",
+            "ramp.png",
+            "report.html",
+            "report.md",
+            "seconds.csv",
+            "stages-excel.csv",
+            "stages.csv",
+        ];
         assert_eq!(names(&dir), wanted);
         assert_eq!(read_ramp(&dir).unwrap(), Some(record.clone()));
         assert_eq!(read_ramp(&dir.join("ramp.json")).unwrap(), Some(record));

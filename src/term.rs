@@ -14,8 +14,8 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::event::{Event, Phase, Subject, Tick};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, RampRecord, RunRecord, StageRecord, StageSpan};
-use crate::report::{self, span};
+use crate::record::{HoldEnd, ProbeRecord, StageRecord, StageSpan};
+use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -45,6 +45,8 @@ pub struct TermOptions {
     pub quiet: bool,
     /// When to colour.
     pub colour: Colour,
+    /// What stands on stdout at the end.
+    pub shown: Shown,
 }
 
 /// Prints what happens.
@@ -52,6 +54,7 @@ pub struct TermOptions {
 pub struct Terminal {
     quiet: bool,
     colour: bool,
+    shown: Shown,
     /// The panel of a terminal; `None` means plain lines.
     bar: Option<ProgressBar>,
     /// What the panel shows.
@@ -73,6 +76,7 @@ impl Terminal {
         Self {
             quiet: options.quiet,
             colour,
+            shown: options.shown,
             bar: bars.then(new_bar),
             live: Live::default(),
             printed_s: 0.0,
@@ -93,7 +97,7 @@ impl Terminal {
             }
             Event::RampFinished(record) => {
                 self.clear();
-                self.print_ramp(record);
+                self.print_result(record.as_ref());
             }
             Event::Doing(what) if self.bar.is_none() => self.line(what),
             Event::Note(note) => self.line(&format!("note: {note}")),
@@ -103,7 +107,7 @@ impl Terminal {
             }
             Event::RunFinished(record) => {
                 self.clear();
-                self.print_summary(record);
+                self.print_result(record.as_ref());
             }
             Event::Written(dir) => self.print_written(dir),
             // The panel shows them.
@@ -136,19 +140,28 @@ impl Terminal {
         bar.tick();
     }
 
-    /// Prints the answer on stdout.
-    pub fn print_summary(&self, record: &RunRecord) {
-        out(&report::summary(record));
+    /// Prints the answer, or what a ramp showed, on stdout in the format that was asked for.
+    pub fn print_result(&self, record: &impl Told) {
+        match record.shown(self.shown) {
+            Ok(bytes) if self.shown == Shown::Summary => out(&String::from_utf8_lossy(&bytes)),
+            Ok(bytes) => write_out(&bytes),
+            Err(error) => self.error(&error.to_string()),
+        }
     }
 
-    /// Prints what a ramp showed on stdout.
-    pub fn print_ramp(&self, record: &RampRecord) {
-        out(&report::ramp_summary(record));
-    }
-
-    /// Prints where the files are on stdout.
+    /// Prints where the files are: with the summary on stdout, else where it spoils no other format.
     pub fn print_written(&self, dir: &Path) {
-        out(&format!("files       {}\n", dir.display()));
+        let line = format!("files       {}", dir.display());
+        if self.shown == Shown::Summary {
+            out(&format!("{line}\n"));
+        } else {
+            self.line(&line);
+        }
+    }
+
+    /// Prints commands for the runner of GitHub Actions. It reads both streams, and stdout is the answer's.
+    pub fn print_annotations(&self, annotations: &str) {
+        self.err(annotations.trim_end());
     }
 
     /// Prints text on stdout as it is.
@@ -240,6 +253,12 @@ impl Terminal {
 fn out(text: &str) {
     // A reader that closed the pipe has seen enough.
     let _ = anstream::stdout().lock().write_all(text.as_bytes());
+}
+
+/// A format as it is: nothing in it is for a terminal.
+fn write_out(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
 }
 
 fn new_bar() -> ProgressBar {

@@ -105,12 +105,14 @@ fn zero_an_answer_with_all_its_files() {
     let out = TempDir::new().unwrap();
     let output = program()
         .args(short(out.path()))
+        .args(["--require-vus", "40"])
         .env("NO_COLOR", "1")
         .output()
         .unwrap();
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
     assert!(stdout.contains("40 VUs"), "{stdout}");
+    assert!(stdout.contains("gate        passed: 40 VUs"), "{stdout}");
     assert!(
         !stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'),
         "colour without being asked"
@@ -148,7 +150,11 @@ fn zero_an_answer_with_all_its_files() {
     // The same files come out of the record again.
     let names = [
         "result.json",
+        "report.html",
+        "report.md",
+        "junit.xml",
         "holds.csv",
+        "holds-excel.csv",
         "samples.csv",
         "latency-vs-vus.png",
         "search.png",
@@ -467,4 +473,111 @@ fn a_local_address_that_the_machine_lacks_is_named_before_the_load() {
         &[&["plan", "--url", url, "--slo", "p99<1s"][..], &both].concat(),
     );
     assert!(out.contains(" allowed from 2 addresses\n"), "{out}");
+}
+
+#[test]
+fn two_a_gate_that_could_never_pass_or_fits_no_level() {
+    for command in ["plan", "find"] {
+        let (_, err) = expect(2, &[command, "demo", "--require-vus", "2001"]);
+        assert!(
+            err.contains("2001 can never be shown: no level above max-vus 2000"),
+            "{err}"
+        );
+        let (_, err) = expect(2, &[command, "demo", "--rate", "--require-vus", "20"]);
+        assert!(err.contains("levels are rates here"), "{err}");
+    }
+    let (out, _) = expect(0, &["plan", "demo", "--require-vus", "200"]);
+    assert!(
+        out.contains("gate         the whole interval at 200 VUs"),
+        "{out}"
+    );
+}
+
+#[test]
+fn report_prints_any_format_of_a_recorded_run_and_writes_nothing() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/example");
+    let dir = TempDir::new().unwrap();
+    let file = dir.path().join("result.json");
+    fs::copy(format!("{example}/result.json"), file).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    for (format, begins) in [
+        ("summary", "breakpoint  1 019 VUs"),
+        ("json", "{\n  \"schema_version\": 2"),
+        ("md", "# gateway-512mb: breakpoint 1 019 VUs"),
+        ("html", "<!DOCTYPE html>"),
+        ("junit", "<?xml version=\"1.0\""),
+        (
+            "github",
+            "::notice title=breakpoint gateway-512mb::breakpoint 1 019 VUs",
+        ),
+        ("csv", "profile,probe,purpose,vus,"),
+        ("excel", "\u{feff}profile,probe,purpose,vus,"),
+    ] {
+        let (out, err) = expect(0, &["report", folder, "--format", format]);
+        assert!(out.starts_with(begins), "{format}: {out}");
+        assert_eq!(err, "", "{format}");
+    }
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "nothing is written"
+    );
+    let (out, _) = expect(0, &["report", folder, "--format", "json"]);
+    let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["answer"]["breakpoint"], 1019);
+    assert!(value["gate"].is_null() && value["probes"][0].get("seconds").is_none());
+    assert!(value["probes"][0]["steps"][0]["p99_s"].is_number(), "{out}");
+    assert!(out.len() < 100_000, "{} bytes", out.len());
+    let (_, err) = expect(2, &["report", folder, "--format", "pdf"]);
+    assert!(err.contains("github") && err.contains("html"), "{err}");
+}
+
+#[test]
+fn a_step_of_github_actions_gets_its_summary_and_annotations() {
+    let out = TempDir::new().unwrap();
+    let summary = out.path().join("summary.md");
+    fs::write(&summary, "from the step before\n").unwrap();
+    let run = |on: &str| {
+        program()
+            .args([
+                "find",
+                "--url",
+                "http://127.0.0.1:1/?token=abc",
+                "--slo",
+                "p99<1s",
+            ])
+            .args(["--require-vus", "5", "--format", "json", "--out"])
+            .arg(out.path())
+            .env("GITHUB_ACTIONS", on)
+            .env("GITHUB_STEP_SUMMARY", &summary)
+            .output()
+            .unwrap()
+    };
+    let output = run("true");
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(5), "{stdout}\n{stderr}");
+    let answer: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(answer["gate"]["outcome"], "no_answer");
+    let command = answer["plan"]["command"].to_string();
+    assert!(
+        command.contains("token=***") && !command.contains("abc"),
+        "{command}"
+    );
+    assert!(
+        stderr
+            .lines()
+            .any(|l| l.starts_with("::error title=breakpoint ")),
+        "{stderr}"
+    );
+    let written = fs::read_to_string(&summary).unwrap();
+    let added = written.strip_prefix("from the step before\n").unwrap();
+    assert!(
+        added.starts_with("# ") && added.contains("no pass"),
+        "{added}"
+    );
+    assert!(!added.contains(".png"), "no picture lies there: {added}");
+
+    let output = run("false");
+    assert!(!text(&output.stderr).contains("::error"));
+    assert_eq!(fs::read_to_string(&summary).unwrap(), written);
 }

@@ -116,12 +116,19 @@ fn the_demos_breakpoint_is_found_over_real_sockets() {
             path.to_str().unwrap(),
             "--out",
             dir.path().to_str().unwrap(),
+            // A gate that this demo fails beyond doubt.
+            "--require-vus",
+            "1500",
         ])
         .env("CI", "true")
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert_eq!(output.status.code(), Some(99), "{said}");
+    assert!(
+        said.contains("failed: shown to be below the 1 500 VUs"),
+        "{said}"
+    );
 
     let mut runs = fs::read_dir(dir.path().join("demo")).unwrap();
     let folder = runs.next().unwrap().unwrap().path();

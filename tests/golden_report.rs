@@ -7,8 +7,8 @@
 
 use std::path::Path;
 
-use breakpoint::record::RunRecord;
-use breakpoint::report::{self, Format, RampFormat, ReportError};
+use breakpoint::record::{LogRecord, RampRecord, RunRecord};
+use breakpoint::report::{self, Format, RampFormat, ReportError, Shown, Told as _};
 
 #[path = "records/mod.rs"]
 mod records;
@@ -193,7 +193,175 @@ fn a_result_of_the_first_schema_reads_as_one_of_today() {
         assert!(old.contains(today), "{today}");
         old = old.replace(today, then);
     }
-    assert_eq!(report::read(old.as_bytes()).unwrap(), record);
+    let read = report::read(old.as_bytes()).unwrap();
+    assert_eq!(read, record);
+    for shown in Shown::ALL {
+        let (old, new) = (read.shown(shown).unwrap(), record.shown(shown).unwrap());
+        assert!(old == new && !old.is_empty(), "{shown:?}");
+    }
+}
+
+/// One in which much is to be told.
+fn gated() -> RunRecord {
+    let mut record = records::crashed();
+    record.probes.drain(3..18);
+    record.probes[4].log = records::small().probes.remove(2).log;
+    record.plan.required = Some(1000);
+    record.plan.command = ["find", "gateway-512mb", "--slo", "p99(answer)<2s"]
+        .map(str::to_owned)
+        .to_vec();
+    record.warnings = vec!["the host was busy with something else".to_owned()];
+    record
+}
+
+#[test]
+fn the_report_says_it_all_in_markdown_as_tests_and_for_programs() {
+    let record = gated();
+    for (name, shown) in [
+        ("report.md", Shown::Markdown),
+        ("junit.xml", Shown::Junit),
+        ("holds-excel.csv", Shown::Excel),
+        ("answer.json", Shown::Json),
+        ("github.txt", Shown::Github),
+    ] {
+        golden(name, &record.shown(shown).unwrap());
+    }
+    let ramp = records::ramp_interrupted();
+    golden("ramp.md", &ramp.shown(Shown::Markdown).unwrap());
+    golden("ramp-junit.xml", &ramp.shown(Shown::Junit).unwrap());
+}
+
+#[test]
+fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let page = text(gated().shown(Shown::Html).unwrap());
+    for outside in [
+        "http-equiv=\"refresh",
+        "src=",
+        "@import",
+        "url(",
+        "<iframe",
+        "<form",
+    ] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    let links: Vec<&str> = page.matches("href=").collect();
+    assert_eq!(links.len(), 1, "the empty icon");
+    assert!(page.contains("default-src 'none'"));
+    let page = page.split_once("<body>").unwrap().1;
+    let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what}"));
+    let order = [
+        "class=\"number\">1 010<",
+        "95 % CI 986 – 1 031",
+        "<code>p99(answer)&lt;2s</code>",
+        "not shown to reach the 1 000 VUs",
+        "1 % above the 1 000 VUs required",
+        "OOM-killed once (certain)",
+        "Last held, first broke",
+        "<svg role=\"img\"",
+        "Every probe",
+        "the host was busy",
+        "Imaginary CPU",
+        "breakpoint find gateway-512mb --slo &#39;p99(answer)&lt;2s&#39;",
+    ];
+    assert!(order.windows(2).all(|w| at(w[0]) < at(w[1])), "{order:?}");
+    let ramp = text(records::ramp().shown(Shown::Html).unwrap());
+    assert!(ramp.contains("Every stage") && ramp.matches("<svg ").count() == 1);
+    for (name, record) in records::all() {
+        let page = text(record.shown(Shown::Html).unwrap());
+        assert!(page.contains("class=\"number\""), "{name}");
+    }
+}
+
+const HOSTILE: &str = "</script><script>x()</script><img src=x onerror=x()>\"'><b>*_|\n## no heading\n::error::x\u{202e}\u{1b}[31m\0";
+
+/// Everything that others write is hostile.
+fn hostile() -> (RunRecord, RampRecord) {
+    let mut record = gated();
+    let text = || HOSTILE.to_owned();
+    record.profile = text();
+    record.started_at = text();
+    record.slo.push(text());
+    record.warnings.push(text());
+    record.answer.reason = text();
+    record.plan.target = text();
+    record.plan.steps[0] = text();
+    record.plan.command.push(text());
+    record.plan.limits[0].monitor = text();
+    record.environment.kernel = text();
+    record.environment.cpu_model = Some(text());
+    if let Some(cause) = &mut record.answer.limiting_resource {
+        cause.resource = text();
+        cause.evidence = text();
+    }
+    if let Some(visit) = &mut record.answer.first_broke {
+        visit.observed = text();
+    }
+    for probe in &mut record.probes {
+        probe.reason = text();
+        probe.log.push(LogRecord {
+            at_s: probe.start_s,
+            monitor: text(),
+            text: text(),
+        });
+    }
+    let mut ramp = records::ramp();
+    ramp.profile = text();
+    ramp.reason = text();
+    ramp.warnings.push(text());
+    ramp.stages[1].reason = text();
+    (record, ramp)
+}
+
+#[test]
+fn text_of_others_stays_text() {
+    let (run, ramp) = hostile();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    for (page, whose) in [
+        (text(run.shown(Shown::Html).unwrap()), "run"),
+        (text(ramp.shown(Shown::Html).unwrap()), "ramp"),
+    ] {
+        assert_eq!(page.matches("<script").count(), 1, "{whose}");
+        assert_eq!(page.matches("</script").count(), 1, "{whose}");
+        for tag in ["<img", "<b>", "\u{202e}", "\u{1b}", "\0"] {
+            assert!(!page.contains(tag), "{whose}: {tag:?}");
+        }
+    }
+    for page in [
+        text(run.shown(Shown::Markdown).unwrap()),
+        text(ramp.shown(Shown::Markdown).unwrap()),
+    ] {
+        // What is left of them stands in code.
+        let bare: String = page.split('`').step_by(2).collect();
+        assert!(
+            !bare.contains("<img") && !bare.contains("<script"),
+            "{bare}"
+        );
+        assert!(
+            !page.lines().any(|l| l.starts_with("## no heading")),
+            "{page}"
+        );
+    }
+    for log in [
+        text(run.shown(Shown::Github).unwrap()),
+        text(ramp.shown(Shown::Github).unwrap()),
+        run.annotations(),
+    ] {
+        let commands = log.lines().filter(|l| l.trim_start().starts_with("::"));
+        let ours = |l: &str| l.contains(" title=breakpoint ");
+        assert!(
+            commands.clone().count() > 0 && commands.into_iter().all(ours),
+            "{log}"
+        );
+    }
+    for xml in [
+        text(run.shown(Shown::Junit).unwrap()),
+        text(ramp.shown(Shown::Junit).unwrap()),
+    ] {
+        assert!(!xml.contains("<img") && !xml.contains("<b>"), "{xml}");
+    }
+    let table = text(run.shown(Shown::Excel).unwrap());
+    assert!(!table.contains('\0'), "{table}");
 }
 
 #[test]

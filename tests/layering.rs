@@ -84,8 +84,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         ],
     ),
     ("serve", Shell, &["live"]),
-    // `lab` for the names of its methods, `ramp` for the form of its stages.
-    ("cli", Shell, &["lab", "plan", "ramp", "units"]),
+    // `lab` for the names of its methods, `ramp` for the form of its stages, `report` for the names of formats.
+    ("cli", Shell, &["lab", "plan", "ramp", "report", "units"]),
     ("locate", Shell, &["profile"]),
     ("init", Shell, &["plan", "profile"]),
     // `search` for what a search is likely to take, `slo` for whether that can be said.

@@ -49,6 +49,8 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
             pace_per_s: stages.pace_per_s(),
             seed: 1,
             limits: Vec::new(),
+            required: None,
+            command: Vec::new(),
         },
         stages,
         environment: Environment::default(),

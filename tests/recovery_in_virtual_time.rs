@@ -120,6 +120,8 @@ fn spec(system: &SystemSpec) -> RunSpec {
             pace_per_s: system.pace_per_s,
             seed: search.seed,
             limits: Vec::new(),
+            required: None,
+            command: Vec::new(),
         },
         search,
         environment: Environment::default(),

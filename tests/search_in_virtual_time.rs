@@ -94,6 +94,8 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             pace_per_s: sim.system.pace_per_s,
             seed: search.seed,
             limits: Vec::new(),
+            required: None,
+            command: Vec::new(),
         },
         search,
         environment: Environment::default(),

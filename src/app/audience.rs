@@ -57,6 +57,10 @@ impl<'a> Audience<'a> {
         }
     }
 
+    pub(super) fn terminal(&self) -> &Terminal {
+        self.terminal
+    }
+
     pub(super) fn warning(&self, message: &str) {
         self.terminal.warning(message);
     }

@@ -53,7 +53,7 @@ async fn find(
         }
     };
     session::write(&store, &record, audience)?;
-    Ok(record.answer.ending.into())
+    Ok(Exit::from(&record))
 }
 
 /// Everything between the target's coming up and its going down.

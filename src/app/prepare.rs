@@ -73,6 +73,8 @@ pub(super) fn prepare_ramp(
         ..plan.search
     };
     plan.max_is_explicit = true;
+    // A ramp has no interval, so nothing of it can be a gate.
+    plan.required = None;
     plan.pace_per_s = stages.pace_per_s();
     let ready = ready(plan, host, |too_high| TooHigh {
         less: format!("stages of {} VUs at most", too_high.highest.get()),

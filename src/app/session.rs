@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::audience::Audience;
+use super::command;
+use super::github;
 use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
@@ -13,11 +15,11 @@ use super::{Exit, Refusal};
 use crate::engine::native::NativeEngine;
 use crate::engine::populations::Populations;
 use crate::event::{Event, Subject};
-use crate::measure::{LogLine, Reading, StepNames};
+use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan};
 use crate::record::PlanRecord;
-use crate::report::Recorded;
+use crate::report::Told;
 use crate::run::{self, Surroundings};
 use crate::scenario::Scenario;
 use crate::slo::Slo;
@@ -191,6 +193,8 @@ pub(super) fn plan_record(
         pace_per_s: plan.pace_per_s,
         seed: plan.seed,
         limits,
+        required: plan.required.map(Level::get),
+        command: command::as_typed(),
     }
 }
 
@@ -217,7 +221,7 @@ fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
 /// Writes the reports and says where they are.
 pub(super) fn write(
     store: &Store,
-    record: &impl Recorded,
+    record: &impl Told,
     audience: &mut Audience<'_>,
 ) -> Result<(), Refusal> {
     let written = store
@@ -227,5 +231,6 @@ pub(super) fn write(
         audience.warning(&trouble.to_string());
     }
     audience.on(&Event::Written(written.dir));
+    github::tell(record, audience.terminal());
     Ok(())
 }

@@ -14,6 +14,8 @@ pub(super) struct Resolved {
     /// Whether the highest level was asked for.
     pub(super) max_is_explicit: bool,
     pub(super) load: LoadPlan,
+    /// The load that the target must carry.
+    pub(super) required: Option<Level>,
 }
 
 /// VUs that the open model may have at once when nothing else is said.
@@ -42,7 +44,9 @@ pub(super) fn resolve(
         Some(_) => Keys::of_rates(section, flags),
     };
     keys.misplaced(arrivals)?;
+    keys.misplaced_gate(reader)?;
     let levels = levels(&keys, reader, &defaults)?;
+    let required = required(&keys, &levels, reader)?;
     let load = match arrivals {
         None => LoadPlan::Closed,
         Some(arrivals) => LoadPlan::Open(open(arrivals, section, flags, reader)?),
@@ -83,6 +87,7 @@ pub(super) fn resolve(
         search: spec,
         max_is_explicit: !levels.max.is_default(),
         load,
+        required,
     })
 }
 
@@ -123,6 +128,10 @@ struct Keys<'a> {
     min: Key<'a>,
     max: Key<'a>,
     start: Key<'a>,
+    /// The gate.
+    require: Key<'a>,
+    /// The profile's key of the other kind of gate.
+    strange_gate: Option<&'a Spanned<i64>>,
     /// Flags of the other kind that were given all the same.
     strangers: Vec<(&'static str, Option<u32>)>,
 }
@@ -140,7 +149,14 @@ impl<'a> Keys<'a> {
             min: Key::new("--min-vus", flags.min_vus, section.min_vus.as_ref()),
             max: Key::new("--max-vus", flags.max_vus, section.max_vus.as_ref()),
             start: Key::new("--start-vus", flags.start_vus, section.start_vus.as_ref()),
+            require: Key::new(
+                "--require-vus",
+                flags.require_vus,
+                section.require_vus.as_ref(),
+            ),
+            strange_gate: section.require_rate.as_ref(),
             strangers: vec![
+                ("--require-rate", flags.require_rate),
                 ("--min-rate", flags.min_rate),
                 ("--max-rate", flags.max_rate),
                 ("--start-rate", flags.start_rate),
@@ -157,8 +173,15 @@ impl<'a> Keys<'a> {
                 flags.start_rate,
                 section.start_rate.as_ref(),
             ),
+            require: Key::new(
+                "--require-rate",
+                flags.require_rate,
+                section.require_rate.as_ref(),
+            ),
+            strange_gate: section.require_vus.as_ref(),
             // The most VUs are a limit of the open model too.
             strangers: vec![
+                ("--require-vus", flags.require_vus),
                 ("--min-vus", flags.min_vus),
                 ("--start-vus", flags.start_vus),
             ],
@@ -178,7 +201,9 @@ impl<'a> Keys<'a> {
             None => {
                 "levels are VUs here; ask for rates with --rate (or `rate = \"poisson\"` in the profile's [search])"
             }
-            Some(_) => "levels are rates here; use --min-rate, --max-rate and --start-rate",
+            Some(_) => {
+                "levels are rates here; use --min-rate, --max-rate, --start-rate and --require-rate"
+            }
         };
         Err(PlanError::Flag {
             flag,
@@ -188,7 +213,27 @@ impl<'a> Keys<'a> {
     }
 }
 
+impl Keys<'_> {
+    /// A gate that is ignored would be one that always passes.
+    fn misplaced_gate(&self, reader: &Reader<'_>) -> Result<(), PlanError> {
+        let Some(key) = self.strange_gate.filter(|_| self.require.is_unset()) else {
+            return Ok(());
+        };
+        let none = |n: &i64| value::level(*n);
+        let placed = reader.pick(Flag::none(), Some(key), Level::ZERO, none)?;
+        let why = format!(
+            "this gate is of the other kind of level; use {} here",
+            self.require.name()
+        );
+        Err(reader.blame(&[&placed], why))
+    }
+}
+
 impl<'a> Key<'a> {
+    fn is_unset(&self) -> bool {
+        self.given.is_none() && self.in_profile.is_none()
+    }
+
     fn new(flag: &'static str, given: Option<u32>, in_profile: Option<&'a Spanned<i64>>) -> Self {
         Self {
             flag,
@@ -243,6 +288,34 @@ fn levels(
         min: min.value,
         max,
     })
+}
+
+/// The gate; one above the highest level could never pass.
+fn required(
+    keys: &Keys<'_>,
+    levels: &Levels,
+    reader: &Reader<'_>,
+) -> Result<Option<Level>, PlanError> {
+    let key = &keys.require;
+    let flag = Flag(key.flag, key.given.map(i64::from));
+    let required = reader.pick(flag, key.in_profile, Level::ZERO, |n| value::level(*n))?;
+    if required.is_default() {
+        return Ok(None);
+    }
+    let (asked, highest) = (required.value.get(), levels.max.value.get());
+    if asked > highest {
+        let (name, most) = (key.name(), keys.max.name());
+        let default = if levels.max.is_default() {
+            ", the default"
+        } else {
+            ""
+        };
+        let why = format!(
+            "{name} {asked} can never be shown: no level above {most} {highest}{default} is visited; raise {most}"
+        );
+        return Err(reader.blame(&[&required, &levels.max], why));
+    }
+    Ok(Some(required.value))
 }
 
 /// The times of the search; those that are not given shrink with the budget.

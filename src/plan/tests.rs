@@ -742,3 +742,53 @@ fn what_cannot_be_reset_without_a_command_is_shown_where_it_stands() {
         assert!(error.contains(wanted), "{error}");
     }
 }
+
+#[test]
+fn a_gate_is_one_that_can_pass_and_that_fits_the_levels() {
+    let flags = |require_vus, require_rate| FindFlags {
+        require_vus,
+        require_rate,
+        ..FindFlags::default()
+    };
+    let none = FindFlags::default();
+    assert_eq!(plan(DEMO, &none).required, None);
+    assert_eq!(
+        plan(DEMO, &flags(Some(500), None)).required,
+        Some(Level(500))
+    );
+    let text = format!("{DEMO}[search]\nmax-vus = 900\nrequire-vus = 300\n");
+    assert_eq!(plan(&text, &none).required, Some(Level(300)));
+    // The flag beats the profile.
+    assert_eq!(
+        plan(&text, &flags(Some(900), None)).required,
+        Some(Level(900))
+    );
+    let over = error(&text, &flags(Some(901), None));
+    assert!(
+        over.contains("require-vus 901 can never be shown: no level above max-vus 900 is visited"),
+        "{over}"
+    );
+    let over = error(DEMO, &flags(Some(5001), None));
+    assert!(over.contains("max-vus 5000, the default"), "{over}");
+    assert!(error(DEMO, &flags(Some(0), None)).contains("--require-vus 0: a level must lie"));
+
+    // A gate of the other kind of level would be ignored, which is a gate that always passes.
+    assert!(error(DEMO, &flags(None, Some(5))).contains("--require-rate 5: levels are VUs here"));
+    let rate = FindFlags {
+        rate: Some("poisson".to_owned()),
+        ..FindFlags::default()
+    };
+    assert!(error(&text, &rate).contains("use require-rate here"));
+    let both = FindFlags {
+        require_rate: Some(70),
+        ..rate.clone()
+    };
+    assert_eq!(plan(&text, &both).required, Some(Level(70)));
+    let misplaced = FindFlags {
+        require_vus: Some(70),
+        ..rate
+    };
+    assert!(error(DEMO, &misplaced).contains("--require-vus 70: levels are rates here"));
+    let text = format!("{DEMO}[search]\nrequire-rate = 3\n");
+    assert!(error(&text, &none).contains("use require-vus here"));
+}

@@ -1,4 +1,4 @@
-//! Charts of a run as PNG: latency, the search, throughput and resources.
+//! Charts of a run as PNG, and as SVG within a page: latency, the search, throughput and resources.
 //!
 //! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
 
@@ -10,13 +10,14 @@ mod ramp;
 mod resources;
 mod scene;
 mod search;
+mod svg;
 #[cfg(test)]
 mod tests;
 mod throughput;
 
 use axis::{Quantity, Scale};
 use panel::{Axis, Band, Mark};
-use scene::{Align, Colour, HEIGHT, Rect, Scene, Text, WIDTH, text_width};
+use scene::{Align, Colour, HEIGHT, Rect, Text, WIDTH, regular, text_width};
 
 use super::view;
 use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
@@ -27,7 +28,9 @@ pub(super) use lab::charts as lab;
 pub(super) use latency::chart as latency;
 pub(super) use ramp::chart as ramp;
 pub(super) use resources::chart as resources;
+pub(super) use scene::Scene;
 pub(super) use search::chart as search;
+pub(super) use svg::Palette;
 pub(super) use throughput::chart as throughput;
 
 const BLUE: Colour = Colour(0, 114, 178);
@@ -126,7 +129,11 @@ fn point(scene: &mut Scene, marker: Marker, at: (f64, f64), radius: f64, colour:
             scene.line(vec![(x - r, y - r), (x + r, y + r)], 4.0, colour);
             scene.line(vec![(x - r, y + r), (x + r, y - r)], 4.0, colour);
         }
-        Marker::Circle | Marker::Diamond | Marker::Triangle | Marker::Square => {
+        Marker::Circle => {
+            scene.disc(at, radius + 2.5, Colour::WHITE);
+            scene.disc(at, radius, colour);
+        }
+        Marker::Diamond | Marker::Triangle | Marker::Square => {
             scene.polygon(outline(marker, at, radius + 2.5), Colour::WHITE);
             scene.polygon(outline(marker, at, radius), colour);
         }
@@ -149,16 +156,6 @@ fn outline(marker: Marker, (x, y): (f64, f64), r: f64) -> Vec<(f64, f64)> {
             (x - r * 0.8, y + r * 0.8),
         ],
     }
-}
-
-/// A regular polygon with a corner at the top.
-fn regular((x, y): (f64, f64), r: f64, corners: u32) -> Vec<(f64, f64)> {
-    (0..corners)
-        .map(|i| {
-            let angle = std::f64::consts::TAU * f64::from(i) / f64::from(corners);
-            (x + r * angle.sin(), y - r * angle.cos())
-        })
-        .collect()
 }
 
 /// Title, SLO and legend; returns the room that is left.

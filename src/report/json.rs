@@ -22,7 +22,7 @@ pub(super) fn write_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
     laid_out(&finite_ramp(record)?)
 }
 
-fn laid_out(record: &impl Serialize) -> Result<Vec<u8>, ReportError> {
+pub(super) fn laid_out(record: &impl Serialize) -> Result<Vec<u8>, ReportError> {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, Layout::default());
     record
@@ -76,7 +76,7 @@ fn unreadable(error: serde_json::Error) -> ReportError {
 }
 
 /// The record with every optional number that is not finite left out: JSON has none, and absent is what they mean.
-fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
+pub(super) fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
     let mut record = record.clone();
     let answer = &mut record.answer;
     keep_finite(&mut answer.precision_reached);
@@ -107,7 +107,7 @@ pub(super) fn finite_probe(mut probe: ProbeRecord) -> ProbeRecord {
 }
 
 /// The same for a ramp.
-fn finite_ramp(record: &RampRecord) -> Result<RampRecord, ReportError> {
+pub(super) fn finite_ramp(record: &RampRecord) -> Result<RampRecord, ReportError> {
     let mut record = record.clone();
     if let Some(breach) = &mut record.breach {
         breach.objectives.iter_mut().for_each(finite_objective);

@@ -60,7 +60,7 @@ pub(crate) fn from_to(asked: &StageSpan) -> String {
     format!("{} -> {}", number(asked.from), number(asked.to))
 }
 
-fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)> {
+pub(super) fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)> {
     let reason = record.reason.trim_end_matches('.');
     match record.ending {
         RampEnding::Complete => None,
@@ -143,7 +143,7 @@ fn row(record: &RampRecord, stage: &StageRecord) -> [String; 9] {
 }
 
 /// Whether the SLO held in a stage, and what broke.
-fn verdict(stage: &StageRecord) -> String {
+pub(super) fn verdict(stage: &StageRecord) -> String {
     let cut = match stage.end {
         HoldEnd::Interrupted => format!(", cut short after {}", span(stage.measured_s)),
         HoldEnd::Invalid | HoldEnd::Complete | HoldEnd::LeftEarly => String::new(),
@@ -179,7 +179,7 @@ fn breach_of(objective: &ObjectiveRecord) -> String {
     }
 }
 
-fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static str, String)> {
+pub(super) fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static str, String)> {
     let mut notes = Vec::new();
     if let Some(cause) = &stage.limiting_resource {
         let sure = match cause.sureness {
@@ -228,15 +228,10 @@ fn peak(record: &RampRecord, stage: &StageRecord, monitor: &str, field: &str) ->
             let first = values(stage, monitor, field).next()?;
             let grown = most - before(record, stage, monitor, field).unwrap_or(first);
             let name = counter.replace('_', " ");
-            (grown > 0.0).then(|| format!("{monitor} {name} +{}", compact(grown)))
+            (grown > 0.0).then(|| format!("{monitor} {name} +{}", view::short(grown)))
         }
         _ => None,
     }
-}
-
-fn compact(value: f64) -> String {
-    let text = format!("{value:.2}");
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn values<'a>(
@@ -263,7 +258,7 @@ fn limit(limits: &[Reading], monitor: &str, field: &str) -> Option<f64> {
 }
 
 /// What the ramp reads, with the rule.
-fn reading(record: &RampRecord) -> String {
+pub(super) fn reading(record: &RampRecord) -> String {
     match &record.breach {
         Some(breach) => breach_text(record, breach),
         None => no_breach(record),
@@ -337,7 +332,7 @@ pub(super) fn found_text(record: &RampRecord, found: &FoundBeside) -> String {
     }
 }
 
-fn beside_text(record: &RampRecord, found: &FoundBeside) -> String {
+pub(super) fn beside_text(record: &RampRecord, found: &FoundBeside) -> String {
     let day = found.started_at.get(..10).unwrap_or(&found.started_at);
     let text = found_text(record, found);
     let Some(breach) = &record.breach else {
@@ -353,7 +348,7 @@ fn beside_text(record: &RampRecord, found: &FoundBeside) -> String {
     format!("the ramp reads {reads}, {apart} {text}, which `find` found on {day}")
 }
 
-fn cannot_say(record: &RampRecord) -> String {
+pub(super) fn cannot_say(record: &RampRecord) -> String {
     let climb = record
         .breach
         .as_ref()

@@ -22,6 +22,15 @@ pub fn summary(record: &RunRecord) -> String {
     if let Some(objective) = a.broken_objective.as_ref().filter(|_| record.slo.len() > 1) {
         lines.add("binds", format!("{objective} breaks at the lowest level"));
     }
+    if let Some(gate) = record.gate() {
+        lines.add(
+            "gate",
+            format!("{}: {}", gate.outcome.name(), gate.sentence),
+        );
+        if let Some(text) = view::headroom(record, &gate) {
+            lines.add("headroom", text);
+        }
+    }
     if let Some(cause) = &a.limiting_resource {
         lines.add("gave way", finding(cause));
     }
@@ -32,16 +41,8 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("load", load);
     }
     logged(record, &mut lines);
-    if let Some(knee) = a.knee {
-        let peak = a
-            .peak_throughput_per_s
-            .map(|p| format!(", {p:.1} cycles/s at most"))
-            .unwrap_or_default();
-        let text = format!(
-            "{}: throughput stops growing{peak}",
-            view::level(record, knee)
-        );
-        lines.add("knee", text);
+    if let Some(knee) = knee(record) {
+        lines.add("knee", knee);
     }
     if !record.probes.is_empty() {
         lines.add("limits", limits(record));
@@ -65,7 +66,7 @@ pub fn summary(record: &RunRecord) -> String {
 }
 
 /// Who was searched and who ran beside; `None` where the users were alone.
-fn populations(plan: &PlanRecord) -> Option<String> {
+pub(super) fn populations(plan: &PlanRecord) -> Option<String> {
     let searched = plan.populations.iter().find(|p| p.level.is_none())?;
     let beside: Vec<String> = (plan.populations.iter())
         .filter_map(|p| Some(format!("{} of {}", p.unit.count(p.level?), p.name)))
@@ -77,10 +78,18 @@ fn populations(plan: &PlanRecord) -> Option<String> {
     ))
 }
 
-/// Causes beside the first that are worth a line.
-const OTHER_CAUSES: usize = 3;
+/// Where throughput stops growing.
+pub(super) fn knee(record: &RunRecord) -> Option<String> {
+    let peak = record.answer.peak_throughput_per_s;
+    let peak = peak.map_or_else(String::new, |p| format!(", {p:.1} cycles/s at most"));
+    let level = view::level(record, record.answer.knee?);
+    Some(format!("{level}: throughput stops growing{peak}"))
+}
 
-fn finding(cause: &LimitingResource) -> String {
+/// Causes beside the first that are worth a line.
+pub(super) const OTHER_CAUSES: usize = 3;
+
+pub(super) fn finding(cause: &LimitingResource) -> String {
     format!(
         "{}: {} ({})",
         cause.resource,
@@ -214,10 +223,26 @@ const MOST_LINES: usize = 5;
 
 /// What the services logged around the moment in which a probe first broke.
 fn logged(record: &RunRecord, lines: &mut Lines) {
+    if let Some(logged) = near_break(record, MOST_LINES) {
+        lines.add("logged", logged.when);
+        for line in logged.lines {
+            lines.add("", line);
+        }
+    }
+}
+
+/// Lines of logs around a moment.
+pub(super) struct Logged {
+    /// Which moment.
+    pub(super) when: String,
+    /// In order.
+    pub(super) lines: Vec<String>,
+}
+
+/// The lines closest to the moment in which a probe first broke, at most so many; `None` where nothing was logged.
+pub(super) fn near_break(record: &RunRecord, most: usize) -> Option<Logged> {
     let broke = |p: &&ProbeRecord| p.verdict == Verdict::Broke && !p.log.is_empty();
-    let Some(probe) = record.probes.iter().find(broke) else {
-        return;
-    };
+    let probe = record.probes.iter().find(broke)?;
     let moment = broke_at_s(probe);
     let mut near: Vec<&LogRecord> = Vec::new();
     for line in &probe.log {
@@ -229,18 +254,18 @@ fn logged(record: &RunRecord, lines: &mut Lines) {
     }
     let far = |l: &LogRecord| (l.at_s - moment).abs();
     near.sort_by(|a, b| far(a).total_cmp(&far(b)));
-    near.truncate(MOST_LINES);
+    near.truncate(most);
     near.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
     let level = view::level(record, probe.level.0);
-    let text = format!(
-        "when {level} broke (probe {}, at {moment:.0} s):",
-        probe.index
-    );
-    lines.add("logged", text);
-    for line in near {
-        let text = format!("{:>6.0} s  {}: {}", line.at_s, line.monitor, line.text);
-        lines.add("", text);
-    }
+    Some(Logged {
+        when: format!(
+            "when {level} broke (probe {}, at {moment:.0} s):",
+            probe.index
+        ),
+        lines: (near.iter())
+            .map(|l| format!("{:>6.0} s  {}: {}", l.at_s, l.monitor, l.text))
+            .collect(),
+    })
 }
 
 /// When a probe began to break: its first second with a failure, else the start of its hold.
@@ -254,7 +279,7 @@ fn broke_at_s(probe: &ProbeRecord) -> f64 {
 }
 
 /// Whether the generator could have been the limit.
-fn limits(record: &RunRecord) -> String {
+pub(super) fn limits(record: &RunRecord) -> String {
     let seconds = || record.probes.iter().flat_map(|p| &p.seconds);
     let most = |values: &mut dyn Iterator<Item = f64>| values.reduce(f64::max);
     let cpu = most(&mut seconds().filter_map(|s| s.generator.cpu_cores));
@@ -284,7 +309,7 @@ fn limits(record: &RunRecord) -> String {
     parts.join(", ")
 }
 
-fn rests_on(record: &RunRecord) -> String {
+pub(super) fn rests_on(record: &RunRecord) -> String {
     let probes = record.probes.len();
     let near = record
         .probes
@@ -318,7 +343,7 @@ fn rests_on(record: &RunRecord) -> String {
 /// Nobody plans with more than this, seconds.
 const LONGEST_S: f64 = 3.0 * 3600.0;
 
-fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
+pub(super) fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
     match *outlook {
         Outlook::Time {
             more_s,
@@ -362,6 +387,6 @@ fn roughly(seconds: f64) -> String {
 }
 
 /// A reason as it reads in the middle of a line.
-fn sentence(reason: &str) -> &str {
+pub(super) fn sentence(reason: &str) -> &str {
     reason.trim().trim_end_matches('.')
 }

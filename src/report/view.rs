@@ -3,7 +3,7 @@
 use crate::measure::Level;
 use crate::measure::{FailureKind, StepNames};
 use crate::record::{
-    Answer, Ending, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord, StepRecord,
+    Answer, Ending, LoadGate, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord, StepRecord,
 };
 use crate::slo::Verdict;
 use crate::slo::{Objective, Slo};
@@ -173,6 +173,68 @@ pub(super) fn interval(answer: &Answer) -> Option<String> {
         (None, Some(high)) => Some(format!("{level} up to {high}")),
         (None, None) => None,
     }
+}
+
+/// How much more than required the target carries: `18 % above the 1 000 VUs required (95 % CI +15 % to +22 %)`.
+pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
+    let headroom = gate.headroom?;
+    let required = level(record, gate.required);
+    let side = |share: f64| {
+        let side = if share < 0.0 { "below" } else { "above" };
+        format!(
+            "{:.0} % {side} the {required} required",
+            share.abs() * 100.0
+        )
+    };
+    let signed = |share: f64| format!("{:+.0} %", share * 100.0);
+    let Some(estimate) = headroom.estimate else {
+        return Some(format!("at least {}", side(headroom.low?)));
+    };
+    let text = side(estimate);
+    let confidence = percent(record.answer.confidence);
+    Some(match (headroom.low, headroom.high) {
+        (Some(low), Some(high)) => format!(
+            "{text} ({confidence} % CI {} to {})",
+            signed(low),
+            signed(high)
+        ),
+        (Some(low), None) => format!("{text} ({confidence} % CI from {} up)", signed(low)),
+        (None, _) => text,
+    })
+}
+
+/// An argument as a POSIX shell takes it.
+pub(super) fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        argument.to_owned()
+    } else {
+        format!("'{}'", argument.replace('\'', "'\\''"))
+    }
+}
+
+/// A number with at most two decimals.
+pub(super) fn short(value: f64) -> String {
+    let text = format!("{value:.2}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// `2026-11-22 17:44 UTC` of RFC 3339; what is not of that form stays as it is.
+pub(super) fn day_and_time(rfc3339: &str) -> String {
+    match (rfc3339.get(..10), rfc3339.get(11..16)) {
+        (Some(day), Some(time)) if rfc3339.ends_with('Z') && rfc3339.starts_with('2') => {
+            format!("{day} {time} UTC")
+        }
+        _ => rfc3339.to_owned(),
+    }
+}
+
+/// The last line of a report.
+pub(super) fn made_by(version: &str) -> String {
+    format!(
+        "Measured by breakpoint {version}. A probe is one visit to one level: it settles, then holds. The interval comes from \
+         the spread between probes, not between requests. No data is never a pass."
+    )
 }
 
 /// A share in percent with at most two decimals.

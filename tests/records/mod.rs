@@ -109,6 +109,8 @@ pub(crate) fn empty() -> RunRecord {
                 reading("redis", "used_memory", Some(512.0 * MIB)),
                 reading("gateway", "cpu", Some(1.0)),
             ],
+            required: None,
+            command: Vec::new(),
         },
         environment: Environment {
             kernel: "Linux 6.12".to_owned(),
@@ -116,6 +118,8 @@ pub(crate) fn empty() -> RunRecord {
             descriptor_limit: 20_000,
             platform: "x86_64-unknown-linux-gnu".to_owned(),
             local_addresses: Vec::new(),
+            cpu_model: Some("Imaginary CPU @ 2.50GHz".to_owned()),
+            memory_bytes: Some(4_102_029_312),
         },
         warnings: Vec::new(),
         probes: Vec::new(),

@@ -78,6 +78,8 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
             pace_per_s: system.pace_per_s,
             seed: search.seed,
             limits: Vec::new(),
+            required: None,
+            command: Vec::new(),
         },
         search,
         environment: Environment::default(),

@@ -22,8 +22,8 @@ const FINE: usize = 2;
 const FONT: &str = "sans-serif";
 
 /// An opaque colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Colour(pub(super) u8, pub(super) u8, pub(super) u8);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::report) struct Colour(pub(super) u8, pub(super) u8, pub(super) u8);
 
 impl Colour {
     pub(super) const WHITE: Self = Self(255, 255, 255);
@@ -181,8 +181,10 @@ fn font(size: f64, bold: bool) -> FontDesc<'static> {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Shape {
+pub(super) enum Shape {
     Polygon(Vec<(f64, f64)>, Colour),
+    /// Centre and radius.
+    Disc((f64, f64), f64, Colour),
     Line(Vec<(f64, f64)>, f64, Colour),
     Text(Text),
 }
@@ -190,7 +192,7 @@ enum Shape {
 /// Shapes in drawing order.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(in crate::report) struct Scene {
-    shapes: Vec<Shape>,
+    pub(super) shapes: Vec<Shape>,
 }
 
 impl Scene {
@@ -206,6 +208,10 @@ impl Scene {
             (r.left, r.bottom),
         ];
         self.polygon(corners, fill);
+    }
+
+    pub(super) fn disc(&mut self, centre: (f64, f64), radius: f64, fill: Colour) {
+        self.shapes.push(Shape::Disc(centre, radius, fill));
     }
 
     pub(super) fn line(&mut self, points: Vec<(f64, f64)>, width: f64, colour: Colour) {
@@ -268,7 +274,7 @@ impl Scene {
     pub(super) fn texts(&self) -> impl Iterator<Item = &Text> {
         self.shapes.iter().filter_map(|s| match s {
             Shape::Text(t) => Some(t),
-            Shape::Polygon(..) | Shape::Line(..) => None,
+            Shape::Polygon(..) | Shape::Disc(..) | Shape::Line(..) => None,
         })
     }
 
@@ -302,10 +308,26 @@ impl Scene {
     }
 }
 
+/// A regular polygon with a corner at the top.
+pub(super) fn regular((x, y): (f64, f64), r: f64, corners: u32) -> Vec<(f64, f64)> {
+    (0..corners)
+        .map(|i| {
+            let angle = std::f64::consts::TAU * f64::from(i) / f64::from(corners);
+            (x + r * angle.sin(), y - r * angle.cos())
+        })
+        .collect()
+}
+
 fn draw(backend: &mut BitMapBackend<'_>, shape: &Shape) -> Result<(), String> {
     match shape {
         Shape::Polygon(points, fill) => backend
             .fill_polygon(points.iter().map(|&p| fine_point(p)), &rgb(*fill))
+            .map_err(|e| e.to_string()),
+        Shape::Disc(centre, radius, fill) => backend
+            .fill_polygon(
+                regular(*centre, *radius, 32).into_iter().map(fine_point),
+                &rgb(*fill),
+            )
             .map_err(|e| e.to_string()),
         Shape::Line(points, width, colour) => {
             let style = ShapeStyle {

@@ -1,0 +1,398 @@
+#!/usr/bin/env python3
+"""Opens report.html in headless Chromium as its readers do, and checks what they rely on.
+
+    check-report-page.py BREAKPOINT CHROMIUM [PICTURES]
+
+It renders the committed example, the same with a gate, with hostile text in every place that others write, and as a record of the
+first schema, and a short ramp; then it asks the browser over its debugging pipe: no messages on the console, no request, tables that sort,
+two themes that can be read, no scrolling sideways on a phone, and a PDF with the answer in it. JUnit files go through an XML
+parser. With PICTURES the pages are also kept as pictures to look at.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as xml
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+HOSTILE = (
+    "</script><script>document.title='owned';fetch('http://127.0.0.1:9/')</script>"
+    "<img src=http://127.0.0.1:9/x onerror=\"document.title='owned'\">"
+    "\"'><svg onload=\"document.title='owned'\">]]></style>{{7*7}}\u202e\x1b[31m\x00 ::error::x ##[error]y |a|b| `c` \\d"
+)
+failures = []
+
+
+def check(name, holds, seen=""):
+    if not holds:
+        failures.append(f"{name}: {seen}")
+        print(f"FAILED  {name}: {seen}")
+
+
+class Browser:
+    """Chromium at the other end of two pipes."""
+
+    def __init__(self, program, home):
+        to_child, self.to_browser = os.pipe()
+        self.from_browser, from_child = os.pipe()
+
+        def pipes():
+            # The protocol's numbers are 3 and 4, which may be taken by our own ends.
+            reading, writing = os.dup(to_child), os.dup(from_child)
+            os.dup2(reading, 3)
+            os.dup2(writing, 4)
+
+        self.process = subprocess.Popen(
+            [program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+             "--disable-background-networking", "--disable-component-update", "--force-color-profile=srgb",
+             f"--user-data-dir={home}", "--remote-debugging-pipe", "about:blank"],
+            preexec_fn=pipes, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        os.close(to_child)
+        os.close(from_child)
+        self.buffer = b""
+        self.next = 0
+        self.events = []
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        self.session = None
+        self.session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ["Page", "Runtime", "Log", "Network"]:
+            self.send(f"{domain}.enable")
+
+    def read(self):
+        while b"\0" not in self.buffer:
+            part = os.read(self.from_browser, 1 << 16)
+            if not part:
+                raise SystemExit("the browser ended")
+            self.buffer += part
+        message, self.buffer = self.buffer.split(b"\0", 1)
+        return json.loads(message)
+
+    def send(self, method, **params):
+        self.next += 1
+        message = {"id": self.next, "method": method, "params": params}
+        if getattr(self, "session", None):
+            message["sessionId"] = self.session
+        data = json.dumps(message).encode() + b"\0"
+        while data:
+            data = data[os.write(self.to_browser, data):]
+        while True:
+            answer = self.read()
+            if answer.get("id") == self.next:
+                if "error" in answer:
+                    raise SystemExit(f"{method}: {answer['error']}")
+                return answer["result"]
+            self.events.append(answer)
+
+    def open(self, path):
+        self.events = []
+        self.send("Page.navigate", url="file://" + path)
+        while not any(e.get("method") == "Page.loadEventFired" for e in self.events):
+            self.events.append(self.read())
+
+    def js(self, expression):
+        result = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
+        if "exceptionDetails" in result:
+            raise SystemExit(f"{expression}: {result['exceptionDetails']}")
+        return result["result"].get("value")
+
+    def size(self, width, height):
+        self.send("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+
+    def theme(self, name):
+        self.send("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
+
+    def picture(self, path, whole=False):
+        shot = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=whole, **({"clip": {
+            "x": 0, "y": 0, "scale": 1, "width": self.js("innerWidth"),
+            "height": self.js("document.documentElement.scrollHeight")}} if whole else {}))
+        with open(path, "wb") as file:
+            file.write(base64.b64decode(shot["data"]))
+
+    def close(self):
+        self.session = None
+        try:
+            self.send("Browser.close")
+        except (SystemExit, OSError):
+            pass
+        self.process.wait(timeout=20)
+
+
+def luminance(colour):
+    parts = [int(float(v)) / 255 for v in re.findall(r"[\d.]+", colour)[:3]]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    a, b = luminance(a), luminance(b)
+    return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+
+
+# Every element with text of its own: its colour, and the first ground below it that is not transparent.
+TEXTS = """
+(() => { const out = []; const clear = "rgba(0, 0, 0, 0)";
+for (const e of document.querySelectorAll("body *")) {
+  if (e.closest("svg") || e.closest("script") || !Array.from(e.childNodes).some(n => n.nodeType === 3 && n.data.trim())) continue;
+  let g = e; while (g && getComputedStyle(g).backgroundColor === clear) g = g.parentElement;
+  out.push([e.tagName + "." + e.className, getComputedStyle(e).color, g ? getComputedStyle(g).backgroundColor : "rgb(255, 255, 255)"]);
+} return out; })()
+"""
+# The same for words in charts, which stand on the chart's own ground.
+WORDS = """
+(() => Array.from(document.querySelectorAll("svg text"), t => [t.textContent, getComputedStyle(t).fill,
+  getComputedStyle(t.closest(".scroll")).backgroundColor]))()
+"""
+
+
+def check_quiet(name, browser):
+    """No message on the console, nothing asked of any network."""
+    for event in browser.events:
+        method, params = event.get("method"), event.get("params", {})
+        if method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
+            check(f"{name}: console", False, params["entry"]["text"])
+        if method in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled"):
+            check(f"{name}: console", False, json.dumps(params)[:300])
+        if method == "Network.requestWillBeSent":
+            url = params["request"]["url"]
+            check(f"{name}: request", url.startswith(("file://", "data:")) and "report.html" in url or url == "data:,", url)
+
+
+def check_themes(name, browser):
+    grounds = {}
+    for theme in ["light", "dark"]:
+        browser.theme(theme)
+        grounds[theme] = browser.js("getComputedStyle(document.body).backgroundColor")
+        texts = browser.js(TEXTS)
+        check(f"{name}: texts", len(texts) > 20, len(texts))
+        for element, ink, ground in texts:
+            ratio = contrast(ink, ground)
+            check(f"{name}: contrast, {theme}, {element}", ratio >= 4.5, f"{ink} on {ground} is {ratio:.2f}")
+        for words, ink, ground in browser.js(WORDS):
+            ratio = contrast(ink, ground)
+            # Large words, and colours that stand for something: 3 as WCAG has it for those.
+            check(f"{name}: chart contrast, {theme}, {words}", ratio >= 3, f"{ink} on {ground} is {ratio:.2f}")
+    check(f"{name}: themes", contrast(grounds["light"], grounds["dark"]) > 10, grounds)
+    # The button turns it over against what the system says.
+    browser.theme("light")
+    browser.js("document.querySelector('.theme').click()")
+    turned = browser.js("getComputedStyle(document.body).backgroundColor")
+    check(f"{name}: toggle", turned == grounds["dark"], turned)
+    browser.js("document.querySelector('.theme').click()")
+    back = browser.js("getComputedStyle(document.body).backgroundColor")
+    check(f"{name}: toggle back", back == grounds["light"], back)
+
+
+def column(browser, table, index):
+    return browser.js(
+        f"Array.from(document.querySelectorAll('table.sortable')[{table}].tBodies[0].rows,"
+        f" r => [r.cells[{index}].dataset.key ?? null, r.cells[{index}].textContent.trim()])")
+
+
+def click(browser, table, index):
+    """As a keyboard does it: focus, then the key."""
+    browser.js(f"document.querySelectorAll('table.sortable')[{table}].tHead.rows[0].cells[{index}].querySelector('button').focus()")
+    for kind in ["rawKeyDown", "char", "keyUp"]:
+        browser.send("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r", windowsVirtualKeyCode=13)
+
+
+def check_sorting(name, browser):
+    tables = browser.js("document.querySelectorAll('table.sortable').length")
+    check(f"{name}: tables", tables >= 2, tables)
+    table = tables_named(browser, "Every probe")
+    heads = browser.js(
+        f"Array.from(document.querySelectorAll('table.sortable')[{table}].tHead.rows[0].cells, c => c.textContent)")
+    for index, head in enumerate(heads):
+        before = column(browser, table, index)
+        for direction in ["ascending", "descending"]:
+            click(browser, table, index)
+            aria = browser.js(f"document.querySelectorAll('table.sortable')[{table}].tHead.rows[0].cells[{index}].getAttribute('aria-sort')")
+            check(f"{name}: aria-sort of {head}", aria == direction, aria)
+            cells = column(browser, table, index)
+            check(f"{name}: rows after sorting by {head}", sorted(map(str, cells)) == sorted(map(str, before)), "rows were lost")
+            empty = [text == "" for _, text in cells]
+            check(f"{name}: {head}: empty cells are last", empty == sorted(empty), cells)
+            keys = [float(key) for key, text in cells if key is not None and text]
+            check(f"{name}: {head} {direction}", keys == sorted(keys, reverse=direction == "descending"), keys)
+    levels = [float(key) for key, _ in column(browser, table, 2)]
+    click(browser, table, 2)
+    check(f"{name}: levels are numbers", len(set(levels)) > 3, levels)
+    sorts = browser.js(f"document.querySelectorAll('table.sortable')[{table}].querySelectorAll('[aria-sort]').length")
+    check(f"{name}: one column is sorted", sorts == 1, sorts)
+
+
+def tables_named(browser, name):
+    names = browser.js("Array.from(document.querySelectorAll('table.sortable'), t => t.caption.textContent)")
+    return next((i for i, n in enumerate(names) if n.startswith(name)), 0)
+
+
+def check_widths(name, browser):
+    for width in [360, 400, 768, 1400]:
+        browser.size(width, 800)
+        wide = browser.js("document.documentElement.scrollWidth")
+        check(f"{name}: at {width} px", wide <= width, f"the page is {wide} px wide")
+    browser.size(1400, 900)
+
+
+def check_print(name, browser, home, words, pictures):
+    browser.theme("dark")
+    pdf = base64.b64decode(browser.send("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"])
+    path = os.path.join(pictures or home, f"{name}.pdf")
+    with open(path, "wb") as file:
+        file.write(pdf)
+    info = subprocess.run(["pdfinfo", path], capture_output=True, text=True, check=True).stdout
+    pages = int(re.search(r"Pages:\s+(\d+)", info).group(1))
+    check(f"{name}: pages of the PDF", 1 <= pages <= 30, pages)
+    text = " ".join(subprocess.run(["pdftotext", "-layout", path, "-"], capture_output=True, text=True, check=True).stdout.split())
+    for word in words:
+        check(f"{name}: PDF", " ".join(word.split()) in text, f"`{word}` is not in it")
+    check(f"{name}: PDF", "Dark theme" not in text and "Light theme" not in text, "the toggle is printed")
+    browser.theme("light")
+
+
+def keep(name, browser, pictures):
+    for theme in ["light", "dark"]:
+        browser.theme(theme)
+        browser.size(1280, 900)
+        browser.picture(os.path.join(pictures, f"{name}-{theme}-top.png"))
+        browser.picture(os.path.join(pictures, f"{name}-{theme}.png"), whole=True)
+    browser.theme("light")
+    browser.size(400, 800)
+    browser.picture(os.path.join(pictures, f"{name}-400.png"), whole=True)
+    browser.size(1400, 900)
+
+
+def check_page(name, folder, browser, home, words, pictures):
+    browser.size(1400, 900)
+    browser.theme("light")
+    browser.open(os.path.join(folder, "report.html"))
+    title = browser.js("document.title")
+    check(f"{name}: title", title != "owned" and title, title)
+    scripts = browser.js("document.scripts.length + document.images.length")
+    check(f"{name}: one script and no picture from elsewhere", scripts == 1, scripts)
+    top = browser.js("document.querySelector('.number').getBoundingClientRect().bottom")
+    check(f"{name}: the number is on the first screen", top < 300, top)
+    charts = browser.js("Array.from(document.querySelectorAll('svg'), s => s.getBoundingClientRect().height)")
+    check(f"{name}: charts", len(charts) >= 1 and min(charts) > 200, charts)
+    if pictures:
+        keep(name, browser, pictures)
+    check_widths(name, browser)
+    check_themes(name, browser)
+    if name != "ramp":
+        check_sorting(name, browser)
+    check_print(name, browser, home, words, pictures)
+    # What came late counts too.
+    time.sleep(0.3)
+    browser.js("1")
+    check_quiet(name, browser)
+
+
+def spoil(value, path=()):
+    """Hostile text in place of all text that others write."""
+    keep_as_is = {"ending", "unit", "purpose", "end", "verdict", "kind", "sureness", "arrivals", "objective", "step"}
+    if isinstance(value, dict):
+        return {k: v if k in keep_as_is else spoil(v, path + (k,)) for k, v in value.items()}
+    if isinstance(value, list):
+        # Histograms, kinds of failures and steps stay; the last is known by its place.
+        if path and path[-1] in ("failed", "steps", "slo", "objectives"):
+            return value
+        return [spoil(v, path) for v in value]
+    if isinstance(value, str) and path[-1] != "latency":
+        return HOSTILE + value[:20]
+    return value
+
+
+def hostile(record):
+    record = json.loads(json.dumps(record))
+    for probe in record["probes"]:
+        for second in probe["seconds"]:
+            second["readings"] = {HOSTILE if name == "gateway" else name: v for name, v in second["readings"].items()}
+        probe["log"] = [{"at_s": probe["start_s"], "monitor": HOSTILE, "text": HOSTILE + str(i)} for i in range(3)]
+    seconds = [probe.pop("seconds") for probe in record["probes"]]
+    limits = record["plan"]["limits"]
+    record["warnings"] = [HOSTILE, "=HYPERLINK(\"http://127.0.0.1:9\")"]
+    record["slo"] = record["slo"] + [HOSTILE]
+    record = spoil(record)
+    for probe, own in zip(record["probes"], seconds):
+        probe["seconds"] = own
+    record["plan"]["limits"] = {HOSTILE if name == "gateway" else name: v for name, v in limits.items()}
+    record["plan"]["command"] = ["find", HOSTILE, "$(touch owned)"]
+    return record
+
+
+def first_schema(text):
+    """The names of the first schema, as in tests/golden_report.rs."""
+    for today, then in [('"schema_version": 2', '"schema_version": 1'), ('"breakpoint":', '"breakpoint_vus":'),
+                        ('"knee":', '"knee_vus":'), ('"level":', '"vus":'), ('"min_level":', '"min_vus":'),
+                        ('"max_level":', '"max_vus":'), ('"unit": "vus",', ""), ('"arrivals": null,', "")]:
+        text = text.replace(today, then)
+    return text
+
+
+def rendered(program, home, name, text):
+    folder = os.path.join(home, name)
+    os.mkdir(folder)
+    with open(os.path.join(folder, "result.json"), "w", encoding="utf-8") as file:
+        file.write(text)
+    subprocess.run([program, "report", folder], check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+def ramped(program, home):
+    """A short ramp of the demo that is built in."""
+    out = os.path.join(home, "ramps")
+    asked = ["ramp", "demo", "--stages", "20:2s,40:4s,0:1s", "--quiet", "--out", out]
+    subprocess.run([program, *asked], check=True, stdout=subprocess.DEVNULL)
+    profile = os.path.join(out, "demo")
+    return os.path.join(profile, os.listdir(profile)[0])
+
+
+def check_junit(name, folder):
+    root = xml.parse(os.path.join(folder, "junit.xml")).getroot()
+    cases = root.findall("./testsuite/testcase")
+    check(f"{name}: junit", root.tag == "testsuites" and len(cases) == int(root.get("tests")), root.attrib)
+    check(f"{name}: junit", root.findall(".//property[@name='slo']"), "no property slo")
+
+
+def main():
+    program, chromium = os.path.abspath(sys.argv[1]), sys.argv[2]
+    pictures = os.path.abspath(sys.argv[3]) if len(sys.argv) > 3 else None
+    home = tempfile.mkdtemp(prefix="report-page-")
+    if pictures:
+        os.makedirs(pictures, exist_ok=True)
+    with open(os.path.join(ROOT, "reports/example/result.json"), encoding="utf-8") as file:
+        text = file.read()
+    record = json.loads(text)
+    gated = json.loads(text)
+    gated["plan"]["required"] = 1100
+    folders = {
+        "example": rendered(program, home, "example", text),
+        "gate": rendered(program, home, "gate", json.dumps(gated)),
+        "hostile": rendered(program, home, "hostile", json.dumps(hostile(record))),
+        "schema-1": rendered(program, home, "schema-1", first_schema(text)),
+    }
+    folders["ramp"] = ramped(program, home)
+    browser = Browser(chromium, os.path.join(home, "browser"))
+    number = "1 019"
+    try:
+        for name, folder in folders.items():
+            words = [number, "1 003 – 1 029", "p99(answer)<2s", "gateway memory"]
+            words = {"hostile": [number], "ramp": ["The ramp reads", "nothing", "20 -> 40"]}.get(name, words)
+            check_page(name, folder, browser, home, words, pictures)
+            check_junit(name, folder)
+            print(f"looked at {name}")
+    finally:
+        browser.close()
+        shutil.rmtree(home, ignore_errors=True)
+    if failures:
+        raise SystemExit(f"{len(failures)} checks failed")
+    print("the report's pages are in order")
+
+
+main()

@@ -1,0 +1,182 @@
+//! GitHub Actions: annotations of a step, and the report for its summary.
+
+use std::fmt::Write as _;
+
+use super::escape::one_line;
+use super::markdown::{self, Pictures};
+use super::page::Page;
+use super::{ramp, view};
+use crate::record::{Ending, LoadOutcome, RampEnding, RampRecord, RunRecord};
+
+/// GitHub takes at most so many bytes of a step's summary.
+pub const MOST_SUMMARY_BYTES: usize = 1024 * 1024;
+/// GitHub shows at most so many annotations of a kind per step; the answer needs one.
+const MOST_WARNINGS: usize = 9;
+
+/// What an annotation says of its step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Notice,
+    Warning,
+    Error,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The report as it goes into the summary of a step, where no pictures lie beside it.
+pub(super) fn summary(page: &Page) -> String {
+    let text = markdown::write(page, Pictures::None);
+    cut(&without_commands(&text), MOST_SUMMARY_BYTES)
+}
+
+/// What a step prints on its log: annotations, then the report.
+pub(super) fn on_log(annotations: &str, page: &Page) -> String {
+    format!("{annotations}{}", summary(page))
+}
+
+/// Whole lines that fit.
+fn cut(text: &str, most: usize) -> String {
+    const MORE: &str = "\n(cut: GitHub takes no more; report.md has all)\n";
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut end = most.saturating_sub(MORE.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let end = text[..end].rfind('\n').map_or(end, |at| at + 1);
+    format!("{}{MORE}", &text[..end])
+}
+
+/// A line of a log must not command the runner. Ours never begin with `::`: only an older form stands anywhere in a line.
+fn without_commands(text: &str) -> String {
+    text.replace("##[", "## [")
+}
+
+pub(super) fn of_run(record: &RunRecord) -> String {
+    let headline = view::headline(record);
+    let because = format!("{headline}: {}", record.answer.reason);
+    let gate = record.gate();
+    let answer = match (record.answer.ending, &gate) {
+        (Ending::Found | Ending::NeverBroke, Some(gate)) if gate.outcome != LoadOutcome::Passed => {
+            (Kind::Error, format!("{headline}; {}", gate.sentence))
+        }
+        (Ending::Found | Ending::NeverBroke, Some(gate)) => {
+            (Kind::Notice, format!("{headline}; {}", gate.sentence))
+        }
+        (Ending::Found | Ending::NeverBroke, None) => (Kind::Notice, headline),
+        (Ending::BrokeAtMinimum | Ending::TargetDown, _) => (Kind::Error, because),
+        (
+            Ending::TimeDriven
+            | Ending::DependsOnDirection
+            | Ending::Bimodal
+            | Ending::Undecided
+            | Ending::GeneratorLimited
+            | Ending::Interrupted,
+            Some(gate),
+        ) => (Kind::Error, format!("{because} {}", gate.sentence)),
+        (
+            Ending::TimeDriven
+            | Ending::DependsOnDirection
+            | Ending::Bimodal
+            | Ending::Undecided
+            | Ending::GeneratorLimited
+            | Ending::Interrupted,
+            None,
+        ) => (Kind::Warning, because),
+    };
+    lines(&record.profile, answer, &record.warnings)
+}
+
+pub(super) fn of_ramp(record: &RampRecord) -> String {
+    let headline = ramp::headline(record);
+    let answer = match record.ending {
+        RampEnding::Complete => (
+            Kind::Notice,
+            format!("{headline}: reads {}", ramp::reading(record)),
+        ),
+        RampEnding::TargetDown => (Kind::Error, record.reason.clone()),
+        RampEnding::GeneratorLimited | RampEnding::Interrupted => {
+            (Kind::Warning, record.reason.clone())
+        }
+    };
+    lines(&record.profile, answer, &record.warnings)
+}
+
+fn lines(profile: &str, (kind, text): (Kind, String), warnings: &[String]) -> String {
+    let mut out = String::new();
+    let title = format!("breakpoint {profile}");
+    annotation(&mut out, kind, &title, &text);
+    for warning in warnings.iter().take(MOST_WARNINGS) {
+        annotation(&mut out, Kind::Warning, &title, warning);
+    }
+    out
+}
+
+fn annotation(out: &mut String, kind: Kind, title: &str, text: &str) {
+    let _ = writeln!(
+        out,
+        "::{} title={}::{}",
+        kind.name(),
+        property(title),
+        data(text)
+    );
+}
+
+/// The escapes of a command's message.
+fn data(text: &str) -> String {
+    one_line(text)
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+/// Those of its properties.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn an_annotation_says_how_it_ended_and_is_escaped() {
+        let mut record = samples::found();
+        record.profile = "a:b,c%".to_owned();
+        record.warnings = vec!["50 %\n::error::not mine".to_owned()];
+        assert_eq!(
+            of_run(&record),
+            "::notice title=breakpoint a%3Ab%2Cc%25::breakpoint 1 184 VUs (95 %25 CI 1 150 – 1 215)\n\
+             ::warning title=breakpoint a%3Ab%2Cc%25::50 %25 ::error::not mine\n"
+        );
+        record.plan.required = Some(1150);
+        assert!(of_run(&record).starts_with("::notice "));
+        record.plan.required = Some(1151);
+        assert!(of_run(&record).starts_with("::error "));
+        assert!(of_run(&samples::small()).starts_with("::warning "));
+        assert!(of_run(&samples::empty()).starts_with("::error "));
+    }
+
+    #[test]
+    fn a_summary_stays_below_the_limit_and_ends_with_a_whole_line() {
+        assert_eq!(cut("one\ntwo\n", 100), "one\ntwo\n");
+        let text = "é line\n".repeat(50);
+        let short = cut(&text, 200);
+        assert!(short.len() <= 200, "{}", short.len());
+        assert!(
+            short.ends_with("has all)\n") && short.contains("é line\n\n(cut"),
+            "{short}"
+        );
+        assert_eq!(without_commands("x ##[error]y"), "x ## [error]y");
+    }
+}

@@ -1,0 +1,203 @@
+//! `junit.xml`: the answer and the gate as tests, for CI systems that show those.
+
+use std::fmt::Write as _;
+
+use super::escape::{markup, one_line};
+use super::{ramp, summary, view};
+use crate::record::{Ending, LoadOutcome, RampEnding, RampRecord, RunRecord};
+
+/// How a test case came out.
+enum Came {
+    Well,
+    /// The target is not good enough.
+    Failure(String),
+    /// There is nothing to judge.
+    Error(String),
+}
+
+struct Case {
+    name: String,
+    came: Came,
+}
+
+struct Suite<'a> {
+    profile: &'a str,
+    started_at: &'a str,
+    seconds: f64,
+    properties: Vec<(&'static str, String)>,
+    cases: Vec<Case>,
+    /// What the terminal shows.
+    out: String,
+}
+
+pub(super) fn of_run(record: &RunRecord) -> Vec<u8> {
+    let a = &record.answer;
+    let mut cases = vec![Case {
+        name: format!("a breakpoint is found for {}", record.slo.join(", ")),
+        came: answer(record),
+    }];
+    if let Some(gate) = record.gate() {
+        let needed = view::level(record, gate.required);
+        let came = match gate.outcome {
+            LoadOutcome::Passed => Came::Well,
+            LoadOutcome::ShownBelow | LoadOutcome::NotShown => Came::Failure(gate.sentence),
+            LoadOutcome::NoAnswer => Came::Error(gate.sentence),
+        };
+        cases.push(Case {
+            name: format!("{needed} are carried"),
+            came,
+        });
+    }
+    Suite {
+        profile: &record.profile,
+        started_at: &record.started_at,
+        seconds: a.search_s,
+        properties: properties(record),
+        cases,
+        out: summary::summary(record),
+    }
+    .write()
+}
+
+fn answer(record: &RunRecord) -> Came {
+    let text = || format!("{}: {}", view::headline(record), record.answer.reason);
+    match record.answer.ending {
+        Ending::Found | Ending::NeverBroke => Came::Well,
+        Ending::BrokeAtMinimum => Came::Failure(text()),
+        Ending::TimeDriven
+        | Ending::DependsOnDirection
+        | Ending::Bimodal
+        | Ending::Undecided
+        | Ending::GeneratorLimited
+        | Ending::TargetDown
+        | Ending::Interrupted => Came::Error(text()),
+    }
+}
+
+fn properties(record: &RunRecord) -> Vec<(&'static str, String)> {
+    let a = &record.answer;
+    let number = |n: Option<u32>| n.map(|n| n.to_string());
+    let share = |s: Option<f64>| s.map(|s| format!("{s:.4}"));
+    let gate = record.gate();
+    let headroom = gate.as_ref().and_then(|g| g.headroom);
+    [
+        ("ending", Some(a.ending.name().to_owned())),
+        ("breakpoint", number(a.breakpoint)),
+        ("ci_low", number(a.ci_low)),
+        ("ci_high", number(a.ci_high)),
+        ("confidence", Some(a.confidence.to_string())),
+        ("unit", Some(record.plan.unit.name().to_owned())),
+        ("slo", Some(record.slo.join(", "))),
+        (
+            "gave_way",
+            a.limiting_resource.as_ref().map(summary::finding),
+        ),
+        ("required", number(record.plan.required)),
+        ("headroom", share(headroom.and_then(|h| h.estimate))),
+        ("headroom_low", share(headroom.and_then(|h| h.low))),
+        ("headroom_high", share(headroom.and_then(|h| h.high))),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}
+
+pub(super) fn of_ramp(record: &RampRecord) -> Vec<u8> {
+    let came = match record.ending {
+        RampEnding::Complete => Came::Well,
+        RampEnding::GeneratorLimited | RampEnding::TargetDown | RampEnding::Interrupted => {
+            Came::Error(record.reason.clone())
+        }
+    };
+    let breach = record.breach.as_ref().map(|b| b.level.get().to_string());
+    let properties = [
+        ("first_broke", breach),
+        ("unit", Some(record.plan.unit.name().to_owned())),
+        ("slo", Some(record.slo.join(", "))),
+    ];
+    let mut properties = properties.into_iter();
+    Suite {
+        profile: &record.profile,
+        started_at: &record.started_at,
+        seconds: record.stages.iter().map(|s| s.measured_s).sum(),
+        properties: properties
+            .by_ref()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect(),
+        // Whether the SLO held in a ramp is no gate: it has no interval.
+        cases: vec![Case {
+            name: format!("the ramp runs: {}", ramp::headline(record)),
+            came,
+        }],
+        out: ramp::summary(record),
+    }
+    .write()
+}
+
+impl Suite<'_> {
+    fn write(self) -> Vec<u8> {
+        let count = |f: fn(&Came) -> bool| self.cases.iter().filter(|c| f(&c.came)).count();
+        let failures = count(|c| matches!(c, Came::Failure(_)));
+        let errors = count(|c| matches!(c, Came::Error(_)));
+        let counts = format!(
+            "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{}\"",
+            self.cases.len(),
+            seconds(self.seconds)
+        );
+        let mut out = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"breakpoint\" {counts}>\n  \
+             <testsuite name=\"{}\" {counts} skipped=\"0\" timestamp=\"{}\">\n    <properties>\n",
+            attribute(self.profile),
+            attribute(self.started_at)
+        );
+        for (name, value) in &self.properties {
+            let value = attribute(value);
+            let _ = writeln!(out, "      <property name=\"{name}\" value=\"{value}\"/>");
+        }
+        out.push_str("    </properties>\n");
+        for (i, case) in self.cases.iter().enumerate() {
+            // The first took the time, the others look at what it found.
+            let time = if i == 0 { self.seconds } else { 0.0 };
+            let _ = write!(
+                out,
+                "    <testcase classname=\"breakpoint.{}\" name=\"{}\" time=\"{}\"",
+                attribute(self.profile),
+                attribute(&case.name),
+                seconds(time)
+            );
+            case.came.write(&mut out);
+        }
+        let _ = write!(
+            out,
+            "    <system-out>{}</system-out>\n  </testsuite>\n</testsuites>\n",
+            markup(&self.out)
+        );
+        out.into_bytes()
+    }
+}
+
+impl Came {
+    fn write(&self, out: &mut String) {
+        let (element, text) = match self {
+            Self::Well => {
+                out.push_str("/>\n");
+                return;
+            }
+            Self::Failure(text) => ("failure", text),
+            Self::Error(text) => ("error", text),
+        };
+        let text = attribute(text);
+        let _ = write!(
+            out,
+            ">\n      <{element} message=\"{text}\" type=\"breakpoint\">{text}</{element}>\n    </testcase>\n"
+        );
+    }
+}
+
+fn attribute(text: &str) -> String {
+    markup(&one_line(text))
+}
+
+fn seconds(value: f64) -> String {
+    format!("{:.3}", if value.is_finite() { value } else { 0.0 })
+}
