@@ -339,7 +339,7 @@ mod tests {
             completed: 80,
             failed: 1,
             shed: 2,
-            latency_s: (elapsed_s as u32 % 10 != 0).then_some(elapsed_s / 60.0),
+            latency_s: (elapsed_s % 10.0 > 0.0).then_some(elapsed_s / 60.0),
             estimate: None,
             readings: vec![
                 reading("gateway", "memory", 480.0 * MIB),
