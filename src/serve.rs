@@ -58,11 +58,20 @@ pub struct LivePage {
     server: tokio::task::JoinHandle<()>,
 }
 
+/// What those who watch are woken for.
+#[derive(Debug, Clone, Copy)]
+enum News {
+    /// There is a new state.
+    State,
+    /// There will be no other.
+    End,
+}
+
 #[derive(Debug)]
 struct Shared {
     live: Mutex<Live>,
-    /// Counts the states; those who watch wait for it.
-    version: watch::Sender<u64>,
+    /// Changes with every state; those who watch wait for it.
+    news: watch::Sender<News>,
     /// What a request must carry; `None` on an address of this machine.
     token: Option<String>,
 }
@@ -84,7 +93,7 @@ impl LivePage {
         })?;
         let shared = Arc::new(Shared {
             live: Mutex::default(),
-            version: watch::Sender::new(0),
+            news: watch::Sender::new(News::State),
             token: (!address.ip().is_loopback()).then_some(token),
         });
         Ok(Self {
@@ -104,11 +113,13 @@ impl LivePage {
     /// Shows a new state.
     pub fn show(&self, live: &Live) {
         self.shared.live().clone_from(live);
-        self.shared.version.send_modify(|v| *v += 1);
+        self.shared.news.send_replace(News::State);
     }
 
     /// Ends it, once those who watch had time to read the last state.
     pub async fn stop(self) {
+        // Streams that are cut off in the middle would be an error to their readers.
+        self.shared.news.send_replace(News::End);
         tokio::time::sleep(LAST_WORDS).await;
         self.server.abort();
     }
@@ -249,26 +260,21 @@ fn events(shared: &Arc<Shared>) -> Response<Body> {
 }
 
 async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
-    let mut version = shared.version.subscribe();
+    let mut news = shared.news.subscribe();
     let mut told = Told::default();
     loop {
+        let last = matches!(*news.borrow_and_update(), News::End);
         let event = told.event(&shared.live());
-        if sender.send_data(Bytes::from(event)).await.is_err() {
+        if sender.send_data(Bytes::from(event)).await.is_err() || last {
             return;
         }
-        loop {
-            match tokio::time::timeout(HEARTBEAT, version.changed()).await {
-                Ok(Ok(())) => break,
-                Ok(Err(_)) => return,
-                Err(_) => {
-                    if sender
-                        .send_data(Bytes::from_static(b":\n\n"))
-                        .await
-                        .is_err()
-                    {
-                        return;
-                    }
-                }
+        while tokio::time::timeout(HEARTBEAT, news.changed())
+            .await
+            .is_err()
+        {
+            let heartbeat = Bytes::from_static(b":\n\n");
+            if sender.send_data(heartbeat).await.is_err() {
+                return;
             }
         }
     }

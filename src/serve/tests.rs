@@ -161,6 +161,9 @@ async fn whoever_watches_is_told_of_every_change() {
     assert_eq!(second["seconds"].as_array().unwrap().len(), 1);
     assert_eq!(second["seconds"][0]["t_s"], 2.0);
     page.stop().await;
+    // The last state, and then an end that is no error.
+    assert_eq!(read().await["seconds"].as_array().unwrap().len(), 0);
+    assert_eq!(answer.chunk().await.unwrap(), None);
 }
 
 #[test]
