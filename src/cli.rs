@@ -64,6 +64,7 @@ Examples:
   breakpoint lab --runs 100                       our search against every shipped system
   breakpoint lab A B --method all --runs 200      all methods against two of them
   breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
+  breakpoint lab a b --compare 0%,10% --runs 200  false alarms and power of `breakpoint compare`
 
 It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md says what the columns mean, how the
 truth is found, and how faithful the other methods are.
@@ -318,6 +319,10 @@ pub struct LabArgs {
     /// How to search; may be repeated [default: ours].
     #[arg(long = "method", value_name = "METHOD", value_parser = PossibleValuesParser::new(methods()))]
     pub methods: Vec<String>,
+    /// Compare pairs of searches instead: of a system with the same again (0%), or with so much more capacity, such as 0%,10%;
+    /// --runs is then the number of pairs.
+    #[arg(long, value_name = "CHANGES", value_delimiter = ',', value_parser = capacity_change, conflicts_with = "methods")]
+    pub compare: Vec<f64>,
     /// Folder for the tables and charts.
     #[arg(long, value_name = "DIR", default_value = "reports/lab")]
     pub out: PathBuf,
@@ -345,6 +350,15 @@ fn precision(text: &str) -> Result<f64, String> {
         Ok(share)
     } else {
         Err("a share between 0 and 100 %, such as 5%".to_owned())
+    }
+}
+
+fn capacity_change(text: &str) -> Result<f64, String> {
+    let share = crate::units::parse_ratio(text).map_err(|e| e.to_string())?;
+    if (0.0..=10.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("a share between 0 and 1000 %, such as 10%".to_owned())
     }
 }
 

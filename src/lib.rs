@@ -17,6 +17,7 @@
 pub mod app;
 pub mod cause;
 pub mod cli;
+pub mod compare;
 pub mod crypto;
 pub mod engine;
 pub mod event;

@@ -8,6 +8,7 @@ pub mod ratio;
 mod spread;
 pub mod tail;
 pub mod trend;
+pub mod usl;
 mod wilson;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};
