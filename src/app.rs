@@ -1,6 +1,7 @@
 //! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
+mod compare;
 mod find;
 mod lab;
 mod populations;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let quiet = match &cli.command {
         Command::Find(args) => args.quiet,
         Command::Ramp(args) => args.quiet,
+        Command::Compare(args) => args.quiet,
         Command::Lab(args) => args.quiet,
         _ => false,
     };
@@ -59,6 +61,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Find(args) => find_all(&args, &mut terminal),
         Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
+        Command::Compare(args) => compare::compare(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),
         Command::Init(args) => write_profile(&args, &terminal),
         Command::Demo(args) => return serve_demo(&args, &terminal),
@@ -152,6 +155,12 @@ fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
         store::write_report(&args.dir, &ramp).map_err(|e| Refusal::new(Exit::Failure, e))?;
         terminal.print_ramp(&ramp);
         terminal.print_written(&args.dir);
+        return Ok(Exit::Answer);
+    }
+    let comparison = store::read_comparison(&args.dir);
+    if let Some(record) = comparison.map_err(|e| Refusal::new(Exit::Usage, e))? {
+        store::write_report(&args.dir, &record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+        compare::show(&record, &args.dir, terminal);
         return Ok(Exit::Answer);
     }
     let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use crate::record::{Ending, RampEnding};
+use crate::record::{
+    ChangeVerdict, CompareRecord, ComparedMetric, Ending, GateOutcome, RampEnding,
+};
 
 /// How the program ends. The numbers never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -82,6 +84,28 @@ impl From<RampEnding> for Exit {
             RampEnding::GeneratorLimited => Self::HostLimit,
             RampEnding::TargetDown => Self::Target,
             RampEnding::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<&CompareRecord> for Exit {
+    /// Gates decide where there are any; else whether the breakpoints could be compared.
+    fn from(record: &CompareRecord) -> Self {
+        let gate = |outcome| record.gates.iter().any(|g| g.outcome == outcome);
+        if gate(GateOutcome::Failed) {
+            return Self::Gate;
+        }
+        if gate(GateOutcome::CannotSay) {
+            return Self::Undecided;
+        }
+        let mut changes = record.comparisons.iter().flat_map(|c| &c.changes);
+        let unknown = changes.any(|c| {
+            c.metric == ComparedMetric::Breakpoint && c.verdict == ChangeVerdict::CannotSay
+        });
+        if unknown && record.gates.is_empty() {
+            Self::Undecided
+        } else {
+            Self::Answer
         }
     }
 }

@@ -12,7 +12,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{Event, Phase, Tick};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
+use crate::record::{
+    CompareRecord, HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan,
+};
 use crate::report::{self, span};
 use crate::slo::Verdict;
 use crate::units;
@@ -165,6 +167,11 @@ impl Terminal {
         out(&report::ramp_summary(record));
     }
 
+    /// Prints what changed between runs on stdout.
+    pub fn print_comparison(&self, record: &CompareRecord) {
+        out(&report::compare_summary(record));
+    }
+
     /// Prints where the files are on stdout.
     pub fn print_written(&self, dir: &Path) {
         out(&format!("files       {}\n", dir.display()));
@@ -200,6 +207,11 @@ impl Terminal {
             }
             None => {}
         }
+    }
+
+    /// A note worth a line of progress.
+    pub fn note(&mut self, note: &str) {
+        self.on(&Event::Note(note.to_owned()));
     }
 
     /// Says what is being done.

@@ -41,6 +41,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["cause", "measure", "record", "slo", "units"],
     ),
+    // Of `stats` the ratio of two distributions and the scaling law.
+    ("compare", Pure, &["measure", "record", "stats", "units"]),
     ("exit", Shell, &["record"]),
     ("engine", Shell, &["measure", "scenario", "stats", "units"]),
     (
@@ -62,7 +64,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "lab",
         Shell,
         &[
-            "engine", "measure", "record", "report", "run", "search", "slo", "stats",
+            // `compare` for pairs of searches.
+            "compare", "engine", "measure", "record", "report", "run", "search", "slo", "stats",
         ],
     ),
     ("crypto", Shell, &[]),
@@ -75,8 +78,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &["event", "measure", "record", "report", "slo", "units"],
     ),
-    // `lab` for the names of its methods, `ramp` for the form of its stages.
-    ("cli", Shell, &["lab", "plan", "ramp", "units"]),
+    // `compare` for the form of its conditions, `lab` for the names of its methods, `ramp` for the form of its stages.
+    ("cli", Shell, &["compare", "lab", "plan", "ramp", "units"]),
     ("locate", Shell, &["profile"]),
     ("init", Shell, &["plan", "profile"]),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
@@ -90,6 +93,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &[
             "cli",
+            "compare",
             "crypto",
             "engine",
             "event",

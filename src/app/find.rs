@@ -1,5 +1,7 @@
 //! One run of `find`: target up, load, search, target down, files.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use super::prepare::Ready;
@@ -19,6 +21,16 @@ pub(super) async fn find(
     signals: &Signals,
     terminal: &mut Terminal,
 ) -> Result<Exit, Refusal> {
+    let (record, _) = search(ready, signals, terminal).await?;
+    Ok(record.answer.ending.into())
+}
+
+/// The run's record, and the folder that it was written to.
+pub(super) async fn search(
+    ready: Ready,
+    signals: &Signals,
+    terminal: &mut Terminal,
+) -> Result<(RunRecord, PathBuf), Refusal> {
     let plan = &ready.plan;
     let began = Timestamp::now();
     let mut store =
@@ -35,8 +47,8 @@ pub(super) async fn find(
             record
         }
     };
-    session::write(&store, &record, terminal)?;
-    Ok(record.answer.ending.into())
+    let dir = session::write(&store, &record, terminal)?;
+    Ok((record, dir))
 }
 
 /// Everything between the target's coming up and its going down.

@@ -1,6 +1,7 @@
 //! What every kind of run does around its load: the target up, monitors and engine started, and all of it down again.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -201,18 +202,18 @@ fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
     }
 }
 
-/// Writes the reports and says where they are.
+/// Writes the reports, and says and returns where they are.
 pub(super) fn write(
     store: &Store,
     record: &impl Recorded,
     terminal: &mut Terminal,
-) -> Result<(), Refusal> {
+) -> Result<PathBuf, Refusal> {
     let written = store
         .finish(record)
         .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
         terminal.warning(&trouble.to_string());
     }
-    terminal.on(&Event::Written(written.dir));
-    Ok(())
+    terminal.on(&Event::Written(written.dir.clone()));
+    Ok(written.dir)
 }

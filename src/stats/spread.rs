@@ -15,25 +15,21 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// From a table of (value, probability at or below), ascending; what is not positive or not finite is left out, and the
-    /// last probability becomes 1. `None` when fewer than two values are left or the table says nothing.
+    /// From a table of (value, probability at or below), ascending; what is not positive or not finite is left out, and what
+    /// the table leaves beyond its last value stands at that value. `None` when fewer than two values are left or the table
+    /// says nothing.
     pub fn of_table(distribution: &[(f64, f64)]) -> Option<Self> {
-        let mut table: Vec<(f64, f64)> = distribution
+        let table: Vec<(f64, f64)> = distribution
             .iter()
             .filter(|(x, p)| *x > 0.0 && x.is_finite() && p.is_finite())
             .map(|(x, p)| (x.ln(), *p))
             .collect();
-        let total = table.last()?.1;
+        let last = table.last()?.1;
         let ascending = table
             .windows(2)
             .all(|w| w[0].0 <= w[1].0 && w[0].1 <= w[1].1);
-        if table.len() < 2 || !ascending || total <= 0.0 {
-            return None;
-        }
-        for point in &mut table {
-            point.1 /= total;
-        }
-        Some(Self { table })
+        let makes_sense = table.len() > 1 && ascending && last > 0.0 && last < 1.0 + 1e-6;
+        makes_sense.then_some(Self { table })
     }
 
     /// Student's t around the logarithm of `centre`, with a standard error of that logarithm; `None` where they make no sense.
@@ -120,12 +116,20 @@ mod tests {
     #[test]
     fn a_table_is_read_both_ways() {
         let spread = Spread::of_table(&[(1.0, 0.0), (10.0, 0.4), (100.0, 0.8)]).unwrap();
-        // Its last probability counts as one.
-        assert!((spread.at_or_below(10f64.ln()) - 0.5).abs() < 1e-12);
-        assert!((spread.quantile(0.25) - 10f64.ln() / 2.0).abs() < 1e-12);
+        assert!((spread.at_or_below(10f64.ln()) - 0.4).abs() < 1e-12);
+        assert!((spread.quantile(0.2) - 10f64.ln() / 2.0).abs() < 1e-12);
+        // What is left stands at the end.
+        assert!((spread.quantile(0.9) - 100f64.ln()).abs() < 1e-12);
         assert!(spread.at_or_below(-1.0).abs() < 1e-12);
         assert!((spread.at_or_below(9.0) - 1.0).abs() < 1e-12);
-        for table in [&[][..], &[(3.0, 1.0)], &[(3.0, 0.0), (4.0, 0.0)]] {
+        let senseless = [
+            &[][..],
+            &[(3.0, 1.0)],
+            &[(3.0, 0.0), (4.0, 0.0)],
+            &[(3.0, 0.5), (4.0, 0.4)],
+            &[(3.0, 0.5), (4.0, 7.0)],
+        ];
+        for table in senseless {
             assert_eq!(Spread::of_table(table), None);
         }
     }
