@@ -70,7 +70,7 @@ Examples:
   breakpoint compare one two four --sizes 1,2,4                    a scaling law and a forecast
 
 The first run is the base. Metrics: breakpoint, knee, throughput, p50, p99 (of the main step at the
-highest level that both visited). A gate fails when the change is beyond its bound and is evidence.
+highest level that both visited before a line formed). A gate fails when the change is beyond its bound and is evidence.
 docs/compare.md says what is computed, and how often it is wrong.
 
 Exit codes: 0 compared, and no gate failed, 2 wrong use, or runs of different SLOs, 3 the breakpoint

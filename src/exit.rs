@@ -149,6 +149,39 @@ mod tests {
     }
 
     #[test]
+    fn a_comparison_ends_as_its_gates_do_and_else_as_its_breakpoint() {
+        use crate::compare::{self, Condition, Design, Named};
+        let fell = {
+            let mut run = crate::samples::found();
+            for (level, _) in &mut run.answer.distribution {
+                *level *= 0.5;
+            }
+            run.answer.ci_low = Some(580);
+            run.answer.ci_high = Some(605);
+            run
+        };
+        let mut odd = fell.clone();
+        odd.answer.ending = Ending::Bimodal;
+        let code = |candidate: &crate::record::RunRecord, conditions: &[&str]| {
+            let runs = [&crate::samples::found(), candidate].map(|record| Named {
+                name: String::new(),
+                record: record.clone(),
+                size: None,
+            });
+            let conditions: Vec<Condition> =
+                conditions.iter().map(|c| c.parse().unwrap()).collect();
+            let design = Design::EachWithFirst;
+            let record = compare::compare(&runs, &design, &conditions, String::new()).unwrap();
+            Exit::from(&record).code()
+        };
+        assert_eq!(code(&fell, &[]), 0, "a fall alone is an answer");
+        assert_eq!(code(&fell, &["breakpoint<-5%"]), 99);
+        assert_eq!(code(&fell, &["breakpoint>+5%"]), 0);
+        assert_eq!(code(&odd, &[]), 3);
+        assert_eq!(code(&odd, &["breakpoint<-5%"]), 3);
+    }
+
+    #[test]
     fn several_runs_end_as_the_first_that_has_no_answer() {
         use Exit::{Answer, Interrupted, Target, Undecided};
         assert_eq!(Exit::of_all([]), Answer);

@@ -1,7 +1,8 @@
 //! Throughput, knee and latency of a run, with what the spread of blocks says of them.
 //!
-//! The unit of observation is a block of at least one cycle, never the request: what closed users do in one cycle resembles what
-//! they did in the last, and a queue's successive latencies are nearly one number.
+//! The unit of observation is a block of seconds, never the request: a queue's successive latencies are nearly one number. A
+//! standard error is the largest of those that blocks of one, two and four times the length give, so that dependence
+//! between neighbours widens it.
 
 use super::known::Known;
 use crate::measure::{Histogram, Level};
@@ -12,8 +13,12 @@ use crate::stats::Spread;
 const FEWEST_BLOCKS: usize = 4;
 /// Most blocks that a set of holds is cut into.
 const MOST_BLOCKS: f64 = 20.0;
-/// Shortest block where cycles arrive at a rate of their own, seconds.
+/// Shortest block for a throughput where cycles arrive at a rate of their own, seconds.
 const OPEN_BLOCK_S: f64 = 5.0;
+/// Shortest block for a latency where hardly anybody waits, seconds.
+const QUIET_BLOCK_S: f64 = 2.0;
+/// Hardly anybody waits where the median is at most this many times that of the lowest level.
+const QUIET: f64 = 1.5;
 /// A knee is only told when some level beyond it by this factor was visited, as in the run's own answer.
 const BEYOND_KNEE: f64 = 1.2;
 /// Levels this near to each other, as a ratio, stand in for a common one.
@@ -45,7 +50,7 @@ fn plateau(record: &RunRecord) -> Option<(&ProbeRecord, &ProbeRecord)> {
 }
 
 const STILL_GROWS: &str = "throughput still grew at the highest level that settled";
-const TOO_SHORT: &str = "its holds are too short for an interval (fewer than four cycles)";
+const TOO_SHORT: &str = "its holds are too short for an interval";
 
 /// The highest throughput, cycles per second, where it does not grow any more.
 pub(super) fn throughput(record: &RunRecord) -> Known {
@@ -94,7 +99,15 @@ struct Error {
     freedom: f64,
 }
 
-/// From the logarithms of blocks: batch means (E. J. Chen, W. D. Kelton 2006).
+/// The widest of batches (E. J. Chen, W. D. Kelton 2006) of so many blocks, half and a quarter as many: `logs` gives the
+/// logarithms of a number of blocks.
+fn widest(blocks: usize, logs: impl Fn(usize) -> Option<Vec<f64>>) -> Option<Error> {
+    [blocks, blocks / 2, blocks / 4]
+        .into_iter()
+        .filter_map(|n| of_blocks(&logs(n)?))
+        .max_by(|a, b| a.se.total_cmp(&b.se))
+}
+
 fn of_blocks(logs: &[f64]) -> Option<Error> {
     if logs.len() < FEWEST_BLOCKS || logs.iter().any(|x| !x.is_finite()) {
         return None;
@@ -112,41 +125,36 @@ fn of_blocks(logs: &[f64]) -> Option<Error> {
 /// Of the throughput of a probe.
 fn rate_error(record: &RunRecord, probe: &ProbeRecord) -> Option<Error> {
     let seconds: Vec<&SecondRecord> = probe.seconds.iter().filter(|s| s.hold).collect();
-    let blocks = block_count(record, &[probe]);
-    let logs: Vec<f64> = cut(&seconds, blocks)
-        .map(|block| {
-            let cycles: u64 = block
-                .iter()
-                .filter_map(|s| Some(s.steps.last()?.completed))
-                .sum();
-            let time: f64 = block.iter().map(|s| s.span_s).sum();
-            #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-            let rate = cycles as f64 / time;
-            rate.ln()
-        })
-        .collect();
-    of_blocks(&logs)
-}
-
-/// How many blocks of at least a cycle probes of one level have together.
-fn block_count(record: &RunRecord, probes: &[&ProbeRecord]) -> usize {
-    let held: f64 = probes.iter().map(|p| p.hold_s).sum();
-    let cycle_s = probes
-        .first()
-        .and_then(|p| Some(vus(p) / rate(p)?))
-        .unwrap_or(f64::INFINITY);
+    let cycle_s = rate(probe).map_or(f64::INFINITY, |x| vus(probe) / x);
     let block_s = if record.plan.unit.is_open() {
         OPEN_BLOCK_S
     } else {
         cycle_s.max(1.0)
     };
+    let log = |block: &[&SecondRecord]| {
+        let cycles: u64 = block
+            .iter()
+            .filter_map(|s| Some(s.steps.last()?.completed))
+            .sum();
+        let time: f64 = block.iter().map(|s| s.span_s).sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let rate = cycles as f64 / time;
+        rate.ln()
+    };
+    widest(few(probe.hold_s / block_s), |n| {
+        Some(cut(&seconds, n).map(log).collect())
+    })
+}
+
+/// A number of blocks, cut to a few.
+fn few(blocks: f64) -> usize {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "a count of blocks, cut to a few"
+        reason = "cut to a few"
     )]
-    let blocks = (held / block_s).floor().clamp(0.0, MOST_BLOCKS) as usize;
-    blocks
+    let few = blocks.floor().clamp(0.0, MOST_BLOCKS) as usize;
+    few
 }
 
 /// Successive items in so many parts of nearly equal length.
@@ -155,9 +163,13 @@ fn cut<T>(items: &[T], parts: usize) -> impl Iterator<Item = &[T]> {
     (0..parts).map(move |i| &items[i * items.len() / parts..(i + 1) * items.len() / parts])
 }
 
-/// The levels at which the latency of two runs is compared: the highest that both visited, else the nearest pair within 10 %.
+/// The levels at which the latency of two runs is compared: the highest that both visited and where hardly anybody waits, else
+/// the nearest pair of such levels within 10 %. Where a line stands, one visit is one observation of it, however long.
 pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(Level, Level)> {
-    let pairs = whole(base).flat_map(|a| whole(candidate).map(move |b| (a.level, b.level)));
+    let (of_base, of_candidate) = (quiet(base), quiet(candidate));
+    let pairs = of_base
+        .iter()
+        .flat_map(|a| of_candidate.iter().map(move |b| (*a, *b)));
     let apart = |(a, b): &(Level, Level)| {
         let (a, b) = (f64::from(a.get().max(1)), f64::from(b.get().max(1)));
         (a / b).ln().abs()
@@ -166,11 +178,24 @@ pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(L
     near.min_by(|a, b| apart(a).total_cmp(&apart(b)).then(b.0.cmp(&a.0)))
 }
 
+/// The levels where hardly anybody waits, in no order.
+fn quiet(record: &RunRecord) -> Vec<Level> {
+    let medians: Vec<(Level, f64)> = whole(record)
+        .filter_map(|p| {
+            let main = p.steps.get(record.plan.main_step)?;
+            Some((p.level, main.latency.quantile_s(0.5)?))
+        })
+        .collect();
+    let lowest = medians.iter().min_by_key(|(level, _)| *level);
+    let most = lowest.map_or(0.0, |(_, median)| QUIET * median);
+    let fit = medians.iter().filter(|(_, median)| *median <= most);
+    fit.map(|(level, _)| *level).collect()
+}
+
 /// A quantile of the main step's latency at a level, seconds, over all of its visits.
 pub(super) fn latency(record: &RunRecord, level: Level, q: f64) -> Known {
-    let probes: Vec<&ProbeRecord> = whole(record).filter(|p| p.level == level).collect();
+    let probes = whole(record).filter(|p| p.level == level);
     let seconds: Vec<&SecondRecord> = probes
-        .iter()
         .flat_map(|p| p.seconds.iter().filter(|s| s.hold))
         .collect();
     let all = sum(&seconds);
@@ -178,21 +203,15 @@ pub(super) fn latency(record: &RunRecord, level: Level, q: f64) -> Known {
         return Known::Nothing("no latency was measured there".to_owned());
     };
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let enough = all.count() as f64 * (1.0 - q) / BEYOND_QUANTILE;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a count of blocks, cut to a few"
-    )]
-    let enough = enough.floor().clamp(0.0, MOST_BLOCKS) as usize;
-    let blocks = block_count(record, &probes).min(enough);
+    let enough = few(all.count() as f64 * (1.0 - q) / BEYOND_QUANTILE);
     if enough < FEWEST_BLOCKS {
         return Known::Bare(value, "too few requests for an interval".to_owned());
     }
-    let logs: Option<Vec<f64>> = cut(&seconds, blocks)
-        .map(|block| Some(sum(block).quantile_s(q)?.ln()))
-        .collect();
-    spread_or_bare(value, logs.and_then(|logs| of_blocks(&logs)))
+    let held_s: f64 = seconds.iter().map(|s| s.span_s).sum();
+    let blocks = few(held_s / QUIET_BLOCK_S).min(enough);
+    let log = |block: &[&SecondRecord]| Some(sum(block).quantile_s(q)?.ln());
+    let error = widest(blocks, |n| cut(&seconds, n).map(log).collect());
+    spread_or_bare(value, error)
 }
 
 fn sum(seconds: &[&SecondRecord]) -> Histogram {
