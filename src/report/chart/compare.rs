@@ -311,3 +311,47 @@ fn peak_flag(scaling: &Scaling) -> Option<Mark> {
         dashed: true,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{self, Design, Named};
+    use crate::samples;
+
+    fn drawn(design: &Design, factors: &[f64], name: &str) -> Scene {
+        let runs: Vec<Named> = (1..)
+            .zip(factors)
+            .map(|(i, factor)| {
+                let mut record = samples::found();
+                for (level, _) in &mut record.answer.distribution {
+                    *level *= factor;
+                }
+                for end in [&mut record.answer.ci_low, &mut record.answer.ci_high] {
+                    *end = end.map(|e| crate::measure::Level::nearest(f64::from(e) * factor).0);
+                }
+                Named {
+                    name: format!("{name} {i}"),
+                    record,
+                    size: Some(f64::from(i)),
+                }
+            })
+            .collect();
+        chart(&compare::compare(&runs, design, &[], String::new()).unwrap())
+    }
+
+    #[test]
+    fn no_label_overlaps_another_or_leaves_the_picture() {
+        for (design, factors) in [
+            (Design::EachWithFirst, &[1.0, 1.0][..]),
+            (Design::EachWithFirst, &[1.0, 1.1, 0.3, 4.0, 1.02]),
+            (Design::Sizes, &[1.0, 1.9, 2.6]),
+            (Design::Sizes, &[1.0, 2.0, 3.0, 4.0]),
+            (Design::Sizes, &[1.0, 1.8, 2.2, 1.9]),
+        ] {
+            for name in ["run", &"a-very-long-name-of-a-folder".repeat(6)] {
+                let spoiled = drawn(&design, factors, name).spoiled_labels();
+                assert!(spoiled.is_empty(), "{design:?} {factors:?}: {spoiled:#?}");
+            }
+        }
+    }
+}
