@@ -100,7 +100,7 @@ fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64) -> Seen {
         return nothing("the candidate measures another step");
     }
     match observed::common_level(base, candidate) {
-        None => nothing("no level without a line was visited by both, and none within 10 %"),
+        None => nothing("no level before a line forms was visited by both, and none within 10 %"),
         Some((a, b)) => Seen {
             base: observed::latency(base, a, q),
             candidate: observed::latency(candidate, b, q),

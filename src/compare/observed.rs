@@ -16,7 +16,7 @@ const MOST_BLOCKS: f64 = 20.0;
 /// Shortest block for a throughput where cycles arrive at a rate of their own, seconds.
 const OPEN_BLOCK_S: f64 = 5.0;
 /// Shortest block for a latency where hardly anybody waits, seconds.
-const QUIET_BLOCK_S: f64 = 2.0;
+const QUIET_BLOCK_S: f64 = 1.0;
 /// Hardly anybody waits where the median is at most this many times that of the lowest level.
 const QUIET: f64 = 1.5;
 /// A knee is only told when some level beyond it by this factor was visited, as in the run's own answer.

@@ -181,7 +181,12 @@ pub(super) fn ratio_text(change: &Change, confidence: f64) -> String {
 /// A ratio as a change: `+10.0 %`, `2.10 times`.
 pub(super) fn moved(ratio: f64) -> String {
     if (1.0 / AS_FACTOR..AS_FACTOR).contains(&ratio) {
-        format!("{:+.1} %", 100.0 * (ratio - 1.0))
+        let text = format!("{:+.1} %", 100.0 * (ratio - 1.0));
+        if text == "-0.0 %" {
+            "+0.0 %".to_owned()
+        } else {
+            text
+        }
     } else {
         format!("{ratio:.2} times")
     }
