@@ -103,3 +103,41 @@ fn named(name: &str, record: RunRecord) -> Named {
         size: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shipped(name: &str) -> System {
+        let all = System::shipped();
+        all.into_iter().find(|s| s.name == name).unwrap()
+    }
+
+    #[test]
+    fn more_capacity_scales_what_binds() {
+        for (name, wanted) in [
+            ("cliff", "\"above_vus\":1210"),
+            // 100 MiB and 1.1 times the 412 MiB above them.
+            ("oom", "\"580072243B\""),
+            ("a", "\"0.045454545s\""),
+            ("shedding", "\"above_queue\":66"),
+        ] {
+            let system = shipped(name);
+            let more = system.with_more_capacity(0.1).canonical();
+            assert!(more.contains(wanted), "{name}: {more}");
+            assert_eq!(
+                system.with_more_capacity(0.0).canonical(),
+                system.canonical()
+            );
+        }
+    }
+
+    #[test]
+    fn the_true_ratio_is_known_where_there_is_a_formula() {
+        let ratio = true_ratio(&shipped("a"), 0.1).unwrap();
+        assert!((1.09..1.12).contains(&ratio), "{ratio}");
+        assert_eq!(true_ratio(&shipped("c"), 0.0), Some(1.0));
+        assert_eq!(true_ratio(&shipped("c"), 0.1), None);
+        assert_eq!(true_ratio(&shipped("roomy"), 0.1), None, "it never breaks");
+    }
+}
