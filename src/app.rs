@@ -3,6 +3,7 @@
 
 mod audience;
 mod command;
+mod compare;
 mod find;
 mod github;
 mod lab;
@@ -57,6 +58,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Find(args) => (args.quiet, args.format),
         Command::Ramp(args) => (args.quiet, args.format),
         Command::Report(args) => (false, args.format),
+        Command::Compare(args) => (args.quiet, None),
         Command::Lab(args) => (args.quiet, None),
         _ => (false, None),
     };
@@ -68,6 +70,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Find(args) => find_all(&args, &mut terminal),
         Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
+        Command::Compare(args) => compare::compare(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),
         Command::Init(args) => write_profile(&args, &terminal),
         Command::Demo(args) => return serve_demo(&args, &terminal),
@@ -160,6 +163,10 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
 fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     if let Some(ramp) = store::read_ramp(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))? {
         return again(args, &ramp, terminal);
+    }
+    let comparison = store::read_comparison(&args.dir);
+    if let Some(record) = comparison.map_err(|e| Refusal::new(Exit::Usage, e))? {
+        return compare::again(args, &record, terminal);
     }
     let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
     again(args, &record, terminal)

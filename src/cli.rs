@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compare::Condition;
 use crate::lab::method::Method;
 use crate::plan::FindFlags;
 use crate::ramp::Stages;
@@ -27,6 +28,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
   breakpoint ramp --stages 100:30s,400:1m --slo 'p99<2s'    fixed stages, as k6 has them
+  breakpoint compare reports/before reports/after    what a change of the service changed
   breakpoint report reports/demo/RUN --format md     one format of a recorded run; without --format all files again
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
@@ -62,11 +64,28 @@ Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or prof
 host was the limit, 5 target down, 130 interrupted (what was measured is written), 1 our own failure
 ";
 
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  breakpoint compare reports/gateway-512mb reports/gateway-1gb     the newest run of each profile
+  breakpoint compare reports/a/2026-11-22T17-44-13Z reports/a/2026-11-23T09-10-00Z
+  breakpoint compare before after --fail-if 'breakpoint<-5%' --fail-if 'p99>+20%'    a gate for CI
+  breakpoint compare gateway-512mb gateway-1gb --repeat 3          six searches: A B, B A, A B
+  breakpoint compare one two four --sizes 1,2,4                    a scaling law and a forecast
+
+The first run is the base. Metrics: breakpoint, knee, throughput, p50, p99 (of the main step at the
+highest level that both visited before a line formed). A gate fails when the change is beyond its bound and is evidence.
+docs/compare.md says what is computed, and how often it is wrong.
+
+Exit codes: 0 compared, and no gate failed, 2 wrong use, or runs of different SLOs, 3 the breakpoint
+(or what a gate looks at) cannot be compared, 99 a gate failed, 130 interrupted, 1 our own failure
+";
+
 const LAB_EXAMPLES: &str = "\
 Examples:
   breakpoint lab --runs 100                       our search against every shipped system
   breakpoint lab A B --method all --runs 200      all methods against two of them
   breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
+  breakpoint lab a b --compare 0%,10% --runs 200  false alarms and power of `breakpoint compare`
 
 It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md says what the columns mean, how the
 truth is found, and how faithful the other methods are.
@@ -81,6 +100,9 @@ pub enum Command {
     /// Go through fixed stages, as k6 does, and tell where the SLO first broke; `find` is what gives a breakpoint.
     #[command(after_help = RAMP_EXAMPLES)]
     Ramp(RampArgs),
+    /// Compare runs: what changed, whether that is evidence of a change, and what could explain it.
+    #[command(after_help = COMPARE_EXAMPLES)]
+    Compare(CompareArgs),
     /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
@@ -296,6 +318,53 @@ impl RampArgs {
     }
 }
 
+/// `breakpoint compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// Runs, the base first: folders, result.json files, or report folders of a profile, whose newest run is taken. With
+    /// --repeat two profiles.
+    #[arg(value_name = "RUN", num_args = 2.., required = true)]
+    pub runs: Vec<String>,
+    /// Search both profiles so many times in turn (A B, B A, A B), so that a drift of the machine cancels out, and compare.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub repeat: Option<u32>,
+    /// Sizes of the systems (instances, cores), one for each run: fits the Universal Scalability Law.
+    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size, conflicts_with_all = ["repeat", "fail_if"])]
+    pub sizes: Vec<f64>,
+    /// Fail with exit code 99 when a metric changed by more than this and that is evidence, in quotes: 'breakpoint<-5%',
+    /// 'p99>+20%'; may be repeated.
+    #[arg(long = "fail-if", value_name = "CONDITION")]
+    pub fail_if: Vec<Condition>,
+    /// What must hold, for --repeat; may be repeated, and replaces the SLO of both profiles.
+    #[arg(long, value_name = "OBJECTIVE", requires = "repeat")]
+    pub slo: Vec<String>,
+    /// Highest level of each search, for --repeat.
+    #[arg(long, value_name = "N", requires = "repeat")]
+    pub max_vus: Option<u32>,
+    /// Half-width of the interval that each search is to reach, for --repeat.
+    #[arg(long, value_name = "SHARE", requires = "repeat")]
+    pub precision: Option<String>,
+    /// Time that each search may take, for --repeat.
+    #[arg(long, value_name = "TIME", requires = "repeat")]
+    pub budget: Option<String>,
+    /// Seed of the first search, for --repeat; each has one of its own [default: 1].
+    #[arg(long, value_name = "N", requires = "repeat")]
+    pub seed: Option<u64>,
+    /// Folder for the reports [default: reports].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the results alone, no progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+fn size(text: &str) -> Result<f64, String> {
+    match text.trim().parse() {
+        Ok(size) if f64::is_finite(size) && size > 0.0 => Ok(size),
+        _ => Err("a size is a number above zero, such as 1 or 2.5".to_owned()),
+    }
+}
+
 /// `breakpoint init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
@@ -356,7 +425,7 @@ pub enum ServiceKind {
 /// `breakpoint report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
-    /// Folder of a recorded run (with its result.json or ramp.json).
+    /// Folder of a recorded run or comparison (with its result.json, ramp.json or compare.json).
     pub dir: PathBuf,
     /// Print this one format and write nothing [default: all files are written into the folder again].
     #[arg(long, value_name = "FORMAT", value_parser = format())]
@@ -390,6 +459,10 @@ pub struct LabArgs {
     /// How to search; may be repeated [default: ours].
     #[arg(long = "method", value_name = "METHOD", value_parser = PossibleValuesParser::new(methods()))]
     pub methods: Vec<String>,
+    /// Compare pairs of searches instead: of a system with the same again (0%), or with so much more capacity, such as 0%,10%;
+    /// --runs is then the number of pairs.
+    #[arg(long, value_name = "CHANGES", value_delimiter = ',', value_parser = capacity_change, conflicts_with = "methods")]
+    pub compare: Vec<f64>,
     /// Folder for the tables and charts.
     #[arg(long, value_name = "DIR", default_value = "reports/lab")]
     pub out: PathBuf,
@@ -417,6 +490,15 @@ fn precision(text: &str) -> Result<f64, String> {
         Ok(share)
     } else {
         Err("a share between 0 and 100 %, such as 5%".to_owned())
+    }
+}
+
+fn capacity_change(text: &str) -> Result<f64, String> {
+    let share = crate::units::parse_ratio(text).map_err(|e| e.to_string())?;
+    if (0.0..=10.0).contains(&share) {
+        Ok(share)
+    } else {
+        Err("a share between 0 and 1000 %, such as 10%".to_owned())
     }
 }
 
@@ -521,6 +603,19 @@ mod tests {
             &["breakpoint", "report"],
             &["breakpoint", "ramp"],
             &["breakpoint", "ramp", "--stages", "100"],
+            &["breakpoint", "compare", "one"],
+            &["breakpoint", "compare", "a", "b", "--fail-if", "breakpoint"],
+            &[
+                "breakpoint",
+                "compare",
+                "a",
+                "b",
+                "--fail-if",
+                "breakpoint<5%",
+            ],
+            &["breakpoint", "compare", "a", "b", "--sizes", "1,0"],
+            &["breakpoint", "compare", "a", "b", "--slo", "p99<1s"],
+            &["breakpoint", "compare", "a", "b", "--repeat", "0"],
             &["breakpoint", "demo", "--service", "bimodal"],
             &["breakpoint", "demo", "--memory-limit", "3 apples"],
         ] {

@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use crate::record::{Ending, LoadOutcome, RampEnding, RunRecord};
+use crate::record::{
+    ChangeVerdict, CompareRecord, ComparedMetric, Ending, GateOutcome, LoadOutcome, RampEnding,
+    RunRecord,
+};
 
 /// How the program ends. The numbers never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -98,6 +101,28 @@ impl From<RampEnding> for Exit {
     }
 }
 
+impl From<&CompareRecord> for Exit {
+    /// Gates decide where there are any; else whether the breakpoints could be compared.
+    fn from(record: &CompareRecord) -> Self {
+        let gate = |outcome| record.gates.iter().any(|g| g.outcome == outcome);
+        if gate(GateOutcome::Failed) {
+            return Self::Gate;
+        }
+        if gate(GateOutcome::CannotSay) {
+            return Self::Undecided;
+        }
+        let mut changes = record.comparisons.iter().flat_map(|c| &c.changes);
+        let unknown = changes.any(|c| {
+            c.metric == ComparedMetric::Breakpoint && c.verdict == ChangeVerdict::CannotSay
+        });
+        if unknown && record.gates.is_empty() {
+            Self::Undecided
+        } else {
+            Self::Answer
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
@@ -152,6 +177,39 @@ mod tests {
         assert_eq!(Exit::from(&record), Exit::Undecided);
         record.answer.ending = Ending::Interrupted;
         assert_eq!(Exit::from(&record), Exit::Interrupted);
+    }
+
+    #[test]
+    fn a_comparison_ends_as_its_gates_do_and_else_as_its_breakpoint() {
+        use crate::compare::{self, Condition, Design, Named};
+        let fell = {
+            let mut run = crate::samples::found();
+            for (level, _) in &mut run.answer.distribution {
+                *level *= 0.5;
+            }
+            run.answer.ci_low = Some(580);
+            run.answer.ci_high = Some(605);
+            run
+        };
+        let mut odd = fell.clone();
+        odd.answer.ending = Ending::Bimodal;
+        let code = |candidate: &crate::record::RunRecord, conditions: &[&str]| {
+            let runs = [&crate::samples::found(), candidate].map(|record| Named {
+                name: String::new(),
+                record: record.clone(),
+                size: None,
+            });
+            let conditions: Vec<Condition> =
+                conditions.iter().map(|c| c.parse().unwrap()).collect();
+            let design = Design::EachWithFirst;
+            let record = compare::compare(&runs, &design, &conditions, String::new()).unwrap();
+            Exit::from(&record).code()
+        };
+        assert_eq!(code(&fell, &[]), 0, "a fall alone is an answer");
+        assert_eq!(code(&fell, &["breakpoint<-5%"]), 99);
+        assert_eq!(code(&fell, &["breakpoint>+5%"]), 0);
+        assert_eq!(code(&odd, &[]), 3);
+        assert_eq!(code(&odd, &["breakpoint<-5%"]), 3);
     }
 
     #[test]

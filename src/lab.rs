@@ -6,6 +6,7 @@
 
 pub mod method;
 pub mod named;
+pub mod pairs;
 pub mod runner;
 mod seed;
 pub mod system;

@@ -4,7 +4,7 @@
 //!
 //! The core is pure: values in, values out, no clock, socket, file or print. [`search`] says which level next, [`slo`]
 //! judges what a probe saw ([`measure`]), [`stats`] fits the breakpoint over all visits, [`cause`] names what gave way,
-//! [`ramp`] reads stages that are not held, [`report`] renders the one artefact, [`record::RunRecord`] (or
+//! [`ramp`] reads stages that are not held, [`compare`] puts runs beside each other, [`report`] renders the one artefact, [`record::RunRecord`] (or
 //! [`record::RampRecord`]). [`profile`] and [`plan`] resolve what was asked, [`scenario`] compiles what a VU does.
 //!
 //! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one level, [`run`] is the loop
@@ -17,6 +17,7 @@
 pub mod app;
 pub mod cause;
 pub mod cli;
+pub mod compare;
 pub mod crypto;
 pub mod engine;
 pub mod event;

@@ -10,10 +10,15 @@ use crate::measure::{
 };
 use crate::slo::Verdict;
 
+mod compare;
 mod gate;
 mod ramp;
 mod readings;
 
+pub use compare::{
+    Bounds, COMPARE_SCHEMA_VERSION, Change, ChangeVerdict, CompareRecord, ComparedMetric,
+    ComparedRun, Comparison, Difference, ForecastPoint, Gate, GateOutcome, Scaling, ScalingPoint,
+};
 pub use gate::{Headroom, LoadGate, LoadOutcome};
 pub use ramp::{
     Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,

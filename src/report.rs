@@ -1,12 +1,13 @@
-//! Reports: one [`RunRecord`] or [`RampRecord`] in, the bytes of files out.
+//! Reports: one [`RunRecord`], [`RampRecord`] or [`CompareRecord`] in, the bytes of files out.
 //!
 //! Nothing here opens a file, reads a clock or sees an engine, so that every report can be made again from a recorded
 //! run, next year, in a new format.
 
 use crate::measure::LevelUnit;
-use crate::record::{RampRecord, RunRecord};
+use crate::record::{CompareRecord, RampRecord, RunRecord};
 
 mod chart;
+mod compare;
 mod escape;
 mod github;
 mod html;
@@ -24,6 +25,7 @@ mod view;
 
 use markdown::Pictures;
 
+pub use compare::summary as compare_summary;
 pub use github::MOST_SUMMARY_BYTES;
 pub use ramp::summary as ramp_summary;
 pub(crate) use ramp::{from_to, headline as ramp_headline, stages_text};
@@ -241,6 +243,57 @@ impl RampFormat {
     }
 }
 
+/// A format of a comparison's report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CompareFormat {
+    /// The record itself.
+    Json,
+    /// One row per candidate and metric.
+    Changes,
+    /// One row per size; only where the scaling was fitted.
+    Scaling,
+    /// What changed, or the breakpoint against the size.
+    Chart,
+}
+
+impl CompareFormat {
+    /// Every format, the record first.
+    pub const ALL: [Self; 4] = [Self::Json, Self::Changes, Self::Scaling, Self::Chart];
+
+    /// The name of its file.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Self::Json => "compare.json",
+            Self::Changes => "compare.csv",
+            Self::Scaling => "scaling.csv",
+            Self::Chart => "compare.png",
+        }
+    }
+
+    /// The formats that a record has something for.
+    pub fn of(record: &CompareRecord) -> impl Iterator<Item = Self> {
+        let (compared, scaled) = (!record.comparisons.is_empty(), record.scaling.is_some());
+        Self::ALL.into_iter().filter(move |format| match format {
+            Self::Json | Self::Chart => true,
+            Self::Changes => compared,
+            Self::Scaling => scaled,
+        })
+    }
+
+    /// The bytes of its file. The same record gives the same bytes.
+    ///
+    /// # Errors
+    /// When the record holds a number that is not finite where one is needed, or an encoder fails.
+    pub fn render(self, record: &CompareRecord) -> Result<Vec<u8>, ReportError> {
+        match self {
+            Self::Json => json::write_comparison(record),
+            Self::Changes => table::compared(record),
+            Self::Scaling => table::scaled(record),
+            Self::Chart => chart::compared(record).to_png(),
+        }
+    }
+}
+
 /// A file's name and its content, or why there is none.
 pub type File = (&'static str, Result<Vec<u8>, ReportError>);
 
@@ -346,6 +399,20 @@ impl Told for RampRecord {
     }
 }
 
+impl Recorded for CompareRecord {
+    fn profile(&self) -> &'static str {
+        "comparison"
+    }
+
+    fn own_file(&self) -> &'static str {
+        CompareFormat::Json.file_name()
+    }
+
+    fn files(&self) -> impl Iterator<Item = File> {
+        CompareFormat::of(self).map(|f| (f.file_name(), f.render(self)))
+    }
+}
+
 /// One file of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Artifact {
@@ -384,6 +451,14 @@ pub fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
 /// As [`read`].
 pub fn read_ramp(json: &[u8]) -> Result<RampRecord, ReportError> {
     json::read_ramp(json)
+}
+
+/// Reads the record of a comparison back from `compare.json`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_comparison(json: &[u8]) -> Result<CompareRecord, ReportError> {
+    json::read_comparison(json)
 }
 
 /// One probe as one line of JSON without the line's end, for the file that survives a crash.

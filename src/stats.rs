@@ -4,9 +4,13 @@ mod blocks;
 pub mod fit;
 pub mod normal;
 pub mod queue;
+pub mod ratio;
+mod spread;
 pub mod tail;
 pub mod trend;
+pub mod usl;
 mod wilson;
 
 pub use blocks::{in_blocks, sign_of_mean, student_t_quantile};
+pub use spread::Spread;
 pub use wilson::wilson;

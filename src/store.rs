@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::measure::LevelUnit;
-use crate::record::{ProbeRecord, RampRecord, RunRecord, StageRecord};
-use crate::report::{self, Format, RampFormat, Recorded, ReportError};
+use crate::record::{CompareRecord, ProbeRecord, RampRecord, RunRecord, StageRecord};
+use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError};
 
 /// One judged probe a line, kept until the result is safely written.
 const PROBES: &str = "probes.jsonl";
@@ -19,6 +19,8 @@ const PROBES: &str = "probes.jsonl";
 const STAGES: &str = "stages.jsonl";
 /// How the folders of ramps begin; those of searches begin with the year.
 const RAMP: &str = "ramp-";
+/// The folder of comparisons: of no one profile.
+const COMPARISONS: &str = "comparisons";
 /// Folders of one profile and second that are tried before giving up.
 const MOST_ALIKE: u32 = 1000;
 
@@ -42,7 +44,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A recorded run could not be read.
-    #[error("cannot read {}: {source}; name a folder that holds a result.json or a ramp.json", .path.display())]
+    #[error("cannot read {}: {source}; name a folder that holds a result.json, a ramp.json or a compare.json", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -119,7 +121,7 @@ impl Store {
             source,
         };
         fs::create_dir_all(&parent).map_err(|e| not_writable(&parent, e))?;
-        let name = format!("{prefix}{}", started.strftime("%Y-%m-%dT%H-%M-%SZ"));
+        let name = folder_name(prefix, started);
         let dir = unique_dir(&parent, &name).map_err(|e| not_writable(&parent, e))?;
         // The file of the lines is made at once: it shows that files can be made here, not only folders.
         File::create(dir.join(journal)).map_err(|e| not_writable(&dir, e))?;
@@ -255,7 +257,50 @@ pub fn read_record(path: &Path) -> Result<RunRecord, StoreError> {
 /// # Errors
 /// When it is one that this program cannot read.
 pub fn read_ramp(path: &Path) -> Result<Option<RampRecord>, StoreError> {
-    let name = RampFormat::Json.file_name();
+    read_one(path, RampFormat::Json.file_name(), report::read_ramp)
+}
+
+/// The comparison in a folder, or in a `compare.json` itself; `None` where it is none.
+///
+/// # Errors
+/// When it is one that this program cannot read.
+pub fn read_comparison(path: &Path) -> Result<Option<CompareRecord>, StoreError> {
+    let name = CompareFormat::Json.file_name();
+    read_one(path, name, report::read_comparison)
+}
+
+/// Makes `out/comparisons/<UTC time>/` and writes every report of a comparison into it.
+///
+/// # Errors
+/// When the folder cannot be made, or a report cannot be made or written.
+pub fn write_comparison(
+    out: &Path,
+    record: &CompareRecord,
+    made: Timestamp,
+) -> Result<PathBuf, StoreError> {
+    let parent = out.join(COMPARISONS);
+    let not_writable = |source| StoreError::NotWritable {
+        path: parent.clone(),
+        source,
+    };
+    fs::create_dir_all(&parent).map_err(not_writable)?;
+    let name = folder_name("", made);
+    let dir = unique_dir(&parent, &name).map_err(not_writable)?;
+    write_report(&dir, record)?;
+    Ok(dir)
+}
+
+/// The name of a folder: a time.
+fn folder_name(prefix: &str, time: Timestamp) -> String {
+    format!("{prefix}{}", time.strftime("%Y-%m-%dT%H-%M-%SZ"))
+}
+
+/// The record in a folder's file of this name, or in such a file itself; `None` where there is none.
+fn read_one<T>(
+    path: &Path,
+    name: &str,
+    read_record: fn(&[u8]) -> Result<T, ReportError>,
+) -> Result<Option<T>, StoreError> {
     let path = if path.is_dir() {
         path.join(name)
     } else {
@@ -269,7 +314,7 @@ pub fn read_ramp(path: &Path) -> Result<Option<RampRecord>, StoreError> {
         source,
     };
     let bytes = fs::read(&path).map_err(read)?;
-    let record = report::read_ramp(&bytes);
+    let record = read_record(&bytes);
     record
         .map(Some)
         .map_err(|source| StoreError::Record { path, source })
@@ -277,11 +322,19 @@ pub fn read_ramp(path: &Path) -> Result<Option<RampRecord>, StoreError> {
 
 /// The folders of a profile's searches, the newest first.
 pub fn searches(out: &Path, profile: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(out.join(path_safe(profile)));
+    runs_in(&out.join(path_safe(profile)))
+}
+
+/// Whether a folder is that of a search.
+pub fn is_run(dir: &Path) -> bool {
+    dir.join(Format::Json.file_name(LevelUnit::Vus)).is_file()
+}
+
+/// The folders of searches within a folder, the newest first.
+pub fn runs_in(dir: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir);
     let dirs = entries.into_iter().flatten().flatten().map(|e| e.path());
-    let mut dirs: Vec<PathBuf> = dirs
-        .filter(|dir| dir.join(Format::Json.file_name(LevelUnit::Vus)).is_file())
-        .collect();
+    let mut dirs: Vec<PathBuf> = dirs.filter(|dir| is_run(dir)).collect();
     // Their names are times.
     dirs.sort();
     dirs.reverse();

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::event::{Event, Phase, Subject, Tick};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, StageRecord, StageSpan};
+use crate::record::{CompareRecord, HoldEnd, ProbeRecord, StageRecord, StageSpan};
 use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
@@ -149,6 +149,11 @@ impl Terminal {
         }
     }
 
+    /// Prints what changed between runs on stdout.
+    pub fn print_comparison(&self, record: &CompareRecord) {
+        out(&report::compare_summary(record));
+    }
+
     /// Prints where the files are: with the summary on stdout, else where it spoils no other format.
     pub fn print_written(&self, dir: &Path) {
         let line = format!("files       {}", dir.display());
@@ -199,6 +204,11 @@ impl Terminal {
             }
             None => {}
         }
+    }
+
+    /// A note worth a line of progress.
+    pub fn note(&mut self, note: &str) {
+        self.on(&Event::Note(note.to_owned()));
     }
 
     /// Says what is being done.

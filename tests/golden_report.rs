@@ -7,8 +7,9 @@
 
 use std::path::Path;
 
-use breakpoint::record::{LogRecord, RampRecord, RunRecord};
-use breakpoint::report::{self, Format, RampFormat, ReportError, Shown, Told as _};
+use breakpoint::compare::{self, Condition, Design, Named};
+use breakpoint::record::{CompareRecord, LogRecord, RampRecord, RunRecord};
+use breakpoint::report::{self, CompareFormat, Format, RampFormat, ReportError, Shown, Told as _};
 
 #[path = "records/mod.rs"]
 mod records;
@@ -173,6 +174,14 @@ fn pictures_to_look_at() {
             RampFormat::Chart.render(&record).unwrap(),
         )
         .unwrap();
+    }
+    for (name, record) in comparisons() {
+        let dir = std::env::temp_dir()
+            .join("breakpoint-pictures")
+            .join("compare");
+        std::fs::create_dir_all(&dir).unwrap();
+        let chart = CompareFormat::Chart.render(&record).unwrap();
+        std::fs::write(dir.join(format!("{name}.png")), chart).unwrap();
     }
 }
 
@@ -414,4 +423,132 @@ fn a_ramp_that_cannot_be_read_or_written_says_why() {
     record.stages[1].mean_level = f64::NAN;
     let error = RampFormat::Json.render(&record).unwrap_err().to_string();
     assert!(error.contains("stages[1].mean_level"), "{error}");
+}
+
+/// A run of the samples with its breakpoint times a factor.
+fn moved(name: &str, factor: f64, size: f64) -> Named {
+    let mut record = records::found();
+    let whole = |v: u32| breakpoint::measure::Level::nearest(f64::from(v) * factor).get();
+    let answer = &mut record.answer;
+    answer.breakpoint = answer.breakpoint.map(whole);
+    answer.ci_low = answer.ci_low.map(whole);
+    answer.ci_high = answer.ci_high.map(whole);
+    for (level, _) in &mut answer.distribution {
+        *level *= factor;
+    }
+    Named {
+        name: name.to_owned(),
+        record,
+        size: Some(size),
+    }
+}
+
+fn named(name: &str, record: RunRecord) -> Named {
+    Named {
+        name: name.to_owned(),
+        record,
+        size: None,
+    }
+}
+
+/// Comparisons of every kind, by name.
+fn comparisons() -> Vec<(&'static str, CompareRecord)> {
+    let made = || "2026-11-25T12:00:00Z".to_owned();
+    let gates: Vec<Condition> = ["breakpoint<-5%", "p99>+20%"]
+        .map(|c| c.parse().unwrap())
+        .to_vec();
+    let each =
+        |runs: &[Named]| compare::compare(runs, &Design::EachWithFirst, &gates, made()).unwrap();
+    let one = |n| moved("one", 1.0, n);
+    vec![
+        ("no change", each(&[one(1.0), one(1.0)])),
+        (
+            "another run",
+            each(&[one(1.0), named("crashed", records::crashed())]),
+        ),
+        (
+            "several",
+            each(&[
+                one(1.0),
+                moved("faster", 1.2, 2.0),
+                moved("slower", 0.8, 1.0),
+            ]),
+        ),
+        (
+            "one bound",
+            each(&[one(1.0), named("roomy", records::never_broke())]),
+        ),
+        (
+            "cannot say",
+            each(&[one(1.0), named("stopped", records::interrupted())]),
+        ),
+        (
+            "pairs",
+            compare::compare(
+                &[
+                    one(1.0),
+                    moved("faster", 1.1, 1.0),
+                    moved("faster", 1.1, 1.0),
+                    one(1.0),
+                ],
+                &Design::Pairs(vec![(0, 1), (3, 2)]),
+                &gates,
+                made(),
+            )
+            .unwrap(),
+        ),
+        (
+            "sizes",
+            compare::compare(
+                &[
+                    one(1.0),
+                    moved("two", 1.85, 2.0),
+                    moved("four", 3.1, 4.0),
+                    moved("eight", 4.2, 8.0),
+                ],
+                &Design::Sizes,
+                &[],
+                made(),
+            )
+            .unwrap(),
+        ),
+    ]
+}
+
+#[test]
+fn every_comparison_has_its_own_words() {
+    let mut text = Vec::new();
+    for (name, record) in comparisons() {
+        text.extend(format!("--- {name}\n{}\n", report::compare_summary(&record)).into_bytes());
+    }
+    golden("comparisons.txt", &text);
+}
+
+#[test]
+fn the_tables_of_a_comparison_are_as_agreed() {
+    for (name, file, format) in [
+        ("several", "compare.csv", CompareFormat::Changes),
+        ("sizes", "scaling.csv", CompareFormat::Scaling),
+    ] {
+        let all = comparisons();
+        let (_, record) = all.iter().find(|(n, _)| *n == name).unwrap();
+        golden(file, &format.render(record).unwrap());
+    }
+}
+
+#[test]
+fn a_comparison_reads_back_exactly_and_gives_every_file() {
+    for (name, record) in comparisons() {
+        let json = CompareFormat::Json.render(&record).unwrap();
+        assert_eq!(report::read_comparison(&json).unwrap(), record, "{name}");
+        let chart = CompareFormat::Chart.render(&record).unwrap();
+        assert_eq!(size(&chart), (1920, 1200), "{name}");
+        let text = String::from_utf8(json).unwrap();
+        let newer = text.replacen("\"schema_version\": 1", "\"schema_version\": 9", 1);
+        let error = report::read_comparison(newer.as_bytes()).unwrap_err();
+        assert!(
+            error.to_string().contains("reads versions 1 to 1"),
+            "{error}"
+        );
+    }
 }

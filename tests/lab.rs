@@ -105,3 +105,31 @@ fn what_cannot_be_a_system_is_refused_with_the_way_out() {
     }
     assert!(!dir.path().join("out").exists(), "nothing ran");
 }
+
+#[test]
+fn pairs_of_searches_count_false_alarms_and_power() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    lab(dir.path(), &out)
+        .args(["strict", "--compare", "0%,10%", "--runs", "3", "--quiet"])
+        .assert()
+        .success()
+        .stdout(contains("strict").and(contains("breakpoint")));
+    let table = fs::read_to_string(out.join("compare.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().collect();
+    assert!(rows[0].starts_with("system,capacity_change_pct,metric,pairs,compared,rises,falls,"));
+    // Two changes of five metrics; 44 VUs become 51 by the formula.
+    assert_eq!(rows.len(), 1 + 10);
+    assert!(
+        rows[1].starts_with("strict,0.0,breakpoint,3,"),
+        "{}",
+        rows[1]
+    );
+    assert!(
+        rows[6].starts_with("strict,10.0,breakpoint,3,") && rows[6].contains(",15.91,"),
+        "{}",
+        rows[6]
+    );
+    let pairs = fs::read_to_string(out.join("compare-pairs.csv")).unwrap();
+    assert_eq!(pairs.lines().count(), 1 + 2 * 3 * 5);
+}

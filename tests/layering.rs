@@ -47,6 +47,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["cause", "measure", "record", "slo", "units"],
     ),
+    // Of `stats` the ratio of two distributions and the scaling law.
+    ("compare", Pure, &["measure", "record", "stats", "units"]),
     ("exit", Shell, &["record"]),
     ("engine", Shell, &["measure", "scenario", "stats", "units"]),
     (
@@ -68,7 +70,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "lab",
         Shell,
         &[
-            "engine", "measure", "record", "report", "run", "search", "slo", "stats",
+            // `compare` for pairs of searches.
+            "compare", "engine", "measure", "record", "report", "run", "search", "slo", "stats",
         ],
     ),
     ("crypto", Shell, &[]),
@@ -84,8 +87,13 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         ],
     ),
     ("serve", Shell, &["live"]),
-    // `lab` for the names of its methods, `ramp` for the form of its stages, `report` for the names of formats.
-    ("cli", Shell, &["lab", "plan", "ramp", "report", "units"]),
+    // `compare` for the form of its conditions, `lab` for the names of its methods, `ramp` for the form of its stages, `report` for
+    // the names of formats.
+    (
+        "cli",
+        Shell,
+        &["compare", "lab", "plan", "ramp", "report", "units"],
+    ),
     ("locate", Shell, &["profile"]),
     ("init", Shell, &["plan", "profile"]),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
@@ -99,6 +107,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &[
             "cli",
+            "compare",
             "crypto",
             "engine",
             "event",

@@ -1,5 +1,7 @@
 //! One run of `find`: target up, load, search, target down, files.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use super::audience::Audience;
@@ -36,6 +38,16 @@ async fn find(
     signals: &Signals,
     audience: &mut Audience<'_>,
 ) -> Result<Exit, Refusal> {
+    let (record, _) = search(ready, signals, audience).await?;
+    Ok(Exit::from(&record))
+}
+
+/// The run's record, and the folder that it was written to.
+pub(super) async fn search(
+    ready: Ready,
+    signals: &Signals,
+    audience: &mut Audience<'_>,
+) -> Result<(RunRecord, PathBuf), Refusal> {
     let plan = &ready.plan;
     let began = Timestamp::now();
     let mut store =
@@ -52,8 +64,8 @@ async fn find(
             record
         }
     };
-    session::write(&store, &record, audience)?;
-    Ok(Exit::from(&record))
+    let dir = session::write(&store, &record, audience)?;
+    Ok((record, dir))
 }
 
 /// Everything between the target's coming up and its going down.

@@ -7,6 +7,7 @@ use super::signals::{self, Signals};
 use super::{Exit, Refusal, runtime};
 use crate::cli::LabArgs;
 use crate::lab::method::Asked;
+use crate::lab::pairs;
 use crate::lab::runner::{self, Plan};
 use crate::lab::system::System;
 use crate::lab::truth::{self, Accuracy, Known, TruthError};
@@ -22,6 +23,9 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let threads = args.threads.map_or_else(cores, usize::from);
+    if !args.compare.is_empty() {
+        return pairs(args, &systems, threads, &signals, terminal);
+    }
     let cache = Cache::open(args.cache.clone(), terminal);
     let mut known = Vec::new();
     for system in systems {
@@ -56,6 +60,41 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
     terminal.print(&lab::text(&report));
     terminal.print_written(&args.out);
     runtime.shutdown_background();
+    Ok(if signals.interrupt.is_set() {
+        Exit::Interrupted
+    } else {
+        Exit::Answer
+    })
+}
+
+/// Pairs of searches, compared.
+fn pairs(
+    args: &LabArgs,
+    systems: &[System],
+    threads: usize,
+    signals: &Signals,
+    terminal: &mut Terminal,
+) -> Result<Exit, Refusal> {
+    let plan = pairs::Plan {
+        pairs: args.runs,
+        changes: args.compare.clone(),
+        seed: args.seed,
+        asked: Asked {
+            precision: args.precision,
+            budget: args.budget,
+            truth: None,
+        },
+        threads,
+    };
+    let total = systems.len() * args.runs as usize;
+    let all = pairs::run_all(&plan, systems, &signals.interrupt, &mut |done| {
+        terminal.progress("pairs", done, total);
+    });
+    terminal.clear();
+    let files = lab::pair_files(&all).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    terminal.print(&lab::pair_text(&all));
+    terminal.print_written(&args.out);
     Ok(if signals.interrupt.is_set() {
         Exit::Interrupted
     } else {

@@ -1,6 +1,7 @@
 //! What every kind of run does around its load: the target up, monitors and engine started, and all of it down again.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -218,19 +219,19 @@ fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
     }
 }
 
-/// Writes the reports and says where they are.
+/// Writes the reports, and says and returns where they are.
 pub(super) fn write(
     store: &Store,
     record: &impl Told,
     audience: &mut Audience<'_>,
-) -> Result<(), Refusal> {
+) -> Result<PathBuf, Refusal> {
     let written = store
         .finish(record)
         .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
         audience.warning(&trouble.to_string());
     }
-    audience.on(&Event::Written(written.dir));
+    audience.on(&Event::Written(written.dir.clone()));
     github::tell(record, audience.terminal());
-    Ok(())
+    Ok(written.dir)
 }

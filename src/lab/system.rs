@@ -124,6 +124,16 @@ impl System {
         system
     }
 
+    /// The system with this much more capacity, a fraction.
+    #[must_use]
+    pub fn with_more_capacity(&self, more: f64) -> Self {
+        let mut system = self.clone();
+        if more != 0.0 {
+            system.spec = self.spec.with_capacity(1.0 + more);
+        }
+        system
+    }
+
     /// The system as it meets a tool that starts all its users at once.
     #[must_use]
     pub fn all_at_once(&self) -> Self {

@@ -134,7 +134,7 @@ pub fn find(
 }
 
 /// The threshold by the formula, when the system is that queue and every objective a quantile.
-fn exact(system: &System) -> Option<u32> {
+pub(super) fn exact(system: &System) -> Option<u32> {
     let most = system.max.get();
     let threshold: Box<dyn Fn(f64, f64) -> Option<u32>> =
         match (system.closed_queue(), system.open_queue()) {

@@ -3,6 +3,7 @@
 //! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
 
 mod axis;
+mod compare;
 mod lab;
 mod latency;
 mod panel;
@@ -24,6 +25,7 @@ use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
 use crate::slo::Verdict;
 use crate::units;
 
+pub(super) use compare::chart as compared;
 pub(super) use lab::charts as lab;
 pub(super) use latency::chart as latency;
 pub(super) use ramp::chart as ramp;

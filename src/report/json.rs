@@ -1,4 +1,4 @@
-//! `result.json` and `ramp.json`: the record, laid out so that a diff shows what changed and a second takes one line.
+//! `result.json`, `ramp.json` and `compare.json`: the record, laid out so that a diff shows what changed and a second takes one line.
 
 use std::io::{self, Write};
 
@@ -7,8 +7,9 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::ReportError;
 use crate::record::{
-    OLDEST_SCHEMA_VERSION, ObjectiveRecord, ProbeRecord, RAMP_SCHEMA_VERSION, RampRecord,
-    RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord,
+    Bounds, COMPARE_SCHEMA_VERSION, CompareRecord, OLDEST_SCHEMA_VERSION, ObjectiveRecord,
+    ProbeRecord, RAMP_SCHEMA_VERSION, RampRecord, RunRecord, SCHEMA_VERSION, SecondRecord,
+    StageRecord,
 };
 
 /// Objects nested deeper than this, and arrays as deep as this, are written on one line.
@@ -20,6 +21,10 @@ pub(super) fn write(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
 
 pub(super) fn write_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
     laid_out(&finite_ramp(record)?)
+}
+
+pub(super) fn write_comparison(record: &CompareRecord) -> Result<Vec<u8>, ReportError> {
+    laid_out(&finite_comparison(record)?)
 }
 
 pub(super) fn laid_out(record: &impl Serialize) -> Result<Vec<u8>, ReportError> {
@@ -44,6 +49,11 @@ pub(super) fn read(json: &[u8]) -> Result<RunRecord, ReportError> {
 
 pub(super) fn read_ramp(json: &[u8]) -> Result<RampRecord, ReportError> {
     check_version(json, RAMP_SCHEMA_VERSION, RAMP_SCHEMA_VERSION)?;
+    serde_json::from_slice(json).map_err(unreadable)
+}
+
+pub(super) fn read_comparison(json: &[u8]) -> Result<CompareRecord, ReportError> {
+    check_version(json, COMPARE_SCHEMA_VERSION, COMPARE_SCHEMA_VERSION)?;
     serde_json::from_slice(json).map_err(unreadable)
 }
 
@@ -117,6 +127,26 @@ pub(super) fn finite_ramp(record: &RampRecord) -> Result<RampRecord, ReportError
     }
     record.stages = record.stages.into_iter().map(finite_stage).collect();
     needed_of_ramp(&record)?;
+    Ok(record)
+}
+
+/// The same for a comparison.
+fn finite_comparison(record: &CompareRecord) -> Result<CompareRecord, ReportError> {
+    let mut record = record.clone();
+    for change in record.comparisons.iter_mut().flat_map(|c| &mut c.changes) {
+        for value in [
+            &mut change.base,
+            &mut change.candidate,
+            &mut change.ratio,
+            &mut change.low,
+            &mut change.high,
+            &mut change.p_value,
+            &mut change.detectable,
+        ] {
+            keep_finite(value);
+        }
+    }
+    needed_of_comparison(&record)?;
     Ok(record)
 }
 
@@ -234,6 +264,24 @@ fn needed_of_ramp(record: &RampRecord) -> Result<(), ReportError> {
     });
     let top = top.map(|(name, value)| (name.to_owned(), value));
     all_finite(top.chain(asked).chain(stages))
+}
+
+/// The same for a comparison.
+fn needed_of_comparison(record: &CompareRecord) -> Result<(), ReportError> {
+    let scaling = record.scaling.iter().flat_map(|s| {
+        let bounds = [&s.lambda, &s.contention, &s.coherency, &s.peak_size];
+        let ends = |b: &Bounds| [Some(b.low), b.estimate, b.high];
+        let bounds = bounds.into_iter().flat_map(ends).flatten();
+        let points = s
+            .points
+            .iter()
+            .flat_map(|p| [p.size, p.breakpoint, p.low, p.high]);
+        let curve = s.curve.iter().chain([&s.forecast]);
+        let curve = curve.flat_map(|p| [p.size, p.estimate, p.low, p.high]);
+        bounds.chain(points).chain(curve)
+    });
+    let scaling = scaling.map(|v| ("scaling".to_owned(), v));
+    all_finite(scaling.chain([("confidence".to_owned(), record.confidence)]))
 }
 
 fn all_finite(mut values: impl Iterator<Item = (String, f64)>) -> Result<(), ReportError> {

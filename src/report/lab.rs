@@ -1,5 +1,6 @@
 //! Reports of `breakpoint lab`: many whole searches against systems whose truth is known, in rows and pictures.
 
+mod pairs;
 mod summary;
 mod table;
 
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 use crate::measure::{Level, LevelUnit};
 use crate::units;
 
+pub use pairs::{LabPair, LabPairs, PairRow, pair_files, pair_rows, pair_text};
 pub use summary::{LabRow, rows};
 pub use table::{csv, runs_csv, text};
 

@@ -1,6 +1,7 @@
 //! `holds.csv` (a row per probe), `samples.csv` (a row per second) and `log.csv` (a row per line of a log); `stages.csv` and
-//! `seconds.csv` of a ramp. An absent value is an empty cell, never a zero.
+//! `seconds.csv` of a ramp; `compare.csv` and `scaling.csv` of a comparison. An absent value is an empty cell, never a zero.
 
+mod compare;
 mod excel;
 mod ramp;
 
@@ -13,6 +14,7 @@ use crate::record::{
     SecondRecord, StepRecord,
 };
 
+pub(super) use compare::{compared, scaled};
 pub(super) use excel::excel;
 pub(super) use ramp::{seconds, stages};
 

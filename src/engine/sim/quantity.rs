@@ -21,6 +21,12 @@ impl Span {
     pub fn s(self) -> f64 {
         self.0.as_secs_f64()
     }
+
+    /// The same divided by a factor above zero; at least a nanosecond.
+    #[must_use]
+    pub fn divided(self, factor: f64) -> Self {
+        Self(self.0.div_f64(factor).max(Duration::from_nanos(1)))
+    }
 }
 
 impl TryFrom<String> for Span {
@@ -56,6 +62,18 @@ impl Size {
     #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
     pub fn bytes(self) -> f64 {
         self.0 as f64
+    }
+
+    /// So much above another one as this is, times a factor.
+    #[must_use]
+    pub fn scaled_above(self, base: Self, factor: f64) -> Self {
+        let above = (self.bytes() - base.bytes()).max(0.0) * factor;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "sizes are far below 2^52 and not negative"
+        )]
+        Self(base.0 + above.round() as u64)
     }
 }
 

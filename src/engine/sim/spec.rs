@@ -390,6 +390,37 @@ impl SystemSpec {
         })
     }
 
+    /// The system with its capacity times `factor`: what binds it is scaled, which is the level of a cliff or the memory above
+    /// the base where there is one per VU, else the speed of its servers and the lengths at which a queue fails or sheds.
+    #[must_use]
+    pub fn with_capacity(&self, factor: f64) -> Self {
+        let mut spec = self.clone();
+        let times = |n: u32| crate::measure::Level::nearest(f64::from(n) * factor).get();
+        if let Some(cliff) = &mut spec.cliff {
+            cliff.above_vus = times(cliff.above_vus);
+            return spec;
+        }
+        if let Some(memory) = spec.memory.as_mut().filter(|m| m.per_vu.is_some()) {
+            memory.limit = memory.limit.scaled_above(memory.base, factor);
+            return spec;
+        }
+        let service = &mut spec.service;
+        let mut spans = vec![&mut service.mean, &mut service.low, &mut service.high];
+        for p in &mut spec.population {
+            spans.extend([&mut p.mean, &mut p.low, &mut p.high]);
+        }
+        for span in spans.into_iter().flatten() {
+            *span = span.divided(factor);
+        }
+        if let Some(errors) = &mut spec.errors {
+            errors.above_queue = times(errors.above_queue);
+        }
+        if let Some(shed) = &mut spec.shed {
+            shed.above_queue = times(shed.above_queue);
+        }
+        spec
+    }
+
     /// The system as an open queue with an exact answer, as [`Self::closed_queue`].
     pub fn open_queue(&self) -> Option<OpenQueue> {
         let poisson = self.arrivals.as_ref()?.kind == Arrivals::Poisson;

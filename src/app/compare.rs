@@ -1,0 +1,242 @@
+//! `compare`: recorded runs beside each other, or searches of two profiles in turn and then beside each other.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::audience::Audience;
+use super::find;
+use super::prepare::{self, Ready};
+use super::session;
+use super::signals;
+use super::{Exit, Refusal, plan_of, runtime};
+use crate::cli::{CompareArgs, ReportArgs};
+use crate::compare::{self, Design, Named};
+use crate::locate;
+use crate::plan::FindFlags;
+use crate::preflight;
+use crate::record::CompareRecord;
+use crate::store;
+use crate::term::Terminal;
+
+/// Where reports go unless asked otherwise.
+const OUT: &str = "reports";
+/// Seed of the first search unless asked otherwise, as for `find`.
+const SEED: u64 = 1;
+
+pub(super) fn compare(args: &CompareArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    if let Some(repeats) = args.repeat {
+        return repeated(args, repeats, terminal);
+    }
+    if !args.sizes.is_empty() && args.sizes.len() != args.runs.len() {
+        let message = format!(
+            "--sizes names {} sizes for {} runs; name one for each, in the same order",
+            args.sizes.len(),
+            args.runs.len()
+        );
+        return Err(Refusal::new(Exit::Usage, message));
+    }
+    let mut notes = Vec::new();
+    let mut runs = Vec::new();
+    for (i, name) in args.runs.iter().enumerate() {
+        let (dir, note) = chosen(Path::new(name))?;
+        let record = store::read_record(&dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+        notes.extend(note);
+        runs.push(Named {
+            name: dir.display().to_string(),
+            record,
+            size: args.sizes.get(i).copied(),
+        });
+    }
+    let design = if args.sizes.is_empty() {
+        Design::EachWithFirst
+    } else {
+        Design::Sizes
+    };
+    conclude(args, &runs, &design, notes, terminal)
+}
+
+/// The run that a path means, and what a reader must know of the choice.
+fn chosen(path: &Path) -> Result<(PathBuf, Option<String>), Refusal> {
+    let usage = |message: String| Refusal::new(Exit::Usage, message);
+    if store::read_ramp(path).is_ok_and(|ramp| ramp.is_some()) {
+        let path = path.display();
+        return Err(usage(format!(
+            "{path} is a ramp, which has no breakpoint; name runs of `breakpoint find`"
+        )));
+    }
+    let runs = store::runs_in(path);
+    match runs.first() {
+        Some(newest) if !store::is_run(path) => {
+            let name = newest.file_name().unwrap_or_default().to_string_lossy();
+            let note = (runs.len() > 1).then(|| {
+                format!(
+                    "{}: of its {} runs the newest is taken, {name}; they are not pooled",
+                    path.display(),
+                    runs.len()
+                )
+            });
+            Ok((newest.clone(), note))
+        }
+        _ => Ok((path.to_owned(), None)),
+    }
+}
+
+/// Compares, writes, prints.
+fn conclude(
+    args: &CompareArgs,
+    runs: &[Named],
+    design: &Design,
+    notes: Vec<String>,
+    terminal: &Terminal,
+) -> Result<Exit, Refusal> {
+    let made = Timestamp::now();
+    let mut record = compare::compare(runs, design, &args.fail_if, session::to_second(made))
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    record.notes.extend(notes);
+    let out = args.out.as_deref().unwrap_or(Path::new(OUT));
+    let dir =
+        store::write_comparison(out, &record, made).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    show(&record, &dir, terminal);
+    Ok(Exit::from(&record))
+}
+
+pub(super) fn show(record: &CompareRecord, dir: &Path, terminal: &Terminal) {
+    terminal.print_comparison(record);
+    terminal.print_written(dir);
+}
+
+/// Renders a recorded comparison again.
+pub(super) fn again(
+    args: &ReportArgs,
+    record: &CompareRecord,
+    terminal: &Terminal,
+) -> Result<Exit, Refusal> {
+    if let Some(format) = args.format {
+        let message = format!(
+            "--format {}: comparisons have files of their own (compare.json, compare.csv); leave --format out",
+            format.name()
+        );
+        return Err(Refusal::new(Exit::Usage, message));
+    }
+    store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    show(record, &args.dir, terminal);
+    Ok(Exit::Answer)
+}
+
+/// One search of those that are made in turn.
+struct Turn {
+    pair: usize,
+    /// 0 the base, 1 the candidate.
+    side: usize,
+    ready: Ready,
+}
+
+/// Searches of two profiles in turn: A B, B A, A B ..., so that what changes steadily with time cancels out.
+fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    let turns = turns(args, repeats)?;
+    let total = turns.len();
+    let runtime = runtime()?;
+    let signals = signals::listen(runtime.handle());
+    let mut runs: Vec<Named> = Vec::new();
+    let mut found: Vec<[Option<usize>; 2]> = vec![[None; 2]; repeats as usize];
+    for (i, turn) in turns.into_iter().enumerate() {
+        let what = ["base", "candidate"][turn.side];
+        let name = turn.ready.plan.name.clone();
+        terminal.note(&format!("search {} of {total}: {what} {name}", i + 1));
+        let (record, dir) = runtime.block_on(async {
+            let mut audience = Audience::gather(terminal, None, None).await?;
+            find::search(turn.ready, &signals, &mut audience).await
+        })?;
+        if signals.interrupt.is_set() {
+            break;
+        }
+        found[turn.pair][turn.side] = Some(runs.len());
+        runs.push(Named {
+            name: dir.display().to_string(),
+            record,
+            size: None,
+        });
+    }
+    // Nothing may hold up the end: what still runs there is of no use any more.
+    runtime.shutdown_background();
+    let interrupted = signals.interrupt.is_set();
+    let pairs: Vec<(usize, usize)> = found
+        .iter()
+        .filter_map(|[base, candidate]| Some(((*base)?, (*candidate)?)))
+        .collect();
+    if pairs.is_empty() {
+        terminal.warning("interrupted before a pair of searches was complete: nothing to compare");
+        return Ok(Exit::Interrupted);
+    }
+    let mut notes = Vec::new();
+    if pairs.len() < repeats as usize {
+        notes.push(format!(
+            "interrupted: {} of {repeats} pairs are complete",
+            pairs.len()
+        ));
+    }
+    if repeats == 1 {
+        notes.push(
+            "one pair cannot show what equal runs differ by; a standard deviation of 2 % is assumed, and --repeat 3 or more shows it"
+                .to_owned(),
+        );
+    }
+    let exit = conclude(args, &runs, &Design::Pairs(pairs), notes, terminal)?;
+    Ok(if interrupted { Exit::Interrupted } else { exit })
+}
+
+/// Every search made ready; nothing is run before all of them make sense.
+fn turns(args: &CompareArgs, repeats: u32) -> Result<Vec<Turn>, Refusal> {
+    let usage = |message: String| Refusal::new(Exit::Usage, message);
+    let [base, candidate] = args.runs.as_slice() else {
+        return Err(usage(format!(
+            "--repeat takes two profiles, the base and the candidate, not {}",
+            args.runs.len()
+        )));
+    };
+    let profiles = [base, candidate].map(|name| locate::by_name(name, Path::new(".")));
+    let [base, candidate] = profiles.map(|p| p.map_err(|e| Refusal::new(Exit::Usage, e)));
+    let profiles = [base?, candidate?];
+    let host = preflight::read_host();
+    let mut turns = Vec::new();
+    for pair in 0..repeats as usize {
+        let order = if pair.is_multiple_of(2) {
+            [0, 1]
+        } else {
+            [1, 0]
+        };
+        for side in order {
+            let flags = flags(args, turns.len());
+            let plan = plan_of(Some(&profiles[side]), &flags)?;
+            let ready = prepare::prepare(plan, &host)?;
+            turns.push(Turn { pair, side, ready });
+        }
+    }
+    let slo = |side: usize| {
+        let turn = turns.iter().find(|t| t.side == side);
+        turn.map(|t| t.ready.plan.slo.texts().join(", "))
+            .unwrap_or_default()
+    };
+    if slo(0) != slo(1) {
+        return Err(usage(format!(
+            "the profiles have different SLOs, so their breakpoints are different things: {} and {}; give both one with --slo",
+            slo(0),
+            slo(1)
+        )));
+    }
+    Ok(turns)
+}
+
+/// What changes the plan of the search at this place: each has a seed of its own.
+fn flags(args: &CompareArgs, place: usize) -> FindFlags {
+    FindFlags {
+        slo: args.slo.clone(),
+        max_vus: args.max_vus,
+        precision: args.precision.clone(),
+        budget: args.budget.clone(),
+        seed: Some(args.seed.unwrap_or(SEED).wrapping_add(place as u64)),
+        out: args.out.clone(),
+        ..FindFlags::default()
+    }
+}

@@ -1,0 +1,205 @@
+//! The change of one metric, and whether it is evidence.
+
+use super::known::{self, Known};
+use super::{main_step, observed, steps};
+use crate::measure::Level;
+use crate::record::{Change, ChangeVerdict, ComparedMetric, RunRecord};
+use crate::stats::Spread;
+use crate::stats::ratio::{self, Ratio};
+
+/// The change of a metric over pairs of runs, base first.
+pub(super) fn of(
+    metric: ComparedMetric,
+    pairs: &[(&RunRecord, &RunRecord)],
+    confidence: f64,
+) -> Change {
+    let seen: Vec<Seen> = pairs.iter().map(|(a, b)| see(metric, a, b)).collect();
+    let usable: Vec<&Seen> = seen.iter().filter(|s| s.trouble().is_none()).collect();
+    let shown = seen.first().and_then(|s| s.levels);
+    let mut change = Change {
+        metric,
+        base: mean(seen.iter().map(|s| s.base.value())),
+        candidate: mean(seen.iter().map(|s| s.candidate.value())),
+        levels: shown,
+        ratio: None,
+        low: None,
+        high: None,
+        p_value: None,
+        detectable: None,
+        pairs: u32::try_from(usable.len()).unwrap_or(u32::MAX),
+        verdict: ChangeVerdict::CannotSay,
+        reason: String::new(),
+    };
+    if usable.is_empty() {
+        let why = seen.iter().find_map(Seen::trouble);
+        change.reason = why.unwrap_or_else(|| "there is no pair of runs".to_owned());
+        return change;
+    }
+    fill(&mut change, &usable, confidence);
+    if usable.len() < seen.len() {
+        let why = seen.iter().find_map(Seen::trouble).unwrap_or_default();
+        let left = seen.len() - usable.len();
+        change.reason = format!("{left} of {} pairs are left out: {why}", seen.len());
+    }
+    change
+}
+
+/// What both runs of a pair say.
+struct Seen {
+    base: Known,
+    candidate: Known,
+    levels: Option<(Level, Level)>,
+}
+
+impl Seen {
+    fn trouble(&self) -> Option<String> {
+        let of = |side: &str, known: &Known| known.trouble().map(|why| format!("{side}: {why}"));
+        of("base", &self.base)
+            .or_else(|| of("candidate", &self.candidate))
+            .or_else(|| match (&self.base, &self.candidate) {
+                (Known::AtLeast(a), Known::AtLeast(b)) => Some(format!(
+                    "both are only known to be high: at least {a:.0} and at least {b:.0}; raise the highest level"
+                )),
+                (Known::AtMost(a), Known::AtMost(b)) => Some(format!(
+                    "both are only known to be low: at most {a:.0} and at most {b:.0}; lower the lowest level"
+                )),
+                _ => None,
+            })
+    }
+
+    fn spreads(&self) -> Option<(&Spread, &Spread)> {
+        match (&self.base, &self.candidate) {
+            (Known::Spread { spread: a, .. }, Known::Spread { spread: b, .. }) => Some((a, b)),
+            _ => None,
+        }
+    }
+}
+
+fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord) -> Seen {
+    let both = |of: fn(&RunRecord) -> Known| Seen {
+        base: of(base),
+        candidate: of(candidate),
+        levels: None,
+    };
+    match metric {
+        ComparedMetric::Breakpoint => both(known::breakpoint),
+        ComparedMetric::Knee => both(observed::knee),
+        ComparedMetric::Throughput => both(observed::throughput),
+        ComparedMetric::P50 => see_latency(base, candidate, 0.5),
+        ComparedMetric::P99 => see_latency(base, candidate, 0.99),
+    }
+}
+
+fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64) -> Seen {
+    let nothing = |why: &str| Seen {
+        base: Known::Nothing(why.to_owned()),
+        candidate: Known::Nothing(why.to_owned()),
+        levels: None,
+    };
+    if main_step(&steps(base)) != main_step(&steps(candidate)) {
+        return nothing("the candidate measures another step");
+    }
+    match observed::common_level(base, candidate) {
+        None => nothing("no level before a line forms was visited by both, and none within 10 %"),
+        Some((a, b)) => Seen {
+            base: observed::latency(base, a, q),
+            candidate: observed::latency(candidate, b, q),
+            levels: Some((a, b)),
+        },
+    }
+}
+
+/// The ratio from what can be used: one pair, several, or bounds alone.
+fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
+    let spreads: Option<Vec<_>> = usable.iter().map(|s| s.spreads()).collect();
+    let ratio = spreads.and_then(|spreads| match spreads.as_slice() {
+        [(a, b)] => Some(ratio::of_pair(a, b, confidence)),
+        many => {
+            let effects: Vec<_> = many
+                .iter()
+                .map(|(a, b)| ratio::effect(a, b, confidence))
+                .collect();
+            ratio::pooled(&effects, confidence)
+        }
+    });
+    if let Some(Ratio {
+        estimate,
+        low,
+        high,
+        p_value,
+        detectable,
+    }) = ratio
+    {
+        change.ratio = Some(estimate);
+        change.low = Some(low);
+        change.high = Some(high);
+        change.p_value = Some(p_value);
+        change.detectable = Some(detectable);
+    } else {
+        let bounds: Vec<_> = usable.iter().map(|s| bound(s, confidence)).collect();
+        // Each holds for its own pair; the loosest holds for all.
+        let lows: Option<Vec<f64>> = bounds.iter().map(|b| b.0).collect();
+        let highs: Option<Vec<f64>> = bounds.iter().map(|b| b.1).collect();
+        change.low = lows.and_then(|l| l.into_iter().min_by(f64::total_cmp));
+        change.high = highs.and_then(|h| h.into_iter().max_by(f64::total_cmp));
+        if let [only] = bounds.as_slice() {
+            change.p_value = only.2;
+        }
+    }
+    change.verdict = verdict(change, confidence);
+    if change.verdict == ChangeVerdict::CannotSay {
+        "some pairs bound the change from below and others from above"
+            .clone_into(&mut change.reason);
+    }
+}
+
+/// Lower and upper end of a pair's ratio, and the p-value of no change, where one side is only bounded.
+fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>) {
+    let tail = (1.0 - confidence) / 2.0;
+    let below = |spread: &Spread, at: f64| ratio::at_or_below_with_between(spread, at);
+    let p = |share: f64| Some((2.0 * share).clamp(0.001, 1.0));
+    match (&seen.base, &seen.candidate) {
+        (Known::Spread { spread: a, .. }, Known::Spread { spread: b, .. }) => {
+            let r = ratio::of_pair(a, b, confidence);
+            (Some(r.low), Some(r.high), Some(r.p_value))
+        }
+        (Known::Spread { spread, .. }, Known::AtLeast(most)) => {
+            let base = ratio::quantile_with_between(spread, 1.0 - tail);
+            (Some(most / base), None, p(1.0 - below(spread, *most)))
+        }
+        (Known::Spread { spread, .. }, Known::AtMost(least)) => {
+            let base = ratio::quantile_with_between(spread, tail);
+            (None, Some(least / base), p(below(spread, *least)))
+        }
+        (Known::AtLeast(most), Known::Spread { spread, .. }) => {
+            let now = ratio::quantile_with_between(spread, 1.0 - tail);
+            (None, Some(now / most), p(1.0 - below(spread, *most)))
+        }
+        (Known::AtMost(least), Known::Spread { spread, .. }) => {
+            let now = ratio::quantile_with_between(spread, tail);
+            (Some(now / least), None, p(below(spread, *least)))
+        }
+        (Known::AtMost(least), Known::AtLeast(most)) => (Some(most / least), None, None),
+        (Known::AtLeast(most), Known::AtMost(least)) => (None, Some(least / most), None),
+        _ => (None, None, None),
+    }
+}
+
+/// Whether a change is evidence, by its interval and, once that was corrected for several tests, its p-value.
+pub(super) fn verdict(change: &Change, confidence: f64) -> ChangeVerdict {
+    let significant = change.p_value.is_none_or(|p| p <= 1.0 - confidence + 1e-9);
+    match (change.low, change.high) {
+        (None, None) => ChangeVerdict::CannotSay,
+        (Some(low), _) if low > 1.0 && significant => ChangeVerdict::Rise,
+        (_, Some(high)) if high < 1.0 && significant => ChangeVerdict::Fall,
+        _ => ChangeVerdict::NoEvidence,
+    }
+}
+
+/// The geometric mean of those that there are.
+fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
+    let logs: Vec<f64> = values.flatten().filter(|v| *v > 0.0).map(f64::ln).collect();
+    #[expect(clippy::cast_precision_loss, reason = "a handful of runs")]
+    let n = logs.len() as f64;
+    (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / n).exp())
+}

@@ -1,0 +1,99 @@
+//! What one run says of one quantity.
+
+use crate::record::{Answer, Ending, RunRecord};
+use crate::stats::Spread;
+
+/// Degrees of freedom of an interval of which nothing else is known: a normal distribution.
+const MANY: f64 = 1e6;
+
+/// What one run says of one quantity.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Known {
+    /// A value and its distribution.
+    Spread {
+        /// The value as the run tells it.
+        value: f64,
+        /// Its distribution.
+        spread: Spread,
+    },
+    /// It is at least this.
+    AtLeast(f64),
+    /// It is at most this.
+    AtMost(f64),
+    /// A value without a word on how sure it is, and why.
+    Bare(f64, String),
+    /// Nothing, and why.
+    Nothing(String),
+}
+
+impl Known {
+    /// A value to show.
+    pub(super) fn value(&self) -> Option<f64> {
+        match self {
+            Self::Spread { value, .. } | Self::Bare(value, _) => Some(*value),
+            Self::AtLeast(_) | Self::AtMost(_) | Self::Nothing(_) => None,
+        }
+    }
+
+    /// Why there is nothing to compare with; `None` where there is.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        match self {
+            Self::Bare(_, why) | Self::Nothing(why) => Some(why),
+            Self::Spread { .. } | Self::AtLeast(_) | Self::AtMost(_) => None,
+        }
+    }
+}
+
+/// What a run says of its breakpoint.
+pub(super) fn breakpoint(record: &RunRecord) -> Known {
+    let answer = &record.answer;
+    match answer.ending {
+        Ending::Found => found(answer),
+        Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
+        Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
+        Ending::TimeDriven => nothing("it breaks with time, not at a level", answer),
+        Ending::DependsOnDirection => nothing(
+            "its breakpoint depends on the direction of the load",
+            answer,
+        ),
+        Ending::Bimodal => nothing("it has two breakpoints", answer),
+        Ending::Undecided => nothing("it is undecided", answer),
+        Ending::GeneratorLimited => nothing("the generator or its host was the limit", answer),
+        Ending::TargetDown => nothing("the target was down", answer),
+        Ending::Interrupted => nothing("it was interrupted", answer),
+    }
+}
+
+fn nothing(what: &str, answer: &Answer) -> Known {
+    let reason = answer.reason.trim().trim_end_matches('.');
+    Known::Nothing(if reason.is_empty() {
+        what.to_owned()
+    } else {
+        format!("{what} ({reason})")
+    })
+}
+
+fn found(answer: &Answer) -> Known {
+    let ends = (answer.ci_low, answer.ci_high);
+    let (Some(value), (Some(low), high)) = (answer.breakpoint, ends) else {
+        return nothing("its breakpoint has no interval", answer);
+    };
+    let (value, low) = (f64::from(value), f64::from(low));
+    let Some(high) = high.map(f64::from) else {
+        return Known::AtLeast(low);
+    };
+    let spread = match Spread::of_table(&answer.distribution) {
+        Some(spread) => Some(spread.at_least_as_wide(low, high, answer.confidence)),
+        None => of_interval(low, high, answer.confidence),
+    };
+    match spread {
+        Some(spread) => Known::Spread { value, spread },
+        None => nothing("its interval says nothing", answer),
+    }
+}
+
+/// A log-normal distribution with this interval.
+fn of_interval(low: f64, high: f64, confidence: f64) -> Option<Spread> {
+    let z = crate::stats::normal::probit(f64::midpoint(1.0, confidence));
+    Spread::student((low * high).sqrt(), (high / low).ln() / (2.0 * z), MANY)
+}

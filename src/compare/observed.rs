@@ -1,0 +1,228 @@
+//! Throughput, knee and latency of a run, with what the spread of blocks says of them.
+//!
+//! The unit of observation is a block of seconds, never the request: a queue's successive latencies are nearly one number. A
+//! standard error is the largest of those that blocks of one, two and four times the length give, so that dependence
+//! between neighbours widens it.
+
+use super::known::Known;
+use crate::measure::{Histogram, Level};
+use crate::record::{HoldEnd, ProbeRecord, RunRecord, SecondRecord};
+use crate::stats::Spread;
+
+/// Fewest blocks whose spread means anything.
+const FEWEST_BLOCKS: usize = 4;
+/// Most blocks that a set of holds is cut into.
+const MOST_BLOCKS: f64 = 20.0;
+/// Shortest block for a throughput where cycles arrive at a rate of their own, seconds.
+const OPEN_BLOCK_S: f64 = 5.0;
+/// Shortest block for a median where hardly anybody waits, seconds.
+const QUIET_BLOCK_S: f64 = 1.0;
+/// The same for a tail, which rare pauses make: blocks of a second showed evidence in 22 of 100 equal pairs of `stalls`.
+const TAIL_BLOCK_S: f64 = 2.0;
+/// From this quantile on it is a tail.
+const TAIL: f64 = 0.9;
+/// Hardly anybody waits where the median is at most this many times that of the lowest level.
+const QUIET: f64 = 1.5;
+/// A knee is only told when some level beyond it by this factor was visited, as in the run's own answer.
+const BEYOND_KNEE: f64 = 1.2;
+/// Levels this near to each other, as a ratio, stand in for a common one.
+const NEAR_LEVEL: f64 = 1.1;
+/// Requests beyond the quantile that a block needs.
+const BEYOND_QUANTILE: f64 = 2.0;
+
+/// Probes that settled and ran to their end.
+fn whole(record: &RunRecord) -> impl Iterator<Item = &ProbeRecord> {
+    let probes = record.probes.iter();
+    probes.filter(|p| p.end == HoldEnd::Complete && p.settled)
+}
+
+fn rate(probe: &ProbeRecord) -> Option<f64> {
+    probe.throughput_per_s.filter(|x| x.is_finite() && *x > 0.0)
+}
+
+fn vus(probe: &ProbeRecord) -> f64 {
+    f64::from(probe.level.get())
+}
+
+/// The probe of the highest throughput and that of the lowest level, where throughput stopped growing.
+fn plateau(record: &RunRecord) -> Option<(&ProbeRecord, &ProbeRecord)> {
+    let with_rate = || whole(record).filter_map(|p| Some((p, rate(p)?)));
+    let (peak, most) = with_rate().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let (lowest, slow) = with_rate().min_by(|a, b| vus(a.0).total_cmp(&vus(b.0)))?;
+    let highest = with_rate().map(|(p, _)| vus(p)).fold(0.0, f64::max);
+    (highest >= BEYOND_KNEE * most * vus(lowest) / slow).then_some((peak, lowest))
+}
+
+const STILL_GROWS: &str = "throughput still grew at the highest level that settled";
+const TOO_SHORT: &str = "its holds are too short for an interval";
+
+/// The highest throughput, cycles per second, where it does not grow any more.
+pub(super) fn throughput(record: &RunRecord) -> Known {
+    let Some((peak, _)) = plateau(record) else {
+        return match record.answer.peak_throughput_per_s {
+            Some(peak) => Known::Bare(peak, STILL_GROWS.to_owned()),
+            None => Known::Nothing("no throughput was measured".to_owned()),
+        };
+    };
+    let value = rate(peak).unwrap_or_default();
+    spread_or_bare(value, rate_error(record, peak))
+}
+
+/// Where throughput stops growing, by the asymptotic bounds of a closed system: peak throughput times the time of a cycle at the
+/// lowest level.
+pub(super) fn knee(record: &RunRecord) -> Known {
+    let Some(knee) = record.answer.knee else {
+        return Known::Nothing(format!("no knee was seen: {STILL_GROWS}"));
+    };
+    let value = f64::from(knee);
+    let errors = plateau(record).and_then(|(peak, lowest)| {
+        let (a, b) = (rate_error(record, peak)?, rate_error(record, lowest)?);
+        // The logarithm of a product of independent factors; Welch and Satterthwaite's degrees of freedom.
+        let se = a.se.hypot(b.se);
+        let freedom = if se > 0.0 {
+            se.powi(4) / (a.se.powi(4) / a.freedom + b.se.powi(4) / b.freedom)
+        } else {
+            a.freedom + b.freedom
+        };
+        Some(Error { se, freedom })
+    });
+    spread_or_bare(value, errors)
+}
+
+fn spread_or_bare(value: f64, error: Option<Error>) -> Known {
+    match error.and_then(|e| Spread::student(value, e.se, e.freedom)) {
+        Some(spread) => Known::Spread { value, spread },
+        None => Known::Bare(value, TOO_SHORT.to_owned()),
+    }
+}
+
+/// Standard error of a logarithm, and its degrees of freedom.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Error {
+    se: f64,
+    freedom: f64,
+}
+
+/// The widest of batches (E. J. Chen, W. D. Kelton 2006) of so many blocks, half and a quarter as many: `logs` gives the
+/// logarithms of a number of blocks.
+fn widest(blocks: usize, logs: impl Fn(usize) -> Option<Vec<f64>>) -> Option<Error> {
+    [blocks, blocks / 2, blocks / 4]
+        .into_iter()
+        .filter_map(|n| of_blocks(&logs(n)?))
+        .max_by(|a, b| a.se.total_cmp(&b.se))
+}
+
+fn of_blocks(logs: &[f64]) -> Option<Error> {
+    if logs.len() < FEWEST_BLOCKS || logs.iter().any(|x| !x.is_finite()) {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a handful of blocks")]
+    let n = logs.len() as f64;
+    let mean = logs.iter().sum::<f64>() / n;
+    let variance = logs.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Some(Error {
+        se: (variance / n).sqrt(),
+        freedom: n - 1.0,
+    })
+}
+
+/// Of the throughput of a probe.
+fn rate_error(record: &RunRecord, probe: &ProbeRecord) -> Option<Error> {
+    let seconds: Vec<&SecondRecord> = probe.seconds.iter().filter(|s| s.hold).collect();
+    let cycle_s = rate(probe).map_or(f64::INFINITY, |x| vus(probe) / x);
+    let block_s = if record.plan.unit.is_open() {
+        OPEN_BLOCK_S
+    } else {
+        cycle_s.max(1.0)
+    };
+    let log = |block: &[&SecondRecord]| {
+        let cycles: u64 = block
+            .iter()
+            .filter_map(|s| Some(s.steps.last()?.completed))
+            .sum();
+        let time: f64 = block.iter().map(|s| s.span_s).sum();
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let rate = cycles as f64 / time;
+        rate.ln()
+    };
+    widest(few(probe.hold_s / block_s), |n| {
+        Some(cut(&seconds, n).map(log).collect())
+    })
+}
+
+/// A number of blocks, cut to a few.
+fn few(blocks: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "cut to a few"
+    )]
+    let few = blocks.floor().clamp(0.0, MOST_BLOCKS) as usize;
+    few
+}
+
+/// Successive items in so many parts of nearly equal length.
+fn cut<T>(items: &[T], parts: usize) -> impl Iterator<Item = &[T]> {
+    let parts = parts.min(items.len());
+    (0..parts).map(move |i| &items[i * items.len() / parts..(i + 1) * items.len() / parts])
+}
+
+/// The levels at which the latency of two runs is compared: the highest that both visited and where hardly anybody waits, else
+/// the nearest pair of such levels within 10 %. Where a line stands, one visit is one observation of it, however long.
+pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(Level, Level)> {
+    let (of_base, of_candidate) = (quiet(base), quiet(candidate));
+    let pairs = of_base
+        .iter()
+        .flat_map(|a| of_candidate.iter().map(move |b| (*a, *b)));
+    let apart = |(a, b): &(Level, Level)| {
+        let (a, b) = (f64::from(a.get().max(1)), f64::from(b.get().max(1)));
+        (a / b).ln().abs()
+    };
+    let near = pairs.filter(|pair| apart(pair) <= NEAR_LEVEL.ln());
+    near.min_by(|a, b| apart(a).total_cmp(&apart(b)).then(b.0.cmp(&a.0)))
+}
+
+/// The levels where hardly anybody waits, in no order.
+fn quiet(record: &RunRecord) -> Vec<Level> {
+    let medians: Vec<(Level, f64)> = whole(record)
+        .filter_map(|p| {
+            let main = p.steps.get(record.plan.main_step)?;
+            Some((p.level, main.latency.quantile_s(0.5)?))
+        })
+        .collect();
+    let lowest = medians.iter().min_by_key(|(level, _)| *level);
+    let most = lowest.map_or(0.0, |(_, median)| QUIET * median);
+    let fit = medians.iter().filter(|(_, median)| *median <= most);
+    fit.map(|(level, _)| *level).collect()
+}
+
+/// A quantile of the main step's latency at a level, seconds, over all of its visits.
+pub(super) fn latency(record: &RunRecord, level: Level, q: f64) -> Known {
+    let probes = whole(record).filter(|p| p.level == level);
+    let seconds: Vec<&SecondRecord> = probes
+        .flat_map(|p| p.seconds.iter().filter(|s| s.hold))
+        .collect();
+    let all = sum(&seconds);
+    let Some(value) = all.quantile_s(q).filter(|v| *v > 0.0) else {
+        return Known::Nothing("no latency was measured there".to_owned());
+    };
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let enough = few(all.count() as f64 * (1.0 - q) / BEYOND_QUANTILE);
+    if enough < FEWEST_BLOCKS {
+        return Known::Bare(value, "too few requests for an interval".to_owned());
+    }
+    let held_s: f64 = seconds.iter().map(|s| s.span_s).sum();
+    let block_s = if q >= TAIL {
+        TAIL_BLOCK_S
+    } else {
+        QUIET_BLOCK_S
+    };
+    let blocks = few(held_s / block_s).min(enough);
+    let log = |block: &[&SecondRecord]| Some(sum(block).quantile_s(q)?.ln());
+    let error = widest(blocks, |n| cut(&seconds, n).map(log).collect());
+    spread_or_bare(value, error)
+}
+
+fn sum(seconds: &[&SecondRecord]) -> Histogram {
+    Histogram::sum(seconds.iter().map(|s| &s.main_latency))
+}

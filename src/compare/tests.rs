@@ -1,0 +1,354 @@
+use super::*;
+use crate::measure::Level;
+use crate::record::{
+    ChangeVerdict, CompareRecord, Ending, GateOutcome, LimitingResource, RunRecord,
+};
+use crate::samples;
+
+fn named(name: &str, record: RunRecord) -> Named {
+    Named {
+        name: name.to_owned(),
+        record,
+        size: None,
+    }
+}
+
+/// The sample run with its breakpoint and everything around it moved by a factor.
+fn moved(factor: f64) -> RunRecord {
+    let mut record = samples::found();
+    let whole = |v: u32| Level::nearest(f64::from(v) * factor).get();
+    let answer = &mut record.answer;
+    answer.breakpoint = answer.breakpoint.map(whole);
+    answer.ci_low = answer.ci_low.map(whole);
+    answer.ci_high = answer.ci_high.map(whole);
+    for (level, _) in &mut answer.distribution {
+        *level *= factor;
+    }
+    record
+}
+
+fn of(base: RunRecord, candidate: RunRecord, conditions: &[&str]) -> CompareRecord {
+    let runs = [named("before", base), named("after", candidate)];
+    let conditions: Vec<Condition> = conditions.iter().map(|c| c.parse().unwrap()).collect();
+    compare(
+        &runs,
+        &Design::EachWithFirst,
+        &conditions,
+        "2026-11-25T12:00:00Z".to_owned(),
+    )
+    .unwrap()
+}
+
+fn change(record: &CompareRecord, metric: ComparedMetric) -> &Change {
+    let mut changes = record.comparisons[0].changes.iter();
+    changes.find(|c| c.metric == metric).unwrap()
+}
+
+fn breakpoint(record: &CompareRecord) -> &Change {
+    change(record, ComparedMetric::Breakpoint)
+}
+
+#[test]
+fn a_run_beside_itself_has_not_changed() {
+    let record = of(samples::found(), samples::found(), &[]);
+    let of_it = breakpoint(&record);
+    assert_eq!(of_it.verdict, ChangeVerdict::NoEvidence);
+    assert!((of_it.ratio.unwrap() - 1.0).abs() < 5e-3, "{of_it:?}");
+    assert!(of_it.low.unwrap() < 1.0 && of_it.high.unwrap() > 1.0);
+    assert!(of_it.p_value.unwrap() > 0.9 && of_it.detectable.unwrap() > 0.0);
+    assert!(record.comparisons[0].differences.is_empty());
+    for metric in ComparedMetric::ALL {
+        let verdict = change(&record, metric).verdict;
+        assert!(
+            matches!(
+                verdict,
+                ChangeVerdict::NoEvidence | ChangeVerdict::CannotSay
+            ),
+            "{metric:?} {verdict:?}"
+        );
+    }
+}
+
+#[test]
+fn a_clear_change_is_evidence_in_its_direction() {
+    for (factor, verdict) in [(1.3, ChangeVerdict::Rise), (0.75, ChangeVerdict::Fall)] {
+        let record = of(samples::found(), moved(factor), &[]);
+        let of_it = breakpoint(&record);
+        assert_eq!(of_it.verdict, verdict, "{of_it:?}");
+        assert!(
+            (of_it.ratio.unwrap() / factor - 1.0).abs() < 0.01,
+            "{of_it:?}"
+        );
+        assert!(of_it.low.unwrap() < factor && factor < of_it.high.unwrap());
+    }
+}
+
+#[test]
+fn a_run_that_never_broke_bounds_the_change_from_below() {
+    // 5 000 at least, against 1 184.
+    let record = of(samples::found(), samples::never_broke(), &[]);
+    let of_it = breakpoint(&record);
+    assert_eq!(of_it.verdict, ChangeVerdict::Rise);
+    assert_eq!((of_it.ratio, of_it.high), (None, None));
+    let low = of_it.low.unwrap();
+    assert!((3.8..4.23).contains(&low), "{low}");
+    let back = of(samples::never_broke(), samples::found(), &[]);
+    assert_eq!(breakpoint(&back).verdict, ChangeVerdict::Fall);
+    assert!((breakpoint(&back).high.unwrap() * low - 1.0).abs() < 0.03);
+    let both = of(samples::never_broke(), samples::never_broke(), &[]);
+    assert_eq!(breakpoint(&both).verdict, ChangeVerdict::CannotSay);
+    assert!(
+        breakpoint(&both).reason.contains("at least 5000"),
+        "{both:?}"
+    );
+}
+
+#[test]
+fn a_run_that_broke_at_its_minimum_bounds_the_change_from_above() {
+    let mut broke = samples::found();
+    broke.answer.ending = Ending::BrokeAtMinimum;
+    broke.plan.min_level = 100;
+    let record = of(samples::found(), broke, &["breakpoint<-5%"]);
+    let of_it = breakpoint(&record);
+    assert_eq!(of_it.verdict, ChangeVerdict::Fall);
+    assert_eq!((of_it.ratio, of_it.low), (None, None));
+    assert!((0.084..0.09).contains(&of_it.high.unwrap()), "{of_it:?}");
+    assert_eq!(record.gates[0].outcome, GateOutcome::Failed);
+}
+
+#[test]
+fn what_is_no_single_number_is_not_compared_and_passes_no_gate() {
+    for ending in [
+        Ending::TimeDriven,
+        Ending::DependsOnDirection,
+        Ending::Bimodal,
+        Ending::Undecided,
+        Ending::GeneratorLimited,
+        Ending::TargetDown,
+        Ending::Interrupted,
+    ] {
+        let mut odd = samples::found();
+        odd.answer.ending = ending;
+        let record = of(samples::found(), odd, &["breakpoint<-5%"]);
+        let of_it = breakpoint(&record);
+        assert_eq!(of_it.verdict, ChangeVerdict::CannotSay, "{ending:?}");
+        assert!(of_it.reason.starts_with("candidate: "), "{}", of_it.reason);
+        assert_eq!(record.gates[0].outcome, GateOutcome::CannotSay);
+    }
+}
+
+#[test]
+fn gates_fail_on_evidence_beyond_their_bound_and_say_what_they_could_not_see() {
+    let outcome = |factor: f64, condition: &str| {
+        let record = of(samples::found(), moved(factor), &[condition]);
+        (record.gates[0].outcome, record.gates[0].reason.clone())
+    };
+    let (failed, why) = outcome(0.75, "breakpoint<-5%");
+    assert_eq!(failed, GateOutcome::Failed, "{why}");
+    assert!(
+        why.contains("a fall of 25.") || why.contains("a fall of 24."),
+        "{why}"
+    );
+    // Evidence of a fall, but not beyond the bound.
+    assert_eq!(outcome(0.75, "breakpoint<-50%").0, GateOutcome::Passed);
+    // Beyond the bound, but no evidence.
+    let (passed, why) = outcome(0.985, "breakpoint<-1%");
+    assert_eq!(passed, GateOutcome::Passed);
+    assert!(why.contains("cannot be excluded"), "{why}");
+    assert_eq!(outcome(1.5, "breakpoint>+20%").0, GateOutcome::Failed);
+    let (passed, why) = outcome(1.5, "breakpoint<-5%");
+    assert_eq!(
+        (passed, why.as_str()),
+        (GateOutcome::Passed, "a fall is excluded")
+    );
+}
+
+#[test]
+fn a_condition_that_cannot_be_meant_is_refused() {
+    for (text, wanted) in [
+        ("breakpoint", "no condition"),
+        ("p95<-5%", "not compared"),
+        ("breakpoint<5%", "takes a fall"),
+        ("p99>-5%", "takes a fall"),
+        ("breakpoint<-100%", "takes a fall"),
+        ("breakpoint<-x", "does not start with a number"),
+        ("breakpoint<-5s", "unknown unit"),
+        ("<-5%", "not compared"),
+    ] {
+        let error = text.parse::<Condition>().unwrap_err().to_string();
+        assert!(error.contains(wanted), "{text}: {error}");
+    }
+    let condition: Condition = " p99 > +20% ".parse().unwrap();
+    assert_eq!(condition.metric, ComparedMetric::P99);
+    assert_eq!(condition.bound, Bound::Rise(0.2));
+    assert_eq!(
+        "knee<-0.05".parse::<Condition>().unwrap().bound,
+        Bound::Fall(0.05)
+    );
+}
+
+#[test]
+fn runs_of_different_slos_or_units_are_refused_with_both_named() {
+    let mut other = samples::found();
+    other.slo = vec!["p99<1s".to_owned()];
+    let refuse = |other: RunRecord| {
+        let runs = [named("before", samples::found()), named("after", other)];
+        let compared = compare(&runs, &Design::EachWithFirst, &[], String::new());
+        compared.unwrap_err().to_string()
+    };
+    let error = refuse(other);
+    for part in ["before (", "after (p99<1s)", "--slo"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let mut rate = samples::found();
+    rate.plan.unit = crate::measure::LevelUnit::RequestsPerS;
+    let error = refuse(rate);
+    assert!(
+        error.contains("VUs") && error.contains("requests/s"),
+        "{error}"
+    );
+    let one = [named("alone", samples::found())];
+    let error = compare(&one, &Design::EachWithFirst, &[], String::new()).unwrap_err();
+    assert_eq!(error, CompareError::TooFew);
+}
+
+#[test]
+fn only_what_differs_is_told() {
+    let mut other = samples::found();
+    other.plan.seed = 99;
+    other.started_at = "2027-01-01T00:00:00Z".to_owned();
+    other.environment.cpus += 2;
+    let limit = &mut other.plan.limits[0];
+    let what = format!("limit {}.{}", limit.monitor, limit.field);
+    limit.value = limit.value.map(|v| 2.0 * v);
+    other.answer.limiting_resource = Some(LimitingResource {
+        kind: None,
+        resource: "ai CPU".to_owned(),
+        evidence: "1.99 of 2 cores".to_owned(),
+        sureness: crate::record::Sureness::Likely,
+    });
+    let record = of(samples::found(), other, &[]);
+    let comparison = &record.comparisons[0];
+    let told: Vec<&str> = comparison
+        .differences
+        .iter()
+        .map(|d| d.what.as_str())
+        .collect();
+    assert_eq!(told, ["CPUs", what.as_str()]);
+    assert_eq!(comparison.limited_now.as_ref().unwrap().resource, "ai CPU");
+}
+
+#[test]
+fn latency_is_compared_at_the_highest_level_that_both_visited() {
+    let record = of(samples::found(), samples::crashed(), &[]);
+    let p99 = change(&record, ComparedMetric::P99);
+    let (a, b) = p99.levels.unwrap();
+    assert_eq!(a, b);
+    let visited = |record: RunRecord, level: Level| {
+        record.probes.iter().any(|p| p.level == level && p.settled)
+    };
+    assert!(visited(samples::found(), a) && visited(samples::crashed(), a));
+    assert!(p99.base.unwrap() > 0.0);
+}
+
+#[test]
+fn several_candidates_are_corrected_for() {
+    let run = |name: &str, factor: f64| named(name, moved(factor));
+    let two = [run("base", 1.0), run("a", 1.07)];
+    let alone = compare(&two, &Design::EachWithFirst, &[], String::new()).unwrap();
+    let p = breakpoint(&alone).p_value.unwrap();
+    assert!(p > 0.002 && p < 0.5, "{p}");
+    let three = [run("base", 1.0), run("a", 1.07), run("b", 1.0)];
+    let record = compare(&three, &Design::EachWithFirst, &[], String::new()).unwrap();
+    assert_eq!(record.comparisons.len(), 2);
+    let corrected = breakpoint(&record).p_value.unwrap();
+    assert!(
+        (corrected - (2.0 * p).min(1.0)).abs() < 1e-9,
+        "{corrected} {p}"
+    );
+    assert!(record.notes[0].contains("Holm"), "{:?}", record.notes);
+}
+
+#[test]
+fn pairs_that_agree_are_surer_than_one() {
+    let runs: Vec<Named> = [1.0, 1.08, 1.08, 1.0, 1.0, 1.08]
+        .iter()
+        .enumerate()
+        .map(|(i, factor)| named(&format!("run {i}"), moved(*factor)))
+        .collect();
+    let pairs = vec![(0, 1), (3, 2), (4, 5)];
+    let three = compare(&runs, &Design::Pairs(pairs), &[], String::new()).unwrap();
+    let one = compare(&runs, &Design::Pairs(vec![(0, 1)]), &[], String::new()).unwrap();
+    let width = |r: &CompareRecord| breakpoint(r).high.unwrap() / breakpoint(r).low.unwrap();
+    assert!(width(&three) < width(&one));
+    assert_eq!(breakpoint(&three).pairs, 3);
+    assert_eq!(breakpoint(&three).verdict, ChangeVerdict::Rise);
+}
+
+#[test]
+fn a_pair_that_cannot_be_compared_is_left_out_and_told() {
+    let mut down = moved(1.0);
+    down.answer.ending = Ending::TargetDown;
+    let runs = [
+        named("a", moved(1.0)),
+        named("b", moved(1.3)),
+        named("c", moved(1.3)),
+        named("d", down),
+    ];
+    let design = Design::Pairs(vec![(0, 1), (3, 2)]);
+    let record = compare(&runs, &design, &[], String::new()).unwrap();
+    let of_it = breakpoint(&record);
+    assert_eq!((of_it.pairs, of_it.verdict), (1, ChangeVerdict::Rise));
+    assert!(
+        of_it.reason.starts_with("1 of 2 pairs are left out"),
+        "{}",
+        of_it.reason
+    );
+}
+
+/// Runs of these sizes that carry what the law says.
+fn sizes(of: &[(f64, f64)]) -> Vec<Named> {
+    of.iter()
+        .map(|(size, factor)| Named {
+            size: Some(*size),
+            ..named(&format!("size {size}"), moved(*factor))
+        })
+        .collect()
+}
+
+#[test]
+fn sizes_give_a_law_a_peak_and_a_forecast_with_its_band() {
+    let law = |n: f64| n / (1.0 + 0.05 * (n - 1.0) + 0.01 * n * (n - 1.0));
+    let runs = sizes(&[1.0, 2.0, 4.0, 8.0].map(|n| (n, law(n))));
+    let record = compare(&runs, &Design::Sizes, &[], String::new()).unwrap();
+    assert!(record.comparisons.is_empty());
+    let scaling = record.scaling.unwrap();
+    let peak = scaling.peak_size;
+    let truth = (0.95_f64 / 0.01).sqrt();
+    assert!(
+        (peak.estimate.unwrap() / truth - 1.0).abs() < 0.05,
+        "{peak:?}"
+    );
+    assert!(peak.low < truth && peak.high.is_none_or(|h| h > truth));
+    let forecast = scaling.forecast;
+    assert!((forecast.size - 16.0).abs() < 1e-9);
+    let said = 1184.0 * law(16.0);
+    assert!(forecast.low < said && said < forecast.high, "{forecast:?}");
+    assert_eq!((scaling.freedom, scaling.points.len()), (1, 4));
+    assert!(scaling.fits_p.unwrap() > 0.05);
+}
+
+#[test]
+fn a_scaling_that_cannot_be_fitted_says_why() {
+    let refuse = |runs: &[Named]| {
+        let compared = compare(runs, &Design::Sizes, &[], String::new());
+        compared.unwrap_err().to_string()
+    };
+    let error = refuse(&sizes(&[(1.0, 1.0), (2.0, 1.9), (2.0, 1.8)]));
+    assert!(error.contains("2 different sizes"), "{error}");
+    let mut runs = sizes(&[(1.0, 1.0), (2.0, 1.9), (4.0, 3.0)]);
+    runs[1].record.answer.ending = Ending::Undecided;
+    assert!(refuse(&runs).contains("size 2: it is undecided"));
+    runs[1].size = None;
+    assert!(refuse(&runs).contains("has no size"));
+}
