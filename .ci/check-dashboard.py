@@ -79,26 +79,38 @@ def running(command, **options):
             process.wait()
 
 
+def demo_profile(folder, port, pid):
+    """The demo's own profile, with its target's process watched."""
+    text = (ROOT / "profiles/demo.toml").read_text()
+    lines = [f'url = "http://127.0.0.1:{port}"' if line.startswith("demo =") else line for line in text.splitlines()]
+    (folder / "demo.pid").write_text(str(pid))
+    monitor = '[[monitor]]\nname = "demo"\npid-file = "demo.pid"\nmemory-limit = "512MiB"\n'
+    (folder / "demo.toml").write_text("\n".join(lines) + "\n\n" + monitor)
+
+
 def check(program, folder):
-    served, listening = free_port(), free_port()
+    served, listening, demo_port = free_port(), free_port(), free_port()
     config = (ROOT / "dashboards/prometheus.yml").read_text()
     assert "127.0.0.1:9464" in config, "the address that is scraped has changed"
     (folder / "prometheus.yml").write_text(config.replace("127.0.0.1:9464", f"127.0.0.1:{served}").replace("5s", "1s"))
     server = ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
               f"--web.listen-address=127.0.0.1:{listening}", "--web.enable-remote-write-receiver", "--log.level=error"]
     prometheus = Prometheus(listening)
-    search = [program, "find", "--slo", "p99<2s", "--budget", "90s", "--serve", f"127.0.0.1:{served}",
+    demo = [program, "demo", "--listen", f"127.0.0.1:{demo_port}"]
+    search = [program, "find", str(folder / "demo.toml"), "--slo", "p99<2s", "--budget", "90s", "--serve", f"127.0.0.1:{served}",
               "--remote-write", f"{prometheus.base}/api/v1/write", "--out", str(folder / "reports"), "--quiet"]
     # Both ways must bring the same; what only one of them brings would hide behind the other.
     ways = {"scraped": 'instance!=""', "written": 'instance=""'}
     missing = {(way, *item) for item in queries() for way in ways}
     with running(server):
         prometheus.wait()
-        with running(search, stdout=subprocess.DEVNULL) as find:
-            while missing and find.poll() is None:
-                time.sleep(1)
-                missing = {m for m in missing if not prometheus.series(of_way(m[2], ways[m[0]]))}
-            find.wait(150)
+        with running(demo, stdout=subprocess.DEVNULL) as target:
+            demo_profile(folder, demo_port, target.pid)
+            with running(search, stdout=subprocess.DEVNULL) as find:
+                while missing and find.poll() is None:
+                    time.sleep(1)
+                    missing = {m for m in missing if not prometheus.series(of_way(m[2], ways[m[0]]))}
+                find.wait(150)
         for way, panel, query in sorted(missing):
             print(f"{panel}: no data when {way}: {query}", file=sys.stderr)
         # A series that has ended says so, and does not go on as a straight line for five minutes.

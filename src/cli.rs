@@ -83,7 +83,7 @@ Exit codes: 0 compared, and no gate failed, 2 wrong use, or runs of different SL
 const LAB_EXAMPLES: &str = "\
 Examples:
   breakpoint lab --runs 100                       our search against every shipped system
-  breakpoint lab A B --method all --runs 200      all methods against two of them
+  breakpoint lab a b --method all --runs 200      all methods against two of them
   breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
   breakpoint lab a b --compare 0%,10% --runs 200  false alarms and power of `breakpoint compare`
 
