@@ -85,7 +85,7 @@ Examples:
   breakpoint lab --runs 100                       our search against every shipped system
   breakpoint lab a b --method all --runs 200      all methods against two of them
   breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
-  breakpoint lab a b --compare 0%,10% --runs 200  false alarms and power of `breakpoint compare`
+  breakpoint lab a b --compare 0%,10% --runs 200   false alarms and power of `breakpoint compare`
 
 It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md says what the columns mean, how the
 truth is found, and how faithful the other methods are.
