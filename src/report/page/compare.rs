@@ -1,9 +1,10 @@
 //! The report of a comparison.
 
 mod answer;
+mod scaling;
 
-use super::{Cell, Chart, Column, Fact, Mark, Page, Part, Section, Table};
-use crate::record::{Change, CompareRecord, ComparedRun, Comparison, ForecastPoint, Scaling};
+use super::{Cell, Chart, Column, Mark, Page, Part, Section, Table};
+use crate::record::{Change, CompareRecord, ComparedRun, Comparison};
 use crate::report::compare::{self, count};
 use crate::report::{CompareFormat, chart, summary, view};
 use crate::units;
@@ -18,15 +19,7 @@ pub(in crate::report) fn of_comparison(record: &CompareRecord) -> Page {
     if record.comparisons.len() > 1 {
         sections.push(section("What gave way", Part::Table(gave_way(record))));
     }
-    if let Some(scaling) = &record.scaling {
-        sections.push(Section {
-            title: "The scaling law",
-            parts: vec![
-                Part::Facts(law(record, scaling)),
-                Part::Table(sizes(record, scaling)),
-            ],
-        });
-    }
+    sections.extend(record.scaling.iter().map(|s| scaling::section(record, s)));
     let picture = Part::Charts(vec![picture(record, &headline)]);
     sections.push(section("Chart", picture));
     sections.push(section("The runs", Part::Table(runs(record))));
@@ -62,9 +55,22 @@ fn section(title: &'static str, part: Part) -> Section {
     }
 }
 
-/// The candidate's name as a first column, where there are several.
+/// The candidate's name as a first column, where there are several; short, for a table has little room.
 fn of_candidate(record: &CompareRecord, comparison: &Comparison) -> Option<Cell> {
-    (record.comparisons.len() > 1).then(|| Cell::text(&comparison.candidate))
+    let several = record.comparisons.len() > 1;
+    several.then(|| Cell::text(short_name(record, &comparison.candidate)))
+}
+
+/// A run's name without the folders that all runs lie in; in full it stands on the first screen.
+fn short_name<'a>(record: &CompareRecord, name: &'a str) -> &'a str {
+    let folders = |n: &str| n.rfind('/').map_or(0, |at| at + 1);
+    let others = record.runs.iter().map(|r| &r.name[..folders(&r.name)]);
+    let shared = others.fold(&name[..folders(name)], |shared, other| {
+        let same = shared.split_inclusive('/').zip(other.split_inclusive('/'));
+        let same = same.take_while(|(a, b)| a == b);
+        &shared[..same.map(|(a, _)| a.len()).sum()]
+    });
+    &name[shared.len()..]
 }
 
 fn candidate_column(record: &CompareRecord) -> Vec<Column> {
@@ -176,7 +182,7 @@ fn differences(record: &CompareRecord) -> Part {
 fn gave_way(record: &CompareRecord) -> Table {
     let row = |c: &Comparison| {
         vec![
-            Cell::text(&c.candidate),
+            Cell::text(short_name(record, &c.candidate)),
             Cell::text(compare::limited(c.limited_before.as_ref())),
             Cell::text(compare::limited(c.limited_now.as_ref())),
         ]
@@ -185,66 +191,6 @@ fn gave_way(record: &CompareRecord) -> Table {
         caption: "What gave way in the base and in each candidate".to_owned(),
         head: ["candidate", "before", "now"].map(Column::text).into(),
         rows: record.comparisons.iter().map(row).collect(),
-    }
-}
-
-fn law(record: &CompareRecord, scaling: &Scaling) -> Vec<Fact> {
-    vec![
-        Fact::new("One", compare::of_one(record, scaling)),
-        Fact::new("Contention", compare::contention(scaling)),
-        Fact::new("Coherency", compare::coherency(scaling)),
-    ]
-}
-
-/// What was found at each size, and what the law says of it.
-fn sizes(record: &CompareRecord, scaling: &Scaling) -> Table {
-    let ends = |low: f64, high: f64| Cell::text(format!("{} – {}", count(low), count(high)));
-    let by_law = |size: f64| {
-        let curve = scaling.curve.iter().chain([&scaling.forecast]);
-        curve.min_by(|a, b| (a.size - size).abs().total_cmp(&(b.size - size).abs()))
-    };
-    let law = |point: Option<&ForecastPoint>| match point {
-        Some(p) => [
-            Cell::number(p.estimate, count(p.estimate)),
-            ends(p.low, p.high),
-        ],
-        None => [Cell::default(), Cell::default()],
-    };
-    let size = |size: f64| Cell::number(size, compare::size(size));
-    let found = scaling.points.iter().map(|p| {
-        // The curve is drawn at steps; not every size lies on one.
-        let near = by_law(p.size).filter(|c| (c.size - p.size).abs() <= 1e-6 * p.size);
-        let name = record.runs.get(p.run).map_or("", |r| &r.name);
-        let cells = [
-            size(p.size),
-            Cell::number(p.breakpoint, count(p.breakpoint)),
-            ends(p.low, p.high),
-        ];
-        let run = [Cell::text(name)];
-        cells.into_iter().chain(law(near)).chain(run).collect()
-    });
-    let forecast = [
-        size(scaling.forecast.size),
-        Cell::default(),
-        Cell::default(),
-    ];
-    let forecast = forecast
-        .into_iter()
-        .chain(law(Some(&scaling.forecast)))
-        .chain([Cell::text("forecast")])
-        .collect();
-    let unit = record.unit.name();
-    Table {
-        caption: "The breakpoint of every size, found and by the law".to_owned(),
-        head: vec![
-            Column::number("size"),
-            Column::number(format!("found, {unit}")),
-            Column::text("interval"),
-            Column::number(format!("law, {unit}")),
-            Column::text("band"),
-            Column::text("run"),
-        ],
-        rows: found.chain([forecast]).collect(),
     }
 }
 
@@ -350,4 +296,26 @@ fn method(record: &CompareRecord) -> String {
             .to_owned(),
     };
     format!("{how} docs/compare.md says it exactly, and how often it is wrong.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{self, Design, Named};
+    use crate::samples;
+
+    #[test]
+    fn a_table_names_a_run_by_what_tells_it_from_the_others() {
+        let names = ["reports/a/1", "reports/b/1", "reports/b/2"];
+        let runs = names.map(|name| Named {
+            name: name.to_owned(),
+            record: samples::found(),
+            size: None,
+        });
+        let made = String::new();
+        let record = compare::compare(&runs, &Design::EachWithFirst, &[], made).unwrap();
+        assert_eq!(short_name(&record, "reports/b/2"), "b/2");
+        assert_eq!(short_name(&record, "/elsewhere/2"), "/elsewhere/2");
+        assert_eq!(short_name(&record, "é"), "é");
+    }
 }
