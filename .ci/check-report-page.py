@@ -4,7 +4,7 @@
     check-report-page.py BREAKPOINT CHROMIUM [PICTURES]
 
 It renders the committed example, the same with a gate, with hostile text in every place that others write, and as a record of the
-first schema, and a short ramp; then it asks the browser over its debugging pipe: no messages on the console, no request, tables that sort,
+first schema, a short ramp, and comparisons of the example with a changed copy; then it asks the browser over its debugging pipe: no messages on the console, no request, tables that sort,
 two themes that can be read, no scrolling sideways on a phone, and a PDF with the answer in it. JUnit files go through an XML
 parser. With PICTURES the pages are also kept as pictures to look at.
 """
@@ -82,7 +82,8 @@ def click(browser, table, index):
 def check_sorting(name, browser):
     tables = browser.js("document.querySelectorAll('table.sortable').length")
     check(f"{name}: tables", tables >= 2, tables)
-    table = tables_named(browser, "Every probe")
+    # The rows of a comparison are those of its metrics; of sizes there are none.
+    table = tables_named(browser, {"compare": "Every change", "sizes": "The breakpoint of"}.get(name.split("-")[0], "Every probe"))
     heads = browser.js(
         f"Array.from(document.querySelectorAll('table.sortable')[{table}].tHead.rows[0].cells, c => c.textContent)")
     for index, head in enumerate(heads):
@@ -97,9 +98,9 @@ def check_sorting(name, browser):
             check(f"{name}: {head}: empty cells are last", empty == sorted(empty), cells)
             keys = [float(key) for key, text in cells if key is not None and text]
             check(f"{name}: {head} {direction}", keys == sorted(keys, reverse=direction == "descending"), keys)
-    levels = [float(key) for key, _ in column(browser, table, 2)]
+    levels = [float(key) for key, _ in column(browser, table, 2) if key is not None]
     click(browser, table, 2)
-    check(f"{name}: levels are numbers", len(set(levels)) > 3, levels)
+    check(f"{name}: levels are numbers", len(set(levels)) > 3 or heads[2] != "VUs", levels)
     sorts = browser.js(f"document.querySelectorAll('table.sortable')[{table}].querySelectorAll('[aria-sort]').length")
     check(f"{name}: one column is sorted", sorts == 1, sorts)
 
@@ -164,7 +165,7 @@ def check_page(name, folder, browser, home, words, pictures):
 
 def spoil(value, path=()):
     """Hostile text in place of all text that others write."""
-    keep_as_is = {"ending", "unit", "purpose", "end", "verdict", "kind", "sureness", "arrivals", "objective", "step"}
+    keep_as_is = {"ending", "unit", "purpose", "end", "verdict", "kind", "sureness", "arrivals", "objective", "step", "metric", "outcome"}
     if isinstance(value, dict):
         return {k: v if k in keep_as_is else spoil(v, path + (k,)) for k, v in value.items()}
     if isinstance(value, list):
@@ -222,6 +223,53 @@ def ramped(program, home):
     return os.path.join(profile, os.listdir(profile)[0])
 
 
+def changed(home, name, factor):
+    """The example with another breakpoint and think time, in a folder of its own."""
+    with open(os.path.join(ROOT, "reports/example/result.json"), encoding="utf-8") as file:
+        record = json.load(file)
+    answer = record["answer"]
+    for end in ["breakpoint", "ci_low", "ci_high"]:
+        answer[end] = round(answer[end] * factor)
+    answer["distribution"] = [[level * factor, share] for level, share in answer["distribution"]]
+    record["plan"]["think_s"] += 5
+    record["environment"]["kernel"] += "-next"
+    folder = os.path.join(home, name)
+    os.makedirs(folder)
+    with open(os.path.join(folder, "result.json"), "w", encoding="utf-8") as file:
+        json.dump(record, file)
+    return folder
+
+
+def compared(program, home, name, runs, asked, code=0):
+    """The folder of a comparison of the example with these runs."""
+    out = os.path.join(home, name)
+    example = os.path.join(ROOT, "reports/example")
+    done = subprocess.run([program, "compare", example, *runs, *asked, "--quiet", "--out", out], stdout=subprocess.DEVNULL)
+    check(f"{name}: exit code", done.returncode == code, done.returncode)
+    parent = os.path.join(out, "comparisons")
+    return os.path.join(parent, os.listdir(parent)[0])
+
+
+def comparisons(program, home):
+    less, more = changed(home, "after/less", 0.9), changed(home, "after/more", 1.9)
+    most = changed(home, "after/most", 3.1)
+    gates = ["--fail-if", "breakpoint<-5%", "--fail-if", "p50>+20%"]
+    folders = {
+        "compare": compared(program, home, "compare", [less], gates, 99),
+        "compare-several": compared(program, home, "compare-several", [less, more], []),
+        "sizes": compared(program, home, "sizes", [more, most], ["--sizes", "1,2,4"]),
+    }
+    with open(os.path.join(folders["compare-several"], "compare.json"), encoding="utf-8") as file:
+        record = spoil(json.load(file))
+    folder = os.path.join(home, "compare-hostile")
+    os.mkdir(folder)
+    with open(os.path.join(folder, "compare.json"), "w", encoding="utf-8") as file:
+        json.dump(record, file)
+    subprocess.run([program, "report", folder], check=True, stdout=subprocess.DEVNULL)
+    folders["compare-hostile"] = folder
+    return folders
+
+
 def check_junit(name, folder):
     root = xml.parse(os.path.join(folder, "junit.xml")).getroot()
     cases = root.findall("./testsuite/testcase")
@@ -247,12 +295,19 @@ def main():
         "schema-1": rendered(program, home, "schema-1", first_schema(text)),
     }
     folders["ramp"] = ramped(program, home)
+    folders.update(comparisons(program, home))
+    of_comparisons = {
+        "compare": ["Change of the breakpoint", "-10.0 %", "evidence of a fall", "failed breakpoint<-5%", "think time", "1 003 – 1 029"],
+        "compare-several": ["Candidates whose breakpoint changed", "2 of 2"],
+        "compare-hostile": ["Candidates whose breakpoint changed", "2 of 2"],
+        "sizes": ["Forecast for size 8", "95 % band", "The scaling law"],
+    }
     browser = Browser(chromium, os.path.join(home, "browser"))
     number = "1 019"
     try:
         for name, folder in folders.items():
             words = [number, "1 003 – 1 029", "p99(answer)<2s", "gateway memory"]
-            words = {"hostile": [number], "ramp": ["The ramp reads", "nothing", "20 -> 40"]}.get(name, words)
+            words = {"hostile": [number], "ramp": ["The ramp reads", "nothing", "20 -> 40"], **of_comparisons}.get(name, words)
             check_page(name, folder, browser, home, words, pictures)
             check_junit(name, folder)
             print(f"looked at {name}")

@@ -58,13 +58,14 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Find(args) => (args.quiet, args.format),
         Command::Ramp(args) => (args.quiet, args.format),
         Command::Report(args) => (false, args.format),
-        Command::Compare(args) => (args.quiet, None),
+        Command::Compare(args) => (args.quiet, args.format),
         Command::Lab(args) => (args.quiet, None),
         _ => (false, None),
     };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
         shown: format.unwrap_or_default(),
+        parts: matches!(cli.command, Command::Compare(_)),
         ..TermOptions::default()
     });
     let result = match cli.command {
@@ -166,13 +167,13 @@ fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     }
     let comparison = store::read_comparison(&args.dir);
     if let Some(record) = comparison.map_err(|e| Refusal::new(Exit::Usage, e))? {
-        return compare::again(args, &record, terminal);
+        return again(args, &record, terminal);
     }
     let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
     again(args, &record, terminal)
 }
 
-/// Prints one format of a recorded run, or writes all of its files again.
+/// Prints one format of a record, or writes all of its files again.
 fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, Refusal> {
     if args.format.is_none() {
         store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;

@@ -69,6 +69,7 @@ Examples:
   breakpoint compare reports/gateway-512mb reports/gateway-1gb     the newest run of each profile
   breakpoint compare reports/a/2026-11-22T17-44-13Z reports/a/2026-11-23T09-10-00Z
   breakpoint compare before after --fail-if 'breakpoint<-5%' --fail-if 'p99>+20%'    a gate for CI
+  breakpoint compare before after --format md                      the report as Markdown
   breakpoint compare gateway-512mb gateway-1gb --repeat 3          six searches: A B, B A, A B
   breakpoint compare one two four --sizes 1,2,4                    a scaling law and a forecast
 
@@ -109,7 +110,7 @@ pub enum Command {
     Init(InitArgs),
     /// Run the demo target alone, until it is interrupted.
     Demo(DemoArgs),
-    /// Render the reports of a recorded run again.
+    /// Render the reports of a recorded run or comparison again.
     Report(ReportArgs),
     /// Run many whole searches against simulated systems whose breakpoint is known, and compare.
     #[command(after_help = LAB_EXAMPLES)]
@@ -356,6 +357,9 @@ pub struct CompareArgs {
     /// Print the results alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
+    /// What is printed at the end instead of the summary; the files are written all the same.
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    pub format: Option<Shown>,
 }
 
 fn size(text: &str) -> Result<f64, String> {

@@ -201,6 +201,7 @@ fn compared(run: &Named) -> ComparedRun {
         ci_low: answer.ci_low,
         ci_high: answer.ci_high,
         size: run.size,
+        limiting_resource: answer.limiting_resource.clone(),
     }
 }
 

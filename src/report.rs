@@ -8,6 +8,7 @@ use crate::record::{CompareRecord, RampRecord, RunRecord};
 
 mod chart;
 mod compare;
+mod compare_format;
 mod escape;
 mod github;
 mod html;
@@ -26,6 +27,7 @@ mod view;
 use markdown::Pictures;
 
 pub use compare::summary as compare_summary;
+pub use compare_format::CompareFormat;
 pub use github::MOST_SUMMARY_BYTES;
 pub use ramp::summary as ramp_summary;
 pub(crate) use ramp::{from_to, headline as ramp_headline, stages_text};
@@ -243,57 +245,6 @@ impl RampFormat {
     }
 }
 
-/// A format of a comparison's report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CompareFormat {
-    /// The record itself.
-    Json,
-    /// One row per candidate and metric.
-    Changes,
-    /// One row per size; only where the scaling was fitted.
-    Scaling,
-    /// What changed, or the breakpoint against the size.
-    Chart,
-}
-
-impl CompareFormat {
-    /// Every format, the record first.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Changes, Self::Scaling, Self::Chart];
-
-    /// The name of its file.
-    pub fn file_name(self) -> &'static str {
-        match self {
-            Self::Json => "compare.json",
-            Self::Changes => "compare.csv",
-            Self::Scaling => "scaling.csv",
-            Self::Chart => "compare.png",
-        }
-    }
-
-    /// The formats that a record has something for.
-    pub fn of(record: &CompareRecord) -> impl Iterator<Item = Self> {
-        let (compared, scaled) = (!record.comparisons.is_empty(), record.scaling.is_some());
-        Self::ALL.into_iter().filter(move |format| match format {
-            Self::Json | Self::Chart => true,
-            Self::Changes => compared,
-            Self::Scaling => scaled,
-        })
-    }
-
-    /// The bytes of its file. The same record gives the same bytes.
-    ///
-    /// # Errors
-    /// When the record holds a number that is not finite where one is needed, or an encoder fails.
-    pub fn render(self, record: &CompareRecord) -> Result<Vec<u8>, ReportError> {
-        match self {
-            Self::Json => json::write_comparison(record),
-            Self::Changes => table::compared(record),
-            Self::Scaling => table::scaled(record),
-            Self::Chart => chart::compared(record).to_png(),
-        }
-    }
-}
-
 /// A file's name and its content, or why there is none.
 pub type File = (&'static str, Result<Vec<u8>, ReportError>);
 
@@ -396,20 +347,6 @@ impl Told for RampRecord {
 
     fn step_summary(&self) -> String {
         github::summary(&page::of_ramp(self))
-    }
-}
-
-impl Recorded for CompareRecord {
-    fn profile(&self) -> &'static str {
-        "comparison"
-    }
-
-    fn own_file(&self) -> &'static str {
-        CompareFormat::Json.file_name()
-    }
-
-    fn files(&self) -> impl Iterator<Item = File> {
-        CompareFormat::of(self).map(|f| (f.file_name(), f.render(self)))
     }
 }
 

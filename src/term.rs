@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::event::{Event, Phase, Subject, Tick};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{CompareRecord, HoldEnd, ProbeRecord, StageRecord, StageSpan};
+use crate::record::{HoldEnd, ProbeRecord, StageRecord, StageSpan};
 use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
@@ -47,6 +47,8 @@ pub struct TermOptions {
     pub colour: Colour,
     /// What stands on stdout at the end.
     pub shown: Shown,
+    /// Runs are parts of an answer that comes after them: it alone stands on stdout in a format other than the summary.
+    pub parts: bool,
 }
 
 /// Prints what happens.
@@ -55,6 +57,7 @@ pub struct Terminal {
     quiet: bool,
     colour: bool,
     shown: Shown,
+    parts: bool,
     /// The panel of a terminal; `None` means plain lines.
     bar: Option<ProgressBar>,
     /// What the panel shows.
@@ -77,6 +80,7 @@ impl Terminal {
             quiet: options.quiet,
             colour,
             shown: options.shown,
+            parts: options.parts,
             bar: bars.then(new_bar),
             live: Live::default(),
             printed_s: 0.0,
@@ -107,7 +111,9 @@ impl Terminal {
             }
             Event::RunFinished(record) => {
                 self.clear();
-                self.print_result(record.as_ref());
+                if !self.parts || self.shown == Shown::Summary {
+                    self.print_result(record.as_ref());
+                }
             }
             Event::Written(dir) => self.print_written(dir),
             // The panel shows them.
@@ -147,11 +153,6 @@ impl Terminal {
             Ok(bytes) => write_out(&bytes),
             Err(error) => self.error(&error.to_string()),
         }
-    }
-
-    /// Prints what changed between runs on stdout.
-    pub fn print_comparison(&self, record: &CompareRecord) {
-        out(&report::compare_summary(record));
     }
 
     /// Prints where the files are: with the summary on stdout, else where it spoils no other format.

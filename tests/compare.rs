@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use predicates::prelude::*;
-use predicates::str::contains;
+use predicates::str::{contains, starts_with};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -97,6 +97,70 @@ fn two_runs_are_compared_and_the_report_renders_again() {
         table
     );
     assert_eq!(fs::read(folder.join("compare.png")).unwrap(), chart);
+}
+
+#[test]
+fn a_comparison_is_told_in_every_format() {
+    let dir = TempDir::new().unwrap();
+    let fell = scaled(&dir.path().join("fell"), 0.8);
+    let told = |format: &str| {
+        let mut command = compare(dir.path(), &[&example(), &fell]);
+        command.args(["--fail-if", "breakpoint<-5%", "--format", format]);
+        let assert = command.assert().code(99).stderr(contains("files "));
+        String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    };
+    let json: Value = serde_json::from_str(&told("json")).unwrap();
+    assert_eq!(json["comparisons"][0]["changes"][0]["verdict"], "fall");
+    assert_eq!(json["gates"][0]["outcome"], "failed");
+    assert_eq!(
+        json["runs"][0]["limiting_resource"]["resource"],
+        "gateway memory"
+    );
+    let junit = told("junit");
+    assert!(junit.starts_with("<?xml") && junit.contains("tests=\"2\" failures=\"1\""));
+
+    let all: Vec<PathBuf> = fs::read_dir(dir.path().join("comparisons"))
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    let folder = &all[0];
+    for file in ["report.html", "report.md", "junit.xml", "compare-excel.csv"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let report = |format: &str| {
+        let mut command = program();
+        command.arg("report").arg(folder).args(["--format", format]);
+        let assert = command.assert().success();
+        assert.get_output().stdout.clone()
+    };
+    assert_eq!(
+        report("md"),
+        fs::read(folder.join("report.md")).unwrap(),
+        "printed as it is written"
+    );
+    assert_eq!(report("junit"), fs::read(folder.join("junit.xml")).unwrap());
+    assert_eq!(report("csv"), fs::read(folder.join("compare.csv")).unwrap());
+}
+
+#[test]
+fn github_is_told_of_a_comparison() {
+    let dir = TempDir::new().unwrap();
+    let fell = scaled(&dir.path().join("fell"), 0.8);
+    let summary = dir.path().join("summary.md");
+    compare(dir.path(), &[&example(), &fell])
+        .args(["--fail-if", "breakpoint<-5%"])
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .assert()
+        .code(99)
+        .stderr(contains(
+            "::error title=breakpoint comparison::gate breakpoint<-5%25: FAILED",
+        ));
+    let text = fs::read_to_string(summary).unwrap();
+    assert!(
+        text.contains("Change of the breakpoint") && !text.contains("!["),
+        "{text}"
+    );
 }
 
 #[test]
@@ -228,11 +292,13 @@ fn profiles_are_searched_in_turn() {
     let dir = TempDir::new().unwrap();
     let profile = easy_demo(dir.path());
     compare(dir.path(), &[&profile, &profile])
-        .args(["--repeat", "1", "--budget", "12s"])
+        .args(["--repeat", "1", "--budget", "12s", "--format", "csv"])
         .assert()
         .code(3)
         .stderr(contains("search 1 of 2: base demo").and(contains("search 2 of 2: candidate demo")))
-        .stdout(contains("cannot be compared: base: it is undecided"));
+        // The comparison alone, and not the runs before it.
+        .stdout(starts_with("base,candidate,metric,"))
+        .stdout(contains("base: it is undecided"));
     let runs = fs::read_dir(dir.path().join("demo")).unwrap().count();
     assert_eq!(runs, 2);
     let json = fs::read(folder(dir.path()).join("compare.json")).unwrap();

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use breakpoint::compare::{self, Condition, Design, Named};
-use breakpoint::record::{CompareRecord, LogRecord, RampRecord, RunRecord};
+use breakpoint::record::{CompareRecord, Difference, LogRecord, RampRecord, RunRecord};
 use breakpoint::report::{self, CompareFormat, Format, RampFormat, ReportError, Shown, Told as _};
 
 #[path = "records/mod.rs"]
@@ -322,13 +322,58 @@ fn hostile() -> (RunRecord, RampRecord) {
     (record, ramp)
 }
 
+/// A comparison in which everything that others write is hostile.
+fn hostile_comparison() -> CompareRecord {
+    let mut record = told();
+    let text = || HOSTILE.to_owned();
+    record.slo.push(text());
+    record.made_at = text();
+    record.step = text();
+    record.notes.push(text());
+    for run in &mut record.runs {
+        run.name = text();
+        run.profile = text();
+        run.started_at = text();
+    }
+    for gate in &mut record.gates {
+        gate.condition = text();
+        gate.candidate = text();
+        gate.reason = text();
+    }
+    let comparison = &mut record.comparisons[0];
+    comparison.base = text();
+    comparison.candidate = text();
+    comparison.differences[0] = Difference {
+        what: text(),
+        base: text(),
+        candidate: text(),
+    };
+    for change in &mut comparison.changes {
+        change.reason = text();
+    }
+    if let Some(cause) = &mut comparison.limited_now {
+        cause.resource = text();
+        cause.evidence = text();
+    }
+    let limited = &comparison.limited_now;
+    record.runs[1].limiting_resource.clone_from(limited);
+    // As the first column of a table, and among several.
+    record.comparisons.push(record.comparisons[0].clone());
+    record
+}
+
 #[test]
 fn text_of_others_stays_text() {
     let (run, ramp) = hostile();
+    let several = hostile_comparison();
+    let mut one = several.clone();
+    one.comparisons.truncate(1);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     for (page, whose) in [
         (text(run.shown(Shown::Html).unwrap()), "run"),
         (text(ramp.shown(Shown::Html).unwrap()), "ramp"),
+        (text(one.shown(Shown::Html).unwrap()), "comparison"),
+        (text(several.shown(Shown::Html).unwrap()), "comparisons"),
     ] {
         assert_eq!(page.matches("<script").count(), 1, "{whose}");
         assert_eq!(page.matches("</script").count(), 1, "{whose}");
@@ -339,6 +384,8 @@ fn text_of_others_stays_text() {
     for page in [
         text(run.shown(Shown::Markdown).unwrap()),
         text(ramp.shown(Shown::Markdown).unwrap()),
+        text(one.shown(Shown::Markdown).unwrap()),
+        text(several.shown(Shown::Markdown).unwrap()),
     ] {
         // What is left of them stands in code.
         let bare: String = page.split('`').step_by(2).collect();
@@ -354,6 +401,8 @@ fn text_of_others_stays_text() {
     for log in [
         text(run.shown(Shown::Github).unwrap()),
         text(ramp.shown(Shown::Github).unwrap()),
+        text(one.shown(Shown::Github).unwrap()),
+        text(several.shown(Shown::Github).unwrap()),
         run.annotations(),
     ] {
         let commands = log.lines().filter(|l| l.trim_start().starts_with("::"));
@@ -366,11 +415,17 @@ fn text_of_others_stays_text() {
     for xml in [
         text(run.shown(Shown::Junit).unwrap()),
         text(ramp.shown(Shown::Junit).unwrap()),
+        text(one.shown(Shown::Junit).unwrap()),
+        text(several.shown(Shown::Junit).unwrap()),
     ] {
         assert!(!xml.contains("<img") && !xml.contains("<b>"), "{xml}");
     }
-    let table = text(run.shown(Shown::Excel).unwrap());
-    assert!(!table.contains('\0'), "{table}");
+    for table in [
+        text(run.shown(Shown::Excel).unwrap()),
+        text(several.shown(Shown::Excel).unwrap()),
+    ] {
+        assert!(!table.contains('\0'), "{table}");
+    }
 }
 
 #[test]
@@ -533,6 +588,117 @@ fn the_tables_of_a_comparison_are_as_agreed() {
         let all = comparisons();
         let (_, record) = all.iter().find(|(n, _)| *n == name).unwrap();
         golden(file, &format.render(record).unwrap());
+    }
+}
+
+/// The comparison of this name.
+fn comparison(name: &str) -> CompareRecord {
+    let mut all = comparisons().into_iter();
+    all.find(|(n, _)| *n == name).unwrap().1
+}
+
+/// One in which much is to be told.
+fn told() -> CompareRecord {
+    let mut record = comparison("another run");
+    record.comparisons[0].differences = vec![
+        Difference {
+            what: "think time".to_owned(),
+            base: "20 s".to_owned(),
+            candidate: "25 s".to_owned(),
+        },
+        Difference {
+            what: "limit gateway.memory".to_owned(),
+            base: String::new(),
+            candidate: "512 MiB".to_owned(),
+        },
+    ];
+    record.notes = vec!["before: of its 2 runs the newest is taken".to_owned()];
+    record
+}
+
+#[test]
+fn a_comparison_says_it_all_in_markdown_as_tests_and_for_programs() {
+    let record = told();
+    for (name, shown) in [
+        ("compare.md", Shown::Markdown),
+        ("compare-junit.xml", Shown::Junit),
+        ("compare-excel.csv", Shown::Excel),
+        ("compare-github.txt", Shown::Github),
+    ] {
+        golden(name, &record.shown(shown).unwrap());
+    }
+    // Several candidates, pairs, nothing to compare, and a law each have words of their own.
+    for (name, file) in [
+        ("several", "compare-several.md"),
+        ("pairs", "compare-pairs.md"),
+        ("sizes", "scaling.md"),
+    ] {
+        golden(file, &comparison(name).shown(Shown::Markdown).unwrap());
+    }
+    // The record is short enough for programs.
+    let json = CompareFormat::Json.render(&record).unwrap();
+    assert_eq!(record.shown(Shown::Json).unwrap(), json);
+    let scaled = comparison("sizes").shown(Shown::Csv).unwrap();
+    assert!(scaled.starts_with(b"kind,size,"));
+}
+
+#[test]
+fn what_junit_says_of_a_comparison_is_what_its_exit_code_says() {
+    for (name, mut record) in comparisons() {
+        for gates in [true, false] {
+            if !gates {
+                record.gates.clear();
+            }
+            let xml = String::from_utf8(record.shown(Shown::Junit).unwrap()).unwrap();
+            let bad = xml.contains("<failure") || xml.contains("<error");
+            let exit = breakpoint::exit::Exit::from(&record);
+            assert_eq!(bad, exit.code() != 0, "{name}, gates {gates}: {xml}");
+            assert_eq!(xml.contains("<failure"), exit.code() == 99, "{name}");
+            assert_eq!(
+                xml.matches("<testcase").count(),
+                1 + record.gates.len(),
+                "{name}"
+            );
+        }
+    }
+    // What cannot be compared was not asked for where the gates look at something else.
+    let mut record = comparison("cannot say");
+    record.gates = comparison("no change").gates;
+    record.gates.truncate(1);
+    let xml = String::from_utf8(record.shown(Shown::Junit).unwrap()).unwrap();
+    assert!(xml.contains("skipped=\"1\"") && xml.contains("<skipped message="));
+}
+
+#[test]
+fn the_page_of_a_comparison_has_the_change_first() {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let page = text(told().shown(Shown::Html).unwrap());
+    assert!(!page.contains("src=") && page.contains("default-src 'none'"));
+    let page = page.split_once("<body>").unwrap().1;
+    let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what}"));
+    let order = [
+        "class=\"number\">-14.8 %<",
+        "95 % CI -19.2 % to -10.1 %",
+        "evidence of a fall</span> p &lt;= 0.001",
+        "one: 1 184 VUs (1 150 – 1 215)",
+        "crashed: 1 010 VUs (986 – 1 031)",
+        "<code>p99(answer)&lt;2s</code>",
+        "failed</span> breakpoint&lt;-5%: a fall of 14.8 %",
+        "not judged</span> p99&gt;+20%",
+        "nothing was named",
+        "gateway memory: 511 of 512 MiB",
+        "Every change",
+        "What else differs",
+        ">limit gateway.memory<",
+        "<svg role=\"img\"",
+        "The runs",
+        "docs/compare.md",
+    ];
+    assert!(order.windows(2).all(|w| at(w[0]) < at(w[1])), "{order:?}");
+    for (name, record) in comparisons() {
+        let page = text(record.shown(Shown::Html).unwrap());
+        assert!(page.contains("class=\"number\""), "{name}");
+        assert_eq!(page.matches("<svg ").count(), 1, "{name}");
     }
 }
 

@@ -6,16 +6,16 @@ use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::find;
+use super::github;
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals;
 use super::{Exit, Refusal, plan_of, runtime};
-use crate::cli::{CompareArgs, ReportArgs};
+use crate::cli::CompareArgs;
 use crate::compare::{self, Design, Named};
 use crate::locate;
 use crate::plan::FindFlags;
 use crate::preflight;
-use crate::record::CompareRecord;
 use crate::store;
 use crate::term::Terminal;
 
@@ -97,31 +97,10 @@ fn conclude(
     let out = args.out.as_deref().unwrap_or(Path::new(OUT));
     let dir =
         store::write_comparison(out, &record, made).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    show(&record, &dir, terminal);
+    terminal.print_result(&record);
+    terminal.print_written(&dir);
+    github::tell(&record, terminal);
     Ok(Exit::from(&record))
-}
-
-pub(super) fn show(record: &CompareRecord, dir: &Path, terminal: &Terminal) {
-    terminal.print_comparison(record);
-    terminal.print_written(dir);
-}
-
-/// Renders a recorded comparison again.
-pub(super) fn again(
-    args: &ReportArgs,
-    record: &CompareRecord,
-    terminal: &Terminal,
-) -> Result<Exit, Refusal> {
-    if let Some(format) = args.format {
-        let message = format!(
-            "--format {}: comparisons have files of their own (compare.json, compare.csv); leave --format out",
-            format.name()
-        );
-        return Err(Refusal::new(Exit::Usage, message));
-    }
-    store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    show(record, &args.dir, terminal);
-    Ok(Exit::Answer)
 }
 
 /// One search of those that are made in turn.

@@ -56,6 +56,9 @@ pub struct ComparedRun {
     pub ci_high: Option<u32>,
     /// Size of the system (instances, cores), where it was told.
     pub size: Option<f64>,
+    /// What limited it; records of older versions do not say.
+    #[serde(default)]
+    pub limiting_resource: Option<LimitingResource>,
 }
 
 /// A candidate beside the base.

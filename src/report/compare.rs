@@ -2,17 +2,19 @@
 
 use std::fmt::Write as _;
 
-use super::summary::Lines;
+use super::summary::{Lines, finding};
 use super::view::percent;
 use crate::measure::{Level, LevelUnit};
 use crate::record::{
-    Bounds, Change, ChangeVerdict, CompareRecord, ComparedMetric, Comparison, ForecastPoint,
+    Bounds, Change, ChangeVerdict, CompareRecord, ComparedMetric, Comparison, ForecastPoint, Gate,
     GateOutcome, LimitingResource, Scaling,
 };
 use crate::units;
 
 /// From this ratio on (or its inverse) a change is told as a factor.
 const AS_FACTOR: f64 = 2.0;
+/// Where nothing but the system could explain a change.
+pub(super) const NOTHING_DIFFERS: &str = "nothing in profile, machine or version";
 
 /// The comparison as aligned lines, each with an end of line.
 pub fn summary(record: &CompareRecord) -> String {
@@ -33,25 +35,31 @@ pub fn summary(record: &CompareRecord) -> String {
         scaled(record, scaling, &mut lines);
     }
     for gate in &record.gates {
-        let word = match gate.outcome {
-            GateOutcome::Passed => "passed",
-            GateOutcome::Failed => "FAILED",
-            GateOutcome::CannotSay => "cannot say",
-        };
-        let of = if record.comparisons.len() > 1 {
-            format!(" of {}", gate.candidate)
-        } else {
-            String::new()
-        };
-        lines.add(
-            "gate",
-            format!("{}{of}: {word}: {}", gate.condition, gate.reason),
-        );
+        lines.add("gate", gate_text(record, gate));
     }
     for note in &record.notes {
         lines.add("note", note);
     }
     lines.0
+}
+
+/// `breakpoint<-5% of B: FAILED: a fall of 14.8 %, and that is evidence`.
+pub(super) fn gate_text(record: &CompareRecord, gate: &Gate) -> String {
+    let word = match gate.outcome {
+        GateOutcome::Passed => "passed",
+        GateOutcome::Failed => "FAILED",
+        GateOutcome::CannotSay => "cannot say",
+    };
+    format!("{}: {word}: {}", condition(record, gate), gate.reason)
+}
+
+/// A gate's condition, with its candidate where there are several.
+pub(super) fn condition(record: &CompareRecord, gate: &Gate) -> String {
+    if record.comparisons.len() > 1 {
+        format!("{} of {}", gate.condition, gate.candidate)
+    } else {
+        gate.condition.clone()
+    }
 }
 
 /// `B against A, 3 pairs`.
@@ -70,52 +78,36 @@ fn one(record: &CompareRecord, comparison: &Comparison, lines: &mut Lines) {
     for change in &comparison.changes {
         lines.add(change.metric.name(), change_text(record, change));
     }
-    let limited = |cause: &Option<LimitingResource>| {
-        cause.as_ref().map_or_else(
-            || "nothing was named".to_owned(),
-            |c| format!("{}: {} ({})", c.resource, c.evidence, c.sureness.name()),
-        )
-    };
-    lines.add(
-        "gave way",
-        format!("before: {}", limited(&comparison.limited_before)),
-    );
-    lines.add("", format!("now:    {}", limited(&comparison.limited_now)));
+    let (before, now) = (&comparison.limited_before, &comparison.limited_now);
+    lines.add("gave way", format!("before: {}", limited(before.as_ref())));
+    lines.add("", format!("now:    {}", limited(now.as_ref())));
     if comparison.differences.is_empty() {
-        lines.add("differs", "nothing in profile, machine or version");
+        lines.add("differs", NOTHING_DIFFERS);
     }
     for (i, difference) in comparison.differences.iter().enumerate() {
-        let none = |text: &str| {
-            if text.is_empty() {
-                "-".to_owned()
-            } else {
-                text.to_owned()
-            }
-        };
         let text = format!(
             "{}: {} -> {}",
             difference.what,
-            none(&difference.base),
-            none(&difference.candidate)
+            or_dash(&difference.base),
+            or_dash(&difference.candidate)
         );
         lines.add(if i == 0 { "differs" } else { "" }, text);
     }
 }
 
+/// What limited a run.
+pub(super) fn limited(cause: Option<&LimitingResource>) -> String {
+    cause.map_or_else(|| "nothing was named".to_owned(), finding)
+}
+
+/// What differs is shown also where one side has nothing.
+pub(super) fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
 /// `1 019 -> 1 121 VUs   +10.0 % (95 % CI +4.1 to +16.3 %)   evidence of a rise (p = 0.002)`.
 fn change_text(record: &CompareRecord, change: &Change) -> String {
-    let mut text = String::new();
-    if let (Some(base), Some(candidate)) = (change.base, change.candidate) {
-        let of = |v| value(change.metric, v);
-        let unit = unit(record, change.metric);
-        let _ = write!(
-            text,
-            "{} -> {}{unit}{}   ",
-            of(base),
-            of(candidate),
-            at(record, change)
-        );
-    }
+    let mut text = values(record, change).map_or_else(String::new, |v| format!("{v}   "));
     text.push_str(&ratio_text(change, record.confidence));
     if !change.reason.is_empty() && change.verdict != ChangeVerdict::CannotSay {
         let _ = write!(text, "; {}", change.reason);
@@ -123,59 +115,109 @@ fn change_text(record: &CompareRecord, change: &Change) -> String {
     text
 }
 
-/// The level of a latency: ` at 800 VUs`.
-fn at(record: &CompareRecord, change: &Change) -> String {
-    match change.levels {
-        Some((a, b)) if a == b => format!(" at {}", record.unit.count(a)),
-        Some((a, b)) => format!(" at {} and {}", a.get(), record.unit.count(b)),
-        None => String::new(),
-    }
+/// `1 019 -> 1 121 VUs`, `5 ms -> 7 ms (answer) at 800 VUs`; `None` where one side is not known.
+pub(super) fn values(record: &CompareRecord, change: &Change) -> Option<String> {
+    let (base, candidate) = (change.base?, change.candidate?);
+    let of = |v| value(change.metric, v);
+    let unit = unit(record, change.metric);
+    let level = at(record, change).map_or_else(String::new, |l| format!(" at {l}"));
+    Some(format!("{} -> {}{unit}{level}", of(base), of(candidate)))
+}
+
+/// The level of a latency: `800 VUs`.
+pub(super) fn at(record: &CompareRecord, change: &Change) -> Option<String> {
+    let (a, b) = change.levels?;
+    Some(if a == b {
+        record.unit.count(a)
+    } else {
+        format!("{} and {}", a.get(), record.unit.count(b))
+    })
+}
+
+/// The same without columns: `1 019 -> 1 121 VUs, +10.0 % (95 % CI +4.1 to +16.3 %), evidence of a rise, p = 0.002`.
+pub(super) fn change_sentence(record: &CompareRecord, change: &Change) -> String {
+    let verdict = verdict(change.verdict).to_owned();
+    let parts: Vec<String> = (values(record, change).into_iter())
+        .chain(extent(change, record.confidence))
+        .chain([verdict])
+        .chain(known(change))
+        .collect();
+    parts.join(", ")
+}
+
+/// What is to be known of a change beyond its numbers and its verdict.
+pub(super) fn known(change: &Change) -> impl Iterator<Item = String> {
+    let reason = (!change.reason.is_empty()).then(|| change.reason.clone());
+    p_text(change)
+        .into_iter()
+        .chain(would_be_seen(change))
+        .chain(reason)
 }
 
 /// The change with its interval, and what it is evidence of.
 pub(super) fn ratio_text(change: &Change, confidence: f64) -> String {
+    let mut text = extent(change, confidence).map_or_else(String::new, |e| format!("{e}   "));
+    text.push_str(verdict(change.verdict));
+    if change.verdict == ChangeVerdict::CannotSay {
+        let _ = write!(text, ": {}", change.reason);
+        return text;
+    }
+    if let Some(p) = p_text(change) {
+        let _ = write!(text, " ({p})");
+    }
+    if let Some(seen) = would_be_seen(change) {
+        let _ = write!(text, "; {seen}");
+    }
+    text
+}
+
+/// `+20.0 % (95 % CI +13.4 % to +27.0 %)`, or the end that is known.
+pub(super) fn extent(change: &Change, confidence: f64) -> Option<String> {
     let level = percent(confidence);
-    let mut text = match (change.ratio, change.low, change.high) {
-        (Some(ratio), Some(low), Some(high)) => format!(
-            "{} ({level} % CI {} to {})   ",
+    match (change.ratio, change.low, change.high) {
+        (Some(ratio), Some(low), Some(high)) => Some(format!(
+            "{} ({level} % CI {} to {})",
             moved(ratio),
             moved(low),
             moved(high)
-        ),
-        (None, Some(low), Some(high)) => format!("between {} and {}   ", moved(low), moved(high)),
-        (_, Some(low), None) => format!("at least {low:.2} times ({level} %)   "),
-        (_, None, Some(high)) => format!("at most {high:.2} times ({level} %)   "),
-        _ => String::new(),
-    };
-    let p = change.p_value.map_or_else(String::new, |p| {
-        if p <= 0.001 {
-            " (p <= 0.001)".to_owned()
-        } else {
-            format!(" (p = {p:.3})")
+        )),
+        (None, Some(low), Some(high)) => {
+            Some(format!("between {} and {}", moved(low), moved(high)))
         }
-    });
-    match change.verdict {
-        ChangeVerdict::Rise => {
-            let _ = write!(text, "evidence of a rise{p}");
-        }
-        ChangeVerdict::Fall => {
-            let _ = write!(text, "evidence of a fall{p}");
-        }
-        ChangeVerdict::NoEvidence => {
-            let _ = write!(text, "no evidence of a change{p}");
-            if let Some(detectable) = change.detectable {
-                let _ = write!(
-                    text,
-                    "; a rise of {:.1} % would have been seen four times in five",
-                    100.0 * detectable
-                );
-            }
-        }
-        ChangeVerdict::CannotSay => {
-            let _ = write!(text, "cannot be compared: {}", change.reason);
-        }
+        (_, Some(low), None) => Some(format!("at least {low:.2} times ({level} %)")),
+        (_, None, Some(high)) => Some(format!("at most {high:.2} times ({level} %)")),
+        (_, None, None) => None,
     }
-    text
+}
+
+pub(super) fn verdict(verdict: ChangeVerdict) -> &'static str {
+    match verdict {
+        ChangeVerdict::Rise => "evidence of a rise",
+        ChangeVerdict::Fall => "evidence of a fall",
+        ChangeVerdict::NoEvidence => "no evidence of a change",
+        ChangeVerdict::CannotSay => "cannot be compared",
+    }
+}
+
+/// `p = 0.002`; the tables of the runs reach down to 0.001.
+pub(super) fn p_text(change: &Change) -> Option<String> {
+    let p = change.p_value?;
+    Some(if p <= 0.001 {
+        "p <= 0.001".to_owned()
+    } else {
+        format!("p = {p:.3}")
+    })
+}
+
+/// What no evidence leaves possible.
+pub(super) fn would_be_seen(change: &Change) -> Option<String> {
+    let detectable = change.detectable?;
+    (change.verdict == ChangeVerdict::NoEvidence).then(|| {
+        format!(
+            "a rise of {:.1} % would have been seen four times in five",
+            100.0 * detectable
+        )
+    })
 }
 
 /// A ratio as a change: `+10.0 %`, `2.10 times`.
@@ -192,7 +234,7 @@ pub(super) fn moved(ratio: f64) -> String {
     }
 }
 
-fn value(metric: ComparedMetric, value: f64) -> String {
+pub(super) fn value(metric: ComparedMetric, value: f64) -> String {
     match metric {
         ComparedMetric::Breakpoint | ComparedMetric::Knee => count(value),
         ComparedMetric::Throughput => format!("{value:.1}"),
@@ -200,7 +242,7 @@ fn value(metric: ComparedMetric, value: f64) -> String {
     }
 }
 
-fn unit(record: &CompareRecord, metric: ComparedMetric) -> String {
+pub(super) fn unit(record: &CompareRecord, metric: ComparedMetric) -> String {
     match metric {
         ComparedMetric::Breakpoint | ComparedMetric::Knee => format!(" {}", record.unit.name()),
         ComparedMetric::Throughput => " cycles/s".to_owned(),
@@ -208,7 +250,7 @@ fn unit(record: &CompareRecord, metric: ComparedMetric) -> String {
     }
 }
 
-fn count(value: f64) -> String {
+pub(super) fn count(value: f64) -> String {
     units::format_count(Level::nearest(value).get().into())
 }
 
@@ -225,34 +267,16 @@ pub(super) fn scaling_heading(record: &CompareRecord, scaling: &Scaling) -> Stri
 }
 
 fn scaled(record: &CompareRecord, scaling: &Scaling, lines: &mut Lines) {
-    let share = |v: f64| format!("{:.2} %", 100.0 * v);
     let whole = |v: f64| record.unit.count(Level::nearest(v));
-    lines.add(
-        "one",
-        format!(
-            "{} of size 1",
-            bounded(&scaling.lambda, count, record.unit.name())
-        ),
-    );
-    lines.add("contention", bounded(&scaling.contention, share, ""));
-    lines.add(
-        "coherency",
-        bounded(&scaling.coherency, |v| format!("{:.4} %", 100.0 * v), ""),
-    );
+    lines.add("one", of_one(record, scaling));
+    lines.add("contention", contention(scaling));
+    lines.add("coherency", coherency(scaling));
     lines.add("helps up to", peak_text(&scaling.peak_size));
     lines.add(
         "forecast",
         forecast_text(record.unit, &scaling.forecast, record.confidence),
     );
-    let tested = match (scaling.freedom, scaling.fits_p) {
-        (0, _) => "three sizes, three parameters: nothing here tests the law itself, and the forecast rests on it".to_owned(),
-        (_, Some(p)) if p < 1.0 - record.confidence => format!(
-            "the sizes do not follow the law (p = {p:.3}): the forecast is not to be relied on"
-        ),
-        (_, Some(p)) => format!("the sizes do not contradict the law (p = {p:.2})"),
-        (_, None) => "the law was not tested".to_owned(),
-    };
-    lines.add("law", tested);
+    lines.add("law", law_text(record, scaling));
     for point in &scaling.points {
         let text = format!(
             "size {}: {} ({} – {})",
@@ -265,7 +289,37 @@ fn scaled(record: &CompareRecord, scaling: &Scaling, lines: &mut Lines) {
     }
 }
 
-fn size(size: f64) -> String {
+/// What size 1 carries by the law.
+pub(super) fn of_one(record: &CompareRecord, scaling: &Scaling) -> String {
+    let carried = bounded(&scaling.lambda, count, record.unit.name());
+    format!("{carried} of size 1")
+}
+
+/// The part of the work that only one at a time can do.
+pub(super) fn contention(scaling: &Scaling) -> String {
+    let share = |v: f64| format!("{:.2} %", 100.0 * v);
+    bounded(&scaling.contention, share, "")
+}
+
+/// What each pair costs to agree.
+pub(super) fn coherency(scaling: &Scaling) -> String {
+    let share = |v: f64| format!("{:.4} %", 100.0 * v);
+    bounded(&scaling.coherency, share, "")
+}
+
+/// Whether the sizes follow the law.
+pub(super) fn law_text(record: &CompareRecord, scaling: &Scaling) -> String {
+    match (scaling.freedom, scaling.fits_p) {
+        (0, _) => "three sizes, three parameters: nothing here tests the law itself, and the forecast rests on it".to_owned(),
+        (_, Some(p)) if p < 1.0 - record.confidence => format!(
+            "the sizes do not follow the law (p = {p:.3}): the forecast is not to be relied on"
+        ),
+        (_, Some(p)) => format!("the sizes do not contradict the law (p = {p:.2})"),
+        (_, None) => "the law was not tested".to_owned(),
+    }
+}
+
+pub(super) fn size(size: f64) -> String {
     let text = format!("{size:.3}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

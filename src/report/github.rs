@@ -5,8 +5,11 @@ use std::fmt::Write as _;
 use super::escape::one_line;
 use super::markdown::{self, Pictures};
 use super::page::Page;
-use super::{ramp, view};
-use crate::record::{Ending, LoadOutcome, RampEnding, RampRecord, RunRecord};
+use super::{compare, ramp, view};
+use crate::record::{
+    ChangeVerdict, CompareRecord, ComparedMetric, Comparison, Ending, GateOutcome, LoadOutcome,
+    RampEnding, RampRecord, RunRecord,
+};
 
 /// GitHub takes at most so many bytes of a step's summary.
 pub const MOST_SUMMARY_BYTES: usize = 1024 * 1024;
@@ -109,6 +112,42 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
         }
     };
     lines(&record.profile, answer, &record.warnings)
+}
+
+/// The gates first: of many annotations GitHub shows a part.
+pub(super) fn of_comparison(record: &CompareRecord) -> String {
+    let gates = record.gates.iter().map(|gate| {
+        let kind = match gate.outcome {
+            GateOutcome::Passed => Kind::Notice,
+            GateOutcome::Failed | GateOutcome::CannotSay => Kind::Error,
+        };
+        (kind, format!("gate {}", compare::gate_text(record, gate)))
+    });
+    let changes = record.comparisons.iter();
+    let changes = changes.filter_map(|comparison| change(record, comparison));
+    let scaling = record.scaling.iter().map(|scaling| {
+        let found = compare::scaling_heading(record, scaling);
+        let forecast = compare::forecast_text(record.unit, &scaling.forecast, record.confidence);
+        (Kind::Notice, format!("{found}; forecast {forecast}"))
+    });
+    let mut out = String::new();
+    for (kind, text) in gates.chain(changes).chain(scaling).take(MOST_WARNINGS + 1) {
+        annotation(&mut out, kind, "breakpoint comparison", &text);
+    }
+    out
+}
+
+/// What the breakpoint of a candidate did. Nobody required anything of it: that is what gates are for.
+fn change(record: &CompareRecord, comparison: &Comparison) -> Option<(Kind, String)> {
+    let mut changes = comparison.changes.iter();
+    let change = changes.find(|c| c.metric == ComparedMetric::Breakpoint)?;
+    let kind = match change.verdict {
+        ChangeVerdict::Rise | ChangeVerdict::Fall | ChangeVerdict::NoEvidence => Kind::Notice,
+        ChangeVerdict::CannotSay => Kind::Warning,
+    };
+    let text = compare::change_sentence(record, change);
+    let heading = compare::heading(comparison);
+    Some((kind, format!("{heading}: breakpoint {text}")))
 }
 
 fn lines(profile: &str, (kind, text): (Kind, String), warnings: &[String]) -> String {

@@ -140,10 +140,10 @@ fn write_facts(out: &mut String, facts: &[Fact]) {
 fn badge(mark: Mark, word: &str) -> String {
     let class = match mark {
         // As in the charts.
-        Mark::Held => "held",
-        Mark::Passed => "good",
-        Mark::Broke | Mark::Failed => "bad",
-        Mark::Undecided | Mark::Invalid | Mark::NotJudged => "unsure",
+        Mark::Held | Mark::NoEvidence => "held",
+        Mark::Passed | Mark::Rise => "good",
+        Mark::Broke | Mark::Failed | Mark::Fall => "bad",
+        Mark::Undecided | Mark::Invalid | Mark::NotJudged | Mark::CannotSay => "unsure",
     };
     format!(
         "<span class=\"mark {class}\"><span aria-hidden=\"true\">{}</span> {}</span>",

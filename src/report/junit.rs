@@ -3,8 +3,11 @@
 use std::fmt::Write as _;
 
 use super::escape::{markup, one_line};
-use super::{ramp, summary, view};
-use crate::record::{Ending, LoadOutcome, RampEnding, RampRecord, RunRecord};
+use super::{compare, ramp, summary, view};
+use crate::record::{
+    Change, ChangeVerdict, CompareRecord, ComparedMetric, Ending, GateOutcome, LoadOutcome,
+    RampEnding, RampRecord, RunRecord,
+};
 
 /// How a test case came out.
 enum Came {
@@ -13,6 +16,8 @@ enum Came {
     Failure(String),
     /// There is nothing to judge.
     Error(String),
+    /// There is nothing to judge, and nobody asked for it.
+    Skipped(String),
 }
 
 struct Case {
@@ -134,11 +139,96 @@ pub(super) fn of_ramp(record: &RampRecord) -> Vec<u8> {
     .write()
 }
 
+/// A test per gate, and one for whether there is anything to judge. What is an error or a failure here is so in the exit code too.
+pub(super) fn of_comparison(record: &CompareRecord) -> Vec<u8> {
+    let mut cases = vec![Case {
+        name: format!("the runs can be compared for {}", record.slo.join(", ")),
+        came: comparable(record),
+    }];
+    cases.extend(record.gates.iter().map(|gate| Case {
+        name: compare::condition(record, gate),
+        came: match gate.outcome {
+            GateOutcome::Passed => Came::Well,
+            GateOutcome::Failed => Came::Failure(gate.reason.clone()),
+            GateOutcome::CannotSay => Came::Error(gate.reason.clone()),
+        },
+    }));
+    Suite {
+        profile: "comparison",
+        started_at: &record.made_at,
+        // The runs took their time when they were made.
+        seconds: 0.0,
+        properties: change_properties(record),
+        cases,
+        out: compare::summary(record),
+    }
+    .write()
+}
+
+/// Whether the breakpoints can be compared; where gates look at other metrics, they alone decide.
+fn comparable(record: &CompareRecord) -> Came {
+    let unknown = breakpoints(record).filter(|(_, c)| c.verdict == ChangeVerdict::CannotSay);
+    let reasons: Vec<String> = unknown
+        .map(|(candidate, c)| {
+            format!(
+                "{candidate}: the breakpoint cannot be compared: {}",
+                c.reason
+            )
+        })
+        .collect();
+    let text = reasons.join("; ");
+    match (reasons.is_empty(), record.gates.is_empty()) {
+        (true, _) => Came::Well,
+        (false, true) => Came::Error(text),
+        (false, false) => Came::Skipped(text),
+    }
+}
+
+/// The change of each candidate's breakpoint, with the candidate's name.
+fn breakpoints(record: &CompareRecord) -> impl Iterator<Item = (&str, &Change)> {
+    record.comparisons.iter().flat_map(|comparison| {
+        let changes = comparison.changes.iter();
+        let breakpoint = changes.filter(|c| c.metric == ComparedMetric::Breakpoint);
+        breakpoint.map(|c| (&comparison.candidate[..], c))
+    })
+}
+
+/// The numbers of a single candidate; of several the summary tells them.
+fn change_properties(record: &CompareRecord) -> Vec<(&'static str, String)> {
+    let number = |n: Option<f64>| n.filter(|n| n.is_finite()).map(|n| format!("{n:.4}"));
+    let only = match record.comparisons.as_slice() {
+        [_] => breakpoints(record).next(),
+        _ => None,
+    };
+    let change = only.map(|(_, change)| change);
+    let forecast = record.scaling.as_ref().map(|s| &s.forecast);
+    [
+        ("base", record.comparisons.first().map(|c| c.base.clone())),
+        ("candidate", only.map(|(candidate, _)| candidate.to_owned())),
+        ("ratio", number(change.and_then(|c| c.ratio))),
+        ("ratio_low", number(change.and_then(|c| c.low))),
+        ("ratio_high", number(change.and_then(|c| c.high))),
+        ("p_value", number(change.and_then(|c| c.p_value))),
+        ("verdict", change.map(|c| c.verdict.name().to_owned())),
+        ("forecast_size", number(forecast.map(|f| f.size))),
+        ("forecast", number(forecast.map(|f| f.estimate))),
+        ("forecast_low", number(forecast.map(|f| f.low))),
+        ("forecast_high", number(forecast.map(|f| f.high))),
+        ("confidence", Some(record.confidence.to_string())),
+        ("unit", Some(record.unit.name().to_owned())),
+        ("slo", Some(record.slo.join(", "))),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name, value?)))
+    .collect()
+}
+
 impl Suite<'_> {
     fn write(self) -> Vec<u8> {
         let count = |f: fn(&Came) -> bool| self.cases.iter().filter(|c| f(&c.came)).count();
         let failures = count(|c| matches!(c, Came::Failure(_)));
         let errors = count(|c| matches!(c, Came::Error(_)));
+        let skipped = count(|c| matches!(c, Came::Skipped(_)));
         let counts = format!(
             "tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\" time=\"{}\"",
             self.cases.len(),
@@ -146,7 +236,7 @@ impl Suite<'_> {
         );
         let mut out = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"breakpoint\" {counts}>\n  \
-             <testsuite name=\"{}\" {counts} skipped=\"0\" timestamp=\"{}\">\n    <properties>\n",
+             <testsuite name=\"{}\" {counts} skipped=\"{skipped}\" timestamp=\"{}\">\n    <properties>\n",
             attribute(self.profile),
             attribute(self.started_at)
         );
@@ -185,6 +275,14 @@ impl Came {
             }
             Self::Failure(text) => ("failure", text),
             Self::Error(text) => ("error", text),
+            Self::Skipped(text) => {
+                let text = attribute(text);
+                let _ = write!(
+                    out,
+                    ">\n      <skipped message=\"{text}\"/>\n    </testcase>\n"
+                );
+                return;
+            }
         };
         let text = attribute(text);
         let _ = write!(

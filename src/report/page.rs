@@ -2,13 +2,16 @@
 
 mod answer;
 mod around;
+mod compare;
 mod ramp;
 mod run;
 
 use super::chart::Scene;
-use crate::record::HoldEnd;
+use super::compare::verdict;
+use crate::record::{ChangeVerdict, HoldEnd};
 use crate::slo::Verdict;
 
+pub(super) use compare::of_comparison;
 pub(super) use ramp::of_ramp;
 pub(super) use run::of_run;
 
@@ -84,9 +87,22 @@ pub(super) enum Mark {
     Passed,
     Failed,
     NotJudged,
+    Rise,
+    Fall,
+    NoEvidence,
+    CannotSay,
 }
 
 impl Mark {
+    pub(super) fn of_change(verdict: ChangeVerdict) -> Self {
+        match verdict {
+            ChangeVerdict::Rise => Self::Rise,
+            ChangeVerdict::Fall => Self::Fall,
+            ChangeVerdict::NoEvidence => Self::NoEvidence,
+            ChangeVerdict::CannotSay => Self::CannotSay,
+        }
+    }
+
     pub(super) fn of(end: HoldEnd, verdict: Verdict) -> Self {
         match (end, verdict) {
             (HoldEnd::Invalid, _) => Self::Invalid,
@@ -105,16 +121,20 @@ impl Mark {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::NotJudged => "not judged",
+            Self::Rise => verdict(ChangeVerdict::Rise),
+            Self::Fall => verdict(ChangeVerdict::Fall),
+            Self::NoEvidence => verdict(ChangeVerdict::NoEvidence),
+            Self::CannotSay => verdict(ChangeVerdict::CannotSay),
         }
     }
 
     /// The shapes of the charts' legends.
     pub(super) fn shape(self) -> char {
         match self {
-            Self::Held => '●',
-            Self::Undecided | Self::NotJudged => '◆',
-            Self::Broke => '▲',
-            Self::Invalid | Self::Failed => '✕',
+            Self::Held | Self::Rise => '●',
+            Self::Undecided | Self::NotJudged | Self::NoEvidence => '◆',
+            Self::Broke | Self::Fall => '▲',
+            Self::Invalid | Self::Failed | Self::CannotSay => '✕',
             Self::Passed => '✓',
         }
     }

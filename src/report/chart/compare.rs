@@ -16,6 +16,9 @@ const TICKS: [f64; 21] = [
 ];
 /// Room at the right of the intervals, for their words.
 const WORDS: f64 = 560.0;
+/// Size of these words, and of a line of them.
+const SIZE: f64 = 22.0;
+const LINE: f64 = 29.0;
 /// The axis reaches at least so far to both sides, as a ratio.
 const LEAST_REACH: f64 = 1.12;
 /// And at most so far; what lies beyond is put at its end.
@@ -91,8 +94,11 @@ fn changes(record: &CompareRecord) -> Scene {
         scene.text(label.fit(widest, 12.0));
         interval(&mut scene, plot, scale, middle, row.change);
         let at = (plot.right + 20.0, middle);
-        scene.text(
-            Text::new(words(row.change, record.confidence), at, 22.0).fit(WORDS - 30.0, 11.0),
+        beside(
+            &mut scene,
+            at,
+            height,
+            &words(row.change, record.confidence),
         );
         middle += height;
     }
@@ -123,6 +129,31 @@ fn style(verdict: ChangeVerdict) -> (Marker, Colour) {
         ChangeVerdict::Fall => (Marker::Triangle, VERMILION),
         ChangeVerdict::NoEvidence => (Marker::Diamond, BLUE),
         ChangeVerdict::CannotSay => (Marker::Cross, Colour::GREY),
+    }
+}
+
+/// Words beside an interval, on as many lines as its row has room for.
+fn beside(scene: &mut Scene, (x, middle): (f64, f64), height: f64, words: &str) {
+    let mut lines: Vec<String> = Vec::new();
+    let mut room = (height / LINE).floor();
+    for word in words.split(' ') {
+        let longer = lines.last().map(|line| format!("{line} {word}"));
+        let fits = |line: &String| text_width(line, SIZE, false) <= WORDS - 30.0;
+        match (longer, lines.last_mut()) {
+            // What has no room ends in an ellipsis on the last line.
+            (Some(longer), Some(line)) if fits(&longer) || room < 2.0 => *line = longer,
+            (Some(_), _) => {
+                room -= 1.0;
+                lines.push(word.to_owned());
+            }
+            (None, _) => lines.push(word.to_owned()),
+        }
+    }
+    let above: f64 = lines.iter().skip(1).map(|_| LINE / 2.0).sum();
+    let mut y = middle - above;
+    for line in lines {
+        scene.text(Text::new(line, (x, y), SIZE).fit(WORDS - 30.0, 16.0));
+        y += LINE;
     }
 }
 
