@@ -11,14 +11,21 @@ pub(super) fn as_typed() -> Vec<String> {
     typed.map(|a| masked(&a.to_string_lossy())).collect()
 }
 
-/// An argument without the secret parameters of an address in it. User names in addresses are refused anyhow.
+/// An argument without the secrets of an address in it: who asks (`user:password@`), and secret parameters.
 fn masked(argument: &str) -> String {
-    let query = argument.find('?').filter(|_| argument.contains("://"));
-    let Some(at) = query else {
+    let Some((scheme, rest)) = argument.split_once("://") else {
         return argument.to_owned();
     };
-    let (address, query) = argument.split_at(at);
-    format!("{address}?{}", masked_query(&query[1..]))
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        None => authority.to_owned(),
+    };
+    let path = match path.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", masked_query(query)),
+        None => path.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
 }
 
 fn masked_query(query: &str) -> String {
@@ -51,6 +58,12 @@ mod tests {
                 "--url=https://host/?api_key=abc&n=1&Token=t",
                 "--url=https://host/?api_key=***&n=1&Token=***",
             ),
+            (
+                "http://me:p@ss@127.0.0.1:9090/api/v1/write",
+                "http://***@127.0.0.1:9090/api/v1/write",
+            ),
+            ("http://me:secret@host?sig=1", "http://***@host?sig=***"),
+            ("http://host/a@b", "http://host/a@b"),
         ] {
             assert_eq!(masked(typed), shown);
         }
