@@ -80,6 +80,14 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
 }
 
+impl Comparison {
+    /// What the breakpoint did.
+    pub fn breakpoint(&self) -> Option<&Change> {
+        let mut changes = self.changes.iter();
+        changes.find(|c| c.metric == ComparedMetric::Breakpoint)
+    }
+}
+
 /// What is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

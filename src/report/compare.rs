@@ -145,6 +145,18 @@ pub(super) fn change_sentence(record: &CompareRecord, change: &Change) -> String
     parts.join(", ")
 }
 
+/// The change of the breakpoint in one line, for the title of a chart: its numbers, its interval, what it is evidence of.
+pub(super) fn headline(record: &CompareRecord, comparison: &Comparison) -> String {
+    let Some(change) = comparison.breakpoint() else {
+        return heading(comparison);
+    };
+    let parts: Vec<String> = (values(record, change).into_iter())
+        .chain(extent(change, record.confidence))
+        .chain([verdict(change.verdict).to_owned()])
+        .collect();
+    format!("breakpoint {}", parts.join(", "))
+}
+
 /// What is to be known of a change beyond its numbers and its verdict.
 pub(super) fn known(change: &Change) -> impl Iterator<Item = String> {
     let reason = (!change.reason.is_empty()).then(|| change.reason.clone());

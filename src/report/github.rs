@@ -7,8 +7,8 @@ use super::markdown::{self, Pictures};
 use super::page::Page;
 use super::{compare, ramp, view};
 use crate::record::{
-    ChangeVerdict, CompareRecord, ComparedMetric, Comparison, Ending, GateOutcome, LoadOutcome,
-    RampEnding, RampRecord, RunRecord,
+    ChangeVerdict, CompareRecord, Comparison, Ending, GateOutcome, LoadOutcome, RampEnding,
+    RampRecord, RunRecord,
 };
 
 /// GitHub takes at most so many bytes of a step's summary.
@@ -139,8 +139,7 @@ pub(super) fn of_comparison(record: &CompareRecord) -> String {
 
 /// What the breakpoint of a candidate did. Nobody required anything of it: that is what gates are for.
 fn change(record: &CompareRecord, comparison: &Comparison) -> Option<(Kind, String)> {
-    let mut changes = comparison.changes.iter();
-    let change = changes.find(|c| c.metric == ComparedMetric::Breakpoint)?;
+    let change = comparison.breakpoint()?;
     let kind = match change.verdict {
         ChangeVerdict::Rise | ChangeVerdict::Fall | ChangeVerdict::NoEvidence => Kind::Notice,
         ChangeVerdict::CannotSay => Kind::Warning,

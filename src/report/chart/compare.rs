@@ -6,7 +6,7 @@ use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
 use super::{BLUE, GREEN, Key, Marker, ORANGE, SKY, VERMILION, framed, no_data, point};
 use crate::record::{Change, ChangeVerdict, CompareRecord, Scaling};
 use crate::report::compare::{
-    forecast_text, heading, moved, peak_text, ratio_text, scaling_heading,
+    forecast_text, heading, headline, moved, peak_text, ratio_text, scaling_heading,
 };
 
 /// Changes that the axis has marks for, as ratios.
@@ -39,19 +39,22 @@ struct Row<'a> {
 
 fn changes(record: &CompareRecord) -> Scene {
     let mut scene = Scene::default();
-    let title = match record.comparisons.as_slice() {
-        [only] => heading(only),
-        many => format!(
-            "{} candidates against {}",
-            many.len(),
-            many.first().map_or("", |c| &c.base)
+    let slo = record.slo.join(", ");
+    let (title, what) = match record.comparisons.as_slice() {
+        [only] => (headline(record, only), heading(only)),
+        many => (
+            format!(
+                "{} candidates against {}",
+                many.len(),
+                many.first().map_or("", |c| &c.base)
+            ),
+            format!(
+                "change from base to candidate with its {:.0} % interval",
+                100.0 * record.confidence
+            ),
         ),
     };
-    let slo = record.slo.join(", ");
-    let subtitle = format!(
-        "SLO {slo}  ·  change from base to candidate with its {:.0} % interval",
-        100.0 * record.confidence
-    );
+    let subtitle = format!("SLO {slo}  ·  {what}");
     let room = framed(&mut scene, title, subtitle, &keys());
     let several = record.comparisons.len() > 1;
     let rows: Vec<Row<'_>> = record

@@ -2,9 +2,7 @@
 
 use super::super::{Fact, Mark, Number};
 use crate::measure::Level;
-use crate::record::{
-    Change, ChangeVerdict, CompareRecord, ComparedMetric, Comparison, GateOutcome, Scaling,
-};
+use crate::record::{Change, ChangeVerdict, CompareRecord, Comparison, GateOutcome, Scaling};
 use crate::report::compare::{self, count};
 use crate::report::view;
 
@@ -15,7 +13,9 @@ pub(super) fn headline(record: &CompareRecord) -> String {
     }
     match record.comparisons.as_slice() {
         [only] => {
-            let change = breakpoint(only).map(|c| compare::change_sentence(record, c));
+            let change = only
+                .breakpoint()
+                .map(|c| compare::change_sentence(record, c));
             let change = change.map_or_else(String::new, |c| format!(": breakpoint {c}"));
             format!("{}{change}", compare::heading(only))
         }
@@ -31,11 +31,6 @@ pub(super) fn number(record: &CompareRecord) -> Number {
         [only] => of_one(record, only),
         many => of_many(many),
     }
-}
-
-fn breakpoint(comparison: &Comparison) -> Option<&Change> {
-    let mut changes = comparison.changes.iter();
-    changes.find(|c| c.metric == ComparedMetric::Breakpoint)
 }
 
 fn base(comparisons: &[Comparison]) -> &str {
@@ -63,7 +58,7 @@ fn of_one(record: &CompareRecord, comparison: &Comparison) -> Number {
     let level = view::percent(record.confidence);
     let moved = compare::moved;
     let times = |v: f64| format!("{v:.2} times");
-    let change = breakpoint(comparison);
+    let change = comparison.breakpoint();
     let ends = change.map_or((None, None, None), |c| (c.ratio, c.low, c.high));
     let (value, note) = match ends {
         (Some(ratio), Some(low), Some(high)) => {
@@ -94,7 +89,7 @@ fn of_one(record: &CompareRecord, comparison: &Comparison) -> Number {
 /// Of several candidates no one's change is the answer.
 fn of_many(comparisons: &[Comparison]) -> Number {
     let shown = |verdict| {
-        let changes = comparisons.iter().filter_map(breakpoint);
+        let changes = comparisons.iter().filter_map(Comparison::breakpoint);
         changes.filter(|c| c.verdict == verdict).count()
     };
     let (rises, falls) = (shown(ChangeVerdict::Rise), shown(ChangeVerdict::Fall));
@@ -153,7 +148,7 @@ pub(super) fn facts(record: &CompareRecord) -> Vec<Fact> {
 }
 
 fn one_facts(record: &CompareRecord, comparison: &Comparison) -> Vec<Fact> {
-    let change = breakpoint(comparison);
+    let change = comparison.breakpoint();
     let mut facts: Vec<Fact> = change.map(verdict).into_iter().collect();
     let side = |pick: fn(&(usize, usize)) -> usize, name: &str, value: Option<f64>| {
         let runs: Vec<usize> = comparison.pairs.iter().map(pick).collect();
@@ -204,7 +199,7 @@ fn found(record: &CompareRecord, runs: &[usize], value: Option<f64>) -> String {
 
 /// A candidate of several: `B: 1 019 -> 1 121 VUs, +10.0 % (95 % CI ...), p = 0.002`.
 fn candidate(record: &CompareRecord, comparison: &Comparison) -> Option<Fact> {
-    let change = breakpoint(comparison)?;
+    let change = comparison.breakpoint()?;
     let parts: Vec<String> = (compare::values(record, change).into_iter())
         .chain(compare::extent(change, record.confidence))
         .chain(compare::known(change))
