@@ -27,6 +27,7 @@ mod generator;
 mod ramping;
 mod recording;
 mod recovery;
+mod residence;
 
 pub use ramping::{RampSpec, ramp};
 
@@ -42,6 +43,9 @@ pub struct RunSpec {
     /// Those of the population that is searched. Only their latencies move with the level as queueing theory says; those of a
     /// population whose number stands still are compared level by level.
     pub searched: Range<usize>,
+    /// For each of those in order, the step of `steps` with whose beginning its latency begins: itself, or an earlier one that a
+    /// wait counts from.
+    pub begins: Vec<usize>,
     /// The search's limits.
     pub search: SearchSpec,
     /// For the record.
@@ -385,25 +389,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 
     /// Where the users' cycles spent their time, if they are who is searched.
     fn residence(&self, measurement: &Measurement, step: usize) -> Option<Residence> {
-        let steps = &self.spec.steps;
-        if !self.spec.users_are_searched() {
-            return None;
-        }
-        let in_flight = |step: usize| {
-            let windows = measurement.hold.iter().map(|s| &s.window.steps);
-            let counts = windows
-                .filter_map(|s| s.get(step))
-                .map(|s| s.in_flight.count());
-            #[expect(clippy::cast_precision_loss, reason = "counts per second")]
-            let mean = counts.sum::<u64>() as f64 / measurement.hold.len() as f64;
-            mean
-        };
-        let per_s = measurement.throughput(steps.main()).filter(|x| *x > 0.0)?;
-        let parts = self.spec.searched.clone().filter(|s| *s != steps.cycle());
-        Some(Residence {
-            step_s: in_flight(step) / per_s,
-            cycle_s: parts.map(in_flight).sum::<f64>() / per_s,
-        })
+        let spec = &self.spec;
+        let first = spec.searched.start;
+        let known = || residence::of(measurement, &spec.steps, first, &spec.begins, step);
+        spec.users_are_searched().then(known)?
     }
 
     fn causes(&self, probe: &Probe, judgement: &Judgement) -> Vec<LimitingResource> {

@@ -123,6 +123,19 @@ impl Scenario {
         &self.names
     }
 
+    /// For each measured step, the cycle last, the one with whose beginning its latency begins: an earlier one for a wait that
+    /// counts from there, the first for the cycle, else itself.
+    pub fn begins(&self) -> Vec<usize> {
+        let mut begins: Vec<usize> = self.names.range().collect();
+        for step in &self.steps {
+            if let (Some(index), Action::Wait(wait)) = (step.measured, &step.action) {
+                begins[index] = wait.since.unwrap_or(index);
+            }
+        }
+        begins[self.names.cycle()] = 0;
+        begins
+    }
+
     /// The steps in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps

@@ -79,6 +79,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
         slo: Slo::parse(slo).unwrap(),
         steps: StepNames::new(["request".to_owned()], Some(0)),
         searched: 0..2,
+        begins: vec![0, 0],
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),

@@ -61,6 +61,8 @@ pub(super) struct Session {
     pub(super) steps: StepNames,
     /// Those of the population that is searched.
     pub(super) searched: Range<usize>,
+    /// For each of those, the one with whose beginning its latency begins.
+    pub(super) begins: Vec<usize>,
     /// For the record.
     pub(super) plan: PlanRecord,
     pub(super) hub: MonitorHub,
@@ -88,6 +90,7 @@ impl Session {
         Ok(Self {
             steps: scenarios.steps(),
             searched: scenarios.searched_steps(),
+            begins: scenarios.begins(),
             plan: plan_record(plan, &scenarios, target.url(), hub.limits()),
             engine: scenarios.start(plan, ready.climbs)?,
             hub,

@@ -743,8 +743,22 @@ fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
             evidence: "OOM-killed once at its limit of 512 MiB".to_owned(),
             sureness: Sureness::Certain,
         }),
+        log: lines_of_a_crash(asked.start_s + asked.lasts_s / 2.0, whole.verdict),
         seconds,
     }
+}
+
+/// What a gateway logs that is killed.
+fn lines_of_a_crash(at_s: f64, verdict: Verdict) -> Vec<LogRecord> {
+    let line = |text: &str| LogRecord {
+        at_s,
+        monitor: "gateway".to_owned(),
+        text: text.to_owned(),
+    };
+    if verdict != Verdict::Broke {
+        return Vec::new();
+    }
+    vec![line("gateway ended with exit code 137")]
 }
 
 /// Every made-up record with its name.
