@@ -434,6 +434,15 @@ fn the_tables_of_a_ramp_are_as_agreed() {
     for format in [RampFormat::Stages, RampFormat::Seconds] {
         golden(format.file_name(), &format.render(&record).unwrap());
     }
+    let record = records::ramp();
+    let log = RampFormat::Log.render(&record).unwrap();
+    let line = "at_s,stage,monitor,text\n31,2,gateway,gateway ended with exit code 137\n";
+    assert_eq!(String::from_utf8(log).unwrap(), line);
+    let page = String::from_utf8(record.shown(Shown::Markdown).unwrap()).unwrap();
+    assert!(page.contains("## Logs") && page.contains("gateway: gateway ended with exit code 137"));
+    let mut silent = record;
+    silent.stages.iter_mut().for_each(|s| s.log.clear());
+    assert!(RampFormat::of(&silent).all(|format| format != RampFormat::Log));
 }
 
 #[test]
