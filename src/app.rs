@@ -11,6 +11,7 @@ mod manual;
 mod populations;
 mod prepare;
 mod ramp;
+mod resume;
 mod session;
 mod signals;
 
@@ -56,6 +57,7 @@ pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
     let (quiet, format) = match &cli.command {
         Command::Find(args) => (args.quiet, args.format),
+        Command::Resume(args) => (args.quiet, args.format),
         Command::Ramp(args) => (args.quiet, args.format),
         Command::Report(args) => (false, args.format),
         Command::Compare(args) => (args.quiet, args.format),
@@ -70,6 +72,7 @@ pub fn run(cli: Cli) -> ExitCode {
     });
     let result = match cli.command {
         Command::Find(args) => find_all(&args, &mut terminal),
+        Command::Resume(args) => resume::resume(&args, &mut terminal),
         Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
         Command::Compare(args) => compare::compare(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),

@@ -333,6 +333,11 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// The text of the profile that it came from.
+    pub fn profile_text(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| source.text.as_str())
+    }
+
     /// Resolves a plan. Without a profile and without `--url` it is that of the demo.
     ///
     /// # Errors

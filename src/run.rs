@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, Tick};
+use crate::journal::{Entry, Head, Told};
 use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
@@ -24,6 +25,7 @@ use crate::stats::tail::{Residence, Tail};
 mod answer;
 mod canary;
 mod generator;
+mod later;
 mod ramping;
 mod recording;
 mod recovery;
@@ -87,6 +89,13 @@ pub trait Surroundings: Send {
     }
     /// Puts the target back into its initial state. Runs beside the engine's clock.
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static;
+    /// Puts a judged probe where a crash of this program does not reach it.
+    ///
+    /// # Errors
+    /// Says why it could not; the run goes on without.
+    fn keep(&mut self, _entry: &Entry) -> Result<(), String> {
+        Ok(())
+    }
     /// The time of day, RFC 3339 UTC.
     fn time_of_day(&self) -> String;
 }
@@ -125,6 +134,15 @@ impl Interrupt {
     }
 }
 
+/// What a search that was cut off had judged by then.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// What was asked; `None` for a search that begins now.
+    pub head: Option<Head>,
+    /// What was judged, in order.
+    pub entries: Vec<Entry>,
+}
+
 /// Runs a whole search. Whatever happens, what was measured comes back in the record.
 pub async fn run<E: Engine, S: Surroundings>(
     spec: &RunSpec,
@@ -133,7 +151,22 @@ pub async fn run<E: Engine, S: Surroundings>(
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
 ) -> RunRecord {
-    let started_at = surroundings.time_of_day();
+    resume(spec, Past::default(), engine, surroundings, interrupt, sink).await
+}
+
+/// Runs what is left of a search. As [`run`].
+pub async fn resume<E: Engine, S: Surroundings>(
+    spec: &RunSpec,
+    past: Past,
+    engine: &mut E,
+    surroundings: &mut S,
+    interrupt: &Interrupt,
+    sink: &mut (dyn FnMut(Event) + Send),
+) -> RunRecord {
+    let began_then = past.head.map(|head| head.started_at);
+    let started_at = began_then.unwrap_or_else(|| surroundings.time_of_day());
+    let ended_s = past.entries.last().map_or(0.0, |e| e.told.judged_s);
+    let engine = &mut later::Later::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
     let mut run = Run {
         spec,
         engine,
@@ -148,7 +181,9 @@ pub async fn run<E: Engine, S: Surroundings>(
         told_not_drained: false,
         began: None,
         now: Duration::ZERO,
+        asked_s: 0.0,
     };
+    run.take_up(past.entries);
     let conclusion = match run.search().await {
         Ok(conclusion) => conclusion,
         Err(error) => run
@@ -206,6 +241,8 @@ struct Run<'a, E, S> {
     began: Option<Duration>,
     /// Engine time at the end of the last window.
     now: Duration,
+    /// Seconds of searching at which the present probe was asked for.
+    asked_s: f64,
 }
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
@@ -218,7 +255,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             if self.interrupt.is_set() {
                 return Ok(self.search.interrupted());
             }
-            let order = match self.search.next(self.elapsed_s()) {
+            self.asked_s = self.elapsed_s();
+            let order = match self.search.next(self.asked_s) {
                 Step::Done(conclusion) => return Ok(*conclusion),
                 Step::Probe(order) => order,
             };
@@ -334,9 +372,57 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
         });
-        (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
-        self.probes.push(record);
+        let entry = self.entry(record);
+        if let Err(why) = self.surroundings.keep(&entry) {
+            (self.sink)(Event::Note(why.clone()));
+            self.warnings.push(why);
+        }
+        (self.sink)(Event::ProbeJudged(Box::new(entry.probe.clone())));
+        self.probes.push(entry.probe);
         Ok(())
+    }
+
+    /// The probe that was judged last, for the journal.
+    fn entry(&self, probe: ProbeRecord) -> Entry {
+        let visit = self.search.visits().last();
+        Entry {
+            told: Told {
+                asked_s: self.asked_s,
+                judged_s: self.elapsed_s(),
+                visit: visit.cloned().expect("the search was told"),
+                warnings: self.warnings[self.spec.warnings.len()..].to_vec(),
+            },
+            probe,
+        }
+    }
+
+    /// Goes on where a search was cut off: the search is told again what it was told then.
+    fn take_up(&mut self, past: Vec<Entry>) {
+        let Some(last) = past.last() else {
+            return;
+        };
+        // The engine's time goes on from there.
+        self.began = Some(Duration::ZERO);
+        self.now = Duration::from_secs_f64(last.told.judged_s.max(0.0));
+        self.warnings.extend(last.told.warnings.iter().cloned());
+        self.warnings.push(format!(
+            "the run was cut off after probe {} and resumed at {}; the target was brought up anew",
+            past.len() - 1,
+            self.surroundings.time_of_day()
+        ));
+        // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it then is asked again.
+        let telling = past
+            .iter()
+            .rposition(|e| e.told.visit.valid)
+            .map_or(0, |i| i + 1);
+        for (i, entry) in past.into_iter().enumerate() {
+            if i < telling {
+                // The search draws its random order when it is asked.
+                let _ = self.search.next(entry.told.asked_s);
+                self.search.record(entry.told.visit);
+            }
+            self.probes.push(entry.probe);
+        }
     }
 
     fn tell_search(

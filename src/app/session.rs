@@ -16,6 +16,7 @@ use super::{Exit, Refusal};
 use crate::engine::native::NativeEngine;
 use crate::engine::populations::Populations;
 use crate::event::{Event, Subject};
+use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan};
@@ -113,14 +114,21 @@ pub(super) struct World<'a> {
     target: &'a Target,
     /// From the readings before the first probe on.
     at_rest: MemoryAtRest,
+    /// Where judged probes are kept.
+    store: Option<&'a mut Store>,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(hub: &'a MonitorHub, target: &'a Target) -> Self {
+    pub(super) fn new(
+        hub: &'a MonitorHub,
+        target: &'a Target,
+        store: Option<&'a mut Store>,
+    ) -> Self {
         Self {
             hub,
             target,
             at_rest: MemoryAtRest::default(),
+            store,
         }
     }
 }
@@ -145,6 +153,13 @@ impl Surroundings for World<'_> {
             // The next probe begins with what the target reads now: a restart, and memory that is gone, are not of its making.
             asked_again.await;
             Ok(())
+        }
+    }
+
+    fn keep(&mut self, entry: &Entry) -> Result<(), String> {
+        match &mut self.store {
+            Some(store) => store.append_entry(entry).map_err(|e| e.to_string()),
+            None => Ok(()),
         }
     }
 
