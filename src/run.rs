@@ -405,11 +405,14 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.began = Some(Duration::ZERO);
         self.now = Duration::from_secs_f64(last.told.judged_s.max(0.0));
         self.warnings.extend(last.told.warnings.iter().cloned());
-        self.warnings.push(format!(
-            "the run was cut off after probe {} and resumed at {}; the target was brought up anew",
+        let told = format!(
+            "resumed at {} after probe {}, {:.0} s into the search; the target was brought up anew",
+            self.surroundings.time_of_day(),
             past.len() - 1,
-            self.surroundings.time_of_day()
-        ));
+            last.told.judged_s
+        );
+        (self.sink)(Event::Note(told.clone()));
+        self.warnings.push(told);
         // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it then is asked again.
         let telling = past
             .iter()

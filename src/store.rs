@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -23,6 +24,9 @@ const STAGES: &str = "stages.jsonl";
 const RAMP: &str = "ramp-";
 /// The folder of comparisons: of no one profile.
 const COMPARISONS: &str = "comparisons";
+/// How often a folder that is in use is tried again, and how long after.
+const LOCK_TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 /// Folders of one profile and second that are tried before giving up.
 const MOST_ALIKE: u32 = 1000;
 
@@ -340,14 +344,23 @@ impl Store {
     }
 }
 
-/// Takes a folder for this process, until the file is closed: also by a kill.
+/// Takes a folder for this process, until the file is closed: also by a kill, whose victim may need a moment to be gone.
 fn lock(file: &File, dir: &Path) -> Result<(), StoreError> {
-    match file.try_lock() {
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse {
-            dir: dir.to_owned(),
-        }),
-        // Some network file systems have no locks; that is no reason to measure nothing.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    dir: dir.to_owned(),
+                });
+            }
+            // Some network file systems have no locks; that is no reason to measure nothing.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+        }
     }
 }
 
