@@ -256,6 +256,12 @@ fn a_knee_is_compared_where_throughput_stopped_growing() {
     let thinking = |think_s: f64| {
         let mut record = samples::found();
         record.plan.think_s = think_s;
+        // Four cycles or more in each hold.
+        for probe in &mut record.probes {
+            probe.hold_s *= 4.0;
+            let seconds = probe.seconds.clone();
+            probe.seconds.extend((0..3).flat_map(|_| seconds.clone()));
+        }
         record
     };
     let record = of(thinking(5.0), thinking(5.0), &["knee<-5%"]);
