@@ -450,7 +450,6 @@ fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::ShownLatency;
     use crate::record::Purpose;
     use crate::samples;
 
@@ -609,17 +608,8 @@ mod tests {
     #[test]
     fn the_first_line_says_what_is_asked() {
         let subject = Subject {
-            profile: "demo".to_owned(),
-            target: "http://127.0.0.1:8080".to_owned(),
             slo: vec!["p99<2s".to_owned()],
-            unit: LevelUnit::Vus,
-            latency: ShownLatency {
-                name: "p99(answer)".to_owned(),
-                q: 0.99,
-                step: 2,
-                limit_s: Some(2.0),
-            },
-            limits: Vec::new(),
+            ..Subject::made_up()
         };
         let event = Event::RunStarted {
             subject: subject.clone(),

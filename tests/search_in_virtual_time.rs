@@ -527,7 +527,7 @@ fn a_fixed_throughput_is_named_as_what_gave_way() {
     assert_eq!(cause.sureness, Sureness::Possible);
     let knee = f64::from(record.answer.knee.unwrap());
     // Capacity 100/s, cycle without queueing 1.08 s.
-    assert!((knee / 108.0 - 1.0).abs() < 0.25, "{knee}");
+    assert!((knee / 108.0 - 1.0).abs() < 0.1, "{knee}");
 }
 
 #[test]

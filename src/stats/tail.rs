@@ -386,6 +386,7 @@ fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) 
         curvature: 0.0,
         sigma: se * kappa,
         distribution,
+        lean: LEAN,
         visits,
         exact: visits,
     }

@@ -72,6 +72,7 @@ fn answer(ending: Ending, reason: &str) -> Answer {
         outlook: None,
         search_s: 0.0,
         distribution: Vec::new(),
+        lean: 0.0,
     }
 }
 

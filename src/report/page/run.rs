@@ -115,6 +115,7 @@ fn visits(record: &RunRecord) -> Table {
                 text: name.to_owned(),
                 key: None,
                 mark: Some(mark),
+                ..Cell::default()
             },
             Cell::number(level, units::format_count(level.into())),
             Cell::text(&visit.observed),
