@@ -3,6 +3,7 @@
 //!
 //! A file of `tests/causes/` is a run's `result.json` with the broken probe that was nearest above the breakpoint, the probe before it
 //! and the one that it is compared with (`stack/provoke/record` makes it).
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
