@@ -101,6 +101,14 @@ fn a_killed_search_goes_on_with_what_it_had_and_an_ended_one_only_with_more_time
     assert_eq!(first.plan.command[0], "find");
     assert!(first.warnings.iter().any(|w| w.starts_with("resumed at ")));
 
+    let printed = String::from_utf8_lossy(&resumed.stdout);
+    let undecided = first.answer.ending == Ending::Undecided;
+    assert_eq!(
+        printed.contains("go on       breakpoint resume "),
+        undecided,
+        "{printed}"
+    );
+
     let ended = resume(&dir, &[]);
     assert_eq!(ended.status.code(), Some(2));
     says(&ended, "this search has ended");
