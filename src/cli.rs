@@ -232,6 +232,9 @@ pub struct FindArgs {
     /// ports again [default: the kernel chooses].
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
     /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
     /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment, else a new one is printed.
     #[arg(long, value_name = "ADDRESS")]
@@ -270,6 +273,7 @@ impl FindArgs {
             out: self.out.clone(),
             threads: self.threads,
             local_addr: self.local_addr.clone(),
+            allow_target: self.allow_target.clone(),
         }
     }
 }
@@ -333,6 +337,9 @@ pub struct RampArgs {
     /// Address of this machine that connections come from; may be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// A host that may be loaded although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
     /// Serve a page that draws the ramp live, as for `find`.
     #[arg(long, value_name = "ADDRESS")]
     pub serve: Option<SocketAddr>,
@@ -357,6 +364,7 @@ impl RampArgs {
             out: self.out.clone(),
             threads: self.threads,
             local_addr: self.local_addr.clone(),
+            allow_target: self.allow_target.clone(),
             ..FindFlags::default()
         }
     }

@@ -24,6 +24,7 @@ use toml::Spanned;
 
 use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
+use crate::scenario::Allowed;
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Condition, Slo, SloError};
@@ -88,6 +89,8 @@ pub struct FindFlags {
     pub threads: Option<usize>,
     /// `--local-addr`, each.
     pub local_addr: Vec<String>,
+    /// Hosts that may be loaded although they are not this machine.
+    pub allow_target: Vec<String>,
 }
 
 /// Everything that a run needs to know.
@@ -224,6 +227,8 @@ pub struct TargetPlan {
     pub drain_timeout: Duration,
     /// Cycles that must succeed before the next probe.
     pub canary_cycles: u32,
+    /// Whom the load may reach.
+    pub allowed: Allowed,
 }
 
 impl TargetPlan {
@@ -394,6 +399,7 @@ impl Plan {
             kind: TargetKind::External {
                 url: origin.to_owned(),
             },
+            allowed: Allowed::new(flags.allow_target.iter().cloned()),
             ..TargetPlan::default()
         };
         let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
@@ -548,6 +554,7 @@ impl Default for TargetPlan {
             drained_when: Condition::default(),
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             canary_cycles: DEFAULT_CANARY_CYCLES,
+            allowed: Allowed::default(),
         }
     }
 }

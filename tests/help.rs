@@ -80,7 +80,8 @@ fn how(words: &[String]) -> Run {
         "compare" if has("--repeat") => Run::ReadOnly,
         // A comparison that cannot be made is an answer too: the runs here are one run under several names.
         "compare" => Run::With(words.to_vec(), &[0, 3]),
-        "ramp" | "lab" => Run::ReadOnly,
+        // `tests/resume.rs` resumes.
+        "ramp" | "lab" | "resume" => Run::ReadOnly,
         "init" | "report" | "completions" | "man" => Run::With(words.to_vec(), &[0]),
         other => panic!("how is an example of `{other}` run?"),
     }

@@ -102,7 +102,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "preflight",
         Shell,
-        &["measure", "plan", "record", "search", "slo", "units"],
+        // Of `scenario` whom requests may reach.
+        &[
+            "measure", "plan", "record", "scenario", "search", "slo", "units",
+        ],
     ),
     (
         "app",

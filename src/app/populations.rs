@@ -199,6 +199,7 @@ impl Part {
             },
             seed: self.seed,
             sources: plan.local_addresses.clone(),
+            allowed: plan.target.allowed.clone(),
         });
         match engine {
             Ok(engine) => Ok(Member {
