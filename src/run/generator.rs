@@ -50,9 +50,9 @@ pub(super) fn fault(
 /// A worker of a distributed engine was not there: its users were not, or nobody saw what they did.
 fn lost(m: &Measurement) -> Option<String> {
     let seconds = m.hold.iter().map(|s| &s.window.generator.strain);
-    let lost: Vec<u64> = seconds.map(|s| s.workers_lost).filter(|n| *n > 0).collect();
-    let most = lost.iter().max()?;
-    let all = most + m.hold.last()?.window.generator.strain.workers;
+    let lost: Vec<&Strain> = seconds.filter(|s| s.workers_lost > 0).collect();
+    let worst = lost.iter().max_by_key(|s| s.workers_lost)?;
+    let (most, all) = (worst.workers_lost, worst.workers_lost + worst.workers);
     Some(format!(
         "{most} of {all} workers told nothing of {} of {} seconds: dead, or held up; the load was not the one asked for",
         lost.len(),
