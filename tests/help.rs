@@ -80,8 +80,11 @@ fn how(words: &[String]) -> Run {
         "compare" if has("--repeat") => Run::ReadOnly,
         // A comparison that cannot be made is an answer too: the runs here are one run under several names.
         "compare" => Run::With(words.to_vec(), &[0, 3]),
-        "ramp" | "lab" => Run::ReadOnly,
-        "init" | "report" | "completions" | "man" => Run::With(words.to_vec(), &[0]),
+        // A worker waits for a master.
+        "ramp" | "lab" | "worker" => Run::ReadOnly,
+        "init" | "report" | "completions" | "man" | "locust-plugin" => {
+            Run::With(words.to_vec(), &[0])
+        }
         other => panic!("how is an example of `{other}` run?"),
     }
 }

@@ -3,6 +3,7 @@
 //! Locust is looked for in `target/locust` (`python3 -m venv target/locust && target/locust/bin/pip install locust==2.47.0`)
 //! or where `BREAKPOINT_LOCUST` says. Without it the tests say that they are skipped, but in CI they fail.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -519,6 +520,19 @@ fn ctrl_c_stops_the_test() {
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     cluster.is_idle();
     assert_eq!(cluster.record().answer.ending, Ending::Interrupted);
+}
+
+#[test]
+fn a_breakpoint_that_dies_leaves_no_load_behind() {
+    let _alone = alone();
+    let Some(bin) = locust() else { return };
+    let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
+    cluster.add_worker();
+    let mut running = Running(cluster.command(&SEARCH).spawn().unwrap());
+    cluster.wait("the look around", |c| c.users() == 3);
+    running.0.kill().unwrap();
+    // The plug-in waits for half a minute.
+    cluster.is_idle();
 }
 
 #[test]

@@ -194,6 +194,11 @@ fn unreachable(at: &str, error: &reqwest::Error) -> String {
     } else {
         root_cause(error)
     };
+    if why.contains("certificate") {
+        return format!(
+            "{at} cannot be trusted ({why}); a CA of its own is named by SSL_CERT_FILE=ca.pem in the environment"
+        );
+    }
     format!("{at} does not answer ({why}): is it running, with its web page (not --headless)?")
 }
 
