@@ -7,6 +7,7 @@ mod compare;
 mod find;
 mod github;
 mod lab;
+mod locust;
 mod manual;
 mod populations;
 mod prepare;
@@ -14,6 +15,7 @@ mod ramp;
 mod resume;
 mod session;
 mod signals;
+mod worker;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -81,6 +83,8 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Report(args) => report(&args, &terminal),
         Command::Lab(args) => lab::lab(&args, &mut terminal),
         Command::Completions(args) => Ok(manual::completions(&args, &terminal)),
+        Command::Worker(args) => worker::worker(&args, &mut terminal),
+        Command::LocustPlugin => Ok(locust::print_plugin(&terminal)),
         Command::Man(args) => manual::pages(&args, &terminal),
     };
     match result {
@@ -143,10 +147,17 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     let host = preflight::read_host();
     for plan in plans(args)? {
         let ready = prepare::prepare(plan, &host)?;
-        let connections = ready.connections();
-        let think_s = ready.scenarios.searched().mean_think_s();
-        let beside = ready.scenarios.beside(&ready.plan);
-        let outline = Outline::of(&ready.plan, connections, think_s, beside);
+        let plan = &ready.plan;
+        let outline = match &ready.scenarios {
+            Some(scenarios) => {
+                let searched = scenarios.searched();
+                let (connections, think_s) =
+                    (searched.connections_per_vu(), searched.mean_think_s());
+                Outline::of(plan, connections, think_s, scenarios.beside(plan))
+            }
+            // An engine elsewhere has connections of its own, and what its users think is not known yet.
+            None => Outline::of(plan, 0, 0.0, (0, 0)),
+        };
         terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {
             terminal.warning(warning);

@@ -126,6 +126,12 @@ pub enum Command {
     Demo(DemoArgs),
     /// Render the reports of a recorded run or comparison again.
     Report(ReportArgs),
+    /// Join a Locust master as a worker: its users are VUs of this program, which go through the scenario of a profile.
+    #[command(after_help = WORKER_EXAMPLES)]
+    Worker(WorkerArgs),
+    /// Print the plug-in that gives exact latencies of a Locust cluster; load it on master and workers.
+    #[command(after_help = PLUGIN_EXAMPLES)]
+    LocustPlugin,
     /// Run many whole searches against simulated systems whose breakpoint is known, and compare.
     #[command(after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
@@ -136,6 +142,24 @@ pub enum Command {
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
 }
+
+const WORKER_EXAMPLES: &str = "\
+Examples:
+  breakpoint worker gateway-512mb --master 127.0.0.1:5557
+  breakpoint worker mine.toml --master locust-master --url http://10.0.0.7:8080
+
+The master is an ordinary one, with a locustfile that has at least one user class; workers in Python may join it too. It ends when
+the master does, or is silent for a minute, and then with exit code 1; 0 when the master sent it home.
+";
+
+const PLUGIN_EXAMPLES: &str = "\
+Examples:
+  breakpoint locust-plugin > bp.py
+
+Then start the cluster with it and search:
+  locust -f locustfile.py,bp.py --master          and on each worker: locust -f locustfile.py,bp.py --worker
+  breakpoint find --locust-url http://127.0.0.1:8089 --slo 'p99<2s'
+";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -235,6 +259,16 @@ pub struct FindArgs {
     /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
+    /// --locust-url [default: native].
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<String>,
+    /// Address of the web page of a Locust master, whose cluster makes the load [default: `http://127.0.0.1:8089`].
+    #[arg(long, value_name = "ADDRESS")]
+    pub locust_url: Option<String>,
+    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` where it wants a login; may be repeated.
+    #[arg(long, value_name = "HEADER")]
+    pub locust_header: Vec<String>,
     /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
     /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment, else a new one is printed.
     #[arg(long, value_name = "ADDRESS")]
@@ -274,6 +308,9 @@ impl FindArgs {
             threads: self.threads,
             local_addr: self.local_addr.clone(),
             allow_target: self.allow_target.clone(),
+            engine: self.engine.clone(),
+            locust_url: self.locust_url.clone(),
+            locust_header: self.locust_header.clone(),
         }
     }
 }
@@ -340,6 +377,16 @@ pub struct RampArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
+    /// --locust-url [default: native].
+    #[arg(long, value_name = "ENGINE")]
+    pub engine: Option<String>,
+    /// Address of the web page of a Locust master, whose cluster makes the load [default: `http://127.0.0.1:8089`].
+    #[arg(long, value_name = "ADDRESS")]
+    pub locust_url: Option<String>,
+    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` where it wants a login; may be repeated.
+    #[arg(long, value_name = "HEADER")]
+    pub locust_header: Vec<String>,
     /// Serve a page that draws the ramp live, as for `find`.
     #[arg(long, value_name = "ADDRESS")]
     pub serve: Option<SocketAddr>,
@@ -365,6 +412,9 @@ impl RampArgs {
             threads: self.threads,
             local_addr: self.local_addr.clone(),
             allow_target: self.allow_target.clone(),
+            engine: self.engine.clone(),
+            locust_url: self.locust_url.clone(),
+            locust_header: self.locust_header.clone(),
             ..FindFlags::default()
         }
     }
@@ -418,6 +468,32 @@ fn size(text: &str) -> Result<f64, String> {
         Ok(size) if f64::is_finite(size) && size > 0.0 => Ok(size),
         _ => Err("a size is a number above zero, such as 1 or 2.5".to_owned()),
     }
+}
+
+/// `breakpoint worker`.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerArgs {
+    /// Profile by name or by path, whose scenario the users go through.
+    #[arg(value_name = "PROFILE")]
+    pub profile: String,
+    /// Host of the Locust master and the port that workers join [default port: 5557].
+    #[arg(long, value_name = "HOST:PORT")]
+    pub master: String,
+    /// Address of the service in place of the profile's.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Seed of every random draw; workers of one master draw differently all the same [default: 1].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Threads that make the load.
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Address of this machine that connections come from; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
+    /// A host that may be loaded although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
 }
 
 /// `breakpoint init`.

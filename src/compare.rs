@@ -178,12 +178,7 @@ fn levels(record: &RunRecord) -> String {
 }
 
 fn steps(record: &RunRecord) -> StepNames {
-    let steps = &record.plan.steps;
-    let named = steps.len().saturating_sub(1);
-    StepNames::new(
-        steps.iter().take(named).cloned(),
-        Some(record.plan.main_step.min(named)),
-    )
+    StepNames::of_record(&record.plan.steps, record.plan.main_step)
 }
 
 fn main_step(steps: &StepNames) -> &str {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use crate::measure::{FailureKind, Level, Window};
 
+pub mod any;
+pub mod locust;
 pub mod native;
 pub mod populations;
 pub mod sim;
@@ -21,6 +23,9 @@ pub enum EngineError {
     /// The engine could not be set up.
     #[error("the load engine could not start: {0}")]
     Start(String),
+    /// What it was given to drive cannot be driven so.
+    #[error("{0}")]
+    Unfit(String),
 }
 
 /// How one cycle outside any measurement went: whether the target is alive and well.
@@ -44,4 +49,9 @@ pub trait Engine: Send {
 
     /// Runs one cycle without think times by a VU of its own and says how it went. It is counted in no window.
     fn canary(&mut self) -> impl Future<Output = Result<Canary, EngineError>> + Send;
+
+    /// What a reader of the results must know of how they were measured, in the end.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 }

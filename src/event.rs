@@ -123,7 +123,9 @@ pub struct Tick {
     pub vus: u32,
     /// What the probe is doing.
     pub phase: Phase,
-    /// Completed cycles in the second.
+    /// Length of the window that it tells of, seconds: one, with most engines.
+    pub span_s: f64,
+    /// Completed cycles in the window.
     pub completed: u64,
     /// Failed in the second.
     pub failed: u64,

@@ -135,6 +135,8 @@ pub struct LiveSecond {
     pub vus: u32,
     /// What the probe was doing.
     pub phase: Phase,
+    /// Length, seconds.
+    pub span_s: f64,
     /// Completed cycles.
     pub completed: u64,
     /// Failed ones.
@@ -292,6 +294,7 @@ impl Live {
             level: tick.level,
             vus: tick.vus,
             phase: tick.phase,
+            span_s: tick.span_s,
             completed: tick.completed,
             failed: tick.failed,
             shed: tick.shed,

@@ -240,12 +240,32 @@ pub struct StepWindow {
     pub shed: u64,
     /// Ages, at the end of the window, of the steps still in flight.
     pub in_flight: Histogram,
+    /// Where the engine does not know the latencies exactly: what they lie between. `latency` is then the likeliest.
+    pub bounds: Option<Box<Bounds>>,
+}
+
+/// What latencies lie between that are not known exactly.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Bounds {
+    /// The fastest that they can have been.
+    pub fastest: Histogram,
+    /// The slowest.
+    pub slowest: Histogram,
 }
 
 impl StepWindow {
     /// Steps that completed well.
     pub fn completed(&self) -> u64 {
         self.latency.count()
+    }
+
+    /// The same with other latencies, which are then taken for exact.
+    fn with(&self, latency: &Histogram) -> Self {
+        Self {
+            latency: latency.clone(),
+            bounds: None,
+            ..self.clone()
+        }
     }
 
     /// Adds what `other` counted. In-flight ages are states, not flows: those of `other` are added too, which is
@@ -296,11 +316,22 @@ pub struct Window {
 pub struct StepNames {
     names: Vec<String>,
     main: usize,
+    /// Whether each step is a kind of request by itself, and not on the way to the next one.
+    #[serde(default)]
+    apart: bool,
+}
+
+/// Whether a name in an objective, whose blanks are of no account, is that of a step.
+fn is_named(step: &str, wanted: &str) -> bool {
+    let seen = |text: &str| -> String { text.split_whitespace().collect() };
+    step == wanted || seen(step) == seen(wanted)
 }
 
 impl StepNames {
     /// The pseudo-step that stands for the whole cycle; always the last.
     pub const CYCLE: &'static str = "cycle";
+    /// What stands there instead where an engine knows requests only.
+    pub const REQUESTS: &'static str = "requests";
 
     /// Names of the measured steps, without the cycle, and which of them is the main one (`None`: the cycle).
     ///
@@ -312,14 +343,51 @@ impl StepNames {
         names.push(Self::CYCLE.to_owned());
         let main = main.unwrap_or(cycle);
         assert!(main <= cycle, "the main step is one of the steps");
-        Self { names, main }
+        Self {
+            names,
+            main,
+            apart: false,
+        }
+    }
+
+    /// Names of kinds of requests, for an engine that knows no cycles: what stands for the whole, and is the main one too, is
+    /// all requests.
+    pub fn of_requests(kinds: impl IntoIterator<Item = String>) -> Self {
+        let mut names: Vec<String> = kinds.into_iter().collect();
+        let main = names.len();
+        names.push(Self::REQUESTS.to_owned());
+        Self {
+            names,
+            main,
+            apart: true,
+        }
+    }
+
+    /// Names as a record has them: all of them, the last of which stands for the whole.
+    pub fn of_record(all: &[String], main: usize) -> Self {
+        let kinds = all.len().saturating_sub(1);
+        let steps = all.iter().take(kinds).cloned();
+        if all.last().is_some_and(|last| last == Self::REQUESTS) {
+            Self::of_requests(steps)
+        } else {
+            Self::new(steps, Some(main.min(kinds)))
+        }
     }
 
     /// The index of a step, or of the main step for `None`.
     pub fn index(&self, step: Option<&str>) -> Option<usize> {
         match step {
             None => Some(self.main),
-            Some(name) => self.names.iter().position(|n| n == name),
+            Some(name) => self.names.iter().position(|n| is_named(n, name)),
+        }
+    }
+
+    /// The steps whose failures keep a cycle from passing one of them: those up to it. It is the last of them.
+    pub fn way_to(&self, step: usize) -> Range<usize> {
+        if self.apart || step == self.cycle() {
+            step..step + 1
+        } else {
+            0..step + 1
         }
     }
 
@@ -411,6 +479,29 @@ impl Measurement {
     /// Length of the hold, seconds.
     pub fn hold_s(&self) -> f64 {
         self.hold.iter().map(|s| s.window.span.as_secs_f64()).sum()
+    }
+
+    /// The same measurement with the fastest and with the slowest latencies that there can have been; `None` where they are
+    /// known exactly.
+    pub fn bounds(&self) -> Option<(Self, Self)> {
+        let inexact = |s: &Second| s.window.steps.iter().any(|s| s.bounds.is_some());
+        self.hold.iter().any(inexact).then(|| {
+            (
+                self.with_latencies(|b| &b.fastest),
+                self.with_latencies(|b| &b.slowest),
+            )
+        })
+    }
+
+    fn with_latencies(&self, of: impl Fn(&Bounds) -> &Histogram) -> Self {
+        let mut out = self.clone();
+        let steps = out.hold.iter_mut().flat_map(|s| &mut s.window.steps);
+        for step in steps {
+            if let Some(bounds) = step.bounds.take() {
+                *step = step.with(of(&bounds));
+            }
+        }
+        out
     }
 
     /// Totals of one step over the hold; `in_flight` is that at the hold's end.

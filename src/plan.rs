@@ -3,6 +3,7 @@
 //! Flags beat the profile, the profile beats the defaults. What is below this module takes parts of a [`Plan`] and never
 //! asks where a value came from.
 
+mod engine;
 mod local;
 mod log;
 mod monitor;
@@ -27,7 +28,7 @@ use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::Allowed;
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
-use crate::slo::{Condition, Slo, SloError};
+use crate::slo::{Condition, Objective, Slo, SloError};
 pub use log::LogMatch;
 pub use monitor::{HOST, WATCHED_FIELDS};
 pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
@@ -91,6 +92,12 @@ pub struct FindFlags {
     pub local_addr: Vec<String>,
     /// Hosts that may be loaded although they are not this machine.
     pub allow_target: Vec<String>,
+    /// `--engine`.
+    pub engine: Option<String>,
+    /// `--locust-url`.
+    pub locust_url: Option<String>,
+    /// `--locust-header`, each.
+    pub locust_header: Vec<String>,
 }
 
 /// Everything that a run needs to know.
@@ -112,7 +119,9 @@ pub struct Plan {
     pub max_is_explicit: bool,
     /// The load that the target must carry: the gate.
     pub required: Option<Level>,
-    /// What makes the load.
+    /// Who makes the load.
+    pub engine: EnginePlan,
+    /// What the load is: VUs, or arrivals.
     pub load: LoadPlan,
     /// VUs started or stopped per second.
     pub pace_per_s: f64,
@@ -137,7 +146,26 @@ pub struct Plan {
 /// Per objective where it stands in the profile.
 type SloSpans = Vec<Option<Range<usize>>>;
 
-/// What makes the load.
+/// Who makes the load.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EnginePlan {
+    /// This program.
+    #[default]
+    Native,
+    /// A Locust cluster that is there.
+    Locust(LocustPlan),
+}
+
+/// A Locust cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocustPlan {
+    /// Address of its master's web page.
+    pub url: String,
+    /// Sent with every request to it; values may have `{{ env.NAME }}`.
+    pub headers: Vec<(String, String)>,
+}
+
+/// What the load is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadPlan {
     /// The closed model: levels are VUs, each in a loop.
@@ -196,6 +224,8 @@ pub enum ScenarioSource {
     Spec(Box<ScenarioSpec>),
     /// One GET of this address per cycle.
     SingleGet(String),
+    /// What the engine's own files say.
+    OfTheEngine,
 }
 
 /// The target of a run.
@@ -254,6 +284,8 @@ pub enum TargetKind {
     },
     /// The demo target that is built in, run as a process of its own.
     Demo,
+    /// What the engine's own files load.
+    OfTheEngine,
 }
 
 impl TargetKind {
@@ -261,7 +293,7 @@ impl TargetKind {
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::External { url } => Some(url),
-            Self::Demo => None,
+            Self::Demo | Self::OfTheEngine => None,
         }
     }
 }
@@ -348,20 +380,37 @@ impl Plan {
     /// # Errors
     /// When a value is impossible, or the target or the SLO is missing.
     pub fn resolve(profile: Option<&Profile>, flags: &FindFlags) -> Result<Self, PlanError> {
-        match (profile, &flags.url) {
-            (Some(profile), _) => Self::of_profile(profile, flags),
-            (None, Some(url)) => Self::of_url(url, flags),
-            (None, None) => Self::of_profile(&demo_profile()?, flags),
-        }
+        let source = profile.map(|p| &*p.source);
+        let engine = engine::resolve(profile, flags, &Reader { source })?;
+        let plan = match (profile, &flags.url, &engine) {
+            (Some(profile), _, _) => Self::of_profile(profile, flags, &engine),
+            (None, None, EnginePlan::Locust(locust)) => Self::of_locust(locust, flags),
+            (None, Some(url), EnginePlan::Locust(_)) => Err(PlanError::Flag {
+                flag: "--url",
+                value: url.clone(),
+                why: "the address of the service is for Locust to be told (--host, or the locustfile)"
+                    .to_owned(),
+            }),
+            (None, Some(url), EnginePlan::Native) => Self::of_url(url, flags),
+            (None, None, EnginePlan::Native) => Self::of_profile(&demo_profile()?, flags, &engine),
+        }?;
+        engine::check(&engine, profile, flags, plan.load)?;
+        Ok(Self { engine, ..plan })
     }
 
-    fn of_profile(profile: &Profile, flags: &FindFlags) -> Result<Self, PlanError> {
+    fn of_profile(
+        profile: &Profile,
+        flags: &FindFlags,
+        engine: &EnginePlan,
+    ) -> Result<Self, PlanError> {
         let reader = Reader {
             source: Some(&profile.source),
         };
         let monitors = monitor::resolve(profile)?;
-        let target = target::resolve(profile, flags, &reader, &monitor_names(&monitors))?;
+        let target = target::resolve(profile, flags, &reader, &monitor_names(&monitors), engine)?;
         let scenario = match (&profile.scenario, &target.kind) {
+            _ if *engine != EnginePlan::Native => ScenarioSource::OfTheEngine,
+            (_, TargetKind::OfTheEngine) => ScenarioSource::OfTheEngine,
             (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
             (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
             (None, TargetKind::Demo) => {
@@ -416,6 +465,32 @@ impl Plan {
         }))
     }
 
+    /// A cluster without a profile.
+    fn of_locust(locust: &LocustPlan, flags: &FindFlags) -> Result<Self, PlanError> {
+        let reader = Reader { source: None };
+        let uri = value::url(&locust.url).map_err(|why| PlanError::Flag {
+            flag: "--locust-url",
+            value: locust.url.clone(),
+            why,
+        })?;
+        let (slo, slo_spans) = slo(None, flags)?;
+        let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
+        Ok(base.build(BuildParts {
+            name: format!("locust-{}", folder_name(&uri)),
+            dir: PathBuf::from("."),
+            source: None,
+            target: TargetPlan {
+                kind: TargetKind::OfTheEngine,
+                ..TargetPlan::default()
+            },
+            scenario: ScenarioSource::OfTheEngine,
+            populations: Populations::default(),
+            slo,
+            slo_spans,
+            monitors: vec![monitor::host()],
+        }))
+    }
+
     fn base(
         section: &profile::SearchSection,
         flags: &FindFlags,
@@ -453,6 +528,17 @@ impl Plan {
                 .clone()
                 .unwrap_or_else(|| PathBuf::from(DEFAULT_OUT)),
         })
+    }
+
+    /// The names of steps in the objectives, each once; for an engine that does not know its steps before it runs.
+    pub fn named_steps(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for name in self.slo.objectives().iter().filter_map(Objective::step) {
+            if !names.iter().any(|n| n == name) {
+                names.push(name.to_owned());
+            }
+        }
+        names
     }
 
     /// Whether every objective names a step and a monitor that exist; the steps are known once the scenario is compiled.
@@ -525,6 +611,7 @@ impl Base {
             search: self.search,
             max_is_explicit: self.max_is_explicit,
             required: self.required,
+            engine: EnginePlan::Native,
             load: self.load,
             pace_per_s: self.pace_per_s,
             threads: self.threads,

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::measure::{Level, LevelUnit};
-use crate::plan::{Amount, LoadPlan, Plan, RestartWhen, TargetPlan};
+use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan};
 use crate::record::Environment;
 use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
@@ -366,7 +366,8 @@ impl Outline {
             levels,
             worst_case,
             needs: Needs::of(most_vus, connections).and_beside(beside),
-            expected: (plan.populations.users == Amount::Searched)
+            expected: (plan.populations.users == Amount::Searched
+                && plan.engine == EnginePlan::Native)
                 .then(|| expected(plan, think_s))
                 .flatten(),
         }
@@ -383,7 +384,10 @@ impl Outline {
     fn write(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
         Self::write_asked(out, plan)?;
         self.write_search(out, plan)?;
-        self.write_needs(out, plan, host)
+        match &plan.engine {
+            EnginePlan::Native => self.write_needs(out, plan, host),
+            EnginePlan::Locust(_) => Ok(()),
+        }
     }
 
     /// What is loaded, and by whom.
@@ -399,6 +403,9 @@ impl Outline {
         monitors.dedup();
         writeln!(out, "profile      {}", plan.name)?;
         write_target(out, &plan.target)?;
+        if let EnginePlan::Locust(locust) = &plan.engine {
+            writeln!(out, "engine       the Locust cluster at {}", locust.url)?;
+        }
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {
             writeln!(out, "monitors     {}", monitors.join("  "))?;
@@ -551,7 +558,11 @@ fn time(time: Duration) -> String {
 
 /// Where the load goes, and what is done to that service around it.
 fn write_target(out: &mut String, target: &TargetPlan) -> fmt::Result {
-    let url = target.kind.url().unwrap_or("the demo that is built in");
+    let url = match &target.kind {
+        TargetKind::External { url } => url,
+        TargetKind::Demo => "the demo that is built in",
+        TargetKind::OfTheEngine => "what Locust loads",
+    };
     writeln!(out, "target       {url}")?;
     let dir = target.dir.display();
     let command = |out: &mut String, name, command: &Option<String>| match command {

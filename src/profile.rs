@@ -39,6 +39,8 @@ pub struct Profile {
     pub search: SearchSection,
     /// `[[monitor]]`.
     pub monitors: Vec<Spanned<MonitorSpec>>,
+    /// `[engine]`.
+    pub engine: Option<Spanned<EngineSpec>>,
 }
 
 /// The whole file.
@@ -55,6 +57,20 @@ struct File {
     search: SearchSection,
     #[serde(default, rename = "monitor")]
     monitors: Vec<Spanned<MonitorSpec>>,
+    engine: Option<Spanned<EngineSpec>>,
+}
+
+/// `[engine]`: what makes the load.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct EngineSpec {
+    /// `native` (this program) or `locust` (a cluster that is there).
+    pub kind: Option<Spanned<String>>,
+    /// Address of the web page of the Locust master.
+    pub url: Option<Spanned<String>>,
+    /// Sent with every request to it.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// `[target]`: where the load goes, and how to bring that service up, back to a fresh state, and down.
@@ -206,6 +222,7 @@ impl Profile {
             populations: parsed.populations,
             search: parsed.search,
             monitors: parsed.monitors,
+            engine: parsed.engine,
         })
     }
 }

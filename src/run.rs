@@ -198,6 +198,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         .map(|p| generator::strains(&p.seconds))
         .collect();
     run.warnings.extend(generator::warnings(&holds, "probe"));
+    run.warnings.extend(run.engine.notes());
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -577,6 +578,7 @@ fn tick(
         level: window.level,
         vus: window.vus,
         phase,
+        span_s: window.span.as_secs_f64(),
         completed: cycle.completed(),
         failed: cycle.failed.of_target(),
         shed: cycle.shed,

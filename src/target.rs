@@ -65,6 +65,7 @@ impl Target {
         }
         let (url, demo) = match &target.kind {
             TargetKind::External { url } => (url.clone(), None),
+            TargetKind::OfTheEngine => (String::new(), None),
             TargetKind::Demo => {
                 let demo = DemoProcess::start(plan.seed).await?;
                 (demo.url(), Some(Arc::new(Mutex::new(demo))))

@@ -446,7 +446,9 @@ fn ramp_tick_line(stage: &LiveStage, tick: &Tick, live: &Live) -> String {
 
 /// What a second showed.
 fn seen_text(tick: &Tick, latency: &str) -> String {
-    let mut text = format!("  {}/s", tick.completed);
+    #[expect(clippy::cast_precision_loss, reason = "a count of some seconds")]
+    let rate = tick.completed as f64 / tick.span_s.max(0.001);
+    let mut text = format!("  {rate:.0}/s");
     if let Some(value) = tick.latency_s.filter(|v| v.is_finite()) {
         let _ = write!(text, "  {latency} {}", units::format_seconds(value));
     }
@@ -568,6 +570,7 @@ mod tests {
             level: Level(640),
             vus: 512,
             phase: Phase::Ramp,
+            span_s: 1.0,
             completed: 55,
             failed: 2,
             shed: 0,
@@ -612,6 +615,7 @@ mod tests {
             level: Level(1240),
             vus: 1240,
             phase: Phase::Ramp,
+            span_s: 1.0,
             completed: 55,
             failed: 2,
             shed: 0,

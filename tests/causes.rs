@@ -57,6 +57,7 @@ fn step(second: &StepSecond) -> StepWindow {
         failed,
         shed: second.shed,
         in_flight: times(second.in_flight, second.oldest_in_flight_s),
+        ..StepWindow::default()
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::command;
 use super::prepare::Ready;
-use super::session::{self, Session, World};
+use super::session::{self, Session, Work, World};
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::event::Event;
@@ -121,7 +121,7 @@ async fn with_target(
     store: &mut Store,
     audience: &mut Audience<'_>,
 ) -> Result<RunRecord, Refusal> {
-    let mut session = Session::start(ready, target, audience).await?;
+    let mut session = Session::start(ready, target, signals, audience).await?;
     let mut spec = run_spec(ready, &session);
     if let Some(head) = &past.head {
         spec.plan.command.clone_from(&head.command);
@@ -195,7 +195,7 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
             plan.search.confidence,
             plan.search.precision,
         ),
-        plan: session::plan_record(plan, &ready.scenarios, url, Vec::new()),
+        plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         probes: Vec::new(),

@@ -15,7 +15,7 @@ use crate::record::PopulationRecord;
 use crate::scenario::{Feeder, Scenario};
 
 /// Length of a window.
-const WINDOW: Duration = Duration::from_secs(1);
+pub(super) const WINDOW: Duration = Duration::from_secs(1);
 /// How long a cycle of a population with a rate may take before its arrivals wait, and how many VUs that makes at least and
 /// at most.
 const RATE_PATIENCE_S: u32 = 10;
@@ -231,6 +231,6 @@ impl Part {
     }
 }
 
-fn cores() -> usize {
+pub(super) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }

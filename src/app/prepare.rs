@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::Refusal;
 use super::populations::{Compiled, Feeders, Other};
 use crate::exit::Exit;
-use crate::measure::Level;
-use crate::plan::{LoadPlan, Plan, ScenarioSource, TargetKind};
+use crate::measure::{Level, StepNames};
+use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
 use crate::preflight::{self, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
@@ -23,7 +23,8 @@ const DEMO_PLACEHOLDER: &str = "http://127.0.0.1:1";
 pub(super) struct Ready {
     pub(super) plan: Plan,
     /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
-    pub(super) scenarios: Compiled,
+    /// `None` where the engine has files of its own.
+    pub(super) scenarios: Option<Compiled>,
     pub(super) host: HostLimits,
     /// Whether the level moves while it is measured.
     pub(super) climbs: bool,
@@ -33,11 +34,6 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// Connections that a VU of those that are searched holds at most.
-    pub(super) fn connections(&self) -> usize {
-        self.scenarios.searched().connections_per_vu()
-    }
-
     /// The scenarios for a target at this address.
     pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, Refusal> {
         compile_all(&self.plan, base, &self.feeders)
@@ -91,10 +87,14 @@ fn ready(
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Ready, Refusal> {
+    if plan.engine != EnginePlan::Native {
+        return elsewhere(plan, host);
+    }
     let feeders = read_all_feeders(&plan)?;
     let base = match &plan.target.kind {
         TargetKind::External { url } => url.clone(),
         TargetKind::Demo => DEMO_PLACEHOLDER.to_owned(),
+        TargetKind::OfTheEngine => String::new(),
     };
     let scenarios = compile_all(&plan, &base, &feeders)?;
     scenarios.check_names()?;
@@ -132,12 +132,36 @@ fn ready(
     }
     Ok(Ready {
         plan,
-        scenarios,
+        scenarios: Some(scenarios),
         host,
         climbs: false,
         warnings,
         feeders,
     })
+}
+
+/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask of monitors.
+fn elsewhere(plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+    let steps = StepNames::of_requests(plan.named_steps());
+    plan.check_slo(&steps)
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    Ok(Ready {
+        plan,
+        scenarios: None,
+        host: *host,
+        climbs: false,
+        warnings: Vec::new(),
+        feeders: AllFeeders {
+            users: Feeders::new(),
+            others: Vec::new(),
+        },
+    })
+}
+
+/// The users' scenario at an address, whatever this machine allows.
+pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, Refusal> {
+    let feeders = read_all_feeders(plan)?;
+    Ok(compile_all(plan, base, &feeders)?.users)
 }
 
 fn compile_all(plan: &Plan, base: &str, feeders: &AllFeeders) -> Result<Compiled, Refusal> {
@@ -146,6 +170,7 @@ fn compile_all(plan: &Plan, base: &str, feeders: &AllFeeders) -> Result<Compiled
         ScenarioSource::SingleGet(url) => {
             Scenario::single_get(url).map_err(|e| of_scenario(plan, e.span, &e.message))?
         }
+        ScenarioSource::OfTheEngine => return Err(no_scenario()),
     };
     let others = (plan.populations.others.iter().zip(&feeders.others))
         .map(|(other, feeders)| {
@@ -168,6 +193,11 @@ fn compile(
         .map_err(|e| of_scenario(plan, e.span, &e.message))
 }
 
+fn no_scenario() -> Refusal {
+    let message = "the engine is another program, and has its own scenario";
+    Refusal::new(Exit::Failure, message)
+}
+
 fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusal {
     Refusal::new(Exit::Usage, plan.scenario_error(span, message))
 }
@@ -175,7 +205,7 @@ fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusa
 fn read_all_feeders(plan: &Plan) -> Result<AllFeeders, Refusal> {
     let users = match &plan.scenario {
         ScenarioSource::Spec(spec) => read_feeders(plan, spec)?,
-        ScenarioSource::SingleGet(_) => Feeders::new(),
+        ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => Feeders::new(),
     };
     let others = plan.populations.others.iter();
     let others = others.map(|o| read_feeders(plan, &o.scenario));

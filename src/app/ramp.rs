@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::prepare::{self, Ready};
-use super::session::{self, Session, World};
+use super::session::{self, Session, Work, World};
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, runtime};
 use crate::cli::RampArgs;
@@ -109,7 +109,7 @@ async fn with_target(
     store: &mut Store,
     audience: &mut Audience<'_>,
 ) -> Result<RampRecord, Refusal> {
-    let mut session = Session::start(&asked.ready, target, audience).await?;
+    let mut session = Session::start(&asked.ready, target, signals, audience).await?;
     let spec = spec(asked, &session);
     audience.on(&started(&spec));
     let mut world = World::new(&session.hub, target, None);
@@ -179,7 +179,7 @@ fn not_up(asked: &Asked, error: &TargetError, began: Timestamp) -> RampRecord {
         reason: error.to_string(),
         breach: None,
         beside: asked.beside.clone(),
-        plan: session::plan_record(plan, &ready.scenarios, url, Vec::new()),
+        plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         asked: asked.stages.spans().to_vec(),

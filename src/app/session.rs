@@ -13,14 +13,14 @@ use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
-use crate::engine::native::NativeEngine;
-use crate::engine::populations::Populations;
+use crate::engine::any::AnyEngine;
+use crate::engine::locust::LocustEngine;
 use crate::event::{Event, Subject};
 use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
-use crate::plan::{LoadPlan, MemoryAtRest, Plan};
-use crate::record::PlanRecord;
+use crate::plan::{EnginePlan, LoadPlan, MemoryAtRest, Plan, TargetKind};
+use crate::record::{PlanRecord, PopulationRecord};
 use crate::report::Told;
 use crate::run::{self, Surroundings};
 use crate::scenario::Scenario;
@@ -67,7 +67,7 @@ pub(super) struct Session {
     /// For the record.
     pub(super) plan: PlanRecord,
     pub(super) hub: MonitorHub,
-    pub(super) engine: Populations<NativeEngine>,
+    pub(super) engine: AnyEngine,
     /// What a reader must know: of the plan, and of the monitors.
     pub(super) warnings: Vec<String>,
 }
@@ -77,10 +77,10 @@ impl Session {
     pub(super) async fn start(
         ready: &Ready,
         target: &Target,
+        signals: &Signals,
         audience: &Audience<'_>,
     ) -> Result<Self, Refusal> {
         let plan = &ready.plan;
-        let scenarios = ready.scenarios_at(target.url())?;
         let hub = MonitorHub::start(plan.monitors.clone());
         hub.warm_up(WARM_UP).await;
         for problem in hub.problems() {
@@ -88,12 +88,36 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
+        let (work, searched, begins, engine) = match &plan.engine {
+            EnginePlan::Native => {
+                let scenarios = ready.scenarios_at(target.url())?;
+                let work = Work::of_scenarios(plan, &scenarios);
+                let (searched, begins) = (scenarios.searched_steps(), scenarios.begins());
+                let engine = scenarios.start(plan, ready.climbs)?;
+                (work, searched, begins, AnyEngine::Native(Box::new(engine)))
+            }
+            EnginePlan::Locust(locust) => {
+                let engine = super::locust::start(plan, locust, ready.climbs, signals).await?;
+                for warning in engine.warnings() {
+                    audience.warning(&warning);
+                    warnings.push(warning);
+                }
+                let work = Work::of_locust(&engine);
+                let searched = work.steps.range();
+                // Every request begins by itself; all together stand for the cycle.
+                let own = searched.clone().take(work.steps.cycle());
+                let begins = own.chain([0]).collect();
+                (work, searched, begins, AnyEngine::Locust(Box::new(engine)))
+            }
+        };
+        let url = Some(target.url()).filter(|url| !url.is_empty());
+        let url = url.unwrap_or(&work.target).to_owned();
         Ok(Self {
-            steps: scenarios.steps(),
-            searched: scenarios.searched_steps(),
-            begins: scenarios.begins(),
-            plan: plan_record(plan, &scenarios, target.url(), hub.limits()),
-            engine: scenarios.start(plan, ready.climbs)?,
+            steps: work.steps.clone(),
+            searched,
+            begins,
+            plan: plan_record(plan, &work, &url, hub.limits()),
+            engine,
             hub,
             warnings,
         })
@@ -101,9 +125,7 @@ impl Session {
 
     /// Ends monitors and engine.
     pub(super) async fn stop(self) {
-        for engine in self.engine.into_engines() {
-            engine.stop().await;
-        }
+        self.engine.stop().await;
         self.hub.stop().await;
     }
 }
@@ -184,28 +206,72 @@ pub(super) fn arrival_timeout(plan: &Plan) -> Duration {
 
 /// The address of a target that is not up.
 pub(super) fn planned_url(plan: &Plan) -> &str {
-    plan.target.kind.url().unwrap_or("the demo target")
+    match &plan.target.kind {
+        TargetKind::External { url } => url,
+        TargetKind::Demo => "the demo target",
+        TargetKind::OfTheEngine => "what Locust loads",
+    }
 }
 
-pub(super) fn plan_record(
-    plan: &Plan,
-    scenarios: &Compiled,
-    url: &str,
-    limits: Vec<Reading>,
-) -> PlanRecord {
-    let steps = scenarios.steps();
+/// What an engine does, as far as it is recorded.
+pub(super) struct Work {
+    engine: &'static str,
+    steps: StepNames,
+    think_s: f64,
+    populations: Vec<PopulationRecord>,
+    /// What is loaded, where the plan does not say it.
+    target: String,
+}
+
+impl Work {
+    /// Of what is ready to run.
+    pub(super) fn planned(ready: &Ready) -> Self {
+        match &ready.scenarios {
+            Some(scenarios) => Self::of_scenarios(&ready.plan, scenarios),
+            None => Self {
+                engine: "locust",
+                steps: StepNames::of_requests(ready.plan.named_steps()),
+                think_s: 0.0,
+                populations: Vec::new(),
+                target: String::new(),
+            },
+        }
+    }
+
+    fn of_scenarios(plan: &Plan, scenarios: &Compiled) -> Self {
+        Self {
+            engine: "native",
+            steps: scenarios.steps(),
+            think_s: think_s(plan, &scenarios.users),
+            populations: scenarios.records(plan),
+            target: String::new(),
+        }
+    }
+
+    fn of_locust(engine: &LocustEngine) -> Self {
+        Self {
+            engine: engine.name(),
+            steps: engine.steps(),
+            think_s: engine.think_s(),
+            populations: Vec::new(),
+            target: engine.target(),
+        }
+    }
+}
+
+pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Reading>) -> PlanRecord {
     PlanRecord {
         target: url.to_owned(),
-        engine: "native".to_owned(),
-        steps: steps.iter().map(str::to_owned).collect(),
-        main_step: steps.main(),
-        think_s: think_s(plan, &scenarios.users),
+        engine: work.engine.to_owned(),
+        steps: work.steps.iter().map(str::to_owned).collect(),
+        main_step: work.steps.main(),
+        think_s: work.think_s,
         unit: plan.search.unit,
         arrivals: match plan.load {
             LoadPlan::Closed => None,
             LoadPlan::Open(open) => Some(open.arrivals),
         },
-        populations: scenarios.records(plan),
+        populations: work.populations.clone(),
         min_level: plan.search.min.get(),
         max_level: plan.search.max.get(),
         budget_s: plan.search.budget.as_secs_f64(),

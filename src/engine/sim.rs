@@ -320,6 +320,7 @@ impl SimEngine {
             failed: std::mem::take(&mut self.tally.failed),
             shed: std::mem::take(&mut self.tally.shed),
             in_flight: Histogram::of_micros(&mut self.ages_us),
+            bounds: None,
         };
         Window {
             start: Duration::from_secs_f64(start),

@@ -43,6 +43,7 @@ fn probe_started(index: usize, level: u32) -> Event {
 
 fn tick(elapsed_s: f64, phase: Phase) -> Tick {
     Tick {
+        span_s: 1.0,
         elapsed_s,
         level: Level(640),
         vus: 512,

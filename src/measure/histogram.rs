@@ -103,13 +103,25 @@ impl Histogram {
         Self { buckets }
     }
 
+    /// A histogram of (value in microseconds, count), in any order; the highest values of buckets stay what they are, so that
+    /// what was counted elsewhere in these buckets arrives without loss.
+    pub fn of_buckets(buckets: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let counted = buckets.into_iter().filter(|&(_, n)| n > 0);
+        Self::of_unsorted(counted.map(|(value, n)| (bucket(value), n)).collect())
+    }
+
+    /// Buckets in ascending order: (highest value, microseconds; count).
+    pub fn buckets(&self) -> &[(u64, u64)] {
+        &self.buckets
+    }
+
     /// All of the given histograms together.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut all: Vec<(u64, u64)> = parts
-            .into_iter()
-            .flat_map(|part| &part.buckets)
-            .copied()
-            .collect();
+        let all = parts.into_iter().flat_map(|part| &part.buckets).copied();
+        Self::of_unsorted(all.collect())
+    }
+
+    fn of_unsorted(mut all: Vec<(u64, u64)>) -> Self {
         all.sort_by_key(|&(value, _)| value);
         all.dedup_by(|next, kept| {
             let same = next.0 == kept.0;
@@ -331,6 +343,21 @@ mod tests {
             Histogram::drain(&mut recorder)
         );
         assert_eq!(Histogram::of_micros(&mut []), Histogram::default());
+    }
+
+    #[test]
+    fn buckets_that_travel_arrive_as_they_were() {
+        let h = ms((1..4000).step_by(7));
+        let mut travelled = h.buckets().to_vec();
+        travelled.reverse();
+        travelled.push((5, 0));
+        assert_eq!(Histogram::of_buckets(travelled), h);
+        let raw = [(20_000, 1), (19_990, 1), (0, 1), (u64::MAX, 1)];
+        let mut values = raw.map(|(v, _)| v);
+        assert_eq!(
+            Histogram::of_buckets(raw),
+            Histogram::of_micros(&mut values)
+        );
     }
 
     #[test]

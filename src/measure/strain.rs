@@ -24,6 +24,12 @@ pub struct Strain {
     /// Open model: arrivals that waited for a free VU at the window's end.
     #[serde(skip_serializing_if = "is_zero")]
     pub arrivals_waiting: u64,
+    /// Workers of a distributed engine that told of the window; 0 where the engine is this process alone.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub workers: u64,
+    /// Workers that should have told of it and did not: they are dead, or were held up.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub workers_lost: u64,
     /// TCP segments that the network namespace sent, retransmitted ones not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments_out: Option<u64>,

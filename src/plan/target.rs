@@ -4,7 +4,7 @@ use toml::Spanned;
 
 use super::reset;
 use super::value::{self, Flag, Reader};
-use super::{FindFlags, PlanError, TargetKind, TargetPlan};
+use super::{EnginePlan, FindFlags, PlanError, TargetKind, TargetPlan};
 use crate::profile::{Profile, ProfileError, TargetSpec};
 use crate::scenario::Allowed;
 use crate::slo::Condition;
@@ -14,10 +14,11 @@ pub(super) fn resolve(
     flags: &FindFlags,
     reader: &Reader<'_>,
     monitors: &[String],
+    engine: &EnginePlan,
 ) -> Result<TargetPlan, PlanError> {
     let empty = TargetSpec::default();
     let spec = profile.target.as_ref().map_or(&empty, Spanned::as_ref);
-    let kind = target_kind(profile, spec, flags, reader)?;
+    let kind = target_kind(profile, spec, flags, reader, engine)?;
     let defaults = TargetPlan::default();
     let time = |key: &Option<Spanned<String>>, default| {
         reader
@@ -77,6 +78,7 @@ fn target_kind(
     spec: &TargetSpec,
     flags: &FindFlags,
     reader: &Reader<'_>,
+    engine: &EnginePlan,
 ) -> Result<TargetKind, PlanError> {
     let is_demo = spec.demo.as_ref().is_some_and(|d| *d.as_ref());
     if let (Some(url), true) = (&spec.url, is_demo) {
@@ -97,8 +99,22 @@ fn target_kind(
     if !url.value.is_empty() {
         return Ok(TargetKind::External { url: url.value });
     }
+    let elsewhere = *engine != EnginePlan::Native;
+    if let (Some(demo), true, true) = (&spec.demo, is_demo, elsewhere) {
+        return Err(profile
+            .source
+            .error(
+                Some(demo.span()),
+                "the demo that is built in takes a free port, which a Locust cluster does not know",
+            )
+            .with_help("start `breakpoint demo --listen 127.0.0.1:18080` and give that address to Locust (--host)")
+            .into());
+    }
     if is_demo {
         return Ok(TargetKind::Demo);
+    }
+    if elsewhere {
+        return Ok(TargetKind::OfTheEngine);
     }
     let span = profile.target.as_ref().map(Spanned::span);
     Err(profile

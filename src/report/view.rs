@@ -87,12 +87,7 @@ pub(super) fn objectives(slo: &[String]) -> Vec<Objective> {
 
 /// The steps' names.
 pub(super) fn step_names(plan: &PlanRecord) -> StepNames {
-    let steps = &plan.steps;
-    let named = steps.len().saturating_sub(1);
-    StepNames::new(
-        steps.iter().take(named).cloned(),
-        Some(plan.main_step.min(named)),
-    )
+    StepNames::of_record(&plan.steps, plan.main_step)
 }
 
 /// The whole cycle's totals of a probe.

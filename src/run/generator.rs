@@ -13,6 +13,8 @@ const LAG_SHARE: f64 = 0.1;
 const TIMER_LAG_S: f64 = 0.005;
 /// CPU of a load thread, in cores, from which it has none left.
 const THREAD_FULL: f64 = 0.95;
+/// CPU of a worker of a distributed engine, in cores of its busiest thread, beyond which it has too little left.
+const WORKER_FULL: f64 = 0.9;
 /// Delay of a full thread as a share of a cycle: by so much fewer requests are sent than were asked for.
 const LOST_SHARE: f64 = 0.01;
 /// Delay below which a full thread still sends on time, seconds.
@@ -38,9 +40,42 @@ pub(super) fn fault(
     judgement: &Judgement,
 ) -> Option<String> {
     shortage(m)
+        .or_else(|| lost(m))
+        .or_else(|| saturated(m))
         .or_else(|| late(m, limit_s.unwrap_or(1.0), judgement))
         .or_else(|| full(m, cycle, judgement))
         .or_else(|| stolen(m))
+}
+
+/// A worker of a distributed engine was not there: its users were not, or nobody saw what they did.
+fn lost(m: &Measurement) -> Option<String> {
+    let seconds = m.hold.iter().map(|s| &s.window.generator.strain);
+    let lost: Vec<&Strain> = seconds.filter(|s| s.workers_lost > 0).collect();
+    let worst = lost.iter().max_by_key(|s| s.workers_lost)?;
+    let (most, all) = (worst.workers_lost, worst.workers_lost + worst.workers);
+    Some(format!(
+        "{most} of {all} workers told nothing of {} of {} seconds: dead, or held up; the load was not the one asked for",
+        lost.len(),
+        m.hold.len()
+    ))
+}
+
+/// A worker of a distributed engine had no CPU left. How late that makes what it measures is not known, so a breach does not
+/// count either.
+fn saturated(m: &Measurement) -> Option<String> {
+    let cpu = |s: &&Second| s.window.generator.strain.thread_cpu.unwrap_or(0.0);
+    let is_full = |s: &&Second| s.window.generator.strain.workers > 0 && cpu(s) > WORKER_FULL;
+    let full: Vec<&Second> = m.hold.iter().filter(is_full).collect();
+    let worst = full.iter().map(cpu).fold(0.0, f64::max);
+    too_many(full.len(), m.hold.len()).then(|| {
+        format!(
+            "the busiest worker used {:.0} % of a core, more than {:.0} % in {} of {} seconds: start more workers",
+            worst * 100.0,
+            WORKER_FULL * 100.0,
+            full.len(),
+            m.hold.len()
+        )
+    })
 }
 
 fn shortage(m: &Measurement) -> Option<String> {

@@ -67,6 +67,7 @@ pub async fn ramp<E: Engine, S: Surroundings>(
     let _ = ramp.engine.set_level(Level::ZERO).await;
     let mut warnings = spec.warnings.clone();
     warnings.extend(generator::warnings(&strains(&ramp.stages), "stage"));
+    warnings.extend(ramp.engine.notes());
     let record = RampRecord {
         schema_version: RAMP_SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),

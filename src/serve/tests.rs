@@ -28,6 +28,7 @@ fn running() -> Live {
 
 fn tick(elapsed_s: f64) -> Event {
     Event::Tick(Tick {
+        span_s: 1.0,
         elapsed_s,
         level: Level(40),
         vus: 40,

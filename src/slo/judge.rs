@@ -1,5 +1,7 @@
 //! From what a probe saw to a verdict, and to the evidence that the search learns from.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -104,16 +106,44 @@ pub struct Judgement {
 }
 
 pub(super) fn judge(slo: &Slo, m: &Measurement, steps: &StepNames) -> Judgement {
+    let bounds = m.bounds();
     let outcomes: Vec<Outcome> = slo
         .objectives()
         .iter()
-        .map(|o| judge_objective(o, m, steps))
+        .map(|o| {
+            let likeliest = judge_objective(o, m, steps);
+            match &bounds {
+                None => likeliest,
+                Some((fastest, slowest)) => within(
+                    likeliest,
+                    judge_objective(o, fastest, steps).record.verdict,
+                    judge_objective(o, slowest, steps).record.verdict,
+                ),
+            }
+        })
         .collect();
     let (verdict, reason) = overall(slo, &outcomes, m.settled);
     Judgement {
         verdict,
         reason,
         outcomes,
+    }
+}
+
+/// An outcome whose latencies are not known exactly: what the fastest and the slowest that there can have been do not agree on is
+/// undecided.
+fn within(likeliest: Outcome, fastest: Verdict, slowest: Verdict) -> Outcome {
+    let verdict = if fastest == slowest {
+        slowest
+    } else {
+        Verdict::Undecided
+    };
+    Outcome {
+        record: ObjectiveRecord {
+            verdict,
+            ..likeliest.record
+        },
+        ..likeliest
     }
 }
 
@@ -162,6 +192,9 @@ pub(super) fn is_hopeless(
     if m.hold_s() < HOPELESS_AFTER.0 {
         return false;
     }
+    if let Some((fastest, _)) = m.bounds() {
+        return is_hopeless(slo, &fastest, steps, patience);
+    }
     slo.objectives().iter().any(|objective| {
         match hopelessness(objective, m, steps, patience) {
             Evidence::Share { bad, total, alpha } => {
@@ -186,7 +219,7 @@ fn hopelessness(
         && let Some(step) = steps_index(steps, step.as_deref(), steps.main())
         && let Some(limit) = objective.latency_limit()
     {
-        let late = violations(step, limit.mul_f64(patience.limits()), m);
+        let late = violations(&steps.way_to(step), limit.mul_f64(patience.limits()), m);
         return share(objective, None, &late, 1.0 - q).evidence;
     }
     judge_objective(objective, m, steps).evidence
@@ -212,7 +245,7 @@ fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) ->
         |step: &Option<String>, default: usize| steps_index(steps, step.as_deref(), default);
     match &objective.metric {
         Metric::Quantile { q, step } => match step_or(step, steps.main()) {
-            Some(step) => quantile(objective, *q, step, m),
+            Some(step) => quantile(objective, *q, &steps.way_to(step), m),
             None => no_data(objective),
         },
         Metric::Mean { step } => match step_or(step, steps.main()) {
@@ -270,24 +303,31 @@ fn no_data(objective: &Objective) -> Outcome {
 
 /// `pQ < L` is `P(latency >= L or failed) <= 1 - Q`: the share of violations is judged, not the percentile of what
 /// completed, which improves when the slow users hang for ever.
-fn quantile(objective: &Objective, q: f64, step: usize, m: &Measurement) -> Outcome {
+fn quantile(objective: &Objective, q: f64, way: &Range<usize>, m: &Measurement) -> Outcome {
+    let step = last(way);
     let Some(limit) = objective.latency_limit() else {
         return no_data(objective);
     };
     let observed = m.step_total(step).latency.quantile_s(q);
     Outcome {
-        tail: Some(tail_counts(m, step, limit)),
-        ..share(objective, observed, &violations(step, limit, m), 1.0 - q)
+        tail: Some(tail_counts(m, way, limit)),
+        ..share(objective, observed, &violations(way, limit, m), 1.0 - q)
     }
 }
 
+/// The step at the end of a way.
+fn last(way: &Range<usize>) -> usize {
+    way.end.saturating_sub(1)
+}
+
 /// Per window: violations of a latency limit, and passes.
-fn violations(step: usize, limit: std::time::Duration, m: &Measurement) -> Vec<(f64, f64)> {
+fn violations(way: &Range<usize>, limit: std::time::Duration, m: &Measurement) -> Vec<(f64, f64)> {
+    let step = last(way);
     let of = |w: &Window| {
         let Some(s) = w.steps.get(step) else {
             return (0.0, 0.0);
         };
-        let failed = count(failed_on_the_way(w, step));
+        let failed = count(failed_on_the_way(w, way));
         let slow = count(s.latency.count_at_or_above(limit));
         (slow + failed, count(s.completed()) + failed)
     };
@@ -305,7 +345,8 @@ const TAIL_BLOCKS: usize = 3;
 
 /// Latencies of a step around its limit, block by block: completed ones, failed ones as the slowest, and those in flight
 /// that are past a threshold already.
-fn tail_counts(m: &Measurement, step: usize, limit: std::time::Duration) -> tail::Tail {
+fn tail_counts(m: &Measurement, way: &Range<usize>, limit: std::time::Duration) -> tail::Tail {
+    let step = last(way);
     let blocks = TAIL_BLOCKS.min(m.hold.len());
     let mut out: Vec<tail::Counts> = (0..blocks)
         .map(|b| {
@@ -315,7 +356,7 @@ fn tail_counts(m: &Measurement, step: usize, limit: std::time::Duration) -> tail
                 let Some(s) = window.steps.get(step) else {
                     continue;
                 };
-                counts[0] += count(failed_on_the_way(window, step));
+                counts[0] += count(failed_on_the_way(window, way));
                 for (latency_s, n) in s.latency.iter() {
                     let ratio = latency_s / limit.as_secs_f64();
                     counts[tail::RATIOS.partition_point(|r| ratio < *r)] += count(n);
@@ -336,7 +377,7 @@ fn tail_counts(m: &Measurement, step: usize, limit: std::time::Duration) -> tail
     tail::Tail {
         limit_s: limit.as_secs_f64(),
         blocks: out,
-        failed: windows().map(|w| count(failed_at_once(w, step))).sum(),
+        failed: windows().map(|w| count(failed_at_once(w, way))).sum(),
         // Which steps are a cycle's is for the run to know.
         residence: None,
     }
@@ -359,22 +400,19 @@ fn in_flight_violations(m: &Measurement, step: usize, limit: std::time::Duration
 }
 
 /// Failed cycles whose failure kept them from passing this step: at the step itself or before it.
-fn failed_on_the_way(w: &Window, step: usize) -> u64 {
-    steps_to(w, step).map(|s| s.failed.of_target()).sum()
-}
-
-/// Those of them that did not wait until they timed out: a timeout is late, whatever else it is.
-fn failed_at_once(w: &Window, step: usize) -> u64 {
-    steps_to(w, step)
-        .map(|s| s.failed.of_target() - s.failed.get(FailureKind::Timeout))
+fn failed_on_the_way(w: &Window, way: &Range<usize>) -> u64 {
+    w.steps[way.clone()]
+        .iter()
+        .map(|s| s.failed.of_target())
         .sum()
 }
 
-/// The steps whose failures keep a cycle from passing this one.
-fn steps_to(w: &Window, step: usize) -> impl Iterator<Item = &StepWindow> {
-    let cycle = w.steps.len() - 1;
-    let first = if step == cycle { cycle } else { 0 };
-    w.steps[first..=step].iter()
+/// Those of them that did not wait until they timed out: a timeout is late, whatever else it is.
+fn failed_at_once(w: &Window, way: &Range<usize>) -> u64 {
+    w.steps[way.clone()]
+        .iter()
+        .map(|s| s.failed.of_target() - s.failed.get(FailureKind::Timeout))
+        .sum()
 }
 
 fn step_errors(s: &StepWindow) -> (f64, f64) {

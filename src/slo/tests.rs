@@ -985,3 +985,73 @@ fn a_condition_asks_of_monitors_fields_only() {
         assert!(error.contains(wanted), "{text}: {error}");
     }
 }
+
+#[test]
+fn what_is_only_known_within_bounds_is_decided_where_both_agree() {
+    use crate::measure::Bounds;
+    let slo = Slo::parse(["p99<2s"]).unwrap();
+    let steps = StepNames::of_requests(["/a".to_owned()]);
+    let of = |fastest_ms, likely_ms, slowest_ms| {
+        let ms = |ms| Histogram::of((0..50).map(|_| Duration::from_millis(ms)));
+        let second = |i| {
+            let mut window = window(i, 50, likely_ms);
+            for step in &mut window.steps {
+                step.bounds = Some(Box::new(Bounds {
+                    fastest: ms(fastest_ms),
+                    slowest: ms(slowest_ms),
+                }));
+            }
+            Second {
+                window,
+                readings: Vec::new(),
+            }
+        };
+        Measurement {
+            level: Level(10),
+            before: None,
+            readings_before: Vec::new(),
+            hold: (0..10).map(second).collect(),
+            settled: true,
+        }
+    };
+    let verdict = |m: &Measurement| slo.judge(m, &steps).verdict;
+    assert_eq!(verdict(&of(1_850, 1_900, 1_950)), Verdict::Held);
+    assert_eq!(verdict(&of(2_050, 2_100, 2_150)), Verdict::Broke);
+    let within = of(1_950, 2_000, 2_050);
+    assert_eq!(verdict(&within), Verdict::Undecided);
+    assert!(!slo.is_hopeless(&within, &steps, Patience::Little));
+    assert!(slo.is_hopeless(&of(2_050, 2_100, 2_150), &steps, Patience::Little));
+}
+
+#[test]
+fn failures_of_one_kind_of_request_are_not_those_of_another() {
+    let slo = Slo::parse(["p99(/b)<2s"]).unwrap();
+    let mut second = window(0, 50, 100);
+    second.steps = vec![second.steps[0].clone(); 3];
+    second.steps[0].failed.add_n(FailureKind::Status, 40);
+    let m = Measurement {
+        level: Level(10),
+        before: None,
+        readings_before: Vec::new(),
+        hold: vec![
+            Second {
+                window: second,
+                readings: Vec::new()
+            };
+            10
+        ],
+        settled: true,
+    };
+    let names = || ["/a", "/b"].map(str::to_owned);
+    let apart = StepNames::of_requests(names());
+    assert_eq!(slo.judge(&m, &apart).verdict, Verdict::Held);
+    let in_turn = StepNames::new(names(), None);
+    assert_eq!(slo.judge(&m, &in_turn).verdict, Verdict::Broke);
+    assert_eq!(
+        apart.index(Some("/ b")),
+        Some(1),
+        "blanks are of no account"
+    );
+    let all: Vec<String> = apart.iter().map(str::to_owned).collect();
+    assert_eq!(StepNames::of_record(&all, apart.main()), apart);
+}

@@ -171,7 +171,7 @@ fn traffic(live: &Live, colour: bool) -> Option<String> {
     let (completed, failed, shed) = (sum(|s| s.completed), sum(|s| s.failed), sum(|s| s.shed));
     #[expect(clippy::cast_precision_loss, reason = "counts of some seconds")]
     let (rate, errors, sheds) = (
-        completed as f64 / recent.len() as f64,
+        completed as f64 / recent.iter().map(|s| s.span_s).sum::<f64>().max(0.001),
         failed as f64 / (completed + failed).max(1) as f64,
         shed as f64 / (completed + failed + shed).max(1) as f64,
     );
@@ -328,6 +328,7 @@ mod tests {
             } else {
                 Phase::Settle
             },
+            span_s: 1.0,
             completed: 80,
             failed: 1,
             shed: 2,

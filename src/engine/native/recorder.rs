@@ -77,6 +77,7 @@ impl Recorder {
                 failed: std::mem::take(&mut s.failed),
                 shed: std::mem::take(&mut s.shed),
                 in_flight: Histogram::drain(&mut s.in_flight),
+                bounds: None,
             })
             .collect();
         let lateness = Lateness {

@@ -71,6 +71,39 @@ fn a_shortage_names_what_ran_out() {
 }
 
 #[test]
+fn a_worker_that_is_lost_or_full_makes_a_probe_say_nothing() {
+    let lost = Strain {
+        workers: 3,
+        workers_lost: 1,
+        ..Strain::default()
+    };
+    let text = fault_of(&hold(1, lost), "p99<1s").unwrap();
+    assert!(
+        text.contains("1 of 4 workers told nothing of 1 of 10 seconds"),
+        "{text}"
+    );
+    let full = Strain {
+        workers: 4,
+        thread_cpu: Some(0.92),
+        ..Strain::default()
+    };
+    assert_eq!(fault_of(&hold(1, full), "p99<1s"), None, "a single second");
+    let text = fault_of(&hold(2, full), "p99<1s").unwrap();
+    assert!(
+        text.contains("more than 90 % in 2 of 10 seconds: start more workers"),
+        "{text}"
+    );
+    // What a full worker measured may be anything, so that a breach is none either.
+    let mut slow = hold(5, full);
+    for second in &mut slow.hold {
+        second.window.steps[0].latency = Histogram::of([Duration::from_secs(30); 10]);
+    }
+    assert!(fault_of(&slow, "p99<1s").is_some());
+    let alone = Strain { workers: 0, ..full };
+    assert_eq!(fault_of(&hold(5, alone), "p99<1s"), None, "our own thread");
+}
+
+#[test]
 fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
     let read_late = Strain {
         read_late_p99_s: Some(0.150),

@@ -1,0 +1,136 @@
+//! `worker`: the native engine as a worker of a Locust master.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::populations::{WINDOW, cores};
+use super::prepare;
+use super::signals;
+use super::{Exit, Refusal, plan_of, runtime};
+use crate::cli::WorkerArgs;
+use crate::engine::EngineError;
+use crate::engine::locust::worker::{WorkerEnd, WorkerSpec, work};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::locate;
+use crate::plan::{FindFlags, Plan, TargetKind};
+use crate::preflight;
+use crate::scenario::Scenario;
+use crate::term::Terminal;
+
+/// VUs started or stopped per second: the master has a pace of its own.
+const AT_ONCE_PER_S: f64 = 1e6;
+/// Where a Locust master listens for workers.
+const DEFAULT_PORT: u16 = 5557;
+
+pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    // Raises what may be raised.
+    preflight::read_host();
+    let plan = plan(args)?;
+    let scenario = Arc::new(scenario(&plan)?);
+    preflight::check_targets(scenario.origins(), &plan.target.allowed)
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let names = scenario.names().clone();
+    let spec = WorkerSpec {
+        master: master(&args.master)?,
+        id: format!("{}_{:032x}", host_name(), rand::random::<u128>()),
+    };
+    let runtime = runtime()?;
+    let signals = signals::listen(runtime.handle());
+    let engine = |index: u64| {
+        NativeEngine::start(NativeSpec {
+            scenario,
+            load: LoadModel::closed(AT_ONCE_PER_S),
+            window: WINDOW,
+            threads: plan.threads.unwrap_or_else(cores),
+            // Workers that draw alike would march in step.
+            seed: plan.seed.wrapping_add(index),
+            sources: plan.local_addresses.clone(),
+            allowed: plan.target.allowed.clone(),
+        })
+    };
+    let mut say = |text: String| terminal.note(&text);
+    let end = runtime.block_on(work(&spec, &names, engine, signals.wait(), &mut say));
+    // Nothing may hold up the end: what still runs there is of no use any more.
+    runtime.shutdown_background();
+    match end {
+        Ok(WorkerEnd::Dismissed) => Ok(Exit::Answer),
+        Ok(WorkerEnd::Told) => Ok(Exit::Interrupted),
+        Err(error @ EngineError::Start(_)) => Err(Refusal::new(Exit::HostLimit, error)),
+        Err(error) => Err(Refusal::new(Exit::Failure, error)),
+    }
+}
+
+fn plan(args: &WorkerArgs) -> Result<Plan, Refusal> {
+    let profile =
+        locate::by_name(&args.profile, Path::new(".")).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let flags = FindFlags {
+        url: args.url.clone(),
+        seed: args.seed,
+        threads: args.threads,
+        local_addr: args.local_addr.clone(),
+        allow_target: args.allow_target.clone(),
+        engine: Some("native".to_owned()),
+        // What must hold is for who drives the master.
+        slo: vec!["max<1h".to_owned()],
+        ..FindFlags::default()
+    };
+    plan_of(Some(&profile), &flags)
+}
+
+fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {
+    let refuse = |message: &str| Err(Refusal::new(Exit::Usage, message));
+    let TargetKind::External { url } = &plan.target.kind else {
+        return refuse(
+            "a worker needs the address of a service that runs: give --url, or url in [target] of the profile",
+        );
+    };
+    if !plan.populations.others.is_empty() || plan.search.unit.is_open() {
+        return refuse(
+            "a worker has the users of [scenario] only: leave out [[population]] and `rate`",
+        );
+    }
+    prepare::scenario_at(plan, url)
+}
+
+/// `host:port` of what was typed.
+fn master(typed: &str) -> Result<String, Refusal> {
+    let bare = typed.strip_prefix("tcp://").unwrap_or(typed);
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|p| p > 0);
+    let master = match bare.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && is_port(port) => bare.to_owned(),
+        None if !bare.is_empty() && !bare.contains('/') => format!("{bare}:{DEFAULT_PORT}"),
+        _ => {
+            let message = format!(
+                "--master {typed}: write HOST:PORT of the port that workers join, such as 127.0.0.1:{DEFAULT_PORT}"
+            );
+            return Err(Refusal::new(Exit::Usage, message));
+        }
+    };
+    Ok(master)
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname");
+    name.map_or_else(|_| "breakpoint".to_owned(), |n| n.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_is_a_host_and_a_port() {
+        for (typed, wanted) in [
+            ("127.0.0.1:5557", "127.0.0.1:5557"),
+            ("tcp://master:6000", "master:6000"),
+            ("locust-master", "locust-master:5557"),
+        ] {
+            assert_eq!(master(typed).unwrap(), wanted);
+        }
+        for typed in ["", ":5557", "master:port", "http://master/", "master:0"] {
+            let refused = master(typed).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage);
+            assert!(refused.message.contains("HOST:PORT"), "{typed}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The engine that was chosen, whichever it is.
+
+use super::locust::LocustEngine;
+use super::native::NativeEngine;
+use super::populations::Populations;
+use super::{Canary, Engine, EngineError};
+use crate::measure::{Level, Window};
+
+/// One of the engines that load a real service.
+pub enum AnyEngine {
+    /// This program.
+    Native(Box<Populations<NativeEngine>>),
+    /// A Locust cluster.
+    Locust(Box<LocustEngine>),
+}
+
+impl AnyEngine {
+    /// Ends the load.
+    pub async fn stop(self) {
+        match self {
+            Self::Native(all) => {
+                for engine in all.into_engines() {
+                    engine.stop().await;
+                }
+            }
+            Self::Locust(engine) => engine.stop().await,
+        }
+    }
+}
+
+impl Engine for AnyEngine {
+    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
+        match self {
+            Self::Native(engine) => engine.set_level(level).await,
+            Self::Locust(engine) => engine.set_level(level).await,
+        }
+    }
+
+    async fn next_window(&mut self) -> Result<Window, EngineError> {
+        match self {
+            Self::Native(engine) => engine.next_window().await,
+            Self::Locust(engine) => engine.next_window().await,
+        }
+    }
+
+    async fn canary(&mut self) -> Result<Canary, EngineError> {
+        match self {
+            Self::Native(engine) => engine.canary().await,
+            Self::Locust(engine) => engine.canary().await,
+        }
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match self {
+            Self::Native(engine) => engine.notes(),
+            Self::Locust(engine) => engine.notes(),
+        }
+    }
+}

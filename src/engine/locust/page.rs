@@ -1,0 +1,579 @@
+//! Windows without the plug-in: three seconds, as workers report, with the latencies as far as the percentiles tell that the
+//! master's page offers for download.
+//!
+//! Each percentile is one of the sorted latencies, rounded to two digits. So of every latency it is known between which two of them
+//! it lies: what the fastest and the slowest are that it can have been, and what is likely. The statistics of the master
+//! are reset for each window; who looks at its page sees the last three seconds.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::web::{Page, PageError, Trouble, Web};
+use super::{EngineError, Seen, stopped};
+use crate::measure::{
+    Bounds, FailureKind, GeneratorWindow, Histogram, Level, StepWindow, Strain, Window,
+};
+
+/// How often workers report, which is as long as a window is: a shorter one would hold the reports of some workers only.
+const SPAN: Duration = Duration::from_secs(3);
+/// How often a question is asked again whose answer does not come.
+const TRIES: u32 = 4;
+/// Pause before that.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What was seen of the cluster so far.
+#[derive(Debug)]
+pub(super) struct Coarse {
+    web: Web,
+    zero: Option<Instant>,
+    last_end: Option<Instant>,
+    /// Since when the users were seen to be as many as asked for.
+    reached: Option<Instant>,
+}
+
+impl Coarse {
+    pub(super) fn new(web: Web) -> Self {
+        Self {
+            web,
+            zero: None,
+            last_end: None,
+            reached: None,
+        }
+    }
+
+    /// A level was asked for just now.
+    pub(super) fn ordered(&mut self) {
+        self.reached = None;
+    }
+
+    /// The next three seconds.
+    pub(super) async fn next(
+        &mut self,
+        level: Level,
+        names: &[String],
+        crew: &BTreeSet<String>,
+    ) -> Result<Seen, EngineError> {
+        let start = self.begin().await?;
+        tokio::time::sleep_until((start + SPAN).into()).await;
+        let (text, page) = self.read().await?;
+        let end = Instant::now();
+        self.last_end = Some(end);
+        let rows = rows(&text).map_err(EngineError::Stopped)?;
+        let (steps, strange) = together(&rows, names, &page.errors);
+        // A report tells of up to three seconds, and they must all be of this level.
+        let at_level = self.reached.is_some_and(|since| since + SPAN <= start);
+        if page.user_count == level.get() {
+            self.reached.get_or_insert(end);
+        } else {
+            self.reached = None;
+        }
+        let zero = *self.zero.get_or_insert(start);
+        let window = Window {
+            start: start.saturating_duration_since(zero),
+            span: end.saturating_duration_since(start),
+            level,
+            vus: page.user_count,
+            at_level,
+            steps,
+            generator: generator(&page, crew),
+        };
+        Ok(Seen {
+            window,
+            strange,
+            ended: 0,
+            unseen: 0,
+        })
+    }
+
+    /// When the window begins: where the last one ended, or now, with nothing counted yet.
+    async fn begin(&mut self) -> Result<Instant, EngineError> {
+        if let Some(end) = self.last_end
+            && end.elapsed() < SPAN
+        {
+            return Ok(end);
+        }
+        self.web.reset().await.map_err(stopped)?;
+        Ok(Instant::now())
+    }
+
+    /// Takes what was counted, and the state of the workers.
+    async fn read(&self) -> Result<(String, Page), EngineError> {
+        let mut tries = 0;
+        loop {
+            match self.try_read().await {
+                Ok(read) => return Ok(read),
+                Err(trouble) if tries + 1 >= TRIES => return Err(stopped(trouble)),
+                Err(_) => {
+                    tries += 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn try_read(&self) -> Result<(String, Page), Trouble> {
+        let page = self.web.page().await?;
+        let text = self.web.percentiles().await?;
+        self.web.reset().await?;
+        Ok((text, page))
+    }
+}
+
+/// What the master says of one name.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Row {
+    name: String,
+    /// Requests, failed ones among them.
+    requests: u64,
+    failures: u64,
+    /// Milliseconds, exactly.
+    min_ms: f64,
+    max_ms: f64,
+    /// (share, milliseconds to two digits), ascending.
+    percentiles: Vec<(f64, f64)>,
+}
+
+/// The rows of the download; those of one name with several methods stay apart. The last is about all.
+fn rows(text: &str) -> Result<Vec<Row>, String> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    let wrong = |what: &str| {
+        format!(
+            "the Locust master's statistics cannot be read ({what}); its version is not known to this program"
+        )
+    };
+    let headers = reader.headers().map_err(|e| wrong(&e.to_string()))?.clone();
+    let column = |name: &str| {
+        let at = headers.iter().position(|h| h == name);
+        at.ok_or_else(|| wrong(&format!("no column `{name}`")))
+    };
+    let (name, requests, failures) = (
+        column("Name")?,
+        column("Request Count")?,
+        column("Failure Count")?,
+    );
+    let (min, max) = (column("Min Response Time")?, column("Max Response Time")?);
+    let percent = |h: &str| Some(h.strip_suffix('%')?.parse::<f64>().ok()? / 100.0);
+    let percents: Vec<(usize, f64)> = headers
+        .iter()
+        .enumerate()
+        .filter_map(|(at, h)| Some((at, percent(h)?)))
+        .collect();
+    let mut out = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|e| wrong(&e.to_string()))?;
+        let text = |at: usize| record.get(at).unwrap_or_default();
+        let number = |at: usize| text(at).parse::<f64>().ok().filter(|n| n.is_finite());
+        let count = |at: usize| text(at).parse::<u64>().unwrap_or(0);
+        out.push(Row {
+            name: text(name).to_owned(),
+            requests: count(requests),
+            failures: count(failures),
+            min_ms: number(min).unwrap_or(0.0),
+            max_ms: number(max).unwrap_or(0.0),
+            percentiles: percents
+                .iter()
+                .filter_map(|&(at, share)| Some((share, number(at)?)))
+                .collect(),
+        });
+    }
+    if out.is_empty() {
+        return Err(wrong("no rows"));
+    }
+    Ok(out)
+}
+
+/// The edges between which a value lies that Locust rounded to this one, milliseconds: it rounds to 1 below 100, to 10
+/// below 1 000, to 100 below 10 000 and to 1 000 beyond, by the size before rounding.
+fn edges(rounded_ms: f64) -> (f64, f64) {
+    let step = |ms: f64| match ms {
+        _ if ms < 100.0 => 1.0,
+        _ if ms < 1_000.0 => 10.0,
+        _ if ms < 10_000.0 => 100.0,
+        _ => 1_000.0,
+    };
+    let below = step(rounded_ms - 0.001);
+    (
+        (rounded_ms - below / 2.0).max(0.0),
+        rounded_ms + step(rounded_ms) / 2.0,
+    )
+}
+
+/// A latency of which the place among the sorted ones is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Known {
+    /// From 1.
+    rank: u64,
+    low_ms: f64,
+    high_ms: f64,
+}
+
+impl Row {
+    /// Those latencies of which more is known than that they lie between two others, ascending.
+    fn known(&self) -> Vec<Known> {
+        let n = self.requests;
+        let mut out = vec![Known {
+            rank: 1,
+            low_ms: self.min_ms,
+            high_ms: self.min_ms,
+        }];
+        for &(share, value) in &self.percentiles {
+            let rank = rank(n, share);
+            let (low, high) = edges(value);
+            let low_ms = low.clamp(self.min_ms, self.max_ms);
+            let high_ms = high.clamp(self.min_ms, self.max_ms);
+            if rank > out[out.len() - 1].rank && rank < n {
+                out.push(Known {
+                    rank,
+                    low_ms,
+                    high_ms,
+                });
+            }
+        }
+        if n > 1 {
+            out.push(Known {
+                rank: n,
+                low_ms: self.max_ms,
+                high_ms: self.max_ms,
+            });
+        }
+        out
+    }
+
+    /// The sorted latencies: as fast as they can have been, as is likely, as slow as they can have been. Milliseconds.
+    fn latencies(&self) -> [Vec<f64>; 3] {
+        let mut out = [const { Vec::new() }; 3];
+        if self.requests == 0 {
+            return out;
+        }
+        let known = self.known();
+        let middle = |k: Known| ((k.low_ms.max(0.001)) * k.high_ms.max(0.001)).sqrt();
+        for pair in known.windows(2) {
+            let (a, b) = (pair[0], pair[1]);
+            out[0].push(a.low_ms);
+            out[1].push(middle(a));
+            out[2].push(a.high_ms);
+            for rank in a.rank + 1..b.rank {
+                let way = fraction(rank - a.rank, b.rank - a.rank);
+                out[0].push(a.low_ms);
+                out[1].push(middle(a).powf(1.0 - way) * middle(b).powf(way));
+                out[2].push(b.high_ms);
+            }
+        }
+        if let Some(last) = known.last() {
+            out[0].push(last.low_ms);
+            out[1].push(middle(*last));
+            out[2].push(last.high_ms);
+        }
+        out
+    }
+
+    /// Which latencies were those of failed requests is not told: the slowest for those as fast as can be, the fastest for
+    /// those as slow as can be, and evenly many for the likely ones.
+    fn step(&self, kind: FailureKind) -> StepWindow {
+        let [fastest, likely, slowest] = self.latencies();
+        let failed = self.failures.min(self.requests);
+        let ok = self.requests - failed;
+        let few = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+        let evenly = (0..ok).map(|i| likely[few(i * self.requests / ok)]);
+        let mut out = StepWindow {
+            latency: histogram(evenly),
+            bounds: Some(Box::new(Bounds {
+                fastest: histogram(fastest.iter().copied().take(few(ok))),
+                slowest: histogram(slowest.iter().copied().skip(few(failed))),
+            })),
+            ..StepWindow::default()
+        };
+        out.failed.add_n(kind, self.failures);
+        out
+    }
+}
+
+/// Which of the sorted values a percentile is: Locust takes the largest with at most so many below it.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rank within a count of a few seconds"
+)]
+fn rank(n: u64, share: f64) -> u64 {
+    ((n as f64 * share) as u64 + 1).min(n)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "ranks within a few seconds")]
+fn fraction(part: u64, whole: u64) -> f64 {
+    part as f64 / whole as f64
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a time that is not negative; a cast of a float saturates"
+)]
+fn histogram(ms: impl Iterator<Item = f64>) -> Histogram {
+    let mut micros: Vec<u64> = ms.map(|ms| (ms * 1e3) as u64).collect();
+    Histogram::of_micros(&mut micros)
+}
+
+/// The steps asked for, all requests last, and the names that were not asked for.
+fn together(
+    rows: &[Row],
+    names: &[String],
+    errors: &[PageError],
+) -> (Vec<StepWindow>, BTreeSet<String>) {
+    let mut steps = vec![StepWindow::default(); names.len() + 1];
+    let mut strange = BTreeSet::new();
+    let Some((all, single)) = rows.split_last() else {
+        return (steps, strange);
+    };
+    for row in single.iter().filter(|r| r.requests > 0) {
+        let kind = kind_of(errors.iter().filter(|e| e.name == row.name));
+        let step = row.step(kind);
+        match names.iter().position(|n| *n == row.name) {
+            Some(index) => add(&mut steps[index], &step),
+            None => {
+                strange.insert(row.name.clone());
+            }
+        }
+    }
+    // Bounds of kinds of requests apart are closer than those of all of them in one.
+    let kind = kind_of(errors.iter());
+    let whole = &mut steps[names.len()];
+    if single.is_empty() {
+        add(whole, &all.step(kind));
+    }
+    for row in single.iter().filter(|r| r.requests > 0) {
+        let kind = kind_of(errors.iter().filter(|e| e.name == row.name));
+        add(whole, &row.step(kind));
+    }
+    (steps, strange)
+}
+
+fn add(total: &mut StepWindow, step: &StepWindow) {
+    total.merge_shard(step);
+    if let Some(bounds) = &step.bounds {
+        let all = total.bounds.get_or_insert_default();
+        all.fastest.merge(&bounds.fastest);
+        all.slowest.merge(&bounds.slowest);
+    }
+}
+
+/// How most of the failures since the last reset went, as far as their texts tell.
+fn kind_of<'a>(errors: impl Iterator<Item = &'a PageError>) -> FailureKind {
+    errors
+        .max_by_key(|e| e.occurrences)
+        .map_or(FailureKind::Protocol, |e| kind_of_text(&e.error))
+}
+
+/// Parts of Locust's texts of errors, the most telling first.
+const TEXTS: [(&str, FailureKind); 14] = [
+    ("Too many open files", FailureKind::NoDescriptors),
+    ("Cannot assign requested address", FailureKind::NoPorts),
+    ("Name or service not known", FailureKind::Dns),
+    ("name resolution", FailureKind::Dns),
+    ("Connection refused", FailureKind::ConnectRefused),
+    ("ConnectionRefused", FailureKind::ConnectRefused),
+    ("SSL", FailureKind::Tls),
+    ("imeout", FailureKind::Timeout),
+    ("timed out", FailureKind::Timeout),
+    ("RemoteDisconnected", FailureKind::Eof),
+    ("IncompleteRead", FailureKind::Eof),
+    ("Connection reset", FailureKind::Reset),
+    ("HTTPError", FailureKind::Status),
+    ("CatchResponseError", FailureKind::WrongEvent),
+];
+
+fn kind_of_text(text: &str) -> FailureKind {
+    let found = TEXTS.iter().find(|(part, _)| text.contains(part));
+    found.map_or(FailureKind::Protocol, |(_, kind)| *kind)
+}
+
+/// How the workers fare; their CPU is that of the last ten seconds.
+fn generator(page: &Page, crew: &BTreeSet<String>) -> GeneratorWindow {
+    let workers = page.workers.as_deref().unwrap_or_default();
+    let there = || workers.iter().filter(|w| w.state != "missing");
+    let cores = there().map(|w| w.cpu_usage / 100.0);
+    let lost = crew.iter().filter(|id| !there().any(|w| w.id == **id));
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    GeneratorWindow {
+        cpu_cores: Some(cores.clone().sum()),
+        strain: Strain {
+            thread_cpu: cores.reduce(f64::max),
+            workers: count(there().count()),
+            workers_lost: count(lost.count()),
+            ..Strain::default()
+        },
+        ..GeneratorWindow::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::locust::web::PageWorker;
+
+    /// As Locust 2.47 writes it.
+    const DOWNLOAD: &str = "\
+Type,Name,Request Count,Failure Count,Median Response Time,Average Response Time,Min Response Time,Max Response Time,\
+Average Content Size,Requests/s,Failures/s,50%,66%,75%,80%,90%,95%,98%,99%,99.9%,99.99%,100%\r\n\
+GET,/,100,0,20,23.1,19.6,412.5,2.0,33.0,0.0,20,21,22,23,25,27,45,410,410,410,410\r\n\
+POST,/buy,4,1,21,300.0,20.0,2044.0,2.0,1.0,0.3,21,22,2000,2000,2000,2000,2000,2000,2000,2000,2000\r\n\
+GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A\r\n\
+,Aggregated,104,1,20,33.7,19.6,2044.0,2.0,34.0,0.3,20,21,22,23,25,27,410,2000,2000,2000,2000\r\n";
+
+    #[test]
+    fn the_download_is_read_and_what_is_none_is_refused() {
+        let rows = rows(DOWNLOAD).unwrap();
+        assert_eq!(rows.len(), 4);
+        assert_eq!((rows[0].name.as_str(), rows[0].requests), ("/", 100));
+        assert_eq!(rows[0].percentiles.len(), 11);
+        assert_eq!(rows[0].percentiles[7], (0.99, 410.0));
+        assert_eq!(rows[2].percentiles, []);
+        for bad in ["", "<html>", "Type,Name\r\nGET,/\r\n"] {
+            let why = super::rows(bad).unwrap_err();
+            assert!(why.contains("cannot be read"), "{why}");
+        }
+    }
+
+    #[test]
+    fn edges_are_those_of_rounding_to_two_digits() {
+        for (rounded, low, high) in [
+            (20.0, 19.5, 20.5),
+            (100.0, 99.5, 105.0),
+            (250.0, 245.0, 255.0),
+            (1_000.0, 995.0, 1_050.0),
+            (2_000.0, 1_950.0, 2_050.0),
+            (10_000.0, 9_950.0, 10_500.0),
+        ] {
+            assert_eq!(edges(rounded), (low, high), "{rounded}");
+        }
+    }
+
+    /// As Locust reckons percentiles, of latencies that are known here.
+    fn row_of(latencies: &[f64]) -> Row {
+        let mut sorted = latencies.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let rounded = |ms: f64| match ms {
+            _ if ms < 100.0 => ms.round(),
+            _ if ms < 1_000.0 => (ms / 10.0).round() * 10.0,
+            _ => (ms / 100.0).round() * 100.0,
+        };
+        let n = sorted.len() as u64;
+        let shares = [
+            0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0,
+        ];
+        Row {
+            name: "/".to_owned(),
+            requests: n,
+            failures: 0,
+            min_ms: sorted[0],
+            max_ms: sorted[sorted.len() - 1],
+            percentiles: shares
+                .iter()
+                .map(|&q| (q, rounded(sorted[usize::try_from(rank(n, q)).unwrap() - 1])))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_truth_lies_between_the_fastest_and_the_slowest() {
+        for n in [1, 2, 3, 7, 50, 99, 100, 101, 1_000, 2_345] {
+            let truth: Vec<f64> = (0..n)
+                .map(|i| 3.0 * 1.3_f64.powf(20.0 * f64::from(i) / f64::from(n)))
+                .collect();
+            let [fastest, likely, slowest] = row_of(&truth).latencies();
+            assert_eq!(fastest.len(), truth.len());
+            assert_eq!(likely.len(), truth.len());
+            assert_eq!(slowest.len(), truth.len());
+            for (i, ms) in truth.iter().enumerate() {
+                assert!(fastest[i] <= ms + 1e-9, "{n} {i}: {} {ms}", fastest[i]);
+                assert!(slowest[i] >= ms - 1e-9, "{n} {i}: {} {ms}", slowest[i]);
+            }
+            let (last, slowest) = (truth[truth.len() - 1], slowest[slowest.len() - 1]);
+            assert!((slowest - last).abs() < 1e-9, "{slowest} {last}");
+        }
+    }
+
+    #[test]
+    fn a_limit_within_a_bucket_is_not_decided() {
+        use std::time::Duration;
+        let row = row_of(&[1_960.0; 200]);
+        let mut exact = row.clone();
+        // Two that are known exactly make no difference for the others.
+        exact.min_ms = 100.0;
+        exact.max_ms = 2_040.0;
+        let step = exact.step(FailureKind::Protocol);
+        let bounds = step.bounds.unwrap();
+        let over = |h: &Histogram, ms| h.count_at_or_above(Duration::from_millis(ms));
+        assert!(over(&bounds.fastest, 2_000) <= 1, "all may be below 2 s");
+        assert!(over(&bounds.slowest, 2_000) >= 198, "all may be above");
+        assert_eq!(over(&bounds.slowest, 2_100), 0);
+        assert!(over(&bounds.fastest, 1_950) >= 99, "half of them surely");
+    }
+
+    #[test]
+    fn names_failures_and_all_of_them_together() {
+        let rows = rows(DOWNLOAD).unwrap();
+        let errors = [PageError {
+            name: "/buy".to_owned(),
+            error: "HTTPError('500 Server Error')".to_owned(),
+            occurrences: 1,
+        }];
+        let (steps, strange) = together(&rows, &["/buy".to_owned()], &errors);
+        assert_eq!(strange, ["/".to_owned()].into());
+        assert_eq!(steps[0].completed(), 3);
+        assert_eq!(steps[0].failed.get(FailureKind::Status), 1);
+        assert_eq!(steps[1].completed(), 103);
+        assert_eq!(steps[1].failed.of_target(), 1);
+        let bounds = steps[0].bounds.as_ref().unwrap();
+        // The failed one may have been the slow one, or a fast one.
+        assert!(bounds.fastest.max_s().unwrap() < 2.0);
+        assert!(bounds.slowest.max_s().unwrap() > 2.0);
+    }
+
+    #[test]
+    fn texts_of_errors_tell_what_failed() {
+        for (text, kind) in [
+            (
+                "ConnectionRefusedError(111, 'Connection refused')",
+                FailureKind::ConnectRefused,
+            ),
+            (
+                "HTTPError('404 Client Error: Not Found for url: /x')",
+                FailureKind::Status,
+            ),
+            (
+                "ReadTimeout(ReadTimeoutError(\"Read timed out.\"))",
+                FailureKind::Timeout,
+            ),
+            (
+                "OSError(24, 'Too many open files')",
+                FailureKind::NoDescriptors,
+            ),
+            ("something else", FailureKind::Protocol),
+        ] {
+            assert_eq!(kind_of_text(text), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_worker_that_is_missing_is_lost() {
+        let worker = |id: &str, state: &str, cpu_usage| PageWorker {
+            id: id.to_owned(),
+            state: state.to_owned(),
+            cpu_usage,
+        };
+        let page = Page {
+            state: "running".to_owned(),
+            user_count: 10,
+            workers: Some(vec![
+                worker("one", "running", 95.0),
+                worker("two", "missing", 10.0),
+            ]),
+            errors: Vec::new(),
+        };
+        let crew = ["one", "two", "three"].map(str::to_owned).into();
+        let strain = generator(&page, &crew).strain;
+        assert_eq!((strain.workers, strain.workers_lost), (1, 2));
+        assert_eq!(strain.thread_cpu, Some(0.95));
+    }
+}
