@@ -373,14 +373,22 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
         });
-        let entry = self.entry(record);
+        // One that the user stopped told the search nothing; a search that goes on makes it again.
+        if probe.hold_end != HoldEnd::Interrupted {
+            self.keep(&record);
+        }
+        (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
+        self.probes.push(record);
+        Ok(())
+    }
+
+    /// Puts the probe that was judged last where a crash does not reach it.
+    fn keep(&mut self, probe: &ProbeRecord) {
+        let entry = self.entry(probe.clone());
         if let Err(why) = self.surroundings.keep(&entry) {
             (self.sink)(Event::Note(why.clone()));
             self.warnings.push(why);
         }
-        (self.sink)(Event::ProbeJudged(Box::new(entry.probe.clone())));
-        self.probes.push(entry.probe);
-        Ok(())
     }
 
     /// The probe that was judged last, for the journal.
