@@ -79,13 +79,22 @@ def running(command, **options):
             process.wait()
 
 
-def demo_profile(folder, port, pid):
-    """The demo's own profile, with its target's process watched."""
+def demo_profile(folder, port, pid, prometheus):
+    """The demo's own profile, with its target's process watched, and what the server knows of the run."""
     text = (ROOT / "profiles/demo.toml").read_text()
     lines = [f'url = "http://127.0.0.1:{port}"' if line.startswith("demo =") else line for line in text.splitlines()]
     (folder / "demo.pid").write_text(str(pid))
     monitor = '[[monitor]]\nname = "demo"\npid-file = "demo.pid"\nmemory-limit = "512MiB"\n'
-    (folder / "demo.toml").write_text("\n".join(lines) + "\n\n" + monitor)
+    asked = f'[[monitor]]\nname = "server"\nprometheus-server = "{prometheus.base}"\nqueries = {{ up = "sum(up)", vus = "max(breakpoint_vus)" }}\n'
+    (folder / "demo.toml").write_text("\n".join(lines) + "\n\n" + monitor + "\n" + asked)
+
+
+def told_by_the_server(folder):
+    """What the monitor of the server's queries read over the run, by field."""
+    record = json.loads(next(folder.glob("reports/*/*/result.json")).read_text())
+    seconds = [s for probe in record["probes"] for s in probe["seconds"]]
+    read = {field: [s["readings"].get("server", {}).get(field) for s in seconds] for field in ("up", "vus")}
+    return {field: [v for v in values if v is not None] for field, values in read.items()}
 
 
 def check(program, folder):
@@ -105,7 +114,7 @@ def check(program, folder):
     with running(server):
         prometheus.wait()
         with running(demo, stdout=subprocess.DEVNULL) as target:
-            demo_profile(folder, demo_port, target.pid)
+            demo_profile(folder, demo_port, target.pid, prometheus)
             with running(search, stdout=subprocess.DEVNULL) as find:
                 while missing and find.poll() is None:
                     time.sleep(1)
@@ -118,7 +127,12 @@ def check(program, folder):
         left = prometheus.series('breakpoint_level{instance=""}')
         if left:
             print(f"the level is still told after the end: {left}", file=sys.stderr)
-    return not missing and not left
+    told = told_by_the_server(folder)
+    # The level moves, and the server says so a scrape later.
+    asked = len(set(told["vus"])) > 1 and 1 in told["up"]
+    if not asked:
+        print(f"the server's answers did not become readings: {told}", file=sys.stderr)
+    return not missing and not left and asked
 
 
 def of_way(query, matcher):

@@ -12,6 +12,7 @@ mod manual;
 mod populations;
 mod prepare;
 mod ramp;
+mod resume;
 mod session;
 mod signals;
 mod worker;
@@ -58,6 +59,7 @@ pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
     let (quiet, format) = match &cli.command {
         Command::Find(args) => (args.quiet, args.format),
+        Command::Resume(args) => (args.quiet, args.format),
         Command::Ramp(args) => (args.quiet, args.format),
         Command::Report(args) => (false, args.format),
         Command::Compare(args) => (args.quiet, args.format),
@@ -72,6 +74,7 @@ pub fn run(cli: Cli) -> ExitCode {
     });
     let result = match cli.command {
         Command::Find(args) => find_all(&args, &mut terminal),
+        Command::Resume(args) => resume::resume(&args, &mut terminal),
         Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
         Command::Compare(args) => compare::compare(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),

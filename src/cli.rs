@@ -49,6 +49,17 @@ gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says whic
 The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the environment names a CA of your own.
 ";
 
+const RESUME_EXAMPLES: &str = "\
+Examples:
+  breakpoint resume reports/demo/RUN                   after a crash, a power cut, Ctrl-C
+  breakpoint resume reports/demo/RUN --budget 30m      after \"undecided\": 30 minutes in all, what was searched before included
+
+Every judged probe is in the run's journal.jsonl before the next begins. The target is brought up anew; what was measured is
+neither lost nor made again. The same command, folder and profile are used as then; a profile that has changed since is refused.
+
+Exit codes: as of `find`
+";
+
 const RAMP_EXAMPLES: &str = "\
 Examples:
   breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'    the demo that is built in
@@ -98,6 +109,9 @@ pub enum Command {
     /// Find the breakpoint of one target, or of several one after the other.
     #[command(after_help = FIND_EXAMPLES)]
     Find(FindArgs),
+    /// Go on with a search that was cut off, or give one that ended more time.
+    #[command(after_help = RESUME_EXAMPLES)]
+    Resume(ResumeArgs),
     /// Go through fixed stages, as k6 does, and tell where the SLO first broke; `find` is what gives a breakpoint.
     #[command(after_help = RAMP_EXAMPLES)]
     Ramp(RampArgs),
@@ -242,6 +256,9 @@ pub struct FindArgs {
     /// ports again [default: the kernel chooses].
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
     /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
     /// --locust-url [default: native].
     #[arg(long, value_name = "ENGINE")]
@@ -290,11 +307,41 @@ impl FindArgs {
             out: self.out.clone(),
             threads: self.threads,
             local_addr: self.local_addr.clone(),
+            allow_target: self.allow_target.clone(),
             engine: self.engine.clone(),
             locust_url: self.locust_url.clone(),
             locust_header: self.locust_header.clone(),
         }
     }
+}
+
+/// `breakpoint resume`.
+#[derive(Debug, Clone, Args)]
+pub struct ResumeArgs {
+    /// The run's folder.
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Time that the search may take in all, what it has taken before included [default: as then].
+    #[arg(long, value_name = "TIME")]
+    pub budget: Option<String>,
+    /// Half-width of the interval to reach [default: as then].
+    #[arg(long, value_name = "SHARE")]
+    pub precision: Option<String>,
+    /// Address of the service, where the one of then had a secret in it, which is not recorded.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Serve a page that draws the run live, as for `find`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub serve: Option<SocketAddr>,
+    /// Send the metrics to a Prometheus server, as for `find`.
+    #[arg(long, value_name = "ADDRESS")]
+    pub remote_write: Option<String>,
+    /// Print the answer alone, no progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// What is printed at the end instead of the summary; the files are written all the same.
+    #[arg(long, value_name = "FORMAT", value_parser = format())]
+    pub format: Option<Shown>,
 }
 
 /// `breakpoint ramp`.
@@ -327,6 +374,9 @@ pub struct RampArgs {
     /// Address of this machine that connections come from; may be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// A host that may be loaded although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
     /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
     /// --locust-url [default: native].
     #[arg(long, value_name = "ENGINE")]
@@ -361,6 +411,7 @@ impl RampArgs {
             out: self.out.clone(),
             threads: self.threads,
             local_addr: self.local_addr.clone(),
+            allow_target: self.allow_target.clone(),
             engine: self.engine.clone(),
             locust_url: self.locust_url.clone(),
             locust_header: self.locust_header.clone(),
@@ -440,6 +491,9 @@ pub struct WorkerArgs {
     /// Address of this machine that connections come from; may be repeated.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// A host that may be loaded although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
 }
 
 /// `breakpoint init`.

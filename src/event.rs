@@ -79,6 +79,26 @@ pub struct Subject {
     pub limits: Vec<Reading>,
 }
 
+#[cfg(test)]
+impl Subject {
+    /// Made up for tests: of the demo, without limits.
+    pub(crate) fn made_up() -> Self {
+        Self {
+            profile: "demo".to_owned(),
+            target: "http://127.0.0.1:8080".to_owned(),
+            slo: vec!["p99(answer)<2s".to_owned(), "errors<1%".to_owned()],
+            unit: LevelUnit::Vus,
+            latency: ShownLatency {
+                name: "p99(answer)".to_owned(),
+                q: 0.99,
+                step: 2,
+                limit_s: Some(2.0),
+            },
+            limits: Vec::new(),
+        }
+    }
+}
+
 /// The latency that progress shows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ShownLatency {

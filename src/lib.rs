@@ -23,6 +23,7 @@ pub mod engine;
 pub mod event;
 pub mod exit;
 pub mod init;
+pub mod journal;
 pub mod lab;
 pub mod live;
 pub mod locate;

@@ -25,6 +25,7 @@ use toml::Spanned;
 
 use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
+use crate::scenario::Allowed;
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Condition, Objective, Slo, SloError};
@@ -89,6 +90,8 @@ pub struct FindFlags {
     pub threads: Option<usize>,
     /// `--local-addr`, each.
     pub local_addr: Vec<String>,
+    /// Hosts that may be loaded although they are not this machine.
+    pub allow_target: Vec<String>,
     /// `--engine`.
     pub engine: Option<String>,
     /// `--locust-url`.
@@ -254,6 +257,8 @@ pub struct TargetPlan {
     pub drain_timeout: Duration,
     /// Cycles that must succeed before the next probe.
     pub canary_cycles: u32,
+    /// Whom the load may reach.
+    pub allowed: Allowed,
 }
 
 impl TargetPlan {
@@ -365,6 +370,11 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// The text of the profile that it came from.
+    pub fn profile_text(&self) -> Option<&str> {
+        self.source.as_ref().map(|source| source.text.as_str())
+    }
+
     /// Resolves a plan. Without a profile and without `--url` it is that of the demo.
     ///
     /// # Errors
@@ -438,6 +448,7 @@ impl Plan {
             kind: TargetKind::External {
                 url: origin.to_owned(),
             },
+            allowed: Allowed::new(flags.allow_target.iter().cloned()),
             ..TargetPlan::default()
         };
         let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
@@ -630,6 +641,7 @@ impl Default for TargetPlan {
             drained_when: Condition::default(),
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             canary_cycles: DEFAULT_CANARY_CYCLES,
+            allowed: Allowed::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod machine;
 mod memory;
 mod sources;
+mod targets;
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -20,6 +21,7 @@ use crate::slo::Metric;
 use crate::units;
 
 pub use sources::{SourceError, check_sources};
+pub use targets::{Stranger, check_targets};
 
 /// Descriptors of the generator itself: files, monitors, its runtime.
 const OWN_DESCRIPTORS: u64 = 64;

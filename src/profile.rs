@@ -99,6 +99,8 @@ pub struct TargetSpec {
     pub drain_timeout: Option<Spanned<String>>,
     /// Cycles that must succeed before the next probe; 0 for none.
     pub canary_cycles: Option<Spanned<i64>>,
+    /// Hosts that may be loaded although they are not this machine.
+    pub allow: Option<Vec<String>>,
 }
 
 /// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`.

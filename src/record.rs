@@ -12,6 +12,7 @@ use crate::slo::Verdict;
 
 mod compare;
 mod gate;
+mod plateau;
 mod ramp;
 mod readings;
 
@@ -20,6 +21,7 @@ pub use compare::{
     ComparedRun, Comparison, Difference, ForecastPoint, Gate, GateOutcome, Scaling, ScalingPoint,
 };
 pub use gate::{Headroom, LoadGate, LoadOutcome};
+pub use plateau::Plateau;
 pub use ramp::{
     Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
     StageRecord, StageSpan,
@@ -153,6 +155,10 @@ pub struct Answer {
     pub search_s: f64,
     /// Shares of the level grid: (level, probability that the breakpoint is at or below) for charts; may be empty.
     pub distribution: Vec<(f64, f64)>,
+    /// How much further than the estimate's own error that distribution reaches down, and less far up, as a fraction: a lean for
+    /// what was not seen and can only lower a breakpoint. Zero where it has none, and in records of older versions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lean: f64,
 }
 
 impl Answer {
@@ -180,8 +186,17 @@ impl Answer {
             outlook: None,
             search_s: 0.0,
             distribution: Vec::new(),
+            lean: 0.0,
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 /// What more time would bring to an answer.

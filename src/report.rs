@@ -167,7 +167,10 @@ impl Format {
             Self::Holds => table::holds(record),
             Self::Excel => table::excel(&table::holds(record)?),
             Self::Samples => table::samples(record),
-            Self::Log => table::log(record),
+            Self::Log => {
+                let probes = record.probes.iter();
+                table::log("probe", probes.map(|p| (p.index, &*p.log)))
+            }
             Self::LatencyChart => chart::latency(record).to_png(),
             Self::SearchChart => chart::search(record).to_png(),
             Self::ThroughputChart => chart::throughput(record).to_png(),
@@ -193,13 +196,15 @@ pub enum RampFormat {
     Excel,
     /// One row per second.
     Seconds,
+    /// One row per line that a service logged; only where there are any.
+    Log,
     /// Everything over time.
     Chart,
 }
 
 impl RampFormat {
     /// Every format, the record first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Json,
         Self::Html,
         Self::Markdown,
@@ -207,6 +212,7 @@ impl RampFormat {
         Self::Stages,
         Self::Excel,
         Self::Seconds,
+        Self::Log,
         Self::Chart,
     ];
 
@@ -220,8 +226,17 @@ impl RampFormat {
             Self::Stages => "stages.csv",
             Self::Excel => "stages-excel.csv",
             Self::Seconds => "seconds.csv",
+            Self::Log => "log.csv",
             Self::Chart => "ramp.png",
         }
+    }
+
+    /// The formats that a record has something for.
+    pub fn of(record: &RampRecord) -> impl Iterator<Item = Self> {
+        let logged = record.stages.iter().any(|s| !s.log.is_empty());
+        Self::ALL
+            .into_iter()
+            .filter(move |format| logged || *format != Self::Log)
     }
 
     /// The bytes of its file. The same record gives the same bytes.
@@ -240,6 +255,10 @@ impl RampFormat {
             Self::Stages => table::stages(record),
             Self::Excel => table::excel(&table::stages(record)?),
             Self::Seconds => table::seconds(record),
+            Self::Log => {
+                let stages = record.stages.iter();
+                table::log("stage", stages.map(|s| (s.index, &*s.log)))
+            }
             Self::Chart => chart::ramp(record).to_png(),
         }
     }
@@ -320,7 +339,7 @@ impl Recorded for RampRecord {
     }
 
     fn files(&self) -> impl Iterator<Item = File> {
-        let all = RampFormat::ALL.into_iter();
+        let all = RampFormat::of(self);
         all.map(|f| (f.file_name(), f.render(self)))
     }
 }

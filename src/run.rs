@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, Tick};
+use crate::journal::{Entry, Head, Told};
 use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
@@ -24,9 +25,11 @@ use crate::stats::tail::{Residence, Tail};
 mod answer;
 mod canary;
 mod generator;
+mod later;
 mod ramping;
 mod recording;
 mod recovery;
+mod residence;
 
 pub use ramping::{RampSpec, ramp};
 
@@ -42,6 +45,9 @@ pub struct RunSpec {
     /// Those of the population that is searched. Only their latencies move with the level as queueing theory says; those of a
     /// population whose number stands still are compared level by level.
     pub searched: Range<usize>,
+    /// For each of those in order, the step of `steps` with whose beginning its latency begins: itself, or an earlier one that a
+    /// wait counts from.
+    pub begins: Vec<usize>,
     /// The search's limits.
     pub search: SearchSpec,
     /// For the record.
@@ -83,6 +89,13 @@ pub trait Surroundings: Send {
     }
     /// Puts the target back into its initial state. Runs beside the engine's clock.
     fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static;
+    /// Puts a judged probe where a crash of this program does not reach it.
+    ///
+    /// # Errors
+    /// Says why it could not; the run goes on without.
+    fn keep(&mut self, _entry: &Entry) -> Result<(), String> {
+        Ok(())
+    }
     /// The time of day, RFC 3339 UTC.
     fn time_of_day(&self) -> String;
 }
@@ -121,6 +134,15 @@ impl Interrupt {
     }
 }
 
+/// What a search that was cut off had judged by then.
+#[derive(Debug, Clone, Default)]
+pub struct Past {
+    /// What was asked; `None` for a search that begins now.
+    pub head: Option<Head>,
+    /// What was judged, in order.
+    pub entries: Vec<Entry>,
+}
+
 /// Runs a whole search. Whatever happens, what was measured comes back in the record.
 pub async fn run<E: Engine, S: Surroundings>(
     spec: &RunSpec,
@@ -129,7 +151,22 @@ pub async fn run<E: Engine, S: Surroundings>(
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
 ) -> RunRecord {
-    let started_at = surroundings.time_of_day();
+    resume(spec, Past::default(), engine, surroundings, interrupt, sink).await
+}
+
+/// Runs what is left of a search. As [`run`].
+pub async fn resume<E: Engine, S: Surroundings>(
+    spec: &RunSpec,
+    past: Past,
+    engine: &mut E,
+    surroundings: &mut S,
+    interrupt: &Interrupt,
+    sink: &mut (dyn FnMut(Event) + Send),
+) -> RunRecord {
+    let began_then = past.head.map(|head| head.started_at);
+    let started_at = began_then.unwrap_or_else(|| surroundings.time_of_day());
+    let ended_s = past.entries.last().map_or(0.0, |e| e.told.judged_s);
+    let engine = &mut later::Later::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
     let mut run = Run {
         spec,
         engine,
@@ -144,7 +181,9 @@ pub async fn run<E: Engine, S: Surroundings>(
         told_not_drained: false,
         began: None,
         now: Duration::ZERO,
+        asked_s: 0.0,
     };
+    run.take_up(past.entries);
     let conclusion = match run.search().await {
         Ok(conclusion) => conclusion,
         Err(error) => run
@@ -203,6 +242,8 @@ struct Run<'a, E, S> {
     began: Option<Duration>,
     /// Engine time at the end of the last window.
     now: Duration,
+    /// Seconds of searching at which the present probe was asked for.
+    asked_s: f64,
 }
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
@@ -215,7 +256,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             if self.interrupt.is_set() {
                 return Ok(self.search.interrupted());
             }
-            let order = match self.search.next(self.elapsed_s()) {
+            self.asked_s = self.elapsed_s();
+            let order = match self.search.next(self.asked_s) {
                 Step::Done(conclusion) => return Ok(*conclusion),
                 Step::Probe(order) => order,
             };
@@ -331,9 +373,60 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
         });
-        (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
-        self.probes.push(record);
+        let entry = self.entry(record);
+        if let Err(why) = self.surroundings.keep(&entry) {
+            (self.sink)(Event::Note(why.clone()));
+            self.warnings.push(why);
+        }
+        (self.sink)(Event::ProbeJudged(Box::new(entry.probe.clone())));
+        self.probes.push(entry.probe);
         Ok(())
+    }
+
+    /// The probe that was judged last, for the journal.
+    fn entry(&self, probe: ProbeRecord) -> Entry {
+        let visit = self.search.visits().last();
+        Entry {
+            told: Told {
+                asked_s: self.asked_s,
+                judged_s: self.elapsed_s(),
+                visit: visit.cloned().expect("the search was told"),
+                warnings: self.warnings[self.spec.warnings.len()..].to_vec(),
+            },
+            probe,
+        }
+    }
+
+    /// Goes on where a search was cut off: the search is told again what it was told then.
+    fn take_up(&mut self, past: Vec<Entry>) {
+        let Some(last) = past.last() else {
+            return;
+        };
+        // The engine's time goes on from there.
+        self.began = Some(Duration::ZERO);
+        self.now = Duration::from_secs_f64(last.told.judged_s.max(0.0));
+        self.warnings.extend(last.told.warnings.iter().cloned());
+        let told = format!(
+            "resumed at {} after probe {}, {:.0} s into the search; the target was brought up anew",
+            self.surroundings.time_of_day(),
+            past.len() - 1,
+            last.told.judged_s
+        );
+        (self.sink)(Event::Note(told.clone()));
+        self.warnings.push(told);
+        // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it then is asked again.
+        let telling = past
+            .iter()
+            .rposition(|e| e.told.visit.valid)
+            .map_or(0, |i| i + 1);
+        for (i, entry) in past.into_iter().enumerate() {
+            if i < telling {
+                // The search draws its random order when it is asked.
+                let _ = self.search.next(entry.told.asked_s);
+                self.search.record(entry.told.visit);
+            }
+            self.probes.push(entry.probe);
+        }
     }
 
     fn tell_search(
@@ -386,25 +479,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 
     /// Where the users' cycles spent their time, if they are who is searched.
     fn residence(&self, measurement: &Measurement, step: usize) -> Option<Residence> {
-        let steps = &self.spec.steps;
-        if !self.spec.users_are_searched() {
-            return None;
-        }
-        let in_flight = |step: usize| {
-            let windows = measurement.hold.iter().map(|s| &s.window.steps);
-            let counts = windows
-                .filter_map(|s| s.get(step))
-                .map(|s| s.in_flight.count());
-            #[expect(clippy::cast_precision_loss, reason = "counts per second")]
-            let mean = counts.sum::<u64>() as f64 / measurement.hold.len() as f64;
-            mean
-        };
-        let per_s = measurement.throughput(steps.main()).filter(|x| *x > 0.0)?;
-        let parts = self.spec.searched.clone().filter(|s| *s != steps.cycle());
-        Some(Residence {
-            step_s: in_flight(step) / per_s,
-            cycle_s: parts.map(in_flight).sum::<f64>() / per_s,
-        })
+        let spec = &self.spec;
+        let first = spec.searched.start;
+        let known = || residence::of(measurement, &spec.steps, first, &spec.begins, step);
+        spec.users_are_searched().then(known)?
     }
 
     fn causes(&self, probe: &Probe, judgement: &Judgement) -> Vec<LimitingResource> {

@@ -2,6 +2,7 @@
 //!
 //! Pure: reading the profile's files and running the steps happen elsewhere.
 
+mod allowed;
 mod compile;
 mod feeder;
 mod redirect;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
+pub use allowed::Allowed;
 pub use feeder::{Feeder, FeederError};
 pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{
@@ -121,6 +123,19 @@ impl Scenario {
     /// The names of the measured steps.
     pub fn names(&self) -> &StepNames {
         &self.names
+    }
+
+    /// For each measured step, the cycle last, the one with whose beginning its latency begins: an earlier one for a wait that
+    /// counts from there, the first for the cycle, else itself.
+    pub fn begins(&self) -> Vec<usize> {
+        let mut begins: Vec<usize> = self.names.range().collect();
+        for step in &self.steps {
+            if let (Some(index), Action::Wait(wait)) = (step.measured, &step.action) {
+                begins[index] = wait.since.unwrap_or(index);
+            }
+        }
+        begins[self.names.cycle()] = 0;
+        begins
     }
 
     /// The steps in order.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
+use serde::{Deserialize, Serialize};
 
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
@@ -85,7 +86,7 @@ pub struct CycleModel {
 }
 
 /// What one probe told the search.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Visit {
     /// Index of the probe.
     pub probe: usize,

@@ -1,26 +1,32 @@
 //! The only writer of files: the folder of a run, the probes (or a ramp's stages) as they are judged, and the reports at the end.
 //!
-//! Nothing measured is lost: every judged probe or stage is on the disk before the next begins, files appear whole or not at
-//! all, and when the folder can no longer be written the reports go to the system's folder for temporary files.
+//! Nothing measured is lost: every judged probe or stage is on the disk before the next begins (a search's in a journal, from which
+//! it can go on), files appear whole or not at all, and when the folder can no longer be written the reports go to the system's folder for temporary files.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::journal::{self, Entry, Head, Journal, JournalError};
 use crate::measure::LevelUnit;
-use crate::record::{CompareRecord, ProbeRecord, RampRecord, RunRecord, StageRecord};
+use crate::record::{CompareRecord, RampRecord, RunRecord, StageRecord};
 use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError};
 
-/// One judged probe a line, kept until the result is safely written.
-const PROBES: &str = "probes.jsonl";
-/// The same for the stages of a ramp.
+/// What a search was asked and every probe that was judged: [`crate::journal`]. It stays, so that a search that ended can go on too.
+const JOURNAL: &str = "journal.jsonl";
+/// One judged stage of a ramp a line, kept until the result is safely written.
 const STAGES: &str = "stages.jsonl";
 /// How the folders of ramps begin; those of searches begin with the year.
 const RAMP: &str = "ramp-";
 /// The folder of comparisons: of no one profile.
 const COMPARISONS: &str = "comparisons";
+/// How often a folder that is in use is tried again, and how long after.
+const LOCK_TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 /// Folders of one profile and second that are tried before giving up.
 const MOST_ALIKE: u32 = 1000;
 
@@ -59,6 +65,28 @@ pub enum StoreError {
         /// What is wrong with it.
         source: ReportError,
     },
+    /// There is no journal to go on from.
+    #[error("{}: {why}", .dir.display())]
+    NothingToResume {
+        /// The folder.
+        dir: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A journal that cannot be gone on from.
+    #[error("{}: {source}", .path.display())]
+    Journal {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: JournalError,
+    },
+    /// Another process writes to the folder.
+    #[error("{} is in use: another breakpoint writes to it. Wait for its end, or end it first", .dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
     /// A report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -81,26 +109,86 @@ pub struct Written {
     pub trouble: Option<StoreError>,
 }
 
-/// The folder of one run.
+/// The folder of one run. No other process can write to it for as long as this lives.
 #[derive(Debug)]
 pub struct Store {
     dir: PathBuf,
-    /// The file of the lines.
+    /// The name of the file of the lines.
     journal: &'static str,
-    /// What was judged so far as lines, kept here too in case the folder vanishes.
+    /// That file, locked.
+    file: File,
+    /// The lines so far, kept here too in case the folder vanishes.
     lines: Vec<u8>,
+    /// How many bytes of them are on the disk.
+    written: usize,
 }
 
 impl Store {
-    /// Makes `out/<profile>/<UTC time>/` and makes sure that it can be written.
+    /// Makes `out/<profile>/<UTC time>/` for a search, begins its journal and makes sure that the folder can be written.
     ///
     /// # Errors
     /// When it cannot; the error names `--out`.
-    pub fn create(out: &Path, profile: &str, started: Timestamp) -> Result<Self, StoreError> {
-        Self::new(out, profile, "", started, PROBES)
+    pub fn create(out: &Path, head: &Head, started: Timestamp) -> Result<Self, StoreError> {
+        let mut store = Self::new(out, &head.profile, "", started, JOURNAL)?;
+        // That there is such a folder and file must outlast a power cut too.
+        for folder in store.dir.ancestors().take(2) {
+            let _ = File::open(folder).and_then(|dir| dir.sync_all());
+        }
+        let dir = store.dir.clone();
+        store
+            .append(journal::head_line(head)?)
+            .map_err(|e| match e {
+                StoreError::Write { source, .. } => StoreError::NotWritable { path: dir, source },
+                other => other,
+            })?;
+        Ok(store)
     }
 
-    /// The same for a ramp: `out/<profile>/ramp-<UTC time>/`.
+    /// The folder of a search that was cut off, or ended, with its journal. A torn last line is cut off.
+    ///
+    /// # Errors
+    /// When there is no journal, it is damaged, or another process writes to it.
+    pub fn reopen(dir: &Path) -> Result<(Self, Journal), StoreError> {
+        let path = dir.join(JOURNAL);
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).open(&path).map_err(|e| {
+            if e.kind() == io::ErrorKind::NotFound {
+                StoreError::NothingToResume {
+                    dir: dir.to_owned(),
+                    why: "no search of this version was begun here (there is no journal.jsonl)"
+                        .to_owned(),
+                }
+            } else {
+                StoreError::Write {
+                    path: path.clone(),
+                    source: e,
+                }
+            }
+        })?;
+        lock(&file, dir)?;
+        let mut bytes = Vec::new();
+        let failed = |source| StoreError::Read {
+            path: path.clone(),
+            source,
+        };
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let journal = journal::read(&bytes).map_err(|source| StoreError::Journal {
+            path: path.clone(),
+            source,
+        })?;
+        bytes.truncate(journal.whole);
+        let mut store = Self {
+            dir: dir.to_owned(),
+            journal: JOURNAL,
+            file,
+            written: journal.whole,
+            lines: bytes,
+        };
+        store.repair()?;
+        Ok((store, journal))
+    }
+
+    /// The folder of a ramp: `out/<profile>/ramp-<UTC time>/`.
     ///
     /// # Errors
     /// As [`Store::create`].
@@ -124,11 +212,18 @@ impl Store {
         let name = folder_name(prefix, started);
         let dir = unique_dir(&parent, &name).map_err(|e| not_writable(&parent, e))?;
         // The file of the lines is made at once: it shows that files can be made here, not only folders.
-        File::create(dir.join(journal)).map_err(|e| not_writable(&dir, e))?;
+        let mut options = OpenOptions::new();
+        options.append(true).create_new(true);
+        let file = options
+            .open(dir.join(journal))
+            .map_err(|e| not_writable(&dir, e))?;
+        lock(&file, &dir)?;
         Ok(Self {
             dir,
             journal,
+            file,
             lines: Vec::new(),
+            written: 0,
         })
     }
 
@@ -137,37 +232,60 @@ impl Store {
         &self.dir
     }
 
-    /// Adds a judged probe to `probes.jsonl` and waits until the disk has it.
+    /// Adds a judged probe to the journal and waits until the disk has it.
     ///
     /// # Errors
-    /// When it cannot be written. The probe is kept in memory all the same and the run can go on.
-    pub fn append_probe(&mut self, probe: &ProbeRecord) -> Result<(), StoreError> {
-        self.append(report::probe_line(probe)?)
+    /// When it cannot be written. It is kept in memory all the same, the run can go on, and the next one brings it along.
+    pub fn append_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        self.append(journal::entry_line(entry)?)
     }
 
     /// Adds a judged stage to `stages.jsonl` and waits until the disk has it.
     ///
     /// # Errors
-    /// As [`Store::append_probe`].
+    /// As [`Store::append_entry`].
     pub fn append_stage(&mut self, stage: &StageRecord) -> Result<(), StoreError> {
-        self.append(report::stage_json(stage)?)
-    }
-
-    fn append(&mut self, mut line: Vec<u8>) -> Result<(), StoreError> {
+        let mut line = report::stage_json(stage)?;
         line.push(b'\n');
-        self.lines.extend_from_slice(&line);
-        let path = self.dir.join(self.journal);
-        OpenOptions::new()
-            .append(true)
-            .open(&path)
-            .and_then(|mut file| {
-                file.write_all(&line)?;
-                file.sync_data()
-            })
-            .map_err(|source| StoreError::Write { path, source })
+        self.append(line)
     }
 
-    /// Writes every report, then removes the file of the lines, whose content the record holds.
+    /// Adds a line, its end included, and whatever could not be written before.
+    fn append(&mut self, line: Vec<u8>) -> Result<(), StoreError> {
+        self.lines.extend(line);
+        self.repair()?;
+        let rest = &self.lines[self.written..];
+        let written = self
+            .file
+            .write_all(rest)
+            .and_then(|()| self.file.sync_data());
+        written.map_err(|source| self.write_error(source))?;
+        self.written = self.lines.len();
+        Ok(())
+    }
+
+    /// Cuts off what an attempt to write has left of a line.
+    fn repair(&mut self) -> Result<(), StoreError> {
+        let whole = u64::try_from(self.written).unwrap_or(u64::MAX);
+        let cut = self.file.metadata().and_then(|now| {
+            // A file that was removed can be written and is gone with this process.
+            if now.nlink() == 0 {
+                Err(io::ErrorKind::NotFound.into())
+            } else if now.len() > whole {
+                self.file.set_len(whole)
+            } else {
+                Ok(())
+            }
+        });
+        cut.map_err(|source| self.write_error(source))
+    }
+
+    fn write_error(&self, source: io::Error) -> StoreError {
+        let path = self.dir.join(self.journal);
+        StoreError::Write { path, source }
+    }
+
+    /// Writes every report. The lines of a ramp are removed then, since the record holds them; the journal of a search stays.
     ///
     /// When the folder cannot be written any more, the reports go to a new folder in the system's folder for temporary
     /// files, and [`Written::trouble`] says so.
@@ -215,13 +333,34 @@ impl Store {
     ) -> Result<Option<ReportError>, StoreError> {
         let trouble = write_artifacts(dir, record)?;
         let journal = dir.join(self.journal);
-        if dir.join(record.own_file()).is_file() {
+        let ended = dir.join(record.own_file()).is_file();
+        if ended && self.journal == STAGES {
             // Duplicate data by now; that it cannot be removed harms nobody.
             let _ = fs::remove_file(&journal);
-        } else if !journal.is_file() {
+        } else if !ended && !journal.is_file() {
             replace(&journal, &self.lines)?;
         }
         Ok(trouble)
+    }
+}
+
+/// Takes a folder for this process, until the file is closed: also by a kill, whose victim may need a moment to be gone.
+fn lock(file: &File, dir: &Path) -> Result<(), StoreError> {
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(StoreError::InUse {
+                    dir: dir.to_owned(),
+                });
+            }
+            // Some network file systems have no locks; that is no reason to measure nothing.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(()),
+        }
     }
 }
 
@@ -451,6 +590,7 @@ fn path_safe(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journal::tests::{entry, head};
     use crate::samples;
 
     fn start() -> Timestamp {
@@ -490,14 +630,77 @@ mod tests {
     fn a_run_leaves_every_report_in_its_folder_and_nothing_else() {
         let out = tempfile::tempdir().unwrap();
         let record = samples::interrupted();
-        let mut store = Store::create(out.path(), "gateway", start()).unwrap();
+        let mut store = Store::create(out.path(), &head("gateway"), start()).unwrap();
         assert_eq!(store.dir(), out.path().join("gateway/2026-11-22T17-44-13Z"));
-        store.append_probe(&record.probes[0]).unwrap();
+        store
+            .append_entry(&entry(record.probes[0].clone()))
+            .unwrap();
         let written = store.finish(&record).unwrap();
         assert!(written.trouble.is_none());
         assert_eq!(written.dir, store.dir());
-        assert_eq!(names(&written.dir), all_files(&record));
+        let mut files = all_files(&record);
+        files.push(JOURNAL.to_owned());
+        files.sort();
+        assert_eq!(names(&written.dir), files);
         assert_eq!(read_record(&written.dir).unwrap(), record);
+    }
+
+    #[test]
+    fn what_was_written_is_gone_on_with_and_a_torn_line_cut_off() {
+        let out = tempfile::tempdir().unwrap();
+        let record = samples::found();
+        let mut store = Store::create(out.path(), &head("p"), start()).unwrap();
+        let dir = store.dir().to_owned();
+        store
+            .append_entry(&entry(record.probes[0].clone()))
+            .unwrap();
+        let error = Store::reopen(&dir).unwrap_err().to_string();
+        assert!(error.contains("in use"), "{error}");
+        drop(store);
+        let mut file = OpenOptions::new()
+            .append(true)
+            .open(dir.join(JOURNAL))
+            .unwrap();
+        file.write_all(b"12345678 {\"told\":{\"as").unwrap();
+        let (mut again, journal) = Store::reopen(&dir).unwrap();
+        assert!(journal.torn);
+        assert_eq!(journal.entries.len(), 1);
+        again
+            .append_entry(&entry(record.probes[1].clone()))
+            .unwrap();
+        drop(again);
+        let (_, journal) = Store::reopen(&dir).unwrap();
+        assert!(!journal.torn);
+        let probes: Vec<_> = journal.entries.into_iter().map(|e| e.probe).collect();
+        assert_eq!(probes, record.probes[..2]);
+        let error = Store::reopen(out.path()).unwrap_err().to_string();
+        assert!(error.contains("no journal.jsonl"), "{error}");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_brought_along_by_the_next() {
+        let out = tempfile::tempdir().unwrap();
+        let record = samples::found();
+        let mut store = Store::create(out.path(), &head("p"), start()).unwrap();
+        let dir = store.dir().to_owned();
+        // A disk that is full after half a line.
+        let line = journal::entry_line(&entry(record.probes[0].clone())).unwrap();
+        let good = store.file.try_clone().unwrap();
+        store.file.write_all(&line[..line.len() / 2]).unwrap();
+        store.file = File::open("/dev/null").unwrap();
+        assert!(
+            store
+                .append_entry(&entry(record.probes[0].clone()))
+                .is_err()
+        );
+        store.file = good;
+        store
+            .append_entry(&entry(record.probes[1].clone()))
+            .unwrap();
+        drop(store);
+        let (_, journal) = Store::reopen(&dir).unwrap();
+        let probes: Vec<_> = journal.entries.into_iter().map(|e| e.probe).collect();
+        assert_eq!(probes, record.probes[..2]);
     }
 
     #[test]
@@ -517,6 +720,7 @@ mod tests {
         store.finish(&record).unwrap();
         let wanted = [
             "junit.xml",
+            "log.csv",
             "ramp.json",
             "ramp.png",
             "report.html",
@@ -529,10 +733,10 @@ mod tests {
         assert_eq!(read_ramp(&dir).unwrap(), Some(record.clone()));
         assert_eq!(read_ramp(&dir.join("ramp.json")).unwrap(), Some(record));
         // A folder of a search is none of a ramp, and the other way round.
-        let run = Store::create(out.path(), "gateway", start()).unwrap();
+        let run = Store::create(out.path(), &head("gateway"), start()).unwrap();
         run.finish(&samples::found()).unwrap();
         let later = start() + jiff::SignedDuration::from_secs(60);
-        let later = Store::create(out.path(), "gateway", later).unwrap();
+        let later = Store::create(out.path(), &head("gateway"), later).unwrap();
         assert_eq!(read_ramp(run.dir()).unwrap(), None);
         assert_eq!(
             searches(out.path(), "gateway"),
@@ -550,8 +754,8 @@ mod tests {
     #[test]
     fn two_runs_in_the_same_second_get_their_own_folders() {
         let out = tempfile::tempdir().unwrap();
-        let _first = Store::create(out.path(), "p", start()).unwrap();
-        let second = Store::create(out.path(), "p", start()).unwrap();
+        let _first = Store::create(out.path(), &head("p"), start()).unwrap();
+        let second = Store::create(out.path(), &head("p"), start()).unwrap();
         assert!(second.dir().ends_with("p/2026-11-22T17-44-13Z-2"));
     }
 
@@ -559,13 +763,12 @@ mod tests {
     fn every_judged_probe_is_on_the_disk_at_once() {
         let out = tempfile::tempdir().unwrap();
         let record = samples::broke_at_minimum();
-        let mut store = Store::create(out.path(), "p", start()).unwrap();
+        let mut store = Store::create(out.path(), &head("p"), start()).unwrap();
         for (i, probe) in record.probes.iter().enumerate() {
-            store.append_probe(probe).unwrap();
-            let text = fs::read_to_string(store.dir().join(PROBES)).unwrap();
-            assert_eq!(text.lines().count(), i + 1);
-            let back: ProbeRecord = serde_json::from_str(text.lines().last().unwrap()).unwrap();
-            assert_eq!(&back, probe);
+            store.append_entry(&entry(probe.clone())).unwrap();
+            let journal = journal::read(&fs::read(store.dir().join(JOURNAL)).unwrap()).unwrap();
+            assert_eq!(journal.entries.len(), i + 1);
+            assert_eq!(&journal.entries[i].probe, probe);
         }
     }
 
@@ -575,7 +778,9 @@ mod tests {
         let out = tempfile::tempdir().unwrap();
         let file = out.path().join("reports");
         fs::write(&file, "in the way").unwrap();
-        let error = Store::create(&file, "p", start()).unwrap_err().to_string();
+        let error = Store::create(&file, &head("p"), start())
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("reports") && error.contains("--out DIR"),
             "{error}"
@@ -586,9 +791,13 @@ mod tests {
     fn a_vanished_folder_costs_nothing_measured() {
         let out = tempfile::tempdir().unwrap();
         let record = samples::interrupted();
-        let mut store = Store::create(out.path(), "vanished", start()).unwrap();
+        let mut store = Store::create(out.path(), &head("vanished"), start()).unwrap();
         fs::remove_dir_all(out.path().join("vanished")).unwrap();
-        assert!(store.append_probe(&record.probes[0]).is_err());
+        assert!(
+            store
+                .append_entry(&entry(record.probes[0].clone()))
+                .is_err()
+        );
         let written = store.finish(&record).unwrap();
         assert!(written.dir.starts_with(std::env::temp_dir()));
         assert!(written.trouble.unwrap().to_string().contains("vanished"));
@@ -601,13 +810,15 @@ mod tests {
     fn a_record_that_cannot_be_rendered_leaves_its_probes() {
         let out = tempfile::tempdir().unwrap();
         let mut record = samples::interrupted();
-        let mut store = Store::create(out.path(), "p", start()).unwrap();
-        store.append_probe(&record.probes[0]).unwrap();
+        let mut store = Store::create(out.path(), &head("p"), start()).unwrap();
+        store
+            .append_entry(&entry(record.probes[0].clone()))
+            .unwrap();
         record.probes[0].hold_s = f64::NAN;
         let written = store.finish(&record).unwrap();
         let trouble = written.trouble.unwrap().to_string();
         assert!(trouble.contains("probes[0].hold_s"), "{trouble}");
-        assert!(written.dir.join(PROBES).is_file());
+        assert!(written.dir.join(JOURNAL).is_file());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::event::{Event, Phase, Subject, Tick};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{HoldEnd, ProbeRecord, StageRecord, StageSpan};
+use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
 use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
@@ -63,6 +63,8 @@ pub struct Terminal {
     /// What the panel shows.
     live: Live,
     printed_s: f64,
+    /// How to go on with the run that ended last.
+    resumed_with: Option<&'static str>,
 }
 
 impl Terminal {
@@ -84,6 +86,7 @@ impl Terminal {
             bar: bars.then(new_bar),
             live: Live::default(),
             printed_s: 0.0,
+            resumed_with: None,
         }
     }
 
@@ -111,11 +114,20 @@ impl Terminal {
             }
             Event::RunFinished(record) => {
                 self.clear();
+                self.resumed_with = resumed_with(record).filter(|_| !self.parts);
                 if !self.parts || self.shown == Shown::Summary {
                     self.print_result(record.as_ref());
                 }
             }
-            Event::Written(dir) => self.print_written(dir),
+            Event::Written(dir) => {
+                self.print_written(dir);
+                if let Some(flags) = self.resumed_with.take() {
+                    self.beside_the_answer(&format!(
+                        "go on       breakpoint resume {}{flags}",
+                        dir.display()
+                    ));
+                }
+            }
             // The panel shows them.
             Event::Doing(_)
             | Event::Tick(_)
@@ -157,11 +169,15 @@ impl Terminal {
 
     /// Prints where the files are: with the summary on stdout, else where it spoils no other format.
     pub fn print_written(&self, dir: &Path) {
-        let line = format!("files       {}", dir.display());
+        self.beside_the_answer(&format!("files       {}", dir.display()));
+    }
+
+    /// A line that goes with the summary, and must not spoil any other format on stdout.
+    fn beside_the_answer(&self, line: &str) {
         if self.shown == Shown::Summary {
             out(&format!("{line}\n"));
         } else {
-            self.line(&line);
+            self.line(line);
         }
     }
 
@@ -449,10 +465,19 @@ fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
     format!("now {} ({} – {})", vus(middle), vus(low), vus(high))
 }
 
+/// What `breakpoint resume` needs beside the folder to go on with a run; `None` where there is nothing to go on with.
+fn resumed_with(record: &RunRecord) -> Option<&'static str> {
+    let flags = match record.answer.ending {
+        Ending::Interrupted | Ending::TargetDown | Ending::GeneratorLimited => "",
+        Ending::Undecided => " --budget TIME",
+        _ => return None,
+    };
+    (!record.probes.is_empty()).then_some(flags)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::ShownLatency;
     use crate::record::Purpose;
     use crate::samples;
 
@@ -613,17 +638,8 @@ mod tests {
     #[test]
     fn the_first_line_says_what_is_asked() {
         let subject = Subject {
-            profile: "demo".to_owned(),
-            target: "http://127.0.0.1:8080".to_owned(),
             slo: vec!["p99<2s".to_owned()],
-            unit: LevelUnit::Vus,
-            latency: ShownLatency {
-                name: "p99(answer)".to_owned(),
-                q: 0.99,
-                step: 2,
-                limit_s: Some(2.0),
-            },
-            limits: Vec::new(),
+            ..Subject::made_up()
         };
         let event = Event::RunStarted {
             subject: subject.clone(),

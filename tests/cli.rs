@@ -406,6 +406,47 @@ fn the_demo_dies_at_its_memory_limit_like_a_killed_process() {
     assert_eq!(status.code(), Some(137));
 }
 
+/// 0.0.0.0 leads to this machine and is no loopback address: whoever connects to it all the same is seen here.
+#[test]
+fn a_target_that_is_not_this_machine_is_refused_before_anything_is_sent() {
+    let out = tempfile::tempdir().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://0.0.0.0:{}/", listener.local_addr().unwrap().port());
+    let dir = out.path().to_str().unwrap();
+    for command in [
+        &["find", "--slo", "p99<1s", "--out", dir][..],
+        &["ramp", "--stages", "5:1s", "--slo", "p99<1s", "--out", dir],
+        &["plan", "--slo", "p99<1s"],
+    ] {
+        let (_, err) = expect(2, &[command, &["--url", &url]].concat());
+        assert!(
+            err.contains("would load 0.0.0.0, which is not this machine"),
+            "{err}"
+        );
+        assert!(err.contains("--allow-target 0.0.0.0"), "{err}");
+    }
+    listener.set_nonblocking(true).unwrap();
+    let nobody = listener.accept().unwrap_err();
+    assert_eq!(nobody.kind(), std::io::ErrorKind::WouldBlock);
+    assert_eq!(
+        fs::read_dir(out.path()).unwrap().count(),
+        0,
+        "no folder either"
+    );
+    expect(
+        0,
+        &[
+            "plan",
+            "--slo",
+            "p99<1s",
+            "--url",
+            &url,
+            "--allow-target",
+            "0.0.0.0",
+        ],
+    );
+}
+
 #[test]
 fn plan_sends_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 
 use assert_cmd::Command;
 use predicates::prelude::*;
@@ -266,10 +268,11 @@ fn what_cannot_be_compared_is_refused_with_the_way_out() {
     );
 }
 
-/// The demo's profile with short holds and a highest level that it carries with ease.
-fn easy_demo(dir: &Path) -> PathBuf {
+/// The demo's profile with short holds, a highest level that it carries with ease, and these lines for its target.
+fn easy(dir: &Path, target: &str) -> PathBuf {
     let changed = [
         ("slo =", "slo = [\"p99(answer)<5s\"]"),
+        ("demo = true", target),
         ("start-vus =", "start-vus = 20"),
         ("max-vus =", "max-vus = 20"),
         ("hold-min =", "hold-min = \"3s\""),
@@ -286,11 +289,138 @@ fn easy_demo(dir: &Path) -> PathBuf {
     path
 }
 
+/// A program that is ended with the test, also when that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A demo on a port of its own, and its address.
+fn demo() -> (Running, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command.arg("demo").stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut line = String::new();
+    let mut said = BufReader::new(child.stdout.take().unwrap());
+    said.read_line(&mut line).unwrap();
+    let address = line.trim().rsplit_once("http://").unwrap().1.to_owned();
+    (Running(child), address)
+}
+
+/// Searches in turn in which something happens once `line` was said: exit code, stdout, stderr.
+fn repeated(
+    dir: &Path,
+    profile: &Path,
+    line: &str,
+    happens: impl FnOnce(&Running),
+) -> (Option<i32>, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command.env("CI", "true").arg("compare");
+    command.args([profile, profile]).arg("--out").arg(dir);
+    command.args(["--repeat", "2", "--budget", "8s"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = Running(command.spawn().unwrap());
+    let mut stdout = running.0.stdout.take().unwrap();
+    let printed = std::thread::spawn(move || std::io::read_to_string(&mut stdout).unwrap());
+    let mut happens = Some(happens);
+    let mut told = String::new();
+    for said in BufReader::new(running.0.stderr.take().unwrap()).lines() {
+        let said = said.unwrap();
+        if said.contains(line)
+            && let Some(happens) = happens.take()
+        {
+            happens(&running);
+        }
+        told.push_str(&said);
+        told.push('\n');
+    }
+    assert!(happens.is_none(), "{line} was never said: {told}");
+    let code = running.0.wait().unwrap().code();
+    (code, printed.join().unwrap(), told)
+}
+
+fn interrupt(running: &Running) {
+    let pid = running.0.id().to_string();
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status();
+    assert!(sent.unwrap().success());
+}
+
+/// The folders of the runs of a profile.
+fn runs_of(dir: &Path, profile: &str) -> usize {
+    fs::read_dir(dir.join(profile)).unwrap().count()
+}
+
+#[test]
+fn ctrl_c_keeps_the_pairs_that_are_complete() {
+    let dir = TempDir::new().unwrap();
+    let profile = easy(dir.path(), "demo = true");
+    let (code, printed, told) = repeated(dir.path(), &profile, "search 3 of 4", interrupt);
+    assert_eq!(code, Some(130), "{printed}\n{told}");
+    assert!(
+        told.contains("interrupted; 1 of 2 pairs are complete"),
+        "{told}"
+    );
+    assert!(!told.contains("search 4 of 4"), "{told}");
+    let json = fs::read(folder(dir.path()).join("compare.json")).unwrap();
+    let record: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(
+        record["comparisons"][0]["pairs"],
+        serde_json::json!([[0, 1]])
+    );
+    assert_eq!(record["notes"][0], "interrupted; 1 of 2 pairs are complete");
+    assert_eq!(runs_of(dir.path(), "demo"), 3, "what was measured is kept");
+}
+
+#[test]
+fn ctrl_c_before_a_pair_is_complete_compares_nothing() {
+    let dir = TempDir::new().unwrap();
+    let profile = easy(dir.path(), "demo = true");
+    let (code, printed, told) = repeated(dir.path(), &profile, "search 2 of 4", interrupt);
+    assert_eq!(code, Some(130), "{printed}\n{told}");
+    assert!(
+        told.contains("no pair of searches is complete: nothing to compare"),
+        "{told}"
+    );
+    assert!(!dir.path().join("comparisons").exists());
+    assert_eq!(runs_of(dir.path(), "demo"), 2, "what was measured is kept");
+}
+
+#[test]
+fn a_target_that_dies_ends_the_turns_and_keeps_the_pairs_before() {
+    let dir = TempDir::new().unwrap();
+    let (target, address) = demo();
+    let lines = format!("url = \"http://{address}\"\nreset-timeout = \"2s\"");
+    let profile = easy(dir.path(), &lines);
+    let (code, printed, told) = repeated(dir.path(), &profile, "search 3 of 4", move |_| {
+        drop(target);
+    });
+    assert_eq!(code, Some(5), "{printed}\n{told}");
+    assert!(
+        told.contains("search 3 of 4 ended with its target down")
+            && told.contains("1 of 2 pairs are complete"),
+        "{told}"
+    );
+    assert!(!told.contains("search 4 of 4"), "{told}");
+    let json = fs::read(folder(dir.path()).join("compare.json")).unwrap();
+    let record: Value = serde_json::from_slice(&json).unwrap();
+    assert_eq!(
+        record["comparisons"][0]["pairs"],
+        serde_json::json!([[0, 1]])
+    );
+    assert_eq!(runs_of(dir.path(), "demo"), 3);
+}
+
 #[test]
 fn profiles_are_searched_in_turn() {
     // The budget is too small for a breakpoint: what is tested is the order and the files.
     let dir = TempDir::new().unwrap();
-    let profile = easy_demo(dir.path());
+    let profile = easy(dir.path(), "demo = true");
     compare(dir.path(), &[&profile, &profile])
         .args(["--repeat", "1", "--budget", "12s", "--format", "csv"])
         .assert()

@@ -240,6 +240,13 @@ fn the_report_says_it_all_in_markdown_as_tests_and_for_programs() {
     golden("ramp-junit.xml", &ramp.shown(Shown::Junit).unwrap());
 }
 
+/// A page as it is read: without what holds the digits of a number together.
+fn as_read(page: &str) -> String {
+    let mut parts = page.split("<span class=\"whole\">");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |read, part| read + &part.replacen("</span>", "", 1))
+}
+
 #[test]
 fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -257,7 +264,8 @@ fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
     let links: Vec<&str> = page.matches("href=").collect();
     assert_eq!(links.len(), 1, "the empty icon");
     assert!(page.contains("default-src 'none'"));
-    let page = page.split_once("<body>").unwrap().1;
+    assert!(page.contains("<span class=\"whole\">1 010</span>"));
+    let page = as_read(page.split_once("<body>").unwrap().1);
     let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what}"));
     let order = [
         "class=\"number\">1 010<",
@@ -434,6 +442,15 @@ fn the_tables_of_a_ramp_are_as_agreed() {
     for format in [RampFormat::Stages, RampFormat::Seconds] {
         golden(format.file_name(), &format.render(&record).unwrap());
     }
+    let record = records::ramp();
+    let log = RampFormat::Log.render(&record).unwrap();
+    let line = "at_s,stage,monitor,text\n31,2,gateway,gateway ended with exit code 137\n";
+    assert_eq!(String::from_utf8(log).unwrap(), line);
+    let page = String::from_utf8(record.shown(Shown::Markdown).unwrap()).unwrap();
+    assert!(page.contains("## Logs") && page.contains("gateway: gateway ended with exit code 137"));
+    let mut silent = record;
+    silent.stages.iter_mut().for_each(|s| s.log.clear());
+    assert!(RampFormat::of(&silent).all(|format| format != RampFormat::Log));
 }
 
 #[test]
@@ -674,12 +691,13 @@ fn the_page_of_a_comparison_has_the_change_first() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let page = text(told().shown(Shown::Html).unwrap());
     assert!(!page.contains("src=") && page.contains("default-src 'none'"));
-    let page = page.split_once("<body>").unwrap().1;
+    assert!(page.contains("<span class=\"whole\">1 010</span>"));
+    let page = as_read(page.split_once("<body>").unwrap().1);
     let at = |what: &str| page.find(what).unwrap_or_else(|| panic!("no {what}"));
     let order = [
         "class=\"number\">-14.8 %<",
         "95 % CI -19.2 % to -10.1 %",
-        "evidence of a fall</span> p &lt;= 0.001",
+        "evidence of a fall (worse)</span> p &lt;= 0.001",
         "one: 1 184 VUs (1 150 – 1 215)",
         "crashed: 1 010 VUs (986 – 1 031)",
         "<code>p99(answer)&lt;2s</code>",

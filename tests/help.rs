@@ -80,8 +80,8 @@ fn how(words: &[String]) -> Run {
         "compare" if has("--repeat") => Run::ReadOnly,
         // A comparison that cannot be made is an answer too: the runs here are one run under several names.
         "compare" => Run::With(words.to_vec(), &[0, 3]),
-        // A worker waits for a master.
-        "ramp" | "lab" | "worker" => Run::ReadOnly,
+        // `tests/resume.rs` resumes; a worker waits for a master.
+        "ramp" | "lab" | "resume" | "worker" => Run::ReadOnly,
         "init" | "report" | "completions" | "man" | "locust-plugin" => {
             Run::With(words.to_vec(), &[0])
         }

@@ -22,6 +22,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["measure", "record", "slo", "stats", "units"],
     ),
+    // What the search was told, and the probe as a line.
+    ("journal", Pure, &["record", "report", "search"]),
     ("scenario", Pure, &["measure", "units"]),
     ("profile", Pure, &["scenario"]),
     (
@@ -61,8 +63,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &[
             // `stats` for the type that carries a latency tail from the SLO to the search.
-            "cause", "engine", "event", "measure", "probe", "ramp", "record", "search", "slo",
-            "stats", "units",
+            "cause", "engine", "event", "journal", "measure", "probe", "ramp", "record", "search",
+            "slo", "stats", "units",
         ],
     ),
     // The laboratory runs the very loop of `find` on simulated engines, so it needs what `app` gives that loop.
@@ -78,7 +80,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("monitor", Shell, &["crypto", "measure", "plan"]),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
     ("target", Shell, &["monitor", "plan"]),
-    ("store", Shell, &["measure", "record", "report"]),
+    ("store", Shell, &["journal", "measure", "record", "report"]),
     (
         "term",
         Shell,
@@ -100,7 +102,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "preflight",
         Shell,
-        &["measure", "plan", "record", "search", "slo", "units"],
+        // Of `scenario` whom requests may reach.
+        &[
+            "measure", "plan", "record", "scenario", "search", "slo", "units",
+        ],
     ),
     (
         "app",
@@ -113,6 +118,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "event",
             "exit",
             "init",
+            "journal",
             "lab",
             "locate",
             "measure",
@@ -133,6 +139,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "store",
             "target",
             "term",
+            // Numbers in words.
+            "units",
         ],
     ),
 ];

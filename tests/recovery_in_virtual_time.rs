@@ -105,6 +105,7 @@ fn spec(system: &SystemSpec) -> RunSpec {
         slo: Slo::parse(["errors<1%"]).unwrap(),
         steps: StepNames::new(["request".to_owned()], Some(0)),
         searched: 0..2,
+        begins: vec![0, 0],
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),

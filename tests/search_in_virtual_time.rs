@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
-use breakpoint::measure::{FailureKind, Level, StepNames, Window};
+use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
+use breakpoint::measure::{FailureKind, Level, Reading, StepNames, Window};
 use breakpoint::record::{Ending, Environment, HoldEnd, Outlook, PlanRecord, RunRecord, Sureness};
-use breakpoint::run::{self, Interrupt, Nothing, RunSpec};
+use breakpoint::run::{self, Interrupt, Nothing, Past, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 
 /// A system with a seed.
 #[derive(Clone)]
@@ -79,6 +82,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
         slo: Slo::parse(slo).unwrap(),
         steps: StepNames::new(["request".to_owned()], Some(0)),
         searched: 0..2,
+        begins: vec![0, 0],
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),
@@ -523,7 +527,7 @@ fn a_fixed_throughput_is_named_as_what_gave_way() {
     assert_eq!(cause.sureness, Sureness::Possible);
     let knee = f64::from(record.answer.knee.unwrap());
     // Capacity 100/s, cycle without queueing 1.08 s.
-    assert!((knee / 108.0 - 1.0).abs() < 0.25, "{knee}");
+    assert!((knee / 108.0 - 1.0).abs() < 0.1, "{knee}");
 }
 
 #[test]
@@ -723,4 +727,201 @@ fn users_of_an_idle_service_are_found_although_nobody_makes_others_wait() {
     // Little's shift alone held it in half of the searches and was 6 % off.
     assert!(found >= 6 && mean < 0.04, "{found} of 8, {errors:?}");
     assert!(held + 1 >= found, "{held} of {found}");
+}
+
+/// Surroundings that keep what they are given, as the store does.
+#[derive(Default)]
+struct Keeping {
+    entries: Vec<Entry>,
+}
+
+impl Surroundings for Keeping {
+    fn readings(&mut self) -> Vec<Reading> {
+        Vec::new()
+    }
+
+    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        std::future::ready(Ok(()))
+    }
+
+    fn keep(&mut self, entry: &Entry) -> Result<(), String> {
+        self.entries.push(entry.clone());
+        Ok(())
+    }
+
+    fn time_of_day(&self) -> String {
+        "2026-11-26T00:00:00Z".to_owned()
+    }
+}
+
+/// Long enough that hardly any search of the demo stays undecided.
+fn long_limits(seed: u64) -> SearchSpec {
+    SearchSpec {
+        budget: Duration::from_secs(600),
+        ..demo_limits(seed)
+    }
+}
+
+/// A whole search of the demo with its journal.
+fn journaled(seed: u64) -> (RunRecord, Vec<Entry>, Vec<u8>) {
+    let sim = demo(seed);
+    let spec = spec(&sim, &["p99<2s"], long_limits(seed));
+    let mut kept = Keeping::default();
+    let never = Interrupt::default();
+    let record = block_on(run::run(
+        &spec,
+        &mut sim.start(),
+        &mut kept,
+        &never,
+        &mut |_| {},
+    ));
+    let head = Head {
+        journal_version: JOURNAL_VERSION,
+        breakpoint_version: "0.1.0".to_owned(),
+        profile: "demo".to_owned(),
+        started_at: record.started_at.clone(),
+        folder: "/".to_owned(),
+        command: vec!["find".to_owned()],
+        profile_crc32: None,
+    };
+    let mut bytes = journal::head_line(&head).unwrap();
+    for entry in &kept.entries {
+        bytes.extend(journal::entry_line(entry).unwrap());
+    }
+    (record, kept.entries, bytes)
+}
+
+/// What is left of a search of the demo, against a target that was brought up anew.
+fn resumed(seed: u64, journal: Journal) -> (RunRecord, Vec<Entry>) {
+    let sim = demo(seed + 1_000);
+    let spec = spec(&sim, &["p99<2s"], long_limits(seed));
+    let mut kept = Keeping::default();
+    let past = Past {
+        head: Some(journal.head),
+        entries: journal.entries,
+    };
+    let never = Interrupt::default();
+    let mut engine = sim.start();
+    let record = block_on(run::resume(
+        &spec,
+        past,
+        &mut engine,
+        &mut kept,
+        &never,
+        &mut |_| {},
+    ));
+    (record, kept.entries)
+}
+
+#[test]
+fn a_search_that_is_cut_off_at_any_byte_goes_on_and_is_as_right() {
+    const SEEDS: u64 = 10;
+    const CUTS: usize = 20;
+    let mut rng = SmallRng::seed_from_u64(7);
+    let mut ends = Vec::new();
+    for seed in 1..=SEEDS {
+        let (whole, entries, bytes) = journaled(seed);
+        assert_eq!(entries.len(), whole.probes.len());
+        let head = bytes.iter().position(|b| *b == b'\n').unwrap();
+        for _ in 0..CUTS {
+            let cut = rng.random_range(head + 1..=bytes.len());
+            let journal = journal::read(&bytes[..cut]).unwrap();
+            let n = journal.entries.len();
+            assert_eq!(journal.entries, entries[..n], "no probe is lost or made up");
+            let (record, new) = resumed(seed, journal);
+            assert_eq!(record.probes[..n], whole.probes[..n], "nor counted twice");
+            assert_eq!(new.len() + n, record.probes.len());
+            assert_eq!(record.started_at, whole.started_at);
+            assert!(record.probes.iter().enumerate().all(|(i, p)| p.index == i));
+            // Its clock goes on: no second twice, and the budget is that of the whole search.
+            assert!(record.probes.is_sorted_by(|a, b| a.start_s <= b.start_s));
+            assert!(
+                record.answer.search_s < 600.0 + 60.0,
+                "{}",
+                record.answer.search_s
+            );
+            // The search asks for what it would have asked for.
+            if let (Some(next), Some(then)) = (record.probes.get(n), whole.probes.get(n)) {
+                assert_eq!((next.level, next.purpose), (then.level, then.purpose));
+            }
+            assert_eq!(
+                record.warnings.len(),
+                usize::from(n > 0),
+                "{:?}",
+                record.warnings
+            );
+            ends.push(record);
+        }
+    }
+    let found: Vec<RunRecord> = ends
+        .into_iter()
+        .filter(|r| r.answer.ending == Ending::Found)
+        .collect();
+    assert!(found.len() >= 190, "{} of 200 found", found.len());
+    let (held, _) = against(truth(&demo(1)), &found);
+    // 95 % of 200 independent ones are 190 +- 3; those of one seed share their beginning.
+    assert!(held * 100 >= found.len() * 88, "{held} of {}", found.len());
+}
+
+#[test]
+fn a_search_that_ran_out_of_time_gets_narrower_with_more() {
+    let (whole, _, bytes) = journaled(3);
+    let journal = journal::read(&bytes).unwrap();
+    let sim = demo(77);
+    let limits = SearchSpec {
+        precision: 0.02,
+        budget: Duration::from_secs(3_600),
+        ..long_limits(3)
+    };
+    let spec = spec(&sim, &["p99<2s"], limits);
+    let past = Past {
+        head: Some(journal.head),
+        entries: journal.entries,
+    };
+    let never = Interrupt::default();
+    let mut engine = sim.start();
+    let more = block_on(run::resume(
+        &spec,
+        past,
+        &mut engine,
+        &mut Nothing,
+        &never,
+        &mut |_| {},
+    ));
+    assert!(more.probes.len() > whole.probes.len());
+    assert_eq!(more.probes[..whole.probes.len()], whole.probes[..]);
+    let width = |record: &RunRecord| record.answer.precision_reached.unwrap();
+    assert!(
+        width(&more) < 0.6 * width(&whole),
+        "{} {}",
+        width(&more),
+        width(&whole)
+    );
+    assert_eq!(against(truth(&sim), &[more]).0, 1);
+}
+
+/// The generator was the limit three times in a row, and was mended: those probes say nothing any more.
+#[test]
+fn probes_that_the_generator_spoilt_at_the_end_are_made_again() {
+    let (whole, _, bytes) = journaled(4);
+    let mut journal = journal::read(&bytes).unwrap();
+    let n = 8;
+    journal.entries.truncate(n);
+    for entry in &mut journal.entries[n - 3..] {
+        entry.told.visit.valid = false;
+        entry.probe.end = HoldEnd::Invalid;
+    }
+    let (record, new) = resumed(4, journal);
+    assert_eq!(
+        record.probes.len(),
+        n + new.len(),
+        "they stay in the record"
+    );
+    assert_eq!(record.probes[n].level, whole.probes[n - 3].level);
+    assert_eq!(
+        record.answer.ending,
+        Ending::Found,
+        "{}",
+        record.answer.reason
+    );
 }

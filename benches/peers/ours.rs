@@ -9,8 +9,7 @@ use anyhow::Context as _;
 use breakpoint::engine::Engine as _;
 use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use breakpoint::measure::{Histogram, Level};
-use breakpoint::scenario::Scenario;
-use breakpoint::scenario::{Feeder, spec::ScenarioSpec};
+use breakpoint::scenario::{Allowed, Feeder, Scenario, spec::ScenarioSpec};
 use clap::Args;
 
 use super::server::now_us;
@@ -93,6 +92,7 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
         scenario,
         load: LoadModel::closed(1e9),
         sources: Vec::new(),
+        allowed: Allowed::default(),
         window: Duration::from_secs(1),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
         seed: 1,

@@ -16,6 +16,7 @@ use crate::compare::{self, Design, Named};
 use crate::locate;
 use crate::plan::FindFlags;
 use crate::preflight;
+use crate::record::{Ending, RunRecord};
 use crate::store;
 use crate::term::Terminal;
 
@@ -119,41 +120,52 @@ fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result
     let signals = signals::listen(runtime.handle());
     let mut runs: Vec<Named> = Vec::new();
     let mut found: Vec<[Option<usize>; 2]> = vec![[None; 2]; repeats as usize];
+    let mut stopped = None;
     for (i, turn) in turns.into_iter().enumerate() {
         let what = ["base", "candidate"][turn.side];
         let name = turn.ready.plan.name.clone();
-        terminal.note(&format!("search {} of {total}: {what} {name}", i + 1));
-        let (record, dir) = runtime.block_on(async {
+        let place = format!("search {} of {total}", i + 1);
+        terminal.note(&format!("{place}: {what} {name}"));
+        let searched = runtime.block_on(async {
             let mut audience = Audience::gather(terminal, None, None).await?;
             find::search(turn.ready, &signals, &mut audience).await
-        })?;
-        if signals.interrupt.is_set() {
+        });
+        match searched.map(|(record, dir)| (Stop::of(&record, &place), record, dir)) {
+            Err(refusal) => stopped = Some(Stop::failed(&refusal, &place)),
+            Ok((Some(stop), ..)) => stopped = Some(stop),
+            Ok((None, record, dir)) => {
+                found[turn.pair][turn.side] = Some(runs.len());
+                runs.push(Named {
+                    name: dir.display().to_string(),
+                    record,
+                    size: None,
+                });
+                if signals.interrupt.is_set() && i + 1 < total {
+                    stopped = Some(Stop::interrupted());
+                }
+            }
+        }
+        if stopped.is_some() {
             break;
         }
-        found[turn.pair][turn.side] = Some(runs.len());
-        runs.push(Named {
-            name: dir.display().to_string(),
-            record,
-            size: None,
-        });
     }
     // Nothing may hold up the end: what still runs there is of no use any more.
     runtime.shutdown_background();
-    let interrupted = signals.interrupt.is_set();
     let pairs: Vec<(usize, usize)> = found
         .iter()
         .filter_map(|[base, candidate]| Some(((*base)?, (*candidate)?)))
         .collect();
-    if pairs.is_empty() {
-        terminal.warning("interrupted before a pair of searches was complete: nothing to compare");
-        return Ok(Exit::Interrupted);
-    }
     let mut notes = Vec::new();
-    if pairs.len() < repeats as usize {
-        notes.push(format!(
-            "interrupted: {} of {repeats} pairs are complete",
-            pairs.len()
-        ));
+    if let Some(stop) = &stopped {
+        if pairs.is_empty() {
+            let why = &stop.why;
+            let message = format!("{why}; no pair of searches is complete: nothing to compare");
+            return Err(Refusal::new(stop.exit, message));
+        }
+        let done = pairs.len();
+        let note = format!("{}; {done} of {repeats} pairs are complete", stop.why);
+        terminal.warning(&note);
+        notes.push(note);
     }
     if repeats == 1 {
         notes.push(
@@ -162,7 +174,45 @@ fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result
         );
     }
     let exit = conclude(args, &runs, &Design::Pairs(pairs), notes, terminal)?;
-    Ok(if interrupted { Exit::Interrupted } else { exit })
+    Ok(stopped.map_or(exit, |stop| stop.exit))
+}
+
+/// What ended searches in turn before the last of them.
+struct Stop {
+    exit: Exit,
+    why: String,
+}
+
+impl Stop {
+    /// What the record of a search says of those that were to come.
+    fn of(record: &RunRecord, place: &str) -> Option<Self> {
+        let answer = &record.answer;
+        match answer.ending {
+            Ending::Interrupted => Some(Self::interrupted()),
+            Ending::TargetDown => Some(Self {
+                exit: Exit::Target,
+                why: format!(
+                    "{place} ended with its target down ({}), and no more are made",
+                    answer.reason.trim_end_matches('.')
+                ),
+            }),
+            _ => None,
+        }
+    }
+
+    fn failed(refusal: &Refusal, place: &str) -> Self {
+        Self {
+            exit: refusal.exit,
+            why: format!("{place} failed ({}), and no more are made", refusal.message),
+        }
+    }
+
+    fn interrupted() -> Self {
+        Self {
+            exit: Exit::Interrupted,
+            why: "interrupted".to_owned(),
+        }
+    }
 }
 
 /// Every search made ready; nothing is run before all of them make sense.

@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::audience::Audience;
+use super::command;
 use super::prepare::Ready;
 use super::session::{self, Session, Work, World};
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::event::Event;
+use crate::journal::{self, Head, JOURNAL_VERSION};
+use crate::plan::Plan;
 use crate::preflight;
 use crate::record::{Answer, Ending, RunRecord, SCHEMA_VERSION};
-use crate::run::{self, RunSpec};
+use crate::run::{self, Past, RunSpec};
 use crate::store::Store;
 use crate::target::{Target, TargetError};
 
@@ -48,13 +51,14 @@ pub(super) async fn search(
     signals: &Signals,
     audience: &mut Audience<'_>,
 ) -> Result<(RunRecord, PathBuf), Refusal> {
-    let plan = &ready.plan;
     let began = Timestamp::now();
+    let head = head(&ready.plan, began);
     let mut store =
-        Store::create(&plan.out, &plan.name, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
+        Store::create(&ready.plan.out, &head, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
     let record = match session::bring_up(&ready, signals, audience).await {
         Ok(target) => {
-            let record = with_target(&ready, &target, signals, &mut store, audience).await;
+            let past = Past::default();
+            let record = with_target(&ready, past, &target, signals, &mut store, audience).await;
             session::take_down(target, audience).await;
             record?
         }
@@ -68,29 +72,67 @@ pub(super) async fn search(
     Ok((record, dir))
 }
 
+/// What is left of a search that was cut off: its record, written where it was begun.
+pub(super) async fn search_on(
+    ready: &Ready,
+    past: Past,
+    mut store: Store,
+    signals: &Signals,
+    audience: &mut Audience<'_>,
+) -> Result<RunRecord, Refusal> {
+    let target = session::bring_up(ready, signals, audience)
+        .await
+        .map_err(|error| {
+            let exit = match error {
+                TargetError::Interrupted => Exit::Interrupted,
+                _ => Exit::Target,
+            };
+            Refusal::new(
+                exit,
+                format!("{error}. What was measured stays where it is"),
+            )
+        })?;
+    let record = with_target(ready, past, &target, signals, &mut store, audience).await;
+    session::take_down(target, audience).await;
+    let record = record?;
+    session::write(&store, &record, audience)?;
+    Ok(record)
+}
+
+fn head(plan: &Plan, began: Timestamp) -> Head {
+    let folder = std::env::current_dir().unwrap_or_default();
+    Head {
+        journal_version: JOURNAL_VERSION,
+        breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
+        profile: plan.name.clone(),
+        started_at: session::to_second(began),
+        folder: folder.to_string_lossy().into_owned(),
+        command: command::as_typed(),
+        profile_crc32: plan.profile_text().map(|t| journal::crc32(t.as_bytes())),
+    }
+}
+
 /// Everything between the target's coming up and its going down.
 async fn with_target(
     ready: &Ready,
+    past: Past,
     target: &Target,
     signals: &Signals,
     store: &mut Store,
     audience: &mut Audience<'_>,
 ) -> Result<RunRecord, Refusal> {
     let mut session = Session::start(ready, target, signals, audience).await?;
-    let spec = run_spec(ready, &session);
+    let mut spec = run_spec(ready, &session);
+    if let Some(head) = &past.head {
+        spec.plan.command.clone_from(&head.command);
+    }
     audience.on(&started(&spec));
-    let mut world = World::new(&session.hub, target);
+    let mut world = World::new(&session.hub, target, Some(store));
     let record = {
-        let mut sink = |event: Event| {
-            audience.on(&event);
-            if let Event::ProbeJudged(probe) = &event
-                && let Err(error) = store.append_probe(probe)
-            {
-                audience.warning(&error.to_string());
-            }
-        };
-        run::run(
+        let mut sink = |event: Event| audience.on(&event);
+        run::resume(
             &spec,
+            past,
             &mut session.engine,
             &mut world,
             &signals.interrupt,
@@ -109,6 +151,7 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         slo: plan.slo.clone(),
         steps: session.steps.clone(),
         searched: session.searched.clone(),
+        begins: session.begins.clone(),
         search: plan.search.clone(),
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),

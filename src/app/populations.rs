@@ -60,6 +60,13 @@ impl Compiled {
         first..first + self.users.names().range().len()
     }
 
+    /// For each of those, the one with whose beginning its latency begins.
+    pub(super) fn begins(&self) -> Vec<usize> {
+        let first = self.searched_steps().start;
+        let own = self.searched().begins().into_iter();
+        own.map(|step| first + step).collect()
+    }
+
     /// The scenario of the population that is searched.
     pub(super) fn searched(&self) -> &Scenario {
         let other = (self.others.iter()).find(|o| o.plan.amount == Amount::Searched);
@@ -192,6 +199,7 @@ impl Part {
             },
             seed: self.seed,
             sources: plan.local_addresses.clone(),
+            allowed: plan.target.allowed.clone(),
         });
         match engine {
             Ok(engine) => Ok(Member {

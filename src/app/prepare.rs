@@ -101,6 +101,11 @@ fn ready(
     plan.check_slo(&scenarios.steps())
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let origins = scenarios.all().flat_map(Scenario::origins);
+    preflight::check_targets(
+        scenarios.all().flat_map(Scenario::origins),
+        &plan.target.allowed,
+    )
+    .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let hosts = origins.map(|o| o.host.as_str());
     preflight::check_sources(&plan.local_addresses, hosts)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;

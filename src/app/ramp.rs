@@ -112,7 +112,7 @@ async fn with_target(
     let mut session = Session::start(&asked.ready, target, signals, audience).await?;
     let spec = spec(asked, &session);
     audience.on(&started(&spec));
-    let mut world = World::new(&session.hub, target);
+    let mut world = World::new(&session.hub, target, None);
     let record = {
         let mut sink = |event: Event| {
             audience.on(&event);

@@ -16,6 +16,7 @@ use super::{Exit, Refusal};
 use crate::engine::any::AnyEngine;
 use crate::engine::locust::LocustEngine;
 use crate::event::{Event, Subject};
+use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{EnginePlan, LoadPlan, MemoryAtRest, Plan, TargetKind};
@@ -61,6 +62,8 @@ pub(super) struct Session {
     pub(super) steps: StepNames,
     /// Those of the population that is searched.
     pub(super) searched: Range<usize>,
+    /// For each of those, the one with whose beginning its latency begins.
+    pub(super) begins: Vec<usize>,
     /// For the record.
     pub(super) plan: PlanRecord,
     pub(super) hub: MonitorHub,
@@ -85,13 +88,13 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let (work, searched, engine) = match &plan.engine {
+        let (work, searched, begins, engine) = match &plan.engine {
             EnginePlan::Native => {
                 let scenarios = ready.scenarios_at(target.url())?;
                 let work = Work::of_scenarios(plan, &scenarios);
-                let searched = scenarios.searched_steps();
+                let (searched, begins) = (scenarios.searched_steps(), scenarios.begins());
                 let engine = scenarios.start(plan, ready.climbs)?;
-                (work, searched, AnyEngine::Native(Box::new(engine)))
+                (work, searched, begins, AnyEngine::Native(Box::new(engine)))
             }
             EnginePlan::Locust(locust) => {
                 let engine = super::locust::start(plan, locust, ready.climbs, signals).await?;
@@ -101,7 +104,10 @@ impl Session {
                 }
                 let work = Work::of_locust(&engine);
                 let searched = work.steps.range();
-                (work, searched, AnyEngine::Locust(Box::new(engine)))
+                // Every request begins by itself; all together stand for the cycle.
+                let own = searched.clone().take(work.steps.cycle());
+                let begins = own.chain([0]).collect();
+                (work, searched, begins, AnyEngine::Locust(Box::new(engine)))
             }
         };
         let url = Some(target.url()).filter(|url| !url.is_empty());
@@ -109,6 +115,7 @@ impl Session {
         Ok(Self {
             steps: work.steps.clone(),
             searched,
+            begins,
             plan: plan_record(plan, &work, &url, hub.limits()),
             engine,
             hub,
@@ -129,14 +136,21 @@ pub(super) struct World<'a> {
     target: &'a Target,
     /// From the readings before the first probe on.
     at_rest: MemoryAtRest,
+    /// Where judged probes are kept.
+    store: Option<&'a mut Store>,
 }
 
 impl<'a> World<'a> {
-    pub(super) fn new(hub: &'a MonitorHub, target: &'a Target) -> Self {
+    pub(super) fn new(
+        hub: &'a MonitorHub,
+        target: &'a Target,
+        store: Option<&'a mut Store>,
+    ) -> Self {
         Self {
             hub,
             target,
             at_rest: MemoryAtRest::default(),
+            store,
         }
     }
 }
@@ -161,6 +175,13 @@ impl Surroundings for World<'_> {
             // The next probe begins with what the target reads now: a restart, and memory that is gone, are not of its making.
             asked_again.await;
             Ok(())
+        }
+    }
+
+    fn keep(&mut self, entry: &Entry) -> Result<(), String> {
+        match &mut self.store {
+            Some(store) => store.append_entry(entry).map_err(|e| e.to_string()),
+            None => Ok(()),
         }
     }
 

@@ -27,6 +27,8 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     preflight::read_host();
     let plan = plan(args)?;
     let scenario = Arc::new(scenario(&plan)?);
+    preflight::check_targets(scenario.origins(), &plan.target.allowed)
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let names = scenario.names().clone();
     let spec = WorkerSpec {
         master: master(&args.master)?,
@@ -43,6 +45,7 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
             // Workers that draw alike would march in step.
             seed: plan.seed.wrapping_add(index),
             sources: plan.local_addresses.clone(),
+            allowed: plan.target.allowed.clone(),
         })
     };
     let mut say = |text: String| terminal.note(&text);
@@ -65,6 +68,7 @@ fn plan(args: &WorkerArgs) -> Result<Plan, Refusal> {
         seed: args.seed,
         threads: args.threads,
         local_addr: args.local_addr.clone(),
+        allow_target: args.allow_target.clone(),
         engine: Some("native".to_owned()),
         // What must hold is for who drives the master.
         slo: vec!["max<1h".to_owned()],

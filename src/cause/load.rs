@@ -13,6 +13,8 @@ const FALLS_BEHIND: f64 = 0.75;
 const SHEDS: f64 = 0.05;
 /// Growth of a queue over the probe from which it is said to be where the load waits.
 const QUEUE_GROWTH: f64 = 5.0;
+/// A queue whose length moves by less than this share of its mean is kept at that length by whoever fills it.
+const CAPPED: f64 = 0.1;
 
 /// Most refusals were by design.
 pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
@@ -113,17 +115,32 @@ fn compared(case: &Case<'_>, base: Baseline, throughput: f64, gain: f64) -> Stri
     )
 }
 
-/// The monitor whose queue grew most, and how long it was at most.
+/// The monitor whose queue holds the line up, and how long it was at most.
 fn longest_queue(case: &Case<'_>) -> Option<(String, f64)> {
-    case.monitors()
-        .into_iter()
-        .filter_map(|monitor| {
-            let longest = case.highest(monitor, "queue")?;
-            let before = case
-                .measurement
-                .reading_before(monitor, "queue")
-                .unwrap_or(0.0);
-            (longest - before >= QUEUE_GROWTH).then(|| (monitor.to_owned(), longest))
-        })
-        .max_by(|a, b| a.1.total_cmp(&b.1))
+    // Who lets only so many through to the next keeps a line of their own for it: the one that always has that many waiting is
+    // the slow one, however much longer the line before it is. Were it the other way round, its queue would be empty.
+    let capped = queues(case)
+        .filter(|(monitor, _)| is_capped(case, monitor))
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    capped.or_else(|| queues(case).max_by(|a, b| a.1.total_cmp(&b.1)))
+}
+
+/// Whether a queue is long all through the hold, and of one length.
+fn is_capped(case: &Case<'_>, monitor: &str) -> bool {
+    let lengths = || case.measurement.readings(monitor, "queue");
+    let (least, most) = lengths().fold((f64::INFINITY, 0.0_f64), |(a, b), v| (a.min(v), b.max(v)));
+    let mean = super::case::mean(lengths()).unwrap_or(0.0);
+    least >= QUEUE_GROWTH && most - least <= CAPPED * mean
+}
+
+/// The monitors whose queues grew during the probe, and how long they were at most.
+fn queues<'a>(case: &'a Case<'_>) -> impl Iterator<Item = (String, f64)> + 'a {
+    case.monitors().into_iter().filter_map(|monitor| {
+        let longest = case.highest(monitor, "queue")?;
+        let before = case
+            .measurement
+            .reading_before(monitor, "queue")
+            .unwrap_or(0.0);
+        (longest - before >= QUEUE_GROWTH).then(|| (monitor.to_owned(), longest))
+    })
 }

@@ -118,12 +118,21 @@ pub(super) fn used_up(case: &Case<'_>) -> Vec<Cause> {
         let limit = case.limit(monitor, "memory")?;
         let used = case.highest(monitor, "memory")?;
         let evidence = format!("{} of {}", format_bytes(used), format_bytes(limit));
+        // A cache is always full: what was so before the load came is not of the load.
+        let before = case.measurement.reading_before(monitor, "memory");
+        let was_full = before.is_some_and(|b| b >= USED_UP * limit);
+        let (sureness, told) = if was_full {
+            (Sureness::Possible, ", as before the load")
+        } else {
+            (Sureness::Likely, "")
+        };
         (used >= USED_UP * limit).then(|| {
             Cause::new(
                 CauseKind::MemoryLimit,
                 format!("{monitor} memory"),
-                evidence,
+                evidence + told,
             )
+            .sure(sureness)
         })
     };
     case.monitors().iter().filter_map(full).collect()

@@ -193,14 +193,26 @@ fn of_two_kills_the_earlier_one_gave_way_first() {
 
 #[test]
 fn memory_near_its_limit_is_likely_and_below_it_nothing() {
-    let at = |share: f64| {
+    let from = |before: f64, share: f64| {
+        let before = before * 512.0 * MIB;
         Scene::new()
-            .field("gateway", "memory", 0.0, move |_| share * 512.0 * MIB)
+            .field("gateway", "memory", before, move |_| share * 512.0 * MIB)
             .limit("gateway", "memory", 512.0 * MIB)
             .kinds()
     };
-    assert_eq!(at(0.96), [(Kind::MemoryLimit, Likely)]);
-    assert_eq!(at(0.90), []);
+    assert_eq!(from(0.0, 0.96), [(Kind::MemoryLimit, Likely)]);
+    assert_eq!(from(0.0, 0.90), []);
+    // A cache is always full, with and without load.
+    assert_eq!(from(0.97, 0.99), [(Kind::MemoryLimit, Possible)]);
+}
+
+#[test]
+fn a_full_redis_that_gives_up_keys_is_told_by_the_keys() {
+    let full = Scene::new()
+        .field("redis", "memory", 0.0, |_| 50.0 * MIB)
+        .limit("redis", "memory", 50.0 * MIB)
+        .field("redis", "evicted_keys", 0.0, from(4.0, 30.0));
+    assert_eq!(full.kinds(), [(Kind::RedisEvictions, Likely)]);
 }
 
 #[test]
@@ -478,6 +490,24 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
         [(Kind::MemoryKill, Certain)],
         "one that died serves no more either"
     );
+}
+
+#[test]
+fn a_line_that_waits_for_the_next_service_is_put_down_to_that_one() {
+    let scene = |ai: fn(f64) -> f64| {
+        let named = Scene::new()
+            .each_second(|w| w.steps[1].latency = latencies(80, 3.0))
+            .field("gateway", "queue", 0.0, |t| 90.0 + 10.0 * (t % 3.0))
+            .field("ai", "queue", 0.0, ai)
+            .first();
+        assert_eq!(named.kind, Some(Kind::Downstream));
+        named.resource
+    };
+    // The gateway lets ten wait at the AI server, never fewer while others wait at the gateway.
+    assert_eq!(scene(|t| 10.0 + (t % 2.0)), "ai throughput");
+    // A queue that is empty at times holds nobody up, and one that moves is nobody's cap.
+    assert_eq!(scene(|t| 20.0 * (t % 2.0)), "gateway throughput");
+    assert_eq!(scene(|_| 3.0), "gateway throughput");
 }
 
 #[test]

@@ -83,7 +83,10 @@ fn found(answer: &Answer) -> Known {
         return Known::AtLeast(low);
     };
     let spread = match Spread::of_table(&answer.distribution) {
-        Some(spread) => Some(spread.at_least_as_wide(low, high, answer.confidence)),
+        Some(spread) => {
+            let told = spread.at_least_as_wide(low, high, answer.confidence);
+            Some(told.leaning(answer.lean))
+        }
         None => of_interval(low, high, answer.confidence),
     };
     match spread {

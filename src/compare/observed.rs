@@ -6,7 +6,7 @@
 
 use super::known::Known;
 use crate::measure::{Histogram, Level};
-use crate::record::{HoldEnd, ProbeRecord, RunRecord, SecondRecord};
+use crate::record::{Plateau, ProbeRecord, RunRecord, SecondRecord};
 use crate::stats::Spread;
 
 /// Fewest blocks whose spread means anything.
@@ -23,8 +23,8 @@ const TAIL_BLOCK_S: f64 = 2.0;
 const TAIL: f64 = 0.9;
 /// Hardly anybody waits where the median is at most this many times that of the lowest level.
 const QUIET: f64 = 1.5;
-/// A knee is only told when some level beyond it by this factor was visited, as in the run's own answer.
-const BEYOND_KNEE: f64 = 1.2;
+/// The lowest level is one at which nobody waits, if it is at most this share of the knee.
+const NOBODY_WAITS: f64 = 0.5;
 /// Levels this near to each other, as a ratio, stand in for a common one.
 const NEAR_LEVEL: f64 = 1.1;
 /// Requests beyond the quantile that a block needs.
@@ -32,25 +32,18 @@ const BEYOND_QUANTILE: f64 = 2.0;
 
 /// Probes that settled and ran to their end.
 fn whole(record: &RunRecord) -> impl Iterator<Item = &ProbeRecord> {
-    let probes = record.probes.iter();
-    probes.filter(|p| p.end == HoldEnd::Complete && p.settled)
-}
-
-fn rate(probe: &ProbeRecord) -> Option<f64> {
-    probe.throughput_per_s.filter(|x| x.is_finite() && *x > 0.0)
+    record.probes.iter().filter(|p| p.whole())
 }
 
 fn vus(probe: &ProbeRecord) -> f64 {
     f64::from(probe.level.get())
 }
 
-/// The probe of the highest throughput and that of the lowest level, where throughput stopped growing.
-fn plateau(record: &RunRecord) -> Option<(&ProbeRecord, &ProbeRecord)> {
-    let with_rate = || whole(record).filter_map(|p| Some((p, rate(p)?)));
-    let (peak, most) = with_rate().max_by(|a, b| a.1.total_cmp(&b.1))?;
-    let (lowest, slow) = with_rate().min_by(|a, b| vus(a.0).total_cmp(&vus(b.0)))?;
-    let highest = with_rate().map(|(p, _)| vus(p)).fold(0.0, f64::max);
-    (highest >= BEYOND_KNEE * most * vus(lowest) / slow).then_some((peak, lowest))
+/// Where throughput stopped growing; of others than the users who are searched their levels say nothing of it.
+fn plateau(record: &RunRecord) -> Option<Plateau<'_>> {
+    let plan = &record.plan;
+    let searched = plan.users_are_searched();
+    searched.then(|| Plateau::of(plan, &record.probes))?
 }
 
 const STILL_GROWS: &str = "throughput still grew at the highest level that settled";
@@ -58,35 +51,31 @@ const TOO_SHORT: &str = "its holds are too short for an interval";
 
 /// The highest throughput, cycles per second, where it does not grow any more.
 pub(super) fn throughput(record: &RunRecord) -> Known {
-    let Some((peak, _)) = plateau(record) else {
+    let Some(Plateau { peak, .. }) = plateau(record) else {
         return match record.answer.peak_throughput_per_s {
             Some(peak) => Known::Bare(peak, STILL_GROWS.to_owned()),
             None => Known::Nothing("no throughput was measured".to_owned()),
         };
     };
-    let value = rate(peak).unwrap_or_default();
+    let value = peak.rate().unwrap_or_default();
     spread_or_bare(value, rate_error(record, peak))
 }
 
-/// Where throughput stops growing, by the asymptotic bounds of a closed system: peak throughput times the time of a cycle at the
-/// lowest level.
+/// Where throughput stops growing: the peak throughput times the time of a cycle at the lowest level.
 pub(super) fn knee(record: &RunRecord) -> Known {
-    let Some(knee) = record.answer.knee else {
-        return Known::Nothing(format!("no knee was seen: {STILL_GROWS}"));
-    };
-    let value = f64::from(knee);
-    let errors = plateau(record).and_then(|(peak, lowest)| {
-        let (a, b) = (rate_error(record, peak)?, rate_error(record, lowest)?);
-        // The logarithm of a product of independent factors; Welch and Satterthwaite's degrees of freedom.
-        let se = a.se.hypot(b.se);
-        let freedom = if se > 0.0 {
-            se.powi(4) / (a.se.powi(4) / a.freedom + b.se.powi(4) / b.freedom)
-        } else {
-            a.freedom + b.freedom
+    let Some(plateau) = plateau(record) else {
+        return match record.answer.knee {
+            // Told by a version that took the level over the throughput for the time of a cycle.
+            Some(knee) => Known::Bare(knee.into(), STILL_GROWS.to_owned()),
+            None => Known::Nothing(format!("no knee was seen: {STILL_GROWS}")),
         };
-        Some(Error { se, freedom })
-    });
-    spread_or_bare(value, errors)
+    };
+    if vus(plateau.lowest) > NOBODY_WAITS * plateau.knee {
+        let why = "its lowest level is too near the knee to show a cycle in which nobody waits";
+        return Known::Bare(plateau.knee, why.to_owned());
+    }
+    let errors = rate_error(record, plateau.peak).zip(cycle_error(&plateau));
+    spread_or_bare(plateau.knee, errors.map(|(a, b)| a.and(b)))
 }
 
 fn spread_or_bare(value: f64, error: Option<Error>) -> Known {
@@ -101,6 +90,38 @@ fn spread_or_bare(value: f64, error: Option<Error>) -> Known {
 struct Error {
     se: f64,
     freedom: f64,
+}
+
+impl Error {
+    /// Of the product of two quantities that know nothing of each other; Welch and Satterthwaite's degrees of freedom.
+    fn and(self, other: Self) -> Self {
+        let se = self.se.hypot(other.se);
+        let freedom = if se > 0.0 {
+            let share = |of: Self| (of.se / se).powi(4) / of.freedom;
+            (share(self) + share(other)).recip()
+        } else {
+            self.freedom + other.freedom
+        };
+        Self { se, freedom }
+    }
+}
+
+/// Of the time of a cycle at the lowest level, whose think times are known. Each second counts as one observation, however many cycles
+/// ended in it, and is taken to spread as widely as single cycles do.
+fn cycle_error(plateau: &Plateau) -> Option<Error> {
+    let target = &plateau.lowest.steps.last()?.latency;
+    let mean = target.mean_s()?;
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let (seen, weight) = (target.count() as f64, |n: u64| n as f64);
+    let squares = target.iter().map(|(s, n)| weight(n) * (s - mean).powi(2));
+    let variance = squares.sum::<f64>() / (seen - 1.0);
+    let observations = plateau.lowest.hold_s.floor().min(seen);
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let enough = observations >= FEWEST_BLOCKS as f64;
+    enough.then(|| Error {
+        se: (variance / observations).sqrt() / plateau.cycle_s,
+        freedom: observations - 1.0,
+    })
 }
 
 /// The widest of batches (E. J. Chen, W. D. Kelton 2006) of so many blocks, half and a quarter as many: `logs` gives the
@@ -129,7 +150,7 @@ fn of_blocks(logs: &[f64]) -> Option<Error> {
 /// Of the throughput of a probe.
 fn rate_error(record: &RunRecord, probe: &ProbeRecord) -> Option<Error> {
     let seconds: Vec<&SecondRecord> = probe.seconds.iter().filter(|s| s.hold).collect();
-    let cycle_s = rate(probe).map_or(f64::INFINITY, |x| vus(probe) / x);
+    let cycle_s = probe.rate().map_or(f64::INFINITY, |x| vus(probe) / x);
     let block_s = if record.plan.unit.is_open() {
         OPEN_BLOCK_S
     } else {

@@ -252,6 +252,37 @@ fn latency_is_compared_at_the_highest_level_that_both_visited() {
 }
 
 #[test]
+fn a_knee_is_compared_where_throughput_stopped_growing() {
+    let thinking = |think_s: f64| {
+        let mut record = samples::found();
+        record.plan.think_s = think_s;
+        // Four cycles or more in each hold.
+        for probe in &mut record.probes {
+            probe.hold_s *= 4.0;
+            let seconds = probe.seconds.clone();
+            probe.seconds.extend((0..3).flat_map(|_| seconds.clone()));
+        }
+        record
+    };
+    let record = of(thinking(5.0), thinking(5.0), &["knee<-5%"]);
+    let knee = change(&record, ComparedMetric::Knee);
+    assert_eq!(knee.verdict, ChangeVerdict::NoEvidence, "{knee:?}");
+    assert!(knee.low.unwrap() < 1.0 && knee.high.unwrap() > 1.0);
+    assert_eq!(record.gates[0].outcome, GateOutcome::Passed);
+    // Twice the time of a cycle is twice the knee.
+    let record = of(thinking(2.5), thinking(5.0), &[]);
+    let knee = change(&record, ComparedMetric::Knee);
+    assert_eq!(knee.verdict, ChangeVerdict::Rise, "{knee:?}");
+    // Where users wait at the lowest level already, nobody knows a cycle without waiting.
+    let mut busy = thinking(5.0);
+    busy.probes.retain(|p| p.level.get() > 400);
+    let record = of(busy, thinking(5.0), &[]);
+    let knee = change(&record, ComparedMetric::Knee);
+    assert_eq!(knee.verdict, ChangeVerdict::CannotSay);
+    assert!(knee.reason.contains("too near the knee"), "{}", knee.reason);
+}
+
+#[test]
 fn several_candidates_are_corrected_for() {
     let run = |name: &str, factor: f64| named(name, moved(factor));
     let two = [run("base", 1.0), run("a", 1.07)];

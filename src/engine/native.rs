@@ -34,7 +34,7 @@ use self::sources::Sources;
 use self::watch::{HostWatch, Watched};
 use super::{Canary, Engine, EngineError};
 use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
-use crate::scenario::Scenario;
+use crate::scenario::{Allowed, Scenario};
 
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
@@ -59,6 +59,8 @@ pub struct NativeSpec {
     pub seed: u64,
     /// Addresses of this machine that connections come from, by VU in turn; none leaves the choice to the kernel.
     pub sources: Vec<IpAddr>,
+    /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads nowhere else.
+    pub allowed: Allowed,
 }
 
 /// What a level means, and how it is reached.
@@ -138,6 +140,7 @@ impl NativeEngine {
             threads,
             seed,
             sources,
+            allowed,
         } = spec;
         let sources = Sources::new(sources);
         let threads = u32::try_from(threads.max(1))
@@ -176,6 +179,7 @@ impl NativeEngine {
                 seed,
                 tls: tls.clone(),
                 sources: sources.clone(),
+                allowed: allowed.clone(),
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);

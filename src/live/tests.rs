@@ -6,19 +6,11 @@ fn subject() -> Subject {
     let limits = [("gateway", "memory", 512.0), ("gateway", "cpu", 0.0)];
     Subject {
         profile: "gateway".to_owned(),
-        target: "http://127.0.0.1:8080".to_owned(),
-        slo: vec!["p99(answer)<2s".to_owned(), "errors<1%".to_owned()],
-        unit: LevelUnit::Vus,
-        latency: ShownLatency {
-            name: "p99(answer)".to_owned(),
-            q: 0.99,
-            step: 2,
-            limit_s: Some(2.0),
-        },
         limits: limits
             .into_iter()
             .map(|(monitor, field, value)| reading(monitor, field, Some(value)))
             .collect(),
+        ..Subject::made_up()
     }
 }
 

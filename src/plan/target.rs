@@ -6,6 +6,7 @@ use super::reset;
 use super::value::{self, Flag, Reader};
 use super::{EnginePlan, FindFlags, PlanError, TargetKind, TargetPlan};
 use crate::profile::{Profile, ProfileError, TargetSpec};
+use crate::scenario::Allowed;
 use crate::slo::Condition;
 
 pub(super) fn resolve(
@@ -24,9 +25,12 @@ pub(super) fn resolve(
             .pick(Flag::none(), key.as_ref(), default, |t| value::duration(t))
             .map(|d| d.value)
     };
+    let of_profile = spec.allow.iter().flatten();
+    let allowed = Allowed::new(of_profile.chain(&flags.allow_target).cloned());
     let command = |key: &Option<Spanned<String>>| key.as_ref().map(|c| c.as_ref().clone());
     Ok(TargetPlan {
         kind,
+        allowed,
         dir: profile.dir.clone(),
         up: command(&spec.up),
         reset: command(&spec.reset),

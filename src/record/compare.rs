@@ -124,6 +124,14 @@ impl ComparedMetric {
             Self::P99 => "p99",
         }
     }
+
+    /// Whether a rise is for the better.
+    pub fn more_is_better(self) -> bool {
+        match self {
+            Self::Breakpoint | Self::Knee | Self::Throughput => true,
+            Self::P50 | Self::P99 => false,
+        }
+    }
 }
 
 /// The change of one metric from base to candidate.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Environment, HoldEnd, LimitingResource, ObjectiveRecord, PlanRecord, SecondRecord, StepRecord,
+    Environment, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, SecondRecord,
+    StepRecord,
 };
 use crate::measure::Level;
 use crate::slo::Verdict;
@@ -129,6 +130,9 @@ pub struct StageRecord {
     pub other_causes: Vec<LimitingResource>,
     /// Per second.
     pub seconds: Vec<RampSecond>,
+    /// What the services logged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log: Vec<LogRecord>,
 }
 
 /// One second of a stage.

@@ -373,3 +373,37 @@ pub(super) fn forecast_text(unit: LevelUnit, point: &ForecastPoint, confidence: 
         count(point.high)
     )
 }
+
+/// A run's name without the folders that all runs lie in; in full it stands on the first screen.
+pub(super) fn short_name<'a>(record: &CompareRecord, name: &'a str) -> &'a str {
+    let folders = |n: &str| n.rfind('/').map_or(0, |at| at + 1);
+    let others = record.runs.iter().map(|r| &r.name[..folders(&r.name)]);
+    let shared = others.fold(&name[..folders(name)], |shared, other| {
+        let same = shared.split_inclusive('/').zip(other.split_inclusive('/'));
+        let same = same.take_while(|(a, b)| a == b);
+        &shared[..same.map(|(a, _)| a.len()).sum()]
+    });
+    &name[shared.len()..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::{self, Design, Named};
+    use crate::samples;
+
+    #[test]
+    fn a_table_names_a_run_by_what_tells_it_from_the_others() {
+        let names = ["reports/a/1", "reports/b/1", "reports/b/2"];
+        let runs = names.map(|name| Named {
+            name: name.to_owned(),
+            record: samples::found(),
+            size: None,
+        });
+        let made = String::new();
+        let record = compare::compare(&runs, &Design::EachWithFirst, &[], made).unwrap();
+        assert_eq!(short_name(&record, "reports/b/2"), "b/2");
+        assert_eq!(short_name(&record, "/elsewhere/2"), "/elsewhere/2");
+        assert_eq!(short_name(&record, "é"), "é");
+    }
+}

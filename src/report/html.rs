@@ -74,9 +74,9 @@ fn first_screen(out: &mut String, page: &Page) {
          <span class=\"note\">{}</span></h1>\n",
         markup(&page.subject),
         markup(&number.label),
-        markup(&number.value),
+        words(&number.value),
         markup(&number.unit),
-        markup(&number.note)
+        words(&number.note)
     );
     write_facts(out, &page.facts);
     out.push_str("</section>\n");
@@ -86,8 +86,8 @@ fn write_section(out: &mut String, section: &Section, charts: &mut usize) {
     let _ = writeln!(out, "<section>\n<h2>{}</h2>", markup(section.title));
     for part in &section.parts {
         match part {
-            Part::Words(words) => {
-                let _ = writeln!(out, "<p>{}</p>", markup(words));
+            Part::Words(text) => {
+                let _ = writeln!(out, "<p>{}</p>", words(text));
             }
             Part::Facts(facts) => write_facts(out, facts),
             Part::Table(table) => write_table(out, table),
@@ -106,7 +106,7 @@ fn write_section(out: &mut String, section: &Section, charts: &mut usize) {
             Part::List(items) => {
                 out.push_str("<ul>\n");
                 for item in items {
-                    let _ = writeln!(out, "<li>{}</li>", markup(item));
+                    let _ = writeln!(out, "<li>{}</li>", words(item));
                 }
                 out.push_str("</ul>\n");
             }
@@ -120,7 +120,7 @@ fn write_facts(out: &mut String, facts: &[Fact]) {
     for fact in facts {
         let mark = fact.mark.map(|m| format!("{} ", badge(m, m.word())));
         let text = match &fact.text {
-            Text::Plain(text) => markup(text),
+            Text::Plain(text) => words(text),
             Text::Code(texts) => {
                 let code = texts.iter().map(|t| format!("<code>{}</code>", markup(t)));
                 code.collect::<Vec<_>>().join(" ")
@@ -141,8 +141,8 @@ fn badge(mark: Mark, word: &str) -> String {
     let class = match mark {
         // As in the charts.
         Mark::Held | Mark::NoEvidence => "held",
-        Mark::Passed | Mark::Rise => "good",
-        Mark::Broke | Mark::Failed | Mark::Fall => "bad",
+        Mark::Passed | Mark::Changed { better: true, .. } => "good",
+        Mark::Broke | Mark::Failed | Mark::Changed { better: false, .. } => "bad",
         Mark::Undecided | Mark::Invalid | Mark::NotJudged | Mark::CannotSay => "unsure",
     };
     format!(
@@ -150,6 +150,41 @@ fn badge(mark: Mark, word: &str) -> String {
         mark.shape(),
         markup(word)
     )
+}
+
+/// Text whose numbers do not break at the space between their thousands.
+fn words(text: &str) -> String {
+    let text = markup(text);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = &text[..];
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let (before, digits) = rest.split_at(start);
+        out.push_str(before);
+        let length = grouped(digits);
+        let (number, after) = digits.split_at(length);
+        if number.contains(' ') {
+            let _ = write!(out, "<span class=\"whole\">{number}</span>");
+        } else {
+            out.push_str(number);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Length of the number that a text begins with, groups of three digits after a space included.
+fn grouped(text: &str) -> usize {
+    let run = |from: usize| {
+        let digits = text.as_bytes()[from..].iter();
+        digits.take_while(|b| b.is_ascii_digit()).count()
+    };
+    let first = run(0);
+    let mut end = first;
+    while first <= 3 && text[end..].starts_with(' ') && run(end + 1) == 3 {
+        end += 4;
+    }
+    end
 }
 
 fn write_table(out: &mut String, table: &Table) {
@@ -188,9 +223,14 @@ fn write_cell(out: &mut String, cell: &Cell, numeric: bool) {
     let key = key.map_or_else(String::new, |k| format!(" data-key=\"{k}\""));
     let text = match cell.mark {
         Some(mark) => badge(mark, &cell.text),
-        None => markup(&cell.text),
+        None => words(&cell.text),
     };
-    let _ = write!(out, "<td{}{key}>{text}</td>", class(numeric));
+    let class = if cell.name {
+        " class=\"name\""
+    } else {
+        class(numeric)
+    };
+    let _ = write!(out, "<td{class}{key}>{text}</td>");
 }
 
 fn class(numeric: bool) -> &'static str {
@@ -207,4 +247,25 @@ fn write_chart(out: &mut String, chart: &Chart, n: usize) {
         markup(chart.title),
         markup(chart.file)
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::words;
+
+    #[test]
+    fn a_number_does_not_break_at_its_thousands() {
+        for (text, want) in [
+            (
+                "found 1 184 (1 003 – 12 345 678)",
+                "found <span class=\"whole\">1 184</span> (<span class=\"whole\">1 003</span> – <span class=\"whole\">12 345 678</span>)",
+            ),
+            ("3 of 20, in 15 minutes", "3 of 20, in 15 minutes"),
+            ("1184 200 and 1 1845", "1184 200 and 1 1845"),
+            ("a < 1 000 é", "a &lt; <span class=\"whole\">1 000</span> é"),
+            ("", ""),
+        ] {
+            assert_eq!(words(text), want);
+        }
+    }
 }

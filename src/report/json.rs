@@ -259,7 +259,8 @@ fn needed_of_ramp(record: &RampRecord) -> Result<(), ReportError> {
         let bounds = s.objectives.iter().map(|o| ("bound", o.bound));
         let seconds = s.seconds.iter().map(|second| &second.seen);
         let seconds = seconds.flat_map(|s| [("t_s", s.t_s), ("span_s", s.span_s)]);
-        let all = own.into_iter().chain(bounds).chain(seconds);
+        let lines = s.log.iter().map(|l| ("log's at_s", l.at_s));
+        let all = own.into_iter().chain(bounds).chain(seconds).chain(lines);
         all.map(|(name, value)| (format!("stages[{}].{name}", s.index), value))
     });
     let top = top.map(|(name, value)| (name.to_owned(), value));

@@ -8,7 +8,7 @@ mod run;
 
 use super::chart::Scene;
 use super::compare::verdict;
-use crate::record::{ChangeVerdict, HoldEnd};
+use crate::record::{ChangeVerdict, ComparedMetric, HoldEnd};
 use crate::slo::Verdict;
 
 pub(super) use compare::of_comparison;
@@ -87,17 +87,24 @@ pub(super) enum Mark {
     Passed,
     Failed,
     NotJudged,
-    Rise,
-    Fall,
+    /// Evidence of a change, and whether that is for the better.
+    Changed {
+        rose: bool,
+        better: bool,
+    },
     NoEvidence,
     CannotSay,
 }
 
 impl Mark {
-    pub(super) fn of_change(verdict: ChangeVerdict) -> Self {
+    pub(super) fn of_change(metric: ComparedMetric, verdict: ChangeVerdict) -> Self {
+        let changed = |rose: bool| Self::Changed {
+            rose,
+            better: rose == metric.more_is_better(),
+        };
         match verdict {
-            ChangeVerdict::Rise => Self::Rise,
-            ChangeVerdict::Fall => Self::Fall,
+            ChangeVerdict::Rise => changed(true),
+            ChangeVerdict::Fall => changed(false),
             ChangeVerdict::NoEvidence => Self::NoEvidence,
             ChangeVerdict::CannotSay => Self::CannotSay,
         }
@@ -121,8 +128,12 @@ impl Mark {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::NotJudged => "not judged",
-            Self::Rise => verdict(ChangeVerdict::Rise),
-            Self::Fall => verdict(ChangeVerdict::Fall),
+            Self::Changed { rose, better } => match (rose, better) {
+                (true, true) => "evidence of a rise (better)",
+                (true, false) => "evidence of a rise (worse)",
+                (false, true) => "evidence of a fall (better)",
+                (false, false) => "evidence of a fall (worse)",
+            },
             Self::NoEvidence => verdict(ChangeVerdict::NoEvidence),
             Self::CannotSay => verdict(ChangeVerdict::CannotSay),
         }
@@ -131,9 +142,9 @@ impl Mark {
     /// The shapes of the charts' legends.
     pub(super) fn shape(self) -> char {
         match self {
-            Self::Held | Self::Rise => '●',
+            Self::Held | Self::Changed { better: true, .. } => '●',
             Self::Undecided | Self::NotJudged | Self::NoEvidence => '◆',
-            Self::Broke | Self::Fall => '▲',
+            Self::Broke | Self::Changed { better: false, .. } => '▲',
             Self::Invalid | Self::Failed | Self::CannotSay => '✕',
             Self::Passed => '✓',
         }
@@ -190,9 +201,19 @@ pub(super) struct Cell {
     /// What it is sorted by, where that is a number.
     pub(super) key: Option<f64>,
     pub(super) mark: Option<Mark>,
+    /// Whether it is a name, which may be long and break.
+    pub(super) name: bool,
 }
 
 impl Cell {
+    /// A name, which may be long.
+    pub(super) fn name(text: impl Into<String>) -> Self {
+        Self {
+            name: true,
+            ..Self::text(text)
+        }
+    }
+
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self {
             text: text.into(),
@@ -204,7 +225,7 @@ impl Cell {
         Self {
             text: text.into(),
             key: Some(value.into()),
-            mark: None,
+            ..Self::default()
         }
     }
 
@@ -217,8 +238,8 @@ impl Cell {
     pub(super) fn mark(mark: Mark) -> Self {
         Self {
             text: mark.word().to_owned(),
-            key: None,
             mark: Some(mark),
+            ..Self::default()
         }
     }
 }
@@ -230,4 +251,27 @@ pub(super) struct Chart {
     /// What it shows, for those who do not see it.
     pub(super) about: String,
     pub(super) scene: Scene,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_that_rises_is_for_the_worse() {
+        use ChangeVerdict::{Fall, Rise};
+        use ComparedMetric::{Breakpoint, Knee, P50, P99, Throughput};
+        for (metric, verdict, want) in [
+            (Breakpoint, Rise, "evidence of a rise (better)"),
+            (Knee, Fall, "evidence of a fall (worse)"),
+            (Throughput, Rise, "evidence of a rise (better)"),
+            (P50, Fall, "evidence of a fall (better)"),
+            (P99, Rise, "evidence of a rise (worse)"),
+        ] {
+            let mark = Mark::of_change(metric, verdict);
+            assert_eq!(mark.word(), want);
+            // The shape tells it too, for those who see no colours.
+            assert_eq!(mark.shape() == '●', want.contains("better"));
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::view;
 use crate::record::{
-    Ending, LimitingResource, LogRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RunRecord,
-    VisitSummary,
+    Ending, LimitingResource, LogRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RampRecord,
+    RunRecord, VisitSummary,
 };
 use crate::slo::Verdict;
 use crate::units;
@@ -244,8 +244,30 @@ pub(super) fn near_break(record: &RunRecord, most: usize) -> Option<Logged> {
     let broke = |p: &&ProbeRecord| p.verdict == Verdict::Broke && !p.log.is_empty();
     let probe = record.probes.iter().find(broke)?;
     let moment = broke_at_s(probe);
+    let level = view::level(record, probe.level.0);
+    Some(Logged {
+        when: format!(
+            "when {level} broke (probe {}, at {moment:.0} s):",
+            probe.index
+        ),
+        lines: near(&probe.log, moment, most),
+    })
+}
+
+/// The lines closest to the moment in which a ramp broke, at most so many; `None` where nothing was logged in that stage.
+pub(super) fn near_breach(record: &RampRecord, most: usize) -> Option<Logged> {
+    let breach = record.breach.as_ref()?;
+    let stage = record.stages.iter().find(|s| s.index == breach.stage)?;
+    (!stage.log.is_empty()).then(|| Logged {
+        when: format!("when it broke (at {:.0} s):", breach.t_s),
+        lines: near(&stage.log, breach.t_s, most),
+    })
+}
+
+/// The lines closest to a moment, in order.
+fn near(log: &[LogRecord], moment: f64, most: usize) -> Vec<String> {
     let mut near: Vec<&LogRecord> = Vec::new();
-    for line in &probe.log {
+    for line in log {
         // The same complaint over and over says nothing new.
         let told = |l: &&LogRecord| l.monitor == line.monitor && l.text == line.text;
         if !near.iter().any(told) {
@@ -256,16 +278,9 @@ pub(super) fn near_break(record: &RunRecord, most: usize) -> Option<Logged> {
     near.sort_by(|a, b| far(a).total_cmp(&far(b)));
     near.truncate(most);
     near.sort_by(|a, b| a.at_s.total_cmp(&b.at_s));
-    let level = view::level(record, probe.level.0);
-    Some(Logged {
-        when: format!(
-            "when {level} broke (probe {}, at {moment:.0} s):",
-            probe.index
-        ),
-        lines: (near.iter())
-            .map(|l| format!("{:>6.0} s  {}: {}", l.at_s, l.monitor, l.text))
-            .collect(),
-    })
+    (near.iter())
+        .map(|l| format!("{:>6.0} s  {}: {}", l.at_s, l.monitor, l.text))
+        .collect()
 }
 
 /// When a probe began to break: its first second with a failure, else the start of its hold.

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use super::{ReportError, view};
 use crate::measure::{FailureKind, Reading, Strain};
 use crate::record::{
-    CauseKind, HoldEnd, LimitingResource, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord,
-    SecondRecord, StepRecord,
+    CauseKind, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, ProbeRecord,
+    RunRecord, SecondRecord, StepRecord,
 };
 
 pub(super) use compare::{compared, scaled};
@@ -42,19 +42,22 @@ pub(super) fn samples(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
     write(sample_header(record, &fields), rows)
 }
 
-/// A row per line that a service logged.
-pub(super) fn log(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
-    let rows = record.probes.iter().flat_map(|probe| {
-        probe.log.iter().map(|line| {
+/// A row per line that a service logged, of every probe or stage (`part`) by its index.
+pub(super) fn log<'a>(
+    part: &str,
+    logs: impl Iterator<Item = (usize, &'a [LogRecord])>,
+) -> Result<Vec<u8>, ReportError> {
+    let rows = logs.flat_map(|(index, log)| {
+        log.iter().map(move |line| {
             vec![
                 number(Some(line.at_s)),
-                probe.index.to_string(),
+                index.to_string(),
                 line.monitor.clone(),
                 line.text.clone(),
             ]
         })
     });
-    write(owned(&["at_s", "probe", "monitor", "text"]), rows)
+    write(owned(&["at_s", part, "monitor", "text"]), rows)
 }
 
 fn write(

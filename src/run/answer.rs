@@ -4,16 +4,14 @@ use super::RunSpec;
 use crate::cause;
 use crate::measure::StepNames;
 use crate::record::{
-    Answer, CauseKind, Ending, HoldEnd, LimitingResource, ProbeRecord, StepRecord, Sureness,
-    VisitSummary,
+    Answer, CauseKind, Ending, HoldEnd, LimitingResource, Plateau, ProbeRecord, StepRecord,
+    Sureness, VisitSummary,
 };
 use crate::search::{Conclusion, Estimate, Search};
 use crate::slo::{Metric, Slo, Verdict};
 
 /// Points of the breakpoint's distribution that are kept for charts.
 const DISTRIBUTION_POINTS: usize = 60;
-/// The knee is only told when some level beyond it by this factor was visited.
-const BEYOND_KNEE: f64 = 1.2;
 
 pub(super) fn assemble(
     spec: &RunSpec,
@@ -50,7 +48,7 @@ pub(super) fn assemble(
         limiting_resource: causes.next(),
         other_causes: causes.collect(),
         knee: if spec.users_are_searched() {
-            knee(probes)
+            Plateau::of(&spec.plan, probes).map(|p| whole(p.knee))
         } else {
             None
         },
@@ -63,6 +61,7 @@ pub(super) fn assemble(
         outlook: estimate.and_then(|e| search.outlook(e)),
         search_s,
         distribution: estimate.map_or_else(Vec::new, |e| thinned(&e.fit.distribution)),
+        lean: estimate.map_or(0.0, |e| e.fit.lean),
     }
 }
 
@@ -256,25 +255,6 @@ fn generator(reason: &str) -> LimitingResource {
         evidence: reason.to_owned(),
         sureness: Sureness::Certain,
     }
-}
-
-/// Where throughput stops growing, by the asymptotic bounds of a closed system: peak throughput times the cycle time
-/// without queueing (that of the lowest level). Told only when levels well beyond it were visited.
-fn knee(probes: &[ProbeRecord]) -> Option<u32> {
-    let holds = || {
-        probes
-            .iter()
-            .filter(|p| p.end == HoldEnd::Complete && p.settled)
-            .filter_map(|p| {
-                let x = p.throughput_per_s.filter(|x| *x > 0.0)?;
-                Some((f64::from(p.level.get()), x))
-            })
-    };
-    let (lowest, slow) = holds().min_by(|a, b| a.0.total_cmp(&b.0))?;
-    let peak = holds().map(|(_, x)| x).max_by(f64::total_cmp)?;
-    let highest = holds().map(|(n, _)| n).max_by(f64::total_cmp)?;
-    let knee = peak * lowest / slow;
-    (highest >= BEYOND_KNEE * knee).then(|| whole(knee))
 }
 
 #[cfg(test)]

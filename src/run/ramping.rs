@@ -119,8 +119,10 @@ struct Track {
 struct Present {
     index: usize,
     measurement: Measurement,
-    /// What the target's logs said, with the second of the stage.
-    lines: Vec<(f64, LogLine)>,
+    /// Engine time at which the stage began.
+    began: Duration,
+    /// What the target's logs said, with the engine time at which it was seen.
+    lines: Vec<(Duration, LogLine)>,
 }
 
 impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
@@ -211,9 +213,11 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             asked: self.spec.stages.spans()[index],
         });
         let Second { window, readings } = track.last.clone();
+        let began = window.start + window.span;
         track.present = Some(Present {
             index,
             measurement: ramp::measurement(window, readings),
+            began,
             lines: Vec::new(),
         });
     }
@@ -223,10 +227,10 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         track.last = second.clone();
         track.recent.push(second.clone());
         if let Some(present) = &mut track.present {
+            let seen = second.window.start + second.window.span;
             present.measurement.hold.push(second);
-            let at_s = present.measurement.hold_s();
             let lines = self.surroundings.lines().into_iter();
-            present.lines.extend(lines.map(|line| (at_s, line)));
+            present.lines.extend(lines.map(|line| (seen, line)));
             self.look(present.index, &track.recent);
         }
     }
@@ -301,6 +305,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
                 .map(|(i, name)| recording::step_record(name, m.step_total(i)))
                 .collect(),
             seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
+            log: recording::log(&present.lines, self.began),
         }
     }
 
@@ -322,10 +327,13 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         }
         let main = self.spec.steps.main();
         let m = &present.measurement;
+        let since = |at: Duration| at.saturating_sub(present.began).as_secs_f64();
+        let lines = present.lines.iter();
+        let lines: Vec<(f64, LogLine)> = lines.map(|(at, l)| (since(*at), l.clone())).collect();
         cause::causes(&Case {
             measurement: m,
             before: &[],
-            lines: &present.lines,
+            lines: &lines,
             steps: &self.spec.steps,
             limits: &self.spec.plan.limits,
             baseline: ramp::baseline(&self.stages, main, asked, m.level),

@@ -73,7 +73,7 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
 
 /// The first lines of every monitor and how many more there were: a service that logs every failed request would otherwise
 /// fill the record.
-fn log(lines: &[(Duration, LogLine)], began: Duration) -> Vec<LogRecord> {
+pub(super) fn log(lines: &[(Duration, LogLine)], began: Duration) -> Vec<LogRecord> {
     let mut records: Vec<LogRecord> = Vec::new();
     // Per monitor: lines kept, lines left out, and when the last of them came.
     let mut counts: Vec<(&str, usize, u64, f64)> = Vec::new();

@@ -1,8 +1,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
-use crate::event::{Event, Phase, ShownLatency, Subject, Tick};
-use crate::measure::{Level, LevelUnit};
+use crate::event::{Event, Phase, Subject, Tick};
+use crate::measure::Level;
 
 fn address(ip: [u8; 4]) -> SocketAddr {
     SocketAddr::new(IpAddr::V4(Ipv4Addr::from(ip)), 0)
@@ -18,19 +18,7 @@ async fn page(ip: [u8; 4]) -> LivePage {
 fn running() -> Live {
     let mut live = Live::default();
     live.on(&Event::RunStarted {
-        subject: Subject {
-            profile: "demo".to_owned(),
-            target: "http://127.0.0.1:1".to_owned(),
-            slo: vec!["p99<2s".to_owned()],
-            unit: LevelUnit::Vus,
-            latency: ShownLatency {
-                name: "p99(answer)".to_owned(),
-                q: 0.99,
-                step: 0,
-                limit_s: Some(2.0),
-            },
-            limits: Vec::new(),
-        },
+        subject: Subject::made_up(),
         range: (Level(1), Level(1000)),
         budget_s: 900.0,
     });

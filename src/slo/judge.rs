@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo,
     StepNames, Verdict, stats, stats::tail,
@@ -15,7 +17,7 @@ const VERDICT_CONFIDENCE: f64 = 0.80;
 const BLOCKS: usize = 10;
 
 /// What a probe tells the search about one objective.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum Evidence {
     /// `bad` of `total` requests violated; at the breakpoint the share is `alpha`.
     Share {
@@ -27,7 +29,7 @@ pub enum Evidence {
         alpha: f64,
     },
     /// Logarithm of value over bound: below zero is held.
-    LogRatio(f64),
+    LogRatio(#[serde(with = "or_infinite")] f64),
     /// Only the side is known.
     Side {
         /// Whether the objective broke.
@@ -35,6 +37,38 @@ pub enum Evidence {
     },
     /// Nothing.
     None,
+}
+
+/// A number that may be infinite, which JSON has no word for: a value of nothing is infinitely far below its bound.
+mod or_infinite {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "what serde calls it with"
+    )]
+    pub(super) fn serialize<S: Serializer>(value: &f64, to: S) -> Result<S::Ok, S::Error> {
+        let written = if value.is_finite() {
+            Written::Number(*value)
+        } else {
+            Written::Text(value.to_string())
+        };
+        written.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+        match Written::deserialize(from)? {
+            Written::Number(value) => Ok(value),
+            Written::Text(text) => text.parse().map_err(serde::de::Error::custom),
+        }
+    }
 }
 
 impl Evidence {

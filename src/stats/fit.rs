@@ -183,6 +183,9 @@ pub struct Fit {
     pub sigma: f64,
     /// Posterior of the breakpoint: (VUs, probability at or below), ascending.
     pub distribution: Vec<(f64, f64)>,
+    /// How much further than its own error [`Fit::distribution`] reaches down, and less far up, as a fraction: for what was not
+    /// seen and can only lower the breakpoint.
+    pub lean: f64,
     /// Visits used.
     pub visits: usize,
     /// Visits whose statistic was seen exactly; few of them means that the crossing is a step.
@@ -305,6 +308,7 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
         curvature: posterior.curvature,
         sigma: posterior.sigma,
         distribution: posterior.distribution(),
+        lean: 0.0,
         visits: points.len(),
         exact,
     })

@@ -73,8 +73,14 @@ fn solve(f: impl Fn(f64) -> f64, p: f64) -> f64 {
 
 /// The ratio of the candidate to the base from one pair of runs, [`BETWEEN_ONE`] included.
 pub fn of_pair(base: &Spread, candidate: &Spread, confidence: f64) -> Ratio {
-    let shifts = shifted(base, &BETWEEN);
-    Ratio::of(|d| difference(&shifts, candidate, d), confidence)
+    of_difference(base, candidate, &BETWEEN, confidence)
+}
+
+/// From the difference of the logarithms of two quantities and of each of `by`. What both lean down for is the same in both, and
+/// is no part of how they differ.
+fn of_difference(base: &Spread, candidate: &Spread, by: &[f64], confidence: f64) -> Ratio {
+    let (shifts, candidate) = (shifted(&base.upright(), by), candidate.upright());
+    Ratio::of(|d| difference(&shifts, &candidate, d), confidence)
 }
 
 /// Probability that the quantity lies at or below `value` once what runs differ by is added.
@@ -128,8 +134,7 @@ fn parts(n: u32) -> impl Iterator<Item = f64> {
 /// One pair's logarithm of the ratio and its standard error, without what runs differ by: a normal distribution that has
 /// the pair's own interval.
 pub fn effect(base: &Spread, candidate: &Spread, confidence: f64) -> (f64, f64) {
-    let shifts = shifted(base, &[0.0]);
-    let ratio = Ratio::of(|d| difference(&shifts, candidate, d), confidence);
+    let ratio = of_difference(base, candidate, &[0.0], confidence);
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let se = (ratio.high / ratio.low).ln() / (2.0 * z);
     (ratio.estimate.ln(), se.max(1e-6))
@@ -253,6 +258,62 @@ mod tests {
         });
         let share = seen.count();
         assert!((290..=350).contains(&share), "{share} of 400");
+    }
+
+    /// Runs as searches make them: those that came out high think that they are sure, and all of them reach further down than up.
+    fn lucky(z: f64, lean: f64) -> Spread {
+        let se = 0.05 * (-0.4 * z).exp();
+        let table: Vec<(f64, f64)> = (1..200)
+            .map(|i| {
+                let p = f64::from(i) / 200.0;
+                let t = normal::probit(p);
+                let side = if t < 0.0 { 1.0 + lean } else { 1.0 - lean };
+                ((0.05 * z + se * side * t).exp(), p)
+            })
+            .collect();
+        Spread::of_table(&table).unwrap()
+    }
+
+    #[test]
+    fn a_lean_that_both_share_makes_no_evidence_of_a_change() {
+        let mut rng = SmallRng::seed_from_u64(5);
+        let mut normal = move || normal::probit(rng.random_range(1e-9..1.0 - 1e-9));
+        let (mut told, mut kept, runs) = (0, 0, 1000);
+        for _ in 0..runs {
+            let (a, b) = (normal(), normal());
+            let alarm = |lean: f64| {
+                let of = |z: f64| lucky(z, 0.25).leaning(lean);
+                let ratio = of_pair(&of(a), &of(b), 0.95);
+                u32::from(ratio.low > 1.0 || ratio.high < 1.0)
+            };
+            told += alarm(0.25);
+            kept += alarm(0.0);
+        }
+        // What a narrow high run and a wide low one have between them is the side of either that the lean makes short.
+        assert!(told < kept, "{told} {kept}");
+        // 5 % of 1 000, with a standard deviation of 7.
+        assert!(told <= 57, "{told} of {runs}");
+    }
+
+    #[test]
+    fn runs_that_lean_are_compared_by_their_own_error() {
+        let (a, b) = (lucky(0.5, 0.25), lucky(-1.0, 0.25));
+        let (a, b) = (a.leaning(0.25), b.leaning(0.25));
+        let (x, y) = (lucky(0.5, 0.0), lucky(-1.0, 0.0));
+        let (leaned, own) = (of_pair(&a, &b, 0.95), of_pair(&x, &y, 0.95));
+        for (got, want) in [
+            (leaned.estimate, own.estimate),
+            (leaned.low, own.low),
+            (leaned.high, own.high),
+        ] {
+            assert!((got / want - 1.0).abs() < 1e-6, "{leaned:?} {own:?}");
+        }
+        let (mean, se) = effect(&a, &b, 0.95);
+        let (_, own) = effect(&x, &y, 0.95);
+        assert!(
+            (mean - (-0.075)).abs() < 0.01 && (se - own).abs() < 1e-9,
+            "{mean} {se} {own}"
+        );
     }
 
     /// How often an interval of pooled pairs misses, of pairs whose ratios differ by `tau`.

@@ -22,6 +22,8 @@
 //! directions of the parameters and not that of the breakpoint alone: it is then estimated from everything that was
 //! seen, and a run that happened to see few bursts does not also think that bursts are small.
 
+use serde::{Deserialize, Serialize};
+
 use super::blocks::student_t_quantile;
 use super::fit::{Basis, Fit};
 use super::normal::{cdf, density, probit};
@@ -39,7 +41,7 @@ const LIMIT: usize = 5;
 pub type Counts = [f64; RATIOS.len() + 1];
 
 /// Latencies around a limit in one hold.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tail {
     /// The limit, seconds.
     pub limit_s: f64,
@@ -53,7 +55,7 @@ pub struct Tail {
 
 /// How long a cycle stays within the service, on average over a hold: by Little's law what is in flight over what is completed per
 /// second. Think times are left out.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Residence {
     /// In the step that is judged, seconds.
     pub step_s: f64,
@@ -384,6 +386,7 @@ fn assemble(estimate: f64, se: f64, kappa: f64, visits: usize, confidence: f64) 
         curvature: 0.0,
         sigma: se * kappa,
         distribution,
+        lean: LEAN,
         visits,
         exact: visits,
     }

@@ -272,8 +272,8 @@ fn bar(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, ShownLatency, Subject, Tick};
-    use crate::measure::{LevelUnit, Reading};
+    use crate::event::{Event, Subject, Tick};
+    use crate::measure::Reading;
     use crate::record::Purpose;
     use crate::samples;
 
@@ -292,16 +292,8 @@ mod tests {
         live.on(&Event::RunStarted {
             subject: Subject {
                 profile: "gateway-512mb".to_owned(),
-                target: "http://127.0.0.1:18080".to_owned(),
-                slo: vec!["p99(answer)<2s".to_owned(), "errors<1%".to_owned()],
-                unit: LevelUnit::Vus,
-                latency: ShownLatency {
-                    name: "p99(answer)".to_owned(),
-                    q: 0.99,
-                    step: 2,
-                    limit_s: Some(2.0),
-                },
                 limits: vec![reading("gateway", "memory", 512.0 * MIB)],
+                ..Subject::made_up()
             },
             range: (Level(1), Level(3000)),
             budget_s: 900.0,

@@ -72,6 +72,7 @@ fn answer(ending: Ending, reason: &str) -> Answer {
         outlook: None,
         search_s: 0.0,
         distribution: Vec::new(),
+        lean: 0.0,
     }
 }
 
@@ -743,8 +744,21 @@ fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
             evidence: "OOM-killed once at its limit of 512 MiB".to_owned(),
             sureness: Sureness::Certain,
         }),
+        log: lines_of_a_crash(asked),
         seconds,
     }
+}
+
+/// What a gateway logs that is killed half a minute into the ramp.
+fn lines_of_a_crash(stage: &StageSpan) -> Vec<LogRecord> {
+    if !(30.0..31.0).contains(&stage.start_s) {
+        return Vec::new();
+    }
+    vec![LogRecord {
+        at_s: stage.start_s + 1.0,
+        monitor: "gateway".to_owned(),
+        text: "gateway ended with exit code 137".to_owned(),
+    }]
 }
 
 /// Every made-up record with its name.

@@ -28,7 +28,7 @@ use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
 use super::watch;
 use crate::measure::FailureKind;
-use crate::scenario::Origin;
+use crate::scenario::{Allowed, Origin};
 
 pub(super) use self::answer::Head;
 #[doc(hidden)]
@@ -56,14 +56,16 @@ pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
 pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
     sources: Sources,
+    allowed: Allowed,
     names: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Option<Arc<ClientConfig>>, sources: Sources) -> Self {
+    pub(super) fn new(tls: Option<Arc<ClientConfig>>, sources: Sources, allowed: Allowed) -> Self {
         Self {
             tls,
             sources,
+            allowed,
             names: RefCell::default(),
         }
     }
@@ -84,6 +86,10 @@ impl Connector {
 
     async fn connect_tcp(&self, origin: &Origin, vu: u32) -> Result<Socket, FailureKind> {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
+            // The scenario's own origins were checked before: an answer led here.
+            if !self.allowed.permits(&origin.host, address) {
+                return Err(FailureKind::Protocol);
+            }
             return self.connect_to(address, origin.port, vu).await;
         }
         let mut last = FailureKind::Dns;
@@ -119,7 +125,11 @@ impl Connector {
                 FailureKind::NoDescriptors => FailureKind::NoDescriptors,
                 _ => FailureKind::Dns,
             })?;
-        let mut addresses: Vec<IpAddr> = found.map(|a| a.ip()).collect();
+        // A name may lead elsewhere than when it was checked before the load.
+        let permitted = found
+            .map(|a| a.ip())
+            .filter(|a| self.allowed.permits(&origin.host, *a));
+        let mut addresses: Vec<IpAddr> = permitted.collect();
         let known = !addresses.is_empty();
         addresses.retain(|a| self.sources.reach(*a));
         if known && addresses.is_empty() {

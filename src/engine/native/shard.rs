@@ -25,7 +25,7 @@ use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LONG_GRACE, LoadModel};
 use crate::engine::Canary;
 use crate::measure::StepWindow;
-use crate::scenario::{Scenario, vu_rng};
+use crate::scenario::{Allowed, Scenario, vu_rng};
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
 const TICK: Duration = Duration::from_millis(20);
@@ -41,6 +41,7 @@ pub(super) struct ShardSpec {
     pub(super) seed: u64,
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) sources: Sources,
+    pub(super) allowed: Allowed,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -176,7 +177,7 @@ impl Shard {
         let shared = Rc::new(Shared {
             scenario: Arc::clone(&spec.scenario),
             seed: spec.seed,
-            connector: Connector::new(spec.tls.clone(), spec.sources.clone()),
+            connector: Connector::new(spec.tls.clone(), spec.sources.clone(), spec.allowed.clone()),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::watch::ThreadWindow;
 use super::*;
 use crate::measure::FailureKind;
-use crate::scenario::{Feeder, spec::ScenarioSpec};
+use crate::scenario::{Allowed, Feeder, spec::ScenarioSpec};
 use crate::target::demo::{self, DemoSpec};
 
 mod open;
@@ -40,6 +40,7 @@ fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
         threads: 2,
         seed: 7,
         sources: Vec::new(),
+        allowed: Allowed::default(),
     }
 }
 
@@ -725,6 +726,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         threads: 2,
         seed: 1,
         sources: Vec::new(),
+        allowed: Allowed::default(),
     })
     .unwrap();
     assert!(

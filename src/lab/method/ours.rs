@@ -63,6 +63,7 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
         slo: system.slo.clone(),
         steps: system.steps.clone(),
         searched: system.steps.range(),
+        begins: system.steps.range().map(|_| 0).collect(),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),

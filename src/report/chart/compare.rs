@@ -6,7 +6,7 @@ use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
 use super::{BLUE, GREEN, Key, Marker, ORANGE, SKY, VERMILION, framed, no_data, point};
 use crate::record::{Change, ChangeVerdict, CompareRecord, Scaling};
 use crate::report::compare::{
-    forecast_text, heading, headline, moved, peak_text, ratio_text, scaling_heading,
+    forecast_text, heading, headline, moved, peak_text, ratio_text, scaling_heading, short_name,
 };
 
 /// Changes that the axis has marks for, as ratios.
@@ -63,7 +63,10 @@ fn changes(record: &CompareRecord) -> Scene {
         .flat_map(|c| c.changes.iter().map(move |change| (c, change)))
         .map(|(comparison, change)| Row {
             label: if several {
-                format!("{}  {}", comparison.candidate, change.metric.name())
+                {
+                    let name = short_name(record, &comparison.candidate);
+                    format!("{name}  {}", change.metric.name())
+                }
             } else {
                 change.metric.name().to_owned()
             },
@@ -112,11 +115,11 @@ fn keys() -> [(Key, String); 4] {
     [
         (
             Key::Point(Marker::Circle, GREEN),
-            "evidence of a rise".to_owned(),
+            "evidence, for the better".to_owned(),
         ),
         (
             Key::Point(Marker::Triangle, VERMILION),
-            "evidence of a fall".to_owned(),
+            "evidence, for the worse".to_owned(),
         ),
         (
             Key::Point(Marker::Diamond, BLUE),
@@ -126,12 +129,13 @@ fn keys() -> [(Key, String); 4] {
     ]
 }
 
-fn style(verdict: ChangeVerdict) -> (Marker, Colour) {
-    match verdict {
-        ChangeVerdict::Rise => (Marker::Circle, GREEN),
-        ChangeVerdict::Fall => (Marker::Triangle, VERMILION),
-        ChangeVerdict::NoEvidence => (Marker::Diamond, BLUE),
-        ChangeVerdict::CannotSay => (Marker::Cross, Colour::GREY),
+fn style(change: &Change) -> (Marker, Colour) {
+    let better = change.metric.more_is_better();
+    match (change.verdict, better) {
+        (ChangeVerdict::Rise, true) | (ChangeVerdict::Fall, false) => (Marker::Circle, GREEN),
+        (ChangeVerdict::Rise, false) | (ChangeVerdict::Fall, true) => (Marker::Triangle, VERMILION),
+        (ChangeVerdict::NoEvidence, _) => (Marker::Diamond, BLUE),
+        (ChangeVerdict::CannotSay, _) => (Marker::Cross, Colour::GREY),
     }
 }
 
@@ -210,7 +214,7 @@ fn grid(scene: &mut Scene, plot: Rect, scale: Scale) {
 
 /// The interval as a line with its estimate; without an end it reaches to that of the scale.
 fn interval(scene: &mut Scene, plot: Rect, scale: Scale, y: f64, change: &Change) {
-    let (marker, colour) = style(change.verdict);
+    let (marker, colour) = style(change);
     if change.low.is_none() && change.high.is_none() {
         return;
     }

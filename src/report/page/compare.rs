@@ -58,19 +58,7 @@ fn section(title: &'static str, part: Part) -> Section {
 /// The candidate's name as a first column, where there are several; short, for a table has little room.
 fn of_candidate(record: &CompareRecord, comparison: &Comparison) -> Option<Cell> {
     let several = record.comparisons.len() > 1;
-    several.then(|| Cell::text(short_name(record, &comparison.candidate)))
-}
-
-/// A run's name without the folders that all runs lie in; in full it stands on the first screen.
-fn short_name<'a>(record: &CompareRecord, name: &'a str) -> &'a str {
-    let folders = |n: &str| n.rfind('/').map_or(0, |at| at + 1);
-    let others = record.runs.iter().map(|r| &r.name[..folders(&r.name)]);
-    let shared = others.fold(&name[..folders(name)], |shared, other| {
-        let same = shared.split_inclusive('/').zip(other.split_inclusive('/'));
-        let same = same.take_while(|(a, b)| a == b);
-        &shared[..same.map(|(a, _)| a.len()).sum()]
-    });
-    &name[shared.len()..]
+    several.then(|| Cell::name(compare::short_name(record, &comparison.candidate)))
 }
 
 fn candidate_column(record: &CompareRecord) -> Vec<Column> {
@@ -131,7 +119,7 @@ fn cells(record: &CompareRecord, change: &Change) -> Vec<Cell> {
             let text = compare::p_text(change).unwrap_or_default();
             text.trim_start_matches("p = ").replace("p <= ", "<= ")
         }),
-        Cell::mark(Mark::of_change(change.verdict)),
+        Cell::mark(Mark::of_change(change.metric, change.verdict)),
         Cell::text(known.join("; ")),
     ]
 }
@@ -182,7 +170,7 @@ fn differences(record: &CompareRecord) -> Part {
 fn gave_way(record: &CompareRecord) -> Table {
     let row = |c: &Comparison| {
         vec![
-            Cell::text(short_name(record, &c.candidate)),
+            Cell::name(compare::short_name(record, &c.candidate)),
             Cell::text(compare::limited(c.limited_before.as_ref())),
             Cell::text(compare::limited(c.limited_now.as_ref())),
         ]
@@ -222,7 +210,7 @@ fn runs(record: &CompareRecord) -> Table {
     head.push(Column::number(record.unit.name()));
     head.extend(["interval", "ended", "gave way"].map(Column::text));
     let row = |(i, run): (usize, &ComparedRun)| {
-        let mut cells = vec![Cell::text(&run.name)];
+        let mut cells = vec![Cell::name(&run.name)];
         cells.extend(compared.then(|| Cell::text(role(record, i))));
         cells.extend(sized.then(|| Cell::maybe(run.size, compare::size)));
         cells.extend([
@@ -296,26 +284,4 @@ fn method(record: &CompareRecord) -> String {
             .to_owned(),
     };
     format!("{how} docs/compare.md says it exactly, and how often it is wrong.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::compare::{self, Design, Named};
-    use crate::samples;
-
-    #[test]
-    fn a_table_names_a_run_by_what_tells_it_from_the_others() {
-        let names = ["reports/a/1", "reports/b/1", "reports/b/2"];
-        let runs = names.map(|name| Named {
-            name: name.to_owned(),
-            record: samples::found(),
-            size: None,
-        });
-        let made = String::new();
-        let record = compare::compare(&runs, &Design::EachWithFirst, &[], made).unwrap();
-        assert_eq!(short_name(&record, "reports/b/2"), "b/2");
-        assert_eq!(short_name(&record, "/elsewhere/2"), "/elsewhere/2");
-        assert_eq!(short_name(&record, "é"), "é");
-    }
 }

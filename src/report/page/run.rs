@@ -3,12 +3,13 @@
 use super::around::{self, Around};
 use super::{Cell, Chart, Column, Fact, Mark, Page, Part, Section, Table, answer};
 use crate::record::{CauseKind, HoldEnd, LimitingResource, ProbeRecord, RunRecord, VisitSummary};
+use crate::report::summary::{self, Logged};
 use crate::report::view::{self, MainMetric};
-use crate::report::{Format, chart, summary};
+use crate::report::{Format, chart};
 use crate::units;
 
 /// Lines of logs that a report shows.
-const MOST_LINES: usize = 20;
+pub(super) const MOST_LINES: usize = 20;
 
 pub(in crate::report) fn of_run(record: &RunRecord) -> Page {
     let mut sections = Vec::new();
@@ -114,6 +115,7 @@ fn visits(record: &RunRecord) -> Table {
                 text: name.to_owned(),
                 key: None,
                 mark: Some(mark),
+                ..Cell::default()
             },
             Cell::number(level, units::format_count(level.into())),
             Cell::text(&visit.observed),
@@ -262,14 +264,23 @@ fn cause(record: &RunRecord) -> Option<Section> {
             rows: rows.collect(),
         }));
     }
-    if let Some(logged) = summary::near_break(record, MOST_LINES) {
-        parts.push(Part::Words(format!("Logged {}", logged.when)));
-        parts.push(Part::Lines(logged.lines));
-    }
+    parts.extend(
+        summary::near_break(record, MOST_LINES)
+            .into_iter()
+            .flat_map(logged),
+    );
     (!parts.is_empty()).then_some(Section {
         title: "What gave way",
         parts,
     })
+}
+
+/// Lines of logs around the moment in which something broke.
+pub(super) fn logged(logged: Logged) -> [Part; 2] {
+    [
+        Part::Words(format!("Logged {}", logged.when)),
+        Part::Lines(logged.lines),
+    ]
 }
 
 pub(super) fn slo_flags(slo: &[String]) -> impl Iterator<Item = String> {

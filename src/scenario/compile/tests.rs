@@ -196,6 +196,15 @@ const MISTAKES: &[(&str, &str)] = &[
 ];
 
 #[test]
+fn a_latency_begins_with_its_own_step_or_with_the_one_that_a_wait_counts_from() {
+    let steps = "steps = [{ name = 's', open = '/' }, { think = '1s' }, { name = 'ask', get = '/' }, \
+                 { name = 'w', wait = { SINCE } }, { close = 's' }]";
+    let begins = |since| compile(&steps.replace("SINCE", since)).unwrap().begins();
+    assert_eq!(begins("since = 'ask'"), [0, 1, 1, 0]);
+    assert_eq!(begins(""), [0, 1, 2, 0]);
+}
+
+#[test]
 fn every_mistake_is_told_with_its_way_out() {
     for (toml, part) in MISTAKES {
         let error = compile(toml).expect_err(toml);

@@ -1,12 +1,14 @@
 //! What the target could do, block by block: where requests queue, throughput is the capacity, and it is known far better than
 //! any tail of latencies. Capacity that moves with time, or that stands at one of two values, shows here first.
 
+use serde::{Deserialize, Serialize};
+
 use super::super::Visit;
 use super::{least, mean, most};
 use crate::measure::Level;
 
 /// One second of a probe.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Flow {
     /// Whether the level had been reached.
     pub at_level: bool,

@@ -1,4 +1,5 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
 import { RedisService } from './redis.service.js';
 import type { Settings } from './settings.js';
 import { SETTINGS } from './tokens.js';
@@ -18,6 +19,8 @@ export class ContextService {
   private readonly logger = new Logger('Context');
   private readonly leaked: unknown[] = [];
   private readonly redisValue: Buffer;
+  /** CTX_REQUIRED: where the context of each user's last stream is. */
+  private readonly keys = new Map<string, string>();
   errors = 0;
 
   constructor(
@@ -27,7 +30,7 @@ export class ContextService {
     this.redisValue = settings.ctxStore === 'redis' ? Buffer.alloc(settings.ctxBytes, 'x') : Buffer.alloc(0);
   }
 
-  async open(streamId: string): Promise<Context> {
+  async open(user: string): Promise<Context> {
     switch (this.settings.ctxStore) {
       case 'none':
         return NOTHING;
@@ -36,8 +39,16 @@ export class ContextService {
       case 'heap':
         return new HeldContext(heapArray(this.settings.ctxBytes));
       case 'redis':
-        return this.openInRedis(`ctx:${streamId}`);
+        return this.openInRedis(user, `ctx:${randomUUID()}`);
     }
+  }
+
+  /** CTX_REQUIRED: a question goes on with a conversation, which must still be there. */
+  async require(user: string): Promise<void> {
+    const key = this.keys.get(user);
+    if (key === undefined || (await this.redis.commands.exists(key)) === 1) return;
+    this.errors += 1;
+    throw new Error('the context of the conversation is gone');
   }
 
   /** LEAK_KB: a defect on purpose. What is kept here is never let go. */
@@ -49,15 +60,17 @@ export class ContextService {
     return this.leaked.length * this.settings.leakBytes;
   }
 
-  private async openInRedis(key: string): Promise<Context> {
+  private async openInRedis(user: string, key: string): Promise<Context> {
     try {
       await this.redis.commands.set(key, this.redisValue);
     } catch (error) {
       this.errors += 1;
       throw error;
     }
+    if (this.settings.ctxRequired) this.keys.set(user, key);
     return {
       release: () => {
+        if (this.keys.get(user) === key) this.keys.delete(user);
         this.redis.commands.del(key).catch((error: Error) => this.logger.warn(`DEL ${key}: ${error.message}`));
       },
     };

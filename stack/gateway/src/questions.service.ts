@@ -60,6 +60,7 @@ export class QuestionsService implements OnModuleInit, OnApplicationShutdown {
   async ask(question: Question): Promise<boolean> {
     burnCpu(this.settings.cpuMs);
     this.contexts.leak();
+    if (this.settings.ctxRequired) await this.contexts.require(question.user);
     const offer = this.gate.offer(key(question), question, Date.now());
     if (offer === 'send') await this.sendOrGiveUp(question);
     return offer !== 'refused';

@@ -6,8 +6,10 @@ export interface Settings {
 
   ctxStore: 'none' | 'buffer' | 'heap' | 'redis';
   ctxBytes: number;
+  ctxRequired: boolean;
   leakBytes: number;
   cpuMs: number;
+  crashStreams: number;
 
   fanout: 'map' | 'filter';
   subMode: 'shared' | 'per_conn';
@@ -84,8 +86,10 @@ export function readSettings(env: Env): Settings {
 
     ctxStore: read.choice('CTX_STORE', ['none', 'buffer', 'heap', 'redis'] as const, 'none'),
     ctxBytes: read.number('CTX_KB', 0, 0, 1024 * 1024) * KIB,
+    ctxRequired: read.choice('CTX_REQUIRED', ['off', 'on'] as const, 'off') === 'on',
     leakBytes: read.number('LEAK_KB', 0, 0, 1024 * 1024) * KIB,
     cpuMs: read.number('CPU_MS', 0, 0, 60_000),
+    crashStreams: read.integer('CRASH_STREAMS', 0, 0, 1_000_000),
 
     fanout: read.choice('FANOUT', ['map', 'filter'] as const, 'map'),
     subMode: read.choice('SUB_MODE', ['shared', 'per_conn'] as const, 'shared'),
@@ -106,6 +110,9 @@ export function readSettings(env: Env): Settings {
   }
   if (settings.ctxStore !== 'none' && settings.ctxBytes === 0) {
     read.problems.push(`CTX_STORE=${settings.ctxStore} needs a CTX_KB above 0`);
+  }
+  if (settings.ctxRequired && settings.ctxStore !== 'redis') {
+    read.problems.push('CTX_REQUIRED=on needs CTX_STORE=redis: elsewhere a context cannot get lost');
   }
   if (read.problems.length > 0) throw new SettingsError(read.problems);
   return settings;

@@ -1,5 +1,4 @@
 import { Inject, Injectable, Logger, type MessageEvent, type OnApplicationShutdown } from '@nestjs/common';
-import { randomUUID } from 'node:crypto';
 import { Observable, Subject, type Subscriber } from 'rxjs';
 import { ContextService } from './context.service.js';
 import { RedisService } from './redis.service.js';
@@ -50,7 +49,8 @@ export class StreamsService implements OnApplicationShutdown {
     onAbort(signal, () => {
       this.reserved -= 1;
     });
-    const context = await this.contexts.open(randomUUID());
+    crashAt(this.settings, this.reserved);
+    const context = await this.contexts.open(user);
     onAbort(signal, () => context.release());
     const source = await this.answersFor(user, signal);
     return new Observable<MessageEvent>((stream) => {
@@ -123,6 +123,11 @@ export class StreamsService implements OnApplicationShutdown {
 
 function sendAnswer(stream: Subscriber<MessageEvent>, answer: Answer): void {
   stream.next({ type: 'answer', data: { id: answer.id, text: answer.text } });
+}
+
+/** CRASH_STREAMS: a defect on purpose. The process ends, and neither a limit nor a line of its log says why. */
+function crashAt(settings: Settings, streams: number): void {
+  if (settings.crashStreams > 0 && streams >= settings.crashStreams) process.exit(1);
 }
 
 function onAbort(signal: AbortSignal, action: () => void): void {

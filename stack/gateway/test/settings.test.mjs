@@ -19,6 +19,11 @@ test('every bad value is named at once', () => {
   });
 });
 
+test('only a context in Redis can be required', () => {
+  assert.throws(() => readSettings({ CTX_REQUIRED: 'on' }), /CTX_REQUIRED=on needs CTX_STORE=redis/);
+  assert.equal(readSettings({ CTX_REQUIRED: 'on', CTX_STORE: 'redis', CTX_KB: '1' }).ctxRequired, true);
+});
+
 test('a store needs a size', () => {
   assert.throws(() => readSettings({ CTX_STORE: 'buffer' }), /needs a CTX_KB above 0/);
 });

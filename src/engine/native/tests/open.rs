@@ -14,6 +14,7 @@ fn arriving(scenario: &Arc<Scenario>, arrivals: Arrivals, most_vus: u32) -> Nati
         threads: THREADS,
         seed: 7,
         sources: Vec::new(),
+        allowed: Allowed::default(),
     })
     .unwrap()
 }

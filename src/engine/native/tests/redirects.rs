@@ -76,6 +76,28 @@ async fn a_chain_longer_than_allowed_is_a_failure_and_a_bad_location_is_no_http(
     assert_eq!(cycle(&followed, &base).await, failed);
 }
 
+/// 0.0.0.0 leads to this machine and is no loopback address: whoever connects to it all the same is seen here.
+#[tokio::test]
+async fn a_redirect_to_a_host_that_may_not_be_loaded_is_not_followed() {
+    let (there, heard) = site(|_| OK.to_owned()).await;
+    let there = there.replace("127.0.0.1", "0.0.0.0");
+    let (base, _) = site(move |_| moved(302, &there)).await;
+    let followed = format!("redirects = 3\n{POST}");
+    let failed = Canary::Failed(FailureKind::Protocol);
+    assert_eq!(cycle(&followed, &base).await, failed);
+    assert!(heard.lock().unwrap().is_empty(), "it was connected to");
+    // Allowed, the same way leads there.
+    let scenario = compile(&followed, &base);
+    let mut engine = NativeEngine::start(NativeSpec {
+        allowed: Allowed::new(["0.0.0.0".to_owned()]),
+        ..spec(&scenario)
+    })
+    .unwrap();
+    assert!(matches!(engine.canary().await.unwrap(), Canary::Passed(_)));
+    engine.stop().await;
+    assert_eq!(heard.lock().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn a_foreign_origin_gets_a_connection_of_its_own_and_a_known_one_keeps_it() {
     let (foreign, there) = site(|_| OK.to_owned()).await;

@@ -165,7 +165,7 @@ fn one_facts(record: &CompareRecord, comparison: &Comparison) -> Vec<Fact> {
 /// The words, the p-value, and what was too small to be seen.
 fn verdict(change: &Change) -> Fact {
     let texts: Vec<String> = compare::known(change).collect();
-    Fact::new("Verdict", texts.join("; ")).marked(Mark::of_change(change.verdict))
+    Fact::new("Verdict", texts.join("; ")).marked(Mark::of_change(change.metric, change.verdict))
 }
 
 /// The number of one run with its interval, or the mean of several.
@@ -205,7 +205,7 @@ fn candidate(record: &CompareRecord, comparison: &Comparison) -> Option<Fact> {
         .chain(compare::known(change))
         .collect();
     let text = format!("{}: {}", comparison.candidate, parts.join(", "));
-    Some(Fact::new("Candidate", text).marked(Mark::of_change(change.verdict)))
+    Some(Fact::new("Candidate", text).marked(Mark::of_change(change.metric, change.verdict)))
 }
 
 fn differs(comparison: &Comparison) -> String {

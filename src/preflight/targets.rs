@@ -1,0 +1,86 @@
+//! Whether the load may go where the scenario sends it.
+
+use std::net::{IpAddr, ToSocketAddrs as _};
+
+use crate::scenario::{Allowed, Origin};
+
+/// A target that was not allowed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "this would load {host}{}, which is not this machine. If it is yours to load, say so: `--allow-target {host}`, or \
+     `allow = [\"{host}\"]` in the profile's [target]. Nothing was sent",
+    at(host, address)
+)]
+pub struct Stranger {
+    /// The host as the scenario names it.
+    pub host: String,
+    /// The address that it led to.
+    pub address: IpAddr,
+}
+
+fn at(host: &str, address: &IpAddr) -> String {
+    if host == address.to_string() {
+        String::new()
+    } else {
+        format!(" ({address})")
+    }
+}
+
+/// Looks up every host that was not named: each address that it leads to must be this machine's. A name that leads nowhere yet is
+/// left to the load, whose connections are checked again.
+///
+/// # Errors
+/// Names the first host that may not be loaded.
+pub fn check_targets<'a>(
+    origins: impl IntoIterator<Item = &'a Origin>,
+    allowed: &Allowed,
+) -> Result<(), Stranger> {
+    for origin in origins {
+        if allowed.names(&origin.host) {
+            continue;
+        }
+        let found = (origin.host.as_str(), origin.port).to_socket_addrs();
+        let addresses = found.into_iter().flatten().map(|a| a.ip());
+        check_addresses(&origin.host, addresses, allowed)?;
+    }
+    Ok(())
+}
+
+fn check_addresses(
+    host: &str,
+    addresses: impl IntoIterator<Item = IpAddr>,
+    allowed: &Allowed,
+) -> Result<(), Stranger> {
+    let stranger = addresses.into_iter().find(|a| !allowed.permits(host, *a));
+    match stranger {
+        Some(address) => Err(Stranger {
+            host: host.to_owned(),
+            address,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(host: &str, addresses: &[&str], allowed: &[&str]) -> Result<(), String> {
+        let addresses = addresses.iter().map(|a| a.parse().unwrap());
+        let allowed = Allowed::new(allowed.iter().map(|h| (*h).to_owned()));
+        check_addresses(host, addresses, &allowed).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn every_address_of_a_name_must_be_this_machines() {
+        assert_eq!(check("localhost", &["::1", "127.0.0.1"], &[]), Ok(()));
+        let error = check("half", &["127.0.0.1", "198.51.100.4"], &[]).unwrap_err();
+        assert!(error.contains("would load half (198.51.100.4)"), "{error}");
+        assert!(error.contains("`--allow-target half`"), "{error}");
+        assert_eq!(check("half", &["198.51.100.4"], &["half"]), Ok(()));
+        let error = check("192.0.2.1", &["192.0.2.1"], &[]).unwrap_err();
+        assert!(error.contains("would load 192.0.2.1, which"), "{error}");
+        // A name that leads nowhere is told by the load.
+        assert_eq!(check("nowhere", &[], &[]), Ok(()));
+    }
+}
