@@ -110,7 +110,7 @@ def remount(at, options):
 
 def search_on(program, folder, disk, meanwhile):
     """A search whose reports go to a disk to which something happens after its second probe, or that is killed then; (exit code, its words, its folder)."""
-    profile(folder, "30s")
+    profile(folder, "20m" if meanwhile is None else "30s")
     process = start([program, "find", "demo.toml", "--out", str(disk / "reports"), "--format", "json"], folder)
     for _ in range(600):
         journal = list(disk.glob("reports/demo/*/journal.jsonl"))
@@ -167,7 +167,7 @@ def read_only_disk(program, folder):
             assert refused.returncode == 2 and "Read-only file system" in refused.stderr, f"{command}: {refused}"
         remount(disk, "rw")
         assert (run / "journal.jsonl").read_bytes() == journal
-        more = resumed(program, folder, run)
+        more = resumed(program, folder, run, "--budget", "60s")
         assert more.returncode in (0, 3), f"resume ended with {more.returncode}: {more.stderr}"
     print("a read-only disk: refused at once, and resumed when it could be written")
 

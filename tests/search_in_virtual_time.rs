@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
+use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
 use breakpoint::measure::{FailureKind, Level, Reading, StepNames, Window};
 use breakpoint::record::{Ending, Environment, HoldEnd, Outlook, PlanRecord, RunRecord, Sureness};
@@ -898,6 +899,37 @@ fn a_search_that_ran_out_of_time_gets_narrower_with_more() {
         width(&whole)
     );
     assert_eq!(against(truth(&sim), &[more]).0, 1);
+}
+
+/// Stopped in the middle of its first probe, and of its fourth.
+#[test]
+fn the_probe_in_which_the_user_stops_is_in_the_record_and_not_in_the_journal() {
+    for whole in [0, 3] {
+        let sim = demo(5);
+        let spec = spec(&sim, &["p99<2s"], long_limits(5));
+        let interrupt = Interrupt::default();
+        let stop = interrupt.clone();
+        let mut judged = 0;
+        let mut kept = Keeping::default();
+        let mut sink = |event| match event {
+            Event::ProbeJudged(_) => judged += 1,
+            Event::Tick(_) if judged == whole => stop.set(),
+            _ => {}
+        };
+        let mut engine = sim.start();
+        let record = block_on(run::run(
+            &spec,
+            &mut engine,
+            &mut kept,
+            &interrupt,
+            &mut sink,
+        ));
+        assert_eq!(record.answer.ending, Ending::Interrupted);
+        assert_eq!(record.probes.len(), whole + 1);
+        assert_eq!(record.probes[whole].end, HoldEnd::Interrupted);
+        let probes: Vec<_> = kept.entries.into_iter().map(|e| e.probe).collect();
+        assert_eq!(probes, record.probes[..whole]);
+    }
 }
 
 /// The generator was the limit three times in a row, and was mended: those probes say nothing any more.
