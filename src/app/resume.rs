@@ -119,6 +119,15 @@ fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
         let message = "the address had a secret, which is not recorded; give it again with `--url`";
         return Err(Refusal::new(Exit::Usage, message));
     }
+    if find
+        .locust_header
+        .iter()
+        .any(|header| header.contains(MASKED))
+    {
+        let message = "a header for Locust had a secret, which is not recorded; begin with one from the environment, as in \
+                       `--locust-header 'cookie: {{ env.LOCUST_COOKIE }}'`, to be able to go on";
+        return Err(Refusal::new(Exit::Usage, message));
+    }
     find.budget = args.budget.clone().or(find.budget);
     find.precision = args.precision.clone().or(find.precision);
     (find.serve, find.remote_write) = (None, None);
