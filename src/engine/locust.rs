@@ -1,7 +1,7 @@
 //! An existing Locust cluster as the load engine: levels are its users, windows are made of what its master tells.
 //!
 //! With the plug-in (`breakpoint locust-plugin`) a window is a second whose latencies are exact to 0.1 %; without it, three seconds
-//! whose latencies are known as far as the master's own percentiles tell ([`page`]). What a step is in a scenario is here a name of
+//! whose latencies are known as far as the master's own percentiles tell (`page`). What a step is in a scenario is here a name of
 //! requests; there are no cycles, and what stands in their place is all requests.
 
 mod exact;
