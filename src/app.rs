@@ -58,9 +58,9 @@ impl Refusal {
 pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
     let (quiet, format) = match &cli.command {
-        Command::Find(args) => (args.quiet, args.format),
-        Command::Resume(args) => (args.quiet, args.format),
-        Command::Ramp(args) => (args.quiet, args.format),
+        Command::Find(args) => (args.watch.quiet, args.watch.format),
+        Command::Resume(args) => (args.watch.quiet, args.watch.format),
+        Command::Ramp(args) => (args.watch.quiet, args.watch.format),
         Command::Report(args) => (false, args.format),
         Command::Compare(args) => (args.quiet, args.format),
         Command::Lab(args) => (args.quiet, None),
@@ -132,8 +132,12 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exits = runtime.block_on(async {
-        let mut audience =
-            Audience::gather(terminal, args.serve, args.remote_write.as_deref()).await?;
+        let mut audience = Audience::gather(
+            terminal,
+            args.watch.serve,
+            args.watch.remote_write.as_deref(),
+        )
+        .await?;
         let exits = find::all(ready, &signals, &mut audience).await;
         audience.dismiss().await;
         exits

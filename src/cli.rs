@@ -259,6 +259,17 @@ pub struct FindArgs {
     /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// Who makes the load.
+    #[command(flatten)]
+    pub load: EngineArgs,
+    /// How it is followed, and what is printed.
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+/// Who makes the load.
+#[derive(Debug, Clone, Args)]
+pub struct EngineArgs {
     /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
     /// --locust-url [default: native].
     #[arg(long, value_name = "ENGINE")]
@@ -269,6 +280,11 @@ pub struct FindArgs {
     /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` where it wants a login; may be repeated.
     #[arg(long, value_name = "HEADER")]
     pub locust_header: Vec<String>,
+}
+
+/// How a run is followed while it goes on, and what is printed of it.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
     /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
     /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment, else a new one is printed.
     #[arg(long, value_name = "ADDRESS")]
@@ -276,7 +292,7 @@ pub struct FindArgs {
     /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`.
     #[arg(long, value_name = "ADDRESS")]
     pub remote_write: Option<String>,
-    /// Print the answer alone, no progress.
+    /// Print the result alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
     /// What is printed at the end instead of the summary; the files are written all the same.
@@ -308,9 +324,9 @@ impl FindArgs {
             threads: self.threads,
             local_addr: self.local_addr.clone(),
             allow_target: self.allow_target.clone(),
-            engine: self.engine.clone(),
-            locust_url: self.locust_url.clone(),
-            locust_header: self.locust_header.clone(),
+            engine: self.load.engine.clone(),
+            locust_url: self.load.locust_url.clone(),
+            locust_header: self.load.locust_header.clone(),
         }
     }
 }
@@ -330,18 +346,9 @@ pub struct ResumeArgs {
     /// Address of the service, where the one of then had a secret in it, which is not recorded.
     #[arg(long)]
     pub url: Option<String>,
-    /// Serve a page that draws the run live, as for `find`.
-    #[arg(long, value_name = "ADDRESS")]
-    pub serve: Option<SocketAddr>,
-    /// Send the metrics to a Prometheus server, as for `find`.
-    #[arg(long, value_name = "ADDRESS")]
-    pub remote_write: Option<String>,
-    /// Print the answer alone, no progress.
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// What is printed at the end instead of the summary; the files are written all the same.
-    #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    /// How it is followed, and what is printed.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 /// `breakpoint ramp`.
@@ -377,28 +384,12 @@ pub struct RampArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
-    /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
-    /// --locust-url [default: native].
-    #[arg(long, value_name = "ENGINE")]
-    pub engine: Option<String>,
-    /// Address of the web page of a Locust master, whose cluster makes the load [default: `http://127.0.0.1:8089`].
-    #[arg(long, value_name = "ADDRESS")]
-    pub locust_url: Option<String>,
-    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` where it wants a login; may be repeated.
-    #[arg(long, value_name = "HEADER")]
-    pub locust_header: Vec<String>,
-    /// Serve a page that draws the ramp live, as for `find`.
-    #[arg(long, value_name = "ADDRESS")]
-    pub serve: Option<SocketAddr>,
-    /// Send the metrics to a Prometheus server, as for `find`.
-    #[arg(long, value_name = "ADDRESS")]
-    pub remote_write: Option<String>,
-    /// Print the result alone, no progress.
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// What is printed at the end instead of the summary; the files are written all the same.
-    #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    /// Who makes the load.
+    #[command(flatten)]
+    pub load: EngineArgs,
+    /// How it is followed, and what is printed.
+    #[command(flatten)]
+    pub watch: WatchArgs,
 }
 
 impl RampArgs {
@@ -412,9 +403,9 @@ impl RampArgs {
             threads: self.threads,
             local_addr: self.local_addr.clone(),
             allow_target: self.allow_target.clone(),
-            engine: self.engine.clone(),
-            locust_url: self.locust_url.clone(),
-            locust_header: self.locust_header.clone(),
+            engine: self.load.engine.clone(),
+            locust_url: self.load.locust_url.clone(),
+            locust_header: self.load.locust_header.clone(),
             ..FindFlags::default()
         }
     }
@@ -705,7 +696,7 @@ mod tests {
         ]);
         assert_eq!(args.profiles, ["gateway-512mb", "redis-512mb"]);
         assert_eq!(args.files, [PathBuf::from("./mine.toml")]);
-        assert!(args.quiet);
+        assert!(args.watch.quiet);
         let flags = args.flags();
         assert_eq!(flags.slo, ["p99<2s", "errors<1%"]);
         assert_eq!(flags.max_vus, Some(900));

@@ -44,8 +44,12 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {
-        let mut audience =
-            Audience::gather(terminal, args.serve, args.remote_write.as_deref()).await?;
+        let mut audience = Audience::gather(
+            terminal,
+            args.watch.serve,
+            args.watch.remote_write.as_deref(),
+        )
+        .await?;
         let exit = run_one(&asked, &signals, &mut audience).await;
         audience.dismiss().await;
         exit

@@ -31,8 +31,12 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let record = runtime.block_on(async {
-        let mut audience =
-            Audience::gather(terminal, args.serve, args.remote_write.as_deref()).await?;
+        let mut audience = Audience::gather(
+            terminal,
+            args.watch.serve,
+            args.watch.remote_write.as_deref(),
+        )
+        .await?;
         let past = past(journal);
         let record = find::search_on(&ready, past, store, &signals, &mut audience).await;
         audience.dismiss().await;
@@ -120,6 +124,7 @@ fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
         return Err(Refusal::new(Exit::Usage, message));
     }
     if find
+        .load
         .locust_header
         .iter()
         .any(|header| header.contains(MASKED))
@@ -130,6 +135,5 @@ fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
     }
     find.budget = args.budget.clone().or(find.budget);
     find.precision = args.precision.clone().or(find.precision);
-    (find.serve, find.remote_write) = (None, None);
     Ok(find)
 }
