@@ -240,8 +240,8 @@ pub struct FindArgs {
     /// Time that the search may take [default: 15m].
     #[arg(long, value_name = "TIME")]
     pub budget: Option<String>,
-    /// Leave out the two holds below the breakpoint that follow the search, so that `compare` has latencies at a common level;
-    /// each takes a tenth of the budget at most, on top of it.
+    /// Leave out the two holds below the breakpoint that follow a search of 5 minutes or more, so that `compare` has latencies at
+    /// a common level; each takes a tenth of the budget at most, on top of it.
     #[arg(long)]
     pub no_reference_holds: bool,
     /// VUs started or stopped per second [default: 50].

@@ -18,8 +18,10 @@ const REQUIRED_AT_MOST: f64 = 0.9;
 const LEVELS: usize = 2;
 /// A hold, as a share of the time that the search took: all of it comes on top. Rare pauses want time, not requests.
 const OF_SEARCH: f64 = 0.1;
-/// A hold shorter than this says nothing of a tail, seconds.
-const SHORTEST_S: f64 = 10.0;
+/// A hold shorter than this says nothing of a tail, seconds; a search too short for one is a first look.
+const SHORTEST_S: f64 = 30.0;
+/// A longer hold is not worth its time, seconds.
+const LONGEST_S: f64 = 90.0;
 
 impl Search {
     /// The holds after a search that ended so after `searched_s` seconds, the highest level first; none where there is no
@@ -33,8 +35,7 @@ impl Search {
         let Some(longest_s) = longest_s(&self.spec) else {
             return Vec::new();
         };
-        let least_s = self.spec.hold_min.as_secs_f64().min(longest_s);
-        let hold_s = (OF_SEARCH * searched_s).clamp(least_s, longest_s);
+        let hold_s = (OF_SEARCH * searched_s).clamp(SHORTEST_S, longest_s);
         let below = match (conclusion.ending, &conclusion.estimate) {
             (Ending::Found, Some(estimate)) => estimate.low,
             (Ending::NeverBroke, _) => f64::from(self.spec.max.get()),
@@ -74,7 +75,7 @@ impl SearchSpec {
 /// The longest hold, seconds; `None` where there is no time for one.
 fn longest_s(spec: &SearchSpec) -> Option<f64> {
     let of_budget = OF_SEARCH * spec.budget.as_secs_f64();
-    let longest_s = spec.hold_max.as_secs_f64().min(of_budget);
+    let longest_s = LONGEST_S.min(of_budget);
     (spec.reference_holds && longest_s >= SHORTEST_S).then_some(longest_s)
 }
 
@@ -144,9 +145,9 @@ mod tests {
             budget: Duration::from_secs(60 * m),
             ..SearchSpec::default()
         };
-        assert_eq!(longest_s(&minutes(1)), None);
-        assert_eq!(minutes(1).references_s(), 0.0);
-        assert_eq!(longest_s(&minutes(4)), Some(24.0));
+        assert_eq!(longest_s(&minutes(4)), None);
+        assert_eq!(minutes(4).references_s(), 0.0);
+        assert_eq!(longest_s(&minutes(6)), Some(36.0));
         assert_eq!(longest_s(&minutes(30)), Some(90.0));
         assert_eq!(minutes(30).references_s(), 300.0);
         let without = SearchSpec {
