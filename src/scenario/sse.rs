@@ -59,7 +59,7 @@ impl Parser {
     }
 
     /// Bytes held of what is not complete.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         self.line.capacity() + self.name.capacity() + self.data.capacity()
     }

@@ -5,6 +5,10 @@
 
 mod answer;
 #[cfg(any(test, fuzzing))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the fuzzer makes inputs of its own")
+)]
 mod fuzz;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::fuzz::door as fuzz_answer;
