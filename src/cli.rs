@@ -262,9 +262,32 @@ pub struct FindArgs {
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
+    /// What stops it.
+    #[command(flatten)]
+    pub safety: SafetyArgs,
     /// How it is followed, and what is printed.
     #[command(flatten)]
     pub watch: WatchArgs,
+}
+
+/// What stops a run before it is done.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SafetyArgs {
+    /// End as with Ctrl-C when this file is there: the load stops within a second, what was measured is kept.
+    #[arg(long, value_name = "FILE")]
+    pub stop_file: Option<PathBuf>,
+    /// Stop the load at once, and end with 99, when a monitor reads this, in quotes: 'redis.memory>900MiB',
+    /// 'host.memory_available<2GiB'; may be repeated, and adds to those of the profile.
+    #[arg(long, value_name = "CONDITION")]
+    pub abort_if: Vec<String>,
+    /// Longest time of the whole run, resets and waits included, whatever the profile says; then it ends with 99 [default: twice
+    /// the budget, and the time limits of up, drain and reset].
+    #[arg(long, value_name = "TIME")]
+    pub max_time: Option<String>,
+    /// Agree to the commands of the profile (up, reset, down) without being asked. They are shown, and remembered as agreed to as
+    /// long as the profile's content stays the same.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Who makes the load.
@@ -327,6 +350,9 @@ impl FindArgs {
             engine: self.load.engine.clone(),
             locust_url: self.load.locust_url.clone(),
             locust_header: self.load.locust_header.clone(),
+            stop_file: self.safety.stop_file.clone(),
+            abort_if: self.safety.abort_if.clone(),
+            max_time: self.safety.max_time.clone(),
         }
     }
 }
@@ -346,6 +372,9 @@ pub struct ResumeArgs {
     /// Address of the service, where the one of then had a secret in it, which is not recorded.
     #[arg(long)]
     pub url: Option<String>,
+    /// What stops it, in place of or beside what was given then.
+    #[command(flatten)]
+    pub safety: SafetyArgs,
     /// How it is followed, and what is printed.
     #[command(flatten)]
     pub watch: WatchArgs,
@@ -387,6 +416,9 @@ pub struct RampArgs {
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
+    /// What stops it.
+    #[command(flatten)]
+    pub safety: SafetyArgs,
     /// How it is followed, and what is printed.
     #[command(flatten)]
     pub watch: WatchArgs,
@@ -406,6 +438,9 @@ impl RampArgs {
             engine: self.load.engine.clone(),
             locust_url: self.load.locust_url.clone(),
             locust_header: self.load.locust_header.clone(),
+            stop_file: self.safety.stop_file.clone(),
+            abort_if: self.safety.abort_if.clone(),
+            max_time: self.safety.max_time.clone(),
             ..FindFlags::default()
         }
     }
@@ -443,6 +478,9 @@ pub struct CompareArgs {
     /// Seed of the first search, for --repeat; each has one of its own [default: 1].
     #[arg(long, value_name = "N", requires = "repeat")]
     pub seed: Option<u64>,
+    /// Agree to the commands of both profiles without being asked, for --repeat.
+    #[arg(long, requires = "repeat")]
+    pub yes: bool,
     /// Folder for the reports [default: reports].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

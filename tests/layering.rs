@@ -51,6 +51,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     // Of `stats` the ratio of two distributions and the scaling law.
     ("compare", Pure, &["measure", "record", "stats", "units"]),
+    ("safety", Pure, &["measure", "units"]),
     ("exit", Shell, &["record"]),
     ("engine", Shell, &["measure", "scenario", "stats", "units"]),
     (
@@ -131,6 +132,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             // The laboratory's report; those of a run go through `store`.
             "report",
             "run",
+            "safety",
             "scenario",
             // A ramp is a plan whose limits are those of its stages.
             "search",

@@ -36,7 +36,7 @@ fn masked_header(header: &str) -> String {
 }
 
 /// An argument without the secrets of an address in it: who asks (`user:password@`), and secret parameters.
-fn masked(argument: &str) -> String {
+pub(super) fn masked(argument: &str) -> String {
     let Some((scheme, rest)) = argument.split_once("://") else {
         return argument.to_owned();
     };

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Refusal;
 use super::populations::{Compiled, Feeders, Other};
+use super::{Refusal, guard};
 use crate::exit::Exit;
 use crate::measure::{Level, StepNames};
 use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
@@ -87,6 +87,7 @@ fn ready(
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Ready, Refusal> {
+    guard::check_stop_file(&plan)?;
     if plan.engine != EnginePlan::Native {
         return elsewhere(plan, host);
     }

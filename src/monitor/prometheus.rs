@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::counter::Rate;
 use super::{Field, MonitorError, Sample, web};
-use crate::plan::Series;
-
-/// What every scrape tells of itself: a service that no longer gives its metrics in time is in trouble.
-const OWN: [&str; 2] = ["scrape_s", "scrape_failed"];
+use crate::plan::{SCRAPE_FIELDS, Series};
 
 /// The fields of a profile, and those that come with every scrape.
 pub(super) fn fields<'a>(names: impl Iterator<Item = &'a Field>) -> Vec<Field> {
-    names.cloned().chain(OWN.map(Field::Borrowed)).collect()
+    names
+        .cloned()
+        .chain(SCRAPE_FIELDS.map(Field::Borrowed))
+        .collect()
 }
 
 /// How many scrapes failed, and how long the last one took.

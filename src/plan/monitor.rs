@@ -12,6 +12,22 @@ use crate::units;
 /// The name of the monitor of the machine that this program runs on.
 pub const HOST: &str = "host";
 
+/// The fields of that monitor. Where the kernel does not tell (no Linux), they are gaps.
+pub const HOST_FIELDS: &[&str] = &[
+    "cpu",
+    "cpu_pressure",
+    "memory_available",
+    "swap_in",
+    "swap_out",
+    "listen_overflows",
+    "listen_drops",
+    "retransmits",
+    "time_wait",
+];
+
+/// What every page of metrics and every query tells of itself: a service that no longer gives its metrics in time is in trouble.
+pub const SCRAPE_FIELDS: [&str; 2] = ["scrape_s", "scrape_failed"];
+
 /// The monitor that is there without being asked for.
 pub(super) fn host() -> MonitorPlan {
     MonitorPlan {
