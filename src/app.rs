@@ -15,6 +15,7 @@ mod populations;
 mod prepare;
 mod ramp;
 mod resume;
+mod secrets;
 mod session;
 mod signals;
 mod worker;

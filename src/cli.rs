@@ -33,7 +33,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
-5 broke at the minimum or target down, 99 a gate failed, 130 interrupted, 1 our own failure
+5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted, 1 our own failure
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -72,7 +72,8 @@ How high that is depends on how fast the ramp climbs, and it has no interval: wh
 `find` run of the same profile and SLO found is told beside it.
 
 Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or profile, 4 generator or
-host was the limit, 5 target down, 130 interrupted (what was measured is written), 1 our own failure
+host was the limit, 5 target down, 99 a limit stopped it (--abort-if, --max-time), 130 interrupted (what was measured is written),
+1 our own failure
 ";
 
 const COMPARE_EXAMPLES: &str = "\

@@ -40,6 +40,7 @@ pub mod run;
 pub mod safety;
 pub mod scenario;
 pub mod search;
+pub mod secret;
 pub mod serve;
 pub mod slo;
 pub mod stats;

@@ -360,7 +360,7 @@ pub enum PlanError {
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// A flag's value.
-    #[error("{flag} {value}: {why}")]
+    #[error("{flag} {}: {why}", crate::secret::masked(value))]
     Flag {
         /// The flag.
         flag: &'static str,

@@ -17,6 +17,7 @@ use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, T
 use crate::record::Environment;
 use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
+use crate::secret::masked;
 use crate::slo::Metric;
 use crate::units;
 
@@ -404,7 +405,11 @@ impl Outline {
         writeln!(out, "profile      {}", plan.name)?;
         write_target(out, &plan.target)?;
         if let EnginePlan::Locust(locust) = &plan.engine {
-            writeln!(out, "engine       the Locust cluster at {}", locust.url)?;
+            writeln!(
+                out,
+                "engine       the Locust cluster at {}",
+                masked(&locust.url)
+            )?;
         }
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {
@@ -559,7 +564,7 @@ fn time(time: Duration) -> String {
 /// Where the load goes, and what is done to that service around it.
 fn write_target(out: &mut String, target: &TargetPlan) -> fmt::Result {
     let url = match &target.kind {
-        TargetKind::External { url } => url,
+        TargetKind::External { url } => &masked(url),
         TargetKind::Demo => "the demo that is built in",
         TargetKind::OfTheEngine => "what Locust loads",
     };

@@ -27,8 +27,10 @@ const AMPLE_SHARE: f64 = 0.10;
 pub const AVAILABLE: &str = "memory_available";
 /// Memory of the machine in all.
 pub const TOTAL: &str = "memory_total";
-/// Pages swapped in and out, counters.
+/// Pages swapped in and out, counters of the monitor of this machine.
 pub const SWAPPED: [&str; 2] = ["swap_in", "swap_out"];
+/// Pages swapped in and out per second, of any other: what a profile names is never a counter.
+pub const SWAPPED_PER_S: &str = "swap_pages_per_s";
 
 /// One machine, looked at again and again.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Machine {
     total: Option<f64>,
     /// Pages swapped in and out by each of the last looks.
     swapped: VecDeque<f64>,
+    /// The same since the first look, where only a rate is read.
+    pages: f64,
 }
 
 impl Machine {
@@ -48,6 +52,7 @@ impl Machine {
             monitor: monitor.to_owned(),
             total: total_bytes.map(|b| b as f64),
             swapped: VecDeque::new(),
+            pages: 0.0,
         }
     }
 
@@ -58,12 +63,14 @@ impl Machine {
             readings.iter().find(is_it).and_then(|r| r.value)
         };
         let (available, total) = (read(AVAILABLE), self.total.or_else(|| read(TOTAL)));
-        let swapped: Vec<f64> = SWAPPED.into_iter().filter_map(read).collect();
+        let counted: Vec<f64> = SWAPPED.into_iter().filter_map(read).collect();
+        let rate = read(SWAPPED_PER_S);
+        self.pages += rate.unwrap_or(0.0).max(0.0) * EVERY.as_secs_f64();
         // A gap says nothing, and the counters may begin anew after it.
-        if swapped.is_empty() {
-            self.swapped.clear();
-        } else {
-            self.swapped.push_back(swapped.iter().sum());
+        match (counted.is_empty(), rate) {
+            (true, None) => self.swapped.clear(),
+            (true, Some(_)) => self.swapped.push_back(self.pages),
+            (false, _) => self.swapped.push_back(counted.iter().sum()),
         }
         if self.swapped.len() > LOOKS {
             self.swapped.pop_front();
@@ -114,7 +121,7 @@ fn of_all(total: Option<f64>) -> String {
 pub fn others(readings: &[Reading], own: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for reading in readings {
-        let tells = reading.field == AVAILABLE || SWAPPED.contains(&reading.field.as_str());
+        let tells = [AVAILABLE, SWAPPED_PER_S].contains(&reading.field.as_str());
         if tells && reading.monitor != own && !found.contains(&reading.monitor) {
             found.push(reading.monitor.clone());
         }
@@ -166,7 +173,7 @@ mod tests {
         let said = machine.look(&memory(0.31 * GIB)).unwrap();
         assert_eq!(
             said,
-            "has 317 MiB of memory left of 16.0 GiB, and at least 328 MiB must be"
+            "has 317 MiB of memory left of 16 GiB, and at least 328 MiB must be"
         );
         let mut small = Machine::new("host", Some(256 << 20));
         let mib = |n: f64| memory(n * GIB / 1024.0);
@@ -193,7 +200,7 @@ mod tests {
         let said = swapping(6, 400.0, GIB).unwrap();
         assert!(said.starts_with("swaps: "), "{said}");
         assert!(
-            said.ends_with("with 1.00 GiB of memory left of 16.0 GiB"),
+            said.ends_with("with 1.0 GiB of memory left of 16 GiB"),
             "{said}"
         );
         assert_eq!(swapping(60, 200.0, GIB), None, "a little");
@@ -207,13 +214,13 @@ mod tests {
 
     #[test]
     fn what_is_not_known_of_another_machine_does_not_excuse_its_swapping() {
-        let mut machine = Machine::new("db", None);
-        let mut look = |pages: f64| machine.look(&readings("db", &[("swap_out", Some(pages))]));
-        let mut found = None;
-        for n in 0..20 {
-            found = found.or(look(f64::from(n) * 500.0));
-        }
-        assert!(found.unwrap().starts_with("swaps: "));
+        let after_six_seconds_of = |rate: f64| {
+            let mut machine = Machine::new("db", None);
+            let mut look = || machine.look(&readings("db", &[(SWAPPED_PER_S, Some(rate))]));
+            (0..24).find_map(|_| look())
+        };
+        assert!(after_six_seconds_of(300.0).unwrap().starts_with("swaps: "));
+        assert_eq!(after_six_seconds_of(250.0), None);
         // Counters that began anew after a gap are no swapping.
         let mut machine = Machine::new("db", None);
         for pages in [Some(9e9), None, Some(0.0), Some(1.0), Some(2.0), Some(3.0)] {
@@ -224,7 +231,7 @@ mod tests {
     #[test]
     fn machines_are_found_by_the_names_of_fields() {
         let mut all = memory(1.0);
-        all.extend(readings("db", &[("swap_out", None), (AVAILABLE, None)]));
+        all.extend(readings("db", &[(SWAPPED_PER_S, None), (AVAILABLE, None)]));
         all.extend(readings("redis", &[("memory", Some(1.0))]));
         assert_eq!(others(&all, "host"), ["db"]);
     }

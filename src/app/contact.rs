@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 
-use super::command;
 use super::prepare::Ready;
 use super::{Exit, Refusal};
 use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
 use crate::profile::builtin;
+use crate::secret::masked;
 use crate::store::seen::Seen;
 use crate::term::Terminal;
 use crate::units;
@@ -111,7 +111,7 @@ fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
     if terminal.is_quiet() || seen.has(&mark) {
         return;
     }
-    terminal.announce(&first_contact(ready, &command::masked(target)));
+    terminal.announce(&first_contact(ready, &masked(target)));
     remember(seen, &mark, terminal);
 }
 
@@ -178,9 +178,9 @@ fn requests(plan: &Plan, target: &str, line: &mut impl FnMut(&str, &str)) {
 
 fn sent(method: &str, address: &str, target: &str) -> String {
     let whole = if address.contains("://") {
-        command::masked(address)
+        masked(address)
     } else {
-        command::masked(&format!("{}{address}", target.trim_end_matches('/')))
+        masked(&format!("{}{address}", target.trim_end_matches('/')))
     };
     format!("{method:<6} {whole}")
 }

@@ -161,7 +161,7 @@ mod tests {
                 .starts_with("emergency stop: this machine has 300 MiB")
         );
         let other = ended_by(&[well, (9000.0, 50.0, 3.0)]).await.unwrap();
-        let said = "emergency stop: the target's machine, by the monitor `db`, has 50.0 MiB";
+        let said = "emergency stop: the target's machine, by the monitor `db`, has 50 MiB";
         assert!(other.reason().starts_with(said), "{}", other.reason());
     }
 }

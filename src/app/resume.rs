@@ -12,11 +12,9 @@ use crate::journal::{self, Head, Journal};
 use crate::preflight;
 use crate::record::Ending;
 use crate::run::Past;
+use crate::secret::MASK as MASKED;
 use crate::store::{self, Store};
 use crate::term::Terminal;
-
-/// What stands in a recorded command for a secret.
-const MASKED: &str = "***";
 
 pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     let mut args = args.clone();

@@ -26,6 +26,7 @@ use crate::record::{Ending, PlanRecord, PopulationRecord, RampEnding};
 use crate::report::Told;
 use crate::run::{self, Halt, Surroundings};
 use crate::scenario::Scenario;
+use crate::secret::masked;
 use crate::slo::Slo;
 use crate::store::{Store, StoreError};
 use crate::target::{Target, TargetError};
@@ -292,7 +293,7 @@ impl Work {
 
 pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Reading>) -> PlanRecord {
     PlanRecord {
-        target: url.to_owned(),
+        target: masked(url),
         engine: work.engine.to_owned(),
         steps: work.steps.iter().map(str::to_owned).collect(),
         main_step: work.steps.main(),

@@ -7,6 +7,7 @@ use toml::Spanned;
 use super::{LogMatch, MonitorPlan, MonitorSource, Series, value};
 use crate::measure::COUNTERS;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
+use crate::secret;
 use crate::units;
 
 /// The name of the monitor of the machine that this program runs on.
@@ -217,7 +218,8 @@ fn together<'a>(
     match (url, table) {
         (None, None) => Ok(None),
         (Some(url), Some(table)) if !table.as_ref().is_empty() => {
-            value::url(url.as_ref()).map_err(|why| source.error(Some(url.span()), why))?;
+            let address = without_secrets(url.as_ref());
+            value::url(&address).map_err(|why| source.error(Some(url.span()), why))?;
             Ok(Some((url.as_ref().clone(), table.as_ref())))
         }
         (Some(url), _) => Err(source
@@ -229,6 +231,11 @@ fn together<'a>(
             .error(Some(table.span()), format!("`{of}` without `{key}`"))
             .with_help(format!("add {key} = \"http://...\" to say who is asked"))),
     }
+}
+
+/// An address as it could be with its secrets filled in, of which nothing is known yet.
+fn without_secrets(address: &str) -> String {
+    secret::fill(address, &|_| Some("secret".to_owned())).unwrap_or_else(|_| address.to_owned())
 }
 
 /// The fields of a table, each with what it is read from.

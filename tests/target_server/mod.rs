@@ -11,8 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 
 /// The service and what it saw.
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     seen: Arc<Seen>,
     _runtime: tokio::runtime::Runtime,
 }
@@ -29,7 +29,7 @@ struct Seen {
 
 #[allow(dead_code, reason = "not every test asks for everything")]
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -51,32 +51,32 @@ impl Server {
         }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// Streams that are held now.
-    pub fn streams(&self) -> usize {
+    pub(crate) fn streams(&self) -> usize {
         self.seen.streams.load(Ordering::SeqCst)
     }
 
     /// Slow questions that wait for their answer now.
-    pub fn slow(&self) -> usize {
+    pub(crate) fn slow(&self) -> usize {
         self.seen.slow.load(Ordering::SeqCst)
     }
 
     /// When the requests were begun, and of what path.
-    pub fn begun(&self) -> Vec<(Instant, String)> {
+    pub(crate) fn begun(&self) -> Vec<(Instant, String)> {
         self.seen.begun.lock().unwrap().clone()
     }
 
     /// All that it was sent.
-    pub fn raw(&self) -> String {
+    pub(crate) fn raw(&self) -> String {
         self.seen.raw.lock().unwrap().clone()
     }
 
     /// Puts a text at a path.
-    pub fn put(&self, path: &str, text: &str) {
+    pub(crate) fn put(&self, path: &str, text: &str) {
         let mut pages = self.seen.pages.lock().unwrap();
         pages.insert(path.to_owned(), text.to_owned());
     }
