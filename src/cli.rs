@@ -43,6 +43,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
   breakpoint find gateway-512mb --require-vus 500    a gate for CI: exit code 99 unless 500 VUs are shown to be carried
+  breakpoint find mine.toml --yes --stop-file stop --abort-if 'host.memory_available<2GiB'
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.

@@ -318,6 +318,20 @@ pub struct Outline {
     pub expected: Option<(Expected, Expected)>,
 }
 
+/// What ends a run whatever it is doing.
+fn stops(plan: &Plan) -> String {
+    let mut out = format!("after {} whatever happens", time(plan.longest_run()));
+    let safety = &plan.safety;
+    if let Some(file) = &safety.stop_file {
+        // Writing to a string cannot fail.
+        write!(out, ", when {} is there", file.display()).ok();
+    }
+    if !safety.abort_if.is_empty() {
+        write!(out, ", when {}", safety.abort_if.texts().join(" or ")).ok();
+    }
+    out
+}
+
 /// Who is searched and who is there beside; nothing where the users are alone.
 fn populations(plan: &Plan) -> Vec<String> {
     let all = &plan.populations;
@@ -453,6 +467,7 @@ impl Outline {
             time(self.worst_case),
             time(search.budget)
         )?;
+        writeln!(out, "stops        {}", stops(plan))?;
         if let Some((saturated, bursts)) = &self.expected {
             let asked = percent(search.precision);
             writeln!(
@@ -772,6 +787,23 @@ mod tests {
                       flush        the Redis server of redis\n\
                       reset        ./reset   (in .)\n";
         assert!(text.contains(wanted), "{text}");
+    }
+
+    #[test]
+    fn what_ends_a_run_whatever_happens_is_told() {
+        let flags = FindFlags {
+            url: Some("http://127.0.0.1:8080/".to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            stop_file: Some("stop".into()),
+            abort_if: vec!["host.cpu>3".to_owned(), "host.time_wait>9".to_owned()],
+            max_time: Some("20m".to_owned()),
+            ..FindFlags::default()
+        };
+        let plan = Plan::resolve(None, &flags).unwrap();
+        assert_eq!(
+            stops(&plan),
+            "after 20 min whatever happens, when stop is there, when host.cpu>3 or host.time_wait>9"
+        );
     }
 
     #[test]

@@ -32,6 +32,7 @@ fn program(folder: &Path, args: &[&str]) -> Command {
         .env("BODY", "s3cr3t-body")
         .env("REDIS_PASSWORD", "s3cr3t-redis")
         .env("PAGE_TOKEN", "s3cr3t-page")
+        .env("PUSH", "s3cr3t-push")
         .env("COOKIE", "s3cr3t-cookie")
         .env("UNFIT", "s3cr3t\nunfit")
         .env("SPACED", "s3cr3t spaced")
@@ -127,7 +128,7 @@ fn a_whole_search_tells_no_secret_and_uses_all() {
     let folder = folder(&server.url(), &server);
     let page = closed().to_string();
     let push = format!(
-        "http://me:s3cr3t-push@{}/api/v1/write?key=s3cr3t-query",
+        "http://me:{{{{ env.PUSH }}}}@{}/api/v1/write?key=s3cr3t-query",
         closed()
     );
     let args = [

@@ -46,6 +46,11 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Fills in what a flag was given; files start from the present folder.
+pub(super) fn in_flag(flag: &'static str) -> impl Fn(&str) -> Result<String, Refusal> {
+    move |text| filled(text, &lookup(Path::new(".")), flag)
+}
+
 /// A text with its secrets, of which nothing else may be left to fill in.
 fn filled(text: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, Refusal> {
     let refuse = |why: String| Refusal::new(Exit::Usage, format!("{of}: {why}"));

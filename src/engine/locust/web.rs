@@ -79,7 +79,7 @@ impl Web {
         // Addresses that cannot have a user have none to hide.
         let _ = base.set_username("");
         let _ = base.set_password(None);
-        base.as_str().trim_end_matches('/').to_owned()
+        masked(base.as_str()).trim_end_matches('/').to_owned()
     }
 
     async fn ask(&self, method: Method, path: &str, form: &str) -> Result<Vec<u8>, Trouble> {
