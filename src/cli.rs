@@ -278,8 +278,8 @@ pub struct SafetyArgs {
     /// End as with Ctrl-C when this file is there: the load stops within a second, what was measured is kept.
     #[arg(long, value_name = "FILE")]
     pub stop_file: Option<PathBuf>,
-    /// Stop the load at once, and end with 99, when a monitor reads this, in quotes: 'redis.memory>900MiB',
-    /// 'host.memory_available<2GiB'; may be repeated, and adds to those of the profile.
+    /// Stop the load at once, and end with 99, when a monitor reads this, in quotes: 'redis.memory>900MiB'; may be repeated, and
+    /// adds to those of the profile.
     #[arg(long, value_name = "CONDITION")]
     pub abort_if: Vec<String>,
     /// Longest time of the whole run, resets and waits included, whatever the profile says; then it ends with 99 [default: twice

@@ -17,7 +17,7 @@ const BUSY_LOOKS: usize = 3;
 /// Pages in and out within those looks that are too many: 1 MiB per second where a page has 4 KiB.
 const PAGES: f64 = 5.0 * 256.0;
 /// Memory that must be left: at least so many bytes, and such a share of all.
-const FLOOR_BYTES: f64 = (64_u64 << 20) as f64;
+const FLOOR_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 const FLOOR_SHARE: f64 = 0.02;
 /// Swapping does not count as long as such a share of memory is left: then it is a control group at its own limit that swaps,
 /// which may be the very thing that a search looks for.
@@ -75,19 +75,7 @@ impl Machine {
         if self.swapped.len() > LOOKS {
             self.swapped.pop_front();
         }
-        self.short_of_memory(available, total)
-            .or_else(|| self.swaps(available, total))
-    }
-
-    fn short_of_memory(&self, available: Option<f64>, total: Option<f64>) -> Option<String> {
-        let floor = total.map_or(FLOOR_BYTES, |t| FLOOR_BYTES.max(t * FLOOR_SHARE));
-        let left = available.filter(|a| *a < floor)?;
-        Some(format!(
-            "has {} of memory left{}, and at least {} must be",
-            units::format_bytes(left),
-            of_all(total),
-            units::format_bytes(floor)
-        ))
+        short_of_memory(available, total).or_else(|| self.swaps(available, total))
     }
 
     fn swaps(&self, available: Option<f64>, total: Option<f64>) -> Option<String> {
@@ -113,6 +101,17 @@ impl Machine {
     }
 }
 
+fn short_of_memory(available: Option<f64>, total: Option<f64>) -> Option<String> {
+    let floor = total.map_or(FLOOR_BYTES, |t| FLOOR_BYTES.max(t * FLOOR_SHARE));
+    let left = available.filter(|a| *a < floor)?;
+    Some(format!(
+        "has {} of memory left{}, and at least {} must be",
+        units::format_bytes(left),
+        of_all(total),
+        units::format_bytes(floor)
+    ))
+}
+
 fn of_all(total: Option<f64>) -> String {
     total.map_or_else(String::new, |t| format!(" of {}", units::format_bytes(t)))
 }
@@ -133,7 +132,7 @@ pub fn others(readings: &[Reading], own: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    const GIB: f64 = (1_u64 << 30) as f64;
+    const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
     fn readings(monitor: &str, values: &[(&str, Option<f64>)]) -> Vec<Reading> {
         let reading = |(field, value): &(&str, Option<f64>)| Reading {

@@ -80,7 +80,7 @@ fn written(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
             written(&path, found);
             continue;
         }
-        let own = ["p.toml", "secret-file", "users.csv"];
+        let own = ["p.toml", "other.toml", "secret-file", "users.csv"];
         let name = path.file_name().unwrap().to_str().unwrap();
         if !own.contains(&name) {
             found.push((path.display().to_string(), fs::read(&path).unwrap()));
@@ -212,63 +212,42 @@ fn a_whole_search_tells_no_secret_and_uses_all() {
 }
 
 #[test]
-fn what_fails_tells_no_secret() {
+fn a_target_that_is_not_there_tells_no_secret() {
     let server = Server::start();
-    let nobody = format!("http://{}", closed());
-    let folder = folder(&nobody, &server);
+    let folder = folder(&format!("http://{}", closed()), &server);
     let at = folder.path();
-    let (code, said) = run(at, &["find", "p.toml", "--out", "reports"]);
-    assert_eq!(code, Some(5), "{said}");
-    let (code, said) = run(
-        at,
-        &["ramp", "p.toml", "--stages", "2:1s", "--out", "reports"],
-    );
-    assert_eq!(code, Some(5), "{said}");
-    let (code, said) = run(at, &["plan", "p.toml"]);
-    assert_eq!(code, Some(0), "{said}");
+    let ramp = ["ramp", "p.toml", "--stages", "2:1s", "--out", "reports"];
+    for (args, exit) in [
+        (&["find", "p.toml", "--out", "reports"][..], 5),
+        (&ramp, 5),
+        (&["plan", "p.toml"], 0),
+    ] {
+        let (code, said) = run(at, args);
+        assert_eq!(code, Some(exit), "{said}");
+    }
+}
 
+#[test]
+fn a_profile_that_does_not_compile_tells_no_secret() {
+    const TOKEN: &str = "Bearer {{ env.API_TOKEN }}";
+    const PATH: &str = "/ask?key={{ env.URL_KEY }}&p={{ users.password }}";
+    const NO_ADDRESS: &str = "no address that a request can have";
+    let server = Server::start();
+    let folder = folder(&server.url(), &server);
+    let at = folder.path();
     let text = fs::read_to_string(at.join("p.toml")).unwrap();
-    let path = "/ask?key={{ env.URL_KEY }}&p={{ users.password }}";
     for (from, to, part) in [
-        (
-            "Bearer {{ env.API_TOKEN }}",
-            "{{ env.UNFIT }}",
-            "`authorization` has a value",
-        ),
-        (
-            "Bearer {{ env.API_TOKEN }}",
-            "{{ env.API_TOKEN }} {{ vu",
-            "without `}}`",
-        ),
-        (
-            "Bearer {{ env.API_TOKEN }}",
-            "{{ env.API_TOKEN }} {{ vv }}",
-            "unknown variable",
-        ),
-        (
-            path,
-            "http://me:{{ env.URL_KEY }}@127.0.0.1:1/",
-            "no address that a request can have",
-        ),
-        (
-            path,
-            "/{{ env.SPACED }}/?q={{ env.URL_KEY }}",
-            "no address that a request can have",
-        ),
-        (
-            path,
-            "{{ env.URL_KEY }}",
-            "no address that a request can have",
-        ),
-        (
-            "{{ env.BODY }}",
-            "{{ env.NOT_THERE }}",
-            "`NOT_THERE` is not set",
-        ),
+        (TOKEN, "{{ env.UNFIT }}", "`authorization` has a value"),
+        (TOKEN, "{{ env.API_TOKEN }} {{ vu", "without `}}`"),
+        (TOKEN, "{{ env.API_TOKEN }} {{ vv }}", "unknown variable"),
+        (PATH, "http://me:{{ env.URL_KEY }}@127.0.0.1:1/", NO_ADDRESS),
+        (PATH, "/{{ env.SPACED }}/?q={{ env.URL_KEY }}", NO_ADDRESS),
+        (PATH, "{{ env.URL_KEY }}", NO_ADDRESS),
+        ("{{ env.BODY }}", "{{ env.NO }}", "`NO` is not set"),
         (
             "{{ env.REDIS_PASSWORD }}",
-            "{{ env.NOT_THERE }}",
-            "monitor `cache`: environment variable `NOT_THERE`",
+            "{{ env.NO }}",
+            "monitor `cache`: environment variable `NO`",
         ),
         (
             "file(\"secret-file\") }}@",
@@ -282,86 +261,35 @@ fn what_fails_tells_no_secret() {
         assert_eq!(code, Some(2), "{to}: {said}");
         assert!(said.contains(part), "{to}: {said}");
     }
-    fs::remove_file(at.join("other.toml")).unwrap();
+    assert!(server.begun().iter().all(|(_, path)| path == "/metrics"));
+}
 
-    let with_user = format!("http://me:s3cr3t-user@{}/?token=s3cr3t-token", closed());
-    let slo = ["--slo", "errors<1%"];
+#[test]
+fn a_wrong_flag_tells_no_secret() {
+    let server = Server::start();
+    let folder = folder(&server.url(), &server);
+    let url = format!("http://me:s3cr3t-user@{}/?token=s3cr3t-token", closed());
+    let (ftp, bare) = (
+        "ftp://me:s3cr3t-user@127.0.0.1/",
+        "me:s3cr3t-user@127.0.0.1:1/x",
+    );
+    let locust = |command, header| [command, "--locust-url", &url, "--locust-header", header];
     for (args, exit) in [
-        (&["find", "--url", &with_user][..], 2),
-        (&["find", "--url", "me:s3cr3t-user@127.0.0.1:1/x"], 2),
-        (&["find", "--url", "ftp://me:s3cr3t-user@127.0.0.1/"], 2),
-        (&["ramp", "--stages", "1:1s", "--url", &with_user], 2),
-        (&["plan", "--url", &with_user], 2),
-        (
-            &[
-                "find",
-                "p.toml",
-                "--remote-write",
-                "ftp://me:s3cr3t-push@127.0.0.1/",
-            ],
-            2,
-        ),
-        (
-            &[
-                "find",
-                "p.toml",
-                "--remote-write",
-                "me:s3cr3t-push@127.0.0.1:1/",
-            ],
-            2,
-        ),
-        (
-            &[
-                "find",
-                "--locust-url",
-                &with_user,
-                "--locust-header",
-                "s3cr3t-header",
-            ],
-            2,
-        ),
-        (
-            &[
-                "find",
-                "--locust-url",
-                &with_user,
-                "--locust-header",
-                "cookie: s3cr3t-cookie",
-            ],
-            4,
-        ),
-        (
-            &[
-                "find",
-                "--locust-url",
-                &with_user,
-                "--locust-header",
-                "cookie: {{ env.COOKIE }}",
-            ],
-            4,
-        ),
-        (
-            &[
-                "find",
-                "--locust-url",
-                &with_user,
-                "--locust-header",
-                "cookie: {{ env.UNFIT }}",
-            ],
-            4,
-        ),
-        (
-            &[
-                "plan",
-                "--locust-url",
-                &with_user,
-                "--locust-header",
-                "cookie: {{ env.COOKIE }}",
-            ],
-            0,
-        ),
+        (&["find", "--url", &url][..], 2),
+        (&["find", "--url", bare], 2),
+        (&["find", "--url", ftp], 2),
+        (&["ramp", "--stages", "1:1s", "--url", &url], 2),
+        (&["plan", "--url", &url], 2),
+        (&["find", "p.toml", "--remote-write", ftp], 2),
+        (&["find", "p.toml", "--remote-write", bare], 2),
+        (&["find", "p.toml", "--remote-write", "{{ env.NO }}"], 2),
+        (&locust("find", "s3cr3t-header"), 2),
+        (&locust("find", "cookie: s3cr3t-cookie"), 4),
+        (&locust("find", "cookie: {{ env.COOKIE }}"), 4),
+        (&locust("find", "cookie: {{ env.UNFIT }}"), 4),
+        (&locust("plan", "cookie: {{ env.COOKIE }}"), 0),
     ] {
-        let (code, said) = run(at, &[args, &slo].concat());
+        let (code, said) = run(folder.path(), &[args, &["--slo", "errors<1%"]].concat());
         assert_eq!(code, Some(exit), "{args:?}: {said}");
     }
 }

@@ -101,11 +101,10 @@ fn is_built_in(text: &str) -> bool {
 fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
     let plan = &ready.plan;
     let target = match (&plan.target.kind, &plan.engine) {
-        // A process of this program's own.
-        (TargetKind::Demo, _) => return,
+        // The demo is a process of this program's own.
+        (TargetKind::Demo, _) | (TargetKind::OfTheEngine, EnginePlan::Native) => return,
         (_, EnginePlan::Locust(locust)) => &locust.url,
         (TargetKind::External { url }, EnginePlan::Native) => url,
-        (TargetKind::OfTheEngine, EnginePlan::Native) => return,
     };
     let mark = mark("contact", &[plan.profile_text().unwrap_or(""), target]);
     if terminal.is_quiet() || seen.has(&mark) {

@@ -396,11 +396,11 @@ impl<'a> Compiler<'a> {
     ) -> Result<RequestTemplate, String> {
         let filled = secret::fill(path, self.secrets)?;
         // An error quotes what is wrong: not what was filled in.
-        let (origin, target) = self.target(&filled).map_err(|why| match filled == path {
-            true => why,
-            false => format!(
-                "`{path}`, with its secrets filled in, is no address that a request can have"
-            ),
+        let (origin, target) = self.target(&filled).map_err(|why| {
+            if filled == path {
+                return why;
+            }
+            format!("`{path}`, with its secrets filled in, is no address that a request can have")
         })?;
         let (body, body_type) = self.body(step)?;
         let authority = self.origins[origin].authority.as_str();
