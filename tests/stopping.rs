@@ -5,7 +5,7 @@ mod target_server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use breakpoint::record::{Ending, RampEnding, RampRecord, RunRecord};
@@ -71,10 +71,9 @@ impl Run {
         assert!(sent.success());
     }
 
-    fn end(&mut self) -> ExitStatus {
+    fn ends_with(&mut self, code: i32) {
         let status = wait_for("the end", || self.child.try_wait().unwrap());
-        eprintln!("{}", self.said());
-        status
+        assert_eq!(status.code(), Some(code), "{}", self.said());
     }
 
     fn said(&self) -> String {
@@ -130,8 +129,6 @@ fn nothing_begun_after(server: &Server, stopped: Instant) {
         .map(|(at, path)| format!("{path} after {:?}", *at - stopped))
         .collect();
     assert!(late.is_empty(), "{late:?}");
-    let begun = begun.iter().filter(|(at, _)| *at > stopped).count();
-    eprintln!("{begun} requests begun after the stop");
     all_gone(server);
 }
 
@@ -156,7 +153,7 @@ fn ctrl_c_ends_the_load_within_a_second_and_keeps_what_was_measured() {
         std::thread::sleep(Duration::from_millis(300));
         let stopped = Instant::now();
         run.signal("-INT");
-        assert_eq!(run.end().code(), Some(130));
+        run.ends_with(130);
         nothing_begun_after(&server, stopped);
         let record = run.record();
         assert_eq!(record.answer.ending, Ending::Interrupted);
@@ -175,7 +172,7 @@ fn ctrl_c_ends_a_ramp_as_fast() {
     std::thread::sleep(Duration::from_millis(1300));
     let stopped = Instant::now();
     run.signal("-TERM");
-    assert_eq!(run.end().code(), Some(130));
+    run.ends_with(130);
     nothing_begun_after(&server, stopped);
     let record = run.ramp_record();
     assert_eq!(record.ending, RampEnding::Interrupted);
@@ -189,7 +186,7 @@ fn ctrl_c_does_not_wait_for_a_canary_cycle() {
     wait_for("a canary", || (server.slow() == 1).then_some(()));
     let stopped = Instant::now();
     run.signal("-INT");
-    assert_eq!(run.end().code(), Some(130));
+    run.ends_with(130);
     let begun = server.begun();
     assert!(begun.iter().all(|(at, _)| *at < stopped + STOPPED));
     all_gone(&server);
@@ -209,7 +206,7 @@ fn a_second_ctrl_c_ends_the_program_at_once() {
     let judged = run.judged();
     run.signal("-INT");
     // The command would take ten minutes.
-    assert_eq!(run.end().code(), Some(130));
+    run.ends_with(130);
     assert_eq!(run.judged(), judged);
     sleeper_ended(run.folder.path());
 }
@@ -248,7 +245,7 @@ fn a_stop_file_ends_a_run_like_ctrl_c_and_one_that_is_there_is_refused() {
     wait_for("a judged probe", || (run.judged() >= 1).then_some(()));
     let stopped = Instant::now();
     fs::write(run.folder.path().join("halt"), "").unwrap();
-    assert_eq!(run.end().code(), Some(130));
+    run.ends_with(130);
     nothing_begun_after(&server, stopped);
     let answer = run.record().answer;
     assert_eq!(answer.ending, Ending::Interrupted);
@@ -283,7 +280,7 @@ fn a_limit_of_a_monitor_stops_a_search_at_once_and_also_when_it_is_resumed() {
     wait_for("a judged probe", || (run.judged() >= 1).then_some(()));
     server.put("/metrics", "depth 250\n");
     let stopped = next_scrape(&server);
-    assert_eq!(run.end().code(), Some(99));
+    run.ends_with(99);
     no_load_after(&server, stopped);
     let answer = run.record().answer;
     assert_eq!(answer.ending, Ending::Aborted);
@@ -311,7 +308,7 @@ fn a_limit_of_a_monitor_stops_a_ramp() {
     busy(&server);
     server.put("/metrics", "depth 250\n");
     let stopped = next_scrape(&server);
-    assert_eq!(run.end().code(), Some(99));
+    run.ends_with(99);
     no_load_after(&server, stopped);
     let record = run.ramp_record();
     assert_eq!(record.ending, RampEnding::Aborted);
@@ -337,7 +334,7 @@ fn a_target_whose_machine_has_no_memory_left_is_left_alone() {
     busy(&server);
     page(100);
     let stopped = next_scrape(&server);
-    assert_eq!(run.end().code(), Some(99));
+    run.ends_with(99);
     no_load_after(&server, stopped);
     let answer = run.record().answer;
     assert_eq!(answer.ending, Ending::Aborted);
@@ -350,7 +347,7 @@ fn a_target_whose_machine_has_no_memory_left_is_left_alone() {
 fn no_run_is_longer_than_it_may_be_at_most() {
     let server = Server::start();
     let mut run = Run::find(&profile(&server, ""), &["--max-time", "6s"]);
-    assert_eq!(run.end().code(), Some(99));
+    run.ends_with(99);
     all_gone(&server);
     let answer = run.record().answer;
     assert_eq!(answer.ending, Ending::Aborted);
@@ -359,7 +356,7 @@ fn no_run_is_longer_than_it_may_be_at_most() {
     let up = "up = 'sleep 600'\nup-timeout = '10m'";
     let args = ["--yes", "--max-time", "2s"];
     let mut run = Run::find(&profile(&server, up), &args);
-    assert_eq!(run.end().code(), Some(99));
+    run.ends_with(99);
     assert!(run.record().answer.reason.contains("(max-time)"));
 }
 
