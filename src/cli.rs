@@ -242,6 +242,10 @@ pub struct FindArgs {
     /// Time that the search may take [default: 15m].
     #[arg(long, value_name = "TIME")]
     pub budget: Option<String>,
+    /// Leave out the two holds below the breakpoint that follow a search of 5 minutes or more, so that `compare` has latencies at
+    /// a common level; each takes a tenth of the budget at most, on top of it.
+    #[arg(long)]
+    pub no_reference_holds: bool,
     /// VUs started or stopped per second [default: 50].
     #[arg(long, value_name = "VUS")]
     pub pace: Option<f64>,
@@ -343,6 +347,7 @@ impl FindArgs {
             precision: self.precision.clone(),
             confidence: self.confidence.clone(),
             budget: self.budget.clone(),
+            no_reference_holds: self.no_reference_holds,
             pace: self.pace,
             seed: self.seed,
             out: self.out.clone(),

@@ -82,6 +82,8 @@ pub struct FindFlags {
     pub confidence: Option<String>,
     /// `--budget`.
     pub budget: Option<String>,
+    /// `--no-reference-holds`.
+    pub no_reference_holds: bool,
     /// `--pace`.
     pub pace: Option<f64>,
     /// `--seed`.

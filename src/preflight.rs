@@ -15,8 +15,8 @@ use std::time::Duration;
 use crate::measure::{Level, LevelUnit};
 use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan};
 use crate::record::Environment;
-use crate::search::CycleModel;
 use crate::search::forecast::{self, Expected, Kind};
+use crate::search::{CycleModel, SearchSpec};
 use crate::secret::masked;
 use crate::slo::Metric;
 use crate::units;
@@ -350,6 +350,17 @@ fn populations(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// What follows the search.
+fn references(search: &SearchSpec) -> String {
+    match search.references_s() {
+        0.0 => String::new(),
+        most => format!(
+            ", {} of reference holds below the breakpoint",
+            units::format_seconds(most)
+        ),
+    }
+}
+
 impl Outline {
     /// The outline of a plan whose VUs hold up to `connections` at once and think for `think_s` seconds in a cycle.
     ///
@@ -374,6 +385,7 @@ impl Outline {
         let target = &plan.target;
         let worst_case = command(&target.up, target.up_timeout)
             + search.budget
+            + Duration::from_secs_f64(search.references_s())
             + ramp_down.unwrap_or(Duration::MAX / 16)
             + target.drain_timeout
             + command(&target.down, target.up_timeout);
@@ -463,9 +475,10 @@ impl Outline {
         )?;
         writeln!(
             out,
-            "time         at most {} ({} of search; the rest is up, drain and down)",
+            "time         at most {} ({} of search{}; the rest is up, drain and down)",
             time(self.worst_case),
-            time(search.budget)
+            time(search.budget),
+            references(search)
         )?;
         writeln!(out, "stops        {}", stops(plan))?;
         if let Some((saturated, bursts)) = &self.expected {
@@ -720,15 +733,18 @@ mod tests {
         let outline = Outline::of(&plan, 1, 0.0, (0, 0));
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
-        // Budget, 100 VUs at 50 per second, drain.
-        assert_eq!(outline.worst_case, Duration::from_secs(900 + 2 + 30));
+        // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain.
+        assert_eq!(
+            outline.worst_case,
+            Duration::from_secs(900 + 2 * (90 + 60) + 2 + 30)
+        );
         let text = outline.render(&plan, &HOST);
         for part in [
             "target       http://127.0.0.1:8080",
             "SLO          p99<1s",
             "1 up to 100 VUs; first, until one breaks: 10 20 40 80 100",
             "within 5 % at 95 % confidence, holds of 30 s to 90 s",
-            "at most 15 min 32 s (15 min of search",
+            "at most 20 min 32 s (15 min of search, 5 min of reference holds below the breakpoint;",
             "expect       +-5 % takes about ",
             "the budget of 15 min gives about +-",
             "164 needed, 2064 allowed (the limit was 1024; it is raised to the hard one already)",

@@ -155,6 +155,8 @@ pub struct SearchSection {
     pub hold_max: Option<Spanned<String>>,
     /// Longest settle.
     pub settle_max: Option<Spanned<String>>,
+    /// Whether levels below the breakpoint are held after the search.
+    pub reference_holds: Option<bool>,
     /// VUs started or stopped per second.
     pub pace: Option<Spanned<f64>>,
     /// Addresses of this machine that the load comes from.

@@ -134,6 +134,9 @@ pub struct Answer {
     pub last_held: Option<VisitSummary>,
     /// Lowest visited level above the breakpoint that broke.
     pub first_broke: Option<VisitSummary>,
+    /// What levels below the breakpoint showed that were held after the search, the highest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<VisitSummary>,
     /// The objective that binds: the one that breaks at the lowest level.
     pub broken_objective: Option<String>,
     /// What gave way first, with evidence.
@@ -179,6 +182,7 @@ impl Answer {
             as_narrow_as_asked: false,
             last_held: None,
             first_broke: None,
+            references: Vec::new(),
             broken_objective: None,
             limiting_resource: None,
             other_causes: Vec::new(),
@@ -451,6 +455,8 @@ pub enum Purpose {
     Compare,
     /// A visit of the levels that the answer names.
     Confirm,
+    /// A hold below the breakpoint, after the search: what users get there, and where runs are compared.
+    Reference,
 }
 
 impl Purpose {
@@ -462,6 +468,7 @@ impl Purpose {
             Self::Refine => "refine",
             Self::Compare => "compare",
             Self::Confirm => "confirm",
+            Self::Reference => "reference",
         }
     }
 }

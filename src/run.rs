@@ -28,6 +28,7 @@ mod later;
 mod ramping;
 mod recording;
 mod recovery;
+mod references;
 mod residence;
 
 pub use halt::{Halt, Interrupt};
@@ -166,6 +167,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         began: None,
         now: Duration::ZERO,
         asked_s: 0.0,
+        aside_s: 0.0,
     };
     run.take_up(past.entries);
     let conclusion = match run.search().await {
@@ -174,8 +176,10 @@ pub async fn resume<E: Engine, S: Surroundings>(
             .search
             .ended(Ending::GeneratorLimited, error.to_string()),
     };
+    run.references(&conclusion).await;
     run.rest().await;
-    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, run.elapsed_s());
+    let search_s = run.search_s();
+    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, search_s);
     let holds: Vec<_> = run
         .probes
         .iter()
@@ -228,6 +232,8 @@ struct Run<'a, E, S> {
     now: Duration,
     /// Seconds of searching at which the present probe was asked for.
     asked_s: f64,
+    /// Seconds that holds which are not of the search took.
+    aside_s: f64,
 }
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
@@ -240,7 +246,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             if let Some(halt) = self.interrupt.why() {
                 return Ok(self.search.ended(halt.ending(), halt.reason()));
             }
-            self.asked_s = self.elapsed_s();
+            self.asked_s = self.search_s();
             let order = match self.search.next(self.asked_s) {
                 Step::Done(conclusion) => return Ok(*conclusion),
                 Step::Probe(order) => order,
@@ -322,9 +328,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             way_up: order.purpose == Purpose::Bracket && order.level > self.level,
             patience: match order.purpose {
                 Purpose::Bracket => Patience::Little,
-                Purpose::Narrow | Purpose::Refine | Purpose::Compare | Purpose::Confirm => {
-                    Patience::Much
-                }
+                _ => Patience::Much,
             },
         };
         let mut probe =
@@ -349,7 +353,12 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             judgement.verdict = Verdict::Undecided;
             judgement.reason = fault;
         }
-        self.tell_search(index, order, spec.from, &probe, &judgement, began);
+        let visit = self.visit(index, order, spec.from, &probe, &judgement, began);
+        // One that the user stopped tells the search nothing; a search that goes on makes it again.
+        let whole = probe.hold_end != HoldEnd::Interrupted;
+        if whole && order.purpose != Purpose::Reference {
+            self.search.record(visit.clone());
+        }
         let record = recording::probe_record(&recording::Parts {
             index,
             order,
@@ -361,35 +370,28 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
         });
-        // One that the user stopped told the search nothing; a search that goes on makes it again.
-        if probe.hold_end != HoldEnd::Interrupted {
-            self.keep(&record);
+        if whole {
+            self.keep(visit, &record);
         }
         (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
         self.probes.push(record);
         Ok(())
     }
 
-    /// Puts the probe that was judged last where a crash does not reach it.
-    fn keep(&mut self, probe: &ProbeRecord) {
-        let entry = self.entry(probe.clone());
-        if let Err(why) = self.surroundings.keep(&entry) {
-            (self.sink)(Event::Note(why.clone()));
-            self.warnings.push(why);
-        }
-    }
-
-    /// The probe that was judged last, for the journal.
-    fn entry(&self, probe: ProbeRecord) -> Entry {
-        let visit = self.search.visits().last();
-        Entry {
+    /// Puts a judged probe where a crash does not reach it.
+    fn keep(&mut self, visit: Visit, probe: &ProbeRecord) {
+        let entry = Entry {
             told: Told {
                 asked_s: self.asked_s,
                 judged_s: self.elapsed_s(),
-                visit: visit.cloned().expect("the search was told"),
+                visit,
                 warnings: self.warnings[self.spec.warnings.len()..].to_vec(),
             },
-            probe,
+            probe: probe.clone(),
+        };
+        if let Err(why) = self.surroundings.keep(&entry) {
+            (self.sink)(Event::Note(why.clone()));
+            self.warnings.push(why);
         }
     }
 
@@ -416,7 +418,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .rposition(|e| e.told.visit.valid)
             .map_or(0, |i| i + 1);
         for (i, entry) in past.into_iter().enumerate() {
-            if i < telling {
+            if entry.probe.purpose == Purpose::Reference {
+                self.aside_s += entry.told.judged_s - entry.told.visit.began_s;
+            } else if i < telling {
                 // The search draws its random order when it is asked.
                 let _ = self.search.next(entry.told.asked_s);
                 self.search.record(entry.told.visit);
@@ -425,19 +429,17 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         }
     }
 
-    fn tell_search(
-        &mut self,
+    /// What a probe tells the search.
+    fn visit(
+        &self,
         probe_index: usize,
         order: &Order,
         from: Level,
         probe: &Probe,
         judgement: &Judgement,
         began_s: f64,
-    ) {
-        if probe.hold_end == HoldEnd::Interrupted {
-            return;
-        }
-        self.search.record(Visit {
+    ) -> Visit {
+        Visit {
             probe: probe_index,
             level: order.level,
             from,
@@ -456,7 +458,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,
             flow: flow(probe, &self.spec.steps),
-        });
+        }
     }
 
     /// The latency tails by objective; none where the objective's step does not belong to the population that is searched.
@@ -527,6 +529,11 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     async fn rest(&mut self) {
         // The run is over: an engine that cannot stop any more has nothing to add.
         let _ = self.engine.set_level(Level::ZERO).await;
+    }
+
+    /// Seconds of searching: what was held beside it is none.
+    fn search_s(&self) -> f64 {
+        self.elapsed_s() - self.aside_s
     }
 
     fn elapsed_s(&self) -> f64 {

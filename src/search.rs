@@ -25,6 +25,7 @@ use crate::units;
 mod bounds;
 mod diagnosis;
 pub mod forecast;
+mod reference;
 
 pub use bounds::Side;
 pub use diagnosis::Flow;
@@ -56,6 +57,8 @@ pub struct SearchSpec {
     pub settle_max: Duration,
     /// Seed of the random visiting order.
     pub seed: u64,
+    /// Whether levels below the breakpoint are held after the search, so that runs can be compared there.
+    pub reference_holds: bool,
 }
 
 impl Default for SearchSpec {
@@ -72,6 +75,7 @@ impl Default for SearchSpec {
             hold_max: Duration::from_secs(90),
             settle_max: Duration::from_secs(60),
             seed: 1,
+            reference_holds: true,
         }
     }
 }
@@ -314,7 +318,9 @@ impl Search {
             Purpose::Refine | Purpose::Compare => {
                 order.hold_s.min(self.spec.hold_min.as_secs_f64())
             }
-            Purpose::Bracket | Purpose::Narrow | Purpose::Confirm => order.hold_s,
+            Purpose::Bracket | Purpose::Narrow | Purpose::Confirm | Purpose::Reference => {
+                order.hold_s
+            }
         };
         (spare >= least).then(|| Order {
             hold_s: order.hold_s.min(spare.floor()),
@@ -660,12 +666,14 @@ impl Search {
         let hold_s = match purpose {
             Purpose::Bracket => cycle.clamp(6.0, 30.0),
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
-            Purpose::Refine | Purpose::Compare | Purpose::Confirm => self.full_hold_s(cycle),
+            Purpose::Refine | Purpose::Compare | Purpose::Confirm | Purpose::Reference => {
+                self.full_hold_s(cycle)
+            }
         };
         // Far below the breakpoint nothing lingers; near it a line takes its time.
         let settle_cycles = match purpose {
             Purpose::Bracket => 1.0,
-            Purpose::Narrow | Purpose::Refine | Purpose::Compare | Purpose::Confirm => 1.5,
+            _ => 1.5,
         };
         let longest = self.spec.hold_max.as_secs_f64().max(2.0 * cycle);
         // A level that gave no data gets a longer hold the next time.

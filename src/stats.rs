@@ -3,6 +3,7 @@
 mod blocks;
 pub mod fit;
 pub mod normal;
+pub mod permutation;
 pub mod queue;
 pub mod ratio;
 mod spread;

@@ -360,9 +360,10 @@ fn the_plug_in_gives_exact_windows_by_name_and_the_test_is_stopped() {
     assert_eq!(completed[2], completed[0] + completed[1]);
     let fastest = held.steps[2].latency.quantile_s(0.0).unwrap();
     assert!((0.050..0.5).contains(&fastest), "{fastest}");
-    // Seldom three in flight at once: requests in flight are seen.
+    // A user is in flight a fifth of the time: over all probes some are at the end of a second.
+    let mut all = record.probes.iter().flat_map(|p| &p.seconds);
+    assert!(all.any(|s| s.steps[2].in_flight > 0));
     let seconds = &held.seconds;
-    assert!(seconds.iter().any(|s| s.steps[2].in_flight > 0));
     assert!(seconds.iter().all(|s| (s.span_s - 1.0).abs() < 1e-9));
     let vus: Vec<u32> = seconds.iter().filter(|s| s.hold).map(|s| s.vus).collect();
     assert!(vus.iter().all(|n| *n == held.level.get()), "{vus:?}");

@@ -10,7 +10,10 @@ use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
 use breakpoint::measure::{FailureKind, Level, Reading, StepNames, Window};
-use breakpoint::record::{Ending, Environment, HoldEnd, Outlook, PlanRecord, RunRecord, Sureness};
+use breakpoint::record::{
+    Answer, Ending, Environment, HoldEnd, Outlook, PlanRecord, ProbeRecord, Purpose, RunRecord,
+    Sureness,
+};
 use breakpoint::run::{self, Halt, Interrupt, Nothing, Past, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
@@ -476,10 +479,16 @@ fn budget_and_precision_mean_what_they_say() {
                     precision,
                     ..budget(seconds, seed)
                 };
+                let beside_s = limits.references_s();
                 let record = search(&sim(seed), &["p99<2s", "errors<1%"], limits);
                 let answer = &record.answer;
-                let last = record.probes.last().unwrap();
-                let probed_s = last.start_s + last.ramp_s + last.settle_s + last.hold_s;
+                let end_s = |p: &ProbeRecord| p.start_s + p.ramp_s + p.settle_s + p.hold_s;
+                let mut probes = record.probes.iter();
+                let last = probes.rfind(|p| p.purpose != Purpose::Reference).unwrap();
+                let probed_s = end_s(last);
+                // The holds after it come on top: a tenth of the budget each, and the way there.
+                let all_s = end_s(record.probes.last().unwrap());
+                assert!(all_s <= probed_s + beside_s + 60.0, "{all_s} {probed_s}");
                 // What comes after the last probe is a drain and a reset at most.
                 assert!(
                     probed_s <= record.plan.budget_s,
@@ -579,6 +588,44 @@ fn the_same_seed_gives_the_same_record() {
     let one = |seed| search(&demo(seed), &["p99<2s"], demo_limits(seed));
     assert_eq!(one(9), one(9));
     assert_ne!(one(9).probes, one(10).probes);
+}
+
+#[test]
+fn two_levels_below_are_held_after_the_search_and_leave_its_answer_alone() {
+    let sim = system_a(5);
+    let run = |reference_holds| {
+        let limits = SearchSpec {
+            reference_holds,
+            ..budget(900, 5)
+        };
+        search(&sim, &["p99<2s"], limits)
+    };
+    let (without, with) = (run(false), run(true));
+    let searched = without.probes.len();
+    assert_eq!(with.probes[..searched], without.probes[..]);
+    let below: Vec<(Purpose, Level)> = with.probes[searched..]
+        .iter()
+        .map(|p| (p.purpose, p.level))
+        .collect();
+    // Of 10, 20, 40, ... those that are at most 0.6 of some 1 000.
+    let held = [320, 160].map(|n| (Purpose::Reference, Level(n)));
+    assert_eq!(below, held);
+    for probe in &with.probes[searched..] {
+        assert!(probe.whole() && probe.verdict == Verdict::Held, "{probe:?}");
+        let tenth = (0.1 * with.answer.search_s).clamp(30.0, 90.0);
+        assert!(
+            (probe.hold_s - tenth).abs() <= 1.0,
+            "{} {tenth}",
+            probe.hold_s
+        );
+    }
+    let levels: Vec<Level> = with.answer.references.iter().map(|v| v.level).collect();
+    assert_eq!(levels, [Level(320), Level(160)]);
+    let same = Answer {
+        references: Vec::new(),
+        ..with.answer.clone()
+    };
+    assert_eq!(same, without.answer);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use super::{main_step, observed, steps};
 use crate::measure::Level;
 use crate::record::{Change, ChangeVerdict, ComparedMetric, RunRecord};
 use crate::stats::Spread;
+use crate::stats::permutation::Interval;
 use crate::stats::ratio::{self, Ratio};
 
 /// The change of a metric over pairs of runs, base first.
@@ -13,8 +14,14 @@ pub(super) fn of(
     pairs: &[(&RunRecord, &RunRecord)],
     confidence: f64,
 ) -> Change {
-    let seen: Vec<Seen> = pairs.iter().map(|(a, b)| see(metric, a, b)).collect();
-    let usable: Vec<&Seen> = seen.iter().filter(|s| s.trouble().is_none()).collect();
+    let seen: Vec<Seen> = pairs
+        .iter()
+        .map(|(a, b)| see(metric, a, b, confidence))
+        .collect();
+    let usable: Vec<&Seen> = seen
+        .iter()
+        .filter(|s| s.trouble(metric).is_none())
+        .collect();
     let shown = seen.first().and_then(|s| s.levels);
     let mut change = Change {
         metric,
@@ -31,13 +38,16 @@ pub(super) fn of(
         reason: String::new(),
     };
     if usable.is_empty() {
-        let why = seen.iter().find_map(Seen::trouble);
+        let why = seen.iter().find_map(|s| s.trouble(metric));
         change.reason = why.unwrap_or_else(|| "there is no pair of runs".to_owned());
         return change;
     }
     fill(&mut change, &usable, confidence);
     if usable.len() < seen.len() {
-        let why = seen.iter().find_map(Seen::trouble).unwrap_or_default();
+        let why = seen
+            .iter()
+            .find_map(|s| s.trouble(metric))
+            .unwrap_or_default();
         let left = seen.len() - usable.len();
         change.reason = format!("{left} of {} pairs are left out: {why}", seen.len());
     }
@@ -49,14 +59,19 @@ struct Seen {
     base: Known,
     candidate: Known,
     levels: Option<(Level, Level)>,
+    /// The logarithm of their ratio, where it comes from both at once.
+    together: Option<Interval>,
 }
 
 impl Seen {
-    fn trouble(&self) -> Option<String> {
+    fn trouble(&self, metric: ComparedMetric) -> Option<String> {
         let of = |side: &str, known: &Known| known.trouble().map(|why| format!("{side}: {why}"));
         of("base", &self.base)
             .or_else(|| of("candidate", &self.candidate))
             .or_else(|| match (&self.base, &self.candidate) {
+                (Known::AtLeast(a), Known::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
+                    "in both the SLO broke before throughput stopped growing: the knees are at least {a:.0} and at least {b:.0}"
+                )),
                 (Known::AtLeast(a), Known::AtLeast(b)) => Some(format!(
                     "both are only known to be high: at least {a:.0} and at least {b:.0}; raise the highest level"
                 )),
@@ -67,6 +82,36 @@ impl Seen {
             })
     }
 
+    /// What the pair alone says; `None` where a side is only bounded.
+    fn ratio(&self, confidence: f64) -> Option<Ratio> {
+        let of_sides = || {
+            Some(ratio::of_pair(
+                self.spreads()?.0,
+                self.spreads()?.1,
+                confidence,
+            ))
+        };
+        let together = self
+            .together
+            .map(|seen| ratio::of_blocks(&seen, confidence));
+        together.or_else(of_sides)
+    }
+
+    /// The same as one of several.
+    fn effect(&self, confidence: f64) -> Option<(f64, f64)> {
+        let of_sides = || {
+            Some(ratio::effect(
+                self.spreads()?.0,
+                self.spreads()?.1,
+                confidence,
+            ))
+        };
+        let together = self
+            .together
+            .map(|seen| ratio::effect_of_blocks(&seen, confidence));
+        together.or_else(of_sides)
+    }
+
     fn spreads(&self) -> Option<(&Spread, &Spread)> {
         match (&self.base, &self.candidate) {
             (Known::Spread { spread: a, .. }, Known::Spread { spread: b, .. }) => Some((a, b)),
@@ -75,53 +120,71 @@ impl Seen {
     }
 }
 
-fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord) -> Seen {
+fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confidence: f64) -> Seen {
     let both = |of: fn(&RunRecord) -> Known| Seen {
         base: of(base),
         candidate: of(candidate),
         levels: None,
+        together: None,
     };
     match metric {
         ComparedMetric::Breakpoint => both(known::breakpoint),
         ComparedMetric::Knee => both(observed::knee),
-        ComparedMetric::Throughput => both(observed::throughput),
-        ComparedMetric::P50 => see_latency(base, candidate, 0.5),
-        ComparedMetric::P99 => see_latency(base, candidate, 0.99),
+        ComparedMetric::Throughput => {
+            let peaks = both(observed::throughput);
+            match peaks.trouble(metric) {
+                Some(_) => see_throughput(base, candidate).unwrap_or(peaks),
+                None => peaks,
+            }
+        }
+        ComparedMetric::P50 => see_latency(base, candidate, 0.5, confidence),
+        ComparedMetric::P99 => see_latency(base, candidate, 0.99, confidence),
     }
 }
 
-fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64) -> Seen {
+/// Where it still grew, throughput is compared at a level that both held.
+fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Option<Seen> {
+    let (level, same) = observed::common_level(base, candidate)?;
+    (level == same).then(|| Seen {
+        base: observed::throughput_at(base, level),
+        candidate: observed::throughput_at(candidate, level),
+        levels: Some((level, level)),
+        together: None,
+    })
+}
+
+fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64) -> Seen {
     let nothing = |why: &str| Seen {
         base: Known::Nothing(why.to_owned()),
         candidate: Known::Nothing(why.to_owned()),
         levels: None,
+        together: None,
     };
     if main_step(&steps(base)) != main_step(&steps(candidate)) {
         return nothing("the candidate measures another step");
     }
     match observed::common_level(base, candidate) {
         None => nothing("no level before a line forms was visited by both, and none within 10 %"),
-        Some((a, b)) => Seen {
-            base: observed::latency(base, a, q),
-            candidate: observed::latency(candidate, b, q),
-            levels: Some((a, b)),
-        },
+        Some((a, b)) => {
+            let seen = observed::latencies((base, a), (candidate, b), q, confidence);
+            Seen {
+                base: seen.base,
+                candidate: seen.candidate,
+                levels: Some((a, b)),
+                together: seen.ratio,
+            }
+        }
     }
 }
 
 /// The ratio from what can be used: one pair, several, or bounds alone.
 fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
-    let spreads: Option<Vec<_>> = usable.iter().map(|s| s.spreads()).collect();
-    let ratio = spreads.and_then(|spreads| match spreads.as_slice() {
-        [(a, b)] => Some(ratio::of_pair(a, b, confidence)),
-        many => {
-            let effects: Vec<_> = many
-                .iter()
-                .map(|(a, b)| ratio::effect(a, b, confidence))
-                .collect();
-            ratio::pooled(&effects, confidence)
-        }
-    });
+    let ratio = if let [only] = usable {
+        only.ratio(confidence)
+    } else {
+        let effects: Option<Vec<_>> = usable.iter().map(|s| s.effect(confidence)).collect();
+        effects.and_then(|effects| ratio::pooled(&effects, confidence))
+    };
     if let Some(Ratio {
         estimate,
         low,
@@ -158,11 +221,10 @@ fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>
     let tail = (1.0 - confidence) / 2.0;
     let below = |spread: &Spread, at: f64| ratio::at_or_below_with_between(spread, at);
     let p = |share: f64| Some((2.0 * share).clamp(0.001, 1.0));
+    if let Some(r) = seen.ratio(confidence) {
+        return (Some(r.low), Some(r.high), Some(r.p_value));
+    }
     match (&seen.base, &seen.candidate) {
-        (Known::Spread { spread: a, .. }, Known::Spread { spread: b, .. }) => {
-            let r = ratio::of_pair(a, b, confidence);
-            (Some(r.low), Some(r.high), Some(r.p_value))
-        }
         (Known::Spread { spread, .. }, Known::AtLeast(most)) => {
             let base = ratio::quantile_with_between(spread, 1.0 - tail);
             (Some(most / base), None, p(1.0 - below(spread, *most)))

@@ -20,6 +20,8 @@ pub(super) enum Known {
     AtLeast(f64),
     /// It is at most this.
     AtMost(f64),
+    /// A value whose sureness only shows beside that of the other run.
+    Beside(f64),
     /// A value without a word on how sure it is, and why.
     Bare(f64, String),
     /// Nothing, and why.
@@ -30,7 +32,7 @@ impl Known {
     /// A value to show.
     pub(super) fn value(&self) -> Option<f64> {
         match self {
-            Self::Spread { value, .. } | Self::Bare(value, _) => Some(*value),
+            Self::Spread { value, .. } | Self::Beside(value) | Self::Bare(value, _) => Some(*value),
             Self::AtLeast(_) | Self::AtMost(_) | Self::Nothing(_) => None,
         }
     }
@@ -39,7 +41,7 @@ impl Known {
     pub(super) fn trouble(&self) -> Option<&str> {
         match self {
             Self::Bare(_, why) | Self::Nothing(why) => Some(why),
-            Self::Spread { .. } | Self::AtLeast(_) | Self::AtMost(_) => None,
+            Self::Spread { .. } | Self::Beside(_) | Self::AtLeast(_) | Self::AtMost(_) => None,
         }
     }
 }

@@ -6,8 +6,9 @@
 
 use super::known::Known;
 use crate::measure::{Histogram, Level};
-use crate::record::{Plateau, ProbeRecord, RunRecord, SecondRecord};
+use crate::record::{Plateau, ProbeRecord, Purpose, RunRecord, SecondRecord};
 use crate::stats::Spread;
+use crate::stats::permutation::{self, Block, Interval};
 
 /// Fewest blocks whose spread means anything.
 const FEWEST_BLOCKS: usize = 4;
@@ -27,8 +28,10 @@ const QUIET: f64 = 1.5;
 const NOBODY_WAITS: f64 = 0.5;
 /// Levels this near to each other, as a ratio, stand in for a common one.
 const NEAR_LEVEL: f64 = 1.1;
-/// Requests beyond the quantile that a block needs.
-const BEYOND_QUANTILE: f64 = 2.0;
+/// Standard errors by which a knee that was not reached is told lower than the throughput says: it is the highest of many.
+const ONE_SIDED: f64 = 2.0;
+/// Requests beyond the quantile that a run needs.
+const BEYOND_QUANTILE: f64 = 8.0;
 
 /// Probes that settled and ran to their end.
 fn whole(record: &RunRecord) -> impl Iterator<Item = &ProbeRecord> {
@@ -39,11 +42,12 @@ fn vus(probe: &ProbeRecord) -> f64 {
     f64::from(probe.level.get())
 }
 
-/// Where throughput stopped growing; of others than the users who are searched their levels say nothing of it.
-fn plateau(record: &RunRecord) -> Option<Plateau<'_>> {
+/// Where throughput stopped growing, or how far it had grown; of others than the users who are searched their levels say
+/// nothing of it.
+fn so_far(record: &RunRecord) -> Option<Plateau<'_>> {
     let plan = &record.plan;
     let searched = plan.users_are_searched();
-    searched.then(|| Plateau::of(plan, &record.probes))?
+    searched.then(|| Plateau::so_far(plan, &record.probes))?
 }
 
 const STILL_GROWS: &str = "throughput still grew at the highest level that settled";
@@ -51,7 +55,7 @@ const TOO_SHORT: &str = "its holds are too short for an interval";
 
 /// The highest throughput, cycles per second, where it does not grow any more.
 pub(super) fn throughput(record: &RunRecord) -> Known {
-    let Some(Plateau { peak, .. }) = plateau(record) else {
+    let Some(Plateau { peak, .. }) = so_far(record).filter(|p| !p.may_grow()) else {
         return match record.answer.peak_throughput_per_s {
             Some(peak) => Known::Bare(peak, STILL_GROWS.to_owned()),
             None => Known::Nothing("no throughput was measured".to_owned()),
@@ -61,21 +65,35 @@ pub(super) fn throughput(record: &RunRecord) -> Known {
     spread_or_bare(value, rate_error(record, peak))
 }
 
-/// Where throughput stops growing: the peak throughput times the time of a cycle at the lowest level.
+/// Throughput at a level, cycles per second, over the longest hold there.
+pub(super) fn throughput_at(record: &RunRecord, level: Level) -> Known {
+    let holds = whole(record).filter(|p| p.level == level);
+    let longest = holds.max_by(|a, b| a.hold_s.total_cmp(&b.hold_s));
+    match longest.and_then(|p| Some((p, p.rate()?))) {
+        Some((probe, rate)) => spread_or_bare(rate, rate_error(record, probe)),
+        None => Known::Nothing("no throughput was measured there".to_owned()),
+    }
+}
+
+/// Where throughput stops growing: the peak throughput times the time of a cycle at the lowest level. While it still grows the
+/// knee is at least that.
 pub(super) fn knee(record: &RunRecord) -> Known {
-    let Some(plateau) = plateau(record) else {
-        return match record.answer.knee {
-            // Told by a version that took the level over the throughput for the time of a cycle.
-            Some(knee) => Known::Bare(knee.into(), STILL_GROWS.to_owned()),
-            None => Known::Nothing(format!("no knee was seen: {STILL_GROWS}")),
-        };
+    let Some(plateau) = so_far(record) else {
+        return Known::Nothing("no throughput was measured at a level of users".to_owned());
     };
     if vus(plateau.lowest) > NOBODY_WAITS * plateau.knee {
         let why = "its lowest level is too near the knee to show a cycle in which nobody waits";
         return Known::Bare(plateau.knee, why.to_owned());
     }
     let errors = rate_error(record, plateau.peak).zip(cycle_error(&plateau));
-    spread_or_bare(plateau.knee, errors.map(|(a, b)| a.and(b)))
+    let error = errors.map(|(a, b)| a.and(b));
+    match error {
+        Some(error) if plateau.may_grow() => {
+            Known::AtLeast(plateau.knee * (-ONE_SIDED * error.se).exp())
+        }
+        None if plateau.may_grow() => Known::Nothing(format!("no knee was seen: {STILL_GROWS}")),
+        error => spread_or_bare(plateau.knee, error),
+    }
 }
 
 fn spread_or_bare(value: f64, error: Option<Error>) -> Known {
@@ -188,9 +206,15 @@ fn cut<T>(items: &[T], parts: usize) -> impl Iterator<Item = &[T]> {
     (0..parts).map(move |i| &items[i * items.len() / parts..(i + 1) * items.len() / parts])
 }
 
-/// The levels at which the latency of two runs is compared: the highest that both visited and where hardly anybody waits, else
-/// the nearest pair of such levels within 10 %. Where a line stands, one visit is one observation of it, however long.
+/// The levels at which latency and throughput of two runs are compared: the highest that both held after their search to be
+/// compared there; else the highest that both visited and where hardly anybody waits; else the nearest pair of such levels
+/// within 10 %. Where a line stands, one visit is one observation of it, however long.
 pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(Level, Level)> {
+    let of_candidate = references(candidate);
+    let common = references(base).into_iter();
+    if let Some(level) = common.filter(|l| of_candidate.contains(l)).max() {
+        return Some((level, level));
+    }
     let (of_base, of_candidate) = (quiet(base), quiet(candidate));
     let pairs = of_base
         .iter()
@@ -201,6 +225,12 @@ pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(L
     };
     let near = pairs.filter(|pair| apart(pair) <= NEAR_LEVEL.ln());
     near.min_by(|a, b| apart(a).total_cmp(&apart(b)).then(b.0.cmp(&a.0)))
+}
+
+/// The levels that were held after the search.
+fn references(record: &RunRecord) -> Vec<Level> {
+    let held = whole(record).filter(|p| p.purpose == Purpose::Reference);
+    held.map(|p| p.level).collect()
 }
 
 /// The levels where hardly anybody waits, in no order.
@@ -217,31 +247,102 @@ fn quiet(record: &RunRecord) -> Vec<Level> {
     fit.map(|(level, _)| *level).collect()
 }
 
-/// A quantile of the main step's latency at a level, seconds, over all of its visits.
-pub(super) fn latency(record: &RunRecord, level: Level, q: f64) -> Known {
-    let probes = whole(record).filter(|p| p.level == level);
-    let seconds: Vec<&SecondRecord> = probes
-        .flat_map(|p| p.seconds.iter().filter(|s| s.hold))
-        .collect();
-    let all = sum(&seconds);
-    let Some(value) = all.quantile_s(q).filter(|v| *v > 0.0) else {
-        return Known::Nothing("no latency was measured there".to_owned());
-    };
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let enough = few(all.count() as f64 * (1.0 - q) / BEYOND_QUANTILE);
-    if enough < FEWEST_BLOCKS {
-        return Known::Bare(value, "too few requests for an interval".to_owned());
+/// A quantile of the main step's latency at a level over all of its visits: seconds, of base and candidate, and the interval of
+/// their ratio.
+pub(super) struct Latencies {
+    pub(super) base: Known,
+    pub(super) candidate: Known,
+    pub(super) ratio: Option<Interval>,
+}
+
+/// That quantile of two runs, each at its level.
+pub(super) fn latencies(
+    (base, at_base): (&RunRecord, Level),
+    (candidate, at_candidate): (&RunRecord, Level),
+    q: f64,
+    confidence: f64,
+) -> Latencies {
+    let held = [held_at(base, at_base), held_at(candidate, at_candidate)];
+    let ratio = ratio_of(&held, q, confidence);
+    let [base, candidate] = held.map(|held| match held.quantile(q) {
+        None => Known::Nothing("no latency was measured there".to_owned()),
+        Some(value) if ratio.is_some() => Known::Beside(value),
+        Some(value) if held.beyond(q) < BEYOND_QUANTILE => {
+            Known::Bare(value, "too few requests for an interval".to_owned())
+        }
+        Some(value) => Known::Bare(value, TOO_SHORT.to_owned()),
+    });
+    Latencies {
+        base,
+        candidate,
+        ratio,
     }
-    let held_s: f64 = seconds.iter().map(|s| s.span_s).sum();
-    let block_s = if q >= TAIL {
+}
+
+/// The holds at a level, in order.
+struct Held<'a>(Vec<&'a SecondRecord>);
+
+fn held_at(record: &RunRecord, level: Level) -> Held<'_> {
+    let probes = whole(record).filter(|p| p.level == level);
+    Held(
+        probes
+            .flat_map(|p| p.seconds.iter().filter(|s| s.hold))
+            .collect(),
+    )
+}
+
+impl Held<'_> {
+    fn quantile(&self, q: f64) -> Option<f64> {
+        sum(&self.0).quantile_s(q).filter(|v| *v > 0.0)
+    }
+
+    /// Requests beyond the quantile.
+    fn beyond(&self, q: f64) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let all = sum(&self.0).count() as f64;
+        all * (1.0 - q)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.0.iter().map(|s| s.span_s).sum()
+    }
+
+    /// Blocks of about so many seconds.
+    fn blocks(&self, seconds: f64) -> Vec<Block> {
+        cut(&self.0, few(self.seconds() / seconds))
+            .map(block)
+            .collect()
+    }
+}
+
+fn block(seconds: &[&SecondRecord]) -> Block {
+    let latencies = sum(seconds);
+    latencies.iter().map(|(s, n)| (s.ln(), n)).collect()
+}
+
+/// The widest interval that blocks of one, two and four times the length give, so that neighbours that resemble each other
+/// widen it.
+fn ratio_of([base, candidate]: &[Held<'_>; 2], q: f64, confidence: f64) -> Option<Interval> {
+    if base.beyond(q).min(candidate.beyond(q)) < BEYOND_QUANTILE {
+        return None;
+    }
+    let shortest_s = if q >= TAIL {
         TAIL_BLOCK_S
     } else {
         QUIET_BLOCK_S
     };
-    let blocks = few(held_s / block_s).min(enough);
-    let log = |block: &[&SecondRecord]| Some(sum(block).quantile_s(q)?.ln());
-    let error = widest(blocks, |n| cut(&seconds, n).map(log).collect());
-    spread_or_bare(value, error)
+    let held_s = base.seconds().max(candidate.seconds());
+    let block_s = shortest_s.max(held_s / MOST_BLOCKS);
+    [1.0, 2.0, 4.0]
+        .into_iter()
+        .filter_map(|times| {
+            let (a, b) = (
+                base.blocks(times * block_s),
+                candidate.blocks(times * block_s),
+            );
+            permutation::of_quantiles(&a, &b, q, confidence)
+        })
+        .reduce(Interval::and)
 }
 
 fn sum(seconds: &[&SecondRecord]) -> Histogram {

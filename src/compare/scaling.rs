@@ -75,6 +75,7 @@ fn sized(run: &Named) -> Result<Sized, String> {
         Known::Spread { spread, .. } => spread,
         Known::AtLeast(_) => return Err(format!("{}: it never broke", run.name)),
         Known::AtMost(_) => return Err(format!("{}: it broke at the minimum", run.name)),
+        Known::Beside(_) => return Err(format!("{}: its breakpoint stands alone", run.name)),
         Known::Bare(_, why) | Known::Nothing(why) => return Err(format!("{}: {why}", run.name)),
     };
     Ok(Sized { size, spread })

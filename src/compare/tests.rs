@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use super::*;
-use crate::measure::Level;
+use crate::measure::{Histogram, Level};
 use crate::record::{
-    ChangeVerdict, CompareRecord, Ending, GateOutcome, LimitingResource, RunRecord,
+    ChangeVerdict, CompareRecord, Ending, GateOutcome, LimitingResource, Purpose, RunRecord,
 };
 use crate::samples;
 
@@ -252,19 +254,98 @@ fn latency_is_compared_at_the_highest_level_that_both_visited() {
     assert!(p99.base.unwrap() > 0.0);
 }
 
+/// A run that held a level for `hold_s` seconds after its search, with latencies that a factor makes longer.
+fn with_reference(mut record: RunRecord, level: u32, hold_s: u32, factor: f64) -> RunRecord {
+    let quiet = record.probes.iter().find(|p| p.whole()).unwrap();
+    let mut probe = quiet.clone();
+    probe.index = record.probes.len();
+    probe.level = Level(level);
+    probe.purpose = Purpose::Reference;
+    probe.throughput_per_s = Some(100.0);
+    let second = quiet.seconds.iter().find(|s| s.hold).unwrap().clone();
+    probe.hold_s = hold_s.into();
+    probe.seconds = (0..hold_s)
+        .map(|i| {
+            let mut second = second.clone();
+            second.steps.last_mut().unwrap().completed = 98 + u64::from(i % 5);
+            let millis = |k: u32| 20.0 + f64::from((7 * k + 3 * i) % 100);
+            let latencies = (0..100).map(|k| Duration::from_secs_f64(factor * millis(k) / 1e3));
+            second.main_latency = Histogram::of(latencies);
+            second
+        })
+        .collect();
+    record.probes.push(probe);
+    record
+}
+
+#[test]
+fn latency_and_throughput_are_compared_at_the_level_that_both_held_after_their_search() {
+    let run = |factor| with_reference(with_reference(samples::found(), 7, 40, factor), 3, 40, 1.0);
+    let same = of(run(1.0), run(1.0), &["p99>+10%"]);
+    for metric in [
+        ComparedMetric::P50,
+        ComparedMetric::P99,
+        ComparedMetric::Throughput,
+    ] {
+        let change = change(&same, metric);
+        assert_eq!(change.levels, Some((Level(7), Level(7))), "{metric:?}");
+        assert_eq!(change.verdict, ChangeVerdict::NoEvidence, "{change:?}");
+        assert!(change.base.is_some() && change.candidate.is_some());
+    }
+    assert_eq!(same.gates[0].outcome, GateOutcome::Passed);
+    let slower = of(run(1.0), run(1.3), &["p99>+10%"]);
+    for metric in [ComparedMetric::P50, ComparedMetric::P99] {
+        let change = change(&slower, metric);
+        assert_eq!(change.verdict, ChangeVerdict::Rise, "{change:?}");
+        let (low, high) = (change.low.unwrap(), change.high.unwrap());
+        assert!(low < 1.3 && 1.3 < high && high < 1.5, "{low} {high}");
+    }
+    assert_eq!(slower.gates[0].outcome, GateOutcome::Failed);
+    // A short hold has too few requests in its tail.
+    let short = |factor| with_reference(samples::found(), 7, 5, factor);
+    let record = of(short(1.0), short(2.0), &[]);
+    let p99 = change(&record, ComparedMetric::P99);
+    assert_eq!(p99.verdict, ChangeVerdict::CannotSay);
+    assert!(
+        p99.base.is_some() && p99.reason.contains("too few requests"),
+        "{}",
+        p99.reason
+    );
+}
+
+/// A run with this think time and with four cycles or more in each hold.
+fn thinking(think_s: f64) -> RunRecord {
+    let mut record = samples::found();
+    record.plan.think_s = think_s;
+    for probe in &mut record.probes {
+        probe.hold_s *= 4.0;
+        let seconds = probe.seconds.clone();
+        probe.seconds.extend((0..3).flat_map(|_| seconds.clone()));
+    }
+    record
+}
+
+#[test]
+fn a_knee_beyond_the_breakpoint_is_bounded_from_below() {
+    // With so long a think time throughput would grow beyond the highest level.
+    let record = of(thinking(30.0), thinking(30.0), &[]);
+    let knee = change(&record, ComparedMetric::Knee);
+    assert_eq!(knee.verdict, ChangeVerdict::CannotSay, "{knee:?}");
+    assert!(
+        knee.reason
+            .contains("before throughput stopped growing: the knees are at least"),
+        "{}",
+        knee.reason
+    );
+    let record = of(thinking(5.0), thinking(30.0), &["knee<-5%"]);
+    let knee = change(&record, ComparedMetric::Knee);
+    assert_eq!(knee.verdict, ChangeVerdict::Rise, "{knee:?}");
+    assert!(knee.high.is_none() && knee.low.unwrap() > 4.0, "{knee:?}");
+    assert_eq!(record.gates[0].outcome, GateOutcome::Passed);
+}
+
 #[test]
 fn a_knee_is_compared_where_throughput_stopped_growing() {
-    let thinking = |think_s: f64| {
-        let mut record = samples::found();
-        record.plan.think_s = think_s;
-        // Four cycles or more in each hold.
-        for probe in &mut record.probes {
-            probe.hold_s *= 4.0;
-            let seconds = probe.seconds.clone();
-            probe.seconds.extend((0..3).flat_map(|_| seconds.clone()));
-        }
-        record
-    };
     let record = of(thinking(5.0), thinking(5.0), &["knee<-5%"]);
     let knee = change(&record, ComparedMetric::Knee);
     assert_eq!(knee.verdict, ChangeVerdict::NoEvidence, "{knee:?}");

@@ -9,8 +9,8 @@ use super::{HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS, monitor_names};
 use crate::profile::{self, nearest};
 use crate::slo::Condition;
 
-/// How many times its budget a run may take when nothing else is said, beside what bringing the target up and down and
-/// recovering it may take.
+/// How many times its budget a run may take when nothing else is said, beside what bringing the target up, recovering it and the
+/// holds after the search may take.
 const BUDGETS: u32 = 2;
 /// How many resets more than the budget covers may run to their time limits.
 const RESETS: u32 = 2;
@@ -40,7 +40,8 @@ impl Plan {
             let recovery = drain_timeout.saturating_add(reset_timeout.saturating_mul(2));
             let budgets = self.search.budget.saturating_mul(BUDGETS);
             let around = up_timeout.saturating_add(recovery.saturating_mul(RESETS));
-            budgets.saturating_add(around)
+            let after = Duration::from_secs_f64(self.search.references_s());
+            budgets.saturating_add(around).saturating_add(after)
         };
         self.safety.max_time.unwrap_or_else(default)
     }

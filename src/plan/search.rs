@@ -81,6 +81,7 @@ pub(super) fn resolve(
         precision: precision.value,
         confidence: confidence.value,
         seed: seed.value,
+        reference_holds: !flags.no_reference_holds && section.reference_holds.unwrap_or(true),
         ..times
     };
     Ok(Resolved {

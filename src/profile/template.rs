@@ -80,7 +80,7 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # start-vus = 10
 # precision = "5%"              # half-width of the interval, as a share of the breakpoint
 # confidence = "95%"
-# budget = "15m"                # everything included
+# budget = "15m"                # of the search; two holds below the breakpoint follow, a tenth of it each
 # hold-min = "30s"
 # hold-max = "90s"
 # settle-max = "60s"

@@ -1,6 +1,7 @@
 //! Where the throughput of a run stopped growing.
 
 use super::{HoldEnd, PlanRecord, ProbeRecord};
+use crate::measure::Level;
 
 /// Throughput has stopped growing when some level beyond the knee by this factor was visited.
 const BEYOND_KNEE: f64 = 1.2;
@@ -17,11 +18,18 @@ pub struct Plateau<'a> {
     /// The knee: the level at which throughput stops growing by the asymptotic bounds of a closed system, the highest throughput
     /// times the time of a cycle in which nobody waits.
     pub knee: f64,
+    /// The highest level of a hold.
+    pub highest: Level,
 }
 
 impl<'a> Plateau<'a> {
     /// Of probes under a plan; `None` while throughput may still grow at the highest level that settled.
     pub fn of(plan: &PlanRecord, probes: &'a [ProbeRecord]) -> Option<Self> {
+        Self::so_far(plan, probes).filter(|p| !p.may_grow())
+    }
+
+    /// The same, whether or not throughput may still grow; then the knee is at least the one told.
+    pub fn so_far(plan: &PlanRecord, probes: &'a [ProbeRecord]) -> Option<Self> {
         let holds = || {
             let whole = probes.iter().filter(|p| p.whole());
             whole.filter_map(|p| Some((p, p.rate()?)))
@@ -34,13 +42,18 @@ impl<'a> Plateau<'a> {
         } else {
             cycle_s(plan, lowest)?
         };
-        let knee = most * cycle_s;
-        (f64::from(highest.get()) >= BEYOND_KNEE * knee).then_some(Self {
+        Some(Self {
             peak,
             lowest,
             cycle_s,
-            knee,
+            knee: most * cycle_s,
+            highest,
         })
+    }
+
+    /// Whether no level beyond the knee was held.
+    pub fn may_grow(&self) -> bool {
+        f64::from(self.highest.get()) < BEYOND_KNEE * self.knee
     }
 }
 

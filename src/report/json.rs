@@ -199,7 +199,7 @@ fn keep_finite(value: &mut Option<f64>) {
 /// Names the first number that must be finite and is not.
 fn needed(record: &RunRecord) -> Result<(), ReportError> {
     let answer = &record.answer;
-    let visits = answer.last_held.iter().chain(&answer.first_broke);
+    let visits = (answer.last_held.iter().chain(&answer.first_broke)).chain(&answer.references);
     let top = [
         ("answer.confidence", answer.confidence),
         ("answer.precision_asked", answer.precision_asked),

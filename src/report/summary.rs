@@ -196,17 +196,16 @@ fn so_far(record: &RunRecord, lines: &mut Lines) {
 
 fn visits(record: &RunRecord, lines: &mut Lines) {
     let a = &record.answer;
-    let both = [("held", &a.last_held), ("broke", &a.first_broke)];
-    let width = both
-        .iter()
-        .filter_map(|(_, visit)| visit.as_ref())
-        .map(|v| view::level(record, v.level.0).len())
+    let held = a.last_held.iter().map(|visit| ("held", visit));
+    let broke = a.first_broke.iter().map(|visit| ("broke", visit));
+    let below = a.references.iter().map(|visit| ("below", visit));
+    let all: Vec<(&str, &VisitSummary)> = held.chain(broke).chain(below).collect();
+    let width = (all.iter())
+        .map(|(_, visit)| view::level(record, visit.level.0).len())
         .max()
         .unwrap_or(0);
-    for (label, visit) in both {
-        if let Some(visit) = visit {
-            lines.add(label, visit_text(record, visit, width));
-        }
+    for (label, visit) in all {
+        lines.add(label, visit_text(record, visit, width));
     }
 }
 

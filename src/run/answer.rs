@@ -4,8 +4,8 @@ use super::RunSpec;
 use crate::cause;
 use crate::measure::StepNames;
 use crate::record::{
-    Answer, CauseKind, Ending, HoldEnd, LimitingResource, Plateau, ProbeRecord, StepRecord,
-    Sureness, VisitSummary,
+    Answer, CauseKind, Ending, HoldEnd, LimitingResource, Plateau, ProbeRecord, Purpose,
+    StepRecord, Sureness, VisitSummary,
 };
 use crate::search::{Conclusion, Estimate, Search};
 use crate::slo::{Metric, Slo, Verdict};
@@ -42,6 +42,10 @@ pub(super) fn assemble(
         as_narrow_as_asked: estimate.is_some() && conclusion.as_narrow_as_asked,
         last_held: last_held.map(summary),
         first_broke: first_broke.map(summary),
+        references: (probes.iter())
+            .filter(|p| p.purpose == Purpose::Reference && p.end == HoldEnd::Complete)
+            .map(|p| summary(p.index))
+            .collect(),
         broken_objective: binding
             .zip(first_broke)
             .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
@@ -170,6 +174,8 @@ fn causes(
     let mut broken: Vec<&ProbeRecord> = probes
         .iter()
         .filter(|p| p.limiting_resource.is_some() && f64::from(p.level.get()) <= near)
+        // What gives way after the search at a level that held in it is another matter.
+        .filter(|p| p.purpose != Purpose::Reference)
         .collect();
     broken.sort_by_key(|p| p.level);
     let of = |p: &'_ ProbeRecord| -> Vec<LimitingResource> {

@@ -8,6 +8,7 @@
 use std::sync::LazyLock;
 
 use super::normal;
+use super::permutation::Interval;
 use super::spread::Spread;
 
 /// Scale of the half-normal prior of `tau` where one pair cannot show it: what the ratio of two equal runs may differ by
@@ -55,6 +56,29 @@ impl Ratio {
             detectable: (se * (z + normal::probit(POWER))).exp_m1(),
         }
     }
+}
+
+/// The ratio of the candidate to the base from the interval of its logarithm that their blocks give, [`BETWEEN_ONE`] included.
+pub fn of_blocks(seen: &Interval, confidence: f64) -> Ratio {
+    let z = normal::probit(f64::midpoint(1.0, confidence));
+    let error = |end: f64| ((end - seen.estimate).abs() / z).hypot(BETWEEN_ONE);
+    let (down, up) = (error(seen.low), error(seen.high));
+    let towards_no_change = if seen.estimate > 0.0 { down } else { up };
+    let p_value = 2.0 * normal::cdf(-seen.estimate.abs() / towards_no_change);
+    Ratio {
+        estimate: seen.estimate.exp(),
+        low: (seen.estimate - z * down).exp(),
+        high: (seen.estimate + z * up).exp(),
+        p_value: p_value.clamp(LEAST_P, 1.0),
+        detectable: (down * (z + normal::probit(POWER))).exp_m1(),
+    }
+}
+
+/// That interval as an [`effect`].
+pub fn effect_of_blocks(seen: &Interval, confidence: f64) -> (f64, f64) {
+    let z = normal::probit(f64::midpoint(1.0, confidence));
+    let furthest = (seen.high - seen.estimate).max(seen.estimate - seen.low);
+    (seen.estimate, (furthest / z).max(1e-6))
 }
 
 /// Where a rising function reaches `p`.

@@ -50,30 +50,7 @@ struct Shape {
 }
 
 fn answer(ending: Ending, reason: &str) -> Answer {
-    Answer {
-        ending,
-        reason: reason.to_owned(),
-        breakpoint: None,
-        ci_low: None,
-        ci_high: None,
-        confidence: 0.95,
-        precision_asked: 0.05,
-        precision_reached: None,
-        as_narrow_as_asked: false,
-        last_held: None,
-        first_broke: None,
-        broken_objective: None,
-        limiting_resource: None,
-        other_causes: Vec::new(),
-        knee: None,
-        peak_throughput_per_s: None,
-        visits: 0,
-        rests_on_s: 0.0,
-        outlook: None,
-        search_s: 0.0,
-        distribution: Vec::new(),
-        lean: 0.0,
-    }
+    Answer::unmeasured(ending, reason.to_owned(), 0.95, 0.05)
 }
 
 /// A record without a probe.

@@ -12,13 +12,16 @@ use crate::report::lab::Interval;
 use crate::run::{self, Interrupt, RunSpec};
 use crate::search::SearchSpec;
 
-/// One whole search, with its every probe.
+/// One whole search with its every probe, and the holds after it.
 pub fn record(system: &System, asked: &Asked, seed: u64) -> RunRecord {
-    let spec = run_spec(system, asked, seed);
+    run(system, &run_spec(system, asked, seed), seed)
+}
+
+fn run(system: &System, spec: &RunSpec, seed: u64) -> RunRecord {
     let mut engine = system.engine(seed);
     let mut world = World::of(&engine);
     runtime().block_on(run::run(
-        &spec,
+        spec,
         &mut engine,
         &mut world,
         &Interrupt::default(),
@@ -27,7 +30,10 @@ pub fn record(system: &System, asked: &Asked, seed: u64) -> RunRecord {
 }
 
 pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
-    let record = record(system, asked, seed);
+    let mut spec = run_spec(system, asked, seed);
+    // They come after the answer.
+    spec.search.reference_holds = false;
+    let record = run(system, &spec, seed);
     let answer = &record.answer;
     Outcome {
         ending: answer.ending.name(),

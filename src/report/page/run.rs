@@ -128,12 +128,22 @@ fn visits(record: &RunRecord) -> Table {
     let a = &record.answer;
     let held = a.last_held.iter();
     let broke = a.first_broke.iter();
+    let below = a.references.iter();
+    let verdict = |visit: &VisitSummary| {
+        let probe = record.probes.get(visit.probe);
+        probe.map_or(Mark::NotJudged, |p| Mark::of(p.end, p.verdict))
+    };
+    let mut caption = "The highest level that held and the lowest that broke".to_owned();
+    if !a.references.is_empty() {
+        caption.push_str("; below, levels that were held after the search");
+    }
     Table {
-        caption: "The highest level that held and the lowest that broke".to_owned(),
+        caption,
         head,
         rows: held
             .map(|v| row(Mark::Held, "last held", v))
             .chain(broke.map(|v| row(Mark::Broke, "first broke", v)))
+            .chain(below.map(|v| row(verdict(v), "below", v)))
             .collect(),
     }
 }
