@@ -356,7 +356,7 @@ fn references(search: &SearchSpec) -> String {
         0.0 => String::new(),
         most => format!(
             ", {} of reference holds below the breakpoint",
-            units::format_seconds(most)
+            time(Duration::from_secs_f64(most))
         ),
     }
 }

@@ -39,14 +39,14 @@ fn consent(plan: &Plan, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Resu
     if commands.is_empty() || is_built_in(text) || seen.has(&mark) {
         return Ok(());
     }
-    let dir = plan.target.dir.display();
+    let dir = visible(&plan.target.dir.display().to_string());
     let mut shown = format!(
         "the profile `{}` runs this in {dir}, with your rights:",
         plan.name
     );
     for (name, command) in &commands {
         // Writing to a string cannot fail.
-        write!(shown, "\n    {name:<8} {command}").ok();
+        write!(shown, "\n    {name:<8} {}", visible(command)).ok();
     }
     if yes {
         terminal.announce(&shown);
@@ -91,6 +91,22 @@ fn commands(plan: &Plan) -> Vec<(&'static str, String)> {
     let flushes = target.flushes.iter();
     let flushes = flushes.map(|f| ("flush", format!("the Redis server of `{}`", f.monitor)));
     named.chain(restarts).chain(flushes).collect()
+}
+
+/// A text of a profile, in which nothing can hide from whoever reads it on a terminal: no control character, and none that turns or
+/// swallows what stands beside it.
+fn visible(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        let hides = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hides {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// What comes with the program needs no consent of its own.
@@ -181,7 +197,7 @@ fn sent(method: &str, address: &str, target: &str) -> String {
     } else {
         masked(&format!("{}{address}", target.trim_end_matches('/')))
     };
-    format!("{method:<6} {whole}")
+    format!("{method:<6} {}", visible(&whole))
 }
 
 fn mark(kind: &str, parts: &[&str]) -> String {
@@ -223,6 +239,18 @@ mod tests {
         for (i, mark) in marks.iter().enumerate() {
             assert!(!marks[..i].contains(mark));
         }
+    }
+
+    #[test]
+    fn nothing_of_a_command_hides_on_a_terminal() {
+        assert_eq!(
+            visible("./start.sh 'ü' && echo ok"),
+            "./start.sh 'ü' && echo ok"
+        );
+        assert_eq!(
+            visible("rm -rf ~\r\u{1b}[2K./start.sh\n\u{202e}x"),
+            "rm -rf ~\\r\\u{1b}[2K./start.sh\\n\\u{202e}x"
+        );
     }
 
     #[test]
