@@ -22,6 +22,8 @@ pub mod crypto;
 pub mod engine;
 pub mod event;
 pub mod exit;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod init;
 pub mod journal;
 pub mod lab;

@@ -14,6 +14,11 @@ mod prometheus;
 mod redis;
 mod web;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::redis::fuzz as fuzz_redis;
+#[cfg(any(test, fuzzing))]
+pub(crate) use prometheus::fuzz as fuzz_prometheus;
+
 use std::borrow::Cow;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -25,6 +25,8 @@ pub use request::{
     BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
 };
 pub use spec::FeederOrder;
+#[cfg(any(test, fuzzing))]
+pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Values};
 pub use think::Think;
 

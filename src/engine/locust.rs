@@ -5,6 +5,8 @@
 //! requests; there are no cycles, and what stands in their place is all requests.
 
 mod exact;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::page::fuzz;
 mod message;
 mod page;
 mod second;

@@ -8,6 +8,8 @@ mod alarm;
 mod arrivals;
 mod back_off;
 mod http;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::http::fuzz_answer;
 mod limit;
 mod recorder;
 mod shard;

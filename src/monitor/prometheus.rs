@@ -314,6 +314,23 @@ fn answer(text: &str) -> Result<Option<f64>, String> {
     Ok(Some(value).filter(|v| v.is_finite()))
 }
 
+/// Reads a text as a page and as an answer.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let wanted: Vec<Series> = ["heap", "shed_total{why=\"full\"}", "request_seconds_count"]
+        .iter()
+        .filter_map(|text| Series::parse(text).ok())
+        .collect();
+    let series: Vec<&Series> = wanted.iter().collect();
+    if let Some(seen) = read(text, &series) {
+        assert_eq!(seen.len(), series.len());
+    }
+    drop(Series::parse(text));
+    if let Ok(Some(value)) = answer(text) {
+        assert!(value.is_finite());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::find;

@@ -392,6 +392,17 @@ fn oom_errors(info: &str) -> Option<f64> {
     }
 }
 
+/// Reads a text as each of the answers that are asked for.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let mut tracker = Tracker::default();
+    for _ in 0..2 {
+        drop(tracker.fold(text));
+    }
+    let _ = output_buffers(text).sum::<f64>();
+    let _ = (pubsub_limit(text), slowest_p99(text));
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::find;

@@ -285,6 +285,48 @@ fn push_json_escaped(out: &mut String, value: &str) {
     }
 }
 
+/// Compiles a text for every place and fills it in: what is made safe for a place has nothing that ends it.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    use rand::SeedableRng as _;
+    let names = Names {
+        slots: vec![("id", 0)],
+        feeders: Vec::new(),
+    };
+    let values = Values {
+        slots: vec!["a\"b\\c/d?e=f&g h\n\u{1f600}".to_owned()],
+        ..Values::default()
+    };
+    for escape in [Escape::None, Escape::Url, Escape::Json] {
+        let Ok(template) = Template::parse(text, &names, escape) else {
+            continue;
+        };
+        let rendered = || {
+            let mut rng = super::VuRng::seed_from_u64(1);
+            let mut out = String::new();
+            template.render(&[], &values, &mut rng, &mut out);
+            out
+        };
+        let out = rendered();
+        assert_eq!(out, rendered(), "the same numbers give the same text");
+        assert!(template.constant().is_none_or(|constant| constant == out));
+    }
+    // A value alone, in a string of JSON, comes back as it was.
+    let alone = Template::parse("{{ id }}", &names, Escape::Json).expect("a name");
+    let mut out = "\"".to_owned();
+    let mut rng = super::VuRng::seed_from_u64(1);
+    let values = Values {
+        slots: vec![text.to_owned()],
+        ..Values::default()
+    };
+    alone.render(&[], &values, &mut rng, &mut out);
+    out.push('"');
+    assert_eq!(
+        serde_json::from_str::<String>(&out).ok().as_deref(),
+        Some(text)
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -119,6 +119,9 @@ impl Coarse {
     }
 }
 
+/// Requests that no cluster makes between two looks; each takes memory.
+const MOST_REQUESTS: u64 = 20_000_000;
+
 /// What the master says of one name.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Row {
@@ -164,12 +167,18 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
         let text = |at: usize| record.get(at).unwrap_or_default();
         let number = |at: usize| text(at).parse::<f64>().ok().filter(|n| n.is_finite());
         let count = |at: usize| text(at).parse::<u64>().unwrap_or(0);
+        let (requests, min_ms) = (count(requests), number(min).unwrap_or(0.0));
+        let max_ms = number(max).unwrap_or(0.0);
+        if requests > MOST_REQUESTS || min_ms > max_ms {
+            let told = format!("{requests} requests in a few seconds, of {min_ms} to {max_ms} ms");
+            return Err(wrong(&told));
+        }
         out.push(Row {
             name: text(name).to_owned(),
-            requests: count(requests),
+            requests,
             failures: count(failures),
-            min_ms: number(min).unwrap_or(0.0),
-            max_ms: number(max).unwrap_or(0.0),
+            min_ms,
+            max_ms,
             percentiles: percents
                 .iter()
                 .filter_map(|&(at, share)| Some((share, number(at)?)))
@@ -403,6 +412,28 @@ fn generator(page: &Page, crew: &BTreeSet<String>) -> GeneratorWindow {
             ..Strain::default()
         },
         ..GeneratorWindow::default()
+    }
+}
+
+/// Reads bytes as the master's download, as its page and as a message between it and its workers.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    if let Some(message) = super::message::Message::decode(data) {
+        let again = super::message::Message::decode(&message.encode());
+        assert!(again.is_some(), "what is written is read");
+    }
+    if let Ok(page) = serde_json::from_slice::<Page>(data) {
+        let workers = page.workers.iter().flatten();
+        let crew = workers.map(|w| w.id.clone()).collect();
+        drop(generator(&page, &crew));
+        let _ = kind_of(page.errors.iter());
+    }
+    let Some(Ok(rows)) = std::str::from_utf8(data).ok().map(rows) else {
+        return;
+    };
+    for row in rows {
+        let step = row.step(FailureKind::Status);
+        assert!(step.latency.count() <= row.requests);
     }
 }
 

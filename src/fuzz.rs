@@ -1,0 +1,251 @@
+//! Whatever comes from outside as text or bytes, thrown at what reads it. Only in tests and under `cargo fuzz`.
+//!
+//! Nothing here may panic, hang or keep memory without bound, and what is read must say the same when it is written and read again.
+//! `fuzz/` runs these with coverage as a guide, `cargo test` those inputs of its corpus and some thousand damaged ones.
+
+use std::path::Path;
+
+use crate::engine::{locust, native};
+use crate::plan::{FindFlags, Plan, ScenarioSource};
+use crate::profile::Profile;
+use crate::scenario::Scenario;
+use crate::scenario::sse::{Event, MAX_EVENT_BYTES, Parser};
+use crate::slo::Slo;
+use crate::{compare, journal, monitor, record, report, scenario};
+
+/// What reads something from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// A profile, the plan that it makes and its compiled scenario.
+    Profile,
+    /// Objectives, and the conditions of `compare --fail-if`.
+    Slo,
+    /// A template of a scenario.
+    Template,
+    /// An answer over HTTP/1.1.
+    Answer,
+    /// A stream of server-sent events.
+    Sse,
+    /// A recorded run, ramp or comparison.
+    Record,
+    /// The journal of a search.
+    Journal,
+    /// What a Redis server says of itself.
+    Redis,
+    /// A page of metrics, and an answer of a Prometheus server.
+    Prometheus,
+    /// What a Locust master says: its page, and messages between it and workers.
+    Locust,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Profile,
+        Self::Slo,
+        Self::Template,
+        Self::Answer,
+        Self::Sse,
+        Self::Record,
+        Self::Journal,
+        Self::Redis,
+        Self::Prometheus,
+        Self::Locust,
+    ];
+
+    /// The name of its fuzz target and of its corpus' folder.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Slo => "slo",
+            Self::Template => "template",
+            Self::Answer => "answer",
+            Self::Sse => "sse",
+            Self::Record => "record",
+            Self::Journal => "journal",
+            Self::Redis => "redis",
+            Self::Prometheus => "prometheus",
+            Self::Locust => "locust",
+        }
+    }
+
+    /// Reads an input.
+    ///
+    /// # Panics
+    /// When what is read breaks a promise.
+    pub fn run(self, data: &[u8]) {
+        let text = || std::str::from_utf8(data).ok();
+        match self {
+            Self::Profile => text().map_or((), profile),
+            Self::Slo => text().map_or((), slo),
+            Self::Template => text().map_or((), scenario::fuzz_template),
+            Self::Answer => native::fuzz_answer(data),
+            Self::Sse => sse(data),
+            Self::Record => recorded(data),
+            Self::Journal => journaled(data),
+            Self::Redis => text().map_or((), monitor::fuzz_redis),
+            Self::Prometheus => text().map_or((), monitor::fuzz_prometheus),
+            Self::Locust => locust::fuzz(data),
+        }
+    }
+}
+
+fn profile(text: &str) {
+    let profile = match Profile::parse(text, "fuzzed.toml", Path::new("/nowhere")) {
+        Ok(profile) => profile,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    match Plan::resolve(Some(&profile), &FindFlags::default()) {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(plan) => {
+            assert!(plan.search.min <= plan.search.start && plan.search.start <= plan.search.max);
+            if let ScenarioSource::Spec(spec) = &plan.scenario {
+                // Feeders are files: there are none here.
+                let feeders = std::collections::BTreeMap::new();
+                let base = "http://127.0.0.1:8080";
+                drop(Scenario::compile(spec, base, &feeders, &|_| {
+                    Some("secret".to_owned())
+                }));
+            }
+        }
+    }
+}
+
+fn slo(text: &str) {
+    drop(text.parse::<compare::Condition>());
+    if let Ok(slo) = Slo::parse([text]) {
+        let texts = slo.texts();
+        let again = Slo::parse(&texts).expect("what is written is read");
+        assert_eq!(again.texts(), texts);
+    }
+}
+
+/// The first byte says how long the pieces are.
+fn sse(data: &[u8]) {
+    let Some((first, stream)) = data.split_first() else {
+        return;
+    };
+    let read = |piece: usize| {
+        let (mut parser, mut events) = (Parser::default(), Vec::<Event>::new());
+        let mut pieces = stream.chunks(piece.max(1));
+        let went = pieces.try_for_each(|chunk| parser.feed(chunk, |e| events.push(e)));
+        assert!(parser.held() <= 3 * MAX_EVENT_BYTES);
+        (events, went.is_ok())
+    };
+    assert_eq!(read(stream.len()), read(usize::from(*first)));
+}
+
+fn recorded(data: &[u8]) {
+    if let Ok(run) = report::read(data) {
+        drop(report::summary(&run));
+        drop(record::Plateau::of(&run.plan, &run.probes));
+        for format in [report::Format::Holds, report::Format::Markdown] {
+            drop(format.render(&run));
+        }
+        if let Ok(json) = report::Format::Json.render(&run) {
+            let again = report::read(&json).expect("what is written is read");
+            assert_eq!(report::Format::Json.render(&again).ok(), Some(json));
+        }
+    }
+    if let Ok(ramp) = report::read_ramp(data) {
+        drop(report::RampFormat::Markdown.render(&ramp));
+    }
+    if let Ok(comparison) = report::read_comparison(data) {
+        drop(report::CompareFormat::Markdown.render(&comparison));
+    }
+}
+
+fn journaled(data: &[u8]) {
+    if let Ok(read) = journal::read(data) {
+        assert!(read.whole <= data.len());
+        let mut bytes = journal::head_line(&read.head).expect("what was read is written");
+        for entry in &read.entries {
+            bytes.extend(journal::entry_line(entry).expect("what was read is written"));
+        }
+        let again = journal::read(&bytes).expect("what is written is read");
+        assert_eq!(again.entries.len(), read.entries.len());
+        assert!(!again.torn);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use rand::{RngExt as _, SeedableRng as _};
+
+    use super::*;
+    use crate::scenario::VuRng;
+
+    /// Damaged inputs per target.
+    const DAMAGED: u32 = 2_000;
+    /// Longer inputs are damaged in fewer variants.
+    const BYTES: usize = 4 << 20;
+
+    fn corpus(target: Target) -> Vec<Vec<u8>> {
+        let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("fuzz/corpus")
+            .join(target.name());
+        let mut files: Vec<PathBuf> = fs::read_dir(&dir)
+            .unwrap_or_else(|e| panic!("{}: {e}", dir.display()))
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        files.sort();
+        assert!(!files.is_empty(), "{}", dir.display());
+        files.iter().map(|f| fs::read(f).unwrap()).collect()
+    }
+
+    /// One to four damages: bytes set, left out, said twice, or taken from another input.
+    fn damaged(rng: &mut VuRng, inputs: &[Vec<u8>]) -> Vec<u8> {
+        let pick = |rng: &mut VuRng| inputs[rng.random_range(0..inputs.len())].clone();
+        let mut bytes = pick(rng);
+        for _ in 0..rng.random_range(1..=4) {
+            let at = rng.random_range(0..=bytes.len());
+            let end = (at + rng.random_range(1..=16)).min(bytes.len());
+            match rng.random_range(0..4) {
+                0 => drop(bytes.drain(at..end)),
+                1 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
+                2 => {
+                    let other = pick(rng);
+                    let from = rng.random_range(0..=other.len());
+                    let to = (from + rng.random_range(1..=64)).min(other.len());
+                    drop(bytes.splice(at..end, other[from..to].iter().copied()));
+                }
+                _ => {
+                    for byte in &mut bytes[at..end] {
+                        *byte = *b"\0\n\r \"'<>{}[]:,.-+=#0189eExn\xff\xc3"
+                            .get(rng.random_range(0..30))
+                            .unwrap_or(&0x80);
+                    }
+                }
+            }
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_corpus_and_what_damage_makes_of_it_break_nothing() {
+        for target in Target::ALL {
+            let inputs = corpus(target);
+            let mut rng = VuRng::seed_from_u64(2026);
+            let mut bytes = 0;
+            for input in &inputs {
+                target.run(input);
+            }
+            for _ in 0..DAMAGED {
+                let input = damaged(&mut rng, &inputs);
+                bytes += input.len();
+                let ran = std::panic::catch_unwind(|| target.run(&input));
+                assert!(
+                    ran.is_ok(),
+                    "{target:?} {:?}",
+                    String::from_utf8_lossy(&input)
+                );
+                if bytes > BYTES {
+                    break;
+                }
+            }
+        }
+    }
+}
