@@ -4,8 +4,10 @@
 mod audience;
 mod command;
 mod compare;
+mod contact;
 mod find;
 mod github;
+mod guard;
 mod lab;
 mod locust;
 mod manual;
@@ -13,6 +15,7 @@ mod populations;
 mod prepare;
 mod ramp;
 mod resume;
+mod secrets;
 mod session;
 mod signals;
 mod worker;
@@ -129,6 +132,7 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
         .into_iter()
         .map(|plan| prepare::prepare(plan, &host))
         .collect::<Result<Vec<_>, _>>()?;
+    contact::make(&ready, args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exits = runtime.block_on(async {

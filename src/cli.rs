@@ -33,7 +33,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
-5 broke at the minimum or target down, 99 a gate failed, 130 interrupted, 1 our own failure
+5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted, 1 our own failure
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -43,6 +43,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
   breakpoint find gateway-512mb --require-vus 500    a gate for CI: exit code 99 unless 500 VUs are shown to be carried
+  breakpoint find mine.toml --yes --stop-file stop --abort-if 'host.memory_available<2GiB'
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
@@ -72,7 +73,8 @@ How high that is depends on how fast the ramp climbs, and it has no interval: wh
 `find` run of the same profile and SLO found is told beside it.
 
 Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or profile, 4 generator or
-host was the limit, 5 target down, 130 interrupted (what was measured is written), 1 our own failure
+host was the limit, 5 target down, 99 a limit stopped it (--abort-if, --max-time), 130 interrupted (what was measured is written),
+1 our own failure
 ";
 
 const COMPARE_EXAMPLES: &str = "\
@@ -266,9 +268,32 @@ pub struct FindArgs {
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
+    /// What stops it.
+    #[command(flatten)]
+    pub safety: SafetyArgs,
     /// How it is followed, and what is printed.
     #[command(flatten)]
     pub watch: WatchArgs,
+}
+
+/// What stops a run before it is done.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SafetyArgs {
+    /// End as with Ctrl-C when this file is there: the load stops within a second, what was measured is kept.
+    #[arg(long, value_name = "FILE")]
+    pub stop_file: Option<PathBuf>,
+    /// Stop the load at once, and end with 99, when a monitor reads this, in quotes: 'redis.memory>900MiB'; may be repeated, and
+    /// adds to those of the profile.
+    #[arg(long, value_name = "CONDITION")]
+    pub abort_if: Vec<String>,
+    /// Longest time of the whole run, resets and waits included, whatever the profile says; then it ends with 99 [default: twice
+    /// the budget, and the time limits of up, drain and reset].
+    #[arg(long, value_name = "TIME")]
+    pub max_time: Option<String>,
+    /// Agree to the commands of the profile (up, reset, down) without being asked. They are shown, and remembered as agreed to as
+    /// long as the profile's content stays the same.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// Who makes the load.
@@ -332,6 +357,9 @@ impl FindArgs {
             engine: self.load.engine.clone(),
             locust_url: self.load.locust_url.clone(),
             locust_header: self.load.locust_header.clone(),
+            stop_file: self.safety.stop_file.clone(),
+            abort_if: self.safety.abort_if.clone(),
+            max_time: self.safety.max_time.clone(),
         }
     }
 }
@@ -351,6 +379,9 @@ pub struct ResumeArgs {
     /// Address of the service, where the one of then had a secret in it, which is not recorded.
     #[arg(long)]
     pub url: Option<String>,
+    /// What stops it, in place of or beside what was given then.
+    #[command(flatten)]
+    pub safety: SafetyArgs,
     /// How it is followed, and what is printed.
     #[command(flatten)]
     pub watch: WatchArgs,
@@ -392,6 +423,9 @@ pub struct RampArgs {
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
+    /// What stops it.
+    #[command(flatten)]
+    pub safety: SafetyArgs,
     /// How it is followed, and what is printed.
     #[command(flatten)]
     pub watch: WatchArgs,
@@ -411,6 +445,9 @@ impl RampArgs {
             engine: self.load.engine.clone(),
             locust_url: self.load.locust_url.clone(),
             locust_header: self.load.locust_header.clone(),
+            stop_file: self.safety.stop_file.clone(),
+            abort_if: self.safety.abort_if.clone(),
+            max_time: self.safety.max_time.clone(),
             ..FindFlags::default()
         }
     }
@@ -448,6 +485,9 @@ pub struct CompareArgs {
     /// Seed of the first search, for --repeat; each has one of its own [default: 1].
     #[arg(long, value_name = "N", requires = "repeat")]
     pub seed: Option<u64>,
+    /// Agree to the commands of both profiles without being asked, for --repeat.
+    #[arg(long, requires = "repeat")]
+    pub yes: bool,
     /// Folder for the reports [default: reports].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,

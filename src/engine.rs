@@ -50,6 +50,11 @@ pub trait Engine: Send {
     /// Runs one cycle without think times by a VU of its own and says how it went. It is counted in no window.
     fn canary(&mut self) -> impl Future<Output = Result<Canary, EngineError>> + Send;
 
+    /// Ends the load at once: nobody is given time to finish what he has begun. For a run that ends before it is done.
+    fn halt(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
+        self.set_level(Level::ZERO)
+    }
+
     /// What a reader of the results must know of how they were measured, in the end.
     fn notes(&self) -> Vec<String> {
         Vec::new()

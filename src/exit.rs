@@ -23,7 +23,8 @@ pub enum Exit {
     HostLimit = 4,
     /// 5: the SLO breaks at the lowest level, or the target did not come up or recover.
     Target = 5,
-    /// 99: a gate failed; the code that k6 uses for thresholds.
+    /// 99: a gate failed, or a limit that must not be passed stopped the run; the code that k6 uses for thresholds, also for
+    /// those that abort.
     Gate = 99,
     /// 130: interrupted; everything measured is written.
     Interrupted = 130,
@@ -72,6 +73,7 @@ impl From<Ending> for Exit {
             | Ending::Bimodal
             | Ending::Undecided => Self::Undecided,
             Ending::GeneratorLimited => Self::HostLimit,
+            Ending::Aborted => Self::Gate,
             Ending::Interrupted => Self::Interrupted,
         }
     }
@@ -96,6 +98,7 @@ impl From<RampEnding> for Exit {
             RampEnding::Complete => Self::Answer,
             RampEnding::GeneratorLimited => Self::HostLimit,
             RampEnding::TargetDown => Self::Target,
+            RampEnding::Aborted => Self::Gate,
             RampEnding::Interrupted => Self::Interrupted,
         }
     }
@@ -147,6 +150,7 @@ mod tests {
             (Ending::GeneratorLimited, 4),
             (Ending::BrokeAtMinimum, 5),
             (Ending::TargetDown, 5),
+            (Ending::Aborted, 99),
             (Ending::Interrupted, 130),
         ] {
             assert_eq!(Exit::from(ending).code(), code, "{ending:?}");
@@ -155,6 +159,7 @@ mod tests {
             (RampEnding::Complete, 0),
             (RampEnding::GeneratorLimited, 4),
             (RampEnding::TargetDown, 5),
+            (RampEnding::Aborted, 99),
             (RampEnding::Interrupted, 130),
         ] {
             assert_eq!(Exit::from(ending).code(), code, "{ending:?}");

@@ -5,7 +5,7 @@
 //! The core is pure: values in, values out, no clock, socket, file or print. [`search`] says which level next, [`slo`]
 //! judges what a probe saw ([`measure`]), [`stats`] fits the breakpoint over all visits, [`cause`] names what gave way,
 //! [`ramp`] reads stages that are not held, [`compare`] puts runs beside each other, [`report`] renders the one artefact, [`record::RunRecord`] (or
-//! [`record::RampRecord`]). [`profile`] and [`plan`] resolve what was asked, [`scenario`] compiles what a VU does.
+//! [`record::RampRecord`]). [`profile`] and [`plan`] resolve what was asked, [`safety`] says when a machine is at its end, [`scenario`] compiles what a VU does.
 //!
 //! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one level, [`run`] is the loop
 //! where everything meets, [`monitor`] reads the target's resources, [`target`] brings it up and resets it, [`store`] is
@@ -39,8 +39,10 @@ pub mod ramp;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod safety;
 pub mod scenario;
 pub mod search;
+pub mod secret;
 pub mod serve;
 pub mod slo;
 pub mod stats;

@@ -435,7 +435,7 @@ pub struct LogLine {
 }
 
 /// Fields that only grow: an objective on one judges its growth over the probe, not its value.
-pub const COUNTERS: [&str; 13] = [
+pub const COUNTERS: [&str; 14] = [
     "oom_kills",
     "restarts",
     "oom_errors",
@@ -445,6 +445,7 @@ pub const COUNTERS: [&str; 13] = [
     "listen_overflows",
     "listen_drops",
     "retransmits",
+    "swap_in",
     "swap_out",
     "scrape_failed",
     "slowlog",

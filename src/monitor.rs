@@ -174,18 +174,12 @@ impl MonitorHub {
 
     /// The latest readings of every field of every monitor, gaps included. Returns at once.
     pub fn snapshot(&self) -> Vec<Reading> {
-        let now = Instant::now();
-        let mut readings = Vec::new();
-        for monitor in &self.monitors {
-            let latest = lock(monitor);
-            let fresh = latest.taken.is_some_and(|t| now - t <= STALE);
-            readings.extend(latest.fields.iter().map(|field| Reading {
-                monitor: latest.name.clone(),
-                field: field.clone().into_owned(),
-                value: fresh.then(|| find(&latest.sample.values, field)).flatten(),
-            }));
-        }
-        readings
+        snapshot(&self.monitors)
+    }
+
+    /// What somebody else may read beside the run.
+    pub fn view(&self) -> View {
+        View(self.monitors.clone())
     }
 
     /// The limits of those fields that have one, as far as they are known by now.
@@ -245,6 +239,32 @@ impl Drop for MonitorHub {
             task.abort();
         }
     }
+}
+
+/// The readings of all monitors of a run, for whoever looks beside it.
+#[derive(Debug, Clone)]
+pub struct View(Vec<Shared>);
+
+impl View {
+    /// As [`MonitorHub::snapshot`].
+    pub fn snapshot(&self) -> Vec<Reading> {
+        snapshot(&self.0)
+    }
+}
+
+fn snapshot(monitors: &[Shared]) -> Vec<Reading> {
+    let now = Instant::now();
+    let mut readings = Vec::new();
+    for monitor in monitors {
+        let latest = lock(monitor);
+        let fresh = latest.taken.is_some_and(|t| now - t <= STALE);
+        readings.extend(latest.fields.iter().map(|field| Reading {
+            monitor: latest.name.clone(),
+            field: field.clone().into_owned(),
+            value: fresh.then(|| find(&latest.sample.values, field)).flatten(),
+        }));
+    }
+    readings
 }
 
 /// The name of the container that a source may be.

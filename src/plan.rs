@@ -9,6 +9,7 @@ mod log;
 mod monitor;
 mod population;
 mod reset;
+mod safety;
 mod search;
 mod series;
 mod target;
@@ -17,7 +18,7 @@ mod value;
 // `core`, not `std`: an address is a value here.
 use core::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +31,9 @@ use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
 use crate::slo::{Condition, Objective, Slo, SloError};
 pub use log::LogMatch;
-pub use monitor::{HOST, WATCHED_FIELDS};
+pub use monitor::{HOST, HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS};
 pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
+pub use safety::SafetyPlan;
 pub use series::Series;
 use value::{Flag, Reader};
 
@@ -100,6 +102,12 @@ pub struct FindFlags {
     pub locust_url: Option<String>,
     /// `--locust-header`, each.
     pub locust_header: Vec<String>,
+    /// `--stop-file`.
+    pub stop_file: Option<PathBuf>,
+    /// `--abort-if`, each.
+    pub abort_if: Vec<String>,
+    /// `--max-time`.
+    pub max_time: Option<String>,
 }
 
 /// Everything that a run needs to know.
@@ -135,6 +143,8 @@ pub struct Plan {
     pub out: PathBuf,
     /// What is watched beside the load.
     pub monitors: Vec<MonitorPlan>,
+    /// What stops a run before it is done.
+    pub safety: SafetyPlan,
     /// Seed of every random draw.
     pub seed: u64,
     /// Folder that the profile's relative paths (feeders) start from.
@@ -352,7 +362,7 @@ pub enum PlanError {
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// A flag's value.
-    #[error("{flag} {value}: {why}")]
+    #[error("{flag} {}: {why}", crate::secret::masked(value))]
     Flag {
         /// The flag.
         flag: &'static str,
@@ -424,7 +434,9 @@ impl Plan {
         let (slo, slo_spans) = slo(Some(profile), flags)?;
         let populations = population::resolve(profile)?;
         let base = Self::base(&profile.search, flags, &reader)?;
+        let safety = safety::resolve(&profile.search, flags, &reader, &profile.dir, &monitors)?;
         Ok(base.build(BuildParts {
+            safety,
             name: profile.name.clone(),
             dir: profile.dir.clone(),
             source: Some(Arc::clone(&profile.source)),
@@ -454,7 +466,9 @@ impl Plan {
             ..TargetPlan::default()
         };
         let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
+        let monitors = vec![monitor::host()];
         Ok(base.build(BuildParts {
+            safety: without_profile(flags, &reader, &monitors)?,
             name: folder_name(&uri),
             dir: PathBuf::from("."),
             source: None,
@@ -463,7 +477,7 @@ impl Plan {
             populations: Populations::default(),
             slo,
             slo_spans,
-            monitors: vec![monitor::host()],
+            monitors,
         }))
     }
 
@@ -477,7 +491,9 @@ impl Plan {
         })?;
         let (slo, slo_spans) = slo(None, flags)?;
         let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
+        let monitors = vec![monitor::host()];
         Ok(base.build(BuildParts {
+            safety: without_profile(flags, &reader, &monitors)?,
             name: format!("locust-{}", folder_name(&uri)),
             dir: PathBuf::from("."),
             source: None,
@@ -489,7 +505,7 @@ impl Plan {
             populations: Populations::default(),
             slo,
             slo_spans,
-            monitors: vec![monitor::host()],
+            monitors,
         }))
     }
 
@@ -599,6 +615,7 @@ struct BuildParts {
     slo: Slo,
     slo_spans: SloSpans,
     monitors: Vec<MonitorPlan>,
+    safety: SafetyPlan,
 }
 
 impl Base {
@@ -620,6 +637,7 @@ impl Base {
             local_addresses: self.local_addresses,
             out: self.out,
             monitors: parts.monitors,
+            safety: parts.safety,
             dir: parts.dir,
             source: parts.source,
             slo_spans: parts.slo_spans,
@@ -650,6 +668,15 @@ impl Default for TargetPlan {
 
 fn monitor_names(monitors: &[MonitorPlan]) -> Vec<String> {
     monitors.iter().map(|m| m.name.clone()).collect()
+}
+
+fn without_profile(
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+    monitors: &[MonitorPlan],
+) -> Result<SafetyPlan, PlanError> {
+    let none = profile::SearchSection::default();
+    safety::resolve(&none, flags, reader, Path::new("."), monitors)
 }
 
 fn demo_profile() -> Result<Profile, ProfileError> {

@@ -17,6 +17,7 @@ use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, T
 use crate::record::Environment;
 use crate::search::forecast::{self, Expected, Kind};
 use crate::search::{CycleModel, SearchSpec};
+use crate::secret::masked;
 use crate::slo::Metric;
 use crate::units;
 
@@ -317,6 +318,20 @@ pub struct Outline {
     pub expected: Option<(Expected, Expected)>,
 }
 
+/// What ends a run whatever it is doing.
+fn stops(plan: &Plan) -> String {
+    let mut out = format!("after {} whatever happens", time(plan.longest_run()));
+    let safety = &plan.safety;
+    if let Some(file) = &safety.stop_file {
+        // Writing to a string cannot fail.
+        write!(out, ", when {} is there", file.display()).ok();
+    }
+    if !safety.abort_if.is_empty() {
+        write!(out, ", when {}", safety.abort_if.texts().join(" or ")).ok();
+    }
+    out
+}
+
 /// Who is searched and who is there beside; nothing where the users are alone.
 fn populations(plan: &Plan) -> Vec<String> {
     let all = &plan.populations;
@@ -341,7 +356,7 @@ fn references(search: &SearchSpec) -> String {
         0.0 => String::new(),
         most => format!(
             ", {} of reference holds below the breakpoint",
-            units::format_seconds(most)
+            time(Duration::from_secs_f64(most))
         ),
     }
 }
@@ -416,7 +431,11 @@ impl Outline {
         writeln!(out, "profile      {}", plan.name)?;
         write_target(out, &plan.target)?;
         if let EnginePlan::Locust(locust) = &plan.engine {
-            writeln!(out, "engine       the Locust cluster at {}", locust.url)?;
+            writeln!(
+                out,
+                "engine       the Locust cluster at {}",
+                masked(&locust.url)
+            )?;
         }
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {
@@ -461,6 +480,7 @@ impl Outline {
             time(search.budget),
             references(search)
         )?;
+        writeln!(out, "stops        {}", stops(plan))?;
         if let Some((saturated, bursts)) = &self.expected {
             let asked = percent(search.precision);
             writeln!(
@@ -572,7 +592,7 @@ fn time(time: Duration) -> String {
 /// Where the load goes, and what is done to that service around it.
 fn write_target(out: &mut String, target: &TargetPlan) -> fmt::Result {
     let url = match &target.kind {
-        TargetKind::External { url } => url,
+        TargetKind::External { url } => &masked(url),
         TargetKind::Demo => "the demo that is built in",
         TargetKind::OfTheEngine => "what Locust loads",
     };
@@ -783,6 +803,23 @@ mod tests {
                       flush        the Redis server of redis\n\
                       reset        ./reset   (in .)\n";
         assert!(text.contains(wanted), "{text}");
+    }
+
+    #[test]
+    fn what_ends_a_run_whatever_happens_is_told() {
+        let flags = FindFlags {
+            url: Some("http://127.0.0.1:8080/".to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            stop_file: Some("stop".into()),
+            abort_if: vec!["host.cpu>3".to_owned(), "host.time_wait>9".to_owned()],
+            max_time: Some("20m".to_owned()),
+            ..FindFlags::default()
+        };
+        let plan = Plan::resolve(None, &flags).unwrap();
+        assert_eq!(
+            stops(&plan),
+            "after 20 min whatever happens, when stop is there, when host.cpu>3 or host.time_wait>9"
+        );
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The probe pulls windows from the engine; there is no other clock. It knows no objective: whether a hold is hopeless
 //! is asked of its caller.
 
+use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use crate::engine::{Engine, EngineError};
@@ -54,6 +56,13 @@ pub struct Probe {
     pub log: Vec<(Duration, LogLine)>,
 }
 
+impl Probe {
+    /// Whether it was broken off before its first second.
+    pub fn is_empty(&self) -> bool {
+        self.before.is_empty() && self.measurement.hold.is_empty()
+    }
+}
+
 /// What a probe needs from its surroundings.
 pub trait Observer {
     /// What the monitors read now.
@@ -64,8 +73,12 @@ pub trait Observer {
     }
     /// A second passed.
     fn second(&mut self, second: &Second, phase: Phase);
-    /// Whether the user wants to stop.
+    /// Whether the run is to end.
     fn interrupted(&self) -> bool;
+    /// Returns when it is to end at once, in the middle of a second.
+    fn halted(&self) -> impl Future<Output = ()> + Send + 'static {
+        std::future::pending()
+    }
     /// Whether a hold is hopeless.
     fn is_hopeless(&self, hold: &Measurement) -> bool;
     /// Whether the target is broken although it has not settled.
@@ -111,8 +124,16 @@ pub async fn probe<E: Engine>(
         settle_s: 0.0,
         phase: Phase::Ramp,
     };
+    let mut halted = pin!(observer.halted());
     let hold_end = loop {
-        let window = engine.next_window().await?;
+        let window = tokio::select! {
+            biased;
+            () = &mut halted => {
+                engine.halt().await?;
+                break HoldEnd::Interrupted;
+            }
+            window = engine.next_window() => window?,
+        };
         let second = Second {
             window,
             readings: observer.readings(),

@@ -163,6 +163,12 @@ pub struct SearchSection {
     pub local_addr: Option<Vec<Spanned<String>>>,
     /// Seed of every random draw.
     pub seed: Option<Spanned<i64>>,
+    /// The run ends when this file is there.
+    pub stop_file: Option<String>,
+    /// The run ends when monitors read any of this.
+    pub abort_if: Option<Vec<Spanned<String>>>,
+    /// The longest time of a whole run.
+    pub max_time: Option<Spanned<String>>,
 }
 
 /// One `[[monitor]]`: a name and where its readings come from.

@@ -83,6 +83,8 @@ pub enum Ending {
     TargetDown,
     /// The user stopped the run; what was measured is kept.
     Interrupted,
+    /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or the longest time of a run.
+    Aborted,
 }
 
 impl Ending {
@@ -99,6 +101,7 @@ impl Ending {
             Self::GeneratorLimited => "generator_limited",
             Self::TargetDown => "target_down",
             Self::Interrupted => "interrupted",
+            Self::Aborted => "aborted",
         }
     }
 }

@@ -4,8 +4,6 @@
 
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cause::{self, Baseline, Case};
@@ -25,6 +23,7 @@ use crate::stats::tail::{Residence, Tail};
 mod answer;
 mod canary;
 mod generator;
+mod halt;
 mod later;
 mod ramping;
 mod recording;
@@ -32,6 +31,7 @@ mod recovery;
 mod references;
 mod residence;
 
+pub use halt::{Halt, Interrupt};
 pub use ramping::{RampSpec, ramp};
 
 /// Everything that a run needs to know.
@@ -116,22 +116,6 @@ impl Surroundings for Nothing {
 
     fn time_of_day(&self) -> String {
         "1970-01-01T00:00:00Z".to_owned()
-    }
-}
-
-/// Set when the user wants to stop; checked once per window.
-#[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
-
-impl Interrupt {
-    /// Asks the run to finish its record and stop.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was asked.
-    pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -259,8 +243,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             Err(why) => return Ok(self.lost(&format!("the target does not answer: {why}"))),
         }
         loop {
-            if self.interrupt.is_set() {
-                return Ok(self.search.interrupted());
+            if let Some(halt) = self.interrupt.why() {
+                return Ok(self.search.ended(halt.ending(), halt.reason()));
             }
             self.asked_s = self.search_s();
             let order = match self.search.next(self.asked_s) {
@@ -274,8 +258,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 return Ok(self.lost(&format!("the target did not recover: {why}")));
             }
             self.one_probe(&order).await?;
-            if self.interrupt.is_set() {
-                return Ok(self.search.interrupted());
+            if let Some(halt) = self.interrupt.why() {
+                return Ok(self.search.ended(halt.ending(), halt.reason()));
             }
             let overran = self.search.visits().last().is_some_and(Visit::overran);
             if overran || self.spec.reset_always || self.is_dead() {
@@ -295,13 +279,13 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.spec.search.unit.is_open() && last.is_some_and(|v| v.verdict == Verdict::Broke)
     }
 
-    /// The end of a search whose target is gone, unless the user did not want to wait for it.
+    /// The end of a search whose target is gone, unless it was not waited for.
     fn lost(&self, reason: &str) -> Conclusion {
-        if self.interrupt.is_set() {
-            self.search.interrupted()
-        } else {
-            self.search.ended(Ending::TargetDown, reason.to_owned())
-        }
+        let (ending, reason) = match self.interrupt.why() {
+            Some(halt) => (halt.ending(), halt.reason()),
+            None => (Ending::TargetDown, reason.to_owned()),
+        };
+        self.search.ended(ending, reason)
     }
 
     /// Seconds that the move to a level should take: VUs come and go at their pace, a rate is changed at once.
@@ -349,6 +333,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         };
         let mut probe =
             probe::probe(&mut *self.engine, &self.spec.steps, &spec, &mut watch).await?;
+        if probe.is_empty() {
+            // It was broken off before its first second.
+            return Ok(());
+        }
         self.level = order.level;
         self.began.get_or_insert(probe.start);
         self.now = probe.end;
@@ -675,6 +663,10 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
 
     fn interrupted(&self) -> bool {
         self.interrupt.is_set()
+    }
+
+    fn halted(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.interrupt.wait()
     }
 
     fn is_hopeless(&self, hold: &Measurement) -> bool {

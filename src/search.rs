@@ -329,11 +329,6 @@ impl Search {
         })
     }
 
-    /// What to conclude when the user stops the search now.
-    pub fn interrupted(&self) -> Conclusion {
-        self.conclude(Ending::Interrupted, "interrupted by the user".to_owned())
-    }
-
     /// What to conclude when something outside the search ended it.
     pub fn ended(&self, ending: Ending, reason: String) -> Conclusion {
         self.conclude(ending, reason)
@@ -867,6 +862,7 @@ impl Search {
             Ending::Found
                 | Ending::DependsOnDirection
                 | Ending::Interrupted
+                | Ending::Aborted
                 | Ending::GeneratorLimited
                 | Ending::TargetDown
         );

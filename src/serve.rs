@@ -3,7 +3,7 @@
 //!
 //! Read only. On an address of this machine it asks for no token, but only answers requests that are addressed to this machine by
 //! such a name: a page of another site that resolves its own name to 127.0.0.1 gets nothing. On any other address every
-//! request needs the token.
+//! request needs the token. On both a request that a page of another site makes (its `Origin`) is refused.
 
 mod push;
 
@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{
     ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, HeaderMap,
-    HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    HeaderName, HeaderValue, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::channel::{Channel, Sender};
@@ -204,6 +204,12 @@ fn refusal(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Body
             .insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Some(refused);
     }
+    if !of_this_page(request.headers()) {
+        return Some(plain(
+            StatusCode::FORBIDDEN,
+            "this page answers no page of another site\n",
+        ));
+    }
     match &shared.token {
         None if !addressed_to_this_machine(request.headers()) => Some(plain(
             StatusCode::FORBIDDEN,
@@ -215,6 +221,19 @@ fn refusal(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Body
         )),
         _ => None,
     }
+}
+
+/// Whether nobody says where the request comes from, as a browser does for a page of another site, or it is this very page. A page
+/// that is served here knows no TLS; what stands before it may.
+fn of_this_page(headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).map(HeaderValue::as_bytes);
+    let Some(origin) = text(ORIGIN) else {
+        return true;
+    };
+    let authority = origin
+        .strip_prefix(b"http://")
+        .or_else(|| origin.strip_prefix(b"https://"));
+    authority.is_some_and(|a| text(HOST).is_some_and(|host| host.eq_ignore_ascii_case(a)))
 }
 
 /// Whether the `Host` names this machine by an address that no other site can take for itself.

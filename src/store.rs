@@ -16,6 +16,8 @@ use crate::measure::LevelUnit;
 use crate::record::{CompareRecord, RampRecord, RunRecord, StageRecord};
 use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError};
 
+pub mod seen;
+
 /// What a search was asked and every probe that was judged: [`crate::journal`]. It stays, so that a search that ended can go on too.
 const JOURNAL: &str = "journal.jsonl";
 /// One judged stage of a ramp a line, kept until the result is safely written.

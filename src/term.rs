@@ -207,6 +207,25 @@ impl Terminal {
         self.err(&format!("note: {note}"));
     }
 
+    /// Whether only results and what must be told are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Asks on stderr what only a person may answer, with yes or no; `None` where nobody is there.
+    pub fn ask(&self, question: &str) -> Option<bool> {
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return None;
+        }
+        let mut stderr = std::io::stderr().lock();
+        // A closed stderr shows no question, and no answer is none that agrees.
+        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        let answer = answer.trim().to_ascii_lowercase();
+        Some(matches!(answer.as_str(), "y" | "yes"))
+    }
+
     /// Shows how far a long computation is: on a terminal a bar, elsewhere a line every tenth.
     pub fn progress(&mut self, what: &str, done: usize, total: usize) {
         match &self.bar {
@@ -468,7 +487,7 @@ fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
 /// What `breakpoint resume` needs beside the folder to go on with a run; `None` where there is nothing to go on with.
 fn resumed_with(record: &RunRecord) -> Option<&'static str> {
     let flags = match record.answer.ending {
-        Ending::Interrupted | Ending::TargetDown | Ending::GeneratorLimited => "",
+        Ending::Interrupted | Ending::Aborted | Ending::TargetDown | Ending::GeneratorLimited => "",
         Ending::Undecided => " --budget TIME",
         _ => return None,
     };

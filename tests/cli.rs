@@ -13,6 +13,8 @@ use tempfile::TempDir;
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
     command.env("CI", "true").stdin(Stdio::null());
+    // What was seen before is that of the tests.
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 
@@ -322,6 +324,7 @@ fn five_a_target_whose_command_fails() {
         &[
             "find",
             path.to_str().unwrap(),
+            "--yes",
             "--out",
             out.path().to_str().unwrap(),
         ],

@@ -65,6 +65,7 @@ impl Drop for Running {
 fn demo() -> (Running, String) {
     let (workers, rate) = (WORKERS.to_string(), ANSWERS_PER_S.to_string());
     let mut child = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
+        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .args(["demo", "--workers", &workers, "--answers-per-s", &rate])
         .stdout(Stdio::piped())
         .spawn()
@@ -111,6 +112,7 @@ fn the_demos_breakpoint_is_found_over_real_sockets() {
     let path = dir.path().join("fast.toml");
     fs::write(&path, profile(&url)).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
+        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .args([
             "find",
             path.to_str().unwrap(),

@@ -20,6 +20,7 @@ enum Run {
 
 fn breakpoint(folder: &Path, args: &[String]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(args).current_dir(folder).env("CI", "true");
     command.output().unwrap()
 }

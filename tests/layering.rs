@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// Every top-level module, whether it is pure, and which others it may use. A new edge needs a reason in its commit.
 const HOUSE: &[(&str, Room, &[&str])] = &[
     ("units", Pure, &[]),
+    ("secret", Pure, &[]),
     // A level is told with its unit.
     ("measure", Pure, &["units"]),
     ("stats", Pure, &[]),
@@ -24,12 +25,14 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     // What the search was told, and the probe as a line.
     ("journal", Pure, &["record", "report", "search"]),
-    ("scenario", Pure, &["measure", "units"]),
+    ("scenario", Pure, &["measure", "secret", "units"]),
     ("profile", Pure, &["scenario"]),
     (
         "plan",
         Pure,
-        &["measure", "profile", "scenario", "search", "slo", "units"],
+        &[
+            "measure", "profile", "scenario", "search", "secret", "slo", "units",
+        ],
     ),
     (
         "report",
@@ -51,8 +54,13 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     // Of `stats` the ratio of two distributions and the scaling law.
     ("compare", Pure, &["measure", "record", "stats", "units"]),
+    ("safety", Pure, &["measure", "units"]),
     ("exit", Shell, &["record"]),
-    ("engine", Shell, &["measure", "scenario", "stats", "units"]),
+    (
+        "engine",
+        Shell,
+        &["measure", "scenario", "secret", "stats", "units"],
+    ),
     (
         "probe",
         Shell,
@@ -77,7 +85,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         ],
     ),
     ("crypto", Shell, &[]),
-    ("monitor", Shell, &["crypto", "measure", "plan"]),
+    ("monitor", Shell, &["crypto", "measure", "plan", "secret"]),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
     ("target", Shell, &["monitor", "plan"]),
     ("store", Shell, &["journal", "measure", "record", "report"]),
@@ -88,7 +96,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "event", "live", "measure", "record", "report", "slo", "units",
         ],
     ),
-    ("serve", Shell, &["live"]),
+    ("serve", Shell, &["live", "secret"]),
     // `compare` for the form of its conditions, `lab` for the names of its methods, `ramp` for the form of its stages, `report` for
     // the names of formats.
     (
@@ -104,7 +112,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `scenario` whom requests may reach.
         &[
-            "measure", "plan", "record", "scenario", "search", "slo", "units",
+            "measure", "plan", "record", "scenario", "search", "secret", "slo", "units",
         ],
     ),
     (
@@ -131,9 +139,11 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             // The laboratory's report; those of a run go through `store`.
             "report",
             "run",
+            "safety",
             "scenario",
             // A ramp is a plan whose limits are those of its stages.
             "search",
+            "secret",
             "serve",
             "slo",
             "store",

@@ -305,6 +305,7 @@ impl Cluster {
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.env("CI", "true").stdin(Stdio::null());
     command
 }

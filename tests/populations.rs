@@ -34,6 +34,7 @@ fn find(search: &str, amount: &str, slo: &[&str]) -> RunRecord {
     fs::write(&file, text).unwrap();
     let slo = slo.iter().flat_map(|s| ["--slo", s]);
     let out = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
+        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
         .args(["find", "--quiet", "--out"])
         .arg(dir.path().join("out"))
         .args(slo)

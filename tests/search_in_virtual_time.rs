@@ -14,7 +14,7 @@ use breakpoint::record::{
     Answer, Ending, Environment, HoldEnd, Outlook, PlanRecord, ProbeRecord, Purpose, RunRecord,
     Sureness,
 };
-use breakpoint::run::{self, Interrupt, Nothing, Past, RunSpec, Surroundings};
+use breakpoint::run::{self, Halt, Interrupt, Nothing, Past, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
@@ -135,6 +135,49 @@ fn search(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunRecord {
         &Interrupt::default(),
         &mut |_| {},
     ))
+}
+
+#[test]
+fn what_stops_a_search_from_outside_is_its_ending_and_its_reason() {
+    let sim = system_a(1);
+    for halt in [
+        Halt::User,
+        Halt::Condition("redis.memory>900MiB: it reads 912 MiB".to_owned()),
+        Halt::GeneratorHost("has 50 MiB of memory left".to_owned()),
+        Halt::TooLong(Duration::from_secs(3600)),
+    ] {
+        let spec = spec(&sim, &["p99<2s"], demo_limits(1));
+        let mut engine = sim.start();
+        let interrupt = Interrupt::default();
+        let mut judged = 0;
+        let mut seconds = 0;
+        let mut sink = |event: Event| match event {
+            Event::ProbeJudged(_) => judged += 1,
+            Event::Tick(_) if judged == 2 => {
+                seconds += 1;
+                if seconds == 5 {
+                    interrupt.halt(halt.clone());
+                }
+            }
+            _ => {}
+        };
+        let record = block_on(run::run(
+            &spec,
+            &mut engine,
+            &mut Nothing,
+            &interrupt,
+            &mut sink,
+        ));
+        assert_eq!(record.answer.ending, halt.ending());
+        assert_eq!(record.answer.reason, halt.reason());
+        assert_eq!(record.probes.len(), 3, "what was measured is kept");
+        assert_eq!(record.probes[2].end, HoldEnd::Interrupted);
+        let limit = &record.answer.limiting_resource;
+        if let Halt::GeneratorHost(_) = halt {
+            let limit = limit.as_ref().unwrap();
+            assert!(limit.evidence.contains("50 MiB of memory"), "{limit:?}");
+        }
+    }
 }
 
 fn budget(seconds: u64, seed: u64) -> SearchSpec {

@@ -70,6 +70,7 @@ fn record(out: &Path) -> RunRecord {
 /// A short search of an address, with these certificates as the system's.
 async fn find(address: String, certificates: &Path, out: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
         .env("CI", "true")
         .env("SSL_CERT_FILE", certificates)

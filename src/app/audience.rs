@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Exit, Refusal};
+use super::{Exit, Refusal, secrets};
 use crate::event::Event;
 use crate::serve::{LivePage, RemoteWrite};
 use crate::term::Terminal;
@@ -24,7 +24,9 @@ impl<'a> Audience<'a> {
         serve: Option<SocketAddr>,
         remote_write: Option<&str>,
     ) -> Result<Self, Refusal> {
-        let remote = remote_write.map(RemoteWrite::start).transpose();
+        let address = remote_write.map(secrets::in_flag("--remote-write"));
+        let address = address.transpose()?;
+        let remote = address.as_deref().map(RemoteWrite::start).transpose();
         let remote = remote.map_err(|e| Refusal::new(Exit::Usage, e))?;
         let page = match serve {
             Some(address) => {

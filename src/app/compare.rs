@@ -10,7 +10,7 @@ use super::github;
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals;
-use super::{Exit, Refusal, plan_of, runtime};
+use super::{Exit, Refusal, contact, plan_of, runtime};
 use crate::cli::CompareArgs;
 use crate::compare::{self, Design, Named};
 use crate::locate;
@@ -115,6 +115,7 @@ struct Turn {
 /// Searches of two profiles in turn: A B, B A, A B ..., so that what changes steadily with time cancels out.
 fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     let turns = turns(args, repeats)?;
+    contact::make(turns.iter().map(|t| &t.ready), args.yes, terminal)?;
     let total = turns.len();
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
@@ -189,6 +190,13 @@ impl Stop {
         let answer = &record.answer;
         match answer.ending {
             Ending::Interrupted => Some(Self::interrupted()),
+            Ending::Aborted => Some(Self {
+                exit: Exit::Gate,
+                why: format!(
+                    "{place} was {}, and no more are made",
+                    answer.reason.trim_end_matches('.')
+                ),
+            }),
             Ending::TargetDown => Some(Self {
                 exit: Exit::Target,
                 why: format!(

@@ -6,18 +6,19 @@ use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::command;
+use super::guard::Guard;
 use super::prepare::Ready;
-use super::session::{self, Session, Work, World};
+use super::session::{self, NotUp, Session, Work, World};
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::event::Event;
 use crate::journal::{self, Head, JOURNAL_VERSION};
 use crate::plan::Plan;
 use crate::preflight;
-use crate::record::{Answer, Ending, RunRecord, SCHEMA_VERSION};
+use crate::record::{Answer, RunRecord, SCHEMA_VERSION};
 use crate::run::{self, Past, RunSpec};
 use crate::store::Store;
-use crate::target::{Target, TargetError};
+use crate::target::Target;
 
 /// One run after the other, until the user stops one.
 pub(super) async fn all(
@@ -27,22 +28,14 @@ pub(super) async fn all(
 ) -> Result<Vec<Exit>, Refusal> {
     let mut exits = Vec::new();
     for ready in ready {
-        let exit = find(ready, signals, audience).await?;
-        exits.push(exit);
-        if exit == Exit::Interrupted {
+        let (record, _) = search(ready, signals, audience).await?;
+        exits.push(Exit::from(&record));
+        let halt = signals.interrupt.why();
+        if halt.is_some_and(|halt| halt.ending() == record.answer.ending) {
             break;
         }
     }
     Ok(exits)
-}
-
-async fn find(
-    ready: Ready,
-    signals: &Signals,
-    audience: &mut Audience<'_>,
-) -> Result<Exit, Refusal> {
-    let (record, _) = search(ready, signals, audience).await?;
-    Ok(Exit::from(&record))
 }
 
 /// The run's record, and the folder that it was written to.
@@ -55,15 +48,18 @@ pub(super) async fn search(
     let head = head(&ready.plan, began);
     let mut store =
         Store::create(&ready.plan.out, &head, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let mut guard = Guard::of(&ready.plan, signals);
     let record = match session::bring_up(&ready, signals, audience).await {
         Ok(target) => {
             let past = Past::default();
-            let record = with_target(&ready, past, &target, signals, &mut store, audience).await;
+            let up = (&target, &mut guard);
+            let record = with_target(&ready, past, up, signals, &mut store, audience).await;
+            drop(guard);
             session::take_down(target, audience).await;
             record?
         }
         Err(error) => {
-            let record = not_up(&ready, &error, began);
+            let record = not_up(&ready, session::not_up(&error, signals), began);
             audience.on(&Event::RunFinished(Box::new(record.clone())));
             record
         }
@@ -80,19 +76,17 @@ pub(super) async fn search_on(
     signals: &Signals,
     audience: &mut Audience<'_>,
 ) -> Result<RunRecord, Refusal> {
+    let mut guard = Guard::of(&ready.plan, signals);
     let target = session::bring_up(ready, signals, audience)
         .await
         .map_err(|error| {
-            let exit = match error {
-                TargetError::Interrupted => Exit::Interrupted,
-                _ => Exit::Target,
-            };
-            Refusal::new(
-                exit,
-                format!("{error}. What was measured stays where it is"),
-            )
+            let NotUp { ending, reason, .. } = session::not_up(&error, signals);
+            let message = format!("{reason}. What was measured stays where it is");
+            Refusal::new(Exit::from(ending), message)
         })?;
-    let record = with_target(ready, past, &target, signals, &mut store, audience).await;
+    let up = (&target, &mut guard);
+    let record = with_target(ready, past, up, signals, &mut store, audience).await;
+    drop(guard);
     session::take_down(target, audience).await;
     let record = record?;
     session::write(&store, &record, audience)?;
@@ -116,12 +110,12 @@ fn head(plan: &Plan, began: Timestamp) -> Head {
 async fn with_target(
     ready: &Ready,
     past: Past,
-    target: &Target,
+    (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,
     audience: &mut Audience<'_>,
 ) -> Result<RunRecord, Refusal> {
-    let mut session = Session::start(ready, target, signals, audience).await?;
+    let mut session = Session::start(ready, target, guard, signals, audience).await?;
     let mut spec = run_spec(ready, &session);
     if let Some(head) = &past.head {
         spec.plan.command.clone_from(&head.command);
@@ -175,12 +169,8 @@ fn started(spec: &RunSpec) -> Event {
 }
 
 /// The record of a run whose target never came up.
-fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
+fn not_up(ready: &Ready, why: NotUp, began: Timestamp) -> RunRecord {
     let plan = &ready.plan;
-    let ending = match error {
-        TargetError::Interrupted => Ending::Interrupted,
-        _ => Ending::TargetDown,
-    };
     let url = session::planned_url(plan);
     RunRecord {
         schema_version: SCHEMA_VERSION,
@@ -190,8 +180,8 @@ fn not_up(ready: &Ready, error: &TargetError, began: Timestamp) -> RunRecord {
         finished_at: session::to_second(Timestamp::now()),
         slo: plan.slo.texts(),
         answer: Answer::unmeasured(
-            ending,
-            error.to_string(),
+            why.ending,
+            why.reason,
             plan.search.confidence,
             plan.search.precision,
         ),

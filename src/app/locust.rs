@@ -5,6 +5,7 @@ use super::{Exit, Refusal};
 use crate::engine::EngineError;
 use crate::engine::locust::{LocustEngine, LocustSpec, PLUGIN};
 use crate::plan::{LocustPlan, Plan};
+use crate::run::Halt;
 use crate::term::Terminal;
 
 /// Prints the plug-in.
@@ -22,7 +23,7 @@ pub(super) async fn start(
 ) -> Result<LocustEngine, Refusal> {
     let spec = LocustSpec {
         url: locust.url.clone(),
-        headers: headers(locust)?,
+        headers: locust.headers.clone(),
         pace_per_s: plan.pace_per_s,
         names: plan.named_steps(),
         // The first level that is visited anyway.
@@ -32,68 +33,19 @@ pub(super) async fn start(
     LocustEngine::start(spec, signals.wait())
         .await
         .map_err(|error| match error {
-            _ if signals.interrupt.is_set() => Refusal::new(
-                Exit::Interrupted,
-                "interrupted before the first probe; the Locust test is stopped",
-            ),
-            EngineError::Unfit(why) => Refusal::new(Exit::Usage, why),
-            error => Refusal::new(Exit::HostLimit, error),
+            error if signals.interrupt.why().is_none() => match error {
+                EngineError::Unfit(why) => Refusal::new(Exit::Usage, why),
+                error => Refusal::new(Exit::HostLimit, error),
+            },
+            _ => before_the_first_probe(signals),
         })
 }
 
-fn headers(locust: &LocustPlan) -> Result<Vec<(String, String)>, Refusal> {
-    let one = |(name, value): &(String, String)| {
-        let value = with_environment(value, |name| std::env::var(name).ok()).map_err(|why| {
-            Refusal::new(Exit::Usage, format!("header `{name}` for Locust: {why}"))
-        })?;
-        Ok((name.clone(), value))
-    };
-    locust.headers.iter().map(one).collect()
-}
-
-/// A text with `{{ env.NAME }}` replaced.
-fn with_environment(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("{{") {
-        let (inner, behind) = after
-            .split_once("}}")
-            .ok_or_else(|| "`{{` is not closed by `}}`".to_owned())?;
-        let name = inner.trim().strip_prefix("env.").ok_or_else(|| {
-            format!(
-                "`{}` is not known here; only {{{{ env.NAME }}}} is",
-                inner.trim()
-            )
-        })?;
-        let value = env(name).ok_or_else(|| format!("the environment has no {name}"))?;
-        out.push_str(before);
-        out.push_str(&value);
-        rest = behind;
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_take_secrets_from_the_environment() {
-        let env = |name: &str| (name == "COOKIE").then(|| "s=1".to_owned());
-        let of = |text: &str| with_environment(text, env);
-        assert_eq!(
-            of("a {{ env.COOKIE }}; b{{env.COOKIE}}").unwrap(),
-            "a s=1; bs=1"
-        );
-        assert_eq!(of("plain").unwrap(), "plain");
-        for (text, part) in [
-            ("{{ env.NONE }}", "no NONE"),
-            ("{{ vu }}", "`vu` is not known here"),
-            ("{{ env.COOKIE", "not closed"),
-        ] {
-            let why = of(text).unwrap_err();
-            assert!(why.contains(part), "{why}");
-        }
+/// What ended the run while the cluster was looked at.
+fn before_the_first_probe(signals: &Signals) -> Refusal {
+    let said = "before the first probe; the Locust test is stopped";
+    match signals.interrupt.why() {
+        None | Some(Halt::User) => Refusal::new(Exit::Interrupted, format!("interrupted {said}")),
+        Some(halt) => Refusal::new(halt.ending().into(), format!("{} {said}", halt.reason())),
     }
 }

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Refusal;
 use super::populations::{Compiled, Feeders, Other};
+use super::{Refusal, guard, secrets};
 use crate::exit::Exit;
 use crate::measure::{Level, StepNames};
 use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
@@ -87,6 +87,8 @@ fn ready(
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Ready, Refusal> {
+    guard::check_stop_file(&plan)?;
+    secrets::fill(&mut plan)?;
     if plan.engine != EnginePlan::Native {
         return elsewhere(plan, host);
     }
@@ -189,7 +191,7 @@ fn compile(
     base: &str,
     feeders: &Feeders,
 ) -> Result<Scenario, Refusal> {
-    Scenario::compile(spec, base, feeders, &|name| std::env::var(name).ok())
+    Scenario::compile(spec, base, feeders, &secrets::lookup(&plan.dir))
         .map_err(|e| of_scenario(plan, e.span, &e.message))
 }
 

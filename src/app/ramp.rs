@@ -5,19 +5,20 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::audience::Audience;
+use super::guard::Guard;
 use super::prepare::{self, Ready};
-use super::session::{self, Session, Work, World};
+use super::session::{self, NotUp, Session, Work, World};
 use super::signals::{self, Signals};
-use super::{Exit, Refusal, runtime};
+use super::{Exit, Refusal, contact, runtime};
 use crate::cli::RampArgs;
 use crate::event::Event;
 use crate::locate;
 use crate::preflight;
 use crate::ramp::{self, Stages};
-use crate::record::{FoundBeside, RAMP_SCHEMA_VERSION, RampEnding, RampRecord};
+use crate::record::{FoundBeside, RAMP_SCHEMA_VERSION, RampRecord};
 use crate::run::{self, RampSpec};
 use crate::store::{self, Store};
-use crate::target::{Target, TargetError};
+use crate::target::Target;
 use crate::term::Terminal;
 
 /// What is asked of one ramp.
@@ -36,6 +37,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let plan = super::plan_of(profile.as_ref(), &args.flags())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
+    contact::make([&ready], args.safety.yes, terminal)?;
     let asked = Asked {
         beside: beside(args.beside.as_deref(), &ready)?,
         stages: args.stages.clone(),
@@ -89,14 +91,17 @@ async fn run_one(
     let began = Timestamp::now();
     let mut store = Store::create_ramp(&plan.out, &plan.name, began)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let mut guard = Guard::of(plan, signals);
     let record = match session::bring_up(&asked.ready, signals, audience).await {
         Ok(target) => {
-            let record = with_target(asked, &target, signals, &mut store, audience).await;
+            let up = (&target, &mut guard);
+            let record = with_target(asked, up, signals, &mut store, audience).await;
+            drop(guard);
             session::take_down(target, audience).await;
             record?
         }
         Err(error) => {
-            let record = not_up(asked, &error, began);
+            let record = not_up(asked, session::not_up(&error, signals), began);
             audience.on(&Event::RampFinished(Box::new(record.clone())));
             record
         }
@@ -108,12 +113,12 @@ async fn run_one(
 /// Everything between the target's coming up and its going down.
 async fn with_target(
     asked: &Asked,
-    target: &Target,
+    (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,
     audience: &mut Audience<'_>,
 ) -> Result<RampRecord, Refusal> {
-    let mut session = Session::start(&asked.ready, target, signals, audience).await?;
+    let mut session = Session::start(&asked.ready, target, guard, signals, audience).await?;
     let spec = spec(asked, &session);
     audience.on(&started(&spec));
     let mut world = World::new(&session.hub, target, None);
@@ -164,13 +169,9 @@ fn started(spec: &RampSpec) -> Event {
 }
 
 /// The record of a ramp whose target never came up.
-fn not_up(asked: &Asked, error: &TargetError, began: Timestamp) -> RampRecord {
+fn not_up(asked: &Asked, why: NotUp, began: Timestamp) -> RampRecord {
     let ready = &asked.ready;
     let plan = &ready.plan;
-    let ending = match error {
-        TargetError::Interrupted => RampEnding::Interrupted,
-        _ => RampEnding::TargetDown,
-    };
     let url = session::planned_url(plan);
     RampRecord {
         schema_version: RAMP_SCHEMA_VERSION,
@@ -179,8 +180,8 @@ fn not_up(asked: &Asked, error: &TargetError, began: Timestamp) -> RampRecord {
         started_at: session::to_second(began),
         finished_at: session::to_second(Timestamp::now()),
         slo: plan.slo.texts(),
-        ending,
-        reason: error.to_string(),
+        ending: why.ramp_ending,
+        reason: why.reason,
         breach: None,
         beside: asked.beside.clone(),
         plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),

@@ -6,19 +6,24 @@ use clap::Parser as _;
 
 use super::audience::Audience;
 use super::prepare::{self, Ready};
-use super::{Exit, Refusal, find, plans, runtime, signals};
+use super::{Exit, Refusal, contact, find, plans, runtime, signals};
 use crate::cli::{Cli, Command, FindArgs, ResumeArgs};
 use crate::journal::{self, Head, Journal};
 use crate::preflight;
 use crate::record::Ending;
 use crate::run::Past;
+use crate::secret::MASK as MASKED;
 use crate::store::{self, Store};
 use crate::term::Terminal;
 
-/// What stands in a recorded command for a secret.
-const MASKED: &str = "***";
-
 pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    let mut args = args.clone();
+    // Of the folder that this was typed in, not of the one that the search was begun in.
+    args.safety.stop_file = args
+        .safety
+        .stop_file
+        .map(|file| std::path::absolute(&file).unwrap_or(file));
+    let args = &args;
     let dir = std::fs::canonicalize(&args.dir).unwrap_or_else(|_| args.dir.clone());
     let (store, journal) = Store::reopen(&dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
     if journal.torn {
@@ -27,7 +32,8 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
         );
     }
     check_unfinished(args, &dir)?;
-    let ready = ready(args, &journal.head)?;
+    let (ready, yes) = ready(args, &journal.head)?;
+    contact::make([&ready], yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let record = runtime.block_on(async {
@@ -60,7 +66,7 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
     };
     let was_cut_off = matches!(
         record.answer.ending,
-        Ending::Interrupted | Ending::TargetDown | Ending::GeneratorLimited
+        Ending::Interrupted | Ending::Aborted | Ending::TargetDown | Ending::GeneratorLimited
     );
     if was_cut_off || args.budget.is_some() || args.precision.is_some() {
         return Ok(());
@@ -78,7 +84,9 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
 }
 
 /// The search that was asked then, made ready again.
-fn ready(args: &ResumeArgs, head: &Head) -> Result<Ready, Refusal> {
+///
+/// With whether its commands were agreed to by `--yes`.
+fn ready(args: &ResumeArgs, head: &Head) -> Result<(Ready, bool), Refusal> {
     let usage = |message: String| Refusal::new(Exit::Usage, message);
     std::env::set_current_dir(&head.folder).map_err(|e| {
         usage(format!(
@@ -102,7 +110,8 @@ fn ready(args: &ResumeArgs, head: &Head) -> Result<Ready, Refusal> {
             head.profile, head.started_at
         )));
     }
-    prepare::prepare(plan, &preflight::read_host())
+    let ready = prepare::prepare(plan, &preflight::read_host())?;
+    Ok((ready, find.safety.yes))
 }
 
 /// The flags of then, with those of now in place of what only concerns the watching, the time and the precision.
@@ -135,5 +144,11 @@ fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
     }
     find.budget = args.budget.clone().or(find.budget);
     find.precision = args.precision.clone().or(find.precision);
+    find.safety.stop_file = args.safety.stop_file.clone().or(find.safety.stop_file);
+    find.safety.max_time = args.safety.max_time.clone().or(find.safety.max_time);
+    find.safety.yes |= args.safety.yes;
+    find.safety
+        .abort_if
+        .extend(args.safety.abort_if.iter().cloned());
     Ok(find)
 }

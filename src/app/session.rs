@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::command;
 use super::github;
+use super::guard::Guard;
 use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
@@ -20,10 +21,12 @@ use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
 use crate::plan::{EnginePlan, LoadPlan, MemoryAtRest, Plan, TargetKind};
-use crate::record::{PlanRecord, PopulationRecord};
+use crate::preflight;
+use crate::record::{Ending, PlanRecord, PopulationRecord, RampEnding};
 use crate::report::Told;
-use crate::run::{self, Surroundings};
+use crate::run::{self, Halt, Surroundings};
 use crate::scenario::Scenario;
+use crate::secret::masked;
 use crate::slo::Slo;
 use crate::store::{Store, StoreError};
 use crate::target::{Target, TargetError};
@@ -77,12 +80,15 @@ impl Session {
     pub(super) async fn start(
         ready: &Ready,
         target: &Target,
+        guard: &mut Guard,
         signals: &Signals,
         audience: &Audience<'_>,
     ) -> Result<Self, Refusal> {
         let plan = &ready.plan;
         let hub = MonitorHub::start(plan.monitors.clone());
         hub.warm_up(WARM_UP).await;
+        let environment = preflight::environment(&ready.host, &plan.local_addresses);
+        guard.watch(plan, &hub, environment.memory_bytes);
         for problem in hub.problems() {
             audience.warning(&problem);
         }
@@ -204,6 +210,32 @@ pub(super) fn arrival_timeout(plan: &Plan) -> Duration {
     }
 }
 
+/// Why the target did not come up: what ended the run says more than that it was ended.
+pub(super) fn not_up(error: &TargetError, signals: &Signals) -> NotUp {
+    match (error, signals.interrupt.why()) {
+        (TargetError::Interrupted, Some(halt)) => NotUp {
+            ending: halt.ending(),
+            ramp_ending: halt.ramp_ending(),
+            reason: match halt {
+                Halt::User => error.to_string(),
+                other => other.reason(),
+            },
+        },
+        _ => NotUp {
+            ending: Ending::TargetDown,
+            ramp_ending: RampEnding::TargetDown,
+            reason: error.to_string(),
+        },
+    }
+}
+
+/// How a run ends whose target never came up.
+pub(super) struct NotUp {
+    pub(super) ending: Ending,
+    pub(super) ramp_ending: RampEnding,
+    pub(super) reason: String,
+}
+
 /// The address of a target that is not up.
 pub(super) fn planned_url(plan: &Plan) -> &str {
     match &plan.target.kind {
@@ -261,7 +293,7 @@ impl Work {
 
 pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Reading>) -> PlanRecord {
     PlanRecord {
-        target: url.to_owned(),
+        target: masked(url),
         engine: work.engine.to_owned(),
         steps: work.steps.iter().map(str::to_owned).collect(),
         main_step: work.steps.main(),

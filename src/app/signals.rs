@@ -1,44 +1,36 @@
-//! Ctrl-C and SIGTERM: the first finishes the record, the second ends the program at once.
-
-use std::sync::Arc;
+//! Ctrl-C and SIGTERM: the first ends the load and finishes the record, the second ends the program at once.
 
 use tokio::runtime::Handle;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
 use crate::run::Interrupt;
 
-/// Whether the user wants to stop, for loops that check and for waits that must be broken off.
+/// Whether the user wants to stop, or something else ends the run.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signals {
-    /// For the run's loop.
+    /// For the run's loop, and for waits that must be broken off.
     pub(super) interrupt: Interrupt,
-    told: Arc<Notify>,
 }
 
 impl Signals {
-    /// Waits until the user wants to stop.
+    /// Waits until the run is to end.
     pub(super) async fn wait(&self) {
-        loop {
-            let told = self.told.notified();
-            if self.interrupt.is_set() {
-                return;
-            }
-            told.await;
-        }
+        self.interrupt.wait().await;
     }
 }
 
 /// Listens from now on.
 pub(super) fn listen(runtime: &Handle) -> Signals {
     let signals = Signals::default();
-    let told = signals.clone();
+    let interrupt = signals.interrupt.clone();
+    // What handles a signal is there before anything is loaded.
+    let _inside = runtime.enter();
+    let mut wishes = Wishes::new();
     runtime.spawn(async move {
-        ended().await;
-        told.interrupt.set();
-        told.told.notify_waiters();
-        ended().await;
+        wishes.next().await;
+        interrupt.set();
+        wishes.next().await;
         end_now();
     });
     signals
@@ -46,20 +38,37 @@ pub(super) fn listen(runtime: &Handle) -> Signals {
 
 /// Waits for one Ctrl-C or SIGTERM.
 pub(super) async fn ended() {
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminate) => {
-                terminate.recv().await;
-            }
-            Err(_) => std::future::pending().await,
+    Wishes::new().next().await;
+}
+
+/// The signals by which a user ends a program. Without a handler the system's own way of ending still works.
+struct Wishes {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+}
+
+impl Wishes {
+    fn new() -> Self {
+        Self {
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            terminate: signal(SignalKind::terminate()).ok(),
         }
-    };
-    tokio::select! {
-        caught = tokio::signal::ctrl_c() => if caught.is_err() {
-            // Without a handler the system's own way of ending still works.
-            std::future::pending::<()>().await;
-        },
-        () = terminate => {}
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            () = caught(&mut self.interrupt) => {}
+            () = caught(&mut self.terminate) => {}
+        }
+    }
+}
+
+async fn caught(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
     }
 }
 

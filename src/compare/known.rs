@@ -63,6 +63,7 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
         Ending::GeneratorLimited => nothing("the generator or its host was the limit", answer),
         Ending::TargetDown => nothing("the target was down", answer),
         Ending::Interrupted => nothing("it was interrupted", answer),
+        Ending::Aborted => nothing("it was stopped by a limit", answer),
     }
 }
 

@@ -50,6 +50,13 @@ impl Engine for AnyEngine {
         }
     }
 
+    async fn halt(&mut self) -> Result<(), EngineError> {
+        match self {
+            Self::Native(engine) => engine.halt().await,
+            Self::Locust(engine) => engine.halt().await,
+        }
+    }
+
     fn notes(&self) -> Vec<String> {
         match self {
             Self::Native(engine) => engine.notes(),

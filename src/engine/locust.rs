@@ -365,6 +365,13 @@ impl Engine for LocustEngine {
         self.counted().await
     }
 
+    /// Whatever the last order was: it may have been broken off on its way.
+    async fn halt(&mut self) -> Result<(), EngineError> {
+        self.web.stop().await.map_err(stopped)?;
+        self.level = Level::ZERO;
+        Ok(())
+    }
+
     /// A new user runs until the first of its requests has ended.
     async fn canary(&mut self) -> Result<Canary, EngineError> {
         if self.level != Level::ZERO {

@@ -252,6 +252,15 @@ impl Engine for NativeEngine {
         Ok(())
     }
 
+    async fn halt(&mut self) -> Result<(), EngineError> {
+        self.level = Level::ZERO;
+        self.orders += 1;
+        for shard in &self.shards {
+            shard.commands.send(Command::Halt).map_err(|_| ended())?;
+        }
+        Ok(())
+    }
+
     async fn next_window(&mut self) -> Result<Window, EngineError> {
         let index = self.gather().await?;
         let mut merged = Merged::new(self.steps);

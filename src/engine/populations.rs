@@ -95,6 +95,13 @@ impl<E: Engine> Engine for Populations<E> {
     async fn canary(&mut self) -> Result<Canary, EngineError> {
         self.users.engine.canary().await
     }
+
+    async fn halt(&mut self) -> Result<(), EngineError> {
+        for member in self.members() {
+            member.engine.halt().await?;
+        }
+        Ok(())
+    }
 }
 
 /// Two populations' windows of the same time. Each engine cuts its windows by itself, some milliseconds apart.

@@ -10,14 +10,15 @@ use tokio::time::Instant;
 
 use super::counter::Rate;
 use super::{Field, MonitorError, Sample, web};
-use crate::plan::Series;
-
-/// What every scrape tells of itself: a service that no longer gives its metrics in time is in trouble.
-const OWN: [&str; 2] = ["scrape_s", "scrape_failed"];
+use crate::plan::{SCRAPE_FIELDS, Series};
+use crate::secret::masked;
 
 /// The fields of a profile, and those that come with every scrape.
 pub(super) fn fields<'a>(names: impl Iterator<Item = &'a Field>) -> Vec<Field> {
-    names.cloned().chain(OWN.map(Field::Borrowed)).collect()
+    names
+        .cloned()
+        .chain(SCRAPE_FIELDS.map(Field::Borrowed))
+        .collect()
 }
 
 /// How many scrapes failed, and how long the last one took.
@@ -76,7 +77,7 @@ impl Page {
         let told = page.and_then(|text| self.fold(&mut sample, &text));
         self.scrapes.tell(&mut sample, began, told.is_err());
         if let Err(why) = told {
-            sample.problem = Some(format!("{}: {why}", self.url));
+            sample.problem = Some(format!("{}: {why}", masked(&self.url)));
         }
         Ok(sample)
     }
@@ -98,7 +99,7 @@ impl Page {
         for (wanted, seen) in self.wanted.iter_mut().zip(seen) {
             let Some(seen) = seen else {
                 let name = &wanted.series.name;
-                let why = format!("{}: there is no metric `{name}`", self.url);
+                let why = format!("{}: there is no metric `{name}`", masked(&self.url));
                 sample.problem.get_or_insert(why);
                 continue;
             };
@@ -225,7 +226,7 @@ impl Queries {
                 Ok(value) => sample.put(field, value),
                 Err(why) => {
                     failed = true;
-                    let why = format!("{}: {field}: {why}", self.server);
+                    let why = format!("{}: {field}: {why}", masked(&self.server));
                     sample.problem.get_or_insert(why);
                 }
             }

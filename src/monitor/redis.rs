@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::counter::{Changes, Counter, Rate, float};
 use super::log::Inbox;
 use super::{MonitorError, Sample};
+use crate::secret::masked;
 
 /// What a Redis server tells.
 pub(super) const FIELDS: &[&str] = &[
@@ -91,9 +92,10 @@ impl Server {
                 sample.put("restarts", self.seen.restarts.count());
                 Ok(sample)
             }
-            Err(Lost::Gone(why) | Lost::Slow(why)) => {
-                Err(MonitorError::NoAnswer(format!("{}: {why}", self.url)))
-            }
+            Err(Lost::Gone(why) | Lost::Slow(why)) => Err(MonitorError::NoAnswer(format!(
+                "{}: {why}",
+                masked(&self.url)
+            ))),
         }
     }
 

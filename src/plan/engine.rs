@@ -5,6 +5,7 @@ use toml::Spanned;
 use super::value::{self, Flag, Reader};
 use super::{EnginePlan, FindFlags, LoadPlan, LocustPlan, PlanError};
 use crate::profile::{EngineSpec, Profile, nearest};
+use crate::secret::MASK;
 
 /// The values of `--engine` and of `kind`.
 const KINDS: [&str; 2] = ["native", "locust"];
@@ -67,7 +68,8 @@ fn headers(spec: &EngineSpec, flags: &FindFlags) -> Result<Vec<(String, String)>
         let Some((name, value)) = text.split_once(':') else {
             return Err(PlanError::Flag {
                 flag: "--locust-header",
-                value: text.clone(),
+                // It may be a secret as a whole.
+                value: MASK.to_owned(),
                 why: "write NAME: VALUE, such as 'cookie: {{ env.LOCUST_COOKIE }}'".to_owned(),
             });
         };

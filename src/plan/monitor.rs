@@ -7,10 +7,27 @@ use toml::Spanned;
 use super::{LogMatch, MonitorPlan, MonitorSource, Series, value};
 use crate::measure::COUNTERS;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
+use crate::secret;
 use crate::units;
 
 /// The name of the monitor of the machine that this program runs on.
 pub const HOST: &str = "host";
+
+/// The fields of that monitor. Where the kernel does not tell (no Linux), they are gaps.
+pub const HOST_FIELDS: &[&str] = &[
+    "cpu",
+    "cpu_pressure",
+    "memory_available",
+    "swap_in",
+    "swap_out",
+    "listen_overflows",
+    "listen_drops",
+    "retransmits",
+    "time_wait",
+];
+
+/// What every page of metrics and every query tells of itself: a service that no longer gives its metrics in time is in trouble.
+pub const SCRAPE_FIELDS: [&str; 2] = ["scrape_s", "scrape_failed"];
 
 /// The monitor that is there without being asked for.
 pub(super) fn host() -> MonitorPlan {
@@ -201,7 +218,8 @@ fn together<'a>(
     match (url, table) {
         (None, None) => Ok(None),
         (Some(url), Some(table)) if !table.as_ref().is_empty() => {
-            value::url(url.as_ref()).map_err(|why| source.error(Some(url.span()), why))?;
+            let address = without_secrets(url.as_ref());
+            value::url(&address).map_err(|why| source.error(Some(url.span()), why))?;
             Ok(Some((url.as_ref().clone(), table.as_ref())))
         }
         (Some(url), _) => Err(source
@@ -213,6 +231,11 @@ fn together<'a>(
             .error(Some(table.span()), format!("`{of}` without `{key}`"))
             .with_help(format!("add {key} = \"http://...\" to say who is asked"))),
     }
+}
+
+/// An address as it could be with its secrets filled in, of which nothing is known yet.
+fn without_secrets(address: &str) -> String {
+    secret::fill(address, &|_| Some("secret".to_owned())).unwrap_or_else(|_| address.to_owned())
 }
 
 /// The fields of a table, each with what it is read from.

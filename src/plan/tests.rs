@@ -665,6 +665,67 @@ fn a_service_is_watched_from_outside_and_asked_for_its_own_word_under_one_name()
 }
 
 #[test]
+fn what_stops_a_run_is_of_the_profile_and_of_flags() {
+    let section = "[search]\nbudget = \"10m\"\nstop-file = \"stop\"\nmax-time = \"2h\"\nabort-if = [\"ai.sockets>9\"]\n\
+                   [[monitor]]\nname = \"ai\"\npid-file = \"a\"\n";
+    let text = format!("{DEMO}{section}");
+    let profile = profile_with_defaults(&text);
+    assert_eq!(profile.safety.abort_if.texts(), ["ai.sockets>9"]);
+    let file = profile.safety.stop_file.clone().unwrap();
+    assert_eq!(file, profile.dir.join("stop"));
+    assert_eq!(profile.longest_run(), Duration::from_secs(7200));
+    let flags = FindFlags {
+        stop_file: Some(PathBuf::from("here")),
+        abort_if: vec!["host.memory_available<2GiB".to_owned()],
+        max_time: Some("1h".to_owned()),
+        ..FindFlags::default()
+    };
+    let both = plan(&text, &flags);
+    let texts = both.safety.abort_if.texts();
+    assert_eq!(texts, ["ai.sockets>9", "host.memory_available<2GiB"]);
+    assert_eq!(both.safety.stop_file, Some(PathBuf::from("here")));
+    assert_eq!(both.longest_run(), Duration::from_secs(3600));
+    // Twice the budget, `up`, and two more resets than fit it.
+    let default = profile_with_defaults(DEMO);
+    let around = Duration::from_secs(120 + 2 * (30 + 2 * 120));
+    let after = Duration::from_secs_f64(default.search.references_s());
+    let longest = default.search.budget * 2 + around + after;
+    assert_eq!(default.longest_run(), longest);
+}
+
+#[test]
+fn a_limit_on_what_nobody_reads_is_no_limit() {
+    let monitor = "[[monitor]]\nname = \"ai\"\nprometheus = \"http://127.0.0.1:1/m\"\nmetrics = { queue = \"depth\" }\n";
+    for (condition, wanted) in [
+        ("p99<2s", "`p99<2s` is not about a monitor's field"),
+        ("al.queue>9", "no monitor `al`; there are: host, ai"),
+        (
+            "ai.queu>9",
+            "the monitor `ai` has no field `queu`; did you mean `queue`?",
+        ),
+        (
+            "ai.xyz>9",
+            "the monitor `ai` has no field `xyz`; it may have queue, scrape_s, scrape_failed",
+        ),
+        ("host.memory>9", "the monitor `host` has no field `memory`"),
+    ] {
+        let text = format!("{DEMO}[search]\nabort-if = [\"{condition}\"]\n{monitor}");
+        let in_profile = error(&text, &FindFlags::default());
+        assert!(in_profile.contains(wanted), "{in_profile}");
+        let flags = FindFlags {
+            abort_if: vec![condition.to_owned()],
+            ..FindFlags::default()
+        };
+        let by_flag = error(&format!("{DEMO}{monitor}"), &flags);
+        let flag = format!("--abort-if {condition}: ");
+        assert!(
+            by_flag.starts_with(&flag) && by_flag.contains(wanted),
+            "{by_flag}"
+        );
+    }
+}
+
+#[test]
 fn what_a_drained_target_reads_is_of_monitors_that_exist() {
     let target = DEMO.to_owned();
     let text = |condition: &str| {

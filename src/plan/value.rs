@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::{PlanError, ResetWhen, RestartWhen};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{Source, nearest};
+use crate::secret::masked;
 use crate::units;
 
 /// A flag's name and what was given for it.
@@ -206,8 +207,8 @@ pub(super) fn url(text: &str) -> Result<http::Uri, String> {
         Some("http" | "https") => Err(format!("the address has no host; {EXAMPLE}")),
         Some(other) => Err(format!("cannot load {other}://; {EXAMPLE} or https://...")),
         None => Err(format!(
-            "the address has no http:// or https://; write it as http://{}",
-            text.trim_start_matches('/')
+            "the address has no http:// or https://; write it as {}",
+            masked(&format!("http://{}", text.trim_start_matches('/')))
         )),
     }
 }

@@ -87,7 +87,8 @@ impl RunRecord {
             | Ending::Undecided
             | Ending::GeneratorLimited
             | Ending::TargetDown
-            | Ending::Interrupted => LoadOutcome::NoAnswer,
+            | Ending::Interrupted
+            | Ending::Aborted => LoadOutcome::NoAnswer,
         }
     }
 

@@ -62,6 +62,8 @@ pub enum RampEnding {
     TargetDown,
     /// The user stopped it; what was measured is kept.
     Interrupted,
+    /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or the longest time of a run.
+    Aborted,
 }
 
 impl RampEnding {
@@ -72,6 +74,7 @@ impl RampEnding {
             Self::GeneratorLimited => "generator_limited",
             Self::TargetDown => "target_down",
             Self::Interrupted => "interrupted",
+            Self::Aborted => "aborted",
         }
     }
 }

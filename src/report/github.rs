@@ -83,7 +83,8 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
-            | Ending::Interrupted,
+            | Ending::Interrupted
+            | Ending::Aborted,
             Some(gate),
         ) => (Kind::Error, format!("{because} {}", gate.sentence)),
         (
@@ -92,7 +93,8 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
-            | Ending::Interrupted,
+            | Ending::Interrupted
+            | Ending::Aborted,
             None,
         ) => (Kind::Warning, because),
     };
@@ -107,7 +109,7 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
             format!("{headline}: reads {}", ramp::reading(record)),
         ),
         RampEnding::TargetDown => (Kind::Error, record.reason.clone()),
-        RampEnding::GeneratorLimited | RampEnding::Interrupted => {
+        RampEnding::GeneratorLimited | RampEnding::Interrupted | RampEnding::Aborted => {
             (Kind::Warning, record.reason.clone())
         }
     };

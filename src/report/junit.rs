@@ -75,7 +75,8 @@ fn answer(record: &RunRecord) -> Came {
         | Ending::Undecided
         | Ending::GeneratorLimited
         | Ending::TargetDown
-        | Ending::Interrupted => Came::Error(text()),
+        | Ending::Interrupted
+        | Ending::Aborted => Came::Error(text()),
     }
 }
 
@@ -110,9 +111,10 @@ fn properties(record: &RunRecord) -> Vec<(&'static str, String)> {
 pub(super) fn of_ramp(record: &RampRecord) -> Vec<u8> {
     let came = match record.ending {
         RampEnding::Complete => Came::Well,
-        RampEnding::GeneratorLimited | RampEnding::TargetDown | RampEnding::Interrupted => {
-            Came::Error(record.reason.clone())
-        }
+        RampEnding::GeneratorLimited
+        | RampEnding::TargetDown
+        | RampEnding::Interrupted
+        | RampEnding::Aborted => Came::Error(record.reason.clone()),
     };
     let breach = record.breach.as_ref().map(|b| b.level.get().to_string());
     let properties = [

@@ -70,6 +70,7 @@ pub(super) fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)>
         )),
         RampEnding::TargetDown => Some(("no answer", reason.to_owned())),
         RampEnding::Interrupted => Some(("interrupted", reason.to_owned())),
+        RampEnding::Aborted => Some(("aborted", reason.to_owned())),
     }
 }
 

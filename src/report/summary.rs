@@ -168,6 +168,11 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             let text = because("stopped before an answer; what was measured is kept");
             lines.add("interrupted", format!("{text}     {slo}"));
         }
+        Ending::Aborted => {
+            let text =
+                because("a limit that must not be passed stopped it; what was measured is kept");
+            lines.add("aborted", format!("{text}     {slo}"));
+        }
     }
     if !matches!(
         a.ending,

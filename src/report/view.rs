@@ -268,6 +268,8 @@ pub(crate) fn headline(record: &RunRecord) -> String {
         (Ending::TargetDown, _) => "no answer, the target was down".to_owned(),
         (Ending::Interrupted, None) => "interrupted before an answer".to_owned(),
         (Ending::Interrupted, Some(n)) => format!("interrupted, near {n}{interval}"),
+        (Ending::Aborted, None) => "aborted before an answer".to_owned(),
+        (Ending::Aborted, Some(n)) => format!("aborted, near {n}{interval}"),
     }
 }
 

@@ -164,7 +164,7 @@ fn causes(
         Ending::NeverBroke => return Vec::new(),
         Ending::GeneratorLimited => {
             // What was wrong with the last probe says more than that probes were invalid.
-            let invalid = probes.iter().rfind(|p| p.end == HoldEnd::Invalid);
+            let invalid = probes.last().filter(|p| p.end == HoldEnd::Invalid);
             let reason = invalid.map_or(&conclusion.reason, |p| &p.reason);
             return vec![generator(reason)];
         }

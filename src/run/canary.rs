@@ -52,7 +52,15 @@ pub(super) async fn pass<E: Engine>(
     let mut told = false;
     let mut spent = Duration::ZERO;
     while passed < wait.cycles {
-        let why = match engine.canary().await? {
+        let tried = tokio::select! {
+            biased;
+            () = wait.interrupt.wait() => {
+                engine.halt().await?;
+                return Ok(Err("it was not waited for".to_owned()));
+            }
+            tried = engine.canary() => tried?,
+        };
+        let why = match tried {
             Canary::Passed(took) => match wait.too_slow(took) {
                 None => {
                     passed += 1;
@@ -74,7 +82,11 @@ pub(super) async fn pass<E: Engine>(
             sink(Event::Doing(format!("waiting for the target: {why}")));
         }
         let before = *now;
-        let window = engine.next_window().await?;
+        let window = tokio::select! {
+            biased;
+            () = wait.interrupt.wait() => continue,
+            window = engine.next_window() => window?,
+        };
         *now = window.start + window.span;
         spent += now.saturating_sub(before).max(Duration::from_millis(100));
     }

@@ -31,4 +31,8 @@ impl<E: Engine> Engine for Later<'_, E> {
     async fn canary(&mut self) -> Result<Canary, EngineError> {
         self.engine.canary().await
     }
+
+    async fn halt(&mut self) -> Result<(), EngineError> {
+        self.engine.halt().await
+    }
 }

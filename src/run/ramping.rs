@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Interrupt, Surroundings, canary, generator, recording, shown_latency, tick};
+use super::{Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick};
 use crate::cause::{self, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
@@ -134,8 +134,8 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             interrupt: self.interrupt,
         };
         let well = canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await?;
-        if self.interrupt.is_set() {
-            return Ok(interrupted());
+        if let Some(halt) = self.interrupt.why() {
+            return Ok(halted(halt));
         }
         if let Err(why) = well {
             let why = format!("the target does not answer: {why}");
@@ -153,7 +153,8 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         while let Some((index, level)) = self.next_level() {
             self.enter(index, &mut track);
             match self.second(level).await {
-                Ok(second) => self.take(second, &mut track),
+                Ok(Some(second)) => self.take(second, &mut track),
+                Ok(None) => {}
                 Err(error) => outcome = Err(error),
             }
             if outcome.is_err() || self.interrupt.is_set() {
@@ -187,10 +188,17 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         self.spec.stages.level_in(t, t + STEP_S)
     }
 
-    /// One window at a level.
-    async fn second(&mut self, level: Level) -> Result<Second, EngineError> {
+    /// One window at a level; none when the ramp is to end in the middle of it.
+    async fn second(&mut self, level: Level) -> Result<Option<Second>, EngineError> {
         self.engine.set_level(level).await?;
-        let window = self.engine.next_window().await?;
+        let window = tokio::select! {
+            biased;
+            () = self.interrupt.wait() => {
+                self.engine.halt().await?;
+                return Ok(None);
+            }
+            window = self.engine.next_window() => window?,
+        };
         self.now = end(&window);
         let second = Second {
             window,
@@ -199,7 +207,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         let latency = shown_latency(&self.spec.slo, &self.spec.steps);
         let progress = tick(&second, &self.spec.steps, &latency, self.began, Phase::Ramp);
         (self.sink)(Event::Tick(progress));
-        Ok(second)
+        Ok(Some(second))
     }
 
     /// Begins a stage where the one before has ended.
@@ -345,8 +353,8 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
     }
 
     fn ending(&self) -> (RampEnding, String) {
-        if self.interrupt.is_set() {
-            return interrupted();
+        if let Some(halt) = self.interrupt.why() {
+            return halted(halt);
         }
         let invalid = self.stages.iter().find(|s| s.end == HoldEnd::Invalid);
         match invalid {
@@ -363,9 +371,12 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
     }
 }
 
-fn interrupted() -> (RampEnding, String) {
-    let reason = "stopped before its end; what was measured is kept";
-    (RampEnding::Interrupted, reason.to_owned())
+fn halted(halt: &Halt) -> (RampEnding, String) {
+    let reason = match halt {
+        Halt::User => "stopped before its end; what was measured is kept".to_owned(),
+        other => other.reason(),
+    };
+    (halt.ramp_ending(), reason)
 }
 
 fn end(window: &Window) -> Duration {

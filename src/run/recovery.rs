@@ -23,7 +23,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.drain().await?;
         let reset = tokio::spawn(self.surroundings.reset());
         while !reset.is_finished() {
-            self.pass_window().await?;
+            pass_window(&mut *self.engine, &mut self.now).await?;
             // An engine in virtual time never waits: let the reset have its turn.
             tokio::task::yield_now().await;
         }
@@ -45,7 +45,14 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.level = Level::ZERO;
         let deadline = self.now + self.spec.drain_timeout;
         while !self.interrupt.is_set() {
-            let idle = self.pass_window().await? == 0;
+            let idle = tokio::select! {
+                biased;
+                () = self.interrupt.wait() => {
+                    self.engine.halt().await?;
+                    break;
+                }
+                vus = pass_window(&mut *self.engine, &mut self.now) => vus? == 0,
+            };
             if self.now >= deadline {
                 self.tell_if_not_drained();
                 break;
@@ -78,13 +85,6 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         self.warnings.push(warning);
     }
 
-    /// Lets a window pass outside any probe; returns the VUs that still run.
-    async fn pass_window(&mut self) -> Result<u32, EngineError> {
-        let window = self.engine.next_window().await?;
-        self.now = window.start + window.span;
-        Ok(window.vus)
-    }
-
     /// Waits until enough cycles in a row pass, up to a deadline; after a recovery they must be about as fast as those before
     /// the search, whose slowest this gives.
     pub(super) async fn canaries(
@@ -99,4 +99,11 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         };
         canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await
     }
+}
+
+/// Lets a window pass outside any probe; returns the VUs that still run.
+async fn pass_window(engine: &mut impl Engine, now: &mut Duration) -> Result<u32, EngineError> {
+    let window = engine.next_window().await?;
+    *now = window.start + window.span;
+    Ok(window.vus)
 }

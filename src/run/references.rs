@@ -17,7 +17,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .search
             .references(conclusion, self.search_s(), required);
         for order in orders {
-            if self.interrupt.is_set() {
+            if let Some(halt) = self.interrupt.why() {
+                self.tell_reference(&order, &halt.reason());
                 break;
             }
             if self.probes.iter().any(|p| is_held(p, order.level)) {
@@ -35,8 +36,11 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     async fn reference(&mut self, order: &Order) -> Result<(), String> {
         self.asked_s = self.search_s();
         self.one_probe(order).await.map_err(|e| e.to_string())?;
+        if let Some(halt) = self.interrupt.why() {
+            return Err(halt.reason());
+        }
         let broke = (self.probes.last()).is_some_and(|p| p.verdict == Verdict::Broke);
-        if broke && !self.interrupt.is_set() {
+        if broke {
             return Err("the SLO broke there, below the breakpoint: the target may not have recovered from the search".to_owned());
         }
         Ok(())

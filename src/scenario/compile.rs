@@ -13,12 +13,13 @@ use http::{Method, StatusCode, Uri};
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::request::Part;
 use super::spec::{ConnectionsSpec, ScenarioSpec, StepSpec, WaitSpec};
-use super::template::{Escape, Names, Template, fill_env};
+use super::template::{Escape, Names, Template};
 use super::{
     Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
     RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
 };
 use crate::measure::StepNames;
+use crate::secret::{self, Lookup};
 use crate::units::parse_duration;
 
 /// What our requests call themselves.
@@ -28,7 +29,7 @@ const MOST_REDIRECTS: u32 = 20;
 
 impl Scenario {
     /// Compiles a profile's scenario against a target's address. `feeders` holds the rows of every feeder that the
-    /// scenario declares; `env` looks up environment variables.
+    /// scenario declares; `secrets` looks up environment variables and files.
     ///
     /// # Errors
     /// When the scenario cannot run as it stands; the error names the place and the way out.
@@ -36,9 +37,9 @@ impl Scenario {
         spec: &ScenarioSpec,
         base: &str,
         feeders: &BTreeMap<String, Arc<Feeder>>,
-        env: &dyn Fn(&str) -> Option<String>,
+        secrets: &Lookup<'_>,
     ) -> Result<Self, ScenarioError> {
-        let mut compiler = Compiler::new(spec, base, feeders, env)?;
+        let mut compiler = Compiler::new(spec, base, feeders, secrets)?;
         let vars = compiler.vars()?;
         let timeout = match &spec.timeout {
             None => DEFAULT_TIMEOUT,
@@ -132,7 +133,7 @@ fn time_limit(text: &str) -> Result<Duration, String> {
 struct Compiler<'a> {
     spec: &'a ScenarioSpec,
     base: &'a str,
-    env: &'a dyn Fn(&str) -> Option<String>,
+    secrets: &'a Lookup<'a>,
     feeders: Vec<(&'a str, FeederUse)>,
     /// Names of the value slots, by slot; those of extractions are there once their step was compiled.
     slot_names: Vec<&'a str>,
@@ -148,7 +149,7 @@ impl<'a> Compiler<'a> {
         spec: &'a ScenarioSpec,
         base: &'a str,
         rows: &BTreeMap<String, Arc<Feeder>>,
-        env: &'a dyn Fn(&str) -> Option<String>,
+        secrets: &'a Lookup<'a>,
     ) -> Result<Self, ScenarioError> {
         let mut feeders = Vec::new();
         for (name, feeder) in &spec.feeders {
@@ -167,7 +168,7 @@ impl<'a> Compiler<'a> {
         Ok(Self {
             spec,
             base,
-            env,
+            secrets,
             feeders,
             slot_names: Vec::new(),
             measured: Vec::new(),
@@ -235,7 +236,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn template(&self, text: &str, escape: Escape) -> Result<Template, String> {
-        Template::parse(&fill_env(text, self.env)?, &self.names(), escape)
+        Template::parse(&secret::fill(text, self.secrets)?, &self.names(), escape)
     }
 
     fn step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
@@ -393,7 +394,14 @@ impl<'a> Compiler<'a> {
         path: &str,
         accepts: Option<&str>,
     ) -> Result<RequestTemplate, String> {
-        let (origin, target) = self.target(&fill_env(path, self.env)?)?;
+        let filled = secret::fill(path, self.secrets)?;
+        // An error quotes what is wrong: not what was filled in.
+        let (origin, target) = self.target(&filled).map_err(|why| {
+            if filled == path {
+                return why;
+            }
+            format!("`{path}`, with its secrets filled in, is no address that a request can have")
+        })?;
         let (body, body_type) = self.body(step)?;
         let authority = self.origins[origin].authority.as_str();
         HeaderValue::try_from(authority)
@@ -488,7 +496,7 @@ impl<'a> Compiler<'a> {
             }
             (Some(json), None) => {
                 let mut json = json.clone();
-                fill_env_in(&mut json, self.env)?;
+                fill_in(&mut json, self.secrets)?;
                 (
                     Template::parse_json(&json, &self.names())?,
                     "application/json",
@@ -533,20 +541,17 @@ fn pointer(text: &str) -> Result<String, String> {
     ))
 }
 
-fn fill_env_in(
-    value: &mut toml::Value,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Result<(), String> {
+fn fill_in(value: &mut toml::Value, secrets: &Lookup<'_>) -> Result<(), String> {
     match value {
-        toml::Value::String(text) => *text = fill_env(text, env)?,
+        toml::Value::String(text) => *text = secret::fill(text, secrets)?,
         toml::Value::Array(items) => {
             for item in items {
-                fill_env_in(item, env)?;
+                fill_in(item, secrets)?;
             }
         }
         toml::Value::Table(table) => {
             for (_, item) in table.iter_mut() {
-                fill_env_in(item, env)?;
+                fill_in(item, secrets)?;
             }
         }
         toml::Value::Integer(_)

@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use rand::Rng;
 
 use super::{Scenario, Template, Values};
+use crate::secret::masked;
 
 /// Scheme, host and port of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,8 @@ impl Origin {
     /// Splits an address into its origin and what follows (`/path?query`, may be empty).
     pub(super) fn split(address: &str) -> Result<(Self, &str), String> {
         let (scheme, rest) = address.split_once("://").ok_or_else(|| {
-            format!("`{address}` is not an address; write it with its scheme, as in `http://127.0.0.1:8080`")
+            let shown = masked(address);
+            format!("`{shown}` is not an address; write it with its scheme, as in `http://127.0.0.1:8080`")
         })?;
         let tls = match scheme {
             "http" => false,
@@ -38,15 +40,18 @@ impl Origin {
         let (authority, path) = rest.split_at(end);
         if authority.contains("{{") {
             return Err(format!(
-                "the host in `{address}` cannot vary; put templates behind it only"
+                "the host in `{}` cannot vary; put templates behind it only",
+                masked(address)
             ));
         }
-        let parsed: http::uri::Authority = authority
-            .parse()
-            .map_err(|e| format!("`{authority}` is not a host with an optional port: {e}"))?;
+        let parsed: http::uri::Authority = authority.parse().map_err(|e| {
+            let shown = masked(&format!("{scheme}://{authority}"));
+            format!("`{shown}` has no host with an optional port: {e}")
+        })?;
         if authority.contains('@') {
             return Err(format!(
-                "`{address}` carries a user name; send it as an `authorization` header instead"
+                "`{}` carries a user name; send it as an `authorization` header instead",
+                masked(address)
             ));
         }
         let origin = Self {

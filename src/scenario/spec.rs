@@ -109,6 +109,23 @@ pub struct StepSpec {
     pub timeout: Option<String>,
 }
 
+impl StepSpec {
+    /// The method and the address of a step that sends a request.
+    pub fn request(&self) -> Option<(&'static str, &str)> {
+        let all = [
+            ("GET", &self.get),
+            ("HEAD", &self.head),
+            ("POST", &self.post),
+            ("PUT", &self.put),
+            ("PATCH", &self.patch),
+            ("DELETE", &self.delete),
+            ("GET", &self.open),
+        ];
+        all.into_iter()
+            .find_map(|(method, address)| Some((method, address.as_deref()?)))
+    }
+}
+
 /// `wait = { event = "answer", match = { "/id" = "{{ id }}" }, since = "ask" }`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]

@@ -253,40 +253,6 @@ impl Names<'_> {
     }
 }
 
-/// Replaces `{{ env.NAME }}` by the variable's value; other placeholders stay.
-///
-/// The value is the author's text as if it had been written there; braces in it are not looked into again.
-pub(super) fn fill_env(text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(open) = rest.find("{{") {
-        let inside = &rest[open + 2..];
-        let Some(close) = inside.find("}}") else {
-            break;
-        };
-        let (before, after) = (&rest[..open], &inside[close + 2..]);
-        out.push_str(before);
-        if let Some(name) = inside[..close].trim().strip_prefix("env.") {
-            let value = env(name).ok_or_else(|| {
-                format!(
-                    "environment variable `{name}` is not set; `export {name}=...` before the run"
-                )
-            })?;
-            if value.contains("{{") {
-                return Err(format!(
-                    "environment variable `{name}` contains `{{{{`, which a template cannot hold"
-                ));
-            }
-            out.push_str(&value);
-        } else {
-            out.push_str(&rest[open..open + 2 + close + 2]);
-        }
-        rest = after;
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
 fn push_number(out: &mut String, number: u64) {
     write!(out, "{number}").expect("writing to a string cannot fail");
 }
@@ -423,20 +389,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_environment_is_filled_in_before() {
-        let env = |name: &str| (name == "KEY").then(|| "secret".to_owned());
-        assert_eq!(
-            fill_env("a {{ env.KEY }} {{ vu }}", &env).unwrap(),
-            "a secret {{ vu }}"
-        );
-        assert!(
-            fill_env("{{ env.NO }}", &env)
-                .unwrap_err()
-                .contains("`NO` is not set")
-        );
-    }
-
     proptest! {
         #[test]
         fn no_value_breaks_a_json_body(id in ".*") {
@@ -451,7 +403,7 @@ mod tests {
         fn no_text_makes_the_compiler_panic(text in ".*", more in "[{} a-z.()]*") {
             let _ = Template::parse(&text, &names(), Escape::None);
             let _ = Template::parse(&more, &names(), Escape::Json);
-            let _ = fill_env(&more, &|_| None);
+            let _ = crate::secret::fill(&more, &|_| None);
         }
     }
 }

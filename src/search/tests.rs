@@ -371,14 +371,17 @@ fn a_budget_that_ends_early_is_undecided_and_one_that_ends_late_is_an_answer() {
 #[test]
 fn an_interruption_keeps_what_is_known() {
     let mut search = Search::new(spec(1, 5_000, 10), MODEL, vec![SHARE]);
-    assert_eq!(search.interrupted().last_held, None);
+    assert_eq!(
+        search.ended(Ending::Interrupted, String::new()).last_held,
+        None
+    );
     for _ in 0..9 {
         let Step::Probe(order) = search.next(0.0) else {
             panic!("ended")
         };
         search.record(cliff(&order, 700));
     }
-    let end = search.interrupted();
+    let end = search.ended(Ending::Interrupted, String::new());
     assert_eq!(end.ending, Ending::Interrupted);
     assert_eq!(search.visits()[end.last_held.unwrap()].level, Level(640));
     assert_eq!(search.visits()[end.first_broke.unwrap()].level, Level(905));

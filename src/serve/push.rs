@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::live::Live;
 use crate::live::metrics::{self, Samples};
+use crate::secret::masked;
 
 /// Time between two writes.
 const EVERY: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ impl RemoteWrite {
         let url = Url::parse(address)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-            .ok_or_else(|| PushError::Address(address.to_owned()))?;
+            .ok_or_else(|| PushError::Address(masked(address)))?;
         let client = reqwest::Client::builder()
             .timeout(DEADLINE)
             .build()
@@ -142,9 +143,7 @@ impl Writer {
             && !self.told
         {
             self.told = true;
-            let mut url = self.url.clone();
-            // A password in the address is nobody's business.
-            let _ = url.set_password(None);
+            let url = masked(self.url.as_str());
             *lock(&self.shared.trouble) = Some(format!(
                 "--remote-write {url}: {why}; the run goes on without, this is told once"
             ));

@@ -99,6 +99,21 @@ async fn a_page_of_another_site_cannot_read_it() {
 }
 
 #[tokio::test]
+async fn a_request_of_another_sites_page_is_refused_with_the_token_too() {
+    for (ip, query) in [([127, 0, 0, 1], ""), ([0, 0, 0, 0], "?token=secret")] {
+        let page = page(ip).await;
+        let path = format!("/live.json{query}");
+        for origin in ["http://evil.example", "null", "http://127.0.0.1:1", "x"] {
+            let (status, body) = get(&page, &path, &[("origin", origin)]).await;
+            assert_eq!(status, 403, "{origin}: {body}");
+            assert!(!body.contains("profile"), "{body}");
+        }
+        let own = format!("http://127.0.0.1:{}", page.address.port());
+        assert_eq!(get(&page, &path, &[("origin", &own)]).await.0, 200);
+    }
+}
+
+#[tokio::test]
 async fn any_other_address_asks_for_the_token() {
     let page = page([0, 0, 0, 0]).await;
     assert!(page.url().ends_with("/?token=secret"), "{}", page.url());

@@ -42,6 +42,27 @@ impl Condition {
         self.objectives.iter().map(ToString::to_string).collect()
     }
 
+    /// The monitors and fields that it is about.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.objectives.iter().filter_map(|o| match &o.metric {
+            Metric::Monitor { monitor, field } => Some((monitor.as_str(), field.as_str())),
+            _ => None,
+        })
+    }
+
+    /// The first part that holds, with what is read; a gap holds nothing. A counter counts as it reads.
+    pub fn met(&self, readings: &[Reading]) -> Option<String> {
+        self.objectives.iter().find_map(|objective| {
+            let Metric::Monitor { monitor, field } = &objective.metric else {
+                return None;
+            };
+            let is_it = |r: &&Reading| r.monitor == *monitor && r.field == *field;
+            let value = readings.iter().find(is_it).and_then(|r| r.value)?;
+            let holds = objective.comparison.holds(value, objective.bound);
+            holds.then(|| format!("{objective}: it reads {}", objective.format_value(value)))
+        })
+    }
+
     /// The first part that does not hold, with what is read instead; a gap holds nothing, unless its monitor reads that what it
     /// watches is down: nothing waits there any more. A counter counts as it reads.
     pub fn unmet(&self, readings: &[Reading]) -> Option<String> {

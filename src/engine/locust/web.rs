@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::LocustSpec;
 use crate::engine::EngineError;
+use crate::secret::masked;
 
 /// How long an answer may take; a question for the next second waits up to 3 s at the master.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ impl Web {
         let mut base = Url::parse(&spec.url).map_err(|e| {
             start(format!(
                 "the address of the Locust master, {}: {e}",
-                spec.url
+                masked(&spec.url)
             ))
         })?;
         if !base.path().ends_with('/') {
@@ -78,7 +79,7 @@ impl Web {
         // Addresses that cannot have a user have none to hide.
         let _ = base.set_username("");
         let _ = base.set_password(None);
-        base.as_str().trim_end_matches('/').to_owned()
+        masked(base.as_str()).trim_end_matches('/').to_owned()
     }
 
     async fn ask(&self, method: Method, path: &str, form: &str) -> Result<Vec<u8>, Trouble> {

@@ -51,6 +51,8 @@ pub(super) struct ShardSpec {
 pub(super) enum Command {
     /// Go to this level.
     SetLevel(SetLevel),
+    /// Go to level 0 and cut everybody off in the middle of what he does.
+    Halt,
     /// Run one cycle apart from all VUs and say how it went.
     Canary(oneshot::Sender<Canary>),
 }
@@ -165,6 +167,8 @@ struct Shard {
     drive: Drive,
     level: u32,
     orders: u64,
+    /// Whether the load was cut off: then nobody starts.
+    halted: bool,
     /// Since when no VU is to start or to leave.
     settled: Option<Instant>,
     windows_cut: u64,
@@ -202,6 +206,7 @@ impl Shard {
             drive: Drive::new(&spec),
             level: 0,
             orders: 0,
+            halted: false,
             settled: Some(spec.zero),
             windows_cut: 0,
             window_start: spec.zero,
@@ -228,6 +233,7 @@ impl Shard {
                 biased;
                 command = commands.recv() => match command {
                     Some(Command::SetLevel(order)) => self.set_level(order),
+                    Some(Command::Halt) => self.halt(),
                     Some(Command::Canary(reply)) => self.start_canary(reply),
                     None => break,
                 },
@@ -270,6 +276,7 @@ impl Shard {
     fn set_level(&mut self, order: SetLevel) {
         self.orders += 1;
         self.level = order.level;
+        self.halted = false;
         self.settled = None;
         match &mut self.drive {
             Drive::Closed { ramp, .. } => {
@@ -283,6 +290,16 @@ impl Shard {
             Drive::Open(open) => open.clock.set_rate(order.level.into(), order.at),
         }
         self.move_vus();
+    }
+
+    /// Canaries too: a request that is begun from now on would be one too many.
+    fn halt(&mut self) {
+        self.set_level(SetLevel {
+            level: 0,
+            at: Instant::now(),
+        });
+        self.halted = true;
+        self.tasks.abort_all();
     }
 
     /// Starts and dismisses VUs, and cancels those whose grace is over.
@@ -399,7 +416,7 @@ impl Shard {
     ///
     /// `arrival` is the first that a VU of the open model takes.
     fn start(&mut self, id: u32, arrival: Option<Instant>) {
-        if self.slot(id).is_some() {
+        if self.halted || self.slot(id).is_some() {
             return;
         }
         let state = Rc::new(VuState::default());

@@ -68,6 +68,7 @@ fn title(record: &RampRecord) -> String {
         _ if record.stages.is_empty() => "no stage ran",
         RampEnding::GeneratorLimited => "nothing read, the generator was the limit in a stage",
         RampEnding::Interrupted => "interrupted; until then no ten seconds broke the SLO",
+        RampEnding::Aborted => "aborted; until then no ten seconds broke the SLO",
         _ if record.stages.iter().any(unsure) => "nothing read; some stage cannot tell",
         RampEnding::Complete | RampEnding::TargetDown => "no ten seconds broke the SLO",
     };

@@ -61,6 +61,10 @@ fn without(ending: Ending) -> (&'static str, &'static str) {
             "interrupted",
             "stopped before an answer; what was measured is kept",
         ),
+        Ending::Aborted => (
+            "aborted",
+            "a limit that must not be passed stopped it; what was measured is kept",
+        ),
     }
 }
 

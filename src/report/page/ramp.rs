@@ -65,6 +65,7 @@ fn number(record: &RampRecord) -> Number {
                 RampEnding::GeneratorLimited => "invalid",
                 RampEnding::TargetDown => "target down",
                 RampEnding::Interrupted => "interrupted",
+                RampEnding::Aborted => "aborted",
             };
             (word.to_owned(), "", record.reason.clone())
         }

@@ -5,6 +5,7 @@ use rand::RngExt as _;
 
 use super::super::{spec::ScenarioSpec, vu_rng};
 use super::*;
+use crate::secret::Place;
 
 const BASE: &str = "http://127.0.0.1:8080/api";
 
@@ -15,7 +16,11 @@ fn compile(toml: &str) -> Result<Scenario, ScenarioError> {
         .feeders
         .keys()
         .map(|n| (n.clone(), Arc::new(feeder.clone())));
-    let env = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+    let env = |place: Place<'_>| match place {
+        Place::Env("TOKEN") => Some("s3cret".to_owned()),
+        Place::Env("BAD") => Some("s3cret\n{".to_owned()),
+        _ => None,
+    };
     Scenario::compile(&spec, BASE, &feeders.collect(), &env)
 }
 

@@ -1,0 +1,268 @@
+//! Before a profile's first load: its commands need consent, and what will be sent is shown. What was agreed to and shown is
+//! remembered by the profile's content.
+
+use std::fmt::Write as _;
+
+use super::prepare::Ready;
+use super::{Exit, Refusal};
+use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
+use crate::profile::builtin;
+use crate::secret::masked;
+use crate::store::seen::Seen;
+use crate::term::Terminal;
+use crate::units;
+
+/// Asks for consent where it is needed and shows what will be sent; nothing has run and nothing was sent before.
+///
+/// `yes` is the consent to all commands.
+pub(super) fn make<'a>(
+    ready: impl IntoIterator<Item = &'a Ready>,
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<(), Refusal> {
+    let mut seen = Seen::of_user();
+    let ready: Vec<&Ready> = ready.into_iter().collect();
+    for ready in &ready {
+        consent(&ready.plan, yes, &mut seen, terminal)?;
+    }
+    for ready in ready {
+        show(ready, &mut seen, terminal);
+    }
+    Ok(())
+}
+
+fn consent(plan: &Plan, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
+    let (commands, Some(text)) = (commands(plan), plan.profile_text()) else {
+        return Ok(());
+    };
+    let mark = mark("consent", &[text]);
+    if commands.is_empty() || is_built_in(text) || seen.has(&mark) {
+        return Ok(());
+    }
+    let dir = visible(&plan.target.dir.display().to_string());
+    let mut shown = format!(
+        "the profile `{}` runs this in {dir}, with your rights:",
+        plan.name
+    );
+    for (name, command) in &commands {
+        // Writing to a string cannot fail.
+        write!(shown, "\n    {name:<8} {}", visible(command)).ok();
+    }
+    if yes {
+        terminal.announce(&shown);
+    } else {
+        agreed(&shown, terminal)?;
+    }
+    remember(seen, &mark, terminal);
+    Ok(())
+}
+
+fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
+    match terminal.ask(&format!(
+        "{shown}\nRun it, now and as long as the profile stays as it is? [y/N] "
+    )) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Refusal::new(
+            Exit::Usage,
+            "nothing was run and nothing was sent",
+        )),
+        None => Err(Refusal::new(
+            Exit::Usage,
+            format!(
+                "{shown}\nIt was not agreed to yet, and nobody is there to be asked: look at it, then give `--yes`"
+            ),
+        )),
+    }
+}
+
+/// What a profile does beside sending requests, each with its name.
+fn commands(plan: &Plan) -> Vec<(&'static str, String)> {
+    let target = &plan.target;
+    let named = [
+        ("up", &target.up),
+        ("reset", &target.reset),
+        ("down", &target.down),
+    ];
+    let named = named
+        .into_iter()
+        .filter_map(|(name, command)| Some((name, command.clone()?)));
+    let restarts = target.restarts.iter();
+    let restarts = restarts.map(|r| ("restart", format!("the container {}", r.container)));
+    let flushes = target.flushes.iter();
+    let flushes = flushes.map(|f| ("flush", format!("the Redis server of `{}`", f.monitor)));
+    named.chain(restarts).chain(flushes).collect()
+}
+
+/// A text of a profile, in which nothing can hide from whoever reads it on a terminal: no control character, and none that turns or
+/// swallows what stands beside it.
+fn visible(text: &str) -> String {
+    let mut out = String::new();
+    for c in text.chars() {
+        let hides = c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        if hides {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// What comes with the program needs no consent of its own.
+fn is_built_in(text: &str) -> bool {
+    builtin::ALL.iter().any(|b| b.text == text)
+}
+
+fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
+    let plan = &ready.plan;
+    let target = match (&plan.target.kind, &plan.engine) {
+        // The demo is a process of this program's own.
+        (TargetKind::Demo, _) | (TargetKind::OfTheEngine, EnginePlan::Native) => return,
+        (_, EnginePlan::Locust(locust)) => &locust.url,
+        (TargetKind::External { url }, EnginePlan::Native) => url,
+    };
+    let mark = mark("contact", &[plan.profile_text().unwrap_or(""), target]);
+    if terminal.is_quiet() || seen.has(&mark) {
+        return;
+    }
+    terminal.announce(&first_contact(ready, &masked(target)));
+    remember(seen, &mark, terminal);
+}
+
+/// What will be sent, how fast, up to where and for how long.
+fn first_contact(ready: &Ready, target: &str) -> String {
+    let plan = &ready.plan;
+    let mut out = format!("the first load on {target} by this profile:");
+    let mut line = |name: &str, text: &str| {
+        // Writing to a string cannot fail.
+        write!(out, "\n    {name:<10} {text}").ok();
+    };
+    match &plan.engine {
+        EnginePlan::Locust(_) => line("requests", "what Locust's own files say"),
+        EnginePlan::Native => requests(plan, target, &mut line),
+    }
+    let search = &plan.search;
+    line(
+        "levels",
+        &format!(
+            "{} up to {}{}",
+            units::format_count(search.min.get().into()),
+            search.unit.count(search.max),
+            match plan.load {
+                LoadPlan::Closed if !ready.climbs =>
+                    format!("; {} VUs come or go per second", plan.pace_per_s),
+                LoadPlan::Closed => ", as the stages say".to_owned(),
+                LoadPlan::Open(_) => String::new(),
+            }
+        ),
+    );
+    let span = |time: std::time::Duration| units::format_seconds(time.as_secs_f64());
+    line(
+        "time",
+        &format!(
+            "{} of load, and never more than {} in all",
+            span(search.budget),
+            span(plan.longest_run())
+        ),
+    );
+    out
+}
+
+fn requests(plan: &Plan, target: &str, line: &mut impl FnMut(&str, &str)) {
+    let spec = match &plan.scenario {
+        ScenarioSource::Spec(spec) => spec,
+        ScenarioSource::SingleGet(url) => return line("request", &sent("GET", url, target)),
+        ScenarioSource::OfTheEngine => return,
+    };
+    let others = plan.populations.others.iter();
+    let others = others.map(|o| (format!("{}.", o.name), &*o.scenario));
+    for (population, spec) in others.chain([(String::new(), &**spec)]) {
+        for step in &spec.steps {
+            let step = step.as_ref();
+            if let Some((method, address)) = step.request() {
+                let name = step.name.as_deref().unwrap_or("-");
+                line(
+                    &format!("{population}{name}"),
+                    &sent(method, address, target),
+                );
+            }
+        }
+    }
+}
+
+fn sent(method: &str, address: &str, target: &str) -> String {
+    let whole = if address.contains("://") {
+        masked(address)
+    } else {
+        masked(&format!("{}{address}", target.trim_end_matches('/')))
+    };
+    format!("{method:<6} {}", visible(&whole))
+}
+
+fn mark(kind: &str, parts: &[&str]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for part in parts {
+        // Its length before it: no two lists of parts are one text.
+        context.update(&part.len().to_le_bytes());
+        context.update(part.as_bytes());
+    }
+    let mut mark = format!("{kind} ");
+    for byte in context.finish().as_ref() {
+        // Writing to a string cannot fail.
+        write!(mark, "{byte:02x}").ok();
+    }
+    mark
+}
+
+fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
+    if let Err(error) = seen.add(mark) {
+        terminal.warning(&format!("{error}; the next run will ask and tell again"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_of_every_part_and_of_nothing_else() {
+        assert_eq!(mark("consent", &["a"]), mark("consent", &["a"]));
+        let marks = [
+            mark("consent", &["a"]),
+            mark("consent", &["a "]),
+            mark("contact", &["a"]),
+            mark("contact", &["a", "b"]),
+            mark("contact", &["ab", ""]),
+            mark("contact", &["", "ab"]),
+        ];
+        for (i, mark) in marks.iter().enumerate() {
+            assert!(!marks[..i].contains(mark));
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_command_hides_on_a_terminal() {
+        assert_eq!(
+            visible("./start.sh 'ü' && echo ok"),
+            "./start.sh 'ü' && echo ok"
+        );
+        assert_eq!(
+            visible("rm -rf ~\r\u{1b}[2K./start.sh\n\u{202e}x"),
+            "rm -rf ~\\r\\u{1b}[2K./start.sh\\n\\u{202e}x"
+        );
+    }
+
+    #[test]
+    fn addresses_are_shown_whole_and_without_secrets() {
+        let base = "http://127.0.0.1:8080/";
+        assert_eq!(
+            sent("GET", "/a?user={{ vu }}&token=s3cret", base),
+            "GET    http://127.0.0.1:8080/a?user={{ vu }}&token=***"
+        );
+        assert_eq!(
+            sent("POST", "http://me:s3cret@127.0.0.1:1/b", base),
+            "POST   http://***@127.0.0.1:1/b"
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! What stops a run before it is done.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::value::{self, Flag, Reader};
+use super::{FindFlags, MonitorPlan, MonitorSource, Plan, PlanError, TargetPlan};
+use super::{HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS, monitor_names};
+use crate::profile::{self, nearest};
+use crate::slo::Condition;
+
+/// How many times its budget a run may take when nothing else is said, beside what bringing the target up, recovering it and the
+/// holds after the search may take.
+const BUDGETS: u32 = 2;
+/// How many resets more than the budget covers may run to their time limits.
+const RESETS: u32 = 2;
+
+/// What stops a run before it is done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SafetyPlan {
+    /// The run ends when this file is there.
+    pub stop_file: Option<PathBuf>,
+    /// It ends when monitors read any of this.
+    pub abort_if: Condition,
+    /// The longest time of the whole run, where it was given.
+    pub max_time: Option<Duration>,
+}
+
+impl Plan {
+    /// The longest time of a whole run, from the target's coming up to the end of the load: nothing goes on for ever.
+    pub fn longest_run(&self) -> Duration {
+        let default = || {
+            let TargetPlan {
+                up_timeout,
+                reset_timeout,
+                drain_timeout,
+                ..
+            } = self.target;
+            // A reset and the canary cycles after it have a limit each.
+            let recovery = drain_timeout.saturating_add(reset_timeout.saturating_mul(2));
+            let budgets = self.search.budget.saturating_mul(BUDGETS);
+            let around = up_timeout.saturating_add(recovery.saturating_mul(RESETS));
+            let after = Duration::from_secs_f64(self.search.references_s());
+            budgets.saturating_add(around).saturating_add(after)
+        };
+        self.safety.max_time.unwrap_or_else(default)
+    }
+}
+
+pub(super) fn resolve(
+    section: &profile::SearchSection,
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+    dir: &Path,
+    monitors: &[MonitorPlan],
+) -> Result<SafetyPlan, PlanError> {
+    let in_profile = section.stop_file.as_ref().map(|file| dir.join(file));
+    let max_time = reader.pick(
+        Flag("--max-time", flags.max_time.clone()),
+        section.max_time.as_ref(),
+        None,
+        |t| value::duration(t).map(Some),
+    )?;
+    Ok(SafetyPlan {
+        stop_file: flags.stop_file.clone().or(in_profile),
+        abort_if: abort_if(section, flags, reader, monitors)?,
+        max_time: max_time.value,
+    })
+}
+
+/// Those of the profile and those of flags: one more limit never takes another away.
+fn abort_if(
+    section: &profile::SearchSection,
+    flags: &FindFlags,
+    reader: &Reader<'_>,
+    monitors: &[MonitorPlan],
+) -> Result<Condition, PlanError> {
+    let mut all = Condition::default();
+    for text in section.abort_if.iter().flatten() {
+        add(&mut all, text.as_ref(), monitors).map_err(|why| match reader.source {
+            Some(source) => source.error(Some(text.span()), why).into(),
+            None => of_flag(text.as_ref(), why),
+        })?;
+    }
+    for text in &flags.abort_if {
+        add(&mut all, text, monitors).map_err(|why| of_flag(text, why))?;
+    }
+    Ok(all)
+}
+
+fn of_flag(text: &str, why: String) -> PlanError {
+    PlanError::Flag {
+        flag: "--abort-if",
+        value: text.to_owned(),
+        why,
+    }
+}
+
+fn add(all: &mut Condition, text: &str, monitors: &[MonitorPlan]) -> Result<(), String> {
+    let names = monitor_names(monitors);
+    all.add(text, &names).map_err(|e| e.to_string())?;
+    // A limit on a field that nobody reads would never stop anything.
+    all.fields()
+        .try_for_each(|(monitor, field)| check_field(monitor, field, monitors))
+}
+
+fn check_field(monitor: &str, field: &str, monitors: &[MonitorPlan]) -> Result<(), String> {
+    let of_it = monitors.iter().filter(|m| m.name == monitor);
+    let known: Vec<&str> = of_it.flat_map(|m| fields_of(&m.source)).collect();
+    if known.contains(&field) {
+        return Ok(());
+    }
+    let near = nearest(field, known.iter().copied());
+    let near = near.map_or_else(
+        || format!("it may have {}", known.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Err(format!(
+        "the monitor `{monitor}` has no field `{field}`; {near}"
+    ))
+}
+
+fn fields_of(source: &MonitorSource) -> Vec<&str> {
+    match source {
+        MonitorSource::Prometheus(_, table) => with_scrapes(table),
+        MonitorSource::PromQl(_, table) => with_scrapes(table),
+        MonitorSource::Host => HOST_FIELDS.to_vec(),
+        MonitorSource::Docker(_)
+        | MonitorSource::PidFile(_)
+        | MonitorSource::DockerOrPidFile(..)
+        | MonitorSource::Cgroup(_)
+        | MonitorSource::Redis(_) => WATCHED_FIELDS.to_vec(),
+    }
+}
+
+fn with_scrapes<T>(table: &[(String, T)]) -> Vec<&str> {
+    let own = table.iter().map(|(field, _)| field.as_str());
+    own.chain(SCRAPE_FIELDS).collect()
+}

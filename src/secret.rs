@@ -1,0 +1,206 @@
+//! Secrets: where they come from, and how an address is shown without them.
+//!
+//! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
+
+/// Parts of names of query parameters whose values are nobody's business.
+const NAMES: &[&str] = &["auth", "key", "pass", "pwd", "secret", "sig", "token"];
+/// What stands in a secret's place.
+pub const MASK: &str = "***";
+
+/// Where a secret is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place<'a> {
+    /// A variable of the environment.
+    Env(&'a str),
+    /// A file, whose last line break does not count.
+    File(&'a str),
+}
+
+/// Looks a secret up; `None` where it is not there.
+pub type Lookup<'a> = dyn Fn(Place<'_>) -> Option<String> + 'a;
+
+impl<'a> Place<'a> {
+    /// The place that the inside of a `{{ }}` names, if it names one.
+    fn read(inside: &'a str) -> Option<Self> {
+        let inside = inside.trim();
+        let file = || {
+            let argument = inside.strip_prefix("file(")?.strip_suffix(')')?.trim();
+            let quoted = |q: char| argument.strip_prefix(q)?.strip_suffix(q);
+            quoted('"').or_else(|| quoted('\'')).map(Self::File)
+        };
+        inside.strip_prefix("env.").map(Self::Env).or_else(file)
+    }
+
+    fn missing(self) -> String {
+        match self {
+            Self::Env(name) => format!(
+                "environment variable `{name}` is not set; `export {name}=...` before the run"
+            ),
+            Self::File(path) => format!("the file `{path}` cannot be read, or is no text"),
+        }
+    }
+
+    fn name(self) -> String {
+        match self {
+            Self::Env(name) => format!("environment variable `{name}`"),
+            Self::File(path) => format!("the file `{path}`"),
+        }
+    }
+}
+
+/// Replaces `{{ env.NAME }}` and `{{ file("PATH") }}` by what is found there; other placeholders stay.
+///
+/// The value is the author's text as if it had been written there; braces in it are not looked into again.
+///
+/// # Errors
+/// Names the place where nothing was found, or what cannot stand in a template; never a value.
+pub fn fill(text: &str, lookup: &Lookup<'_>) -> Result<String, String> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find("{{") {
+        let inside = &rest[open + 2..];
+        let Some(close) = inside.find("}}") else {
+            // Told of the text as it was written: later it has values in it.
+            return Err(format!("`{{{{` without `}}}}` in \"{text}\""));
+        };
+        let (before, after) = (&rest[..open], &inside[close + 2..]);
+        out.push_str(before);
+        if let Some(place) = Place::read(&inside[..close]) {
+            let value = lookup(place).ok_or_else(|| place.missing())?;
+            if value.contains("{{") {
+                return Err(format!(
+                    "{} contains `{{{{`, which a template cannot hold",
+                    place.name()
+                ));
+            }
+            out.push_str(&value);
+        } else {
+            out.push_str(&rest[open..open + 2 + close + 2]);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// An address (or any text) without the secrets of an address in it: who asks (`user:password@`), and secret parameters.
+pub fn masked(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return without_scheme(text);
+    };
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let authority = match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{MASK}@{host}"),
+        None => authority.to_owned(),
+    };
+    let path = match path.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", masked_query(query)),
+        None => path.to_owned(),
+    };
+    format!("{scheme}://{authority}{path}")
+}
+
+/// Perhaps an address whose scheme was forgotten, or the part of one behind the host.
+fn without_scheme(text: &str) -> String {
+    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
+    let text = match text[..end].rsplit_once('@') {
+        Some((who, _)) if who.contains(':') => format!("{MASK}{}", &text[who.len()..]),
+        _ => text.to_owned(),
+    };
+    match text.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", masked_query(query)),
+        None => text,
+    }
+}
+
+fn masked_query(query: &str) -> String {
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        _ => pair.to_owned(),
+    });
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    NAMES.iter().any(|part| name.contains(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str) -> Result<String, String> {
+        fill(text, &|place| match place {
+            Place::Env("KEY") => Some("abc".to_owned()),
+            Place::Env("BRACES") => Some("{{ vu }}".to_owned()),
+            Place::File("/run/secrets/x") => Some("of a file".to_owned()),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn secrets_come_from_the_environment_and_from_files() {
+        assert_eq!(
+            filled("a {{ env.KEY }} {{ vu }} {{env.KEY}}").unwrap(),
+            "a abc {{ vu }} abc"
+        );
+        assert_eq!(
+            filled("Bearer {{ file(\"/run/secrets/x\") }}!").unwrap(),
+            "Bearer of a file!"
+        );
+        assert_eq!(
+            filled("{{ file( '/run/secrets/x' ) }}").unwrap(),
+            "of a file"
+        );
+        for as_it_is in ["{{ file(x) }}", "{{ uuid() }}", "}} {", ""] {
+            assert_eq!(filled(as_it_is).unwrap(), as_it_is);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let why = filled("{{ env.NO }}").unwrap_err();
+        assert!(why.contains("`NO` is not set"), "{why}");
+        let why = filled("{{ file(\"/no\") }}").unwrap_err();
+        assert!(why.contains("the file `/no` cannot be read"), "{why}");
+        let why = filled("{{ env.KEY }} {{ env").unwrap_err();
+        assert_eq!(why, "`{{` without `}}` in \"{{ env.KEY }} {{ env\"");
+        let why = filled("{{ env.BRACES }}").unwrap_err();
+        assert!(
+            why.contains("`BRACES` contains") && !why.contains("vu"),
+            "{why}"
+        );
+    }
+
+    #[test]
+    fn secrets_in_addresses_are_masked_and_nothing_else() {
+        for (typed, shown) in [
+            ("find", "find"),
+            ("p99<2s", "p99<2s"),
+            (
+                "http://127.0.0.1:8080/api?page=2",
+                "http://127.0.0.1:8080/api?page=2",
+            ),
+            (
+                "--url=https://host/?api_key=abc&n=1&Token=t",
+                "--url=https://host/?api_key=***&n=1&Token=***",
+            ),
+            (
+                "http://me:p@ss@127.0.0.1:9090/api/v1/write",
+                "http://***@127.0.0.1:9090/api/v1/write",
+            ),
+            (
+                "redis://:pass@127.0.0.1:6379/0",
+                "redis://***@127.0.0.1:6379/0",
+            ),
+            ("http://me:secret@host?sig=1", "http://***@host?sig=***"),
+            ("http://host/a@b", "http://host/a@b"),
+            ("/sse?user=u1&token=abc", "/sse?user=u1&token=***"),
+            ("me:secret@host:80/a", "***@host:80/a"),
+            ("me@host", "me@host"),
+        ] {
+            assert_eq!(masked(typed), shown);
+        }
+    }
+}
