@@ -9,6 +9,7 @@ mod arrivals;
 mod back_off;
 mod http;
 mod limit;
+mod names;
 mod recorder;
 mod shard;
 mod socket;
