@@ -190,7 +190,7 @@ impl Site {
                 self.target.set_up(false);
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
