@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, Tick};
@@ -118,19 +120,38 @@ impl Surroundings for Nothing {
     }
 }
 
-/// Set when the user wants to stop; checked once per window.
+/// Set when the user wants to stop; checked once per window, and waited for where something else may hang.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt(Arc<AtomicBool>);
+pub struct Interrupt(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    is_set: AtomicBool,
+    told: Notify,
+}
 
 impl Interrupt {
     /// Asks the run to finish its record and stop.
     pub fn set(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.is_set.store(true, Ordering::SeqCst);
+        self.0.told.notify_waiters();
     }
 
     /// Whether it was asked.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.is_set.load(Ordering::SeqCst)
+    }
+
+    /// Waits until it is asked.
+    pub async fn wait(&self) {
+        loop {
+            // Before the look, so that nothing is missed between the two.
+            let told = self.0.told.notified();
+            if self.is_set() {
+                return;
+            }
+            told.await;
+        }
     }
 }
 

@@ -1,10 +1,7 @@
 //! Ctrl-C and SIGTERM: the first finishes the record, the second ends the program at once.
 
-use std::sync::Arc;
-
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Notify;
 
 use crate::exit::Exit;
 use crate::run::Interrupt;
@@ -14,19 +11,12 @@ use crate::run::Interrupt;
 pub(super) struct Signals {
     /// For the run's loop.
     pub(super) interrupt: Interrupt,
-    told: Arc<Notify>,
 }
 
 impl Signals {
     /// Waits until the user wants to stop.
     pub(super) async fn wait(&self) {
-        loop {
-            let told = self.told.notified();
-            if self.interrupt.is_set() {
-                return;
-            }
-            told.await;
-        }
+        self.interrupt.wait().await;
     }
 }
 
@@ -37,7 +27,6 @@ pub(super) fn listen(runtime: &Handle) -> Signals {
     runtime.spawn(async move {
         ended().await;
         told.interrupt.set();
-        told.told.notify_waiters();
         ended().await;
         end_now();
     });
