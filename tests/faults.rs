@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use breakpoint::measure::FailureKind;
 use breakpoint::record::{Ending, RampEnding};
@@ -77,9 +77,15 @@ async fn every_fault_of_the_target_ends_as_the_document_says() {
             });
         }
     }
+    let began = Instant::now();
     let mut again = Vec::new();
     while let Some(done) = trials.join_next().await {
         let (row, trial, outcome) = done.unwrap();
+        let (fault, onset) = (trial.fault, trial.onset);
+        eprintln!(
+            "{fault:?}, {onset:?}, after {} s",
+            began.elapsed().as_secs()
+        );
         match outcome {
             Ok(outcome) => rows[row].note(trial.onset, outcome),
             Err(why) => again.push((row, trial, why)),
@@ -133,6 +139,13 @@ async fn a_restart_breaks_its_stage_of_a_ramp_and_all_users_come_back() {
     // Eight users with a cycle of some 220 ms.
     assert!(cycle.completed >= 8, "{} of them", cycle.completed);
     assert!(record.breach.is_some(), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ctrl_c_waits_for_no_target_that_hangs() {
+    let (record, ended) = trial::interrupted_while_it_hangs().await.unwrap();
+    assert_eq!(ended.code, Some(130), "{}", ended.said);
+    assert_eq!(record.answer.ending, Ending::Interrupted, "{}", ended.said);
 }
 
 impl Row {

@@ -32,58 +32,76 @@ impl Ended {
     }
 }
 
-/// Runs a command in a folder, with its report below `out`, and waits for the end, but not longer than this.
-///
-/// # Errors
-/// When it has not ended by then; what it said.
-pub(crate) async fn run(
-    dir: &Path,
-    args: &[&str],
-    certificates: &Path,
-    limit: Duration,
-) -> Result<Ended, String> {
-    let deadline = Instant::now() + limit;
-    let log = dir.join("said.txt");
-    let out = fs::File::create(&log).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
-        .args(args)
-        .args(["--out", "out"])
-        .current_dir(dir)
-        .env("CI", "true")
-        .env("SSL_CERT_FILE", certificates)
-        .env_remove("SSL_CERT_DIR")
-        .stdin(Stdio::null())
-        .stdout(out.try_clone().unwrap())
-        .stderr(out)
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let (code, peak) = watch(&mut child, deadline).await;
-    let said = fs::read_to_string(&log).unwrap();
-    if Instant::now() >= deadline {
-        return Err(format!("it had not ended after {limit:?} and said: {said}"));
-    }
-    Ok(Ended {
-        code,
-        said,
-        peak,
-        folder: only_folder(&dir.join("out")).and_then(|profile| only_folder(&profile)),
-    })
+/// The program at work in a folder.
+pub(crate) struct Running {
+    child: Child,
+    dir: PathBuf,
 }
 
-/// Waits for a process, up to a deadline; its exit code and the most memory that was seen in use.
-async fn watch(child: &mut Child, deadline: Instant) -> (Option<i32>, u64) {
-    let status = format!("/proc/{}/status", child.id().unwrap());
+impl Running {
+    /// Begins a command, with its report below `out`.
+    pub(crate) fn start(dir: &Path, args: &[&str], certificates: &Path) -> Self {
+        let said = fs::File::create(dir.join(SAID)).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
+            .args(args)
+            .args(["--out", "out"])
+            .current_dir(dir)
+            .env("CI", "true")
+            .env("SSL_CERT_FILE", certificates)
+            .env_remove("SSL_CERT_DIR")
+            .stdin(Stdio::null())
+            .stdout(said.try_clone().unwrap())
+            .stderr(said)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let dir = dir.to_owned();
+        Self { child, dir }
+    }
+
+    /// Presses Ctrl-C.
+    pub(crate) async fn interrupt(&self) {
+        let pid = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-INT", &pid]).status().await;
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the end, but not longer than this.
+    ///
+    /// # Errors
+    /// When it has not ended by then; what it said.
+    pub(crate) async fn end(mut self, limit: Duration) -> Result<Ended, String> {
+        let ended = watch(&mut self.child, Instant::now() + limit).await;
+        let said = fs::read_to_string(self.dir.join(SAID)).unwrap();
+        let Some((code, peak)) = ended else {
+            return Err(format!("it had not ended after {limit:?} and said: {said}"));
+        };
+        let profile = only_folder(&self.dir.join("out"));
+        Ok(Ended {
+            code,
+            said,
+            peak,
+            folder: profile.and_then(|profile| only_folder(&profile)),
+        })
+    }
+}
+
+/// Where the program's output goes.
+const SAID: &str = "said.txt";
+
+/// Waits for a process, up to a deadline: its exit code and the most memory that was seen in use.
+async fn watch(child: &mut Child, deadline: Instant) -> Option<(Option<i32>, u64)> {
+    let status = format!("/proc/{}/status", child.id()?);
     let mut peak = 0;
     while Instant::now() < deadline {
         if let Some(ended) = child.try_wait().unwrap() {
-            return (ended.code(), peak);
+            return Some((ended.code(), peak));
         }
         peak = peak.max(high_water(&fs::read_to_string(&status).unwrap_or_default()));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     child.kill().await.unwrap();
-    (None, peak)
+    None
 }
 
 /// The kernel's own high-water mark of a process' memory in use, bytes.

@@ -16,8 +16,9 @@ use super::fault::{Answer, Door, Handshake, Strike};
 
 /// Requests that the target carries in a second.
 pub(crate) const CARRIES: usize = 15;
-/// How long it shows its fault once it had more: longer than a user waits, so that nobody is only served late.
-const STRUCK: Duration = Duration::from_millis(1200);
+/// How long it shows its fault once it had more: longer than a user waits, so that nobody is only served late, and so long that most of
+/// twice the load fails.
+const STRUCK: Duration = Duration::from_secs(2);
 /// What an answer takes, and an event of a stream.
 const WORK: Duration = Duration::from_millis(20);
 /// What it takes beyond that where it has a long way, or is sent again.
@@ -80,8 +81,8 @@ struct Shared {
     /// Streams of events, or answers.
     streams: bool,
     load: Mutex<Load>,
-    /// Requests that met the fault.
-    struck: AtomicU64,
+    /// Requests that came.
+    asked: AtomicU64,
     sent: AtomicU64,
     /// Whether the target is up.
     up: watch::Sender<bool>,
@@ -109,7 +110,7 @@ impl Target {
             onset,
             streams,
             load: Mutex::default(),
-            struck: AtomicU64::new(0),
+            asked: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             up: watch::Sender::new(true),
         });
@@ -125,6 +126,11 @@ impl Target {
     /// Bytes that the target got rid of while it showed its fault.
     pub(crate) fn sent(&self) -> u64 {
         self.shared.sent.load(Ordering::Relaxed)
+    }
+
+    /// Requests that came.
+    pub(crate) fn asked(&self) -> u64 {
+        self.shared.asked.load(Ordering::Relaxed)
     }
 
     /// Ends all connections with a reset and listens no more, or listens again.
@@ -281,6 +287,7 @@ impl Wire for tokio_rustls::server::TlsStream<TcpStream> {
 
 async fn talk(wire: &mut impl Wire, shared: &Shared) {
     while read_request(wire).await.is_some() {
+        shared.asked.fetch_add(1, Ordering::Relaxed);
         if let Strike::Answer(answer) = shared.strike
             && shared.strikes()
         {
@@ -396,11 +403,7 @@ async fn spoil(wire: &mut impl Wire, answer: Answer, shared: &Shared) -> Option<
         }
         Answer::Late => late(wire).await,
         Answer::Lossy => {
-            if shared
-                .struck
-                .fetch_add(1, Ordering::Relaxed)
-                .is_multiple_of(2)
-            {
+            if shared.asked.load(Ordering::Relaxed).is_multiple_of(2) {
                 late(wire).await
             } else {
                 say(wire, OK.as_bytes()).await

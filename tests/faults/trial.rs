@@ -16,11 +16,11 @@ use tokio::net::TcpListener;
 
 use super::certificates::Certificates;
 use super::fault::{Answer, Facts, Fault, Outcome, Strike, Users, When};
-use super::search::{self, Ended};
+use super::search::{self, Ended, Running};
 use super::target::{self, Onset, Target};
 
 /// Time that a search may take; it ends before that where there is an answer.
-const BUDGET: Duration = Duration::from_secs(50);
+const BUDGET: Duration = Duration::from_secs(55);
 /// The same with longer holds, of which the restart takes one.
 const LONG_BUDGET: Duration = Duration::from_secs(75);
 /// What it may take beyond that, on a machine that does much else: the target comes up and recovers, reports are written.
@@ -70,8 +70,9 @@ impl Trial {
             _ => &self.certificates.ca,
         };
         let args = ["find", "fault.toml", "--serve", &live.to_string()];
+        let running = Running::start(dir.path(), &args, trusted);
         let ended = tokio::select! {
-            ended = search::run(dir.path(), &args, trusted, budget(&facts) + GRACE) => ended?,
+            ended = running.end(budget(&facts) + GRACE) => ended?,
             () = site.go_through(facts.when, search::shows(live, search::HOLDS)) => unreachable!("it never ends"),
         };
         let bytes = ended.record("result.json")?;
@@ -126,13 +127,36 @@ pub(crate) async fn ramp_with_a_restart() -> Result<(RampRecord, Ended), String>
         search::shows(live, search::SECOND_STAGE).await;
         tokio::time::sleep(Duration::from_secs(3)).await;
     };
+    let running = Running::start(dir.path(), &args, &certificates.ca);
     let ended = tokio::select! {
-        ended = search::run(dir.path(), &args, &certificates.ca, GRACE) => ended?,
+        ended = running.end(GRACE) => ended?,
         () = site.go_through(facts.when, in_the_middle) => unreachable!("it never ends"),
     };
     let record = report::read_ramp(&ended.record("ramp.json")?);
     let record = record.map_err(|e| format!("{e}: {}", ended.said))?;
     Ok((record, ended))
+}
+
+/// A search of a target that hangs, whose users would wait for a minute, stopped as soon as the target has got a request.
+///
+/// # Errors
+/// As [`Trial::run`], after a third of that.
+pub(crate) async fn interrupted_while_it_hangs() -> Result<(RunRecord, Ended), String> {
+    let facts = Fault::HangsAfterAccept.facts();
+    let certificates = Certificates::new();
+    let site = Site::start(&facts, Onset::AtOnce, &certificates);
+    let dir = TempDir::new().unwrap();
+    let url = format!("http://127.0.0.1:{}", site.port);
+    let profile = profile(&url, &facts, Onset::AtOnce).replace("\"1s\"", "\"60s\"");
+    fs::write(dir.path().join("fault.toml"), profile).unwrap();
+    let running = Running::start(dir.path(), &["find", "fault.toml"], &certificates.ca);
+    while site.target.asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    running.interrupt().await;
+    let ended = running.end(Duration::from_secs(20)).await?;
+    let record = report::read(&ended.record("result.json")?);
+    Ok((record.map_err(|e| format!("{e}: {}", ended.said))?, ended))
 }
 
 /// The target, and what stands before it.
