@@ -138,7 +138,7 @@ fn sse(data: &[u8]) {
 fn recorded(data: &[u8]) {
     if let Ok(run) = report::read(data) {
         drop(report::summary(&run));
-        drop(record::Plateau::of(&run.plan, &run.probes));
+        let _ = record::Plateau::of(&run.plan, &run.probes);
         for format in [report::Format::Holds, report::Format::Markdown] {
             drop(format.render(&run));
         }

@@ -399,33 +399,53 @@ impl Search {
         self.at_maximum()
     }
 
-    /// The maximum was visited and nothing broke: a full hold must confirm it.
+    /// The maximum was visited and nothing broke, or not the last time: full holds must confirm it, more of them than broke there. A
+    /// restart of the target breaks a probe and no level, but what breaks every other probe is no level that is carried.
     fn at_maximum(&mut self) -> Step {
         let full: Vec<Verdict> = bounds::visits_at(&self.visits, self.spec.max)
             .filter(|v| v.purpose == Purpose::Confirm)
             .map(|v| v.verdict)
             .collect();
-        if full.contains(&Verdict::Held) {
-            let reason = format!(
-                "the SLO held at every level up to the maximum of {}",
-                self.spec.unit.count(self.spec.max)
-            );
-            return self.done(Ending::NeverBroke, reason);
+        let held = full.iter().filter(|v| **v == Verdict::Held).count();
+        let broke = bounds::visits_at(&self.visits, self.spec.max)
+            .filter(|v| v.verdict == Verdict::Broke || v.crashed_after_s.is_some())
+            .count();
+        if held > broke {
+            return self.done(Ending::NeverBroke, self.carries_maximum(broke));
         }
         if full.len() >= MAX_RETRIES {
-            let reason = format!(
-                "{} full holds at the maximum of {} neither held nor broke; raise {}",
-                full.len(),
-                self.spec.unit.count(self.spec.max),
-                if self.spec.unit.is_open() {
-                    "--max-rate"
-                } else {
-                    "--max-vus"
-                }
-            );
+            let reason = self.cannot_tell_maximum(full.len(), held, broke);
             return self.done(Ending::Undecided, reason);
         }
         self.probe(self.spec.max, Purpose::Confirm)
+    }
+
+    fn carries_maximum(&self, broke: usize) -> String {
+        let probes = bounds::visits_at(&self.visits, self.spec.max).count();
+        let but = match broke {
+            0 => String::new(),
+            _ => format!("; {broke} of {probes} probes there broke it before it held"),
+        };
+        let maximum = self.spec.unit.count(self.spec.max);
+        format!("the SLO held at every level up to the maximum of {maximum}{but}")
+    }
+
+    fn cannot_tell_maximum(&self, full: usize, held: usize, broke: usize) -> String {
+        let maximum = self.spec.unit.count(self.spec.max);
+        if broke > 0 {
+            return format!(
+                "at the maximum of {maximum} {held} of {full} full holds held and {broke} probes broke: it is not the load alone that \
+                 breaks them"
+            );
+        }
+        let flag = if self.spec.unit.is_open() {
+            "--max-rate"
+        } else {
+            "--max-vus"
+        };
+        format!(
+            "{full} full holds at the maximum of {maximum} neither held nor broke; raise {flag}"
+        )
     }
 
     /// The next level up: double, or by Little's law when the last doubling passed the knee.

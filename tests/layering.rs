@@ -195,6 +195,34 @@ const WITHOUT_CLOCK: &[&str] = &[
 /// What reads a clock or waits for one.
 const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "sleep"];
 
+/// What makes and judges load. A clock that somebody sets, or that summer time or a time server moves, must not reach it.
+const MEASURES: &[&str] = &[
+    "engine/native",
+    "engine/native.rs",
+    "engine/populations.rs",
+    "measure",
+    "measure.rs",
+    "probe.rs",
+    "ramp.rs",
+    "run",
+    "run.rs",
+    "search",
+    "search.rs",
+    "slo",
+    "slo.rs",
+    "stats",
+];
+/// What reads the time of day.
+const WALL_CLOCKS: &[&str] = &["SystemTime", "Timestamp::now", "OffsetDateTime", "Utc::now"];
+/// Who may all the same, and why it does no harm.
+const TOLD_THE_TIME: &[&str] = &[
+    // The kernel stamps what arrives with it. A stamp moves an arrival by no more than the pause before it.
+    "engine/native/socket.rs",
+    // `Retry-After` may be a date; how long it is followed has bounds.
+    "engine/native/back_off.rs",
+    "engine/native/vu.rs",
+];
+
 /// Modules that may use these names of another module only.
 const ONLY: &[(&str, &str, &[&str])] = &[
     // Both sides know what a verdict is; judging stays behind `slo`.
@@ -385,6 +413,26 @@ fn the_loop_and_the_simulation_read_no_clock() {
                 assert!(!text.contains(clock), "{} mentions {clock}", file.display());
             }
         }
+    }
+}
+
+#[test]
+fn nothing_that_measures_reads_the_time_of_day() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    for path in MEASURES.iter().map(|path| src.join(path)) {
+        if path.is_dir() {
+            rust_files(&path, &mut files);
+        } else {
+            files.push(path);
+        }
+    }
+    for file in files {
+        let text = code(&file, 1);
+        let reads = WALL_CLOCKS.iter().any(|clock| text.contains(clock));
+        let name = file.strip_prefix(&src).unwrap();
+        let may = TOLD_THE_TIME.iter().any(|path| name == Path::new(path));
+        assert_eq!(reads, may, "{} and the time of day", file.display());
     }
 }
 

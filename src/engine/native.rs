@@ -11,6 +11,7 @@ mod http;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz_answer;
 mod limit;
+mod names;
 mod recorder;
 mod shard;
 mod socket;

@@ -96,6 +96,47 @@ pub(super) async fn pass<E: Engine>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::{Level, Window};
+
+    /// An engine whose target never answers.
+    struct Hanging;
+
+    impl Engine for Hanging {
+        async fn set_level(&mut self, _: Level) -> Result<(), EngineError> {
+            Ok(())
+        }
+
+        async fn next_window(&mut self) -> Result<Window, EngineError> {
+            std::future::pending().await
+        }
+
+        async fn canary(&mut self) -> Result<Canary, EngineError> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cycle_that_hangs_is_not_waited_for_when_the_user_wants_to_stop() {
+        let interrupt = Interrupt::default();
+        let wait = Wait {
+            cycles: 1,
+            unloaded: None,
+            limit: Duration::from_secs(3600),
+            interrupt: &interrupt,
+        };
+        let (mut engine, mut now) = (Hanging, Duration::ZERO);
+        let mut sink = |_: Event| {};
+        let passing = pass(&mut engine, &mut now, &wait, &mut sink);
+        let stop = async {
+            tokio::task::yield_now().await;
+            interrupt.set();
+        };
+        let both = async { tokio::join!(passing, stop) };
+        let (outcome, ()) = tokio::time::timeout(Duration::from_secs(20), both)
+            .await
+            .expect("it does not hang");
+        assert!(outcome.unwrap().is_err());
+    }
 
     #[test]
     fn a_cycle_is_slow_when_it_is_far_from_the_unloaded_one() {

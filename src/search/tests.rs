@@ -264,6 +264,44 @@ fn never_broke_needs_a_full_hold_at_the_maximum() {
 }
 
 #[test]
+fn a_probe_that_broke_at_the_maximum_is_outvoted_and_told_or_there_is_no_answer() {
+    // Which of the probes at the maximum break, in order.
+    let drive_with = |broken: &'static [bool]| {
+        let mut nth = 0;
+        drive(spec(300, 300, 300), SHARE, move |o| {
+            let broke = broken.get(nth).copied().unwrap_or(false);
+            nth += 1;
+            cliff(o, if broke { 1 } else { 10_000 })
+        })
+    };
+    let once = drive_with(&[true]);
+    assert_eq!(once.end.ending, Ending::NeverBroke);
+    assert_eq!(once.orders.len(), 3, "one that broke, two that held");
+    let told = "; 1 of 3 probes there broke it before it held";
+    assert!(once.end.reason.ends_with(told), "{}", once.end.reason);
+    let never = drive_with(&[]);
+    assert!(!never.end.reason.contains("probes"), "{}", never.end.reason);
+    let by_turns = drive_with(&[true, false, true, false, true, false]);
+    assert_eq!(by_turns.end.ending, Ending::BrokeAtMinimum);
+
+    // The same where there are lower levels to close in to: it ends, and not as a level that is carried.
+    let mut at_maximum = 0;
+    let above = drive(spec(1, 300, 150), SHARE, |o| {
+        let is_there = o.level.get() == 300;
+        at_maximum += u32::from(is_there);
+        cliff(
+            o,
+            if is_there && at_maximum % 2 == 1 {
+                1
+            } else {
+                10_000
+            },
+        )
+    });
+    assert_ne!(above.end.ending, Ending::NeverBroke, "{}", above.end.reason);
+}
+
+#[test]
 fn three_invalid_probes_in_a_row_are_the_generators_limit() {
     let driven = drive(spec(1, 5_000, 10), SHARE, |o| Visit {
         valid: o.level.get() < 100,

@@ -425,7 +425,7 @@ pub(crate) fn fuzz(data: &[u8]) {
     if let Ok(page) = serde_json::from_slice::<Page>(data) {
         let workers = page.workers.iter().flatten();
         let crew = workers.map(|w| w.id.clone()).collect();
-        drop(generator(&page, &crew));
+        let _ = generator(&page, &crew);
         let _ = kind_of(page.errors.iter());
     }
     let Some(Ok(rows)) = std::str::from_utf8(data).ok().map(rows) else {

@@ -14,13 +14,12 @@ mod fuzz;
 pub(crate) use self::fuzz::door as fuzz_answer;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use http::Method;
 use rustls::ClientConfig;
@@ -30,6 +29,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
+use super::names::Names;
 use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
 use super::watch;
@@ -44,8 +44,6 @@ pub use self::answer::length_of_answer;
 const READ_SIZE: usize = 64 * 1024;
 /// Longest body that is kept for an extraction.
 const MAX_BODY: usize = 1 << 20;
-/// How long an address that a name led to is used again.
-const NAME_LIFE: Duration = Duration::from_secs(10);
 
 /// The TLS settings of all connections: the system's certificates, ring's ciphers.
 pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
@@ -63,7 +61,7 @@ pub(super) struct Connector {
     tls: Option<Arc<ClientConfig>>,
     sources: Sources,
     allowed: Allowed,
-    names: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
+    names: Names,
 }
 
 impl Connector {
@@ -72,7 +70,7 @@ impl Connector {
             tls,
             sources,
             allowed,
-            names: RefCell::default(),
+            names: Names::default(),
         }
     }
 
@@ -103,7 +101,7 @@ impl Connector {
             match self.connect_to(address, origin.port, vu).await {
                 Ok(tcp) => {
                     if i > 0 {
-                        self.prefer(&origin.host, address);
+                        self.names.prefer(&origin.host, address);
                     }
                     return Ok(tcp);
                 }
@@ -120,38 +118,25 @@ impl Connector {
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
-        if let Some((at, addresses)) = self.names.borrow().get(&origin.host)
-            && at.elapsed() < NAME_LIFE
-        {
-            return Ok(addresses.clone());
+        if let Some(known) = self.names.known(&origin.host) {
+            return Ok(known);
         }
-        let found = tokio::net::lookup_host((origin.host.as_str(), origin.port))
-            .await
-            .map_err(|e| match of_io(&e) {
-                FailureKind::NoDescriptors => FailureKind::NoDescriptors,
-                _ => FailureKind::Dns,
-            })?;
+        let (host, port) = (origin.host.clone(), origin.port);
+        let ask = || async move {
+            let found = tokio::net::lookup_host((host, port)).await?;
+            Ok(found.map(|a| a.ip()).collect())
+        };
+        let mut addresses: Vec<IpAddr> = self.names.look_up(&origin.host, ask).await?;
         // A name may lead elsewhere than when it was checked before the load.
-        let permitted = found
-            .map(|a| a.ip())
-            .filter(|a| self.allowed.permits(&origin.host, *a));
-        let mut addresses: Vec<IpAddr> = permitted.collect();
+        addresses.retain(|a| self.allowed.permits(&origin.host, *a));
         let known = !addresses.is_empty();
         addresses.retain(|a| self.sources.reach(*a));
         if known && addresses.is_empty() {
             // No address from which the target can be reached is the generator's shortage, not the target's failure.
             return Err(FailureKind::NoPorts);
         }
-        let entry = (Instant::now(), addresses.clone());
-        self.names.borrow_mut().insert(origin.host.clone(), entry);
+        self.names.keep(&origin.host, &addresses);
         Ok(addresses)
-    }
-
-    /// Tries the address that answered first the next time (`localhost` is `::1` and `127.0.0.1`).
-    fn prefer(&self, host: &str, good: IpAddr) {
-        if let Some((_, addresses)) = self.names.borrow_mut().get_mut(host) {
-            addresses.sort_by_key(|a| *a != good);
-        }
     }
 
     async fn handshake(
@@ -531,7 +516,7 @@ impl From<NotHttp> for FailureKind {
     }
 }
 
-fn of_io(error: &io::Error) -> FailureKind {
+pub(super) fn of_io(error: &io::Error) -> FailureKind {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => return FailureKind::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => return FailureKind::NoPorts,

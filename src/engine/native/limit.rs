@@ -5,6 +5,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::task::coop;
 use tokio::time::Sleep;
 
 /// A time limit that seldom touches the timer: the sleep is set again only when it ends before the limit does.
@@ -34,7 +35,12 @@ impl TimeLimit {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            while self.sleep.as_mut().poll(cx).is_ready() {
+            // A target that sends faster than it is read never lets the work pause: it uses up the task's turn, and a timer
+            // that asked for its own share of that turn would never be told that the limit has come.
+            while pin!(coop::unconstrained(self.sleep.as_mut()))
+                .poll(cx)
+                .is_ready()
+            {
                 if tokio::time::Instant::now() >= limit {
                     return Poll::Ready(None);
                 }
@@ -65,5 +71,17 @@ mod tests {
             limit.within(soon(), std::future::pending::<()>()).await,
             None
         );
+    }
+
+    #[tokio::test]
+    async fn a_time_limit_ends_work_that_always_has_more_to_do() {
+        let began = Instant::now();
+        let endless = async {
+            while began.elapsed() < Duration::from_secs(20) {
+                coop::consume_budget().await;
+            }
+        };
+        let soon = began + Duration::from_millis(20);
+        assert_eq!(TimeLimit::new().within(soon, endless).await, None);
     }
 }

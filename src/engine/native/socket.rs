@@ -100,14 +100,24 @@ impl Socket {
     }
 
     fn note(&self, read: usize, age: Option<Duration>) {
-        let age = age.filter(|a| *a < OLDEST).unwrap_or_default();
-        let now = Instant::now();
         let before = self.arrivals.get();
-        self.arrivals.set(Arrivals {
-            at: now.checked_sub(age).unwrap_or(now).max(before.at),
-            read_late: age,
-            bytes: before.bytes + read as u64,
-        });
+        self.arrivals.set(before.then(Instant::now(), read, age));
+    }
+}
+
+impl Arrivals {
+    /// After a read at `now` of bytes that came this long before, by the wall clock.
+    ///
+    /// Bytes cannot have come before those that were read before them. A wall clock that was set between their coming and their
+    /// reading therefore moves the time of one answer by no more than the pause before it, and the delay of the generator too.
+    fn then(self, now: Instant, read: usize, age: Option<Duration>) -> Self {
+        let age = age.filter(|a| *a < OLDEST).unwrap_or_default();
+        let at = now.checked_sub(age).unwrap_or(now).max(self.at);
+        Self {
+            at,
+            read_late: now.saturating_duration_since(at),
+            bytes: self.bytes + read as u64,
+        }
     }
 }
 
@@ -263,6 +273,32 @@ mod tests {
             }
         }
         assert_eq!(socket.arrivals().bytes, 10);
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_moves_no_arrival_before_the_last_one() {
+        let s = Duration::from_secs_f64;
+        let start = Instant::now();
+        let before = Arrivals {
+            at: start,
+            read_late: Duration::ZERO,
+            bytes: 7,
+        };
+        let now = start + s(0.5);
+        for (age, at_s, late_s) in [
+            // Nobody touched it.
+            (Some(s(0.1)), 0.4, 0.1),
+            // Set forward by ten seconds, and by a day, while the bytes lay in the kernel.
+            (Some(s(10.1)), 0.0, 0.5),
+            (Some(s(86_400.1)), 0.5, 0.0),
+            // Set back: the stamp lies in the future, and there is no age.
+            (None, 0.5, 0.0),
+        ] {
+            let after = before.then(now, 3, age);
+            assert_eq!(after.at, start + s(at_s), "{age:?}");
+            assert_eq!(after.read_late, s(late_s), "{age:?}");
+            assert_eq!(after.bytes, 10);
+        }
     }
 
     #[tokio::test]

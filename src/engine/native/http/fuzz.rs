@@ -4,6 +4,8 @@
 //! A few thousand cases run with the other tests. More of them, from another seed:
 //! `FUZZ_SECONDS=300 FUZZ_SEED=7 cargo test --lib -- --ignored --nocapture fuzz`
 
+use std::time::Duration;
+
 use rand::{Rng, RngExt as _};
 
 use super::*;
