@@ -105,6 +105,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         &["compare", "lab", "plan", "ramp", "report", "units"],
     ),
     ("locate", Shell, &["profile"]),
+    // In tests and under the fuzzer alone: whoever reads something from outside.
+    (
+        "fuzz",
+        Shell,
+        &[
+            "compare", "engine", "journal", "monitor", "plan", "profile", "record", "report",
+            "scenario", "slo",
+        ],
+    ),
     ("init", Shell, &["plan", "profile"]),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
     (
