@@ -16,7 +16,7 @@ pub enum Event {
         subject: Subject,
         /// Lowest and highest level.
         range: (Level, Level),
-        /// Budget in seconds.
+        /// Longest time in seconds: the budget, and the holds after the search.
         budget_s: f64,
     },
     /// Something that takes a while began: bringing the target up, draining, resetting, a canary cycle.

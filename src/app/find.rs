@@ -164,7 +164,7 @@ fn started(spec: &RunSpec) -> Event {
     Event::RunStarted {
         subject: session::subject(&spec.profile, &spec.plan, &spec.slo, &spec.steps),
         range: (spec.search.min, spec.search.max),
-        budget_s: spec.search.budget.as_secs_f64(),
+        budget_s: spec.search.budget.as_secs_f64() + spec.search.references_s(),
     }
 }
 
