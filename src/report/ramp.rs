@@ -355,10 +355,13 @@ pub(super) fn cannot_say(record: &RampRecord) -> String {
         .as_ref()
         .and_then(|b| record.asked.get(b.stage));
     let slope = |s: &StageSpan| (f64::from(s.to.get()) - f64::from(s.from.get())) / s.lasts_s;
-    let pace = climb.map_or(String::new(), |s| {
-        let unit = record.plan.unit.name();
-        format!(" (here by {:.1} {unit} a second)", slope(s))
-    });
+    let unit = record.plan.unit.name();
+    let pace = match climb.map(slope) {
+        None => String::new(),
+        // How fast the stage before climbed says nothing of the moment either.
+        Some(0.0) => " (this stage held a level that an earlier one climbed to)".to_owned(),
+        Some(slope) => format!(" (here by {slope:.1} {unit} a second)"),
+    };
     let limit = objectives(&record.slo)
         .iter()
         .any(|o| o.latency_limit().is_some());
