@@ -133,7 +133,11 @@ fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confiden
         ComparedMetric::Throughput => {
             let peaks = both(observed::throughput);
             match peaks.trouble(metric) {
-                Some(_) => see_throughput(base, candidate).unwrap_or(peaks),
+                Some(_) => {
+                    let common = see_throughput(base, candidate);
+                    let usable = common.filter(|seen| seen.trouble(metric).is_none());
+                    usable.unwrap_or(peaks)
+                }
                 None => peaks,
             }
         }
