@@ -71,6 +71,7 @@ impl RemoteWrite {
             shared: Arc::clone(&shared),
             told: false,
             series: BTreeSet::new(),
+            at_ms: i64::MIN,
         };
         Ok(Self {
             shared,
@@ -108,6 +109,8 @@ struct Writer {
     told: bool,
     /// The series of the last write.
     series: BTreeSet<Vec<Label>>,
+    /// The time of the last write.
+    at_ms: i64,
 }
 
 impl Writer {
@@ -128,9 +131,16 @@ impl Writer {
         }
     }
 
+    /// A time after that of the last write: a server that answers within a millisecond would refuse the marks of the end, which
+    /// follow at once, as second samples of one moment.
+    fn later(&mut self, now_ms: i64) -> i64 {
+        self.at_ms = now_ms.max(self.at_ms.saturating_add(1));
+        self.at_ms
+    }
+
     /// Sends samples, and a mark for every series that has none any more.
     async fn write(&mut self, samples: &[Samples]) {
-        let at = now_ms();
+        let at = self.later(now_ms());
         let mut timeseries = series(samples, at);
         let present: BTreeSet<Vec<Label>> = timeseries.iter().map(|s| s.labels.clone()).collect();
         let ended = self.series.difference(&present).cloned();
@@ -363,6 +373,11 @@ mod tests {
         let last = received.recv().await.unwrap();
         let stale = received.recv().await.unwrap();
         assert_eq!(last.timeseries.len(), stale.timeseries.len());
+        let at = |request: &WriteRequest| request.timeseries[0].samples[0].timestamp;
+        assert!(
+            at(&last) < at(&stale),
+            "two samples of one moment are refused"
+        );
         let bits = |s: &TimeSeries| s.samples[0].value.to_bits();
         assert!(stale.timeseries.iter().all(|s| bits(s) == STALE.to_bits()));
     }
