@@ -106,7 +106,7 @@ def check(program, folder):
               f"--web.listen-address=127.0.0.1:{listening}", "--web.enable-remote-write-receiver", "--log.level=error"]
     prometheus = Prometheus(listening)
     demo = [program, "demo", "--listen", f"127.0.0.1:{demo_port}"]
-    search = [program, "find", str(folder / "demo.toml"), "--slo", "p99<2s", "--budget", "90s", "--serve", f"127.0.0.1:{served}",
+    search = [program, "find", str(folder / "demo.toml"), "--slo", "p99<2s", "--budget", "150s", "--serve", f"127.0.0.1:{served}",
               "--remote-write", f"{prometheus.base}/api/v1/write", "--out", str(folder / "reports"), "--quiet"]
     # Both ways must bring the same; what only one of them brings would hide behind the other.
     ways = {"scraped": 'instance!=""', "written": 'instance=""'}
