@@ -155,7 +155,10 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
         column("Failure Count")?,
     );
     let (min, max) = (column("Min Response Time")?, column("Max Response Time")?);
-    let percent = |h: &str| Some(h.strip_suffix('%')?.parse::<f64>().ok()? / 100.0);
+    let percent = |h: &str| {
+        let share = h.strip_suffix('%')?.parse::<f64>().ok()? / 100.0;
+        (0.0..=1.0).contains(&share).then_some(share)
+    };
     let percents: Vec<(usize, f64)> = headers
         .iter()
         .enumerate()
