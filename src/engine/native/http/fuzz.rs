@@ -4,8 +4,6 @@
 //! A few thousand cases run with the other tests. More of them, from another seed:
 //! `FUZZ_SECONDS=300 FUZZ_SEED=7 cargo test --lib -- --ignored --nocapture fuzz`
 
-use std::time::Duration;
-
 use rand::{Rng, RngExt as _};
 
 use super::*;
@@ -312,7 +310,7 @@ fn fuzz_for_long() {
         text.map_or(default, |t| t.parse().expect("a whole number"))
     };
     let seed = number("FUZZ_SEED", 1);
-    let end = Instant::now() + Duration::from_secs(number("FUZZ_SECONDS", 60));
+    let end = Instant::now() + std::time::Duration::from_secs(number("FUZZ_SECONDS", 60));
     let (mut cases, mut taken) = (0_u32, 0_u32);
     while Instant::now() < end {
         taken += u32::from(case(seed, cases));
