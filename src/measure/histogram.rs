@@ -268,6 +268,14 @@ impl TryFrom<String> for Histogram {
 
     fn try_from(text: String) -> Result<Self, HistogramError> {
         let bytes = STANDARD.decode(text)?;
+        // Both kinds of the format say after four bytes how long what follows is, and the reader believes it before it reads:
+        // a damaged file would take gigabytes.
+        let said = bytes.get(4..8).and_then(|b| b.try_into().ok());
+        let said = said.map_or(0, u32::from_be_bytes);
+        if usize::try_from(said).is_ok_and(|said| said > bytes.len()) {
+            let why = format!("it says that {said} bytes follow, and has {}", bytes.len());
+            return Err(HistogramError::Hdr(why));
+        }
         let hdr: Hdr<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|e| HistogramError::Hdr(format!("{e:?}")))?;
@@ -281,6 +289,14 @@ mod tests {
 
     fn ms(values: impl IntoIterator<Item = u64>) -> Histogram {
         Histogram::of(values.into_iter().map(Duration::from_millis))
+    }
+
+    #[test]
+    fn a_length_that_is_not_there_is_not_believed() {
+        let mut bytes = STANDARD.decode(String::from(ms([1, 2, 3]))).unwrap();
+        bytes[4] = 0xb0;
+        let error = Histogram::try_from(STANDARD.encode(&bytes)).unwrap_err();
+        assert!(error.to_string().contains("bytes follow"), "{error}");
     }
 
     #[test]
