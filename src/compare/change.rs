@@ -85,11 +85,8 @@ impl Seen {
     /// What the pair alone says; `None` where a side is only bounded.
     fn ratio(&self, confidence: f64) -> Option<Ratio> {
         let of_sides = || {
-            Some(ratio::of_pair(
-                self.spreads()?.0,
-                self.spreads()?.1,
-                confidence,
-            ))
+            let (base, candidate) = self.spreads()?;
+            Some(ratio::of_pair(base, candidate, confidence))
         };
         let together = self
             .together
@@ -100,11 +97,8 @@ impl Seen {
     /// The same as one of several.
     fn effect(&self, confidence: f64) -> Option<(f64, f64)> {
         let of_sides = || {
-            Some(ratio::effect(
-                self.spreads()?.0,
-                self.spreads()?.1,
-                confidence,
-            ))
+            let (base, candidate) = self.spreads()?;
+            Some(ratio::effect(base, candidate, confidence))
         };
         let together = self
             .together

@@ -227,10 +227,15 @@ pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(L
     near.min_by(|a, b| apart(a).total_cmp(&apart(b)).then(b.0.cmp(&a.0)))
 }
 
-/// The levels that were held after the search.
+/// The levels that were held after the search. The load that the target must carry may be so near the breakpoint that a line
+/// forms: then its hold is one observation, however many blocks it has.
 fn references(record: &RunRecord) -> Vec<Level> {
+    let quiet = quiet(record);
+    let may_wait = |level| record.plan.required == Some(Level::get(level));
     let held = whole(record).filter(|p| p.purpose == Purpose::Reference);
-    held.map(|p| p.level).collect()
+    held.map(|p| p.level)
+        .filter(|level| !may_wait(*level) || quiet.contains(level))
+        .collect()
 }
 
 /// The levels where hardly anybody waits, in no order.

@@ -274,6 +274,8 @@ fn with_reference(mut record: RunRecord, level: u32, hold_s: u32, factor: f64) -
             second
         })
         .collect();
+    let main = &mut probe.steps[record.plan.main_step];
+    main.latency = Histogram::sum(probe.seconds.iter().map(|s| &s.main_latency));
     record.probes.push(probe);
     record
 }
@@ -323,6 +325,22 @@ fn thinking(think_s: f64) -> RunRecord {
         probe.seconds.extend((0..3).flat_map(|_| seconds.clone()));
     }
     record
+}
+
+#[test]
+fn a_load_to_carry_at_which_a_line_forms_is_no_level_to_compare_at() {
+    let run = |factor: f64| {
+        let held = with_reference(samples::found(), 9, 40, factor);
+        let mut record = with_reference(held, 7, 40, 1.0);
+        record.plan.required = Some(9);
+        record
+    };
+    let at = |factor| {
+        let record = of(run(factor), run(factor), &[]);
+        change(&record, ComparedMetric::P99).levels
+    };
+    assert_eq!(at(100.0), Some((Level(7), Level(7))));
+    assert_eq!(at(0.01), Some((Level(9), Level(9))));
 }
 
 #[test]
