@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::Method;
 use rustls::ClientConfig;
@@ -80,15 +80,21 @@ impl Connector {
         origin: &Origin,
         vu: u32,
     ) -> Result<Connection, FailureKind> {
-        let socket = self.connect_tcp(origin, vu).await?;
-        Ok(Connection::new(if origin.tls {
+        let (socket, round_trip) = self.connect_tcp(origin, vu).await?;
+        let transport = if origin.tls {
             Transport::Tls(Box::new(self.handshake(origin, socket).await?))
         } else {
             Transport::Plain(socket)
-        }))
+        };
+        Ok(Connection::new(transport, round_trip))
     }
 
-    async fn connect_tcp(&self, origin: &Origin, vu: u32) -> Result<Socket, FailureKind> {
+    /// A socket, and how long it took to connect: a round trip of the network.
+    async fn connect_tcp(
+        &self,
+        origin: &Origin,
+        vu: u32,
+    ) -> Result<(Socket, Duration), FailureKind> {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
             // The scenario's own origins were checked before: an answer led here.
             if !self.allowed.permits(&origin.host, address) {
@@ -111,10 +117,16 @@ impl Connector {
         Err(last)
     }
 
-    async fn connect_to(&self, to: IpAddr, port: u16, vu: u32) -> Result<Socket, FailureKind> {
-        Socket::connect(SocketAddr::new(to, port), self.sources.of(vu))
-            .await
-            .map_err(|e| of_io(&e))
+    async fn connect_to(
+        &self,
+        to: IpAddr,
+        port: u16,
+        vu: u32,
+    ) -> Result<(Socket, Duration), FailureKind> {
+        let began = Instant::now();
+        let socket = Socket::connect(SocketAddr::new(to, port), self.sources.of(vu)).await;
+        let socket = socket.map_err(|e| of_io(&e))?;
+        Ok((socket, began.elapsed()))
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
@@ -167,14 +179,20 @@ pub(super) struct Want<'a> {
 /// Why a request failed.
 pub(super) struct SendError {
     pub(super) kind: FailureKind,
-    /// The connection ended before any byte of an answer: perhaps the server had closed it while it was idle.
-    pub(super) unanswered: bool,
+    /// The connection ended before any byte of an answer, and so soon that its end may have been on its way when the request was
+    /// sent: the server had closed it while it was idle.
+    pub(super) closed_while_idle: bool,
 }
+
+/// What it may take beyond a round trip until an end that came is read.
+const READ_LATE: Duration = Duration::from_millis(5);
 
 /// One open connection.
 pub(super) struct Connection {
     transport: Transport,
     reading: Reading,
+    /// Of the network, microseconds.
+    round_trip_us: u32,
 }
 
 /// How much of a request was written.
@@ -186,10 +204,11 @@ enum Sent {
 }
 
 impl Connection {
-    fn new(transport: Transport) -> Self {
+    fn new(transport: Transport, round_trip: Duration) -> Self {
         Self {
             transport,
             reading: Reading::default(),
+            round_trip_us: u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX),
         }
     }
 
@@ -207,10 +226,15 @@ impl Connection {
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(&mut self, request: &[u8], want: Want<'_>) -> Result<Head, SendError> {
         let before = self.reading.received;
+        let began = Instant::now();
         let answer = self.exchange(request, want).await;
+        // An end that comes later is of a server that had the request, and may have done what it asks.
+        let crossing = Duration::from_micros(self.round_trip_us.into()) + READ_LATE;
         answer.map_err(|kind| SendError {
             kind,
-            unanswered: self.reading.received == before,
+            closed_while_idle: matches!(kind, FailureKind::Eof | FailureKind::Reset)
+                && self.reading.received == before
+                && began.elapsed() <= crossing,
         })
     }
 
@@ -228,7 +252,9 @@ impl Connection {
     }
 
     async fn write(&mut self, request: &[u8]) -> io::Result<Sent> {
-        let Self { transport, reading } = self;
+        let Self {
+            transport, reading, ..
+        } = self;
         let mut left = request;
         watch::sending();
         let mut held_up = false;
@@ -261,7 +287,9 @@ impl Connection {
     }
 
     async fn head(&mut self, want: Want<'_>) -> Result<Head, FailureKind> {
-        let Self { transport, reading } = self;
+        let Self {
+            transport, reading, ..
+        } = self;
         if let Some(head) = reading.head_so_far(want)? {
             return Ok(head);
         }
@@ -277,7 +305,9 @@ impl Connection {
 
     /// Reads the rest of an answer's body; gives what of it was to be kept.
     pub(super) async fn body(&mut self) -> Result<Vec<u8>, FailureKind> {
-        let Self { transport, reading } = self;
+        let Self {
+            transport, reading, ..
+        } = self;
         reading.check()?;
         while reading.body != Body::Done {
             let read = std::future::poll_fn(|cx| {
@@ -295,7 +325,9 @@ impl Connection {
         mut take: impl FnMut(&[u8], Instant) -> Result<(), FailureKind>,
     ) -> FailureKind {
         let at = self.arrivals().at;
-        let Self { transport, reading } = self;
+        let Self {
+            transport, reading, ..
+        } = self;
         let mut went = take(&std::mem::take(&mut reading.kept), at).and_then(|()| reading.check());
         loop {
             match went {

@@ -466,8 +466,8 @@ impl<'a> Vu<'a> {
 
     /// Sends a request on the kept connection or a new one.
     ///
-    /// A kept connection that ends before any byte of an answer was perhaps closed by the target while it was idle:
-    /// the request is then sent once more, on a new connection, and the clock runs on.
+    /// A kept connection that ends at once was perhaps closed by the target while it was idle: the request is then sent once
+    /// more, on a new connection, and the clock runs on.
     async fn exchange(
         &mut self,
         origin: usize,
@@ -479,7 +479,7 @@ impl<'a> Vu<'a> {
         {
             match kept.send(request, want).await {
                 Ok(head) => return Ok((kept, head)),
-                Err(e) if e.unanswered && is_gone(e.kind) => {}
+                Err(e) if e.closed_while_idle => {}
                 Err(e) => return Err(e.kind.into()),
             }
         }
@@ -604,10 +604,6 @@ impl<'a> Vu<'a> {
         }
         Ok(())
     }
-}
-
-fn is_gone(kind: FailureKind) -> bool {
-    matches!(kind, FailureKind::Eof | FailureKind::Reset)
 }
 
 fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> bool {
