@@ -1,9 +1,11 @@
 //! A latency histogram as a value: sparse, mergeable, with the buckets of HDR Histogram (3 significant digits).
 
+use std::io::Read as _;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::read::ZlibDecoder;
 use hdrhistogram::Histogram as Hdr;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
 use serde::{Deserialize, Serialize};
@@ -263,19 +265,49 @@ impl From<Histogram> for String {
     }
 }
 
+/// The most bytes that a histogram takes that is not deflated: a count of every bucket, each of the most digits.
+const MAX_INFLATED: u64 = 1 << 20;
+/// Of the two kinds of the format, the one whose counts are deflated.
+const DEFLATED: [u8; 4] = 0x1c84_9314_u32.to_be_bytes();
+
+/// The same in the kind whose counts are not deflated.
+///
+/// Both kinds say after four bytes how long what follows is, and the library's reader believes it before it reads: a damaged file
+/// would take gigabytes.
+fn inflated(bytes: &[u8]) -> Result<Vec<u8>, HistogramError> {
+    let Some(deflated) = bytes.strip_prefix(&DEFLATED) else {
+        let counts = bytes.get(HEAD..).unwrap_or_default();
+        return is_as_long_as_said(bytes, counts).map(|()| bytes.to_vec());
+    };
+    let deflated = deflated.get(4..).unwrap_or_default();
+    is_as_long_as_said(bytes, deflated)?;
+    let mut plain = Vec::new();
+    ZlibDecoder::new(deflated)
+        .take(MAX_INFLATED)
+        .read_to_end(&mut plain)
+        .map_err(|e| HistogramError::Hdr(e.to_string()))?;
+    is_as_long_as_said(&plain, plain.get(HEAD..).unwrap_or_default())?;
+    Ok(plain)
+}
+
+/// Bytes before the counts: kind, length, offset, digits, lowest, highest, ratio.
+const HEAD: usize = 4 + 4 + 4 + 4 + 8 + 8 + 8;
+
+fn is_as_long_as_said(bytes: &[u8], there: &[u8]) -> Result<(), HistogramError> {
+    let said = bytes.get(4..8).and_then(|b| b.try_into().ok());
+    let said = said.map_or(0, u32::from_be_bytes);
+    if usize::try_from(said).is_ok_and(|said| said > there.len()) {
+        let why = format!("it says that {said} bytes follow, and has {}", there.len());
+        return Err(HistogramError::Hdr(why));
+    }
+    Ok(())
+}
+
 impl TryFrom<String> for Histogram {
     type Error = HistogramError;
 
     fn try_from(text: String) -> Result<Self, HistogramError> {
-        let bytes = STANDARD.decode(text)?;
-        // Both kinds of the format say after four bytes how long what follows is, and the reader believes it before it reads:
-        // a damaged file would take gigabytes.
-        let said = bytes.get(4..8).and_then(|b| b.try_into().ok());
-        let said = said.map_or(0, u32::from_be_bytes);
-        if usize::try_from(said).is_ok_and(|said| said > bytes.len()) {
-            let why = format!("it says that {said} bytes follow, and has {}", bytes.len());
-            return Err(HistogramError::Hdr(why));
-        }
+        let bytes = inflated(&STANDARD.decode(text)?)?;
         let hdr: Hdr<u64> = Deserializer::new()
             .deserialize(&mut bytes.as_slice())
             .map_err(|e| HistogramError::Hdr(format!("{e:?}")))?;
@@ -285,6 +317,11 @@ impl TryFrom<String> for Histogram {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::ZlibEncoder;
+
     use super::*;
 
     fn ms(values: impl IntoIterator<Item = u64>) -> Histogram {
@@ -293,10 +330,34 @@ mod tests {
 
     #[test]
     fn a_length_that_is_not_there_is_not_believed() {
-        let mut bytes = STANDARD.decode(String::from(ms([1, 2, 3]))).unwrap();
-        bytes[4] = 0xb0;
-        let error = Histogram::try_from(STANDARD.encode(&bytes)).unwrap_err();
-        assert!(error.to_string().contains("bytes follow"), "{error}");
+        let refused = |bytes: &[u8]| {
+            let error = Histogram::try_from(STANDARD.encode(bytes)).unwrap_err();
+            assert!(error.to_string().contains("bytes follow"), "{error}");
+        };
+        let written = STANDARD.decode(String::from(ms([1, 2, 3]))).unwrap();
+        let mut outside = written.clone();
+        outside[4] = 0xb0;
+        refused(&outside);
+        // The same within what is deflated.
+        let mut plain = inflated(&written).unwrap();
+        plain[4] = 0xb0;
+        refused(&plain);
+        let mut deflated = ZlibEncoder::new(Vec::new(), Compression::default());
+        deflated.write_all(&plain).unwrap();
+        let deflated = deflated.finish().unwrap();
+        let length = u32::try_from(deflated.len()).unwrap().to_be_bytes();
+        refused(&[&DEFLATED, &length, deflated.as_slice()].concat());
+    }
+
+    #[test]
+    fn what_is_not_deflated_is_read_too() {
+        let histogram = ms((0..2_000).map(|i| i * i));
+        let written = STANDARD.decode(String::from(histogram.clone())).unwrap();
+        let plain = inflated(&written).unwrap();
+        assert_eq!(
+            Histogram::try_from(STANDARD.encode(plain)).unwrap(),
+            histogram
+        );
     }
 
     #[test]
