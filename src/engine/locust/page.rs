@@ -119,8 +119,10 @@ impl Coarse {
     }
 }
 
-/// Requests that no cluster makes between two looks; each takes memory.
-const MOST_REQUESTS: u64 = 20_000_000;
+/// Requests that no cluster makes between two looks: their sums are counted without care.
+const MOST_REQUESTS: u64 = 1_000_000_000_000;
+/// Of how many latencies those are made up that lie between two known ones.
+const MOST_PARTS: u64 = 1_000;
 
 /// What the master says of one name.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -251,30 +253,34 @@ impl Row {
         out
     }
 
-    /// The sorted latencies: as fast as they can have been, as is likely, as slow as they can have been. Milliseconds.
-    fn latencies(&self) -> [Vec<f64>; 3] {
-        let mut out = [const { Vec::new() }; 3];
+    /// The sorted latencies: as fast as they can have been, as is likely, as slow as they can have been.
+    fn latencies(&self) -> [Sorted; 3] {
+        let mut out = [const { Sorted(Vec::new()) }; 3];
         if self.requests == 0 {
             return out;
         }
         let known = self.known();
         let middle = |k: Known| ((k.low_ms.max(0.001)) * k.high_ms.max(0.001)).sqrt();
+        let [fastest, likely, slowest] = &mut out;
         for pair in known.windows(2) {
             let (a, b) = (pair[0], pair[1]);
-            out[0].push(a.low_ms);
-            out[1].push(middle(a));
-            out[2].push(a.high_ms);
-            for rank in a.rank + 1..b.rank {
-                let way = fraction(rank - a.rank, b.rank - a.rank);
-                out[0].push(a.low_ms);
-                out[1].push(middle(a).powf(1.0 - way) * middle(b).powf(way));
-                out[2].push(b.high_ms);
+            fastest.push(a.low_ms, b.rank - a.rank);
+            likely.push(middle(a), 1);
+            slowest.push(a.high_ms, 1);
+            let between = b.rank - a.rank - 1;
+            slowest.push(b.high_ms, between);
+            // A few stand for many: in parts of which each is nearly one latency.
+            let parts = between.min(MOST_PARTS);
+            for part in 0..parts {
+                let (from, to) = (share(between, part, parts), share(between, part + 1, parts));
+                let way = fraction(from + to + 1, 2 * (between + 1));
+                likely.push(middle(a).powf(1.0 - way) * middle(b).powf(way), to - from);
             }
         }
         if let Some(last) = known.last() {
-            out[0].push(last.low_ms);
-            out[1].push(middle(*last));
-            out[2].push(last.high_ms);
+            fastest.push(last.low_ms, 1);
+            likely.push(middle(*last), 1);
+            slowest.push(last.high_ms, 1);
         }
         out
     }
@@ -285,19 +291,61 @@ impl Row {
         let [fastest, likely, slowest] = self.latencies();
         let failed = self.failures.min(self.requests);
         let ok = self.requests - failed;
-        let few = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
-        let evenly = (0..ok).map(|i| likely[few(i * self.requests / ok)]);
         let mut out = StepWindow {
-            latency: histogram(evenly),
+            latency: likely.thinned(ok, self.requests).histogram(),
             bounds: Some(Box::new(Bounds {
-                fastest: histogram(fastest.iter().copied().take(few(ok))),
-                slowest: histogram(slowest.iter().copied().skip(few(failed))),
+                fastest: fastest.between(0, ok).histogram(),
+                slowest: slowest.between(failed, self.requests).histogram(),
             })),
             ..StepWindow::default()
         };
         out.failed.add_n(kind, self.failures);
         out
     }
+}
+
+/// Latencies in ascending order, milliseconds, each with how many there are of it.
+#[derive(Debug, Clone, PartialEq)]
+struct Sorted(Vec<(f64, u64)>);
+
+impl Sorted {
+    fn push(&mut self, ms: f64, times: u64) {
+        if times > 0 {
+            self.0.push((ms, times));
+        }
+    }
+
+    /// Of each latency as many as `places` gives, of the place before its first and of that of its last.
+    fn kept(&self, places: impl Fn(u64) -> u64) -> Self {
+        let mut out = Self(Vec::new());
+        let mut place = 0;
+        for &(ms, times) in &self.0 {
+            let before = places(place);
+            place += times;
+            out.push(ms, places(place) - before);
+        }
+        out
+    }
+
+    /// Those from one place to another.
+    fn between(&self, from: u64, to: u64) -> Self {
+        self.kept(|place| place.clamp(from, to) - from)
+    }
+
+    /// `part` of `all`, evenly.
+    fn thinned(&self, part: u64, all: u64) -> Self {
+        self.kept(|place| share(place, part, all))
+    }
+
+    fn histogram(&self) -> Histogram {
+        Histogram::of_buckets(self.0.iter().map(|&(ms, times)| (micros(ms), times)))
+    }
+}
+
+/// `part` of `all` of a number, rounded up.
+fn share(of: u64, part: u64, all: u64) -> u64 {
+    let exact = (u128::from(of) * u128::from(part)).div_ceil(u128::from(all.max(1)));
+    u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
 /// Which of the sorted values a percentile is: Locust takes the largest with at most so many below it.
@@ -321,9 +369,8 @@ fn fraction(part: u64, whole: u64) -> f64 {
     clippy::cast_sign_loss,
     reason = "a time that is not negative; a cast of a float saturates"
 )]
-fn histogram(ms: impl Iterator<Item = f64>) -> Histogram {
-    let mut micros: Vec<u64> = ms.map(|ms| (ms * 1e3) as u64).collect();
-    Histogram::of_micros(&mut micros)
+fn micros(ms: f64) -> u64 {
+    (ms * 1e3) as u64
 }
 
 /// The steps asked for, all requests last, and the names that were not asked for.
@@ -508,13 +555,44 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
         }
     }
 
+    fn one_by_one(sorted: &Sorted) -> Vec<f64> {
+        let times = |n: u64| usize::try_from(n).unwrap();
+        let each = sorted.0.iter();
+        each.flat_map(|&(ms, n)| std::iter::repeat_n(ms, times(n)))
+            .collect()
+    }
+
+    #[test]
+    fn many_take_no_more_than_few() {
+        let mut row = row_of(&[10.0, 20.0, 30.0, 40.0, 50.0]);
+        row.requests = 900_000_000_000;
+        row.failures = 300_000_000_000;
+        let likely = &row.latencies()[1];
+        assert!(likely.0.len() < 12_000, "{}", likely.0.len());
+        assert_eq!(likely.0.iter().map(|(_, n)| n).sum::<u64>(), row.requests);
+        let step = row.step(FailureKind::Status);
+        assert_eq!(step.completed(), 600_000_000_000);
+        let bounds = step.bounds.unwrap();
+        assert_eq!(bounds.fastest.count(), 600_000_000_000);
+        assert_eq!(bounds.slowest.count(), 600_000_000_000);
+    }
+
+    #[test]
+    fn every_third_of_ten_is_left_evenly() {
+        let mut ten = Sorted(Vec::new());
+        (0..10_u32).for_each(|i| ten.push(i.into(), 1));
+        assert_eq!(one_by_one(&ten.thinned(4, 10)), [0.0, 2.0, 5.0, 7.0]);
+        assert_eq!(one_by_one(&ten.between(8, 10)), [8.0, 9.0]);
+        assert!(ten.thinned(0, 10).0.is_empty());
+    }
+
     #[test]
     fn the_truth_lies_between_the_fastest_and_the_slowest() {
         for n in [1, 2, 3, 7, 50, 99, 100, 101, 1_000, 2_345] {
             let truth: Vec<f64> = (0..n)
                 .map(|i| 3.0 * 1.3_f64.powf(20.0 * f64::from(i) / f64::from(n)))
                 .collect();
-            let [fastest, likely, slowest] = row_of(&truth).latencies();
+            let [fastest, likely, slowest] = row_of(&truth).latencies().map(|s| one_by_one(&s));
             assert_eq!(fastest.len(), truth.len());
             assert_eq!(likely.len(), truth.len());
             assert_eq!(slowest.len(), truth.len());
