@@ -1,5 +1,7 @@
 //! What a journal holds, cut off and damaged; and made-up lines for other tests.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::measure::Level;
 use crate::record::Purpose;
@@ -108,4 +110,44 @@ fn another_version_is_told() {
     bytes.extend(line(b"{}"));
     let error = read(&bytes).unwrap_err().to_string();
     assert!(error.contains("missing field"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
+
+    /// Whatever was typed and told, and whatever byte is lost, added or changed: what is read was written, in order from the first.
+    #[test]
+    fn damage_makes_up_no_line(
+        command in prop::collection::vec(".{0,20}", 0..4),
+        warnings in prop::collection::vec(".{0,20}", 0..3),
+        times in (0.0..1e9_f64, 0.0..1e9_f64),
+        at in any::<prop::sample::Index>(),
+        change in prop_oneof![Just(None), any::<u8>().prop_map(Some)],
+        adds in any::<bool>(),
+    ) {
+        let (_, mut entries) = journal();
+        for entry in &mut entries {
+            entry.told.warnings.clone_from(&warnings);
+            (entry.told.asked_s, entry.told.judged_s) = times;
+        }
+        let head = Head { command, ..head("gateway") };
+        let mut bytes = head_line(&head).unwrap();
+        for entry in &entries {
+            bytes.extend(entry_line(entry).unwrap());
+        }
+        prop_assert_eq!(&read(&bytes).unwrap().entries, &entries);
+        let at = at.index(bytes.len());
+        match (change, adds) {
+            (Some(byte), true) => bytes.insert(at, byte),
+            (Some(byte), false) => bytes[at] = byte,
+            (None, _) => drop(bytes.remove(at)),
+        }
+        match read(&bytes) {
+            Ok(journal) => {
+                prop_assert_eq!(journal.head, head);
+                prop_assert!(entries.starts_with(&journal.entries));
+            }
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
 }

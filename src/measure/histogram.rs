@@ -321,6 +321,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::ZlibEncoder;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -461,5 +462,27 @@ mod tests {
         }
         assert!(Histogram::try_from("not base64!".to_owned()).is_err());
         assert!(Histogram::try_from("AAAA".to_owned()).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_histogram_is_read_as_it_was_written(
+            micros in prop::collection::vec((0_u64..u64::MAX, 1_u64..1 << 40), 0..200),
+            damaged in any::<prop::sample::Index>(),
+            by in 1_u8..=255,
+        ) {
+            let histogram = Histogram::of_buckets(micros);
+            let text = String::from(histogram.clone());
+            prop_assert_eq!(&Histogram::try_from(text.clone()).unwrap(), &histogram);
+            // Damage is refused, or is a histogram; it never is a panic.
+            let mut bytes = STANDARD.decode(text).unwrap();
+            let at = damaged.index(bytes.len());
+            bytes[at] ^= by;
+            if let Ok(other) = Histogram::try_from(STANDARD.encode(bytes)) {
+                prop_assert_eq!(Histogram::try_from(String::from(other.clone())).unwrap(), other);
+            }
+        }
     }
 }

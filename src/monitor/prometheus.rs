@@ -333,6 +333,8 @@ pub(crate) fn fuzz(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::find;
     use super::*;
 
@@ -473,5 +475,38 @@ not a sample
             url.as_str(),
             "http://h:9090/api/v1/query?query=sum%28rate%28x%7Ba%3D%22b%22%7D%5B1m%5D%29%29+%2B+1"
         );
+    }
+
+    /// As the format's description has it: a backslash, a quote and a line end are written with a backslash.
+    fn quoted(text: &str) -> String {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{}\"", text.replace('\n', "\\n"))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_a_page_says_is_what_is_read(
+            values in prop::collection::vec((".{0,12}", -1e12..1e12_f64, any::<bool>()), 1..6),
+            wanted in any::<prop::sample::Index>(),
+            counts in any::<bool>(),
+        ) {
+            let mut page = format!("# HELP m Of \"this\".\n# TYPE m {}\n", if counts { "counter" } else { "gauge" });
+            for (label, value, has_time) in &values {
+                let time = if *has_time { " 1732555555555" } else { "" };
+                page.push_str(&format!("m{{part={}}} {value}{time}\nmore{{part=\"x\"}} 1\n", quoted(label)));
+            }
+            page.push_str("m{part=\"no number\"} NaN\n");
+            let label = &wanted.get(&values).0;
+            let selector = format!("m{{part={}}}", quoted(label));
+            let series = [Series::parse("m").unwrap(), Series::parse(&selector).unwrap()];
+            let seen = read(&page, &[&series[0], &series[1]]).unwrap();
+            let sum = |of: &dyn Fn(&String) -> bool| -> f64 {
+                values.iter().filter(|v| of(&v.0)).map(|v| v.1).sum()
+            };
+            prop_assert_eq!(seen[0], Some(Seen { sum: sum(&|_| true), is_counter: counts }));
+            prop_assert_eq!(seen[1], Some(Seen { sum: sum(&|l| l == label), is_counter: counts }));
+        }
     }
 }

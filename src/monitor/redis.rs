@@ -405,6 +405,8 @@ pub(crate) fn fuzz(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::find;
     use super::*;
 
@@ -514,5 +516,30 @@ mod tests {
         assert_eq!(find(&sample.values, "oom_errors"), None);
         assert_eq!(find(&sample.values, "clients"), None);
         assert_eq!(sample.limits, [], "a limit of 0 is none");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// In any order, with any other fields between, each is read, and what another one's name begins with is not.
+        #[test]
+        fn fields_are_read_wherever_they_stand(
+            memory in 0_u64..1 << 50,
+            clients in 0_u64..1 << 40,
+            others in prop::collection::vec("[a-z_]{1,12}:[ -~]{0,12}", 0..6),
+            first in any::<bool>(),
+        ) {
+            let is_other = |line: &String| !line.starts_with("used_memory:") && !line.starts_with("connected_clients:");
+            let mut lines: Vec<String> = others.into_iter().filter(is_other).collect();
+            lines.insert(0, format!("used_memory_human:{memory}.00M"));
+            let told = [format!("used_memory:{memory}"), format!("connected_clients:{clients}")];
+            let place = if first { 0 } else { lines.len() };
+            lines.splice(place..place, told);
+            let sample = Tracker::default().fold(&lines.join("\r\n"));
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+            let (memory, clients) = (memory as f64, clients as f64);
+            prop_assert_eq!(find(&sample.values, "memory"), Some(memory));
+            prop_assert_eq!(find(&sample.values, "clients"), Some(clients));
+        }
     }
 }

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::measure::{Arrivals, Level, LevelUnit};
 
@@ -852,4 +854,49 @@ fn a_gate_is_one_that_can_pass_and_that_fits_the_levels() {
     assert!(error(DEMO, &misplaced).contains("--require-vus 70: levels are rates here"));
     let text = format!("{DEMO}[search]\nrequire-rate = 3\n");
     assert!(error(&text, &none).contains("use require-vus here"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever is a valid value arrives as it was written; one character more or less is an error that says where, or another plan.
+    #[test]
+    fn what_a_profile_says_is_what_is_planned(
+        user in "[^{}\\r\\n]{1,20}",
+        header in "[!-z]{0,20}",
+        think_ms in 0_u32..100_000,
+        (low, width) in (1_u32..500, 0_u32..5_000),
+        budget_s in 60_u64..100_000,
+        at in any::<prop::sample::Index>(),
+        change in prop_oneof![Just(None), any::<char>().prop_map(Some)],
+    ) {
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let high = low + width;
+        let text = format!(
+            "slo = ['p99(one)<2s']\n[target]\nurl = 'http://127.0.0.1:8080'\n\
+             [scenario]\nsteps = [{{ name = 'one', post = '/', json = {{ user = {} }}, headers = {{ x-a = {} }} }}, {{ think = '{think_ms}ms' }}]\n\
+             [search]\nmin-vus = {low}\nstart-vus = {high}\nmax-vus = {high}\nbudget = '{budget_s}s'\n",
+            quoted(&user), quoted(&header),
+        );
+        let planned = plan(&text, &FindFlags::default());
+        prop_assert_eq!((planned.search.min, planned.search.max), (Level(low), Level(high)));
+        prop_assert_eq!(planned.search.budget, Duration::from_secs(budget_s));
+        let ScenarioSource::Spec(spec) = &planned.scenario else {
+            return Err(TestCaseError::fail("no scenario"));
+        };
+        let step = spec.steps[0].as_ref();
+        prop_assert_eq!(step.json.as_ref().and_then(|j| j.get("user")).and_then(|u| u.as_str()), Some(user.as_str()));
+        prop_assert_eq!(step.headers.get("x-a").map(String::as_str), Some(header.as_str()));
+        let mut damaged: Vec<char> = text.chars().collect();
+        let at = at.index(damaged.len());
+        match change {
+            Some(c) => damaged.insert(at, c),
+            None => drop(damaged.remove(at)),
+        }
+        let damaged: String = damaged.into_iter().collect();
+        if let Err(error) = Profile::parse(&damaged, "mine.toml", Path::new("/p")) {
+            let error = error.to_string();
+            prop_assert!(error.contains("mine.toml:"), "{}", error);
+        }
+    }
 }

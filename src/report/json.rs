@@ -379,3 +379,44 @@ impl Formatter for Layout {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::samples;
+
+    /// Any finite number, the smallest and the largest too.
+    fn number() -> impl Strategy<Value = f64> {
+        prop::num::f64::NORMAL | prop::num::f64::SUBNORMAL | prop::num::f64::ZERO
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_record_is_read_as_it_was_written(
+            texts in prop::array::uniform3(".{0,30}"),
+            numbers in prop::array::uniform4(number()),
+            reading in prop::option::of(number()),
+        ) {
+            let mut record = samples::found();
+            let [profile, reason, warning] = texts;
+            (record.profile, record.answer.reason) = (profile, reason);
+            record.warnings.push(warning);
+            let [budget, think, observed, bound] = numbers;
+            (record.plan.budget_s, record.plan.think_s) = (budget, think);
+            for probe in &mut record.probes {
+                for objective in &mut probe.objectives {
+                    (objective.observed, objective.bound) = (Some(observed), bound);
+                }
+                for second in &mut probe.seconds {
+                    second.readings.iter_mut().for_each(|r| r.value = reading);
+                }
+            }
+            let json = write(&record).unwrap();
+            prop_assert_eq!(read(&json).unwrap(), record);
+        }
+    }
+}
