@@ -128,6 +128,7 @@ pub fn compare(
         made_at,
         slo: first.record.slo.clone(),
         unit: first.record.plan.unit,
+        counted: steps.counted(),
         step: main_step(&steps).to_owned(),
         confidence,
         runs: runs.iter().map(compared).collect(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::measure::{Level, LevelUnit, Reading};
+use crate::measure::{Counted, Level, LevelUnit, Reading};
 use crate::record::{ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
 
 /// One thing that happened during a run.
@@ -73,6 +73,8 @@ pub struct Subject {
     pub slo: Vec<String>,
     /// What a level counts.
     pub unit: LevelUnit,
+    /// What goes through is counted in.
+    pub counted: Counted,
     /// The latency that every second is told of.
     pub latency: ShownLatency,
     /// Limits of what the monitors read.
@@ -88,6 +90,7 @@ impl Subject {
             target: "http://127.0.0.1:8080".to_owned(),
             slo: vec!["p99(answer)<2s".to_owned(), "errors<1%".to_owned()],
             unit: LevelUnit::Vus,
+            counted: Counted::Cycles,
             latency: ShownLatency {
                 name: "p99(answer)".to_owned(),
                 q: 0.99,

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use crate::event::{Event, Phase, ShownLatency, Subject, Tick};
-use crate::measure::{Level, LevelUnit, Reading};
+use crate::measure::{Counted, Level, LevelUnit, Reading};
 use crate::record::{
     HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan, StepRecord,
 };
@@ -33,6 +33,8 @@ pub struct Live {
     pub slo: Vec<String>,
     /// What a level counts.
     pub unit: LevelUnit,
+    /// What goes through is counted in.
+    pub counted: Counted,
     /// The latency that every second shows: `p99(answer)`.
     pub latency: String,
     /// What it must stay below, seconds.
@@ -264,6 +266,7 @@ impl Live {
             target: subject.target.clone(),
             slo: subject.slo.clone(),
             unit: subject.unit,
+            counted: subject.counted,
             latency: subject.latency.name.clone(),
             limit_s: subject.latency.limit_s,
             at_most_s: Some(at_most_s),

@@ -93,6 +93,35 @@ impl LevelUnit {
     }
 }
 
+/// What is counted as a whole: throughput and shares of errors are of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counted {
+    /// Cycles of a scenario.
+    #[default]
+    Cycles,
+    /// Requests, where an engine knows no cycles.
+    Requests,
+}
+
+impl Counted {
+    /// Several of them.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cycles => "cycles",
+            Self::Requests => "requests",
+        }
+    }
+
+    /// How fast they go through, as the name of a column.
+    pub fn rate(self) -> &'static str {
+        match self {
+            Self::Cycles => "cycles/s",
+            Self::Requests => "requests/s",
+        }
+    }
+}
+
 /// When the cycles of an open model begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -404,6 +433,15 @@ impl StepNames {
     /// The indices of all.
     pub fn range(&self) -> Range<usize> {
         0..self.names.len()
+    }
+
+    /// What stands for the whole.
+    pub fn counted(&self) -> Counted {
+        if self.apart {
+            Counted::Requests
+        } else {
+            Counted::Cycles
+        }
     }
 
     /// All names, the cycle last.

@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{
-    Arrivals, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
+    Arrivals, Counted, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
+    StepNames,
 };
 use crate::slo::Verdict;
 
@@ -397,6 +398,13 @@ pub struct PlanRecord {
     /// The command line without the program's own path and without secrets; empty in records of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+}
+
+impl PlanRecord {
+    /// What throughput and shares of errors are of.
+    pub fn counted(&self) -> Counted {
+        StepNames::of_record(&self.steps, self.main_step).counted()
+    }
 }
 
 impl PlanRecord {

@@ -147,6 +147,29 @@ fn every_record_gives_every_report() {
 }
 
 #[test]
+fn an_engine_that_knows_requests_only_is_told_of_in_requests() {
+    let mut run = records::found();
+    let mut ramp = records::ramp();
+    for plan in [&mut run.plan, &mut ramp.plan] {
+        *plan.steps.last_mut().unwrap() = "requests".to_owned();
+    }
+    let page = report::Format::Html.render(&run).unwrap();
+    let ramp_page = RampFormat::Html.render(&ramp).unwrap();
+    for text in [
+        report::summary(&run),
+        report::ramp_summary(&ramp),
+        String::from_utf8(page).unwrap(),
+        String::from_utf8(ramp_page).unwrap(),
+    ] {
+        assert!(text.contains("requests/s"), "{text}");
+        assert!(
+            !text.contains("cycles/s") && !text.contains("cycles per second"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn the_same_record_gives_the_same_bytes() {
     let render = |record: &RunRecord| report::render(record).unwrap();
     let record = records::found();

@@ -322,6 +322,7 @@ pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepN
         target: plan.target.clone(),
         slo: slo.texts(),
         unit: plan.unit,
+        counted: steps.counted(),
         latency: run::shown_latency(slo, steps),
         limits: plan.limits.clone(),
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Ending, LimitingResource};
-use crate::measure::{Level, LevelUnit};
+use crate::measure::{Counted, Level, LevelUnit};
 
 /// Version of the schema of a comparison's record.
 pub const COMPARE_SCHEMA_VERSION: u32 = 1;
@@ -21,6 +21,9 @@ pub struct CompareRecord {
     pub slo: Vec<String>,
     /// What a level counts.
     pub unit: LevelUnit,
+    /// What throughput is of.
+    #[serde(default)]
+    pub counted: Counted,
     /// Name of the measured step whose latency is compared.
     pub step: String,
     /// Confidence of every interval, 0..1.

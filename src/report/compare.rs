@@ -257,7 +257,7 @@ pub(super) fn value(metric: ComparedMetric, value: f64) -> String {
 pub(super) fn unit(record: &CompareRecord, metric: ComparedMetric) -> String {
     match metric {
         ComparedMetric::Breakpoint | ComparedMetric::Knee => format!(" {}", record.unit.name()),
-        ComparedMetric::Throughput => " cycles/s".to_owned(),
+        ComparedMetric::Throughput => format!(" {}", record.counted.rate()),
         ComparedMetric::P50 | ComparedMetric::P99 => format!(" ({})", record.step),
     }
 }

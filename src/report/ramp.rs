@@ -74,18 +74,6 @@ pub(super) fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)>
     }
 }
 
-const HEAD: [&str; 9] = [
-    "stage",
-    "VUs asked",
-    "reached",
-    "cycles/s",
-    "p50",
-    "p99",
-    "errors",
-    "shed",
-    "SLO",
-];
-
 /// A row per stage, and below it what gave way and the monitors' peaks.
 fn table(record: &RampRecord, out: &mut String) {
     let rows: Vec<[String; 9]> = record
@@ -93,7 +81,19 @@ fn table(record: &RampRecord, out: &mut String) {
         .iter()
         .map(|stage| row(record, stage))
         .collect();
-    let head = HEAD.map(str::to_owned);
+    let rate = record.plan.counted().rate();
+    let head = [
+        "stage",
+        "VUs asked",
+        "reached",
+        rate,
+        "p50",
+        "p99",
+        "errors",
+        "shed",
+        "SLO",
+    ];
+    let head = head.map(str::to_owned);
     let all = || [&head].into_iter().chain(&rows);
     let widths: [usize; 9] =
         std::array::from_fn(|i| all().map(|r| r[i].chars().count()).max().unwrap_or(0));

@@ -81,7 +81,8 @@ pub(super) fn populations(plan: &PlanRecord) -> Option<String> {
 /// Where throughput stops growing.
 pub(super) fn knee(record: &RunRecord) -> Option<String> {
     let peak = record.answer.peak_throughput_per_s;
-    let peak = peak.map_or_else(String::new, |p| format!(", {p:.1} cycles/s at most"));
+    let rate = record.plan.counted().rate();
+    let peak = peak.map_or_else(String::new, |p| format!(", {p:.1} {rate} at most"));
     let level = view::level(record, record.answer.knee?);
     Some(format!("{level}: throughput stops growing{peak}"))
 }
@@ -323,7 +324,8 @@ pub(super) fn limits(record: &RunRecord) -> String {
         "no port or descriptor shortage".to_owned()
     } else {
         let n = units::format_count(faults);
-        format!("{n} cycles failed for want of ports or descriptors")
+        let what = record.plan.counted().name();
+        format!("{n} {what} failed for want of ports or descriptors")
     });
     parts.join(", ")
 }

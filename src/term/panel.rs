@@ -175,7 +175,7 @@ fn traffic(live: &Live, colour: bool) -> Option<String> {
         failed as f64 / (completed + failed).max(1) as f64,
         shed as f64 / (completed + failed + shed).max(1) as f64,
     );
-    let mut text = format!("{}{rate:.1} cycles/s", label("last 5 s"));
+    let mut text = format!("{}{rate:.1} {}", label("last 5 s"), live.counted.rate());
     let errors = format!("errors {:.1} %", errors * 100.0);
     let _ = write!(text, "   {}", paint(&errors, "31", colour && failed > 0));
     if shed > 0 {

@@ -335,7 +335,10 @@ impl<'a> Ramp<'a> {
             scene,
             Frame {
                 area,
-                title: "throughput, completed cycles per second".to_owned(),
+                title: format!(
+                    "throughput, completed {} per second",
+                    self.record.plan.counted().name()
+                ),
                 y: counts(&rate, 0.0),
                 limits: Vec::new(),
                 names_breach: false,
@@ -358,7 +361,10 @@ impl<'a> Ramp<'a> {
             scene,
             Frame {
                 area,
-                title: "cycles that failed or were shed, per second".to_owned(),
+                title: format!(
+                    "{} that failed or were shed, per second",
+                    self.record.plan.counted().name()
+                ),
                 y: counts(&all, FEW),
                 limits: Vec::new(),
                 names_breach: false,

@@ -22,6 +22,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     }
     keys.extend(interval_key(record));
     let unit = record.plan.unit.name();
+    let counted = record.plan.counted().name();
     let what = &format!("throughput and errors of every probe against {unit}");
     let room = frame(&mut scene, record, what, &keys);
     if record.probes.is_empty() {
@@ -39,7 +40,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     });
     let spec = Spec {
         area: upper,
-        title: "throughput, completed cycles per second".to_owned(),
+        title: format!("throughput, completed {counted} per second"),
         x,
         y: Axis {
             scale: Scale::from_zero(rates).with_foot(0.03),
@@ -69,7 +70,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         .flatten();
     let mut spec = Spec {
         area: lower,
-        title: "share of cycles that failed or were shed".to_owned(),
+        title: format!("share of {counted} that failed or were shed"),
         // A flat zero line must not look like a mountain: at least one percent.
         y: Axis {
             scale: Scale::from_zero(ratios.chain([0.01])).with_foot(0.06),

@@ -103,7 +103,8 @@ fn stages(record: &RampRecord) -> Table {
         Column::number("reached"),
         Column::text("verdict"),
     ];
-    let columns = ["cycles/s", "median", "p99", "errors", "shed", "seconds"];
+    let rate = record.plan.counted().rate();
+    let columns = [rate, "median", "p99", "errors", "shed", "seconds"];
     head.extend(columns.map(Column::number));
     head.push(Column::text("why"));
     Table {

@@ -104,7 +104,7 @@ fn visits(record: &RunRecord) -> Table {
         Column::text("seen"),
         Column::number("errors"),
         Column::number("shed"),
-        Column::number("cycles/s"),
+        Column::number(record.plan.counted().rate()),
         Column::number("probe"),
     ];
     let row = |mark: Mark, name: &str, visit: &VisitSummary| {
@@ -199,7 +199,8 @@ fn probes(record: &RunRecord) -> Table {
         Column::number(record.plan.unit.name()),
         Column::text("verdict"),
     ];
-    let columns = [metric.name.as_str(), "median", "errors", "shed", "cycles/s"];
+    let rate = record.plan.counted().rate();
+    let columns = [metric.name.as_str(), "median", "errors", "shed", rate];
     head.extend(columns.map(Column::number));
     head.extend(["settle", "hold"].map(Column::number));
     head.push(Column::text("estimate"));
