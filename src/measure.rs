@@ -348,6 +348,9 @@ pub struct StepNames {
     /// Whether each step is a kind of request by itself, and not on the way to the next one.
     #[serde(default)]
     apart: bool,
+    /// Where several populations stand side by side: the whole cycle of each but the last, ascending.
+    #[serde(default)]
+    wholes: Vec<usize>,
 }
 
 /// Whether a name in an objective, whose blanks are of no account, is that of a step.
@@ -376,6 +379,7 @@ impl StepNames {
             names,
             main,
             apart: false,
+            wholes: Vec::new(),
         }
     }
 
@@ -389,6 +393,25 @@ impl StepNames {
             names,
             main,
             apart: true,
+            wholes: Vec::new(),
+        }
+    }
+
+    /// Those of several populations in the order of their windows: the others', each by its name, before the users' own.
+    pub fn of_populations(others: &[(&str, &Self)], users: &Self) -> Self {
+        let mut names: Vec<String> = Vec::new();
+        let mut wholes = Vec::new();
+        for (population, steps) in others {
+            let own = steps.iter().take(steps.cycle());
+            names.extend(own.map(|step| format!("{population}.{step}")));
+            wholes.push(names.len());
+            names.push((*population).to_owned());
+        }
+        let before = names.len();
+        names.extend(users.iter().take(users.cycle()).map(str::to_owned));
+        Self {
+            wholes,
+            ..Self::new(names, Some(before + users.main()))
         }
     }
 
@@ -411,13 +434,13 @@ impl StepNames {
         }
     }
 
-    /// The steps whose failures keep a cycle from passing one of them: those up to it. It is the last of them.
+    /// The steps whose failures keep a cycle from passing one of them: those of the same population up to it. It is the last of them.
     pub fn way_to(&self, step: usize) -> Range<usize> {
-        if self.apart || step == self.cycle() {
-            step..step + 1
-        } else {
-            0..step + 1
+        if self.apart || step == self.cycle() || self.wholes.contains(&step) {
+            return step..step + 1;
         }
+        let before = self.wholes.iter().rev().find(|whole| **whole < step);
+        before.map_or(0, |whole| whole + 1)..step + 1
     }
 
     /// Index of the whole cycle.

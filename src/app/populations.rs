@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::Refusal;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
-use crate::engine::populations::{Member, Populations, step_names};
+use crate::engine::populations::{Member, Populations};
 use crate::exit::Exit;
 use crate::measure::{Arrivals, Level, LevelUnit, StepNames};
 use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
@@ -44,7 +44,7 @@ impl Compiled {
         let others: Vec<(&str, &StepNames)> = (self.others.iter())
             .map(|o| (o.plan.name.as_str(), o.scenario.names()))
             .collect();
-        step_names(&others, self.users.names())
+        StepNames::of_populations(&others, self.users.names())
     }
 
     /// The steps of the population that is searched, among all.

@@ -4,7 +4,7 @@
 //! users' own last, so that a bare objective is about the users whoever is searched.
 
 use super::{Canary, Engine, EngineError};
-use crate::measure::{GeneratorWindow, Level, StepNames, StepWindow, Strain, Window};
+use crate::measure::{GeneratorWindow, Level, StepWindow, Strain, Window};
 
 /// One population and how many there are of it.
 #[derive(Debug)]
@@ -41,19 +41,6 @@ impl<E: Engine> Populations<E> {
     fn members(&mut self) -> impl Iterator<Item = &mut Member<E>> {
         self.others.iter_mut().chain([&mut self.users])
     }
-}
-
-/// The names of all steps, in the order of the windows. `others` are the other populations in order.
-pub fn step_names(others: &[(&str, &StepNames)], users: &StepNames) -> StepNames {
-    let mut names: Vec<String> = Vec::new();
-    for (population, steps) in others {
-        let own = steps.iter().take(steps.cycle());
-        names.extend(own.map(|step| format!("{population}.{step}")));
-        names.push((*population).to_owned());
-    }
-    let before = names.len();
-    names.extend(users.iter().take(users.cycle()).map(str::to_owned));
-    StepNames::new(names, Some(before + users.main()))
 }
 
 impl<E: Engine> Engine for Populations<E> {
@@ -154,23 +141,6 @@ mod tests {
             engine: SimEngine::new(SystemSpec::from_toml(text).unwrap(), 1),
             level,
         }
-    }
-
-    #[test]
-    fn steps_of_all_stand_side_by_side_and_the_users_own_come_last() {
-        let users = StepNames::new(["open", "answer"].map(str::to_owned), Some(1));
-        let abusers = StepNames::new(["fire".to_owned()], None);
-        let all = step_names(&[("abusers", &abusers)], &users);
-        let names: Vec<&str> = all.iter().collect();
-        assert_eq!(
-            names,
-            ["abusers.fire", "abusers", "open", "answer", "cycle"]
-        );
-        assert_eq!((all.main(), all.cycle()), (3, 4));
-        assert_eq!(all.index(Some("abusers")), Some(1));
-        let of_cycles = StepNames::new(["open".to_owned()], None);
-        let all = step_names(&[("abusers", &abusers)], &of_cycles);
-        assert_eq!((all.main(), all.cycle()), (3, 3));
     }
 
     #[tokio::test]

@@ -1055,3 +1055,67 @@ fn failures_of_one_kind_of_request_are_not_those_of_another() {
     let all: Vec<String> = apart.iter().map(str::to_owned).collect();
     assert_eq!(StepNames::of_record(&all, apart.main()), apart);
 }
+
+fn with_abusers() -> StepNames {
+    let users = StepNames::new(["open", "answer"].map(str::to_owned), Some(1));
+    let abusers = StepNames::new(["fire".to_owned()], None);
+    let bots = StepNames::new(["look".to_owned()], Some(0));
+    StepNames::of_populations(&[("abusers", &abusers), ("bots", &bots)], &users)
+}
+
+#[test]
+fn steps_of_all_populations_stand_side_by_side_and_the_users_own_come_last() {
+    let all = with_abusers();
+    let names: Vec<&str> = all.iter().collect();
+    assert_eq!(
+        names,
+        [
+            "abusers.fire",
+            "abusers",
+            "bots.look",
+            "bots",
+            "open",
+            "answer",
+            "cycle"
+        ]
+    );
+    assert_eq!((all.main(), all.cycle()), (5, 6));
+    assert_eq!(all.index(Some("abusers")), Some(1));
+    let ways: Vec<_> = all.range().map(|step| all.way_to(step)).collect();
+    assert_eq!(ways, [0..1, 1..2, 2..3, 3..4, 4..5, 4..6, 6..7]);
+    let of_cycles = StepNames::new(["open".to_owned()], None);
+    let all = StepNames::of_populations(&[("abusers", &of_cycles)], &of_cycles);
+    assert_eq!((all.main(), all.cycle()), (3, 3));
+}
+
+#[test]
+fn what_one_population_suffers_is_not_on_the_way_of_another() {
+    let steps = with_abusers();
+    let mut second = window(0, 50, 100);
+    second.steps = vec![second.steps[0].clone(); 7];
+    second.steps[0].failed.add_n(FailureKind::Status, 40);
+    second.steps[1].failed.add_n(FailureKind::Status, 40);
+    let hold = |second: Window| Measurement {
+        level: Level(10),
+        before: None,
+        readings_before: Vec::new(),
+        hold: vec![
+            Second {
+                window: second,
+                readings: Vec::new()
+            };
+            10
+        ],
+        settled: true,
+    };
+    let verdict = |objective: &str, window: &Window| {
+        let slo = Slo::parse([objective]).unwrap();
+        slo.judge(&hold(window.clone()), &steps).verdict
+    };
+    assert_eq!(verdict("p99(answer)<2s", &second), Verdict::Held);
+    assert_eq!(verdict("p99<2s", &second), Verdict::Held);
+    assert_eq!(verdict("p99(bots.look)<2s", &second), Verdict::Held);
+    assert_eq!(verdict("p99(abusers.fire)<2s", &second), Verdict::Broke);
+    second.steps[4].failed.add_n(FailureKind::Status, 40);
+    assert_eq!(verdict("p99(answer)<2s", &second), Verdict::Broke);
+}
