@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::measure::{FailureKind, Level, Window};
 
 pub mod any;
+pub mod k6;
 pub mod locust;
 pub mod native;
 pub mod populations;
