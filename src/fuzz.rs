@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::engine::{locust, native};
+use crate::engine::{k6, locust, native};
 use crate::plan::{FindFlags, Plan, ScenarioSource};
 use crate::profile::Profile;
 use crate::scenario::Scenario;
@@ -36,11 +36,13 @@ pub enum Target {
     Prometheus,
     /// What a Locust master says: its page, and messages between it and workers.
     Locust,
+    /// What k6 writes of its requests.
+    K6,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -51,6 +53,7 @@ impl Target {
         Self::Redis,
         Self::Prometheus,
         Self::Locust,
+        Self::K6,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -66,6 +69,7 @@ impl Target {
             Self::Redis => "redis",
             Self::Prometheus => "prometheus",
             Self::Locust => "locust",
+            Self::K6 => "k6",
         }
     }
 
@@ -86,6 +90,7 @@ impl Target {
             Self::Redis => text().map_or((), monitor::fuzz_redis),
             Self::Prometheus => text().map_or((), monitor::fuzz_prometheus),
             Self::Locust => locust::fuzz(data),
+            Self::K6 => k6::fuzz(data),
         }
     }
 }
