@@ -284,6 +284,7 @@ mod tests {
     }
 
     fn client() -> reqwest::Client {
+        crate::crypto::install();
         let builder = reqwest::Client::builder().no_proxy();
         builder.tls_certs_only(std::iter::empty()).build().unwrap()
     }
@@ -312,9 +313,13 @@ mod tests {
         let (gate, mut seen) = gate(1000.0).await;
         let waits = tokio::spawn(get(format!("{}/vu/7", gate.url())));
         // Its question must be there first: else it would not have waited.
-        while gate.shared.state().waiting.is_empty() {
+        for _ in 0..2000 {
+            if !gate.shared.state().waiting.is_empty() {
+                break;
+            }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        assert_eq!(gate.shared.state().waiting.len(), 1);
         gate.set_level(1);
         let (status, answer) = waits.await.unwrap();
         assert_eq!(

@@ -333,13 +333,28 @@ async fn next_line(
 /// The message of a line of k6's log, which may have it between other things, in quotes: `time="..." level=error msg="no"`.
 fn said(line: &str) -> String {
     let message = line.split_once("msg=").map_or(line, |(_, rest)| rest);
-    let quoted = message.strip_prefix('"').map(|rest| {
-        let end = rest.find("\" ").unwrap_or(rest.len());
-        rest[..end].trim_end().trim_end_matches('"')
-    });
-    let text = quoted.unwrap_or(message).replace("\\n", " ");
-    let text = text.replace("\\t", " ").replace("\\\"", "\"");
+    let text = match message.strip_prefix('"') {
+        Some(quoted) => unquoted(quoted),
+        None => message.to_owned(),
+    };
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What stands before the next quote that is not escaped.
+fn unquoted(text: &str) -> String {
+    let mut out = String::new();
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => out.extend(chars.next().map(|c| match c {
+                'n' | 't' | 'r' => ' ',
+                other => other,
+            })),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -355,7 +370,7 @@ mod tests {
             ),
             (
                 r#"time="x" level=error msg="it said \"no\"""#,
-                r#"it said "no"#,
+                r#"it said "no""#,
             ),
             ("level=error msg=unquoted", "unquoted"),
             ("  unknown flag: --x ", "unknown flag: --x"),
