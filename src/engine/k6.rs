@@ -1,5 +1,7 @@
 //! k6 as the load engine: it runs the user's own script, and levels are its VUs.
 
+pub mod tool;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,15 +9,7 @@ use std::time::Duration;
 use super::{Canary, Engine, EngineError};
 use crate::measure::{Level, StepNames, Window};
 
-/// How k6 is brought to a level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum K6Mode {
-    /// One k6 process whose VUs ask this program whether they shall run: the level moves while it goes on.
-    #[default]
-    Gate,
-    /// A k6 process for each level, for scripts that cannot be wrapped.
-    Restart,
-}
+pub use crate::k6::Mode as K6Mode;
 
 /// Which script, and how it is driven.
 #[derive(Debug, Clone)]
@@ -78,10 +72,7 @@ impl K6Engine {
 
     /// What the record calls it.
     pub fn name(&self) -> &'static str {
-        match self.spec.mode {
-            K6Mode::Gate => "k6",
-            K6Mode::Restart => "k6 restart",
-        }
+        self.spec.mode.engine()
     }
 
     /// The script.
