@@ -115,13 +115,14 @@ fn without_scheme(text: &str) -> String {
 
 fn masked_query(query: &str) -> String {
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        Some((name, _)) if names_a_secret(name) => format!("{name}={MASK}"),
         _ => pair.to_owned(),
     });
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a name says that its value is a secret.
+pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     NAMES.iter().any(|part| name.contains(part))
 }

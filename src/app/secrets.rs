@@ -19,7 +19,7 @@ pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<>
     }
 }
 
-/// Fills in the addresses of monitors and resets, and the headers for Locust; scenarios are filled in when they are compiled.
+/// Fills in the addresses of monitors and resets, the headers for Locust and the arguments of k6; scenarios are filled in when they are compiled.
 pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     let lookup = lookup(&plan.dir);
     for monitor in &mut plan.monitors {
@@ -38,12 +38,37 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     for flush in &mut plan.target.flushes {
         flush.url = filled(&flush.url, &lookup, &format!("monitor `{}`", flush.monitor))?;
     }
-    if let EnginePlan::Locust(locust) = &mut plan.engine {
-        for (name, value) in &mut locust.headers {
-            *value = filled(value, &lookup, &format!("header `{name}` for Locust"))?;
+    match &mut plan.engine {
+        EnginePlan::Native => {}
+        EnginePlan::Locust(locust) => {
+            for (name, value) in &mut locust.headers {
+                *value = filled(value, &lookup, &format!("header `{name}` for Locust"))?;
+            }
         }
+        EnginePlan::K6(k6) => k6.arguments = of_arguments(&k6.arguments, &plan.dir)?.0,
     }
     Ok(())
+}
+
+/// The arguments of k6 with their secrets, and the values that have one in them.
+pub(super) fn of_arguments(
+    arguments: &[String],
+    dir: &Path,
+) -> Result<(Vec<String>, Vec<String>), Refusal> {
+    let lookup = lookup(dir);
+    let (mut out, mut hidden) = (Vec::new(), Vec::new());
+    for argument in arguments {
+        let name = argument.split('=').next().unwrap_or_default();
+        let value = filled(argument, &lookup, &format!("`{name}` for k6"))?;
+        if value != *argument {
+            let secret = value
+                .split_once('=')
+                .map_or(value.as_str(), |(_, secret)| secret);
+            hidden.push(secret.to_owned());
+        }
+        out.push(value);
+    }
+    Ok((out, hidden))
 }
 
 /// Fills in what a flag was given; files start from the present folder.

@@ -10,6 +10,7 @@ mod gate;
 mod points;
 mod process;
 mod restart;
+pub mod tool;
 mod window;
 mod wrapper;
 
@@ -36,8 +37,6 @@ use super::{Canary, Engine, EngineError};
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepNames, StepWindow, Strain, Window};
 use crate::secret::masked;
 
-/// The kind that stands for a whole iteration of one of the script's functions.
-const ITERATION: &str = "iteration";
 /// Tags of k6's own that its points shall have.
 const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu";
 /// How long k6 may take until its VUs run: it makes them all, and runs the script's `setup`.
@@ -60,15 +59,8 @@ const LEAVE_S: u32 = 60;
 /// Texts of what iterations threw that are told, and that are kept.
 const MOST_THREW: (usize, usize) = (3, 100);
 
-/// How k6 is brought to a level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum K6Mode {
-    /// One k6 process whose VUs ask this program whether they shall run: the level moves while it goes on.
-    #[default]
-    Gate,
-    /// A k6 process for each level, for scripts that cannot be wrapped.
-    Restart,
-}
+use crate::k6::ITERATION;
+pub use crate::k6::Mode as K6Mode;
 
 /// Which script, and how it is driven.
 #[derive(Debug, Clone)]
@@ -226,10 +218,7 @@ impl K6Engine {
 
     /// What the record calls it.
     pub fn name(&self) -> &'static str {
-        match self.spec.mode {
-            K6Mode::Gate => "k6",
-            K6Mode::Restart => "k6 restart",
-        }
+        self.spec.mode.engine()
     }
 
     /// The script.

@@ -15,6 +15,7 @@ pub(crate) fn head(profile: &str) -> Head {
         folder: "/srv".to_owned(),
         command: vec!["find".to_owned(), "gateway".to_owned()],
         profile_crc32: Some(7),
+        script_crc32: None,
     }
 }
 

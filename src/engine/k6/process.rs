@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::points::{Event, Reader, What};
+use crate::k6::said;
 
 /// How long k6 may take to end after each of these: at the first it stops its VUs and runs `teardown`, at the second that too is broken off.
 const ENDINGS: [(Signal, Duration); 2] = [
@@ -279,7 +280,7 @@ fn first(events: &[Event]) -> Option<i64> {
 
 /// The last things that k6 said.
 #[derive(Debug, Clone, Default)]
-struct Tail(Arc<Mutex<VecDeque<String>>>);
+struct Tail(Arc<Mutex<VecDeque<Vec<u8>>>>);
 
 impl Tail {
     async fn read(&self, err: impl AsyncRead + Unpin) {
@@ -287,14 +288,14 @@ impl Tail {
         let mut line = Vec::new();
         while let Ok(true) = next_line(&mut err, &mut line).await {
             // Of each request that fails there is a warning; what ended k6 is none.
-            let text = String::from_utf8_lossy(&line);
-            if !text.contains("level=warning") && !text.trim().is_empty() {
-                self.push(said(&text));
+            let is_warning = String::from_utf8_lossy(&line).contains("level=warning");
+            if !is_warning && !line.is_empty() {
+                self.push(line.clone());
             }
         }
     }
 
-    fn push(&self, line: String) {
+    fn push(&self, line: Vec<u8>) {
         let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == TAIL_LINES {
             lines.pop_front();
@@ -303,8 +304,9 @@ impl Tail {
     }
 
     fn lines(&self) -> Vec<String> {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().cloned().collect()
+        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines: Vec<Vec<u8>> = lines.drain(..).collect();
+        said(&lines.join(&b'\n'))
     }
 }
 
@@ -330,54 +332,9 @@ async fn next_line(
     }
 }
 
-/// The message of a line of k6's log, which may have it between other things, in quotes: `time="..." level=error msg="no"`.
-fn said(line: &str) -> String {
-    let message = line.split_once("msg=").map_or(line, |(_, rest)| rest);
-    let text = match message.strip_prefix('"') {
-        Some(quoted) => unquoted(quoted),
-        None => message.to_owned(),
-    };
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// What stands before the next quote that is not escaped.
-fn unquoted(text: &str) -> String {
-    let mut out = String::new();
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => break,
-            '\\' => out.extend(chars.next().map(|c| match c {
-                'n' | 't' | 'r' => ' ',
-                other => other,
-            })),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn messages_are_taken_out_of_the_log() {
-        for (line, want) in [
-            (
-                r#"time="2026-11-22T10:00:00+01:00" level=error msg="TypeError: Cannot read property 'a' of undefined\n\tat file:///x.js:3:4(5)\n" hint="script exception""#,
-                "TypeError: Cannot read property 'a' of undefined at file:///x.js:3:4(5)",
-            ),
-            (
-                r#"time="x" level=error msg="it said \"no\"""#,
-                r#"it said "no""#,
-            ),
-            ("level=error msg=unquoted", "unquoted"),
-            ("  unknown flag: --x ", "unknown flag: --x"),
-        ] {
-            assert_eq!(said(line), want);
-        }
-    }
 
     #[test]
     fn an_end_is_told_with_what_k6_said() {
@@ -412,7 +369,8 @@ mod tests {
     #[tokio::test]
     async fn what_it_writes_is_read_to_the_end() {
         let line = r#"{"metric":"iteration_duration","type":"Point","data":{"time":"1970-01-01T00:00:01Z","value":1,"tags":{"scenario":"default","vu":"1"}}}"#;
-        let script = format!("echo '{line}'; echo 'msg=bye' >&2; printf '%s' '{line}'; exit 7");
+        let script =
+            format!("echo '{line}'; echo 'time=x msg=\"bye\"' >&2; printf '%s' '{line}'; exit 7");
         let (mut process, events) = run(&script, Some(3)).await;
         let whats: Vec<&What> = events.iter().map(|e| &e.what).collect();
         // The last line has no end: it was cut off.
