@@ -34,6 +34,8 @@ use super::native::watch::HostWatch;
 use super::requests::{self, MOST_NAMES, few};
 use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
+use crate::k6::ITERATION;
+pub use crate::k6::Mode as K6Mode;
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepNames, StepWindow, Strain, Window};
 use crate::secret::masked;
 
@@ -58,9 +60,6 @@ const CANARY_S: u32 = 20;
 const LEAVE_S: u32 = 60;
 /// Texts of what iterations threw that are told, and that are kept.
 const MOST_THREW: (usize, usize) = (3, 100);
-
-use crate::k6::ITERATION;
-pub use crate::k6::Mode as K6Mode;
 
 /// Which script, and how it is driven.
 #[derive(Debug, Clone)]
@@ -744,3 +743,6 @@ impl Notes {
         out
     }
 }
+
+#[cfg(test)]
+mod tests;

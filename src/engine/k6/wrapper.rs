@@ -77,28 +77,8 @@ fn text(spec: &K6Spec, url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::engine::k6::K6Mode;
-
-    fn spec(script: PathBuf) -> K6Spec {
-        K6Spec {
-            binary: PathBuf::from("k6"),
-            script,
-            mode: K6Mode::Gate,
-            functions: vec![("buy".to_owned(), 1.0)],
-            arguments: Vec::new(),
-            blacklist: Vec::new(),
-            pace_per_s: 10.0,
-            names: Vec::new(),
-            look_vus: 1,
-            max_vus: 7,
-            climbs: false,
-            longest: Duration::from_secs(90),
-            left_out: Vec::new(),
-        }
-    }
+    use crate::engine::k6::tests::spec;
 
     #[test]
     fn it_lies_beside_the_script_and_is_gone_in_the_end() {
