@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::engine::{k6, locust, native};
+use crate::k6::{Named, Script, Version, profile as k6_profile, said};
 use crate::plan::{FindFlags, Plan, ScenarioSource};
 use crate::profile::Profile;
 use crate::scenario::Scenario;
@@ -38,11 +39,13 @@ pub enum Target {
     Locust,
     /// What k6 writes of its requests.
     K6,
+    /// What k6 says before a run: its version, what a script holds, why that cannot be run.
+    K6Script,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -54,6 +57,7 @@ impl Target {
         Self::Prometheus,
         Self::Locust,
         Self::K6,
+        Self::K6Script,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -70,6 +74,7 @@ impl Target {
             Self::Prometheus => "prometheus",
             Self::Locust => "locust",
             Self::K6 => "k6",
+            Self::K6Script => "k6-script",
         }
     }
 
@@ -91,6 +96,7 @@ impl Target {
             Self::Prometheus => text().map_or((), monitor::fuzz_prometheus),
             Self::Locust => locust::fuzz(data),
             Self::K6 => k6::fuzz(data),
+            Self::K6Script => script(data),
         }
     }
 }
@@ -114,6 +120,25 @@ fn profile(text: &str) {
             }
         }
     }
+}
+
+/// What k6 says of itself, of a script, and on its standard error.
+fn script(data: &[u8]) {
+    drop(Version::read(&String::from_utf8_lossy(data)));
+    assert!(said(data).len() <= 12);
+    let Ok(script) = Script::read(data) else {
+        return;
+    };
+    assert!(!script.functions.is_empty());
+    for objective in &script.objectives {
+        Slo::parse([objective]).expect("what a threshold becomes is an objective");
+    }
+    let named = Named {
+        script: "script.js".to_owned(),
+        binary: None,
+    };
+    let text = k6_profile(&named, &script);
+    Profile::parse(&text, "fuzzed.toml", Path::new("/nowhere")).expect("what is written is read");
 }
 
 fn slo(text: &str) {

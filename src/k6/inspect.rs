@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::scenarios::{self, Mix};
-use super::{Function, threshold};
+use super::{Function, Mode, threshold};
 
 /// Thresholds that are looked at; more than that nobody writes.
 const MOST_THRESHOLDS: usize = 200;
@@ -18,18 +18,9 @@ const MOST_BLOCKED: usize = 1_000;
 const MOST_QUOTED: usize = 120;
 
 /// Options that decide on the load, which is for the search to do.
-const LOAD: [&str; 8] = [
-    "stages",
-    "vus",
-    "duration",
-    "iterations",
-    "scenarios",
-    "rps",
-    "executionSegment",
-    "executionSegmentSequence",
-];
-/// Those of them that change what the target sees, so that whoever wrote them must know.
-const TOLD: [(&str, &str); 2] = [
+const LOAD: [&str; 4] = ["stages", "vus", "duration", "iterations"];
+/// Those that change what the target sees as well, so that whoever wrote them must know what becomes of them.
+const ODD: [(&str, &str); 3] = [
     (
         "rps",
         "a cap on all requests, under which no target would break",
@@ -38,6 +29,7 @@ const TOLD: [(&str, &str); 2] = [
         "executionSegment",
         "here the VUs are not a part of a larger test",
     ),
+    ("paused", "nobody would let it go on"),
 ];
 
 /// What a script says of itself.
@@ -53,6 +45,8 @@ pub struct Script {
     pub blocked: Vec<String>,
     /// Options that decide on the load and are left out for that, by name.
     pub left_out: Vec<String>,
+    /// Options that change what the target sees: each with its value, and why it is no good here.
+    pub odd: Vec<(String, &'static str)>,
     /// What else of it is left out or done otherwise.
     pub notes: Vec<String>,
 }
@@ -86,11 +80,10 @@ impl Script {
             ..Self::default()
         };
         script.read_thresholds(&options);
-        for (option, why) in TOLD {
+        for (option, why) in ODD {
             if let Some(value) = options.get(option).filter(|v| is_given(v)) {
-                let value = quoted(&value.to_string());
-                let note = format!("the script's option `{option}` ({value}) is left out: {why}");
-                script.notes.push(note);
+                let shown = format!("`{option}` ({})", quoted(&value.to_string()));
+                script.odd.push((shown, why));
             }
         }
         match options.get("scenarios").and_then(Value::as_object) {
@@ -105,6 +98,17 @@ impl Script {
             _ => script.functions = vec![Function::by_default()],
         }
         Ok(script)
+    }
+
+    /// What becomes of its options in a mode, beside what is told of its thresholds.
+    pub fn told(&self, mode: Mode) -> Vec<String> {
+        let odd = self.odd.iter().map(|(option, why)| match mode {
+            Mode::Gate => format!("the script's option {option} is left out: {why}"),
+            Mode::Restart => format!(
+                "the script's option {option} stays with the mode `restart`, and is better taken out: {why}"
+            ),
+        });
+        odd.chain(self.notes.iter().cloned()).collect()
     }
 
     fn read_thresholds(&mut self, options: &Map<String, Value>) {
@@ -190,7 +194,7 @@ fn given(options: &Map<String, Value>, names: &[&str]) -> Vec<String> {
 
 fn is_given(value: &Value) -> bool {
     match value {
-        Value::Null => false,
+        Value::Null | Value::Bool(false) => false,
         Value::Array(list) => !list.is_empty(),
         Value::Object(map) => !map.is_empty(),
         _ => true,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Function, Script};
+use super::{Function, Mode, Script};
 
 /// What a profile names, as it is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,10 +56,11 @@ fn origin(script: &Script) -> String {
         let lost = script.uncarried.iter();
         lines.extend(lost.map(|t| format!("#   {}", comment(t))));
     }
-    if !script.notes.is_empty() {
+    let told = script.told(Mode::default());
+    if !told.is_empty() {
         lines.push("# What else becomes of the script:".to_owned());
-        let notes = script.notes.iter();
-        lines.extend(notes.map(|n| format!("# * {}", comment(n))));
+        let told = told.iter();
+        lines.extend(told.map(|n| format!("# * {}", comment(n))));
     }
     lines.join("\n")
 }

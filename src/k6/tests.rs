@@ -139,12 +139,15 @@ fn a_script_tells_its_thresholds_once_and_what_is_not_carried_over() {
             "`checks: rate>0.99` (checks are not seen, only requests and iterations)"
         ]
     );
-    assert_eq!(script.left_out, ["stages", "rps"]);
+    assert_eq!(script.left_out, ["stages"]);
     assert_eq!(script.functions, [Function::by_default()]);
-    let [note] = script.notes.as_slice() else {
-        panic!("{:?}", script.notes)
-    };
-    assert!(note.contains("`rps` (50)"), "{note}");
+    for (mode, wanted) in [
+        (Mode::Gate, "the script's option `rps` (50) is left out"),
+        (Mode::Restart, "the script's option `rps` (50) stays"),
+    ] {
+        let told = script.told(mode);
+        assert!(told.len() == 1 && told[0].starts_with(wanted), "{told:?}");
+    }
 }
 
 #[test]

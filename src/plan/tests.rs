@@ -990,134 +990,137 @@ fn a_profile_names_script_program_mode_functions_and_arguments() {
     assert!(!ahead.unwrap().unwrap().k6.of_profile);
 }
 
+const OF_K6: &str = "slo = [\"p95<1s\"]\n[engine]\nkind = \"k6\"\nscript = \"s.js\"\n";
+
+#[track_caller]
+fn refused(text: &str, flags: &FindFlags, parts: &[&str]) {
+    let error = error(text, flags);
+    for part in parts {
+        assert!(error.contains(part), "no `{part}`:\n{error}");
+    }
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
 #[test]
-fn what_does_not_go_with_k6_is_refused_where_it_stands() {
-    let k6 = "slo = [\"p95<1s\"]\n[engine]\nkind = \"k6\"\nscript = \"s.js\"\n";
-    let scenario = "[scenario]\nsteps = [{ name = \"x\", get = \"/\" }]\n";
-    for (text, flags, parts) in [
+fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
+    let steps = "steps = [{ name = \"x\", get = \"/\" }]";
+    let population = format!("[[population]]\nname = \"b\"\nvus = 1\nscenario = {{ {steps} }}\n");
+    for (more, line, part) in [
+        ("mode = \"gte\"\n", 5, "did you mean `gate`?"),
+        ("exec = { a = 0 }\n", 5, "the weight of `a`"),
         (
-            format!("{k6}mode = \"gte\"\n"),
-            FindFlags::default(),
-            &["mine.toml:5", "did you mean `gate`?"][..],
+            "arguments = [\"--vus\", \"3\"]\n",
+            5,
+            "`--vus` is not an argument",
         ),
         (
-            format!("{k6}exec = {{ a = 0 }}\n"),
-            FindFlags::default(),
-            &["mine.toml:5", "the weight of `a`"],
+            "mode = \"restart\"\nexec = { a = 1 }\n",
+            6,
+            "`default` alone",
         ),
         (
-            format!("{k6}arguments = [\"--vus\", \"3\"]\n"),
-            FindFlags::default(),
-            &["mine.toml:5", "`--vus` is not an argument"],
+            "[search]\nrate = \"poisson\"\n",
+            6,
+            "VUs of k6, not arrivals",
+        ),
+        (&format!("[scenario]\n{steps}\n"), 6, "leave [scenario] out"),
+        (
+            "[target]\ndemo = true\n",
+            6,
+            "the script of k6 does not know",
+        ),
+        (&population, 5, "k6 has the users of its script"),
+    ] {
+        let place = format!("mine.toml:{line}");
+        refused(
+            &format!("{OF_K6}{more}"),
+            &FindFlags::default(),
+            &[&place, part],
+        );
+    }
+    for (more, part) in [
+        ("kind = \"k6\"\n", "mine.toml:5: k6 needs a script"),
+        (
+            "kind = \"native\"\nscript = \"s.js\"\n",
+            "mine.toml:6: only the engine `k6` has it",
         ),
         (
-            format!("{k6}mode = \"restart\"\nexec = {{ a = 1 }}\n"),
-            FindFlags::default(),
-            &["mine.toml:6", "`default` alone"],
+            "kind = \"locust\"\nmode = \"gate\"\n",
+            "mine.toml:6: only the engine `k6` has it",
         ),
+    ] {
+        refused(
+            &format!("{DEMO}[engine]\n{more}"),
+            &FindFlags::default(),
+            &[part],
+        );
+    }
+}
+
+#[test]
+fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
+    let none = FindFlags::default;
+    let text = |text: &str| Some(text.to_owned());
+    for (flags, parts) in [
         (
-            format!("{k6}[search]\nrate = \"poisson\"\n"),
-            FindFlags::default(),
-            &["mine.toml:6", "VUs of k6, not arrivals"],
-        ),
-        (
-            format!("{k6}{scenario}"),
-            FindFlags::default(),
-            &["mine.toml:6", "leave [scenario] out"],
-        ),
-        (
-            format!("{k6}[target]\ndemo = true\n"),
-            FindFlags::default(),
-            &["mine.toml:6", "the script of k6 does not know"],
-        ),
-        (
-            format!(
-                "{k6}[[population]]\nname = \"b\"\nvus = 1\nscenario = {{ steps = [{{ name = \"x\", get = \"/\" }}] }}\n"
-            ),
-            FindFlags::default(),
-            &["mine.toml:5", "k6 has the users of its script"],
-        ),
-        (
-            k6.to_owned(),
             FindFlags {
                 threads: Some(2),
-                ..FindFlags::default()
+                ..none()
             },
-            &["--threads 2"],
+            &["--threads 2"][..],
         ),
         (
-            k6.to_owned(),
             FindFlags {
                 local_addr: vec!["127.0.0.2".to_owned()],
-                ..FindFlags::default()
+                ..none()
             },
             &["--local-addr 127.0.0.2", "`localIPs`"],
         ),
         (
-            k6.to_owned(),
             FindFlags {
-                url: Some("http://127.0.0.1:1".to_owned()),
-                ..FindFlags::default()
+                url: text("http://127.0.0.1:1"),
+                ..none()
             },
             &["--url", "--k6-env BASE"],
         ),
         (
-            k6.to_owned(),
             FindFlags {
                 k6_env: vec!["s3cret".to_owned()],
-                ..FindFlags::default()
+                ..none()
             },
             &["--k6-env ***", "NAME=VALUE"],
         ),
         (
-            k6.to_owned(),
             FindFlags {
-                k6_exec: Some("a".to_owned()),
-                ..FindFlags::default()
+                k6_exec: text("a"),
+                ..none()
             },
             &["--k6-exec a", "browse=3,buy=1"],
         ),
         (
-            k6.to_owned(),
             FindFlags {
-                k6_mode: Some("x".to_owned()),
-                ..FindFlags::default()
+                k6_mode: text("x"),
+                ..none()
             },
             &["--k6-mode x", "gate or restart"],
         ),
-        (
-            format!("{DEMO}[engine]\nkind = \"k6\"\n"),
-            FindFlags::default(),
-            &["mine.toml:5", "k6 needs a script"],
-        ),
-        (
-            format!("{DEMO}[engine]\nkind = \"native\"\nscript = \"s.js\"\n"),
-            FindFlags::default(),
-            &["mine.toml:6", "only the engine `k6` has it"],
-        ),
-        (
-            DEMO.to_owned(),
-            FindFlags {
-                k6_mode: Some("gate".to_owned()),
-                ..FindFlags::default()
-            },
-            &["--k6-mode gate", "only the engine `k6`"],
-        ),
-        (
-            DEMO.to_owned(),
-            FindFlags {
-                engine: Some("native".to_owned()),
-                ..script_flags()
-            },
-            &["--script dir/my script.js", "only the engine `k6`"],
-        ),
     ] {
-        let error = error(&text, &flags);
-        for part in parts {
-            assert!(error.contains(part), "no `{part}`:\n{error}");
-        }
-        assert!(!error.contains("s3cret"), "{error}");
+        refused(OF_K6, &flags, parts);
     }
+    let gate = FindFlags {
+        k6_mode: text("gate"),
+        ..none()
+    };
+    refused(DEMO, &gate, &["--k6-mode gate", "only the engine `k6`"]);
+    let native = FindFlags {
+        engine: text("native"),
+        ..script_flags()
+    };
+    refused(
+        DEMO,
+        &native,
+        &["--script dir/my script.js", "only the engine `k6`"],
+    );
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl K6Plan {
         }
         self.blocked.clone_from(&script.blocked);
         self.left_out.clone_from(&script.left_out);
-        self.notes.clone_from(&script.notes);
+        self.notes = script.told(self.mode);
         self.version = Some(looked.version);
         self.crc32 = Some(looked.crc32);
         Ok(self)
