@@ -511,6 +511,6 @@ fn a_k6_for_each_level_needs_no_wrapper() {
         &Case::new(&k6, 5, script),
         &[&RAMP[..], &["--k6-mode", "restart"]].concat(),
         2,
-        "use the mode `gate`",
+        "choose the mode `gate`",
     );
 }

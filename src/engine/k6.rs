@@ -287,7 +287,6 @@ impl K6Engine {
                 break;
             }
         }
-        self.drive.forget_wrapper();
         if let Some(threw) = threw.filter(|_| iterations.completed() == 0) {
             return Err(EngineError::Unfit(format!(
                 "every iteration of the script threw: {threw}; try it with k6 alone (k6 run -i 1 {})",
@@ -312,7 +311,10 @@ impl K6Engine {
     /// Waits until k6 has made its VUs, which it has when it tells of the first second.
     async fn wait_until_there(&mut self) -> Result<(), EngineError> {
         match self.next_within(BEGINS).await {
-            Ok(slice) => self.check(&slice),
+            Ok(slice) => {
+                self.drive.forget_wrapper();
+                self.check(&slice)
+            }
             Err(EngineError::Stopped(why)) => Err(EngineError::Start(why)),
             Err(error) => Err(error),
         }
@@ -535,7 +537,7 @@ impl Drive {
         }
     }
 
-    /// k6 has read it and made its VUs of it: a run that is killed leaves no file behind.
+    /// k6 has read it and made all its VUs of it: a run that is killed leaves no file behind.
     fn forget_wrapper(&mut self) {
         if let Self::Gate { wrapper, .. } = self {
             *wrapper = None;
