@@ -30,6 +30,7 @@ use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::Allowed;
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
+use crate::secret::Hidden;
 use crate::slo::{Condition, Objective, Slo, SloError};
 pub use log::LogMatch;
 pub use monitor::{HOST, HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS};
@@ -215,6 +216,8 @@ pub struct K6Plan {
     pub functions: Vec<Function>,
     /// Further arguments of `k6 run`; values may have `{{ env.NAME }}`.
     pub arguments: Vec<String>,
+    /// What of these is a secret, once it was filled in.
+    pub hidden: Hidden,
     /// Networks (CIDR) that the script does not connect to by its own wish.
     pub blocked: Vec<String>,
     /// Options of the script that decide on the load and are left out for that, by name.

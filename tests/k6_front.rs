@@ -1,8 +1,11 @@
 //! What is asked of k6 and of its script before any load, with a stand-in for k6: plans, consent, errors, profiles made of scripts.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::fs;
-use std::path::Path;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const K6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/k6_front/k6");
@@ -349,4 +352,197 @@ fn a_profile_is_made_of_a_script_and_makes_the_same_plan() {
             "http://127.0.0.1:1",
         ],
     );
+}
+
+/// Answers every request, also those that it is not asked for long.
+fn service() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                // None of the requests has a body or is longer than a piece.
+                while stream.read(&mut piece).is_ok_and(|n| n > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A stand-in that runs scripts, which needs Node.
+fn running_k6() -> Option<&'static str> {
+    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/k6/k6");
+    let works = Command::new(stand_in).arg("version").output();
+    if works.is_ok_and(|output| output.status.success()) {
+        return Some(stand_in);
+    }
+    let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false");
+    assert!(!ci, "Node 20 is not here, and CI must have it");
+    println!("skipped: no Node");
+    None
+}
+
+const SCRIPT: &str = "import http from 'k6/http';
+import { sleep } from 'k6';
+export const options = { vus: 5, duration: '1s', thresholds: { http_req_failed: ['rate<0.5'], checks: ['rate>0.9'] } };
+let n = 0;
+export default function () {
+  http.get(`${__ENV.BASE}/work?x=${__ENV.TOKEN}`);
+  sleep(0.2);
+  n += 1;
+  if (n % 5 === 0) throw new Error(`the token ${__ENV.TOKEN} is tired`);
+}
+";
+
+/// Every file below a folder but those of the test.
+fn written(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            written(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_run_repeats_no_secret_of_a_script_that_tells_it_everywhere() {
+    let Some(k6) = running_k6() else { return };
+    let it = Folder::new(SCRIPT);
+    let base = format!("BASE={}", service());
+    let ramp = [
+        "ramp",
+        "--stages",
+        "2:0s,2:4s",
+        "--script",
+        "script.js",
+        "--k6",
+        k6,
+        "--k6-env",
+        &base,
+        "--k6-env",
+        "TOKEN={{ env.TOKEN }}",
+        "--out",
+        "reports",
+    ];
+    let output = it.command(&ramp).env("TOKEN", "s3cr3t").output().unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    has(
+        &text,
+        &[
+            "the first load by k6 with script.js:",
+            "what the script says, to this machine alone",
+            "`checks: rate>0.9`",
+            "the token *** is tired",
+        ],
+    );
+    let mut files = Vec::new();
+    written(&it.path().join("reports"), &mut files);
+    let read = |path: &PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let record = files.iter().find(|f| f.ends_with("ramp.json")).unwrap();
+    has(
+        &read(record),
+        &[
+            "\"engine\": \"k6\"",
+            "\"target\": \"script.js\"",
+            "/work?x=***",
+            "errors<50%",
+        ],
+    );
+    for text in files.iter().map(read).chain([text]) {
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+}
+
+#[test]
+fn a_search_goes_on_with_the_same_script_only() {
+    let Some(k6) = running_k6() else { return };
+    let it = Folder::new(&SCRIPT.replace("?x=${__ENV.TOKEN}", ""));
+    let base = format!("BASE={}", service());
+    let find = [
+        "find",
+        "--script",
+        "script.js",
+        "--k6",
+        k6,
+        "--k6-env",
+        &base,
+        "--max-vus",
+        "4",
+        "--start-vus",
+        "2",
+        "--budget",
+        "12s",
+        "--out",
+        "reports",
+        "--quiet",
+    ];
+    let output = it.run(&find);
+    let text = said(&output);
+    let mut files = Vec::new();
+    written(&it.path().join("reports"), &mut files);
+    let run = files.iter().find(|f| f.ends_with("journal.jsonl"));
+    let run = run
+        .unwrap_or_else(|| panic!("{text}"))
+        .parent()
+        .unwrap()
+        .to_str()
+        .unwrap();
+    let probes = || {
+        let journal = fs::read_to_string(Path::new(run).join("journal.jsonl")).unwrap();
+        journal.lines().count() - 1
+    };
+    let before = probes();
+    assert!(before > 0, "{text}");
+    let script = fs::read_to_string(it.path().join("script.js")).unwrap();
+    it.put("script.js", &format!("{script}// another\n"));
+    has(
+        &it.ends(2, &["resume", run, "--budget", "24s"]),
+        &["the script script.js has changed since"],
+    );
+    it.put("script.js", &script);
+    let output = it.run(&["resume", run, "--budget", "24s", "--quiet"]);
+    assert!(probes() > before, "{}", said(&output));
+}
+
+#[test]
+fn a_value_that_may_be_a_secret_is_not_recorded_and_a_run_with_it_does_not_go_on() {
+    let Some(k6) = running_k6() else { return };
+    let it = Folder::new(&SCRIPT.replace("throw", "return;"));
+    let base = format!("BASE={}", service());
+    let find = [
+        "find",
+        "--script",
+        "script.js",
+        "--k6",
+        k6,
+        "--k6-env",
+        &base,
+        "--k6-env=TOKEN=s3cr3t",
+        "--max-vus",
+        "1",
+        "--budget",
+        "4s",
+        "--out",
+        "reports",
+        "--quiet",
+    ];
+    let text = said(&it.run(&find));
+    let mut files = Vec::new();
+    written(&it.path().join("reports"), &mut files);
+    let run = files.iter().find(|f| f.ends_with("journal.jsonl"));
+    let run = run.unwrap_or_else(|| panic!("{text}"));
+    let head = fs::read_to_string(run).unwrap();
+    has(&head, &["--k6-env=TOKEN=***", &base]);
+    let folder = run.parent().unwrap().to_str().unwrap();
+    let text = it.ends(2, &["resume", folder, "--budget", "30s"]);
+    has(&text, &["may have been a secret, and is not recorded"]);
 }

@@ -12,13 +12,10 @@ use crate::journal;
 use crate::k6::{ITERATION, Looked, for_inspect};
 use crate::plan::{FindFlags, K6Plan, Plan};
 use crate::profile::Profile;
-use crate::secret::MASK;
 use crate::term::Terminal;
 
 /// Largest script that is read, bytes; bundles of whole libraries are smaller.
 const MOST_SCRIPT: u64 = 32 << 20;
-/// A secret shorter than this is left in a message: a word of it that happens to be the same would be masked as well.
-const LEAST_SECRET: usize = 4;
 
 /// Asks k6 what the script of a plan says, where it has one. Whoever runs it agrees first to what the profile runs, for the script's
 /// code is a part of that. `yes` is the consent.
@@ -81,13 +78,7 @@ fn ask(k6: &K6Plan, dir: &Path, text: &[u8]) -> Result<Looked, Refusal> {
             crc32: journal::crc32(text),
         })
     });
-    looked.map_err(|error| Refusal::new(Exit::Usage, without(&error.to_string(), &hidden)))
-}
-
-/// A text of others without the secrets that they were given.
-fn without(text: &str, secrets: &[String]) -> String {
-    let long = secrets.iter().filter(|s| s.len() >= LEAST_SECRET);
-    long.fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    looked.map_err(|error| Refusal::new(Exit::Usage, hidden.in_text(&error.to_string())))
 }
 
 /// Starts k6 and looks around, unless the user stops that.
@@ -116,6 +107,7 @@ pub(super) async fn start(
         climbs,
         longest: plan.longest_run(),
         left_out: k6.left_out.clone(),
+        hidden: k6.hidden.clone(),
     };
     let started = K6Engine::start(spec, signals.wait()).await;
     started.map_err(|error| session::not_started(error, signals, "k6 is ended"))
@@ -124,12 +116,6 @@ pub(super) async fn start(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn secrets_are_not_repeated() {
-        let secrets = ["hunter2".to_owned(), "a".to_owned(), String::new()];
-        assert_eq!(without("bad token hunter2!", &secrets), "bad token ***!");
-    }
 
     #[test]
     fn only_a_file_is_a_script() {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Refusal};
 use crate::plan::{EnginePlan, MonitorSource, Plan};
-use crate::secret::{self, Place};
+use crate::secret::{self, Hidden, Place};
 
 /// Looks secrets up; files start from the profile's folder.
 pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<> {
@@ -45,16 +45,18 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
                 *value = filled(value, &lookup, &format!("header `{name}` for Locust"))?;
             }
         }
-        EnginePlan::K6(k6) => k6.arguments = of_arguments(&k6.arguments, &plan.dir)?.0,
+        EnginePlan::K6(k6) => {
+            (k6.arguments, k6.hidden) = of_arguments(&k6.arguments, &plan.dir)?;
+        }
     }
     Ok(())
 }
 
-/// The arguments of k6 with their secrets, and the values that have one in them.
+/// The arguments of k6 with their secrets, and what of them must not be told.
 pub(super) fn of_arguments(
     arguments: &[String],
     dir: &Path,
-) -> Result<(Vec<String>, Vec<String>), Refusal> {
+) -> Result<(Vec<String>, Hidden), Refusal> {
     let lookup = lookup(dir);
     let (mut out, mut hidden) = (Vec::new(), Vec::new());
     for argument in arguments {
@@ -68,7 +70,7 @@ pub(super) fn of_arguments(
         }
         out.push(value);
     }
-    Ok((out, hidden))
+    Ok((out, Hidden::new(hidden)))
 }
 
 /// Fills in what a flag was given; files start from the present folder.

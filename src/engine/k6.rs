@@ -37,7 +37,7 @@ use super::{Canary, Engine, EngineError};
 use crate::k6::ITERATION;
 pub use crate::k6::Mode as K6Mode;
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepNames, StepWindow, Strain, Window};
-use crate::secret::masked;
+use crate::secret::{Hidden, masked};
 
 /// Tags of k6's own that its points shall have.
 const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu";
@@ -90,6 +90,8 @@ pub struct K6Spec {
     pub longest: Duration,
     /// Options of the script that decide on the load, and are left out for that (`stages`, `rps`).
     pub left_out: Vec<String>,
+    /// Secrets among the arguments, which nothing that k6 says may repeat.
+    pub hidden: Hidden,
 }
 
 /// A k6 that is driven.
@@ -501,7 +503,7 @@ impl Drive {
         })?;
         let mut arguments = arguments(spec);
         arguments.push(wrapper.path().display().to_string());
-        let k6 = Process::start(&spec.binary, &arguments, None, events);
+        let k6 = Process::start(&spec.binary, &arguments, &spec.hidden, None, events);
         let k6 = k6.map_err(|e| not_started(spec, &e.to_string()))?;
         Ok(Self::Gate {
             gate,
@@ -519,6 +521,7 @@ impl Drive {
         Self::Restart(Restart::new(Launch {
             binary: spec.binary.clone(),
             arguments,
+            hidden: spec.hidden.clone(),
             events,
         }))
     }

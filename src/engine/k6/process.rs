@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::points::{Event, Reader, What};
 use crate::k6::said;
+use crate::secret::Hidden;
 
 /// How long k6 may take to end after each of these: at the first it stops its VUs and runs `teardown`, at the second that too is broken off.
 const ENDINGS: [(Signal, Duration); 2] = [
@@ -107,13 +108,14 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts k6 with these arguments. What it measures goes to `events`; `vus` is for one whose VUs run from the beginning, how many.
+    /// Starts k6 with these arguments, of which some are secrets that it shall not repeat. What it measures goes to `events`; `vus` is for one whose VUs run from the beginning, how many.
     ///
     /// # Errors
     /// When it cannot be started.
     pub(super) fn start(
         binary: &Path,
         arguments: &[String],
+        hidden: &Hidden,
         vus: Option<u32>,
         events: UnboundedSender<Vec<Event>>,
     ) -> std::io::Result<Self> {
@@ -134,9 +136,9 @@ impl Process {
         }
         let mut child = command.spawn()?;
         let pid = child.id();
-        let tail = Tail::default();
+        let tail = Tail::new(hidden.clone());
         let points = child.stdout.take().map(|out| {
-            let reader = PointReader::new(vus, events);
+            let reader = PointReader::new(vus, hidden.clone(), events);
             tokio::spawn(reader.read(out))
         });
         let said = child.stderr.take().map(|err| {
@@ -218,14 +220,16 @@ struct PointReader {
     reader: Reader,
     /// VUs that run from the beginning, until it is told that they do.
     vus: Option<u32>,
+    hidden: Hidden,
     events: UnboundedSender<Vec<Event>>,
 }
 
 impl PointReader {
-    fn new(vus: Option<u32>, events: UnboundedSender<Vec<Event>>) -> Self {
+    fn new(vus: Option<u32>, hidden: Hidden, events: UnboundedSender<Vec<Event>>) -> Self {
         Self {
             reader: Reader::default(),
             vus,
+            hidden,
             events,
         }
     }
@@ -249,7 +253,7 @@ impl PointReader {
     /// Takes whole lines.
     fn take(&mut self, lines: &[u8]) {
         let mut events = Vec::new();
-        for line in lines.split(|b| *b == b'\n') {
+        for line in self.hidden.in_bytes(lines).split(|b| *b == b'\n') {
             self.reader.line(line, &mut events);
         }
         if lines.is_empty() {
@@ -280,9 +284,19 @@ fn first(events: &[Event]) -> Option<i64> {
 
 /// The last things that k6 said.
 #[derive(Debug, Clone, Default)]
-struct Tail(Arc<Mutex<VecDeque<Vec<u8>>>>);
+struct Tail {
+    lines: Arc<Mutex<VecDeque<Vec<u8>>>>,
+    hidden: Hidden,
+}
 
 impl Tail {
+    fn new(hidden: Hidden) -> Self {
+        Self {
+            hidden,
+            ..Self::default()
+        }
+    }
+
     async fn read(&self, err: impl AsyncRead + Unpin) {
         let mut err = BufReader::new(err);
         let mut line = Vec::new();
@@ -290,13 +304,13 @@ impl Tail {
             // Of each request that fails there is a warning; what ended k6 is none.
             let is_warning = String::from_utf8_lossy(&line).contains("level=warning");
             if !is_warning && !line.is_empty() {
-                self.push(line.clone());
+                self.push(self.hidden.in_bytes(&line).into_owned());
             }
         }
     }
 
     fn push(&self, line: Vec<u8>) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         if lines.len() == TAIL_LINES {
             lines.pop_front();
         }
@@ -304,7 +318,7 @@ impl Tail {
     }
 
     fn lines(&self) -> Vec<String> {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let lines: Vec<Vec<u8>> = lines.drain(..).collect();
         said(&lines.join(&b'\n'))
     }
@@ -357,7 +371,8 @@ mod tests {
     async fn run(script: &str, vus: Option<u32>) -> (Process, Vec<Event>) {
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let args = ["-c".to_owned(), script.to_owned()];
-        let mut process = Process::start(Path::new("/bin/sh"), &args, vus, events).unwrap();
+        let mut process =
+            Process::start(Path::new("/bin/sh"), &args, &Hidden::default(), vus, events).unwrap();
         process.ended().await;
         let mut all = Vec::new();
         while let Some(batch) = seen.recv().await {
@@ -384,7 +399,14 @@ mod tests {
         let (events, _seen) = tokio::sync::mpsc::unbounded_channel();
         let script = "trap 'exit 105' INT; while :; do sleep 0.05; done";
         let args = ["-c".to_owned(), script.to_owned()];
-        let mut process = Process::start(Path::new("/bin/sh"), &args, None, events).unwrap();
+        let mut process = Process::start(
+            Path::new("/bin/sh"),
+            &args,
+            &Hidden::default(),
+            None,
+            events,
+        )
+        .unwrap();
         // The trap must be set.
         tokio::time::sleep(Duration::from_millis(500)).await;
         process.end();

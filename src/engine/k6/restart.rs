@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::points::{Event, What};
 use super::process::{Ended, Process};
 use super::wall_clock;
+use crate::secret::Hidden;
 
 /// What is known of the k6 that runs.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +42,8 @@ pub(super) struct Launch {
     pub(super) binary: PathBuf,
     /// Arguments but for the number of VUs.
     pub(super) arguments: Vec<String>,
+    /// Secrets among them.
+    pub(super) hidden: Hidden,
     pub(super) events: UnboundedSender<Vec<Event>>,
 }
 
@@ -104,7 +107,13 @@ async fn visit(
     let vus = ["-u".to_owned(), level.to_string()];
     let arguments: Vec<String> = (launch.arguments.iter().cloned()).chain(vus).collect();
     let events = launch.events.clone();
-    let started = Process::start(&launch.binary, &arguments, Some(level), events);
+    let started = Process::start(
+        &launch.binary,
+        &arguments,
+        &launch.hidden,
+        Some(level),
+        events,
+    );
     let mut k6 = started.map_err(|e| Some(Lost::NotStarted(e.to_string())))?;
     let pid = k6.pid;
     tell.send_modify(|now| now.pid = pid);

@@ -16,6 +16,7 @@ pub(super) fn spec(script: PathBuf) -> K6Spec {
         climbs: false,
         longest: Duration::from_secs(90),
         left_out: Vec::new(),
+        hidden: Hidden::default(),
     }
 }
 
