@@ -112,7 +112,7 @@ fn answer(
         let every = usize::try_from(hangs.load(Ordering::Relaxed)).unwrap();
         if path == "/maybe" && every > 0 && before % every == 0 {
             // Until the client gives up.
-            while stream.read(&mut piece).ok().filter(|n| *n > 0).is_some() {}
+            while stream.read(&mut piece).is_ok_and(|n| n > 0) {}
             return None;
         }
         let busy = place.lock().unwrap();

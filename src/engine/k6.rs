@@ -315,7 +315,7 @@ impl K6Engine {
         match self.next_within(BEGINS).await {
             Ok(slice) => {
                 self.drive.forget_wrapper();
-                self.check(&slice)
+                check(&slice)
             }
             Err(EngineError::Stopped(why)) => Err(EngineError::Start(why)),
             Err(error) => Err(error),
@@ -351,7 +351,7 @@ impl K6Engine {
     async fn next_second(&mut self) -> Result<Slice, EngineError> {
         let slice = self.next_within(SILENT).await?;
         self.running = (self.running.1, slice.running);
-        self.check(&slice)?;
+        check(&slice)?;
         Ok(slice)
     }
 
@@ -373,20 +373,6 @@ impl K6Engine {
     fn begin_of(&self, slice: &Slice) -> i64 {
         let index = i64::try_from(slice.index).unwrap_or(i64::MAX);
         self.zero.saturating_add(index.saturating_mul(SECOND))
-    }
-
-    /// A request that k6 was not allowed to send ends the run: without it the script does not do what it is meant to.
-    fn check(&self, slice: &Slice) -> Result<(), EngineError> {
-        let Some((name, said)) = &slice.forbidden else {
-            return Ok(());
-        };
-        let uri = name.parse::<http::Uri>().ok();
-        let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("HOST");
-        Err(EngineError::Unfit(format!(
-            "the script's request `{}` would go to an address that is not this machine's ({said}). If it is yours to load, say so: \
-             `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's [target]. It was not sent",
-            masked(name)
-        )))
     }
 
     fn window(&mut self, slice: Slice) -> Window {
@@ -413,6 +399,20 @@ impl K6Engine {
             generator: self.health.sample(pid, slice.lag_p99_s),
         }
     }
+}
+
+/// A request that k6 was not allowed to send ends the run: without it the script does not do what it is meant to.
+fn check(slice: &Slice) -> Result<(), EngineError> {
+    let Some((name, said)) = &slice.forbidden else {
+        return Ok(());
+    };
+    let uri = name.parse::<http::Uri>().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("HOST");
+    Err(EngineError::Unfit(format!(
+        "the script's request `{}` would go to an address that is not this machine's ({said}). If it is yours to load, say so: \
+         `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's [target]. It was not sent",
+        masked(name)
+    )))
 }
 
 /// Whether a look around has seen enough.
