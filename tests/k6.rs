@@ -112,7 +112,7 @@ fn answer(
         let every = usize::try_from(hangs.load(Ordering::Relaxed)).unwrap();
         if path == "/maybe" && every > 0 && before % every == 0 {
             // Until the client gives up.
-            while stream.read(&mut piece).ok().filter(|n| *n > 0).is_some() {}
+            while stream.read(&mut piece).is_ok_and(|n| n > 0) {}
             return None;
         }
         let busy = place.lock().unwrap();
@@ -511,6 +511,6 @@ fn a_k6_for_each_level_needs_no_wrapper() {
         &Case::new(&k6, 5, script),
         &[&RAMP[..], &["--k6-mode", "restart"]].concat(),
         2,
-        "use the mode `gate`",
+        "choose the mode `gate`",
     );
 }

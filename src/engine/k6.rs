@@ -289,7 +289,6 @@ impl K6Engine {
                 break;
             }
         }
-        self.drive.forget_wrapper();
         if let Some(threw) = threw.filter(|_| iterations.completed() == 0) {
             return Err(EngineError::Unfit(format!(
                 "every iteration of the script threw: {threw}; try it with k6 alone (k6 run -i 1 {})",
@@ -314,7 +313,10 @@ impl K6Engine {
     /// Waits until k6 has made its VUs, which it has when it tells of the first second.
     async fn wait_until_there(&mut self) -> Result<(), EngineError> {
         match self.next_within(BEGINS).await {
-            Ok(slice) => self.check(&slice),
+            Ok(slice) => {
+                self.drive.forget_wrapper();
+                check(&slice)
+            }
             Err(EngineError::Stopped(why)) => Err(EngineError::Start(why)),
             Err(error) => Err(error),
         }
@@ -349,7 +351,7 @@ impl K6Engine {
     async fn next_second(&mut self) -> Result<Slice, EngineError> {
         let slice = self.next_within(SILENT).await?;
         self.running = (self.running.1, slice.running);
-        self.check(&slice)?;
+        check(&slice)?;
         Ok(slice)
     }
 
@@ -371,20 +373,6 @@ impl K6Engine {
     fn begin_of(&self, slice: &Slice) -> i64 {
         let index = i64::try_from(slice.index).unwrap_or(i64::MAX);
         self.zero.saturating_add(index.saturating_mul(SECOND))
-    }
-
-    /// A request that k6 was not allowed to send ends the run: without it the script does not do what it is meant to.
-    fn check(&self, slice: &Slice) -> Result<(), EngineError> {
-        let Some((name, said)) = &slice.forbidden else {
-            return Ok(());
-        };
-        let uri = name.parse::<http::Uri>().ok();
-        let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("HOST");
-        Err(EngineError::Unfit(format!(
-            "the script's request `{}` would go to an address that is not this machine's ({said}). If it is yours to load, say so: \
-             `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's [target]. It was not sent",
-            masked(name)
-        )))
     }
 
     fn window(&mut self, slice: Slice) -> Window {
@@ -411,6 +399,20 @@ impl K6Engine {
             generator: self.health.sample(pid, slice.lag_p99_s),
         }
     }
+}
+
+/// A request that k6 was not allowed to send ends the run: without it the script does not do what it is meant to.
+fn check(slice: &Slice) -> Result<(), EngineError> {
+    let Some((name, said)) = &slice.forbidden else {
+        return Ok(());
+    };
+    let uri = name.parse::<http::Uri>().ok();
+    let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("HOST");
+    Err(EngineError::Unfit(format!(
+        "the script's request `{}` would go to an address that is not this machine's ({said}). If it is yours to load, say so: \
+         `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's [target]. It was not sent",
+        masked(name)
+    )))
 }
 
 /// Whether a look around has seen enough.
@@ -538,7 +540,7 @@ impl Drive {
         }
     }
 
-    /// k6 has read it and made its VUs of it: a run that is killed leaves no file behind.
+    /// k6 has read it and made all its VUs of it: a run that is killed leaves no file behind.
     fn forget_wrapper(&mut self) {
         if let Self::Gate { wrapper, .. } = self {
             *wrapper = None;

@@ -289,9 +289,10 @@ mod tests {
             }
             let all: f64 = weights.iter().sum();
             for (function, weight) in weights.iter().enumerate() {
-                let has = fleet.seats.iter().filter(|s| s.function == function).count() as f64;
-                let share = n as f64 * weight / all;
-                prop_assert!((has - share).abs() < weights.len() as f64, "{has} {share}");
+                let float = |n: usize| f64::from(u32::try_from(n).unwrap());
+                let has = float(fleet.seats.iter().filter(|s| s.function == function).count());
+                let share = float(n) * weight / all;
+                prop_assert!((has - share).abs() < float(weights.len()), "{has} {share}");
             }
         }
 

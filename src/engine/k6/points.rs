@@ -252,8 +252,8 @@ fn parse(line: &[u8]) -> Option<Point> {
         return None;
     }
     let in_metadata = data.metadata.map(|m| m.vu).unwrap_or_default();
-    let vu = [&tags.vu, &in_metadata].into_iter();
-    let vu = vu.filter_map(|text| text.parse().ok()).next().unwrap_or(0);
+    let mut vu = [&tags.vu, &in_metadata].into_iter();
+    let vu = vu.find_map(|text| text.parse().ok()).unwrap_or(0);
     let ms = data.value.clamp(0.0, LONGEST_MS);
     let of_vu = SCENARIOS.contains(&tags.scenario.as_ref());
     let what = match line.metric.as_ref() {

@@ -150,7 +150,7 @@ impl Fold {
                     open.slice.late += u64::from(at < begin);
                     self.request(at, number, &request);
                 }
-                open.request(request);
+                open.request(&request);
             }
             What::Running(n) => self.running = n,
             What::Started(n) => {
@@ -256,7 +256,7 @@ impl Vu {
 }
 
 impl Open {
-    fn request(&mut self, request: Request) {
+    fn request(&mut self, request: &Request) {
         if let Outcome::Forbidden(said) = &request.outcome {
             let forbidden = (request.name.clone(), said.clone());
             self.slice.forbidden.get_or_insert(forbidden);
@@ -265,10 +265,10 @@ impl Open {
             return;
         }
         self.slice.partial += u64::from(!request.whole);
-        self.requests.add(&request);
+        self.requests.add(request);
         if self.names.len() < MOST_NAMES || self.names.contains_key(&request.name) {
             let kind = self.names.entry(request.name.clone()).or_default();
-            kind.add(&request);
+            kind.add(request);
         }
     }
 
