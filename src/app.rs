@@ -8,6 +8,7 @@ mod contact;
 mod find;
 mod github;
 mod guard;
+mod k6;
 mod lab;
 mod locust;
 mod manual;
@@ -32,8 +33,9 @@ use crate::cli::{
     Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
 };
 use crate::exit::Exit;
+use crate::k6::{DEFAULT_BINARY, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
-use crate::preflight::{self, Outline};
+use crate::preflight::{self, Each, Outline};
 use crate::profile::Profile;
 use crate::report::Told;
 use crate::slo::SloError;
@@ -108,16 +110,24 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
         .map_err(|e| Refusal::new(Exit::Failure, format!("cannot start the runtime: {e}")))
 }
 
-/// Every plan that was asked for; nothing is run before all of them make sense.
-fn plans(args: &FindArgs) -> Result<Vec<Plan>, Refusal> {
+/// Every plan that was asked for; nothing is run before all of them make sense, but for scripts, which must say themselves what they do.
+fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, Refusal> {
     let profiles = locate::selected(&args.profiles, &args.files, Path::new("."))
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let plan = |profile: &Option<Profile>| plan_of(profile.as_ref(), &args.flags());
+    let flags = args.flags();
+    let plan = |profile: &Option<Profile>| {
+        let looked = k6::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+        plan_of(profile.as_ref(), &flags, looked.as_ref())
+    };
     profiles.iter().map(plan).collect()
 }
 
-fn plan_of(profile: Option<&Profile>, flags: &FindFlags) -> Result<Plan, Refusal> {
-    Plan::resolve(profile, flags).map_err(|e| {
+fn plan_of(
+    profile: Option<&Profile>,
+    flags: &FindFlags,
+    looked: Option<&Looked>,
+) -> Result<Plan, Refusal> {
+    Plan::resolve_with(profile, flags, looked).map_err(|e| {
         let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
         match swallowed_bound().filter(|_| unbound) {
             Some(file) => Refusal::new(Exit::Usage, format!("{e}. {file}")),
@@ -128,7 +138,7 @@ fn plan_of(profile: Option<&Profile>, flags: &FindFlags) -> Result<Plan, Refusal
 
 fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     let host = preflight::read_host();
-    let ready = plans(args)?
+    let ready = plans(args, terminal)?
         .into_iter()
         .map(|plan| prepare::prepare(plan, &host))
         .collect::<Result<Vec<_>, _>>()?;
@@ -153,18 +163,19 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
 
 fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     let host = preflight::read_host();
-    for plan in plans(args)? {
+    for plan in plans(args, terminal)? {
         let ready = prepare::prepare(plan, &host)?;
         let plan = &ready.plan;
         let outline = match &ready.scenarios {
             Some(scenarios) => {
                 let searched = scenarios.searched();
-                let (connections, think_s) =
-                    (searched.connections_per_vu(), searched.mean_think_s());
-                Outline::of(plan, connections, think_s, scenarios.beside(plan))
+                let each = Each::with_connections(searched.connections_per_vu());
+                Outline::of(plan, each, searched.mean_think_s(), scenarios.beside(plan))
             }
-            // An engine elsewhere has connections of its own, and what its users think is not known yet.
-            None => Outline::of(plan, 0, 0.0, (0, 0)),
+            // What its users think is not known yet.
+            None if plan.engine.k6().is_some() => Outline::of(plan, Each::K6, 0.0, (0, 0)),
+            // An engine elsewhere has connections of its own.
+            None => Outline::of(plan, Each::with_connections(0), 0.0, (0, 0)),
         };
         terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {
@@ -175,7 +186,16 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
 }
 
 fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
-    init::write(&args.url, &args.out).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let text = match (&args.from_k6, &args.url) {
+        (Some(script), _) => {
+            let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
+            let looked = k6::look_at(script, binary)?;
+            init::of_script(script, args.k6.as_deref(), &looked, &args.out)
+        }
+        (None, url) => init::of_url(url.as_deref().unwrap_or_default()),
+    };
+    let text = text.map_err(|e| Refusal::new(Exit::Usage, e))?;
+    init::write(&text, &args.out).map_err(|e| Refusal::new(Exit::Usage, e))?;
     let file = args.out.display();
     terminal.print(&format!(
         "wrote {file}\nsee what it would do:  breakpoint plan {file}\nrun it:                breakpoint find {file}\n"

@@ -44,6 +44,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
   breakpoint find gateway-512mb --require-vus 500    a gate for CI: exit code 99 unless 500 VUs are shown to be carried
   breakpoint find mine.toml --yes --stop-file stop --abort-if 'host.memory_available<2GiB'
+  breakpoint find --script script.js                 k6 makes the load; the thresholds of its script are the SLO
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
@@ -208,7 +209,7 @@ pub struct FindArgs {
     /// Lowest level [default: 1].
     #[arg(long, value_name = "N")]
     pub min_vus: Option<u32>,
-    /// Highest level [default: 5000, or what descriptors and ports allow].
+    /// Highest level [default: 5000, or what descriptors and ports allow; 2000 with k6].
     #[arg(long, value_name = "N")]
     pub max_vus: Option<u32>,
     /// First level visited [default: 10].
@@ -299,8 +300,8 @@ pub struct SafetyArgs {
 /// Who makes the load.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// Who makes the load: native (this program), or locust, a Locust cluster that runs already; its master's page is at
-    /// --locust-url [default: native].
+    /// Who makes the load: native (this program), locust, a Locust cluster that runs already, whose master's page is at
+    /// --locust-url, or k6, which runs --script [default: native].
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<String>,
     /// Address of the web page of a Locust master, whose cluster makes the load [default: `http://127.0.0.1:8089`].
@@ -309,6 +310,39 @@ pub struct EngineArgs {
     /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` where it wants a login; may be repeated.
     #[arg(long, value_name = "HEADER")]
     pub locust_header: Vec<String>,
+    /// The script that k6 is to run, unchanged; its thresholds are the SLO where no other is given.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// The k6 program [default: the one that the shell finds].
+    #[arg(long, value_name = "PATH")]
+    pub k6: Option<PathBuf>,
+    /// How k6 is brought to a level: gate, one process whose VUs wait or run, or restart, one process for each level, for a
+    /// script that cannot be wrapped [default: gate].
+    #[arg(long, value_name = "MODE")]
+    pub k6_mode: Option<String>,
+    /// Which functions of the script the VUs run, with weights, such as browse=3,buy=1 [default: those of its scenarios].
+    #[arg(long, value_name = "FUNCTIONS")]
+    pub k6_exec: Option<String>,
+    /// A variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; may be repeated. It has the environment as well.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub k6_env: Vec<String>,
+}
+
+impl EngineArgs {
+    /// The flags of a plan with what these say.
+    fn added_to(&self, flags: FindFlags) -> FindFlags {
+        FindFlags {
+            engine: self.engine.clone(),
+            locust_url: self.locust_url.clone(),
+            locust_header: self.locust_header.clone(),
+            script: self.script.clone(),
+            k6: self.k6.clone(),
+            k6_mode: self.k6_mode.clone(),
+            k6_exec: self.k6_exec.clone(),
+            k6_env: self.k6_env.clone(),
+            ..flags
+        }
+    }
 }
 
 /// How a run is followed while it goes on, and what is printed of it.
@@ -332,7 +366,7 @@ pub struct WatchArgs {
 impl FindArgs {
     /// The part that changes the plan.
     pub fn flags(&self) -> FindFlags {
-        FindFlags {
+        self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
             min_vus: self.min_vus,
@@ -354,13 +388,11 @@ impl FindArgs {
             threads: self.threads,
             local_addr: self.local_addr.clone(),
             allow_target: self.allow_target.clone(),
-            engine: self.load.engine.clone(),
-            locust_url: self.load.locust_url.clone(),
-            locust_header: self.load.locust_header.clone(),
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
-        }
+            ..FindFlags::default()
+        })
     }
 }
 
@@ -434,7 +466,7 @@ pub struct RampArgs {
 impl RampArgs {
     /// The part that changes the plan.
     pub fn flags(&self) -> FindFlags {
-        FindFlags {
+        self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
             seed: self.seed,
@@ -442,14 +474,11 @@ impl RampArgs {
             threads: self.threads,
             local_addr: self.local_addr.clone(),
             allow_target: self.allow_target.clone(),
-            engine: self.load.engine.clone(),
-            locust_url: self.load.locust_url.clone(),
-            locust_header: self.load.locust_header.clone(),
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
             ..FindFlags::default()
-        }
+        })
     }
 }
 
@@ -536,8 +565,15 @@ pub struct WorkerArgs {
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
     /// Address of the service.
-    #[arg(long)]
-    pub url: String,
+    #[arg(long, required_unless_present = "from_k6")]
+    pub url: Option<String>,
+    /// A script of k6 that makes the load, in place of an address: its thresholds become the SLO, its scenarios functions with
+    /// weights, and what has no counterpart is told in comments.
+    #[arg(long, value_name = "SCRIPT", conflicts_with = "url")]
+    pub from_k6: Option<PathBuf>,
+    /// The k6 program, which is asked what the script says [default: the one that the shell finds].
+    #[arg(long, value_name = "PATH", requires = "from_k6")]
+    pub k6: Option<PathBuf>,
     /// File to write; one that exists is left alone.
     #[arg(long, value_name = "FILE", default_value = "breakpoint.toml")]
     pub out: PathBuf,

@@ -9,10 +9,13 @@ use std::time::Duration;
 use crate::measure::{FailureKind, Level, Window};
 
 pub mod any;
+pub mod k6;
 pub mod locust;
 pub mod native;
 pub mod populations;
+mod requests;
 pub mod sim;
+mod usage;
 
 /// Why an engine cannot go on. A failed request is data in a [`Window`], not an error.
 #[derive(Debug, thiserror::Error)]

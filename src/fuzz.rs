@@ -5,7 +5,8 @@
 
 use std::path::Path;
 
-use crate::engine::{locust, native};
+use crate::engine::{k6, locust, native};
+use crate::k6::{Named, Script, Version, profile as k6_profile, said};
 use crate::plan::{FindFlags, Plan, ScenarioSource};
 use crate::profile::Profile;
 use crate::scenario::Scenario;
@@ -36,11 +37,15 @@ pub enum Target {
     Prometheus,
     /// What a Locust master says: its page, and messages between it and workers.
     Locust,
+    /// What k6 writes of its requests.
+    K6,
+    /// What k6 says before a run: its version, what a script holds, why that cannot be run.
+    K6Script,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -51,6 +56,8 @@ impl Target {
         Self::Redis,
         Self::Prometheus,
         Self::Locust,
+        Self::K6,
+        Self::K6Script,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -66,6 +73,8 @@ impl Target {
             Self::Redis => "redis",
             Self::Prometheus => "prometheus",
             Self::Locust => "locust",
+            Self::K6 => "k6",
+            Self::K6Script => "k6-script",
         }
     }
 
@@ -86,6 +95,8 @@ impl Target {
             Self::Redis => text().map_or((), monitor::fuzz_redis),
             Self::Prometheus => text().map_or((), monitor::fuzz_prometheus),
             Self::Locust => locust::fuzz(data),
+            Self::K6 => k6::fuzz(data),
+            Self::K6Script => script(data),
         }
     }
 }
@@ -109,6 +120,25 @@ fn profile(text: &str) {
             }
         }
     }
+}
+
+/// What k6 says of itself, of a script, and on its standard error.
+fn script(data: &[u8]) {
+    drop(Version::read(&String::from_utf8_lossy(data)));
+    assert!(said(data).len() <= 12);
+    let Ok(script) = Script::read(data) else {
+        return;
+    };
+    assert!(!script.functions.is_empty());
+    for objective in &script.objectives {
+        Slo::parse([objective]).expect("what a threshold becomes is an objective");
+    }
+    let named = Named {
+        script: "script.js".to_owned(),
+        binary: None,
+    };
+    let text = k6_profile(&named, &script);
+    Profile::parse(&text, "fuzzed.toml", Path::new("/nowhere")).expect("what is written is read");
 }
 
 fn slo(text: &str) {

@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::k6::{self, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::profile::{Profile, template};
 
@@ -15,6 +16,14 @@ pub enum InitError {
     Url {
         /// The address.
         url: String,
+        /// Why.
+        why: String,
+    },
+    /// No profile can be made of the script.
+    #[error("no profile can be made of {}: {why}", script.display())]
+    Script {
+        /// The script.
+        script: PathBuf,
         /// Why.
         why: String,
     },
@@ -31,15 +40,77 @@ pub enum InitError {
     },
 }
 
-/// Writes a profile for the service at `url`.
+/// The text of a profile for the service at `url`, once it is known to make a plan.
 ///
 /// # Errors
-/// When the address is none, or the file exists or cannot be written.
-pub fn write(url: &str, path: &Path) -> Result<(), InitError> {
-    let text = checked(url).map_err(|why| InitError::Url {
+/// When the address is none.
+pub fn of_url(url: &str) -> Result<String, InitError> {
+    checked(url).map_err(|why| InitError::Url {
         url: url.to_owned(),
         why,
-    })?;
+    })
+}
+
+/// The text of a profile for a script of k6, which lies in `path`, once it is known to make a plan.
+///
+/// # Errors
+/// When it does not: the script says something that no profile can.
+pub fn of_script(
+    script: &Path,
+    binary: Option<&Path>,
+    looked: &Looked,
+    path: &Path,
+) -> Result<String, InitError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let named = k6::Named {
+        script: from_folder(script, folder),
+        binary: binary.map(|b| match b.components().nth(1) {
+            // A bare name is looked for where a shell would.
+            None => b.display().to_string(),
+            Some(_) => match from_folder(b, folder) {
+                // One that lies in the folder would be looked for elsewhere without it.
+                name if !name.contains('/') => format!("./{name}"),
+                path => path,
+            },
+        }),
+    };
+    let text = k6::profile(&named, &looked.script);
+    let made = Profile::parse(&text, "profile", folder).map_err(|e| e.to_string());
+    let made = made.and_then(|profile| {
+        Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(looked))
+            .map_err(|e| e.to_string())
+    });
+    match made {
+        Ok(_) => Ok(text),
+        Err(why) => Err(InitError::Script {
+            script: script.to_owned(),
+            why,
+        }),
+    }
+}
+
+/// A path as it is written in a file of a folder: relative to it where the path lies below it, else whole.
+fn from_folder(path: &Path, folder: &Path) -> String {
+    let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let shown = match (whole(path), whole(folder)) {
+        (Ok(path), Ok(folder)) => path
+            .strip_prefix(&folder)
+            .map_or_else(|_| path.clone(), Path::to_owned),
+        _ => path.to_owned(),
+    };
+    shown.display().to_string()
+}
+
+/// Writes a profile, and never over a file that exists.
+///
+/// # Errors
+/// When the file exists or cannot be written.
+pub fn write(text: &str, path: &Path) -> Result<(), InitError> {
     let write_error = |error| InitError::Write {
         path: path.to_owned(),
         error,
@@ -77,28 +148,76 @@ fn checked(url: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k6::{Script, Version};
 
     #[test]
     fn a_profile_is_written_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("mine.toml");
-        write("http://127.0.0.1:8080/api", &path).unwrap();
+        let made = of_url("http://127.0.0.1:8080/api").unwrap();
+        write(&made, &path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("get = \"/api\""), "{text}");
-        let again = write("http://127.0.0.1:1/", &path).unwrap_err().to_string();
+        let again = write("other", &path).unwrap_err().to_string();
         assert!(again.contains("is left as it is"), "{again}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         let nowhere = dir.path().join("no/such/mine.toml");
-        let error = write("http://h/", &nowhere).unwrap_err().to_string();
+        let error = write("other", &nowhere).unwrap_err().to_string();
         assert!(error.contains("cannot write"), "{error}");
     }
 
     #[test]
     fn an_address_that_cannot_be_loaded_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("mine.toml");
-        let error = write("localhost:8080", &path).unwrap_err().to_string();
+        let error = of_url("localhost:8080").unwrap_err().to_string();
         assert!(error.starts_with("--url localhost:8080: "), "{error}");
-        assert!(!path.exists());
+    }
+
+    fn looked(json: &str) -> Looked {
+        Looked {
+            version: Version::read("k6 v2.2.1 (x)").unwrap(),
+            script: Script::read(json.as_bytes()).unwrap(),
+            crc32: 0,
+        }
+    }
+
+    #[test]
+    fn a_profile_of_a_script_has_its_thresholds_its_functions_and_what_is_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("s.js"), "").unwrap();
+        let looked = looked(
+            r#"{"thresholds": {"http_req_duration{name:a\"b}": ["p(95)<500"], "checks": ["rate>0.9"]}, "rps": 5,
+                "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#,
+        );
+        let path = dir.path().join("mine.toml");
+        let text = of_script(&dir.path().join("s.js"), None, &looked, &path).unwrap();
+        let profile = Profile::parse(&text, "mine.toml", dir.path()).unwrap();
+        let plan =
+            Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(&looked)).unwrap();
+        let k6 = plan.engine.k6().unwrap();
+        assert_eq!(k6.script, dir.path().join("s.js"));
+        assert_eq!(k6.functions, looked.script.functions);
+        assert_eq!(plan.slo.texts(), ["p95(a\"b)<500ms"]);
+        for part in [
+            "#   `checks: rate>0.9`",
+            "# * the script's option `rps` (5)",
+        ] {
+            assert!(text.contains(part), "no `{part}`:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_without_thresholds_gets_an_objective_to_start_from() {
+        let text = of_script(
+            Path::new("s.js"),
+            Some(Path::new("k6")),
+            &looked("{}"),
+            Path::new("x.toml"),
+        );
+        let text = text.unwrap();
+        assert!(
+            text.contains("slo = [\"p95<500ms\", \"errors<1%\"]"),
+            "{text}"
+        );
+        assert!(text.contains("binary = \"k6\""), "{text}");
     }
 }

@@ -32,6 +32,9 @@ pub struct Head {
     pub command: Vec<String>,
     /// Checksum of the profile's text; `None` without a profile.
     pub profile_crc32: Option<u32>,
+    /// Checksum of the text of the script that k6 runs; `None` without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script_crc32: Option<u32>,
 }
 
 /// One judged probe, with what it told the search.

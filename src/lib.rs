@@ -26,6 +26,7 @@ pub mod exit;
 pub mod fuzz;
 pub mod init;
 pub mod journal;
+pub mod k6;
 pub mod lab;
 pub mod live;
 pub mod locate;

@@ -24,11 +24,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::k6::{Function, Looked, Mode, Script, Version};
 use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::Allowed;
 use crate::scenario::spec::ScenarioSpec;
 use crate::search::SearchSpec;
+use crate::secret::Hidden;
 use crate::slo::{Condition, Objective, Slo, SloError};
 pub use log::LogMatch;
 pub use monitor::{HOST, HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS};
@@ -102,6 +104,16 @@ pub struct FindFlags {
     pub locust_url: Option<String>,
     /// `--locust-header`, each.
     pub locust_header: Vec<String>,
+    /// `--script`.
+    pub script: Option<PathBuf>,
+    /// `--k6`.
+    pub k6: Option<PathBuf>,
+    /// `--k6-mode`.
+    pub k6_mode: Option<String>,
+    /// `--k6-exec`.
+    pub k6_exec: Option<String>,
+    /// `--k6-env`, each.
+    pub k6_env: Vec<String>,
     /// `--stop-file`.
     pub stop_file: Option<PathBuf>,
     /// `--abort-if`, each.
@@ -166,6 +178,60 @@ pub enum EnginePlan {
     Native,
     /// A Locust cluster that is there.
     Locust(LocustPlan),
+    /// k6, with a script of the user's.
+    K6(K6Plan),
+}
+
+impl EnginePlan {
+    /// What is loaded where the engine's own files say it, for people.
+    pub fn loads(&self) -> &'static str {
+        match self {
+            Self::Native => "what the scenario says",
+            Self::Locust(_) => "what Locust loads",
+            Self::K6(_) => "what the script of k6 loads",
+        }
+    }
+
+    /// The script, where k6 makes the load.
+    pub fn k6(&self) -> Option<&K6Plan> {
+        match self {
+            Self::K6(k6) => Some(k6),
+            Self::Native | Self::Locust(_) => None,
+        }
+    }
+}
+
+/// A script of k6, and how it is run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct K6Plan {
+    /// The k6 program; a bare name is looked for where a shell would.
+    pub binary: PathBuf,
+    /// The script.
+    pub script: PathBuf,
+    /// The script as it was named.
+    pub shown: String,
+    /// How k6 is brought to a level.
+    pub mode: Mode,
+    /// The functions that the VUs run; never empty.
+    pub functions: Vec<Function>,
+    /// Further arguments of `k6 run`; values may have `{{ env.NAME }}`.
+    pub arguments: Vec<String>,
+    /// What of these is a secret, once it was filled in.
+    pub hidden: Hidden,
+    /// Networks (CIDR) that the script does not connect to by its own wish.
+    pub blocked: Vec<String>,
+    /// Options of the script that decide on the load and are left out for that, by name.
+    pub left_out: Vec<String>,
+    /// What a reader must know of what becomes of the script.
+    pub notes: Vec<String>,
+    /// The version of k6, once it was asked.
+    pub version: Option<Version>,
+    /// Checksum of the script's text, once it was looked at.
+    pub crc32: Option<u32>,
+    /// Whether something that is run comes from the profile: whoever runs it must have agreed to that.
+    pub of_profile: bool,
+    /// Whether the functions were asked for, and are not those of the script's scenarios.
+    pub asked: bool,
 }
 
 /// A Locust cluster.
@@ -374,6 +440,11 @@ pub enum PlanError {
     /// An objective given by flag.
     #[error("--slo: {0}")]
     Slo(#[from] SloError),
+    /// Nothing says what must hold, the script neither.
+    #[error(
+        "nothing says what must hold: there is no objective, and {0}; add one, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
+    )]
+    NoThreshold(String),
     /// Nothing says what must hold.
     #[error(
         "nothing says what must hold; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
@@ -392,29 +463,80 @@ impl Plan {
     /// # Errors
     /// When a value is impossible, or the target or the SLO is missing.
     pub fn resolve(profile: Option<&Profile>, flags: &FindFlags) -> Result<Self, PlanError> {
+        Self::resolve_with(profile, flags, None)
+    }
+
+    /// Resolves a plan whose script was looked at, which is that of [`Self::ahead`].
+    ///
+    /// # Errors
+    /// When a value is impossible, the target or the SLO is missing, or the script's scenarios cannot be run as it was asked.
+    pub fn resolve_with(
+        profile: Option<&Profile>,
+        flags: &FindFlags,
+        looked: Option<&Looked>,
+    ) -> Result<Self, PlanError> {
         let source = profile.map(|p| &*p.source);
-        let engine = engine::resolve(profile, flags, &Reader { source })?;
+        let mut engine = engine::resolve(profile, flags, &Reader { source })?;
+        if let (EnginePlan::K6(k6), Some(looked)) = (&engine, looked) {
+            engine = EnginePlan::K6(k6.clone().with(looked)?);
+        }
+        let script = looked.map(|l| &l.script);
+        let asked = Asked {
+            flags,
+            engine: &engine,
+            script,
+        };
         let plan = match (profile, &flags.url, &engine) {
-            (Some(profile), _, _) => Self::of_profile(profile, flags, &engine),
-            (None, None, EnginePlan::Locust(locust)) => Self::of_locust(locust, flags),
+            (Some(profile), _, _) => Self::of_profile(profile, &asked),
+            (None, None, EnginePlan::Locust(locust)) => Self::of_locust(locust, &asked),
+            (None, None, EnginePlan::K6(k6)) => Self::of_engine(k6.run_name(), &asked),
             (None, Some(url), EnginePlan::Locust(_)) => Err(PlanError::Flag {
                 flag: "--url",
                 value: url.clone(),
                 why: "the address of the service is for Locust to be told (--host, or the locustfile)"
                     .to_owned(),
             }),
-            (None, Some(url), EnginePlan::Native) => Self::of_url(url, flags),
-            (None, None, EnginePlan::Native) => Self::of_profile(&demo_profile()?, flags, &engine),
+            (None, Some(url), _) => Self::of_url(url, &asked),
+            (None, None, EnginePlan::Native) => Self::of_profile(&demo_profile()?, &asked),
         }?;
         engine::check(&engine, profile, flags, plan.load)?;
-        Ok(Self { engine, ..plan })
+        let mut plan = Self { engine, ..plan };
+        plan.note_thresholds(profile, flags, script);
+        Ok(plan)
     }
 
-    fn of_profile(
-        profile: &Profile,
-        flags: &FindFlags,
-        engine: &EnginePlan,
-    ) -> Result<Self, PlanError> {
+    /// What is known of a plan before its script is looked at, where it has one: what must be agreed to first.
+    ///
+    /// # Errors
+    /// When a value is impossible.
+    pub fn ahead(profile: Option<&Profile>, flags: &FindFlags) -> Result<Option<Ahead>, PlanError> {
+        let reader = Reader {
+            source: profile.map(|p| &*p.source),
+        };
+        let engine = engine::resolve(profile, flags, &reader)?;
+        // What does not go together is told before anybody is asked.
+        engine::check(&engine, profile, flags, LoadPlan::Closed)?;
+        let EnginePlan::K6(k6) = &engine else {
+            return Ok(None);
+        };
+        let target = match profile {
+            Some(profile) => {
+                let monitors = monitor_names(&monitor::resolve(profile)?);
+                target::resolve(profile, flags, &reader, &monitors, &engine)?
+            }
+            None => TargetPlan::default(),
+        };
+        Ok(Some(Ahead {
+            name: profile.map_or_else(|| k6.run_name(), |p| p.name.clone()),
+            dir: profile.map_or_else(|| PathBuf::from("."), |p| p.dir.clone()),
+            source: profile.map(|p| Arc::clone(&p.source)),
+            target,
+            k6: k6.clone(),
+        }))
+    }
+
+    fn of_profile(profile: &Profile, asked: &Asked<'_>) -> Result<Self, PlanError> {
+        let Asked { flags, engine, .. } = *asked;
         let reader = Reader {
             source: Some(&profile.source),
         };
@@ -431,9 +553,9 @@ impl Plan {
                 ScenarioSource::Spec(Box::new(spec))
             }
         };
-        let (slo, slo_spans) = slo(Some(profile), flags)?;
+        let (slo, slo_spans) = slo(Some(profile), asked)?;
         let populations = population::resolve(profile)?;
-        let base = Self::base(&profile.search, flags, &reader)?;
+        let base = Self::base(&profile.search, asked, &reader)?;
         let safety = safety::resolve(&profile.search, flags, &reader, &profile.dir, &monitors)?;
         Ok(base.build(BuildParts {
             safety,
@@ -449,14 +571,15 @@ impl Plan {
         }))
     }
 
-    fn of_url(url: &str, flags: &FindFlags) -> Result<Self, PlanError> {
+    fn of_url(url: &str, asked: &Asked<'_>) -> Result<Self, PlanError> {
+        let flags = asked.flags;
         let reader = Reader { source: None };
         let uri = value::url(url).map_err(|why| PlanError::Flag {
             flag: "--url",
             value: url.to_owned(),
             why,
         })?;
-        let (slo, slo_spans) = slo(None, flags)?;
+        let (slo, slo_spans) = slo(None, asked)?;
         let (origin, _) = profile::template::split(url);
         let target = TargetPlan {
             kind: TargetKind::External {
@@ -465,7 +588,7 @@ impl Plan {
             allowed: Allowed::new(flags.allow_target.iter().cloned()),
             ..TargetPlan::default()
         };
-        let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
+        let base = Self::base(&profile::SearchSection::default(), asked, &reader)?;
         let monitors = vec![monitor::host()];
         Ok(base.build(BuildParts {
             safety: without_profile(flags, &reader, &monitors)?,
@@ -482,23 +605,30 @@ impl Plan {
     }
 
     /// A cluster without a profile.
-    fn of_locust(locust: &LocustPlan, flags: &FindFlags) -> Result<Self, PlanError> {
-        let reader = Reader { source: None };
+    fn of_locust(locust: &LocustPlan, asked: &Asked<'_>) -> Result<Self, PlanError> {
         let uri = value::url(&locust.url).map_err(|why| PlanError::Flag {
             flag: "--locust-url",
             value: locust.url.clone(),
             why,
         })?;
-        let (slo, slo_spans) = slo(None, flags)?;
-        let base = Self::base(&profile::SearchSection::default(), flags, &reader)?;
+        Self::of_engine(format!("locust-{}", folder_name(&uri)), asked)
+    }
+
+    /// An engine that has files of its own, without a profile.
+    fn of_engine(name: String, asked: &Asked<'_>) -> Result<Self, PlanError> {
+        let flags = asked.flags;
+        let reader = Reader { source: None };
+        let (slo, slo_spans) = slo(None, asked)?;
+        let base = Self::base(&profile::SearchSection::default(), asked, &reader)?;
         let monitors = vec![monitor::host()];
         Ok(base.build(BuildParts {
             safety: without_profile(flags, &reader, &monitors)?,
-            name: format!("locust-{}", folder_name(&uri)),
+            name,
             dir: PathBuf::from("."),
             source: None,
             target: TargetPlan {
                 kind: TargetKind::OfTheEngine,
+                allowed: Allowed::new(flags.allow_target.iter().cloned()),
                 ..TargetPlan::default()
             },
             scenario: ScenarioSource::OfTheEngine,
@@ -511,15 +641,16 @@ impl Plan {
 
     fn base(
         section: &profile::SearchSection,
-        flags: &FindFlags,
+        asked: &Asked<'_>,
         reader: &Reader<'_>,
     ) -> Result<Base, PlanError> {
+        let flags = asked.flags;
         let search::Resolved {
             search,
             max_is_explicit,
             load,
             required,
-        } = search::resolve(section, flags, reader)?;
+        } = search::resolve(section, flags, reader, asked.engine)?;
         let pace = reader.pick(
             Flag("--pace", flags.pace),
             section.pace.as_ref(),
@@ -546,6 +677,36 @@ impl Plan {
                 .clone()
                 .unwrap_or_else(|| PathBuf::from(DEFAULT_OUT)),
         })
+    }
+
+    /// Tells what becomes of the thresholds of a script.
+    fn note_thresholds(
+        &mut self,
+        profile: Option<&Profile>,
+        flags: &FindFlags,
+        script: Option<&Script>,
+    ) {
+        let (EnginePlan::K6(k6), Some(script)) = (&mut self.engine, script) else {
+            return;
+        };
+        let given = |p: &Profile| p.slo.as_ref().is_some_and(|slo| !slo.is_empty());
+        let elsewhere = !flags.slo.is_empty() || profile.is_some_and(given);
+        let all = script.objectives.len() + script.uncarried.len();
+        if elsewhere && all > 0 {
+            let texts = script.objectives.join(", ");
+            let texts = if texts.is_empty() {
+                "none is an objective"
+            } else {
+                &texts
+            };
+            k6.notes.push(format!(
+                "the script's {all} thresholds are not used, for the SLO is given elsewhere (here they would be: {texts})"
+            ));
+            return;
+        }
+        let lost = script.uncarried.iter();
+        k6.notes
+            .extend(lost.map(|t| format!("a threshold of the script is no objective here: {t}")));
     }
 
     /// The names of steps in the objectives, each once; for an engine that does not know its steps before it runs.
@@ -589,6 +750,44 @@ impl Plan {
                 why: message.to_owned(),
             },
         }
+    }
+}
+
+/// What a plan is made of beside its profile.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    flags: &'a FindFlags,
+    engine: &'a EnginePlan,
+    /// What was learned of the script, where there is one and it was looked at.
+    script: Option<&'a Script>,
+}
+
+/// A plan whose script was not looked at yet.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    /// The profile's name, or one of the script's for a run without one.
+    pub name: String,
+    /// Folder that the profile's relative paths start from.
+    pub dir: PathBuf,
+    /// The profile's text.
+    pub source: Option<Arc<Source>>,
+    /// What is done to the target around the load.
+    pub target: TargetPlan,
+    /// The script.
+    pub k6: K6Plan,
+}
+
+impl K6Plan {
+    /// The folder under the reports for a run without a profile.
+    fn run_name(&self) -> String {
+        let stem = self.script.file_stem().unwrap_or_default();
+        let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let stem = stem.to_string_lossy();
+        let name: String = stem
+            .chars()
+            .map(|c| if fits(c) { c } else { '-' })
+            .collect();
+        format!("k6-{name}")
     }
 }
 
@@ -701,27 +900,38 @@ fn folder_name(uri: &http::Uri) -> String {
     name.replace(':', "-")
 }
 
-/// The objectives, each with where it stands in the profile.
-fn slo(profile: Option<&Profile>, flags: &FindFlags) -> Result<(Slo, SloSpans), PlanError> {
-    if !flags.slo.is_empty() {
-        let slo = Slo::parse(&flags.slo)?;
+/// The objectives, each with where it stands in the profile: those of the flags, else the profile's, else the script's thresholds.
+fn slo(profile: Option<&Profile>, asked: &Asked<'_>) -> Result<(Slo, SloSpans), PlanError> {
+    let without_spans = |texts: &[String]| {
+        let slo = Slo::parse(texts)?;
         let spans = vec![None; slo.objectives().len()];
-        return Ok((slo, spans));
-    }
-    let Some(profile) = profile else {
-        return Err(PlanError::NoSlo);
+        Ok((slo, spans))
     };
-    let texts = profile.slo.as_deref().unwrap_or_default();
+    if !asked.flags.slo.is_empty() {
+        return without_spans(&asked.flags.slo);
+    }
+    let texts = profile.and_then(|p| p.slo.as_deref()).unwrap_or_default();
+    let (Some(profile), false) = (profile, texts.is_empty()) else {
+        return match asked.script {
+            Some(script) if script.objectives.is_empty() => Err(no_threshold(script)),
+            Some(script) => without_spans(&script.objectives),
+            None => Err(PlanError::NoSlo),
+        };
+    };
     let mut spans = Vec::new();
     for text in texts {
         let one = Slo::parse([text.as_ref()])
             .map_err(|e| profile.source.error(Some(text.span()), e.to_string()))?;
         spans.extend(vec![Some(text.span()); one.objectives().len()]);
     }
-    if texts.is_empty() {
-        return Err(PlanError::NoSlo);
-    }
     Ok((Slo::parse(texts.iter().map(Spanned::as_ref))?, spans))
+}
+
+fn no_threshold(script: &Script) -> PlanError {
+    PlanError::NoThreshold(match script.uncarried.as_slice() {
+        [] => "the script has no thresholds".to_owned(),
+        lost => format!("no threshold of the script is one: {}", lost.join(", ")),
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::k6::Mode;
 use crate::measure::{Level, LevelUnit};
 use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan};
 use crate::record::Environment;
@@ -22,7 +23,7 @@ use crate::slo::Metric;
 use crate::units;
 
 pub use sources::{SourceError, check_sources};
-pub use targets::{Stranger, check_targets};
+pub use targets::{Stranger, Unresolved, check_targets, resolve_allowed};
 
 /// Descriptors of the generator itself: files, monitors, its runtime.
 const OWN_DESCRIPTORS: u64 = 64;
@@ -32,6 +33,11 @@ const OWN_DESCRIPTORS: u64 = 64;
 const OWN_MEMORY: u64 = 64 << 20;
 const VU_MEMORY: u64 = 8 << 10;
 const CONNECTION_MEMORY: u64 = 12 << 10;
+/// Memory of a VU of k6, with what k6 takes for itself. Measured with a small script (500 VUs 126 MB, 2 000 VUs 385 MB): scripts that
+/// hold data take more.
+const K6_VU_MEMORY: u64 = 256 << 10;
+/// Connections of a VU of k6: one to the target at least, and one on which it asks whether it shall run, which ends in this program.
+const K6_CONNECTIONS: u64 = 2;
 /// Linux' range of local ports where it cannot be read.
 const DEFAULT_PORTS: u64 = 28_232;
 
@@ -59,6 +65,30 @@ pub struct Needs {
     pub ports: u64,
     /// Memory of the generator, bytes, roughly.
     pub memory: u64,
+}
+
+/// What one VU needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Each {
+    sockets: u64,
+    memory: u64,
+}
+
+impl Each {
+    /// A VU of k6.
+    pub const K6: Self = Self {
+        sockets: K6_CONNECTIONS,
+        memory: K6_VU_MEMORY,
+    };
+
+    /// A VU of this program that holds up to so many connections at once.
+    pub fn with_connections(connections: usize) -> Self {
+        let connections = u64::try_from(connections).unwrap_or(u64::MAX);
+        Self {
+            sockets: connections,
+            memory: VU_MEMORY.saturating_add(connections.saturating_mul(CONNECTION_MEMORY)),
+        }
+    }
 }
 
 /// How the highest level fits this machine.
@@ -94,15 +124,14 @@ pub struct TooHigh {
 }
 
 impl Needs {
-    /// What `level` needs when each VU holds up to `connections` at once.
-    pub fn of(level: Level, connections: usize) -> Self {
-        let connections = u64::try_from(connections).unwrap_or(u64::MAX);
-        let sockets = u64::from(level.get()).saturating_mul(connections);
+    /// What `level` needs.
+    pub fn of(level: Level, each: Each) -> Self {
+        let vus = u64::from(level.get());
+        let sockets = vus.saturating_mul(each.sockets);
         Self {
             descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
             ports: sockets,
-            memory: (OWN_MEMORY + u64::from(level.get()) * VU_MEMORY)
-                .saturating_add(sockets.saturating_mul(CONNECTION_MEMORY)),
+            memory: vus.saturating_mul(each.memory).saturating_add(OWN_MEMORY),
         }
     }
 }
@@ -163,17 +192,15 @@ impl HostLimits {
     }
 
     /// The highest level that fits.
-    pub fn highest(&self, connections: usize) -> Level {
+    pub fn highest(&self, each: Each) -> Level {
         let sockets = self
             .descriptors
             .saturating_sub(OWN_DESCRIPTORS)
             .min(self.ports);
-        let connections = u64::try_from(connections.max(1)).unwrap_or(u64::MAX);
-        let each = VU_MEMORY.saturating_add(connections.saturating_mul(CONNECTION_MEMORY));
-        let by_memory = self
-            .memory
-            .map_or(u64::MAX, |free| free.saturating_sub(OWN_MEMORY) / each);
-        let vus = (sockets / connections).min(by_memory);
+        let by_memory = self.memory.map_or(u64::MAX, |free| {
+            free.saturating_sub(OWN_MEMORY) / each.memory.max(1)
+        });
+        let vus = (sockets / each.sockets.max(1)).min(by_memory);
         Level(u32::try_from(vus).unwrap_or(u32::MAX))
     }
 }
@@ -182,7 +209,7 @@ impl HostLimits {
 ///
 /// # Errors
 /// When the highest level was asked for, or not even the lowest fits.
-pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, TooHigh> {
+pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
     let (least, most, asked_for, what) = match plan.load {
         LoadPlan::Closed => (
             plan.search.min,
@@ -197,18 +224,18 @@ pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, To
             "VUs at once are at most",
         ),
     };
-    let highest = host.highest(connections);
+    let highest = host.highest(each);
     if most <= highest {
         return Ok(Fit::Fits);
     }
-    let error = too_high(most, connections, host);
+    let error = too_high(most, each, host);
     if asked_for || highest < least {
         return Err(error);
     }
     let closed = plan.load == LoadPlan::Closed;
     if let Some(required) = plan.required.filter(|r| closed && highest < *r) {
         // A gate above what fits could never pass.
-        return Err(too_high(required, connections, host));
+        return Err(too_high(required, each, host));
     }
     let warning = format!(
         "{what} {} instead of {}: {error}",
@@ -221,9 +248,9 @@ pub fn fit(plan: &Plan, connections: usize, host: &HostLimits) -> Result<Fit, To
     })
 }
 
-fn too_high(asked: Level, connections: usize, host: &HostLimits) -> TooHigh {
-    let needs = Needs::of(asked, connections);
-    let highest = host.highest(connections);
+fn too_high(asked: Level, each: Each, host: &HostLimits) -> TooHigh {
+    let needs = Needs::of(asked, each);
+    let highest = host.highest(each);
     let (needed, have, way_out) = if needs.descriptors > host.descriptors {
         let needed = needs.descriptors;
         (
@@ -362,10 +389,10 @@ fn references(search: &SearchSpec) -> String {
 }
 
 impl Outline {
-    /// The outline of a plan whose VUs hold up to `connections` at once and think for `think_s` seconds in a cycle.
+    /// The outline of a plan whose VUs need `each` and think for `think_s` seconds in a cycle.
     ///
     /// `beside` are VUs, and their connections, of the populations that are not searched.
-    pub fn of(plan: &Plan, connections: usize, think_s: f64, beside: (u64, u64)) -> Self {
+    pub fn of(plan: &Plan, each: Each, think_s: f64, beside: (u64, u64)) -> Self {
         let search = &plan.search;
         let mut levels = vec![search.start];
         let mut next = search.start;
@@ -392,7 +419,7 @@ impl Outline {
         Self {
             levels,
             worst_case,
-            needs: Needs::of(most_vus, connections).and_beside(beside),
+            needs: Needs::of(most_vus, each).and_beside(beside),
             expected: (plan.populations.users == Amount::Searched
                 && plan.engine == EnginePlan::Native)
                 .then(|| expected(plan, think_s))
@@ -412,7 +439,8 @@ impl Outline {
         Self::write_asked(out, plan)?;
         self.write_search(out, plan)?;
         match &plan.engine {
-            EnginePlan::Native => self.write_needs(out, plan, host),
+            EnginePlan::Native | EnginePlan::K6(_) => self.write_needs(out, plan, host),
+            // Its workers are elsewhere.
             EnginePlan::Locust(_) => Ok(()),
         }
     }
@@ -429,14 +457,8 @@ impl Outline {
         // One with two sources has a plan for each.
         monitors.dedup();
         writeln!(out, "profile      {}", plan.name)?;
-        write_target(out, &plan.target)?;
-        if let EnginePlan::Locust(locust) = &plan.engine {
-            writeln!(
-                out,
-                "engine       the Locust cluster at {}",
-                masked(&locust.url)
-            )?;
-        }
+        write_target(out, plan)?;
+        write_engine(out, &plan.engine)?;
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {
             writeln!(out, "monitors     {}", monitors.join("  "))?;
@@ -590,11 +612,12 @@ fn time(time: Duration) -> String {
 }
 
 /// Where the load goes, and what is done to that service around it.
-fn write_target(out: &mut String, target: &TargetPlan) -> fmt::Result {
+fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
+    let target = &plan.target;
     let url = match &target.kind {
         TargetKind::External { url } => &masked(url),
         TargetKind::Demo => "the demo that is built in",
-        TargetKind::OfTheEngine => "what Locust loads",
+        TargetKind::OfTheEngine => plan.engine.loads(),
     };
     writeln!(out, "target       {url}")?;
     let dir = target.dir.display();
@@ -611,6 +634,27 @@ fn write_target(out: &mut String, target: &TargetPlan) -> fmt::Result {
     write_resets(out, target)?;
     command(out, "reset", &target.reset)?;
     command(out, "down", &target.down)
+}
+
+/// Who makes the load, where it is not this program.
+fn write_engine(out: &mut String, engine: &EnginePlan) -> fmt::Result {
+    match engine {
+        EnginePlan::Native => Ok(()),
+        EnginePlan::Locust(locust) => {
+            let url = masked(&locust.url);
+            writeln!(out, "engine       the Locust cluster at {url}")
+        }
+        EnginePlan::K6(k6) => {
+            let version = k6.version.map_or_else(String::new, |v| format!(" {v}"));
+            let how = match k6.mode {
+                Mode::Gate => "one process, whose VUs wait or run",
+                Mode::Restart => "one process for each level",
+            };
+            writeln!(out, "engine       k6{version} with {}: {how}", k6.shown)?;
+            let functions: Vec<String> = k6.functions.iter().map(ToString::to_string).collect();
+            writeln!(out, "functions    {}", functions.join("  "))
+        }
+    }
 }
 
 /// What a reset does before the profile's command.
@@ -642,6 +686,10 @@ mod tests {
         memory: Some(1 << 30),
     };
 
+    fn two() -> Each {
+        Each::with_connections(2)
+    }
+
     fn plan(max: Option<u32>) -> Plan {
         let flags = FindFlags {
             url: Some("http://127.0.0.1:8080/".to_owned()),
@@ -654,18 +702,20 @@ mod tests {
 
     #[test]
     fn a_level_needs_its_connections_and_something_for_ourselves() {
-        let needs = Needs::of(Level(1000), 2);
+        let needs = Needs::of(Level(1000), two());
         assert_eq!((needs.descriptors, needs.ports), (2064, 2000));
-        assert_eq!(HOST.highest(2), Level(1000));
-        assert_eq!(HOST.highest(1), Level(2000));
+        assert_eq!(HOST.highest(two()), Level(1000));
+        assert_eq!(HOST.highest(Each::with_connections(1)), Level(2000));
         let few_ports = HostLimits { ports: 500, ..HOST };
-        assert_eq!(few_ports.highest(2), Level(250));
+        assert_eq!(few_ports.highest(two()), Level(250));
     }
 
     #[test]
     fn a_maximum_that_was_asked_for_is_refused_with_the_way_out() {
-        assert_eq!(fit(&plan(Some(1000)), 2, &HOST), Ok(Fit::Fits));
-        let error = fit(&plan(Some(1001)), 2, &HOST).unwrap_err().to_string();
+        assert_eq!(fit(&plan(Some(1000)), two(), &HOST), Ok(Fit::Fits));
+        let error = fit(&plan(Some(1001)), two(), &HOST)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("1001 VUs need 2066 descriptors, and 2064 are allowed"),
             "{error}"
@@ -682,14 +732,14 @@ mod tests {
             assert!(error.contains(way_out), "{error}");
         }
         let few_ports = HostLimits { ports: 500, ..HOST };
-        let error = fit(&plan(Some(300)), 2, &few_ports)
+        let error = fit(&plan(Some(300)), two(), &few_ports)
             .unwrap_err()
             .to_string();
         assert!(error.contains("600 local ports"), "{error}");
         assert!(error.contains("--local-addr ADDRESS"), "{error}");
         assert!(error.contains("--max-vus 250"), "{error}");
         let from_two = few_ports.with_sources(2);
-        assert_eq!(fit(&plan(Some(300)), 2, &from_two), Ok(Fit::Fits));
+        assert_eq!(fit(&plan(Some(300)), two(), &from_two), Ok(Fit::Fits));
         assert_eq!(few_ports.with_sources(0), few_ports);
     }
 
@@ -699,8 +749,10 @@ mod tests {
             memory: Some(OWN_MEMORY + 100 * (VU_MEMORY + 2 * CONNECTION_MEMORY)),
             ..HOST
         };
-        assert_eq!(fit(&plan(Some(100)), 2, &little), Ok(Fit::Fits));
-        let error = fit(&plan(Some(900)), 2, &little).unwrap_err().to_string();
+        assert_eq!(fit(&plan(Some(100)), two(), &little), Ok(Fit::Fits));
+        let error = fit(&plan(Some(900)), two(), &little)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("900 VUs need about "), "{error}");
         assert!(error.contains(" of memory, and "), "{error}");
         assert!(error.contains("--max-vus 100"), "{error}");
@@ -708,12 +760,24 @@ mod tests {
             memory: None,
             ..HOST
         };
-        assert_eq!(fit(&plan(Some(900)), 2, &unknown), Ok(Fit::Fits));
+        assert_eq!(fit(&plan(Some(900)), two(), &unknown), Ok(Fit::Fits));
+    }
+
+    #[test]
+    fn a_vu_of_k6_needs_more_memory_and_two_connections() {
+        let needs = Needs::of(Level(2000), Each::K6);
+        assert_eq!((needs.descriptors, needs.ports), (4064, 4000));
+        assert_eq!(needs.memory, OWN_MEMORY + 2000 * K6_VU_MEMORY);
+        let little = HostLimits {
+            memory: Some(OWN_MEMORY + 300 * K6_VU_MEMORY),
+            ..HOST
+        };
+        assert_eq!(little.highest(Each::K6), Level(300));
     }
 
     #[test]
     fn a_default_maximum_is_capped_and_told() {
-        match fit(&plan(None), 2, &HOST) {
+        match fit(&plan(None), two(), &HOST) {
             Ok(Fit::Capped { max, warning }) => {
                 assert_eq!(max, Level(1000));
                 assert!(warning.contains("ulimit -n"), "{warning}");
@@ -724,13 +788,16 @@ mod tests {
             descriptors: 64,
             ..HOST
         };
-        assert!(fit(&plan(None), 2, &none).is_err(), "not even one VU fits");
+        assert!(
+            fit(&plan(None), two(), &none).is_err(),
+            "not even one VU fits"
+        );
     }
 
     #[test]
     fn the_outline_doubles_up_to_the_maximum() {
         let plan = plan(Some(100));
-        let outline = Outline::of(&plan, 1, 0.0, (0, 0));
+        let outline = Outline::of(&plan, Each::with_connections(1), 0.0, (0, 0));
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
         // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain.
@@ -761,7 +828,7 @@ mod tests {
                     [[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"x\", get = \"/\" }] }\n";
         let profile = crate::profile::Profile::parse(text, "x.toml", Path::new(".")).unwrap();
         let plan = Plan::resolve(Some(&profile), &FindFlags::default()).unwrap();
-        let outline = Outline::of(&plan, 1, 0.0, (100, 200));
+        let outline = Outline::of(&plan, Each::with_connections(1), 0.0, (100, 200));
         assert_eq!(outline.needs.ports, 50 + 200);
         assert_eq!(
             outline.expected, None,
@@ -796,7 +863,7 @@ mod tests {
             monitor: "redis".to_owned(),
             url: "redis://127.0.0.1:1".to_owned(),
         }];
-        let text = Outline::of(&plan, 1, 0.0, (0, 0)).render(&plan, &HOST);
+        let text = Outline::of(&plan, Each::with_connections(1), 0.0, (0, 0)).render(&plan, &HOST);
         let wanted = "\nup           ./up   (in .)\n\
                       drained when ai.queue==0   (at most 30 s)\n\
                       restart      container gw, when it is dead or bloated\n\

@@ -64,13 +64,23 @@ struct File {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EngineSpec {
-    /// `native` (this program) or `locust` (a cluster that is there).
+    /// `native` (this program), `locust` (a cluster that is there) or `k6` (k6, with a script).
     pub kind: Option<Spanned<String>>,
     /// Address of the web page of the Locust master.
     pub url: Option<Spanned<String>>,
     /// Sent with every request to it.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// The script that k6 runs.
+    pub script: Option<Spanned<String>>,
+    /// The k6 program.
+    pub binary: Option<Spanned<String>>,
+    /// How k6 is brought to a level: `gate` or `restart`.
+    pub mode: Option<Spanned<String>>,
+    /// Which functions of the script the VUs run, with their weights.
+    pub exec: Option<Spanned<BTreeMap<String, i64>>>,
+    /// Further arguments of `k6 run`.
+    pub arguments: Option<Vec<Spanned<String>>>,
 }
 
 /// `[target]`: where the load goes, and how to bring that service up, back to a fresh state, and down.

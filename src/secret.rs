@@ -2,10 +2,51 @@
 //!
 //! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
 
+use std::borrow::Cow;
+use std::fmt;
+
 /// Parts of names of query parameters whose values are nobody's business.
 const NAMES: &[&str] = &["auth", "key", "pass", "pwd", "secret", "sig", "token"];
 /// What stands in a secret's place.
 pub const MASK: &str = "***";
+
+/// A secret shorter than this is left where it comes up: a word that happens to be the same would be masked as well.
+const LEAST_HIDDEN: usize = 4;
+
+/// Secrets that were given to another program, whose words must not repeat them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Hidden(Vec<String>);
+
+impl Hidden {
+    /// Of these values; those of less than four bytes cannot be hidden.
+    pub fn new(values: impl IntoIterator<Item = String>) -> Self {
+        let values = values.into_iter();
+        let mut values: Vec<String> = values.filter(|v| v.len() >= LEAST_HIDDEN).collect();
+        // One that holds another goes first.
+        values.sort_by_key(|v| std::cmp::Reverse(v.len()));
+        Self(values)
+    }
+
+    /// A text without them.
+    pub fn in_text(&self, text: &str) -> String {
+        let all = self.0.iter();
+        all.fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    }
+
+    /// The same of bytes, which are left alone where there is nothing to hide.
+    pub fn in_bytes<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        if self.0.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        Cow::Owned(self.in_text(&String::from_utf8_lossy(text)).into_bytes())
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} secrets", self.0.len())
+    }
+}
 
 /// Where a secret is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,13 +156,14 @@ fn without_scheme(text: &str) -> String {
 
 fn masked_query(query: &str) -> String {
     let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if is_secret(name) => format!("{name}={MASK}"),
+        Some((name, _)) if names_a_secret(name) => format!("{name}={MASK}"),
         _ => pair.to_owned(),
     });
     pairs.collect::<Vec<_>>().join("&")
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a name says that its value is a secret.
+pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     NAMES.iter().any(|part| name.contains(part))
 }
@@ -171,6 +213,21 @@ mod tests {
             why.contains("`BRACES` contains") && !why.contains("vu"),
             "{why}"
         );
+    }
+
+    #[test]
+    fn what_another_program_was_given_is_hidden_in_its_words() {
+        let hidden = Hidden::new(["hunter2", "hunter2-long", "abc", ""].map(str::to_owned));
+        assert_eq!(
+            hidden.in_text("hunter2-long, hunter2: abc"),
+            "***, ***: abc"
+        );
+        assert_eq!(*hidden.in_bytes(b"a hunter2"), *b"a ***");
+        assert!(matches!(
+            Hidden::default().in_bytes(b"x"),
+            Cow::Borrowed(b"x")
+        ));
+        assert_eq!(format!("{hidden:?}"), "2 secrets");
     }
 
     #[test]

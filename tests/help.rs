@@ -9,6 +9,8 @@ use breakpoint::cli::Cli;
 use clap::{CommandFactory as _, Parser as _};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/example");
+/// Where a stand-in for k6 lies, which says what a script holds.
+const K6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/k6_front");
 
 /// What is done with an example beside reading it.
 enum Run {
@@ -20,7 +22,10 @@ enum Run {
 
 fn breakpoint(folder: &Path, args: &[String]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
-    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    command
+        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("PATH", format!("{K6}:{path}"));
     command.args(args).current_dir(folder).env("CI", "true");
     command.output().unwrap()
 }
@@ -105,6 +110,8 @@ fn furnish(folder: &Path, words: &[String]) {
             ];
             let made = breakpoint(folder, &init.map(str::to_owned));
             assert_eq!(made.status.code(), Some(0), "{made:?}");
+            let script = "// options: {\"thresholds\": {\"http_req_failed\": [\"rate<0.01\"]}}\n";
+            fs::write(folder.join("script.js"), script).unwrap();
         }
         _ => {}
     }

@@ -27,11 +27,13 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("journal", Pure, &["record", "report", "search"]),
     ("scenario", Pure, &["measure", "secret", "units"]),
     ("profile", Pure, &["scenario"]),
+    // Of `slo` whether a threshold is an objective.
+    ("k6", Pure, &["slo"]),
     (
         "plan",
         Pure,
         &[
-            "measure", "profile", "scenario", "search", "secret", "slo", "units",
+            "k6", "measure", "profile", "scenario", "search", "secret", "slo", "units",
         ],
     ),
     (
@@ -59,7 +61,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "engine",
         Shell,
-        &["measure", "scenario", "secret", "stats", "units"],
+        &["k6", "measure", "scenario", "secret", "stats", "units"],
     ),
     (
         "probe",
@@ -110,18 +112,18 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "fuzz",
         Shell,
         &[
-            "compare", "engine", "journal", "monitor", "plan", "profile", "record", "report",
+            "compare", "engine", "journal", "k6", "monitor", "plan", "profile", "record", "report",
             "scenario", "slo",
         ],
     ),
-    ("init", Shell, &["plan", "profile"]),
+    ("init", Shell, &["k6", "plan", "profile"]),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
     (
         "preflight",
         Shell,
         // Of `scenario` whom requests may reach.
         &[
-            "measure", "plan", "record", "scenario", "search", "secret", "slo", "units",
+            "k6", "measure", "plan", "record", "scenario", "search", "secret", "slo", "units",
         ],
     ),
     (
@@ -136,6 +138,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "exit",
             "init",
             "journal",
+            "k6",
             "lab",
             "locate",
             "measure",

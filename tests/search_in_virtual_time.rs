@@ -874,6 +874,7 @@ fn journaled(seed: u64) -> (RunRecord, Vec<Entry>, Vec<u8>) {
         folder: "/".to_owned(),
         command: vec!["find".to_owned()],
         profile_crc32: None,
+        script_crc32: None,
     };
     let mut bytes = journal::head_line(&head).unwrap();
     for entry in &kept.entries {

@@ -1,9 +1,14 @@
 //! The command line for the record, so that a report says how to run it again.
 
-use crate::secret::{MASK, masked};
+use crate::secret::{MASK, masked, names_a_secret};
 
-/// The flag whose value is a header, which may be a secret as a whole.
-const HEADER: &str = "--locust-header";
+/// A flag whose values may be secrets: how one is shown.
+type Shown = fn(&str) -> String;
+/// Those flags.
+const HIDDEN: [(&str, Shown); 2] = [
+    ("--locust-header", masked_header),
+    ("--k6-env", masked_variable),
+];
 
 /// What was typed after the program's name, with secrets masked: a report is passed on.
 pub(super) fn as_typed() -> Vec<String> {
@@ -15,12 +20,30 @@ pub(super) fn as_typed() -> Vec<String> {
 fn all_masked(typed: &[String]) -> Vec<String> {
     let before = std::iter::once("").chain(typed.iter().map(String::as_str));
     let pairs = before.zip(typed);
-    let shown = pairs.map(|(before, argument)| match argument.strip_prefix(HEADER) {
-        _ if before == HEADER => masked_header(argument),
-        Some(value) if value.starts_with('=') => format!("{HEADER}{}", masked_header(value)),
-        _ => masked(argument),
+    let shown = pairs.map(|(before, argument)| {
+        if let Some((_, show)) = HIDDEN.iter().find(|(flag, _)| *flag == before) {
+            return show(argument);
+        }
+        let with_flag = |(flag, show): &(&str, Shown)| {
+            let value = argument.strip_prefix(*flag)?.strip_prefix('=')?;
+            Some(format!("{flag}={}", show(value)))
+        };
+        let hidden = HIDDEN.iter().find_map(with_flag);
+        hidden.unwrap_or_else(|| masked(argument))
     });
     shown.collect()
+}
+
+/// A variable without its value, unless that is taken from the environment, or is an address and no secret.
+fn masked_variable(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((_, value)) if value.contains("{{") => pair.to_owned(),
+        Some((name, value)) if value.contains("://") && !names_a_secret(name) => {
+            format!("{name}={}", masked(value))
+        }
+        Some((name, _)) => format!("{name}={MASK}"),
+        None => MASK.to_owned(),
+    }
 }
 
 /// A header without its value, unless that is taken from the environment.
@@ -43,7 +66,7 @@ mod tests {
             all_masked(&typed).join(" ")
         };
         assert_eq!(
-            shown(&["find", HEADER, "cookie: s=1"]),
+            shown(&["find", "--locust-header", "cookie: s=1"]),
             "find --locust-header cookie: ***"
         );
         assert_eq!(
@@ -52,5 +75,29 @@ mod tests {
         );
         let named = ["--locust-header", "cookie: {{ env.COOKIE }}"];
         assert_eq!(shown(&named), named.join(" "));
+    }
+
+    #[test]
+    fn a_variable_is_shown_where_it_comes_from_the_environment_or_is_an_address() {
+        for (typed, wanted) in [
+            ("TOKEN=abc", "TOKEN=***"),
+            ("USERS=50", "USERS=***"),
+            ("abc", "***"),
+            ("TOKEN={{ env.TOKEN }}", "TOKEN={{ env.TOKEN }}"),
+            ("BASE=http://127.0.0.1:1/a", "BASE=http://127.0.0.1:1/a"),
+            (
+                "BASE=http://me:abc@h/?key=abc",
+                "BASE=http://***@h/?key=***",
+            ),
+            ("API_KEY=http://h/abc", "API_KEY=***"),
+        ] {
+            let flag = "--k6-env";
+            let apart = all_masked(&[flag.to_owned(), typed.to_owned()]);
+            assert_eq!(apart, [flag, wanted]);
+            assert_eq!(
+                all_masked(&[format!("{flag}={typed}")]),
+                [format!("{flag}={wanted}")]
+            );
+        }
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::find;
 use super::github;
+use super::k6;
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals;
@@ -114,7 +115,7 @@ struct Turn {
 
 /// Searches of two profiles in turn: A B, B A, A B ..., so that what changes steadily with time cancels out.
 fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result<Exit, Refusal> {
-    let turns = turns(args, repeats)?;
+    let turns = turns(args, repeats, terminal)?;
     contact::make(turns.iter().map(|t| &t.ready), args.yes, terminal)?;
     let total = turns.len();
     let runtime = runtime()?;
@@ -224,7 +225,7 @@ impl Stop {
 }
 
 /// Every search made ready; nothing is run before all of them make sense.
-fn turns(args: &CompareArgs, repeats: u32) -> Result<Vec<Turn>, Refusal> {
+fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Turn>, Refusal> {
     let usage = |message: String| Refusal::new(Exit::Usage, message);
     let [base, candidate] = args.runs.as_slice() else {
         return Err(usage(format!(
@@ -235,6 +236,8 @@ fn turns(args: &CompareArgs, repeats: u32) -> Result<Vec<Turn>, Refusal> {
     let profiles = [base, candidate].map(|name| locate::by_name(name, Path::new(".")));
     let [base, candidate] = profiles.map(|p| p.map_err(|e| Refusal::new(Exit::Usage, e)));
     let profiles = [base?, candidate?];
+    let look = |profile| k6::look(Some(profile), &flags(args, 0), args.yes, terminal);
+    let looked = [look(&profiles[0])?, look(&profiles[1])?];
     let host = preflight::read_host();
     let mut turns = Vec::new();
     for pair in 0..repeats as usize {
@@ -245,7 +248,7 @@ fn turns(args: &CompareArgs, repeats: u32) -> Result<Vec<Turn>, Refusal> {
         };
         for side in order {
             let flags = flags(args, turns.len());
-            let plan = plan_of(Some(&profiles[side]), &flags)?;
+            let plan = plan_of(Some(&profiles[side]), &flags, looked[side].as_ref())?;
             let ready = prepare::prepare(plan, &host)?;
             turns.push(Turn { pair, side, ready });
         }

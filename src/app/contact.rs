@@ -2,10 +2,13 @@
 //! remembered by the profile's content.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::prepare::Ready;
 use super::{Exit, Refusal};
-use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
+use crate::plan::{
+    Ahead, EnginePlan, K6Plan, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan,
+};
 use crate::profile::builtin;
 use crate::secret::masked;
 use crate::store::seen::Seen;
@@ -31,30 +34,102 @@ pub(super) fn make<'a>(
     Ok(())
 }
 
-fn consent(plan: &Plan, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
-    let (commands, Some(text)) = (commands(plan), plan.profile_text()) else {
+/// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
+pub(super) fn before_script(
+    ahead: &Ahead,
+    script: &[u8],
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<(), Refusal> {
+    let Some(source) = &ahead.source else {
+        // Whoever typed the script's name means it.
         return Ok(());
     };
-    let mark = mark("consent", &[text]);
-    if commands.is_empty() || is_built_in(text) || seen.has(&mark) {
+    let mut commands = commands(&ahead.target);
+    let mut parts = vec![source.text.as_bytes()];
+    if ahead.k6.of_profile {
+        commands.insert(0, ("script", run_of(&ahead.k6)));
+        parts.push(script);
+    }
+    let wish = Wish {
+        name: &ahead.name,
+        dir: &ahead.target.dir,
+        commands,
+        mark: mark("consent", &parts),
+    };
+    wish.agreed_to(yes, &mut Seen::of_user(), terminal)
+}
+
+/// How k6 is run with a script, as far as the profile says it.
+fn run_of(k6: &K6Plan) -> String {
+    let arguments = k6.arguments.iter().map(|a| masked(a));
+    let words = [
+        k6.binary.display().to_string(),
+        "run".to_owned(),
+        k6.shown.clone(),
+    ];
+    words
+        .into_iter()
+        .chain(arguments)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn consent(plan: &Plan, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
+    let Some(text) = plan.profile_text() else {
+        return Ok(());
+    };
+    if is_built_in(text) || plan.engine.k6().is_some() {
+        // A plan with a script would not be there without consent.
         return Ok(());
     }
-    let dir = visible(&plan.target.dir.display().to_string());
-    let mut shown = format!(
-        "the profile `{}` runs this in {dir}, with your rights:",
-        plan.name
-    );
-    for (name, command) in &commands {
-        // Writing to a string cannot fail.
-        write!(shown, "\n    {name:<8} {}", visible(command)).ok();
+    let wish = Wish {
+        name: &plan.name,
+        dir: &plan.target.dir,
+        commands: commands(&plan.target),
+        mark: mark("consent", &[text.as_bytes()]),
+    };
+    wish.agreed_to(yes, seen, terminal)
+}
+
+/// What a profile wants to run.
+struct Wish<'a> {
+    name: &'a str,
+    dir: &'a Path,
+    /// Each with its name.
+    commands: Vec<(&'static str, String)>,
+    /// Of what is agreed to.
+    mark: String,
+}
+
+impl Wish<'_> {
+    /// Nothing to do where it was agreed to before.
+    fn agreed_to(&self, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
+        if self.commands.is_empty() || seen.has(&self.mark) {
+            return Ok(());
+        }
+        let shown = self.shown();
+        if yes {
+            terminal.announce(&shown);
+        } else {
+            agreed(&shown, terminal)?;
+        }
+        remember(seen, &self.mark, terminal);
+        Ok(())
     }
-    if yes {
-        terminal.announce(&shown);
-    } else {
-        agreed(&shown, terminal)?;
+
+    fn shown(&self) -> String {
+        let dir = visible(&self.dir.display().to_string());
+        let mut shown = format!(
+            "the profile `{}` runs this in {dir}, with your rights:",
+            self.name
+        );
+        for (name, command) in &self.commands {
+            // Writing to a string cannot fail.
+            write!(shown, "\n    {name:<8} {}", visible(command)).ok();
+        }
+        shown
     }
-    remember(seen, &mark, terminal);
-    Ok(())
 }
 
 fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
@@ -76,8 +151,7 @@ fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
 }
 
 /// What a profile does beside sending requests, each with its name.
-fn commands(plan: &Plan) -> Vec<(&'static str, String)> {
-    let target = &plan.target;
+fn commands(target: &TargetPlan) -> Vec<(&'static str, String)> {
     let named = [
         ("up", &target.up),
         ("reset", &target.reset),
@@ -120,9 +194,11 @@ fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
         // The demo is a process of this program's own.
         (TargetKind::Demo, _) | (TargetKind::OfTheEngine, EnginePlan::Native) => return,
         (_, EnginePlan::Locust(locust)) => &locust.url,
+        (_, EnginePlan::K6(k6)) => &k6.shown,
         (TargetKind::External { url }, EnginePlan::Native) => url,
     };
-    let mark = mark("contact", &[plan.profile_text().unwrap_or(""), target]);
+    let text = plan.profile_text().unwrap_or("");
+    let mark = mark("contact", &[text.as_bytes(), target.as_bytes()]);
     if terminal.is_quiet() || seen.has(&mark) {
         return;
     }
@@ -133,13 +209,25 @@ fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
 /// What will be sent, how fast, up to where and for how long.
 fn first_contact(ready: &Ready, target: &str) -> String {
     let plan = &ready.plan;
-    let mut out = format!("the first load on {target} by this profile:");
+    let mut out = match &plan.engine {
+        EnginePlan::K6(_) => format!("the first load by k6 with {target}:"),
+        _ => format!("the first load on {target} by this profile:"),
+    };
     let mut line = |name: &str, text: &str| {
         // Writing to a string cannot fail.
         write!(out, "\n    {name:<10} {text}").ok();
     };
     match &plan.engine {
         EnginePlan::Locust(_) => line("requests", "what Locust's own files say"),
+        EnginePlan::K6(_) => {
+            let mut hosts = vec!["this machine".to_owned()];
+            hosts.extend(plan.target.allowed.hosts().iter().map(|h| visible(h)));
+            let hosts = hosts.join(" and ");
+            line(
+                "requests",
+                &format!("what the script says, to {hosts} alone"),
+            );
+        }
         EnginePlan::Native => requests(plan, target, &mut line),
     }
     let search = &plan.search;
@@ -200,12 +288,12 @@ fn sent(method: &str, address: &str, target: &str) -> String {
     format!("{method:<6} {}", visible(&whole))
 }
 
-fn mark(kind: &str, parts: &[&str]) -> String {
+fn mark(kind: &str, parts: &[&[u8]]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for part in parts {
         // Its length before it: no two lists of parts are one text.
         context.update(&part.len().to_le_bytes());
-        context.update(part.as_bytes());
+        context.update(part);
     }
     let mut mark = format!("{kind} ");
     for byte in context.finish().as_ref() {
@@ -227,14 +315,14 @@ mod tests {
 
     #[test]
     fn a_mark_is_of_every_part_and_of_nothing_else() {
-        assert_eq!(mark("consent", &["a"]), mark("consent", &["a"]));
+        assert_eq!(mark("consent", &[b"a"]), mark("consent", &[b"a"]));
         let marks = [
-            mark("consent", &["a"]),
-            mark("consent", &["a "]),
-            mark("contact", &["a"]),
-            mark("contact", &["a", "b"]),
-            mark("contact", &["ab", ""]),
-            mark("contact", &["", "ab"]),
+            mark("consent", &[b"a"]),
+            mark("consent", &[b"a "]),
+            mark("contact", &[b"a"]),
+            mark("contact", &[b"a", b"b"]),
+            mark("contact", &[b"ab", b""]),
+            mark("contact", &[b"", b"ab"]),
         ];
         for (i, mark) in marks.iter().enumerate() {
             assert!(!marks[..i].contains(mark));

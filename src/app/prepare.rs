@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::populations::{Compiled, Feeders, Other};
 use super::{Refusal, guard, secrets};
 use crate::exit::Exit;
+use crate::k6::{self, Mode};
 use crate::measure::{Level, StepNames};
 use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
-use crate::preflight::{self, Fit, HostLimits, TooHigh};
+use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Feeder, Scenario};
@@ -62,6 +63,11 @@ pub(super) fn prepare_ramp(
                        VUs; leave `rate` out, or use `breakpoint find`";
         return Err(Refusal::new(Exit::Usage, message));
     }
+    if plan.engine.k6().is_some_and(|k6| k6.mode == Mode::Restart) {
+        let message = "with the mode `restart` k6 is started anew for each level, and a ramp has no levels that stay; choose the mode `gate`, \
+                       or use `breakpoint find`";
+        return Err(Refusal::new(Exit::Usage, message));
+    }
     plan.search = SearchSpec {
         min: Level::ZERO,
         max: stages.highest(),
@@ -90,7 +96,7 @@ fn ready(
     guard::check_stop_file(&plan)?;
     secrets::fill(&mut plan)?;
     if plan.engine != EnginePlan::Native {
-        return elsewhere(plan, host);
+        return elsewhere(plan, host, way_down);
     }
     let feeders = read_all_feeders(&plan)?;
     let base = match &plan.target.kind {
@@ -118,20 +124,8 @@ fn ready(
         plan.search.unit = scenarios.searched().unit_of_rate();
     }
     let left = host.beside(vus, connections);
-    match preflight::fit(&plan, scenarios.searched().connections_per_vu(), &left) {
-        Ok(Fit::Fits) => {}
-        Ok(Fit::Capped { max, warning }) => {
-            match &mut plan.load {
-                LoadPlan::Closed => {
-                    plan.search.max = max;
-                    plan.search.start = plan.search.start.min(max);
-                }
-                LoadPlan::Open(open) => open.most_vus = max.get(),
-            }
-            warnings.push(warning);
-        }
-        Err(too_high) => return Err(Refusal::new(Exit::HostLimit, way_down(too_high))),
-    }
+    let each = Each::with_connections(scenarios.searched().connections_per_vu());
+    warnings.extend(fitted(&mut plan, each, &left, way_down)?);
     Ok(Ready {
         plan,
         scenarios: Some(scenarios),
@@ -142,17 +136,55 @@ fn ready(
     })
 }
 
-/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask of monitors.
-fn elsewhere(plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+/// Lowers a highest level that nobody asked for to what this machine allows, and says so.
+fn fitted(
+    plan: &mut Plan,
+    each: Each,
+    host: &HostLimits,
+    way_down: impl Fn(TooHigh) -> TooHigh,
+) -> Result<Option<String>, Refusal> {
+    match preflight::fit(plan, each, host) {
+        Ok(Fit::Fits) => Ok(None),
+        Ok(Fit::Capped { max, warning }) => {
+            match &mut plan.load {
+                LoadPlan::Closed => {
+                    plan.search.max = max;
+                    plan.search.start = plan.search.start.min(max);
+                }
+                LoadPlan::Open(open) => open.most_vus = max.get(),
+            }
+            Ok(Some(warning))
+        }
+        Err(too_high) => Err(Refusal::new(Exit::HostLimit, way_down(too_high))),
+    }
+}
+
+/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask of monitors, and what k6 takes of this
+/// machine and may reach.
+fn elsewhere(
+    mut plan: Plan,
+    host: &HostLimits,
+    way_down: impl Fn(TooHigh) -> TooHigh,
+) -> Result<Ready, Refusal> {
     let steps = StepNames::of_requests(plan.named_steps());
     plan.check_slo(&steps)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let mut warnings = Vec::new();
+    if plan.engine.k6().is_some() {
+        warnings.extend(fitted(&mut plan, Each::K6, host, way_down)?);
+    }
+    if let EnginePlan::K6(k6) = &mut plan.engine {
+        let allowed = preflight::resolve_allowed(&plan.target.allowed)
+            .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        k6.blocked.extend(k6::blocked(&allowed));
+        warnings.append(&mut k6.notes);
+    }
     Ok(Ready {
         plan,
         scenarios: None,
         host: *host,
         climbs: false,
-        warnings: Vec::new(),
+        warnings,
         feeders: AllFeeders {
             users: Feeders::new(),
             others: Vec::new(),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::guard::Guard;
+use super::k6;
 use super::prepare::{self, Ready};
 use super::session::{self, NotUp, Session, Work, World};
 use super::signals::{self, Signals};
@@ -35,7 +36,9 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
     let profile = profile
         .transpose()
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let plan = super::plan_of(profile.as_ref(), &args.flags())?;
+    let flags = args.flags();
+    let looked = k6::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+    let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
     contact::make([&ready], args.safety.yes, terminal)?;
     let asked = Asked {

@@ -32,7 +32,7 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
         );
     }
     check_unfinished(args, &dir)?;
-    let (ready, yes) = ready(args, &journal.head)?;
+    let (ready, yes) = ready(args, &journal.head, terminal)?;
     contact::make([&ready], yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
@@ -86,7 +86,7 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
 /// The search that was asked then, made ready again.
 ///
 /// With whether its commands were agreed to by `--yes`.
-fn ready(args: &ResumeArgs, head: &Head) -> Result<(Ready, bool), Refusal> {
+fn ready(args: &ResumeArgs, head: &Head, terminal: &Terminal) -> Result<(Ready, bool), Refusal> {
     let usage = |message: String| Refusal::new(Exit::Usage, message);
     std::env::set_current_dir(&head.folder).map_err(|e| {
         usage(format!(
@@ -95,7 +95,9 @@ fn ready(args: &ResumeArgs, head: &Head) -> Result<(Ready, bool), Refusal> {
         ))
     })?;
     let find = asked(args, head)?;
-    let plan = plans(&find)?.into_iter().find(|p| p.name == head.profile);
+    let plan = plans(&find, terminal)?
+        .into_iter()
+        .find(|p| p.name == head.profile);
     let plan = plan.ok_or_else(|| {
         usage(format!(
             "`{}` no longer names a profile `{}`",
@@ -108,6 +110,14 @@ fn ready(args: &ResumeArgs, head: &Head) -> Result<(Ready, bool), Refusal> {
         return Err(usage(format!(
             "the profile `{}` has changed since {}: what was measured then is of another search. Put it back, or begin anew",
             head.profile, head.started_at
+        )));
+    }
+    let script = plan.engine.k6();
+    if script.and_then(|k6| k6.crc32) != head.script_crc32 {
+        return Err(usage(format!(
+            "the script {} has changed since {}: what was measured then is of another load. Put it back, or begin anew",
+            script.map_or("of k6", |k6| &k6.shown),
+            head.started_at
         )));
     }
     let ready = prepare::prepare(plan, &preflight::read_host())?;
@@ -140,6 +150,11 @@ fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
     {
         let message = "a header for Locust had a secret, which is not recorded; begin with one from the environment, as in \
                        `--locust-header 'cookie: {{ env.LOCUST_COOKIE }}'`, to be able to go on";
+        return Err(Refusal::new(Exit::Usage, message));
+    }
+    if find.load.k6_env.iter().any(|pair| pair.contains(MASKED)) {
+        let message = "a variable for the script of k6 may have been a secret, and is not recorded; begin with one from the environment, as in \
+                       `--k6-env 'TOKEN={{ env.TOKEN }}'`, or with `arguments` in the profile's [engine], to be able to go on";
         return Err(Refusal::new(Exit::Usage, message));
     }
     find.budget = args.budget.clone().or(find.budget);

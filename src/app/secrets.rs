@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Refusal};
 use crate::plan::{EnginePlan, MonitorSource, Plan};
-use crate::secret::{self, Place};
+use crate::secret::{self, Hidden, Place};
 
 /// Looks secrets up; files start from the profile's folder.
 pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<> {
@@ -19,7 +19,7 @@ pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<>
     }
 }
 
-/// Fills in the addresses of monitors and resets, and the headers for Locust; scenarios are filled in when they are compiled.
+/// Fills in the addresses of monitors and resets, the headers for Locust and the arguments of k6; scenarios are filled in when they are compiled.
 pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     let lookup = lookup(&plan.dir);
     for monitor in &mut plan.monitors {
@@ -38,12 +38,39 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     for flush in &mut plan.target.flushes {
         flush.url = filled(&flush.url, &lookup, &format!("monitor `{}`", flush.monitor))?;
     }
-    if let EnginePlan::Locust(locust) = &mut plan.engine {
-        for (name, value) in &mut locust.headers {
-            *value = filled(value, &lookup, &format!("header `{name}` for Locust"))?;
+    match &mut plan.engine {
+        EnginePlan::Native => {}
+        EnginePlan::Locust(locust) => {
+            for (name, value) in &mut locust.headers {
+                *value = filled(value, &lookup, &format!("header `{name}` for Locust"))?;
+            }
+        }
+        EnginePlan::K6(k6) => {
+            (k6.arguments, k6.hidden) = of_arguments(&k6.arguments, &plan.dir)?;
         }
     }
     Ok(())
+}
+
+/// The arguments of k6 with their secrets, and what of them must not be told.
+pub(super) fn of_arguments(
+    arguments: &[String],
+    dir: &Path,
+) -> Result<(Vec<String>, Hidden), Refusal> {
+    let lookup = lookup(dir);
+    let (mut out, mut hidden) = (Vec::new(), Vec::new());
+    for argument in arguments {
+        let name = argument.split('=').next().unwrap_or_default();
+        let value = filled(argument, &lookup, &format!("`{name}` for k6"))?;
+        if value != *argument {
+            let secret = value
+                .split_once('=')
+                .map_or(value.as_str(), |(_, secret)| secret);
+            hidden.push(secret.to_owned());
+        }
+        out.push(value);
+    }
+    Ok((out, Hidden::new(hidden)))
 }
 
 /// Fills in what a flag was given; files start from the present folder.

@@ -14,13 +14,15 @@ use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
+use crate::engine::EngineError;
 use crate::engine::any::AnyEngine;
+use crate::engine::k6::K6Engine;
 use crate::engine::locust::LocustEngine;
 use crate::event::{Event, Subject};
 use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepNames};
 use crate::monitor::MonitorHub;
-use crate::plan::{EnginePlan, LoadPlan, MemoryAtRest, Plan, TargetKind};
+use crate::plan::{EnginePlan, K6Plan, LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
 use crate::record::{Ending, PlanRecord, PopulationRecord, RampEnding};
 use crate::report::Told;
@@ -94,28 +96,34 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let (work, searched, begins, engine) = match &plan.engine {
+        let (work, (searched, begins), engine, told) = match &plan.engine {
             EnginePlan::Native => {
                 let scenarios = ready.scenarios_at(target.url())?;
                 let work = Work::of_scenarios(plan, &scenarios);
-                let (searched, begins) = (scenarios.searched_steps(), scenarios.begins());
+                let which = (scenarios.searched_steps(), scenarios.begins());
                 let engine = scenarios.start(plan, ready.climbs)?;
-                (work, searched, begins, AnyEngine::Native(Box::new(engine)))
+                let engine = AnyEngine::Native(Box::new(engine));
+                (work, which, engine, Vec::new())
             }
             EnginePlan::Locust(locust) => {
                 let engine = super::locust::start(plan, locust, ready.climbs, signals).await?;
-                for warning in engine.warnings() {
-                    audience.warning(&warning);
-                    warnings.push(warning);
-                }
-                let work = Work::of_locust(&engine);
-                let searched = work.steps.range();
-                // Every request begins by itself; all together stand for the cycle.
-                let own = searched.clone().take(work.steps.cycle());
-                let begins = own.chain([0]).collect();
-                (work, searched, begins, AnyEngine::Locust(Box::new(engine)))
+                let (work, told) = (Work::of_locust(&engine), engine.warnings());
+                let engine = AnyEngine::Locust(Box::new(engine));
+                let which = of_requests(&work.steps);
+                (work, which, engine, told)
+            }
+            EnginePlan::K6(k6) => {
+                let engine = super::k6::start(plan, k6, ready.climbs, signals).await?;
+                let (work, told) = (Work::of_k6(k6, &engine), engine.warnings());
+                let engine = AnyEngine::K6(Box::new(engine));
+                let which = of_requests(&work.steps);
+                (work, which, engine, told)
             }
         };
+        for warning in told {
+            audience.warning(&warning);
+            warnings.push(warning);
+        }
         let url = Some(target.url()).filter(|url| !url.is_empty());
         let url = url.unwrap_or(&work.target).to_owned();
         Ok(Self {
@@ -133,6 +141,24 @@ impl Session {
     pub(super) async fn stop(self) {
         self.engine.stop().await;
         self.hub.stop().await;
+    }
+}
+
+/// Which steps are searched where an engine knows requests only, and with whose beginning the latency of each begins.
+fn of_requests(steps: &StepNames) -> (Range<usize>, Vec<usize>) {
+    // Every request begins by itself; all together stand for the cycle.
+    let own = steps.range().take(steps.cycle());
+    (steps.range(), own.chain([0]).collect())
+}
+
+/// Why an engine elsewhere was not started: what ended the run while it was looked at says more than that it was ended.
+pub(super) fn not_started(error: EngineError, signals: &Signals, then: &str) -> Refusal {
+    let said = format!("before the first probe; {then}");
+    match (signals.interrupt.why(), error) {
+        (None, EngineError::Unfit(why)) => Refusal::new(Exit::Usage, why),
+        (None, error) => Refusal::new(Exit::HostLimit, error),
+        (Some(Halt::User), _) => Refusal::new(Exit::Interrupted, format!("interrupted {said}")),
+        (Some(halt), _) => Refusal::new(halt.ending().into(), format!("{} {said}", halt.reason())),
     }
 }
 
@@ -241,7 +267,7 @@ pub(super) fn planned_url(plan: &Plan) -> &str {
     match &plan.target.kind {
         TargetKind::External { url } => url,
         TargetKind::Demo => "the demo target",
-        TargetKind::OfTheEngine => "what Locust loads",
+        TargetKind::OfTheEngine => plan.engine.loads(),
     }
 }
 
@@ -261,7 +287,10 @@ impl Work {
         match &ready.scenarios {
             Some(scenarios) => Self::of_scenarios(&ready.plan, scenarios),
             None => Self {
-                engine: "locust",
+                engine: match ready.plan.engine.k6() {
+                    Some(k6) => k6.mode.engine(),
+                    None => "locust",
+                },
                 steps: StepNames::of_requests(ready.plan.named_steps()),
                 think_s: 0.0,
                 populations: Vec::new(),
@@ -277,6 +306,16 @@ impl Work {
             think_s: think_s(plan, &scenarios.users),
             populations: scenarios.records(plan),
             target: String::new(),
+        }
+    }
+
+    fn of_k6(k6: &K6Plan, engine: &K6Engine) -> Self {
+        Self {
+            engine: engine.name(),
+            steps: engine.steps(),
+            think_s: engine.think_s(),
+            populations: Vec::new(),
+            target: k6.shown.clone(),
         }
     }
 

@@ -74,7 +74,7 @@ fn plan(args: &WorkerArgs) -> Result<Plan, Refusal> {
         slo: vec!["max<1h".to_owned()],
         ..FindFlags::default()
     };
-    plan_of(Some(&profile), &flags)
+    plan_of(Some(&profile), &flags, None)
 }
 
 fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {

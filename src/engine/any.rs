@@ -1,5 +1,6 @@
 //! The engine that was chosen, whichever it is.
 
+use super::k6::K6Engine;
 use super::locust::LocustEngine;
 use super::native::NativeEngine;
 use super::populations::Populations;
@@ -12,6 +13,8 @@ pub enum AnyEngine {
     Native(Box<Populations<NativeEngine>>),
     /// A Locust cluster.
     Locust(Box<LocustEngine>),
+    /// k6, with a script of the user's.
+    K6(Box<K6Engine>),
 }
 
 impl AnyEngine {
@@ -24,6 +27,7 @@ impl AnyEngine {
                 }
             }
             Self::Locust(engine) => engine.stop().await,
+            Self::K6(engine) => engine.stop().await,
         }
     }
 }
@@ -33,6 +37,7 @@ impl Engine for AnyEngine {
         match self {
             Self::Native(engine) => engine.set_level(level).await,
             Self::Locust(engine) => engine.set_level(level).await,
+            Self::K6(engine) => engine.set_level(level).await,
         }
     }
 
@@ -40,6 +45,7 @@ impl Engine for AnyEngine {
         match self {
             Self::Native(engine) => engine.next_window().await,
             Self::Locust(engine) => engine.next_window().await,
+            Self::K6(engine) => engine.next_window().await,
         }
     }
 
@@ -47,6 +53,7 @@ impl Engine for AnyEngine {
         match self {
             Self::Native(engine) => engine.canary().await,
             Self::Locust(engine) => engine.canary().await,
+            Self::K6(engine) => engine.canary().await,
         }
     }
 
@@ -54,6 +61,7 @@ impl Engine for AnyEngine {
         match self {
             Self::Native(engine) => engine.halt().await,
             Self::Locust(engine) => engine.halt().await,
+            Self::K6(engine) => engine.halt().await,
         }
     }
 
@@ -61,6 +69,7 @@ impl Engine for AnyEngine {
         match self {
             Self::Native(engine) => engine.notes(),
             Self::Locust(engine) => engine.notes(),
+            Self::K6(engine) => engine.notes(),
         }
     }
 }

@@ -22,6 +22,7 @@ use self::exact::Exact;
 use self::page::Coarse;
 pub use self::second::{StepSecond, WorkerSecond};
 use self::web::{Trouble, Web};
+use super::requests::{self, MOST_NAMES, MOST_TOLD, few};
 use super::{Canary, Engine, EngineError};
 use crate::measure::{FailureKind, Level, StepNames, StepWindow, Window};
 
@@ -38,10 +39,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 const UNTIL_MISSED: Duration = Duration::from_secs(8);
 /// Seconds of the look around before a run: at least, at most, and without a name that is new.
 const LOOK_S: (f64, f64, f64) = (5.0, 20.0, 4.0);
-/// Names of requests that get rows of their own. Beyond that they are most likely addresses with a number in each.
-const MOST_NAMES: usize = 40;
-/// Names that a message lists.
-const MOST_TOLD: usize = 5;
 /// Engine time that a canary waits for one answer.
 const CANARY_S: f64 = 20.0;
 /// Engine time in which users that are to go are gone.
@@ -236,35 +233,11 @@ impl LocustEngine {
                 }
             }
         }
-        self.set_names(seen);
-        self.think_s = think_s(user_s, &all);
+        // One with the name of all of them would be taken for these.
+        self.names = requests::rows(seen, &self.spec.names, &[StepNames::REQUESTS]);
+        self.think_s = requests::think_s(user_s, &all);
         self.order(Level::ZERO).await?;
         self.wait_until_gone().await
-    }
-
-    fn set_names(&mut self, seen: BTreeSet<String>) {
-        let seen: Vec<String> = seen.into_iter().collect();
-        let known = StepNames::of_requests(seen.iter().cloned());
-        let spelt = |wanted: &String| {
-            let at = known.index(Some(wanted)).filter(|at| *at < seen.len());
-            at.map_or_else(|| wanted.clone(), |at| seen[at].clone())
-        };
-        // Those of objectives first, as Locust spells them.
-        let mut names: Vec<String> = (self.spec.names.iter())
-            .filter(|n| *n != StepNames::REQUESTS)
-            .map(spelt)
-            .collect();
-        // One with the name of all of them would be taken for these.
-        let new = seen
-            .iter()
-            .filter(|n| !names.contains(n) && *n != StepNames::REQUESTS);
-        let new: Vec<String> = new
-            .take(MOST_NAMES.saturating_sub(names.len()))
-            .cloned()
-            .collect();
-        names.extend(new);
-        names.dedup();
-        self.names = names;
     }
 
     async fn wait_until_gone(&mut self) -> Result<(), EngineError> {
@@ -384,7 +357,7 @@ impl Engine for LocustEngine {
         while passed < CANARY_S {
             let window = self.next().await?.window;
             passed += window.span.as_secs_f64();
-            if let Some(canary) = window.steps.last().and_then(canary_of) {
+            if let Some(canary) = window.steps.last().and_then(requests::canary_of) {
                 found = canary;
                 break;
             }
@@ -396,35 +369,6 @@ impl Engine for LocustEngine {
 
     fn notes(&self) -> Vec<String> {
         self.notes.texts(&self.names)
-    }
-}
-
-/// Mean time between a user's requests, by Little's law.
-#[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
-fn think_s(user_s: f64, all: &StepWindow) -> f64 {
-    let ended = all.completed() + all.failed.of_target() + all.shed;
-    if ended == 0 {
-        return 0.0;
-    }
-    (user_s / ended as f64 - all.latency.mean_s().unwrap_or(0.0)).max(0.0)
-}
-
-/// How the requests of a single user went; the fastest stands for them, because kinds of requests differ in what they take.
-fn canary_of(all: &StepWindow) -> Option<Canary> {
-    let (ok, failed) = (all.completed(), all.failed.of_target());
-    if ok == 0 && failed == 0 && all.shed == 0 {
-        return None;
-    }
-    if all.shed > ok {
-        return Some(Canary::Shed);
-    }
-    let most = all.failed.iter().max_by_key(|(_, n)| *n);
-    match most {
-        Some((kind, _)) if failed > ok => Some(Canary::Failed(kind)),
-        _ => {
-            let fastest = all.latency.quantile_s(0.0).unwrap_or(0.0);
-            Some(Canary::Passed(Duration::from_secs_f64(fastest)))
-        }
     }
 }
 
@@ -456,21 +400,6 @@ impl Notes {
         }
         out
     }
-}
-
-fn few(names: &BTreeSet<String>) -> String {
-    let told: Vec<String> = names
-        .iter()
-        .take(MOST_TOLD)
-        .map(|n| format!("`{n}`"))
-        .collect();
-    let more = names.len().saturating_sub(MOST_TOLD);
-    let rest = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    format!("{}{rest}", told.join(", "))
 }
 
 fn stopped(trouble: Trouble) -> EngineError {

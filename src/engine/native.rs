@@ -18,7 +18,7 @@ mod socket;
 mod sources;
 mod stream;
 mod vu;
-mod watch;
+pub(in crate::engine) mod watch;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -35,6 +35,7 @@ pub use self::http::length_of_answer;
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
 use self::watch::{HostWatch, Watched};
+use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
 use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
 use crate::scenario::{Allowed, Scenario};
@@ -281,7 +282,7 @@ impl Engine for NativeEngine {
         self.next = index + 1;
         let span = end.saturating_duration_since(start);
         let around = self.own.host.sample();
-        let (cpu_cores, descriptors) = self.own.sample();
+        let (cpu_cores, descriptors) = self.own.usage.sample(None);
         Ok(Window {
             start: start.saturating_duration_since(self.zero),
             span,
@@ -426,47 +427,21 @@ impl Merged {
     }
 }
 
-/// What this process takes of the machine.
+/// What this process takes of the machine, and what bears on it.
 struct OwnProcess {
-    sampled: Instant,
-    cpu_s: Option<f64>,
+    usage: ProcessWatch,
     host: HostWatch,
 }
 
 impl OwnProcess {
     fn new() -> Self {
+        let mut usage = ProcessWatch::default();
+        usage.sample(None);
         Self {
-            sampled: Instant::now(),
-            cpu_s: cpu_s(),
+            usage,
             host: HostWatch::new(),
         }
     }
-
-    /// CPU since the last sample, in cores, and open descriptors.
-    fn sample(&mut self) -> (Option<f64>, Option<u64>) {
-        let (now, cpu) = (Instant::now(), cpu_s());
-        let seconds = now.saturating_duration_since(self.sampled).as_secs_f64();
-        let cores = match (self.cpu_s, cpu) {
-            (Some(before), Some(after)) if seconds > 0.0 => Some((after - before) / seconds),
-            _ => None,
-        };
-        self.sampled = now;
-        self.cpu_s = cpu;
-        let descriptors = procfs::process::Process::myself()
-            .and_then(|p| p.fd_count())
-            .ok()
-            .and_then(|n| u64::try_from(n).ok());
-        (cores, descriptors)
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "clock ticks are far fewer than 2^52"
-)]
-fn cpu_s() -> Option<f64> {
-    let stat = procfs::process::Process::myself().ok()?.stat().ok()?;
-    Some((stat.utime + stat.stime) as f64 / procfs::ticks_per_second() as f64)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ pub(crate) fn head(profile: &str) -> Head {
         folder: "/srv".to_owned(),
         command: vec!["find".to_owned(), "gateway".to_owned()],
         profile_crc32: Some(7),
+        script_crc32: None,
     }
 }
 

@@ -10,6 +10,9 @@ pub struct Strain {
     /// CPU of the busiest load thread, in cores: at 1.0 it has none left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_cpu: Option<f64>,
+    /// CPU of a generator that is another process, as a share of all the cores that it may use: at 1.0 it has none left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process_cpu: Option<f64>,
     /// 99th percentile of how late VUs and the threads' own ticks woke, seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub woke_late_p99_s: Option<f64>,

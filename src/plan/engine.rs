@@ -1,4 +1,8 @@
-//! What makes the load of a plan: this program, or a cluster that is there already.
+//! What makes the load of a plan: this program, a cluster that is there already, or k6 with a script.
+
+mod k6;
+
+use std::ops::Range;
 
 use toml::Spanned;
 
@@ -8,7 +12,7 @@ use crate::profile::{EngineSpec, Profile, nearest};
 use crate::secret::MASK;
 
 /// The values of `--engine` and of `kind`.
-const KINDS: [&str; 2] = ["native", "locust"];
+const KINDS: [&str; 3] = ["native", "locust", "k6"];
 /// Where a Locust master has its web page unless it is told otherwise.
 const DEFAULT_LOCUST_URL: &str = "http://127.0.0.1:8089";
 
@@ -29,6 +33,13 @@ pub(super) fn resolve(
         |url| value::url(url).map(|_| url.clone()),
     )?;
     let headers = headers(spec, flags)?;
+    // Who names a script means k6, by flag whatever the profile says.
+    let by_flag = flags.engine.is_none() && flags.script.is_some();
+    let by_profile = named.is_default() && url.is_default() && spec.script.is_some();
+    if named.value == "k6" || by_flag || by_profile {
+        return k6::resolve(profile, spec, flags, reader).map(EnginePlan::K6);
+    }
+    k6::check_unused(spec, flags, reader)?;
     // Who gives the address of a cluster means it.
     let locust = named.value == "locust" || (named.is_default() && !url.is_default());
     if locust {
@@ -51,7 +62,7 @@ fn kind(text: &str) -> Result<&'static str, String> {
     }
     let hint = match nearest(text, KINDS) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "it is `native` (this program makes the load) or `locust` (a Locust cluster does)"
+        None => "it is `native` (this program makes the load), `locust` (a Locust cluster does) or `k6` (k6 does, with a script)"
             .to_owned(),
     };
     Err(format!("there is no engine `{text}`; {hint}"))
@@ -80,6 +91,28 @@ fn headers(spec: &EngineSpec, flags: &FindFlags) -> Result<Vec<(String, String)>
     Ok(out)
 }
 
+/// What an engine elsewhere has of its own, for the messages that refuse what it cannot be told.
+struct Elsewhere {
+    name: &'static str,
+    rate: &'static str,
+    populations: &'static str,
+    threads: &'static str,
+}
+
+const LOCUST: Elsewhere = Elsewhere {
+    name: "locust",
+    rate: "a Locust cluster has users, not arrivals; leave the rate out",
+    populations: "a Locust cluster has the users of its own files; give them classes and weights there",
+    threads: "that is for the workers to be told (breakpoint worker has it too)",
+};
+
+const K6: Elsewhere = Elsewhere {
+    name: "k6",
+    rate: "levels are VUs of k6, not arrivals; leave the rate out",
+    populations: "k6 has the users of its script; several functions with weights are for `exec` in [engine]",
+    threads: "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the environment has it use fewer)",
+};
+
 /// What goes with this program's own load only.
 pub(super) fn check(
     engine: &EnginePlan,
@@ -87,41 +120,59 @@ pub(super) fn check(
     flags: &FindFlags,
     load: LoadPlan,
 ) -> Result<(), PlanError> {
-    let EnginePlan::Locust(_) = engine else {
-        return Ok(());
+    let elsewhere = match engine {
+        EnginePlan::Native => return Ok(()),
+        EnginePlan::Locust(_) => LOCUST,
+        EnginePlan::K6(_) => K6,
     };
-    let source = profile.map(|p| &p.source);
-    let refuse = |flag: &'static str, value: String, span, why: &str| match (source, span) {
-        (Some(source), Some(span)) => PlanError::from(source.error(Some(span), why)),
+    let refuse = |flag, value: String, span, why: &str| refuse(profile, flag, value, span, why);
+    if load != LoadPlan::Closed {
+        let span = profile.and_then(|p| p.search.rate.as_ref().map(Spanned::span));
+        let span = span.filter(|_| flags.rate.is_none());
+        let given = flags.rate.clone().unwrap_or_default();
+        return Err(refuse("--rate", given, span, elsewhere.rate));
+    }
+    if let Some(first) = profile.and_then(|p| p.populations.first()) {
+        return Err(refuse(
+            "--engine",
+            elsewhere.name.to_owned(),
+            Some(first.span()),
+            elsewhere.populations,
+        ));
+    }
+    if let Some(threads) = flags.threads {
+        let threads = threads.to_string();
+        return Err(refuse("--threads", threads, None, elsewhere.threads));
+    }
+    if let Some(address) = flags.local_addr.first() {
+        let why = match engine {
+            EnginePlan::K6(_) => {
+                "k6 chooses where its connections come from; give `localIPs` in the options of the script"
+            }
+            _ => elsewhere.threads,
+        };
+        return Err(refuse("--local-addr", address.clone(), None, why));
+    }
+    match engine {
+        EnginePlan::K6(_) => k6::check(profile, flags),
+        _ => Ok(()),
+    }
+}
+
+/// An error in the profile where it is to blame, else about a flag.
+fn refuse(
+    profile: Option<&Profile>,
+    flag: &'static str,
+    value: String,
+    span: Option<Range<usize>>,
+    why: &str,
+) -> PlanError {
+    match (profile, span) {
+        (Some(profile), Some(span)) => profile.source.error(Some(span), why).into(),
         _ => PlanError::Flag {
             flag,
             value,
             why: why.to_owned(),
         },
-    };
-    if load != LoadPlan::Closed {
-        let span = profile.and_then(|p| p.search.rate.as_ref().map(Spanned::span));
-        let span = span.filter(|_| flags.rate.is_none());
-        let given = flags.rate.clone().unwrap_or_default();
-        let why = "a Locust cluster has users, not arrivals; leave the rate out";
-        return Err(refuse("--rate", given, span, why));
     }
-    if let Some(first) = profile.and_then(|p| p.populations.first()) {
-        let why =
-            "a Locust cluster has the users of its own files; give them classes and weights there";
-        return Err(refuse(
-            "--engine",
-            "locust".to_owned(),
-            Some(first.span()),
-            why,
-        ));
-    }
-    let on_workers = "that is for the workers to be told (breakpoint worker has it too)";
-    if let Some(threads) = flags.threads {
-        return Err(refuse("--threads", threads.to_string(), None, on_workers));
-    }
-    if let Some(address) = flags.local_addr.first() {
-        return Err(refuse("--local-addr", address.clone(), None, on_workers));
-    }
-    Ok(())
 }

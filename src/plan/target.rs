@@ -101,13 +101,18 @@ fn target_kind(
     }
     let elsewhere = *engine != EnginePlan::Native;
     if let (Some(demo), true, true) = (&spec.demo, is_demo, elsewhere) {
+        let (who, how) = match engine {
+            EnginePlan::K6(_) => ("the script of k6", "the script (--k6-env BASE=...)"),
+            _ => ("a Locust cluster", "Locust (--host)"),
+        };
+        let what =
+            format!("the demo that is built in takes a free port, which {who} does not know");
         return Err(profile
             .source
-            .error(
-                Some(demo.span()),
-                "the demo that is built in takes a free port, which a Locust cluster does not know",
-            )
-            .with_help("start `breakpoint demo --listen 127.0.0.1:18080` and give that address to Locust (--host)")
+            .error(Some(demo.span()), what)
+            .with_help(format!(
+                "start `breakpoint demo --listen 127.0.0.1:18080` and give that address to {how}"
+            ))
             .into());
     }
     if is_demo {

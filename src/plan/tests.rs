@@ -3,6 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
+use crate::k6::{Script, Version};
 use crate::measure::{Arrivals, Level, LevelUnit};
 
 const DEMO: &str = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n";
@@ -899,4 +900,285 @@ proptest! {
             prop_assert!(error.contains("mine.toml:"), "{}", error);
         }
     }
+}
+
+fn of_script(json: &str) -> Looked {
+    Looked {
+        version: Version::read("k6 v2.2.1 (x)").unwrap(),
+        script: Script::read(json.as_bytes()).unwrap(),
+        crc32: 7,
+    }
+}
+
+const THRESHOLDS: &str = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], "checks": ["rate>0.9"]}, "blacklistIPs": ["127.0.0.9/32"],
+    "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#;
+
+fn script_flags() -> FindFlags {
+    FindFlags {
+        script: Some("dir/my script.js".into()),
+        ..FindFlags::default()
+    }
+}
+
+#[test]
+fn a_script_by_flag_is_a_plan_of_its_own_with_its_thresholds() {
+    let flags = script_flags();
+    assert_eq!(Plan::resolve(None, &flags).unwrap_err(), PlanError::NoSlo);
+    let plan = Plan::resolve_with(None, &flags, Some(&of_script(THRESHOLDS))).unwrap();
+    assert_eq!(plan.name, "k6-my-script");
+    assert_eq!(plan.slo.texts(), ["p95<500ms"]);
+    assert_eq!(plan.search.max, Level(2000));
+    assert!(!plan.max_is_explicit);
+    let k6 = plan.engine.k6().unwrap();
+    assert_eq!(k6.script, Path::new("dir/my script.js"));
+    assert_eq!(k6.binary, Path::new("k6"));
+    let functions: Vec<String> = k6.functions.iter().map(ToString::to_string).collect();
+    assert_eq!(functions, ["browse=3", "buy=1"]);
+    assert_eq!(
+        (k6.blocked.len(), k6.crc32, k6.of_profile),
+        (1, Some(7), false)
+    );
+    assert!(
+        k6.notes[0].contains("no objective here: `checks: rate>0.9`"),
+        "{:?}",
+        k6.notes
+    );
+    assert_eq!(plan.scenario_kind(), "of the engine");
+}
+
+impl Plan {
+    fn scenario_kind(&self) -> &'static str {
+        match self.scenario {
+            ScenarioSource::OfTheEngine => "of the engine",
+            _ => "ours",
+        }
+    }
+}
+
+#[test]
+fn objectives_of_flags_or_profile_stand_in_the_place_of_thresholds() {
+    let flags = FindFlags {
+        slo: vec!["p(99)<2000".to_owned()],
+        k6_exec: Some("buy=2".to_owned()),
+        max_vus: Some(3000),
+        ..script_flags()
+    };
+    let looked = of_script(THRESHOLDS);
+    let plan = Plan::resolve_with(None, &flags, Some(&looked)).unwrap();
+    assert_eq!(
+        plan.slo.objectives()[0].latency_limit(),
+        Some(Duration::from_secs(2))
+    );
+    assert_eq!(plan.search.max, Level(3000));
+    let k6 = plan.engine.k6().unwrap();
+    assert_eq!(k6.functions, [Function::new("buy", 2).unwrap()]);
+    let [note] = k6.notes.as_slice() else {
+        panic!("{:?}", k6.notes)
+    };
+    assert!(
+        note.contains("2 thresholds are not used") && note.contains("p95<500ms"),
+        "{note}"
+    );
+    for (json, part) in [
+        ("{}", "the script has no thresholds"),
+        (
+            r#"{"thresholds": {"checks": ["rate>0.9"]}}"#,
+            "`checks: rate>0.9`",
+        ),
+    ] {
+        let error = Plan::resolve_with(None, &script_flags(), Some(&of_script(json))).unwrap_err();
+        assert!(
+            error.to_string().contains(part) && error.to_string().contains("--slo 'p99<2s'"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_profile_names_script_program_mode_functions_and_arguments() {
+    let text = "slo = [\"p95<1s\"]\n[engine]\nscript = \"load/s.js\"\nbinary = \"./bin/k6\"\nmode = \"gate\"\n\
+                exec = { buy = 1, browse = 3 }\narguments = [\"-e\", \"TOKEN={{ env.TOKEN }}\"]\n[target]\nallow = [\"staging\"]\n";
+    let flags = FindFlags {
+        k6_env: vec!["BASE=http://127.0.0.1:1".to_owned()],
+        ..FindFlags::default()
+    };
+    let ahead = Plan::ahead(Some(&profile(text)), &flags).unwrap().unwrap();
+    assert_eq!(
+        (ahead.name.as_str(), ahead.dir.as_path()),
+        ("mine", Path::new("/p"))
+    );
+    assert!(ahead.k6.of_profile);
+    let plan = plan(text, &flags);
+    let k6 = plan.engine.k6().unwrap();
+    assert_eq!(k6.script, Path::new("/p/load/s.js"));
+    assert_eq!(k6.binary, Path::new("/p/./bin/k6"));
+    assert_eq!(k6.shown, "load/s.js");
+    assert_eq!(
+        k6.arguments,
+        [
+            "-e",
+            "TOKEN={{ env.TOKEN }}",
+            "-e",
+            "BASE=http://127.0.0.1:1"
+        ]
+    );
+    assert_eq!(plan.target.allowed.hosts(), ["staging"]);
+    assert_eq!(plan.target.kind, TargetKind::OfTheEngine);
+    assert!(
+        Plan::ahead(Some(&profile(DEMO)), &FindFlags::default())
+            .unwrap()
+            .is_none()
+    );
+    // A flag beats the profile, and what it names is what its user wants to run.
+    let ahead = Plan::ahead(
+        Some(&profile(DEMO.replace("demo = true", "").as_str())),
+        &script_flags(),
+    );
+    assert!(!ahead.unwrap().unwrap().k6.of_profile);
+}
+
+const OF_K6: &str = "slo = [\"p95<1s\"]\n[engine]\nkind = \"k6\"\nscript = \"s.js\"\n";
+
+#[track_caller]
+fn refused(text: &str, flags: &FindFlags, parts: &[&str]) {
+    let error = error(text, flags);
+    for part in parts {
+        assert!(error.contains(part), "no `{part}`:\n{error}");
+    }
+    assert!(!error.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
+    let steps = "steps = [{ name = \"x\", get = \"/\" }]";
+    let population = format!("[[population]]\nname = \"b\"\nvus = 1\nscenario = {{ {steps} }}\n");
+    for (more, line, part) in [
+        ("mode = \"gte\"\n", 5, "did you mean `gate`?"),
+        ("exec = { a = 0 }\n", 5, "the weight of `a`"),
+        (
+            "arguments = [\"--vus\", \"3\"]\n",
+            5,
+            "`--vus` is not an argument",
+        ),
+        (
+            "mode = \"restart\"\nexec = { a = 1 }\n",
+            6,
+            "`default` alone",
+        ),
+        (
+            "[search]\nrate = \"poisson\"\n",
+            6,
+            "VUs of k6, not arrivals",
+        ),
+        (&format!("[scenario]\n{steps}\n"), 6, "leave [scenario] out"),
+        (
+            "[target]\ndemo = true\n",
+            6,
+            "the script of k6 does not know",
+        ),
+        (&population, 5, "k6 has the users of its script"),
+    ] {
+        let place = format!("mine.toml:{line}");
+        refused(
+            &format!("{OF_K6}{more}"),
+            &FindFlags::default(),
+            &[&place, part],
+        );
+    }
+    for (more, part) in [
+        ("kind = \"k6\"\n", "mine.toml:5: k6 needs a script"),
+        (
+            "kind = \"native\"\nscript = \"s.js\"\n",
+            "mine.toml:6: only the engine `k6` has it",
+        ),
+        (
+            "kind = \"locust\"\nmode = \"gate\"\n",
+            "mine.toml:6: only the engine `k6` has it",
+        ),
+    ] {
+        refused(
+            &format!("{DEMO}[engine]\n{more}"),
+            &FindFlags::default(),
+            &[part],
+        );
+    }
+}
+
+#[test]
+fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
+    let none = FindFlags::default;
+    let text = |text: &str| Some(text.to_owned());
+    for (flags, parts) in [
+        (
+            FindFlags {
+                threads: Some(2),
+                ..none()
+            },
+            &["--threads 2"][..],
+        ),
+        (
+            FindFlags {
+                local_addr: vec!["127.0.0.2".to_owned()],
+                ..none()
+            },
+            &["--local-addr 127.0.0.2", "`localIPs`"],
+        ),
+        (
+            FindFlags {
+                url: text("http://127.0.0.1:1"),
+                ..none()
+            },
+            &["--url", "--k6-env BASE"],
+        ),
+        (
+            FindFlags {
+                k6_env: vec!["s3cret".to_owned()],
+                ..none()
+            },
+            &["--k6-env ***", "NAME=VALUE"],
+        ),
+        (
+            FindFlags {
+                k6_exec: text("a"),
+                ..none()
+            },
+            &["--k6-exec a", "browse=3,buy=1"],
+        ),
+        (
+            FindFlags {
+                k6_mode: text("x"),
+                ..none()
+            },
+            &["--k6-mode x", "gate or restart"],
+        ),
+    ] {
+        refused(OF_K6, &flags, parts);
+    }
+    let gate = FindFlags {
+        k6_mode: text("gate"),
+        ..none()
+    };
+    refused(DEMO, &gate, &["--k6-mode gate", "only the engine `k6`"]);
+    let native = FindFlags {
+        engine: text("native"),
+        ..script_flags()
+    };
+    refused(
+        DEMO,
+        &native,
+        &["--script dir/my script.js", "only the engine `k6`"],
+    );
+}
+
+#[test]
+fn the_mode_restart_runs_one_function() {
+    let flags = FindFlags {
+        k6_mode: Some("restart".to_owned()),
+        ..script_flags()
+    };
+    let thresholds = r#"{"thresholds": {"http_req_failed": ["rate<0.01"]}}"#;
+    let plan = Plan::resolve_with(None, &flags, Some(&of_script(thresholds))).unwrap();
+    assert_eq!(plan.engine.k6().unwrap().mode, Mode::Restart);
+    let error = Plan::resolve_with(None, &flags, Some(&of_script(THRESHOLDS))).unwrap_err();
+    assert!(error.to_string().contains("run browse, buy"), "{error}");
 }

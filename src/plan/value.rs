@@ -189,7 +189,7 @@ pub(super) fn restart_when(text: &str) -> Result<RestartWhen, String> {
 }
 
 /// A value that is none of those there are.
-fn unknown(value: &str, known: &[&str]) -> String {
+pub(super) fn unknown(value: &str, known: &[&str]) -> String {
     match nearest(value, known.iter().copied()) {
         Some(near) => format!("unknown value `{value}`; did you mean `{near}`?"),
         None => format!("unknown value `{value}`; use {}", known.join(" or ")),

@@ -26,6 +26,38 @@ fn at(host: &str, address: &IpAddr) -> String {
     }
 }
 
+/// A host that was allowed leads nowhere.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "`{host}` may be loaded (--allow-target, or `allow` in the profile's [target]), but its addresses cannot be looked up: {why}. k6 is \
+     told by address where it may connect to; give the address in place of the name, or make the name known"
+)]
+pub struct Unresolved {
+    /// The host.
+    pub host: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Every address of the hosts that were named, for an engine that is told addresses.
+///
+/// # Errors
+/// Names the first host that leads nowhere.
+pub fn resolve_allowed(allowed: &Allowed) -> Result<Vec<IpAddr>, Unresolved> {
+    let mut addresses = Vec::new();
+    for host in allowed.hosts() {
+        let bare = host.trim_matches(['[', ']']);
+        let found = (bare, 0).to_socket_addrs().map_err(|error| Unresolved {
+            host: host.clone(),
+            why: error.to_string(),
+        })?;
+        addresses.extend(found.map(|a| a.ip()));
+    }
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
 /// Looks up every host that was not named: each address that it leads to must be this machine's. A name that leads nowhere yet is
 /// left to the load, whose connections are checked again.
 ///
@@ -69,6 +101,25 @@ mod tests {
         let addresses = addresses.iter().map(|a| a.parse().unwrap());
         let allowed = Allowed::new(allowed.iter().map(|h| (*h).to_owned()));
         check_addresses(host, addresses, &allowed).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn allowed_hosts_are_looked_up_and_one_that_leads_nowhere_is_named() {
+        let resolved = |hosts: &[&str]| {
+            let allowed = Allowed::new(hosts.iter().map(|h| (*h).to_owned()));
+            resolve_allowed(&allowed)
+        };
+        assert_eq!(resolved(&[]), Ok(Vec::new()));
+        let addresses = ["192.0.2.7", "[2001:db8::1]", "192.0.2.7"];
+        let wanted: Vec<IpAddr> = ["192.0.2.7", "2001:db8::1"]
+            .map(|a| a.parse().unwrap())
+            .into();
+        assert_eq!(resolved(&addresses), Ok(wanted));
+        let error = resolved(&["no.such.host.invalid"]).unwrap_err().to_string();
+        assert!(
+            error.starts_with("`no.such.host.invalid` may be loaded"),
+            "{error}"
+        );
     }
 
     #[test]

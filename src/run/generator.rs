@@ -15,6 +15,8 @@ const TIMER_LAG_S: f64 = 0.005;
 const THREAD_FULL: f64 = 0.95;
 /// CPU of a worker of a distributed engine, in cores of its busiest thread, beyond which it has too little left.
 const WORKER_FULL: f64 = 0.9;
+/// Share of all cores beyond which a generator that is another process has too few left.
+const PROCESS_FULL: f64 = 0.9;
 /// Delay of a full thread as a share of a cycle: by so much fewer requests are sent than were asked for.
 const LOST_SHARE: f64 = 0.01;
 /// Delay below which a full thread still sends on time, seconds.
@@ -42,6 +44,7 @@ pub(super) fn fault(
     shortage(m)
         .or_else(|| lost(m))
         .or_else(|| saturated(m))
+        .or_else(|| exhausted(m))
         .or_else(|| late(m, limit_s.unwrap_or(1.0), judgement))
         .or_else(|| full(m, cycle, judgement))
         .or_else(|| stolen(m))
@@ -73,6 +76,23 @@ fn saturated(m: &Measurement) -> Option<String> {
             worst * 100.0,
             WORKER_FULL * 100.0,
             full.len(),
+            m.hold.len()
+        )
+    })
+}
+
+/// A generator that is another process had no CPU left; the same holds for it.
+fn exhausted(m: &Measurement) -> Option<String> {
+    let share = |s: &&Second| s.window.generator.strain.process_cpu.unwrap_or(0.0);
+    let full: Vec<f64> = m.hold.iter().map(|s| share(&s)).collect();
+    let worst = full.iter().copied().fold(0.0, f64::max);
+    let full = full.iter().filter(|share| **share > PROCESS_FULL).count();
+    too_many(full, m.hold.len()).then(|| {
+        format!(
+            "the load generator used {:.0} % of all cores that it may use, more than {:.0} % in {full} of {} seconds: give it more \
+             cores, or a script that does less",
+            worst * 100.0,
+            PROCESS_FULL * 100.0,
             m.hold.len()
         )
     })
@@ -134,7 +154,7 @@ fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> 
 
 /// Whether it used its CPU up itself, or had to wait for others: the way out is another one.
 fn who(late: &[&Second]) -> &'static str {
-    match worst_of(late, |s| s.thread_cpu) {
+    match worst_of(late, |s| s.thread_cpu.or(s.process_cpu)) {
         Some(cores) if cores < THREAD_FULL / 2.0 => {
             "the generator was kept waiting for a CPU by others"
         }
@@ -206,6 +226,10 @@ fn circumstances(seconds: &[&Second]) -> String {
         (
             "of a core used by the busiest load thread",
             worst_of(seconds, |s| s.thread_cpu),
+        ),
+        (
+            "of all cores that it may use used by the load generator",
+            worst_of(seconds, |s| s.process_cpu),
         ),
         (
             "of the time some task of the machine waited for a CPU",

@@ -18,6 +18,11 @@ impl Allowed {
         address.to_canonical().is_loopback() || self.names(host)
     }
 
+    /// The hosts that were named.
+    pub fn hosts(&self) -> &[String] {
+        &self.0
+    }
+
     /// Whether a host was named.
     pub fn names(&self, host: &str) -> bool {
         self.0.iter().any(|h| h.eq_ignore_ascii_case(host))

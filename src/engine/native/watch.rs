@@ -139,7 +139,7 @@ impl Watched {
 }
 
 /// Reads what bears on the whole machine, by the growth of the kernel's counters.
-pub(super) struct HostWatch {
+pub(in crate::engine) struct HostWatch {
     at: Instant,
     tcp: Option<(u64, u64)>,
     stalled_us: Option<u64>,
@@ -147,7 +147,7 @@ pub(super) struct HostWatch {
 }
 
 impl HostWatch {
-    pub(super) fn new() -> Self {
+    pub(in crate::engine) fn new() -> Self {
         Self {
             at: Instant::now(),
             tcp: clocks::tcp_segments(),
@@ -161,7 +161,7 @@ impl HostWatch {
         clippy::cast_precision_loss,
         reason = "counters of a second are far below 2^52"
     )]
-    pub(super) fn sample(&mut self) -> Strain {
+    pub(in crate::engine) fn sample(&mut self) -> Strain {
         let now = Self::new();
         let grown = |after: u64, before: u64| after.saturating_sub(before);
         let both = |after: Option<(u64, u64)>, before: Option<(u64, u64)>| {

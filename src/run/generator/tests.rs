@@ -104,6 +104,25 @@ fn a_worker_that_is_lost_or_full_makes_a_probe_say_nothing() {
 }
 
 #[test]
+fn another_process_without_cpu_makes_a_probe_say_nothing() {
+    let full = Strain {
+        process_cpu: Some(0.93),
+        ..Strain::default()
+    };
+    assert_eq!(fault_of(&hold(1, full), "p99<1s"), None, "a single second");
+    let text = fault_of(&hold(2, full), "p99<1s").unwrap();
+    assert!(
+        text.contains("93 % of all cores that it may use, more than 90 % in 2 of 10 seconds"),
+        "{text}"
+    );
+    let half = Strain {
+        process_cpu: Some(0.9),
+        ..Strain::default()
+    };
+    assert_eq!(fault_of(&hold(5, half), "p99<1s"), None);
+}
+
+#[test]
 fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
     let read_late = Strain {
         read_late_p99_s: Some(0.150),

@@ -1,0 +1,236 @@
+//! The k6 program itself: whether it is there, and what it says of a script.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use crate::k6::{Script, ScriptError, Version, VersionError, said};
+
+/// How long k6 may take to look at a script, whose beginning may read large files.
+const LOOK: Duration = Duration::from_secs(60);
+/// Most that is read of what it prints, bytes.
+const MOST_OUTPUT: usize = 4 << 20;
+/// Most that is kept of what it says, bytes: the end of it.
+const MOST_SAID: usize = 16 << 10;
+/// Exit code of k6 for a script that threw while it was read.
+const EXCEPTION: i32 = 107;
+/// Whether k6 asks a service for the extensions that a script imports; whoever wants that sets it.
+const RESOLUTION: &str = "K6_AUTO_EXTENSION_RESOLUTION";
+
+/// Why k6 said nothing that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// There is no such program.
+    #[error(
+        "there is no k6 here (`{}`). https://grafana.com/docs/k6/latest/set-up/install-k6/ says how to install it; one that lies elsewhere \
+         is named with `--k6 PATH`, or `binary = \"PATH\"` in the profile's [engine]",
+        .0.display()
+    )]
+    Missing(PathBuf),
+    /// It cannot be started.
+    #[error("`{}` cannot be run as k6: {error}; name another one with `--k6 PATH`", binary.display())]
+    Start {
+        /// The program.
+        binary: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// It is another program, or an old one.
+    #[error(
+        "`{}` cannot be used: {error}. https://grafana.com/docs/k6/latest/set-up/install-k6/ says how to install a newer one; name it with `--k6 PATH`",
+        binary.display()
+    )]
+    Unfit {
+        /// The program.
+        binary: PathBuf,
+        /// Why.
+        error: VersionError,
+    },
+    /// It did not end.
+    #[error(
+        "`{what}` did not end within {} s and was stopped; what a script does before its functions are called must be short{}",
+        LOOK.as_secs(), quoted(said)
+    )]
+    TimedOut {
+        /// What was asked of it.
+        what: String,
+        /// The end of what it said.
+        said: Vec<String>,
+    },
+    /// It ended with an error.
+    #[error("{what}{}", quoted(said))]
+    Failed {
+        /// What failed, and how.
+        what: String,
+        /// The end of what it said.
+        said: Vec<String>,
+    },
+    /// It printed more than any script has options.
+    #[error("`k6 inspect {}` printed more than {} MiB; that is no script of k6", .0.display(), MOST_OUTPUT >> 20)]
+    TooMuch(PathBuf),
+    /// What it printed cannot be used.
+    #[error("{}: {error}", script.display())]
+    Script {
+        /// The script.
+        script: PathBuf,
+        /// Why.
+        error: ScriptError,
+    },
+}
+
+fn quoted(said: &[String]) -> String {
+    match said {
+        [] => String::new(),
+        lines => format!("\n    {}", lines.join("\n    ")),
+    }
+}
+
+/// A k6 that is there.
+#[derive(Debug, Clone)]
+pub struct Tool {
+    binary: PathBuf,
+    version: Version,
+}
+
+impl Tool {
+    /// Asks the program for its version.
+    ///
+    /// # Errors
+    /// When there is none, it is no k6, or one that is too old.
+    pub async fn find(binary: &Path) -> Result<Self, ToolError> {
+        let asked = ask(binary, &["version"]).await?;
+        let printed = String::from_utf8_lossy(&asked.printed);
+        let version = Version::read(&printed).map_err(|error| ToolError::Unfit {
+            binary: binary.to_owned(),
+            error,
+        })?;
+        Ok(Self {
+            binary: binary.to_owned(),
+            version,
+        })
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Asks what a script says of itself. The code of the script runs for that, but none of its functions does.
+    ///
+    /// # Errors
+    /// When the script cannot be read or throws, or k6 takes too long.
+    pub async fn inspect(&self, script: &Path, arguments: &[String]) -> Result<Script, ToolError> {
+        let path = script.to_string_lossy();
+        let mut all = vec!["inspect", "--include-system-env-vars"];
+        all.extend(arguments.iter().map(String::as_str));
+        all.push(&path);
+        let asked = ask(&self.binary, &all).await?;
+        if asked.code != Some(0) {
+            return Err(failed(script, asked));
+        }
+        if asked.is_cut {
+            return Err(ToolError::TooMuch(script.to_owned()));
+        }
+        Script::read(&asked.printed).map_err(|error| ToolError::Script {
+            script: script.to_owned(),
+            error,
+        })
+    }
+}
+
+fn failed(script: &Path, asked: Answer) -> ToolError {
+    let script = script.display();
+    let what = match asked.code {
+        Some(EXCEPTION) => format!("the script {script} cannot be run; k6 says:"),
+        Some(code) => {
+            format!("k6 could not look at the script {script} (exit code {code}); it says:")
+        }
+        None => format!("k6 was killed while it looked at the script {script}"),
+    };
+    ToolError::Failed {
+        what,
+        said: asked.said,
+    }
+}
+
+/// What came of asking k6.
+struct Answer {
+    code: Option<i32>,
+    printed: Vec<u8>,
+    /// Whether more was printed than was kept.
+    is_cut: bool,
+    said: Vec<String>,
+}
+
+async fn ask(binary: &Path, arguments: &[&str]) -> Result<Answer, ToolError> {
+    let start = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => ToolError::Missing(binary.to_owned()),
+        _ => ToolError::Start {
+            binary: binary.to_owned(),
+            error,
+        },
+    };
+    let mut command = Command::new(binary);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    if std::env::var_os(RESOLUTION).is_none() {
+        command.env(RESOLUTION, "false");
+    }
+    let mut child = command.spawn().map_err(start)?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (mut printed, mut told) = (Kept::new(MOST_OUTPUT), Kept::new(MOST_SAID));
+    let ended = tokio::time::timeout(LOOK, async {
+        tokio::join!(child.wait(), printed.read(out), told.read(err)).0
+    })
+    .await;
+    let said = said(&told.bytes);
+    match ended {
+        Ok(status) => Ok(Answer {
+            code: status.map_err(start)?.code(),
+            is_cut: printed.is_cut,
+            printed: printed.bytes,
+            said,
+        }),
+        Err(_) => Err(ToolError::TimedOut {
+            what: format!("k6 {}", arguments.first().unwrap_or(&"")),
+            said,
+        }),
+    }
+}
+
+/// The end of a stream, so much of it at most.
+struct Kept {
+    bytes: Vec<u8>,
+    most: usize,
+    is_cut: bool,
+}
+
+impl Kept {
+    fn new(most: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            most,
+            is_cut: false,
+        }
+    }
+
+    /// Reads to the end: whoever writes must not be held up.
+    async fn read(&mut self, stream: Option<impl AsyncRead + Unpin>) {
+        let Some(mut stream) = stream else { return };
+        let mut chunk = vec![0; 64 << 10];
+        while let Ok(n @ 1..) = stream.read(&mut chunk).await {
+            self.bytes.extend_from_slice(&chunk[..n]);
+            let over = self.bytes.len().saturating_sub(self.most);
+            self.is_cut |= over > 0;
+            self.bytes.drain(..over);
+        }
+    }
+}

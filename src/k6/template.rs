@@ -1,0 +1,146 @@
+//! The commented profile that `breakpoint init --from-k6` writes.
+
+use std::fmt::Write as _;
+
+use super::{Function, Mode, Script};
+
+/// What a profile names, as it is written there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The script.
+    pub script: String,
+    /// The k6 program, where it is not the one that a shell finds.
+    pub binary: Option<String>,
+}
+
+/// Objectives to start from, for a script without any.
+const TO_START_FROM: [&str; 2] = ["p95<500ms", "errors<1%"];
+
+/// A profile for a script: its thresholds as objectives, its functions with weights, and in comments what could not be carried over.
+pub fn profile(named: &Named, script: &Script) -> String {
+    let slo = if script.objectives.is_empty() {
+        TO_START_FROM.map(str::to_owned).to_vec()
+    } else {
+        script.objectives.clone()
+    };
+    let slo: Vec<String> = slo.iter().map(|o| text(o)).collect();
+    let binary = match &named.binary {
+        Some(binary) => format!("binary = {}", text(binary)),
+        None => {
+            "# binary = \"k6\"                 # or a path; the one that a shell finds without it"
+                .to_owned()
+        }
+    };
+    TEMPLATE
+        .replace("@ORIGIN@", &origin(script))
+        .replace("@SLO@", &slo.join(", "))
+        .replace("@BINARY@", &binary)
+        .replace("@EXEC@", &exec(&script.functions))
+        // Last, for its name may hold anything.
+        .replace("@SCRIPT@", &text(&named.script))
+}
+
+/// Where the objectives come from, and what is lost.
+fn origin(script: &Script) -> String {
+    let mut lines = Vec::new();
+    if script.objectives.is_empty() {
+        lines.push(
+            "# The script has no threshold that is an objective here; these are to start from."
+                .to_owned(),
+        );
+    } else {
+        lines.push("# From the thresholds of the script.".to_owned());
+    }
+    if !script.uncarried.is_empty() {
+        lines.push("# These thresholds of the script are not carried over:".to_owned());
+        let lost = script.uncarried.iter();
+        lines.extend(lost.map(|t| format!("#   {}", comment(t))));
+    }
+    let told = script.told(Mode::default());
+    if !told.is_empty() {
+        lines.push("# What else becomes of the script:".to_owned());
+        let told = told.iter();
+        lines.extend(told.map(|n| format!("# * {}", comment(n))));
+    }
+    lines.join("\n")
+}
+
+/// The functions with their weights; `default` alone needs no line.
+fn exec(functions: &[Function]) -> String {
+    let pairs: Vec<String> = functions
+        .iter()
+        .map(|f| format!("{} = {}", text(&f.name), f.weight))
+        .collect();
+    let pairs = pairs.join(", ");
+    if functions == [Function::by_default()] {
+        return format!(
+            "# exec = {{ {pairs} }}          # exported functions, and how many of the VUs run each"
+        );
+    }
+    format!(
+        "# Exported functions, and how many of the VUs run each; of the scenarios of the script.\nexec = {{ {pairs} }}"
+    )
+}
+
+/// A text as TOML writes it.
+fn text(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            // Writing to a string cannot fail.
+            c if c.is_control() => write!(out, "\\u{:04X}", u32::from(c)).unwrap_or_default(),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A text that stays in one comment.
+fn comment(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
+}
+
+const TEMPLATE: &str = r#"# A breakpoint profile: k6 makes the load with a script of its own. Run it:   breakpoint find --profile FILE
+# What would be done, without sending anything:   breakpoint plan --profile FILE
+# Lines that begin with `#` and a key show what is assumed without them, or what else there is.
+
+# What must hold. `p95(NAME)` is the latency of the requests with the tag `name` NAME; a bare `p95` that of all requests;
+# `iteration` is a pass of the script's function, think times included.
+# Also: p50 ... p99.9, avg, max, errors<1%, rps>50, and fields of monitors: service.oom_kills==0
+@ORIGIN@
+slo = [@SLO@]
+
+[engine]
+kind = "k6"
+script = @SCRIPT@
+@BINARY@
+# mode = "gate"                 # one k6 process whose VUs wait or run; or "restart": one for each level
+@EXEC@
+# arguments = ["-e", "BASE=http://127.0.0.1:8080"]   # further arguments of k6; {{ env.NAME }} is filled in
+
+[target]
+# url = "http://127.0.0.1:8080" # what reports call the target; the script knows where it goes
+# allow = ["staging.example"]   # hosts that may be loaded although they are not this machine
+# Commands, run by `sh -c` in this file's folder:
+# up = "./start.sh"             # before the first probe
+# reset = "./restart.sh"        # between two probes
+# down = "./stop.sh"            # at the end, also after Ctrl-C
+# reset-when = "broken"         # or "always"
+
+[search]
+# min-vus = 1
+# max-vus = 2000                # k6 makes all of them in the beginning, each takes a quarter of a MiB or more
+# start-vus = 10
+# precision = "5%"              # half-width of the interval, as a share of the breakpoint
+# budget = "15m"                # of the search; two holds below the breakpoint follow, a tenth of it each
+# pace = 50                     # VUs started or stopped per second
+
+# What to watch beside the load; `breakpoint init --url` writes a profile that shows all kinds.
+# [[monitor]]
+# name = "service"
+# docker = "my-container"       # or: pid-file = "service.pid", cgroup = "/sys/fs/cgroup/my-group"
+"#;

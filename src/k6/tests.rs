@@ -1,0 +1,294 @@
+use super::*;
+
+fn script(json: &str) -> Script {
+    Script::read(json.as_bytes()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn functions(json: &str) -> String {
+    let all = script(json).functions;
+    all.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[test]
+fn a_version_is_read_and_an_old_one_or_another_program_refused() {
+    for (text, shown) in [
+        ("k6 v2.2.1 (commit/abc, go1.24, linux/amd64)\n", "v2.2.1"),
+        (
+            "k6 v0.57.0 (commit/50afd82c18, go1.23.6, linux/amd64)",
+            "v0.57.0",
+        ),
+        ("\nk6 v1.0.0-rc2 (go1.24)\nExtensions:\n  x v1", "v1.0.0"),
+        ("k6 v0.45.0", "v0.45.0"),
+        ("k6 v2.3", "v2.3.0"),
+    ] {
+        assert_eq!(
+            Version::read(text).map(|v| v.to_string()),
+            Ok(shown.to_owned()),
+            "{text}"
+        );
+    }
+    let old = Version::read("k6 v0.44.9 (x)").unwrap_err().to_string();
+    assert!(
+        old.contains("v0.44.9") && old.contains("v0.45.0 or later"),
+        "{old}"
+    );
+    for text in [
+        "",
+        "GNU bash, version 5.2",
+        "k6 vdev (x)",
+        "k6 v99999999999.1",
+    ] {
+        let error = Version::read(text).unwrap_err();
+        assert!(matches!(error, VersionError::NotK6(_)), "{text}: {error}");
+    }
+}
+
+#[test]
+fn thresholds_become_objectives_of_the_grammar() {
+    for (metric, expression, wanted) in [
+        ("http_req_duration", "p(95)<500", "p95<500ms"),
+        ("http_req_duration", "p(99.9) <= 1500.5", "p99.9<=1500.5ms"),
+        ("http_req_duration", "avg<200", "avg<200ms"),
+        ("http_req_duration", "med < 100", "p50<100ms"),
+        ("http_req_duration", "max<5e3", "max<5000ms"),
+        (
+            "http_req_duration{name:work}",
+            "p(95)<500",
+            "p95(work)<500ms",
+        ),
+        (
+            "http_req_duration{ name : 'put into cart' }",
+            "p(95)<500",
+            "p95(putintocart)<500ms",
+        ),
+        (
+            "http_req_duration{name:http://h/a?b=1}",
+            "p(95)<500",
+            "p95(http://h/a?b=1)<500ms",
+        ),
+        ("http_req_failed", "rate<0.01", "errors<1%"),
+        ("http_req_failed", "rate<=0.007", "errors<=0.7%"),
+        ("http_req_failed", "rate===0", "errors<=0%"),
+        ("http_req_failed{name:work}", "rate<0.1", "errors(work)<10%"),
+        ("http_reqs", "rate>100", "rps>100"),
+        ("http_reqs{name:work}", "rate>=2.5", "rps(work)>=2.5"),
+        ("iteration_duration", "p(90)<2000", "p90(iteration)<2000ms"),
+        ("iterations", "rate>3", "rps(iteration)>3"),
+    ] {
+        let objective = threshold::objective(metric, expression);
+        assert_eq!(objective, Ok(wanted.to_owned()), "{metric}: {expression}");
+    }
+}
+
+#[test]
+fn a_threshold_that_is_no_objective_is_told_with_its_reason() {
+    for (metric, expression, why) in [
+        ("checks", "rate>0.9", "checks are not seen"),
+        ("my_trend", "p(95)<5", "`my_trend` is not a metric"),
+        (
+            "http_req_waiting",
+            "p(95)<5",
+            "`http_req_waiting` is not a metric",
+        ),
+        ("http_req_duration", "min<5", "`min` of a latency"),
+        ("http_req_duration", "p(100)<5", "`p(100)` of a latency"),
+        ("http_req_duration", "p(95)>5", "needs an upper bound"),
+        ("http_req_duration", "p(95)!=5", "cannot be read"),
+        ("http_req_duration", "p(95)<-5", "number"),
+        ("http_req_duration", "", "cannot be read"),
+        (
+            "http_req_duration{status:200}",
+            "p(95)<5",
+            "`name` alone is known",
+        ),
+        (
+            "http_req_duration{name:a,status:200}",
+            "p(95)<5",
+            "`name` alone is known",
+        ),
+        ("http_req_duration{name:a<b}", "p(95)<5", ""),
+        ("http_req_failed", "rate<1.5", "share must lie"),
+        ("http_req_failed", "rate<0", "cannot be met"),
+        ("http_reqs", "count>100", "the rate alone"),
+        ("http_reqs", "rate<100", "needs a lower bound"),
+        ("iteration_duration{name:a}", "p(95)<5", "no names here"),
+    ] {
+        let error = threshold::objective(metric, expression).unwrap_err();
+        assert!(error.contains(why), "{metric}: {expression}: {error}");
+    }
+}
+
+#[test]
+fn a_script_tells_its_thresholds_once_and_what_is_not_carried_over() {
+    let script = script(
+        r#"{"thresholds": {
+            "http_req_duration": ["p(95)<500", {"threshold": "avg<200", "abortOnFail": true, "delayAbortEval": "10s"}, "p(95) < 500"],
+            "http_req_failed": "rate<0.01",
+            "checks": ["rate>0.99"],
+            "broken": [7]
+        }, "rps": 50, "stages": [{"duration": "1m", "target": 5}], "vus": null, "hosts": {}}"#,
+    );
+    assert_eq!(script.objectives, ["p95<500ms", "avg<200ms", "errors<1%"]);
+    assert_eq!(
+        script.uncarried,
+        [
+            "`broken: ?` (it cannot be read)",
+            "`checks: rate>0.99` (checks are not seen, only requests and iterations)"
+        ]
+    );
+    assert_eq!(script.left_out, ["stages"]);
+    assert_eq!(script.functions, [Function::by_default()]);
+    for (mode, wanted) in [
+        (Mode::Gate, "the script's option `rps` (50) is left out"),
+        (Mode::Restart, "the script's option `rps` (50) stays"),
+    ] {
+        let told = script.told(mode);
+        assert!(told.len() == 1 && told[0].starts_with(wanted), "{told:?}");
+    }
+}
+
+#[test]
+fn scenarios_become_functions_with_the_vus_as_weights() {
+    assert_eq!(functions("{}"), "default=1");
+    assert_eq!(functions(r#"{"scenarios": null}"#), "default=1");
+    let mixed = r#"{"scenarios": {
+        "a": {"executor": "constant-vus", "vus": 30, "duration": "1m", "exec": "browse", "startTime": "0s", "env": null, "tags": {}},
+        "b": {"executor": "ramping-vus", "startVUs": 0, "stages": [{"target": 5, "duration": "1s"}, {"target": 20, "duration": "1s"}], "exec": "buy"},
+        "c": {"executor": "constant-arrival-rate", "rate": 900, "preAllocatedVUs": 5, "maxVUs": 10, "exec": "browse"},
+        "d": {"executor": "per-vu-iterations", "vus": 10, "iterations": 3, "exec": null}
+    }}"#;
+    assert_eq!(functions(mixed), "browse=4,buy=2,default=1");
+    let notes = script(mixed).notes;
+    assert!(
+        notes.len() == 1 && notes[0].contains("`c` begins iterations at a rate"),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn what_of_a_scenario_is_left_out_is_told() {
+    let told = script(
+        r#"{"scenarios": {"a": {"executor": "constant-vus", "vus": 1, "env": {"X": "1"}, "tags": {"t": "1"}, "startTime": "10s",
+            "options": {"browser": {"type": "chromium"}}}}}"#,
+    );
+    assert_eq!(told.notes.len(), 1, "{:?}", told.notes);
+    for part in ["`a`", "`env`", "`tags`", "`startTime`", "`options`"] {
+        assert!(told.notes[0].contains(part), "{part}: {:?}", told.notes);
+    }
+    let error = Script::read(br#"{"scenarios": {"a": {"exec": "not a name"}}}"#).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("`not a name` cannot name a function"),
+        "{error}"
+    );
+}
+
+#[test]
+fn networks_that_the_script_blocks_are_kept_as_cidr() {
+    let script = script(
+        r#"{"blacklistIPs": ["10.0.0.0/8", {"IP": "192.168.0.0", "Mask": "//8AAA=="}, {"IP": "fc00::", "Mask": "/gAAAAAAAAAAAAAAAAAAAA=="}, "no", {}]}"#,
+    );
+    assert_eq!(script.blocked, ["10.0.0.0/8", "192.168.0.0/16", "fc00::/7"]);
+    assert!(
+        script.notes[0].starts_with("2 of the script's `blacklistIPs`"),
+        "{:?}",
+        script.notes
+    );
+}
+
+#[test]
+fn texts_that_no_k6_prints_are_refused_or_read_without_harm() {
+    for text in ["", "null", "[]", "exception", "{", "{\"thresholds\": "] {
+        let error = Script::read(text.as_bytes()).unwrap_err();
+        assert!(
+            matches!(error, ScriptError::NoOptions(_)),
+            "{text}: {error}"
+        );
+    }
+    for text in [
+        r#"{"thresholds": 3, "scenarios": [1], "blacklistIPs": "x", "rps": {}}"#,
+        r#"{"thresholds": {"{": ["<"], "a{b": [""], "http_req_duration{": ["p(<5"]}, "scenarios": {"": 5}}"#,
+        r#"{"scenarios": {"a": {"vus": -3}, "b": {"vus": 1e300, "stages": [4, {"target": "x"}]}}}"#,
+    ] {
+        Script::read(text.as_bytes()).unwrap();
+    }
+    let deep = "{\"a\":".repeat(10_000);
+    Script::read(deep.as_bytes()).unwrap_err();
+    let many = format!(
+        "{{\"thresholds\": {{\"x\": [{}\"a\"]}}}}",
+        "\"a\",".repeat(5_000)
+    );
+    assert_eq!(script(&many).uncarried.len(), 201);
+}
+
+#[test]
+fn weights_are_read_as_they_are_typed() {
+    let list = |text: &str| {
+        Function::list(text).map(|all| {
+            all.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        })
+    };
+    assert_eq!(list("browse=3, buy=1"), Ok("browse=3,buy=1".to_owned()));
+    for (text, why) in [
+        ("", "is not a function with its weight"),
+        ("browse", "is not a function with its weight"),
+        ("browse=x", "is not a function with its weight"),
+        ("browse=0", "between 1 and"),
+        ("a=1,a=2", "named twice"),
+        ("a-b=1", "cannot name a function"),
+    ] {
+        let error = list(text).unwrap_err();
+        assert!(error.contains(why), "{text}: {error}");
+    }
+}
+
+#[test]
+fn arguments_that_decide_on_the_load_are_refused_with_their_place() {
+    let ok = ["-e", "A=B=C", "--env=X=1", "--tag", "a=b", "--throw"];
+    check_arguments(&ok).unwrap();
+    let owned: Vec<String> = ok.iter().map(|s| (*s).to_owned()).collect();
+    assert_eq!(for_inspect(&owned), ["-e", "A=B=C", "--env=X=1"]);
+    for (arguments, at, part) in [
+        (
+            &["-e", "A=B", "--vus", "9"][..],
+            2,
+            "`--vus` is not an argument that may be added",
+        ),
+        (&["--out=json"], 0, "`--out`"),
+        (&["-e"], 0, "needs a value"),
+        (&["-e", "s3cret"], 0, "NAME=VALUE"),
+        (&["-e", "=s3cret"], 0, "NAME=VALUE"),
+        (&["script.js"], 0, "`script.js`"),
+    ] {
+        let (place, why) = check_arguments(arguments).unwrap_err();
+        assert_eq!(place, at, "{arguments:?}");
+        assert!(
+            why.contains(part) && !why.contains("s3cret"),
+            "{arguments:?}: {why}"
+        );
+    }
+}
+
+#[test]
+fn what_k6_says_is_told_as_lines_without_its_log_around_it() {
+    let log = "time=\"2026-11-22T10:00:00Z\" level=error msg=\"ReferenceError: \\\"x\\\" is not defined\\n\\tat file:///s.js:3:1(4)\\n\" hint=\"script exception\"\n\nplain \u{1b}[31mline\n";
+    assert_eq!(
+        said(log.as_bytes()),
+        [
+            "ReferenceError: \"x\" is not defined",
+            " at file:///s.js:3:1(4)",
+            "plain  [31mline"
+        ]
+    );
+    let many = "x\n".repeat(100) + &"y".repeat(1_000);
+    let lines = said(many.as_bytes());
+    assert_eq!((lines.len(), lines[11].len()), (12, 300));
+    assert!(said(b"\xff msg=\"\\").len() <= 1);
+}

@@ -1,0 +1,122 @@
+//! A threshold of k6 as an objective of ours.
+
+use std::fmt::Write as _;
+
+use crate::slo::Slo;
+
+/// The kind that stands for a pass of the user's function, think times included.
+pub const ITERATION: &str = "iteration";
+
+/// What of a metric's values is compared.
+#[derive(Debug, Clone, Copy)]
+enum Of {
+    Latency,
+    Failures,
+    Count,
+}
+
+/// The objective's text for a threshold on a metric, such as `http_req_duration{name:work}` and `p(95)<500`.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn objective(metric: &str, expression: &str) -> Result<String, String> {
+    let (name, step) = split(metric)?;
+    let (of, step) = match (name, step) {
+        ("http_req_duration", step) => (Of::Latency, step),
+        ("http_req_failed", step) => (Of::Failures, step),
+        ("http_reqs", step) => (Of::Count, step),
+        ("iteration_duration", None) => (Of::Latency, Some(ITERATION)),
+        ("iterations", None) => (Of::Count, Some(ITERATION)),
+        ("iteration_duration" | "iterations", Some(_)) => {
+            return Err("iterations have no names here".to_owned());
+        }
+        ("checks", _) => return Err("checks are not seen, only requests and iterations".to_owned()),
+        _ => return Err(format!("`{name}` is not a metric that is measured here")),
+    };
+    let plain: String = expression.chars().filter(|c| !c.is_whitespace()).collect();
+    let (what, sign, bound) = parts(&plain).ok_or_else(|| "it cannot be read".to_owned())?;
+    let (what, sign, bound) = match of {
+        Of::Latency => (latency(what)?, sign, format!("{bound}ms")),
+        Of::Failures if what == "rate" && sign == "==" && bound == 0.0 => {
+            ("errors".to_owned(), "<=", "0%".to_owned())
+        }
+        Of::Failures if what == "rate" => ("errors".to_owned(), sign, percent(bound)),
+        Of::Count if what == "rate" => ("rps".to_owned(), sign, bound.to_string()),
+        Of::Failures | Of::Count => {
+            return Err(format!(
+                "of `{name}` the rate alone is measured, not `{what}`"
+            ));
+        }
+    };
+    let mut text = what;
+    if let Some(step) = step {
+        // Writing to a string cannot fail.
+        write!(text, "({step})").ok();
+    }
+    write!(text, "{sign}{bound}").ok();
+    checked(&text, step)
+}
+
+/// The text as the grammar writes it, once it is known to mean what was meant.
+fn checked(text: &str, step: Option<&str>) -> Result<String, String> {
+    let slo = Slo::parse([text]).map_err(|e| e.to_string())?;
+    let bare = |name: &str| -> String { name.split_whitespace().collect() };
+    match slo.objectives() {
+        [one] if one.step().map(bare) == step.map(bare) => Ok(one.text.clone()),
+        _ => Err("an objective cannot name these requests".to_owned()),
+    }
+}
+
+/// The metric's name, and the name of the requests where the threshold is about those alone.
+fn split(metric: &str) -> Result<(&str, Option<&str>), String> {
+    let Some((name, tags)) = metric.split_once('{') else {
+        return Ok((metric.trim(), None));
+    };
+    let bare = |text: &'_ str| -> String { text.trim().trim_matches(['"', '\'']).to_owned() };
+    let tags = tags.strip_suffix('}').unwrap_or(tags);
+    match tags.split_once(':') {
+        Some((tag, value)) if bare(tag) == "name" && !tags.contains(',') => {
+            let value = value.trim().trim_matches(['"', '\'']);
+            Ok((name.trim(), Some(value).filter(|v| !v.is_empty())))
+        }
+        _ => Err("of tags `name` alone is known here, and one of it".to_owned()),
+    }
+}
+
+/// What is compared, how, and with which number.
+fn parts(plain: &str) -> Option<(&str, &'static str, f64)> {
+    let begin = plain.find(['<', '>', '=', '!'])?;
+    let (what, rest) = plain.split_at(begin);
+    let end = rest.find(|c| !"<>=!".contains(c))?;
+    let (sign, bound) = rest.split_at(end);
+    let sign = match sign {
+        "<" => "<",
+        "<=" => "<=",
+        ">" => ">",
+        ">=" => ">=",
+        "==" | "===" => "==",
+        _ => return None,
+    };
+    let bound: f64 = bound.parse().ok().filter(|b: &f64| b.is_finite())?;
+    Some((what, sign, bound))
+}
+
+/// What of the latencies.
+fn latency(what: &str) -> Result<String, String> {
+    match what {
+        "avg" | "max" => return Ok(what.to_owned()),
+        "med" => return Ok("p50".to_owned()),
+        _ => {}
+    }
+    let quantile = what.strip_prefix("p(").and_then(|p| p.strip_suffix(')'));
+    let quantile = quantile.and_then(|p| p.parse::<f64>().ok());
+    match quantile.filter(|p| *p > 0.0 && *p < 100.0) {
+        Some(percent) => Ok(format!("p{percent}")),
+        None => Err(format!("`{what}` of a latency is not measured here")),
+    }
+}
+
+/// A share in percent, without what its product with 100 is off.
+fn percent(share: f64) -> String {
+    format!("{}%", (share * 1e12).round() / 1e10)
+}
