@@ -112,7 +112,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "fuzz",
         Shell,
         &[
-            "compare", "engine", "journal", "monitor", "plan", "profile", "record", "report",
+            "compare", "engine", "journal", "k6", "monitor", "plan", "profile", "record", "report",
             "scenario", "slo",
         ],
     ),
