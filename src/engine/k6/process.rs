@@ -15,6 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::points::{Event, Reader, What};
+use super::tool::speaks_to_nobody;
 use crate::k6::said;
 use crate::secret::Hidden;
 
@@ -45,8 +46,6 @@ const NOT_INHERITED: [&str; 12] = [
     "http_proxy",
     "https_proxy",
 ];
-/// Whether k6 fetches what a script imports and it does not have.
-const FETCHES: &str = "K6_AUTO_EXTENSION_RESOLUTION";
 
 /// How k6 ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -131,9 +130,7 @@ impl Process {
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
-        if std::env::var_os(FETCHES).is_none() {
-            command.env(FETCHES, "false");
-        }
+        speaks_to_nobody(&mut command);
         let mut child = command.spawn()?;
         let pid = child.id();
         let tail = Tail::new(hidden.clone());

@@ -18,8 +18,12 @@ const MOST_OUTPUT: usize = 4 << 20;
 const MOST_SAID: usize = 16 << 10;
 /// Exit code of k6 for a script that threw while it was read.
 const EXCEPTION: i32 = 107;
-/// Whether k6 asks a service for the extensions that a script imports; whoever wants that sets it.
-const RESOLUTION: &str = "K6_AUTO_EXTENSION_RESOLUTION";
+/// What of its own accord k6 tells others or asks of them, and how it is told not to: extensions that a script imports, how it is
+/// used. Whoever wants that sets it.
+const OF_ITS_OWN: [(&str, &str); 2] = [
+    ("K6_AUTO_EXTENSION_RESOLUTION", "false"),
+    ("K6_NO_USAGE_REPORT", "true"),
+];
 
 /// Why k6 said nothing that can be used.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +170,15 @@ struct Answer {
     said: Vec<String>,
 }
 
+/// Keeps k6 from asking and telling others of its own accord.
+pub(super) fn speaks_to_nobody(command: &mut Command) {
+    for (name, value) in OF_ITS_OWN {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
+    }
+}
+
 async fn ask(binary: &Path, arguments: &[&str]) -> Result<Answer, ToolError> {
     let start = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => ToolError::Missing(binary.to_owned()),
@@ -181,9 +194,7 @@ async fn ask(binary: &Path, arguments: &[&str]) -> Result<Answer, ToolError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if std::env::var_os(RESOLUTION).is_none() {
-        command.env(RESOLUTION, "false");
-    }
+    speaks_to_nobody(&mut command);
     let mut child = command.spawn().map_err(start)?;
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let (mut printed, mut told) = (Kept::new(MOST_OUTPUT), Kept::new(MOST_SAID));
