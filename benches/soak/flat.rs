@@ -35,11 +35,34 @@ impl Sample {
     }
 }
 
-/// What may grow, how far its median may lie above what it was, and in which unit.
-const LIMITS: [(&str, fn(&Sample) -> f64, f64, &str); 3] = [
-    ("memory", |s| s.rss_mib, 1.0, "MiB"),
-    ("descriptors", |s| s.descriptors, 2.0, ""),
-    ("lag, p99 of a second", |s| s.lag_ms, 1.0, "ms"),
+/// What shall not grow.
+struct Limit {
+    what: &'static str,
+    of: fn(&Sample) -> f64,
+    /// How far its median may lie above what it was.
+    by: f64,
+    unit: &'static str,
+}
+
+const LIMITS: [Limit; 3] = [
+    Limit {
+        what: "memory",
+        of: |s| s.rss_mib,
+        by: 1.0,
+        unit: "MiB",
+    },
+    Limit {
+        what: "descriptors",
+        of: |s| s.descriptors,
+        by: 2.0,
+        unit: "",
+    },
+    Limit {
+        what: "lag, p99 of a second",
+        of: |s| s.lag_ms,
+        by: 1.0,
+        unit: "ms",
+    },
 ];
 
 /// All samples, which go to a file too.
@@ -72,7 +95,7 @@ impl Series {
     pub(crate) fn report(&self, out: &mut impl Write) -> anyhow::Result<bool> {
         let part = self.all.len().div_ceil(6).max(1);
         let mut flat = true;
-        for (what, of, limit, unit) in LIMITS {
+        for Limit { what, of, by, unit } in LIMITS {
             let medians: Vec<f64> = self
                 .all
                 .chunks(part)
@@ -84,7 +107,7 @@ impl Series {
             let grew = last - second;
             let told: Vec<String> = medians.iter().map(|m| format!("{m:.2}")).collect();
             writeln!(out, "{what:<22} {} {unit}: {grew:+.2}", told.join("  "))?;
-            flat &= grew <= limit;
+            flat &= grew <= by;
         }
         Ok(flat)
     }

@@ -235,6 +235,12 @@ impl State {
             QUESTIONS.fate(log.questions.received)
         };
         self.moving().await;
+        if matches!(fate, Fate::Dropped) {
+            self.log.borrow_mut().questions.dropped += 1;
+            // In the middle of its work: who drops what he has not begun may not have had it.
+            tokio::time::sleep(ANSWER_AFTER).await;
+            return Err(Drop);
+        }
         let mut log = self.log.borrow_mut();
         match fate {
             Fate::Failed => {
@@ -245,15 +251,8 @@ impl State {
                 log.questions.shed += 1;
                 return Ok(shed());
             }
-            Fate::Dropped => {
-                log.questions.dropped += 1;
-                drop(log);
-                // In the middle of its work: who drops what he has not begun may not have had it.
-                tokio::time::sleep(ANSWER_AFTER).await;
-                return Err(Drop);
-            }
             Fate::Unanswered => log.unanswered += 1,
-            Fate::Well => {
+            Fate::Well | Fate::Dropped => {
                 let after =
                     ANSWER_AFTER * u32::try_from(1 + log.questions.received % 4).unwrap_or(1);
                 spawn_local(Rc::clone(&self).answer_later(asked, after));

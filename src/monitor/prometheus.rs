@@ -333,6 +333,8 @@ pub(crate) fn fuzz(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use proptest::prelude::*;
 
     use super::super::find;
@@ -495,7 +497,8 @@ not a sample
             let mut page = format!("# HELP m Of \"this\".\n# TYPE m {}\n", if counts { "counter" } else { "gauge" });
             for (label, value, has_time) in &values {
                 let time = if *has_time { " 1732555555555" } else { "" };
-                page.push_str(&format!("m{{part={}}} {value}{time}\nmore{{part=\"x\"}} 1\n", quoted(label)));
+                let part = quoted(label);
+                writeln!(page, "m{{part={part}}} {value}{time}\nmore{{part=\"x\"}} 1").unwrap();
             }
             page.push_str("m{part=\"no number\"} NaN\n");
             let label = &wanted.get(&values).0;
