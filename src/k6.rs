@@ -190,9 +190,21 @@ impl Version {
         Ok(version)
     }
 
+    /// How it is told to sum nothing up in the end: what the script says of that would be run for each level.
+    pub fn no_summary(self) -> &'static str {
+        // The first flag is gone with version 2, and the second came late in version 1.
+        if self.major < 2 {
+            "--no-summary"
+        } else {
+            "--summary-mode=disabled"
+        }
+    }
+
     fn of_line(line: &str) -> Option<Self> {
-        let number = line.trim().strip_prefix("k6 v")?;
-        let number = number.split_whitespace().next()?;
+        // It calls itself what its file is called: `my-k6 v1.8.1`.
+        let mut words = line.split_whitespace();
+        let is_k6 = words.next()?.to_ascii_lowercase().contains("k6");
+        let number = words.next()?.strip_prefix('v').filter(|_| is_k6)?;
         // A release candidate is one of what it will be.
         let number = number.split(['-', '+']).next()?;
         let mut parts = number.split('.').map(|part| part.parse().ok());

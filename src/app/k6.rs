@@ -94,6 +94,7 @@ pub(super) async fn start(
     let weights = k6.functions.iter();
     let spec = K6Spec {
         binary: k6.binary.clone(),
+        version: k6.version,
         script: k6.script.clone(),
         mode: k6.mode,
         functions: weights.map(|f| (f.name.clone(), f.weight.into())).collect(),

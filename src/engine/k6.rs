@@ -34,8 +34,8 @@ use super::native::watch::HostWatch;
 use super::requests::{self, MOST_NAMES, few};
 use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
-use crate::k6::ITERATION;
 pub use crate::k6::Mode as K6Mode;
+use crate::k6::{ITERATION, Version};
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepNames, StepWindow, Strain, Window};
 use crate::secret::{Hidden, masked};
 
@@ -66,6 +66,8 @@ const MOST_THREW: (usize, usize) = (3, 100);
 pub struct K6Spec {
     /// The k6 program.
     pub binary: PathBuf,
+    /// Its version, as far as it is known.
+    pub version: Option<Version>,
     /// The user's script.
     pub script: PathBuf,
     /// How the level is set.
@@ -587,9 +589,10 @@ impl Drive {
 
 /// What each `k6 run` is told.
 fn arguments(spec: &K6Spec) -> Vec<String> {
-    let mut out: Vec<String> = ["run", "--quiet", "--no-thresholds", "--no-summary"]
+    let mut out: Vec<String> = ["run", "--quiet", "--no-thresholds"]
         .map(str::to_owned)
         .into();
+    out.extend(spec.version.map(|v| v.no_summary().to_owned()));
     // No REST interface: nobody but us tells it what to do, and two of them are not in each other's way.
     let values = [
         ("--address", ""),

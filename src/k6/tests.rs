@@ -30,6 +30,13 @@ fn a_version_is_read_and_an_old_one_or_another_program_refused() {
             "{text}"
         );
     }
+    let named = Version::read("my-K6 v1.8.1 (x)").unwrap();
+    assert_eq!(
+        (named.to_string().as_str(), named.no_summary()),
+        ("v1.8.1", "--no-summary")
+    );
+    let second = Version::read("k6 v2.0.0").unwrap();
+    assert_eq!(second.no_summary(), "--summary-mode=disabled");
     let old = Version::read("k6 v0.44.9 (x)").unwrap_err().to_string();
     assert!(
         old.contains("v0.44.9") && old.contains("v0.45.0 or later"),

@@ -31,8 +31,10 @@ const TAIL_BYTES: usize = 600;
 const LONGEST_LINE: usize = 1 << 20;
 /// How long what it wrote last may take to be read when it has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
-/// What of the environment would change the load that k6 is told to make; and proxies, which connect to targets in its place, allowed or not.
-const NOT_INHERITED: [&str; 12] = [
+/// What of the environment would change the load that k6 is told to make, or where it says what went wrong; and proxies, which connect to targets in its place, allowed or not.
+const NOT_INHERITED: [&str; 14] = [
+    "K6_OUT",
+    "K6_LOG_OUTPUT",
     "K6_VUS",
     "K6_DURATION",
     "K6_ITERATIONS",

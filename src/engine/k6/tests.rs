@@ -4,6 +4,7 @@ use super::*;
 pub(super) fn spec(script: PathBuf) -> K6Spec {
     K6Spec {
         binary: PathBuf::from("k6"),
+        version: None,
         script,
         mode: K6Mode::Gate,
         functions: vec![("buy".to_owned(), 1.0)],
