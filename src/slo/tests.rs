@@ -1023,25 +1023,27 @@ fn what_is_only_known_within_bounds_is_decided_where_both_agree() {
     assert!(slo.is_hopeless(&of(2_050, 2_100, 2_150), &steps, Patience::Little));
 }
 
+fn ten_seconds_of(window: Window) -> Measurement {
+    let second = Second {
+        window,
+        readings: Vec::new(),
+    };
+    Measurement {
+        level: Level(10),
+        before: None,
+        readings_before: Vec::new(),
+        hold: vec![second; 10],
+        settled: true,
+    }
+}
+
 #[test]
 fn failures_of_one_kind_of_request_are_not_those_of_another() {
     let slo = Slo::parse(["p99(/b)<2s"]).unwrap();
     let mut second = window(0, 50, 100);
     second.steps = vec![second.steps[0].clone(); 3];
     second.steps[0].failed.add_n(FailureKind::Status, 40);
-    let m = Measurement {
-        level: Level(10),
-        before: None,
-        readings_before: Vec::new(),
-        hold: vec![
-            Second {
-                window: second,
-                readings: Vec::new()
-            };
-            10
-        ],
-        settled: true,
-    };
+    let m = ten_seconds_of(second);
     let names = || ["/a", "/b"].map(str::to_owned);
     let apart = StepNames::of_requests(names());
     assert_eq!(slo.judge(&m, &apart).verdict, Verdict::Held);
@@ -1095,22 +1097,9 @@ fn what_one_population_suffers_is_not_on_the_way_of_another() {
     second.steps = vec![second.steps[0].clone(); 7];
     second.steps[0].failed.add_n(FailureKind::Status, 40);
     second.steps[1].failed.add_n(FailureKind::Status, 40);
-    let hold = |second: Window| Measurement {
-        level: Level(10),
-        before: None,
-        readings_before: Vec::new(),
-        hold: vec![
-            Second {
-                window: second,
-                readings: Vec::new()
-            };
-            10
-        ],
-        settled: true,
-    };
     let verdict = |objective: &str, window: &Window| {
         let slo = Slo::parse([objective]).unwrap();
-        slo.judge(&hold(window.clone()), &steps).verdict
+        slo.judge(&ten_seconds_of(window.clone()), &steps).verdict
     };
     assert_eq!(verdict("p99(answer)<2s", &second), Verdict::Held);
     assert_eq!(verdict("p99<2s", &second), Verdict::Held);
