@@ -261,7 +261,7 @@ fn a_search_brackets_what_theory_says() {
         "--max-vus",
         "32",
         "--budget",
-        "100s",
+        "70s",
         "--slo",
         "p90(work)<1s",
     ];
