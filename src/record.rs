@@ -107,6 +107,54 @@ impl Ending {
     }
 }
 
+/// What was seen of a service beside a number, with the time that it was seen in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Noticed {
+    /// What kind of thing it is.
+    pub kind: NoticedKind,
+    /// One sentence with its figures.
+    pub text: String,
+    /// Seconds of the search at which it began.
+    pub from_s: f64,
+    /// Seconds of the search at which it ended.
+    pub to_s: f64,
+}
+
+/// What a search notices beside its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticedKind {
+    /// Capacity grew while it was searched (autoscaling): levels that had broken held later.
+    Grew,
+    /// The service became faster in the beginning (compilation, caches, pools).
+    WarmedUp,
+    /// Crashes, pauses or failovers that come by chance.
+    ChanceEvents,
+    /// A level was carried from a credit for some time, and not for long.
+    Credit,
+}
+
+/// The curve that was fitted to the visits of one objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// Index of the objective in the SLO.
+    pub objective: usize,
+    /// What its values are: a latency in seconds at the objective's quantile, or a share of violations.
+    pub scale: CurveScale,
+    /// Points by ascending level: the level, and the lower end, the middle and the upper end of the band.
+    pub points: Vec<(f64, f64, f64, f64)>,
+}
+
+/// What the values of a [`Curve`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CurveScale {
+    /// Seconds.
+    Latency,
+    /// Shares, 0..1.
+    Share,
+}
+
 /// What a run concluded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
@@ -166,6 +214,15 @@ pub struct Answer {
     /// what was not seen and can only lower a breakpoint. Zero where it has none, and in records of older versions.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lean: f64,
+    /// What was noticed beside the number, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noticed: Vec<Noticed>,
+    /// What a search of this length cannot know: events too rare to have been seen in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unseen: Option<String>,
+    /// The curves that were fitted, for charts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub curves: Vec<Curve>,
 }
 
 impl Answer {
@@ -195,6 +252,9 @@ impl Answer {
             search_s: 0.0,
             distribution: Vec::new(),
             lean: 0.0,
+            noticed: Vec::new(),
+            unseen: None,
+            curves: Vec::new(),
         }
     }
 }

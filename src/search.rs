@@ -16,7 +16,7 @@ use rand::seq::SliceRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Level, LevelUnit};
-use crate::record::{Ending, Purpose};
+use crate::record::{Curve, Ending, Noticed, Purpose};
 use crate::slo::{Evidence, Verdict};
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
 use crate::stats::tail::{self, Tail, TailVisit, Users};
@@ -197,6 +197,12 @@ pub struct Conclusion {
     pub last_held: Option<usize>,
     /// Index into the visits: the lowest visited level above the breakpoint that broke.
     pub first_broke: Option<usize>,
+    /// What was noticed beside the number, in order of time.
+    pub noticed: Vec<Noticed>,
+    /// What a search of this length cannot know.
+    pub unseen: Option<String>,
+    /// The curves that were fitted.
+    pub curves: Vec<Curve>,
 }
 
 /// Fewest visits near the breakpoint that an interval may rest on.
@@ -896,6 +902,9 @@ impl Search {
             estimate: estimate.filter(|_| meaningful),
             last_held,
             first_broke,
+            noticed: Vec::new(),
+            unseen: None,
+            curves: Vec::new(),
         }
     }
 

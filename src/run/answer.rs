@@ -66,6 +66,9 @@ pub(super) fn assemble(
         search_s,
         distribution: estimate.map_or_else(Vec::new, |e| thinned(&e.fit.distribution)),
         lean: estimate.map_or(0.0, |e| e.fit.lean),
+        noticed: conclusion.noticed.clone(),
+        unseen: conclusion.unseen.clone(),
+        curves: conclusion.curves.clone(),
     }
 }
 
