@@ -458,6 +458,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,
             flow: flow(probe, &self.spec.steps),
+            outgrown: false,
         }
     }
 

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Curve, Ending, Noticed, Purpose};
 use crate::slo::{Evidence, Verdict};
+use crate::stats::events;
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
 use crate::stats::tail::{self, Tail, TailVisit, Users};
 use crate::units;
@@ -25,6 +26,7 @@ use crate::units;
 mod bounds;
 mod diagnosis;
 pub mod forecast;
+mod growth;
 mod reference;
 
 pub use bounds::Side;
@@ -122,6 +124,10 @@ pub struct Visit {
     pub cost_s: f64,
     /// What went through in each second of ramp, settle and hold.
     pub flow: Vec<Flow>,
+    /// Whether the service has grown since and this broke the smaller one. The search finds it out from the visits, so that it
+    /// is not written down.
+    #[serde(skip)]
+    pub outgrown: bool,
 }
 
 impl Visit {
@@ -129,6 +135,11 @@ impl Visit {
     /// is cold and meets all users at once.
     pub fn overran(&self) -> bool {
         self.left_early || self.crashed_after_s.is_some()
+    }
+
+    /// Whether it says something of the service as it is now.
+    pub fn counts(&self) -> bool {
+        self.valid && !self.outgrown
     }
 }
 
@@ -218,6 +229,14 @@ const SURELY: f64 = 1.8;
 const SURELY_SHARES: f64 = 1.3;
 /// Fewest visits where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
+/// Levels worth visiting where events break it, as quantiles of the breakpoint's posterior: each visit halves what is left.
+const EVENT_LADDER: [f64; RUNGS] = [0.3, 0.5, 0.5, 0.75];
+/// How far below the highest level that held the interval reaches at least, by how many full holds held.
+const UNPROVEN: [f64; 3] = [1.35, 1.12, 1.0];
+/// Full holds in a row on one side of a bound after which the bound is tried itself.
+const ONE_SIDED: usize = 3;
+/// Farthest step towards such a bound.
+const CLIMB: f64 = 1.2;
 /// Levels of one pass around the estimate.
 const RUNGS: usize = 4;
 /// Visits with a magnitude below which the crossing counts as a step.
@@ -247,6 +266,8 @@ const HOPELESS_HALF_WIDTH: f64 = 0.5;
 const MAX_INVALID: usize = 3;
 /// Visits without an answer at one level after which the search gives up there.
 const MAX_RETRIES: usize = 3;
+/// Requests that each user loses to a crash, at least: the one in flight, and tries until the service is back.
+const LOST_PER_USER: f64 = 2.0;
 
 /// The search: ask [`Search::next`], make the probe, [`Search::record`] it, repeat.
 #[derive(Debug, Clone)]
@@ -259,6 +280,8 @@ pub struct Search {
     /// Rungs still to visit in this pass of the ladder.
     rungs: Vec<usize>,
     rng: SmallRng,
+    /// When the service grew.
+    growths: Vec<growth::Growth>,
 }
 
 impl Search {
@@ -273,13 +296,30 @@ impl Search {
             estimate: None,
             rungs: Vec::new(),
             rng,
+            growths: Vec::new(),
         }
     }
 
     /// Takes what a probe told and refits.
     pub fn record(&mut self, visit: Visit) {
         self.visits.push(visit);
+        self.outgrow();
         self.estimate = self.fit();
+    }
+
+    /// Finds out whether the service has grown. What broke before, or was under a queue, then belongs to a smaller one; what
+    /// held, a larger one holds too.
+    fn outgrow(&mut self) {
+        self.growths = growth::growths(&self.visits);
+        let first = self.growths.last().map_or(0, |g| g.first);
+        for (index, visit) in self.visits.iter_mut().enumerate() {
+            visit.outgrown = index < first && bounds::side(visit) != Some(Side::Held);
+        }
+        if first + 1 >= self.visits.len() && first > 0 {
+            // An estimate of the smaller service is no first guess for this one.
+            self.estimate = None;
+            self.rungs.clear();
+        }
     }
 
     /// Adds to the last visit's cost what came after it: drain, reset, canary.
@@ -349,25 +389,10 @@ impl Search {
         }
         let bounds = bounds::relevant(&self.visits);
         match (bounds.held, bounds.broke) {
-            (_, Some(_)) if self.broke_by_chance() => self.step_up(),
             (_, None) => self.step_up(),
             (None, Some(broke)) => self.step_down(broke),
             (Some(held), Some(broke)) => self.close_in(held, broke),
         }
-    }
-
-    /// Whether every level that broke was held at as high or higher for twice as long: then a short hold met a burst, and the
-    /// breakpoint lies above all that was visited. Closed users seldom do that to a search; a rate far below the capacity, of
-    /// which some requests are slow by themselves, does.
-    fn broke_by_chance(&self) -> bool {
-        let by = |side: Side| {
-            let valid = self.visits.iter().filter(|v| v.valid);
-            valid.filter(move |v| bounds::side(v) == Some(side))
-        };
-        let refuted = |broke: &Visit| {
-            by(Side::Held).any(|v| v.level >= broke.level && v.hold_s >= 2.0 * broke.hold_s)
-        };
-        self.spec.unit.is_open() && by(Side::Broke).all(refuted)
     }
 
     /// Nothing broke yet.
@@ -375,7 +400,7 @@ impl Search {
         let Some(highest) = self
             .visits
             .iter()
-            .filter(|v| v.valid)
+            .filter(|v| v.counts())
             .max_by_key(|v| v.level)
         else {
             return self.probe(self.spec.start.max(self.spec.min), Purpose::Bracket);
@@ -471,7 +496,7 @@ impl Search {
 
     /// The throughput, when the last step up raised it by little.
     fn beyond_knee(&self) -> Option<f64> {
-        let mut by_level: Vec<&Visit> = self.visits.iter().filter(|v| v.valid).collect();
+        let mut by_level: Vec<&Visit> = self.visits.iter().filter(|v| v.counts()).collect();
         by_level.sort_by_key(|v| v.level);
         let [.., before, last] = by_level.as_slice() else {
             return None;
@@ -517,6 +542,9 @@ impl Search {
             let next = if adjacent { held } else { middle(held, broke) };
             return self.probe(next, Purpose::Refine);
         };
+        if let Some(level) = self.unproven(held, broke) {
+            return self.probe(level, Purpose::Confirm);
+        }
         if let Some(order) = self.look(&estimate) {
             return Step::Probe(order);
         }
@@ -554,6 +582,43 @@ impl Search {
             .unwrap_or_else(|| middle(held, broke))
     }
 
+    /// A bound that full holds do not bear out: the last of them all stayed on one side of it, and it was set by a short hold, by
+    /// chance, or by a service that has grown since. A bracket hold steers; what binds the answer are full holds.
+    fn unproven(&self, held: Level, broke: Level) -> Option<Level> {
+        let patience = if self.growths.is_empty() {
+            ONE_SIDED
+        } else {
+            1
+        };
+        let full: Vec<&Visit> = (self.visits.iter())
+            .filter(|v| v.counts() && bounds::is_full(v))
+            .collect();
+        let lately = |of: Side| {
+            let run = full
+                .iter()
+                .rev()
+                .take_while(|v| bounds::side(v) == Some(of));
+            run.count() >= patience
+        };
+        let proven = |of: Side, level: Level| {
+            bounds::full(&self.visits, of)
+                .filter(|v| v.level == level)
+                .count()
+                >= 2
+        };
+        if lately(Side::Held) && !proven(Side::Broke, broke) {
+            let highest = full.iter().map(|v| v.level).max()?;
+            let near = self.within((f64::from(highest.get()) * CLIMB).ceil());
+            return Some(near.min(broke));
+        }
+        if lately(Side::Broke) && !proven(Side::Held, held) {
+            let lowest = full.iter().map(|v| v.level).min()?;
+            let near = self.within((f64::from(lowest.get()) / CLIMB).floor());
+            return Some(near.max(held));
+        }
+        None
+    }
+
     /// A visit that tells whether the breakpoint depends on where the load comes from, when one is missing.
     fn look(&self, estimate: &Estimate) -> Option<Order> {
         if self.spec.unit.is_open() {
@@ -578,7 +643,7 @@ impl Search {
     fn overload_of(&self, estimate: &Estimate) -> f64 {
         let most = OVERLOAD * estimate.vus;
         (self.visits.iter())
-            .filter(|v| v.valid && !v.overran() && v.verdict == Verdict::Broke)
+            .filter(|v| v.counts() && !v.overran() && v.verdict == Verdict::Broke)
             .map(|v| f64::from(v.level.get()))
             .filter(|vus| *vus <= most)
             .fold(estimate.vus * tail::LADDER[RUNGS - 1], f64::max)
@@ -614,7 +679,7 @@ impl Search {
             matches!(
                 v.purpose,
                 Purpose::Refine | Purpose::Compare | Purpose::Confirm
-            ) && v.valid
+            ) && v.counts()
         }) && self.estimate.is_some()
     }
 
@@ -657,6 +722,7 @@ impl Search {
         });
         let wanted = match estimate.fit.basis {
             Basis::Tails => estimate.vus * tail::LADDER[rung],
+            Basis::Events => estimate.fit.quantile(EVENT_LADDER[rung]),
             Basis::Visits => {
                 let offset = self.links[estimate.binding].ladder()[rung];
                 let level = estimate.fit.level_at(offset);
@@ -704,7 +770,7 @@ impl Search {
         let longest = self.spec.hold_max.as_secs_f64().max(2.0 * cycle);
         // A level that gave no data gets a longer hold the next time.
         let silent = bounds::visits_at(&self.visits, level)
-            .filter(|v| v.valid && bounds::side(v).is_none())
+            .filter(|v| v.counts() && bounds::side(v).is_none())
             .count();
         #[expect(clippy::cast_precision_loss, reason = "a handful of retries")]
         let hold_s = hold_s.min(longest) * (1.0 + silent as f64);
@@ -753,7 +819,7 @@ impl Search {
         self.visits
             .iter()
             .rev()
-            .filter(|v| v.valid && !v.left_early)
+            .filter(|v| v.counts() && !v.left_early)
     }
 
     fn last_throughput(&self) -> Option<f64> {
@@ -923,7 +989,7 @@ impl Search {
             .iter()
             .min_by(|(_, a), (_, b)| a.estimate.total_cmp(&b.estimate))?
             .clone();
-        let step = fit.exact < FEW_EXACT;
+        let step = fit.basis == Basis::Visits && fit.exact < FEW_EXACT;
         // The least of several breakpoints lies below the least upper end, and hardly below the least lower end.
         let low = fits
             .iter()
@@ -940,6 +1006,7 @@ impl Search {
             let carried = bounds::carried(&self.visits).unwrap_or(broke);
             high = high.max(f64::from(broke.max(carried).get()));
         }
+        (low, high) = self.as_far_as_proven(low, high, held, broke);
         Some(Estimate {
             binding,
             vus: fit.estimate,
@@ -949,36 +1016,83 @@ impl Search {
         })
     }
 
+    /// An interval as the visits bear it out. Where no full hold held, the lower bound is a short one's, and of those a level well
+    /// above the breakpoint passes many; where none broke, the upper bound is the level that a short one broke.
+    fn as_far_as_proven(&self, low: f64, high: f64, held: Level, broke: Level) -> (f64, f64) {
+        let on = |side: Side| bounds::full(&self.visits, side).count();
+        let down = UNPROVEN[on(Side::Held).min(UNPROVEN.len() - 1)];
+        let low = low.min(f64::from(held.get()) / down);
+        let high = match on(Side::Broke) {
+            0 => high.max(f64::from(broke.get())),
+            _ => high,
+        };
+        (low, high)
+    }
+
+    /// Crashes and whatever else breaks it are competing risks: each has its own breakpoint, and the lower one binds.
     fn fit_objective(&self, objective: usize, around: f64) -> Option<Fit> {
+        let by_load = self.fit_load(objective, around);
+        match (self.fit_crashes(objective), by_load) {
+            (Some(crash), Some(load)) => {
+                let low = crash.low.min(load.low);
+                let lower = if crash.estimate <= load.estimate {
+                    crash
+                } else {
+                    load
+                };
+                Some(Fit { low, ..lower })
+            }
+            (crash, load) => crash.or(load),
+        }
+    }
+
+    /// The fit of what breaks the objective without a crash.
+    fn fit_load(&self, objective: usize, around: f64) -> Option<Fit> {
         let link = self.links[objective];
-        let points: Vec<Point> = self
-            .visits
-            .iter()
-            .filter(|v| v.valid)
+        let points: Vec<Point> = (self.visits.iter())
+            .filter(|v| v.counts() && v.crashed_after_s.is_none())
             .filter_map(|v| {
-                let evidence = v.evidence.get(objective)?;
-                let crashed = v.crashed_after_s.is_some() && evidence.is_violated();
                 Some(Point {
                     vus: f64::from(v.level.get()),
-                    shown: if crashed {
-                        link.far_above()
-                    } else {
-                        show(link, evidence)?
-                    },
+                    shown: show(link, v.evidence.get(objective)?)?,
                 })
             })
             .collect();
-        let crossed = points.iter().any(|p| is_over(link, p.shown));
-        if !crossed {
+        if !points.iter().any(|p| is_over(link, p.shown)) {
             return None;
         }
-        if let Some(fit) = self.fit_brink(objective) {
-            return Some(fit);
-        }
-        if let Some(fit) = self.fit_tail(objective, around) {
-            return Some(fit);
-        }
-        fit::fit(&points, link, around, self.spec.confidence)
+        self.fit_brink(objective)
+            .or_else(|| self.fit_tail(objective, around))
+            .or_else(|| fit::fit(&points, link, around, self.spec.confidence))
+    }
+
+    /// The fit of crashes, where some counted against the objective.
+    fn fit_crashes(&self, objective: usize) -> Option<Fit> {
+        let counts_against = |v: &&Visit| {
+            let evidence = v.evidence.get(objective);
+            v.counts() && v.crashed_after_s.is_some() && evidence.is_some_and(Evidence::is_violated)
+        };
+        let crashed: Vec<&Visit> = self.visits.iter().filter(counts_against).collect();
+        let last = crashed.last()?;
+        let bad = crashed
+            .iter()
+            .filter_map(|v| match v.evidence.get(objective) {
+                Some(Evidence::Share { bad, .. }) => Some(*bad),
+                _ => None,
+            });
+        let users = f64::from(last.level.get());
+        // Everybody loses what is in flight, and tries again until it is back.
+        let bad = bad.fold(users * LOST_PER_USER, f64::max);
+        let allowed = match self.links[objective] {
+            Link::Share { alpha } => alpha * self.last_throughput()? / ((1.0 - alpha) * bad),
+            // None is allowed; what is not seen in the longest hold is not seen.
+            Link::LogRatio | Link::Side => 1.0 / self.spec.hold_max.as_secs_f64(),
+        };
+        events::fit(
+            &diagnosis::exposures(&self.visits),
+            allowed,
+            self.spec.confidence,
+        )
     }
 
     /// The fit of a capacity, where levels are rates and only the capacity limits them.
@@ -1015,7 +1129,7 @@ impl Search {
         let visits: Vec<TailVisit> = self
             .visits
             .iter()
-            .filter(|v| v.valid && !v.overran())
+            .filter(|v| v.counts() && !v.overran())
             .filter_map(|v| {
                 let tail = v.tails.get(objective)?.as_ref()?;
                 Some(TailVisit {

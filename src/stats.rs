@@ -1,6 +1,7 @@
 //! Statistics: blocks, trends, and the fit of the breakpoint over visits. Pure; `statrs` lives only here.
 
 mod blocks;
+pub mod events;
 pub mod fit;
 pub mod normal;
 pub mod permutation;

@@ -39,6 +39,7 @@ pub(crate) fn entry(probe: ProbeRecord) -> Entry {
         hold_s: 30.0,
         cost_s: 41.25,
         flow: Vec::new(),
+        outgrown: false,
     };
     Entry {
         told: Told {

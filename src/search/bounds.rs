@@ -2,6 +2,7 @@
 
 use super::Visit;
 use crate::measure::Level;
+use crate::record::Purpose;
 use crate::slo::{Evidence, Verdict};
 
 /// The side that a visit points to. It steers the search; it is not a verdict.
@@ -54,43 +55,86 @@ fn leaning(visit: &Visit) -> Option<Side> {
 
 /// Valid visits at a level, in order.
 pub(super) fn visits_at(visits: &[Visit], level: Level) -> impl Iterator<Item = &Visit> {
-    visits.iter().filter(move |v| v.valid && v.level == level)
+    visits
+        .iter()
+        .filter(move |v| v.counts() && v.level == level)
 }
 
-/// Each level's latest side: a later visit overrules an earlier one of the same level.
-fn latest(visits: &[Visit]) -> Vec<(Level, Side)> {
-    let mut latest: Vec<(Level, Side)> = Vec::new();
-    for visit in visits.iter().filter(|v| v.valid) {
-        let Some(side) = side(visit) else { continue };
-        match latest.iter_mut().find(|(level, _)| *level == visit.level) {
-            Some(entry) => entry.1 = side,
-            None => latest.push((visit.level, side)),
+/// How much a visit's side weighs against others that contradict it, 1 for a full hold with a firm verdict.
+///
+/// A short hold steers: at the breakpoint itself one of 5 to 10 s passes nine times in ten, and one that broke may have met a
+/// burst, a cold start or a service that has grown since. So a short one weighs a third, and a side that it merely leans to
+/// half of that: two full holds outvote any one short hold, and one full hold does where no other short one agrees with it.
+fn weight(visit: &Visit) -> f64 {
+    let length = if is_full(visit) { 1.0 } else { SHORT };
+    let firm = visit.crashed_after_s.is_some() || visit.verdict != Verdict::Undecided;
+    length * if firm { 1.0 } else { LEANS }
+}
+
+/// What a short hold weighs beside a full one.
+const SHORT: f64 = 0.35;
+/// What a hold that leans to a side weighs beside one with a verdict.
+const LEANS: f64 = 0.5;
+
+/// Whether a visit was a full hold, or was left because it was hopeless by the strict measure of one: what binds an answer.
+pub(super) fn is_full(visit: &Visit) -> bool {
+    !matches!(visit.purpose, Purpose::Bracket | Purpose::Narrow)
+}
+
+/// Where the visits contradict one another least: the level up to which they held, and from which they broke. Of several such
+/// places the lowest, so that one hold against one of the same weight is settled for the lower.
+///
+/// This is the step function of the level that is fitted best (isotonic regression of the sides by least weighted error).
+pub(super) fn relevant(visits: &[Visit]) -> Bounds {
+    let mut sides: Vec<(Level, Side, f64)> = visits
+        .iter()
+        .filter(|v| v.counts())
+        .filter_map(|v| Some((v.level, side(v)?, weight(v))))
+        .collect();
+    sides.sort_by_key(|(level, _, _)| *level);
+    // Below the first level: all that held contradicts.
+    let mut cost: f64 = (sides.iter())
+        .filter(|(_, side, _)| *side == Side::Held)
+        .map(|(_, _, w)| w)
+        .sum();
+    let (mut best, mut up_to) = (cost, None);
+    let mut at = 0;
+    while at < sides.len() {
+        let level = sides[at].0;
+        while let Some((_, side, w)) = sides.get(at).filter(|s| s.0 == level) {
+            cost += if *side == Side::Held { -w } else { *w };
+            at += 1;
+        }
+        if cost < best - 1e-9 {
+            (best, up_to) = (cost, Some(level));
         }
     }
-    latest
+    let of = |wanted: Side| {
+        let levels = sides.iter().filter(move |(_, side, _)| *side == wanted);
+        levels.map(|(level, _, _)| *level)
+    };
+    Bounds {
+        held: up_to.and_then(|up_to| of(Side::Held).filter(|l| *l <= up_to).max()),
+        broke: of(Side::Broke)
+            .filter(|l| up_to.is_none_or(|up_to| *l > up_to))
+            .min(),
+    }
 }
 
-fn levels(latest: &[(Level, Side)], of: Side) -> impl Iterator<Item = Level> {
-    (latest.iter()).filter_map(move |(level, side)| (*side == of).then_some(*level))
-}
-
-/// The lowest level that broke, and the highest below it that held: after a contradiction the pessimistic bound wins.
-pub(super) fn relevant(visits: &[Visit]) -> Bounds {
-    let latest = latest(visits);
-    let broke = levels(&latest, Side::Broke).min();
-    let held = levels(&latest, Side::Held)
-        .filter(|level| broke.is_none_or(|b| *level < b))
-        .max();
-    Bounds { held, broke }
+/// Full visits of a side, in order.
+pub(super) fn full(visits: &[Visit], of: Side) -> impl Iterator<Item = &Visit> {
+    (visits.iter()).filter(move |v| v.counts() && is_full(v) && side(v) == Some(of))
 }
 
 /// The lowest level that broke above every one that held: after a contradiction the optimistic bound.
 pub(super) fn carried(visits: &[Visit]) -> Option<Level> {
-    let latest = latest(visits);
-    let held = levels(&latest, Side::Held).max()?;
-    levels(&latest, Side::Broke)
-        .filter(|level| *level > held)
-        .min()
+    let of = |wanted: Side| {
+        (visits.iter())
+            .filter(move |v| v.counts() && side(v) == Some(wanted))
+            .map(|v| v.level)
+    };
+    let held = of(Side::Held).max()?;
+    of(Side::Broke).filter(|level| *level > held).min()
 }
 
 /// Indices of the visits that the answer names: the highest at or below `vus` with the verdict held, and the lowest
@@ -100,7 +144,7 @@ pub(super) fn around(visits: &[Visit], vus: f64) -> (Option<usize>, Option<usize
         visits
             .iter()
             .enumerate()
-            .filter(move |(_, v)| v.valid && v.verdict == verdict)
+            .filter(move |(_, v)| v.counts() && v.verdict == verdict)
     };
     let held = with(Verdict::Held)
         .filter(|(_, v)| f64::from(v.level.get()) <= vus)

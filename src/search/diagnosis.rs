@@ -13,6 +13,7 @@ use super::Visit;
 use super::bounds::{self, Side};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, Purpose};
+use crate::stats::events::Exposure;
 use crate::stats::tail::{self, Tail};
 use capacity::Groups;
 pub(super) use capacity::served_at_most;
@@ -127,7 +128,7 @@ struct Own {
 fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64) -> Vec<Own> {
     let mut past = Past::Rest;
     let mut out = Vec::new();
-    for visit in visits.iter().filter(|v| v.valid) {
+    for visit in visits.iter().filter(|v| v.counts()) {
         if visit.from == Level::ZERO {
             past = Past::Rest;
         }
@@ -191,7 +192,7 @@ struct Crash<'a> {
 fn own_crashes(visits: &[Visit]) -> Vec<Crash<'_>> {
     let mut started_s = 0.0;
     let mut out = Vec::new();
-    for visit in visits.iter().filter(|v| v.valid) {
+    for visit in visits.iter().filter(|v| v.counts()) {
         if visit.from == Level::ZERO {
             started_s = visit.began_s;
         }
@@ -220,8 +221,9 @@ fn lasted_s(visit: &Visit) -> f64 {
     }
 }
 
-/// A crash at a lower level than one that lasted: the level is not what kills it. Where crashes come after the same time
-/// since the start, whatever was visited meanwhile, a level as high that lasted is enough.
+/// Crashes that come after the same time since the start, whatever was visited meanwhile, although a level as high lasted: time
+/// kills it. A crash that merely contradicts a higher level that lasted comes by chance, and the fit of events knows how to
+/// weigh that ([`crate::stats::events`]).
 fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     let own = own_crashes(visits);
     let spans_visits = |c: &Crash| c.uptime_s > REGULAR_VISITS * c.visit.hold_s;
@@ -233,12 +235,10 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
                     && (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR
             })
     };
-    let contradicted = own.iter().filter_map(|crash| {
+    let contradicted = own.iter().filter(|c| regular(c)).filter_map(|crash| {
         let needed = crash.after_s.clamp(LEAST_SURVIVED_S, SURVIVED_S);
-        let apart = if regular(crash) { 1.0 } else { APART };
-        let above = f64::from(crash.visit.level.get()) * apart;
-        let better = (visits.iter().filter(|v| v.valid))
-            .filter(|v| f64::from(v.level.get()) >= above)
+        let better = (visits.iter().filter(|v| v.counts()))
+            .filter(|v| v.level >= crash.visit.level)
             .filter(|v| lasted_s(v) >= needed)
             .max_by_key(|v| v.level)?;
         Some((crash.visit, better)).filter(|(crash, better)| !std::ptr::eq(*crash, *better))
@@ -247,11 +247,37 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     Some(Diagnosis {
         ending: Ending::TimeDriven,
         reason: format!(
-            "it crashed at {} although {} had not crashed it: time or chance does, not the level; look for a leak",
+            "it crashed at {} although {} had not crashed it, each time about as long after its start: time does it, not the level; look for a leak",
             unit.count(crash.level),
             unit.count(better.level)
         ),
     })
+}
+
+/// The visits as far as crashes are concerned: how long each lasted at its level, and whether a crash of its own ended it.
+pub(super) fn exposures(visits: &[Visit]) -> Vec<Exposure> {
+    let own = own_crashes(visits);
+    let of = |visit: &Visit| {
+        let crash = own.iter().find(|c| std::ptr::eq(c.visit, visit));
+        let at_level = visit.flow.iter().filter(|f| f.at_level).count();
+        #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
+        let seconds = match crash {
+            Some(crash) => crash.after_s.max(0.5),
+            // A remnant of a higher level says nothing.
+            None if visit.crashed_after_s.is_some() => return None,
+            None => (at_level as f64).max(visit.hold_s),
+        };
+        Some(Exposure {
+            vus: f64::from(visit.level.get()),
+            seconds,
+            event: crash.is_some(),
+        })
+    };
+    visits
+        .iter()
+        .filter(|v| v.counts())
+        .filter_map(of)
+        .collect()
 }
 
 /// The visits from rest that held and those after an overload, when all of the first stand above all of the second.
@@ -427,6 +453,7 @@ mod tests {
             hold_s: 70.0,
             cost_s: 80.0,
             flow: Vec::new(),
+            outgrown: false,
         }
     }
 

@@ -42,6 +42,7 @@ impl StopRule {
     pub(super) fn of(estimate: &Estimate) -> Self {
         let (visits, surely) = match estimate.fit.basis {
             Basis::Tails => (MIN_VISITS_TAILS, SURELY),
+            Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
             Basis::Visits => (MIN_VISITS, SURELY_SHARES),
         };
@@ -51,7 +52,11 @@ impl StopRule {
 
 /// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
 fn is_step(estimate: &Estimate) -> bool {
-    matches!(estimate.fit.basis, Basis::Visits) && estimate.fit.exact < FEW_EXACT
+    match estimate.fit.basis {
+        Basis::Events => true,
+        Basis::Visits => estimate.fit.exact < FEW_EXACT,
+        Basis::Tails => false,
+    }
 }
 
 impl Search {
@@ -107,7 +112,9 @@ impl Search {
             Verdict::Broke => v.level <= held,
             Verdict::Undecided => false,
         };
-        if self.visits.iter().any(|v| v.valid && contradicted(v)) || broke.get() - held.get() <= 1 {
+        if self.visits.iter().any(|v| v.counts() && contradicted(v))
+            || broke.get() - held.get() <= 1
+        {
             return None;
         }
         let recent: Vec<f64> = (self.visits.iter().rev().take(4))
@@ -125,7 +132,7 @@ impl Search {
         let (vus, basis) = (estimate.vus, estimate.fit.basis);
         self.visits.iter().filter(move |v| {
             let near = (f64::from(v.level.get()) / vus - 1.0).abs() < tail::NEAR;
-            v.valid && near && (!v.left_early || basis == Basis::Visits)
+            v.counts() && near && (!v.left_early || basis != Basis::Tails)
         })
     }
 

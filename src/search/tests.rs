@@ -43,6 +43,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         hold_s: order.hold_s,
         cost_s: order.hold_s + 10.0,
         flow: Vec::new(),
+        outgrown: false,
     }
 }
 

@@ -162,6 +162,8 @@ pub enum Basis {
     Visits,
     /// The visits' whole latency tails: [`crate::stats::tail`].
     Tails,
+    /// Events that come by chance, by the time at each level: [`crate::stats::events`].
+    Events,
 }
 
 /// What a fit came to.
@@ -207,6 +209,12 @@ impl Fit {
             (1.0 + g * offset).max(LEVELLED).ln() / g
         };
         self.estimate * (1.0 + s / self.kappa)
+    }
+
+    /// The level that the breakpoint lies below with a probability of `p`.
+    pub fn quantile(&self, p: f64) -> f64 {
+        let swapped: Vec<(f64, f64)> = self.distribution.iter().map(|(v, p)| (*p, *v)).collect();
+        interpolate(&swapped, p)
     }
 
     /// Probability that the breakpoint is at or below `vus`.

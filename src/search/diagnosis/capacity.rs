@@ -99,7 +99,7 @@ pub(super) fn blocks(visits: &[Visit]) -> Vec<Block> {
     let empty_below = queue(fastest.max(0.0));
     let (mut peak, mut rests) = (0.0, 0);
     let mut out = Vec::new();
-    for visit in visits.iter().filter(|v| v.valid) {
+    for visit in visits.iter().filter(|v| v.counts()) {
         if visit.from == Level::ZERO {
             (peak, rests) = (0.0, rests + 1);
         }

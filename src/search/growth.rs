@@ -1,0 +1,173 @@
+//! Capacity that grows while it is searched: a service that warms up (compilation, caches, pools) or that is scaled out.
+//!
+//! Where requests queue, throughput is the capacity. A later throughput that is clearly more than everything that was seen under a
+//! queue before cannot have been carried by the service of that time. What broke before then broke another service.
+
+use super::Visit;
+use super::diagnosis::Flow;
+use crate::measure::Level;
+use crate::record::{Noticed, NoticedKind};
+
+/// How much more a later throughput must be than the capacity before: more than modes, neighbours and what an overload leaves
+/// behind make (the laboratory's have 1.11 to 1.25), less than one instance of a few that is added.
+const GROWN: f64 = 1.3;
+/// Seconds of a block, and completions that it needs: a rate within a tenth.
+const BLOCK: (f64, f64) = (15.0, 100.0);
+/// Requests queue when they take this many times as long as the fastest so far.
+const QUEUED: f64 = 3.0;
+/// Seconds under a queue that a capacity rests on: one pause is not a small service.
+const SEEN_S: f64 = 20.0;
+/// A service became faster when its fastest answers take this share of what they took before.
+const FASTER: f64 = 0.7;
+
+/// A time at which the capacity grew.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Growth {
+    /// Cycles per second before.
+    pub(super) before_per_s: f64,
+    /// The least that it was seen to be after.
+    pub(super) after_per_s: f64,
+    /// Seconds of the search at which the smaller capacity was last seen.
+    pub(super) from_s: f64,
+    /// Seconds of the search at which the larger one was first seen.
+    pub(super) to_s: f64,
+    /// Index of the first visit that met the grown service from its beginning.
+    pub(super) first: usize,
+    /// Whether requests that wait for nobody became faster too.
+    warmed_up: bool,
+}
+
+/// Some seconds of a visit.
+struct Block {
+    visit: usize,
+    /// Whether it is the visit's first.
+    first: bool,
+    at_s: f64,
+    seconds: f64,
+    done: f64,
+    /// Mean latency, seconds.
+    latency_s: f64,
+}
+
+impl Block {
+    fn per_s(&self) -> f64 {
+        self.done / self.seconds
+    }
+
+    /// How far the rate may be from the mean rate, as a fraction: two standard deviations of a count.
+    fn error(&self) -> f64 {
+        2.0 / self.done.max(1.0).sqrt()
+    }
+}
+
+/// Every growth, in order of time. A capacity that comes down again did not grow: it moves to and fro.
+pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
+    let blocks = blocks(visits);
+    let mut out: Vec<Growth> = Vec::new();
+    let mut fastest_s = f64::INFINITY;
+    let (mut seen, mut seen_s, mut seen_until) = (0.0_f64, 0.0, 0.0);
+    let mut fastest_of_era = f64::INFINITY;
+    for block in &blocks {
+        let (rate, error) = (block.per_s(), block.error());
+        if seen_s >= SEEN_S && rate * (1.0 - error) > GROWN * seen {
+            out.push(Growth {
+                before_per_s: seen,
+                after_per_s: rate,
+                from_s: seen_until,
+                to_s: block.at_s,
+                first: block.visit + usize::from(!block.first),
+                warmed_up: block.latency_s < FASTER * fastest_of_era,
+            });
+            (seen, seen_s) = (0.0, 0.0);
+            fastest_of_era = f64::INFINITY;
+        }
+        let queued = block.latency_s >= QUEUED * fastest_s;
+        if queued {
+            if let Some(last) = out.last()
+                && rate * (1.0 + error) < (last.before_per_s * last.after_per_s).sqrt()
+            {
+                return Vec::new();
+            }
+            seen = seen.max(rate);
+            seen_s += block.seconds;
+            seen_until = block.at_s + block.seconds;
+        }
+        fastest_s = fastest_s.min(block.latency_s);
+        fastest_of_era = fastest_of_era.min(block.latency_s);
+    }
+    out
+}
+
+fn blocks(visits: &[Visit]) -> Vec<Block> {
+    let mut out = Vec::new();
+    for (index, visit) in visits.iter().enumerate() {
+        if !visit.valid || visit.crashed_after_s.is_some() || visit.level == Level::ZERO {
+            continue;
+        }
+        let ramp = visit.flow.iter().take_while(|f| !f.at_level).count();
+        let level = &visit.flow[ramp..];
+        let done = sum(level, |f| f.completed);
+        let parts = (count(level.len()) / BLOCK.0)
+            .min(done / BLOCK.1)
+            .floor()
+            .max(1.0);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at least one, and fewer than there are seconds"
+        )]
+        let parts = parts as usize;
+        for part in 0..parts {
+            let (from, to) = (part * level.len() / parts, (part + 1) * level.len() / parts);
+            let seconds = &level[from..to];
+            let done = sum(seconds, |f| f.completed);
+            if done < BLOCK.1 / 2.0 || sum(seconds, |f| f.failed) > 0.05 * done {
+                continue;
+            }
+            out.push(Block {
+                visit: index,
+                first: part == 0,
+                at_s: visit.began_s + count(ramp + from),
+                seconds: count(seconds.len()),
+                done,
+                latency_s: sum(seconds, |f| f.waited_s) / done,
+            });
+        }
+    }
+    out
+}
+
+impl Growth {
+    /// In words.
+    pub(super) fn noticed(&self, from_s: f64) -> Noticed {
+        let (verb, kind) = if self.warmed_up {
+            (
+                "the service warmed up: its capacity rose",
+                NoticedKind::WarmedUp,
+            )
+        } else {
+            ("capacity grew", NoticedKind::Grew)
+        };
+        Noticed {
+            kind,
+            text: format!(
+                "{verb} from about {:.0} to {:.0} cycles/s or more between minute {:.0} and {:.0} of the search",
+                self.before_per_s,
+                self.after_per_s,
+                (self.from_s / 60.0).floor(),
+                (self.to_s / 60.0).ceil(),
+            ),
+            from_s,
+            to_s: self.to_s,
+        }
+    }
+}
+
+fn sum(seconds: &[Flow], of: impl Fn(&Flow) -> f64) -> f64 {
+    seconds.iter().map(of).sum()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
+fn count(n: usize) -> f64 {
+    n as f64
+}

@@ -1,0 +1,244 @@
+//! The breakpoint where events break the SLO that come by chance, the oftener the higher the level: crashes, and what is like them.
+//!
+//! One event is one observation, and the exposure is the time at a level; the quiet seconds of a visit are no independent
+//! proofs. Events are a Poisson process whose rate depends on the level in one of two ways:
+//!
+//! ```text
+//! smooth:  rate(N) = r (N / N*)^beta             a queue that now and then outgrows the memory
+//! step:    rate(N) = 0 up to N*, h above          a limit that a level reaches or does not
+//! ```
+//!
+//! `r` is the rate that the SLO allows: with `alpha` of the requests allowed to be bad, `X` requests per second and `B` bad ones per
+//! event, `r = alpha X / B`. `B` is seen in a few events only, so `r` is known within a factor of [`RATE_SD`]. The posterior is
+//! computed on a grid over `ln N*`, `ln beta` and `ln h`, flat in each, with even odds for the two kinds.
+
+use super::fit::{Basis, Fit};
+
+/// A visit as far as events are concerned.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Exposure {
+    /// The level.
+    pub vus: f64,
+    /// Seconds at the level, until the event where there was one.
+    pub seconds: f64,
+    /// Whether an event ended it.
+    pub event: bool,
+}
+
+/// Standard deviation of the logarithm of the rate that is allowed.
+const RATE_SD: f64 = 0.8;
+/// Nodes and weights of a normal distribution's quadrature (Gauss-Hermite, three nodes).
+const NODES: [(f64, f64); 3] = [
+    (-1.732_050_8, 1.0 / 6.0),
+    (0.0, 2.0 / 3.0),
+    (1.732_050_8, 1.0 / 6.0),
+];
+/// Range of the exponent: at 6 a tenth more load doubles the rate nearly, at 600 a hundredth does a thousandfold.
+const BETA: (f64, f64) = (6.0, 600.0);
+/// Range of the rate above a step, per second: what comes after 200 s or within a tenth of one.
+const ABOVE: (f64, f64) = (0.005, 10.0);
+/// An event below a step: somebody else's doing, once a day.
+const BACKGROUND: f64 = 1e-5;
+/// Points of the breakpoint's axis and of the others.
+const POINTS: (usize, usize) = (241, 24);
+
+/// The posterior of the breakpoint; `allowed` is the rate of events that the SLO allows, per second. `None` without an event, or
+/// where nothing bounds the breakpoint from below.
+pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit> {
+    let events = || exposures.iter().filter(|e| e.event).map(|e| e.vus);
+    let lowest_event = events().fold(f64::INFINITY, f64::min);
+    let quiet = exposures.iter().filter(|e| !e.event).map(|e| e.vus);
+    let highest_quiet = quiet.clone().fold(0.0, f64::max);
+    if !lowest_event.is_finite() || highest_quiet <= 0.0 || allowed <= 0.0 {
+        return None;
+    }
+    let highest = events().fold(highest_quiet, f64::max);
+    let lowest = lowest_event.min(highest_quiet);
+    let axis = log_spaced(lowest * 0.45, highest * 1.25, POINTS.0);
+    let mut weights = vec![0.0; axis.len()];
+    let betas = log_spaced(BETA.0, BETA.1, POINTS.1);
+    let rates = log_spaced(ABOVE.0, ABOVE.1, POINTS.1);
+    let smooth = grid(&axis, &betas, |at, beta| {
+        let likelihood =
+            |shift: f64| ln_smooth(exposures, at, beta, allowed * (shift * RATE_SD).exp());
+        let terms = NODES.map(|(node, weight)| likelihood(node) + f64::ln(weight));
+        ln_sum(&terms)
+    });
+    let step = grid(&axis, &rates, |at, rate| ln_step(exposures, at, rate));
+    let best = smooth
+        .iter()
+        .chain(&step)
+        .flatten()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    let (mut beta_sum, mut all) = (0.0, 0.0);
+    for (i, weight) in weights.iter_mut().enumerate() {
+        for (beta, ln) in betas.iter().zip(&smooth[i]) {
+            let p = (ln - best).exp();
+            *weight += p;
+            beta_sum += p * beta;
+            all += p;
+        }
+        *weight += step[i].iter().map(|ln| (ln - best).exp()).sum::<f64>();
+    }
+    let total: f64 = weights.iter().sum();
+    if !(total.is_finite() && total > 0.0) {
+        return None;
+    }
+    let mut below = 0.0;
+    let distribution: Vec<(f64, f64)> = (axis.iter().zip(&weights))
+        .map(|(vus, weight)| {
+            below += weight / total;
+            (*vus, below)
+        })
+        .collect();
+    let at = |p: f64| quantile(&distribution, p);
+    let tail = (1.0 - confidence) / 2.0;
+    Some(Fit {
+        basis: Basis::Events,
+        estimate: at(0.5),
+        low: at(tail),
+        // Between what carried on and what fell no level is likelier than another.
+        high: at(1.0 - tail).max(lowest_event),
+        kappa: if all > 0.0 { beta_sum / all } else { BETA.1 },
+        curvature: 0.0,
+        sigma: 1.0,
+        distribution,
+        lean: 0.0,
+        visits: exposures.len(),
+        exact: exposures.len(),
+    })
+}
+
+fn ln_smooth(exposures: &[Exposure], at: f64, beta: f64, allowed: f64) -> f64 {
+    let one = |e: &Exposure| {
+        let ln_rate = allowed.ln() + beta * (e.vus / at).ln();
+        let rate = ln_rate.min(20.0).exp();
+        -rate * e.seconds + if e.event { ln_rate.min(20.0) } else { 0.0 }
+    };
+    exposures.iter().map(one).sum()
+}
+
+fn ln_step(exposures: &[Exposure], at: f64, above: f64) -> f64 {
+    let one = |e: &Exposure| {
+        let rate = if e.vus > at { above } else { BACKGROUND };
+        -rate * e.seconds + if e.event { rate.ln() } else { 0.0 }
+    };
+    exposures.iter().map(one).sum()
+}
+
+fn grid(axis: &[f64], other: &[f64], of: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
+    axis.iter()
+        .map(|at| other.iter().map(|x| of(*at, *x)).collect())
+        .collect()
+}
+
+fn ln_sum(terms: &[f64]) -> f64 {
+    let best = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    best + terms.iter().map(|t| (t - best).exp()).sum::<f64>().ln()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a grid index")]
+fn log_spaced(low: f64, high: f64, n: usize) -> Vec<f64> {
+    let step = (high / low).ln() / (n - 1) as f64;
+    (0..n).map(|i| low * (step * i as f64).exp()).collect()
+}
+
+fn quantile(distribution: &[(f64, f64)], p: f64) -> f64 {
+    let after = distribution.partition_point(|(_, below)| *below < p);
+    let (vus, below) = distribution[after.min(distribution.len() - 1)];
+    match after.checked_sub(1).map(|i| distribution[i]) {
+        Some((before, less)) if below > less => {
+            before + (vus - before) * ((p - less) / (below - less)).clamp(0.0, 1.0)
+        }
+        _ => vus,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+    fn quiet(vus: f64, seconds: f64) -> Exposure {
+        Exposure {
+            vus,
+            seconds,
+            event: false,
+        }
+    }
+
+    fn event(vus: f64, seconds: f64) -> Exposure {
+        Exposure {
+            vus,
+            seconds,
+            event: true,
+        }
+    }
+
+    #[test]
+    fn a_step_lies_between_what_carried_on_and_what_fell_at_once() {
+        let seen = [
+            quiet(1_000.0, 45.0),
+            quiet(1_045.0, 45.0),
+            event(1_052.0, 1.0),
+            event(1_100.0, 1.0),
+        ];
+        let fit = fit(&seen, 1.0 / 3_000.0, 0.95).unwrap();
+        assert!(fit.low > 1_030.0 && fit.low < 1_046.0, "{fit:?}");
+        assert!(fit.high > 1_049.0 && fit.high < 1_056.0, "{fit:?}");
+    }
+
+    #[test]
+    fn quiet_minutes_prove_little_where_events_are_rare() {
+        // Above the breakpoint events came after a minute or so; what is allowed is one an hour.
+        let seen = [
+            event(1_000.0, 60.0),
+            quiet(980.0, 60.0),
+            event(980.0, 30.0),
+            quiet(950.0, 60.0),
+            quiet(950.0, 60.0),
+        ];
+        let fit = fit(&seen, 1.0 / 3_600.0, 0.95).unwrap();
+        assert!(
+            fit.estimate < 940.0 && fit.low < 870.0,
+            "{} {}",
+            fit.low,
+            fit.estimate
+        );
+    }
+
+    #[test]
+    fn without_an_event_or_without_quiet_there_is_no_fit() {
+        assert_eq!(fit(&[quiet(100.0, 60.0)], 0.001, 0.95), None);
+        assert_eq!(fit(&[event(100.0, 6.0)], 0.001, 0.95), None);
+    }
+
+    /// Coverage over searches of a known law: levels near the breakpoint, visits of 60 s.
+    #[test]
+    fn the_interval_holds_a_known_breakpoint() {
+        let mut rng = SmallRng::seed_from_u64(11);
+        for beta in [15.0, 60.0, 200.0] {
+            let mut held = 0;
+            for _ in 0..100 {
+                let (truth, allowed): (f64, f64) = (900.0, 1.0 / 2_000.0);
+                let mut level: f64 = 960.0;
+                let mut seen = vec![quiet(700.0, 15.0), event(1_300.0, 1.0)];
+                for _ in 0..8 {
+                    let rate: f64 = allowed * (level / truth).powf(beta);
+                    let after = -f64::ln(1.0 - rng.random::<f64>()) / rate;
+                    seen.push(Exposure {
+                        vus: level,
+                        seconds: after.min(60.0),
+                        event: after < 60.0,
+                    });
+                    let now = fit(&seen, allowed, 0.95).unwrap();
+                    level = now.estimate * (1.0 + 0.05 * (rng.random::<f64>() - 0.3));
+                }
+                let fit = fit(&seen, allowed, 0.95).unwrap();
+                held += u32::from(fit.low <= truth && truth <= fit.high);
+            }
+            assert!(held >= 88, "beta {beta}: {held} of 100");
+        }
+    }
+}
