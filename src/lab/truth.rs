@@ -53,6 +53,8 @@ pub struct Pace {
     pub maximum_s: f64,
     /// The first round of the long simulation, over its levels.
     pub first_round_s: f64,
+    /// A batch of a steady stay.
+    pub batch_s: f64,
 }
 
 impl Default for Pace {
@@ -62,6 +64,7 @@ impl Default for Pace {
             crude_s: 4_000.0,
             maximum_s: 20_000.0,
             first_round_s: 30_000.0,
+            batch_s: 100.0,
         }
     }
 }

@@ -25,8 +25,6 @@ pub(super) enum Protocol {
     FromAbove,
 }
 
-/// Seconds of a batch of a steady stay.
-const BATCH_S: u32 = 100;
 /// A level of arrivals is hopeless when this many seconds of them wait.
 const OVERRUN_S: u64 = 100;
 /// Seconds that are then looked at: nothing will change.
@@ -144,11 +142,11 @@ impl<'a> Sampler<'a> {
         #[expect(clippy::cast_precision_loss, reason = "a handful of streams")]
         let each = seconds / STREAMS as f64;
         let (system, protocol, round) = (self.system, self.protocol, self.round);
-        let warm_up_s = self.pace.warm_up_s;
+        let pace = self.pace;
         let one = |job: &(Level, u64)| {
             let seed = seed::mixed(&[round, job.0.get().into(), job.1, 0x7271]);
             match protocol {
-                Protocol::Steady => steady(system, job.0, warm_up_s, each, seed),
+                Protocol::Steady => steady(system, job.0, &pace, each, seed),
                 Protocol::FromBelow | Protocol::FromAbove => {
                     stays(system, protocol, job.0, each, seed)
                 }
@@ -233,14 +231,15 @@ impl<'a> Watched<'a> {
     }
 }
 
-fn steady(system: &System, level: Level, warm_up_s: f64, seconds: f64, seed: u64) -> Vec<Share> {
+fn steady(system: &System, level: Level, pace: &Pace, seconds: f64, seed: u64) -> Vec<Share> {
     let mut watched = Watched::new(system, seed);
     watched.go_to(level);
-    if watched.is_overrun(level, warm_up_s) {
+    if watched.is_overrun(level, pace.warm_up_s) {
         return gather(system, std::iter::once(watched.batch(OVERRUN_BATCH_S)));
     }
-    let batches = whole(seconds / f64::from(BATCH_S)).max(1);
-    gather(system, (0..batches).map(|_| watched.batch(BATCH_S)))
+    let batches = whole(seconds / pace.batch_s).max(1);
+    let batch_s = whole(pace.batch_s).max(1);
+    gather(system, (0..batches).map(|_| watched.batch(batch_s)))
 }
 
 fn stays(system: &System, protocol: Protocol, level: Level, seconds: f64, seed: u64) -> Vec<Share> {
