@@ -653,9 +653,10 @@ pub struct LabArgs {
     /// Seed of every random draw: the same seed gives the same table.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Virtual time that one of our searches may take [default: the system's, else 15m].
-    #[arg(long, value_name = "TIME", value_parser = crate::units::parse_duration)]
-    pub budget: Option<Duration>,
+    /// Virtual time that one of our searches may take; several, such as 3m,6m,15m, give a row each [default: the system's, else
+    /// 15m; with --random 3m,4m,6m,8m,10m,15m,30m in turn].
+    #[arg(long = "budget", value_name = "TIMES", value_delimiter = ',', value_parser = crate::units::parse_duration)]
+    pub budgets: Vec<Duration>,
     /// Half-width of the interval that our search is asked for.
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision)]
     pub precision: f64,
@@ -666,6 +667,13 @@ pub struct LabArgs {
     /// --runs is then the number of pairs.
     #[arg(long, value_name = "CHANGES", value_delimiter = ',', value_parser = capacity_change, conflicts_with = "methods")]
     pub compare: Vec<f64>,
+    /// Search so many systems that are drawn at random by the seed, instead of shipped ones.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with_all = ["systems", "methods", "compare"])]
+    pub random: Option<u32>,
+    /// Of the drawn systems those with an even number (calibrate), to fit a search to, or with an odd one (judge), to judge it by;
+    /// both when left out.
+    #[arg(long, value_name = "HALF", requires = "random")]
+    pub half: Option<Half>,
     /// Folder for the tables and charts.
     #[arg(long, value_name = "DIR", default_value = "reports/lab")]
     pub out: PathBuf,
@@ -678,6 +686,22 @@ pub struct LabArgs {
     /// Print the table alone, no progress.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+/// A half of the systems drawn at random.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Half {
+    /// Those with an even number.
+    Calibrate,
+    /// Those with an odd number.
+    Judge,
+}
+
+impl Half {
+    /// Whether it has the system with this number.
+    pub fn has(self, index: u32) -> bool {
+        (self == Self::Judge) == (index % 2 == 1)
+    }
 }
 
 /// The values of `--method`.

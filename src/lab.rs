@@ -7,6 +7,7 @@
 pub mod method;
 pub mod named;
 pub mod pairs;
+pub mod random;
 pub mod runner;
 mod seed;
 pub mod system;

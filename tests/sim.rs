@@ -201,7 +201,7 @@ fn the_exact_answer_is_there_exactly_for_the_plain_queue() {
 }
 
 /// One of each table that makes a system more than a plain queue.
-const EFFECTS: [&str; 13] = [
+const EFFECTS: [&str; 19] = [
     "[[population]]\nshare = 0.1\nkind = 'exponential'\nmean = '1s'\n",
     "[pauses]\nevery = '30s'\nlength = '1s'\n",
     "[neighbour]\nspeed = 0.9\nslow_for = '40s'\nevery = '160s'\n",
@@ -214,6 +214,12 @@ const EFFECTS: [&str; 13] = [
     "[shed]\nabove_queue = 300\n",
     "[timeout]\nafter = '10s'\nwasted_work = true\n",
     "[cliff]\nabove_vus = 1100\n",
+    "[warm_up]\nspeed = 0.2\nrequests = 100\n",
+    "[growth]\nabove = 0.7\nafter = '30s'\ndelay = '45s'\nmost = 8\n",
+    "[token_bucket]\nper_s = 5\nburst = 10\n",
+    "[concurrency]\nmost = 5\n",
+    "[connections]\nmost = 5\n",
+    "[outages]\nevery = '8m'\nlength = '5s'\n",
     "[memory]\nlimit = '512MiB'\nbase = '100MiB'\nper_vu = '1KiB'\nper_request = '1KiB'\nrestart = '5s'\n",
 ];
 
@@ -656,6 +662,154 @@ fn everything_fails_above_a_cliff() {
 }
 
 #[test]
+fn a_process_is_slow_until_it_served_enough_and_may_be_so_again() {
+    for (again, after_reset) in [("", 2.0), ("again = false\n", 10.0)] {
+        let spec = system(&format!(
+            "{CONSTANT}[warm_up]\nspeed = 0.2\nrequests = 100\n{again}"
+        ));
+        let mut bench = Bench::new(&spec, 1);
+        bench.level(100);
+        bench.pass(5);
+        // 100 requests at 2 a second take 50 s.
+        close(bench.pass(40).rate(), 2.0, 0.06, "cold");
+        bench.pass(8);
+        close(bench.pass(40).rate(), 10.0, 0.02, "warm");
+        bench.0.reset_handle().reset();
+        bench.pass(1);
+        close(bench.pass(20).rate(), after_reset, 0.06, "after a reset");
+    }
+}
+
+/// Completions per second of each minute of a crowded system: one server of 100 ms constant.
+fn minutes(tables: &str, levels: &[u32]) -> Vec<f64> {
+    let mut bench = Bench::new(&system(&format!("{CONSTANT}{tables}")), 1);
+    let minute = |level: &u32| {
+        bench.level(*level);
+        let rate = bench.pass(60).rate();
+        bench.0.reset_handle().reset();
+        rate
+    };
+    levels.iter().map(minute).collect()
+}
+
+#[test]
+fn busy_servers_are_doubled_up_to_the_most_and_idle_ones_taken_away_again() {
+    let growth = "[growth]\nabove = 0.7\nafter = '20s'\ndelay = '10s'\nmost = 6\n";
+    // Busy from the first second: two servers after 30 s, four after 60 s, six after 90 s; resets change nothing.
+    let grown = minutes(growth, &[300; 4]);
+    for (got, want) in grown.iter().zip([15.0, 50.0, 60.0, 60.0]) {
+        close(*got, want, 0.06, &format!("{grown:?}"));
+    }
+    // Three VUs keep it busy for a quarter of the time, which is not enough. (The mean still holds some of that when the
+    // crowd comes, so it grows a little earlier than above. With two servers at the start it would be 28 a second.)
+    let quiet = minutes(growth, &[3, 3, 300]);
+    assert!((14.0..21.0).contains(&quiet[2]), "{quiet:?}");
+    // Shrinks by the factor each 20 s, to the start.
+    let shrinks = format!("{growth}below = 0.3\nidle_for = '20s'\n");
+    let again = minutes(&shrinks, &[300, 300, 300, 1, 1, 300]);
+    close(again[2], 60.0, 0.06, "grown");
+    assert!(
+        (14.0..21.0).contains(&again[5]),
+        "as at the start: {again:?}"
+    );
+    let kept = minutes(growth, &[300, 300, 300, 1, 1, 300]);
+    close(kept[5], 60.0, 0.06, "without `below` it stays");
+}
+
+#[test]
+fn a_token_bucket_lets_its_rate_pass_and_its_burst_at_the_start() {
+    let table = |keys: &str| {
+        format!(
+            "[arrivals]\nkind = 'constant'\n[service]\nservers = 50\nkind = 'constant'\nmean = '100ms'\n\
+             [token_bucket]\nper_s = 15\nburst = 100\n{keys}\n"
+        )
+    };
+    for (keys, first) in [("", 0), ("at_start = 0", 100)] {
+        let mut bench = Bench::new(&system(&table(keys)), 1);
+        bench.level(20);
+        // 5 tokens a second are missing, so 100 last for 20 s.
+        let begin = bench.pass(20).failed.get(FailureKind::Status);
+        assert!(begin.abs_diff(first) <= 1, "{begin}");
+        bench.pass(10);
+        let full = bench.pass(1_000);
+        close(full.rate(), 15.0, 0.01, "what passes");
+        assert_eq!(
+            full.failed.of_target(),
+            full.failed.get(FailureKind::Status)
+        );
+        close(full.failed.of_target() as f64, 5_000.0, 0.01, "refused");
+    }
+    let shed = steady(&system(&table("refuse = 'shed'")), 20, 1_000);
+    assert_eq!(shed.failed.of_target(), 0);
+    close(shed.shed as f64, 5_000.0, 0.01, "shed");
+}
+
+#[test]
+fn a_limit_of_the_requests_in_the_system_loses_what_erlang_says() {
+    let of = |keys: &str| {
+        system(&format!(
+            "[arrivals]\nkind = 'poisson'\n[service]\nservers = 3\nkind = 'exponential'\nmean = '100ms'\n\
+             [concurrency]\nmost = 3\n{keys}"
+        ))
+    };
+    // Erlang's loss formula for 3 servers and 2 erlangs.
+    let lost = (8.0 / 6.0) / (1.0 + 2.0 + 2.0 + 8.0 / 6.0);
+    let got = steady(&of(""), 20, 20_000);
+    let failed = got.failed.get(FailureKind::Status) as f64;
+    close(failed / 400_000.0, lost, 0.02, "errors");
+    assert!(got.most_in_flight() <= 3);
+    let got = steady(&of("refuse = 'shed'\n"), 20, 20_000);
+    assert_eq!(got.failed.of_target(), 0);
+    close(got.shed as f64 / 400_000.0, lost, 0.02, "shed");
+}
+
+#[test]
+fn vus_beyond_the_connections_fail_and_those_that_have_one_keep_it() {
+    let spec = system(
+        "[service]\nservers = 100\nkind = 'constant'\nmean = '100ms'\n[connections]\nmost = 50\n",
+    );
+    assert_eq!(steady(&spec, 50, 500).failed.of_target(), 0);
+    let mut bench = Bench::new(&spec, 5);
+    bench.level(60);
+    bench.pass(60);
+    let full = bench.pass(1_000);
+    // The ten without a connection come again each second; the others do not notice.
+    let refused = full.failed.get(FailureKind::ConnectRefused);
+    assert_eq!(full.failed.of_target(), refused);
+    assert!((9_990..=10_010).contains(&refused), "{refused}");
+    close(full.rate(), 50.0 / 1.1, 0.02, "the others");
+    // Who leaves makes room.
+    bench.level(40);
+    bench.pass(5);
+    bench.level(50);
+    bench.pass(5);
+    assert_eq!(bench.pass(60).failed.of_target(), 0);
+}
+
+#[test]
+fn in_an_outage_nobody_answers_and_what_is_in_flight_fails() {
+    let spec = system(
+        "[arrivals]\nkind = 'constant'\n[service]\nservers = 100\nkind = 'constant'\nmean = '1s'\n\
+         [outages]\nevery = '20s'\nlength = '5s'\n",
+    );
+    let got = steady(&spec, 40, 20_000);
+    let all = 40.0 * 20_000.0;
+    // A fifth of the time, and the second of requests that is in flight before each of the 40 outages in 1 000 s.
+    let refused = got.failed.get(FailureKind::ConnectRefused) as f64;
+    close(refused / all, 0.2, 0.05, "refused");
+    // Fewer when the last outage ended less than a second ago: the mean of min(gap, 1 s) is 20 s (1 - exp(-1 / 20)).
+    let in_flight = 20.0 * (1.0 - f64::exp(-0.05)) / 25.0;
+    let failed = got.failed.get(FailureKind::Eof) as f64;
+    close(failed / all, in_flight, 0.1, "in flight");
+    // A reset does not end it, and the canary sees it.
+    let rare = system("[outages]\nevery = '20s'\nlength = '1h'\n");
+    let mut bench = Bench::new(&rare, 1);
+    bench.pass(300);
+    bench.0.reset_handle().reset();
+    assert_eq!(bench.canary(), Canary::Failed(FailureKind::ConnectRefused));
+}
+
+#[test]
 fn a_reset_brings_a_killed_process_back() {
     let spec =
         system("[memory]\nlimit = '2MiB'\nbase = '1MiB'\nper_request = '1MiB'\nrestart = '1h'\n");
@@ -698,7 +852,10 @@ fn with_everything_at_once_no_vu_gets_lost() {
          [modes]\nspeed = 0.8\nshare = 0.5\ndwell = '1m'\n\
          [memory]\nlimit = '64MiB'\nbase = '10MiB'\nper_vu = '128KiB'\nper_request = '256KiB'\nrestart = '5s'\n\
          [leak]\nbytes_per_s = '64KiB'\nslower_per_gib = 0.5\n[errors]\nabove_queue = 50\nshare = 0.05\n\
-         [shed]\nabove_queue = 80\n[timeout]\nafter = '3s'\nwasted_work = {W}\n[cliff]\nabove_vus = 250\n";
+         [shed]\nabove_queue = 80\n[timeout]\nafter = '3s'\nwasted_work = {W}\n[cliff]\nabove_vus = 250\n\
+         [warm_up]\nspeed = 0.5\nrequests = 200\n[growth]\nabove = 0.7\nafter = '20s'\ndelay = '10s'\nmost = 8\n\
+         below = 0.2\nidle_for = '40s'\n[token_bucket]\nper_s = 100\nburst = 300\nrefuse = 'shed'\n\
+         [concurrency]\nmost = 90\n[connections]\nmost = 180\n[outages]\nevery = '2m'\nlength = '3s'\n";
     for discipline in ["fifo", "processor_sharing"] {
         for wasted in ["true", "false"] {
             let spec = system(&all.replace("{D}", discipline).replace("{W}", wasted));
@@ -934,6 +1091,51 @@ fn what_makes_no_sense_is_refused_with_the_key_the_line_and_the_way_out() {
             ["line 5", "many", "u32"],
         ),
         (
+            "[warm_up]\nspeed = 0.2\nrequests = 0\n".to_owned(),
+            ["line 6", "`warm_up.requests`", "at least 1"],
+        ),
+        (
+            "[growth]\nabove = 0.7\nafter = '1s'\ndelay = '1s'\nmost = 1\n".to_owned(),
+            ["line 8", "`growth.most`", "more servers"],
+        ),
+        (
+            "[growth]\nabove = 0.7\nafter = '1s'\ndelay = '1s'\nmost = 8\nfactor = 1\n".to_owned(),
+            ["line 9", "`growth.factor`", "at least 2"],
+        ),
+        (
+            "[growth]\nabove = 0.7\nafter = '1s'\ndelay = '1s'\nmost = 8\nbelow = 0.8\nidle_for = '9s'\n"
+                .to_owned(),
+            ["line 9", "`growth.below`", "less than `above`"],
+        ),
+        (
+            "[growth]\nabove = 0.7\nafter = '1s'\ndelay = '1s'\nmost = 8\nbelow = 0.1\n".to_owned(),
+            ["line 4", "`growth.idle_for`", "both or neither"],
+        ),
+        (
+            "[token_bucket]\nper_s = 1\nburst = 0\n".to_owned(),
+            ["line 6", "`token_bucket.burst`", "at least 1"],
+        ),
+        (
+            "[token_bucket]\nper_s = 1\nburst = 5\nat_start = 6\n".to_owned(),
+            ["line 7", "`token_bucket.at_start`", "no more"],
+        ),
+        (
+            "[concurrency]\nmost = 0\n".to_owned(),
+            ["line 5", "`concurrency.most`", "at least 1"],
+        ),
+        (
+            "[concurrency]\nmost = 1\nrefuse = 'drop'\n".to_owned(),
+            ["line 6", "drop", "shed"],
+        ),
+        (
+            "[connections]\nmost = 0\n".to_owned(),
+            ["line 5", "`connections.most`", "at least 1"],
+        ),
+        (
+            "[outages]\nevery = '8m'\n".to_owned(),
+            ["line 4", "length", "missing field"],
+        ),
+        (
             "[[population]]\nshare = 0.6\nkind = 'constant'\nmean = '1s'\n\
              [[population]]\nshare = 0.6\nkind = 'constant'\nmean = '1s'\n"
                 .to_owned(),
@@ -977,6 +1179,8 @@ fn keys() -> Vec<(&'static str, Vec<String>)> {
     ]
     .into_iter()
     .chain(["memory", "leak", "errors", "shed", "timeout", "cliff"])
+    .chain(["warm_up", "growth", "token_bucket", "concurrency"])
+    .chain(["connections", "outages"])
     .map(|table| {
         let text = if table.is_empty() {
             "no_such_key = 1".to_owned()

@@ -1,7 +1,10 @@
 //! `breakpoint lab`: systems, their truths, runs, tables and charts.
 
+mod random;
+
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, runtime};
@@ -11,7 +14,7 @@ use crate::lab::pairs;
 use crate::lab::runner::{self, Plan};
 use crate::lab::system::System;
 use crate::lab::truth::{self, Accuracy, Known, TruthError};
-use crate::report::lab::{self, LabReport, LabTruth};
+use crate::report::lab::{self, LabReport, LabSystem, LabTruth};
 use crate::store;
 use crate::term::Terminal;
 
@@ -23,6 +26,9 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let threads = args.threads.map_or_else(cores, usize::from);
+    if let Some(systems) = args.random {
+        return random::random(args, systems, threads, &signals, terminal);
+    }
     if !args.compare.is_empty() {
         return pairs(args, &systems, threads, &signals, terminal);
     }
@@ -35,21 +41,7 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
             Err(error) => return Err(Refusal::new(Exit::Usage, error)),
         }
     }
-    let plan = Plan {
-        methods: args.chosen(),
-        runs: args.runs,
-        seed: args.seed,
-        asked: Asked {
-            precision: args.precision,
-            budget: args.budget,
-            truth: None,
-        },
-        threads,
-    };
-    let total = known.len() * plan.methods.len() * args.runs as usize;
-    let systems = runner::run_all(&plan, &known, &signals.interrupt, &mut |done| {
-        terminal.progress("searches", done, total);
-    });
+    let systems = search(args, &known, threads, &signals, terminal);
     terminal.clear();
     let report = LabReport {
         systems,
@@ -67,6 +59,41 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
     })
 }
 
+/// All searches: of each system with each budget.
+fn search(
+    args: &LabArgs,
+    known: &[(System, LabTruth)],
+    threads: usize,
+    signals: &Signals,
+    terminal: &mut Terminal,
+) -> Vec<LabSystem> {
+    let methods = args.chosen();
+    let budgets: Vec<Option<Duration>> = match args.budgets.as_slice() {
+        [] => vec![None],
+        some => some.iter().copied().map(Some).collect(),
+    };
+    let of_one = known.len() * methods.len() * args.runs as usize;
+    let mut systems = Vec::new();
+    for (index, budget) in budgets.iter().enumerate() {
+        let plan = Plan {
+            methods: methods.clone(),
+            runs: args.runs,
+            seed: args.seed,
+            asked: Asked {
+                precision: args.precision,
+                budget: *budget,
+                truth: None,
+            },
+            threads,
+        };
+        let ran = runner::run_all(&plan, known, &signals.interrupt, &mut |done| {
+            terminal.progress("searches", index * of_one + done, budgets.len() * of_one);
+        });
+        systems.extend(ran);
+    }
+    systems
+}
+
 /// Pairs of searches, compared.
 fn pairs(
     args: &LabArgs,
@@ -81,7 +108,7 @@ fn pairs(
         seed: args.seed,
         asked: Asked {
             precision: args.precision,
-            budget: args.budget,
+            budget: args.budgets.first().copied(),
             truth: None,
         },
         threads,

@@ -8,7 +8,7 @@
 //!
 //! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it
 //! - `vus`: who runs, and who asks next; `station`: the queue and the servers
-//! - `effects`: what changes the speed; `clock`: work time, in which a changed speed moves all completions at once
+//! - `effects`: what changes the speed; `limits`: who is let in, and how many servers there are; `clock`: work time, in which a changed speed moves all completions at once
 //! - `law`: random times; `shipped`: the systems that come with the program
 //! - here: what happens in which order, and the windows
 
@@ -17,6 +17,7 @@ mod clock;
 mod effects;
 mod error;
 mod law;
+mod limits;
 mod quantity;
 mod shipped;
 mod spec;
@@ -25,10 +26,11 @@ mod vus;
 
 pub use shipped::shipped;
 pub use spec::{
-    ArrivalsSpec, CliffSpec, Discipline, DriftSpec, ErrorsSpec, Expect, HysteresisSpec, Kind,
-    LeakSpec, MemorySpec, ModesSpec, NeighbourSpec, PauseKind, PausesSpec, PopulationSpec,
-    Positive, SearchLimits, ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec,
-    ThinkSpec, TimeoutSpec,
+    ArrivalsSpec, CliffSpec, ConcurrencySpec, ConnectionsSpec, Discipline, DriftSpec, ErrorsSpec,
+    Expect, GrowthSpec, HysteresisSpec, Kind, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
+    OutagesSpec, PauseKind, PausesSpec, PopulationSpec, Positive, Refuse, SearchLimits,
+    ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec, ThinkSpec, TimeoutSpec,
+    TokenBucketSpec, WarmUpSpec,
 };
 
 use std::collections::VecDeque;
@@ -45,6 +47,7 @@ use crate::measure::{
 };
 use effects::Effects;
 use law::Law;
+use limits::{Growth, TokenBucket};
 use station::{Client, Station, Ticket};
 use vus::{Users, Vus};
 
@@ -62,6 +65,8 @@ pub struct SimEngine {
     vus: Vus,
     station: Station,
     effects: Effects,
+    bucket: Option<TokenBucket>,
+    growth: Option<Growth>,
     /// Requests whose client gives up, in the order in which it does.
     patience: VecDeque<(f64, Ticket)>,
     /// When the process started.
@@ -85,7 +90,8 @@ struct Tally {
 /// Restarts the simulated process, as the reset command of a real target does.
 ///
 /// The process is back at once: what is in flight fails, the leak and the memory start anew, hysteresis ends and the mode
-/// is drawn again. Pauses, the neighbour and the drift belong to the world around the process and go on.
+/// is drawn again. Pauses, outages, the neighbour, the drift, the token bucket and servers that were added belong to the
+/// world around the process and go on.
 #[derive(Debug, Clone, Default)]
 pub struct ResetHandle(Arc<AtomicBool>);
 
@@ -127,6 +133,10 @@ impl SimEngine {
             vus: Vus::new(users, spec.pace_per_s),
             station: Station::new(spec.service.servers, spec.service.discipline),
             effects: Effects::new(&spec, &mut rng),
+            bucket: spec.token_bucket.map(TokenBucket::new),
+            growth: spec
+                .growth
+                .map(|growth| Growth::new(growth, spec.service.servers)),
             patience: VecDeque::new(),
             up_since: 0.0,
             back_at: None,
@@ -178,8 +188,7 @@ impl SimEngine {
             self.back_at = None;
             self.start_process();
         } else if self.effects.next() <= self.now {
-            self.effects.pass(self.now, &mut self.rng);
-            self.set_speed();
+            self.pass_effects();
         } else if self.vus.next_start() <= self.now {
             self.vus.start(self.now, &mut self.rng);
         } else if let Some((_, ticket)) = self.patience.pop_front() {
@@ -187,23 +196,38 @@ impl SimEngine {
         }
     }
 
+    fn pass_effects(&mut self) {
+        let was_out = self.effects.is_out();
+        self.effects.pass(self.now, &mut self.rng);
+        if self.effects.is_out() && !was_out {
+            self.lose_everything();
+        }
+        self.set_speed();
+    }
+
     fn set_speed(&mut self) {
         self.station.set_speed(self.now, self.effects.speed());
     }
 
     fn ask(&mut self, vu: u32) {
-        if self.back_at.is_some() {
+        if self.is_away() {
+            return self.fail(vu, FailureKind::ConnectRefused);
+        }
+        let full = |most: u32| self.vus.connected() >= most && !self.vus.is_connected(vu);
+        if self.spec.connections.is_some_and(|c| full(c.most)) {
             return self.fail(vu, FailureKind::ConnectRefused);
         }
         self.vus.connect(vu);
-        let waiting = self.station.waiting();
         let running = self.vus.running();
         if self.spec.cliff.is_some_and(|c| running > c.above_vus) {
             return self.fail(vu, FailureKind::Eof);
         }
+        if let Some(refuse) = self.limit() {
+            return self.refuse(vu, refuse);
+        }
+        let waiting = self.station.waiting();
         if self.spec.shed.is_some_and(|s| waiting > s.above_queue) {
-            self.tally.shed += 1;
-            return self.vus.back_off(self.now, vu);
+            return self.refuse(vu, Refuse::Shed);
         }
         if let Some(errors) = self.spec.errors
             && waiting > errors.above_queue
@@ -211,6 +235,38 @@ impl SimEngine {
         {
             return self.fail(vu, FailureKind::Status);
         }
+        self.admit(vu);
+    }
+
+    /// Whether nobody answers: the process was killed, or there is an outage.
+    fn is_away(&self) -> bool {
+        self.back_at.is_some() || self.effects.is_out()
+    }
+
+    /// What a request gets that a limit of the rate or of the requests in the system turns away; `None` when it is let in.
+    fn limit(&mut self) -> Option<Refuse> {
+        if let Some(bucket) = &mut self.bucket
+            && !bucket.take(self.now)
+        {
+            return self.spec.token_bucket.map(|b| b.refuse);
+        }
+        let inside = self.station.in_system();
+        let concurrency = self.spec.concurrency?;
+        (inside >= concurrency.most).then_some(concurrency.refuse)
+    }
+
+    fn refuse(&mut self, vu: u32, refuse: Refuse) {
+        match refuse {
+            Refuse::Error => self.fail(vu, FailureKind::Status),
+            Refuse::Shed => {
+                self.tally.shed += 1;
+                self.vus.back_off(self.now, vu);
+            }
+        }
+    }
+
+    /// Takes a request into the system.
+    fn admit(&mut self, vu: u32) {
         let work = self.work();
         let ticket = self.station.arrive(self.now, vu, work);
         self.vus.wait(vu);
@@ -237,6 +293,9 @@ impl SimEngine {
         if let Some(Client { vu, asked }) = self.station.end_next(self.now) {
             self.tally.latencies_us.push(micros(self.now - asked));
             self.vus.served(self.now, vu, &mut self.rng);
+            if self.effects.served() {
+                self.set_speed();
+            }
         }
         self.count_crowd();
     }
@@ -297,7 +356,18 @@ impl SimEngine {
         self.reset_if_asked();
         self.effects.tick(self.now, self.up_since);
         self.set_speed();
+        self.look_at_growth();
         self.check_memory();
+    }
+
+    fn look_at_growth(&mut self) {
+        let Some(growth) = &mut self.growth else {
+            return;
+        };
+        let busy_s = self.station.busy_s(self.now);
+        if let Some(servers) = growth.look(self.now, busy_s, self.station.servers()) {
+            self.station.set_servers(self.now, servers);
+        }
     }
 
     fn reset_if_asked(&mut self) {
@@ -360,9 +430,10 @@ impl Engine for SimEngine {
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
         self.reset_if_asked();
-        Ok(match self.back_at {
-            Some(_) => Canary::Failed(FailureKind::ConnectRefused),
-            None => Canary::Passed(Duration::from_secs_f64(self.spec.service_s())),
+        Ok(if self.is_away() {
+            Canary::Failed(FailureKind::ConnectRefused)
+        } else {
+            Canary::Passed(Duration::from_secs_f64(self.spec.service_s()))
         })
     }
 }

@@ -69,6 +69,8 @@ pub struct Outcome {
     pub visits: u32,
     /// Whether the answer named the system's kind.
     pub named_as_expected: Option<bool>,
+    /// Whether it named a number and said nothing that qualifies it.
+    pub without_reserve: bool,
 }
 
 impl Method {
@@ -120,6 +122,7 @@ impl Method {
             cost_s: bench.spent_s(),
             visits: bench.visits(),
             named_as_expected: None,
+            without_reserve: found.is_some(),
         }
     }
 

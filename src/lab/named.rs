@@ -14,9 +14,36 @@ pub fn named_as_expected(answer: &Answer, expect: Expect) -> bool {
     }
 }
 
+/// Whether the answer names a breakpoint and noticed nothing that qualifies it.
+pub fn without_reserve(answer: &Answer) -> bool {
+    answer.ending == Ending::Found && answer.breakpoint.is_some() && answer.noticed.is_empty()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Noticed, NoticedKind};
+
+    #[test]
+    fn a_number_is_without_reserve_when_nothing_was_noticed_beside_it() {
+        let mut answer = Answer::unmeasured(Ending::Found, String::new(), 0.95, 0.05);
+        assert!(!without_reserve(&answer), "no number");
+        answer.breakpoint = Some(100);
+        assert!(without_reserve(&answer));
+        answer.noticed.push(Noticed {
+            kind: NoticedKind::Grew,
+            text: String::new(),
+            from_s: 0.0,
+            to_s: 1.0,
+        });
+        assert!(!without_reserve(&answer), "it grew meanwhile");
+        let undecided = Answer {
+            ending: Ending::Undecided,
+            noticed: Vec::new(),
+            ..answer
+        };
+        assert!(!without_reserve(&undecided));
+    }
 
     #[test]
     fn only_the_right_ending_is_as_expected() {

@@ -82,7 +82,13 @@ fn taken(
     runs
 }
 
-fn single(method: Method, system: &System, asked: &Asked, base: u64, run: u32) -> LabRun {
+pub(super) fn single(
+    method: Method,
+    system: &System,
+    asked: &Asked,
+    base: u64,
+    run: u32,
+) -> LabRun {
     // All methods meet the same draws as long as they do the same; the others are no less independent for it.
     let seed = seed::mixed(&[base, seed::of_text(&system.name), run.into()]);
     let before = CpuClock::now();
@@ -97,6 +103,7 @@ fn single(method: Method, system: &System, asked: &Asked, base: u64, run: u32) -
         cost_s: outcome.cost_s,
         visits: outcome.visits,
         named_as_expected: outcome.named_as_expected,
+        without_reserve: outcome.without_reserve,
         cpu_ms: before.elapsed_ms(),
     }
 }

@@ -124,6 +124,26 @@ impl System {
         system
     }
 
+    /// The system as it is in the long run: warm, and without what it had saved up at the start.
+    #[must_use]
+    pub fn in_the_long_run(&self) -> Self {
+        let mut system = self.clone();
+        system.spec = self.spec.in_the_long_run();
+        system
+    }
+
+    /// The system with all the servers to which it may grow; `None` when it does not grow, or shrinks again.
+    pub fn fully_grown(&self) -> Option<Self> {
+        let mut system = self.clone();
+        system.spec = self.spec.fully_grown()?;
+        Some(system)
+    }
+
+    /// Whether a level keeps the servers so busy that the system grows to its end.
+    pub fn grows_to_the_end_at(&self, level: Level) -> bool {
+        self.spec.grows_to_the_end_at(level.get())
+    }
+
     /// The system with this much more capacity, a fraction.
     #[must_use]
     pub fn with_more_capacity(&self, more: f64) -> Self {

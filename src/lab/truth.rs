@@ -28,6 +28,8 @@ pub struct Accuracy {
     pub se: f64,
     /// Simulated seconds after which it is as good as it is.
     pub most_s: f64,
+    /// How long single looks at a level are.
+    pub pace: Pace,
 }
 
 impl Default for Accuracy {
@@ -35,6 +37,34 @@ impl Default for Accuracy {
         Self {
             se: 0.002,
             most_s: 4e6,
+            pace: Pace::default(),
+        }
+    }
+}
+
+/// Simulated seconds of single looks at a level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// The beginning of every steady stay, which is left out.
+    pub warm_up_s: f64,
+    /// A look while the bracket is crude.
+    pub crude_s: f64,
+    /// A look at the maximum before it counts as held.
+    pub maximum_s: f64,
+    /// The first round of the long simulation, over its levels.
+    pub first_round_s: f64,
+    /// A batch of a steady stay.
+    pub batch_s: f64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            warm_up_s: 1_000.0,
+            crude_s: 4_000.0,
+            maximum_s: 20_000.0,
+            first_round_s: 30_000.0,
+            batch_s: 100.0,
         }
     }
 }
@@ -96,39 +126,75 @@ pub fn find(
         Expect::TimeDriven => (&system.at_its_start(), ", at the start of the run"),
         _ => (system, ""),
     };
-    if let Some(vus) = exact(system) {
-        return Ok(LabTruth {
-            unit: system.limits.unit,
-            vus: Some(vus).filter(|v| *v < system.max.get()),
-            from_above_vus: None,
-            se_pct: 0.0,
-            how: format!("exact{when}"),
-        });
-    }
-    let mut simulated = |protocol: Protocol, how: &str| {
-        let sampler = Sampler::new(system, protocol, threads, interrupt);
-        Search {
-            system,
-            accuracy,
-            sampler,
-            alphas: alphas(system)?,
-            spent_s: 0.0,
-            tell: &mut *tell,
-        }
-        .run(how)
+    let system = &system.in_the_long_run();
+    let with = Means {
+        accuracy,
+        threads,
+        interrupt,
     };
-    match system.expect {
-        Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal | Expect::TimeDriven => {
-            simulated(Protocol::Steady, &format!("simulated{when}"))
+    if let Some(grown) = system.fully_grown() {
+        let truth = with.truth_of(&grown, &format!(", fully grown{when}"), tell)?;
+        // It counts only where the load makes it grow so far.
+        if truth
+            .vus
+            .is_none_or(|vus| system.grows_to_the_end_at(Level(vus)))
+        {
+            return Ok(truth);
         }
-        Expect::DependsOnDirection => {
-            let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
-            let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;
-            Ok(LabTruth {
+    }
+    with.truth_of(system, when, tell)
+}
+
+/// With what a truth is found.
+struct Means<'a> {
+    accuracy: Accuracy,
+    threads: usize,
+    interrupt: &'a Interrupt,
+}
+
+impl Means<'_> {
+    /// The truth of a system as it is.
+    fn truth_of(
+        &self,
+        system: &System,
+        when: &str,
+        tell: &mut dyn FnMut(String),
+    ) -> Result<LabTruth, TruthError> {
+        if let Some(vus) = exact(system) {
+            return Ok(LabTruth {
                 unit: system.limits.unit,
-                from_above_vus: above.vus,
-                ..below
-            })
+                vus: Some(vus).filter(|v| *v < system.max.get()),
+                from_above_vus: None,
+                se_pct: 0.0,
+                how: format!("exact{when}"),
+            });
+        }
+        let mut simulated = |protocol: Protocol, how: &str| {
+            let pace = self.accuracy.pace;
+            let sampler = Sampler::new(system, protocol, pace, self.threads, self.interrupt);
+            Search {
+                system,
+                accuracy: self.accuracy,
+                sampler,
+                alphas: alphas(system)?,
+                spent_s: 0.0,
+                tell: &mut *tell,
+            }
+            .run(how)
+        };
+        match system.expect {
+            Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal | Expect::TimeDriven => {
+                simulated(Protocol::Steady, &format!("simulated{when}"))
+            }
+            Expect::DependsOnDirection => {
+                let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
+                let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;
+                Ok(LabTruth {
+                    unit: system.limits.unit,
+                    from_above_vus: above.vus,
+                    ..below
+                })
+            }
         }
     }
 }
@@ -169,16 +235,10 @@ fn alphas(system: &System) -> Result<Vec<f64>, TruthError> {
         .collect()
 }
 
-/// Simulated seconds at a level while the bracket is crude.
-const CRUDE_S: f64 = 4_000.0;
-/// Simulated seconds at the maximum before it counts as held.
-const MAXIMUM_S: f64 = 20_000.0;
 /// A crude level this near to the crossing, in probits, is where the long simulation begins.
 const NEAR_PROBITS: f64 = 0.35;
 /// Distance of the outer levels from the middle one, in probits: near enough that the curve is a line.
 const OFFSET_PROBITS: f64 = 0.15;
-/// Simulated seconds of the first round of the long simulation.
-const FIRST_ROUND_S: f64 = 30_000.0;
 /// The distance is known in levels once the slope is; before that, this share of the middle.
 const FIRST_OFFSET: f64 = 0.01;
 /// A level is near the crossing only once it is bracketed within this ratio. Far below, where nothing queues, the share may be
@@ -274,7 +334,7 @@ impl Search<'_, '_> {
             self.system.name,
             self.system.limits.unit.count(level)
         ));
-        self.excess(level, CRUDE_S)
+        self.excess(level, self.accuracy.pace.crude_s)
     }
 
     /// Doubles until a level breaks, then bisects until a level is near the crossing by its share *and* by its bracket.
@@ -285,7 +345,7 @@ impl Search<'_, '_> {
         while above <= 0.0 {
             (low, below) = (high, above);
             if high >= self.system.max {
-                let sure = self.excess(high, MAXIMUM_S)?;
+                let sure = self.excess(high, self.accuracy.pace.maximum_s)?;
                 return Ok(if sure <= 0.0 {
                     Crude::NeverBreaks
                 } else {
@@ -325,7 +385,7 @@ impl Search<'_, '_> {
     fn refine(&mut self, near: Level) -> Result<Crossing, TruthError> {
         let mut centre = f64::from(near.get());
         let mut offset = FIRST_OFFSET;
-        let mut seconds = FIRST_ROUND_S;
+        let mut seconds = self.accuracy.pace.first_round_s;
         self.sampler.forget();
         loop {
             let levels = around(centre, offset, self.system.max);
@@ -370,7 +430,7 @@ impl Search<'_, '_> {
             }
             // As much more as the present error calls for, but no more than four times what there is.
             let more = (se / self.accuracy.se).powi(2).clamp(1.3, 4.0) - 1.0;
-            seconds = (self.sampler.kept_s() * more).max(FIRST_ROUND_S);
+            seconds = (self.sampler.kept_s() * more).max(self.accuracy.pace.first_round_s);
         }
     }
 
@@ -415,7 +475,7 @@ mod tests {
         Search {
             system,
             accuracy,
-            sampler: Sampler::new(system, Protocol::Steady, 2, &interrupt),
+            sampler: Sampler::new(system, Protocol::Steady, Pace::default(), 2, &interrupt),
             alphas: alphas(system).unwrap(),
             spent_s: 0.0,
             tell: &mut |_| {},
@@ -440,6 +500,7 @@ mod tests {
         let accuracy = Accuracy {
             se: 0.01,
             most_s: 1e6,
+            ..Accuracy::default()
         };
         let truth = searched(&shared("1s"), accuracy).unwrap();
         // 160 requests a second and a cycle of 4.1 s at least: 656 VUs saturate it.
@@ -455,7 +516,7 @@ mod tests {
         let search = Search {
             system,
             accuracy: Accuracy::default(),
-            sampler: Sampler::new(system, Protocol::Steady, 1, &interrupt),
+            sampler: Sampler::new(system, Protocol::Steady, Pace::default(), 1, &interrupt),
             alphas: alphas(system).unwrap(),
             spent_s: 4e6,
             tell: &mut |_| {},
@@ -475,12 +536,42 @@ mod tests {
     }
 
     #[test]
+    fn the_truth_of_a_system_that_grows_is_that_of_the_grown_one_where_load_makes_it_grow() {
+        let text = |servers: u32, most: u32, limit: &str| {
+            format!(
+                "name = \"grows\"\ntitle = \"t\"\nslo = [\"p99<{limit}\"]\n\
+                 [think]\nkind = \"exponential\"\nmean = \"5s\"\n\
+                 [service]\nservers = {servers}\nkind = \"exponential\"\nmean = \"50ms\"\n\
+                 [growth]\nabove = 0.7\nafter = \"30s\"\ndelay = \"45s\"\nmost = {most}\n"
+            )
+        };
+        let accuracy = Accuracy {
+            se: 0.02,
+            most_s: 1e5,
+            ..Accuracy::default()
+        };
+        let find = |text: &str| {
+            let system = System::from_toml(text).unwrap();
+            find(&system, accuracy, 2, &Interrupt::default(), &mut |_| {}).unwrap()
+        };
+        let grown = find(&text(2, 8, "2s"));
+        assert_eq!(
+            (grown.vus, grown.how.as_str()),
+            (Some(1040), "exact, fully grown")
+        );
+        // So tight a limit breaks before 64 servers of 70 % are busy: 128 are never there.
+        let tight = find(&text(64, 128, "232ms"));
+        assert_eq!(tight.how, "simulated");
+    }
+
+    #[test]
     fn the_long_simulation_agrees_with_the_formula() {
         let system = &System::shipped()[0];
         assert_eq!(exact(system), Some(1040));
         let accuracy = Accuracy {
             se: 0.01,
             most_s: 1e5,
+            ..Accuracy::default()
         };
         let truth = searched(system, accuracy).unwrap();
         let error = 100.0 * (f64::from(truth.vus.unwrap()) / 1040.0 - 1.0);

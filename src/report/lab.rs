@@ -1,6 +1,7 @@
 //! Reports of `breakpoint lab`: many whole searches against systems whose truth is known, in rows and pictures.
 
 mod pairs;
+mod random;
 mod summary;
 mod table;
 
@@ -10,6 +11,7 @@ use crate::measure::{Level, LevelUnit};
 use crate::units;
 
 pub use pairs::{LabPair, LabPairs, PairRow, pair_files, pair_rows, pair_text};
+pub use random::{RandomReport, RandomRun, RandomSystem, random_files, random_text};
 pub use summary::{LabRow, rows};
 pub use table::{csv, runs_csv, text};
 
@@ -23,6 +25,15 @@ pub struct LabReport {
     pub systems: Vec<LabSystem>,
     /// Half-width that the searches were asked for, as a fraction.
     pub precision: f64,
+}
+
+impl LabReport {
+    /// The budgets that one system was searched with, seconds.
+    fn budgets(&self) -> Vec<f64> {
+        let name = self.systems.first().map(|s| &s.name);
+        let of_first = self.systems.iter().filter(|s| Some(&s.name) == name);
+        of_first.map(|s| s.budget_s).collect()
+    }
 }
 
 /// One system with all runs against it.
@@ -109,6 +120,8 @@ pub struct LabRun {
     pub visits: u32,
     /// Whether the answer named the system's kind; `None` for methods that name none.
     pub named_as_expected: Option<bool>,
+    /// Whether it named a number and said nothing that qualifies it.
+    pub without_reserve: bool,
     /// Processor time that it took, milliseconds.
     pub cpu_ms: f64,
 }
@@ -125,6 +138,21 @@ pub struct Interval {
     /// Whether it is as narrow as asked.
     pub as_asked: bool,
 }
+
+impl LabRun {
+    /// Error of the number it named, as a fraction of the truth.
+    pub fn error(&self, truth: u32) -> Option<f64> {
+        Some(f64::from(self.vus?) / f64::from(truth) - 1.0)
+    }
+
+    /// Whether it named a number, without reserve, that is off by more than a quarter: what must not happen.
+    pub fn is_far_off(&self, truth: u32) -> bool {
+        self.without_reserve && self.error(truth).is_some_and(|e| e.abs() > FAR_OFF)
+    }
+}
+
+/// An error beyond which a number that was named without reserve has misled, as a fraction.
+const FAR_OFF: f64 = 0.25;
 
 impl Interval {
     /// Whether it holds a number of VUs.
@@ -148,8 +176,11 @@ pub fn files(report: &LabReport) -> Result<Vec<(String, Vec<u8>)>, ReportError> 
         ("lab.csv".to_owned(), csv(&rows)?),
         ("lab-runs.csv".to_owned(), runs_csv(report)?),
     ];
-    for (name, scene) in chart::lab(report, &rows) {
-        files.push((name, scene.to_png()?));
+    // With several budgets a line of a chart would not say which it is of.
+    if report.budgets().len() == 1 {
+        for (name, scene) in chart::lab(report, &rows) {
+            files.push((name, scene.to_png()?));
+        }
     }
     Ok(files)
 }

@@ -84,6 +84,70 @@ fn effects(spec: &SystemSpec) -> Result<(), Fault> {
             "nothing comes of it; add [memory], whose limit it reaches, or slower_per_gib",
         )?;
     }
+    growth(spec)?;
+    limits(spec)
+}
+
+fn growth(spec: &SystemSpec) -> Result<(), Fault> {
+    let Some(growth) = &spec.growth else {
+        return Ok(());
+    };
+    require(
+        growth.factor >= 2,
+        "growth.factor",
+        "it would not grow; write at least 2",
+    )?;
+    require(
+        (spec.service.servers + 1..=MAX_SERVERS).contains(&growth.most),
+        "growth.most",
+        "write more servers than [service] starts with, and at most 100000",
+    )?;
+    require(
+        growth.below.is_none_or(|below| below < growth.above),
+        "growth.below",
+        "it would grow and shrink at once; write less than `above`",
+    )?;
+    require(
+        growth.below.is_some() == growth.idle_for.is_some(),
+        "growth.idle_for",
+        "it shrinks when less busy than `below` for `idle_for`; write both or neither",
+    )
+}
+
+fn limits(spec: &SystemSpec) -> Result<(), Fault> {
+    if let Some(warm_up) = &spec.warm_up {
+        require(
+            warm_up.requests >= 1,
+            "warm_up.requests",
+            "it would be warm from the start; write at least 1",
+        )?;
+    }
+    if let Some(bucket) = &spec.token_bucket {
+        require(
+            bucket.burst >= 1,
+            "token_bucket.burst",
+            "a bucket without room for a token refuses everything; write at least 1",
+        )?;
+        require(
+            bucket.at_start.is_none_or(|n| n <= bucket.burst),
+            "token_bucket.at_start",
+            "the bucket holds at most `burst` tokens; write no more",
+        )?;
+    }
+    if let Some(concurrency) = &spec.concurrency {
+        require(
+            concurrency.most >= 1,
+            "concurrency.most",
+            "nobody would be let in; write at least 1",
+        )?;
+    }
+    if let Some(connections) = &spec.connections {
+        require(
+            connections.most >= 1,
+            "connections.most",
+            "nobody would be let in; write at least 1",
+        )?;
+    }
     Ok(())
 }
 

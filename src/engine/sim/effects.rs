@@ -5,7 +5,8 @@ use rand::rngs::SmallRng;
 
 use super::law::{Law, exponential};
 use super::spec::{
-    HysteresisSpec, ModesSpec, NeighbourSpec, PauseKind, PausesSpec, Positive, SystemSpec,
+    HysteresisSpec, ModesSpec, NeighbourSpec, OutagesSpec, PauseKind, PausesSpec, Positive,
+    SystemSpec, WarmUpSpec,
 };
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
@@ -15,8 +16,11 @@ const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 pub(super) struct Effects {
     pauses: Option<Alternation>,
     neighbour: Option<Alternation>,
+    /// They change no speed, but come and go by themselves as the others do.
+    outages: Option<Alternation>,
     modes: Option<Modes>,
     hysteresis: Option<Hysteresis>,
+    warm_up: Option<WarmUp>,
     /// Slower by this share per second since the engine started; below zero, faster.
     drift: f64,
     /// Slower by this share per second since the process started.
@@ -37,7 +41,9 @@ impl Effects {
             pauses: spec.pauses.map(|p| Alternation::pauses(&p, rng)),
             neighbour: spec.neighbour.map(|n| Alternation::neighbour(&n, rng)),
             modes: spec.modes.map(|m| Modes::new(m, rng)),
+            outages: spec.outages.map(|o| Alternation::outages(&o, rng)),
             hysteresis: spec.hysteresis.map(|spec| Hysteresis { spec, slow: false }),
+            warm_up: spec.warm_up.map(|spec| WarmUp { spec, served: 0 }),
             drift: drift / 3600.0,
             leak,
             slow: 1.0,
@@ -54,10 +60,8 @@ impl Effects {
 
     /// Lets pass what changes at or before `now`.
     pub(super) fn pass(&mut self, now: f64, rng: &mut SmallRng) {
-        for alternation in [&mut self.pauses, &mut self.neighbour]
-            .into_iter()
-            .flatten()
-        {
+        let alternations = [&mut self.pauses, &mut self.neighbour, &mut self.outages];
+        for alternation in alternations.into_iter().flatten() {
             alternation.pass(now, rng);
         }
         if let Some(modes) = &mut self.modes
@@ -73,7 +77,22 @@ impl Effects {
             alternation.as_ref().map_or(f64::INFINITY, |a| a.until)
         };
         let modes = self.modes.as_ref().map_or(f64::INFINITY, |m| m.until);
-        self.next = of(&self.pauses).min(of(&self.neighbour)).min(modes);
+        let alternations = of(&self.pauses).min(of(&self.neighbour));
+        self.next = alternations.min(of(&self.outages)).min(modes);
+    }
+
+    /// Whether nobody answers now.
+    pub(super) fn is_out(&self) -> bool {
+        self.outages.as_ref().is_some_and(|outages| outages.on)
+    }
+
+    /// Takes note of a request that was served; whether that changed the speed.
+    pub(super) fn served(&mut self) -> bool {
+        let Some(warm_up) = &mut self.warm_up else {
+            return false;
+        };
+        warm_up.served = warm_up.served.saturating_add(1);
+        warm_up.served == warm_up.spec.requests
     }
 
     /// Takes note of how many are in the system; whether that changed the speed.
@@ -108,6 +127,11 @@ impl Effects {
         if let Some(modes) = &mut self.modes {
             modes.draw(now, rng);
         }
+        if let Some(warm_up) = &mut self.warm_up
+            && warm_up.spec.again
+        {
+            warm_up.served = 0;
+        }
         self.find_next();
     }
 
@@ -125,7 +149,11 @@ impl Effects {
             Some(h) if h.slow => h.spec.speed.get(),
             _ => 1.0,
         };
-        of(&self.pauses) * of(&self.neighbour) * modes * hysteresis * self.slow
+        let warm_up = match &self.warm_up {
+            Some(w) if w.served < w.spec.requests => w.spec.speed.get(),
+            _ => 1.0,
+        };
+        of(&self.pauses) * of(&self.neighbour) * modes * hysteresis * warm_up * self.slow
     }
 }
 
@@ -153,6 +181,20 @@ impl Alternation {
             },
             off_mean,
             speed: 0.0,
+        }
+    }
+
+    fn outages(spec: &OutagesSpec, rng: &mut SmallRng) -> Self {
+        let off_mean = spec.every.s();
+        Self {
+            on: false,
+            until: exponential(off_mean, rng),
+            on_for: Law::Constant {
+                value: spec.length.s(),
+            },
+            off_mean,
+            // Who is let in then is refused and does not meet the servers.
+            speed: 1.0,
         }
     }
 
@@ -210,4 +252,11 @@ impl Modes {
 struct Hysteresis {
     spec: HysteresisSpec,
     slow: bool,
+}
+
+#[derive(Debug)]
+struct WarmUp {
+    spec: WarmUpSpec,
+    /// Requests served since the process was cold.
+    served: u32,
 }

@@ -135,6 +135,12 @@ impl Positive {
     pub fn get(self) -> f64 {
         self.0
     }
+
+    /// The same times a factor above zero.
+    #[must_use]
+    pub fn times(self, factor: f64) -> Self {
+        Self(self.0 * factor)
+    }
 }
 
 impl TryFrom<f64> for Positive {

@@ -77,6 +77,24 @@ pub struct SystemSpec {
     /// A level above which everything fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cliff: Option<CliffSpec>,
+    /// A process that is slow until it served enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUpSpec>,
+    /// Servers that are added while the present ones are busy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub growth: Option<GrowthSpec>,
+    /// A limit of the rate of requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_bucket: Option<TokenBucketSpec>,
+    /// A limit of the requests in the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<ConcurrencySpec>,
+    /// A limit of the connections.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connections: Option<ConnectionsSpec>,
+    /// Times in which nobody answers, such as a failover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outages: Option<OutagesSpec>,
 }
 
 fn default_max_vus() -> u32 {
@@ -367,6 +385,122 @@ pub struct CliffSpec {
     pub above_vus: u32,
 }
 
+/// A process that is slow until it served enough requests: caches to fill, code to compile.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUpSpec {
+    /// Speed until then.
+    pub speed: Positive,
+    /// Requests to be served until it is warm.
+    pub requests: u32,
+    /// Whether a process that started anew is cold again.
+    #[serde(default = "yes")]
+    pub again: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Servers that are added while the present ones are busy, as an autoscaler does.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrowthSpec {
+    /// Grows when the share of busy servers was above this ...
+    pub above: Share,
+    /// ... in the mean over this time ...
+    pub after: Span,
+    /// ... and this long after that was seen.
+    pub delay: Span,
+    /// By this factor.
+    #[serde(default = "twice")]
+    pub factor: u32,
+    /// Most servers.
+    pub most: u32,
+    /// Shrinks by the factor when the share of busy servers was below this; without it never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub below: Option<Share>,
+    /// In the mean over this time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_for: Option<Span>,
+}
+
+fn twice() -> u32 {
+    2
+}
+
+impl GrowthSpec {
+    /// The servers after one step of growth.
+    pub fn more(&self, servers: u32) -> u32 {
+        servers.saturating_mul(self.factor).min(self.most)
+    }
+
+    /// The number of servers from which the last step of growth leads to `most`, from so many at the start.
+    pub fn before_last(&self, start: u32) -> u32 {
+        let mut servers = start;
+        while self.more(servers) < self.most {
+            servers = self.more(servers);
+        }
+        servers
+    }
+}
+
+/// What a request gets that a limit turns away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refuse {
+    /// A failure (`status`).
+    #[default]
+    Error,
+    /// A refusal by design.
+    Shed,
+}
+
+/// A limit of the rate of requests: each takes a token or is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TokenBucketSpec {
+    /// Tokens that come per second.
+    pub per_s: Positive,
+    /// Most tokens that are kept.
+    pub burst: u32,
+    /// Tokens at the start; `burst` where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_start: Option<u32>,
+    /// What a request without a token gets.
+    #[serde(default)]
+    pub refuse: Refuse,
+}
+
+/// A limit of the requests that wait or are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConcurrencySpec {
+    /// Most of them.
+    pub most: u32,
+    /// What one more gets.
+    #[serde(default)]
+    pub refuse: Refuse,
+}
+
+/// A limit of the connections: a VU keeps its own until it leaves or the process starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionsSpec {
+    /// Most of them; VUs beyond fail.
+    pub most: u32,
+}
+
+/// Times in which nobody answers, such as a failover.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutagesSpec {
+    /// Mean of the exponential gap from one's end to the next one's start.
+    pub every: Span,
+    /// Length.
+    pub length: Span,
+}
+
 impl SystemSpec {
     /// Reads a system file.
     ///
@@ -400,6 +534,10 @@ impl SystemSpec {
             cliff.above_vus = times(cliff.above_vus);
             return spec;
         }
+        if let Some(connections) = &mut spec.connections {
+            connections.most = times(connections.most);
+            return spec;
+        }
         if let Some(memory) = spec.memory.as_mut().filter(|m| m.per_vu.is_some()) {
             memory.limit = memory.limit.scaled_above(memory.base, factor);
             return spec;
@@ -418,7 +556,55 @@ impl SystemSpec {
         if let Some(shed) = &mut spec.shed {
             shed.above_queue = times(shed.above_queue);
         }
+        if let Some(concurrency) = &mut spec.concurrency {
+            concurrency.most = times(concurrency.most);
+        }
+        if let Some(bucket) = &mut spec.token_bucket {
+            bucket.per_s = bucket.per_s.times(factor);
+            bucket.burst = times(bucket.burst);
+        }
         spec
+    }
+
+    /// The system as it is in the long run: warm and without the tokens that it had at the start. What can become cold again is
+    /// left as it is.
+    #[must_use]
+    pub fn in_the_long_run(&self) -> Self {
+        let mut spec = self.clone();
+        if spec
+            .warm_up
+            .is_some_and(|w| !w.again || spec.memory.is_none())
+        {
+            spec.warm_up = None;
+        }
+        if let Some(bucket) = &mut spec.token_bucket {
+            bucket.at_start = Some(0);
+        }
+        spec
+    }
+
+    /// The system with all the servers to which it may grow, for good; `None` when it does not grow, or shrinks again.
+    pub fn fully_grown(&self) -> Option<Self> {
+        let growth = self.growth.filter(|g| g.below.is_none())?;
+        let mut spec = self.clone();
+        spec.growth = None;
+        spec.service.servers = growth.most;
+        Some(spec)
+    }
+
+    /// Whether this many users keep the servers so busy that the system grows to its end: with the servers that it has
+    /// before the last step, nobody waiting. Without growth, yes.
+    pub fn grows_to_the_end_at(&self, level: u32) -> bool {
+        let Some(growth) = self.growth else {
+            return true;
+        };
+        let servers = f64::from(growth.before_last(self.service.servers));
+        let service_s = self.service_s();
+        let asked_per_s = match self.arrivals {
+            Some(_) => f64::from(level),
+            None => f64::from(level) / (self.think_s() + service_s),
+        };
+        asked_per_s * service_s > growth.above.get() * servers
     }
 
     /// The system as an open queue with an exact answer, as [`Self::closed_queue`].
@@ -447,6 +633,12 @@ impl SystemSpec {
             && self.shed.is_none()
             && self.timeout.is_none()
             && self.cliff.is_none()
+            && self.warm_up.is_none()
+            && self.growth.is_none()
+            && self.token_bucket.is_none()
+            && self.concurrency.is_none()
+            && self.connections.is_none()
+            && self.outages.is_none()
     }
 
     /// Mean think time, seconds; 0 in the open model.

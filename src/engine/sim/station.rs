@@ -56,6 +56,9 @@ pub(super) struct Station {
     ends: BinaryHeap<Reverse<u128>>,
     served: u32,
     waiting: u32,
+    /// Server-seconds in which a request was served, up to `counted_to`.
+    busy_s: f64,
+    counted_to: f64,
 }
 
 impl Station {
@@ -71,7 +74,35 @@ impl Station {
             ends: BinaryHeap::new(),
             served: 0,
             waiting: 0,
+            busy_s: 0.0,
+            counted_to: 0.0,
         }
+    }
+
+    /// The servers now.
+    pub(super) fn servers(&self) -> u32 {
+        self.servers
+    }
+
+    /// More servers or fewer. Those that go finish what they serve.
+    pub(super) fn set_servers(&mut self, now: f64, servers: u32) {
+        self.count_busy(now);
+        self.servers = servers;
+        self.set_rate(now);
+        self.serve_next(now);
+    }
+
+    /// Server-seconds in which a request was served, since the start.
+    pub(super) fn busy_s(&mut self, now: f64) -> f64 {
+        self.count_busy(now);
+        self.busy_s
+    }
+
+    /// Notes what the servers did; before every change of how many are busy.
+    fn count_busy(&mut self, now: f64) {
+        let busy = f64::from(self.served.min(self.servers));
+        self.busy_s += busy * (now - self.counted_to);
+        self.counted_to = now;
     }
 
     /// Requests that wait or are served.
@@ -131,6 +162,7 @@ impl Station {
     }
 
     fn serve(&mut self, now: f64, ticket: Ticket) {
+        self.count_busy(now);
         let job = &mut self.jobs[ticket.place as usize];
         job.state = State::Served;
         self.served += 1;
@@ -169,6 +201,7 @@ impl Station {
         self.free.push(ticket.place);
         match state {
             State::Served => {
+                self.count_busy(now);
                 self.served -= 1;
                 self.set_rate(now);
                 self.serve_next(now);
@@ -179,12 +212,14 @@ impl Station {
         client
     }
 
+    /// Serves those that wait as long as a server is free.
     fn serve_next(&mut self, now: f64) {
-        while let Some(ticket) = self.line.pop_front() {
+        while self.served < self.servers
+            && let Some(ticket) = self.line.pop_front()
+        {
             if self.job(ticket).is_some() {
                 self.waiting -= 1;
                 self.serve(now, ticket);
-                return;
             }
         }
     }
@@ -201,6 +236,7 @@ impl Station {
 
     /// Forgets everything; the clients that waited, in the order of their places.
     pub(super) fn clear(&mut self, now: f64) -> Vec<Client> {
+        self.count_busy(now);
         let mut clients = Vec::new();
         self.free.clear();
         for (place, job) in (0..).zip(&mut self.jobs) {

@@ -182,6 +182,11 @@ impl Vus {
         (self.all[vu as usize].left == left).then_some(vu)
     }
 
+    /// Whether the VU has a connection to the process.
+    pub(super) fn is_connected(&self, vu: u32) -> bool {
+        self.all[vu as usize].process == self.process
+    }
+
     /// Notes that the VU has reached the process.
     pub(super) fn connect(&mut self, vu: u32) {
         let state = &mut self.all[vu as usize];

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::named::named_as_expected;
+use super::super::named::{named_as_expected, without_reserve};
 use super::super::seed;
 use super::super::system::{System, World};
 use super::super::trial::runtime;
@@ -42,6 +42,7 @@ pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
         cost_s: answer.search_s,
         visits: u32::try_from(record.probes.len()).unwrap_or(u32::MAX),
         named_as_expected: Some(named_as_expected(answer, system.expect)),
+        without_reserve: without_reserve(answer),
     }
 }
 

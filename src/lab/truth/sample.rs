@@ -6,6 +6,7 @@ use super::super::runner::parallel;
 use super::super::seed;
 use super::super::system::System;
 use super::super::trial::runtime;
+use super::Pace;
 use crate::engine::Engine as _;
 use crate::engine::sim::SimEngine;
 use crate::measure::{Level, Window};
@@ -24,10 +25,6 @@ pub(super) enum Protocol {
     FromAbove,
 }
 
-/// Seconds of a steady stay that are left out.
-const WARM_UP_S: f64 = 1_000.0;
-/// Seconds of a batch of a steady stay.
-const BATCH_S: u32 = 100;
 /// A level of arrivals is hopeless when this many seconds of them wait.
 const OVERRUN_S: u64 = 100;
 /// Seconds that are then looked at: nothing will change.
@@ -95,6 +92,7 @@ impl Share {
 pub(super) struct Sampler<'a> {
     system: &'a System,
     protocol: Protocol,
+    pace: Pace,
     threads: usize,
     interrupt: &'a Interrupt,
     kept: BTreeMap<Level, Vec<Share>>,
@@ -106,12 +104,14 @@ impl<'a> Sampler<'a> {
     pub(super) fn new(
         system: &'a System,
         protocol: Protocol,
+        pace: Pace,
         threads: usize,
         interrupt: &'a Interrupt,
     ) -> Self {
         Self {
             system,
             protocol,
+            pace,
             threads,
             interrupt,
             kept: BTreeMap::new(),
@@ -142,10 +142,11 @@ impl<'a> Sampler<'a> {
         #[expect(clippy::cast_precision_loss, reason = "a handful of streams")]
         let each = seconds / STREAMS as f64;
         let (system, protocol, round) = (self.system, self.protocol, self.round);
+        let pace = self.pace;
         let one = |job: &(Level, u64)| {
             let seed = seed::mixed(&[round, job.0.get().into(), job.1, 0x7271]);
             match protocol {
-                Protocol::Steady => steady(system, job.0, each, seed),
+                Protocol::Steady => steady(system, job.0, &pace, each, seed),
                 Protocol::FromBelow | Protocol::FromAbove => {
                     stays(system, protocol, job.0, each, seed)
                 }
@@ -203,9 +204,9 @@ impl<'a> Watched<'a> {
 
     /// Passes the beginning of a stay; returns early when arrivals pile up without end, where waiting longer would show nothing
     /// new and cost ever more.
-    fn is_overrun(&mut self, level: Level) -> bool {
+    fn is_overrun(&mut self, level: Level, warm_up_s: f64) -> bool {
         let most = u64::from(level.get()) * OVERRUN_S;
-        for _ in 0..whole(WARM_UP_S) {
+        for _ in 0..whole(warm_up_s) {
             let waiting = self.window().map_or(0, |w| w.steps[0].in_flight.count());
             if self.system.limits.unit.is_open() && waiting > most {
                 return true;
@@ -230,14 +231,15 @@ impl<'a> Watched<'a> {
     }
 }
 
-fn steady(system: &System, level: Level, seconds: f64, seed: u64) -> Vec<Share> {
+fn steady(system: &System, level: Level, pace: &Pace, seconds: f64, seed: u64) -> Vec<Share> {
     let mut watched = Watched::new(system, seed);
     watched.go_to(level);
-    if watched.is_overrun(level) {
+    if watched.is_overrun(level, pace.warm_up_s) {
         return gather(system, std::iter::once(watched.batch(OVERRUN_BATCH_S)));
     }
-    let batches = whole(seconds / f64::from(BATCH_S)).max(1);
-    gather(system, (0..batches).map(|_| watched.batch(BATCH_S)))
+    let batches = whole(seconds / pace.batch_s).max(1);
+    let batch_s = whole(pace.batch_s).max(1);
+    gather(system, (0..batches).map(|_| watched.batch(batch_s)))
 }
 
 fn stays(system: &System, protocol: Protocol, level: Level, seconds: f64, seed: u64) -> Vec<Share> {

@@ -407,6 +407,7 @@ mod tests {
                     cost_s: 600.0 + f64::from(i),
                     visits: 9,
                     named_as_expected: None,
+                    without_reserve: true,
                     cpu_ms: 1.0,
                 });
             }

@@ -15,7 +15,7 @@ pub(super) const ENDINGS: [&str; 8] = [
     "bimodal",
 ];
 /// Confidence of the interval around the coverage.
-const CONFIDENCE: f64 = 0.95;
+pub(super) const CONFIDENCE: f64 = 0.95;
 
 /// What all runs of one method against one system came to. What nothing is known of is `None`.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,6 +60,10 @@ pub struct LabRow {
     pub cpu_ms_per_run: Option<f64>,
     /// Share of the runs that named the system's kind.
     pub named_as_expected: Option<f64>,
+    /// Runs that named a number without reserve.
+    pub without_reserve: u32,
+    /// Those of them whose number was off by more than a quarter.
+    pub far_off: Option<u32>,
     /// Runs per ending, in the order of the columns; the last is `other`.
     pub endings: Vec<u32>,
 }
@@ -76,16 +80,20 @@ impl LabRow {
     }
 }
 
-/// One row per system and method, in the report's order.
+/// One row per system, budget and method, in the report's order.
 pub fn rows(report: &LabReport) -> Vec<LabRow> {
-    let mut rows = Vec::new();
-    for system in &report.systems {
-        for method in system.methods() {
+    report.systems.iter().flat_map(rows_of).collect()
+}
+
+/// The rows of one system with one budget.
+pub(super) fn rows_of(system: &LabSystem) -> Vec<LabRow> {
+    let methods = system.methods().into_iter();
+    methods
+        .map(|method| {
             let runs: Vec<&LabRun> = system.runs.iter().filter(|r| r.method == method).collect();
-            rows.push(row(system, method, &runs));
-        }
-    }
-    rows
+            row(system, method, &runs)
+        })
+        .collect()
 }
 
 fn row(system: &LabSystem, method: &'static str, runs: &[&LabRun]) -> LabRow {
@@ -103,7 +111,7 @@ fn row(system: &LabSystem, method: &'static str, runs: &[&LabRun]) -> LabRow {
     widths.sort_by(f64::total_cmp);
     let mut errors_pct: Vec<f64> = runs
         .iter()
-        .filter_map(|r| Some(100.0 * (f64::from(r.vus?) / f64::from(truth?) - 1.0)))
+        .filter_map(|r| Some(100.0 * r.error(truth?)?))
         .collect();
     errors_pct.sort_by(f64::total_cmp);
     let named: Vec<bool> = runs.iter().filter_map(|r| r.named_as_expected).collect();
@@ -134,6 +142,8 @@ fn row(system: &LabSystem, method: &'static str, runs: &[&LabRun]) -> LabRow {
         budget_s: system.budget_s,
         cpu_ms_per_run: mean(runs.iter().map(|r| r.cpu_ms)),
         named_as_expected: ratio(count(named.iter().filter(|n| **n)), count(&named)),
+        without_reserve: count(runs.iter().filter(|r| r.without_reserve)),
+        far_off: truth.map(|t| count(runs.iter().filter(|r| r.is_far_off(t)))),
         endings: endings(runs),
     }
 }
@@ -147,11 +157,11 @@ fn endings(runs: &[&LabRun]) -> Vec<u32> {
     counts
 }
 
-fn count<T>(of: impl IntoIterator<Item = T>) -> u32 {
+pub(super) fn count<T>(of: impl IntoIterator<Item = T>) -> u32 {
     u32::try_from(of.into_iter().count()).unwrap_or(u32::MAX)
 }
 
-fn ratio(part: u32, whole: u32) -> Option<f64> {
+pub(super) fn ratio(part: u32, whole: u32) -> Option<f64> {
     (whole > 0).then(|| f64::from(part) / f64::from(whole))
 }
 
@@ -159,7 +169,7 @@ fn percent(fractions: impl Iterator<Item = f64>) -> Vec<f64> {
     fractions.map(|f| 100.0 * f).collect()
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (mut n, mut sum) = (0_u32, 0.0);
     for value in values {
         n += 1;
@@ -169,7 +179,7 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 }
 
 /// A quantile of ascending values, interpolated between neighbours.
-fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+pub(super) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
     let at = q.clamp(0.0, 1.0) * last as f64;
@@ -205,6 +215,7 @@ mod tests {
             cost_s: 60.0,
             visits: 3,
             named_as_expected: interval.map(|_| true),
+            without_reserve: vus.is_some(),
             cpu_ms: 1.0,
         }
     }
@@ -256,6 +267,18 @@ mod tests {
         close(row.mean_abs_error_pct(), 5.0);
         close(row.error_quantile_pct(0.5), 0.0);
         close(row.named_as_expected, 1.0);
+    }
+
+    #[test]
+    fn a_number_without_reserve_that_is_off_by_more_than_a_quarter_is_counted() {
+        let mut runs: Vec<LabRun> = [100, 124, 126, 74, 300]
+            .map(|vus| run("ours", Some(vus), None))
+            .to_vec();
+        runs[4].without_reserve = false;
+        runs.push(run("ours", None, None));
+        let row = &rows(&report(Some(100), runs.clone()))[0];
+        assert_eq!((row.without_reserve, row.far_off), (4, Some(2)));
+        assert_eq!(rows(&report(None, runs))[0].far_off, None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::summary::{ENDINGS, LabRow, rows};
+use super::summary::{ENDINGS, LabRow, rows_of};
 use super::{LabReport, LabSystem, ReportError};
 use crate::units;
 
@@ -42,7 +42,7 @@ const COLUMNS: [&str; 31] = [
     "bimodal",
 ];
 /// The last columns: what is no ending above, and what depends on the machine.
-const LAST_COLUMNS: [&str; 2] = ["other", "cpu_ms_per_run"];
+const LAST_COLUMNS: [&str; 4] = ["other", "without_reserve", "far_off", "cpu_ms_per_run"];
 
 const RUN_COLUMNS: [&str; 12] = [
     "system",
@@ -102,6 +102,8 @@ fn fields(row: &LabRow) -> Vec<String> {
         number(Some(row.budget_s), 0),
     ];
     fields.extend(row.endings.iter().map(u32::to_string));
+    fields.push(row.without_reserve.to_string());
+    fields.push(whole(row.far_off));
     fields.push(number(row.cpu_ms_per_run, 1));
     fields
 }
@@ -138,16 +140,16 @@ pub fn runs_csv(report: &LabReport) -> Result<Vec<u8>, ReportError> {
         .map_err(|e| ReportError::Csv(e.to_string()))
 }
 
-fn failed(error: &csv::Error) -> ReportError {
+pub(super) fn failed(error: &csv::Error) -> ReportError {
     ReportError::Csv(error.to_string())
 }
 
 /// What is not known is empty, never zero.
-fn whole(value: Option<u32>) -> String {
+pub(super) fn whole(value: Option<u32>) -> String {
     value.map_or(String::new(), |v| v.to_string())
 }
 
-fn number(value: Option<f64>, decimals: usize) -> String {
+pub(super) fn number(value: Option<f64>, decimals: usize) -> String {
     value
         .filter(|v| v.is_finite())
         .map_or(String::new(), |v| format!("{:.decimals$}", v + 0.0))
@@ -155,11 +157,10 @@ fn number(value: Option<f64>, decimals: usize) -> String {
 
 /// The table for the terminal: a block per system, a line per method.
 pub fn text(report: &LabReport) -> String {
-    let rows = rows(report);
     let mut out = String::new();
+    let several = report.budgets().len() > 1;
     for system in &report.systems {
-        let of_system: Vec<&LabRow> = rows.iter().filter(|r| r.system == system.name).collect();
-        block(&mut out, system, &of_system);
+        block(&mut out, system, &rows_of(system), several);
     }
     out
 }
@@ -176,38 +177,51 @@ const HEAD: [&str; 9] = [
     "cost",
 ];
 
-fn block(out: &mut String, system: &LabSystem, rows: &[&LabRow]) {
+fn block(out: &mut String, system: &LabSystem, rows: &[LabRow], with_budget: bool) {
+    let budget = if with_budget {
+        format!("  budget {:.0} s", system.budget_s)
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         out,
-        "{}  {}  SLO {}\n  truth {}",
+        "{}  {}  SLO {}{budget}\n  truth {}",
         system.name,
         system.title,
         system.slo.join(", "),
         system.truth.text(),
     );
-    let mut lines = vec![HEAD.map(str::to_owned)];
-    lines.extend(rows.iter().map(|row| line(row)));
-    let width = |column: usize| {
-        lines
-            .iter()
-            .map(|l| l[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    for line in &lines {
-        let _ = write!(out, "  {:<w$}", line[0], w = widths[0]);
-        for (cell, w) in line.iter().zip(&widths).skip(1) {
-            let _ = write!(out, "  {cell:>w$}");
-        }
-        out.push('\n');
-    }
+    let mut lines = vec![HEAD.map(str::to_owned).to_vec()];
+    lines.extend(rows.iter().map(|row| line(row).to_vec()));
+    columns(out, &lines);
     for row in rows {
         if let Some(note) = other_endings(row) {
             let _ = writeln!(out, "  {}: {note}", row.method);
         }
     }
     out.push('\n');
+}
+
+/// Lines of cells in columns: the first to the left, the others to the right.
+pub(super) fn columns(out: &mut String, lines: &[Vec<String>]) {
+    let width = |column: usize| {
+        lines
+            .iter()
+            .filter_map(|l| Some(l.get(column)?.chars().count()))
+            .max()
+            .unwrap_or(0)
+    };
+    let most = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..most).map(width).collect();
+    for line in lines {
+        for (column, (cell, w)) in line.iter().zip(&widths).enumerate() {
+            let _ = match column {
+                0 => write!(out, "  {cell:<w$}"),
+                _ => write!(out, "  {cell:>w$}"),
+            };
+        }
+        out.push('\n');
+    }
 }
 
 fn line(row: &LabRow) -> [String; HEAD.len()] {
