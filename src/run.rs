@@ -10,9 +10,7 @@ use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, Tick};
 use crate::journal::{Entry, Head, Told};
-use crate::measure::{
-    FailureKind, Level, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
-};
+use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -24,6 +22,7 @@ use crate::stats::tail::{Residence, Tail};
 
 mod answer;
 mod canary;
+mod crash;
 mod generator;
 mod halt;
 mod later;
@@ -446,7 +445,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             level: order.level,
             from,
             began_s,
-            crashed_after_s: crashed_after_s(probe, &self.spec.steps, judgement.verdict),
+            crashed_after_s: crash::after_s(probe, &self.spec.steps, judgement.verdict),
             purpose: order.purpose,
             verdict: judgement.verdict,
             valid: probe.hold_end != HoldEnd::Invalid,
@@ -591,59 +590,6 @@ fn tick(
         estimate: None,
         readings: second.readings.clone(),
     }
-}
-
-/// Connections that must fail in a second in which nobody answers for it to count as dead: fewer may be chance.
-const CRASH_FAILURES: u64 = 5;
-/// Dead seconds in a row that are a crash although the target came back: a pause for garbage takes two.
-const CRASH_SECONDS: u32 = 3;
-/// Seconds that a target must be gone for at the end of a probe, when nobody knows whether it would have come back.
-const GONE_S: f64 = 2.0;
-
-/// Seconds of a probe after which the target stopped answering altogether: connections failed, and it did not come back within the
-/// probe, or not at once. A probe that held had no crash that mattered.
-fn crashed_after_s(probe: &Probe, steps: &StepNames, verdict: Verdict) -> Option<f64> {
-    if verdict == Verdict::Held {
-        return None;
-    }
-    let mut passed = 0.0;
-    let (mut since, mut dead) = (None, 0);
-    let seconds = probe.before.iter().chain(&probe.measurement.hold);
-    for window in seconds.map(|s| &s.window) {
-        let cycle = window.steps.get(steps.cycle())?;
-        if answers(cycle) {
-            (since, dead) = (None, 0);
-        } else if cannot_connect(cycle) >= CRASH_FAILURES {
-            since = since.or(Some(passed));
-            dead += 1;
-            if dead >= CRASH_SECONDS {
-                return since;
-            }
-        }
-        // A second in which nothing ends, as when everybody waits before the next try, says neither.
-        passed += window.span.as_secs_f64();
-    }
-    since.filter(|since| passed - since >= GONE_S)
-}
-
-/// Whether anything came back: whoever answers, with an error or a refusal, lives.
-fn answers(cycle: &StepWindow) -> bool {
-    let answered = [
-        FailureKind::Status,
-        FailureKind::WrongEvent,
-        FailureKind::Protocol,
-    ];
-    cycle.completed() > 0 || cycle.shed > 0 || answered.iter().any(|k| cycle.failed.get(*k) > 0)
-}
-
-/// Cycles that failed because there was nobody to connect to, or no longer.
-fn cannot_connect(cycle: &StepWindow) -> u64 {
-    let kinds = [
-        FailureKind::ConnectRefused,
-        FailureKind::Reset,
-        FailureKind::Eof,
-    ];
-    kinds.iter().map(|kind| cycle.failed.get(*kind)).sum()
 }
 
 /// A probe's seconds, as the search compares them.

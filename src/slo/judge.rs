@@ -252,7 +252,9 @@ fn objective_is_hopeless(
                 waiting::mean_is_hopeless(objective.bound, &passes, patience)
             });
         }
-        Metric::Errors { .. } | Metric::Shed { .. } => judge_objective(objective, m, steps).evidence,
+        Metric::Errors { .. } | Metric::Shed { .. } => {
+            judge_objective(objective, m, steps).evidence
+        }
         // A side may change with the next second, and is no measure of how far it is.
         Metric::Max { .. } | Metric::Rps { .. } | Metric::Monitor { .. } => Evidence::None,
     };

@@ -31,7 +31,13 @@ pub(super) fn at_least(
         return side(objective, Some(rate));
     }
     let (passes, seconds) = super::sum(&begun);
-    let none = outcome(objective, Some(rate), None, Verdict::Undecided, Evidence::None);
+    let none = outcome(
+        objective,
+        Some(rate),
+        None,
+        Verdict::Undecided,
+        Evidence::None,
+    );
     Outcome {
         abstains: true,
         ..none.because(format!(

@@ -73,7 +73,13 @@ impl<'a> Passes<'a> {
 
     /// What failed passes took at least: a timeout its time limit, and nobody who failed was answered within the bound.
     fn at_least(&self, bound: f64) -> Failed {
-        let limit = |step| if self.alike { self.longest_s(step) } else { 0.0 };
+        let limit = |step| {
+            if self.alike {
+                self.longest_s(step)
+            } else {
+                0.0
+            }
+        };
         Failed {
             timeout_s: self.way.clone().map(|s| limit(s).max(bound)).collect(),
             other_s: bound,
