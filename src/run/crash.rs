@@ -120,7 +120,7 @@ mod tests {
             end: Duration::from_secs(all.len() as u64),
             ramp_s: 0.0,
             settle_s: 2.0,
-            hold_end: HoldEnd::Completed,
+            hold_end: HoldEnd::Complete,
             log: Vec::new(),
         }
     }
