@@ -436,11 +436,16 @@ impl StepNames {
 
     /// The steps whose failures keep a cycle from passing one of them: those of the same population up to it. It is the last of them.
     pub fn way_to(&self, step: usize) -> Range<usize> {
-        if self.apart || step == self.cycle() || self.wholes.contains(&step) {
+        if self.apart || self.is_whole(step) {
             return step..step + 1;
         }
         let before = self.wholes.iter().rev().find(|whole| **whole < step);
         before.map_or(0, |whole| whole + 1)..step + 1
+    }
+
+    /// Whether a step stands for the cycles of a population, or for all kinds of requests, and is none itself.
+    pub fn is_whole(&self, step: usize) -> bool {
+        step == self.cycle() || self.wholes.contains(&step)
     }
 
     /// Index of the whole cycle.

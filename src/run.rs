@@ -22,6 +22,7 @@ use crate::stats::tail::{Residence, Tail};
 
 mod answer;
 mod canary;
+mod crash;
 mod generator;
 mod halt;
 mod later;
@@ -444,7 +445,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             level: order.level,
             from,
             began_s,
-            crashed_after_s: crashed_after_s(probe, &self.spec.steps),
+            crashed_after_s: crash::after_s(probe, &self.spec.steps, judgement.verdict),
             purpose: order.purpose,
             verdict: judgement.verdict,
             valid: probe.hold_end != HoldEnd::Invalid,
@@ -590,23 +591,6 @@ fn tick(
         estimate: None,
         readings: second.readings.clone(),
     }
-}
-
-/// Failures of one second without a single good cycle that count as a crash.
-const CRASH_FAILURES: u64 = 5;
-
-/// Seconds of a probe after which the target stopped answering altogether.
-fn crashed_after_s(probe: &Probe, steps: &StepNames) -> Option<f64> {
-    let mut passed = 0.0;
-    let seconds = probe.before.iter().chain(&probe.measurement.hold);
-    for window in seconds.map(|s| &s.window) {
-        let cycle = window.steps.get(steps.cycle())?;
-        if cycle.completed() == 0 && cycle.failed.of_target() >= CRASH_FAILURES {
-            return Some(passed);
-        }
-        passed += window.span.as_secs_f64();
-    }
-    None
 }
 
 /// A probe's seconds, as the search compares them.

@@ -66,6 +66,15 @@ impl Patience {
             Self::Much => 3.0,
         }
     }
+
+    /// How many bounds long a mean is that counts as hopeless. One just above its bound is what a level near the breakpoint looks
+    /// like, so that even little patience asks for twice.
+    fn means(self) -> f64 {
+        match self {
+            Self::Little => 2.0,
+            Self::Much => 3.0,
+        }
+    }
 }
 
 /// What an objective measures.
@@ -329,6 +338,20 @@ impl Slo {
                 });
             }
             objective.check_monitor(monitors)?;
+        }
+        Ok(())
+    }
+
+    /// Whether anything in it can break because there are too many users, as a search needs.
+    ///
+    /// # Errors
+    /// When all objectives are least throughputs: fewer users always bring less, and more of them more until the target is full.
+    pub fn check_bounds_users(&self) -> Result<(), SloError> {
+        let is_rate = |o: &Objective| matches!(o.metric, Metric::Rps { .. });
+        if self.objectives.iter().all(is_rate) {
+            return Err(SloError::RatesOnly {
+                objectives: self.texts().join(","),
+            });
         }
         Ok(())
     }

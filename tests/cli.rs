@@ -195,6 +195,16 @@ fn two_an_address_without_an_slo() {
 }
 
 #[test]
+fn two_a_least_throughput_alone_is_no_slo_of_a_search() {
+    for command in ["find", "plan"] {
+        let (_, err) = expect(2, &[command, "--slo", "rps>20"]);
+        for part in ["`rps>20` alone", "how many users", "--slo 'p99<2s'", "ramp"] {
+            assert!(err.contains(part), "{command}: {err}");
+        }
+    }
+}
+
+#[test]
 fn two_a_wrong_profile_shows_the_line_and_the_nearest_key() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("mine.toml");

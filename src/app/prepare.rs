@@ -49,6 +49,9 @@ struct AllFeeders {
 
 /// Makes a search ready.
 pub(super) fn prepare(plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+    plan.slo
+        .check_bounds_users()
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
     ready(plan, host, |too_high| too_high)
 }
 

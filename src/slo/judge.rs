@@ -10,9 +10,17 @@ use super::{
 };
 use crate::measure::{FailureKind, StepWindow, Window};
 
+mod monitor;
+mod rate;
+mod waiting;
+
+use waiting::Passes;
+
 /// One-sided confidence at which a single probe's share is called held or broke. It only steers the search: an
 /// interval from one probe is approximate (blocks of one hold are not independent).
 const VERDICT_CONFIDENCE: f64 = 0.80;
+/// Violations, or failures, below which no share is called broke: one or two are chance.
+const FEWEST_BAD: f64 = 3.0;
 /// Blocks that a hold is cut into to see how far its share varies.
 const BLOCKS: usize = 10;
 
@@ -92,6 +100,20 @@ pub struct Outcome {
     pub evidence: Evidence,
     /// For the search: latencies around the limit; only where the objective is a latency quantile.
     pub tail: Option<tail::Tail>,
+    /// Whether it leaves the verdict to the other objectives: it is undecided because the load did not ask enough of the target,
+    /// which is no doubt about the target.
+    pub abstains: bool,
+    /// Why, where the observed value does not tell.
+    pub why: Option<String>,
+}
+
+impl Outcome {
+    fn because(self, why: String) -> Self {
+        Self {
+            why: Some(why),
+            ..self
+        }
+    }
 }
 
 /// The SLO's outcome in one probe.
@@ -147,35 +169,43 @@ fn within(likeliest: Outcome, fastest: Verdict, slowest: Verdict) -> Outcome {
     }
 }
 
-/// The worst objective decides. A hold that did not settle can break but not pass.
+/// The worst objective decides, of those that do not abstain. A hold that did not settle can break but not pass.
 fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) {
-    let worst = outcomes
-        .iter()
-        .zip(slo.objectives())
-        .max_by_key(|(o, _)| o.record.verdict);
-    let Some((outcome, objective)) = worst else {
+    let named = || outcomes.iter().zip(slo.objectives());
+    let (abstaining, deciding): (Vec<_>, Vec<_>) = named().partition(|(o, _)| o.abstains);
+    let worst = |of: &[(&Outcome, &Objective)]| {
+        let worst = of.iter().max_by_key(|(o, _)| o.record.verdict)?;
+        Some((worst.0.record.verdict, reason(worst.1, worst.0)))
+    };
+    let Some((verdict, said)) = worst(&deciding).or_else(|| worst(&abstaining)) else {
         return (Verdict::Undecided, "no objective".to_owned());
     };
-    let verdict = outcome.record.verdict;
     if verdict == Verdict::Held && !settled {
         return (
             Verdict::Undecided,
             "the level did not settle before the deadline".to_owned(),
         );
     }
-    let reason = match (verdict, outcome.record.observed) {
-        (Verdict::Held, _) => "every objective held".to_owned(),
-        (Verdict::Undecided, None) => format!("{objective}: no data"),
-        (Verdict::Undecided, Some(v)) => {
-            format!(
-                "{objective}: {} is too close to tell",
-                objective.format_value(v)
-            )
+    let said = match (verdict, abstaining.first()) {
+        (Verdict::Held, None) => "every objective held".to_owned(),
+        (Verdict::Held, Some((outcome, objective))) => {
+            format!("every other objective held; {}", reason(objective, outcome))
         }
-        (Verdict::Broke, Some(v)) => format!("{objective}: {}", objective.format_value(v)),
-        (Verdict::Broke, None) => format!("{objective}: nothing completed"),
+        _ => said,
     };
-    (verdict, reason)
+    (verdict, said)
+}
+
+/// What one objective's outcome comes from.
+fn reason(objective: &Objective, outcome: &Outcome) -> String {
+    let observed = outcome.record.observed.map(|v| objective.format_value(v));
+    match (outcome.record.verdict, &outcome.why, observed) {
+        (_, Some(why), _) => format!("{objective}: {why}"),
+        (Verdict::Undecided, None, None) => format!("{objective}: no data"),
+        (Verdict::Undecided, None, Some(v)) => format!("{objective}: {v} is too close to tell"),
+        (_, None, Some(v)) => format!("{objective}: {v}"),
+        (_, None, None) => format!("{objective}: nothing completed"),
+    }
 }
 
 /// Seconds and requests below which a hold is too young to be called hopeless.
@@ -195,34 +225,43 @@ pub(super) fn is_hopeless(
     if let Some((fastest, _)) = m.bounds() {
         return is_hopeless(slo, &fastest, steps, patience);
     }
-    slo.objectives().iter().any(|objective| {
-        match hopelessness(objective, m, steps, patience) {
-            Evidence::Share { bad, total, alpha } => {
-                total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
-            }
-            // A mean is hopeless when it is twice its bound.
-            Evidence::LogRatio(y) => y > std::f64::consts::LN_2,
-            Evidence::Side { .. } | Evidence::None => false,
-        }
-    })
+    (slo.objectives().iter()).any(|objective| objective_is_hopeless(objective, m, steps, patience))
 }
 
-/// What a hold says of how hopeless it is. This is asked every second, so a quantile counts its violations only and does
+/// Whether one objective cannot be met any more. This is asked every second, so a quantile counts its violations only and does
 /// not sum the histograms for a value that nobody sees.
-fn hopelessness(
+fn objective_is_hopeless(
     objective: &Objective,
     m: &Measurement,
     steps: &StepNames,
     patience: Patience,
-) -> Evidence {
-    if let Metric::Quantile { q, step } = &objective.metric
-        && let Some(step) = steps_index(steps, step.as_deref(), steps.main())
-        && let Some(limit) = objective.latency_limit()
-    {
-        let late = violations(&steps.way_to(step), limit.mul_f64(patience.limits()), m);
-        return share(objective, None, &late, 1.0 - q).evidence;
-    }
-    judge_objective(objective, m, steps).evidence
+) -> bool {
+    let evidence = match &objective.metric {
+        Metric::Quantile { q, step } => {
+            let step = steps_index(steps, step.as_deref(), steps.main());
+            let (Some(step), Some(limit)) = (step, objective.latency_limit()) else {
+                return false;
+            };
+            let late = violations(&steps.way_to(step), limit.mul_f64(patience.limits()), m);
+            share(objective, None, &late, 1.0 - q).evidence
+        }
+        Metric::Mean { step } => {
+            let step = steps_index(steps, step.as_deref(), steps.main());
+            return step.is_some_and(|step| {
+                let passes = Passes::of(m, steps, step);
+                waiting::mean_is_hopeless(objective.bound, &passes, patience)
+            });
+        }
+        Metric::Errors { .. } | Metric::Shed { .. } => {
+            judge_objective(objective, m, steps).evidence
+        }
+        // A side may change with the next second, and is no measure of how far it is.
+        Metric::Max { .. } | Metric::Rps { .. } | Metric::Monitor { .. } => Evidence::None,
+    };
+    let Evidence::Share { bad, total, alpha } = evidence else {
+        return false;
+    };
+    total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
 }
 
 fn steps_index(steps: &StepNames, step: Option<&str>, default: usize) -> Option<usize> {
@@ -249,11 +288,11 @@ fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) ->
             None => no_data(objective),
         },
         Metric::Mean { step } => match step_or(step, steps.main()) {
-            Some(step) => mean(objective, step, m),
+            Some(step) => waiting::mean(objective, &Passes::of(m, steps, step)),
             None => no_data(objective),
         },
         Metric::Max { step } => match step_or(step, steps.main()) {
-            Some(step) => max(objective, step, m),
+            Some(step) => waiting::max(objective, &Passes::of(m, steps, step)),
             None => no_data(objective),
         },
         Metric::Errors { step } => match step_or(step, steps.cycle()) {
@@ -265,13 +304,10 @@ fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) ->
             None => no_data(objective),
         },
         Metric::Rps { step } => match step_or(step, steps.main()) {
-            Some(step) => side(objective, m.throughput(step)),
+            Some(step) => rate::at_least(objective, step, m, steps),
             None => no_data(objective),
         },
-        Metric::Monitor { monitor, field } => side(
-            objective,
-            monitor_value(objective.comparison, monitor, field, m),
-        ),
+        Metric::Monitor { monitor, field } => monitor::field(objective, (monitor, field), m),
     }
 }
 
@@ -293,6 +329,8 @@ fn outcome(
         },
         evidence,
         tail: None,
+        abstains: false,
+        why: None,
     }
 }
 
@@ -466,102 +504,10 @@ fn share_verdict(windows: &[(f64, f64)], alpha: f64) -> Verdict {
         };
     }
     match stats::sign_of_mean(&excesses, VERDICT_CONFIDENCE) {
-        Some(std::cmp::Ordering::Greater) if bad >= 3.0 || alpha == 0.0 => Verdict::Broke,
+        Some(std::cmp::Ordering::Greater) if bad >= FEWEST_BAD || alpha == 0.0 => Verdict::Broke,
         Some(std::cmp::Ordering::Less) => Verdict::Held,
         _ => Verdict::Undecided,
     }
-}
-
-/// The mean by Little's law: the waiting done in the hold over what completed in it. Those in flight have waited too,
-/// else the mean would improve when the slow users hang for ever.
-fn mean(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
-    let mut windows: Vec<(f64, f64)> = m
-        .hold
-        .iter()
-        .filter_map(|s| s.window.steps.get(step))
-        .map(|w| {
-            let n = count(w.latency.count());
-            (w.latency.mean_s().unwrap_or(0.0) * n, n)
-        })
-        .collect();
-    if let Some(last) = windows.last_mut() {
-        last.0 += waited_in_flight(m, step);
-    }
-    let (waited, completed) = sum(&windows);
-    if completed <= 0.0 {
-        return without_completions(objective, step, m);
-    }
-    let mean = waited / completed;
-    let excesses: Vec<f64> = stats::in_blocks(&windows, BLOCKS)
-        .iter()
-        .map(|(sum, n)| sum - objective.bound * n)
-        .collect();
-    let verdict = match stats::sign_of_mean(&excesses, VERDICT_CONFIDENCE) {
-        Some(std::cmp::Ordering::Greater) => Verdict::Broke,
-        Some(std::cmp::Ordering::Less) => Verdict::Held,
-        _ => Verdict::Undecided,
-    };
-    let evidence = Evidence::LogRatio((mean / objective.bound).ln());
-    outcome(objective, Some(mean), None, verdict, evidence)
-}
-
-/// Seconds that those in flight at the end have waited, less what those in flight at the start had waited by then.
-fn waited_in_flight(m: &Measurement, step: usize) -> f64 {
-    let waited = |w: Option<&Window>| {
-        w.and_then(|w| w.steps.get(step)).map_or(0.0, |s| {
-            s.in_flight.mean_s().unwrap_or(0.0) * count(s.in_flight.count())
-        })
-    };
-    let last = m.hold.last().map(|s| &s.window);
-    // Those that failed meanwhile took their waiting along; it must not make the others look faster.
-    (waited(last) - waited(m.before.as_ref())).max(0.0)
-}
-
-fn max(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
-    let total = m.step_total(step);
-    let Some(completed) = total.latency.max_s() else {
-        return without_completions(objective, step, m);
-    };
-    let in_flight = total.in_flight.max_s().unwrap_or(0.0);
-    side(objective, Some(completed.max(in_flight)))
-}
-
-/// A latency of nothing: broke when passes failed or are in flight for longer than the bound, else no data.
-fn without_completions(objective: &Objective, step: usize, m: &Measurement) -> Outcome {
-    let total = m.step_total(step);
-    let oldest = total
-        .in_flight
-        .max_s()
-        .filter(|age| !objective.comparison.holds(*age, objective.bound));
-    if oldest.is_none() && total.failed.of_target() == 0 {
-        return no_data(objective);
-    }
-    let evidence = Evidence::Side { broke: true };
-    outcome(objective, oldest, None, Verdict::Broke, evidence)
-}
-
-/// The worst value of a monitor's field in the hold, or a counter's growth over the probe. Without a reading before the
-/// probe a growth is only known when it happened in the hold, or when there never was any.
-fn monitor_value(
-    comparison: Comparison,
-    monitor: &str,
-    field: &str,
-    m: &Measurement,
-) -> Option<f64> {
-    let mut values = m.readings(monitor, field);
-    if COUNTERS.contains(&field) {
-        let first = values.next()?;
-        let last = values.last().unwrap_or(first);
-        return match m.reading_before(monitor, field) {
-            Some(before) => Some((last - before).max(0.0)),
-            None => Some((last - first).max(0.0)).filter(|grown| *grown > 0.0 || last <= 0.0),
-        };
-    }
-    let worst = match comparison {
-        Comparison::Gt | Comparison::Ge => f64::min,
-        Comparison::Lt | Comparison::Le | Comparison::Eq => f64::max,
-    };
-    values.fold(None, |a: Option<f64>, b| Some(a.map_or(b, |a| worst(a, b))))
 }
 
 /// Judges a value that is exact in this probe.

@@ -63,6 +63,14 @@ pub enum SloError {
         /// Those that exist.
         known: String,
     },
+    /// Nothing that too many users would break.
+    #[error(
+        "`{objectives}` alone says nothing about how many users are carried: a least throughput is missed where too few users ask, and reached by more of them however slow the answers are; add what a user must see, such as --slo 'p99<2s', or hold levels of your choice with `breakpoint ramp --stages`"
+    )]
+    RatesOnly {
+        /// The objectives.
+        objectives: String,
+    },
     /// A condition on readings that is about something else.
     #[error(
         "`{objective}` is not about a monitor's field; write what a monitor must read, such as ai.queue==0"

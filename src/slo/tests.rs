@@ -465,8 +465,8 @@ fn no_data_is_never_a_pass() {
         }
     }
     assert_eq!(no_seconds.verdict("rps>50"), Verdict::Undecided);
-    // A rate of nothing is a rate.
-    assert_eq!(nothing_completed.verdict("rps>50"), Verdict::Broke);
+    // Nobody asked for anything.
+    assert_eq!(nothing_completed.verdict("rps>50"), Verdict::Undecided);
     // A step that is not in the windows at all.
     assert_eq!(
         Hold::of(20, 50, 10).verdict("p99(gone)<2s"),
@@ -504,7 +504,7 @@ fn a_clear_hold_holds_and_a_clear_break_breaks() {
         assert_eq!(fast.verdict(slo), Verdict::Held, "{slo}");
     }
     let slow = Hold::of(20, 50, 3000);
-    for slo in ["p99<2s", "p50<2s", "avg<2s", "max<2s", "rps>60"] {
+    for slo in ["p99<2s", "p50<2s", "avg<2s", "max<2s"] {
         assert_eq!(slow.verdict(slo), Verdict::Broke, "{slo}");
     }
 }
@@ -787,6 +787,354 @@ fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
         !failing(&ours),
         "the generator's failures are not the target's"
     );
+}
+
+// ---- what a single probe must not overlook ----
+
+fn hopeless(hold: &Hold, slo: &str, patience: Patience) -> bool {
+    let slo = Slo::parse([slo]).unwrap();
+    slo.is_hopeless(&hold.m, &steps(), patience)
+}
+
+#[test]
+fn a_hold_is_not_left_for_the_mean_of_a_few_slow_answers() {
+    use Patience::{Little, Much};
+    let few = Hold::of(6, 4, 10_000);
+    assert!(!hopeless(&few, "avg<1s", Little), "24 answers are too few");
+    // Twice and three times the bound.
+    for (ms, little, much) in [
+        (1_900, false, false),
+        (2_900, true, false),
+        (3_100, true, true),
+    ] {
+        let hold = Hold::of(6, 10, ms);
+        assert_eq!(hopeless(&hold, "avg<1s", Little), little, "{ms}");
+        assert_eq!(hopeless(&hold, "avg<1s", Much), much, "{ms}");
+    }
+    assert!(
+        !hopeless(&Hold::of(4, 10, 9_000), "avg<1s", Little),
+        "too young"
+    );
+}
+
+#[test]
+fn a_hold_whose_users_hang_is_left_although_all_that_completed_was_fast() {
+    let hanging = Hold::of(6, 10, 10).in_flight(&[], &[6; 300]);
+    assert!(hopeless(&hanging, "avg<1s", Patience::Much));
+    let silent = Hold::of(6, 0, 0).in_flight(&[], &[6; 40]);
+    assert!(hopeless(&silent, "avg<1s", Patience::Much));
+    let few = Hold::of(6, 0, 0).in_flight(&[], &[6; 20]);
+    assert!(!hopeless(&few, "avg<1s", Patience::Much));
+    // One that has hung since long ago waited here for no longer than the hold.
+    let stuck = Hold::of(6, 10, 10).in_flight(&[3_000], &[3_006]);
+    assert!(!hopeless(&stuck, "avg<1s", Patience::Little));
+    // Who has waited no longer than is allowed says nothing yet.
+    let young = Hold::of(6, 10, 10).in_flight(&[], &[1; 500]);
+    assert!(!hopeless(&young, "avg<500ms", Patience::Much));
+}
+
+#[test]
+fn a_hold_of_timeouts_is_hopeless_for_the_mean() {
+    let hold = Hold::of(6, 1, 10)
+        .in_flight(&[], &[4; 5])
+        .failing(ANSWER, FailureKind::Timeout, 10);
+    assert!(hopeless(&hold, "avg<1s", Patience::Much));
+}
+
+#[test]
+fn a_mean_and_a_maximum_see_those_that_timed_out() {
+    // One answer, and fifty that gave up.
+    let mut one = Hold::of(10, 0, 0).failing(ANSWER, FailureKind::Timeout, 5);
+    one.m.hold[0].window.steps[ANSWER].latency = Histogram::of([Duration::from_millis(10)]);
+    for slo in ["avg<100ms", "avg<=100ms", "max<100ms", "max<=5s"] {
+        let judgement = one.judge(slo);
+        assert_eq!(
+            judgement.verdict,
+            Verdict::Broke,
+            "{slo}: {}",
+            judgement.reason
+        );
+        let evidence = judgement.outcomes[0].evidence;
+        assert!(evidence.is_violated(), "{slo}: {evidence:?}");
+    }
+    assert_eq!(one.judge("avg<100ms").reason, "avg<100ms: 50 of 51 failed");
+    assert_eq!(one.judge("max<100ms").reason, "max<100ms: 50 timed out");
+    // One in ten waited 5 s in vain, as those in flight show: half a second on average.
+    let tenth = Hold::of(20, 90, 10)
+        .failing(ANSWER, FailureKind::Timeout, 10)
+        .in_flight(&[5; 5], &[5; 5]);
+    let judgement = tenth.judge("avg<300ms");
+    assert_eq!(judgement.verdict, Verdict::Broke, "{}", judgement.reason);
+    let mean = judgement.outcomes[0].record.observed.unwrap();
+    assert!((mean - 0.51).abs() < 0.01, "{mean}");
+    // The same before the step keeps its users waiting too.
+    let before = Hold::of(20, 90, 10).failing(OPEN, FailureKind::Timeout, 200);
+    assert_eq!(before.verdict("avg<300ms"), Verdict::Broke);
+    assert_eq!(before.verdict("max<300ms"), Verdict::Broke);
+}
+
+#[test]
+fn failures_of_unknown_time_may_hide_a_breach_of_the_mean() {
+    let failing = |per_s| Hold::of(20, 50, 50).failing(ANSWER, FailureKind::Status, per_s);
+    // A few do not matter, however long they took within reason.
+    assert_eq!(failing(1).verdict("avg<100ms"), Verdict::Held);
+    let hidden = failing(20).judge("avg<100ms");
+    assert_eq!(hidden.verdict, Verdict::Undecided, "{}", hidden.reason);
+    assert_eq!(hidden.outcomes[0].evidence, Evidence::None);
+    let why = "or more, for 400 of 1400 failed and may have taken longer";
+    assert!(hidden.reason.ends_with(why), "{}", hidden.reason);
+    // Most of them: there is no mean of what did not happen.
+    assert_eq!(failing(51).verdict("avg<100ms"), Verdict::Broke);
+    // A slow answer somewhere is how slow a failure can be.
+    let mut slow = failing(1);
+    slow.m.hold[3].window.steps[ANSWER]
+        .latency
+        .merge(&Histogram::of([Duration::from_secs(20)]));
+    assert_eq!(slow.verdict("avg<300ms"), Verdict::Undecided);
+}
+
+#[test]
+fn a_maximum_holds_for_those_only_who_were_answered() {
+    for kind in [
+        FailureKind::Timeout,
+        FailureKind::Status,
+        FailureKind::Reset,
+    ] {
+        let mut once = Hold::of(20, 50, 10);
+        once.m.hold[7].window.steps[ANSWER].failed.add(kind);
+        assert_eq!(once.verdict("max<2s"), Verdict::Broke, "{kind:?}");
+    }
+    let old = Hold::of(20, 50, 10).in_flight(&[], &[3]);
+    assert_eq!(old.verdict("max<2s"), Verdict::Broke);
+    assert_eq!(old.verdict("max<4s"), Verdict::Held);
+}
+
+/// A hold of as many seconds as values; `up` read 1 before.
+fn read(values: &[Option<f64>], field: &str) -> Hold {
+    Hold::of(values.len(), 50, 10).reading(Some(values[0].unwrap_or(1.0)), values, field)
+}
+
+#[test]
+fn every_comparison_is_judged_by_the_reading_that_is_worst_for_it() {
+    use Verdict::{Broke, Held};
+    let (low, same, high) = ([2.0, 3.0, 3.0], [3.0, 3.0, 3.0], [3.0, 4.0, 3.0]);
+    let both = [3.0, 2.0, 4.0];
+    for (comparison, expected) in [
+        ("==3", [Broke, Held, Broke, Broke]),
+        ("<4", [Held, Held, Broke, Broke]),
+        ("<=3", [Held, Held, Broke, Broke]),
+        (">2", [Broke, Held, Held, Broke]),
+        (">=3", [Broke, Held, Held, Broke]),
+    ] {
+        for (values, verdict) in [low, same, high, both].iter().zip(expected) {
+            let hold = read(&values.map(Some), "threads");
+            let slo = format!("gateway.threads{comparison}");
+            assert_eq!(hold.verdict(&slo), verdict, "{slo} {values:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_dies_is_not_up() {
+    let mut values = vec![Some(1.0); 30];
+    values[20..].fill(Some(0.0));
+    for slo in ["gateway.up==1", "gateway.up>=1", "gateway.up>0"] {
+        assert_eq!(read(&values, "up").verdict(slo), Verdict::Broke, "{slo}");
+    }
+    let judgement = read(&[Some(0.0); 30], "healthy").judge("gateway.healthy==1");
+    assert_eq!(judgement.verdict, Verdict::Broke);
+    assert_eq!(judgement.reason, "gateway.healthy==1: 0");
+    assert_eq!(
+        read(&[Some(1.0); 30], "up").verdict("gateway.up==1"),
+        Verdict::Held
+    );
+}
+
+#[test]
+fn every_comparison_is_judged_by_a_counters_growth() {
+    use Verdict::{Broke, Held, Undecided};
+    let grown = |before: Option<f64>, to: [f64; 3]| {
+        Hold::of(3, 50, 10).reading(before, &to.map(Some), "restarts")
+    };
+    // From 5 to 7; and where nobody knows the beginning, between 1 and 7.
+    let (known, unknown) = (
+        grown(Some(5.0), [6.0, 6.0, 7.0]),
+        grown(None, [6.0, 6.0, 7.0]),
+    );
+    for (comparison, of_known, of_unknown) in [
+        ("==0", Broke, Broke),
+        ("==2", Held, Undecided),
+        ("==7", Broke, Undecided),
+        ("==8", Broke, Broke),
+        ("<1", Broke, Broke),
+        ("<3", Held, Undecided),
+        ("<8", Held, Held),
+        ("<=2", Held, Undecided),
+        (">=1", Held, Held),
+        (">=3", Broke, Undecided),
+        (">7", Broke, Broke),
+        (">1", Held, Undecided),
+    ] {
+        let slo = format!("gateway.restarts{comparison}");
+        assert_eq!(known.verdict(&slo), of_known, "known: {slo}");
+        assert_eq!(unknown.verdict(&slo), of_unknown, "unknown: {slo}");
+    }
+    let reason = unknown.judge("gateway.restarts<3").reason;
+    let wanted = "gateway.restarts<3: what it was before the probe is not known";
+    assert_eq!(reason, wanted);
+}
+
+#[test]
+fn one_reading_among_gaps_is_no_pass_and_a_breach_all_the_same() {
+    let mut one = vec![None; 60];
+    one[0] = Some(100.0);
+    for slo in [
+        "gateway.memory<500",
+        "gateway.memory==100",
+        "gateway.memory>50",
+    ] {
+        let judgement = read(&one, "memory").judge(slo);
+        assert_eq!(judgement.verdict, Verdict::Undecided, "{slo}");
+        assert_eq!(judgement.reason, format!("{slo}: 1 of 60 seconds read"));
+        assert_eq!(judgement.outcomes[0].evidence, Evidence::None);
+    }
+    for slo in [
+        "gateway.memory<50",
+        "gateway.memory==99",
+        "gateway.memory>500",
+    ] {
+        assert_eq!(read(&one, "memory").verdict(slo), Verdict::Broke, "{slo}");
+    }
+    let first = |n: usize| {
+        let mut values = vec![None; 60];
+        values[..n].fill(Some(100.0));
+        read(&values, "memory").verdict("gateway.memory<500")
+    };
+    assert_eq!(first(30), Verdict::Held);
+    assert_eq!(first(29), Verdict::Undecided);
+    // A monitor that answers every ten seconds was asked all the time.
+    let every = |seconds: usize| {
+        let at = |i: usize| (i % seconds == 0).then_some(100.0);
+        read(&(0..60).map(at).collect::<Vec<_>>(), "memory").verdict("gateway.memory<500")
+    };
+    assert_eq!(every(10), Verdict::Held);
+    assert_eq!(every(30), Verdict::Undecided, "two readings have no rhythm");
+    let nan = read(&[Some(f64::NAN); 20], "memory").judge("gateway.memory<500");
+    assert_eq!(nan.reason, "gateway.memory<500: no data");
+}
+
+#[test]
+fn a_counter_speaks_for_the_time_up_to_its_last_reading() {
+    let at = |second: usize, value: f64| {
+        let mut values = vec![None; 60];
+        values[second] = Some(value);
+        Hold::of(60, 50, 10).reading(Some(3.0), &values, "oom_kills")
+    };
+    assert_eq!(at(59, 3.0).verdict("gateway.oom_kills==0"), Verdict::Held);
+    let early = at(0, 3.0).judge("gateway.oom_kills==0");
+    assert_eq!(early.verdict, Verdict::Undecided);
+    assert_eq!(early.reason, "gateway.oom_kills==0: 1 of 60 seconds read");
+    assert_eq!(at(0, 4.0).verdict("gateway.oom_kills==0"), Verdict::Broke);
+    assert_eq!(at(0, 4.0).verdict("gateway.oom_kills>=1"), Verdict::Held);
+    assert_eq!(
+        at(0, 3.0).verdict("gateway.oom_kills>=1"),
+        Verdict::Undecided
+    );
+    assert_eq!(at(59, 3.0).verdict("gateway.oom_kills>=1"), Verdict::Broke);
+}
+
+#[test]
+fn a_rate_that_nobody_asked_for_leaves_the_verdict_to_the_others() {
+    let light = Hold::of(20, 9, 100).in_flight(&[0], &[0]);
+    for slo in ["rps>20", "rps>=20", "rps(cycle)>20"] {
+        let judgement = light.judge(slo);
+        assert_eq!(judgement.verdict, Verdict::Undecided, "{slo}");
+        assert_eq!(judgement.outcomes[0].evidence, Evidence::None, "{slo}");
+    }
+    let reason = light.judge("rps>20").reason;
+    assert_eq!(reason, "rps>20: level 100 offered 9.0/s at most");
+    for slo in ["p90<2s,rps>20", "rps>20,p90<2s"] {
+        let judgement = light.judge(slo);
+        assert_eq!(judgement.verdict, Verdict::Held, "{slo}");
+        assert_eq!(
+            judgement.reason,
+            "every other objective held; rps>20: level 100 offered 9.0/s at most"
+        );
+    }
+    let slow = Hold::of(20, 9, 3_000).judge("rps>20,p90<2s");
+    assert_eq!(slow.verdict, Verdict::Broke);
+    assert!(slow.reason.starts_with("p90<2s: "), "{}", slow.reason);
+    // Another objective that cannot tell is not overruled.
+    let untold = light.judge("rps>20,gateway.memory<1GiB");
+    assert_eq!(untold.verdict, Verdict::Undecided);
+    assert_eq!(untold.reason, "gateway.memory<1GiB: no data");
+    assert_eq!(light.verdict("rps>5"), Verdict::Held);
+    assert_eq!(
+        light.judge("rps>5").outcomes[0].evidence,
+        Evidence::Side { broke: false }
+    );
+}
+
+#[test]
+fn a_rate_that_was_asked_for_and_not_reached_broke() {
+    let broke = |hold: &Hold, slo: &str| {
+        let judgement = hold.judge(slo);
+        assert_eq!(
+            judgement.verdict,
+            Verdict::Broke,
+            "{slo}: {}",
+            judgement.reason
+        );
+        assert_eq!(
+            judgement.outcomes[0].evidence,
+            Evidence::Side { broke: true }
+        );
+    };
+    broke(
+        &Hold::of(20, 9, 100).failing(ANSWER, FailureKind::Status, 15),
+        "rps>20",
+    );
+    broke(
+        &Hold::of(20, 9, 100).failing(OPEN, FailureKind::Reset, 15),
+        "rps>=20",
+    );
+    broke(
+        &Hold::of(20, 9, 100).each(ANSWER, |s| s.shed += 15),
+        "rps>20",
+    );
+    // At a rate of arrivals what is not answered piles up.
+    let mut piling = Hold::of(20, 9, 100);
+    for (i, second) in piling.m.hold.iter_mut().enumerate() {
+        let waiting = (0..15 * (i as u64 + 1)).map(Duration::from_millis);
+        second.window.steps[ANSWER].in_flight = Histogram::of(waiting);
+    }
+    broke(&piling, "rps>20");
+    // As much failed as was asked for, and that is less than the bound.
+    let few = Hold::of(20, 9, 100).failing(ANSWER, FailureKind::Status, 5);
+    assert_eq!(few.verdict("rps>20"), Verdict::Undecided);
+    assert_eq!(
+        few.judge("rps>20").reason,
+        "rps>20: level 100 offered 14.0/s at most"
+    );
+}
+
+#[test]
+fn least_throughputs_alone_bound_no_users() {
+    let check = |slo: &str| Slo::parse([slo]).unwrap().check_bounds_users();
+    for slo in ["rps>20", "rps>=20,rps(ask)>5"] {
+        let error = check(slo).unwrap_err().to_string();
+        for part in [
+            &format!("`{slo}` alone"),
+            "how many users",
+            "--slo 'p99<2s'",
+            "ramp",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    for slo in ["rps>20,p99<2s", "errors<1%", "gateway.up==1,rps>20"] {
+        assert_eq!(check(slo), Ok(()), "{slo}");
+    }
 }
 
 // ---- the tail ----
