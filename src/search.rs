@@ -886,6 +886,7 @@ impl Search {
         let meaningful = matches!(
             ending,
             Ending::Found
+                | Ending::Bracketed
                 | Ending::DependsOnDirection
                 | Ending::Interrupted
                 | Ending::Aborted

@@ -3,7 +3,9 @@
 //! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
 
 mod axis;
+mod clip;
 mod compare;
+mod fitted;
 mod lab;
 mod latency;
 mod panel;
@@ -68,6 +70,8 @@ enum Key {
     Area(Colour),
     Line(Colour),
     Dashes(Colour),
+    /// A line, and the band around it.
+    Band(Colour, Colour),
     /// Words alone.
     Words,
 }
@@ -199,14 +203,10 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
     for (key, text) in keys {
         match key {
             Key::Point(marker, colour) => point(scene, *marker, (x + 16.0, y), 11.0, *colour),
-            Key::Area(colour) => {
-                let area = Rect {
-                    left: x,
-                    top: y - 12.0,
-                    right: x + 32.0,
-                    bottom: y + 12.0,
-                };
-                scene.rect(area, *colour);
+            Key::Area(colour) => scene.rect(key_area(x, y), *colour),
+            Key::Band(line, band) => {
+                scene.rect(key_area(x, y), *band);
+                scene.line(vec![(x, y), (x + 32.0, y)], 4.0, *line);
             }
             Key::Words => x -= KEY,
             Key::Dashes(colour) => scene.dashed((x, y), (x + 36.0, y), 4.0, *colour),
@@ -215,6 +215,16 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
         let label = Text::new(text, (x + KEY, y), size);
         x += KEY + label.width() + GAP;
         scene.text(label);
+    }
+}
+
+/// The area before a legend's text.
+fn key_area(x: f64, y: f64) -> Rect {
+    Rect {
+        left: x,
+        top: y - 12.0,
+        right: x + 32.0,
+        bottom: y + 12.0,
     }
 }
 
@@ -230,6 +240,7 @@ fn level_axis(record: &RunRecord) -> Axis {
         .answer
         .breakpoint
         .map(f64::from)
+        .or(middle_of_interval(record))
         .or(levels.get(levels.len() / 2).copied())
         .unwrap_or(top);
     let scale = if top <= 0.0 {
@@ -244,6 +255,12 @@ fn level_axis(record: &RunRecord) -> Axis {
         scale,
         quantity: Quantity::Count,
     }
+}
+
+/// Where an interval without a number in it lies.
+fn middle_of_interval(record: &RunRecord) -> Option<f64> {
+    let (low, high) = (record.answer.ci_low?, record.answer.ci_high?);
+    (record.answer.ending == Ending::Bracketed).then(|| f64::midpoint(low.into(), high.into()))
 }
 
 /// The breakpoint as a vertical line.

@@ -383,6 +383,34 @@ pub(crate) fn found() -> RunRecord {
     record
 }
 
+/// A search too short for one number: an interval, what it noticed, and what it cannot know.
+pub(crate) fn bracketed() -> RunRecord {
+    let shape = Shape {
+        truth: 70.0,
+        crashes: false,
+        hold: 12,
+        noise: 0.2,
+    };
+    let mut record = run(shape, &search_levels(70, 5));
+    record.plan.budget_s = 240.0;
+    record.answer = Answer {
+        ci_low: Some(59),
+        ci_high: Some(83),
+        precision_reached: Some(0.169),
+        last_held: visit(&record, Verdict::Held),
+        first_broke: visit(&record, Verdict::Broke),
+        broken_objective: Some("p99(answer)<2s".to_owned()),
+        visits: 5,
+        rests_on_s: 60.0,
+        search_s: record.answer.search_s,
+        ..answer(
+            Ending::Bracketed,
+            "four minutes are too short to say more than between 59 and 83 VUs.",
+        )
+    };
+    record
+}
+
 /// A service that is killed for memory: nothing completes above its breakpoint.
 pub(crate) fn crashed() -> RunRecord {
     let shape = Shape {
@@ -743,6 +771,7 @@ pub(crate) fn all() -> Vec<(&'static str, RunRecord)> {
     vec![
         ("empty", empty()),
         ("found", found()),
+        ("bracketed", bracketed()),
         ("crashed", crashed()),
         ("never_broke", never_broke()),
         ("broke_at_minimum", broke_at_minimum()),
