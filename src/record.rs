@@ -29,7 +29,7 @@ pub use ramp::{
 };
 
 /// Version of the record's schema.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 /// Oldest version that is still read: its fields for levels had `vus` in their names.
 pub const OLDEST_SCHEMA_VERSION: u32 = 1;
 
@@ -544,6 +544,8 @@ pub struct Environment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
+    /// Held before the search, so that the target is warm when it begins; it is not judged and nothing rests on it.
+    WarmUp,
     /// Stepping up to find a level that breaks.
     Bracket,
     /// Narrowing the bracket by bisection.
@@ -562,6 +564,7 @@ impl Purpose {
     /// The name in files and messages.
     pub fn name(self) -> &'static str {
         match self {
+            Self::WarmUp => "warm_up",
             Self::Bracket => "bracket",
             Self::Narrow => "narrow",
             Self::Refine => "refine",

@@ -151,6 +151,17 @@ fn an_interval_without_a_number_tells_a_change_only_where_the_intervals_leave_ea
 }
 
 #[test]
+fn what_a_run_noticed_stands_beside_the_change() {
+    let record = of(samples::found(), samples::fitted(), &[]);
+    let has = |part: &str| record.notes.iter().any(|n| n.contains(part));
+    assert!(has(
+        "warmed up: the median of 10 VUs fell from 210 ms to 80 ms"
+    ));
+    assert!(has("a pause of 3 s every 15 min would not have been seen"));
+    assert_eq!(record.notes.len(), 6, "{:#?}", record.notes);
+}
+
+#[test]
 fn what_is_no_single_number_is_not_compared_and_passes_no_gate() {
     for ending in [
         Ending::TimeDriven,

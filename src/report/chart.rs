@@ -23,7 +23,7 @@ use panel::{Axis, Band, Mark};
 use scene::{Align, Colour, HEIGHT, Rect, Text, WIDTH, regular, text_width};
 
 use super::view;
-use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
+use crate::record::{Ending, HoldEnd, ProbeRecord, Purpose, RunRecord};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -78,6 +78,9 @@ enum Key {
 
 /// Shape and colour of a probe's point.
 fn style(probe: &ProbeRecord) -> (Marker, Colour) {
+    if probe.purpose == Purpose::WarmUp {
+        return (Marker::Ring, Colour::GREY);
+    }
     style_of(probe.end, probe.verdict)
 }
 
@@ -95,8 +98,15 @@ fn style_of(end: HoldEnd, verdict: Verdict) -> (Marker, Colour) {
 
 /// The legend of the verdicts that occur.
 fn verdict_keys(record: &RunRecord) -> Vec<(Key, String)> {
-    let judged: Vec<_> = record.probes.iter().map(|p| (p.end, p.verdict)).collect();
-    keys_of(&judged)
+    let (warm_ups, others): (Vec<_>, Vec<_>) =
+        (record.probes.iter()).partition(|p| p.purpose == Purpose::WarmUp);
+    let judged: Vec<_> = others.iter().map(|p| (p.end, p.verdict)).collect();
+    let mut keys = keys_of(&judged);
+    if !warm_ups.is_empty() {
+        let text = "warm-up (not judged)".to_owned();
+        keys.push((Key::Point(Marker::Ring, Colour::GREY), text));
+    }
+    keys
 }
 
 fn keys_of(judged: &[(HoldEnd, Verdict)]) -> Vec<(Key, String)> {

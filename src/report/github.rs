@@ -79,9 +79,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
         (Ending::Found | Ending::Bracketed | Ending::NeverBroke, Some(gate)) => {
             (Kind::Notice, format!("{headline}; {}", gate.sentence))
         }
-        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, None) => {
-            (Kind::Notice, headline)
-        }
+        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, None) => (Kind::Notice, headline),
         (Ending::BrokeAtMinimum | Ending::TargetDown, _) => (Kind::Error, because),
         (
             Ending::TimeDriven

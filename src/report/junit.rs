@@ -104,7 +104,10 @@ fn properties(record: &RunRecord) -> Vec<(&'static str, String)> {
             "gave_way",
             a.limiting_resource.as_ref().map(summary::finding),
         ),
-        ("noticed", joined(a.noticed.iter().map(summary::noticed_text))),
+        (
+            "noticed",
+            joined(a.noticed.iter().map(summary::noticed_text)),
+        ),
         ("unseen", a.unseen.clone()),
         ("required", number(record.plan.required)),
         ("headroom", share(headroom.and_then(|h| h.estimate))),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::view;
 use crate::record::{
-    Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord, Purpose, RampRecord,
-    RunRecord, VisitSummary,
+    Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord,
+    Purpose, RampRecord, RunRecord, VisitSummary,
 };
 use crate::slo::Verdict;
 use crate::units;
@@ -91,7 +91,10 @@ pub(super) fn knee(record: &RunRecord) -> Option<String> {
 
 /// What was noticed beside the number, with its time: `capacity grew (3 min to 5 min 20 s): 70 VUs broke at first and held later`.
 pub(super) fn noticed_text(noticed: &Noticed) -> String {
-    let (from, to) = (noticed.from_s.max(0.0).round(), noticed.to_s.max(0.0).round());
+    let (from, to) = (
+        noticed.from_s.max(0.0).round(),
+        noticed.to_s.max(0.0).round(),
+    );
     let when = if to > from {
         format!("{} to {}", view::span(from), view::span(to))
     } else {

@@ -68,6 +68,7 @@ pub(super) fn assemble(
         },
         peak_throughput_per_s: probes
             .iter()
+            .filter(|p| p.purpose != Purpose::WarmUp)
             .filter_map(|p| p.throughput_per_s)
             .max_by(f64::total_cmp),
         visits: u32::try_from(estimate.map_or(0, |e| e.fit.visits)).unwrap_or(u32::MAX),

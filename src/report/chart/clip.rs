@@ -90,14 +90,20 @@ mod tests {
         let diamond = [(5.0, -5.0), (15.0, 5.0), (5.0, 15.0), (-5.0, 5.0)];
         let cut = polygon(&diamond, &UNIT);
         // Its sides pass through the corners: the square is left.
-        assert!(cut.iter().all(|(x, y)| {
-            let near = |v: f64| v.abs() < 1e-9 || (v - 10.0).abs() < 1e-9;
-            near(*x) && near(*y)
-        }), "{cut:?}");
+        assert!(
+            cut.iter().all(|(x, y)| {
+                let near = |v: f64| v.abs() < 1e-9 || (v - 10.0).abs() < 1e-9;
+                near(*x) && near(*y)
+            }),
+            "{cut:?}"
+        );
         let inside = [(1.0, 1.0), (9.0, 1.0), (5.0, 9.0)];
         assert_eq!(polygon(&inside, &UNIT), inside);
         assert_eq!(polygon(&[(11.0, 1.0), (19.0, 1.0), (15.0, 9.0)], &UNIT), []);
-        assert_eq!(polygon(&[(1.0, 1.0), (f64::NAN, 1.0), (5.0, 9.0)], &UNIT), []);
+        assert_eq!(
+            polygon(&[(1.0, 1.0), (f64::NAN, 1.0), (5.0, 9.0)], &UNIT),
+            []
+        );
     }
 
     #[test]
@@ -112,6 +118,9 @@ mod tests {
             ]
         );
         assert!(line(&[(11.0, 0.0), (20.0, 3.0)], &UNIT).is_empty());
-        assert!(line(&[(-5.0, 8.0), (8.0, 21.0)], &UNIT).is_empty(), "past a corner");
+        assert!(
+            line(&[(-5.0, 8.0), (8.0, 21.0)], &UNIT).is_empty(),
+            "past a corner"
+        );
     }
 }

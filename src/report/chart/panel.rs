@@ -212,7 +212,11 @@ impl Panel {
         let Some(area) = area else { return };
         let place = |x: f64, y: f64| self.beyond(x, y);
         let there = area.points.iter().map(|(x, low, _)| place(*x, *low));
-        let back = area.points.iter().rev().map(|(x, _, high)| place(*x, *high));
+        let back = area
+            .points
+            .iter()
+            .rev()
+            .map(|(x, _, high)| place(*x, *high));
         let outline: Vec<(f64, f64)> = there.chain(back).collect();
         scene.polygon(clip::polygon(&outline, &self.plot), area.colour);
         if let Some(band) = band {
@@ -221,7 +225,13 @@ impl Panel {
     }
 
     /// A curve through value pairs by ascending x; what lies beyond the ends of the scales is left out.
-    pub(super) fn curve(&self, scene: &mut Scene, points: &[(f64, f64)], width: f64, colour: Colour) {
+    pub(super) fn curve(
+        &self,
+        scene: &mut Scene,
+        points: &[(f64, f64)],
+        width: f64,
+        colour: Colour,
+    ) {
         let placed: Vec<(f64, f64)> = points.iter().map(|(x, y)| self.beyond(*x, *y)).collect();
         for piece in clip::line(&placed, &self.plot) {
             scene.line(piece, width, colour);

@@ -4,8 +4,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Scene};
 use super::{
-    Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, fitted, frame, interval_band, interval_key,
-    level_axis, level_title, no_data, point, style, verdict_keys, view,
+    Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, fitted, frame, interval_band,
+    interval_key, level_axis, level_title, no_data, point, style, verdict_keys, view,
 };
 use crate::record::RunRecord;
 use crate::units;
