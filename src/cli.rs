@@ -243,6 +243,10 @@ pub struct FindArgs {
     /// Time that the search may take [default: 15m].
     #[arg(long, value_name = "TIME")]
     pub budget: Option<String>,
+    /// Hold the first level for so long before the search begins, such as 2m for a service that compiles or fills its caches. It is
+    /// part of the budget and judged by nothing; 0 for none.
+    #[arg(long, value_name = "TIME")]
+    pub warm_up: Option<String>,
     /// Leave out the two holds below the breakpoint that follow a search of 5 minutes or more, so that `compare` has latencies at
     /// a common level; each takes a tenth of the budget at most, on top of it.
     #[arg(long)]
@@ -381,6 +385,7 @@ impl FindArgs {
             precision: self.precision.clone(),
             confidence: self.confidence.clone(),
             budget: self.budget.clone(),
+            warm_up: self.warm_up.clone(),
             no_reference_holds: self.no_reference_holds,
             pace: self.pace,
             seed: self.seed,
@@ -434,6 +439,9 @@ pub struct RampArgs {
     /// What must hold, in quotes: 'p99<2s'; may be repeated, and replaces the profile's SLO.
     #[arg(long, value_name = "OBJECTIVE")]
     pub slo: Vec<String>,
+    /// Only 0: leaves out the warm-up that the profile asks for. A ramp makes none; give it as a first stage.
+    #[arg(long, value_name = "TIME")]
+    pub warm_up: Option<String>,
     /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and SLO].
     #[arg(long, value_name = "DIR")]
     pub beside: Option<PathBuf>,
@@ -469,6 +477,7 @@ impl RampArgs {
         self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
+            warm_up: self.warm_up.clone(),
             seed: self.seed,
             out: self.out.clone(),
             threads: self.threads,

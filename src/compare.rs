@@ -101,6 +101,7 @@ pub fn compare(
             100.0 * confidence
         ));
     }
+    notes.extend(runs.iter().flat_map(beside_number));
     let comparisons = match design {
         Design::Sizes => Vec::new(),
         Design::Pairs(pairs) => vec![comparison(runs, pairs, confidence)],
@@ -137,6 +138,14 @@ pub fn compare(
         scaling,
         notes,
     })
+}
+
+/// What a run noticed beside its number, and what it cannot know: two numbers may differ for that and for nothing else.
+fn beside_number(run: &Named) -> impl Iterator<Item = String> {
+    let answer = &run.record.answer;
+    let noticed = (answer.noticed.iter()).map(|n| format!("{}: {}", n.kind.label(), n.text.trim()));
+    let texts = noticed.chain(answer.unseen.clone());
+    texts.map(|text| format!("{}: {}", run.name, text.trim_end_matches('.')))
 }
 
 /// The first run, once all fit it.

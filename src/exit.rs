@@ -11,7 +11,7 @@ use crate::record::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// 0: there is an answer ("never broke up to the maximum" is one) and every gate holds.
+    /// 0: there is an answer ("never broke up to the maximum" and "between 59 and 83" are some) and every gate holds.
     Answer = 0,
     /// 1: our own failure.
     Failure = 1,
@@ -66,7 +66,7 @@ impl Exit {
 impl From<Ending> for Exit {
     fn from(ending: Ending) -> Self {
         match ending {
-            Ending::Found | Ending::NeverBroke => Self::Answer,
+            Ending::Found | Ending::Bracketed | Ending::NeverBroke => Self::Answer,
             Ending::BrokeAtMinimum | Ending::TargetDown => Self::Target,
             Ending::TimeDriven
             | Ending::DependsOnDirection
@@ -142,6 +142,7 @@ mod tests {
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 99, 130]);
         for (ending, code) in [
             (Ending::Found, 0),
+            (Ending::Bracketed, 0),
             (Ending::NeverBroke, 0),
             (Ending::Undecided, 3),
             (Ending::TimeDriven, 3),

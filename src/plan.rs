@@ -84,6 +84,8 @@ pub struct FindFlags {
     pub confidence: Option<String>,
     /// `--budget`.
     pub budget: Option<String>,
+    /// `--warm-up`.
+    pub warm_up: Option<String>,
     /// `--no-reference-holds`.
     pub no_reference_holds: bool,
     /// `--pace`.

@@ -480,6 +480,16 @@ impl Outline {
             search.unit.count(search.max),
             levels.join(" ")
         )?;
+        match search.warm_up {
+            Some(Duration::ZERO) => writeln!(out, "warm-up      none")?,
+            Some(lasts) => writeln!(
+                out,
+                "warm-up      {} at {}, judged by nothing, within the time of the search",
+                time(lasts),
+                search.unit.count(search.start.max(search.min))
+            )?,
+            None => {}
+        }
         if let Some(required) = plan.required {
             writeln!(
                 out,

@@ -165,6 +165,8 @@ pub struct SearchSection {
     pub hold_max: Option<Spanned<String>>,
     /// Longest settle.
     pub settle_max: Option<Spanned<String>>,
+    /// How long the first level is held before the search begins.
+    pub warm_up: Option<Spanned<String>>,
     /// Whether levels below the breakpoint are held after the search.
     pub reference_holds: Option<bool>,
     /// VUs started or stopped per second.

@@ -29,7 +29,7 @@ pub use ramp::{
 };
 
 /// Version of the record's schema.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 /// Oldest version that is still read: its fields for levels had `vus` in their names.
 pub const OLDEST_SCHEMA_VERSION: u32 = 1;
 
@@ -66,6 +66,8 @@ pub struct RunRecord {
 pub enum Ending {
     /// A breakpoint was found, with its interval.
     Found,
+    /// The breakpoint lies within an interval, and the search was too short to name one number in it.
+    Bracketed,
     /// The SLO held at every level up to the maximum.
     NeverBroke,
     /// The SLO broke at the minimum level already.
@@ -93,6 +95,7 @@ impl Ending {
     pub fn name(self) -> &'static str {
         match self {
             Self::Found => "found",
+            Self::Bracketed => "bracketed",
             Self::NeverBroke => "never_broke",
             Self::BrokeAtMinimum => "broke_at_minimum",
             Self::TimeDriven => "time_driven",
@@ -103,6 +106,21 @@ impl Ending {
             Self::TargetDown => "target_down",
             Self::Interrupted => "interrupted",
             Self::Aborted => "aborted",
+        }
+    }
+
+    /// Whether it says where the breakpoint lies: a number, an interval, or a side of the whole range.
+    pub fn is_answer(self) -> bool {
+        match self {
+            Self::Found | Self::Bracketed | Self::NeverBroke | Self::BrokeAtMinimum => true,
+            Self::TimeDriven
+            | Self::DependsOnDirection
+            | Self::Bimodal
+            | Self::Undecided
+            | Self::GeneratorLimited
+            | Self::TargetDown
+            | Self::Interrupted
+            | Self::Aborted => false,
         }
     }
 }
@@ -134,6 +152,18 @@ pub enum NoticedKind {
     Credit,
 }
 
+impl NoticedKind {
+    /// What it is in a few words, for charts and the head of its sentence.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Grew => "capacity grew",
+            Self::WarmedUp => "warmed up",
+            Self::ChanceEvents => "chance events",
+            Self::Credit => "carried on credit",
+        }
+    }
+}
+
 /// The curve that was fitted to the visits of one objective.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Curve {
@@ -162,7 +192,8 @@ pub struct Answer {
     pub ending: Ending,
     /// Why it ended so, one sentence.
     pub reason: String,
-    /// The breakpoint: the largest level at which the SLO holds (best estimate); [`PlanRecord::unit`] is its unit.
+    /// The breakpoint: the largest level at which the SLO holds (best estimate); [`PlanRecord::unit`] is its unit. `None`
+    /// where only an interval is known ([`Ending::Bracketed`]).
     #[serde(alias = "breakpoint_vus")]
     pub breakpoint: Option<u32>,
     /// Lower end of its confidence interval.
@@ -173,7 +204,7 @@ pub struct Answer {
     pub confidence: f64,
     /// Half-width that was asked for, as a fraction of the breakpoint.
     pub precision_asked: f64,
-    /// Half-width that was reached, as a fraction of the breakpoint.
+    /// Half-width that was reached, as a fraction of the breakpoint; of the interval's middle where no breakpoint is named.
     pub precision_reached: Option<f64>,
     /// Whether the search is sure enough of that width to say that what was asked was reached: an interval can also be
     /// narrow by luck.
@@ -513,6 +544,8 @@ pub struct Environment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
+    /// Held before the search, so that the target is warm when it begins; it is not judged and nothing rests on it.
+    WarmUp,
     /// Stepping up to find a level that breaks.
     Bracket,
     /// Narrowing the bracket by bisection.
@@ -531,6 +564,7 @@ impl Purpose {
     /// The name in files and messages.
     pub fn name(self) -> &'static str {
         match self {
+            Self::WarmUp => "warm_up",
             Self::Bracket => "bracket",
             Self::Narrow => "narrow",
             Self::Refine => "refine",

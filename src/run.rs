@@ -262,7 +262,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             if let Some(halt) = self.interrupt.why() {
                 return Ok(self.search.ended(halt.ending(), halt.reason()));
             }
-            let overran = self.search.visits().last().is_some_and(Visit::overran);
+            let overran = self.search.last().is_some_and(Visit::overran);
             if overran || self.spec.reset_always || self.is_dead() {
                 if let Err(why) = self.recover().await? {
                     return Ok(self.lost(&format!("the target did not recover: {why}")));
@@ -312,7 +312,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             hold_s: order.hold_s,
             settle_min_s: order.settle_min_s,
             settle_cycles: order.settle_cycles,
-            settle_max_s: self.spec.search.settle_max.as_secs_f64(),
+            settle_max_s: match order.purpose {
+                Purpose::WarmUp => 0.0,
+                _ => self.spec.search.settle_max.as_secs_f64(),
+            },
             within_s: order.within_s,
             move_s: self.move_s(order.level),
         };
@@ -326,6 +329,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             began: self.began,
             estimate,
             latency: shown_latency(&self.spec.slo, &self.spec.steps),
+            warms_up: order.purpose == Purpose::WarmUp,
             way_up: order.purpose == Purpose::Bracket && order.level > self.level,
             patience: match order.purpose {
                 Purpose::Bracket => Patience::Little,
@@ -353,6 +357,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             probe.hold_end = HoldEnd::Invalid;
             judgement.verdict = Verdict::Undecided;
             judgement.reason = fault;
+        } else if order.purpose == Purpose::WarmUp {
+            judgement.verdict = Verdict::Undecided;
+            "a warm-up is not judged".clone_into(&mut judgement.reason);
         }
         let visit = self.visit(index, order, spec.from, &probe, &judgement, began);
         // One that the user stopped tells the search nothing; a search that goes on makes it again.
@@ -624,6 +631,8 @@ struct Watch<'a, S> {
     estimate: Option<(f64, f64, f64)>,
     latency: ShownLatency,
     patience: Patience,
+    /// Whether it is a warm-up, which goes on whatever the target does.
+    warms_up: bool,
     /// Whether it goes up to find the first level that breaks: an overload on the way is enough, it need not be held.
     way_up: bool,
 }
@@ -655,13 +664,12 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
     }
 
     fn is_hopeless(&self, hold: &Measurement) -> bool {
-        self.spec
-            .slo
-            .is_hopeless(hold, &self.spec.steps, self.patience)
+        let slo = &self.spec.slo;
+        !self.warms_up && slo.is_hopeless(hold, &self.spec.steps, self.patience)
     }
 
     fn is_failing(&self, recent: &Measurement) -> bool {
-        self.spec.slo.is_failing(recent, &self.spec.steps)
+        !self.warms_up && self.spec.slo.is_failing(recent, &self.spec.steps)
             || self.way_up && self.is_hopeless(recent)
     }
 }

@@ -57,6 +57,9 @@ pub struct SearchSpec {
     pub hold_max: Duration,
     /// Longest settle before a level counts as not settled.
     pub settle_max: Duration,
+    /// How long the start level is held before the search begins, within its budget; `None` is for the search to say, and
+    /// zero is not at all.
+    pub warm_up: Option<Duration>,
     /// Seed of the random visiting order.
     pub seed: u64,
     /// Whether levels below the breakpoint are held after the search, so that runs can be compared there.
@@ -76,6 +79,7 @@ impl Default for SearchSpec {
             hold_min: Duration::from_secs(30),
             hold_max: Duration::from_secs(90),
             settle_max: Duration::from_secs(60),
+            warm_up: None,
             seed: 1,
             reference_holds: true,
         }
@@ -276,6 +280,8 @@ pub struct Search {
     model: CycleModel,
     links: Vec<Link>,
     visits: Vec<Visit>,
+    /// What the warm-up before the search was; no visit, so that nothing rests on it.
+    warm_up: Option<Visit>,
     estimate: Option<Estimate>,
     /// Rungs still to visit in this pass of the ladder.
     rungs: Vec<usize>,
@@ -293,6 +299,7 @@ impl Search {
             model,
             links,
             visits: Vec::new(),
+            warm_up: None,
             estimate: None,
             rungs: Vec::new(),
             rng,
@@ -302,6 +309,10 @@ impl Search {
 
     /// Takes what a probe told and refits.
     pub fn record(&mut self, visit: Visit) {
+        if visit.purpose == Purpose::WarmUp {
+            self.warm_up = Some(visit);
+            return;
+        }
         self.visits.push(visit);
         self.outgrow();
         self.estimate = self.fit();
@@ -324,7 +335,7 @@ impl Search {
 
     /// Adds to the last visit's cost what came after it: drain, reset, canary.
     pub fn add_cost(&mut self, seconds: f64) {
-        if let Some(last) = self.visits.last_mut() {
+        if let Some(last) = self.visits.last_mut().or(self.warm_up.as_mut()) {
             last.cost_s += seconds;
         }
     }
@@ -337,6 +348,11 @@ impl Search {
     /// Every visit so far.
     pub fn visits(&self) -> &[Visit] {
         &self.visits
+    }
+
+    /// What came last: a visit, or the warm-up before the first one.
+    pub fn last(&self) -> Option<&Visit> {
+        self.visits.last().or(self.warm_up.as_ref())
     }
 
     /// What to do after `elapsed_s` seconds of searching.
@@ -364,9 +380,11 @@ impl Search {
             Purpose::Refine | Purpose::Compare => {
                 order.hold_s.min(self.spec.hold_min.as_secs_f64())
             }
-            Purpose::Bracket | Purpose::Narrow | Purpose::Confirm | Purpose::Reference => {
-                order.hold_s
-            }
+            Purpose::WarmUp
+            | Purpose::Bracket
+            | Purpose::Narrow
+            | Purpose::Confirm
+            | Purpose::Reference => order.hold_s,
         };
         (spare >= least).then(|| Order {
             hold_s: order.hold_s.min(spare.floor()),
@@ -381,6 +399,9 @@ impl Search {
     }
 
     fn wanted(&mut self) -> Step {
+        if let Some(order) = self.warming_up() {
+            return Step::Probe(order);
+        }
         let Some(last) = self.visits.last() else {
             return self.probe(self.spec.start.max(self.spec.min), Purpose::Bracket);
         };
@@ -393,6 +414,21 @@ impl Search {
             (None, Some(broke)) => self.step_down(broke),
             (Some(held), Some(broke)) => self.close_in(held, broke),
         }
+    }
+
+    /// The warm-up, where one of a certain length was asked for and nothing has been visited yet.
+    fn warming_up(&self) -> Option<Order> {
+        let lasts = self.spec.warm_up.filter(|d| !d.is_zero())?;
+        self.last().is_none().then(|| Order {
+            level: self.spec.start.max(self.spec.min),
+            purpose: Purpose::WarmUp,
+            hold_s: lasts.as_secs_f64(),
+            from_rest: false,
+            // A target that is not warm does not settle, and all of it is discarded anyway.
+            settle_min_s: 0.0,
+            settle_cycles: 0.0,
+            within_s: f64::INFINITY,
+        })
     }
 
     /// Nothing broke yet.
@@ -756,6 +792,8 @@ impl Search {
         let level = level.clamp(self.spec.min, self.spec.max);
         let cycle = self.cycle_s();
         let hold_s = match purpose {
+            // It is as long as was asked, and is ordered by itself.
+            Purpose::WarmUp => self.spec.warm_up.unwrap_or_default().as_secs_f64(),
             Purpose::Bracket => cycle.clamp(6.0, 30.0),
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
             Purpose::Refine | Purpose::Compare | Purpose::Confirm | Purpose::Reference => {
@@ -952,6 +990,7 @@ impl Search {
         let meaningful = matches!(
             ending,
             Ending::Found
+                | Ending::Bracketed
                 | Ending::DependsOnDirection
                 | Ending::Interrupted
                 | Ending::Aborted

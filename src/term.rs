@@ -488,7 +488,7 @@ fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
 fn resumed_with(record: &RunRecord) -> Option<&'static str> {
     let flags = match record.answer.ending {
         Ending::Interrupted | Ending::Aborted | Ending::TargetDown | Ending::GeneratorLimited => "",
-        Ending::Undecided => " --budget TIME",
+        Ending::Undecided | Ending::Bracketed => " --budget TIME",
         _ => return None,
     };
     (!record.probes.is_empty()).then_some(flags)

@@ -548,6 +548,32 @@ fn two_a_gate_that_could_never_pass_or_fits_no_level() {
 }
 
 #[test]
+fn a_warm_up_is_planned_refused_where_it_does_not_fit_and_no_part_of_a_ramp() {
+    let (out, _) = expect(0, &["plan", "demo", "--warm-up", "40s"]);
+    assert!(
+        out.contains("warm-up      40 s at 100 VUs, judged by nothing"),
+        "{out}"
+    );
+    let (out, _) = expect(0, &["plan", "demo", "--warm-up", "0"]);
+    assert!(out.contains("warm-up      none\n"), "{out}");
+    let (out, _) = expect(0, &["plan", "demo"]);
+    assert!(!out.contains("warm-up"), "{out}");
+    for (value, why) in [
+        ("2h", "has no room for a warm-up"),
+        ("2", "or 0 for none"),
+        ("soon", "write it as 30s or 2m"),
+    ] {
+        let (_, err) = expect(2, &["find", "demo", "--warm-up", value]);
+        assert!(err.contains("--warm-up ") && err.contains(why), "{err}");
+    }
+    let (_, err) = expect(2, &["ramp", "demo", "--stages", "5:1s", "--warm-up", "20s"]);
+    assert!(
+        err.contains("a ramp visits its own stages alone") && err.contains("--stages 100:20s,..."),
+        "{err}"
+    );
+}
+
+#[test]
 fn report_prints_any_format_of_a_recorded_run_and_writes_nothing() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/example");
     let dir = TempDir::new().unwrap();
@@ -556,7 +582,7 @@ fn report_prints_any_format_of_a_recorded_run_and_writes_nothing() {
     let folder = dir.path().to_str().unwrap();
     for (format, begins) in [
         ("summary", "breakpoint  1 019 VUs"),
-        ("json", "{\n  \"schema_version\": 2"),
+        ("json", "{\n  \"schema_version\": 3"),
         ("md", "# gateway-512mb: breakpoint 1 019 VUs"),
         ("html", "<!DOCTYPE html>"),
         ("junit", "<?xml version=\"1.0\""),

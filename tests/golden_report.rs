@@ -119,10 +119,10 @@ fn an_unreadable_result_says_what_is_wrong_with_it() {
     assert!(matches!(read(b"profile,probe"), ReportError::NotAResult(_)));
     assert!(matches!(read(b"{}"), ReportError::NotAResult(_)));
     let text = String::from_utf8(json).unwrap();
-    let newer = text.replacen("\"schema_version\": 2", "\"schema_version\": 9", 1);
+    let newer = text.replacen("\"schema_version\": 3", "\"schema_version\": 9", 1);
     assert_eq!(
         read(newer.as_bytes()).to_string(),
-        "the result has schema version 9; this breakpoint reads versions 1 to 2; use the breakpoint that wrote it (0.1.0)"
+        "the result has schema version 9; this breakpoint reads versions 1 to 3; use the breakpoint that wrote it (0.1.0)"
     );
 }
 
@@ -212,7 +212,7 @@ fn pictures_to_look_at() {
 fn a_result_of_the_first_schema_reads_as_one_of_today() {
     let record = records::small();
     let text = String::from_utf8(Format::Json.render(&record).unwrap()).unwrap();
-    let mut old = text.replacen("\"schema_version\": 2", "\"schema_version\": 1", 1);
+    let mut old = text.replacen("\"schema_version\": 3", "\"schema_version\": 1", 1);
     for (today, then) in [
         ("\"breakpoint\":", "\"breakpoint_vus\":"),
         ("\"knee\":", "\"knee_vus\":"),

@@ -1082,3 +1082,60 @@ fn holds_for_a_mean_are_not_left_near_the_breakpoint() {
     assert!(record.probes.iter().filter(near).count() >= 3);
     assert_eq!(record.probes.iter().filter(near).filter(left).count(), 0);
 }
+
+/// The demo's first two minutes are spent at its start level, whatever happens there; the search that follows is as right.
+#[test]
+fn a_warm_up_is_held_told_and_not_made_again() {
+    let sim = demo(5);
+    let limits = SearchSpec {
+        warm_up: Some(Duration::from_secs(120)),
+        // Far above its breakpoint: it would break the SLO there.
+        start: Level(400),
+        ..long_limits(5)
+    };
+    let spec = spec(&sim, &["p99<2s"], limits);
+    let run = |past: Past| {
+        let mut kept = Keeping::default();
+        let (mut engine, never) = (sim.start(), Interrupt::default());
+        let sink = &mut |_| {};
+        let record = block_on(run::resume(
+            &spec,
+            past,
+            &mut engine,
+            &mut kept,
+            &never,
+            sink,
+        ));
+        (record, kept.entries)
+    };
+    let (record, entries) = run(Past::default());
+    let warm_up = &record.probes[0];
+    assert_eq!(warm_up.purpose, Purpose::WarmUp);
+    assert_eq!((warm_up.level, warm_up.hold_s), (Level(400), 120.0));
+    assert_eq!(warm_up.end, HoldEnd::Complete, "nobody leaves it early");
+    assert_eq!(warm_up.verdict, Verdict::Undecided);
+    assert_eq!(warm_up.limiting_resource, None);
+    assert_eq!(record.probes[1].purpose, Purpose::Bracket);
+    assert_eq!(
+        record.probes[1].level,
+        Level(400),
+        "it is visited and judged"
+    );
+    let answer = &record.answer;
+    assert_eq!(answer.ending, Ending::Found, "{}", answer.reason);
+    let named = [&answer.last_held, &answer.first_broke];
+    assert!(named.iter().all(|v| v.as_ref().unwrap().probe > 0));
+    // It is in the journal: what goes on begins with what came after it.
+    assert_eq!(entries[0].probe.purpose, Purpose::WarmUp);
+    let past = |n: usize| Past {
+        head: None,
+        entries: entries[..n].to_vec(),
+    };
+    for n in [1, 3] {
+        let (again, new) = run(past(n));
+        assert!(new.iter().all(|e| e.probe.purpose != Purpose::WarmUp));
+        let warm_ups = again.probes.iter().filter(|p| p.purpose == Purpose::WarmUp);
+        assert_eq!(warm_ups.count(), 1, "after {n}");
+        assert_eq!(again.probes[n].level, record.probes[n].level);
+    }
+}

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use breakpoint::journal::{self, JOURNAL_VERSION};
 use breakpoint::record::{
-    COMPARE_SCHEMA_VERSION, Ending, OLDEST_SCHEMA_VERSION, RAMP_SCHEMA_VERSION, RunRecord,
-    SCHEMA_VERSION,
+    COMPARE_SCHEMA_VERSION, Ending, NoticedKind, OLDEST_SCHEMA_VERSION, Purpose,
+    RAMP_SCHEMA_VERSION, RunRecord, SCHEMA_VERSION,
 };
 use breakpoint::report::{self, CompareFormat, Format, RampFormat};
 
@@ -25,6 +25,7 @@ fn runs() -> Vec<(u32, RunRecord)> {
         "run-schema-1.json",
         "run-schema-1-with-outlook.json",
         "run-schema-2.json",
+        "run-schema-3.json",
     ];
     let read = |name: &&str| {
         let bytes = fixture(name);
@@ -63,6 +64,25 @@ fn runs_of_every_version_say_what_they_said_in_every_format() {
             let bytes = format.render(&run).unwrap();
             assert!(!bytes.is_empty(), "{format:?} of schema {version}");
         }
+    }
+}
+
+#[test]
+fn what_a_version_did_not_know_yet_is_not_there_and_what_it_knew_is() {
+    for (version, run) in runs() {
+        let answer = &run.answer;
+        let first = run.probes[0].purpose;
+        let summary = report::summary(&run);
+        if version < 3 {
+            assert!(answer.noticed.is_empty() && answer.curves.is_empty());
+            assert_eq!((&answer.unseen, first), (&None, Purpose::Bracket));
+            continue;
+        }
+        assert_eq!(answer.noticed[0].kind, NoticedKind::WarmedUp);
+        assert_eq!(answer.curves[0].points.len(), 3);
+        assert_eq!(first, Purpose::WarmUp);
+        assert!(summary.contains("warmed up (0 s to 40 s)"), "{summary}");
+        assert!(summary.contains("unseen      a pause of 3 s"), "{summary}");
     }
 }
 

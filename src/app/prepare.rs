@@ -71,6 +71,15 @@ pub(super) fn prepare_ramp(
                        or use `breakpoint find`";
         return Err(Refusal::new(Exit::Usage, message));
     }
+    if let Some(lasts) = plan.search.warm_up.filter(|d| !d.is_zero()) {
+        let lasts = lasts.as_secs_f64();
+        let message = format!(
+            "a warm-up of {lasts} s was asked for (`warm-up` in the profile's [search], or --warm-up), and a ramp visits its own stages alone; \
+             give it as the first of them (--stages {}:{lasts}s,...) with --warm-up 0, or use `breakpoint find`",
+            plan.search.start.get()
+        );
+        return Err(Refusal::new(Exit::Usage, message));
+    }
     plan.search = SearchSpec {
         min: Level::ZERO,
         max: stages.highest(),

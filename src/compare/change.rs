@@ -219,24 +219,35 @@ fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>
     let tail = (1.0 - confidence) / 2.0;
     let below = |spread: &Spread, at: f64| ratio::at_or_below_with_between(spread, at);
     let p = |share: f64| Some((2.0 * share).clamp(0.001, 1.0));
+    let quantile = ratio::quantile_with_between;
     if let Some(r) = seen.ratio(confidence) {
         return (Some(r.low), Some(r.high), Some(r.p_value));
     }
     match (&seen.base, &seen.candidate) {
-        (Known::Spread { spread, .. }, Known::AtLeast(most)) => {
-            let base = ratio::quantile_with_between(spread, 1.0 - tail);
+        // One of them is an interval without a number: the ends are what is known, and a change is only told where the
+        // intervals leave each other out.
+        (
+            Known::Spread { spread: base, .. } | Known::Within(base),
+            Known::Spread { spread: now, .. } | Known::Within(now),
+        ) => (
+            Some(quantile(now, tail) / quantile(base, 1.0 - tail)),
+            Some(quantile(now, 1.0 - tail) / quantile(base, tail)),
+            None,
+        ),
+        (Known::Spread { spread, .. } | Known::Within(spread), Known::AtLeast(most)) => {
+            let base = quantile(spread, 1.0 - tail);
             (Some(most / base), None, p(1.0 - below(spread, *most)))
         }
-        (Known::Spread { spread, .. }, Known::AtMost(least)) => {
-            let base = ratio::quantile_with_between(spread, tail);
+        (Known::Spread { spread, .. } | Known::Within(spread), Known::AtMost(least)) => {
+            let base = quantile(spread, tail);
             (None, Some(least / base), p(below(spread, *least)))
         }
-        (Known::AtLeast(most), Known::Spread { spread, .. }) => {
-            let now = ratio::quantile_with_between(spread, 1.0 - tail);
+        (Known::AtLeast(most), Known::Spread { spread, .. } | Known::Within(spread)) => {
+            let now = quantile(spread, 1.0 - tail);
             (None, Some(now / most), p(1.0 - below(spread, *most)))
         }
-        (Known::AtMost(least), Known::Spread { spread, .. }) => {
-            let now = ratio::quantile_with_between(spread, tail);
+        (Known::AtMost(least), Known::Spread { spread, .. } | Known::Within(spread)) => {
+            let now = quantile(spread, tail);
             (Some(now / least), None, p(below(spread, *least)))
         }
         (Known::AtMost(least), Known::AtLeast(most)) => (Some(most / least), None, None),

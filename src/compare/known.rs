@@ -16,6 +16,8 @@ pub(super) enum Known {
         /// Its distribution.
         spread: Spread,
     },
+    /// It lies within an interval and is no single value: only the ends of this distribution are used.
+    Within(Spread),
     /// It is at least this.
     AtLeast(f64),
     /// It is at most this.
@@ -33,7 +35,7 @@ impl Known {
     pub(super) fn value(&self) -> Option<f64> {
         match self {
             Self::Spread { value, .. } | Self::Beside(value) | Self::Bare(value, _) => Some(*value),
-            Self::AtLeast(_) | Self::AtMost(_) | Self::Nothing(_) => None,
+            Self::Within(_) | Self::AtLeast(_) | Self::AtMost(_) | Self::Nothing(_) => None,
         }
     }
 
@@ -41,7 +43,11 @@ impl Known {
     pub(super) fn trouble(&self) -> Option<&str> {
         match self {
             Self::Bare(_, why) | Self::Nothing(why) => Some(why),
-            Self::Spread { .. } | Self::Beside(_) | Self::AtLeast(_) | Self::AtMost(_) => None,
+            Self::Spread { .. }
+            | Self::Within(_)
+            | Self::Beside(_)
+            | Self::AtLeast(_)
+            | Self::AtMost(_) => None,
         }
     }
 }
@@ -51,6 +57,7 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
     let answer = &record.answer;
     match answer.ending {
         Ending::Found => found(answer),
+        Ending::Bracketed => bracketed(answer),
         Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
         Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
         Ending::TimeDriven => nothing("it breaks with time, not at a level", answer),
@@ -95,6 +102,19 @@ fn found(answer: &Answer) -> Known {
     match spread {
         Some(spread) => Known::Spread { value, spread },
         None => nothing("its interval says nothing", answer),
+    }
+}
+
+/// An interval without a number in it: where in it the breakpoint lies is not told, so no ratio of two values is either.
+fn bracketed(answer: &Answer) -> Known {
+    match (answer.ci_low.map(f64::from), answer.ci_high.map(f64::from)) {
+        (Some(low), Some(high)) => match of_interval(low, high, answer.confidence) {
+            Some(spread) => Known::Within(spread),
+            None => nothing("its interval says nothing", answer),
+        },
+        (Some(low), None) => Known::AtLeast(low),
+        (None, Some(high)) => Known::AtMost(high),
+        (None, None) => nothing("its breakpoint has no interval", answer),
     }
 }
 

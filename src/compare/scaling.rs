@@ -72,7 +72,7 @@ fn sized(run: &Named) -> Result<Sized, String> {
         .filter(|s| s.is_finite() && *s > 0.0)
         .ok_or_else(|| format!("{} has no size above zero", run.name))?;
     let spread: Spread = match known::breakpoint(&run.record) {
-        Known::Spread { spread, .. } => spread,
+        Known::Spread { spread, .. } | Known::Within(spread) => spread,
         Known::AtLeast(_) => return Err(format!("{}: it never broke", run.name)),
         Known::AtMost(_) => return Err(format!("{}: it broke at the minimum", run.name)),
         Known::Beside(_) => return Err(format!("{}: its breakpoint stands alone", run.name)),

@@ -119,6 +119,49 @@ fn a_run_that_broke_at_its_minimum_bounds_the_change_from_above() {
 }
 
 #[test]
+fn an_interval_without_a_number_tells_a_change_only_where_the_intervals_leave_each_other_out() {
+    let within = |low, high| {
+        let mut run = samples::bracketed();
+        (run.answer.ci_low, run.answer.ci_high) = (Some(low), Some(high));
+        run
+    };
+    let gate = ["breakpoint<-5%"];
+    // 59 to 83 against 120 to 170: at least 1.44 times, at most 2.88 times, both a little further apart for what runs differ by.
+    let record = of(within(59, 83), within(120, 170), &gate);
+    let rise = breakpoint(&record);
+    assert_eq!(rise.verdict, ChangeVerdict::Rise);
+    assert_eq!((rise.ratio, rise.base, rise.candidate), (None, None, None));
+    assert!((1.35..1.4458).contains(&rise.low.unwrap()), "{rise:?}");
+    assert!((2.8813..3.1).contains(&rise.high.unwrap()), "{rise:?}");
+    assert_eq!(record.gates[0].outcome, GateOutcome::Passed);
+    // They overlap by one VU: two log-normal distributions would call that evidence.
+    let record = of(within(59, 83), within(82, 115), &[]);
+    assert_eq!(breakpoint(&record).verdict, ChangeVerdict::NoEvidence);
+    // A number beside an interval.
+    let record = of(samples::found(), within(500, 900), &gate);
+    let fall = breakpoint(&record);
+    assert_eq!(fall.verdict, ChangeVerdict::Fall);
+    assert_eq!(fall.ratio, None);
+    assert_eq!(record.gates[0].outcome, GateOutcome::Failed);
+    let record = of(samples::found(), within(900, 1300), &[]);
+    assert_eq!(breakpoint(&record).verdict, ChangeVerdict::NoEvidence);
+    // Bounds beside an interval.
+    let record = of(within(59, 83), samples::never_broke(), &[]);
+    assert_eq!(breakpoint(&record).verdict, ChangeVerdict::Rise);
+}
+
+#[test]
+fn what_a_run_noticed_stands_beside_the_change() {
+    let record = of(samples::found(), samples::fitted(), &[]);
+    let has = |part: &str| record.notes.iter().any(|n| n.contains(part));
+    assert!(has(
+        "warmed up: the median of 10 VUs fell from 210 ms to 80 ms"
+    ));
+    assert!(has("a pause of 3 s every 15 min would not have been seen"));
+    assert_eq!(record.notes.len(), 6, "{:#?}", record.notes);
+}
+
+#[test]
 fn what_is_no_single_number_is_not_compared_and_passes_no_gate() {
     for ending in [
         Ending::TimeDriven,

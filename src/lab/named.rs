@@ -6,7 +6,8 @@ use crate::record::{Answer, Ending};
 /// Whether the answer says what a good search says of such a system.
 pub fn named_as_expected(answer: &Answer, expect: Expect) -> bool {
     match expect {
-        Expect::Breakpoint => answer.ending == Ending::Found,
+        // An interval is a breakpoint named honestly: the search was too short for one number.
+        Expect::Breakpoint => matches!(answer.ending, Ending::Found | Ending::Bracketed),
         Expect::NeverBroke => answer.ending == Ending::NeverBroke,
         Expect::TimeDriven => answer.ending == Ending::TimeDriven,
         Expect::DependsOnDirection => answer.ending == Ending::DependsOnDirection,
@@ -50,6 +51,8 @@ mod tests {
         let answer = |ending| Answer::unmeasured(ending, String::new(), 0.95, 0.05);
         for (ending, expect, want) in [
             (Ending::Found, Expect::Breakpoint, true),
+            (Ending::Bracketed, Expect::Breakpoint, true),
+            (Ending::Bracketed, Expect::NeverBroke, false),
             (Ending::Undecided, Expect::Breakpoint, false),
             (Ending::NeverBroke, Expect::Breakpoint, false),
             (Ending::NeverBroke, Expect::NeverBroke, true),

@@ -368,6 +368,20 @@ fn times(
             return Err(reader.blame(&[&hold_min, &hold_max], why));
         }
     }
+    let warm_up = reader.pick(
+        Flag("--warm-up", flags.warm_up.clone()),
+        section.warm_up.as_ref(),
+        None,
+        |t| value::duration_or_none(t).map(Some),
+    )?;
+    let warms_up = warm_up.value.unwrap_or_default();
+    if !warms_up.is_zero() && warms_up + hold_min.value > budget.value {
+        let why = format!(
+            "a budget of {:?} has no room for a warm-up of {warms_up:?} and one hold of {:?} (hold-min)",
+            budget.value, hold_min.value
+        );
+        return Err(reader.blame(&[&warm_up], why));
+    }
     if hold_min.value > budget.value {
         let why = format!(
             "a budget of {:?} has no room for one hold of {:?} (hold-min)",
@@ -380,6 +394,7 @@ fn times(
         hold_min: hold_min.value,
         hold_max: hold_max.value,
         settle_max: settle_max.value,
+        warm_up: warm_up.value,
         ..defaults.clone()
     })
 }

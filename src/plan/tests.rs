@@ -181,6 +181,12 @@ fn impossible_values_are_shown_where_they_stand() {
             5,
             "hold-min 40s is above hold-max 30s",
         ),
+        ("[search]\nwarm-up = \"2\"", 5, "or 0 for none"),
+        (
+            "[search]\nbudget = \"60s\"\nwarm-up = \"50s\"",
+            6,
+            "no room for a warm-up of 50s and one hold of 15s",
+        ),
         ("[search]\npace = 0", 5, "above 0 VUs per second"),
         ("[search]\npace = nan", 5, "above 0 VUs per second"),
         ("[search]\nseed = -1", 5, "at least 0"),
@@ -393,6 +399,27 @@ fn a_bad_value_in_the_profile_is_told_even_where_a_flag_beats_it() {
     };
     let text = format!("{DEMO}[search]\nmax-vus = 0\n");
     assert!(error(&text, &flags).starts_with("mine.toml:5: "));
+}
+
+#[test]
+fn a_warm_up_is_asked_for_left_out_or_left_to_the_search() {
+    let of = |in_profile: &str, flag: Option<&str>| {
+        let flags = FindFlags {
+            warm_up: flag.map(str::to_owned),
+            ..FindFlags::default()
+        };
+        let text = format!("{DEMO}[search]\n{in_profile}\n");
+        plan(&text, &flags).search.warm_up
+    };
+    assert_eq!(of("", None), None);
+    let seconds = |s| Some(Duration::from_secs(s));
+    assert_eq!(of("warm-up = \"2m\"", None), seconds(120));
+    assert_eq!(of("warm-up = \"2m\"", Some("30s")), seconds(30));
+    assert_eq!(of("warm-up = \"2m\"", Some("0")), seconds(0));
+    assert_eq!(
+        of("warm-up = \"2m\"\nrate = \"poisson\"", None),
+        seconds(120)
+    );
 }
 
 #[test]

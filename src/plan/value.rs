@@ -154,6 +154,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// The same where nothing at all may be asked for too.
+pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
+    units::parse_duration(text).map_err(|e| format!("{e}; write it as 30s or 2m, or 0 for none"))
+}
+
 pub(super) fn pace(per_s: f64) -> Result<f64, String> {
     (per_s.is_finite() && per_s > 0.0)
         .then_some(per_s)

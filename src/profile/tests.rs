@@ -12,7 +12,7 @@ fn an_unknown_key_is_shown_with_its_line_and_the_nearest_key() {
     assert_eq!(
         error(text).to_string(),
         "mine.toml:4: unknown key `max-vuss`\n  |\n4 | max-vuss = 300\n  | ^^^^^^^^ did you mean `max-vus`?\n  \
-         = known here: population, users, min-vus, max-vus, start-vus, rate, min-rate, max-rate, start-rate, require-vus, require-rate, precision, confidence, budget, hold-min, hold-max, settle-max, reference-holds, pace, local-addr, seed, stop-file, abort-if, max-time"
+         = known here: population, users, min-vus, max-vus, start-vus, rate, min-rate, max-rate, start-rate, require-vus, require-rate, precision, confidence, budget, hold-min, hold-max, settle-max, warm-up, reference-holds, pace, local-addr, seed, stop-file, abort-if, max-time"
     );
 }
 

@@ -73,12 +73,14 @@ impl RunRecord {
         let a = &self.answer;
         let held = a.last_held.as_ref().map(|v| v.level.get());
         match a.ending {
-            Ending::Found if a.ci_low.is_some_and(|low| low >= required) => LoadOutcome::Passed,
-            Ending::Found if a.ci_high.is_some_and(|high| high < required) => {
+            Ending::Found | Ending::Bracketed if a.ci_low.is_some_and(|low| low >= required) => {
+                LoadOutcome::Passed
+            }
+            Ending::Found | Ending::Bracketed if a.ci_high.is_some_and(|high| high < required) => {
                 LoadOutcome::ShownBelow
             }
             Ending::NeverBroke if held.is_some_and(|held| held >= required) => LoadOutcome::Passed,
-            Ending::Found | Ending::NeverBroke => LoadOutcome::NotShown,
+            Ending::Found | Ending::Bracketed | Ending::NeverBroke => LoadOutcome::NotShown,
             Ending::BrokeAtMinimum if self.plan.min_level <= required => LoadOutcome::ShownBelow,
             Ending::BrokeAtMinimum
             | Ending::TimeDriven
@@ -135,7 +137,11 @@ impl RunRecord {
 
     fn headroom(&self, required: u32) -> Option<Headroom> {
         let a = &self.answer;
-        if !matches!(a.ending, Ending::Found | Ending::NeverBroke) {
+        let has_ends = matches!(
+            a.ending,
+            Ending::Found | Ending::Bracketed | Ending::NeverBroke
+        );
+        if !has_ends {
             return None;
         }
         let over = |level: u32| f64::from(level) / f64::from(required.max(1)) - 1.0;
@@ -184,6 +190,27 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_without_a_number_is_judged_by_its_ends() {
+        // 59 to 83.
+        let of = |required| outcome(samples::bracketed(), required);
+        assert_eq!(of(59).0, LoadOutcome::Passed);
+        assert_eq!(of(60).0, LoadOutcome::NotShown);
+        assert_eq!(of(83).0, LoadOutcome::NotShown);
+        assert_eq!(of(84).0, LoadOutcome::ShownBelow);
+        assert!(
+            of(84).1.contains("the interval ends at 83 VUs"),
+            "{}",
+            of(84).1
+        );
+        let mut record = samples::bracketed();
+        record.plan.required = Some(50);
+        let headroom = record.gate().unwrap().headroom.unwrap();
+        assert!((headroom.low.unwrap() - 0.18).abs() < 1e-9);
+        assert_eq!(headroom.estimate, None);
+        assert!((headroom.high.unwrap() - 0.66).abs() < 1e-9);
+    }
+
+    #[test]
     fn what_never_broke_passes_up_to_the_level_that_held() {
         let of = |required| outcome(samples::never_broke(), required).0;
         assert_eq!(of(5000), LoadOutcome::Passed);
@@ -196,7 +223,10 @@ mod tests {
     #[test]
     fn no_answer_is_never_a_pass() {
         for (name, record) in samples::all() {
-            let answered = matches!(record.answer.ending, Ending::Found | Ending::NeverBroke);
+            let answered = matches!(
+                record.answer.ending,
+                Ending::Found | Ending::Bracketed | Ending::NeverBroke
+            );
             let (outcome, _) = outcome(record, 1);
             assert_eq!(outcome == LoadOutcome::Passed, answered, "{name}");
         }

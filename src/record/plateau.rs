@@ -1,6 +1,6 @@
 //! Where the throughput of a run stopped growing.
 
-use super::{HoldEnd, PlanRecord, ProbeRecord};
+use super::{HoldEnd, PlanRecord, ProbeRecord, Purpose};
 use crate::measure::Level;
 
 /// Throughput has stopped growing when some level beyond the knee by this factor was visited.
@@ -58,9 +58,9 @@ impl<'a> Plateau<'a> {
 }
 
 impl ProbeRecord {
-    /// Whether it settled and ran to its end.
+    /// Whether it settled and ran to its end, with a target that was warm.
     pub fn whole(&self) -> bool {
-        self.end == HoldEnd::Complete && self.settled
+        self.end == HoldEnd::Complete && self.settled && self.purpose != Purpose::WarmUp
     }
 
     /// Completed cycles per second, where there were any.

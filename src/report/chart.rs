@@ -3,7 +3,9 @@
 //! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
 
 mod axis;
+mod clip;
 mod compare;
+mod fitted;
 mod lab;
 mod latency;
 mod panel;
@@ -21,7 +23,7 @@ use panel::{Axis, Band, Mark};
 use scene::{Align, Colour, HEIGHT, Rect, Text, WIDTH, regular, text_width};
 
 use super::view;
-use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord};
+use crate::record::{Ending, HoldEnd, ProbeRecord, Purpose, RunRecord};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -68,12 +70,17 @@ enum Key {
     Area(Colour),
     Line(Colour),
     Dashes(Colour),
+    /// A line, and the band around it.
+    Band(Colour, Colour),
     /// Words alone.
     Words,
 }
 
 /// Shape and colour of a probe's point.
 fn style(probe: &ProbeRecord) -> (Marker, Colour) {
+    if probe.purpose == Purpose::WarmUp {
+        return (Marker::Ring, Colour::GREY);
+    }
     style_of(probe.end, probe.verdict)
 }
 
@@ -91,8 +98,15 @@ fn style_of(end: HoldEnd, verdict: Verdict) -> (Marker, Colour) {
 
 /// The legend of the verdicts that occur.
 fn verdict_keys(record: &RunRecord) -> Vec<(Key, String)> {
-    let judged: Vec<_> = record.probes.iter().map(|p| (p.end, p.verdict)).collect();
-    keys_of(&judged)
+    let (warm_ups, others): (Vec<_>, Vec<_>) =
+        (record.probes.iter()).partition(|p| p.purpose == Purpose::WarmUp);
+    let judged: Vec<_> = others.iter().map(|p| (p.end, p.verdict)).collect();
+    let mut keys = keys_of(&judged);
+    if !warm_ups.is_empty() {
+        let text = "warm-up (not judged)".to_owned();
+        keys.push((Key::Point(Marker::Ring, Colour::GREY), text));
+    }
+    keys
 }
 
 fn keys_of(judged: &[(HoldEnd, Verdict)]) -> Vec<(Key, String)> {
@@ -199,14 +213,10 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
     for (key, text) in keys {
         match key {
             Key::Point(marker, colour) => point(scene, *marker, (x + 16.0, y), 11.0, *colour),
-            Key::Area(colour) => {
-                let area = Rect {
-                    left: x,
-                    top: y - 12.0,
-                    right: x + 32.0,
-                    bottom: y + 12.0,
-                };
-                scene.rect(area, *colour);
+            Key::Area(colour) => scene.rect(key_area(x, y), *colour),
+            Key::Band(line, band) => {
+                scene.rect(key_area(x, y), *band);
+                scene.line(vec![(x, y), (x + 32.0, y)], 4.0, *line);
             }
             Key::Words => x -= KEY,
             Key::Dashes(colour) => scene.dashed((x, y), (x + 36.0, y), 4.0, *colour),
@@ -215,6 +225,16 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
         let label = Text::new(text, (x + KEY, y), size);
         x += KEY + label.width() + GAP;
         scene.text(label);
+    }
+}
+
+/// The area before a legend's text.
+fn key_area(x: f64, y: f64) -> Rect {
+    Rect {
+        left: x,
+        top: y - 12.0,
+        right: x + 32.0,
+        bottom: y + 12.0,
     }
 }
 
@@ -230,6 +250,7 @@ fn level_axis(record: &RunRecord) -> Axis {
         .answer
         .breakpoint
         .map(f64::from)
+        .or(middle_of_interval(record))
         .or(levels.get(levels.len() / 2).copied())
         .unwrap_or(top);
     let scale = if top <= 0.0 {
@@ -244,6 +265,12 @@ fn level_axis(record: &RunRecord) -> Axis {
         scale,
         quantity: Quantity::Count,
     }
+}
+
+/// Where an interval without a number in it lies.
+fn middle_of_interval(record: &RunRecord) -> Option<f64> {
+    let (low, high) = (record.answer.ci_low?, record.answer.ci_high?);
+    (record.answer.ending == Ending::Bracketed).then(|| f64::midpoint(low.into(), high.into()))
 }
 
 /// The breakpoint as a vertical line.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::escape::one_line;
 use super::markdown::{self, Pictures};
 use super::page::Page;
-use super::{compare, ramp, view};
+use super::{compare, ramp, summary as text, view};
 use crate::record::{
     ChangeVerdict, CompareRecord, Comparison, Ending, GateOutcome, LoadOutcome, RampEnding,
     RampRecord, RunRecord,
@@ -15,6 +15,8 @@ use crate::record::{
 pub const MOST_SUMMARY_BYTES: usize = 1024 * 1024;
 /// GitHub shows at most so many annotations of a kind per step; the answer needs one.
 const MOST_WARNINGS: usize = 9;
+/// The same of notices, one of which may be the answer.
+const MOST_NOTICES: usize = 9;
 
 /// What an annotation says of its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,13 +71,15 @@ pub(super) fn of_run(record: &RunRecord) -> String {
     let because = format!("{headline}: {}", record.answer.reason);
     let gate = record.gate();
     let answer = match (record.answer.ending, &gate) {
-        (Ending::Found | Ending::NeverBroke, Some(gate)) if gate.outcome != LoadOutcome::Passed => {
+        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, Some(gate))
+            if gate.outcome != LoadOutcome::Passed =>
+        {
             (Kind::Error, format!("{headline}; {}", gate.sentence))
         }
-        (Ending::Found | Ending::NeverBroke, Some(gate)) => {
+        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, Some(gate)) => {
             (Kind::Notice, format!("{headline}; {}", gate.sentence))
         }
-        (Ending::Found | Ending::NeverBroke, None) => (Kind::Notice, headline),
+        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, None) => (Kind::Notice, headline),
         (Ending::BrokeAtMinimum | Ending::TargetDown, _) => (Kind::Error, because),
         (
             Ending::TimeDriven
@@ -98,7 +102,15 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             None,
         ) => (Kind::Warning, because),
     };
-    lines(&record.profile, answer, &record.warnings)
+    let mut out = lines(&record.profile, answer, &record.warnings);
+    let title = format!("breakpoint {}", record.profile);
+    for note in text::beside_number(&record.answer)
+        .iter()
+        .take(MOST_NOTICES)
+    {
+        annotation(&mut out, Kind::Notice, &title, note);
+    }
+    out
 }
 
 pub(super) fn of_ramp(record: &RampRecord) -> String {

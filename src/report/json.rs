@@ -94,6 +94,14 @@ pub(super) fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
     answer
         .distribution
         .retain(|(vus, share)| vus.is_finite() && share.is_finite());
+    answer
+        .noticed
+        .retain(|n| n.from_s.is_finite() && n.to_s.is_finite());
+    for curve in &mut answer.curves {
+        curve
+            .points
+            .retain(|(x, low, mid, high)| [x, low, mid, high].iter().all(|v| v.is_finite()));
+    }
     for limit in &mut record.plan.limits {
         keep_finite(&mut limit.value);
     }

@@ -67,7 +67,7 @@ pub(super) fn of_run(record: &RunRecord) -> Vec<u8> {
 fn answer(record: &RunRecord) -> Came {
     let text = || format!("{}: {}", view::headline(record), record.answer.reason);
     match record.answer.ending {
-        Ending::Found | Ending::NeverBroke => Came::Well,
+        Ending::Found | Ending::Bracketed | Ending::NeverBroke => Came::Well,
         Ending::BrokeAtMinimum => Came::Failure(text()),
         Ending::TimeDriven
         | Ending::DependsOnDirection
@@ -78,6 +78,12 @@ fn answer(record: &RunRecord) -> Came {
         | Ending::Interrupted
         | Ending::Aborted => Came::Error(text()),
     }
+}
+
+/// Several texts as one; `None` of none.
+fn joined(texts: impl Iterator<Item = String>) -> Option<String> {
+    let texts: Vec<String> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 fn properties(record: &RunRecord) -> Vec<(&'static str, String)> {
@@ -98,6 +104,11 @@ fn properties(record: &RunRecord) -> Vec<(&'static str, String)> {
             "gave_way",
             a.limiting_resource.as_ref().map(summary::finding),
         ),
+        (
+            "noticed",
+            joined(a.noticed.iter().map(summary::noticed_text)),
+        ),
+        ("unseen", a.unseen.clone()),
         ("required", number(record.plan.required)),
         ("headroom", share(headroom.and_then(|h| h.estimate))),
         ("headroom_low", share(headroom.and_then(|h| h.low))),

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::view;
 use crate::record::{
-    Ending, LimitingResource, LogRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RampRecord,
-    RunRecord, VisitSummary,
+    Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord,
+    Purpose, RampRecord, RunRecord, VisitSummary,
 };
 use crate::slo::Verdict;
 use crate::units;
@@ -49,15 +49,17 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("rests on", rests_on(record));
     }
     // The other endings have said their reason in the first line.
-    let answered = matches!(
-        a.ending,
-        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
-    );
-    if answered && !a.reason.is_empty() {
+    if a.ending.is_answer() && !a.reason.is_empty() {
         lines.add("stopped", sentence(&a.reason));
     }
     if let Some(outlook) = &a.outlook {
         lines.add("more time", more_time(record, outlook));
+    }
+    for noticed in &a.noticed {
+        lines.add("noticed", noticed_text(noticed));
+    }
+    if let Some(unseen) = &a.unseen {
+        lines.add("unseen", sentence(unseen));
     }
     for warning in &record.warnings {
         lines.add("warning", warning.clone());
@@ -85,6 +87,28 @@ pub(super) fn knee(record: &RunRecord) -> Option<String> {
     let peak = peak.map_or_else(String::new, |p| format!(", {p:.1} {rate} at most"));
     let level = view::level(record, record.answer.knee?);
     Some(format!("{level}: throughput stops growing{peak}"))
+}
+
+/// What was noticed beside the number, with its time: `capacity grew (3 min to 5 min 20 s): 70 VUs broke at first and held later`.
+pub(super) fn noticed_text(noticed: &Noticed) -> String {
+    let (from, to) = (
+        noticed.from_s.max(0.0).round(),
+        noticed.to_s.max(0.0).round(),
+    );
+    let when = if to > from {
+        format!("{} to {}", view::span(from), view::span(to))
+    } else {
+        format!("at {}", view::span(from))
+    };
+    let what = noticed.kind.label();
+    format!("{what} ({when}): {}", sentence(&noticed.text))
+}
+
+/// Everything that stands beside the number of a run: what was noticed, and what cannot be known.
+pub(super) fn beside_number(answer: &Answer) -> Vec<String> {
+    let noticed = answer.noticed.iter().map(noticed_text);
+    let unseen = answer.unseen.iter().map(|text| sentence(text).to_owned());
+    noticed.chain(unseen).collect()
 }
 
 /// Causes beside the first that are worth a line.
@@ -133,6 +157,12 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             let interval = view::interval(a).map_or_else(String::new, |i| format!("   {i}"));
             lines.add("breakpoint", format!("{number}{interval}     {slo}"));
         }
+        Ending::Bracketed => {
+            let text = view::between(record);
+            let confidence = view::percent(a.confidence);
+            let why = format!("({confidence} % CI; too short a search to name one number)");
+            lines.add("breakpoint", format!("{text}  {why}     {slo}"));
+        }
         Ending::NeverBroke => {
             let text = format!("above {max}: the SLO held at every level up to the maximum");
             lines.add("breakpoint", format!("{text}     {slo}"));
@@ -175,10 +205,7 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             lines.add("aborted", format!("{text}     {slo}"));
         }
     }
-    if !matches!(
-        a.ending,
-        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
-    ) {
+    if !a.ending.is_answer() {
         so_far(record, lines);
     }
 }

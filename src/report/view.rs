@@ -170,6 +170,20 @@ pub(super) fn interval(answer: &Answer) -> Option<String> {
     }
 }
 
+/// Where the breakpoint lies, in words: `between 59 and 83 VUs`.
+pub(super) fn between(record: &RunRecord) -> String {
+    let unit = record.plan.unit.name();
+    match (record.answer.ci_low, record.answer.ci_high) {
+        (Some(low), Some(high)) => {
+            let low = units::format_count(low.into());
+            format!("between {low} and {}", level(record, high))
+        }
+        (Some(low), None) => format!("at least {}", level(record, low)),
+        (None, Some(high)) => format!("at most {}", level(record, high)),
+        (None, None) => format!("within an unknown range of {unit}"),
+    }
+}
+
 /// How much more than required the target carries: `18 % above the 1 000 VUs required (95 % CI +15 % to +22 %)`.
 pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
     let headroom = gate.headroom?;
@@ -183,7 +197,14 @@ pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
     };
     let signed = |share: f64| format!("{:+.0} %", share * 100.0);
     let Some(estimate) = headroom.estimate else {
-        return Some(format!("at least {}", side(headroom.low?)));
+        return match (headroom.low, headroom.high) {
+            (Some(low), Some(high)) => Some(format!(
+                "{} to {} against the {required} required",
+                signed(low),
+                signed(high)
+            )),
+            (low, _) => Some(format!("at least {}", side(low?))),
+        };
     };
     let text = side(estimate);
     let confidence = percent(record.answer.confidence);
@@ -246,6 +267,11 @@ pub(crate) fn headline(record: &RunRecord) -> String {
     match (a.ending, number) {
         (Ending::Found, Some(n)) => format!("breakpoint {n}{interval}"),
         (Ending::Found, None) => format!("breakpoint found{interval}"),
+        (Ending::Bracketed, _) => format!(
+            "breakpoint {} ({} % CI)",
+            between(record),
+            percent(a.confidence)
+        ),
         (Ending::NeverBroke, _) => format!(
             "did not break up to {}",
             level(record, record.plan.max_level)

@@ -24,6 +24,8 @@ pub(super) fn assemble(
     let (low, high) = estimate.map_or((None, None), |e| {
         (Some(whole(e.low.floor())), Some(whole(e.high.ceil())))
     });
+    // It has an interval and no single number.
+    let bracketed = conclusion.ending == Ending::Bracketed;
     let first_broke = conclusion.first_broke.map(|i| search.visits()[i].probe);
     let last_held = conclusion.last_held.map(|i| search.visits()[i].probe);
     let binding = binding_objective(spec, estimate, first_broke.map(|i| &probes[i]));
@@ -33,12 +35,20 @@ pub(super) fn assemble(
     Answer {
         ending: conclusion.ending,
         reason: conclusion.reason.clone(),
-        breakpoint: estimate.map(|e| whole(e.vus.floor())),
+        breakpoint: estimate
+            .filter(|_| !bracketed)
+            .map(|e| whole(e.vus.floor())),
         ci_low: low,
         ci_high: high,
         confidence: spec.search.confidence,
         precision_asked: spec.search.precision,
-        precision_reached: estimate.map(Estimate::half_width),
+        precision_reached: estimate.map(|e| {
+            if bracketed {
+                of_middle(e)
+            } else {
+                e.half_width()
+            }
+        }),
         as_narrow_as_asked: estimate.is_some() && conclusion.as_narrow_as_asked,
         last_held: last_held.map(summary),
         first_broke: first_broke.map(summary),
@@ -58,6 +68,7 @@ pub(super) fn assemble(
         },
         peak_throughput_per_s: probes
             .iter()
+            .filter(|p| p.purpose != Purpose::WarmUp)
             .filter_map(|p| p.throughput_per_s)
             .max_by(f64::total_cmp),
         visits: u32::try_from(estimate.map_or(0, |e| e.fit.visits)).unwrap_or(u32::MAX),
@@ -74,6 +85,11 @@ pub(super) fn assemble(
 
 fn whole(vus: f64) -> u32 {
     crate::measure::Level::nearest(vus).get()
+}
+
+/// Half-width as a fraction of the interval's middle, where no number is named that it could be a fraction of.
+fn of_middle(estimate: &Estimate) -> f64 {
+    (estimate.high - estimate.low) / (estimate.high + estimate.low)
 }
 
 fn thinned(distribution: &[(f64, f64)]) -> Vec<(f64, f64)> {

@@ -769,3 +769,92 @@ fn time_promises_the_less_the_more_was_held_already() {
     let (short, long) = (promised(900), promised(7_200));
     assert!(short < long && long < 1.0, "{short} {long}");
 }
+
+#[test]
+fn a_warm_up_comes_first_and_nothing_rests_on_it() {
+    let asked = |warm_up| SearchSpec {
+        warm_up,
+        ..spec(1, 5_000, 10)
+    };
+    // Cold, it breaks at once and answers nothing; warm, it is well up to 700.
+    let target = |order: &Order| {
+        if order.purpose == Purpose::WarmUp {
+            Visit {
+                crashed_after_s: Some(3.0),
+                ..visit(order, Verdict::Broke, Evidence::Side { broke: true })
+            }
+        } else {
+            cliff(order, 700)
+        }
+    };
+    let two_minutes = Some(Duration::from_secs(120));
+    let warmed = drive_unchecked(asked(two_minutes), target);
+    let first = warmed.orders[0];
+    assert_eq!(
+        (first.purpose, first.level, first.hold_s),
+        (Purpose::WarmUp, Level(10), 120.0)
+    );
+    let cold = drive_unchecked(asked(Some(Duration::ZERO)), target);
+    assert_eq!(warmed.orders[1..], cold.orders, "the same search follows");
+    let told = |driven: &Driven| (driven.end.ending, driven.end.estimate.clone());
+    assert_eq!(told(&warmed), told(&cold));
+    let visits = warmed.search.visits();
+    assert!(visits.iter().all(|v| v.purpose != Purpose::WarmUp));
+    assert_eq!(cold.orders[0].purpose, Purpose::Bracket);
+    assert_eq!(drive_unchecked(asked(None), target).orders, cold.orders);
+}
+
+#[test]
+fn a_warm_up_is_part_of_the_budget() {
+    let spec = SearchSpec {
+        warm_up: Some(Duration::from_secs(120)),
+        budget: Duration::from_secs(150),
+        ..spec(1, 5_000, 10)
+    };
+    let mut search = Search::new(spec, MODEL, vec![SHARE]);
+    let Step::Probe(order) = search.next(0.0) else {
+        panic!("it begins");
+    };
+    search.record(visit(&order, Verdict::Undecided, Evidence::None));
+    assert_eq!(search.last().map(|v| v.purpose), Some(Purpose::WarmUp));
+    let Step::Probe(next) = search.next(120.0) else {
+        panic!("there is room for a first look");
+    };
+    assert_eq!(next.purpose, Purpose::Bracket);
+    assert!(next.within_s <= 30.0, "{next:?}");
+    assert!(matches!(search.next(149.0), Step::Done(_)));
+}
+
+#[test]
+fn an_interval_without_a_number_keeps_its_estimate() {
+    let driven = drive(spec(1, 5_000, 10), SHARE, |o| cliff(o, 700));
+    let ended = |ending| driven.search.ended(ending, String::new()).estimate;
+    assert!(ended(Ending::Bracketed).is_some());
+    assert!(ended(Ending::Undecided).is_none());
+}
+
+/// As [`drive`], for orders that need not settle.
+fn drive_unchecked(spec: SearchSpec, target: impl Fn(&Order) -> Visit) -> Driven {
+    let mut search = Search::new(spec, MODEL, vec![SHARE]);
+    let mut orders = Vec::new();
+    loop {
+        match search.next(0.0) {
+            Step::Done(end) => {
+                return Driven {
+                    search,
+                    orders,
+                    end: *end,
+                };
+            }
+            Step::Probe(order) => {
+                assert!(orders.len() < MOST, "does not end: {orders:?}");
+                search.record(target(&order));
+                // What one probe leaves in the budget is not asked here.
+                orders.push(Order {
+                    within_s: 0.0,
+                    ..order
+                });
+            }
+        }
+    }
+}

@@ -13,10 +13,11 @@ use breakpoint::measure::{
     FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading, Strain,
 };
 use breakpoint::record::{
-    Answer, Breach, CauseKind, Ending, Environment, FoundBeside, HoldEnd, LimitingResource,
-    LogRecord, ObjectiveRecord, Outlook, PlanRecord, ProbeRecord, Purpose, RAMP_SCHEMA_VERSION,
-    RampEnding, RampRecord, RampSecond, RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord,
-    StageSpan, StepRecord, StepSecond, Sureness, VisitSummary,
+    Answer, Breach, CauseKind, Curve, CurveScale, Ending, Environment, FoundBeside, HoldEnd,
+    LimitingResource, LogRecord, Noticed, NoticedKind, ObjectiveRecord, Outlook, PlanRecord,
+    ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord, RampSecond, RunRecord,
+    SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord, StepSecond, Sureness,
+    VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -383,6 +384,126 @@ pub(crate) fn found() -> RunRecord {
     record
 }
 
+/// A search too short for one number: an interval, what it noticed, and what it cannot know.
+pub(crate) fn bracketed() -> RunRecord {
+    let shape = Shape {
+        truth: 70.0,
+        crashes: false,
+        hold: 12,
+        noise: 0.2,
+    };
+    let mut record = run(shape, &search_levels(70, 5));
+    record.plan.budget_s = 240.0;
+    record.answer = Answer {
+        ci_low: Some(59),
+        ci_high: Some(83),
+        precision_reached: Some(0.169),
+        last_held: visit(&record, Verdict::Held),
+        first_broke: visit(&record, Verdict::Broke),
+        broken_objective: Some("p99(answer)<2s".to_owned()),
+        visits: 5,
+        rests_on_s: 60.0,
+        search_s: record.answer.search_s,
+        ..answer(
+            Ending::Bracketed,
+            "four minutes are too short to say more than between 59 and 83 VUs.",
+        )
+    };
+    record.answer.unseen = Some("a pause of 3 s every 5 min would not have been seen.".to_owned());
+    record
+}
+
+/// A search that warmed up, noticed something of every kind, and has the curves of its fits.
+pub(crate) fn fitted() -> RunRecord {
+    let shape = Shape {
+        truth: 1184.0,
+        crashes: false,
+        hold: 30,
+        noise: 0.12,
+    };
+    let mut levels = search_levels(1184, 12);
+    levels.insert(0, (10, Purpose::WarmUp));
+    let mut record = run(shape, &levels);
+    let warm_up = &mut record.probes[0];
+    warm_up.verdict = Verdict::Undecided;
+    "a warm-up is not judged".clone_into(&mut warm_up.reason);
+    let end = record.answer.search_s;
+    let noticed = |kind, from: f64, to: f64, text: &str| Noticed {
+        kind,
+        text: text.to_owned(),
+        from_s: from,
+        to_s: to,
+    };
+    let curve = |objective, scale, at: &dyn Fn(f64) -> f64, spread: f64| Curve {
+        objective,
+        scale,
+        points: (0..=40)
+            .map(|i| {
+                let level = 300.0 + 25.0 * f64::from(i);
+                let factor = 1.0 + spread * (1.0 + (level - 1184.0).abs() / 300.0);
+                (level, at(level) / factor, at(level), at(level) * factor)
+            })
+            .collect(),
+    };
+    let share = |level: f64| 0.0005 * (level / 1000.0).powi(18).min(400.0);
+    record.answer = Answer {
+        breakpoint: Some(1184),
+        ci_low: Some(1150),
+        ci_high: Some(1215),
+        precision_reached: Some(0.0274),
+        last_held: visit(&record, Verdict::Held),
+        first_broke: visit(&record, Verdict::Broke),
+        broken_objective: Some("p99(answer)<2s".to_owned()),
+        visits: 15,
+        rests_on_s: 450.0,
+        search_s: end,
+        noticed: vec![
+            noticed(
+                NoticedKind::WarmedUp,
+                0.0,
+                95.0,
+                "the median of 10 VUs fell from 210 ms to 80 ms.",
+            ),
+            noticed(
+                NoticedKind::Grew,
+                0.3 * end,
+                0.55 * end,
+                "1 280 VUs broke at 4 min and held from 9 min on.",
+            ),
+            noticed(
+                NoticedKind::ChanceEvents,
+                0.5 * end,
+                0.5 * end + 2.0,
+                "two pauses of 2 s, 3 min apart.",
+            ),
+            noticed(
+                NoticedKind::ChanceEvents,
+                0.8 * end,
+                0.8 * end + 2.0,
+                "two pauses of 2 s, 3 min apart.",
+            ),
+            noticed(
+                NoticedKind::Credit,
+                0.82 * end,
+                end,
+                "1 200 VUs held for 60 s and not for longer.",
+            ),
+        ],
+        unseen: Some("a pause of 3 s every 15 min would not have been seen.".to_owned()),
+        curves: vec![
+            curve(
+                0,
+                CurveScale::Latency,
+                &|level| p99_at(shape, level as u32),
+                0.12,
+            ),
+            curve(1, CurveScale::Share, &share, 0.4),
+        ],
+        ..answer(Ending::Found, "the budget is spent.")
+    };
+    record
+}
+
 /// A service that is killed for memory: nothing completes above its breakpoint.
 pub(crate) fn crashed() -> RunRecord {
     let shape = Shape {
@@ -743,6 +864,8 @@ pub(crate) fn all() -> Vec<(&'static str, RunRecord)> {
     vec![
         ("empty", empty()),
         ("found", found()),
+        ("bracketed", bracketed()),
+        ("fitted", fitted()),
         ("crashed", crashed()),
         ("never_broke", never_broke()),
         ("broke_at_minimum", broke_at_minimum()),

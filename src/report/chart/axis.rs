@@ -56,15 +56,16 @@ impl Scale {
 
     /// Where a value lies, 0..1; values beyond the ends are put at them.
     pub(super) fn unit(self, value: f64) -> f64 {
-        let unit = match self {
+        self.place(value).clamp(0.0, 1.0)
+    }
+
+    /// The same without ends: below 0 and above 1 a value lies beyond the scale.
+    pub(super) fn place(self, value: f64) -> f64 {
+        let place = match self {
             Self::Linear(lo, hi) => (value - lo) / (hi - lo),
             Self::Log(lo, hi) => (value.max(f64::MIN_POSITIVE) / lo).ln() / (hi / lo).ln(),
         };
-        if unit.is_nan() {
-            0.0
-        } else {
-            unit.clamp(0.0, 1.0)
-        }
+        if place.is_nan() { 0.0 } else { place }
     }
 
     /// Round values on the scale, about `count` of them, in multiples of `step_unit` (1024² for MiB).

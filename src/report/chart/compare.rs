@@ -269,7 +269,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
     let tops = scaling.curve.iter().map(|p| p.high);
     let tops = tops.chain(scaling.points.iter().map(|p| p.high));
     let spec = Spec {
-        area: room,
+        room: room,
         title: format!("breakpoint, {}", record.unit.name()),
         x: Axis {
             scale: Scale::from_zero([scaling.forecast.size]),
@@ -283,6 +283,8 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
         flags: peak_flag(scaling).into_iter().collect(),
         limits: Vec::new(),
         band: None,
+        area: None,
+        spans: Vec::new(),
         right_room: 40.0,
     };
     let panel = Panel::draw(&mut scene, &spec);

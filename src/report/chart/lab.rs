@@ -290,7 +290,7 @@ fn cost(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scene 
         quantity,
     };
     let spec = Spec {
-        area: room,
+        room: room,
         title: "mean error without sign, per cent of the truth (log scale)".to_owned(),
         x: axis(
             Scale::log_around(points.iter().map(|p| p.1)),
@@ -304,6 +304,8 @@ fn cost(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scene 
         flags: Vec::new(),
         limits: Vec::new(),
         band: None,
+        area: None,
+        spans: Vec::new(),
         right_room: 40.0,
     };
     let panel = Panel::draw(&mut scene, &spec);

@@ -4,7 +4,7 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Rect, Scene};
 use super::{
-    Key, Marker, VERMILION, beside, breakpoint_flag, frame, interval_band, interval_key,
+    Key, Marker, VERMILION, beside, breakpoint_flag, fitted, frame, interval_band, interval_key,
     level_axis, level_title, no_data, point, style, verdict_keys, view,
 };
 use crate::record::{ProbeRecord, RunRecord};
@@ -79,6 +79,7 @@ fn keys(record: &RunRecord, metric: &MainMetric) -> Vec<(Key, String)> {
         keys.push((Key::Point(Marker::Square, MEDIAN), "p50".to_owned()));
     }
     keys.extend(interval_key(record));
+    keys.extend(fitted::of_latency(record, metric).map(|_| fitted::key(record)));
     if record.probes.iter().any(|p| metric.observed(p).is_none()) {
         keys.push((Key::Words, "at the top edge: nothing completed".to_owned()));
     }
@@ -104,6 +105,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
         .flatten()
         .chain(bound);
     let scale = Scale::log_around(values);
+    let curve = fitted::of_latency(record, metric);
     let limits = metric.objective.as_ref().map(|o| Mark {
         at: o.bound,
         text: view::slo_label(o.bound),
@@ -113,7 +115,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
     let panel = Panel::draw(
         scene,
         &Spec {
-            area: view.room,
+            room: view.room,
             title: view.title.clone(),
             x: view.x,
             y: Axis {
@@ -124,9 +126,14 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
             flags: breakpoint_flag(record, true).into_iter().collect(),
             limits: limits.into_iter().collect(),
             band: interval_band(record, view.x.scale),
+            area: curve.map(fitted::area),
+            spans: Vec::new(),
             right_room: 0.0,
         },
     );
+    if let Some(curve) = curve {
+        fitted::line(scene, &panel, curve);
+    }
     for probe in &shown {
         if let Some(median) = metric.quantile(probe, 0.5) {
             let at = panel.at(probe.level.0.into(), median);

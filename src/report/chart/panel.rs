@@ -3,6 +3,7 @@
 //! Labels of vertical lines stand in rows above the plot, those of horizontal lines to its right: data cannot hide them.
 
 use super::axis::{Quantity, Scale};
+use super::clip;
 use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
 
 /// Size of tick labels and line labels.
@@ -37,9 +38,41 @@ pub(super) struct Band {
     pub(super) colour: Colour,
 }
 
+/// A shaded range of x with a name above the plot.
+#[derive(Debug, Clone)]
+pub(super) struct Span {
+    pub(super) from: f64,
+    pub(super) to: f64,
+    /// Empty where another one of its kind has the name.
+    pub(super) text: String,
+    pub(super) colour: Colour,
+}
+
+impl Span {
+    /// Its name as if it were that of a line in its middle, so that both keep out of each other's way.
+    fn flag(&self, scale: Scale) -> Mark {
+        let (low, high) = scale.ends();
+        Mark {
+            at: f64::midpoint(self.from.max(low), self.to.min(high)),
+            text: self.text.clone(),
+            colour: self.colour,
+            dashed: false,
+        }
+    }
+}
+
+/// A band between two curves: positions by ascending x, with its lower and its upper end.
+#[derive(Debug, Clone)]
+pub(super) struct Area {
+    pub(super) points: Vec<(f64, f64, f64)>,
+    pub(super) colour: Colour,
+    /// Its colour where it lies on the panel's [`Spec::band`]: shapes are opaque.
+    pub(super) on_band: Colour,
+}
+
 /// What a panel shows apart from its data.
 pub(super) struct Spec {
-    pub(super) area: Rect,
+    pub(super) room: Rect,
     pub(super) title: String,
     pub(super) x: Axis,
     pub(super) y: Axis,
@@ -48,6 +81,10 @@ pub(super) struct Spec {
     pub(super) flags: Vec<Mark>,
     pub(super) limits: Vec<Mark>,
     pub(super) band: Option<Band>,
+    /// Below everything else, so that grid and lines stay visible.
+    pub(super) area: Option<Area>,
+    /// Below everything else too.
+    pub(super) spans: Vec<Span>,
     /// Room to keep free to the right of the plot, besides that of the limits' labels.
     pub(super) right_room: f64,
 }
@@ -64,7 +101,7 @@ impl Panel {
     pub(super) fn draw(scene: &mut Scene, spec: &Spec) -> Self {
         let flags = on_scale(&spec.flags, spec.x.scale);
         let limits = on_scale(&spec.limits, spec.y.scale);
-        let area = spec.area;
+        let area = spec.room;
         let widest = limits
             .iter()
             .map(|l| text_width(&l.text, SMALL, true))
@@ -73,8 +110,11 @@ impl Panel {
             area.left + LEFT,
             area.right - (widest + 20.0).max(52.0).max(spec.right_room),
         );
-        let rows = flag_rows(&flags, spec.x.scale, left, right);
-        let used = flags
+        let spans = spans_on(&spec.spans, spec.x.scale);
+        let names = spans.iter().map(|s| s.flag(spec.x.scale));
+        let labels: Vec<Mark> = flags.iter().cloned().chain(names).collect();
+        let rows = flag_rows(&labels, spec.x.scale, left, right);
+        let used = labels
             .iter()
             .zip(&rows)
             .filter(|(f, _)| !f.text.is_empty())
@@ -94,9 +134,11 @@ impl Panel {
         };
         let title = Text::new(&spec.title, (area.left + 8.0, area.top + 20.0), TITLE).bold();
         scene.text(title.fit(area.width() - 16.0, 20.0));
-        panel.band(scene, spec.band);
+        panel.spans(scene, &spans);
+        let band = panel.band(scene, spec.band);
+        panel.area(scene, spec.area.as_ref(), band);
         panel.grid(scene, spec);
-        panel.flags(scene, &flags, &rows);
+        panel.flags(scene, (&flags, &labels), &rows);
         panel.limits(scene, &limits);
         panel
     }
@@ -134,17 +176,74 @@ impl Panel {
         scene.text(text.fit(self.plot.width() - 20.0, 18.0));
     }
 
-    fn band(&self, scene: &mut Scene, band: Option<Band>) {
-        let Some(band) = band else { return };
-        let (from, to) = (self.px(band.from), self.px(band.to));
-        // A narrow interval still has to be seen.
+    fn band(&self, scene: &mut Scene, band: Option<Band>) -> Option<Rect> {
+        let band = band?;
+        let rect = self.upright(band.from, band.to);
+        scene.rect(rect, band.colour);
+        Some(rect)
+    }
+
+    /// A range of x over the whole height; a narrow one still has to be seen.
+    fn upright(&self, from: f64, to: f64) -> Rect {
+        let (from, to) = (self.px(from), self.px(to));
         let pad = ((3.0 - (to - from)) / 2.0).max(0.0);
-        let rect = Rect {
+        Rect {
             left: (from - pad).max(self.plot.left),
             right: (to + pad).min(self.plot.right),
             ..self.plot
-        };
-        scene.rect(rect, band.colour);
+        }
+    }
+
+    fn spans(&self, scene: &mut Scene, spans: &[Span]) {
+        for span in spans {
+            scene.rect(self.upright(span.from, span.to), span.colour.pale(0.13));
+        }
+        // Those that overlap are told apart by their edges.
+        for span in spans {
+            let rect = self.upright(span.from, span.to);
+            for x in [rect.left, rect.right] {
+                let edge = vec![(x, rect.top), (x, rect.bottom)];
+                scene.line(edge, 2.0, span.colour.pale(0.45));
+            }
+        }
+    }
+
+    fn area(&self, scene: &mut Scene, area: Option<&Area>, band: Option<Rect>) {
+        let Some(area) = area else { return };
+        let place = |x: f64, y: f64| self.beyond(x, y);
+        let there = area.points.iter().map(|(x, low, _)| place(*x, *low));
+        let back = area
+            .points
+            .iter()
+            .rev()
+            .map(|(x, _, high)| place(*x, *high));
+        let outline: Vec<(f64, f64)> = there.chain(back).collect();
+        scene.polygon(clip::polygon(&outline, &self.plot), area.colour);
+        if let Some(band) = band {
+            scene.polygon(clip::polygon(&outline, &band), area.on_band);
+        }
+    }
+
+    /// A curve through value pairs by ascending x; what lies beyond the ends of the scales is left out.
+    pub(super) fn curve(
+        &self,
+        scene: &mut Scene,
+        points: &[(f64, f64)],
+        width: f64,
+        colour: Colour,
+    ) {
+        let placed: Vec<(f64, f64)> = points.iter().map(|(x, y)| self.beyond(*x, *y)).collect();
+        for piece in clip::line(&placed, &self.plot) {
+            scene.line(piece, width, colour);
+        }
+    }
+
+    /// Where a value pair lies, also beyond the ends of the scales.
+    fn beyond(&self, x: f64, y: f64) -> (f64, f64) {
+        (
+            self.plot.left + self.x.place(x) * self.plot.width(),
+            self.plot.bottom - self.y.place(y) * self.plot.height(),
+        )
     }
 
     fn grid(&self, scene: &mut Scene, spec: &Spec) {
@@ -192,7 +291,8 @@ impl Panel {
         })
     }
 
-    fn flags(&self, scene: &mut Scene, flags: &[Mark], rows: &[(usize, f64)]) {
+    /// Lines with their names, and behind them in `labels` names without a line.
+    fn flags(&self, scene: &mut Scene, (flags, labels): (&[Mark], &[Mark]), rows: &[(usize, f64)]) {
         let row_y = |row: usize| self.plot.top - 18.0 - ROW * row_count(row);
         // Lines first: a label's white ground then covers the lines that pass behind it.
         for (flag, (row, _)) in flags.iter().zip(rows) {
@@ -205,7 +305,7 @@ impl Panel {
             let (from, to) = ((x, top), (x, self.plot.bottom));
             stroke(scene, flag, from, to);
         }
-        for (flag, (row, middle)) in flags.iter().zip(rows) {
+        for (flag, (row, middle)) in labels.iter().zip(rows) {
             let text = Text::new(&flag.text, (*middle, row_y(*row)), SMALL)
                 .align(Align::Centre)
                 .bold()
@@ -244,6 +344,13 @@ fn on_scale(marks: &[Mark], scale: Scale) -> Vec<Mark> {
         .filter(|m| scale.contains(m.at))
         .cloned()
         .collect()
+}
+
+/// Those of which a part lies on the scale.
+fn spans_on(spans: &[Span], scale: Scale) -> Vec<Span> {
+    let (low, high) = scale.ends();
+    let shown = |s: &&Span| s.from <= high && s.to >= low && s.from <= s.to;
+    spans.iter().filter(shown).cloned().collect()
 }
 
 /// Ticks as many as can stand without touching; fewer are tried until they do.

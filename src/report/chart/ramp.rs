@@ -181,7 +181,7 @@ impl<'a> Ramp<'a> {
         });
         let end = self.time(self.end_s);
         let spec = Spec {
-            area: frame.area,
+            room: frame.area,
             title: frame.title,
             x: Axis {
                 scale: Scale::Linear(-0.01 * end, end * 1.02),
@@ -194,6 +194,8 @@ impl<'a> Ramp<'a> {
             flags: borders.chain(breach).collect(),
             limits: frame.limits,
             band: None,
+            area: None,
+            spans: Vec::new(),
             right_room: frame.right_room,
         };
         Panel::draw(scene, &spec)

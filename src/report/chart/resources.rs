@@ -100,7 +100,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Pla
     let panel = Panel::draw(
         scene,
         &Spec {
-            area: place.area,
+            room: place.area,
             title: resource.title.clone(),
             x,
             y: Axis {
@@ -111,6 +111,8 @@ fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Pla
             flags: flag.into_iter().collect(),
             limits: limit.into_iter().collect(),
             band: interval_band(record, x.scale),
+            area: None,
+            spans: Vec::new(),
             right_room: 0.0,
         },
     );

@@ -1,10 +1,10 @@
 //! The search over time: when each level was visited, what its verdict was, and how the estimate narrowed.
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, Spec};
-use super::scene::{Colour, Rect, Scene};
-use super::{GREEN, Key, SKY, above, frame, no_data, point, style, verdict_keys, view};
-use crate::record::RunRecord;
+use super::panel::{Axis, Mark, Panel, SMALL, Span, Spec};
+use super::scene::{Colour, Rect, Scene, Text};
+use super::{GREEN, Key, PURPLE, SKY, above, frame, no_data, point, style, verdict_keys, view};
+use crate::record::{Ending, Noticed, RunRecord};
 use crate::units;
 
 pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
@@ -33,19 +33,27 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let unit = record.plan.unit.name();
     let all_title = format!("level, {unit}");
     match view::near_crossing(record) {
-        None => panel(&mut scene, record, &all_title, room, all, true),
+        None => panel(&mut scene, record, &all_title, room, all, Place::Alone),
         Some((low, high)) => {
             let (upper, lower) = above(room, 0.42);
-            panel(&mut scene, record, &all_title, upper, all, false);
+            panel(&mut scene, record, &all_title, upper, all, Place::Upper);
             let near = Scale::Linear(low, high);
             let title = format!("level near the crossing, {unit}");
-            panel(&mut scene, record, &title, lower, near, true);
+            panel(&mut scene, record, &title, lower, near, Place::Lower);
         }
     }
     scene
 }
 
-fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scale, last: bool) {
+/// Where a panel stands: the lowest has the axis of time, the highest the names of what was noticed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Alone,
+    Upper,
+    Lower,
+}
+
+fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scale, place: Place) {
     let begin = record.probes.first().map_or(0.0, |p| p.start_s);
     let end = record
         .probes
@@ -62,7 +70,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
     let panel = Panel::draw(
         scene,
         &Spec {
-            area,
+            room: area,
             title: title.to_owned(),
             x: Axis {
                 scale: Scale::Linear(-0.01 * time(end), time(end) * 1.01),
@@ -72,10 +80,12 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
                 scale: y,
                 quantity: Quantity::Count,
             },
-            x_title: last.then(|| format!("{unit} since the first probe began")),
+            x_title: (place != Place::Upper).then(|| format!("{unit} since the first probe began")),
             flags: Vec::new(),
             limits: Vec::new(),
             band: None,
+            area: None,
+            spans: noticed(record, place != Place::Lower, &time),
             right_room: 130.0,
         },
     );
@@ -97,6 +107,28 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
         scene.line(vec![ready, to], 9.0, colour.pale(0.75));
         point(scene, marker, to, 10.0, colour);
     }
+}
+
+/// What was noticed, when. Of a kind that came several times the longest has the name.
+fn noticed(record: &RunRecord, named: bool, time: &impl Fn(f64) -> f64) -> Vec<Span> {
+    let all = &record.answer.noticed;
+    let lasts = |n: &Noticed| n.to_s - n.from_s;
+    let is_longest = |at: usize, n: &Noticed| {
+        let mut others = all.iter().enumerate().filter(|(_, o)| o.kind == n.kind);
+        others.all(|(i, o)| lasts(o) < lasts(n) || (lasts(o) <= lasts(n) && i >= at))
+    };
+    (all.iter().enumerate())
+        .map(|(i, n)| Span {
+            from: time(n.from_s),
+            to: time(n.to_s),
+            text: if named && is_longest(i, n) {
+                n.kind.label().to_owned()
+            } else {
+                String::new()
+            },
+            colour: PURPLE,
+        })
+        .collect()
 }
 
 /// The estimate after each probe, as steps: it holds until the next one.
@@ -143,6 +175,9 @@ fn answer(scene: &mut Scene, record: &RunRecord, panel: &Panel, y: Scale) {
             scene.line(vec![(x - 8.0, end), (x + 8.0, end)], 4.0, GREEN);
         }
     }
+    if a.ending == Ending::Bracketed {
+        ends(scene, record, panel, x + 14.0);
+    }
     if let Some(vus) = a.breakpoint
         && y.contains(vus.into())
     {
@@ -153,5 +188,19 @@ fn answer(scene: &mut Scene, record: &RunRecord, panel: &Panel, y: Scale) {
             dashed: true,
         };
         panel.mark(scene, &mark, x + 14.0);
+    }
+}
+
+/// The ends of an interval without a number in it, labelled beside it.
+fn ends(scene: &mut Scene, record: &RunRecord, panel: &Panel, label_x: f64) {
+    let (Some(low), Some(high)) = (record.answer.ci_low, record.answer.ci_high) else {
+        return;
+    };
+    let (top, bottom) = (panel.py(high.into()), panel.py(low.into()));
+    // A narrow interval's labels stand apart all the same.
+    let apart = ((1.2 * SMALL - (bottom - top)) / 2.0).max(0.0);
+    for (level, y) in [(high, top - apart), (low, bottom + apart)] {
+        let text = Text::new(units::format_count(level.into()), (label_x, y), SMALL).bold();
+        scene.text(text.colour(GREEN));
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::samples;
+use scene::Shape;
 
 type Chart = fn(&RunRecord) -> Scene;
 
@@ -102,4 +103,81 @@ fn odd_numbers_do_not_break_the_chart_of_a_ramp() {
         }
     }
     ramp::chart(&record).to_png().unwrap();
+}
+
+/// Lines of the fit's colour that only go to the right: no rings.
+fn curves(scene: &Scene) -> Vec<Vec<(f64, f64)>> {
+    let to_the_right = |points: &[(f64, f64)]| points.windows(2).all(|p| p[0].0 < p[1].0);
+    let lines = scene.shapes.iter().filter_map(|s| match s {
+        Shape::Line(points, _, PURPLE) if points.len() > 2 && to_the_right(points) => Some(points),
+        _ => None,
+    });
+    lines.cloned().collect()
+}
+
+#[test]
+fn a_fit_is_drawn_with_its_band_where_there_is_one_and_within_the_plot() {
+    let has_key = |scene: &Scene| scene.texts().any(|t| t.words == "fit with 95 % band");
+    let record = samples::fitted();
+    for draw in [latency::chart, throughput::chart] {
+        let scene = draw(&record);
+        assert!(has_key(&scene));
+        let drawn = curves(&scene);
+        assert!(!drawn.is_empty());
+        // The band reaches far above the chart: what lies there is left out.
+        for (x, y) in drawn.iter().flatten() {
+            assert!(
+                (100.0..WIDTH).contains(x) && (188.0..HEIGHT).contains(y),
+                "{x} {y}"
+            );
+        }
+        let bare = draw(&samples::found());
+        assert!(!has_key(&bare) && curves(&bare).is_empty());
+    }
+    let mut strange = record;
+    for curve in &mut strange.answer.curves {
+        curve.objective = 7;
+    }
+    assert!(!has_key(&latency::chart(&strange)));
+    assert!(!has_key(&throughput::chart(&strange)));
+}
+
+#[test]
+fn what_was_noticed_is_named_once_per_kind() {
+    let scene = search::chart(&samples::fitted());
+    for label in [
+        "capacity grew",
+        "warmed up",
+        "chance events",
+        "carried on credit",
+    ] {
+        let named = scene.texts().filter(|t| t.words == label).count();
+        assert_eq!(named, 1, "{label}");
+    }
+}
+
+#[test]
+fn an_interval_without_a_number_has_its_ends_beside_the_search() {
+    let scene = search::chart(&samples::bracketed());
+    for end in ["59", "83"] {
+        let bold = |t: &&scene::Text| t.words == end && t.bold;
+        assert!(scene.texts().any(|t| bold(&t)), "{end}");
+    }
+}
+
+#[test]
+fn odd_curves_and_times_do_not_break_a_chart() {
+    let mut record = samples::fitted();
+    for curve in &mut record.answer.curves {
+        for (i, point) in curve.points.iter_mut().enumerate() {
+            let odd = [f64::NAN, f64::INFINITY, 0.0, -1.0][i % 4];
+            *point = (point.0, odd, odd, point.3);
+        }
+    }
+    for (i, noticed) in record.answer.noticed.iter_mut().enumerate() {
+        noticed.from_s = [f64::NAN, f64::NEG_INFINITY, -5.0, 1e9, 9.0][i % 5];
+    }
+    for (_, draw) in CHARTS {
+        draw(&record).to_png().unwrap();
+    }
 }

@@ -4,8 +4,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Mark, Panel, Spec};
 use super::scene::{Colour, Scene};
 use super::{
-    Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, frame, interval_band, interval_key,
-    level_axis, level_title, no_data, point, style, verdict_keys, view,
+    Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, fitted, frame, interval_band,
+    interval_key, level_axis, level_title, no_data, point, style, verdict_keys, view,
 };
 use crate::record::RunRecord;
 use crate::units;
@@ -21,6 +21,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         keys.push((Key::Point(Marker::Ring, PURPLE), text));
     }
     keys.extend(interval_key(record));
+    keys.extend(fitted::of_errors(record).map(|_| fitted::key(record)));
     let unit = record.plan.unit.name();
     let counted = record.plan.counted().name();
     let what = &format!("throughput and errors of every probe against {unit}");
@@ -39,7 +40,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         dashed: true,
     });
     let spec = Spec {
-        area: upper,
+        room: upper,
         title: format!("throughput, completed {counted} per second"),
         x,
         y: Axis {
@@ -53,6 +54,8 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
             .collect(),
         limits: Vec::new(),
         band: interval_band(record, x.scale),
+        area: None,
+        spans: Vec::new(),
         right_room: 0.0,
     };
     let panel = Panel::draw(&mut scene, &spec);
@@ -69,7 +72,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         .flat_map(|p| [view::error_ratio(p), view::shed_ratio(p)])
         .flatten();
     let mut spec = Spec {
-        area: lower,
+        room: lower,
         title: format!("share of {counted} that failed or were shed"),
         // A flat zero line must not look like a mountain: at least one percent.
         y: Axis {
@@ -80,6 +83,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         ..spec
     };
     spec.flags.clear();
+    spec.area = fitted::of_errors(record).map(fitted::area);
     shares(&mut scene, record, &spec);
     scene
 }
@@ -91,6 +95,9 @@ fn sheds(record: &RunRecord) -> bool {
 
 fn shares(scene: &mut Scene, record: &RunRecord, spec: &Spec) {
     let panel = Panel::draw(scene, spec);
+    if let Some(curve) = fitted::of_errors(record) {
+        fitted::line(scene, &panel, curve);
+    }
     let mut drawn = false;
     for probe in &record.probes {
         let x = probe.level.0.into();

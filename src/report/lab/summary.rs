@@ -4,7 +4,7 @@ use super::{LabReport, LabRun, LabSystem};
 use crate::stats;
 
 /// The endings that have a column of their own; what is none of them is counted as `other`.
-pub(super) const ENDINGS: [&str; 8] = [
+pub(super) const ENDINGS: [&str; 9] = [
     "found",
     "none",
     "never_broke",
@@ -13,6 +13,7 @@ pub(super) const ENDINGS: [&str; 8] = [
     "time_driven",
     "depends_on_direction",
     "bimodal",
+    "bracketed",
 ];
 /// Confidence of the interval around the coverage.
 pub(super) const CONFIDENCE: f64 = 0.95;

@@ -7,7 +7,7 @@ use super::{LabReport, LabSystem, ReportError};
 use crate::units;
 
 /// The first columns of `lab.csv`, in this order; more follow.
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 32] = [
     "system",
     "method",
     "runs",
@@ -40,6 +40,7 @@ const COLUMNS: [&str; 31] = [
     "time_driven",
     "depends_on_direction",
     "bimodal",
+    "bracketed",
 ];
 /// The last columns: what is no ending above, and what depends on the machine.
 const LAST_COLUMNS: [&str; 4] = ["other", "without_reserve", "far_off", "cpu_ms_per_run"];

@@ -15,6 +15,18 @@ pub(super) fn number(record: &RunRecord) -> Number {
             let value = a.breakpoint.map_or_else(|| "?".to_owned(), count);
             ("Breakpoint", value, plan.unit.name(), interval)
         }
+        Ending::Bracketed => {
+            let ends = (a.ci_low.map(count), a.ci_high.map(count));
+            let (label, value) = match ends {
+                (Some(low), Some(high)) => ("Breakpoint between", format!("{low} – {high}")),
+                (Some(low), None) => ("Breakpoint at least", low),
+                (None, Some(high)) => ("Breakpoint at most", high),
+                (None, None) => ("Breakpoint", "?".to_owned()),
+            };
+            let confidence = view::percent(a.confidence);
+            let note = format!("{confidence} % CI; too short a search to name one number");
+            (label, value, plan.unit.name(), note)
+        }
         Ending::NeverBroke => {
             let note = "the SLO held at every level up to the maximum".to_owned();
             let value = format!("> {}", count(plan.max_level));
@@ -41,7 +53,7 @@ pub(super) fn number(record: &RunRecord) -> Number {
 /// What stands in a number's place.
 fn without(ending: Ending) -> (&'static str, &'static str) {
     match ending {
-        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum => ("", ""),
+        Ending::Found | Ending::Bracketed | Ending::NeverBroke | Ending::BrokeAtMinimum => ("", ""),
         Ending::TimeDriven => ("time-driven", "no level breaks it, time does"),
         Ending::DependsOnDirection => (
             "two breakpoints",
@@ -73,10 +85,7 @@ pub(super) fn facts(record: &RunRecord) -> Vec<Fact> {
     let a = &record.answer;
     let mut facts = vec![Fact::code("SLO", record.slo.clone())];
     let so_far = a.breakpoint.map(|b| view::level(record, b));
-    let answered = matches!(
-        a.ending,
-        Ending::Found | Ending::NeverBroke | Ending::BrokeAtMinimum
-    );
+    let answered = a.ending.is_answer();
     if !answered {
         let parts: Vec<String> = so_far.into_iter().chain(view::interval(a)).collect();
         if !parts.is_empty() {
@@ -109,6 +118,12 @@ pub(super) fn facts(record: &RunRecord) -> Vec<Fact> {
     }
     if let Some(outlook) = &a.outlook {
         facts.push(Fact::new("More time", summary::more_time(record, outlook)));
+    }
+    for noticed in &a.noticed {
+        facts.push(Fact::new("Noticed", summary::noticed_text(noticed)));
+    }
+    if let Some(unseen) = &a.unseen {
+        facts.push(Fact::new("Unseen", summary::sentence(unseen)));
     }
     if !record.warnings.is_empty() {
         let text = match record.warnings.len() {

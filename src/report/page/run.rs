@@ -2,7 +2,9 @@
 
 use super::around::{self, Around};
 use super::{Cell, Chart, Column, Fact, Mark, Page, Part, Section, Table, answer};
-use crate::record::{CauseKind, HoldEnd, LimitingResource, ProbeRecord, RunRecord, VisitSummary};
+use crate::record::{
+    CauseKind, HoldEnd, LimitingResource, ProbeRecord, Purpose, RunRecord, VisitSummary,
+};
 use crate::report::summary::{self, Logged};
 use crate::report::view::{self, MainMetric};
 use crate::report::{Format, chart};
@@ -219,7 +221,10 @@ fn probe(metric: &MainMetric, probe: &ProbeRecord) -> Vec<Cell> {
         index(probe.index),
         Cell::text(probe.purpose.name()),
         Cell::number(level, units::format_count(level.into())),
-        Cell::mark(Mark::of(probe.end, probe.verdict)),
+        Cell::mark(match probe.purpose {
+            Purpose::WarmUp => Mark::NotJudged,
+            _ => Mark::of(probe.end, probe.verdict),
+        }),
         Cell::maybe(metric.observed(probe), units::format_seconds),
         Cell::maybe(metric.quantile(probe, 0.5), units::format_seconds),
         share(view::error_ratio(probe)),

@@ -2,7 +2,9 @@
 
 use super::super::{Fact, Mark, Number};
 use crate::measure::Level;
-use crate::record::{Change, ChangeVerdict, CompareRecord, Comparison, GateOutcome, Scaling};
+use crate::record::{
+    Change, ChangeVerdict, CompareRecord, Comparison, Ending, GateOutcome, Scaling,
+};
 use crate::report::compare::{self, count};
 use crate::report::view;
 
@@ -175,6 +177,9 @@ fn found(record: &CompareRecord, runs: &[usize], value: Option<f64>) -> String {
         let Some(run) = record.runs.get(*only) else {
             return String::new();
         };
+        if run.ending == Ending::Bracketed {
+            return format!("within {} {}", super::run_interval(run), unit.name());
+        }
         let Some(level) = run.breakpoint else {
             return format!("no breakpoint ({})", run.ending.name().replace('_', " "));
         };
