@@ -24,7 +24,9 @@ use crate::stats::tail::{self, Tail, TailVisit, Users};
 use crate::units;
 
 mod bounds;
+mod curve;
 mod diagnosis;
+mod ending;
 pub mod forecast;
 mod growth;
 mod reference;
@@ -264,8 +266,6 @@ const AT_BREAKPOINT: f64 = 0.25;
 const NEAR_CAPACITY: f64 = 0.9;
 /// A level nearer to a bound than this ratio would tell little that the bound has not told.
 const CLEAR_OF_BOUNDS: f64 = 1.05;
-/// An interval wider than this is no answer.
-const HOPELESS_HALF_WIDTH: f64 = 0.5;
 /// Invalid probes in a row after which the generator is the limit.
 const MAX_INVALID: usize = 3;
 /// Visits without an answer at one level after which the search gives up there.
@@ -643,16 +643,34 @@ impl Search {
                 >= 2
         };
         if lately(Side::Held) && !proven(Side::Broke, broke) {
-            let highest = full.iter().map(|v| v.level).max()?;
+            let highest = full.iter().map(|v| v.level).max()?.max(held);
             let near = self.within((f64::from(highest.get()) * CLIMB).ceil());
             return Some(near.min(broke));
         }
         if lately(Side::Broke) && !proven(Side::Held, held) {
-            let lowest = full.iter().map(|v| v.level).min()?;
+            let lowest = full.iter().map(|v| v.level).min()?.min(broke);
             let near = self.within((f64::from(lowest.get()) / CLIMB).floor());
             return Some(near.max(held));
         }
         None
+    }
+
+    /// Whether the last full hold held so well that Little's law puts its breakpoint above the level that only a short hold broke.
+    fn is_far_below(&self, full: &[&Visit], broke: Level) -> bool {
+        let binding = self.estimate.as_ref().map_or(0, |e| e.binding);
+        let Some(Link::Share { alpha }) = self.links.get(binding) else {
+            return false;
+        };
+        let short = !full.iter().any(|v| bounds::side(v) == Some(Side::Broke));
+        let points_to = full.last().and_then(|last| {
+            let tail = last.tails.get(binding)?.as_ref()?;
+            (bounds::side(last) == Some(Side::Held)).then(|| {
+                diagnosis::own_breakpoint(f64::from(last.level.get()), last.hold_s, tail, *alpha)
+            })
+        });
+        short
+            && !self.spec.unit.is_open()
+            && points_to.is_some_and(|vus| vus > f64::from(broke.get()))
     }
 
     /// A visit that tells whether the breakpoint depends on where the load comes from, when one is missing.
@@ -759,7 +777,7 @@ impl Search {
         let wanted = match estimate.fit.basis {
             Basis::Tails => estimate.vus * tail::LADDER[rung],
             Basis::Events => estimate.fit.quantile(EVENT_LADDER[rung]),
-            Basis::Visits => {
+            Basis::Visits | Basis::Bracket => {
                 let offset = self.links[estimate.binding].ladder()[rung];
                 let level = estimate.fit.level_at(offset);
                 self.in_bracket(level.clamp(estimate.vus * 0.8, estimate.vus * 1.25))
@@ -895,124 +913,6 @@ impl Search {
         self.visits.iter().rev().take_while(|v| !v.valid).count()
     }
 
-    fn found(&self) -> Step {
-        let asked = self.spec.precision * 100.0;
-        let reason = match &self.estimate {
-            Some(e) => format!(
-                "the interval is +-{:.1} %, as narrow as asked (+-{asked:.1} %)",
-                e.half_width() * 100.0
-            ),
-            None => String::new(),
-        };
-        self.done(Ending::Found, reason)
-    }
-
-    fn out_of_budget(&self) -> Step {
-        let budget = units::format_seconds(self.spec.budget.as_secs_f64());
-        let Some(estimate) = &self.estimate else {
-            let minutes = self.minutes_to_decide();
-            return self.done(
-                Ending::Undecided,
-                format!("the budget of {budget} ended before a crossing was found; about {minutes} more minutes would decide (--budget)"),
-            );
-        };
-        let half_width = estimate.half_width();
-        let (held, broke) = bounds::around(&self.visits, estimate.vus);
-        if half_width > HOPELESS_HALF_WIDTH || held.is_none() || broke.is_none() {
-            let minutes = self.minutes_to_decide();
-            return self.done(
-                Ending::Undecided,
-                format!("the budget of {budget} ended with an interval of +-{:.0} %; about {minutes} more minutes would decide (--budget)", half_width * 100.0),
-            );
-        }
-        let (reached, asked) = (half_width * 100.0, self.spec.precision * 100.0);
-        let against = if self.precise_enough(estimate) {
-            format!("as narrow as asked (+-{asked:.1} %)")
-        } else if reached <= asked {
-            format!("within the +-{asked:.1} % asked, but not surely yet")
-        } else {
-            format!("where +-{asked:.1} % was asked")
-        };
-        let text =
-            format!("the budget of {budget} is spent; the interval is +-{reached:.1} %, {against}");
-        self.done(Ending::Found, text)
-    }
-
-    /// A rough forecast: the doublings still to make and a minimal set of visits.
-    fn minutes_to_decide(&self) -> u32 {
-        let highest = self
-            .visits
-            .iter()
-            .map(|v| v.level.get())
-            .max()
-            .unwrap_or(1)
-            .max(1);
-        let doublings = if bounds::relevant(&self.visits).broke.is_some() {
-            0.0
-        } else {
-            (f64::from(self.spec.max.get()) / f64::from(highest))
-                .log2()
-                .max(0.0)
-                .ceil()
-        };
-        let near = self.estimate.as_ref().map_or(0, |e| e.fit.visits);
-        #[expect(clippy::cast_precision_loss, reason = "a handful of visits")]
-        let visits = (MIN_VISITS.saturating_sub(near)).max(1) as f64 + doublings;
-        let cost = self
-            .visits
-            .iter()
-            .rev()
-            .take(4)
-            .map(|v| v.cost_s)
-            .fold(20.0, f64::max);
-        Level::nearest((visits * cost / 60.0).ceil()).get()
-    }
-
-    fn done(&self, ending: Ending, reason: String) -> Step {
-        Step::Done(Box::new(self.conclude(ending, reason)))
-    }
-
-    fn conclude(&self, ending: Ending, reason: String) -> Conclusion {
-        let (ending, reason) = match self.named(ending) {
-            Some(named) => (named.ending, named.reason),
-            None => (ending, reason),
-        };
-        let estimate = self.estimate.clone();
-        let at = match (&estimate, ending) {
-            (_, Ending::NeverBroke) => f64::INFINITY,
-            (_, Ending::BrokeAtMinimum) => 0.0,
-            (Some(e), _) => e.vus,
-            (None, _) => bounds::relevant(&self.visits)
-                .held
-                .map_or(0.0, |l| f64::from(l.get())),
-        };
-        let (last_held, first_broke) = bounds::around(&self.visits, at);
-        let meaningful = matches!(
-            ending,
-            Ending::Found
-                | Ending::Bracketed
-                | Ending::DependsOnDirection
-                | Ending::Interrupted
-                | Ending::Aborted
-                | Ending::GeneratorLimited
-                | Ending::TargetDown
-        );
-        Conclusion {
-            ending,
-            reason,
-            as_narrow_as_asked: self
-                .estimate
-                .as_ref()
-                .is_some_and(|e| self.precise_enough(e)),
-            estimate: estimate.filter(|_| meaningful),
-            last_held,
-            first_broke,
-            noticed: Vec::new(),
-            unseen: None,
-            curves: Vec::new(),
-        }
-    }
-
     /// Fits every objective that ever stood above its bound and takes the one that breaks first.
     fn fit(&self) -> Option<Estimate> {
         let bounds = bounds::relevant(&self.visits);
@@ -1021,8 +921,17 @@ impl Search {
             (f64::from(held.get()) * f64::from(broke.get())).sqrt(),
             |e| self.in_bracket(e.vus),
         );
+        let middle = (f64::from(held.get()) * f64::from(broke.get())).sqrt();
+        // What contradicts the visits as a whole was fitted to the wrong part of them.
+        let possible = |f: &Fit| f.high >= f64::from(held.get()) && f.low <= f64::from(broke.get());
         let fits: Vec<(usize, Fit)> = (0..self.links.len())
-            .filter_map(|i| Some((i, self.fit_objective(i, around)?)))
+            .filter_map(|i| {
+                let fit = self.fit_objective(i, around).filter(possible);
+                Some((
+                    i,
+                    fit.or_else(|| self.fit_objective(i, middle).filter(possible))?,
+                ))
+            })
             .collect();
         let (binding, fit) = fits
             .iter()

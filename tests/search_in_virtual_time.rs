@@ -1078,7 +1078,7 @@ fn holds_for_a_mean_are_not_left_near_the_breakpoint() {
     let record = search(&sim, &["avg<500ms"], demo_limits(2));
     let estimate = f64::from(record.answer.breakpoint.unwrap());
     let near = |p: &&ProbeRecord| (f64::from(p.level.get()) / estimate - 1.0).abs() < 0.1;
-    let left = |p: &&ProbeRecord| p.hold_end == HoldEnd::LeftEarly;
+    let left = |p: &&ProbeRecord| p.end == HoldEnd::LeftEarly;
     assert!(record.probes.iter().filter(near).count() >= 3);
     assert_eq!(record.probes.iter().filter(near).filter(left).count(), 0);
 }

@@ -5,6 +5,7 @@
 //! points to by itself, by Little's law from the latency at which its share of violations is the one allowed.
 
 mod capacity;
+mod chance;
 
 pub use capacity::Flow;
 pub(super) use capacity::Look;
@@ -17,6 +18,7 @@ use crate::stats::events::Exposure;
 use crate::stats::tail::{self, Tail};
 use capacity::Groups;
 pub(super) use capacity::served_at_most;
+pub(super) use chance::chance_events;
 
 /// A named behaviour and what shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -140,10 +142,10 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
             // Little's law, which takes a visit to its breakpoint here, is not that of an idle service.
             && !tail::is_idle(vus, per_s, tail.limit_s, alpha)
         {
-            let (ratio, bound) = ratio_at(tail, alpha);
+            let (_, bound) = ratio_at(tail, alpha);
             out.push(Own {
                 vus,
-                breakpoint: vus + per_s * tail.limit_s * (1.0 - ratio),
+                breakpoint: own_breakpoint(vus, visit.hold_s, tail, alpha),
                 bound,
                 held: bounds::side(visit) == Some(Side::Held),
                 past,
@@ -156,6 +158,12 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
         }
     }
     out
+}
+
+/// The level that a visit points to by itself: `N + X L (1 - r)` by Little's law, `r` being the latency, in limits, that a share of
+/// `alpha` reaches.
+pub(super) fn own_breakpoint(vus: f64, hold_s: f64, tail: &Tail, alpha: f64) -> f64 {
+    vus + tail.requests() / hold_s * tail.limit_s * (1.0 - ratio_at(tail, alpha).0)
 }
 
 /// The latency, in limits, that a share of `alpha` reaches; the second is true where even the lowest threshold is above it.

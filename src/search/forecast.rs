@@ -44,7 +44,7 @@ impl StopRule {
             Basis::Tails => (MIN_VISITS_TAILS, SURELY),
             Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
-            Basis::Visits => (MIN_VISITS, SURELY_SHARES),
+            Basis::Visits | Basis::Bracket => (MIN_VISITS, SURELY_SHARES),
         };
         Self { visits, surely }
     }
@@ -55,7 +55,7 @@ fn is_step(estimate: &Estimate) -> bool {
     match estimate.fit.basis {
         Basis::Events => true,
         Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails => false,
+        Basis::Tails | Basis::Bracket => false,
     }
 }
 

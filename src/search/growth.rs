@@ -17,6 +17,9 @@ const BLOCK: (f64, f64) = (15.0, 100.0);
 const QUEUED: f64 = 3.0;
 /// Seconds under a queue that a capacity rests on: one pause is not a small service.
 const SEEN_S: f64 = 20.0;
+/// Seconds from which it may have been seen, where so many blocks in a row then do more.
+const GLIMPSED_S: f64 = 8.0;
+const IN_A_ROW: usize = 3;
 /// A service became faster when its fastest answers take this share of what they took before.
 const FASTER: f64 = 0.7;
 
@@ -67,9 +70,12 @@ pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
     let mut fastest_s = f64::INFINITY;
     let (mut seen, mut seen_s, mut seen_until) = (0.0_f64, 0.0, 0.0);
     let mut fastest_of_era = f64::INFINITY;
+    let mut in_a_row = 0;
     for block in &blocks {
         let (rate, error) = (block.per_s(), block.error());
-        if seen_s >= SEEN_S && rate * (1.0 - error) > GROWN * seen {
+        let more = seen_s >= GLIMPSED_S && rate * (1.0 - error) > GROWN * seen;
+        in_a_row = if more { in_a_row + 1 } else { 0 };
+        if more && (seen_s >= SEEN_S || in_a_row >= IN_A_ROW) {
             out.push(Growth {
                 before_per_s: seen,
                 after_per_s: rate,
@@ -78,7 +84,7 @@ pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
                 first: block.visit + usize::from(!block.first),
                 warmed_up: block.latency_s < FASTER * fastest_of_era,
             });
-            (seen, seen_s) = (0.0, 0.0);
+            (seen, seen_s, in_a_row) = (0.0, 0.0, 0);
             fastest_of_era = f64::INFINITY;
         }
         let queued = block.latency_s >= QUEUED * fastest_s;
@@ -138,6 +144,11 @@ fn blocks(visits: &[Visit]) -> Vec<Block> {
 }
 
 impl Growth {
+    /// Seconds of the search from which on the service was the larger one.
+    pub(super) fn after_s(&self) -> f64 {
+        self.to_s
+    }
+
     /// In words.
     pub(super) fn noticed(&self, from_s: f64) -> Noticed {
         let (verb, kind) = if self.warmed_up {

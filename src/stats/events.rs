@@ -107,6 +107,7 @@ pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit>
         lean: 0.0,
         visits: exposures.len(),
         exact: exposures.len(),
+        shift: None,
     })
 }
 

@@ -162,6 +162,8 @@ pub enum Basis {
     Visits,
     /// The visits' whole latency tails: [`crate::stats::tail`].
     Tails,
+    /// Nothing but a level that held and one that broke.
+    Bracket,
     /// Events that come by chance, by the time at each level: [`crate::stats::events`].
     Events,
 }
@@ -192,9 +194,38 @@ pub struct Fit {
     pub visits: usize,
     /// Visits whose statistic was seen exactly; few of them means that the crossing is a step.
     pub exact: usize,
+    /// How a level moves the tail of latencies, where the fit is one of tails.
+    pub shift: Option<Shift>,
+}
+
+/// How a level moves the tail of latencies: by so much of a limit per level away from the breakpoint.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Shift {
+    /// Adds a time: a line has formed (Little's law).
+    Adds(f64),
+    /// Stretches all times: there is spare capacity.
+    Stretches(f64),
 }
 
 impl Fit {
+    /// No more than an interval.
+    pub fn unknown(estimate: f64, low: f64, high: f64) -> Self {
+        Self {
+            basis: Basis::Bracket,
+            estimate,
+            low,
+            high,
+            kappa: 0.0,
+            curvature: 0.0,
+            sigma: 0.0,
+            distribution: Vec::new(),
+            lean: 0.0,
+            visits: 0,
+            exact: 0,
+            shift: None,
+        }
+    }
+
     /// Half-width of the interval as a fraction of the estimate.
     pub fn half_width(&self) -> f64 {
         (self.high - self.low) / 2.0 / self.estimate
@@ -319,6 +350,7 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
         lean: 0.0,
         visits: points.len(),
         exact,
+        shift: None,
     })
 }
 
@@ -396,8 +428,8 @@ fn independence(points: &[Point], link: Link, posterior: &Posterior) -> f64 {
     1.0 / (1.0 + 2.0 * sum)
 }
 
-/// `(exp(g s) - 1) / g`, monotone in `s` for every `g`.
-fn offset(s: f64, g: f64) -> f64 {
+/// `(exp(g s) - 1) / g`, monotone in `s` for every `g`: how far the statistic stands from its crossing, with `s = kappa (N / N* - 1)`.
+pub fn offset(s: f64, g: f64) -> f64 {
     if g.abs() < 1e-9 {
         s
     } else {

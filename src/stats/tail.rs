@@ -25,7 +25,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::blocks::student_t_quantile;
-use super::fit::{Basis, Fit};
+use super::fit::{Basis, Fit, Shift};
 use super::normal::{cdf, density, probit};
 
 /// Thresholds whose shares are counted, as multiples of the limit, falling. Those further away say little of the limit
@@ -276,7 +276,14 @@ pub fn fit(
     let seen = sandwich.naive_variance * likely + sandwich.prior_variance;
     let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
     let reach = Reach::new(se, &near, 1.0);
-    Some(assemble(estimate, reach, kappa, confidence))
+    let per_level = theta[1].exp() / model.room;
+    Some(Fit {
+        shift: Some(match model.law {
+            Law::Little => Shift::Adds(per_level),
+            Law::Spare => Shift::Stretches(per_level),
+        }),
+        ..assemble(estimate, reach, kappa, confidence)
+    })
 }
 
 /// The breakpoint of arrivals where only the brink of the capacity breaks the limit: there a line takes longer to find its
@@ -360,6 +367,16 @@ fn failed(visits: &[TailVisit]) -> f64 {
 /// phases longer than a cycle: fewer of them were seen than visits were made, and it counts one and a half times.
 fn cautious(deff: f64, usual: f64) -> f64 {
     deff * ((deff / usual).ln().abs() / 2.0).exp()
+}
+
+/// The latency that the share allowed exceeds at a level, seconds: the limit at the breakpoint, moved from there as the fit says.
+pub fn latency_s(shift: Shift, limit_s: f64, level: f64, breakpoint: f64) -> f64 {
+    let away = level - breakpoint;
+    match shift {
+        Shift::Adds(per_level) => limit_s * (1.0 + Law::Little.shift(per_level * away).0),
+        Shift::Stretches(per_level) => limit_s * Law::Spare.shift(per_level * away).0.exp(),
+    }
+    .max(0.0)
 }
 
 /// How far an interval reaches, in units of `ln N`.
@@ -446,6 +463,7 @@ fn assemble(estimate: f64, reach: Reach, kappa: f64, confidence: f64) -> Fit {
         lean: LEAN,
         visits: reach.visits,
         exact: reach.visits,
+        shift: None,
     }
 }
 

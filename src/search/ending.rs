@@ -1,0 +1,273 @@
+//! How a search ends: with a number, with an interval and no number, or with the reason why there is neither.
+
+use super::bounds::{self, Side};
+use super::{Conclusion, Estimate, MIN_VISITS, Search, Step, Visit, diagnosis, growth};
+use crate::measure::Level;
+use crate::record::{Ending, Noticed, NoticedKind};
+use crate::stats::fit::{Basis, Fit};
+use crate::units;
+
+/// A half-width from which an interval names no number: its middle would be a guess.
+const NUMBER: f64 = 0.25;
+/// Fewest full holds that a number rests on.
+const FULL_HOLDS: usize = 2;
+/// An interval whose ends are so many times apart is no answer.
+const NO_BRACKET: f64 = 8.0;
+/// How much of a bracket without any estimate to trust: the levels of short holds, and a quarter beyond.
+const BEYOND: f64 = 1.25;
+/// Seconds near the breakpoint after which what comes every five minutes has come, with a probability of 98 % (`exp(-4)`).
+const SEEN_S: f64 = 1_200.0;
+/// Fewest chance events from which their rate is known well enough to call an interval precise.
+const EVENTS_KNOWN: usize = 8;
+/// A level is near the breakpoint from this share of it: there an event of its own would show in the SLO.
+const NEAR: f64 = 0.8;
+
+impl Search {
+    /// The end of a search whose interval is narrow enough.
+    pub(super) fn found(&self) -> Step {
+        let asked = self.spec.precision * 100.0;
+        let reason = self.estimate.as_ref().map_or_else(String::new, |e| {
+            let reached = e.half_width() * 100.0;
+            if self.is_sure(e) {
+                format!("the interval is +-{reached:.1} %, as narrow as asked (+-{asked:.1} %)")
+            } else {
+                format!("the interval is +-{reached:.1} %; +-{asked:.1} % was asked")
+            }
+        });
+        self.done(Ending::Found, reason)
+    }
+
+    pub(super) fn out_of_budget(&self) -> Step {
+        let budget = units::format_seconds(self.spec.budget.as_secs_f64());
+        if let Some(reason) = self.grew_too_late() {
+            return self.done(Ending::Undecided, reason);
+        }
+        let Some(estimate) = self.interval() else {
+            let minutes = self.minutes_to_decide();
+            return self.done(
+                Ending::Undecided,
+                format!("the budget of {budget} ended before a crossing was found; about {minutes} more minutes would decide (--budget)"),
+            );
+        };
+        let half_width = estimate.half_width();
+        if estimate.high > NO_BRACKET * estimate.low {
+            let minutes = self.minutes_to_decide();
+            return self.done(
+                Ending::Undecided,
+                format!("the budget of {budget} ended with an interval of +-{:.0} %; about {minutes} more minutes would decide (--budget)", half_width * 100.0),
+            );
+        }
+        if let Some(why) = self.no_number(&estimate) {
+            return self.done(
+                Ending::Bracketed,
+                format!("{budget} are too short to say more: {why}"),
+            );
+        }
+        let (reached, asked) = (half_width * 100.0, self.spec.precision * 100.0);
+        let against = if self.is_sure(&estimate) {
+            format!("as narrow as asked (+-{asked:.1} %)")
+        } else if reached <= asked {
+            format!("within the +-{asked:.1} % asked, but not surely yet")
+        } else {
+            format!("where +-{asked:.1} % was asked")
+        };
+        let text =
+            format!("the budget of {budget} is spent; the interval is +-{reached:.1} %, {against}");
+        self.done(Ending::Found, text)
+    }
+
+    /// The estimate, or what the bracket alone says.
+    fn interval(&self) -> Option<Estimate> {
+        self.estimate.clone().or_else(|| self.bracket_alone())
+    }
+
+    /// Between two levels, with nothing to say where.
+    fn bracket_alone(&self) -> Option<Estimate> {
+        let bounds = bounds::relevant(&self.visits);
+        let low = f64::from(bounds.held?.get()) / BEYOND;
+        let high = f64::from(bounds.broke?.get()) * BEYOND;
+        let vus = (low * high).sqrt();
+        let objectives = 0..self.links.len();
+        let binding = objectives.clone().find(|i| self.breaks(*i)).unwrap_or(0);
+        Some(Estimate {
+            binding,
+            vus,
+            low,
+            high,
+            fit: Fit::unknown(vus, low, high),
+        })
+    }
+
+    /// Whether some visit broke this objective.
+    fn breaks(&self, objective: usize) -> bool {
+        let evidence = |v: &Visit| v.evidence.get(objective).copied();
+        (self.visits.iter().filter(|v| v.counts()))
+            .filter(|v| bounds::side(v) == Some(Side::Broke))
+            .any(|v| evidence(v).is_some_and(|e| e.is_violated()))
+    }
+
+    /// Why the interval names no number, if it does not.
+    fn no_number(&self, estimate: &Estimate) -> Option<String> {
+        let full = |of: Side| bounds::full(&self.visits, of).count();
+        let (held, broke) = (full(Side::Held), full(Side::Broke));
+        if held + broke < FULL_HOLDS {
+            return Some(match held + broke {
+                0 => "no full hold fitted in".to_owned(),
+                _ => "only one full hold fitted in".to_owned(),
+            });
+        }
+        match (held, broke) {
+            (0, _) => Some("no full hold has held yet".to_owned()),
+            (_, 0) => Some("no full hold has broken yet".to_owned()),
+            _ => (estimate.half_width() > NUMBER)
+                .then(|| format!("the interval is +-{:.0} %", estimate.half_width() * 100.0)),
+        }
+    }
+
+    /// Why there is no answer where the service grew and was not seen to break since.
+    fn grew_too_late(&self) -> Option<String> {
+        let growth = self.growths.last()?;
+        let breaks = bounds::full(&self.visits, Side::Broke).next().is_some();
+        let holds = bounds::full(&self.visits, Side::Held).next().is_some();
+        (!breaks || !holds).then(|| {
+            let noticed = growth.noticed(self.first_seen_s());
+            format!(
+                "{}; the budget of {} ended before the breakpoint of the grown service was found (--budget)",
+                noticed.text,
+                units::format_seconds(self.spec.budget.as_secs_f64())
+            )
+        })
+    }
+
+    fn first_seen_s(&self) -> f64 {
+        self.visits.first().map_or(0.0, |v| v.began_s)
+    }
+
+    /// Seconds at levels where what breaks the SLO now and then would have shown.
+    fn near_s(&self, estimate: &Estimate) -> f64 {
+        (self.visits.iter().filter(|v| v.counts()))
+            .filter(|v| f64::from(v.level.get()) >= NEAR * estimate.low)
+            .map(|v| v.flow.iter().filter(|f| f.at_level).count())
+            .map(|n| u32::try_from(n).map_or(0.0, f64::from))
+            .sum()
+    }
+
+    /// Whether the interval can be called as narrow as asked: by its width, by full holds on both sides of the answer, and
+    /// because the search lasted long enough to have met what comes now and then.
+    pub(super) fn is_sure(&self, estimate: &Estimate) -> bool {
+        let events = diagnosis::chance_events(&self.visits);
+        let known = events.is_none_or(|e| e.count >= EVENTS_KNOWN);
+        self.precise_enough(estimate)
+            && bounds::full(&self.visits, Side::Held).count() >= FULL_HOLDS
+            && bounds::full(&self.visits, Side::Broke).count() >= FULL_HOLDS
+            && self.near_s(estimate) >= SEEN_S
+            && known
+    }
+
+    /// What was noticed beside the number.
+    fn noticed(&self) -> Vec<Noticed> {
+        let mut from_s = self.first_seen_s();
+        let mut out: Vec<Noticed> = Vec::new();
+        for growth in &self.growths {
+            out.push(growth.noticed(from_s));
+            from_s = growth::Growth::after_s(growth);
+        }
+        out.extend(diagnosis::chance_events(&self.visits).map(|e| Noticed {
+            kind: NoticedKind::ChanceEvents,
+            text: e.text(self.spec.unit),
+            from_s: e.first_s,
+            to_s: e.last_s,
+        }));
+        out
+    }
+
+    /// What a search of this length cannot know.
+    fn unseen(&self, estimate: &Estimate) -> Option<String> {
+        let near_s = self.near_s(estimate);
+        (near_s > 0.0).then(|| {
+            // Of what comes every third of the time, one in twenty searches sees nothing: exp(-3).
+            let gap_s = near_s / 3.0;
+            format!(
+                "a pause, a failover or a slow phase that comes less often than about every {} may not have come in the {} for which the service was held near its breakpoint",
+                units::format_seconds((gap_s / 10.0).ceil() * 10.0),
+                units::format_seconds(near_s.round()),
+            )
+        })
+    }
+
+    /// A rough forecast: the doublings still to make and a minimal set of visits.
+    fn minutes_to_decide(&self) -> u32 {
+        let highest = self
+            .visits
+            .iter()
+            .map(|v| v.level.get())
+            .max()
+            .unwrap_or(1)
+            .max(1);
+        let doublings = if bounds::relevant(&self.visits).broke.is_some() {
+            0.0
+        } else {
+            (f64::from(self.spec.max.get()) / f64::from(highest))
+                .log2()
+                .max(0.0)
+                .ceil()
+        };
+        let near = self.estimate.as_ref().map_or(0, |e| e.fit.visits);
+        #[expect(clippy::cast_precision_loss, reason = "a handful of visits")]
+        let visits = (MIN_VISITS.saturating_sub(near)).max(1) as f64 + doublings;
+        let cost = self
+            .visits
+            .iter()
+            .rev()
+            .take(4)
+            .map(|v| v.cost_s)
+            .fold(20.0, f64::max);
+        Level::nearest((visits * cost / 60.0).ceil()).get()
+    }
+
+    pub(super) fn done(&self, ending: Ending, reason: String) -> Step {
+        Step::Done(Box::new(self.conclude(ending, reason)))
+    }
+
+    pub(super) fn conclude(&self, ending: Ending, reason: String) -> Conclusion {
+        let (ending, reason) = match self.named(ending) {
+            Some(named) => (named.ending, named.reason),
+            None => (ending, reason),
+        };
+        let estimate = self.interval();
+        let at = match (&estimate, ending) {
+            (_, Ending::NeverBroke) => f64::INFINITY,
+            (_, Ending::BrokeAtMinimum) => 0.0,
+            (Some(e), _) => e.vus,
+            (None, _) => bounds::relevant(&self.visits)
+                .held
+                .map_or(0.0, |l: Level| f64::from(l.get())),
+        };
+        let (last_held, first_broke) = bounds::around(&self.visits, at);
+        let meaningful = matches!(
+            ending,
+            Ending::Found
+                | Ending::Bracketed
+                | Ending::DependsOnDirection
+                | Ending::Interrupted
+                | Ending::Aborted
+                | Ending::GeneratorLimited
+                | Ending::TargetDown
+        );
+        // A bracket without an estimate is an answer of its own and no part of another.
+        let estimate = estimate.filter(|e| {
+            meaningful && (ending == Ending::Bracketed || e.fit.basis != Basis::Bracket)
+        });
+        Conclusion {
+            ending,
+            reason,
+            as_narrow_as_asked: estimate.as_ref().is_some_and(|e| self.is_sure(e)),
+            last_held,
+            first_broke,
+            noticed: self.noticed(),
+            unseen: estimate.as_ref().and_then(|e| self.unseen(e)),
+            curves: self.curves(),
+            estimate,
+        }
+    }
+}
