@@ -1053,12 +1053,16 @@ fn probes_that_the_generator_spoilt_at_the_end_are_made_again() {
 #[test]
 fn a_least_throughput_does_not_hide_the_breakpoint_of_a_latency() {
     let sim = demo(1);
-    let alone = search(&sim, &["p99<2s"], demo_limits(1));
+    let from_few = || SearchSpec {
+        start: Level(10),
+        ..demo_limits(1)
+    };
+    let alone = search(&sim, &["p99<2s"], from_few());
     let rates = alone.probes.iter().filter_map(|p| p.throughput_per_s);
     let most = rates.fold(0.0, f64::max);
     for share in [0.5, 2.0] {
         let rate = format!("rps>{:.0}", most * share);
-        let both = search(&sim, &["p99<2s", &rate], demo_limits(1));
+        let both = search(&sim, &["p99<2s", &rate], from_few());
         assert_eq!(
             both.answer.ending, alone.answer.ending,
             "{}",

@@ -1014,7 +1014,7 @@ fn one_reading_among_gaps_is_no_pass_and_a_breach_all_the_same() {
     assert_eq!(first(29), Verdict::Undecided);
     // A monitor that answers every ten seconds was asked all the time.
     let every = |seconds: usize| {
-        let at = |i: usize| (i % seconds == 0).then_some(100.0);
+        let at = |i: usize| i.is_multiple_of(seconds).then_some(100.0);
         read(&(0..60).map(at).collect::<Vec<_>>(), "memory").verdict("gateway.memory<500")
     };
     assert_eq!(every(10), Verdict::Held);
