@@ -249,6 +249,8 @@ const UNPROVEN: [f64; 3] = [1.35, 1.12, 1.0];
 const SHARE_FOR_LIMIT: f64 = 0.07;
 /// Degrees of freedom of a limit's throughput: a handful of visits agree on it.
 const LIMIT_FREEDOM: f64 = 6.0;
+/// Levels worth visiting where all visits obey a law, as parts of the interval.
+const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
 /// Farthest step towards such a bound.
@@ -788,7 +790,8 @@ impl Search {
             self.rungs.pop().unwrap_or(0)
         });
         let wanted = match estimate.fit.basis {
-            Basis::Tails | Basis::Law => estimate.vus * tail::LADDER[rung],
+            Basis::Tails => estimate.vus * tail::LADDER[rung],
+            Basis::Law => estimate.low + (estimate.high - estimate.low) * LAW_LADDER[rung],
             Basis::Events => estimate.fit.quantile(EVENT_LADDER[rung]),
             Basis::Visits | Basis::Bracket => {
                 let offset = self.links[estimate.binding].ladder()[rung];

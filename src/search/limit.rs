@@ -70,25 +70,32 @@ impl Search {
         };
         let limit = served / per_user;
         let lowest = above.iter().min_by(|a, b| a.vus.total_cmp(&b.vus))?;
-        if highest < APPROACHED * limit || lowest.vus < limit * (1.0 - SAME) {
+        let error = served_error.hypot(user_error).max(LEAST_ERROR);
+        let reach = (confidence_t * error).exp();
+        if highest < APPROACHED * limit / reach
+            || lowest.vus * reach < limit
+            || highest > limit * reach
+        {
             return None;
         }
         let beyond = ((lowest.vus - limit) / lowest.vus).max(0.002);
         let fails = (lowest.bad / beyond).clamp(0.2, 50.0);
-        let estimate = limit / (1.0 - (alpha / fails).min(0.5));
-        let error = served_error.hypot(user_error).max(LEAST_ERROR);
-        let (low, high) = (
-            estimate * (-confidence_t * error).exp(),
-            estimate * (confidence_t * error).exp(),
-        );
-        if highest > high {
-            return None;
+        let by_law = limit / (1.0 - (alpha / fails).min(0.5));
+        // What was carried whole and what turned some away were visited: the limit lies between them, whatever the law says.
+        let (mut low, mut high) = (by_law / reach, by_law * reach);
+        if lowest.vus > highest {
+            low = low.clamp(highest, lowest.vus);
+            high = high.clamp(highest, lowest.vus);
         }
+        if high - low < 2.0 * LEAST_ERROR * by_law {
+            let middle = f64::midpoint(low, high);
+            (low, high) = (middle * (1.0 - LEAST_ERROR), middle * (1.0 + LEAST_ERROR));
+        }
+        let estimate = by_law.clamp(low, high);
         Some(Fit {
             basis: Basis::Law,
             estimate,
-            // What was carried whole, and what turned some away, were visited.
-            low: low.max(highest.min(estimate)),
+            low,
             high,
             kappa: fails / alpha,
             curvature: 0.0,
