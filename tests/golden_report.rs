@@ -194,7 +194,7 @@ fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
     assert!(markdown.starts_with("# gateway-512mb: breakpoint between 59 and 83 VUs (95 % CI)"));
     let junit = text(&bracketed, Shown::Junit);
     assert!(junit.contains("failures=\"0\" errors=\"0\""), "{junit}");
-    assert!(!junit.contains("name=\"breakpoint\"") && junit.contains("name=\"ci_low\""));
+    assert!(!junit.contains("property name=\"breakpoint\"") && junit.contains("name=\"ci_low\""));
     let fitted = records::fitted();
     let markdown = text(&fitted, Shown::Markdown);
     assert!(markdown.contains("warmed up (0 s to 95 s)"), "{markdown}");
