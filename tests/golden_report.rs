@@ -199,7 +199,7 @@ fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
     let markdown = text(&fitted, Shown::Markdown);
     assert!(markdown.contains("warmed up (0 s to 95 s)"), "{markdown}");
     assert!(
-        markdown.contains("| warm_up | 10 | ◆ not judged |"),
+        markdown.contains("| warm\\_up | 10 | ◆ not judged |"),
         "{markdown}"
     );
     let junit = text(&fitted, Shown::Junit);
