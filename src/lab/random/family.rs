@@ -199,7 +199,8 @@ fn pauses(sheet: &mut Sheet, rng: &mut SmallRng) {
     let every = log_uniform(5.0, 600.0, rng);
     let length = log_uniform(0.05, (0.1 * every).min(5.0), rng);
     let kind = ["constant", "exponential"][rng.random_range(0..2)];
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[pauses]\nevery = \"{}\"\nlength = \"{}\"\nkind = \"{kind}\"\n",
         time(round3(every)),
         time(round3(length))
@@ -209,7 +210,8 @@ fn pauses(sheet: &mut Sheet, rng: &mut SmallRng) {
 fn neighbour(sheet: &mut Sheet, rng: &mut SmallRng) {
     let every = round3(log_uniform(20.0, 900.0, rng));
     let slow_for = round3(every * rng.random_range(0.1..0.5));
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[neighbour]\nspeed = {}\nslow_for = \"{}\"\nevery = \"{}\"\n",
         round3(rng.random_range(0.4..0.95)),
         time(slow_for),
@@ -221,7 +223,8 @@ fn neighbour(sheet: &mut Sheet, rng: &mut SmallRng) {
 fn warm_up(sheet: &mut Sheet, rng: &mut SmallRng) {
     let speed = round3(rng.random_range(0.1..0.6));
     let requests = sheet.capacity_per_s() * speed * log_uniform(10.0, 300.0, rng);
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[warm_up]\nspeed = {speed}\nrequests = {}\nagain = {}\n",
         whole(requests),
         rng.random::<bool>()
@@ -229,7 +232,8 @@ fn warm_up(sheet: &mut Sheet, rng: &mut SmallRng) {
 }
 
 fn growth(sheet: &mut Sheet, rng: &mut SmallRng) {
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[growth]\nabove = {}\nafter = \"{}s\"\ndelay = \"{}s\"\nmost = {}\n",
         round3(rng.random_range(0.5..0.8)),
         rng.random_range(10..=60),
@@ -337,7 +341,8 @@ fn memory(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     };
     let (per_user, per_request) = (256.0, 1024.0);
     let limit = 102_400.0 + users * per_user + requests * per_request;
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[memory]\nlimit = \"{limit:.0}KiB\"\nbase = \"100MiB\"\nrestart = \"{}\"\n",
         time(round3(log_uniform(1.0, 30.0, rng)))
     );
@@ -357,7 +362,8 @@ fn memory(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
 fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let every = round3(log_uniform(180.0, 900.0, rng));
     let length = round3(log_uniform(1.0, 10.0, rng));
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[outages]\nevery = \"{}\"\nlength = \"{}\"\n",
         time(every),
         time(length)
