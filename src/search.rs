@@ -22,7 +22,6 @@ use crate::stats::events;
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
 use crate::stats::student_t_quantile;
 use crate::stats::tail::{self, Tail, TailVisit, Users};
-use crate::units;
 
 mod bounds;
 mod curve;
@@ -636,14 +635,11 @@ impl Search {
     /// A bound that full holds do not bear out: the last of them all stayed on one side of it, and it was set by a short hold, by
     /// chance, or by a service that has grown since. A bracket hold steers; what binds the answer are full holds.
     fn unproven(&self, held: Level, broke: Level) -> Option<Level> {
-        let patience = if self.growths.is_empty() {
-            ONE_SIDED
-        } else {
-            1
-        };
         let full: Vec<&Visit> = (self.visits.iter())
             .filter(|v| v.counts() && bounds::is_full(v))
             .collect();
+        let surprised = !self.growths.is_empty() || self.is_far_below(&full, broke);
+        let patience = if surprised { 1 } else { ONE_SIDED };
         let lately = |of: Side| {
             let run = full
                 .iter()

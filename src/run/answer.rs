@@ -280,7 +280,7 @@ fn generator(reason: &str) -> LimitingResource {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::fit::{Basis, Fit};
+    use crate::stats::fit::Fit;
     use CauseKind::{HeapLimit, Leak, SingleThread};
     use Sureness::{Certain, Likely};
 
@@ -300,19 +300,7 @@ mod tests {
             vus: 64.9,
             low: 59.0,
             high: 83.0,
-            fit: Fit {
-                basis: Basis::Visits,
-                estimate: 64.9,
-                low: 59.0,
-                high: 83.0,
-                kappa: 1.0,
-                curvature: 0.0,
-                sigma: 0.1,
-                distribution: Vec::new(),
-                lean: 0.0,
-                visits: 5,
-                exact: 5,
-            },
+            fit: Fit::unknown(64.9, 59.0, 83.0),
         };
         let (number, reached) = named(&estimate, Ending::Bracketed);
         assert_eq!(number, None);
