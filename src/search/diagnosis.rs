@@ -458,6 +458,7 @@ mod tests {
             evidence: Vec::new(),
             tails: Vec::new(),
             throughput: None,
+            latency: None,
             hold_s: 70.0,
             cost_s: 80.0,
             flow: Vec::new(),

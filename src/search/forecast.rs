@@ -41,7 +41,7 @@ pub(super) struct StopRule {
 impl StopRule {
     pub(super) fn of(estimate: &Estimate) -> Self {
         let (visits, surely) = match estimate.fit.basis {
-            Basis::Tails => (MIN_VISITS_TAILS, SURELY),
+            Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, SURELY),
             Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
             Basis::Law => (MIN_VISITS_LAW, 1.0),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
@@ -56,7 +56,7 @@ fn is_step(estimate: &Estimate) -> bool {
     match estimate.fit.basis {
         Basis::Events => true,
         Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails | Basis::Law | Basis::Bracket => false,
+        Basis::Tails | Basis::Capacity | Basis::Law | Basis::Bracket => false,
     }
 }
 
@@ -133,7 +133,9 @@ impl Search {
         let (vus, basis) = (estimate.vus, estimate.fit.basis);
         self.visits.iter().filter(move |v| {
             let near = (f64::from(v.level.get()) / vus - 1.0).abs() < tail::NEAR;
-            v.counts() && near && (!v.left_early || basis != Basis::Tails)
+            v.counts()
+                && near
+                && (!v.left_early || !matches!(basis, Basis::Tails | Basis::Capacity))
         })
     }
 
