@@ -770,17 +770,20 @@ impl Search {
     /// What the search names instead of a number, if the visits show that one number would be wrong.
     fn named(&self, ending: Ending) -> Option<diagnosis::Diagnosis> {
         let estimate = self.estimate.as_ref()?;
-        matches!(ending, Ending::Found | Ending::Undecided)
-            .then(|| {
-                diagnosis::diagnose(
-                    &self.visits,
-                    estimate.binding,
-                    self.alpha(estimate),
-                    estimate.vus,
-                    self.spec.unit,
-                )
-            })
-            .flatten()
+        matches!(
+            ending,
+            Ending::Found | Ending::Bracketed | Ending::Undecided
+        )
+        .then(|| {
+            diagnosis::diagnose(
+                &self.visits,
+                estimate.binding,
+                self.alpha(estimate),
+                estimate.vus,
+                self.spec.unit,
+            )
+        })
+        .flatten()
     }
 
     /// Refining has begun: a contradiction later does not throw the search back to bisecting.
