@@ -268,6 +268,8 @@ const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
 const FEWEST_SERVICES: f64 = 50.0;
 /// A visit is light when its mean latency is at most so many times the least.
 const LIGHT: f64 = 1.3;
+/// Most of the budget that goes into a service that becomes faster at the first level.
+const WARM_UP_SHARE: f64 = 0.1;
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
 /// Farthest step towards such a bound.
@@ -440,6 +442,9 @@ impl Search {
         if !last.valid {
             return self.probe(last.level, last.purpose);
         }
+        if self.is_warming_up() {
+            return self.probe(last.level, Purpose::Bracket);
+        }
         let bounds = bounds::relevant(&self.visits);
         match (bounds.held, bounds.broke) {
             (_, None) => self.step_up(),
@@ -461,6 +466,23 @@ impl Search {
             settle_cycles: 0.0,
             within_s: f64::INFINITY,
         })
+    }
+
+    /// Whether the first level, which is the lightest, is still being answered faster as time goes on: caches fill, code is compiled,
+    /// pools open. It is held again until it is not, for a tenth of the budget at most.
+    fn is_warming_up(&self) -> bool {
+        let Some(first) = self.visits.first() else {
+            return false;
+        };
+        let spent_s: f64 = self.visits.iter().map(|v| v.cost_s).sum();
+        let only_first = self.visits.iter().all(|v| v.level == first.level);
+        self.spec.warm_up.is_none()
+            && only_first
+            && spent_s < WARM_UP_SHARE * self.spec.budget.as_secs_f64()
+            && self
+                .visits
+                .last()
+                .is_some_and(|v| growth::becomes_faster(&v.flow))
     }
 
     /// Nothing broke yet.
@@ -622,7 +644,11 @@ impl Search {
                 None => self.found(),
             };
         }
-        let level = self.ladder_level(&estimate);
+        let level = match self.gap(&estimate) {
+            // Each visit between the two sides of a step halves what is left.
+            Some((held, broke)) => middle(held, broke),
+            None => self.ladder_level(&estimate),
+        };
         self.probe(level, Purpose::Refine)
     }
 
@@ -744,17 +770,20 @@ impl Search {
     /// What the search names instead of a number, if the visits show that one number would be wrong.
     fn named(&self, ending: Ending) -> Option<diagnosis::Diagnosis> {
         let estimate = self.estimate.as_ref()?;
-        matches!(ending, Ending::Found | Ending::Undecided)
-            .then(|| {
-                diagnosis::diagnose(
-                    &self.visits,
-                    estimate.binding,
-                    self.alpha(estimate),
-                    estimate.vus,
-                    self.spec.unit,
-                )
-            })
-            .flatten()
+        matches!(
+            ending,
+            Ending::Found | Ending::Bracketed | Ending::Undecided
+        )
+        .then(|| {
+            diagnosis::diagnose(
+                &self.visits,
+                estimate.binding,
+                self.alpha(estimate),
+                estimate.vus,
+                self.spec.unit,
+            )
+        })
+        .flatten()
     }
 
     /// Refining has begun: a contradiction later does not throw the search back to bisecting.
