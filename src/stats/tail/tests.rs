@@ -90,6 +90,17 @@ impl Service {
     }
 }
 
+/// Closed users, 95 %.
+fn asked(alpha: f64, around: f64) -> Asked {
+    Asked {
+        users: Users::Closed,
+        alpha,
+        around,
+        confidence: 0.95,
+        variability: None,
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Visits {
     per_s: f64,
@@ -98,7 +109,7 @@ struct Visits {
 
 impl Visits {
     fn fit(&self, around: f64) -> Option<Fit> {
-        fit(&self.seen(), Users::Closed, ALPHA, around, 0.95)
+        fit(&self.seen(), &asked(ALPHA, around))
     }
 
     fn seen(&self) -> Vec<TailVisit<'_>> {
@@ -112,7 +123,7 @@ impl Visits {
     }
 
     fn model(&self) -> Model {
-        Model::new(&self.seen(), Users::Closed, ALPHA, 1.0).unwrap()
+        Model::new(&self.seen(), &asked(ALPHA, 1.0), 1.0).unwrap()
     }
 }
 
@@ -817,7 +828,7 @@ proptest! {
             .iter()
             .map(|(vus, tail)| TailVisit { vus: *vus, per_s, tail })
             .collect();
-        if let Some(fit) = fit(&visits, Users::Closed, alpha, around, 0.95) {
+        if let Some(fit) = fit(&visits, &asked(alpha, around)) {
             prop_assert!(fit.low.is_finite() && fit.high.is_finite());
             prop_assert!(0.0 < fit.low && fit.low <= fit.estimate && fit.estimate <= fit.high);
         }
@@ -885,7 +896,7 @@ fn a_line_before_another_step_moves_no_tail_of_this_one() {
                 tail,
             })
             .collect();
-        fit(&visits, Users::Closed, 0.01, 640.0, 0.95)
+        fit(&visits, &asked(0.01, 640.0))
     };
     let here = |(step_s, cycle_s)| Some(Residence { step_s, cycle_s });
     assert_eq!(fit_with(here), None);
