@@ -20,8 +20,8 @@ use crate::record::{Curve, Ending, Noticed, Purpose};
 use crate::slo::{Evidence, Verdict};
 use crate::stats::events;
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
+use crate::stats::student_t_quantile;
 use crate::stats::tail::{self, Tail, TailVisit, Users};
-use crate::units;
 
 mod bounds;
 mod curve;
@@ -29,6 +29,7 @@ mod diagnosis;
 mod ending;
 pub mod forecast;
 mod growth;
+mod limit;
 mod reference;
 
 pub use bounds::Side;
@@ -134,6 +135,10 @@ pub struct Visit {
     /// is not written down.
     #[serde(skip)]
     pub outgrown: bool,
+    /// Whether what waited grew throughout at a rate of arrivals: more came than was served, and the limit is only a matter of
+    /// time. Found out from `flow`.
+    #[serde(skip)]
+    pub overflows: bool,
 }
 
 impl Visit {
@@ -239,12 +244,20 @@ const MIN_VISITS_STEP: usize = 7;
 const EVENT_LADDER: [f64; RUNGS] = [0.3, 0.5, 0.5, 0.75];
 /// How far below the highest level that held the interval reaches at least, by how many full holds held.
 const UNPROVEN: [f64; 3] = [1.35, 1.12, 1.0];
+/// Most of the budget that one short hold may take for the sake of a long limit.
+const SHARE_FOR_LIMIT: f64 = 0.07;
+/// Degrees of freedom of a limit's throughput: a handful of visits agree on it.
+const LIMIT_FREEDOM: f64 = 6.0;
+/// Levels worth visiting where all visits obey a law, as parts of the interval.
+const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
 /// Farthest step towards such a bound.
 const CLIMB: f64 = 1.2;
 /// Levels of one pass around the estimate.
 const RUNGS: usize = 4;
+/// The same where all visits obey a law.
+const MIN_VISITS_LAW: usize = 4;
 /// Visits with a magnitude below which the crossing counts as a step.
 const FEW_EXACT: usize = 4;
 /// Cycles that a hold near the breakpoint lasts.
@@ -308,11 +321,12 @@ impl Search {
     }
 
     /// Takes what a probe told and refits.
-    pub fn record(&mut self, visit: Visit) {
+    pub fn record(&mut self, mut visit: Visit) {
         if visit.purpose == Purpose::WarmUp {
             self.warm_up = Some(visit);
             return;
         }
+        visit.overflows = self.spec.unit.is_open() && diagnosis::line_grows(&visit.flow);
         self.visits.push(visit);
         self.outgrow();
         self.estimate = self.fit();
@@ -595,7 +609,7 @@ impl Search {
     }
 
     fn points_by_tails(&self) -> bool {
-        (self.estimate.as_ref()).is_some_and(|e| e.fit.basis == Basis::Tails)
+        (self.estimate.as_ref()).is_some_and(|e| matches!(e.fit.basis, Basis::Tails | Basis::Law))
     }
 
     /// Where to look between a level that held and one that broke: from the throughput of the broken one (by Little's law, where
@@ -621,14 +635,11 @@ impl Search {
     /// A bound that full holds do not bear out: the last of them all stayed on one side of it, and it was set by a short hold, by
     /// chance, or by a service that has grown since. A bracket hold steers; what binds the answer are full holds.
     fn unproven(&self, held: Level, broke: Level) -> Option<Level> {
-        let patience = if self.growths.is_empty() {
-            ONE_SIDED
-        } else {
-            1
-        };
         let full: Vec<&Visit> = (self.visits.iter())
             .filter(|v| v.counts() && bounds::is_full(v))
             .collect();
+        let surprised = !self.growths.is_empty() || self.is_far_below(&full, broke);
+        let patience = if surprised { 1 } else { ONE_SIDED };
         let lately = |of: Side| {
             let run = full
                 .iter()
@@ -776,6 +787,7 @@ impl Search {
         });
         let wanted = match estimate.fit.basis {
             Basis::Tails => estimate.vus * tail::LADDER[rung],
+            Basis::Law => estimate.low + (estimate.high - estimate.low) * LAW_LADDER[rung],
             Basis::Events => estimate.fit.quantile(EVENT_LADDER[rung]),
             Basis::Visits | Basis::Bracket => {
                 let offset = self.links[estimate.binding].ladder()[rung];
@@ -812,7 +824,7 @@ impl Search {
         let hold_s = match purpose {
             // It is as long as was asked, and is ordered by itself.
             Purpose::WarmUp => self.spec.warm_up.unwrap_or_default().as_secs_f64(),
-            Purpose::Bracket => cycle.clamp(6.0, 30.0),
+            Purpose::Bracket => cycle.clamp(6.0, 30.0).max(self.shows_limit_s()),
             Purpose::Narrow => (2.0 * cycle).clamp(15.0, 40.0),
             Purpose::Refine | Purpose::Compare | Purpose::Confirm | Purpose::Reference => {
                 self.full_hold_s(cycle)
@@ -839,6 +851,13 @@ impl Search {
             settle_cycles,
             within_s: f64::INFINITY,
         })
+    }
+
+    /// Seconds until a service that hangs altogether shows it by the age of what is in flight, a settle of some seconds included. A
+    /// shorter hold says nothing of a long limit.
+    fn shows_limit_s(&self) -> f64 {
+        let most_s = SHARE_FOR_LIMIT * self.spec.budget.as_secs_f64();
+        self.model.limit_s.unwrap_or(0.0).min(most_s)
     }
 
     /// A hold that expects about five violations at the breakpoint and lasts a dozen cycles, within the limits and at least
@@ -954,7 +973,9 @@ impl Search {
             let carried = bounds::carried(&self.visits).unwrap_or(broke);
             high = high.max(f64::from(broke.max(carried).get()));
         }
-        (low, high) = self.as_far_as_proven(low, high, held, broke);
+        if fit.basis != Basis::Law {
+            (low, high) = self.as_far_as_proven(low, high, held, broke);
+        }
         Some(Estimate {
             binding,
             vus: fit.estimate,
@@ -1009,7 +1030,9 @@ impl Search {
         if !points.iter().any(|p| is_over(link, p.shown)) {
             return None;
         }
-        self.fit_brink(objective)
+        let t = student_t_quantile(0.5 + self.spec.confidence / 2.0, LIMIT_FREEDOM);
+        self.fit_limit(objective, t)
+            .or_else(|| self.fit_brink(objective))
             .or_else(|| self.fit_tail(objective, around))
             .or_else(|| fit::fit(&points, link, around, self.spec.confidence))
     }

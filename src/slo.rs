@@ -277,6 +277,11 @@ impl Objective {
         }
     }
 
+    /// Whether it is on the share of failed cycles: `errors<1%`, of no single step.
+    pub fn is_of_failed_cycles(&self) -> bool {
+        matches!(self.metric, Metric::Errors { step: None })
+    }
+
     /// The latency limit of a latency objective.
     pub fn latency_limit(&self) -> Option<Duration> {
         match self.metric {

@@ -127,7 +127,7 @@ fn zero_an_answer_with_all_its_files() {
 
     let folder = run_folder(out.path(), "demo");
     let record = result(&folder);
-    assert_eq!(record["schema_version"], 2);
+    assert_eq!(record["schema_version"], 3);
     assert_eq!(record["answer"]["ending"], "never_broke");
     assert_eq!(record["answer"]["last_held"]["level"], 40);
     for key in ["profile", "slo", "probes"] {

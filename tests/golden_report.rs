@@ -178,6 +178,36 @@ fn the_same_record_gives_the_same_bytes() {
 }
 
 #[test]
+fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
+    let text = |record: &RunRecord, shown| String::from_utf8(record.shown(shown).unwrap()).unwrap();
+    let bracketed = records::bracketed();
+    let page = as_read(&text(&bracketed, Shown::Html));
+    for part in [
+        "Breakpoint between",
+        "class=\"number\">59 – 83<",
+        "95 % CI; too short a search to name one number",
+        "a pause of 3 s every 5 min would not have been seen",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let markdown = text(&bracketed, Shown::Markdown);
+    assert!(markdown.starts_with("# gateway-512mb: breakpoint between 59 and 83 VUs (95 % CI)"));
+    let junit = text(&bracketed, Shown::Junit);
+    assert!(junit.contains("failures=\"0\" errors=\"0\""), "{junit}");
+    assert!(!junit.contains("property name=\"breakpoint\"") && junit.contains("name=\"ci_low\""));
+    let fitted = records::fitted();
+    let markdown = text(&fitted, Shown::Markdown);
+    assert!(markdown.contains("warmed up (0 s to 95 s)"), "{markdown}");
+    assert!(
+        markdown.contains("| warm\\_up | 10 | ◆ not judged |"),
+        "{markdown}"
+    );
+    let junit = text(&fitted, Shown::Junit);
+    assert!(junit.contains("name=\"noticed\" value=\"warmed up (0 s to 95 s)"));
+    assert!(junit.contains("name=\"unseen\" value=\"a pause of 3 s"));
+}
+
+#[test]
 #[ignore = "writes pictures to look at: cargo test --test golden_report -- --ignored"]
 fn pictures_to_look_at() {
     for (name, record) in records::all() {

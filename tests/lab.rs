@@ -133,3 +133,117 @@ fn pairs_of_searches_count_false_alarms_and_power() {
     let pairs = fs::read_to_string(out.join("compare-pairs.csv")).unwrap();
     assert_eq!(pairs.lines().count(), 1 + 2 * 3 * 5);
 }
+
+/// Plain queues with a truth by formula, among the drawn ones: cheap to know.
+fn random(cache: &Path, out: &Path, args: &[&str]) -> Command {
+    let mut command = lab(cache, out);
+    command
+        .args(["--random", "4", "--seed", SEED, "--quiet"])
+        .args(args);
+    command
+}
+
+/// A seed whose first four systems are known by formula, or soon.
+const SEED: &str = "7";
+
+#[test]
+fn drawn_systems_are_the_same_again_and_have_tables_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    for (out, threads) in [(&one, "1"), (&two, "2")] {
+        // The second time the truths come from the cache.
+        random(
+            dir.path(),
+            out,
+            &["--runs", "3", "--budget", "3m,4m", "--threads", threads],
+        )
+        .assert()
+        .success()
+        .stdout(contains("4 systems drawn with seed").and(contains("kind (systems)")))
+        .stderr("");
+    }
+    for file in ["lab-random.csv", "lab-random-runs.csv"] {
+        assert_eq!(
+            timeless(&one.join(file)),
+            timeless(&two.join(file)),
+            "{file}"
+        );
+    }
+    let systems = fs::read_to_string(one.join("lab-random.csv")).unwrap();
+    assert!(systems.starts_with(
+        "system,index,half,kind,slo,truth,truth_se_pct,truth_how,runs,intervals,coverage,miss_below,miss_above,"
+    ));
+    assert_eq!(systems.lines().count(), 1 + 4);
+    let runs = timeless(&one.join("lab-random-runs.csv"));
+    assert_eq!(runs.len(), 1 + 4 * 3);
+    let budgets: Vec<&str> = runs[1..=3]
+        .iter()
+        .map(|r| r.split(',').nth(5).unwrap())
+        .collect();
+    assert_eq!(budgets, ["180", "240", "180"], "in turn");
+    // A drawn system can be searched by itself.
+    let file = one.join("systems/r0000.toml");
+    assert!(
+        fs::read_to_string(file)
+            .unwrap()
+            .starts_with("name = \"r0000\"")
+    );
+    // The halves have every other one.
+    let half = dir.path().join("half");
+    random(
+        dir.path(),
+        &half,
+        &["--runs", "1", "--budget", "3m", "--half", "judge"],
+    )
+    .assert()
+    .success();
+    let judged = timeless(&half.join("lab-random.csv"));
+    let names: Vec<&str> = judged[1..]
+        .iter()
+        .map(|r| r.split(',').next().unwrap())
+        .collect();
+    assert_eq!(names, ["r0001", "r0003"]);
+}
+
+#[test]
+fn several_budgets_give_a_row_each() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    lab(dir.path(), &out)
+        .args(["strict", "--runs", "1", "--budget", "3m,5m", "--quiet"])
+        .assert()
+        .success()
+        .stdout(contains("budget 180 s").and(contains("budget 300 s")));
+    let text = fs::read_to_string(out.join("lab.csv")).unwrap();
+    let mut rows = text.lines().map(|l| l.split(',').collect::<Vec<_>>());
+    let head = rows.next().unwrap();
+    let at = |name| head.iter().position(|c| *c == name).unwrap();
+    let (budget, far_off) = (at("budget_s"), at("far_off"));
+    assert_eq!(at("without_reserve") + 1, far_off);
+    let budgets: Vec<&str> = rows.map(|r| r[budget]).collect();
+    assert_eq!(budgets, ["180", "300"]);
+    assert!(
+        !out.join("lab-errors.png").exists(),
+        "its lines would not say of which budget"
+    );
+}
+
+#[test]
+fn what_does_not_go_with_drawn_systems_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for (args, wanted) in [
+        (vec!["a", "--random", "3"], "cannot be used with"),
+        (vec!["--random", "0"], "--random"),
+        (vec!["--half", "judge"], "--random"),
+        (
+            vec!["--random", "3", "--half", "first"],
+            "possible values: calibrate, judge",
+        ),
+    ] {
+        lab(dir.path(), &dir.path().join("out"))
+            .args(&args)
+            .assert()
+            .code(2)
+            .stderr(contains(wanted));
+    }
+}

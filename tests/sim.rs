@@ -887,7 +887,10 @@ fn the_same_seed_gives_the_same_windows() {
             windows
         };
         assert_eq!(run(3), run(3), "{}", spec.name);
-        assert_ne!(run(3), run(4), "{}", spec.name);
+        // In `fifo` nothing is drawn but a microsecond of the first think times.
+        if spec.name != "fifo" {
+            assert_ne!(run(3), run(4), "{}", spec.name);
+        }
     }
 }
 

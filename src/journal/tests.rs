@@ -40,6 +40,7 @@ pub(crate) fn entry(probe: ProbeRecord) -> Entry {
         cost_s: 41.25,
         flow: Vec::new(),
         outgrown: false,
+        overflows: false,
     };
     Entry {
         told: Told {

@@ -204,7 +204,7 @@ fn rng(parts: &[u64]) -> SmallRng {
 /// Standard error that is aimed at, as a fraction: well below the half-widths of short searches.
 const SE: f64 = 0.005;
 /// Requests that a truth may cost in its long simulation, and in one crude look: some seconds of a processor in all.
-const MOST_REQUESTS: f64 = 8e6;
+const MOST_REQUESTS: f64 = 2.5e7;
 const CRUDE_REQUESTS: f64 = 2.5e5;
 /// Requests of a batch; a standard error needs twenty batches, and here are forty per level in the first round.
 const BATCH_REQUESTS: f64 = 3e4;
@@ -223,7 +223,7 @@ fn accuracy(sheet: &Sheet) -> Accuracy {
     let batch_s = seconds(BATCH_REQUESTS, 10.0, 100.0).round();
     Accuracy {
         se: SE,
-        most_s: seconds(MOST_REQUESTS, 2_000.0, 400_000.0),
+        most_s: seconds(MOST_REQUESTS, 2_000.0, 1e6),
         pace: Pace {
             warm_up_s,
             crude_s: seconds(CRUDE_REQUESTS, 60.0, 4_000.0),

@@ -537,31 +537,26 @@ mod tests {
 
     #[test]
     fn the_truth_of_a_system_that_grows_is_that_of_the_grown_one_where_load_makes_it_grow() {
-        let text = |servers: u32, most: u32, limit: &str| {
+        let text = |slo: &str, servers: u32, tables: &str| {
             format!(
-                "name = \"grows\"\ntitle = \"t\"\nslo = [\"p99<{limit}\"]\n\
+                "name = \"grows\"\ntitle = \"t\"\nslo = [\"{slo}\"]\n\
                  [think]\nkind = \"exponential\"\nmean = \"5s\"\n\
                  [service]\nservers = {servers}\nkind = \"exponential\"\nmean = \"50ms\"\n\
-                 [growth]\nabove = 0.7\nafter = \"30s\"\ndelay = \"45s\"\nmost = {most}\n"
+                 [growth]\nabove = 0.7\nafter = \"30s\"\ndelay = \"45s\"\nmost = 8\n{tables}"
             )
-        };
-        let accuracy = Accuracy {
-            se: 0.02,
-            most_s: 1e5,
-            ..Accuracy::default()
         };
         let find = |text: &str| {
             let system = System::from_toml(text).unwrap();
+            let accuracy = Accuracy::default();
             find(&system, accuracy, 2, &Interrupt::default(), &mut |_| {}).unwrap()
         };
-        let grown = find(&text(2, 8, "2s"));
-        assert_eq!(
-            (grown.vus, grown.how.as_str()),
-            (Some(1040), "exact, fully grown")
-        );
-        // So tight a limit breaks before 64 servers of 70 % are busy: 128 are never there.
-        let tight = find(&text(64, 128, "232ms"));
-        assert_eq!(tight.how, "simulated");
+        let grown = find(&text("p99<2s", 2, ""));
+        assert_eq!(grown.vus, Some(1040));
+        assert_eq!(grown.how, "exact, fully grown");
+        // Ten users with connections keep 0.1 servers busy: it breaks before it grows.
+        let small = find(&text("errors<1%", 2, "[connections]\nmost = 10\n"));
+        assert_eq!(small.vus, Some(10));
+        assert_eq!(small.how, "simulated, a step");
     }
 
     #[test]

@@ -220,6 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn what_was_noticed_is_a_notice_behind_the_answer_and_the_warnings() {
+        let mut record = samples::fitted();
+        record.warnings = vec!["the host was busy".to_owned()];
+        let text = of_run(&record);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2 + 5 + 1, "{text}");
+        assert!(lines[1].ends_with("::the host was busy"), "{text}");
+        assert!(
+            lines[2].starts_with("::notice ") && lines[2].contains("warmed up (0 s to 95 s)"),
+            "{text}"
+        );
+        assert!(lines[7].contains("a pause of 3 s every 15 min"), "{text}");
+    }
+
+    #[test]
+    fn an_interval_without_a_number_is_an_answer_that_a_gate_judges() {
+        let mut record = samples::bracketed();
+        let begins = |record: &RunRecord, with: &str| {
+            let text = of_run(record);
+            assert!(text.starts_with(with), "{text}");
+            assert!(text.contains("breakpoint between 59 and 83 VUs"), "{text}");
+        };
+        begins(&record, "::notice ");
+        record.plan.required = Some(59);
+        begins(&record, "::notice ");
+        record.plan.required = Some(60);
+        begins(&record, "::error ");
+    }
+
+    #[test]
     fn a_summary_stays_below_the_limit_and_ends_with_a_whole_line() {
         assert_eq!(cut("one\ntwo\n", 100), "one\ntwo\n");
         let text = "é line\n".repeat(50);

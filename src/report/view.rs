@@ -85,6 +85,12 @@ pub(super) fn objectives(slo: &[String]) -> Vec<Objective> {
         .collect()
 }
 
+/// Whether an objective is on the share of failed cycles, which a chart shows.
+pub(super) fn is_of_failed_cycles(objective: &str) -> bool {
+    let parsed = objectives(std::slice::from_ref(&objective.to_owned()));
+    parsed.iter().any(Objective::is_of_failed_cycles)
+}
+
 /// The steps' names.
 pub(super) fn step_names(plan: &PlanRecord) -> StepNames {
     StepNames::of_record(&plan.steps, plan.main_step)

@@ -24,8 +24,7 @@ pub(super) fn assemble(
     let (low, high) = estimate.map_or((None, None), |e| {
         (Some(whole(e.low.floor())), Some(whole(e.high.ceil())))
     });
-    // It has an interval and no single number.
-    let bracketed = conclusion.ending == Ending::Bracketed;
+    let named = estimate.map(|e| named(e, conclusion.ending));
     let first_broke = conclusion.first_broke.map(|i| search.visits()[i].probe);
     let last_held = conclusion.last_held.map(|i| search.visits()[i].probe);
     let binding = binding_objective(spec, estimate, first_broke.map(|i| &probes[i]));
@@ -35,20 +34,12 @@ pub(super) fn assemble(
     Answer {
         ending: conclusion.ending,
         reason: conclusion.reason.clone(),
-        breakpoint: estimate
-            .filter(|_| !bracketed)
-            .map(|e| whole(e.vus.floor())),
+        breakpoint: named.and_then(|(number, _)| number),
         ci_low: low,
         ci_high: high,
         confidence: spec.search.confidence,
         precision_asked: spec.search.precision,
-        precision_reached: estimate.map(|e| {
-            if bracketed {
-                of_middle(e)
-            } else {
-                e.half_width()
-            }
-        }),
+        precision_reached: named.map(|(_, half_width)| half_width),
         as_narrow_as_asked: estimate.is_some() && conclusion.as_narrow_as_asked,
         last_held: last_held.map(summary),
         first_broke: first_broke.map(summary),
@@ -87,9 +78,13 @@ fn whole(vus: f64) -> u32 {
     crate::measure::Level::nearest(vus).get()
 }
 
-/// Half-width as a fraction of the interval's middle, where no number is named that it could be a fraction of.
-fn of_middle(estimate: &Estimate) -> f64 {
-    (estimate.high - estimate.low) / (estimate.high + estimate.low)
+/// The breakpoint, and the half-width as a fraction of it. Of an interval without a number it is a fraction of the middle.
+fn named(estimate: &Estimate, ending: Ending) -> (Option<u32>, f64) {
+    if ending == Ending::Bracketed {
+        let (low, high) = (estimate.low, estimate.high);
+        return (None, (high - low) / (high + low));
+    }
+    (Some(whole(estimate.vus.floor())), estimate.half_width())
 }
 
 fn thinned(distribution: &[(f64, f64)]) -> Vec<(f64, f64)> {
@@ -285,6 +280,7 @@ fn generator(reason: &str) -> LimitingResource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::fit::Fit;
     use CauseKind::{HeapLimit, Leak, SingleThread};
     use Sureness::{Certain, Likely};
 
@@ -295,6 +291,23 @@ mod tests {
             evidence: String::new(),
             sureness,
         }
+    }
+
+    #[test]
+    fn an_interval_without_a_number_names_none() {
+        let estimate = Estimate {
+            binding: 0,
+            vus: 64.9,
+            low: 59.0,
+            high: 83.0,
+            fit: Fit::unknown(64.9, 59.0, 83.0),
+        };
+        let (number, reached) = named(&estimate, Ending::Bracketed);
+        assert_eq!(number, None);
+        assert!((reached - 24.0 / 142.0).abs() < 1e-12, "{reached}");
+        let (number, reached) = named(&estimate, Ending::Found);
+        assert_eq!(number, Some(64));
+        assert!((reached - 12.0 / 64.9).abs() < 1e-12, "{reached}");
     }
 
     #[test]

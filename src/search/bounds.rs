@@ -25,7 +25,7 @@ pub(super) struct Bounds {
 /// stands. `None` without evidence.
 pub(super) fn side(visit: &Visit) -> Option<Side> {
     match visit.verdict {
-        _ if visit.crashed_after_s.is_some() => Some(Side::Broke),
+        _ if visit.crashed_after_s.is_some() || visit.overflows => Some(Side::Broke),
         Verdict::Held => Some(Side::Held),
         Verdict::Broke => Some(Side::Broke),
         Verdict::Undecided => leaning(visit),

@@ -18,7 +18,7 @@ use crate::stats::events::Exposure;
 use crate::stats::tail::{self, Tail};
 use capacity::Groups;
 pub(super) use capacity::served_at_most;
-pub(super) use chance::chance_events;
+pub(super) use chance::{chance_events, line_grows};
 
 /// A named behaviour and what shows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -462,6 +462,7 @@ mod tests {
             cost_s: 80.0,
             flow: Vec::new(),
             outgrown: false,
+            overflows: false,
         }
     }
 

@@ -110,6 +110,9 @@ impl Search {
     fn no_number(&self, estimate: &Estimate) -> Option<String> {
         let full = |of: Side| bounds::full(&self.visits, of).count();
         let (held, broke) = (full(Side::Held), full(Side::Broke));
+        if estimate.fit.basis == Basis::Bracket {
+            return Some("no curve fits the visits yet".to_owned());
+        }
         if held + broke < FULL_HOLDS {
             return Some(match held + broke {
                 0 => "no full hold fitted in".to_owned(),

@@ -13,8 +13,8 @@
 
 use super::{CycleModel, Estimate, Search, SearchSpec, Visit, bounds, middle};
 use super::{
-    FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW, SURELY,
-    SURELY_SHARES,
+    FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_LAW, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW,
+    SURELY, SURELY_SHARES,
 };
 use crate::record::{Outlook, Purpose};
 use crate::slo::Verdict;
@@ -43,6 +43,7 @@ impl StopRule {
         let (visits, surely) = match estimate.fit.basis {
             Basis::Tails => (MIN_VISITS_TAILS, SURELY),
             Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
+            Basis::Law => (MIN_VISITS_LAW, 1.0),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
             Basis::Visits | Basis::Bracket => (MIN_VISITS, SURELY_SHARES),
         };
@@ -55,7 +56,7 @@ fn is_step(estimate: &Estimate) -> bool {
     match estimate.fit.basis {
         Basis::Events => true,
         Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails | Basis::Bracket => false,
+        Basis::Tails | Basis::Law | Basis::Bracket => false,
     }
 }
 

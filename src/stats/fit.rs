@@ -162,6 +162,8 @@ pub enum Basis {
     Visits,
     /// The visits' whole latency tails: [`crate::stats::tail`].
     Tails,
+    /// A law that all visits obey exactly: that of a clock ([`crate::stats::tail`]) or of a hard limit.
+    Law,
     /// Nothing but a level that held and one that broke.
     Bracket,
     /// Events that come by chance, by the time at each level: [`crate::stats::events`].

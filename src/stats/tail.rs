@@ -24,6 +24,8 @@
 
 use serde::{Deserialize, Serialize};
 
+mod clockwork;
+
 use super::blocks::student_t_quantile;
 use super::fit::{Basis, Fit, Shift};
 use super::normal::{cdf, density, probit};
@@ -252,6 +254,9 @@ pub fn fit(
     let part = part_of_line(visits, &near, users);
     if part < LINE_ELSEWHERE {
         return None;
+    }
+    if let Some(fit) = clockwork::fit(&near, users, alpha) {
+        return Some(fit);
     }
     let model = Model::new(&near, users, alpha, part)?;
     let (theta, sandwich) = model.maximise(around)?;

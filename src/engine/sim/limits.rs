@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::spec::{GrowthSpec, TokenBucketSpec};
+use super::spec::{GrowthSpec, Span, TokenBucketSpec};
 
 /// Tokens that requests take.
 #[derive(Debug)]
@@ -78,10 +78,7 @@ impl Growth {
             let idle = self.busy(idle_for.s(), servers)? < below.get();
             return idle.then(|| (servers / spec.factor).max(self.fewest));
         }
-        let longest = spec
-            .idle_for
-            .map_or(0.0, |span| span.s())
-            .max(spec.after.s());
+        let longest = spec.idle_for.map_or(0.0, Span::s).max(spec.after.s());
         // One look older than the longest time stays, to measure from.
         while self
             .looks

@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
 use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform};
-use super::sheet::{MAX_LEVEL, Sheet, micros, round3};
+use super::sheet::{MAX_LEVEL, Sheet, round3, time};
 use super::{Kind, MOST_PER_S, Rejected};
 
 /// Most requests per second of a system whose effects come seldom: hours have to be simulated for its truth.
@@ -15,6 +15,8 @@ const SLOW_MOST_PER_S: f64 = 1_000.0;
 const FEWEST_PER_S: f64 = 2.0;
 /// A quantile may not be met by this much of its level at light load, or there is nothing to search for.
 const ABOVE_LIGHT: f64 = 1.3;
+/// A quantile allows at least so many times the failures that outages alone bring.
+const OUTAGE_ROOM: f64 = 2.5;
 /// Longest limit, in services.
 const MOST_SERVICES: f64 = 50.0;
 
@@ -151,7 +153,7 @@ fn latency(sheet: &mut Sheet, q: f64, rng: &mut SmallRng) -> Result<(), Rejected
 }
 
 fn quantile_text(q: f64, limit_s: f64) -> String {
-    format!("p{}<{}", round3(100.0 * q), micros(limit_s))
+    format!("p{}<{}", round3(100.0 * q), time(limit_s))
 }
 
 /// Now and then a second quantile or a share of errors beside the first objective.
@@ -197,21 +199,23 @@ fn pauses(sheet: &mut Sheet, rng: &mut SmallRng) {
     let every = log_uniform(5.0, 600.0, rng);
     let length = log_uniform(0.05, (0.1 * every).min(5.0), rng);
     let kind = ["constant", "exponential"][rng.random_range(0..2)];
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[pauses]\nevery = \"{}\"\nlength = \"{}\"\nkind = \"{kind}\"\n",
-        micros(round3(every)),
-        micros(round3(length))
+        time(round3(every)),
+        time(round3(length))
     );
 }
 
 fn neighbour(sheet: &mut Sheet, rng: &mut SmallRng) {
     let every = round3(log_uniform(20.0, 900.0, rng));
     let slow_for = round3(every * rng.random_range(0.1..0.5));
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[neighbour]\nspeed = {}\nslow_for = \"{}\"\nevery = \"{}\"\n",
         round3(rng.random_range(0.4..0.95)),
-        micros(slow_for),
-        micros(every)
+        time(slow_for),
+        time(every)
     );
 }
 
@@ -219,7 +223,8 @@ fn neighbour(sheet: &mut Sheet, rng: &mut SmallRng) {
 fn warm_up(sheet: &mut Sheet, rng: &mut SmallRng) {
     let speed = round3(rng.random_range(0.1..0.6));
     let requests = sheet.capacity_per_s() * speed * log_uniform(10.0, 300.0, rng);
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[warm_up]\nspeed = {speed}\nrequests = {}\nagain = {}\n",
         whole(requests),
         rng.random::<bool>()
@@ -227,7 +232,8 @@ fn warm_up(sheet: &mut Sheet, rng: &mut SmallRng) {
 }
 
 fn growth(sheet: &mut Sheet, rng: &mut SmallRng) {
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[growth]\nabove = {}\nafter = \"{}s\"\ndelay = \"{}s\"\nmost = {}\n",
         round3(rng.random_range(0.5..0.8)),
         rng.random_range(10..=60),
@@ -335,9 +341,10 @@ fn memory(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     };
     let (per_user, per_request) = (256.0, 1024.0);
     let limit = 102_400.0 + users * per_user + requests * per_request;
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[memory]\nlimit = \"{limit:.0}KiB\"\nbase = \"100MiB\"\nrestart = \"{}\"\n",
-        micros(round3(log_uniform(1.0, 30.0, rng)))
+        time(round3(log_uniform(1.0, 30.0, rng)))
     );
     if users > 0.0 {
         let _ = writeln!(sheet.tables, "per_vu = \"{per_user:.0}KiB\"");
@@ -350,14 +357,16 @@ fn memory(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     Ok(sheet)
 }
 
-/// Outages, and a share of errors that they alone nearly use up.
+/// Outages, and a share of errors of which they alone use up a part. Where that leaves room for a quantile there is one too: the
+/// errors alone hardly change with the load before the servers are busy, and their truth takes thousands of outages.
 fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let every = round3(log_uniform(180.0, 900.0, rng));
     let length = round3(log_uniform(1.0, 10.0, rng));
-    sheet.tables += &format!(
+    let _ = write!(
+        sheet.tables,
         "\n[outages]\nevery = \"{}\"\nlength = \"{}\"\n",
-        micros(every),
-        micros(length)
+        time(every),
+        time(length)
     );
     // A user with a cycle of c s comes in an outage of L s with 1 - exp(-L / c), then again each second: this many failures
     // per outage, to so many requests from one outage to the next.
@@ -365,13 +374,16 @@ fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let first = 1.0 - (-length / cycle).exp();
     let failures = first + length - cycle * first;
     let base = failures / (failures + every / cycle);
-    let bound = round3(base * log_uniform(1.2, 3.0, rng));
+    let bound = round3(base * log_uniform(1.5, 6.0, rng));
     if bound > 0.3 {
         return Err(Rejected::OutOfReach);
     }
     sheet.slo.push(share_text("errors", bound));
-    if rng.random::<bool>() && base < 0.02 {
-        latency(&mut sheet, 0.95, rng)?;
+    for q in [0.95, 0.9, 0.5] {
+        if OUTAGE_ROOM * base < 1.0 - q {
+            latency(&mut sheet, q, rng)?;
+            break;
+        }
     }
     Ok(sheet)
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::sheet::micros;
+use super::sheet::time;
 use crate::stats::normal;
 
 /// The shape of a time around its mean.
@@ -57,7 +57,7 @@ impl Law {
     pub(super) fn keys(&self, spread: (&str, bool)) -> String {
         let (name, squared) = spread;
         let cv = |cv2: f64| if squared { cv2 } else { cv2.sqrt() };
-        let mean = format!("mean = \"{}\"\n", micros(self.mean));
+        let mean = format!("mean = \"{}\"\n", time(self.mean));
         let mut keys = String::new();
         let _ = match self.shape {
             Shape::Constant => write!(keys, "kind = \"constant\"\n{mean}"),
@@ -65,8 +65,8 @@ impl Law {
             Shape::Uniform { half } => write!(
                 keys,
                 "kind = \"uniform\"\nlow = \"{}\"\nhigh = \"{}\"\n",
-                micros(self.mean * (1.0 - half)),
-                micros(self.mean * (1.0 + half))
+                time(self.mean * (1.0 - half)),
+                time(self.mean * (1.0 + half))
             ),
             Shape::Lognormal { cv2 } => {
                 write!(

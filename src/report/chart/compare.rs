@@ -269,7 +269,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
     let tops = scaling.curve.iter().map(|p| p.high);
     let tops = tops.chain(scaling.points.iter().map(|p| p.high));
     let spec = Spec {
-        room: room,
+        room,
         title: format!("breakpoint, {}", record.unit.name()),
         x: Axis {
             scale: Scale::from_zero([scaling.forecast.size]),

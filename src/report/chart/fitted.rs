@@ -4,7 +4,6 @@ use super::panel::{Area, Panel};
 use super::scene::{Colour, Scene};
 use super::{Key, PURPLE, view};
 use crate::record::{Curve, CurveScale, RunRecord};
-use crate::slo::Metric;
 
 /// Width of the curve, pixels.
 const WIDTH: f64 = 4.0;
@@ -21,12 +20,8 @@ pub(super) fn of_latency<'a>(
 
 /// That of the share of failed cycles.
 pub(super) fn of_errors(record: &RunRecord) -> Option<&Curve> {
-    let is_charted = |text: &String| {
-        let objectives = view::objectives(std::slice::from_ref(text));
-        let metric = objectives.first().map(|o| &o.metric);
-        matches!(metric, Some(Metric::Errors { step: None }))
-    };
-    let index = record.slo.iter().position(is_charted)?;
+    let mut objectives = record.slo.iter();
+    let index = objectives.position(|text| view::is_of_failed_cycles(text))?;
     find(record, index, CurveScale::Share)
 }
 

@@ -290,7 +290,7 @@ fn cost(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scene 
         quantity,
     };
     let spec = Spec {
-        room: room,
+        room,
         title: "mean error without sign, per cent of the truth (log scale)".to_owned(),
         x: axis(
             Scale::log_around(points.iter().map(|p| p.1)),

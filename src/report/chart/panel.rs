@@ -198,8 +198,12 @@ impl Panel {
         for span in spans {
             scene.rect(self.upright(span.from, span.to), span.colour.pale(0.13));
         }
-        // Those that overlap are told apart by their edges.
-        for span in spans {
+        self.edges(scene, spans);
+    }
+
+    /// The sides of spans: those that overlap, or that something was drawn on, are told apart by them.
+    pub(super) fn edges(&self, scene: &mut Scene, spans: &[Span]) {
+        for span in &spans_on(spans, self.x) {
             let rect = self.upright(span.from, span.to);
             for x in [rect.left, rect.right] {
                 let edge = vec![(x, rect.top), (x, rect.bottom)];
@@ -304,6 +308,12 @@ impl Panel {
             };
             let (from, to) = ((x, top), (x, self.plot.bottom));
             stroke(scene, flag, from, to);
+        }
+        // A name in a higher row hangs on a thread, which says whose it is.
+        let names = labels.iter().zip(rows).skip(flags.len());
+        for (name, (row, middle)) in names.filter(|(l, (row, _))| *row > 0 && !l.text.is_empty()) {
+            let thread = vec![(*middle, row_y(*row)), (*middle, self.plot.top)];
+            scene.line(thread, 2.0, name.colour.pale(0.45));
         }
         for (flag, (row, middle)) in labels.iter().zip(rows) {
             let text = Text::new(&flag.text, (*middle, row_y(*row)), SMALL)

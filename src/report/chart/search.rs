@@ -67,6 +67,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
         ("minutes", 60.0)
     };
     let time = |s: f64| (s - begin) / unit_s;
+    let spans = noticed(record, place != Place::Lower, &time);
     let panel = Panel::draw(
         scene,
         &Spec {
@@ -85,11 +86,12 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
             limits: Vec::new(),
             band: None,
             area: None,
-            spans: noticed(record, place != Place::Lower, &time),
+            spans: spans.clone(),
             right_room: 130.0,
         },
     );
     estimates(scene, record, &panel, &time, end);
+    panel.edges(scene, &spans);
     answer(scene, record, &panel, y);
     for probe in &record.probes {
         let level = f64::from(probe.level.0);

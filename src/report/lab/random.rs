@@ -449,3 +449,126 @@ fn worst(out: &mut String, report: &RandomReport) {
     }
     columns(out, &lines);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Interval;
+    use super::*;
+    use crate::measure::LevelUnit;
+
+    /// A search that named a number and an interval of this half-width around it, VUs.
+    fn run(budget_s: f64, vus: u32, half: u32) -> RandomRun {
+        RandomRun {
+            budget_s,
+            run: LabRun {
+                method: "ours",
+                run: 0,
+                seed: 1,
+                ending: "found",
+                vus: Some(vus),
+                interval: Some(Interval {
+                    low: vus - half,
+                    high: Some(vus + half),
+                    half_width: Some(f64::from(half) / f64::from(vus)),
+                    as_asked: half <= 5,
+                }),
+                cost_s: budget_s,
+                visits: 3,
+                named_as_expected: Some(true),
+                without_reserve: true,
+                cpu_ms: 1.0,
+            },
+        }
+    }
+
+    fn system(index: u32, kind: &'static str, runs: Vec<RandomRun>) -> RandomSystem {
+        RandomSystem {
+            index,
+            name: format!("r{index:04}"),
+            kind,
+            parameters: "{}".to_owned(),
+            slo: vec!["p99<2s".to_owned()],
+            truth: LabTruth {
+                unit: LevelUnit::Vus,
+                vus: Some(100),
+                from_above_vus: None,
+                se_pct: 0.3,
+                how: "simulated".to_owned(),
+            },
+            runs,
+        }
+    }
+
+    fn report() -> RandomReport {
+        let mut none = run(180.0, 100, 1);
+        none.run.vus = None;
+        none.run.interval = None;
+        none.run.ending = "undecided";
+        none.run.without_reserve = false;
+        RandomReport {
+            systems: vec![
+                system(0, "plain", vec![run(180.0, 100, 5), run(900.0, 104, 5)]),
+                system(
+                    1,
+                    "limit",
+                    vec![run(180.0, 130, 20), run(900.0, 80, 4), none],
+                ),
+            ],
+            rejected: vec![("never breaks", 2)],
+            left_out: 1,
+            seed: 7,
+        }
+    }
+
+    #[test]
+    fn searches_are_pooled_over_systems_kinds_and_budgets() {
+        let report = report();
+        let runs = |s: &RandomSystem| s.runs.clone();
+        let of: Vec<(LabTruth, RandomRun)> = report
+            .systems
+            .iter()
+            .flat_map(|s| runs(s).into_iter().map(|r| (s.truth.clone(), r)))
+            .collect();
+        let pool = Pool::of(of.iter().map(|(truth, run)| (truth, run)));
+        assert_eq!((pool.runs, pool.intervals, pool.held), (5, 4, 2));
+        assert_eq!((pool.below, pool.above), (1, 1));
+        assert_eq!((pool.named, pool.without_reserve, pool.far_off), (4, 4, 1));
+        assert_eq!((pool.claimed, pool.claimed_right), (3, 2));
+        let text = random_text(&report);
+        for wanted in [
+            "2 systems drawn with seed 7, 1 more left out",
+            "drawn again: 2 never breaks",
+            "50.0 % of 4 intervals held the truth (95 % CI 15.0",
+            "50.0 % of the systems (1 of 2) have a coverage below 85 %",
+            "limit (1)",
+            "900 s",
+        ] {
+            assert!(text.contains(wanted), "{wanted} is not in\n{text}");
+        }
+        // The worst comes first.
+        let worst = text.split("worst").nth(1).unwrap();
+        assert!(worst.find("r0001").unwrap() < worst.find("r0000").unwrap());
+    }
+
+    #[test]
+    fn the_tables_have_a_row_per_system_and_per_run() {
+        let files = random_files(&report()).unwrap();
+        let text = |n: usize| String::from_utf8(files[n].1.clone()).unwrap();
+        let systems = text(0);
+        let rows: Vec<&str> = systems.lines().collect();
+        assert_eq!(rows.len(), 3);
+        assert!(rows[1].starts_with(
+            "r0000,0,calibrate,plain,p99<2s,100,0.300,simulated,2,2,1.0000,0.0000,0.0000,2.000,2.000,"
+        ), "{}", rows[1]);
+        assert!(rows[2].starts_with(
+            "r0001,1,judge,limit,p99<2s,100,0.300,simulated,3,2,0.0000,0.5000,0.5000,"
+        ));
+        let runs = text(1);
+        let rows: Vec<&str> = runs.lines().collect();
+        assert_eq!(rows.len(), 6);
+        assert_eq!(
+            rows[5],
+            "r0001,1,limit,0,1,180,undecided,,,,100,,,false,180.0,3,1.0"
+        );
+    }
+}

@@ -85,6 +85,33 @@ fn pauses(level: &[Flow]) -> impl Iterator<Item = usize> {
         .filter(|i| level[i + 1..].iter().any(|f| f.completed > 0.0))
 }
 
+/// Whether what is in flight grows from one end of the time at a level to the other: each fifth has clearly more than the one before,
+/// and in the end there is half as much again as in the middle of the first.
+pub(in crate::search) fn line_grows(flow: &[Flow]) -> bool {
+    let ramp = flow.iter().take_while(|f| !f.at_level).count();
+    let level = &flow[ramp..];
+    if level.len() < FIFTHS * 3 {
+        return false;
+    }
+    let means: Vec<f64> = (0..FIFTHS)
+        .map(|i| &level[i * level.len() / FIFTHS..(i + 1) * level.len() / FIFTHS])
+        .map(|part| part.iter().map(|f| f.in_flight).sum::<f64>() / count(part.len()))
+        .collect();
+    let grew = means[FIFTHS - 1] - means[0];
+    let steps = means.windows(2).map(|pair| pair[1] - pair[0]);
+    // A line that wanders grows now and then; one that is fed too much does so evenly.
+    let even = grew / count(FIFTHS - 1) / 3.0;
+    means[FIFTHS - 1] > GROWS * means[0].max(LEAST_LINE)
+        && steps.into_iter().all(|step| step > even)
+}
+
+/// Parts of a visit whose lines are compared.
+const FIFTHS: usize = 5;
+/// How much longer the line is in the end.
+const GROWS: f64 = 1.5;
+/// Requests in flight below which a line is none.
+const LEAST_LINE: f64 = 5.0;
+
 #[expect(clippy::cast_precision_loss, reason = "a count of seconds")]
 fn count(n: usize) -> f64 {
     n as f64

@@ -580,7 +580,12 @@ fn the_same_data_twice_are_not_twice_the_data() {
 
 #[test]
 fn the_interval_reaches_further_down_than_up() {
-    let fit = assemble(1_000.0, 0.03, 12.0, 20, 0.95);
+    let reach = Reach {
+        se: 0.03,
+        visits: 20,
+        unseen: 0.0,
+    };
+    let fit = assemble(1_000.0, reach, 12.0, 0.95);
     // Student's t with 20 degrees of freedom: 2.086.
     assert_near((fit.low / 1_000.0).ln(), -2.086 * 0.03 * 1.25, 1e-3, "low");
     assert_near((fit.high / 1_000.0).ln(), 2.086 * 0.03 * 0.75, 1e-3, "high");

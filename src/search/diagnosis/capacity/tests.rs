@@ -37,6 +37,8 @@ fn visit(began_s: f64, from: u32, vus: u32, in_flight: f64, per_s: impl Fn(f64) 
         hold_s: 90.0,
         cost_s: 93.0,
         flow,
+        outgrown: false,
+        overflows: false,
     }
 }
 

@@ -1,0 +1,153 @@
+//! Hard limits by their law: an admission, connection or rate limit lets through what it lets through.
+//!
+//! Below the limit each user gets the same throughput `x`, and nobody waits longer than when alone; above it the throughput of what is
+//! served stays at `C`, whatever is asked for, and the rest is turned away. So the limit lies where `N x = C`, and a share of
+//! `alpha` is turned away at `N* = N_limit / (1 - alpha / k)`, with `k` from the visits above: of `(N - N_limit) / N` of the
+//! users, `k` times as much of the requests fail. A rate of arrivals has `x = 1`.
+
+use super::bounds::{self, Side};
+use super::{Search, Visit};
+use crate::slo::Evidence;
+use crate::stats::fit::{Basis, Fit, Link};
+
+/// Throughputs above a limit, and those per user below it, that differ by less than this and their counting error are one.
+const SAME: f64 = 0.02;
+/// The limit must have been approached to this share of it with nothing turned away.
+const APPROACHED: f64 = 0.9;
+/// Nobody waits: a user's answer takes at most this many times what it took at the lightest level.
+const WAITS: f64 = 1.15;
+/// Least relative error of a limit: rates are counted in whole cycles of whole users.
+const LEAST_ERROR: f64 = 0.008;
+/// Completions below which a visit's throughput is too rough.
+const FEWEST: f64 = 60.0;
+
+/// A visit as far as a limit is concerned.
+struct Seen {
+    vus: f64,
+    /// Throughput, cycles per second, and its relative counting error.
+    per_s: f64,
+    error: f64,
+    /// Share turned away.
+    bad: f64,
+    /// Mean latency, seconds.
+    latency_s: f64,
+    full: bool,
+}
+
+impl Search {
+    /// The fit of a hard limit; `None` where the visits do not obey its law.
+    pub(super) fn fit_limit(&self, objective: usize, confidence_t: f64) -> Option<Fit> {
+        let Link::Share { alpha } = self.links[objective] else {
+            return None;
+        };
+        let seen = |visit: &Visit| self.seen(visit, objective);
+        let of = |side: Side| {
+            let visits = self
+                .visits
+                .iter()
+                .filter(|v| v.counts() && v.crashed_after_s.is_none());
+            visits
+                .filter(move |v| bounds::side(v) == Some(side))
+                .filter_map(seen)
+        };
+        let above: Vec<Seen> = of(Side::Broke).filter(|s| s.bad > 2.0 * alpha).collect();
+        let below: Vec<Seen> = of(Side::Held).filter(|s| s.bad <= alpha / 2.0).collect();
+        let lightest_s = (below.iter().map(|s| s.latency_s)).fold(f64::INFINITY, f64::min);
+        let (served, served_error) = common(above.iter().map(|s| (s.per_s, s.error)))?;
+        let highest = below
+            .iter()
+            .filter(|s| s.full)
+            .map(|s| s.vus)
+            .fold(0.0, f64::max);
+        let near = || below.iter().filter(|s| s.vus >= APPROACHED / 2.0 * highest);
+        if above.len() < 2 || near().any(|s| s.latency_s > WAITS * lightest_s) {
+            return None;
+        }
+        let (per_user, user_error) = if self.spec.unit.is_open() {
+            (1.0, 0.0)
+        } else {
+            common(near().map(|s| (s.per_s / s.vus, s.error)))?
+        };
+        let limit = served / per_user;
+        let lowest = above.iter().min_by(|a, b| a.vus.total_cmp(&b.vus))?;
+        let error = served_error.hypot(user_error).max(LEAST_ERROR);
+        let reach = (confidence_t * error).exp();
+        if highest < APPROACHED * limit / reach
+            || lowest.vus * reach < limit
+            || highest > limit * reach
+        {
+            return None;
+        }
+        let beyond = ((lowest.vus - limit) / lowest.vus).max(0.002);
+        let fails = (lowest.bad / beyond).clamp(0.2, 50.0);
+        let by_law = limit / (1.0 - (alpha / fails).min(0.5));
+        // What was carried whole and what turned some away were visited: the limit lies between them, whatever the law says.
+        let (mut low, mut high) = (by_law / reach, by_law * reach);
+        if lowest.vus > highest {
+            low = low.clamp(highest, lowest.vus);
+            high = high.clamp(highest, lowest.vus);
+        }
+        if high - low < 2.0 * LEAST_ERROR * by_law {
+            let middle = f64::midpoint(low, high);
+            (low, high) = (middle * (1.0 - LEAST_ERROR), middle * (1.0 + LEAST_ERROR));
+        }
+        let estimate = by_law.clamp(low, high);
+        Some(Fit {
+            basis: Basis::Law,
+            estimate,
+            low,
+            high,
+            kappa: fails / alpha,
+            curvature: 0.0,
+            sigma: 0.0,
+            distribution: vec![(low, 0.025), (estimate, 0.5), (high, 0.975)],
+            lean: 0.0,
+            visits: above.len() + near().count(),
+            exact: above.len(),
+            shift: None,
+        })
+    }
+
+    fn seen(&self, visit: &Visit, objective: usize) -> Option<Seen> {
+        let Some(Evidence::Share { bad, total, .. }) = visit.evidence.get(objective) else {
+            return None;
+        };
+        let late = visit
+            .tails
+            .get(objective)?
+            .as_ref()
+            .is_some_and(|t| t.failed < 0.8 * bad);
+        let per_s = visit.throughput?;
+        let done = per_s * visit.hold_s;
+        let hold: Vec<_> = visit.flow.iter().rev().take(whole(visit.hold_s)).collect();
+        let completed: f64 = hold.iter().map(|f| f.completed).sum();
+        let waited: f64 = hold.iter().map(|f| f.waited_s).sum();
+        (!late && done >= FEWEST).then(|| Seen {
+            vus: f64::from(visit.level.get()),
+            per_s,
+            error: 1.0 / done.sqrt(),
+            bad: bad / total,
+            latency_s: waited / completed.max(1.0),
+            full: bounds::is_full(visit),
+        })
+    }
+}
+
+/// The value that all agree on within their errors, weighted by them, and its relative error; `None` where they do not.
+fn common(values: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
+    let values: Vec<(f64, f64)> = values.collect();
+    let weight = |error: f64| error.powi(-2);
+    let all: f64 = values.iter().map(|(_, e)| weight(*e)).sum();
+    let mean = values.iter().map(|(v, e)| v * weight(*e)).sum::<f64>() / all;
+    let agrees = |(v, e): &(f64, f64)| (v / mean - 1.0).abs() <= SAME + 2.0 * e;
+    (!values.is_empty() && values.iter().all(agrees)).then(|| (mean, all.sqrt().recip()))
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a small positive number of seconds"
+)]
+fn whole(seconds: f64) -> usize {
+    seconds.round() as usize
+}
