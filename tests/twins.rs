@@ -39,8 +39,8 @@ fn every_interval_holds_the_truth_of_its_twin() {
     let mut wrong = Vec::new();
     for twin in twins {
         let (facts, truth) = (twin.facts(), twin.truth());
-        let record = trial::search(&facts);
-        eprintln!("{}", trial::told(&facts, truth, &record));
+        let (record, said) = trial::search(&facts);
+        eprintln!("{said}\n{}", trial::told(&facts, truth, &record));
         if let Err(why) = trial::check(&facts, truth, &record) {
             wrong.push(format!("{}: {why}", facts.name));
         }

@@ -2,14 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand_distr::{Distribution as _, Exp1, StandardNormal};
 
-const NS_PER_S: f64 = 1e9;
-/// Share of the requests that is not counted: the line has to fill.
-const WARM_UP: f64 = 0.1;
+/// One part in so many of the requests is not counted: the line has to fill.
+const WARM_UP: u32 = 10;
 /// Any; the same gives the same truth.
 const SEED: u64 = 1;
 
@@ -53,7 +53,7 @@ impl Line {
         let limit = ns(limit_s);
         let mut asks: BinaryHeap<_> = (0..users).map(|_| Reverse(self.think(&mut rng))).collect();
         let mut free: BinaryHeap<_> = (0..self.workers).map(|_| Reverse(0)).collect();
-        let warm_up = (f64::from(requests) * WARM_UP) as u32;
+        let warm_up = requests / WARM_UP;
         let mut late = 0_u32;
         for nth in 0..requests {
             // Who asks first is served first: no later request can overtake, so each is done as it comes.
@@ -90,5 +90,6 @@ impl Line {
 }
 
 fn ns(seconds: f64) -> u64 {
-    (seconds * NS_PER_S) as u64
+    let ns = Duration::from_secs_f64(seconds).as_nanos();
+    u64::try_from(ns).unwrap()
 }

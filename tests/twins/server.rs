@@ -57,10 +57,11 @@ pub(crate) enum Work {
     },
 }
 
-/// Workers double `delay` after they were busy above `above` over the last `after`, up to `most`; looked at once a second.
+/// Workers double `delay` after more than `above_pct` percent of them were busy over the last `after`, up to `most`; looked at once a
+/// second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Growth {
-    pub(crate) above: f64,
+    pub(crate) above_pct: usize,
     pub(crate) after: Duration,
     pub(crate) delay: Duration,
     pub(crate) most: usize,
@@ -94,19 +95,14 @@ async fn accept(listener: TcpListener, limit: Limit, work: Work) {
     let desk = Arc::new(Desk::open(work));
     while let Ok((tcp, _)) = listener.accept().await {
         // Dropped where there is no room: closed at once.
-        if let Some(room) = gate.connect() {
-            tokio::spawn(serve(tcp, room, Arc::clone(&gate), Arc::clone(&desk)));
+        if let Some(place) = gate.connect() {
+            tokio::spawn(serve(tcp, place, Arc::clone(&gate), Arc::clone(&desk)));
         }
     }
 }
 
 /// Answers the requests of a connection until the other side closes it.
-async fn serve(
-    tcp: TcpStream,
-    _room: Option<OwnedSemaphorePermit>,
-    gate: Arc<Gate>,
-    desk: Arc<Desk>,
-) {
+async fn serve(tcp: TcpStream, _place: Place, gate: Arc<Gate>, desk: Arc<Desk>) {
     let _ = tcp.set_nodelay(true);
     let (read, mut write) = tcp.into_split();
     let mut read = BufReader::new(read);
@@ -136,15 +132,19 @@ async fn serve(
 /// Who is let in.
 struct Gate {
     limit: Limit,
+    opened: Instant,
     room: Arc<Semaphore>,
     rate: Mutex<Rate>,
 }
+
+/// A place in the room of a limit, until it is dropped; none is taken where there is no such limit.
+struct Place(#[expect(dead_code, reason = "kept to be dropped")] Option<OwnedSemaphorePermit>);
 
 /// What a limit of the rate remembers.
 struct Rate {
     tokens: f64,
     filled: Instant,
-    /// The last request that was let through, ms of the clock.
+    /// When the last request was let through, ms since the gate was opened.
     passed_ms: Option<u64>,
 }
 
@@ -158,57 +158,68 @@ impl Gate {
             Limit::Tokens { burst, .. } => burst,
             _ => 0.0,
         };
+        let opened = Instant::now();
         Self {
             limit,
+            opened,
             room: Arc::new(Semaphore::new(room)),
             rate: Mutex::new(Rate {
                 tokens,
-                filled: Instant::now(),
+                filled: opened,
                 passed_ms: None,
             }),
         }
     }
 
     /// What a connection keeps while it is open; `None` where there is no room for it.
-    fn connect(&self) -> Option<Option<OwnedSemaphorePermit>> {
+    fn connect(&self) -> Option<Place> {
         match self.limit {
-            Limit::Connections { .. } => self.take().map(Some),
-            _ => Some(None),
+            Limit::Connections { .. } => self.take(),
+            _ => Some(Place(None)),
         }
     }
 
     /// What a request keeps while it is worked on, or how it is refused.
-    fn enter(&self) -> Result<Option<OwnedSemaphorePermit>, &'static str> {
+    fn enter(&self) -> Result<Place, &'static str> {
         let now = Instant::now();
         let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
         match self.limit {
-            Limit::Nothing | Limit::Connections { .. } => Ok(None),
-            Limit::Requests { .. } => self.take().map(Some).ok_or(UNAVAILABLE),
-            Limit::Tokens { per_s, burst } => rate
-                .token(now, per_s, burst)
-                .map_or(Err(TOO_MANY), |()| Ok(None)),
-            Limit::Apart { ms } => rate.pass(now, ms).map_or(Err(UNAVAILABLE), |()| Ok(None)),
+            Limit::Nothing | Limit::Connections { .. } => Ok(Place(None)),
+            Limit::Requests { .. } => self.take().ok_or(UNAVAILABLE),
+            Limit::Tokens { per_s, burst } if rate.token(now, per_s, burst) => Ok(Place(None)),
+            Limit::Tokens { .. } => Err(TOO_MANY),
+            Limit::Apart { ms } if rate.pass(now - self.opened, ms) => Ok(Place(None)),
+            Limit::Apart { .. } => Err(UNAVAILABLE),
         }
     }
 
-    fn take(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).try_acquire_owned().ok()
+    fn take(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.room).try_acquire_owned().ok()?;
+        Some(Place(Some(permit)))
     }
 }
 
 impl Rate {
-    fn token(&mut self, now: Instant, per_s: f64, burst: f64) -> Option<()> {
+    /// Takes a token, if there is one.
+    fn token(&mut self, now: Instant, per_s: f64, burst: f64) -> bool {
         let grown = now.duration_since(self.filled).as_secs_f64() * per_s;
         self.filled = now;
         self.tokens = (self.tokens + grown).min(burst);
-        (self.tokens >= 1.0).then(|| self.tokens -= 1.0)
+        let is_there = self.tokens >= 1.0;
+        if is_there {
+            self.tokens -= 1.0;
+        }
+        is_there
     }
 
-    fn pass(&mut self, now: Instant, ms: u64) -> Option<()> {
-        // `filled` is the clock's beginning here.
-        let now_ms = u64::try_from(now.duration_since(self.filled).as_millis()).ok()?;
+    /// Lets a request pass, unless it comes too soon after the last that passed.
+    fn pass(&mut self, since_opened: Duration, ms: u64) -> bool {
+        let now_ms = u64::try_from(since_opened.as_millis()).unwrap();
         let is_early = self.passed_ms.is_some_and(|passed| now_ms - passed < ms);
-        (!is_early).then(|| self.passed_ms = Some(now_ms))
+        if !is_early {
+            self.passed_ms = Some(now_ms);
+        }
+        !is_early
     }
 }
 
@@ -303,8 +314,7 @@ async fn grow(staff: Arc<Staff>, service: Service, growth: Growth, mut workers: 
             seen.pop_front();
         }
         let busy: usize = seen.iter().sum();
-        let full = (looks * workers) as f64;
-        if seen.len() < looks || busy as f64 <= growth.above * full {
+        if seen.len() < looks || 100 * busy <= growth.above_pct * looks * workers {
             continue;
         }
         sleep(growth.delay).await;

@@ -12,11 +12,11 @@ use tempfile::TempDir;
 use super::server::Server;
 use super::twin::{Facts, Silence, Truth};
 
-/// Searches a twin with the program and reads its record.
+/// Searches a twin with the program: its record, and what it said.
 ///
 /// # Panics
 /// When it leaves no record; with what it said.
-pub(crate) fn search(facts: &Facts) -> RunRecord {
+pub(crate) fn search(facts: &Facts) -> (RunRecord, String) {
     let server = Server::start(facts.limit, facts.work);
     let dir = TempDir::new().unwrap();
     let text = profile(facts, &format!("http://{}", server.address));
@@ -29,12 +29,13 @@ pub(crate) fn search(facts: &Facts) -> RunRecord {
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    eprintln!("{said}");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
     let folder = only_folder(dir.path().join("out"));
     let file = folder.and_then(only_folder).map(|f| f.join("result.json"));
     let bytes = file.and_then(|file| fs::read(file).ok());
-    report::read(&bytes.expect(&said)).expect(&said)
+    let record = report::read(&bytes.expect(&said)).expect(&said);
+    (record, said)
 }
 
 fn profile(facts: &Facts, url: &str) -> String {
@@ -105,7 +106,7 @@ pub(crate) fn check(facts: &Facts, truth: Truth, record: &RunRecord) -> Result<(
     match (answer.ending, facts.silence) {
         (Ending::Found | Ending::Bracketed, _) => {}
         (Ending::Undecided, Silence::Undecided) => return Ok(()),
-        (Ending::Undecided, Silence::AfterGrowth) if record_grew(record) => return Ok(()),
+        (Ending::Undecided, Silence::AfterGrowth) if grew(record) => return Ok(()),
         (ending, _) => return Err(format!("{}: {}", ending.name(), answer.reason)),
     }
     let low = answer.ci_low.unwrap_or(0);
@@ -119,8 +120,9 @@ pub(crate) fn check(facts: &Facts, truth: Truth, record: &RunRecord) -> Result<(
     ))
 }
 
-fn record_grew(record: &RunRecord) -> bool {
-    let grew = |n: &breakpoint::record::Noticed| n.kind == NoticedKind::Grew;
-    let reason = record.answer.reason.starts_with(NoticedKind::Grew.label());
-    reason || record.answer.noticed.iter().any(grew)
+/// Whether the answer says that capacity grew.
+fn grew(record: &RunRecord) -> bool {
+    let kind = NoticedKind::Grew;
+    let noticed = record.answer.noticed.iter().any(|n| n.kind == kind);
+    noticed || record.answer.reason.starts_with(kind.label())
 }
