@@ -326,3 +326,41 @@ async fn grow(staff: Arc<Staff>, service: Service, growth: Growth, mut workers: 
         seen.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_refuse_what_is_beyond_them_and_no_more() {
+        let begin = Instant::now();
+        let mut rate = Rate {
+            tokens: 2.0,
+            filled: begin,
+            passed_ms: None,
+        };
+        let mut token = |ms| rate.token(begin + Duration::from_millis(ms), 100.0, 2.0);
+        let taken = [0, 0, 0, 10, 10, 1000, 1000, 1000].map(&mut token);
+        assert_eq!(
+            taken,
+            [true, true, false, true, false, true, true, false],
+            "two at once, then one in 10 ms, and never more than two"
+        );
+        let mut pass = |us| rate.pass(Duration::from_micros(us), 10);
+        let passed = [900, 9_900, 10_100, 19_900, 30_000].map(&mut pass);
+        assert_eq!(
+            passed,
+            [true, false, true, false, true],
+            "by whole milliseconds, and who is refused moves nothing"
+        );
+
+        let gate = Gate::new(Limit::Requests { most: 1 });
+        let inside = gate.enter();
+        assert!(inside.is_ok() && gate.enter().is_err());
+        drop(inside);
+        assert!(gate.enter().is_ok() && gate.connect().is_some());
+        let gate = Gate::new(Limit::Connections { most: 1 });
+        let place = gate.connect();
+        assert!(place.is_some() && gate.connect().is_none() && gate.enter().is_ok());
+    }
+}
