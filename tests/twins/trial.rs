@@ -45,6 +45,7 @@ fn profile(facts: &Facts, url: &str) -> String {
         think,
         budget,
         rate,
+        canaries,
         ..
     } = facts;
     let think = think.map_or(String::new(), |think| {
@@ -52,7 +53,7 @@ fn profile(facts: &Facts, url: &str) -> String {
     });
     let rate = rate.map_or(String::new(), |rate| format!("rate = \"{rate}\"\n"));
     format!(
-        "name = \"{name}\"\nslo = [\"{slo}\"]\n[target]\nurl = \"{url}\"\n[[scenario.steps]]\nname = \"ask\"\nget = \"/\"\n{think}\
+        "name = \"{name}\"\nslo = [\"{slo}\"]\n[target]\nurl = \"{url}\"\ncanary-cycles = {canaries}\n[[scenario.steps]]\nname = \"ask\"\nget = \"/\"\n{think}\
          [search]\nbudget = \"{budget}\"\n{rate}"
     )
 }

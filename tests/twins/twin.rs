@@ -60,6 +60,8 @@ pub(crate) struct Facts {
     /// Levels are rates, with arrivals of this kind.
     pub(crate) rate: Option<&'static str>,
     pub(crate) budget: &'static str,
+    /// Cycles one after the other that must pass between probes.
+    pub(crate) canaries: u32,
     pub(crate) silence: Silence,
 }
 
@@ -131,6 +133,8 @@ impl Twin {
                 name: "limit-req",
                 limit: Limit::Apart { ms: 10 },
                 rate: Some("constant"),
+                // One after the other is too fast.
+                canaries: 0,
                 // A page that is there already.
                 ..beside(0.0)
             },
@@ -198,6 +202,7 @@ fn beside(s: f64) -> Facts {
         slo: "errors<1%",
         rate: None,
         budget: "5m",
+        canaries: 3,
         silence: Silence::Never,
     }
 }
