@@ -10,13 +10,15 @@ use crate::cause::{self, Baseline, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, Tick};
 use crate::journal::{Entry, Head, Told};
-use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames};
+use crate::measure::{Histogram, Level, LogLine, Measurement, Reading, Second, StepNames};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
     SCHEMA_VERSION,
 };
-use crate::search::{Conclusion, CycleModel, Flow, Order, Search, SearchSpec, Step, Visit};
+use crate::search::{
+    Conclusion, CycleModel, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
+};
 use crate::slo::{Condition, Judgement, Objective, Outcome, Patience, Slo, Verdict};
 use crate::stats::tail::{Residence, Tail};
 
@@ -463,6 +465,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 .measurement
                 .throughput(self.spec.steps.cycle())
                 .filter(|_| self.spec.users_are_searched()),
+            latency: moments(&probe.measurement.step_total(self.spec.steps.main()).latency),
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,
             flow: flow(probe, &self.spec.steps),
@@ -599,6 +602,22 @@ fn tick(
         estimate: None,
         readings: second.readings.clone(),
     }
+}
+
+/// The first two moments of latencies; `None` without any.
+fn moments(latency: &Histogram) -> Option<Moments> {
+    #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
+    let sums = latency
+        .iter()
+        .fold((0.0, 0.0, 0.0), |(n, one, two), (s, k)| {
+            let k = k as f64;
+            (n + k, one + k * s, two + k * s * s)
+        });
+    (sums.0 > 0.0).then(|| Moments {
+        n: sums.0,
+        mean_s: sums.1 / sums.0,
+        mean_square: sums.2 / sums.0,
+    })
 }
 
 /// A probe's seconds, as the search compares them.

@@ -125,6 +125,9 @@ pub struct Visit {
     pub tails: Vec<Option<Tail>>,
     /// Completed cycles per second.
     pub throughput: Option<f64>,
+    /// Latencies of the main step in the hold.
+    #[serde(default)]
+    pub latency: Option<Moments>,
     /// Seconds held.
     pub hold_s: f64,
     /// Seconds that the probe took in all, with ramp, settle, drain and reset.
@@ -152,6 +155,17 @@ impl Visit {
     pub fn counts(&self) -> bool {
         self.valid && !self.outgrown
     }
+}
+
+/// The first two moments of some latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Moments {
+    /// How many.
+    pub n: f64,
+    /// Their mean, seconds.
+    pub mean_s: f64,
+    /// The mean of their squares, seconds squared.
+    pub mean_square: f64,
 }
 
 /// A probe that the search asks for.
@@ -250,6 +264,12 @@ const SHARE_FOR_LIMIT: f64 = 0.07;
 const LIMIT_FREEDOM: f64 = 6.0;
 /// Levels worth visiting where all visits obey a law, as parts of the interval.
 const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
+/// Completions from which a visit's latencies tell their variation.
+const FEWEST_SERVICES: f64 = 50.0;
+/// A visit is light when its mean latency is at most so many times the least.
+const LIGHT: f64 = 1.3;
+/// Most of the budget that goes into a service that becomes faster at the first level.
+const WARM_UP_SHARE: f64 = 0.1;
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
 /// Farthest step towards such a bound.
@@ -422,6 +442,9 @@ impl Search {
         if !last.valid {
             return self.probe(last.level, last.purpose);
         }
+        if self.is_warming_up() {
+            return self.probe(last.level, Purpose::Bracket);
+        }
         let bounds = bounds::relevant(&self.visits);
         match (bounds.held, bounds.broke) {
             (_, None) => self.step_up(),
@@ -443,6 +466,23 @@ impl Search {
             settle_cycles: 0.0,
             within_s: f64::INFINITY,
         })
+    }
+
+    /// Whether the first level, which is the lightest, is still being answered faster as time goes on: caches fill, code is compiled,
+    /// pools open. It is held again until it is not, for a tenth of the budget at most.
+    fn is_warming_up(&self) -> bool {
+        let Some(first) = self.visits.first() else {
+            return false;
+        };
+        let spent_s: f64 = self.visits.iter().map(|v| v.cost_s).sum();
+        let only_first = self.visits.iter().all(|v| v.level == first.level);
+        self.spec.warm_up.is_none()
+            && only_first
+            && spent_s < WARM_UP_SHARE * self.spec.budget.as_secs_f64()
+            && self
+                .visits
+                .last()
+                .is_some_and(|v| growth::becomes_faster(&v.flow))
     }
 
     /// Nothing broke yet.
@@ -604,12 +644,17 @@ impl Search {
                 None => self.found(),
             };
         }
-        let level = self.ladder_level(&estimate);
+        let level = match self.gap(&estimate) {
+            // Each visit between the two sides of a step halves what is left.
+            Some((held, broke)) => middle(held, broke),
+            None => self.ladder_level(&estimate),
+        };
         self.probe(level, Purpose::Refine)
     }
 
     fn points_by_tails(&self) -> bool {
-        (self.estimate.as_ref()).is_some_and(|e| matches!(e.fit.basis, Basis::Tails | Basis::Law))
+        (self.estimate.as_ref())
+            .is_some_and(|e| matches!(e.fit.basis, Basis::Tails | Basis::Capacity | Basis::Law))
     }
 
     /// Where to look between a level that held and one that broke: from the throughput of the broken one (by Little's law, where
@@ -786,7 +831,7 @@ impl Search {
             self.rungs.pop().unwrap_or(0)
         });
         let wanted = match estimate.fit.basis {
-            Basis::Tails => estimate.vus * tail::LADDER[rung],
+            Basis::Tails | Basis::Capacity => estimate.vus * tail::LADDER[rung],
             Basis::Law => estimate.low + (estimate.high - estimate.low) * LAW_LADDER[rung],
             Basis::Events => estimate.fit.quantile(EVENT_LADDER[rung]),
             Basis::Visits | Basis::Bracket => {
@@ -973,7 +1018,7 @@ impl Search {
             let carried = bounds::carried(&self.visits).unwrap_or(broke);
             high = high.max(f64::from(broke.max(carried).get()));
         }
-        if fit.basis != Basis::Law {
+        if !matches!(fit.basis, Basis::Law | Basis::Capacity) {
             (low, high) = self.as_far_as_proven(low, high, held, broke);
         }
         Some(Estimate {
@@ -1086,6 +1131,7 @@ impl Search {
             capacity,
             se,
             blocks,
+            variability: self.variability(),
             limit_s,
             hold_s: self.spec.hold_max.as_secs_f64(),
         };
@@ -1114,7 +1160,32 @@ impl Search {
             LevelUnit::Vus => Users::Closed,
             LevelUnit::RequestsPerS | LevelUnit::CyclesPerS => Users::Open,
         };
-        tail::fit(&visits, users, alpha, around, self.spec.confidence)
+        let of = tail::Asked {
+            users,
+            alpha,
+            around,
+            confidence: self.spec.confidence,
+            variability: self.variability(),
+        };
+        tail::fit(&visits, &of)
+    }
+
+    /// Half the sum of the squared coefficients of variation of gaps and services, where arrivals come at a rate: gaps are taken to
+    /// be exponential, services are the latencies of the lightest visits, where hardly anybody waits.
+    fn variability(&self) -> Option<f64> {
+        let visits = || self.visits.iter().filter(|v| v.counts());
+        let known = || {
+            visits()
+                .filter_map(|v| v.latency)
+                .filter(|m| m.n >= FEWEST_SERVICES)
+        };
+        let lightest_s = known().map(|m| m.mean_s).fold(f64::INFINITY, f64::min);
+        let light = || known().filter(|m| m.mean_s <= LIGHT * lightest_s);
+        let n: f64 = light().map(|m| m.n).sum();
+        let mean_s = light().map(|m| m.n * m.mean_s).sum::<f64>() / n;
+        let square = light().map(|m| m.n * m.mean_square).sum::<f64>() / n;
+        let services = square / mean_s.powi(2) - 1.0;
+        (self.spec.unit.is_open() && n > 0.0).then(|| f64::midpoint(1.0, services.max(0.0)))
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) fn entry(probe: ProbeRecord) -> Entry {
         evidence: vec![Evidence::LogRatio(f64::NEG_INFINITY), Evidence::None],
         tails: vec![None, None],
         throughput: Some(0.1),
+        latency: None,
         hold_s: 30.0,
         cost_s: 41.25,
         flow: Vec::new(),

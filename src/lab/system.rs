@@ -124,11 +124,15 @@ impl System {
         system
     }
 
-    /// The system as it is in the long run: warm, and without what it had saved up at the start.
+    /// The system as it is in the long run: warm, and without what it had saved up at the start. Users of a token bucket start all at
+    /// once: while they started at the pace it would save tokens for an hour.
     #[must_use]
     pub fn in_the_long_run(&self) -> Self {
         let mut system = self.clone();
         system.spec = self.spec.in_the_long_run();
+        if system.spec.token_bucket.is_some() {
+            return system.all_at_once();
+        }
         system
     }
 

@@ -36,6 +36,8 @@ const LEAST_SURVIVED_S: f64 = 20.0;
 /// Crashes come regularly when the times from start to crash agree within this share, and span more than so many holds.
 const REGULAR: f64 = 0.1;
 const REGULAR_VISITS: f64 = 1.5;
+/// Seconds since the start of the service from which a single crash may be time's doing.
+const LATE_S: f64 = 240.0;
 /// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
 const SLOWER: f64 = 1.06;
 /// Visits after an overload that a comparison of directions needs, and visits from rest.
@@ -243,20 +245,38 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
                     && (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR
             })
     };
-    let contradicted = own.iter().filter(|c| regular(c)).filter_map(|crash| {
+    // One that came when the service had been up for longer than ever, at a level that it had carried with more to spare.
+    let longest_s = most(own.iter().map(|c| c.uptime_s));
+    let late = |c: &Crash| c.uptime_s >= LATE_S && c.uptime_s >= longest_s;
+    let contradicted = own.iter().filter_map(|crash| {
+        let apart = match (regular(crash), late(crash)) {
+            (true, _) => 1.0,
+            (false, true) => APART,
+            (false, false) => return None,
+        };
+        let above = f64::from(crash.visit.level.get()) * apart;
         let needed = crash.after_s.clamp(LEAST_SURVIVED_S, SURVIVED_S);
         let better = (visits.iter().filter(|v| v.counts()))
-            .filter(|v| v.level >= crash.visit.level)
+            .filter(|v| f64::from(v.level.get()) >= above)
             .filter(|v| lasted_s(v) >= needed)
             .max_by_key(|v| v.level)?;
-        Some((crash.visit, better)).filter(|(crash, better)| !std::ptr::eq(*crash, *better))
+        Some((crash, better)).filter(|(crash, better)| !std::ptr::eq(crash.visit, *better))
     });
-    let (crash, better) = contradicted.min_by_key(|(crash, _)| crash.level)?;
+    let (crash, better) = contradicted.min_by_key(|(crash, _)| crash.visit.level)?;
+    let when = if regular(crash) {
+        "each time about as long after its start: time does it, not the level; look for a leak"
+            .to_owned()
+    } else {
+        format!(
+            "after {:.0} minutes without a restart: time or chance did it, not the level",
+            crash.uptime_s / 60.0
+        )
+    };
     Some(Diagnosis {
         ending: Ending::TimeDriven,
         reason: format!(
-            "it crashed at {} although {} had not crashed it, each time about as long after its start: time does it, not the level; look for a leak",
-            unit.count(crash.level),
+            "it crashed at {} although {} had not crashed it, {when}",
+            unit.count(crash.visit.level),
             unit.count(better.level)
         ),
     })
@@ -458,6 +478,7 @@ mod tests {
             evidence: Vec::new(),
             tails: Vec::new(),
             throughput: None,
+            latency: None,
             hold_s: 70.0,
             cost_s: 80.0,
             flow: Vec::new(),

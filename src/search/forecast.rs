@@ -11,11 +11,12 @@
 //! and `T` and needs only the root; before a search both kinds of service are told: `kappa` is large where the
 //! service is saturated when it breaks, small where it breaks by bursts before it is.
 
-use super::{CycleModel, Estimate, Search, SearchSpec, Visit, bounds, middle};
+use super::{CycleModel, Estimate, Search, SearchSpec, Step, Visit, bounds, middle};
 use super::{
     FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_LAW, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW,
     SURELY, SURELY_SHARES,
 };
+use crate::measure::Level;
 use crate::record::{Outlook, Purpose};
 use crate::slo::Verdict;
 use crate::stats::fit::Basis;
@@ -41,7 +42,7 @@ pub(super) struct StopRule {
 impl StopRule {
     pub(super) fn of(estimate: &Estimate) -> Self {
         let (visits, surely) = match estimate.fit.basis {
-            Basis::Tails => (MIN_VISITS_TAILS, SURELY),
+            Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, SURELY),
             Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
             Basis::Law => (MIN_VISITS_LAW, 1.0),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
@@ -56,7 +57,7 @@ fn is_step(estimate: &Estimate) -> bool {
     match estimate.fit.basis {
         Basis::Events => true,
         Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails | Basis::Law | Basis::Bracket => false,
+        Basis::Tails | Basis::Capacity | Basis::Law | Basis::Bracket => false,
     }
 }
 
@@ -103,9 +104,31 @@ impl Search {
         })
     }
 
-    /// A step that stays where it is lies between the highest level that held and the lowest that broke; a visit in their
-    /// middle leaves half of that. Where visits contradict one another the step moves, and nothing is promised.
+    /// The visit that would come next, where it lies between the highest level that held and the lowest that broke: a step that
+    /// stays where it is lies between them, and that visit narrows the gap. Where visits contradict one another the step
+    /// moves, and nothing is promised.
     fn next_visit(&self, estimate: &Estimate) -> Option<Outlook> {
+        let level = self
+            .gap(estimate)
+            .map(|(held, broke)| (middle(held, broke), held, broke));
+        let (level, held, broke) = level?;
+        // What is promised is what the search would do.
+        let Step::Probe(next) = self.clone().wanted() else {
+            return None;
+        };
+        let recent: Vec<f64> = (self.visits.iter().rev().take(4))
+            .map(|v| v.cost_s)
+            .collect();
+        (next.level == level).then(|| Outlook::Visit {
+            level,
+            takes_s: recent.iter().sum::<f64>() / count(recent.len()),
+            held,
+            broke,
+        })
+    }
+
+    /// The levels around a step that no visit contradicts, where another fits between them.
+    pub(super) fn gap(&self, estimate: &Estimate) -> Option<(Level, Level)> {
         let (held, broke) = bounds::around(&self.visits, estimate.vus);
         let (held, broke) = (self.visits[held?].level, self.visits[broke?].level);
         let contradicted = |v: &Visit| match v.verdict {
@@ -113,27 +136,18 @@ impl Search {
             Verdict::Broke => v.level <= held,
             Verdict::Undecided => false,
         };
-        if self.visits.iter().any(|v| v.counts() && contradicted(v))
-            || broke.get() - held.get() <= 1
-        {
-            return None;
-        }
-        let recent: Vec<f64> = (self.visits.iter().rev().take(4))
-            .map(|v| v.cost_s)
-            .collect();
-        Some(Outlook::Visit {
-            level: middle(held, broke),
-            takes_s: recent.iter().sum::<f64>() / count(recent.len()),
-            held,
-            broke,
-        })
+        let contradicted = self.visits.iter().any(|v| v.counts() && contradicted(v));
+        (is_step(estimate) && !contradicted && broke.get() - held.get() > 1)
+            .then_some((held, broke))
     }
 
     fn rests_on<'a>(&'a self, estimate: &Estimate) -> impl Iterator<Item = &'a Visit> {
         let (vus, basis) = (estimate.vus, estimate.fit.basis);
         self.visits.iter().filter(move |v| {
             let near = (f64::from(v.level.get()) / vus - 1.0).abs() < tail::NEAR;
-            v.counts() && near && (!v.left_early || basis != Basis::Tails)
+            v.counts()
+                && near
+                && (!v.left_early || !matches!(basis, Basis::Tails | Basis::Capacity))
         })
     }
 

@@ -174,6 +174,16 @@ impl Growth {
     }
 }
 
+/// Whether answers in the second half of a visit took clearly less time than in the first.
+pub(super) fn becomes_faster(flow: &[Flow]) -> bool {
+    let (before, after) = flow.split_at(flow.len() / 2);
+    let done = |half: &[Flow]| sum(half, |f| f.completed);
+    let mean_s = |half: &[Flow]| sum(half, |f| f.waited_s) / done(half);
+    done(before) >= BLOCK.1 / 2.0
+        && done(after) >= BLOCK.1 / 2.0
+        && mean_s(after) < FASTER * mean_s(before)
+}
+
 fn sum(seconds: &[Flow], of: impl Fn(&Flow) -> f64) -> f64 {
     seconds.iter().map(of).sum()
 }

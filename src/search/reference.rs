@@ -23,6 +23,9 @@ const SHORTEST_S: f64 = 30.0;
 /// A longer hold is not worth its time, seconds.
 const LONGEST_S: f64 = 90.0;
 
+/// An interval so many times as wide as asked leaves no time for holds below it.
+const TWICE: f64 = 2.0;
+
 impl Search {
     /// The holds after a search that ended so after `searched_s` seconds, the highest level first; none where there is no
     /// breakpoint to be below, or too little time.
@@ -37,7 +40,12 @@ impl Search {
         };
         let hold_s = (OF_SEARCH * searched_s).clamp(SHORTEST_S, longest_s);
         let below = match (conclusion.ending, &conclusion.estimate) {
-            (Ending::Found, Some(estimate)) => estimate.low,
+            // An interval that is still twice as wide as asked is worth the time more.
+            (Ending::Found, Some(estimate))
+                if estimate.half_width() <= TWICE * self.spec.precision =>
+            {
+                estimate.low
+            }
             (Ending::NeverBroke, _) => f64::from(self.spec.max.get()),
             _ => return Vec::new(),
         };

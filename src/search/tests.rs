@@ -40,6 +40,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         tails: Vec::new(),
         // No knee: throughput grows with the level.
         throughput: Some(f64::from(order.level.get()) / 1.5),
+        latency: None,
         hold_s: order.hold_s,
         cost_s: order.hold_s + 10.0,
         flow: Vec::new(),

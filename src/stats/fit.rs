@@ -162,6 +162,8 @@ pub enum Basis {
     Visits,
     /// The visits' whole latency tails: [`crate::stats::tail`].
     Tails,
+    /// The capacity alone, where levels are rates and nothing else limits them.
+    Capacity,
     /// A law that all visits obey exactly: that of a clock ([`crate::stats::tail`]) or of a hard limit.
     Law,
     /// Nothing but a level that held and one that broke.

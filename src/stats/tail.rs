@@ -94,6 +94,21 @@ pub struct TailVisit<'a> {
     pub tail: &'a Tail,
 }
 
+/// What a fit is asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked {
+    /// Where requests come from.
+    pub users: Users,
+    /// Share of violations that is allowed.
+    pub alpha: f64,
+    /// A first guess of the breakpoint.
+    pub around: f64,
+    /// Confidence of the interval, 0..1.
+    pub confidence: f64,
+    /// Half the sum of the squared coefficients of variation of gaps and services, for arrivals at a rate where it is known.
+    pub variability: Option<f64>,
+}
+
 /// Where requests come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Users {
@@ -105,11 +120,15 @@ pub enum Users {
 
 impl Users {
     /// Levels further from the breakpoint than this share of it are another regime.
-    fn near(self) -> f64 {
+    fn near(self, visits: &[TailVisit], alpha: f64, around: f64, variability: Option<f64>) -> f64 {
         match self {
             Self::Closed => NEAR,
-            // The capacity is not far above, and beyond it nothing is steady.
-            Self::Open => NEAR_OPEN,
+            // The capacity is not far above, and beyond it nothing is steady; with variable services it is farther.
+            Self::Open => {
+                let limit_s = visits.first().map_or(f64::INFINITY, |v| v.tail.limit_s);
+                let spare = -alpha.ln() / limit_s * variability.unwrap_or(1.0) / around;
+                (NEAR_OF_SPARE * spare).clamp(NEAR_OPEN, NEAR)
+            }
         }
     }
 
@@ -182,6 +201,9 @@ const NO_SPARE: f64 = 0.9;
 /// Prior standard deviation of the logarithm of half the sum of the squared coefficients of variation of gaps and services.
 const VARIABILITY_SD: f64 = 0.7;
 
+/// The same where it was measured: a long tail shows little of its variance in some hundred requests.
+const KNOWN_VARIABILITY_SD: f64 = 0.5;
+
 /// Where the slope of `psi` is a parameter, in units of the limit.
 const KNOTS: [f64; 6] = [-0.9, -0.6, -0.3, 0.0, 0.25, 0.6];
 /// The knot at the limit.
@@ -213,6 +235,8 @@ const SPACING: f64 = 1.6;
 pub(crate) const NEAR: f64 = 0.3;
 /// The same for arrivals.
 const NEAR_OPEN: f64 = 0.12;
+/// The same as a share of the spare capacity at the breakpoint.
+const NEAR_OF_SPARE: f64 = 0.3;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems).
 const FEW_VISITS: f64 = 1.8;
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
@@ -238,15 +262,17 @@ const ROUNDS: usize = 3;
 /// `None` when there are too few visits near it, when none of them shows a violation, when the estimate lies far outside the
 /// levels visited, when failures rather than latencies are a part of the violations, or when the curve does not describe what
 /// was counted at the limit itself: another fit must then do.
-pub fn fit(
-    visits: &[TailVisit],
-    users: Users,
-    alpha: f64,
-    around: f64,
-    confidence: f64,
-) -> Option<Fit> {
+pub fn fit(visits: &[TailVisit], asked: &Asked) -> Option<Fit> {
+    let Asked {
+        users,
+        alpha,
+        around,
+        confidence,
+        variability,
+    } = *asked;
+    let reach = users.near(visits, alpha, around, variability);
     let near: Vec<TailVisit> = (visits.iter().copied())
-        .filter(|v| (v.vus / around - 1.0).abs() < users.near() && v.tail.requests() > 0.0)
+        .filter(|v| (v.vus / around - 1.0).abs() < reach && v.tail.requests() > 0.0)
         .collect();
     if failed(&near) > FAILED * alpha {
         return None;
@@ -258,7 +284,7 @@ pub fn fit(
     if let Some(fit) = clockwork::fit(&near, users, alpha) {
         return Some(fit);
     }
-    let model = Model::new(&near, users, alpha, part)?;
+    let model = Model::new(&near, asked, part)?;
     let (theta, sandwich) = model.maximise(around)?;
     let centre = theta[0].exp();
     let usual = model.usual_deff(centre);
@@ -308,18 +334,25 @@ pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
     if relaxation_s < brink.hold_s / 3.0 {
         return None;
     }
-    let spare = -alpha.ln() / limit_s;
+    let (v, v_sd) = match brink.variability {
+        Some(v) => (v, KNOWN_VARIABILITY_SD),
+        None => (1.0, VARIABILITY_SD),
+    };
+    let spare = v * -alpha.ln() / limit_s;
     let estimate = capacity - spare;
     if estimate <= 0.5 * capacity {
         return None;
     }
-    let se = (brink.se / estimate).hypot(VARIABILITY_SD * spare / estimate);
+    let se = (brink.se / estimate).hypot(v_sd * spare / estimate);
     let reach = Reach {
         se,
         visits: brink.blocks,
         unseen: 0.0,
     };
-    Some(assemble(estimate, reach, capacity / spare, confidence))
+    Some(Fit {
+        basis: Basis::Capacity,
+        ..assemble(estimate, reach, capacity / spare, confidence)
+    })
 }
 
 /// What is known of a target that only its capacity limits.
@@ -331,6 +364,8 @@ pub struct Brink {
     pub se: f64,
     /// Blocks that it rests on.
     pub blocks: usize,
+    /// As in [`Asked`].
+    pub variability: Option<f64>,
     /// The limit, seconds.
     pub limit_s: f64,
     /// Length of a hold, seconds.
@@ -523,7 +558,8 @@ struct Sandwich {
 }
 
 impl Model {
-    fn new(visits: &[TailVisit], users: Users, alpha: f64, part: f64) -> Option<Self> {
+    fn new(visits: &[TailVisit], asked: &Asked, part: f64) -> Option<Self> {
+        let (users, alpha) = (asked.users, asked.alpha);
         let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
         let pooled = sum(&totals);
         let all: f64 = pooled.iter().sum();
@@ -564,7 +600,10 @@ impl Model {
             law,
             eta: match law {
                 Law::Little => (part.ln(), law.eta_sd()),
-                Law::Spare => (0.0, law.eta_sd()),
+                Law::Spare => match asked.variability {
+                    Some(v) => (-v.ln(), KNOWN_VARIABILITY_SD),
+                    None => (0.0, law.eta_sd()),
+                },
             },
             crossing: probit(alpha),
             limit_s,

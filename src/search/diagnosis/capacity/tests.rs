@@ -34,6 +34,7 @@ fn visit(began_s: f64, from: u32, vus: u32, in_flight: f64, per_s: impl Fn(f64) 
         evidence: Vec::new(),
         tails: Vec::new(),
         throughput: Some(per_s(began_s)),
+        latency: None,
         hold_s: 90.0,
         cost_s: 93.0,
         flow,
