@@ -515,11 +515,31 @@ impl Search {
             }
             return self.probe(level, Purpose::Bracket);
         }
+        if level < self.spec.max && self.outvoted() {
+            // Full holds disagreed with a ceiling: what it was about is not far above, unless the service has grown.
+            let next = Level::nearest((f64::from(level.get()) * CLIMB).ceil());
+            return self.probe(next, Purpose::Confirm);
+        }
         if level < self.spec.max {
             let next = self.step_from(level);
             return self.probe(next, Purpose::Bracket);
         }
         self.at_maximum()
+    }
+
+    /// Whether some visit broke, others outvote it, and the service has not grown meanwhile.
+    fn outvoted(&self) -> bool {
+        let near = |v: &Visit| self.growths.is_empty() && !self.is_far_below(&[v], v.level);
+        (self.visits.iter().filter(|v| v.counts()))
+            .filter(|v| bounds::is_full(v) && bounds::side(v) == Some(Side::Held))
+            .next_back()
+            .is_some_and(near)
+            && self.breaks_somewhere()
+    }
+
+    fn breaks_somewhere(&self) -> bool {
+        let broke = |v: &Visit| v.counts() && bounds::side(v) == Some(Side::Broke);
+        self.visits.iter().any(broke)
     }
 
     /// The maximum was visited and nothing broke, or not the last time: full holds must confirm it, more of them than broke there. A
