@@ -305,6 +305,8 @@ const CLEAR_OF_BOUNDS: f64 = 1.05;
 const MAX_INVALID: usize = 3;
 /// Visits without an answer at one level after which the search gives up there.
 const MAX_RETRIES: usize = 3;
+/// A visited level this near to one that the answer names stands for it, as a share: less than visits of one level differ by.
+const NEARBY: f64 = 0.03;
 /// Requests that each user loses to a crash, at least: the one in flight, and tries until the service is back.
 const LOST_PER_USER: f64 = 2.0;
 
@@ -827,18 +829,24 @@ impl Search {
     /// A level that the answer would name without having visited it.
     fn unconfirmed(&self, estimate: &Estimate) -> Option<Level> {
         let (held, broke) = bounds::around(&self.visits, estimate.vus);
+        // The ends move with every visit: whoever tried one nearby has tried it.
         let tried = |level: Level| {
-            bounds::visits_at(&self.visits, level)
-                .filter(|v| v.purpose == Purpose::Confirm)
+            let is_low = |l: Level| f64::from(l.get()) <= estimate.vus;
+            let nearby =
+                |l: Level| (f64::from(l.get()) / f64::from(level.get()) - 1.0).abs() <= NEARBY;
+            (self.visits.iter())
+                .filter(|v| v.counts() && v.purpose == Purpose::Confirm)
+                .filter(|v| is_low(v.level) == is_low(level) && nearby(v.level))
                 .count()
                 >= MAX_RETRIES
         };
         let low = self.within(estimate.low.floor());
         let high = self.within(estimate.high.ceil().max(estimate.vus.floor() + 1.0));
         let near_low =
-            |v: usize| f64::from(self.visits[v].level.get()) >= estimate.low * 0.97 - 1.0;
-        let near_high =
-            |v: usize| f64::from(self.visits[v].level.get()) <= estimate.high * 1.03 + 1.0;
+            |v: usize| f64::from(self.visits[v].level.get()) >= estimate.low * (1.0 - NEARBY) - 1.0;
+        let near_high = |v: usize| {
+            f64::from(self.visits[v].level.get()) <= estimate.high * (1.0 + NEARBY) + 1.0
+        };
         if !held.is_some_and(near_low) && !tried(low) {
             return Some(low);
         }

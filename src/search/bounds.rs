@@ -154,3 +154,112 @@ pub(super) fn around(visits: &[Visit], vus: f64) -> (Option<usize>, Option<usize
         .min_by_key(|(i, v)| (v.level, usize::MAX - *i));
     (held.map(|(i, _)| i), broke.map(|(i, _)| i))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::at;
+    use super::*;
+    use Purpose::{Bracket, Refine};
+    use Verdict::{Broke, Held, Undecided};
+
+    fn bounds(visits: &[(u32, Purpose, Verdict)]) -> (Option<u32>, Option<u32>) {
+        let visits: Vec<Visit> = visits.iter().map(|v| at(v.0, v.1, v.2)).collect();
+        let bounds = relevant(&visits);
+        (bounds.held.map(Level::get), bounds.broke.map(Level::get))
+    }
+
+    #[test]
+    fn visits_that_agree_have_their_step_between_them() {
+        assert_eq!(bounds(&[]), (None, None));
+        assert_eq!(
+            bounds(&[(10, Bracket, Held), (20, Bracket, Held)]),
+            (Some(20), None)
+        );
+        assert_eq!(bounds(&[(10, Bracket, Broke)]), (None, Some(10)));
+        let agree = [
+            (40, Refine, Broke),
+            (10, Bracket, Held),
+            (30, Bracket, Broke),
+            (20, Refine, Held),
+        ];
+        assert_eq!(bounds(&agree), (Some(20), Some(30)));
+    }
+
+    #[test]
+    fn a_full_hold_outvotes_a_short_one_whichever_came_later() {
+        let mut visits = [
+            (100, Bracket, Broke),
+            (120, Refine, Held),
+            (150, Refine, Broke),
+        ];
+        assert_eq!(bounds(&visits), (Some(120), Some(150)));
+        visits.reverse();
+        assert_eq!(bounds(&visits), (Some(120), Some(150)));
+        // And one that held by chance, far above a full one that broke.
+        let visits = [
+            (80, Refine, Held),
+            (100, Refine, Broke),
+            (200, Bracket, Held),
+        ];
+        assert_eq!(bounds(&visits), (Some(80), Some(100)));
+        // Three short ones that agree outvote it.
+        let visits = [
+            (100, Bracket, Broke),
+            (105, Bracket, Broke),
+            (110, Bracket, Broke),
+            (120, Refine, Held),
+        ];
+        assert_eq!(bounds(&visits), (None, Some(100)));
+    }
+
+    #[test]
+    fn of_two_that_weigh_the_same_the_lower_wins_and_two_full_holds_outvote_one() {
+        let tie = [(100, Refine, Broke), (120, Refine, Held)];
+        assert_eq!(bounds(&tie), (None, Some(100)));
+        let twice = [tie[0], tie[1], (130, Refine, Held)];
+        assert_eq!(bounds(&twice), (Some(130), None));
+        let level = [
+            (80, Bracket, Held),
+            (100, Refine, Held),
+            (100, Refine, Broke),
+        ];
+        assert_eq!(bounds(&level), (Some(80), Some(100)));
+        let level = [level[0], level[1], level[1], level[2]];
+        assert_eq!(bounds(&level), (Some(100), None));
+    }
+
+    #[test]
+    fn what_merely_leans_to_a_side_weighs_half_and_what_says_nothing_not_at_all() {
+        let leaning = |bad: f64| Visit {
+            evidence: vec![Evidence::Share {
+                bad,
+                total: 1_000.0,
+                alpha: 0.01,
+            }],
+            ..at(100, Refine, Undecided)
+        };
+        assert_eq!(side(&leaning(9.0)), Some(Side::Held));
+        assert_eq!(side(&leaning(12.0)), Some(Side::Broke));
+        assert_eq!(side(&at(100, Refine, Undecided)), None);
+        let visits = [leaning(12.0), at(120, Refine, Held)];
+        assert_eq!(relevant(&visits).held, Some(Level(120)));
+        // A crash is firm whatever the verdict.
+        let crashed = Visit {
+            crashed_after_s: Some(3.0),
+            ..leaning(0.0)
+        };
+        assert_eq!(relevant(&[crashed, at(120, Refine, Held)]).held, None);
+        let gone = Visit {
+            outgrown: true,
+            ..at(100, Refine, Broke)
+        };
+        let invalid = Visit {
+            valid: false,
+            ..at(100, Refine, Broke)
+        };
+        assert_eq!(
+            relevant(&[gone, invalid, at(120, Bracket, Held)]).held,
+            Some(Level(120))
+        );
+    }
+}

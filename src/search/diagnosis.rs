@@ -487,20 +487,70 @@ mod tests {
         }
     }
 
+    /// Visits one after the other, 80 s each; the target is restarted by its crash.
+    fn in_a_row(visits: &[(u32, Option<f64>)]) -> Vec<Visit> {
+        (0_u32..)
+            .zip(visits)
+            .map(|(i, (vus, crashed_after_s))| Visit {
+                began_s: 80.0 * f64::from(i),
+                ..visit(*vus, *crashed_after_s)
+            })
+            .collect()
+    }
+
+    fn named(visits: &[(u32, Option<f64>)]) -> Option<String> {
+        let named = diagnose(&in_a_row(visits), 0, None, 1_000.0, LevelUnit::Vus)?;
+        assert_eq!(named.ending, Ending::TimeDriven);
+        Some(named.reason)
+    }
+
     #[test]
-    fn a_crash_below_a_level_that_lasted_is_not_the_levels() {
-        let named = diagnose(
-            &[visit(1_000, None), visit(900, Some(40.0))],
-            0,
-            None,
-            950.0,
-            LevelUnit::Vus,
+    fn crashes_as_long_after_each_start_are_not_the_levels() {
+        // After 130 s and after 125 s, although 1 000 VUs lasted.
+        let leak = [
+            (1_000, None),
+            (900, Some(50.0)),
+            (1_000, None),
+            (900, Some(15.0)),
+        ];
+        let reason = named(&leak).unwrap();
+        assert!(
+            reason.contains("900 VUs") && reason.contains("look for a leak"),
+            "{reason}"
         );
-        assert_eq!(named.unwrap().ending, Ending::TimeDriven);
+        // As irregular ones they come by chance, which is for the fit of events to weigh.
+        let mut irregular = leak;
+        irregular[3].1 = Some(60.0);
+        assert_eq!(named(&irregular), None);
+        // Nor is it time where nothing as high lasted: after 175 s and after 164 s.
+        let limit = [
+            (800, None),
+            (800, None),
+            (900, Some(15.0)),
+            (800, None),
+            (900, Some(19.0)),
+        ];
+        assert_eq!(named(&limit), None);
+        let mut leak = limit;
+        leak[0].0 = 900;
+        assert!(named(&leak).is_some());
+    }
+
+    #[test]
+    fn a_single_crash_below_a_level_that_lasted_comes_by_chance_but_after_the_longest_time() {
+        let early = [(1_000, None), (900, Some(40.0))];
+        assert_eq!(named(&early), None);
+        let late = [(1_000, None), (900, None), (900, None), (900, Some(40.0))];
+        let reason = named(&late).unwrap();
+        assert!(
+            reason.contains("after 5 minutes without a restart"),
+            "{reason}"
+        );
         // The same crash above everything that lasted, or hardly below it, is what a limit looks like.
         for crash in [1_050, 985] {
-            let visits = [visit(1_000, None), visit(crash, Some(40.0))];
-            assert_eq!(diagnose(&visits, 0, None, 1_000.0, LevelUnit::Vus), None);
+            let mut visits = late;
+            visits[3].0 = crash;
+            assert_eq!(named(&visits), None, "{crash}");
         }
     }
 

@@ -28,14 +28,12 @@ const NEAR: f64 = 0.8;
 impl Search {
     /// The end of a search whose interval is narrow enough.
     pub(super) fn found(&self) -> Step {
-        let asked = self.spec.precision * 100.0;
         let reason = self.estimate.as_ref().map_or_else(String::new, |e| {
             let reached = e.half_width() * 100.0;
-            if self.is_sure(e) {
-                format!("the interval is +-{reached:.1} %, as narrow as asked (+-{asked:.1} %)")
-            } else {
-                format!("the interval is +-{reached:.1} %; +-{asked:.1} % was asked")
-            }
+            format!(
+                "the interval is +-{reached:.1} %, {}",
+                self.against_asked(e)
+            )
         });
         self.done(Ending::Found, reason)
     }
@@ -73,17 +71,24 @@ impl Search {
                 format!("{budget} are too short to say more: {why}"),
             );
         }
-        let (reached, asked) = (half_width * 100.0, self.spec.precision * 100.0);
-        let against = if self.is_sure(&estimate) {
+        let text = format!(
+            "the budget of {budget} is spent; the interval is +-{:.1} %, {}",
+            half_width * 100.0,
+            self.against_asked(&estimate)
+        );
+        self.done(Ending::Found, text)
+    }
+
+    /// What a half-width is beside the one asked for, in words.
+    fn against_asked(&self, estimate: &Estimate) -> String {
+        let asked = self.spec.precision * 100.0;
+        if self.is_sure(estimate) {
             format!("as narrow as asked (+-{asked:.1} %)")
-        } else if reached <= asked {
+        } else if estimate.half_width() <= self.spec.precision {
             format!("within the +-{asked:.1} % asked, but not surely yet")
         } else {
             format!("where +-{asked:.1} % was asked")
-        };
-        let text =
-            format!("the budget of {budget} is spent; the interval is +-{reached:.1} %, {against}");
-        self.done(Ending::Found, text)
+        }
     }
 
     /// The estimate, or what the bracket alone says.

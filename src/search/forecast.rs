@@ -11,7 +11,7 @@
 //! and `T` and needs only the root; before a search both kinds of service are told: `kappa` is large where the
 //! service is saturated when it breaks, small where it breaks by bursts before it is.
 
-use super::{CycleModel, Estimate, Search, SearchSpec, Step, Visit, bounds, middle};
+use super::{CycleModel, Estimate, Search, SearchSpec, Step, Visit, middle};
 use super::{
     FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_LAW, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW,
     SURELY, SURELY_SHARES,
@@ -127,18 +127,17 @@ impl Search {
         })
     }
 
-    /// The levels around a step that no visit contradicts, where another fits between them.
+    /// The highest level that held and the lowest that broke of a step that no visit contradicts, where another fits between them.
+    /// Where a short hold proves little the estimate may lie below both; the step lies between them all the same.
     pub(super) fn gap(&self, estimate: &Estimate) -> Option<(Level, Level)> {
-        let (held, broke) = bounds::around(&self.visits, estimate.vus);
-        let (held, broke) = (self.visits[held?].level, self.visits[broke?].level);
-        let contradicted = |v: &Visit| match v.verdict {
-            Verdict::Held => v.level >= broke,
-            Verdict::Broke => v.level <= held,
-            Verdict::Undecided => false,
+        let of = |verdict: Verdict| {
+            let visits = self.visits.iter().filter(|v| v.counts());
+            visits
+                .filter(move |v| v.verdict == verdict)
+                .map(|v| v.level)
         };
-        let contradicted = self.visits.iter().any(|v| v.counts() && contradicted(v));
-        (is_step(estimate) && !contradicted && broke.get() - held.get() > 1)
-            .then_some((held, broke))
+        let (held, broke) = (of(Verdict::Held).max()?, of(Verdict::Broke).min()?);
+        (is_step(estimate) && held < broke && broke.get() - held.get() > 1).then_some((held, broke))
     }
 
     fn rests_on<'a>(&'a self, estimate: &Estimate) -> impl Iterator<Item = &'a Visit> {

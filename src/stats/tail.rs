@@ -306,7 +306,7 @@ pub fn fit(visits: &[TailVisit], asked: &Asked) -> Option<Fit> {
     let likely = (sandwich.deff * usual).sqrt();
     let seen = sandwich.naive_variance * likely + sandwich.prior_variance;
     let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
-    let reach = Reach::new(se, &near, 1.0);
+    let reach = Reach::new(se, &near);
     let per_level = theta[1].exp() / model.room;
     Some(Fit {
         shift: Some(match model.law {
@@ -431,13 +431,13 @@ struct Reach {
 }
 
 impl Reach {
-    fn new(se: f64, visits: &[TailVisit], clockwork: f64) -> Self {
+    fn new(se: f64, visits: &[TailVisit]) -> Self {
         let held_s: f64 = visits.iter().map(|v| v.tail.requests() / v.per_s).sum();
         let left = ((PHASES_MET_S.1 - held_s) / (PHASES_MET_S.1 - PHASES_MET_S.0)).clamp(0.0, 1.0);
         Self {
             se,
             visits: visits.len(),
-            unseen: SLOW_PHASE * left * clockwork,
+            unseen: SLOW_PHASE * left,
         }
     }
 
