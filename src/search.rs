@@ -270,6 +270,8 @@ const FEWEST_SERVICES: f64 = 50.0;
 const LIGHT: f64 = 1.3;
 /// Most of the budget that goes into a service that becomes faster at the first level.
 const WARM_UP_SHARE: f64 = 0.1;
+/// How far an interval may lie off the levels that held and broke.
+const GROSSLY: f64 = 1.15;
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
 /// Farthest step towards such a bound.
@@ -515,11 +517,31 @@ impl Search {
             }
             return self.probe(level, Purpose::Bracket);
         }
+        if level < self.spec.max && self.outvoted() {
+            // Full holds disagreed with a ceiling: what it was about is not far above, unless the service has grown.
+            let next = Level::nearest((f64::from(level.get()) * CLIMB).ceil());
+            return self.probe(next, Purpose::Confirm);
+        }
         if level < self.spec.max {
             let next = self.step_from(level);
             return self.probe(next, Purpose::Bracket);
         }
         self.at_maximum()
+    }
+
+    /// Whether some visit broke, others outvote it, and the service has not grown meanwhile.
+    fn outvoted(&self) -> bool {
+        let near = |v: &Visit| self.growths.is_empty() && !self.is_far_below(&[v], v.level);
+        (self.visits.iter().filter(|v| v.counts()))
+            .filter(|v| bounds::is_full(v) && bounds::side(v) == Some(Side::Held))
+            .next_back()
+            .is_some_and(near)
+            && self.breaks_somewhere()
+    }
+
+    fn breaks_somewhere(&self) -> bool {
+        let broke = |v: &Visit| v.counts() && bounds::side(v) == Some(Side::Broke);
+        self.visits.iter().any(broke)
     }
 
     /// The maximum was visited and nothing broke, or not the last time: full holds must confirm it, more of them than broke there. A
@@ -997,8 +1019,13 @@ impl Search {
             |e| self.in_bracket(e.vus),
         );
         let middle = (f64::from(held.get()) * f64::from(broke.get())).sqrt();
-        // What contradicts the visits as a whole was fitted to the wrong part of them.
-        let possible = |f: &Fit| f.high >= f64::from(held.get()) && f.low <= f64::from(broke.get());
+        // What contradicts the visits grossly was fitted to the wrong part of them. Near the breakpoint sides are rough: most visits
+        // of a level that is a little too high hold; and on the brink of a capacity they say how a line grows, not that it stays.
+        let possible = |f: &Fit| {
+            f.basis == Basis::Capacity
+                || (f.high * GROSSLY >= f64::from(held.get())
+                    && f.low <= f64::from(broke.get()) * GROSSLY)
+        };
         let fits: Vec<(usize, Fit)> = (0..self.links.len())
             .filter_map(|i| {
                 let fit = self.fit_objective(i, around).filter(possible);

@@ -38,6 +38,9 @@ const REGULAR: f64 = 0.1;
 const REGULAR_VISITS: f64 = 1.5;
 /// Seconds since the start of the service from which a single crash may be time's doing.
 const LATE_S: f64 = 240.0;
+/// A crash within this share of that time, at no level beyond this ratio, says that it needs none.
+const SOONER: f64 = 0.5;
+const OTHER_LEVEL: f64 = 1.1;
 /// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
 const SLOWER: f64 = 1.06;
 /// Visits after an overload that a comparison of directions needs, and visits from rest.
@@ -247,8 +250,14 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     };
     // One that came when the service had been up for longer than ever, at a level that it had carried with more to spare.
     let longest_s = most(own.iter().map(|c| c.uptime_s));
+    let sooner = |c: &Crash| {
+        own.iter().any(|other| {
+            other.uptime_s < SOONER * c.uptime_s
+                && f64::from(other.visit.level.get()) < OTHER_LEVEL * f64::from(c.visit.level.get())
+        })
+    };
     let late = |c: &Crash| c.uptime_s >= LATE_S && c.uptime_s >= longest_s;
-    let contradicted = own.iter().filter_map(|crash| {
+    let contradicted = own.iter().filter(|c| !sooner(c)).filter_map(|crash| {
         let apart = match (regular(crash), late(crash)) {
             (true, _) => 1.0,
             (false, true) => APART,

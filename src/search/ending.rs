@@ -4,6 +4,7 @@ use super::bounds::{self, Side};
 use super::{Conclusion, Estimate, MIN_VISITS, Search, Step, Visit, diagnosis, growth};
 use crate::measure::Level;
 use crate::record::{Ending, Noticed, NoticedKind};
+use crate::slo::Evidence;
 use crate::stats::fit::{Basis, Fit};
 use crate::units;
 
@@ -15,6 +16,8 @@ const FULL_HOLDS: usize = 2;
 const NO_BRACKET: f64 = 8.0;
 /// How much of a bracket without any estimate to trust: the levels of short holds, and a quarter beyond.
 const BEYOND: f64 = 1.25;
+/// Share of the requests of a short hold that are bad beyond doubt.
+const FIRM: f64 = 0.15;
 /// Seconds near the breakpoint after which what comes every five minutes has come, with a probability of 98 % (`exp(-4)`).
 const SEEN_S: f64 = 1_200.0;
 /// Fewest chance events from which their rate is known well enough to call an interval precise.
@@ -47,6 +50,13 @@ impl Search {
                 format!("the budget of {budget} ended before a crossing was found; about {minutes} more minutes would decide (--budget)"),
             );
         };
+        if !self.ceiling_is_firm() {
+            let minutes = self.minutes_to_decide();
+            return self.done(
+                Ending::Undecided,
+                format!("the budget of {budget} ended with nothing above but a short hold that broke by a little, as any level may; about {minutes} more minutes would decide (--budget)"),
+            );
+        }
         let half_width = estimate.half_width();
         if estimate.high > NO_BRACKET * estimate.low {
             let minutes = self.minutes_to_decide();
@@ -101,6 +111,23 @@ impl Search {
             high,
             fit: Fit::unknown(vus, low, high),
         })
+    }
+
+    /// Whether some level above was broken by a full hold, or by a short one beyond doubt. A few bad requests in a few seconds say
+    /// nothing where some requests are always late.
+    fn ceiling_is_firm(&self) -> bool {
+        let beyond_doubt = |v: &Visit| {
+            v.overran()
+                || v.overflows
+                || v.evidence.iter().any(|e| match *e {
+                    Evidence::Share { bad, total, .. } => bad > FIRM * total,
+                    Evidence::LogRatio(_) | Evidence::Side { .. } => e.is_violated(),
+                    Evidence::None => false,
+                })
+        };
+        (self.visits.iter().filter(|v| v.counts()))
+            .filter(|v| bounds::side(v) == Some(Side::Broke))
+            .any(|v| bounds::is_full(v) || beyond_doubt(v))
     }
 
     /// Whether some visit broke this objective.
@@ -196,9 +223,9 @@ impl Search {
             // Of what comes every third of the time, one in twenty searches sees nothing: exp(-3).
             let gap_s = near_s / 3.0;
             format!(
-                "a pause, a failover or a slow phase that comes less often than about every {} may not have come in the {} for which the service was held near its breakpoint",
-                units::format_seconds((gap_s / 10.0).ceil() * 10.0),
-                units::format_seconds(near_s.round()),
+                "what comes less often than about every {} (a pause, a failover, a slow phase) may not have come in the {} near the breakpoint",
+                about(gap_s),
+                about(near_s),
             )
         })
     }
@@ -280,6 +307,15 @@ impl Search {
     }
 }
 
+/// A time in words, roughly.
+fn about(seconds: f64) -> String {
+    if seconds < 120.0 {
+        format!("{:.0} s", (seconds / 10.0).ceil() * 10.0)
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tests::{at, search_of, seconds};
@@ -329,6 +365,17 @@ mod tests {
             end.reason
         );
         assert_eq!((end.last_held, end.first_broke), (Some(0), Some(1)));
+        // Nor is one where a short hold was broken by a little.
+        let mut rough = search(&visits);
+        rough.visits[1].left_early = false;
+        rough.visits[1].evidence = vec![Evidence::Share {
+            bad: 100.0,
+            total: 1_000.0,
+            alpha: 0.01,
+        }];
+        let end = ended(rough.out_of_budget());
+        assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+        assert!(end.reason.contains("broke by a little"), "{}", end.reason);
         // Its ends too far apart, or one missing: no answer.
         for visits in [
             [(100, Bracket, Held), (1_280, Bracket, Broke)],
@@ -459,7 +506,7 @@ mod tests {
         let narrow = estimate(98.0, 102.0);
         let text = search_of(held_for(75)).unseen(&narrow).unwrap();
         assert!(text.contains("less often than about every 100 s"), "{text}");
-        assert!(text.contains("in the 300 s for which"), "{text}");
+        assert!(text.contains("come in the 5 min near"), "{text}");
         assert_eq!(search(&[(98, Refine, Held)]).unseen(&narrow), None);
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! `r` is the rate that the SLO allows: with `alpha` of the requests allowed to be bad, `X` requests per second and `B` bad ones per
 //! event, `r = alpha X / B`. `B` is seen in a few events only, so `r` is known within a factor of [`RATE_SD`]. The posterior is
-//! computed on a grid over `ln N*`, `ln beta` and `ln h`, flat in each, with even odds for the two kinds.
+//! computed on a grid over `ln N*`, `ln beta` and `ln h`, flat in each, with odds of ten to one for a step.
 
 use super::fit::{Basis, Fit};
 
@@ -39,6 +39,10 @@ const BETA: (f64, f64) = (6.0, 600.0);
 const ABOVE: (f64, f64) = (0.005, 10.0);
 /// An event below a step: somebody else's doing, once a day.
 const BACKGROUND: f64 = 1e-5;
+/// Prior odds of a step: most crashes are limits (memory per user, descriptors), few are queues that now and then outgrow one.
+const STEP_ODDS: f64 = 10.0;
+/// Points of the axis around each level that was visited: whole numbers of users lie between them.
+const NEAR_LEVEL: [f64; 4] = [-0.75, -0.25, 0.25, 0.75];
 /// Points of the breakpoint's axis and of the others.
 const POINTS: (usize, usize) = (241, 24);
 
@@ -54,33 +58,8 @@ pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit>
     }
     let highest = events().fold(highest_quiet, f64::max);
     let lowest = lowest_event.min(highest_quiet);
-    let axis = log_spaced(lowest * 0.45, highest * 1.25, POINTS.0);
-    let mut weights = vec![0.0; axis.len()];
-    let betas = log_spaced(BETA.0, BETA.1, POINTS.1);
-    let rates = log_spaced(ABOVE.0, ABOVE.1, POINTS.1);
-    let smooth = grid(&axis, &betas, |at, beta| {
-        let likelihood =
-            |shift: f64| ln_smooth(exposures, at, beta, allowed * (shift * RATE_SD).exp());
-        let terms = NODES.map(|(node, weight)| likelihood(node) + f64::ln(weight));
-        ln_sum(&terms)
-    });
-    let step = grid(&axis, &rates, |at, rate| ln_step(exposures, at, rate));
-    let best = smooth
-        .iter()
-        .chain(&step)
-        .flatten()
-        .copied()
-        .fold(f64::NEG_INFINITY, f64::max);
-    let (mut beta_sum, mut all) = (0.0, 0.0);
-    for (i, weight) in weights.iter_mut().enumerate() {
-        for (beta, ln) in betas.iter().zip(&smooth[i]) {
-            let p = (ln - best).exp();
-            *weight += p;
-            beta_sum += p * beta;
-            all += p;
-        }
-        *weight += step[i].iter().map(|ln| (ln - best).exp()).sum::<f64>();
-    }
+    let axis = axis(lowest * 0.45, highest * 1.25, exposures);
+    let (weights, beta) = posterior(&axis, exposures, allowed);
     let total: f64 = weights.iter().sum();
     if !(total.is_finite() && total > 0.0) {
         return None;
@@ -100,7 +79,7 @@ pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit>
         low: at(tail),
         // Between what carried on and what fell no level is likelier than another.
         high: at(1.0 - tail).max(lowest_event),
-        kappa: if all > 0.0 { beta_sum / all } else { BETA.1 },
+        kappa: beta,
         curvature: 0.0,
         sigma: 1.0,
         distribution,
@@ -109,6 +88,51 @@ pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit>
         exact: exposures.len(),
         shift: None,
     })
+}
+
+/// The breakpoint's axis: evenly spaced, and finely around every level that was visited, since a step may lie between two neighbours.
+fn axis(low: f64, high: f64, exposures: &[Exposure]) -> Vec<f64> {
+    let mut axis = log_spaced(low, high, POINTS.0);
+    let near = exposures
+        .iter()
+        .flat_map(|e| NEAR_LEVEL.map(|by| e.vus + by));
+    axis.extend(near.filter(|vus| (low..=high).contains(vus)));
+    axis.sort_by(f64::total_cmp);
+    axis.dedup();
+    axis
+}
+
+/// The weight of each point of the axis, not normalised, and the mean exponent of the smooth kind.
+fn posterior(axis: &[f64], exposures: &[Exposure], allowed: f64) -> (Vec<f64>, f64) {
+    let betas = log_spaced(BETA.0, BETA.1, POINTS.1);
+    let rates = log_spaced(ABOVE.0, ABOVE.1, POINTS.1);
+    let smooth = grid(axis, &betas, |at, beta| {
+        let likelihood =
+            |shift: f64| ln_smooth(exposures, at, beta, allowed * (shift * RATE_SD).exp());
+        ln_sum(&NODES.map(|(node, weight)| likelihood(node) + f64::ln(weight)))
+    });
+    let step = grid(axis, &rates, |at, rate| ln_step(exposures, at, rate));
+    let all = smooth.iter().chain(&step).flatten().copied();
+    let best = all.fold(f64::NEG_INFINITY, f64::max);
+    let (mut by_beta, mut of_smooth) = (0.0, 0.0);
+    let weights = (0..axis.len())
+        .map(|i| {
+            // What a point stands for: half of the way to either neighbour, on the logarithmic axis.
+            let (before, after) = (axis[i.saturating_sub(1)], axis[(i + 1).min(axis.len() - 1)]);
+            let width = (after / before).ln() / 2.0;
+            let p: Vec<f64> = smooth[i].iter().map(|ln| (ln - best).exp()).collect();
+            by_beta += width * p.iter().zip(&betas).map(|(p, beta)| p * beta).sum::<f64>();
+            let p: f64 = p.iter().sum();
+            of_smooth += width * p;
+            width * (p + STEP_ODDS * step[i].iter().map(|ln| (ln - best).exp()).sum::<f64>())
+        })
+        .collect();
+    let beta = if of_smooth > 0.0 {
+        by_beta / of_smooth
+    } else {
+        BETA.1
+    };
+    (weights, beta)
 }
 
 fn ln_smooth(exposures: &[Exposure], at: f64, beta: f64, allowed: f64) -> f64 {

@@ -14,6 +14,8 @@ const SPREAD: f64 = 0.15;
 const SAME: f64 = 0.03;
 /// How far visits may contradict one another, as a share of the breakpoint: clocks are read to this.
 const TOLERANCE: f64 = 0.01;
+/// Share of the visits that must agree: one may have met a disturbance.
+const AGREE: f64 = 0.75;
 
 /// The fit; `near` are complete visits near the breakpoint. `None` where the service is no such clock, or visits contradict one
 /// another.
@@ -28,8 +30,7 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
     }
     let per_s = mean(near, |v| v.per_s);
     let limit_s = near[0].tail.limit_s;
-    let (mut low, mut high) = (0.0_f64, f64::INFINITY);
-    let mut used = 0;
+    let mut pointed: Vec<(f64, f64)> = Vec::new();
     for visit in near {
         let Some((above, below)) = reached(visit, alpha) else {
             continue;
@@ -46,11 +47,14 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
         // What lies between mean and tail may change on the way from the visit to the breakpoint.
         let away = (points_to(f64::midpoint(above, below)) / visit.vus - 1.0).abs();
         let loose = (TOLERANCE + spread * away) * visit.vus;
-        low = low.max(points_to(below) - loose);
-        high = high.min(points_to(above.max(stays.min(below))) + loose);
-        used += 1;
+        pointed.push((
+            points_to(below) - loose,
+            points_to(above.max(stays.min(below))) + loose,
+        ));
     }
-    if used < 2 || !high.is_finite() || low > high {
+    let used = pointed.len();
+    let (low, high, agree) = most_agree(&pointed)?;
+    if used < 2 || agree < AGREE * count(used) {
         return None;
     }
     let estimate = f64::midpoint(low, high);
@@ -73,6 +77,26 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
         exact: used,
         shift: Some(Shift::Adds(1.0 / (per_s * limit_s))),
     })
+}
+
+/// Where most of the ranges overlap, and how many do.
+fn most_agree(ranges: &[(f64, f64)]) -> Option<(f64, f64, f64)> {
+    let at = |x: f64| {
+        ranges
+            .iter()
+            .filter(move |(low, high)| (*low..=*high).contains(&x))
+    };
+    let most = ranges.iter().map(|(low, _)| at(*low).count()).max()?;
+    let low = (ranges.iter().map(|(low, _)| *low))
+        .filter(|low| at(*low).count() == most)
+        .fold(f64::INFINITY, f64::min);
+    let high = at(low).map(|(_, high)| *high).fold(f64::INFINITY, f64::min);
+    Some((low, high, count(most)))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+fn count(n: usize) -> f64 {
+    n as f64
 }
 
 /// The two thresholds, in limits, between which the latency lies that a share of `alpha` reaches; the lower one first.
@@ -168,9 +192,12 @@ mod tests {
 
     #[test]
     fn visits_that_contradict_one_another_are_no_clock() {
-        let mut visits = clock(&[960.0, 980.0, 1_020.0]);
-        // As if the breakpoint were 100 lower.
+        let mut visits = clock(&[960.0, 980.0, 1_000.0, 1_020.0]);
+        // As if the breakpoint were 100 lower: one may have met a disturbance, two are no clock.
         visits[1].2 = tail(stays_s(1_080.0), stays_s(1_080.0));
+        let found = fit_of(&visits, Users::Closed).unwrap();
+        assert!(found.low <= 1_000.0 && 1_000.0 <= found.high, "{found:?}");
+        visits[3].2 = tail(stays_s(1_120.0), stays_s(1_120.0));
         assert_eq!(fit_of(&visits, Users::Closed), None);
     }
 
