@@ -212,15 +212,22 @@ fn repeat(runs: u64, one: impl Fn(u64) -> RunRecord + Sync) -> Vec<RunRecord> {
     })
 }
 
-/// Checks what every found answer must be, and returns (intervals that held the truth, errors in shares of it).
+/// Checks what every answer must be, and returns (intervals that held the truth, errors of numbers in shares of it). One in ten
+/// may have an interval and no number: visits that bear out none say so.
 fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
     let mut held = 0;
     let mut errors = Vec::new();
     for record in records {
         let answer = &record.answer;
+        let (low, high) = (answer.ci_low.unwrap(), answer.ci_high.unwrap());
+        if answer.ending == Ending::Bracketed {
+            assert_eq!(answer.breakpoint, None);
+            println!("{}: [{low}, {high}] {}", record.plan.seed, answer.reason);
+            held += usize::from(f64::from(low) <= truth && truth <= f64::from(high));
+            continue;
+        }
         assert_eq!(answer.ending, Ending::Found, "{}", answer.reason);
         let vus = answer.breakpoint.unwrap();
-        let (low, high) = (answer.ci_low.unwrap(), answer.ci_high.unwrap());
         assert!(low <= vus && vus <= high, "{low} {vus} {high}");
         let (last_held, first_broke) = (answer.last_held.as_ref(), answer.first_broke.as_ref());
         let (last_held, first_broke) = (last_held.unwrap(), first_broke.unwrap());
@@ -232,6 +239,8 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
         held += usize::from(f64::from(low) <= truth && truth <= f64::from(high));
         errors.push(f64::from(vus) / truth - 1.0);
     }
+    let without = records.len() - errors.len();
+    assert!(without * 10 <= records.len(), "{without} without a number");
     errors.sort_by(f64::total_cmp);
     (held, errors)
 }
@@ -362,8 +371,10 @@ fn every_shipped_system_ends_as_its_file_expects() {
         match system.expect {
             // It breaks within its limits; how well the search does is judged over many of them.
             Expect::Breakpoint => assert!(
-                matches!(answer.ending, Ending::Found | Ending::Undecided)
-                    && answer.last_held.is_some()
+                matches!(
+                    answer.ending,
+                    Ending::Found | Ending::Bracketed | Ending::Undecided
+                ) && answer.last_held.is_some()
                     && answer.first_broke.is_some(),
                 "{name}: {:?}, {}",
                 answer.ending,
@@ -947,9 +958,13 @@ fn a_search_that_is_cut_off_at_any_byte_goes_on_and_is_as_right() {
     }
     let found: Vec<RunRecord> = ends
         .into_iter()
-        .filter(|r| r.answer.ending == Ending::Found)
+        .filter(|r| matches!(r.answer.ending, Ending::Found | Ending::Bracketed))
         .collect();
-    assert!(found.len() >= 190, "{} of 200 found", found.len());
+    assert!(
+        found.len() >= 190,
+        "{} of 200 with an interval",
+        found.len()
+    );
     let (held, _) = against(truth(&demo(1)), &found);
     // 95 % of 200 independent ones are 190 +- 3; those of one seed share their beginning.
     assert!(held * 100 >= found.len() * 88, "{held} of {}", found.len());
