@@ -315,3 +315,187 @@ fn about(seconds: f64) -> String {
         format!("{:.0} min", seconds / 60.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, search_of, seconds};
+    use super::*;
+    use crate::record::Purpose::{self, Bracket, Refine};
+    use crate::search::Flow;
+    use crate::slo::Verdict::{self, Broke, Held};
+
+    fn estimate(low: f64, high: f64) -> Estimate {
+        let vus = f64::midpoint(low, high);
+        let fit = Fit {
+            basis: Basis::Tails,
+            visits: 20,
+            ..Fit::unknown(vus, low, high)
+        };
+        Estimate {
+            binding: 0,
+            vus,
+            low,
+            high,
+            fit,
+        }
+    }
+
+    fn search(visits: &[(u32, Purpose, Verdict)]) -> Search {
+        search_of(visits.iter().map(|v| at(v.0, v.1, v.2)).collect())
+    }
+
+    fn ended(step: Step) -> Conclusion {
+        match step {
+            Step::Done(end) => *end,
+            Step::Probe(order) => panic!("{order:?}"),
+        }
+    }
+
+    #[test]
+    fn a_bracket_without_an_estimate_is_an_interval_with_something_beyond_its_levels() {
+        let visits = [(640, Bracket, Held), (1_280, Bracket, Broke)];
+        let end = ended(search(&visits).out_of_budget());
+        assert_eq!(end.ending, Ending::Bracketed);
+        let found = end.estimate.unwrap();
+        assert_eq!((found.low, found.high), (512.0, 1_600.0));
+        assert!(!end.as_narrow_as_asked);
+        assert!(
+            end.reason.contains("too short to say more: no curve fits"),
+            "{}",
+            end.reason
+        );
+        assert_eq!((end.last_held, end.first_broke), (Some(0), Some(1)));
+        // Its ends too far apart, or one missing: no answer.
+        for visits in [
+            [(100, Bracket, Held), (1_280, Bracket, Broke)],
+            [(100, Bracket, Held), (200, Bracket, Held)],
+        ] {
+            let end = ended(search(&visits).out_of_budget());
+            assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+            assert!(end.reason.contains("--budget"), "{}", end.reason);
+        }
+        // It is part of no other answer.
+        let stopped = search(&visits).ended(Ending::Interrupted, String::new());
+        assert_eq!(stopped.estimate, None);
+    }
+
+    #[test]
+    fn a_number_needs_full_holds_on_both_sides_and_a_narrow_interval() {
+        let why = |visits: &[(u32, Purpose, Verdict)], low: f64, high: f64| {
+            search(visits).no_number(&estimate(low, high))
+        };
+        let (held, broke) = ((98, Refine, Held), (103, Refine, Broke));
+        let says = |visits: &[(u32, Purpose, Verdict)], expected: &str| {
+            assert_eq!(why(visits, 95.0, 105.0).as_deref(), Some(expected));
+        };
+        says(
+            &[(90, Bracket, Held), (110, Bracket, Broke)],
+            "no full hold fitted in",
+        );
+        says(&[held], "only one full hold fitted in");
+        says(
+            &[held, held, (110, Bracket, Broke)],
+            "no full hold has broken yet",
+        );
+        says(
+            &[broke, broke, (90, Bracket, Held)],
+            "no full hold has held yet",
+        );
+        assert_eq!(why(&[held, broke], 95.0, 105.0), None);
+        assert_eq!(why(&[held, broke], 76.0, 124.0), None);
+        assert_eq!(
+            why(&[held, broke], 70.0, 130.0).as_deref(),
+            Some("the interval is +-30 %")
+        );
+        let unknown = Estimate {
+            fit: Fit::unknown(100.0, 95.0, 105.0),
+            ..estimate(95.0, 105.0)
+        };
+        let unfitted = search(&[held, broke]).no_number(&unknown);
+        assert_eq!(unfitted.as_deref(), Some("no curve fits the visits yet"));
+    }
+
+    /// Two full holds on each side, so many seconds each.
+    fn held_for(seconds_each: usize) -> Vec<Visit> {
+        [(98, Held), (98, Held), (103, Broke), (103, Broke)]
+            .into_iter()
+            .map(|(vus, verdict)| Visit {
+                flow: seconds(seconds_each, 50.0, 10.0, 0.2),
+                ..at(vus, Refine, verdict)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_interval_is_sure_only_after_twenty_minutes_near_the_breakpoint() {
+        let narrow = estimate(98.0, 102.0);
+        assert!(search_of(held_for(300)).is_sure(&narrow));
+        assert!(!search_of(held_for(299)).is_sure(&narrow));
+        assert!(!search_of(held_for(300)).is_sure(&estimate(90.0, 110.0)));
+        assert!(
+            !search_of(held_for(400)[..3].to_vec()).is_sure(&narrow),
+            "one broke"
+        );
+        assert!(
+            !search_of(held_for(400)[1..].to_vec()).is_sure(&narrow),
+            "one held"
+        );
+        // Time far below tells nothing of it.
+        let mut far = held_for(250);
+        far.push(Visit {
+            level: Level(78),
+            ..far[0].clone()
+        });
+        assert!(!search_of(far.clone()).is_sure(&narrow));
+        far[4].level = Level(79);
+        assert!(search_of(far).is_sure(&narrow));
+    }
+
+    #[test]
+    fn one_chance_event_tells_no_rate_to_be_sure_of() {
+        let mut visits = held_for(400);
+        let still = Flow {
+            completed: 0.0,
+            waited_s: 0.0,
+            ..visits[0].flow[0]
+        };
+        visits[0].flow[100] = still;
+        let narrow = estimate(98.0, 102.0);
+        assert!(!search_of(visits.clone()).is_sure(&narrow));
+        // Eight do.
+        for second in (120..260).step_by(20) {
+            visits[0].flow[second] = still;
+        }
+        assert!(search_of(visits).is_sure(&narrow));
+    }
+
+    #[test]
+    fn the_reason_says_whether_a_narrow_interval_is_sure() {
+        let reason = |visits: Vec<Visit>, low: f64, high: f64| {
+            let mut search = search_of(visits);
+            search.estimate = Some(estimate(low, high));
+            ended(search.found()).reason
+        };
+        assert_eq!(
+            reason(held_for(300), 98.0, 102.0),
+            "the interval is +-2.0 %, as narrow as asked (+-5.0 %)"
+        );
+        assert_eq!(
+            reason(held_for(100), 98.0, 102.0),
+            "the interval is +-2.0 %, within the +-5.0 % asked, but not surely yet"
+        );
+        assert_eq!(
+            reason(held_for(300), 90.0, 110.0),
+            "the interval is +-10.0 %, where +-5.0 % was asked"
+        );
+    }
+
+    #[test]
+    fn what_may_not_have_come_is_told_by_the_time_held_near_the_breakpoint() {
+        let narrow = estimate(98.0, 102.0);
+        let text = search_of(held_for(75)).unseen(&narrow).unwrap();
+        assert!(text.contains("less often than about every 100 s"), "{text}");
+        assert!(text.contains("in the 5 min near the breakpoint"), "{text}");
+        assert_eq!(search(&[(98, Refine, Held)]).unseen(&narrow), None);
+    }
+}

@@ -192,3 +192,120 @@ fn sum(seconds: &[Flow], of: impl Fn(&Flow) -> f64) -> f64 {
 fn count(n: usize) -> f64 {
     n as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, seconds};
+    use super::*;
+    use crate::record::Purpose;
+    use crate::slo::Verdict;
+
+    /// Visits one after the other, of so many seconds each: how many cycles a second at which latency.
+    fn visits(of: &[&[(usize, f64, f64)]]) -> Vec<Visit> {
+        let mut began_s = 0.0;
+        of.iter()
+            .map(|parts| {
+                let flow: Vec<Flow> = (parts.iter())
+                    .flat_map(|(n, per_s, latency_s)| seconds(*n, *per_s, 50.0, *latency_s))
+                    .collect();
+                let visit = Visit {
+                    began_s,
+                    flow,
+                    ..at(100, Purpose::Narrow, Verdict::Held)
+                };
+                began_s += count(visit.flow.len());
+                visit
+            })
+            .collect()
+    }
+
+    /// Nobody waits.
+    const LIGHT: &[(usize, f64, f64)] = &[(30, 50.0, 0.05)];
+    /// A line at 200 a second.
+    const FULL: &[(usize, f64, f64)] = &[(30, 200.0, 1.0)];
+
+    #[test]
+    fn twice_the_throughput_under_a_line_is_capacity_that_grew() {
+        let doubled: &[(usize, f64, f64)] = &[(30, 400.0, 1.0)];
+        let found = growths(&visits(&[LIGHT, FULL, doubled]));
+        let [growth] = found.as_slice() else {
+            panic!("{found:?}")
+        };
+        assert_eq!((growth.before_per_s, growth.after_per_s), (200.0, 400.0));
+        assert_eq!((growth.from_s, growth.to_s, growth.first), (60.0, 60.0, 2));
+        let noticed = growth.noticed(0.0);
+        assert_eq!(noticed.kind, NoticedKind::Grew);
+        assert!(
+            noticed
+                .text
+                .starts_with("capacity grew from about 200 to 400"),
+            "{}",
+            noticed.text
+        );
+        // Within a visit: the one after it is the first that met the grown service alone.
+        let within: &[(usize, f64, f64)] = &[(15, 200.0, 1.0), (30, 400.0, 1.0)];
+        let found = growths(&visits(&[LIGHT, FULL, within, doubled]));
+        assert_eq!(
+            found.iter().map(|g| (g.first, g.to_s)).collect::<Vec<_>>(),
+            [(3, 75.0)]
+        );
+        // Twice.
+        let again: &[(usize, f64, f64)] = &[(30, 800.0, 1.0)];
+        let found = growths(&visits(&[LIGHT, FULL, doubled, again]));
+        assert_eq!(found.iter().map(|g| g.first).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn a_little_more_or_more_without_a_line_before_is_no_growth() {
+        let more: &[(usize, f64, f64)] = &[(30, 240.0, 1.0)];
+        assert_eq!(growths(&visits(&[LIGHT, FULL, more])), []);
+        // More load alone.
+        let loaded: &[(usize, f64, f64)] = &[(30, 400.0, 0.05)];
+        assert_eq!(growths(&visits(&[LIGHT, loaded, &[(30, 800.0, 0.05)]])), []);
+        // A crash is none of the capacity.
+        let mut crashed = visits(&[LIGHT, FULL, &[(30, 400.0, 1.0)]]);
+        crashed[1].crashed_after_s = Some(10.0);
+        assert_eq!(growths(&crashed), []);
+    }
+
+    #[test]
+    fn a_pause_is_no_small_service() {
+        let pause: &[(usize, f64, f64)] = &[(15, 20.0, 3.0), (30, 200.0, 1.0)];
+        assert_eq!(growths(&visits(&[LIGHT, FULL, pause, FULL])), []);
+        // Neither where it comes before anything else was seen under a line, if no more than a moment follows it.
+        assert_eq!(
+            growths(&visits(&[LIGHT, &[(15, 20.0, 3.0), (30, 200.0, 0.05)]])),
+            []
+        );
+    }
+
+    #[test]
+    fn a_capacity_that_comes_down_again_moves_to_and_fro() {
+        let doubled: &[(usize, f64, f64)] = &[(30, 400.0, 1.0)];
+        assert_eq!(growths(&visits(&[LIGHT, FULL, doubled, FULL])), []);
+        // A light load afterwards is no sign of it.
+        assert_eq!(growths(&visits(&[LIGHT, FULL, doubled, LIGHT])).len(), 1);
+    }
+
+    #[test]
+    fn a_service_whose_lone_answers_became_faster_too_warmed_up() {
+        let warm: &[(usize, f64, f64)] = &[(30, 400.0, 0.02)];
+        let found = growths(&visits(&[LIGHT, FULL, warm]));
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].noticed(0.0).kind, NoticedKind::WarmedUp);
+    }
+
+    #[test]
+    fn a_level_becomes_faster_when_its_second_half_takes_clearly_less() {
+        let halves = |before: f64, after: f64, per_s: f64| {
+            let mut flow = seconds(10, per_s, 1.0, before);
+            flow.extend(seconds(10, per_s, 1.0, after));
+            becomes_faster(&flow)
+        };
+        assert!(halves(0.1, 0.06, 20.0));
+        assert!(!halves(0.1, 0.08, 20.0));
+        assert!(!halves(0.06, 0.1, 20.0));
+        assert!(!halves(0.1, 0.06, 4.0), "forty answers are too few");
+        assert!(!becomes_faster(&[]));
+    }
+}

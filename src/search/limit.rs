@@ -151,3 +151,114 @@ fn common(values: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
 fn whole(seconds: f64) -> usize {
     seconds.round() as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{at, search_of, seconds};
+    use super::*;
+    use crate::record::Purpose;
+    use crate::slo::Verdict;
+
+    /// Users who ask once a second each, of whom no more than `limit` are let in; answers take `latency_s`.
+    fn seen(vus: u32, limit: f64, latency_s: f64) -> Visit {
+        let asked = f64::from(vus);
+        let served = asked.min(limit);
+        let total = 100.0 * asked;
+        let bad = 100.0 * (asked - served);
+        let verdict = if bad > 0.0 {
+            Verdict::Broke
+        } else {
+            Verdict::Held
+        };
+        Visit {
+            evidence: vec![Evidence::Share {
+                bad,
+                total,
+                alpha: 0.01,
+            }],
+            tails: vec![None],
+            throughput: Some(served),
+            hold_s: 100.0,
+            flow: seconds(100, served, served * latency_s, latency_s),
+            ..at(vus, Purpose::Refine, verdict)
+        }
+    }
+
+    fn limited(levels: &[u32]) -> Vec<Visit> {
+        levels.iter().map(|vus| seen(*vus, 1_000.0, 0.05)).collect()
+    }
+
+    fn fit(visits: Vec<Visit>) -> Option<Fit> {
+        search_of(visits).fit_limit(0, 2.0)
+    }
+
+    const LEVELS: [u32; 6] = [100, 500, 940, 980, 1_100, 1_200];
+
+    #[test]
+    fn an_admission_limit_is_where_what_is_served_stops() {
+        let found = fit(limited(&LEVELS)).unwrap();
+        assert_eq!(found.basis, Basis::Law);
+        // 1 % of the users is turned away at 1 010.
+        assert!((found.estimate - 1_010.1).abs() < 1.0, "{found:?}");
+        assert!(found.low < 1_000.0 && found.high > 1_012.0, "{found:?}");
+        assert!(found.low >= 980.0 && found.high <= 1_100.0, "{found:?}");
+        assert!(found.half_width() < 0.03, "{found:?}");
+    }
+
+    #[test]
+    fn a_limit_lies_between_what_was_carried_whole_and_what_was_not() {
+        let found = fit(limited(&[100, 500, 940, 1_000, 1_012, 1_200])).unwrap();
+        assert!(
+            found.low >= 1_000.0 - 1.0 && found.high <= 1_012.0 + 9.0,
+            "{found:?}"
+        );
+        assert!(found.low <= 1_010.1 && 1_010.1 <= found.high, "{found:?}");
+    }
+
+    #[test]
+    fn a_queue_that_builds_is_no_limit() {
+        let mut queued = limited(&LEVELS);
+        queued[3].flow = seconds(100, 980.0, 98.0, 0.1);
+        assert_eq!(fit(queued), None);
+        // Nor are requests that fail by being late.
+        let mut late = limited(&LEVELS);
+        for visit in &mut late {
+            let blocks = vec![[0.0; 14]];
+            visit.tails = vec![Some(crate::stats::tail::Tail {
+                limit_s: 2.0,
+                blocks,
+                failed: 0.0,
+                residence: None,
+            })];
+        }
+        assert_eq!(fit(late), None);
+    }
+
+    #[test]
+    fn what_contradicts_the_law_gives_no_limit() {
+        // A full hold far above it was carried whole.
+        let mut carried = limited(&LEVELS);
+        carried.push(seen(1_150, 5_000.0, 0.05));
+        assert_eq!(fit(carried), None);
+        // What is served moves.
+        let mut moved = limited(&LEVELS);
+        moved[5] = seen(1_200, 1_100.0, 0.05);
+        assert_eq!(fit(moved), None);
+        // Users get less the more they are.
+        let mut slower = limited(&LEVELS);
+        slower[3].throughput = Some(900.0);
+        assert_eq!(fit(slower), None);
+        // One visit beyond it, or none near it from below, is too little.
+        assert_eq!(fit(limited(&LEVELS[..5])), None);
+        assert_eq!(fit(limited(&[100, 500, 1_100, 1_200])), None);
+    }
+
+    #[test]
+    fn values_agree_within_their_errors_or_there_is_none() {
+        let (mean, error) = common([(100.0, 0.01), (102.0, 0.02)].into_iter()).unwrap();
+        assert!((mean - 100.4).abs() < 1e-9, "{mean}");
+        assert!((error - 0.01 / 1.25_f64.sqrt()).abs() < 1e-9, "{error}");
+        assert_eq!(common([(100.0, 0.001), (110.0, 0.001)].into_iter()), None);
+        assert_eq!(common(std::iter::empty()), None);
+    }
+}

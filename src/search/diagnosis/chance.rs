@@ -116,3 +116,129 @@ const LEAST_LINE: f64 = 5.0;
 fn count(n: usize) -> f64 {
     n as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Level;
+    use crate::record::Purpose;
+    use crate::search::tests::{at, seconds};
+    use crate::slo::Verdict;
+
+    /// A visit of ten seconds' ramp and then these parts: seconds, cycles per second, requests in flight.
+    fn visit(parts: &[(usize, f64, f64)]) -> Visit {
+        let mut flow = seconds(10, 1.0, 5.0, 0.1);
+        for second in &mut flow {
+            second.at_level = false;
+        }
+        for (n, per_s, in_flight) in parts {
+            flow.extend(seconds(*n, *per_s, *in_flight, 0.1));
+        }
+        Visit {
+            began_s: 100.0,
+            flow,
+            ..at(1_000, Purpose::Refine, Verdict::Held)
+        }
+    }
+
+    fn pauses_in(parts: &[(usize, f64, f64)]) -> Option<(usize, f64, f64)> {
+        let events = chance_events(&[visit(parts)])?;
+        Some((events.count, events.first_s, events.last_s))
+    }
+
+    #[test]
+    fn seconds_in_which_nothing_is_served_though_users_wait_are_one_pause() {
+        let (busy, still) = ((20, 50.0, 10.0), (3, 0.0, 40.0));
+        assert_eq!(pauses_in(&[busy, still, busy]), Some((1, 130.0, 130.0)));
+        assert_eq!(
+            pauses_in(&[busy, still, busy, still, busy]),
+            Some((2, 130.0, 153.0))
+        );
+        let events = chance_events(&[visit(&[busy, still, busy])]).unwrap();
+        let text = events.text(LevelUnit::Vus);
+        assert!(
+            text.starts_with("one pause in which nothing was served in 1 minutes under load"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_silence_without_users_or_without_an_end_or_among_few_is_no_pause() {
+        let busy = (20, 50.0, 10.0);
+        assert_eq!(pauses_in(&[busy]), None);
+        assert_eq!(
+            pauses_in(&[busy, (3, 0.0, 0.0), busy]),
+            None,
+            "nobody waits"
+        );
+        assert_eq!(pauses_in(&[busy, (3, 0.0, 40.0)]), None, "it does not end");
+        assert_eq!(pauses_in(&[(3, 0.0, 40.0), busy]), None, "it did not begin");
+        assert_eq!(
+            pauses_in(&[(20, 5.0, 2.0), (1, 0.0, 2.0), (20, 5.0, 2.0)]),
+            None,
+            "by chance"
+        );
+    }
+
+    #[test]
+    fn a_crash_that_every_level_as_high_met_is_the_levels() {
+        let crash = |vus: u32| Visit {
+            level: Level(vus),
+            crashed_after_s: Some(20.0),
+            ..visit(&[(10, 50.0, 10.0)])
+        };
+        let lasted = |vus: u32| Visit {
+            level: Level(vus),
+            ..visit(&[(30, 50.0, 10.0)])
+        };
+        assert_eq!(
+            chance_events(&[lasted(900), crash(1_000), crash(1_100)]),
+            None
+        );
+        let events = chance_events(&[lasted(1_000), crash(1_000)]).unwrap();
+        assert_eq!((events.count, events.crashes), (1, 1));
+        assert!(
+            events
+                .text(LevelUnit::Vus)
+                .starts_with("one crash that other visits")
+        );
+        let both = chance_events(&[
+            lasted(1_000),
+            crash(1_000),
+            visit(&[(20, 50.0, 10.0), (3, 0.0, 40.0), (20, 50.0, 10.0)]),
+        ])
+        .unwrap();
+        assert!(
+            both.text(LevelUnit::Vus)
+                .starts_with("1 crashes and 1 pauses in")
+        );
+        // One that was left early lasted for nobody knows how long.
+        let left = Visit {
+            left_early: true,
+            ..lasted(1_000)
+        };
+        assert_eq!(chance_events(&[left, crash(1_000)]), None);
+    }
+
+    #[test]
+    fn a_line_that_is_fed_too_much_grows_throughout() {
+        let grows = |in_flight: &dyn Fn(f64) -> f64| {
+            let mut visit = visit(&[(60, 50.0, 0.0)]);
+            for (i, second) in visit.flow.iter_mut().skip(10).enumerate() {
+                second.in_flight = in_flight(count(i));
+            }
+            line_grows(&visit.flow)
+        };
+        assert!(grows(&|i| 10.0 + 2.0 * i));
+        assert!(!grows(&|_| 100.0));
+        assert!(!grows(&|i| 300.0 + i), "hardly more in the end");
+        assert!(!grows(&|i| 0.1 * i), "no line to speak of");
+        assert!(
+            !grows(&|i| if i < 30.0 { 10.0 + 4.0 * i } else { 130.0 }),
+            "it found its length"
+        );
+        assert!(!grows(&|i| 100.0 + 90.0 * (i / 6.0).sin()), "it wanders");
+        let short = visit(&[(7, 50.0, 10.0), (7, 50.0, 40.0)]);
+        assert!(!line_grows(&short.flow));
+    }
+}

@@ -110,3 +110,104 @@ fn reached(visit: &TailVisit, alpha: f64) -> Option<(f64, f64)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Counts, RATIOS, Residence, Tail};
+    use super::*;
+
+    const LIMIT_S: f64 = 2.0;
+    const ALPHA: f64 = 0.01;
+
+    /// A hundred requests a second after 8 s of thinking, and everybody waits as long as the line is: the limit of 2 s at 1 000.
+    fn stays_s(vus: f64) -> f64 {
+        vus / 100.0 - 8.0
+    }
+
+    /// A visit whose requests take `tail_s`, while a cycle stays for `stays_s` on average.
+    fn tail(stays_s: f64, tail_s: f64) -> Tail {
+        let mut counts = Counts::default();
+        counts[RATIOS.partition_point(|ratio| tail_s / LIMIT_S < *ratio)] = 6_000.0;
+        Tail {
+            limit_s: LIMIT_S,
+            blocks: vec![counts],
+            failed: 0.0,
+            residence: Some(Residence {
+                step_s: stays_s,
+                cycle_s: stays_s,
+            }),
+        }
+    }
+
+    fn fit_of(visits: &[(f64, f64, Tail)], users: Users) -> Option<Fit> {
+        let visits: Vec<TailVisit> = visits
+            .iter()
+            .map(|(vus, per_s, tail)| TailVisit {
+                vus: *vus,
+                per_s: *per_s,
+                tail,
+            })
+            .collect();
+        fit(&visits, users, ALPHA)
+    }
+
+    fn clock(levels: &[f64]) -> Vec<(f64, f64, Tail)> {
+        let at = |vus: &f64| (*vus, 100.0, tail(stays_s(*vus), stays_s(*vus)));
+        levels.iter().map(at).collect()
+    }
+
+    #[test]
+    fn a_clock_is_read_exactly() {
+        for levels in [
+            &[960.0, 1_020.0][..],
+            &[900.0, 930.0, 950.0],
+            &[955.0, 985.0, 1_005.0, 1_040.0],
+        ] {
+            let fit = fit_of(&clock(levels), Users::Closed).unwrap();
+            assert_eq!((fit.basis, fit.visits), (Basis::Law, levels.len()));
+            assert!(
+                fit.low <= 1_000.0 && 1_000.0 <= fit.high,
+                "{levels:?}: {} to {}",
+                fit.low,
+                fit.high
+            );
+            assert!(
+                fit.half_width() < 0.02,
+                "{levels:?}: {} to {}",
+                fit.low,
+                fit.high
+            );
+            // One user more adds a hundredth of a second.
+            assert_eq!(fit.shift, Some(Shift::Adds(1.0 / 200.0)));
+        }
+    }
+
+    #[test]
+    fn a_tail_far_from_the_mean_is_no_clock() {
+        let mut spread = clock(&[960.0, 980.0, 1_020.0]);
+        assert!(fit_of(&spread, Users::Closed).is_some());
+        spread[1].2 = tail(0.6 * stays_s(980.0), stays_s(980.0));
+        assert_eq!(fit_of(&spread, Users::Closed), None);
+    }
+
+    #[test]
+    fn visits_that_contradict_one_another_are_no_clock() {
+        let mut visits = clock(&[960.0, 980.0, 1_020.0]);
+        // As if the breakpoint were 100 lower.
+        visits[1].2 = tail(stays_s(1_080.0), stays_s(1_080.0));
+        assert_eq!(fit_of(&visits, Users::Closed), None);
+    }
+
+    #[test]
+    fn arrivals_or_rates_that_move_or_a_single_visit_are_no_clock() {
+        let mut visits = clock(&[960.0, 1_020.0]);
+        assert_eq!(fit_of(&visits, Users::Open), None);
+        assert_eq!(fit_of(&visits[..1], Users::Closed), None);
+        visits[1].1 = 104.0;
+        assert_eq!(fit_of(&visits, Users::Closed), None);
+        // Nor where it is not known how long requests stay.
+        let mut visits = clock(&[960.0, 1_020.0]);
+        visits[0].2.residence = None;
+        assert_eq!(fit_of(&visits, Users::Closed), None);
+    }
+}
