@@ -365,6 +365,17 @@ mod tests {
             end.reason
         );
         assert_eq!((end.last_held, end.first_broke), (Some(0), Some(1)));
+        // Nor is one where a short hold was broken by a little.
+        let mut rough = search(&visits);
+        rough.visits[1].left_early = false;
+        rough.visits[1].evidence = vec![Evidence::Share {
+            bad: 100.0,
+            total: 1_000.0,
+            alpha: 0.01,
+        }];
+        let end = ended(rough.out_of_budget());
+        assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+        assert!(end.reason.contains("broke by a little"), "{}", end.reason);
         // Its ends too far apart, or one missing: no answer.
         for visits in [
             [(100, Bracket, Held), (1_280, Bracket, Broke)],

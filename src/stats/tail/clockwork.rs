@@ -192,9 +192,12 @@ mod tests {
 
     #[test]
     fn visits_that_contradict_one_another_are_no_clock() {
-        let mut visits = clock(&[960.0, 980.0, 1_020.0]);
-        // As if the breakpoint were 100 lower.
+        let mut visits = clock(&[960.0, 980.0, 1_000.0, 1_020.0]);
+        // As if the breakpoint were 100 lower: one may have met a disturbance, two are no clock.
         visits[1].2 = tail(stays_s(1_080.0), stays_s(1_080.0));
+        let found = fit_of(&visits, Users::Closed).unwrap();
+        assert!(found.low <= 1_000.0 && 1_000.0 <= found.high, "{found:?}");
+        visits[3].2 = tail(stays_s(1_120.0), stays_s(1_120.0));
         assert_eq!(fit_of(&visits, Users::Closed), None);
     }
 
