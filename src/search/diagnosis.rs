@@ -240,13 +240,15 @@ fn lasted_s(visit: &Visit) -> f64 {
 fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     let own = own_crashes(visits);
     let spans_visits = |c: &Crash| c.uptime_s > REGULAR_VISITS * c.visit.hold_s;
+    // All that came agree: of many by chance some two do.
     let regular = |c: &Crash| {
-        spans_visits(c)
-            && own.iter().any(|other| {
-                !std::ptr::eq(c.visit, other.visit)
-                    && spans_visits(other)
-                    && (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR
-            })
+        let others = || {
+            (own.iter())
+                .filter(|other| !std::ptr::eq(c.visit, other.visit))
+                .filter(|other| spans_visits(other))
+        };
+        let agrees = |other: &Crash| (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR;
+        spans_visits(c) && others().next().is_some() && others().all(agrees)
     };
     // One that came when the service had been up for longer than ever, at a level that it had carried with more to spare.
     let longest_s = most(own.iter().map(|c| c.uptime_s));

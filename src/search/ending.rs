@@ -506,7 +506,7 @@ mod tests {
         let narrow = estimate(98.0, 102.0);
         let text = search_of(held_for(75)).unseen(&narrow).unwrap();
         assert!(text.contains("less often than about every 100 s"), "{text}");
-        assert!(text.contains("come in the 5 min near"), "{text}");
+        assert!(text.contains("in the 5 min near the breakpoint"), "{text}");
         assert_eq!(search(&[(98, Refine, Held)]).unseen(&narrow), None);
     }
 }

@@ -40,7 +40,7 @@ const ABOVE: (f64, f64) = (0.005, 10.0);
 /// An event below a step: somebody else's doing, once a day.
 const BACKGROUND: f64 = 1e-5;
 /// Prior odds of a step: most crashes are limits (memory per user, descriptors), few are queues that now and then outgrow one.
-const STEP_ODDS: f64 = 10.0;
+const STEP_ODDS: f64 = 2.0;
 /// Points of the axis around each level that was visited: whole numbers of users lie between them.
 const NEAR_LEVEL: [f64; 4] = [-0.75, -0.25, 0.25, 0.75];
 /// Points of the breakpoint's axis and of the others.
