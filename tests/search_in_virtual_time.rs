@@ -224,7 +224,6 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
         let (low, high) = (answer.ci_low.unwrap(), answer.ci_high.unwrap());
         if answer.ending == Ending::Bracketed {
             assert_eq!(answer.breakpoint, None);
-            println!("{}: [{low}, {high}] {}", record.plan.seed, answer.reason);
             held += usize::from(f64::from(low) <= truth && truth <= f64::from(high));
             continue;
         }

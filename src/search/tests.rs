@@ -929,45 +929,6 @@ fn drive_unchecked(spec: SearchSpec, target: impl Fn(&Order) -> Visit) -> Driven
     }
 }
 
-#[test]
-fn zz_debug() {
-    let env = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .and_then(|v| v.parse::<f64>().ok())
-            .unwrap_or(4000.0)
-    };
-    let mut search = Search::new(
-        SearchSpec {
-            seed: env("SEED") as u64,
-            ..spec(1, 10_000, 10)
-        },
-        MODEL,
-        vec![SHARE],
-    );
-    for _ in 0..60 {
-        let t = std::time::Instant::now();
-        match search.next(0.0) {
-            Step::Done(end) => {
-                eprintln!("{end:?}");
-                return;
-            }
-            Step::Probe(order) => {
-                search.record(soft(&order, env("NSTAR"), 0.0));
-                eprintln!(
-                    "{} {:?} {:?} {:?}",
-                    order.level.get(),
-                    order.purpose,
-                    t.elapsed(),
-                    search
-                        .estimate()
-                        .map(|e| (e.low, e.vus, e.high, e.fit.visits, e.fit.basis))
-                );
-            }
-        }
-    }
-}
-
 /// A search that was told these visits: level, why it was made, whether it broke.
 fn told_of(visits: &[(u32, Purpose, bool)]) -> Search {
     let seen = |v: &(u32, Purpose, bool)| at(v.0, v.1, verdict_of(v.2));
