@@ -91,6 +91,8 @@ const LEVEL_TOLERANCE: f64 = 0.10;
 const SETTLE_WINDOWS: usize = 6;
 /// Windows that tell that the target is failing.
 const FAILING_WINDOWS: usize = 5;
+/// Least share of a hold that a move which took longer than expected leaves of it.
+const LATE_HOLD: f64 = 0.25;
 /// Seconds beyond the paced move after which a probe goes on although some VU has not arrived or left.
 const RAMP_GRACE_S: f64 = 60.0;
 
@@ -194,9 +196,9 @@ impl Visit<'_> {
             Phase::Hold => {
                 self.measurement.hold.push(second);
                 let held = self.measurement.hold_s();
-                // A move that took longer than expected costs up to half of the hold.
+                // A move that took longer than expected costs a part of the hold.
                 let late = self.ramp_s + self.settle_s + held >= self.spec.within_s - 1e-6;
-                let wanted = self.spec.hold_s * if late { 0.5 } else { 1.0 };
+                let wanted = self.spec.hold_s * if late { LATE_HOLD } else { 1.0 };
                 if held >= wanted - 1e-6 {
                     return Some(HoldEnd::Complete);
                 }

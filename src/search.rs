@@ -100,6 +100,10 @@ pub struct CycleModel {
 
 /// What one probe told the search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that was found out on its own"
+)]
 pub struct Visit {
     /// Index of the probe.
     pub probe: usize,
@@ -532,11 +536,9 @@ impl Search {
     /// Whether some visit broke, others outvote it, and the service has not grown meanwhile.
     fn outvoted(&self) -> bool {
         let near = |v: &Visit| self.growths.is_empty() && !self.is_far_below(&[v], v.level);
-        (self.visits.iter().filter(|v| v.counts()))
-            .filter(|v| bounds::is_full(v) && bounds::side(v) == Some(Side::Held))
-            .next_back()
-            .is_some_and(near)
-            && self.breaks_somewhere()
+        let holds =
+            |v: &&Visit| v.counts() && bounds::is_full(v) && bounds::side(v) == Some(Side::Held);
+        self.visits.iter().rfind(holds).is_some_and(near) && self.breaks_somewhere()
     }
 
     fn breaks_somewhere(&self) -> bool {

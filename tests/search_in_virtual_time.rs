@@ -219,10 +219,11 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
     let mut errors = Vec::new();
     for record in records {
         let answer = &record.answer;
+        let has_interval = matches!(answer.ending, Ending::Found | Ending::Bracketed);
+        assert!(has_interval, "{}: {}", record.plan.seed, answer.reason);
         let (low, high) = (answer.ci_low.unwrap(), answer.ci_high.unwrap());
         if answer.ending == Ending::Bracketed {
             assert_eq!(answer.breakpoint, None);
-            println!("{}: [{low}, {high}] {}", record.plan.seed, answer.reason);
             held += usize::from(f64::from(low) <= truth && truth <= f64::from(high));
             continue;
         }
@@ -375,7 +376,8 @@ fn every_shipped_system_ends_as_its_file_expects() {
                     answer.ending,
                     Ending::Found | Ending::Bracketed | Ending::Undecided
                 ) && answer.last_held.is_some()
-                    && answer.first_broke.is_some(),
+                    // One that grew near the end of the budget was not seen to break since.
+                    && (answer.first_broke.is_some() || answer.reason.contains("grown service")),
                 "{name}: {:?}, {}",
                 answer.ending,
                 answer.reason

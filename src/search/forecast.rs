@@ -85,8 +85,20 @@ impl Search {
         let ahead_s = AHEAD_CYCLES * self.cycle_s();
         let after = |more_s: f64| {
             let more_held_s = more_s * pace;
-            let t = self.t(visits * (1.0 + more_held_s / held_s)) / self.t(visits);
-            half_width * t / (1.0 + more_held_s / (ahead_s + held_s)).sqrt()
+            let narrower = (1.0 + more_held_s / (ahead_s + held_s)).sqrt();
+            let more_visits = visits * (1.0 + more_held_s / held_s);
+            if estimate.fit.basis == Basis::Tails {
+                // What few visits leave out, and phases that did not come, go faster than the root.
+                let width = |se: f64, visits: f64, held_s: f64| {
+                    let visits =
+                        usize::try_from(Level::nearest(visits).get()).unwrap_or(usize::MAX);
+                    tail::half_width(se, visits, held_s, self.spec.confidence)
+                };
+                let se = estimate.fit.sigma / estimate.fit.kappa;
+                let now = width(se, visits, held_s);
+                return half_width * width(se / narrower, more_visits, held_s + more_held_s) / now;
+            }
+            half_width * self.t(more_visits) / self.t(visits) / narrower
         };
         if !half_width.is_finite() || held_s <= 0.0 {
             return None;

@@ -40,7 +40,7 @@ impl Search {
         let Link::Share { alpha } = self.links[objective] else {
             return None;
         };
-        let seen = |visit: &Visit| self.seen(visit, objective);
+        let seen = |visit: &Visit| Self::seen(visit, objective);
         let of = |side: Side| {
             let visits = self
                 .visits
@@ -108,7 +108,7 @@ impl Search {
         })
     }
 
-    fn seen(&self, visit: &Visit, objective: usize) -> Option<Seen> {
+    fn seen(visit: &Visit, objective: usize) -> Option<Seen> {
         let Some(Evidence::Share { bad, total, .. }) = visit.evidence.get(objective) else {
             return None;
         };

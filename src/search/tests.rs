@@ -602,7 +602,7 @@ fn crashes_bound_a_breakpoint_as_far_as_what_carried_on_bears_it_out() {
     // Killed at 1 040 again and again.
     let levels = [1_000, 1_100, 1_030, 1_040, 1_020, 1_040, 1_025, 1_040];
     let (low, high) = interval(90.0, &levels);
-    assert!((1_000.0..=1_030.0).contains(&low), "{low} to {high}");
+    assert!((990.0..=1_030.0).contains(&low), "{low} to {high}");
     assert!((1_040.0..1_050.0).contains(&high), "{low} to {high}");
     // Seconds that carried on are hardly any proof of what may come once in minutes.
     let (low, high) = interval(6.0, &levels);
@@ -924,45 +924,6 @@ fn drive_unchecked(spec: SearchSpec, target: impl Fn(&Order) -> Visit) -> Driven
                     within_s: 0.0,
                     ..order
                 });
-            }
-        }
-    }
-}
-
-#[test]
-fn zz_debug() {
-    let env = |name: &str| {
-        std::env::var(name)
-            .ok()
-            .and_then(|v| v.parse::<f64>().ok())
-            .unwrap_or(4000.0)
-    };
-    let mut search = Search::new(
-        SearchSpec {
-            seed: env("SEED") as u64,
-            ..spec(1, 10_000, 10)
-        },
-        MODEL,
-        vec![SHARE],
-    );
-    for _ in 0..60 {
-        let t = std::time::Instant::now();
-        match search.next(0.0) {
-            Step::Done(end) => {
-                eprintln!("{end:?}");
-                return;
-            }
-            Step::Probe(order) => {
-                search.record(soft(&order, env("NSTAR"), 0.0));
-                eprintln!(
-                    "{} {:?} {:?} {:?}",
-                    order.level.get(),
-                    order.purpose,
-                    t.elapsed(),
-                    search
-                        .estimate()
-                        .map(|e| (e.low, e.vus, e.high, e.fit.visits, e.fit.basis))
-                );
             }
         }
     }

@@ -419,6 +419,14 @@ pub fn latency_s(shift: Shift, limit_s: f64, level: f64, breakpoint: f64) -> f64
     .max(0.0)
 }
 
+/// The half-width, as a fraction, of an interval from tails with a standard error of `se` (of `ln N*`), so many visits near it and so
+/// many seconds held in them.
+pub fn half_width(se: f64, visits: usize, held_s: f64, confidence: f64) -> f64 {
+    let reach = Reach::of(se, visits, held_s);
+    let tail = (1.0 - confidence) / 2.0;
+    (reach.at(1.0, 1.0 - tail, confidence) - reach.at(1.0, tail, confidence)) / 2.0
+}
+
 /// How far an interval reaches, in units of `ln N`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Reach {
@@ -433,10 +441,14 @@ struct Reach {
 impl Reach {
     fn new(se: f64, visits: &[TailVisit]) -> Self {
         let held_s: f64 = visits.iter().map(|v| v.tail.requests() / v.per_s).sum();
+        Self::of(se, visits.len(), held_s)
+    }
+
+    fn of(se: f64, visits: usize, held_s: f64) -> Self {
         let left = ((PHASES_MET_S.1 - held_s) / (PHASES_MET_S.1 - PHASES_MET_S.0)).clamp(0.0, 1.0);
         Self {
             se,
-            visits: visits.len(),
+            visits,
             unseen: SLOW_PHASE * left,
         }
     }
