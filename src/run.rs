@@ -260,6 +260,11 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             {
                 return Ok(self.lost(&format!("the target did not recover: {why}")));
             }
+            // Bringing the target to rest took its time too.
+            let order = Order {
+                within_s: order.within_s - (self.search_s() - self.asked_s),
+                ..order
+            };
             self.one_probe(&order).await?;
             if let Some(halt) = self.interrupt.why() {
                 return Ok(self.search.ended(halt.ending(), halt.reason()));

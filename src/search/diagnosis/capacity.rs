@@ -51,7 +51,7 @@ const LOOKS: usize = 2;
 /// Requests in flight are counted once a second: what they reached in between exceeds the count by up to this share.
 const BETWEEN_SECONDS: f64 = 0.1;
 /// Drift: fewest blocks, share of the blocks near the estimate that must be queued throughout, t statistic.
-const DRIFT: (usize, f64, f64) = (12, 0.75, 3.5);
+const DRIFT: (usize, f64, f64) = (12, 0.75, 4.0);
 /// Standard deviation of the elasticity of throughput where requests queue throughout: none but for what a level does to caches.
 const ELASTICITY_SD: f64 = 0.02;
 /// Neighbouring blocks whose correlation is kept: a visit's.
