@@ -7,13 +7,17 @@ import sys
 mode, folder = sys.argv[1], pathlib.Path(sys.argv[2])
 record = json.loads((folder / "result.json").read_text())
 answer = record["answer"]
-assert answer["ending"] == "found", answer
-low, estimate, high = answer["ci_low"], answer["breakpoint"], answer["ci_high"]
+# Four minutes may be too short for a number; the interval is the answer then.
+assert answer["ending"] in ("found", "bracketed"), answer
+low, high = answer["ci_low"], answer["ci_high"]
+estimate = answer["breakpoint"] if answer["ending"] == "found" else (low + high) // 2
 assert low <= estimate <= high, answer
 # One stream costs some 0.95 MB over a base of some 40 MB: 160 MB end between these with room for every machine.
 assert 60 <= estimate <= 180, estimate
 held, broke = answer["last_held"], answer["first_broke"]
-assert held["level"] <= estimate < broke["level"], (held, broke)
+assert held["level"] < broke["level"], (held, broke)
+if answer["ending"] == "found":
+    assert held["level"] <= estimate < broke["level"], (held, broke)
 visited = {probe["level"] for probe in record["probes"]}
 assert {held["level"], broke["level"]} <= visited
 if mode == "cgroup":
