@@ -9,7 +9,7 @@
 //! ```
 //!
 //! `r` is the rate that the SLO allows: with `alpha` of the requests allowed to be bad, `X` requests per second and `B` bad ones per
-//! event, `r = alpha X / B`. `B` is seen in a few events only, so `r` is known within a factor of [`RATE_SD`]. The posterior is
+//! event, `r = alpha X / B`. `B` is seen in a few events only, so `r` is known within a factor of two or so. The posterior is
 //! computed on a grid over `ln N*`, `ln beta` and `ln h`, flat in each, with odds of two to one for a step.
 
 use super::fit::{Basis, Fit};
