@@ -145,15 +145,15 @@ impl Search {
         if estimate.fit.basis == Basis::Bracket {
             return Some("no curve fits the visits yet".to_owned());
         }
-        let (named_held, named_broke) = bounds::around(&self.visits, estimate.vus);
-        if named_held.is_none() || named_broke.is_none() {
-            return Some("no firm verdict on one side of it yet".to_owned());
-        }
         if held + broke < FULL_HOLDS {
             return Some(match held + broke {
                 0 => "no full hold fitted in".to_owned(),
                 _ => "only one full hold fitted in".to_owned(),
             });
+        }
+        let (named_held, named_broke) = bounds::around(&self.visits, estimate.vus);
+        if held > 0 && broke > 0 && (named_held.is_none() || named_broke.is_none()) {
+            return Some("no firm verdict on one side of it yet".to_owned());
         }
         match (held, broke) {
             (0, _) => Some("no full hold has held yet".to_owned()),
