@@ -298,8 +298,12 @@ fn verdict_name(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A search this short ends with an interval, with a number in it or without: which of the two is not the fault's doing.
 fn ending(ending: Ending) -> String {
-    format!("`{}`", ending.name())
+    match ending {
+        Ending::Found | Ending::Bracketed => "`found` or `bracketed`".to_owned(),
+        ending => format!("`{}`", ending.name()),
+    }
 }
 
 /// Compares a table with that of the document, or writes it there.
