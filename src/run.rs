@@ -475,6 +475,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             cost_s: self.elapsed_s() - began_s,
             flow: flow(probe, &self.spec.steps),
             outgrown: false,
+            earlier: false,
             overflows: false,
         }
     }

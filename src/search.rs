@@ -142,6 +142,9 @@ pub struct Visit {
     /// is not written down.
     #[serde(skip)]
     pub outgrown: bool,
+    /// Whether the service has grown since: what held then a larger one holds too, and how long it took says nothing of it.
+    #[serde(skip)]
+    pub earlier: bool,
     /// Whether what waited grew throughout at a rate of arrivals: more came than was served, and the limit is only a matter of
     /// time. Found out from `flow`.
     #[serde(skip)]
@@ -366,7 +369,8 @@ impl Search {
         self.growths = growth::growths(&self.visits);
         let first = self.growths.last().map_or(0, |g| g.first);
         for (index, visit) in self.visits.iter_mut().enumerate() {
-            visit.outgrown = index < first && bounds::side(visit) != Some(Side::Held);
+            visit.earlier = index < first;
+            visit.outgrown = visit.earlier && bounds::side(visit) != Some(Side::Held);
         }
         if first + 1 >= self.visits.len() && first > 0 {
             // An estimate of the smaller service is no first guess for this one.
@@ -1172,6 +1176,7 @@ impl Search {
             se,
             blocks,
             variability: self.variability(),
+            in_line: self.variability_in_line(),
             limit_s,
             hold_s: self.spec.hold_max.as_secs_f64(),
         };
@@ -1186,7 +1191,7 @@ impl Search {
         let visits: Vec<TailVisit> = self
             .visits
             .iter()
-            .filter(|v| v.counts() && !v.overran())
+            .filter(|v| v.counts() && !v.earlier && !v.overran())
             .filter_map(|v| {
                 let tail = v.tails.get(objective)?.as_ref()?;
                 Some(TailVisit {
@@ -1208,6 +1213,16 @@ impl Search {
             variability: self.variability(),
         };
         tail::fit(&visits, &of)
+    }
+
+    /// Squared coefficient of variation of the latencies where they are longest. In order of arrival a line makes all wait alike, so that
+    /// it is small; servers that are shared by everybody stretch each request by its own size.
+    fn variability_in_line(&self) -> f64 {
+        (self.complete_visits())
+            .filter_map(|v| v.latency)
+            .filter(|m| m.n >= FEWEST_SERVICES)
+            .max_by(|a, b| a.mean_s.total_cmp(&b.mean_s))
+            .map_or(0.0, |m| m.mean_square / m.mean_s.powi(2) - 1.0)
     }
 
     /// Half the sum of the squared coefficients of variation of gaps and services, where arrivals come at a rate: gaps are taken to

@@ -41,6 +41,7 @@ pub(crate) fn entry(probe: ProbeRecord) -> Entry {
         cost_s: 41.25,
         flow: Vec::new(),
         outgrown: false,
+        earlier: false,
         overflows: false,
     };
     Entry {

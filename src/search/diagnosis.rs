@@ -494,6 +494,7 @@ mod tests {
             cost_s: 80.0,
             flow: Vec::new(),
             outgrown: false,
+            earlier: false,
             overflows: false,
         }
     }

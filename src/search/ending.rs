@@ -57,6 +57,9 @@ impl Search {
                 format!("the budget of {budget} ended with nothing above but a short hold that broke by a little, as any level may; about {minutes} more minutes would decide (--budget)"),
             );
         }
+        if let Some(reason) = self.ceiling_is_contradicted() {
+            return self.done(Ending::Undecided, reason);
+        }
         let half_width = estimate.half_width();
         if estimate.high > NO_BRACKET * estimate.low {
             let minutes = self.minutes_to_decide();
@@ -128,6 +131,23 @@ impl Search {
         (self.visits.iter().filter(|v| v.counts()))
             .filter(|v| bounds::side(v) == Some(Side::Broke))
             .any(|v| bounds::is_full(v) || beyond_doubt(v))
+    }
+
+    /// Why the upper bound is none, where only a short hold broke it and the last full hold below held so well that the breakpoint
+    /// must lie above it: it met a cold start, or a service that has grown since.
+    fn ceiling_is_contradicted(&self) -> Option<String> {
+        let broke = bounds::relevant(&self.visits).broke?;
+        let full: Vec<&Visit> = (self.visits.iter())
+            .filter(|v| v.counts() && bounds::is_full(v))
+            .collect();
+        self.is_far_below(&full, broke).then(|| {
+            format!(
+                "the budget of {} ended before a full hold at {}, which a short one broke: the holds below it were answered so fast that the breakpoint must lie higher by now; about {} more minutes would decide (--budget)",
+                units::format_seconds(self.spec.budget.as_secs_f64()),
+                self.spec.unit.count(broke),
+                self.minutes_to_decide(),
+            )
+        })
     }
 
     /// Whether some visit broke this objective.

@@ -7,6 +7,9 @@ use super::Visit;
 use super::diagnosis::Flow;
 use crate::measure::Level;
 use crate::record::{Noticed, NoticedKind};
+use crate::units;
+
+mod quickening;
 
 /// How much more a later throughput must be than the capacity before: more than modes, neighbours and what an overload leaves
 /// behind make (the laboratory's have 1.11 to 1.25), less than one instance of a few that is added.
@@ -26,18 +29,34 @@ const FASTER: f64 = 0.7;
 /// A time at which the capacity grew.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Growth {
-    /// Cycles per second before.
-    pub(super) before_per_s: f64,
-    /// The least that it was seen to be after.
-    pub(super) after_per_s: f64,
-    /// Seconds of the search at which the smaller capacity was last seen.
+    /// What was seen of it.
+    pub(super) rise: Rise,
+    /// Seconds of the search at which the smaller service was last seen.
     pub(super) from_s: f64,
     /// Seconds of the search at which the larger one was first seen.
     pub(super) to_s: f64,
     /// Index of the first visit that met the grown service from its beginning.
     pub(super) first: usize,
-    /// Whether requests that wait for nobody became faster too.
-    warmed_up: bool,
+}
+
+/// What tells that a service has grown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Rise {
+    /// More got done than the capacity was.
+    Capacity {
+        /// Cycles per second before.
+        before_per_s: f64,
+        /// The least that it was seen to be after.
+        after_per_s: f64,
+        /// Whether requests that wait for nobody became faster too.
+        warmed_up: bool,
+    },
+    /// Levels as high were answered faster than before.
+    Latency {
+        /// Mean latency before, seconds, and after.
+        before_s: f64,
+        after_s: f64,
+    },
 }
 
 /// Some seconds of a visit.
@@ -63,10 +82,19 @@ impl Block {
     }
 }
 
-/// Every growth, in order of time. A capacity that comes down again did not grow: it moves to and fro.
+/// Every growth, in order of time: of the capacity, and after the last of those of the speed at levels as high.
 pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
+    let mut out = capacity_growths(visits);
+    let first = out.last().map_or(0, |g| g.first);
+    out.extend(quickening::quickening(visits, first));
+    out
+}
+
+/// Growths of the capacity. A capacity that comes down again did not grow: it moves to and fro.
+fn capacity_growths(visits: &[Visit]) -> Vec<Growth> {
     let blocks = blocks(visits);
     let mut out: Vec<Growth> = Vec::new();
+    let mut turned = f64::NAN;
     let mut fastest_s = f64::INFINITY;
     let (mut seen, mut seen_s, mut seen_until) = (0.0_f64, 0.0, 0.0);
     let mut fastest_of_era = f64::INFINITY;
@@ -76,22 +104,23 @@ pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
         let more = seen_s >= GLIMPSED_S && rate * (1.0 - error) > GROWN * seen;
         in_a_row = if more { in_a_row + 1 } else { 0 };
         if more && (seen_s >= SEEN_S || in_a_row >= IN_A_ROW) {
+            turned = (seen * rate).sqrt();
             out.push(Growth {
-                before_per_s: seen,
-                after_per_s: rate,
+                rise: Rise::Capacity {
+                    before_per_s: seen,
+                    after_per_s: rate,
+                    warmed_up: block.latency_s < FASTER * fastest_of_era,
+                },
                 from_s: seen_until,
                 to_s: block.at_s,
                 first: block.visit + usize::from(!block.first),
-                warmed_up: block.latency_s < FASTER * fastest_of_era,
             });
             (seen, seen_s, in_a_row) = (0.0, 0.0, 0);
             fastest_of_era = f64::INFINITY;
         }
         let queued = block.latency_s >= QUEUED * fastest_s;
         if queued {
-            if let Some(last) = out.last()
-                && rate * (1.0 + error) < (last.before_per_s * last.after_per_s).sqrt()
-            {
+            if rate * (1.0 + error) < turned {
                 return Vec::new();
             }
             seen = seen.max(rate);
@@ -151,20 +180,35 @@ impl Growth {
 
     /// In words.
     pub(super) fn noticed(&self, from_s: f64) -> Noticed {
-        let (verb, kind) = if self.warmed_up {
-            (
-                "the service warmed up: its capacity rose",
-                NoticedKind::WarmedUp,
-            )
-        } else {
-            ("capacity grew", NoticedKind::Grew)
+        let (what, kind) = match self.rise {
+            Rise::Capacity {
+                before_per_s,
+                after_per_s,
+                warmed_up,
+            } => {
+                let by = format!(
+                    "from about {before_per_s:.0} to {after_per_s:.0} cycles/s or more"
+                );
+                if warmed_up {
+                    let text = format!("the service warmed up: its capacity rose {by}");
+                    (text, NoticedKind::WarmedUp)
+                } else {
+                    (format!("capacity grew {by}"), NoticedKind::Grew)
+                }
+            }
+            Rise::Latency { before_s, after_s } => {
+                let text = format!(
+                    "the service became faster: levels as high took {} on average, then {},",
+                    units::format_seconds(before_s),
+                    units::format_seconds(after_s)
+                );
+                (text, NoticedKind::Grew)
+            }
         };
         Noticed {
             kind,
             text: format!(
-                "{verb} from about {:.0} to {:.0} cycles/s or more between minute {:.0} and {:.0} of the search",
-                self.before_per_s,
-                self.after_per_s,
+                "{what} between minute {:.0} and {:.0} of the search",
                 (self.from_s / 60.0).floor(),
                 (self.to_s / 60.0).ceil(),
             ),
@@ -231,7 +275,15 @@ mod tests {
         let [growth] = found.as_slice() else {
             panic!("{found:?}")
         };
-        assert_eq!((growth.before_per_s, growth.after_per_s), (200.0, 400.0));
+        let Rise::Capacity {
+            before_per_s,
+            after_per_s,
+            ..
+        } = growth.rise
+        else {
+            panic!("{growth:?}")
+        };
+        assert_eq!((before_per_s, after_per_s), (200.0, 400.0));
         assert_eq!((growth.from_s, growth.to_s, growth.first), (60.0, 60.0, 2));
         let noticed = growth.noticed(0.0);
         assert_eq!(noticed.kind, NoticedKind::Grew);

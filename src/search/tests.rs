@@ -45,6 +45,7 @@ fn visit(order: &Order, verdict: Verdict, evidence: Evidence) -> Visit {
         cost_s: order.hold_s + 10.0,
         flow: Vec::new(),
         outgrown: false,
+        earlier: false,
         overflows: false,
     }
 }

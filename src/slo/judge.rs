@@ -210,6 +210,9 @@ fn reason(objective: &Objective, outcome: &Outcome) -> String {
 
 /// Seconds and requests below which a hold is too young to be called hopeless.
 const HOPELESS_AFTER: (f64, f64) = (5.0, 30.0);
+/// Seconds below which failures may be of an outage that the next seconds end, where a slow phase is part of what is measured: a
+/// failover or a restart takes some seconds, and of fifteen half must have failed.
+const OUTAGE_S: f64 = 15.0;
 /// Share of violations from which a hold is hopeless.
 const HOPELESS_SHARE: f64 = 0.5;
 
@@ -253,6 +256,9 @@ fn objective_is_hopeless(
             });
         }
         Metric::Errors { .. } | Metric::Shed { .. } => {
+            if patience == Patience::Much && m.hold_s() < OUTAGE_S {
+                return false;
+            }
             judge_objective(objective, m, steps).evidence
         }
         // A side may change with the next second, and is no measure of how far it is.

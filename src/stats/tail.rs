@@ -347,13 +347,23 @@ pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
     let reach = Reach {
         se,
         visits: brink.blocks,
-        unseen: 0.0,
+        unseen: unfinished(brink.in_line),
     };
     Some(Fit {
         basis: Basis::Capacity,
         ..assemble(estimate, reach, capacity / spare, confidence)
     })
 }
+
+/// How far below the capacity that was seen the true one may lie, as a logarithm: where everybody gets a fair share of the servers and a
+/// few requests are most of the work, those are still in progress at the end of a hold, and more requests get done in it than for
+/// ever. `in_line` is the squared coefficient of variation of the latencies where they are longest: at most 1 in order of arrival and for
+/// exponential services. Of drawn systems with 1.9 to 4.6 the capacity read 5 to 20 % too high, whatever the number.
+fn unfinished(in_line: f64) -> f64 {
+    UNFINISHED * (in_line - 1.0).clamp(0.0, 1.0)
+}
+
+const UNFINISHED: f64 = 0.13;
 
 /// What is known of a target that only its capacity limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -366,6 +376,8 @@ pub struct Brink {
     pub blocks: usize,
     /// As in [`Asked`].
     pub variability: Option<f64>,
+    /// Squared coefficient of variation of the latencies where they are longest.
+    pub in_line: f64,
     /// The limit, seconds.
     pub limit_s: f64,
     /// Length of a hold, seconds.

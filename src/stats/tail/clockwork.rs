@@ -36,10 +36,11 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
             continue;
         };
         let stays = visit.tail.residence?.step_s / limit_s;
-        // The tail lies between the two thresholds, and not below the mean.
+        // The tail lies between the two thresholds; of a median the mean may lie above both.
         let spread = (below - stays)
             .max(0.0)
-            .min((above - stays).max(0.0) + (below - above));
+            .min((above - stays).max(0.0) + (below - above))
+            .max(stays - above);
         if spread > SPREAD {
             return None;
         }

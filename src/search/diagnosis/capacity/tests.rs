@@ -39,6 +39,7 @@ fn visit(began_s: f64, from: u32, vus: u32, in_flight: f64, per_s: impl Fn(f64) 
         cost_s: 93.0,
         flow,
         outgrown: false,
+        earlier: false,
         overflows: false,
     }
 }
