@@ -115,6 +115,18 @@ impl System {
         self.spec.open_queue()
     }
 
+    /// Seconds between the rarest of the events that come now and then: pauses, outages, slow phases; `None` without any.
+    pub fn events_every_s(&self) -> Option<f64> {
+        let spec = &self.spec;
+        let every = [
+            spec.pauses.as_ref().map(|p| p.every),
+            spec.outages.as_ref().map(|o| o.every),
+            spec.neighbour.as_ref().map(|n| n.every),
+        ];
+        let seconds = every.iter().flatten().map(|e| e.duration().as_secs_f64());
+        seconds.reduce(f64::max)
+    }
+
     /// The system as it is when it starts: without what changes it with time.
     #[must_use]
     pub fn at_its_start(&self) -> Self {

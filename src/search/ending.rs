@@ -347,6 +347,7 @@ mod tests {
     use crate::record::Purpose::{self, Bracket, Refine};
     use crate::search::Flow;
     use crate::slo::Verdict::{self, Broke, Held};
+    use crate::stats::tail;
 
     fn estimate(low: f64, high: f64) -> Estimate {
         let vus = f64::midpoint(low, high);
@@ -412,6 +413,42 @@ mod tests {
         // It is part of no other answer.
         let stopped = search(&visits).ended(Ending::Interrupted, String::new());
         assert_eq!(stopped.estimate, None);
+    }
+
+    #[test]
+    fn a_ceiling_of_a_short_hold_that_the_last_full_one_contradicts_is_none() {
+        // At 100 VUs and 50 a second the allowed share takes a tenth of 2 s: by Little's law 90 VUs more are carried.
+        let light = |vus: u32| {
+            let mut counts = tail::Counts::default();
+            counts[tail::RATIOS.len()] = 1_500.0;
+            Visit {
+                tails: vec![Some(tail::Tail {
+                    limit_s: 2.0,
+                    blocks: vec![counts],
+                    failed: 0.0,
+                    residence: None,
+                })],
+                ..at(vus, Refine, Held)
+            }
+        };
+        let ends = |broke: (u32, Purpose)| {
+            let visits = vec![
+                at(80, Bracket, Held),
+                at(broke.0, broke.1, Broke),
+                light(100),
+            ];
+            ended(search_of(visits).out_of_budget())
+        };
+        let end = ends((120, Bracket));
+        assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+        assert!(
+            end.reason.contains("120 VUs, which a short one broke"),
+            "{}",
+            end.reason
+        );
+        // A full hold that broke is one to believe, and so is a level that the law does not reach.
+        assert_eq!(ends((120, Refine)).ending, Ending::Bracketed);
+        assert_eq!(ends((400, Bracket)).ending, Ending::Bracketed);
     }
 
     #[test]

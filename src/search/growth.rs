@@ -186,9 +186,8 @@ impl Growth {
                 after_per_s,
                 warmed_up,
             } => {
-                let by = format!(
-                    "from about {before_per_s:.0} to {after_per_s:.0} cycles/s or more"
-                );
+                let by =
+                    format!("from about {before_per_s:.0} to {after_per_s:.0} cycles/s or more");
                 if warmed_up {
                     let text = format!("the service warmed up: its capacity rose {by}");
                     (text, NoticedKind::WarmedUp)

@@ -1005,3 +1005,25 @@ fn an_answer_whose_levels_stay_undecided_is_not_confirmed_for_ever() {
         .count();
     assert!(confirming <= 2 * MAX_RETRIES, "{:?}", driven.levels());
 }
+
+#[test]
+fn latencies_in_line_are_those_of_the_slowest_visit_that_ran_to_its_end() {
+    let with = |mean_s: f64, cv2: f64, n: f64| Visit {
+        latency: Some(Moments {
+            n,
+            mean_s,
+            mean_square: (1.0 + cv2) * mean_s * mean_s,
+        }),
+        ..at(100, Purpose::Refine, Verdict::Held)
+    };
+    let of = |visits: Vec<Visit>| search_of(visits).variability_in_line();
+    let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "{got}");
+    close(of(vec![with(0.1, 8.0, 500.0), with(1.0, 0.3, 500.0)]), 0.3);
+    close(of(vec![with(0.1, 8.0, 500.0), with(1.0, 0.3, 49.0)]), 8.0);
+    let left = Visit {
+        left_early: true,
+        ..with(1.0, 0.3, 500.0)
+    };
+    close(of(vec![with(0.1, 8.0, 500.0), left]), 8.0);
+    close(of(Vec::new()), 0.0);
+}

@@ -797,6 +797,14 @@ fn hopeless(hold: &Hold, slo: &str, patience: Patience) -> bool {
 }
 
 #[test]
+fn failures_of_some_seconds_may_be_an_outage_where_a_slow_phase_is_part_of_what_is_measured() {
+    let failing = |seconds| Hold::of(seconds, 10, 10).failing(OPEN, FailureKind::Reset, 40);
+    assert!(hopeless(&failing(6), "errors<1%", Patience::Little));
+    assert!(!hopeless(&failing(14), "errors<1%", Patience::Much));
+    assert!(hopeless(&failing(15), "errors<1%", Patience::Much));
+}
+
+#[test]
 fn a_hold_is_not_left_for_the_mean_of_a_few_slow_answers() {
     use Patience::{Little, Much};
     let few = Hold::of(6, 4, 10_000);

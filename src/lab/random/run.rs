@@ -185,6 +185,7 @@ fn without_runs(found: &Found) -> RandomSystem {
         parameters: found.system.canonical(),
         slo: found.system.slo.texts(),
         truth: found.truth.clone(),
+        events_every_s: found.system.events_every_s(),
         runs: Vec::new(),
     }
 }

@@ -37,6 +37,8 @@ pub struct RandomSystem {
     pub slo: Vec<String>,
     /// Where it breaks.
     pub truth: LabTruth,
+    /// Seconds between the rarest of the events that break it now and then, where it has any.
+    pub events_every_s: Option<f64>,
     /// The searches.
     pub runs: Vec<RandomRun>,
 }
@@ -52,6 +54,8 @@ pub struct RandomRun {
 
 /// A coverage below this in one system is worth a look.
 const WEAK: f64 = 0.85;
+/// Seconds between events above which a search need not have met one: it may be right about what it saw and miss the truth.
+const RARE_S: f64 = 300.0;
 /// Systems shown as the worst.
 const WORST: usize = 15;
 
@@ -74,6 +78,13 @@ struct Pool {
     errors_pct: Vec<f64>,
     widths_pct: Vec<f64>,
     cost_s: f64,
+}
+
+impl RandomSystem {
+    /// Whether what breaks it comes so seldom that a search may not meet it.
+    fn is_rare(&self) -> bool {
+        self.events_every_s.is_some_and(|s| s > RARE_S)
+    }
 }
 
 impl Pool {
@@ -164,7 +175,7 @@ pub fn random_files(report: &RandomReport) -> Result<Vec<(String, Vec<u8>)>, Rep
     ])
 }
 
-const SYSTEM_COLUMNS: [&str; 24] = [
+const SYSTEM_COLUMNS: [&str; 25] = [
     "system",
     "index",
     "half",
@@ -173,6 +184,7 @@ const SYSTEM_COLUMNS: [&str; 24] = [
     "truth",
     "truth_se_pct",
     "truth_how",
+    "events_every_s",
     "runs",
     "intervals",
     "coverage",
@@ -208,6 +220,7 @@ fn systems_csv(report: &RandomReport) -> Result<Vec<u8>, ReportError> {
             whole(system.truth.vus),
             number(Some(system.truth.se_pct), 3),
             system.truth.how.clone(),
+            number(system.events_every_s, 0),
             pool.runs.to_string(),
             pool.intervals.to_string(),
             share(pool.held),
@@ -313,6 +326,8 @@ pub fn random_text(report: &RandomReport) -> String {
     };
     let total = Pool::of(all().map(|(s, run)| (&s.truth, run)));
     headline(&mut out, report, &total);
+    let met = Pool::of((all().filter(|(s, _)| !s.is_rare())).map(|(s, run)| (&s.truth, run)));
+    without_rare(&mut out, report, &met);
     let mut by_kind: BTreeMap<&str, Vec<(&LabTruth, &RandomRun)>> = BTreeMap::new();
     let mut by_budget: BTreeMap<u64, Vec<(&LabTruth, &RandomRun)>> = BTreeMap::new();
     for (system, run) in all() {
@@ -363,29 +378,52 @@ fn headline(out: &mut String, report: &RandomReport, total: &Pool) {
     if !rejected.is_empty() {
         let _ = writeln!(out, "drawn again: {}", rejected.join("; "));
     }
+    coverage(out, total, "");
+    weak(out, report.systems.iter(), "");
+    out.push('\n');
+}
+
+/// The same without the systems whose events come too seldom to be met, where there are any.
+fn without_rare(out: &mut String, report: &RandomReport, met: &Pool) {
+    let rare = count(report.systems.iter().filter(|s| s.is_rare()));
+    if rare == 0 {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "without the {rare} systems whose events come less than once in {:.0} minutes:",
+        RARE_S / 60.0
+    );
+    coverage(out, met, "  ");
+    weak(out, report.systems.iter().filter(|s| !s.is_rare()), "  ");
+    out.push('\n');
+}
+
+/// How many of the intervals held the truth.
+fn coverage(out: &mut String, pool: &Pool, indent: &str) {
     if let (Some(coverage), Some((low, high))) = (
-        total.coverage(),
-        stats::wilson(total.held, total.intervals, CONFIDENCE),
+        pool.coverage(),
+        stats::wilson(pool.held, pool.intervals, CONFIDENCE),
     ) {
         let _ = writeln!(
             out,
-            "{:.1} % of {} intervals held the truth (95 % CI {:.1} – {:.1} %)",
+            "{indent}{:.1} % of {} intervals held the truth (95 % CI {:.1} – {:.1} %)",
             100.0 * coverage,
-            total.intervals,
+            pool.intervals,
             100.0 * low,
             100.0 * high
         );
     }
-    let with: Vec<f64> = report
-        .systems
-        .iter()
-        .filter_map(|s| of_system(s).coverage())
-        .collect();
+}
+
+/// How many of the systems fare badly.
+fn weak<'a>(out: &mut String, systems: impl Iterator<Item = &'a RandomSystem>, indent: &str) {
+    let with: Vec<f64> = systems.filter_map(|s| of_system(s).coverage()).collect();
     let weak = count(with.iter().filter(|c| **c < WEAK));
     if let Some(share) = ratio(weak, count(&with)) {
         let _ = writeln!(
             out,
-            "{:.1} % of the systems ({weak} of {}) have a coverage below {:.0} %\n",
+            "{indent}{:.1} % of the systems ({weak} of {}) have a coverage below {:.0} %",
             100.0 * share,
             with.len(),
             100.0 * WEAK
@@ -495,6 +533,7 @@ mod tests {
                 se_pct: 0.3,
                 how: "simulated".to_owned(),
             },
+            events_every_s: None,
             runs,
         }
     }
@@ -545,6 +584,16 @@ mod tests {
         ] {
             assert!(text.contains(wanted), "{wanted} is not in\n{text}");
         }
+        assert!(!text.contains("without the"), "{text}");
+        // Of what comes every ten minutes a search need not have met one.
+        let mut rare = report.clone();
+        rare.systems[1].events_every_s = Some(600.0);
+        let text = random_text(&rare);
+        let wanted = "without the 1 systems whose events come less than once in 5 minutes:\n  100.0 % of 2 intervals";
+        assert!(text.contains(wanted), "{text}");
+        rare.systems[1].events_every_s = Some(300.0);
+        assert!(!random_text(&rare).contains("without the"));
+        let text = random_text(&report);
         // The worst comes first.
         let worst = text.split("worst").nth(1).unwrap();
         assert!(worst.find("r0001").unwrap() < worst.find("r0000").unwrap());
@@ -558,10 +607,10 @@ mod tests {
         let rows: Vec<&str> = systems.lines().collect();
         assert_eq!(rows.len(), 3);
         assert!(rows[1].starts_with(
-            "r0000,0,calibrate,plain,p99<2s,100,0.300,simulated,2,2,1.0000,0.0000,0.0000,2.000,2.000,"
+            "r0000,0,calibrate,plain,p99<2s,100,0.300,simulated,,2,2,1.0000,0.0000,0.0000,2.000,2.000,"
         ), "{}", rows[1]);
         assert!(rows[2].starts_with(
-            "r0001,1,judge,limit,p99<2s,100,0.300,simulated,3,2,0.0000,0.5000,0.5000,"
+            "r0001,1,judge,limit,p99<2s,100,0.300,simulated,,3,2,0.0000,0.5000,0.5000,"
         ));
         let runs = text(1);
         let rows: Vec<&str> = runs.lines().collect();

@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn a_median_far_below_the_mean_is_no_clock() {
+        let mut skew = clock(&[960.0, 980.0, 1_020.0]);
+        for visit in &mut skew {
+            visit.2 = tail(stays_s(visit.0), 0.6 * stays_s(visit.0));
+        }
+        assert_eq!(fit_of(&skew, Users::Closed), None);
+    }
+
+    #[test]
     fn visits_that_contradict_one_another_are_no_clock() {
         let mut visits = clock(&[960.0, 980.0, 1_000.0, 1_020.0]);
         // As if the breakpoint were 50 lower: one may have met a disturbance, two of four are no clock.

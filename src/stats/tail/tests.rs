@@ -1005,3 +1005,31 @@ fn a_slow_phase_that_was_not_met_lowers_the_lower_end_alone_and_less_with_time()
     close(reach(60.0).at(100.0, 0.975, 0.95), 100.0);
     close(reach(60.0).at(100.0, 0.5, 0.95), 100.0);
 }
+
+#[test]
+fn a_line_in_which_latencies_stay_unlike_leaves_work_unfinished() {
+    let low = |in_line: f64| {
+        let brink = Brink {
+            capacity: 1_000.0,
+            se: 2.0,
+            blocks: 12,
+            variability: Some(2.0),
+            in_line,
+            limit_s: 2.0,
+            hold_s: 90.0,
+        };
+        on_the_brink(&brink, 0.01, 0.95).unwrap().low
+    };
+    // In order of arrival, or exponential: nothing is taken off.
+    assert!((low(0.2) / low(1.0) - 1.0).abs() < 1e-9);
+    assert!(
+        (low(2.0) / low(1.0) - 0.88).abs() < 0.01,
+        "{}",
+        low(2.0) / low(1.0)
+    );
+    assert!(
+        (low(20.0) / low(2.0) - 1.0).abs() < 1e-9,
+        "no more than that"
+    );
+    assert!(low(1.5) < low(1.0) && low(1.5) > low(2.0));
+}
