@@ -239,6 +239,9 @@ fn objective_is_hopeless(
     steps: &StepNames,
     patience: Patience,
 ) -> bool {
+    if patience == Patience::Much && m.hold_s() < OUTAGE_S && is_failing(m, steps) {
+        return false;
+    }
     let evidence = match &objective.metric {
         Metric::Quantile { q, step } => {
             let step = steps_index(steps, step.as_deref(), steps.main());
@@ -256,9 +259,6 @@ fn objective_is_hopeless(
             });
         }
         Metric::Errors { .. } | Metric::Shed { .. } => {
-            if patience == Patience::Much && m.hold_s() < OUTAGE_S {
-                return false;
-            }
             judge_objective(objective, m, steps).evidence
         }
         // A side may change with the next second, and is no measure of how far it is.

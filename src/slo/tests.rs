@@ -799,9 +799,14 @@ fn hopeless(hold: &Hold, slo: &str, patience: Patience) -> bool {
 #[test]
 fn failures_of_some_seconds_may_be_an_outage_where_a_slow_phase_is_part_of_what_is_measured() {
     let failing = |seconds| Hold::of(seconds, 10, 10).failing(OPEN, FailureKind::Reset, 40);
-    assert!(hopeless(&failing(6), "errors<1%", Patience::Little));
-    assert!(!hopeless(&failing(14), "errors<1%", Patience::Much));
-    assert!(hopeless(&failing(15), "errors<1%", Patience::Much));
+    // A failure is never fast either.
+    for slo in ["errors<1%", "p95<2s"] {
+        assert!(hopeless(&failing(6), slo, Patience::Little), "{slo}");
+        assert!(!hopeless(&failing(14), slo, Patience::Much), "{slo}");
+        assert!(hopeless(&failing(15), slo, Patience::Much), "{slo}");
+    }
+    let slow = Hold::of(6, 50, 6_500);
+    assert!(hopeless(&slow, "p95<2s", Patience::Much), "nothing failed");
 }
 
 #[test]
