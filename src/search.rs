@@ -259,6 +259,8 @@ const SURELY: f64 = 1.8;
 /// The same for an interval from shares: of the searches of the lab's `overflow` that stopped at the first interval as narrow as
 /// asked 91 % held the truth (150 of 30 min at +-1 %), with this 95 % (120).
 const SURELY_SHARES: f64 = 1.3;
+/// The same where a law fixes it: visits that obey one narrow the interval quickly, so that a little more is cheap.
+const SURELY_LAW: f64 = 1.5;
 /// Fewest visits where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 const MIN_VISITS_STEP: usize = 7;
 /// Levels worth visiting where events break it, as quantiles of the breakpoint's posterior: each visit halves what is left.
@@ -281,6 +283,8 @@ const WARM_UP_SHARE: f64 = 0.1;
 const GROSSLY: f64 = 1.15;
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
+/// The same where no full hold stands on the other side: half of what the answer rests on is missing.
+const ONE_SIDED_ALL: usize = 2;
 /// Farthest step towards such a bound.
 const CLIMB: f64 = 1.2;
 /// Levels of one pass around the estimate.
@@ -714,8 +718,13 @@ impl Search {
             .filter(|v| v.counts() && bounds::is_full(v))
             .collect();
         let surprised = !self.growths.is_empty() || self.is_far_below(&full, broke);
-        let patience = if surprised { 1 } else { ONE_SIDED };
         let lately = |of: Side| {
+            let other = full.iter().any(|v| bounds::side(v) != Some(of));
+            let patience = match (surprised, other) {
+                (true, _) => 1,
+                (false, true) => ONE_SIDED,
+                (false, false) => ONE_SIDED_ALL,
+            };
             let run = full
                 .iter()
                 .rev()

@@ -14,7 +14,7 @@
 use super::{CycleModel, Estimate, Search, SearchSpec, Step, Visit, middle};
 use super::{
     FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_LAW, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW,
-    SURELY, SURELY_SHARES,
+    SURELY, SURELY_LAW, SURELY_SHARES,
 };
 use crate::measure::Level;
 use crate::record::{Outlook, Purpose};
@@ -44,7 +44,7 @@ impl StopRule {
         let (visits, surely) = match estimate.fit.basis {
             Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, SURELY),
             Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
-            Basis::Law => (MIN_VISITS_LAW, 1.0),
+            Basis::Law => (MIN_VISITS_LAW, SURELY_LAW),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
             Basis::Visits | Basis::Bracket => (MIN_VISITS, SURELY_SHARES),
         };

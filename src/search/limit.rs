@@ -78,6 +78,11 @@ impl Search {
         {
             return None;
         }
+        // Where some are turned away below it the load comes in bursts, and what they meet is no step.
+        let early = |s: &Seen| s.full && s.vus < limit * (1.0 - LEAST_ERROR) && s.bad > alpha / 2.0;
+        if of(Side::Held).chain(of(Side::Broke)).any(|s| early(&s)) {
+            return None;
+        }
         let beyond = ((lowest.vus - limit) / lowest.vus).max(0.002);
         let fails = (lowest.bad / beyond).clamp(0.2, 50.0);
         let by_law = limit / (1.0 - (alpha / fails).min(0.5));
@@ -230,6 +235,21 @@ mod tests {
             })];
         }
         assert_eq!(fit(late), None);
+    }
+
+    #[test]
+    fn some_turned_away_below_it_are_bursts_and_no_limit() {
+        let share = |bad: f64| {
+            let mut visits = limited(&LEVELS);
+            visits[3].evidence = vec![Evidence::Share {
+                bad,
+                total: 98_000.0,
+                alpha: 0.01,
+            }];
+            fit(visits)
+        };
+        assert!(share(480.0).is_some());
+        assert_eq!(share(500.0), None);
     }
 
     #[test]
