@@ -955,7 +955,7 @@ fn an_interval_reaches_as_far_as_full_holds_bear_it_out() {
 }
 
 #[test]
-fn a_bound_that_three_full_holds_do_not_bear_out_is_tried_itself() {
+fn a_bound_that_full_holds_do_not_bear_out_is_tried_itself() {
     use Purpose::{Bracket, Refine};
     let next = |visits: &[(u32, Purpose, bool)], held: u32, broke: u32| {
         let level = told_of(visits).unproven(Level(held), Level(broke));
@@ -963,31 +963,39 @@ fn a_bound_that_three_full_holds_do_not_bear_out_is_tried_itself() {
     };
     let held = [
         (150, Bracket, true),
+        (160, Refine, true),
         (100, Refine, false),
         (105, Refine, false),
         (110, Refine, false),
     ];
-    // Not farther than a fifth beyond what was held, nor than the bound.
-    assert_eq!(next(&held, 110, 150), Some(132));
+    // Not farther than a fifth beyond what full holds visited, nor than the bound.
+    assert_eq!(next(&held, 110, 150), Some(150));
     assert_eq!(next(&held, 110, 120), Some(120));
-    assert_eq!(next(&held[..3], 105, 150), None);
+    assert_eq!(next(&held[..4], 105, 150), None, "two may be luck");
+    // Two will do where no full hold broke.
+    let alone = [held[0], held[2], held[3]];
+    assert_eq!(next(&alone, 105, 150), Some(126));
+    assert_eq!(next(&alone[..2], 100, 150), None);
     let mut proven = held.to_vec();
-    proven.splice(0..1, [(150, Refine, true), (150, Refine, true)]);
+    proven.splice(0..2, [(150, Refine, true), (150, Refine, true)]);
     assert_eq!(next(&proven, 110, 150), None);
     proven.remove(0);
     assert_eq!(next(&proven, 110, 150), Some(150), "once is not enough");
 
     let broke = [
         (100, Bracket, false),
+        (120, Refine, false),
         (200, Refine, true),
         (190, Refine, true),
         (180, Refine, true),
     ];
-    assert_eq!(next(&broke, 100, 180), Some(150));
+    assert_eq!(next(&broke, 90, 180), Some(100));
     assert_eq!(next(&broke, 160, 180), Some(160));
-    assert_eq!(next(&broke[..3], 100, 190), None);
+    assert_eq!(next(&broke[..4], 100, 190), None, "two may be luck");
+    let alone = [broke[0], broke[2], broke[3]];
+    assert_eq!(next(&alone, 100, 190), Some(158));
     // One that held in between is no run.
-    let mixed = [broke[0], broke[1], (170, Refine, false), broke[2], broke[3]];
+    let mixed = [broke[1], broke[2], (170, Refine, false), broke[3], broke[4]];
     assert_eq!(next(&mixed, 170, 180), None);
 }
 
