@@ -275,8 +275,8 @@ const LIMIT_FREEDOM: f64 = 6.0;
 const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
 /// Completions from which a visit's latencies tell their variation.
 const FEWEST_SERVICES: f64 = 50.0;
-/// A visit is light when its mean latency is at most so many times the least.
-const LIGHT: f64 = 1.3;
+/// A visit is light when it serves at most this share of the most that was served.
+const LIGHT: f64 = 0.45;
 /// Most of the budget that goes into a service that becomes faster at the first level.
 const WARM_UP_SHARE: f64 = 0.1;
 /// How far an interval may lie off the levels that held and broke.
@@ -672,7 +672,7 @@ impl Search {
         if let Some(order) = self.look(&estimate) {
             return Step::Probe(order);
         }
-        if self.precise_enough(&estimate) {
+        if self.precise_enough(&estimate) && self.nothing_breaks_clearly(&estimate).is_none() {
             return match self.unconfirmed(&estimate) {
                 Some(level) => self.probe(level, Purpose::Confirm),
                 None => self.found(),
@@ -1237,14 +1237,18 @@ impl Search {
     /// Half the sum of the squared coefficients of variation of gaps and services, where arrivals come at a rate: gaps are taken to
     /// be exponential, services are the latencies of the lightest visits, where hardly anybody waits.
     fn variability(&self) -> Option<f64> {
-        let visits = || self.visits.iter().filter(|v| v.counts());
         let known = || {
-            visits()
-                .filter_map(|v| v.latency)
-                .filter(|m| m.n >= FEWEST_SERVICES)
+            (self.visits.iter().filter(|v| v.counts()))
+                .filter_map(|v| Some((v.throughput?, v.latency?)))
+                .filter(|(_, m)| m.n >= FEWEST_SERVICES)
         };
-        let lightest_s = known().map(|m| m.mean_s).fold(f64::INFINITY, f64::min);
-        let light = || known().filter(|m| m.mean_s <= LIGHT * lightest_s);
+        // By what they served and not by their latencies: a visit is fast, too, where the long requests did not happen to come.
+        let most = known().map(|(per_s, _)| per_s).fold(0.0, f64::max);
+        let light = || {
+            known()
+                .filter(|(per_s, _)| *per_s <= LIGHT * most)
+                .map(|(_, m)| m)
+        };
         let n: f64 = light().map(|m| m.n).sum();
         let mean_s = light().map(|m| m.n * m.mean_s).sum::<f64>() / n;
         let square = light().map(|m| m.n * m.mean_square).sum::<f64>() / n;

@@ -16,6 +16,9 @@ const FULL_HOLDS: usize = 2;
 const NO_BRACKET: f64 = 8.0;
 /// How much of a bracket without any estimate to trust: the levels of short holds, and a quarter beyond.
 const BEYOND: f64 = 1.25;
+/// Levels above an estimate up to which one must have been seen to break clearly, as multiples of it, and how clearly: standard
+/// deviations of a count above what is allowed.
+const CLEARLY: (f64, f64) = (2.2, 3.0);
 /// Share of the requests of a short hold that are bad beyond doubt.
 const FIRM: f64 = 0.15;
 /// Seconds near the breakpoint after which what comes every five minutes has come, with a probability of 98 % (`exp(-4)`).
@@ -58,6 +61,9 @@ impl Search {
             );
         }
         if let Some(reason) = self.ceiling_is_contradicted() {
+            return self.done(Ending::Undecided, reason);
+        }
+        if let Some(reason) = self.nothing_breaks_clearly(&estimate) {
             return self.done(Ending::Undecided, reason);
         }
         let half_width = estimate.half_width();
@@ -145,6 +151,37 @@ impl Search {
                 "the budget of {} ended before a full hold at {}, which a short one broke: the holds below it were answered so fast that the breakpoint must lie higher by now; about {} more minutes would decide (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(broke),
+                self.minutes_to_decide(),
+            )
+        })
+    }
+
+    /// Why there is no answer where no level above it, and not far off, was clearly more than the SLO allows. Where some requests are
+    /// bad at any load, nearly as many as are allowed, any level breaks now and then, and a crossing is where chance puts it.
+    pub(super) fn nothing_breaks_clearly(&self, estimate: &Estimate) -> Option<String> {
+        let alpha = self.alpha(estimate)?;
+        let above = estimate.vus..=estimate.vus * CLEARLY.0 + 1.0;
+        let (mut bad, mut allowed) = (0.0, 0.0);
+        for visit in self.visits.iter().filter(|v| v.counts()) {
+            if visit.crashed_after_s.is_some() || visit.overflows {
+                return None;
+            }
+            if let Some(Evidence::Share { bad: b, total, .. }) =
+                visit.evidence.get(estimate.binding)
+                && above.contains(&f64::from(visit.level.get()))
+            {
+                bad += b;
+                allowed += alpha * total;
+            }
+        }
+        let unclear = allowed > 0.0 && bad - allowed < CLEARLY.1 * allowed.max(1.0).sqrt();
+        unclear.then(|| {
+            let shares = bad / allowed * alpha * 100.0;
+            format!(
+                "the budget of {} ended with no level that breaks clearly: {shares:.2} % of the requests are bad above {} where {:.2} % are allowed, and at lower levels nearly as many; about {} more minutes would decide (--budget)",
+                units::format_seconds(self.spec.budget.as_secs_f64()),
+                self.spec.unit.count(Level::nearest(estimate.vus)),
+                alpha * 100.0,
                 self.minutes_to_decide(),
             )
         })
@@ -449,6 +486,35 @@ mod tests {
         // A full hold that broke is one to believe, and so is a level that the law does not reach.
         assert_eq!(ends((120, Refine)).ending, Ending::Bracketed);
         assert_eq!(ends((400, Bracket)).ending, Ending::Bracketed);
+    }
+
+    #[test]
+    fn a_crossing_of_shares_that_hardly_exceed_what_is_allowed_is_where_chance_puts_it() {
+        let shares = |vus: u32, bad: f64| Visit {
+            evidence: vec![Evidence::Share {
+                bad,
+                total: 2_000.0,
+                alpha: 0.01,
+            }],
+            ..at(vus, Refine, if bad > 20.0 { Broke } else { Held })
+        };
+        let why = |above: &[(u32, f64)]| {
+            let mut visits = vec![shares(50, 18.0), shares(90, 19.0)];
+            visits.extend(above.iter().map(|(vus, bad)| shares(*vus, *bad)));
+            search_of(visits).nothing_breaks_clearly(&estimate(95.0, 105.0))
+        };
+        let reason = why(&[(110, 26.0), (120, 30.0)]).unwrap();
+        assert!(
+            reason
+                .contains("1.40 % of the requests are bad above 100 VUs where 1.00 % are allowed"),
+            "{reason}"
+        );
+        // 39 more than the 40 that two visits allow is six standard deviations.
+        assert_eq!(why(&[(110, 39.0), (120, 40.0)]), None);
+        // Far above is another place; nothing seen above says nothing.
+        assert!(why(&[(110, 26.0), (230, 2_000.0)]).is_some());
+        assert_eq!(why(&[(110, 26.0), (220, 2_000.0)]), None);
+        assert_eq!(why(&[]), None);
     }
 
     #[test]

@@ -75,12 +75,28 @@ impl Law {
         }
     }
 
-    /// A VU's first think time: a random part of one, so that VUs with a constant think time do not march in step.
+    /// A VU's first think time: what is left of one at a random moment, a random part of a time drawn in proportion to its length. So
+    /// a level is from its beginning what it is in the long run: with times that vary, ordinary ones would all be over before the
+    /// long ones, in which most of the users are at any moment.
     pub(super) fn first(&self, rng: &mut SmallRng) -> f64 {
-        match self {
+        match *self {
             // What is left of an exponential time is exponential.
             Self::Exponential { .. } => self.sample(rng),
-            _ => rng.random::<f64>() * self.sample(rng),
+            Self::Hyperexponential { first, means } => {
+                let of_first = first * means[0] / self.mean();
+                let phase = usize::from(rng.random::<f64>() >= of_first);
+                exponential(means[phase], rng)
+            }
+            Self::Constant { value } => rng.random::<f64>() * value,
+            Self::Lognormal { mu, sigma } => {
+                let mu = mu + sigma * sigma;
+                rng.random::<f64>() * Self::Lognormal { mu, sigma }.sample(rng)
+            }
+            Self::Uniform { low, high } => {
+                // The density of a length is proportional to it: its square is uniform.
+                let square = low * low + (high * high - low * low) * rng.random::<f64>();
+                rng.random::<f64>() * square.sqrt()
+            }
         }
     }
 }
@@ -143,12 +159,28 @@ mod tests {
     }
 
     #[test]
-    fn a_first_think_time_is_at_most_one_think_time() {
+    fn a_first_think_time_is_what_is_left_of_one_at_a_random_moment() {
         let mut rng = SmallRng::seed_from_u64(4);
-        let law = Law::Constant { value: 2.0 };
-        let firsts: Vec<f64> = (0..10_000).map(|_| law.first(&mut rng)).collect();
-        assert!(firsts.iter().all(|t| (0.0..2.0).contains(t)));
-        let mean = firsts.iter().sum::<f64>() / 10_000.0;
-        assert!((mean - 1.0).abs() < 0.03, "{mean}");
+        // Its mean is (1 + cv2) / 2 of a whole one (renewal theory).
+        for (law, cv2) in [
+            (Law::Constant { value: 2.0 }, 0.0),
+            (Law::Exponential { mean: 2.0 }, 1.0),
+            (
+                Law::Uniform {
+                    low: 1.0,
+                    high: 3.0,
+                },
+                1.0 / 12.0,
+            ),
+            (Law::lognormal(2.0, 1.5), 1.5),
+            (Law::hyperexponential(2.0, 5.0), 5.0),
+        ] {
+            let firsts: Vec<f64> = (0..200_000).map(|_| law.first(&mut rng)).collect();
+            let mean = firsts.iter().sum::<f64>() / 200_000.0;
+            let wanted = 2.0 * (1.0 + cv2) / 2.0;
+            assert!((mean / wanted - 1.0).abs() < 0.03, "{law:?}: {mean}");
+        }
+        let most = Law::Constant { value: 2.0 };
+        assert!((0..1_000).all(|_| (0.0..2.0).contains(&most.first(&mut rng))));
     }
 }
