@@ -177,6 +177,7 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
             // An engine elsewhere has connections of its own.
             None => Outline::of(plan, Each::with_connections(0), 0.0, (0, 0)),
         };
+        let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {
             terminal.warning(warning);

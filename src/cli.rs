@@ -48,7 +48,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
-The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the environment names a CA of your own.
+The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment) names a CA of your own.
 ";
 
 const RESUME_EXAMPLES: &str = "\
@@ -270,6 +270,9 @@ pub struct FindArgs {
     /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
@@ -299,6 +302,40 @@ pub struct SafetyArgs {
     /// long as the profile's content stays the same.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// How connections are made; the flags are curl's.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectArgs {
+    /// PEM file of the certificates to trust, in place of the system's: those of a CA, or the server's own.
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// PEM file of a client certificate, with its key unless --key names that.
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of the key of --cert.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Take any certificate. The record and the report say so.
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
+    /// Where a name leads, as HOST:PORT:ADDRESS[,ADDRESS]; may be repeated. The name stays in `host` and in the handshake.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub resolve: Vec<String>,
+}
+
+impl ConnectArgs {
+    /// The flags of a plan with what these say.
+    fn added_to(&self, flags: FindFlags) -> FindFlags {
+        FindFlags {
+            cacert: self.cacert.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            insecure: self.insecure,
+            resolve: self.resolve.clone(),
+            ..flags
+        }
+    }
 }
 
 /// Who makes the load.
@@ -370,6 +407,7 @@ pub struct WatchArgs {
 impl FindArgs {
     /// The part that changes the plan.
     pub fn flags(&self) -> FindFlags {
+        let flags = self.connect.added_to(FindFlags::default());
         self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
@@ -396,7 +434,7 @@ impl FindArgs {
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
-            ..FindFlags::default()
+            ..flags
         })
     }
 }
@@ -460,6 +498,9 @@ pub struct RampArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
@@ -474,6 +515,7 @@ pub struct RampArgs {
 impl RampArgs {
     /// The part that changes the plan.
     pub fn flags(&self) -> FindFlags {
+        let flags = self.connect.added_to(FindFlags::default());
         self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
@@ -486,7 +528,7 @@ impl RampArgs {
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
-            ..FindFlags::default()
+            ..flags
         })
     }
 }

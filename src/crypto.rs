@@ -1,4 +1,15 @@
-//! The TLS provider of the process.
+//! TLS of the process: its provider, whom connections trust, and why one was not made.
+
+mod certificate;
+mod reason;
+mod trust;
+
+use std::net::SocketAddr;
+
+use crate::scenario::Resolve;
+
+pub use reason::{Refused, reason};
+pub use trust::{Trust, TrustError, TrustSpec};
 
 /// Installs ring as the process' TLS provider; does nothing when one is there already. The HTTP clients of this program
 /// need it even where they speak no TLS.
@@ -7,4 +18,16 @@ pub fn install() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
+}
+
+/// A client that connects to what was given for names in place of what a name server would say.
+pub fn resolved(mut builder: reqwest::ClientBuilder, resolve: &Resolve) -> reqwest::ClientBuilder {
+    for (host, port, addresses) in resolve.named() {
+        let addresses: Vec<_> = addresses
+            .iter()
+            .map(|a| SocketAddr::new(*a, port))
+            .collect();
+        builder = builder.resolve_to_addrs(host, &addresses);
+    }
+    builder
 }

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::measure::{FailureKind, Level, Window};
+use crate::measure::{FailureKind, Level, LoadedAddress, Window};
 
 pub mod any;
 pub mod k6;
@@ -56,6 +56,16 @@ pub trait Engine: Send {
     /// Ends the load at once: nobody is given time to finish what he has begun. For a run that ends before it is done.
     fn halt(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
         self.set_level(Level::ZERO)
+    }
+
+    /// Why the last canary failed, in words, where more is known than its kind.
+    fn why(&self) -> Option<String> {
+        None
+    }
+
+    /// Where the names of the target led, and how much of the load went there.
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        Vec::new()
     }
 
     /// What a reader of the results must know of how they were measured, in the end.

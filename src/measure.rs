@@ -40,6 +40,35 @@ impl Level {
     }
 }
 
+/// An address that a name of the target led to, and how much of the load went there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedAddress {
+    /// The host as the scenario names it.
+    pub host: String,
+    /// Where it led.
+    pub address: String,
+    /// Connections that were opened to it.
+    pub connections: u64,
+    /// Requests that were sent to it.
+    pub requests: u64,
+}
+
+impl LoadedAddress {
+    /// Adds what went to addresses to what went there before.
+    pub fn add(all: &mut Vec<Self>, more: Vec<Self>) {
+        for more in more {
+            let same = |a: &&mut Self| (&a.host, &a.address) == (&more.host, &more.address);
+            match all.iter_mut().find(same) {
+                Some(known) => {
+                    known.connections += more.connections;
+                    known.requests += more.requests;
+                }
+                None => all.push(more),
+            }
+        }
+    }
+}
+
 /// What a level counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{
-    Arrivals, Counted, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
-    StepNames,
+    Arrivals, Counted, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, LoadedAddress,
+    Reading, StepNames,
 };
 use crate::slo::Verdict;
 
@@ -489,6 +489,13 @@ pub struct PlanRecord {
     /// The command line without the program's own path and without secrets; empty in records of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Whether any certificate of the target was accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// Where the names of the target led and how the load fell on them; empty where the engine does not tell, and in records of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<LoadedAddress>,
 }
 
 impl PlanRecord {
@@ -499,6 +506,14 @@ impl PlanRecord {
 }
 
 impl PlanRecord {
+    /// The same once it is known how the load fell on the target's addresses.
+    pub fn loaded(&self, addresses: Vec<LoadedAddress>) -> Self {
+        Self {
+            addresses,
+            ..self.clone()
+        }
+    }
+
     /// Whether levels are those of the scenario's users.
     pub fn users_are_searched(&self) -> bool {
         self.populations

@@ -198,7 +198,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         finished_at: run.surroundings.time_of_day(),
         slo: spec.slo.texts(),
         answer,
-        plan: spec.plan.clone(),
+        plan: spec.plan.loaded(run.engine.addresses()),
         environment: spec.environment.clone(),
         warnings: run.warnings,
         probes: run.probes,

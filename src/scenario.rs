@@ -7,6 +7,7 @@ mod compile;
 mod feeder;
 mod redirect;
 mod request;
+mod resolve;
 pub mod spec;
 pub mod sse;
 mod template;
@@ -24,6 +25,7 @@ pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{
     BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
 };
+pub use resolve::{Addresses, Resolve};
 pub use spec::FeederOrder;
 #[cfg(any(test, fuzzing))]
 pub(crate) use template::fuzz as fuzz_template;

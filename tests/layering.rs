@@ -61,7 +61,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "engine",
         Shell,
-        &["k6", "measure", "scenario", "secret", "stats", "units"],
+        // Of `crypto` whom connections trust.
+        &[
+            "crypto", "k6", "measure", "scenario", "secret", "stats", "units",
+        ],
     ),
     (
         "probe",
@@ -86,7 +89,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "compare", "engine", "measure", "record", "report", "run", "search", "slo", "stats",
         ],
     ),
-    ("crypto", Shell, &[]),
+    // How connections are made is a part of a plan.
+    ("crypto", Shell, &["plan", "scenario"]),
     ("monitor", Shell, &["crypto", "measure", "plan", "secret"]),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
     ("target", Shell, &["monitor", "plan"]),

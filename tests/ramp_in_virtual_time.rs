@@ -51,6 +51,8 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         stages,
         environment: Environment::default(),

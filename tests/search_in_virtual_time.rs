@@ -104,6 +104,8 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         search,
         environment: Environment::default(),

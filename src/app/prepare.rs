@@ -1,16 +1,19 @@
 //! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::populations::{Compiled, Feeders, Other};
 use super::{Refusal, guard, secrets};
+use crate::crypto::{Trust, TrustSpec};
+use crate::engine::native::Network;
 use crate::exit::Exit;
 use crate::k6::{self, Mode};
 use crate::measure::{Level, StepNames};
-use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
+use crate::plan::{EnginePlan, LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind};
 use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
@@ -31,6 +34,10 @@ pub(super) struct Ready {
     pub(super) climbs: bool,
     /// What a reader must know.
     pub(super) warnings: Vec<String>,
+    /// How connections are made.
+    pub(super) network: Network,
+    /// Where the names of the target lead.
+    pub(super) found: Vec<(String, Vec<IpAddr>)>,
     feeders: AllFeeders,
 }
 
@@ -121,17 +128,19 @@ fn ready(
     plan.check_slo(&scenarios.steps())
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let origins = scenarios.all().flat_map(Scenario::origins);
-    preflight::check_targets(
+    let found = preflight::check_targets(
         scenarios.all().flat_map(Scenario::origins),
         &plan.target.allowed,
+        &plan.target.connect.resolve,
     )
     .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let network = network(&plan, scenarios.all())?;
     let hosts = origins.map(|o| o.host.as_str());
     preflight::check_sources(&plan.local_addresses, hosts)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let host = host.with_sources(plan.local_addresses.len());
     let (vus, connections) = scenarios.beside(&plan);
-    let mut warnings = Vec::new();
+    let mut warnings = unchecked(&plan);
     if plan.search.unit.is_open() {
         plan.search.unit = scenarios.searched().unit_of_rate();
     }
@@ -144,8 +153,56 @@ fn ready(
         host,
         climbs: false,
         warnings,
+        network,
+        found,
         feeders,
     })
+}
+
+/// How the connections of scenarios are made, with the files that were named for it.
+pub(super) fn network<'a>(
+    plan: &Plan,
+    scenarios: impl IntoIterator<Item = &'a Scenario>,
+) -> Result<Network, Refusal> {
+    let mut scenarios = scenarios.into_iter();
+    let connect = &plan.target.connect;
+    let spec = TrustSpec::from(connect);
+    // The system's certificates are read where they are needed.
+    let needed = scenarios.any(|s| s.origins().iter().any(|o| o.tls));
+    let trust = (needed || spec != TrustSpec::default()).then(|| Trust::read(&spec));
+    Ok(Network {
+        trust: trust
+            .transpose()
+            .map_err(|e| Refusal::new(Exit::Usage, e))?,
+        resolve: connect.resolve.clone(),
+        addresses: plan.target.addresses,
+    })
+}
+
+/// Whose certificates nobody checks.
+fn unchecked(plan: &Plan) -> Vec<String> {
+    let target = plan
+        .target
+        .connect
+        .insecure
+        .then(|| "the target".to_owned());
+    let page = match &plan.engine {
+        EnginePlan::Locust(locust) if locust.connect.insecure => {
+            Some("the Locust master".to_owned())
+        }
+        _ => None,
+    };
+    let reads = |m: &&MonitorPlan| m.source.reads_pages() && m.connect.insecure;
+    let monitors = plan.monitors.iter().filter(reads);
+    let monitors = monitors.map(|m| format!("the monitor `{}`", m.name));
+    let who: Vec<String> = target.into_iter().chain(page).chain(monitors).collect();
+    if who.is_empty() {
+        return Vec::new();
+    }
+    let who = who.join(" and ");
+    vec![format!(
+        "the certificate of {who} is not checked (insecure): anybody could have answered"
+    )]
 }
 
 /// Lowers a highest level that nobody asked for to what this machine allows, and says so.
@@ -181,7 +238,7 @@ fn elsewhere(
     let steps = StepNames::of_requests(plan.named_steps());
     plan.check_slo(&steps)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let mut warnings = Vec::new();
+    let mut warnings = unchecked(&plan);
     if plan.engine.k6().is_some() {
         warnings.extend(fitted(&mut plan, Each::K6, host, way_down)?);
     }
@@ -197,6 +254,8 @@ fn elsewhere(
         host: *host,
         climbs: false,
         warnings,
+        network: Network::default(),
+        found: Vec::new(),
         feeders: AllFeeders {
             users: Feeders::new(),
             others: Vec::new(),

@@ -101,7 +101,7 @@ impl Session {
                 let scenarios = ready.scenarios_at(target.url())?;
                 let work = Work::of_scenarios(plan, &scenarios);
                 let which = (scenarios.searched_steps(), scenarios.begins());
-                let engine = scenarios.start(plan, ready.climbs)?;
+                let engine = scenarios.start(plan, ready.climbs, &ready.network)?;
                 let engine = AnyEngine::Native(Box::new(engine));
                 (work, which, engine, Vec::new())
             }
@@ -351,6 +351,8 @@ pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Readi
         limits,
         required: plan.required.map(Level::get),
         command: command::as_typed(),
+        insecure: plan.target.connect.insecure,
+        addresses: Vec::new(),
     }
 }
 

@@ -24,7 +24,9 @@ pub use self::second::{StepSecond, WorkerSecond};
 use self::web::{Trouble, Web};
 use super::requests::{self, MOST_NAMES, MOST_TOLD, few};
 use super::{Canary, Engine, EngineError};
+use crate::crypto::Trust;
 use crate::measure::{FailureKind, Level, StepNames, StepWindow, Window};
+use crate::scenario::Resolve;
 
 /// The plug-in's text, a file of Python that `locust -f test.py,bp.py` loads.
 pub const PLUGIN: &str = include_str!("locust/plugin.py");
@@ -51,6 +53,10 @@ pub struct LocustSpec {
     pub url: String,
     /// Sent with every request to it: a cookie of who is logged in, an authorization.
     pub headers: Vec<(String, String)>,
+    /// Whom its connection trusts, where the address is one of https.
+    pub trust: Option<Trust>,
+    /// Addresses in place of what a name server would say.
+    pub resolve: Resolve,
     /// Users started or stopped per second.
     pub pace_per_s: f64,
     /// Names of requests that objectives ask for.

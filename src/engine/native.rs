@@ -4,6 +4,7 @@
 //! The lag of a window is how late VUs woke from thinking and how late each thread's own 20 ms tick came, so that a
 //! scenario without think time has one too. It knows scenarios and windows; objectives and levels to come are none of its business.
 
+mod addresses;
 mod alarm;
 mod arrivals;
 mod back_off;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use self::http::Means;
 #[doc(hidden)]
 pub use self::http::length_of_answer;
 use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
@@ -37,8 +39,11 @@ use self::sources::Sources;
 use self::watch::{HostWatch, Watched};
 use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
-use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
-use crate::scenario::{Allowed, Scenario};
+use crate::crypto::{Trust, TrustSpec};
+use crate::measure::{
+    Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, StepWindow, Window,
+};
+use crate::scenario::{Addresses, Allowed, Resolve, Scenario};
 
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
@@ -65,6 +70,19 @@ pub struct NativeSpec {
     pub sources: Vec<IpAddr>,
     /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads nowhere else.
     pub allowed: Allowed,
+    /// How connections are made.
+    pub network: Network,
+}
+
+/// How connections are made.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// Whom TLS connections trust; the system's certificates where nothing is said.
+    pub trust: Option<Trust>,
+    /// Addresses in place of what a name server would say.
+    pub resolve: Resolve,
+    /// Which of a name's addresses are loaded.
+    pub addresses: Addresses,
 }
 
 /// What a level means, and how it is reached.
@@ -122,6 +140,9 @@ pub struct NativeEngine {
     /// How often the level was changed.
     orders: u64,
     own: OwnProcess,
+    addresses: Vec<LoadedAddress>,
+    /// Why the last canary failed, in words.
+    why: Option<String>,
 }
 
 struct ShardHandle {
@@ -145,8 +166,8 @@ impl NativeEngine {
             seed,
             sources,
             allowed,
+            network,
         } = spec;
-        let sources = Sources::new(sources);
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
         let works = match load {
@@ -158,14 +179,12 @@ impl NativeEngine {
                 "the pace, the VUs and the window must be above zero".to_owned(),
             ));
         }
-        let needs_tls = scenario.origins().iter().any(|o| o.tls);
-        let tls = needs_tls
-            .then(http::tls_config)
-            .transpose()
-            .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
-        // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
-        let may_redirect = scenario.redirects() > 0;
-        let tls = tls.or_else(|| may_redirect.then(http::tls_config).and_then(Result::ok));
+        let means = Means {
+            trust: trust(network.trust, &scenario)?,
+            sources: Sources::new(sources),
+            allowed,
+            resolve: network.resolve,
+        };
         let zero = Instant::now();
         let next_rows: Arc<[AtomicU64]> = scenario
             .feeders()
@@ -181,9 +200,8 @@ impl NativeEngine {
                 load,
                 window,
                 seed,
-                tls: tls.clone(),
-                sources: sources.clone(),
-                allowed: allowed.clone(),
+                means: means.clone(),
+                addresses: network.addresses,
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);
@@ -197,6 +215,8 @@ impl NativeEngine {
             level: Level::ZERO,
             orders: 0,
             own: OwnProcess::new(),
+            addresses: Vec::new(),
+            why: None,
         })
     }
 
@@ -268,7 +288,8 @@ impl Engine for NativeEngine {
         let mut merged = Merged::new(self.steps);
         for shard in &mut self.shards {
             let mut last = None;
-            while let Some(part) = shard.take_up_to(index) {
+            while let Some(mut part) = shard.take_up_to(index) {
+                LoadedAddress::add(&mut self.addresses, std::mem::take(&mut part.addresses));
                 last = Some(merged.add_flows(part));
             }
             merged.watched.thread_done();
@@ -303,7 +324,8 @@ impl Engine for NativeEngine {
         let shard = self.shards.first().ok_or_else(ended)?;
         let asked = shard.commands.send(Command::Canary(reply));
         asked.map_err(|_| ended())?;
-        let answer = answer.await.map_err(|_| ended())?;
+        let (answer, why) = answer.await.map_err(|_| ended())?;
+        self.why = why.filter(|_| matches!(answer, Canary::Failed(_)));
         // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
         let mut passed = u64::MAX;
         for shard in &mut self.shards {
@@ -312,6 +334,29 @@ impl Engine for NativeEngine {
         self.next = self.next.max(passed);
         Ok(answer)
     }
+
+    fn why(&self) -> Option<String> {
+        self.why.clone()
+    }
+
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        self.addresses.clone()
+    }
+}
+
+/// Whom the connections of a scenario trust.
+fn trust(given: Option<Trust>, scenario: &Scenario) -> Result<Option<Trust>, EngineError> {
+    let read = || Trust::read(&TrustSpec::default());
+    if given.is_some() {
+        return Ok(given);
+    }
+    if scenario.origins().iter().any(|o| o.tls) {
+        return read()
+            .map(Some)
+            .map_err(|e| EngineError::Start(e.to_string()));
+    }
+    // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
+    Ok((scenario.redirects() > 0).then(read).and_then(Result::ok))
 }
 
 fn ended() -> EngineError {

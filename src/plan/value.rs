@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::{PlanError, ResetWhen, RestartWhen};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{Source, nearest};
+use crate::scenario::Addresses;
 use crate::secret::masked;
 use crate::units;
 
@@ -181,6 +182,14 @@ pub(super) fn reset_when(text: &str) -> Result<ResetWhen, String> {
         "broken" => Ok(ResetWhen::Broken),
         "always" => Ok(ResetWhen::Always),
         other => Err(unknown(other, &["broken", "always"])),
+    }
+}
+
+pub(super) fn addresses(text: &str) -> Result<Addresses, String> {
+    match text {
+        "all" => Ok(Addresses::All),
+        "first" => Ok(Addresses::First),
+        other => Err(unknown(other, &["all", "first"])),
     }
 }
 

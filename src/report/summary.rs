@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::view;
+use crate::measure::LoadedAddress;
 use crate::record::{
     Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord,
     Purpose, RampRecord, RunRecord, VisitSummary,
@@ -61,6 +62,9 @@ pub fn summary(record: &RunRecord) -> String {
     if let Some(unseen) = &a.unseen {
         lines.add("unseen", sentence(unseen));
     }
+    if let Some(addresses) = addresses(&record.plan) {
+        lines.add("addresses", addresses);
+    }
     for warning in &record.warnings {
         lines.add("warning", warning.clone());
     }
@@ -78,6 +82,42 @@ pub(super) fn populations(plan: &PlanRecord) -> Option<String> {
         searched.name,
         beside.join(" and ")
     ))
+}
+
+/// How the load fell on the addresses of each name that leads to several.
+pub(super) fn addresses(plan: &PlanRecord) -> Option<String> {
+    let mut hosts: Vec<&str> = plan.addresses.iter().map(|a| a.host.as_str()).collect();
+    hosts.dedup();
+    let of_host = |host: &str| {
+        let all: Vec<_> = plan.addresses.iter().filter(|a| a.host == host).collect();
+        let loaded = all.iter().filter(|a| a.connections > 0).count();
+        (all.len() > 1).then(|| {
+            let requests: u64 = all.iter().map(|a| a.requests).sum();
+            let one = |a: &&LoadedAddress| match a.connections {
+                0 => format!("{} not loaded", a.address),
+                _ => format!("{} {}", a.address, share(a.requests, requests)),
+            };
+            let each: Vec<String> = all.iter().map(one).collect();
+            format!(
+                "{loaded} of {} of {host} loaded: {}",
+                all.len(),
+                each.join(", ")
+            )
+        })
+    };
+    let told: Vec<String> = hosts.into_iter().filter_map(of_host).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "requests of a run are far fewer than 2^52"
+)]
+fn share(part: u64, all: u64) -> String {
+    format!(
+        "{:.1} % of the requests",
+        100.0 * part as f64 / all.max(1) as f64
+    )
 }
 
 /// Where throughput stops growing.

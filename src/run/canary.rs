@@ -71,7 +71,10 @@ pub(super) async fn pass<E: Engine>(
             },
             Canary::Shed => "it sheds even a single user".to_owned(),
             Canary::Failed(kind) => {
-                format!("a single cycle fails with `{}`", kind.name())
+                let why = engine
+                    .why()
+                    .map_or_else(String::new, |why| format!(": {why}"));
+                format!("a single cycle fails with `{}`{why}", kind.name())
             }
         };
         (passed, slowest) = (0, None);

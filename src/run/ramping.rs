@@ -79,7 +79,7 @@ pub async fn ramp<E: Engine, S: Surroundings>(
         reason,
         breach: ramp.breach.get().cloned(),
         beside: spec.beside.clone(),
-        plan: spec.plan.clone(),
+        plan: spec.plan.loaded(ramp.engine.addresses()),
         environment: spec.environment.clone(),
         warnings,
         asked: spec.stages.spans().to_vec(),

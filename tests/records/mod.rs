@@ -90,6 +90,8 @@ pub(crate) fn empty() -> RunRecord {
             ],
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         environment: Environment {
             kernel: "Linux 6.12".to_owned(),

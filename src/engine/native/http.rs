@@ -17,24 +17,24 @@ use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
+use super::addresses::{AddressBook, Load};
 use super::names::Names;
 use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
 use super::watch;
-use crate::measure::FailureKind;
-use crate::scenario::{Allowed, Origin};
+use crate::crypto::{Refused, Trust};
+use crate::measure::{FailureKind, LoadedAddress};
+use crate::scenario::{Addresses, Allowed, Origin, Resolve};
 
 pub(super) use self::answer::Head;
 #[doc(hidden)]
@@ -45,33 +45,52 @@ const READ_SIZE: usize = 64 * 1024;
 /// Longest body that is kept for an extraction.
 const MAX_BODY: usize = 1 << 20;
 
-/// The TLS settings of all connections: the system's certificates, ring's ciphers.
-pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+/// How a thread's connections are made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Means {
+    pub(super) trust: Option<Trust>,
+    pub(super) sources: Sources,
+    pub(super) allowed: Allowed,
+    pub(super) resolve: Resolve,
 }
 
 /// Opens connections to the scenario's origins; one per thread.
-#[derive(Clone)]
 pub(super) struct Connector {
-    tls: Option<Arc<ClientConfig>>,
-    sources: Sources,
-    allowed: Allowed,
+    means: Means,
     names: Names,
+    book: AddressBook,
+    /// Why the last connection was not made, in words, where more is known than the kind of failure.
+    why: RefCell<Option<String>>,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Option<Arc<ClientConfig>>, sources: Sources, allowed: Allowed) -> Self {
+    pub(super) fn new(means: Means, addresses: Addresses) -> Self {
         Self {
-            tls,
-            sources,
-            allowed,
+            means,
             names: Names::default(),
+            book: AddressBook::new(addresses),
+            why: RefCell::default(),
         }
+    }
+
+    /// One that does the same, and whose connections are counted nowhere.
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            means: self.means.clone(),
+            names: self.names.clone(),
+            book: self.book.apart(),
+            why: RefCell::default(),
+        }
+    }
+
+    /// How the load fell on the addresses since this was last asked.
+    pub(super) fn cut(&self) -> Vec<LoadedAddress> {
+        self.book.cut()
+    }
+
+    /// Why the last connection was not made.
+    pub(super) fn why(&self) -> Option<String> {
+        self.why.borrow().clone()
     }
 
     /// Opens a connection of a VU and makes the TLS handshake.
@@ -80,53 +99,68 @@ impl Connector {
         origin: &Origin,
         vu: u32,
     ) -> Result<Connection, FailureKind> {
-        let (socket, round_trip) = self.connect_tcp(origin, vu).await?;
+        let (socket, reached) = self.connect_tcp(origin, vu).await?;
         let transport = if origin.tls {
             Transport::Tls(Box::new(self.handshake(origin, socket).await?))
         } else {
             Transport::Plain(socket)
         };
-        Ok(Connection::new(transport, round_trip))
+        Ok(Connection::new(transport, reached))
     }
 
-    /// A socket, and how long it took to connect: a round trip of the network.
+    /// A socket, how long it took to connect, and where what is sent there is counted.
     async fn connect_tcp(
         &self,
         origin: &Origin,
         vu: u32,
-    ) -> Result<(Socket, Duration), FailureKind> {
-        if let Ok(address) = origin.host.parse::<IpAddr>() {
-            // The scenario's own origins were checked before: an answer led here.
-            if !self.allowed.permits(&origin.host, address) {
-                return Err(FailureKind::Protocol);
-            }
-            return self.connect_to(address, origin.port, vu).await;
-        }
+    ) -> Result<(Socket, Reached), FailureKind> {
+        let addresses = self.addresses(origin, vu).await?;
         let mut last = FailureKind::Dns;
-        for (i, address) in self.resolve(origin).await?.into_iter().enumerate() {
-            match self.connect_to(address, origin.port, vu).await {
-                Ok(tcp) => {
-                    if i > 0 {
-                        self.names.prefer(&origin.host, address);
-                    }
-                    return Ok(tcp);
-                }
+        let several = addresses.len() > 1;
+        for address in addresses {
+            match self.connect_to(origin, address, vu).await {
+                Ok(tcp) => return Ok(tcp),
                 Err(kind) => last = kind,
+            }
+            if several {
+                self.book.pass_over(address, origin.port);
             }
         }
         Err(last)
     }
 
+    /// Where a VU connects to for an origin, the first to be tried first.
+    async fn addresses(&self, origin: &Origin, vu: u32) -> Result<Vec<IpAddr>, FailureKind> {
+        let permitted = |a: &IpAddr| self.means.allowed.permits(&origin.host, *a);
+        // What was given for a name was checked before the load, and so were the scenario's own addresses: another led here by an answer.
+        if let Some(given) = self.means.resolve.of(&origin.host, origin.port) {
+            let given: Vec<_> = given.iter().copied().filter(permitted).collect();
+            self.book.note(&origin.host, &given);
+            let order = self.book.order(given, origin.port, vu);
+            return some(order, FailureKind::Protocol);
+        }
+        if let Ok(address) = origin.host.parse::<IpAddr>() {
+            let one = Some(address).filter(permitted).into_iter().collect();
+            return some(one, FailureKind::Protocol);
+        }
+        let found = self.resolve(origin).await?;
+        Ok(self.book.order(found, origin.port, vu))
+    }
+
     async fn connect_to(
         &self,
+        origin: &Origin,
         to: IpAddr,
-        port: u16,
         vu: u32,
-    ) -> Result<(Socket, Duration), FailureKind> {
+    ) -> Result<(Socket, Reached), FailureKind> {
         let began = Instant::now();
-        let socket = Socket::connect(SocketAddr::new(to, port), self.sources.of(vu)).await;
+        let to = SocketAddr::new(to, origin.port);
+        let socket = Socket::connect(to, self.means.sources.of(vu)).await;
         let socket = socket.map_err(|e| of_io(&e))?;
-        Ok((socket, began.elapsed()))
+        let round_trip = began.elapsed();
+        let load = self.book.load(&origin.host, to.ip());
+        load.connected();
+        Ok((socket, Reached { round_trip, load }))
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
@@ -140,14 +174,15 @@ impl Connector {
         };
         let mut addresses: Vec<IpAddr> = self.names.look_up(&origin.host, ask).await?;
         // A name may lead elsewhere than when it was checked before the load.
-        addresses.retain(|a| self.allowed.permits(&origin.host, *a));
+        addresses.retain(|a| self.means.allowed.permits(&origin.host, *a));
         let known = !addresses.is_empty();
-        addresses.retain(|a| self.sources.reach(*a));
+        addresses.retain(|a| self.means.sources.reach(*a));
         if known && addresses.is_empty() {
             // No address from which the target can be reached is the generator's shortage, not the target's failure.
             return Err(FailureKind::NoPorts);
         }
         self.names.keep(&origin.host, &addresses);
+        self.book.note(&origin.host, &addresses);
         Ok(addresses)
     }
 
@@ -156,14 +191,44 @@ impl Connector {
         origin: &Origin,
         socket: Socket,
     ) -> Result<tokio_rustls::client::TlsStream<Socket>, FailureKind> {
-        let config = self.tls.as_ref().ok_or(FailureKind::Tls)?;
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| FailureKind::Tls)?;
+        let trust = self.means.trust.as_ref().ok_or(FailureKind::Tls)?;
+        let name = trust.name_of(&origin.host).ok_or(FailureKind::Tls)?;
         // Whatever ends a connection within the handshake is a failure of the handshake.
-        TlsConnector::from(Arc::clone(config))
+        TlsConnector::from(Arc::clone(trust.config()))
             .connect(name, socket)
             .await
-            .map_err(|_| FailureKind::Tls)
+            .map_err(|error| {
+                *self.why.borrow_mut() = Some(trust.reason(&error).to_string());
+                FailureKind::Tls
+            })
     }
+
+    /// Notes why the first request on a new connection was not answered: with TLS 1.3 a server tells only then that it wants a
+    /// client certificate.
+    pub(super) fn note_end(&self, origin: &Origin, kind: FailureKind) {
+        let ended = matches!(
+            kind,
+            FailureKind::Tls | FailureKind::Eof | FailureKind::Reset
+        );
+        let lacks = |trust: &Trust| trust.lacks_certificate();
+        if origin.tls && ended && self.means.trust.as_ref().is_some_and(lacks) {
+            *self.why.borrow_mut() = Some(Refused::WantsClientCertificate.to_string());
+        }
+    }
+}
+
+fn some(addresses: Vec<IpAddr>, otherwise: FailureKind) -> Result<Vec<IpAddr>, FailureKind> {
+    if addresses.is_empty() {
+        return Err(otherwise);
+    }
+    Ok(addresses)
+}
+
+/// What is known of the way to a server when it is connected to.
+pub(super) struct Reached {
+    /// How long connecting took: a round trip of the network.
+    round_trip: Duration,
+    load: Rc<Load>,
 }
 
 /// What the sender of a request wants of its answer.
@@ -193,6 +258,8 @@ pub(super) struct Connection {
     reading: Reading,
     /// Of the network, microseconds.
     round_trip_us: u32,
+    /// Where requests are counted.
+    load: Rc<Load>,
 }
 
 /// How much of a request was written.
@@ -204,11 +271,12 @@ enum Sent {
 }
 
 impl Connection {
-    fn new(transport: Transport, round_trip: Duration) -> Self {
+    fn new(transport: Transport, reached: Reached) -> Self {
         Self {
             transport,
             reading: Reading::default(),
-            round_trip_us: u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX),
+            round_trip_us: u32::try_from(reached.round_trip.as_micros()).unwrap_or(u32::MAX),
+            load: reached.load,
         }
     }
 
@@ -225,6 +293,7 @@ impl Connection {
 
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(&mut self, request: &[u8], want: Want<'_>) -> Result<Head, SendError> {
+        self.load.requested();
         let before = self.reading.received;
         let began = Instant::now();
         let answer = self.exchange(request, want).await;

@@ -44,13 +44,6 @@ impl Names {
         known.insert(host.to_owned(), (Instant::now(), addresses.to_vec()));
     }
 
-    /// Tries the address that answered first the next time (`localhost` is `::1` and `127.0.0.1`).
-    pub(super) fn prefer(&self, host: &str, good: IpAddr) {
-        if let Some((_, addresses)) = self.known.borrow_mut().get_mut(host) {
-            addresses.sort_by_key(|a| *a != good);
-        }
-    }
-
     /// Asks for a host, or waits for the answer to whoever asked before.
     pub(super) async fn look_up<F>(&self, host: &str, ask: impl FnOnce() -> F) -> Found
     where

@@ -10,22 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use super::alarm::Alarm;
 use super::arrivals::{Clock, Pool};
-use super::http::Connector;
+use super::http::{Connector, Means};
 use super::recorder::Recorder;
-use super::sources::Sources;
 use super::vu::{self, Phase, Shared, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LONG_GRACE, LoadModel};
 use crate::engine::Canary;
-use crate::measure::StepWindow;
-use crate::scenario::{Allowed, Scenario, vu_rng};
+use crate::measure::{LoadedAddress, StepWindow};
+use crate::scenario::{Addresses, Scenario, vu_rng};
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
 const TICK: Duration = Duration::from_millis(20);
@@ -39,9 +37,8 @@ pub(super) struct ShardSpec {
     pub(super) load: LoadModel,
     pub(super) window: Duration,
     pub(super) seed: u64,
-    pub(super) tls: Option<Arc<ClientConfig>>,
-    pub(super) sources: Sources,
-    pub(super) allowed: Allowed,
+    pub(super) means: Means,
+    pub(super) addresses: Addresses,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -54,8 +51,11 @@ pub(super) enum Command {
     /// Go to level 0 and cut everybody off in the middle of what he does.
     Halt,
     /// Run one cycle apart from all VUs and say how it went.
-    Canary(oneshot::Sender<Canary>),
+    Canary(oneshot::Sender<Asked>),
 }
+
+/// How a canary went, and why it failed where more is known than the kind of failure.
+pub(super) type Asked = (Canary, Option<String>);
 
 /// A new level, and when it was asked for: all threads ramp from that instant.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +78,8 @@ pub(super) struct ShardWindow {
     pub(super) vus: u32,
     pub(super) steps: Vec<StepWindow>,
     pub(super) watch: ThreadWindow,
+    /// How the load fell on the target's addresses.
+    pub(super) addresses: Vec<LoadedAddress>,
 }
 
 /// The thread's body: runs until `commands` is closed.
@@ -181,7 +183,7 @@ impl Shard {
         let shared = Rc::new(Shared {
             scenario: Arc::clone(&spec.scenario),
             seed: spec.seed,
-            connector: Connector::new(spec.tls.clone(), spec.sources.clone(), spec.allowed.clone()),
+            connector: Connector::new(spec.means.clone(), spec.addresses),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,
@@ -265,11 +267,12 @@ impl Shard {
     }
 
     /// Runs a cycle that no window counts.
-    fn start_canary(&mut self, reply: oneshot::Sender<Canary>) {
+    fn start_canary(&mut self, reply: oneshot::Sender<Asked>) {
         let shared = Rc::new(Shared::for_canary(&self.shared));
         self.tasks.spawn_local(async move {
             // An engine that no longer waits for the answer does not need it.
-            let _ = reply.send(vu::canary(shared).await);
+            let canary = vu::canary(Rc::clone(&shared)).await;
+            let _ = reply.send((canary, shared.connector.why()));
         });
     }
 
@@ -528,6 +531,7 @@ impl Shard {
             vus,
             steps,
             watch: self.watch.cut(lateness, waiting),
+            addresses: self.shared.connector.cut(),
         };
         self.window_start = now;
         self.reports.send(Ok(window)).map_err(|_| ())

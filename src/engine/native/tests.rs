@@ -1,5 +1,6 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod network;
 mod redirects;
 mod strain;
 
@@ -41,6 +42,7 @@ fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
         seed: 7,
         sources: Vec::new(),
         allowed: Allowed::default(),
+        network: Network::default(),
     }
 }
 
@@ -756,6 +758,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         seed: 1,
         sources: Vec::new(),
         allowed: Allowed::default(),
+        network: Network::default(),
     })
     .unwrap();
     assert!(
@@ -967,6 +970,8 @@ fn played(threads: usize, zero: Instant) -> (NativeEngine, Vec<UnboundedSender<R
         level: Level::ZERO,
         orders: 0,
         own: OwnProcess::new(),
+        addresses: Vec::new(),
+        why: None,
     };
     (engine, senders)
 }
@@ -988,6 +993,7 @@ async fn a_thread_that_was_held_up_makes_one_long_window_of_all() {
             ..StepWindow::default()
         }],
         watch: ThreadWindow::default(),
+        addresses: Vec::new(),
     };
     for index in 1..=4 {
         assert!(senders[0].send(Ok(part(index, 0, index))).is_ok());

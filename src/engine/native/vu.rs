@@ -57,7 +57,7 @@ impl Shared {
         Self {
             scenario: Arc::clone(&own.scenario),
             seed: own.seed,
-            connector: own.connector.clone(),
+            connector: own.connector.apart(),
             recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&own.next_rows),
             thinks: false,
@@ -143,13 +143,16 @@ enum CycleEnd {
     Stopped(Stop),
 }
 
-/// Number of the VU that runs canary cycles; no level reaches it.
-const CANARY: u32 = u32::MAX;
+/// The VU that a canary asks as: the first that any level has, so that what it asks for is there, with its feeder row.
+const CANARY: u32 = 0;
+/// Its random values are those of a VU that no level reaches: what the first VU is to draw and to create must not be there yet.
+const CANARY_DRAWS: u32 = u32::MAX;
 
 /// Runs one cycle without think times.
 pub(super) async fn canary(shared: Rc<Shared>) -> Canary {
     let state = VuState::default();
     let mut vu = Vu::new(&shared, &state, CANARY);
+    vu.rng = vu_rng(shared.seed, CANARY_DRAWS);
     let began = Instant::now();
     match vu.cycle(&mut TimeLimit::new()).await {
         CycleEnd::Completed | CycleEnd::Left => Canary::Passed(began.elapsed()),
@@ -496,7 +499,10 @@ impl<'a> Vu<'a> {
     ) -> Result<(Box<Connection>, Head), Stop> {
         let connecting = self.shared.connector.connect(origin, self.values.vu);
         let mut connection = Box::new(Box::pin(connecting).await?);
-        let head = connection.send(request, want).await.map_err(|e| e.kind)?;
+        let head = connection.send(request, want).await.map_err(|e| {
+            self.shared.connector.note_end(origin, e.kind);
+            e.kind
+        })?;
         Ok((connection, head))
     }
 

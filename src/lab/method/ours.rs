@@ -88,6 +88,8 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         search,
         environment: Environment::default(),
