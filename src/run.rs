@@ -100,6 +100,10 @@ pub trait Surroundings: Send {
     fn keep(&mut self, _entry: &Entry) -> Result<(), String> {
         Ok(())
     }
+    /// What is to be put behind the message that the target is not there: what brought it up has printed that.
+    fn last_words(&self) -> String {
+        String::new()
+    }
     /// The time of day, RFC 3339 UTC.
     fn time_of_day(&self) -> String;
 }
@@ -240,10 +244,18 @@ struct Run<'a, E, S> {
 }
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+    fn not_recovered(&mut self, why: &str) -> Conclusion {
+        let said = self.surroundings.last_words();
+        self.lost(&format!("the target did not recover: {why}{said}"))
+    }
+
     async fn search(&mut self) -> Result<Conclusion, EngineError> {
         match self.canaries(self.spec.arrival_timeout).await? {
             Ok(slowest) => self.unloaded = slowest,
-            Err(why) => return Ok(self.lost(&format!("the target does not answer: {why}"))),
+            Err(why) => {
+                let said = self.surroundings.last_words();
+                return Ok(self.lost(&format!("the target does not answer: {why}{said}")));
+            }
         }
         loop {
             if let Some(halt) = self.interrupt.why() {
@@ -258,7 +270,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 && self.level != Level::ZERO
                 && let Err(why) = self.recover().await?
             {
-                return Ok(self.lost(&format!("the target did not recover: {why}")));
+                return Ok(self.not_recovered(&why));
             }
             // Bringing the target to rest took its time too.
             let order = Order {
@@ -272,7 +284,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             let overran = self.search.last().is_some_and(Visit::overran);
             if overran || self.spec.reset_always || self.is_dead() {
                 if let Err(why) = self.recover().await? {
-                    return Ok(self.lost(&format!("the target did not recover: {why}")));
+                    return Ok(self.not_recovered(&why));
                 }
             } else if self.left_behind() {
                 self.drain().await?;

@@ -2,6 +2,7 @@
 //!
 //! Pure: reading the profile's files and running the steps happen elsewhere.
 
+mod address;
 mod allowed;
 mod compile;
 mod feeder;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
+pub use address::normal as normal_address;
 pub use allowed::Allowed;
 pub use feeder::{Feeder, FeederError};
 pub use redirect::{Redirect, is_redirect, same_origin};

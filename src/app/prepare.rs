@@ -1,6 +1,7 @@
 //! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
 
 use std::fs::File;
+use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +45,11 @@ pub(super) struct Ready {
 impl Ready {
     /// The scenarios for a target at this address.
     pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, Refusal> {
+        if self.plan.target.up.is_some() {
+            // It may have written them.
+            let feeders = read_all_feeders(&self.plan, Files::There, &mut Vec::new())?;
+            return compile_all(&self.plan, base, &feeders);
+        }
         compile_all(&self.plan, base, &self.feeders)
     }
 }
@@ -117,7 +123,12 @@ fn ready(
     if plan.engine != EnginePlan::Native {
         return elsewhere(plan, host, way_down);
     }
-    let feeders = read_all_feeders(&plan)?;
+    let files = match plan.target.up {
+        Some(_) => Files::ToCome,
+        None => Files::There,
+    };
+    let mut warnings = unchecked(&plan);
+    let feeders = read_all_feeders(&plan, files, &mut warnings)?;
     let base = match &plan.target.kind {
         TargetKind::External { url } => url.clone(),
         TargetKind::Demo => DEMO_PLACEHOLDER.to_owned(),
@@ -140,7 +151,6 @@ fn ready(
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let host = host.with_sources(plan.local_addresses.len());
     let (vus, connections) = scenarios.beside(&plan);
-    let mut warnings = unchecked(&plan);
     if plan.search.unit.is_open() {
         plan.search.unit = scenarios.searched().unit_of_rate();
     }
@@ -265,7 +275,7 @@ fn elsewhere(
 
 /// The users' scenario at an address, whatever this machine allows.
 pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, Refusal> {
-    let feeders = read_all_feeders(plan)?;
+    let feeders = read_all_feeders(plan, Files::There, &mut Vec::new())?;
     Ok(compile_all(plan, base, &feeders)?.users)
 }
 
@@ -307,20 +317,37 @@ fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusa
     Refusal::new(Exit::Usage, plan.scenario_error(span, message))
 }
 
-fn read_all_feeders(plan: &Plan) -> Result<AllFeeders, Refusal> {
+/// Whether the files of feeders must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    There,
+    /// The command `up` may write them.
+    ToCome,
+}
+
+fn read_all_feeders(
+    plan: &Plan,
+    files: Files,
+    warnings: &mut Vec<String>,
+) -> Result<AllFeeders, Refusal> {
     let users = match &plan.scenario {
-        ScenarioSource::Spec(spec) => read_feeders(plan, spec)?,
+        ScenarioSource::Spec(spec) => read_feeders(plan, spec, files, warnings)?,
         ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => Feeders::new(),
     };
     let others = plan.populations.others.iter();
-    let others = others.map(|o| read_feeders(plan, &o.scenario));
+    let others = others.map(|o| read_feeders(plan, &o.scenario, files, warnings));
     Ok(AllFeeders {
         users,
         others: others.collect::<Result<_, _>>()?,
     })
 }
 
-fn read_feeders(plan: &Plan, spec: &ScenarioSpec) -> Result<Feeders, Refusal> {
+fn read_feeders(
+    plan: &Plan,
+    spec: &ScenarioSpec,
+    files: Files,
+    warnings: &mut Vec<String>,
+) -> Result<Feeders, Refusal> {
     spec.feeders
         .iter()
         .map(|(name, feeder)| {
@@ -329,8 +356,17 @@ fn read_feeders(plan: &Plan, spec: &ScenarioSpec) -> Result<Feeders, Refusal> {
                 let message = format!("feeder `{name}`: {}: {why}", path.display());
                 of_scenario(plan, Some(feeder.span()), &message)
             };
-            let file = File::open(&path).map_err(|e| wrong(&e))?;
-            let rows = Feeder::parse(file).map_err(|e| wrong(&e))?;
+            let rows = match File::open(&path) {
+                Ok(file) => Feeder::parse(file).map_err(|e| wrong(&e))?,
+                Err(e) if files == Files::ToCome && e.kind() == io::ErrorKind::NotFound => {
+                    let path = path.display();
+                    warnings.push(format!(
+                        "feeder `{name}`: {path} is not there yet; it is read when `up` has run"
+                    ));
+                    Feeder::to_come()
+                }
+                Err(e) => return Err(wrong(&e)),
+            };
             Ok((name.clone(), Arc::new(rows)))
         })
         .collect()

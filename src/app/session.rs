@@ -217,6 +217,10 @@ impl Surroundings for World<'_> {
         }
     }
 
+    fn last_words(&self) -> String {
+        self.target.last_words().unwrap_or_default()
+    }
+
     fn time_of_day(&self) -> String {
         to_second(Timestamp::now())
     }

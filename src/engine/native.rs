@@ -9,6 +9,7 @@ mod alarm;
 mod arrivals;
 mod back_off;
 mod http;
+mod idle;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::fuzz_answer;
 mod limit;

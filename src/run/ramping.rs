@@ -138,7 +138,8 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             return Ok(halted(halt));
         }
         if let Err(why) = well {
-            let why = format!("the target does not answer: {why}");
+            let said = self.surroundings.last_words();
+            let why = format!("the target does not answer: {why}{said}");
             return Ok((RampEnding::TargetDown, why));
         }
         self.climb().await?;

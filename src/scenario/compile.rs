@@ -7,10 +7,14 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    USER_AGENT,
+};
 use http::{Method, StatusCode, Uri};
 
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
+use super::address;
 use super::request::Part;
 use super::spec::{ConnectionsSpec, ScenarioSpec, StepSpec, WaitSpec};
 use super::template::{Escape, Names, Template};
@@ -436,6 +440,11 @@ impl<'a> Compiler<'a> {
     ) -> Result<(), String> {
         let header = HeaderName::try_from(name)
             .map_err(|_| format!("`{name}` is not the name of a header"))?;
+        if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&header) {
+            return Err(format!(
+                "header `{name}`: how long a body is goes out with it anyway, and two lengths make two requests of one; leave it out"
+            ));
+        }
         let template = self
             .template(value, Escape::None)
             .map_err(|m| format!("header `{name}`: {m}"))?;
@@ -452,7 +461,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn target(&mut self, path: &str) -> Result<(usize, Part), String> {
-        let absolute = if path.starts_with("http://") || path.starts_with("https://") {
+        let absolute = if address::is_whole(path) {
             path.to_owned()
         } else if self.base.is_empty() {
             return Err(format!(
@@ -467,6 +476,7 @@ impl<'a> Compiler<'a> {
                 "`{path}` must begin with `/`, `http://` or `https://`"
             ));
         };
+        let absolute = address::normal(&absolute)?;
         let (origin, rest) = Origin::split(&absolute)?;
         let rest = rest.split('#').next().unwrap_or_default();
         let text = if rest.starts_with('/') {

@@ -1,6 +1,6 @@
 //! Requests of a scenario: where they go, what is in them, what is expected and taken from the answer.
 
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::HeaderName;
 use http::{Method, StatusCode};
 use rand::Rng;
 
@@ -279,9 +279,7 @@ impl RequestTemplate {
         let head = out.len();
         part(&self.body, out);
         let length = out.len() - head;
-        if self.headers.iter().any(|(name, _)| *name == CONTENT_LENGTH) {
-            out.insert_str(head, "\r\n");
-        } else if length > 0 || expects_body(&self.method) {
+        if length > 0 || expects_body(&self.method) {
             let line = format!("content-length: {length}\r\n\r\n");
             out.insert_str(head, &line);
         } else {

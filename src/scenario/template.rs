@@ -241,8 +241,9 @@ impl Names<'_> {
                 )
             ));
         };
-        let columns = self.feeders[feeder].1.columns();
-        match columns.iter().position(|c| c == column_name) {
+        let rows = self.feeders[feeder].1;
+        let columns = rows.columns();
+        match rows.column(column_name) {
             Some(column) => Ok(Segment::Column { feeder, column }),
             None => Err(format!(
                 "feeder `{feeder_name}` has no column `{column_name}`{}; its columns are {}",

@@ -4,6 +4,7 @@
 //! write and one read where request and answer are small, and no buffer of its own while nothing is half read.
 
 mod answer;
+mod decode;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(
     not(test),
@@ -27,6 +28,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
+use self::decode::{Decoder, Encoding};
 use super::addresses::{AddressBook, Load};
 use super::names::Names;
 use super::socket::{Arrivals, Socket};
@@ -42,8 +44,10 @@ pub use self::answer::length_of_answer;
 
 /// Most that one read takes.
 const READ_SIZE: usize = 64 * 1024;
-/// Longest body that is kept for an extraction.
+/// Longest body that is kept for an extraction, and the most that one piece of a stream may be decoded to.
 const MAX_BODY: usize = 1 << 20;
+/// Bytes of a stream that are decoded at once: deflate makes at most 1 032 of one, which is less than that most.
+const DECODED_AT_ONCE: usize = 512;
 
 /// How a thread's connections are made.
 #[derive(Debug, Clone, Default)]
@@ -247,6 +251,8 @@ pub(super) struct SendError {
     /// The connection ended before any byte of an answer, and so soon that its end may have been on its way when the request was
     /// sent: the server had closed it while it was idle.
     pub(super) closed_while_idle: bool,
+    /// The connection ended before any byte of an answer.
+    pub(super) unanswered: bool,
 }
 
 /// What it may take beyond a round trip until an end that came is read.
@@ -280,6 +286,17 @@ impl Connection {
         }
     }
 
+    /// How long nothing had come at a time.
+    pub(super) fn idle_at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.arrivals().at)
+    }
+
+    /// How long the server keeps it when nobody uses it, as it said; and what a request takes to get there.
+    pub(super) fn limits(&self) -> (Option<Duration>, Duration) {
+        let round_trip = Duration::from_micros(self.round_trip_us.into());
+        (self.reading.idle_limit, round_trip)
+    }
+
     /// Whether the connection can take another request; a target that closed it meanwhile is noticed here.
     pub(super) async fn is_usable(&mut self) -> bool {
         if !self.reading.may_go_on() {
@@ -289,6 +306,11 @@ impl Connection {
         let transport = &mut self.transport;
         std::future::poll_fn(|cx| Poll::Ready(transport.poll_read(cx, |_, _| ()).is_pending()))
             .await
+    }
+
+    /// Whether the last answer left it to be used again.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.reading.may_go_on()
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -301,6 +323,8 @@ impl Connection {
         let crossing = Duration::from_micros(self.round_trip_us.into()) + READ_LATE;
         answer.map_err(|kind| SendError {
             kind,
+            unanswered: matches!(kind, FailureKind::Eof | FailureKind::Reset)
+                && self.reading.received == before,
             closed_while_idle: matches!(kind, FailureKind::Eof | FailureKind::Reset)
                 && self.reading.received == before
                 && began.elapsed() <= crossing,
@@ -385,7 +409,11 @@ impl Connection {
             let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
             fed?;
         }
-        Ok(std::mem::take(&mut reading.kept))
+        let kept = std::mem::take(&mut reading.kept);
+        if reading.encoding == Encoding::Identity || !reading.keeps_body {
+            return Ok(kept);
+        }
+        Ok(decode::whole(&kept, reading.encoding, MAX_BODY)?)
     }
 
     /// Hands the pieces of a kept body on, each with the time at which it came, until it ends. Returns why it ended.
@@ -397,6 +425,20 @@ impl Connection {
         let Self {
             transport, reading, ..
         } = self;
+        let mut decoder = match Decoder::new(reading.encoding) {
+            Ok(decoder) => decoder,
+            Err(not_http) => return not_http.into(),
+        };
+        let mut take = move |bytes: &[u8], at| {
+            if decoder.is_identity() {
+                return take(bytes, at);
+            }
+            // What is read is decoded in small pieces, so that it can only become so much at a time.
+            for piece in bytes.chunks(DECODED_AT_ONCE) {
+                take(&decoder.feed(piece, MAX_BODY)?, at)?;
+            }
+            Ok(())
+        };
         let mut went = take(&std::mem::take(&mut reading.kept), at).and_then(|()| reading.check());
         loop {
             match went {
@@ -428,6 +470,9 @@ struct Reading {
     keeps_body: bool,
     body: Body,
     keeps_alive: bool,
+    encoding: Encoding,
+    /// How long the server keeps the connection when nobody uses it, as it said last.
+    idle_limit: Option<Duration>,
     /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
     /// apart: a status that was not expected is not a matter of its body.
     failed: Option<FailureKind>,
@@ -441,6 +486,8 @@ impl Default for Reading {
             keeps_body: false,
             body: Body::Done,
             keeps_alive: true,
+            encoding: Encoding::Identity,
+            idle_limit: None,
             failed: None,
         }
     }
@@ -499,6 +546,8 @@ impl Reading {
         };
         self.body = head.body;
         self.keeps_alive = head.keeps_alive;
+        self.encoding = head.encoding;
+        self.idle_limit = head.idle_limit;
         self.keeps_body = want.body;
         if let Err(kind) = self.feed(&bytes[used..]) {
             self.keeps_alive = false;

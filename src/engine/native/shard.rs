@@ -186,6 +186,7 @@ impl Shard {
             connector: Connector::new(spec.means.clone(), spec.addresses),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
+            idle_limits: vu::idle_limits(&spec.scenario),
             thinks: true,
             staggers: matches!(
                 spec.load,

@@ -12,13 +12,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use rand::RngExt as _;
 
 use self::follow::Answer;
 use super::arrivals::{Bell, Pool};
 use super::back_off::{back_off, retry_after};
 use super::http::{Connection, Connector, Head, Want};
+use super::idle::IdleLimit;
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) recorder: RefCell<Recorder>,
     /// Next row of each sequential feeder, over all threads.
     pub(super) next_rows: Arc<[AtomicU64]>,
+    /// How long each origin keeps a connection that nobody uses.
+    pub(super) idle_limits: Vec<IdleLimit>,
     /// Whether VUs think; a canary does not.
     pub(super) thinks: bool,
     /// Whether VUs begin their first cycles at random moments.
@@ -60,11 +63,18 @@ impl Shared {
             connector: own.connector.apart(),
             recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&own.next_rows),
+            idle_limits: idle_limits(&own.scenario),
             thinks: false,
             staggers: false,
             pool: None,
         }
     }
+}
+
+/// Nothing is known of any origin yet.
+pub(super) fn idle_limits(scenario: &Scenario) -> Vec<IdleLimit> {
+    let origins = scenario.origins().iter();
+    origins.map(|_| IdleLimit::default()).collect()
 }
 
 /// What a VU is doing, as its thread sees it when it cuts a window or asks the VU to leave.
@@ -239,6 +249,8 @@ struct Vu<'a> {
     intended: Option<Instant>,
     /// When the last step ended.
     last: Instant,
+    /// When the present one began.
+    now: Instant,
 }
 
 impl<'a> Vu<'a> {
@@ -253,6 +265,7 @@ impl<'a> Vu<'a> {
             starts: vec![None; scenario.names().cycle()],
             intended: None,
             last: Instant::now(),
+            now: Instant::now(),
             steps: match shared.pool {
                 Some(_) => scenario.visit(),
                 None => scenario.steps(),
@@ -374,6 +387,7 @@ impl<'a> Vu<'a> {
         limit: &mut TimeLimit,
     ) -> Result<(), Stop> {
         let now = Instant::now();
+        self.now = now;
         let begun = self.intended.take().unwrap_or(now);
         self.starts[index] = Some(begun);
         let start = match &step.action {
@@ -477,13 +491,24 @@ impl<'a> Vu<'a> {
         request: &[u8],
         want: Want<'_>,
     ) -> Result<(Box<Connection>, Head), Stop> {
+        let limit = &self.shared.idle_limits[origin];
         if let Some(mut kept) = self.idle[origin].take()
-            && kept.is_usable().await
+            && let Some(idle) = still_usable(&mut kept, self.now, limit).await
         {
             match kept.send(request, want).await {
-                Ok(head) => return Ok((kept, head)),
-                Err(e) if e.closed_while_idle => {}
-                Err(e) => return Err(e.kind.into()),
+                Ok(head) => {
+                    limit.survived(idle);
+                    return Ok((kept, head));
+                }
+                Err(e) => {
+                    if e.unanswered {
+                        limit.ended(idle);
+                    }
+                    // What may have been worked on is not sent twice, unless it asks for nothing to be done.
+                    if !(e.closed_while_idle && is_idempotent(want.method)) {
+                        return Err(e.kind.into());
+                    }
+                }
             }
         }
         let origin = &self.scenario.origins()[origin];
@@ -618,6 +643,30 @@ fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> boo
             .and_then(json_text)
             .is_some_and(|got| got == *want)
     })
+}
+
+/// How long a kept connection was idle that can take another request; `None` where it has ended, or is about to.
+async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) -> Option<Duration> {
+    let idle = kept.idle_at(now);
+    let (told, round_trip) = kept.limits();
+    if limit.is_over(idle, told, round_trip) {
+        return None;
+    }
+    if kept.is_usable().await {
+        return Some(idle);
+    }
+    if kept.may_go_on() {
+        limit.ended(idle);
+    }
+    None
+}
+
+/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// Why an answer is no success, if it is none.

@@ -467,3 +467,188 @@ async fn a_canary_asks_as_a_vu_that_the_load_has_with_its_row() {
     }
     engine.stop().await;
 }
+
+/// A server that answers every request with these bytes.
+async fn saying(bytes: Vec<u8>) -> String {
+    server(move |_, mut tcp| {
+        let bytes = bytes.clone();
+        async move {
+            while request(&mut tcp).await.is_some() {
+                if tcp.write_all(&bytes).await.is_err() {
+                    break;
+                }
+            }
+        }
+    })
+    .await
+}
+
+async fn one_cycle(toml: &str, base: &str) -> Canary {
+    let mut engine = engine(&compile(toml, base));
+    let canary = engine.canary().await.unwrap();
+    engine.stop().await;
+    canary
+}
+
+fn compressed(name: &str, body: &[u8]) -> Vec<u8> {
+    let length = body.len();
+    let mut answer =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {name}\r\ncontent-length: {length}\r\n\r\n")
+            .into_bytes();
+    answer.extend_from_slice(body);
+    answer
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_decoded_where_something_is_read_from_it() {
+    const JSON: &str = r#"{"id":"a word"}"#;
+    let reads = "[[steps]]\nname = 'get'\nget = '/'\nextract = { id = '/id' }";
+    let zstd = zstd::encode_all(JSON.as_bytes(), 1).unwrap();
+    for (name, body) in [("gzip", gzip(JSON)), ("zstd", zstd)] {
+        let base = saying(compressed(name, &body)).await;
+        let went = one_cycle(reads, &base).await;
+        assert!(matches!(went, Canary::Passed(_)), "{name}: {went:?}");
+        let damaged = saying(compressed(name, &body[..body.len() / 2])).await;
+        let went = one_cycle(reads, &damaged).await;
+        assert_eq!(went, Canary::Failed(FailureKind::Protocol), "{name}");
+        // Who reads nothing needs no decoder, whatever it is.
+        let went = one_cycle(GET, &damaged).await;
+        assert!(matches!(went, Canary::Passed(_)), "{name}: {went:?}");
+    }
+    let bomb = gzip(&format!("\"{}\"", "x".repeat(8 << 20)));
+    let base = saying(compressed("gzip", &bomb)).await;
+    let went = one_cycle(reads, &base).await;
+    assert_eq!(went, Canary::Failed(FailureKind::Protocol));
+    let base = saying(compressed("lzma", b"?")).await;
+    let went = one_cycle(reads, &base).await;
+    assert_eq!(went, Canary::Failed(FailureKind::Protocol));
+}
+
+#[tokio::test]
+async fn a_compressed_stream_is_decoded_as_it_comes() {
+    use std::io::Write as _;
+    let base = server(|_, mut tcp| async move {
+        request(&mut tcp).await;
+        let head =
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\r\n";
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        for text in ["data: {\"n\":\"1\"}\n\n", "data: {\"n\":\"2\"}\n\n"] {
+            gzip.write_all(text.as_bytes()).unwrap();
+            gzip.flush().unwrap();
+            let piece = std::mem::take(gzip.get_mut());
+            tcp.write_all(&piece).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        // It stays open: the events must not wait for its end.
+        let _ = tcp.read(&mut [0]).await;
+    })
+    .await;
+    let toml = "[[steps]]\nname = 'open'\nopen = '/'\n\
+                [[steps]]\nname = 'event'\nwait = { match = { '/n' = '2' } }\ntimeout = '5s'";
+    let went = one_cycle(toml, &base).await;
+    assert!(matches!(went, Canary::Passed(_)), "{went:?}");
+}
+
+#[tokio::test]
+async fn a_head_of_very_many_lines_is_read() {
+    let lines = |n: usize| (0..n).map(|i| format!("x-{i}: y\r\n")).collect::<String>();
+    for (n, passes) in [(127, true), (129, true), (3000, true), (8000, false)] {
+        let head = format!("HTTP/1.1 200 OK\r\n{}content-length: 2\r\n\r\nok", lines(n));
+        let went = one_cycle(GET, &saying(head.into_bytes()).await).await;
+        // 8 000 of them are more than 64 KiB.
+        assert_eq!(matches!(went, Canary::Passed(_)), passes, "{n}: {went:?}");
+    }
+}
+
+/// A server that drops a request, after it has looked at it for a while, on a connection that was idle for a second or more. It says
+/// so, or not.
+async fn forgetful(says: bool) -> String {
+    let keep = if says {
+        "keep-alive: timeout=1\r\n"
+    } else {
+        ""
+    };
+    let answer = format!("HTTP/1.1 200 OK\r\n{keep}content-length: 2\r\n\r\nok");
+    server(move |_, mut tcp| {
+        let answer = answer.clone();
+        async move {
+            let mut since = Instant::now();
+            while request(&mut tcp).await.is_some() {
+                if since.elapsed() >= Duration::from_secs(1) {
+                    tokio::time::sleep(Duration::from_millis(30)).await;
+                    return;
+                }
+                tcp.write_all(answer.as_bytes()).await.ok();
+                since = Instant::now();
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_connection_is_left_before_its_server_leaves_it() {
+    let toml = "steps = [{ name = 'get', get = '/' }, { think = '1100ms' }]";
+    for says in [true, false] {
+        let base = forgetful(says).await;
+        let mut engine = NativeEngine::start(NativeSpec {
+            threads: 1,
+            ..spec(&compile(toml, &base))
+        })
+        .unwrap();
+        engine.set_level(Level(4)).await.unwrap();
+        let seen = watch(&mut engine, |s| s.steps[0].completed() >= 20).await;
+        engine.stop().await;
+        assert!(seen.steps[0].completed() >= 20, "{says}");
+        let failed = seen.steps[0].failed.of_target();
+        if says {
+            assert_eq!(failed, 0);
+        } else {
+            // Each of the VUs may be the one that finds it out.
+            assert!((3..=4).contains(&failed), "{failed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_asks_for_something_to_be_done_is_never_sent_twice() {
+    for (method, connections, asked) in [("get", 2, 3), ("post", 1, 2)] {
+        let (connected, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let counters = (Arc::clone(&connected), Arc::clone(&heard));
+        // The first connection gives one answer, takes one more request and ends at once; the others answer.
+        let base = server(move |number, mut tcp| {
+            let (connected, heard) = (Arc::clone(&counters.0), Arc::clone(&counters.1));
+            connected.fetch_add(1, Ordering::SeqCst);
+            async move {
+                while request(&mut tcp).await.is_some() {
+                    if heard.fetch_add(1, Ordering::SeqCst) == 1 && number == 0 {
+                        return;
+                    }
+                    tcp.write_all(OK.as_bytes()).await.ok();
+                }
+            }
+        })
+        .await;
+        let toml =
+            format!("steps = [{{ name = 'one', get = '/' }}, {{ name = 'two', {method} = '/' }}]");
+        let went = one_cycle(&toml, &base).await;
+        let counts = (
+            connected.load(Ordering::SeqCst),
+            heard.load(Ordering::SeqCst),
+        );
+        assert_eq!(counts, (connections, asked), "{method}: {went:?}");
+        assert_eq!(
+            matches!(went, Canary::Passed(_)),
+            method == "get",
+            "{method}: {went:?}"
+        );
+    }
+}
