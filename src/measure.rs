@@ -51,6 +51,9 @@ pub struct LoadedAddress {
     pub connections: u64,
     /// Requests that were sent to it.
     pub requests: u64,
+    /// What the fastest of these connections took to be made, microseconds: a round trip of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
 }
 
 impl LoadedAddress {
@@ -62,6 +65,8 @@ impl LoadedAddress {
                 Some(known) => {
                     known.connections += more.connections;
                     known.requests += more.requests;
+                    let both = known.round_trip_us.into_iter().chain(more.round_trip_us);
+                    known.round_trip_us = both.min();
                 }
                 None => all.push(more),
             }

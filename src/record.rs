@@ -514,6 +514,17 @@ impl PlanRecord {
         }
     }
 
+    /// A round trip of the network to the farthest address that was loaded, seconds; `None` where it was not measured.
+    pub fn round_trip_s(&self) -> Option<f64> {
+        let farthest = self
+            .addresses
+            .iter()
+            .filter_map(|a| a.round_trip_us)
+            .max()?;
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a connection")]
+        Some(farthest as f64 / 1e6)
+    }
+
     /// Whether levels are those of the scenario's users.
     pub fn users_are_searched(&self) -> bool {
         self.populations

@@ -194,6 +194,9 @@ pub async fn resume<E: Engine, S: Surroundings>(
         .collect();
     run.warnings.extend(generator::warnings(&holds, "probe"));
     run.warnings.extend(run.engine.notes());
+    let plan = spec.plan.loaded(run.engine.addresses());
+    run.warnings
+        .extend(generator::network(&holds, plan.round_trip_s()));
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -202,7 +205,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         finished_at: run.surroundings.time_of_day(),
         slo: spec.slo.texts(),
         answer,
-        plan: spec.plan.loaded(run.engine.addresses()),
+        plan,
         environment: spec.environment.clone(),
         warnings: run.warnings,
         probes: run.probes,

@@ -65,6 +65,9 @@ pub fn summary(record: &RunRecord) -> String {
     if let Some(addresses) = addresses(&record.plan) {
         lines.add("addresses", addresses);
     }
+    if let Some(way) = way(&record.plan) {
+        lines.add("network", way);
+    }
     for warning in &record.warnings {
         lines.add("warning", warning.clone());
     }
@@ -107,6 +110,19 @@ pub(super) fn addresses(plan: &PlanRecord) -> Option<String> {
     };
     let told: Vec<String> = hosts.into_iter().filter_map(of_host).collect();
     (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// Round trips that are worth a line, seconds: on one machine they take less.
+const FAR_S: f64 = 0.001;
+
+/// What of every latency is the way to the target and back.
+pub(super) fn way(plan: &PlanRecord) -> Option<String> {
+    let round_trip_s = plan.round_trip_s().filter(|s| *s >= FAR_S)?;
+    Some(format!(
+        "a round trip to the target takes {}: so much of every latency is the way and not the service (of a request on a new \
+         connection two, with TLS three)",
+        units::format_seconds(round_trip_s)
+    ))
 }
 
 #[expect(

@@ -66,8 +66,11 @@ pub async fn ramp<E: Engine, S: Surroundings>(
     // The ramp is over: an engine that cannot stop any more has nothing to add.
     let _ = ramp.engine.set_level(Level::ZERO).await;
     let mut warnings = spec.warnings.clone();
-    warnings.extend(generator::warnings(&strains(&ramp.stages), "stage"));
+    let strained = strains(&ramp.stages);
+    warnings.extend(generator::warnings(&strained, "stage"));
     warnings.extend(ramp.engine.notes());
+    let plan = spec.plan.loaded(ramp.engine.addresses());
+    warnings.extend(generator::network(&strained, plan.round_trip_s()));
     let record = RampRecord {
         schema_version: RAMP_SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -79,7 +82,7 @@ pub async fn ramp<E: Engine, S: Surroundings>(
         reason,
         breach: ramp.breach.get().cloned(),
         beside: spec.beside.clone(),
-        plan: spec.plan.loaded(ramp.engine.addresses()),
+        plan,
         environment: spec.environment.clone(),
         warnings,
         asked: spec.stages.spans().to_vec(),

@@ -22,11 +22,16 @@ const MOST: usize = 256;
 pub(super) struct Load {
     connections: Cell<u64>,
     requests: Cell<u64>,
+    round_trip_us: Cell<Option<u64>>,
 }
 
 impl Load {
-    pub(super) fn connected(&self) {
+    /// Notes a connection, and how long it took to be made.
+    pub(super) fn connected(&self, took: Duration) {
         self.connections.set(self.connections.get() + 1);
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let before = self.round_trip_us.get().unwrap_or(u64::MAX);
+        self.round_trip_us.set(Some(took.min(before)));
     }
 
     pub(super) fn requested(&self) {
@@ -109,6 +114,7 @@ impl AddressBook {
             address: address.to_string(),
             connections: load.connections.take(),
             requests: load.requests.take(),
+            round_trip_us: load.round_trip_us.get(),
         });
         cut.collect()
     }
@@ -153,13 +159,15 @@ mod tests {
         let address = ips(&["127.0.0.1", "127.0.0.2"]);
         book.note("a", &address);
         let load = book.load("a", address[1]);
-        load.connected();
+        load.connected(Duration::from_micros(70));
+        load.connected(Duration::from_micros(50));
         load.requested();
         load.requested();
         let mut all = book.cut();
+        assert_eq!(all[1].round_trip_us, Some(50));
         load.requested();
         LoadedAddress::add(&mut all, book.cut());
         let counts: Vec<_> = all.iter().map(|a| (a.connections, a.requests)).collect();
-        assert_eq!(counts, [(0, 0), (1, 3)]);
+        assert_eq!(counts, [(0, 0), (2, 3)]);
     }
 }

@@ -163,7 +163,7 @@ impl Connector {
         let socket = socket.map_err(|e| of_io(&e))?;
         let round_trip = began.elapsed();
         let load = self.book.load(&origin.host, to.ip());
-        load.connected();
+        load.connected(round_trip);
         Ok((socket, Reached { round_trip, load }))
     }
 

@@ -62,6 +62,9 @@ impl Around<'_> {
         if let Some(addresses) = summary::addresses(plan) {
             facts.push(Fact::new("Addresses", addresses));
         }
+        if let Some(way) = summary::way(plan) {
+            facts.push(Fact::new("Network", way));
+        }
         if plan.insecure {
             facts.push(Fact::new(
                 "Certificate",
