@@ -280,7 +280,7 @@ pub(super) fn network(parts: &[Vec<Strain>], round_trip_s: Option<f64>) -> Optio
         "the network on the way to the target loses what is sent: {:.2} % of our segments were sent again ({} a round trip), each a delay \
          of 200 ms and more in one latency; a high percentile that breaks may be the network's and not the service's",
         lost * 100.0,
-        units::format_seconds(round_trip_s)
+        format_seconds(round_trip_s)
     ))
 }
 
