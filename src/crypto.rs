@@ -11,6 +11,18 @@ use crate::scenario::Resolve;
 pub use reason::{Refused, reason};
 pub use trust::{Trust, TrustError, TrustSpec};
 
+/// Reads a certificate.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz_certificate(data: &[u8]) {
+    if let Some(read) = certificate::Certificate::read(data) {
+        // Whatever it says is a part of what came.
+        assert!(
+            read.common_name()
+                .is_none_or(|name| name.len() <= data.len())
+        );
+    }
+}
+
 /// Installs ring as the process' TLS provider; does nothing when one is there already. The HTTP clients of this program
 /// need it even where they speak no TLS.
 pub fn install() {

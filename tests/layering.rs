@@ -116,8 +116,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "fuzz",
         Shell,
         &[
-            "compare", "engine", "journal", "k6", "monitor", "plan", "profile", "record", "report",
-            "scenario", "slo",
+            "compare", "crypto", "engine", "journal", "k6", "monitor", "plan", "profile", "record",
+            "report", "scenario", "slo",
         ],
     ),
     ("init", Shell, &["k6", "plan", "profile"]),

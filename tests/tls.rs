@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use breakpoint::record::{RampRecord, RunRecord};
 use breakpoint::report;
+use breakpoint::slo::Verdict;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -306,7 +307,7 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
             "find",
             "far.toml",
             "--budget",
-            "90s",
+            "60s",
             "--max-vus",
             "100",
             "--out",
@@ -321,13 +322,15 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
         .unwrap();
     let told = said(&output);
     let record = record(&folder.path().join("out"));
-    let (low, high) = (record.answer.ci_low, record.answer.ci_high);
-    let (low, high) = (
-        low.unwrap_or_else(|| panic!("{told}")),
-        high.unwrap_or(u32::MAX),
-    );
-    // Python's server and the link add some milliseconds of their own on a machine that is busy.
-    assert!(low <= 29 && high >= 24, "{low} to {high}: {told}");
+    // What the machine did not let be measured says nothing; Python's server and the link add some milliseconds of their own.
+    let of = |verdict| {
+        let probes = record.probes.iter().filter(move |p| p.verdict == verdict);
+        probes.map(|p| p.level.get())
+    };
+    let (held, broke) = (of(Verdict::Held).max(), of(Verdict::Broke).min());
+    let (held, broke) = held.zip(broke).unwrap_or_else(|| panic!("{told}"));
+    assert!((15..=31).contains(&held), "{held} held: {told}");
+    assert!((24..=45).contains(&broke), "{broke} broke: {told}");
     let round_trip = record.plan.round_trip_s().unwrap();
     assert!((0.040..0.080).contains(&round_trip), "{round_trip}");
     assert!(

@@ -336,15 +336,14 @@ fn day(seconds: i64) -> String {
 fn unknown(about: &Certificate<'_>, error: rustls::Error) -> rustls::Error {
     let text = |name: Option<&str>| name.map(str::to_owned);
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)
-            if !about.is_self_issued() =>
-        {
-            refused(Refused::UnknownIssuer(text(about.issuer_name())))
-        }
         // Of a certificate of a CA webpki says first that it is no server's.
         rustls::Error::InvalidCertificate(_) if about.is_self_issued() => {
             refused(Refused::SelfSigned(text(about.common_name())))
         }
+        // Where the signature is a bad one, one who is trusted has the same name and another key: a CA that was made anew.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => refused(Refused::UnknownIssuer(text(about.issuer_name()))),
         error => error,
     }
 }

@@ -11,7 +11,7 @@ mod back_off;
 mod http;
 mod idle;
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::http::fuzz_answer;
+pub(crate) use self::http::{fuzz_answer, fuzz_body};
 mod limit;
 mod names;
 mod recorder;

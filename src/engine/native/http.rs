@@ -12,6 +12,8 @@ mod decode;
 )]
 mod fuzz;
 #[cfg(any(test, fuzzing))]
+pub(crate) use self::decode::fuzz as fuzz_body;
+#[cfg(any(test, fuzzing))]
 pub(crate) use self::fuzz::door as fuzz_answer;
 
 use std::cell::RefCell;

@@ -154,6 +154,30 @@ impl Write for Sink {
     }
 }
 
+/// The first two bytes say which encoding it is and how long the pieces are.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    const MOST: usize = 1 << 16;
+    const ALL: [&str; 4] = ["gzip", "deflate", "br", "zstd"];
+    let [which, piece, body @ ..] = data else {
+        return;
+    };
+    let encoding = Encoding::of(ALL[usize::from(*which) % ALL.len()].as_bytes());
+    let read = |piece: usize| {
+        let mut decoder = Decoder::new(encoding).ok()?;
+        let mut out = Vec::new();
+        for piece in body.chunks(piece.max(1)) {
+            let came = decoder.feed(piece, MOST).ok()?;
+            assert!(came.len() <= MOST);
+            out.extend(came);
+        }
+        Some(out)
+    };
+    if let (Some(whole), Some(pieces)) = (read(body.len()), read(usize::from(*piece))) {
+        assert_eq!(whole, pieces);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use base64::Engine as _;
