@@ -46,6 +46,8 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
             seed: plan.seed.wrapping_add(index),
             sources: plan.local_addresses.clone(),
             allowed: plan.target.allowed.clone(),
+            // Nobody asks this worker for them.
+            excerpts: false,
         })
     };
     let mut say = |text: String| terminal.note(&text);

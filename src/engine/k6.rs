@@ -477,7 +477,7 @@ impl Engine for K6Engine {
             };
             *waits += 1;
             if passed >= CANARY_S || idle > seconds(BEGINS) {
-                break Canary::Failed(FailureKind::Timeout);
+                break Canary::failed(FailureKind::Timeout);
             }
         };
         self.order(Level::ZERO);

@@ -19,6 +19,7 @@ mod sources;
 mod stream;
 mod vu;
 pub(in crate::engine) mod watch;
+mod why;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -32,9 +33,10 @@ use tokio::sync::oneshot;
 
 #[doc(hidden)]
 pub use self::http::length_of_answer;
-use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
+use self::shard::{Command, Look, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
 use self::watch::{HostWatch, Watched};
+use super::trace::Trace;
 use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
 use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
@@ -65,6 +67,8 @@ pub struct NativeSpec {
     pub sources: Vec<IpAddr>,
     /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads nowhere else.
     pub allowed: Allowed,
+    /// Whether anything of the answers of failed requests is told.
+    pub excerpts: bool,
 }
 
 /// What a level means, and how it is reached.
@@ -145,6 +149,7 @@ impl NativeEngine {
             seed,
             sources,
             allowed,
+            excerpts,
         } = spec;
         let sources = Sources::new(sources);
         let threads = u32::try_from(threads.max(1))
@@ -184,6 +189,7 @@ impl NativeEngine {
                 tls: tls.clone(),
                 sources: sources.clone(),
                 allowed: allowed.clone(),
+                excerpts,
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);
@@ -198,6 +204,21 @@ impl NativeEngine {
             orders: 0,
             own: OwnProcess::new(),
         })
+    }
+
+    /// Runs one cycle without think times as a VU of this number does its first, and tells of it line by line. It is counted in no
+    /// window.
+    ///
+    /// # Errors
+    /// When a load thread has ended.
+    pub async fn look(&mut self, vu: u32, trace: Option<Trace>) -> Result<Canary, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let shard = self.shards.first().ok_or_else(ended)?;
+        let asked = shard
+            .commands
+            .send(Command::Look(Look { vu, trace, reply }));
+        asked.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())
     }
 
     /// Cancels all VUs, closes their connections and ends the threads.
@@ -299,11 +320,7 @@ impl Engine for NativeEngine {
     }
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        let shard = self.shards.first().ok_or_else(ended)?;
-        let asked = shard.commands.send(Command::Canary(reply));
-        asked.map_err(|_| ended())?;
-        let answer = answer.await.map_err(|_| ended())?;
+        let answer = self.look(vu::CANARY, None).await?;
         // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
         let mut passed = u64::MAX;
         for shard in &mut self.shards {

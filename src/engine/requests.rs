@@ -53,7 +53,7 @@ pub(super) fn canary_of(all: &StepWindow) -> Option<Canary> {
     }
     let most = all.failed.iter().max_by_key(|(_, n)| *n);
     match most {
-        Some((kind, _)) if failed > ok => Some(Canary::Failed(kind)),
+        Some((kind, _)) if failed > ok => Some(Canary::failed(kind)),
         _ => {
             let fastest = all.latency.quantile_s(0.0).unwrap_or(0.0);
             Some(Canary::Passed(Duration::from_secs_f64(fastest)))
@@ -101,7 +101,7 @@ mod tests {
         all.failed.add(crate::measure::FailureKind::Status);
         assert_eq!(
             canary_of(&all),
-            Some(Canary::Failed(crate::measure::FailureKind::Status))
+            Some(Canary::failed(crate::measure::FailureKind::Status))
         );
         all.shed = 1;
         assert_eq!(canary_of(&all), Some(Canary::Shed));

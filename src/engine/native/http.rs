@@ -32,9 +32,10 @@ use self::answer::{Body, NotHttp};
 use super::names::Names;
 use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
-use super::watch;
+use super::{watch, why};
+use crate::excerpt;
 use crate::measure::FailureKind;
-use crate::scenario::{Allowed, Origin};
+use crate::scenario::{Allowed, Expect, Origin};
 
 pub(super) use self::answer::Head;
 #[doc(hidden)]
@@ -98,7 +99,8 @@ impl Connector {
         if let Ok(address) = origin.host.parse::<IpAddr>() {
             // The scenario's own origins were checked before: an answer led here.
             if !self.allowed.permits(&origin.host, address) {
-                return Err(FailureKind::Protocol);
+                let text = format!("an answer led to {}, which may not be loaded", origin.host);
+                return Err(why::note(FailureKind::Protocol, text));
             }
             return self.connect_to(address, origin.port, vu).await;
         }
@@ -108,6 +110,7 @@ impl Connector {
                 Ok(tcp) => {
                     if i > 0 {
                         self.names.prefer(&origin.host, address);
+                        why::clear();
                     }
                     return Ok(tcp);
                 }
@@ -172,8 +175,20 @@ pub(super) struct Want<'a> {
     pub(super) method: &'a Method,
     /// Whether the headers of a success are needed; those of a refusal always are.
     pub(super) headers: bool,
-    /// Whether the body is kept; it is read and dropped otherwise.
-    pub(super) body: bool,
+    /// What is kept of the body; the rest is read and dropped.
+    pub(super) body: Keep,
+    /// Which statuses are a success; of another's body the beginning is kept.
+    pub(super) expect: &'a Expect,
+}
+
+/// How much of a body is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Nothing,
+    /// What an excerpt may show.
+    Beginning,
+    /// All, up to what an extraction may look at.
+    All,
 }
 
 /// Why a request failed.
@@ -319,6 +334,27 @@ impl Connection {
         Ok(std::mem::take(&mut reading.kept))
     }
 
+    /// What was kept of the body so far.
+    pub(super) fn beginning(&self) -> &[u8] {
+        let kept = &self.reading.kept;
+        &kept[..kept.len().min(excerpt::BODY)]
+    }
+
+    /// Reads on until something of a body is there, or its end.
+    pub(super) async fn begin_body(&mut self) -> Result<(), FailureKind> {
+        let Self {
+            transport, reading, ..
+        } = self;
+        while reading.kept.is_empty() && reading.body != Body::Done {
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
+            });
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
+            fed?;
+        }
+        Ok(())
+    }
+
     /// Hands the pieces of a kept body on, each with the time at which it came, until it ends. Returns why it ended.
     pub(super) async fn stream(
         &mut self,
@@ -356,7 +392,7 @@ struct Reading {
     received: u64,
     /// The beginning of a head that is not complete, or what is kept of a body.
     kept: Vec<u8>,
-    keeps_body: bool,
+    keep: Keep,
     body: Body,
     keeps_alive: bool,
     /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
@@ -369,7 +405,7 @@ impl Default for Reading {
         Self {
             received: 0,
             kept: Vec::new(),
-            keeps_body: false,
+            keep: Keep::Nothing,
             body: Body::Done,
             keeps_alive: true,
             failed: None,
@@ -411,7 +447,7 @@ impl Reading {
     fn take_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
         self.count(bytes);
         if bytes.is_empty() {
-            return Err(FailureKind::Eof);
+            return Err(why::note(FailureKind::Eof, self.ended_early()));
         }
         // Nearly always a head comes in one piece, with all of its body: nothing is copied then.
         if self.kept.is_empty()
@@ -424,18 +460,31 @@ impl Reading {
     }
 
     fn find_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
-        let found = answer::head(bytes, want.method, want.headers)?;
+        let found = answer::head(bytes, want.method, want.headers);
+        let found = found.map_err(|e| why::note(e.into(), why::not_http(bytes)))?;
         let Some((head, used)) = found else {
             return Ok(None);
         };
         self.body = head.body;
         self.keeps_alive = head.keeps_alive;
-        self.keeps_body = want.body;
+        self.keep = match want.body {
+            Keep::Nothing if !want.expect.holds(head.status) => Keep::Beginning,
+            keep => keep,
+        };
         if let Err(kind) = self.feed(&bytes[used..]) {
             self.keeps_alive = false;
             self.failed = Some(kind);
         }
         Ok(Some(head))
+    }
+
+    /// Where an answer stood when its connection ended before it began, or in its head.
+    fn ended_early(&self) -> &'static str {
+        if self.kept.is_empty() {
+            "the connection was closed without an answer"
+        } else {
+            "the connection was closed in the middle of the answer's head"
+        }
     }
 
     fn take_body(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
@@ -447,16 +496,22 @@ impl Reading {
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
-        let (keeps, kept) = (self.keeps_body, &mut self.kept);
-        let used = self.body.feed(bytes, |piece| {
-            if keeps {
-                kept.extend_from_slice(piece);
+        let (keep, kept) = (self.keep, &mut self.kept);
+        let fed = self.body.feed(bytes, |piece| match keep {
+            Keep::Nothing => {}
+            Keep::Beginning => {
+                let room = excerpt::BODY.saturating_sub(kept.len());
+                kept.extend_from_slice(&piece[..room.min(piece.len())]);
             }
-        })?;
+            Keep::All => kept.extend_from_slice(piece),
+        });
+        let used =
+            fed.map_err(|e| why::note(e.into(), "a chunk of the body is not framed as one"))?;
         // Nobody asked for more than one answer.
         self.keeps_alive &= used == bytes.len();
         if self.kept.len() > MAX_BODY {
-            return Err(FailureKind::Protocol);
+            let text = "the body is larger than 1 MiB, the most that is kept for an extraction";
+            return Err(why::note(FailureKind::Protocol, text));
         }
         Ok(())
     }
@@ -465,7 +520,10 @@ impl Reading {
     fn end(&mut self) -> Result<(), FailureKind> {
         self.keeps_alive = false;
         if !self.body.may_end() {
-            return Err(FailureKind::Eof);
+            return Err(why::note(
+                FailureKind::Eof,
+                "the connection was closed in the middle of the body",
+            ));
         }
         self.body = Body::Done;
         Ok(())
@@ -548,7 +606,12 @@ impl From<NotHttp> for FailureKind {
     }
 }
 
+/// The kind of an error, whose words are noted.
 pub(super) fn of_io(error: &io::Error) -> FailureKind {
+    why::note(kind_of(error), why::chain(error))
+}
+
+fn kind_of(error: &io::Error) -> FailureKind {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => return FailureKind::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => return FailureKind::NoPorts,
@@ -574,7 +637,8 @@ mod tests {
         let want = Want {
             method: &get,
             headers: false,
-            body: false,
+            body: Keep::Nothing,
+            expect: &Expect::Success,
         };
         let mut reading = Reading::default();
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40000000\r\n";

@@ -24,6 +24,7 @@ use super::vu::{self, Phase, Shared, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LONG_GRACE, LoadModel};
 use crate::engine::Canary;
+use crate::engine::trace::Trace;
 use crate::measure::StepWindow;
 use crate::scenario::{Allowed, Scenario, vu_rng};
 
@@ -42,6 +43,7 @@ pub(super) struct ShardSpec {
     pub(super) tls: Option<Arc<ClientConfig>>,
     pub(super) sources: Sources,
     pub(super) allowed: Allowed,
+    pub(super) excerpts: bool,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -54,7 +56,16 @@ pub(super) enum Command {
     /// Go to level 0 and cut everybody off in the middle of what he does.
     Halt,
     /// Run one cycle apart from all VUs and say how it went.
-    Canary(oneshot::Sender<Canary>),
+    Look(Look),
+}
+
+/// A cycle that no window counts.
+pub(super) struct Look {
+    /// The VU whose values it has.
+    pub(super) vu: u32,
+    /// Where it is told of line by line.
+    pub(super) trace: Option<Trace>,
+    pub(super) reply: oneshot::Sender<Canary>,
 }
 
 /// A new level, and when it was asked for: all threads ramp from that instant.
@@ -185,6 +196,8 @@ impl Shard {
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
             thinks: true,
+            excerpts: spec.excerpts,
+            trace: None,
             staggers: matches!(
                 spec.load,
                 LoadModel::Closed {
@@ -234,7 +247,7 @@ impl Shard {
                 command = commands.recv() => match command {
                     Some(Command::SetLevel(order)) => self.set_level(order),
                     Some(Command::Halt) => self.halt(),
-                    Some(Command::Canary(reply)) => self.start_canary(reply),
+                    Some(Command::Look(look)) => self.start_look(look),
                     None => break,
                 },
                 () = tokio::time::sleep_until(self.window_end().into()) => {
@@ -265,11 +278,11 @@ impl Shard {
     }
 
     /// Runs a cycle that no window counts.
-    fn start_canary(&mut self, reply: oneshot::Sender<Canary>) {
-        let shared = Rc::new(Shared::for_canary(&self.shared));
+    fn start_look(&mut self, look: Look) {
+        let shared = Rc::new(Shared::for_look(&self.shared, look.trace));
         self.tasks.spawn_local(async move {
             // An engine that no longer waits for the answer does not need it.
-            let _ = reply.send(vu::canary(shared).await);
+            let _ = look.reply.send(vu::look(shared, look.vu).await);
         });
     }
 
