@@ -44,6 +44,14 @@ pub enum Canary {
 }
 
 impl Canary {
+    /// How it failed, if it did.
+    pub fn failed_with(&self) -> Option<FailureKind> {
+        match self {
+            Self::Failed(failure) => Some(failure.kind),
+            Self::Passed(_) | Self::Shed => None,
+        }
+    }
+
     /// A step failed, and no more than the kind is known.
     pub fn failed(kind: FailureKind) -> Self {
         Self::Failed(Box::new(Failure::of(kind)))

@@ -400,6 +400,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             steps: &self.spec.steps,
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
+            kept: self.probes.iter().flat_map(|p| &p.exchanges).collect(),
         });
         if whole {
             self.keep(visit, &record);

@@ -319,6 +319,15 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
                 .collect(),
             seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
             log: recording::log(&present.lines, self.began),
+            exchanges: recording::exchanges(
+                m.hold.iter().map(|s| &s.window),
+                steps,
+                &self
+                    .stages
+                    .iter()
+                    .flat_map(|s| &s.exchanges)
+                    .collect::<Vec<_>>(),
+            ),
         }
     }
 

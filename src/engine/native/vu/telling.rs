@@ -265,7 +265,7 @@ impl Vu<'_> {
                     wanted(self, r.extract())
                 ),
                 Action::Open(r, _) => format!(
-                    "open {}; passes with {} and content-type text/event-stream",
+                    "{}; passes with {} and content-type text/event-stream",
                     r.shown(),
                     expected(r.expect())
                 ),
