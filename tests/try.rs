@@ -326,7 +326,7 @@ fn chat(asked: &Asked) -> Vec<u8> {
     match path {
         "/login" => answer(
             "200 OK",
-            "set-cookie: sid=s3cr3t-cookie\r\nx-evil: \x1b[2J\u{202e}\r\n",
+            "set-cookie: sid=s3cr3t-cookie\r\nx-evil: \u{202e}\r\n",
             format!(
                 "{{\"id\":\"session-of-{}\",\"token\":\"s3cr3t-token\"}}",
                 asked.body.len()
@@ -336,7 +336,7 @@ fn chat(asked: &Asked) -> Vec<u8> {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
             format!("{head}event: hello\ndata: {{}}\n\nevent: answer\ndata: {{\"id\":\"7\",\"say\":\"<b>\"}}\n\n").into_bytes()
         }
-        _ => answer("200 OK", "", "x".repeat(5000)),
+        _ => answer("200 OK", "", format!("\x1b[2J{}", "x".repeat(5000))),
     }
 }
 
@@ -386,8 +386,8 @@ fn a_look_shows_everything_of_one_cycle_but_its_secrets() {
     );
     assert!(
         text.lines()
-            .filter(|l| l.starts_with("< xxxx"))
-            .all(|l| l.len() <= 1030),
+            .filter(|l| l.contains("xxxx"))
+            .all(|l| l.len() <= 1040),
         "{text}"
     );
 }
@@ -553,7 +553,8 @@ fn what_fails_during_a_search_is_told_by_status_and_words_and_without_secrets() 
         summary.contains(" %: 429 from `GET /home?of={{ session }}`"),
         "{summary}"
     );
-    for entry in fs::read_dir(&dir).unwrap().flatten() {
+    let files = fs::read_dir(&dir).unwrap().flatten();
+    for entry in files.filter(|e| e.path().extension().is_none_or(|x| x != "png")) {
         let bytes = fs::read(entry.path()).unwrap();
         let text = String::from_utf8_lossy(&bytes);
         for secret in [

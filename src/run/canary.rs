@@ -253,21 +253,21 @@ mod tests {
         let mut told = Told::default();
         let mut due = |tenths, why| {
             told.due(
-                Duration::from_millis(100 * tenths),
+                Duration::from_millis(100_u64 * tenths),
                 Duration::from_secs(10),
                 why,
             )
         };
         assert_eq!(
             due(0, "a").as_deref(),
-            Some("waiting for the target (for at most 10.0 s): a")
+            Some("waiting for the target (for at most 10.00 s): a")
         );
         assert_eq!(due(10, "a"), None);
         assert!(due(11, "b").is_some(), "something new");
         assert_eq!(due(30, "b"), None);
         assert_eq!(
             due(31, "b").as_deref(),
-            Some("waiting for the target (3.10 s of at most 10.0 s): b")
+            Some("waiting for the target (3.10 s of at most 10.00 s): b")
         );
     }
 

@@ -505,7 +505,7 @@ impl<'a> Vu<'a> {
         } = answer;
         let refusal = refusal(template, &head);
         if let Some(Stop::Failed(kind)) = refusal {
-            self.refused_by(&head, &mut connection).await;
+            Box::pin(self.refused_by(&head, &mut connection)).await;
             self.say_body(&head.headers, connection.beginning());
             return Err(kind.into());
         }
@@ -642,7 +642,7 @@ impl<'a> Vu<'a> {
         } = answer;
         if let Some(stop) = refusal(template, &head) {
             if matches!(stop, Stop::Failed(_)) {
-                self.refused_by(&head, &mut connection).await;
+                Box::pin(self.refused_by(&head, &mut connection)).await;
                 self.say_body(&head.headers, connection.beginning());
             }
             return Err(stop);

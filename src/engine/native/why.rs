@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 
 use crate::measure::FailureKind;
 
+/// Bytes that are quoted of what is no answer.
+const QUOTED: usize = 40;
+
 thread_local! {
     static WHY: RefCell<Option<(FailureKind, String)>> = const { RefCell::new(None) };
 }
@@ -58,11 +61,23 @@ pub(super) fn not_http(bytes: &[u8]) -> String {
             "the answer is one of HTTP/2, and this program speaks HTTP/1.1 alone: let the server speak that too, or put a proxy before it"
                 .to_owned()
         }
+        // Only the first line: behind it are headers, which may hold secrets.
+        _ if bytes.starts_with(b"HTTP/") => {
+            format!(
+                "the head of the answer is not one that HTTP/1.1 allows; it begins with `{}`",
+                first_line(bytes)
+            )
+        }
         _ => {
-            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]);
-            format!("the answer is not one of HTTP/1.1; it begins with `{}`", crate::excerpt::line(&text))
+            let first = first_line(bytes);
+            format!("the answer is not one of HTTP/1.1; it begins with `{first}`")
         }
     }
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTED)]);
+    crate::excerpt::line(text.lines().next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -84,6 +99,10 @@ mod tests {
         for (bytes, part) in [
             (&[0x15, 3, 3, 0, 2, 2, 70][..], "https://"),
             (&[0, 0, 18, 4, 0, 0, 0, 0, 0, 0, 3], "HTTP/2"),
+            (
+                b"HTTP/1.1 200 OK\r\nset-cookie: s3cr3t\x1b",
+                "it begins with `HTTP/1.1 200 OK`",
+            ),
             (b"SSH-2.0-OpenSSH_9\r\n", "begins with `SSH-2.0-OpenSSH_9`"),
         ] {
             assert!(not_http(bytes).contains(part), "{}", not_http(bytes));
