@@ -369,7 +369,7 @@ fn a_look_shows_everything_of_one_cycle_but_its_secrets() {
         "< {\"id\":\"session-of-21\",\"token\":\"***\"}",
         "* session = session-of-21   (from `/id` of the JSON)",
         "# listen: GET /events; passes with any 2xx and content-type text/event-stream",
-        "* 3 600 s of thinking are left out",
+        "* 60 min 0 s of thinking are left out",
         "< event hello: {}",
         "< event answer: {\"id\":\"7\",\"say\":\"<b>\"}",
         "* number = 7",

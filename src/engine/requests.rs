@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Canary;
-use crate::measure::{StepNames, StepWindow};
+use crate::measure::{Failure, StepNames, StepWindow};
+use crate::secret::masked;
 
 /// Names of requests that get rows of their own. Beyond that they are most likely addresses with a number in each.
 pub(super) const MOST_NAMES: usize = 40;
@@ -61,6 +62,28 @@ pub(super) fn canary_of(all: &StepWindow) -> Option<Canary> {
     }
 }
 
+/// How a canary failed, in the words of a request that failed so.
+pub(super) fn told<'a>(
+    canary: Canary,
+    names: impl IntoIterator<Item = (&'a String, &'a StepWindow)>,
+) -> Canary {
+    let Canary::Failed(failure) = canary else {
+        return canary;
+    };
+    let each = names.into_iter();
+    let ways = each.flat_map(|(name, step)| step.ways.iter().map(move |way| (name, way)));
+    let alike = ways.filter(|(_, way)| way.kind == failure.kind);
+    Canary::Failed(match alike.max_by_key(|(_, way)| way.count) {
+        Some((name, way)) => Box::new(Failure {
+            step: Some(masked(name)),
+            status: way.status,
+            message: way.message.clone(),
+            ..*failure
+        }),
+        None => failure,
+    })
+}
+
 /// The first of some names, and how many more there are.
 pub(super) fn few(names: &BTreeSet<String>) -> String {
     let told: Vec<String> = names
@@ -92,6 +115,30 @@ mod tests {
         assert_eq!(names[..3], ["put into cart", "/never", "/000"]);
         assert_eq!(names.len(), MOST_NAMES);
         assert!(!names.contains(&"requests".to_owned()));
+    }
+
+    #[test]
+    fn a_canary_that_failed_is_told_in_the_words_of_its_request() {
+        let mut step = StepWindow::default();
+        step.ways.add(crate::measure::FailureWay {
+            count: 1,
+            kind: crate::measure::FailureKind::Status,
+            status: Some(401),
+            message: String::new(),
+            request: None,
+            excerpt: String::new(),
+        });
+        let names = [("http://h/?token=x".to_owned(), step)];
+        let failed = Canary::failed(crate::measure::FailureKind::Status);
+        let Canary::Failed(failure) = told(failed, names.iter().map(|(n, s)| (n, s))) else {
+            panic!("it failed");
+        };
+        assert!(failure.is_definite());
+        assert!(
+            failure
+                .sentence()
+                .starts_with("step `http://h/?token=***` was answered with 401")
+        );
     }
 
     #[test]

@@ -129,6 +129,15 @@ fn section<'a>(
     })
 }
 
+/// A line behind its sign: one that stood alone could be a command to whoever reads the log of a build.
+fn signed(line: &str) -> String {
+    if line.starts_with(['>', '<', '*']) {
+        line.to_owned()
+    } else {
+        format!("| {line}")
+    }
+}
+
 /// One exchange of each kind.
 fn shown<'a>(exchanges: impl Iterator<Item = &'a Exchange>, file: &str) -> Vec<Part> {
     let mut chosen: Vec<&Exchange> = Vec::new();
@@ -151,9 +160,7 @@ fn shown<'a>(exchanges: impl Iterator<Item = &'a Exchange>, file: &str) -> Vec<P
             "One of step {} that failed with {name}:",
             exchange.step
         )));
-        parts.push(Part::Lines(
-            exchange.text.lines().map(str::to_owned).collect(),
-        ));
+        parts.push(Part::Lines(exchange.text.lines().map(signed).collect()));
     }
     if left_out > 0 {
         let more = format!(
