@@ -176,6 +176,16 @@ const CASES: &[Case] = &[
         at_once: true,
     },
     Case {
+        name: "expired session",
+        steps: LOGIN,
+        answer: |asked| match asked.head.starts_with("POST /login") {
+            true => answer("200 OK", "", "{\"id\":\"taken-from-an-answer\"}"),
+            false => answer("401 Unauthorized", "", "taken-from-an-answer has expired"),
+        },
+        parts: &["step `home` (GET http://", "was answered with 401", " has expired"],
+        at_once: true,
+    },
+    Case {
         name: "gzip body",
         steps: LOGIN,
         answer: gzipped,
@@ -248,6 +258,7 @@ fn a_first_contact_that_fails_says_what_was_answered() {
         for part in case.parts {
             assert!(text.contains(part), "{}: no `{part}` in\n{text}", case.name);
         }
+        assert!(!text.contains("taken-from-an-answer"), "{text}");
         let answered = case.name != "nothing at all";
         assert_eq!(
             !answered,
@@ -261,9 +272,11 @@ fn a_first_contact_that_fails_says_what_was_answered() {
             case.name
         );
         let asked = server.asked.load(Ordering::SeqCst);
+        // Requests of one cycle.
+        let once = if case.name == "expired session" { 2 } else { 1 };
         assert_eq!(
             case.at_once,
-            asked == 1,
+            asked == once,
             "{}: asked {asked} times in {took:?}",
             case.name
         );

@@ -172,7 +172,7 @@ impl Vu<'_> {
         }
     }
 
-    /// What one who looks at this cycle is told; it goes to the user's own terminal.
+    /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who looks to the user's own terminal.
     fn failure_of(
         &self,
         step: &Step,
@@ -181,7 +181,8 @@ impl Vu<'_> {
         seen: Option<&Seen>,
         words: Option<String>,
     ) -> Box<Failure> {
-        let masks = self.scenario.masks(&self.values, false);
+        let published = self.shared.trace.is_none();
+        let masks = self.scenario.masks(&self.values, published);
         let request = request_of(&step.action).map(|r| {
             let origin = &self.scenario.origins()[r.origin()];
             let (method, path) = r.shown().split_once(' ').unwrap_or(("", r.shown()));
