@@ -31,6 +31,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint compare reports/before reports/after    what a change of the service changed
   breakpoint report reports/demo/RUN --format md     one format of a recorded run; without --format all files again
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
+  breakpoint try mine.toml                           one cycle of one user, with all that is said
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
 5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted, 1 our own failure
@@ -121,6 +122,9 @@ pub enum Command {
     /// Compare runs: what changed, whether that is evidence of a change, and what could explain it.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
+    /// Run one cycle of a single user and show all that is said: requests, answers, events, values, and what each step is judged by.
+    #[command(after_help = TRY_EXAMPLES)]
+    Try(TryArgs),
     /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
@@ -145,6 +149,20 @@ pub enum Command {
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
 }
+
+const TRY_EXAMPLES: &str = "\
+Examples:
+  breakpoint try mine.toml                           one cycle of its first user, thinking left out
+  breakpoint try mine.toml --vu 7                    as the eighth, with its row of each feeder
+  breakpoint try mine.toml --population abusers      one of another population
+  breakpoint try --url http://127.0.0.1:8080/api     one GET
+
+Lines begin with # (a step and what it is judged by), > (sent), < (came: status, headers, the first kilobyte of the body, events),
+* (noted: connections, values that were taken), + (passed), ! (failed). Secrets are masked: authorization and cookies, what is named
+like a secret, and what came from the environment or from files. The target is brought up and taken down as in a run.
+
+Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted, 1 our own failure
+";
 
 const WORKER_EXAMPLES: &str = "\
 Examples:
@@ -326,7 +344,7 @@ pub struct ConnectArgs {
 
 impl ConnectArgs {
     /// The flags of a plan with what these say.
-    fn added_to(&self, flags: FindFlags) -> FindFlags {
+    pub fn added_to(&self, flags: FindFlags) -> FindFlags {
         FindFlags {
             cacert: self.cacert.clone(),
             cert: self.cert.clone(),
@@ -610,6 +628,38 @@ pub struct WorkerArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+}
+
+/// `breakpoint try`.
+#[derive(Debug, Clone, Args)]
+pub struct TryArgs {
+    /// Profile by name (profiles/NAME.toml, or one that is built in) or by path [default: the demo, or the address given].
+    #[arg(value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Address of the service: without a profile one GET of it, with one in place of the profile's address.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Number of the user, from 0, which decides on `{{ vu }}`, on rows of feeders and on random values.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub vu: u32,
+    /// A user of another population than that of [scenario].
+    #[arg(long, value_name = "NAME")]
+    pub population: Option<String>,
+    /// Seed of every random draw [default: 1].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Address of this machine that connections come from; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
+    /// A host that may be asked although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// Agree to the commands of the profile (up, down) without being asked.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `breakpoint init`.

@@ -3,9 +3,13 @@
 //! An [`Engine`](crate::engine::Engine) produces [`Window`]s; a probe folds those of its hold into one
 //! [`Measurement`], which the SLO judges and the search learns from.
 
+mod failure;
 mod histogram;
 mod strain;
 
+pub use failure::{
+    Exchange, Failure, FailureWay, FailureWays, MOST_EXCHANGES, MOST_WAYS, status_text,
+};
 pub use histogram::{Histogram, HistogramError};
 pub use strain::Strain;
 
@@ -305,6 +309,10 @@ pub struct StepWindow {
     pub in_flight: Histogram,
     /// Where the engine does not know the latencies exactly: what they lie between. `latency` is then the likeliest.
     pub bounds: Option<Box<Bounds>>,
+    /// The failed told apart further, where the engine can; nothing without failures.
+    pub ways: FailureWays,
+    /// Some of the failed with all that was said.
+    pub exchanges: Vec<Exchange>,
 }
 
 /// What latencies lie between that are not known exactly.
@@ -338,6 +346,8 @@ impl StepWindow {
         self.failed.merge(&other.failed);
         self.shed += other.shed;
         self.in_flight.merge(&other.in_flight);
+        self.ways.merge(&other.ways);
+        self.exchanges.extend_from_slice(&other.exchanges);
     }
 }
 
@@ -615,6 +625,7 @@ impl Measurement {
         for w in windows() {
             total.failed.merge(&w.failed);
             total.shed += w.shed;
+            total.ways.merge(&w.ways);
         }
         if let Some(w) = self.hold.last().and_then(|s| s.window.steps.get(step)) {
             total.in_flight = w.in_flight.clone();

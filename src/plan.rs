@@ -171,6 +171,8 @@ pub struct Plan {
     pub monitors: Vec<MonitorPlan>,
     /// What stops a run before it is done.
     pub safety: SafetyPlan,
+    /// Whether reports show anything of the answers of failed requests.
+    pub excerpts: bool,
     /// Seed of every random draw.
     pub seed: u64,
     /// Folder that the profile's relative paths (feeders) start from.
@@ -529,7 +531,12 @@ impl Plan {
             (None, None, EnginePlan::Native) => Self::of_profile(&demo_profile()?, &asked),
         }?;
         engine::check(&engine, profile, flags, plan.load)?;
-        let mut plan = Self { engine, ..plan };
+        let excerpts = profile.and_then(|p| p.excerpts).unwrap_or(true);
+        let mut plan = Self {
+            engine,
+            excerpts,
+            ..plan
+        };
         plan.note_thresholds(profile, flags, script);
         Ok(plan)
     }
@@ -857,6 +864,7 @@ impl Base {
             scenario: parts.scenario,
             populations: parts.populations,
             slo: parts.slo,
+            excerpts: true,
             seed: self.search.seed,
             search: self.search,
             max_is_explicit: self.max_is_explicit,

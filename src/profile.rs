@@ -39,6 +39,8 @@ pub struct Profile {
     pub search: SearchSection,
     /// `[[monitor]]`.
     pub monitors: Vec<Spanned<MonitorSpec>>,
+    /// `excerpts`.
+    pub excerpts: Option<bool>,
     /// `[engine]`.
     pub engine: Option<Spanned<EngineSpec>>,
 }
@@ -58,6 +60,7 @@ struct File {
     #[serde(default, rename = "monitor")]
     monitors: Vec<Spanned<MonitorSpec>>,
     engine: Option<Spanned<EngineSpec>>,
+    excerpts: Option<bool>,
 }
 
 /// `[engine]`: what makes the load.
@@ -281,6 +284,7 @@ impl Profile {
             search: parsed.search,
             monitors: parsed.monitors,
             engine: parsed.engine,
+            excerpts: parsed.excerpts,
         })
     }
 }

@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{
-    Arrivals, Counted, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, LoadedAddress,
-    Reading, StepNames,
+    Arrivals, Counted, Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level,
+    LevelUnit, LoadedAddress, Reading, StepNames,
 };
 use crate::slo::Verdict;
 
@@ -654,6 +654,9 @@ pub struct ProbeRecord {
     /// What the services logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogRecord>,
+    /// Some failing requests with their answers, without secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<Exchange>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
     /// What else fits, the surest first.
@@ -706,6 +709,10 @@ pub struct StepRecord {
     pub in_flight: u64,
     /// Age of the oldest in flight at the hold's end, seconds.
     pub oldest_in_flight_s: Option<f64>,
+    /// The most frequent ways in which it failed, by kind, status and message; none where the engine does not tell them apart, and for
+    /// the whole cycle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureWay>,
     /// Latencies of the completed.
     pub latency: Histogram,
 }

@@ -74,6 +74,17 @@ pub struct RunSpec {
     pub canary_timeout: Duration,
     /// Canary cycles that must pass in a row before the next probe.
     pub canary_cycles: u32,
+    /// What is known of the first of them.
+    pub first_contact: FirstContact,
+}
+
+/// What is known of a target that answers for the first time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstContact {
+    /// Whether this program brought it up just before.
+    pub brought_up: bool,
+    /// The command that shows one cycle with all that is said; `None` where none can.
+    pub look: Option<String>,
 }
 
 impl RunSpec {
@@ -253,11 +264,17 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     }
 
     async fn search(&mut self) -> Result<Conclusion, EngineError> {
-        match self.canaries(self.spec.arrival_timeout).await? {
+        let contact = &self.spec.first_contact;
+        let definite_after = Some(canary::definite_after(contact));
+        match self
+            .canaries(self.spec.arrival_timeout, definite_after)
+            .await?
+        {
             Ok(slowest) => self.unloaded = slowest,
-            Err(why) => {
+            Err(unwell) => {
                 let said = self.surroundings.last_words();
-                return Ok(self.lost(&format!("the target does not answer: {why}{said}")));
+                let why = unwell.of_first_contact(contact);
+                return Ok(self.lost(&format!("{why}{said}")));
             }
         }
         loop {
@@ -399,6 +416,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             steps: &self.spec.steps,
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
+            kept: self.probes.iter().flat_map(|p| &p.exchanges).collect(),
         });
         if whole {
             self.keep(visit, &record);

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const HOUSE: &[(&str, Room, &[&str])] = &[
     ("units", Pure, &[]),
     ("secret", Pure, &[]),
+    ("excerpt", Pure, &["secret"]),
     // A level is told with its unit.
     ("measure", Pure, &["units"]),
     ("stats", Pure, &[]),
@@ -25,7 +26,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     // What the search was told, and the probe as a line.
     ("journal", Pure, &["record", "report", "search"]),
-    ("scenario", Pure, &["measure", "secret", "units"]),
+    ("scenario", Pure, &["excerpt", "measure", "secret", "units"]),
     ("profile", Pure, &["scenario"]),
     // Of `slo` whether a threshold is an objective.
     ("k6", Pure, &["slo"]),
@@ -63,7 +64,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `crypto` whom connections trust.
         &[
-            "crypto", "k6", "measure", "scenario", "secret", "stats", "units",
+            "crypto", "excerpt", "k6", "measure", "scenario", "secret", "stats", "units",
         ],
     ),
     (

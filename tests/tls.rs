@@ -257,7 +257,7 @@ async fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_no_other_is() {
     let output = find(address.clone(), &file, &folder.path().join("refused")).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(5), "{told}");
-    assert!(told.contains("`tls`: the certificate"), "{told}");
+    assert!(told.contains("failed with `tls`"), "{told}");
     assert!(told.contains("has an unknown issuer (a CA)"), "{told}");
     assert!(
         told.contains("--cacert FILE (`ca` in the profile's [target])"),

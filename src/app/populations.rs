@@ -21,7 +21,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(1);
 const RATE_PATIENCE_S: u32 = 10;
 const RATE_VUS: Range<u32> = 10..5_000;
 /// The users' name in records.
-const USERS: &str = "users";
+pub(super) const USERS: &str = "users";
 
 /// Feeders by name.
 pub(super) type Feeders = BTreeMap<String, Arc<Feeder>>;
@@ -205,6 +205,7 @@ impl Part {
             sources: plan.local_addresses.clone(),
             allowed: plan.target.allowed.clone(),
             network: self.network,
+            excerpts: plan.excerpts,
         });
         match engine {
             Ok(engine) => Ok(Member {

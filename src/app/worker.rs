@@ -49,6 +49,8 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
             sources: plan.local_addresses.clone(),
             allowed: plan.target.allowed.clone(),
             network,
+            // Nobody asks this worker for them.
+            excerpts: false,
         })
     };
     let mut say = |text: String| terminal.note(&text);

@@ -65,13 +65,6 @@ impl Engine for AnyEngine {
         }
     }
 
-    fn why(&self) -> Option<String> {
-        match self {
-            Self::Native(engine) => engine.why(),
-            Self::Locust(_) | Self::K6(_) => None,
-        }
-    }
-
     fn addresses(&self) -> Vec<LoadedAddress> {
         match self {
             Self::Native(engine) => engine.addresses(),

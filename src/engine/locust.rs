@@ -401,7 +401,7 @@ impl Engine for LocustEngine {
         }
         self.order(Level(1)).await?;
         let mut passed = 0.0;
-        let mut found = Canary::Failed(FailureKind::Timeout);
+        let mut found = Canary::failed(FailureKind::Timeout);
         while passed < CANARY_S {
             let window = self.next().await?.window;
             passed += window.span.as_secs_f64();

@@ -21,6 +21,7 @@ mod sources;
 mod stream;
 mod vu;
 pub(in crate::engine) mod watch;
+mod why;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -35,9 +36,10 @@ use tokio::sync::oneshot;
 use self::http::Means;
 #[doc(hidden)]
 pub use self::http::length_of_answer;
-use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
+use self::shard::{Command, Look, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
 use self::watch::{HostWatch, Watched};
+use super::trace::Trace;
 use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
 use crate::crypto::{Trust, TrustSpec};
@@ -73,6 +75,8 @@ pub struct NativeSpec {
     pub allowed: Allowed,
     /// How connections are made.
     pub network: Network,
+    /// Whether anything of the answers of failed requests is told.
+    pub excerpts: bool,
 }
 
 /// How connections are made.
@@ -142,8 +146,6 @@ pub struct NativeEngine {
     orders: u64,
     own: OwnProcess,
     addresses: Vec<LoadedAddress>,
-    /// Why the last canary failed, in words.
-    why: Option<String>,
 }
 
 struct ShardHandle {
@@ -168,6 +170,7 @@ impl NativeEngine {
             sources,
             allowed,
             network,
+            excerpts,
         } = spec;
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
@@ -203,6 +206,7 @@ impl NativeEngine {
                 seed,
                 means: means.clone(),
                 addresses: network.addresses,
+                excerpts,
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);
@@ -217,8 +221,22 @@ impl NativeEngine {
             orders: 0,
             own: OwnProcess::new(),
             addresses: Vec::new(),
-            why: None,
         })
+    }
+
+    /// Runs one cycle without think times as a VU of this number does its first, and tells of it line by line. It is counted in no
+    /// window.
+    ///
+    /// # Errors
+    /// When a load thread has ended.
+    pub async fn look(&mut self, vu: u32, trace: Option<Trace>) -> Result<Canary, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let shard = self.shards.first().ok_or_else(ended)?;
+        let asked = shard
+            .commands
+            .send(Command::Look(Look { vu, trace, reply }));
+        asked.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())
     }
 
     /// Cancels all VUs, closes their connections and ends the threads.
@@ -321,12 +339,7 @@ impl Engine for NativeEngine {
     }
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        let shard = self.shards.first().ok_or_else(ended)?;
-        let asked = shard.commands.send(Command::Canary(reply));
-        asked.map_err(|_| ended())?;
-        let (answer, why) = answer.await.map_err(|_| ended())?;
-        self.why = why.filter(|_| matches!(answer, Canary::Failed(_)));
+        let answer = self.look(vu::CANARY, None).await?;
         // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
         let mut passed = u64::MAX;
         for shard in &mut self.shards {
@@ -334,10 +347,6 @@ impl Engine for NativeEngine {
         }
         self.next = self.next.max(passed);
         Ok(answer)
-    }
-
-    fn why(&self) -> Option<String> {
-        self.why.clone()
     }
 
     fn addresses(&self) -> Vec<LoadedAddress> {

@@ -83,10 +83,6 @@ impl<E: Engine> Engine for Populations<E> {
         self.users.engine.canary().await
     }
 
-    fn why(&self) -> Option<String> {
-        self.users.engine.why()
-    }
-
     fn addresses(&self) -> Vec<LoadedAddress> {
         let mut all: Vec<LoadedAddress> = Vec::new();
         for member in self.others.iter().chain([&self.users]) {

@@ -24,6 +24,7 @@ const TEMPLATE: &str = r#"# A breakpoint profile. Run it:   breakpoint find --pr
 # What must hold. `p99(get)` is the latency of the step named `get`; a bare `p99` that of the main step.
 # Also: p50 ... p99.9, avg, max, errors<1%, shed<5%, rps>50, and fields of monitors: service.oom_kills==0
 slo = ["p99<500ms", "errors<1%"]
+# excerpts = true               # false: reports show nothing of the answers of failed requests
 
 [target]
 url = "@URL@"

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::view;
+use super::{failures, view};
 use crate::measure::LoadedAddress;
 use crate::record::{
     Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord,
@@ -248,7 +248,11 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             lines.add("undecided", format!("{text}     {slo}"));
         }
         Ending::TargetDown => {
-            let text = because("the target did not come up, or did not come back after a probe");
+            let text = because(if record.probes.is_empty() {
+                "nothing was measured"
+            } else {
+                "the target did not come back after a probe"
+            });
             lines.add("no answer", format!("{text}     {slo}"));
         }
         Ending::Interrupted => {
@@ -289,17 +293,28 @@ fn visits(record: &RunRecord, lines: &mut Lines) {
         .max()
         .unwrap_or(0);
     for (label, visit) in all {
-        lines.add(label, visit_text(record, visit, width));
+        let probe = (record.probes.get(visit.probe)).filter(|_| label == "broke");
+        let failed = probe.and_then(|probe| failures::in_short(&probe.steps));
+        lines.add(label, visit_text(record, visit, width, failed));
     }
 }
 
-fn visit_text(record: &RunRecord, visit: &VisitSummary, width: usize) -> String {
+/// What a visit showed; `failed` is what failed most in it.
+fn visit_text(
+    record: &RunRecord,
+    visit: &VisitSummary,
+    width: usize,
+    failed: Option<String>,
+) -> String {
     let level = view::level(record, visit.level.0);
     let mut text = format!("{level:>width$}");
     if !visit.observed.is_empty() {
         let _ = write!(text, "   {}", visit.observed);
     }
     let _ = write!(text, "   errors {} %", view::percent(visit.error_ratio));
+    if let Some(failed) = failed {
+        let _ = write!(text, ": {failed}");
+    }
     if visit.shed_ratio > 0.0 {
         let _ = write!(text, "   shed {} %", view::percent(visit.shed_ratio));
     }

@@ -36,10 +36,6 @@ impl<E: Engine> Engine for Later<'_, E> {
         self.engine.halt().await
     }
 
-    fn why(&self) -> Option<String> {
-        self.engine.why()
-    }
-
     fn addresses(&self) -> Vec<LoadedAddress> {
         self.engine.addresses()
     }

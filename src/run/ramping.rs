@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick};
+use super::{
+    FirstContact, Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick,
+};
 use crate::cause::{self, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
@@ -35,6 +37,8 @@ pub struct RampSpec {
     pub arrival_timeout: Duration,
     /// Canary cycles that must pass in a row before the ramp.
     pub canary_cycles: u32,
+    /// What is known of the first of them.
+    pub first_contact: FirstContact,
     /// What `find` found.
     pub beside: Option<FoundBeside>,
 }
@@ -134,15 +138,17 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             cycles: self.spec.canary_cycles,
             unloaded: None,
             limit: self.spec.arrival_timeout,
+            definite_after: Some(canary::definite_after(&self.spec.first_contact)),
             interrupt: self.interrupt,
         };
         let well = canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await?;
         if let Some(halt) = self.interrupt.why() {
             return Ok(halted(halt));
         }
-        if let Err(why) = well {
+        if let Err(unwell) = well {
             let said = self.surroundings.last_words();
-            let why = format!("the target does not answer: {why}{said}");
+            let why = unwell.of_first_contact(&self.spec.first_contact);
+            let why = format!("{why}{said}");
             return Ok((RampEnding::TargetDown, why));
         }
         self.climb().await?;
@@ -318,6 +324,15 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
                 .collect(),
             seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
             log: recording::log(&present.lines, self.began),
+            exchanges: recording::exchanges(
+                m.hold.iter().map(|s| &s.window),
+                steps,
+                &self
+                    .stages
+                    .iter()
+                    .flat_map(|s| &s.exchanges)
+                    .collect::<Vec<_>>(),
+            ),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod action;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use super::{
     RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
 };
 use crate::measure::StepNames;
-use crate::secret::{self, Lookup};
+use crate::secret::{self, Lookup, masked};
 use crate::units::parse_duration;
 
 /// What our requests call themselves.
@@ -43,7 +44,13 @@ impl Scenario {
         feeders: &BTreeMap<String, Arc<Feeder>>,
         secrets: &Lookup<'_>,
     ) -> Result<Self, ScenarioError> {
-        let mut compiler = Compiler::new(spec, base, feeders, secrets)?;
+        let found = RefCell::new(Vec::new());
+        let noted = |place: secret::Place<'_>| {
+            let value = secrets(place)?;
+            found.borrow_mut().push(value.clone());
+            Some(value)
+        };
+        let mut compiler = Compiler::new(spec, base, feeders, &noted)?;
         let vars = compiler.vars()?;
         let timeout = match &spec.timeout {
             None => DEFAULT_TIMEOUT,
@@ -70,7 +77,12 @@ impl Scenario {
             names: StepNames::new(compiler.measured.iter().map(|n| (*n).to_owned()), main),
             steps,
             vars,
-            slots: compiler.slot_names.len(),
+            slots: compiler
+                .slot_names
+                .iter()
+                .map(|n| (*n).to_owned())
+                .collect(),
+            secrets: found.borrow().clone(),
             feeders: compiler.feeders.into_iter().map(|(_, f)| f).collect(),
             origins: compiler.origins,
             streams: compiler.streams.len(),
@@ -406,6 +418,7 @@ impl<'a> Compiler<'a> {
             }
             format!("`{path}`, with its secrets filled in, is no address that a request can have")
         })?;
+        let shown = format!("{method} {}", masked(&self.shown_target(path)));
         let (body, body_type) = self.body(step)?;
         let authority = self.origins[origin].authority.as_str();
         HeaderValue::try_from(authority)
@@ -426,6 +439,7 @@ impl<'a> Compiler<'a> {
             body,
             expect: expected(step)?,
             extract: self.extractions(step)?,
+            shown,
             constant: None,
         };
         Ok(request.sealed())
@@ -496,6 +510,20 @@ impl<'a> Compiler<'a> {
             self.origins.len() - 1
         });
         Ok((index, target))
+    }
+
+    /// The path of a request as it is written, behind that of the target's address where it has one.
+    fn shown_target(&self, path: &str) -> String {
+        if path.contains("://") {
+            return path.to_owned();
+        }
+        let base = Origin::split(self.base).map_or("", |(_, base)| base);
+        let whole = format!("{}{path}", base.trim_end_matches('/'));
+        if whole.starts_with('/') {
+            whole
+        } else {
+            format!("/{whole}")
+        }
     }
 
     fn body(&self, step: &StepSpec) -> Result<(Part, Option<&'static str>), String> {

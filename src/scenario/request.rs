@@ -129,6 +129,8 @@ pub struct RequestTemplate {
     pub(super) body: Part,
     pub(super) expect: Expect,
     pub(super) extract: Vec<Extract>,
+    /// Method and path as the profile has them.
+    pub(super) shown: String,
     /// The whole request, when it is the same for all.
     pub(super) constant: Option<String>,
 }
@@ -195,6 +197,11 @@ impl RequestTemplate {
     /// Index of the origin.
     pub fn origin(&self) -> usize {
         self.origin
+    }
+
+    /// Method and path as the profile has them, without secrets: `GET /users/{{ vu }}`.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Which statuses count as success.

@@ -35,10 +35,11 @@ use super::addresses::{AddressBook, Load};
 use super::names::Names;
 use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
-use super::watch;
+use super::{watch, why};
 use crate::crypto::{Refused, Trust};
+use crate::excerpt;
 use crate::measure::{FailureKind, LoadedAddress};
-use crate::scenario::{Addresses, Allowed, Origin, Resolve};
+use crate::scenario::{Addresses, Allowed, Expect, Origin, Resolve};
 
 pub(super) use self::answer::Head;
 #[doc(hidden)]
@@ -48,6 +49,8 @@ pub use self::answer::length_of_answer;
 const READ_SIZE: usize = 64 * 1024;
 /// Longest body that is kept for an extraction, and the most that one piece of a stream may be decoded to.
 const MAX_BODY: usize = 1 << 20;
+/// What is said of a body that cannot be read.
+const UNDECODED: &str = "the body cannot be decoded as its content-encoding says, or would be more than 1 MiB (gzip, deflate, br and zstd are known)";
 /// Bytes of a stream that are decoded at once: deflate makes at most 1 032 of one, which is less than that most.
 const DECODED_AT_ONCE: usize = 512;
 
@@ -65,8 +68,6 @@ pub(super) struct Connector {
     means: Means,
     names: Names,
     book: AddressBook,
-    /// Why the last connection was not made, in words, where more is known than the kind of failure.
-    why: RefCell<Option<String>>,
 }
 
 impl Connector {
@@ -75,7 +76,6 @@ impl Connector {
             means,
             names: Names::default(),
             book: AddressBook::new(addresses),
-            why: RefCell::default(),
         }
     }
 
@@ -85,18 +85,12 @@ impl Connector {
             means: self.means.clone(),
             names: self.names.clone(),
             book: self.book.apart(),
-            why: RefCell::default(),
         }
     }
 
     /// How the load fell on the addresses since this was last asked.
     pub(super) fn cut(&self) -> Vec<LoadedAddress> {
         self.book.cut()
-    }
-
-    /// Why the last connection was not made.
-    pub(super) fn why(&self) -> Option<String> {
-        self.why.borrow().clone()
     }
 
     /// Opens a connection of a VU and makes the TLS handshake.
@@ -125,7 +119,11 @@ impl Connector {
         let several = addresses.len() > 1;
         for address in addresses {
             match self.connect_to(origin, address, vu).await {
-                Ok(tcp) => return Ok(tcp),
+                Ok(tcp) => {
+                    // That another address let nobody in is got over.
+                    why::clear();
+                    return Ok(tcp);
+                }
                 Err(kind) => last = kind,
             }
             if several {
@@ -138,7 +136,7 @@ impl Connector {
     /// Where a VU connects to for an origin, the first to be tried first.
     async fn addresses(&self, origin: &Origin, vu: u32) -> Result<Vec<IpAddr>, FailureKind> {
         let permitted = |a: &IpAddr| self.means.allowed.permits(&origin.host, *a);
-        // What was given for a name was checked before the load, and so were the scenario's own addresses: another led here by an answer.
+        // What was given for a name was checked before the load, and so were the scenario's own addresses: an answer led here.
         if let Some(given) = self.means.resolve.of(&origin.host, origin.port) {
             let given: Vec<_> = given.iter().copied().filter(permitted).collect();
             self.book.note(&origin.host, &given);
@@ -203,10 +201,7 @@ impl Connector {
         TlsConnector::from(Arc::clone(trust.config()))
             .connect(name, socket)
             .await
-            .map_err(|error| {
-                *self.why.borrow_mut() = Some(trust.reason(&error).to_string());
-                FailureKind::Tls
-            })
+            .map_err(|error| why::note(FailureKind::Tls, trust.reason(&error).to_string()))
     }
 
     /// Notes why the first request on a new connection was not answered: with TLS 1.3 a server tells only then that it wants a
@@ -218,14 +213,15 @@ impl Connector {
         );
         let lacks = |trust: &Trust| trust.lacks_certificate();
         if origin.tls && ended && self.means.trust.as_ref().is_some_and(lacks) {
-            *self.why.borrow_mut() = Some(Refused::WantsClientCertificate.to_string());
+            why::note(kind, Refused::WantsClientCertificate.to_string());
         }
     }
 }
 
 fn some(addresses: Vec<IpAddr>, otherwise: FailureKind) -> Result<Vec<IpAddr>, FailureKind> {
     if addresses.is_empty() {
-        return Err(otherwise);
+        let text = "an answer led to where nothing may be loaded (--allow-target)";
+        return Err(why::note(otherwise, text));
     }
     Ok(addresses)
 }
@@ -243,8 +239,20 @@ pub(super) struct Want<'a> {
     pub(super) method: &'a Method,
     /// Whether the headers of a success are needed; those of a refusal always are.
     pub(super) headers: bool,
-    /// Whether the body is kept; it is read and dropped otherwise.
-    pub(super) body: bool,
+    /// What is kept of the body; the rest is read and dropped.
+    pub(super) body: Keep,
+    /// Which statuses are a success; of another's body the beginning is kept.
+    pub(super) expect: &'a Expect,
+}
+
+/// How much of a body is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Nothing,
+    /// What an excerpt may show.
+    Beginning,
+    /// All, up to what an extraction may look at.
+    All,
 }
 
 /// Why a request failed.
@@ -412,10 +420,31 @@ impl Connection {
             fed?;
         }
         let kept = std::mem::take(&mut reading.kept);
-        if reading.encoding == Encoding::Identity || !reading.keeps_body {
+        if reading.encoding == Encoding::Identity || reading.keep != Keep::All {
             return Ok(kept);
         }
-        Ok(decode::whole(&kept, reading.encoding, MAX_BODY)?)
+        decode::whole(&kept, reading.encoding, MAX_BODY).map_err(|e| why::note(e.into(), UNDECODED))
+    }
+
+    /// What was kept of the body so far.
+    pub(super) fn beginning(&self) -> &[u8] {
+        let kept = &self.reading.kept;
+        &kept[..kept.len().min(excerpt::BODY)]
+    }
+
+    /// Reads on until something of a body is there, or its end.
+    pub(super) async fn begin_body(&mut self) -> Result<(), FailureKind> {
+        let Self {
+            transport, reading, ..
+        } = self;
+        while reading.kept.is_empty() && reading.body != Body::Done {
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
+            });
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
+            fed?;
+        }
+        Ok(())
     }
 
     /// Hands the pieces of a kept body on, each with the time at which it came, until it ends. Returns why it ended.
@@ -429,7 +458,7 @@ impl Connection {
         } = self;
         let mut decoder = match Decoder::new(reading.encoding) {
             Ok(decoder) => decoder,
-            Err(not_http) => return not_http.into(),
+            Err(not_http) => return why::note(not_http.into(), UNDECODED),
         };
         let mut take = move |bytes: &[u8], at| {
             if decoder.is_identity() {
@@ -437,7 +466,9 @@ impl Connection {
             }
             // What is read is decoded in small pieces, so that it can only become so much at a time.
             for piece in bytes.chunks(DECODED_AT_ONCE) {
-                take(&decoder.feed(piece, MAX_BODY)?, at)?;
+                let decoded = decoder.feed(piece, MAX_BODY);
+                let decoded = decoded.map_err(|e| why::note(e.into(), UNDECODED))?;
+                take(&decoded, at)?;
             }
             Ok(())
         };
@@ -469,7 +500,7 @@ struct Reading {
     received: u64,
     /// The beginning of a head that is not complete, or what is kept of a body.
     kept: Vec<u8>,
-    keeps_body: bool,
+    keep: Keep,
     body: Body,
     keeps_alive: bool,
     encoding: Encoding,
@@ -485,7 +516,7 @@ impl Default for Reading {
         Self {
             received: 0,
             kept: Vec::new(),
-            keeps_body: false,
+            keep: Keep::Nothing,
             body: Body::Done,
             keeps_alive: true,
             encoding: Encoding::Identity,
@@ -529,7 +560,7 @@ impl Reading {
     fn take_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
         self.count(bytes);
         if bytes.is_empty() {
-            return Err(FailureKind::Eof);
+            return Err(why::note(FailureKind::Eof, self.ended_early()));
         }
         // Nearly always a head comes in one piece, with all of its body: nothing is copied then.
         if self.kept.is_empty()
@@ -542,7 +573,8 @@ impl Reading {
     }
 
     fn find_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
-        let found = answer::head(bytes, want.method, want.headers)?;
+        let found = answer::head(bytes, want.method, want.headers);
+        let found = found.map_err(|e| why::note(e.into(), why::not_http(bytes)))?;
         let Some((head, used)) = found else {
             return Ok(None);
         };
@@ -550,12 +582,24 @@ impl Reading {
         self.keeps_alive = head.keeps_alive;
         self.encoding = head.encoding;
         self.idle_limit = head.idle_limit;
-        self.keeps_body = want.body;
+        self.keep = match want.body {
+            Keep::Nothing if !want.expect.holds(head.status) => Keep::Beginning,
+            keep => keep,
+        };
         if let Err(kind) = self.feed(&bytes[used..]) {
             self.keeps_alive = false;
             self.failed = Some(kind);
         }
         Ok(Some(head))
+    }
+
+    /// Where an answer stood when its connection ended before it began, or in its head.
+    fn ended_early(&self) -> &'static str {
+        if self.kept.is_empty() {
+            "the connection was closed without an answer"
+        } else {
+            "the connection was closed in the middle of the answer's head"
+        }
     }
 
     fn take_body(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
@@ -567,16 +611,22 @@ impl Reading {
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
-        let (keeps, kept) = (self.keeps_body, &mut self.kept);
-        let used = self.body.feed(bytes, |piece| {
-            if keeps {
-                kept.extend_from_slice(piece);
+        let (keep, kept) = (self.keep, &mut self.kept);
+        let fed = self.body.feed(bytes, |piece| match keep {
+            Keep::Nothing => {}
+            Keep::Beginning => {
+                let room = excerpt::BODY.saturating_sub(kept.len());
+                kept.extend_from_slice(&piece[..room.min(piece.len())]);
             }
-        })?;
+            Keep::All => kept.extend_from_slice(piece),
+        });
+        let used =
+            fed.map_err(|e| why::note(e.into(), "a chunk of the body is not framed as one"))?;
         // Nobody asked for more than one answer.
         self.keeps_alive &= used == bytes.len();
         if self.kept.len() > MAX_BODY {
-            return Err(FailureKind::Protocol);
+            let text = "the body is larger than 1 MiB, the most that is kept for an extraction";
+            return Err(why::note(FailureKind::Protocol, text));
         }
         Ok(())
     }
@@ -585,7 +635,10 @@ impl Reading {
     fn end(&mut self) -> Result<(), FailureKind> {
         self.keeps_alive = false;
         if !self.body.may_end() {
-            return Err(FailureKind::Eof);
+            return Err(why::note(
+                FailureKind::Eof,
+                "the connection was closed in the middle of the body",
+            ));
         }
         self.body = Body::Done;
         Ok(())
@@ -668,7 +721,12 @@ impl From<NotHttp> for FailureKind {
     }
 }
 
+/// The kind of an error, whose words are noted.
 pub(super) fn of_io(error: &io::Error) -> FailureKind {
+    why::note(kind_of(error), why::chain(error))
+}
+
+fn kind_of(error: &io::Error) -> FailureKind {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => return FailureKind::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => return FailureKind::NoPorts,
@@ -694,7 +752,8 @@ mod tests {
         let want = Want {
             method: &get,
             headers: false,
-            body: false,
+            body: Keep::Nothing,
+            expect: &Expect::Success,
         };
         let mut reading = Reading::default();
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40000000\r\n";

@@ -13,19 +13,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::http::of_io;
+use super::why;
 use crate::measure::FailureKind;
 
 /// How long an address that a name led to is used again.
 const NAME_LIFE: Duration = Duration::from_secs(10);
 
 type Found = Result<Vec<IpAddr>, FailureKind>;
+/// The same with the words of a failure.
+type Told = Result<Vec<IpAddr>, (FailureKind, String)>;
 
 /// What is known of names; one per thread.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     known: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
     /// Look-ups whose answer is still to come.
-    asked: RefCell<HashMap<String, watch::Receiver<Option<Found>>>>,
+    asked: RefCell<HashMap<String, watch::Receiver<Option<Told>>>>,
 }
 
 impl Names {
@@ -54,11 +57,14 @@ impl Names {
             Ok(found) => found.clone(),
             Err(_) => None,
         };
-        found.unwrap_or(Err(FailureKind::Dns))
+        match found {
+            Some(found) => found.map_err(|(kind, text)| why::note(kind, text)),
+            None => Err(FailureKind::Dns),
+        }
     }
 
     /// The answer to come. It is asked for in a task of its own, which a VU that gives up waiting leaves alone.
-    fn asked<F>(&self, host: &str, ask: impl FnOnce() -> F) -> watch::Receiver<Option<Found>>
+    fn asked<F>(&self, host: &str, ask: impl FnOnce() -> F) -> watch::Receiver<Option<Told>>
     where
         F: Future<Output = io::Result<Vec<IpAddr>>> + 'static,
     {
@@ -72,8 +78,8 @@ impl Names {
         let asking = ask();
         tokio::task::spawn_local(async move {
             let found = asking.await.map_err(|e| match of_io(&e) {
-                FailureKind::NoDescriptors => FailureKind::NoDescriptors,
-                _ => FailureKind::Dns,
+                FailureKind::NoDescriptors => (FailureKind::NoDescriptors, why::chain(&e)),
+                _ => (FailureKind::Dns, why::chain(&e)),
             });
             tell.send_replace(Some(found));
         });

@@ -22,6 +22,7 @@ use super::vu::{self, Phase, Shared, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LONG_GRACE, LoadModel};
 use crate::engine::Canary;
+use crate::engine::trace::Trace;
 use crate::measure::{LoadedAddress, StepWindow};
 use crate::scenario::{Addresses, Scenario, vu_rng};
 
@@ -39,6 +40,7 @@ pub(super) struct ShardSpec {
     pub(super) seed: u64,
     pub(super) means: Means,
     pub(super) addresses: Addresses,
+    pub(super) excerpts: bool,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -51,11 +53,17 @@ pub(super) enum Command {
     /// Go to level 0 and cut everybody off in the middle of what he does.
     Halt,
     /// Run one cycle apart from all VUs and say how it went.
-    Canary(oneshot::Sender<Asked>),
+    Look(Look),
 }
 
-/// How a canary went, and why it failed where more is known than the kind of failure.
-pub(super) type Asked = (Canary, Option<String>);
+/// A cycle that no window counts.
+pub(super) struct Look {
+    /// The VU whose values it has.
+    pub(super) vu: u32,
+    /// Where it is told of line by line.
+    pub(super) trace: Option<Trace>,
+    pub(super) reply: oneshot::Sender<Canary>,
+}
 
 /// A new level, and when it was asked for: all threads ramp from that instant.
 #[derive(Debug, Clone, Copy)]
@@ -188,6 +196,8 @@ impl Shard {
             next_rows: Arc::clone(&spec.next_rows),
             idle_limits: vu::idle_limits(&spec.scenario),
             thinks: true,
+            excerpts: spec.excerpts,
+            trace: None,
             staggers: matches!(
                 spec.load,
                 LoadModel::Closed {
@@ -237,7 +247,7 @@ impl Shard {
                 command = commands.recv() => match command {
                     Some(Command::SetLevel(order)) => self.set_level(order),
                     Some(Command::Halt) => self.halt(),
-                    Some(Command::Canary(reply)) => self.start_canary(reply),
+                    Some(Command::Look(look)) => self.start_look(look),
                     None => break,
                 },
                 () = tokio::time::sleep_until(self.window_end().into()) => {
@@ -268,12 +278,11 @@ impl Shard {
     }
 
     /// Runs a cycle that no window counts.
-    fn start_canary(&mut self, reply: oneshot::Sender<Asked>) {
-        let shared = Rc::new(Shared::for_canary(&self.shared));
+    fn start_look(&mut self, look: Look) {
+        let shared = Rc::new(Shared::for_look(&self.shared, look.trace));
         self.tasks.spawn_local(async move {
             // An engine that no longer waits for the answer does not need it.
-            let canary = vu::canary(Rc::clone(&shared)).await;
-            let _ = reply.send((canary, shared.connector.why()));
+            let _ = look.reply.send(vu::look(shared, look.vu).await);
         });
     }
 

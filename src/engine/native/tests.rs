@@ -43,6 +43,7 @@ fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
         sources: Vec::new(),
         allowed: Allowed::default(),
         network: Network::default(),
+        excerpts: true,
     }
 }
 
@@ -347,9 +348,13 @@ async fn a_canary_passes_fails_or_is_shed_and_is_in_no_window() {
         match canary.expect("no think time").unwrap() {
             Canary::Passed(_) => assert!(passes, "{base}"),
             Canary::Shed => assert!(shed, "{base}"),
-            Canary::Failed(kind) => {
+            Canary::Failed(failure) => {
                 assert!(!passes && !shed, "{base}");
-                assert_eq!(kind, FailureKind::ConnectRefused);
+                assert_eq!(failure.kind, FailureKind::ConnectRefused);
+                assert!(
+                    failure.sentence().contains("Connection refused"),
+                    "{failure:?}"
+                );
             }
         }
         for _ in 0..3 {
@@ -376,8 +381,8 @@ async fn engine_time_goes_on_while_a_canary_hangs() {
     ));
     let before = engine.next_window().await.unwrap();
     assert_eq!(
-        engine.canary().await.unwrap(),
-        Canary::Failed(FailureKind::Timeout)
+        engine.canary().await.unwrap().failed_with(),
+        Some(FailureKind::Timeout)
     );
     let after = engine.next_window().await.unwrap();
     // A deadline that is counted in windows sees the two seconds.
@@ -572,7 +577,7 @@ async fn a_request_on_a_connection_that_just_ended_is_sent_again_once() {
     ));
     let went = engine.canary().await.unwrap();
     engine.stop().await;
-    assert_eq!(went, Canary::Failed(FailureKind::Eof));
+    assert_eq!(went.failed_with(), Some(FailureKind::Eof));
     assert_eq!(connections.load(Ordering::Relaxed), 2, "once, not again");
 }
 
@@ -759,6 +764,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         sources: Vec::new(),
         allowed: Allowed::default(),
         network: Network::default(),
+        excerpts: true,
     })
     .unwrap();
     assert!(
@@ -971,7 +977,6 @@ fn played(threads: usize, zero: Instant) -> (NativeEngine, Vec<UnboundedSender<R
         orders: 0,
         own: OwnProcess::new(),
         addresses: Vec::new(),
-        why: None,
     };
     (engine, senders)
 }

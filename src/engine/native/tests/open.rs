@@ -16,6 +16,7 @@ fn arriving(scenario: &Arc<Scenario>, arrivals: Arrivals, most_vus: u32) -> Nati
         sources: Vec::new(),
         allowed: Allowed::default(),
         network: Network::default(),
+        excerpts: true,
     })
     .unwrap()
 }
