@@ -340,7 +340,7 @@ pub(super) fn strains<'a>(seconds: impl IntoIterator<Item = &'a SecondRecord>) -
 }
 
 fn share(some: u64, all: u64) -> Option<f64> {
-    (some >= FEW).then(|| part(some, all))
+    (some >= FEW && all > 0).then(|| part(some, all))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of a hold")]
