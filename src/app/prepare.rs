@@ -191,11 +191,8 @@ pub(super) fn network<'a>(
 
 /// Whose certificates nobody checks.
 fn unchecked(plan: &Plan) -> Vec<String> {
-    let target = plan
-        .target
-        .connect
-        .insecure
-        .then(|| "the target".to_owned());
+    let native = plan.engine == EnginePlan::Native;
+    let target = (native && plan.target.connect.insecure).then(|| "the target".to_owned());
     let page = match &plan.engine {
         EnginePlan::Locust(locust) if locust.connect.insecure => {
             Some("the Locust master".to_owned())

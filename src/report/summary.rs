@@ -509,3 +509,46 @@ fn roughly(seconds: f64) -> String {
 pub(super) fn sentence(reason: &str) -> &str {
     reason.trim().trim_end_matches('.')
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(addresses: &[(&str, &str, u64, u64, Option<u64>)]) -> PlanRecord {
+        let addresses = addresses.iter();
+        let addresses =
+            addresses.map(
+                |(host, address, connections, requests, trip)| LoadedAddress {
+                    host: (*host).to_owned(),
+                    address: (*address).to_owned(),
+                    connections: *connections,
+                    requests: *requests,
+                    round_trip_us: *trip,
+                },
+            );
+        crate::samples::found().plan.loaded(addresses.collect())
+    }
+
+    #[test]
+    fn how_the_load_fell_on_several_addresses_is_told_and_one_is_no_news() {
+        let one = plan(&[("127.0.0.1", "127.0.0.1", 5, 50, Some(40))]);
+        assert_eq!(addresses(&one), None);
+        assert_eq!(way(&one), None, "within the machine");
+        let three = plan(&[
+            ("api.test", "10.0.0.1", 5, 300, Some(40_200)),
+            ("api.test", "10.0.0.2", 5, 100, Some(1_000)),
+            ("api.test", "10.0.0.3", 0, 0, None),
+        ]);
+        assert_eq!(
+            addresses(&three).as_deref(),
+            Some(
+                "2 of 3 of api.test loaded: 10.0.0.1 75.0 % of the requests, 10.0.0.2 25.0 % of the requests, 10.0.0.3 not loaded"
+            )
+        );
+        let way = way(&three).unwrap();
+        assert!(
+            way.starts_with("a round trip to the target takes 40.2 ms"),
+            "{way}"
+        );
+    }
+}
