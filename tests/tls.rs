@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+mod target_server;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
@@ -206,6 +208,59 @@ async fn a_name_of_several_addresses_is_loaded_at_all_of_them_over_tls() {
             "{told}"
         );
     }
+}
+
+/// Neither speaks to whom it does not trust; whom it does is found to be somebody else.
+#[tokio::test]
+async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
+    let (pem, certificate, key) = req_x509("127.0.0.1");
+    let there = tls_server(SocketAddr::from(([127, 0, 0, 1], 0)), certificate, key).await;
+    let target = target_server::Server::start();
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("own.pem"), pem).unwrap();
+    let profile = |keys: &str, of_monitor: &str| {
+        let text = format!(
+            "slo = ['errors<50%']\n[target]\nurl = '{}'\n{keys}\n[scenario]\n[[scenario.steps]]\nname = 'get'\nget = '/'\n\
+             [[monitor]]\nname = 'page'\nprometheus = 'https://{there}/metrics'\nmetrics = {{ a = 'b' }}\n{of_monitor}\n",
+            target.url()
+        );
+        fs::write(folder.path().join("mine.toml"), text).unwrap();
+    };
+    for (keys, of_monitor, want) in [
+        ("", "", "the certificate (127.0.0.1) is self-signed"),
+        ("", "ca = 'own.pem'", "the answer is no page of metrics"),
+        ("ca = 'own.pem'", "", "the answer is no page of metrics"),
+        (
+            "insecure = true",
+            "server-name = 'a.test'",
+            "is self-signed",
+        ),
+        (
+            "",
+            "insecure = true",
+            "of the monitor `page` is not checked",
+        ),
+    ] {
+        profile(keys, of_monitor);
+        let output = run(folder.path(), &["ramp", "mine.toml", "--stages", "1:1s"]).await;
+        let told = said(&output);
+        assert!(told.contains(want), "{keys} {of_monitor}: {told}");
+    }
+    let url = format!("https://{there}");
+    let find = ["find", "--locust-url", &url, "--slo", "p99<1s"];
+    let told = said(&run(folder.path(), &find).await);
+    assert!(
+        told.contains("the certificate (127.0.0.1) is self-signed"),
+        "{told}"
+    );
+    let trusting = [&find[..], &["--cacert", "own.pem"]].concat();
+    let told = said(&run(folder.path(), &trusting).await);
+    assert!(told.contains("is no Locust master"), "{told}");
+    let told = said(&run(folder.path(), &["find", "--script", "x.js", "-k"]).await);
+    assert!(
+        told.contains("--insecure") && told.contains("insecureSkipTLSVerify"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
