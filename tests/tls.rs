@@ -17,7 +17,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -40,9 +40,24 @@ fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
 /// Answers every request of a connection in two TLS records.
 async fn serve(tcp: TcpStream, acceptor: TlsAcceptor) {
     // A client that does not trust the certificate ends the handshake.
-    let Ok(mut tls) = acceptor.accept(tcp).await else {
-        return;
-    };
+    if let Ok(tls) = acceptor.accept(tcp).await {
+        answer(tls).await;
+    }
+}
+
+/// A server without TLS; gives its address.
+async fn plain_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            tokio::spawn(answer(tcp));
+        }
+    });
+    format!("http://{address}")
+}
+
+async fn answer(mut tls: impl AsyncRead + AsyncWrite + Unpin) {
     let mut head = Vec::new();
     let mut byte = [0];
     while let Ok(1) = tls.read(&mut byte).await {
@@ -206,6 +221,59 @@ async fn a_name_of_several_addresses_is_loaded_at_all_of_them_over_tls() {
             "{told}"
         );
     }
+}
+
+/// Neither speaks to whom it does not trust; whom it does is found to be somebody else.
+#[tokio::test]
+async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
+    let (pem, certificate, key) = req_x509("127.0.0.1");
+    let there = tls_server(SocketAddr::from(([127, 0, 0, 1], 0)), certificate, key).await;
+    let target = plain_server().await;
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("own.pem"), pem).unwrap();
+    let profile = |keys: &str, of_monitor: &str| {
+        let text = format!(
+            "slo = ['errors<50%']\n[target]\nurl = '{}'\n{keys}\n[scenario]\n[[scenario.steps]]\nname = 'get'\nget = '/'\n\
+             [[monitor]]\nname = 'page'\nprometheus = 'https://{there}/metrics'\nmetrics = {{ a = 'b' }}\n{of_monitor}\n",
+            target
+        );
+        fs::write(folder.path().join("mine.toml"), text).unwrap();
+    };
+    for (keys, of_monitor, want) in [
+        ("", "", "the certificate (127.0.0.1) is self-signed"),
+        ("", "ca = 'own.pem'", "the answer is no page of metrics"),
+        ("ca = 'own.pem'", "", "the answer is no page of metrics"),
+        (
+            "insecure = true",
+            "server-name = 'a.test'",
+            "is self-signed",
+        ),
+        (
+            "",
+            "insecure = true",
+            "of the monitor `page` is not checked",
+        ),
+    ] {
+        profile(keys, of_monitor);
+        let output = run(folder.path(), &["ramp", "mine.toml", "--stages", "1:1s"]).await;
+        let told = said(&output);
+        assert!(told.contains(want), "{keys} {of_monitor}: {told}");
+    }
+    let url = format!("https://{there}");
+    let find = ["find", "--locust-url", &url, "--slo", "p99<1s"];
+    let told = said(&run(folder.path(), &find).await);
+    assert!(
+        told.contains("the certificate (127.0.0.1) is self-signed"),
+        "{told}"
+    );
+    let trusting = [&find[..], &["--cacert", "own.pem"]].concat();
+    let told = said(&run(folder.path(), &trusting).await);
+    assert!(told.contains("is no Locust master"), "{told}");
+    let told = said(&run(folder.path(), &["find", "--script", "x.js", "-k"]).await);
+    assert!(
+        told.contains("--insecure") && told.contains("insecureSkipTLSVerify"),
+        "{told}"
+    );
 }
 
 #[tokio::test]
