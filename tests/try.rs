@@ -182,7 +182,11 @@ const CASES: &[Case] = &[
             true => answer("200 OK", "", "{\"id\":\"taken-from-an-answer\"}"),
             false => answer("401 Unauthorized", "", "taken-from-an-answer has expired"),
         },
-        parts: &["step `home` (GET http://", "was answered with 401", " has expired"],
+        parts: &[
+            "step `home` (GET http://",
+            "was answered with 401",
+            " has expired",
+        ],
         at_once: true,
     },
     Case {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::summary::Lines;
+use super::failures;
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
 use crate::record::{
@@ -190,6 +191,9 @@ pub(super) fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static s
         };
         let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
         notes.push(("gave way", text));
+    }
+    if let Some(failed) = failures::in_short(&stage.steps) {
+        notes.push(("failed", failed));
     }
     let peaks = peaks(record, stage);
     if !peaks.is_empty() {
