@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::failures;
 use super::summary::{self, Lines};
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
@@ -196,6 +197,9 @@ pub(super) fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static s
         };
         let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
         notes.push(("gave way", text));
+    }
+    if let Some(failed) = failures::in_short(&stage.steps) {
+        notes.push(("failed", failed));
     }
     let peaks = peaks(record, stage);
     if !peaks.is_empty() {

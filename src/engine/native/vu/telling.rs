@@ -51,6 +51,23 @@ impl Seen {
     }
 }
 
+/// A step that failed, as far as it is told of.
+struct Failed<'a> {
+    action: &'a Action,
+    way: Way,
+    seen: Option<&'a Seen>,
+    /// Why, where that is no status.
+    words: Option<&'a str>,
+}
+
+impl Failed<'_> {
+    /// The beginning of the answer, where that may be told.
+    fn excerpt(&self, may: bool, masks: &Masks) -> String {
+        let seen = self.seen.filter(|_| may);
+        seen.map(|s| s.excerpt(masks)).unwrap_or_default()
+    }
+}
+
 /// The beginning of a body as text, or what it is instead.
 fn shown_body(headers: &HeaderMap, body: &[u8], masks: &Masks) -> String {
     let encoding = headers.get(CONTENT_ENCODING).and_then(|v| v.to_str().ok());
@@ -125,81 +142,67 @@ impl Vu<'_> {
             status: blamed.map(|s| s.status),
             message: raw,
         };
-        let wanted = self.shared.recorder.borrow_mut().failed(&way);
-        let excerpts = self.shared.excerpts;
-        if wanted.words || (wanted.exchange && excerpts) {
-            let masks = self.scenario.masks(&self.values, true);
-            let excerpt = seen
-                .as_deref()
-                .filter(|_| excerpts)
-                .map(|s| s.excerpt(&masks));
-            let excerpt = excerpt.unwrap_or_default();
-            let message = match (&words, blamed) {
-                (None, Some(_)) => excerpt::folded(&excerpt),
-                (Some(words), _) => excerpt::line(&masks.text(words)),
-                (None, None) => String::new(),
-            };
-            let request = request_of(&step.action);
-            let mut recorder = self.shared.recorder.borrow_mut();
-            recorder.describe(&way, |shown| {
-                shown.message = message;
-                shown.request = request.map(|r| r.shown().to_owned());
-                shown.excerpt = excerpt::line(&excerpt);
-            });
-            if wanted.exchange && excerpts {
-                let text = self.exchange_text(
-                    &step.action,
-                    seen.as_deref(),
-                    words.as_deref(),
-                    before,
-                    &masks,
-                );
-                let step = self.step_name(index);
-                let status = way.status;
-                recorder.keep(
-                    &way,
-                    Exchange {
-                        step,
-                        kind,
-                        status,
-                        text,
-                    },
-                );
-            }
-        }
+        let failed = Failed {
+            action: &step.action,
+            way,
+            seen: seen.as_deref(),
+            words: words.as_deref(),
+        };
+        self.describe(&failed, before);
         if !self.shared.thinks {
-            self.failure = Some(self.failure_of(step, index, &way, seen.as_deref(), words));
+            self.failure = Some(self.failure_of(&failed));
+        }
+    }
+
+    /// Counts a failure, and writes down what of it is not known yet.
+    fn describe(&self, failed: &Failed<'_>, before: VuRng) {
+        let way = &failed.way;
+        let wanted = self.shared.recorder.borrow_mut().failed(way);
+        let exchange = wanted.exchange && self.shared.excerpts;
+        if !wanted.words && !exchange {
+            return;
+        }
+        let masks = self.scenario.masks(&self.values, true);
+        let excerpt = failed.excerpt(self.shared.excerpts, &masks);
+        let message = match failed.words {
+            Some(words) => excerpt::line(&masks.text(words)),
+            None => excerpt::folded(&excerpt),
+        };
+        let mut recorder = self.shared.recorder.borrow_mut();
+        recorder.describe(way, |shown| {
+            shown.message = message;
+            shown.request = request_of(failed.action).map(|r| r.shown().to_owned());
+            shown.excerpt = excerpt::line(&excerpt);
+        });
+        if exchange {
+            let exchange = Exchange {
+                step: self.step_name(way.step),
+                kind: way.kind,
+                status: way.status,
+                text: self.exchange_text(failed, before, &masks),
+            };
+            recorder.keep(way, exchange);
         }
     }
 
     /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who looks to the user's own terminal.
-    fn failure_of(
-        &self,
-        step: &Step,
-        index: usize,
-        way: &Way,
-        seen: Option<&Seen>,
-        words: Option<String>,
-    ) -> Box<Failure> {
+    fn failure_of(&self, failed: &Failed<'_>) -> Box<Failure> {
         let published = self.shared.trace.is_none();
         let masks = self.scenario.masks(&self.values, published);
-        let request = request_of(&step.action).map(|r| {
+        let request = request_of(failed.action).map(|r| {
             let origin = &self.scenario.origins()[r.origin()];
             let (method, path) = r.shown().split_once(' ').unwrap_or(("", r.shown()));
             format!("{method} {}{path}", address(origin))
         });
+        let words = failed.words.unwrap_or_default();
+        let excerpt = failed.excerpt(self.shared.excerpts, &masks);
         Box::new(Failure {
-            kind: way.kind,
-            step: Some(self.step_name(index)),
+            kind: failed.way.kind,
+            step: Some(self.step_name(failed.way.step)),
             request,
-            status: way.status,
-            message: words
-                .map(|w| excerpt::line(&masks.text(&w)))
-                .unwrap_or_default(),
-            excerpt: seen
-                .filter(|_| self.shared.excerpts)
-                .map(|s| excerpt::line(&s.excerpt(&masks)))
-                .unwrap_or_default(),
+            status: failed.way.status,
+            message: excerpt::line(&masks.text(words)),
+            excerpt: excerpt::line(&excerpt),
         })
     }
 
@@ -213,39 +216,32 @@ impl Vu<'_> {
     }
 
     /// What was sent and what came.
-    fn exchange_text(
-        &self,
-        action: &Action,
-        seen: Option<&Seen>,
-        words: Option<&str>,
-        before: VuRng,
-        masks: &Masks,
-    ) -> String {
-        let mut lines = Vec::new();
-        if let Some(template) = request_of(action) {
+    fn exchange_text(&self, failed: &Failed<'_>, before: VuRng, masks: &Masks) -> String {
+        let signed = |sign: &str, lines: Vec<String>| -> Vec<String> {
+            lines.into_iter().map(|l| format!("{sign} {l}")).collect()
+        };
+        let mut sent = Vec::new();
+        if let Some(template) = request_of(failed.action) {
             let mut rng = before;
-            let sent = template.render(self.scenario, &self.values, &mut rng, String::new());
-            if let Ok(sent) = &sent {
-                lines.extend(
-                    masks
-                        .request_lines(sent)
-                        .into_iter()
-                        .map(|l| format!("> {l}")),
-                );
-                let body = excerpt::head_of(sent).1;
-                lines.extend(body_lines(&masks.body(body), "> "));
+            let request = template.render(self.scenario, &self.values, &mut rng, String::new());
+            if let Ok(request) = &request {
+                sent.extend(signed(">", masks.request_lines(request)));
+                let body = excerpt::head_of(request).1;
+                sent.extend(body_lines(&masks.body(body), "> "));
             }
         }
-        if let Some(seen) = seen {
-            lines.extend(
-                head_lines(seen.status, &seen.headers, masks)
-                    .into_iter()
-                    .map(|l| format!("< {l}")),
-            );
-            lines.extend(body_lines(&seen.excerpt(masks), "< "));
+        let mut came = Vec::new();
+        if let Some(seen) = failed.seen {
+            let head = head_lines(seen.status, &seen.headers, masks);
+            came.extend(signed("<", head));
+            came.extend(body_lines(&seen.excerpt(masks), "< "));
         }
-        lines.extend(words.map(|w| format!("* {}", masks.text(w))));
-        fit(&excerpt::visible(&lines.join("\n")))
+        came.extend(failed.words.map(|w| format!("* {}", masks.text(w))));
+        let shown = |lines: &[String]| excerpt::visible(&lines.join("\n"));
+        // A long request leaves room for its answer.
+        let sent = fit(&shown(&sent), EXCHANGE / 2);
+        let whole = format!("{sent}\n{}", shown(&came));
+        fit(whole.trim(), EXCHANGE)
     }
 
     /// Says something to whoever looks; it is not even written where nobody does.
@@ -357,13 +353,13 @@ fn body_lines(body: &str, sign: &str) -> Vec<String> {
         .collect()
 }
 
-/// At most as many bytes as are kept of an exchange.
-fn fit(text: &str) -> String {
+/// At most so many bytes; a sign says where more was.
+fn fit(text: &str, most: usize) -> String {
     const SIGN: &str = "\u{2026}";
-    if text.len() <= EXCHANGE {
+    if text.len() <= most {
         return text.to_owned();
     }
-    let mut end = EXCHANGE - SIGN.len();
+    let mut end = most - SIGN.len();
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -409,9 +405,10 @@ mod tests {
     #[test]
     fn a_whole_exchange_is_never_larger_than_it_may_be() {
         for text in ["\u{fc}".repeat(2000), "x".repeat(EXCHANGE + 1)] {
-            assert!(fit(&text).len() <= EXCHANGE && fit(&text).ends_with('\u{2026}'));
+            let fitted = fit(&text, EXCHANGE);
+            assert!(fitted.len() <= EXCHANGE && fitted.ends_with('\u{2026}'));
         }
-        assert_eq!(fit("x"), "x");
+        assert_eq!(fit("x", EXCHANGE), "x");
     }
 
     #[test]
