@@ -507,6 +507,7 @@ impl PlanRecord {
 
 impl PlanRecord {
     /// The same once it is known how the load fell on the target's addresses.
+    #[must_use]
     pub fn loaded(&self, addresses: Vec<LoadedAddress>) -> Self {
         Self {
             addresses,

@@ -1,7 +1,6 @@
 //! HTTPS with a CA of one's own, given as a user gives it: accepted with `SSL_CERT_FILE` or a flag, refused without; names that lead
 //! to several addresses; and what `up` writes and prints.
 #![expect(clippy::unwrap_used, reason = "tests")]
-#![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::fs;
 use std::net::SocketAddr;
@@ -233,9 +232,8 @@ async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
     fs::write(folder.path().join("own.pem"), pem).unwrap();
     let profile = |keys: &str, of_monitor: &str| {
         let text = format!(
-            "slo = ['errors<50%']\n[target]\nurl = '{}'\n{keys}\n[scenario]\n[[scenario.steps]]\nname = 'get'\nget = '/'\n\
-             [[monitor]]\nname = 'page'\nprometheus = 'https://{there}/metrics'\nmetrics = {{ a = 'b' }}\n{of_monitor}\n",
-            target
+            "slo = ['errors<50%']\n[target]\nurl = '{target}'\n{keys}\n[scenario]\n[[scenario.steps]]\nname = 'get'\nget = '/'\n\
+             [[monitor]]\nname = 'page'\nprometheus = 'https://{there}/metrics'\nmetrics = {{ a = 'b' }}\n{of_monitor}\n"
         );
         fs::write(folder.path().join("mine.toml"), text).unwrap();
     };

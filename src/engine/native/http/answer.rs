@@ -53,7 +53,7 @@ pub(super) fn head(
             let mut room = vec![MaybeUninit::uninit(); MOST_FIELDS];
             with_room(bytes, method, wants_headers, &mut room)
         }
-        other => Err(other),
+        Refused::NotHttp => Err(Refused::NotHttp),
     })
     .map_err(|_| NotHttp)
 }
