@@ -59,7 +59,7 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
         let same = |flag: &&str| {
             word == flag || word.strip_prefix(*flag).is_some_and(|v| v.starts_with('='))
         };
-        if SAME.iter().any(|flag| same(flag)) {
+        if SAME.iter().any(same) {
             words.push(quoted(word));
             if !word.contains('=') {
                 words.extend(rest.next().map(|value| quoted(value)));

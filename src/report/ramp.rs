@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::summary::Lines;
 use super::failures;
+use super::summary::Lines;
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
 use crate::record::{
