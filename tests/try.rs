@@ -150,13 +150,16 @@ const CASES: &[Case] = &[
     Case {
         name: "missing cookie",
         steps: GET,
-        answer: |asked| match asked.head.contains("cookie: ") {
-            true => answer("200 OK", "", "ok"),
-            false => answer(
-                "403 Forbidden",
-                "set-cookie: sid=s3cr3t-cookie\r\n",
-                "no session cookie",
-            ),
+        answer: |asked| {
+            if asked.head.contains("cookie: ") {
+                answer("200 OK", "", "ok")
+            } else {
+                answer(
+                    "403 Forbidden",
+                    "set-cookie: sid=s3cr3t-cookie\r\n",
+                    "no session cookie",
+                )
+            }
         },
         parts: &["403 Forbidden", "no session cookie"],
         at_once: true,
@@ -164,9 +167,12 @@ const CASES: &[Case] = &[
     Case {
         name: "wrong password",
         steps: LOGIN,
-        answer: |asked| match asked.body.contains("right-one") {
-            true => answer("200 OK", "", "{\"id\":\"abcdef\"}"),
-            false => answer("401 Unauthorized", "", "{\"error\":\"wrong password\"}"),
+        answer: |asked| {
+            if asked.body.contains("right-one") {
+                answer("200 OK", "", "{\"id\":\"abcdef\"}")
+            } else {
+                answer("401 Unauthorized", "", "{\"error\":\"wrong password\"}")
+            }
         },
         parts: &[
             "step `login` (POST http://",
@@ -178,9 +184,12 @@ const CASES: &[Case] = &[
     Case {
         name: "expired session",
         steps: LOGIN,
-        answer: |asked| match asked.head.starts_with("POST /login") {
-            true => answer("200 OK", "", "{\"id\":\"taken-from-an-answer\"}"),
-            false => answer("401 Unauthorized", "", "taken-from-an-answer has expired"),
+        answer: |asked| {
+            if asked.head.starts_with("POST /login") {
+                answer("200 OK", "", "{\"id\":\"taken-from-an-answer\"}")
+            } else {
+                answer("401 Unauthorized", "", "taken-from-an-answer has expired")
+            }
         },
         parts: &[
             "step `home` (GET http://",
@@ -477,9 +486,12 @@ fn measured(excerpts: bool) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let count = AtomicUsize::new(1);
-    let server = server(move |asked| match asked.head.contains("/home") {
-        true => limited(&count),
-        false => answer("200 OK", "", "{\"id\":\"abcdef\"}"),
+    let server = server(move |asked| {
+        if asked.head.contains("/home") {
+            limited(&count)
+        } else {
+            answer("200 OK", "", "{\"id\":\"abcdef\"}")
+        }
     });
     profile(at, &server.url, LOGIN);
     let text = fs::read_to_string(at.join("p.toml")).unwrap();

@@ -72,7 +72,7 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
         if SAME_BARE.contains(&word.as_str()) {
             words.push(word.clone());
         }
-        if SAME.iter().any(|flag| same(flag)) {
+        if SAME.iter().any(same) {
             words.push(quoted(word));
             if !word.contains('=') {
                 words.extend(rest.next().map(|value| quoted(value)));

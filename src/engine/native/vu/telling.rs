@@ -150,7 +150,7 @@ impl Vu<'_> {
         };
         self.describe(&failed, before);
         if !self.shared.thinks {
-            self.failure = Some(self.failure_of(&failed));
+            self.failure = Some(Box::new(self.failure_of(&failed)));
         }
     }
 
@@ -186,7 +186,7 @@ impl Vu<'_> {
     }
 
     /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who looks to the user's own terminal.
-    fn failure_of(&self, failed: &Failed<'_>) -> Box<Failure> {
+    fn failure_of(&self, failed: &Failed<'_>) -> Failure {
         let published = self.shared.trace.is_none();
         let masks = self.scenario.masks(&self.values, published);
         let request = request_of(failed.action).map(|r| {
@@ -196,14 +196,14 @@ impl Vu<'_> {
         });
         let words = failed.words.unwrap_or_default();
         let excerpt = failed.excerpt(self.shared.excerpts, &masks);
-        Box::new(Failure {
+        Failure {
             kind: failed.way.kind,
             step: Some(self.step_name(failed.way.step)),
             request,
             status: failed.way.status,
             message: excerpt::line(&masks.text(words)),
             excerpt: excerpt::line(&excerpt),
-        })
+        }
     }
 
     fn step_name(&self, index: usize) -> String {
