@@ -10,13 +10,13 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage};
 pub enum Refused {
     /// Nobody but itself vouches for the certificate.
     #[error(
-        "the certificate{} is self-signed: name it, or what issued it, with --cacert FILE (`ca` in the profile's [target]), or leave out \
+        "the certificate{} is self-signed; name it, or what issued it, with --cacert FILE (`ca` in the profile's [target]), or leave out \
          the check with --insecure (`insecure = true`)", of(.0.as_deref())
     )]
     SelfSigned(Option<String>),
     /// Nobody who is trusted vouches for it.
     #[error(
-        "the certificate has an unknown issuer{}: name the CA's file with --cacert FILE (`ca` in the profile's [target]), or leave out \
+        "the certificate has an unknown issuer{}; name the CA's file with --cacert FILE (`ca` in the profile's [target]), or leave out \
          the check with --insecure (`insecure = true`)", of(.0.as_deref())
     )]
     UnknownIssuer(Option<String>),
@@ -33,24 +33,24 @@ pub enum Refused {
     },
     /// Its time is over.
     #[error(
-        "the certificate has expired on {0}: renew it, or leave out the check with --insecure (`insecure = true`)"
+        "the certificate has expired on {0}; renew it, or leave out the check with --insecure (`insecure = true`)"
     )]
     Expired(String),
     /// Its time has not come.
     #[error(
-        "the certificate is not valid before {0}: look at the clocks, or leave out the check with --insecure (`insecure = true`)"
+        "the certificate is not valid before {0}; look at the clocks, or leave out the check with --insecure (`insecure = true`)"
     )]
     NotYetValid(String),
     /// The server wants to know who is there.
     #[error(
-        "the server asks for a client certificate: give it with --cert FILE and --key FILE (`cert` and `key` in the profile's [target])"
+        "the server asks for a client certificate; give it with --cert FILE and --key FILE (`cert` and `key` in the profile's [target])"
     )]
     WantsClientCertificate,
     /// It knows, and does not want that one.
     #[error("the server does not accept the client certificate of --cert (`cert`): it said {0}")]
     ClientCertificate(String),
     /// No TLS is spoken there.
-    #[error("this port speaks plain HTTP, or at least no TLS: write http:// in place of https://")]
+    #[error("this port speaks plain HTTP, or at least no TLS; write http:// in place of https://")]
     PlainHttp,
     /// What the server speaks of TLS is not what this program does.
     #[error(

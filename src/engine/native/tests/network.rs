@@ -221,17 +221,17 @@ async fn a_certificate_that_is_not_taken_says_why() {
         (
             Made::new(&req_x509("127.0.0.1"), None),
             &another,
-            "the certificate (127.0.0.1) is self-signed: name it",
+            "the certificate (127.0.0.1) is self-signed; name it",
         ),
         (
             Made::new(&params(&["127.0.0.1"]), None),
             &another,
-            "is self-signed: name it, or what issued it, with --cacert",
+            "is self-signed; name it, or what issued it, with --cacert",
         ),
         (
             Made::new(&params(&["127.0.0.1"]), Some(&issuer)),
             &another,
-            "has an unknown issuer (our own CA): name the CA's file",
+            "has an unknown issuer (our own CA); name the CA's file",
         ),
         (
             Made::new(&params(&["a.test"]), Some(&issuer)),
@@ -287,7 +287,7 @@ async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
         let url = format!("https://127.0.0.1:{port}");
         let error = look(&url, ca(&of_ca), &[]).await.unwrap_err();
         assert!(
-            error.contains("asks for a client certificate: give it with --cert"),
+            error.contains("asks for a client certificate; give it with --cert"),
             "{version:?}: {error}"
         );
         let with = |cert: &PathBuf, key: Option<&PathBuf>| TrustSpec {
