@@ -10,7 +10,7 @@ use http::header::CONTENT_ENCODING;
 
 use super::{Connection, FailureKind, Head, RequestTemplate, Vu, VuRng, why};
 use crate::engine::native::recorder::Way;
-use crate::engine::trace::Mark;
+use crate::engine::trace::{Mark, Trace};
 use crate::excerpt::{self, Masks};
 use crate::measure::{Exchange, Failure, status_text};
 use crate::scenario::{Action, Expect, ExtractFrom, Origin, Step, Wait};
@@ -111,6 +111,8 @@ impl Vu<'_> {
     }
 
     /// Counts how a step failed, and keeps what was said.
+    #[cold]
+    #[inline(never)]
     pub(super) fn tell_failure(
         &mut self,
         step: &Step,
@@ -245,10 +247,18 @@ impl Vu<'_> {
     }
 
     /// Says something to whoever looks; it is not even written where nobody does.
+    #[inline]
     pub(super) fn say(&self, mark: Mark, text: impl FnOnce(&Masks) -> String) {
         if let Some(trace) = &self.shared.trace {
-            trace.say(mark, &text(&self.scenario.masks(&self.values, false)));
+            self.say_to(trace, mark, text);
         }
+    }
+
+    /// Kept out of the way of those who are not looked at.
+    #[cold]
+    #[inline(never)]
+    fn say_to(&self, trace: &Trace, mark: Mark, text: impl FnOnce(&Masks) -> String) {
+        trace.say(mark, &text(&self.scenario.masks(&self.values, false)));
     }
 
     pub(super) fn say_step(&self, step: &Step, index: usize) {
