@@ -11,6 +11,7 @@ mod guard;
 mod k6;
 mod lab;
 mod locust;
+mod look;
 mod manual;
 mod populations;
 mod prepare;
@@ -82,6 +83,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Resume(args) => resume::resume(&args, &mut terminal),
         Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
         Command::Compare(args) => compare::compare(&args, &mut terminal),
+        Command::Try(args) => look::look(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),
         Command::Init(args) => write_profile(&args, &terminal),
         Command::Demo(args) => return serve_demo(&args, &terminal),
@@ -177,6 +179,7 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
             // An engine elsewhere has connections of its own.
             None => Outline::of(plan, Each::with_connections(0), 0.0, (0, 0)),
         };
+        let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));
         for warning in &ready.warnings {
             terminal.warning(warning);
@@ -197,8 +200,13 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
     let text = text.map_err(|e| Refusal::new(Exit::Usage, e))?;
     init::write(&text, &args.out).map_err(|e| Refusal::new(Exit::Usage, e))?;
     let file = args.out.display();
+    // k6 alone knows what a script sends.
+    let look = match args.from_k6 {
+        Some(_) => String::new(),
+        None => format!("see one cycle of it:   breakpoint try {file}\n"),
+    };
     terminal.print(&format!(
-        "wrote {file}\nsee what it would do:  breakpoint plan {file}\nrun it:                breakpoint find {file}\n"
+        "wrote {file}\nsee what it would do:  breakpoint plan {file}\n{look}run it:                breakpoint find {file}\n"
     ));
     Ok(Exit::Answer)
 }

@@ -31,6 +31,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint compare reports/before reports/after    what a change of the service changed
   breakpoint report reports/demo/RUN --format md     one format of a recorded run; without --format all files again
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
+  breakpoint try mine.toml                           one cycle of one user, with all that is said
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
 5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted, 1 our own failure
@@ -48,7 +49,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
-The certificate of an https target is checked; SSL_CERT_FILE=ca.pem in the environment names a CA of your own.
+The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment) names a CA of your own.
 ";
 
 const RESUME_EXAMPLES: &str = "\
@@ -121,6 +122,9 @@ pub enum Command {
     /// Compare runs: what changed, whether that is evidence of a change, and what could explain it.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
+    /// Run one cycle of a single user and show all that is said: requests, answers, events, values, and what each step is judged by.
+    #[command(after_help = TRY_EXAMPLES)]
+    Try(TryArgs),
     /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
@@ -145,6 +149,20 @@ pub enum Command {
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
 }
+
+const TRY_EXAMPLES: &str = "\
+Examples:
+  breakpoint try mine.toml                           one cycle of its first user, thinking left out
+  breakpoint try mine.toml --vu 7                    as the eighth, with its row of each feeder
+  breakpoint try mine.toml --population abusers      one of another population
+  breakpoint try --url http://127.0.0.1:8080/api     one GET
+
+Lines begin with # (a step and what it is judged by), > (sent), < (came: status, headers, the first kilobyte of the body, events),
+* (noted: connections, values that were taken), + (passed), ! (failed). Secrets are masked: authorization and cookies, what is named
+like a secret, and what came from the environment or from files. The target is brought up and taken down as in a run.
+
+Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted, 1 our own failure
+";
 
 const WORKER_EXAMPLES: &str = "\
 Examples:
@@ -270,6 +288,9 @@ pub struct FindArgs {
     /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
@@ -299,6 +320,40 @@ pub struct SafetyArgs {
     /// long as the profile's content stays the same.
     #[arg(long)]
     pub yes: bool,
+}
+
+/// How connections are made; the flags are curl's.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectArgs {
+    /// PEM file of the certificates to trust, in place of the system's: those of a CA, or the server's own.
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// PEM file of a client certificate, with its key unless --key names that.
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of the key of --cert.
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
+    /// Take any certificate. The record and the report say so.
+    #[arg(short = 'k', long)]
+    pub insecure: bool,
+    /// Where a name leads, as HOST:PORT:ADDRESS[,ADDRESS]; may be repeated. The name stays in `host` and in the handshake.
+    #[arg(long, value_name = "HOST:PORT:ADDRESS")]
+    pub resolve: Vec<String>,
+}
+
+impl ConnectArgs {
+    /// The flags of a plan with what these say.
+    pub fn added_to(&self, flags: FindFlags) -> FindFlags {
+        FindFlags {
+            cacert: self.cacert.clone(),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            insecure: self.insecure,
+            resolve: self.resolve.clone(),
+            ..flags
+        }
+    }
 }
 
 /// Who makes the load.
@@ -370,6 +425,7 @@ pub struct WatchArgs {
 impl FindArgs {
     /// The part that changes the plan.
     pub fn flags(&self) -> FindFlags {
+        let flags = self.connect.added_to(FindFlags::default());
         self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
@@ -396,7 +452,7 @@ impl FindArgs {
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
-            ..FindFlags::default()
+            ..flags
         })
     }
 }
@@ -460,6 +516,9 @@ pub struct RampArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
     /// Who makes the load.
     #[command(flatten)]
     pub load: EngineArgs,
@@ -474,6 +533,7 @@ pub struct RampArgs {
 impl RampArgs {
     /// The part that changes the plan.
     pub fn flags(&self) -> FindFlags {
+        let flags = self.connect.added_to(FindFlags::default());
         self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
@@ -486,7 +546,7 @@ impl RampArgs {
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
-            ..FindFlags::default()
+            ..flags
         })
     }
 }
@@ -568,6 +628,38 @@ pub struct WorkerArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+}
+
+/// `breakpoint try`.
+#[derive(Debug, Clone, Args)]
+pub struct TryArgs {
+    /// Profile by name (profiles/NAME.toml, or one that is built in) or by path [default: the demo, or the address given].
+    #[arg(value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// Address of the service: without a profile one GET of it, with one in place of the profile's address.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Number of the user, from 0, which decides on `{{ vu }}`, on rows of feeders and on random values.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub vu: u32,
+    /// A user of another population than that of [scenario].
+    #[arg(long, value_name = "NAME")]
+    pub population: Option<String>,
+    /// Seed of every random draw [default: 1].
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Address of this machine that connections come from; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
+    /// A host that may be asked although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// Agree to the commands of the profile (up, down) without being asked.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `breakpoint init`.

@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::measure::{FailureKind, Level, Window};
+use crate::measure::{Failure, FailureKind, Level, LoadedAddress, Window};
 
 pub mod any;
 pub mod k6;
@@ -15,6 +15,7 @@ pub mod native;
 pub mod populations;
 mod requests;
 pub mod sim;
+pub mod trace;
 mod usage;
 
 /// Why an engine cannot go on. A failed request is data in a [`Window`], not an error.
@@ -32,14 +33,29 @@ pub enum EngineError {
 }
 
 /// How one cycle outside any measurement went: whether the target is alive and well.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Canary {
     /// The cycle passed in this time, think times left out.
     Passed(Duration),
     /// A step refused by design.
     Shed,
     /// A step failed.
-    Failed(FailureKind),
+    Failed(Box<Failure>),
+}
+
+impl Canary {
+    /// How it failed, if it did.
+    pub fn failed_with(&self) -> Option<FailureKind> {
+        match self {
+            Self::Failed(failure) => Some(failure.kind),
+            Self::Passed(_) | Self::Shed => None,
+        }
+    }
+
+    /// A step failed, and no more than the kind is known.
+    pub fn failed(kind: FailureKind) -> Self {
+        Self::Failed(Box::new(Failure::of(kind)))
+    }
 }
 
 /// Makes load at a level and reports what happened, window by window.
@@ -56,6 +72,11 @@ pub trait Engine: Send {
     /// Ends the load at once: nobody is given time to finish what he has begun. For a run that ends before it is done.
     fn halt(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
         self.set_level(Level::ZERO)
+    }
+
+    /// Where the names of the target led, and how much of the load went there.
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        Vec::new()
     }
 
     /// What a reader of the results must know of how they were measured, in the end.

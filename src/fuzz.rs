@@ -12,7 +12,7 @@ use crate::profile::Profile;
 use crate::scenario::Scenario;
 use crate::scenario::sse::{Event, MAX_EVENT_BYTES, Parser};
 use crate::slo::Slo;
-use crate::{compare, journal, monitor, record, report, scenario};
+use crate::{compare, crypto, journal, monitor, record, report, scenario};
 
 /// What reads something from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +41,15 @@ pub enum Target {
     K6,
     /// What k6 says before a run: its version, what a script holds, why that cannot be run.
     K6Script,
+    /// The body of an answer that was compressed.
+    Body,
+    /// The certificate of a server.
+    Certificate,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -58,6 +62,8 @@ impl Target {
         Self::Locust,
         Self::K6,
         Self::K6Script,
+        Self::Body,
+        Self::Certificate,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -75,6 +81,8 @@ impl Target {
             Self::Locust => "locust",
             Self::K6 => "k6",
             Self::K6Script => "k6-script",
+            Self::Body => "body",
+            Self::Certificate => "certificate",
         }
     }
 
@@ -97,6 +105,8 @@ impl Target {
             Self::Locust => locust::fuzz(data),
             Self::K6 => k6::fuzz(data),
             Self::K6Script => script(data),
+            Self::Body => native::fuzz_body(data),
+            Self::Certificate => crypto::fuzz_certificate(data),
         }
     }
 }

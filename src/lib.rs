@@ -21,6 +21,7 @@ pub mod compare;
 pub mod crypto;
 pub mod engine;
 pub mod event;
+pub mod excerpt;
 pub mod exit;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;

@@ -3,9 +3,13 @@
 //! An [`Engine`](crate::engine::Engine) produces [`Window`]s; a probe folds those of its hold into one
 //! [`Measurement`], which the SLO judges and the search learns from.
 
+mod failure;
 mod histogram;
 mod strain;
 
+pub use failure::{
+    Exchange, Failure, FailureWay, FailureWays, MOST_EXCHANGES, MOST_WAYS, status_text,
+};
 pub use histogram::{Histogram, HistogramError};
 pub use strain::Strain;
 
@@ -37,6 +41,40 @@ impl Level {
             reason = "clamped to the range of u32 first; a NaN becomes 1"
         )]
         Self(level.round().max(1.0).min(f64::from(u32::MAX)) as u32)
+    }
+}
+
+/// An address that a name of the target led to, and how much of the load went there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadedAddress {
+    /// The host as the scenario names it.
+    pub host: String,
+    /// Where it led.
+    pub address: String,
+    /// Connections that were opened to it.
+    pub connections: u64,
+    /// Requests that were sent to it.
+    pub requests: u64,
+    /// What the fastest of these connections took to be made, microseconds: a round trip of the network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round_trip_us: Option<u64>,
+}
+
+impl LoadedAddress {
+    /// Adds what went to addresses to what went there before.
+    pub fn add(all: &mut Vec<Self>, more: Vec<Self>) {
+        for more in more {
+            let same = |a: &&mut Self| (&a.host, &a.address) == (&more.host, &more.address);
+            match all.iter_mut().find(same) {
+                Some(known) => {
+                    known.connections += more.connections;
+                    known.requests += more.requests;
+                    let both = known.round_trip_us.into_iter().chain(more.round_trip_us);
+                    known.round_trip_us = both.min();
+                }
+                None => all.push(more),
+            }
+        }
     }
 }
 
@@ -271,6 +309,10 @@ pub struct StepWindow {
     pub in_flight: Histogram,
     /// Where the engine does not know the latencies exactly: what they lie between. `latency` is then the likeliest.
     pub bounds: Option<Box<Bounds>>,
+    /// The failed told apart further, where the engine can; nothing without failures.
+    pub ways: FailureWays,
+    /// Some of the failed with all that was said.
+    pub exchanges: Vec<Exchange>,
 }
 
 /// What latencies lie between that are not known exactly.
@@ -304,6 +346,8 @@ impl StepWindow {
         self.failed.merge(&other.failed);
         self.shed += other.shed;
         self.in_flight.merge(&other.in_flight);
+        self.ways.merge(&other.ways);
+        self.exchanges.extend_from_slice(&other.exchanges);
     }
 }
 
@@ -581,6 +625,7 @@ impl Measurement {
         for w in windows() {
             total.failed.merge(&w.failed);
             total.shed += w.shed;
+            total.ways.merge(&w.ways);
         }
         if let Some(w) = self.hold.last().and_then(|s| s.window.steps.get(step)) {
             total.in_flight = w.in_flight.clone();

@@ -118,7 +118,7 @@ impl MonitorHub {
         let mut monitors = Vec::new();
         let mut tasks = Vec::new();
         for plan in plans {
-            let inbox = Inbox::new(plan.log_match);
+            let inbox = Inbox::new(plan.log_match.clone());
             if let Some(path) = &plan.log {
                 let follower = Follower::new(path);
                 // Where the service may run in a container, the file is that of the process that it else would be.
@@ -130,7 +130,7 @@ impl MonitorHub {
                 tasks.push(tokio::spawn(docker::events(name.to_owned(), inbox.clone())));
                 tasks.push(tokio::spawn(docker::log(name.to_owned(), inbox.clone())));
             }
-            let source = Source::new(&plan.source, plan.log.is_some(), &inbox);
+            let source = Source::new(&plan, &inbox);
             let shared = Arc::new(Mutex::new(Latest {
                 name: plan.name,
                 fields: source.fields(),
@@ -327,8 +327,8 @@ enum Source {
 
 impl Source {
     /// `has_log` is whether a file is followed, whose lines `inbox` hears.
-    fn new(plan: &MonitorSource, has_log: bool, inbox: &Inbox) -> Self {
-        match plan {
+    fn new(plan: &MonitorPlan, inbox: &Inbox) -> Self {
+        match &plan.source {
             MonitorSource::Cgroup(dir) => Self::Cgroup(cgroup::Group::new(dir)),
             MonitorSource::PidFile(path) => Self::Process(process::Process::new(path)),
             MonitorSource::Docker(name) => Self::Docker(docker::Container::new(name)),
@@ -336,14 +336,14 @@ impl Source {
                 Self::DockerOrProcess(Box::new(docker::ContainerOrProcess::new(name, path)))
             }
             MonitorSource::Redis(url) => {
-                let log = has_log.then(|| inbox.clone());
+                let log = plan.log.is_some().then(|| inbox.clone());
                 Self::Redis(redis::Server::new(url, log))
             }
             MonitorSource::Prometheus(url, metrics) => {
-                Self::Prometheus(prometheus::Page::new(url, metrics))
+                Self::Prometheus(prometheus::Page::new(url, metrics, &plan.connect))
             }
             MonitorSource::PromQl(server, queries) => {
-                Self::PromQl(prometheus::Queries::new(server, queries))
+                Self::PromQl(prometheus::Queries::new(server, queries, &plan.connect))
             }
             MonitorSource::Host => Self::Host(host::Host::default()),
         }

@@ -3,6 +3,7 @@
 //! Flags beat the profile, the profile beats the defaults. What is below this module takes parts of a [`Plan`] and never
 //! asks where a value came from.
 
+mod connect;
 mod engine;
 mod local;
 mod log;
@@ -27,11 +28,12 @@ use toml::Spanned;
 use crate::k6::{Function, Looked, Mode, Script, Version};
 use crate::measure::{Arrivals, Level, StepNames};
 use crate::profile::{self, Profile, ProfileError, Source};
-use crate::scenario::Allowed;
 use crate::scenario::spec::ScenarioSpec;
+use crate::scenario::{Addresses, Allowed};
 use crate::search::SearchSpec;
 use crate::secret::Hidden;
 use crate::slo::{Condition, Objective, Slo, SloError};
+pub use connect::ConnectPlan;
 pub use log::LogMatch;
 pub use monitor::{HOST, HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS};
 pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
@@ -100,6 +102,16 @@ pub struct FindFlags {
     pub local_addr: Vec<String>,
     /// Hosts that may be loaded although they are not this machine.
     pub allow_target: Vec<String>,
+    /// `--cacert`.
+    pub cacert: Option<PathBuf>,
+    /// `--cert`.
+    pub cert: Option<PathBuf>,
+    /// `--key`.
+    pub key: Option<PathBuf>,
+    /// `--insecure`.
+    pub insecure: bool,
+    /// `--resolve`, each.
+    pub resolve: Vec<String>,
     /// `--engine`.
     pub engine: Option<String>,
     /// `--locust-url`.
@@ -159,6 +171,8 @@ pub struct Plan {
     pub monitors: Vec<MonitorPlan>,
     /// What stops a run before it is done.
     pub safety: SafetyPlan,
+    /// Whether reports show anything of the answers of failed requests.
+    pub excerpts: bool,
     /// Seed of every random draw.
     pub seed: u64,
     /// Folder that the profile's relative paths (feeders) start from.
@@ -243,6 +257,8 @@ pub struct LocustPlan {
     pub url: String,
     /// Sent with every request to it; values may have `{{ env.NAME }}`.
     pub headers: Vec<(String, String)>,
+    /// How it is connected to.
+    pub connect: ConnectPlan,
 }
 
 /// What the load is.
@@ -339,6 +355,10 @@ pub struct TargetPlan {
     pub canary_cycles: u32,
     /// Whom the load may reach.
     pub allowed: Allowed,
+    /// How connections are made.
+    pub connect: ConnectPlan,
+    /// Which of a name's addresses are loaded.
+    pub addresses: Addresses,
 }
 
 impl TargetPlan {
@@ -378,6 +398,13 @@ impl TargetKind {
     }
 }
 
+impl MonitorSource {
+    /// Whether it is read over HTTP.
+    pub fn reads_pages(&self) -> bool {
+        matches!(self, Self::Prometheus(..) | Self::PromQl(..))
+    }
+}
+
 /// When the target is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetWhen {
@@ -400,6 +427,8 @@ pub struct MonitorPlan {
     pub log: Option<PathBuf>,
     /// Which lines of its log matter.
     pub log_match: LogMatch,
+    /// How the page or the server that it reads is connected to.
+    pub connect: ConnectPlan,
 }
 
 /// Where a monitor's readings come from.
@@ -502,7 +531,12 @@ impl Plan {
             (None, None, EnginePlan::Native) => Self::of_profile(&demo_profile()?, &asked),
         }?;
         engine::check(&engine, profile, flags, plan.load)?;
-        let mut plan = Self { engine, ..plan };
+        let excerpts = profile.and_then(|p| p.excerpts).unwrap_or(true);
+        let mut plan = Self {
+            engine,
+            excerpts,
+            ..plan
+        };
         plan.note_thresholds(profile, flags, script);
         Ok(plan)
     }
@@ -523,7 +557,8 @@ impl Plan {
         };
         let target = match profile {
             Some(profile) => {
-                let monitors = monitor_names(&monitor::resolve(profile)?);
+                let connect = connect::of_target(Some(profile), flags)?;
+                let monitors = monitor_names(&monitor::resolve(profile, &connect)?);
                 target::resolve(profile, flags, &reader, &monitors, &engine)?
             }
             None => TargetPlan::default(),
@@ -542,7 +577,8 @@ impl Plan {
         let reader = Reader {
             source: Some(&profile.source),
         };
-        let monitors = monitor::resolve(profile)?;
+        let connect = connect::of_target(Some(profile), flags)?;
+        let monitors = monitor::resolve(profile, &connect)?;
         let target = target::resolve(profile, flags, &reader, &monitor_names(&monitors), engine)?;
         let scenario = match (&profile.scenario, &target.kind) {
             _ if *engine != EnginePlan::Native => ScenarioSource::OfTheEngine,
@@ -588,6 +624,7 @@ impl Plan {
                 url: origin.to_owned(),
             },
             allowed: Allowed::new(flags.allow_target.iter().cloned()),
+            connect: connect::of_target(None, flags)?,
             ..TargetPlan::default()
         };
         let base = Self::base(&profile::SearchSection::default(), asked, &reader)?;
@@ -827,6 +864,7 @@ impl Base {
             scenario: parts.scenario,
             populations: parts.populations,
             slo: parts.slo,
+            excerpts: true,
             seed: self.search.seed,
             search: self.search,
             max_is_explicit: self.max_is_explicit,
@@ -863,6 +901,8 @@ impl Default for TargetPlan {
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             canary_cycles: DEFAULT_CANARY_CYCLES,
             allowed: Allowed::default(),
+            connect: ConnectPlan::default(),
+            addresses: Addresses::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::k6::Mode;
 use crate::measure::{Level, LevelUnit};
 use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan};
 use crate::record::Environment;
+use crate::scenario::Addresses;
 use crate::search::forecast::{self, Expected, Kind};
 use crate::search::{CycleModel, SearchSpec};
 use crate::secret::masked;
@@ -343,6 +344,8 @@ pub struct Outline {
     pub needs: Needs,
     /// What to expect of the search, by how the service breaks; `None` where the SLO has no latency quantile.
     pub expected: Option<(Expected, Expected)>,
+    /// Where the names of the target lead.
+    addresses: Vec<String>,
 }
 
 /// What ends a run whatever it is doing.
@@ -419,6 +422,7 @@ impl Outline {
         Self {
             levels,
             worst_case,
+            addresses: Vec::new(),
             needs: Needs::of(most_vus, each).and_beside(beside),
             expected: (plan.populations.users == Amount::Searched
                 && plan.engine == EnginePlan::Native)
@@ -436,7 +440,7 @@ impl Outline {
     }
 
     fn write(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
-        Self::write_asked(out, plan)?;
+        self.write_asked(out, plan)?;
         self.write_search(out, plan)?;
         match &plan.engine {
             EnginePlan::Native | EnginePlan::K6(_) => self.write_needs(out, plan, host),
@@ -445,8 +449,27 @@ impl Outline {
         }
     }
 
+    /// The same with where the names of the target lead.
+    #[must_use]
+    pub fn with_addresses(mut self, plan: &Plan, found: &[(String, Vec<IpAddr>)]) -> Self {
+        let line = |(host, addresses): &(String, Vec<IpAddr>)| {
+            let each: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let each = each.join(", ");
+            match (addresses.len(), plan.target.addresses) {
+                (0, _) => format!("{host} leads nowhere yet"),
+                (1, _) => format!("{host} is {each}"),
+                (n, Addresses::All) => format!("{n} of {host}, which VUs take in turn: {each}"),
+                (n, Addresses::First) => {
+                    format!("the first that answers, of {n} of {host}: {each}")
+                }
+            }
+        };
+        self.addresses = found.iter().map(line).collect();
+        self
+    }
+
     /// What is loaded, and by whom.
-    fn write_asked(out: &mut String, plan: &Plan) -> fmt::Result {
+    fn write_asked(&self, out: &mut String, plan: &Plan) -> fmt::Result {
         let slo: Vec<&str> = plan
             .slo
             .objectives()
@@ -458,6 +481,12 @@ impl Outline {
         monitors.dedup();
         writeln!(out, "profile      {}", plan.name)?;
         write_target(out, plan)?;
+        for line in &self.addresses {
+            writeln!(out, "addresses    {line}")?;
+        }
+        if plan.target.connect.insecure {
+            writeln!(out, "certificate  not checked (insecure)")?;
+        }
         write_engine(out, &plan.engine)?;
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {

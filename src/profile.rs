@@ -39,6 +39,8 @@ pub struct Profile {
     pub search: SearchSection,
     /// `[[monitor]]`.
     pub monitors: Vec<Spanned<MonitorSpec>>,
+    /// `excerpts`.
+    pub excerpts: Option<bool>,
     /// `[engine]`.
     pub engine: Option<Spanned<EngineSpec>>,
 }
@@ -58,6 +60,7 @@ struct File {
     #[serde(default, rename = "monitor")]
     monitors: Vec<Spanned<MonitorSpec>>,
     engine: Option<Spanned<EngineSpec>>,
+    excerpts: Option<bool>,
 }
 
 /// `[engine]`: what makes the load.
@@ -81,6 +84,18 @@ pub struct EngineSpec {
     pub exec: Option<Spanned<BTreeMap<String, i64>>>,
     /// Further arguments of `k6 run`.
     pub arguments: Option<Vec<Spanned<String>>>,
+    /// File of the certificates that are trusted, in place of the system's.
+    pub ca: Option<Spanned<String>>,
+    /// File of the client certificate.
+    pub cert: Option<Spanned<String>>,
+    /// File of its key.
+    pub key: Option<Spanned<String>>,
+    /// Whether any certificate is accepted.
+    pub insecure: Option<Spanned<bool>>,
+    /// The name that a certificate must be for.
+    pub server_name: Option<Spanned<String>>,
+    /// Where names lead: `HOST:PORT:ADDRESS`.
+    pub resolve: Option<Vec<Spanned<String>>>,
 }
 
 /// `[target]`: where the load goes, and how to bring that service up, back to a fresh state, and down.
@@ -111,6 +126,20 @@ pub struct TargetSpec {
     pub canary_cycles: Option<Spanned<i64>>,
     /// Hosts that may be loaded although they are not this machine.
     pub allow: Option<Vec<String>>,
+    /// Which addresses of a name are loaded: `all` or `first`.
+    pub addresses: Option<Spanned<String>>,
+    /// File of the certificates that are trusted, in place of the system's.
+    pub ca: Option<Spanned<String>>,
+    /// File of the client certificate.
+    pub cert: Option<Spanned<String>>,
+    /// File of its key.
+    pub key: Option<Spanned<String>>,
+    /// Whether any certificate is accepted.
+    pub insecure: Option<Spanned<bool>>,
+    /// The name that a certificate must be for.
+    pub server_name: Option<Spanned<String>>,
+    /// Where names lead: `HOST:PORT:ADDRESS`.
+    pub resolve: Option<Vec<Spanned<String>>>,
 }
 
 /// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`.
@@ -215,6 +244,18 @@ pub struct MonitorSpec {
     pub restart: Option<Spanned<String>>,
     /// Whether a reset empties the Redis server.
     pub flush: Option<Spanned<bool>>,
+    /// File of the certificates that are trusted, in place of the system's.
+    pub ca: Option<Spanned<String>>,
+    /// File of the client certificate.
+    pub cert: Option<Spanned<String>>,
+    /// File of its key.
+    pub key: Option<Spanned<String>>,
+    /// Whether any certificate is accepted.
+    pub insecure: Option<Spanned<bool>>,
+    /// The name that a certificate must be for.
+    pub server_name: Option<Spanned<String>>,
+    /// Where names lead: `HOST:PORT:ADDRESS`.
+    pub resolve: Option<Vec<Spanned<String>>>,
 }
 
 impl Profile {
@@ -243,6 +284,7 @@ impl Profile {
             search: parsed.search,
             monitors: parsed.monitors,
             engine: parsed.engine,
+            excerpts: parsed.excerpts,
         })
     }
 }

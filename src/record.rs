@@ -6,8 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{
-    Arrivals, Counted, FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
-    StepNames,
+    Arrivals, Counted, Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level,
+    LevelUnit, LoadedAddress, Reading, StepNames,
 };
 use crate::slo::Verdict;
 
@@ -489,6 +489,13 @@ pub struct PlanRecord {
     /// The command line without the program's own path and without secrets; empty in records of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Whether any certificate of the target was accepted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+    /// Where the names of the target led and how the load fell on them; empty where the engine does not tell, and in records of
+    /// older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<LoadedAddress>,
 }
 
 impl PlanRecord {
@@ -499,6 +506,26 @@ impl PlanRecord {
 }
 
 impl PlanRecord {
+    /// The same once it is known how the load fell on the target's addresses.
+    #[must_use]
+    pub fn loaded(&self, addresses: Vec<LoadedAddress>) -> Self {
+        Self {
+            addresses,
+            ..self.clone()
+        }
+    }
+
+    /// A round trip of the network to the farthest address that was loaded, seconds; `None` where it was not measured.
+    pub fn round_trip_s(&self) -> Option<f64> {
+        let farthest = self
+            .addresses
+            .iter()
+            .filter_map(|a| a.round_trip_us)
+            .max()?;
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a connection")]
+        Some(farthest as f64 / 1e6)
+    }
+
     /// Whether levels are those of the scenario's users.
     pub fn users_are_searched(&self) -> bool {
         self.populations
@@ -628,6 +655,9 @@ pub struct ProbeRecord {
     /// What the services logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogRecord>,
+    /// Some failing requests with their answers, without secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<Exchange>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
     /// What else fits, the surest first.
@@ -680,6 +710,10 @@ pub struct StepRecord {
     pub in_flight: u64,
     /// Age of the oldest in flight at the hold's end, seconds.
     pub oldest_in_flight_s: Option<f64>,
+    /// The most frequent ways in which it failed, by kind, status and message; none where the engine does not tell them apart, and for
+    /// the whole cycle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<FailureWay>,
     /// Latencies of the completed.
     pub latency: Histogram,
 }

@@ -10,6 +10,7 @@ mod chart;
 mod compare;
 mod compare_format;
 mod escape;
+mod failures;
 mod github;
 mod html;
 mod json;

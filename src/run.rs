@@ -74,6 +74,17 @@ pub struct RunSpec {
     pub canary_timeout: Duration,
     /// Canary cycles that must pass in a row before the next probe.
     pub canary_cycles: u32,
+    /// What is known of the first of them.
+    pub first_contact: FirstContact,
+}
+
+/// What is known of a target that answers for the first time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstContact {
+    /// Whether this program brought it up just before.
+    pub brought_up: bool,
+    /// The command that shows one cycle with all that is said; `None` where none can.
+    pub look: Option<String>,
 }
 
 impl RunSpec {
@@ -99,6 +110,10 @@ pub trait Surroundings: Send {
     /// Says why it could not; the run goes on without.
     fn keep(&mut self, _entry: &Entry) -> Result<(), String> {
         Ok(())
+    }
+    /// What is to be put behind the message that the target is not there: what brought it up has printed that.
+    fn last_words(&self) -> String {
+        String::new()
     }
     /// The time of day, RFC 3339 UTC.
     fn time_of_day(&self) -> String;
@@ -190,6 +205,9 @@ pub async fn resume<E: Engine, S: Surroundings>(
         .collect();
     run.warnings.extend(generator::warnings(&holds, "probe"));
     run.warnings.extend(run.engine.notes());
+    let plan = spec.plan.loaded(run.engine.addresses());
+    run.warnings
+        .extend(generator::network(&holds, plan.round_trip_s()));
     let record = RunRecord {
         schema_version: SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -198,7 +216,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         finished_at: run.surroundings.time_of_day(),
         slo: spec.slo.texts(),
         answer,
-        plan: spec.plan.clone(),
+        plan,
         environment: spec.environment.clone(),
         warnings: run.warnings,
         probes: run.probes,
@@ -240,10 +258,24 @@ struct Run<'a, E, S> {
 }
 
 impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+    fn not_recovered(&mut self, why: &str) -> Conclusion {
+        let said = self.surroundings.last_words();
+        self.lost(&format!("the target did not recover: {why}{said}"))
+    }
+
     async fn search(&mut self) -> Result<Conclusion, EngineError> {
-        match self.canaries(self.spec.arrival_timeout).await? {
+        let contact = &self.spec.first_contact;
+        let definite_after = Some(canary::definite_after(contact));
+        match self
+            .canaries(self.spec.arrival_timeout, definite_after)
+            .await?
+        {
             Ok(slowest) => self.unloaded = slowest,
-            Err(why) => return Ok(self.lost(&format!("the target does not answer: {why}"))),
+            Err(unwell) => {
+                let said = self.surroundings.last_words();
+                let why = unwell.of_first_contact(contact);
+                return Ok(self.lost(&format!("{why}{said}")));
+            }
         }
         loop {
             if let Some(halt) = self.interrupt.why() {
@@ -258,7 +290,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 && self.level != Level::ZERO
                 && let Err(why) = self.recover().await?
             {
-                return Ok(self.lost(&format!("the target did not recover: {why}")));
+                return Ok(self.not_recovered(&why));
             }
             // Bringing the target to rest took its time too.
             let order = Order {
@@ -272,7 +304,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             let overran = self.search.last().is_some_and(Visit::overran);
             if overran || self.spec.reset_always || self.is_dead() {
                 if let Err(why) = self.recover().await? {
-                    return Ok(self.lost(&format!("the target did not recover: {why}")));
+                    return Ok(self.not_recovered(&why));
                 }
             } else if self.left_behind() {
                 self.drain().await?;
@@ -384,6 +416,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             steps: &self.spec.steps,
             causes: self.causes(&probe, &judgement),
             estimate: self.estimate(),
+            kept: self.probes.iter().flat_map(|p| &p.exchanges).collect(),
         });
         if whole {
             self.keep(visit, &record);

@@ -2,11 +2,13 @@
 //!
 //! Pure: reading the profile's files and running the steps happen elsewhere.
 
+mod address;
 mod allowed;
 mod compile;
 mod feeder;
 mod redirect;
 mod request;
+mod resolve;
 pub mod spec;
 pub mod sse;
 mod template;
@@ -18,19 +20,23 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
+pub use address::normal as normal_address;
 pub use allowed::Allowed;
 pub use feeder::{Feeder, FeederError};
 pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{
     BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
 };
+pub use resolve::{Addresses, Resolve};
 pub use spec::FeederOrder;
 #[cfg(any(test, fuzzing))]
 pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Values};
 pub use think::Think;
 
+use crate::excerpt::Masks;
 use crate::measure::{LevelUnit, StepNames};
+use crate::secret::names_a_secret;
 
 /// The generator of a VU's random values; the same seed gives the same values on every machine.
 pub type VuRng = rand::rngs::Xoshiro256PlusPlus;
@@ -113,7 +119,10 @@ pub struct Scenario {
     steps: Vec<Step>,
     origins: Vec<Origin>,
     vars: Vec<(usize, Template)>,
-    slots: usize,
+    /// Names of the values that are set while it runs, by slot.
+    slots: Vec<String>,
+    /// What was filled in from the environment and from files.
+    secrets: Vec<String>,
     feeders: Vec<FeederUse>,
     streams: usize,
     streams_at_once: usize,
@@ -250,9 +259,42 @@ impl Scenario {
         Values {
             vu,
             cycle: 0,
-            slots: vec![String::new(); self.slots],
+            slots: vec![String::new(); self.slots.len()],
             rows: vec![0; self.feeders.len()],
         }
+    }
+
+    /// The name of a value.
+    pub fn slot_name(&self, slot: usize) -> &str {
+        self.slots.get(slot).map_or("", String::as_str)
+    }
+
+    /// The secrets among a VU's values, and those of the profile: what is named like one, and what came from the environment and from
+    /// files. With `extracted` also whatever was taken from an answer, and every row of a feeder: what is published holds neither.
+    pub fn masks(&self, values: &Values, extracted: bool) -> Masks {
+        let mut hidden = self.secrets.clone();
+        let taken = |slot: usize| self.extractions().any(|e| e.slot == slot);
+        for (slot, value) in values.slots.iter().enumerate() {
+            if names_a_secret(&self.slots[slot]) || (extracted && taken(slot)) {
+                hidden.push(value.clone());
+            }
+        }
+        for (used, row) in self.feeders.iter().zip(&values.rows) {
+            for (at, column) in used.feeder.columns().iter().enumerate() {
+                if extracted || names_a_secret(column) {
+                    hidden.push(used.feeder.cell(*row, at).to_owned());
+                }
+            }
+        }
+        Masks::new(hidden)
+    }
+
+    fn extractions(&self) -> impl Iterator<Item = &Extract> {
+        self.steps.iter().flat_map(|step| match &step.action {
+            Action::Request(request) | Action::Open(request, _) => request.extract(),
+            Action::Wait(wait) => &wait.extract,
+            Action::Think(_) | Action::Close(_) => &[],
+        })
     }
 
     /// Draws the values of a new cycle. `next_row` gives the next number of a sequential feeder, over all VUs.

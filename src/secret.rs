@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Write as _;
 
 /// Parts of names of query parameters whose values are nobody's business.
 const NAMES: &[&str] = &["auth", "key", "pass", "pwd", "secret", "sig", "token"];
@@ -31,6 +32,22 @@ impl Hidden {
     pub fn in_text(&self, text: &str) -> String {
         let all = self.0.iter();
         all.fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
+    }
+
+    /// The same of a text that was cut: a secret may begin at its end and have no end.
+    pub fn in_cut_text(&self, text: &str) -> String {
+        let text = self.in_text(text);
+        let begins = |secret: &String| {
+            let lengths = LEAST_HIDDEN..secret.len().min(text.len() + 1);
+            let cuts = lengths.rev().filter(|n| secret.is_char_boundary(*n));
+            cuts.map(|n| &secret[..n])
+                .find(|cut| text.ends_with(cut))
+                .map(str::len)
+        };
+        match self.0.iter().filter_map(begins).max() {
+            Some(cut) => format!("{}{MASK}", &text[..text.len() - cut]),
+            None => text,
+        }
     }
 
     /// The same of bytes, which are left alone where there is nothing to hide.
@@ -162,6 +179,70 @@ fn masked_query(query: &str) -> String {
     pairs.collect::<Vec<_>>().join("&")
 }
 
+/// Headers whose values prove who asks, beside those whose names say so.
+const HEADERS: &[&str] = &["cookie", "set-cookie"];
+
+/// Whether the value of a header is nobody's business.
+pub fn is_secret_header(name: &str) -> bool {
+    HEADERS.iter().any(|h| name.eq_ignore_ascii_case(h)) || names_a_secret(name)
+}
+
+/// A text without the values that stand behind a name which says that they are secret: `"token": "..."` of JSON, `token=...` of a form.
+pub fn named_values_masked(text: &str) -> String {
+    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(from) = rest.find(is_name) {
+        let (before, named) = rest.split_at(from);
+        let (name, after) = named.split_at(named.find(|c| !is_name(c)).unwrap_or(named.len()));
+        out.push_str(before);
+        out.push_str(name);
+        rest = after;
+        if !names_a_secret(name) {
+            continue;
+        }
+        if let Some((sign, value)) = value_behind(after) {
+            out.push_str(&after[..sign]);
+            out.push_str(MASK);
+            rest = &after[sign + value..];
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+/// The length of what stands between a name and its value, and that of the value; `None` where none follows.
+fn value_behind(after: &str) -> Option<(usize, usize)> {
+    let sign = after
+        .strip_prefix("\\\"")
+        .or(after.strip_prefix('"'))
+        .unwrap_or(after);
+    let value = sign.trim_start().strip_prefix([':', '='])?.trim_start();
+    let (value, ends): (&str, fn(char) -> bool) = match value.strip_prefix('"') {
+        Some(quoted) => (quoted, |c| c == '"'),
+        None => (value, |c| c.is_whitespace() || "&,;}]<\"".contains(c)),
+    };
+    let mut escaped = false;
+    let end = value.find(|c| {
+        let ends = !escaped && ends(c);
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    Some((after.len() - value.len(), end.unwrap_or(value.len())))
+}
+
+/// Appends a text as one piece of an address: everything but the unreserved characters of RFC 3986, section 2.3, is encoded.
+pub fn push_percent_encoded(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            write!(out, "%{byte:02X}").ok();
+        }
+    }
+}
+
 /// Whether a name says that its value is a secret.
 pub fn names_a_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -228,6 +309,34 @@ mod tests {
             Cow::Borrowed(b"x")
         ));
         assert_eq!(format!("{hidden:?}"), "2 secrets");
+    }
+
+    #[test]
+    fn values_behind_the_name_of_a_secret_are_masked() {
+        for (text, shown) in [
+            (
+                r#"{"user":"ann","password" : "a\"b","n":1}"#,
+                r#"{"user":"ann","password" : "***","n":1}"#,
+            ),
+            (r#"{"api_key":12,"n":[1]}"#, r#"{"api_key":***,"n":[1]}"#),
+            ("user=ann&password=x&n=1", "user=ann&password=***&n=1"),
+            ("the token is missing", "the token is missing"),
+            (r#"{"error":"no token"}"#, r#"{"error":"no token"}"#),
+            (r#"{"token":"cut"#, r#"{"token":"***"#),
+            ("token", "token"),
+            ("ü token=ü", "ü token=***"),
+        ] {
+            assert_eq!(named_values_masked(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_was_cut_is_hidden() {
+        let hidden = Hidden::new(["hunter2-long".to_owned(), "straße-ü".to_owned()]);
+        assert_eq!(hidden.in_cut_text("it is hunter2-l"), "it is ***");
+        assert_eq!(hidden.in_cut_text("it is hun"), "it is hun");
+        assert_eq!(hidden.in_cut_text("it is stra\u{df}e-"), "it is ***");
+        assert_eq!(hidden.in_cut_text("hunter2-long!"), "***!");
     }
 
     #[test]

@@ -6,11 +6,11 @@ mod process;
 mod reset;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::Mutex;
 
-use self::control::{ControlError, run_command};
+use self::control::{ControlError, Said, run_command};
 use self::process::DemoProcess;
 use crate::monitor::MonitorError;
 use crate::plan::{Plan, TargetKind, TargetPlan};
@@ -51,6 +51,8 @@ pub struct Target {
     plan: TargetPlan,
     url: String,
     demo: Option<Arc<Mutex<DemoProcess>>>,
+    /// What `up` and every `reset` printed: whoever they left running writes there still.
+    said: Arc<std::sync::Mutex<Vec<(&'static str, Said)>>>,
 }
 
 impl Target {
@@ -60,8 +62,10 @@ impl Target {
     /// When its command fails or takes too long, or the demo's process does not listen.
     pub async fn up(plan: &Plan) -> Result<Self, TargetError> {
         let target = plan.target.clone();
+        let mut said = Vec::new();
         if let Some(command) = &target.up {
-            run_command(command, &target.dir, target.up_timeout).await?;
+            let printed = run_command(command, &target.dir, target.up_timeout).await?;
+            said.push(("up", printed));
         }
         let (url, demo) = match &target.kind {
             TargetKind::External { url } => (url.clone(), None),
@@ -75,7 +79,21 @@ impl Target {
             plan: target,
             url,
             demo,
+            said: Arc::new(std::sync::Mutex::new(said)),
         })
+    }
+
+    /// The last lines that `up` (or the last `reset`) printed, and what it left running, to be put behind a message.
+    pub fn last_words(&self) -> Option<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = said.iter().rev().map(|(name, said)| (name, said.lines()));
+        last.find(|(_, lines)| !lines.is_empty())
+            .map(|(command, lines)| {
+                format!(
+                    "; what `{command}` printed last, and what it left running:\n    {}",
+                    lines.join("\n    ")
+                )
+            })
     }
 
     /// Its base address.
@@ -93,6 +111,7 @@ impl Target {
         bloated: Vec<String>,
     ) -> impl Future<Output = Result<(), TargetError>> + Send + use<> {
         let (plan, demo) = (self.plan.clone(), self.demo.clone());
+        let said = Arc::clone(&self.said);
         async move {
             if let Some(demo) = demo {
                 demo.lock().await.revive().await?;
@@ -102,7 +121,9 @@ impl Target {
                 reset::flush(flush, plan.reset_timeout).await?;
             }
             if let Some(command) = &plan.reset {
-                run_command(command, &plan.dir, plan.reset_timeout).await?;
+                let printed = run_command(command, &plan.dir, plan.reset_timeout).await?;
+                let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.push(("reset", printed));
             }
             Ok(())
         }

@@ -369,6 +369,12 @@ fn hostile() -> (RunRecord, RampRecord) {
     }
     for probe in &mut record.probes {
         probe.reason = text();
+        for exchange in &mut probe.exchanges {
+            (exchange.step, exchange.text) = (text(), text());
+        }
+        for way in probe.steps.iter_mut().flat_map(|s| &mut s.failures) {
+            (way.message, way.excerpt, way.request) = (text(), text(), Some(text()));
+        }
         probe.log.push(LogRecord {
             at_s: probe.start_s,
             monitor: text(),

@@ -86,6 +86,10 @@ fn how(words: &[String]) -> Run {
         "compare" if has("--repeat") => Run::ReadOnly,
         // A comparison that cannot be made is an answer too: the runs here are one run under several names.
         "compare" => Run::With(words.to_vec(), &[0, 3]),
+        // The populations of an example are nobody's.
+        "try" if has("--population") => Run::ReadOnly,
+        // Whether somebody is there is not the question.
+        "try" => Run::With(words.to_vec(), &[0, 5]),
         // `tests/resume.rs` resumes; a worker waits for a master.
         "ramp" | "lab" | "resume" | "worker" => Run::ReadOnly,
         "init" | "report" | "completions" | "man" | "locust-plugin" => {
@@ -100,7 +104,7 @@ fn furnish(folder: &Path, words: &[String]) {
     let paths = words[1..].iter().take_while(|w| !w.starts_with("--"));
     match words[0].as_str() {
         "report" | "compare" => paths.for_each(|path| copy(Path::new(EXAMPLE), &folder.join(path))),
-        "find" if !folder.join("mine.toml").exists() => {
+        "find" | "try" if !folder.join("mine.toml").exists() => {
             let init = [
                 "init",
                 "--url",

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 const HOUSE: &[(&str, Room, &[&str])] = &[
     ("units", Pure, &[]),
     ("secret", Pure, &[]),
+    ("excerpt", Pure, &["secret"]),
     // A level is told with its unit.
     ("measure", Pure, &["units"]),
     ("stats", Pure, &[]),
@@ -25,7 +26,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     // What the search was told, and the probe as a line.
     ("journal", Pure, &["record", "report", "search"]),
-    ("scenario", Pure, &["measure", "secret", "units"]),
+    ("scenario", Pure, &["excerpt", "measure", "secret", "units"]),
     ("profile", Pure, &["scenario"]),
     // Of `slo` whether a threshold is an objective.
     ("k6", Pure, &["slo"]),
@@ -61,7 +62,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "engine",
         Shell,
-        &["k6", "measure", "scenario", "secret", "stats", "units"],
+        // Of `crypto` whom connections trust.
+        &[
+            "crypto", "excerpt", "k6", "measure", "scenario", "secret", "stats", "units",
+        ],
     ),
     (
         "probe",
@@ -86,7 +90,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "compare", "engine", "measure", "record", "report", "run", "search", "slo", "stats",
         ],
     ),
-    ("crypto", Shell, &[]),
+    // How connections are made is a part of a plan.
+    ("crypto", Shell, &["plan", "scenario"]),
     ("monitor", Shell, &["crypto", "measure", "plan", "secret"]),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
     ("target", Shell, &["monitor", "plan"]),
@@ -112,8 +117,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "fuzz",
         Shell,
         &[
-            "compare", "engine", "journal", "k6", "monitor", "plan", "profile", "record", "report",
-            "scenario", "slo",
+            "compare", "crypto", "engine", "journal", "k6", "monitor", "plan", "profile", "record",
+            "report", "scenario", "slo",
         ],
     ),
     ("init", Shell, &["k6", "plan", "profile"]),

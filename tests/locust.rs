@@ -660,3 +660,42 @@ fn a_worker_without_a_master_or_a_service_says_what_is_missing() {
         );
     }
 }
+
+/// A cluster whose users are a fixed number has said so before half of the budget is spent, by either way of asking it.
+#[test]
+fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
+    let Some(bin) = locust() else { return };
+    let _alone = alone();
+    let fixed = USERS.replace("    wait_time", "    fixed_count = 4\n    wait_time");
+    let plugin: &[(&str, &str)] = &[("users.py", &fixed), ("bp.py", PLUGIN)];
+    let plain: &[(&str, &str)] = &[("users.py", &fixed)];
+    for files in [plugin, plain] {
+        let mut cluster = Cluster::start(&bin, files);
+        cluster.add_worker();
+        let began = Instant::now();
+        let output = cluster.run(&[
+            "find",
+            "--start-vus",
+            "3",
+            "--max-vus",
+            "12",
+            "--budget",
+            "120s",
+            "--slo",
+            "errors<1%",
+        ]);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(4), "{told}");
+        assert!(began.elapsed() < Duration::from_secs(150), "{told}");
+        assert!(
+            told.contains("the Locust cluster has 4 users of the 6 that were asked for"),
+            "{told}"
+        );
+        assert!(told.contains("--max-vus 4"), "{told}");
+        let record = cluster.record();
+        assert_eq!(record.answer.ending, Ending::GeneratorLimited);
+        let held: Vec<u32> = record.probes.iter().map(|p| p.level.get()).collect();
+        assert_eq!(held, [3], "what was measured below is kept: {told}");
+        cluster.is_idle();
+    }
+}

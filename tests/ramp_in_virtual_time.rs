@@ -9,7 +9,7 @@ use breakpoint::event::Event;
 use breakpoint::measure::{FailureKind, Level, LevelUnit, StepNames, Window};
 use breakpoint::ramp::Stages;
 use breakpoint::record::{Environment, HoldEnd, PlanRecord, RampEnding, RampRecord};
-use breakpoint::run::{self, Interrupt, Nothing, RampSpec};
+use breakpoint::run::{self, FirstContact, Interrupt, Nothing, RampSpec};
 use breakpoint::slo::{Slo, Verdict};
 use breakpoint::stats::queue::mmcn_threshold;
 
@@ -51,12 +51,15 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         stages,
         environment: Environment::default(),
         warnings: Vec::new(),
         arrival_timeout: Duration::from_secs(10),
         canary_cycles: 1,
+        first_contact: FirstContact::default(),
         beside: None,
     }
 }
@@ -230,7 +233,7 @@ impl<F: FnMut(u32, &mut Window) -> bool + Send> Engine for Spoiled<F> {
         if self.well {
             self.engine.canary().await
         } else {
-            Ok(Canary::Failed(FailureKind::ConnectRefused))
+            Ok(Canary::failed(FailureKind::ConnectRefused))
         }
     }
 }

@@ -9,7 +9,7 @@ use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::measure::{Level, Reading, StepNames, Window};
 use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord};
-use breakpoint::run::{self, Interrupt, RunSpec, Surroundings};
+use breakpoint::run::{self, FirstContact, Interrupt, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
 
@@ -123,6 +123,8 @@ fn spec(system: &SystemSpec) -> RunSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         search,
         environment: Environment::default(),
@@ -134,6 +136,7 @@ fn spec(system: &SystemSpec) -> RunSpec {
         arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),
         canary_cycles: 2,
+        first_contact: FirstContact::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use breakpoint::record::{
     Answer, Ending, Environment, HoldEnd, Outlook, PlanRecord, ProbeRecord, Purpose, RunRecord,
     Sureness,
 };
-use breakpoint::run::{self, Halt, Interrupt, Nothing, Past, RunSpec, Surroundings};
+use breakpoint::run::{self, FirstContact, Halt, Interrupt, Nothing, Past, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
@@ -104,6 +104,8 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         search,
         environment: Environment::default(),
@@ -115,6 +117,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
         arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),
         canary_cycles: 1,
+        first_contact: FirstContact::default(),
     }
 }
 
@@ -696,7 +699,7 @@ impl Engine for Dying {
         if self.tried <= self.lives {
             self.sim.canary().await
         } else {
-            Ok(Canary::Failed(FailureKind::ConnectRefused))
+            Ok(Canary::failed(FailureKind::ConnectRefused))
         }
     }
 }

@@ -499,7 +499,7 @@ fn the_process_is_killed_above_its_memory_and_comes_back() {
     while killed.failed.of_target() == 0 {
         killed = bench.pass(1);
     }
-    assert_eq!(bench.canary(), Canary::Failed(FailureKind::ConnectRefused));
+    assert_eq!(bench.canary(), Canary::failed(FailureKind::ConnectRefused));
     // Away for 5 s: nothing is served in the four whole seconds.
     let away = bench.pass(4);
     assert_eq!(away.latency.count(), 0);
@@ -806,7 +806,7 @@ fn in_an_outage_nobody_answers_and_what_is_in_flight_fails() {
     let mut bench = Bench::new(&rare, 1);
     bench.pass(300);
     bench.0.reset_handle().reset();
-    assert_eq!(bench.canary(), Canary::Failed(FailureKind::ConnectRefused));
+    assert_eq!(bench.canary(), Canary::failed(FailureKind::ConnectRefused));
 }
 
 #[test]

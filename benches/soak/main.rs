@@ -206,6 +206,8 @@ impl Held {
             },
             sources: Vec::new(),
             allowed: Allowed::default(),
+            network: Network::default(),
+            excerpts: true,
             window: Duration::from_secs(1),
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
             seed: 1,

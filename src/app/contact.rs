@@ -34,6 +34,11 @@ pub(super) fn make<'a>(
     Ok(())
 }
 
+/// Asks for consent where it is needed, to one who does not load.
+pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), Refusal> {
+    consent(&ready.plan, yes, &mut Seen::of_user(), terminal)
+}
+
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
 pub(super) fn before_script(
     ahead: &Ahead,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::command;
 use super::guard::Guard;
+use super::look;
 use super::prepare::Ready;
 use super::session::{self, NotUp, Session, Work, World};
 use super::signals::Signals;
@@ -158,6 +159,7 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         arrival_timeout: session::arrival_timeout(plan),
         canary_timeout: plan.target.reset_timeout,
         canary_cycles: plan.target.canary_cycles,
+        first_contact: look::first_contact(plan),
     }
 }
 

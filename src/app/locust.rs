@@ -2,6 +2,7 @@
 
 use super::signals::Signals;
 use super::{Exit, Refusal, session};
+use crate::crypto::{Trust, TrustSpec};
 use crate::engine::locust::{LocustEngine, LocustSpec, PLUGIN};
 use crate::plan::{LocustPlan, Plan};
 use crate::term::Terminal;
@@ -22,6 +23,8 @@ pub(super) async fn start(
     let spec = LocustSpec {
         url: locust.url.clone(),
         headers: locust.headers.clone(),
+        trust: trust(locust)?,
+        resolve: locust.connect.resolve.clone(),
         pace_per_s: plan.pace_per_s,
         names: plan.named_steps(),
         // The first level that is visited anyway.
@@ -30,4 +33,14 @@ pub(super) async fn start(
     };
     let started = LocustEngine::start(spec, signals.wait()).await;
     started.map_err(|error| session::not_started(error, signals, "the Locust test is stopped"))
+}
+
+/// Whom the connection to the master's page trusts; nobody where no TLS is spoken.
+fn trust(locust: &LocustPlan) -> Result<Option<Trust>, Refusal> {
+    let tls = locust
+        .url
+        .get(..6)
+        .is_some_and(|s| s.eq_ignore_ascii_case("https:"));
+    let trust = tls.then(|| Trust::read(&TrustSpec::from(&locust.connect)));
+    trust.transpose().map_err(|e| Refusal::new(Exit::Usage, e))
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Refusal;
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
 use crate::engine::populations::{Member, Populations};
 use crate::exit::Exit;
 use crate::measure::{Arrivals, Level, LevelUnit, StepNames};
@@ -21,7 +21,7 @@ pub(super) const WINDOW: Duration = Duration::from_secs(1);
 const RATE_PATIENCE_S: u32 = 10;
 const RATE_VUS: Range<u32> = 10..5_000;
 /// The users' name in records.
-const USERS: &str = "users";
+pub(super) const USERS: &str = "users";
 
 /// Feeders by name.
 pub(super) type Feeders = BTreeMap<String, Arc<Feeder>>;
@@ -142,6 +142,7 @@ impl Compiled {
         self,
         plan: &Plan,
         climbs: bool,
+        network: &Network,
     ) -> Result<Populations<NativeEngine>, Refusal> {
         let mut others = Vec::new();
         for (index, other) in (1..).zip(self.others) {
@@ -151,6 +152,7 @@ impl Compiled {
                 climbs,
                 // Of its own draws: populations that draw alike would march in step.
                 seed: plan.seed.wrapping_add(index),
+                network: network.clone(),
             };
             others.push(part.member(other.plan.name, plan)?);
         }
@@ -159,6 +161,7 @@ impl Compiled {
             scenario: self.users,
             climbs,
             seed: plan.seed,
+            network: network.clone(),
         };
         Ok(Populations::new(
             others,
@@ -178,6 +181,7 @@ struct Part {
     scenario: Scenario,
     climbs: bool,
     seed: u64,
+    network: Network,
 }
 
 impl Part {
@@ -200,6 +204,8 @@ impl Part {
             seed: self.seed,
             sources: plan.local_addresses.clone(),
             allowed: plan.target.allowed.clone(),
+            network: self.network,
+            excerpts: plan.excerpts,
         });
         match engine {
             Ok(engine) => Ok(Member {

@@ -1,16 +1,20 @@
 //! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
 
 use std::fs::File;
+use std::io;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::populations::{Compiled, Feeders, Other};
 use super::{Refusal, guard, secrets};
+use crate::crypto::{Trust, TrustSpec};
+use crate::engine::native::Network;
 use crate::exit::Exit;
 use crate::k6::{self, Mode};
 use crate::measure::{Level, StepNames};
-use crate::plan::{EnginePlan, LoadPlan, Plan, ScenarioSource, TargetKind};
+use crate::plan::{EnginePlan, LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind};
 use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
@@ -31,12 +35,21 @@ pub(super) struct Ready {
     pub(super) climbs: bool,
     /// What a reader must know.
     pub(super) warnings: Vec<String>,
+    /// How connections are made.
+    pub(super) network: Network,
+    /// Where the names of the target lead.
+    pub(super) found: Vec<(String, Vec<IpAddr>)>,
     feeders: AllFeeders,
 }
 
 impl Ready {
     /// The scenarios for a target at this address.
     pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, Refusal> {
+        if self.plan.target.up.is_some() {
+            // It may have written them.
+            let feeders = read_all_feeders(&self.plan, Files::There, &mut Vec::new())?;
+            return compile_all(&self.plan, base, &feeders);
+        }
         compile_all(&self.plan, base, &self.feeders)
     }
 }
@@ -110,7 +123,12 @@ fn ready(
     if plan.engine != EnginePlan::Native {
         return elsewhere(plan, host, way_down);
     }
-    let feeders = read_all_feeders(&plan)?;
+    let files = match plan.target.up {
+        Some(_) => Files::ToCome,
+        None => Files::There,
+    };
+    let mut warnings = unchecked(&plan);
+    let feeders = read_all_feeders(&plan, files, &mut warnings)?;
     let base = match &plan.target.kind {
         TargetKind::External { url } => url.clone(),
         TargetKind::Demo => DEMO_PLACEHOLDER.to_owned(),
@@ -121,17 +139,18 @@ fn ready(
     plan.check_slo(&scenarios.steps())
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let origins = scenarios.all().flat_map(Scenario::origins);
-    preflight::check_targets(
+    let found = preflight::check_targets(
         scenarios.all().flat_map(Scenario::origins),
         &plan.target.allowed,
+        &plan.target.connect.resolve,
     )
     .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let network = network(&plan, scenarios.all())?;
     let hosts = origins.map(|o| o.host.as_str());
     preflight::check_sources(&plan.local_addresses, hosts)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let host = host.with_sources(plan.local_addresses.len());
     let (vus, connections) = scenarios.beside(&plan);
-    let mut warnings = Vec::new();
     if plan.search.unit.is_open() {
         plan.search.unit = scenarios.searched().unit_of_rate();
     }
@@ -144,8 +163,53 @@ fn ready(
         host,
         climbs: false,
         warnings,
+        network,
+        found,
         feeders,
     })
+}
+
+/// How the connections of scenarios are made, with the files that were named for it.
+pub(super) fn network<'a>(
+    plan: &Plan,
+    scenarios: impl IntoIterator<Item = &'a Scenario>,
+) -> Result<Network, Refusal> {
+    let mut scenarios = scenarios.into_iter();
+    let connect = &plan.target.connect;
+    let spec = TrustSpec::from(connect);
+    // The system's certificates are read where they are needed.
+    let needed = scenarios.any(|s| s.origins().iter().any(|o| o.tls));
+    let trust = (needed || spec != TrustSpec::default()).then(|| Trust::read(&spec));
+    Ok(Network {
+        trust: trust
+            .transpose()
+            .map_err(|e| Refusal::new(Exit::Usage, e))?,
+        resolve: connect.resolve.clone(),
+        addresses: plan.target.addresses,
+    })
+}
+
+/// Whose certificates nobody checks.
+fn unchecked(plan: &Plan) -> Vec<String> {
+    let native = plan.engine == EnginePlan::Native;
+    let target = (native && plan.target.connect.insecure).then(|| "the target".to_owned());
+    let page = match &plan.engine {
+        EnginePlan::Locust(locust) if locust.connect.insecure => {
+            Some("the Locust master".to_owned())
+        }
+        _ => None,
+    };
+    let reads = |m: &&MonitorPlan| m.source.reads_pages() && m.connect.insecure;
+    let monitors = plan.monitors.iter().filter(reads);
+    let monitors = monitors.map(|m| format!("the monitor `{}`", m.name));
+    let who: Vec<String> = target.into_iter().chain(page).chain(monitors).collect();
+    if who.is_empty() {
+        return Vec::new();
+    }
+    let who = who.join(" and ");
+    vec![format!(
+        "the certificate of {who} is not checked (insecure): anybody could have answered"
+    )]
 }
 
 /// Lowers a highest level that nobody asked for to what this machine allows, and says so.
@@ -181,7 +245,7 @@ fn elsewhere(
     let steps = StepNames::of_requests(plan.named_steps());
     plan.check_slo(&steps)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let mut warnings = Vec::new();
+    let mut warnings = unchecked(&plan);
     if plan.engine.k6().is_some() {
         warnings.extend(fitted(&mut plan, Each::K6, host, way_down)?);
     }
@@ -197,6 +261,8 @@ fn elsewhere(
         host: *host,
         climbs: false,
         warnings,
+        network: Network::default(),
+        found: Vec::new(),
         feeders: AllFeeders {
             users: Feeders::new(),
             others: Vec::new(),
@@ -206,7 +272,7 @@ fn elsewhere(
 
 /// The users' scenario at an address, whatever this machine allows.
 pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, Refusal> {
-    let feeders = read_all_feeders(plan)?;
+    let feeders = read_all_feeders(plan, Files::There, &mut Vec::new())?;
     Ok(compile_all(plan, base, &feeders)?.users)
 }
 
@@ -248,20 +314,37 @@ fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusa
     Refusal::new(Exit::Usage, plan.scenario_error(span, message))
 }
 
-fn read_all_feeders(plan: &Plan) -> Result<AllFeeders, Refusal> {
+/// Whether the files of feeders must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    There,
+    /// The command `up` may write them.
+    ToCome,
+}
+
+fn read_all_feeders(
+    plan: &Plan,
+    files: Files,
+    warnings: &mut Vec<String>,
+) -> Result<AllFeeders, Refusal> {
     let users = match &plan.scenario {
-        ScenarioSource::Spec(spec) => read_feeders(plan, spec)?,
+        ScenarioSource::Spec(spec) => read_feeders(plan, spec, files, warnings)?,
         ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => Feeders::new(),
     };
     let others = plan.populations.others.iter();
-    let others = others.map(|o| read_feeders(plan, &o.scenario));
+    let others = others.map(|o| read_feeders(plan, &o.scenario, files, warnings));
     Ok(AllFeeders {
         users,
         others: others.collect::<Result<_, _>>()?,
     })
 }
 
-fn read_feeders(plan: &Plan, spec: &ScenarioSpec) -> Result<Feeders, Refusal> {
+fn read_feeders(
+    plan: &Plan,
+    spec: &ScenarioSpec,
+    files: Files,
+    warnings: &mut Vec<String>,
+) -> Result<Feeders, Refusal> {
     spec.feeders
         .iter()
         .map(|(name, feeder)| {
@@ -270,8 +353,17 @@ fn read_feeders(plan: &Plan, spec: &ScenarioSpec) -> Result<Feeders, Refusal> {
                 let message = format!("feeder `{name}`: {}: {why}", path.display());
                 of_scenario(plan, Some(feeder.span()), &message)
             };
-            let file = File::open(&path).map_err(|e| wrong(&e))?;
-            let rows = Feeder::parse(file).map_err(|e| wrong(&e))?;
+            let rows = match File::open(&path) {
+                Ok(file) => Feeder::parse(file).map_err(|e| wrong(&e))?,
+                Err(e) if files == Files::ToCome && e.kind() == io::ErrorKind::NotFound => {
+                    let path = path.display();
+                    warnings.push(format!(
+                        "feeder `{name}`: {path} is not there yet; it is read when `up` has run"
+                    ));
+                    Feeder::to_come()
+                }
+                Err(e) => return Err(wrong(&e)),
+            };
             Ok((name.clone(), Arc::new(rows)))
         })
         .collect()

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::guard::Guard;
 use super::k6;
+use super::look;
 use super::prepare::{self, Ready};
 use super::session::{self, NotUp, Session, Work, World};
 use super::signals::{self, Signals};
@@ -160,6 +161,7 @@ fn spec(asked: &Asked, session: &Session) -> RampSpec {
         warnings: session.warnings.clone(),
         arrival_timeout: session::arrival_timeout(plan),
         canary_cycles: plan.target.canary_cycles,
+        first_contact: look::first_contact(plan),
         beside: asked.beside.clone(),
     }
 }

@@ -101,7 +101,7 @@ impl Session {
                 let scenarios = ready.scenarios_at(target.url())?;
                 let work = Work::of_scenarios(plan, &scenarios);
                 let which = (scenarios.searched_steps(), scenarios.begins());
-                let engine = scenarios.start(plan, ready.climbs)?;
+                let engine = scenarios.start(plan, ready.climbs, &ready.network)?;
                 let engine = AnyEngine::Native(Box::new(engine));
                 (work, which, engine, Vec::new())
             }
@@ -215,6 +215,10 @@ impl Surroundings for World<'_> {
             Some(store) => store.append_entry(entry).map_err(|e| e.to_string()),
             None => Ok(()),
         }
+    }
+
+    fn last_words(&self) -> String {
+        self.target.last_words().unwrap_or_default()
     }
 
     fn time_of_day(&self) -> String {
@@ -351,6 +355,8 @@ pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Readi
         limits,
         required: plan.required.map(Level::get),
         command: command::as_typed(),
+        insecure: plan.target.connect.insecure,
+        addresses: Vec::new(),
     }
 }
 

@@ -27,8 +27,10 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     preflight::read_host();
     let plan = plan(args)?;
     let scenario = Arc::new(scenario(&plan)?);
-    preflight::check_targets(scenario.origins(), &plan.target.allowed)
+    let resolve = &plan.target.connect.resolve;
+    preflight::check_targets(scenario.origins(), &plan.target.allowed, resolve)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let network = prepare::network(&plan, [&*scenario])?;
     let names = scenario.names().clone();
     let spec = WorkerSpec {
         master: master(&args.master)?,
@@ -46,6 +48,9 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
             seed: plan.seed.wrapping_add(index),
             sources: plan.local_addresses.clone(),
             allowed: plan.target.allowed.clone(),
+            network,
+            // Nobody asks this worker for them.
+            excerpts: false,
         })
     };
     let mut say = |text: String| terminal.note(&text);

@@ -562,6 +562,7 @@ fn hold(index: usize, level: u32, start: f64, per_s: f64) -> crate::record::Prob
         steps: Vec::new(),
         seconds: (0..8).map(second).collect(),
         log: Vec::new(),
+        exchanges: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate: None,

@@ -5,7 +5,7 @@ use super::locust::LocustEngine;
 use super::native::NativeEngine;
 use super::populations::Populations;
 use super::{Canary, Engine, EngineError};
-use crate::measure::{Level, Window};
+use crate::measure::{Level, LoadedAddress, Window};
 
 /// One of the engines that load a real service.
 pub enum AnyEngine {
@@ -62,6 +62,13 @@ impl Engine for AnyEngine {
             Self::Native(engine) => engine.halt().await,
             Self::Locust(engine) => engine.halt().await,
             Self::K6(engine) => engine.halt().await,
+        }
+    }
+
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        match self {
+            Self::Native(engine) => engine.addresses(),
+            Self::Locust(_) | Self::K6(_) => Vec::new(),
         }
     }
 

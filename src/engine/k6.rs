@@ -468,7 +468,7 @@ impl Engine for K6Engine {
         let found = loop {
             let slice = self.next().await?;
             if let Some(canary) = requests::canary_of(&slice.requests) {
-                break canary;
+                break requests::told(canary, &slice.names);
             }
             let waits = if slice.running > 0 {
                 &mut passed
@@ -477,7 +477,7 @@ impl Engine for K6Engine {
             };
             *waits += 1;
             if passed >= CANARY_S || idle > seconds(BEGINS) {
-                break Canary::Failed(FailureKind::Timeout);
+                break Canary::failed(FailureKind::Timeout);
             }
         };
         self.order(Level::ZERO);

@@ -24,7 +24,9 @@ pub use self::second::{StepSecond, WorkerSecond};
 use self::web::{Trouble, Web};
 use super::requests::{self, MOST_NAMES, MOST_TOLD, few};
 use super::{Canary, Engine, EngineError};
+use crate::crypto::Trust;
 use crate::measure::{FailureKind, Level, StepNames, StepWindow, Window};
+use crate::scenario::Resolve;
 
 /// The plug-in's text, a file of Python that `locust -f test.py,bp.py` loads.
 pub const PLUGIN: &str = include_str!("locust/plugin.py");
@@ -41,6 +43,9 @@ const UNTIL_MISSED: Duration = Duration::from_secs(8);
 const LOOK_S: (f64, f64, f64) = (5.0, 20.0, 4.0);
 /// Engine time that a canary waits for one answer.
 const CANARY_S: f64 = 20.0;
+/// Engine time for which a cluster that says it has spawned all users may have too few: its figures are up to 3 s old, and workers
+/// that come or go are given theirs within some seconds.
+const STUCK_S: f64 = 10.0;
 /// Engine time in which users that are to go are gone.
 const LEAVE_S: f64 = 15.0;
 
@@ -51,6 +56,10 @@ pub struct LocustSpec {
     pub url: String,
     /// Sent with every request to it: a cookie of who is logged in, an authorization.
     pub headers: Vec<(String, String)>,
+    /// Whom its connection trusts, where the address is one of https.
+    pub trust: Option<Trust>,
+    /// Addresses in place of what a name server would say.
+    pub resolve: Resolve,
     /// Users started or stopped per second.
     pub pace_per_s: f64,
     /// Names of requests that objectives ask for.
@@ -77,6 +86,8 @@ pub struct LocustEngine {
     crew: BTreeSet<String>,
     /// Whether one of them was silent in the last window.
     lost_some: bool,
+    /// Users that are too few for the level and do not become more, and for how many seconds.
+    stuck: Option<(u32, f64)>,
     notes: Notes,
 }
 
@@ -85,6 +96,16 @@ pub struct LocustEngine {
 enum Source {
     Exact(Exact),
     Coarse(Coarse),
+}
+
+impl Source {
+    /// Whether the master says that it has started all users that it will.
+    fn has_spawned(&self) -> bool {
+        match self {
+            Self::Exact(exact) => exact.has_spawned(),
+            Self::Coarse(coarse) => coarse.has_spawned(),
+        }
+    }
 }
 
 /// What a reader must know in the end.
@@ -142,6 +163,7 @@ impl LocustEngine {
             think_s: 0.0,
             level: Level::ZERO,
             lost_some: false,
+            stuck: None,
             notes: Notes::default(),
             web,
             spec,
@@ -271,6 +293,7 @@ impl LocustEngine {
         }
         self.host = answer.host.or_else(|| self.host.take());
         self.level = level;
+        self.stuck = None;
         match &mut self.source {
             Source::Exact(exact) => exact.ordered(),
             Source::Coarse(coarse) => coarse.ordered(),
@@ -313,9 +336,34 @@ impl LocustEngine {
         Ok(seen)
     }
 
+    /// Ends the run at a level that the cluster does not reach: classes of users with a `fixed_count` are as many as they are.
+    fn check_reach(&mut self, window: &Window) -> Result<(), EngineError> {
+        let short = window.vus > 0 && window.vus < self.level.get();
+        let still = self.stuck.is_none_or(|(vus, _)| vus == window.vus);
+        let lost = window.generator.strain.workers_lost > 0;
+        if !short || !still || lost || !self.source.has_spawned() {
+            self.stuck = None;
+            return Ok(());
+        }
+        let (_, since_s) = self.stuck.unwrap_or((window.vus, 0.0));
+        let since_s = since_s + window.span.as_secs_f64();
+        self.stuck = Some((window.vus, since_s));
+        if since_s < STUCK_S {
+            return Ok(());
+        }
+        Err(EngineError::Unfit(format!(
+            "the Locust cluster has {have} users of the {} that were asked for, and starts no more: classes with a `fixed_count` in the \
+             locustfile are never more than that. What was measured below is kept; search up to {have} (--max-vus {have}), or leave out \
+             fixed_count",
+            self.level.get(),
+            have = window.vus
+        )))
+    }
+
     /// A window that counts: what is strange in it is told in the end.
     async fn counted(&mut self) -> Result<Window, EngineError> {
         let seen = self.next().await?;
+        self.check_reach(&seen.window)?;
         self.notes.ended += seen.ended;
         self.notes.unseen += seen.unseen;
         self.notes.lost = (self.notes.lost).max(seen.window.generator.strain.workers_lost);
@@ -353,7 +401,7 @@ impl Engine for LocustEngine {
         }
         self.order(Level(1)).await?;
         let mut passed = 0.0;
-        let mut found = Canary::Failed(FailureKind::Timeout);
+        let mut found = Canary::failed(FailureKind::Timeout);
         while passed < CANARY_S {
             let window = self.next().await?.window;
             passed += window.span.as_secs_f64();

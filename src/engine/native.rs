@@ -4,12 +4,14 @@
 //! The lag of a window is how late VUs woke from thinking and how late each thread's own 20 ms tick came, so that a
 //! scenario without think time has one too. It knows scenarios and windows; objectives and levels to come are none of its business.
 
+mod addresses;
 mod alarm;
 mod arrivals;
 mod back_off;
 mod http;
+mod idle;
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::http::fuzz_answer;
+pub(crate) use self::http::{fuzz_answer, fuzz_body};
 mod limit;
 mod names;
 mod recorder;
@@ -19,6 +21,7 @@ mod sources;
 mod stream;
 mod vu;
 pub(in crate::engine) mod watch;
+mod why;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -30,15 +33,20 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 
+use self::http::Means;
 #[doc(hidden)]
 pub use self::http::length_of_answer;
-use self::shard::{Command, Report, SetLevel, ShardSpec, ShardWindow};
+use self::shard::{Command, Look, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
 use self::watch::{HostWatch, Watched};
+use super::trace::Trace;
 use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
-use crate::measure::{Arrivals, GeneratorWindow, Histogram, Level, StepWindow, Window};
-use crate::scenario::{Allowed, Scenario};
+use crate::crypto::{Trust, TrustSpec};
+use crate::measure::{
+    Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, StepWindow, Window,
+};
+use crate::scenario::{Addresses, Allowed, Resolve, Scenario};
 
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
@@ -65,6 +73,21 @@ pub struct NativeSpec {
     pub sources: Vec<IpAddr>,
     /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads nowhere else.
     pub allowed: Allowed,
+    /// How connections are made.
+    pub network: Network,
+    /// Whether anything of the answers of failed requests is told.
+    pub excerpts: bool,
+}
+
+/// How connections are made.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// Whom TLS connections trust; the system's certificates where nothing is said.
+    pub trust: Option<Trust>,
+    /// Addresses in place of what a name server would say.
+    pub resolve: Resolve,
+    /// Which of a name's addresses are loaded.
+    pub addresses: Addresses,
 }
 
 /// What a level means, and how it is reached.
@@ -122,6 +145,7 @@ pub struct NativeEngine {
     /// How often the level was changed.
     orders: u64,
     own: OwnProcess,
+    addresses: Vec<LoadedAddress>,
 }
 
 struct ShardHandle {
@@ -145,8 +169,9 @@ impl NativeEngine {
             seed,
             sources,
             allowed,
+            network,
+            excerpts,
         } = spec;
-        let sources = Sources::new(sources);
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
         let works = match load {
@@ -158,14 +183,12 @@ impl NativeEngine {
                 "the pace, the VUs and the window must be above zero".to_owned(),
             ));
         }
-        let needs_tls = scenario.origins().iter().any(|o| o.tls);
-        let tls = needs_tls
-            .then(http::tls_config)
-            .transpose()
-            .map_err(|e| EngineError::Start(format!("TLS cannot be set up: {e}")))?;
-        // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
-        let may_redirect = scenario.redirects() > 0;
-        let tls = tls.or_else(|| may_redirect.then(http::tls_config).and_then(Result::ok));
+        let means = Means {
+            trust: trust(network.trust, &scenario)?,
+            sources: Sources::new(sources),
+            allowed,
+            resolve: network.resolve,
+        };
         let zero = Instant::now();
         let next_rows: Arc<[AtomicU64]> = scenario
             .feeders()
@@ -181,9 +204,9 @@ impl NativeEngine {
                 load,
                 window,
                 seed,
-                tls: tls.clone(),
-                sources: sources.clone(),
-                allowed: allowed.clone(),
+                means: means.clone(),
+                addresses: network.addresses,
+                excerpts,
                 next_rows: Arc::clone(&next_rows),
                 zero,
             })?);
@@ -197,7 +220,23 @@ impl NativeEngine {
             level: Level::ZERO,
             orders: 0,
             own: OwnProcess::new(),
+            addresses: Vec::new(),
         })
+    }
+
+    /// Runs one cycle without think times as a VU of this number does its first, and tells of it line by line. It is counted in no
+    /// window.
+    ///
+    /// # Errors
+    /// When a load thread has ended.
+    pub async fn look(&mut self, vu: u32, trace: Option<Trace>) -> Result<Canary, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let shard = self.shards.first().ok_or_else(ended)?;
+        let asked = shard
+            .commands
+            .send(Command::Look(Look { vu, trace, reply }));
+        asked.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())
     }
 
     /// Cancels all VUs, closes their connections and ends the threads.
@@ -268,7 +307,8 @@ impl Engine for NativeEngine {
         let mut merged = Merged::new(self.steps);
         for shard in &mut self.shards {
             let mut last = None;
-            while let Some(part) = shard.take_up_to(index) {
+            while let Some(mut part) = shard.take_up_to(index) {
+                LoadedAddress::add(&mut self.addresses, std::mem::take(&mut part.addresses));
                 last = Some(merged.add_flows(part));
             }
             merged.watched.thread_done();
@@ -299,11 +339,7 @@ impl Engine for NativeEngine {
     }
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
-        let (reply, answer) = oneshot::channel();
-        let shard = self.shards.first().ok_or_else(ended)?;
-        let asked = shard.commands.send(Command::Canary(reply));
-        asked.map_err(|_| ended())?;
-        let answer = answer.await.map_err(|_| ended())?;
+        let answer = self.look(vu::CANARY, None).await?;
         // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
         let mut passed = u64::MAX;
         for shard in &mut self.shards {
@@ -312,6 +348,25 @@ impl Engine for NativeEngine {
         self.next = self.next.max(passed);
         Ok(answer)
     }
+
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        self.addresses.clone()
+    }
+}
+
+/// Whom the connections of a scenario trust.
+fn trust(given: Option<Trust>, scenario: &Scenario) -> Result<Option<Trust>, EngineError> {
+    let read = || Trust::read(&TrustSpec::default());
+    if given.is_some() {
+        return Ok(given);
+    }
+    if scenario.origins().iter().any(|o| o.tls) {
+        return read()
+            .map(Some)
+            .map_err(|e| EngineError::Start(e.to_string()));
+    }
+    // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
+    Ok((scenario.redirects() > 0).then(read).and_then(Result::ok))
 }
 
 fn ended() -> EngineError {

@@ -4,7 +4,7 @@
 //! users' own last, so that a bare objective is about the users whoever is searched.
 
 use super::{Canary, Engine, EngineError};
-use crate::measure::{GeneratorWindow, Level, StepWindow, Strain, Window};
+use crate::measure::{GeneratorWindow, Level, LoadedAddress, StepWindow, Strain, Window};
 
 /// One population and how many there are of it.
 #[derive(Debug)]
@@ -81,6 +81,14 @@ impl<E: Engine> Engine for Populations<E> {
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
         self.users.engine.canary().await
+    }
+
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        let mut all: Vec<LoadedAddress> = Vec::new();
+        for member in self.others.iter().chain([&self.users]) {
+            LoadedAddress::add(&mut all, member.engine.addresses());
+        }
+        all
     }
 
     async fn halt(&mut self) -> Result<(), EngineError> {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Canary;
-use crate::measure::{StepNames, StepWindow};
+use crate::measure::{Failure, StepNames, StepWindow};
+use crate::secret::masked;
 
 /// Names of requests that get rows of their own. Beyond that they are most likely addresses with a number in each.
 pub(super) const MOST_NAMES: usize = 40;
@@ -53,12 +54,34 @@ pub(super) fn canary_of(all: &StepWindow) -> Option<Canary> {
     }
     let most = all.failed.iter().max_by_key(|(_, n)| *n);
     match most {
-        Some((kind, _)) if failed > ok => Some(Canary::Failed(kind)),
+        Some((kind, _)) if failed > ok => Some(Canary::failed(kind)),
         _ => {
             let fastest = all.latency.quantile_s(0.0).unwrap_or(0.0);
             Some(Canary::Passed(Duration::from_secs_f64(fastest)))
         }
     }
+}
+
+/// How a canary failed, in the words of a request that failed so.
+pub(super) fn told<'a>(
+    canary: Canary,
+    names: impl IntoIterator<Item = (&'a String, &'a StepWindow)>,
+) -> Canary {
+    let Canary::Failed(failure) = canary else {
+        return canary;
+    };
+    let each = names.into_iter();
+    let ways = each.flat_map(|(name, step)| step.ways.iter().map(move |way| (name, way)));
+    let alike = ways.filter(|(_, way)| way.kind == failure.kind);
+    Canary::Failed(match alike.max_by_key(|(_, way)| way.count) {
+        Some((name, way)) => Box::new(Failure {
+            step: Some(masked(name)),
+            status: way.status,
+            message: way.message.clone(),
+            ..*failure
+        }),
+        None => failure,
+    })
 }
 
 /// The first of some names, and how many more there are.
@@ -95,13 +118,37 @@ mod tests {
     }
 
     #[test]
+    fn a_canary_that_failed_is_told_in_the_words_of_its_request() {
+        let mut step = StepWindow::default();
+        step.ways.add(crate::measure::FailureWay {
+            count: 1,
+            kind: crate::measure::FailureKind::Status,
+            status: Some(401),
+            message: String::new(),
+            request: None,
+            excerpt: String::new(),
+        });
+        let names = [("http://h/?token=x".to_owned(), step)];
+        let failed = Canary::failed(crate::measure::FailureKind::Status);
+        let Canary::Failed(failure) = told(failed, names.iter().map(|(n, s)| (n, s))) else {
+            panic!("it failed");
+        };
+        assert!(failure.is_definite());
+        assert!(
+            failure
+                .sentence()
+                .starts_with("step `http://h/?token=***` was answered with 401")
+        );
+    }
+
+    #[test]
     fn the_fastest_request_is_the_canary() {
         let mut all = StepWindow::default();
         assert_eq!(canary_of(&all), None);
         all.failed.add(crate::measure::FailureKind::Status);
         assert_eq!(
             canary_of(&all),
-            Some(Canary::Failed(crate::measure::FailureKind::Status))
+            Some(Canary::failed(crate::measure::FailureKind::Status))
         );
         all.shed = 1;
         assert_eq!(canary_of(&all), Some(Canary::Shed));

@@ -390,7 +390,7 @@ impl SimEngine {
             failed: std::mem::take(&mut self.tally.failed),
             shed: std::mem::take(&mut self.tally.shed),
             in_flight: Histogram::of_micros(&mut self.ages_us),
-            bounds: None,
+            ..StepWindow::default()
         };
         Window {
             start: Duration::from_secs_f64(start),
@@ -431,7 +431,7 @@ impl Engine for SimEngine {
     async fn canary(&mut self) -> Result<Canary, EngineError> {
         self.reset_if_asked();
         Ok(if self.is_away() {
-            Canary::Failed(FailureKind::ConnectRefused)
+            Canary::failed(FailureKind::ConnectRefused)
         } else {
             Canary::Passed(Duration::from_secs_f64(self.spec.service_s()))
         })

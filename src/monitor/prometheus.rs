@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::counter::Rate;
 use super::{Field, MonitorError, Sample, web};
-use crate::plan::{SCRAPE_FIELDS, Series};
+use crate::plan::{ConnectPlan, SCRAPE_FIELDS, Series};
 use crate::secret::masked;
 
 /// The fields of a profile, and those that come with every scrape.
@@ -39,7 +39,8 @@ impl Scrapes {
 #[derive(Debug)]
 pub(super) struct Page {
     url: String,
-    client: Option<reqwest::Client>,
+    client: Option<web::Client>,
+    connect: ConnectPlan,
     wanted: Vec<Wanted>,
     scrapes: Scrapes,
 }
@@ -52,7 +53,7 @@ struct Wanted {
 }
 
 impl Page {
-    pub(super) fn new(url: &str, metrics: &[(String, Series)]) -> Self {
+    pub(super) fn new(url: &str, metrics: &[(String, Series)], connect: &ConnectPlan) -> Self {
         let wanted = |(field, series): &(String, Series)| Wanted {
             field: field.clone().into(),
             series: series.clone(),
@@ -61,6 +62,7 @@ impl Page {
         Self {
             url: url.to_owned(),
             client: None,
+            connect: connect.clone(),
             wanted: metrics.iter().map(wanted).collect(),
             scrapes: Scrapes::default(),
         }
@@ -85,7 +87,7 @@ impl Page {
     async fn fetch(&mut self) -> Result<String, String> {
         let client = match &self.client {
             Some(client) => client,
-            None => self.client.insert(web::client(&self.url)?),
+            None => self.client.insert(web::client(&self.url, &self.connect)?),
         };
         let url = reqwest::Url::parse(&self.url).map_err(|e| e.to_string())?;
         web::get(client, url, false).await
@@ -195,18 +197,20 @@ fn is_counter(name: &str, types: &HashMap<&str, &str>) -> bool {
 #[derive(Debug)]
 pub(super) struct Queries {
     server: String,
-    client: Option<reqwest::Client>,
+    client: Option<web::Client>,
+    connect: ConnectPlan,
     /// Fields, each with its query.
     asked: Vec<(Field, String)>,
     scrapes: Scrapes,
 }
 
 impl Queries {
-    pub(super) fn new(server: &str, queries: &[(String, String)]) -> Self {
+    pub(super) fn new(server: &str, queries: &[(String, String)], connect: &ConnectPlan) -> Self {
         let query = |(field, text): &(String, String)| (field.clone().into(), text.clone());
         Self {
             server: server.to_owned(),
             client: None,
+            connect: connect.clone(),
             asked: queries.iter().map(query).collect(),
             scrapes: Scrapes::default(),
         }
@@ -240,7 +244,9 @@ impl Queries {
     async fn ask(&mut self) -> Vec<(Field, Result<Option<f64>, String>)> {
         let client = match &self.client {
             Some(client) => Ok(client.clone()),
-            None => web::client(&self.server).inspect(|c| self.client = Some(c.clone())),
+            None => {
+                web::client(&self.server, &self.connect).inspect(|c| self.client = Some(c.clone()))
+            }
         };
         let mut answers = JoinSet::new();
         for (field, query) in &self.asked {
@@ -365,7 +371,11 @@ not a sample
     fn page(metrics: &[(&str, &str)]) -> Page {
         let metric = |(f, s): &(&str, &str)| ((*f).to_owned(), Series::parse(s).unwrap());
         let metrics: Vec<_> = metrics.iter().map(metric).collect();
-        Page::new("http://127.0.0.1:1/metrics", &metrics)
+        Page::new(
+            "http://127.0.0.1:1/metrics",
+            &metrics,
+            &ConnectPlan::default(),
+        )
     }
 
     #[test]

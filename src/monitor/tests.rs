@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::*;
-use crate::plan::{LogMatch, Series};
+use crate::plan::{ConnectPlan, LogMatch, Series};
 
 fn plan(source: MonitorSource) -> MonitorPlan {
     MonitorPlan {
@@ -11,6 +11,7 @@ fn plan(source: MonitorSource) -> MonitorPlan {
         memory_limit: Some(1000),
         log: None,
         log_match: LogMatch::default(),
+        connect: ConnectPlan::default(),
     }
 }
 
@@ -214,6 +215,7 @@ async fn lines_of_a_log_come_with_the_monitors_name() {
     let log = |path: &Path| MonitorPlan {
         log: Some(path.to_owned()),
         log_match: LogMatch::parse("ouch").unwrap(),
+        connect: ConnectPlan::default(),
         ..plan(MonitorSource::Cgroup("/no/such/group".into()))
     };
     let hub = MonitorHub::start(vec![log(&path), log(Path::new("/no/such.log"))]);

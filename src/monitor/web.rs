@@ -2,35 +2,52 @@
 
 use std::time::Duration;
 
+use crate::crypto::{self, Trust, TrustSpec};
+use crate::plan::ConnectPlan;
+
 /// Time that one answer may take.
 pub(super) const TIMEOUT: Duration = Duration::from_millis(1500);
 /// Bytes that one answer may have.
 const MOST_BYTES: usize = 16 << 20;
 
 /// A client for one address, which keeps its connection: one that is opened under load might be refused.
-pub(super) fn client(url: &str) -> Result<reqwest::Client, String> {
-    crate::crypto::install();
+pub(super) fn client(url: &str, connect: &ConnectPlan) -> Result<Client, String> {
+    crypto::install();
     let builder = reqwest::Client::builder()
         // The monitors are to see this service and not what stands between.
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT);
-    let builder = if url.starts_with("https:") {
-        builder
-    } else {
+    let tls = url
+        .get(..6)
+        .is_some_and(|s| s.eq_ignore_ascii_case("https:"));
+    let trust = tls.then(|| Trust::read(&TrustSpec::from(connect)));
+    let trust = trust.transpose().map_err(|e| e.to_string())?;
+    let builder = match &trust {
+        Some(trust) => builder.tls_backend_preconfigured((**trust.config()).clone()),
         // No TLS is spoken here: this keeps the client from looking for the system's certificates.
-        builder.tls_certs_only(std::iter::empty())
+        None => builder.tls_certs_only(std::iter::empty()),
     };
-    builder.build().map_err(|e| root_cause(&e))
+    let builder = crypto::resolved(builder, &connect.resolve);
+    let http = builder.build().map_err(|e| root_cause(&e))?;
+    Ok(Client { http, trust })
+}
+
+/// A client for one address.
+#[derive(Debug, Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    trust: Option<Trust>,
 }
 
 /// The body of an answer that is a success, or of any when `any_status`.
 pub(super) async fn get(
-    client: &reqwest::Client,
+    client: &Client,
     url: reqwest::Url,
     any_status: bool,
 ) -> Result<String, String> {
-    let mut answer = client.get(url).send().await.map_err(|e| why(&e))?;
+    let why = |e: &reqwest::Error| client.why(e);
+    let mut answer = client.http.get(url).send().await.map_err(|e| why(&e))?;
     let status = answer.status();
     if !any_status && !status.is_success() {
         return Err(format!("the answer is {status}"));
@@ -48,11 +65,14 @@ pub(super) async fn get(
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn why(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return format!("no answer within {:.1} s", TIMEOUT.as_secs_f64());
+impl Client {
+    fn why(&self, error: &reqwest::Error) -> String {
+        if error.is_timeout() {
+            return format!("no answer within {:.1} s", TIMEOUT.as_secs_f64());
+        }
+        let tls = self.trust.as_ref().and_then(|trust| trust.reason_in(error));
+        tls.map_or_else(|| root_cause(error), |why| why.to_string())
     }
-    root_cause(error)
 }
 
 /// The innermost reason: reqwest's own message is "error sending request".

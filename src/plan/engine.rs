@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use toml::Spanned;
 
+use super::connect::{self, Keys};
 use super::value::{self, Flag, Reader};
 use super::{EnginePlan, FindFlags, LoadPlan, LocustPlan, PlanError};
 use crate::profile::{EngineSpec, Profile, nearest};
@@ -33,6 +34,7 @@ pub(super) fn resolve(
         |url| value::url(url).map(|_| url.clone()),
     )?;
     let headers = headers(spec, flags)?;
+    let connect = connect::of_engine(profile, spec, flags)?;
     // Who names a script means k6, by flag whatever the profile says.
     let by_flag = flags.engine.is_none() && flags.script.is_some();
     let by_profile = named.is_default() && url.is_default() && spec.script.is_some();
@@ -40,12 +42,14 @@ pub(super) fn resolve(
         return k6::resolve(profile, spec, flags, reader).map(EnginePlan::K6);
     }
     k6::check_unused(spec, flags, reader)?;
+    check_keys(profile, spec, named.value == "locust" || !url.is_default())?;
     // Who gives the address of a cluster means it.
     let locust = named.value == "locust" || (named.is_default() && !url.is_default());
     if locust {
         return Ok(EnginePlan::Locust(LocustPlan {
             url: url.value,
             headers,
+            connect,
         }));
     }
     // Who asks for this program by flag knows what the profile says.
@@ -54,6 +58,23 @@ pub(super) fn resolve(
         return Err(reader.blame(&[&url], why.to_owned()));
     }
     Ok(EnginePlan::Native)
+}
+
+/// Keys about connections are for the page of a Locust master.
+fn check_keys(
+    profile: Option<&Profile>,
+    spec: &EngineSpec,
+    has_page: bool,
+) -> Result<(), PlanError> {
+    match profile {
+        Some(profile) if Keys::from(spec).any() && !has_page => {
+            let span = profile.engine.as_ref().map(Spanned::span);
+            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for the page of a Locust master";
+            let help = "those of the target belong in [target]";
+            Err(profile.source.error(span, message).with_help(help).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn kind(text: &str) -> Result<&'static str, String> {
@@ -154,7 +175,14 @@ pub(super) fn check(
         return Err(refuse("--local-addr", address.clone(), None, why));
     }
     match engine {
-        EnginePlan::K6(_) => k6::check(profile, flags),
+        EnginePlan::K6(_) => {
+            if let Some((flag, value)) = connect::first_flag(flags) {
+                let why = "k6 makes its own connections; give `insecureSkipTLSVerify`, `tlsAuth` or `hosts` in the options of the \
+                           script (SSL_CERT_FILE in the environment names a CA)";
+                return Err(refuse(flag, value, None, why));
+            }
+            k6::check(profile, flags)
+        }
         _ => Ok(()),
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::{LogMatch, MonitorPlan, MonitorSource, Series, value};
+use super::connect::{self, ConnectPlan, Keys};
+use super::{LogMatch, MonitorPlan, MonitorSource, PlanError, Series, value};
 use crate::measure::COUNTERS;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
 use crate::secret;
@@ -37,10 +38,15 @@ pub(super) fn host() -> MonitorPlan {
         memory_limit: None,
         log: None,
         log_match: LogMatch::default(),
+        connect: ConnectPlan::default(),
     }
 }
 
-pub(super) fn resolve(profile: &Profile) -> Result<Vec<MonitorPlan>, ProfileError> {
+/// `of_target` is how the target is connected to: a monitor that says nothing of its own does the same.
+pub(super) fn resolve(
+    profile: &Profile,
+    of_target: &ConnectPlan,
+) -> Result<Vec<MonitorPlan>, PlanError> {
     let mut plans = vec![host()];
     for spec in &profile.monitors {
         let name = name(&profile.source, spec)?;
@@ -53,9 +59,9 @@ pub(super) fn resolve(profile: &Profile) -> Result<Vec<MonitorPlan>, ProfileErro
             } else {
                 format!("there are two monitors named `{name}`")
             };
-            return Err(profile.source.error(span, message));
+            return Err(profile.source.error(span, message).into());
         }
-        plans.extend(monitor(profile, spec, &name)?);
+        plans.extend(monitor(profile, spec, &name, of_target)?);
     }
     Ok(plans)
 }
@@ -65,7 +71,8 @@ fn monitor(
     profile: &Profile,
     spec: &Spanned<MonitorSpec>,
     name: &str,
-) -> Result<Vec<MonitorPlan>, ProfileError> {
+    of_target: &ConnectPlan,
+) -> Result<Vec<MonitorPlan>, PlanError> {
     let source = &profile.source;
     let monitor = spec.as_ref();
     let path = |p: &Spanned<String>| profile.dir.join(p.as_ref());
@@ -75,13 +82,24 @@ fn monitor(
     };
     let mut log = monitor.log.as_ref().map(path);
     let log_match = log_match(source, monitor)?;
-    let from = from(profile, spec, name)?.into_iter();
+    let from = from(profile, spec, name)?;
+    if Keys::from(monitor).any() && !from.iter().any(MonitorSource::reads_pages) {
+        let message = format!("monitor `{name}` reads no page over HTTP");
+        let help = "ca, cert, key, insecure, server-name and resolve are for prometheus and prometheus-server";
+        return Err(source
+            .error(Some(spec.span()), message)
+            .with_help(help)
+            .into());
+    }
+    let connect = connect::own_or(monitor, profile, of_target)?;
+    let from = from.into_iter();
     Ok(from
         .map(|from| MonitorPlan {
             name: name.to_owned(),
             memory_limit: memory_limit.take(),
             log: log.take(),
             log_match: log_match.clone(),
+            connect: connect.clone(),
             source: from,
         })
         .collect())

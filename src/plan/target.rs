@@ -2,6 +2,7 @@
 
 use toml::Spanned;
 
+use super::connect;
 use super::reset;
 use super::value::{self, Flag, Reader};
 use super::{EnginePlan, FindFlags, PlanError, TargetKind, TargetPlan};
@@ -31,6 +32,15 @@ pub(super) fn resolve(
     Ok(TargetPlan {
         kind,
         allowed,
+        connect: connect::of_target(Some(profile), flags)?,
+        addresses: reader
+            .pick(
+                Flag::none(),
+                spec.addresses.as_ref(),
+                defaults.addresses,
+                |t| value::addresses(t),
+            )?
+            .value,
         dir: profile.dir.clone(),
         up: command(&spec.up),
         reset: command(&spec.reset),

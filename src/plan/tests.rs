@@ -449,6 +449,7 @@ fn relative_paths_start_from_the_profiles_folder() {
             memory_limit: Some(512 * 1024 * 1024),
             log: Some("/p/run/g.log".into()),
             log_match: LogMatch::default(),
+            connect: ConnectPlan::default(),
         }]
     );
     assert_eq!(plan.target.dir, Path::new("/p"));

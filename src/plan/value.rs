@@ -9,6 +9,7 @@ use toml::Spanned;
 use super::{PlanError, ResetWhen, RestartWhen};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{Source, nearest};
+use crate::scenario::{Addresses, normal_address};
 use crate::secret::masked;
 use crate::units;
 
@@ -184,6 +185,14 @@ pub(super) fn reset_when(text: &str) -> Result<ResetWhen, String> {
     }
 }
 
+pub(super) fn addresses(text: &str) -> Result<Addresses, String> {
+    match text {
+        "all" => Ok(Addresses::All),
+        "first" => Ok(Addresses::First),
+        other => Err(unknown(other, &["all", "first"])),
+    }
+}
+
 pub(super) fn restart_when(text: &str) -> Result<RestartWhen, String> {
     match text {
         "dead" => Ok(RestartWhen::Dead),
@@ -204,7 +213,8 @@ pub(super) fn unknown(value: &str, known: &[&str]) -> String {
 /// An address that load can be sent to.
 pub(super) fn url(text: &str) -> Result<http::Uri, String> {
     const EXAMPLE: &str = "write it as http://127.0.0.1:8080";
-    let uri: http::Uri = text
+    let normal = normal_address(text)?;
+    let uri: http::Uri = normal
         .parse()
         .map_err(|e| format!("not an address: {e}; {EXAMPLE}"))?;
     match uri.scheme_str() {

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 
-use crate::scenario::{Allowed, Origin};
+use crate::scenario::{Allowed, Origin, Resolve};
 
 /// A target that was not allowed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -59,23 +59,39 @@ pub fn resolve_allowed(allowed: &Allowed) -> Result<Vec<IpAddr>, Unresolved> {
 }
 
 /// Looks up every host that was not named: each address that it leads to must be this machine's. A name that leads nowhere yet is
-/// left to the load, whose connections are checked again.
+/// left to the load, whose connections are checked again. Gives where the names lead.
 ///
 /// # Errors
 /// Names the first host that may not be loaded.
 pub fn check_targets<'a>(
     origins: impl IntoIterator<Item = &'a Origin>,
     allowed: &Allowed,
-) -> Result<(), Stranger> {
+    resolve: &Resolve,
+) -> Result<Vec<(String, Vec<IpAddr>)>, Stranger> {
+    let mut found: Vec<(String, Vec<IpAddr>)> = Vec::new();
     for origin in origins {
-        if allowed.names(&origin.host) {
+        if found.iter().any(|(host, _)| *host == origin.host) {
             continue;
         }
-        let found = (origin.host.as_str(), origin.port).to_socket_addrs();
-        let addresses = found.into_iter().flatten().map(|a| a.ip());
-        check_addresses(&origin.host, addresses, allowed)?;
+        let addresses = match resolve.of(&origin.host, origin.port) {
+            Some(given) => given.to_vec(),
+            None => looked_up(origin),
+        };
+        check_addresses(&origin.host, addresses.iter().copied(), allowed)?;
+        if origin.host.parse::<IpAddr>().is_err() {
+            found.push((origin.host.clone(), addresses));
+        }
     }
-    Ok(())
+    Ok(found)
+}
+
+/// The addresses of a host, each once, in the order in which VUs take them.
+fn looked_up(origin: &Origin) -> Vec<IpAddr> {
+    let found = (origin.host.as_str(), origin.port).to_socket_addrs();
+    let mut addresses: Vec<_> = found.into_iter().flatten().map(|a| a.ip()).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
 }
 
 fn check_addresses(

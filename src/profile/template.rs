@@ -24,9 +24,13 @@ const TEMPLATE: &str = r#"# A breakpoint profile. Run it:   breakpoint find --pr
 # What must hold. `p99(get)` is the latency of the step named `get`; a bare `p99` that of the main step.
 # Also: p50 ... p99.9, avg, max, errors<1%, shed<5%, rps>50, and fields of monitors: service.oom_kills==0
 slo = ["p99<500ms", "errors<1%"]
+# excerpts = true               # false: reports show nothing of the answers of failed requests
 
 [target]
 url = "@URL@"
+# ca = "ca.pem"                 # https: certificates to trust; also cert, key, insecure, server-name
+# resolve = ["api.example:443:127.0.0.1"]   # where names lead
+# addresses = "first"           # of a name with several; VUs take all of them in turn without it
 # Commands, run by `sh -c` in this file's folder:
 # up = "./start.sh"             # before the first probe
 # reset = "./restart.sh"        # between two probes

@@ -6,7 +6,7 @@ use super::{
     Environment, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, SecondRecord,
     StepRecord,
 };
-use crate::measure::Level;
+use crate::measure::{Exchange, Level};
 use crate::slo::Verdict;
 
 /// Version of the schema of a ramp's record.
@@ -136,6 +136,9 @@ pub struct StageRecord {
     /// What the services logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogRecord>,
+    /// Some failing requests with their answers, without secrets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exchanges: Vec<Exchange>,
 }
 
 /// One second of a stage.

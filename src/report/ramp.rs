@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::summary::Lines;
+use super::failures;
+use super::summary::{self, Lines};
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
 use crate::record::{
@@ -27,6 +28,12 @@ pub fn summary(record: &RampRecord) -> String {
             lines.add("beside", beside_text(record, beside));
         }
         lines.add("cannot say", cannot_say(record));
+    }
+    if let Some(addresses) = summary::addresses(&record.plan) {
+        lines.add("addresses", &addresses);
+    }
+    if let Some(way) = summary::way(&record.plan) {
+        lines.add("network", &way);
     }
     for warning in &record.warnings {
         lines.add("warning", warning);
@@ -190,6 +197,9 @@ pub(super) fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static s
         };
         let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
         notes.push(("gave way", text));
+    }
+    if let Some(failed) = failures::in_short(&stage.steps) {
+        notes.push(("failed", failed));
     }
     let peaks = peaks(record, stage);
     if !peaks.is_empty() {

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use super::{ReportError, json};
-use crate::measure::FailureKind;
-use crate::measure::Level;
+use crate::measure::{Exchange, FailureKind, FailureWay, Level};
 use crate::record::{
     Answer, Breach, Environment, FoundBeside, HoldEnd, LimitingResource, LoadGate, LogRecord,
     ObjectiveRecord, PlanRecord, ProbeRecord, Purpose, RampEnding, RampRecord, RunRecord,
@@ -46,6 +45,8 @@ struct Probe<'a> {
     throughput_per_s: Option<f64>,
     steps: Vec<Step<'a>>,
     log: &'a [LogRecord],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    exchanges: &'a [Exchange],
     limiting_resource: &'a Option<LimitingResource>,
     other_causes: &'a [LimitingResource],
     estimate: Option<(f64, f64, f64)>,
@@ -57,6 +58,8 @@ struct Step<'a> {
     name: &'a str,
     completed: u64,
     failed: &'a [(FailureKind, u64)],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    failures: &'a [FailureWay],
     shed: u64,
     in_flight: u64,
     oldest_in_flight_s: Option<f64>,
@@ -98,6 +101,8 @@ struct Stage<'a> {
     objectives: &'a [ObjectiveRecord],
     throughput_per_s: Option<f64>,
     steps: Vec<Step<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    exchanges: &'a [Exchange],
     limiting_resource: &'a Option<LimitingResource>,
     other_causes: &'a [LimitingResource],
 }
@@ -159,6 +164,7 @@ fn probe(p: &ProbeRecord) -> Probe<'_> {
         throughput_per_s: p.throughput_per_s,
         steps: p.steps.iter().map(step).collect(),
         log: &p.log,
+        exchanges: &p.exchanges,
         limiting_resource: &p.limiting_resource,
         other_causes: &p.other_causes,
         estimate: p.estimate,
@@ -178,6 +184,7 @@ fn stage(s: &StageRecord) -> Stage<'_> {
         objectives: &s.objectives,
         throughput_per_s: s.throughput_per_s,
         steps: s.steps.iter().map(step).collect(),
+        exchanges: &s.exchanges,
         limiting_resource: &s.limiting_resource,
         other_causes: &s.other_causes,
     }
@@ -189,6 +196,7 @@ fn step(s: &StepRecord) -> Step<'_> {
         name: &s.step,
         completed: s.completed,
         failed: &s.failed,
+        failures: &s.failures,
         shed: s.shed,
         in_flight: s.in_flight,
         oldest_in_flight_s: s.oldest_in_flight_s,

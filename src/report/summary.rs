@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::view;
+use super::{failures, view};
+use crate::measure::LoadedAddress;
 use crate::record::{
     Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord,
     Purpose, RampRecord, RunRecord, VisitSummary,
@@ -61,6 +62,12 @@ pub fn summary(record: &RunRecord) -> String {
     if let Some(unseen) = &a.unseen {
         lines.add("unseen", sentence(unseen));
     }
+    if let Some(addresses) = addresses(&record.plan) {
+        lines.add("addresses", addresses);
+    }
+    if let Some(way) = way(&record.plan) {
+        lines.add("network", way);
+    }
     for warning in &record.warnings {
         lines.add("warning", warning.clone());
     }
@@ -78,6 +85,55 @@ pub(super) fn populations(plan: &PlanRecord) -> Option<String> {
         searched.name,
         beside.join(" and ")
     ))
+}
+
+/// How the load fell on the addresses of each name that leads to several.
+pub(super) fn addresses(plan: &PlanRecord) -> Option<String> {
+    let mut hosts: Vec<&str> = plan.addresses.iter().map(|a| a.host.as_str()).collect();
+    hosts.dedup();
+    let of_host = |host: &str| {
+        let all: Vec<_> = plan.addresses.iter().filter(|a| a.host == host).collect();
+        let loaded = all.iter().filter(|a| a.connections > 0).count();
+        (all.len() > 1).then(|| {
+            let requests: u64 = all.iter().map(|a| a.requests).sum();
+            let one = |a: &&LoadedAddress| match a.connections {
+                0 => format!("{} not loaded", a.address),
+                _ => format!("{} {}", a.address, share(a.requests, requests)),
+            };
+            let each: Vec<String> = all.iter().map(one).collect();
+            format!(
+                "{loaded} of {} of {host} loaded: {}",
+                all.len(),
+                each.join(", ")
+            )
+        })
+    };
+    let told: Vec<String> = hosts.into_iter().filter_map(of_host).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// Round trips that are worth a line, seconds: on one machine they take less.
+const FAR_S: f64 = 0.001;
+
+/// What of every latency is the way to the target and back.
+pub(super) fn way(plan: &PlanRecord) -> Option<String> {
+    let round_trip_s = plan.round_trip_s().filter(|s| *s >= FAR_S)?;
+    Some(format!(
+        "a round trip to the target takes {}: so much of every latency is the way and not the service (of a request on a new \
+         connection two, with TLS three)",
+        units::format_seconds(round_trip_s)
+    ))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "requests of a run are far fewer than 2^52"
+)]
+fn share(part: u64, all: u64) -> String {
+    format!(
+        "{:.1} % of the requests",
+        100.0 * part as f64 / all.max(1) as f64
+    )
 }
 
 /// Where throughput stops growing.
@@ -192,7 +248,11 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             lines.add("undecided", format!("{text}     {slo}"));
         }
         Ending::TargetDown => {
-            let text = because("the target did not come up, or did not come back after a probe");
+            let text = because(if record.probes.is_empty() {
+                "nothing was measured"
+            } else {
+                "the target did not come back after a probe"
+            });
             lines.add("no answer", format!("{text}     {slo}"));
         }
         Ending::Interrupted => {
@@ -233,17 +293,28 @@ fn visits(record: &RunRecord, lines: &mut Lines) {
         .max()
         .unwrap_or(0);
     for (label, visit) in all {
-        lines.add(label, visit_text(record, visit, width));
+        let probe = (record.probes.get(visit.probe)).filter(|_| label == "broke");
+        let failed = probe.and_then(|probe| failures::in_short(&probe.steps));
+        lines.add(label, visit_text(record, visit, width, failed));
     }
 }
 
-fn visit_text(record: &RunRecord, visit: &VisitSummary, width: usize) -> String {
+/// What a visit showed; `failed` is what failed most in it.
+fn visit_text(
+    record: &RunRecord,
+    visit: &VisitSummary,
+    width: usize,
+    failed: Option<String>,
+) -> String {
     let level = view::level(record, visit.level.0);
     let mut text = format!("{level:>width$}");
     if !visit.observed.is_empty() {
         let _ = write!(text, "   {}", visit.observed);
     }
     let _ = write!(text, "   errors {} %", view::percent(visit.error_ratio));
+    if let Some(failed) = failed {
+        let _ = write!(text, ": {failed}");
+    }
     if visit.shed_ratio > 0.0 {
         let _ = write!(text, "   shed {} %", view::percent(visit.shed_ratio));
     }
@@ -437,4 +508,47 @@ fn roughly(seconds: f64) -> String {
 /// A reason as it reads in the middle of a line.
 pub(super) fn sentence(reason: &str) -> &str {
     reason.trim().trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(addresses: &[(&str, &str, u64, u64, Option<u64>)]) -> PlanRecord {
+        let addresses = addresses.iter();
+        let addresses =
+            addresses.map(
+                |(host, address, connections, requests, trip)| LoadedAddress {
+                    host: (*host).to_owned(),
+                    address: (*address).to_owned(),
+                    connections: *connections,
+                    requests: *requests,
+                    round_trip_us: *trip,
+                },
+            );
+        crate::samples::found().plan.loaded(addresses.collect())
+    }
+
+    #[test]
+    fn how_the_load_fell_on_several_addresses_is_told_and_one_is_no_news() {
+        let one = plan(&[("127.0.0.1", "127.0.0.1", 5, 50, Some(40))]);
+        assert_eq!(addresses(&one), None);
+        assert_eq!(way(&one), None, "within the machine");
+        let three = plan(&[
+            ("api.test", "10.0.0.1", 5, 300, Some(40_200)),
+            ("api.test", "10.0.0.2", 5, 100, Some(1_000)),
+            ("api.test", "10.0.0.3", 0, 0, None),
+        ]);
+        assert_eq!(
+            addresses(&three).as_deref(),
+            Some(
+                "2 of 3 of api.test loaded: 10.0.0.1 75.0 % of the requests, 10.0.0.2 25.0 % of the requests, 10.0.0.3 not loaded"
+            )
+        );
+        let way = way(&three).unwrap();
+        assert!(
+            way.starts_with("a round trip to the target takes 40.2 ms"),
+            "{way}"
+        );
+    }
 }

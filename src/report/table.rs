@@ -7,7 +7,7 @@ mod ramp;
 
 use std::collections::BTreeSet;
 
-use super::{ReportError, view};
+use super::{ReportError, failures, view};
 use crate::measure::{FailureKind, Reading, Strain};
 use crate::record::{
     CauseKind, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, ProbeRecord,
@@ -137,6 +137,7 @@ fn measured_header(slo: &[String], fields: &[Field]) -> Vec<String> {
         }
     }
     header.extend(FailureKind::ALL.map(|k| k.name().to_owned()));
+    header.extend((1..=failures::MOST).map(|n| format!("failure_{n}")));
     header.extend(fields.iter().map(|(m, f)| format!("{m}.{f}_max")));
     header.extend(owned(&[
         "generator_lag_p99_max_ms",
@@ -151,6 +152,7 @@ struct Measured<'a> {
     objectives: &'a [ObjectiveRecord],
     main: Option<&'a StepRecord>,
     cycle: Option<&'a StepRecord>,
+    steps: &'a [StepRecord],
     throughput_per_s: Option<f64>,
     seconds: Vec<&'a SecondRecord>,
 }
@@ -179,6 +181,7 @@ impl Measured<'_> {
             row.push(number(seen.and_then(|o| o.total)));
         }
         row.extend(FailureKind::ALL.map(|k| whole(cycle.map(|s| view::failed_by(s, k)))));
+        row.extend(failures::cells(self.steps));
         let seconds = || self.seconds.iter();
         for field in fields {
             row.push(number(max(seconds().filter_map(|s| reading(s, field)))));
@@ -195,6 +198,7 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
         objectives: &probe.objectives,
         main: probe.steps.get(record.plan.main_step),
         cycle: view::cycle(probe),
+        steps: &probe.steps,
         throughput_per_s: probe.throughput_per_s,
         seconds: probe.seconds.iter().filter(|s| s.hold).collect(),
     };

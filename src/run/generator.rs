@@ -31,6 +31,13 @@ const TOLD_STEAL: f64 = 0.05;
 const TOLD_PRESSURE: f64 = 0.75;
 const TOLD_RETRANSMITS: f64 = 0.01;
 const TOLD_HELD_UP: f64 = 0.05;
+/// The same of segments on a way that is longer than any within a machine: each is 200 ms and more in one latency, so that one in a
+/// thousand is in sight of a p99.9.
+const TOLD_LOSS: f64 = 0.001;
+/// Segments sent again that are no chance there: within a machine none is lost unless somebody's queue is full, on a network one is.
+const FEW_LOST: u64 = 5;
+/// A round trip from which the way is one over a network, seconds: on one machine, and between machines of one rack, it takes less.
+const FAR_S: f64 = 0.001;
 /// Fewer retransmitted segments, or sends that were held up, than this are chance.
 const FEW: u64 = 20;
 
@@ -266,6 +273,26 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
+/// What the network does to the latencies, where the target is not on this machine; `round_trip_s` is that of the way there.
+pub(super) fn network(parts: &[Vec<Strain>], round_trip_s: Option<f64>) -> Option<String> {
+    let round_trip_s = round_trip_s.filter(|s| *s >= FAR_S)?;
+    let all: Vec<Strain> = parts.concat();
+    let lost = resent(&all, FEW_LOST).filter(|share| *share >= TOLD_LOSS)?;
+    Some(format!(
+        "the network on the way to the target loses what is sent: {:.2} % of our segments were sent again ({} a round trip), each a delay \
+         of 200 ms and more in one latency; a high percentile that breaks may be the network's and not the service's",
+        lost * 100.0,
+        format_seconds(round_trip_s)
+    ))
+}
+
+/// The share of segments that were sent again; `None` where they were fewer than this.
+fn resent(strains: &[Strain], few: u64) -> Option<f64> {
+    let count = |of: fn(&Strain) -> Option<u64>| strains.iter().filter_map(of).sum();
+    let again = count(|s| s.retransmits);
+    (again >= few).then(|| part(again, count(|s| s.segments_out)))
+}
+
 /// What bore on the generator without making a part of the run invalid: one line for each kind. A part is a probe's hold or
 /// a stage, and `name` says which.
 pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
@@ -283,10 +310,7 @@ pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
             "of this machine's CPU was given to others by the hypervisor",
         ),
         (
-            |s| {
-                let count = |of: fn(&Strain) -> Option<u64>| s.iter().filter_map(of).sum();
-                share(count(|s| s.retransmits), count(|s| s.segments_out))
-            },
+            |s| resent(s, FEW),
             TOLD_RETRANSMITS,
             "of TCP's segments were sent again: the network lost them, or a target whose queue of new connections was full; \
              each is a delay of 200 ms and more within the latencies",
@@ -315,9 +339,13 @@ pub(super) fn strains<'a>(seconds: impl IntoIterator<Item = &'a SecondRecord>) -
     held.map(|s| s.generator.strain).collect()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of a hold")]
 fn share(some: u64, all: u64) -> Option<f64> {
-    (some >= FEW && all > 0).then(|| some as f64 / all as f64)
+    (some >= FEW && all > 0).then(|| part(some, all))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a hold")]
+fn part(some: u64, all: u64) -> f64 {
+    some as f64 / all.max(1) as f64
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Canary, Engine, EngineError};
-use crate::measure::{Level, Window};
+use crate::measure::{Level, LoadedAddress, Window};
 
 /// An engine with its windows moved by a fixed time.
 pub(super) struct Later<'a, E> {
@@ -34,5 +34,13 @@ impl<E: Engine> Engine for Later<'_, E> {
 
     async fn halt(&mut self) -> Result<(), EngineError> {
         self.engine.halt().await
+    }
+
+    fn addresses(&self) -> Vec<LoadedAddress> {
+        self.engine.addresses()
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.engine.notes()
     }
 }

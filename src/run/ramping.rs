@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick};
+use super::{
+    FirstContact, Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick,
+};
 use crate::cause::{self, Case};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
@@ -35,6 +37,8 @@ pub struct RampSpec {
     pub arrival_timeout: Duration,
     /// Canary cycles that must pass in a row before the ramp.
     pub canary_cycles: u32,
+    /// What is known of the first of them.
+    pub first_contact: FirstContact,
     /// What `find` found.
     pub beside: Option<FoundBeside>,
 }
@@ -66,8 +70,11 @@ pub async fn ramp<E: Engine, S: Surroundings>(
     // The ramp is over: an engine that cannot stop any more has nothing to add.
     let _ = ramp.engine.set_level(Level::ZERO).await;
     let mut warnings = spec.warnings.clone();
-    warnings.extend(generator::warnings(&strains(&ramp.stages), "stage"));
+    let strained = strains(&ramp.stages);
+    warnings.extend(generator::warnings(&strained, "stage"));
     warnings.extend(ramp.engine.notes());
+    let plan = spec.plan.loaded(ramp.engine.addresses());
+    warnings.extend(generator::network(&strained, plan.round_trip_s()));
     let record = RampRecord {
         schema_version: RAMP_SCHEMA_VERSION,
         breakpoint_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -79,7 +86,7 @@ pub async fn ramp<E: Engine, S: Surroundings>(
         reason,
         breach: ramp.breach.get().cloned(),
         beside: spec.beside.clone(),
-        plan: spec.plan.clone(),
+        plan,
         environment: spec.environment.clone(),
         warnings,
         asked: spec.stages.spans().to_vec(),
@@ -131,14 +138,17 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             cycles: self.spec.canary_cycles,
             unloaded: None,
             limit: self.spec.arrival_timeout,
+            definite_after: Some(canary::definite_after(&self.spec.first_contact)),
             interrupt: self.interrupt,
         };
         let well = canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await?;
         if let Some(halt) = self.interrupt.why() {
             return Ok(halted(halt));
         }
-        if let Err(why) = well {
-            let why = format!("the target does not answer: {why}");
+        if let Err(unwell) = well {
+            let said = self.surroundings.last_words();
+            let why = unwell.of_first_contact(&self.spec.first_contact);
+            let why = format!("{why}{said}");
             return Ok((RampEnding::TargetDown, why));
         }
         self.climb().await?;
@@ -314,6 +324,15 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
                 .collect(),
             seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
             log: recording::log(&present.lines, self.began),
+            exchanges: recording::exchanges(
+                m.hold.iter().map(|s| &s.window),
+                steps,
+                &self
+                    .stages
+                    .iter()
+                    .flat_map(|s| &s.exchanges)
+                    .collect::<Vec<_>>(),
+            ),
         }
     }
 

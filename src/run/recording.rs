@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::measure::{
-    FailureCounts, FailureKind, Histogram, Level, LogLine, Reading, Second, StepNames, StepWindow,
+    Exchange, FailureCounts, FailureKind, Histogram, Level, LogLine, MOST_EXCHANGES, Reading,
+    Second, StepNames, StepWindow, Window,
 };
 use crate::probe::Probe;
 use crate::record::{
@@ -14,6 +15,11 @@ use crate::slo::Judgement;
 
 /// Lines of one monitor that a probe's record keeps.
 const MOST_LINES: usize = 200;
+
+/// Ways in which one step failed that a record keeps.
+const MOST_WAYS_KEPT: usize = 3;
+/// Exchanges of a step that failed alike which a run keeps: the others would tell the same.
+const MOST_ALIKE: usize = 4;
 
 /// What a record is made of.
 pub(super) struct Parts<'a> {
@@ -27,6 +33,8 @@ pub(super) struct Parts<'a> {
     pub(super) steps: &'a StepNames,
     pub(super) causes: Vec<LimitingResource>,
     pub(super) estimate: Option<(f64, f64, f64)>,
+    /// Exchanges that the run has kept before.
+    pub(super) kept: Vec<&'a Exchange>,
 }
 
 pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
@@ -65,10 +73,42 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
             .chain(m.hold.iter().map(|s| second(s, true)))
             .collect(),
         log: log(&probe.log, parts.began),
+        exchanges: exchanges(
+            probe.before.iter().chain(&m.hold).map(|s| &s.window),
+            steps,
+            &parts.kept,
+        ),
         limiting_resource: parts.causes.first().cloned(),
         other_causes: parts.causes.iter().skip(1).cloned().collect(),
         estimate: parts.estimate,
     }
+}
+
+/// The whole exchanges of some windows, as many as a run that has kept some may still keep.
+pub(super) fn exchanges<'a>(
+    windows: impl Iterator<Item = &'a Window>,
+    steps: &StepNames,
+    kept: &[&Exchange],
+) -> Vec<Exchange> {
+    let mut new: Vec<Exchange> = Vec::new();
+    let found = windows.flat_map(|w| steps.iter().zip(&w.steps));
+    for (name, exchange) in found.flat_map(|(name, s)| s.exchanges.iter().map(move |e| (name, e))) {
+        if kept.len() + new.len() >= MOST_EXCHANGES {
+            break;
+        }
+        let exchange = Exchange {
+            // Where populations stand side by side it has their name.
+            step: name.to_owned(),
+            ..exchange.clone()
+        };
+        let alike = |e: &&Exchange| {
+            (e.kind, e.status) == (exchange.kind, exchange.status) && e.step == exchange.step
+        };
+        if kept.iter().copied().chain(&new).filter(alike).count() < MOST_ALIKE {
+            new.push(exchange);
+        }
+    }
+    new
 }
 
 /// The first lines of every monitor and how many more there were: a service that logs every failed request would otherwise
@@ -114,6 +154,7 @@ pub(super) fn step_record(name: &str, total: StepWindow) -> StepRecord {
         completed: total.completed(),
         failed: kinds(&total.failed),
         shed: total.shed,
+        failures: total.ways.most(MOST_WAYS_KEPT),
         in_flight: total.in_flight.count(),
         oldest_in_flight_s: total.in_flight.max_s(),
         latency: total.latency,

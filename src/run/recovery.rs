@@ -29,7 +29,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         }
         let outcome = reset.await;
         let well = match outcome {
-            Ok(Ok(())) => self.canaries(self.spec.canary_timeout).await?.map(drop),
+            Ok(Ok(())) => {
+                let well = self.canaries(self.spec.canary_timeout, None).await?;
+                well.map(drop).map_err(|unwell| unwell.why)
+            }
             Ok(Err(why)) => Err(why),
             Err(panic) => Err(panic.to_string()),
         };
@@ -90,11 +93,13 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     pub(super) async fn canaries(
         &mut self,
         limit: Duration,
-    ) -> Result<Result<Option<Duration>, String>, EngineError> {
+        definite_after: Option<Duration>,
+    ) -> Result<Result<Option<Duration>, canary::Unwell>, EngineError> {
         let wait = canary::Wait {
             cycles: self.spec.canary_cycles,
             unloaded: self.unloaded,
             limit,
+            definite_after,
             interrupt: self.interrupt,
         };
         canary::pass(&mut *self.engine, &mut self.now, &wait, &mut *self.sink).await

@@ -2,15 +2,20 @@
 
 mod action;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    USER_AGENT,
+};
 use http::{Method, StatusCode, Uri};
 
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
+use super::address;
 use super::request::Part;
 use super::spec::{ConnectionsSpec, ScenarioSpec, StepSpec, WaitSpec};
 use super::template::{Escape, Names, Template};
@@ -19,7 +24,7 @@ use super::{
     RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
 };
 use crate::measure::StepNames;
-use crate::secret::{self, Lookup};
+use crate::secret::{self, Lookup, masked};
 use crate::units::parse_duration;
 
 /// What our requests call themselves.
@@ -39,7 +44,13 @@ impl Scenario {
         feeders: &BTreeMap<String, Arc<Feeder>>,
         secrets: &Lookup<'_>,
     ) -> Result<Self, ScenarioError> {
-        let mut compiler = Compiler::new(spec, base, feeders, secrets)?;
+        let found = RefCell::new(Vec::new());
+        let noted = |place: secret::Place<'_>| {
+            let value = secrets(place)?;
+            found.borrow_mut().push(value.clone());
+            Some(value)
+        };
+        let mut compiler = Compiler::new(spec, base, feeders, &noted)?;
         let vars = compiler.vars()?;
         let timeout = match &spec.timeout {
             None => DEFAULT_TIMEOUT,
@@ -66,7 +77,12 @@ impl Scenario {
             names: StepNames::new(compiler.measured.iter().map(|n| (*n).to_owned()), main),
             steps,
             vars,
-            slots: compiler.slot_names.len(),
+            slots: compiler
+                .slot_names
+                .iter()
+                .map(|n| (*n).to_owned())
+                .collect(),
+            secrets: found.borrow().clone(),
             feeders: compiler.feeders.into_iter().map(|(_, f)| f).collect(),
             origins: compiler.origins,
             streams: compiler.streams.len(),
@@ -402,6 +418,7 @@ impl<'a> Compiler<'a> {
             }
             format!("`{path}`, with its secrets filled in, is no address that a request can have")
         })?;
+        let shown = format!("{method} {}", masked(&self.shown_target(path)));
         let (body, body_type) = self.body(step)?;
         let authority = self.origins[origin].authority.as_str();
         HeaderValue::try_from(authority)
@@ -422,6 +439,7 @@ impl<'a> Compiler<'a> {
             body,
             expect: expected(step)?,
             extract: self.extractions(step)?,
+            shown,
             constant: None,
         };
         Ok(request.sealed())
@@ -436,6 +454,11 @@ impl<'a> Compiler<'a> {
     ) -> Result<(), String> {
         let header = HeaderName::try_from(name)
             .map_err(|_| format!("`{name}` is not the name of a header"))?;
+        if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&header) {
+            return Err(format!(
+                "header `{name}`: how long a body is goes out with it anyway, and two lengths make two requests of one; leave it out"
+            ));
+        }
         let template = self
             .template(value, Escape::None)
             .map_err(|m| format!("header `{name}`: {m}"))?;
@@ -452,7 +475,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn target(&mut self, path: &str) -> Result<(usize, Part), String> {
-        let absolute = if path.starts_with("http://") || path.starts_with("https://") {
+        let absolute = if address::is_whole(path) {
             path.to_owned()
         } else if self.base.is_empty() {
             return Err(format!(
@@ -467,6 +490,7 @@ impl<'a> Compiler<'a> {
                 "`{path}` must begin with `/`, `http://` or `https://`"
             ));
         };
+        let absolute = address::normal(&absolute)?;
         let (origin, rest) = Origin::split(&absolute)?;
         let rest = rest.split('#').next().unwrap_or_default();
         let text = if rest.starts_with('/') {
@@ -486,6 +510,20 @@ impl<'a> Compiler<'a> {
             self.origins.len() - 1
         });
         Ok((index, target))
+    }
+
+    /// The path of a request as it is written, behind that of the target's address where it has one.
+    fn shown_target(&self, path: &str) -> String {
+        if path.contains("://") {
+            return path.to_owned();
+        }
+        let base = Origin::split(self.base).map_or("", |(_, base)| base);
+        let whole = format!("{}{path}", base.trim_end_matches('/'));
+        if whole.starts_with('/') {
+            whole
+        } else {
+            format!("/{whole}")
+        }
     }
 
     fn body(&self, step: &StepSpec) -> Result<(Part, Option<&'static str>), String> {

@@ -18,6 +18,8 @@ pub enum FeederError {
 pub struct Feeder {
     columns: Vec<String>,
     rows: Vec<csv::StringRecord>,
+    /// Whether the file is not there yet.
+    to_come: bool,
 }
 
 impl Feeder {
@@ -34,7 +36,28 @@ impl Feeder {
         if rows.is_empty() {
             return Err(FeederError::Empty);
         }
-        Ok(Self { columns, rows })
+        Ok(Self {
+            columns,
+            rows,
+            to_come: false,
+        })
+    }
+
+    /// Stands in for a file that is not there yet: one empty row, with whatever columns are asked for.
+    pub fn to_come() -> Self {
+        Self {
+            columns: Vec::new(),
+            rows: vec![csv::StringRecord::from(vec![""])],
+            to_come: true,
+        }
+    }
+
+    /// The number of a column.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        if self.to_come {
+            return Some(0);
+        }
+        self.columns.iter().position(|c| c == name)
     }
 
     /// The names of the columns.

@@ -1,6 +1,6 @@
 //! Requests of a scenario: where they go, what is in them, what is expected and taken from the answer.
 
-use http::header::{CONTENT_LENGTH, HeaderName};
+use http::header::HeaderName;
 use http::{Method, StatusCode};
 use rand::Rng;
 
@@ -129,6 +129,8 @@ pub struct RequestTemplate {
     pub(super) body: Part,
     pub(super) expect: Expect,
     pub(super) extract: Vec<Extract>,
+    /// Method and path as the profile has them.
+    pub(super) shown: String,
     /// The whole request, when it is the same for all.
     pub(super) constant: Option<String>,
 }
@@ -195,6 +197,11 @@ impl RequestTemplate {
     /// Index of the origin.
     pub fn origin(&self) -> usize {
         self.origin
+    }
+
+    /// Method and path as the profile has them, without secrets: `GET /users/{{ vu }}`.
+    pub fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Which statuses count as success.
@@ -279,9 +286,7 @@ impl RequestTemplate {
         let head = out.len();
         part(&self.body, out);
         let length = out.len() - head;
-        if self.headers.iter().any(|(name, _)| *name == CONTENT_LENGTH) {
-            out.insert_str(head, "\r\n");
-        } else if length > 0 || expects_body(&self.method) {
+        if length > 0 || expects_body(&self.method) {
             let line = format!("content-length: {length}\r\n\r\n");
             out.insert_str(head, &line);
         } else {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use rand::Rng;
 
 use super::Feeder;
+use crate::secret;
 
 /// What a template's segments may name, and where their values are.
 #[derive(Debug, Default)]
@@ -60,6 +61,11 @@ pub struct Values {
 }
 
 impl Values {
+    /// A variable or an extracted value.
+    pub fn get(&self, slot: usize) -> &str {
+        &self.slots[slot]
+    }
+
     /// Sets an extracted value.
     pub fn set(&mut self, slot: usize, value: String) {
         self.slots[slot] = value;
@@ -127,7 +133,7 @@ impl Template {
     fn push_value(&self, out: &mut String, value: &str) {
         match self.escape {
             Escape::None => out.push_str(value),
-            Escape::Url => push_percent_encoded(out, value),
+            Escape::Url => secret::push_percent_encoded(out, value),
             Escape::Json => push_json_escaped(out, value),
         }
     }
@@ -241,8 +247,9 @@ impl Names<'_> {
                 )
             ));
         };
-        let columns = self.feeders[feeder].1.columns();
-        match columns.iter().position(|c| c == column_name) {
+        let rows = self.feeders[feeder].1;
+        let columns = rows.columns();
+        match rows.column(column_name) {
             Some(column) => Ok(Segment::Column { feeder, column }),
             None => Err(format!(
                 "feeder `{feeder_name}` has no column `{column_name}`{}; its columns are {}",
@@ -255,17 +262,6 @@ impl Names<'_> {
 
 fn push_number(out: &mut String, number: u64) {
     write!(out, "{number}").expect("writing to a string cannot fail");
-}
-
-/// Everything but the unreserved characters of RFC 3986, section 2.3.
-fn push_percent_encoded(out: &mut String, value: &str) {
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            write!(out, "%{byte:02X}").expect("writing to a string cannot fail");
-        }
-    }
 }
 
 /// The inside of a JSON string (RFC 8259, section 7).

@@ -14,6 +14,8 @@ use tokio::process::Command;
 const TAIL_LINES: usize = 12;
 /// Longest line that is kept, characters.
 const LINE_LIMIT: usize = 300;
+/// The same in bytes: no character has more than four.
+const LINE_BYTES: usize = 4 * LINE_LIMIT;
 /// Time for the last output to arrive after the command has ended. A service that it started may hold the pipe open for
 /// ever, so its end is not waited for.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
@@ -71,12 +73,31 @@ fn quoted(output: &[String]) -> String {
     text
 }
 
+/// What a command printed, and what it left behind prints still.
+#[derive(Debug)]
+pub struct Said {
+    tail: Tail,
+    /// A service that the command started may hold the pipe, and would end by a signal if nobody read what it writes.
+    _readers: Vec<Reader>,
+}
+
+impl Said {
+    /// The last lines by now.
+    pub fn lines(&self) -> Vec<String> {
+        self.tail.lines()
+    }
+}
+
 /// Runs `command` by `sh -c` in `dir` and waits for its end, not for that of the services it leaves behind. When
 /// `timeout` passes, or the caller goes away, it and all it started in its process group are killed.
 ///
 /// # Errors
 /// When it cannot be started, ends with an error, or takes too long.
-pub async fn run_command(command: &str, dir: &Path, timeout: Duration) -> Result<(), ControlError> {
+pub async fn run_command(
+    command: &str,
+    dir: &Path,
+    timeout: Duration,
+) -> Result<Said, ControlError> {
     let start_error = |error| ControlError::Start {
         command: command.to_owned(),
         dir: dir.display().to_string(),
@@ -98,6 +119,7 @@ pub async fn run_command(command: &str, dir: &Path, timeout: Duration) -> Result
         child.stdout.take().map(|out| tail.read(out)),
         child.stderr.take().map(|err| tail.read(err)),
     ];
+    let mut readers: Vec<Reader> = readers.into_iter().flatten().collect();
     let ended = tokio::time::timeout(timeout, child.wait()).await;
     if ended.is_ok() {
         group.forget();
@@ -107,14 +129,17 @@ pub async fn run_command(command: &str, dir: &Path, timeout: Duration) -> Result
         child.wait().await.ok();
     }
     tokio::time::timeout(LAST_OUTPUT, async {
-        for mut reader in readers.into_iter().flatten() {
+        for reader in &mut readers {
             (&mut reader.0).await.ok();
         }
     })
     .await
     .ok();
     match ended {
-        Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) if status.success() => Ok(Said {
+            tail,
+            _readers: readers,
+        }),
         Ok(Ok(status)) => Err(failed(command, dir, status, tail.lines())),
         Ok(Err(error)) => Err(start_error(error)),
         Err(_) => Err(ControlError::TimedOut {
@@ -179,10 +204,11 @@ impl Drop for Group {
 }
 
 /// The last lines that a command printed, stdout and stderr together.
-#[derive(Clone, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tail(Arc<Mutex<VecDeque<String>>>);
 
 /// A task that reads output; it ends with this value even where the pipe stays open.
+#[derive(Debug)]
 struct Reader(tokio::task::JoinHandle<()>);
 
 impl Drop for Reader {
@@ -197,11 +223,22 @@ impl Tail {
         Reader(tokio::spawn(async move {
             let mut from = BufReader::new(from);
             let mut line = Vec::new();
-            // Lines are read as bytes: output need not be UTF-8.
-            while from.read_until(b'\n', &mut line).await.is_ok_and(|n| n > 0) {
-                tail.push(&String::from_utf8_lossy(&line));
-                line.clear();
+            while let Ok(bytes) = from.fill_buf().await {
+                if bytes.is_empty() {
+                    break;
+                }
+                let end = bytes.iter().position(|b| *b == b'\n');
+                let taken = end.map_or(bytes.len(), |end| end + 1);
+                // Of a line without end no more is kept than of others. Output need not be UTF-8.
+                let room = LINE_BYTES.saturating_sub(line.len()).min(taken);
+                line.extend_from_slice(&bytes[..room]);
+                from.consume(taken);
+                if end.is_some() {
+                    tail.push(&String::from_utf8_lossy(&line));
+                    line.clear();
+                }
             }
+            tail.push(&String::from_utf8_lossy(&line));
         }))
     }
 

@@ -10,7 +10,8 @@
 use std::time::Duration;
 
 use breakpoint::measure::{
-    FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, Reading, Strain,
+    Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
+    Strain,
 };
 use breakpoint::record::{
     Answer, Breach, CauseKind, Curve, CurveScale, Ending, Environment, FoundBeside, HoldEnd,
@@ -90,6 +91,8 @@ pub(crate) fn empty() -> RunRecord {
             ],
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         environment: Environment {
             kernel: "Linux 6.12".to_owned(),
@@ -127,6 +130,45 @@ fn run(shape: Shape, levels: &[(u32, Purpose)]) -> RunRecord {
     }
     record.answer.search_s = clock;
     record
+}
+
+/// How a step failed in a probe that broke, with words that nobody should take for markup.
+fn failures(verdict: Verdict, failed: &[(FailureKind, u64)]) -> Vec<FailureWay> {
+    if verdict != Verdict::Broke {
+        return Vec::new();
+    }
+    let mut ways: Vec<FailureWay> = failed
+        .iter()
+        .map(|(kind, count)| FailureWay {
+            count: *count,
+            kind: *kind,
+            status: None,
+            message: format!("words of `{}`", kind.name()),
+            request: Some("POST /questions".to_owned()),
+            excerpt: String::new(),
+        })
+        .collect();
+    ways.push(FailureWay {
+        count: 3,
+        kind: FailureKind::Status,
+        status: Some(503),
+        message: "{\"error\":\"queue full\"}".to_owned(),
+        request: Some("POST /questions".to_owned()),
+        excerpt: "{\"error\":\"<b>queue</b> full\"} | =cmd \u{202e}".to_owned(),
+    });
+    ways
+}
+
+fn exchanges(verdict: Verdict, dead: bool) -> Vec<Exchange> {
+    if verdict != Verdict::Broke || dead {
+        return Vec::new();
+    }
+    vec![Exchange {
+        step: "ask".to_owned(),
+        kind: FailureKind::Status,
+        status: Some(503),
+        text: "> POST /questions HTTP/1.1\n> authorization: ***\n< HTTP/1.1 503 Service Unavailable\n<\n< <script>alert(1)</script> end".to_owned(),
+    }]
 }
 
 fn p99_at(shape: Shape, vus: u32) -> f64 {
@@ -173,6 +215,11 @@ fn probe(
         } else {
             Vec::new()
         },
+        failures: if step == "ask" {
+            failures(verdict, &failed)
+        } else {
+            Vec::new()
+        },
         shed: if verdict == Verdict::Broke {
             completed / 40
         } else {
@@ -214,6 +261,7 @@ fn probe(
         steps: steps.to_vec(),
         seconds: seconds(shape, (vus, dead), (settle_s, from, p99), noise),
         log: Vec::new(),
+        exchanges: exchanges(verdict, dead),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate,
@@ -843,6 +891,7 @@ fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
             sureness: Sureness::Certain,
         }),
         log: lines_of_a_crash(asked),
+        exchanges: whole.exchanges,
         seconds,
     }
 }

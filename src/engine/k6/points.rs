@@ -63,6 +63,10 @@ pub(super) struct Request {
     /// Whether the time until there was a connection is in it.
     pub(super) whole: bool,
     pub(super) outcome: Outcome,
+    /// The status of its answer, if there was one.
+    pub(super) status: Option<u16>,
+    /// What k6 said of its failure; empty of one that did not fail.
+    pub(super) said: String,
     /// Whether a VU made it; `setup` and `teardown` make some too.
     pub(super) of_vu: bool,
 }
@@ -146,12 +150,8 @@ struct Point {
 
 /// What a point says of itself.
 enum Part {
-    Duration {
-        ms: f64,
-        name: String,
-        outcome: Outcome,
-        of_vu: bool,
-    },
+    /// A request without the time until there was a connection.
+    Duration(Request),
     Blocked(f64),
     Other(What),
 }
@@ -172,20 +172,8 @@ impl Reader {
         }
         let Some(point) = parse(line) else { return };
         match point.what {
-            Part::Duration {
-                ms,
-                name,
-                outcome,
-                of_vu,
-            } => {
+            Part::Duration(request) => {
                 self.close(out);
-                let request = Request {
-                    name,
-                    latency_s: ms / 1e3,
-                    whole: false,
-                    outcome,
-                    of_vu,
-                };
                 self.open = Some((point.at, point.vu, request));
             }
             Part::Blocked(ms) => match &mut self.open {
@@ -257,12 +245,15 @@ fn parse(line: &[u8]) -> Option<Point> {
     let ms = data.value.clamp(0.0, LONGEST_MS);
     let of_vu = SCENARIOS.contains(&tags.scenario.as_ref());
     let what = match line.metric.as_ref() {
-        "http_req_duration" => Part::Duration {
-            ms,
+        "http_req_duration" => Part::Duration(Request {
+            latency_s: ms / 1e3,
+            whole: false,
             outcome: outcome(&tags),
+            status: tags.status.parse().ok().filter(|status| *status > 0),
+            said: cut(&tags.error),
             name: tags.name.into_owned(),
             of_vu,
-        },
+        }),
         "http_req_blocked" => Part::Blocked(ms),
         "bp_begin" => Part::Other(What::Begin),
         "bp_end" => Part::Other(What::End),

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::points::{Event, Outcome, Request, What};
-use crate::measure::{FailureCounts, FailureKind, Histogram, StepWindow};
+use crate::excerpt::{self, Masks};
+use crate::measure::{FailureCounts, FailureKind, FailureWay, FailureWays, Histogram, StepWindow};
 
 /// A second, nanoseconds.
 pub(super) const SECOND: i64 = 1_000_000_000;
@@ -76,6 +77,7 @@ pub(super) struct Fold {
 struct Tally {
     ok_us: Vec<u64>,
     failed: FailureCounts,
+    ways: FailureWays,
 }
 
 /// A second that is being put together.
@@ -266,9 +268,11 @@ impl Open {
         }
         self.slice.partial += u64::from(!request.whole);
         self.requests.add(request);
+        // All together have no ways of their own: they would be told twice.
         if self.names.len() < MOST_NAMES || self.names.contains_key(&request.name) {
             let kind = self.names.entry(request.name.clone()).or_default();
             kind.add(request);
+            kind.tell(request);
         }
     }
 
@@ -290,10 +294,27 @@ impl Tally {
         }
     }
 
+    /// Tells a failure apart from others of its kind.
+    fn tell(&mut self, request: &Request) {
+        let Outcome::Failed(kind) = request.outcome else {
+            return;
+        };
+        let status = request.status.filter(|_| kind == FailureKind::Status);
+        self.ways.add(FailureWay {
+            count: 1,
+            kind,
+            status,
+            message: excerpt::folded(&Masks::default().text(&request.said)),
+            request: None,
+            excerpt: String::new(),
+        });
+    }
+
     fn step(mut self) -> StepWindow {
         StepWindow {
             latency: Histogram::of_micros(&mut self.ok_us),
             failed: self.failed,
+            ways: self.ways,
             ..StepWindow::default()
         }
     }
@@ -322,6 +343,8 @@ mod tests {
             latency_s: f64::from(took_ms) / 1e3,
             whole: true,
             outcome: Outcome::Ok,
+            status: Some(200),
+            said: String::new(),
             of_vu: true,
         };
         event(at_ms, vu, What::Request(request))
@@ -426,6 +449,36 @@ mod tests {
         close(&seen[0].iterations.in_flight, &[0.6, 1.0]);
         close(&seen[0].requests.in_flight, &[0.5, 0.9]);
         assert!(seen[1].iterations.in_flight.is_empty());
+    }
+
+    #[test]
+    fn failures_are_told_apart_by_status_and_words() {
+        let failing = |at_ms, status: u16, said: &str, kind| {
+            let mut event = request(at_ms, 10, 1);
+            if let What::Request(request) = &mut event.what {
+                request.outcome = Outcome::Failed(kind);
+                (request.status, request.said) = (Some(status), said.to_owned());
+            }
+            event
+        };
+        let refused = "dial tcp 127.0.0.1:1: connect: connection refused";
+        let seen = slices(&[
+            failing(100, 429, "", FailureKind::Status),
+            failing(200, 429, "", FailureKind::Status),
+            failing(300, 0, refused, FailureKind::ConnectRefused),
+            event(5000, 0, What::Mark),
+        ]);
+        let ways = seen[0].names["/a"].ways.most(3);
+        let told: Vec<_> = ways.iter().map(|w| (w.count, w.name())).collect();
+        assert_eq!(
+            told,
+            [(2, "429".to_owned()), (1, "connect_refused".to_owned())]
+        );
+        assert_eq!(
+            ways[1].message,
+            "dial tcp #.#.#.#:#: connect: connection refused"
+        );
+        assert_eq!(seen[0].requests.ways.iter().count(), 0, "not told twice");
     }
 
     #[test]

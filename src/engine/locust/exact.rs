@@ -53,6 +53,11 @@ impl Exact {
         &self.reporting
     }
 
+    /// Whether the master says that it has started all users that it will.
+    pub(super) fn has_spawned(&self) -> bool {
+        self.state == "running"
+    }
+
     /// A level was asked for just now.
     pub(super) fn ordered(&mut self) {
         self.ordered_at = self.masters_time();

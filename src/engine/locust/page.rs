@@ -29,6 +29,8 @@ pub(super) struct Coarse {
     last_end: Option<Instant>,
     /// Since when the users were seen to be as many as asked for.
     reached: Option<Instant>,
+    /// Whether the master said last that it has started all users that it will.
+    spawned: bool,
 }
 
 impl Coarse {
@@ -38,12 +40,19 @@ impl Coarse {
             zero: None,
             last_end: None,
             reached: None,
+            spawned: false,
         }
+    }
+
+    /// Whether the master says that it has started all users that it will.
+    pub(super) fn has_spawned(&self) -> bool {
+        self.spawned
     }
 
     /// A level was asked for just now.
     pub(super) fn ordered(&mut self) {
         self.reached = None;
+        self.spawned = false;
     }
 
     /// The next three seconds.
@@ -58,6 +67,7 @@ impl Coarse {
         let (text, page) = self.read().await?;
         let end = Instant::now();
         self.last_end = Some(end);
+        self.spawned = page.state == "running";
         let rows = rows(&text).map_err(EngineError::Stopped)?;
         let (steps, strange) = together(&rows, names, &page.errors);
         // A report tells of up to three seconds, and they must all be of this level.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::LocustSpec;
+use crate::crypto::{self, Trust};
 use crate::engine::EngineError;
 use crate::secret::masked;
 
@@ -20,6 +21,7 @@ pub(super) struct Web {
     client: reqwest::Client,
     base: Url,
     headers: HeaderMap,
+    trust: Option<Trust>,
 }
 
 /// Why an answer is none.
@@ -59,18 +61,33 @@ impl Web {
             // A master that wants a login sends elsewhere; that is to be told, not followed.
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIMEOUT);
-        let builder = if base.scheme() == "https" {
-            builder
-        } else {
+        let builder = match &spec.trust {
+            Some(trust) => builder.tls_backend_preconfigured((**trust.config()).clone()),
             // No TLS is spoken here: this keeps the client from looking for the system's certificates.
-            builder.tls_certs_only(std::iter::empty())
+            None => builder.tls_certs_only(std::iter::empty()),
         };
+        let builder = crypto::resolved(builder, &spec.resolve);
         let client = builder.build().map_err(|e| start(root_cause(&e)))?;
         Ok(Self {
+            trust: spec.trust.clone(),
             client,
             base,
             headers,
         })
+    }
+
+    /// The innermost reason, and what to do.
+    fn unreachable(&self, at: &str, error: &reqwest::Error) -> String {
+        let tls = self.trust.as_ref().and_then(|trust| trust.reason_in(error));
+        if let Some(why) = tls {
+            return format!("{at} cannot be spoken to: {why}");
+        }
+        let why = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            root_cause(error)
+        };
+        format!("{at} does not answer ({why}): is it running, with its web page (not --headless)?")
     }
 
     /// Where it is, without who asks.
@@ -98,10 +115,10 @@ impl Web {
                 .body(form.to_owned());
         }
         let answer = request.send().await;
-        let answer = answer.map_err(|e| Trouble::Other(unreachable(&at(), &e)))?;
+        let answer = answer.map_err(|e| Trouble::Other(self.unreachable(&at(), &e)))?;
         let status = answer.status();
         let bytes = answer.bytes().await;
-        let bytes = bytes.map_err(|e| Trouble::Other(unreachable(&at(), &e)))?;
+        let bytes = bytes.map_err(|e| Trouble::Other(self.unreachable(&at(), &e)))?;
         match status {
             s if s.is_success() => Ok(bytes.to_vec()),
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(Trouble::Missing),
@@ -186,21 +203,6 @@ impl Web {
     pub(super) async fn reset(&self) -> Result<(), Trouble> {
         self.ask(Method::POST, "stats/reset", "").await.map(drop)
     }
-}
-
-/// The innermost reason, and what to do.
-fn unreachable(at: &str, error: &reqwest::Error) -> String {
-    let why = if error.is_timeout() {
-        "no answer in time".to_owned()
-    } else {
-        root_cause(error)
-    };
-    if why.contains("certificate") {
-        return format!(
-            "{at} cannot be trusted ({why}); a CA of its own is named by SSL_CERT_FILE=ca.pem in the environment"
-        );
-    }
-    format!("{at} does not answer ({why}): is it running, with its web page (not --headless)?")
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

@@ -4,6 +4,7 @@
 //! write and one read where request and answer are small, and no buffer of its own while nothing is half read.
 
 mod answer;
+mod decode;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(
     not(test),
@@ -11,30 +12,34 @@ mod answer;
 )]
 mod fuzz;
 #[cfg(any(test, fuzzing))]
+pub(crate) use self::decode::fuzz as fuzz_body;
+#[cfg(any(test, fuzzing))]
 pub(crate) use self::fuzz::door as fuzz_answer;
 
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use http::Method;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
+use self::decode::{Decoder, Encoding};
+use super::addresses::{AddressBook, Load};
 use super::names::Names;
 use super::socket::{Arrivals, Socket};
 use super::sources::Sources;
-use super::watch;
-use crate::measure::FailureKind;
-use crate::scenario::{Allowed, Origin};
+use super::{watch, why};
+use crate::crypto::{Refused, Trust};
+use crate::excerpt;
+use crate::measure::{FailureKind, LoadedAddress};
+use crate::scenario::{Addresses, Allowed, Expect, Origin, Resolve};
 
 pub(super) use self::answer::Head;
 #[doc(hidden)]
@@ -42,36 +47,50 @@ pub use self::answer::length_of_answer;
 
 /// Most that one read takes.
 const READ_SIZE: usize = 64 * 1024;
-/// Longest body that is kept for an extraction.
+/// Longest body that is kept for an extraction, and the most that one piece of a stream may be decoded to.
 const MAX_BODY: usize = 1 << 20;
+/// What is said of a body that cannot be read.
+const UNDECODED: &str = "the body cannot be decoded as its content-encoding says, or would be more than 1 MiB (gzip, deflate, br and zstd are known)";
+/// Bytes of a stream that are decoded at once: deflate makes at most 1 032 of one, which is less than that most.
+const DECODED_AT_ONCE: usize = 512;
 
-/// The TLS settings of all connections: the system's certificates, ring's ciphers.
-pub(super) fn tls_config() -> Result<Arc<ClientConfig>, rustls::Error> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+/// How a thread's connections are made.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Means {
+    pub(super) trust: Option<Trust>,
+    pub(super) sources: Sources,
+    pub(super) allowed: Allowed,
+    pub(super) resolve: Resolve,
 }
 
 /// Opens connections to the scenario's origins; one per thread.
-#[derive(Clone)]
 pub(super) struct Connector {
-    tls: Option<Arc<ClientConfig>>,
-    sources: Sources,
-    allowed: Allowed,
+    means: Means,
     names: Names,
+    book: AddressBook,
 }
 
 impl Connector {
-    pub(super) fn new(tls: Option<Arc<ClientConfig>>, sources: Sources, allowed: Allowed) -> Self {
+    pub(super) fn new(means: Means, addresses: Addresses) -> Self {
         Self {
-            tls,
-            sources,
-            allowed,
+            means,
             names: Names::default(),
+            book: AddressBook::new(addresses),
         }
+    }
+
+    /// One that does the same, and whose connections are counted nowhere.
+    pub(super) fn apart(&self) -> Self {
+        Self {
+            means: self.means.clone(),
+            names: self.names.clone(),
+            book: self.book.apart(),
+        }
+    }
+
+    /// How the load fell on the addresses since this was last asked.
+    pub(super) fn cut(&self) -> Vec<LoadedAddress> {
+        self.book.cut()
     }
 
     /// Opens a connection of a VU and makes the TLS handshake.
@@ -80,53 +99,72 @@ impl Connector {
         origin: &Origin,
         vu: u32,
     ) -> Result<Connection, FailureKind> {
-        let (socket, round_trip) = self.connect_tcp(origin, vu).await?;
+        let (socket, reached) = self.connect_tcp(origin, vu).await?;
         let transport = if origin.tls {
             Transport::Tls(Box::new(self.handshake(origin, socket).await?))
         } else {
             Transport::Plain(socket)
         };
-        Ok(Connection::new(transport, round_trip))
+        Ok(Connection::new(transport, reached))
     }
 
-    /// A socket, and how long it took to connect: a round trip of the network.
+    /// A socket, how long it took to connect, and where what is sent there is counted.
     async fn connect_tcp(
         &self,
         origin: &Origin,
         vu: u32,
-    ) -> Result<(Socket, Duration), FailureKind> {
-        if let Ok(address) = origin.host.parse::<IpAddr>() {
-            // The scenario's own origins were checked before: an answer led here.
-            if !self.allowed.permits(&origin.host, address) {
-                return Err(FailureKind::Protocol);
-            }
-            return self.connect_to(address, origin.port, vu).await;
-        }
+    ) -> Result<(Socket, Reached), FailureKind> {
+        let addresses = self.addresses(origin, vu).await?;
         let mut last = FailureKind::Dns;
-        for (i, address) in self.resolve(origin).await?.into_iter().enumerate() {
-            match self.connect_to(address, origin.port, vu).await {
+        let several = addresses.len() > 1;
+        for address in addresses {
+            match self.connect_to(origin, address, vu).await {
                 Ok(tcp) => {
-                    if i > 0 {
-                        self.names.prefer(&origin.host, address);
-                    }
+                    // That another address let nobody in is got over.
+                    why::clear();
                     return Ok(tcp);
                 }
                 Err(kind) => last = kind,
+            }
+            if several {
+                self.book.pass_over(address, origin.port);
             }
         }
         Err(last)
     }
 
+    /// Where a VU connects to for an origin, the first to be tried first.
+    async fn addresses(&self, origin: &Origin, vu: u32) -> Result<Vec<IpAddr>, FailureKind> {
+        let permitted = |a: &IpAddr| self.means.allowed.permits(&origin.host, *a);
+        // What was given for a name was checked before the load, and so were the scenario's own addresses: an answer led here.
+        if let Some(given) = self.means.resolve.of(&origin.host, origin.port) {
+            let given: Vec<_> = given.iter().copied().filter(permitted).collect();
+            self.book.note(&origin.host, &given);
+            let order = self.book.order(given, origin.port, vu);
+            return some(order, FailureKind::Protocol);
+        }
+        if let Ok(address) = origin.host.parse::<IpAddr>() {
+            let one = Some(address).filter(permitted).into_iter().collect();
+            return some(one, FailureKind::Protocol);
+        }
+        let found = self.resolve(origin).await?;
+        Ok(self.book.order(found, origin.port, vu))
+    }
+
     async fn connect_to(
         &self,
+        origin: &Origin,
         to: IpAddr,
-        port: u16,
         vu: u32,
-    ) -> Result<(Socket, Duration), FailureKind> {
+    ) -> Result<(Socket, Reached), FailureKind> {
         let began = Instant::now();
-        let socket = Socket::connect(SocketAddr::new(to, port), self.sources.of(vu)).await;
+        let to = SocketAddr::new(to, origin.port);
+        let socket = Socket::connect(to, self.means.sources.of(vu)).await;
         let socket = socket.map_err(|e| of_io(&e))?;
-        Ok((socket, began.elapsed()))
+        let round_trip = began.elapsed();
+        let load = self.book.load(&origin.host, to.ip());
+        load.connected(round_trip);
+        Ok((socket, Reached { round_trip, load }))
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
@@ -140,14 +178,15 @@ impl Connector {
         };
         let mut addresses: Vec<IpAddr> = self.names.look_up(&origin.host, ask).await?;
         // A name may lead elsewhere than when it was checked before the load.
-        addresses.retain(|a| self.allowed.permits(&origin.host, *a));
+        addresses.retain(|a| self.means.allowed.permits(&origin.host, *a));
         let known = !addresses.is_empty();
-        addresses.retain(|a| self.sources.reach(*a));
+        addresses.retain(|a| self.means.sources.reach(*a));
         if known && addresses.is_empty() {
             // No address from which the target can be reached is the generator's shortage, not the target's failure.
             return Err(FailureKind::NoPorts);
         }
         self.names.keep(&origin.host, &addresses);
+        self.book.note(&origin.host, &addresses);
         Ok(addresses)
     }
 
@@ -156,14 +195,42 @@ impl Connector {
         origin: &Origin,
         socket: Socket,
     ) -> Result<tokio_rustls::client::TlsStream<Socket>, FailureKind> {
-        let config = self.tls.as_ref().ok_or(FailureKind::Tls)?;
-        let name = ServerName::try_from(origin.host.clone()).map_err(|_| FailureKind::Tls)?;
+        let trust = self.means.trust.as_ref().ok_or(FailureKind::Tls)?;
+        let name = trust.name_of(&origin.host).ok_or(FailureKind::Tls)?;
         // Whatever ends a connection within the handshake is a failure of the handshake.
-        TlsConnector::from(Arc::clone(config))
+        TlsConnector::from(Arc::clone(trust.config()))
             .connect(name, socket)
             .await
-            .map_err(|_| FailureKind::Tls)
+            .map_err(|error| why::note(FailureKind::Tls, trust.reason(&error).to_string()))
     }
+
+    /// Notes why the first request on a new connection was not answered: with TLS 1.3 a server tells only then that it wants a
+    /// client certificate.
+    pub(super) fn note_end(&self, origin: &Origin, kind: FailureKind) {
+        let ended = matches!(
+            kind,
+            FailureKind::Tls | FailureKind::Eof | FailureKind::Reset
+        );
+        let lacks = |trust: &Trust| trust.lacks_certificate();
+        if origin.tls && ended && self.means.trust.as_ref().is_some_and(lacks) {
+            why::note(kind, Refused::WantsClientCertificate.to_string());
+        }
+    }
+}
+
+fn some(addresses: Vec<IpAddr>, otherwise: FailureKind) -> Result<Vec<IpAddr>, FailureKind> {
+    if addresses.is_empty() {
+        let text = "an answer led to where nothing may be loaded (--allow-target)";
+        return Err(why::note(otherwise, text));
+    }
+    Ok(addresses)
+}
+
+/// What is known of the way to a server when it is connected to.
+pub(super) struct Reached {
+    /// How long connecting took: a round trip of the network.
+    round_trip: Duration,
+    load: Rc<Load>,
 }
 
 /// What the sender of a request wants of its answer.
@@ -172,8 +239,20 @@ pub(super) struct Want<'a> {
     pub(super) method: &'a Method,
     /// Whether the headers of a success are needed; those of a refusal always are.
     pub(super) headers: bool,
-    /// Whether the body is kept; it is read and dropped otherwise.
-    pub(super) body: bool,
+    /// What is kept of the body; the rest is read and dropped.
+    pub(super) body: Keep,
+    /// Which statuses are a success; of another's body the beginning is kept.
+    pub(super) expect: &'a Expect,
+}
+
+/// How much of a body is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keep {
+    Nothing,
+    /// What an excerpt may show.
+    Beginning,
+    /// All, up to what an extraction may look at.
+    All,
 }
 
 /// Why a request failed.
@@ -182,6 +261,8 @@ pub(super) struct SendError {
     /// The connection ended before any byte of an answer, and so soon that its end may have been on its way when the request was
     /// sent: the server had closed it while it was idle.
     pub(super) closed_while_idle: bool,
+    /// The connection ended before any byte of an answer.
+    pub(super) unanswered: bool,
 }
 
 /// What it may take beyond a round trip until an end that came is read.
@@ -193,6 +274,8 @@ pub(super) struct Connection {
     reading: Reading,
     /// Of the network, microseconds.
     round_trip_us: u32,
+    /// Where requests are counted.
+    load: Rc<Load>,
 }
 
 /// How much of a request was written.
@@ -204,12 +287,24 @@ enum Sent {
 }
 
 impl Connection {
-    fn new(transport: Transport, round_trip: Duration) -> Self {
+    fn new(transport: Transport, reached: Reached) -> Self {
         Self {
             transport,
             reading: Reading::default(),
-            round_trip_us: u32::try_from(round_trip.as_micros()).unwrap_or(u32::MAX),
+            round_trip_us: u32::try_from(reached.round_trip.as_micros()).unwrap_or(u32::MAX),
+            load: reached.load,
         }
+    }
+
+    /// How long nothing had come at a time.
+    pub(super) fn idle_at(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.arrivals().at)
+    }
+
+    /// How long the server keeps it when nobody uses it, as it said; and what a request takes to get there.
+    pub(super) fn limits(&self) -> (Option<Duration>, Duration) {
+        let round_trip = Duration::from_micros(self.round_trip_us.into());
+        (self.reading.idle_limit, round_trip)
     }
 
     /// Whether the connection can take another request; a target that closed it meanwhile is noticed here.
@@ -223,8 +318,14 @@ impl Connection {
             .await
     }
 
+    /// Whether the last answer left it to be used again.
+    pub(super) fn may_go_on(&self) -> bool {
+        self.reading.may_go_on()
+    }
+
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn send(&mut self, request: &[u8], want: Want<'_>) -> Result<Head, SendError> {
+        self.load.requested();
         let before = self.reading.received;
         let began = Instant::now();
         let answer = self.exchange(request, want).await;
@@ -232,6 +333,8 @@ impl Connection {
         let crossing = Duration::from_micros(self.round_trip_us.into()) + READ_LATE;
         answer.map_err(|kind| SendError {
             kind,
+            unanswered: matches!(kind, FailureKind::Eof | FailureKind::Reset)
+                && self.reading.received == before,
             closed_while_idle: matches!(kind, FailureKind::Eof | FailureKind::Reset)
                 && self.reading.received == before
                 && began.elapsed() <= crossing,
@@ -316,7 +419,32 @@ impl Connection {
             let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
             fed?;
         }
-        Ok(std::mem::take(&mut reading.kept))
+        let kept = std::mem::take(&mut reading.kept);
+        if reading.encoding == Encoding::Identity || reading.keep != Keep::All {
+            return Ok(kept);
+        }
+        decode::whole(&kept, reading.encoding, MAX_BODY).map_err(|e| why::note(e.into(), UNDECODED))
+    }
+
+    /// What was kept of the body so far.
+    pub(super) fn beginning(&self) -> &[u8] {
+        let kept = &self.reading.kept;
+        &kept[..kept.len().min(excerpt::BODY)]
+    }
+
+    /// Reads on until something of a body is there, or its end.
+    pub(super) async fn begin_body(&mut self) -> Result<(), FailureKind> {
+        let Self {
+            transport, reading, ..
+        } = self;
+        while reading.kept.is_empty() && reading.body != Body::Done {
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
+            });
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
+            fed?;
+        }
+        Ok(())
     }
 
     /// Hands the pieces of a kept body on, each with the time at which it came, until it ends. Returns why it ended.
@@ -328,6 +456,22 @@ impl Connection {
         let Self {
             transport, reading, ..
         } = self;
+        let mut decoder = match Decoder::new(reading.encoding) {
+            Ok(decoder) => decoder,
+            Err(not_http) => return why::note(not_http.into(), UNDECODED),
+        };
+        let mut take = move |bytes: &[u8], at| {
+            if decoder.is_identity() {
+                return take(bytes, at);
+            }
+            // What is read is decoded in small pieces, so that it can only become so much at a time.
+            for piece in bytes.chunks(DECODED_AT_ONCE) {
+                let decoded = decoder.feed(piece, MAX_BODY);
+                let decoded = decoded.map_err(|e| why::note(e.into(), UNDECODED))?;
+                take(&decoded, at)?;
+            }
+            Ok(())
+        };
         let mut went = take(&std::mem::take(&mut reading.kept), at).and_then(|()| reading.check());
         loop {
             match went {
@@ -356,9 +500,12 @@ struct Reading {
     received: u64,
     /// The beginning of a head that is not complete, or what is kept of a body.
     kept: Vec<u8>,
-    keeps_body: bool,
+    keep: Keep,
     body: Body,
     keeps_alive: bool,
+    encoding: Encoding,
+    /// How long the server keeps the connection when nobody uses it, as it said last.
+    idle_limit: Option<Duration>,
     /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
     /// apart: a status that was not expected is not a matter of its body.
     failed: Option<FailureKind>,
@@ -369,9 +516,11 @@ impl Default for Reading {
         Self {
             received: 0,
             kept: Vec::new(),
-            keeps_body: false,
+            keep: Keep::Nothing,
             body: Body::Done,
             keeps_alive: true,
+            encoding: Encoding::Identity,
+            idle_limit: None,
             failed: None,
         }
     }
@@ -411,7 +560,7 @@ impl Reading {
     fn take_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
         self.count(bytes);
         if bytes.is_empty() {
-            return Err(FailureKind::Eof);
+            return Err(why::note(FailureKind::Eof, self.ended_early()));
         }
         // Nearly always a head comes in one piece, with all of its body: nothing is copied then.
         if self.kept.is_empty()
@@ -424,18 +573,33 @@ impl Reading {
     }
 
     fn find_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
-        let found = answer::head(bytes, want.method, want.headers)?;
+        let found = answer::head(bytes, want.method, want.headers);
+        let found = found.map_err(|e| why::note(e.into(), why::not_http(bytes)))?;
         let Some((head, used)) = found else {
             return Ok(None);
         };
         self.body = head.body;
         self.keeps_alive = head.keeps_alive;
-        self.keeps_body = want.body;
+        self.encoding = head.encoding;
+        self.idle_limit = head.idle_limit;
+        self.keep = match want.body {
+            Keep::Nothing if !want.expect.holds(head.status) => Keep::Beginning,
+            keep => keep,
+        };
         if let Err(kind) = self.feed(&bytes[used..]) {
             self.keeps_alive = false;
             self.failed = Some(kind);
         }
         Ok(Some(head))
+    }
+
+    /// Where an answer stood when its connection ended before it began, or in its head.
+    fn ended_early(&self) -> &'static str {
+        if self.kept.is_empty() {
+            "the connection was closed without an answer"
+        } else {
+            "the connection was closed in the middle of the answer's head"
+        }
     }
 
     fn take_body(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
@@ -447,16 +611,22 @@ impl Reading {
     }
 
     fn feed(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
-        let (keeps, kept) = (self.keeps_body, &mut self.kept);
-        let used = self.body.feed(bytes, |piece| {
-            if keeps {
-                kept.extend_from_slice(piece);
+        let (keep, kept) = (self.keep, &mut self.kept);
+        let fed = self.body.feed(bytes, |piece| match keep {
+            Keep::Nothing => {}
+            Keep::Beginning => {
+                let room = excerpt::BODY.saturating_sub(kept.len());
+                kept.extend_from_slice(&piece[..room.min(piece.len())]);
             }
-        })?;
+            Keep::All => kept.extend_from_slice(piece),
+        });
+        let used =
+            fed.map_err(|e| why::note(e.into(), "a chunk of the body is not framed as one"))?;
         // Nobody asked for more than one answer.
         self.keeps_alive &= used == bytes.len();
         if self.kept.len() > MAX_BODY {
-            return Err(FailureKind::Protocol);
+            let text = "the body is larger than 1 MiB, the most that is kept for an extraction";
+            return Err(why::note(FailureKind::Protocol, text));
         }
         Ok(())
     }
@@ -465,7 +635,10 @@ impl Reading {
     fn end(&mut self) -> Result<(), FailureKind> {
         self.keeps_alive = false;
         if !self.body.may_end() {
-            return Err(FailureKind::Eof);
+            return Err(why::note(
+                FailureKind::Eof,
+                "the connection was closed in the middle of the body",
+            ));
         }
         self.body = Body::Done;
         Ok(())
@@ -548,7 +721,12 @@ impl From<NotHttp> for FailureKind {
     }
 }
 
+/// The kind of an error, whose words are noted.
 pub(super) fn of_io(error: &io::Error) -> FailureKind {
+    why::note(kind_of(error), why::chain(error))
+}
+
+fn kind_of(error: &io::Error) -> FailureKind {
     match error.raw_os_error() {
         Some(libc::EMFILE | libc::ENFILE) => return FailureKind::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => return FailureKind::NoPorts,
@@ -574,7 +752,8 @@ mod tests {
         let want = Want {
             method: &get,
             headers: false,
-            body: false,
+            body: Keep::Nothing,
+            expect: &Expect::Success,
         };
         let mut reading = Reading::default();
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40000000\r\n";

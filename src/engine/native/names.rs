@@ -13,19 +13,22 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::http::of_io;
+use super::why;
 use crate::measure::FailureKind;
 
 /// How long an address that a name led to is used again.
 const NAME_LIFE: Duration = Duration::from_secs(10);
 
 type Found = Result<Vec<IpAddr>, FailureKind>;
+/// The same with the words of a failure.
+type Told = Result<Vec<IpAddr>, (FailureKind, String)>;
 
 /// What is known of names; one per thread.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     known: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
     /// Look-ups whose answer is still to come.
-    asked: RefCell<HashMap<String, watch::Receiver<Option<Found>>>>,
+    asked: RefCell<HashMap<String, watch::Receiver<Option<Told>>>>,
 }
 
 impl Names {
@@ -44,13 +47,6 @@ impl Names {
         known.insert(host.to_owned(), (Instant::now(), addresses.to_vec()));
     }
 
-    /// Tries the address that answered first the next time (`localhost` is `::1` and `127.0.0.1`).
-    pub(super) fn prefer(&self, host: &str, good: IpAddr) {
-        if let Some((_, addresses)) = self.known.borrow_mut().get_mut(host) {
-            addresses.sort_by_key(|a| *a != good);
-        }
-    }
-
     /// Asks for a host, or waits for the answer to whoever asked before.
     pub(super) async fn look_up<F>(&self, host: &str, ask: impl FnOnce() -> F) -> Found
     where
@@ -61,11 +57,14 @@ impl Names {
             Ok(found) => found.clone(),
             Err(_) => None,
         };
-        found.unwrap_or(Err(FailureKind::Dns))
+        match found {
+            Some(found) => found.map_err(|(kind, text)| why::note(kind, text)),
+            None => Err(FailureKind::Dns),
+        }
     }
 
     /// The answer to come. It is asked for in a task of its own, which a VU that gives up waiting leaves alone.
-    fn asked<F>(&self, host: &str, ask: impl FnOnce() -> F) -> watch::Receiver<Option<Found>>
+    fn asked<F>(&self, host: &str, ask: impl FnOnce() -> F) -> watch::Receiver<Option<Told>>
     where
         F: Future<Output = io::Result<Vec<IpAddr>>> + 'static,
     {
@@ -79,8 +78,8 @@ impl Names {
         let asking = ask();
         tokio::task::spawn_local(async move {
             let found = asking.await.map_err(|e| match of_io(&e) {
-                FailureKind::NoDescriptors => FailureKind::NoDescriptors,
-                _ => FailureKind::Dns,
+                FailureKind::NoDescriptors => (FailureKind::NoDescriptors, why::chain(&e)),
+                _ => (FailureKind::Dns, why::chain(&e)),
             });
             tell.send_replace(Some(found));
         });

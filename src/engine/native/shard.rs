@@ -10,22 +10,21 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
-use rustls::ClientConfig;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 use super::alarm::Alarm;
 use super::arrivals::{Clock, Pool};
-use super::http::Connector;
+use super::http::{Connector, Means};
 use super::recorder::Recorder;
-use super::sources::Sources;
 use super::vu::{self, Phase, Shared, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LONG_GRACE, LoadModel};
 use crate::engine::Canary;
-use crate::measure::StepWindow;
-use crate::scenario::{Allowed, Scenario, vu_rng};
+use crate::engine::trace::Trace;
+use crate::measure::{LoadedAddress, StepWindow};
+use crate::scenario::{Addresses, Scenario, vu_rng};
 
 /// How often a thread moves its VUs in and out; also its own measure of how late it wakes.
 const TICK: Duration = Duration::from_millis(20);
@@ -39,9 +38,9 @@ pub(super) struct ShardSpec {
     pub(super) load: LoadModel,
     pub(super) window: Duration,
     pub(super) seed: u64,
-    pub(super) tls: Option<Arc<ClientConfig>>,
-    pub(super) sources: Sources,
-    pub(super) allowed: Allowed,
+    pub(super) means: Means,
+    pub(super) addresses: Addresses,
+    pub(super) excerpts: bool,
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// When the first window begins.
     pub(super) zero: Instant,
@@ -54,7 +53,16 @@ pub(super) enum Command {
     /// Go to level 0 and cut everybody off in the middle of what he does.
     Halt,
     /// Run one cycle apart from all VUs and say how it went.
-    Canary(oneshot::Sender<Canary>),
+    Look(Look),
+}
+
+/// A cycle that no window counts.
+pub(super) struct Look {
+    /// The VU whose values it has.
+    pub(super) vu: u32,
+    /// Where it is told of line by line.
+    pub(super) trace: Option<Trace>,
+    pub(super) reply: oneshot::Sender<Canary>,
 }
 
 /// A new level, and when it was asked for: all threads ramp from that instant.
@@ -78,6 +86,8 @@ pub(super) struct ShardWindow {
     pub(super) vus: u32,
     pub(super) steps: Vec<StepWindow>,
     pub(super) watch: ThreadWindow,
+    /// How the load fell on the target's addresses.
+    pub(super) addresses: Vec<LoadedAddress>,
 }
 
 /// The thread's body: runs until `commands` is closed.
@@ -181,10 +191,13 @@ impl Shard {
         let shared = Rc::new(Shared {
             scenario: Arc::clone(&spec.scenario),
             seed: spec.seed,
-            connector: Connector::new(spec.tls.clone(), spec.sources.clone(), spec.allowed.clone()),
+            connector: Connector::new(spec.means.clone(), spec.addresses),
             recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&spec.next_rows),
+            idle_limits: vu::idle_limits(&spec.scenario),
             thinks: true,
+            excerpts: spec.excerpts,
+            trace: None,
             staggers: matches!(
                 spec.load,
                 LoadModel::Closed {
@@ -234,7 +247,7 @@ impl Shard {
                 command = commands.recv() => match command {
                     Some(Command::SetLevel(order)) => self.set_level(order),
                     Some(Command::Halt) => self.halt(),
-                    Some(Command::Canary(reply)) => self.start_canary(reply),
+                    Some(Command::Look(look)) => self.start_look(look),
                     None => break,
                 },
                 () = tokio::time::sleep_until(self.window_end().into()) => {
@@ -265,11 +278,11 @@ impl Shard {
     }
 
     /// Runs a cycle that no window counts.
-    fn start_canary(&mut self, reply: oneshot::Sender<Canary>) {
-        let shared = Rc::new(Shared::for_canary(&self.shared));
+    fn start_look(&mut self, look: Look) {
+        let shared = Rc::new(Shared::for_look(&self.shared, look.trace));
         self.tasks.spawn_local(async move {
             // An engine that no longer waits for the answer does not need it.
-            let _ = reply.send(vu::canary(shared).await);
+            let _ = look.reply.send(vu::look(shared, look.vu).await);
         });
     }
 
@@ -528,6 +541,7 @@ impl Shard {
             vus,
             steps,
             watch: self.watch.cut(lateness, waiting),
+            addresses: self.shared.connector.cut(),
         };
         self.window_start = now;
         self.reports.send(Ok(window)).map_err(|_| ())

@@ -9,6 +9,7 @@ use std::time::Instant;
 use tokio::task::AbortHandle;
 
 use super::http::Connection;
+use super::why;
 use crate::measure::FailureKind;
 use crate::scenario::sse::{Event, MAX_EVENT_BYTES, Parser};
 
@@ -33,7 +34,8 @@ struct Inbox {
     bytes: usize,
     /// How many events have come in all; the last in `events` has the number `seen - 1`.
     seen: usize,
-    ended: Option<FailureKind>,
+    /// Why it ended, with the words for it.
+    ended: Option<(FailureKind, Option<String>)>,
     waiter: Option<Waker>,
 }
 
@@ -65,8 +67,9 @@ impl Stream {
                 return Poll::Ready(Ok(arrived));
             }
             looked_at = inbox.seen;
-            if let Some(kind) = inbox.ended {
-                return Poll::Ready(Err(kind));
+            if let Some((kind, text)) = &inbox.ended {
+                let text = text.as_deref().unwrap_or("the stream ended");
+                return Poll::Ready(Err(why::note(*kind, text)));
             }
             inbox.waiter = Some(cx.waker().clone());
             Poll::Pending
@@ -120,10 +123,15 @@ async fn read(mut connection: Connection, inbox: Rc<RefCell<Inbox>>) {
             if inbox.seen > before {
                 inbox.wake();
             }
-            fed.map_err(|_| FailureKind::Protocol)
+            fed.map_err(|_| {
+                why::note(
+                    FailureKind::Protocol,
+                    "the stream holds a line or an event that is too large",
+                )
+            })
         })
         .await;
     let mut inbox = inbox.borrow_mut();
-    inbox.ended = Some(ended);
+    inbox.ended = Some((ended, why::take(ended)));
     inbox.wake();
 }

@@ -1,5 +1,6 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod network;
 mod redirects;
 mod strain;
 
@@ -41,6 +42,8 @@ fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
         seed: 7,
         sources: Vec::new(),
         allowed: Allowed::default(),
+        network: Network::default(),
+        excerpts: true,
     }
 }
 
@@ -345,9 +348,13 @@ async fn a_canary_passes_fails_or_is_shed_and_is_in_no_window() {
         match canary.expect("no think time").unwrap() {
             Canary::Passed(_) => assert!(passes, "{base}"),
             Canary::Shed => assert!(shed, "{base}"),
-            Canary::Failed(kind) => {
+            Canary::Failed(failure) => {
                 assert!(!passes && !shed, "{base}");
-                assert_eq!(kind, FailureKind::ConnectRefused);
+                assert_eq!(failure.kind, FailureKind::ConnectRefused);
+                assert!(
+                    failure.sentence().contains("Connection refused"),
+                    "{failure:?}"
+                );
             }
         }
         for _ in 0..3 {
@@ -374,8 +381,8 @@ async fn engine_time_goes_on_while_a_canary_hangs() {
     ));
     let before = engine.next_window().await.unwrap();
     assert_eq!(
-        engine.canary().await.unwrap(),
-        Canary::Failed(FailureKind::Timeout)
+        engine.canary().await.unwrap().failed_with(),
+        Some(FailureKind::Timeout)
     );
     let after = engine.next_window().await.unwrap();
     // A deadline that is counted in windows sees the two seconds.
@@ -570,7 +577,7 @@ async fn a_request_on_a_connection_that_just_ended_is_sent_again_once() {
     ));
     let went = engine.canary().await.unwrap();
     engine.stop().await;
-    assert_eq!(went, Canary::Failed(FailureKind::Eof));
+    assert_eq!(went.failed_with(), Some(FailureKind::Eof));
     assert_eq!(connections.load(Ordering::Relaxed), 2, "once, not again");
 }
 
@@ -756,6 +763,8 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         seed: 1,
         sources: Vec::new(),
         allowed: Allowed::default(),
+        network: Network::default(),
+        excerpts: true,
     })
     .unwrap();
     assert!(
@@ -967,6 +976,7 @@ fn played(threads: usize, zero: Instant) -> (NativeEngine, Vec<UnboundedSender<R
         level: Level::ZERO,
         orders: 0,
         own: OwnProcess::new(),
+        addresses: Vec::new(),
     };
     (engine, senders)
 }
@@ -988,6 +998,7 @@ async fn a_thread_that_was_held_up_makes_one_long_window_of_all() {
             ..StepWindow::default()
         }],
         watch: ThreadWindow::default(),
+        addresses: Vec::new(),
     };
     for index in 1..=4 {
         assert!(senders[0].send(Ok(part(index, 0, index))).is_ok());

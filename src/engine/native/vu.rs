@@ -4,6 +4,7 @@
 //! backs off; a shed one waits as long as the target asks.
 
 mod follow;
+mod telling;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -12,18 +13,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use rand::RngExt as _;
 
 use self::follow::Answer;
+use self::telling::Seen;
 use super::arrivals::{Bell, Pool};
 use super::back_off::{back_off, retry_after};
-use super::http::{Connection, Connector, Head, Want};
+use super::http::{Connection, Connector, Head, Keep, Want};
+use super::idle::IdleLimit;
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
+use super::why;
 use crate::engine::Canary;
-use crate::measure::FailureKind;
+use crate::engine::trace::{Mark, Trace};
+use crate::excerpt::Masks;
+use crate::measure::{Failure, FailureKind};
 use crate::scenario::{
     Action, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, Scenario, Step, Template,
     Think, Values, VuRng, Wait, json_text, vu_rng,
@@ -43,8 +49,14 @@ pub(super) struct Shared {
     pub(super) recorder: RefCell<Recorder>,
     /// Next row of each sequential feeder, over all threads.
     pub(super) next_rows: Arc<[AtomicU64]>,
-    /// Whether VUs think; a canary does not.
+    /// How long each origin keeps a connection that nobody uses.
+    pub(super) idle_limits: Vec<IdleLimit>,
+    /// Whether VUs think; one who only looks does not.
     pub(super) thinks: bool,
+    /// Whether anything of the answers of failed requests is told.
+    pub(super) excerpts: bool,
+    /// Where a cycle that is looked at is told of.
+    pub(super) trace: Option<Trace>,
     /// Whether VUs begin their first cycles at random moments.
     pub(super) staggers: bool,
     /// In the open model: who takes the next arrival.
@@ -52,19 +64,29 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// What a canary uses in place of a thread's own: its counts go nowhere and it does not think.
-    pub(super) fn for_canary(own: &Self) -> Self {
+    /// What a look uses in place of a thread's own: its counts go nowhere and it does not think. What it sees goes to the user's own
+    /// terminal.
+    pub(super) fn for_look(own: &Self, trace: Option<Trace>) -> Self {
         Self {
             scenario: Arc::clone(&own.scenario),
             seed: own.seed,
-            connector: own.connector.clone(),
+            connector: own.connector.apart(),
             recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
             next_rows: Arc::clone(&own.next_rows),
+            idle_limits: idle_limits(&own.scenario),
             thinks: false,
+            excerpts: own.excerpts || trace.is_some(),
+            trace,
             staggers: false,
             pool: None,
         }
     }
+}
+
+/// Nothing is known of any origin yet.
+pub(super) fn idle_limits(scenario: &Scenario) -> Vec<IdleLimit> {
+    let origins = scenario.origins().iter();
+    origins.map(|_| IdleLimit::default()).collect()
 }
 
 /// What a VU is doing, as its thread sees it when it cuts a window or asks the VU to leave.
@@ -143,18 +165,26 @@ enum CycleEnd {
     Stopped(Stop),
 }
 
-/// Number of the VU that runs canary cycles; no level reaches it.
-const CANARY: u32 = u32::MAX;
+/// The VU that a canary asks as: the first that any level has, so that what it asks for is there, with its feeder row.
+pub(super) const CANARY: u32 = 0;
+/// Its random values are those of a VU that no level reaches: what the first VU is to draw and to create must not be there yet.
+const CANARY_DRAWS: u32 = u32::MAX;
 
-/// Runs one cycle without think times.
-pub(super) async fn canary(shared: Rc<Shared>) -> Canary {
+/// Runs one cycle without think times, as a VU of this number does its first.
+pub(super) async fn look(shared: Rc<Shared>, id: u32) -> Canary {
     let state = VuState::default();
-    let mut vu = Vu::new(&shared, &state, CANARY);
+    let mut vu = Vu::new(&shared, &state, id);
+    if shared.trace.is_none() {
+        vu.rng = vu_rng(shared.seed, CANARY_DRAWS);
+    }
     let began = Instant::now();
     match vu.cycle(&mut TimeLimit::new()).await {
         CycleEnd::Completed | CycleEnd::Left => Canary::Passed(began.elapsed()),
         CycleEnd::Stopped(Stop::Shed(_)) => Canary::Shed,
-        CycleEnd::Stopped(Stop::Failed(kind)) => Canary::Failed(kind),
+        CycleEnd::Stopped(Stop::Failed(kind)) => match vu.failure.take() {
+            Some(failure) => Canary::Failed(failure),
+            None => Canary::failed(kind),
+        },
     }
 }
 
@@ -236,6 +266,12 @@ struct Vu<'a> {
     intended: Option<Instant>,
     /// When the last step ended.
     last: Instant,
+    /// When the present one began.
+    now: Instant,
+    /// The answer that the step fails at.
+    seen: Option<Box<Seen>>,
+    /// Of one who only looks: how the cycle failed.
+    failure: Option<Box<Failure>>,
 }
 
 impl<'a> Vu<'a> {
@@ -250,6 +286,9 @@ impl<'a> Vu<'a> {
             starts: vec![None; scenario.names().cycle()],
             intended: None,
             last: Instant::now(),
+            now: Instant::now(),
+            seen: None,
+            failure: None,
             steps: match shared.pool {
                 Some(_) => scenario.visit(),
                 None => scenario.steps(),
@@ -326,6 +365,10 @@ impl<'a> Vu<'a> {
 
     async fn think(&mut self, think: Think) {
         if !self.shared.thinks {
+            self.say(Mark::Note, |_| {
+                let mean = crate::units::format_seconds(think.mean_s());
+                format!("{mean} of thinking are left out")
+            });
             return;
         }
         let since = self.intended.take().unwrap_or_else(Instant::now);
@@ -368,6 +411,7 @@ impl<'a> Vu<'a> {
         limit: &mut TimeLimit,
     ) -> Result<(), Stop> {
         let now = Instant::now();
+        self.now = now;
         let begun = self.intended.take().unwrap_or(now);
         self.starts[index] = Some(begun);
         let start = match &step.action {
@@ -377,21 +421,71 @@ impl<'a> Vu<'a> {
             _ => begun,
         };
         self.state.step.set(Some((index, start)));
+        // A failed request can be written again as it was sent.
+        let before = self.rng.clone();
+        self.say_step(step, index);
         let result = limit
             .within(now + step.timeout, self.act(&step.action))
             .await;
         self.state.step.set(None);
-        let result = result.unwrap_or(Err(Stop::Failed(FailureKind::Timeout)));
+        let result = result.unwrap_or_else(|| Err(self.too_late().into()));
+        self.say_ending(&result, start);
         let ending = match &result {
             Ok(at) => {
                 self.last = *at;
                 Ending::Completed(at.saturating_duration_since(start))
             }
-            Err(Stop::Failed(kind)) => Ending::Failed(*kind),
+            Err(Stop::Failed(kind)) => {
+                self.tell_failure(step, index, *kind, before);
+                Ending::Failed(*kind)
+            }
             Err(Stop::Shed(_)) => Ending::Shed,
         };
         self.shared.recorder.borrow_mut().count(index, ending);
         result.map(|_| ())
+    }
+
+    /// What a step whose time is over failed at: a status that was refused before it was.
+    fn too_late(&self) -> FailureKind {
+        match &self.seen {
+            Some(seen) if seen.is_to_blame() => FailureKind::Status,
+            _ => FailureKind::Timeout,
+        }
+    }
+
+    fn say_ending(&self, result: &Result<Instant, Stop>, start: Instant) {
+        let took = |at: Instant| {
+            let seconds = at.saturating_duration_since(start).as_secs_f64();
+            crate::units::format_seconds(seconds)
+        };
+        match result {
+            Ok(at) => self.say(Mark::Passed, |_| format!("passed in {}", took(*at))),
+            Err(Stop::Failed(kind)) => self.say(Mark::Failed, |_| {
+                format!(
+                    "failed with `{}` after {}",
+                    kind.name(),
+                    took(Instant::now())
+                )
+            }),
+            Err(Stop::Shed(after)) => self.say(Mark::Failed, |_| {
+                let after = crate::units::format_seconds(after.as_secs_f64());
+                format!("refused by design: it is to come again after {after}")
+            }),
+        }
+    }
+
+    /// What one who looks wants of every answer, else what the step needs.
+    fn want<'t>(&self, template: &'t RequestTemplate, headers: bool, body: Keep) -> Want<'t> {
+        let looks = self.shared.trace.is_some();
+        Want {
+            method: template.method(),
+            headers: headers || looks,
+            body: match body {
+                Keep::Nothing if looks => Keep::Beginning,
+                body => body,
+            },
+            expect: template.expect(),
+        }
     }
 
     /// Does what a measured step says; returns when its last byte came.
@@ -405,11 +499,12 @@ impl<'a> Vu<'a> {
     }
 
     async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
-        let want = Want {
-            method: template.method(),
-            headers: template.needs_headers(),
-            body: template.needs_body(),
+        let keep = if template.needs_body() {
+            Keep::All
+        } else {
+            Keep::Nothing
         };
+        let want = self.want(template, template.needs_headers(), keep);
         let request = self.render(template)?;
         let (connection, head) = self.exchange(template.origin(), &request, want).await?;
         let answer = Answer {
@@ -426,9 +521,12 @@ impl<'a> Vu<'a> {
         } = answer;
         let refusal = refusal(template, &head);
         if let Some(Stop::Failed(kind)) = refusal {
+            Box::pin(self.refused_by(&head, &mut connection)).await;
+            self.say_body(&head.headers, connection.beginning());
             return Err(kind.into());
         }
         let body = connection.body().await?;
+        self.say_body(&head.headers, &body);
         let at = self.arrival(&connection);
         if let Some(origin) = keep {
             self.idle[origin] = Some(connection);
@@ -437,12 +535,16 @@ impl<'a> Vu<'a> {
             return Err(shed);
         }
         if !template.extract().is_empty() {
-            let json = want.body.then(|| serde_json::from_slice(&body).ok());
-            self.extract(
-                template.extract(),
-                Some(&head.headers),
-                json.flatten().as_ref(),
-            )?;
+            let json = (want.body == Keep::All).then(|| serde_json::from_slice(&body).ok());
+            let json = json.flatten();
+            let extracted = self.extract(template.extract(), Some(&head.headers), json.as_ref());
+            if let Err(kind) = extracted {
+                if json.is_none() && template.needs_body() {
+                    why::note(kind, telling::no_json(&body));
+                }
+                self.seen = Some(Box::new(Seen::new(&head, &body, false)));
+                return Err(kind.into());
+            }
         }
         Ok(at)
     }
@@ -471,29 +573,64 @@ impl<'a> Vu<'a> {
         request: &[u8],
         want: Want<'_>,
     ) -> Result<(Box<Connection>, Head), Stop> {
+        let limit = &self.shared.idle_limits[origin];
+        self.say_sent(request);
         if let Some(mut kept) = self.idle[origin].take()
-            && kept.is_usable().await
+            && let Some(idle) = still_usable(&mut kept, self.now, limit).await
         {
             match kept.send(request, want).await {
-                Ok(head) => return Ok((kept, head)),
-                Err(e) if e.closed_while_idle => {}
-                Err(e) => return Err(e.kind.into()),
+                Ok(head) => {
+                    limit.survived(idle);
+                    self.say_head(&head);
+                    return Ok((kept, head));
+                }
+                Err(e) => {
+                    if e.unanswered {
+                        limit.ended(idle);
+                    }
+                    // What may have been worked on is not sent twice, unless it asks for nothing to be done.
+                    if !(e.closed_while_idle && is_idempotent(want.method)) {
+                        return Err(e.kind.into());
+                    }
+                    why::clear();
+                    self.say(Mark::Note, |_| {
+                        "the kept connection was closed; once more".to_owned()
+                    });
+                }
             }
         }
         let origin = &self.scenario.origins()[origin];
-        self.exchange_anew(origin, request, want).await
+        self.exchange_with(origin, request, want).await
     }
 
-    /// Connecting takes room for names and TLS, which no VU needs that has a connection: it gets that room when it needs it.
+    /// Sends a request on a connection of its own.
     async fn exchange_anew(
         &self,
         origin: &Origin,
         request: &[u8],
         want: Want<'_>,
     ) -> Result<(Box<Connection>, Head), Stop> {
+        self.say_sent(request);
+        self.exchange_with(origin, request, want).await
+    }
+
+    /// Connecting takes room for names and TLS, which no VU needs that has a connection: it gets that room when it needs it.
+    async fn exchange_with(
+        &self,
+        origin: &Origin,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<(Box<Connection>, Head), Stop> {
+        self.say(Mark::Note, |_| {
+            format!("connecting to {}", telling::address(origin))
+        });
         let connecting = self.shared.connector.connect(origin, self.values.vu);
         let mut connection = Box::new(Box::pin(connecting).await?);
-        let head = connection.send(request, want).await.map_err(|e| e.kind)?;
+        let head = connection.send(request, want).await.map_err(|e| {
+            self.shared.connector.note_end(origin, e.kind);
+            e.kind
+        })?;
+        self.say_head(&head);
         Ok((connection, head))
     }
 
@@ -509,16 +646,12 @@ impl<'a> Vu<'a> {
         let buffer = std::mem::take(&mut self.rendered);
         template
             .render(self.scenario, &self.values, &mut self.rng, buffer)
-            .map_err(|_| FailureKind::Protocol)
+            .map_err(|e| why::note(FailureKind::Protocol, e.to_string()))
     }
 
     /// A stream takes a connection of its own for as long as it is open.
     async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
-        let want = Want {
-            method: template.method(),
-            headers: true,
-            body: true,
-        };
+        let want = self.want(template, true, Keep::All);
         let request = self.render(template)?;
         let origin = &self.scenario.origins()[template.origin()];
         let (connection, head) = self.exchange_anew(origin, &request, want).await?;
@@ -530,9 +663,15 @@ impl<'a> Vu<'a> {
         let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
         let Answer {
-            connection, head, ..
+            mut connection,
+            head,
+            ..
         } = answer;
         if let Some(stop) = refusal(template, &head) {
+            if matches!(stop, Stop::Failed(_)) {
+                Box::pin(self.refused_by(&head, &mut connection)).await;
+                self.say_body(&head.headers, connection.beginning());
+            }
             return Err(stop);
         }
         let is_event_stream = head
@@ -540,7 +679,16 @@ impl<'a> Vu<'a> {
             .get(CONTENT_TYPE)
             .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
         if !is_event_stream {
-            return Err(FailureKind::Protocol.into());
+            self.seen = Some(Box::new(Seen::new(&head, connection.beginning(), false)));
+            let is = head
+                .headers
+                .get(CONTENT_TYPE)
+                .map(|v| String::from_utf8_lossy(v.as_bytes()));
+            let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));
+            let text = format!(
+                "the answer is no event stream: its content-type is {is}, not text/event-stream"
+            );
+            return Err(why::note(FailureKind::Protocol, text).into());
         }
         self.extract(template.extract(), Some(&head.headers), None)?;
         let at = self.arrival(&connection);
@@ -553,9 +701,19 @@ impl<'a> Vu<'a> {
         let expect = self.conditions(&wait.expect);
         let stream = self.streams[wait.stream].as_ref().ok_or(FailureKind::Eof)?;
         let mut json = None;
+        let (trace, masks) = match &self.shared.trace {
+            Some(trace) => (Some(trace), self.scenario.masks(&self.values, false)),
+            None => (None, Masks::default()),
+        };
         let needs_json = !(matching.is_empty() && expect.is_empty() && wait.extract.is_empty());
         let arrived = stream
             .find(|event| {
+                if let Some(trace) = trace {
+                    trace.say(
+                        Mark::Came,
+                        &telling::event_line(&event.name, &event.data, &masks),
+                    );
+                }
                 if wait.event.as_ref().is_some_and(|name| *name != event.name) {
                     return false;
                 }
@@ -566,7 +724,8 @@ impl<'a> Vu<'a> {
             })
             .await?;
         if !holds(&expect, json.as_ref()) {
-            return Err(FailureKind::WrongEvent.into());
+            let text = unmet(&expect, json.as_ref());
+            return Err(why::note(FailureKind::WrongEvent, text).into());
         }
         self.extract(&wait.extract, None, json.as_ref())?;
         Ok(arrived.at)
@@ -596,10 +755,37 @@ impl<'a> Vu<'a> {
                     .and_then(|v| v.to_str().ok())
                     .map(str::to_owned),
             };
-            self.values
-                .set(extract.slot, found.ok_or(FailureKind::Protocol)?);
+            let found = found.ok_or_else(|| {
+                let name = self.scenario.slot_name(extract.slot);
+                let text = match &extract.from {
+                    ExtractFrom::Json(at) => {
+                        format!("nothing to extract for `{name}`: the JSON has no `{at}`")
+                    }
+                    ExtractFrom::Header(header) => format!(
+                        "nothing to extract for `{name}`: the answer has no header `{header}`"
+                    ),
+                };
+                why::note(FailureKind::Protocol, text)
+            })?;
+            self.values.set(extract.slot, found);
+            self.say_extracted(extract.slot, &extract.from);
         }
         Ok(())
+    }
+}
+
+/// The first condition that an event does not meet.
+fn unmet(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> String {
+    let is = |at: &str| json.and_then(|j| j.pointer(at)).and_then(json_text);
+    let first = conditions
+        .iter()
+        .find(|(at, want)| is(at).as_ref() != Some(want));
+    let Some((at, want)) = first else {
+        return String::new();
+    };
+    match is(at) {
+        Some(is) => format!("the event has `{is}` at `{at}`, not `{want}`"),
+        None => format!("the event has nothing at `{at}`, and `{want}` was expected"),
     }
 }
 
@@ -609,6 +795,30 @@ fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> boo
             .and_then(json_text)
             .is_some_and(|got| got == *want)
     })
+}
+
+/// How long a kept connection was idle that can take another request; `None` where it has ended, or is about to.
+async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) -> Option<Duration> {
+    let idle = kept.idle_at(now);
+    let (told, round_trip) = kept.limits();
+    if limit.is_over(idle, told, round_trip) {
+        return None;
+    }
+    if kept.is_usable().await {
+        return Some(idle);
+    }
+    if kept.may_go_on() {
+        limit.ended(idle);
+    }
+    None
+}
+
+/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
 }
 
 /// Why an answer is no success, if it is none.

@@ -9,7 +9,7 @@ use super::super::trial::runtime;
 use super::{Asked, Outcome};
 use crate::record::{Answer, Environment, PlanRecord, RunRecord};
 use crate::report::lab::Interval;
-use crate::run::{self, Interrupt, RunSpec};
+use crate::run::{self, FirstContact, Interrupt, RunSpec};
 use crate::search::SearchSpec;
 
 /// One whole search with its every probe, and the holds after it.
@@ -88,6 +88,8 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
             limits: Vec::new(),
             required: None,
             command: Vec::new(),
+            insecure: false,
+            addresses: Vec::new(),
         },
         search,
         environment: Environment::default(),
@@ -99,5 +101,6 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
         arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(120),
         canary_cycles: 3,
+        first_contact: FirstContact::default(),
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn number(record: &RunRecord) -> Number {
             ("Breakpoint below", value, plan.unit.name(), note)
         }
         other => {
-            let (value, note) = without(other);
+            let (value, note) = without(other, record.probes.is_empty());
             ("No answer", value.to_owned(), "", note.to_owned())
         }
     };
@@ -51,7 +51,7 @@ pub(super) fn number(record: &RunRecord) -> Number {
 }
 
 /// What stands in a number's place.
-fn without(ending: Ending) -> (&'static str, &'static str) {
+fn without(ending: Ending, at_once: bool) -> (&'static str, &'static str) {
     match ending {
         Ending::Found | Ending::Bracketed | Ending::NeverBroke | Ending::BrokeAtMinimum => ("", ""),
         Ending::TimeDriven => ("time-driven", "no level breaks it, time does"),
@@ -65,10 +65,8 @@ fn without(ending: Ending) -> (&'static str, &'static str) {
             "undecided",
             "the generator or its host was the limit, not the target",
         ),
-        Ending::TargetDown => (
-            "target down",
-            "it did not come up, or did not come back after a probe",
-        ),
+        Ending::TargetDown if at_once => ("not measured", "the first contact failed"),
+        Ending::TargetDown => ("target down", "it did not come back after a probe"),
         Ending::Interrupted => (
             "interrupted",
             "stopped before an answer; what was measured is kept",

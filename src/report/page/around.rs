@@ -3,7 +3,7 @@
 use super::{Cell, Column, Fact, Part, Section, Table};
 use crate::measure::Level;
 use crate::record::{Environment, PlanRecord};
-use crate::report::view;
+use crate::report::{summary, view};
 use crate::units;
 
 /// What both kinds of record say of themselves.
@@ -59,6 +59,18 @@ impl Around<'_> {
             Fact::new("Load", load(plan)),
         ];
         facts.extend(asked);
+        if let Some(addresses) = summary::addresses(plan) {
+            facts.push(Fact::new("Addresses", addresses));
+        }
+        if let Some(way) = summary::way(plan) {
+            facts.push(Fact::new("Network", way));
+        }
+        if plan.insecure {
+            facts.push(Fact::new(
+                "Certificate",
+                "not checked (insecure)".to_owned(),
+            ));
+        }
         facts.push(Fact::new("Seed", plan.seed.to_string()));
         facts
     }

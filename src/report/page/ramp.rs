@@ -4,7 +4,7 @@ use super::around::Around;
 use super::run::{MOST_LINES, index, logged, per_s, share, slo_flags};
 use super::{Cell, Chart, Column, Fact, Mark, Number, Page, Part, Section, Table};
 use crate::record::{RampEnding, RampRecord, StageRecord};
-use crate::report::{RampFormat, chart, ramp, summary, view};
+use crate::report::{RampFormat, chart, failures, ramp, summary, view};
 use crate::units;
 
 pub(in crate::report) fn of_ramp(record: &RampRecord) -> Page {
@@ -14,6 +14,7 @@ pub(in crate::report) fn of_ramp(record: &RampRecord) -> Page {
             title: "Every stage",
             parts: vec![Part::Table(stages(record)), Part::List(notes(record))],
         });
+        sections.extend(failures::of_ramp(record));
         if let Some(lines) = summary::near_breach(record, MOST_LINES) {
             sections.push(Section {
                 title: "Logs",

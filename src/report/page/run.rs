@@ -7,7 +7,7 @@ use crate::record::{
 };
 use crate::report::summary::{self, Logged};
 use crate::report::view::{self, MainMetric};
-use crate::report::{Format, chart};
+use crate::report::{Format, chart, failures};
 use crate::units;
 
 /// Lines of logs that a report shows.
@@ -23,6 +23,7 @@ pub(in crate::report) fn of_run(record: &RunRecord) -> Page {
         });
     }
     sections.extend(cause(record));
+    sections.extend(failures::of_run(record));
     if !record.probes.is_empty() {
         sections.push(Section {
             title: "Charts",

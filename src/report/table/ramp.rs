@@ -58,6 +58,7 @@ fn stage_row(record: &RampRecord, stage: &StageRecord, fields: &[Field]) -> Vec<
         objectives: &stage.objectives,
         main: stage.steps.get(record.plan.main_step),
         cycle: stage.steps.last(),
+        steps: &stage.steps,
         throughput_per_s: stage.throughput_per_s,
         seconds: stage.seconds.iter().map(|s| &s.seen).collect(),
     };

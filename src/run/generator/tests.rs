@@ -214,6 +214,32 @@ fn retransmits_and_pressure_never_make_a_probe_invalid() {
 }
 
 #[test]
+fn loss_on_a_long_way_is_the_networks() {
+    let lossy = |retransmits| {
+        vec![vec![
+            Strain {
+                segments_out: Some(1000),
+                retransmits: Some(retransmits),
+                ..Strain::default()
+            };
+            10
+        ]]
+    };
+    let told = network(&lossy(4), Some(0.04)).unwrap();
+    assert!(
+        told.starts_with("the network on the way to the target loses"),
+        "{told}"
+    );
+    assert!(
+        told.contains("0.40 %") && told.contains("40.0 ms a round trip"),
+        "{told}"
+    );
+    assert_eq!(network(&lossy(4), Some(0.0001)), None, "on this machine");
+    assert_eq!(network(&lossy(4), None), None);
+    assert_eq!(network(&lossy(0), Some(0.04)), None);
+}
+
+#[test]
 fn what_bore_on_the_generator_is_told_once_for_all_probes() {
     let mut probe = crate::samples::found().probes[3].clone();
     let strain = |strain: Strain, probe: &mut ProbeRecord| {

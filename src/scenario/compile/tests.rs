@@ -83,8 +83,16 @@ const MISTAKES: &[(&str, &str)] = &[
         "user name",
     ),
     (
-        "steps = [{ name = 'a', get = '/a b' }]",
-        "cannot stand in an address",
+        "steps = [{ name = 'a', get = 'http://0.0.0.0:1/' }]",
+        "nowhere to connect to; write `127.0.0.1:1`",
+    ),
+    (
+        "headers = { Content-Length = '5' }\nsteps = [{ name = 'a', get = '/' }]",
+        "header `Content-Length`: how long a body is goes out with it anyway",
+    ),
+    (
+        "steps = [{ name = 'a', post = '/', headers = { transfer-encoding = 'chunked' } }]",
+        "header `transfer-encoding`: how long a body is goes out with it anyway",
     ),
     (
         "steps = [{ name = 'a', get = '/', timeout = '3' }]",
@@ -310,4 +318,15 @@ fn redirects_are_followed_only_so_far() {
         let message = of(bad).unwrap_err().message;
         assert!(message.contains("between 0"), "{message}");
     }
+}
+
+#[test]
+fn an_address_is_read_as_people_write_it() {
+    let toml = "steps = [{ name = 'a', get = 'HTTP://127.0.0.1:1/ü {{ vu }}' }, { name = 'b', get = '/a b' }]";
+    let scenario = compile(toml).unwrap();
+    assert_eq!(request(&scenario, 0, 7).uri(), "/%C3%BC%207");
+    assert_eq!(request(&scenario, 1, 7).uri(), "/api/a%20b");
+    let single = Scenario::single_get("HTTP://127.0.0.1:8080/über uns?q=ä").unwrap();
+    assert_eq!(request(&single, 0, 0).uri(), "/%C3%BCber%20uns?q=%C3%A4");
+    assert!(!single.origins()[0].tls);
 }

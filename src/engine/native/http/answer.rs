@@ -1,14 +1,19 @@
 //! Answers of HTTP/1.1 taken apart (RFC 9112): heads, and bodies of every framing. Pure; bytes may be cut anywhere.
 
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 
+use super::decode::Encoding;
+
 /// Largest head, and largest trailer, that is taken.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
-/// Most header fields of a head.
-const MAX_FIELDS: usize = 128;
+/// Fields of a head for which there is room at once: most have a handful, and the room is not cleared for each head.
+const USUAL_FIELDS: usize = 128;
+/// Most fields of a head: the shortest takes four bytes.
+const MOST_FIELDS: usize = MAX_HEAD / 4;
 
 /// What came is not HTTP/1.1, or larger than is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,9 @@ pub(in crate::engine::native) struct Head {
     pub(in crate::engine::native) headers: HeaderMap,
     /// Whether the connection may take another request after the body.
     pub(super) keeps_alive: bool,
+    /// How long the server keeps it when nobody uses it, as it says.
+    pub(super) idle_limit: Option<Duration>,
+    pub(super) encoding: Encoding,
     pub(super) body: Body,
 }
 
@@ -34,28 +42,61 @@ pub(super) fn head(
     method: &Method,
     wants_headers: bool,
 ) -> Result<Option<(Head, usize)>, NotHttp> {
+    with_room(
+        bytes,
+        method,
+        wants_headers,
+        &mut [const { MaybeUninit::uninit() }; USUAL_FIELDS],
+    )
+    .or_else(|refused| match refused {
+        Refused::TooManyFields => {
+            let mut room = vec![MaybeUninit::uninit(); MOST_FIELDS];
+            with_room(bytes, method, wants_headers, &mut room)
+        }
+        Refused::NotHttp => Err(Refused::NotHttp),
+    })
+    .map_err(|_| NotHttp)
+}
+
+/// Why a head was not read.
+enum Refused {
+    NotHttp,
+    TooManyFields,
+}
+
+impl From<NotHttp> for Refused {
+    fn from(_: NotHttp) -> Self {
+        Self::NotHttp
+    }
+}
+
+fn with_room<'b>(
+    bytes: &'b [u8],
+    method: &Method,
+    wants_headers: bool,
+    fields: &mut [MaybeUninit<httparse::Header<'b>>],
+) -> Result<Option<(Head, usize)>, Refused> {
     let mut interim = 0;
     loop {
-        // Most heads have a handful of fields: room for all that are taken is not cleared for each.
-        let mut fields = [const { MaybeUninit::uninit() }; MAX_FIELDS];
         let mut answer = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
             &mut answer,
             &bytes[interim..],
-            &mut fields,
+            fields,
         );
         let used = match parsed {
             // As large in one piece as in many: what is taken must not depend on how it was cut. Interim answers count,
             // because they are kept until the final one is there.
             Ok(httparse::Status::Complete(used)) if interim + used <= MAX_HEAD => used,
             Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Ok(None),
-            Ok(_) | Err(_) => return Err(NotHttp),
+            Err(httparse::Error::TooManyHeaders) => return Err(Refused::TooManyFields),
+            Ok(_) | Err(_) => return Err(Refused::NotHttp),
         };
         let status = answer.code.ok_or(NotHttp)?;
         let status = StatusCode::from_u16(status).map_err(|_| NotHttp)?;
         match status.as_u16() {
             // Nobody asked to switch to another protocol.
-            101 => return Err(NotHttp),
+            101 => return Err(Refused::NotHttp),
             100..200 => interim += used,
             _ => {
                 let http_1_1 = answer.version == Some(1);
@@ -76,6 +117,8 @@ fn final_head(
     let mut length = None;
     let mut chunked = None;
     let (mut close, mut keep) = (false, false);
+    let mut idle_limit = None;
+    let mut encoding = None;
     for field in fields {
         if field.name.eq_ignore_ascii_case("content-length") {
             length = Some(agreed_length(length, field.value)?);
@@ -84,6 +127,12 @@ fn final_head(
         } else if field.name.eq_ignore_ascii_case("connection") {
             close |= names(field.value, "close");
             keep |= names(field.value, "keep-alive");
+        } else if field.name.eq_ignore_ascii_case("keep-alive") {
+            idle_limit = timeout(field.value);
+        } else if field.name.eq_ignore_ascii_case("content-encoding") {
+            // Several one over the other are none of those that are known.
+            encoding =
+                Some(encoding.map_or_else(|| Encoding::of(field.value), |_| Encoding::Unknown));
         }
     }
     let bodiless = *method == Method::HEAD
@@ -107,6 +156,8 @@ fn final_head(
         status,
         headers,
         keeps_alive: framed && !close && (http_1_1 || keep),
+        idle_limit,
+        encoding: encoding.unwrap_or_default(),
         body,
     })
 }
@@ -116,6 +167,15 @@ fn names(value: &[u8], token: &str) -> bool {
     value
         .split(|b| *b == b',')
         .any(|part| part.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// The `timeout` of a `keep-alive` field, in seconds.
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let parts = std::str::from_utf8(value).ok()?.split(',');
+    let pairs = parts.filter_map(|part| part.split_once('='));
+    let mut timeouts = pairs.filter(|(name, _)| name.trim().eq_ignore_ascii_case("timeout"));
+    let seconds: u32 = timeouts.next()?.1.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.into()))
 }
 
 fn last_is_chunked(value: &[u8]) -> bool {

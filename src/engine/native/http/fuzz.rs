@@ -38,7 +38,12 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
     let want = Want {
         method,
         headers: true,
-        body: mode != Mode::Dropped,
+        body: if mode == Mode::Dropped {
+            Keep::Nothing
+        } else {
+            Keep::All
+        },
+        expect: &Expect::Success,
     };
     let mut out = Outcome {
         head: None,

@@ -15,6 +15,8 @@ fn arriving(scenario: &Arc<Scenario>, arrivals: Arrivals, most_vus: u32) -> Nati
         seed: 7,
         sources: Vec::new(),
         allowed: Allowed::default(),
+        network: Network::default(),
+        excerpts: true,
     })
     .unwrap()
 }

@@ -2,7 +2,7 @@
 
 use http::header::LOCATION;
 
-use super::{Connection, FailureKind, Head, RequestTemplate, Stop, Vu, Want};
+use super::{Connection, FailureKind, Head, RequestTemplate, Stop, Vu, Want, why};
 use crate::scenario::{Origin, Redirect, is_redirect, same_origin};
 
 /// Where an answer came from.
@@ -35,13 +35,16 @@ impl Vu<'_> {
             else {
                 break;
             };
-            let location = location.to_str().map_err(|_| FailureKind::Protocol)?;
+            let unreadable = |text: &str| why::note(FailureKind::Protocol, text);
+            let location = location
+                .to_str()
+                .map_err(|_| unreadable("the answer redirects to what is no text"))?;
             let (request, method) = match &last {
                 Some(last) => (&last.request[..], &last.method),
                 None => (sent, template.method()),
             };
             let next = Redirect::after(request, &from, method, status, location)
-                .map_err(|_| FailureKind::Protocol)?;
+                .map_err(|why| unreadable(&format!("a redirect that cannot be followed: {why}")))?;
             let keeps = answer.keep.is_some();
             self.leave(answer).await?;
             let want = Want {
@@ -59,11 +62,12 @@ impl Vu<'_> {
     async fn leave(&mut self, answer: Answer) -> Result<(), Stop> {
         let Answer {
             mut connection,
+            head,
             keep,
-            ..
         } = answer;
         if let Some(origin) = keep {
-            connection.body().await?;
+            let body = connection.body().await?;
+            self.say_body(&head.headers, &body);
             self.arrival(&connection);
             self.idle[origin] = Some(connection);
         }

@@ -1,0 +1,301 @@
+//! `try`: one cycle with everything that is said, and what points to it where a first contact fails.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::audience::Audience;
+use super::populations::{Compiled, USERS, WINDOW};
+use super::prepare::{self, Ready};
+use super::session;
+use super::signals::{self, Signals};
+use super::{Exit, Refusal, command, contact, plan_of, runtime};
+use crate::cli::TryArgs;
+use crate::engine::Canary;
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::engine::trace::{Line, Mark, Trace};
+use crate::locate;
+use crate::measure::Failure;
+use crate::plan::{EnginePlan, FindFlags, Plan, TargetKind};
+use crate::preflight;
+use crate::profile::Profile;
+use crate::run::FirstContact;
+use crate::scenario::Scenario;
+use crate::target::Target;
+use crate::term::Terminal;
+use crate::units;
+
+/// Between two looks at a target that was just brought up and does not answer yet.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Flags that a look takes over from the command whose first contact failed; each has a value.
+const SAME: [&str; 7] = [
+    "--url",
+    "--allow-target",
+    "--local-addr",
+    "--cacert",
+    "--cert",
+    "--key",
+    "--resolve",
+];
+/// The same of those without a value.
+const SAME_BARE: [&str; 2] = ["-k", "--insecure"];
+
+/// What a run's first contact needs to know.
+pub(super) fn first_contact(plan: &Plan) -> FirstContact {
+    let brought_up = plan.target.up.is_some() || plan.target.kind == TargetKind::Demo;
+    FirstContact {
+        brought_up,
+        look: hint(plan, &command::as_typed()),
+    }
+}
+
+/// The command that looks at what this one loads; `None` where another program makes the load.
+fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
+    if plan.engine != EnginePlan::Native {
+        return None;
+    }
+    let mut words = vec!["breakpoint".to_owned(), "try".to_owned()];
+    if let Some(source) = &plan.source {
+        let is_path = Path::new(&source.file)
+            .extension()
+            .is_some_and(|e| e == "toml");
+        let name = if is_path { &source.file } else { &plan.name };
+        words.push(quoted(name));
+    }
+    let mut rest = typed.iter();
+    while let Some(word) = rest.next() {
+        let same = |flag: &&str| {
+            word == flag || word.strip_prefix(*flag).is_some_and(|v| v.starts_with('='))
+        };
+        if SAME_BARE.contains(&word.as_str()) {
+            words.push(word.clone());
+        }
+        if SAME.iter().any(same) {
+            words.push(quoted(word));
+            if !word.contains('=') {
+                words.extend(rest.next().map(|value| quoted(value)));
+            }
+        }
+    }
+    Some(format!("`{}`", words.join(" ")))
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+    let host = preflight::read_host();
+    let mut plan = plan(args)?;
+    // One user fits every machine.
+    plan.max_is_explicit = false;
+    let ready = prepare::prepare(plan, &host)?;
+    contact::agree(&ready, args.yes, terminal)?;
+    let runtime = runtime()?;
+    let signals = signals::listen(runtime.handle());
+    let exit = runtime.block_on(async {
+        let mut audience = Audience::gather(terminal, None, None).await?;
+        match session::bring_up(&ready, &signals, &mut audience).await {
+            Ok(target) => {
+                let exit = tokio::select! {
+                    exit = at(args, &ready, &target, audience.terminal()) => exit,
+                    () = signals.wait() => Ok(Exit::Interrupted),
+                };
+                session::take_down(target, &audience).await;
+                exit
+            }
+            Err(error) => Err(not_up(&error, &signals)),
+        }
+    })?;
+    runtime.shutdown_background();
+    Ok(exit)
+}
+
+fn not_up(error: &crate::target::TargetError, signals: &Signals) -> Refusal {
+    let why = session::not_up(error, signals);
+    Refusal::new(Exit::from(why.ending), why.reason)
+}
+
+fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
+    let profile = args.profile.as_ref();
+    let profile = profile.map(|name| locate::by_name(name, Path::new(".")));
+    let profile = profile
+        .transpose()
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let flags = args.connect.added_to(FindFlags {
+        url: args.url.clone(),
+        seed: args.seed,
+        local_addr: args.local_addr.clone(),
+        allow_target: args.allow_target.clone(),
+        // What must hold is for a run.
+        slo: vec!["max<1h".to_owned()],
+        ..FindFlags::default()
+    });
+    refuse_others(profile.as_ref(), &flags)?;
+    plan_of(profile.as_ref(), &flags, None)
+}
+
+/// Another program's users are its own: their cycle is not known here.
+fn refuse_others(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), Refusal> {
+    let refuse = |text: String| Err(Refusal::new(Exit::Usage, text));
+    let ahead = Plan::ahead(profile, flags).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    if let Some(ahead) = ahead {
+        let script = ahead.k6.shown;
+        return refuse(format!(
+            "the profile's load is made by k6 with {script}, whose requests are its own and cannot be shown here; k6 shows one iteration: \
+             k6 run --vus 1 --iterations 1 --http-debug=full {script}"
+        ));
+    }
+    let plan = plan_of(profile, flags, None)?;
+    match &plan.engine {
+        EnginePlan::Locust(locust) => refuse(format!(
+            "the profile's load is made by the Locust cluster at {}, whose requests are its own and cannot be shown here; Locust runs one user: \
+             locust -f locustfile.py --headless --users 1 --run-time 10s",
+            crate::secret::masked(&locust.url)
+        )),
+        EnginePlan::Native | EnginePlan::K6(_) => Ok(()),
+    }
+}
+
+/// Looks until somebody answers, which one who was brought up just before may not do at once.
+async fn at(
+    args: &TryArgs,
+    ready: &Ready,
+    target: &Target,
+    terminal: &Terminal,
+) -> Result<Exit, Refusal> {
+    let plan = &ready.plan;
+    let (scenario, index) = chosen(
+        ready.scenarios_at(target.url())?,
+        args.population.as_deref(),
+    )?;
+    let mut engine = NativeEngine::start(NativeSpec {
+        scenario: Arc::new(scenario),
+        load: LoadModel::closed(plan.pace_per_s),
+        window: WINDOW,
+        threads: 1,
+        // As in a run, where every population draws for itself.
+        seed: plan.seed.wrapping_add(index),
+        sources: plan.local_addresses.clone(),
+        allowed: plan.target.allowed.clone(),
+        network: ready.network.clone(),
+        excerpts: true,
+    })
+    .map_err(|e| Refusal::new(Exit::Failure, e))?;
+    let until = Instant::now() + session::arrival_timeout(plan);
+    let exit = loop {
+        let went = one(&mut engine, args.vu, terminal).await?;
+        let unanswered = matches!(&went, Canary::Failed(failure) if !failure.was_answered());
+        if !unanswered || plan.target.up.is_none() || Instant::now() >= until {
+            break told(&went, args.vu, terminal);
+        }
+        say(
+            terminal,
+            Mark::Note,
+            "nothing answered; the target was brought up just now, so it is tried again",
+        );
+        tokio::time::sleep(AGAIN).await;
+    };
+    engine.stop().await;
+    Ok(exit)
+}
+
+/// One cycle, shown as it happens.
+async fn one(engine: &mut NativeEngine, vu: u32, terminal: &Terminal) -> Result<Canary, Refusal> {
+    let (sender, mut lines) = unbounded_channel::<Line>();
+    let show = async {
+        while let Some(line) = lines.recv().await {
+            say(terminal, line.mark, &line.text);
+        }
+    };
+    let (went, ()) = tokio::join!(engine.look(vu, Some(Trace::new(sender))), show);
+    went.map_err(|e| Refusal::new(Exit::Failure, e))
+}
+
+fn say(terminal: &Terminal, mark: Mark, text: &str) {
+    let line = format!("{} {text}", mark.sign());
+    terminal.print(&format!("{}\n", line.trim_end()));
+}
+
+fn told(went: &Canary, vu: u32, terminal: &Terminal) -> Exit {
+    let (exit, text) = match went {
+        Canary::Passed(took) => {
+            let took = units::format_seconds(took.as_secs_f64());
+            (
+                Exit::Answer,
+                format!("passed: the cycle of VU {vu} took {took} without thinking"),
+            )
+        }
+        Canary::Shed => (
+            Exit::Target,
+            "not passed: the target refuses even a single user, by design".to_owned(),
+        ),
+        Canary::Failed(failure) => (Exit::Target, failed(failure)),
+    };
+    terminal.print(&format!("\n{text}\n"));
+    exit
+}
+
+fn failed(failure: &Failure) -> String {
+    let nobody = if failure.was_answered() {
+        ""
+    } else {
+        "; nothing answered"
+    };
+    format!("not passed: {}{nobody}", failure.sentence())
+}
+
+/// The scenario of a population, and its number among those of a run.
+fn chosen(all: Compiled, name: Option<&str>) -> Result<(Scenario, u64), Refusal> {
+    let Some(name) = name.filter(|name| *name != USERS) else {
+        return Ok((all.users, 0));
+    };
+    let mut known = vec![USERS.to_owned()];
+    known.extend(all.others.iter().map(|o| o.plan.name.clone()));
+    let other = (1..).zip(all.others).find(|(_, o)| o.plan.name == name);
+    match other {
+        Some((index, other)) => Ok((other.scenario, index)),
+        None => Err(Refusal::new(
+            Exit::Usage,
+            format!(
+                "--population {name}: there is none of that name; there are: {}",
+                known.join(", ")
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_at_what_the_run_was_at() {
+        let flags = FindFlags {
+            url: Some("http://127.0.0.1:1/a?b=1".to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            ..FindFlags::default()
+        };
+        let plan = Plan::resolve(None, &flags).unwrap();
+        let typed = [
+            "find",
+            "--url",
+            "http://127.0.0.1:1/a?b=1",
+            "--slo",
+            "p99<1s",
+            "--allow-target=h",
+        ];
+        let typed: Vec<String> = typed.map(str::to_owned).to_vec();
+        assert_eq!(
+            hint(&plan, &typed).as_deref(),
+            Some("`breakpoint try --url 'http://127.0.0.1:1/a?b=1' --allow-target=h`")
+        );
+    }
+}

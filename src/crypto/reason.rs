@@ -1,0 +1,164 @@
+//! Why a TLS connection was not made, in the user's words, with the way out.
+
+use std::error::Error;
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
+
+/// Why a handshake failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Nobody but itself vouches for the certificate.
+    #[error(
+        "the certificate{} is self-signed; name it, or what issued it, with --cacert FILE (`ca` in the profile's [target]), or leave out \
+         the check with --insecure (`insecure = true`)", of(.0.as_deref())
+    )]
+    SelfSigned(Option<String>),
+    /// Nobody who is trusted vouches for it.
+    #[error(
+        "the certificate has an unknown issuer{}; name the CA's file with --cacert FILE (`ca` in the profile's [target]), or leave out \
+         the check with --insecure (`insecure = true`)", of(.0.as_deref())
+    )]
+    UnknownIssuer(Option<String>),
+    /// It is for somebody else.
+    #[error(
+        "the certificate is for the wrong name: `{asked}` was asked for, and it is for {for_whom}; use a name that it is for (--resolve \
+         NAME:PORT:ADDRESS says where that leads), or say which to expect: `server-name` in the profile's [target]"
+    )]
+    WrongName {
+        /// Whom the connection was for.
+        asked: String,
+        /// Whom the certificate is for.
+        for_whom: String,
+    },
+    /// Its time is over.
+    #[error(
+        "the certificate has expired on {0}; renew it, or leave out the check with --insecure (`insecure = true`)"
+    )]
+    Expired(String),
+    /// Its time has not come.
+    #[error(
+        "the certificate is not valid before {0}; look at the clocks, or leave out the check with --insecure (`insecure = true`)"
+    )]
+    NotYetValid(String),
+    /// The server wants to know who is there.
+    #[error(
+        "the server asks for a client certificate; give it with --cert FILE and --key FILE (`cert` and `key` in the profile's [target])"
+    )]
+    WantsClientCertificate,
+    /// It knows, and does not want that one.
+    #[error("the server does not accept the client certificate of --cert (`cert`): it said {0}")]
+    ClientCertificate(String),
+    /// No TLS is spoken there.
+    #[error("this port speaks plain HTTP, or at least no TLS; write http:// in place of https://")]
+    PlainHttp,
+    /// What the server speaks of TLS is not what this program does.
+    #[error(
+        "the server speaks no version or cipher of TLS that this program does (it does 1.2 and 1.3): it said {0}"
+    )]
+    NothingInCommon(String),
+    /// The server ended it.
+    #[error(
+        "the server ended the TLS handshake without a word; it may want another name (`server-name` in the profile's [target])"
+    )]
+    Ended,
+    /// Anything else.
+    #[error("TLS: {0}")]
+    Other(String),
+}
+
+/// With whom a certificate is, in a bracket.
+fn of(name: Option<&str>) -> String {
+    name.map_or_else(String::new, |name| {
+        // The server wrote it: what would turn or hide a line of a terminal has no place here.
+        let plain: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+        format!(" ({plain})")
+    })
+}
+
+/// Why a handshake failed; `asked` is whether the server asked for a client certificate, `has_one` whether it was given one.
+pub fn reason(error: &(dyn Error + 'static), asked: bool, has_one: bool) -> Refused {
+    match tls_error(error) {
+        Some(rustls::Error::InvalidCertificate(why)) => of_certificate(why),
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
+            Refused::PlainHttp
+        }
+        Some(rustls::Error::AlertReceived(alert)) => of_alert(*alert, asked, has_one),
+        Some(rustls::Error::PeerIncompatible(why)) => Refused::NothingInCommon(format!("{why:?}")),
+        Some(other) => Refused::Other(other.to_string()),
+        None if asked && !has_one => Refused::WantsClientCertificate,
+        None if ended(error) => Refused::Ended,
+        None => Refused::Other(error.to_string()),
+    }
+}
+
+/// Whether an error is of TLS, and not of what lies below or above it.
+pub(super) fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    tls_error(error).is_some()
+}
+
+fn of_alert(alert: AlertDescription, asked: bool, has_one: bool) -> Refused {
+    let text = || format!("{alert:?}");
+    match alert {
+        AlertDescription::CertificateRequired => Refused::WantsClientCertificate,
+        _ if asked && !has_one => Refused::WantsClientCertificate,
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        | AlertDescription::DecryptError
+            if asked =>
+        {
+            Refused::ClientCertificate(text())
+        }
+        AlertDescription::HandshakeFailure
+        | AlertDescription::ProtocolVersion
+        | AlertDescription::InsufficientSecurity => Refused::NothingInCommon(text()),
+        AlertDescription::UnrecognisedName => Refused::WrongName {
+            asked: "the host of the address".to_owned(),
+            for_whom: "others, as the server says".to_owned(),
+        },
+        _ => Refused::Other(format!("the server said {}", text())),
+    }
+}
+
+fn of_certificate(why: &CertificateError) -> Refused {
+    if let CertificateError::Other(other) = why
+        && let Some(refused) = other.0.downcast_ref::<Refused>()
+    {
+        return refused.clone();
+    }
+    Refused::Other(format!("the certificate is not accepted: {why}"))
+}
+
+/// The error of rustls in a chain; an I/O error hides what it wraps from `source`.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next: Option<&'a (dyn Error + 'static)> = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = match error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    None
+}
+
+fn ended(error: &(dyn Error + 'static)) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| {
+        matches!(
+            e.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::BrokenPipe
+        )
+    })
+}

@@ -1,0 +1,434 @@
+//! What a VU tells of itself: of a failed step why it failed and what was said, and of a cycle that is looked at everything.
+//!
+//! Nothing of this is made for a request that succeeds, but for a clone of the generator of random values: with it the request of a
+//! failed step can be written again as it was sent.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::CONTENT_ENCODING;
+
+use super::{Connection, FailureKind, Head, RequestTemplate, Vu, VuRng, why};
+use crate::engine::native::recorder::Way;
+use crate::engine::trace::{Mark, Trace};
+use crate::excerpt::{self, Masks};
+use crate::measure::{Exchange, Failure, status_text};
+use crate::scenario::{Action, Expect, ExtractFrom, Origin, Step, Wait};
+use crate::units;
+
+/// How long the body of a refusal is waited for that did not come with its head. Those are mostly sent in a second piece at once.
+const BODY_GRACE: Duration = Duration::from_millis(50);
+/// Bytes of a whole exchange that is kept.
+const EXCHANGE: usize = 1024;
+/// Characters of an event or a value that a trace shows.
+const SHOWN: usize = 300;
+
+/// The answer that a failed step got.
+pub(super) struct Seen {
+    status: u16,
+    /// Whether the status is what the step failed at.
+    to_blame: bool,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Seen {
+    pub(super) fn new(head: &Head, body: &[u8], to_blame: bool) -> Self {
+        Self {
+            status: head.status.as_u16(),
+            to_blame,
+            headers: head.headers.clone(),
+            body: body[..body.len().min(excerpt::BODY)].to_vec(),
+        }
+    }
+
+    pub(super) fn is_to_blame(&self) -> bool {
+        self.to_blame
+    }
+
+    fn excerpt(&self, masks: &Masks) -> String {
+        shown_body(&self.headers, &self.body, masks)
+    }
+}
+
+/// A step that failed, as far as it is told of.
+struct Failed<'a> {
+    action: &'a Action,
+    way: Way,
+    seen: Option<&'a Seen>,
+    /// Why, where that is no status.
+    words: Option<&'a str>,
+}
+
+impl Failed<'_> {
+    /// The beginning of the answer, where that may be told.
+    fn excerpt(&self, may: bool, masks: &Masks) -> String {
+        let seen = self.seen.filter(|_| may);
+        seen.map(|s| s.excerpt(masks)).unwrap_or_default()
+    }
+}
+
+/// The beginning of a body as text, or what it is instead.
+fn shown_body(headers: &HeaderMap, body: &[u8], masks: &Masks) -> String {
+    let encoding = headers.get(CONTENT_ENCODING).and_then(|v| v.to_str().ok());
+    match encoding.filter(|e| !e.eq_ignore_ascii_case("identity")) {
+        Some(encoding) if !body.is_empty() => {
+            let encoding = excerpt::line(encoding);
+            format!("({} bytes with content-encoding {encoding})", body.len())
+        }
+        _ => excerpt::visible(&masks.body(body)),
+    }
+}
+
+/// What is wrong with a body in which an extraction finds nothing.
+pub(super) fn no_json(body: &[u8]) -> &'static str {
+    match body {
+        [0x1f, 0x8b, ..] => {
+            "the body is compressed (gzip), although it was not asked for so; leave out `accept-encoding`, or let the server send it plainly"
+        }
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            "the body is compressed (zstd), although it was not asked for so; leave out `accept-encoding`, or let the server send it plainly"
+        }
+        [] => "the answer has no body",
+        _ => "the body is no JSON, or compressed",
+    }
+}
+
+impl Vu<'_> {
+    /// Notes the answer that a step fails at, and waits a moment for the body where that comes apart from the head.
+    pub(super) async fn refused_by(&mut self, head: &Head, connection: &mut Connection) {
+        self.seen = Some(Box::new(Seen::new(head, connection.beginning(), true)));
+        let wants = self.shared.excerpts && connection.beginning().is_empty();
+        if wants
+            && tokio::time::timeout(BODY_GRACE, connection.begin_body())
+                .await
+                .is_ok()
+        {
+            self.seen = Some(Box::new(Seen::new(head, connection.beginning(), true)));
+        }
+        // Whatever became of the body: it is the status that the step fails at.
+        why::clear();
+    }
+
+    /// Counts how a step failed, and keeps what was said.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn tell_failure(
+        &mut self,
+        step: &Step,
+        index: usize,
+        kind: FailureKind,
+        before: VuRng,
+    ) {
+        let seen = self.seen.take();
+        let words = match kind {
+            FailureKind::Timeout => {
+                let limit = units::format_seconds(step.timeout.as_secs_f64());
+                Some(format!("not done within {limit} (`timeout`)"))
+            }
+            // The words quote the event.
+            FailureKind::WrongEvent if !self.shared.excerpts => None,
+            _ => why::take(kind),
+        };
+        let blamed = seen.as_deref().filter(|s| s.to_blame);
+        let raw = match (&words, blamed) {
+            (None, Some(seen)) if self.shared.excerpts => {
+                excerpt::folded(&String::from_utf8_lossy(&seen.body))
+            }
+            (Some(words), _) => words.clone(),
+            (None, _) => String::new(),
+        };
+        let way = Way {
+            step: index,
+            kind,
+            status: blamed.map(|s| s.status),
+            message: raw,
+        };
+        let failed = Failed {
+            action: &step.action,
+            way,
+            seen: seen.as_deref(),
+            words: words.as_deref(),
+        };
+        self.describe(&failed, before);
+        if !self.shared.thinks {
+            self.failure = Some(Box::new(self.failure_of(&failed)));
+        }
+    }
+
+    /// Counts a failure, and writes down what of it is not known yet.
+    fn describe(&self, failed: &Failed<'_>, before: VuRng) {
+        let way = &failed.way;
+        let wanted = self.shared.recorder.borrow_mut().failed(way);
+        let exchange = wanted.exchange && self.shared.excerpts;
+        if !wanted.words && !exchange {
+            return;
+        }
+        let masks = self.scenario.masks(&self.values, true);
+        let excerpt = failed.excerpt(self.shared.excerpts, &masks);
+        let message = match failed.words {
+            Some(words) => excerpt::line(&masks.text(words)),
+            None => excerpt::folded(&excerpt),
+        };
+        let mut recorder = self.shared.recorder.borrow_mut();
+        recorder.describe(way, |shown| {
+            shown.message = message;
+            shown.request = request_of(failed.action).map(|r| r.shown().to_owned());
+            shown.excerpt = excerpt::line(&excerpt);
+        });
+        if exchange {
+            let exchange = Exchange {
+                step: self.step_name(way.step),
+                kind: way.kind,
+                status: way.status,
+                text: self.exchange_text(failed, before, &masks),
+            };
+            recorder.keep(way, exchange);
+        }
+    }
+
+    /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who looks to the user's own terminal.
+    fn failure_of(&self, failed: &Failed<'_>) -> Failure {
+        let published = self.shared.trace.is_none();
+        let masks = self.scenario.masks(&self.values, published);
+        let request = request_of(failed.action).map(|r| {
+            let origin = &self.scenario.origins()[r.origin()];
+            let (method, path) = r.shown().split_once(' ').unwrap_or(("", r.shown()));
+            format!("{method} {}{path}", address(origin))
+        });
+        let words = failed.words.unwrap_or_default();
+        let excerpt = failed.excerpt(self.shared.excerpts, &masks);
+        Failure {
+            kind: failed.way.kind,
+            step: Some(self.step_name(failed.way.step)),
+            request,
+            status: failed.way.status,
+            message: excerpt::line(&masks.text(words)),
+            excerpt: excerpt::line(&excerpt),
+        }
+    }
+
+    fn step_name(&self, index: usize) -> String {
+        self.scenario
+            .names()
+            .iter()
+            .nth(index)
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// What was sent and what came.
+    fn exchange_text(&self, failed: &Failed<'_>, before: VuRng, masks: &Masks) -> String {
+        let signed = |sign: &str, lines: Vec<String>| -> Vec<String> {
+            lines.into_iter().map(|l| format!("{sign} {l}")).collect()
+        };
+        let mut sent = Vec::new();
+        if let Some(template) = request_of(failed.action) {
+            let mut rng = before;
+            let request = template.render(self.scenario, &self.values, &mut rng, String::new());
+            if let Ok(request) = &request {
+                sent.extend(signed(">", masks.request_lines(request)));
+                let body = excerpt::head_of(request).1;
+                sent.extend(body_lines(&masks.body(body), "> "));
+            }
+        }
+        let mut came = Vec::new();
+        if let Some(seen) = failed.seen {
+            let head = head_lines(seen.status, &seen.headers, masks);
+            came.extend(signed("<", head));
+            came.extend(body_lines(&seen.excerpt(masks), "< "));
+        }
+        came.extend(failed.words.map(|w| format!("* {}", masks.text(w))));
+        let shown = |lines: &[String]| excerpt::visible(&lines.join("\n"));
+        // A long request leaves room for its answer.
+        let sent = fit(&shown(&sent), EXCHANGE / 2);
+        let whole = format!("{sent}\n{}", shown(&came));
+        fit(whole.trim(), EXCHANGE)
+    }
+
+    /// Says something to whoever looks; it is not even written where nobody does.
+    #[inline]
+    pub(super) fn say(&self, mark: Mark, text: impl FnOnce(&Masks) -> String) {
+        if let Some(trace) = &self.shared.trace {
+            self.say_to(trace, mark, text);
+        }
+    }
+
+    /// Kept out of the way of those who are not looked at.
+    #[cold]
+    #[inline(never)]
+    fn say_to(&self, trace: &Trace, mark: Mark, text: impl FnOnce(&Masks) -> String) {
+        trace.say(mark, &text(&self.scenario.masks(&self.values, false)));
+    }
+
+    pub(super) fn say_step(&self, step: &Step, index: usize) {
+        let within = || units::format_seconds(step.timeout.as_secs_f64());
+        self.say(Mark::Step, |_| {
+            let by = match &step.action {
+                Action::Request(r) => format!(
+                    "{}; passes with {}{}",
+                    r.shown(),
+                    expected(r.expect()),
+                    wanted(self, r.extract())
+                ),
+                Action::Open(r, _) => format!(
+                    "{}; passes with {} and content-type text/event-stream",
+                    r.shown(),
+                    expected(r.expect())
+                ),
+                Action::Wait(wait) => format!(
+                    "wait; passes with {}{}",
+                    awaited(wait),
+                    wanted(self, &wait.extract)
+                ),
+                Action::Think(_) | Action::Close(_) => String::new(),
+            };
+            format!("{}: {by}, within {}", self.step_name(index), within())
+        });
+    }
+
+    pub(super) fn say_sent(&self, request: &[u8]) {
+        self.say(Mark::Sent, |masks| {
+            let mut lines = masks.request_lines(request);
+            lines.extend(body_lines(&masks.body(excerpt::head_of(request).1), ""));
+            lines.join("\n")
+        });
+    }
+
+    pub(super) fn say_head(&self, head: &Head) {
+        self.say(Mark::Came, |masks| {
+            head_lines(head.status.as_u16(), &head.headers, masks).join("\n")
+        });
+    }
+
+    pub(super) fn say_body(&self, headers: &HeaderMap, body: &[u8]) {
+        if self.shared.trace.is_none() || body.is_empty() {
+            return;
+        }
+        self.say(Mark::Came, |masks| {
+            let mut lines = body_lines(&shown_body(headers, body, masks), "");
+            if body.len() >= excerpt::BODY {
+                lines.push("(the first kilobyte)".to_owned());
+            }
+            lines.join("\n")
+        });
+    }
+
+    pub(super) fn say_extracted(&self, slot: usize, from: &ExtractFrom) {
+        self.say(Mark::Note, |masks| {
+            let name = self.scenario.slot_name(slot);
+            let value = masks.text(&excerpt::cut(self.values.get(slot), SHOWN));
+            format!("{name} = {value}   (from {})", place(from))
+        });
+    }
+}
+
+/// An event, on one line.
+pub(super) fn event_line(name: &str, data: &str, masks: &Masks) -> String {
+    excerpt::cut(
+        &format!("event {name}: {}", excerpt::line(&masks.text(data))),
+        SHOWN,
+    )
+}
+
+pub(super) fn address(origin: &Origin) -> String {
+    let scheme = if origin.tls { "https" } else { "http" };
+    format!("{scheme}://{}", origin.authority)
+}
+
+fn request_of(action: &Action) -> Option<&RequestTemplate> {
+    match action {
+        Action::Request(request) | Action::Open(request, _) => Some(request),
+        Action::Wait(_) | Action::Think(_) | Action::Close(_) => None,
+    }
+}
+
+fn head_lines(status: u16, headers: &HeaderMap, masks: &Masks) -> Vec<String> {
+    let first = format!("HTTP/1.1 {}", status_text(status));
+    let fields = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", masks.header(name.as_str(), value.as_bytes())));
+    [first].into_iter().chain(fields).collect()
+}
+
+/// Lines of a body behind an empty one; none of an empty body.
+fn body_lines(body: &str, sign: &str) -> Vec<String> {
+    if body.is_empty() {
+        return Vec::new();
+    }
+    let lines = body.lines().map(|l| format!("{sign}{l}"));
+    [sign.trim_end().to_owned()]
+        .into_iter()
+        .chain(lines)
+        .collect()
+}
+
+/// At most so many bytes; a sign says where more was.
+fn fit(text: &str, most: usize) -> String {
+    const SIGN: &str = "\u{2026}";
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let mut end = most - SIGN.len();
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    format!("{}{SIGN}", &text[..end])
+}
+
+fn expected(expect: &Expect) -> String {
+    match expect {
+        Expect::Success => "any 2xx".to_owned(),
+        Expect::OneOf(statuses) => {
+            let all: Vec<&str> = statuses.iter().map(http::StatusCode::as_str).collect();
+            all.join(" or ")
+        }
+    }
+}
+
+fn wanted(vu: &Vu<'_>, extract: &[crate::scenario::Extract]) -> String {
+    let each = extract.iter().map(|e| {
+        let name = vu.scenario.slot_name(e.slot);
+        format!(", and {} for `{name}`", place(&e.from))
+    });
+    each.collect()
+}
+
+fn place(from: &ExtractFrom) -> String {
+    match from {
+        ExtractFrom::Json(at) => format!("`{at}` of the JSON"),
+        ExtractFrom::Header(name) => format!("the header `{name}`"),
+    }
+}
+
+fn awaited(wait: &Wait) -> String {
+    match &wait.event {
+        Some(name) => format!("an event `{name}`"),
+        None => "an event".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_exchange_is_never_larger_than_it_may_be() {
+        for text in ["\u{fc}".repeat(2000), "x".repeat(EXCHANGE + 1)] {
+            let fitted = fit(&text, EXCHANGE);
+            assert!(fitted.len() <= EXCHANGE && fitted.ends_with('\u{2026}'));
+        }
+        assert_eq!(fit("x", EXCHANGE), "x");
+    }
+
+    #[test]
+    fn a_body_that_is_compressed_is_told_as_such() {
+        let mut headers = HeaderMap::new();
+        let masks = Masks::default();
+        assert_eq!(shown_body(&headers, b"plain\x1b", &masks), "plain\\u{1b}");
+        headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        let shown = shown_body(&headers, &[0x1f, 0x8b, 8], &masks);
+        assert_eq!(shown, "(3 bytes with content-encoding gzip)");
+        assert!(no_json(&[0x1f, 0x8b, 8]).contains("gzip"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Addresses as people write them, made into what a request can have: capitals in the scheme, spaces and letters beyond ASCII.
+
+/// The scheme in small letters, and what no request line can have percent-encoded (RFC 3986, section 2.1); what stands in
+/// `{{ }}` stays.
+///
+/// # Errors
+/// Where a host cannot be connected to as it is written; says what to write.
+pub fn normal(address: &str) -> Result<String, String> {
+    let Some((scheme, rest)) = address.split_once("://") else {
+        return Ok(encoded(address));
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    check_host(authority)?;
+    Ok(format!(
+        "{}://{authority}{}",
+        scheme.to_ascii_lowercase(),
+        encoded(path)
+    ))
+}
+
+/// Whether a text begins with the scheme of an address.
+pub(super) fn is_whole(text: &str) -> bool {
+    let begins = |scheme: &str| {
+        text.get(..scheme.len())
+            .is_some_and(|t| t.eq_ignore_ascii_case(scheme))
+    };
+    begins("http://") || begins("https://")
+}
+
+fn check_host(authority: &str) -> Result<(), String> {
+    let (_, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    let bare = match host.strip_prefix('[') {
+        Some(inner) => inner.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    let instead = match bare {
+        "0.0.0.0" => "127.0.0.1",
+        "::" => "[::1]",
+        _ if !bare.is_ascii() => {
+            return Err(format!(
+                "the host `{bare}` is not written in ASCII; write the form that begins with xn-- \
+                 (python3 -c 'print(\"{bare}\".encode(\"idna\").decode())')"
+            ));
+        }
+        _ => return Ok(()),
+    };
+    let written = host.replacen(if instead == "[::1]" { "[::]" } else { bare }, instead, 1);
+    Err(format!(
+        "`{bare}` is where a service listens, and nowhere to connect to; write `{written}` for this machine"
+    ))
+}
+
+/// What no request line can have, percent-encoded outside of `{{ }}`.
+fn encoded(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(start) = rest.find("{{") {
+        let end = rest[start..]
+            .find("}}")
+            .map_or(rest.len(), |end| start + end + 2);
+        encode_into(&rest[..start], &mut out);
+        out.push_str(&rest[start..end]);
+        rest = &rest[end..];
+    }
+    encode_into(rest, &mut out);
+    out
+}
+
+fn encode_into(text: &str, out: &mut String) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for c in text.chars() {
+        if c.is_ascii_graphic() {
+            out.push(c);
+            continue;
+        }
+        for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+            out.push('%');
+            out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            out.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_made_what_a_request_can_have() {
+        for (written, made) in [
+            ("HTTP://127.0.0.1:8080/A", "http://127.0.0.1:8080/A"),
+            ("Https://Host/", "https://Host/"),
+            (
+                "http://h/über uns?q=a b",
+                "http://h/%C3%BCber%20uns?q=a%20b",
+            ),
+            (
+                "http://h/{{ vu }}/ü{{ rows.word }} x",
+                "http://h/{{ vu }}/%C3%BC{{ rows.word }}%20x",
+            ),
+            ("/a%20b", "/a%20b"),
+            ("/a b", "/a%20b"),
+            ("http://[::1]:80", "http://[::1]:80"),
+        ] {
+            assert_eq!(normal(written).as_deref(), Ok(made));
+        }
+        assert!(
+            is_whole("HTTP://h") && is_whole("https://h") && !is_whole("httpx") && !is_whole("ü")
+        );
+    }
+
+    #[test]
+    fn hosts_that_lead_nowhere_say_what_to_write() {
+        for (written, instead) in [
+            ("http://0.0.0.0:8080/", "write `127.0.0.1:8080`"),
+            ("http://[::]:8080", "write `[::1]:8080`"),
+            ("http://bücher.test/", "begins with xn--"),
+        ] {
+            let error = normal(written).unwrap_err();
+            assert!(error.contains(instead), "{error}");
+        }
+    }
+}
