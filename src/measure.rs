@@ -3,9 +3,11 @@
 //! An [`Engine`](crate::engine::Engine) produces [`Window`]s; a probe folds those of its hold into one
 //! [`Measurement`], which the SLO judges and the search learns from.
 
+mod fold;
 mod histogram;
 mod strain;
 
+pub use fold::folded;
 pub use histogram::{Histogram, HistogramError};
 pub use strain::Strain;
 

@@ -395,6 +395,8 @@ pub enum CauseKind {
     Generator,
     /// A process ended and nothing says why.
     ProcessEnded,
+    /// A log said something only where the SLO broke, and no other rule says more.
+    Log,
 }
 
 impl CauseKind {
@@ -419,6 +421,7 @@ impl CauseKind {
             Self::AdmissionLimit => "admission_limit",
             Self::Generator => "generator",
             Self::ProcessEnded => "process_ended",
+            Self::Log => "log",
         }
     }
 }

@@ -13,12 +13,16 @@ const QUOTA_FULL: f64 = 0.9;
 const THROTTLED: f64 = 0.1;
 /// Share of the machine that must be accounted for before the machine is said to be full.
 const MACHINE_FULL: f64 = 0.9;
+/// What the CPUs of this machine are called as a resource.
+pub(super) const MACHINE: &str = "CPU of this machine";
 /// The monitor that is this machine.
 const HOST: &str = "host";
 /// Cores that are used by nobody known from which that is told.
 const OTHERS: f64 = 0.1;
 /// CPU of a main thread, in cores, below which a busy event loop waits for a CPU and does not work: its loop counts both.
 const STARVED: f64 = 0.7;
+/// Threads of a process that wait for a CPU all the time, on average, from which it is short of CPU and not of anything else.
+const SHORT_OF_CPU: f64 = 0.5;
 /// Share of the time in which some task waited for a CPU that tells of a full machine.
 const PRESSURE: f64 = 0.5;
 
@@ -34,24 +38,46 @@ pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
             .is_some_and(|cpu| cpu < STARVED || machine_is_full(case));
         let of_a_core =
             |what: &str, v: f64| format!("its {what} used {:.0} % of one core", v * 100.0);
-        let evidence = if let Some(v) = full("main_thread_cpu", ONE_CORE) {
-            of_a_core("main thread", v)
+        let (strength, evidence) = if let Some(v) = full("main_thread_cpu", ONE_CORE) {
+            (v, of_a_core("main thread", v))
+        } else if let Some((cpu, wait)) = never_at_rest(case, monitor) {
+            let (busy, wait) = ((cpu + wait) * 100.0, wait * 100.0);
+            let evidence = format!(
+                "its main thread had work {busy:.0} % of the time, and waited for a CPU in {wait:.0} %"
+            );
+            (cpu, evidence)
         } else if let Some(v) = full("eventloop_utilization", LOOP_FULL).filter(|_| !starved) {
-            format!("its event loop was busy {:.0} % of the time", v * 100.0)
+            let evidence = format!("its event loop was busy {:.0} % of the time", v * 100.0);
+            (v, evidence)
         } else if let Some(v) = full("busiest_thread_cpu", ONE_CORE) {
-            of_a_core("busiest thread", v)
+            (v, of_a_core("busiest thread", v))
         } else if case.mean(monitor, "main_thread_cpu").is_none() {
-            of_a_core("process", full("cpu", ONE_CORE)?)
+            let v = full("cpu", ONE_CORE)?;
+            (v, of_a_core("process", v))
         } else {
             return None;
         };
-        Some(Cause::new(
-            CauseKind::SingleThread,
-            format!("{monitor} CPU"),
-            evidence,
-        ))
+        let resource = format!("{monitor} CPU");
+        Some(Cause::new(CauseKind::SingleThread, resource, evidence).strength(strength))
     };
     case.monitors().iter().filter_map(busy).collect()
+}
+
+/// A main thread that runs or waits for a CPU all of the time, and runs most of it: CPU used and waited for, in cores. One that
+/// waits for the most part is short of CPU, which is not its own doing.
+fn never_at_rest(case: &Case<'_>, monitor: &str) -> Option<(f64, f64)> {
+    let cpu = case.mean(monitor, "main_thread_cpu")?;
+    let wait = case.mean(monitor, "main_thread_wait")?;
+    (cpu + wait >= ONE_CORE && cpu > wait).then_some((cpu, wait))
+}
+
+/// Whether a service, or any where none is named, waits for CPU so much that it looks slow for that alone; `None` where no process
+/// says.
+pub(super) fn is_short_of_cpu(case: &Case<'_>, service: Option<&str>) -> Option<bool> {
+    let monitors = case.monitors().into_iter();
+    let asked = monitors.filter(|m| *m != HOST && service.is_none_or(|s| s == *m));
+    let waits = asked.filter_map(|m| case.mean(m, "cpu_wait"));
+    waits.reduce(f64::max).map(|wait| wait >= SHORT_OF_CPU)
 }
 
 /// A group at its CPU quota.
@@ -68,8 +94,10 @@ pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
             "{used:.2} of {limit:.2} cores used, held back {:.0} % of the time",
             held_back * 100.0
         );
-        (used >= QUOTA_FULL * limit || used >= 0.5 * limit && held_back >= THROTTLED)
-            .then(|| Cause::new(CauseKind::CpuLimit, format!("{monitor} CPU"), evidence))
+        (used >= QUOTA_FULL * limit || used >= 0.5 * limit && held_back >= THROTTLED).then(|| {
+            Cause::new(CauseKind::CpuLimit, format!("{monitor} CPU"), evidence)
+                .strength(used / limit + held_back)
+        })
     };
     case.monitors().iter().filter_map(full).collect()
 }
@@ -109,16 +137,19 @@ pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
         "{used:.2} of {cores:.0} cores used ({}){waits}",
         named.join(", ")
     );
-    let sureness = if pressed && alone(case) {
+    // Others may use the machine at any level: without one that held, nothing says that it is the load.
+    let is_compared = super::differs::compared(case).next().is_some();
+    let sureness = if pressed && is_compared && alone(case) {
         Sureness::Likely
     } else {
         Sureness::Possible
     };
-    vec![Cause::new(CauseKind::Host, "CPU of this machine", evidence).sure(sureness)]
+    let cause = Cause::new(CauseKind::Host, MACHINE, evidence);
+    vec![cause.sure(sureness).strength(used / cores)]
 }
 
 /// Whether the machine, as its own monitor sees it, has no CPU left.
-fn machine_is_full(case: &Case<'_>) -> bool {
+pub(super) fn machine_is_full(case: &Case<'_>) -> bool {
     let used = case.mean(HOST, "cpu");
     case.cpus > 0 && used.is_some_and(|cpu| cpu >= MACHINE_FULL * f64::from(case.cpus))
 }
