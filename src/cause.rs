@@ -33,7 +33,7 @@ type Rule = fn(&Case<'_>) -> Vec<Cause>;
 
 /// From the root of a trouble to its consequences: of two that are equally sure, and of which neither was seen earlier, the
 /// one that is further up explains the other.
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     memory::leak,
     memory::killed,
     memory::heap_exhausted,
@@ -51,6 +51,7 @@ const RULES: [Rule; 17] = [
     network::accept_queue,
     cpu::machine,
     memory::ended,
+    memory::workers_ended,
 ];
 
 /// One finding of a rule.
@@ -111,13 +112,17 @@ pub fn explain(case: &Case<'_>) -> Explained {
     let (ruled_out, mut found): (Vec<Cause>, Vec<Cause>) =
         all.into_iter().partition(|c| contrast.read_the_same(c));
     // Throughput that no longer grows is what the others look like from outside: it says something new only without them. A full
-    // machine alone is a weaker reading of it, and comes behind.
+    // machine says less than a service whose queue grew, and more than that something has a fixed rate.
     let weaker = |c: &Cause| c.sureness == Sureness::Possible || c.kind == CauseKind::Host;
     if found.iter().all(weaker)
         && let Some(flat) = load::downstream(case)
     {
-        let host = found.iter().position(|c| c.kind == CauseKind::Host);
-        found.insert(host.unwrap_or(found.len()), flat);
+        let first = if flat.resource == load::UNNAMED {
+            found.len()
+        } else {
+            0
+        };
+        found.insert(first, flat);
     }
     add_words(case, &mut found);
     Explained {

@@ -631,6 +631,9 @@ pub struct ProbeRecord {
     /// What the services logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogRecord>,
+    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_kinds: Vec<LogKindRecord>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
     /// What else fits, the surest first.
@@ -649,6 +652,19 @@ pub struct LogRecord {
     pub monitor: String,
     /// The line.
     pub text: String,
+}
+
+/// Lines of a log that differ in numbers, times and identifiers only ([`crate::measure::folded`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogKindRecord {
+    /// Engine time of the end of the second in which the first of them was seen, seconds.
+    pub at_s: f64,
+    /// The monitor that saw them.
+    pub monitor: String,
+    /// The first of them; [`crate::measure::OTHER_LINES`] stands for kinds that were too many.
+    pub text: String,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// What one objective came to in one probe.

@@ -1,7 +1,7 @@
 //! A broken probe, as the rules ask for it.
 
 use super::Seen;
-use crate::measure::{Level, LevelUnit, LogLine, Measurement, Reading, Second, StepNames};
+use crate::measure::{Level, LevelUnit, LogLine, Measurement, Reading, Second, StepNames, StepWindow};
 
 /// What a broken probe showed, and what it is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -102,6 +102,21 @@ impl Case<'_> {
     /// So many events as a rate over the whole probe, per second.
     pub(super) fn rate(&self, events: f64) -> f64 {
         events / self.seconds().last().map_or(1.0, |(at, _)| at).max(1.0)
+    }
+
+    /// Cycles that were tried over the whole probe.
+    pub(super) fn tried(&self) -> f64 {
+        let step = self.steps.cycle();
+        let of = |w: &StepWindow| w.completed() + w.failed.of_target() + w.shed;
+        let windows = self.seconds().filter_map(|(_, s)| s.window.steps.get(step));
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let tried = windows.map(of).sum::<u64>() as f64;
+        tried
+    }
+
+    /// So many events for each cycle that was tried: what comes with every cycle is as strong at every level.
+    pub(super) fn per_cycle(&self, events: f64) -> f64 {
+        events / self.tried().max(1.0)
     }
 
     /// The mean of a field over the hold.

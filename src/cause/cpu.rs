@@ -23,6 +23,10 @@ const OTHERS: f64 = 0.1;
 const STARVED: f64 = 0.7;
 /// Threads of a process that wait for a CPU all the time, on average, from which it is short of CPU and not of anything else.
 const SHORT_OF_CPU: f64 = 0.5;
+/// Share of the machine by which its use must differ between two levels to count, and the share of all pairs of levels, those
+/// against it taken off, of which the higher one must have more: one that is filled early has many pairs of no difference.
+const FOLLOWS_BY: f64 = 0.05;
+const FOLLOWS: f64 = 0.5;
 /// Share of the time in which some task waited for a CPU that tells of a full machine.
 const PRESSURE: f64 = 0.5;
 
@@ -137,15 +141,34 @@ pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
         "{used:.2} of {cores:.0} cores used ({}){waits}",
         named.join(", ")
     );
-    // Others may use the machine at any level: without one that held, nothing says that it is the load.
-    let is_compared = super::differs::compared(case).next().is_some();
-    let sureness = if pressed && is_compared && alone(case) {
+    let sureness = if pressed && follows_the_load(case) && alone(case) {
         Sureness::Likely
     } else {
         Sureness::Possible
     };
     let cause = Cause::new(CauseKind::Host, MACHINE, evidence);
     vec![cause.sure(sureness).strength(used / cores)]
+}
+
+/// Whether the machine's CPU grows with the level, from the levels that held to this one. Others may use it at any level, and their
+/// coming and going is no load of ours.
+fn follows_the_load(case: &Case<'_>) -> bool {
+    let clearly = FOLLOWS_BY * f64::from(case.cpus);
+    let held = case.seen.iter().filter(|s| s.held());
+    let held = held.filter_map(|s| Some((s.level, s.case(case).mean(HOST, "cpu")?)));
+    let here = case.mean(HOST, "cpu").map(|cpu| (case.level(), cpu));
+    let points: Vec<(f64, f64)> = held.chain(here).collect();
+    let (mut pairs, mut agree) = (0_i32, 0_i32);
+    for (i, a) in points.iter().enumerate() {
+        for b in &points[i + 1..] {
+            let (low, high) = if a.0 < b.0 { (a, b) } else { (b, a) };
+            if high.0 > low.0 * super::CLEARLY_MORE {
+                pairs += 1;
+                agree += i32::from(high.1 > low.1 + clearly) - i32::from(high.1 < low.1 - clearly);
+            }
+        }
+    }
+    pairs > 0 && f64::from(agree) >= FOLLOWS * f64::from(pairs)
 }
 
 /// Whether the machine, as its own monitor sees it, has no CPU left.

@@ -18,9 +18,10 @@ const REFUSED: f64 = 0.01;
 const ONE_WAY: f64 = 0.9;
 /// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
 const NOT_COLLAPSED: f64 = 0.75;
-/// Times the median latency of the lower level from which those who are served count as waiting, and by how much more at least,
-/// seconds: below that a busy machine alone makes the difference.
+/// Times the median latency of the lower level from which those who are served count as waiting for what serves them, and up to which
+/// they count as not waiting; and by how much more at least, seconds: below that a busy machine alone makes the difference.
 const LONGER: f64 = 2.0;
+const AS_LONG: f64 = 1.3;
 const LONGER_AT_LEAST_S: f64 = 0.02;
 /// Share of sheds from which an admission limit is at work.
 const SHEDS: f64 = 0.05;
@@ -114,7 +115,7 @@ fn admission(case: &Case<'_>) -> Option<Cause> {
         .reduce(f64::max);
     let collapsed = best.is_some_and(|best| served < NOT_COLLAPSED * best);
     // Where those who are served wait long too, it is what serves them that is slow.
-    if collapsed || !refused.by_design && waits_grew(case) {
+    if collapsed || !refused.by_design && waits_grew(case, AS_LONG) {
         return None;
     }
     let flat = flat_beside(case).filter(|f| f.gain < FLAT_GAIN);
@@ -171,12 +172,12 @@ fn flat_beside(case: &Case<'_>) -> Option<Beside> {
     both.min_by(|a, b| a.gain.total_cmp(&b.gain))
 }
 
-/// Whether those who are served wait much longer than at the lower level that held.
-fn waits_grew(case: &Case<'_>) -> bool {
+/// Whether those who are served wait so many times longer than at the lower level that held.
+fn waits_grew(case: &Case<'_>, times: f64) -> bool {
     let main = case.measurement.step_total(case.steps.main());
     let was = case.baseline.and_then(|b| b.median_s);
     was.zip(main.latency.quantile_s(0.5))
-        .is_some_and(|(was, is)| is >= LONGER * was + LONGER_AT_LEAST_S)
+        .is_some_and(|(was, is)| is >= times * was + LONGER_AT_LEAST_S)
 }
 
 /// A service behind answers more slowly than it is asked.
@@ -232,7 +233,7 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     if let Some((_, length)) = &queue {
         evidence.push(format!("{length:.0} wait in its queue"));
     }
-    let sureness = if queue.is_some() || is_flat && !doubtful && waits_grew(case) {
+    let sureness = if queue.is_some() || is_flat && !doubtful && waits_grew(case, LONGER) {
         Sureness::Likely
     } else {
         Sureness::Possible

@@ -170,6 +170,23 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(gone).collect()
 }
 
+/// Processes below the one that is watched ended, and it lives: workers that crash or are killed and started again.
+pub(super) fn workers_ended(case: &Case<'_>) -> Vec<Cause> {
+    let ended = |monitor: &&str| {
+        let (n, at) = case.growth(monitor, "children_ended")?;
+        let evidence = format!("{n:.0} of its processes ended, from {at:.0} s on");
+        let cause = Cause::new(
+            CauseKind::ProcessEnded,
+            format!("{monitor}{PROCESS}"),
+            evidence,
+        );
+        let cause = cause.sure(Sureness::Possible).at(Some(at));
+        // A server that starts a process for each request ends one with each.
+        Some(cause.strength(case.per_cycle(n)))
+    };
+    case.monitors().iter().filter_map(ended).collect()
+}
+
 /// Memory that grows in a straight line although the level stands still: it is time that fills it, not VUs.
 pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
     let leaks = |monitor: &&str| {

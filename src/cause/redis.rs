@@ -24,7 +24,7 @@ pub(super) fn refuses_writes(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(Sureness::Certain)
-            .strength(case.rate(refused))
+            .strength(case.per_cycle(refused))
             .at(Some(at)),
         )
     };
@@ -45,7 +45,7 @@ pub(super) fn evicts(case: &Case<'_>) -> Vec<Cause> {
                 format!("{monitor} memory"),
                 evidence,
             )
-            .strength(case.rate(keys))
+            .strength(case.per_cycle(keys))
             .at(Some(at)),
         )
     };
@@ -67,7 +67,7 @@ pub(super) fn refuses_clients(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(Sureness::Certain)
-            .strength(case.rate(rejected))
+            .strength(case.per_cycle(rejected))
             .at(Some(at)),
         )
     };
@@ -99,7 +99,7 @@ pub(super) fn output_buffer(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(sureness)
-            .strength(case.rate(counted.map_or(1.0, |(n, _)| n)))
+            .strength(case.per_cycle(counted.map_or(1.0, |(n, _)| n)))
             .at(Some(at)),
         )
     };

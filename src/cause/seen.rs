@@ -7,7 +7,7 @@ use crate::measure::{
     FailureCounts, Histogram, Level, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
     Window,
 };
-use crate::record::{HoldEnd, LogRecord, ProbeRecord, SecondRecord, StageRecord, StepRecord};
+use crate::record::{HoldEnd, LogKindRecord, LogRecord, ProbeRecord, SecondRecord, StageRecord, StepRecord};
 use crate::slo::Verdict;
 
 /// What another probe of the run showed, made again from its record.
@@ -50,7 +50,7 @@ impl Seen {
                 previous.and_then(|p| p.seconds.last()).or(probe.seconds.first()),
             ),
             before: of(false),
-            lines: lines(&probe.log, probe.start_s),
+            lines: lines(&probe.log, &probe.log_kinds, probe.start_s),
         }
     }
 
@@ -68,7 +68,7 @@ impl Seen {
             median_s: median(&stage.steps, steps),
             measurement: measurement(level, seconds.collect(), &stage.steps, began),
             before: Vec::new(),
-            lines: lines(&stage.log, stage.asked.start_s),
+            lines: lines(&stage.log, &stage.log_kinds, stage.asked.start_s),
         }
     }
 
@@ -161,15 +161,19 @@ fn repeated(n: u64, each_s: Option<f64>) -> Histogram {
     Histogram::of_buckets([(each, n)])
 }
 
-/// The lines of a log since a moment, each with the seconds since then. What was written before is not of the probe's making.
-fn lines(log: &[LogRecord], start_s: f64) -> Vec<(f64, LogLine)> {
-    let line = |l: &LogRecord| {
+/// The lines of a log and how many of each kind there were since a moment, each with the seconds since then. What was written
+/// before is not of the probe's making.
+fn lines(log: &[LogRecord], kinds: &[LogKindRecord], start_s: f64) -> Vec<(f64, LogLine)> {
+    let line = |at_s: f64, monitor: &str, text: &str, tally| {
         let line = LogLine {
-            monitor: l.monitor.clone(),
-            text: l.text.clone(),
+            monitor: monitor.to_owned(),
+            text: text.to_owned(),
             more: 0,
+            tally,
         };
-        (l.at_s - start_s, line)
+        (at_s - start_s, line)
     };
-    (log.iter().filter(|l| l.at_s > start_s)).map(line).collect()
+    let lines = log.iter().map(|l| line(l.at_s, &l.monitor, &l.text, None));
+    let kinds = (kinds.iter()).map(|k| line(k.at_s, &k.monitor, &k.text, Some(k.count)));
+    lines.chain(kinds).filter(|(at, _)| *at > 0.0).collect()
 }

@@ -90,6 +90,7 @@ impl Scene {
             monitor: monitor.to_owned(),
             text: text.to_owned(),
             more: 0,
+            tally: None,
         };
         self.lines.push((at, line));
         self
@@ -816,6 +817,7 @@ fn hold(index: usize, level: u32, start: f64, per_s: f64) -> crate::record::Prob
         steps: Vec::new(),
         seconds: (0..8).map(second).collect(),
         log: Vec::new(),
+        log_kinds: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate: None,

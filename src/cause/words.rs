@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, Cause, Seen};
-use crate::measure::{LogLine, folded};
+use crate::measure::{LogLine, OTHER_LINES, folded};
 use crate::record::{CauseKind, Sureness};
 
 /// Chance with which a line that came once per so many cycles would be missing from all held probes, from which it is taken for
@@ -20,7 +20,7 @@ const TELLING: &[&str] = &[
 pub(super) struct New<'a> {
     pub(super) monitor: &'a str,
     /// How often it came, as far as it was kept.
-    pub(super) count: u32,
+    pub(super) count: u64,
     /// The first of them.
     pub(super) text: &'a str,
     /// Seconds into the probe at which that came.
@@ -49,13 +49,16 @@ impl New<'_> {
 /// The kind of line that is new in a broken probe and says most.
 pub(super) fn new_words<'a>(case: &Case<'a>) -> Option<New<'a>> {
     let held: Vec<&Seen> = case.seen.iter().filter(|s| s.held()).collect();
-    let passed: f64 = held.iter().map(|s| cycles(&s.case(case))).sum();
-    let here = cycles(case);
+    let passed: f64 = held.iter().map(|s| s.case(case).tried()).sum();
+    let here = case.tried();
     if passed <= 0.0 || here <= 0.0 {
         return None;
     }
+    // Older records know the lines that matter only.
+    let are_counted = case.lines.iter().any(|(_, l)| l.tally.is_some());
+    let said = (case.lines.iter()).filter(|(_, l)| l.tally.is_some() == are_counted && is_said(l));
     let mut kinds: BTreeMap<(&str, String), New<'a>> = BTreeMap::new();
-    for (at, line) in case.lines.iter().filter(|(_, l)| is_said(l)) {
+    for (at, line) in said {
         let kind = (line.monitor.as_str(), folded(&line.text));
         let new = kinds.entry(kind).or_insert(New {
             monitor: &line.monitor,
@@ -63,14 +66,18 @@ pub(super) fn new_words<'a>(case: &Case<'a>) -> Option<New<'a>> {
             text: &line.text,
             at: *at,
         });
-        new.count += 1;
+        new.count += line.tally.unwrap_or(1);
     }
     for (_, line) in held.iter().flat_map(|s| &s.lines) {
+        if line.text == OTHER_LINES {
+            // It has no kinds of lines, so that none of them is new.
+            kinds.retain(|(monitor, _), _| *monitor != line.monitor);
+        }
         kinds.remove(&(line.monitor.as_str(), folded(&line.text)));
     }
     // Of lines that come with cycles alike, each falls into the broken probe with this probability.
     let share = here / (here + passed);
-    let is_no_luck = |new: &New<'_>| share.powf(new.count.into()) <= BY_LUCK;
+    let is_no_luck = |new: &New<'_>| share.powi(i32::try_from(new.count).unwrap_or(i32::MAX)) <= BY_LUCK;
     (kinds.into_values().filter(is_no_luck)).max_by(|a, b| {
         let by = |n: &New<'_>| (n.tells(), n.count);
         by(a).cmp(&by(b)).then(b.at.total_cmp(&a.at))
@@ -87,15 +94,5 @@ pub(super) fn said(new: &New<'_>) -> Cause {
 
 /// Whether a line is one of the service, and not how many were left out.
 fn is_said(line: &LogLine) -> bool {
-    !line.text.starts_with('\u{2026}') && !line.text.is_empty()
-}
-
-/// Cycles that were tried over a whole probe.
-fn cycles(case: &Case<'_>) -> f64 {
-    let step = case.steps.cycle();
-    let of = |w: &crate::measure::StepWindow| w.completed() + w.failed.of_target() + w.shed;
-    let windows = case.seconds().filter_map(|(_, s)| s.window.steps.get(step));
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let tried = windows.map(of).sum::<u64>() as f64;
-    tried
+    !line.text.starts_with(OTHER_LINES) && !line.text.is_empty()
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Environment, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, SecondRecord,
+    Environment, HoldEnd, LimitingResource, LogKindRecord, LogRecord, ObjectiveRecord, PlanRecord, SecondRecord,
     StepRecord,
 };
 use crate::measure::Level;
@@ -136,6 +136,9 @@ pub struct StageRecord {
     /// What the services logged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log: Vec<LogRecord>,
+    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_kinds: Vec<LogKindRecord>,
 }
 
 /// One second of a stage.

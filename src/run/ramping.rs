@@ -314,6 +314,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
                 .collect(),
             seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
             log: recording::log(&present.lines, self.began),
+            log_kinds: recording::log_kinds(&present.lines, Duration::ZERO, self.began),
         }
     }
 

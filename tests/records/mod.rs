@@ -214,6 +214,7 @@ fn probe(
         steps: steps.to_vec(),
         seconds: seconds(shape, (vus, dead), (settle_s, from, p99), noise),
         log: Vec::new(),
+        log_kinds: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate,
@@ -843,6 +844,7 @@ fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
             sureness: Sureness::Certain,
         }),
         log: lines_of_a_crash(asked),
+        log_kinds: Vec::new(),
         seconds,
     }
 }
