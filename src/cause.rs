@@ -117,12 +117,12 @@ pub fn explain(case: &Case<'_>) -> Explained {
     if found.iter().all(weaker)
         && let Some(flat) = load::downstream(case)
     {
-        let first = if flat.resource == load::UNNAMED {
-            found.len()
-        } else {
-            0
+        let unnamed = flat.resource == load::UNNAMED;
+        let host = |c: &Cause| {
+            c.kind == CauseKind::Host && !(unnamed && c.sureness == Sureness::Likely)
         };
-        found.insert(first, flat);
+        let before = found.iter().position(host);
+        found.insert(before.unwrap_or(found.len()), flat);
     }
     add_words(case, &mut found);
     Explained {
