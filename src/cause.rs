@@ -161,6 +161,10 @@ pub fn ruled_out<'a>(explained: impl Iterator<Item = &'a Explained>) -> Vec<Stri
 /// Adds what the logs say only here: to a finding that tells the shape of a limit and not what it is, which is surer then; or as
 /// a finding of its own.
 fn add_words(case: &Case<'_>, found: &mut Vec<Cause>) {
+    // What is certain needs no quote.
+    if found.iter().any(|c| c.sureness == Sureness::Certain) {
+        return;
+    }
     let Some(new) = words::new_words(case) else {
         return;
     };

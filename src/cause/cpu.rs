@@ -21,7 +21,7 @@ const HOST: &str = "host";
 const OTHERS: f64 = 0.1;
 /// CPU of a main thread, in cores, below which a busy event loop waits for a CPU and does not work: its loop counts both.
 const STARVED: f64 = 0.7;
-/// Threads of a process that wait for a CPU all the time, on average, from which it is short of CPU and not of anything else.
+/// Share of a cycle's time that threads wait for a CPU for it from which a service is short of CPU and not of anything else.
 const SHORT_OF_CPU: f64 = 0.5;
 /// Share of the machine by which its use must differ between two levels to count, and the share of all pairs of levels, those
 /// against it taken off, of which the higher one must have more: one that is filled early has many pairs of no difference.
@@ -67,21 +67,33 @@ pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(busy).collect()
 }
 
-/// A main thread that runs or waits for a CPU all of the time, and runs most of it: CPU used and waited for, in cores. One that
-/// waits for the most part is short of CPU, which is not its own doing.
-fn never_at_rest(case: &Case<'_>, monitor: &str) -> Option<(f64, f64)> {
+/// A main thread that runs or waits for a CPU all of the time: CPU used and waited for, in cores.
+fn without_rest(case: &Case<'_>, monitor: &str) -> Option<(f64, f64)> {
     let cpu = case.mean(monitor, "main_thread_cpu")?;
     let wait = case.mean(monitor, "main_thread_wait")?;
-    (cpu + wait >= ONE_CORE && cpu > wait).then_some((cpu, wait))
+    (cpu + wait >= ONE_CORE).then_some((cpu, wait))
 }
 
-/// Whether a service, or any where none is named, waits for CPU so much that it looks slow for that alone; `None` where no process
-/// says.
+/// Such a thread that runs for the most part. One that waits for the most part is short of CPU, which is not its own doing.
+fn never_at_rest(case: &Case<'_>, monitor: &str) -> Option<(f64, f64)> {
+    without_rest(case, monitor).filter(|(cpu, wait)| cpu > wait)
+}
+
+/// Whether a service, or any where none is named, waits for CPU so much that it looks slow for that alone: its main thread does
+/// nothing else, or the waits of all its threads for one cycle are half of what a cycle takes. `None` where no process says.
 pub(super) fn is_short_of_cpu(case: &Case<'_>, service: Option<&str>) -> Option<bool> {
+    let median_s = (case.measurement.step_total(case.steps.main()).latency).quantile_s(0.5);
+    let per_cycle = |wait: f64| Some(wait / case.throughput().filter(|x| *x > 0.0)?);
+    let is_short = |monitor: &str| {
+        let wait = case.mean(monitor, "cpu_wait")?;
+        let starves = without_rest(case, monitor).is_some_and(|(cpu, wait)| wait >= cpu);
+        let slowed = (per_cycle(wait).zip(median_s))
+            .is_some_and(|(wait, median)| wait >= SHORT_OF_CPU * median);
+        Some(starves || slowed)
+    };
     let monitors = case.monitors().into_iter();
     let asked = monitors.filter(|m| *m != HOST && service.is_none_or(|s| s == *m));
-    let waits = asked.filter_map(|m| case.mean(m, "cpu_wait"));
-    waits.reduce(f64::max).map(|wait| wait >= SHORT_OF_CPU)
+    asked.filter_map(is_short).reduce(|a, b| a || b)
 }
 
 /// A group at its CPU quota.

@@ -641,12 +641,17 @@ fn a_fixed_throughput_without_a_queue_is_likely_where_waits_grow() {
     };
     let doubtful = full(flat(1.0));
     assert_eq!(doubtful.kinds()[0], (Kind::Downstream, Possible));
-    let short = |wait: f64| full(flat(1.0)).field("app", "cpu_wait", 0.0, move |_| wait);
-    assert_eq!(short(0.1).kinds()[0], (Kind::Downstream, Likely));
-    assert!(
-        (short(1.5).kinds().iter()).all(|(kind, _)| *kind == Kind::Host),
-        "it has no CPU to be faster with"
-    );
+    // 50/s: each of them takes 1 s, and waited so long for a CPU.
+    let short = |per_cycle: f64, main: f64| {
+        full(flat(1.0))
+            .field("app", "cpu_wait", 0.0, move |_| 50.0 * per_cycle)
+            .field("app", "main_thread_cpu", 0.0, |_| 0.3)
+            .field("app", "main_thread_wait", 0.0, move |_| main)
+    };
+    assert_eq!(short(0.01, 0.1).kinds()[0], (Kind::Downstream, Likely));
+    let host_only = |scene: Scene| scene.kinds().iter().all(|(kind, _)| *kind == Kind::Host);
+    assert!(host_only(short(0.6, 0.1)), "its threads wait for a CPU");
+    assert!(host_only(short(0.01, 0.65)), "its main thread does");
 }
 
 #[test]
