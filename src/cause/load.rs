@@ -93,6 +93,11 @@ pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Ref
     })
 }
 
+/// The failures of a step by status code; empty where a window tells them apart by kind only.
+fn statuses(_step: &StepWindow) -> Vec<(u16, u64)> {
+    Vec::new()
+}
+
 /// A share of a count.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 fn part(n: u64, of: u64) -> f64 {
@@ -106,8 +111,7 @@ pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
 
 fn admission(case: &Case<'_>) -> Option<Cause> {
     let cycle = case.measurement.step_total(case.steps.cycle());
-    // The failures of a window are known by kind; once they are by status too, they belong here.
-    let refused = refused(&cycle, &[])?;
+    let refused = refused(&cycle, &statuses(&cycle))?;
     let served = case.throughput()?;
     // What collapses is overloaded or gone, and no limit that does its work.
     let best = (case.seen.iter().filter(|s| s.held()))
@@ -188,14 +192,12 @@ pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
     }
 }
 
-/// Whether a service that seems slow may only be short of CPU: it says so itself, or the machine is full and it does not say.
-/// `None` of a service that surely is.
+/// Whether a service that seems slow may only be short of CPU: the machine is full, and the service does not say that it has enough,
+/// or it is not known which one it is: nobody may watch it. `None` of a service that surely is.
 fn may_be_short_of_cpu(case: &Case<'_>, service: Option<&str>) -> Option<bool> {
-    match cpu::is_short_of_cpu(case, service) {
-        Some(true) => None,
-        Some(false) => Some(false),
-        None => Some(cpu::machine_is_full(case)),
-    }
+    let is_short = cpu::is_short_of_cpu(case, service);
+    let has_enough = service.is_some() && is_short == Some(false);
+    (is_short != Some(true)).then(|| !has_enough && cpu::machine_is_full(case))
 }
 
 /// More load brings no more throughput: something behind answers at a fixed rate X, and the rest waits. By Little's law

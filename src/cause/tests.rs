@@ -648,7 +648,14 @@ fn a_fixed_throughput_without_a_queue_is_likely_where_waits_grow() {
             .field("app", "main_thread_cpu", 0.0, |_| 0.3)
             .field("app", "main_thread_wait", 0.0, move |_| main)
     };
-    assert_eq!(short(0.01, 0.1).kinds()[0], (Kind::Downstream, Likely));
+    let enough = short(0.01, 0.1);
+    assert_eq!(
+        enough.kinds()[0],
+        (Kind::Downstream, Possible),
+        "what is slow may be a service that nobody watches"
+    );
+    let queue = enough.field("app", "queue", 0.0, |_| 40.0);
+    assert_eq!(queue.kinds()[0], (Kind::Downstream, Likely));
     let host_only = |scene: Scene| scene.kinds().iter().all(|(kind, _)| *kind == Kind::Host);
     assert!(host_only(short(0.6, 0.1)), "its threads wait for a CPU");
     assert!(host_only(short(0.01, 0.65)), "its main thread does");
