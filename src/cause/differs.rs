@@ -1,6 +1,6 @@
 //! What read the same where the SLO held cannot have broken it: the gate that every finding has to pass.
 
-use super::{Case, Cause, Rule, Seen};
+use super::{Case, Cause, Rule, Seen, load};
 use crate::record::Sureness;
 
 /// Share of what a broken probe showed from which a level that held showed the same. A reading that follows the load is at most
@@ -41,12 +41,19 @@ fn is_same(held: &Cause, broken: &Cause) -> bool {
         && (broken.sureness < Sureness::Certain || held.sureness == Sureness::Certain)
 }
 
-/// The held probes of the lower half of the levels that held clearly below: a resource that is used up long before the users
-/// notice is used up at the upper ones too, and is the cause all the same.
-pub(super) fn compared<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Seen> {
+/// The held probes of the lower half of the levels that held clearly below, where throughput still grew: a resource that is used up
+/// long before the users notice is used up at the upper ones too, which serve no less than the broken one, and is the cause all
+/// the same.
+fn compared<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Seen> {
     let below = case.level();
+    let grows = |s: &&Seen| {
+        let gain = s.throughput.zip(case.throughput());
+        let gain = gain.and_then(|(x, y)| load::gain((s.level, x), (below, y)));
+        gain.is_none_or(|gain| gain >= load::FLAT_GAIN)
+    };
     let mut levels: Vec<f64> = (case.seen.iter())
         .filter(|s| s.held() && s.is_below(below))
+        .filter(grows)
         .map(|s| s.level)
         .collect();
     levels.sort_by(f64::total_cmp);

@@ -6,7 +6,7 @@ use crate::record::{CauseKind, Sureness};
 use crate::units::{format_count, format_seconds};
 
 /// Growth of throughput per growth of the level below which throughput counts as flat.
-const FLAT_GAIN: f64 = 0.25;
+pub(super) const FLAT_GAIN: f64 = 0.25;
 /// Share of what its level would bring without waiting that a throughput may fall behind, where a queue grew too: the lower
 /// level was below the knee then, and some of what was added was served.
 const FALLS_BEHIND: f64 = 0.75;
@@ -151,20 +151,26 @@ struct Beside {
     gain: f64,
 }
 
+/// Growth of throughput per growth of the level, from one level with its throughput to a clearly higher one.
+pub(super) fn gain((a, x): (f64, f64), (b, y): (f64, f64)) -> Option<f64> {
+    (x > 0.0 && b > a * CLEARLY_MORE).then(|| (y / x - 1.0) / (b / a - 1.0))
+}
+
 /// The level beside that shows the flattest throughput: the highest clearly lower one that held, or any clearly other one that
 /// broke with about the same throughput.
 fn flat_beside(case: &Case<'_>) -> Option<Beside> {
     let (level, here) = (case.level(), case.throughput()?);
-    let gain = |other: f64, throughput: f64| {
-        let [(a, x), (b, y)] = if other < level {
-            [(other, throughput), (level, here)]
+    let beside = |other: f64, throughput: f64| {
+        let (there, here) = ((other, throughput), (level, here));
+        let gain = if other < level {
+            gain(there, here)
         } else {
-            [(level, here), (other, throughput)]
+            gain(here, there)
         };
-        (x > 0.0 && b > a * CLEARLY_MORE).then(|| Beside {
+        Some(Beside {
             level: other,
             throughput,
-            gain: (y / x - 1.0) / (b / a - 1.0),
+            gain: gain?,
         })
     };
     // What falls at the higher level is no fixed rate.
@@ -172,7 +178,7 @@ fn flat_beside(case: &Case<'_>) -> Option<Beside> {
     let broken = (case.seen.iter().filter(|s| s.broke()))
         .filter_map(|s| Some((s.level, s.throughput.filter(|x| alike(*x))?)));
     let held = case.baseline.map(|b| (b.level, b.throughput));
-    let both = broken.chain(held).filter_map(|(l, x)| gain(l, x));
+    let both = broken.chain(held).filter_map(|(l, x)| beside(l, x));
     both.min_by(|a, b| a.gain.total_cmp(&b.gain))
 }
 

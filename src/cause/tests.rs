@@ -532,6 +532,12 @@ fn what_read_the_same_where_the_slo_held_is_no_cause_whatever_it_is() {
         // Used up long before the users notice: the upper levels that held show it too.
         let early = at(1.0).held(20, at(0.3)).held(40, at(0.6)).held(80, at(1.0));
         assert_eq!(named(early), Some(kind), "{kind:?}");
+        // Nor is a level that serves no less than the broken one free of what limits that.
+        let serves = |n, scene: Scene| scene.serves(n, 0.1, FailureKind::Status, 0);
+        let flat = serves(50, at(1.0)).held(50, serves(49, at(1.0)));
+        assert_eq!(named(flat), Some(kind), "{kind:?}");
+        let grows = serves(95, at(1.0)).held(50, serves(50, at(1.0)));
+        assert_eq!(named(grows), None, "{kind:?}");
     }
 }
 
