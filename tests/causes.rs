@@ -102,6 +102,7 @@ fn without_what_the_monitors_read_the_same_runs_name_nothing_for_certain() {
     for (fault, mut record) in recorded() {
         for probe in &mut record.probes {
             probe.log.clear();
+            probe.log_kinds.clear();
             for second in &mut probe.seconds {
                 second.readings.clear();
             }
