@@ -118,9 +118,8 @@ pub fn explain(case: &Case<'_>) -> Explained {
         && let Some(flat) = load::downstream(case)
     {
         let unnamed = flat.resource == load::UNNAMED;
-        let host = |c: &Cause| {
-            c.kind == CauseKind::Host && !(unnamed && c.sureness == Sureness::Likely)
-        };
+        let host =
+            |c: &Cause| c.kind == CauseKind::Host && !(unnamed && c.sureness == Sureness::Likely);
         let before = found.iter().position(host);
         found.insert(before.unwrap_or(found.len()), flat);
     }

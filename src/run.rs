@@ -549,9 +549,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
     /// Names the causes of every broken probe once more, now that all of the run is known: the first that broke had little to be
     /// compared with. Gives what looked like a cause and was none.
     fn explain_again(&mut self) -> Vec<String> {
-        let explain = |seen: &Seen| {
-            cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines))
-        };
+        let explain =
+            |seen: &Seen| cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines));
         let all: Vec<_> = (self.seen.iter().enumerate())
             .filter(|(_, seen)| seen.verdict == Verdict::Broke)
             .map(|(i, seen)| (i, explain(seen)))

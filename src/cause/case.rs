@@ -1,7 +1,9 @@
 //! A broken probe, as the rules ask for it.
 
 use super::Seen;
-use crate::measure::{Level, LevelUnit, LogLine, Measurement, Reading, Second, StepNames, StepWindow};
+use crate::measure::{
+    Level, LevelUnit, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
+};
 
 /// What a broken probe showed, and what it is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -53,8 +55,7 @@ impl Baseline {
                 median_s: s.median_s,
             })
         };
-        (seen.iter().filter(below).filter_map(baseline))
-            .max_by(|a, b| a.level.total_cmp(&b.level))
+        (seen.iter().filter(below).filter_map(baseline)).max_by(|a, b| a.level.total_cmp(&b.level))
     }
 }
 

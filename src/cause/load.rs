@@ -65,7 +65,12 @@ pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Ref
     let failed = cycle.failed.of_target();
     let most = |n: u64| n > 0 && part(n, failed + cycle.shed) >= ONE_WAY;
     let (kind, n) = (cycle.failed.iter()).max_by_key(|(_, n)| *n)?;
-    let by_status = |code: u16| statuses.iter().find(|(s, _)| *s == code).map_or(0, |(_, n)| *n);
+    let by_status = |code: u16| {
+        statuses
+            .iter()
+            .find(|(s, _)| *s == code)
+            .map_or(0, |(_, n)| *n)
+    };
     let (how, by_design) = if most(cycle.shed) {
         ("with Retry-After", true)
     } else if most(by_status(429)) {

@@ -61,7 +61,12 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Vec<Cause> {
             Sureness::Possible
         };
         let cause = Cause::new(CauseKind::AcceptQueue, "accept queue", evidence);
-        Some(cause.sure(sureness).strength(case.per_cycle(n)).at(Some(at)))
+        Some(
+            cause
+                .sure(sureness)
+                .strength(case.per_cycle(n))
+                .at(Some(at)),
+        )
     };
     case.monitors().iter().filter_map(overflows).collect()
 }

@@ -7,7 +7,9 @@ use crate::measure::{
     FailureCounts, Histogram, Level, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
     Window,
 };
-use crate::record::{HoldEnd, LogKindRecord, LogRecord, ProbeRecord, SecondRecord, StageRecord, StepRecord};
+use crate::record::{
+    HoldEnd, LogKindRecord, LogRecord, ProbeRecord, SecondRecord, StageRecord, StepRecord,
+};
 use crate::slo::Verdict;
 
 /// What another probe of the run showed, made again from its record.
@@ -31,7 +33,11 @@ pub struct Seen {
 
 impl Seen {
     /// What a probe showed; `previous` is the probe right before it, whose last readings are those that it began with.
-    pub fn of_probe(probe: &ProbeRecord, previous: Option<&ProbeRecord>, steps: &StepNames) -> Self {
+    pub fn of_probe(
+        probe: &ProbeRecord,
+        previous: Option<&ProbeRecord>,
+        steps: &StepNames,
+    ) -> Self {
         let of = |hold: bool| {
             let seconds = probe.seconds.iter().filter(move |s| s.hold == hold);
             (seconds.map(|s| second(s, probe.level, true))).collect::<Vec<_>>()
@@ -40,14 +46,20 @@ impl Seen {
         let whole = probe.end != HoldEnd::Invalid;
         Self {
             level: probe.level.get().into(),
-            verdict: if whole { probe.verdict } else { Verdict::Undecided },
+            verdict: if whole {
+                probe.verdict
+            } else {
+                Verdict::Undecided
+            },
             throughput: probe.throughput_per_s,
             median_s: median(&probe.steps, steps),
             measurement: measurement(
                 probe.level,
                 of(true),
                 &probe.steps,
-                previous.and_then(|p| p.seconds.last()).or(probe.seconds.first()),
+                previous
+                    .and_then(|p| p.seconds.last())
+                    .or(probe.seconds.first()),
             ),
             before: of(false),
             lines: lines(&probe.log, &probe.log_kinds, probe.start_s),
@@ -55,7 +67,11 @@ impl Seen {
     }
 
     /// What a stage of a ramp showed; `previous` is the stage right before it.
-    pub fn of_stage(stage: &StageRecord, previous: Option<&StageRecord>, steps: &StepNames) -> Self {
+    pub fn of_stage(
+        stage: &StageRecord,
+        previous: Option<&StageRecord>,
+        steps: &StepNames,
+    ) -> Self {
         let level = Level::nearest(stage.mean_level);
         let seconds = (stage.seconds.iter()).map(|s| second(&s.seen, s.level, s.level == level));
         let last = previous.and_then(|p| p.seconds.last());
@@ -63,7 +79,11 @@ impl Seen {
         let whole = stage.end != HoldEnd::Invalid;
         Self {
             level: stage.mean_level,
-            verdict: if whole { stage.verdict } else { Verdict::Undecided },
+            verdict: if whole {
+                stage.verdict
+            } else {
+                Verdict::Undecided
+            },
             throughput: stage.throughput_per_s,
             median_s: median(&stage.steps, steps),
             measurement: measurement(level, seconds.collect(), &stage.steps, began),

@@ -530,7 +530,10 @@ fn what_read_the_same_where_the_slo_held_is_no_cause_whatever_it_is() {
         assert_eq!(named(at(1.0).held(20, at(1.0))), None, "{kind:?}");
         assert_eq!(named(at(1.0).held(20, at(0.4))), Some(kind), "{kind:?}");
         // Used up long before the users notice: the upper levels that held show it too.
-        let early = at(1.0).held(20, at(0.3)).held(40, at(0.6)).held(80, at(1.0));
+        let early = at(1.0)
+            .held(20, at(0.3))
+            .held(40, at(0.6))
+            .held(80, at(1.0));
         assert_eq!(named(early), Some(kind), "{kind:?}");
         // Nor is a level that serves no less than the broken one free of what limits that.
         let serves = |n, scene: Scene| scene.serves(n, 0.1, FailureKind::Status, 0);
@@ -606,7 +609,12 @@ fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
         assert_eq!(limited(kind).kinds()[0].0, Kind::AdmissionLimit, "{kind:?}");
     }
     // Near misses: failures that no limit makes, several kinds at once, few of them, a collapse, and served ones that wait.
-    let named = |scene: Scene| scene.kinds().iter().any(|(k, _)| *k == Kind::AdmissionLimit);
+    let named = |scene: Scene| {
+        scene
+            .kinds()
+            .iter()
+            .any(|(k, _)| *k == Kind::AdmissionLimit)
+    };
     assert!(!named(limited(Timeout)));
     let mixed = limited(Status).each_second(|w| w.steps[1].failed.add_n(Eof, 30));
     assert!(!named(mixed));

@@ -12,8 +12,21 @@ const BY_LUCK: f64 = 0.01;
 /// Words by which the line that says why is told from those that come with it (a traceback); of no account for whether a kind of
 /// line is new.
 const TELLING: &[&str] = &[
-    "error", "warn", "crit", "alert", "fatal", "limit", "exceed", "reached", "exhaust", "full",
-    "refus", "reject", "timeout", "timed out", "too many",
+    "error",
+    "warn",
+    "crit",
+    "alert",
+    "fatal",
+    "limit",
+    "exceed",
+    "reached",
+    "exhaust",
+    "full",
+    "refus",
+    "reject",
+    "timeout",
+    "timed out",
+    "too many",
 ];
 
 /// A kind of line that came only in the broken probe.
@@ -77,7 +90,8 @@ pub(super) fn new_words<'a>(case: &Case<'a>) -> Option<New<'a>> {
     }
     // Of lines that come with cycles alike, each falls into the broken probe with this probability.
     let share = here / (here + passed);
-    let is_no_luck = |new: &New<'_>| share.powi(i32::try_from(new.count).unwrap_or(i32::MAX)) <= BY_LUCK;
+    let is_no_luck =
+        |new: &New<'_>| share.powi(i32::try_from(new.count).unwrap_or(i32::MAX)) <= BY_LUCK;
     (kinds.into_values().filter(is_no_luck)).max_by(|a, b| {
         let by = |n: &New<'_>| (n.tells(), n.count);
         by(a).cmp(&by(b)).then(b.at.total_cmp(&a.at))

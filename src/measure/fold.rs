@@ -62,7 +62,10 @@ mod tests {
                 "request 0b6f6a1e-9f3a-4e50-8a29-1d4a4ea6c001 of 10.0.0.7:51234 took 1.203s",
                 "request 77aa0000-9f3a-4e50-8a29-000000000002 of 127.0.0.1:9 took 14ms",
             ),
-            ("GET /items/17?user=u12 200 35", "GET /items/2?user=u999 200 1"),
+            (
+                "GET /items/17?user=u12 200 35",
+                "GET /items/2?user=u999 200 1",
+            ),
         ] {
             assert_eq!(folded(a), folded(b));
         }

@@ -133,7 +133,8 @@ impl Alive {
 
     /// Processes that it started, by whichever of its threads.
     fn children(&self) -> Vec<u32> {
-        let of = |id: u32| std::fs::read_to_string(format!("/proc/{}/task/{id}/children", self.pid));
+        let of =
+            |id: u32| std::fs::read_to_string(format!("/proc/{}/task/{id}/children", self.pid));
         let texts = self.thread_ids().into_iter().filter_map(|id| of(id).ok());
         let ids = |text: String| -> Vec<u32> {
             let words = text.split_ascii_whitespace();
@@ -281,7 +282,8 @@ fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
 impl Threads {
     /// Takes the threads that there are now.
     fn update(&mut self, pid: u32, now: Instant, threads: &[Thread]) -> Busy {
-        self.rates.retain(|id, _| threads.iter().any(|t| t.id == *id));
+        self.rates
+            .retain(|id, _| threads.iter().any(|t| t.id == *id));
         let mut out = Busy::default();
         for Thread { id, stat, waited_s } in threads {
             let (cpu, wait) = self.rates.entry(*id).or_default();
@@ -329,11 +331,14 @@ impl ProcessTracker {
             return;
         };
         let now = Instant::now();
-        self.each.retain(|pid, _| tree.iter().any(|a| a.pid == *pid));
+        self.each
+            .retain(|pid, _| tree.iter().any(|a| a.pid == *pid));
         let (mut cpu, mut busy, mut most_threads) = (None, Busy::default(), 0.0_f64);
         for alive in tree {
             let tracked = self.each.entry(alive.pid).or_default();
-            let used = tracked.cpu.update(&alive.identity(), now, alive.stat.cpu_s());
+            let used = tracked
+                .cpu
+                .update(&alive.identity(), now, alive.stat.cpu_s());
             cpu = sum(cpu, used);
             let threads = alive.threads();
             busy = busy.beside(tracked.threads.update(alive.pid, now, &threads));

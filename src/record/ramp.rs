@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Environment, HoldEnd, LimitingResource, LogKindRecord, LogRecord, ObjectiveRecord, PlanRecord, SecondRecord,
-    StepRecord,
+    Environment, HoldEnd, LimitingResource, LogKindRecord, LogRecord, ObjectiveRecord, PlanRecord,
+    SecondRecord, StepRecord,
 };
 use crate::measure::Level;
 use crate::slo::Verdict;

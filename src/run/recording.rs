@@ -127,7 +127,9 @@ pub(super) fn log_kinds(
         let full = of_monitor.count() >= MOST_KINDS;
         let mut kind = folded(&line.text);
         let same = |kinds: &[(String, LogKindRecord)], kind: &str| {
-            kinds.iter().position(|(k, r)| k == kind && r.monitor == line.monitor)
+            kinds
+                .iter()
+                .position(|(k, r)| k == kind && r.monitor == line.monitor)
         };
         let mut known = same(&kinds, &kind);
         let mut text = line.text.as_str();
@@ -296,7 +298,13 @@ mod tests {
             (at(12), tally("took 3 ms".to_owned(), 9)),
             (at(13), tally("took 4 ms".to_owned(), 2)),
             (at(14), tally("took 77 ms".to_owned(), 5)),
-            (at(14), LogLine { tally: None, ..tally("took 5 ms".to_owned(), 1) }),
+            (
+                at(14),
+                LogLine {
+                    tally: None,
+                    ..tally("took 5 ms".to_owned(), 1)
+                },
+            ),
         ];
         let kind = |text: &str, count| LogKindRecord {
             at_s: 3.0,
