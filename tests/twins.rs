@@ -57,7 +57,7 @@ fn named(limit: Limit, work: Work, slo: &str, start: u32) -> Option<(CauseKind, 
     let (record, _) = trial::run(&format!(
         "name = \"cause\"\nslo = [\"{slo}\"]\n[target]\nurl = \"http://{}\"\n[[scenario.steps]]\nname = \"ask\"\nget = \"/\"\n\
          [[scenario.steps]]\nthink = {{ exponential = \"500ms\" }}\n\
-         [search]\nstart-vus = {start}\nbudget = \"30s\"\nhold-min = \"4s\"\nhold-max = \"6s\"\nsettle-max = \"3s\"\npace = 100\n",
+         [search]\nstart-vus = {start}\nbudget = \"40s\"\nhold-min = \"4s\"\nhold-max = \"6s\"\nsettle-max = \"6s\"\npace = 100\n",
         server.address
     ));
     let cause = record.answer.limiting_resource?;
@@ -92,7 +92,7 @@ fn what_a_limit_turns_away_is_told_from_what_a_fixed_rate_makes_wait() {
         ),
         (
             (
-                Limit::Connections { most: 16 },
+                Limit::Connections { most: 12 },
                 beside(0.01),
                 "errors<1%",
                 10,

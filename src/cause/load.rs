@@ -64,28 +64,29 @@ pub(super) struct Refused {
 pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Refused> {
     let failed = cycle.failed.of_target();
     let most = |n: u64| n > 0 && part(n, failed + cycle.shed) >= ONE_WAY;
-    let (kind, n) = (cycle.failed.iter()).max_by_key(|(_, n)| *n)?;
+    let of = |kind| cycle.failed.get(kind);
     let by_status = |code: u16| {
         statuses
             .iter()
             .find(|(s, _)| *s == code)
             .map_or(0, |(_, n)| *n)
     };
+    // A connection that is closed is reset or ends, as it happens.
+    let closed = of(FailureKind::Reset) + of(FailureKind::Eof);
     let (how, by_design) = if most(cycle.shed) {
         ("with Retry-After", true)
     } else if most(by_status(429)) {
         ("with status 429", true)
     } else if most(by_status(503)) {
         ("with status 503", true)
-    } else if !most(n) {
-        return None;
+    } else if most(of(FailureKind::Status)) && statuses.is_empty() {
+        ("with an error status", false)
+    } else if most(of(FailureKind::ConnectRefused)) {
+        ("as new connections", false)
+    } else if most(closed) {
+        ("by closing their connections", false)
     } else {
-        match kind {
-            FailureKind::Status if statuses.is_empty() => ("with an error status", false),
-            FailureKind::ConnectRefused => ("as new connections", false),
-            FailureKind::Reset | FailureKind::Eof => ("by closing their connections", false),
-            _ => return None,
-        }
+        return None;
     };
     let count = failed + cycle.shed;
     let all = cycle.completed() + count;

@@ -608,6 +608,8 @@ fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
     for kind in [ConnectRefused, Eof] {
         assert_eq!(limited(kind).kinds()[0].0, Kind::AdmissionLimit, "{kind:?}");
     }
+    let closed = limited(Eof).each_second(|w| w.steps[1].failed.add_n(FailureKind::Reset, 20));
+    assert_eq!(closed.kinds()[0].0, Kind::AdmissionLimit, "one way of two");
     // Near misses: failures that no limit makes, several kinds at once, few of them, a collapse, and served ones that wait.
     let named = |scene: Scene| {
         scene
