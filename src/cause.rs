@@ -4,19 +4,26 @@
 //! evidence leaves no other reading (the kernel counted a kill, Redis counted a refused write), *likely* where a resource
 //! was seen at its limit, and *possible* where the shape of the load fits that and other causes. docs/causes.md has a line
 //! for each rule and how often it was right.
+//!
+//! Whatever a rule finds must differ between the levels that held and the level that broke (`differs.rs`): one gate for all.
 
 mod case;
 mod cpu;
+mod differs;
 mod leak;
 mod load;
 mod memory;
 mod network;
 mod redis;
+mod seen;
+mod words;
 
 pub use case::{Baseline, Case};
 pub use leak::leaks;
+pub use seen::Seen;
 
 use crate::record::{CauseKind, LimitingResource, Sureness};
+use differs::Contrast;
 
 /// Levels nearer to each other than this factor cannot show whether more VUs bring more throughput.
 pub(crate) const CLEARLY_MORE: f64 = 1.1;
@@ -26,7 +33,7 @@ type Rule = fn(&Case<'_>) -> Vec<Cause>;
 
 /// From the root of a trouble to its consequences: of two that are equally sure, and of which neither was seen earlier, the
 /// one that is further up explains the other.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 18] = [
     memory::leak,
     memory::killed,
     memory::heap_exhausted,
@@ -38,11 +45,13 @@ const RULES: [Rule; 16] = [
     redis::evicts,
     memory::used_up,
     load::sheds,
+    load::refusals,
     cpu::limited,
     cpu::one_thread,
     network::accept_queue,
     cpu::machine,
     memory::ended,
+    memory::workers_ended,
 ];
 
 /// One finding of a rule.
@@ -52,6 +61,9 @@ struct Cause {
     resource: String,
     evidence: String,
     sureness: Sureness,
+    /// How much of it there was, in a measure of the rule's own that grows with it (a share of a limit, events per second): what
+    /// is as strong where the SLO held is no cause.
+    strength: f64,
     /// Seconds into the probe at which it was first seen, where it is an event.
     seen_s: Option<f64>,
 }
@@ -63,6 +75,7 @@ impl Cause {
             resource: resource.into(),
             evidence: evidence.into(),
             sureness: Sureness::Likely,
+            strength: 1.0,
             seen_s: None,
         }
     }
@@ -72,19 +85,114 @@ impl Cause {
         self
     }
 
+    fn strength(mut self, strength: f64) -> Self {
+        self.strength = strength;
+        self
+    }
+
     fn at(mut self, seen_s: Option<f64>) -> Self {
         self.seen_s = seen_s;
         self
     }
 }
 
-/// What gave way in a broken probe, the surest first; of equally sure events the earliest first. Empty when no rule fits.
-pub fn causes(case: &Case<'_>) -> Vec<LimitingResource> {
-    let mut found: Vec<Cause> = RULES.iter().flat_map(|rule| rule(case)).collect();
-    // Throughput that no longer grows is what all of these look like from outside: it says something new only without them.
-    if found.iter().all(|c| c.sureness == Sureness::Possible) {
-        found.extend(load::downstream(case));
+/// What a broken probe showed, weighed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Explained {
+    /// What gave way, the surest first; of equally sure events the earliest first. Empty when no rule fits.
+    pub causes: Vec<LimitingResource>,
+    /// What looks like a cause and read the same where the SLO held: it is none.
+    pub ruled_out: Vec<LimitingResource>,
+}
+
+/// What gave way in a broken probe, and what did not.
+pub fn explain(case: &Case<'_>) -> Explained {
+    let all: Vec<Cause> = RULES.iter().flat_map(|rule| rule(case)).collect();
+    let contrast = Contrast::of(case, &RULES);
+    let (ruled_out, mut found): (Vec<Cause>, Vec<Cause>) =
+        all.into_iter().partition(|c| contrast.read_the_same(c));
+    // Throughput that no longer grows is what the others look like from outside: it says something new only without them. A full
+    // machine says less than a service whose queue grew, and more than that something has a fixed rate.
+    let weaker = |c: &Cause| c.sureness == Sureness::Possible || c.kind == CauseKind::Host;
+    if found.iter().all(weaker)
+        && let Some(flat) = load::downstream(case)
+    {
+        let unnamed = flat.resource == load::UNNAMED;
+        let host =
+            |c: &Cause| c.kind == CauseKind::Host && !(unnamed && c.sureness == Sureness::Likely);
+        let before = found.iter().position(host);
+        found.insert(before.unwrap_or(found.len()), flat);
     }
+    add_words(case, &mut found);
+    Explained {
+        causes: ranked(found),
+        ruled_out: ruled_out.into_iter().map(LimitingResource::from).collect(),
+    }
+}
+
+/// What gave way in a broken probe, the surest first.
+pub fn causes(case: &Case<'_>) -> Vec<LimitingResource> {
+    explain(case).causes
+}
+
+/// What looked like a cause in broken probes and was none, as a reader is told of it.
+pub fn ruled_out<'a>(explained: impl Iterator<Item = &'a Explained>) -> Vec<String> {
+    let mut told: Vec<&LimitingResource> = Vec::new();
+    for cause in explained.flat_map(|e| &e.ruled_out) {
+        let is_told = |c: &&LimitingResource| c.kind == cause.kind && c.resource == cause.resource;
+        if !told.iter().any(is_told) {
+            told.push(cause);
+        }
+    }
+    let tell = |cause: &&LimitingResource| {
+        let (what, evidence) = (&cause.resource, &cause.evidence);
+        if cause.kind == Some(CauseKind::Host) {
+            return format!(
+                "the {what} was as full where the SLO held as where it broke ({evidence}): it is not what broke it, but what was \
+                 measured was measured on a busy machine, and the target may carry more on a quiet one"
+            );
+        }
+        format!("{what} read the same where the SLO held ({evidence}): it is not what broke it")
+    };
+    told.iter().map(tell).collect()
+}
+
+/// Adds what the logs say only here: to a finding that tells the shape of a limit and not what it is, which is surer then; or as
+/// a finding of its own.
+fn add_words(case: &Case<'_>, found: &mut Vec<Cause>) {
+    // What is certain needs no quote.
+    if found.iter().any(|c| c.sureness == Sureness::Certain) {
+        return;
+    }
+    let Some(new) = words::new_words(case) else {
+        return;
+    };
+    let has_no_name = |c: &&mut Cause| {
+        c.kind == CauseKind::AdmissionLimit
+            || c.kind == CauseKind::Downstream && c.resource == load::UNNAMED
+    };
+    match found.iter_mut().find(has_no_name) {
+        Some(shape) => {
+            shape.evidence = format!("{}; {}", shape.evidence, new.quoted());
+            shape.sureness = shape.sureness.max(Sureness::Likely);
+        }
+        None => found.push(words::said(&new)),
+    }
+}
+
+impl From<Cause> for LimitingResource {
+    fn from(cause: Cause) -> Self {
+        Self {
+            kind: Some(cause.kind),
+            resource: cause.resource,
+            evidence: cause.evidence,
+            sureness: cause.sureness,
+        }
+    }
+}
+
+/// The surest first, and each trouble once.
+fn ranked(mut found: Vec<Cause>) -> Vec<LimitingResource> {
     found.sort_by(|a, b| {
         let when = |c: &Cause| c.seen_s.unwrap_or(f64::NEG_INFINITY);
         (b.sureness.cmp(&a.sureness)).then(if a.sureness == Sureness::Certain {
@@ -106,12 +214,7 @@ pub fn causes(case: &Case<'_>) -> Vec<LimitingResource> {
             c.resource == cause.resource || ended.is_some_and(|monitor| explains(c, monitor))
         };
         if !causes.iter().any(told) {
-            causes.push(LimitingResource {
-                kind: Some(cause.kind),
-                resource: cause.resource,
-                evidence: cause.evidence,
-                sureness: cause.sureness,
-            });
+            causes.push(cause.into());
         }
     }
     causes

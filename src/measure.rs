@@ -4,12 +4,14 @@
 //! [`Measurement`], which the SLO judges and the search learns from.
 
 mod failure;
+mod fold;
 mod histogram;
 mod strain;
 
 pub use failure::{
     Exchange, Failure, FailureWay, FailureWays, MOST_EXCHANGES, MOST_WAYS, status_text,
 };
+pub use fold::folded;
 pub use histogram::{Histogram, HistogramError};
 pub use strain::Strain;
 
@@ -534,7 +536,7 @@ pub struct Reading {
 }
 
 /// Something that a monitor's source wrote to its log, or that happened to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogLine {
     /// The monitor's name in the profile.
     pub monitor: String,
@@ -542,10 +544,16 @@ pub struct LogLine {
     pub text: String,
     /// How many lines came right after it that were too many to keep.
     pub more: u64,
+    /// Of what is no line to be shown but a count: how many lines of its kind ([`folded`]) came, whether they matter or not.
+    pub tally: Option<u64>,
 }
 
+/// What stands for kinds of lines that were too many to be counted apart.
+pub const OTHER_LINES: &str = "\u{2026}";
+
 /// Fields that only grow: an objective on one judges its growth over the probe, not its value.
-pub const COUNTERS: [&str; 14] = [
+pub const COUNTERS: [&str; 15] = [
+    "children_ended",
     "oom_kills",
     "restarts",
     "oom_errors",

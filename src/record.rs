@@ -395,6 +395,8 @@ pub enum CauseKind {
     Generator,
     /// A process ended and nothing says why.
     ProcessEnded,
+    /// A log said something only where the SLO broke, and no other rule says more.
+    Log,
 }
 
 impl CauseKind {
@@ -419,6 +421,7 @@ impl CauseKind {
             Self::AdmissionLimit => "admission_limit",
             Self::Generator => "generator",
             Self::ProcessEnded => "process_ended",
+            Self::Log => "log",
         }
     }
 }
@@ -658,6 +661,9 @@ pub struct ProbeRecord {
     /// Some failing requests with their answers, without secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
+    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_kinds: Vec<LogKindRecord>,
     /// What gave way, when it broke.
     pub limiting_resource: Option<LimitingResource>,
     /// What else fits, the surest first.
@@ -676,6 +682,19 @@ pub struct LogRecord {
     pub monitor: String,
     /// The line.
     pub text: String,
+}
+
+/// Lines of a log that differ in numbers, times and identifiers only ([`crate::measure::folded`]).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LogKindRecord {
+    /// Engine time of the end of the second in which the first of them was seen, seconds.
+    pub at_s: f64,
+    /// The monitor that saw them.
+    pub monitor: String,
+    /// The first of them; [`crate::measure::OTHER_LINES`] stands for kinds that were too many.
+    pub text: String,
+    /// How many there were.
+    pub count: u64,
 }
 
 /// What one objective came to in one probe.

@@ -6,7 +6,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::cause::{self, Baseline, Case};
+use crate::cause::{self, Baseline, Case, Seen};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, Tick};
 use crate::journal::{Entry, Head, Told};
@@ -178,6 +178,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         sink,
         search: new_search(spec),
         probes: Vec::new(),
+        seen: Vec::new(),
         warnings: spec.warnings.clone(),
         level: Level::ZERO,
         unloaded: None,
@@ -197,6 +198,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
     run.references(&conclusion).await;
     run.rest().await;
     let search_s = run.search_s();
+    let ruled_out = run.explain_again();
     let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, search_s);
     let holds: Vec<_> = run
         .probes
@@ -204,6 +206,7 @@ pub async fn resume<E: Engine, S: Surroundings>(
         .map(|p| generator::strains(&p.seconds))
         .collect();
     run.warnings.extend(generator::warnings(&holds, "probe"));
+    run.warnings.extend(ruled_out);
     run.warnings.extend(run.engine.notes());
     let plan = spec.plan.loaded(run.engine.addresses());
     run.warnings
@@ -241,6 +244,8 @@ struct Run<'a, E, S> {
     sink: &'a mut (dyn FnMut(Event) + Send),
     search: Search,
     probes: Vec<ProbeRecord>,
+    /// The same probes, as a broken one is compared with them.
+    seen: Vec<Seen>,
     warnings: Vec<String>,
     level: Level,
     /// What a canary cycle took before the first probe, the slowest of them.
@@ -422,7 +427,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             self.keep(visit, &record);
         }
         (self.sink)(Event::ProbeJudged(Box::new(record.clone())));
-        self.probes.push(record);
+        self.push(record);
         Ok(())
     }
 
@@ -473,8 +478,14 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
                 let _ = self.search.next(entry.told.asked_s);
                 self.search.record(entry.told.visit);
             }
-            self.probes.push(entry.probe);
+            self.push(entry.probe);
         }
+    }
+
+    fn push(&mut self, record: ProbeRecord) {
+        let seen = Seen::of_probe(&record, self.probes.last(), &self.spec.steps);
+        self.seen.push(seen);
+        self.probes.push(record);
     }
 
     /// What a probe tells the search.
@@ -544,37 +555,47 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .filter(|(at, _)| *at > probe.start)
             .map(|(at, line)| (at.saturating_sub(probe.start).as_secs_f64(), line.clone()))
             .collect();
-        cause::causes(&Case {
-            measurement: &probe.measurement,
-            before: &probe.before,
-            lines: &lines,
+        cause::causes(&self.case(&probe.measurement, &probe.before, &lines))
+    }
+
+    /// What a broken probe showed, beside all that was seen so far.
+    fn case<'a>(
+        &'a self,
+        measurement: &'a Measurement,
+        before: &'a [Second],
+        lines: &'a [(f64, LogLine)],
+    ) -> Case<'a> {
+        Case {
+            measurement,
+            before,
+            lines,
             steps: &self.spec.steps,
             limits: &self.spec.plan.limits,
-            baseline: self.baseline(probe.measurement.level),
+            baseline: Baseline::of(&self.seen, measurement.level),
+            seen: &self.seen,
             unit: self.spec.search.unit,
             users_are_searched: self.spec.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
-        })
+        }
     }
 
-    /// The highest level that held clearly below another: it is what more VUs should have improved on. From a near one no gain
-    /// could be told from noise.
-    fn baseline(&self, level: Level) -> Option<Baseline> {
-        let clearly_below = |p: &ProbeRecord| {
-            f64::from(p.level.get()) * cause::CLEARLY_MORE < f64::from(level.get())
-        };
-        self.probes
-            .iter()
-            .filter(|p| clearly_below(p) && p.verdict == Verdict::Held)
-            .filter_map(|p| {
-                Some(Baseline {
-                    level: f64::from(p.level.get()),
-                    throughput: p.throughput_per_s?,
-                    median_s: p.steps[self.spec.steps.main()].latency.quantile_s(0.5),
-                })
-            })
-            .max_by(|a, b| a.level.total_cmp(&b.level))
+    /// Names the causes of every broken probe once more, now that all of the run is known: the first that broke had little to be
+    /// compared with. Gives what looked like a cause and was none.
+    fn explain_again(&mut self) -> Vec<String> {
+        let explain =
+            |seen: &Seen| cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines));
+        let all: Vec<_> = (self.seen.iter().enumerate())
+            .filter(|(_, seen)| seen.verdict == Verdict::Broke)
+            .map(|(i, seen)| (i, explain(seen)))
+            .collect();
+        let ruled_out = cause::ruled_out(all.iter().map(|(_, explained)| explained));
+        for (i, explained) in all {
+            let mut causes = explained.causes.into_iter();
+            self.probes[i].limiting_resource = causes.next();
+            self.probes[i].other_causes = causes.collect();
+        }
+        ruled_out
     }
 
     /// Leaves the target without load.

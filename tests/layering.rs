@@ -18,7 +18,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("slo", Pure, &["measure", "record", "stats", "units"]),
     ("record", Pure, &["measure", "slo"]),
     ("event", Pure, &["measure", "record"]),
-    ("cause", Pure, &["measure", "record", "units"]),
+    // `slo` for the verdict of the probes that are compared.
+    ("cause", Pure, &["measure", "record", "slo", "units"]),
     (
         "search",
         Pure,

@@ -19,9 +19,11 @@ mod trial;
 #[path = "twins/twin.rs"]
 mod twin;
 
+use breakpoint::record::CauseKind;
 use breakpoint::stats::queue::{ClosedQueue, mmcn_tail};
 
 use line::{Line, Service};
+use server::{Limit, Server, Work};
 use twin::Twin;
 
 #[test]
@@ -46,6 +48,74 @@ fn every_interval_holds_the_truth_of_its_twin() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What a short search from so many VUs up names first; `None` where it came to no broken level, as on a machine that keeps the
+/// generator waiting.
+fn named(limit: Limit, work: Work, slo: &str, start: u32) -> Option<(CauseKind, String)> {
+    let server = Server::start(limit, work);
+    let (record, _) = trial::run(&format!(
+        "name = \"cause\"\nslo = [\"{slo}\"]\n[target]\nurl = \"http://{}\"\n[[scenario.steps]]\nname = \"ask\"\nget = \"/\"\n\
+         [[scenario.steps]]\nthink = {{ exponential = \"500ms\" }}\n\
+         [search]\nstart-vus = {start}\nbudget = \"40s\"\nhold-min = \"4s\"\nhold-max = \"6s\"\nsettle-max = \"6s\"\npace = 100\n",
+        server.address
+    ));
+    let cause = record.answer.limiting_resource?;
+    let kind = cause.kind?;
+    (kind != CauseKind::Generator).then_some((kind, cause.evidence))
+}
+
+#[test]
+fn what_a_limit_turns_away_is_told_from_what_a_fixed_rate_makes_wait() {
+    // All of them serve some 30/s: what 10 users ask for is less, and what twice that many, or four times, ask for is more.
+    let beside = |s| Work::Beside { s };
+    let line = Work::Line {
+        workers: 3,
+        service: Service::Normal {
+            mean_s: 0.1,
+            sd_s: 0.001,
+        },
+        growth: None,
+    };
+    let tokens = Limit::Tokens {
+        per_s: 30.0,
+        burst: 5.0,
+    };
+    let cases = [
+        (
+            (tokens, beside(0.01), "errors<1%", 10),
+            CauseKind::AdmissionLimit,
+        ),
+        (
+            (Limit::Requests { most: 6 }, beside(0.2), "errors<1%", 10),
+            CauseKind::AdmissionLimit,
+        ),
+        (
+            (
+                Limit::Connections { most: 12 },
+                beside(0.01),
+                "errors<1%",
+                10,
+            ),
+            CauseKind::AdmissionLimit,
+        ),
+        (
+            (Limit::Nothing, line, "p99<600ms", 20),
+            CauseKind::Downstream,
+        ),
+    ];
+    std::thread::scope(|scope| {
+        let searches = cases.map(|((limit, work, slo, start), wanted)| {
+            // A machine that does much else may keep the generator waiting through a whole search.
+            let search = move || (0..3).find_map(|_| named(limit, work, slo, start));
+            (limit, wanted, scope.spawn(search))
+        });
+        for (limit, wanted, search) in searches {
+            let found = search.join().unwrap();
+            let kind = found.as_ref().map(|(kind, _)| *kind);
+            assert_eq!(kind, Some(wanted), "{limit:?}: {found:?}");
+        }
+    });
 }
 
 #[test]

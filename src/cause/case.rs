@@ -1,6 +1,9 @@
 //! A broken probe, as the rules ask for it.
 
-use crate::measure::{LevelUnit, LogLine, Measurement, Reading, Second, StepNames};
+use super::Seen;
+use crate::measure::{
+    Level, LevelUnit, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
+};
 
 /// What a broken probe showed, and what it is compared with.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +20,8 @@ pub struct Case<'a> {
     pub limits: &'a [Reading],
     /// The highest level clearly below that held.
     pub baseline: Option<Baseline>,
+    /// The other probes of the run, those that held and those that broke.
+    pub seen: &'a [Seen],
     /// What a level counts.
     pub unit: LevelUnit,
     /// Whether the level is that of the users who are measured, and not that of others beside them.
@@ -36,6 +41,22 @@ pub struct Baseline {
     pub throughput: f64,
     /// Median latency of the main step, seconds.
     pub median_s: Option<f64>,
+}
+
+impl Baseline {
+    /// The highest level that held clearly below another: it is what more load should have improved on. From a near one no gain
+    /// could be told from noise.
+    pub fn of(seen: &[Seen], level: Level) -> Option<Self> {
+        let below = |s: &&Seen| s.held() && s.is_below(level.get().into());
+        let baseline = |s: &Seen| {
+            Some(Self {
+                level: s.level,
+                throughput: s.throughput?,
+                median_s: s.median_s,
+            })
+        };
+        (seen.iter().filter(below).filter_map(baseline)).max_by(|a, b| a.level.total_cmp(&b.level))
+    }
 }
 
 impl Case<'_> {
@@ -77,6 +98,26 @@ impl Case<'_> {
         let (first, _) = series.iter().find(|(_, v)| *v > from)?;
         let (_, last) = series.last()?;
         (*last > from).then_some((last - from, *first))
+    }
+
+    /// So many events as a rate over the whole probe, per second.
+    pub(super) fn rate(&self, events: f64) -> f64 {
+        events / self.seconds().last().map_or(1.0, |(at, _)| at).max(1.0)
+    }
+
+    /// Cycles that were tried over the whole probe.
+    pub(super) fn tried(&self) -> f64 {
+        let step = self.steps.cycle();
+        let of = |w: &StepWindow| w.completed() + w.failed.of_target() + w.shed;
+        let windows = self.seconds().filter_map(|(_, s)| s.window.steps.get(step));
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let tried = windows.map(of).sum::<u64>() as f64;
+        tried
+    }
+
+    /// So many events for each cycle that was tried: what comes with every cycle is as strong at every level.
+    pub(super) fn per_cycle(&self, events: f64) -> f64 {
+        events / self.tried().max(1.0)
     }
 
     /// The mean of a field over the hold.

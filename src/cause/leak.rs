@@ -56,6 +56,8 @@ pub(super) struct Leak {
     /// `memory` or `heap`.
     pub(super) field: &'static str,
     pub(super) evidence: String,
+    /// Share of its limit that it had reached.
+    pub(super) share: f64,
 }
 
 /// A leak of a monitor within one probe, up to a second of it.
@@ -71,6 +73,7 @@ pub(super) fn in_probe(case: &Case<'_>, monitor: &str, until: f64) -> Option<Lea
         let start = case.measurement.reading_before(monitor, field);
         leaks.then(|| Leak {
             field,
+            share: case.highest(monitor, field).unwrap_or(0.0) / limit,
             evidence: format!(
                 "it grows by {}/s at a constant {}: {} from a fresh start to its limit of {}",
                 format_bytes(line.rate),

@@ -1,14 +1,28 @@
 //! What the load itself shows: refusals by design, throughput that no longer grows.
 
-use super::{Baseline, CLEARLY_MORE, Case, Cause};
+use super::{Baseline, CLEARLY_MORE, Case, Cause, cpu};
+use crate::measure::{FailureKind, StepWindow};
 use crate::record::{CauseKind, Sureness};
 use crate::units::{format_count, format_seconds};
 
 /// Growth of throughput per growth of the level below which throughput counts as flat.
-const FLAT_GAIN: f64 = 0.25;
+pub(super) const FLAT_GAIN: f64 = 0.25;
 /// Share of what its level would bring without waiting that a throughput may fall behind, where a queue grew too: the lower
 /// level was below the knee then, and some of what was added was served.
 const FALLS_BEHIND: f64 = 0.75;
+/// What a throughput is called that no monitor's queue gives a name.
+pub(super) const UNNAMED: &str = "a fixed throughput";
+/// Share of the cycles that are refused from which a limit is looked for: fewer fail for many reasons.
+const REFUSED: f64 = 0.01;
+/// Share of the failures that are of one way where a limit makes them.
+const ONE_WAY: f64 = 0.9;
+/// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
+const NOT_COLLAPSED: f64 = 0.75;
+/// Times the median latency of the lower level from which those who are served count as waiting for what serves them, and up to which
+/// they count as not waiting; and by how much more at least, seconds: below that a busy machine alone makes the difference.
+const LONGER: f64 = 2.0;
+const AS_LONG: f64 = 1.3;
+const LONGER_AT_LEAST_S: f64 = 0.02;
 /// Share of sheds from which an admission limit is at work.
 const SHEDS: f64 = 0.05;
 /// Growth of a queue over the probe from which it is said to be where the load waits.
@@ -33,12 +47,169 @@ pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
         .collect()
 }
 
+/// What was refused of all cycles, and how.
+pub(super) struct Refused {
+    /// Cycles refused or dropped.
+    count: u64,
+    /// All cycles.
+    all: u64,
+    /// In what way, as it is told.
+    pub(super) how: &'static str,
+    /// Whether the way itself says that it was by design.
+    by_design: bool,
+}
+
+/// How a hold's cycles were refused, where nearly all failures are of one way that a limit has. `statuses` are the failures by
+/// status code, where they are known.
+pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Refused> {
+    let failed = cycle.failed.of_target();
+    let most = |n: u64| n > 0 && part(n, failed + cycle.shed) >= ONE_WAY;
+    let of = |kind| cycle.failed.get(kind);
+    let by_status = |code: u16| {
+        statuses
+            .iter()
+            .find(|(s, _)| *s == code)
+            .map_or(0, |(_, n)| *n)
+    };
+    // A connection that is closed is reset or ends, as it happens.
+    let closed = of(FailureKind::Reset) + of(FailureKind::Eof);
+    let (how, by_design) = if most(cycle.shed) {
+        ("with Retry-After", true)
+    } else if most(by_status(429)) {
+        ("with status 429", true)
+    } else if most(by_status(503)) {
+        ("with status 503", true)
+    } else if most(of(FailureKind::Status)) && statuses.is_empty() {
+        ("with an error status", false)
+    } else if most(of(FailureKind::ConnectRefused)) {
+        ("as new connections", false)
+    } else if most(closed) {
+        ("by closing their connections", false)
+    } else {
+        return None;
+    };
+    let count = failed + cycle.shed;
+    let all = cycle.completed() + count;
+    let many = part(count, all) >= REFUSED && cycle.completed() > 0;
+    many.then_some(Refused {
+        count,
+        all,
+        how,
+        by_design,
+    })
+}
+
+/// The failures of a step by status code; empty where a window tells them apart by kind only.
+fn statuses(_step: &StepWindow) -> Vec<(u16, u64)> {
+    Vec::new()
+}
+
+/// A share of a count.
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn part(n: u64, of: u64) -> f64 {
+    if of == 0 { 0.0 } else { n as f64 / of as f64 }
+}
+
+/// So much is served however much more is asked for, and the rest is turned away at once: a limit on requests or connections.
+pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
+    admission(case).into_iter().collect()
+}
+
+fn admission(case: &Case<'_>) -> Option<Cause> {
+    let cycle = case.measurement.step_total(case.steps.cycle());
+    let refused = refused(&cycle, &statuses(&cycle))?;
+    let served = case.throughput()?;
+    // What collapses is overloaded or gone, and no limit that does its work.
+    let best = (case.seen.iter().filter(|s| s.held()))
+        .filter_map(|s| s.throughput)
+        .reduce(f64::max);
+    let collapsed = best.is_some_and(|best| served < NOT_COLLAPSED * best);
+    // Where those who are served wait long too, it is what serves them that is slow.
+    if collapsed || !refused.by_design && waits_grew(case, AS_LONG) {
+        return None;
+    }
+    let flat = flat_beside(case).filter(|f| f.gain < FLAT_GAIN);
+    let alike = flat.as_ref().map_or_else(String::new, |f| {
+        format!(" (and {:.1}/s at {:.0})", f.throughput, f.level)
+    });
+    let evidence = format!(
+        "{served:.1}/s are served at {:.0} {}{alike}, the others are refused {}: {} of {} cycles",
+        case.level(),
+        case.unit.name(),
+        refused.how,
+        format_count(refused.count),
+        format_count(refused.all),
+    );
+    let sureness = match flat {
+        Some(_) => Sureness::Likely,
+        None => Sureness::Possible,
+    };
+    let cause = Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence);
+    let strength = part(refused.count, refused.all);
+    Some(cause.sure(sureness).strength(strength))
+}
+
+/// A level beside that of a broken probe, by which it is seen whether throughput follows the level.
+struct Beside {
+    level: f64,
+    throughput: f64,
+    /// Growth of throughput per growth of the level, from the lower one to the higher one.
+    gain: f64,
+}
+
+/// Growth of throughput per growth of the level, from one level with its throughput to a clearly higher one.
+pub(super) fn gain((a, x): (f64, f64), (b, y): (f64, f64)) -> Option<f64> {
+    (x > 0.0 && b > a * CLEARLY_MORE).then(|| (y / x - 1.0) / (b / a - 1.0))
+}
+
+/// The level beside that shows the flattest throughput: the highest clearly lower one that held, or any clearly other one that
+/// broke with about the same throughput.
+fn flat_beside(case: &Case<'_>) -> Option<Beside> {
+    let (level, here) = (case.level(), case.throughput()?);
+    let beside = |other: f64, throughput: f64| {
+        let (there, here) = ((other, throughput), (level, here));
+        let gain = if other < level {
+            gain(there, here)
+        } else {
+            gain(here, there)
+        };
+        Some(Beside {
+            level: other,
+            throughput,
+            gain: gain?,
+        })
+    };
+    // What falls at the higher level is no fixed rate.
+    let alike = |x: f64| x >= NOT_COLLAPSED * here && here >= NOT_COLLAPSED * x;
+    let broken = (case.seen.iter().filter(|s| s.broke()))
+        .filter_map(|s| Some((s.level, s.throughput.filter(|x| alike(*x))?)));
+    let held = case.baseline.map(|b| (b.level, b.throughput));
+    let both = broken.chain(held).filter_map(|(l, x)| beside(l, x));
+    both.min_by(|a, b| a.gain.total_cmp(&b.gain))
+}
+
+/// Whether those who are served wait so many times longer than at the lower level that held.
+fn waits_grew(case: &Case<'_>, times: f64) -> bool {
+    let main = case.measurement.step_total(case.steps.main());
+    let was = case.baseline.and_then(|b| b.median_s);
+    was.zip(main.latency.quantile_s(0.5))
+        .is_some_and(|(was, is)| is >= times * was + LONGER_AT_LEAST_S)
+}
+
 /// A service behind answers more slowly than it is asked.
 pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
     match case.baseline {
         Some(base) => flat(case, base),
         None => waiting(case),
     }
+}
+
+/// Whether a service that seems slow may only be short of CPU: the machine is full, and the service does not say that it has enough,
+/// or it is not known which one it is: nobody may watch it. `None` of a service that surely is.
+fn may_be_short_of_cpu(case: &Case<'_>, service: Option<&str>) -> Option<bool> {
+    let is_short = cpu::is_short_of_cpu(case, service);
+    let has_enough = service.is_some() && is_short == Some(false);
+    (is_short != Some(true)).then(|| !has_enough && cpu::machine_is_full(case))
 }
 
 /// More load brings no more throughput: something behind answers at a fixed rate X, and the rest waits. By Little's law
@@ -48,21 +219,24 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     if case.level() <= base.level * CLEARLY_MORE || base.throughput <= 0.0 {
         return None;
     }
-    let gain = (throughput / base.throughput - 1.0) / (case.level() / base.level - 1.0);
+    let beside = flat_beside(case)?;
     let queue = longest_queue(case);
+    let doubtful = may_be_short_of_cpu(case, queue.as_ref().map(|(monitor, _)| monitor.as_str()))?;
     let keeps_up = throughput / base.throughput / (case.level() / base.level);
-    if gain >= FLAT_GAIN && (queue.is_none() || keeps_up >= FALLS_BEHIND) {
+    let is_flat = beside.gain < FLAT_GAIN;
+    // A queue that grew is also what waiting for a CPU looks like.
+    if !is_flat && (queue.is_none() || doubtful || keeps_up >= FALLS_BEHIND) {
         return None;
     }
     let resource = queue.as_ref().map_or_else(
-        || "a fixed throughput".to_owned(),
+        || UNNAMED.to_owned(),
         |(monitor, _)| format!("{monitor} throughput"),
     );
-    let mut evidence = vec![compared(case, base, throughput, gain)];
+    let mut evidence = vec![compared(case, &beside, throughput, is_flat)];
     let main = case.measurement.step_total(case.steps.main());
     if let Some((was, is)) = base.median_s.zip(main.latency.quantile_s(0.5)) {
         let (was, is) = (format_seconds(was), format_seconds(is));
-        evidence.push(format!("median {was} there, {is} here"));
+        evidence.push(format!("median {was} at {:.0}, {is} here", base.level));
     }
     if !case.unit.is_open() && case.users_are_searched {
         let equivalent = throughput * base.level / base.throughput;
@@ -73,9 +247,10 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     if let Some((_, length)) = &queue {
         evidence.push(format!("{length:.0} wait in its queue"));
     }
-    let sureness = match queue {
-        Some(_) => Sureness::Likely,
-        None => Sureness::Possible,
+    let sureness = if queue.is_some() || is_flat && !doubtful && waits_grew(case, LONGER) {
+        Sureness::Likely
+    } else {
+        Sureness::Possible
     };
     Some(Cause::new(CauseKind::Downstream, resource, evidence.join("; ")).sure(sureness))
 }
@@ -95,19 +270,19 @@ fn waiting(case: &Case<'_>) -> Option<Cause> {
     Some(Cause::new(CauseKind::Downstream, resource, evidence).sure(Sureness::Likely))
 }
 
-/// The throughput here beside that of the lower level.
-fn compared(case: &Case<'_>, base: Baseline, throughput: f64, gain: f64) -> String {
+/// The throughput here beside that of another level.
+fn compared(case: &Case<'_>, beside: &Beside, throughput: f64, is_flat: bool) -> String {
     format!(
         "{throughput:.1} cycles/s at {:.0} {}, {:.1}/s at {:.0}: {}",
         case.level(),
         case.unit.name(),
-        base.throughput,
-        base.level,
+        beside.throughput,
+        beside.level,
         if !case.users_are_searched {
             "the others take what the users had"
         } else if case.unit.is_open() {
             "more come than are served"
-        } else if gain < FLAT_GAIN {
+        } else if is_flat {
             "more VUs wait, none is served more"
         } else {
             "most of the VUs that were added wait"

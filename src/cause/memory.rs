@@ -44,6 +44,7 @@ pub(super) fn killed(case: &Case<'_>) -> Vec<Cause> {
         Some(
             Cause::new(CauseKind::MemoryKill, format!("{monitor} memory"), evidence)
                 .sure(Sureness::Certain)
+                .strength(case.rate(kills))
                 .at(Some(at)),
         )
     };
@@ -95,19 +96,18 @@ pub(super) fn heap_thrash(case: &Case<'_>) -> Vec<Cause> {
     let thrash = |monitor: &&str| {
         let limit = heap_limit(case, monitor)?;
         let used = case.highest(monitor, "heap")?;
-        let busy = case
-            .mean(monitor, "cpu")
-            .is_some_and(|cpu| cpu >= COLLECTING)
-            || case
-                .mean(monitor, "eventloop_utilization")
-                .is_some_and(|busy| busy >= COLLECTING);
+        let busy = ["cpu", "eventloop_utilization"];
+        let busy = busy.into_iter().filter_map(|of| case.mean(monitor, of));
+        let busy = busy.reduce(f64::max)?;
         let evidence = format!(
             "{} of {} in use and the process busy: its collector finds no rest",
             format_bytes(used),
             format_bytes(limit)
         );
-        (busy && used >= HEAP_FULL * limit)
-            .then(|| Cause::new(CauseKind::HeapThrash, format!("{monitor} heap"), evidence))
+        (busy >= COLLECTING && used >= HEAP_FULL * limit).then(|| {
+            Cause::new(CauseKind::HeapThrash, format!("{monitor} heap"), evidence)
+                .strength(used / limit * busy.min(1.0))
+        })
     };
     case.monitors().iter().filter_map(thrash).collect()
 }
@@ -133,6 +133,7 @@ pub(super) fn used_up(case: &Case<'_>) -> Vec<Cause> {
                 evidence + told,
             )
             .sure(sureness)
+            .strength(used / limit)
         })
     };
     case.monitors().iter().filter_map(full).collect()
@@ -169,6 +170,23 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(gone).collect()
 }
 
+/// Processes below the one that is watched ended, and it lives: workers that crash or are killed and started again.
+pub(super) fn workers_ended(case: &Case<'_>) -> Vec<Cause> {
+    let ended = |monitor: &&str| {
+        let (n, at) = case.growth(monitor, "children_ended")?;
+        let evidence = format!("{n:.0} of its processes ended, from {at:.0} s on");
+        let cause = Cause::new(
+            CauseKind::ProcessEnded,
+            format!("{monitor}{PROCESS}"),
+            evidence,
+        );
+        let cause = cause.sure(Sureness::Possible).at(Some(at));
+        // A server that starts a process for each request ends one with each.
+        Some(cause.strength(case.per_cycle(n)))
+    };
+    case.monitors().iter().filter_map(ended).collect()
+}
+
 /// Memory that grows in a straight line although the level stands still: it is time that fills it, not VUs.
 pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
     let leaks = |monitor: &&str| {
@@ -182,7 +200,7 @@ pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
         };
         let resource = format!("{monitor} {}", leak.field);
         let cause = Cause::new(CauseKind::Leak, resource, leak.evidence);
-        Some(cause.sure(sureness).at(died))
+        Some(cause.sure(sureness).strength(leak.share).at(died))
     };
     case.monitors().iter().filter_map(leaks).collect()
 }

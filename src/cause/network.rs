@@ -36,6 +36,7 @@ pub(super) fn descriptors(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(sureness)
+            .strength(at_limit.map_or(1.0, |(used, limit)| used / limit))
             .at(told.map(|(at, _)| at)),
         )
     };
@@ -60,7 +61,12 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Vec<Cause> {
             Sureness::Possible
         };
         let cause = Cause::new(CauseKind::AcceptQueue, "accept queue", evidence);
-        Some(cause.sure(sureness).at(Some(at)))
+        Some(
+            cause
+                .sure(sureness)
+                .strength(case.per_cycle(n))
+                .at(Some(at)),
+        )
     };
     case.monitors().iter().filter_map(overflows).collect()
 }

@@ -24,6 +24,7 @@ pub(super) fn refuses_writes(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(Sureness::Certain)
+            .strength(case.per_cycle(refused))
             .at(Some(at)),
         )
     };
@@ -44,6 +45,7 @@ pub(super) fn evicts(case: &Case<'_>) -> Vec<Cause> {
                 format!("{monitor} memory"),
                 evidence,
             )
+            .strength(case.per_cycle(keys))
             .at(Some(at)),
         )
     };
@@ -65,6 +67,7 @@ pub(super) fn refuses_clients(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(Sureness::Certain)
+            .strength(case.per_cycle(rejected))
             .at(Some(at)),
         )
     };
@@ -96,6 +99,7 @@ pub(super) fn output_buffer(case: &Case<'_>) -> Vec<Cause> {
                 evidence,
             )
             .sure(sureness)
+            .strength(case.per_cycle(counted.map_or(1.0, |(n, _)| n)))
             .at(Some(at)),
         )
     };

@@ -7,6 +7,7 @@ use crate::measure::{
     FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, LogLine, Measurement, Reading,
     Second, StepNames, StepWindow, Strain, Window,
 };
+use crate::slo::Verdict;
 
 /// A probe of 20 s at a constant level, into which a test writes what it needs.
 struct Scene {
@@ -14,6 +15,7 @@ struct Scene {
     lines: Vec<(f64, LogLine)>,
     limits: Vec<Reading>,
     baseline: Option<Baseline>,
+    seen: Vec<Seen>,
     steps: StepNames,
     cpus: u32,
 }
@@ -62,6 +64,7 @@ impl Scene {
             lines: Vec::new(),
             limits: Vec::new(),
             baseline: None,
+            seen: Vec::new(),
             steps: StepNames::new(["answer".to_owned()], Some(0)),
             cpus: 4,
         }
@@ -87,6 +90,7 @@ impl Scene {
             monitor: monitor.to_owned(),
             text: text.to_owned(),
             more: 0,
+            tally: None,
         };
         self.lines.push((at, line));
         self
@@ -108,14 +112,53 @@ impl Scene {
         self
     }
 
+    /// Another probe of the run, at another level.
+    fn beside(mut self, level: u32, verdict: Verdict, other: Scene) -> Self {
+        let throughput = other.measurement.throughput(other.steps.cycle());
+        let main = other.measurement.step_total(other.steps.main());
+        self.seen.push(Seen {
+            level: f64::from(level),
+            verdict,
+            throughput,
+            median_s: main.latency.quantile_s(0.5),
+            measurement: other.measurement,
+            before: Vec::new(),
+            lines: other.lines,
+        });
+        self.baseline = Baseline::of(&self.seen, self.measurement.level);
+        self
+    }
+
+    fn held(self, level: u32, other: Scene) -> Self {
+        self.beside(level, Verdict::Held, other)
+    }
+
+    fn broke(self, level: u32, other: Scene) -> Self {
+        self.beside(level, Verdict::Broke, other)
+    }
+
+    /// So many cycles per second that take so long, and so many that fail.
+    fn serves(self, n: u64, each_s: f64, kind: FailureKind, failed: u64) -> Self {
+        self.each_second(|w| {
+            w.steps[0].latency = latencies(n, each_s);
+            w.steps[1].latency = latencies(n, each_s);
+            w.steps[1].failed.add_n(kind, failed);
+        })
+    }
+
     fn causes(&self) -> Vec<LimitingResource> {
-        causes(&Case {
+        self.explained().causes
+    }
+
+    fn explained(&self) -> Explained {
+        explain(&Case {
             measurement: &self.measurement,
             before: &[],
             lines: &self.lines,
             steps: &self.steps,
             limits: &self.limits,
             baseline: self.baseline,
+            seen: &self.seen,
             unit: LevelUnit::Vus,
             users_are_searched: true,
             think_s: 1.0,
@@ -386,25 +429,28 @@ fn a_quota_is_named_when_it_is_used_or_holds_back() {
     assert_eq!(scene(0.2, 0.02), []);
 }
 
+/// A gateway on a machine of two CPUs: its main thread's use of one, and that of all together.
+fn on_a_machine(main: f64, host: f64) -> Scene {
+    let mut scene = Scene::new()
+        .field("gateway", "cpu", 0.0, move |_| main)
+        .field("gateway", "main_thread_cpu", 0.0, move |_| main)
+        .field("gateway", "eventloop_utilization", 0.0, |_| 0.99)
+        .field("host", "cpu", 0.0, move |_| host)
+        .limit("host", "cpu", 2.0)
+        .each_second(|w| {
+            w.generator.cpu_cores = Some(0.3);
+            w.generator.strain = Strain {
+                cpu_pressure: Some(0.9),
+                ..Strain::default()
+            };
+        });
+    scene.cpus = 2;
+    scene
+}
+
 #[test]
 fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
-    let scene = |main: f64, host: f64| {
-        let mut scene = Scene::new()
-            .field("gateway", "cpu", 0.0, move |_| main)
-            .field("gateway", "main_thread_cpu", 0.0, move |_| main)
-            .field("gateway", "eventloop_utilization", 0.0, |_| 0.99)
-            .field("host", "cpu", 0.0, move |_| host)
-            .limit("host", "cpu", 2.0)
-            .each_second(|w| {
-                w.generator.cpu_cores = Some(0.3);
-                w.generator.strain = Strain {
-                    cpu_pressure: Some(0.9),
-                    ..Strain::default()
-                };
-            });
-        scene.cpus = 2;
-        scene
-    };
+    let scene = |main, host| on_a_machine(main, host).held(20, on_a_machine(0.1, 0.6));
     let starved = scene(0.5, 1.95);
     assert_eq!(
         starved.kinds(),
@@ -425,6 +471,94 @@ fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
         "nor does a thread that gets most of a core work all of the time"
     );
     assert_eq!(scene(0.5, 1.2).kinds(), [], "there is CPU left");
+    assert_eq!(
+        on_a_machine(0.5, 1.95).kinds(),
+        [(Kind::Host, Possible)],
+        "nothing held that it could be compared with"
+    );
+}
+
+#[test]
+fn a_machine_that_others_fill_at_every_level_is_no_finding_but_a_warning() {
+    let scene = on_a_machine(0.5, 2.0)
+        .held(20, on_a_machine(0.1, 1.99))
+        .held(40, on_a_machine(0.2, 2.0));
+    let explained = scene.explained();
+    assert_eq!(explained.causes, []);
+    assert_eq!(explained.ruled_out.len(), 1);
+    let told = ruled_out([&explained, &explained].into_iter());
+    assert_eq!(told.len(), 1, "once for all probes: {told:?}");
+    assert!(
+        told[0].contains("was as full where the SLO held") && told[0].contains("busy machine"),
+        "{told:?}"
+    );
+    // One neighbor who works for a while is no reason to rule it out.
+    let for_a_while = on_a_machine(0.5, 2.0)
+        .held(20, on_a_machine(0.1, 0.3))
+        .held(40, on_a_machine(0.2, 0.4))
+        .held(80, on_a_machine(0.4, 2.0));
+    assert_eq!(for_a_while.kinds(), [(Kind::Host, Likely)]);
+}
+
+#[test]
+fn what_read_the_same_where_the_slo_held_is_no_cause_whatever_it_is() {
+    // One of each kind of rule: a state, an event that is counted, and one that the kernel counted.
+    type At = fn(f64) -> Scene;
+    let kinds: [(Kind, At); 5] = [
+        (Kind::SingleThread, |x| {
+            Scene::new().field("gateway", "main_thread_cpu", 0.1, move |_| 0.98 * x)
+        }),
+        (Kind::MemoryLimit, |x| {
+            Scene::new()
+                .field("gateway", "memory", 0.0, move |_| x * 510.0 * MIB)
+                .limit("gateway", "memory", 512.0 * MIB)
+        }),
+        (Kind::Descriptors, |x| {
+            Scene::new()
+                .field("gateway", "descriptors", 30.0, move |_| x * 512.0)
+                .limit("gateway", "descriptors", 512.0)
+        }),
+        (Kind::AcceptQueue, |x| {
+            Scene::new().field("host", "listen_overflows", 0.0, move |t| 50.0 * x * t)
+        }),
+        (Kind::MemoryKill, |x| {
+            Scene::new().field("gateway", "oom_kills", 0.0, move |t| (x * t).floor())
+        }),
+    ];
+    for (kind, at) in kinds {
+        let named = |scene: Scene| scene.kinds().first().map(|(kind, _)| *kind);
+        assert_eq!(named(at(1.0).held(20, at(1.0))), None, "{kind:?}");
+        assert_eq!(named(at(1.0).held(20, at(0.4))), Some(kind), "{kind:?}");
+        // Used up long before the users notice: the upper levels that held show it too.
+        let early = at(1.0)
+            .held(20, at(0.3))
+            .held(40, at(0.6))
+            .held(80, at(1.0));
+        assert_eq!(named(early), Some(kind), "{kind:?}");
+        // Nor is a level that serves no less than the broken one free of what limits that.
+        let serves = |n, scene: Scene| scene.serves(n, 0.1, FailureKind::Status, 0);
+        let flat = serves(50, at(1.0)).held(50, serves(49, at(1.0)));
+        assert_eq!(named(flat), Some(kind), "{kind:?}");
+        let grows = serves(95, at(1.0)).held(50, serves(50, at(1.0)));
+        assert_eq!(named(grows), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_thread_without_rest_is_told_from_one_that_is_short_of_cpu() {
+    let scene = |cpu: f64, wait: f64| {
+        Scene::new()
+            .field("gateway", "main_thread_cpu", 0.1, move |_| cpu)
+            .field("gateway", "main_thread_wait", 0.0, move |_| wait)
+    };
+    let busy = scene(0.62, 0.35);
+    assert_eq!(busy.kinds(), [(Kind::SingleThread, Likely)]);
+    assert_eq!(
+        busy.first().evidence,
+        "its main thread had work 97 % of the time, and waited for a CPU in 35 %"
+    );
+    assert_eq!(scene(0.25, 0.72).kinds(), [], "it is kept from working");
+    assert_eq!(scene(0.5, 0.2).kinds(), [], "it rests");
 }
 
 #[test]
@@ -447,7 +581,156 @@ fn sheds_are_an_admission_limit_unless_more_fails() {
     };
     assert_eq!(scene(20, 0), [(Kind::AdmissionLimit, Likely)]);
     assert_eq!(scene(20, 30), []);
-    assert_eq!(scene(2, 0), []);
+    assert_eq!(scene(2, 0), [(Kind::AdmissionLimit, Possible)]);
+    assert_eq!(scene(0, 0), []);
+}
+
+#[test]
+fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
+    use FailureKind::{ConnectRefused, Eof, Status, Timeout};
+    // 50/s held at 50; the level is 100, and others broke at 200.
+    let scene = |served: u64, each_s: f64, kind, failed: u64| {
+        Scene::new()
+            .serves(served, each_s, kind, failed)
+            .held(50, Scene::new().serves(50, 0.005, Status, 0))
+    };
+    let limited = |kind| scene(60, 0.005, kind, 40);
+    // One broken level may be anything between 50/s and 100/s.
+    assert_eq!(limited(Status).kinds()[0], (Kind::AdmissionLimit, Likely));
+    let one = scene(80, 0.005, Status, 20);
+    assert_eq!(one.kinds(), [(Kind::AdmissionLimit, Possible)]);
+    let two = one.broke(200, Scene::new().serves(81, 0.005, Status, 119));
+    assert_eq!(two.kinds(), [(Kind::AdmissionLimit, Likely)]);
+    assert_eq!(
+        two.first().evidence,
+        "80.0/s are served at 100 VUs (and 81.0/s at 200), the others are refused with an error status: 400 of 2 000 cycles"
+    );
+    for kind in [ConnectRefused, Eof] {
+        assert_eq!(limited(kind).kinds()[0].0, Kind::AdmissionLimit, "{kind:?}");
+    }
+    let closed = limited(Eof).each_second(|w| w.steps[1].failed.add_n(FailureKind::Reset, 20));
+    assert_eq!(closed.kinds()[0].0, Kind::AdmissionLimit, "one way of two");
+    // Near misses: failures that no limit makes, several kinds at once, few of them, a collapse, and served ones that wait.
+    let named = |scene: Scene| {
+        scene
+            .kinds()
+            .iter()
+            .any(|(k, _)| *k == Kind::AdmissionLimit)
+    };
+    assert!(!named(limited(Timeout)));
+    let mixed = limited(Status).each_second(|w| w.steps[1].failed.add_n(Eof, 30));
+    assert!(!named(mixed));
+    assert!(!named(scene(60, 0.005, Status, 0)));
+    assert!(!named(scene(20, 0.005, Status, 80)), "a collapse");
+    assert!(!named(scene(60, 0.9, Status, 40)), "a service that is slow");
+}
+
+#[test]
+fn statuses_tell_a_refusal_from_an_error_where_they_are_known() {
+    let mut cycle = StepWindow {
+        latency: latencies(80, 0.9),
+        ..StepWindow::default()
+    };
+    cycle.failed.add_n(FailureKind::Status, 20);
+    let how = |statuses: &[(u16, u64)]| load::refused(&cycle, statuses).map(|r| r.how);
+    assert_eq!(how(&[(429, 20)]), Some("with status 429"));
+    assert_eq!(how(&[(503, 19), (500, 1)]), Some("with status 503"));
+    assert_eq!(how(&[(500, 20)]), None);
+    assert_eq!(how(&[(429, 10), (500, 10)]), None);
+    assert_eq!(how(&[]), Some("with an error status"));
+}
+
+#[test]
+fn a_fixed_throughput_without_a_queue_is_likely_where_waits_grow() {
+    let served = |n, each_s| Scene::new().serves(n, each_s, FailureKind::Status, 0);
+    let flat = |each_s| served(50, each_s).held(50, served(48, 0.1));
+    assert_eq!(flat(1.0).kinds(), [(Kind::Downstream, Likely)]);
+    assert_eq!(flat(1.0).first().resource, "a fixed throughput");
+    assert_eq!(flat(0.1).kinds(), [(Kind::Downstream, Possible)]);
+    // A full machine is a weaker reading of it, and so is a full machine a reason to doubt where no process says that it has CPU.
+    let full = |scene: Scene| {
+        let mut scene = scene
+            .field("host", "cpu", 0.0, |_| 2.0)
+            .limit("host", "cpu", 2.0);
+        scene.cpus = 2;
+        scene
+    };
+    let doubtful = full(flat(1.0));
+    assert_eq!(doubtful.kinds()[0], (Kind::Downstream, Possible));
+    // 50/s: each of them takes 1 s, and waited so long for a CPU.
+    let short = |per_cycle: f64, main: f64| {
+        full(flat(1.0))
+            .field("app", "cpu_wait", 0.0, move |_| 50.0 * per_cycle)
+            .field("app", "main_thread_cpu", 0.0, |_| 0.3)
+            .field("app", "main_thread_wait", 0.0, move |_| main)
+    };
+    let enough = short(0.01, 0.1);
+    assert_eq!(
+        enough.kinds()[0],
+        (Kind::Downstream, Possible),
+        "what is slow may be a service that nobody watches"
+    );
+    let queue = enough.field("app", "queue", 0.0, |_| 40.0);
+    assert_eq!(queue.kinds()[0], (Kind::Downstream, Likely));
+    let host_only = |scene: Scene| scene.kinds().iter().all(|(kind, _)| *kind == Kind::Host);
+    assert!(host_only(short(0.6, 0.1)), "its threads wait for a CPU");
+    assert!(host_only(short(0.01, 0.65)), "its main thread does");
+}
+
+#[test]
+fn a_kind_of_line_that_is_new_in_the_broken_probe_is_quoted_whatever_it_says() {
+    let served = |n| Scene::new().serves(n, 0.1, FailureKind::Status, 0);
+    let held = || served(50).line(3.0, "app", "GET /items/1 200 in 12 ms");
+    let said = |scene: Scene, times: u32| {
+        (0..times).fold(scene, |scene, i| {
+            let at = 2.0 + f64::from(i);
+            let line = format!("worker {i}: no free lane, {} wait", 3 * i);
+            scene.line(at, "app", &line)
+        })
+    };
+    let unknown = said(served(90), 12).held(50, held());
+    assert_eq!(unknown.kinds(), [(Kind::Log, Possible)]);
+    assert_eq!(
+        unknown.first().evidence,
+        "the log of app says only where the SLO broke, 12 times: \"worker 0: no free lane, 0 wait\""
+    );
+    // It gives a limit that has no name one, and makes it surer.
+    let flat = said(served(50), 12).held(50, held());
+    assert_eq!(flat.kinds(), [(Kind::Downstream, Likely)]);
+    assert!(
+        flat.first().evidence.contains("no free lane"),
+        "{:?}",
+        flat.first()
+    );
+    // Of many new kinds the one that says why.
+    let traced = said(served(90), 12);
+    let traced = (0..12).fold(traced, |scene, i| {
+        let line = format!("pool limit of size 20 reached, request {i} timed out");
+        scene.line(9.0, "app", &line)
+    });
+    let traced = traced.held(50, held());
+    assert!(traced.first().evidence.contains("pool limit"));
+}
+
+#[test]
+fn chatter_that_grows_with_the_load_is_not_named() {
+    let served = |n| Scene::new().serves(n, 0.1, FailureKind::Status, 0);
+    let chatter = |scene: Scene, times: u32| {
+        (0..times).fold(scene, |scene, i| {
+            scene.line(2.0, "app", &format!("warning: slow request {i}"))
+        })
+    };
+    // The same kind of line, far more often.
+    let more = chatter(served(90), 150).held(50, chatter(served(50), 2));
+    assert_eq!(more.kinds(), []);
+    // Rare lines that the held probes missed by chance: two in 1 800 cycles, none in 1 000.
+    let rare = chatter(served(90), 2).held(50, served(50));
+    assert_eq!(rare.kinds(), []);
+    assert_eq!(
+        chatter(served(90), 150).kinds(),
+        [],
+        "nothing held that it could be missing from"
+    );
 }
 
 #[test]
@@ -563,6 +846,7 @@ fn hold(index: usize, level: u32, start: f64, per_s: f64) -> crate::record::Prob
         seconds: (0..8).map(second).collect(),
         log: Vec::new(),
         exchanges: Vec::new(),
+        log_kinds: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate: None,

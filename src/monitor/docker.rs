@@ -111,10 +111,10 @@ impl Container {
             // Counted below, where the engine's word is heard too.
             kills = look.oom_kills.take();
             self.group_tracker.add(&mut sample, &look, &incarnation);
-            let service = group.processes().and_then(|all| Alive::largest(&all));
-            if let Some(service) = service.or(init) {
-                self.tracker.add(&mut sample, &service, !cpu_told);
-            }
+            let all = group.processes().map(|all| Alive::all(&all));
+            let all = all.filter(|all| !all.is_empty());
+            let all = all.or(init.map(|init| vec![init])).unwrap_or_default();
+            self.tracker.add(&mut sample, &all, !cpu_told);
         } else if state.running {
             let stream = self.stats.get_or_insert_with(|| Stream::start(&self.name));
             let stats = stream.latest();

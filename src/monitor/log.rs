@@ -1,5 +1,6 @@
 //! Log lines: which are kept, how they are cleaned and bounded, and files followed as they grow.
 
+use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::measure::LogLine;
+use crate::measure::{LogLine, OTHER_LINES, folded};
 use crate::plan::LogMatch;
 
 /// Characters of a line that are kept: its start, and its end too, where Redis says why.
@@ -16,6 +17,9 @@ const LONGEST: usize = 300;
 const LONGEST_END: usize = 120;
 /// Bytes of a log's line that are read.
 const LONGEST_READ: usize = 4096;
+/// Kinds of lines that are counted apart between two fetches: a log has some dozens, and one whose lines cannot be told by kind has
+/// one for each line.
+const MOST_KINDS: usize = 100;
 /// Lines that wait to be fetched; what comes beyond is counted only. They are fetched once a second.
 const MOST_WAITING: usize = 200;
 /// Time between two looks at a file.
@@ -34,6 +38,8 @@ struct Held {
     wanted: LogMatch,
     /// Lines, each with how many were left out after it.
     lines: Vec<(String, u64)>,
+    /// Every line by its kind: the first of it, and how many.
+    kinds: BTreeMap<String, (String, u64)>,
     /// Clients that Redis closed because their output buffer was full.
     buffer_kills: u32,
     /// Whether there is a file and something in it.
@@ -47,6 +53,7 @@ impl Inbox {
         Self(Arc::new(Mutex::new(Held {
             wanted,
             lines: Vec::new(),
+            kinds: BTreeMap::new(),
             buffer_kills: 0,
             is_written: false,
             problem: None,
@@ -67,6 +74,7 @@ impl Inbox {
         if held.wanted.matches(&line) {
             held.keep(&line);
         }
+        held.count(&line);
     }
 
     /// Takes what is known to matter.
@@ -74,15 +82,25 @@ impl Inbox {
         self.lock().keep(&clean(line));
     }
 
-    /// The lines since the last time.
+    /// The lines since the last time that matter, and how many of each kind there were.
     pub(super) fn fetch(&self, monitor: &str) -> Vec<LogLine> {
-        let lines = std::mem::take(&mut self.lock().lines);
+        let mut held = self.lock();
+        let (lines, kinds) = (
+            std::mem::take(&mut held.lines),
+            std::mem::take(&mut held.kinds),
+        );
         let line = |(text, more)| LogLine {
             monitor: monitor.to_owned(),
             text,
             more,
+            tally: None,
         };
-        lines.into_iter().map(line).collect()
+        let tally = |(text, n)| LogLine {
+            tally: Some(n),
+            ..line((text, 0))
+        };
+        let tallies = kinds.into_values().map(tally);
+        lines.into_iter().map(line).chain(tallies).collect()
     }
 
     /// How many clients Redis said that it closed because their output buffer was full; `None` while nobody writes the log: what
@@ -104,6 +122,21 @@ impl Inbox {
 }
 
 impl Held {
+    fn count(&mut self, line: &str) {
+        let kind = folded(line);
+        if kind.is_empty() {
+            return;
+        }
+        let room = self.kinds.len() < MOST_KINDS || self.kinds.contains_key(&kind);
+        let (kind, text) = if room {
+            (kind, line)
+        } else {
+            (OTHER_LINES.to_owned(), OTHER_LINES)
+        };
+        let (_, n) = (self.kinds.entry(kind)).or_insert_with(|| (shortened(text), 0));
+        *n += 1;
+    }
+
     fn keep(&mut self, line: &str) {
         let full = self.lines.len() >= MOST_WAITING;
         match self.lines.last_mut() {
@@ -305,7 +338,9 @@ mod tests {
     }
 
     fn texts(inbox: &Inbox) -> Vec<String> {
-        inbox.fetch("it").into_iter().map(|l| l.text).collect()
+        let lines = inbox.fetch("it").into_iter();
+        let shown = lines.filter(|l| l.tally.is_none());
+        shown.map(|l| l.text).collect()
     }
 
     #[test]
@@ -345,7 +380,15 @@ mod tests {
             inbox.hear(&format!("error {i}"));
         }
         inbox.note("die, exit code 137");
-        let lines = inbox.fetch("it");
+        let (lines, kinds): (Vec<LogLine>, Vec<LogLine>) =
+            (inbox.fetch("it").into_iter()).partition(|l| l.tally.is_none());
+        let counted: Vec<(&str, Option<u64>)> =
+            kinds.iter().map(|l| (l.text.as_str(), l.tally)).collect();
+        assert_eq!(
+            counted,
+            [("all is well", Some(1)), ("error 0", Some(1000))],
+            "of every line, whether it matters or not"
+        );
         assert_eq!(lines.len(), MOST_WAITING);
         assert_eq!(lines[0].text, "error 0");
         assert_eq!(lines.iter().map(|l| l.more).sum::<u64>(), 801);
@@ -354,6 +397,19 @@ mod tests {
         assert_eq!(inbox.buffer_kills(), None, "not from a file");
         inbox.set_state(true, None);
         assert_eq!(inbox.buffer_kills(), Some(1));
+    }
+
+    #[test]
+    fn a_log_without_kinds_takes_no_room() {
+        let inbox = inbox();
+        let word = |i: u32| char::from_u32(0x4e00 + i).unwrap();
+        for i in 0..1000 {
+            inbox.hear(&format!("{} and {}", word(i), word(i + 1)));
+        }
+        let kinds = inbox.fetch("it");
+        assert_eq!(kinds.len(), MOST_KINDS + 1);
+        let other = kinds.iter().find(|l| l.text == OTHER_LINES);
+        assert_eq!(other.and_then(|l| l.tally), Some(900));
     }
 
     #[test]

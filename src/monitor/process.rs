@@ -1,4 +1,4 @@
-//! A process, by the file that holds its id, and its control group if that has a memory limit.
+//! A process, by the file that holds its id, with the processes that it started, and its control group if that has a memory limit.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,20 @@ use super::counter::{Changes, Rate, float};
 use super::kernel::TcpTroubles;
 use super::{MonitorError, Sample};
 
-/// What a process or container tells. `cpu` is that of all threads; a Node server whose `main_thread_cpu` is near one
-/// core has a busy event loop.
+/// What a process or container tells, with all processes below it. `cpu` is that of all threads; a Node server whose
+/// `main_thread_cpu` is near one core has a busy event loop.
 pub(super) const FIELDS: &[&str] = &[
     "up",
     "memory",
     "rss",
     "cpu",
+    "cpu_wait",
     "main_thread_cpu",
+    "main_thread_wait",
     "busiest_thread_cpu",
+    "processes",
+    "threads",
+    "children_ended",
     "descriptors",
     "sockets",
     "restarts",
@@ -37,6 +42,10 @@ pub(super) const FIELDS: &[&str] = &[
 const MOST_LINKS: usize = 1000;
 /// Threads that are looked at for the busiest one.
 const MOST_THREADS: usize = 500;
+/// Processes that are looked at below one: a service has a worker for each CPU or a few more.
+const MOST_PROCESSES: usize = 200;
+/// Nanoseconds in a second, the unit of `schedstat`.
+const NANOS: f64 = 1e9;
 
 /// What `/proc/PID/stat` says, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,11 +100,12 @@ impl Alive {
         Some(Self { pid, stat })
     }
 
-    /// The largest of some processes: the service among its init and helpers.
-    pub(super) fn largest(pids: &[u32]) -> Option<Self> {
-        pids.iter()
-            .filter_map(|pid| Self::look(*pid))
-            .max_by_key(|alive| alive.stat.rss_pages)
+    /// Those of some processes that live, the largest first: the service among its init and helpers.
+    pub(super) fn all(pids: &[u32]) -> Vec<Self> {
+        let mut all: Vec<Self> = pids.iter().filter_map(|pid| Self::look(*pid)).collect();
+        all.sort_by_key(|alive| std::cmp::Reverse(alive.stat.rss_pages));
+        all.truncate(MOST_PROCESSES);
+        all
     }
 
     fn identity(&self) -> String {
@@ -108,30 +118,64 @@ impl Alive {
         Folders::of_process(&text, Path::new(cgroup::ROOT))
     }
 
-    /// Its threads with their numbers.
-    fn threads(&self) -> Vec<(u32, Stat)> {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid));
-        let ids = tasks.into_iter().flatten().filter_map(|entry| {
-            let name = entry.ok()?.file_name();
-            name.to_str()?.parse::<u32>().ok()
-        });
-        let stat = |id: u32| {
-            let path = format!("/proc/{}/task/{id}/stat", self.pid);
-            let text = std::fs::read_to_string(path).ok()?;
-            Some((id, Stat::parse(&text)?))
-        };
-        ids.take(MOST_THREADS).filter_map(stat).collect()
+    /// The process and all that descend from it, itself first: the workers of a master.
+    pub(super) fn tree(self) -> Vec<Self> {
+        let mut all = vec![self];
+        let mut next = 0;
+        while next < all.len() && all.len() < MOST_PROCESSES {
+            let children = all[next].children();
+            let room = MOST_PROCESSES - all.len();
+            all.extend(children.into_iter().filter_map(Self::look).take(room));
+            next += 1;
+        }
+        all
     }
 
-    /// How many descriptors are open, and how many of them are sockets.
-    fn descriptors(&self) -> Option<(f64, f64)> {
+    /// Processes that it started, by whichever of its threads.
+    fn children(&self) -> Vec<u32> {
+        let of =
+            |id: u32| std::fs::read_to_string(format!("/proc/{}/task/{id}/children", self.pid));
+        let texts = self.thread_ids().into_iter().filter_map(|id| of(id).ok());
+        let ids = |text: String| -> Vec<u32> {
+            let words = text.split_ascii_whitespace();
+            words.filter_map(|id| id.parse().ok()).collect()
+        };
+        texts.flat_map(ids).collect()
+    }
+
+    fn thread_ids(&self) -> Vec<u32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid));
+        let id = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.ok()?.file_name().to_str()?.parse::<u32>().ok()
+        };
+        tasks.into_iter().flatten().filter_map(id).collect()
+    }
+
+    /// Its threads with their numbers.
+    fn threads(&self) -> Vec<Thread> {
+        let thread = |id: u32| {
+            let folder = format!("/proc/{}/task/{id}", self.pid);
+            let text = std::fs::read_to_string(format!("{folder}/stat")).ok()?;
+            let waited = std::fs::read_to_string(format!("{folder}/schedstat")).ok();
+            Some(Thread {
+                id,
+                stat: Stat::parse(&text)?,
+                waited_s: waited.as_deref().and_then(waited_s),
+            })
+        };
+        let ids = self.thread_ids().into_iter().take(MOST_THREADS);
+        ids.filter_map(thread).collect()
+    }
+
+    /// How many descriptors are open, and how many of them are sockets, of which at most so many are looked at.
+    fn descriptors(&self, most_links: usize) -> Option<(f64, f64)> {
         let entries = std::fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
         let paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
         let is_socket = |path: &&PathBuf| {
             let link = std::fs::read_link(path);
             link.is_ok_and(|to| to.to_string_lossy().starts_with("socket:"))
         };
-        let step = paths.len().div_ceil(MOST_LINKS).max(1);
+        let step = paths.len().div_ceil(most_links.max(1)).max(1);
         let looked_at = paths.len().div_ceil(step);
         let sockets = paths.iter().step_by(step).filter(is_socket).count();
         let count = |n: usize| u32::try_from(n).ok().map(f64::from);
@@ -161,63 +205,188 @@ fn open_files(limits: &str) -> Option<f64> {
     line.split_ascii_whitespace().next()?.parse().ok()
 }
 
-/// Rates of a process that may be replaced by another one.
+/// Seconds that a thread waited for a CPU: the second number of its `schedstat`, nanoseconds.
+fn waited_s(schedstat: &str) -> Option<f64> {
+    let wait = schedstat.split_ascii_whitespace().nth(1)?;
+    Some(float(wait.parse().ok()?) / NANOS)
+}
+
+/// A thread's numbers now.
+#[derive(Debug, Clone, Copy)]
+struct Thread {
+    id: u32,
+    stat: Stat,
+    /// Seconds that it could have run and had no CPU; `None` where the kernel does not tell.
+    waited_s: Option<f64>,
+}
+
+/// Rates of a process, and of those below it, that may be replaced by others.
 #[derive(Debug, Default)]
 pub(super) struct ProcessTracker {
+    /// By process.
+    each: HashMap<u32, Tracked>,
+    children: Children,
+    tcp: TcpTroubles,
+}
+
+/// Rates of one process.
+#[derive(Debug, Default)]
+struct Tracked {
     cpu: Rate,
     threads: Threads,
-    tcp: TcpTroubles,
 }
 
 /// The CPU of every thread of one process.
 #[derive(Debug, Default)]
 struct Threads {
-    rates: HashMap<u32, Rate>,
+    /// CPU used and waited for, by thread.
+    rates: HashMap<u32, (Rate, Rate)>,
+}
+
+/// What the threads of one process did since the last sample, in cores.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Busy {
+    main: Option<f64>,
+    main_wait: Option<f64>,
+    busiest: Option<f64>,
+    /// Of all threads together.
+    wait: Option<f64>,
+}
+
+impl Busy {
+    /// Of several processes the busiest main thread and thread, and the waits of all.
+    fn beside(self, other: Self) -> Self {
+        let full = |b: &Self| b.main.unwrap_or(0.0) + b.main_wait.unwrap_or(0.0);
+        let busier = if full(&other) > full(&self) || self.main.is_none() {
+            other
+        } else {
+            self
+        };
+        Self {
+            main: busier.main,
+            main_wait: busier.main_wait,
+            busiest: most(self.busiest, other.busiest),
+            wait: sum(self.wait, other.wait),
+        }
+    }
+}
+
+fn most(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    [a, b].into_iter().flatten().reduce(f64::max)
+}
+
+fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    [a, b].into_iter().flatten().reduce(|a, b| a + b)
 }
 
 impl Threads {
-    /// Takes the threads that there are now; gives the main one's CPU and the busiest one's, in cores.
-    fn update(&mut self, pid: u32, now: Instant, threads: &[(u32, Stat)]) -> [Option<f64>; 2] {
+    /// Takes the threads that there are now.
+    fn update(&mut self, pid: u32, now: Instant, threads: &[Thread]) -> Busy {
         self.rates
-            .retain(|id, _| threads.iter().any(|(t, _)| t == id));
-        let mut main = None;
-        let mut busiest: Option<f64> = None;
-        for (id, stat) in threads {
-            let rate = self.rates.entry(*id).or_default();
+            .retain(|id, _| threads.iter().any(|t| t.id == *id));
+        let mut out = Busy::default();
+        for Thread { id, stat, waited_s } in threads {
+            let (cpu, wait) = self.rates.entry(*id).or_default();
             // A thread's number may be given again: its start tells them apart.
-            let busy = rate.update(&stat.start.to_string(), now, stat.cpu_s());
+            let source = stat.start.to_string();
+            let busy = cpu.update(&source, now, stat.cpu_s());
+            let waited = waited_s.and_then(|s| wait.update(&source, now, s));
             if *id == pid {
-                main = busy;
+                (out.main, out.main_wait) = (busy, waited);
             }
-            busiest = [busiest, busy].into_iter().flatten().reduce(f64::max);
+            out.busiest = most(out.busiest, busy);
+            out.wait = sum(out.wait, waited);
         }
-        [main, busiest]
+        out
+    }
+}
+
+/// The processes below one, by number and start.
+#[derive(Debug, Default)]
+struct Children {
+    known: Vec<(u32, u64)>,
+    /// How many of them ended while the one above them lived.
+    ended: u32,
+}
+
+impl Children {
+    /// Takes a tree, the one above all first, as it is now.
+    fn update(&mut self, tree: &[Alive]) -> u32 {
+        let now: Vec<(u32, u64)> = tree.iter().map(|a| (a.pid, a.stat.start)).collect();
+        // Those of another master before it ended with that.
+        if self.known.first() == now.first() {
+            let gone = self.known.iter().filter(|known| !now.contains(known));
+            self.ended += u32::try_from(gone.count()).unwrap_or(0);
+        }
+        self.known = now;
+        self.ended
     }
 }
 
 impl ProcessTracker {
-    /// Adds a living process' numbers to `sample`; its `cpu` only where nothing better is there yet.
-    pub(super) fn add(&mut self, sample: &mut Sample, alive: &Alive, with_cpu: bool) {
+    /// Adds the numbers of a process and of those below it, itself first, to `sample`; their `cpu` only where nothing better is
+    /// there yet.
+    pub(super) fn add(&mut self, sample: &mut Sample, tree: &[Alive], with_cpu: bool) {
+        let Some(master) = tree.first() else {
+            return;
+        };
         let now = Instant::now();
-        let identity = alive.identity();
-        sample.put("rss", Some(float(alive.stat.rss())));
-        let cpu = self.cpu.update(&identity, now, alive.stat.cpu_s());
+        self.each
+            .retain(|pid, _| tree.iter().any(|a| a.pid == *pid));
+        let (mut cpu, mut busy, mut most_threads) = (None, Busy::default(), 0.0_f64);
+        for alive in tree {
+            let tracked = self.each.entry(alive.pid).or_default();
+            let used = tracked
+                .cpu
+                .update(&alive.identity(), now, alive.stat.cpu_s());
+            cpu = sum(cpu, used);
+            let threads = alive.threads();
+            busy = busy.beside(tracked.threads.update(alive.pid, now, &threads));
+            most_threads = most_threads.max(float(threads.len() as u64));
+        }
         if with_cpu {
             sample.put("cpu", cpu);
         }
-        let [main, busiest] = self.threads.update(alive.pid, now, &alive.threads());
-        sample.put("main_thread_cpu", main);
-        sample.put("busiest_thread_cpu", busiest);
-        if let Some((all, sockets)) = alive.descriptors() {
-            sample.put("descriptors", Some(all));
-            sample.put("sockets", Some(sockets));
+        sample.put("rss", Some(rss(tree)));
+        sample.put("cpu_wait", busy.wait);
+        sample.put("main_thread_cpu", busy.main);
+        sample.put("main_thread_wait", busy.main_wait);
+        sample.put("busiest_thread_cpu", busy.busiest);
+        sample.put("processes", Some(float(tree.len() as u64)));
+        sample.put("threads", Some(most_threads));
+        sample.put("children_ended", Some(self.children.update(tree).into()));
+        add_descriptors(sample, tree);
+        if master.has_own_network() {
+            let folder = format!("/proc/{}/net", master.pid);
+            self.tcp.add(sample, &folder, &master.identity());
         }
-        if alive.has_own_network() {
-            let folder = format!("/proc/{}/net", alive.pid);
-            self.tcp.add(sample, &folder, &identity);
-        }
-        sample.limit("descriptors", alive.descriptor_limit());
     }
+}
+
+/// Memory of some processes, bytes; what they share is counted with each.
+fn rss(tree: &[Alive]) -> f64 {
+    tree.iter().map(|a| float(a.stat.rss())).sum()
+}
+
+/// Descriptors of the process that is nearest to its own limit, which is what one runs into, and the sockets of all.
+fn add_descriptors(sample: &mut Sample, tree: &[Alive]) {
+    let links = MOST_LINKS / tree.len().max(1);
+    let mut nearest: Option<(f64, Option<f64>)> = None;
+    let mut sockets = None;
+    let share = |(all, limit): (f64, Option<f64>)| all / limit.unwrap_or(f64::INFINITY);
+    for alive in tree {
+        let Some((all, of_sockets)) = alive.descriptors(links) else {
+            continue;
+        };
+        sockets = sum(sockets, Some(of_sockets));
+        let here = (all, alive.descriptor_limit());
+        if nearest.is_none_or(|n| share(here) > share(n)) {
+            nearest = Some(here);
+        }
+    }
+    sample.put("descriptors", nearest.map(|(all, _)| all));
+    sample.limit("descriptors", nearest.and_then(|(_, limit)| limit));
+    sample.put("sockets", sockets);
 }
 
 /// A monitor of one process, by the file that holds its id.
@@ -270,10 +439,11 @@ impl Process {
         }
         if let Some(alive) = &alive {
             self.restarts.update(&alive.identity());
+            let tree = alive.clone().tree();
             if self.group.is_none() {
-                sample.put("memory", Some(float(alive.stat.rss())));
+                sample.put("memory", Some(rss(&tree)));
             }
-            self.tracker.add(&mut sample, alive, !cpu_told);
+            self.tracker.add(&mut sample, &tree, !cpu_told);
         }
         sample.put("restarts", self.restarts.count());
         Ok(sample)
@@ -338,27 +508,116 @@ mod tests {
         let ticks = procfs::ticks_per_second();
         let begin = Instant::now();
         let at = |s| begin + std::time::Duration::from_secs(s);
+        let thread = |id, stat, waited_s| Thread { id, stat, waited_s };
         let mut threads = Threads::default();
-        let first = [(7, stat(0, 1)), (8, stat(0, 1))];
-        assert_eq!(threads.update(7, at(0), &first), [None, None]);
-        let then = [
-            (7, stat(ticks / 4, 1)),
-            (8, stat(ticks / 2, 1)),
-            (9, stat(ticks * 50, 2)),
+        let first = [
+            thread(7, stat(0, 1), Some(0.0)),
+            thread(8, stat(0, 1), Some(3.0)),
         ];
-        assert_eq!(threads.update(7, at(1), &then), [Some(0.25), Some(0.5)]);
-        let again = [(7, stat(ticks / 4, 1)), (8, stat(ticks * 9, 5))];
-        assert_eq!(threads.update(7, at(2), &again), [Some(0.0), Some(0.0)]);
+        assert_eq!(threads.update(7, at(0), &first), Busy::default());
+        let then = [
+            thread(7, stat(ticks / 4, 1), Some(0.5)),
+            thread(8, stat(ticks / 2, 1), Some(3.25)),
+            thread(9, stat(ticks * 50, 2), None),
+        ];
+        let busy = Busy {
+            main: Some(0.25),
+            main_wait: Some(0.5),
+            busiest: Some(0.5),
+            wait: Some(0.75),
+        };
+        assert_eq!(threads.update(7, at(1), &then), busy);
+        let again = [
+            thread(7, stat(ticks / 4, 1), None),
+            thread(8, stat(ticks * 9, 5), None),
+        ];
+        let idle = Busy {
+            main: Some(0.0),
+            busiest: Some(0.0),
+            ..Busy::default()
+        };
+        assert_eq!(threads.update(7, at(2), &again), idle);
+        // Of two processes the busier main thread, with its own wait.
+        let other = Busy {
+            main: Some(0.1),
+            main_wait: Some(0.8),
+            busiest: Some(0.1),
+            wait: Some(1.0),
+        };
+        let both = Busy {
+            busiest: Some(0.5),
+            wait: Some(1.75),
+            ..other
+        };
+        assert_eq!(busy.beside(other), both);
+        assert_eq!(Busy::default().beside(busy), busy);
+    }
+
+    #[test]
+    fn the_wait_for_a_cpu_is_the_second_number_of_schedstat() {
+        assert_eq!(waited_s("123456789 2500000000 1804\n"), Some(2.5));
+        assert_eq!(waited_s("123456789"), None);
+        assert_eq!(waited_s(""), None);
+    }
+
+    #[test]
+    fn the_processes_below_a_master_are_watched_with_it() {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("master.pid");
+        // A master of two workers, of which one has a limit of 40 descriptors and opens most of them.
+        let script = "(ulimit -n 40; i=3; while [ $i -lt 34 ]; do eval \"exec $i</dev/null\" || exit; i=$((i+1)); done; \
+                      exec sleep 60) & sleep 60 & echo up; read end; kill %2; read end; kill %1";
+        let mut master = std::process::Command::new("bash")
+            .args(["-c", &format!("set -m; {script}")])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::fs::write(&file, master.id().to_string()).unwrap();
+        let mut line = String::new();
+        BufReader::new(master.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let mut process = Process::new(&file);
+        let value = |sample: &Sample, field: &str| super::super::find(&sample.values, field);
+        let mut until = |field: &str, done: &dyn Fn(f64) -> bool| {
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            loop {
+                let sample = process.sample().unwrap();
+                if value(&sample, field).is_some_and(done) {
+                    return sample;
+                }
+                assert!(std::time::Instant::now() < end, "{field}: {sample:?}");
+                std::thread::yield_now();
+            }
+        };
+        let seen = until("descriptors", &|n| n >= 34.0);
+        assert_eq!(value(&seen, "processes"), Some(3.0));
+        assert_eq!(value(&seen, "threads"), Some(1.0));
+        let limit = super::super::find(&seen.limits, "descriptors");
+        assert_eq!(limit, Some(40.0), "that of the worker that is near it");
+        let own = Alive::look(master.id()).unwrap().stat.rss();
+        assert!(value(&seen, "rss").unwrap() > float(own), "all of them");
+        assert_eq!(value(&seen, "children_ended"), Some(0.0));
+        let mut stdin = master.stdin.take().unwrap();
+        stdin.write_all(b"\n").unwrap();
+        let seen = until("children_ended", &|n| n > 0.0);
+        assert_eq!(value(&seen, "children_ended"), Some(1.0));
+        assert_eq!(value(&seen, "up"), Some(1.0));
+        stdin.write_all(b"\n").unwrap();
+        drop(stdin);
+        master.wait().unwrap();
     }
 
     #[test]
     fn sockets_among_descriptors_are_counted() {
         let own = Alive::look(std::process::id()).unwrap();
-        let (_, before) = own.descriptors().unwrap();
+        let (_, before) = own.descriptors(MOST_LINKS).unwrap();
         let open: Vec<_> = (0..40)
             .map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap())
             .collect();
-        let (all, after) = own.descriptors().unwrap();
+        let (all, after) = own.descriptors(MOST_LINKS).unwrap();
         // Other tests of this process open and close some meanwhile.
         assert!(
             after >= before.min(20.0) && after <= all,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Environment, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, SecondRecord,
-    StepRecord,
+    Environment, HoldEnd, LimitingResource, LogKindRecord, LogRecord, ObjectiveRecord, PlanRecord,
+    SecondRecord, StepRecord,
 };
 use crate::measure::{Exchange, Level};
 use crate::slo::Verdict;
@@ -139,6 +139,9 @@ pub struct StageRecord {
     /// Some failing requests with their answers, without secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
+    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_kinds: Vec<LogKindRecord>,
 }
 
 /// One second of a stage.

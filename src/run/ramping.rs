@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     FirstContact, Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick,
 };
-use crate::cause::{self, Case};
+use crate::cause::{self, Case, Seen};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
 use crate::measure::{Level, LogLine, Measurement, Second, StepNames, Strain, Window};
@@ -333,6 +333,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
                     .flat_map(|s| &s.exchanges)
                     .collect::<Vec<_>>(),
             ),
+            log_kinds: recording::log_kinds(&present.lines, Duration::ZERO, self.began),
         }
     }
 
@@ -357,6 +358,10 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
         let since = |at: Duration| at.saturating_sub(present.began).as_secs_f64();
         let lines = present.lines.iter();
         let lines: Vec<(f64, LogLine)> = lines.map(|(at, l)| (since(*at), l.clone())).collect();
+        let before = |i: usize| i.checked_sub(1).map(|i| &self.stages[i]);
+        let seen = (self.stages.iter().enumerate())
+            .map(|(i, s)| Seen::of_stage(s, before(i), &self.spec.steps));
+        let seen: Vec<Seen> = seen.collect();
         cause::causes(&Case {
             measurement: m,
             before: &[],
@@ -364,6 +369,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             steps: &self.spec.steps,
             limits: &self.spec.plan.limits,
             baseline: ramp::baseline(&self.stages, main, asked, m.level),
+            seen: &seen,
             unit: self.spec.plan.unit,
             users_are_searched: self.spec.plan.users_are_searched(),
             think_s: self.spec.plan.think_s,

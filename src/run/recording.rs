@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::measure::{
-    Exchange, FailureCounts, FailureKind, Histogram, Level, LogLine, MOST_EXCHANGES, Reading,
-    Second, StepNames, StepWindow, Window,
+    Exchange, FailureCounts, FailureKind, Histogram, Level, LogLine, MOST_EXCHANGES, OTHER_LINES,
+    Reading, Second, StepNames, StepWindow, Window, folded,
 };
 use crate::probe::Probe;
 use crate::record::{
-    LimitingResource, LogRecord, ProbeRecord, SecondRecord, StepRecord, StepSecond,
+    LimitingResource, LogKindRecord, LogRecord, ProbeRecord, SecondRecord, StepRecord, StepSecond,
 };
 use crate::search::Order;
 use crate::slo::Judgement;
@@ -20,6 +20,8 @@ const MOST_LINES: usize = 200;
 const MOST_WAYS_KEPT: usize = 3;
 /// Exchanges of a step that failed alike which a run keeps: the others would tell the same.
 const MOST_ALIKE: usize = 4;
+/// Kinds of lines of one monitor that a probe's record counts apart.
+const MOST_KINDS: usize = 100;
 
 /// What a record is made of.
 pub(super) struct Parts<'a> {
@@ -78,6 +80,7 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
             steps,
             &parts.kept,
         ),
+        log_kinds: log_kinds(&probe.log, probe.start, parts.began),
         limiting_resource: parts.causes.first().cloned(),
         other_causes: parts.causes.iter().skip(1).cloned().collect(),
         estimate: parts.estimate,
@@ -117,7 +120,7 @@ pub(super) fn log(lines: &[(Duration, LogLine)], began: Duration) -> Vec<LogReco
     let mut records: Vec<LogRecord> = Vec::new();
     // Per monitor: lines kept, lines left out, and when the last of them came.
     let mut counts: Vec<(&str, usize, u64, f64)> = Vec::new();
-    for (at, line) in lines {
+    for (at, line) in lines.iter().filter(|(_, line)| line.tally.is_none()) {
         let at_s = rounded(at.saturating_sub(began).as_secs_f64());
         let known = counts.iter().position(|(m, ..)| *m == line.monitor);
         let known = known.unwrap_or_else(|| {
@@ -145,6 +148,47 @@ pub(super) fn log(lines: &[(Duration, LogLine)], began: Duration) -> Vec<LogReco
         text: format!("\u{2026} {more} more lines"),
     }));
     records
+}
+
+/// How many lines of each kind came since a moment, the first of each kind with when it came.
+pub(super) fn log_kinds(
+    lines: &[(Duration, LogLine)],
+    from: Duration,
+    began: Duration,
+) -> Vec<LogKindRecord> {
+    let mut kinds: Vec<(String, LogKindRecord)> = Vec::new();
+    for (at, line) in lines.iter().filter(|(at, _)| *at > from) {
+        let Some(count) = line.tally else {
+            continue;
+        };
+        let of_monitor = kinds.iter().filter(|(_, k)| k.monitor == line.monitor);
+        let full = of_monitor.count() >= MOST_KINDS;
+        let mut kind = folded(&line.text);
+        let same = |kinds: &[(String, LogKindRecord)], kind: &str| {
+            kinds
+                .iter()
+                .position(|(k, r)| k == kind && r.monitor == line.monitor)
+        };
+        let mut known = same(&kinds, &kind);
+        let mut text = line.text.as_str();
+        if known.is_none() && full {
+            (kind, text) = (OTHER_LINES.to_owned(), OTHER_LINES);
+            known = same(&kinds, &kind);
+        }
+        match known {
+            Some(i) => kinds[i].1.count += count,
+            None => kinds.push((
+                kind,
+                LogKindRecord {
+                    at_s: rounded(at.saturating_sub(began).as_secs_f64()),
+                    monitor: line.monitor.clone(),
+                    text: text.to_owned(),
+                    count,
+                },
+            )),
+        }
+    }
+    kinds.into_iter().map(|(_, kind)| kind).collect()
 }
 
 /// Totals of one step.
@@ -251,6 +295,7 @@ mod tests {
             monitor: monitor.to_owned(),
             text,
             more,
+            tally: None,
         };
         let began = Duration::from_secs(10);
         let mut lines: Vec<(Duration, LogLine)> = (0..250)
@@ -277,5 +322,45 @@ mod tests {
         let text = |i: usize| (records[i].monitor.as_str(), records[i].text.as_str());
         assert_eq!(text(MOST_LINES), ("redis", "overcoming"));
         assert_eq!(text(MOST_LINES + 1), ("gateway", "\u{2026} 57 more lines"));
+    }
+
+    #[test]
+    fn lines_are_counted_by_kind_over_a_probe_and_a_log_without_kinds_is_told() {
+        let at = Duration::from_secs;
+        let tally = |text: String, n| LogLine {
+            monitor: "app".to_owned(),
+            text,
+            more: 0,
+            tally: Some(n),
+        };
+        let lines = [
+            (at(12), tally("took 3 ms".to_owned(), 9)),
+            (at(13), tally("took 4 ms".to_owned(), 2)),
+            (at(14), tally("took 77 ms".to_owned(), 5)),
+            (
+                at(14),
+                LogLine {
+                    tally: None,
+                    ..tally("took 5 ms".to_owned(), 1)
+                },
+            ),
+        ];
+        let kind = |text: &str, count| LogKindRecord {
+            at_s: 3.0,
+            monitor: "app".to_owned(),
+            text: text.to_owned(),
+            count,
+        };
+        let counted = log_kinds(&lines, at(12), at(10));
+        assert_eq!(counted, [kind("took 4 ms", 7)], "not what came before");
+        let many: Vec<_> = (0..150_u32)
+            .map(|i| {
+                let word = char::from_u32(0x4e00 + i).unwrap();
+                (at(13), tally(format!("{word}"), 2))
+            })
+            .collect();
+        let counted = log_kinds(&many, at(12), at(10));
+        assert_eq!(counted.len(), MOST_KINDS + 1);
+        assert_eq!(counted.last(), Some(&kind(OTHER_LINES, 100)));
     }
 }

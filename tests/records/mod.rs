@@ -262,6 +262,7 @@ fn probe(
         seconds: seconds(shape, (vus, dead), (settle_s, from, p99), noise),
         log: Vec::new(),
         exchanges: exchanges(verdict, dead),
+        log_kinds: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
         estimate,
@@ -892,6 +893,7 @@ fn stage(index: usize, asked: &StageSpan, noise: &mut Noise) -> StageRecord {
         }),
         log: lines_of_a_crash(asked),
         exchanges: whole.exchanges,
+        log_kinds: Vec::new(),
         seconds,
     }
 }

@@ -18,8 +18,15 @@ use super::twin::{Facts, Silence, Truth};
 /// When it leaves no record; with what it said.
 pub(crate) fn search(facts: &Facts) -> (RunRecord, String) {
     let server = Server::start(facts.limit, facts.work);
+    run(&profile(facts, &format!("http://{}", server.address)))
+}
+
+/// Runs the program with a profile: its record, and what it said.
+///
+/// # Panics
+/// As [`search`].
+pub(crate) fn run(text: &str) -> (RunRecord, String) {
     let dir = TempDir::new().unwrap();
-    let text = profile(facts, &format!("http://{}", server.address));
     fs::write(dir.path().join("twin.toml"), text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
         .args(["find", "twin.toml", "--no-reference-holds", "--out", "out"])

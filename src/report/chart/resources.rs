@@ -155,6 +155,9 @@ fn chosen(record: &RunRecord) -> Vec<Resource> {
     resources
 }
 
+/// Fields that explain others and are no resource.
+const BESIDE: [&str; 4] = ["cpu_wait", "main_thread_wait", "processes", "threads"];
+
 /// Fields worth a panel: no limits, and counters only when they moved.
 fn fields(record: &RunRecord) -> BTreeSet<(String, String)> {
     let seconds = || record.probes.iter().flat_map(|p| &p.seconds);
@@ -172,7 +175,7 @@ fn fields(record: &RunRecord) -> BTreeSet<(String, String)> {
                 .probes
                 .iter()
                 .any(|p| growth(p, f).is_some_and(|g| g > 0.0));
-        !is_limit && !is_kill && moved
+        !is_limit && !is_kill && moved && !BESIDE.contains(&name)
     };
     all.into_iter().filter(worth).collect()
 }
