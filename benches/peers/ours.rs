@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
 use breakpoint::measure::{Histogram, Level};
 use breakpoint::scenario::{Allowed, Feeder, Scenario, spec::ScenarioSpec};
 use clap::Args;

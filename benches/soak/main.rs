@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
 use breakpoint::measure::{Level, Window};
 use breakpoint::scenario::{Allowed, Scenario, spec::ScenarioSpec};
 use clap::{Parser, Subcommand};

@@ -1,5 +1,7 @@
 //! What the load itself shows: refusals by design, throughput that no longer grows.
 
+use std::collections::BTreeMap;
+
 use super::{Baseline, CLEARLY_MORE, Case, Cause, cpu};
 use crate::measure::{FailureKind, StepWindow};
 use crate::record::{CauseKind, Sureness};
@@ -99,9 +101,16 @@ pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Ref
     })
 }
 
-/// The failures of a step by status code; empty where a window tells them apart by kind only.
-fn statuses(_step: &StepWindow) -> Vec<(u16, u64)> {
-    Vec::new()
+/// The failures of all steps by status code; empty where windows tell them apart by kind only.
+fn statuses(case: &Case<'_>) -> Vec<(u16, u64)> {
+    let mut counted: BTreeMap<u16, u64> = BTreeMap::new();
+    let windows = case.measurement.hold.iter().map(|s| &s.window);
+    for way in windows.flat_map(|w| &w.steps).flat_map(|s| s.ways.iter()) {
+        if let Some(status) = way.status {
+            *counted.entry(status).or_default() += way.count;
+        }
+    }
+    counted.into_iter().collect()
 }
 
 /// A share of a count.
@@ -117,7 +126,7 @@ pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
 
 fn admission(case: &Case<'_>) -> Option<Cause> {
     let cycle = case.measurement.step_total(case.steps.cycle());
-    let refused = refused(&cycle, &statuses(&cycle))?;
+    let refused = refused(&cycle, &statuses(case))?;
     let served = case.throughput()?;
     // What collapses is overloaded or gone, and no limit that does its work.
     let best = (case.seen.iter().filter(|s| s.held()))

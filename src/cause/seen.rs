@@ -136,6 +136,9 @@ fn measurement(
             for (kind, n) in &total.failed {
                 window.failed.add_n(*kind, *n);
             }
+            for way in &total.failures {
+                window.ways.add(way.clone());
+            }
         }
     }
     Measurement {
