@@ -121,9 +121,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "preflight",
         Shell,
-        // Of `scenario` whom requests may reach.
+        // Of `scenario` whom requests may reach; of `run` what it says of a slow start.
         &[
-            "k6", "measure", "plan", "record", "scenario", "search", "secret", "slo", "units",
+            "k6", "measure", "plan", "record", "run", "scenario", "search", "secret", "slo",
+            "units",
         ],
     ),
     (
