@@ -358,8 +358,8 @@ fn latency_and_throughput_are_compared_at_the_level_that_both_held_after_their_s
     );
 }
 
-/// A run whose one visit besides the lowest is a long hold of a level, beyond its breakpoint.
-fn beyond_breakpoint(level: u32, factor: f64) -> RunRecord {
+/// A run with a breakpoint at 50 that held one level alone, and for long.
+fn with_breakpoint_at_50(level: u32, factor: f64) -> RunRecord {
     let mut record = with_reference(samples::found(), level, 60, factor);
     record.answer.breakpoint = Some(50);
     let index = record.probes.len() - 1;
@@ -374,8 +374,8 @@ fn levels_beyond_the_breakpoint_and_levels_that_differ_are_no_common_ones() {
     let gates = ["p99>+1%"];
     for (base, candidate) in [(58, 59), (58, 58), (40, 41)] {
         let record = of(
-            beyond_breakpoint(base, 1.0),
-            beyond_breakpoint(candidate, 1.06),
+            with_breakpoint_at_50(base, 1.0),
+            with_breakpoint_at_50(candidate, 1.06),
             &gates,
         );
         let p99 = change(&record, ComparedMetric::P99);
@@ -389,19 +389,19 @@ fn levels_beyond_the_breakpoint_and_levels_that_differ_are_no_common_ones() {
     }
     // One and the same level below both is.
     let record = of(
-        beyond_breakpoint(40, 1.0),
-        beyond_breakpoint(40, 1.3),
+        with_breakpoint_at_50(45, 1.0),
+        with_breakpoint_at_50(45, 1.3),
         &gates,
     );
     let p99 = change(&record, ComparedMetric::P99);
-    assert_eq!(p99.levels, Some((Level(40), Level(40))));
+    assert_eq!(p99.levels, Some((Level(45), Level(45))));
     assert_eq!(p99.verdict, ChangeVerdict::Rise, "{p99:?}");
     // Unless one of the runs broke there once.
-    let mut broke = beyond_breakpoint(40, 1.3);
+    let mut broke = with_breakpoint_at_50(45, 1.3);
     let mut again = broke.probes[0].clone();
     again.verdict = crate::slo::Verdict::Broke;
     broke.probes.push(again);
-    let record = of(beyond_breakpoint(40, 1.0), broke, &gates);
+    let record = of(with_breakpoint_at_50(45, 1.0), broke, &gates);
     let p99 = change(&record, ComparedMetric::P99);
     assert_eq!(p99.verdict, ChangeVerdict::CannotSay, "{p99:?}");
 }
@@ -491,10 +491,9 @@ fn a_knee_beyond_the_breakpoint_is_bounded_from_below() {
 #[test]
 fn a_knee_that_was_not_seen_is_no_missing_evidence() {
     // The knee of the candidate is at least a little more than the highest throughput, which is far below that of the base.
-    let mut short = thinking(30.0);
-    short.plan.think_s = 6.0;
+    let mut short = thinking(10.0);
     short.probes.retain(|p| p.level.get() <= 640);
-    let record = of(thinking(12.0), short, &["knee<-5%"]);
+    let record = of(thinking(8.0), short, &["knee<-5%"]);
     let knee = change(&record, ComparedMetric::Knee);
     assert_eq!(knee.verdict, ChangeVerdict::CannotSay, "{knee:?}");
     assert!(
