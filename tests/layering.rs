@@ -54,8 +54,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["cause", "measure", "record", "slo", "units"],
     ),
-    // Of `stats` the ratio of two distributions and the scaling law.
-    ("compare", Pure, &["measure", "record", "stats", "units"]),
+    // Of `stats` the ratio of two distributions and the scaling law; of `slo` the verdict, for a common level is one that both held.
+    (
+        "compare",
+        Pure,
+        &["measure", "record", "slo", "stats", "units"],
+    ),
     ("safety", Pure, &["measure", "units"]),
     ("exit", Shell, &["record"]),
     (
