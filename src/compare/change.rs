@@ -47,6 +47,7 @@ pub(super) fn of(
         && let Some(why) = usable.iter().find_map(|s| s.without_knee(metric))
     {
         // A bound that shows nothing is no knee to compare with, which is something else than no evidence.
+        (change.low, change.high, change.p_value) = (None, None, None);
         change.verdict = ChangeVerdict::CannotSay;
         change.reason = why;
     } else if change.verdict != ChangeVerdict::CannotSay {
