@@ -16,6 +16,7 @@ use crate::k6::Mode;
 use crate::measure::{Level, LevelUnit};
 use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan};
 use crate::record::Environment;
+use crate::run;
 use crate::scenario::Addresses;
 use crate::search::forecast::{self, Expected, Kind};
 use crate::search::{CycleModel, SearchSpec};
@@ -338,14 +339,14 @@ fn port_count(range: &str) -> Option<u64> {
 pub struct Outline {
     /// Levels of the first steps upward, until one breaks.
     pub levels: Vec<Level>,
-    /// Longest time that the run may take, bringing the target up and taking it down included.
-    pub worst_case: Duration,
     /// What the highest level needs.
     pub needs: Needs,
     /// What to expect of the search, by how the service breaks; `None` where the SLO has no latency quantile.
     pub expected: Option<(Expected, Expected)>,
     /// Where the names of the target lead.
     addresses: Vec<String>,
+    /// What would make a search with so slow a cycle quicker.
+    pub hint: Option<String>,
 }
 
 /// What ends a run whatever it is doing.
@@ -380,6 +381,16 @@ fn populations(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
+/// The one time that is told of a run before it: at most how long it takes, and how much of that is load of which kind.
+pub fn time_of_run(plan: &Plan, load: &str) -> String {
+    format!(
+        "at most {} ({} of {load}{}; the rest is for the target to come up, recover and drain)",
+        time(plan.longest_run()),
+        time(plan.search.budget),
+        references(&plan.search)
+    )
+}
+
 /// What follows the search.
 fn references(search: &SearchSpec) -> String {
     match search.references_s() {
@@ -403,31 +414,19 @@ impl Outline {
             next = Level(next.get().saturating_mul(2).min(search.max.get()));
             levels.push(next);
         }
-        let (most_vus, ramp_down_s) = match plan.load {
-            LoadPlan::Closed => {
-                let vus = search.max.get();
-                (search.max, f64::from(vus) / plan.pace_per_s)
-            }
-            LoadPlan::Open(open) => (Level(open.most_vus), 0.0),
+        let most_vus = match plan.load {
+            LoadPlan::Closed => search.max,
+            LoadPlan::Open(open) => Level(open.most_vus),
         };
-        let ramp_down = Duration::try_from_secs_f64(ramp_down_s);
-        let command = |c: &Option<String>, limit| c.as_ref().map_or(Duration::ZERO, |_| limit);
-        let target = &plan.target;
-        let worst_case = command(&target.up, target.up_timeout)
-            + search.budget
-            + Duration::from_secs_f64(search.references_s())
-            + ramp_down.unwrap_or(Duration::MAX / 16)
-            + target.drain_timeout
-            + command(&target.down, target.up_timeout);
         Self {
             levels,
-            worst_case,
             addresses: Vec::new(),
             needs: Needs::of(most_vus, each).and_beside(beside),
             expected: (plan.populations.users == Amount::Searched
                 && plan.engine == EnginePlan::Native)
                 .then(|| expected(plan, think_s))
                 .flatten(),
+            hint: run::slow_start(&plan.search, think_s),
         }
     }
 
@@ -534,13 +533,10 @@ impl Outline {
             time(search.hold_min),
             time(search.hold_max)
         )?;
-        writeln!(
-            out,
-            "time         at most {} ({} of search{}; the rest is up, drain and down)",
-            time(self.worst_case),
-            time(search.budget),
-            references(search)
-        )?;
+        if let Some(hint) = &self.hint {
+            writeln!(out, "hint         {hint}")?;
+        }
+        writeln!(out, "time         {}", time_of_run(plan, "search"))?;
         writeln!(out, "stops        {}", stops(plan))?;
         if let Some((saturated, bursts)) = &self.expected {
             let asked = percent(search.precision);
@@ -839,10 +835,10 @@ mod tests {
         let outline = Outline::of(&plan, Each::with_connections(1), 0.0, (0, 0));
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
-        // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain.
+        // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain; ten seconds until it answers, two recoveries.
         assert_eq!(
-            outline.worst_case,
-            Duration::from_secs(900 + 2 * (90 + 60) + 2 + 30)
+            plan.longest_run(),
+            Duration::from_secs(900 + 2 * (90 + 60) + 2 + 30 + 10 + 2 * (30 + 120))
         );
         let text = outline.render(&plan, &HOST);
         for part in [
@@ -850,7 +846,7 @@ mod tests {
             "SLO          p99<1s",
             "1 up to 100 VUs; first, until one breaks: 10 20 40 80 100",
             "within 5 % at 95 % confidence, holds of 30 s to 90 s",
-            "at most 20 min 32 s (15 min of search, 5 min of reference holds below the breakpoint;",
+            "at most 25 min 42 s (15 min of search, 5 min of reference holds below the breakpoint;",
             "expect       +-5 % takes about ",
             "the budget of 15 min gives about +-",
             "164 needed, 2064 allowed (the limit was 1024; it is raised to the hard one already)",
@@ -859,6 +855,21 @@ mod tests {
         ] {
             assert!(text.contains(part), "`{part}` is not in\n{text}");
         }
+    }
+
+    #[test]
+    fn a_slow_cycle_hints_at_a_higher_first_level() {
+        let plan = plan(Some(1000));
+        let told = |think_s| {
+            let outline = Outline::of(&plan, Each::with_connections(1), think_s, (0, 0));
+            outline.render(&plan, &HOST)
+        };
+        let slow = told(10.0);
+        assert!(
+            slow.contains("hint         a cycle takes about 10 s") && slow.contains("--start-vus"),
+            "{slow}"
+        );
+        assert!(!told(1.0).contains("hint "), "{}", told(1.0));
     }
 
     #[test]

@@ -479,6 +479,9 @@ pub struct PlanRecord {
     pub max_level: u32,
     /// Budget, seconds.
     pub budget_s: f64,
+    /// The longest time of the whole run that was told before it, seconds; `None` in records of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_s: Option<f64>,
     /// VUs started or stopped per second.
     pub pace_per_s: f64,
     /// Seed of every random draw.

@@ -33,9 +33,11 @@ mod recording;
 mod recovery;
 mod references;
 mod residence;
+mod slow_start;
 
 pub use halt::{Halt, Interrupt};
 pub use ramping::{RampSpec, ramp};
+pub use slow_start::slow_start;
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -275,7 +277,10 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .canaries(self.spec.arrival_timeout, definite_after)
             .await?
         {
-            Ok(slowest) => self.unloaded = slowest,
+            Ok(slowest) => {
+                self.unloaded = slowest;
+                self.hint_at_slow_start();
+            }
             Err(unwell) => {
                 let said = self.surroundings.last_words();
                 let why = unwell.of_first_contact(contact);
@@ -314,6 +319,15 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             } else if self.left_behind() {
                 self.drain().await?;
             }
+        }
+    }
+
+    /// Says what would make the search quicker, where the first cycles show that they are slow.
+    fn hint_at_slow_start(&mut self) {
+        let answered_s = self.unloaded.map_or(0.0, |took| took.as_secs_f64());
+        let cycle_s = answered_s + self.spec.plan.think_s;
+        if let Some(hint) = slow_start(&self.spec.search, cycle_s) {
+            (self.sink)(Event::Note(hint));
         }
     }
 

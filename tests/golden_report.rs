@@ -178,6 +178,38 @@ fn the_same_record_gives_the_same_bytes() {
 }
 
 #[test]
+fn the_end_tells_the_time_that_was_told_before() {
+    let mut record = records::found();
+    assert!(!report::summary(&record).contains("\ntime "));
+    record.plan.longest_s = Some(1542.0);
+    let said = report::summary(&record);
+    let line = said.lines().find(|l| l.starts_with("time ")).unwrap();
+    assert!(line.ends_with(" of at most 25 min 42 s"), "{line}");
+    let markdown = record.shown(Shown::Markdown).unwrap();
+    let markdown = String::from_utf8(markdown).unwrap();
+    assert!(markdown.contains("of at most 25 min 42 s"), "{markdown}");
+}
+
+#[test]
+fn errors_come_first_where_the_slo_is_of_them_alone() {
+    let mut record = records::found();
+    let columns = |record: &RunRecord| {
+        let markdown = record.shown(Shown::Markdown).unwrap();
+        let markdown = String::from_utf8(markdown).unwrap();
+        let head = markdown
+            .lines()
+            .find(|l| l.starts_with("| probe | purpose"));
+        let head = head.unwrap().to_owned();
+        (head.find("| errors |"), head.find("| median |"))
+    };
+    let (errors, median) = columns(&record);
+    assert!(errors.unwrap() > median.unwrap());
+    record.slo = vec!["errors<1%".to_owned()];
+    let (errors, median) = columns(&record);
+    assert!(errors.unwrap() < median.unwrap());
+}
+
+#[test]
 fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
     let text = |record: &RunRecord, shown| String::from_utf8(record.shown(shown).unwrap()).unwrap();
     let bracketed = records::bracketed();

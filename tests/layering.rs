@@ -56,8 +56,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["cause", "measure", "record", "slo", "units"],
     ),
-    // Of `stats` the ratio of two distributions and the scaling law.
-    ("compare", Pure, &["measure", "record", "stats", "units"]),
+    // Of `stats` the ratio of two distributions and the scaling law; of `slo` the verdict, for a common level is one that both held.
+    (
+        "compare",
+        Pure,
+        &["measure", "record", "slo", "stats", "units"],
+    ),
     ("safety", Pure, &["measure", "units"]),
     ("exit", Shell, &["record"]),
     (
@@ -127,9 +131,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "preflight",
         Shell,
-        // Of `scenario` whom requests may reach.
+        // Of `scenario` whom requests may reach; of `run` what it says of a slow start.
         &[
-            "k6", "measure", "plan", "record", "scenario", "search", "secret", "slo", "units",
+            "k6", "measure", "plan", "record", "run", "scenario", "search", "secret", "slo",
+            "units",
         ],
     ),
     (

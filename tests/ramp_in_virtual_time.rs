@@ -46,6 +46,7 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
             min_level: 0,
             max_level: stages.highest().get(),
             budget_s: stages.total_s(),
+            longest_s: None,
             pace_per_s: stages.pace_per_s(),
             seed: 1,
             limits: Vec::new(),

@@ -118,6 +118,7 @@ fn spec(system: &SystemSpec) -> RunSpec {
             min_level: search.min.get(),
             max_level: search.max.get(),
             budget_s: search.budget.as_secs_f64(),
+            longest_s: None,
             pace_per_s: system.pace_per_s,
             seed: search.seed,
             limits: Vec::new(),

@@ -99,6 +99,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             min_level: search.min.get(),
             max_level: search.max.get(),
             budget_s: search.budget.as_secs_f64(),
+            longest_s: None,
             pace_per_s: sim.system.pace_per_s,
             seed: search.seed,
             limits: Vec::new(),

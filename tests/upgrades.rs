@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use breakpoint::journal::{self, JOURNAL_VERSION};
 use breakpoint::record::{
-    COMPARE_SCHEMA_VERSION, Ending, NoticedKind, OLDEST_SCHEMA_VERSION, Purpose,
+    COMPARE_SCHEMA_VERSION, Ending, NoticedKind, OLDEST_SCHEMA_VERSION, ProbeRecord, Purpose,
     RAMP_SCHEMA_VERSION, RunRecord, SCHEMA_VERSION,
 };
 use breakpoint::report::{self, CompareFormat, Format, RampFormat};
@@ -83,6 +83,16 @@ fn what_a_version_did_not_know_yet_is_not_there_and_what_it_knew_is() {
         assert_eq!(first, Purpose::WarmUp);
         assert!(summary.contains("warmed up (0 s to 40 s)"), "{summary}");
         assert!(summary.contains("unseen      a pause of 3 s"), "{summary}");
+        let broke = |p: &&ProbeRecord| !p.exchanges.is_empty();
+        let broke = run.probes.iter().find(broke).unwrap();
+        assert_eq!(broke.exchanges[0].text, "> POST /ask HTTP/1.1");
+        assert_eq!(broke.log_kinds[0].count, 2);
+        let ways: Vec<u64> = (broke.steps.iter())
+            .flat_map(|s| &s.failures)
+            .map(|way| way.count)
+            .collect();
+        assert_eq!(ways, [298]);
+        assert_eq!(run.plan.longest_s, Some(1800.0));
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Exit, Refusal};
 use crate::plan::{
     Ahead, EnginePlan, K6Plan, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan,
 };
+use crate::preflight;
 use crate::profile::builtin;
 use crate::secret::masked;
 use crate::store::seen::Seen;
@@ -250,15 +251,8 @@ fn first_contact(ready: &Ready, target: &str) -> String {
             }
         ),
     );
-    let span = |time: std::time::Duration| units::format_seconds(time.as_secs_f64());
-    line(
-        "time",
-        &format!(
-            "{} of load, and never more than {} in all",
-            span(search.budget),
-            span(plan.longest_run())
-        ),
-    );
+    let load = if ready.climbs { "stages" } else { "search" };
+    line("time", &preflight::time_of_run(plan, load));
     out
 }
 

@@ -156,7 +156,7 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         revived: plan.target.revived(),
         drained_when: plan.target.drained_when.clone(),
         drain_timeout: plan.target.drain_timeout,
-        arrival_timeout: session::arrival_timeout(plan),
+        arrival_timeout: plan.arrival_timeout(),
         canary_timeout: plan.target.reset_timeout,
         canary_cycles: plan.target.canary_cycles,
         first_contact: look::first_contact(plan),

@@ -189,7 +189,7 @@ async fn at(
         excerpts: true,
     })
     .map_err(|e| Refusal::new(Exit::Failure, e))?;
-    let until = Instant::now() + session::arrival_timeout(plan);
+    let until = Instant::now() + plan.arrival_timeout();
     let exit = loop {
         let went = one(&mut engine, args.vu, terminal).await?;
         let unanswered = matches!(&went, Canary::Failed(failure) if !failure.was_answered());

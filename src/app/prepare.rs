@@ -97,6 +97,8 @@ pub(super) fn prepare_ramp(
         min: Level::ZERO,
         max: stages.highest(),
         budget: Duration::from_secs_f64(stages.total_s()),
+        // They follow a search alone.
+        reference_holds: false,
         ..plan.search
     };
     plan.max_is_explicit = true;

@@ -159,7 +159,7 @@ fn spec(asked: &Asked, session: &Session) -> RampSpec {
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: session.warnings.clone(),
-        arrival_timeout: session::arrival_timeout(plan),
+        arrival_timeout: plan.arrival_timeout(),
         canary_cycles: plan.target.canary_cycles,
         first_contact: look::first_contact(plan),
         beside: asked.beside.clone(),

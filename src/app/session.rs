@@ -33,8 +33,6 @@ use crate::slo::Slo;
 use crate::store::{Store, StoreError};
 use crate::target::{Target, TargetError};
 
-/// How long a target that should run already may take to answer.
-const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long the monitors may take to give their first reading.
 const WARM_UP: Duration = Duration::from_secs(3);
 
@@ -231,15 +229,6 @@ pub(super) fn to_second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// What this program brought up may still be starting; what should run already need not be waited for as long.
-pub(super) fn arrival_timeout(plan: &Plan) -> Duration {
-    let target = &plan.target;
-    match target.up {
-        Some(_) => target.reset_timeout,
-        None => target.reset_timeout.min(ARRIVAL),
-    }
-}
-
 /// Why the target did not come up: what ended the run says more than that it was ended.
 pub(super) fn not_up(error: &TargetError, signals: &Signals) -> NotUp {
     match (error, signals.interrupt.why()) {
@@ -350,6 +339,7 @@ pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Readi
         min_level: plan.search.min.get(),
         max_level: plan.search.max.get(),
         budget_s: plan.search.budget.as_secs_f64(),
+        longest_s: Some(plan.longest_run().as_secs_f64()),
         pace_per_s: plan.pace_per_s,
         seed: plan.seed,
         limits,

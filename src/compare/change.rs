@@ -43,13 +43,29 @@ pub(super) fn of(
         return change;
     }
     fill(&mut change, &usable, confidence);
+    if change.verdict == ChangeVerdict::NoEvidence
+        && let Some(why) = usable.iter().find_map(|s| s.without_knee(metric))
+    {
+        // A bound that shows nothing is no knee to compare with, which is something else than no evidence.
+        (change.low, change.high, change.p_value) = (None, None, None);
+        change.verdict = ChangeVerdict::CannotSay;
+        change.reason = why;
+    } else if change.verdict != ChangeVerdict::CannotSay {
+        let notes = usable.iter().find_map(|s| s.note.clone());
+        change.reason = notes.unwrap_or_default();
+    }
     if usable.len() < seen.len() {
         let why = seen
             .iter()
             .find_map(|s| s.trouble(metric))
             .unwrap_or_default();
         let left = seen.len() - usable.len();
-        change.reason = format!("{left} of {} pairs are left out: {why}", seen.len());
+        let text = format!("{left} of {} pairs are left out: {why}", seen.len());
+        change.reason = if change.reason.is_empty() {
+            text
+        } else {
+            format!("{text}; {}", change.reason)
+        };
     }
     change
 }
@@ -59,18 +75,44 @@ struct Seen {
     base: Known,
     candidate: Known,
     levels: Option<(Level, Level)>,
+    /// Why they cannot be held beside each other, whatever either says.
+    apart: Option<String>,
+    /// What a reader must know beside the change.
+    note: Option<String>,
     /// The logarithm of their ratio, where it comes from both at once.
     together: Option<Interval>,
 }
 
 impl Seen {
+    /// What each run says by itself.
+    fn of(base: Known, candidate: Known) -> Self {
+        Self {
+            base,
+            candidate,
+            levels: None,
+            apart: None,
+            note: None,
+            together: None,
+        }
+    }
+
+    /// Nothing that could be held beside each other.
+    fn apart(why: &str) -> Self {
+        let nothing = || Known::Nothing(why.to_owned());
+        Self {
+            apart: Some(why.to_owned()),
+            ..Self::of(nothing(), nothing())
+        }
+    }
+
     fn trouble(&self, metric: ComparedMetric) -> Option<String> {
         let of = |side: &str, known: &Known| known.trouble().map(|why| format!("{side}: {why}"));
-        of("base", &self.base)
+        (self.apart.clone())
+            .or_else(|| of("base", &self.base))
             .or_else(|| of("candidate", &self.candidate))
             .or_else(|| match (&self.base, &self.candidate) {
                 (Known::AtLeast(a), Known::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
-                    "in both the SLO broke before throughput stopped growing: the knees are at least {a:.0} and at least {b:.0}"
+                    "no knee was seen in either, for the SLO broke before throughput stopped growing: the knees are at least {a:.0} and at least {b:.0}"
                 )),
                 (Known::AtLeast(a), Known::AtLeast(b)) => Some(format!(
                     "both are only known to be high: at least {a:.0} and at least {b:.0}; raise the highest level"
@@ -80,6 +122,19 @@ impl Seen {
                 )),
                 _ => None,
             })
+    }
+
+    /// Where only one run has a knee: what the other knows of its own.
+    fn without_knee(&self, metric: ComparedMetric) -> Option<String> {
+        let (side, least) = match (&self.base, &self.candidate) {
+            _ if metric != ComparedMetric::Knee => return None,
+            (Known::AtLeast(least), _) => ("base", least),
+            (_, Known::AtLeast(least)) => ("candidate", least),
+            _ => return None,
+        };
+        Some(format!(
+            "no knee was seen in the {side}, where throughput still grew: it is at least {least:.0}"
+        ))
     }
 
     /// What the pair alone says; `None` where a side is only bounded.
@@ -115,61 +170,61 @@ impl Seen {
 }
 
 fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confidence: f64) -> Seen {
-    let both = |of: fn(&RunRecord) -> Known| Seen {
-        base: of(base),
-        candidate: of(candidate),
-        levels: None,
-        together: None,
-    };
+    let both = |of: fn(&RunRecord) -> Known| Seen::of(of(base), of(candidate));
     match metric {
         ComparedMetric::Breakpoint => both(known::breakpoint),
         ComparedMetric::Knee => both(observed::knee),
-        ComparedMetric::Throughput => {
-            let peaks = both(observed::throughput);
-            match peaks.trouble(metric) {
-                Some(_) => {
-                    let common = see_throughput(base, candidate);
-                    let usable = common.filter(|seen| seen.trouble(metric).is_none());
-                    usable.unwrap_or(peaks)
-                }
-                None => peaks,
-            }
-        }
+        ComparedMetric::Throughput => see_throughput(base, candidate),
         ComparedMetric::P50 => see_latency(base, candidate, 0.5, confidence),
         ComparedMetric::P99 => see_latency(base, candidate, 0.99, confidence),
     }
 }
 
-/// Where it still grew, throughput is compared at a level that both held.
-fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Option<Seen> {
-    let (level, same) = observed::common_level(base, candidate)?;
-    (level == same).then(|| Seen {
-        base: observed::throughput_at(base, level),
-        candidate: observed::throughput_at(candidate, level),
+/// The highest throughputs, where they stopped growing in both runs. Where it stopped in one alone, a highest one of the other that is
+/// beyond it is a change already. Else throughput is compared at a level that both held, and the highest ones are told beside.
+fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
+    let metric = ComparedMetric::Throughput;
+    let of = |of: fn(&RunRecord) -> Known| Seen::of(of(base), of(candidate));
+    let peaks = of(observed::throughput);
+    if peaks.trouble(metric).is_none() {
+        return peaks;
+    }
+    let note = observed::most_seen(base, candidate);
+    let bounded = of(observed::throughput_or_more);
+    let beyond = match (&bounded.base, &bounded.candidate) {
+        (Known::Spread { value, .. }, Known::AtLeast(least))
+        | (Known::AtLeast(least), Known::Spread { value, .. }) => least > value,
+        _ => false,
+    };
+    if beyond {
+        return Seen { note, ..bounded };
+    }
+    let common = observed::common_level(base, candidate).map(|level| Seen {
         levels: Some((level, level)),
-        together: None,
-    })
+        note,
+        ..Seen::of(
+            observed::throughput_at(base, level),
+            observed::throughput_at(candidate, level),
+        )
+    });
+    let usable = common.filter(|seen| seen.trouble(metric).is_none());
+    usable.unwrap_or(peaks)
 }
 
 fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64) -> Seen {
-    let nothing = |why: &str| Seen {
-        base: Known::Nothing(why.to_owned()),
-        candidate: Known::Nothing(why.to_owned()),
-        levels: None,
-        together: None,
-    };
     if main_step(&steps(base)) != main_step(&steps(candidate)) {
-        return nothing("the candidate measures another step");
+        return Seen::apart("the candidate measures another step");
     }
     match observed::common_level(base, candidate) {
-        None => nothing("no level before a line forms was visited by both, and none within 10 %"),
-        Some((a, b)) => {
-            let seen = observed::latencies((base, a), (candidate, b), q, confidence);
+        None => {
+            Seen::apart("both held no level in common below their breakpoints, before a line forms")
+        }
+        Some(level) => {
+            let seen = observed::latencies(base, candidate, level, q, confidence);
             Seen {
-                base: seen.base,
-                candidate: seen.candidate,
-                levels: Some((a, b)),
+                levels: Some((level, level)),
                 together: seen.ratio,
+                ..Seen::of(seen.base, seen.candidate)
             }
         }
     }

@@ -7,6 +7,7 @@
 use super::known::Known;
 use crate::measure::{Histogram, Level};
 use crate::record::{Plateau, ProbeRecord, Purpose, RunRecord, SecondRecord};
+use crate::slo::Verdict;
 use crate::stats::Spread;
 use crate::stats::permutation::{self, Block, Interval};
 
@@ -26,8 +27,6 @@ const TAIL: f64 = 0.9;
 const QUIET: f64 = 1.5;
 /// The lowest level is one at which nobody waits, if it is at most this share of the knee.
 const NOBODY_WAITS: f64 = 0.5;
-/// Levels this near to each other, as a ratio, stand in for a common one.
-const NEAR_LEVEL: f64 = 1.1;
 /// Standard errors by which a knee that was not reached is told lower than the throughput says: it is the highest of many.
 const ONE_SIDED: f64 = 2.0;
 /// Requests beyond the quantile that a run needs.
@@ -63,6 +62,28 @@ pub(super) fn throughput(record: &RunRecord) -> Known {
     };
     let value = peak.rate().unwrap_or_default();
     spread_or_bare(value, rate_error(record, peak))
+}
+
+/// The highest throughput as a lower bound of what the target could do, where it still grew.
+pub(super) fn throughput_or_more(record: &RunRecord) -> Known {
+    let growing = so_far(record).filter(Plateau::may_grow);
+    let bound = growing.and_then(|plateau| {
+        let error = rate_error(record, plateau.peak)?;
+        Some(plateau.peak.rate()? * (-ONE_SIDED * error.se).exp())
+    });
+    bound.map_or_else(|| throughput(record), Known::AtLeast)
+}
+
+/// The highest throughputs that were seen, whether or not they still grew: `50.0 -> 100.0`.
+pub(super) fn most_seen(base: &RunRecord, candidate: &RunRecord) -> Option<String> {
+    let (a, b) = (
+        base.answer.peak_throughput_per_s?,
+        candidate.answer.peak_throughput_per_s?,
+    );
+    let rate = base.plan.counted().rate();
+    Some(format!(
+        "the highest that was seen, where it still grew: {a:.1} -> {b:.1} {rate}"
+    ))
 }
 
 /// Throughput at a level, cycles per second, over the longest hold there.
@@ -206,25 +227,28 @@ fn cut<T>(items: &[T], parts: usize) -> impl Iterator<Item = &[T]> {
     (0..parts).map(move |i| &items[i * items.len() / parts..(i + 1) * items.len() / parts])
 }
 
-/// The levels at which latency and throughput of two runs are compared: the highest that both held after their search to be
-/// compared there; else the highest that both visited and where hardly anybody waits; else the nearest pair of such levels
-/// within 10 %. Where a line stands, one visit is one observation of it, however long.
-pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<(Level, Level)> {
-    let of_candidate = references(candidate);
-    let common = references(base).into_iter();
-    if let Some(level) = common.filter(|l| of_candidate.contains(l)).max() {
-        return Some((level, level));
-    }
-    let (of_base, of_candidate) = (quiet(base), quiet(candidate));
-    let pairs = of_base
-        .iter()
-        .flat_map(|a| of_candidate.iter().map(move |b| (*a, *b)));
-    let apart = |(a, b): &(Level, Level)| {
-        let (a, b) = (f64::from(a.get().max(1)), f64::from(b.get().max(1)));
-        (a / b).ln().abs()
+/// The level at which latency and throughput of two runs are compared: the highest that both held after their search to be
+/// compared there; else the highest that both visited and where hardly anybody waits. Both must have held it below their
+/// breakpoints: above one a line grows for as long as a hold lasts. Where a line stands, one visit is one observation of it, however
+/// long. Two levels that are nearly the same are two levels: what lies between them is no change of the service.
+pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<Level> {
+    let highest = |levels: fn(&RunRecord) -> Vec<Level>| {
+        let of_candidate = levels(candidate);
+        let common = levels(base).into_iter();
+        common.filter(|l| of_candidate.contains(l)).max()
     };
-    let near = pairs.filter(|pair| apart(pair) <= NEAR_LEVEL.ln());
-    near.min_by(|a, b| apart(a).total_cmp(&apart(b)).then(b.0.cmp(&a.0)))
+    highest(references).or_else(|| highest(quiet))
+}
+
+/// Whether a run held a level below its breakpoint, the interval in which that lies, or all that broke.
+fn held_below(record: &RunRecord, level: Level) -> bool {
+    let broke = record.probes.iter().filter(|p| p.verdict == Verdict::Broke);
+    let lowest_broken = || broke.clone().map(|p| p.level.get()).min();
+    let answer = &record.answer;
+    let limit = answer.breakpoint.or(answer.ci_low).or_else(lowest_broken);
+    // Short holds of few cycles are undecided where a longer one held.
+    let held = whole(record).any(|p| p.level == level && p.verdict == Verdict::Held);
+    held && limit.is_none_or(|limit| level.get() < limit) && broke.clone().all(|p| p.level != level)
 }
 
 /// The levels that were held after the search. The load that the target must carry may be so near the breakpoint that a line
@@ -235,10 +259,11 @@ fn references(record: &RunRecord) -> Vec<Level> {
     let held = whole(record).filter(|p| p.purpose == Purpose::Reference);
     held.map(|p| p.level)
         .filter(|level| !may_wait(*level) || quiet.contains(level))
+        .filter(|level| held_below(record, *level))
         .collect()
 }
 
-/// The levels where hardly anybody waits, in no order.
+/// The levels below the breakpoint where hardly anybody waits, in no order.
 fn quiet(record: &RunRecord) -> Vec<Level> {
     let medians: Vec<(Level, f64)> = whole(record)
         .filter_map(|p| {
@@ -249,7 +274,9 @@ fn quiet(record: &RunRecord) -> Vec<Level> {
     let lowest = medians.iter().min_by_key(|(level, _)| *level);
     let most = lowest.map_or(0.0, |(_, median)| QUIET * median);
     let fit = medians.iter().filter(|(_, median)| *median <= most);
-    fit.map(|(level, _)| *level).collect()
+    fit.map(|(level, _)| *level)
+        .filter(|level| held_below(record, *level))
+        .collect()
 }
 
 /// A quantile of the main step's latency at a level over all of its visits: seconds, of base and candidate, and the interval of
@@ -260,14 +287,15 @@ pub(super) struct Latencies {
     pub(super) ratio: Option<Interval>,
 }
 
-/// That quantile of two runs, each at its level.
+/// That quantile of two runs at a level that both held.
 pub(super) fn latencies(
-    (base, at_base): (&RunRecord, Level),
-    (candidate, at_candidate): (&RunRecord, Level),
+    base: &RunRecord,
+    candidate: &RunRecord,
+    level: Level,
     q: f64,
     confidence: f64,
 ) -> Latencies {
-    let held = [held_at(base, at_base), held_at(candidate, at_candidate)];
+    let held = [held_at(base, level), held_at(candidate, level)];
     let ratio = ratio_of(&held, q, confidence);
     let [base, candidate] = held.map(|held| match held.quantile(q) {
         None => Known::Nothing("no latency was measured there".to_owned()),

@@ -358,6 +358,88 @@ fn latency_and_throughput_are_compared_at_the_level_that_both_held_after_their_s
     );
 }
 
+/// A run with a breakpoint at 50 that held one level alone, and for long.
+fn with_breakpoint_at_50(level: u32, factor: f64) -> RunRecord {
+    let mut record = with_reference(samples::found(), level, 60, factor);
+    record.answer.breakpoint = Some(50);
+    let index = record.probes.len() - 1;
+    record.probes[index].purpose = Purpose::Refine;
+    record.probes.retain(|p| p.level == Level(level));
+    record
+}
+
+#[test]
+fn levels_beyond_the_breakpoint_and_levels_that_differ_are_no_common_ones() {
+    // As an unchanged service was seen twice: 58 and 59 VUs with a breakpoint at 50, and 6 % slower at the higher one.
+    let gates = ["p99>+1%"];
+    for (base, candidate) in [(58, 59), (58, 58), (40, 41)] {
+        let record = of(
+            with_breakpoint_at_50(base, 1.0),
+            with_breakpoint_at_50(candidate, 1.06),
+            &gates,
+        );
+        let p99 = change(&record, ComparedMetric::P99);
+        assert_eq!(p99.verdict, ChangeVerdict::CannotSay, "{p99:?}");
+        assert!(
+            p99.reason.starts_with("both held no level in common"),
+            "{}",
+            p99.reason
+        );
+        assert_eq!(record.gates[0].outcome, GateOutcome::CannotSay);
+    }
+    // One and the same level below both is.
+    let record = of(
+        with_breakpoint_at_50(45, 1.0),
+        with_breakpoint_at_50(45, 1.3),
+        &gates,
+    );
+    let p99 = change(&record, ComparedMetric::P99);
+    assert_eq!(p99.levels, Some((Level(45), Level(45))));
+    assert_eq!(p99.verdict, ChangeVerdict::Rise, "{p99:?}");
+    // Unless one of the runs broke there once.
+    let mut broke = with_breakpoint_at_50(45, 1.3);
+    let mut again = broke.probes[0].clone();
+    again.verdict = crate::slo::Verdict::Broke;
+    broke.probes.push(again);
+    let record = of(with_breakpoint_at_50(45, 1.0), broke, &gates);
+    let p99 = change(&record, ComparedMetric::P99);
+    assert_eq!(p99.verdict, ChangeVerdict::CannotSay, "{p99:?}");
+}
+
+#[test]
+fn a_doubled_peak_throughput_is_told() {
+    // Throughput still grew in both, so that it is compared at a level of both.
+    let growing = |peak: f64| {
+        let mut record = with_reference(thinking(30.0), 7, 40, 1.0);
+        record.answer.peak_throughput_per_s = Some(peak);
+        record
+    };
+    let record = of(growing(50.0), growing(100.0), &[]);
+    let throughput = change(&record, ComparedMetric::Throughput);
+    assert_eq!(throughput.levels, Some((Level(7), Level(7))));
+    assert_eq!(throughput.verdict, ChangeVerdict::NoEvidence);
+    assert!(
+        throughput.reason.contains("50.0 -> 100.0 cycles/s"),
+        "{}",
+        throughput.reason
+    );
+    // Where the base's stopped growing and the candidate's went on past it, that is a rise already.
+    let mut doubled = thinking(30.0);
+    for probe in &mut doubled.probes {
+        probe.throughput_per_s = probe.throughput_per_s.map(|x| 2.0 * x);
+        for second in &mut probe.seconds {
+            if let Some(cycle) = second.steps.last_mut() {
+                cycle.completed *= 2;
+            }
+        }
+    }
+    let record = of(thinking(5.0), doubled, &["throughput<-5%"]);
+    let throughput = change(&record, ComparedMetric::Throughput);
+    assert_eq!(throughput.verdict, ChangeVerdict::Rise, "{throughput:?}");
+    assert!(throughput.low.unwrap() > 1.5 && throughput.high.is_none());
+    assert_eq!(record.gates[0].outcome, GateOutcome::Passed);
+}
+
 /// A run with this think time and with four cycles or more in each hold.
 fn thinking(think_s: f64) -> RunRecord {
     let mut record = samples::found();
@@ -393,8 +475,9 @@ fn a_knee_beyond_the_breakpoint_is_bounded_from_below() {
     let knee = change(&record, ComparedMetric::Knee);
     assert_eq!(knee.verdict, ChangeVerdict::CannotSay, "{knee:?}");
     assert!(
-        knee.reason
-            .contains("before throughput stopped growing: the knees are at least"),
+        knee.reason.contains(
+            "no knee was seen in either, for the SLO broke before throughput stopped growing"
+        ),
         "{}",
         knee.reason
     );
@@ -403,6 +486,22 @@ fn a_knee_beyond_the_breakpoint_is_bounded_from_below() {
     assert_eq!(knee.verdict, ChangeVerdict::Rise, "{knee:?}");
     assert!(knee.high.is_none() && knee.low.unwrap() > 4.0, "{knee:?}");
     assert_eq!(record.gates[0].outcome, GateOutcome::Passed);
+}
+
+#[test]
+fn a_knee_that_was_not_seen_is_no_missing_evidence() {
+    // The knee of the candidate is at least a little more than the highest throughput, which is far below that of the base.
+    let mut short = thinking(10.0);
+    short.probes.retain(|p| p.level.get() <= 640);
+    let record = of(thinking(8.0), short, &["knee<-5%"]);
+    let knee = change(&record, ComparedMetric::Knee);
+    assert_eq!(knee.verdict, ChangeVerdict::CannotSay, "{knee:?}");
+    assert!(
+        knee.reason.starts_with("no knee was seen in the candidate"),
+        "{}",
+        knee.reason
+    );
+    assert_eq!(record.gates[0].outcome, GateOutcome::CannotSay);
 }
 
 #[test]

@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::value::{self, Flag, Reader};
-use super::{FindFlags, MonitorPlan, MonitorSource, Plan, PlanError, TargetPlan};
+use super::{FindFlags, LoadPlan, MonitorPlan, MonitorSource, Plan, PlanError, TargetPlan};
 use super::{HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS, monitor_names};
 use crate::profile::{self, nearest};
 use crate::slo::Condition;
 
-/// How many times its budget a run may take when nothing else is said, beside what bringing the target up, recovering it and the
-/// holds after the search may take.
-const BUDGETS: u32 = 2;
-/// How many resets more than the budget covers may run to their time limits.
-const RESETS: u32 = 2;
+/// How many recoveries may run to their time limits after the budget is spent: the one before a probe that was granted within it, and
+/// the one after that.
+const RECOVERIES: u32 = 2;
+/// How long a target that should run already may take to answer.
+const ARRIVAL: Duration = Duration::from_secs(10);
 
 /// What stops a run before it is done.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,23 +27,63 @@ pub struct SafetyPlan {
 }
 
 impl Plan {
-    /// The longest time of a whole run, from the target's coming up to the end of the load: nothing goes on for ever.
+    /// The longest time of a whole run, from the target's coming up to the end of the load: nothing goes on for ever. It is the one
+    /// time that is told before a run, and the one at which it is ended.
     pub fn longest_run(&self) -> Duration {
         let default = || {
-            let TargetPlan {
-                up_timeout,
-                reset_timeout,
-                drain_timeout,
-                ..
-            } = self.target;
-            // A reset and the canary cycles after it have a limit each.
-            let recovery = drain_timeout.saturating_add(reset_timeout.saturating_mul(2));
-            let budgets = self.search.budget.saturating_mul(BUDGETS);
-            let around = up_timeout.saturating_add(recovery.saturating_mul(RESETS));
-            let after = Duration::from_secs_f64(self.search.references_s());
-            budgets.saturating_add(around).saturating_add(after)
+            let up = self
+                .target
+                .up
+                .as_ref()
+                .map_or(Duration::ZERO, |_| self.target.up_timeout);
+            let references = Duration::from_secs_f64(self.search.references_s());
+            [
+                up,
+                self.arrival_timeout(),
+                self.search.budget,
+                self.longest_recovery().saturating_mul(RECOVERIES),
+                references,
+                self.longest_ramp_down(),
+                self.target.drain_timeout,
+            ]
+            .into_iter()
+            .fold(Duration::ZERO, Duration::saturating_add)
         };
         self.safety.max_time.unwrap_or_else(default)
+    }
+
+    /// How long the target may take to answer before the first probe: what this program brought up may still be starting, what should
+    /// run already need not be waited for as long.
+    pub fn arrival_timeout(&self) -> Duration {
+        match self.target.up {
+            Some(_) => self.target.reset_timeout,
+            None => self.target.reset_timeout.min(ARRIVAL),
+        }
+    }
+
+    /// A drain, a reset where there is one, and the canary cycles after it, each to its limit.
+    fn longest_recovery(&self) -> Duration {
+        let TargetPlan {
+            reset,
+            restarts,
+            flushes,
+            reset_timeout,
+            drain_timeout,
+            ..
+        } = &self.target;
+        let has_reset = reset.is_some() || !restarts.is_empty() || !flushes.is_empty();
+        let limits = reset_timeout.saturating_mul(if has_reset { 2 } else { 1 });
+        drain_timeout.saturating_add(limits)
+    }
+
+    /// Until the VUs of the highest level are gone; a rate is changed at once.
+    fn longest_ramp_down(&self) -> Duration {
+        let vus = match self.load {
+            LoadPlan::Closed => f64::from(self.search.max.get()),
+            LoadPlan::Open(_) => 0.0,
+        };
+        let down = Duration::try_from_secs_f64(vus / self.pace_per_s);
+        down.unwrap_or(Duration::MAX / 16)
     }
 }
 

@@ -716,12 +716,21 @@ fn what_stops_a_run_is_of_the_profile_and_of_flags() {
     assert_eq!(texts, ["ai.sockets>9", "host.memory_available<2GiB"]);
     assert_eq!(both.safety.stop_file, Some(PathBuf::from("here")));
     assert_eq!(both.longest_run(), Duration::from_secs(3600));
-    // Twice the budget, `up`, and two more resets than fit it.
+    // 10 s until it answers, two recoveries past the budget, and the end of the load.
     let default = profile_with_defaults(DEMO);
-    let around = Duration::from_secs(120 + 2 * (30 + 2 * 120));
-    let after = Duration::from_secs_f64(default.search.references_s());
-    let longest = default.search.budget * 2 + around + after;
-    assert_eq!(default.longest_run(), longest);
+    let ramp_down = f64::from(default.search.max.get()) / default.pace_per_s;
+    let around = Duration::from_secs(10 + 2 * (30 + 120) + 30);
+    let after = Duration::from_secs_f64(default.search.references_s() + ramp_down);
+    assert_eq!(
+        default.longest_run(),
+        default.search.budget + around + after
+    );
+    // `up` and a reset have their limits too, and what was brought up has longer to answer.
+    let mut commands = profile_with_defaults(DEMO);
+    commands.target.up = Some("./up".to_owned());
+    commands.target.reset = Some("./reset".to_owned());
+    let more = Duration::from_secs(120 + (120 - 10) + 2 * 120);
+    assert_eq!(commands.longest_run(), default.longest_run() + more);
 }
 
 #[test]

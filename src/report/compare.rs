@@ -186,6 +186,8 @@ pub(super) fn ratio_text(change: &Change, confidence: f64) -> String {
 /// `+20.0 % (95 % CI +13.4 % to +27.0 %)`, or the end that is known.
 pub(super) fn extent(change: &Change, confidence: f64) -> Option<String> {
     let level = percent(confidence);
+    let style = Style::of(change);
+    let moved = |v| style.text(v);
     match (change.ratio, change.low, change.high) {
         (Some(ratio), Some(low), Some(high)) => Some(format!(
             "{} ({level} % CI {} to {})",
@@ -224,25 +226,66 @@ pub(super) fn p_text(change: &Change) -> Option<String> {
 /// What no evidence leaves possible.
 pub(super) fn would_be_seen(change: &Change) -> Option<String> {
     let detectable = change.detectable?;
-    (change.verdict == ChangeVerdict::NoEvidence).then(|| {
-        format!(
-            "a rise of {:.1} % would have been seen four times in five",
-            100.0 * detectable
-        )
-    })
+    // The interval is on the scale of logarithms: the fall is the inverse of the rise.
+    let (rise, fall) = (1.0 + detectable, (1.0 + detectable).recip());
+    let text = match Style::of(change) {
+        Style::Percent => format!(
+            "a rise of {:.1} % or a fall of {:.1} %",
+            100.0 * detectable,
+            100.0 * (1.0 - fall)
+        ),
+        Style::Times => format!("a rise to {rise:.2} times or a fall to {fall:.2} times"),
+    };
+    (change.verdict == ChangeVerdict::NoEvidence)
+        .then(|| format!("{text} would have been seen four times in five"))
 }
 
-/// A ratio as a change: `+10.0 %`, `2.10 times`.
-pub(super) fn moved(ratio: f64) -> String {
-    if (1.0 / AS_FACTOR..AS_FACTOR).contains(&ratio) {
-        let text = format!("{:+.1} %", 100.0 * (ratio - 1.0));
-        if text == "-0.0 %" {
-            "+0.0 %".to_owned()
-        } else {
-            text
+/// How ratios are told: all of one line, or of one axis, in the same way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// `+10.0 %`.
+    Percent,
+    /// `2.10 times`.
+    Times,
+}
+
+impl Style {
+    /// That of a change: factors where its estimate or an end of its interval is one.
+    pub(super) fn of(change: &Change) -> Self {
+        // With one end alone it is told as a factor, whatever it is.
+        if change.low.is_some() != change.high.is_some() {
+            return Self::Times;
         }
-    } else {
-        format!("{ratio:.2} times")
+        Self::of_all(
+            [change.ratio, change.low, change.high]
+                .into_iter()
+                .flatten(),
+        )
+    }
+
+    /// The same of some ratios.
+    pub(super) fn of_all(mut ratios: impl Iterator<Item = f64>) -> Self {
+        let small = |ratio: f64| (1.0 / AS_FACTOR..AS_FACTOR).contains(&ratio);
+        if ratios.all(small) {
+            Self::Percent
+        } else {
+            Self::Times
+        }
+    }
+
+    /// A ratio as a change: `+10.0 %`, `2.10 times`.
+    pub(super) fn text(self, ratio: f64) -> String {
+        match self {
+            Self::Times => format!("{ratio:.2} times"),
+            Self::Percent => {
+                let text = format!("{:+.1} %", 100.0 * (ratio - 1.0));
+                if text == "-0.0 %" {
+                    "+0.0 %".to_owned()
+                } else {
+                    text
+                }
+            }
+        }
     }
 }
 
@@ -405,5 +448,55 @@ mod tests {
         assert_eq!(short_name(&record, "reports/b/2"), "b/2");
         assert_eq!(short_name(&record, "/elsewhere/2"), "/elsewhere/2");
         assert_eq!(short_name(&record, "é"), "é");
+    }
+
+    fn change(ratio: f64, low: f64, high: f64) -> Change {
+        Change {
+            metric: ComparedMetric::Breakpoint,
+            base: None,
+            candidate: None,
+            levels: None,
+            ratio: Some(ratio),
+            low: Some(low),
+            high: Some(high),
+            p_value: None,
+            detectable: Some(0.25),
+            pairs: 1,
+            verdict: ChangeVerdict::NoEvidence,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn ratios_and_percentages_do_not_stand_in_one_line() {
+        let wide = extent(&change(2.09, 1.923, 2.27), 0.95).unwrap();
+        assert_eq!(wide, "2.09 times (95 % CI 1.92 times to 2.27 times)");
+        let narrow = extent(&change(1.2, 0.9, 1.5), 0.95).unwrap();
+        assert_eq!(narrow, "+20.0 % (95 % CI -10.0 % to +50.0 %)");
+        // The rest of the line is told in the same way.
+        let text = ratio_text(&change(1.2, 0.9, 1.5), 0.95);
+        assert!(text.contains("a rise of 25.0 % or "), "{text}");
+        let text = ratio_text(&change(1.2, 0.9, 2.5), 0.95);
+        assert!(text.contains("a rise to 1.25 times or "), "{text}");
+        assert!(!text.replace("95 %", "").contains('%'), "{text}");
+    }
+
+    #[test]
+    fn what_could_have_been_seen_is_told_of_a_fall_too() {
+        let seen = would_be_seen(&change(0.9, 0.7, 1.2)).unwrap();
+        assert_eq!(
+            seen,
+            "a rise of 25.0 % or a fall of 20.0 % would have been seen four times in five"
+        );
+        let seen = would_be_seen(&change(1.0, 0.4, 2.5)).unwrap();
+        assert_eq!(
+            seen,
+            "a rise to 1.25 times or a fall to 0.80 times would have been seen four times in five"
+        );
+        let evidence = Change {
+            verdict: ChangeVerdict::Rise,
+            ..change(1.2, 1.1, 1.3)
+        };
+        assert_eq!(would_be_seen(&evidence), None);
     }
 }

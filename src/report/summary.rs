@@ -53,6 +53,9 @@ pub fn summary(record: &RunRecord) -> String {
     if a.ending.is_answer() && !a.reason.is_empty() {
         lines.add("stopped", sentence(&a.reason));
     }
+    if let Some(text) = view::whole_time(record) {
+        lines.add("time", text);
+    }
     if let Some(outlook) = &a.outlook {
         lines.add("more time", more_time(record, outlook));
     }

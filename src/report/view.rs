@@ -91,6 +91,11 @@ pub(super) fn is_of_failed_cycles(objective: &str) -> bool {
     parsed.iter().any(Objective::is_of_failed_cycles)
 }
 
+/// Whether failed cycles alone are what the SLO asks for: reports show them first then.
+pub(super) fn errors_first(slo: &[String]) -> bool {
+    !slo.is_empty() && slo.iter().all(|text| is_of_failed_cycles(text))
+}
+
 /// The steps' names.
 pub(super) fn step_names(plan: &PlanRecord) -> StepNames {
     StepNames::of_record(&plan.steps, plan.main_step)
@@ -156,6 +161,18 @@ pub(super) fn under_load_s(record: &RunRecord) -> f64 {
         .iter()
         .map(|p| p.ramp_s + p.settle_s + p.hold_s)
         .sum()
+}
+
+/// How long the run took from its beginning to the end of its last hold, beside what was told before it: `14 min 3 s of at most
+/// 25 min 42 s`; `None` where nothing was told or measured.
+pub(super) fn whole_time(record: &RunRecord) -> Option<String> {
+    let longest_s = record.plan.longest_s?;
+    let took_s = end_s(record.probes.last()?);
+    Some(format!(
+        "{} of at most {}",
+        span(took_s),
+        span(longest_s.ceil())
+    ))
 }
 
 /// A level of the run with its unit.

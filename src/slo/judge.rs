@@ -202,10 +202,29 @@ fn reason(objective: &Objective, outcome: &Outcome) -> String {
     match (outcome.record.verdict, &outcome.why, observed) {
         (_, Some(why), _) => format!("{objective}: {why}"),
         (Verdict::Undecided, None, None) => format!("{objective}: no data"),
+        (Verdict::Undecided, None, Some(v)) if is_too_few(outcome) => {
+            let seen = counted(objective, outcome);
+            format!("{objective}: too few {seen} yet to tell, {v} so far")
+        }
         (Verdict::Undecided, None, Some(v)) => format!("{objective}: {v} is too close to tell"),
         (_, None, Some(v)) => format!("{objective}: {v}"),
         (_, None, None) => format!("{objective}: nothing completed"),
     }
+}
+
+/// Whether a share is undecided for want of what it is a share of: nothing violated it, and nothing was to be expected to.
+fn is_too_few(outcome: &Outcome) -> bool {
+    matches!(outcome.evidence, Evidence::Share { bad, total, alpha } if bad <= 0.0 && !is_enough(total, alpha))
+}
+
+/// What an objective's share is of: whole cycles, or what a step of theirs was asked.
+fn counted(objective: &Objective, outcome: &Outcome) -> String {
+    let total = outcome.record.total.unwrap_or_default();
+    let what = match &objective.metric {
+        Metric::Errors { step: None } | Metric::Shed { step: None } => "cycles",
+        _ => "requests",
+    };
+    format!("{what} ({total:.0})")
 }
 
 /// Seconds and requests below which a hold is too young to be called hopeless.
@@ -496,6 +515,11 @@ fn share(
     outcome(objective, observed, Some((bad, total)), verdict, evidence)
 }
 
+/// Whether so many requests without a violation say that the share is not above what is allowed: half a one was to be expected.
+fn is_enough(total: f64, alpha: f64) -> bool {
+    total * alpha.max(0.001) >= 0.5
+}
+
 /// Compares the excess of violations over what is allowed, `bad - alpha total`, with its spread between blocks.
 fn share_verdict(windows: &[(f64, f64)], alpha: f64) -> Verdict {
     let blocks = stats::in_blocks(windows, BLOCKS);
@@ -503,7 +527,7 @@ fn share_verdict(windows: &[(f64, f64)], alpha: f64) -> Verdict {
     let (bad, total) = sum(windows);
     if bad <= 0.0 {
         // Without any violation the spread is unknown; ask for enough requests that one was to be expected.
-        return if total * alpha.max(0.001) >= 0.5 {
+        return if is_enough(total, alpha) {
             Verdict::Held
         } else {
             Verdict::Undecided

@@ -523,7 +523,19 @@ fn an_unsettled_hold_cannot_pass_but_can_break() {
 #[test]
 fn too_few_requests_to_expect_one_violation_are_undecided() {
     // 20 answers: one in a hundred may be late, and a fifth of one was to be expected.
-    assert_eq!(Hold::of(20, 1, 100).verdict("p99<2s"), Verdict::Undecided);
+    let few = Hold::of(20, 1, 100).judge("p99<2s");
+    assert_eq!(few.verdict, Verdict::Undecided);
+    assert!(
+        few.reason.contains("too few requests (20) yet to tell"),
+        "{}",
+        few.reason
+    );
+    // No failure in 20 cycles is no value near the bound.
+    let errors = Hold::of(20, 1, 100).judge("errors<1%").reason;
+    assert_eq!(
+        errors,
+        "errors<1%: too few cycles (20) yet to tell, 0.00 % so far"
+    );
     assert_eq!(Hold::of(20, 1, 100).verdict("p90<2s"), Verdict::Held);
 }
 

@@ -82,6 +82,7 @@ pub(crate) fn empty() -> RunRecord {
             min_level: 10,
             max_level: 5000,
             budget_s: 900.0,
+            longest_s: None,
             pace_per_s: 50.0,
             seed: 1,
             limits: vec![

@@ -6,7 +6,7 @@ use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
 use super::{BLUE, GREEN, Key, Marker, ORANGE, SKY, VERMILION, framed, no_data, point};
 use crate::record::{Change, ChangeVerdict, CompareRecord, Scaling};
 use crate::report::compare::{
-    forecast_text, heading, headline, moved, peak_text, ratio_text, scaling_heading, short_name,
+    Style, forecast_text, heading, headline, peak_text, ratio_text, scaling_heading, short_name,
 };
 
 /// Changes that the axis has marks for, as ratios.
@@ -168,7 +168,9 @@ fn beside(scene: &mut Scene, (x, middle): (f64, f64), height: f64, words: &str) 
 fn words(change: &Change, confidence: f64) -> String {
     match (change.ratio, change.low, change.high) {
         (Some(ratio), Some(low), Some(high)) => {
-            format!("{}  ({} to {})", moved(ratio), moved(low), moved(high))
+            let style = Style::of(change);
+            let [ratio, low, high] = [ratio, low, high].map(|v| style.text(v));
+            format!("{ratio}  ({low} to {high})")
         }
         _ => ratio_text(change, confidence),
     }
@@ -187,12 +189,13 @@ fn scale(rows: &[Row<'_>]) -> Scale {
 
 fn grid(scene: &mut Scene, plot: Rect, scale: Scale) {
     let x = |v: f64| plot.left + scale.unit(v) * plot.width();
+    let style = Style::of_all(TICKS.into_iter().filter(|t| scale.contains(*t)));
     let mut free_from = f64::NEG_INFINITY;
     for tick in TICKS.into_iter().filter(|t| scale.contains(*t)) {
-        let label = if (tick - 1.0_f64).abs() < 1e-9 {
-            "0 %".to_owned()
-        } else {
-            moved(tick).replace(".0 %", " %").replace(" times", "×")
+        let label = match style {
+            Style::Percent if (tick - 1.0_f64).abs() < 1e-9 => "0 %".to_owned(),
+            Style::Percent => style.text(tick).replace(".0 %", " %"),
+            Style::Times => format!("{tick}×"),
         };
         let half = text_width(&label, SMALL, false) / 2.0;
         if x(tick) - half < free_from {

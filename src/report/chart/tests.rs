@@ -22,6 +22,30 @@ fn no_label_overlaps_another_or_leaves_the_picture() {
 }
 
 #[test]
+fn errors_stand_above_where_the_slo_is_of_them_alone() {
+    let mut record = samples::found();
+    let place = |record: &RunRecord, of: &str| {
+        let scene = throughput::chart(record);
+        let text = scene.texts().position(|t| t.words.starts_with(of));
+        text.unwrap()
+    };
+    let below = |record: &RunRecord| place(record, "throughput, ") < place(record, "share of ");
+    assert!(below(&record));
+    record.slo = vec!["errors<1%".to_owned()];
+    assert!(!below(&record));
+    let scene = throughput::chart(&record);
+    assert!(scene.texts().any(|t| t.words == "SLO 1 %"));
+    let spoiled = scene.spoiled_labels();
+    assert!(spoiled.is_empty(), "{spoiled:#?}");
+    let page = crate::report::page::of_run(&record);
+    let charts = page.sections.iter().find(|s| s.title == "Charts").unwrap();
+    let super::super::page::Part::Charts(charts) = &charts.parts[0] else {
+        panic!("no charts");
+    };
+    assert_eq!(charts[0].title, "Errors, sheds and throughput");
+}
+
+#[test]
 fn long_names_are_cut_and_do_not_spoil_a_chart() {
     let mut record = samples::found();
     record.profile = "a-profile-with-a-very-long-name".repeat(8);

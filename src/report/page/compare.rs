@@ -101,6 +101,7 @@ fn changes(record: &CompareRecord) -> Table {
 
 fn cells(record: &CompareRecord, change: &Change) -> Vec<Cell> {
     let metric = change.metric;
+    let style = compare::Style::of(change);
     let value = |v| Cell::maybe(v, |v| compare::value(metric, v));
     let unit = compare::unit(record, metric);
     let known = (!change.reason.is_empty()).then(|| change.reason.clone());
@@ -113,7 +114,7 @@ fn cells(record: &CompareRecord, change: &Change) -> Vec<Cell> {
         value(change.base),
         value(change.candidate),
         Cell::text(compare::at(record, change).unwrap_or_default()),
-        Cell::maybe(change.ratio, compare::moved),
+        Cell::maybe(change.ratio, |v| style.text(v)),
         Cell::text(interval(change)),
         Cell::maybe(change.p_value, |_| {
             let text = compare::p_text(change).unwrap_or_default();
@@ -126,10 +127,9 @@ fn cells(record: &CompareRecord, change: &Change) -> Vec<Cell> {
 
 /// `+13.4 % to +27.0 %`, or the end that is known.
 fn interval(change: &Change) -> String {
-    match (
-        change.low.map(compare::moved),
-        change.high.map(compare::moved),
-    ) {
+    let style = compare::Style::of(change);
+    let text = |end: Option<f64>| end.map(|v| style.text(v));
+    match (text(change.low), text(change.high)) {
         (Some(low), Some(high)) => format!("{low} to {high}"),
         (Some(low), None) => format!("at least {low}"),
         (None, Some(high)) => format!("at most {high}"),

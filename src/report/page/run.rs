@@ -73,6 +73,7 @@ fn asked(record: &RunRecord) -> Vec<Fact> {
         "Budget",
         format!("{budget}; the search took {took}"),
     ));
+    facts.extend(view::whole_time(record).map(|text| Fact::new("Time", text)));
     facts
 }
 
@@ -161,21 +162,34 @@ fn charts(record: &RunRecord) -> Vec<Chart> {
         about: format!("{what}; {answer}"),
         scene,
     };
+    let latency = chart(
+        Format::LatencyChart,
+        "Latency",
+        &format!(
+            "Latency of every probe against {name}, with the SLO, the breakpoint and its interval"
+        ),
+        chart::latency(record),
+    );
+    let errors_first = view::errors_first(&record.slo);
+    let title = if errors_first {
+        "Errors, sheds and throughput"
+    } else {
+        "Throughput, errors and sheds"
+    };
+    let throughput = chart(
+        Format::ThroughputChart,
+        title,
+        &format!("{title} of every probe against {name}"),
+        chart::throughput(record),
+    );
+    let (first, second) = if errors_first {
+        (throughput, latency)
+    } else {
+        (latency, throughput)
+    };
     vec![
-        chart(
-            Format::LatencyChart,
-            "Latency",
-            &format!(
-                "Latency of every probe against {name}, with the SLO, the breakpoint and its interval"
-            ),
-            chart::latency(record),
-        ),
-        chart(
-            Format::ThroughputChart,
-            "Throughput, errors and sheds",
-            &format!("Throughput, errors and sheds of every probe against {name}"),
-            chart::throughput(record),
-        ),
+        first,
+        second,
         chart(
             Format::ResourcesChart,
             "Resources",
@@ -203,7 +217,14 @@ fn probes(record: &RunRecord) -> Table {
         Column::text("verdict"),
     ];
     let rate = record.plan.counted().rate();
-    let columns = [metric.name.as_str(), "median", "errors", "shed", rate];
+    let latencies = [metric.name.as_str(), "median"];
+    let shares = ["errors", "shed"];
+    let columns = if view::errors_first(&record.slo) {
+        [shares, latencies]
+    } else {
+        [latencies, shares]
+    };
+    let columns = columns.into_iter().flatten().chain([rate]);
     head.extend(columns.map(Column::number));
     head.extend(["settle", "hold"].map(Column::number));
     head.push(Column::text("estimate"));
@@ -211,14 +232,29 @@ fn probes(record: &RunRecord) -> Table {
     Table {
         caption: "Every probe in order".to_owned(),
         head,
-        rows: record.probes.iter().map(|p| probe(&metric, p)).collect(),
+        rows: (record.probes.iter())
+            .map(|p| probe(&metric, p, view::errors_first(&record.slo)))
+            .collect(),
     }
 }
 
-fn probe(metric: &MainMetric, probe: &ProbeRecord) -> Vec<Cell> {
+fn probe(metric: &MainMetric, probe: &ProbeRecord, errors_first: bool) -> Vec<Cell> {
     let level = probe.level.get();
     let count = |v: f64| units::format_count(crate::measure::Level::nearest(v).get().into());
-    vec![
+    let latencies = [
+        Cell::maybe(metric.observed(probe), units::format_seconds),
+        Cell::maybe(metric.quantile(probe, 0.5), units::format_seconds),
+    ];
+    let shares = [
+        share(view::error_ratio(probe)),
+        share(view::shed_ratio(probe)),
+    ];
+    let seen = if errors_first {
+        [shares, latencies]
+    } else {
+        [latencies, shares]
+    };
+    let mut cells = vec![
         index(probe.index),
         Cell::text(probe.purpose.name()),
         Cell::number(level, units::format_count(level.into())),
@@ -226,10 +262,9 @@ fn probe(metric: &MainMetric, probe: &ProbeRecord) -> Vec<Cell> {
             Purpose::WarmUp => Mark::NotJudged,
             _ => Mark::of(probe.end, probe.verdict),
         }),
-        Cell::maybe(metric.observed(probe), units::format_seconds),
-        Cell::maybe(metric.quantile(probe, 0.5), units::format_seconds),
-        share(view::error_ratio(probe)),
-        share(view::shed_ratio(probe)),
+    ];
+    cells.extend(seen.into_iter().flatten());
+    cells.extend([
         per_s(probe.throughput_per_s),
         Cell::number(probe.settle_s, view::span(probe.settle_s)),
         Cell::number(probe.hold_s, view::span(probe.hold_s)),
@@ -241,7 +276,8 @@ fn probe(metric: &MainMetric, probe: &ProbeRecord) -> Vec<Cell> {
             None => Cell::default(),
         },
         Cell::text(why(probe)),
-    ]
+    ]);
+    cells
 }
 
 /// What gave way, or why the verdict is what it is.

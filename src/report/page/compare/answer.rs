@@ -58,9 +58,10 @@ fn forecast(record: &CompareRecord, scaling: &Scaling) -> Number {
 /// The ratio with its interval; the verdict stands below it.
 fn of_one(record: &CompareRecord, comparison: &Comparison) -> Number {
     let level = view::percent(record.confidence);
-    let moved = compare::moved;
     let times = |v: f64| format!("{v:.2} times");
     let change = comparison.breakpoint();
+    let style = change.map_or(compare::Style::Percent, compare::Style::of);
+    let moved = |v| style.text(v);
     let ends = change.map_or((None, None, None), |c| (c.ratio, c.low, c.high));
     let (value, note) = match ends {
         (Some(ratio), Some(low), Some(high)) => {
