@@ -335,7 +335,7 @@ fn started_line(subject: &Subject, event: &Event) -> String {
             budget_s,
             ..
         } => format!(
-            "{} – {}  at most {}",
+            "{} – {}  {} of load",
             units::format_count(min.0.into()),
             subject.unit.count(*max),
             span(*budget_s),
@@ -667,7 +667,7 @@ mod tests {
         };
         assert_eq!(
             started_line(&subject, &event),
-            "demo  http://127.0.0.1:8080  SLO p99<2s  1 – 5 000 VUs  at most 15 min"
+            "demo  http://127.0.0.1:8080  SLO p99<2s  1 – 5 000 VUs  15 min of load"
         );
         let event = Event::RampStarted {
             subject: subject.clone(),
