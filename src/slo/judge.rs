@@ -258,7 +258,7 @@ fn objective_is_hopeless(
     steps: &StepNames,
     patience: Patience,
 ) -> bool {
-    if patience == Patience::Much && m.hold_s() < OUTAGE_S && is_failing(m, steps) {
+    if patience == Patience::Much && m.hold_s() < OUTAGE_S && may_be_an_outage(m, steps) {
         return false;
     }
     let evidence = match &objective.metric {
@@ -302,6 +302,14 @@ pub(super) fn is_failing(m: &Measurement, steps: &StepNames) -> bool {
     let failed = count(cycles().map(|w| w.failed.of_target()).sum());
     let total = failed + count(cycles().map(StepWindow::completed).sum());
     m.hold_s() >= HOPELESS_AFTER.0 && total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE
+}
+
+/// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has waited for long: that is no moment.
+fn may_be_an_outage(m: &Measurement, steps: &StepNames) -> bool {
+    let cycle = m.step_total(steps.cycle());
+    let at_once = cycle.failed.of_target() - cycle.failed.get(FailureKind::Timeout);
+    let all = cycle.failed.of_target() + cycle.completed();
+    count(at_once) > count(all) * HOPELESS_SHARE
 }
 
 fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) -> Outcome {
