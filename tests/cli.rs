@@ -424,19 +424,22 @@ fn the_demo_dies_at_its_memory_limit_like_a_killed_process() {
 fn a_target_that_is_not_this_machine_is_refused_before_anything_is_sent() {
     let out = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://0.0.0.0:{}/", listener.local_addr().unwrap().port());
+    let port = listener.local_addr().unwrap().port();
+    let url = format!("http://far.test:{port}/");
+    let leads = format!("far.test:{port}:0.0.0.0");
     let dir = out.path().to_str().unwrap();
     for command in [
         &["find", "--slo", "p99<1s", "--out", dir][..],
         &["ramp", "--stages", "5:1s", "--slo", "p99<1s", "--out", dir],
         &["plan", "--slo", "p99<1s"],
     ] {
-        let (_, err) = expect(2, &[command, &["--url", &url]].concat());
+        let there = ["--url", &url, "--resolve", &leads];
+        let (_, err) = expect(2, &[command, &there].concat());
         assert!(
-            err.contains("would load 0.0.0.0, which is not this machine"),
+            err.contains("would load far.test (0.0.0.0), which is not this machine"),
             "{err}"
         );
-        assert!(err.contains("--allow-target 0.0.0.0"), "{err}");
+        assert!(err.contains("--allow-target far.test"), "{err}");
     }
     listener.set_nonblocking(true).unwrap();
     let nobody = listener.accept().unwrap_err();
