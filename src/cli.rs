@@ -337,7 +337,7 @@ pub struct ConnectArgs {
     /// Take any certificate. The record and the report say so.
     #[arg(short = 'k', long)]
     pub insecure: bool,
-    /// Where a name leads, as HOST:PORT:ADDRESS[,ADDRESS]; may be repeated. The name stays in `host` and in the handshake.
+    /// Where a name leads, as `HOST:PORT:ADDRESS[,ADDRESS]`; may be repeated. The name stays in `host` and in the handshake.
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
 }
@@ -642,7 +642,7 @@ pub struct TryArgs {
     /// Number of the user, from 0, which decides on `{{ vu }}`, on rows of feeders and on random values.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub vu: u32,
-    /// A user of another population than that of [scenario].
+    /// A user of another population than that of `[scenario]`.
     #[arg(long, value_name = "NAME")]
     pub population: Option<String>,
     /// Seed of every random draw [default: 1].

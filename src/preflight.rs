@@ -607,7 +607,7 @@ fn expected(plan: &Plan, think_s: f64) -> Option<(Expected, Expected)> {
 fn width(expected: &Expected) -> String {
     match expected.half_width {
         Some(share) if share < 0.5 => format!("about +-{}", percent(share)),
-        _ => "no interval".to_owned(),
+        _ => "a bracket at best".to_owned(),
     }
 }
 

@@ -242,7 +242,8 @@ fn key_area(x: f64, y: f64) -> Rect {
 fn level_axis(record: &RunRecord) -> Axis {
     let mut levels: Vec<f64> = record.probes.iter().map(|p| p.level.0.into()).collect();
     levels.sort_by(f64::total_cmp);
-    let shown = [record.answer.breakpoint, record.answer.knee];
+    let answer = &record.answer;
+    let shown = [answer.breakpoint, answer.knee, answer.ci_high];
     let shown = shown.into_iter().flatten().map(f64::from);
     let top = levels.iter().copied().chain(shown).fold(0.0, f64::max);
     let bottom = levels.iter().copied().find(|l| *l > 0.0).unwrap_or(1.0);

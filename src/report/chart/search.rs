@@ -28,6 +28,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         .iter()
         .map(|p| f64::from(p.level.0))
         .chain(record.answer.breakpoint.map(f64::from))
+        .chain(record.answer.ci_high.map(f64::from))
         .fold(0.0, f64::max);
     let all = Scale::Linear(-0.04 * top.max(1.0), 1.08 * top.max(1.0));
     let unit = record.plan.unit.name();
