@@ -171,7 +171,7 @@ fn drawn_systems_are_the_same_again_and_have_tables_of_their_own() {
     }
     let systems = fs::read_to_string(one.join("lab-random.csv")).unwrap();
     assert!(systems.starts_with(
-        "system,index,half,kind,slo,truth,truth_se_pct,truth_how,runs,intervals,coverage,miss_below,miss_above,"
+        "system,index,half,kind,slo,truth,truth_se_pct,truth_how,events_every_s,runs,intervals,coverage,miss_below,miss_above,"
     ));
     assert_eq!(systems.lines().count(), 1 + 4);
     let runs = timeless(&one.join("lab-random-runs.csv"));
