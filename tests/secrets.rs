@@ -35,7 +35,6 @@ fn program(folder: &Path, args: &[&str]) -> Command {
         .env("PUSH", "s3cr3t-push")
         .env("COOKIE", "s3cr3t-cookie")
         .env("UNFIT", "s3cr3t\nunfit")
-        .env("SPACED", "s3cr3t spaced")
         .env("GITHUB_ACTIONS", "true")
         .env("GITHUB_STEP_SUMMARY", folder.join("step-summary"))
         .stdin(Stdio::null())
@@ -241,7 +240,6 @@ fn a_profile_that_does_not_compile_tells_no_secret() {
         (TOKEN, "{{ env.API_TOKEN }} {{ vu", "without `}}`"),
         (TOKEN, "{{ env.API_TOKEN }} {{ vv }}", "unknown variable"),
         (PATH, "http://me:{{ env.URL_KEY }}@127.0.0.1:1/", NO_ADDRESS),
-        (PATH, "/{{ env.SPACED }}/?q={{ env.URL_KEY }}", NO_ADDRESS),
         (PATH, "{{ env.URL_KEY }}", NO_ADDRESS),
         ("{{ env.BODY }}", "{{ env.NO }}", "`NO` is not set"),
         (

@@ -202,7 +202,7 @@ const CASES: &[Case] = &[
         name: "gzip body",
         steps: LOGIN,
         answer: gzipped,
-        parts: &["step `login`", "compressed (gzip)"],
+        parts: &["step `login`", "the body is no JSON"],
         at_once: false,
     },
     Case {

@@ -96,7 +96,13 @@ impl Search {
                 };
                 let se = estimate.fit.sigma / estimate.fit.kappa;
                 let now = width(se, visits, held_s);
-                return half_width * width(se / narrower, more_visits, held_s + more_held_s) / now;
+                // A bound that full holds have not borne out yet is, by the next ones.
+                let left = (held_s / (held_s + more_held_s)).powi(3);
+                let wider = 1.0 + (half_width / now - 1.0).max(0.0) * left;
+                let narrower_by_itself = (half_width / now).min(1.0);
+                return width(se / narrower, more_visits, held_s + more_held_s)
+                    * wider
+                    * narrower_by_itself;
             }
             half_width * self.t(more_visits) / self.t(visits) / narrower
         };
