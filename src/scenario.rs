@@ -207,22 +207,6 @@ impl Scenario {
         Self::think_s(&self.steps)
     }
 
-    /// What is left of a think time at a random moment at which a VU thinks: of one of the cycle's, the longer the likelier.
-    pub fn think_left(&self, rng: &mut VuRng) -> Duration {
-        let thinks = || {
-            self.steps.iter().filter_map(|s| match &s.action {
-                Action::Think(think) => Some(think),
-                Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => None,
-            })
-        };
-        let mut at_s = rng.random::<f64>() * self.mean_think_s();
-        let which = thinks().find(|think| {
-            at_s -= think.mean_s();
-            at_s < 0.0
-        });
-        which.map_or(Duration::ZERO, |think| think.draw_left(rng))
-    }
-
     /// Mean think time of some steps, seconds.
     pub fn think_s(steps: &[Step]) -> f64 {
         steps

@@ -86,32 +86,6 @@ impl Think {
         Duration::try_from_secs_f64(seconds).map_or(LONGEST, |d| d.min(LONGEST))
     }
 
-    /// Draws what is left of a think time at a random moment: a random part of one that is drawn in proportion to its length.
-    ///
-    /// VUs that begin so are from their beginning as they are in the long run. Of times that vary the ordinary ones would all be over
-    /// before the long ones, in which most users are at any moment, and a level would begin with too much load.
-    pub fn draw_left<R: Rng>(&self, rng: &mut R) -> Duration {
-        let whole = match *self {
-            Self::Fixed(d) => d,
-            // What is left of an exponential time is exponential.
-            Self::Exponential(_) => return self.draw(rng),
-            Self::Uniform(from, to) => {
-                // The density of a length is proportional to it: its square is uniform.
-                let u: f64 = StandardUniform.sample(rng);
-                let (from, to) = (from.as_secs_f64().powi(2), to.as_secs_f64().powi(2));
-                Duration::from_secs_f64((from + u * (to - from)).sqrt())
-            }
-            Self::LogNormal { median, sigma } => {
-                let longer = (sigma * sigma).exp() * median.as_secs_f64();
-                let median =
-                    Duration::try_from_secs_f64(longer).map_or(LONGEST, |d| d.min(LONGEST));
-                Self::LogNormal { median, sigma }.draw(rng)
-            }
-        };
-        let part: f64 = StandardUniform.sample(rng);
-        whole.mul_f64(part)
-    }
-
     /// The mean, seconds.
     pub fn mean_s(&self) -> f64 {
         match *self {
@@ -152,31 +126,5 @@ mod tests {
                 "{think:?}: {mean}"
             );
         }
-    }
-
-    #[test]
-    fn what_is_left_of_a_time_is_longer_the_more_times_vary() {
-        let s = Duration::from_secs;
-        let mut rng = VuRng::seed_from_u64(6);
-        let lognormal = Think::LogNormal {
-            median: s(2),
-            sigma: 0.8,
-        };
-        // Half of the mean square over the mean (renewal theory).
-        for (think, wanted) in [
-            (Think::Fixed(s(2)), 1.0),
-            (Think::Uniform(s(1), s(3)), 13.0 / 12.0),
-            (Think::Exponential(s(2)), 2.0),
-            (lognormal, lognormal.mean_s() * 0.64_f64.exp() / 2.0),
-        ] {
-            let draws = 40_000;
-            let all = (0..draws).map(|_| think.draw_left(&mut rng).as_secs_f64());
-            let mean = all.sum::<f64>() / f64::from(draws);
-            assert!((mean / wanted - 1.0).abs() < 0.04, "{think:?}: {mean}");
-        }
-        assert_eq!(
-            Think::Fixed(Duration::ZERO).draw_left(&mut rng),
-            Duration::ZERO
-        );
     }
 }

@@ -299,10 +299,13 @@ impl<'a> Vu<'a> {
         }
     }
 
-    /// Without it VUs with a constant think time would march in step, and with one that varies all would begin busier than they are
-    /// in the long run.
+    /// Without it VUs with a constant think time would march in step.
     async fn stagger(&mut self) {
-        let wait = (self.scenario.think_left(&mut self.rng)).min(LONGEST_STAGGER);
+        let mean = self
+            .scenario
+            .mean_think_s()
+            .min(LONGEST_STAGGER.as_secs_f64());
+        let wait = Duration::from_secs_f64(mean * self.rng.random::<f64>());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
