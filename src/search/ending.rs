@@ -60,7 +60,10 @@ impl Search {
                 format!("the budget of {budget} ended with nothing above but a short hold that broke by a little, as any level may; about {minutes} more minutes would decide (--budget)"),
             );
         }
-        if let Some(reason) = self.ceiling_is_contradicted() {
+        if let Some(reason) = self
+            .ceiling_is_contradicted()
+            .or_else(|| self.ceiling_is_refuted(&estimate))
+        {
             return self.done(Ending::Undecided, reason);
         }
         if let Some(reason) = self.nothing_breaks_clearly(&estimate) {
@@ -151,6 +154,29 @@ impl Search {
                 "the budget of {} ended before a full hold at {}, which a short one broke: the holds below it were answered so fast that the breakpoint must lie higher by now; about {} more minutes would decide (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(broke),
+                self.minutes_to_decide(),
+            )
+        })
+    }
+
+    /// Why there is no upper bound, where full holds held at every level that ever broke: what broke it then came by chance or is gone,
+    /// and nothing that was visited is too much.
+    fn ceiling_is_refuted(&self, estimate: &Estimate) -> Option<String> {
+        if matches!(estimate.fit.basis, Basis::Events | Basis::Law) {
+            // These weigh what came by chance, or know the limit by more than the levels that broke.
+            return None;
+        }
+        let broken = |v: &&Visit| v.counts() && bounds::side(v) == Some(Side::Broke);
+        let highest = self.visits.iter().filter(broken).map(|v| v.level).max()?;
+        let held = bounds::full(&self.visits, Side::Held)
+            .map(|v| v.level)
+            .max()?;
+        (held >= highest).then(|| {
+            format!(
+                "the budget of {} ended with no level that breaks for sure: {} broke, and {} held for longer since or before; about {} more minutes would decide (--budget)",
+                units::format_seconds(self.spec.budget.as_secs_f64()),
+                self.spec.unit.count(highest),
+                self.spec.unit.count(held),
                 self.minutes_to_decide(),
             )
         })
@@ -486,6 +512,26 @@ mod tests {
         // A full hold that broke is one to believe, and so is a level that the law does not reach.
         assert_eq!(ends((120, Refine)).ending, Ending::Bracketed);
         assert_eq!(ends((400, Bracket)).ending, Ending::Bracketed);
+    }
+
+    #[test]
+    fn a_level_that_broke_and_is_outdone_by_full_holds_is_no_upper_bound() {
+        let visits = [(50, Bracket, Held), (51, Refine, Held), (62, Refine, Broke)];
+        let end = ended(search(&visits).out_of_budget());
+        assert_eq!(end.ending, Ending::Bracketed);
+        let refuted = |held: u32| {
+            let visits = [visits[0], visits[1], visits[2], (held, Refine, Held)];
+            let end = ended(search(&visits).out_of_budget());
+            assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+            let wanted = format!("62 VUs broke, and {held} VUs held");
+            assert!(end.reason.contains(&wanted), "{}", end.reason);
+        };
+        refuted(62);
+        refuted(70);
+        // Something above that breaks is one again.
+        let above = [&visits[..], &[(62, Refine, Held), (124, Bracket, Broke)]].concat();
+        let end = ended(search(&above).out_of_budget());
+        assert_eq!(end.ending, Ending::Bracketed);
     }
 
     #[test]
