@@ -687,7 +687,11 @@ impl Search {
         if let Some(order) = self.look(&estimate) {
             return Step::Probe(order);
         }
-        if self.precise_enough(&estimate) && self.nothing_breaks_clearly(&estimate).is_none() {
+        let doubted = || {
+            let unclear = self.nothing_breaks_clearly(&estimate);
+            unclear.or_else(|| self.served_more_above(&estimate))
+        };
+        if self.precise_enough(&estimate) && doubted().is_none() {
             return match self.unconfirmed(&estimate) {
                 Some(level) => self.probe(level, Purpose::Confirm),
                 None => self.found(),
