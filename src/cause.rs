@@ -10,6 +10,7 @@
 mod case;
 mod cpu;
 mod differs;
+mod generator;
 mod leak;
 mod load;
 mod memory;
@@ -19,6 +20,7 @@ mod seen;
 mod words;
 
 pub use case::{Baseline, Case};
+pub use generator::{Spoiled, spoiled, spoiled_by_others};
 pub use leak::leaks;
 pub use seen::Seen;
 

@@ -25,6 +25,7 @@ use crate::stats::tail::{Residence, Tail};
 mod answer;
 mod canary;
 mod crash;
+mod explaining;
 mod generator;
 mod halt;
 mod later;
@@ -200,15 +201,16 @@ pub async fn resume<E: Engine, S: Surroundings>(
     run.references(&conclusion).await;
     run.rest().await;
     let search_s = run.search_s();
-    let ruled_out = run.explain_again();
-    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, search_s);
+    let explained = run.explain_again();
+    let limit = explained.generator;
+    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, search_s, limit);
     let holds: Vec<_> = run
         .probes
         .iter()
         .map(|p| generator::strains(&p.seconds))
         .collect();
     run.warnings.extend(generator::warnings(&holds, "probe"));
-    run.warnings.extend(ruled_out);
+    run.warnings.extend(explained.warnings);
     run.warnings.extend(run.engine.notes());
     let plan = spec.plan.loaded(run.engine.addresses());
     run.warnings
@@ -592,24 +594,6 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
         }
-    }
-
-    /// Names the causes of every broken probe once more, now that all of the run is known: the first that broke had little to be
-    /// compared with. Gives what looked like a cause and was none.
-    fn explain_again(&mut self) -> Vec<String> {
-        let explain =
-            |seen: &Seen| cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines));
-        let all: Vec<_> = (self.seen.iter().enumerate())
-            .filter(|(_, seen)| seen.verdict == Verdict::Broke)
-            .map(|(i, seen)| (i, explain(seen)))
-            .collect();
-        let ruled_out = cause::ruled_out(all.iter().map(|(_, explained)| explained));
-        for (i, explained) in all {
-            let mut causes = explained.causes.into_iter();
-            self.probes[i].limiting_resource = causes.next();
-            self.probes[i].other_causes = causes.collect();
-        }
-        ruled_out
     }
 
     /// Leaves the target without load.

@@ -19,7 +19,7 @@ const REFUSED: f64 = 0.01;
 /// Share of the failures that are of one way where a limit makes them.
 const ONE_WAY: f64 = 0.9;
 /// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
-const NOT_COLLAPSED: f64 = 0.75;
+pub(super) const NOT_COLLAPSED: f64 = 0.75;
 /// Times the median latency of the lower level from which those who are served count as waiting for what serves them, and up to which
 /// they count as not waiting; and by how much more at least, seconds: below that a busy machine alone makes the difference.
 const LONGER: f64 = 2.0;
@@ -232,7 +232,9 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     let queue = longest_queue(case);
     let doubtful = may_be_short_of_cpu(case, queue.as_ref().map(|(monitor, _)| monitor.as_str()))?;
     let keeps_up = throughput / base.throughput / (case.level() / base.level);
-    let is_flat = beside.gain < FLAT_GAIN;
+    // What fell down serves at no rate.
+    let fell = throughput < NOT_COLLAPSED * beside.throughput.max(base.throughput);
+    let is_flat = beside.gain < FLAT_GAIN && !fell;
     // A queue that grew is also what waiting for a CPU looks like.
     if !is_flat && (queue.is_none() || doubtful || keeps_up >= FALLS_BEHIND) {
         return None;

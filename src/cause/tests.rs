@@ -151,7 +151,11 @@ impl Scene {
     }
 
     fn explained(&self) -> Explained {
-        explain(&Case {
+        explain(&self.case())
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case {
             measurement: &self.measurement,
             before: &[],
             lines: &self.lines,
@@ -163,7 +167,7 @@ impl Scene {
             users_are_searched: true,
             think_s: 1.0,
             cpus: self.cpus,
-        })
+        }
     }
 
     fn kinds(&self) -> Vec<(CauseKind, Sureness)> {
@@ -498,6 +502,70 @@ fn a_machine_that_others_fill_at_every_level_is_no_finding_but_a_warning() {
         .held(40, on_a_machine(0.2, 0.4))
         .held(80, on_a_machine(0.4, 2.0));
     assert_eq!(for_a_while.kinds(), [(Kind::Host, Likely)]);
+}
+
+/// A probe that says nothing: the generator used so much of a core and was late, on a machine of two CPUs that used so much.
+fn late_on_a_machine(thread: f64, held_back: Option<f64>, host: f64) -> Scene {
+    on_a_machine(0.1, host).each_second(|w| {
+        w.generator.lag_p99_s = Some(0.09);
+        w.generator.strain.thread_cpu = Some(thread);
+        w.generator.strain.held_back = held_back;
+    })
+}
+
+#[test]
+fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cause() {
+    let of = |scene: &Scene| match spoiled(&scene.case(), "it was late") {
+        Spoiled::Generator(finding) => Ok(finding.sureness),
+        Spoiled::Others(told) => Err(told),
+    };
+    let starved = |thread, held_back| late_on_a_machine(thread, held_back, 2.0);
+    let busy = || on_a_machine(0.1, 2.0);
+    let told = of(&starved(0.01, None).held(40, busy())).unwrap_err();
+    assert!(
+        told.starts_with("2.00 of 2 cores used (others 1.60,")
+            && told.ends_with("and was as full where the SLO held"),
+        "{told}"
+    );
+    let warning = spoiled_by_others(2, 5, &told);
+    assert!(warning.starts_with("2 of 5 probes say nothing about the target"), "{warning}");
+    assert!(of(&starved(0.01, None)).is_err(), "nothing held, and others use most of it");
+    // Near misses: its own work, its own quota, a machine that has CPU left, and a hypervisor's doing.
+    assert_eq!(of(&starved(0.9, None).held(40, busy())), Ok(Certain));
+    assert_eq!(of(&starved(0.01, Some(0.9)).held(40, busy())), Ok(Certain));
+    assert_eq!(of(&late_on_a_machine(0.01, None, 0.9)), Ok(Certain));
+    let quiet = || on_a_machine(0.1, 0.4);
+    assert_eq!(of(&starved(0.01, None).held(40, quiet())), Ok(Possible), "full with the load");
+    let one_of_many = starved(0.01, None).held(20, quiet()).held(30, quiet()).held(40, busy());
+    assert_eq!(of(&one_of_many), Ok(Possible));
+    let stolen = starved(0.01, None).each_second(|w| w.generator.strain.cpu_steal = Some(0.4));
+    assert!(of(&stolen.held(40, quiet())).is_err());
+    // Without a monitor of the machine its waits tell, but not who it is that fills it.
+    let mut unseen = starved(0.01, None);
+    for second in &mut unseen.measurement.hold {
+        second.readings.clear();
+    }
+    assert_eq!(of(&unseen), Ok(Possible));
+    let failed = FailureKind::NoPorts;
+    let lacks = starved(0.01, None).each_second(|w| w.steps[0].failed.add_n(failed, 1));
+    assert_eq!(of(&lacks.held(40, busy())), Ok(Certain), "no others took its ports");
+}
+
+#[test]
+fn what_fell_down_on_a_busy_machine_serves_at_no_rate_and_the_machine_is_ruled_out() {
+    let serving = |n| on_a_machine(0.1, 2.0).serves(n, 0.1, FailureKind::Status, 0);
+    let held = |fallen: Scene| fallen.held(45, serving(45)).held(64, serving(61));
+    let fallen = || on_a_machine(0.0, 2.0).serves(0, 0.1, FailureKind::ConnectRefused, 90);
+    let gone = held(fallen().field("gateway", "up", 1.0, |t| if t < 2.0 { 1.0 } else { 0.0 }));
+    assert_eq!(gone.kinds(), [(Kind::ProcessEnded, Possible)]);
+    assert_eq!(gone.explained().ruled_out.len(), 1);
+    // With a single level that held, too.
+    assert_eq!(fallen().held(64, serving(61)).kinds(), []);
+    // One that serves as much as it did, on the machine that it fills, is not ruled out by a level beyond its knee.
+    let flat = on_a_machine(0.1, 2.0).serves(60, 0.2, FailureKind::Status, 0);
+    let kinds = flat.held(45, on_a_machine(0.1, 0.9).serves(45, 0.1, FailureKind::Status, 0));
+    let kinds = kinds.held(64, serving(60)).kinds();
+    assert!(kinds.contains(&(Kind::Host, Likely)), "{kinds:?}");
 }
 
 #[test]

@@ -29,6 +29,7 @@ const GROSS_STEAL: f64 = 0.25;
 /// Means over a hold from which a reader is told.
 const TOLD_STEAL: f64 = 0.05;
 const TOLD_PRESSURE: f64 = 0.75;
+const TOLD_HELD_BACK: f64 = 0.1;
 const TOLD_RETRANSMITS: f64 = 0.01;
 const TOLD_HELD_UP: f64 = 0.05;
 /// The same of segments on a way that is longer than any within a machine: each is 200 ms and more in one latency, so that one in a
@@ -162,6 +163,9 @@ fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> 
 /// Whether it used its CPU up itself, or had to wait for others: the way out is another one.
 fn who(late: &[&Second]) -> &'static str {
     match worst_of(late, |s| s.thread_cpu.or(s.process_cpu)) {
+        _ if worst_of(late, |s| s.held_back).is_some_and(|share| share >= TOLD_HELD_BACK) => {
+            "the generator was held back by its own CPU quota"
+        }
         Some(cores) if cores < THREAD_FULL / 2.0 => {
             "the generator was kept waiting for a CPU by others"
         }
@@ -245,6 +249,10 @@ fn circumstances(seconds: &[&Second]) -> String {
         (
             "of the CPU given to others by the hypervisor",
             worst_of(seconds, |s| s.cpu_steal).filter(|share| *share >= TOLD_STEAL),
+        ),
+        (
+            "of the periods of its CPU quota over before their end",
+            worst_of(seconds, |s| s.held_back).filter(|share| *share >= TOLD_HELD_BACK),
         ),
     ] {
         if let Some(share) = share {
