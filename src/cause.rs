@@ -22,6 +22,7 @@ mod words;
 pub use case::{Baseline, Case};
 pub use generator::{Spoiled, spoiled, spoiled_by_others};
 pub use leak::leaks;
+pub(crate) use network::{FAR_S, FEW_LOST, LOSSY};
 pub use seen::Seen;
 
 use crate::record::{CauseKind, LimitingResource, Sureness};
@@ -35,7 +36,7 @@ type Rule = fn(&Case<'_>) -> Vec<Cause>;
 
 /// From the root of a trouble to its consequences: of two that are equally sure, and of which neither was seen earlier, the
 /// one that is further up explains the other.
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     memory::leak,
     memory::killed,
     memory::heap_exhausted,
@@ -51,6 +52,7 @@ const RULES: [Rule; 18] = [
     cpu::limited,
     cpu::one_thread,
     network::accept_queue,
+    network::loss,
     cpu::machine,
     memory::ended,
     memory::workers_ended,

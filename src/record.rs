@@ -381,6 +381,8 @@ pub enum CauseKind {
     Descriptors,
     /// The kernel turned new connections away: nobody accepted those before.
     AcceptQueue,
+    /// The network on the way to the target lost what was sent.
+    Network,
     /// An event loop or another single thread had no time left.
     SingleThread,
     /// A CPU quota was used up.
@@ -414,6 +416,7 @@ impl CauseKind {
             Self::RedisOutputBuffer => "redis_output_buffer",
             Self::Descriptors => "descriptors",
             Self::AcceptQueue => "accept_queue",
+            Self::Network => "network",
             Self::SingleThread => "single_thread",
             Self::CpuLimit => "cpu_limit",
             Self::Host => "host",
@@ -523,13 +526,7 @@ impl PlanRecord {
 
     /// A round trip of the network to the farthest address that was loaded, seconds; `None` where it was not measured.
     pub fn round_trip_s(&self) -> Option<f64> {
-        let farthest = self
-            .addresses
-            .iter()
-            .filter_map(|a| a.round_trip_us)
-            .max()?;
-        #[expect(clippy::cast_precision_loss, reason = "microseconds of a connection")]
-        Some(farthest as f64 / 1e6)
+        LoadedAddress::farthest_s(&self.addresses)
     }
 
     /// Whether levels are those of the scenario's users.

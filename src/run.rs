@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::cause::{self, Baseline, Case, Seen};
 use crate::engine::{Engine, EngineError};
-use crate::event::{Event, Phase, ShownLatency, Tick};
+use crate::event::{Event, Phase, ShownLatency, ShownShare, Tick};
 use crate::journal::{Entry, Head, Told};
-use crate::measure::{Histogram, Level, LogLine, Measurement, Reading, Second, StepNames};
+use crate::measure::{
+    Histogram, Level, LoadedAddress, LogLine, Measurement, Reading, Second, StepNames,
+};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -19,7 +21,7 @@ use crate::record::{
 use crate::search::{
     Conclusion, CycleModel, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
 };
-use crate::slo::{Condition, Judgement, Objective, Outcome, Patience, Slo, Verdict};
+use crate::slo::{Condition, Judgement, Metric, Objective, Outcome, Patience, Slo, Verdict};
 use crate::stats::tail::{Residence, Tail};
 
 mod answer;
@@ -593,6 +595,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             users_are_searched: self.spec.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
+            round_trip_s: LoadedAddress::farthest_s(&self.engine.addresses()),
         }
     }
 
@@ -633,6 +636,23 @@ pub fn shown_latency(slo: &Slo, steps: &StepNames) -> ShownLatency {
         q: 0.99,
         step: steps.main(),
         limit_s: None,
+    })
+}
+
+/// The share that progress shows first: that of the first objective, where none is on a latency.
+pub fn shown_share(slo: &Slo) -> Option<ShownShare> {
+    let all = slo.objectives();
+    if all.iter().any(|o| o.latency_limit().is_some()) {
+        return None;
+    }
+    let share = |of_sheds, step: &Option<String>, bound| ShownShare {
+        of_sheds,
+        limit: step.is_none().then_some(bound),
+    };
+    all.iter().find_map(|o| match &o.metric {
+        Metric::Errors { step } => Some(share(false, step, o.bound)),
+        Metric::Shed { step } => Some(share(true, step, o.bound)),
+        _ => None,
     })
 }
 

@@ -179,7 +179,11 @@ impl Machine {
 
     /// The share of its CPUs that nobody known uses.
     pub(super) fn unwatched(&self) -> f64 {
-        if self.cores > 0.0 { self.unknown / self.cores } else { 0.0 }
+        if self.cores > 0.0 {
+            self.unknown / self.cores
+        } else {
+            0.0
+        }
     }
 
     /// As it stands in evidence.
@@ -191,7 +195,10 @@ impl Machine {
             format!("; tasks waited for a CPU {:.0} % of the time", p * 100.0)
         });
         let (used, cores) = (self.used, self.cores);
-        format!("{used:.2} of {cores:.0} cores used ({}){waits}", named.join(", "))
+        format!(
+            "{used:.2} of {cores:.0} cores used ({}){waits}",
+            named.join(", ")
+        )
     }
 }
 

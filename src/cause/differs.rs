@@ -70,7 +70,9 @@ fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen>
         Some((here, best)) if here.1 < load::NOT_COLLAPSED * best.1 => Some(best),
         _ => here,
     };
-    let is_top = |level: f64| top != here && alike == Alike::AlsoBeforeACollapse && Some(level) == top.map(|t| t.0);
+    let is_top = |level: f64| {
+        top != here && alike == Alike::AlsoBeforeACollapse && Some(level) == top.map(|t| t.0)
+    };
     let grows = |s: &&Seen| {
         let Some((x, top)) = s.throughput.zip(top) else {
             return true;
@@ -98,7 +100,10 @@ fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen>
 
 /// The level and the throughput of the held probe clearly below that served most.
 fn best_that_held(case: &Case<'_>) -> Option<(f64, f64)> {
-    let held = case.seen.iter().filter(|s| s.held() && s.is_below(case.level()));
+    let held = case
+        .seen
+        .iter()
+        .filter(|s| s.held() && s.is_below(case.level()));
     held.filter_map(|s| Some((s.level, s.throughput?)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
 }

@@ -61,7 +61,10 @@ fn its_own_doing(case: &Case<'_>) -> bool {
     let latest = (hold.iter()).max_by(|a, b| lag(a).total_cmp(&lag(b)));
     let worked = latest.is_some_and(|s| {
         let strain = &s.window.generator.strain;
-        strain.thread_cpu.or(strain.process_cpu).is_some_and(|cpu| cpu >= AT_WORK)
+        strain
+            .thread_cpu
+            .or(strain.process_cpu)
+            .is_some_and(|cpu| cpu >= AT_WORK)
     });
     let held_back = |s: &Second| s.window.generator.strain.held_back.unwrap_or(0.0);
     let of_workers = |s: &Second| {
@@ -73,7 +76,9 @@ fn its_own_doing(case: &Case<'_>) -> bool {
         (s.window.steps.iter()).any(|step| kinds.iter().any(|kind| step.failed.get(*kind) > 0))
     };
     worked
-        || hold.iter().any(|s| held_back(s) >= HELD_BACK || lacked(s) || of_workers(s))
+        || hold
+            .iter()
+            .any(|s| held_back(s) >= HELD_BACK || lacked(s) || of_workers(s))
 }
 
 fn stolen(case: &Case<'_>) -> bool {

@@ -183,7 +183,10 @@ fn causes(
             if probes.last().is_none_or(|p| p.end != HoldEnd::Invalid) {
                 return vec![the_generator(&conclusion.reason)];
             }
-            if let Some(generator) = generator.as_ref().filter(|g| g.sureness == Sureness::Certain) {
+            if let Some(generator) = generator
+                .as_ref()
+                .filter(|g| g.sureness == Sureness::Certain)
+            {
                 return vec![generator.clone()];
             }
         }

@@ -30,7 +30,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .enumerate()
             .filter_map(|(i, (seen, p))| Some((i, of(p.verdict, p.end)?, explain(seen))))
             .collect();
-        let broken = all.iter().filter(|(i, ..)| self.probes[*i].end != HoldEnd::Invalid);
+        let broken = all
+            .iter()
+            .filter(|(i, ..)| self.probes[*i].end != HoldEnd::Invalid);
         let mut explaining = Explaining {
             warnings: cause::ruled_out(broken.map(|(_, _, explained)| explained)),
             generator: None,

@@ -461,7 +461,7 @@ fn kind_of(errors: &[&PageError]) -> FailureKind {
 }
 
 /// Parts of Locust's texts of errors, the most telling first.
-const TEXTS: [(&str, FailureKind); 14] = [
+const TEXTS: [(&str, FailureKind); 15] = [
     ("Too many open files", FailureKind::NoDescriptors),
     ("Cannot assign requested address", FailureKind::NoPorts),
     ("Name or service not known", FailureKind::Dns),
@@ -475,6 +475,7 @@ const TEXTS: [(&str, FailureKind); 14] = [
     ("IncompleteRead", FailureKind::Eof),
     ("Connection reset", FailureKind::Reset),
     ("HTTPError", FailureKind::Status),
+    ("BadStatusCode(code=", FailureKind::Status),
     ("CatchResponseError", FailureKind::WrongEvent),
 ];
 
@@ -680,8 +681,15 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
         assert_eq!(steps[0].completed(), 3);
         assert_eq!(steps[0].failed.get(FailureKind::Status), 1);
         let told = steps[0].ways.most(3);
-        assert_eq!(told.len(), 1, "that of another method is another row's: {told:?}");
-        assert_eq!((told[0].name(), &*told[0].message), ("500".to_owned(), "Server Error: Oh"));
+        assert_eq!(
+            told.len(),
+            1,
+            "that of another method is another row's: {told:?}"
+        );
+        assert_eq!(
+            (told[0].name(), &*told[0].message),
+            ("500".to_owned(), "Server Error: Oh")
+        );
         assert_eq!(told[0].request.as_deref(), Some("POST /buy"));
         assert_eq!(steps[1].ways.iter().count(), 0, "not told twice");
         assert_eq!(steps[1].completed(), 103);
@@ -711,6 +719,7 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
                 "OSError(24, 'Too many open files')",
                 FailureKind::NoDescriptors,
             ),
+            ("LocustBadStatusCode(code=404)", FailureKind::Status),
             ("something else", FailureKind::Protocol),
         ] {
             assert_eq!(kind_of_text(text), kind, "{text}");

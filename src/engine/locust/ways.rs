@@ -37,7 +37,13 @@ impl WayData {
     /// As reports tell it.
     pub(super) fn way(&self) -> FailureWay {
         let request = self.request.as_deref();
-        way(kind(&self.kind), self.status, &self.message, request, self.count)
+        way(
+            kind(&self.kind),
+            self.status,
+            &self.message,
+            request,
+            self.count,
+        )
     }
 }
 
@@ -56,9 +62,18 @@ pub(super) fn way(
     count: u64,
 ) -> FailureWay {
     let said = said.split(" for url: ").next().unwrap_or_default();
-    // `404 Client Error: Not Found` tells the status twice.
+    // `URL http://h/x: code=404`, of a FastHttpUser.
+    let said = match said
+        .strip_prefix("URL ")
+        .and_then(|rest| rest.split_once(": "))
+    {
+        Some((_, rest)) => rest,
+        None => said,
+    };
+    // `404 Client Error: Not Found` and `code=404` tell the status twice.
     let said = match (status, said.split_once(' ')) {
         (Some(status), Some((first, rest))) if first == status.to_string() => rest,
+        (Some(status), _) if said.contains(&format!("code={status}")) => "",
         _ => said,
     };
     FailureWay {
@@ -71,9 +86,11 @@ pub(super) fn way(
     }
 }
 
-/// The status that a text of an error tells: `HTTPError('404 Client Error: Not Found for url: /x')`.
+/// The status that a text of an error tells: `HTTPError('404 Client Error: Not Found for url: /x')`, `LocustBadStatusCode(code=404)`.
 pub(super) fn status_in(text: &str) -> Option<u16> {
-    let (_, said) = text.split_once("HTTPError(")?;
+    let (_, said) = text
+        .split_once("HTTPError(")
+        .or_else(|| text.split_once("code="))?;
     let digits: String = (said.chars())
         .skip_while(|c| !c.is_ascii_digit())
         .take_while(char::is_ascii_digit)
@@ -83,7 +100,9 @@ pub(super) fn status_in(text: &str) -> Option<u16> {
 
 /// What stands within the first quotation marks of a text like `HTTPError('...')`, else the text.
 pub(super) fn unquoted(text: &str) -> &str {
-    let inner = text.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    let inner = text
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
     let inner = inner.map(str::trim).filter(|inner| inner.len() > 1);
     let quoted = inner.and_then(|inner| {
         let quote = inner.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
@@ -100,16 +119,48 @@ mod tests {
     fn what_locust_says_of_a_failure_is_told_without_addresses_and_secrets() {
         let text = "HTTPError('404 Client Error: Not Found for url: http://h/x?token=abcdef')";
         assert_eq!(status_in(text), Some(404));
-        let told = way(FailureKind::Status, status_in(text), unquoted(text), Some("GET /x?token=abcdef"), 3);
+        let told = way(
+            FailureKind::Status,
+            status_in(text),
+            unquoted(text),
+            Some("GET /x?token=abcdef"),
+            3,
+        );
         assert_eq!((told.count, told.name()), (3, "404".to_owned()));
         assert_eq!(told.message, "Client Error: Not Found");
         assert_eq!(told.request.as_deref(), Some("GET /x?token=***"));
         let text = "ConnectionRefusedError(111, 'Connection refused')";
         assert_eq!((status_in(text), unquoted(text)), (None, text));
-        let told = way(FailureKind::ConnectRefused, None, unquoted(text), Some(""), 1);
-        assert_eq!(told.message, "ConnectionRefusedError(#, 'Connection refused')");
+        let told = way(
+            FailureKind::ConnectRefused,
+            None,
+            unquoted(text),
+            Some(""),
+            1,
+        );
+        assert_eq!(
+            told.message,
+            "ConnectionRefusedError(#, 'Connection refused')"
+        );
         assert_eq!(told.request, None);
-        assert_eq!(unquoted("CatchResponseError('total was wrong')"), "total was wrong");
+        for text in ["LocustBadStatusCode(code=404)", "URL http://h/x: code=404"] {
+            let told = way(
+                FailureKind::Status,
+                status_in(text),
+                unquoted(text),
+                None,
+                1,
+            );
+            assert_eq!(
+                (told.name(), told.message),
+                ("404".to_owned(), String::new()),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            unquoted("CatchResponseError('total was wrong')"),
+            "total was wrong"
+        );
         assert_eq!(unquoted("x("), "x(");
         assert_eq!(unquoted("x()"), "x()");
         assert_eq!(unquoted("x(')"), "x(')");

@@ -61,7 +61,11 @@ impl Periods {
 /// The names below which the CPU controller of a process may be mounted, and its path there, from `/proc/PID/cgroup`:
 /// `4:cpu,cpuacct:/path` in version 1, `0::/path` in version 2.
 fn cpu_controller(proc_cgroup: &str) -> Option<(Vec<String>, &str)> {
-    let lines = || proc_cgroup.lines().filter_map(|l| l.splitn(3, ':').skip(1).collect::<Vec<_>>().try_into().ok());
+    let lines = || {
+        proc_cgroup
+            .lines()
+            .filter_map(|l| l.splitn(3, ':').skip(1).collect::<Vec<_>>().try_into().ok())
+    };
     let is_cpu = |[names, _]: &[&str; 2]| names.split(',').any(|name| name == "cpu");
     if let Some([names, path]) = lines().find(is_cpu) {
         return Some((vec!["cpu".to_owned(), names.to_owned()], path));
@@ -98,7 +102,11 @@ mod tests {
             ("v2", "0::/pod/me\n"),
         ] {
             let mount = root.join(mount);
-            let base = if mount.ends_with("cpu") { root.join("v1") } else { mount.clone() };
+            let base = if mount.ends_with("cpu") {
+                root.join("v1")
+            } else {
+                mount.clone()
+            };
             // The root has no quota, and the kernel then counts no periods.
             write(&mount, "nr_periods 0\nnr_throttled 0\n");
             write(&mount.join("pod"), "nr_periods 100\nnr_throttled 10\n");
