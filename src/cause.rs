@@ -25,7 +25,7 @@ pub use leak::leaks;
 pub(crate) use network::{FAR_S, FEW_LOST, LOSSY};
 pub use seen::Seen;
 
-use crate::record::{CauseKind, LimitingResource, Sureness};
+use crate::record::{CauseKind, LimitingResource, RULED_OUT, Sureness};
 use differs::Contrast;
 
 /// Levels nearer to each other than this factor cannot show whether more VUs bring more throughput.
@@ -152,11 +152,11 @@ pub fn ruled_out<'a>(explained: impl Iterator<Item = &'a Explained>) -> Vec<Stri
         let (what, evidence) = (&cause.resource, &cause.evidence);
         if cause.kind == Some(CauseKind::Host) {
             return format!(
-                "the {what} was as full where the SLO held as where it broke ({evidence}): it is not what broke it, but what was \
+                "the {what} was as full where the SLO held as where it broke ({evidence}): {RULED_OUT}, but what was \
                  measured was measured on a busy machine, and the target may carry more on a quiet one"
             );
         }
-        format!("{what} read the same where the SLO held ({evidence}): it is not what broke it")
+        format!("{what} read the same where the SLO held ({evidence}): {RULED_OUT}")
     };
     told.iter().map(tell).collect()
 }

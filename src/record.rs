@@ -429,6 +429,11 @@ impl CauseKind {
     }
 }
 
+/// What a warning says that rules a cause out, which is how a report knows one.
+pub const RULED_OUT: &str = "it is not what broke it";
+/// What a warning says of probes that others on the machine spoiled.
+pub const NO_FINDING: &str = "That is no finding about the target";
+
 /// How sure a cause is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

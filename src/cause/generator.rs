@@ -3,7 +3,7 @@
 
 use super::{Case, Seen, cpu};
 use crate::measure::{FailureKind, Second};
-use crate::record::{CauseKind, LimitingResource, Sureness};
+use crate::record::{CauseKind, LimitingResource, NO_FINDING, Sureness};
 
 /// CPU of the busiest load thread, in cores, from which the generator itself may be what was late: it had half of a core.
 const AT_WORK: f64 = 0.475;
@@ -91,7 +91,7 @@ fn stolen(case: &Case<'_>) -> bool {
 pub fn spoiled_by_others(count: usize, all: usize, how: &str) -> String {
     let (plural, say) = if count == 1 { ("", "s") } else { ("s", "") };
     format!(
-        "{count} of {all} probe{plural} say{say} nothing about the target: others kept the generator waiting for a CPU ({how}). That is no \
-         finding about the target; what was measured was measured on a busy machine: run it on a quiet one, or give it more time (--budget)"
+        "{count} of {all} probe{plural} say{say} nothing about the target: others kept the generator waiting for a CPU ({how}). {NO_FINDING}; \
+         what was measured was measured on a busy machine: run it on a quiet one, or give it more time (--budget)"
     )
 }

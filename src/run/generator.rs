@@ -245,7 +245,7 @@ fn circumstances(seconds: &[&Second]) -> String {
             worst_of(seconds, |s| s.cpu_steal).filter(|share| *share >= TOLD_STEAL),
         ),
         (
-            "of the periods of its CPU quota over before their end",
+            "of the periods of its CPU quota used up before they ended",
             worst_of(seconds, |s| s.held_back).filter(|share| *share >= TOLD_HELD_BACK),
         ),
     ] {

@@ -406,7 +406,7 @@ mod tests {
                 .contains("errors      ")
         );
         for (limit, part) in [
-            (Some(0.01), "errors      1.2 % above 1.0 %  ▅▅▅▅"),
+            (Some(0.01), "errors      1.2 % above 1.0 %  ▇▇▇▇"),
             (Some(0.05), "errors      1.2 % of 5.0 %  ▂▂▂▂"),
             (None, "errors      1.2 %  ████"),
         ] {
