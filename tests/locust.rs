@@ -726,7 +726,7 @@ fn a_cluster_whose_requests_fail_tells_the_status_and_of_what() {
     for plugin in [true, false] {
         for (users, is_gone) in [(&gone, true), (&some, false)] {
             let both = [("users.py", users.as_str()), ("bp.py", PLUGIN)];
-            let mut cluster = Cluster::start(&bin, &both[..1 + usize::from(plugin)]);
+            let mut cluster = Cluster::start(&bin, &both[..=usize::from(plugin)]);
             cluster.add_worker();
             let began = Instant::now();
             let args = [

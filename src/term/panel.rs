@@ -127,7 +127,7 @@ fn share(live: &Live, width: usize, colour: bool) -> Option<String> {
     let now = shown.of(sum(|s| s.completed), sum(|s| s.failed), sum(|s| s.shed));
     let percent = |v: f64| format!("{:.1} %", v * 100.0);
     let mut text = label(shown.name());
-    text.push_str(&match (now, shown.limit) {
+    let told = match (now, shown.limit) {
         (Some(value), Some(limit)) if value >= limit => {
             format!(
                 "{} above {}",
@@ -138,7 +138,8 @@ fn share(live: &Live, width: usize, colour: bool) -> Option<String> {
         (Some(value), Some(limit)) => format!("{} of {}", percent(value), percent(limit)),
         (Some(value), None) => percent(value),
         (None, _) => "nothing ended".to_owned(),
-    });
+    };
+    text.push_str(&told);
     text.push_str("  ");
     let room = width.saturating_sub(measure_text_width(&text));
     let of = |s: &LiveSecond| shown.of(s.completed, s.failed, s.shed);
