@@ -10,6 +10,7 @@
 mod case;
 mod cpu;
 mod differs;
+mod generator;
 mod leak;
 mod load;
 mod memory;
@@ -19,10 +20,12 @@ mod seen;
 mod words;
 
 pub use case::{Baseline, Case};
+pub use generator::{Spoiled, spoiled, spoiled_by_others};
 pub use leak::leaks;
+pub(crate) use network::{FAR_S, FEW_LOST, LOSSY};
 pub use seen::Seen;
 
-use crate::record::{CauseKind, LimitingResource, Sureness};
+use crate::record::{CauseKind, LimitingResource, RULED_OUT, Sureness};
 use differs::Contrast;
 
 /// Levels nearer to each other than this factor cannot show whether more VUs bring more throughput.
@@ -33,7 +36,7 @@ type Rule = fn(&Case<'_>) -> Vec<Cause>;
 
 /// From the root of a trouble to its consequences: of two that are equally sure, and of which neither was seen earlier, the
 /// one that is further up explains the other.
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     memory::leak,
     memory::killed,
     memory::heap_exhausted,
@@ -49,6 +52,7 @@ const RULES: [Rule; 18] = [
     cpu::limited,
     cpu::one_thread,
     network::accept_queue,
+    network::loss,
     cpu::machine,
     memory::ended,
     memory::workers_ended,
@@ -148,11 +152,11 @@ pub fn ruled_out<'a>(explained: impl Iterator<Item = &'a Explained>) -> Vec<Stri
         let (what, evidence) = (&cause.resource, &cause.evidence);
         if cause.kind == Some(CauseKind::Host) {
             return format!(
-                "the {what} was as full where the SLO held as where it broke ({evidence}): it is not what broke it, but what was \
+                "the {what} was as full where the SLO held as where it broke ({evidence}): {RULED_OUT}, but what was \
                  measured was measured on a busy machine, and the target may carry more on a quiet one"
             );
         }
-        format!("{what} read the same where the SLO held ({evidence}): it is not what broke it")
+        format!("{what} read the same where the SLO held ({evidence}): {RULED_OUT}")
     };
     told.iter().map(tell).collect()
 }

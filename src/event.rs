@@ -77,6 +77,8 @@ pub struct Subject {
     pub counted: Counted,
     /// The latency that every second is told of.
     pub latency: ShownLatency,
+    /// The share that is told of before it, where no objective is on a latency.
+    pub share: Option<ShownShare>,
     /// Limits of what the monitors read.
     pub limits: Vec<Reading>,
 }
@@ -97,6 +99,7 @@ impl Subject {
                 step: 2,
                 limit_s: Some(2.0),
             },
+            share: None,
             limits: Vec::new(),
         }
     }
@@ -113,6 +116,33 @@ pub struct ShownLatency {
     pub step: usize,
     /// What it must stay below, seconds; `None` without an objective.
     pub limit_s: Option<f64>,
+}
+
+/// The share of cycles that progress shows first where the SLO asks nothing of latencies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ShownShare {
+    /// Whether it is of those that were shed, and not of those that failed.
+    pub of_sheds: bool,
+    /// What it must stay below, 0..1; `None` where the objective is on one step alone.
+    pub limit: Option<f64>,
+}
+
+impl ShownShare {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        if self.of_sheds { "shed" } else { "errors" }
+    }
+
+    /// Of a second with so many cycles; `None` of none.
+    pub fn of(self, completed: u64, failed: u64, shed: u64) -> Option<f64> {
+        let (some, all) = if self.of_sheds {
+            (shed, completed + failed + shed)
+        } else {
+            (failed, completed + failed)
+        };
+        #[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
+        (all > 0).then(|| some as f64 / all as f64)
+    }
 }
 
 /// Progress within a probe.

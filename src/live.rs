@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::event::{Event, Phase, ShownLatency, Subject, Tick};
+use crate::event::{Event, Phase, ShownLatency, ShownShare, Subject, Tick};
 use crate::measure::{Counted, Level, LevelUnit, Reading};
 use crate::record::{
     HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan, StepRecord,
@@ -39,6 +39,8 @@ pub struct Live {
     pub latency: String,
     /// What it must stay below, seconds.
     pub limit_s: Option<f64>,
+    /// The share that stands before it, where no objective is on a latency.
+    pub share: Option<ShownShare>,
     /// Lowest and highest level of a search.
     pub range: Option<(Level, Level)>,
     /// Seconds that the run takes at most.
@@ -269,6 +271,7 @@ impl Live {
             counted: subject.counted,
             latency: subject.latency.name.clone(),
             limit_s: subject.latency.limit_s,
+            share: subject.share,
             at_most_s: Some(at_most_s),
             limits: subject.limits.clone(),
             shown: Some(subject.latency.clone()),

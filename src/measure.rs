@@ -63,6 +63,13 @@ pub struct LoadedAddress {
 }
 
 impl LoadedAddress {
+    /// A round trip of the network to the farthest of some addresses, seconds; `None` where none was measured.
+    pub fn farthest_s(all: &[Self]) -> Option<f64> {
+        let farthest = all.iter().filter_map(|a| a.round_trip_us).max()?;
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of a connection")]
+        Some(farthest as f64 / 1e6)
+    }
+
     /// Adds what went to addresses to what went there before.
     pub fn add(all: &mut Vec<Self>, more: Vec<Self>) {
         for more in more {

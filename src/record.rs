@@ -381,6 +381,8 @@ pub enum CauseKind {
     Descriptors,
     /// The kernel turned new connections away: nobody accepted those before.
     AcceptQueue,
+    /// The network on the way to the target lost what was sent.
+    Network,
     /// An event loop or another single thread had no time left.
     SingleThread,
     /// A CPU quota was used up.
@@ -414,6 +416,7 @@ impl CauseKind {
             Self::RedisOutputBuffer => "redis_output_buffer",
             Self::Descriptors => "descriptors",
             Self::AcceptQueue => "accept_queue",
+            Self::Network => "network",
             Self::SingleThread => "single_thread",
             Self::CpuLimit => "cpu_limit",
             Self::Host => "host",
@@ -425,6 +428,11 @@ impl CauseKind {
         }
     }
 }
+
+/// What a warning says that rules a cause out, which is how a report knows one.
+pub const RULED_OUT: &str = "it is not what broke it";
+/// What a warning says of probes that others on the machine spoiled.
+pub const NO_FINDING: &str = "That is no finding about the target";
 
 /// How sure a cause is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -523,13 +531,7 @@ impl PlanRecord {
 
     /// A round trip of the network to the farthest address that was loaded, seconds; `None` where it was not measured.
     pub fn round_trip_s(&self) -> Option<f64> {
-        let farthest = self
-            .addresses
-            .iter()
-            .filter_map(|a| a.round_trip_us)
-            .max()?;
-        #[expect(clippy::cast_precision_loss, reason = "microseconds of a connection")]
-        Some(farthest as f64 / 1e6)
+        LoadedAddress::farthest_s(&self.addresses)
     }
 
     /// Whether levels are those of the scenario's users.

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::cause::{self, Baseline, Case, Seen};
 use crate::engine::{Engine, EngineError};
-use crate::event::{Event, Phase, ShownLatency, Tick};
+use crate::event::{Event, Phase, ShownLatency, ShownShare, Tick};
 use crate::journal::{Entry, Head, Told};
-use crate::measure::{Histogram, Level, LogLine, Measurement, Reading, Second, StepNames};
+use crate::measure::{
+    Histogram, Level, LoadedAddress, LogLine, Measurement, Reading, Second, StepNames,
+};
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
     Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
@@ -19,12 +21,13 @@ use crate::record::{
 use crate::search::{
     Conclusion, CycleModel, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
 };
-use crate::slo::{Condition, Judgement, Objective, Outcome, Patience, Slo, Verdict};
+use crate::slo::{Condition, Judgement, Metric, Objective, Outcome, Patience, Slo, Verdict};
 use crate::stats::tail::{Residence, Tail};
 
 mod answer;
 mod canary;
 mod crash;
+mod explaining;
 mod generator;
 mod halt;
 mod later;
@@ -200,15 +203,16 @@ pub async fn resume<E: Engine, S: Surroundings>(
     run.references(&conclusion).await;
     run.rest().await;
     let search_s = run.search_s();
-    let ruled_out = run.explain_again();
-    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, search_s);
+    let explained = run.explain_again();
+    let limit = explained.generator;
+    let answer = answer::assemble(spec, &run.search, &conclusion, &run.probes, search_s, limit);
     let holds: Vec<_> = run
         .probes
         .iter()
         .map(|p| generator::strains(&p.seconds))
         .collect();
     run.warnings.extend(generator::warnings(&holds, "probe"));
-    run.warnings.extend(ruled_out);
+    run.warnings.extend(explained.warnings);
     run.warnings.extend(run.engine.notes());
     let plan = spec.plan.loaded(run.engine.addresses());
     run.warnings
@@ -600,25 +604,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             users_are_searched: self.spec.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
+            round_trip_s: LoadedAddress::farthest_s(&self.engine.addresses()),
         }
-    }
-
-    /// Names the causes of every broken probe once more, now that all of the run is known: the first that broke had little to be
-    /// compared with. Gives what looked like a cause and was none.
-    fn explain_again(&mut self) -> Vec<String> {
-        let explain =
-            |seen: &Seen| cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines));
-        let all: Vec<_> = (self.seen.iter().enumerate())
-            .filter(|(_, seen)| seen.verdict == Verdict::Broke)
-            .map(|(i, seen)| (i, explain(seen)))
-            .collect();
-        let ruled_out = cause::ruled_out(all.iter().map(|(_, explained)| explained));
-        for (i, explained) in all {
-            let mut causes = explained.causes.into_iter();
-            self.probes[i].limiting_resource = causes.next();
-            self.probes[i].other_causes = causes.collect();
-        }
-        ruled_out
     }
 
     /// Leaves the target without load.
@@ -658,6 +645,23 @@ pub fn shown_latency(slo: &Slo, steps: &StepNames) -> ShownLatency {
         q: 0.99,
         step: steps.main(),
         limit_s: None,
+    })
+}
+
+/// The share that progress shows first: that of the first objective, where none is on a latency.
+pub fn shown_share(slo: &Slo) -> Option<ShownShare> {
+    let all = slo.objectives();
+    if all.iter().any(|o| o.latency_limit().is_some()) {
+        return None;
+    }
+    let share = |of_sheds, step: &Option<String>, bound| ShownShare {
+        of_sheds,
+        limit: step.is_none().then_some(bound),
+    };
+    all.iter().find_map(|o| match &o.metric {
+        Metric::Errors { step } => Some(share(false, step, o.bound)),
+        Metric::Shed { step } => Some(share(true, step, o.bound)),
+        _ => None,
     })
 }
 

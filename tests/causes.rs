@@ -59,6 +59,7 @@ fn explained(record: &RunRecord) -> Explained {
         users_are_searched: plan.users_are_searched(),
         think_s: plan.think_s,
         cpus: record.environment.cpus,
+        round_trip_s: plan.round_trip_s(),
     })
 }
 

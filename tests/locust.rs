@@ -88,6 +88,8 @@ fn answer(mut stream: TcpStream, (free, freed): &(Mutex<u32>, Condvar)) -> Optio
         freed.notify_one();
         let text = if head.starts_with(b"GET /bad") {
             "HTTP/1.1 500 no\r\ncontent-length: 2\r\n\r\nno"
+        } else if head.starts_with(b"GET /none") {
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno"
         } else {
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
         };
@@ -598,7 +600,11 @@ sheds = [
     bp.is_shed(Answer(200, {"retry-after": "1"}), 200),
     bp.is_shed(None, None),
 ]
-print(json.dumps([[bp.bucket(v) for v in values], kinds, sheds, bp.label("http://host/a/b?x=1"), bp.label("/c")]))
+bp.COUNTS.on = True
+for said in ["gone", "gone", *map(str, range(20))]:
+    bp.COUNTS.completed("/a", "GET", 1, Answer(404), RuntimeError(said))
+ways = bp.COUNTS.cut()["/a"]["ways"]
+print(json.dumps([[bp.bucket(v) for v in values], kinds, sheds, bp.label("http://host/a/b?x=1"), bp.label("/c"), ways]))
 "#;
     let mut values: Vec<u64> = (0..3_000).step_by(7).collect();
     values.extend((11..40).flat_map(|bit| {
@@ -630,6 +636,14 @@ print(json.dumps([[bp.bucket(v) for v in values], kinds, sheds, bp.label("http:/
     assert_eq!(answer[2], serde_json::json!([true, false, false, false]));
     assert_eq!(answer[3], "/a/b?x=1");
     assert_eq!(answer[4], "/c");
+    let ways = answer[5].as_array().unwrap();
+    assert_eq!(
+        ways[0],
+        serde_json::json!({"kind": "status", "status": 404, "message": "gone", "request": "GET /a", "count": 2})
+    );
+    assert_eq!(ways.len(), 17, "and the rest together");
+    let all = ways.iter().map(|way| way["count"].as_u64().unwrap());
+    assert_eq!(all.sum::<u64>(), 22, "none is lost");
 }
 
 #[test]
@@ -697,5 +711,58 @@ fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
         let held: Vec<u32> = record.probes.iter().map(|p| p.level.get()).collect();
         assert_eq!(held, [3], "what was measured below is kept: {told}");
         cluster.is_idle();
+    }
+}
+
+/// What cannot be found is no target that is down, by either way of asking the cluster; and what fails in a search has its name.
+#[test]
+fn a_cluster_whose_requests_fail_tells_the_status_and_of_what() {
+    let Some(bin) = locust() else { return };
+    let _alone = alone();
+    let gone = USERS
+        .replace("'/work'", "'/none?token=abcdef'")
+        .replace("'/cart'", "'/none'");
+    let some = USERS.replace("'/cart'", "'/bad'");
+    for plugin in [true, false] {
+        for (users, is_gone) in [(&gone, true), (&some, false)] {
+            let both = [("users.py", users.as_str()), ("bp.py", PLUGIN)];
+            let mut cluster = Cluster::start(&bin, &both[..=usize::from(plugin)]);
+            cluster.add_worker();
+            let began = Instant::now();
+            let args = [
+                "--max-vus",
+                "3",
+                "--budget",
+                "40s",
+                "--slo",
+                "errors<90%",
+                "--min-vus",
+                "3",
+            ];
+            let output = cluster.run(&[&["find"], &args[..]].concat());
+            let told = said(&output);
+            let record = cluster.record();
+            if is_gone {
+                assert_eq!(record.answer.ending, Ending::TargetDown, "{told}");
+                assert!(told.contains("was answered with 404"), "{told}");
+                assert!(
+                    !told.contains("abcdef") && !told.contains("does not answer"),
+                    "{told}"
+                );
+                assert!(began.elapsed() < Duration::from_secs(60), "{told}");
+            } else {
+                let failed = record
+                    .probes
+                    .iter()
+                    .flat_map(|p| &p.steps)
+                    .flat_map(|s| &s.failures);
+                let ways: Vec<_> = failed
+                    .map(|w| (w.status, w.request.as_deref(), &*w.message))
+                    .collect();
+                let want = (Some(500), Some("GET put into cart"), "");
+                assert!(ways.contains(&want), "{ways:?} {told}");
+            }
+            cluster.is_idle();
+        }
     }
 }

@@ -9,10 +9,10 @@ use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
-use breakpoint::measure::{FailureKind, Level, Reading, StepNames, Window};
+use breakpoint::measure::{FailureKind, Level, Reading, StepNames, Strain, Window};
 use breakpoint::record::{
-    Answer, Ending, Environment, HoldEnd, Outlook, PlanRecord, ProbeRecord, Purpose, RunRecord,
-    Sureness,
+    Answer, CauseKind, Ending, Environment, HoldEnd, NO_FINDING, Outlook, PlanRecord, ProbeRecord,
+    Purpose, RunRecord, Sureness,
 };
 use breakpoint::run::{self, FirstContact, Halt, Interrupt, Nothing, Past, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
@@ -669,6 +669,92 @@ fn an_interrupted_search_keeps_what_it_measured() {
     ));
     assert_eq!(record.answer.ending, Ending::Interrupted);
     assert_eq!(record.probes.len(), 3);
+}
+
+/// A simulated system whose generator is late above a level, by so much that nothing that broke is beyond it.
+struct Late {
+    sim: SimEngine,
+    above: Level,
+    /// What bears on the generator at a level.
+    strain: fn(Level) -> Strain,
+}
+
+impl Engine for Late {
+    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
+        self.sim.set_level(level).await
+    }
+
+    async fn next_window(&mut self) -> Result<Window, EngineError> {
+        let mut window = self.sim.next_window().await?;
+        window.generator.strain = (self.strain)(window.level);
+        window.generator.lag_p99_s = (window.level > self.above).then_some(30.0);
+        Ok(window)
+    }
+
+    async fn canary(&mut self) -> Result<Canary, EngineError> {
+        self.sim.canary().await
+    }
+}
+
+/// Who kept the generator waiting decides on whether it is named: others at every level are a warning, its own quota is certain,
+/// and a machine that fills up with the load leaves both open.
+#[test]
+fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_named() {
+    fn busy() -> Strain {
+        Strain {
+            thread_cpu: Some(0.01),
+            cpu_pressure: Some(0.95),
+            ..Strain::default()
+        }
+    }
+    let named = |strain| {
+        let sim = demo(5);
+        let limits = SearchSpec {
+            start: Level(20),
+            ..demo_limits(5)
+        };
+        let spec = spec(&sim, &["p99<2s"], limits);
+        let mut engine = Late {
+            sim: sim.start(),
+            above: Level(30),
+            strain,
+        };
+        let interrupt = Interrupt::default();
+        let record = block_on(run::run(
+            &spec,
+            &mut engine,
+            &mut Nothing,
+            &interrupt,
+            &mut |_| {},
+        ));
+        assert_eq!(
+            record.answer.ending,
+            Ending::GeneratorLimited,
+            "{}",
+            record.answer.reason
+        );
+        let warned = record.warnings.iter().any(|w| w.contains(NO_FINDING));
+        let cause = record
+            .answer
+            .limiting_resource
+            .map(|c| (c.kind.unwrap(), c.sureness));
+        (cause, warned)
+    };
+    let generator = |sureness| Some((CauseKind::Generator, sureness));
+    assert_eq!(named(|_| busy()), (None, true));
+    let own = |_| Strain {
+        held_back: Some(0.9),
+        ..busy()
+    };
+    assert_eq!(named(own), (generator(Sureness::Certain), false));
+    let grows = |level| {
+        if level > Level(30) {
+            busy()
+        } else {
+            Strain::default()
+        }
+    };
+    assert_eq!(named(grows), (generator(Sureness::Possible), false));
 }
 
 /// A simulated system whose single cycles fail from some one on.

@@ -111,20 +111,62 @@ async fn tls_server(
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 ) -> SocketAddr {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let acceptor = TlsAcceptor::from(Arc::new(server_config(certificate, key)));
     let listener = TcpListener::bind(address).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
             tokio::spawn(serve(tcp, acceptor.clone()));
+        }
+    });
+    address
+}
+
+fn server_config(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+) -> ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap()
+}
+
+/// What a server that speaks HTTP/2 alone answers to anything else: its SETTINGS, and GOAWAY for a preface that is none.
+const FRAMES: &[u8] = &[
+    0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    1,
+];
+
+/// A server that speaks HTTP/2 alone: in clear by prior knowledge, or behind TLS, where it may insist on ALPN.
+async fn http2_server(tls: Option<ServerConfig>) -> SocketAddr {
+    async fn speak(mut to: impl AsyncRead + AsyncWrite + Unpin) {
+        let mut head = [0; 4096];
+        if to.read(&mut head).await.is_ok() {
+            to.write_all(FRAMES).await.ok();
+            to.shutdown().await.ok();
+        }
+    }
+    let acceptor = tls.map(|config| TlsAcceptor::from(Arc::new(config)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                match acceptor {
+                    None => speak(tcp).await,
+                    Some(acceptor) => {
+                        if let Ok(tls) = acceptor.accept(tcp).await {
+                            speak(tls).await;
+                        }
+                    }
+                }
+            });
         }
     });
     address
@@ -219,6 +261,46 @@ async fn a_name_of_several_addresses_is_loaded_at_all_of_them_over_tls() {
             told.contains("2 of 2 of many.test loaded: 127.0.0.1 "),
             "{told}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_http_2_alone_is_told_of_and_not_said_to_be_silent() {
+    let (pem, certificate, key) = req_x509("127.0.0.1");
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("own.pem"), pem).unwrap();
+    let mut insists = server_config(certificate.clone(), key.clone_key());
+    insists.alpn_protocols = vec![b"h2".to_vec()];
+    let takes_any = server_config(certificate, key);
+    for (tls, kind, part) in [
+        (None, "protocol", "the answer is one of HTTP/2"),
+        (Some(takes_any), "protocol", "the answer is one of HTTP/2"),
+        (
+            Some(insists),
+            "tls",
+            "the server does not agree to HTTP/1.1 (ALPN)",
+        ),
+    ] {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}/", http2_server(tls).await);
+        let asked = ["--url", &url, "--cacert", "own.pem"];
+        let search = ["--slo", "p99<1s", "--budget", "20s", "--out", "out"];
+        let timeout = "slo = ['p99<1s']\n[target]\nreset-timeout = '1s'\n[[scenario.steps]]\nname = 'get'\nget = '/'\n";
+        fs::write(folder.path().join("h2.toml"), timeout).unwrap();
+        let find = run(
+            folder.path(),
+            &[&["find", "h2.toml"], &asked[..], &search].concat(),
+        )
+        .await;
+        let look = run(folder.path(), &[&["try", "h2.toml"], &asked[..]].concat()).await;
+        for output in [find, look] {
+            let told = said(&output);
+            assert_eq!(output.status.code(), Some(5), "{url}: {told}");
+            assert!(told.contains(part), "{url}: {told}");
+            assert!(told.contains(kind), "{url}: {told}");
+            assert!(told.contains("speaks HTTP/1.1 alone"), "{url}: {told}");
+            assert!(!told.contains("does not answer"), "{url}: {told}");
+        }
     }
 }
 

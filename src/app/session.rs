@@ -359,6 +359,7 @@ pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepN
         unit: plan.unit,
         counted: steps.counted(),
         latency: run::shown_latency(slo, steps),
+        share: run::shown_share(slo),
         limits: plan.limits.clone(),
     }
 }

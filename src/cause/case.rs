@@ -30,6 +30,8 @@ pub struct Case<'a> {
     pub think_s: f64,
     /// Logical CPUs of this machine.
     pub cpus: u32,
+    /// A round trip of the network to the target, seconds; `None` where it was not measured.
+    pub round_trip_s: Option<f64>,
 }
 
 /// What a lower level that held showed, for comparison.

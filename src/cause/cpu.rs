@@ -118,48 +118,103 @@ pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(full).collect()
 }
 
+/// How full this machine was, and of whom.
+pub(super) struct Machine {
+    /// CPU used, in cores: as its own monitor reads it, and no less than is known of its parts.
+    used: f64,
+    /// How many cores it has; 0 where that is not known.
+    cores: f64,
+    /// Who used how much, the most first.
+    parts: Vec<(String, f64)>,
+    /// CPU used by nobody known, in cores.
+    unknown: f64,
+    /// Share of the time in which some task waited for a CPU.
+    pressure: Option<f64>,
+    /// Whether it has a monitor of its own, so that what is not known is.
+    is_watched: bool,
+}
+
+impl Machine {
+    pub(super) fn of(case: &Case<'_>) -> Self {
+        let mut parts: Vec<(String, f64)> = case
+            .monitors()
+            .into_iter()
+            .filter(|m| *m != HOST)
+            .filter_map(|m| Some((m.to_owned(), case.mean(m, "cpu")?)))
+            .collect();
+        let windows = || case.measurement.hold.iter().map(|s| &s.window.generator);
+        let generator = super::case::mean(windows().filter_map(|g| g.cpu_cores));
+        parts.extend(generator.map(|cpu| ("the generator".to_owned(), cpu)));
+        let known: f64 = parts.iter().map(|(_, cpu)| cpu).sum();
+        let host = case.mean(HOST, "cpu");
+        let used = host.unwrap_or(known).max(known);
+        let unknown = used - known;
+        if unknown >= OTHERS {
+            parts.push(("others".to_owned(), unknown));
+        }
+        parts.sort_by(|a, b| b.1.total_cmp(&a.1));
+        Self {
+            used,
+            cores: f64::from(case.cpus),
+            parts,
+            unknown,
+            pressure: super::case::mean(windows().filter_map(|g| g.strain.cpu_pressure)),
+            is_watched: host.is_some(),
+        }
+    }
+
+    /// Whether its CPUs are used up.
+    fn is_full(&self) -> bool {
+        self.cores > 0.0 && self.used >= MACHINE_FULL * self.cores
+    }
+
+    fn is_pressed(&self) -> bool {
+        self.pressure.is_some_and(|p| p >= PRESSURE)
+    }
+
+    /// Whether its CPUs are used up, as far as anybody tells: without a monitor of its own the waits for a CPU do.
+    pub(super) fn is_filled(&self) -> bool {
+        self.is_full() || !self.is_watched && self.is_pressed()
+    }
+
+    /// The share of its CPUs that nobody known uses.
+    pub(super) fn unwatched(&self) -> f64 {
+        if self.cores > 0.0 {
+            self.unknown / self.cores
+        } else {
+            0.0
+        }
+    }
+
+    /// As it stands in evidence.
+    pub(super) fn told(&self) -> String {
+        let named: Vec<String> = (self.parts.iter())
+            .map(|(name, cpu)| format!("{name} {cpu:.2}"))
+            .collect();
+        let waits = self.pressure.map_or_else(String::new, |p| {
+            format!("; tasks waited for a CPU {:.0} % of the time", p * 100.0)
+        });
+        let (used, cores) = (self.used, self.cores);
+        format!(
+            "{used:.2} of {cores:.0} cores used ({}){waits}",
+            named.join(", ")
+        )
+    }
+}
+
 /// Nobody is at a limit of their own, but together they, the generator and whoever else runs there use the whole machine.
 pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
-    let mut parts: Vec<(String, f64)> = case
-        .monitors()
-        .into_iter()
-        .filter(|m| *m != HOST)
-        .filter_map(|m| Some((m.to_owned(), case.mean(m, "cpu")?)))
-        .collect();
-    let windows = || case.measurement.hold.iter().map(|s| &s.window.generator);
-    let generator = super::case::mean(windows().filter_map(|g| g.cpu_cores));
-    parts.extend(generator.map(|cpu| ("the generator".to_owned(), cpu)));
-    let known: f64 = parts.iter().map(|(_, cpu)| cpu).sum();
-    let used = case.mean(HOST, "cpu").unwrap_or(known).max(known);
-    if used - known >= OTHERS {
-        parts.push(("others".to_owned(), used - known));
-    }
-    let pressure = super::case::mean(windows().filter_map(|g| g.strain.cpu_pressure));
-    let cores = f64::from(case.cpus);
-    let full = used >= MACHINE_FULL * cores;
-    let pressed = pressure.is_some_and(|p| p >= PRESSURE);
-    if case.cpus == 0 || !full {
+    let machine = Machine::of(case);
+    if !machine.is_full() {
         return Vec::new();
     }
-    parts.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let named: Vec<String> = parts
-        .iter()
-        .map(|(name, cpu)| format!("{name} {cpu:.2}"))
-        .collect();
-    let waits = pressure.map_or_else(String::new, |p| {
-        format!("; tasks waited for a CPU {:.0} % of the time", p * 100.0)
-    });
-    let evidence = format!(
-        "{used:.2} of {cores:.0} cores used ({}){waits}",
-        named.join(", ")
-    );
-    let sureness = if pressed && follows_the_load(case) && alone(case) {
+    let sureness = if machine.is_pressed() && follows_the_load(case) && alone(case) {
         Sureness::Likely
     } else {
         Sureness::Possible
     };
-    let cause = Cause::new(CauseKind::Host, MACHINE, evidence);
-    vec![cause.sure(sureness).strength(used / cores)]
+    let cause = Cause::new(CauseKind::Host, MACHINE, machine.told());
+    vec![cause.sure(sureness).strength(machine.used / machine.cores)]
 }
 
 /// Whether the machine's CPU grows with the level, from the levels that held to this one. Others may use it at any level, and their

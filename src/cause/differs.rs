@@ -1,7 +1,7 @@
 //! What read the same where the SLO held cannot have broken it: the gate that every finding has to pass.
 
 use super::{Case, Cause, Rule, Seen, load};
-use crate::record::Sureness;
+use crate::record::{CauseKind, Sureness};
 
 /// Share of what a broken probe showed from which a level that held showed the same. A reading that follows the load is at most
 /// 1/1.1 of it at a level clearly below ([`super::CLEARLY_MORE`]).
@@ -11,6 +11,8 @@ const SAME: f64 = 0.9;
 pub(super) struct Contrast {
     /// For each probe that is looked at, its findings.
     held: Vec<Vec<Cause>>,
+    /// The same for this machine's CPU.
+    machine: Vec<Vec<Cause>>,
 }
 
 impl Contrast {
@@ -20,16 +22,22 @@ impl Contrast {
             let held = seen.case(case);
             rules.iter().flat_map(|rule| rule(&held)).collect()
         };
+        let of = |alike: Alike| compared(case, alike).map(findings).collect();
         Self {
-            held: compared(case).map(findings).collect(),
+            held: of(Alike::WhereItGrew),
+            machine: of(Alike::AlsoBeforeACollapse),
         }
     }
 
     /// Whether a finding read the same in most of the probes that held: then it is none.
     pub(super) fn read_the_same(&self, cause: &Cause) -> bool {
+        let held = match cause.kind {
+            CauseKind::Host => &self.machine,
+            _ => &self.held,
+        };
         let same = |held: &&Vec<Cause>| held.iter().any(|c| is_same(c, cause));
-        let count = self.held.iter().filter(same).count();
-        count > 0 && 2 * count >= self.held.len()
+        let count = held.iter().filter(same).count();
+        count > 0 && 2 * count >= held.len()
     }
 }
 
@@ -41,15 +49,40 @@ fn is_same(held: &Cause, broken: &Cause) -> bool {
         && (broken.sureness < Sureness::Certain || held.sureness == Sureness::Certain)
 }
 
+/// Which of the levels that held are looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Alike {
+    /// Those from which throughput still grew.
+    WhereItGrew,
+    /// The best of them too, where the broken level fell far behind it: a service that used this machine up and still held serves
+    /// as much a little above; one that fell down had something else happen to it.
+    AlsoBeforeACollapse,
+}
+
 /// The held probes of the lower half of the levels that held clearly below, where throughput still grew: a resource that is used up
 /// long before the users notice is used up at the upper ones too, which serve no less than the broken one, and is the cause all
-/// the same.
-fn compared<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Seen> {
+/// the same. Where the broken level served far less, growth is that to the best of those that held: what fell says nothing of it.
+fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen> {
     let below = case.level();
+    let here = case.throughput().map(|x| (below, x));
+    let best = best_that_held(case);
+    let top = match here.zip(best) {
+        Some((here, best)) if here.1 < load::NOT_COLLAPSED * best.1 => Some(best),
+        _ => here,
+    };
+    let is_top = |level: f64| {
+        top != here && alike == Alike::AlsoBeforeACollapse && Some(level) == top.map(|t| t.0)
+    };
     let grows = |s: &&Seen| {
-        let gain = s.throughput.zip(case.throughput());
-        let gain = gain.and_then(|(x, y)| load::gain((s.level, x), (below, y)));
-        gain.is_none_or(|gain| gain >= load::FLAT_GAIN)
+        let Some((x, top)) = s.throughput.zip(top) else {
+            return true;
+        };
+        is_top(s.level)
+            || match load::gain((s.level, x), top) {
+                Some(gain) => gain >= load::FLAT_GAIN,
+                // Too near to the best, or above it.
+                None => Some(top) == here,
+            }
     };
     let mut levels: Vec<f64> = (case.seen.iter())
         .filter(|s| s.held() && s.is_below(below))
@@ -63,4 +96,14 @@ fn compared<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Seen> {
         .copied()
         .unwrap_or(f64::NEG_INFINITY);
     (case.seen.iter()).filter(move |s| s.held() && s.level <= highest)
+}
+
+/// The level and the throughput of the held probe clearly below that served most.
+fn best_that_held(case: &Case<'_>) -> Option<(f64, f64)> {
+    let held = case
+        .seen
+        .iter()
+        .filter(|s| s.held() && s.is_below(case.level()));
+    held.filter_map(|s| Some((s.level, s.throughput?)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
 }

@@ -12,6 +12,8 @@ pub(super) const FLAT_GAIN: f64 = 0.25;
 /// Share of what its level would bring without waiting that a throughput may fall behind, where a queue grew too: the lower
 /// level was below the knee then, and some of what was added was served.
 const FALLS_BEHIND: f64 = 0.75;
+/// Share of what those who are served wait longer that is spent in one queue where that is what they wait for.
+const MOST_OF_THE_WAIT: f64 = 0.5;
 /// What a throughput is called that no monitor's queue gives a name.
 pub(super) const UNNAMED: &str = "a fixed throughput";
 /// Share of the cycles that are refused from which a limit is looked for: fewer fail for many reasons.
@@ -19,7 +21,7 @@ const REFUSED: f64 = 0.01;
 /// Share of the failures that are of one way where a limit makes them.
 const ONE_WAY: f64 = 0.9;
 /// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
-const NOT_COLLAPSED: f64 = 0.75;
+pub(super) const NOT_COLLAPSED: f64 = 0.75;
 /// Times the median latency of the lower level from which those who are served count as waiting for what serves them, and up to which
 /// they count as not waiting; and by how much more at least, seconds: below that a busy machine alone makes the difference.
 const LONGER: f64 = 2.0;
@@ -232,9 +234,14 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     let queue = longest_queue(case);
     let doubtful = may_be_short_of_cpu(case, queue.as_ref().map(|(monitor, _)| monitor.as_str()))?;
     let keeps_up = throughput / base.throughput / (case.level() / base.level);
-    let is_flat = beside.gain < FLAT_GAIN;
+    // What fell down serves at no rate.
+    let fell = throughput < NOT_COLLAPSED * beside.throughput.max(base.throughput);
+    let is_flat = beside.gain < FLAT_GAIN && !fell;
     // A queue that grew is also what waiting for a CPU looks like.
-    if !is_flat && (queue.is_none() || doubtful || keeps_up >= FALLS_BEHIND) {
+    let waits_there = |(monitor, _): &(String, f64)| {
+        keeps_up < FALLS_BEHIND || explains_waits(case, base, monitor)
+    };
+    if !is_flat && (doubtful || !queue.as_ref().is_some_and(waits_there)) {
         return None;
     }
     let resource = queue.as_ref().map_or_else(
@@ -262,6 +269,19 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
         Sureness::Possible
     };
     Some(Cause::new(CauseKind::Downstream, resource, evidence.join("; ")).sure(sureness))
+}
+
+/// Whether the time that is spent in a service's queue, by Little's law its length by what is served, makes up most of what those who
+/// are served wait longer than at the lower level.
+fn explains_waits(case: &Case<'_>, base: Baseline, monitor: &str) -> bool {
+    let main = case.measurement.step_total(case.steps.main());
+    let longer = (main.latency.quantile_s(0.5).zip(base.median_s)).map(|(is, was)| is - was);
+    let served = case.throughput().filter(|x| *x > 0.0);
+    let there = case.mean(monitor, "queue").zip(served).map(|(n, x)| n / x);
+    waits_grew(case, LONGER)
+        && there
+            .zip(longer)
+            .is_some_and(|(there, longer)| there >= MOST_OF_THE_WAIT * longer)
 }
 
 /// No lower level held, so that throughput has nothing to be compared with: where others load the target too, not even the lowest

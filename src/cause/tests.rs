@@ -18,6 +18,7 @@ struct Scene {
     seen: Vec<Seen>,
     steps: StepNames,
     cpus: u32,
+    round_trip_s: Option<f64>,
 }
 
 fn reading(monitor: &str, field: &str, value: f64) -> Reading {
@@ -67,6 +68,7 @@ impl Scene {
             seen: Vec::new(),
             steps: StepNames::new(["answer".to_owned()], Some(0)),
             cpus: 4,
+            round_trip_s: None,
         }
     }
 
@@ -151,7 +153,11 @@ impl Scene {
     }
 
     fn explained(&self) -> Explained {
-        explain(&Case {
+        explain(&self.case())
+    }
+
+    fn case(&self) -> Case<'_> {
+        Case {
             measurement: &self.measurement,
             before: &[],
             lines: &self.lines,
@@ -163,7 +169,8 @@ impl Scene {
             users_are_searched: true,
             think_s: 1.0,
             cpus: self.cpus,
-        })
+            round_trip_s: self.round_trip_s,
+        }
     }
 
     fn kinds(&self) -> Vec<(CauseKind, Sureness)> {
@@ -500,6 +507,90 @@ fn a_machine_that_others_fill_at_every_level_is_no_finding_but_a_warning() {
     assert_eq!(for_a_while.kinds(), [(Kind::Host, Likely)]);
 }
 
+/// A probe that says nothing: the generator used so much of a core and was late, on a machine of two CPUs that used so much.
+fn late_on_a_machine(thread: f64, held_back: Option<f64>, host: f64) -> Scene {
+    on_a_machine(0.1, host).each_second(|w| {
+        w.generator.lag_p99_s = Some(0.09);
+        w.generator.strain.thread_cpu = Some(thread);
+        w.generator.strain.held_back = held_back;
+    })
+}
+
+#[test]
+fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cause() {
+    let of = |scene: &Scene| match spoiled(&scene.case(), "it was late") {
+        Spoiled::Generator(finding) => Ok(finding.sureness),
+        Spoiled::Others(told) => Err(told),
+    };
+    let starved = |thread, held_back| late_on_a_machine(thread, held_back, 2.0);
+    let busy = || on_a_machine(0.1, 2.0);
+    let told = of(&starved(0.01, None).held(40, busy())).unwrap_err();
+    assert!(
+        told.starts_with("2.00 of 2 cores used (others 1.60,")
+            && told.ends_with("and was as full where the SLO held"),
+        "{told}"
+    );
+    let warning = spoiled_by_others(2, 5, &told);
+    assert!(
+        warning.starts_with("2 of 5 probes say nothing about the target"),
+        "{warning}"
+    );
+    assert!(
+        of(&starved(0.01, None)).is_err(),
+        "nothing held, and others use most of it"
+    );
+    // Near misses: its own work, its own quota, a machine that has CPU left, and a hypervisor's doing.
+    assert_eq!(of(&starved(0.9, None).held(40, busy())), Ok(Certain));
+    assert_eq!(of(&starved(0.01, Some(0.9)).held(40, busy())), Ok(Certain));
+    assert_eq!(of(&late_on_a_machine(0.01, None, 0.9)), Ok(Certain));
+    let quiet = || on_a_machine(0.1, 0.4);
+    assert_eq!(
+        of(&starved(0.01, None).held(40, quiet())),
+        Ok(Possible),
+        "full with the load"
+    );
+    let one_of_many = starved(0.01, None)
+        .held(20, quiet())
+        .held(30, quiet())
+        .held(40, busy());
+    assert_eq!(of(&one_of_many), Ok(Possible));
+    let stolen = starved(0.01, None).each_second(|w| w.generator.strain.cpu_steal = Some(0.4));
+    assert!(of(&stolen.held(40, quiet())).is_err());
+    // Without a monitor of the machine its waits tell, but not who it is that fills it.
+    let mut unseen = starved(0.01, None);
+    for second in &mut unseen.measurement.hold {
+        second.readings.clear();
+    }
+    assert_eq!(of(&unseen), Ok(Possible));
+    let failed = FailureKind::NoPorts;
+    let lacks = starved(0.01, None).each_second(|w| w.steps[0].failed.add_n(failed, 1));
+    assert_eq!(
+        of(&lacks.held(40, busy())),
+        Ok(Certain),
+        "no others took its ports"
+    );
+}
+
+#[test]
+fn what_fell_down_on_a_busy_machine_serves_at_no_rate_and_the_machine_is_ruled_out() {
+    let serving = |n| on_a_machine(0.1, 2.0).serves(n, 0.1, FailureKind::Status, 0);
+    let held = |fallen: Scene| fallen.held(45, serving(45)).held(64, serving(61));
+    let fallen = || on_a_machine(0.0, 2.0).serves(0, 0.1, FailureKind::ConnectRefused, 90);
+    let gone = held(fallen().field("gateway", "up", 1.0, |t| if t < 2.0 { 1.0 } else { 0.0 }));
+    assert_eq!(gone.kinds(), [(Kind::ProcessEnded, Possible)]);
+    assert_eq!(gone.explained().ruled_out.len(), 1);
+    // With a single level that held, too.
+    assert_eq!(fallen().held(64, serving(61)).kinds(), []);
+    // One that serves as much as it did, on the machine that it fills, is not ruled out by a level beyond its knee.
+    let flat = on_a_machine(0.1, 2.0).serves(60, 0.2, FailureKind::Status, 0);
+    let kinds = flat.held(
+        45,
+        on_a_machine(0.1, 0.9).serves(45, 0.1, FailureKind::Status, 0),
+    );
+    let kinds = kinds.held(64, serving(60)).kinds();
+    assert!(kinds.contains(&(Kind::Host, Likely)), "{kinds:?}");
+}
+
 #[test]
 fn what_read_the_same_where_the_slo_held_is_no_cause_whatever_it_is() {
     // One of each kind of rule: a state, an event that is counted, and one that the kernel counted.
@@ -566,6 +657,41 @@ fn an_accept_queue_that_overflows_is_named_with_its_count() {
     let scene = |n: f64| Scene::new().field("host", "listen_overflows", 7.0, move |_| 7.0 + n);
     assert_eq!(scene(4000.0).kinds(), [(Kind::AcceptQueue, Likely)]);
     assert_eq!(scene(3.0).kinds(), [(Kind::AcceptQueue, Possible)]);
+}
+
+/// A probe over a way of so many seconds a round trip, on which so many of 1 000 segments a second are sent again.
+fn over_a_network(round_trip_s: f64, again: u64) -> Scene {
+    let mut scene = Scene::new().each_second(|w| {
+        w.generator.strain.segments_out = Some(1_000);
+        w.generator.strain.retransmits = Some(again);
+    });
+    scene.round_trip_s = Some(round_trip_s);
+    scene
+}
+
+#[test]
+fn segments_that_are_lost_on_a_long_way_are_the_networks_where_they_are_more_than_where_the_slo_held()
+ {
+    let lossy = over_a_network(0.04, 9);
+    assert_eq!(lossy.kinds(), [(Kind::Network, Possible)]);
+    let told = lossy.first();
+    assert_eq!(told.resource, "the network to the target");
+    assert_eq!(
+        told.evidence,
+        "0.90 % of our segments were sent again, 180 of them, on a way of 40.0 ms a round trip; each is a delay of 200 ms and more in one latency"
+    );
+    // With the load it loses more: a line that is full. Where it loses as much at every level it is not what broke it.
+    let full = over_a_network(0.04, 9).held(40, over_a_network(0.04, 1));
+    assert_eq!(full.kinds(), [(Kind::Network, Possible)]);
+    let always = over_a_network(0.04, 9).held(40, over_a_network(0.04, 6));
+    assert_eq!(always.kinds(), [], "a third less is chance");
+    assert_eq!(always.explained().ruled_out.len(), 1);
+    // Near misses: within a machine it is somebody's queue, and a few are chance.
+    assert_eq!(over_a_network(0.000_1, 9).kinds(), []);
+    assert_eq!(over_a_network(0.04, 0).kinds(), []);
+    let mut unknown = over_a_network(0.04, 9);
+    unknown.round_trip_s = None;
+    assert_eq!(unknown.kinds(), []);
 }
 
 #[test]
@@ -773,6 +899,24 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
         [(Kind::MemoryKill, Certain)],
         "one that died serves no more either"
     );
+}
+
+#[test]
+fn a_queue_that_makes_up_most_of_the_wait_tells_also_where_most_of_what_was_added_is_served() {
+    // 100 VUs make 80/s where 70 made 65/s: more than a quarter of the growth, and no less than three quarters of the level's.
+    let scene = |queue: f64, median_s: f64| {
+        Scene::new()
+            .each_second(|w| {
+                w.steps[0].latency = latencies(80, median_s);
+                w.steps[1].latency = latencies(80, median_s);
+            })
+            .field("ai", "queue", 0.0, move |_| queue)
+            .baseline(70.0, 65.0, 0.2)
+    };
+    // 50 in the queue at 80/s are 0.6 s of the 0.8 s longer; 20 are 0.25 s.
+    assert_eq!(scene(50.0, 1.0).kinds(), [(Kind::Downstream, Likely)]);
+    assert_eq!(scene(20.0, 1.0).kinds(), []);
+    assert_eq!(scene(50.0, 0.3).kinds(), [], "nobody waits much longer");
 }
 
 #[test]

@@ -57,6 +57,12 @@ pub enum Refused {
         "the server speaks no version or cipher of TLS that this program does (it does 1.2 and 1.3): it said {0}"
     )]
     NothingInCommon(String),
+    /// HTTP/1.1 is not spoken there.
+    #[error(
+        "the server does not agree to HTTP/1.1 (ALPN): it may speak HTTP/2 alone, and this program speaks HTTP/1.1 alone; let the server \
+         speak that too, or put a proxy before it"
+    )]
+    NoHttp1,
     /// The server ended it.
     #[error(
         "the server ended the TLS handshake without a word; it may want another name (`server-name` in the profile's [target])"
@@ -100,6 +106,7 @@ pub(super) fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
 fn of_alert(alert: AlertDescription, asked: bool, has_one: bool) -> Refused {
     let text = || format!("{alert:?}");
     match alert {
+        AlertDescription::NoApplicationProtocol => Refused::NoHttp1,
         AlertDescription::CertificateRequired => Refused::WantsClientCertificate,
         _ if asked && !has_one => Refused::WantsClientCertificate,
         AlertDescription::BadCertificate

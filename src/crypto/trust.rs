@@ -116,11 +116,13 @@ impl Trust {
             name: name.clone(),
             algorithms: provider.signature_verification_algorithms,
         };
-        let config = ClientConfig::builder_with_provider(provider)
+        let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::clone(&identity) as Arc<dyn ResolvesClientCert>);
+        // A server that speaks HTTP/2 alone then says so in the handshake, and does not fail at what is none of its own.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self {
             config: Arc::new(config),
             name,

@@ -11,6 +11,7 @@ mod message;
 mod page;
 mod second;
 mod tally;
+mod ways;
 mod web;
 pub mod worker;
 
@@ -406,7 +407,7 @@ impl Engine for LocustEngine {
             let window = self.next().await?.window;
             passed += window.span.as_secs_f64();
             if let Some(canary) = window.steps.last().and_then(requests::canary_of) {
-                found = canary;
+                found = requests::told(canary, self.names.iter().zip(&window.steps));
                 break;
             }
         }

@@ -14,6 +14,7 @@ mod idle;
 pub(crate) use self::http::{fuzz_answer, fuzz_body};
 mod limit;
 mod names;
+mod quota;
 mod recorder;
 mod shard;
 mod socket;

@@ -45,6 +45,9 @@ pub struct Strain {
     /// Share of the machine's CPU time that its hypervisor gave to others, 0..1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_steal: Option<f64>,
+    /// Share of the periods of its own CPU quota in which the generator was held back, 0..1; `None` without a quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held_back: Option<f64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

@@ -187,6 +187,7 @@ fn finite_second(second: &mut SecondRecord) {
         &mut strain.read_late_p99_s,
         &mut strain.cpu_pressure,
         &mut strain.cpu_steal,
+        &mut strain.held_back,
     ] {
         keep_finite(value);
     }

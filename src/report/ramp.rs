@@ -29,6 +29,9 @@ pub fn summary(record: &RampRecord) -> String {
         }
         lines.add("cannot say", cannot_say(record));
     }
+    if let Some(text) = view::whole_time_of_ramp(record) {
+        lines.add("time", text);
+    }
     if let Some(addresses) = summary::addresses(&record.plan) {
         lines.add("addresses", &addresses);
     }

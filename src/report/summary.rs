@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{failures, view};
 use crate::measure::LoadedAddress;
 use crate::record::{
-    Answer, Ending, LimitingResource, LogRecord, Noticed, Outlook, PlanRecord, ProbeRecord,
-    Purpose, RampRecord, RunRecord, VisitSummary,
+    Answer, Ending, LimitingResource, LogRecord, NO_FINDING, Noticed, Outlook, PlanRecord,
+    ProbeRecord, Purpose, RULED_OUT, RampRecord, RunRecord, VisitSummary,
 };
 use crate::slo::Verdict;
 use crate::units;
@@ -34,6 +34,9 @@ pub fn summary(record: &RunRecord) -> String {
     }
     if let Some(cause) = &a.limiting_resource {
         lines.add("gave way", finding(cause));
+    }
+    if let Some(text) = unknown(record) {
+        lines.add("gave way", text);
     }
     for cause in a.other_causes.iter().take(OTHER_CAUSES) {
         lines.add("also seen", finding(cause));
@@ -271,6 +274,13 @@ fn head(record: &RunRecord, lines: &mut Lines) {
     if !a.ending.is_answer() {
         so_far(record, lines);
     }
+}
+
+/// What is said where nothing is named and something was ruled out, which is an answer too.
+pub(super) fn unknown(record: &RunRecord) -> Option<&'static str> {
+    let told = |w: &String| w.contains(RULED_OUT) || w.contains(NO_FINDING);
+    (record.answer.limiting_resource.is_none() && record.warnings.iter().any(told))
+        .then_some("unknown; what was ruled out is told among the warnings")
 }
 
 /// An estimate that is no answer is still worth a line.
@@ -530,6 +540,20 @@ mod tests {
                 },
             );
         crate::samples::found().plan.loaded(addresses.collect())
+    }
+
+    #[test]
+    fn where_nothing_is_named_and_something_was_ruled_out_that_is_the_answer() {
+        let mut record = crate::samples::found();
+        record.answer.limiting_resource = None;
+        assert_eq!(unknown(&record), None, "nothing was ruled out");
+        let told = format!("gateway memory read the same where the SLO held: {RULED_OUT}");
+        record.warnings.push(told);
+        let line = "gave way    unknown; what was ruled out is told among the warnings\n";
+        assert!(summary(&record).contains(line), "{}", summary(&record));
+        record.answer.limiting_resource = crate::samples::found().answer.limiting_resource;
+        assert!(record.answer.limiting_resource.is_some());
+        assert_eq!(unknown(&record), None, "a finding says more");
     }
 
     #[test]

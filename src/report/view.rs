@@ -3,7 +3,8 @@
 use crate::measure::Level;
 use crate::measure::{FailureKind, StepNames};
 use crate::record::{
-    Answer, Ending, LoadGate, ObjectiveRecord, PlanRecord, ProbeRecord, RunRecord, StepRecord,
+    Answer, Ending, LoadGate, ObjectiveRecord, PlanRecord, ProbeRecord, RampRecord, RunRecord,
+    StepRecord,
 };
 use crate::slo::Verdict;
 use crate::slo::{Objective, Slo};
@@ -166,8 +167,17 @@ pub(super) fn under_load_s(record: &RunRecord) -> f64 {
 /// How long the run took from its beginning to the end of its last hold, beside what was told before it: `14 min 3 s of at most
 /// 25 min 42 s`; `None` where nothing was told or measured.
 pub(super) fn whole_time(record: &RunRecord) -> Option<String> {
-    let longest_s = record.plan.longest_s?;
-    let took_s = end_s(record.probes.last()?);
+    took_of(&record.plan, end_s(record.probes.last()?))
+}
+
+/// The same of a ramp, to the end of its last stage.
+pub(super) fn whole_time_of_ramp(record: &RampRecord) -> Option<String> {
+    let last = record.stages.iter().rev().find_map(|s| s.seconds.last())?;
+    took_of(&record.plan, last.seen.t_s)
+}
+
+fn took_of(plan: &PlanRecord, took_s: f64) -> Option<String> {
+    let longest_s = plan.longest_s?;
     Some(format!(
         "{} of at most {}",
         span(took_s),

@@ -19,6 +19,7 @@ pub(super) fn assemble(
     conclusion: &Conclusion,
     probes: &[ProbeRecord],
     search_s: f64,
+    generator: Option<LimitingResource>,
 ) -> Answer {
     let estimate = conclusion.estimate.as_ref();
     let (low, high) = estimate.map_or((None, None), |e| {
@@ -29,7 +30,7 @@ pub(super) fn assemble(
     let last_held = conclusion.last_held.map(|i| search.visits()[i].probe);
     let binding = binding_objective(spec, estimate, first_broke.map(|i| &probes[i]));
     let summary = |probe: usize| visit_summary(&spec.slo, &spec.steps, &probes[probe], binding);
-    let mut causes = causes(spec, conclusion, estimate, probes).into_iter();
+    let mut causes = causes(spec, conclusion, estimate, probes, generator).into_iter();
     let search_s = (search_s * 1e3).round() / 1e3;
     Answer {
         ending: conclusion.ending,
@@ -173,17 +174,26 @@ fn causes(
     conclusion: &Conclusion,
     estimate: Option<&Estimate>,
     probes: &[ProbeRecord],
+    generator: Option<LimitingResource>,
 ) -> Vec<LimitingResource> {
     match conclusion.ending {
         Ending::NeverBroke => return Vec::new(),
         Ending::GeneratorLimited => {
-            // What was wrong with the last probe says more than that probes were invalid.
-            let invalid = probes.last().filter(|p| p.end == HoldEnd::Invalid);
-            let reason = invalid.map_or(&conclusion.reason, |p| &p.reason);
-            return vec![generator(reason)];
+            // What was wrong with the last probe says more than that probes were invalid. One that others spoiled is no finding.
+            if probes.last().is_none_or(|p| p.end != HoldEnd::Invalid) {
+                return vec![the_generator(&conclusion.reason)];
+            }
+            if let Some(generator) = generator
+                .as_ref()
+                .filter(|g| g.sureness == Sureness::Certain)
+            {
+                return vec![generator.clone()];
+            }
         }
         _ => {}
     }
+    // One that may have been the limit stands beside what broken probes show.
+    let generator = generator.filter(|_| conclusion.ending == Ending::GeneratorLimited);
     let near = estimate.map_or(f64::INFINITY, |e| e.high * 1.3);
     let mut broken: Vec<&ProbeRecord> = probes
         .iter()
@@ -216,6 +226,7 @@ fn causes(
             }
         }
     }
+    found.extend(generator.map(|generator| (generator, 0)));
     // Stable: within a probe, the rules' own order stays.
     found.sort_by(|(a, in_a), (b, in_b)| b.sureness.cmp(&a.sureness).then(in_b.cmp(in_a)));
     let found = found.into_iter().map(|(cause, _)| cause).collect();
@@ -268,7 +279,7 @@ fn is_memory_limit(cause: &LimitingResource) -> bool {
     )
 }
 
-fn generator(reason: &str) -> LimitingResource {
+fn the_generator(reason: &str) -> LimitingResource {
     LimitingResource {
         kind: Some(CauseKind::Generator),
         resource: "the load generator".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::cause::{FAR_S, FEW_LOST, LOSSY};
 use crate::measure::{Measurement, Second, Strain};
 use crate::record::SecondRecord;
 use crate::slo::{Judgement, Verdict};
@@ -29,15 +30,9 @@ const GROSS_STEAL: f64 = 0.25;
 /// Means over a hold from which a reader is told.
 const TOLD_STEAL: f64 = 0.05;
 const TOLD_PRESSURE: f64 = 0.75;
+const TOLD_HELD_BACK: f64 = 0.1;
 const TOLD_RETRANSMITS: f64 = 0.01;
 const TOLD_HELD_UP: f64 = 0.05;
-/// The same of segments on a way that is longer than any within a machine: each is 200 ms and more in one latency, so that one in a
-/// thousand is in sight of a p99.9.
-const TOLD_LOSS: f64 = 0.001;
-/// Segments sent again that are no chance there: within a machine none is lost unless somebody's queue is full, on a network one is.
-const FEW_LOST: u64 = 5;
-/// A round trip from which the way is one over a network, seconds: on one machine, and between machines of one rack, it takes less.
-const FAR_S: f64 = 0.001;
 /// Fewer retransmitted segments, or sends that were held up, than this are chance.
 const FEW: u64 = 20;
 
@@ -162,6 +157,9 @@ fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> 
 /// Whether it used its CPU up itself, or had to wait for others: the way out is another one.
 fn who(late: &[&Second]) -> &'static str {
     match worst_of(late, |s| s.thread_cpu.or(s.process_cpu)) {
+        _ if worst_of(late, |s| s.held_back).is_some_and(|share| share >= TOLD_HELD_BACK) => {
+            "the generator was held back by its own CPU quota"
+        }
         Some(cores) if cores < THREAD_FULL / 2.0 => {
             "the generator was kept waiting for a CPU by others"
         }
@@ -246,6 +244,10 @@ fn circumstances(seconds: &[&Second]) -> String {
             "of the CPU given to others by the hypervisor",
             worst_of(seconds, |s| s.cpu_steal).filter(|share| *share >= TOLD_STEAL),
         ),
+        (
+            "of the periods of its CPU quota used up before they ended",
+            worst_of(seconds, |s| s.held_back).filter(|share| *share >= TOLD_HELD_BACK),
+        ),
     ] {
         if let Some(share) = share {
             // Writing to a string cannot fail.
@@ -277,7 +279,7 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 pub(super) fn network(parts: &[Vec<Strain>], round_trip_s: Option<f64>) -> Option<String> {
     let round_trip_s = round_trip_s.filter(|s| *s >= FAR_S)?;
     let all: Vec<Strain> = parts.concat();
-    let lost = resent(&all, FEW_LOST).filter(|share| *share >= TOLD_LOSS)?;
+    let lost = resent(&all, FEW_LOST).filter(|share| *share >= LOSSY)?;
     Some(format!(
         "the network on the way to the target loses what is sent: {:.2} % of our segments were sent again ({} a round trip), each a delay \
          of 200 ms and more in one latency; a high percentile that breaks may be the network's and not the service's",

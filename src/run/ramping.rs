@@ -8,7 +8,9 @@ use super::{
 use crate::cause::{self, Case, Seen};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
-use crate::measure::{Level, LogLine, Measurement, Second, StepNames, Strain, Window};
+use crate::measure::{
+    Level, LoadedAddress, LogLine, Measurement, Second, StepNames, Strain, Window,
+};
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
     Breach, Environment, FoundBeside, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION,
@@ -374,6 +376,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             users_are_searched: self.spec.plan.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
+            round_trip_s: LoadedAddress::farthest_s(&self.engine.addresses()),
         })
     }
 

@@ -29,6 +29,7 @@ pub(super) fn lines(live: &Live, width: usize, height: usize, colour: bool) -> V
     }
     lines.extend(search(live, colour));
     lines.push(present(live));
+    lines.extend(share(live, width, colour));
     lines.extend(latency(live, width, colour));
     lines.extend(traffic(live, colour));
     lines.extend(gauges(live, width, colour));
@@ -119,6 +120,33 @@ fn present(live: &Live) -> String {
     format!("{}between probes", label("now"))
 }
 
+/// The share of errors or sheds against its limit, where the SLO asks nothing of latencies: over the last five seconds, and by second.
+fn share(live: &Live, width: usize, colour: bool) -> Option<String> {
+    let shown = live.share?;
+    let sum = |of: fn(&LiveSecond) -> u64| live.seconds.iter().rev().take(5).map(of).sum::<u64>();
+    let now = shown.of(sum(|s| s.completed), sum(|s| s.failed), sum(|s| s.shed));
+    let percent = |v: f64| format!("{:.1} %", v * 100.0);
+    let mut text = label(shown.name());
+    let told = match (now, shown.limit) {
+        (Some(value), Some(limit)) if value >= limit => {
+            format!(
+                "{} above {}",
+                paint(&percent(value), "31", colour),
+                percent(limit)
+            )
+        }
+        (Some(value), Some(limit)) => format!("{} of {}", percent(value), percent(limit)),
+        (Some(value), None) => percent(value),
+        (None, _) => "nothing ended".to_owned(),
+    };
+    text.push_str(&told);
+    text.push_str("  ");
+    let room = width.saturating_sub(measure_text_width(&text));
+    let of = |s: &LiveSecond| shown.of(s.completed, s.failed, s.shed);
+    text.push_str(&sparkline(live, room, of, shown.limit));
+    Some(text)
+}
+
 /// The latency against its limit, now and over the last minutes.
 fn latency(live: &Live, width: usize, colour: bool) -> Option<String> {
     let last = live.seconds.back()?;
@@ -137,16 +165,21 @@ fn latency(live: &Live, width: usize, colour: bool) -> Option<String> {
     }
     text.push_str("  ");
     let room = width.saturating_sub(measure_text_width(&text));
-    text.push_str(&sparkline(live, room));
+    text.push_str(&sparkline(live, room, |s| s.latency_s, live.limit_s));
     Some(text)
 }
 
-/// A character per second: its height is the latency, up to one and a half limits; a second without any is a space.
-fn sparkline(live: &Live, room: usize) -> String {
+/// A character per second: its height is the value, up to one and a half limits; a second without any is a space.
+fn sparkline(
+    live: &Live,
+    room: usize,
+    of: impl Fn(&LiveSecond) -> Option<f64>,
+    limit: Option<f64>,
+) -> String {
     let seconds = live.seconds.iter().rev().take(room).rev();
-    let values: Vec<Option<f64>> = seconds.map(|s| s.latency_s).collect();
+    let values: Vec<Option<f64>> = seconds.map(of).collect();
     let most = values.iter().flatten().copied().fold(0.0, f64::max);
-    let top = live.limit_s.map_or(most, |limit| 1.5 * limit);
+    let top = limit.map_or(most, |limit| 1.5 * limit);
     values.into_iter().map(|v| block(v, top)).collect()
 }
 
@@ -272,7 +305,7 @@ fn bar(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Event, Subject, Tick};
+    use crate::event::{Event, ShownShare, Subject, Tick};
     use crate::measure::Reading;
     use crate::record::Purpose;
     use crate::samples;
@@ -366,6 +399,36 @@ mod tests {
     }
 
     #[test]
+    fn an_slo_of_errors_alone_has_its_errors_first() {
+        let mut live = live();
+        assert!(
+            !lines(&live, 80, 20, false)
+                .join("\n")
+                .contains("errors      ")
+        );
+        for (limit, part) in [
+            (Some(0.01), "errors      1.2 % above 1.0 %  ▇▇▇▇"),
+            (Some(0.05), "errors      1.2 % of 5.0 %  ▂▂▂▂"),
+            (None, "errors      1.2 %  ████"),
+        ] {
+            live.share = Some(ShownShare {
+                of_sheds: false,
+                limit,
+            });
+            let text = lines(&live, 80, 20, false);
+            let at = |part: &str| text.iter().position(|line| line.starts_with(part));
+            assert!(at(part).is_some(), "`{part}` is missing in {text:#?}");
+            assert!(at(part) < at("p99(answer)"), "{text:#?}");
+        }
+        live.share = Some(ShownShare {
+            of_sheds: true,
+            limit: Some(0.05),
+        });
+        let text = lines(&live, 80, 20, false).join("\n");
+        assert!(text.contains("shed        2.4 % of 5.0 %"), "{text}");
+    }
+
+    #[test]
     fn no_line_is_wider_and_there_are_no_more_than_asked() {
         for colour in [false, true] {
             for width in [40, 61, 80, 132] {
@@ -395,8 +458,9 @@ mod tests {
             };
             live.on(&Event::Tick(tick));
         }
-        assert_eq!(sparkline(&live, 10), "▁ ▅█");
-        assert_eq!(sparkline(&live, 2), "▅█", "the newest ones");
+        let line = |room| sparkline(&live, room, |s| s.latency_s, live.limit_s);
+        assert_eq!(line(10), "▁ ▅█");
+        assert_eq!(line(2), "▅█", "the newest ones");
     }
 
     #[test]

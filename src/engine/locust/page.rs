@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::web::{Page, PageError, Trouble, Web};
-use super::{EngineError, Seen, stopped};
+use super::{EngineError, Seen, stopped, ways};
 use crate::measure::{
-    Bounds, FailureKind, GeneratorWindow, Histogram, Level, StepWindow, Strain, Window,
+    Bounds, FailureKind, FailureWay, GeneratorWindow, Histogram, Level, StepWindow, Strain, Window,
 };
 
 /// How often workers report, which is as long as a window is: a shorter one would hold the reports of some workers only.
@@ -137,6 +137,7 @@ const MOST_PARTS: u64 = 1_000;
 /// What the master says of one name.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Row {
+    method: String,
     name: String,
     /// Requests, failed ones among them.
     requests: u64,
@@ -166,6 +167,7 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
         column("Request Count")?,
         column("Failure Count")?,
     );
+    let method = column("Type")?;
     let (min, max) = (column("Min Response Time")?, column("Max Response Time")?);
     let percent = |h: &str| {
         let share = h.strip_suffix('%')?.parse::<f64>().ok()? / 100.0;
@@ -189,6 +191,7 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
             return Err(wrong(&told));
         }
         out.push(Row {
+            method: text(method).to_owned(),
             name: text(name).to_owned(),
             requests,
             failures: count(failures),
@@ -297,7 +300,7 @@ impl Row {
 
     /// Which latencies were those of failed requests is not told: the slowest for those as fast as can be, the fastest for
     /// those as slow as can be, and evenly many for the likely ones.
-    fn step(&self, kind: FailureKind) -> StepWindow {
+    fn step(&self, errors: &[&PageError]) -> StepWindow {
         let [fastest, likely, slowest] = self.latencies();
         let failed = self.failures.min(self.requests);
         let ok = self.requests - failed;
@@ -309,8 +312,22 @@ impl Row {
             })),
             ..StepWindow::default()
         };
-        out.failed.add_n(kind, self.failures);
+        let mut left = self.failures;
+        for error in errors {
+            let n = error.occurrences.min(left);
+            out.failed.add_n(kind_of_text(&error.error), n);
+            left -= n;
+        }
+        out.failed.add_n(kind_of(errors), left);
         out
+    }
+
+    /// What the master says of its failures.
+    fn errors<'a>(&self, errors: &'a [PageError]) -> Vec<&'a PageError> {
+        let is_of = |e: &&PageError| {
+            e.name == self.name && (e.method.is_empty() || e.method == self.method)
+        };
+        errors.iter().filter(is_of).collect()
     }
 }
 
@@ -395,24 +412,26 @@ fn together(
         return (steps, strange);
     };
     for row in single.iter().filter(|r| r.requests > 0) {
-        let kind = kind_of(errors.iter().filter(|e| e.name == row.name));
-        let step = row.step(kind);
+        let errors = row.errors(errors);
         match names.iter().position(|n| *n == row.name) {
-            Some(index) => add(&mut steps[index], &step),
+            Some(index) => {
+                add(&mut steps[index], &row.step(&errors));
+                for error in errors {
+                    steps[index].ways.add(way_of(error));
+                }
+            }
             None => {
                 strange.insert(row.name.clone());
             }
         }
     }
     // Bounds of kinds of requests apart are closer than those of all of them in one.
-    let kind = kind_of(errors.iter());
     let whole = &mut steps[names.len()];
     if single.is_empty() {
-        add(whole, &all.step(kind));
+        add(whole, &all.step(&errors.iter().collect::<Vec<_>>()));
     }
     for row in single.iter().filter(|r| r.requests > 0) {
-        let kind = kind_of(errors.iter().filter(|e| e.name == row.name));
-        add(whole, &row.step(kind));
+        add(whole, &row.step(&row.errors(errors)));
     }
     (steps, strange)
 }
@@ -426,15 +445,23 @@ fn add(total: &mut StepWindow, step: &StepWindow) {
     }
 }
 
+/// One error, as reports tell it.
+fn way_of(error: &PageError) -> FailureWay {
+    let (kind, status) = (kind_of_text(&error.error), ways::status_in(&error.error));
+    let request = format!("{} {}", error.method, error.name);
+    let said = ways::unquoted(&error.error);
+    ways::way(kind, status, said, Some(request.trim()), error.occurrences)
+}
+
 /// How most of the failures since the last reset went, as far as their texts tell.
-fn kind_of<'a>(errors: impl Iterator<Item = &'a PageError>) -> FailureKind {
-    errors
+fn kind_of(errors: &[&PageError]) -> FailureKind {
+    (errors.iter())
         .max_by_key(|e| e.occurrences)
         .map_or(FailureKind::Protocol, |e| kind_of_text(&e.error))
 }
 
 /// Parts of Locust's texts of errors, the most telling first.
-const TEXTS: [(&str, FailureKind); 14] = [
+const TEXTS: [(&str, FailureKind); 15] = [
     ("Too many open files", FailureKind::NoDescriptors),
     ("Cannot assign requested address", FailureKind::NoPorts),
     ("Name or service not known", FailureKind::Dns),
@@ -448,6 +475,7 @@ const TEXTS: [(&str, FailureKind); 14] = [
     ("IncompleteRead", FailureKind::Eof),
     ("Connection reset", FailureKind::Reset),
     ("HTTPError", FailureKind::Status),
+    ("BadStatusCode(code=", FailureKind::Status),
     ("CatchResponseError", FailureKind::WrongEvent),
 ];
 
@@ -486,13 +514,15 @@ pub(crate) fn fuzz(data: &[u8]) {
         let workers = page.workers.iter().flatten();
         let crew = workers.map(|w| w.id.clone()).collect();
         let _ = generator(&page, &crew);
-        let _ = kind_of(page.errors.iter());
+        for error in &page.errors {
+            let _ = way_of(error);
+        }
     }
     let Some(Ok(rows)) = std::str::from_utf8(data).ok().map(rows) else {
         return;
     };
     for row in rows {
-        let step = row.step(FailureKind::Status);
+        let step = row.step(&[]);
         assert!(step.latency.count() <= row.requests);
     }
 }
@@ -553,6 +583,7 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
             0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999, 1.0,
         ];
         Row {
+            method: String::new(),
             name: "/".to_owned(),
             requests: n,
             failures: 0,
@@ -580,7 +611,7 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
         let likely = &row.latencies()[1];
         assert!(likely.0.len() < 12_000, "{}", likely.0.len());
         assert_eq!(likely.0.iter().map(|(_, n)| n).sum::<u64>(), row.requests);
-        let step = row.step(FailureKind::Status);
+        let step = row.step(&[]);
         assert_eq!(step.completed(), 600_000_000_000);
         let bounds = step.bounds.unwrap();
         assert_eq!(bounds.fastest.count(), 600_000_000_000);
@@ -623,7 +654,7 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
         // Two that are known exactly make no difference for the others.
         exact.min_ms = 100.0;
         exact.max_ms = 2_040.0;
-        let step = exact.step(FailureKind::Protocol);
+        let step = exact.step(&[]);
         let bounds = step.bounds.unwrap();
         let over = |h: &Histogram, ms| h.count_at_or_above(Duration::from_millis(ms));
         assert!(over(&bounds.fastest, 2_000) <= 1, "all may be below 2 s");
@@ -635,15 +666,32 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
     #[test]
     fn names_failures_and_all_of_them_together() {
         let rows = rows(DOWNLOAD).unwrap();
-        let errors = [PageError {
+        let error = |method: &str, error: &str| PageError {
+            method: method.to_owned(),
             name: "/buy".to_owned(),
-            error: "HTTPError('500 Server Error')".to_owned(),
+            error: error.to_owned(),
             occurrences: 1,
-        }];
+        };
+        let errors = [
+            error("GET", "ConnectionRefusedError(111, 'Connection refused')"),
+            error("POST", "HTTPError('500 Server Error: Oh for url: /buy')"),
+        ];
         let (steps, strange) = together(&rows, &["/buy".to_owned()], &errors);
         assert_eq!(strange, ["/".to_owned()].into());
         assert_eq!(steps[0].completed(), 3);
         assert_eq!(steps[0].failed.get(FailureKind::Status), 1);
+        let told = steps[0].ways.most(3);
+        assert_eq!(
+            told.len(),
+            1,
+            "that of another method is another row's: {told:?}"
+        );
+        assert_eq!(
+            (told[0].name(), &*told[0].message),
+            ("500".to_owned(), "Server Error: Oh")
+        );
+        assert_eq!(told[0].request.as_deref(), Some("POST /buy"));
+        assert_eq!(steps[1].ways.iter().count(), 0, "not told twice");
         assert_eq!(steps[1].completed(), 103);
         assert_eq!(steps[1].failed.of_target(), 1);
         let bounds = steps[0].bounds.as_ref().unwrap();
@@ -671,6 +719,7 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
                 "OSError(24, 'Too many open files')",
                 FailureKind::NoDescriptors,
             ),
+            ("LocustBadStatusCode(code=404)", FailureKind::Status),
             ("something else", FailureKind::Protocol),
         ] {
             assert_eq!(kind_of_text(text), kind, "{text}");

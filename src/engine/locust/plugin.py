@@ -50,6 +50,9 @@ GONE_AFTER_S = 30.0
 LATE_S = 1.5
 # Seconds that the master remembers.
 KEPT = 120
+# Ways of failing that are told apart for a step in a second, and characters of what each says.
+MOST_WAYS = 16
+MOST_SAID = 300
 # How often a worker looks how late it wakes.
 TICK_S = 0.01
 # Why requests fail, the most telling first: what the generator is to blame for before all.
@@ -125,15 +128,26 @@ class Step:
     def __init__(self):
         self.ok = defaultdict(int)
         self.failed = defaultdict(int)
+        # (kind, status, what was said, what was asked) of failures -> how many.
+        self.ways = defaultdict(int)
         self.shed = 0
         # Ended without having begun: their client does not say when it begins.
         self.unseen = 0
         self.in_flight = defaultdict(int)
 
+    def fail(self, why, status, said, request):
+        self.failed[why] += 1
+        way = (why, status, said[:MOST_SAID], request)
+        if way not in self.ways and len(self.ways) >= MOST_WAYS:
+            way = (why, None, "others", None)
+        self.ways[way] += 1
+
     def as_data(self):
+        names = ("kind", "status", "message", "request")
         return {
             "ok": sorted(self.ok.items()),
             "failed": dict(self.failed),
+            "ways": [{**dict(zip(names, way)), "count": count} for way, count in self.ways.items()],
             "shed": self.shed,
             "unseen": self.unseen,
             "in_flight": sorted(self.in_flight.items()),
@@ -149,7 +163,7 @@ class Counts:
         # Greenlet -> (name, when it began) of the request that it waits for.
         self.begun = {}
 
-    def completed(self, name, response_time=0, response=None, exception=None, **_more):
+    def completed(self, name, request_type="", response_time=0, response=None, exception=None, **_more):
         seen = self.begun.pop(getcurrent(), None)
         if not self.on:
             return
@@ -164,7 +178,7 @@ class Counts:
         if is_shed(response, status):
             step.shed += 1
         else:
-            step.failed[kind(exception, status)] += 1
+            step.fail(kind(exception, status), status, str(exception), f"{request_type} {name}".strip())
 
     def cut(self):
         """Takes what was counted, with the ages of what is in flight."""

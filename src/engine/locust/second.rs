@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{FailureCounts, FailureKind, GeneratorWindow, Histogram, StepWindow, Strain};
+use super::ways::{self, WayData};
+use crate::measure::{FailureCounts, GeneratorWindow, Histogram, StepWindow, Strain};
 
 /// One second.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -49,9 +50,13 @@ pub struct StepSecond {
     pub unseen: u64,
     /// Ages at the second's end of those in flight.
     pub in_flight: Vec<(u64, u64)>,
+    /// The failed ones once more, told apart; none of a plug-in of an older version.
+    #[serde(default)]
+    pub ways: Vec<WayData>,
 }
 
 impl StepSecond {
+    /// Adds all but how failures went, which all requests together would tell a second time.
     fn add_to(&self, step: &mut StepWindow) {
         step.latency
             .merge(&Histogram::of_buckets(self.ok.iter().copied()));
@@ -60,8 +65,7 @@ impl StepSecond {
         step.shed += self.shed;
         let mut failed = FailureCounts::default();
         for (name, n) in &self.failed {
-            let kind = FailureKind::ALL.into_iter().find(|k| k.name() == name);
-            failed.add_n(kind.unwrap_or(FailureKind::Protocol), *n);
+            failed.add_n(ways::kind(name), *n);
         }
         step.failed.merge(&failed);
     }
@@ -99,7 +103,12 @@ pub(super) fn together(data: &SecondData, names: &[String], crew: &BTreeSet<Stri
             out.ended += step.ended();
             out.unseen += step.unseen;
             match names.iter().position(|n| n == name) {
-                Some(index) => step.add_to(&mut out.steps[index]),
+                Some(index) => {
+                    step.add_to(&mut out.steps[index]);
+                    for way in &step.ways {
+                        out.steps[index].ways.add(way.way());
+                    }
+                }
                 None => {
                     out.strange.insert(name.clone());
                 }
@@ -140,6 +149,7 @@ fn count(n: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::FailureKind;
 
     fn worker(users: u32, cpu: f64, ok: &[(u64, u64)]) -> WorkerSecond {
         let step = StepSecond {
@@ -147,6 +157,13 @@ mod tests {
             failed: [("status".to_owned(), 1), ("never heard of".to_owned(), 2)].into(),
             in_flight: vec![(5_000_000, 1)],
             unseen: 1,
+            ways: vec![WayData {
+                count: 1,
+                kind: "status".to_owned(),
+                status: Some(429),
+                message: "429 Client Error: Too Many Requests for url: /a".to_owned(),
+                request: Some("GET /a".to_owned()),
+            }],
             ..StepSecond::default()
         };
         WorkerSecond {
@@ -181,6 +198,11 @@ mod tests {
         assert_eq!(all.steps[0].latency.quantile_s(1.0), Some(2.000_895));
         assert_eq!(all.steps[0].failed.get(FailureKind::Status), 2);
         assert_eq!(all.steps[0].failed.get(FailureKind::Protocol), 4);
+        let told = all.steps[0].ways.most(3);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!((told[0].count, told[0].status), (2, Some(429)));
+        assert_eq!(told[0].message, "Client Error: Too Many Requests");
+        assert_eq!(all.steps[2].ways.iter().count(), 0, "not told twice");
         assert_eq!(all.steps[1], StepWindow::default());
         // The last is about all requests, those without a row of their own too.
         assert_eq!(all.steps[2].completed(), 12);

@@ -7,6 +7,7 @@ use rmpv::Value;
 use super::PROTOCOL;
 use super::message::map;
 use super::second::{StepSecond, WorkerSecond};
+use super::ways::WayData;
 use crate::measure::{StepNames, StepWindow, Window};
 
 /// The type that stands beside a step's name on Locust's page.
@@ -249,6 +250,7 @@ fn step_second(step: &StepWindow) -> StepSecond {
         shed: step.shed,
         unseen: 0,
         in_flight: step.in_flight.buckets().to_vec(),
+        ways: step.ways.iter().map(WayData::of).collect(),
     }
 }
 
@@ -258,6 +260,16 @@ impl WorkerSecond {
         let pairs = |pairs: &[(u64, u64)]| {
             let pair = |&(value, n): &(u64, u64)| Value::Array(vec![value.into(), n.into()]);
             Value::Array(pairs.iter().map(pair).collect())
+        };
+        let way = |way: &WayData| {
+            let request = way.request.as_deref();
+            map([
+                ("count", way.count.into()),
+                ("kind", way.kind.as_str().into()),
+                ("status", way.status.map_or(Value::Nil, Value::from)),
+                ("message", way.message.as_str().into()),
+                ("request", request.map_or(Value::Nil, Value::from)),
+            ])
         };
         let step = |step: &StepSecond| {
             let failed = step
@@ -270,6 +282,7 @@ impl WorkerSecond {
                 ("shed", step.shed.into()),
                 ("unseen", step.unseen.into()),
                 ("in_flight", pairs(&step.in_flight)),
+                ("ways", Value::Array(step.ways.iter().map(way).collect())),
             ])
         };
         let steps = self.steps.iter().map(|(k, s)| (k.as_str().into(), step(s)));
@@ -304,6 +317,13 @@ mod tests {
         };
         let mut failing = step(&[147, 2_040, 2_040]);
         failing.failed.add_n(FailureKind::Eof, 2);
+        let closed = WayData {
+            count: 2,
+            kind: "eof".to_owned(),
+            message: "closed".to_owned(),
+            ..WayData::default()
+        };
+        failing.ways.add(closed.way());
         failing.shed = 1;
         Window {
             start: Duration::ZERO,
@@ -360,7 +380,11 @@ mod tests {
         );
         assert_eq!(ask.failed, [("eof".to_owned(), 2)].into());
         assert_eq!(ask.shed, 1);
+        assert_eq!((ask.ways[0].count, ask.ways[0].status), (2, None));
         let value = second.value();
+        let told = get(get(&value, "steps").unwrap(), "ask").unwrap();
+        let told = &get(told, "ways").unwrap().as_array().unwrap()[0];
+        assert_eq!(get(told, "message").unwrap().as_str(), Some("closed"));
         let steps = get(&value, "steps").unwrap();
         let ok = get(get(steps, "open").unwrap(), "ok").unwrap();
         assert_eq!(ok.as_array().unwrap().len(), 1);

@@ -265,6 +265,8 @@ pub(super) struct PageWorker {
 /// A kind of failure on the page, since the last reset.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct PageError {
+    #[serde(default)]
+    pub(super) method: String,
     pub(super) name: String,
     pub(super) error: String,
     pub(super) occurrences: u64,

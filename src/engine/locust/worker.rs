@@ -261,7 +261,7 @@ struct Worker<'a> {
 /// What happens next to a worker.
 enum Next {
     Message(Message),
-    Window(Window),
+    Window(Box<Window>),
     Heartbeat,
     Report,
     /// The connection broke.
@@ -280,7 +280,7 @@ impl Worker<'_> {
                     Ok(message) => Next::Message(message),
                     Err(_) => Next::Away,
                 },
-                window = self.engine.next_window() => Next::Window(window?),
+                window = self.engine.next_window() => Next::Window(Box::new(window?)),
                 _ = heartbeat.tick() => Next::Heartbeat,
                 _ = report.tick() => Next::Report,
             };

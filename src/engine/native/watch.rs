@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::time::Instant;
 
+use super::quota::Periods;
 use crate::measure::{GeneratorWindow, Histogram, Strain};
 
 thread_local! {
@@ -144,6 +145,7 @@ pub(in crate::engine) struct HostWatch {
     tcp: Option<(u64, u64)>,
     stalled_us: Option<u64>,
     cpu: Option<(u64, u64)>,
+    quota: Periods,
 }
 
 impl HostWatch {
@@ -153,6 +155,7 @@ impl HostWatch {
             tcp: clocks::tcp_segments(),
             stalled_us: clocks::stalled_us(),
             cpu: clocks::stolen_of_all(),
+            quota: Periods::now(),
         }
     }
 
@@ -180,6 +183,7 @@ impl HostWatch {
             cpu_steal: both(now.cpu, self.cpu)
                 .filter(|(_, all)| *all > 0)
                 .map(|(stolen, all)| stolen as f64 / all as f64),
+            held_back: now.quota.held_back_since(&self.quota),
             ..Strain::default()
         };
         *self = now;

@@ -96,6 +96,7 @@ pub(super) fn facts(record: &RunRecord) -> Vec<Fact> {
     if let Some(cause) = &a.limiting_resource {
         facts.push(Fact::new("Gave way", summary::finding(cause)));
     }
+    facts.extend(summary::unknown(record).map(|text| Fact::new("Gave way", text)));
     for cause in a.other_causes.iter().take(summary::OTHER_CAUSES) {
         facts.push(Fact::new("Also seen", summary::finding(cause)));
     }

@@ -94,6 +94,7 @@ fn facts(record: &RampRecord) -> Vec<Fact> {
         }
         facts.push(Fact::new("Cannot say", ramp::cannot_say(record)));
     }
+    facts.extend(view::whole_time_of_ramp(record).map(|text| Fact::new("Time", text)));
     facts
 }
 
