@@ -315,8 +315,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             if let Some(halt) = self.interrupt.why() {
                 return Ok(self.search.ended(halt.ending(), halt.reason()));
             }
-            let overran = self.search.last().is_some_and(Visit::overran);
-            if overran || self.spec.reset_always || self.is_dead() {
+            if self.needs_reset() {
                 if let Err(why) = self.recover().await? {
                     return Ok(self.not_recovered(&why));
                 }
@@ -335,11 +334,21 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         }
     }
 
+    /// Whether the target must be brought to rest before the next probe. One that has become faster or larger under load is only
+    /// drained while it answers: started anew it would be cold or small again, and the next probes would measure that.
+    fn needs_reset(&mut self) -> bool {
+        let last = self.search.last();
+        let crashed = last.is_some_and(|v| v.crashed_after_s.is_some());
+        let overran = last.is_some_and(Visit::overran) && !self.search.has_grown();
+        crashed || overran || self.spec.reset_always || self.is_dead()
+    }
+
     /// Whether the last probe left work behind: at a rate above the capacity what waits grows for as long as it is held, and the
-    /// next level would pay for it.
+    /// next level would pay for it; so does one that follows a level that was left because it was hopeless.
     fn left_behind(&self) -> bool {
-        let last = self.search.visits().last();
-        self.spec.search.unit.is_open() && last.is_some_and(|v| v.verdict == Verdict::Broke)
+        self.search.last().is_some_and(|v| {
+            v.overran() || self.spec.search.unit.is_open() && v.verdict == Verdict::Broke
+        })
     }
 
     /// The end of a search whose target is gone, unless it was not waited for.

@@ -530,8 +530,9 @@ impl Search {
             return self.probe(level, Purpose::Bracket);
         }
         if level < self.spec.max && self.outvoted() {
-            // Full holds disagreed with a ceiling: what it was about is not far above, unless the service has grown.
-            let next = Level::nearest((f64::from(level.get()) * CLIMB).ceil());
+            // Full holds disagreed with a ceiling: what it was about is not far above, unless the service has grown. The more of
+            // them held above it, the less it was about.
+            let next = Level::nearest((f64::from(level.get()) * self.climb()).ceil());
             return self.probe(next, Purpose::Confirm);
         }
         if level < self.spec.max {
@@ -543,10 +544,24 @@ impl Search {
 
     /// Whether some visit broke, others outvote it, and the service has not grown meanwhile.
     fn outvoted(&self) -> bool {
-        let near = |v: &Visit| self.growths.is_empty() && !self.is_far_below(&[v], v.level);
+        let near = |v: &Visit| !self.has_grown() && !self.is_far_below(&[v], v.level);
         let holds =
             |v: &&Visit| v.counts() && bounds::is_full(v) && bounds::side(v) == Some(Side::Held);
         self.visits.iter().rfind(holds).is_some_and(near) && self.breaks_somewhere()
+    }
+
+    /// The step above a ceiling that full holds outvoted: it grows with those that held above all that ever broke, up to a doubling.
+    fn climb(&self) -> f64 {
+        let broke = (self.visits.iter())
+            .filter(|v| v.counts() && bounds::side(v) == Some(Side::Broke))
+            .map(|v| v.level)
+            .max();
+        let above = bounds::full(&self.visits, Side::Held)
+            .filter(|v| Some(v.level) > broke)
+            .count();
+        #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
+        let steps = (above + 1) as f64;
+        CLIMB.powf(steps).min(2.0)
     }
 
     fn breaks_somewhere(&self) -> bool {
@@ -672,7 +687,11 @@ impl Search {
         if let Some(order) = self.look(&estimate) {
             return Step::Probe(order);
         }
-        if self.precise_enough(&estimate) && self.nothing_breaks_clearly(&estimate).is_none() {
+        let doubted = || {
+            let unclear = self.nothing_breaks_clearly(&estimate);
+            unclear.or_else(|| self.served_more_above(&estimate))
+        };
+        if self.precise_enough(&estimate) && doubted().is_none() {
             return match self.unconfirmed(&estimate) {
                 Some(level) => self.probe(level, Purpose::Confirm),
                 None => self.found(),
@@ -717,7 +736,7 @@ impl Search {
         let full: Vec<&Visit> = (self.visits.iter())
             .filter(|v| v.counts() && bounds::is_full(v))
             .collect();
-        let surprised = !self.growths.is_empty() || self.is_far_below(&full, broke);
+        let surprised = self.has_grown() || self.is_far_below(&full, broke);
         let lately = |of: Side| {
             let other = full.iter().any(|v| bounds::side(v) != Some(of));
             let patience = match (surprised, other) {
@@ -768,9 +787,14 @@ impl Search {
             && points_to.is_some_and(|vus| vus > f64::from(broke.get()))
     }
 
+    /// Whether the service has become faster or larger while it was searched. Restarted it would be small again.
+    pub fn has_grown(&self) -> bool {
+        !self.growths.is_empty()
+    }
+
     /// A visit that tells whether the breakpoint depends on where the load comes from, when one is missing.
     fn look(&self, estimate: &Estimate) -> Option<Order> {
-        if self.spec.unit.is_open() {
+        if self.spec.unit.is_open() || self.has_grown() {
             return None;
         }
         let alpha = self.alpha(estimate);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::measure::{Level, Reading, StepNames, Window};
-use breakpoint::record::{Ending, Environment, PlanRecord, RunRecord};
+use breakpoint::record::{Ending, Environment, HoldEnd, PlanRecord, Purpose, RunRecord};
 use breakpoint::run::{self, FirstContact, Interrupt, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
@@ -156,7 +156,16 @@ fn search_with_resets(
     takes: impl FnMut(usize) -> Duration + Send,
     reads: impl FnMut(&[Asked]) -> Vec<Reading> + Send,
 ) -> (RunRecord, Vec<Asked>) {
-    let system = cliff();
+    search_of(cliff(), reset, change, takes, reads)
+}
+
+fn search_of(
+    system: SystemSpec,
+    reset: Result<(), String>,
+    change: impl FnOnce(&mut RunSpec),
+    takes: impl FnMut(usize) -> Duration + Send,
+    reads: impl FnMut(&[Asked]) -> Vec<Reading> + Send,
+) -> (RunRecord, Vec<Asked>) {
     let mut spec = spec(&system);
     change(&mut spec);
     let log = Log::default();
@@ -216,6 +225,52 @@ fn the_target_drains_is_reset_and_passes_its_canaries_in_this_order() {
         .filter(|a| *a != Asked::Idle)
         .collect();
     assert_eq!(after, [Asked::Canary]);
+}
+
+/// Slow until it has served so many requests.
+fn cold(requests: u32) -> SystemSpec {
+    let text = format!(
+        "name = 'test'\ntitle = 'a test'\nslo = ['p99<1s']\npace_per_s = 50\n\
+         [warm_up]\nspeed = 0.3\nrequests = {requests}\n\
+         [think]\nkind = 'exponential'\nmean = '2s'\n\
+         [service]\nservers = 4\nkind = 'exponential'\nmean = '50ms'\n"
+    );
+    SystemSpec::from_toml(&text).unwrap()
+}
+
+#[test]
+fn a_service_that_has_grown_is_drained_and_not_started_anew() {
+    let overruns_and_resets = |requests: u32| {
+        let latency = |spec: &mut RunSpec| {
+            spec.slo = Slo::parse(["p99<1s"]).unwrap();
+            spec.search.budget = Duration::from_secs(900);
+        };
+        let (record, log) = search_of(cold(requests), Ok(()), latency, half_a_second, nothing);
+        let grown_s = record.answer.noticed.last().map(|n| n.to_s);
+        let since = |s: f64| {
+            let left = record.probes.iter().filter(|p| p.end == HoldEnd::LeftEarly);
+            left.filter(|p| p.start_s > s).count()
+        };
+        let looks = record
+            .probes
+            .iter()
+            .filter(|p| p.purpose == Purpose::Compare && p.arrived_from == Level::ZERO);
+        let resets = log.iter().filter(|a| **a == Asked::Reset).count() - looks.count();
+        (grown_s.map(since), since(0.0), resets)
+    };
+    let (since, all, resets) = overruns_and_resets(1);
+    assert!(
+        since.is_none() && all > 0,
+        "{since:?}, {all}: it was warm from the beginning"
+    );
+    assert!(
+        resets >= all,
+        "{resets} resets after {all} levels that were left early"
+    );
+    let (since, all, resets) = overruns_and_resets(4_000);
+    let since = since.unwrap();
+    assert!(since > 0, "some level was left early when it was warm");
+    assert_eq!(resets, all - since);
 }
 
 #[test]

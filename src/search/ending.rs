@@ -4,7 +4,7 @@ use super::bounds::{self, Side};
 use super::{Conclusion, Estimate, MIN_VISITS, Search, Step, Visit, diagnosis, growth};
 use crate::measure::Level;
 use crate::record::{Ending, Noticed, NoticedKind};
-use crate::slo::Evidence;
+use crate::slo::{Evidence, Verdict};
 use crate::stats::fit::{Basis, Fit};
 use crate::units;
 
@@ -25,6 +25,9 @@ const FIRM: f64 = 0.15;
 const SEEN_S: f64 = 1_200.0;
 /// Fewest chance events from which their rate is known well enough to call an interval precise.
 const EVENTS_KNOWN: usize = 8;
+/// How much more a level that held is served than one that broke below it, for them to be of two services: as much as makes a growth
+/// ([`super::growth`]).
+const SERVED_MORE: f64 = 1.3;
 /// A level is near the breakpoint from this share of it: there an event of its own would show in the SLO.
 const NEAR: f64 = 0.8;
 
@@ -60,7 +63,11 @@ impl Search {
                 format!("the budget of {budget} ended with nothing above but a short hold that broke by a little, as any level may; about {minutes} more minutes would decide (--budget)"),
             );
         }
-        if let Some(reason) = self.ceiling_is_contradicted() {
+        if let Some(reason) = self
+            .ceiling_is_contradicted()
+            .or_else(|| self.ceiling_is_refuted(&estimate))
+            .or_else(|| self.served_more_above(&estimate))
+        {
             return self.done(Ending::Undecided, reason);
         }
         if let Some(reason) = self.nothing_breaks_clearly(&estimate) {
@@ -151,6 +158,62 @@ impl Search {
                 "the budget of {} ended before a full hold at {}, which a short one broke: the holds below it were answered so fast that the breakpoint must lie higher by now; about {} more minutes would decide (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(broke),
+                self.minutes_to_decide(),
+            )
+        })
+    }
+
+    /// Why there is no upper bound, where full holds held at every level that ever broke: what broke it then came by chance or is gone,
+    /// and nothing that was visited is too much.
+    fn ceiling_is_refuted(&self, estimate: &Estimate) -> Option<String> {
+        if matches!(estimate.fit.basis, Basis::Events | Basis::Law) {
+            // These weigh what came by chance, or know the limit by more than the levels that broke.
+            return None;
+        }
+        let broken = |v: &&Visit| v.counts() && bounds::side(v) == Some(Side::Broke);
+        let highest = self.visits.iter().filter(broken).map(|v| v.level).max()?;
+        let held = bounds::full(&self.visits, Side::Held)
+            .map(|v| v.level)
+            .max()?;
+        (held >= highest).then(|| {
+            format!(
+                "the budget of {} ended with no level that breaks for sure: {} broke, and {} held for longer since or before; about {} more minutes would decide (--budget)",
+                units::format_seconds(self.spec.budget.as_secs_f64()),
+                self.spec.unit.count(highest),
+                self.spec.unit.count(held),
+                self.minutes_to_decide(),
+            )
+        })
+    }
+
+    /// Why the interval is none, where a level above it held and was served more than what broke in between: that broke a slower
+    /// service than the one that held, such as one that had just been started anew, and nobody knows yet which of them stays.
+    pub(super) fn served_more_above(&self, estimate: &Estimate) -> Option<String> {
+        if matches!(estimate.fit.basis, Basis::Events) {
+            return None;
+        }
+        let counts = || self.visits.iter().filter(|v| v.counts());
+        let above = |v: &&Visit| f64::from(v.level.get()) > estimate.high;
+        let best = counts()
+            .filter(above)
+            .filter(|v| v.verdict == Verdict::Held)
+            .max_by(|a, b| {
+                a.throughput
+                    .unwrap_or(0.0)
+                    .total_cmp(&b.throughput.unwrap_or(0.0))
+            })?;
+        let broke = counts()
+            .filter(|v| v.verdict == Verdict::Broke && v.level <= best.level)
+            .filter(|v| f64::from(v.level.get()) > estimate.vus)
+            .filter_map(|v| Some((v.throughput?, v.level)))
+            .max_by(|a, b| a.0.total_cmp(&b.0))?;
+        let per_s = best.throughput?;
+        (per_s > SERVED_MORE * broke.0).then(|| {
+            format!(
+                "{} held at {per_s:.1} cycles/s, and {} broke at {:.1}: it was a slower service then, or is one now; about {} more minutes would decide (--budget)",
+                self.spec.unit.count(best.level),
+                self.spec.unit.count(broke.1),
+                broke.0,
                 self.minutes_to_decide(),
             )
         })
@@ -383,7 +446,7 @@ mod tests {
     use super::*;
     use crate::record::Purpose::{self, Bracket, Refine};
     use crate::search::Flow;
-    use crate::slo::Verdict::{self, Broke, Held};
+    use crate::slo::Verdict::{Broke, Held};
     use crate::stats::tail;
 
     fn estimate(low: f64, high: f64) -> Estimate {
@@ -486,6 +549,51 @@ mod tests {
         // A full hold that broke is one to believe, and so is a level that the law does not reach.
         assert_eq!(ends((120, Refine)).ending, Ending::Bracketed);
         assert_eq!(ends((400, Bracket)).ending, Ending::Bracketed);
+    }
+
+    #[test]
+    fn a_level_that_broke_and_is_outdone_by_full_holds_is_no_upper_bound() {
+        let visits = [(50, Bracket, Held), (51, Refine, Held), (62, Refine, Broke)];
+        let end = ended(search(&visits).out_of_budget());
+        assert_eq!(end.ending, Ending::Bracketed);
+        let refuted = |held: u32| {
+            let visits = [visits[0], visits[1], visits[2], (held, Refine, Held)];
+            let end = ended(search(&visits).out_of_budget());
+            assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+            let wanted = format!("62 VUs broke, and {held} VUs held");
+            assert!(end.reason.contains(&wanted), "{}", end.reason);
+        };
+        refuted(62);
+        refuted(70);
+        // Something above that breaks is one again.
+        let above = [&visits[..], &[(62, Refine, Held), (124, Bracket, Broke)]].concat();
+        let end = ended(search(&above).out_of_budget());
+        assert_eq!(end.ending, Ending::Bracketed);
+    }
+
+    #[test]
+    fn a_level_above_that_held_and_was_served_more_belongs_to_another_service() {
+        let served = |vus: u32, purpose: Purpose, verdict: Verdict, per_s: f64| Visit {
+            throughput: Some(per_s),
+            ..at(vus, purpose, verdict)
+        };
+        let ends = |per_s: f64| {
+            let visits = vec![
+                served(500, Refine, Held, 200.0),
+                served(1_280, Bracket, Held, per_s),
+                served(550, Refine, Held, 210.0),
+                served(600, Refine, Broke, 240.0),
+                served(640, Refine, Broke, 238.0),
+                served(1_500, Refine, Broke, 230.0),
+            ];
+            ended(search_of(visits).out_of_budget())
+        };
+        let end = ends(520.0);
+        assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
+        let wanted = "1 280 VUs held at 520.0 cycles/s, and 600 VUs broke at 240.0";
+        assert!(end.reason.contains(wanted), "{}", end.reason);
+        // No more than what broke: it held by chance.
+        assert_eq!(ends(300.0).ending, Ending::Bracketed);
     }
 
     #[test]

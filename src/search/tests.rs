@@ -1000,6 +1000,30 @@ fn a_bound_that_full_holds_do_not_bear_out_is_tried_itself() {
 }
 
 #[test]
+fn the_step_above_a_ceiling_that_is_outvoted_grows_with_the_holds_above_it() {
+    use Purpose::{Bracket, Confirm, Refine};
+    let mut visits = vec![
+        (20, Bracket, true),
+        (18, Refine, false),
+        (20, Confirm, false),
+    ];
+    let step = |visits: &[(u32, Purpose, bool)]| told_of(visits).climb();
+    assert_eq!(step(&visits), 1.2, "none above 20 VUs held yet");
+    visits.push((24, Confirm, false));
+    assert_eq!(step(&visits), 1.44);
+    visits.push((35, Confirm, false));
+    visits.push((61, Confirm, false));
+    assert_eq!(step(&visits), 2.0, "never more than a doubling");
+    let Step::Probe(next) = told_of(&visits).next(0.0) else {
+        panic!("it goes on");
+    };
+    assert_eq!((next.level.get(), next.purpose), (122, Confirm));
+    // What breaks higher up is a ceiling of its own.
+    visits.push((122, Confirm, true));
+    assert_eq!(step(&visits), 1.2);
+}
+
+#[test]
 fn an_answer_whose_levels_stay_undecided_is_not_confirmed_for_ever() {
     // Where the interval ends, shares lie so near to what is allowed that no hold there is a firm verdict.
     let spec = SearchSpec {

@@ -54,7 +54,7 @@ pub(super) fn line(scene: &mut Scene, panel: &Panel, curve: &Curve) {
 pub(super) fn key(record: &RunRecord) -> (Key, String) {
     let confidence = view::percent(record.answer.confidence);
     let key = Key::Band(PURPLE, band_colour());
-    (key, format!("fit with {confidence} % band"))
+    (key, format!("fit near the breakpoint, {confidence} % band"))
 }
 
 fn band_colour() -> Colour {

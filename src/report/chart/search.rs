@@ -17,6 +17,18 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
         let text = "estimate so far with its interval".to_owned();
         keys.push((Key::Area(SKY.pale(0.38)), text));
     }
+    if record.answer.ci_low.is_some() {
+        let confidence = view::percent(record.answer.confidence);
+        let key = if record.answer.breakpoint.is_some() {
+            (
+                Key::Dashes(GREEN),
+                format!("breakpoint, {confidence} % CI at the right"),
+            )
+        } else {
+            (Key::Line(GREEN), format!("{confidence} % CI at the right"))
+        };
+        keys.push(key);
+    }
     let what = "levels visited over time; a bar is a hold, its mark the verdict";
     let room = frame(&mut scene, record, what, &keys);
     if record.probes.is_empty() {
@@ -142,28 +154,25 @@ fn estimates(
     time: &impl Fn(f64) -> f64,
     end: f64,
 ) {
-    let known: Vec<(f64, (f64, f64, f64))> = record
-        .probes
-        .iter()
-        .filter_map(|p| p.estimate.map(|e| (view::end_s(p), e)))
-        .collect();
-    let until = |i: usize| known.get(i + 1).map_or(end, |(t, _)| *t);
-    for (i, (from, (low, _, high))) in known.iter().enumerate() {
+    let ends = || record.probes.iter().map(view::end_s);
+    let until = ends().skip(1).chain(std::iter::once(end));
+    let steps = record.probes.iter().zip(ends().zip(until));
+    let mut middle = Vec::new();
+    for (probe, (from, until)) in steps {
+        let Some((low, mid, high)) = probe.estimate else {
+            // What was believed before is not believed any more.
+            scene.line(std::mem::take(&mut middle), 3.0, SKY);
+            continue;
+        };
         let rect = Rect {
-            left: panel.px(time(*from)),
-            top: panel.py(*high),
-            right: panel.px(time(until(i))),
-            bottom: panel.py(*low),
+            left: panel.px(time(from)),
+            top: panel.py(high),
+            right: panel.px(time(until)),
+            bottom: panel.py(low),
         };
         scene.rect(rect, SKY.pale(0.38));
+        middle.extend([panel.at(time(from), mid), panel.at(time(until), mid)]);
     }
-    let middle = known
-        .iter()
-        .enumerate()
-        .flat_map(|(i, (from, (_, mid, _)))| {
-            [panel.at(time(*from), *mid), panel.at(time(until(i)), *mid)]
-        })
-        .collect();
     scene.line(middle, 3.0, SKY);
 }
 
