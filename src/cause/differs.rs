@@ -7,6 +7,9 @@ use crate::record::{CauseKind, Sureness};
 /// 1/1.1 of it at a level clearly below ([`super::CLEARLY_MORE`]).
 const SAME: f64 = 0.9;
 
+/// Times a level from which another shows whether throughput grew: over less, a few percent of noise look like growth.
+const MUCH_HIGHER: f64 = 1.25;
+
 /// What the rules say of the levels that held, for comparison.
 pub(super) struct Contrast {
     /// For each probe that is looked at, its findings.
@@ -59,34 +62,19 @@ enum Alike {
     AlsoBeforeACollapse,
 }
 
-/// The held probes of the lower half of the levels that held clearly below, where throughput still grew: a resource that is used up
-/// long before the users notice is used up at the upper ones too, which serve no less than the broken one, and is the cause all
-/// the same. Where the broken level served far less, growth is that to the best of those that held: what fell says nothing of it.
+/// The held probes of the lower half of the levels that held clearly below, from which throughput still grew: a resource that is used
+/// up long before the users notice is used up at the upper ones too, which serve no less than the broken one, and is the cause all
+/// the same.
 fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen> {
     let below = case.level();
-    let here = case.throughput().map(|x| (below, x));
-    let best = best_that_held(case);
-    let top = match here.zip(best) {
-        Some((here, best)) if here.1 < load::NOT_COLLAPSED * best.1 => Some(best),
-        _ => here,
-    };
-    let is_top = |level: f64| {
-        top != here && alike == Alike::AlsoBeforeACollapse && Some(level) == top.map(|t| t.0)
-    };
-    let grows = |s: &&Seen| {
-        let Some((x, top)) = s.throughput.zip(top) else {
-            return true;
-        };
-        is_top(s.level)
-            || match load::gain((s.level, x), top) {
-                Some(gain) => gain >= load::FLAT_GAIN,
-                // Too near to the best, or above it.
-                None => Some(top) == here,
-            }
-    };
+    let fell_from = best_that_held(case).filter(|(_, x)| {
+        let here = case.throughput();
+        alike == Alike::AlsoBeforeACollapse && here.is_some_and(|y| y < load::NOT_COLLAPSED * x)
+    });
+    let is_top = |s: &Seen| fell_from.is_some_and(|(level, _)| level.total_cmp(&s.level).is_eq());
     let mut levels: Vec<f64> = (case.seen.iter())
         .filter(|s| s.held() && s.is_below(below))
-        .filter(grows)
+        .filter(|s| is_top(s) || grew_from(case, s))
         .map(|s| s.level)
         .collect();
     levels.sort_by(f64::total_cmp);
@@ -96,6 +84,21 @@ fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen>
         .copied()
         .unwrap_or(f64::NEG_INFINITY);
     (case.seen.iter()).filter(move |s| s.held() && s.level <= highest)
+}
+
+/// Whether throughput grew from a held level to the broken one, or to one between; from what is not known it may have. What fell down
+/// at the broken level says nothing of that, and what is far above a knee grew by little although it grew up to there.
+fn grew_from(case: &Case<'_>, held: &Seen) -> bool {
+    let Some((from, here)) = held.throughput.zip(case.throughput()) else {
+        return true;
+    };
+    let gain = |level: f64, x: f64| load::gain((held.level, from), (level, x));
+    let between = (case.seen.iter()).filter(|s| {
+        (held.level * MUCH_HIGHER..case.level()).contains(&s.level) && (s.held() || s.broke())
+    });
+    let mut gains = between.filter_map(|s| gain(s.level, s.throughput?));
+    gain(case.level(), here).is_none_or(|gain| gain >= load::FLAT_GAIN)
+        || gains.any(|gain| gain >= load::FLAT_GAIN)
 }
 
 /// The level and the throughput of the held probe clearly below that served most.

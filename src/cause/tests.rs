@@ -581,6 +581,13 @@ fn what_fell_down_on_a_busy_machine_serves_at_no_rate_and_the_machine_is_ruled_o
     assert_eq!(gone.explained().ruled_out.len(), 1);
     // With a single level that held, too.
     assert_eq!(fallen().held(64, serving(61)).kinds(), []);
+    // Nor is it a finding where throughput grew up to the knee only, and the level that broke is far beyond that.
+    let beyond = on_a_machine(0.1, 2.0).serves(61, 0.6, FailureKind::Status, 0);
+    let kinds = beyond.held(40, serving(45)).held(64, serving(61)).kinds();
+    assert!(
+        !kinds.iter().any(|(kind, _)| *kind == Kind::Host),
+        "{kinds:?}"
+    );
     // One that serves as much as it did, on the machine that it fills, is not ruled out by a level beyond its knee.
     let flat = on_a_machine(0.1, 2.0).serves(60, 0.2, FailureKind::Status, 0);
     let kinds = flat.held(

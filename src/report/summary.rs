@@ -551,8 +551,12 @@ mod tests {
         record.warnings.push(told);
         let line = "gave way    unknown; what was ruled out is told among the warnings\n";
         assert!(summary(&record).contains(line), "{}", summary(&record));
-        record.answer.limiting_resource = crate::samples::found().answer.limiting_resource;
-        assert!(record.answer.limiting_resource.is_some());
+        record.answer.limiting_resource = Some(LimitingResource {
+            kind: None,
+            resource: "gateway heap".to_owned(),
+            evidence: "it said so".to_owned(),
+            sureness: crate::record::Sureness::Likely,
+        });
         assert_eq!(unknown(&record), None, "a finding says more");
     }
 

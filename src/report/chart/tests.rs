@@ -141,7 +141,11 @@ fn curves(scene: &Scene) -> Vec<Vec<(f64, f64)>> {
 
 #[test]
 fn a_fit_is_drawn_with_its_band_where_there_is_one_and_within_the_plot() {
-    let has_key = |scene: &Scene| scene.texts().any(|t| t.words == "fit near the breakpoint, 95 % band");
+    let has_key = |scene: &Scene| {
+        scene
+            .texts()
+            .any(|t| t.words == "fit near the breakpoint, 95 % band")
+    };
     let record = samples::fitted();
     for draw in [latency::chart, throughput::chart] {
         let scene = draw(&record);
