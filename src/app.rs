@@ -1,7 +1,9 @@
 //! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
+mod another;
 mod audience;
+mod begun;
 mod command;
 mod compare;
 mod contact;
@@ -13,6 +15,7 @@ mod lab;
 mod locust;
 mod look;
 mod manual;
+mod named;
 mod populations;
 mod prepare;
 mod ramp;

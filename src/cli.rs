@@ -59,6 +59,8 @@ Examples:
 
 Every judged probe is in the run's journal.jsonl before the next begins. The target is brought up anew; what was measured is
 neither lost nor made again. The same command, folder and profile are used as then; a profile that has changed since is refused.
+Consent (--yes) is that of now. Of a search that you did not begin on this machine, hosts, programs, files and the profile count only
+when you type them again, or agree when asked: what to type is told.
 
 Exit codes: as of `find`
 ";
@@ -317,7 +319,7 @@ pub struct SafetyArgs {
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<String>,
     /// Agree to the commands of the profile (up, reset, down) without being asked. They are shown, and remembered as agreed to as
-    /// long as the profile's content stays the same.
+    /// long as the profile, its folder and the files that the commands name stay the same.
     #[arg(long)]
     pub yes: bool,
 }
@@ -469,9 +471,24 @@ pub struct ResumeArgs {
     /// Half-width of the interval to reach [default: as then].
     #[arg(long, value_name = "SHARE")]
     pub precision: Option<String>,
+    /// The profile, where it lies elsewhere than then [default: as then].
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
     /// Address of the service, where the one of then had a secret in it, which is not recorded.
     #[arg(long)]
     pub url: Option<String>,
+    /// A host that may be loaded although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
+    /// Address of this machine that connections come from; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// Who makes the load.
+    #[command(flatten)]
+    pub load: EngineArgs,
     /// What stops it, in place of or beside what was given then.
     #[command(flatten)]
     pub safety: SafetyArgs,

@@ -261,6 +261,7 @@ fn a_stop_file_ends_a_run_like_ctrl_c_and_one_that_is_there_is_refused() {
         refused
             .args(command)
             .args(args)
+            .env("XDG_STATE_HOME", run.folder.path())
             .current_dir(run.folder.path());
         let refused = refused.output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr);
@@ -292,6 +293,7 @@ fn a_limit_of_a_monitor_stops_a_search_at_once_and_also_when_it_is_resumed() {
     assert!(judged >= 1);
     let mut resume = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
     resume.arg("resume").arg(run.dir().unwrap()).arg("--quiet");
+    resume.env("XDG_STATE_HOME", run.folder.path());
     let again = resume.output().unwrap();
     assert_eq!(again.status.code(), Some(99));
     assert_eq!(run.judged(), judged);
