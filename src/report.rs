@@ -17,6 +17,7 @@ mod json;
 mod junit;
 pub mod lab;
 mod markdown;
+pub(crate) mod numbers;
 mod page;
 mod ramp;
 mod short;
