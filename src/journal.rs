@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt;
 use crate::record::ProbeRecord;
 use crate::report::{self, ReportError};
 use crate::search::Visit;
@@ -182,7 +183,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
         let read = report::numbers::check(json).and_then(|()| serde_json::from_slice(json));
         let written: Written = read.map_err(|e| JournalError::Unknown {
             line: i + 2,
-            why: e.to_string(),
+            why: excerpt::line(&e.to_string()),
             version: head.breakpoint_version.clone(),
         })?;
         Ok(Entry {
@@ -238,8 +239,8 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 fn head_of(json: &[u8]) -> Result<Head, JournalError> {
     let unknown = |why: String, version: String| JournalError::Unknown {
         line: 1,
-        why,
-        version,
+        why: excerpt::line(&why),
+        version: excerpt::line(&version),
     };
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|e| unknown(e.to_string(), "?".to_owned()))?;

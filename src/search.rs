@@ -419,6 +419,7 @@ impl Search {
         };
         match self.within_budget(order, self.spec.budget.as_secs_f64() - elapsed_s) {
             Some(order) => Step::Probe(order),
+            None if self.last().is_none() => self.no_room(&order),
             None => self.out_of_budget(),
         }
     }

@@ -377,3 +377,167 @@ fn a_folder_that_is_swapped_during_a_run_gets_no_file() {
         "{said}"
     );
 }
+
+#[test]
+fn consent_is_of_the_text_its_folder_and_the_files_that_its_commands_name() {
+    let place = Place::new();
+    let server = Server::start();
+    let text = profile(&server, "up = './start.sh'");
+    place.put("p.toml", &text);
+    place.put_program("start.sh");
+    let in_theirs = |args: &[&str]| {
+        let output = place
+            .command(args)
+            .current_dir(place.theirs())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
+    };
+    let short = ["ramp", "p.toml", "--stages", "1:1s", "--quiet"];
+    let with_yes = [&short[..], &["--yes"]].concat();
+    let (code, said) = in_theirs(&short);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("start.sh") && !place.ran(), "{said}");
+    assert_eq!(in_theirs(&with_yes).0, Some(0));
+    assert_eq!(in_theirs(&short).0, Some(0), "agreed to");
+    fs::remove_file(place.theirs().join("ran")).unwrap();
+
+    // Another file of that name.
+    let file = place.theirs().join("start.sh");
+    let other = fs::read_to_string(&file).unwrap() + "# other\n";
+    fs::write(&file, other).unwrap();
+    let (code, said) = in_theirs(&short);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(!place.ran());
+    place.put_program("start.sh");
+    assert_eq!(in_theirs(&short).0, Some(0), "it is what it was");
+    fs::remove_file(place.theirs().join("ran")).unwrap();
+
+    // The same text and the same file in another folder.
+    let elsewhere = place.path().join("elsewhere");
+    fs::rename(place.theirs(), &elsewhere).unwrap();
+    let output = place
+        .command(&short)
+        .current_dir(&elsewhere)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(!elsewhere.join("ran").exists());
+    // A link to that folder is not the folder that was agreed to either.
+    symlink(&elsewhere, place.theirs()).unwrap();
+    assert_eq!(in_theirs(&short).0, Some(2));
+}
+
+#[test]
+fn a_profile_that_comes_with_the_program_runs_nothing_of_a_folder_unasked() {
+    let place = Place::new();
+    place.put_program("stack/stack");
+    fs::create_dir(place.theirs().join("profiles")).unwrap();
+    for name in ["gateway-512mb", "redis-512mb"] {
+        for command in ["find", "ramp", "try"] {
+            let stages: &[&str] = if command == "ramp" {
+                &["--stages", "1:1s"]
+            } else {
+                &[]
+            };
+            let output = place
+                .command(&[&[command, name][..], stages].concat())
+                .current_dir(place.theirs())
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{said}");
+            assert!(said.contains("stack/stack up") && !place.ran(), "{said}");
+        }
+    }
+}
+
+/// Runs with its standard output somewhere else, as a shell does it.
+fn to(place: &Place, sink: &str, args: &[&str]) -> (Option<i32>, String) {
+    let program = env!("CARGO_BIN_EXE_breakpoint");
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-c", &format!("\"$@\" {sink}"), "sh", program])
+        .args(args)
+        .env("XDG_STATE_HOME", place.path().join("state"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = shell.output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+#[test]
+fn what_cannot_be_printed_is_no_success_and_a_reader_that_has_enough_is_none_of_that() {
+    let place = Place::new();
+    for args in [
+        &["report", "reports/example", "--format", "md"][..],
+        &["report", "reports/example", "--format", "json"],
+        &["plan", "demo"],
+        &["completions", "bash"],
+        &["locust-plugin"],
+        &[
+            "lab",
+            "a",
+            "--runs",
+            "1",
+            "--out",
+            place.path().to_str().unwrap(),
+        ],
+        &["find", "--help"],
+        &["--version"],
+    ] {
+        let (code, said) = to(&place, "> /dev/full", args);
+        assert_eq!(code, Some(1), "{args:?}: {said}");
+        assert!(said.contains("standard output cannot be written"), "{said}");
+        assert_eq!(to(&place, "> /dev/null", args).0, Some(0), "{args:?}");
+        assert_eq!(
+            to(&place, "| head -c 5; exit ${PIPESTATUS[0]}", args).0,
+            Some(0),
+            "{args:?}"
+        );
+        if ["plan", "lab"].contains(&args[0]) {
+            continue;
+        }
+        let (code, said) = to(&place, ">&-", args);
+        assert_eq!(code, Some(1), "{args:?}: {said}");
+        assert!(said.contains("standard output is closed"), "{said}");
+    }
+}
+
+#[test]
+fn reports_that_are_not_where_they_were_wanted_are_no_success() {
+    let place = Place::new();
+    let server = Server::start();
+    let out = place.path().join("out");
+    let text = profile(&server, "");
+    fs::write(place.path().join("here/p.toml"), text).unwrap();
+    let args = [
+        "ramp",
+        "p.toml",
+        "--stages",
+        "1:2s",
+        "--out",
+        out.to_str().unwrap(),
+    ];
+    let mut ramp = place
+        .command(&args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let run = wait_for("the run's folder", || only(&only(&out)?));
+    wait_for("the load", || (!server.begun().is_empty()).then_some(()));
+    fs::remove_dir_all(run).unwrap();
+    let code = ramp.wait().unwrap().code();
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut ramp.stderr.take().unwrap(), &mut said).unwrap();
+    assert_eq!(code, Some(1), "{said}");
+    let there = std::env::temp_dir().join("breakpoint-p");
+    assert!(said.contains("cannot write"), "{said}");
+    let _ = fs::remove_dir_all(there);
+}

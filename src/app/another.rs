@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::contact::visible;
 use super::look::quoted;
 use super::{Exit, Refusal};
 use crate::cli::{ConnectArgs, EngineArgs, FindArgs, ResumeArgs};
+use crate::excerpt;
 use crate::journal::Head;
 use crate::term::Terminal;
 
@@ -25,9 +25,9 @@ pub(super) fn check(
     if names_a_profile(theirs) && args.profile.is_none() && !args.safety.yes {
         asked.push(format!(
             "the profile `{}` that is named there ({}), in {}",
-            visible(&head.profile),
-            visible(&profiles(theirs).join(", ")),
-            visible(&head.folder)
+            excerpt::line(&head.profile),
+            excerpt::line(&profiles(theirs).join(", ")),
+            excerpt::line(&head.folder)
         ));
         to_type.push("--yes".to_owned());
     }
@@ -39,7 +39,7 @@ pub(super) fn check(
         for value in values {
             let words = match value.as_str() {
                 "" => flag.to_owned(),
-                value => format!("{flag} {}", visible(&quoted(value))),
+                value => format!("{flag} {}", excerpt::line(&quoted(value))),
             };
             asked.push(words.clone());
             to_type.push(words);
@@ -56,7 +56,7 @@ pub(super) fn check(
     if terminal.ask(&format!("{shown}\nGo on with that? [y/N] ")) == Some(true) {
         return Ok(());
     }
-    let folder = visible(&quoted(&args.dir.display().to_string()));
+    let folder = excerpt::line(&quoted(&args.dir.display().to_string()));
     Err(Refusal::new(
         Exit::Usage,
         format!(

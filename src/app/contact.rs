@@ -208,7 +208,7 @@ fn commands(target: &TargetPlan) -> Vec<(&'static str, String)> {
 
 /// A text of a profile, in which nothing can hide from whoever reads it on a terminal: no control character, and none that turns or
 /// swallows what stands beside it.
-pub(super) fn visible(text: &str) -> String {
+fn visible(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {
         let hides = c.is_control()

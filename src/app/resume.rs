@@ -8,6 +8,7 @@ use super::audience::Audience;
 use super::prepare::{self, Ready};
 use super::{Exit, Refusal, another, begun, contact, find, plans, runtime, signals};
 use crate::cli::{Cli, Command, FindArgs, ResumeArgs};
+use crate::excerpt;
 use crate::journal::{self, Head, Journal};
 use crate::preflight;
 use crate::record::Ending;
@@ -121,7 +122,7 @@ fn ready(
         std::env::set_current_dir(&head.folder).map_err(|e| {
             usage(format!(
                 "the run was begun in {}, which cannot be entered: {e}; `--profile FILE` names the profile where it is now",
-                contact::visible(&head.folder)
+                excerpt::line(&head.folder)
             ))
         })?;
     }
@@ -132,15 +133,16 @@ fn ready(
     let plan = plan.ok_or_else(|| {
         usage(format!(
             "`{}` no longer names a profile `{}`",
-            head.command.join(" "),
-            head.profile
+            excerpt::line(&head.command.join(" ")),
+            excerpt::line(&head.profile)
         ))
     })?;
     let text = plan.profile_text().map(|t| journal::crc32(t.as_bytes()));
     if text != head.profile_crc32 {
         return Err(usage(format!(
             "the profile `{}` has changed since {}: what was measured then is of another search. Put it back, or begin anew",
-            head.profile, head.started_at
+            excerpt::line(&head.profile),
+            excerpt::line(&head.started_at)
         )));
     }
     let script = plan.engine.k6();
@@ -148,7 +150,7 @@ fn ready(
         return Err(usage(format!(
             "the script {} has changed since {}: what was measured then is of another load. Put it back, or begin anew",
             script.map_or("of k6", |k6| &k6.shown),
-            head.started_at
+            excerpt::line(&head.started_at)
         )));
     }
     prepare::prepare(plan, &preflight::read_host())
@@ -163,7 +165,7 @@ fn typed_then(head: &Head) -> Result<FindArgs, Refusal> {
         _ => {
             let message = format!(
                 "it was not begun with `breakpoint find` but with `{}`: that cannot go on by parts",
-                contact::visible(&head.command.join(" "))
+                excerpt::line(&head.command.join(" "))
             );
             Err(Refusal::new(Exit::Usage, message))
         }
