@@ -411,7 +411,8 @@ mod tests {
         probe.limiting_resource = Some(LimitingResource {
             resource: EVIL.to_owned(),
             evidence: "@SUM(A1)".to_owned(),
-            ..LimitingResource::default()
+            kind: None,
+            sureness: crate::record::Sureness::Certain,
         });
         for second in &mut probe.seconds {
             for reading in &mut second.readings {
