@@ -145,11 +145,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "app",
         Shell,
         &[
+            // What still runs when the user does not want to wait.
+            "children",
             "cli",
             "compare",
             "crypto",
             "engine",
             "event",
+            // The words of a journal of another.
+            "excerpt",
             "exit",
             "init",
             "journal",
