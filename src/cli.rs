@@ -34,7 +34,8 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint try mine.toml                           one cycle of one user, with all that is said
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
-5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted, 1 our own failure
+5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted,
+1 our own failure, or output that cannot be written
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -78,7 +79,7 @@ How high that is depends on how fast the ramp climbs, and it has no interval: wh
 
 Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or profile, 4 generator or
 host was the limit, 5 target down, 99 a limit stopped it (--abort-if, --max-time), 130 interrupted (what was measured is written),
-1 our own failure
+1 our own failure, or output that cannot be written
 ";
 
 const COMPARE_EXAMPLES: &str = "\
@@ -95,7 +96,8 @@ highest level that both visited before a line formed). A gate fails when the cha
 docs/compare.md says what is computed, and how often it is wrong.
 
 Exit codes: 0 compared, and no gate failed, 2 wrong use, or runs of different SLOs, 3 the breakpoint
-(or what a gate looks at) cannot be compared, 99 a gate failed, 130 interrupted, 1 our own failure
+(or what a gate looks at) cannot be compared, 99 a gate failed, 130 interrupted,
+1 our own failure, or output that cannot be written
 ";
 
 const LAB_EXAMPLES: &str = "\
@@ -163,7 +165,8 @@ Lines begin with # (a step and what it is judged by), > (sent), < (came: status,
 * (noted: connections, values that were taken), + (passed), ! (failed). Secrets are masked: authorization and cookies, what is named
 like a secret, and what came from the environment or from files. The target is brought up and taken down as in a run.
 
-Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted, 1 our own failure
+Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted,
+1 our own failure, or output that cannot be written
 ";
 
 const WORKER_EXAMPLES: &str = "\

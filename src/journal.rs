@@ -216,6 +216,8 @@ fn check_order(entries: &[Entry]) -> Result<(), JournalError> {
             format!("has the probe {}, and {i} is due there", probe.index)
         } else if of_another {
             "tells the search of another probe than it has".to_owned()
+        } else if !visit.makes_sense() {
+            "tells the search what no probe shows".to_owned()
         } else if told.judged_s < last_s || told.asked_s < 0.0 {
             "was judged before the line above it".to_owned()
         } else {

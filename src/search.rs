@@ -31,6 +31,7 @@ pub mod forecast;
 mod growth;
 mod limit;
 mod reference;
+mod sense;
 
 pub use bounds::Side;
 pub use diagnosis::Flow;

@@ -47,10 +47,10 @@ impl Run {
     fn start(profile: &str, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
         command.args(args).args(["--quiet", "--out", "reports"]);
-        Self::run(&mut command, profile)
+        Self::by(&mut command, profile)
     }
 
-    fn run(command: &mut Command, profile: &str) -> Self {
+    fn by(command: &mut Command, profile: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("p.toml"), profile).unwrap();
         let log = fs::File::create(folder.path().join("stderr")).unwrap();
@@ -390,7 +390,7 @@ fn a_terminal_that_goes_away_ends_a_run_in_order_and_nohup_keeps_it() {
 
     let program = env!("CARGO_BIN_EXE_breakpoint");
     let ignoring = format!("trap '' HUP; exec {program} find p.toml --quiet --out reports");
-    let mut run = Run::run(
+    let mut run = Run::by(
         Command::new("sh").args(["-c", &ignoring]),
         &profile(&server, ""),
     );

@@ -28,6 +28,7 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     }
     check_unfinished(args, &dir)?;
     let ready = ready(args, &journal.head, begun::is_ours(&store), terminal)?;
+    check_objectives(&journal, ready.plan.slo.objectives().len())?;
     contact::make([&ready], args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
@@ -105,6 +106,21 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
     ))
 }
 
+/// Every probe tells of each objective.
+fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), Refusal> {
+    let of_others = |e: &journal::Entry| !e.told.visit.is_of(objectives);
+    match journal.entries.iter().position(of_others) {
+        None => Ok(()),
+        Some(i) => {
+            let message = format!(
+                "line {} of the journal does not tell of the {objectives} objectives that the search has: it was begun with others, or the file was changed by hand",
+                i + 2
+            );
+            Err(Refusal::new(Exit::Usage, message))
+        }
+    }
+}
+
 /// The search that was asked then, made ready again. `ours` is whether this user began it on this machine.
 fn ready(
     args: &ResumeArgs,
@@ -160,16 +176,14 @@ fn ready(
 fn typed_then(head: &Head) -> Result<FindArgs, Refusal> {
     let typed = ["breakpoint".to_owned()];
     let cli = Cli::try_parse_from(typed.iter().chain(&head.command));
-    match cli.map(|cli| cli.command) {
-        Ok(Command::Find(find)) => Ok(find),
-        _ => {
-            let message = format!(
-                "it was not begun with `breakpoint find` but with `{}`: that cannot go on by parts",
-                excerpt::line(&head.command.join(" "))
-            );
-            Err(Refusal::new(Exit::Usage, message))
-        }
+    if let Ok(Command::Find(find)) = cli.map(|cli| cli.command) {
+        return Ok(find);
     }
+    let message = format!(
+        "it was not begun with `breakpoint find` but with `{}`: that cannot go on by parts",
+        excerpt::line(&head.command.join(" "))
+    );
+    Err(Refusal::new(Exit::Usage, message))
 }
 
 /// The flags of then, with those of now in their place. Consent is that of now alone.
@@ -179,22 +193,22 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
         find.profiles = Vec::new();
         find.files = vec![profile.clone()];
     }
-    take(&mut find.url, &args.url);
+    take(&mut find.url, args.url.as_ref());
     take_all(&mut find.allow_target, &args.allow_target);
     take_all(&mut find.local_addr, &args.local_addr);
     let (load, now) = (&mut find.load, &args.load);
-    take(&mut load.engine, &now.engine);
-    take(&mut load.locust_url, &now.locust_url);
+    take(&mut load.engine, now.engine.as_ref());
+    take(&mut load.locust_url, now.locust_url.as_ref());
     take_all(&mut load.locust_header, &now.locust_header);
-    take(&mut load.script, &now.script);
-    take(&mut load.k6, &now.k6);
-    take(&mut load.k6_mode, &now.k6_mode);
-    take(&mut load.k6_exec, &now.k6_exec);
+    take(&mut load.script, now.script.as_ref());
+    take(&mut load.k6, now.k6.as_ref());
+    take(&mut load.k6_mode, now.k6_mode.as_ref());
+    take(&mut load.k6_exec, now.k6_exec.as_ref());
     take_all(&mut load.k6_env, &now.k6_env);
     let (connect, now) = (&mut find.connect, &args.connect);
-    take(&mut connect.cacert, &now.cacert);
-    take(&mut connect.cert, &now.cert);
-    take(&mut connect.key, &now.key);
+    take(&mut connect.cacert, now.cacert.as_ref());
+    take(&mut connect.cert, now.cert.as_ref());
+    take(&mut connect.key, now.key.as_ref());
     connect.insecure |= now.insecure;
     take_all(&mut connect.resolve, &now.resolve);
     if find.url.as_deref().is_some_and(|url| url.contains(MASKED)) {
@@ -216,10 +230,10 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
                        `--k6-env 'TOKEN={{ env.TOKEN }}'`, or with `arguments` in the profile's [engine], to be able to go on";
         return Err(Refusal::new(Exit::Usage, message));
     }
-    take(&mut find.budget, &args.budget);
-    take(&mut find.precision, &args.precision);
-    take(&mut find.safety.stop_file, &args.safety.stop_file);
-    take(&mut find.safety.max_time, &args.safety.max_time);
+    take(&mut find.budget, args.budget.as_ref());
+    take(&mut find.precision, args.precision.as_ref());
+    take(&mut find.safety.stop_file, args.safety.stop_file.as_ref());
+    take(&mut find.safety.max_time, args.safety.max_time.as_ref());
     find.safety.yes = args.safety.yes;
     find.safety
         .abort_if
@@ -228,9 +242,9 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
 }
 
 /// What was typed now, if anything, in place of what was typed then.
-fn take<T: Clone>(then: &mut Option<T>, now: &Option<T>) {
-    if now.is_some() {
-        then.clone_from(now);
+fn take<T: Clone>(then: &mut Option<T>, now: Option<&T>) {
+    if let Some(now) = now {
+        *then = Some(now.clone());
     }
 }
 

@@ -146,17 +146,35 @@ fn lines_that_are_there_twice_swapped_or_left_out_are_told_and_not_counted() {
     );
 }
 
+type Change = fn(&mut Entry);
+
 #[test]
 fn a_line_that_tells_of_another_probe_or_of_no_time_is_told() {
     let (_, entries) = journal();
-    let told = |change: fn(&mut Entry)| {
+    let told = |change: Change| {
         let mut second = entries[1].clone();
         change(&mut second);
         let lines = [&entries[0], &second].map(|e| entry_line(e).unwrap());
         read(&[head_line(&head("p")).unwrap(), lines.concat()].concat())
     };
     told(|_| {}).unwrap();
-    let changes: [(fn(&mut Entry), &str); 6] = [
+    let changes: [(Change, &str); 10] = [
+        (
+            |e| e.told.visit.evidence[0] = Evidence::LogRatio(f64::NAN),
+            "no probe shows",
+        ),
+        (
+            |e| {
+                e.told.visit.evidence[0] = Evidence::Share {
+                    bad: 2.0,
+                    total: 1.0,
+                    alpha: 0.01,
+                }
+            },
+            "no probe shows",
+        ),
+        (|e| e.told.visit.throughput = Some(-1.0), "no probe shows"),
+        (|e| e.told.visit.cost_s = -1.0, "no probe shows"),
         (|e| e.told.visit.level = Level(7), "another probe"),
         (|e| e.told.visit.probe = 0, "another probe"),
         (|e| e.told.judged_s = 42.0, "before the line above"),

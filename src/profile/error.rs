@@ -57,9 +57,10 @@ impl Place {
     /// As much of the line as is shown, with how many characters lie before the underline in it, and how long that is.
     fn window(&self) -> (String, usize, usize) {
         let before = self.column - 1;
-        let skipped = match self.text.chars().count() > MOST_LINE {
-            true => before.saturating_sub(BEFORE),
-            false => 0,
+        let skipped = if self.text.chars().count() > MOST_LINE {
+            before.saturating_sub(BEFORE)
+        } else {
+            0
         };
         let rest: String = self.text.chars().skip(skipped).collect();
         let dots = if skipped > 0 { DOTS } else { "" };

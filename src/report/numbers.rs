@@ -127,6 +127,11 @@ mod tests {
                 }
             }
             Value::Array(items) => {
+                let kind: String = at.chars().filter(|c| !c.is_ascii_digit()).collect();
+                let kind = format!("{kind}/[]");
+                if found.iter().all(|(k, _)| *k != kind) {
+                    found.push((kind, at.to_owned()));
+                }
                 for (i, item) in items.iter().enumerate() {
                     places(item, &format!("{at}/{i}"), found);
                 }
@@ -157,9 +162,15 @@ mod tests {
         let mut found = Vec::new();
         places(&whole, "", &mut found);
         assert!(found.len() > 10, "{}", found.len());
-        for (i, (_, at)) in found.iter().enumerate() {
-            for n in 0..per_place {
-                let extreme = EXTREMES[(i + n) % EXTREMES.len()];
+        for (i, (kind, at)) in found.iter().enumerate() {
+            // A list may be empty.
+            let lists = kind.ends_with("/[]");
+            for n in 0..if lists { 1 } else { per_place } {
+                let extreme = if lists {
+                    "[]"
+                } else {
+                    EXTREMES[(i + n) % EXTREMES.len()]
+                };
                 let mut changed = whole.clone();
                 *changed.pointer_mut(at).unwrap() = serde_json::from_str(extreme).unwrap();
                 let bytes = serde_json::to_vec(&changed).unwrap();
