@@ -1,7 +1,9 @@
 //! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
+mod another;
 mod audience;
+mod begun;
 mod command;
 mod compare;
 mod contact;
@@ -13,6 +15,7 @@ mod lab;
 mod locust;
 mod look;
 mod manual;
+mod named;
 mod populations;
 mod prepare;
 mod ramp;
@@ -22,6 +25,7 @@ mod session;
 mod signals;
 mod worker;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -29,6 +33,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use audience::Audience;
+use clap::Parser as _;
 
 use crate::cli::{
     Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
@@ -41,7 +46,7 @@ use crate::profile::Profile;
 use crate::report::Told;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
-use crate::term::{TermOptions, Terminal};
+use crate::term::{TermOptions, Terminal, output};
 use crate::{init, locate, store};
 
 /// Why a command ends without doing what it was asked, and with which code.
@@ -60,9 +65,56 @@ impl Refusal {
     }
 }
 
+/// Reads the command line and runs what was asked for.
+pub fn start() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(said) => {
+            // Help and the version go to the standard output, and are all that was asked for.
+            let exit = if said.use_stderr() {
+                Exit::Usage
+            } else {
+                output::must_be_open();
+                Exit::Answer
+            };
+            let printed = said.print().and_then(|()| std::io::stdout().flush());
+            if !said.use_stderr() {
+                output::arrived(printed);
+            }
+            arrived(exit, &Terminal::new(TermOptions::default())).into()
+        }
+    }
+}
+
+/// An answer that did not arrive where it was wanted is none.
+fn arrived(exit: Exit, terminal: &Terminal) -> Exit {
+    let Some(lost) = output::lost() else {
+        return exit;
+    };
+    if let Some(why) = lost.why {
+        terminal.error(&why);
+    }
+    match exit {
+        Exit::Answer => Exit::Failure,
+        other => other,
+    }
+}
+
+/// Whether a command does nothing but print.
+fn only_prints(command: &Command) -> bool {
+    match command {
+        Command::Report(args) => args.format.is_some(),
+        Command::Completions(_) | Command::LocustPlugin => true,
+        _ => false,
+    }
+}
+
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
+    if only_prints(&cli.command) {
+        output::must_be_open();
+    }
     let (quiet, format) = match &cli.command {
         Command::Find(args) => (args.watch.quiet, args.watch.format),
         Command::Resume(args) => (args.watch.quiet, args.watch.format),
@@ -94,13 +146,11 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::LocustPlugin => Ok(locust::print_plugin(&terminal)),
         Command::Man(args) => manual::pages(&args, &terminal),
     };
-    match result {
-        Ok(exit) => exit.into(),
-        Err(refusal) => {
-            terminal.error(&refusal.message);
-            refusal.exit.into()
-        }
-    }
+    let exit = result.unwrap_or_else(|refusal| {
+        terminal.error(&refusal.message);
+        refusal.exit
+    });
+    arrived(exit, &terminal).into()
 }
 
 /// One thread serves the control side (scrapes, commands, the search); the load has threads of its own.
@@ -246,7 +296,7 @@ fn serve_demo(args: &DemoArgs, terminal: &Terminal) -> ExitCode {
     let served = runtime.block_on(demo_until_told(args, terminal));
     runtime.shutdown_background();
     let Err(error) = served else {
-        return Exit::Answer.into();
+        return arrived(Exit::Answer, terminal).into();
     };
     terminal.error(&error.to_string());
     match error {

@@ -34,7 +34,8 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint try mine.toml                           one cycle of one user, with all that is said
 
 Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
-5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted, 1 our own failure
+5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted,
+1 our own failure, or output that cannot be written
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -59,6 +60,8 @@ Examples:
 
 Every judged probe is in the run's journal.jsonl before the next begins. The target is brought up anew; what was measured is
 neither lost nor made again. The same command, folder and profile are used as then; a profile that has changed since is refused.
+Consent (--yes) is that of now. Of a search that you did not begin on this machine, hosts, programs, files and the profile count only
+when you type them again, or agree when asked: what to type is told.
 
 Exit codes: as of `find`
 ";
@@ -76,7 +79,7 @@ How high that is depends on how fast the ramp climbs, and it has no interval: wh
 
 Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or profile, 4 generator or
 host was the limit, 5 target down, 99 a limit stopped it (--abort-if, --max-time), 130 interrupted (what was measured is written),
-1 our own failure
+1 our own failure, or output that cannot be written
 ";
 
 const COMPARE_EXAMPLES: &str = "\
@@ -93,7 +96,8 @@ highest level that both visited before a line formed). A gate fails when the cha
 docs/compare.md says what is computed, and how often it is wrong.
 
 Exit codes: 0 compared, and no gate failed, 2 wrong use, or runs of different SLOs, 3 the breakpoint
-(or what a gate looks at) cannot be compared, 99 a gate failed, 130 interrupted, 1 our own failure
+(or what a gate looks at) cannot be compared, 99 a gate failed, 130 interrupted,
+1 our own failure, or output that cannot be written
 ";
 
 const LAB_EXAMPLES: &str = "\
@@ -161,7 +165,8 @@ Lines begin with # (a step and what it is judged by), > (sent), < (came: status,
 * (noted: connections, values that were taken), + (passed), ! (failed). Secrets are masked: authorization and cookies, what is named
 like a secret, and what came from the environment or from files. The target is brought up and taken down as in a run.
 
-Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted, 1 our own failure
+Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted,
+1 our own failure, or output that cannot be written
 ";
 
 const WORKER_EXAMPLES: &str = "\
@@ -317,7 +322,7 @@ pub struct SafetyArgs {
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<String>,
     /// Agree to the commands of the profile (up, reset, down) without being asked. They are shown, and remembered as agreed to as
-    /// long as the profile's content stays the same.
+    /// long as the profile, its folder and the files that the commands name stay the same.
     #[arg(long)]
     pub yes: bool,
 }
@@ -469,9 +474,24 @@ pub struct ResumeArgs {
     /// Half-width of the interval to reach [default: as then].
     #[arg(long, value_name = "SHARE")]
     pub precision: Option<String>,
+    /// The profile, where it lies elsewhere than then [default: as then].
+    #[arg(long, value_name = "FILE")]
+    pub profile: Option<PathBuf>,
     /// Address of the service, where the one of then had a secret in it, which is not recorded.
     #[arg(long)]
     pub url: Option<String>,
+    /// A host that may be loaded although it is not this machine; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub allow_target: Vec<String>,
+    /// Address of this machine that connections come from; may be repeated.
+    #[arg(long, value_name = "ADDRESS")]
+    pub local_addr: Vec<String>,
+    /// How connections are made.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// Who makes the load.
+    #[command(flatten)]
+    pub load: EngineArgs,
     /// What stops it, in place of or beside what was given then.
     #[command(flatten)]
     pub safety: SafetyArgs,

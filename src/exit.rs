@@ -13,7 +13,7 @@ use crate::record::{
 pub enum Exit {
     /// 0: there is an answer ("never broke up to the maximum" and "between 59 and 83" are some) and every gate holds.
     Answer = 0,
-    /// 1: our own failure.
+    /// 1: our own failure, or output that cannot be written where it was wanted.
     Failure = 1,
     /// 2: a mistake on the command line or in the profile; clap's own code too.
     Usage = 2,

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::excerpt;
 use crate::record::ProbeRecord;
 use crate::report::{self, ReportError};
 use crate::search::Visit;
@@ -96,6 +97,18 @@ pub enum JournalError {
         /// 1-based.
         line: usize,
     },
+    /// A line fits its checksum and cannot stand where it does.
+    #[error(
+        "line {line} {why}: the file was changed by hand, or put together. Nothing is counted from it; cut it off before that line \
+         (`head -n {}`) to go on from there",
+        line - 1
+    )]
+    Misplaced {
+        /// 1-based.
+        line: usize,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A line fits its checksum and is not what it should be.
     #[error("line {line}: {why}. It was written by breakpoint {version}, this is {}", env!("CARGO_PKG_VERSION"))]
     Unknown {
@@ -167,9 +180,10 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
     let (first, rest) = jsons.split_first().ok_or(JournalError::Empty)?;
     let head = head_of(first)?;
     let entry = |(i, json): (usize, &&[u8])| {
-        let written: Written = serde_json::from_slice(json).map_err(|e| JournalError::Unknown {
+        let read = report::numbers::check(json).and_then(|()| serde_json::from_slice(json));
+        let written: Written = read.map_err(|e| JournalError::Unknown {
             line: i + 2,
-            why: e.to_string(),
+            why: excerpt::line(&e.to_string()),
             version: head.breakpoint_version.clone(),
         })?;
         Ok(Entry {
@@ -181,13 +195,38 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
         .iter()
         .enumerate()
         .map(entry)
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<Vec<Entry>, _>>()?;
+    check_order(&entries)?;
     Ok(Journal {
         head,
         entries,
         whole,
         torn,
     })
+}
+
+/// Every probe once, in its place, and time goes on: a line that is there twice or was swapped would count twice, or for another level.
+fn check_order(entries: &[Entry]) -> Result<(), JournalError> {
+    let mut last_s = 0.0;
+    for (i, Entry { told, probe }) in entries.iter().enumerate() {
+        let visit = &told.visit;
+        let of_another =
+            (visit.probe, visit.level, visit.purpose) != (probe.index, probe.level, probe.purpose);
+        let why = if probe.index != i {
+            format!("has the probe {}, and {i} is due there", probe.index)
+        } else if of_another {
+            "tells the search of another probe than it has".to_owned()
+        } else if !visit.makes_sense() {
+            "tells the search what no probe shows".to_owned()
+        } else if told.judged_s < last_s || told.asked_s < 0.0 {
+            "was judged before the line above it".to_owned()
+        } else {
+            last_s = told.judged_s;
+            continue;
+        };
+        return Err(JournalError::Misplaced { line: i + 2, why });
+    }
+    Ok(())
 }
 
 /// The JSON of a line that ends and fits its checksum.
@@ -202,8 +241,8 @@ fn checked(line: &[u8]) -> Option<&[u8]> {
 fn head_of(json: &[u8]) -> Result<Head, JournalError> {
     let unknown = |why: String, version: String| JournalError::Unknown {
         line: 1,
-        why,
-        version,
+        why: excerpt::line(&why),
+        version: excerpt::line(&version),
     };
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|e| unknown(e.to_string(), "?".to_owned()))?;

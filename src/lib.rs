@@ -16,6 +16,7 @@
 
 pub mod app;
 pub mod cause;
+pub mod children;
 pub mod cli;
 pub mod compare;
 pub mod crypto;

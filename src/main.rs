@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    breakpoint::app::run(breakpoint::cli::Cli::parse())
+    breakpoint::app::start()
 }

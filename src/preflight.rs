@@ -109,7 +109,7 @@ pub enum Fit {
 
 /// The highest level that was asked for does not fit this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} VUs need {needed}, and {have}. {way_out}, or ask for less: {less}", .asked.0)]
+#[error("{} VUs need {needed}, and {have}. {way_out}{}", .asked.0, self.or_less())]
 pub struct TooHigh {
     /// The level asked for.
     pub asked: Level,
@@ -231,7 +231,11 @@ pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
         return Ok(Fit::Fits);
     }
     let error = too_high(most, each, host);
-    if asked_for || highest < least {
+    if highest < least {
+        let less = format!("--min-vus {0} --max-vus {0}", highest.get());
+        return Err(TooHigh { less, ..error });
+    }
+    if asked_for {
         return Err(error);
     }
     let closed = plan.load == LoadPlan::Closed;
@@ -286,6 +290,16 @@ fn too_high(asked: Level, each: Each, host: &HostLimits) -> TooHigh {
         way_out,
         highest,
         less: format!("--max-vus {}", highest.get()),
+    }
+}
+
+impl TooHigh {
+    /// What to ask for instead, where anything fits.
+    fn or_less(&self) -> String {
+        match self.highest {
+            Level::ZERO => "; as it is not even one fits".to_owned(),
+            _ => format!(", or ask for less: {}", self.less),
+        }
     }
 }
 
@@ -773,6 +787,17 @@ mod tests {
         assert!(error.contains("600 local ports"), "{error}");
         assert!(error.contains("--local-addr ADDRESS"), "{error}");
         assert!(error.contains("--max-vus 250"), "{error}");
+        let none = HostLimits {
+            descriptors: 40,
+            ..HOST
+        };
+        let error = fit(&plan(Some(300)), two(), &none).unwrap_err().to_string();
+        assert!(!error.contains("--max-vus"), "{error}");
+        assert!(error.contains("not even one fits"), "{error}");
+        let mut at_least = plan(Some(300));
+        at_least.search.min = Level(260);
+        let error = fit(&at_least, two(), &few_ports).unwrap_err().to_string();
+        assert!(error.contains("--min-vus 250 --max-vus 250"), "{error}");
         let from_two = few_ports.with_sources(2);
         assert_eq!(fit(&plan(Some(300)), two(), &from_two), Ok(Fit::Fits));
         assert_eq!(few_ports.with_sources(0), few_ports);

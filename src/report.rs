@@ -17,6 +17,7 @@ mod json;
 mod junit;
 pub mod lab;
 mod markdown;
+pub(crate) mod numbers;
 mod page;
 mod ramp;
 mod short;
@@ -62,7 +63,7 @@ pub enum ReportError {
         line: usize,
     },
     /// The file is no result of this program.
-    #[error("this is not a result of breakpoint: {0}")]
+    #[error("this is not a result of breakpoint: {}", crate::excerpt::cut(&.0.to_string(), 300))]
     NotAResult(serde_json::Error),
     /// The file was written by another version of the program.
     #[error("the result has schema version {found}; this breakpoint reads versions {oldest} to {newest}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]

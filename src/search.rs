@@ -31,6 +31,7 @@ pub mod forecast;
 mod growth;
 mod limit;
 mod reference;
+mod sense;
 
 pub use bounds::Side;
 pub use diagnosis::Flow;
@@ -419,6 +420,7 @@ impl Search {
         };
         match self.within_budget(order, self.spec.budget.as_secs_f64() - elapsed_s) {
             Some(order) => Step::Probe(order),
+            None if self.last().is_none() => self.no_room(&order),
             None => self.out_of_budget(),
         }
     }

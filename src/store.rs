@@ -16,7 +16,10 @@ use crate::measure::LevelUnit;
 use crate::record::{CompareRecord, RampRecord, RunRecord, StageRecord};
 use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError};
 
+mod folder;
 pub mod seen;
+
+use folder::Folder;
 
 /// What a search was asked and every probe that was judged: [`crate::journal`]. It stays, so that a search that ended can go on too.
 const JOURNAL: &str = "journal.jsonl";
@@ -29,8 +32,6 @@ const COMPARISONS: &str = "comparisons";
 /// How often a folder that is in use is tried again, and how long after.
 const LOCK_TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
-/// Folders of one profile and second that are tried before giving up.
-const MOST_ALIKE: u32 = 1000;
 
 /// Why a file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,14 @@ pub enum StoreError {
         /// The folder.
         dir: PathBuf,
     },
+    /// The folder is not any more where it was when the run began.
+    #[error("{} was moved or replaced during the run: the reports are in the folder that it was, {}", .path.display(), .now.display())]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+        /// Where it is.
+        now: PathBuf,
+    },
     /// A report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -114,7 +123,7 @@ pub struct Written {
 /// The folder of one run. No other process can write to it for as long as this lives.
 #[derive(Debug)]
 pub struct Store {
-    dir: PathBuf,
+    folder: Folder,
     /// The name of the file of the lines.
     journal: &'static str,
     /// That file, locked.
@@ -133,10 +142,11 @@ impl Store {
     pub fn create(out: &Path, head: &Head, started: Timestamp) -> Result<Self, StoreError> {
         let mut store = Self::new(out, &head.profile, "", started, JOURNAL)?;
         // That there is such a folder and file must outlast a power cut too.
-        for folder in store.dir.ancestors().take(2) {
-            let _ = File::open(folder).and_then(|dir| dir.sync_all());
+        store.folder.sync();
+        let dir = store.dir().to_owned();
+        if let Some(parent) = dir.parent() {
+            let _ = File::open(parent).and_then(|dir| dir.sync_all());
         }
-        let dir = store.dir.clone();
         store
             .append(journal::head_line(head)?)
             .map_err(|e| match e {
@@ -152,20 +162,19 @@ impl Store {
     /// When there is no journal, it is damaged, or another process writes to it.
     pub fn reopen(dir: &Path) -> Result<(Self, Journal), StoreError> {
         let path = dir.join(JOURNAL);
-        let mut options = OpenOptions::new();
-        let mut file = options.read(true).append(true).open(&path).map_err(|e| {
-            if e.kind() == io::ErrorKind::NotFound {
-                StoreError::NothingToResume {
-                    dir: dir.to_owned(),
-                    why: "no search of this version was begun here (there is no journal.jsonl)"
-                        .to_owned(),
-                }
-            } else {
-                StoreError::Write {
-                    path: path.clone(),
-                    source: e,
-                }
+        let nothing = |why: &str| StoreError::NothingToResume {
+            dir: dir.to_owned(),
+            why: why.to_owned(),
+        };
+        let opened = Folder::open(dir).and_then(|f| f.reopen(JOURNAL).map(|file| (f, file)));
+        let (folder, mut file) = opened.map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound => {
+                nothing("no search of this version was begun here (there is no journal.jsonl)")
             }
+            _ => StoreError::Write {
+                path: path.clone(),
+                source,
+            },
         })?;
         lock(&file, dir)?;
         let mut bytes = Vec::new();
@@ -180,7 +189,7 @@ impl Store {
         })?;
         bytes.truncate(journal.whole);
         let mut store = Self {
-            dir: dir.to_owned(),
+            folder,
             journal: JOURNAL,
             file,
             written: journal.whole,
@@ -205,23 +214,22 @@ impl Store {
         started: Timestamp,
         journal: &'static str,
     ) -> Result<Self, StoreError> {
-        let parent = out.join(path_safe(profile));
+        let parent = path_safe(profile);
         let not_writable = |path: &Path, source| StoreError::NotWritable {
             path: path.to_owned(),
             source,
         };
-        fs::create_dir_all(&parent).map_err(|e| not_writable(&parent, e))?;
         let name = folder_name(prefix, started);
-        let dir = unique_dir(&parent, &name).map_err(|e| not_writable(&parent, e))?;
+        let folder = Folder::make(out)
+            .and_then(|out| out.below(&parent)?.new_below(&name))
+            .map_err(|e| not_writable(&out.join(&parent), e))?;
         // The file of the lines is made at once: it shows that files can be made here, not only folders.
-        let mut options = OpenOptions::new();
-        options.append(true).create_new(true);
-        let file = options
-            .open(dir.join(journal))
-            .map_err(|e| not_writable(&dir, e))?;
-        lock(&file, &dir)?;
+        let file = folder
+            .create(journal)
+            .map_err(|e| not_writable(folder.path(), e))?;
+        lock(&file, folder.path())?;
         Ok(Self {
-            dir,
+            folder,
             journal,
             file,
             lines: Vec::new(),
@@ -231,7 +239,13 @@ impl Store {
 
     /// The folder.
     pub fn dir(&self) -> &Path {
-        &self.dir
+        self.folder.path()
+    }
+
+    /// The first line of a search's journal, its end included: what was asked.
+    pub fn head_line(&self) -> &[u8] {
+        let mut lines = self.lines.split_inclusive(|b| *b == b'\n');
+        lines.next().unwrap_or_default()
     }
 
     /// Adds a judged probe to the journal and waits until the disk has it.
@@ -283,7 +297,7 @@ impl Store {
     }
 
     fn write_error(&self, source: io::Error) -> StoreError {
-        let path = self.dir.join(self.journal);
+        let path = self.dir().join(self.journal);
         StoreError::Write { path, source }
     }
 
@@ -295,11 +309,16 @@ impl Store {
     /// # Errors
     /// When the reports could be written nowhere.
     pub fn finish(&self, record: &impl Recorded) -> Result<Written, StoreError> {
-        let first = match self.write_all(&self.dir, record) {
+        let first = match self.write_all(&self.folder, record) {
             Ok(trouble) => {
+                let path = self.dir().to_owned();
+                let (dir, moved) = match self.folder.moved_to() {
+                    Some(now) => (now.clone(), Some(StoreError::Moved { path, now })),
+                    None => (path, None),
+                };
                 return Ok(Written {
-                    dir: self.dir.clone(),
-                    trouble: trouble.map(StoreError::Report),
+                    dir,
+                    trouble: trouble.map(StoreError::Report).or(moved),
                 });
             }
             Err(e) => e,
@@ -319,28 +338,28 @@ impl Store {
     fn fall_back(&self, record: &impl Recorded) -> Result<PathBuf, StoreError> {
         let parent = std::env::temp_dir();
         let name = format!("breakpoint-{}", path_safe(record.profile()));
-        let dir = unique_dir(&parent, &name).map_err(|source| StoreError::NotWritable {
+        let folder = Folder::open(&parent).and_then(|parent| parent.new_below(&name));
+        let folder = folder.map_err(|source| StoreError::NotWritable {
             path: parent,
             source,
         })?;
-        self.write_all(&dir, record)?;
-        Ok(dir)
+        self.write_all(&folder, record)?;
+        Ok(folder.path().to_owned())
     }
 
     /// Writes the reports into a folder, and the bare lines where not even the record can be rendered.
     fn write_all(
         &self,
-        dir: &Path,
+        folder: &Folder,
         record: &impl Recorded,
     ) -> Result<Option<ReportError>, StoreError> {
-        let trouble = write_artifacts(dir, record)?;
-        let journal = dir.join(self.journal);
-        let ended = dir.join(record.own_file()).is_file();
+        let trouble = write_artifacts(folder, record)?;
+        let ended = folder.has(record.own_file());
         if ended && self.journal == STAGES {
             // Duplicate data by now; that it cannot be removed harms nobody.
-            let _ = fs::remove_file(&journal);
-        } else if !ended && !journal.is_file() {
-            replace(&journal, &self.lines)?;
+            let _ = folder.remove(self.journal);
+        } else if !ended && !folder.has(self.journal) {
+            replace(folder, self.journal, &self.lines)?;
         }
         Ok(trouble)
     }
@@ -371,7 +390,15 @@ fn lock(file: &File, dir: &Path) -> Result<(), StoreError> {
 /// # Errors
 /// When a report cannot be made or written.
 pub fn write_report(dir: &Path, record: &impl Recorded) -> Result<(), StoreError> {
-    match write_artifacts(dir, record)? {
+    let folder = Folder::open(dir).map_err(|source| StoreError::Write {
+        path: dir.to_owned(),
+        source,
+    })?;
+    written(&folder, record)
+}
+
+fn written(folder: &Folder, record: &impl Recorded) -> Result<(), StoreError> {
+    match write_artifacts(folder, record)? {
         Some(trouble) => Err(StoreError::Report(trouble)),
         None => Ok(()),
     }
@@ -419,16 +446,15 @@ pub fn write_comparison(
     record: &CompareRecord,
     made: Timestamp,
 ) -> Result<PathBuf, StoreError> {
-    let parent = out.join(COMPARISONS);
-    let not_writable = |source| StoreError::NotWritable {
-        path: parent.clone(),
-        source,
-    };
-    fs::create_dir_all(&parent).map_err(not_writable)?;
     let name = folder_name("", made);
-    let dir = unique_dir(&parent, &name).map_err(not_writable)?;
-    write_report(&dir, record)?;
-    Ok(dir)
+    let folder = Folder::make(out)
+        .and_then(|out| out.below(COMPARISONS)?.new_below(&name))
+        .map_err(|source| StoreError::NotWritable {
+            path: out.join(COMPARISONS),
+            source,
+        })?;
+    written(&folder, record)?;
+    Ok(folder.path().to_owned())
 }
 
 /// The name of a folder: a time.
@@ -482,26 +508,11 @@ pub fn runs_in(dir: &Path) -> Vec<PathBuf> {
     dirs
 }
 
-/// Writes one file whole: a reader sees the old one or the new one, never a part.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    let written = File::create(&part)
-        .and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        })
-        .and_then(|()| fs::rename(&part, path));
-    written.map_err(|source| {
-        let _ = fs::remove_file(&part);
-        StoreError::Write {
-            path: path.to_owned(),
-            source,
-        }
+fn replace(folder: &Folder, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    let written = folder.replace(name, bytes);
+    written.map_err(|source| StoreError::Write {
+        path: folder.path().join(name),
+        source,
     })
 }
 
@@ -510,12 +521,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 /// # Errors
 /// When the folder or a file cannot be written; the error names `--out`.
 pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-    fs::create_dir_all(dir).map_err(|source| StoreError::NotWritable {
+    let folder = Folder::make(dir).map_err(|source| StoreError::NotWritable {
         path: dir.to_owned(),
         source,
     })?;
     for (name, bytes) in files {
-        replace(&dir.join(name), bytes)?;
+        replace(&folder, name, bytes)?;
     }
     Ok(())
 }
@@ -544,32 +555,18 @@ pub fn append_within(path: &Path, text: &str, most: usize) -> Result<bool, Store
 }
 
 /// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
-fn write_artifacts(dir: &Path, record: &impl Recorded) -> Result<Option<ReportError>, StoreError> {
+fn write_artifacts(
+    folder: &Folder,
+    record: &impl Recorded,
+) -> Result<Option<ReportError>, StoreError> {
     let mut trouble = None;
     for (name, bytes) in record.files() {
         match bytes {
-            Ok(bytes) => replace(&dir.join(name), &bytes)?,
+            Ok(bytes) => replace(folder, name, &bytes)?,
             Err(e) => trouble = trouble.or(Some(e)),
         }
     }
     Ok(trouble)
-}
-
-/// Makes a new folder: `name`, else `name-2`, `name-3` and so on.
-fn unique_dir(parent: &Path, name: &str) -> io::Result<PathBuf> {
-    let mut taken = None;
-    for n in 1..=MOST_ALIKE {
-        let dir = match n {
-            1 => parent.join(name),
-            n => parent.join(format!("{name}-{n}")),
-        };
-        match fs::create_dir(&dir) {
-            Ok(()) => return Ok(dir),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => taken = Some(e),
-            Err(e) => return Err(e),
-        }
-    }
-    Err(taken.unwrap_or_else(|| io::ErrorKind::AlreadyExists.into()))
 }
 
 /// A profile's name as one path component that no system takes for anything else.

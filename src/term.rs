@@ -19,6 +19,7 @@ use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
 
+pub mod output;
 mod panel;
 
 /// Seconds between two plain lines within a probe.
@@ -163,7 +164,10 @@ impl Terminal {
         match record.shown(self.shown) {
             Ok(bytes) if self.shown == Shown::Summary => out(&String::from_utf8_lossy(&bytes)),
             Ok(bytes) => write_out(&bytes),
-            Err(error) => self.error(&error.to_string()),
+            Err(error) => {
+                self.error(&error.to_string());
+                output::lose();
+            }
         }
     }
 
@@ -297,14 +301,12 @@ impl Terminal {
 }
 
 fn out(text: &str) {
-    // A reader that closed the pipe has seen enough.
-    let _ = anstream::stdout().lock().write_all(text.as_bytes());
+    output::print(text);
 }
 
 /// A format as it is: nothing in it is for a terminal.
 fn write_out(bytes: &[u8]) {
-    let mut stdout = std::io::stdout().lock();
-    let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+    output::write(bytes);
 }
 
 fn new_bar() -> ProgressBar {

@@ -26,9 +26,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         &["measure", "record", "slo", "stats", "units"],
     ),
     // What the search was told, and the probe as a line.
-    ("journal", Pure, &["record", "report", "search"]),
+    ("journal", Pure, &["excerpt", "record", "report", "search"]),
     ("scenario", Pure, &["excerpt", "measure", "secret", "units"]),
-    ("profile", Pure, &["scenario"]),
+    // Of `excerpt` how much is quoted.
+    ("profile", Pure, &["excerpt", "scenario"]),
     // Of `slo` whether a threshold is an objective.
     ("k6", Pure, &["slo"]),
     (
@@ -41,8 +42,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "report",
         Pure,
-        // Of `stats` the interval of a share, for the laboratory's rows.
-        &["measure", "record", "slo", "stats", "units"],
+        // Of `stats` the interval of a share, for the laboratory's rows; of `excerpt` how much of a file of others is quoted.
+        &["excerpt", "measure", "record", "slo", "stats", "units"],
     ),
     // What a run looks like while it goes on, in the words of its report.
     (
@@ -64,12 +65,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ),
     ("safety", Pure, &["measure", "units"]),
     ("exit", Shell, &["record"]),
+    // Process groups that must not outlive the program, whoever started them.
+    ("children", Shell, &[]),
     (
         "engine",
         Shell,
         // Of `crypto` whom connections trust.
         &[
-            "crypto", "excerpt", "k6", "measure", "scenario", "secret", "stats", "units",
+            "children", "crypto", "excerpt", "k6", "measure", "scenario", "secret", "stats",
+            "units",
         ],
     ),
     (
@@ -99,7 +103,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("crypto", Shell, &["plan", "scenario"]),
     ("monitor", Shell, &["crypto", "measure", "plan", "secret"]),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
-    ("target", Shell, &["monitor", "plan"]),
+    ("target", Shell, &["children", "monitor", "plan"]),
     ("store", Shell, &["journal", "measure", "record", "report"]),
     (
         "term",
@@ -141,11 +145,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "app",
         Shell,
         &[
+            // What still runs when the user does not want to wait.
+            "children",
             "cli",
             "compare",
             "crypto",
             "engine",
             "event",
+            // The words of a journal of another.
+            "excerpt",
             "exit",
             "init",
             "journal",

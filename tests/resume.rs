@@ -20,7 +20,10 @@ fn profile() -> String {
 }
 
 fn program() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_breakpoint"))
+    let mut program = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    // Where it is known which searches were begun here.
+    program.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    program
 }
 
 fn begin(folder: &Path) -> Child {

@@ -45,13 +45,16 @@ impl Drop for Run {
 
 impl Run {
     fn start(profile: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+        command.args(args).args(["--quiet", "--out", "reports"]);
+        Self::by(&mut command, profile)
+    }
+
+    fn by(command: &mut Command, profile: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("p.toml"), profile).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
         let log = fs::File::create(folder.path().join("stderr")).unwrap();
         command
-            .args(args)
-            .args(["--quiet", "--out", "reports"])
             .current_dir(folder.path())
             .env("XDG_STATE_HOME", folder.path())
             .stdin(Stdio::null())
@@ -208,7 +211,7 @@ fn a_second_ctrl_c_ends_the_program_at_once() {
     // The command would take ten minutes.
     run.ends_with(130);
     assert_eq!(run.judged(), judged);
-    sleeper_ended(run.folder.path());
+    nothing_runs_in(run.folder.path());
 }
 
 const QUEUE: &str = "[[monitor]]\nname = 'ai'\nmetrics = { queue = 'depth' }\nprometheus = ";
@@ -261,6 +264,7 @@ fn a_stop_file_ends_a_run_like_ctrl_c_and_one_that_is_there_is_refused() {
         refused
             .args(command)
             .args(args)
+            .env("XDG_STATE_HOME", run.folder.path())
             .current_dir(run.folder.path());
         let refused = refused.output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr);
@@ -292,6 +296,7 @@ fn a_limit_of_a_monitor_stops_a_search_at_once_and_also_when_it_is_resumed() {
     assert!(judged >= 1);
     let mut resume = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
     resume.arg("resume").arg(run.dir().unwrap()).arg("--quiet");
+    resume.env("XDG_STATE_HOME", run.folder.path());
     let again = resume.output().unwrap();
     assert_eq!(again.status.code(), Some(99));
     assert_eq!(run.judged(), judged);
@@ -360,14 +365,42 @@ fn no_run_is_longer_than_it_may_be_at_most() {
     assert!(run.record().answer.reason.contains("(max-time)"));
 }
 
-/// What a test left running is found by the folder that it runs in.
-fn sleeper_ended(folder: &Path) {
+/// Nothing runs any more in a folder: what was started there did not outlive the program.
+fn nothing_runs_in(folder: &Path) {
     let folder = folder.canonicalize().unwrap();
-    for process in fs::read_dir("/proc").unwrap().flatten() {
-        let cwd = fs::read_link(process.path().join("cwd"));
-        if cwd.is_ok_and(|cwd| cwd == folder) {
-            let id = process.file_name();
-            let _ = Command::new("kill").arg(&id).status();
-        }
-    }
+    wait_for("the end of what was started", || {
+        let mut processes = fs::read_dir("/proc").unwrap().flatten();
+        let there =
+            |p: fs::DirEntry| fs::read_link(p.path().join("cwd")).is_ok_and(|c| c == folder);
+        (!processes.any(there)).then_some(())
+    });
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_a_run_in_order_and_nohup_keeps_it() {
+    let server = Server::start();
+    let down = "up = 'true'\ndown = 'touch went-down'";
+    let mut run = Run::find(&profile(&server, down), &["--yes"]);
+    busy(&server);
+    run.signal("-HUP");
+    run.ends_with(130);
+    assert!(run.folder.path().join("went-down").exists());
+    assert_eq!(run.record().answer.ending, Ending::Interrupted);
+    all_gone(&server);
+
+    let program = env!("CARGO_BIN_EXE_breakpoint");
+    let ignoring = format!("trap '' HUP; exec {program} find p.toml --quiet --out reports");
+    let mut run = Run::by(
+        Command::new("sh").args(["-c", &ignoring]),
+        &profile(&server, ""),
+    );
+    busy(&server);
+    run.signal("-HUP");
+    let begun = server.begun().len();
+    wait_for("more load", || {
+        (server.begun().len() > begun + 500).then_some(())
+    });
+    assert!(run.child.try_wait().unwrap().is_none(), "{}", run.said());
+    run.signal("-INT");
+    run.ends_with(130);
 }

@@ -1,16 +1,17 @@
-//! Before a profile's first load: its commands need consent, and what will be sent is shown. What was agreed to and shown is
-//! remembered by the profile's content.
+//! Before a profile's first load: its commands need consent, and what will be sent is shown. What was agreed to is remembered by the
+//! profile's content, its folder and the content of the files that its commands name; what was shown by the profile's content.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
+use super::named::{self, Named};
 use super::prepare::Ready;
 use super::{Exit, Refusal};
 use crate::plan::{
     Ahead, EnginePlan, K6Plan, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan,
 };
 use crate::preflight;
-use crate::profile::builtin;
 use crate::secret::masked;
 use crate::store::seen::Seen;
 use crate::term::Terminal;
@@ -51,18 +52,14 @@ pub(super) fn before_script(
         // Whoever typed the script's name means it.
         return Ok(());
     };
-    let mut commands = commands(&ahead.target);
-    let mut parts = vec![source.text.as_bytes()];
+    let mut wish = Wish::new(&ahead.name, &ahead.target, &source.text);
     if ahead.k6.of_profile {
-        commands.insert(0, ("script", run_of(&ahead.k6)));
-        parts.push(script);
+        wish.commands.insert(0, ("script", run_of(&ahead.k6)));
+        wish.parts.push(script.to_vec());
+        let files = [&ahead.k6.binary, &ahead.k6.script];
+        wish.files
+            .extend(files.into_iter().filter_map(|f| named::of(f)));
     }
-    let wish = Wish {
-        name: &ahead.name,
-        dir: &ahead.target.dir,
-        commands,
-        mark: mark("consent", &parts),
-    };
     wish.agreed_to(yes, &mut Seen::of_user(), terminal)
 }
 
@@ -85,33 +82,62 @@ fn consent(plan: &Plan, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Resu
     let Some(text) = plan.profile_text() else {
         return Ok(());
     };
-    if is_built_in(text) || plan.engine.k6().is_some() {
+    if plan.engine.k6().is_some() {
         // A plan with a script would not be there without consent.
         return Ok(());
     }
-    let wish = Wish {
-        name: &plan.name,
-        dir: &plan.target.dir,
-        commands: commands(&plan.target),
-        mark: mark("consent", &[text.as_bytes()]),
-    };
-    wish.agreed_to(yes, seen, terminal)
+    Wish::new(&plan.name, &plan.target, text).agreed_to(yes, seen, terminal)
 }
 
-/// What a profile wants to run.
+/// What a profile wants to run. One that comes with the program wants so too: the files that its commands name come from the folder.
 struct Wish<'a> {
     name: &'a str,
-    dir: &'a Path,
+    /// Where its commands run, without links.
+    dir: PathBuf,
     /// Each with its name.
     commands: Vec<(&'static str, String)>,
-    /// Of what is agreed to.
-    mark: String,
+    /// The files that they name.
+    files: Vec<Named>,
+    /// The texts that are agreed to.
+    parts: Vec<Vec<u8>>,
 }
 
-impl Wish<'_> {
+impl<'a> Wish<'a> {
+    fn new(name: &'a str, target: &TargetPlan, text: &str) -> Self {
+        let shell = [&target.up, &target.reset, &target.down];
+        let shell = shell.into_iter().flatten().map(String::as_str);
+        let dir = std::fs::canonicalize(&target.dir).unwrap_or_else(|_| target.dir.clone());
+        Self {
+            name,
+            commands: commands(target),
+            files: named::files(shell, &dir),
+            parts: vec![text.as_bytes().to_vec()],
+            dir,
+        }
+    }
+
+    /// Of all that is agreed to: texts, folder, and what the files hold.
+    fn mark(&self) -> String {
+        let files = self.files.iter();
+        let files = files.flat_map(|f| [f.path.as_os_str().as_bytes(), &f.content]);
+        let texts = self.parts.iter().map(Vec::as_slice);
+        // How many there are of each, so that no text passes for a file.
+        let count = self.parts.len().to_le_bytes();
+        let parts: Vec<&[u8]> = [&count, self.dir.as_os_str().as_bytes()]
+            .into_iter()
+            .chain(texts)
+            .chain(files)
+            .collect();
+        mark("consent", &parts)
+    }
+
     /// Nothing to do where it was agreed to before.
     fn agreed_to(&self, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
-        if self.commands.is_empty() || seen.has(&self.mark) {
+        if self.commands.is_empty() {
+            return Ok(());
+        }
+        let mark = self.mark();
+        if seen.has(&mark) {
             return Ok(());
         }
         let shown = self.shown();
@@ -120,7 +146,7 @@ impl Wish<'_> {
         } else {
             agreed(&shown, terminal)?;
         }
-        remember(seen, &self.mark, terminal);
+        remember(seen, &mark, terminal);
         Ok(())
     }
 
@@ -134,13 +160,20 @@ impl Wish<'_> {
             // Writing to a string cannot fail.
             write!(shown, "\n    {name:<8} {}", visible(command)).ok();
         }
+        if !self.files.is_empty() {
+            let files = self.files.iter();
+            let files: Vec<String> = files
+                .map(|f| visible(&f.path.display().to_string()))
+                .collect();
+            write!(shown, "\n    {:<8} {}", "files", files.join(", ")).ok();
+        }
         shown
     }
 }
 
 fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
     match terminal.ask(&format!(
-        "{shown}\nRun it, now and as long as the profile stays as it is? [y/N] "
+        "{shown}\nRun it, now and as long as the profile, its folder and these files stay as they are? [y/N] "
     )) {
         Some(true) => Ok(()),
         Some(false) => Err(Refusal::new(
@@ -150,7 +183,7 @@ fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
         None => Err(Refusal::new(
             Exit::Usage,
             format!(
-                "{shown}\nIt was not agreed to yet, and nobody is there to be asked: look at it, then give `--yes`"
+                "{shown}\nIt was not agreed to yet as it is now (profile, folder and files), and nobody is there to be asked: look at it, then give `--yes`"
             ),
         )),
     }
@@ -187,11 +220,6 @@ fn visible(text: &str) -> String {
         }
     }
     out
-}
-
-/// What comes with the program needs no consent of its own.
-fn is_built_in(text: &str) -> bool {
-    builtin::ALL.iter().any(|b| b.text == text)
 }
 
 fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
@@ -287,7 +315,7 @@ fn sent(method: &str, address: &str, target: &str) -> String {
     format!("{method:<6} {}", visible(&whole))
 }
 
-fn mark(kind: &str, parts: &[&[u8]]) -> String {
+pub(super) fn mark(kind: &str, parts: &[&[u8]]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for part in parts {
         // Its length before it: no two lists of parts are one text.

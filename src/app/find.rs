@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::audience::Audience;
+use super::begun;
 use super::command;
 use super::guard::Guard;
 use super::look;
@@ -49,6 +50,7 @@ pub(super) async fn search(
     let head = head(&ready.plan, began);
     let mut store =
         Store::create(&ready.plan.out, &head, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    begun::remember(&store, audience.terminal());
     let mut guard = Guard::of(&ready.plan, signals);
     let record = match session::bring_up(&ready, signals, audience).await {
         Ok(target) => {

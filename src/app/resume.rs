@@ -1,13 +1,14 @@
 //! `breakpoint resume`: a search that was cut off goes on, or one that ended gets a longer budget.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 
 use super::audience::Audience;
 use super::prepare::{self, Ready};
-use super::{Exit, Refusal, contact, find, plans, runtime, signals};
+use super::{Exit, Refusal, another, begun, contact, find, plans, runtime, signals};
 use crate::cli::{Cli, Command, FindArgs, ResumeArgs};
+use crate::excerpt;
 use crate::journal::{self, Head, Journal};
 use crate::preflight;
 use crate::record::Ending;
@@ -17,13 +18,7 @@ use crate::store::{self, Store};
 use crate::term::Terminal;
 
 pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
-    let mut args = args.clone();
-    // Of the folder that this was typed in, not of the one that the search was begun in.
-    args.safety.stop_file = args
-        .safety
-        .stop_file
-        .map(|file| std::path::absolute(&file).unwrap_or(file));
-    let args = &args;
+    let args = &from_here(args);
     let dir = std::fs::canonicalize(&args.dir).unwrap_or_else(|_| args.dir.clone());
     let (store, journal) = Store::reopen(&dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
     if journal.torn {
@@ -32,8 +27,9 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
         );
     }
     check_unfinished(args, &dir)?;
-    let (ready, yes) = ready(args, &journal.head, terminal)?;
-    contact::make([&ready], yes, terminal)?;
+    let ready = ready(args, &journal.head, begun::is_ours(&store), terminal)?;
+    check_objectives(&journal, ready.plan.slo.objectives().len())?;
+    contact::make([&ready], args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let record = runtime.block_on(async {
@@ -50,6 +46,33 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     })?;
     runtime.shutdown_background();
     Ok(Exit::from(&record))
+}
+
+/// Names of files start from the folder that this was typed in, not from the one that the search was begun in.
+fn from_here(args: &ResumeArgs) -> ResumeArgs {
+    let mut args = args.clone();
+    let (load, connect) = (&mut args.load, &mut args.connect);
+    let files = [
+        &mut args.safety.stop_file,
+        &mut load.script,
+        &mut connect.cacert,
+        &mut connect.cert,
+        &mut connect.key,
+        &mut args.profile,
+    ];
+    for file in files.into_iter().flatten() {
+        *file = absolute(file);
+    }
+    // A bare name is looked for as a shell does.
+    let is_path = |k6: &&mut PathBuf| k6.components().count() > 1;
+    if let Some(k6) = load.k6.as_mut().filter(is_path) {
+        *k6 = absolute(k6);
+    }
+    args
+}
+
+fn absolute(file: &Path) -> PathBuf {
+    std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
 fn past(journal: Journal) -> Past {
@@ -83,33 +106,59 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
     ))
 }
 
-/// The search that was asked then, made ready again.
-///
-/// With whether its commands were agreed to by `--yes`.
-fn ready(args: &ResumeArgs, head: &Head, terminal: &Terminal) -> Result<(Ready, bool), Refusal> {
+/// Every probe tells of each objective.
+fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), Refusal> {
+    let of_others = |e: &journal::Entry| !e.told.visit.is_of(objectives);
+    match journal.entries.iter().position(of_others) {
+        None => Ok(()),
+        Some(i) => {
+            let message = format!(
+                "line {} of the journal does not tell of the {objectives} objectives that the search has: it was begun with others, or the file was changed by hand",
+                i + 2
+            );
+            Err(Refusal::new(Exit::Usage, message))
+        }
+    }
+}
+
+/// The search that was asked then, made ready again. `ours` is whether this user began it on this machine.
+fn ready(
+    args: &ResumeArgs,
+    head: &Head,
+    ours: bool,
+    terminal: &Terminal,
+) -> Result<Ready, Refusal> {
     let usage = |message: String| Refusal::new(Exit::Usage, message);
-    std::env::set_current_dir(&head.folder).map_err(|e| {
-        usage(format!(
-            "the run was begun in {}, which cannot be entered: {e}",
-            head.folder
-        ))
-    })?;
-    let find = asked(args, head)?;
+    let mut theirs = typed_then(head)?;
+    if !ours {
+        another::check(args, &theirs, head, terminal)?;
+        theirs.threads = None;
+    }
+    if ours || (another::names_a_profile(&theirs) && args.profile.is_none()) {
+        std::env::set_current_dir(&head.folder).map_err(|e| {
+            usage(format!(
+                "the run was begun in {}, which cannot be entered: {e}; `--profile FILE` names the profile where it is now",
+                excerpt::line(&head.folder)
+            ))
+        })?;
+    }
+    let find = asked(args, theirs)?;
     let plan = plans(&find, terminal)?
         .into_iter()
         .find(|p| p.name == head.profile);
     let plan = plan.ok_or_else(|| {
         usage(format!(
             "`{}` no longer names a profile `{}`",
-            head.command.join(" "),
-            head.profile
+            excerpt::line(&head.command.join(" ")),
+            excerpt::line(&head.profile)
         ))
     })?;
     let text = plan.profile_text().map(|t| journal::crc32(t.as_bytes()));
     if text != head.profile_crc32 {
         return Err(usage(format!(
             "the profile `{}` has changed since {}: what was measured then is of another search. Put it back, or begin anew",
-            head.profile, head.started_at
+            excerpt::line(&head.profile),
+            excerpt::line(&head.started_at)
         )));
     }
     let script = plan.engine.k6();
@@ -117,27 +166,51 @@ fn ready(args: &ResumeArgs, head: &Head, terminal: &Terminal) -> Result<(Ready, 
         return Err(usage(format!(
             "the script {} has changed since {}: what was measured then is of another load. Put it back, or begin anew",
             script.map_or("of k6", |k6| &k6.shown),
-            head.started_at
+            excerpt::line(&head.started_at)
         )));
     }
-    let ready = prepare::prepare(plan, &preflight::read_host())?;
-    Ok((ready, find.safety.yes))
+    prepare::prepare(plan, &preflight::read_host())
 }
 
-/// The flags of then, with those of now in place of what only concerns the watching, the time and the precision.
-fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
+/// The flags that the search was begun with.
+fn typed_then(head: &Head) -> Result<FindArgs, Refusal> {
     let typed = ["breakpoint".to_owned()];
     let cli = Cli::try_parse_from(typed.iter().chain(&head.command));
-    let Ok(Command::Find(mut find)) = cli.map(|cli| cli.command) else {
-        let message = format!(
-            "it was not begun with `breakpoint find` but with `{}`: that cannot go on by parts",
-            head.command.join(" ")
-        );
-        return Err(Refusal::new(Exit::Usage, message));
-    };
-    if let Some(url) = &args.url {
-        find.url = Some(url.clone());
+    if let Ok(Command::Find(find)) = cli.map(|cli| cli.command) {
+        return Ok(find);
     }
+    let message = format!(
+        "it was not begun with `breakpoint find` but with `{}`: that cannot go on by parts",
+        excerpt::line(&head.command.join(" "))
+    );
+    Err(Refusal::new(Exit::Usage, message))
+}
+
+/// The flags of then, with those of now in their place. Consent is that of now alone.
+fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
+    let mut find = then;
+    if let Some(profile) = &args.profile {
+        find.profiles = Vec::new();
+        find.files = vec![profile.clone()];
+    }
+    take(&mut find.url, args.url.as_ref());
+    take_all(&mut find.allow_target, &args.allow_target);
+    take_all(&mut find.local_addr, &args.local_addr);
+    let (load, now) = (&mut find.load, &args.load);
+    take(&mut load.engine, now.engine.as_ref());
+    take(&mut load.locust_url, now.locust_url.as_ref());
+    take_all(&mut load.locust_header, &now.locust_header);
+    take(&mut load.script, now.script.as_ref());
+    take(&mut load.k6, now.k6.as_ref());
+    take(&mut load.k6_mode, now.k6_mode.as_ref());
+    take(&mut load.k6_exec, now.k6_exec.as_ref());
+    take_all(&mut load.k6_env, &now.k6_env);
+    let (connect, now) = (&mut find.connect, &args.connect);
+    take(&mut connect.cacert, now.cacert.as_ref());
+    take(&mut connect.cert, now.cert.as_ref());
+    take(&mut connect.key, now.key.as_ref());
+    connect.insecure |= now.insecure;
+    take_all(&mut connect.resolve, &now.resolve);
     if find.url.as_deref().is_some_and(|url| url.contains(MASKED)) {
         let message = "the address had a secret, which is not recorded; give it again with `--url`";
         return Err(Refusal::new(Exit::Usage, message));
@@ -157,13 +230,26 @@ fn asked(args: &ResumeArgs, head: &Head) -> Result<FindArgs, Refusal> {
                        `--k6-env 'TOKEN={{ env.TOKEN }}'`, or with `arguments` in the profile's [engine], to be able to go on";
         return Err(Refusal::new(Exit::Usage, message));
     }
-    find.budget = args.budget.clone().or(find.budget);
-    find.precision = args.precision.clone().or(find.precision);
-    find.safety.stop_file = args.safety.stop_file.clone().or(find.safety.stop_file);
-    find.safety.max_time = args.safety.max_time.clone().or(find.safety.max_time);
-    find.safety.yes |= args.safety.yes;
+    take(&mut find.budget, args.budget.as_ref());
+    take(&mut find.precision, args.precision.as_ref());
+    take(&mut find.safety.stop_file, args.safety.stop_file.as_ref());
+    take(&mut find.safety.max_time, args.safety.max_time.as_ref());
+    find.safety.yes = args.safety.yes;
     find.safety
         .abort_if
         .extend(args.safety.abort_if.iter().cloned());
     Ok(find)
+}
+
+/// What was typed now, if anything, in place of what was typed then.
+fn take<T: Clone>(then: &mut Option<T>, now: Option<&T>) {
+    if let Some(now) = now {
+        *then = Some(now.clone());
+    }
+}
+
+fn take_all(then: &mut Vec<String>, now: &[String]) {
+    if !now.is_empty() {
+        now.clone_into(then);
+    }
 }

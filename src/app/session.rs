@@ -32,6 +32,7 @@ use crate::secret::masked;
 use crate::slo::Slo;
 use crate::store::{Store, StoreError};
 use crate::target::{Target, TargetError};
+use crate::term::output;
 
 /// How long the monitors may take to give their first reading.
 const WARM_UP: Duration = Duration::from_secs(3);
@@ -383,6 +384,8 @@ pub(super) fn write(
         .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
         audience.warning(&trouble.to_string());
+        // Who looks for them where they were wanted does not find them.
+        output::lose();
     }
     audience.on(&Event::Written(written.dir.clone()));
     github::tell(record, audience.terminal());

@@ -1,8 +1,9 @@
-//! Ctrl-C and SIGTERM: the first ends the load and finishes the record, the second ends the program at once.
+//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone: the first ends the load and finishes the record, the second ends the program at once.
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::children;
 use crate::exit::Exit;
 use crate::run::Interrupt;
 
@@ -36,7 +37,7 @@ pub(super) fn listen(runtime: &Handle) -> Signals {
     signals
 }
 
-/// Waits for one Ctrl-C or SIGTERM.
+/// Waits for one of them.
 pub(super) async fn ended() {
     Wishes::new().next().await;
 }
@@ -45,6 +46,7 @@ pub(super) async fn ended() {
 struct Wishes {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
+    hang_up: Option<Signal>,
 }
 
 impl Wishes {
@@ -52,6 +54,10 @@ impl Wishes {
         Self {
             interrupt: signal(SignalKind::interrupt()).ok(),
             terminate: signal(SignalKind::terminate()).ok(),
+            // `nohup` has it ignored, so that a run outlives its terminal.
+            hang_up: (!ignores_hang_up())
+                .then(|| signal(SignalKind::hangup()).ok())
+                .flatten(),
         }
     }
 
@@ -59,8 +65,15 @@ impl Wishes {
         tokio::select! {
             () = caught(&mut self.interrupt) => {}
             () = caught(&mut self.terminate) => {}
+            () = caught(&mut self.hang_up) => {}
         }
     }
+}
+
+/// Whether whoever started this program has told the system to ignore SIGHUP, which is signal 1 (POSIX.1).
+fn ignores_hang_up() -> bool {
+    let status = procfs::process::Process::myself().and_then(|myself| myself.status());
+    status.is_ok_and(|status| status.sigign & 1 != 0)
 }
 
 async fn caught(signal: &mut Option<Signal>) {
@@ -77,5 +90,7 @@ async fn caught(signal: &mut Option<Signal>) {
     reason = "the user asked twice: nothing may be waited for"
 )]
 fn end_now() {
+    // What runs of `down` would go on with nobody to tell how it went.
+    children::end_all();
     std::process::exit(Exit::Interrupted.code().into());
 }

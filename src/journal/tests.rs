@@ -4,7 +4,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::measure::Level;
-use crate::record::Purpose;
 use crate::samples;
 use crate::slo::{Evidence, Verdict};
 
@@ -28,7 +27,7 @@ pub(crate) fn entry(probe: ProbeRecord) -> Entry {
         from: Level::ZERO,
         began_s: 1.5,
         crashed_after_s: None,
-        purpose: Purpose::Bracket,
+        purpose: probe.purpose,
         verdict: Verdict::Held,
         valid: true,
         left_early: false,
@@ -115,6 +114,78 @@ fn another_version_is_told() {
     bytes.extend(line(b"{}"));
     let error = read(&bytes).unwrap_err().to_string();
     assert!(error.contains("missing field"), "{error}");
+}
+
+/// The journal with its lines in this order, 0 the head.
+fn reordered(lines: &[usize]) -> Result<Journal, JournalError> {
+    let (bytes, _) = journal();
+    let whole: Vec<&[u8]> = bytes.split_inclusive(|b| *b == b'\n').collect();
+    let chosen: Vec<&[u8]> = lines.iter().map(|i| whole[*i]).collect();
+    read(&chosen.concat())
+}
+
+#[test]
+fn lines_that_are_there_twice_swapped_or_left_out_are_told_and_not_counted() {
+    for (lines, line) in [
+        (&[0, 1, 2, 2, 3][..], 4),
+        (&[0, 1, 1], 3),
+        (&[0, 2, 1], 2),
+        (&[0, 1, 3], 3),
+        (&[0, 1, 2, 1, 2], 4),
+    ] {
+        let told = reordered(lines);
+        let here = matches!(&told, Err(JournalError::Misplaced { line: l, .. }) if *l == line);
+        assert!(here, "{lines:?}: {told:?}");
+    }
+    assert_eq!(reordered(&[0, 1, 2]).unwrap().entries.len(), 2);
+    // A head again is no probe.
+    let error = reordered(&[0, 1, 0]).unwrap_err();
+    assert!(
+        matches!(error, JournalError::Unknown { line: 3, .. }),
+        "{error}"
+    );
+}
+
+type Change = fn(&mut Entry);
+
+#[test]
+fn a_line_that_tells_of_another_probe_or_of_no_time_is_told() {
+    let (_, entries) = journal();
+    let told = |change: Change| {
+        let mut second = entries[1].clone();
+        change(&mut second);
+        let lines = [&entries[0], &second].map(|e| entry_line(e).unwrap());
+        read(&[head_line(&head("p")).unwrap(), lines.concat()].concat())
+    };
+    told(|_| {}).unwrap();
+    let changes: [(Change, &str); 10] = [
+        (
+            |e| e.told.visit.evidence[0] = Evidence::LogRatio(f64::NAN),
+            "no probe shows",
+        ),
+        (
+            |e| {
+                e.told.visit.evidence[0] = Evidence::Share {
+                    bad: 2.0,
+                    total: 1.0,
+                    alpha: 0.01,
+                }
+            },
+            "no probe shows",
+        ),
+        (|e| e.told.visit.throughput = Some(-1.0), "no probe shows"),
+        (|e| e.told.visit.cost_s = -1.0, "no probe shows"),
+        (|e| e.told.visit.level = Level(7), "another probe"),
+        (|e| e.told.visit.probe = 0, "another probe"),
+        (|e| e.told.judged_s = 42.0, "before the line above"),
+        (|e| e.told.judged_s = 1e308, "which is no time"),
+        (|e| e.told.asked_s = -1.0, "before the line above"),
+        (|e| e.probe.hold_s = -1e300, "which is no time"),
+    ];
+    for (change, part) in changes {
+        let error = told(change).unwrap_err().to_string();
+        assert!(error.contains("line 3") && error.contains(part), "{error}");
+    }
 }
 
 proptest! {

@@ -3,6 +3,17 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::excerpt;
+
+/// Longest part of a line that is quoted, characters: two or three lines of a terminal.
+const MOST_LINE: usize = 200;
+/// How much of a longer one is quoted before the place that is underlined, characters.
+const BEFORE: usize = 40;
+/// Stands for what is left out before it.
+const DOTS: &str = "\u{2026}";
+/// Longest message, characters: it may quote a value, and a file of another may have any.
+const MOST_MESSAGE: usize = 600;
+
 /// A profile's text, to quote from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
@@ -42,10 +53,30 @@ pub struct Place {
 
 impl std::error::Error for ProfileError {}
 
+impl Place {
+    /// As much of the line as is shown, with how many characters lie before the underline in it, and how long that is.
+    fn window(&self) -> (String, usize, usize) {
+        let before = self.column - 1;
+        let skipped = if self.text.chars().count() > MOST_LINE {
+            before.saturating_sub(BEFORE)
+        } else {
+            0
+        };
+        let rest: String = self.text.chars().skip(skipped).collect();
+        let dots = if skipped > 0 { DOTS } else { "" };
+        let text = format!("{dots}{}", excerpt::cut(&rest, MOST_LINE));
+        let before = before - skipped + dots.chars().count();
+        // One character more for the sign that more was there.
+        let room = (text.chars().count() + 1).saturating_sub(before).max(1);
+        (text, before, self.width.min(room))
+    }
+}
+
 impl fmt::Display for ProfileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = excerpt::cut(&self.message, MOST_MESSAGE);
         let Some(place) = &self.place else {
-            write!(f, "{}: {}", self.file, self.message)?;
+            write!(f, "{}: {message}", self.file)?;
             return match &self.help {
                 Some(help) => write!(f, "\n  = {help}"),
                 None => Ok(()),
@@ -53,14 +84,15 @@ impl fmt::Display for ProfileError {
         };
         let number = place.line.to_string();
         let gutter = " ".repeat(number.len());
-        writeln!(f, "{}:{}: {}", self.file, place.line, self.message)?;
+        writeln!(f, "{}:{}: {message}", self.file, place.line)?;
         writeln!(f, "{gutter} |")?;
-        writeln!(f, "{number} | {}", place.text)?;
-        let indent = " ".repeat(place.column - 1);
-        let carets = "^".repeat(place.width);
+        let (text, before, width) = place.window();
+        writeln!(f, "{number} | {text}")?;
+        let indent = " ".repeat(before);
+        let carets = "^".repeat(width);
         write!(f, "{gutter} | {indent}{carets}")?;
         if let Some(label) = &self.label {
-            write!(f, " {label}")?;
+            write!(f, " {}", excerpt::cut(label, MOST_MESSAGE))?;
         }
         if let Some(help) = &self.help {
             write!(f, "\n{gutter} = {help}")?;

@@ -86,6 +86,37 @@ fn the_underline_stays_within_the_line_and_counts_characters() {
 }
 
 #[test]
+fn a_long_line_is_quoted_around_what_is_wrong_and_a_long_value_cut() {
+    let padding = "x".repeat(100_000);
+    for text in [
+        format!("{padding} = 1"),
+        format!("a = '{padding}'"),
+        format!("slo = ['{padding}', 7, '{padding}']"),
+        format!("[search]\nbudget = {{ '{padding}' = 1 }}"),
+        format!("# {padding}\nname = '{padding}\n"),
+    ] {
+        let error = Profile::parse(&text, "f", Path::new(".")).unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.len() < 3000, "{} bytes", shown.len());
+        let lines: Vec<&str> = shown.lines().collect();
+        let quoted = lines.iter().position(|l| {
+            l.contains(" | \u{2026}") || l.starts_with("1 |") || l.starts_with("2 |")
+        });
+        let (quoted, below) = (lines[quoted.unwrap()], lines[quoted.unwrap() + 1]);
+        let at = below.chars().take_while(|c| *c != '^').count();
+        assert!(at <= quoted.chars().count(), "{shown}");
+    }
+    // The underline is where it was.
+    let text = format!("slo = ['{padding}', 7, '{padding}']");
+    let error = Profile::parse(&text, "f", Path::new("."))
+        .unwrap_err()
+        .to_string();
+    let lines: Vec<Vec<char>> = error.lines().map(|l| l.chars().collect()).collect();
+    let caret = lines[3].iter().position(|c| *c == '^').unwrap();
+    assert_eq!(lines[2][caret], '7', "{error}");
+}
+
+#[test]
 fn the_name_is_the_key_or_the_files() {
     let named = Profile::parse("name = \"shop\"", "x/mine.toml", Path::new(".")).unwrap();
     assert_eq!(named.name, "shop");

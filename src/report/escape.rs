@@ -88,8 +88,20 @@ fn longest_run(text: &str, of: char) -> usize {
 pub(super) fn cell(text: &str) -> String {
     let line = one_line(text);
     match line.trim_start().chars().next() {
-        Some('=' | '+' | '-' | '@') => format!("'{line}"),
+        // Spreadsheets take the wide forms of East Asian keyboards for the same.
+        Some('=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => {
+            format!("'{line}")
+        }
         _ => line,
+    }
+}
+
+/// The same for one that may be a number: those stay plain, also below zero.
+pub(super) fn cell_or_number(text: &str) -> String {
+    if text.parse::<f64>().is_ok() {
+        text.to_owned()
+    } else {
+        cell(text)
     }
 }
 
@@ -125,9 +137,11 @@ mod tests {
             cell("=HYPERLINK(\"http://x\")"),
             "'=HYPERLINK(\"http://x\")"
         );
-        for text in ["+1", "-1", "@a", " =1", "\t=1"] {
+        for text in ["+1", "-1", "@a", " =1", "\t=1", "\u{ff1d}1"] {
             assert!(cell(text).starts_with('\''), "{text}");
         }
         assert_eq!(cell("held"), "held");
+        assert_eq!(cell_or_number("-1.5"), "-1.5");
+        assert_eq!(cell_or_number("-1.5+cmd"), "'-1.5+cmd");
     }
 }

@@ -7,7 +7,7 @@ mod ramp;
 
 use std::collections::BTreeSet;
 
-use super::{ReportError, failures, view};
+use super::{ReportError, escape, failures, view};
 use crate::measure::{FailureKind, Reading, Strain};
 use crate::record::{
     CauseKind, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, ProbeRecord,
@@ -66,9 +66,11 @@ fn write(
 ) -> Result<Vec<u8>, ReportError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let failed = |e: csv::Error| ReportError::Csv(e.to_string());
-    writer.write_record(header).map_err(failed)?;
+    // Names, log lines and reasons are the words of others, and a table is opened in a spreadsheet.
+    let cells = |row: Vec<String>| row.into_iter().map(|text| escape::cell_or_number(&text));
+    writer.write_record(cells(header)).map_err(failed)?;
     for row in rows {
-        writer.write_record(row).map_err(failed)?;
+        writer.write_record(cells(row)).map_err(failed)?;
     }
     writer
         .into_inner()
@@ -366,4 +368,72 @@ fn number(value: Option<f64>) -> String {
     let text = format!("{value:.6}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0" } else { text }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Format, RampFormat};
+    use crate::samples;
+
+    /// Every cell of every table that begins like a formula and is no number.
+    fn formulas(table: &[u8]) -> Vec<String> {
+        let table = table.strip_prefix(b"\xef\xbb\xbf").unwrap_or(table);
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_reader(table);
+        let rows = reader.records().map(Result::unwrap);
+        let cells: Vec<String> = rows
+            .flat_map(|r| r.iter().map(str::to_owned).collect::<Vec<_>>())
+            .collect();
+        let formula = |c: &String| c.trim_start().starts_with(['=', '+', '-', '@']);
+        cells
+            .into_iter()
+            .filter(formula)
+            .filter(|c| c.parse::<f64>().is_err())
+            .collect()
+    }
+
+    #[test]
+    fn no_cell_of_a_table_is_a_formula_wherever_others_wrote_it() {
+        const EVIL: &str = "=cmd|' /C calc'!A0";
+        let mut record = samples::found();
+        record.profile = EVIL.to_owned();
+        record.slo[0] = "@x<1".to_owned();
+        record.plan.steps[0] = "+1+cmd".to_owned();
+        let probe = &mut record.probes[0];
+        probe.reason = format!("\t{EVIL}");
+        probe.log.push(LogRecord {
+            at_s: -0.5,
+            monitor: "-a+b".to_owned(),
+            text: EVIL.to_owned(),
+        });
+        probe.limiting_resource = Some(LimitingResource {
+            resource: EVIL.to_owned(),
+            evidence: "@SUM(A1)".to_owned(),
+            kind: None,
+            sureness: crate::record::Sureness::Certain,
+        });
+        for second in &mut probe.seconds {
+            for reading in &mut second.readings {
+                reading.monitor = "=1+1".to_owned();
+            }
+        }
+        for format in [Format::Holds, Format::Samples, Format::Log, Format::Excel] {
+            let bytes = format.render(&record).unwrap();
+            assert_eq!(formulas(&bytes), [""; 0], "{format:?}");
+        }
+        let log = String::from_utf8(Format::Log.render(&record).unwrap()).unwrap();
+        assert!(log.contains("-0.5,0,'-a+b,'=cmd|' /C calc'!A0"), "{log}");
+        let mut ramp = samples::ramp();
+        ramp.profile = EVIL.to_owned();
+        ramp.stages[0].reason = EVIL.to_owned();
+        for format in [RampFormat::Stages, RampFormat::Excel, RampFormat::Seconds] {
+            assert_eq!(
+                formulas(&format.render(&ramp).unwrap()),
+                [""; 0],
+                "{format:?}"
+            );
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! How a search ends: with a number, with an interval and no number, or with the reason why there is neither.
 
 use super::bounds::{self, Side};
-use super::{Conclusion, Estimate, MIN_VISITS, Search, Step, Visit, diagnosis, growth};
+use super::{Conclusion, Estimate, MIN_VISITS, Order, Search, Step, Visit, diagnosis, growth};
 use crate::measure::Level;
 use crate::record::{Ending, Noticed, NoticedKind};
 use crate::slo::{Evidence, Verdict};
@@ -42,6 +42,20 @@ impl Search {
             )
         });
         self.done(Ending::Found, reason)
+    }
+
+    /// Nothing was visited, and the budget is too short for the first visit.
+    pub(super) fn no_room(&self, order: &Order) -> Step {
+        let budget = units::format_seconds(self.spec.budget.as_secs_f64());
+        let first = units::format_seconds((self.overhead_of(order) + order.hold_s).ceil());
+        let level = order.level;
+        let minutes = self.minutes_to_decide();
+        let reason = format!(
+            "nothing was visited: the first visit, to {}, takes {first} with settling, and the budget of {budget} has no room for it; \
+             about {minutes} more minutes would decide (--budget)",
+            self.spec.unit.count(level)
+        );
+        self.done(Ending::Undecided, reason)
     }
 
     pub(super) fn out_of_budget(&self) -> Step {

@@ -1059,3 +1059,28 @@ fn latencies_in_line_are_those_of_the_slowest_visit_that_ran_to_its_end() {
     close(of(vec![with(0.1, 8.0, 500.0), left]), 8.0);
     close(of(Vec::new()), 0.0);
 }
+
+#[test]
+fn a_budget_without_room_for_the_first_visit_says_so() {
+    let mut search = Search::new(
+        SearchSpec {
+            budget: Duration::from_secs(4),
+            ..spec(1, 5000, 10)
+        },
+        MODEL,
+        vec![SHARE],
+    );
+    let Step::Done(end) = search.next(0.0) else {
+        panic!("there is room for a visit");
+    };
+    assert_eq!(end.ending, Ending::Undecided);
+    for part in [
+        "nothing was visited",
+        "to 10 VUs",
+        "the budget of 4",
+        "(--budget)",
+    ] {
+        assert!(end.reason.contains(part), "{}", end.reason);
+    }
+    assert!(!end.reason.contains("ended"), "{}", end.reason);
+}

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use crate::children::Group;
+
 /// Lines of output that an error quotes.
 const TAIL_LINES: usize = 12;
 /// Longest line that is kept, characters.
@@ -113,7 +115,7 @@ pub async fn run_command(
         .process_group(0)
         .spawn()
         .map_err(start_error)?;
-    let mut group = Group(child.id());
+    let mut group = Group::of(child.id());
     let tail = Tail::default();
     let readers = [
         child.stdout.take().map(|out| tail.read(out)),
@@ -173,33 +175,6 @@ fn failed(command: &str, dir: &Path, status: ExitStatus, output: Vec<String>) ->
         how,
         advice,
         output,
-    }
-}
-
-/// A process group that is killed when this value goes away, unless it was forgotten.
-struct Group(Option<u32>);
-
-impl Group {
-    fn forget(&mut self) {
-        self.0 = None;
-    }
-
-    fn kill(&mut self) {
-        let Some(id) = self.0.take() else { return };
-        // The shell's own `kill`: it knows process groups and is on every machine that got here.
-        std::process::Command::new("sh")
-            .args(["-c", &format!("kill -s KILL -- -{id}")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .ok();
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::points::{Event, Reader, What};
 use super::tool::speaks_to_nobody;
+use crate::children::Group;
 use crate::k6::said;
 use crate::secret::Hidden;
 
@@ -183,10 +184,12 @@ async fn supervise(
     tail: Tail,
     tell: watch::Sender<Option<Ended>>,
 ) {
+    let mut group = Group::of(child.id());
     let status = tokio::select! {
         status = child.wait() => status,
         _ = asked => end(&mut child).await,
     };
+    group.forget();
     let read = async {
         for reader in readers {
             let _ = reader.await;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::ReportError;
 use crate::record::{Change, ChangeVerdict, ComparedMetric};
+use crate::report::escape;
 use crate::stats;
 
 /// Confidence of the interval around a share of pairs.
@@ -194,7 +195,7 @@ fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> Result<Vec
 fn fields(row: &PairRow) -> Vec<String> {
     let change = |ratio: Option<f64>| number(ratio.map(|r| 100.0 * (r - 1.0)), 2);
     vec![
-        row.system.clone(),
+        escape::cell(&row.system),
         number(Some(100.0 * row.change), 1),
         row.metric.name().to_owned(),
         row.pairs.to_string(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::summary::{CONFIDENCE, count, mean, quantile, ratio};
 use super::table::{columns, failed, number, whole};
 use super::{LabRun, LabTruth, ReportError};
+use crate::report::escape;
 use crate::stats;
 
 /// Everything that one call found out about drawn systems.
@@ -212,11 +213,11 @@ fn systems_csv(report: &RandomReport) -> Result<Vec<u8>, ReportError> {
         let pool = of_system(system);
         let share = |part| number(ratio(part, pool.intervals), 4);
         let record = [
-            system.name.clone(),
+            escape::cell(&system.name),
             system.index.to_string(),
             half(system.index).to_owned(),
             system.kind.to_owned(),
-            system.slo.join(" "),
+            escape::cell(&system.slo.join(" ")),
             whole(system.truth.vus),
             number(Some(system.truth.se_pct), 3),
             system.truth.how.clone(),
@@ -273,7 +274,7 @@ fn runs_csv(report: &RandomReport) -> Result<Vec<u8>, ReportError> {
         for RandomRun { budget_s, run } in &system.runs {
             let interval = run.interval;
             let record = [
-                system.name.clone(),
+                escape::cell(&system.name),
                 system.index.to_string(),
                 system.kind.to_owned(),
                 run.run.to_string(),
@@ -476,7 +477,7 @@ fn worst(out: &mut String, report: &RandomReport) {
         lines.push(vec![
             system.name.clone(),
             system.kind.to_owned(),
-            system.slo.join(" "),
+            escape::cell(&system.slo.join(" ")),
             whole(system.truth.vus),
             pool.intervals.to_string(),
             pool.held.to_string(),

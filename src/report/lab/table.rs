@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::summary::{ENDINGS, LabRow, rows_of};
 use super::{LabReport, LabSystem, ReportError};
+use crate::report::escape;
 use crate::units;
 
 /// The first columns of `lab.csv`, in this order; more follow.
@@ -78,7 +79,7 @@ pub fn csv(rows: &[LabRow]) -> Result<Vec<u8>, ReportError> {
 
 fn fields(row: &LabRow) -> Vec<String> {
     let mut fields = vec![
-        row.system.clone(),
+        escape::cell(&row.system),
         row.method.to_owned(),
         row.runs.to_string(),
         whole(row.truth_vus),
@@ -120,7 +121,7 @@ pub fn runs_csv(report: &LabReport) -> Result<Vec<u8>, ReportError> {
         for run in &system.runs {
             let interval = run.interval;
             let record = [
-                system.name.clone(),
+                escape::cell(&system.name),
                 run.method.to_owned(),
                 run.run.to_string(),
                 run.seed.to_string(),

@@ -27,7 +27,9 @@ pub(in crate::report) fn excel(table: &[u8]) -> Result<Vec<u8>, ReportError> {
     writer.write_record(names).map_err(failed)?;
     for row in reader.records() {
         let row = row.map_err(failed)?;
-        writer.write_record(row.iter().map(cell)).map_err(failed)?;
+        writer
+            .write_record(row.iter().map(escape::cell_or_number))
+            .map_err(failed)?;
     }
     let bytes = writer.into_inner();
     bytes.map_err(|e| ReportError::Csv(e.to_string()))
@@ -43,15 +45,6 @@ fn readable(name: &str) -> String {
         .find_map(|(end, unit)| Some((name.strip_suffix(end)?, unit)));
     let (words, unit) = unit.map_or((name, ""), |(words, unit)| (words, *unit));
     format!("{}{unit}", words.replace(['_', '.'], " "))
-}
-
-/// Numbers stay plain, also those below zero.
-fn cell(text: &str) -> String {
-    if text.parse::<f64>().is_ok() {
-        text.to_owned()
-    } else {
-        escape::cell(text)
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,180 @@
+//! A search that was begun by somebody else, or elsewhere: of its journal only numbers and objectives count. What it would load, run,
+//! read or trust must be named by whoever resumes it.
+
+use std::path::{Path, PathBuf};
+
+use super::look::quoted;
+use super::{Exit, Refusal};
+use crate::cli::{ConnectArgs, EngineArgs, FindArgs, ResumeArgs};
+use crate::excerpt;
+use crate::journal::Head;
+use crate::term::Terminal;
+
+/// A flag and the values that were given with it.
+type Flag = (&'static str, Vec<String>);
+
+/// Lets a search go on when all that its journal asks for was typed now, or is agreed to now.
+pub(super) fn check(
+    args: &ResumeArgs,
+    theirs: &FindArgs,
+    head: &Head,
+    terminal: &Terminal,
+) -> Result<(), Refusal> {
+    let mut asked = Vec::new();
+    let mut to_type = Vec::new();
+    if names_a_profile(theirs) && args.profile.is_none() && !args.safety.yes {
+        asked.push(format!(
+            "the profile `{}` that is named there ({}), in {}",
+            excerpt::line(&head.profile),
+            excerpt::line(&profiles(theirs).join(", ")),
+            excerpt::line(&head.folder)
+        ));
+        to_type.push("--yes".to_owned());
+    }
+    let typed = of_resume(args);
+    for ((flag, values), (_, now)) in of_find(theirs).into_iter().zip(typed) {
+        if !now.is_empty() {
+            continue;
+        }
+        for value in values {
+            let words = match value.as_str() {
+                "" => flag.to_owned(),
+                value => format!("{flag} {}", excerpt::line(&quoted(value))),
+            };
+            asked.push(words.clone());
+            to_type.push(words);
+        }
+    }
+    if asked.is_empty() {
+        return Ok(());
+    }
+    let shown = format!(
+        "no search that you began on this machine has this journal, so what it loads, runs, reads and trusts counts only when you name it. \
+         It asks for\n    {}",
+        asked.join("\n    ")
+    );
+    if terminal.ask(&format!("{shown}\nGo on with that? [y/N] ")) == Some(true) {
+        return Ok(());
+    }
+    let folder = excerpt::line(&quoted(&args.dir.display().to_string()));
+    Err(Refusal::new(
+        Exit::Usage,
+        format!(
+            "{shown}\nNothing was run and nothing was sent. To go on with that: breakpoint resume {folder} {}",
+            to_type.join(" ")
+        ),
+    ))
+}
+
+/// Whether the command names a profile, whose file lies in the folder in which it was typed.
+pub(super) fn names_a_profile(theirs: &FindArgs) -> bool {
+    !profiles(theirs).is_empty()
+}
+
+fn profiles(theirs: &FindArgs) -> Vec<String> {
+    let files = theirs.files.iter().map(|f| f.display().to_string());
+    theirs.profiles.iter().cloned().chain(files).collect()
+}
+
+/// What a command line reaches beyond this program. Whatever a new flag brings is decided here: every field is named.
+fn of_find(find: &FindArgs) -> Vec<Flag> {
+    let FindArgs {
+        url,
+        allow_target,
+        local_addr,
+        connect,
+        load,
+        // Asked for above, with its folder.
+        profiles: _,
+        files: _,
+        // Numbers, and conditions on what is measured.
+        slo: _,
+        min_vus: _,
+        max_vus: _,
+        start_vus: _,
+        rate: _,
+        min_rate: _,
+        max_rate: _,
+        start_rate: _,
+        require_vus: _,
+        require_rate: _,
+        precision: _,
+        confidence: _,
+        budget: _,
+        warm_up: _,
+        no_reference_holds: _,
+        pace: _,
+        seed: _,
+        // The run's folder is there already, and how many threads this machine has is not theirs to say: neither is taken over.
+        out: _,
+        threads: _,
+        // A file that is looked for, and never opened; consent is never taken from a journal.
+        safety: _,
+        // Given anew.
+        watch: _,
+    } = find;
+    reached(url.as_deref(), allow_target, local_addr, connect, load)
+}
+
+fn of_resume(args: &ResumeArgs) -> Vec<Flag> {
+    let ResumeArgs {
+        url,
+        allow_target,
+        local_addr,
+        connect,
+        load,
+        ..
+    } = args;
+    reached(url.as_deref(), allow_target, local_addr, connect, load)
+}
+
+fn reached(
+    url: Option<&str>,
+    allow_target: &[String],
+    local_addr: &[String],
+    connect: &ConnectArgs,
+    load: &EngineArgs,
+) -> Vec<Flag> {
+    let text = |text: Option<&str>| text.map(str::to_owned).into_iter().collect();
+    let path = |path: &Option<PathBuf>| {
+        let path = path.as_deref().map(Path::display);
+        path.map(|p| p.to_string()).into_iter().collect()
+    };
+    let EngineArgs {
+        engine,
+        locust_url,
+        locust_header,
+        script,
+        k6,
+        k6_env,
+        // How a script is run that must be named itself.
+        k6_mode: _,
+        k6_exec: _,
+    } = load;
+    let ConnectArgs {
+        cacert,
+        cert,
+        key,
+        insecure,
+        resolve,
+    } = connect;
+    vec![
+        ("--url", text(url)),
+        ("--allow-target", allow_target.to_vec()),
+        ("--local-addr", local_addr.to_vec()),
+        ("--engine", text(engine.as_deref())),
+        ("--locust-url", text(locust_url.as_deref())),
+        ("--locust-header", locust_header.clone()),
+        ("--script", path(script)),
+        ("--k6", path(k6)),
+        ("--k6-env", k6_env.clone()),
+        ("--cacert", path(cacert)),
+        ("--cert", path(cert)),
+        ("--key", path(key)),
+        (
+            "--insecure",
+            insecure.then(String::new).into_iter().collect(),
+        ),
+        ("--resolve", resolve.clone()),
+    ]
+}
