@@ -73,13 +73,13 @@ pub fn rest_of(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Most bytes of a record or a journal: a search of several hours with many monitors.
-const RECORD: u64 = 24 << 20;
+/// Most bytes of a record or a journal: a search of two hours with ten steps and a dozen monitors, or of four with fewer.
+const RECORD: u64 = 16 << 20;
 /// Most texts, lists and tables in one, each of which takes several times the memory of the three bytes that it can be written with; a search of an
 /// hour has some fifty thousand.
-const PARTS: usize = 1_000_000;
+const PARTS: usize = 600_000;
 /// Most values of any kind: numbers take four times their place.
-const VALUES: usize = 3_000_000;
+const VALUES: usize = 2_000_000;
 
 /// A record or a journal, which may be anybody's: not longer than one that is read can be, and not of more parts.
 ///

@@ -45,6 +45,20 @@ pub fn text(text: &str) -> Cow<'_, str> {
     })
 }
 
+/// A line without them that may have been cut off after so many bytes: a secret may begin at its end and have no end.
+///
+/// Whoever shows less of a line than was read asks here before it is made shorter, which would cut a secret in two.
+pub fn line(text: &str, read: usize) -> Cow<'_, str> {
+    // What is no UTF-8 is longer as text, and never shorter.
+    if text.len() < read {
+        return self::text(text);
+    }
+    with(|hidden| match hidden {
+        Some(hidden) => Cow::Owned(hidden.in_cut_text(text)),
+        None => Cow::Borrowed(text),
+    })
+}
+
 /// A value as JSON, without them.
 ///
 /// # Errors
@@ -81,4 +95,31 @@ pub fn without<T: Serialize + DeserializeOwned + Clone>(
 fn with<T>(f: impl FnOnce(Option<&Hidden>) -> T) -> T {
     let hidden = HIDDEN.read().unwrap_or_else(PoisonError::into_inner);
     f(hidden.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RunRecord;
+    use crate::samples;
+
+    #[test]
+    fn what_is_known_is_hidden_however_it_is_written_and_records_stay_readable() {
+        // All tests of this process know it from now on.
+        let secret = "zq7/x\"9?kw";
+        know([secret.to_owned()]);
+        for written in [secret, "zq7/x\\\"9?kw", "zq7%2Fx%229%3Fkw", "zq7%2fx%229%3fkw", "enE3L3giOT9rdw"] {
+            assert_eq!(text(&format!("a {written} b")), "a *** b");
+        }
+        assert_eq!(line("said zq7/x\"9", 12), "said ***");
+        assert_eq!(line("said zq7/x\"9", 13), "said zq7/x\"9");
+        let mut record: RunRecord = samples::found();
+        assert!(matches!(without(&record), Ok(Cow::Borrowed(_))));
+        record.warnings.push(format!("it says {secret}"));
+        let hushed = without(&record).unwrap().into_owned();
+        assert_eq!(hushed.warnings.last().unwrap(), "it says ***");
+        record.warnings.pop();
+        assert_eq!(hushed.probes, record.probes);
+        assert_eq!(json(&secret).unwrap(), "***");
+    }
 }

@@ -2,10 +2,10 @@
 //!
 //! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::ops::Range;
 
 use base64::Engine as _;

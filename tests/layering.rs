@@ -105,11 +105,15 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `scenario` whom they may ask; `excerpt` for what a file has in place of a number.
         &[
-            "bounded", "crypto", "excerpt", "measure", "plan", "scenario", "secret",
+            "bounded", "confidential", "crypto", "excerpt", "measure", "plan", "scenario", "secret",
         ],
     ),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
-    ("target", Shell, &["monitor", "plan", "scenario"]),
+    (
+        "target",
+        Shell,
+        &["confidential", "monitor", "plan", "scenario"],
+    ),
     (
         "store",
         Shell,

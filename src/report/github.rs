@@ -187,7 +187,7 @@ fn annotation(out: &mut String, kind: Kind, title: &str, text: &str) {
 
 /// The escapes of a command's message.
 fn data(text: &str) -> String {
-    one_line(text)
+    excerpt::without_commands(&one_line(text), ":", "# ")
         .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")

@@ -130,7 +130,7 @@ async fn any_other_address_asks_for_the_token() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_told_with_the_way_out() {
     let first = page([127, 0, 0, 1]).await;
-    let error = LivePage::start(first.address, String::new())
+    let error = LivePage::start(first.address, Token::made(String::new()))
         .await
         .unwrap_err();
     let error = error.to_string();

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
+use crate::confidential;
+
 /// Lines of output that an error quotes.
 const TAIL_LINES: usize = 12;
 /// Longest line that is kept, characters.
@@ -251,6 +253,7 @@ impl Tail {
         if lines.len() == TAIL_LINES {
             lines.pop_front();
         }
+        let line = confidential::line(line, LINE_BYTES);
         lines.push_back(line.chars().take(LINE_LIMIT).collect());
     }
 

@@ -286,6 +286,35 @@ pub(super) fn fuzz(data: &[u8]) {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn an_engine_that_answers_without_end_is_not_read_to_it() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 4096];
+                let read = stream.read(&mut asked).await.unwrap_or(0);
+                // One says how long it is, the other one never ends.
+                let head = if asked[..read].starts_with(b"GET /containers/said/") {
+                    "HTTP/1.1 200 OK\r\ncontent-length: 3200000000\r\n\r\n"
+                } else {
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+                };
+                let mut piece = head.as_bytes().to_vec();
+                while stream.write_all(&piece).await.is_ok() {
+                    piece = vec![b' '; 1 << 16];
+                }
+            }
+        });
+        for name in ["said", "endless"] {
+            let engine = Engine::at(socket.clone()).unwrap();
+            let error = engine.inspect(name).await.unwrap_err().to_string();
+            assert!(error.contains("longer than 4 MiB"), "{name}: {error}");
+        }
+    }
+
     #[test]
     fn events_are_read() {
         // Recorded from Docker 20.10, shortened.
