@@ -108,7 +108,13 @@ mod tests {
         // All tests of this process know it from now on.
         let secret = "zq7/x\"9?kw";
         know([secret.to_owned()]);
-        for written in [secret, "zq7/x\\\"9?kw", "zq7%2Fx%229%3Fkw", "zq7%2fx%229%3fkw", "enE3L3giOT9rdw"] {
+        for written in [
+            secret,
+            "zq7/x\\\"9?kw",
+            "zq7%2Fx%229%3Fkw",
+            "zq7%2fx%229%3fkw",
+            "enE3L3giOT9rdw",
+        ] {
             assert_eq!(text(&format!("a {written} b")), "a *** b");
         }
         assert_eq!(line("said zq7/x\"9", 12), "said ***");

@@ -275,10 +275,10 @@ mod tests {
     use super::*;
     use crate::scenario::VuRng;
 
-    /// Damaged inputs per target.
-    const DAMAGED: u32 = 2_000;
-    /// Longer inputs are damaged in fewer variants.
-    const BYTES: usize = 4 << 20;
+    /// Damaged inputs per target, in thousands, unless `FUZZ` in the environment asks for more.
+    const DAMAGED: u32 = 2;
+    /// Longer inputs are damaged in fewer variants: bytes of each thousand.
+    const BYTES: usize = 2 << 20;
 
     fn corpus(target: Target) -> Vec<Vec<u8>> {
         let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -323,6 +323,8 @@ mod tests {
 
     #[test]
     fn the_corpus_and_what_damage_makes_of_it_break_nothing() {
+        let more = std::env::var("FUZZ").ok();
+        let thousands = more.and_then(|n| n.parse().ok()).unwrap_or(DAMAGED);
         for target in Target::ALL {
             let inputs = corpus(target);
             let mut rng = VuRng::seed_from_u64(2026);
@@ -330,7 +332,7 @@ mod tests {
             for input in &inputs {
                 target.run(input);
             }
-            for _ in 0..DAMAGED {
+            for _ in 0..thousands * 1000 {
                 let input = damaged(&mut rng, &inputs);
                 bytes += input.len();
                 let ran = std::panic::catch_unwind(|| target.run(&input));
@@ -339,7 +341,7 @@ mod tests {
                     "{target:?} {:?}",
                     String::from_utf8_lossy(&input)
                 );
-                if bytes > BYTES {
+                if bytes > BYTES * thousands as usize {
                     break;
                 }
             }

@@ -328,7 +328,7 @@ fn secrets_at(text: &str) -> Vec<Range<usize>> {
         let begin = at + "://".len();
         let next = text[begin..].find("://").map(|next| begin + next);
         let is_web = ["http", "https"].iter().any(|web| {
-            let before = text[..at].as_bytes();
+            let before = &text.as_bytes()[..at];
             let scheme = before.len().checked_sub(web.len()).map(|n| &before[n..]);
             scheme.is_some_and(|s| s.eq_ignore_ascii_case(web.as_bytes()))
         });
@@ -447,15 +447,12 @@ fn percent_decoded(text: &str) -> String {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        match digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            Some(meant) => {
-                out.push(meant);
-                at += 3;
-            }
-            None => {
-                out.push(*byte);
-                at += 1;
-            }
+        if let Some(meant) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            out.push(meant);
+            at += 3;
+        } else {
+            out.push(*byte);
+            at += 1;
         }
     }
     String::from_utf8_lossy(&out).into_owned()

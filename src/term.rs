@@ -328,11 +328,31 @@ fn write_out(shown: Shown, bytes: &[u8]) {
         // Annotations are commands, and what is ours of them was told from the rest where they were made.
         Shown::Github => Cow::Borrowed(bytes),
         Shown::Json => Cow::Owned(printed_json(&text).into_bytes()),
+        Shown::Csv | Shown::Excel => Cow::Owned(printed_table(&text).into_bytes()),
         _ => Cow::Owned(printed(&text).into_bytes()),
     };
     let bytes = &*bytes;
     let mut stdout = std::io::stdout().lock();
     let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());
+}
+
+/// A table, whose mark at the beginning and ends of lines are for those who read it.
+fn printed_table(text: &str) -> String {
+    let (mark, lines) = match text.strip_prefix('\u{feff}') {
+        Some(lines) => ("\u{feff}", lines),
+        None => ("", text),
+    };
+    let mut out = mark.to_owned();
+    for line in lines.split_inclusive('\n') {
+        let (line, end) = match (line.strip_suffix("\r\n"), line.strip_suffix('\n')) {
+            (Some(line), _) => (line, "\r\n"),
+            (None, Some(line)) => (line, "\n"),
+            (None, None) => (line, ""),
+        };
+        out.push_str(&printed(line));
+        out.push_str(end);
+    }
+    out
 }
 
 /// JSON that says the same: such characters stand in strings alone, where they can be written by their numbers.

@@ -105,7 +105,14 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `scenario` whom they may ask; `excerpt` for what a file has in place of a number.
         &[
-            "bounded", "confidential", "crypto", "excerpt", "measure", "plan", "scenario", "secret",
+            "bounded",
+            "confidential",
+            "crypto",
+            "excerpt",
+            "measure",
+            "plan",
+            "scenario",
+            "secret",
         ],
     ),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.

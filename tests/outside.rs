@@ -263,9 +263,10 @@ fn servers_that_answer_without_end_take_no_memory() {
     let (write, asked_write) = endless("HTTP/1.1 500 No\r\nconnection: close\r\n\r\n", &PIECE);
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    let pages: String = (0..8)
+    let pages: Vec<String> = (0..8)
         .map(|n| format!("[[monitor]]\nname = 'p{n}'\nprometheus = 'http://{page}/'\nmetrics = {{ a = 'b' }}\n"))
         .collect();
+    let pages = pages.concat();
     let text = format!(
         "name = 'p'\nslo = ['errors<50%']\n[target]\nurl = '{}'\nreset-timeout = '1s'\ndrain-timeout = '1s'\n{ONE_STEP}[[scenario.steps]]\nthink = '50ms'\n[search]\nmax-vus = 2\nstart-vus = 2\n\
          budget = '3s'\nhold-min = '1s'\nhold-max = '1s'\nsettle-max = '1s'\n\
@@ -445,9 +446,14 @@ fn harmless(what: &str, text: &str) {
     let acts = |c: char| {
         c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}')
     };
-    let around = text
+    // A table for spreadsheets has the ends of lines that they like.
+    let text = &match what {
+        "excel" => text.replace("\r\n", "\n"),
+        _ => text.to_owned(),
+    };
+    let around: Option<String> = text
         .find(acts)
-        .map(|at| &text[at..(at + 40).min(text.len())]);
+        .map(|at| text[at..].chars().take(40).collect());
     assert_eq!(around, None, "{what}");
     for line in text
         .lines()

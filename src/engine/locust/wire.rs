@@ -146,14 +146,13 @@ pub(crate) fn fuzz(data: &[u8]) {
 
 /// A frame as it is sent.
 fn framed(flags: u8, body: &[u8]) -> Vec<u8> {
-    let mut out = match u8::try_from(body.len()) {
-        Ok(length) => vec![flags, length],
-        Err(_) => {
-            let mut out = vec![flags | LONG];
-            out.extend((body.len() as u64).to_be_bytes());
-            out
-        }
-    };
+    let mut out = Vec::with_capacity(9 + body.len());
+    if let Ok(length) = u8::try_from(body.len()) {
+        out.extend([flags, length]);
+    } else {
+        out.push(flags | LONG);
+        out.extend((body.len() as u64).to_be_bytes());
+    }
     out.extend_from_slice(body);
     out
 }
