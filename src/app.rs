@@ -12,6 +12,7 @@ mod github;
 mod guard;
 mod k6;
 mod lab;
+mod leaving;
 mod locust;
 mod look;
 mod manual;
@@ -44,6 +45,7 @@ use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Each, Outline};
 use crate::profile::Profile;
 use crate::report::Told;
+use crate::scenario::Allowed;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
 use crate::term::{TermOptions, Terminal, output};
@@ -115,6 +117,7 @@ pub fn run(cli: Cli) -> ExitCode {
     if only_prints(&cli.command) {
         output::must_be_open();
     }
+    command::know_typed();
     let (quiet, format) = match &cli.command {
         Command::Find(args) => (args.watch.quiet, args.watch.format),
         Command::Resume(args) => (args.watch.quiet, args.watch.format),
@@ -197,11 +200,14 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     contact::make(&ready, args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
+    // Whoever is typed is allowed for all of them.
+    let allowed = Allowed::new(args.flags().allow_target);
     let exits = runtime.block_on(async {
         let mut audience = Audience::gather(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
+            &allowed,
         )
         .await?;
         let exits = find::all(ready, &signals, &mut audience).await;

@@ -290,7 +290,8 @@ pub struct FindArgs {
     /// ports again [default: the kernel chooses].
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
-    /// A host that may be loaded although it is not this machine, by its name or address in the scenario; may be repeated.
+    /// A host that may be loaded, or asked by a monitor, --locust-url or --remote-write, although it is not this machine, by its name
+    /// or address there; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
     /// How connections are made.
@@ -321,8 +322,8 @@ pub struct SafetyArgs {
     /// the budget, and the time limits of up, drain and reset].
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<String>,
-    /// Agree to the commands of the profile (up, reset, down) without being asked. They are shown, and remembered as agreed to as
-    /// long as the profile, its folder and the files that the commands name stay the same.
+    /// Agree to the commands of the profile (up, reset, down), and to secrets that it sends to others, without being asked. They
+    /// are shown, and remembered as agreed to as long as the profile, its folder and the files that the commands name stay the same.
     #[arg(long)]
     pub yes: bool,
 }
@@ -413,10 +414,12 @@ impl EngineArgs {
 #[derive(Debug, Clone, Args)]
 pub struct WatchArgs {
     /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
-    /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment, else a new one is printed.
+    /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment (at least 16 characters), else a new
+    /// one is printed.
     #[arg(long, value_name = "ADDRESS")]
     pub serve: Option<SocketAddr>,
-    /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`.
+    /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`. One elsewhere must be allowed
+    /// (--allow-target).
     #[arg(long, value_name = "ADDRESS")]
     pub remote_write: Option<String>,
     /// Print the result alone, no progress.

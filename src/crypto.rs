@@ -5,8 +5,9 @@ mod reason;
 mod trust;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use crate::scenario::Resolve;
+use crate::scenario::{Allowed, Resolve};
 
 pub use reason::{Refused, reason};
 pub use trust::{Trust, TrustError, TrustSpec};
@@ -32,8 +33,15 @@ pub fn install() {
         .ok();
 }
 
-/// A client that connects to what was given for names in place of what a name server would say.
-pub fn resolved(mut builder: reqwest::ClientBuilder, resolve: &Resolve) -> reqwest::ClientBuilder {
+/// A client that connects to what was given for names in place of what a name server would say, and to nobody who is neither this machine nor
+/// allowed. Hosts that are written as addresses are for the caller to check.
+pub fn resolved(
+    builder: reqwest::ClientBuilder,
+    resolve: &Resolve,
+    allowed: &Allowed,
+) -> reqwest::ClientBuilder {
+    let allowed = Arc::new(allowed.clone());
+    let mut builder = builder.dns_resolver(Arc::new(Names { allowed }));
     for (host, port, addresses) in resolve.named() {
         let addresses: Vec<_> = addresses
             .iter()
@@ -42,4 +50,30 @@ pub fn resolved(mut builder: reqwest::ClientBuilder, resolve: &Resolve) -> reqwe
         builder = builder.resolve_to_addrs(host, &addresses);
     }
     builder
+}
+
+/// Looks names up at each connection: one that led to this machine before may lead elsewhere now.
+#[derive(Debug)]
+struct Names {
+    allowed: Arc<Allowed>,
+}
+
+impl reqwest::dns::Resolve for Names {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let allowed = Arc::clone(&self.allowed);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let (may, strange): (Vec<_>, Vec<_>) =
+                found.partition(|a| allowed.permits(name.as_str(), a.ip()));
+            match strange.first() {
+                Some(stranger) if may.is_empty() => Err(format!(
+                    "{} ({}) is not this machine, and was not allowed (--allow-target)",
+                    name.as_str(),
+                    stranger.ip()
+                )
+                .into()),
+                _ => Ok(Box::new(may.into_iter()) as reqwest::dns::Addrs),
+            }
+        })
+    }
 }

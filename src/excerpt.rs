@@ -13,14 +13,20 @@ const LINE: usize = 200;
 /// Characters of the message that failures are told apart by.
 const MESSAGE: usize = 120;
 
-/// A text in which nothing hides and nothing acts: control characters, and those that turn or swallow what stands beside them, are
-/// written as what they are (`\u{1b}`). Line breaks and tabs stay.
+/// Whether a character acts on whatever shows it, hides, or turns or swallows what stands beside it. Line breaks and tabs do not.
+pub fn is_hidden(c: char) -> bool {
+    let acts = c.is_control() && !matches!(c, '\n' | '\t');
+    let hides = matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}');
+    acts || hides
+}
+
+/// A text in which nothing hides and nothing acts: such characters are written as what they are (`\u{1b}`). Line breaks and tabs stay.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.replace("\r\n", "\n").chars() {
-        let acts = c.is_control() && !matches!(c, '\n' | '\t');
-        let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{61c}' | '\u{fffe}' | '\u{ffff}');
-        if acts || hides {
+        if is_hidden(c) {
             // Writing to a string cannot fail.
             write!(out, "{}", c.escape_unicode()).ok();
         } else {
@@ -28,6 +34,50 @@ pub fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+/// A text as it may be printed, whoever wrote it: nothing in it acts on a terminal, and no line of it is a command to whoever runs this
+/// program and reads its log (`::error::`, `##[error]`, `##vso[`, `##teamcity[`).
+pub fn printed(text: &str) -> String {
+    without_commands(&visible(text), "\\u{3a}", "\\u{23}")
+}
+
+/// A text without commands to a runner; `colon` and `hash` are how these signs are written where they would begin one.
+pub fn without_commands(text: &str, colon: &str, hash: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        // GitHub's runner skips blanks before it looks.
+        let begin = line.len() - line.trim_start().len();
+        let (blank, line) = line.split_at(begin);
+        out.push_str(blank);
+        let line = match line.strip_prefix("::") {
+            Some(rest) => {
+                out.push_str(colon);
+                out.push(':');
+                rest
+            }
+            None => line,
+        };
+        push_without_hashes(&mut out, line, hash);
+    }
+    out
+}
+
+/// Commands of older runners and of others begin with `##` and a bracket, anywhere in a line.
+fn push_without_hashes(out: &mut String, line: &str, hash: &str) {
+    let mut rest = line;
+    while let Some(at) = rest.find("##") {
+        let behind = &rest[at + 2..];
+        let word = behind.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        out.push_str(&rest[..=at]);
+        if word.starts_with('[') {
+            out.push_str(hash);
+            rest = behind;
+        } else {
+            rest = &rest[at + 1..];
+        }
+    }
+    out.push_str(rest);
 }
 
 /// The same on one line of bounded length: what a sentence or a cell can hold.
@@ -86,15 +136,10 @@ fn title(page: &str) -> Option<&str> {
 pub struct Masks(Hidden);
 
 impl Masks {
-    /// These values, wherever they come up, as they are and as JSON has them.
+    /// These values, wherever they come up, however they are written.
     pub fn new(values: impl IntoIterator<Item = String>) -> Self {
-        let both = values.into_iter().flat_map(|value| {
-            let json = serde_json::Value::String(value.clone()).to_string();
-            let mut encoded = String::new();
-            secret::push_percent_encoded(&mut encoded, &value);
-            [json[1..json.len() - 1].to_owned(), encoded, value]
-        });
-        Self(Hidden::new(both))
+        let all = values.into_iter();
+        Self(Hidden::new(all.flat_map(|v| secret::spellings(&v))))
     }
 
     /// A text without them, and without the values of what is named like a secret (`"token": "..."`, `password=...`).
@@ -161,6 +206,26 @@ mod tests {
         assert_eq!(shown, "a\\u{1b}[2Jb\\u{202e}c\nd\\u{200b}\\u{0}\\u{7}");
         assert_eq!(line("a\n\n  b\tc"), "a b c");
         assert_eq!(line(&"x".repeat(500)).chars().count(), LINE + 1);
+    }
+
+    #[test]
+    fn what_is_printed_commands_nobody() {
+        for (text, shown) in [
+            ("::error::x", "\\u{3a}:error::x"),
+            (
+                "a\n \t\u{a0}::set-env name=x::y",
+                "a\n \t\u{a0}\\u{3a}:set-env name=x::y",
+            ),
+            ("a\r\n::x", "a\n\\u{3a}:x"),
+            ("see ##[error]x", "see #\\u{23}[error]x"),
+            ("##vso[task.x]", "#\\u{23}vso[task.x]"),
+            ("###[x]", "##\\u{23}[x]"),
+            ("\u{1b}]0;x\u{7}", "\\u{1b}]0;x\\u{7}"),
+            ("a::b ## c [d]", "a::b ## c [d]"),
+            ("\u{9b}31m\u{61c}", "\\u{9b}31m\\u{61c}"),
+        ] {
+            assert_eq!(printed(text), shown, "{text:?}");
+        }
     }
 
     #[test]

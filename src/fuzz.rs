@@ -5,6 +5,9 @@
 
 use std::path::Path;
 
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
 use crate::engine::{k6, locust, native};
 use crate::k6::{Named, Script, Version, profile as k6_profile, said};
 use crate::plan::{FindFlags, Plan, ScenarioSource};
@@ -12,7 +15,7 @@ use crate::profile::Profile;
 use crate::scenario::Scenario;
 use crate::scenario::sse::{Event, MAX_EVENT_BYTES, Parser};
 use crate::slo::Slo;
-use crate::{compare, crypto, journal, monitor, record, report, scenario};
+use crate::{compare, crypto, excerpt, journal, monitor, record, report, scenario, secret};
 
 /// What reads something from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +48,21 @@ pub enum Target {
     Body,
     /// The certificate of a server.
     Certificate,
+    /// The wire of Redis.
+    RedisWire,
+    /// Answers and streams of the Docker Engine.
+    Docker,
+    /// The wire between a Locust master and its workers.
+    LocustWire,
+    /// What was typed, as a journal's head has it: an argument a line.
+    Arguments,
+    /// Words of others, before they are printed.
+    Printed,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -64,6 +77,11 @@ impl Target {
         Self::K6Script,
         Self::Body,
         Self::Certificate,
+        Self::RedisWire,
+        Self::Docker,
+        Self::LocustWire,
+        Self::Arguments,
+        Self::Printed,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -83,6 +101,11 @@ impl Target {
             Self::K6Script => "k6-script",
             Self::Body => "body",
             Self::Certificate => "certificate",
+            Self::RedisWire => "redis-wire",
+            Self::Docker => "docker",
+            Self::LocustWire => "locust-wire",
+            Self::Arguments => "arguments",
+            Self::Printed => "printed",
         }
     }
 
@@ -107,6 +130,11 @@ impl Target {
             Self::K6Script => script(data),
             Self::Body => native::fuzz_body(data),
             Self::Certificate => crypto::fuzz_certificate(data),
+            Self::RedisWire => monitor::fuzz_redis_wire(data),
+            Self::Docker => monitor::fuzz_docker(data),
+            Self::LocustWire => locust::fuzz_wire(data),
+            Self::Arguments => text().map_or((), arguments),
+            Self::Printed => text().map_or((), printed),
         }
     }
 }
@@ -195,6 +223,35 @@ fn recorded(data: &[u8]) {
     }
 }
 
+/// A foreign journal can have any: they make a plan or an error, and what is shown of them has no secret that an address has.
+fn arguments(text: &str) {
+    let typed = ["breakpoint"].into_iter().chain(text.lines());
+    let Ok(cli) = Cli::try_parse_from(typed) else {
+        return;
+    };
+    if let Command::Find(find) = cli.command {
+        match Plan::resolve(None, &find.flags()) {
+            Ok(plan) => assert!(plan.search.min <= plan.search.max),
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+fn printed(text: &str) {
+    let printed = excerpt::printed(text);
+    assert!(!printed.contains(excerpt::is_hidden));
+    let commands = |line: &str| line.trim_start().starts_with("::") || line.contains("##[");
+    assert!(!printed.lines().any(commands));
+    // What was masked has nothing left to mask.
+    let masked = secret::masked(text);
+    assert!(
+        masked.matches(secret::MASK).count()
+            >= secret::masked(&masked).matches(secret::MASK).count()
+    );
+    let hidden = secret::Hidden::new(secret::of_address(text));
+    assert!(!hidden.is_in(&hidden.in_text("")));
+}
+
 fn journaled(data: &[u8]) {
     if let Ok(read) = journal::read(data) {
         assert!(read.whole <= data.len());
@@ -218,10 +275,10 @@ mod tests {
     use super::*;
     use crate::scenario::VuRng;
 
-    /// Damaged inputs per target.
-    const DAMAGED: u32 = 2_000;
-    /// Longer inputs are damaged in fewer variants.
-    const BYTES: usize = 4 << 20;
+    /// Damaged inputs per target, in thousands, unless `FUZZ` in the environment asks for more.
+    const DAMAGED: u32 = 2;
+    /// Longer inputs are damaged in fewer variants: bytes of each thousand.
+    const BYTES: usize = 2 << 20;
 
     fn corpus(target: Target) -> Vec<Vec<u8>> {
         let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -266,6 +323,8 @@ mod tests {
 
     #[test]
     fn the_corpus_and_what_damage_makes_of_it_break_nothing() {
+        let more = std::env::var("FUZZ").ok();
+        let thousands = more.and_then(|n| n.parse().ok()).unwrap_or(DAMAGED);
         for target in Target::ALL {
             let inputs = corpus(target);
             let mut rng = VuRng::seed_from_u64(2026);
@@ -273,7 +332,7 @@ mod tests {
             for input in &inputs {
                 target.run(input);
             }
-            for _ in 0..DAMAGED {
+            for _ in 0..thousands * 1000 {
                 let input = damaged(&mut rng, &inputs);
                 bytes += input.len();
                 let ran = std::panic::catch_unwind(|| target.run(&input));
@@ -282,7 +341,7 @@ mod tests {
                     "{target:?} {:?}",
                     String::from_utf8_lossy(&input)
                 );
-                if bytes > BYTES {
+                if bytes > BYTES * thousands as usize {
                     break;
                 }
             }

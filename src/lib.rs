@@ -15,10 +15,12 @@
 //! `tests/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
 
 pub mod app;
+pub mod bounded;
 pub mod cause;
 pub mod children;
 pub mod cli;
 pub mod compare;
+pub mod confidential;
 pub mod crypto;
 pub mod engine;
 pub mod event;

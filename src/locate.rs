@@ -3,7 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::bounded;
+use crate::confidential;
 use crate::profile::{Profile, ProfileError, builtin, nearest};
+use crate::secret;
 
 /// Why a profile could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -93,10 +96,12 @@ pub fn by_name(name: &str, cwd: &Path) -> Result<Profile, LocateError> {
 /// When it cannot be read or is not a profile.
 pub fn by_path(path: &Path, cwd: &Path) -> Result<Profile, LocateError> {
     let full = cwd.join(path);
-    let text = std::fs::read_to_string(&full).map_err(|error| LocateError::Read {
+    let text = bounded::text(&full, bounded::WRITTEN).map_err(|error| LocateError::Read {
         path: path.to_owned(),
         error,
     })?;
+    // Before anybody quotes a line of it.
+    confidential::know(secret::of_texts(&text));
     // Absolute, because the commands run in this folder and the monitors' paths are opened from another one.
     let full = full.canonicalize().unwrap_or(full);
     let dir = full.parent().unwrap_or(cwd);

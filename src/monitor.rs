@@ -15,9 +15,13 @@ mod redis;
 mod web;
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use self::redis::fuzz as fuzz_redis;
+pub(crate) use self::redis::{fuzz as fuzz_redis, fuzz_wire as fuzz_redis_wire};
+#[cfg(any(test, fuzzing))]
+pub(crate) use docker::fuzz as fuzz_docker;
 #[cfg(any(test, fuzzing))]
 pub(crate) use prometheus::fuzz as fuzz_prometheus;
+
+pub(crate) use self::redis::Connection as RedisConnection;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -337,7 +341,7 @@ impl Source {
             }
             MonitorSource::Redis(url) => {
                 let log = plan.log.is_some().then(|| inbox.clone());
-                Self::Redis(redis::Server::new(url, log))
+                Self::Redis(redis::Server::new(url, &plan.connect.allowed, log))
             }
             MonitorSource::Prometheus(url, metrics) => {
                 Self::Prometheus(prometheus::Page::new(url, metrics, &plan.connect))

@@ -452,6 +452,20 @@ pub enum MonitorSource {
     Host,
 }
 
+impl MonitorSource {
+    /// The address that it asks, where it asks one.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Redis(url) | Self::Prometheus(url, _) | Self::PromQl(url, _) => Some(url),
+            Self::Docker(_)
+            | Self::PidFile(_)
+            | Self::DockerOrPidFile(..)
+            | Self::Cgroup(_)
+            | Self::Host => None,
+        }
+    }
+}
+
 /// Why there is no plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {

@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
-pub use address::normal as normal_address;
+pub use address::{check_port, normal as normal_address};
 pub use allowed::Allowed;
-pub use feeder::{Feeder, FeederError};
+pub use feeder::{Feeder, FeederError, MOST as MOST_FEEDERS};
 pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{
     BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,

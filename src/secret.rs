@@ -2,12 +2,27 @@
 //!
 //! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
 
+use core::net::IpAddr;
 use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Write as _;
+use std::ops::Range;
+
+use base64::Engine as _;
 
 /// Parts of names of query parameters whose values are nobody's business.
-const NAMES: &[&str] = &["auth", "key", "pass", "pwd", "secret", "sig", "token"];
+const NAMES: &[&str] = &[
+    "auth",
+    "bearer",
+    "credential",
+    "jwt",
+    "key",
+    "pass",
+    "pwd",
+    "secret",
+    "sig",
+    "token",
+];
 /// What stands in a secret's place.
 pub const MASK: &str = "***";
 
@@ -26,6 +41,11 @@ impl Hidden {
         // One that holds another goes first.
         values.sort_by_key(|v| std::cmp::Reverse(v.len()));
         Self(values)
+    }
+
+    /// Whether one of them is in a text.
+    pub fn is_in(&self, text: &str) -> bool {
+        self.0.iter().any(|secret| text.contains(secret))
     }
 
     /// A text without them.
@@ -65,6 +85,42 @@ impl fmt::Debug for Hidden {
     }
 }
 
+/// Words that come from the environment too and are nobody's secret.
+const PLAIN: &[&str] = &["127.0.0.1", "false", "http", "https", "localhost", "true"];
+/// A piece of a longer secret that is one itself: a line of a key, a word of a header.
+const LEAST_PIECE: usize = 8;
+/// Every text is searched for all of them: a whole book as a secret would stop the show.
+const MOST_PIECES: usize = 64;
+
+/// A secret as it may be repeated: as it is, within JSON, in an address, in base64 (which is how HTTP has passwords), and its longer pieces,
+/// for logs are lines and headers are words.
+pub fn spellings(secret: &str) -> Vec<String> {
+    if PLAIN.contains(&secret) {
+        return Vec::new();
+    }
+    let ends = |c: char| c.is_whitespace() || matches!(c, ';' | ',' | '=' | '"');
+    let pieces = secret.lines().chain(secret.split(ends));
+    let pieces = pieces.filter(|piece| piece.len() >= LEAST_PIECE);
+    let pieces = pieces.take(MOST_PIECES);
+    let mut out = Vec::new();
+    for secret in [secret].into_iter().chain(pieces) {
+        let json = serde_json::Value::String(secret.to_owned()).to_string();
+        let mut encoded = String::new();
+        push_percent_encoded(&mut encoded, secret);
+        let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret);
+        out.extend([
+            json[1..json.len() - 1].to_owned(),
+            with_small_digits(&encoded),
+            encoded,
+            base64,
+            secret.to_owned(),
+        ]);
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
+}
+
 /// Where a secret is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place<'a> {
@@ -94,7 +150,9 @@ impl<'a> Place<'a> {
             Self::Env(name) => format!(
                 "environment variable `{name}` is not set; `export {name}=...` before the run"
             ),
-            Self::File(path) => format!("the file `{path}` cannot be read, or is no text"),
+            Self::File(path) => {
+                format!("the file `{path}` cannot be read, or is no text of at most 64 KiB")
+            }
         }
     }
 
@@ -104,6 +162,81 @@ impl<'a> Place<'a> {
             Self::File(path) => format!("the file `{path}`"),
         }
     }
+}
+
+/// The places that a text takes secrets from, as people name them.
+pub fn places(text: &str) -> impl Iterator<Item = String> + '_ {
+    let placeholders = text.split("{{").skip(1);
+    let insides = placeholders.filter_map(|p| p.split_once("}}").map(|(inside, _)| inside));
+    insides.filter_map(|inside| Some(Place::read(inside)?.name()))
+}
+
+/// The host of an address that may have placeholders, with its port; nothing of a text that is no address.
+pub fn host_of(address: &str) -> &str {
+    let who = who_asks_in_template(address);
+    let begin = match (&who, address.find("://")) {
+        (Some(who), _) => who.end + 1,
+        (None, Some(scheme)) => scheme + 3,
+        (None, None) => return "",
+    };
+    let rest = &address[begin..];
+    &rest[..outside(rest, &['/', '?', '#']).unwrap_or(rest.len())]
+}
+
+/// Where who asks stands in an address that may have placeholders, without its `@`.
+fn who_asks_in_template(address: &str) -> Option<Range<usize>> {
+    let begin = address.find("://")? + 3;
+    let rest = &address[begin..];
+    let end = outside(rest, &['/', '?', '#']).unwrap_or(rest.len());
+    let mut last = None;
+    let mut from = 0;
+    while let Some(at) = outside(&rest[from..end], &['@']) {
+        last = Some(from + at);
+        from += at + 1;
+    }
+    last.map(|last| begin..begin + last)
+}
+
+/// Where one of these signs stands first outside of placeholders.
+fn outside(text: &str, signs: &[char]) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let rest = &text[from..];
+        let open = rest.find("{{").unwrap_or(rest.len());
+        if let Some(at) = rest[..open].find(signs) {
+            return Some(from + at);
+        }
+        from += open + rest[open..].find("}}")? + 2;
+    }
+}
+
+/// The same of an address: what stands for who asks may have any signs, for there they are encoded.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_address(address: &str, lookup: &Lookup<'_>) -> Result<String, String> {
+    let Some(who) = who_asks_in_template(address) else {
+        return fill(address, lookup);
+    };
+    let encoded = |place: Place<'_>| {
+        let value = lookup(place)?;
+        let ends = |c: char| c.is_ascii_graphic() && !"/?#@[]\\\"<>^`{|}".contains(c);
+        Some(value.chars().fold(String::new(), |mut out, c| {
+            if ends(c) {
+                out.push(c);
+            } else {
+                push_percent_encoded(&mut out, c.encode_utf8(&mut [0; 4]));
+            }
+            out
+        }))
+    };
+    let (before, behind) = (&address[..who.start], &address[who.end..]);
+    let who = fill(&address[who.clone()], &encoded)?;
+    Ok(format!(
+        "{}{who}{}",
+        fill(before, lookup)?,
+        fill(behind, lookup)?
+    ))
 }
 
 /// Replaces `{{ env.NAME }}` and `{{ file("PATH") }}` by what is found there; other placeholders stay.
@@ -143,40 +276,186 @@ pub fn fill(text: &str, lookup: &Lookup<'_>) -> Result<String, String> {
 
 /// An address (or any text) without the secrets of an address in it: who asks (`user:password@`), and secret parameters.
 pub fn masked(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else {
-        return without_scheme(text);
-    };
-    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    let authority = match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{MASK}@{host}"),
-        None => authority.to_owned(),
-    };
-    let path = match path.split_once('?') {
-        Some((path, query)) => format!("{path}?{}", masked_query(query)),
-        None => path.to_owned(),
-    };
-    format!("{scheme}://{authority}{path}")
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for secret in secrets_at(text) {
+        out.push_str(&text[from..secret.start]);
+        out.push_str(MASK);
+        from = secret.end;
+    }
+    out.push_str(&text[from..]);
+    out
 }
 
-/// Perhaps an address whose scheme was forgotten, or the part of one behind the host.
-fn without_scheme(text: &str) -> String {
-    let end = text.find(['/', '?', '#']).unwrap_or(text.len());
-    let text = match text[..end].rsplit_once('@') {
-        Some((who, _)) if who.contains(':') => format!("{MASK}{}", &text[who.len()..]),
-        _ => text.to_owned(),
+/// The secrets of an address themselves: as they are written there, and as they are meant where they are percent-encoded.
+pub fn of_address(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for secret in secrets_at(text) {
+        let whole = &text[secret];
+        // Of who asks the name is no secret, unless it stands alone.
+        let password = whole
+            .split_once(':')
+            .map_or(whole, |(_, password)| password);
+        for part in [whole, password] {
+            let meant = percent_decoded(part);
+            found.extend([part.to_owned(), meant]);
+        }
+    }
+    found.retain(|secret| !secret.is_empty() && !secret.contains("{{"));
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+/// The secrets of every address in the texts of a profile.
+pub fn of_texts(profile: &str) -> Vec<String> {
+    let texts = profile.split(['"', '\'', '\n']);
+    texts
+        .filter(|t| t.contains("://"))
+        .flat_map(of_address)
+        .collect()
+}
+
+/// Where the secrets of addresses stand in a text, from left to right.
+fn secrets_at(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let Some(scheme) = text.find("://") else {
+        in_address(text, 0, Kind::Unsaid, &mut found);
+        return found;
     };
-    match text.split_once('?') {
-        Some((path, query)) => format!("{path}?{}", masked_query(query)),
-        None => text,
+    let mut at = scheme;
+    loop {
+        let begin = at + "://".len();
+        let next = text[begin..].find("://").map(|next| begin + next);
+        let is_web = ["http", "https"].iter().any(|web| {
+            let before = &text.as_bytes()[..at];
+            let scheme = before.len().checked_sub(web.len()).map(|n| &before[n..]);
+            scheme.is_some_and(|s| s.eq_ignore_ascii_case(web.as_bytes()))
+        });
+        let kind = if is_web { Kind::Web } else { Kind::Other };
+        in_address(&text[..next.unwrap_or(text.len())], begin, kind, &mut found);
+        match next {
+            Some(next) => at = next,
+            None => return found,
+        }
     }
 }
 
-fn masked_query(query: &str) -> String {
-    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, _)) if names_a_secret(name) => format!("{name}={MASK}"),
-        _ => pair.to_owned(),
-    });
-    pairs.collect::<Vec<_>>().join("&")
+/// What is known of an address by its scheme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// HTTP: an `@` may stand in its path.
+    Web,
+    /// Of another service: there is no path that one could stand in.
+    Other,
+    /// None is written: perhaps it was forgotten, or the text is the part behind a host, or no address at all.
+    Unsaid,
+}
+
+/// The secrets of the address that begins at `begin` and ends with the text at the latest.
+fn in_address(text: &str, begin: usize, kind: Kind, found: &mut Vec<Range<usize>>) {
+    let rest = &text[begin..];
+    let who = who_asks(rest, kind);
+    if let Some(end) = who {
+        found.push(begin..begin + end);
+    }
+    let behind = begin + who.unwrap_or(0);
+    let from = text[behind..].find(['?', '#', ';']);
+    // A word that has no address in it has no parameters either: `token_bucket.rate==0`.
+    let Some(from) = from.map(|from| behind + from) else {
+        return;
+    };
+    let mut at = from;
+    for piece in text[from..].split(['?', '#', '&', ';']) {
+        if let Some((name, value)) = piece.split_once('=')
+            && !value.is_empty()
+            && (is_secret_parameter(name) || is_secret_value(value))
+        {
+            let start = at + name.len() + 1;
+            let end = value.find(char::is_whitespace).unwrap_or(value.len());
+            found.push(start..start + end);
+        }
+        at += piece.len() + 1;
+    }
+}
+
+/// How long the part of an address is that says who asks, without its `@`. A password may have signs in it that would end the host: what is no
+/// host for sure, and has an `@` behind it, is taken for one.
+fn who_asks(rest: &str, kind: Kind) -> Option<usize> {
+    let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
+    // Blanks within a placeholder end no address.
+    let word = if rest[..word].contains("{{") {
+        rest.len()
+    } else {
+        word
+    };
+    let last = rest[..word].rfind('@')?;
+    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    let is_who = match kind {
+        Kind::Web => host.contains('@') || (host.contains(':') && !is_certain(host)),
+        Kind::Other => true,
+        Kind::Unsaid => rest[..last].contains(':') && host.contains(':') && !is_certain(host),
+    };
+    is_who.then_some(last)
+}
+
+/// Whether this can be nothing but a host with a port: an address of this kind is not who asks.
+fn is_certain(host: &str) -> bool {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(inner) => inner.split_once(']').unwrap_or((inner, "")),
+        None => host.split_once(':').unwrap_or((host, "")),
+    };
+    let port = port.strip_prefix(':').unwrap_or(port);
+    let is_host = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok();
+    is_host && port.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// Parameters of addresses whose values prove who asks, by their whole names; as parts of other names they are too common.
+const PARAMETERS: &[&str] = &[
+    "assertion",
+    "code",
+    "jsessionid",
+    "otp",
+    "phpsessid",
+    "pin",
+    "samlrequest",
+    "samlresponse",
+    "sess",
+    "sid",
+    "ticket",
+];
+
+fn is_secret_parameter(name: &str) -> bool {
+    let name = percent_decoded(name);
+    let name = name.rsplit(['/', '.', '[']).next().unwrap_or_default();
+    let name = name.trim_end_matches(']').to_ascii_lowercase();
+    let plain = name.replace(['-', '_'], "");
+    names_a_secret(&name) || name.contains("session") || PARAMETERS.contains(&plain.as_str())
+}
+
+/// A value that nobody would write by hand: a JSON web token, an address that has secrets itself.
+fn is_secret_value(value: &str) -> bool {
+    let is_token = value.starts_with("eyJ") && value.len() >= 20;
+    let meant = percent_decoded(value);
+    is_token || (meant.contains("://") && meant != value && !secrets_at(&meant).is_empty())
+}
+
+/// A text with what is percent-encoded in it as it is meant; what is no UTF-8 then is left out.
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        if let Some(meant) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
+            out.push(meant);
+            at += 3;
+        } else {
+            out.push(*byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Headers whose values prove who asks, beside those whose names say so.
@@ -241,6 +520,24 @@ pub fn push_percent_encoded(out: &mut String, text: &str) {
             write!(out, "%{byte:02X}").ok();
         }
     }
+}
+
+/// What is percent-encoded with small letters, as some write it.
+fn with_small_digits(encoded: &str) -> String {
+    let mut digits = 0;
+    let small = encoded.chars().map(|c| {
+        digits = if c == '%' {
+            3_usize
+        } else {
+            digits.saturating_sub(1)
+        };
+        if digits > 0 {
+            c.to_ascii_lowercase()
+        } else {
+            c
+        }
+    });
+    small.collect()
 }
 
 /// Whether a name says that its value is a secret.
@@ -365,8 +662,64 @@ mod tests {
             ("/sse?user=u1&token=abc", "/sse?user=u1&token=***"),
             ("me:secret@host:80/a", "***@host:80/a"),
             ("me@host", "me@host"),
+            // Signs in a password that would end a host.
+            (
+                "redis://:a/b@127.0.0.1:6379/0",
+                "redis://***@127.0.0.1:6379/0",
+            ),
+            ("redis://:a?b@h", "redis://***@h"),
+            ("redis://a/b@h", "redis://***@h"),
+            ("http://me:a#b@h:1/w?x=1", "http://***@h:1/w?x=1"),
+            ("http://me:12/3@h/w", "http://***@h/w"),
+            ("http://me:p@s/s@h/w", "http://***@h/w"),
+            ("me:a/b@h:80", "***@h:80"),
+            ("redis://:{{ file(\"/run/p\") }}@h/1", "redis://***@h/1"),
+            (
+                "http://127.0.0.1:8080/@me/a@b",
+                "http://127.0.0.1:8080/@me/a@b",
+            ),
+            ("http://[::1]:80/@me", "http://[::1]:80/@me"),
+            // Parameters by other names, anywhere behind the host.
+            (
+                "http://h/?jwt=a&session=b&n=1",
+                "http://h/?jwt=***&session=***&n=1",
+            ),
+            ("http://h/cb?code=a&state=b", "http://h/cb?code=***&state=b"),
+            (
+                "http://h/#access_token=a&n=1",
+                "http://h/#access_token=***&n=1",
+            ),
+            ("http://h/#/cb?id_token=a", "http://h/#/cb?id_token=***"),
+            (
+                "http://h/a;JSESSIONID=a?n=1",
+                "http://h/a;JSESSIONID=***?n=1",
+            ),
+            ("http://h/?to%6ben=a;sid=b", "http://h/?to%6ben=***;sid=***"),
+            (
+                "http://h/?country_code=de&zip=1",
+                "http://h/?country_code=de&zip=1",
+            ),
+            (
+                "http://h/?q=eyJhbGciOiJIUzI1NiJ9.e30.abc",
+                "http://h/?q=***",
+            ),
+            (
+                "http://h/?next=http%3A%2F%2Fme%3Apw%40h2%2F",
+                "http://h/?next=***",
+            ),
+            (
+                "http://h/ and redis://:pw@h2",
+                "http://h/ and redis://***@h2",
+            ),
+            ("token_bucket.rate==0", "token_bucket.rate==0"),
+            ("errors{code=503}<1%", "errors{code=503}<1%"),
         ] {
             assert_eq!(masked(typed), shown);
         }
+        assert_eq!(
+            of_address("http://me:p%2Fq@h/?token=abc&n={{ vu }}"),
+            ["abc", "me:p%2Fq", "me:p/q", "p%2Fq", "p/q"]
+        );
+        assert!(of_address("http://h:1/?key={{ env.KEY }}").is_empty());
     }
 }

@@ -5,6 +5,7 @@
 //! such a name: a page of another site that resolves its own name to 127.0.0.1 gets nothing. On any other address every
 //! request needs the token. On both a request that a page of another site makes (its `Origin`) is refused.
 
+mod places;
 mod push;
 
 use std::convert::Infallible;
@@ -22,19 +23,29 @@ use http_body_util::channel::{Channel, Sender};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
+use self::places::{Doing, Place, Places, WATCHERS};
 pub use self::push::{PushError, RemoteWrite};
+use crate::confidential;
 use crate::live::{Live, metrics};
 
 /// The page, with its style and script.
 const PAGE: &str = include_str!("serve/page.html");
-/// Most connections at once.
-const CONNECTIONS: usize = 64;
+/// Time that a request may take to arrive.
+const HEAD: Duration = Duration::from_secs(5);
+/// Time that an answer which ends may take to be read.
+const ANSWER: Duration = Duration::from_secs(15);
+/// Time that an event may wait for who watches; a state that is older helps nobody.
+const UNREAD: Duration = Duration::from_secs(30);
+/// Characters that a token must have at least: nobody tries them all.
+const TOKEN: usize = 16;
+/// What says that an answer is a stream of events.
+const EVENTS: &str = "text/event-stream";
 /// Time for the last state to reach those who watch.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 /// States that may wait for a slow reader; what comes meanwhile is told together.
@@ -48,6 +59,43 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub struct ServeError {
     address: SocketAddr,
     source: std::io::Error,
+}
+
+/// What a request must carry on an address that is not this machine's alone.
+#[derive(Debug, Clone)]
+pub struct Token {
+    text: String,
+    /// Whether the user has it already, and it must be shown nowhere.
+    is_given: bool,
+}
+
+impl Token {
+    /// One that the user chose.
+    ///
+    /// # Errors
+    /// When it is one that somebody could guess.
+    pub fn given(text: String) -> Result<Self, String> {
+        let fits = text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
+        if text.chars().count() < TOKEN || !fits {
+            return Err(format!(
+                "is no token: it must have at least {TOKEN} characters, and only letters, digits and `-._~`, as in `openssl rand -hex 16`"
+            ));
+        }
+        Ok(Self {
+            text,
+            is_given: true,
+        })
+    }
+
+    /// One that was made for this page and is told with its address.
+    pub fn made(text: String) -> Self {
+        Self {
+            text,
+            is_given: false,
+        }
+    }
 }
 
 /// A page that is served.
@@ -73,7 +121,9 @@ struct Shared {
     /// Changes with every state; those who watch wait for it.
     news: watch::Sender<News>,
     /// What a request must carry; `None` on an address of this machine.
-    token: Option<String>,
+    token: Option<Token>,
+    /// Places of those who watch.
+    watchers: Arc<Semaphore>,
 }
 
 impl LivePage {
@@ -81,7 +131,7 @@ impl LivePage {
     ///
     /// # Errors
     /// When the address cannot be listened on.
-    pub async fn start(asked: SocketAddr, token: String) -> Result<Self, ServeError> {
+    pub async fn start(asked: SocketAddr, token: Token) -> Result<Self, ServeError> {
         let bound = async {
             let listener = TcpListener::bind(asked).await?;
             let address = listener.local_addr()?;
@@ -95,6 +145,7 @@ impl LivePage {
             live: Mutex::default(),
             news: watch::Sender::new(News::State),
             token: (!address.ip().is_loopback()).then_some(token),
+            watchers: Arc::new(Semaphore::new(WATCHERS)),
         });
         Ok(Self {
             server: tokio::spawn(accept(listener, Arc::clone(&shared))),
@@ -103,11 +154,16 @@ impl LivePage {
         })
     }
 
-    /// Where it is, with the token where one is needed.
+    /// Where it is, with the token where one is needed that nobody has yet.
     pub fn url(&self) -> String {
-        let token = self.shared.token.as_ref();
-        let query = token.map_or(String::new(), |t| format!("?token={t}"));
+        let token = self.shared.token.as_ref().filter(|t| !t.is_given);
+        let query = token.map_or(String::new(), |t| format!("?token={}", t.text));
         format!("http://{}/{query}", self.address)
+    }
+
+    /// Whether a request must carry the token that was given.
+    pub fn wants_given_token(&self) -> bool {
+        self.shared.token.as_ref().is_some_and(|t| t.is_given)
     }
 
     /// Shows a new state.
@@ -132,19 +188,17 @@ impl Shared {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut places = Places::default();
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((tcp, _)) => {
-                    // Whoever comes when all are taken is turned away.
-                    if let Ok(place) = Arc::clone(&free).try_acquire_owned() {
-                        let shared = Arc::clone(&shared);
-                        connections.spawn(async move {
-                            connection(tcp, shared).await;
-                            drop(place);
-                        });
+                Ok((tcp, peer)) => {
+                    if places.make_room() {
+                        let place = Place::default();
+                        let task = connection(tcp, Arc::clone(&shared), place.clone());
+                        let task = connections.spawn(task);
+                        places.taken(peer.ip(), place, task);
                     }
                 }
                 // Out of descriptors, or the peer is gone already: neither ends the page.
@@ -155,16 +209,43 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn connection(tcp: TcpStream, shared: Arc<Shared>) {
+async fn connection(tcp: TcpStream, shared: Arc<Shared>, place: Place) {
+    let (watches, mut watching) = watch::channel(false);
     let service = service_fn(move |request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(answer(&request, &shared)) }
+        let (shared, place, watches) = (Arc::clone(&shared), place.clone(), watches.clone());
+        async move {
+            let answer = answer(&request, &shared);
+            let is_stream = answer
+                .headers()
+                .get(CONTENT_TYPE)
+                .is_some_and(|t| t == EVENTS);
+            place.now(if is_stream {
+                Doing::Watching
+            } else {
+                Doing::Answered
+            });
+            watches.send_replace(is_stream);
+            Ok::<_, Infallible>(answer)
+        }
     });
-    // A connection that ends with an error is the peer's affair.
-    let _ = hyper::server::conn::http1::Builder::new()
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        // Each question has its own place, which nobody keeps when it is answered.
+        .keep_alive(false)
         .max_buf_size(16 * 1024)
-        .serve_connection(TokioIo::new(tcp), service)
-        .await;
+        .serve_connection(TokioIo::new(tcp), service);
+    let late = async {
+        tokio::time::sleep(HEAD + ANSWER).await;
+        if *watching.borrow_and_update() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        // A connection that ends with an error is the peer's affair.
+        _ = served => {}
+        () = late => {}
+    }
 }
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
@@ -177,14 +258,14 @@ fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
         "/" => text("text/html; charset=utf-8", PAGE),
         "/live.json" => {
             let live = shared.live();
-            match serde_json::to_string(&*live) {
-                Ok(json) => text("application/json", json),
+            match confidential::json(&*live) {
+                Ok(json) => text("application/json", json.to_string()),
                 Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the state has no text\n"),
             }
         }
         "/events" => events(shared),
         "/metrics" => {
-            let samples = metrics::samples(&shared.live());
+            let samples = samples(&shared.live());
             let format = "text/plain; version=0.0.4; charset=utf-8";
             text(format, metrics::exposition(&samples))
         }
@@ -193,6 +274,16 @@ fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
             "there are /, /live.json, /events and /metrics\n",
         ),
     }
+}
+
+/// The state as metrics, whose labels have no secrets.
+fn samples(live: &Live) -> Vec<metrics::Samples> {
+    let mut all = metrics::samples(live);
+    let labels = all.iter_mut().flat_map(|s| &mut s.values);
+    for (_, value) in labels.flat_map(|(labels, _)| labels) {
+        *value = confidential::text(value).into_owned();
+    }
+    all
 }
 
 /// What may not be answered.
@@ -215,7 +306,7 @@ fn refusal(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Body
             StatusCode::FORBIDDEN,
             "this page is only for this machine: ask for 127.0.0.1 or localhost\n",
         )),
-        Some(token) if !carries(request, token) => Some(plain(
+        Some(token) if !carries(request, &token.text) => Some(plain(
             StatusCode::UNAUTHORIZED,
             "the token is missing: ?token=..., or the header Authorization: Bearer ...\n",
         )),
@@ -271,10 +362,18 @@ fn same(given: &str, token: &str) -> bool {
 
 /// The state now, and again with every change: first with all seconds, then with the new ones.
 fn events(shared: &Arc<Shared>) -> Response<Body> {
+    let Ok(place) = Arc::clone(&shared.watchers).try_acquire_owned() else {
+        let words = "as many watch as can; /live.json has the state now\n";
+        return plain(StatusCode::SERVICE_UNAVAILABLE, words);
+    };
     let (sender, body) = Channel::new(WAITING);
-    tokio::spawn(tell(Arc::clone(shared), sender));
+    let told = tell(Arc::clone(shared), sender);
+    tokio::spawn(async move {
+        told.await;
+        drop(place);
+    });
     let mut answer = Response::new(body.boxed());
-    common_headers(answer.headers_mut(), "text/event-stream");
+    common_headers(answer.headers_mut(), EVENTS);
     answer
 }
 
@@ -284,15 +383,18 @@ async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
     loop {
         let last = matches!(*news.borrow_and_update(), News::End);
         let event = told.event(&shared.live());
-        if sender.send_data(Bytes::from(event)).await.is_err() || last {
+        let sent = sender.send_data(Bytes::from(event));
+        let is_read = tokio::time::timeout(UNREAD, sent).await;
+        if !matches!(is_read, Ok(Ok(()))) || last {
             return;
         }
         while tokio::time::timeout(HEARTBEAT, news.changed())
             .await
             .is_err()
         {
-            let heartbeat = Bytes::from_static(b":\n\n");
-            if sender.send_data(heartbeat).await.is_err() {
+            let heartbeat = sender.send_data(Bytes::from_static(b":\n\n"));
+            let is_read = tokio::time::timeout(UNREAD, heartbeat).await;
+            if !matches!(is_read, Ok(Ok(()))) {
                 return;
             }
         }
@@ -319,7 +421,7 @@ impl Told {
             state.seconds.retain(|s| s.t_s > *t_s);
         }
         self.last = Some((live.profile.clone(), last));
-        let mut json = serde_json::to_value(&state).unwrap_or(Value::Null);
+        let mut json = confidential::json(&state).unwrap_or(Value::Null);
         if let Value::Object(fields) = &mut json {
             fields.insert("more".to_owned(), Value::Bool(known.is_some()));
         }

@@ -4,13 +4,14 @@
 //! it can go on), files appear whole or not at all, and when the folder can no longer be written the reports go to the system's folder for temporary files.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::bounded;
 use crate::journal::{self, Entry, Head, Journal, JournalError};
 use crate::measure::LevelUnit;
 use crate::record::{CompareRecord, RampRecord, RunRecord, StageRecord};
@@ -177,12 +178,11 @@ impl Store {
             },
         })?;
         lock(&file, dir)?;
-        let mut bytes = Vec::new();
         let failed = |source| StoreError::Read {
             path: path.clone(),
             source,
         };
-        file.read_to_end(&mut bytes).map_err(failed)?;
+        let mut bytes = bounded::record(&mut file).map_err(failed)?;
         let journal = journal::read(&bytes).map_err(|source| StoreError::Journal {
             path: path.clone(),
             source,
@@ -414,7 +414,7 @@ pub fn read_record(path: &Path) -> Result<RunRecord, StoreError> {
     } else {
         path.to_owned()
     };
-    match fs::read(&path) {
+    match read_file(&path) {
         Ok(bytes) => report::read(&bytes).map_err(|source| StoreError::Record { path, source }),
         Err(source) => Err(StoreError::Read { path, source }),
     }
@@ -480,11 +480,16 @@ fn read_one<T>(
         path: path.clone(),
         source,
     };
-    let bytes = fs::read(&path).map_err(read)?;
+    let bytes = read_file(&path).map_err(read)?;
     let record = read_record(&bytes);
     record
         .map(Some)
         .map_err(|source| StoreError::Record { path, source })
+}
+
+/// A record, which anybody may have written.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    bounded::record(&mut bounded::open(path)?)
 }
 
 /// The folders of a profile's searches, the newest first.

@@ -118,7 +118,7 @@ impl Target {
             }
             reset::restart(&plan.restarts, &bloated, plan.reset_timeout).await?;
             for flush in &plan.flushes {
-                reset::flush(flush, plan.reset_timeout).await?;
+                reset::flush(flush, &plan.allowed, plan.reset_timeout).await?;
             }
             if let Some(command) = &plan.reset {
                 let printed = run_command(command, &plan.dir, plan.reset_timeout).await?;

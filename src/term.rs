@@ -3,6 +3,7 @@
 //! On a terminal a panel (`panel.rs`) follows the search below the lines of its probes; elsewhere (and where `CI` is set) there are plain lines. A verdict is always a
 //! word, its colour an addition that `NO_COLOR` takes away.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -11,7 +12,9 @@ use anstream::{AutoStream, ColorChoice};
 use console::Term;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::confidential;
 use crate::event::{Event, Phase, Subject, Tick};
+use crate::excerpt::{is_hidden, printed, without_commands};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
@@ -101,7 +104,7 @@ impl Terminal {
                 self.line(&started_line(subject, event));
             }
             Event::StageJudged(stage) => {
-                self.line(&stage_line(stage, self.live.unit, self.colour));
+                self.own_line(&stage_line(stage, self.live.unit, self.colour));
             }
             Event::RampFinished(record) => {
                 self.clear();
@@ -111,7 +114,7 @@ impl Terminal {
             Event::Note(note) => self.line(&format!("note: {note}")),
             Event::Tick(tick) if self.bar.is_none() => self.tick(tick),
             Event::ProbeJudged(probe) => {
-                self.line(&judged_line(probe, self.live.unit, self.colour));
+                self.own_line(&judged_line(probe, self.live.unit, self.colour));
             }
             Event::RunFinished(record) => {
                 self.clear();
@@ -155,15 +158,17 @@ impl Terminal {
         // A line for the prompt, and some for the probes above.
         let height = usize::from(rows).saturating_sub(3);
         let lines = panel::lines(&self.live, usize::from(columns), height, self.colour);
-        bar.set_message(lines.join("\n"));
+        bar.set_message(confidential::text(&lines.join("\n")).into_owned());
         bar.tick();
     }
 
     /// Prints the answer, or what a ramp showed, on stdout in the format that was asked for.
     pub fn print_result(&self, record: &impl Told) {
         match record.shown(self.shown) {
-            Ok(bytes) if self.shown == Shown::Summary => out(&String::from_utf8_lossy(&bytes)),
-            Ok(bytes) => write_out(&bytes),
+            Ok(bytes) if self.shown == Shown::Summary => {
+                out(&printed(&String::from_utf8_lossy(&bytes)));
+            }
+            Ok(bytes) => write_out(self.shown, &bytes),
             Err(error) => {
                 self.error(&error.to_string());
                 output::lose();
@@ -179,7 +184,7 @@ impl Terminal {
     /// A line that goes with the summary, and must not spoil any other format on stdout.
     fn beside_the_answer(&self, line: &str) {
         if self.shown == Shown::Summary {
-            out(&format!("{line}\n"));
+            out(&printed(&format!("{line}\n")));
         } else {
             self.line(line);
         }
@@ -190,25 +195,32 @@ impl Terminal {
         self.err(annotations.trim_end());
     }
 
-    /// Prints text on stdout as it is.
+    /// Prints text on stdout.
     pub fn print(&self, text: &str) {
+        out(&printed(text));
+    }
+
+    /// Prints a text of this program's own on stdout as it is: for another program.
+    pub fn print_own(&self, text: &str) {
         out(text);
     }
 
     /// Prints an error on stderr, whether quiet or not.
     pub fn error(&self, message: &str) {
         self.clear();
+        let message = printed(message);
         self.err(&format!("{}: {message}", self.paint("error", "1;31")));
     }
 
     /// Prints a warning on stderr, whether quiet or not.
     pub fn warning(&self, message: &str) {
+        let message = printed(message);
         self.err(&format!("{}: {message}", self.paint("warning", "1;33")));
     }
 
     /// Prints what nobody could know otherwise on stderr, whether quiet or not.
     pub fn announce(&self, note: &str) {
-        self.err(&format!("note: {note}"));
+        self.err(&printed(&format!("note: {note}")));
     }
 
     /// Whether only results and what must be told are wanted.
@@ -223,7 +235,8 @@ impl Terminal {
         }
         let mut stderr = std::io::stderr().lock();
         // A closed stderr shows no question, and no answer is none that agrees.
-        let _ = write!(stderr, "{question}").and_then(|()| stderr.flush());
+        let _ = write!(stderr, "{}", confidential::text(&printed(question)))
+            .and_then(|()| stderr.flush());
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer).ok()?;
         let answer = answer.trim().to_ascii_lowercase();
@@ -279,6 +292,11 @@ impl Terminal {
 
     /// One line of progress.
     fn line(&self, line: &str) {
+        self.own_line(&printed(line));
+    }
+
+    /// The same of a line whose colours are ours, and whose texts of others are harmless already.
+    fn own_line(&self, line: &str) {
         if !self.quiet {
             self.err(line);
         }
@@ -286,6 +304,7 @@ impl Terminal {
 
     fn err(&self, line: &str) {
         let print = || {
+            let line = confidential::text(line);
             // A closed stderr is no reason to stop measuring.
             let _ = writeln!(std::io::stderr().lock(), "{line}");
         };
@@ -301,12 +320,55 @@ impl Terminal {
 }
 
 fn out(text: &str) {
-    output::print(text);
+    let text = confidential::text(text);
+    output::print(&text);
 }
 
-/// A format as it is: nothing in it is for a terminal.
-fn write_out(bytes: &[u8]) {
-    output::write(bytes);
+/// A format for programs, which may land on a terminal or in a log all the same.
+fn write_out(shown: Shown, bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let bytes = match shown {
+        // Annotations are commands, and what is ours of them was told from the rest where they were made.
+        Shown::Github => Cow::Borrowed(bytes),
+        Shown::Json => Cow::Owned(printed_json(&text).into_bytes()),
+        Shown::Csv | Shown::Excel => Cow::Owned(printed_table(&text).into_bytes()),
+        _ => Cow::Owned(printed(&text).into_bytes()),
+    };
+    output::write(&bytes);
+}
+
+/// A table, whose mark at the beginning and ends of lines are for those who read it.
+fn printed_table(text: &str) -> String {
+    let (mark, lines) = match text.strip_prefix('\u{feff}') {
+        Some(lines) => ("\u{feff}", lines),
+        None => ("", text),
+    };
+    let mut out = mark.to_owned();
+    for line in lines.split_inclusive('\n') {
+        let (line, end) = match (line.strip_suffix("\r\n"), line.strip_suffix('\n')) {
+            (Some(line), _) => (line, "\r\n"),
+            (None, Some(line)) => (line, "\n"),
+            (None, None) => (line, ""),
+        };
+        out.push_str(&printed(line));
+        out.push_str(end);
+    }
+    out
+}
+
+/// JSON that says the same: such characters stand in strings alone, where they can be written by their numbers.
+fn printed_json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    without_commands(&out, "\\u003a", "\\u0023")
 }
 
 fn new_bar() -> ProgressBar {
@@ -369,10 +431,10 @@ fn stage_line(stage: &StageRecord, unit: LevelUnit, colour: bool) -> String {
     let errors = report::error_text(stage.steps.last());
     let rate = stage.throughput_per_s.map(|rate| format!("{rate:.1}/s"));
     for part in [observed, errors, rate].into_iter().flatten() {
-        let _ = write!(line, "  {part}");
+        let _ = write!(line, "  {}", printed(&part));
     }
     if stage.end == HoldEnd::Invalid || stage.verdict == Verdict::Undecided {
-        let _ = write!(line, "  ({})", stage.reason);
+        let _ = write!(line, "  ({})", printed(&stage.reason));
     }
     line
 }
@@ -399,7 +461,7 @@ fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
     );
     let mut add = |part: String| {
         line.push(' ');
-        line.push_str(&part);
+        line.push_str(&printed(&part));
         line.push(' ');
     };
     if let Some(observed) = report::observed_text(&probe.objectives, probe.verdict) {

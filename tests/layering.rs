@@ -12,6 +12,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("units", Pure, &[]),
     ("secret", Pure, &[]),
     ("excerpt", Pure, &["secret"]),
+    ("confidential", Shell, &["secret"]),
     // A level is told with its unit.
     ("measure", Pure, &["units"]),
     ("stats", Pure, &[]),
@@ -42,7 +43,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "report",
         Pure,
-        // Of `stats` the interval of a share, for the laboratory's rows; of `excerpt` how much of a file of others is quoted.
+        // Of `stats` the interval of a share, for the laboratory's rows; of `excerpt` what makes the text of others harmless.
         &["excerpt", "measure", "record", "slo", "stats", "units"],
     ),
     // What a run looks like while it goes on, in the words of its report.
@@ -72,8 +73,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `crypto` whom connections trust.
         &[
-            "children", "crypto", "excerpt", "k6", "measure", "scenario", "secret", "stats",
-            "units",
+            "bounded", "children", "crypto", "excerpt", "k6", "measure", "scenario", "secret",
+            "stats", "units",
         ],
     ),
     (
@@ -100,19 +101,65 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         ],
     ),
     // How connections are made is a part of a plan.
-    ("crypto", Shell, &["plan", "scenario"]),
-    ("monitor", Shell, &["crypto", "measure", "plan", "secret"]),
+    // `bounded`, here and below, for whatever may have no end.
+    ("bounded", Shell, &[]),
+    ("crypto", Shell, &["bounded", "plan", "scenario"]),
+    (
+        "monitor",
+        Shell,
+        // Of `scenario` whom they may ask; `excerpt` for what a file has in place of a number.
+        &[
+            "bounded",
+            "confidential",
+            "crypto",
+            "excerpt",
+            "measure",
+            "plan",
+            "scenario",
+            "secret",
+        ],
+    ),
     // Of `monitor` Docker's API: what watches containers also knows how to restart them.
-    ("target", Shell, &["children", "monitor", "plan"]),
-    ("store", Shell, &["journal", "measure", "record", "report"]),
+    (
+        "target",
+        Shell,
+        &["children", "confidential", "monitor", "plan", "scenario"],
+    ),
+    (
+        "store",
+        Shell,
+        &["bounded", "journal", "measure", "record", "report"],
+    ),
     (
         "term",
         Shell,
         &[
-            "event", "live", "measure", "record", "report", "slo", "units",
+            // `excerpt` for what is printed of others.
+            // `confidential` for what nobody may read.
+            "confidential",
+            "event",
+            "excerpt",
+            "live",
+            "measure",
+            "record",
+            "report",
+            "slo",
+            "units",
         ],
     ),
-    ("serve", Shell, &["live", "secret"]),
+    // `confidential` for what nobody may read.
+    (
+        "serve",
+        Shell,
+        &[
+            "confidential",
+            "crypto",
+            "excerpt",
+            "live",
+            "scenario",
+            "secret",
+        ],
+    ),
     // `compare` for the form of its conditions, `lab` for the names of its methods, `ramp` for the form of its stages, `report` for
     // the names of formats.
     (
@@ -120,14 +167,19 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &["compare", "lab", "plan", "ramp", "report", "units"],
     ),
-    ("locate", Shell, &["profile"]),
+    // What a profile has of secrets is known before a line of it is quoted.
+    (
+        "locate",
+        Shell,
+        &["bounded", "confidential", "profile", "secret"],
+    ),
     // In tests and under the fuzzer alone: whoever reads something from outside.
     (
         "fuzz",
         Shell,
         &[
-            "compare", "crypto", "engine", "journal", "k6", "monitor", "plan", "profile", "record",
-            "report", "scenario", "slo",
+            "cli", "compare", "crypto", "engine", "excerpt", "journal", "k6", "monitor", "plan",
+            "profile", "record", "report", "scenario", "secret", "slo",
         ],
     ),
     ("init", Shell, &["k6", "plan", "profile"]),
@@ -145,10 +197,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "app",
         Shell,
         &[
+            "bounded",
             // What still runs when the user does not want to wait.
             "children",
             "cli",
             "compare",
+            "confidential",
             "crypto",
             "engine",
             "event",

@@ -1,14 +1,17 @@
 //! Whoever follows a run: the terminal, the page of `--serve`, the server of `--remote-write`. All are told the same.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::{Exit, Refusal, secrets};
+use super::{Exit, Refusal, leaving, secrets};
+use crate::confidential::{self, Unwritable};
 use crate::event::Event;
-use crate::serve::{LivePage, RemoteWrite};
+use crate::scenario::Allowed;
+use crate::serve::{LivePage, RemoteWrite, Token};
 use crate::term::Terminal;
 
 /// The variable that holds the token of a page that others may see.
-const TOKEN: &str = "BREAKPOINT_TOKEN";
+pub(super) const TOKEN: &str = "BREAKPOINT_TOKEN";
 
 /// What was asked to follow the runs of one invocation.
 pub(super) struct Audience<'a> {
@@ -23,20 +26,30 @@ impl<'a> Audience<'a> {
         terminal: &'a mut Terminal,
         serve: Option<SocketAddr>,
         remote_write: Option<&str>,
+        allowed: &Allowed,
     ) -> Result<Self, Refusal> {
         let address = remote_write.map(secrets::in_flag("--remote-write"));
         let address = address.transpose()?;
-        let remote = address.as_deref().map(RemoteWrite::start).transpose();
+        if let Some(address) = &address {
+            leaving::check_remote_write(address, allowed)?;
+        }
+        let remote = address.as_deref();
+        let remote = remote.map(|a| RemoteWrite::start(a, allowed)).transpose();
         let remote = remote.map_err(|e| Refusal::new(Exit::Usage, e))?;
         let page = match serve {
             Some(address) => {
-                let page = LivePage::start(address, token()).await;
+                let page = LivePage::start(address, token()?).await;
                 Some(page.map_err(|e| Refusal::new(Exit::Usage, e))?)
             }
             None => None,
         };
         if let Some(page) = &page {
-            terminal.announce(&format!("live at {}", page.url()));
+            let token = if page.wants_given_token() {
+                format!(", to whoever has the token of {TOKEN}")
+            } else {
+                String::new()
+            };
+            terminal.announce(&format!("live at {}{token}", page.url()));
         }
         Ok(Self {
             terminal,
@@ -47,7 +60,10 @@ impl<'a> Audience<'a> {
 
     /// Tells what happened.
     pub(super) fn on(&mut self, event: &Event) {
-        self.terminal.on(event);
+        match without_secrets(event) {
+            Ok(event) => self.terminal.on(&event),
+            Err(error) => self.terminal.error(&error.to_string()),
+        }
         if let Some(page) = &self.page {
             page.show(self.terminal.live());
         }
@@ -80,10 +96,27 @@ impl<'a> Audience<'a> {
     }
 }
 
+/// A record that is shown whole has no secrets; of what is shown of other events the terminal takes them away.
+fn without_secrets(event: &Event) -> Result<Cow<'_, Event>, Unwritable> {
+    Ok(match event {
+        Event::RunFinished(record) => match confidential::without(&**record)? {
+            Cow::Borrowed(_) => Cow::Borrowed(event),
+            Cow::Owned(record) => Cow::Owned(Event::RunFinished(Box::new(record))),
+        },
+        Event::RampFinished(record) => match confidential::without(&**record)? {
+            Cow::Borrowed(_) => Cow::Borrowed(event),
+            Cow::Owned(record) => Cow::Owned(Event::RampFinished(Box::new(record))),
+        },
+        _ => Cow::Borrowed(event),
+    })
+}
+
 /// That of the environment, else one that nobody can guess.
-fn token() -> String {
+fn token() -> Result<Token, Refusal> {
     match std::env::var(TOKEN) {
-        Ok(token) if !token.is_empty() => token,
-        _ => format!("{:032x}", rand::random::<u128>()),
+        Ok(token) if !token.is_empty() => {
+            Token::given(token).map_err(|why| Refusal::new(Exit::Usage, format!("{TOKEN} {why}")))
+        }
+        _ => Ok(Token::made(format!("{:032x}", rand::random::<u128>()))),
     }
 }

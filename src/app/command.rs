@@ -1,6 +1,8 @@
 //! The command line for the record, so that a report says how to run it again.
 
-use crate::secret::{MASK, masked, names_a_secret};
+use super::audience::TOKEN;
+use crate::confidential;
+use crate::secret::{MASK, is_secret_header, masked, names_a_secret, of_address};
 
 /// A flag whose values may be secrets: how one is shown.
 type Shown = fn(&str) -> String;
@@ -10,11 +12,47 @@ const HIDDEN: [(&str, Shown); 2] = [
     ("--k6-env", masked_variable),
 ];
 
+/// Notes the secrets that were typed.
+pub(super) fn know_typed() {
+    let typed = std::env::args_os().skip(1);
+    let typed: Vec<String> = typed.map(|a| a.to_string_lossy().into_owned()).collect();
+    confidential::know(secrets_of(&typed));
+    confidential::know(std::env::var(TOKEN).ok());
+}
+
+/// Passwords and the like in addresses, and the values of flags that have secrets.
+fn secrets_of(typed: &[String]) -> Vec<String> {
+    let before = std::iter::once("").chain(typed.iter().map(String::as_str));
+    let mut found = Vec::new();
+    for (before, argument) in before.zip(typed) {
+        let (flag, value) = match argument.split_once('=') {
+            Some((flag, value)) if flag.starts_with("--") => (flag, value),
+            _ => (before, argument.as_str()),
+        };
+        found.extend(of_address(value));
+        let named = match flag {
+            "--locust-header" => value
+                .split_once(':')
+                .filter(|(name, _)| is_secret_header(name)),
+            "--k6-env" => value
+                .split_once('=')
+                .filter(|(name, _)| names_a_secret(name)),
+            _ => None,
+        };
+        let secret = named.map(|(_, secret)| secret.trim().to_owned());
+        found.extend(secret.filter(|secret| !secret.contains("{{")));
+    }
+    found
+}
+
 /// What was typed after the program's name, with secrets masked: a report is passed on.
 pub(super) fn as_typed() -> Vec<String> {
     let typed = std::env::args_os().skip(1);
     let typed: Vec<String> = typed.map(|a| a.to_string_lossy().into_owned()).collect();
-    all_masked(&typed)
+    let masked = all_masked(&typed).into_iter();
+    masked
+        .map(|a| confidential::text(&a).into_owned())
+        .collect()
 }
 
 fn all_masked(typed: &[String]) -> Vec<String> {

@@ -18,6 +18,7 @@ use crate::locate;
 use crate::plan::FindFlags;
 use crate::preflight;
 use crate::record::{Ending, RunRecord};
+use crate::scenario::Allowed;
 use crate::store;
 use crate::term::Terminal;
 
@@ -129,7 +130,7 @@ fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result
         let place = format!("search {} of {total}", i + 1);
         terminal.note(&format!("{place}: {what} {name}"));
         let searched = runtime.block_on(async {
-            let mut audience = Audience::gather(terminal, None, None).await?;
+            let mut audience = Audience::gather(terminal, None, None, &Allowed::default()).await?;
             find::search(turn.ready, &signals, &mut audience).await
         });
         match searched.map(|(record, dir)| (Stop::of(&record, &place), record, dir)) {

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use super::leaving::{self, Leaving};
 use super::named::{self, Named};
 use super::prepare::Ready;
 use super::{Exit, Refusal};
+use crate::excerpt;
 use crate::plan::{
     Ahead, EnginePlan, K6Plan, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan,
 };
@@ -29,6 +31,7 @@ pub(super) fn make<'a>(
     let ready: Vec<&Ready> = ready.into_iter().collect();
     for ready in &ready {
         consent(&ready.plan, yes, &mut seen, terminal)?;
+        leaving::consent(ready, yes, &mut seen, terminal)?;
     }
     for ready in ready {
         show(ready, &mut seen, terminal);
@@ -38,7 +41,9 @@ pub(super) fn make<'a>(
 
 /// Asks for consent where it is needed, to one who does not load.
 pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), Refusal> {
-    consent(&ready.plan, yes, &mut Seen::of_user(), terminal)
+    let mut seen = Seen::of_user();
+    consent(&ready.plan, yes, &mut seen, terminal)?;
+    leaving::consent(ready, yes, &mut seen, terminal)
 }
 
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
@@ -206,20 +211,11 @@ fn commands(target: &TargetPlan) -> Vec<(&'static str, String)> {
     named.chain(restarts).chain(flushes).collect()
 }
 
-/// A text of a profile, in which nothing can hide from whoever reads it on a terminal: no control character, and none that turns or
-/// swallows what stands beside it.
+/// A text of a profile on one line, in which nothing can hide from whoever reads it.
 fn visible(text: &str) -> String {
-    let mut out = String::new();
-    for c in text.chars() {
-        let hides = c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-        if hides {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
+    excerpt::visible(text)
+        .replace('\n', "\\n")
+        .replace('\t', "\\t")
 }
 
 fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
@@ -263,6 +259,12 @@ fn first_contact(ready: &Ready, target: &str) -> String {
             );
         }
         EnginePlan::Native => requests(plan, target, &mut line),
+    }
+    for sent in ready.leaving.iter().map(Leaving::line) {
+        line("sends", &sent);
+    }
+    for asked in leaving::strangers(plan) {
+        line("asks", &asked);
     }
     let search = &plan.search;
     line(
@@ -330,7 +332,7 @@ pub(super) fn mark(kind: &str, parts: &[&[u8]]) -> String {
     mark
 }
 
-fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
+pub(super) fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
     if let Err(error) = seen.add(mark) {
         terminal.warning(&format!("{error}; the next run will ask and tell again"));
     }
@@ -364,7 +366,7 @@ mod tests {
         );
         assert_eq!(
             visible("rm -rf ~\r\u{1b}[2K./start.sh\n\u{202e}x"),
-            "rm -rf ~\\r\\u{1b}[2K./start.sh\\n\\u{202e}x"
+            "rm -rf ~\\u{d}\\u{1b}[2K./start.sh\\n\\u{202e}x"
         );
     }
 

@@ -1,11 +1,10 @@
 //! k6 as the engine of a session: its script is looked at before there is a plan, and it is started.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use super::signals::Signals;
 use super::{Exit, Refusal, contact, runtime, secrets, session};
+use crate::bounded;
 use crate::engine::k6::tool::{Tool, ToolError};
 use crate::engine::k6::{K6Engine, K6Spec};
 use crate::journal;
@@ -44,21 +43,7 @@ pub(super) fn look_at(script: &Path, binary: &Path) -> Result<Looked, Refusal> {
 
 fn read(k6: &K6Plan) -> Result<Vec<u8>, Refusal> {
     let script = &k6.script;
-    let read = || {
-        // A folder can be opened, and a pipe never ends.
-        if !std::fs::metadata(script)?.is_file() {
-            return Err(io::Error::other("it is no file"));
-        }
-        let mut text = Vec::new();
-        File::open(script)?
-            .take(MOST_SCRIPT + 1)
-            .read_to_end(&mut text)?;
-        if text.len() as u64 > MOST_SCRIPT {
-            return Err(io::Error::other("it is too large for a script"));
-        }
-        Ok(text)
-    };
-    read().map_err(|error| {
+    bounded::file(script, MOST_SCRIPT).map_err(|error| {
         let message = format!(
             "cannot read the script {}: {error}; `--script FILE`, or `script` in the profile's [engine], names it",
             script.display()
@@ -125,7 +110,10 @@ mod tests {
             script: script.to_owned(),
             ..K6Plan::default()
         };
-        for (path, part) in [("none.js", "No such file"), (".", "it is no file")] {
+        for (path, part) in [
+            ("none.js", "No such file"),
+            (".", "it is a folder and no file"),
+        ] {
             let error = read(&of(&dir.path().join(path))).unwrap_err().message;
             assert!(
                 error.contains(part) && error.contains("--script FILE"),

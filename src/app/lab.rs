@@ -2,12 +2,12 @@
 
 mod random;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, runtime};
+use crate::bounded;
 use crate::cli::LabArgs;
 use crate::lab::method::Asked;
 use crate::lab::pairs;
@@ -20,6 +20,8 @@ use crate::term::Terminal;
 
 /// The file of the cache.
 const TRUTHS: &str = "truths.csv";
+/// Most bytes of it: some hundred thousand systems.
+const MOST_TRUTHS: u64 = 16 << 20;
 
 pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     let systems = systems(&args.systems)?;
@@ -159,7 +161,7 @@ fn system(name: &str, shipped: &[System]) -> Result<System, Refusal> {
         return Ok(system.clone());
     }
     let usage = |message: String| Refusal::new(Exit::Usage, message);
-    let text = match fs::read_to_string(name) {
+    let text = match bounded::text(Path::new(name), bounded::WRITTEN) {
         Ok(text) => text,
         Err(error) => {
             let names: Vec<&str> = shipped.iter().map(|s| s.name.as_str()).collect();
@@ -218,7 +220,8 @@ impl Cache {
     }
 
     fn read(&self) -> Known {
-        let read = |dir: &Path| Known::read(&fs::read(dir.join(TRUTHS)).ok()?).ok();
+        let read =
+            |dir: &Path| Known::read(&bounded::file(&dir.join(TRUTHS), MOST_TRUTHS).ok()?).ok();
         self.dir.as_deref().and_then(read).unwrap_or_default()
     }
 

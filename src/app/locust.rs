@@ -9,7 +9,7 @@ use crate::term::Terminal;
 
 /// Prints the plug-in.
 pub(super) fn print_plugin(terminal: &Terminal) -> Exit {
-    terminal.print(PLUGIN);
+    terminal.print_own(PLUGIN);
     Exit::Answer
 }
 
@@ -25,6 +25,7 @@ pub(super) async fn start(
         headers: locust.headers.clone(),
         trust: trust(locust)?,
         resolve: locust.connect.resolve.clone(),
+        allowed: locust.connect.allowed.clone(),
         pace_per_s: plan.pace_per_s,
         names: plan.named_steps(),
         // The first level that is visited anyway.

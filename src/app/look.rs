@@ -22,7 +22,7 @@ use crate::plan::{EnginePlan, FindFlags, Plan, TargetKind};
 use crate::preflight;
 use crate::profile::Profile;
 use crate::run::FirstContact;
-use crate::scenario::Scenario;
+use crate::scenario::{Allowed, Scenario};
 use crate::target::Target;
 use crate::term::Terminal;
 use crate::units;
@@ -101,7 +101,7 @@ pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refu
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {
-        let mut audience = Audience::gather(terminal, None, None).await?;
+        let mut audience = Audience::gather(terminal, None, None, &Allowed::default()).await?;
         match session::bring_up(&ready, &signals, &mut audience).await {
             Ok(target) => {
                 let exit = tokio::select! {

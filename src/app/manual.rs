@@ -14,7 +14,7 @@ const NAME: &str = "breakpoint";
 pub(super) fn completions(args: &CompletionsArgs, terminal: &Terminal) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
-    terminal.print(&String::from_utf8_lossy(&script));
+    terminal.print_own(&String::from_utf8_lossy(&script));
     Exit::Answer
 }
 

@@ -1,14 +1,15 @@
 //! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
 
-use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::leaving::{self, Leaving};
 use super::populations::{Compiled, Feeders, Other};
 use super::{Refusal, guard, secrets};
+use crate::bounded;
 use crate::crypto::{Trust, TrustSpec};
 use crate::engine::native::Network;
 use crate::exit::Exit;
@@ -18,7 +19,7 @@ use crate::plan::{EnginePlan, LoadPlan, MonitorPlan, Plan, ScenarioSource, Targe
 use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
-use crate::scenario::{Feeder, Scenario};
+use crate::scenario::{Feeder, MOST_FEEDERS, Scenario};
 use crate::search::SearchSpec;
 
 /// Stands in for the demo's address until it listens.
@@ -39,6 +40,8 @@ pub(super) struct Ready {
     pub(super) network: Network,
     /// Where the names of the target lead.
     pub(super) found: Vec<(String, Vec<IpAddr>)>,
+    /// Secrets that go to others.
+    pub(super) leaving: Vec<Leaving>,
     feeders: AllFeeders,
 }
 
@@ -121,9 +124,12 @@ fn ready(
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Ready, Refusal> {
     guard::check_stop_file(&plan)?;
+    let leaving = leaving::of(&plan)?;
     secrets::fill(&mut plan)?;
+    leaving::check(&plan)?;
     if plan.engine != EnginePlan::Native {
-        return elsewhere(plan, host, way_down);
+        let ready = elsewhere(plan, host, way_down)?;
+        return Ok(Ready { leaving, ..ready });
     }
     let files = match plan.target.up {
         Some(_) => Files::ToCome,
@@ -167,6 +173,7 @@ fn ready(
         warnings,
         network,
         found,
+        leaving,
         feeders,
     })
 }
@@ -265,6 +272,7 @@ fn elsewhere(
         warnings,
         network: Network::default(),
         found: Vec::new(),
+        leaving: Vec::new(),
         feeders: AllFeeders {
             users: Feeders::new(),
             others: Vec::new(),
@@ -329,12 +337,13 @@ fn read_all_feeders(
     files: Files,
     warnings: &mut Vec<String>,
 ) -> Result<AllFeeders, Refusal> {
+    let mut left = MOST_FEEDERS;
     let users = match &plan.scenario {
-        ScenarioSource::Spec(spec) => read_feeders(plan, spec, files, warnings)?,
+        ScenarioSource::Spec(spec) => read_feeders(plan, spec, files, warnings, &mut left)?,
         ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => Feeders::new(),
     };
     let others = plan.populations.others.iter();
-    let others = others.map(|o| read_feeders(plan, &o.scenario, files, warnings));
+    let others = others.map(|o| read_feeders(plan, &o.scenario, files, warnings, &mut left));
     Ok(AllFeeders {
         users,
         others: others.collect::<Result<_, _>>()?,
@@ -346,6 +355,7 @@ fn read_feeders(
     spec: &ScenarioSpec,
     files: Files,
     warnings: &mut Vec<String>,
+    left: &mut usize,
 ) -> Result<Feeders, Refusal> {
     spec.feeders
         .iter()
@@ -355,8 +365,8 @@ fn read_feeders(
                 let message = format!("feeder `{name}`: {}: {why}", path.display());
                 of_scenario(plan, Some(feeder.span()), &message)
             };
-            let rows = match File::open(&path) {
-                Ok(file) => Feeder::parse(file).map_err(|e| wrong(&e))?,
+            let rows = match bounded::open(&path) {
+                Ok(file) => Feeder::parse_within(file, left).map_err(|e| wrong(&e))?,
                 Err(e) if files == Files::ToCome && e.kind() == io::ErrorKind::NotFound => {
                     let path = path.display();
                     warnings.push(format!(

@@ -13,11 +13,12 @@ use super::session::{self, NotUp, Session, Work, World};
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, contact, runtime};
 use crate::cli::RampArgs;
+use crate::confidential;
 use crate::event::Event;
 use crate::locate;
 use crate::preflight;
 use crate::ramp::{self, Stages};
-use crate::record::{FoundBeside, RAMP_SCHEMA_VERSION, RampRecord};
+use crate::record::{FoundBeside, RAMP_SCHEMA_VERSION, RampRecord, StageRecord};
 use crate::run::{self, RampSpec};
 use crate::store::{self, Store};
 use crate::target::Target;
@@ -54,6 +55,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
+            &asked.ready.plan.target.allowed,
         )
         .await?;
         let exit = run_one(&asked, &signals, &mut audience).await;
@@ -130,9 +132,9 @@ async fn with_target(
         let mut sink = |event: Event| {
             audience.on(&event);
             if let Event::StageJudged(stage) = &event
-                && let Err(error) = store.append_stage(stage)
+                && let Err(error) = keep(store, stage)
             {
-                audience.warning(&error.to_string());
+                audience.warning(&error);
             }
         };
         run::ramp(
@@ -146,6 +148,11 @@ async fn with_target(
     };
     session.stop().await;
     Ok(record)
+}
+
+fn keep(store: &mut Store, stage: &StageRecord) -> Result<(), String> {
+    let stage = confidential::without(stage).map_err(|e| e.to_string())?;
+    store.append_stage(&stage).map_err(|e| e.to_string())
 }
 
 fn spec(asked: &Asked, session: &Session) -> RampSpec {

@@ -37,6 +37,7 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
+            &ready.plan.target.allowed,
         )
         .await?;
         let past = past(journal);

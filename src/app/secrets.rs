@@ -3,24 +3,71 @@
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Refusal};
-use crate::plan::{EnginePlan, MonitorSource, Plan};
-use crate::secret::{self, Hidden, Place};
+use crate::bounded;
+use crate::confidential;
+use crate::plan::{EnginePlan, MonitorSource, Plan, ScenarioSource, TargetKind};
+use crate::secret::{self, Hidden, Place, is_secret_header};
 
 /// Looks secrets up; files start from the profile's folder.
 pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<> {
     let dir: PathBuf = dir.to_owned();
-    move |place| match place {
-        Place::Env(name) => std::env::var(name).ok(),
-        Place::File(path) => {
-            let text = std::fs::read_to_string(dir.join(path)).ok()?;
-            let text = text.strip_suffix('\n').unwrap_or(&text);
-            Some(text.strip_suffix('\r').unwrap_or(text).to_owned())
+    move |place| {
+        let value = match place {
+            Place::Env(name) => std::env::var(name).ok()?,
+            Place::File(path) => {
+                let text = bounded::text(&dir.join(path), bounded::VALUE).ok()?;
+                let text = text.strip_suffix('\n').unwrap_or(&text);
+                text.strip_suffix('\r').unwrap_or(text).to_owned()
+            }
+        };
+        confidential::know([value.clone()]);
+        Some(value)
+    }
+}
+
+/// Notes what a plan has of secrets that are written in it: passwords in addresses, and headers that prove who asks.
+pub(super) fn know_written(plan: &Plan) {
+    let monitors = plan.monitors.iter().filter_map(|m| m.source.address());
+    let target = match &plan.target.kind {
+        TargetKind::External { url } => Some(url.as_str()),
+        TargetKind::Demo | TargetKind::OfTheEngine => None,
+    };
+    let page = match &plan.engine {
+        EnginePlan::Locust(locust) => Some(locust.url.as_str()),
+        EnginePlan::Native | EnginePlan::K6(_) => None,
+    };
+    let addresses = monitors.chain(target).chain(page);
+    confidential::know(addresses.flat_map(secret::of_address));
+    if let EnginePlan::Locust(locust) = &plan.engine {
+        know_headers(locust.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+    }
+    let others = plan.populations.others.iter().map(|o| &*o.scenario);
+    let users = match &plan.scenario {
+        ScenarioSource::Spec(spec) => Some(&**spec),
+        ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => None,
+    };
+    for spec in users.into_iter().chain(others) {
+        know_headers(
+            spec.headers
+                .iter()
+                .map(|(n, v)| (n.as_str(), v.get_ref().as_str())),
+        );
+        for step in spec.steps.iter().map(toml::Spanned::as_ref) {
+            know_headers(step.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+            let address = step.request().map_or("", |(_, address)| address);
+            confidential::know(secret::of_address(address));
         }
     }
 }
 
+fn know_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) {
+    let secret = headers.filter(|(name, value)| is_secret_header(name) && !value.contains("{{"));
+    confidential::know(secret.map(|(_, value)| value.to_owned()));
+}
+
 /// Fills in the addresses of monitors and resets, the headers for Locust and the arguments of k6; scenarios are filled in when they are compiled.
 pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
+    know_written(plan);
     let lookup = lookup(&plan.dir);
     for monitor in &mut plan.monitors {
         let url = match &mut monitor.source {
@@ -33,11 +80,14 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
             | MonitorSource::Cgroup(_)
             | MonitorSource::Host => continue,
         };
-        *url = filled(url, &lookup, &format!("monitor `{}`", monitor.name))?;
+        *url = filled_address(url, &lookup, &format!("monitor `{}`", monitor.name))?;
     }
     for flush in &mut plan.target.flushes {
-        flush.url = filled(&flush.url, &lookup, &format!("monitor `{}`", flush.monitor))?;
+        let of = format!("monitor `{}`", flush.monitor);
+        flush.url = filled_address(&flush.url, &lookup, &of)?;
     }
+    // Those of addresses that were filled in, which may be written otherwise there.
+    know_written(plan);
     match &mut plan.engine {
         EnginePlan::Native => {}
         EnginePlan::Locust(locust) => {
@@ -75,13 +125,23 @@ pub(super) fn of_arguments(
 
 /// Fills in what a flag was given; files start from the present folder.
 pub(super) fn in_flag(flag: &'static str) -> impl Fn(&str) -> Result<String, Refusal> {
-    move |text| filled(text, &lookup(Path::new(".")), flag)
+    move |text| filled_address(text, &lookup(Path::new(".")), flag)
+}
+
+/// An address with its secrets.
+fn filled_address(address: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, Refusal> {
+    let filled = secret::fill_address(address, lookup);
+    whole(filled, of)
 }
 
 /// A text with its secrets, of which nothing else may be left to fill in.
 fn filled(text: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, Refusal> {
+    whole(secret::fill(text, lookup), of)
+}
+
+fn whole(filled: Result<String, String>, of: &str) -> Result<String, Refusal> {
     let refuse = |why: String| Refusal::new(Exit::Usage, format!("{of}: {why}"));
-    let filled = secret::fill(text, lookup).map_err(refuse)?;
+    let filled = filled.map_err(refuse)?;
     match filled.split_once("{{") {
         None => Ok(filled),
         Some((_, rest)) => {

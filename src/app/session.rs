@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::audience::Audience;
 use super::command;
@@ -14,6 +16,7 @@ use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
+use crate::confidential::{self, Unwritable};
 use crate::engine::EngineError;
 use crate::engine::any::AnyEngine;
 use crate::engine::k6::K6Engine;
@@ -210,10 +213,17 @@ impl Surroundings for World<'_> {
     }
 
     fn keep(&mut self, entry: &Entry) -> Result<(), String> {
-        match &mut self.store {
-            Some(store) => store.append_entry(entry).map_err(|e| e.to_string()),
-            None => Ok(()),
-        }
+        let Some(store) = &mut self.store else {
+            return Ok(());
+        };
+        let without = |entry: &Entry| {
+            Ok::<_, Unwritable>(Entry {
+                told: confidential::without(&entry.told)?.into_owned(),
+                probe: confidential::without(&entry.probe)?.into_owned(),
+            })
+        };
+        let entry = without(entry).map_err(|e| e.to_string())?;
+        store.append_entry(&entry).map_err(|e| e.to_string())
     }
 
     fn last_words(&self) -> String {
@@ -376,9 +386,11 @@ fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
 /// Writes the reports, and says and returns where they are.
 pub(super) fn write(
     store: &Store,
-    record: &impl Told,
+    record: &(impl Told + Serialize + DeserializeOwned + Clone),
     audience: &mut Audience<'_>,
 ) -> Result<PathBuf, Refusal> {
+    let record = confidential::without(record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    let record = &*record;
     let written = store
         .finish(record)
         .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;

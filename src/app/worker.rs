@@ -14,7 +14,7 @@ use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use crate::locate;
 use crate::plan::{FindFlags, Plan, TargetKind};
 use crate::preflight;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, check_port};
 use crate::term::Terminal;
 
 /// VUs started or stopped per second: the master has a pace of its own.
@@ -100,9 +100,10 @@ fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {
 /// `host:port` of what was typed.
 fn master(typed: &str) -> Result<String, Refusal> {
     let bare = typed.strip_prefix("tcp://").unwrap_or(typed);
-    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|p| p > 0);
     let master = match bare.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() && is_port(port) => bare.to_owned(),
+        Some((host, port)) if !host.is_empty() && !port.is_empty() && check_port(bare).is_ok() => {
+            bare.to_owned()
+        }
         None if !bare.is_empty() && !bare.contains('/') => format!("{bare}:{DEFAULT_PORT}"),
         _ => {
             let message = format!(
@@ -132,7 +133,15 @@ mod tests {
         ] {
             assert_eq!(master(typed).unwrap(), wanted);
         }
-        for typed in ["", ":5557", "master:port", "http://master/", "master:0"] {
+        for typed in [
+            "",
+            ":5557",
+            "master:port",
+            "http://master/",
+            "master:0",
+            "master:+5557",
+            "master:99999",
+        ] {
             let refused = master(typed).unwrap_err();
             assert_eq!(refused.exit, Exit::Usage);
             assert!(refused.message.contains("HOST:PORT"), "{typed}");

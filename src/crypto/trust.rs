@@ -24,6 +24,7 @@ use rustls::{
 
 use super::certificate::Certificate;
 use super::reason::{self, Refused};
+use crate::bounded;
 use crate::plan::ConnectPlan;
 
 /// What was asked of TLS.
@@ -179,7 +180,7 @@ fn certificates(
     what: &'static str,
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let text = std::fs::read(path).map_err(|e| file_error(what, path, e))?;
+    let text = bounded::file(path, bounded::CERTIFICATES).map_err(|e| file_error(what, path, e))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let found = found.map_err(|e| file_error(what, path, e))?;
     if found.is_empty() {
@@ -226,7 +227,7 @@ fn identity(
         Some(key) => ("--key (`key`)", key),
         None => ("--cert (`cert`)", cert),
     };
-    let text = std::fs::read(path).map_err(|e| file_error(what, path, e))?;
+    let text = bounded::file(path, bounded::CERTIFICATES).map_err(|e| file_error(what, path, e))?;
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
         let why = "there is no private key in it: give its file with --key (`key`). One with a passphrase is not read; \
                    `openssl pkey -in FILE -out PLAIN` writes it without";

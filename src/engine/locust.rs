@@ -7,12 +7,15 @@
 mod exact;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::page::fuzz;
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::wire::fuzz as fuzz_wire;
 mod message;
 mod page;
 mod second;
 mod tally;
 mod ways;
 mod web;
+mod wire;
 pub mod worker;
 
 use std::collections::BTreeSet;
@@ -27,7 +30,7 @@ use super::requests::{self, MOST_NAMES, MOST_TOLD, few};
 use super::{Canary, Engine, EngineError};
 use crate::crypto::Trust;
 use crate::measure::{FailureKind, Level, StepNames, StepWindow, Window};
-use crate::scenario::Resolve;
+use crate::scenario::{Allowed, Resolve};
 
 /// The plug-in's text, a file of Python that `locust -f test.py,bp.py` loads.
 pub const PLUGIN: &str = include_str!("locust/plugin.py");
@@ -61,6 +64,8 @@ pub struct LocustSpec {
     pub trust: Option<Trust>,
     /// Addresses in place of what a name server would say.
     pub resolve: Resolve,
+    /// Whom the master may be, beside this machine.
+    pub allowed: Allowed,
     /// Users started or stopped per second.
     pub pace_per_s: f64,
     /// Names of requests that objectives ask for.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::counter::{Counter, Rate, float};
 use super::kernel::{pressure, value_of};
 use super::{MonitorError, Sample};
+use crate::bounded;
 
 /// Where the kernel shows control groups.
 pub(super) const ROOT: &str = "/sys/fs/cgroup";
@@ -205,7 +206,8 @@ fn folder(root: &Path, hierarchy: &str, path: &str) -> Option<PathBuf> {
 }
 
 fn read(path: &Path) -> Option<String> {
-    std::fs::read_to_string(path).ok()
+    // A profile names the folder: what lies there need not be the kernel's.
+    bounded::text(path, bounded::WRITTEN).ok()
 }
 
 fn number(dir: &Path, file: &str) -> Option<u64> {

@@ -14,6 +14,14 @@ pub(super) use follow::{events, log};
 #[cfg(test)]
 pub(super) use stats::Stream as Statistics;
 
+/// Reads bytes as each of the answers and streams of the Docker Engine, in any pieces.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(data: &[u8]) {
+    api::fuzz(data);
+    follow::fuzz(data);
+    stats::fuzz(data);
+}
+
 use std::path::Path;
 
 use super::cgroup::Tracker;

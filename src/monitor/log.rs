@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::confidential;
 use crate::measure::{LogLine, OTHER_LINES, folded};
 use crate::plan::LogMatch;
 
@@ -66,7 +67,8 @@ impl Inbox {
 
     /// Takes a line of a log, which is kept if it matters.
     pub(super) fn hear(&self, line: &str) {
-        let line = clean(line);
+        let line = confidential::line(line, LONGEST_READ);
+        let line = clean(&line);
         let mut held = self.lock();
         if line.contains(BUFFER_KILL) {
             held.buffer_kills += 1;

@@ -9,6 +9,7 @@ use super::cgroup::{self, Folders, Tracker};
 use super::counter::{Changes, Rate, float};
 use super::kernel::TcpTroubles;
 use super::{MonitorError, Sample};
+use crate::{bounded, excerpt};
 
 /// What a process or container tells, with all processes below it. `cpu` is that of all threads; a Node server whose
 /// `main_thread_cpu` is near one core has a busy event loop.
@@ -413,7 +414,7 @@ impl Process {
 
     /// The process that the file names now, if it lives.
     pub(super) fn alive(&self) -> Option<Alive> {
-        let text = std::fs::read_to_string(&self.pid_file).ok()?;
+        let text = bounded::text(&self.pid_file, bounded::VALUE).ok()?;
         Alive::look(text.trim().parse().ok()?)
     }
 
@@ -450,7 +451,7 @@ impl Process {
     }
 
     fn not_there(&self) -> MonitorError {
-        match std::fs::read_to_string(&self.pid_file) {
+        match bounded::text(&self.pid_file, bounded::VALUE) {
             Err(error) => MonitorError::Read {
                 path: self.pid_file.display().to_string(),
                 error,
@@ -458,7 +459,7 @@ impl Process {
             Ok(text) => MonitorError::Unexpected(format!(
                 "{} names process `{}`, which does not run",
                 self.pid_file.display(),
-                text.trim()
+                excerpt::line(&text)
             )),
         }
     }

@@ -90,7 +90,7 @@ impl Page {
             None => self.client.insert(web::client(&self.url, &self.connect)?),
         };
         let url = reqwest::Url::parse(&self.url).map_err(|e| e.to_string())?;
-        web::get(client, url, false).await
+        web::get(client, url, false, web::PAGE).await
     }
 
     /// Adds what a page says to `sample`.
@@ -253,7 +253,7 @@ impl Queries {
             let (field, client) = (field.clone(), client.clone());
             let url = query_url(&self.server, query);
             answers.spawn(async move {
-                let answer = async { answer(&web::get(&client?, url?, true).await?) };
+                let answer = async { answer(&web::get(&client?, url?, true, web::ANSWER).await?) };
                 (field, answer.await)
             });
         }

@@ -3,14 +3,18 @@
 
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
-use redis::aio::MultiplexedConnection;
 use tokio::time::Instant;
+
+mod wire;
 
 use super::counter::{Changes, Counter, Rate, float};
 use super::log::Inbox;
 use super::{MonitorError, Sample};
+use crate::scenario::Allowed;
 use crate::secret::masked;
+pub(crate) use wire::Connection;
+#[cfg(any(test, fuzzing))]
+pub(crate) use wire::fuzz as fuzz_wire;
 
 /// What a Redis server tells.
 pub(super) const FIELDS: &[&str] = &[
@@ -56,13 +60,15 @@ const OWN_COMMANDS: [&str; 5] = [
 #[derive(Debug)]
 pub(super) struct Server {
     url: String,
+    /// Whom it may be, beside this machine.
+    allowed: Allowed,
     /// Its log, when it is followed: in 7.0 only the log tells of clients that were closed for their output buffer.
     log: Option<Inbox>,
     /// The most that a subscriber's output buffer may hold.
     buffer_limit: Option<f64>,
     /// Samples until the list of subscribers is asked for again.
     list_in: u32,
-    connection: Option<MultiplexedConnection>,
+    connection: Option<Connection>,
     /// When to connect again, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
     seen: Tracker,
@@ -70,9 +76,10 @@ pub(super) struct Server {
 
 impl Server {
     /// `log` is where its log is heard, when it is followed.
-    pub(super) fn new(url: &str, log: Option<Inbox>) -> Self {
+    pub(super) fn new(url: &str, allowed: &Allowed, log: Option<Inbox>) -> Self {
         Self {
             url: url.to_owned(),
+            allowed: allowed.clone(),
             log,
             buffer_limit: None,
             list_in: 0,
@@ -142,6 +149,7 @@ impl Server {
         };
         let with_list = self.list_in == 0;
         self.list_in = self.list_in.saturating_sub(1);
+        connection.renew();
         // Sent together: the connection is shared by its clones.
         let (info, latencies, slowlog, subscribers) = tokio::join!(
             ask::<String>(&connection, "INFO", &[]),
@@ -176,19 +184,14 @@ impl Server {
         }
     }
 
-    async fn connect(&mut self) -> Result<MultiplexedConnection, Lost> {
+    async fn connect(&mut self) -> Result<Connection, Lost> {
         let wait = self.retry.map_or(BACK_OFF.0, |(_, wait)| wait);
         if self.retry.is_some_and(|(at, _)| Instant::now() < at) {
             return Err(Lost::Gone("not connected; trying again soon".to_owned()));
         }
         // Set before the attempt, which a deadline may cut short.
         self.retry = Some((Instant::now() + wait, (wait * 2).min(BACK_OFF.1)));
-        let client = redis::Client::open(self.url.as_str()).map_err(|e| Lost::from(&e))?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(TIMEOUT))
-            .set_response_timeout(Some(TIMEOUT));
-        let connection = client
-            .get_multiplexed_async_connection_with_config(&config)
+        let connection = Connection::open(&self.url, &self.allowed, TIMEOUT, Some(TIMEOUT))
             .await
             .map_err(|e| Lost::from(&e))?;
         self.retry = None;
@@ -205,15 +208,13 @@ impl Server {
 }
 
 async fn ask<T: redis::FromRedisValue>(
-    connection: &MultiplexedConnection,
+    connection: &Connection,
     command: &str,
     arguments: &[&str],
 ) -> redis::RedisResult<T> {
-    let mut connection = connection.clone();
-    redis::cmd(command)
-        .arg(arguments)
-        .query_async(&mut connection)
-        .await
+    let mut asked = redis::cmd(command);
+    asked.arg(arguments);
+    connection.ask(&asked).await
 }
 
 /// What a server told in one second.

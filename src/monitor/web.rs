@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use crate::bounded::{self, BodyError};
 use crate::crypto::{self, Trust, TrustSpec};
 use crate::plan::ConnectPlan;
 
 /// Time that one answer may take.
 pub(super) const TIMEOUT: Duration = Duration::from_millis(1500);
-/// Bytes that one answer may have.
-const MOST_BYTES: usize = 16 << 20;
+/// Bytes that a page of metrics may have.
+pub(super) const PAGE: usize = 16 << 20;
+/// Bytes that the answer to one query may have: it holds one number.
+pub(super) const ANSWER: usize = 256 << 10;
 
 /// A client for one address, which keeps its connection: one that is opened under load might be refused.
 pub(super) fn client(url: &str, connect: &ConnectPlan) -> Result<Client, String> {
@@ -28,7 +31,7 @@ pub(super) fn client(url: &str, connect: &ConnectPlan) -> Result<Client, String>
         // No TLS is spoken here: this keeps the client from looking for the system's certificates.
         None => builder.tls_certs_only(std::iter::empty()),
     };
-    let builder = crypto::resolved(builder, &connect.resolve);
+    let builder = crypto::resolved(builder, &connect.resolve, &connect.allowed);
     let http = builder.build().map_err(|e| root_cause(&e))?;
     Ok(Client { http, trust })
 }
@@ -40,11 +43,12 @@ pub(super) struct Client {
     trust: Option<Trust>,
 }
 
-/// The body of an answer that is a success, or of any when `any_status`.
+/// The body of an answer that is a success, or of any when `any_status`; of at most so many bytes.
 pub(super) async fn get(
     client: &Client,
     url: reqwest::Url,
     any_status: bool,
+    most: usize,
 ) -> Result<String, String> {
     let why = |e: &reqwest::Error| client.why(e);
     let mut answer = client.http.get(url).send().await.map_err(|e| why(&e))?;
@@ -52,17 +56,24 @@ pub(super) async fn get(
     if !any_status && !status.is_success() {
         return Err(format!("the answer is {status}"));
     }
-    let mut bytes = Vec::new();
-    while let Some(piece) = answer.chunk().await.map_err(|e| why(&e))? {
-        if bytes.len() + piece.len() > MOST_BYTES {
-            return Err(format!(
-                "the answer is longer than {} MiB",
-                MOST_BYTES >> 20
-            ));
-        }
-        bytes.extend_from_slice(&piece);
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    let bytes = bounded::body(&mut answer, most).await;
+    let bytes = bytes.map_err(|error| match error {
+        BodyError::Broken(error) => why(&error),
+        other => other.to_string(),
+    })?;
+    Ok(as_text(bytes))
+}
+
+/// What is no text within it is none of what is looked for; a copy for its sake would take three times the memory.
+fn as_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| {
+        let mut bytes = error.into_bytes();
+        bytes
+            .iter_mut()
+            .filter(|b| !b.is_ascii())
+            .for_each(|b| *b = b'?');
+        String::from_utf8(bytes).unwrap_or_default()
+    })
 }
 
 impl Client {

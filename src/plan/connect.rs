@@ -7,7 +7,7 @@ use toml::Spanned;
 use super::value::{Flag, Reader};
 use super::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, MonitorSpec, Profile, TargetSpec};
-use crate::scenario::Resolve;
+use crate::scenario::{Allowed, Resolve};
 
 /// How connections to one service are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +24,16 @@ pub struct ConnectPlan {
     pub server_name: Option<String>,
     /// Addresses in place of what a name server would say.
     pub resolve: Resolve,
+    /// Whom it may be, beside this machine: those whom the load may reach.
+    pub allowed: Allowed,
+}
+
+/// Whom a profile and the flags allow.
+pub(super) fn allowed(profile: Option<&Profile>, flags: &FindFlags) -> Allowed {
+    let target = profile.and_then(|p| p.target.as_ref());
+    let of_profile = target.and_then(|t| t.as_ref().allow.as_ref());
+    let of_profile = of_profile.into_iter().flatten();
+    Allowed::new(of_profile.chain(&flags.allow_target).cloned())
 }
 
 /// The keys of one table.
@@ -82,7 +92,11 @@ pub(super) fn of_target(
     let reader = Reader {
         source: profile.map(|p| &*p.source),
     };
-    resolve(Keys::from(spec), flags, &reader, dir)
+    let plan = resolve(Keys::from(spec), flags, &reader, dir)?;
+    Ok(ConnectPlan {
+        allowed: allowed(profile, flags),
+        ..plan
+    })
 }
 
 /// What a table says of its own, else what is said of the target.
@@ -98,7 +112,11 @@ pub(super) fn own_or<'a>(
     let reader = Reader {
         source: Some(&profile.source),
     };
-    resolve(keys, &FindFlags::default(), &reader, &profile.dir)
+    let plan = resolve(keys, &FindFlags::default(), &reader, &profile.dir)?;
+    Ok(ConnectPlan {
+        allowed: of_target.allowed.clone(),
+        ..plan
+    })
 }
 
 /// For the page of a Locust master.
@@ -112,7 +130,11 @@ pub(super) fn of_engine(
             let reader = Reader {
                 source: Some(&profile.source),
             };
-            resolve(Keys::from(spec), flags, &reader, &profile.dir)
+            let plan = resolve(Keys::from(spec), flags, &reader, &profile.dir)?;
+            Ok(ConnectPlan {
+                allowed: allowed(Some(profile), flags),
+                ..plan
+            })
         }
         _ => of_target(profile, flags),
     }
@@ -165,5 +187,6 @@ fn resolve(
         insecure: insecure.value,
         server_name: keys.server_name.map(|n| n.as_ref().clone()),
         resolve,
+        allowed: Allowed::default(),
     })
 }

@@ -258,7 +258,8 @@ fn together<'a>(
 
 /// An address as it could be with its secrets filled in, of which nothing is known yet.
 fn without_secrets(address: &str) -> String {
-    secret::fill(address, &|_| Some("secret".to_owned())).unwrap_or_else(|_| address.to_owned())
+    // A name, a port and a password can all be this.
+    secret::fill(address, &|_| Some("1".to_owned())).unwrap_or_else(|_| address.to_owned())
 }
 
 /// The fields of a table, each with what it is read from.
@@ -328,12 +329,15 @@ fn name(source: &Source, spec: &Spanned<MonitorSpec>) -> Result<String, ProfileE
 fn redis_url(source: &Source, url: &Spanned<String>) -> Result<String, ProfileError> {
     let text = url.as_ref();
     let known = ["redis://", "redis+unix://", "unix://"];
-    if known.iter().any(|scheme| text.starts_with(scheme)) {
-        return Ok(text.clone());
+    let help = "write it as redis://127.0.0.1:6379";
+    if !known.iter().any(|scheme| text.starts_with(scheme)) {
+        return Err(source
+            .error(Some(url.span()), "not the address of a Redis server")
+            .with_help(help));
     }
-    Err(source
-        .error(Some(url.span()), "not the address of a Redis server")
-        .with_help("write it as redis://127.0.0.1:6379"))
+    value::redis_url(&without_secrets(text))
+        .map_err(|why| source.error(Some(url.span()), why).with_help(help))?;
+    Ok(text.clone())
 }
 
 fn memory_limit(source: &Source, limit: &Spanned<String>) -> Result<u64, ProfileError> {

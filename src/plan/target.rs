@@ -7,7 +7,6 @@ use super::reset;
 use super::value::{self, Flag, Reader};
 use super::{EnginePlan, FindFlags, PlanError, TargetKind, TargetPlan};
 use crate::profile::{Profile, ProfileError, TargetSpec};
-use crate::scenario::Allowed;
 use crate::slo::Condition;
 
 pub(super) fn resolve(
@@ -26,12 +25,10 @@ pub(super) fn resolve(
             .pick(Flag::none(), key.as_ref(), default, |t| value::duration(t))
             .map(|d| d.value)
     };
-    let of_profile = spec.allow.iter().flatten();
-    let allowed = Allowed::new(of_profile.chain(&flags.allow_target).cloned());
     let command = |key: &Option<Spanned<String>>| key.as_ref().map(|c| c.as_ref().clone());
     Ok(TargetPlan {
         kind,
-        allowed,
+        allowed: connect::allowed(Some(profile), flags),
         connect: connect::of_target(Some(profile), flags)?,
         addresses: reader
             .pick(

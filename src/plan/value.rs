@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::{PlanError, ResetWhen, RestartWhen};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{Source, nearest};
-use crate::scenario::{Addresses, normal_address};
+use crate::scenario::{Addresses, check_port, normal_address};
 use crate::secret::masked;
 use crate::units;
 
@@ -208,6 +208,17 @@ pub(super) fn unknown(value: &str, known: &[&str]) -> String {
         Some(near) => format!("unknown value `{value}`; did you mean `{near}`?"),
         None => format!("unknown value `{value}`; use {}", known.join(" or ")),
     }
+}
+
+/// The address of a Redis server, as far as it names a host: one that listens at a path has none.
+pub(super) fn redis_url(text: &str) -> Result<(), String> {
+    let Some(rest) = text.strip_prefix("redis://") else {
+        return Ok(());
+    };
+    // A password may have signs in it that would end the host.
+    let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+    let end = host.find(['/', '?', '#']).unwrap_or(host.len());
+    check_port(&host[..end])
 }
 
 /// An address that load can be sent to.

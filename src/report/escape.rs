@@ -1,14 +1,8 @@
 //! Text of others (log lines, names, reasons) as harmless parts of a page, a table or a workflow's log.
 
-/// Characters that no reader sees, or that turn the order of what he sees: a log line must not pass for something else.
-fn is_hidden(c: char) -> bool {
-    let controls = c.is_control() && c != '\n' && c != '\t';
-    let turns =
-        matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}');
-    controls || turns || matches!(c, '\u{fffe}' | '\u{ffff}')
-}
+use crate::excerpt::{self, is_hidden};
 
-/// Text without them.
+/// Text without characters that no reader sees, or that turn the order of what he sees: a log line must not pass for something else.
 pub(super) fn visible(text: &str) -> String {
     let seen = |c| if is_hidden(c) { '\u{fffd}' } else { c };
     text.chars().map(seen).collect()
@@ -28,7 +22,8 @@ pub(super) fn markup(text: &str) -> String {
             c => out.push(c),
         }
     }
-    out
+    // A page that is printed lands in logs too.
+    excerpt::without_commands(&out, "&#58;", "&#35;")
 }
 
 /// Text on one line.

@@ -6,6 +6,7 @@ use super::escape::one_line;
 use super::markdown::{self, Pictures};
 use super::page::Page;
 use super::{compare, ramp, summary as text, view};
+use crate::excerpt;
 use crate::record::{
     ChangeVerdict, CompareRecord, Comparison, Ending, GateOutcome, LoadOutcome, RampEnding,
     RampRecord, RunRecord,
@@ -61,9 +62,10 @@ fn cut(text: &str, most: usize) -> String {
     format!("{}{MORE}", &text[..end])
 }
 
-/// A line of a log must not command the runner. Ours never begin with `::`: only an older form stands anywhere in a line.
+/// A line of a log must not command the runner.
 fn without_commands(text: &str) -> String {
-    text.replace("##[", "## [")
+    // Both are written so that Markdown shows them as they were, outside of code.
+    excerpt::without_commands(text, "&#58;", "# ")
 }
 
 pub(super) fn of_run(record: &RunRecord) -> String {
@@ -185,7 +187,7 @@ fn annotation(out: &mut String, kind: Kind, title: &str, text: &str) {
 
 /// The escapes of a command's message.
 fn data(text: &str) -> String {
-    one_line(text)
+    excerpt::without_commands(&one_line(text), ":", "# ")
         .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")

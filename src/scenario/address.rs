@@ -12,6 +12,7 @@ pub fn normal(address: &str) -> Result<String, String> {
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     check_host(authority)?;
+    check_port(authority)?;
     Ok(format!(
         "{}://{authority}{}",
         scheme.to_ascii_lowercase(),
@@ -26,6 +27,33 @@ pub(super) fn is_whole(text: &str) -> bool {
             .is_some_and(|t| t.eq_ignore_ascii_case(scheme))
     };
     begins("http://") || begins("https://")
+}
+
+/// Whether what stands behind a host, if anything, is a port that somebody can listen on: clients that cannot read it take the one of
+/// the scheme, and the load would go to another service.
+///
+/// # Errors
+/// Says which port is none.
+pub fn check_port(authority: &str) -> Result<(), String> {
+    let host = authority.rsplit_once('@').map_or(authority, |(_, h)| h);
+    let behind = match host.strip_prefix('[') {
+        Some(inner) => inner.split_once(']').map_or("", |(_, behind)| behind),
+        None => host.find(':').map_or("", |at| &host[at..]),
+    };
+    if behind.is_empty() || behind.contains("{{") {
+        return Ok(());
+    }
+    let digits = behind.strip_prefix(':').filter(|p| !p.is_empty());
+    let digits = digits.filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    match digits.and_then(|p| p.parse::<u16>().ok()) {
+        Some(1..) => Ok(()),
+        // It may be a password: one with a sign that ends a host reads like this.
+        _ => Err(
+            "what stands behind the host is not a port; a port is a number from 1 to 65535, as in http://127.0.0.1:8080 (in a user name or \
+             password `/`, `?` and `#` are written %2F, %3F and %23)"
+                .to_owned(),
+        ),
+    }
 }
 
 fn check_host(authority: &str) -> Result<(), String> {
@@ -108,6 +136,44 @@ mod tests {
         assert!(
             is_whole("HTTP://h") && is_whole("https://h") && !is_whole("httpx") && !is_whole("ü")
         );
+    }
+
+    #[test]
+    fn a_port_that_is_none_is_refused_and_not_taken_for_that_of_the_scheme() {
+        for authority in [
+            "h:8O80",
+            "h:99999",
+            "h:65536",
+            "h:0",
+            "h:",
+            "h:+80",
+            "h:-1",
+            "h:8080x",
+            "h:80:81",
+            "h: 80",
+            "[::1]8080",
+            "[::1]:x",
+            "[::1]:",
+            "[::1]:70000",
+            "me:pw@h:x",
+            "h:\u{661}",
+            "h:0x50",
+        ] {
+            let error = normal(&format!("http://{authority}/a")).unwrap_err();
+            assert!(error.contains("is not a port"), "{authority}: {error}");
+        }
+        for authority in [
+            "h",
+            "h:1",
+            "h:65535",
+            "h:08080",
+            "[::1]",
+            "[::1]:80",
+            "me:pw@h",
+            "h:{{ env.PORT }}",
+        ] {
+            assert_eq!(check_port(authority), Ok(()), "{authority}");
+        }
     }
 
     #[test]

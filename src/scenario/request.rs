@@ -4,6 +4,7 @@ use http::header::HeaderName;
 use http::{Method, StatusCode};
 use rand::Rng;
 
+use super::address::check_port;
 use super::{Scenario, Template, Values};
 use crate::secret::masked;
 
@@ -44,8 +45,10 @@ impl Origin {
                 masked(address)
             ));
         }
+        let shown = || masked(&format!("{scheme}://{authority}"));
+        check_port(authority).map_err(|why| format!("`{}`: {why}", shown()))?;
         let parsed: http::uri::Authority = authority.parse().map_err(|e| {
-            let shown = masked(&format!("{scheme}://{authority}"));
+            let shown = shown();
             format!("`{shown}` has no host with an optional port: {e}")
         })?;
         if authority.contains('@') {

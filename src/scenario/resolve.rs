@@ -38,7 +38,7 @@ impl Resolve {
         let bare = text.strip_prefix('+').unwrap_or(text);
         let (host, rest) = split_host(bare).ok_or_else(wrong)?;
         let (port, addresses) = rest.split_once(':').ok_or_else(wrong)?;
-        let port = port.parse().map_err(|_| wrong())?;
+        let port = port_number(port).ok_or_else(wrong)?;
         let address = |part: &str| part.trim_matches(['[', ']']).parse::<IpAddr>();
         let addresses: Result<Vec<_>, _> = addresses.split(',').map(address).collect();
         let addresses = addresses.map_err(|_| wrong())?;
@@ -67,6 +67,12 @@ impl Resolve {
         let entries = self.0.iter();
         entries.filter_map(|e| Some((e.host.as_deref()?, e.port, e.addresses.as_slice())))
     }
+}
+
+/// A port that somebody can listen on; Rust would take `+80` for one too.
+fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port > 0)
 }
 
 /// The host before the first colon that is not within brackets.
@@ -133,6 +139,9 @@ mod tests {
             "a:443",
             "a:443:b",
             "a:x:127.0.0.1",
+            "a:+80:127.0.0.1",
+            "a:0:127.0.0.1",
+            "a:70000:127.0.0.1",
             ":443:127.0.0.1",
             "[::1:443:127.0.0.1",
         ] {

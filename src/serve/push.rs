@@ -11,16 +11,19 @@ use prost::Message as _;
 use reqwest::Url;
 use tokio::sync::Notify;
 
+use crate::crypto;
+use crate::excerpt;
 use crate::live::Live;
-use crate::live::metrics::{self, Samples};
+use crate::live::metrics::Samples;
+use crate::scenario::{Allowed, Resolve};
 use crate::secret::masked;
 
 /// Time between two writes.
 const EVERY: Duration = Duration::from_secs(5);
 /// What the server may take to answer.
 const DEADLINE: Duration = Duration::from_secs(4);
-/// What an error of the server is quoted with at most, characters.
-const QUOTED: usize = 200;
+/// Bytes of an error of the server that are looked at.
+const QUOTED: usize = 1024;
 /// The NaN that says that a series has ended.
 const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
@@ -51,16 +54,21 @@ struct Shared {
 }
 
 impl RemoteWrite {
-    /// Begins to send to this address.
+    /// Begins to send to this address, which is this machine's or allowed.
     ///
     /// # Errors
     /// When the text is no address of HTTP.
-    pub fn start(address: &str) -> Result<Self, PushError> {
+    pub fn start(address: &str, allowed: &Allowed) -> Result<Self, PushError> {
         let url = Url::parse(address)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
             .ok_or_else(|| PushError::Address(masked(address)))?;
-        let client = reqwest::Client::builder()
+        let client = reqwest::Client::builder();
+        let client = crypto::resolved(client, &Resolve::default(), allowed)
+            // A proxy of the environment would be handed the password.
+            .no_proxy()
+            // Neither does the password go where an answer points to.
+            .redirect(reqwest::redirect::Policy::none())
             .timeout(DEADLINE)
             .build()
             .map_err(PushError::Client)?;
@@ -122,7 +130,7 @@ impl Writer {
                 _ = beat.tick() => false,
                 () = self.shared.end.notified() => true,
             };
-            let samples = metrics::samples(&lock(&self.shared.live));
+            let samples = super::samples(&lock(&self.shared.live));
             self.write(&samples).await;
             if ended {
                 self.write(&[]).await;
@@ -164,7 +172,7 @@ impl Writer {
         let body = snap::raw::Encoder::new()
             .compress_vec(&request.encode_to_vec())
             .map_err(|e| e.to_string())?;
-        let answer = self
+        let mut answer = self
             .client
             .post(self.url.clone())
             .header("Content-Encoding", "snappy")
@@ -178,10 +186,20 @@ impl Writer {
         if status.is_success() {
             return Ok(());
         }
-        let words = answer.text().await.unwrap_or_default();
-        let words: String = words.trim().chars().take(QUOTED).collect();
-        Err(format!("{status} {words}"))
+        let words = first_words(&mut answer).await;
+        Err(format!("{status} {}", excerpt::line(&words)))
     }
+}
+
+/// The beginning of an answer; what comes after it is not read.
+async fn first_words(answer: &mut reqwest::Response) -> String {
+    let mut bytes = Vec::new();
+    while bytes.len() < QUOTED
+        && let Ok(Some(piece)) = answer.chunk().await
+    {
+        bytes.extend_from_slice(&piece[..piece.len().min(QUOTED)]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The innermost reason: that of the socket, not of the library.
@@ -366,7 +384,7 @@ mod tests {
     async fn the_end_sends_the_last_state_and_ends_every_series() {
         crate::crypto::install();
         let (address, mut received) = server("204 No Content").await;
-        let push = RemoteWrite::start(&address).unwrap();
+        let push = RemoteWrite::start(&address, &Allowed::default()).unwrap();
         let first = received.recv().await.unwrap();
         assert!(!first.timeseries.is_empty());
         assert_eq!(push.stop().await, None);
@@ -387,7 +405,7 @@ mod tests {
         crate::crypto::install();
         let (address, mut received) = server("500 No").await;
         let address = address.replace("http://", "http://me:secret@");
-        let push = RemoteWrite::start(&address).unwrap();
+        let push = RemoteWrite::start(&address, &Allowed::default()).unwrap();
         received.recv().await.unwrap();
         let told = push.stop().await.unwrap();
         assert!(told.contains("500") && told.contains("full"), "{told}");
@@ -397,7 +415,8 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_away_ends_nothing() {
         crate::crypto::install();
-        let push = RemoteWrite::start("http://127.0.0.1:1/api/v1/write").unwrap();
+        let push =
+            RemoteWrite::start("http://127.0.0.1:1/api/v1/write", &Allowed::default()).unwrap();
         let told = push.stop().await.unwrap();
         assert!(
             told.contains("refused") && told.contains("goes on without"),
@@ -408,7 +427,9 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused_with_an_example() {
         for text in ["", "prometheus:9090", "ftp://127.0.0.1/", "http://"] {
-            let error = RemoteWrite::start(text).unwrap_err().to_string();
+            let error = RemoteWrite::start(text, &Allowed::default())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("/api/v1/write"), "{text}: {error}");
         }
     }

@@ -10,7 +10,7 @@ fn address(ip: [u8; 4]) -> SocketAddr {
 
 async fn page(ip: [u8; 4]) -> LivePage {
     crate::crypto::install();
-    LivePage::start(address(ip), "secret".to_owned())
+    LivePage::start(address(ip), Token::made("secret".to_owned()))
         .await
         .unwrap()
 }
@@ -130,7 +130,7 @@ async fn any_other_address_asks_for_the_token() {
 #[tokio::test]
 async fn an_address_that_is_taken_is_told_with_the_way_out() {
     let first = page([127, 0, 0, 1]).await;
-    let error = LivePage::start(first.address, String::new())
+    let error = LivePage::start(first.address, Token::made(String::new()))
         .await
         .unwrap_err();
     let error = error.to_string();
@@ -188,4 +188,66 @@ fn tokens_are_compared_whole() {
     for wrong in ["", "ab", "abd", "abcd", "ABC"] {
         assert!(!same(wrong, "abc"), "{wrong}");
     }
+}
+
+/// The first line of an answer; nothing where there is none in time.
+async fn first_line(tcp: &mut TcpStream) -> String {
+    use tokio::io::AsyncReadExt as _;
+    let mut bytes = vec![0; 64];
+    let read = tokio::time::timeout(Duration::from_secs(2), tcp.read(&mut bytes)).await;
+    let read = read.map_or(0, |read| read.unwrap_or(0));
+    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn half_requests_and_watchers_shut_nobody_out() {
+    use tokio::io::AsyncWriteExt as _;
+    let page = page([127, 0, 0, 1]).await;
+    let connect = || TcpStream::connect(("127.0.0.1", page.address.port()));
+    let mut half = Vec::new();
+    for _ in 0..3 * places::CONNECTIONS {
+        let mut tcp = connect().await.unwrap();
+        tcp.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        half.push(tcp);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(get(&page, "/metrics", &[]).await.0, 200);
+    // Whoever watches takes no place of those who ask.
+    let mut watching = Vec::new();
+    for _ in 0..2 * WATCHERS {
+        let mut tcp = connect().await.unwrap();
+        let request = "GET /events HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+        tcp.write_all(request.as_bytes()).await.unwrap();
+        let line = first_line(&mut tcp).await;
+        watching.push((tcp, line));
+    }
+    let of = |status: &str| {
+        watching
+            .iter()
+            .filter(|(_, line)| line.contains(status))
+            .count()
+    };
+    assert_eq!((of(" 200 "), of(" 503 ")), (WATCHERS, WATCHERS));
+    assert_eq!(get(&page, "/live.json", &[]).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_was_given_is_long_and_shown_nowhere() {
+    for short in [
+        "ab",
+        "fifteen-letters",
+        "sixteen characters",
+        "&&&&&&&&&&&&&&&&",
+    ] {
+        assert!(Token::given(short.to_owned()).is_err(), "{short}");
+    }
+    let token = Token::given("0123456789abcdef".to_owned()).unwrap();
+    let page = LivePage::start(address([0, 0, 0, 0]), token).await.unwrap();
+    assert!(page.wants_given_token() && !page.url().contains("token"));
+    assert_eq!(
+        get(&page, "/live.json?token=0123456789abcdef", &[]).await.0,
+        200
+    );
+    assert_eq!(get(&page, "/live.json", &[]).await.0, 401);
 }

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::Command;
 
 use crate::children::Group;
+use crate::confidential;
 
 /// Lines of output that an error quotes.
 const TAIL_LINES: usize = 12;
@@ -226,6 +227,7 @@ impl Tail {
         if lines.len() == TAIL_LINES {
             lines.pop_front();
         }
+        let line = confidential::line(line, LINE_BYTES);
         lines.push_back(line.chars().take(LINE_LIMIT).collect());
     }
 

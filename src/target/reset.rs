@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use redis::AsyncConnectionConfig;
 use tokio::time::{sleep, timeout};
 
 use super::TargetError;
-use crate::monitor::{DockerEngine, MonitorError};
+use crate::monitor::{DockerEngine, MonitorError, RedisConnection};
 use crate::plan::{FlushPlan, RestartPlan, RestartWhen};
+use crate::scenario::Allowed;
 
 /// Time until a Redis server that was not there is tried again: it may just have been restarted.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -52,11 +52,15 @@ async fn restart_if_due(
 }
 
 /// Empties a Redis server and its statistics. One that is not there (any more, or yet) is waited for.
-pub(super) async fn flush(plan: &FlushPlan, limit: Duration) -> Result<(), TargetError> {
+pub(super) async fn flush(
+    plan: &FlushPlan,
+    allowed: &Allowed,
+    limit: Duration,
+) -> Result<(), TargetError> {
     let mut last = None;
     let emptied = timeout(limit, async {
         loop {
-            match flush_once(&plan.url).await {
+            match flush_once(&plan.url, allowed).await {
                 Err(error) if may_come_back(&error) => last = Some(error.to_string()),
                 outcome => return outcome,
             }
@@ -77,21 +81,14 @@ pub(super) async fn flush(plan: &FlushPlan, limit: Duration) -> Result<(), Targe
     })
 }
 
-async fn flush_once(url: &str) -> redis::RedisResult<()> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT))
-        // To empty a large one takes its time; the deadline is the caller's.
-        .set_response_timeout(None);
-    let client = redis::Client::open(url)?;
-    let mut connection = client
-        .get_multiplexed_async_connection_with_config(&config)
-        .await?;
-    let flush = redis::cmd("FLUSHALL");
-    flush.query_async::<()>(&mut connection).await?;
+async fn flush_once(url: &str, allowed: &Allowed) -> redis::RedisResult<()> {
+    // To empty a large one takes its time; the deadline is the caller's.
+    let connection = RedisConnection::open(url, allowed, CONNECT, None).await?;
+    connection.ask::<()>(&redis::cmd("FLUSHALL")).await?;
     // After it, so that its own time is not the slowest command of the next probe.
     let mut forget = redis::cmd("CONFIG");
     forget.arg("RESETSTAT");
-    forget.query_async(&mut connection).await
+    connection.ask(&forget).await
 }
 
 /// Whether another try makes sense: nobody listens, the connection broke, or it still reads its file.
@@ -271,7 +268,7 @@ mod tests {
         };
         let plan = flush_plan(dir.path());
         // It may not listen yet.
-        flush(&plan, LONG).await.unwrap();
+        flush(&plan, &Allowed::default(), LONG).await.unwrap();
         let client = redis::Client::open(plan.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
         let mut ask = async |command: &str, arguments: &[&str]| {
@@ -283,7 +280,7 @@ mod tests {
         ask("INCR", &["a", "wrong"]).await.unwrap_err();
         ask("SELECT", &["3"]).await.unwrap();
         ask("SET", &["b", "1"]).await.unwrap();
-        flush(&plan, LONG).await.unwrap();
+        flush(&plan, &Allowed::default(), LONG).await.unwrap();
         let info = ask("INFO", &["everything"]).await.unwrap();
         let info: String = redis::from_redis_value(info).unwrap();
         assert!(
@@ -301,7 +298,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let plan = flush_plan(dir.path());
         let limit = Duration::from_millis(300);
-        let error = flush(&plan, limit).await.unwrap_err().to_string();
+        let error = flush(&plan, &Allowed::default(), limit)
+            .await
+            .unwrap_err()
+            .to_string();
         let wanted = "cannot empty the Redis server of the monitor `redis`: it did not answer within 0.3 s: ";
         assert!(error.starts_with(wanted), "{error}");
     }

@@ -6,6 +6,7 @@ use console::{measure_text_width, truncate_str};
 
 use super::paint;
 use crate::event::Phase;
+use crate::excerpt::visible;
 use crate::live::{Gauge, Live, LiveSecond};
 use crate::measure::{COUNTERS, Level};
 use crate::report::{self, span};
@@ -38,9 +39,14 @@ pub(super) fn lines(live: &Live, width: usize, height: usize, colour: bool) -> V
     lines.into_iter().map(cut).collect()
 }
 
+/// A text of others on one line.
+fn harmless(text: &str) -> String {
+    visible(text).replace(['\n', '\t'], " ")
+}
+
 /// Profile and SLO on the left, the time on the right.
 fn head(live: &Live, width: usize) -> String {
-    let left = format!("{}  SLO {}", live.profile, live.slo.join(", "));
+    let left = harmless(&format!("{}  SLO {}", live.profile, live.slo.join(", ")));
     let right = match live.left_s() {
         Some(left) => format!("{}, at most {} more", span(live.elapsed_s), span(left)),
         None => span(live.elapsed_s),
@@ -85,7 +91,7 @@ fn search(live: &Live, colour: bool) -> Option<String> {
 /// What is going on: a probe, a stage, or what is between them.
 fn present(live: &Live) -> String {
     if let Some(doing) = &live.doing {
-        return format!("{}{doing}", label("now"));
+        return format!("{}{}", label("now"), harmless(doing));
     }
     if let Some(probe) = &live.probe {
         let name = format!("probe {}", probe.index);
@@ -150,7 +156,7 @@ fn share(live: &Live, width: usize, colour: bool) -> Option<String> {
 /// The latency against its limit, now and over the last minutes.
 fn latency(live: &Live, width: usize, colour: bool) -> Option<String> {
     let last = live.seconds.back()?;
-    let mut text = label(&live.latency);
+    let mut text = label(&harmless(&live.latency));
     match (last.latency_s, live.limit_s) {
         (Some(value), Some(limit)) if value >= limit => {
             let shown = paint(&units::format_seconds(value), "31", colour);

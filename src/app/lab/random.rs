@@ -1,11 +1,11 @@
 //! `breakpoint lab --random`: systems that are drawn, their truths, searches, tables.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Cache, Exit, Refusal, Signals};
+use super::{Cache, Exit, MOST_TRUTHS, Refusal, Signals};
+use crate::bounded;
 use crate::cli::LabArgs;
 use crate::lab::random::Rejected;
 use crate::lab::random::run::{self, BUDGETS, Found, Memory, Plan};
@@ -102,7 +102,8 @@ struct Kept {
 
 impl Kept {
     fn open(dir: Option<PathBuf>) -> Self {
-        let read = |dir: &PathBuf| Known::read(&fs::read(dir.join(TRUTHS)).ok()?).ok();
+        let read =
+            |dir: &PathBuf| Known::read(&bounded::file(&dir.join(TRUTHS), MOST_TRUTHS).ok()?).ok();
         let known = dir.as_ref().and_then(read).unwrap_or_default();
         Self {
             dir,

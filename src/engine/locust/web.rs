@@ -8,12 +8,15 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::LocustSpec;
+use crate::bounded::{self, BodyError};
 use crate::crypto::{self, Trust};
 use crate::engine::EngineError;
 use crate::secret::masked;
 
 /// How long an answer may take; a question for the next second waits up to 3 s at the master.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes that an answer may have: some seconds of a cluster with a hundred workers and as many requests.
+const MOST: usize = 5 << 20;
 
 /// A master's web port.
 #[derive(Debug, Clone)]
@@ -66,7 +69,7 @@ impl Web {
             // No TLS is spoken here: this keeps the client from looking for the system's certificates.
             None => builder.tls_certs_only(std::iter::empty()),
         };
-        let builder = crypto::resolved(builder, &spec.resolve);
+        let builder = crypto::resolved(builder, &spec.resolve, &spec.allowed);
         let client = builder.build().map_err(|e| start(root_cause(&e)))?;
         Ok(Self {
             trust: spec.trust.clone(),
@@ -115,12 +118,15 @@ impl Web {
                 .body(form.to_owned());
         }
         let answer = request.send().await;
-        let answer = answer.map_err(|e| Trouble::Other(self.unreachable(&at(), &e)))?;
+        let mut answer = answer.map_err(|e| Trouble::Other(self.unreachable(&at(), &e)))?;
         let status = answer.status();
-        let bytes = answer.bytes().await;
-        let bytes = bytes.map_err(|e| Trouble::Other(self.unreachable(&at(), &e)))?;
+        let bytes = bounded::body(&mut answer, MOST).await;
+        let bytes = bytes.map_err(|error| match error {
+            BodyError::Broken(error) => Trouble::Other(self.unreachable(&at(), &error)),
+            other => Trouble::Other(format!("{}: {path}: {other}", at())),
+        })?;
         match status {
-            s if s.is_success() => Ok(bytes.to_vec()),
+            s if s.is_success() => Ok(bytes),
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Err(Trouble::Missing),
             s if s.is_redirection()
                 || s == StatusCode::UNAUTHORIZED

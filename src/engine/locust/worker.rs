@@ -8,14 +8,10 @@ use std::time::{Duration, SystemTime};
 
 use rmpv::Value;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use zeromq::util::PeerIdentity;
-use zeromq::{
-    DealerRecvHalf, DealerSendHalf, DealerSocket, Socket as _, SocketOptions, SocketRecv as _,
-    SocketSend as _,
-};
 
 use super::message::{Message, get, map, number};
 use super::tally::{self, Tally};
+use super::wire::Wire;
 use crate::engine::native::NativeEngine;
 use crate::engine::{Engine as _, EngineError};
 use crate::measure::{Level, StepNames, Window};
@@ -34,6 +30,12 @@ const SILENT: Duration = Duration::from_secs(60);
 const PLUGIN_SILENT: Duration = Duration::from_secs(30);
 /// Ticks of the plug-in from which the difference of the clocks is taken.
 const TICKS: usize = 20;
+/// How long a master may leave unread what it is sent.
+const UNREAD: Duration = Duration::from_secs(5);
+/// Time until a connection that broke is made again.
+const AGAIN: Duration = Duration::from_millis(100);
+/// Why nothing is sent or received meanwhile.
+const BROKEN: &str = "the connection is broken";
 /// What Locust takes from workers that are not its own.
 const FOREIGN: i64 = -1;
 
@@ -116,8 +118,9 @@ fn time_of_day() -> f64 {
 
 /// The connection to a master.
 struct Line {
-    out: DealerSendHalf,
-    inward: DealerRecvHalf,
+    /// `None` while it is broken.
+    wire: Option<Wire>,
+    master: String,
     id: String,
 }
 
@@ -152,17 +155,12 @@ impl Line {
     }
 
     async fn ask(spec: &WorkerSpec) -> Result<(Self, u64), String> {
-        let identity = PeerIdentity::try_from(spec.id.as_bytes()).map_err(|e| e.to_string())?;
-        let mut options = SocketOptions::default();
-        options.peer_identity(identity);
-        let mut socket = DealerSocket::with_options(options);
-        socket
-            .connect(&format!("tcp://{}", spec.master))
-            .await
-            .map_err(|e| e.to_string())?;
-        let (out, inward) = socket.split();
-        let id = spec.id.clone();
-        let mut line = Self { out, inward, id };
+        let mut line = Self {
+            wire: None,
+            master: spec.master.clone(),
+            id: spec.id.clone(),
+        };
+        line.again().await?;
         line.send("client_ready", FOREIGN.into()).await?;
         loop {
             let message = line.receive().await?;
@@ -173,16 +171,41 @@ impl Line {
         }
     }
 
+    /// Connects, also again.
+    async fn again(&mut self) -> Result<(), String> {
+        let wire = Wire::connect(&self.master, &self.id).await;
+        self.wire = Some(wire.map_err(|e| e.to_string())?);
+        Ok(())
+    }
+
     async fn send(&mut self, kind: &str, data: Value) -> Result<(), String> {
+        let Some(wire) = &mut self.wire else {
+            return Err(BROKEN.to_owned());
+        };
         let bytes = Message::new(kind, data, &self.id).encode();
-        self.out.send(bytes.into()).await.map_err(|e| e.to_string())
+        let sent = match tokio::time::timeout(UNREAD, wire.send(&bytes)).await {
+            Ok(sent) => sent.map_err(|e| e.to_string()),
+            Err(_) => Err("it reads nothing".to_owned()),
+        };
+        if sent.is_err() {
+            // A message that was cut off would spoil all that follow.
+            self.wire = None;
+        }
+        sent
     }
 
     /// The next message; what is none is passed over.
     async fn receive(&mut self) -> Result<Message, String> {
         loop {
-            let frames = self.inward.recv().await.map_err(|e| e.to_string())?;
-            if let Some(message) = frames.get(0).and_then(|frame| Message::decode(frame)) {
+            let wire = self.wire.as_mut().ok_or(BROKEN)?;
+            let bytes = match wire.receive().await {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    self.wire = None;
+                    return Err(error.to_string());
+                }
+            };
+            if let Some(message) = Message::decode(&bytes) {
                 return Ok(message);
             }
         }
@@ -293,8 +316,11 @@ impl Worker<'_> {
                 Next::Window(window) => self.count(&window).await,
                 Next::Heartbeat => self.beat().await?,
                 Next::Report => self.report().await,
-                // It is made again by itself.
-                Next::Away => tokio::time::sleep(Duration::from_millis(100)).await,
+                Next::Away => {
+                    tokio::time::sleep(AGAIN).await;
+                    // Whoever does not answer at all is tried again as well.
+                    let _ = tokio::time::timeout(HEARTBEAT, self.line.again()).await;
+                }
             }
         }
     }

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::bounded::{self, BodyError};
 use crate::monitor::MonitorError;
 use crate::monitor::counter::float;
 use crate::monitor::web::root_cause;
 
 /// Where the Docker Engine listens unless `DOCKER_HOST` says otherwise.
 const SOCKET: &str = "/var/run/docker.sock";
+/// Bytes that the answer to one call may have: a container with thousands of labels and mounts.
+const MOST: usize = 4 << 20;
 /// Time that one call may take.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -163,6 +166,7 @@ impl Engine {
             crate::crypto::install();
             let builder = reqwest::Client::builder()
                 .unix_socket(socket.as_path())
+                .no_proxy()
                 // No TLS is spoken here: this keeps the client from looking for the system's certificates.
                 .tls_certs_only(std::iter::empty());
             let builder = match timeout {
@@ -183,8 +187,12 @@ impl Engine {
 
     pub(super) async fn inspect(&self, name: &str) -> Result<Inspect, MonitorError> {
         let url = url(&format!("containers/{name}/json"), &[])?;
-        let answer = self.checked(self.calls.get(url), name).await?;
-        let body = answer.bytes().await.map_err(|e| self.no_answer(&e))?;
+        let mut answer = self.checked(self.calls.get(url), name).await?;
+        let body = bounded::body(&mut answer, MOST).await;
+        let body = body.map_err(|error| match error {
+            BodyError::Broken(error) => self.no_answer(&error),
+            other => MonitorError::Unexpected(format!("Docker: {other}")),
+        })?;
         serde_json::from_slice(&body)
             .map_err(|e| MonitorError::Unexpected(format!("cannot read Docker's answer: {e}")))
     }
@@ -198,12 +206,12 @@ impl Engine {
     pub(crate) async fn restart(&self, name: &str, limit: Duration) -> Result<(), MonitorError> {
         let url = url(&format!("containers/{name}/restart"), &[("t", "1")])?;
         let asked = self.calls.post(url).timeout(limit).send();
-        let answer = asked.await.map_err(|e| self.no_answer(&e))?;
+        let mut answer = asked.await.map_err(|e| self.no_answer(&e))?;
         let status = answer.status();
         if status.is_success() {
             return Ok(());
         }
-        let body = answer.bytes().await.unwrap_or_default();
+        let body = bounded::body(&mut answer, MOST).await.unwrap_or_default();
         let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
         let why = format!("Docker answered {status}: {}", refusal.message);
         Err(MonitorError::NoAnswer(why))
@@ -263,9 +271,49 @@ fn socket() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from(SOCKET))
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(data: &[u8]) {
+    if let Ok(inspect) = serde_json::from_slice::<Inspect>(data) {
+        let mut restarts = Restarts::default();
+        assert_eq!(restarts.update(&inspect), 0.0);
+        drop((inspect.incarnation(), inspect.healthy()));
+    }
+    drop(serde_json::from_slice::<Event>(data).map(|event| event.text()));
+    drop(serde_json::from_slice::<Refusal>(data));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn an_engine_that_answers_without_end_is_not_read_to_it() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("docker.sock");
+        let listener = tokio::net::UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut asked = [0; 4096];
+                let read = stream.read(&mut asked).await.unwrap_or(0);
+                // One says how long it is, the other one never ends.
+                let head = if asked[..read].starts_with(b"GET /containers/said/") {
+                    "HTTP/1.1 200 OK\r\ncontent-length: 3200000000\r\n\r\n"
+                } else {
+                    "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+                };
+                let mut piece = head.as_bytes().to_vec();
+                while stream.write_all(&piece).await.is_ok() {
+                    piece = vec![b' '; 1 << 16];
+                }
+            }
+        });
+        for name in ["said", "endless"] {
+            let engine = Engine::at(socket.clone()).unwrap();
+            let error = engine.inspect(name).await.unwrap_err().to_string();
+            assert!(error.contains("longer than 4 MiB"), "{name}: {error}");
+        }
+    }
 
     #[test]
     fn events_are_read() {

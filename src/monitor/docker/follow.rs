@@ -158,6 +158,21 @@ impl Frames {
     }
 }
 
+/// The lines of a log are the same, wherever it is cut.
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(data: &[u8]) {
+    for is_plain in [false, true] {
+        let lines = |size: usize| {
+            let (mut frames, mut lines) = (Frames::new(is_plain), Vec::new());
+            for piece in data.chunks(size) {
+                frames.push(piece, |line| lines.push(line.to_owned()));
+            }
+            lines
+        };
+        assert_eq!(lines(5), lines(data.len().max(1)));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

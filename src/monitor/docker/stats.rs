@@ -144,6 +144,11 @@ async fn read(name: &str, latest: &Mutex<Option<(Instant, Stats)>>) -> Result<()
     Ok(())
 }
 
+#[cfg(any(test, fuzzing))]
+pub(super) fn fuzz(data: &[u8]) {
+    Stats::parse(&String::from_utf8_lossy(data));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
