@@ -541,3 +541,27 @@ fn reports_that_are_not_where_they_were_wanted_are_no_success() {
     assert!(said.contains("cannot write"), "{said}");
     let _ = fs::remove_dir_all(there);
 }
+
+#[test]
+fn the_default_folder_for_reports_is_no_link() {
+    let place = Place::new();
+    let server = Server::start();
+    let home = place.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let here = place.path().join("here");
+    fs::write(here.join("p.toml"), profile(&server, "")).unwrap();
+    symlink(&home, here.join("reports")).unwrap();
+    let args = ["ramp", "p.toml", "--stages", "1:1s"];
+    let said = place.ends(2, &args);
+    assert!(said.contains("`reports` is a link"), "{said}");
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+    // Nor is one below it, whatever is typed; what is typed itself may be one.
+    symlink(place.theirs(), home.join("p")).unwrap();
+    let typed = [&args[..], &["--out", "./reports"]].concat();
+    let said = place.ends(2, &typed);
+    assert!(said.contains("`p` is a link"), "{said}");
+    assert_eq!(fs::read_dir(place.theirs()).unwrap().count(), 0);
+    fs::remove_file(home.join("p")).unwrap();
+    place.ends(0, &typed);
+    assert!(home.join("p").is_dir());
+}
