@@ -10,6 +10,8 @@ mod chart;
 mod compare;
 mod compare_format;
 mod escape;
+#[cfg(test)]
+mod extremes;
 mod failures;
 mod github;
 mod html;
@@ -17,7 +19,6 @@ mod json;
 mod junit;
 pub mod lab;
 mod markdown;
-pub(crate) mod numbers;
 mod page;
 mod ramp;
 mod short;
