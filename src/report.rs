@@ -10,8 +10,6 @@ mod chart;
 mod compare;
 mod compare_format;
 mod escape;
-#[cfg(test)]
-mod extremes;
 mod failures;
 mod github;
 mod html;
@@ -435,3 +433,6 @@ pub fn probe_line(probe: &crate::record::ProbeRecord) -> Result<Vec<u8>, ReportE
 pub fn stage_json(stage: &crate::record::StageRecord) -> Result<Vec<u8>, ReportError> {
     serde_json::to_vec(&json::finite_stage(stage.clone())).map_err(ReportError::Json)
 }
+
+#[cfg(test)]
+mod tests;

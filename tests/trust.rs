@@ -107,6 +107,9 @@ fn profile(server: &Server, commands: &str) -> String {
     )
 }
 
+/// A profile's name and text, what was typed, and what is to be typed now.
+type Case<'a> = (&'a str, Option<&'a str>, Vec<&'a str>, &'a [&'a str]);
+
 #[test]
 fn a_journal_of_another_runs_nothing_loads_nothing_and_says_what_to_type() {
     let place = Place::new();
@@ -121,7 +124,7 @@ fn a_journal_of_another_runs_nothing_loads_nothing_and_says_what_to_type() {
     let with = |more: &[&'static str]| [&["find"][..], &slo, more].concat();
     let url_flag: &'static str = Box::leak(url.clone().into_boxed_str());
     let evil_flag: &'static str = Box::leak(evil.clone().into_boxed_str());
-    let cases: [(&str, Option<&str>, Vec<&str>, &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (
             "p",
             Some(&text),
