@@ -180,7 +180,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
     let (first, rest) = jsons.split_first().ok_or(JournalError::Empty)?;
     let head = head_of(first)?;
     let entry = |(i, json): (usize, &&[u8])| {
-        let read = report::numbers::check(json).and_then(|()| serde_json::from_slice(json));
+        let read = numbers::check(json).and_then(|()| serde_json::from_slice(json));
         let written: Written = read.map_err(|e| JournalError::Unknown {
             line: i + 2,
             why: excerpt::line(&e.to_string()),
@@ -258,5 +258,6 @@ fn head_of(json: &[u8]) -> Result<Head, JournalError> {
     serde_json::from_value(value).map_err(|e| unknown(e.to_string(), version))
 }
 
+mod numbers;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -17,7 +17,6 @@ mod json;
 mod junit;
 pub mod lab;
 mod markdown;
-pub(crate) mod numbers;
 mod page;
 mod ramp;
 mod short;
@@ -434,3 +433,6 @@ pub fn probe_line(probe: &crate::record::ProbeRecord) -> Result<Vec<u8>, ReportE
 pub fn stage_json(stage: &crate::record::StageRecord) -> Result<Vec<u8>, ReportError> {
     serde_json::to_vec(&json::finite_stage(stage.clone())).map_err(ReportError::Json)
 }
+
+#[cfg(test)]
+mod tests;

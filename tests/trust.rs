@@ -107,6 +107,9 @@ fn profile(server: &Server, commands: &str) -> String {
     )
 }
 
+/// A profile's name and text, what was typed, and what is to be typed now.
+type Case<'a> = (&'a str, Option<&'a str>, Vec<&'a str>, &'a [&'a str]);
+
 #[test]
 fn a_journal_of_another_runs_nothing_loads_nothing_and_says_what_to_type() {
     let place = Place::new();
@@ -121,7 +124,7 @@ fn a_journal_of_another_runs_nothing_loads_nothing_and_says_what_to_type() {
     let with = |more: &[&'static str]| [&["find"][..], &slo, more].concat();
     let url_flag: &'static str = Box::leak(url.clone().into_boxed_str());
     let evil_flag: &'static str = Box::leak(evil.clone().into_boxed_str());
-    let cases: [(&str, Option<&str>, Vec<&str>, &[&str]); 8] = [
+    let cases: [Case; 8] = [
         (
             "p",
             Some(&text),
@@ -540,4 +543,28 @@ fn reports_that_are_not_where_they_were_wanted_are_no_success() {
     let there = std::env::temp_dir().join("breakpoint-p");
     assert!(said.contains("cannot write"), "{said}");
     let _ = fs::remove_dir_all(there);
+}
+
+#[test]
+fn the_default_folder_for_reports_is_no_link() {
+    let place = Place::new();
+    let server = Server::start();
+    let home = place.path().join("home");
+    fs::create_dir(&home).unwrap();
+    let here = place.path().join("here");
+    fs::write(here.join("p.toml"), profile(&server, "")).unwrap();
+    symlink(&home, here.join("reports")).unwrap();
+    let args = ["ramp", "p.toml", "--stages", "1:1s"];
+    let said = place.ends(2, &args);
+    assert!(said.contains("`reports` is a link"), "{said}");
+    assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+    // Nor is one below it, whatever is typed; what is typed itself may be one.
+    symlink(place.theirs(), home.join("p")).unwrap();
+    let typed = [&args[..], &["--out", "./reports"]].concat();
+    let said = place.ends(2, &typed);
+    assert!(said.contains("`p` is a link"), "{said}");
+    assert_eq!(fs::read_dir(place.theirs()).unwrap().count(), 0);
+    fs::remove_file(home.join("p")).unwrap();
+    place.ends(0, &typed);
+    assert!(home.join("p").is_dir());
 }

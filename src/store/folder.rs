@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
@@ -39,8 +39,19 @@ impl Folder {
         })
     }
 
-    /// The same, made where it is missing.
+    /// The same, made where it is missing. A bare name, as the default `reports` is, may be a link that whoever made this folder has planted:
+    /// such a link must be named as a path.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
+        let mut parts = path.components();
+        if let (Some(Component::Normal(name)), None) = (parts.next(), parts.next())
+            && let Some(name) = name.to_str()
+        {
+            let made = Self::open(Path::new("."))?.below(name)?;
+            return Ok(Self {
+                path: path.to_owned(),
+                ..made
+            });
+        }
         fs::create_dir_all(path)?;
         Self::open(path)
     }
@@ -73,7 +84,9 @@ impl Folder {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let dir = openat(&self.dir, name, flags, Mode::empty()).map_err(|e| match e {
             Errno::ENOTDIR | Errno::ELOOP => {
-                io::Error::other(format!("`{name}` in it is a link, or no folder"))
+                io::Error::other(format!(
+                    "`{name}` is a link, or no folder (a link is followed where it is named as a path, as in `--out ./{name}`)"
+                ))
             }
             e => e.into(),
         })?;
