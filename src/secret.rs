@@ -726,10 +726,7 @@ mod tests {
                 "http://h/#access_token=***&n=1",
             ),
             ("http://h/#/cb?id_token=a", "http://h/#/cb?id_token=***"),
-            (
-                "http://h/a;JSESSIONID=a?n=1",
-                "http://h/a;JSESSIONID=***",
-            ),
+            ("http://h/a;JSESSIONID=a?n=1", "http://h/a;JSESSIONID=***"),
             ("http://h/?to%6ben=a;sid=b", "http://h/?to%6ben=***;sid=***"),
             (
                 "http://h/?country_code=de&zip=1",
