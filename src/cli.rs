@@ -651,6 +651,10 @@ pub struct WorkerArgs {
     /// A host that may be loaded although it is not this machine; may be repeated.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// Agree to secrets that the profile sends to others without being asked. They are shown, and remembered as agreed to as long as
+    /// the profile's content stays the same.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// `breakpoint try`.

@@ -319,12 +319,11 @@ pub fn of_texts(profile: &str) -> Vec<String> {
 /// Where the secrets of addresses stand in a text, from left to right.
 fn secrets_at(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    let Some(scheme) = text.find("://") else {
-        in_address(text, 0, Kind::Unsaid, &mut found);
-        return found;
-    };
-    let mut at = scheme;
-    loop {
+    let mut scheme = text.find("://");
+    if scheme.is_none() {
+        in_address(text, 0..text.len(), Kind::Unsaid, &mut found);
+    }
+    while let Some(at) = scheme {
         let begin = at + "://".len();
         let next = text[begin..].find("://").map(|next| begin + next);
         let is_web = ["http", "https"].iter().any(|web| {
@@ -333,12 +332,19 @@ fn secrets_at(text: &str) -> Vec<Range<usize>> {
             scheme.is_some_and(|s| s.eq_ignore_ascii_case(web.as_bytes()))
         });
         let kind = if is_web { Kind::Web } else { Kind::Other };
-        in_address(&text[..next.unwrap_or(text.len())], begin, kind, &mut found);
-        match next {
-            Some(next) => at = next,
-            None => return found,
+        in_address(text, begin..next.unwrap_or(text.len()), kind, &mut found);
+        scheme = next;
+    }
+    // One may hold another: a token with an address in it.
+    found.sort_by_key(|secret| secret.start);
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for secret in found {
+        match apart.last_mut() {
+            Some(last) if secret.start <= last.end => last.end = last.end.max(secret.end),
+            _ => apart.push(secret),
         }
     }
+    apart
 }
 
 /// What is known of an address by its scheme.
@@ -352,27 +358,35 @@ enum Kind {
     Unsaid,
 }
 
-/// The secrets of the address that begins at `begin` and ends with the text at the latest.
-fn in_address(text: &str, begin: usize, kind: Kind, found: &mut Vec<Range<usize>>) {
-    let rest = &text[begin..];
+/// The secrets of the address that stands there, before the next one in the text begins.
+fn in_address(text: &str, place: Range<usize>, kind: Kind, found: &mut Vec<Range<usize>>) {
+    let begin = place.start;
+    // Where no port stands behind the host it is a password, which may have anything in it.
+    let rest = if no_port(&text[place.clone()]) {
+        &text[begin..]
+    } else {
+        &text[place.clone()]
+    };
     let who = who_asks(rest, kind);
     if let Some(end) = who {
         found.push(begin..begin + end);
     }
-    let behind = begin + who.unwrap_or(0);
-    let from = text[behind..].find(['?', '#', ';']);
+    let behind = (begin + who.unwrap_or(0)).min(place.end);
+    let from = text[behind..place.end].find(['?', '#', ';']);
     // A word that has no address in it has no parameters either: `token_bucket.rate==0`.
     let Some(from) = from.map(|from| behind + from) else {
         return;
     };
     let mut at = from;
-    for piece in text[from..].split(['?', '#', '&', ';']) {
+    for piece in text[from..place.end].split(['?', '#', '&', ';']) {
         if let Some((name, value)) = piece.split_once('=')
             && !value.is_empty()
             && (is_secret_parameter(name) || is_secret_value(value))
         {
             let start = at + name.len() + 1;
-            let end = value.find(char::is_whitespace).unwrap_or(value.len());
+            // A value may have `?`, and whole addresses, in it.
+            let ends = |c: char| c.is_whitespace() || matches!(c, '&' | ';');
+            let end = text[start..].find(ends).unwrap_or(text.len() - start);
             found.push(start..start + end);
         }
         at += piece.len() + 1;
@@ -399,6 +413,13 @@ fn who_asks(rest: &str, kind: Kind) -> Option<usize> {
     is_who.then_some(last)
 }
 
+/// Whether a host is followed by something that is no port.
+fn no_port(address: &str) -> bool {
+    let host = &address[..address.find(['/', '?', '#', '@']).unwrap_or(address.len())];
+    let port = host.split_once(':').filter(|_| !host.starts_with('['));
+    port.is_some_and(|(_, port)| port.bytes().any(|b| !b.is_ascii_digit()))
+}
+
 /// Whether this can be nothing but a host with a port: an address of this kind is not who asks.
 fn is_certain(host: &str) -> bool {
     let (name, port) = match host.strip_prefix('[') {
@@ -414,15 +435,30 @@ fn is_certain(host: &str) -> bool {
 const PARAMETERS: &[&str] = &[
     "assertion",
     "code",
+    "cookie",
+    "cred",
+    "creds",
+    "csrf",
+    "hmac",
     "jsessionid",
+    "magic",
+    "mfa",
+    "nonce",
     "otp",
+    "pat",
     "phpsessid",
     "pin",
+    "psw",
+    "pw",
+    "refresh",
     "samlrequest",
     "samlresponse",
     "sess",
     "sid",
     "ticket",
+    "tok",
+    "totp",
+    "xsrf",
 ];
 
 fn is_secret_parameter(name: &str) -> bool {
@@ -690,10 +726,7 @@ mod tests {
                 "http://h/#access_token=***&n=1",
             ),
             ("http://h/#/cb?id_token=a", "http://h/#/cb?id_token=***"),
-            (
-                "http://h/a;JSESSIONID=a?n=1",
-                "http://h/a;JSESSIONID=***?n=1",
-            ),
+            ("http://h/a;JSESSIONID=a?n=1", "http://h/a;JSESSIONID=***"),
             ("http://h/?to%6ben=a;sid=b", "http://h/?to%6ben=***;sid=***"),
             (
                 "http://h/?country_code=de&zip=1",
@@ -711,6 +744,9 @@ mod tests {
                 "http://h/ and redis://:pw@h2",
                 "http://h/ and redis://***@h2",
             ),
+            ("http://h/?token=a?b#c&n=1", "http://h/?token=***&n=1"),
+            ("http://h/?token=a://b@c x", "http://h/?token=*** x"),
+            ("http://me:a://b@h/w", "http://***@h/w"),
             ("token_bucket.rate==0", "token_bucket.rate==0"),
             ("errors{code=503}<1%", "errors{code=503}<1%"),
         ] {

@@ -31,7 +31,7 @@ pub(super) fn make<'a>(
     let ready: Vec<&Ready> = ready.into_iter().collect();
     for ready in &ready {
         consent(&ready.plan, yes, &mut seen, terminal)?;
-        leaving::consent(ready, yes, &mut seen, terminal)?;
+        leaving::consent(&ready.plan, &ready.leaving, yes, &mut seen, terminal)?;
     }
     for ready in ready {
         show(ready, &mut seen, terminal);
@@ -43,7 +43,7 @@ pub(super) fn make<'a>(
 pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), Refusal> {
     let mut seen = Seen::of_user();
     consent(&ready.plan, yes, &mut seen, terminal)?;
-    leaving::consent(ready, yes, &mut seen, terminal)
+    leaving::consent(&ready.plan, &ready.leaving, yes, &mut seen, terminal)
 }
 
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::{IpAddr, ToSocketAddrs as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use reqwest::Url;
 
 use super::contact::{mark, remember};
-use super::prepare::Ready;
 use super::{Exit, Refusal, secrets};
 use crate::excerpt;
 use crate::plan::{ConnectPlan, EnginePlan, Plan, ScenarioSource, TargetKind};
@@ -311,29 +311,28 @@ fn elsewhere(
 
 /// Asks for consent to what leaves, where it was not agreed to before. `yes` is the consent.
 pub(super) fn consent(
-    ready: &Ready,
+    plan: &Plan,
+    leaving: &[Leaving],
     yes: bool,
     seen: &mut Seen,
     terminal: &Terminal,
 ) -> Result<(), Refusal> {
-    let Some(text) = ready
-        .plan
-        .profile_text()
-        .filter(|_| !ready.leaving.is_empty())
-    else {
+    let Some(text) = plan.profile_text().filter(|_| !leaving.is_empty()) else {
         // Whoever typed it means it.
         return Ok(());
     };
     let mut shown = format!(
         "the profile `{}` sends secrets of yours to others:",
-        excerpt::line(&ready.plan.name)
+        excerpt::line(&plan.name)
     );
-    let lines: Vec<String> = ready.leaving.iter().map(Leaving::line).collect();
+    let lines: Vec<String> = leaving.iter().map(Leaving::line).collect();
     for line in &lines {
         // Writing to a string cannot fail.
         write!(shown, "\n    {line}").ok();
     }
-    let parts: Vec<&[u8]> = [text.as_bytes()]
+    // The same text in another folder reads other files.
+    let dir = std::fs::canonicalize(&plan.dir).unwrap_or_else(|_| plan.dir.clone());
+    let parts: Vec<&[u8]> = [text.as_bytes(), dir.as_os_str().as_bytes()]
         .into_iter()
         .chain(lines.iter().map(String::as_bytes))
         .collect();
