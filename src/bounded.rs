@@ -29,7 +29,7 @@ pub fn file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
 /// The same of a file of text.
 ///
 /// # Errors
-/// As [`file`], and when it is no UTF-8.
+/// As [`file()`], and when it is no UTF-8.
 pub fn text(path: &Path, most: u64) -> io::Result<String> {
     let bytes = file(path, most)?;
     String::from_utf8(bytes).map_err(|_| {
@@ -230,7 +230,7 @@ mod tests {
     fn parts_of_a_record_are_counted_and_names_are_none() {
         let json = br#"{"a": ["x,[", "\"{", 1, 2], "b": {"c": "d"}}"#;
         assert_eq!(parts_of(json), (6, 4));
-        assert_eq!(parts_of(br#"["#), (1, 0));
+        assert_eq!(parts_of(br"["), (1, 0));
         assert_eq!(parts_of(br#"":::"#), (1, 0));
         assert_eq!(parts_of(b"::"), (0, 0));
     }

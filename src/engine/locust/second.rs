@@ -42,7 +42,7 @@ pub struct WorkerSecond {
 pub struct StepSecond {
     /// (highest value of the bucket in microseconds, count).
     pub ok: Vec<(u64, u64)>,
-    /// By [`FailureKind::name`].
+    /// By [`crate::measure::FailureKind::name`].
     pub failed: BTreeMap<String, u64>,
     /// Refused by design.
     pub shed: u64,
