@@ -57,7 +57,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// What is left of a file that is open.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn rest_of(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     is_file(file)?;
     let told = file.metadata()?.len();
@@ -84,7 +84,7 @@ const VALUES: usize = 2_000_000;
 /// A record or a journal, which may be anybody's: not longer than one that is read can be, and not of more parts.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub fn record(file: &mut File) -> io::Result<Vec<u8>> {
     let bytes = rest_of(file, RECORD)?;
     let (parts, values) = parts_of(&bytes);
