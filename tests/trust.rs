@@ -356,14 +356,7 @@ fn a_folder_that_is_swapped_during_a_run_gets_no_file() {
         "--out",
         out.to_str().unwrap(),
     ];
-    let mut find = place
-        .command(&args)
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let run = wait_for("the run's folder", || only(&only(&out)?));
-    wait_for("the load", || (!server.begun().is_empty()).then_some(()));
+    let (mut find, run) = loading(place.command(&args), &server, &out);
     let aside = place.path().join("aside");
     fs::rename(&run, &aside).unwrap();
     symlink(&home, &run).unwrap();
@@ -512,6 +505,15 @@ fn what_cannot_be_printed_is_no_success_and_a_reader_that_has_enough_is_none_of_
     }
 }
 
+/// Starts a command that loads, and waits until it does; gives the process and its run's folder in `out`.
+fn loading(mut command: Command, server: &Server, out: &Path) -> (Child, PathBuf) {
+    let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
+    let process = command.spawn().unwrap();
+    let run = wait_for("the run's folder", || only(&only(out)?));
+    wait_for("the load", || (!server.begun().is_empty()).then_some(()));
+    (process, run)
+}
+
 #[test]
 fn reports_that_are_not_where_they_were_wanted_are_no_success() {
     let place = Place::new();
@@ -527,14 +529,7 @@ fn reports_that_are_not_where_they_were_wanted_are_no_success() {
         "--out",
         out.to_str().unwrap(),
     ];
-    let mut ramp = place
-        .command(&args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let run = wait_for("the run's folder", || only(&only(&out)?));
-    wait_for("the load", || (!server.begun().is_empty()).then_some(()));
+    let (mut ramp, run) = loading(place.command(&args), &server, &out);
     fs::remove_dir_all(run).unwrap();
     let code = ramp.wait().unwrap().code();
     let mut said = String::new();

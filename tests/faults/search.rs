@@ -118,8 +118,8 @@ fn only_folder(dir: &Path) -> Option<PathBuf> {
 
 /// What a run shows live when it has measured the first second of a hold.
 pub(crate) const HOLDS: &str = "\"phase\":\"hold\"";
-/// The same of a ramp in its second stage.
-pub(crate) const SECOND_STAGE: &str = "\"stage\":{\"index\":1,";
+/// The same of a ramp in its second stage; only a stage and a probe have an index, and a ramp has no probes.
+pub(crate) const SECOND_STAGE: &str = "\"index\":1}";
 
 /// Waits until the run that is shown live at this address (`--serve`) shows this.
 pub(crate) async fn shows(live: SocketAddr, what: &str) {
