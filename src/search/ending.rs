@@ -191,7 +191,7 @@ impl Search {
             .max()?;
         (held >= highest).then(|| {
             format!(
-                "the budget of {} ended with no level that breaks for sure: {} broke, and {} held for longer since or before; about {} more minutes would decide (--budget)",
+                "the budget of {} ended with no level that breaks for sure: {} broke, and {} held in a full hold; about {} more minutes would decide (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(highest),
                 self.spec.unit.count(held),
