@@ -5,13 +5,15 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+mod places;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use breakpoint::record::{Ending, HoldEnd, RampRecord, RunRecord};
@@ -19,12 +21,10 @@ use breakpoint::report;
 use breakpoint::slo::Verdict;
 use tempfile::TempDir;
 
-/// One run at a time: each wants a good part of a core.
-static ALONE: Mutex<()> = Mutex::new(());
+use places::Places;
 
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// A few runs at a time: they mostly wait, but each takes a part of a core.
+static PLACES: Places = Places::new(3);
 
 /// The k6 that is driven, if there is one.
 fn k6() -> Option<PathBuf> {
@@ -249,7 +249,7 @@ const RAMP: [&str; 5] = ["ramp", "--stages", "4:0s,4:6s", "--slo", "p99<30s"];
 
 #[test]
 fn a_search_brackets_what_theory_says() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     // Ten requests per second, of users who think a second: a line forms from 11 VUs on, and with 20 a request takes 1 s.
     let script = "export default function () { http.get(`${base}/work`, { tags: { name: 'work' } }); sleep(1); }";
@@ -298,7 +298,7 @@ fn a_search_brackets_what_theory_says() {
 
 #[test]
 fn functions_have_their_weights_and_setup_runs_once() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let script = "\
 export const options = { rps: 1, discardResponseBodies: true, thresholds: { http_req_failed: ['rate<0.01'] } };
@@ -338,7 +338,7 @@ export async function buy() { http.get(`${base}/buy`, { tags: { name: 'buy' } })
 
 #[test]
 fn a_script_that_cannot_run_is_refused_with_what_it_says() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let throws = "export default function () { http.get(base); sleep(0.1); throw new Error('never works'); }";
     let case = Case::new(&k6, 5, throws);
@@ -368,7 +368,7 @@ fn own_address() -> Option<IpAddr> {
 
 #[test]
 fn who_is_not_allowed_is_sent_nothing() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let Some(address) = own_address() else {
         println!("skipped: this machine has only its loopback");
@@ -392,7 +392,7 @@ fn who_is_not_allowed_is_sent_nothing() {
 
 #[test]
 fn a_breakpoint_that_dies_leaves_no_load_behind() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let script = "export default function () { http.get(`${base}/work`); sleep(0.1); }";
     for lives_on in [false, true] {
@@ -411,7 +411,7 @@ fn a_breakpoint_that_dies_leaves_no_load_behind() {
 
 #[test]
 fn ctrl_c_ends_k6() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let script = "\
 export default function () { http.get(`${base}/work`); sleep(0.1); }
@@ -440,7 +440,7 @@ export function teardown() { http.get(`${base}/teardown`); }
 
 #[test]
 fn a_target_that_lets_some_hang_is_never_held() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let script = "export default function () { http.get(`${base}/maybe`, { tags: { name: 'maybe' } }); sleep(0.2); }";
     let case = Case::new(&k6, 5, script);
@@ -473,7 +473,7 @@ fn a_target_that_lets_some_hang_is_never_held() {
 
 #[test]
 fn a_k6_for_each_level_needs_no_wrapper() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(k6) = k6() else { return };
     let script = "export default function () { http.get(`${base}/work`, { tags: { name: 'work' } }); sleep(0.2); }";
     let case = Case::new(&k6, 5, script);

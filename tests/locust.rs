@@ -5,12 +5,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
+mod places;
+
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use breakpoint::engine::locust::PLUGIN;
@@ -20,12 +22,10 @@ use breakpoint::report;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// One cluster at a time: each wants a good part of a core.
-static ALONE: Mutex<()> = Mutex::new(());
+use places::Places;
 
-fn alone() -> MutexGuard<'static, ()> {
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
+/// A few clusters at a time: they mostly wait, but each takes a part of a core.
+static PLACES: Places = Places::new(3);
 
 /// The folder of Locust's programs, if it is there.
 fn locust() -> Option<PathBuf> {
@@ -334,7 +334,7 @@ const SEARCH: [&str; 12] = [
 
 #[test]
 fn the_plug_in_gives_exact_windows_by_name_and_the_test_is_stopped() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
@@ -378,7 +378,7 @@ fn the_plug_in_gives_exact_windows_by_name_and_the_test_is_stopped() {
 
 #[test]
 fn without_the_plug_in_latencies_are_bounds_and_that_is_told() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS)]);
     cluster.add_worker();
@@ -409,7 +409,7 @@ fn without_the_plug_in_latencies_are_bounds_and_that_is_told() {
 
 #[test]
 fn our_workers_join_a_master_and_mix_with_those_in_python() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
@@ -468,7 +468,7 @@ fn our_workers_join_a_master_and_mix_with_those_in_python() {
 
 #[test]
 fn a_worker_killed_in_a_hold_makes_it_invalid() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
@@ -508,7 +508,7 @@ fn a_worker_killed_in_a_hold_makes_it_invalid() {
 
 #[test]
 fn ctrl_c_stops_the_test() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
@@ -528,7 +528,7 @@ fn ctrl_c_stops_the_test() {
 
 #[test]
 fn a_breakpoint_that_dies_leaves_no_load_behind() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
@@ -541,7 +541,7 @@ fn a_breakpoint_that_dies_leaves_no_load_behind() {
 
 #[test]
 fn what_cannot_be_driven_is_refused_with_the_way_out() {
-    let _alone = alone();
+    let _place = PLACES.take();
     let Some(bin) = locust() else { return };
     let refused = |output: &Output, code: i32, part: &str| {
         let text = said(output);
@@ -679,7 +679,7 @@ fn a_worker_without_a_master_or_a_service_says_what_is_missing() {
 #[test]
 fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
     let Some(bin) = locust() else { return };
-    let _alone = alone();
+    let _place = PLACES.take();
     let fixed = USERS.replace("    wait_time", "    fixed_count = 4\n    wait_time");
     let plugin: &[(&str, &str)] = &[("users.py", &fixed), ("bp.py", PLUGIN)];
     let plain: &[(&str, &str)] = &[("users.py", &fixed)];
@@ -717,52 +717,59 @@ fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
 /// What cannot be found is no target that is down, by either way of asking the cluster; and what fails in a search has its name.
 #[test]
 fn a_cluster_whose_requests_fail_tells_the_status_and_of_what() {
+    failures_are_told(true);
+}
+
+#[test]
+fn so_does_one_without_the_plug_in() {
+    failures_are_told(false);
+}
+
+fn failures_are_told(plugin: bool) {
     let Some(bin) = locust() else { return };
-    let _alone = alone();
+    let _place = PLACES.take();
     let gone = USERS
         .replace("'/work'", "'/none?token=abcdef'")
         .replace("'/cart'", "'/none'");
     let some = USERS.replace("'/cart'", "'/bad'");
-    for plugin in [true, false] {
-        for (users, is_gone) in [(&gone, true), (&some, false)] {
-            let both = [("users.py", users.as_str()), ("bp.py", PLUGIN)];
-            let mut cluster = Cluster::start(&bin, &both[..=usize::from(plugin)]);
-            cluster.add_worker();
-            let began = Instant::now();
-            let args = [
-                "--max-vus",
-                "3",
-                "--budget",
-                "40s",
-                "--slo",
-                "errors<90%",
-                "--min-vus",
-                "3",
-            ];
-            let output = cluster.run(&[&["find"], &args[..]].concat());
-            let told = said(&output);
-            let record = cluster.record();
-            if is_gone {
-                assert_eq!(record.answer.ending, Ending::TargetDown, "{told}");
-                assert!(told.contains("was answered with 404"), "{told}");
-                assert!(
-                    !told.contains("abcdef") && !told.contains("does not answer"),
-                    "{told}"
-                );
-                assert!(began.elapsed() < Duration::from_secs(60), "{told}");
-            } else {
-                let failed = record
-                    .probes
-                    .iter()
-                    .flat_map(|p| &p.steps)
-                    .flat_map(|s| &s.failures);
-                let ways: Vec<_> = failed
-                    .map(|w| (w.status, w.request.as_deref(), &*w.message))
-                    .collect();
-                let want = (Some(500), Some("GET put into cart"), "");
-                assert!(ways.contains(&want), "{ways:?} {told}");
-            }
-            cluster.is_idle();
+    for (users, is_gone) in [(&gone, true), (&some, false)] {
+        let both = [("users.py", users.as_str()), ("bp.py", PLUGIN)];
+        let mut cluster = Cluster::start(&bin, &both[..=usize::from(plugin)]);
+        cluster.add_worker();
+        let began = Instant::now();
+        let args = [
+            "--max-vus",
+            "3",
+            "--budget",
+            "40s",
+            "--slo",
+            "errors<90%",
+            "--min-vus",
+            "3",
+        ];
+        let output = cluster.run(&[&["find"], &args[..]].concat());
+        let told = said(&output);
+        let record = cluster.record();
+        if is_gone {
+            assert_eq!(record.answer.ending, Ending::TargetDown, "{told}");
+            assert!(told.contains("was answered with 404"), "{told}");
+            assert!(
+                !told.contains("abcdef") && !told.contains("does not answer"),
+                "{told}"
+            );
+            assert!(began.elapsed() < Duration::from_secs(60), "{told}");
+        } else {
+            let failed = record
+                .probes
+                .iter()
+                .flat_map(|p| &p.steps)
+                .flat_map(|s| &s.failures);
+            let ways: Vec<_> = failed
+                .map(|w| (w.status, w.request.as_deref(), &*w.message))
+                .collect();
+            let want = (Some(500), Some("GET put into cart"), "");
+            assert!(ways.contains(&want), "{ways:?} {told}");
         }
+        cluster.is_idle();
     }
 }

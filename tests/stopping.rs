@@ -380,7 +380,15 @@ fn nothing_runs_in(folder: &Path) {
 fn a_terminal_that_goes_away_ends_a_run_in_order_and_nohup_keeps_it() {
     let server = Server::start();
     let down = "up = 'true'\ndown = 'touch went-down'";
-    let mut run = Run::find(&profile(&server, down), &["--yes"]);
+    let program = env!("CARGO_BIN_EXE_breakpoint");
+    // Also where the tests themselves run under `nohup`, which children inherit.
+    let hears = ["--default-signal=HUP", program, "find", "p.toml", "--yes"];
+    let mut run = Run::by(
+        Command::new("env")
+            .args(hears)
+            .args(["--quiet", "--out", "reports"]),
+        &profile(&server, down),
+    );
     busy(&server);
     run.signal("-HUP");
     run.ends_with(130);
@@ -388,7 +396,6 @@ fn a_terminal_that_goes_away_ends_a_run_in_order_and_nohup_keeps_it() {
     assert_eq!(run.record().answer.ending, Ending::Interrupted);
     all_gone(&server);
 
-    let program = env!("CARGO_BIN_EXE_breakpoint");
     let ignoring = format!("trap '' HUP; exec {program} find p.toml --quiet --out reports");
     let mut run = Run::by(
         Command::new("sh").args(["-c", &ignoring]),
