@@ -16,6 +16,11 @@ const FULL_HOLDS: usize = 2;
 const NO_BRACKET: f64 = 8.0;
 /// How much of a bracket without any estimate to trust: the levels of short holds, and a quarter beyond.
 const BEYOND: f64 = 1.25;
+/// By how much a bracket reaches beyond what its curve, or its levels, say to either side. Where full holds do not stand on both sides
+/// yet, the curve's shape is still that of the prior and a short hold may have met a cold start: of 320 brackets of systems drawn at
+/// random 87 % held the truth and 92 % of them with this, while numbers, which rest on more, came to 94 % by themselves
+/// (the calibration half of seed 77).
+const RESERVE: f64 = 1.35;
 /// Levels above an estimate up to which one must have been seen to break clearly, as multiples of it, and how clearly: standard
 /// deviations of a count above what is allowed.
 const CLEARLY: (f64, f64) = (2.2, 3.0);
@@ -292,8 +297,11 @@ impl Search {
         match (held, broke) {
             (0, _) => Some("no full hold has held yet".to_owned()),
             (_, 0) => Some("no full hold has broken yet".to_owned()),
-            _ => (estimate.half_width() > NUMBER)
-                .then(|| format!("the interval is +-{:.0} %", estimate.half_width() * 100.0)),
+            _ => (estimate.half_width() > NUMBER).then(|| {
+                let Estimate { low, high, .. } = bracket(estimate);
+                let half_width = (high - low) / (high + low) * 100.0;
+                format!("the interval is +-{half_width:.0} %")
+            }),
         }
     }
 
@@ -428,9 +436,10 @@ impl Search {
                 | Ending::TargetDown
         );
         // A bracket without an estimate is an answer of its own and no part of another.
-        let estimate = estimate.filter(|e| {
-            meaningful && (ending == Ending::Bracketed || e.fit.basis != Basis::Bracket)
-        });
+        let estimate = match estimate.filter(|_| meaningful) {
+            Some(estimate) if ending == Ending::Bracketed => Some(bracket(&estimate)),
+            other => other.filter(|e| e.fit.basis != Basis::Bracket),
+        };
         Conclusion {
             ending,
             reason,
@@ -442,6 +451,15 @@ impl Search {
             curves: self.curves(),
             estimate,
         }
+    }
+}
+
+/// The interval of an answer that names no number.
+fn bracket(estimate: &Estimate) -> Estimate {
+    Estimate {
+        low: estimate.low / RESERVE,
+        high: estimate.high * RESERVE,
+        ..estimate.clone()
     }
 }
 
@@ -496,7 +514,10 @@ mod tests {
         let end = ended(search(&visits).out_of_budget());
         assert_eq!(end.ending, Ending::Bracketed);
         let found = end.estimate.unwrap();
-        assert_eq!((found.low, found.high), (512.0, 1_600.0));
+        assert_eq!(
+            (found.low, found.high),
+            (512.0 / RESERVE, 1_600.0 * RESERVE)
+        );
         assert!(!end.as_narrow_as_asked);
         assert!(
             end.reason.contains("too short to say more: no curve fits"),
@@ -665,7 +686,7 @@ mod tests {
         assert_eq!(why(&[held, broke], 76.0, 124.0), None);
         assert_eq!(
             why(&[held, broke], 70.0, 130.0).as_deref(),
-            Some("the interval is +-30 %")
+            Some("the interval is +-54 %")
         );
         let unknown = Estimate {
             fit: Fit::unknown(100.0, 95.0, 105.0),
