@@ -75,7 +75,8 @@ impl Search {
         if !self.ceiling_is_firm() {
             let minutes = self.minutes_to_decide();
             let above = match self.broken_levels() {
-                0 | 1 => "a short hold that broke by a little, as any level may".to_owned(),
+                0 => "a short hold that was too close to tell".to_owned(),
+                1 => "a short hold that broke by a little, as any level may".to_owned(),
                 n => {
                     format!("short holds that broke, at {n} levels, and none of them beyond doubt")
                 }
@@ -168,10 +169,12 @@ impl Search {
             .any(|v| bounds::is_full(v) || beyond_doubt(v))
     }
 
-    /// At how many levels a hold broke.
+    /// At how many levels a hold broke; what only leaned to it did not.
     fn broken_levels(&self) -> usize {
+        let leaned = |v: &&Visit| v.verdict == Verdict::Undecided;
         let broken = (self.visits.iter())
             .filter(|v| v.counts() && bounds::side(v) == Some(Side::Broke))
+            .filter(|v| !leaned(v))
             .map(|v| v.level);
         broken.collect::<BTreeSet<Level>>().len()
     }
@@ -531,6 +534,14 @@ mod tests {
         let end = ended(rough.out_of_budget());
         assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
         assert!(end.reason.contains("broke by a little"), "{}", end.reason);
+        // What was undecided did not break.
+        rough.visits[1].verdict = Verdict::Undecided;
+        let end = ended(rough.out_of_budget());
+        assert!(
+            end.reason.contains("a short hold that was too close"),
+            "{}",
+            end.reason
+        );
         // At two levels it is no longer by chance.
         let mut twice = search(&[visits[0], visits[1], (2_000, Bracket, Broke)]);
         for visit in &mut twice.visits[1..] {
