@@ -16,6 +16,7 @@ mod load;
 mod memory;
 mod network;
 mod redis;
+mod refusal;
 mod seen;
 mod words;
 
@@ -36,7 +37,7 @@ type Rule = fn(&Case<'_>) -> Vec<Cause>;
 
 /// From the root of a trouble to its consequences: of two that are equally sure, and of which neither was seen earlier, the
 /// one that is further up explains the other.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     memory::leak,
     memory::killed,
     memory::heap_exhausted,
@@ -47,8 +48,8 @@ const RULES: [Rule; 19] = [
     memory::heap_thrash,
     redis::evicts,
     memory::used_up,
-    load::sheds,
-    load::refusals,
+    refusal::sheds,
+    refusal::refusals,
     cpu::limited,
     cpu::one_thread,
     network::accept_queue,
@@ -56,6 +57,7 @@ const RULES: [Rule; 19] = [
     cpu::machine,
     memory::ended,
     memory::workers_ended,
+    refusal::failures,
 ];
 
 /// One finding of a rule.
@@ -113,8 +115,12 @@ pub struct Explained {
 pub fn explain(case: &Case<'_>) -> Explained {
     let all: Vec<Cause> = RULES.iter().flat_map(|rule| rule(case)).collect();
     let contrast = Contrast::of(case, &RULES);
-    let (ruled_out, mut found): (Vec<Cause>, Vec<Cause>) =
+    let (ruled_out, found): (Vec<Cause>, Vec<Cause>) =
         all.into_iter().partition(|c| contrast.read_the_same(c));
+    // That a service fails is what every other cause looks like from outside.
+    let (failing, mut found): (Vec<Cause>, Vec<Cause>) = found
+        .into_iter()
+        .partition(|c| c.kind == CauseKind::ServiceErrors);
     // Throughput that no longer grows is what the others look like from outside: it says something new only without them. A full
     // machine says less than a service whose queue grew, and more than that something has a fixed rate.
     let weaker = |c: &Cause| c.sureness == Sureness::Possible || c.kind == CauseKind::Host;
@@ -128,9 +134,22 @@ pub fn explain(case: &Case<'_>) -> Explained {
         found.insert(before.unwrap_or(found.len()), flat);
     }
     add_words(case, &mut found);
+    // A machine that is busy makes no answers.
+    let says_less = |c: &Cause| c.kind == CauseKind::Host && c.sureness == Sureness::Possible;
+    if found.iter().all(says_less) {
+        found.splice(0..0, failing);
+    }
+    // Of a limit and of failures that both read the same one is told.
+    let is_told_twice = |c: &Cause| {
+        c.kind == CauseKind::ServiceErrors
+            && ruled_out
+                .iter()
+                .any(|o| o.kind == CauseKind::AdmissionLimit)
+    };
+    let out = ruled_out.iter().filter(|c| !is_told_twice(c));
     Explained {
         causes: ranked(found),
-        ruled_out: ruled_out.into_iter().map(LimitingResource::from).collect(),
+        ruled_out: out.cloned().map(LimitingResource::from).collect(),
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Reports are attached to public threads, and the text of an answer is written by whoever runs the target, or attacks it.
 
+mod charset;
+
 use std::fmt::Write as _;
 
 use crate::secret::{self, Hidden};
@@ -10,6 +12,8 @@ use crate::secret::{self, Hidden};
 pub const BODY: usize = 1024;
 /// Characters of an excerpt in a sentence or a table.
 const LINE: usize = 200;
+/// The same where one failure alone is told, with the way out.
+const LONG_LINE: usize = 480;
 /// Characters of the message that failures are told apart by.
 const MESSAGE: usize = 120;
 
@@ -91,6 +95,18 @@ pub fn line(text: &str) -> String {
     )
 }
 
+/// The same with room for a way out.
+pub fn long_line(text: &str) -> String {
+    let visible = visible(text);
+    let words: Vec<&str> = visible.split_whitespace().collect();
+    cut(&words.join(" "), LONG_LINE)
+}
+
+/// The beginning of a body as text, by the value of its `content-type`; `None` where it is no text.
+pub fn of_body(bytes: &[u8], content_type: Option<&[u8]>) -> Option<String> {
+    charset::text(&bytes[..bytes.len().min(BODY)], content_type)
+}
+
 /// At most so many characters; a sign says where more was.
 pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
@@ -150,14 +166,7 @@ impl Masks {
     /// A body, which may be no text at all.
     pub fn body(&self, bytes: &[u8]) -> String {
         let bytes = &bytes[..bytes.len().min(BODY)];
-        match std::str::from_utf8(bytes) {
-            Ok(text) => self.text(text),
-            // A character that was cut in two is no sign of anything else.
-            Err(e) if bytes.len() - e.valid_up_to() < 4 => {
-                self.text(&String::from_utf8_lossy(&bytes[..e.valid_up_to()]))
-            }
-            Err(_) => format!("({} bytes that are no text)", bytes.len()),
-        }
+        of_body(bytes, None).map_or_else(|| no_text(bytes), |text| self.text(&text))
     }
 
     /// The value of a header.
@@ -187,6 +196,11 @@ impl Masks {
         let words: Vec<String> = line.split(' ').map(secret::masked).collect();
         self.0.in_text(&words.join(" "))
     }
+}
+
+/// What is shown of bytes that are no text.
+pub fn no_text(bytes: &[u8]) -> String {
+    format!("({} bytes that are no text)", bytes.len())
 }
 
 /// A message of HTTP/1 as it was sent: its head, and what follows.
@@ -266,7 +280,7 @@ mod tests {
         assert_eq!(masks.text("said hunter2"), "said ***");
         assert_eq!(masks.header("Set-Cookie", b"sid=1"), "***");
         assert_eq!(
-            masks.body(b"\xff\xfe\xfd\xfc\xfb"),
+            masks.body(b"\xff\xfd\xfc\xfb\xfa"),
             "(5 bytes that are no text)"
         );
         assert_eq!(masks.body("ü".as_bytes()), "ü");

@@ -1,6 +1,7 @@
 //! Which file a profile's name means, and reading it.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use crate::bounded;
@@ -31,6 +32,9 @@ pub enum LocateError {
         /// Those that exist.
         known: String,
     },
+    /// It is an address, and no profile.
+    #[error("that is an address and no profile's name: give it as --url {0}")]
+    Address(String),
     /// It is not a profile.
     #[error(transparent)]
     Profile(#[from] ProfileError),
@@ -80,6 +84,14 @@ pub fn by_name(name: &str, cwd: &Path) -> Result<Profile, LocateError> {
         let dir = if dir.is_dir() { dir } else { cwd.to_owned() };
         return Ok(Profile::parse(found.text, found.name, &dir)?);
     }
+    if is_address(name) {
+        let url = if name.contains("://") {
+            name.to_owned()
+        } else {
+            format!("http://{name}")
+        };
+        return Err(LocateError::Address(secret::masked(&url)));
+    }
     let known = names(cwd);
     let near = nearest(name, known.iter().map(String::as_str))
         .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
@@ -88,6 +100,15 @@ pub fn by_name(name: &str, cwd: &Path) -> Result<Profile, LocateError> {
         near,
         known: known.join(", "),
     })
+}
+
+/// Whether a name is rather an address, with or without its scheme.
+fn is_address(name: &str) -> bool {
+    let host = name.split(['/', '?']).next().unwrap_or_default();
+    let has_port = host.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit())
+    });
+    name.contains("://") || has_port || host == "localhost" || host.parse::<IpAddr>().is_ok()
 }
 
 /// Loads the profile in a file; `path` may be relative to `cwd`.
@@ -128,6 +149,21 @@ pub fn names(cwd: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_where_a_profile_belongs_is_told_as_one() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, url) in [
+            ("localhost:80/ok", "http://localhost:80/ok"),
+            ("https://h/?token=abc", "https://h/?token=***"),
+            ("127.0.0.1", "http://127.0.0.1"),
+        ] {
+            let why = by_name(name, dir.path()).unwrap_err().to_string();
+            assert!(why.ends_with(&format!("--url {url}")), "{why}");
+        }
+        let why = by_name("folder/x", dir.path()).unwrap_err().to_string();
+        assert!(why.starts_with("there is no profile `folder/x`"), "{why}");
+    }
 
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();

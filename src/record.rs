@@ -393,6 +393,8 @@ pub enum CauseKind {
     Downstream,
     /// The target refuses by design.
     AdmissionLimit,
+    /// The service answered with errors, and nothing says why.
+    ServiceErrors,
     /// The load generator was the limit.
     Generator,
     /// A process ended and nothing says why.
@@ -422,6 +424,7 @@ impl CauseKind {
             Self::Host => "host",
             Self::Downstream => "downstream",
             Self::AdmissionLimit => "admission_limit",
+            Self::ServiceErrors => "service_errors",
             Self::Generator => "generator",
             Self::ProcessEnded => "process_ended",
             Self::Log => "log",

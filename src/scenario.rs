@@ -36,7 +36,7 @@ pub use think::Think;
 
 use crate::excerpt::Masks;
 use crate::measure::{LevelUnit, StepNames};
-use crate::secret::names_a_secret;
+use crate::secret::{is_credential, names_a_secret, parts_of_cookie};
 
 /// The generator of a VU's random values; the same seed gives the same values on every machine.
 pub type VuRng = rand::rngs::Xoshiro256PlusPlus;
@@ -254,12 +254,15 @@ impl Scenario {
     }
 
     /// The secrets among a VU's values, and those of the profile: what is named like one, and what came from the environment and from
-    /// files. With `extracted` also whatever was taken from an answer, and every row of a feeder: what is published holds neither.
+    /// files. With `extracted` also whatever was taken from an answer, and every row of a feeder: what is published holds neither. What was
+    /// taken from a header or a place that holds secrets, or looks like one, is one in any case.
     pub fn masks(&self, values: &Values, extracted: bool) -> Masks {
         let mut hidden = self.secrets.clone();
-        let taken = |slot: usize| self.extractions().any(|e| e.slot == slot);
         for (slot, value) in values.slots.iter().enumerate() {
-            if names_a_secret(&self.slots[slot]) || (extracted && taken(slot)) {
+            let taken = || self.extractions().filter(|e| e.slot == slot);
+            let hides = |e: &Extract| extracted || e.from.is_secret() || is_credential(value);
+            if names_a_secret(&self.slots[slot]) || taken().any(hides) {
+                hidden.extend(parts_of_cookie(value));
                 hidden.push(value.clone());
             }
         }

@@ -2,6 +2,8 @@
 //!
 //! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
 
+mod words;
+
 use core::net::IpAddr;
 use std::borrow::Cow;
 use std::fmt;
@@ -9,6 +11,8 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use base64::Engine as _;
+
+pub use words::{is_credential, line_masked, named_values_masked, parts_of_cookie};
 
 /// Parts of names of query parameters whose values are nobody's business.
 const NAMES: &[&str] = &[
@@ -386,7 +390,10 @@ fn in_address(text: &str, place: Range<usize>, kind: Kind, found: &mut Vec<Range
             let start = at + name.len() + 1;
             // A value may have `?`, and whole addresses, in it.
             let ends = |c: char| c.is_whitespace() || matches!(c, '&' | ';');
-            let end = text[start..].find(ends).unwrap_or(text.len() - start);
+            // Blanks within a placeholder end no value.
+            let inside = text[start..].strip_prefix("{{").and_then(|v| v.find("}}"));
+            let passed = start + inside.map_or(0, |at| at + 4);
+            let end = passed - start + text[passed..].find(ends).unwrap_or(text.len() - passed);
             found.push(start..start + end);
         }
         at += piece.len() + 1;
@@ -502,50 +509,6 @@ pub fn is_secret_header(name: &str) -> bool {
     HEADERS.iter().any(|h| name.eq_ignore_ascii_case(h)) || names_a_secret(name)
 }
 
-/// A text without the values that stand behind a name which says that they are secret: `"token": "..."` of JSON, `token=...` of a form.
-pub fn named_values_masked(text: &str) -> String {
-    let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(from) = rest.find(is_name) {
-        let (before, named) = rest.split_at(from);
-        let (name, after) = named.split_at(named.find(|c| !is_name(c)).unwrap_or(named.len()));
-        out.push_str(before);
-        out.push_str(name);
-        rest = after;
-        if !names_a_secret(name) {
-            continue;
-        }
-        if let Some((sign, value)) = value_behind(after) {
-            out.push_str(&after[..sign]);
-            out.push_str(MASK);
-            rest = &after[sign + value..];
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-/// The length of what stands between a name and its value, and that of the value; `None` where none follows.
-fn value_behind(after: &str) -> Option<(usize, usize)> {
-    let sign = after
-        .strip_prefix("\\\"")
-        .or(after.strip_prefix('"'))
-        .unwrap_or(after);
-    let value = sign.trim_start().strip_prefix([':', '='])?.trim_start();
-    let (value, ends): (&str, fn(char) -> bool) = match value.strip_prefix('"') {
-        Some(quoted) => (quoted, |c| c == '"'),
-        None => (value, |c| c.is_whitespace() || "&,;}]<\"".contains(c)),
-    };
-    let mut escaped = false;
-    let end = value.find(|c| {
-        let ends = !escaped && ends(c);
-        escaped = c == '\\' && !escaped;
-        ends
-    });
-    Some((after.len() - value.len(), end.unwrap_or(value.len())))
-}
-
 /// Appends a text as one piece of an address: everything but the unreserved characters of RFC 3986, section 2.3, is encoded.
 pub fn push_percent_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
@@ -645,25 +608,6 @@ mod tests {
     }
 
     #[test]
-    fn values_behind_the_name_of_a_secret_are_masked() {
-        for (text, shown) in [
-            (
-                r#"{"user":"ann","password" : "a\"b","n":1}"#,
-                r#"{"user":"ann","password" : "***","n":1}"#,
-            ),
-            (r#"{"api_key":12,"n":[1]}"#, r#"{"api_key":***,"n":[1]}"#),
-            ("user=ann&password=x&n=1", "user=ann&password=***&n=1"),
-            ("the token is missing", "the token is missing"),
-            (r#"{"error":"no token"}"#, r#"{"error":"no token"}"#),
-            (r#"{"token":"cut"#, r#"{"token":"***"#),
-            ("token", "token"),
-            ("ü token=ü", "ü token=***"),
-        ] {
-            assert_eq!(named_values_masked(text), shown, "{text}");
-        }
-    }
-
-    #[test]
     fn a_secret_that_was_cut_is_hidden() {
         let hidden = Hidden::new(["hunter2-long".to_owned(), "straße-ü".to_owned()]);
         assert_eq!(hidden.in_cut_text("it is hunter2-l"), "it is ***");
@@ -697,6 +641,7 @@ mod tests {
             ("http://host/a@b", "http://host/a@b"),
             ("/sse?user=u1&token=abc", "/sse?user=u1&token=***"),
             ("me:secret@host:80/a", "***@host:80/a"),
+            ("/a?token={{ of_user }}&n=1", "/a?token=***&n=1"),
             ("me@host", "me@host"),
             // Signs in a password that would end a host.
             (

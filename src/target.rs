@@ -96,6 +96,20 @@ impl Target {
             })
     }
 
+    /// The last lines that `up` printed by now, and what it left running.
+    pub fn said_by_up(&self) -> Vec<String> {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_up = said.iter().find(|(name, _)| *name == "up");
+        of_up.map(|(_, said)| said.lines()).unwrap_or_default()
+    }
+
+    /// Whether what `up` left running, as far as it can be seen, has ended by now.
+    pub fn is_deserted(&self) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.iter()
+            .any(|(name, said)| *name == "up" && said.is_deserted())
+    }
+
     /// Its base address.
     pub fn url(&self) -> &str {
         &self.url

@@ -20,7 +20,12 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("record", Pure, &["measure", "slo"]),
     ("event", Pure, &["measure", "record"]),
     // `slo` for the verdict of the probes that are compared.
-    ("cause", Pure, &["measure", "record", "slo", "units"]),
+    // Of `excerpt` how much is quoted.
+    (
+        "cause",
+        Pure,
+        &["excerpt", "measure", "record", "slo", "units"],
+    ),
     (
         "search",
         Pure,
@@ -123,7 +128,14 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "target",
         Shell,
-        &["children", "confidential", "monitor", "plan", "scenario"],
+        &[
+            "children",
+            "confidential",
+            "monitor",
+            "plan",
+            "scenario",
+            "secret",
+        ],
     ),
     (
         "store",

@@ -305,6 +305,44 @@ async fn a_server_that_speaks_http_2_alone_is_told_of_and_not_said_to_be_silent(
 }
 
 /// Neither speaks to whom it does not trust; whom it does is found to be somebody else.
+/// A server that answers whatever comes with a fatal alert of TLS.
+async fn alerting(alert: u8) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut tcp, _)) = listener.accept().await {
+            // The begin of its hello: type, version, length.
+            let mut hello = [0; 5];
+            tcp.read_exact(&mut hello).await.unwrap();
+            let mut rest = vec![0; usize::from(u16::from_be_bytes([hello[3], hello[4]]))];
+            tcp.read_exact(&mut rest).await.unwrap();
+            tcp.write_all(&[0x15, 3, 3, 0, 2, 2, alert]).await.ok();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_alert_of_the_server_is_told_as_what_it_means() {
+    let folder = TempDir::new().unwrap();
+    // RFC 8446, section 6.2.
+    for (alert, part) in [
+        (112, "the server knows no such name"),
+        (40, "no cipher in common"),
+        (71, "no cipher in common"),
+        (70, "no version of TLS that this program does"),
+    ] {
+        let url = format!("https://{}", alerting(alert).await);
+        let look = run(folder.path(), &["try", "--url", &url, "--insecure"]).await;
+        let text = said(&look);
+        assert_eq!(look.status.code(), Some(5), "{text}");
+        assert!(
+            text.contains(part) && !text.contains("nothing answered"),
+            "{text}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
     let (pem, certificate, key) = req_x509("127.0.0.1");

@@ -23,12 +23,17 @@ use crate::preflight;
 use crate::profile::Profile;
 use crate::run::FirstContact;
 use crate::scenario::{Allowed, Scenario};
+use crate::secret::MASK;
 use crate::target::Target;
 use crate::term::Terminal;
 use crate::units;
 
 /// Between two looks at a target that was just brought up and does not answer yet.
 const AGAIN: Duration = Duration::from_secs(1);
+/// How long that goes on, at most: whoever looks sits before it.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where what brought the target up seems to be gone: something else may still be coming.
+const DESERTED: Duration = Duration::from_secs(3);
 /// Flags that a look takes over from the command whose first contact failed; each has a value.
 const SAME: [&str; 7] = [
     "--url",
@@ -79,7 +84,13 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
             }
         }
     }
-    Some(format!("`{}`", words.join(" ")))
+    let masked = words.iter().any(|w| w.contains(MASK));
+    let stands_for = if masked {
+        format!(" ({MASK} stands for what was masked)")
+    } else {
+        String::new()
+    };
+    Some(format!("`{}`{stands_for}", words.join(" ")))
 }
 
 /// A word as a shell takes it.
@@ -189,30 +200,78 @@ async fn at(
         excerpts: true,
     })
     .map_err(|e| Refusal::new(Exit::Failure, e))?;
-    let until = Instant::now() + plan.arrival_timeout();
-    let exit = loop {
-        let went = one(&mut engine, args.vu, terminal).await?;
-        let unanswered = matches!(&went, Canary::Failed(failure) if !failure.was_answered());
-        if !unanswered || plan.target.up.is_none() || Instant::now() >= until {
-            break told(&went, args.vu, terminal);
-        }
-        say(
-            terminal,
-            Mark::Note,
-            "nothing answered; the target was brought up just now, so it is tried again",
-        );
-        tokio::time::sleep(AGAIN).await;
-    };
+    for line in target.said_by_up() {
+        say(terminal, Mark::Note, &format!("`up` says: {line}"));
+    }
+    let went = until_up(&mut engine, args.vu, plan, target, terminal).await?;
+    let exit = told(&went, args.vu, target, terminal);
     engine.stop().await;
     Ok(exit)
 }
 
+/// Cycles until one is answered. Those after the first are shown from the first answer on.
+async fn until_up(
+    engine: &mut NativeEngine,
+    vu: u32,
+    plan: &Plan,
+    target: &Target,
+    terminal: &Terminal,
+) -> Result<Canary, Refusal> {
+    let limit = plan.arrival_timeout().min(PATIENCE);
+    let mut until = Instant::now() + limit;
+    let mut shown = Shown::AtOnce;
+    let mut is_deserted = false;
+    loop {
+        let went = one(engine, vu, shown, terminal).await?;
+        let coming = matches!(&went, Canary::Failed(failure) if failure.may_be_coming_up());
+        if !coming || plan.target.up.is_none() || Instant::now() >= until {
+            return Ok(went);
+        }
+        if shown == Shown::AtOnce {
+            shown = Shown::FromTheAnswer;
+            let limit = units::format_seconds(limit.as_secs_f64());
+            let text = format!(
+                "no answer; the target was brought up just now, so it is asked again every second, for at most {limit}"
+            );
+            say(terminal, Mark::Note, &text);
+        }
+        if !is_deserted && target.is_deserted() {
+            is_deserted = true;
+            until = until.min(Instant::now() + DESERTED);
+            say(terminal, Mark::Note, "what `up` left running has ended");
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Which lines of a cycle are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    /// All, as they come.
+    AtOnce,
+    /// None where nothing is answered: another cycle said the same.
+    FromTheAnswer,
+}
+
 /// One cycle, shown as it happens.
-async fn one(engine: &mut NativeEngine, vu: u32, terminal: &Terminal) -> Result<Canary, Refusal> {
+async fn one(
+    engine: &mut NativeEngine,
+    vu: u32,
+    shown: Shown,
+    terminal: &Terminal,
+) -> Result<Canary, Refusal> {
     let (sender, mut lines) = unbounded_channel::<Line>();
     let show = async {
+        let mut waits = shown == Shown::FromTheAnswer;
+        let mut held: Vec<Line> = Vec::new();
         while let Some(line) = lines.recv().await {
-            say(terminal, line.mark, &line.text);
+            waits &= !matches!(line.mark, Mark::Came | Mark::Passed);
+            held.push(line);
+            if !waits {
+                for line in held.drain(..) {
+                    say(terminal, line.mark, &line.text);
+                }
+            }
         }
     };
     let (went, ()) = tokio::join!(engine.look(vu, Some(Trace::new(sender))), show);
@@ -224,7 +283,7 @@ fn say(terminal: &Terminal, mark: Mark, text: &str) {
     terminal.print(&format!("{}\n", line.trim_end()));
 }
 
-fn told(went: &Canary, vu: u32, terminal: &Terminal) -> Exit {
+fn told(went: &Canary, vu: u32, target: &Target, terminal: &Terminal) -> Exit {
     let (exit, text) = match went {
         Canary::Passed(took) => {
             let took = units::format_seconds(took.as_secs_f64());
@@ -237,19 +296,21 @@ fn told(went: &Canary, vu: u32, terminal: &Terminal) -> Exit {
             Exit::Target,
             "not passed: the target refuses even a single user, by design".to_owned(),
         ),
-        Canary::Failed(failure) => (Exit::Target, failed(failure)),
+        Canary::Failed(failure) => (Exit::Target, failed(failure, target)),
     };
     terminal.print(&format!("\n{text}\n"));
     exit
 }
 
-fn failed(failure: &Failure) -> String {
+fn failed(failure: &Failure, target: &Target) -> String {
     let nobody = if failure.was_answered() {
         ""
     } else {
         "; nothing answered"
     };
-    format!("not passed: {}{nobody}", failure.sentence())
+    let words = (target.last_words()).filter(|_| failure.may_be_coming_up());
+    let words = words.unwrap_or_default();
+    format!("not passed: {}{nobody}{words}", failure.sentence())
 }
 
 /// The scenario of a population, and its number among those of a run.
@@ -296,6 +357,13 @@ mod tests {
         assert_eq!(
             hint(&plan, &typed).as_deref(),
             Some("`breakpoint try --url 'http://127.0.0.1:1/a?b=1' --allow-target=h`")
+        );
+        let masked = ["find", "--url", "http://127.0.0.1:1/?token=***"].map(str::to_owned);
+        assert_eq!(
+            hint(&plan, &masked).as_deref(),
+            Some(
+                "`breakpoint try --url 'http://127.0.0.1:1/?token=***'` (*** stands for what was masked)"
+            )
         );
     }
 }

@@ -46,8 +46,10 @@ impl Contrast {
 
 /// Whether a held probe's finding is as strong as a broken one's.
 fn is_same(held: &Cause, broken: &Cause) -> bool {
-    held.kind == broken.kind
-        && held.resource == broken.resource
+    // What turns users away in one probe is called an error in another, where less is known to compare with.
+    let away = |c: &Cause| matches!(c.kind, CauseKind::AdmissionLimit | CauseKind::ServiceErrors);
+    let alike = held.kind == broken.kind && held.resource == broken.resource;
+    (alike || away(held) && away(broken))
         && held.strength >= SAME * broken.strength
         && (broken.sureness < Sureness::Certain || held.sureness == Sureness::Certain)
 }

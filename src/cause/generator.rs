@@ -89,7 +89,8 @@ fn stolen(case: &Case<'_>) -> bool {
 
 /// What a reader is told of probes that others spoiled: how many of how many, and how full the machine was.
 pub fn spoiled_by_others(count: usize, all: usize, how: &str) -> String {
-    let (plural, say) = if count == 1 { ("", "s") } else { ("s", "") };
+    let plural = if all == 1 { "" } else { "s" };
+    let say = if count == 1 { "s" } else { "" };
     format!(
         "{count} of {all} probe{plural} say{say} nothing about the target: others kept the generator waiting for a CPU ({how}). {NO_FINDING}; \
          what was measured was measured on a busy machine: run it on a quiet one, or give it more time (--budget)"

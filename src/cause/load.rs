@@ -1,11 +1,9 @@
-//! What the load itself shows: refusals by design, throughput that no longer grows.
+//! What the load itself shows: throughput that no longer grows.
 
-use std::collections::BTreeMap;
-
+use super::refusal::{self, REFUSED};
 use super::{Baseline, CLEARLY_MORE, Case, Cause, cpu};
-use crate::measure::{FailureKind, StepWindow};
 use crate::record::{CauseKind, Sureness};
-use crate::units::{format_count, format_seconds};
+use crate::units::format_seconds;
 
 /// Growth of throughput per growth of the level below which throughput counts as flat.
 pub(super) const FLAT_GAIN: f64 = 0.25;
@@ -16,156 +14,33 @@ const FALLS_BEHIND: f64 = 0.75;
 const MOST_OF_THE_WAIT: f64 = 0.5;
 /// What a throughput is called that no monitor's queue gives a name.
 pub(super) const UNNAMED: &str = "a fixed throughput";
-/// Share of the cycles that are refused from which a limit is looked for: fewer fail for many reasons.
-const REFUSED: f64 = 0.01;
-/// Share of the failures that are of one way where a limit makes them.
-const ONE_WAY: f64 = 0.9;
 /// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
 pub(super) const NOT_COLLAPSED: f64 = 0.75;
 /// Times the median latency of the lower level from which those who are served count as waiting for what serves them, and up to which
 /// they count as not waiting; and by how much more at least, seconds: below that a busy machine alone makes the difference.
 const LONGER: f64 = 2.0;
-const AS_LONG: f64 = 1.3;
+pub(super) const AS_LONG: f64 = 1.3;
 const LONGER_AT_LEAST_S: f64 = 0.02;
-/// Share of sheds from which an admission limit is at work.
-const SHEDS: f64 = 0.05;
+/// Share of what the level grew by that waits grow by at least where a fixed throughput makes them wait: by Little's law it is all of it,
+/// without thinking.
+const WAITS_WITH_LEVEL: f64 = 0.3;
 /// Growth of a queue over the probe from which it is said to be where the load waits.
 const QUEUE_GROWTH: f64 = 5.0;
 /// A queue whose length moves by less than this share of its mean is kept at that length by whoever fills it.
 const CAPPED: f64 = 0.1;
 
-/// Most refusals were by design.
-pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
-    let cycle = case.measurement.step_total(case.steps.cycle());
-    let (refused, failed) = (cycle.shed, cycle.failed.of_target());
-    let all = cycle.completed() + failed + refused;
-    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    let many = all > 0 && refused as f64 > SHEDS * all as f64 && refused > failed;
-    let evidence = format!(
-        "{} of {} cycles shed",
-        format_count(refused),
-        format_count(all)
-    );
-    many.then(|| Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence))
-        .into_iter()
-        .collect()
-}
-
-/// What was refused of all cycles, and how.
-pub(super) struct Refused {
-    /// Cycles refused or dropped.
-    count: u64,
-    /// All cycles.
-    all: u64,
-    /// In what way, as it is told.
-    pub(super) how: &'static str,
-    /// Whether the way itself says that it was by design.
-    by_design: bool,
-}
-
-/// How a hold's cycles were refused, where nearly all failures are of one way that a limit has. `statuses` are the failures by
-/// status code, where they are known.
-pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Refused> {
-    let failed = cycle.failed.of_target();
-    let most = |n: u64| n > 0 && part(n, failed + cycle.shed) >= ONE_WAY;
-    let of = |kind| cycle.failed.get(kind);
-    let by_status = |code: u16| {
-        statuses
-            .iter()
-            .find(|(s, _)| *s == code)
-            .map_or(0, |(_, n)| *n)
-    };
-    // A connection that is closed is reset or ends, as it happens.
-    let closed = of(FailureKind::Reset) + of(FailureKind::Eof);
-    let (how, by_design) = if most(cycle.shed) {
-        ("with Retry-After", true)
-    } else if most(by_status(429)) {
-        ("with status 429", true)
-    } else if most(by_status(503)) {
-        ("with status 503", true)
-    } else if most(of(FailureKind::Status)) && statuses.is_empty() {
-        ("with an error status", false)
-    } else if most(of(FailureKind::ConnectRefused)) {
-        ("as new connections", false)
-    } else if most(closed) {
-        ("by closing their connections", false)
-    } else {
-        return None;
-    };
-    let count = failed + cycle.shed;
-    let all = cycle.completed() + count;
-    let many = part(count, all) >= REFUSED && cycle.completed() > 0;
-    many.then_some(Refused {
-        count,
-        all,
-        how,
-        by_design,
-    })
-}
-
-/// The failures of all steps by status code; empty where windows tell them apart by kind only.
-fn statuses(case: &Case<'_>) -> Vec<(u16, u64)> {
-    let mut counted: BTreeMap<u16, u64> = BTreeMap::new();
-    let windows = case.measurement.hold.iter().map(|s| &s.window);
-    for way in windows.flat_map(|w| &w.steps).flat_map(|s| s.ways.iter()) {
-        if let Some(status) = way.status {
-            *counted.entry(status).or_default() += way.count;
-        }
-    }
-    counted.into_iter().collect()
-}
-
 /// A share of a count.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn part(n: u64, of: u64) -> f64 {
+pub(super) fn part(n: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { n as f64 / of as f64 }
 }
 
-/// So much is served however much more is asked for, and the rest is turned away at once: a limit on requests or connections.
-pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
-    admission(case).into_iter().collect()
-}
-
-fn admission(case: &Case<'_>) -> Option<Cause> {
-    let cycle = case.measurement.step_total(case.steps.cycle());
-    let refused = refused(&cycle, &statuses(case))?;
-    let served = case.throughput()?;
-    // What collapses is overloaded or gone, and no limit that does its work.
-    let best = (case.seen.iter().filter(|s| s.held()))
-        .filter_map(|s| s.throughput)
-        .reduce(f64::max);
-    let collapsed = best.is_some_and(|best| served < NOT_COLLAPSED * best);
-    // Where those who are served wait long too, it is what serves them that is slow.
-    if collapsed || !refused.by_design && waits_grew(case, AS_LONG) {
-        return None;
-    }
-    let flat = flat_beside(case).filter(|f| f.gain < FLAT_GAIN);
-    let alike = flat.as_ref().map_or_else(String::new, |f| {
-        format!(" (and {:.1}/s at {:.0})", f.throughput, f.level)
-    });
-    let evidence = format!(
-        "{served:.1}/s are served at {:.0} {}{alike}, the others are refused {}: {} of {} cycles",
-        case.level(),
-        case.unit.name(),
-        refused.how,
-        format_count(refused.count),
-        format_count(refused.all),
-    );
-    let sureness = match flat {
-        Some(_) => Sureness::Likely,
-        None => Sureness::Possible,
-    };
-    let cause = Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence);
-    let strength = part(refused.count, refused.all);
-    Some(cause.sure(sureness).strength(strength))
-}
-
 /// A level beside that of a broken probe, by which it is seen whether throughput follows the level.
-struct Beside {
-    level: f64,
-    throughput: f64,
+pub(super) struct Beside {
+    pub(super) level: f64,
+    pub(super) throughput: f64,
     /// Growth of throughput per growth of the level, from the lower one to the higher one.
-    gain: f64,
+    pub(super) gain: f64,
 }
 
 /// Growth of throughput per growth of the level, from one level with its throughput to a clearly higher one.
@@ -175,7 +50,7 @@ pub(super) fn gain((a, x): (f64, f64), (b, y): (f64, f64)) -> Option<f64> {
 
 /// The level beside that shows the flattest throughput: the highest clearly lower one that held, or any clearly other one that
 /// broke with about the same throughput.
-fn flat_beside(case: &Case<'_>) -> Option<Beside> {
+pub(super) fn flat_beside(case: &Case<'_>) -> Option<Beside> {
     let (level, here) = (case.level(), case.throughput()?);
     let beside = |other: f64, throughput: f64| {
         let (there, here) = ((other, throughput), (level, here));
@@ -200,11 +75,27 @@ fn flat_beside(case: &Case<'_>) -> Option<Beside> {
 }
 
 /// Whether those who are served wait so many times longer than at the lower level that held.
-fn waits_grew(case: &Case<'_>, times: f64) -> bool {
+pub(super) fn waits_grew(case: &Case<'_>, times: f64) -> bool {
     let main = case.measurement.step_total(case.steps.main());
     let was = case.baseline.and_then(|b| b.median_s);
     was.zip(main.latency.quantile_s(0.5))
         .is_some_and(|(was, is)| is >= times * was + LONGER_AT_LEAST_S)
+}
+
+/// Whether users are turned away and those who are served wait no longer than at the lower level: then it is no queue that keeps the
+/// throughput where it is.
+fn nobody_waits(case: &Case<'_>, base: Baseline) -> bool {
+    let cycle = case.measurement.step_total(case.steps.cycle());
+    let away = cycle.failed.of_target() + cycle.shed;
+    if part(away, cycle.completed() + away) < REFUSED {
+        return false;
+    }
+    let main = case.measurement.step_total(case.steps.main());
+    let (was, is) = (base.median_s, main.latency.quantile_s(0.5));
+    let grew = was
+        .zip(is)
+        .map(|(was, is)| is / was.max(f64::EPSILON) - 1.0);
+    grew.is_some_and(|grew| grew < WAITS_WITH_LEVEL * (case.level() / base.level - 1.0))
 }
 
 /// A service behind answers more slowly than it is asked.
@@ -244,6 +135,9 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     if !is_flat && (doubtful || !queue.as_ref().is_some_and(waits_there)) {
         return None;
     }
+    if queue.is_none() && nobody_waits(case, base) {
+        return None;
+    }
     let resource = queue.as_ref().map_or_else(
         || UNNAMED.to_owned(),
         |(monitor, _)| format!("{monitor} throughput"),
@@ -263,6 +157,8 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     if let Some((_, length)) = &queue {
         evidence.push(format!("{length:.0} wait in its queue"));
     }
+    // Some waits end: whoever waits too long is turned away.
+    evidence.extend(refusal::failing(case));
     let sureness = if queue.is_some() || is_flat && !doubtful && waits_grew(case, LONGER) {
         Sureness::Likely
     } else {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::measure::{
-    FailureKind, GeneratorWindow, Histogram, Level, LevelUnit, LogLine, Measurement, Reading,
-    Second, StepNames, StepWindow, Strain, Window,
+    FailureKind, FailureWay, GeneratorWindow, Histogram, Level, LevelUnit, LogLine, Measurement,
+    Reading, Second, StepNames, StepWindow, Strain, Window,
 };
 use crate::slo::Verdict;
 
@@ -530,6 +530,8 @@ fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cau
             && told.ends_with("and was as full where the SLO held"),
         "{told}"
     );
+    let one = spoiled_by_others(1, 4, &told);
+    assert!(one.starts_with("1 of 4 probes says nothing"), "{one}");
     let warning = spoiled_by_others(2, 5, &told);
     assert!(
         warning.starts_with("2 of 5 probes say nothing about the target"),
@@ -713,7 +715,7 @@ fn sheds_are_an_admission_limit_unless_more_fails() {
             .kinds()
     };
     assert_eq!(scene(20, 0), [(Kind::AdmissionLimit, Likely)]);
-    assert_eq!(scene(20, 30), []);
+    assert_eq!(scene(20, 30), [(Kind::ServiceErrors, Possible)]);
     assert_eq!(scene(2, 0), [(Kind::AdmissionLimit, Possible)]);
     assert_eq!(scene(0, 0), []);
 }
@@ -751,7 +753,7 @@ fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
             .any(|(k, _)| *k == Kind::AdmissionLimit)
     };
     assert!(!named(limited(Timeout)));
-    let mixed = limited(Status).each_second(|w| w.steps[1].failed.add_n(Eof, 30));
+    let mixed = limited(Status).each_second(|w| w.steps[1].failed.add_n(Timeout, 30));
     assert!(!named(mixed));
     assert!(!named(scene(60, 0.005, Status, 0)));
     assert!(!named(scene(20, 0.005, Status, 80)), "a collapse");
@@ -765,12 +767,150 @@ fn statuses_tell_a_refusal_from_an_error_where_they_are_known() {
         ..StepWindow::default()
     };
     cycle.failed.add_n(FailureKind::Status, 20);
-    let how = |statuses: &[(u16, u64)]| load::refused(&cycle, statuses).map(|r| r.how);
-    assert_eq!(how(&[(429, 20)]), Some("with status 429"));
-    assert_eq!(how(&[(503, 19), (500, 1)]), Some("with status 503"));
-    assert_eq!(how(&[(500, 20)]), None);
-    assert_eq!(how(&[(429, 10), (500, 10)]), None);
-    assert_eq!(how(&[]), Some("with an error status"));
+    let how = |statuses: &[(u16, u64)]| {
+        let refused = refusal::refused(&cycle, statuses).expect("a way");
+        (refused.how, refused.sign)
+    };
+    let is = |text: &str, sign| (text.to_owned(), sign);
+    assert_eq!(
+        how(&[(429, 20)]),
+        is("with status 429", refusal::Sign::ByDesign)
+    );
+    assert_eq!(
+        how(&[(503, 19), (500, 1)]),
+        is("with status 503", refusal::Sign::ByDesign)
+    );
+    for (status, sign) in [
+        (403, refusal::Sign::Limit),
+        (409, refusal::Sign::Limit),
+        (500, refusal::Sign::Failure),
+        (502, refusal::Sign::Failure),
+        (504, refusal::Sign::Failure),
+    ] {
+        assert_eq!(
+            how(&[(status, 20)]),
+            is(&format!("with status {status}"), sign)
+        );
+    }
+    assert_eq!(
+        how(&[(500, 11), (429, 9)]),
+        is(
+            "in several ways: status 500, status 429",
+            refusal::Sign::Failure
+        )
+    );
+    assert_eq!(how(&[]), is("with an error status", refusal::Sign::Limit));
+}
+
+/// So many cycles per second in so long, and so many that fail so, with what was said.
+fn turned_away(
+    served: u64,
+    each_s: f64,
+    ways: &[(FailureKind, Option<u16>, u64)],
+    said: &str,
+) -> Scene {
+    Scene::new().each_second(|w| {
+        w.steps[0].latency = latencies(served, each_s);
+        w.steps[1].latency = latencies(served, each_s);
+        for (kind, status, count) in ways {
+            w.steps[1].failed.add_n(*kind, *count);
+            w.steps[0].ways.add(FailureWay {
+                count: *count,
+                kind: *kind,
+                status: *status,
+                message: String::new(),
+                request: None,
+                excerpt: said.to_owned(),
+            });
+        }
+    })
+}
+
+#[test]
+fn who_is_turned_away_however_at_a_flat_goodput_without_waits_is_no_fixed_throughput() {
+    use FailureKind::{Eof, Protocol, Reset, Status, Timeout};
+    // 95/s held at 60 in 30 ms; at 100 as many are served as fast.
+    let scene = |ways: &[(FailureKind, Option<u16>, u64)], each_s| {
+        turned_away(95, each_s, ways, "busy: 25 jobs run").held(60, turned_away(94, 0.03, &[], ""))
+    };
+    for status in [400, 403, 409, 420, 429, 500, 502, 503, 504] {
+        let one = scene(&[(Status, Some(status), 3)], 0.031);
+        assert_eq!(one.kinds(), [(Kind::AdmissionLimit, Likely)], "{status}");
+        let evidence = one.first().evidence;
+        assert!(
+            evidence.starts_with("95.0/s are served at 100 VUs (and 94.0/s at 60)")
+                && evidence.contains(&format!("with status {status}"))
+                && evidence.ends_with("it says \"busy: 25 jobs run\""),
+            "{evidence}"
+        );
+    }
+    let mixed = scene(&[(Status, Some(502), 2), (Reset, None, 2)], 0.031);
+    assert_eq!(mixed.kinds(), [(Kind::AdmissionLimit, Likely)]);
+    let how = "in several ways: status 502, closed connections";
+    assert!(
+        mixed.first().evidence.contains(how),
+        "{}",
+        mixed.first().evidence
+    );
+    let page = scene(&[(Protocol, None, 3)], 0.031);
+    assert_eq!(page.kinds(), [(Kind::AdmissionLimit, Likely)]);
+    // Near misses: who waits, waits for a fixed throughput; who times out is not turned away.
+    let waits = scene(&[(Status, Some(500), 3)], 0.09);
+    assert_eq!(waits.kinds(), [(Kind::Downstream, Likely)]);
+    let evidence = waits.first().evidence;
+    assert!(
+        evidence
+            .ends_with("60 of 1 960 cycles fail with status 500; it says \"busy: 25 jobs run\""),
+        "{evidence}"
+    );
+    let times_out = scene(&[(Timeout, None, 3)], 0.06);
+    assert_eq!(times_out.kinds(), [(Kind::Downstream, Possible)]);
+    let both = scene(&[(Timeout, None, 3), (Eof, None, 2)], 0.06);
+    assert_eq!(both.kinds()[0].0, Kind::Downstream);
+    // Nobody waits, and nobody is turned away either: nothing is named, least of all a rate for which somebody waits.
+    assert_eq!(scene(&[(Timeout, None, 3)], 0.031).kinds(), []);
+}
+
+#[test]
+fn a_service_that_fails_while_more_and_more_is_served_fails_by_itself() {
+    use FailureKind::Status;
+    let broke = |status| turned_away(95, 0.03, &[(Status, Some(status), 3)], "no such row");
+    let held = |share: u64| turned_away(58, 0.03, &[(Status, Some(500), share)], "no such row");
+    let grows = broke(500).held(60, held(0));
+    assert_eq!(grows.kinds(), [(Kind::ServiceErrors, Possible)]);
+    assert_eq!(
+        grows.first().evidence,
+        "60 of 1 960 cycles fail with status 500; it says \"no such row\""
+    );
+    // All of them: no goodput is left that a limit could have.
+    let all = turned_away(0, 0.03, &[(Status, Some(401), 90)], "token expired");
+    let all = all.held(60, held(0));
+    assert_eq!(all.kinds(), [(Kind::ServiceErrors, Possible)]);
+    // Another status than one of the service's own failures may be a limit at the first level that shows it.
+    let limit = broke(403).held(60, held(0));
+    assert_eq!(limit.kinds(), [(Kind::AdmissionLimit, Possible)]);
+    // What fails as much where the SLO held broke nothing, whatever it is called.
+    let always = broke(500).held(60, held(2));
+    assert_eq!(always.kinds(), []);
+    let always = broke(403).held(60, held(2));
+    assert_eq!(always.kinds(), []);
+    // A machine that may be busy explains no answer.
+    let mut busy = grows
+        .field("host", "cpu", 0.0, |_| 2.0)
+        .limit("host", "cpu", 2.0);
+    busy.cpus = 2;
+    let named = [(Kind::ServiceErrors, Possible), (Kind::Host, Possible)];
+    assert_eq!(busy.kinds(), named);
+    let grows = broke(500).held(60, held(0));
+    // Whatever else is found explains it.
+    let process = grows.field("app", "up", 1.0, from(100.0, 1.0)).field(
+        "app",
+        "oom_kills",
+        0.0,
+        from(5.0, 1.0),
+    );
+    assert_eq!(process.kinds()[0].0, Kind::MemoryKill);
+    assert_eq!(process.kinds().len(), 1);
 }
 
 #[test]

@@ -6,6 +6,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OID: u8 = 0x06;
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 /// `[0]` and `[3]` of a certificate: its version and its extensions.
@@ -16,6 +18,8 @@ const DNS_NAME: u8 = 0x82;
 const IP_ADDRESS: u8 = 0x87;
 /// `2.5.4.3`, the common name.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// `1.2.840.113549.1.1.1`, a key of RSA.
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
 /// `2.5.29.17`, the alternative names of the subject.
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 
@@ -28,6 +32,8 @@ pub(super) struct Certificate<'a> {
     pub(super) not_before: i64,
     /// The same.
     pub(super) not_after: i64,
+    /// Bits of its key, where that is one of RSA.
+    pub(super) rsa_bits: Option<usize>,
     /// Hosts and addresses that it is for; `None` where it has no such list.
     pub(super) names: Option<Vec<String>>,
 }
@@ -47,8 +53,8 @@ impl<'a> Certificate<'a> {
         let mut validity = Reader(fields.expect(SEQUENCE)?);
         let subject = fields.expect(SEQUENCE)?;
         let (not_before, not_after) = (time(validity.next()?)?, time(validity.next()?)?);
-        // The public key, then whatever comes before the extensions.
-        fields.next()?;
+        let rsa_bits = rsa_bits(fields.expect(SEQUENCE)?);
+        // Whatever comes before the extensions.
         let mut names = None;
         while let Some((tag, value)) = fields.next() {
             if tag == EXTENSIONS {
@@ -60,6 +66,7 @@ impl<'a> Certificate<'a> {
             subject,
             not_before,
             not_after,
+            rsa_bits,
             names,
         })
     }
@@ -67,6 +74,11 @@ impl<'a> Certificate<'a> {
     /// Whether it was issued by whom it is for.
     pub(super) fn is_self_issued(&self) -> bool {
         self.issuer == self.subject
+    }
+
+    /// Whether another may have issued it, by their names.
+    pub(super) fn is_issued_by(&self, other: &Certificate<'_>) -> bool {
+        self.issuer == other.subject
     }
 
     /// The common name of whom it is for.
@@ -78,6 +90,19 @@ impl<'a> Certificate<'a> {
     pub(super) fn issuer_name(&self) -> Option<&'a str> {
         common_name(self.issuer)
     }
+}
+
+/// Bits of the modulus of a public key of RSA (RFC 8017, appendix A.1.1).
+fn rsa_bits(key: &[u8]) -> Option<usize> {
+    let mut parts = Reader(key);
+    let algorithm = Reader(parts.expect(SEQUENCE)?).expect(OID)?;
+    // The first byte says how many bits of the last one do not count.
+    let (_, numbers) = parts.expect(BIT_STRING)?.split_first()?;
+    let modulus = Reader(Reader(numbers).expect(SEQUENCE)?).expect(INTEGER)?;
+    let zeros = modulus.iter().take_while(|b| **b == 0).count();
+    let first = modulus.get(zeros)?;
+    let bits = (modulus.len() - zeros) * 8 - first.leading_zeros() as usize;
+    (algorithm == RSA).then_some(bits)
 }
 
 /// The last common name of a distinguished name, as OpenSSL takes it.

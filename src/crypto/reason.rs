@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
 /// Why a handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +41,23 @@ pub enum Refused {
         "the certificate is not valid before {0}; look at the clocks, or leave out the check with --insecure (`insecure = true`)"
     )]
     NotYetValid(String),
+    /// The server has nothing for the name that was asked for.
+    #[error(
+        "the server knows no such name: it has no certificate for the host that was asked for (it said unrecognized_name); use a name \
+         that it has (--resolve NAME:PORT:ADDRESS says where that leads), or say which to ask for: `server-name` in the profile's [target]"
+    )]
+    UnknownName,
+    /// Its key, or that of who issued it, is too short to prove anything.
+    #[error(
+        "{whose} has an RSA key of {bits} bits, and fewer than 2048 are not accepted; renew it with a longer key, or leave out the check \
+         with --insecure (`insecure = true`)"
+    )]
+    WeakKey {
+        /// The certificate, or who issued it.
+        whose: &'static str,
+        /// Of its key.
+        bits: usize,
+    },
     /// The server wants to know who is there.
     #[error(
         "the server asks for a client certificate; give it with --cert FILE and --key FILE (`cert` and `key` in the profile's [target])"
@@ -54,9 +71,15 @@ pub enum Refused {
     PlainHttp,
     /// What the server speaks of TLS is not what this program does.
     #[error(
-        "the server speaks no version or cipher of TLS that this program does (it does 1.2 and 1.3): it said {0}"
+        "the server speaks no version of TLS that this program does, which are 1.2 and 1.3 ({0}); let it speak one of them"
     )]
-    NothingInCommon(String),
+    NoVersion(String),
+    /// The same of ciphers.
+    #[error(
+        "the server has no cipher in common with this program, or refuses it for another reason ({0}); this program does AES-GCM and \
+         ChaCha20-Poly1305 with ECDHE, as TLS 1.3 does, and no older ones: allow one of those (nginx: ssl_ciphers)"
+    )]
+    NoCipher(String),
     /// HTTP/1.1 is not spoken there.
     #[error(
         "the server does not agree to HTTP/1.1 (ALPN): it may speak HTTP/2 alone, and this program speaks HTTP/1.1 alone; let the server \
@@ -90,7 +113,7 @@ pub fn reason(error: &(dyn Error + 'static), asked: bool, has_one: bool) -> Refu
             Refused::PlainHttp
         }
         Some(rustls::Error::AlertReceived(alert)) => of_alert(*alert, asked, has_one),
-        Some(rustls::Error::PeerIncompatible(why)) => Refused::NothingInCommon(format!("{why:?}")),
+        Some(rustls::Error::PeerIncompatible(why)) => of_incompatible(why),
         Some(other) => Refused::Other(other.to_string()),
         None if asked && !has_one => Refused::WantsClientCertificate,
         None if ended(error) => Refused::Ended,
@@ -107,6 +130,7 @@ fn of_alert(alert: AlertDescription, asked: bool, has_one: bool) -> Refused {
     let text = || format!("{alert:?}");
     match alert {
         AlertDescription::NoApplicationProtocol => Refused::NoHttp1,
+        AlertDescription::UnrecognisedName => Refused::UnknownName,
         AlertDescription::CertificateRequired => Refused::WantsClientCertificate,
         _ if asked && !has_one => Refused::WantsClientCertificate,
         AlertDescription::BadCertificate
@@ -121,14 +145,25 @@ fn of_alert(alert: AlertDescription, asked: bool, has_one: bool) -> Refused {
         {
             Refused::ClientCertificate(text())
         }
-        AlertDescription::HandshakeFailure
-        | AlertDescription::ProtocolVersion
-        | AlertDescription::InsufficientSecurity => Refused::NothingInCommon(text()),
-        AlertDescription::UnrecognisedName => Refused::WrongName {
-            asked: "the host of the address".to_owned(),
-            for_whom: "others, as the server says".to_owned(),
-        },
+        AlertDescription::ProtocolVersion => {
+            Refused::NoVersion("it said protocol_version".to_owned())
+        }
+        AlertDescription::HandshakeFailure => {
+            Refused::NoCipher("it said handshake_failure".to_owned())
+        }
+        AlertDescription::InsufficientSecurity => {
+            Refused::NoCipher("it said insufficient_security".to_owned())
+        }
         _ => Refused::Other(format!("the server said {}", text())),
+    }
+}
+
+fn of_incompatible(why: &PeerIncompatible) -> Refused {
+    let said = format!("{why:?}");
+    match why {
+        PeerIncompatible::ServerDoesNotSupportTls12Or13
+        | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig => Refused::NoVersion(said),
+        _ => Refused::NoCipher(said),
     }
 }
 

@@ -300,7 +300,12 @@ impl Verifier {
                 now,
                 algorithms,
             )
-            .map_err(|e| about.as_ref().map_or(e.clone(), |about| unknown(about, e)))?;
+            .map_err(|e| match &about {
+                Some(about) => self
+                    .weak_issuer(about, intermediates)
+                    .unwrap_or_else(|| unknown(about, e)),
+                None => e,
+            })?;
         }
         let named = verify_server_name(&parsed, name);
         // Whoever issues for everybody writes no certificates without such a list.
@@ -310,6 +315,45 @@ impl Verifier {
             (Err(_), Some(about)) => Err(refused(wrong_name(about, name))),
             (named, _) => named,
         }
+    }
+}
+
+impl Verifier {
+    /// That nobody believes whoever issued a certificate may be for the key they did it with.
+    fn weak_issuer(
+        &self,
+        about: &Certificate<'_>,
+        intermediates: &[CertificateDer<'_>],
+    ) -> Option<rustls::Error> {
+        let all = self.given.iter().chain(intermediates);
+        let mut issuers = all.filter_map(|der| Certificate::read(der));
+        let weak = issuers.find(|issuer| about.is_issued_by(issuer) && is_weak(issuer))?;
+        let bits = weak.rsa_bits?;
+        let whose = if about.is_self_issued() {
+            "the certificate"
+        } else {
+            "the certificate of the CA that issued it"
+        };
+        Some(refused(Refused::WeakKey { whose, bits }))
+    }
+}
+
+/// Shortest RSA key whose signatures are believed, bits.
+const SHORTEST_RSA: usize = 2048;
+
+fn is_weak(certificate: &Certificate<'_>) -> bool {
+    certificate.rsa_bits.is_some_and(|bits| bits < SHORTEST_RSA)
+}
+
+/// Why a signature of a handshake is not believed: of a key that is too short none is.
+fn of_signature(cert: &CertificateDer<'_>, error: rustls::Error) -> rustls::Error {
+    let about = Certificate::read(cert).filter(is_weak);
+    match about.and_then(|about| about.rsa_bits) {
+        Some(bits) => refused(Refused::WeakKey {
+            whose: "the certificate",
+            bits,
+        }),
+        None => error,
     }
 }
 
@@ -403,6 +447,7 @@ impl ServerCertVerifier for Verifier {
             return Ok(HandshakeSignatureValid::assertion());
         }
         rustls::crypto::verify_tls12_signature(message, cert, dss, &self.algorithms)
+            .map_err(|e| of_signature(cert, e))
     }
 
     fn verify_tls13_signature(
@@ -415,9 +460,48 @@ impl ServerCertVerifier for Verifier {
             return Ok(HandshakeSignatureValid::assertion());
         }
         rustls::crypto::verify_tls13_signature(message, cert, dss, &self.algorithms)
+            .map_err(|e| of_signature(cert, e))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `openssl req -x509 -newkey rsa:1024 -nodes -subj /CN=localhost`: nothing here makes a key as short as that.
+    const WEAK: &[u8] = b"-----BEGIN CERTIFICATE-----
+MIICGjCCAYOgAwIBAgIULR68aHXTiXAG9EQ76UDtKjqb16IwDQYJKoZIhvcNAQEL
+BQAwFDESMBAGA1UEAwwJbG9jYWxob3N0MB4XDTI2MTEzMDA0MjIxMFoXDTI2MTIz
+MDA0MjIxMFowFDESMBAGA1UEAwwJbG9jYWxob3N0MIGfMA0GCSqGSIb3DQEBAQUA
+A4GNADCBiQKBgQCvcDaftbUEwdNF9BeHfy8h2m4/kdan295G6EITS+VUBE+2NSKU
+175f1bAA8brc5jDAe0Kd6aXqXsoIcB++GajQXfV7z13cTGsCbsJnTU8ma7X8EMHx
++H/m2FgGqcInyz/1PtqRszbcw/g6D76rgebz7rJUj1EKT0kYFZZepYzsZQIDAQAB
+o2kwZzAdBgNVHQ4EFgQU4VvlZ+SUvMo4SfZgACzktLj6wwEwHwYDVR0jBBgwFoAU
+4VvlZ+SUvMo4SfZgACzktLj6wwEwDwYDVR0TAQH/BAUwAwEB/zAUBgNVHREEDTAL
+gglsb2NhbGhvc3QwDQYJKoZIhvcNAQELBQADgYEAXMnYz9p6zaXD+jFDeCPrVYIk
+rIFZx2x5dcYqGFVNaya4wiFVixD6tnGGlaEBTq5jVuGRAIl5g8j8mo4yCxrawivA
+iqGe/KTni9Fz96ETemODdmrXUUkfhmrwzWt2LAPdJdUnOBmhr6NUhfKitbhsbu8t
+JL4ChN7KueiUGxy/9Ag=
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_key_that_is_too_short_is_told_as_that_and_no_other_is() {
+        let cert = CertificateDer::from_pem_slice(WEAK).unwrap();
+        assert_eq!(Certificate::read(&cert).unwrap().rsa_bits, Some(1024));
+        let bad = rustls::Error::from(CertificateError::BadSignature);
+        let of = |cert: &CertificateDer<'_>| of_signature(cert, bad.clone());
+        let told = crate::crypto::reason::reason(&of(&cert), false, false);
+        let text = told.to_string();
+        assert!(text.contains("RSA key of 1024 bits"), "{text}");
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let other = params.self_signed(&key).unwrap().der().clone();
+        assert_eq!(Certificate::read(&other).unwrap().rsa_bits, None);
+        assert_eq!(of(&other), bad);
     }
 }

@@ -122,6 +122,14 @@ pub struct Failure {
     pub request: Option<String>,
     /// The status of the answer, where it is to blame.
     pub status: Option<u16>,
+    /// The status of an answer that came and is not to blame.
+    pub answered: Option<u16>,
+    /// Whether there was a connection.
+    pub connected: bool,
+    /// Where an answer points that is a redirect, without secrets.
+    pub points_to: Option<String>,
+    /// How many redirects are followed.
+    pub redirects: u32,
     /// Why, in words; may be empty.
     pub message: String,
     /// The beginning of the answer's body; may be empty.
@@ -136,26 +144,36 @@ impl Failure {
             step: None,
             request: None,
             status: None,
+            answered: None,
+            connected: false,
+            points_to: None,
+            redirects: 0,
             message: String::new(),
             excerpt: String::new(),
         }
     }
 
-    /// Whether somebody answered, if not as was wanted.
+    /// Whether somebody is there, who answered if not as was wanted, or hung up.
     pub fn was_answered(&self) -> bool {
         match self.kind {
             FailureKind::Status
             | FailureKind::WrongEvent
             | FailureKind::Tls
-            | FailureKind::Protocol => true,
-            FailureKind::ConnectRefused
-            | FailureKind::Reset
             | FailureKind::Eof
-            | FailureKind::Timeout
+            | FailureKind::Protocol => true,
+            FailureKind::Reset => self.connected || self.answered.is_some(),
+            FailureKind::Timeout => self.answered.is_some(),
+            FailureKind::ConnectRefused
             | FailureKind::Dns
             | FailureKind::NoDescriptors
             | FailureKind::NoPorts => false,
         }
+    }
+
+    /// Whether it is what a service shows that is not up yet, or the proxy before it: no answer at all.
+    pub fn may_be_coming_up(&self) -> bool {
+        let hung_up = matches!(self.kind, FailureKind::Reset | FailureKind::Eof);
+        self.answered.is_none() && (hung_up || !self.was_answered())
     }
 
     /// Whether the same will come again however long is waited: a request that the target understood and refused. Those statuses
@@ -183,14 +201,39 @@ impl Failure {
         } else {
             format!(": {}", self.message)
         };
-        match self.status {
-            Some(status) => format!(
-                "step `{step}`{request} was answered with {}{message}{said}",
-                status_text(status)
+        match (self.status, self.answered) {
+            (Some(status), _) => format!(
+                "step `{step}`{request} was answered with {}{}{message}{said}",
+                status_text(status),
+                self.pointed()
             ),
-            None => format!(
+            (None, Some(status)) => format!(
+                "step `{step}`{request} was answered with {}, and then failed with `{}`{message}{said}",
+                status_text(status),
+                self.kind.name()
+            ),
+            (None, None) => format!(
                 "step `{step}`{request} failed with `{}`{message}{said}",
                 self.kind.name()
+            ),
+        }
+    }
+}
+
+impl Failure {
+    /// Where a redirect points, and what follows it.
+    fn pointed(&self) -> String {
+        let Some(to) = &self.points_to else {
+            return String::new();
+        };
+        match self.redirects {
+            0 => format!(
+                " and points to {to} (no redirect is followed: write that address, or `redirects = 5` in the profile's [scenario]; where \
+                 it is the answer that is wanted, give the step `expect = [{}]`)",
+                self.status.unwrap_or_default()
+            ),
+            n => format!(
+                " and points to {to} (after as many redirects as are followed: `redirects = {n}` in the profile's [scenario])"
             ),
         }
     }

@@ -225,16 +225,26 @@ pub(super) fn redis_url(text: &str) -> Result<(), String> {
 pub(super) fn url(text: &str) -> Result<http::Uri, String> {
     const EXAMPLE: &str = "write it as http://127.0.0.1:8080";
     let normal = normal_address(text)?;
-    let uri: http::Uri = normal
-        .parse()
-        .map_err(|e| format!("not an address: {e}; {EXAMPLE}"))?;
+    let no_scheme = || {
+        let with_one = format!("http://{}", text.trim_start_matches('/'));
+        format!(
+            "the address has no http:// or https://; write it as {}",
+            masked(&with_one)
+        )
+    };
+    let uri: http::Uri = normal.parse().map_err(|e| {
+        if !text.contains(":/") {
+            no_scheme()
+        } else if matches!(normal.trim_end_matches('/'), "http:" | "https:") {
+            format!("the address has no host; {EXAMPLE}")
+        } else {
+            format!("not an address: {e}; {EXAMPLE}")
+        }
+    })?;
     match uri.scheme_str() {
         Some("http" | "https") if uri.host().is_some_and(|h| !h.is_empty()) => Ok(uri),
         Some("http" | "https") => Err(format!("the address has no host; {EXAMPLE}")),
         Some(other) => Err(format!("cannot load {other}://; {EXAMPLE} or https://...")),
-        None => Err(format!(
-            "the address has no http:// or https://; write it as {}",
-            masked(&format!("http://{}", text.trim_start_matches('/')))
-        )),
+        None => Err(no_scheme()),
     }
 }

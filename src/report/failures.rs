@@ -56,9 +56,24 @@ pub(super) fn most(steps: &[StepRecord]) -> Vec<Failed<'_>> {
     all
 }
 
-/// The most frequent way of failing, for the end of a line.
+/// Share of the most frequent way of failing from which another is about as frequent.
+const AS_FREQUENT: f64 = 0.5;
+
+/// The most frequent way of failing, for the end of a line; with those that are about as frequent.
 pub(super) fn in_short(steps: &[StepRecord]) -> Option<String> {
-    most(steps).first().map(Failed::what)
+    let most = most(steps);
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let least = AS_FREQUENT * most.first()?.way.count as f64;
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    let alike = most.iter().filter(|f| f.way.count as f64 >= least);
+    let mut names: Vec<String> = Vec::new();
+    for name in alike.map(Failed::what) {
+        // The same status with other words.
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Some(names.join(" and "))
 }
 
 /// A cell for each of the most frequent; empty ones where there are fewer.
@@ -169,4 +184,40 @@ fn shown<'a>(exchanges: impl Iterator<Item = &'a Exchange>, file: &str) -> Vec<P
         parts.push(Part::Words(more));
     }
     parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::FailureKind;
+
+    #[test]
+    fn ways_that_are_about_as_frequent_are_named_together() {
+        let way = |status: u16, message: &str, count| FailureWay {
+            count,
+            kind: FailureKind::Status,
+            status: Some(status),
+            message: message.to_owned(),
+            request: Some("GET /".to_owned()),
+            excerpt: String::new(),
+        };
+        let mut step = crate::samples::found().probes[0].steps[0].clone();
+        let mut short = |ways: &[FailureWay]| {
+            step.failures = ways.to_vec();
+            in_short(std::slice::from_ref(&step))
+        };
+        let (bad, refused) = (way(502, "", 40), way(429, "", 41));
+        assert_eq!(
+            short(&[refused.clone(), bad]).as_deref(),
+            Some("429 from `GET /` and 502 from `GET /`")
+        );
+        let rare = way(502, "", 4);
+        assert_eq!(
+            short(&[refused.clone(), rare]).as_deref(),
+            Some("429 from `GET /`")
+        );
+        let same = way(429, "in other words", 40);
+        assert_eq!(short(&[refused, same]).as_deref(), Some("429 from `GET /`"));
+        assert_eq!(short(&[]), None);
+    }
 }

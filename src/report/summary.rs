@@ -278,9 +278,16 @@ fn head(record: &RunRecord, lines: &mut Lines) {
 
 /// What is said where nothing is named and something was ruled out, which is an answer too.
 pub(super) fn unknown(record: &RunRecord) -> Option<&'static str> {
-    let told = |w: &String| w.contains(RULED_OUT) || w.contains(NO_FINDING);
-    (record.answer.limiting_resource.is_none() && record.warnings.iter().any(told))
-        .then_some("unknown; what was ruled out is told among the warnings")
+    let told = |part: &str| record.warnings.iter().any(|w| w.contains(part));
+    if record.answer.limiting_resource.is_some() {
+        None
+    } else if told(RULED_OUT) {
+        Some("unknown; what was ruled out is told among the warnings")
+    } else if told(NO_FINDING) {
+        Some("unknown: others on this machine spoiled what could have shown it, as a warning tells")
+    } else {
+        None
+    }
 }
 
 /// An estimate that is no answer is still worth a line.
@@ -463,7 +470,7 @@ pub(super) fn rests_on(record: &RunRecord) -> String {
     let all = format!("{probes} probe{plural}{near}, {load} under load");
     let a = &record.answer;
     // Records of older versions do not say it.
-    if a.rests_on_s > 0.0 {
+    if a.rests_on_s > 0.0 && a.visits > 0 {
         let plural = if a.visits == 1 { "" } else { "s" };
         let held = view::span(a.rests_on_s.round());
         format!("{} visit{plural} that held {held} in all; {all}", a.visits)
@@ -547,6 +554,9 @@ mod tests {
         let mut record = crate::samples::found();
         record.answer.limiting_resource = None;
         assert_eq!(unknown(&record), None, "nothing was ruled out");
+        record.warnings.push(format!("3 of 5 probes: {NO_FINDING}"));
+        let spoiled = unknown(&record).unwrap();
+        assert!(!spoiled.contains("ruled out"), "none was: {spoiled}");
         let told = format!("gateway memory read the same where the SLO held: {RULED_OUT}");
         record.warnings.push(told);
         let line = "gave way    unknown; what was ruled out is told among the warnings\n";
@@ -558,6 +568,20 @@ mod tests {
             sureness: crate::record::Sureness::Likely,
         });
         assert_eq!(unknown(&record), None, "a finding says more");
+    }
+
+    #[test]
+    fn an_answer_that_rests_on_no_visit_does_not_say_so_with_a_number() {
+        let mut record = crate::samples::found();
+        record.answer.rests_on_s = 6.0;
+        record.answer.visits = 1;
+        assert!(rests_on(&record).starts_with("1 visit that held"));
+        record.answer.visits = 0;
+        assert!(
+            !rests_on(&record).contains("visit"),
+            "{}",
+            rests_on(&record)
+        );
     }
 
     #[test]

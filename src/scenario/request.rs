@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::address::check_port;
 use super::{Scenario, Template, Values};
-use crate::secret::masked;
+use crate::secret::{is_secret_header, masked, names_a_secret};
 
 /// Scheme, host and port of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,16 @@ pub enum ExtractFrom {
     Json(String),
     /// A response header.
     Header(HeaderName),
+}
+
+impl ExtractFrom {
+    /// Whether what stands there proves who asks.
+    pub fn is_secret(&self) -> bool {
+        match self {
+            Self::Json(at) => names_a_secret(at.rsplit('/').next().unwrap_or_default()),
+            Self::Header(name) => is_secret_header(name.as_str()),
+        }
+    }
 }
 
 /// A JSON value as a template fills it in: strings bare, the rest as JSON; `None` for null.

@@ -1,5 +1,7 @@
 //! How a search ends: with a number, with an interval and no number, or with the reason why there is neither.
 
+use std::collections::BTreeSet;
+
 use super::bounds::{self, Side};
 use super::{Conclusion, Estimate, MIN_VISITS, Order, Search, Step, Visit, diagnosis, growth};
 use crate::measure::Level;
@@ -77,9 +79,16 @@ impl Search {
         };
         if !self.ceiling_is_firm() {
             let minutes = self.minutes_to_decide();
+            let above = match self.broken_levels() {
+                0 => "a short hold that was too close to tell".to_owned(),
+                1 => "a short hold that broke by a little, as any level may".to_owned(),
+                n => {
+                    format!("short holds that broke, at {n} levels, and none of them beyond doubt")
+                }
+            };
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended with nothing above but a short hold that broke by a little, as any level may; about {minutes} more minutes would decide (--budget)"),
+                format!("the budget of {budget} ended with nothing above but {above}; about {minutes} more minutes would decide (--budget)"),
             );
         }
         if let Some(reason) = self
@@ -163,6 +172,16 @@ impl Search {
         (self.visits.iter().filter(|v| v.counts()))
             .filter(|v| bounds::side(v) == Some(Side::Broke))
             .any(|v| bounds::is_full(v) || beyond_doubt(v))
+    }
+
+    /// At how many levels a hold broke; what only leaned to it did not.
+    fn broken_levels(&self) -> usize {
+        let leaned = |v: &&Visit| v.verdict == Verdict::Undecided;
+        let broken = (self.visits.iter())
+            .filter(|v| v.counts() && bounds::side(v) == Some(Side::Broke))
+            .filter(|v| !leaned(v))
+            .map(|v| v.level);
+        broken.collect::<BTreeSet<Level>>().len()
     }
 
     /// Why the upper bound is none, where only a short hold broke it and the last full hold below held so well that the breakpoint
@@ -536,6 +555,26 @@ mod tests {
         let end = ended(rough.out_of_budget());
         assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
         assert!(end.reason.contains("broke by a little"), "{}", end.reason);
+        // What was undecided did not break.
+        rough.visits[1].verdict = Verdict::Undecided;
+        let end = ended(rough.out_of_budget());
+        assert!(
+            end.reason.contains("a short hold that was too close"),
+            "{}",
+            end.reason
+        );
+        // At two levels it is no longer by chance.
+        let mut twice = search(&[visits[0], visits[1], (2_000, Bracket, Broke)]);
+        for visit in &mut twice.visits[1..] {
+            visit.left_early = false;
+            visit.evidence.clone_from(&rough.visits[1].evidence);
+        }
+        let end = ended(twice.out_of_budget());
+        assert!(
+            end.reason.contains("short holds that broke, at 2 levels"),
+            "{}",
+            end.reason
+        );
         // Its ends too far apart, or one missing: no answer.
         for visits in [
             [(100, Bracket, Held), (1_280, Bracket, Broke)],

@@ -12,6 +12,7 @@ use tokio::process::Command;
 
 use crate::children::Group;
 use crate::confidential;
+use crate::secret;
 
 /// Lines of output that an error quotes.
 const TAIL_LINES: usize = 12;
@@ -81,13 +82,20 @@ fn quoted(output: &[String]) -> String {
 pub struct Said {
     tail: Tail,
     /// A service that the command started may hold the pipe, and would end by a signal if nobody read what it writes.
-    _readers: Vec<Reader>,
+    readers: Vec<Reader>,
+    /// Whether one did so when the command itself had ended.
+    was_held: bool,
 }
 
 impl Said {
     /// The last lines by now.
     pub fn lines(&self) -> Vec<String> {
         self.tail.lines()
+    }
+
+    /// Whether what the command left running, and which wrote where the command did, has ended by now.
+    pub fn is_deserted(&self) -> bool {
+        self.was_held && self.readers.iter().all(|r| r.0.is_finished())
     }
 }
 
@@ -102,7 +110,7 @@ pub async fn run_command(
     timeout: Duration,
 ) -> Result<Said, ControlError> {
     let start_error = |error| ControlError::Start {
-        command: command.to_owned(),
+        command: secret::line_masked(command),
         dir: dir.display().to_string(),
         error,
     };
@@ -141,12 +149,13 @@ pub async fn run_command(
     match ended {
         Ok(Ok(status)) if status.success() => Ok(Said {
             tail,
-            _readers: readers,
+            was_held: readers.iter().any(|r| !r.0.is_finished()),
+            readers,
         }),
         Ok(Ok(status)) => Err(failed(command, dir, status, tail.lines())),
         Ok(Err(error)) => Err(start_error(error)),
         Err(_) => Err(ControlError::TimedOut {
-            command: command.to_owned(),
+            command: secret::line_masked(command),
             limit: timeout,
             output: tail.lines(),
         }),
@@ -172,7 +181,7 @@ fn failed(command: &str, dir: &Path, status: ExitStatus, output: Vec<String>) ->
         ),
     };
     ControlError::Failed {
-        command: command.to_owned(),
+        command: secret::line_masked(command),
         how,
         advice,
         output,
@@ -227,7 +236,8 @@ impl Tail {
         if lines.len() == TAIL_LINES {
             lines.pop_front();
         }
-        let line = confidential::line(line, LINE_BYTES);
+        // Reports are passed on, and nobody said what a command prints.
+        let line = secret::line_masked(&confidential::line(line, LINE_BYTES));
         lines.push_back(line.chars().take(LINE_LIMIT).collect());
     }
 
@@ -278,6 +288,41 @@ mod tests {
         );
         let text = error("kill -9 $$").await;
         assert!(text.contains("signal"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_a_command_prints_is_told_without_its_secrets() {
+        let text = error(
+            "PASSWORD=s3cr3t-1; echo \"password=s3cr3t-2 token: s3cr3t-3\"; \
+             echo 'dial postgres://bob:s3cr3t-4@db/x' >&2; exit 3",
+        )
+        .await;
+        assert!(!text.contains("s3cr3t"), "{text}");
+        assert!(
+            text.contains("password=*** token: ***") && text.contains("postgres://***@db/x"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn that_all_it_left_running_has_ended_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = run_command("(sleep 0.5; echo bye) &", dir.path(), LONG);
+        let said = said.await.unwrap();
+        assert!(!said.is_deserted(), "it lives");
+        for _ in 0..1000 {
+            if said.is_deserted() {
+                assert_eq!(said.lines(), ["bye"]);
+                let quiet = run_command("echo done", dir.path(), LONG).await.unwrap();
+                assert!(
+                    !quiet.is_deserted(),
+                    "it left nothing that could have ended"
+                );
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it ended");
     }
 
     #[tokio::test]

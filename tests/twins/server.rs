@@ -33,6 +33,11 @@ pub(crate) enum Limit {
     Requests {
         most: usize,
     },
+    /// Requests at once: one more gets this answer, which does not say that it is of a limit.
+    Unsaid {
+        most: usize,
+        answer: &'static str,
+    },
     /// Connections at once: one more is accepted and closed.
     Connections {
         most: usize,
@@ -151,7 +156,9 @@ struct Rate {
 impl Gate {
     fn new(limit: Limit) -> Self {
         let room = match limit {
-            Limit::Requests { most } | Limit::Connections { most } => most,
+            Limit::Requests { most } | Limit::Unsaid { most, .. } | Limit::Connections { most } => {
+                most
+            }
             Limit::Nothing | Limit::Tokens { .. } | Limit::Apart { .. } => 0,
         };
         let tokens = match limit {
@@ -186,6 +193,7 @@ impl Gate {
         match self.limit {
             Limit::Nothing | Limit::Connections { .. } => Ok(Place(None)),
             Limit::Requests { .. } => self.take().ok_or(UNAVAILABLE),
+            Limit::Unsaid { answer, .. } => self.take().ok_or(answer),
             Limit::Tokens { per_s, burst } if rate.token(now, per_s, burst) => Ok(Place(None)),
             Limit::Tokens { .. } => Err(TOO_MANY),
             Limit::Apart { ms } if rate.pass(now - self.opened, ms) => Ok(Place(None)),

@@ -15,6 +15,7 @@ mod fuzz;
 pub(crate) use self::decode::fuzz as fuzz_body;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::fuzz::door as fuzz_answer;
+mod strange;
 
 use std::cell::RefCell;
 use std::io;
@@ -30,7 +31,7 @@ use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio_rustls::TlsConnector;
 
 use self::answer::{Body, NotHttp};
-use self::decode::{Decoder, Encoding};
+use self::decode::Decoder;
 use super::addresses::{AddressBook, Load};
 use super::names::Names;
 use super::socket::{Arrivals, Socket};
@@ -44,13 +45,14 @@ use crate::scenario::{Addresses, Allowed, Expect, Origin, Resolve};
 pub(super) use self::answer::Head;
 #[doc(hidden)]
 pub use self::answer::length_of_answer;
+pub(super) use self::decode::{Encoding, beginning};
 
 /// Most that one read takes.
 const READ_SIZE: usize = 64 * 1024;
 /// Longest body that is kept for an extraction, and the most that one piece of a stream may be decoded to.
 const MAX_BODY: usize = 1 << 20;
-/// What is said of a body that cannot be read.
-const UNDECODED: &str = "the body cannot be decoded as its content-encoding says, or would be more than 1 MiB (gzip, deflate, br and zstd are known)";
+/// Where a connection ended.
+const IN_BODY: &str = "in the middle of the body";
 /// Bytes of a stream that are decoded at once: deflate makes at most 1 032 of one, which is less than that most.
 const DECODED_AT_ONCE: usize = 512;
 
@@ -160,7 +162,7 @@ impl Connector {
         let began = Instant::now();
         let to = SocketAddr::new(to, origin.port);
         let socket = Socket::connect(to, self.means.sources.of(vu)).await;
-        let socket = socket.map_err(|e| of_io(&e))?;
+        let socket = socket.map_err(|e| why::note_connecting(kind_of(&e), why::chain(&e)))?;
         let round_trip = began.elapsed();
         let load = self.book.load(&origin.host, to.ip());
         load.connected(round_trip);
@@ -243,6 +245,16 @@ pub(super) struct Want<'a> {
     pub(super) body: Keep,
     /// Which statuses are a success; of another's body the beginning is kept.
     pub(super) expect: &'a Expect,
+}
+
+impl Want<'_> {
+    /// In what encoding a whole body is that was read so: what is kept whole is decoded.
+    pub(super) fn read_in(&self, head: &Head) -> Encoding {
+        match self.body {
+            Keep::All => Encoding::Identity,
+            Keep::Nothing | Keep::Beginning => head.encoding,
+        }
+    }
 }
 
 /// How much of a body is kept.
@@ -346,7 +358,7 @@ impl Connection {
         let head = match (self.head(want).await, &written) {
             (Ok(head), _) => head,
             // What ended the writing says more than the end that the reading then met.
-            (Err(_), Err(e)) => return Err(of_io(e)),
+            (Err(_), Err(e)) => return Err(cut_off(e, "while the request was sent", "")),
             (Err(kind), Ok(_)) => return Err(kind),
         };
         // Who answered before the whole request was there will not read the rest of it.
@@ -400,7 +412,10 @@ impl Connection {
             let read = std::future::poll_fn(|cx| {
                 transport.poll_read(cx, |bytes, _| reading.take_head(bytes, want))
             });
-            if let Some(head) = read.await.map_err(|e| of_io(&e))?? {
+            let read = read
+                .await
+                .map_err(|e| cut_off(&e, reading.where_in_head(), ""))?;
+            if let Some(head) = read? {
                 return Ok(head);
             }
         }
@@ -416,14 +431,15 @@ impl Connection {
             let read = std::future::poll_fn(|cx| {
                 transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
             });
-            let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| reading.cut_off(&e))?;
             fed?;
         }
         let kept = std::mem::take(&mut reading.kept);
         if reading.encoding == Encoding::Identity || reading.keep != Keep::All {
             return Ok(kept);
         }
-        decode::whole(&kept, reading.encoding, MAX_BODY).map_err(|e| why::note(e.into(), UNDECODED))
+        decode::whole(&kept, reading.encoding, MAX_BODY)
+            .map_err(|e| why::note(FailureKind::Protocol, e.why(reading.encoding)))
     }
 
     /// What was kept of the body so far.
@@ -441,7 +457,7 @@ impl Connection {
             let read = std::future::poll_fn(|cx| {
                 transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
             });
-            let fed: Result<(), FailureKind> = read.await.map_err(|e| of_io(&e))?;
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| reading.cut_off(&e))?;
             fed?;
         }
         Ok(())
@@ -458,8 +474,9 @@ impl Connection {
         } = self;
         let mut decoder = match Decoder::new(reading.encoding) {
             Ok(decoder) => decoder,
-            Err(not_http) => return why::note(not_http.into(), UNDECODED),
+            Err(e) => return why::note(FailureKind::Protocol, e.why(reading.encoding)),
         };
+        let encoding = reading.encoding;
         let mut take = move |bytes: &[u8], at| {
             if decoder.is_identity() {
                 return take(bytes, at);
@@ -467,7 +484,8 @@ impl Connection {
             // What is read is decoded in small pieces, so that it can only become so much at a time.
             for piece in bytes.chunks(DECODED_AT_ONCE) {
                 let decoded = decoder.feed(piece, MAX_BODY);
-                let decoded = decoded.map_err(|e| why::note(e.into(), UNDECODED))?;
+                let decoded =
+                    decoded.map_err(|e| why::note(FailureKind::Protocol, e.why(encoding)))?;
                 take(&decoded, at)?;
             }
             Ok(())
@@ -484,7 +502,7 @@ impl Connection {
                     reading.pass_on(bytes, |piece| take(piece, at))
                 })
             });
-            went = read.await.map_err(|e| of_io(&e)).flatten();
+            went = read.await.map_err(|e| reading.cut_off(&e)).flatten();
         }
     }
 
@@ -504,6 +522,8 @@ struct Reading {
     body: Body,
     keeps_alive: bool,
     encoding: Encoding,
+    /// Bytes that the body was said to have.
+    whole: u64,
     /// How long the server keeps the connection when nobody uses it, as it said last.
     idle_limit: Option<Duration>,
     /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
@@ -520,6 +540,7 @@ impl Default for Reading {
             body: Body::Done,
             keeps_alive: true,
             encoding: Encoding::Identity,
+            whole: 0,
             idle_limit: None,
             failed: None,
         }
@@ -560,7 +581,8 @@ impl Reading {
     fn take_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
         self.count(bytes);
         if bytes.is_empty() {
-            return Err(why::note(FailureKind::Eof, self.ended_early()));
+            let text = format!("the connection was closed {}", self.where_in_head());
+            return Err(why::note(FailureKind::Eof, text));
         }
         // Nearly always a head comes in one piece, with all of its body: nothing is copied then.
         if self.kept.is_empty()
@@ -574,11 +596,15 @@ impl Reading {
 
     fn find_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
         let found = answer::head(bytes, want.method, want.headers);
-        let found = found.map_err(|e| why::note(e.into(), why::not_http(bytes)))?;
+        let found = found.map_err(|e| why::note(e.into(), strange::why_no_head(bytes)))?;
         let Some((head, used)) = found else {
             return Ok(None);
         };
         self.body = head.body;
+        self.whole = match head.body {
+            Body::Rest(length) => length,
+            _ => 0,
+        };
         self.keeps_alive = head.keeps_alive;
         self.encoding = head.encoding;
         self.idle_limit = head.idle_limit;
@@ -593,13 +619,29 @@ impl Reading {
         Ok(Some(head))
     }
 
-    /// Where an answer stood when its connection ended before it began, or in its head.
-    fn ended_early(&self) -> &'static str {
+    /// Where an answer stands before its body.
+    fn where_in_head(&self) -> &'static str {
         if self.kept.is_empty() {
-            "the connection was closed without an answer"
+            "without an answer"
         } else {
-            "the connection was closed in the middle of the answer's head"
+            "in the middle of the answer's head"
         }
+    }
+
+    /// How much of the body there is.
+    fn progress(&self) -> String {
+        match self.body {
+            Body::Rest(left) => {
+                format!("after {} of {} bytes", self.whole - left, self.whole)
+            }
+            Body::Chunks(_) => "it comes in chunks, and the last one did not come".to_owned(),
+            Body::UntilClosed | Body::Done => String::new(),
+        }
+    }
+
+    /// Why no more of a body can be read.
+    fn cut_off(&self, error: &io::Error) -> FailureKind {
+        cut_off(error, IN_BODY, &self.progress())
     }
 
     fn take_body(&mut self, bytes: &[u8]) -> Result<(), FailureKind> {
@@ -635,10 +677,8 @@ impl Reading {
     fn end(&mut self) -> Result<(), FailureKind> {
         self.keeps_alive = false;
         if !self.body.may_end() {
-            return Err(why::note(
-                FailureKind::Eof,
-                "the connection was closed in the middle of the body",
-            ));
+            let text = format!("the connection was closed {IN_BODY}");
+            return Err(why::note_with(FailureKind::Eof, text, self.progress()));
         }
         self.body = Body::Done;
         Ok(())
@@ -724,6 +764,18 @@ impl From<NotHttp> for FailureKind {
 /// The kind of an error, whose words are noted.
 pub(super) fn of_io(error: &io::Error) -> FailureKind {
     why::note(kind_of(error), why::chain(error))
+}
+
+/// The kind of an error that ended a connection somewhere.
+fn cut_off(error: &io::Error, place: &str, detail: &str) -> FailureKind {
+    let kind = kind_of(error);
+    let text = match kind {
+        // TLS says in many words that the end was not announced.
+        FailureKind::Eof => format!("the connection was closed {place}"),
+        FailureKind::Reset => format!("the connection was reset {place}: {}", why::chain(error)),
+        _ => why::chain(error),
+    };
+    why::note_with(kind, text, detail)
 }
 
 fn kind_of(error: &io::Error) -> FailureKind {

@@ -132,6 +132,6 @@ async fn read(mut connection: Connection, inbox: Rc<RefCell<Inbox>>) {
         })
         .await;
     let mut inbox = inbox.borrow_mut();
-    inbox.ended = Some((ended, why::take(ended)));
+    inbox.ended = Some((ended, why::take(ended).map(|words| words.whole())));
     inbox.wake();
 }

@@ -3,6 +3,7 @@
 //! Latencies run from a step's intended start and hold no think time. A failed cycle closes the VU's connections and
 //! backs off; a shed one waits as long as the target asks.
 
+mod body;
 mod follow;
 mod telling;
 
@@ -20,7 +21,7 @@ use self::follow::Answer;
 use self::telling::Seen;
 use super::arrivals::{Bell, Pool};
 use super::back_off::{back_off, retry_after};
-use super::http::{Connection, Connector, Head, Keep, Want};
+use super::http::{Connection, Connector, Encoding, Head, Keep, Want};
 use super::idle::IdleLimit;
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
@@ -424,6 +425,7 @@ impl<'a> Vu<'a> {
             _ => begun,
         };
         self.state.step.set(Some((index, start)));
+        self.nothing_seen();
         // A failed request can be written again as it was sent.
         let before = self.rng.clone();
         self.say_step(step, index);
@@ -525,11 +527,13 @@ impl<'a> Vu<'a> {
         let refusal = refusal(template, &head);
         if let Some(Stop::Failed(kind)) = refusal {
             Box::pin(self.refused_by(&head, &mut connection)).await;
-            self.say_body(&head.headers, connection.beginning());
+            self.say_body(&head.headers, connection.beginning(), head.encoding);
             return Err(kind.into());
         }
+        self.answered(&head, &connection);
         let body = connection.body().await?;
-        self.say_body(&head.headers, &body);
+        let encoding = want.read_in(&head);
+        self.say_body(&head.headers, &body, encoding);
         let at = self.arrival(&connection);
         if let Some(origin) = keep {
             self.idle[origin] = Some(connection);
@@ -543,9 +547,9 @@ impl<'a> Vu<'a> {
             let extracted = self.extract(template.extract(), Some(&head.headers), json.as_ref());
             if let Err(kind) = extracted {
                 if json.is_none() && template.needs_body() {
-                    why::note(kind, telling::no_json(&body));
+                    body::note_no_json(kind, &body, head.encoding);
                 }
-                self.seen = Some(Box::new(Seen::new(&head, &body, false)));
+                self.seen = Some(Box::new(Seen::new(&head, &body, encoding, false)));
                 return Err(kind.into());
             }
         }
@@ -673,7 +677,7 @@ impl<'a> Vu<'a> {
         if let Some(stop) = refusal(template, &head) {
             if matches!(stop, Stop::Failed(_)) {
                 Box::pin(self.refused_by(&head, &mut connection)).await;
-                self.say_body(&head.headers, connection.beginning());
+                self.say_body(&head.headers, connection.beginning(), head.encoding);
             }
             return Err(stop);
         }
@@ -682,7 +686,8 @@ impl<'a> Vu<'a> {
             .get(CONTENT_TYPE)
             .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
         if !is_event_stream {
-            self.seen = Some(Box::new(Seen::new(&head, connection.beginning(), false)));
+            let beginning = connection.beginning();
+            self.seen = Some(Box::new(Seen::new(&head, beginning, head.encoding, false)));
             let is = head
                 .headers
                 .get(CONTENT_TYPE)
@@ -762,7 +767,13 @@ impl<'a> Vu<'a> {
                 let name = self.scenario.slot_name(extract.slot);
                 let text = match &extract.from {
                     ExtractFrom::Json(at) => {
-                        format!("nothing to extract for `{name}`: the JSON has no `{at}`")
+                        let is_null = json.is_some_and(|j| j.pointer(at).is_some());
+                        let is = if is_null {
+                            format!("is null at `{at}`")
+                        } else {
+                            format!("has no `{at}`")
+                        };
+                        format!("nothing to extract for `{name}`: the JSON {is}")
                     }
                     ExtractFrom::Header(header) => format!(
                         "nothing to extract for `{name}`: the answer has no header `{header}`"

@@ -13,17 +13,80 @@ use crate::measure::FailureKind;
 const QUOTED: usize = 40;
 
 thread_local! {
-    static WHY: RefCell<Option<(FailureKind, String)>> = const { RefCell::new(None) };
+    static WHY: RefCell<Option<(FailureKind, Words)>> = const { RefCell::new(None) };
+}
+
+/// What is said of a failure.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Words {
+    /// Why, in words that all failures of a kind have in common: they are counted by them.
+    pub(super) text: String,
+    /// What differs between two of them; may be empty.
+    pub(super) detail: String,
+    /// Whether there was no connection yet.
+    pub(super) connecting: bool,
+}
+
+impl Words {
+    /// All that is said.
+    pub(super) fn whole(&self) -> String {
+        match self.detail.as_str() {
+            "" => self.text.clone(),
+            detail => format!("{} ({detail})", self.text),
+        }
+    }
+}
+
+impl From<String> for Words {
+    fn from(text: String) -> Self {
+        Self {
+            text,
+            ..Self::default()
+        }
+    }
 }
 
 /// Notes the words of a failure, and gives its kind back.
 pub(super) fn note(kind: FailureKind, why: impl Into<String>) -> FailureKind {
-    WHY.set(Some((kind, why.into())));
+    note_words(kind, Words::from(why.into()))
+}
+
+/// The same with what differs between two failures of a kind.
+pub(super) fn note_with(
+    kind: FailureKind,
+    why: impl Into<String>,
+    detail: impl Into<String>,
+) -> FailureKind {
+    let (text, detail) = (why.into(), detail.into());
+    note_words(
+        kind,
+        Words {
+            text,
+            detail,
+            connecting: false,
+        },
+    )
+}
+
+/// The same of one before there was a connection.
+pub(super) fn note_connecting(kind: FailureKind, why: impl Into<String>) -> FailureKind {
+    note_words(
+        kind,
+        Words {
+            text: why.into(),
+            connecting: true,
+            ..Words::default()
+        },
+    )
+}
+
+fn note_words(kind: FailureKind, words: Words) -> FailureKind {
+    WHY.set(Some((kind, words)));
     kind
 }
 
 /// Takes the words of a failure of this kind.
-pub(super) fn take(kind: FailureKind) -> Option<String> {
+pub(super) fn take(kind: FailureKind) -> Option<Words> {
     let (of, why) = WHY.take()?;
     (of == kind).then_some(why)
 }
@@ -61,13 +124,6 @@ pub(super) fn not_http(bytes: &[u8]) -> String {
             "the answer is one of HTTP/2, and this program speaks HTTP/1.1 alone: let the server speak that too, or put a proxy before it"
                 .to_owned()
         }
-        // Only the first line: behind it are headers, which may hold secrets.
-        _ if bytes.starts_with(b"HTTP/") => {
-            format!(
-                "the head of the answer is not one that HTTP/1.1 allows; it begins with `{}`",
-                first_line(bytes)
-            )
-        }
         _ => {
             let first = first_line(bytes);
             format!("the answer is not one of HTTP/1.1; it begins with `{first}`")
@@ -75,7 +131,8 @@ pub(super) fn not_http(bytes: &[u8]) -> String {
     }
 }
 
-fn first_line(bytes: &[u8]) -> String {
+/// The first line of what came: behind it are headers, which may hold secrets.
+pub(super) fn first_line(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(QUOTED)]);
     crate::excerpt::line(text.lines().next().unwrap_or_default())
 }
@@ -87,8 +144,14 @@ mod tests {
     #[test]
     fn the_words_of_a_failure_are_taken_once_and_by_its_own_kind() {
         note(FailureKind::Reset, "gone");
-        assert_eq!(take(FailureKind::Reset).as_deref(), Some("gone"));
+        assert_eq!(
+            take(FailureKind::Reset),
+            Some(Words::from("gone".to_owned()))
+        );
         assert_eq!(take(FailureKind::Reset), None);
+        note_with(FailureKind::Eof, "cut short", "after 10 of 100 bytes");
+        let words = take(FailureKind::Eof).unwrap();
+        assert_eq!(words.whole(), "cut short (after 10 of 100 bytes)");
         note(FailureKind::Reset, "gone");
         assert_eq!(take(FailureKind::Eof), None, "of another");
         assert_eq!(take(FailureKind::Reset), None, "it was not the last");
@@ -99,10 +162,6 @@ mod tests {
         for (bytes, part) in [
             (&[0x15, 3, 3, 0, 2, 2, 70][..], "https://"),
             (&[0, 0, 18, 4, 0, 0, 0, 0, 0, 0, 3], "HTTP/2"),
-            (
-                b"HTTP/1.1 200 OK\r\nset-cookie: s3cr3t\x1b",
-                "it begins with `HTTP/1.1 200 OK`",
-            ),
             (b"SSH-2.0-OpenSSH_9\r\n", "begins with `SSH-2.0-OpenSSH_9`"),
         ] {
             assert!(not_http(bytes).contains(part), "{}", not_http(bytes));

@@ -29,7 +29,7 @@ pub(in crate::engine::native) struct Head {
     pub(super) keeps_alive: bool,
     /// How long the server keeps it when nobody uses it, as it says.
     pub(super) idle_limit: Option<Duration>,
-    pub(super) encoding: Encoding,
+    pub(in crate::engine::native) encoding: Encoding,
     pub(super) body: Body,
 }
 

@@ -6,12 +6,13 @@ use std::io::{self, Write};
 use brotli_decompressor::DecompressorWriter;
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-use super::answer::NotHttp;
-
 /// Room of the brotli decoder between its input and ours, as its documentation has it.
 const BROTLI_BUFFER: usize = 4096;
 /// Largest window that a zstd frame may ask for, as a power of two: 8 MiB, which RFC 9659 sets for HTTP.
 const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// How gzip begins (RFC 1952, section 2.3.1).
+const GZIP: &[u8] = &[0x1f, 0x8b];
 
 /// How a body is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -42,6 +43,46 @@ impl Encoding {
     }
 }
 
+impl Encoding {
+    /// As it is called.
+    pub(in crate::engine::native) fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+            Self::Deflate => "deflate",
+            Self::Brotli => "br",
+            Self::Zstd => "zstd",
+            Self::Unknown => "another encoding",
+        }
+    }
+}
+
+/// Why a body cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Undecoded {
+    /// It is in an encoding that is not known, or in several.
+    Unknown,
+    /// It is not what it is said to be.
+    Broken,
+    /// It is more than is taken.
+    TooLarge,
+    /// It has no end.
+    CutShort,
+}
+
+impl Undecoded {
+    /// In words, of a body in this encoding.
+    pub(super) fn why(self, encoding: Encoding) -> String {
+        let name = encoding.name();
+        match self {
+            Self::Unknown => "the body's content-encoding is not known, or there are several (gzip, deflate, br and zstd are known)".to_owned(),
+            Self::Broken => format!("the body is no valid {name}, which its content-encoding says it is"),
+            Self::TooLarge => format!("the body is compressed ({name}) and more than 1 MiB when it is decoded, which is the most that is taken"),
+            Self::CutShort => format!("the body is compressed ({name}) and cut short: it ends before its end"),
+        }
+    }
+}
+
 /// Decodes a body piece by piece.
 pub(super) struct Decoder(Option<Kind>);
 
@@ -57,7 +98,7 @@ enum Kind {
 
 impl Decoder {
     /// For a body of this encoding.
-    pub(super) fn new(encoding: Encoding) -> Result<Self, NotHttp> {
+    pub(super) fn new(encoding: Encoding) -> Result<Self, Undecoded> {
         Ok(Self(Some(match encoding {
             Encoding::Identity => return Ok(Self(None)),
             Encoding::Gzip => Kind::Gzip(MultiGzDecoder::new(Sink::default())),
@@ -68,12 +109,12 @@ impl Decoder {
             ))),
             Encoding::Zstd => {
                 let decoder = zstd::stream::write::Decoder::new(Sink::default());
-                let mut decoder = decoder.map_err(|_| NotHttp)?;
+                let mut decoder = decoder.map_err(|_| Undecoded::Broken)?;
                 let limited = decoder.window_log_max(ZSTD_WINDOW_LOG);
-                limited.map_err(|_| NotHttp)?;
+                limited.map_err(|_| Undecoded::Broken)?;
                 Kind::Zstd(decoder)
             }
-            Encoding::Unknown => return Err(NotHttp),
+            Encoding::Unknown => return Err(Undecoded::Unknown),
         })))
     }
 
@@ -83,7 +124,7 @@ impl Decoder {
     }
 
     /// What the next bytes become, `most` of it at most.
-    pub(super) fn feed(&mut self, bytes: &[u8], most: usize) -> Result<Vec<u8>, NotHttp> {
+    pub(super) fn feed(&mut self, bytes: &[u8], most: usize) -> Result<Vec<u8>, Undecoded> {
         if let Some(Kind::DeflateAhead(ahead)) = &mut self.0 {
             ahead.extend_from_slice(bytes);
             let [first, second, ..] = ahead[..] else {
@@ -109,9 +150,68 @@ impl Decoder {
     }
 }
 
+impl Decoder {
+    /// Whether what came has an end, where its encoding tells.
+    fn is_whole(&mut self) -> bool {
+        match &mut self.0 {
+            Some(Kind::Gzip(d)) => d.try_finish().is_ok(),
+            Some(Kind::Brotli(d)) => d.close().is_ok(),
+            Some(Kind::DeflateAhead(_)) => false,
+            // Those of zlib and zstd say nothing of it.
+            None | Some(Kind::Zlib(_) | Kind::Deflate(_) | Kind::Zstd(_)) => true,
+        }
+    }
+
+    /// What came out so far and was not taken.
+    fn rest(&mut self) -> Vec<u8> {
+        let sink = match &mut self.0 {
+            None | Some(Kind::DeflateAhead(_)) => return Vec::new(),
+            Some(Kind::Gzip(d)) => d.get_mut(),
+            Some(Kind::Zlib(d)) => d.get_mut(),
+            Some(Kind::Deflate(d)) => d.get_mut(),
+            Some(Kind::Brotli(d)) => d.get_mut(),
+            Some(Kind::Zstd(d)) => d.get_mut(),
+        };
+        std::mem::take(&mut sink.out)
+    }
+}
+
 /// A whole body decoded.
-pub(super) fn whole(bytes: &[u8], encoding: Encoding, most: usize) -> Result<Vec<u8>, NotHttp> {
-    Decoder::new(encoding)?.feed(bytes, most)
+pub(super) fn whole(bytes: &[u8], encoding: Encoding, most: usize) -> Result<Vec<u8>, Undecoded> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What is shorter than a head of gzip would be taken for one that was cut.
+    if encoding == Encoding::Gzip && !GZIP.starts_with(&bytes[..bytes.len().min(GZIP.len())]) {
+        return Err(Undecoded::Broken);
+    }
+    let mut decoder = Decoder::new(encoding)?;
+    let decoded = decoder.feed(bytes, most)?;
+    if decoder.is_whole() {
+        Ok(decoded)
+    } else {
+        Err(Undecoded::CutShort)
+    }
+}
+
+/// As much of a body's beginning as comes out of these first bytes of it, `most` at most; `None` where nothing does.
+pub(in crate::engine::native) fn beginning(
+    bytes: &[u8],
+    encoding: Encoding,
+    most: usize,
+) -> Option<Vec<u8>> {
+    let mut decoder = Decoder::new(encoding).ok()?;
+    let mut out = Vec::new();
+    // What is broken is so from somewhere on: byte by byte all comes out that stands before.
+    for byte in bytes.chunks(1) {
+        let fed = decoder.feed(byte, most - out.len());
+        let ended = fed.is_err();
+        out.extend(fed.unwrap_or_else(|_| decoder.rest()));
+        if ended || out.len() >= most {
+            break;
+        }
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// Whether these two bytes begin a stream of zlib (RFC 1950, section 2.2).
@@ -124,13 +224,15 @@ fn through<D: Write>(
     sink: impl Fn(&mut D) -> &mut Sink,
     bytes: &[u8],
     most: usize,
-) -> Result<Vec<u8>, NotHttp> {
+) -> Result<Vec<u8>, Undecoded> {
     sink(decoder).most = most;
-    decoder
-        .write_all(bytes)
-        .and_then(|()| decoder.flush())
-        .map_err(|_| NotHttp)?;
-    Ok(std::mem::take(&mut sink(decoder).out))
+    let fed = decoder.write_all(bytes).and_then(|()| decoder.flush());
+    let sink = sink(decoder);
+    match fed {
+        Ok(()) => Ok(std::mem::take(&mut sink.out)),
+        Err(_) if sink.is_full => Err(Undecoded::TooLarge),
+        Err(_) => Err(Undecoded::Broken),
+    }
 }
 
 /// What came out, up to a limit.
@@ -138,11 +240,16 @@ fn through<D: Write>(
 struct Sink {
     out: Vec<u8>,
     most: usize,
+    /// Whether there was more than that.
+    is_full: bool,
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.out.len() + bytes.len() > self.most {
+        let room = self.most.saturating_sub(self.out.len());
+        if bytes.len() > room {
+            self.out.extend_from_slice(&bytes[..room]);
+            self.is_full = true;
             return Err(io::Error::other("more than is taken"));
         }
         self.out.extend_from_slice(bytes);
@@ -262,8 +369,35 @@ mod tests {
         bombs.push((Encoding::Brotli, unbase64(BROTLI_BOMB)));
         for (encoding, bytes) in bombs {
             assert!(bytes.len() < 200_000, "{encoding:?}: {}", bytes.len());
-            assert!(whole(&bytes, encoding, MOST).is_err(), "{encoding:?}");
+            let too_large = Err(Undecoded::TooLarge);
+            assert_eq!(whole(&bytes, encoding, MOST), too_large, "{encoding:?}");
+            let begins = beginning(&bytes, encoding, 1000).unwrap();
+            assert_eq!(begins.len(), 1000, "{encoding:?}");
         }
+    }
+
+    #[test]
+    fn a_body_that_was_cut_or_is_something_else_is_told_and_its_beginning_is_read() {
+        let mut cases = all(&TEXT.repeat(20));
+        cases.remove(0);
+        cases.push((Encoding::Brotli, unbase64(BROTLI)));
+        for (encoding, bytes) in cases {
+            assert!(whole(&bytes, encoding, MOST).is_ok(), "{encoding:?}");
+            let cut = &bytes[..bytes.len() - 3];
+            if matches!(encoding, Encoding::Gzip | Encoding::Brotli) {
+                assert_eq!(whole(cut, encoding, MOST), Err(Undecoded::CutShort));
+            }
+            let begins = beginning(cut, encoding, MOST).unwrap_or_default();
+            // zstd gives whole blocks alone.
+            if encoding != Encoding::Zstd {
+                assert!(TEXT.as_bytes().starts_with(&begins[..20]), "{encoding:?}");
+            }
+            let lie = whole(b"{\"id\": 5, \"text\": \"plain\"}", encoding, MOST);
+            assert!(lie.is_err(), "{encoding:?}");
+        }
+        let lie = whole(b"{\"id\":5}", Encoding::Gzip, MOST);
+        assert_eq!(lie, Err(Undecoded::Broken));
+        assert_eq!(whole(b"", Encoding::Gzip, MOST), Ok(Vec::new()));
     }
 
     proptest! {

@@ -46,7 +46,7 @@ impl Vu<'_> {
             let next = Redirect::after(request, &from, method, status, location)
                 .map_err(|why| unreadable(&format!("a redirect that cannot be followed: {why}")))?;
             let keeps = answer.keep.is_some();
-            self.leave(answer).await?;
+            self.leave(answer, want).await?;
             let want = Want {
                 method: &next.method,
                 ..want
@@ -59,7 +59,7 @@ impl Vu<'_> {
     }
 
     /// Reads an answer that only pointed elsewhere, so that its connection can be used again.
-    async fn leave(&mut self, answer: Answer) -> Result<(), Stop> {
+    async fn leave(&mut self, answer: Answer, want: Want<'_>) -> Result<(), Stop> {
         let Answer {
             mut connection,
             head,
@@ -67,7 +67,7 @@ impl Vu<'_> {
         } = answer;
         if let Some(origin) = keep {
             let body = connection.body().await?;
-            self.say_body(&head.headers, &body);
+            self.say_body(&head.headers, &body, want.read_in(&head));
             self.arrival(&connection);
             self.idle[origin] = Some(connection);
         }

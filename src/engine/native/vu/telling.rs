@@ -5,15 +5,18 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
-use http::header::CONTENT_ENCODING;
+use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
 
-use super::{Connection, FailureKind, Head, RequestTemplate, Vu, VuRng, why};
+use super::body::Body;
+use super::{Connection, Encoding, FailureKind, Head, RequestTemplate, Vu, VuRng, why};
 use crate::engine::native::recorder::Way;
+use crate::engine::native::why::Words;
 use crate::engine::trace::{Mark, Trace};
 use crate::excerpt::{self, Masks};
 use crate::measure::{Exchange, Failure, status_text};
-use crate::scenario::{Action, Expect, ExtractFrom, Origin, Step, Wait};
+use crate::scenario::{Action, Expect, ExtractFrom, Origin, Step, Wait, is_redirect};
+use crate::secret;
 use crate::units;
 
 /// How long the body of a refusal is waited for that did not come with its head. Those are mostly sent in a second piece at once.
@@ -29,16 +32,17 @@ pub(super) struct Seen {
     /// Whether the status is what the step failed at.
     to_blame: bool,
     headers: HeaderMap,
-    body: Vec<u8>,
+    body: Body,
 }
 
 impl Seen {
-    pub(super) fn new(head: &Head, body: &[u8], to_blame: bool) -> Self {
+    /// `encoding` is that of these bytes, which may have been decoded already.
+    pub(super) fn new(head: &Head, body: &[u8], encoding: Encoding, to_blame: bool) -> Self {
         Self {
             status: head.status.as_u16(),
             to_blame,
             headers: head.headers.clone(),
-            body: body[..body.len().min(excerpt::BODY)].to_vec(),
+            body: Body::read(&head.headers, body, encoding),
         }
     }
 
@@ -46,8 +50,12 @@ impl Seen {
         self.to_blame
     }
 
-    fn excerpt(&self, masks: &Masks) -> String {
-        shown_body(&self.headers, &self.body, masks)
+    /// Where it points, where it is one that does.
+    fn points_to(&self, masks: &Masks) -> Option<String> {
+        let to = self.headers.get(LOCATION)?;
+        let is_one = self.to_blame && StatusCode::from_u16(self.status).is_ok_and(is_redirect);
+        let shown = secret::line_masked(&masks.header(LOCATION.as_str(), to.as_bytes()));
+        is_one.then(|| excerpt::line(&shown))
     }
 }
 
@@ -57,54 +65,47 @@ struct Failed<'a> {
     way: Way,
     seen: Option<&'a Seen>,
     /// Why, where that is no status.
-    words: Option<&'a str>,
+    words: Option<&'a Words>,
 }
 
 impl Failed<'_> {
     /// The beginning of the answer, where that may be told.
     fn excerpt(&self, may: bool, masks: &Masks) -> String {
         let seen = self.seen.filter(|_| may);
-        seen.map(|s| s.excerpt(masks)).unwrap_or_default()
-    }
-}
-
-/// The beginning of a body as text, or what it is instead.
-fn shown_body(headers: &HeaderMap, body: &[u8], masks: &Masks) -> String {
-    let encoding = headers.get(CONTENT_ENCODING).and_then(|v| v.to_str().ok());
-    match encoding.filter(|e| !e.eq_ignore_ascii_case("identity")) {
-        Some(encoding) if !body.is_empty() => {
-            let encoding = excerpt::line(encoding);
-            format!("({} bytes with content-encoding {encoding})", body.len())
-        }
-        _ => excerpt::visible(&masks.body(body)),
-    }
-}
-
-/// What is wrong with a body in which an extraction finds nothing.
-pub(super) fn no_json(body: &[u8]) -> &'static str {
-    match body {
-        [0x1f, 0x8b, ..] => {
-            "the body is compressed (gzip), although it was not asked for so; leave out `accept-encoding`, or let the server send it plainly"
-        }
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
-            "the body is compressed (zstd), although it was not asked for so; leave out `accept-encoding`, or let the server send it plainly"
-        }
-        [] => "the answer has no body",
-        _ => "the body is no JSON, or compressed",
+        seen.map(|s| s.body.shown(masks)).unwrap_or_default()
     }
 }
 
 impl Vu<'_> {
+    /// A step begins, of which nothing was seen yet.
+    pub(super) fn nothing_seen(&mut self) {
+        if !self.shared.thinks {
+            self.seen = None;
+        }
+    }
+
+    /// Notes of one who looks, or of a canary, that an answer began: whatever goes wrong now, somebody answered.
+    pub(super) fn answered(&mut self, head: &Head, connection: &Connection) {
+        if !self.shared.thinks {
+            let body = connection.beginning();
+            self.seen = Some(Box::new(Seen::new(head, body, head.encoding, false)));
+        }
+    }
+
     /// Notes the answer that a step fails at, and waits a moment for the body where that comes apart from the head.
     pub(super) async fn refused_by(&mut self, head: &Head, connection: &mut Connection) {
-        self.seen = Some(Box::new(Seen::new(head, connection.beginning(), true)));
+        let seen = |connection: &Connection| {
+            let body = connection.beginning();
+            Some(Box::new(Seen::new(head, body, head.encoding, true)))
+        };
+        self.seen = seen(connection);
         let wants = self.shared.excerpts && connection.beginning().is_empty();
         if wants
             && tokio::time::timeout(BODY_GRACE, connection.begin_body())
                 .await
                 .is_ok()
         {
-            self.seen = Some(Box::new(Seen::new(head, connection.beginning(), true)));
+            self.seen = seen(connection);
         }
         // Whatever became of the body: it is the status that the step fails at.
         why::clear();
@@ -124,7 +125,8 @@ impl Vu<'_> {
         let words = match kind {
             FailureKind::Timeout => {
                 let limit = units::format_seconds(step.timeout.as_secs_f64());
-                Some(format!("not done within {limit} (`timeout`)"))
+                let text = format!("not done within {limit} (`timeout`)");
+                Some(Words::from(text))
             }
             // The words quote the event.
             FailureKind::WrongEvent if !self.shared.excerpts => None,
@@ -132,10 +134,8 @@ impl Vu<'_> {
         };
         let blamed = seen.as_deref().filter(|s| s.to_blame);
         let raw = match (&words, blamed) {
-            (None, Some(seen)) if self.shared.excerpts => {
-                excerpt::folded(&String::from_utf8_lossy(&seen.body))
-            }
-            (Some(words), _) => words.clone(),
+            (None, Some(seen)) if self.shared.excerpts => seen.body.folded(),
+            (Some(words), _) => words.text.clone(),
             (None, _) => String::new(),
         };
         let way = Way {
@@ -148,7 +148,7 @@ impl Vu<'_> {
             action: &step.action,
             way,
             seen: seen.as_deref(),
-            words: words.as_deref(),
+            words: words.as_ref(),
         };
         self.describe(&failed, before);
         if !self.shared.thinks {
@@ -167,7 +167,7 @@ impl Vu<'_> {
         let masks = self.scenario.masks(&self.values, true);
         let excerpt = failed.excerpt(self.shared.excerpts, &masks);
         let message = match failed.words {
-            Some(words) => excerpt::line(&masks.text(words)),
+            Some(words) => excerpt::line(&masks.text(&words.text)),
             None => excerpt::folded(&excerpt),
         };
         let mut recorder = self.shared.recorder.borrow_mut();
@@ -196,14 +196,21 @@ impl Vu<'_> {
             let (method, path) = r.shown().split_once(' ').unwrap_or(("", r.shown()));
             format!("{method} {}{path}", address(origin))
         });
-        let words = failed.words.unwrap_or_default();
+        let words = failed.words.map(Words::whole).unwrap_or_default();
         let excerpt = failed.excerpt(self.shared.excerpts, &masks);
+        let seen = failed.seen;
+        let waits = matches!(failed.action, Action::Wait(_));
         Failure {
             kind: failed.way.kind,
             step: Some(self.step_name(failed.way.step)),
             request,
             status: failed.way.status,
-            message: excerpt::line(&masks.text(words)),
+            answered: seen.filter(|s| !s.to_blame).map(|s| s.status),
+            // Who waits has a stream that was opened.
+            connected: waits || failed.words.is_some_and(|w| !w.connecting),
+            points_to: seen.and_then(|s| s.points_to(&masks)),
+            redirects: self.scenario.redirects(),
+            message: excerpt::long_line(&masks.text(&words)),
             excerpt: excerpt::line(&excerpt),
         }
     }
@@ -236,9 +243,9 @@ impl Vu<'_> {
         if let Some(seen) = failed.seen {
             let head = head_lines(seen.status, &seen.headers, masks);
             came.extend(signed("<", head));
-            came.extend(body_lines(&seen.excerpt(masks), "< "));
+            came.extend(body_lines(&seen.body.shown(masks), "< "));
         }
-        came.extend(failed.words.map(|w| format!("* {}", masks.text(w))));
+        came.extend((failed.words).map(|w| format!("* {}", masks.text(&w.whole()))));
         let shown = |lines: &[String]| excerpt::visible(&lines.join("\n"));
         // A long request leaves room for its answer.
         let sent = fit(&shown(&sent), EXCHANGE / 2);
@@ -301,12 +308,13 @@ impl Vu<'_> {
         });
     }
 
-    pub(super) fn say_body(&self, headers: &HeaderMap, body: &[u8]) {
+    /// `encoding` is that of these bytes, which may have been decoded already.
+    pub(super) fn say_body(&self, headers: &HeaderMap, body: &[u8], encoding: Encoding) {
         if self.shared.trace.is_none() || body.is_empty() {
             return;
         }
         self.say(Mark::Came, |masks| {
-            let mut lines = body_lines(&shown_body(headers, body, masks), "");
+            let mut lines = body_lines(&Body::read(headers, body, encoding).shown(masks), "");
             if body.len() >= excerpt::BODY {
                 lines.push("(the first kilobyte)".to_owned());
             }
@@ -317,7 +325,7 @@ impl Vu<'_> {
     pub(super) fn say_extracted(&self, slot: usize, from: &ExtractFrom) {
         self.say(Mark::Note, |masks| {
             let name = self.scenario.slot_name(slot);
-            let value = masks.text(&excerpt::cut(self.values.get(slot), SHOWN));
+            let value = excerpt::cut(&masks.text(self.values.get(slot)), SHOWN);
             format!("{name} = {value}   (from {})", place(from))
         });
     }
@@ -419,16 +427,5 @@ mod tests {
             assert!(fitted.len() <= EXCHANGE && fitted.ends_with('\u{2026}'));
         }
         assert_eq!(fit("x", EXCHANGE), "x");
-    }
-
-    #[test]
-    fn a_body_that_is_compressed_is_told_as_such() {
-        let mut headers = HeaderMap::new();
-        let masks = Masks::default();
-        assert_eq!(shown_body(&headers, b"plain\x1b", &masks), "plain\\u{1b}");
-        headers.insert(CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
-        let shown = shown_body(&headers, &[0x1f, 0x8b, 8], &masks);
-        assert_eq!(shown, "(3 bytes with content-encoding gzip)");
-        assert!(no_json(&[0x1f, 0x8b, 8]).contains("gzip"));
     }
 }

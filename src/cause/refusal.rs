@@ -1,0 +1,267 @@
+//! Who is turned away: refusals by design, limits that show by what is not served, and failures of the service itself.
+
+use std::collections::BTreeMap;
+
+use super::load::{AS_LONG, FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
+use super::{Case, Cause};
+use crate::excerpt;
+use crate::measure::{FailureKind, FailureWay, FailureWays, StepWindow};
+use crate::record::{CauseKind, Sureness};
+use crate::units::format_count;
+
+/// Share of the cycles that are refused from which a limit is looked for: fewer fail for many reasons.
+pub(super) const REFUSED: f64 = 0.01;
+/// Share of the failures that are of one way where a limit makes them.
+const ONE_WAY: f64 = 0.9;
+/// Share of the failures that are answers where the service is said to fail by itself.
+const MOSTLY: f64 = 0.5;
+/// Share of the failures from which a way is named among several.
+const NAMED: f64 = 0.1;
+/// Share of sheds from which an admission limit is at work.
+const SHEDS: f64 = 0.05;
+/// Characters of an answer that evidence quotes.
+const QUOTED: usize = 100;
+
+/// Most refusals were by design.
+pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
+    let cycle = case.measurement.step_total(case.steps.cycle());
+    let (refused, failed) = (cycle.shed, cycle.failed.of_target());
+    let all = cycle.completed() + failed + refused;
+    let many = part(refused, all) > SHEDS && refused > failed;
+    let evidence = format!(
+        "{} of {} cycles shed",
+        format_count(refused),
+        format_count(all)
+    );
+    many.then(|| Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence))
+        .into_iter()
+        .collect()
+}
+
+/// What a way of failing says by itself of who made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// A limit by design: it says so.
+    ByDesign,
+    /// A limit, or whatever else turns users away.
+    Limit,
+    /// A service that fails just as well: only a throughput that stays where it is tells a limit from it.
+    Failure,
+}
+
+/// What was refused of all cycles, and how.
+pub(super) struct Refused {
+    /// Cycles refused or dropped.
+    count: u64,
+    /// All cycles.
+    all: u64,
+    /// In what way, as it is told.
+    pub(super) how: String,
+    pub(super) sign: Sign,
+}
+
+/// How a hold's cycles were refused, where nearly all failures are of ways that a limit has. `statuses` are the failures by
+/// status code, where they are known.
+pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Refused> {
+    let failed = cycle.failed.of_target();
+    let (how, sign) = way(cycle, statuses, failed + cycle.shed)?;
+    let count = failed + cycle.shed;
+    let all = cycle.completed() + count;
+    let many = part(count, all) >= REFUSED && cycle.completed() > 0;
+    many.then_some(Refused {
+        count,
+        all,
+        how,
+        sign,
+    })
+}
+
+fn way(cycle: &StepWindow, statuses: &[(u16, u64)], all: u64) -> Option<(String, Sign)> {
+    let most = |n: u64| n > 0 && part(n, all) >= ONE_WAY;
+    let of = |kind| cycle.failed.get(kind);
+    let with_most = statuses.iter().find(|(_, n)| most(*n));
+    // A connection that is closed is reset or ends, as it happens.
+    let closed = of(FailureKind::Reset) + of(FailureKind::Eof);
+    let unfit = of(FailureKind::Protocol) + of(FailureKind::WrongEvent);
+    let told = |text: &str, sign| Some((text.to_owned(), sign));
+    if most(cycle.shed) {
+        return told("with Retry-After", Sign::ByDesign);
+    }
+    if let Some((status, _)) = with_most {
+        return told(&format!("with status {status}"), sign_of(*status));
+    }
+    if most(of(FailureKind::Status)) && statuses.is_empty() {
+        return told("with an error status", Sign::Limit);
+    }
+    if most(of(FailureKind::ConnectRefused)) {
+        return told("as new connections", Sign::Limit);
+    }
+    if most(closed) {
+        return told("by closing their connections", Sign::Limit);
+    }
+    if most(unfit) {
+        return told("with an answer that is not the one wanted", Sign::Failure);
+    }
+    let mut ways: Vec<(String, u64)> = Vec::new();
+    let of_status = of(FailureKind::Status);
+    if statuses.is_empty() {
+        ways.push(("an error status".to_owned(), of_status));
+    } else {
+        ways.extend(statuses.iter().map(|(s, n)| (format!("status {s}"), *n)));
+    }
+    ways.extend([
+        ("Retry-After".to_owned(), cycle.shed),
+        ("closed connections".to_owned(), closed),
+        (
+            "refused connections".to_owned(),
+            of(FailureKind::ConnectRefused),
+        ),
+        ("unwanted answers".to_owned(), unfit),
+    ]);
+    if !most(of_status + cycle.shed + closed + of(FailureKind::ConnectRefused) + unfit) {
+        return None;
+    }
+    ways.retain(|(_, n)| part(*n, all) >= NAMED);
+    ways.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let names: Vec<String> = ways.into_iter().map(|(name, _)| name).collect();
+    Some((
+        format!("in several ways: {}", names.join(", ")),
+        Sign::Failure,
+    ))
+}
+
+fn sign_of(status: u16) -> Sign {
+    match status {
+        429 | 503 => Sign::ByDesign,
+        500..=599 => Sign::Failure,
+        _ => Sign::Limit,
+    }
+}
+
+/// The ways of failing of all steps; none where windows tell them apart by kind only.
+fn ways(case: &Case<'_>) -> FailureWays {
+    let mut all = FailureWays::default();
+    let windows = case.measurement.hold.iter().map(|s| &s.window);
+    for step in windows.flat_map(|w| &w.steps) {
+        all.merge(&step.ways);
+    }
+    all
+}
+
+/// The failures by status code, the most frequent first.
+fn statuses(ways: &FailureWays) -> Vec<(u16, u64)> {
+    let mut counted: BTreeMap<u16, u64> = BTreeMap::new();
+    for way in ways.iter() {
+        if let Some(status) = way.status {
+            *counted.entry(status).or_default() += way.count;
+        }
+    }
+    let mut counted: Vec<(u16, u64)> = counted.into_iter().collect();
+    counted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    counted
+}
+
+/// What the most frequent answer that was a failure says, to be put behind evidence.
+fn quoted(ways: &FailureWays) -> String {
+    let answered = |way: &&FailureWay| {
+        let by_answer = matches!(
+            way.kind,
+            FailureKind::Status | FailureKind::Protocol | FailureKind::WrongEvent
+        );
+        by_answer && !(way.excerpt.is_empty() && way.message.is_empty())
+    };
+    let most = ways.iter().filter(answered).max_by_key(|way| way.count);
+    let Some(way) = most else {
+        return String::new();
+    };
+    let cut = |text: &str| excerpt::cut(text, QUOTED);
+    match (way.kind, way.excerpt.as_str(), way.message.as_str()) {
+        (FailureKind::Status, "", message) => format!("; it says \"{}\"", cut(message)),
+        (FailureKind::Status, body, _) => format!("; it says \"{}\"", cut(body)),
+        (_, "", message) => format!(" ({})", cut(message)),
+        (_, body, message) => format!(" ({}); it says \"{}\"", cut(message), cut(body)),
+    }
+}
+
+/// So much is served however much more is asked for, and the rest is turned away at once: a limit on requests or connections.
+pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
+    admission(case).into_iter().collect()
+}
+
+fn admission(case: &Case<'_>) -> Option<Cause> {
+    let cycle = case.measurement.step_total(case.steps.cycle());
+    let ways = ways(case);
+    let refused = refused(&cycle, &statuses(&ways))?;
+    let served = case.throughput()?;
+    // What collapses is overloaded or gone, and no limit that does its work.
+    let best = (case.seen.iter().filter(|s| s.held()))
+        .filter_map(|s| s.throughput)
+        .reduce(f64::max);
+    let collapsed = best.is_some_and(|best| served < NOT_COLLAPSED * best);
+    // Where those who are served wait long too, it is what serves them that is slow.
+    if collapsed || refused.sign != Sign::ByDesign && waits_grew(case, AS_LONG) {
+        return None;
+    }
+    let flat = flat_beside(case).filter(|f| f.gain < FLAT_GAIN);
+    if flat.is_none() && refused.sign == Sign::Failure {
+        return None;
+    }
+    let alike = flat.as_ref().map_or_else(String::new, |f| {
+        format!(" (and {:.1}/s at {:.0})", f.throughput, f.level)
+    });
+    let evidence = format!(
+        "{served:.1}/s are served at {:.0} {}{alike}, the others are refused {}: {} of {} cycles{}",
+        case.level(),
+        case.unit.name(),
+        refused.how,
+        format_count(refused.count),
+        format_count(refused.all),
+        quoted(&ways),
+    );
+    let sureness = match flat {
+        Some(_) => Sureness::Likely,
+        None => Sureness::Possible,
+    };
+    let cause = Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence);
+    let strength = part(refused.count, refused.all);
+    Some(cause.sure(sureness).strength(strength))
+}
+
+/// How many cycles fail and how, where answers make up enough of it.
+pub(super) fn failing(case: &Case<'_>) -> Option<String> {
+    answered_with_errors(case).map(|(told, _)| told)
+}
+
+/// The service answers, and not what was asked for: what is left to say where no limit shows and nothing else explains it.
+pub(super) fn failures(case: &Case<'_>) -> Vec<Cause> {
+    let found = answered_with_errors(case).map(|(evidence, share)| {
+        let resource = "errors of the service itself";
+        Cause::new(CauseKind::ServiceErrors, resource, evidence)
+            .sure(Sureness::Possible)
+            .strength(share)
+    });
+    found.into_iter().collect()
+}
+
+/// The failures that are answers, in words, and their share of all cycles.
+fn answered_with_errors(case: &Case<'_>) -> Option<(String, f64)> {
+    let cycle = case.measurement.step_total(case.steps.cycle());
+    let failed = cycle.failed.of_target() + cycle.shed;
+    let of = |kind| cycle.failed.get(kind);
+    let answered =
+        of(FailureKind::Status) + of(FailureKind::Protocol) + of(FailureKind::WrongEvent);
+    let all = cycle.completed() + failed;
+    if part(answered, all) < REFUSED || part(answered, failed) < MOSTLY {
+        return None;
+    }
+    let ways = ways(case);
+    let how = way(&cycle, &statuses(&ways), failed)
+        .map_or_else(|| "in several ways".to_owned(), |(how, _)| how);
+    let evidence = format!(
+        "{} of {} cycles fail {how}{}",
+        format_count(failed),
+        format_count(all),
+        quoted(&ways),
+    );
+    Some((evidence, part(answered, all)))
+}
