@@ -102,11 +102,17 @@ fn arrived(exit: Exit, terminal: &Terminal) -> Exit {
     }
 }
 
-/// Whether a command does nothing but print.
-fn only_prints(command: &Command) -> bool {
+/// Whether what a command prints is what was asked for: it does nothing else, or a format was named.
+fn is_to_print(command: &Command) -> bool {
     match command {
         Command::Report(args) => args.format.is_some(),
-        Command::Completions(_) | Command::LocustPlugin => true,
+        Command::Find(args) => args.watch.format.is_some(),
+        Command::Resume(args) => args.watch.format.is_some(),
+        Command::Ramp(args) => args.watch.format.is_some(),
+        Command::Compare(args) => args.format.is_some(),
+        Command::Plan(_) | Command::Try(_) | Command::Completions(_) | Command::LocustPlugin => {
+            true
+        }
         _ => false,
     }
 }
@@ -114,7 +120,7 @@ fn only_prints(command: &Command) -> bool {
 /// Runs what was asked for.
 pub fn run(cli: Cli) -> ExitCode {
     crate::crypto::install();
-    if only_prints(&cli.command) {
+    if is_to_print(&cli.command) {
         output::must_be_open();
     }
     command::know_typed();

@@ -322,7 +322,7 @@ pub struct SafetyArgs {
     /// the budget, and the time limits of up, drain and reset].
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<String>,
-    /// Agree to the commands of the profile (up, reset, down), and to secrets that it sends to others, without being asked. They
+    /// Agree to the commands of the profile (up, reset, down), to its hosts, and to secrets that it sends, without being asked. They
     /// are shown, and remembered as agreed to as long as the profile, its folder and the files that the commands name stay the same.
     #[arg(long)]
     pub yes: bool,

@@ -21,8 +21,10 @@ const MESSAGE: usize = 120;
 pub fn is_hidden(c: char) -> bool {
     let acts = c.is_control() && !matches!(c, '\n' | '\t');
     let hides = matches!(c,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}');
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' | '\u{200b}'..='\u{200f}'
+        | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{fffe}' | '\u{ffff}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}');
     acts || hides
 }
 
@@ -105,6 +107,16 @@ pub fn long_line(text: &str) -> String {
 /// The beginning of a body as text, by the value of its `content-type`; `None` where it is no text.
 pub fn of_body(bytes: &[u8], content_type: Option<&[u8]>) -> Option<String> {
     charset::text(&bytes[..bytes.len().min(BODY)], content_type)
+}
+
+/// A word as a POSIX shell takes it, whole: half of a quoted word would have the shell read what follows it as commands.
+pub fn word(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// At most so many characters; a sign says where more was.
@@ -239,6 +251,20 @@ mod tests {
             ("\u{9b}31m\u{61c}", "\\u{9b}31m\\u{61c}"),
         ] {
             assert_eq!(printed(text), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_is_one_to_a_shell_whatever_it_holds() {
+        for (text, shown) in [
+            ("http://h:1/a=b", "http://h:1/a=b"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("x'; touch y; '", r"'x'\''; touch y; '\'''"),
+            ("$(id)`id`", "'$(id)`id`'"),
+            ("~/a", "'~/a'"),
+        ] {
+            assert_eq!(word(text), shown);
         }
     }
 

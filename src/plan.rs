@@ -355,6 +355,8 @@ pub struct TargetPlan {
     pub canary_cycles: u32,
     /// Whom the load may reach.
     pub allowed: Allowed,
+    /// Those of them who are not this machine and whom the profile alone names: nobody at this machine has.
+    pub unasked: Vec<String>,
     /// How connections are made.
     pub connect: ConnectPlan,
     /// Which of a name's addresses are loaded.
@@ -915,6 +917,7 @@ impl Default for TargetPlan {
             drain_timeout: DEFAULT_DRAIN_TIMEOUT,
             canary_cycles: DEFAULT_CANARY_CYCLES,
             allowed: Allowed::default(),
+            unasked: Vec::new(),
             connect: ConnectPlan::default(),
             addresses: Addresses::default(),
         }

@@ -5,6 +5,7 @@
 
 pub mod builtin;
 mod error;
+mod most;
 pub mod template;
 
 pub use error::{Place, ProfileError, Source, nearest};
@@ -50,14 +51,15 @@ pub struct Profile {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
     name: Option<Spanned<String>>,
+    #[serde(default, deserialize_with = "most::objectives")]
     slo: Option<Vec<Spanned<String>>>,
     target: Option<Spanned<TargetSpec>>,
     scenario: Option<ScenarioSpec>,
-    #[serde(default, rename = "population")]
+    #[serde(default, rename = "population", deserialize_with = "most::populations")]
     populations: Vec<Spanned<PopulationSpec>>,
     #[serde(default)]
     search: SearchSection,
-    #[serde(default, rename = "monitor")]
+    #[serde(default, rename = "monitor", deserialize_with = "most::monitors")]
     monitors: Vec<Spanned<MonitorSpec>>,
     engine: Option<Spanned<EngineSpec>>,
     excerpts: Option<bool>,
@@ -273,7 +275,7 @@ impl Profile {
             Some(name) => source.checked_name(name)?,
             None => name_of(file),
         };
-        Ok(Self {
+        let profile = Self {
             name,
             dir: dir.to_owned(),
             source,
@@ -285,7 +287,9 @@ impl Profile {
             monitors: parsed.monitors,
             engine: parsed.engine,
             excerpts: parsed.excerpts,
-        })
+        };
+        most::check(&profile)?;
+        Ok(profile)
     }
 }
 

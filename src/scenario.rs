@@ -6,6 +6,7 @@ mod address;
 mod allowed;
 mod compile;
 mod feeder;
+pub mod most;
 mod redirect;
 mod request;
 mod resolve;

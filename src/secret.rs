@@ -10,7 +10,9 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use base64::Engine as _;
+mod spelling;
+
+pub use spelling::spellings;
 
 pub use words::{is_credential, line_masked, named_values_masked, parts_of_cookie};
 
@@ -87,42 +89,6 @@ impl fmt::Debug for Hidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} secrets", self.0.len())
     }
-}
-
-/// Words that come from the environment too and are nobody's secret.
-const PLAIN: &[&str] = &["127.0.0.1", "false", "http", "https", "localhost", "true"];
-/// A piece of a longer secret that is one itself: a line of a key, a word of a header.
-const LEAST_PIECE: usize = 8;
-/// Every text is searched for all of them: a whole book as a secret would stop the show.
-const MOST_PIECES: usize = 64;
-
-/// A secret as it may be repeated: as it is, within JSON, in an address, in base64 (which is how HTTP has passwords), and its longer pieces,
-/// for logs are lines and headers are words.
-pub fn spellings(secret: &str) -> Vec<String> {
-    if PLAIN.contains(&secret) {
-        return Vec::new();
-    }
-    let ends = |c: char| c.is_whitespace() || matches!(c, ';' | ',' | '=' | '"');
-    let pieces = secret.lines().chain(secret.split(ends));
-    let pieces = pieces.filter(|piece| piece.len() >= LEAST_PIECE);
-    let pieces = pieces.take(MOST_PIECES);
-    let mut out = Vec::new();
-    for secret in [secret].into_iter().chain(pieces) {
-        let json = serde_json::Value::String(secret.to_owned()).to_string();
-        let mut encoded = String::new();
-        push_percent_encoded(&mut encoded, secret);
-        let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret);
-        out.extend([
-            json[1..json.len() - 1].to_owned(),
-            with_small_digits(&encoded),
-            encoded,
-            base64,
-            secret.to_owned(),
-        ]);
-    }
-    out.sort_unstable();
-    out.dedup();
-    out
 }
 
 /// Where a secret is looked up.

@@ -45,6 +45,16 @@ pub enum TargetError {
     Interrupted,
 }
 
+impl TargetError {
+    /// Whether `up` was ended in the middle by this program, and not by itself.
+    pub fn was_broken_off(&self) -> bool {
+        matches!(
+            self,
+            Self::Interrupted | Self::Command(ControlError::TimedOut { .. })
+        )
+    }
+}
+
 /// A target that was brought up.
 #[derive(Debug)]
 pub struct Target {
@@ -141,6 +151,17 @@ impl Target {
             }
             Ok(())
         }
+    }
+
+    /// Takes away what an `up` has begun that was broken off: containers, say, of which half are there.
+    ///
+    /// # Errors
+    /// As [`Target::down`].
+    pub async fn clear(plan: &TargetPlan) -> Result<(), TargetError> {
+        if let (Some(_), Some(command)) = (&plan.up, &plan.down) {
+            run_command(command, &plan.dir, plan.up_timeout).await?;
+        }
+        Ok(())
     }
 
     /// Takes it down.

@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::confidential;
 use crate::event::{Event, Phase, Subject, Tick};
-use crate::excerpt::{is_hidden, printed, without_commands};
+use crate::excerpt::{self, is_hidden, printed, without_commands};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
@@ -128,7 +128,7 @@ impl Terminal {
                 if let Some(flags) = self.resumed_with.take() {
                     self.beside_the_answer(&format!(
                         "go on       breakpoint resume {}{flags}",
-                        dir.display()
+                        excerpt::word(&dir.display().to_string())
                     ));
                 }
             }

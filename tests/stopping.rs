@@ -214,6 +214,32 @@ fn a_second_ctrl_c_ends_the_program_at_once() {
     nothing_runs_in(run.folder.path());
 }
 
+#[test]
+fn what_an_up_has_begun_that_is_broken_off_is_taken_down() {
+    let server = Server::start();
+    let commands = "up = 'touch coming-up; sleep 600'\ndown = 'touch down'";
+    let text = profile(&server, commands);
+    let mut run = Run::find(&text, &["--yes"]);
+    let is_there = |run: &Run, name: &str| run.folder.path().join(name).exists().then_some(());
+    wait_for("the way up", || is_there(&run, "coming-up"));
+    run.signal("-TERM");
+    run.ends_with(130);
+    assert_eq!(is_there(&run, "down"), Some(()));
+    nothing_runs_in(run.folder.path());
+    // It is the same when it takes too long.
+    let hurried = text.replace("up = ", "up-timeout = '500ms'\nup = ");
+    let mut run = Run::find(&hurried, &["--yes"]);
+    run.ends_with(5);
+    assert_eq!(is_there(&run, "down"), Some(()));
+    // Whoever cannot wait for anything leaves nothing behind either.
+    let mut run = Run::find(&text, &["--yes"]);
+    wait_for("the way up", || is_there(&run, "coming-up"));
+    run.signal("-QUIT");
+    run.ends_with(130);
+    assert_eq!(is_there(&run, "down"), None);
+    nothing_runs_in(run.folder.path());
+}
+
 const QUEUE: &str = "[[monitor]]\nname = 'ai'\nmetrics = { queue = 'depth' }\nprometheus = ";
 
 /// A profile with a monitor of a page that the test writes.

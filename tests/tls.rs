@@ -487,6 +487,7 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
         .args([
             "find",
             "far.toml",
+            "--yes",
             "--budget",
             "60s",
             "--max-vus",

@@ -201,6 +201,43 @@ fn a_journal_of_another_runs_nothing_loads_nothing_and_says_what_to_type() {
 }
 
 #[test]
+fn what_a_journal_of_another_has_typed_is_shown_whole_or_not_at_all() {
+    let place = Place::new();
+    // The quotes of a text that is cut no longer fit: a shell would read what follows as commands.
+    let long = format!("http://127.0.0.1:1/{}'", "a".repeat(300));
+    let evil = "; touch pwned; '";
+    let slo = ["--slo", "errors<50%"];
+    let run = place.journal(
+        "x",
+        None,
+        &[&["find", "--url", &long, "--allow-target", evil][..], &slo].concat(),
+    );
+    let said = place.ends(2, &["resume", &run]);
+    assert!(said.contains(&"a".repeat(300)), "{said}");
+    let (_, typed) = said.split_once("To go on with that: ").unwrap();
+    let mut shell = Command::new("sh");
+    shell
+        .args([
+            "-c",
+            &format!("breakpoint() {{ printf '%s\\n' \"$@\"; }}; {typed}"),
+        ])
+        .current_dir(place.path());
+    let words = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+    assert!(!place.path().join("pwned").exists());
+    let words: Vec<&str> = words.lines().collect();
+    assert_eq!(
+        words,
+        ["resume", &run, "--url", &long, "--allow-target", evil]
+    );
+    let url = |url: &str| place.journal("x", None, &[&["find", "--url", url][..], &slo].concat());
+    let said = place.ends(2, &["resume", &url(&"a".repeat(5000))]);
+    assert!(said.contains("longer than can be shown"), "{said}");
+    assert!(!said.contains("To go on"), "{said}");
+    let said = place.ends(2, &["resume", &url("http://h/\u{202e}a\nb  c")]);
+    assert!(said.contains(r"--url 'http://h/\u{202e}a\nb  c'"), "{said}");
+}
+
+#[test]
 fn a_journal_of_another_goes_on_with_what_is_typed_now() {
     let place = Place::new();
     let ours = Server::start();
@@ -428,6 +465,52 @@ fn consent_is_of_the_text_its_folder_and_the_files_that_its_commands_name() {
 }
 
 #[test]
+fn a_host_that_a_profile_alone_names_is_loaded_only_when_that_was_agreed_to() {
+    let place = Place::new();
+    let text = |hosts: &str| {
+        format!(
+            "slo = ['errors<50%']\n[target]\nurl = 'http://far.test/'\nallow = [{hosts}]\nresolve = ['far.test:80:127.0.0.1,192.0.2.1']\n\
+             [scenario]\ntimeout = '100ms'\n[[scenario.steps]]\nname = 'ask'\nget = '/'\nheaders = {{ a = '{{{{ env.HOME }}}}' }}\n"
+        )
+    };
+    let file = place.theirs().join("p.toml").display().to_string();
+    let tried = |more: &[&str]| {
+        let output = place.run(&[&["try", &file], more].concat());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code() != Some(2), said)
+    };
+    place.put("p.toml", &text("'far.test'"));
+    let (loads, said) = tried(&[]);
+    assert!(!loads, "{said}");
+    // All that a yes agrees to is shown at once.
+    for part in ["host     far.test", "`HOME`", "--allow-target", "--yes"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    for command in [
+        &["find", &file][..],
+        &["ramp", &file, "--stages", "1:1s"],
+        &["worker", &file, "--master", "127.0.0.1:1"],
+    ] {
+        let said = place.ends(2, command);
+        assert!(said.contains("host     far.test"), "{command:?}: {said}");
+    }
+    // Who is named by whoever types is no question of the profile's.
+    let (_, said) = tried(&["--allow-target", "far.test"]);
+    assert!(!said.contains("host     far.test"), "{said}");
+    let (loads, said) = tried(&["--yes"]);
+    assert!(loads && said.contains("host     far.test"), "{said}");
+    assert!(tried(&[]).0, "it was agreed to");
+    // What was typed then is not typed now, and another host is another.
+    place.put("p.toml", &text("'far.test', 'further.test'"));
+    let (loads, said) = tried(&[]);
+    assert!(!loads && said.contains("further.test"), "{said}");
+    // This machine is nobody's consent.
+    let here = text("'127.0.0.1', '::1'").replace("far.test/", "127.0.0.1:1/");
+    place.put("p.toml", &here);
+    assert!(tried(&[]).0);
+}
+
+#[test]
 fn a_profile_that_comes_with_the_program_runs_nothing_of_a_folder_unasked() {
     let place = Place::new();
     place.put_program("stack/stack");
@@ -474,6 +557,7 @@ fn what_cannot_be_printed_is_no_success_and_a_reader_that_has_enough_is_none_of_
         &["report", "reports/example", "--format", "md"][..],
         &["report", "reports/example", "--format", "json"],
         &["plan", "demo"],
+        &["try", "demo"],
         &["completions", "bash"],
         &["locust-plugin"],
         &[
@@ -496,7 +580,7 @@ fn what_cannot_be_printed_is_no_success_and_a_reader_that_has_enough_is_none_of_
             Some(0),
             "{args:?}"
         );
-        if ["plan", "lab"].contains(&args[0]) {
+        if args[0] == "lab" {
             continue;
         }
         let (code, said) = to(&place, ">&-", args);

@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::look::quoted;
 use super::{Exit, Refusal};
 use crate::cli::{ConnectArgs, EngineArgs, FindArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::Head;
 use crate::term::Terminal;
+
+/// Characters of a text that somebody reads before agreeing to it; paths may have four thousand.
+const LONGEST: usize = 4096;
 
 /// A flag and the values that were given with it.
 type Flag = (&'static str, Vec<String>);
@@ -25,9 +27,9 @@ pub(super) fn check(
     if names_a_profile(theirs) && args.profile.is_none() && !args.safety.yes {
         asked.push(format!(
             "the profile `{}` that is named there ({}), in {}",
-            excerpt::line(&head.profile),
-            excerpt::line(&profiles(theirs).join(", ")),
-            excerpt::line(&head.folder)
+            whole("profile", &head.profile)?,
+            whole("profile", &profiles(theirs).join(", "))?,
+            whole("folder", &head.folder)?
         ));
         to_type.push("--yes".to_owned());
     }
@@ -39,7 +41,7 @@ pub(super) fn check(
         for value in values {
             let words = match value.as_str() {
                 "" => flag.to_owned(),
-                value => format!("{flag} {}", excerpt::line(&quoted(value))),
+                value => format!("{flag} {}", excerpt::word(&whole(flag, value)?)),
             };
             asked.push(words.clone());
             to_type.push(words);
@@ -56,12 +58,28 @@ pub(super) fn check(
     if terminal.ask(&format!("{shown}\nGo on with that? [y/N] ")) == Some(true) {
         return Ok(());
     }
-    let folder = excerpt::line(&quoted(&args.dir.display().to_string()));
+    let folder = excerpt::word(&whole("folder", &args.dir.display().to_string())?);
     Err(Refusal::new(
         Exit::Usage,
         format!(
             "{shown}\nNothing was run and nothing was sent. To go on with that: breakpoint resume {folder} {}",
             to_type.join(" ")
+        ),
+    ))
+}
+
+/// A text that is agreed to, or typed again: whole, with what hides in it as what it is. Half of it would be another one.
+fn whole(what: &str, text: &str) -> Result<String, Refusal> {
+    let shown = excerpt::visible(text);
+    if shown.chars().count() <= LONGEST {
+        return Ok(shown.replace('\n', "\\n").replace('\t', "\\t"));
+    }
+    Err(Refusal::new(
+        Exit::Usage,
+        format!(
+            "no search that you began on this machine has this journal, and what it asks for ({what}: {}) is longer than can be shown. \
+             Nothing was run and nothing was sent. Begin a search of your own",
+            excerpt::line(text)
         ),
     ))
 }

@@ -19,6 +19,9 @@ use crate::store::seen::Seen;
 use crate::term::Terminal;
 use crate::units;
 
+/// Files that a question names; nobody reads more of them.
+const MOST_SHOWN: usize = 40;
+
 /// Asks for consent where it is needed and shows what will be sent; nothing has run and nothing was sent before.
 ///
 /// `yes` is the consent to all commands.
@@ -30,8 +33,11 @@ pub(super) fn make<'a>(
     let mut seen = Seen::of_user();
     let ready: Vec<&Ready> = ready.into_iter().collect();
     for ready in &ready {
-        consent(&ready.plan, yes, &mut seen, terminal)?;
-        leaving::consent(&ready.plan, &ready.leaving, yes, &mut seen, terminal)?;
+        let wishes = [
+            consent(&ready.plan),
+            leaving::wish(&ready.plan, &ready.leaving),
+        ];
+        agreed_to(wishes, yes, &mut seen, terminal)?;
     }
     for ready in ready {
         show(ready, &mut seen, terminal);
@@ -41,9 +47,30 @@ pub(super) fn make<'a>(
 
 /// Asks for consent where it is needed, to one who does not load.
 pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), Refusal> {
-    let mut seen = Seen::of_user();
-    consent(&ready.plan, yes, &mut seen, terminal)?;
-    leaving::consent(&ready.plan, &ready.leaving, yes, &mut seen, terminal)
+    let wishes = [
+        consent(&ready.plan),
+        leaving::wish(&ready.plan, &ready.leaving),
+    ];
+    agreed_to(wishes, yes, &mut Seen::of_user(), terminal)
+}
+
+/// Asks for consent to load hosts that the profile alone names and to what leaves, to one who runs nothing of it.
+pub(super) fn reach(
+    plan: &Plan,
+    leaving: &[Leaving],
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<(), Refusal> {
+    let reaches = plan.profile_text().and_then(|text| {
+        let wish = Wish {
+            commands: Vec::new(),
+            files: Vec::new(),
+            ..Wish::new(&plan.name, &plan.target, text)
+        };
+        wish.asked()
+    });
+    let wishes = [reaches, leaving::wish(plan, leaving)];
+    agreed_to(wishes, yes, &mut Seen::of_user(), terminal)
 }
 
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
@@ -65,7 +92,7 @@ pub(super) fn before_script(
         wish.files
             .extend(files.into_iter().filter_map(|f| named::of(f)));
     }
-    wish.agreed_to(yes, &mut Seen::of_user(), terminal)
+    agreed_to([wish.asked()], yes, &mut Seen::of_user(), terminal)
 }
 
 /// How k6 is run with a script, as far as the profile says it.
@@ -83,15 +110,46 @@ fn run_of(k6: &K6Plan) -> String {
         .join(" ")
 }
 
-fn consent(plan: &Plan, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
-    let Some(text) = plan.profile_text() else {
-        return Ok(());
-    };
+fn consent(plan: &Plan) -> Option<Asked> {
+    let text = plan.profile_text()?;
     if plan.engine.k6().is_some() {
         // A plan with a script would not be there without consent.
+        return None;
+    }
+    Wish::new(&plan.name, &plan.target, text).asked()
+}
+
+/// Something that must be agreed to.
+pub(super) struct Asked {
+    /// What, as it is shown.
+    pub(super) shown: String,
+    /// By which it is known again.
+    pub(super) mark: String,
+}
+
+/// Asks for consent to all of it at once, where it was not agreed to before: whoever says yes has seen everything. `yes` is the consent.
+fn agreed_to(
+    wishes: impl IntoIterator<Item = Option<Asked>>,
+    yes: bool,
+    seen: &mut Seen,
+    terminal: &Terminal,
+) -> Result<(), Refusal> {
+    let wishes = wishes.into_iter().flatten();
+    let wishes: Vec<Asked> = wishes.filter(|wish| !seen.has(&wish.mark)).collect();
+    if wishes.is_empty() {
         return Ok(());
     }
-    Wish::new(&plan.name, &plan.target, text).agreed_to(yes, seen, terminal)
+    let shown: Vec<&str> = wishes.iter().map(|wish| wish.shown.as_str()).collect();
+    let shown = shown.join("\n");
+    if yes {
+        terminal.announce(&shown);
+    } else {
+        agreed(&shown, terminal)?;
+    }
+    for wish in &wishes {
+        remember(seen, &wish.mark, terminal);
+    }
+    Ok(())
 }
 
 /// What a profile wants to run. One that comes with the program wants so too: the files that its commands name come from the folder.
@@ -103,20 +161,27 @@ struct Wish<'a> {
     commands: Vec<(&'static str, String)>,
     /// The files that they name.
     files: Vec<Named>,
+    /// Hosts that are not this machine, which nobody here has named.
+    hosts: &'a [String],
     /// The texts that are agreed to.
     parts: Vec<Vec<u8>>,
 }
 
 impl<'a> Wish<'a> {
-    fn new(name: &'a str, target: &TargetPlan, text: &str) -> Self {
+    fn new(name: &'a str, target: &'a TargetPlan, text: &str) -> Self {
         let shell = [&target.up, &target.reset, &target.down];
         let shell = shell.into_iter().flatten().map(String::as_str);
         let dir = std::fs::canonicalize(&target.dir).unwrap_or_else(|_| target.dir.clone());
+        let hosts = target.unasked.iter().map(|host| host.as_bytes().to_vec());
         Self {
             name,
             commands: commands(target),
             files: named::files(shell, &dir),
-            parts: vec![text.as_bytes().to_vec()],
+            parts: [text.as_bytes().to_vec()]
+                .into_iter()
+                .chain(hosts)
+                .collect(),
+            hosts: &target.unasked,
             dir,
         }
     }
@@ -136,41 +201,43 @@ impl<'a> Wish<'a> {
         mark("consent", &parts)
     }
 
-    /// Nothing to do where it was agreed to before.
-    fn agreed_to(&self, yes: bool, seen: &mut Seen, terminal: &Terminal) -> Result<(), Refusal> {
-        if self.commands.is_empty() {
-            return Ok(());
-        }
-        let mark = self.mark();
-        if seen.has(&mark) {
-            return Ok(());
-        }
-        let shown = self.shown();
-        if yes {
-            terminal.announce(&shown);
-        } else {
-            agreed(&shown, terminal)?;
-        }
-        remember(seen, &mark, terminal);
-        Ok(())
+    /// Nothing, where nothing of it needs consent.
+    fn asked(&self) -> Option<Asked> {
+        let any = !self.commands.is_empty() || !self.hosts.is_empty();
+        any.then(|| Asked {
+            shown: self.shown(),
+            mark: self.mark(),
+        })
     }
 
     fn shown(&self) -> String {
         let dir = visible(&self.dir.display().to_string());
-        let mut shown = format!(
-            "the profile `{}` runs this in {dir}, with your rights:",
-            self.name
-        );
+        let does = match (self.commands.is_empty(), self.hosts.is_empty()) {
+            (true, _) => "loads, or asks, hosts that are not this machine:".to_owned(),
+            (false, true) => format!("runs this in {dir}, with your rights:"),
+            (false, false) => {
+                format!(
+                    "runs this in {dir}, with your rights, and loads hosts that are not this machine:"
+                )
+            }
+        };
+        let mut shown = format!("the profile `{}` {does}", self.name);
         for (name, command) in &self.commands {
             // Writing to a string cannot fail.
             write!(shown, "\n    {name:<8} {}", visible(command)).ok();
         }
         if !self.files.is_empty() {
-            let files = self.files.iter();
-            let files: Vec<String> = files
+            let shown_files = self.files.iter().take(MOST_SHOWN);
+            let mut files: Vec<String> = shown_files
                 .map(|f| visible(&f.path.display().to_string()))
                 .collect();
+            if let Some(more @ 1..) = self.files.len().checked_sub(MOST_SHOWN) {
+                files.push(format!("and {more} more"));
+            }
             write!(shown, "\n    {:<8} {}", "files", files.join(", ")).ok();
+        }
+        for host in self.hosts {
+            write!(shown, "\n    {:<8} {}", "host", visible(host)).ok();
         }
         shown
     }
@@ -178,7 +245,7 @@ impl<'a> Wish<'a> {
 
 fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
     match terminal.ask(&format!(
-        "{shown}\nRun it, now and as long as the profile, its folder and these files stay as they are? [y/N] "
+        "{shown}\nGo on, now and as long as the profile, its folder and these files stay as they are? [y/N] "
     )) {
         Some(true) => Ok(()),
         Some(false) => Err(Refusal::new(
@@ -188,7 +255,8 @@ fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
         None => Err(Refusal::new(
             Exit::Usage,
             format!(
-                "{shown}\nIt was not agreed to yet as it is now (profile, folder and files), and nobody is there to be asked: look at it, then give `--yes`"
+                "{shown}\nIt was not agreed to yet as it is now (profile, folder and files), and nobody is there to be asked: look at it, then give `--yes` \
+                 (a host alone may be named by `--allow-target`)"
             ),
         )),
     }

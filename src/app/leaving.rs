@@ -9,15 +9,13 @@ use std::path::Path;
 
 use reqwest::Url;
 
-use super::contact::{mark, remember};
+use super::contact::{Asked, mark};
 use super::{Exit, Refusal, secrets};
 use crate::excerpt;
 use crate::plan::{ConnectPlan, EnginePlan, Plan, ScenarioSource, TargetKind};
 use crate::scenario::spec::{ScenarioSpec, StepSpec};
 use crate::scenario::{Allowed, Resolve};
 use crate::secret::{self, Lookup, masked};
-use crate::store::seen::Seen;
-use crate::term::Terminal;
 
 /// The port of a Redis server whose address has none.
 const REDIS: u16 = 6379;
@@ -39,7 +37,7 @@ impl Leaving {
 }
 
 /// Somebody who is asked something beside the load.
-struct Asked<'a> {
+struct Visited<'a> {
     /// "the monitor `cache`".
     who: String,
     /// As it is written, with its placeholders.
@@ -49,9 +47,9 @@ struct Asked<'a> {
     connect: &'a ConnectPlan,
 }
 
-fn asked(plan: &Plan) -> Vec<Asked<'_>> {
+fn asked(plan: &Plan) -> Vec<Visited<'_>> {
     let monitors = plan.monitors.iter().filter_map(|monitor| {
-        Some(Asked {
+        Some(Visited {
             who: format!("the monitor `{}`", monitor.name),
             address: monitor.source.address()?,
             beside: Vec::new(),
@@ -59,7 +57,7 @@ fn asked(plan: &Plan) -> Vec<Asked<'_>> {
         })
     });
     let page = match &plan.engine {
-        EnginePlan::Locust(locust) => Some(Asked {
+        EnginePlan::Locust(locust) => Some(Visited {
             who: "the page of the Locust master".to_owned(),
             address: &locust.url,
             beside: locust
@@ -175,7 +173,8 @@ pub(super) fn of(plan: &Plan) -> Result<Vec<Leaving>, Refusal> {
     let mut found = BTreeSet::new();
     for asked in asked(plan) {
         let texts = asked.beside.iter().copied().chain([asked.address]);
-        let from: BTreeSet<String> = texts.flat_map(secret::places).collect();
+        let mut from: BTreeSet<String> = texts.flat_map(secret::places).collect();
+        from.extend(certificate(&plan.dir, asked.connect));
         if from.is_empty() || is_path(asked.address) {
             continue;
         }
@@ -218,6 +217,7 @@ fn of_scenario(
     of_all.extend(files.map(|(name, feeder)| {
         format!("the file `{}` (the feeder `{name}`)", feeder.get_ref().file)
     }));
+    of_all.extend(certificate(&plan.dir, connect));
     let mut found = Vec::new();
     for step in spec.steps.iter().map(toml::Spanned::as_ref) {
         let Some((_, address)) = step.request() else {
@@ -244,6 +244,15 @@ fn of_scenario(
         }
     }
     Ok(found)
+}
+
+/// A client certificate that is not of the profile's own folder: whoever is shown it learns who asks.
+fn certificate(dir: &Path, connect: &ConnectPlan) -> Option<String> {
+    let file = connect.cert.as_ref()?.display().to_string();
+    // One that was typed is meant so.
+    let typed =
+        std::env::args_os().any(|a| a == "--cert" || a.to_string_lossy().starts_with("--cert="));
+    (!typed && lies_elsewhere(dir, &file)).then(|| format!("the client certificate `{file}`"))
 }
 
 /// Every text of a step that is sent.
@@ -309,18 +318,9 @@ fn elsewhere(
     Ok((!is_here).then_some(host))
 }
 
-/// Asks for consent to what leaves, where it was not agreed to before. `yes` is the consent.
-pub(super) fn consent(
-    plan: &Plan,
-    leaving: &[Leaving],
-    yes: bool,
-    seen: &mut Seen,
-    terminal: &Terminal,
-) -> Result<(), Refusal> {
-    let Some(text) = plan.profile_text().filter(|_| !leaving.is_empty()) else {
-        // Whoever typed it means it.
-        return Ok(());
-    };
+/// What must be agreed to before it leaves. What whoever typed it sends is meant so.
+pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<Asked> {
+    let text = plan.profile_text().filter(|_| !leaving.is_empty())?;
     let mut shown = format!(
         "the profile `{}` sends secrets of yours to others:",
         excerpt::line(&plan.name)
@@ -337,25 +337,5 @@ pub(super) fn consent(
         .chain(lines.iter().map(String::as_bytes))
         .collect();
     let mark = mark("secrets", &parts);
-    if seen.has(&mark) {
-        return Ok(());
-    }
-    let refuse = |why: String| Err(Refusal::new(Exit::Usage, why));
-    if yes {
-        terminal.announce(&shown);
-    } else {
-        let question =
-            format!("{shown}\nSend them, now and as long as the profile stays as it is? [y/N] ");
-        match terminal.ask(&question) {
-            Some(true) => {}
-            Some(false) => return refuse("nothing was run and nothing was sent".to_owned()),
-            None => {
-                return refuse(format!(
-                    "{shown}\nIt was not agreed to yet, and nobody is there to be asked: look at it, then give `--yes`"
-                ));
-            }
-        }
-    }
-    remember(seen, &mark, terminal);
-    Ok(())
+    Some(Asked { shown, mark })
 }

@@ -16,6 +16,7 @@ use crate::cli::TryArgs;
 use crate::engine::Canary;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
 use crate::engine::trace::{Line, Mark, Trace};
+use crate::excerpt;
 use crate::locate;
 use crate::measure::Failure;
 use crate::plan::{EnginePlan, FindFlags, Plan, TargetKind};
@@ -67,7 +68,7 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
             .extension()
             .is_some_and(|e| e == "toml");
         let name = if is_path { &source.file } else { &plan.name };
-        words.push(quoted(name));
+        words.push(excerpt::word(name));
     }
     let mut rest = typed.iter();
     while let Some(word) = rest.next() {
@@ -78,9 +79,9 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
             words.push(word.clone());
         }
         if SAME.iter().any(same) {
-            words.push(quoted(word));
+            words.push(excerpt::word(word));
             if !word.contains('=') {
-                words.extend(rest.next().map(|value| quoted(value)));
+                words.extend(rest.next().map(|value| excerpt::word(value)));
             }
         }
     }
@@ -91,15 +92,6 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
         String::new()
     };
     Some(format!("`{}`{stands_for}", words.join(" ")))
-}
-
-/// A word as a shell takes it.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {

@@ -11,16 +11,51 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
+mod around;
+
 /// Files that programs read without being told.
-const IMPLIED: [(&str, &[&str]); 8] = [
-    ("make", &["GNUmakefile", "makefile", "Makefile"]),
-    ("just", &["justfile", "Justfile", ".justfile"]),
+const IMPLIED: [(&str, &[&str]); 35] = [
+    ("ant", &["build.xml"]),
+    ("bun", &["package.json"]),
+    ("bundle", &["Gemfile"]),
+    ("cargo", &["Cargo.toml", "build.rs"]),
+    ("cmake", &["CMakeLists.txt"]),
+    ("deno", &["deno.json", "deno.jsonc"]),
     ("docker", &COMPOSE),
     ("docker-compose", &COMPOSE),
-    ("podman", &COMPOSE),
+    ("fab", &["fabfile.py"]),
+    ("foreman", &["Procfile", ".env"]),
+    ("go", &["go.mod", "main.go"]),
+    (
+        "gradle",
+        &["build.gradle", "build.gradle.kts", "settings.gradle"],
+    ),
+    (
+        "gradlew",
+        &["build.gradle", "build.gradle.kts", "settings.gradle"],
+    ),
+    ("honcho", &["Procfile", ".env"]),
+    ("inv", &["tasks.py"]),
+    ("invoke", &["tasks.py"]),
+    ("just", &["justfile", "Justfile", ".justfile"]),
+    ("make", &["GNUmakefile", "makefile", "Makefile"]),
+    ("gmake", &["GNUmakefile", "makefile", "Makefile"]),
+    ("mvn", &["pom.xml"]),
+    ("nerdctl", &COMPOSE),
+    ("ninja", &["build.ninja"]),
+    ("node", &["package.json", "index.js"]),
     ("npm", &["package.json"]),
-    ("yarn", &["package.json"]),
+    ("npx", &["package.json"]),
+    ("overmind", &["Procfile", ".env"]),
     ("pnpm", &["package.json"]),
+    ("podman", &COMPOSE),
+    ("podman-compose", &COMPOSE),
+    ("rake", &["Rakefile", "rakefile", "Rakefile.rb"]),
+    ("task", &["Taskfile.yml", "Taskfile.yaml"]),
+    ("tilt", &["Tiltfile"]),
+    ("tox", &["tox.ini"]),
+    ("vagrant", &["Vagrantfile"]),
+    ("yarn", &["package.json"]),
 ];
 const COMPOSE: [&str; 6] = [
     "compose.yaml",
@@ -46,8 +81,9 @@ pub(super) struct Named {
 
 /// The files that these commands of a shell name, which runs them in `dir`; those that they write themselves are left out.
 pub(super) fn files<'a>(commands: impl Iterator<Item = &'a str>, dir: &Path) -> Vec<Named> {
+    let commands: Vec<&str> = commands.collect();
     let mut words = Words::default();
-    for command in commands {
+    for command in &commands {
         words.read(command);
     }
     let pieces: BTreeSet<String> = words.named.iter().flat_map(|w| pieces(w, dir)).collect();
@@ -61,9 +97,10 @@ pub(super) fn files<'a>(commands: impl Iterator<Item = &'a str>, dir: &Path) -> 
     let implied = implied.flat_map(|(_, files)| files.iter().map(|f| (*f).to_owned()));
     let names: BTreeSet<String> = pieces.iter().cloned().chain(implied).collect();
     let written: BTreeSet<PathBuf> = at(&words.written, &bases).collect();
-    let found: BTreeSet<PathBuf> = at(&names, &bases).collect();
-    let named = found.difference(&written);
-    named.filter_map(|path| of(path)).collect()
+    let mut found: BTreeSet<PathBuf> = at(&names, &bases).collect();
+    found.retain(|path| !written.contains(path));
+    found.extend(around::files(&commands, dir));
+    found.iter().filter_map(|path| of(path)).collect()
 }
 
 /// A file and what it holds; `None` where it is none.
@@ -135,6 +172,16 @@ fn matching(path: &Path) -> Vec<PathBuf> {
     if !pattern.contains(['*', '?', '[']) {
         return Vec::new();
     }
+    let Some(pattern) = glob(pattern) else {
+        return Vec::new();
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let fits = entries.filter(|e| pattern.is_match(&e.file_name().to_string_lossy()));
+    fits.filter_map(|e| e.path().canonicalize().ok()).collect()
+}
+
+/// What a pattern of a shell stands for.
+fn glob(pattern: &str) -> Option<Regex> {
     let text: String = pattern
         .chars()
         .map(|c| match c {
@@ -145,12 +192,7 @@ fn matching(path: &Path) -> Vec<PathBuf> {
         })
         .collect();
     let text = text.replace("\\[", "[").replace("\\]", "]");
-    let Ok(pattern) = Regex::new(&format!("^(?s:{text})$")) else {
-        return Vec::new();
-    };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let fits = entries.filter(|e| pattern.is_match(&e.file_name().to_string_lossy()));
-    fits.filter_map(|e| e.path().canonicalize().ok()).collect()
+    Regex::new(&format!("^(?s:{text})$")).ok()
 }
 
 /// What of a word may be the name of a file: the word, and its parts between what usually stands around names.
@@ -200,20 +242,22 @@ impl Words {
     /// Splits a command as a shell does.
     fn read(&mut self, command: &str) {
         let mut word = String::new();
-        let mut to_write = false;
+        let (mut to_write, mut adds) = (false, false);
         let mut chars = command.chars();
         let mut quote = None;
         while let Some(c) = chars.next() {
             match (quote, c) {
                 (None, '\'' | '"') => quote = Some(c),
                 (Some(open), c) if c == open => quote = None,
-                (None | Some('"'), '\\') => word.extend(chars.next()),
+                // A line that goes on in the next one is one line.
+                (None | Some('"'), '\\') => word.extend(chars.next().filter(|c| *c != '\n')),
                 (None, c) if c.is_whitespace() || ";&|()<>`".contains(c) => {
                     if !word.is_empty() {
-                        self.add(std::mem::take(&mut word), to_write);
-                        to_write = false;
+                        self.add(std::mem::take(&mut word), to_write, adds);
+                        (to_write, adds) = (false, false);
                     }
-                    // What follows `>` is written, also after `>>`, `>|` and `>&`.
+                    // What follows `>` is written, also after `>|` and `>&`; after `>>` it keeps what it had.
+                    adds = (c == '>' && to_write) || (adds && c.is_whitespace());
                     to_write = c == '>'
                         || (to_write && "|&".contains(c))
                         || (to_write && c.is_whitespace());
@@ -222,15 +266,16 @@ impl Words {
             }
         }
         if !word.is_empty() {
-            self.add(word, to_write);
+            self.add(word, to_write, adds);
         }
     }
 
-    fn add(&mut self, word: String, to_write: bool) {
-        if to_write {
-            self.written.insert(word);
-        } else {
+    /// What is only written counts as nothing, and so does what is written anew before it is read: its content is of the command.
+    fn add(&mut self, word: String, to_write: bool, adds: bool) {
+        if !to_write {
             self.named.insert(word);
+        } else if !adds && !self.named.contains(&word) {
+            self.written.insert(word);
         }
     }
 }
@@ -238,6 +283,7 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
 
@@ -246,7 +292,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("sub dir")).unwrap();
-        fs::create_dir(root.join("sub")).unwrap();
+        fs::create_dir_all(root.join("sub/deep")).unwrap();
         for file in [
             "start.sh",
             "b.py",
@@ -257,7 +303,13 @@ mod tests {
             "sub dir/x y",
             "compose.yaml",
         ] {
-            fs::write(root.join(file), file).unwrap();
+            fs::write(root.join(file), "").unwrap();
+        }
+        fs::write(root.join("sub/deep/go.sh"), "./in-turn.sh").unwrap();
+        fs::write(root.join("in-turn.sh"), "").unwrap();
+        for run in ["sub/run", "start.sh"] {
+            let executable = fs::Permissions::from_mode(0o755);
+            fs::set_permissions(root.join(run), executable).unwrap();
         }
         std::os::unix::fs::symlink("start.sh", root.join("link")).unwrap();
         let named = files([command].into_iter(), &root);
@@ -273,7 +325,27 @@ mod tests {
             (". ./start.sh; true", &["start.sh"]),
             ("\"$PWD\"/start.sh", &["start.sh"]),
             ("${PWD}/start.sh&&true", &["start.sh"]),
-            ("\"$(pwd)/start.sh\"", &[]),
+            ("\"$(pwd)/start.sh\"", &["start.sh"]),
+            (
+                "cd sub && cd deep && ./go.sh",
+                &["sub/deep/go.sh", "sub/run"],
+            ),
+            ("sh ./{start,x}.sh", &["start.sh"]),
+            ("sh $'start.sh'", &["start.sh"]),
+            ("sh ${X:-start.sh}", &["start.sh"]),
+            ("x=start; sh $x.sh", &["start.sh"]),
+            ("sh sta\\\nrt.sh", &["start.sh"]),
+            ("sh */deep/go.sh", &["sub/deep/go.sh"]),
+            ("sh */*/g*.sh", &["sub/deep/go.sh"]),
+            ("python3 -m b", &["b.py"]),
+            ("python3 -mb", &["b.py"]),
+            ("run-parts sub", &["sub/run"]),
+            (
+                "find . -type f -exec {} +",
+                &["b.py", "c.yaml", "compose.yaml", "start.sh"],
+            ),
+            // What a script names in turn.
+            ("sh sub/deep/go.sh", &["in-turn.sh", "sub/deep/go.sh"]),
             (
                 "sh -c './start.sh --config=c.yaml'",
                 &["c.yaml", "start.sh"],
@@ -287,9 +359,25 @@ mod tests {
             ("cat 'sub dir/x y'", &["sub dir/x y"]),
             ("sh *.sh; x=`cat c.yaml`", &["c.yaml", "start.sh"]),
             ("PATH=./sub:$PATH run", &["sub/run"]),
-            ("./start.sh >> log; cat log", &["start.sh"]),
+            ("true >> start.sh; ./start.sh", &["start.sh"]),
+            ("./start.sh; : > start.sh", &["start.sh"]),
             ("curl --data @c.yaml http://127.0.0.1/start.sh", &["c.yaml"]),
-            ("true", &[]),
+        ] {
+            let found = found(command);
+            let is_found = |wanted: &&str| found.iter().any(|f| f == wanted);
+            assert!(wanted.iter().all(is_found), "{command}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_no_command_names_or_that_one_writes_is_none_of_them() {
+        for (command, wanted) in [
+            ("true", &[][..]),
+            ("./start.sh up", &["start.sh"]),
+            ("python3 b.py </dev/null >log 2>&1 &", &["b.py"]),
+            ("./start.sh > log; cat log", &["start.sh"]),
+            ("./start.sh >> log", &["start.sh"]),
+            ("docker restart it", &["compose.yaml"]),
         ] {
             assert_eq!(found(command), wanted, "{command}");
         }

@@ -102,7 +102,7 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
              (`--precision 2%`) to go on from there; `breakpoint report {}` renders it again",
             record.answer.reason,
             crate::units::format_seconds(record.plan.budget_s),
-            args.dir.display(),
+            excerpt::word(&args.dir.display().to_string()),
         ),
     ))
 }

@@ -50,10 +50,17 @@ pub(super) async fn bring_up(
         audience.warning(warning);
     }
     audience.on(&Event::Doing("bringing the target up".to_owned()));
-    tokio::select! {
+    let up = tokio::select! {
         up = Target::up(&ready.plan) => up,
         () = signals.wait() => Err(TargetError::Interrupted),
+    };
+    if let Err(error) = &up
+        && error.was_broken_off()
+        && let Err(error) = Target::clear(&ready.plan.target).await
+    {
+        audience.warning(&error.to_string());
     }
+    up
 }
 
 /// Takes it down again; what goes wrong then spoils nothing that was measured.

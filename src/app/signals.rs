@@ -1,4 +1,5 @@
-//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone: the first ends the load and finishes the record, the second ends the program at once.
+//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone: the first ends the load and finishes the record, the second ends the program at once,
+//! and so does SIGQUIT (Ctrl-\\).
 
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -28,6 +29,11 @@ pub(super) fn listen(runtime: &Handle) -> Signals {
     // What handles a signal is there before anything is loaded.
     let _inside = runtime.enter();
     let mut wishes = Wishes::new();
+    let mut quit = signal(SignalKind::quit()).ok();
+    runtime.spawn(async move {
+        caught(&mut quit).await;
+        end_now();
+    });
     runtime.spawn(async move {
         wishes.next().await;
         interrupt.set();
@@ -87,7 +93,7 @@ async fn caught(signal: &mut Option<Signal>) {
 
 #[expect(
     clippy::exit,
-    reason = "the user asked twice: nothing may be waited for"
+    reason = "the user asked twice, or by SIGQUIT: nothing may be waited for"
 )]
 fn end_now() {
     // What runs of `down` would go on with nobody to tell how it went.

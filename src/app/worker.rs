@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::populations::{WINDOW, cores};
 use super::prepare;
 use super::{Exit, Refusal, plan_of, runtime};
-use super::{leaving, secrets, signals};
+use super::{contact, leaving, secrets, signals};
 use crate::cli::WorkerArgs;
 use crate::engine::EngineError;
 use crate::engine::locust::worker::{WorkerEnd, WorkerSpec, work};
@@ -15,7 +15,6 @@ use crate::locate;
 use crate::plan::{FindFlags, Plan, TargetKind};
 use crate::preflight;
 use crate::scenario::{Scenario, check_port};
-use crate::store::seen::Seen;
 use crate::term::Terminal;
 
 /// VUs started or stopped per second: the master has a pace of its own.
@@ -33,7 +32,7 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     let resolve = &plan.target.connect.resolve;
     preflight::check_targets(scenario.origins(), &plan.target.allowed, resolve)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    leaving::consent(&plan, &leaving, args.yes, &mut Seen::of_user(), terminal)?;
+    contact::reach(&plan, &leaving, args.yes, terminal)?;
     let network = prepare::network(&plan, [&*scenario])?;
     let names = scenario.names().clone();
     let spec = WorkerSpec {

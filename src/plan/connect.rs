@@ -36,6 +36,20 @@ pub(super) fn allowed(profile: Option<&Profile>, flags: &FindFlags) -> Allowed {
     Allowed::new(of_profile.chain(&flags.allow_target).cloned())
 }
 
+/// Whom the profile alone allows, beside this machine: its author, who may be anybody.
+pub(super) fn unasked(profile: &Profile, flags: &FindFlags) -> Vec<String> {
+    let target = profile.target.as_ref();
+    let of_profile = target.and_then(|t| t.as_ref().allow.as_ref());
+    let typed = Allowed::new(flags.allow_target.iter().cloned());
+    let is_here = |host: &str| {
+        let address = host.parse().ok();
+        address.is_some_and(|address| Allowed::default().permits(host, address))
+    };
+    let others = of_profile.into_iter().flatten();
+    let others = others.filter(|host| !typed.names(host) && !is_here(host));
+    others.cloned().collect()
+}
+
 /// The keys of one table.
 #[derive(Clone, Copy)]
 pub(super) struct Keys<'a> {

@@ -29,6 +29,7 @@ pub(super) fn resolve(
     Ok(TargetPlan {
         kind,
         allowed: connect::allowed(Some(profile), flags),
+        unasked: connect::unasked(profile, flags),
         connect: connect::of_target(Some(profile), flags)?,
         addresses: reader
             .pick(

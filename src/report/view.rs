@@ -252,16 +252,6 @@ pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
     })
 }
 
-/// An argument as a POSIX shell takes it.
-pub(super) fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        argument.to_owned()
-    } else {
-        format!("'{}'", argument.replace('\'', "'\\''"))
-    }
-}
-
 /// A number with at most two decimals.
 pub(super) fn short(value: f64) -> String {
     let text = format!("{value:.2}");

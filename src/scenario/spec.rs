@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::most;
+
 /// `[scenario]`: the cycle of every VU.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,6 +30,7 @@ pub struct ScenarioSpec {
     #[serde(default)]
     pub feeders: BTreeMap<String, Spanned<FeederSpec>>,
     /// The steps in order.
+    #[serde(deserialize_with = "most::steps")]
     pub steps: Vec<Spanned<StepSpec>>,
 }
 

@@ -1,6 +1,7 @@
 //! What stands around the numbers of any report: machine, plan, limits, the command line, warnings.
 
 use super::{Cell, Column, Fact, Part, Section, Table};
+use crate::excerpt;
 use crate::measure::Level;
 use crate::record::{Environment, PlanRecord};
 use crate::report::{summary, view};
@@ -120,7 +121,7 @@ impl Around<'_> {
             let words = "In the same folder, with the same profile:";
             (words, &self.plan.command)
         };
-        let quoted: Vec<String> = typed.iter().map(|a| view::quoted(a)).collect();
+        let quoted: Vec<String> = typed.iter().map(|a| excerpt::word(a)).collect();
         let command = format!("breakpoint {}", quoted.join(" "));
         vec![
             Part::Words(words.to_owned()),
