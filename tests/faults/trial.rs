@@ -330,10 +330,10 @@ fn main_kind(record: &RunRecord) -> Option<FailureKind> {
 
 /// What a search that did not begin says of the single cycle that it tried.
 fn kind_of_canary(reason: &str) -> Option<FailureKind> {
-    if reason.contains("was answered with ") {
-        return Some(FailureKind::Status);
-    }
-    let (_, rest) = reason.split_once(" failed with `")?;
+    let Some((_, rest)) = reason.split_once(" failed with `") else {
+        let refused = reason.contains("was answered with ");
+        return refused.then_some(FailureKind::Status);
+    };
     let (name, _) = rest.split_once('`')?;
     FailureKind::ALL
         .into_iter()
