@@ -22,6 +22,9 @@ const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
 
+/// How the command begins by which a side says that it is ready.
+const READY: &[u8] = b"\x05READY";
+
 /// Why nothing more is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WireError {
@@ -57,25 +60,45 @@ impl Frames {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Whether both sides have greeted.
+    fn greeted(&mut self) -> Result<bool, WireError> {
+        if self.greeted {
+            return Ok(true);
+        }
+        let Some(greeting) = self.bytes.get(..GREETING) else {
+            // What begins otherwise is told at once.
+            return match self.bytes.first() {
+                None | Some(0xff) => Ok(false),
+                Some(_) => Err(WireError::Foreign),
+            };
+        };
+        if greeting[0] != 0xff || greeting[9] & 1 == 0 || greeting[VERSION] < 3 {
+            return Err(WireError::Foreign);
+        }
+        self.bytes.drain(..GREETING);
+        self.greeted = true;
+        Ok(true)
+    }
+
+    /// Whether the other side said that it is ready, with its first frame.
+    fn ready(&mut self) -> Result<bool, WireError> {
+        if !self.greeted()? {
+            return Ok(false);
+        }
+        match self.frame()? {
+            None => Ok(false),
+            Some(f) if f.flags & COMMAND != 0 && f.body.starts_with(READY) => Ok(true),
+            Some(_) => Err(WireError::Foreign),
+        }
+    }
+
     /// The first frame of the next message, if that is whole.
     pub(super) fn next(&mut self) -> Result<Option<Vec<u8>>, WireError> {
-        if !self.greeted {
-            let Some(greeting) = self.bytes.get(..GREETING) else {
-                // What begins otherwise is told at once.
-                return match self.bytes.first() {
-                    None | Some(0xff) => Ok(None),
-                    Some(_) => Err(WireError::Foreign),
-                };
-            };
-            if greeting[0] != 0xff || greeting[9] & 1 == 0 || greeting[VERSION] < 3 {
-                return Err(WireError::Foreign);
-            }
-            self.bytes.drain(..GREETING);
-            self.greeted = true;
+        if !self.greeted()? {
+            return Ok(None);
         }
         while let Some(frame) = self.frame()? {
             if frame.flags & COMMAND != 0 {
-                // The other side is ready, or does not want us: then it ends the connection.
                 continue;
             }
             self.begun += 1;
@@ -162,7 +185,7 @@ fn hello(identity: &str) -> Vec<u8> {
     let mut out = vec![0; GREETING];
     (out[0], out[9], out[VERSION]) = (0xff, 0x7f, 3);
     out[VERSION + 2..][..4].copy_from_slice(b"NULL");
-    let mut ready = b"\x05READY".to_vec();
+    let mut ready = READY.to_vec();
     for (name, value) in [("Socket-Type", "DEALER"), ("Identity", identity)] {
         // Both are short: the name of a host, and some digits.
         ready.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
@@ -183,19 +206,24 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects to `host:port` and says who comes.
+    /// Connects to `host:port`, says who comes, and waits until the other side is ready: a message before that is none, and libzmq
+    /// ends the connection.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When nobody listens there, or something else does.
     pub(super) async fn connect(master: &str, identity: &str) -> io::Result<Self> {
         let mut stream = TcpStream::connect(master).await?;
         stream.set_nodelay(true)?;
         stream.write_all(&hello(identity)).await?;
-        Ok(Self {
+        let mut wire = Self {
             stream,
             frames: Frames::default(),
             piece: vec![0; PIECE],
-        })
+        };
+        while !wire.frames.ready().map_err(io::Error::other)? {
+            wire.read().await?;
+        }
+        Ok(wire)
     }
 
     /// Sends one message.
@@ -216,9 +244,17 @@ impl Wire {
             if let Some(message) = next.map_err(io::Error::other)? {
                 return Ok(message);
             }
-            match self.stream.read(&mut self.piece).await? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => self.frames.push(&self.piece[..read]),
+            self.read().await?;
+        }
+    }
+
+    /// Takes what comes next.
+    async fn read(&mut self) -> io::Result<()> {
+        match self.stream.read(&mut self.piece).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                self.frames.push(&self.piece[..read]);
+                Ok(())
             }
         }
     }
@@ -277,5 +313,51 @@ mod tests {
         let mut old = greeting();
         old[VERSION] = 1;
         assert_eq!(read(&old), Err(WireError::Foreign));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_before_the_other_side_is_ready() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap().to_string();
+        let (said, begin) = (hello("me").len(), b"\x00\x05hello");
+        let master = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(&greeting()).await.unwrap();
+            let mut heard = vec![0; said];
+            stream.read_exact(&mut heard).await.unwrap();
+            let mut more = [0; 7];
+            let early = tokio::time::timeout(
+                std::time::Duration::from_millis(100),
+                stream.read(&mut more),
+            );
+            assert!(early.await.is_err(), "a message came too early");
+            // What comes with it is not lost.
+            let mut answer = framed(COMMAND, READY);
+            answer.extend(framed(0, b"welcome"));
+            stream.write_all(&answer).await.unwrap();
+            stream.read_exact(&mut more).await.unwrap();
+            more
+        });
+        let mut wire = Wire::connect(&at, "me").await.unwrap();
+        wire.send(b"hello").await.unwrap();
+        assert_eq!(wire.receive().await.unwrap(), b"welcome");
+        assert_eq!(&master.await.unwrap(), begin);
+    }
+
+    #[test]
+    fn who_does_not_say_that_it_is_ready_is_no_master() {
+        let after = |frame: Vec<u8>| {
+            let mut frames = Frames::default();
+            frames.push(&greeting());
+            assert_eq!(frames.ready(), Ok(false));
+            frames.push(&frame);
+            frames.ready()
+        };
+        assert_eq!(after(framed(COMMAND, b"\x05READY")), Ok(true));
+        assert_eq!(
+            after(framed(COMMAND, b"\x05ERROR\x02no")),
+            Err(WireError::Foreign)
+        );
+        assert_eq!(after(framed(0, b"message")), Err(WireError::Foreign));
     }
 }

@@ -173,7 +173,8 @@ impl Line {
 
     /// Connects, also again.
     async fn again(&mut self) -> Result<(), String> {
-        let wire = Wire::connect(&self.master, &self.id).await;
+        let wire = tokio::time::timeout(UNREAD, Wire::connect(&self.master, &self.id)).await;
+        let wire = wire.map_err(|_| "it does not greet".to_owned())?;
         self.wire = Some(wire.map_err(|e| e.to_string())?);
         Ok(())
     }
