@@ -29,9 +29,23 @@ fn find(search: &str, amount: &str, slo: &[&str]) -> RunRecord {
         "{text}\n{limits}{search}\n{}",
         OTHERS.replace("AMOUNT", amount)
     );
+    let mut spoiled = Vec::new();
+    for _ in 0..3 {
+        let record = run(&text, slo);
+        let ending = record.answer.ending;
+        if !matches!(ending, Ending::Undecided | Ending::GeneratorLimited) {
+            return record;
+        }
+        spoiled.push(record.answer.reason);
+    }
+    panic!("the machine was too busy, three times: {spoiled:?}");
+}
+
+/// One run of a profile. A machine that has no time for it makes it undecided: neither passed nor failed.
+fn run(profile: &str, slo: &[&str]) -> RunRecord {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("two.toml");
-    fs::write(&file, text).unwrap();
+    fs::write(&file, profile).unwrap();
     let slo = slo.iter().flat_map(|s| ["--slo", s]);
     let out = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
         .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
@@ -41,12 +55,9 @@ fn find(search: &str, amount: &str, slo: &[&str]) -> RunRecord {
         .arg(&file)
         .output()
         .unwrap();
-    assert!(
-        out.status.success(),
-        "{}",
-        String::from_utf8_lossy(&out.stderr)
-    );
-    let run = fs::read_dir(dir.path().join("out/demo")).unwrap().next();
+    let said = String::from_utf8_lossy(&out.stderr);
+    let runs = fs::read_dir(dir.path().join("out/demo"));
+    let run = runs.unwrap_or_else(|_| panic!("{said}")).next();
     let run = run.unwrap().unwrap().path();
     report::read(&fs::read(run.join("result.json")).unwrap()).unwrap()
 }
