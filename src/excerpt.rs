@@ -88,20 +88,18 @@ fn push_without_hashes(out: &mut String, line: &str, hash: &str) {
 
 /// The same on one line of bounded length: what a sentence or a cell can hold.
 pub fn line(text: &str) -> String {
-    cut(
-        &visible(text)
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" "),
-        LINE,
-    )
+    cut(&on_one_line(text), LINE)
 }
 
 /// The same with room for a way out.
 pub fn long_line(text: &str) -> String {
+    cut(&on_one_line(text), LONG_LINE)
+}
+
+fn on_one_line(text: &str) -> String {
     let visible = visible(text);
     let words: Vec<&str> = visible.split_whitespace().collect();
-    cut(&words.join(" "), LONG_LINE)
+    words.join(" ")
 }
 
 /// The beginning of a body as text, by the value of its `content-type`; `None` where it is no text.
