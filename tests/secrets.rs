@@ -4,7 +4,7 @@
 mod target_server;
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -125,7 +125,6 @@ fn a_whole_search_tells_no_secret_and_uses_all() {
     let server = Server::start();
     server.put("/metrics", "up 1\n");
     let folder = folder(&server.url(), &server);
-    let page = closed().to_string();
     let push = format!(
         "http://me:{{{{ env.PUSH }}}}@{}/api/v1/write?key=s3cr3t-query",
         closed()
@@ -136,11 +135,24 @@ fn a_whole_search_tells_no_secret_and_uses_all() {
         "--out",
         "reports",
         "--serve",
-        &page,
+        "127.0.0.1:0",
         "--remote-write",
         &push,
     ];
     let mut child = program(folder.path(), &args).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    let page = loop {
+        let before = said.len();
+        assert!(stderr.read_line(&mut said).unwrap() > 0, "{said}");
+        if let Some(page) = said[before..].trim().strip_prefix("note: live at http://") {
+            break page.trim_end_matches('/').to_owned();
+        }
+    };
+    let rest = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).map(|_| text)
+    });
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut served = 0;
     while child.try_wait().unwrap().is_none() && Instant::now() < deadline {
@@ -154,9 +166,9 @@ fn a_whole_search_tells_no_secret_and_uses_all() {
         std::thread::sleep(Duration::from_millis(200));
     }
     let output = child.wait_with_output().unwrap();
+    said += &rest.join().unwrap().unwrap();
     clean("stdout", &output.stdout);
-    clean("stderr", &output.stderr);
-    let said = String::from_utf8_lossy(&output.stderr);
+    clean("stderr", said.as_bytes());
     // Whether so short a search finds anything is not the question.
     assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{said}");
     assert!(served > 4, "{served} pages");
