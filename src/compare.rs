@@ -12,7 +12,7 @@ mod scaling;
 
 pub use gate::{Bound, Condition, GateError};
 
-use crate::measure::StepNames;
+use crate::measure::StepTable;
 use crate::record::{
     COMPARE_SCHEMA_VERSION, Change, CompareRecord, ComparedMetric, ComparedRun, Comparison,
     RunRecord,
@@ -187,12 +187,12 @@ fn levels(record: &RunRecord) -> String {
     }
 }
 
-fn steps(record: &RunRecord) -> StepNames {
-    StepNames::of_record(&record.plan.steps, record.plan.main_step)
+fn steps(record: &RunRecord) -> StepTable {
+    StepTable::of_record(&record.plan.steps, record.plan.main_step)
 }
 
-fn main_step(steps: &StepNames) -> &str {
-    steps.iter().nth(steps.main()).unwrap_or("?")
+fn main_step(steps: &StepTable) -> &str {
+    steps.name(steps.main())
 }
 
 fn compared(run: &Named) -> ComparedRun {

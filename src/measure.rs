@@ -6,6 +6,7 @@
 mod failure;
 mod fold;
 mod histogram;
+mod steps;
 mod strain;
 
 pub use failure::{
@@ -13,9 +14,10 @@ pub use failure::{
 };
 pub use fold::folded;
 pub use histogram::{Histogram, HistogramError};
+pub use steps::{Passage, Role, StepRow, StepTable};
 pub use strain::Strain;
 
-use std::ops::Range;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -387,147 +389,19 @@ pub struct Window {
     pub vus: u32,
     /// Whether the level asked for was reached (no VU still to start or to leave) before this window began.
     pub at_level: bool,
-    /// One entry per measured step, in the order of [`StepNames`]; the last is the whole cycle.
+    /// One entry per row of the [`StepTable`].
     pub steps: Vec<StepWindow>,
     /// The generator's own health.
     pub generator: GeneratorWindow,
 }
 
-/// The names of a scenario's measured steps; the index of a name is the index in [`Window::steps`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepNames {
-    names: Vec<String>,
-    main: usize,
-    /// Whether each step is a kind of request by itself, and not on the way to the next one.
-    #[serde(default)]
-    apart: bool,
-    /// Where several populations stand side by side: the whole cycle of each but the last, ascending.
-    #[serde(default)]
-    wholes: Vec<usize>,
-}
+/// What a row shows that a window does not have: it came up later.
+static NOTHING: LazyLock<StepWindow> = LazyLock::new(StepWindow::default);
 
-/// Whether a name in an objective, whose blanks are of no account, is that of a step.
-fn is_named(step: &str, wanted: &str) -> bool {
-    let seen = |text: &str| -> String { text.split_whitespace().collect() };
-    step == wanted || seen(step) == seen(wanted)
-}
-
-impl StepNames {
-    /// The pseudo-step that stands for the whole cycle; always the last.
-    pub const CYCLE: &'static str = "cycle";
-    /// What stands there instead where an engine knows requests only.
-    pub const REQUESTS: &'static str = "requests";
-
-    /// Names of the measured steps, without the cycle, and which of them is the main one (`None`: the cycle).
-    ///
-    /// # Panics
-    /// When `main` is not an index into `steps`.
-    pub fn new(steps: impl IntoIterator<Item = String>, main: Option<usize>) -> Self {
-        let mut names: Vec<String> = steps.into_iter().collect();
-        let cycle = names.len();
-        names.push(Self::CYCLE.to_owned());
-        let main = main.unwrap_or(cycle);
-        assert!(main <= cycle, "the main step is one of the steps");
-        Self {
-            names,
-            main,
-            apart: false,
-            wholes: Vec::new(),
-        }
-    }
-
-    /// Names of kinds of requests, for an engine that knows no cycles: what stands for the whole, and is the main one too, is
-    /// all requests.
-    pub fn of_requests(kinds: impl IntoIterator<Item = String>) -> Self {
-        let mut names: Vec<String> = kinds.into_iter().collect();
-        let main = names.len();
-        names.push(Self::REQUESTS.to_owned());
-        Self {
-            names,
-            main,
-            apart: true,
-            wholes: Vec::new(),
-        }
-    }
-
-    /// Those of several populations in the order of their windows: the others', each by its name, before the users' own.
-    pub fn of_populations(others: &[(&str, &Self)], users: &Self) -> Self {
-        let mut names: Vec<String> = Vec::new();
-        let mut wholes = Vec::new();
-        for (population, steps) in others {
-            let own = steps.iter().take(steps.cycle());
-            names.extend(own.map(|step| format!("{population}.{step}")));
-            wholes.push(names.len());
-            names.push((*population).to_owned());
-        }
-        let before = names.len();
-        names.extend(users.iter().take(users.cycle()).map(str::to_owned));
-        Self {
-            wholes,
-            ..Self::new(names, Some(before + users.main()))
-        }
-    }
-
-    /// Names as a record has them: all of them, the last of which stands for the whole.
-    pub fn of_record(all: &[String], main: usize) -> Self {
-        let kinds = all.len().saturating_sub(1);
-        let steps = all.iter().take(kinds).cloned();
-        if all.last().is_some_and(|last| last == Self::REQUESTS) {
-            Self::of_requests(steps)
-        } else {
-            Self::new(steps, Some(main.min(kinds)))
-        }
-    }
-
-    /// The index of a step, or of the main step for `None`.
-    pub fn index(&self, step: Option<&str>) -> Option<usize> {
-        match step {
-            None => Some(self.main),
-            Some(name) => self.names.iter().position(|n| is_named(n, name)),
-        }
-    }
-
-    /// The steps whose failures keep a cycle from passing one of them: those of the same population up to it. It is the last of them.
-    pub fn way_to(&self, step: usize) -> Range<usize> {
-        if self.apart || self.is_whole(step) {
-            return step..step + 1;
-        }
-        let before = self.wholes.iter().rev().find(|whole| **whole < step);
-        before.map_or(0, |whole| whole + 1)..step + 1
-    }
-
-    /// Whether a step stands for the cycles of a population, or for all kinds of requests, and is none itself.
-    pub fn is_whole(&self, step: usize) -> bool {
-        step == self.cycle() || self.wholes.contains(&step)
-    }
-
-    /// Index of the whole cycle.
-    pub fn cycle(&self) -> usize {
-        self.names.len() - 1
-    }
-
-    /// Index of the main step, which a bare `p99` means.
-    pub fn main(&self) -> usize {
-        self.main
-    }
-
-    /// The indices of all.
-    pub fn range(&self) -> Range<usize> {
-        0..self.names.len()
-    }
-
-    /// What stands for the whole.
-    pub fn counted(&self) -> Counted {
-        if self.apart {
-            Counted::Requests
-        } else {
-            Counted::Cycles
-        }
-    }
-
-    /// All names, the cycle last.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+impl Window {
+    /// What a row of the [`StepTable`] did; nothing, where the row came up after this window.
+    pub fn step(&self, row: usize) -> &StepWindow {
+        self.steps.get(row).unwrap_or(&NOTHING)
     }
 }
 

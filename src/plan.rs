@@ -26,7 +26,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::k6::{Function, Looked, Mode, Script, Version};
-use crate::measure::{Arrivals, Level, StepNames};
+use crate::measure::{Arrivals, Level, StepTable};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Addresses, Allowed};
@@ -779,7 +779,7 @@ impl Plan {
     ///
     /// # Errors
     /// Names the first one that does not, with where it stands.
-    pub fn check_slo(&self, steps: &StepNames) -> Result<(), PlanError> {
+    pub fn check_slo(&self, steps: &StepTable) -> Result<(), PlanError> {
         let monitors = monitor_names(&self.monitors);
         for (objective, span) in self.slo.objectives().iter().zip(&self.slo_spans) {
             let alone = Slo::parse([&objective.text])?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError};
 use crate::event::Phase;
-use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepNames, Window};
+use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepTable, Window};
 use crate::record::HoldEnd;
 use crate::stats::trend;
 
@@ -102,7 +102,7 @@ const RAMP_GRACE_S: f64 = 60.0;
 /// When the engine cannot go on; what was measured by then is lost to this probe only.
 pub async fn probe<E: Engine>(
     engine: &mut E,
-    steps: &StepNames,
+    steps: &StepTable,
     spec: &ProbeSpec,
     observer: &mut impl Observer,
 ) -> Result<Probe, EngineError> {
@@ -157,7 +157,7 @@ pub async fn probe<E: Engine>(
 
 struct Visit<'a> {
     spec: &'a ProbeSpec,
-    steps: &'a StepNames,
+    steps: &'a StepTable,
     before: Vec<Second>,
     /// What was logged since the probe before.
     lines_before: Vec<LogLine>,
@@ -231,7 +231,7 @@ impl Visit<'_> {
         let windows = self.settle_windows();
         let cycles: u64 = windows
             .iter()
-            .map(|w| w.steps[self.steps.cycle()].completed())
+            .map(|w| w.step(self.steps.whole()).completed())
             .sum();
         // In the open model VUs are those within a cycle.
         let vu_seconds: f64 = windows
@@ -293,13 +293,13 @@ impl Visit<'_> {
         #[expect(clippy::cast_precision_loss, reason = "counts per second")]
         let series: [Vec<f64>; 3] = [
             last.iter()
-                .map(|w| w.steps[main].completed() as f64)
+                .map(|w| w.step(main).completed() as f64)
                 .collect(),
             last.iter()
-                .filter_map(|w| w.steps[main].latency.mean_s())
+                .filter_map(|w| w.step(main).latency.mean_s())
                 .collect(),
             last.iter()
-                .map(|w| w.steps[main].in_flight.count() as f64)
+                .map(|w| w.step(main).in_flight.count() as f64)
                 .collect(),
         ];
         // Too few completions for a latency series is left to the deadline, not called settled.

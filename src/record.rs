@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::{
     Arrivals, Counted, Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level,
-    LevelUnit, LoadedAddress, Reading, StepNames,
+    LevelUnit, LoadedAddress, Reading, StepTable,
 };
 use crate::slo::Verdict;
 
 mod compare;
 mod gate;
+mod overall;
 mod plateau;
 mod ramp;
 mod readings;
@@ -467,7 +468,7 @@ pub struct PlanRecord {
     pub target: String,
     /// Which engine made the load.
     pub engine: String,
-    /// Names of the measured steps; the last is the cycle.
+    /// Names of the measured steps; the last stands for the whole: the cycle, or all requests.
     pub steps: Vec<String>,
     /// Index of the main step.
     pub main_step: usize,
@@ -518,7 +519,7 @@ pub struct PlanRecord {
 impl PlanRecord {
     /// What throughput and shares of errors are of.
     pub fn counted(&self) -> Counted {
-        StepNames::of_record(&self.steps, self.main_step).counted()
+        StepTable::of_record(&self.steps, self.main_step).counted()
     }
 }
 

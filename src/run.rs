@@ -3,7 +3,6 @@
 //! Engine and SLO do not know each other, nor do search and engine; only this loop knows all of them.
 
 use std::future::Future;
-use std::ops::Range;
 use std::time::Duration;
 
 use crate::cause::{self, Baseline, Case, Seen};
@@ -11,7 +10,7 @@ use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, ShownShare, Tick};
 use crate::journal::{Entry, Head, Told};
 use crate::measure::{
-    Histogram, Level, LoadedAddress, LogLine, Measurement, Reading, Second, StepNames,
+    Histogram, Level, LoadedAddress, LogLine, Measurement, Reading, Second, StepTable,
 };
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
@@ -50,13 +49,7 @@ pub struct RunSpec {
     /// The objectives.
     pub slo: Slo,
     /// The measured steps.
-    pub steps: StepNames,
-    /// Those of the population that is searched. Only their latencies move with the level as queueing theory says; those of a
-    /// population whose number stands still are compared level by level.
-    pub searched: Range<usize>,
-    /// For each of those in order, the step of `steps` with whose beginning its latency begins: itself, or an earlier one that a
-    /// wait counts from.
-    pub begins: Vec<usize>,
+    pub steps: StepTable,
     /// The search's limits.
     pub search: SearchSpec,
     /// For the record.
@@ -90,13 +83,6 @@ pub struct FirstContact {
     pub brought_up: bool,
     /// The command that shows one cycle with all that is said; `None` where none can.
     pub look: Option<String>,
-}
-
-impl RunSpec {
-    /// Whether levels are those of the users themselves, so that their throughput tells of the level.
-    fn users_are_searched(&self) -> bool {
-        self.searched.contains(&self.steps.main())
-    }
 }
 
 /// What a run needs from the world around the engine.
@@ -419,7 +405,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
         let mut judgement = self.spec.slo.judge(&probe.measurement, &self.spec.steps);
         let fault = generator::fault(
             &probe.measurement,
-            self.spec.steps.cycle(),
+            self.spec.steps.whole(),
             self.spec.slo.tightest_limit_s(),
             &judgement,
         );
@@ -539,8 +525,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             tails: self.tails(&probe.measurement, judgement),
             throughput: probe
                 .measurement
-                .throughput(self.spec.steps.cycle())
-                .filter(|_| self.spec.users_are_searched()),
+                .throughput(self.spec.steps.whole())
+                .filter(|_| self.spec.steps.users_are_searched()),
             latency: moments(&probe.measurement.step_total(self.spec.steps.main()).latency),
             hold_s: probe.measurement.hold_s(),
             cost_s: self.elapsed_s() - began_s,
@@ -558,7 +544,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             let step = steps.index(objective.step()).unwrap_or(steps.main());
             let mut tail = outcome.tail.clone()?;
             tail.residence = self.residence(measurement, step);
-            self.spec.searched.contains(&step).then_some(tail)
+            steps.is_searched(step).then_some(tail)
         };
         (judgement.outcomes.iter().zip(self.spec.slo.objectives()))
             .map(|(outcome, objective)| tail(outcome, objective))
@@ -567,10 +553,9 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 
     /// Where the users' cycles spent their time, if they are who is searched.
     fn residence(&self, measurement: &Measurement, step: usize) -> Option<Residence> {
-        let spec = &self.spec;
-        let first = spec.searched.start;
-        let known = || residence::of(measurement, &spec.steps, first, &spec.begins, step);
-        spec.users_are_searched().then(known)?
+        let steps = &self.spec.steps;
+        let known = || residence::of(measurement, steps, step);
+        steps.users_are_searched().then(known)?
     }
 
     fn causes(&self, probe: &Probe, judgement: &Judgement) -> Vec<LimitingResource> {
@@ -601,7 +586,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             baseline: Baseline::of(&self.seen, measurement.level),
             seen: &self.seen,
             unit: self.spec.search.unit,
-            users_are_searched: self.spec.users_are_searched(),
+            users_are_searched: self.spec.steps.users_are_searched(),
             think_s: self.spec.plan.think_s,
             cpus: self.spec.environment.cpus,
             round_trip_s: LoadedAddress::farthest_s(&self.engine.addresses()),
@@ -630,7 +615,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 }
 
 /// The latency that progress shows: that of the first objective on a latency quantile, else p99 of the main step.
-pub fn shown_latency(slo: &Slo, steps: &StepNames) -> ShownLatency {
+pub fn shown_latency(slo: &Slo, steps: &StepTable) -> ShownLatency {
     let mut objectives = slo.objectives().iter();
     let shown = objectives.find_map(|o| {
         Some(ShownLatency {
@@ -641,7 +626,7 @@ pub fn shown_latency(slo: &Slo, steps: &StepNames) -> ShownLatency {
         })
     });
     shown.unwrap_or_else(|| ShownLatency {
-        name: format!("p99({})", steps.iter().nth(steps.main()).unwrap_or("?")),
+        name: format!("p99({})", steps.name(steps.main())),
         q: 0.99,
         step: steps.main(),
         limit_s: None,
@@ -668,13 +653,13 @@ pub fn shown_share(slo: &Slo) -> Option<ShownShare> {
 /// Progress as one second shows it.
 fn tick(
     second: &Second,
-    steps: &StepNames,
+    steps: &StepTable,
     latency: &ShownLatency,
     began: Duration,
     phase: Phase,
 ) -> Tick {
     let window = &second.window;
-    let cycle = &window.steps[steps.cycle()];
+    let cycle = window.step(steps.whole());
     let end = window.start + window.span;
     Tick {
         elapsed_s: end.saturating_sub(began).as_secs_f64(),
@@ -685,7 +670,7 @@ fn tick(
         completed: cycle.completed(),
         failed: cycle.failed.of_target(),
         shed: cycle.shed,
-        latency_s: window.steps[latency.step].latency.quantile_s(latency.q),
+        latency_s: window.step(latency.step).latency.quantile_s(latency.q),
         estimate: None,
         readings: second.readings.clone(),
     }
@@ -708,13 +693,13 @@ fn moments(latency: &Histogram) -> Option<Moments> {
 }
 
 /// A probe's seconds, as the search compares them.
-fn flow(probe: &Probe, steps: &StepNames) -> Vec<Flow> {
+fn flow(probe: &Probe, steps: &StepTable) -> Vec<Flow> {
     let seconds = probe.before.iter().chain(&probe.measurement.hold);
     let mut passed = 0.0;
     let mut out = Vec::new();
     for window in seconds.map(|s| &s.window) {
-        let cycle = &window.steps[steps.cycle()];
-        let main = &window.steps[steps.main()];
+        let cycle = window.step(steps.whole());
+        let main = window.step(steps.main());
         #[expect(clippy::cast_precision_loss, reason = "counts per second")]
         out.push(Flow {
             at_level: passed >= probe.ramp_s - 1e-6,

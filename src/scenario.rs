@@ -36,7 +36,7 @@ pub use template::{Template, Values};
 pub use think::Think;
 
 use crate::excerpt::Masks;
-use crate::measure::{LevelUnit, StepNames};
+use crate::measure::{LevelUnit, StepTable};
 use crate::secret::{is_credential, names_a_secret, parts_of_cookie};
 
 /// The generator of a VU's random values; the same seed gives the same values on every machine.
@@ -73,7 +73,7 @@ pub struct FeederUse {
 /// One step of the cycle.
 #[derive(Debug, Clone)]
 pub struct Step {
-    /// Index in [`StepNames`] of a measured step; thinking and closing are not measured.
+    /// Index in [`StepTable`] of a measured step; thinking and closing are not measured.
     pub measured: Option<usize>,
     /// Time limit of a measured step, connecting included.
     pub timeout: Duration,
@@ -116,7 +116,7 @@ pub struct Wait {
 /// A cycle of steps, ready to run.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    names: StepNames,
+    table: StepTable,
     steps: Vec<Step>,
     origins: Vec<Origin>,
     vars: Vec<(usize, Template)>,
@@ -132,22 +132,9 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The names of the measured steps.
-    pub fn names(&self) -> &StepNames {
-        &self.names
-    }
-
-    /// For each measured step, the cycle last, the one with whose beginning its latency begins: an earlier one for a wait that
-    /// counts from there, the first for the cycle, else itself.
-    pub fn begins(&self) -> Vec<usize> {
-        let mut begins: Vec<usize> = self.names.range().collect();
-        for step in &self.steps {
-            if let (Some(index), Action::Wait(wait)) = (step.measured, &step.action) {
-                begins[index] = wait.since.unwrap_or(index);
-            }
-        }
-        begins[self.names.cycle()] = 0;
-        begins
+    /// The measured steps.
+    pub fn table(&self) -> &StepTable {
+        &self.table
     }
 
     /// The steps in order.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{COUNTERS, Measurement, StepNames};
+use crate::measure::{COUNTERS, Measurement, StepTable};
 use crate::record::ObjectiveRecord;
 use crate::stats;
 use crate::stats::fit::Link;
@@ -184,10 +184,10 @@ impl fmt::Display for Objective {
 
 impl Objective {
     /// The metric's name with its step: `p99(answer)`.
-    pub fn metric_name(&self, steps: &StepNames) -> String {
+    pub fn metric_name(&self, steps: &StepTable) -> String {
         let with_step = |name: &str, step: Option<&str>, default: usize| {
             let index = step.map_or(Some(default), |s| steps.index(Some(s)));
-            let step = index.and_then(|i| steps.iter().nth(i)).unwrap_or("?");
+            let step = index.map_or("?", |row| steps.name(row));
             format!("{name}({step})")
         };
         match &self.metric {
@@ -199,8 +199,8 @@ impl Objective {
             Metric::Mean { step } => with_step("avg", step.as_deref(), steps.main()),
             Metric::Max { step } => with_step("max", step.as_deref(), steps.main()),
             Metric::Rps { step } => with_step("rps", step.as_deref(), steps.main()),
-            Metric::Errors { step } => with_step("errors", step.as_deref(), steps.cycle()),
-            Metric::Shed { step } => with_step("shed", step.as_deref(), steps.cycle()),
+            Metric::Errors { step } => with_step("errors", step.as_deref(), steps.whole()),
+            Metric::Shed { step } => with_step("shed", step.as_deref(), steps.whole()),
             Metric::Monitor { monitor, field } => format!("{monitor}.{field}"),
         }
     }
@@ -331,7 +331,7 @@ impl Slo {
     ///
     /// # Errors
     /// Names it, with those that exist.
-    pub fn check_names(&self, steps: &StepNames, monitors: &[String]) -> Result<(), SloError> {
+    pub fn check_names(&self, steps: &StepTable, monitors: &[String]) -> Result<(), SloError> {
         for objective in &self.objectives {
             if let Some(step) = objective.step()
                 && steps.index(Some(step)).is_none()
@@ -339,7 +339,7 @@ impl Slo {
                 return Err(SloError::UnknownStep {
                     objective: objective.text.clone(),
                     step: step.to_owned(),
-                    known: steps.iter().collect::<Vec<_>>().join(", "),
+                    known: steps.names().collect::<Vec<_>>().join(", "),
                 });
             }
             objective.check_monitor(monitors)?;
@@ -365,14 +365,14 @@ impl Slo {
     pub fn is_hopeless(
         &self,
         measurement: &Measurement,
-        steps: &StepNames,
+        steps: &StepTable,
         patience: Patience,
     ) -> bool {
         judge::is_hopeless(self, measurement, steps, patience)
     }
 
     /// Whether most cycles fail: the target is broken although the level has not settled.
-    pub fn is_failing(&self, measurement: &Measurement, steps: &StepNames) -> bool {
+    pub fn is_failing(&self, measurement: &Measurement, steps: &StepTable) -> bool {
         judge::is_failing(measurement, steps)
     }
 
@@ -391,7 +391,7 @@ impl Slo {
     }
 
     /// Judges one probe.
-    pub fn judge(&self, measurement: &Measurement, steps: &StepNames) -> Judgement {
+    pub fn judge(&self, measurement: &Measurement, steps: &StepTable) -> Judgement {
         judge::judge(self, measurement, steps)
     }
 }

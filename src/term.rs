@@ -428,7 +428,7 @@ fn stage_line(stage: &StageRecord, unit: LevelUnit, colour: bool) -> String {
     let word = verdict_word(stage.end, stage.verdict, colour);
     let mut line = format!("{}  {word}", stage_name(stage.index, &stage.asked, unit));
     let observed = report::observed_text(&stage.objectives, stage.verdict);
-    let errors = report::error_text(stage.steps.last());
+    let errors = report::error_text(stage.overall());
     let rate = stage.throughput_per_s.map(|rate| format!("{rate:.1}/s"));
     for part in [observed, errors, rate].into_iter().flatten() {
         let _ = write!(line, "  {}", printed(&part));
@@ -467,7 +467,7 @@ fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
     if let Some(observed) = report::observed_text(&probe.objectives, probe.verdict) {
         add(observed);
     }
-    if let Some(errors) = report::error_text(probe.steps.last()) {
+    if let Some(errors) = report::error_text(probe.overall()) {
         add(errors);
     }
     if let Some(rate) = probe.throughput_per_s {

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 
 use breakpoint::cause::{Baseline, Case, Explained, Seen, explain, ruled_out};
-use breakpoint::measure::StepNames;
+use breakpoint::measure::StepTable;
 use breakpoint::record::{LimitingResource, ProbeRecord, RunRecord, Sureness};
 use breakpoint::slo::Verdict;
 
@@ -37,7 +37,7 @@ fn broken(record: &RunRecord) -> &ProbeRecord {
 /// What the rules say of the broken probe, beside the others of the record.
 fn explained(record: &RunRecord) -> Explained {
     let plan = &record.plan;
-    let steps = StepNames::of_record(&plan.steps, plan.main_step);
+    let steps = StepTable::of_record(&plan.steps, plan.main_step);
     let probes = &record.probes;
     let seen: Vec<Seen> = (0..probes.len())
         .map(|i| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::event::Event;
-use breakpoint::measure::{FailureKind, Level, LevelUnit, StepNames, Window};
+use breakpoint::measure::{FailureKind, Level, LevelUnit, StepTable, Window};
 use breakpoint::ramp::Stages;
 use breakpoint::record::{Environment, HoldEnd, PlanRecord, RampEnding, RampRecord};
 use breakpoint::run::{self, FirstContact, Interrupt, Nothing, RampSpec};
@@ -33,7 +33,7 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
     RampSpec {
         profile: "sim".to_owned(),
         slo: Slo::parse(slo).unwrap(),
-        steps: StepNames::new(["request".to_owned()], Some(0)),
+        steps: StepTable::of_cycle(["request".to_owned()], Some(0)),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),

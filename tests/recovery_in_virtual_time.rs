@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError};
-use breakpoint::measure::{Level, Reading, StepNames, Window};
+use breakpoint::measure::{Level, Reading, StepTable, Window};
 use breakpoint::record::{Ending, Environment, HoldEnd, PlanRecord, Purpose, RunRecord};
 use breakpoint::run::{self, FirstContact, Interrupt, RunSpec, Surroundings};
 use breakpoint::search::SearchSpec;
@@ -103,9 +103,7 @@ fn spec(system: &SystemSpec) -> RunSpec {
     RunSpec {
         profile: "sim".to_owned(),
         slo: Slo::parse(["errors<1%"]).unwrap(),
-        steps: StepNames::new(["request".to_owned()], Some(0)),
-        searched: 0..2,
-        begins: vec![0, 0],
+        steps: StepTable::of_cycle(["request".to_owned()], Some(0)),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),

@@ -9,7 +9,7 @@ use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineError};
 use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
-use breakpoint::measure::{FailureKind, Level, Reading, StepNames, Strain, Window};
+use breakpoint::measure::{FailureKind, Level, Reading, StepTable, StepWindow, Strain, Window};
 use breakpoint::record::{
     Answer, CauseKind, Ending, Environment, HoldEnd, NO_FINDING, Outlook, PlanRecord, ProbeRecord,
     Purpose, RunRecord, Sureness,
@@ -84,9 +84,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
     RunSpec {
         profile: "sim".to_owned(),
         slo: Slo::parse(slo).unwrap(),
-        steps: StepNames::new(["request".to_owned()], Some(0)),
-        searched: 0..2,
-        begins: vec![0, 0],
+        steps: StepTable::of_cycle(["request".to_owned()], Some(0)),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),
@@ -541,6 +539,8 @@ impl Engine for Beside {
         let users = self.users.min(window.level.get());
         window.level = Level(window.level.get() - users);
         window.vus = window.vus.saturating_sub(users);
+        // The cycle of those who are searched, of which nothing is measured.
+        window.steps.insert(0, StepWindow::default());
         Ok(window)
     }
 
@@ -556,9 +556,10 @@ fn how_many_others_break_the_users_is_found_without_their_throughput() {
     let (mut holds, mut halves) = (0, Vec::new());
     for seed in 1..=runs {
         let sim = demo(seed);
+        let others = StepTable::of_cycle([], None);
+        let users = StepTable::of_cycle(["request".to_owned()], Some(0));
         let spec = RunSpec {
-            // No step of the population that is searched is measured.
-            searched: 0..0,
+            steps: StepTable::of_populations(&[("others", &others)], &users, Some(0)),
             ..spec(&sim, &["p99<2s"], budget(900, seed))
         };
         let mut engine = Beside {

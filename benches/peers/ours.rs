@@ -87,7 +87,7 @@ pub(crate) fn run(args: &OursArgs) -> anyhow::Result<()> {
 
 async fn load(args: &OursArgs) -> anyhow::Result<()> {
     let scenario = Arc::new(scenario(args.work, &args.url)?);
-    let main = scenario.names().main();
+    let main = scenario.table().main();
     let mut engine = NativeEngine::start(NativeSpec {
         scenario,
         load: LoadModel::closed(1e9),
@@ -107,7 +107,7 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
     while began.elapsed() < length {
         let window = engine.next_window().await?;
         if !args.settles || settled_at.is_some() {
-            total.merge(&window.steps[main].latency);
+            total.merge(&window.step(main).latency);
         } else if window.at_level && began.elapsed() > SETTLE {
             settled_at = Some(now_us());
         }

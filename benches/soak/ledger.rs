@@ -5,7 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use breakpoint::measure::{FailureCounts, FailureKind, StepNames, StepWindow, Window};
+use breakpoint::measure::{FailureCounts, FailureKind, StepTable, StepWindow, Window};
 use serde::{Deserialize, Serialize};
 
 /// What the server says came to it and what it did with it.
@@ -90,7 +90,7 @@ pub(crate) fn ended(window: &Window) -> u64 {
 }
 
 impl Ledger {
-    pub(crate) fn new(names: &StepNames) -> anyhow::Result<Self> {
+    pub(crate) fn new(names: &StepTable) -> anyhow::Result<Self> {
         let place = |name| {
             names
                 .index(Some(name))
@@ -108,9 +108,9 @@ impl Ledger {
     pub(crate) fn add(&mut self, window: &Window) {
         self.sent += window.generator.strain.sends;
         let [open, ask, answer] = self.places;
-        self.opens.add(&window.steps[open]);
-        self.questions.add(&window.steps[ask]);
-        self.answers.add(&window.steps[answer]);
+        self.opens.add(window.step(open));
+        self.questions.add(window.step(ask));
+        self.answers.add(window.step(answer));
     }
 
     /// Writes both sides of each equation and whether all hold.

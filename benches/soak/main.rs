@@ -195,7 +195,7 @@ impl Held {
         let spec: ScenarioSpec = toml::from_str(SCENARIO)?;
         let url = format!("http://{address}");
         let scenario = Scenario::compile(&spec, &url, &BTreeMap::new(), &|_| None)?;
-        let ledger = Ledger::new(scenario.names())?;
+        let ledger = Ledger::new(scenario.table())?;
         let engine = NativeEngine::start(NativeSpec {
             scenario: Arc::new(scenario),
             // Who leaves ends his step, so that nothing is cut off uncounted.

@@ -148,8 +148,6 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
         steps: session.steps.clone(),
-        searched: session.searched.clone(),
-        begins: session.begins.clone(),
         search: plan.search.clone(),
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),

@@ -9,7 +9,7 @@ use super::Refusal;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
 use crate::engine::populations::{Member, Populations};
 use crate::exit::Exit;
-use crate::measure::{Arrivals, Level, LevelUnit, StepNames};
+use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
 use crate::record::PopulationRecord;
 use crate::scenario::{Feeder, Scenario};
@@ -39,37 +39,25 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
-    /// The names of all measured steps, as the windows have them.
-    pub(super) fn steps(&self) -> StepNames {
-        let others: Vec<(&str, &StepNames)> = (self.others.iter())
-            .map(|o| (o.plan.name.as_str(), o.scenario.names()))
+    /// All measured steps, as the windows have them.
+    pub(super) fn steps(&self) -> StepTable {
+        let others: Vec<(&str, &StepTable)> = (self.others.iter())
+            .map(|o| (o.plan.name.as_str(), o.scenario.table()))
             .collect();
-        StepNames::of_populations(&others, self.users.names())
+        StepTable::of_populations(&others, self.users.table(), self.searched_other())
     }
 
-    /// The steps of the population that is searched, among all.
-    pub(super) fn searched_steps(&self) -> Range<usize> {
-        let mut first = 0;
-        for other in &self.others {
-            let next = first + other.scenario.names().range().len();
-            if other.plan.amount == Amount::Searched {
-                return first..next;
-            }
-            first = next;
-        }
-        first..first + self.users.names().range().len()
-    }
-
-    /// For each of those, the one with whose beginning its latency begins.
-    pub(super) fn begins(&self) -> Vec<usize> {
-        let first = self.searched_steps().start;
-        let own = self.searched().begins().into_iter();
-        own.map(|step| first + step).collect()
+    /// Which of the others is searched; `None` where the users are.
+    fn searched_other(&self) -> Option<usize> {
+        let amounts = self.others.iter().map(|o| o.plan.amount);
+        amounts
+            .into_iter()
+            .position(|amount| amount == Amount::Searched)
     }
 
     /// The scenario of the population that is searched.
     pub(super) fn searched(&self) -> &Scenario {
-        let other = (self.others.iter()).find(|o| o.plan.amount == Amount::Searched);
+        let other = self.searched_other().map(|other| &self.others[other]);
         other.map_or(&self.users, |o| &o.scenario)
     }
 
@@ -82,7 +70,7 @@ impl Compiled {
     pub(super) fn check_names(&self) -> Result<(), Refusal> {
         let steps = self.steps();
         let mut seen: Vec<&str> = Vec::new();
-        for name in steps.iter() {
+        for name in steps.names() {
             if seen.contains(&name) {
                 let message = format!(
                     "`{name}` is a step and a population; give one of them another name, or objectives could mean either"

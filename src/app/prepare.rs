@@ -14,7 +14,7 @@ use crate::crypto::{Trust, TrustSpec};
 use crate::engine::native::Network;
 use crate::exit::Exit;
 use crate::k6::{self, Mode};
-use crate::measure::{Level, StepNames};
+use crate::measure::{Level, StepTable};
 use crate::plan::{EnginePlan, LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind};
 use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
@@ -251,7 +251,7 @@ fn elsewhere(
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Ready, Refusal> {
-    let steps = StepNames::of_requests(plan.named_steps());
+    let steps = StepTable::of_requests(plan.named_steps());
     plan.check_slo(&steps)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let mut warnings = unchecked(&plan);

@@ -1,6 +1,5 @@
 //! What every kind of run does around its load: the target up, monitors and engine started, and all of it down again.
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ use crate::engine::k6::K6Engine;
 use crate::engine::locust::LocustEngine;
 use crate::event::{Event, Subject};
 use crate::journal::Entry;
-use crate::measure::{Level, LogLine, Reading, StepNames};
+use crate::measure::{Level, LogLine, Reading, StepTable};
 use crate::monitor::MonitorHub;
 use crate::plan::{EnginePlan, K6Plan, LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
@@ -73,11 +72,7 @@ pub(super) async fn take_down(target: Target, audience: &Audience<'_>) {
 /// Everything that runs beside a target that is up.
 pub(super) struct Session {
     /// The measured steps of all populations.
-    pub(super) steps: StepNames,
-    /// Those of the population that is searched.
-    pub(super) searched: Range<usize>,
-    /// For each of those, the one with whose beginning its latency begins.
-    pub(super) begins: Vec<usize>,
+    pub(super) steps: StepTable,
     /// For the record.
     pub(super) plan: PlanRecord,
     pub(super) hub: MonitorHub,
@@ -105,28 +100,25 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let (work, (searched, begins), engine, told) = match &plan.engine {
+        let (work, engine, told) = match &plan.engine {
             EnginePlan::Native => {
                 let scenarios = ready.scenarios_at(target.url())?;
                 let work = Work::of_scenarios(plan, &scenarios);
-                let which = (scenarios.searched_steps(), scenarios.begins());
                 let engine = scenarios.start(plan, ready.climbs, &ready.network)?;
                 let engine = AnyEngine::Native(Box::new(engine));
-                (work, which, engine, Vec::new())
+                (work, engine, Vec::new())
             }
             EnginePlan::Locust(locust) => {
                 let engine = super::locust::start(plan, locust, ready.climbs, signals).await?;
                 let (work, told) = (Work::of_locust(&engine), engine.warnings());
                 let engine = AnyEngine::Locust(Box::new(engine));
-                let which = of_requests(&work.steps);
-                (work, which, engine, told)
+                (work, engine, told)
             }
             EnginePlan::K6(k6) => {
                 let engine = super::k6::start(plan, k6, ready.climbs, signals).await?;
                 let (work, told) = (Work::of_k6(k6, &engine), engine.warnings());
                 let engine = AnyEngine::K6(Box::new(engine));
-                let which = of_requests(&work.steps);
-                (work, which, engine, told)
+                (work, engine, told)
             }
         };
         for warning in told {
@@ -137,8 +129,6 @@ impl Session {
         let url = url.unwrap_or(&work.target).to_owned();
         Ok(Self {
             steps: work.steps.clone(),
-            searched,
-            begins,
             plan: plan_record(plan, &work, &url, hub.limits()),
             engine,
             hub,
@@ -151,13 +141,6 @@ impl Session {
         self.engine.stop().await;
         self.hub.stop().await;
     }
-}
-
-/// Which steps are searched where an engine knows requests only, and with whose beginning the latency of each begins.
-fn of_requests(steps: &StepNames) -> (Range<usize>, Vec<usize>) {
-    // Every request begins by itself; all together stand for the cycle.
-    let own = steps.range().take(steps.cycle());
-    (steps.range(), own.chain([0]).collect())
 }
 
 /// Why an engine elsewhere was not started: what ended the run while it was looked at says more than that it was ended.
@@ -285,7 +268,7 @@ pub(super) fn planned_url(plan: &Plan) -> &str {
 /// What an engine does, as far as it is recorded.
 pub(super) struct Work {
     engine: &'static str,
-    steps: StepNames,
+    steps: StepTable,
     think_s: f64,
     populations: Vec<PopulationRecord>,
     /// What is loaded, where the plan does not say it.
@@ -302,7 +285,7 @@ impl Work {
                     Some(k6) => k6.mode.engine(),
                     None => "locust",
                 },
-                steps: StepNames::of_requests(ready.plan.named_steps()),
+                steps: StepTable::of_requests(ready.plan.named_steps()),
                 think_s: 0.0,
                 populations: Vec::new(),
                 target: String::new(),
@@ -345,8 +328,12 @@ pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Readi
     PlanRecord {
         target: masked(url),
         engine: work.engine.to_owned(),
-        steps: work.steps.iter().map(str::to_owned).collect(),
-        main_step: work.steps.main(),
+        steps: work
+            .steps
+            .recorded()
+            .map(|(_, name)| name.to_owned())
+            .collect(),
+        main_step: work.steps.recorded_main(),
         think_s: work.think_s,
         unit: plan.search.unit,
         arrivals: match plan.load {
@@ -369,7 +356,7 @@ pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Readi
 }
 
 /// What a run loads, for whoever shows it.
-pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepNames) -> Subject {
+pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepTable) -> Subject {
     Subject {
         profile: profile.to_owned(),
         target: plan.target.clone(),

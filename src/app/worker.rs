@@ -34,7 +34,7 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     contact::reach(&plan, &leaving, args.yes, terminal)?;
     let network = prepare::network(&plan, [&*scenario])?;
-    let names = scenario.names().clone();
+    let names = scenario.table().clone();
     let spec = WorkerSpec {
         master: master(&args.master)?,
         id: format!("{}_{:032x}", host_name(), rand::random::<u128>()),

@@ -2,7 +2,7 @@
 
 use super::Seen;
 use crate::measure::{
-    Level, LevelUnit, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
+    Level, LevelUnit, LogLine, Measurement, Reading, Second, StepTable, StepWindow,
 };
 
 /// What a broken probe showed, and what it is compared with.
@@ -15,7 +15,7 @@ pub struct Case<'a> {
     /// What the target's logs said during the probe, with the second of the probe.
     pub lines: &'a [(f64, LogLine)],
     /// The measured steps.
-    pub steps: &'a StepNames,
+    pub steps: &'a StepTable,
     /// Limits of the monitors' fields.
     pub limits: &'a [Reading],
     /// The highest level clearly below that held.
@@ -109,7 +109,7 @@ impl Case<'_> {
 
     /// Cycles that were tried over the whole probe.
     pub(super) fn tried(&self) -> f64 {
-        let step = self.steps.cycle();
+        let step = self.steps.whole();
         let of = |w: &StepWindow| w.completed() + w.failed.of_target() + w.shed;
         let windows = self.seconds().filter_map(|(_, s)| s.window.steps.get(step));
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -153,7 +153,7 @@ impl Case<'_> {
 
     /// Completed cycles per second of the hold.
     pub(super) fn throughput(&self) -> Option<f64> {
-        self.measurement.throughput(self.steps.cycle())
+        self.measurement.throughput(self.steps.whole())
     }
 
     /// The level.

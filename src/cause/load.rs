@@ -85,7 +85,7 @@ pub(super) fn waits_grew(case: &Case<'_>, times: f64) -> bool {
 /// Whether users are turned away and those who are served wait no longer than at the lower level: then it is no queue that keeps the
 /// throughput where it is.
 fn nobody_waits(case: &Case<'_>, base: Baseline) -> bool {
-    let cycle = case.measurement.step_total(case.steps.cycle());
+    let cycle = case.measurement.step_total(case.steps.whole());
     let away = cycle.failed.of_target() + cycle.shed;
     if part(away, cycle.completed() + away) < REFUSED {
         return false;

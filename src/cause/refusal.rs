@@ -24,7 +24,7 @@ const QUOTED: usize = 100;
 
 /// Most refusals were by design.
 pub(super) fn sheds(case: &Case<'_>) -> Vec<Cause> {
-    let cycle = case.measurement.step_total(case.steps.cycle());
+    let cycle = case.measurement.step_total(case.steps.whole());
     let (refused, failed) = (cycle.shed, cycle.failed.of_target());
     let all = cycle.completed() + failed + refused;
     let many = part(refused, all) > SHEDS && refused > failed;
@@ -189,7 +189,7 @@ pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
 }
 
 fn admission(case: &Case<'_>) -> Option<Cause> {
-    let cycle = case.measurement.step_total(case.steps.cycle());
+    let cycle = case.measurement.step_total(case.steps.whole());
     let ways = ways(case);
     let refused = refused(&cycle, &statuses(&ways))?;
     let served = case.throughput()?;
@@ -245,7 +245,7 @@ pub(super) fn failures(case: &Case<'_>) -> Vec<Cause> {
 
 /// The failures that are answers, in words, and their share of all cycles.
 fn answered_with_errors(case: &Case<'_>) -> Option<(String, f64)> {
-    let cycle = case.measurement.step_total(case.steps.cycle());
+    let cycle = case.measurement.step_total(case.steps.whole());
     let failed = cycle.failed.of_target() + cycle.shed;
     let of = |kind| cycle.failed.get(kind);
     let answered =

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{CLEARLY_MORE, Case};
 use crate::measure::{
-    FailureCounts, Histogram, Level, LogLine, Measurement, Reading, Second, StepNames, StepWindow,
+    FailureCounts, Histogram, Level, LogLine, Measurement, Reading, Second, StepTable, StepWindow,
     Window,
 };
 use crate::record::{
@@ -36,11 +36,11 @@ impl Seen {
     pub fn of_probe(
         probe: &ProbeRecord,
         previous: Option<&ProbeRecord>,
-        steps: &StepNames,
+        steps: &StepTable,
     ) -> Self {
         let of = |hold: bool| {
             let seconds = probe.seconds.iter().filter(move |s| s.hold == hold);
-            (seconds.map(|s| second(s, probe.level, true))).collect::<Vec<_>>()
+            (seconds.map(|s| second(s, steps, probe.level, true))).collect::<Vec<_>>()
         };
         let previous = previous.filter(|p| p.index + 1 == probe.index);
         let whole = probe.end != HoldEnd::Invalid;
@@ -56,7 +56,7 @@ impl Seen {
             measurement: measurement(
                 probe.level,
                 of(true),
-                &probe.steps,
+                (steps, &probe.steps),
                 previous
                     .and_then(|p| p.seconds.last())
                     .or(probe.seconds.first()),
@@ -70,10 +70,11 @@ impl Seen {
     pub fn of_stage(
         stage: &StageRecord,
         previous: Option<&StageRecord>,
-        steps: &StepNames,
+        steps: &StepTable,
     ) -> Self {
         let level = Level::nearest(stage.mean_level);
-        let seconds = (stage.seconds.iter()).map(|s| second(&s.seen, s.level, s.level == level));
+        let seconds =
+            (stage.seconds.iter()).map(|s| second(&s.seen, steps, s.level, s.level == level));
         let last = previous.and_then(|p| p.seconds.last());
         let began = last.or(stage.seconds.first()).map(|s| &s.seen);
         let whole = stage.end != HoldEnd::Invalid;
@@ -86,7 +87,7 @@ impl Seen {
             },
             throughput: stage.throughput_per_s,
             median_s: median(&stage.steps, steps),
-            measurement: measurement(level, seconds.collect(), &stage.steps, began),
+            measurement: measurement(level, seconds.collect(), (steps, &stage.steps), began),
             before: Vec::new(),
             lines: lines(&stage.log, &stage.log_kinds, stage.asked.start_s),
         }
@@ -120,19 +121,22 @@ impl Seen {
     }
 }
 
-fn median(totals: &[StepRecord], steps: &StepNames) -> Option<f64> {
-    totals.get(steps.main())?.latency.quantile_s(0.5)
+fn median(totals: &[StepRecord], steps: &StepTable) -> Option<f64> {
+    totals.get(steps.recorded_main())?.latency.quantile_s(0.5)
 }
 
 /// A hold of some seconds, with its failures, and with the second whose readings it began with.
 fn measurement(
     level: Level,
     mut hold: Vec<Second>,
-    totals: &[StepRecord],
+    (steps, totals): (&StepTable, &[StepRecord]),
     began: Option<&SecondRecord>,
 ) -> Measurement {
     if let Some(last) = hold.last_mut() {
-        for (window, total) in last.window.steps.iter_mut().zip(totals) {
+        for ((row, _), total) in steps.recorded().zip(totals) {
+            let Some(window) = last.window.steps.get_mut(row) else {
+                continue;
+            };
             for (kind, n) in &total.failed {
                 window.failed.add_n(*kind, *n);
             }
@@ -150,7 +154,7 @@ fn measurement(
     }
 }
 
-fn second(record: &SecondRecord, level: Level, at_level: bool) -> Second {
+fn second(record: &SecondRecord, steps: &StepTable, level: Level, at_level: bool) -> Second {
     let step = |step: &crate::record::StepSecond| StepWindow {
         latency: repeated(step.completed, step.p50_s),
         failed: FailureCounts::default(),
@@ -166,7 +170,7 @@ fn second(record: &SecondRecord, level: Level, at_level: bool) -> Second {
             level,
             vus: record.vus,
             at_level,
-            steps: record.steps.iter().map(step).collect(),
+            steps: steps.from_recorded(record.steps.iter().map(step)),
             generator: record.generator,
         },
         readings: record.readings.clone(),

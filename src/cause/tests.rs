@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::measure::{
     FailureKind, FailureWay, GeneratorWindow, Histogram, Level, LevelUnit, LogLine, Measurement,
-    Reading, Second, StepNames, StepWindow, Strain, Window,
+    Reading, Second, StepTable, StepWindow, Strain, Window,
 };
 use crate::slo::Verdict;
 
@@ -16,7 +16,7 @@ struct Scene {
     limits: Vec<Reading>,
     baseline: Option<Baseline>,
     seen: Vec<Seen>,
-    steps: StepNames,
+    steps: StepTable,
     cpus: u32,
     round_trip_s: Option<f64>,
 }
@@ -66,7 +66,7 @@ impl Scene {
             limits: Vec::new(),
             baseline: None,
             seen: Vec::new(),
-            steps: StepNames::new(["answer".to_owned()], Some(0)),
+            steps: StepTable::of_cycle(["answer".to_owned()], Some(0)),
             cpus: 4,
             round_trip_s: None,
         }
@@ -116,7 +116,7 @@ impl Scene {
 
     /// Another probe of the run, at another level.
     fn beside(mut self, level: u32, verdict: Verdict, other: Scene) -> Self {
-        let throughput = other.measurement.throughput(other.steps.cycle());
+        let throughput = other.measurement.throughput(other.steps.whole());
         let main = other.measurement.step_total(other.steps.main());
         self.seen.push(Seen {
             level: f64::from(level),

@@ -148,7 +148,7 @@ impl Error {
 /// Of the time of a cycle at the lowest level, whose think times are known. Each second counts as one observation, however many cycles
 /// ended in it, and is taken to spread as widely as single cycles do.
 fn cycle_error(plateau: &Plateau) -> Option<Error> {
-    let target = &plateau.lowest.steps.last()?.latency;
+    let target = &plateau.lowest.overall()?.latency;
     let mean = target.mean_s()?;
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let (seen, weight) = (target.count() as f64, |n: u64| n as f64);
@@ -198,7 +198,7 @@ fn rate_error(record: &RunRecord, probe: &ProbeRecord) -> Option<Error> {
     let log = |block: &[&SecondRecord]| {
         let cycles: u64 = block
             .iter()
-            .filter_map(|s| Some(s.steps.last()?.completed))
+            .filter_map(|s| Some(s.overall()?.completed))
             .sum();
         let time: f64 = block.iter().map(|s| s.span_s).sum();
         #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]

@@ -36,7 +36,7 @@ use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
 pub use crate::k6::Mode as K6Mode;
 use crate::k6::{ITERATION, Version};
-use crate::measure::{FailureKind, GeneratorWindow, Level, StepNames, StepWindow, Strain, Window};
+use crate::measure::{FailureKind, GeneratorWindow, Level, StepTable, StepWindow, Strain, Window};
 use crate::secret::{Hidden, masked};
 
 /// Tags of k6's own that its points shall have.
@@ -209,9 +209,9 @@ impl K6Engine {
     }
 
     /// The names of the requests, and the iteration.
-    pub fn steps(&self) -> StepNames {
+    pub fn steps(&self) -> StepTable {
         let names = self.names.iter().cloned();
-        StepNames::of_requests(names.chain([ITERATION.to_owned()]))
+        StepTable::of_requests(names.chain([ITERATION.to_owned()]))
     }
 
     /// Mean time that a VU lets pass between two requests, seconds.
@@ -303,7 +303,7 @@ impl K6Engine {
             )));
         }
         // Names that mean something else would be taken for that.
-        let taken = [StepNames::REQUESTS, ITERATION];
+        let taken = [StepTable::REQUESTS, ITERATION];
         self.names = requests::rows(seen, &self.spec.names, &taken);
         self.think_s = requests::think_s(vu_s, &all);
         self.order(Level::ZERO);

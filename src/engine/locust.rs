@@ -29,7 +29,7 @@ use self::web::{Trouble, Web};
 use super::requests::{self, MOST_NAMES, MOST_TOLD, few};
 use super::{Canary, Engine, EngineError};
 use crate::crypto::Trust;
-use crate::measure::{FailureKind, Level, StepNames, StepWindow, Window};
+use crate::measure::{FailureKind, Level, StepTable, StepWindow, Window};
 use crate::scenario::{Allowed, Resolve};
 
 /// The plug-in's text, a file of Python that `locust -f test.py,bp.py` loads.
@@ -193,8 +193,8 @@ impl LocustEngine {
     }
 
     /// The names of the requests.
-    pub fn steps(&self) -> StepNames {
-        StepNames::of_requests(self.names.iter().cloned())
+    pub fn steps(&self) -> StepTable {
+        StepTable::of_requests(self.names.iter().cloned())
     }
 
     /// Mean time that a user lets pass between two requests, seconds.
@@ -264,7 +264,7 @@ impl LocustEngine {
             }
         }
         // One with the name of all of them would be taken for these.
-        self.names = requests::rows(seen, &self.spec.names, &[StepNames::REQUESTS]);
+        self.names = requests::rows(seen, &self.spec.names, &[StepTable::REQUESTS]);
         self.think_s = requests::think_s(user_s, &all);
         self.order(Level::ZERO).await?;
         self.wait_until_gone().await

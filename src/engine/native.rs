@@ -214,7 +214,7 @@ impl NativeEngine {
         }
         Ok(Self {
             shards,
-            steps: scenario.names().cycle() + 1,
+            steps: scenario.table().rows().len(),
             zero,
             next: 1,
             last_end: zero,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Canary;
-use crate::measure::{Failure, StepNames, StepWindow};
+use crate::measure::{Failure, StepTable, StepWindow};
 use crate::secret::masked;
 
 /// Names of requests that get rows of their own. Beyond that they are most likely addresses with a number in each.
@@ -16,7 +16,7 @@ pub(super) const MOST_TOLD: usize = 5;
 /// are `taken` mean something else.
 pub(super) fn rows(seen: BTreeSet<String>, wanted: &[String], taken: &[&str]) -> Vec<String> {
     let seen: Vec<String> = seen.into_iter().collect();
-    let known = StepNames::of_requests(seen.iter().cloned());
+    let known = StepTable::of_requests(seen.iter().cloned());
     let spelt = |wanted: &String| {
         let at = known.index(Some(wanted)).filter(|at| *at < seen.len());
         at.map_or_else(|| wanted.clone(), |at| seen[at].clone())

@@ -4,7 +4,7 @@ use std::future::Future;
 
 pub use crate::engine::sim::{Expect, SystemError};
 use crate::engine::sim::{ResetHandle, SimEngine, SystemSpec, shipped};
-use crate::measure::{Level, Reading, StepNames};
+use crate::measure::{Level, Reading, StepTable};
 use crate::run::Surroundings;
 use crate::search::SearchSpec;
 use crate::slo::{Slo, SloError};
@@ -34,7 +34,7 @@ pub struct System {
     /// What must hold.
     pub slo: Slo,
     /// The measured steps.
-    pub steps: StepNames,
+    pub steps: StepTable,
     /// Highest level of a search.
     pub max: Level,
     /// First level of a search.
@@ -58,7 +58,7 @@ impl System {
     pub fn from_toml(text: &str) -> Result<Self, LabSystemError> {
         let spec = SystemSpec::from_toml(text)?;
         let slo = Slo::parse(&spec.slo)?;
-        let steps = StepNames::new(["request".to_owned()], Some(0));
+        let steps = StepTable::of_cycle(["request".to_owned()], Some(0));
         slo.check_names(&steps, &[])?;
         let (max, start) = (Level(spec.max_vus), Level(spec.start_vus));
         let default = SearchSpec::default();

@@ -115,7 +115,7 @@ impl<'a> Trial<'a> {
     pub(super) fn new(system: &'a System) -> Self {
         Self {
             system,
-            totals: vec![StepWindow::default(); system.steps.iter().len()],
+            totals: vec![StepWindow::default(); system.steps.rows().len()],
             seconds: 0.0,
         }
     }
@@ -190,7 +190,7 @@ impl<'a> Trial<'a> {
     fn step(&self, name: Option<&str>, whole_cycle: bool) -> Option<&StepWindow> {
         let steps = &self.system.steps;
         let index = match name {
-            None if whole_cycle => Some(steps.cycle()),
+            None if whole_cycle => Some(steps.whole()),
             name => steps.index(name),
         };
         self.totals.get(index?)

@@ -480,7 +480,7 @@ fn metrics_and_queries_become_fields() {
 
 #[test]
 fn an_objective_on_a_missing_step_or_monitor_is_shown_where_it_stands() {
-    let steps = StepNames::new(["open".to_owned()], None);
+    let steps = StepTable::of_cycle(["open".to_owned()], None);
     let text = "slo = [\"p99<2s\", \"p99(opn)<1s\"]\n[target]\ndemo = true\n";
     let error = plan(text, &FindFlags::default())
         .check_slo(&steps)

@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::measure::{GeneratorWindow, Histogram, StepNames, StepWindow};
+use crate::measure::{GeneratorWindow, Histogram, StepTable, StepWindow};
 use crate::samples;
 use crate::slo::Slo;
 
@@ -160,8 +160,8 @@ fn second(at_s: u32, level: u32, latency_ms: u64, in_flight: Histogram) -> Secon
     }
 }
 
-fn steps() -> StepNames {
-    StepNames::new(["get".to_owned()], Some(0))
+fn steps() -> StepTable {
+    StepTable::of_cycle(["get".to_owned()], Some(0))
 }
 
 /// The first second after which the last ten broke the SLO.

@@ -72,7 +72,7 @@ impl ProbeRecord {
 /// The mean time of a cycle: its think times, whose mean is known, and the time that the target took. A short hold of a low level
 /// has a dozen cycles, so that the level over its throughput is off by 10 to 25 %.
 fn cycle_s(plan: &PlanRecord, probe: &ProbeRecord) -> Option<f64> {
-    Some(plan.think_s + probe.steps.last()?.latency.mean_s()?)
+    Some(plan.think_s + probe.overall()?.latency.mean_s()?)
 }
 
 #[cfg(test)]
@@ -97,7 +97,7 @@ mod tests {
         let mut record = thinking();
         let before = knee(&record).unwrap();
         let plateau = Plateau::of(&record.plan, &record.probes).unwrap();
-        let target = plateau.lowest.steps.last().unwrap().latency.mean_s();
+        let target = plateau.lowest.overall().unwrap().latency.mean_s();
         let want = plateau.peak.throughput_per_s.unwrap() * (5.0 + target.unwrap());
         assert!((before - want).abs() < 1e-9, "{before} {want}");
         // A dozen cycles: how many of them end in a short hold is chance.

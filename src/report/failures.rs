@@ -84,7 +84,7 @@ pub(super) fn cells(steps: &[StepRecord]) -> [String; MOST] {
 
 /// What failed in the probe that the answer says broke, else in the one with most failures.
 pub(super) fn of_run(record: &RunRecord) -> Option<Section> {
-    let count = |p: &&ProbeRecord| view::cycle(p).map_or(0, view::failed);
+    let count = |p: &&ProbeRecord| p.overall().map_or(0, view::failed);
     let broke = record.answer.first_broke.as_ref();
     let broke = broke.and_then(|visit| record.probes.get(visit.probe));
     let broke = broke.filter(|p| count(p) > 0);
@@ -101,7 +101,7 @@ pub(super) fn of_run(record: &RunRecord) -> Option<Section> {
 
 /// What failed in the stage of a ramp with most failures.
 pub(super) fn of_ramp(record: &RampRecord) -> Option<Section> {
-    let count = |s: &&StageRecord| s.steps.last().map_or(0, view::failed);
+    let count = |s: &&StageRecord| s.overall().map_or(0, view::failed);
     let stage = record.stages.iter().max_by_key(count)?;
     let exchanges = record.stages.iter().flat_map(|s| &s.exchanges);
     let place = format!("stage {}", stage.index + 1);

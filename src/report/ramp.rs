@@ -133,7 +133,7 @@ fn line(out: &mut String, cells: &[String; 9], widths: &[usize; 9]) {
 
 fn row(record: &RampRecord, stage: &StageRecord) -> [String; 9] {
     let main = stage.steps.get(record.plan.main_step);
-    let cycle = stage.steps.last();
+    let cycle = stage.overall();
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let quantile = |q| {
         let value = main.and_then(|s| s.latency.quantile_s(q));

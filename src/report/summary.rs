@@ -433,7 +433,7 @@ pub(super) fn limits(record: &RunRecord) -> String {
     let faults: u64 = record
         .probes
         .iter()
-        .filter_map(view::cycle)
+        .filter_map(ProbeRecord::overall)
         .flat_map(|s| &s.failed)
         .filter(|(kind, _)| kind.is_generator_fault())
         .map(|(_, n)| n)

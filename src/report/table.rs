@@ -199,7 +199,7 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
         slo: &record.slo,
         objectives: &probe.objectives,
         main: probe.steps.get(record.plan.main_step),
-        cycle: view::cycle(probe),
+        cycle: probe.overall(),
         steps: &probe.steps,
         throughput_per_s: probe.throughput_per_s,
         seconds: probe.seconds.iter().filter(|s| s.hold).collect(),

@@ -1,7 +1,7 @@
 //! What the reports read out of a record: its metric, its words, the range near the crossing.
 
 use crate::measure::Level;
-use crate::measure::{FailureKind, StepNames};
+use crate::measure::{FailureKind, StepTable};
 use crate::record::{
     Answer, Ending, LoadGate, ObjectiveRecord, PlanRecord, ProbeRecord, RampRecord, RunRecord,
     StepRecord,
@@ -69,7 +69,7 @@ impl MainMetric {
 /// `p99(answer)`, of the main step.
 pub(super) fn p99_name(plan: &PlanRecord) -> String {
     let steps = step_names(plan);
-    format!("p99({})", steps.iter().nth(steps.main()).unwrap_or("?"))
+    format!("p99({})", steps.name(steps.main()))
 }
 
 /// The label of a latency limit in a chart: `SLO 2 s`.
@@ -98,13 +98,8 @@ pub(super) fn errors_first(slo: &[String]) -> bool {
 }
 
 /// The steps' names.
-pub(super) fn step_names(plan: &PlanRecord) -> StepNames {
-    StepNames::of_record(&plan.steps, plan.main_step)
-}
-
-/// The whole cycle's totals of a probe.
-pub(super) fn cycle(probe: &ProbeRecord) -> Option<&StepRecord> {
-    probe.steps.last()
+pub(super) fn step_names(plan: &PlanRecord) -> StepTable {
+    StepTable::of_record(&plan.steps, plan.main_step)
 }
 
 /// Failures that the target is to blame for.
@@ -127,12 +122,12 @@ pub(super) fn failed_by(step: &StepRecord, kind: FailureKind) -> u64 {
 
 /// Failed cycles of all that ended but were not shed; `None` without any.
 pub(super) fn error_ratio(probe: &ProbeRecord) -> Option<f64> {
-    errors_of(cycle(probe)?)
+    errors_of(probe.overall()?)
 }
 
 /// Shed cycles of all that ended; `None` without any.
 pub(super) fn shed_ratio(probe: &ProbeRecord) -> Option<f64> {
-    sheds_of(cycle(probe)?)
+    sheds_of(probe.overall()?)
 }
 
 /// Failed ones of all that ended but were not shed; `None` without any.

@@ -2,7 +2,7 @@
 
 use super::RunSpec;
 use crate::cause;
-use crate::measure::StepNames;
+use crate::measure::StepTable;
 use crate::record::{
     Answer, CauseKind, Ending, HoldEnd, LimitingResource, Plateau, ProbeRecord, Purpose,
     StepRecord, Sureness, VisitSummary,
@@ -53,7 +53,7 @@ pub(super) fn assemble(
             .map(|(binding, broke)| broken_objective(&spec.slo, binding, &probes[broke])),
         limiting_resource: causes.next(),
         other_causes: causes.collect(),
-        knee: if spec.users_are_searched() {
+        knee: if spec.steps.users_are_searched() {
             Plateau::of(&spec.plan, probes).map(|p| whole(p.knee))
         } else {
             None
@@ -127,7 +127,7 @@ fn broken_objective(slo: &Slo, binding: usize, broke: &ProbeRecord) -> String {
 
 fn visit_summary(
     slo: &Slo,
-    steps: &StepNames,
+    steps: &StepTable,
     probe: &ProbeRecord,
     binding: Option<usize>,
 ) -> VisitSummary {
@@ -143,7 +143,7 @@ fn visit_summary(
         Some(value) => format!("{name} {}", objective.format_value(value)),
         None => format!("{name} no data"),
     };
-    let (error_ratio, shed_ratio) = probe.steps.last().map_or((0.0, 0.0), ratios);
+    let (error_ratio, shed_ratio) = probe.overall().map_or((0.0, 0.0), ratios);
     VisitSummary {
         probe: probe.index,
         level: probe.level,

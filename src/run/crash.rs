@@ -1,6 +1,6 @@
 //! Whether the target crashed in a probe: it stopped answering altogether, and not for the blink of a pause.
 
-use crate::measure::{FailureKind, StepNames, StepWindow};
+use crate::measure::{FailureKind, StepTable, StepWindow};
 use crate::probe::Probe;
 use crate::slo::Verdict;
 
@@ -13,7 +13,7 @@ const GONE_S: f64 = 2.0;
 
 /// Seconds of a probe after which the target stopped answering altogether: connections failed, and it did not come back within the
 /// probe, or not at once. A probe that held had no crash that mattered.
-pub(super) fn after_s(probe: &Probe, steps: &StepNames, verdict: Verdict) -> Option<f64> {
+pub(super) fn after_s(probe: &Probe, steps: &StepTable, verdict: Verdict) -> Option<f64> {
     if verdict == Verdict::Held {
         return None;
     }
@@ -21,7 +21,7 @@ pub(super) fn after_s(probe: &Probe, steps: &StepNames, verdict: Verdict) -> Opt
     let (mut since, mut dead) = (None, 0);
     let seconds = probe.before.iter().chain(&probe.measurement.hold);
     for window in seconds.map(|s| &s.window) {
-        let cycle = window.steps.get(steps.cycle())?;
+        let cycle = window.steps.get(steps.whole())?;
         if answers(cycle) {
             (since, dead) = (None, 0);
         } else if cannot_connect(cycle) >= CRASH_FAILURES {
@@ -65,8 +65,8 @@ mod tests {
     use crate::measure::{GeneratorWindow, Histogram, Level, Measurement, Second, Window};
     use crate::record::HoldEnd;
 
-    fn steps() -> StepNames {
-        StepNames::new(["request".to_owned()], Some(0))
+    fn steps() -> StepTable {
+        StepTable::of_cycle(["request".to_owned()], Some(0))
     }
 
     /// A second of so many completed cycles and so many failures of a kind.

@@ -9,7 +9,7 @@ use crate::cause::{self, Case, Seen};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
 use crate::measure::{
-    Level, LoadedAddress, LogLine, Measurement, Second, StepNames, Strain, Window,
+    Level, LoadedAddress, LogLine, Measurement, Second, StepTable, Strain, Window,
 };
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
@@ -26,7 +26,7 @@ pub struct RampSpec {
     /// The objectives.
     pub slo: Slo,
     /// The measured steps.
-    pub steps: StepNames,
+    pub steps: StepTable,
     /// The stages.
     pub stages: Stages,
     /// For the record.
@@ -278,7 +278,7 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
 
     fn fault(&self, m: &Measurement, judgement: &Judgement) -> Option<String> {
         let limit_s = self.spec.slo.tightest_limit_s();
-        generator::fault(m, self.spec.steps.cycle(), limit_s, judgement)
+        generator::fault(m, self.spec.steps.whole(), limit_s, judgement)
     }
 
     /// Judges a stage as a whole. One that the user broke off before its first second leaves nothing.
@@ -305,7 +305,6 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             judgement.verdict = Verdict::Undecided;
             judgement.reason = fault;
         }
-        let totals = steps.iter().enumerate();
         let asked = self.spec.stages.spans()[present.index];
         let mut causes = self.causes(present, asked, judgement.verdict).into_iter();
         StageRecord {
@@ -320,9 +319,9 @@ impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
             other_causes: causes.collect(),
             reason: judgement.reason,
             objectives: judgement.outcomes.into_iter().map(|o| o.record).collect(),
-            throughput_per_s: m.throughput(steps.cycle()),
-            steps: totals
-                .map(|(i, name)| recording::step_record(name, m.step_total(i)))
+            throughput_per_s: m.throughput(steps.whole()),
+            steps: (steps.recorded())
+                .map(|(row, name)| recording::step_record(name, m.step_total(row)))
                 .collect(),
             seconds: m.hold.iter().map(|s| self.second_record(s)).collect(),
             log: recording::log(&present.lines, self.began),

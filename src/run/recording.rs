@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::measure::{
     Exchange, FailureCounts, FailureKind, Histogram, Level, LogLine, MOST_EXCHANGES, OTHER_LINES,
-    Reading, Second, StepNames, StepWindow, Window, folded,
+    Reading, Second, StepTable, StepWindow, Window, folded,
 };
 use crate::probe::Probe;
 use crate::record::{
@@ -32,7 +32,7 @@ pub(super) struct Parts<'a> {
     pub(super) began: Duration,
     pub(super) probe: &'a Probe,
     pub(super) judgement: &'a Judgement,
-    pub(super) steps: &'a StepNames,
+    pub(super) steps: &'a StepTable,
     pub(super) causes: Vec<LimitingResource>,
     pub(super) estimate: Option<(f64, f64, f64)>,
     /// Exchanges that the run has kept before.
@@ -62,11 +62,9 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
             .iter()
             .map(|o| o.record.clone())
             .collect(),
-        throughput_per_s: m.throughput(steps.cycle()),
-        steps: steps
-            .iter()
-            .enumerate()
-            .map(|(i, name)| step_record(name, m.step_total(i)))
+        throughput_per_s: m.throughput(steps.whole()),
+        steps: (steps.recorded())
+            .map(|(row, name)| step_record(name, m.step_total(row)))
             .collect(),
         seconds: probe
             .before
@@ -90,11 +88,11 @@ pub(super) fn probe_record(parts: &Parts<'_>) -> ProbeRecord {
 /// The whole exchanges of some windows, as many as a run that has kept some may still keep.
 pub(super) fn exchanges<'a>(
     windows: impl Iterator<Item = &'a Window>,
-    steps: &StepNames,
+    steps: &StepTable,
     kept: &[&Exchange],
 ) -> Vec<Exchange> {
     let mut new: Vec<Exchange> = Vec::new();
-    let found = windows.flat_map(|w| steps.iter().zip(&w.steps));
+    let found = windows.flat_map(|w| steps.names().zip(&w.steps));
     for (name, exchange) in found.flat_map(|(name, s)| s.exchanges.iter().map(move |e| (name, e))) {
         if kept.len() + new.len() >= MOST_EXCHANGES {
             break;
@@ -213,7 +211,7 @@ fn kinds(failed: &FailureCounts) -> Vec<(FailureKind, u64)> {
 pub(super) fn second_record(
     second: &Second,
     hold: bool,
-    steps: &StepNames,
+    steps: &StepTable,
     began: Duration,
 ) -> SecondRecord {
     let window = &second.window;
@@ -232,9 +230,11 @@ pub(super) fn second_record(
         span_s: rounded(window.span.as_secs_f64()),
         hold,
         vus: window.vus,
-        steps: window.steps.iter().map(step).collect(),
+        steps: (steps.recorded())
+            .map(|(row, _)| step(window.step(row)))
+            .collect(),
         main_latency: if hold {
-            window.steps[steps.main()].latency.clone()
+            window.step(steps.main()).latency.clone()
         } else {
             Histogram::default()
         },

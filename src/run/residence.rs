@@ -1,28 +1,29 @@
 //! Where the users' cycles spend their time, by Little's law: what is in flight over what is completed per second.
 
-use crate::measure::{Measurement, StepNames};
+use crate::measure::{Measurement, StepTable};
 use crate::stats::tail::Residence;
 
-/// How long a cycle of the users stays in `step` and in all steps, on average over a hold. Their steps go from `first` to the
-/// cycle, and `begins` names for each the one with whose beginning its latency begins. `None` when nothing was completed, or for a
-/// step of others.
-pub(super) fn of(
-    measurement: &Measurement,
-    steps: &StepNames,
-    first: usize,
-    begins: &[usize],
-    step: usize,
-) -> Option<Residence> {
+/// How long a cycle of the users stays in `step` and in all steps, on average over a hold. `None` when nothing was completed, or
+/// for a step of others.
+pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> Option<Residence> {
     let per_s = measurement.throughput(steps.main()).filter(|x| *x > 0.0)?;
-    // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
-    let begins = *begins.get(step.checked_sub(first)?)?;
+    let users = steps.rows().get(steps.main())?.population;
+    let row = steps.rows().get(step).filter(|r| r.population == users)?;
     let time_in = |from: usize, to: usize| {
-        let parts = (from..=to).filter(|s| *s != steps.cycle());
-        parts.map(|s| in_flight(measurement, s)).sum::<f64>() / per_s
+        let parts = steps
+            .rows()
+            .iter()
+            .enumerate()
+            .skip(from)
+            .take(to + 1 - from);
+        let parts = parts.filter(|(_, row)| row.population == users && !row.role.is_whole());
+        let at_once = parts.map(|(row, _)| in_flight(measurement, row));
+        at_once.sum::<f64>() / per_s
     };
     Some(Residence {
-        step_s: time_in(begins, step),
-        cycle_s: time_in(first, steps.cycle()),
+        // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
+        step_s: time_in(row.latency_from.min(step), step),
+        cycle_s: time_in(0, steps.rows().len()),
     })
 }
 
@@ -82,14 +83,18 @@ mod tests {
         }
     }
 
-    fn names() -> StepNames {
-        let names = ["abusers", "open", "ask", "answer"].map(str::to_owned);
-        StepNames::new(names, Some(3))
+    /// The answer counts from `since` of the users' steps.
+    fn table(since: usize) -> StepTable {
+        let abusers = StepTable::of_cycle([], None);
+        let names = ["open", "ask", "answer"].map(str::to_owned);
+        let mut users = StepTable::of_cycle(names, Some(2));
+        users.count_from(2, since);
+        StepTable::of_populations(&[("abusers", &abusers)], &users, None)
     }
 
     #[test]
     fn a_wait_that_counts_from_an_earlier_step_is_in_flight_from_there_on() {
-        let (m, names) = (measurement(), names());
+        let (m, since_ask) = (measurement(), table(1));
         let close = |a: Option<Residence>, step_s: f64, cycle_s: f64| {
             let a = a.expect("cycles were completed");
             assert!(
@@ -98,21 +103,19 @@ mod tests {
             );
         };
         // On average 2, 12 and 6 in flight at 20 per second.
-        let since = [1, 2, 2, 1];
-        close(of(&m, &names, 1, &since, 3), 0.9, 1.0);
-        close(of(&m, &names, 1, &since, 2), 0.6, 1.0);
-        close(of(&m, &names, 1, &since, 4), 1.0, 1.0);
-        close(of(&m, &names, 1, &[1, 2, 3, 1], 3), 0.3, 1.0);
+        close(of(&m, &since_ask, 3), 0.9, 1.0);
+        close(of(&m, &since_ask, 2), 0.6, 1.0);
+        close(of(&m, &since_ask, 4), 1.0, 1.0);
+        close(of(&m, &table(2), 3), 0.3, 1.0);
     }
 
     #[test]
     fn nothing_is_known_of_others_or_without_completions() {
-        let (mut m, names) = (measurement(), names());
-        let since = [1, 2, 2, 1];
-        assert_eq!(of(&m, &names, 1, &since, 0), None);
+        let (mut m, table) = (measurement(), table(1));
+        assert_eq!(of(&m, &table, 0), None);
         for second in &mut m.hold {
             second.window.steps[3].latency = Histogram::default();
         }
-        assert_eq!(of(&m, &names, 1, &since, 3), None);
+        assert_eq!(of(&m, &table, 3), None);
     }
 }

@@ -23,7 +23,7 @@ use super::{
     Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
     RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
 };
-use crate::measure::StepNames;
+use crate::measure::StepTable;
 use crate::secret::{self, Lookup, masked};
 use crate::units::parse_duration;
 
@@ -74,7 +74,7 @@ impl Scenario {
             });
         }
         Ok(Self {
-            names: StepNames::new(compiler.measured.iter().map(|n| (*n).to_owned()), main),
+            table: table(&compiler.measured, main, &steps),
             steps,
             vars,
             slots: compiler
@@ -115,6 +115,23 @@ impl Scenario {
         Self::compile(&spec, url, &BTreeMap::new(), &|_| None)
             .map_err(|e| ScenarioError { span: None, ..e })
     }
+}
+
+/// The rows of a cycle: a wait that counts from an earlier step has its clock begin there.
+fn table(measured: &[&str], main: Option<usize>, steps: &[Step]) -> StepTable {
+    let mut table = StepTable::of_cycle(measured.iter().map(|n| (*n).to_owned()), main);
+    for step in steps {
+        if let (
+            Some(row),
+            Action::Wait(Wait {
+                since: Some(from), ..
+            }),
+        ) = (step.measured, &step.action)
+        {
+            table.count_from(row, *from);
+        }
+    }
+    table
 }
 
 fn at(span: &Range<usize>, message: String) -> ScenarioError {
@@ -218,7 +235,7 @@ impl<'a> Compiler<'a> {
             return Ok(None);
         };
         let name = main.get_ref().as_str();
-        if name == StepNames::CYCLE {
+        if name == StepTable::CYCLE {
             return Ok(None);
         }
         self.measured_step(name)
@@ -299,7 +316,7 @@ impl<'a> Compiler<'a> {
             .name
             .as_deref()
             .ok_or("every step that is measured needs a name; add `name = \"...\"` to it")?;
-        if name == StepNames::CYCLE {
+        if name == StepTable::CYCLE {
             return Err("`cycle` stands for the whole cycle; choose another name".to_owned());
         }
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';

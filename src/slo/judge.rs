@@ -1,14 +1,12 @@
 //! From what a probe saw to a verdict, and to the evidence that the search learns from.
 
-use std::ops::Range;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo,
-    StepNames, Verdict, stats, stats::tail,
+    StepTable, Verdict, stats, stats::tail,
 };
-use crate::measure::{FailureKind, StepWindow, Window};
+use crate::measure::{FailureKind, Passage, StepWindow, Window};
 
 mod monitor;
 mod rate;
@@ -127,7 +125,7 @@ pub struct Judgement {
     pub outcomes: Vec<Outcome>,
 }
 
-pub(super) fn judge(slo: &Slo, m: &Measurement, steps: &StepNames) -> Judgement {
+pub(super) fn judge(slo: &Slo, m: &Measurement, steps: &StepTable) -> Judgement {
     let bounds = m.bounds();
     let outcomes: Vec<Outcome> = slo
         .objectives()
@@ -238,7 +236,7 @@ const HOPELESS_SHARE: f64 = 0.5;
 pub(super) fn is_hopeless(
     slo: &Slo,
     m: &Measurement,
-    steps: &StepNames,
+    steps: &StepTable,
     patience: Patience,
 ) -> bool {
     if m.hold_s() < HOPELESS_AFTER.0 {
@@ -255,7 +253,7 @@ pub(super) fn is_hopeless(
 fn objective_is_hopeless(
     objective: &Objective,
     m: &Measurement,
-    steps: &StepNames,
+    steps: &StepTable,
     patience: Patience,
 ) -> bool {
     if patience == Patience::Much && m.hold_s() < OUTAGE_S && may_be_an_outage(m, steps) {
@@ -267,7 +265,7 @@ fn objective_is_hopeless(
             let (Some(step), Some(limit)) = (step, objective.latency_limit()) else {
                 return false;
             };
-            let late = violations(&steps.way_to(step), limit.mul_f64(patience.limits()), m);
+            let late = violations(steps.passage(step), limit.mul_f64(patience.limits()), m);
             share(objective, None, &late, 1.0 - q).evidence
         }
         Metric::Mean { step } => {
@@ -289,15 +287,15 @@ fn objective_is_hopeless(
     total >= HOPELESS_AFTER.1 && bad > total * HOPELESS_SHARE.max(alpha.sqrt())
 }
 
-fn steps_index(steps: &StepNames, step: Option<&str>, default: usize) -> Option<usize> {
+fn steps_index(steps: &StepTable, step: Option<&str>, default: usize) -> Option<usize> {
     step.map_or(Some(default), |name| steps.index(Some(name)))
 }
 
-pub(super) fn is_failing(m: &Measurement, steps: &StepNames) -> bool {
+pub(super) fn is_failing(m: &Measurement, steps: &StepTable) -> bool {
     let cycles = || {
         m.hold
             .iter()
-            .filter_map(|s| s.window.steps.get(steps.cycle()))
+            .filter_map(|s| s.window.steps.get(steps.whole()))
     };
     let failed = count(cycles().map(|w| w.failed.of_target()).sum());
     let total = failed + count(cycles().map(StepWindow::completed).sum());
@@ -305,19 +303,19 @@ pub(super) fn is_failing(m: &Measurement, steps: &StepNames) -> bool {
 }
 
 /// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has waited for long: that is no moment.
-fn may_be_an_outage(m: &Measurement, steps: &StepNames) -> bool {
-    let cycle = m.step_total(steps.cycle());
+fn may_be_an_outage(m: &Measurement, steps: &StepTable) -> bool {
+    let cycle = m.step_total(steps.whole());
     let at_once = cycle.failed.of_target() - cycle.failed.get(FailureKind::Timeout);
     let all = cycle.failed.of_target() + cycle.completed();
     count(at_once) > count(all) * HOPELESS_SHARE
 }
 
-fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) -> Outcome {
+fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepTable) -> Outcome {
     let step_or =
         |step: &Option<String>, default: usize| steps_index(steps, step.as_deref(), default);
     match &objective.metric {
         Metric::Quantile { q, step } => match step_or(step, steps.main()) {
-            Some(step) => quantile(objective, *q, &steps.way_to(step), m),
+            Some(step) => quantile(objective, *q, steps.passage(step), m),
             None => no_data(objective),
         },
         Metric::Mean { step } => match step_or(step, steps.main()) {
@@ -328,12 +326,12 @@ fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepNames) ->
             Some(step) => waiting::max(objective, &Passes::of(m, steps, step)),
             None => no_data(objective),
         },
-        Metric::Errors { step } => match step_or(step, steps.cycle()) {
-            Some(step) => share_of(objective, m, |w| step_errors(&w.steps[step])),
+        Metric::Errors { step } => match step_or(step, steps.whole()) {
+            Some(step) => share_of(objective, m, |w| step_errors(w.step(step))),
             None => no_data(objective),
         },
-        Metric::Shed { step } => match step_or(step, steps.cycle()) {
-            Some(step) => share_of(objective, m, |w| step_sheds(&w.steps[step])),
+        Metric::Shed { step } => match step_or(step, steps.whole()) {
+            Some(step) => share_of(objective, m, |w| step_sheds(w.step(step))),
             None => no_data(objective),
         },
         Metric::Rps { step } => match step_or(step, steps.main()) {
@@ -374,8 +372,8 @@ fn no_data(objective: &Objective) -> Outcome {
 
 /// `pQ < L` is `P(latency >= L or failed) <= 1 - Q`: the share of violations is judged, not the percentile of what
 /// completed, which improves when the slow users hang for ever.
-fn quantile(objective: &Objective, q: f64, way: &Range<usize>, m: &Measurement) -> Outcome {
-    let step = last(way);
+fn quantile(objective: &Objective, q: f64, way: Passage<'_>, m: &Measurement) -> Outcome {
+    let step = way.step;
     let Some(limit) = objective.latency_limit() else {
         return no_data(objective);
     };
@@ -386,14 +384,9 @@ fn quantile(objective: &Objective, q: f64, way: &Range<usize>, m: &Measurement) 
     }
 }
 
-/// The step at the end of a way.
-fn last(way: &Range<usize>) -> usize {
-    way.end.saturating_sub(1)
-}
-
 /// Per window: violations of a latency limit, and passes.
-fn violations(way: &Range<usize>, limit: std::time::Duration, m: &Measurement) -> Vec<(f64, f64)> {
-    let step = last(way);
+fn violations(way: Passage<'_>, limit: std::time::Duration, m: &Measurement) -> Vec<(f64, f64)> {
+    let step = way.step;
     let of = |w: &Window| {
         let Some(s) = w.steps.get(step) else {
             return (0.0, 0.0);
@@ -416,8 +409,8 @@ const TAIL_BLOCKS: usize = 3;
 
 /// Latencies of a step around its limit, block by block: completed ones, failed ones as the slowest, and those in flight
 /// that are past a threshold already.
-fn tail_counts(m: &Measurement, way: &Range<usize>, limit: std::time::Duration) -> tail::Tail {
-    let step = last(way);
+fn tail_counts(m: &Measurement, way: Passage<'_>, limit: std::time::Duration) -> tail::Tail {
+    let step = way.step;
     let blocks = TAIL_BLOCKS.min(m.hold.len());
     let mut out: Vec<tail::Counts> = (0..blocks)
         .map(|b| {
@@ -471,18 +464,15 @@ fn in_flight_violations(m: &Measurement, step: usize, limit: std::time::Duration
 }
 
 /// Failed cycles whose failure kept them from passing this step: at the step itself or before it.
-fn failed_on_the_way(w: &Window, way: &Range<usize>) -> u64 {
-    w.steps[way.clone()]
-        .iter()
-        .map(|s| s.failed.of_target())
-        .sum()
+fn failed_on_the_way(w: &Window, way: Passage<'_>) -> u64 {
+    way.rows().map(|row| w.step(row).failed.of_target()).sum()
 }
 
 /// Those of them that did not wait until they timed out: a timeout is late, whatever else it is.
-fn failed_at_once(w: &Window, way: &Range<usize>) -> u64 {
-    w.steps[way.clone()]
-        .iter()
-        .map(|s| s.failed.of_target() - s.failed.get(FailureKind::Timeout))
+fn failed_at_once(w: &Window, way: Passage<'_>) -> u64 {
+    way.rows()
+        .map(|row| &w.step(row).failed)
+        .map(|failed| failed.of_target() - failed.get(FailureKind::Timeout))
         .sum()
 }
 

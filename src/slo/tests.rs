@@ -324,8 +324,8 @@ proptest! {
 
 // ---- the verdict ----
 
-fn steps() -> StepNames {
-    StepNames::new(["open", "ask", "answer"].map(str::to_owned), Some(2))
+fn steps() -> StepTable {
+    StepTable::of_cycle(["open", "ask", "answer"].map(str::to_owned), Some(2))
 }
 
 const OPEN: usize = 0;
@@ -1363,7 +1363,7 @@ fn a_condition_asks_of_monitors_fields_only() {
 fn what_is_only_known_within_bounds_is_decided_where_both_agree() {
     use crate::measure::Bounds;
     let slo = Slo::parse(["p99<2s"]).unwrap();
-    let steps = StepNames::of_requests(["/a".to_owned()]);
+    let steps = StepTable::of_requests(["/a".to_owned()]);
     let of = |fastest_ms, likely_ms, slowest_ms| {
         let ms = |ms| Histogram::of((0..50).map(|_| Duration::from_millis(ms)));
         let second = |i| {
@@ -1418,49 +1418,24 @@ fn failures_of_one_kind_of_request_are_not_those_of_another() {
     second.steps[0].failed.add_n(FailureKind::Status, 40);
     let m = ten_seconds_of(second);
     let names = || ["/a", "/b"].map(str::to_owned);
-    let apart = StepNames::of_requests(names());
+    let apart = StepTable::of_requests(names());
     assert_eq!(slo.judge(&m, &apart).verdict, Verdict::Held);
-    let in_turn = StepNames::new(names(), None);
+    let in_turn = StepTable::of_cycle(names(), None);
     assert_eq!(slo.judge(&m, &in_turn).verdict, Verdict::Broke);
     assert_eq!(
         apart.index(Some("/ b")),
         Some(1),
         "blanks are of no account"
     );
-    let all: Vec<String> = apart.iter().map(str::to_owned).collect();
-    assert_eq!(StepNames::of_record(&all, apart.main()), apart);
+    let all: Vec<String> = apart.names().map(str::to_owned).collect();
+    assert_eq!(StepTable::of_record(&all, apart.main()), apart);
 }
 
-fn with_abusers() -> StepNames {
-    let users = StepNames::new(["open", "answer"].map(str::to_owned), Some(1));
-    let abusers = StepNames::new(["fire".to_owned()], None);
-    let bots = StepNames::new(["look".to_owned()], Some(0));
-    StepNames::of_populations(&[("abusers", &abusers), ("bots", &bots)], &users)
-}
-
-#[test]
-fn steps_of_all_populations_stand_side_by_side_and_the_users_own_come_last() {
-    let all = with_abusers();
-    let names: Vec<&str> = all.iter().collect();
-    assert_eq!(
-        names,
-        [
-            "abusers.fire",
-            "abusers",
-            "bots.look",
-            "bots",
-            "open",
-            "answer",
-            "cycle"
-        ]
-    );
-    assert_eq!((all.main(), all.cycle()), (5, 6));
-    assert_eq!(all.index(Some("abusers")), Some(1));
-    let ways: Vec<_> = all.range().map(|step| all.way_to(step)).collect();
-    assert_eq!(ways, [0..1, 1..2, 2..3, 3..4, 4..5, 4..6, 6..7]);
-    let of_cycles = StepNames::new(["open".to_owned()], None);
-    let all = StepNames::of_populations(&[("abusers", &of_cycles)], &of_cycles);
-    assert_eq!((all.main(), all.cycle()), (3, 3));
+fn with_abusers() -> StepTable {
+    let users = StepTable::of_cycle(["open", "answer"].map(str::to_owned), Some(1));
+    let abusers = StepTable::of_cycle(["fire".to_owned()], None);
+    let bots = StepTable::of_cycle(["look".to_owned()], Some(0));
+    StepTable::of_populations(&[("abusers", &abusers), ("bots", &bots)], &users, None)
 }
 
 #[test]

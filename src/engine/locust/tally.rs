@@ -8,7 +8,7 @@ use super::PROTOCOL;
 use super::message::map;
 use super::second::{StepSecond, WorkerSecond};
 use super::ways::WayData;
-use crate::measure::{StepNames, StepWindow, Window};
+use crate::measure::{StepTable, StepWindow, Window};
 
 /// The type that stands beside a step's name on Locust's page.
 const METHOD: &str = "step";
@@ -42,12 +42,8 @@ struct Entry {
 
 impl Tally {
     /// For the measured steps of a scenario; the cycle is none of them, for Locust adds all of them up.
-    pub(super) fn new(names: &StepNames, now: f64) -> Self {
-        let steps: Vec<String> = names
-            .iter()
-            .take(names.cycle())
-            .map(str::to_owned)
-            .collect();
+    pub(super) fn new(names: &StepTable, now: f64) -> Self {
+        let steps: Vec<String> = names.step_names().map(str::to_owned).collect();
         Self {
             steps: vec![Entry::default(); steps.len()],
             names: steps,
@@ -227,8 +223,8 @@ fn rounded(ms: f64) -> u64 {
 }
 
 /// A window in the plug-in's words, which are exact.
-pub(super) fn second(window: &Window, names: &StepNames, number: u64, users: u64) -> WorkerSecond {
-    let steps = names.iter().take(names.cycle()).zip(&window.steps);
+pub(super) fn second(window: &Window, names: &StepTable, number: u64, users: u64) -> WorkerSecond {
+    let steps = names.step_names().zip(&window.steps);
     WorkerSecond {
         protocol: PROTOCOL,
         second: number,
@@ -306,8 +302,8 @@ mod tests {
     use super::*;
     use crate::measure::{FailureKind, GeneratorWindow, Histogram, Level};
 
-    fn names() -> StepNames {
-        StepNames::new(["open", "ask"].map(str::to_owned), Some(1))
+    fn names() -> StepTable {
+        StepTable::of_cycle(["open", "ask"].map(str::to_owned), Some(1))
     }
 
     fn window() -> Window {

@@ -14,7 +14,7 @@ use super::tally::{self, Tally};
 use super::wire::Wire;
 use crate::engine::native::NativeEngine;
 use crate::engine::{Engine as _, EngineError};
-use crate::measure::{Level, StepNames, Window};
+use crate::measure::{Level, StepTable, Window};
 
 /// How often the master is told that the worker lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -63,7 +63,7 @@ pub enum WorkerEnd {
 /// When there is no master, it goes away for a minute, or the engine cannot go on.
 pub async fn work(
     spec: &WorkerSpec,
-    names: &StepNames,
+    names: &StepTable,
     engine: impl FnOnce(u64) -> Result<NativeEngine, EngineError>,
     told: impl Future<Output = ()>,
     say: &mut (dyn FnMut(String) + Send),
@@ -269,7 +269,7 @@ impl Plugin {
 struct Worker<'a> {
     line: Line,
     engine: NativeEngine,
-    names: &'a StepNames,
+    names: &'a StepTable,
     tally: Tally,
     /// Users by class, as the master counts them.
     classes: Vec<(String, u64)>,

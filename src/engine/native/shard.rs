@@ -192,7 +192,7 @@ impl Shard {
             scenario: Arc::clone(&spec.scenario),
             seed: spec.seed,
             connector: Connector::new(spec.means.clone(), spec.addresses),
-            recorder: RefCell::new(Recorder::new(spec.scenario.names().cycle() + 1)),
+            recorder: RefCell::new(Recorder::new(spec.scenario.table().rows().len())),
             next_rows: Arc::clone(&spec.next_rows),
             idle_limits: vu::idle_limits(&spec.scenario),
             thinks: true,
@@ -507,7 +507,7 @@ impl Shard {
         while self.window_end() <= now {
             self.windows_cut += 1;
         }
-        let cycle = self.spec.scenario.names().cycle();
+        let cycle = self.spec.scenario.table().whole();
         let mut recorder = self.shared.recorder.borrow_mut();
         let mut vus = 0;
         for vu in self.vus.iter().flatten() {

@@ -158,7 +158,7 @@ async fn nobody() -> SocketAddr {
 /// Runs one VU until its first failure and says which kind it was; step and cycle must agree.
 async fn first_failure(toml: &str, base: &str) -> FailureKind {
     let scenario = compile(toml, base);
-    let cycle = scenario.names().cycle();
+    let cycle = scenario.table().whole();
     let seen = run(&scenario, 1, |s| s.steps[cycle].failed.of_target() > 0).await;
     let kind = FailureKind::ALL
         .into_iter()
@@ -898,7 +898,7 @@ async fn the_demo_answers_every_question_on_its_users_stream() {
         .replace("1s", "200ms");
     let scenario = compile(&toml, &base);
     assert_eq!(scenario.connections_per_vu(), 2);
-    let names: Vec<&str> = scenario.names().iter().collect();
+    let names: Vec<&str> = scenario.table().names().collect();
     assert_eq!(names, ["open", "ask", "answer", "cycle"]);
     let seen = run(&scenario, 20, |s| s.steps[3].completed() >= 100).await;
     assert!(seen.steps[3].completed() >= 100);

@@ -72,7 +72,7 @@ impl Shared {
             scenario: Arc::clone(&own.scenario),
             seed: own.seed,
             connector: own.connector.apart(),
-            recorder: RefCell::new(Recorder::new(own.scenario.names().cycle() + 1)),
+            recorder: RefCell::new(Recorder::new(own.scenario.table().rows().len())),
             next_rows: Arc::clone(&own.next_rows),
             idle_limits: idle_limits(&own.scenario),
             thinks: false,
@@ -284,7 +284,7 @@ impl<'a> Vu<'a> {
             idle: scenario.origins().iter().map(|_| None).collect(),
             streams: (0..scenario.streams()).map(|_| None).collect(),
             rendered: String::new(),
-            starts: vec![None; scenario.names().cycle()],
+            starts: vec![None; scenario.table().whole()],
             intended: None,
             last: Instant::now(),
             now: Instant::now(),
@@ -353,7 +353,7 @@ impl<'a> Vu<'a> {
             CycleEnd::Stopped(Stop::Shed(_)) => Some(Ending::Shed),
         };
         if let Some(ending) = ending {
-            let cycle = self.scenario.names().cycle();
+            let cycle = self.scenario.table().whole();
             self.shared.recorder.borrow_mut().count(cycle, ending);
         }
         self.streams.fill_with(|| None);

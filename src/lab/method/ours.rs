@@ -69,13 +69,15 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
         profile: system.name.clone(),
         slo: system.slo.clone(),
         steps: system.steps.clone(),
-        searched: system.steps.range(),
-        begins: system.steps.range().map(|_| 0).collect(),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),
-            steps: system.steps.iter().map(str::to_owned).collect(),
-            main_step: system.steps.main(),
+            steps: system
+                .steps
+                .recorded()
+                .map(|(_, name)| name.to_owned())
+                .collect(),
+            main_step: system.steps.recorded_main(),
             think_s: system.think_s,
             unit: search.unit,
             arrivals: None,

@@ -289,11 +289,11 @@ fn counted(system: &System, objective: &Objective, window: &Window) -> (f64, f64
             let slow = count(s.latency.count_at_or_above(limit));
             (slow + failed, count(s.completed()) + failed)
         }
-        Metric::Errors { step: name } => step(name, steps.cycle()).map_or((0.0, 0.0), |s| {
+        Metric::Errors { step: name } => step(name, steps.whole()).map_or((0.0, 0.0), |s| {
             let failed = count(s.failed.of_target());
             (failed, failed + count(s.completed()))
         }),
-        Metric::Shed { step: name } => step(name, steps.cycle()).map_or((0.0, 0.0), |s| {
+        Metric::Shed { step: name } => step(name, steps.whole()).map_or((0.0, 0.0), |s| {
             let (shed, failed) = (count(s.shed), count(s.failed.of_target()));
             (shed, shed + failed + count(s.completed()))
         }),

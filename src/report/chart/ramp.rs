@@ -128,7 +128,7 @@ impl<'a> Ramp<'a> {
         let oldest = Key::Point(OLDEST.0, OLDEST.1);
         keys.push((oldest, "oldest in flight".to_owned()));
         let any = |of: fn(&StepSecond) -> u64| {
-            let mut cycles = self.seconds.iter().filter_map(|s| s.seen.steps.last());
+            let mut cycles = self.seconds.iter().filter_map(|s| s.seen.overall());
             cycles.any(|c| of(c) > 0)
         };
         if any(|c| c.failed) {
@@ -329,7 +329,7 @@ impl<'a> Ramp<'a> {
 
     fn throughput(&self, scene: &mut Scene, area: Rect) {
         let rate = self.series(|s| {
-            let completed = s.seen.steps.last()?.completed;
+            let completed = s.seen.overall()?.completed;
             #[expect(clippy::cast_precision_loss, reason = "cycles of one second")]
             (s.seen.span_s > 0.0).then(|| completed as f64 / s.seen.span_s)
         });
@@ -354,7 +354,7 @@ impl<'a> Ramp<'a> {
     fn failures(&self, scene: &mut Scene, area: Rect, last: bool) {
         #[expect(clippy::cast_precision_loss, reason = "cycles of one second")]
         let counted = |of: fn(&StepSecond) -> u64| {
-            let value = move |s: &RampSecond| s.seen.steps.last().map(|c| of(c) as f64);
+            let value = move |s: &RampSecond| s.seen.overall().map(|c| of(c) as f64);
             self.series(value)
         };
         let (failed, shed) = (counted(|c| c.failed), counted(|c| c.shed));

@@ -118,7 +118,7 @@ fn stages(record: &RampRecord) -> Table {
 
 fn stage(record: &RampRecord, stage: &StageRecord) -> Vec<Cell> {
     let main = stage.steps.get(record.plan.main_step);
-    let cycle = stage.steps.last();
+    let cycle = stage.overall();
     let quantile = |q| {
         let value = main.and_then(|s| s.latency.quantile_s(q));
         Cell::maybe(value, units::format_seconds)

@@ -57,7 +57,7 @@ fn stage_row(record: &RampRecord, stage: &StageRecord, fields: &[Field]) -> Vec<
         slo: &record.slo,
         objectives: &stage.objectives,
         main: stage.steps.get(record.plan.main_step),
-        cycle: stage.steps.last(),
+        cycle: stage.overall(),
         steps: &stage.steps,
         throughput_per_s: stage.throughput_per_s,
         seconds: stage.seconds.iter().map(|s| &s.seen).collect(),

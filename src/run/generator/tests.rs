@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::measure::{
-    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepNames, StepWindow, Window,
+    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepTable, StepWindow, Window,
 };
 use crate::record::ProbeRecord;
 use crate::slo::Slo;
@@ -52,10 +52,10 @@ fn hold(bad: usize, strain: Strain) -> Measurement {
 
 /// The fault under an SLO of one objective.
 fn fault_of(m: &Measurement, slo: &str) -> Option<String> {
-    let steps = StepNames::new(["get".to_owned()], Some(0));
+    let steps = StepTable::of_cycle(["get".to_owned()], Some(0));
     let slo = Slo::parse([slo]).unwrap();
     let judgement = slo.judge(m, &steps);
-    fault(m, steps.cycle(), slo.tightest_limit_s(), &judgement)
+    fault(m, steps.whole(), slo.tightest_limit_s(), &judgement)
 }
 
 #[test]

@@ -212,9 +212,13 @@ const MISTAKES: &[(&str, &str)] = &[
 fn a_latency_begins_with_its_own_step_or_with_the_one_that_a_wait_counts_from() {
     let steps = "steps = [{ name = 's', open = '/' }, { think = '1s' }, { name = 'ask', get = '/' }, \
                  { name = 'w', wait = { SINCE } }, { close = 's' }]";
-    let begins = |since| compile(&steps.replace("SINCE", since)).unwrap().begins();
-    assert_eq!(begins("since = 'ask'"), [0, 1, 1, 0]);
-    assert_eq!(begins(""), [0, 1, 2, 0]);
+    let from = |since| -> Vec<usize> {
+        let scenario = compile(&steps.replace("SINCE", since)).unwrap();
+        let rows = scenario.table().rows().iter();
+        rows.map(|row| row.latency_from).collect()
+    };
+    assert_eq!(from("since = 'ask'"), [0, 1, 1, 0]);
+    assert_eq!(from(""), [0, 1, 2, 0]);
 }
 
 #[test]
@@ -254,7 +258,7 @@ fn addresses_are_joined_to_the_targets() {
     assert_eq!(scenario.connections_per_vu(), 3);
     let single = Scenario::single_get("http://localhost:99/a?b").unwrap();
     assert_eq!(request(&single, 0, 0).uri(), "/a?b");
-    assert_eq!(single.names().main(), 0);
+    assert_eq!(single.table().main(), 0);
     assert!(Scenario::single_get("localhost:99").is_err());
 }
 

@@ -3,9 +3,9 @@
 
 use super::{
     BLOCKS, Evidence, Measurement, Objective, Outcome, VERDICT_CONFIDENCE, Verdict, count,
-    failed_on_the_way, last, no_data, outcome, side, stats,
+    failed_on_the_way, no_data, outcome, side, stats,
 };
-use crate::measure::{StepNames, Window};
+use crate::measure::{StepTable, Window};
 
 /// A rate that is reached holds. One that is not broke only where that much was asked for, which failed, was shed or piles up;
 /// else nothing is known: a hold cannot tell too few users from a target that is full.
@@ -13,7 +13,7 @@ pub(super) fn at_least(
     objective: &Objective,
     step: usize,
     m: &Measurement,
-    steps: &StepNames,
+    steps: &StepTable,
 ) -> Outcome {
     let Some(rate) = m.throughput(step) else {
         return no_data(objective);
@@ -49,23 +49,20 @@ pub(super) fn at_least(
 }
 
 /// Per window: passes of a step that began, or would have but for a failure before it, and seconds.
-fn begun(m: &Measurement, steps: &StepNames, step: usize) -> Vec<(f64, f64)> {
-    let way = steps.way_to(step);
-    let in_flight = |w: &Window| {
-        let step = w.steps.get(last(&way));
-        step.map_or(0.0, |s| count(s.in_flight.count()))
-    };
+fn begun(m: &Measurement, steps: &StepTable, step: usize) -> Vec<(f64, f64)> {
+    let way = steps.passage(step);
+    let in_flight = |w: &Window| count(w.step(step).in_flight.count());
     let mut before = m.before.as_ref().map(in_flight);
     m.hold
         .iter()
         .map(|s| &s.window)
-        .filter(|w| w.steps.len() > last(&way))
+        .filter(|w| w.steps.len() > step)
         .map(|w| {
             let now = in_flight(w);
             // Without a window before the first nobody knows what grew in it.
             let grown = now - before.replace(now).unwrap_or(now);
-            let shed: u64 = w.steps[way.clone()].iter().map(|s| s.shed).sum();
-            let ended = w.steps[last(&way)].completed() + failed_on_the_way(w, &way) + shed;
+            let shed: u64 = way.rows().map(|row| w.step(row).shed).sum();
+            let ended = w.step(step).completed() + failed_on_the_way(w, way) + shed;
             (count(ended) + grown, w.span.as_secs_f64())
         })
         .collect()

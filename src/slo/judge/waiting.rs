@@ -1,20 +1,18 @@
 //! Means and maxima of latencies. A pass that never completed took its time too: neither may get better when slow users
 //! time out or hang.
 
-use std::ops::Range;
-
 use super::{
     BLOCKS, Evidence, FEWEST_BAD, HOPELESS_AFTER, HOPELESS_SHARE, Measurement, Objective, Outcome,
-    Patience, VERDICT_CONFIDENCE, Verdict, count, failed_on_the_way, last, no_data, outcome, side,
-    stats, sum,
+    Patience, VERDICT_CONFIDENCE, Verdict, count, failed_on_the_way, no_data, outcome, side, stats,
+    sum,
 };
-use crate::measure::{FailureKind, StepNames, Window};
+use crate::measure::{FailureKind, Passage, StepTable, Window};
 
 /// The passes of a step whose times are judged.
 pub(super) struct Passes<'a> {
     m: &'a Measurement,
-    /// The steps whose failures keep a cycle from passing; the last is the step itself.
-    way: Range<usize>,
+    /// The step with those whose failures keep a cycle from passing it.
+    way: Passage<'a>,
     /// Whether it is a kind of request with one time limit, and not a cycle with pauses or several kinds together.
     alike: bool,
 }
@@ -28,16 +26,16 @@ struct Failed {
 }
 
 impl<'a> Passes<'a> {
-    pub(super) fn of(m: &'a Measurement, steps: &StepNames, step: usize) -> Self {
+    pub(super) fn of(m: &'a Measurement, steps: &'a StepTable, step: usize) -> Self {
         Self {
             m,
-            way: steps.way_to(step),
+            way: steps.passage(step),
             alike: !steps.is_whole(step),
         }
     }
 
     fn step(&self) -> usize {
-        last(&self.way)
+        self.way.step
     }
 
     fn windows(&self) -> impl Iterator<Item = &'a Window> + use<'a> {
@@ -52,13 +50,15 @@ impl<'a> Passes<'a> {
     fn failed(&self) -> u64 {
         let whole = |w: &&Window| w.steps.len() > self.step();
         let windows = self.windows().filter(whole);
-        windows.map(|w| failed_on_the_way(w, &self.way)).sum()
+        windows.map(|w| failed_on_the_way(w, self.way)).sum()
     }
 
     fn timed_out(&self) -> u64 {
-        let steps = self.windows().filter_map(|w| w.steps.get(self.way.clone()));
-        let of = |s: &crate::measure::StepWindow| s.failed.get(FailureKind::Timeout);
-        steps.flatten().map(of).sum()
+        let of = |w: &Window| -> u64 {
+            let rows = self.way.rows().map(|row| &w.step(row).failed);
+            rows.map(|failed| failed.get(FailureKind::Timeout)).sum()
+        };
+        self.windows().map(of).sum()
     }
 
     /// The longest that anything was seen to take or wait at a step, seconds. A step's time limit is no shorter.
@@ -81,17 +81,17 @@ impl<'a> Passes<'a> {
             }
         };
         Failed {
-            timeout_s: self.way.clone().map(|s| limit(s).max(bound)).collect(),
+            timeout_s: self.way.rows().map(|s| limit(s).max(bound)).collect(),
             other_s: bound,
         }
     }
 
     /// What they must be thought to have taken before the others may pass: as the slowest that was seen, and as what is hopeless.
     fn at_worst(&self, bound: f64) -> Failed {
-        let seen = self.way.clone().map(|s| self.longest_s(s));
+        let seen = self.way.rows().map(|s| self.longest_s(s));
         let slowest = seen.fold(Patience::Much.means() * bound, f64::max);
         Failed {
-            timeout_s: vec![slowest; self.way.len()],
+            timeout_s: vec![slowest; self.way.rows().count()],
             other_s: slowest,
         }
     }
@@ -103,9 +103,10 @@ impl<'a> Passes<'a> {
             let completed = count(step.completed());
             let mut taken = (
                 step.latency.mean_s().unwrap_or(0.0) * completed,
-                completed + count(failed_on_the_way(w, &self.way)),
+                completed + count(failed_on_the_way(w, self.way)),
             );
-            for (s, timeout_s) in w.steps[self.way.clone()].iter().zip(&failed.timeout_s) {
+            for (row, timeout_s) in self.way.rows().zip(&failed.timeout_s) {
+                let s = w.step(row);
                 let timeouts = s.failed.get(FailureKind::Timeout);
                 let others = s.failed.of_target() - timeouts;
                 taken.0 += timeout_s * count(timeouts) + failed.other_s * count(others);

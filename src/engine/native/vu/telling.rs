@@ -216,12 +216,7 @@ impl Vu<'_> {
     }
 
     fn step_name(&self, index: usize) -> String {
-        self.scenario
-            .names()
-            .iter()
-            .nth(index)
-            .unwrap_or_default()
-            .to_owned()
+        self.scenario.table().name(index).to_owned()
     }
 
     /// What was sent and what came.
