@@ -12,7 +12,6 @@ pub mod any;
 pub mod k6;
 pub mod locust;
 pub mod native;
-pub mod populations;
 mod requests;
 pub mod sim;
 pub mod trace;

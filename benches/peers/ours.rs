@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
 use breakpoint::measure::{Histogram, Level};
 use breakpoint::scenario::{Allowed, Feeder, Scenario, spec::ScenarioSpec};
 use clap::Args;
@@ -89,15 +89,13 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
     let scenario = Arc::new(scenario(args.work, &args.url)?);
     let main = scenario.table().main();
     let mut engine = NativeEngine::start(NativeSpec {
-        scenario,
-        load: LoadModel::closed(1e9),
+        populations: vec![PopulationSpec::users(scenario, LoadModel::closed(1e9), 1)],
         sources: Vec::new(),
         allowed: Allowed::default(),
         network: Network::default(),
         excerpts: true,
         window: Duration::from_secs(1),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-        seed: 1,
     })?;
     engine.set_level(Level(args.vus)).await?;
     let mut settled_at = None;

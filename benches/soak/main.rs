@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
 use breakpoint::measure::{Level, Window};
 use breakpoint::scenario::{Allowed, Scenario, spec::ScenarioSpec};
 use clap::{Parser, Subcommand};
@@ -196,21 +196,20 @@ impl Held {
         let url = format!("http://{address}");
         let scenario = Scenario::compile(&spec, &url, &BTreeMap::new(), &|_| None)?;
         let ledger = Ledger::new(scenario.table())?;
+        // Who leaves ends his step, so that nothing is cut off uncounted.
+        let load = LoadModel::Closed {
+            pace_per_s: PACE_PER_S,
+            staggered: true,
+            grace: LEAVE,
+        };
         let engine = NativeEngine::start(NativeSpec {
-            scenario: Arc::new(scenario),
-            // Who leaves ends his step, so that nothing is cut off uncounted.
-            load: LoadModel::Closed {
-                pace_per_s: PACE_PER_S,
-                staggered: true,
-                grace: LEAVE,
-            },
+            populations: vec![PopulationSpec::users(Arc::new(scenario), load, 1)],
             sources: Vec::new(),
             allowed: Allowed::default(),
             network: Network::default(),
             excerpts: true,
             window: Duration::from_secs(1),
             threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
-            seed: 1,
         })?;
         let out = File::create(&cli.out).with_context(|| {
             format!(

@@ -14,7 +14,7 @@ use super::signals::{self, Signals};
 use super::{Exit, Refusal, command, contact, plan_of, runtime};
 use crate::cli::TryArgs;
 use crate::engine::Canary;
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
 use crate::engine::trace::{Line, Mark, Trace};
 use crate::excerpt;
 use crate::locate;
@@ -180,12 +180,14 @@ async fn at(
         args.population.as_deref(),
     )?;
     let mut engine = NativeEngine::start(NativeSpec {
-        scenario: Arc::new(scenario),
-        load: LoadModel::closed(plan.pace_per_s),
+        populations: vec![PopulationSpec::users(
+            Arc::new(scenario),
+            LoadModel::closed(plan.pace_per_s),
+            // As in a run, where every population draws for itself.
+            plan.seed.wrapping_add(index),
+        )],
         window: WINDOW,
         threads: 1,
-        // As in a run, where every population draws for itself.
-        seed: plan.seed.wrapping_add(index),
         sources: plan.local_addresses.clone(),
         allowed: plan.target.allowed.clone(),
         network: ready.network.clone(),

@@ -1,4 +1,4 @@
-//! The populations of a plan: compiled, counted, and each with an engine of its own.
+//! The populations of a plan: compiled, counted, and put together in one engine.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Refusal;
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Network};
-use crate::engine::populations::{Member, Populations};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
 use crate::exit::Exit;
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
@@ -109,10 +108,7 @@ impl Compiled {
         }
         let one = |name: &str, amount: Amount| PopulationRecord {
             name: name.to_owned(),
-            level: match amount {
-                Amount::Searched => None,
-                Amount::Vus(level) | Amount::PerSecond(level) => Some(level),
-            },
+            level: fixed(amount),
             unit: match amount {
                 Amount::Searched => plan.search.unit,
                 Amount::Vus(_) => LevelUnit::Vus,
@@ -123,7 +119,7 @@ impl Compiled {
         others.chain([one(USERS, plan.populations.users)]).collect()
     }
 
-    /// Starts an engine for each.
+    /// Starts what loads the target.
     ///
     /// `climbs` is whether levels are those of a ramp.
     pub(super) fn start(
@@ -131,30 +127,30 @@ impl Compiled {
         plan: &Plan,
         climbs: bool,
         network: &Network,
-    ) -> Result<Populations<NativeEngine>, Refusal> {
-        let mut others = Vec::new();
-        for (index, other) in (1..).zip(self.others) {
-            let part = Part {
-                amount: other.plan.amount,
-                scenario: other.scenario,
-                climbs,
-                // Of its own draws: populations that draw alike would march in step.
-                seed: plan.seed.wrapping_add(index),
-                network: network.clone(),
-            };
-            others.push(part.member(other.plan.name, plan)?);
-        }
-        let users = Part {
-            amount: plan.populations.users,
-            scenario: self.users,
-            climbs,
+    ) -> Result<NativeEngine, Refusal> {
+        let others = (1..).zip(self.others).map(|(index, other)| PopulationSpec {
+            load: load(other.plan.amount, plan, climbs),
+            fixed: fixed(other.plan.amount),
+            scenario: Arc::new(other.scenario),
+            // Of its own draws: populations that draw alike would march in step.
+            seed: plan.seed.wrapping_add(index),
+        });
+        let users = PopulationSpec {
+            load: load(plan.populations.users, plan, climbs),
+            fixed: fixed(plan.populations.users),
+            scenario: Arc::new(self.users),
             seed: plan.seed,
-            network: network.clone(),
         };
-        Ok(Populations::new(
-            others,
-            users.member(USERS.to_owned(), plan)?,
-        ))
+        let engine = NativeEngine::start(NativeSpec {
+            populations: others.chain([users]).collect(),
+            window: WINDOW,
+            threads: plan.threads.unwrap_or_else(cores),
+            sources: plan.local_addresses.clone(),
+            allowed: plan.target.allowed.clone(),
+            network: network.clone(),
+            excerpts: plan.excerpts,
+        });
+        engine.map_err(|error| Refusal::new(Exit::Failure, error))
     }
 }
 
@@ -163,65 +159,31 @@ fn vus_of(rate: Level) -> u32 {
     vus.clamp(RATE_VUS.start, RATE_VUS.end)
 }
 
-/// What an engine needs to know of its population.
-struct Part {
-    amount: Amount,
-    scenario: Scenario,
-    climbs: bool,
-    seed: u64,
-    network: Network,
+/// How many there are of a population; `None` for the one that is searched.
+fn fixed(amount: Amount) -> Option<Level> {
+    match amount {
+        Amount::Searched => None,
+        Amount::Vus(level) | Amount::PerSecond(level) => Some(level),
+    }
 }
 
-impl Part {
-    fn member(self, name: String, plan: &Plan) -> Result<Member<NativeEngine>, Refusal> {
-        let level = match self.amount {
-            Amount::Searched => None,
-            Amount::Vus(level) | Amount::PerSecond(level) => Some(level),
-        };
-        let searched = level.is_none();
-        let engine = NativeEngine::start(NativeSpec {
-            load: self.load(plan),
-            scenario: Arc::new(self.scenario),
-            window: WINDOW,
-            // Those beside are few.
-            threads: if searched {
-                plan.threads.unwrap_or_else(cores)
-            } else {
-                1
-            },
-            seed: self.seed,
-            sources: plan.local_addresses.clone(),
-            allowed: plan.target.allowed.clone(),
-            network: self.network,
-            excerpts: plan.excerpts,
-        });
-        match engine {
-            Ok(engine) => Ok(Member {
-                name,
-                engine,
-                level,
-            }),
-            Err(error) => Err(Refusal::new(Exit::Failure, error)),
-        }
-    }
-
-    fn load(&self, plan: &Plan) -> LoadModel {
-        let closed = if self.climbs {
-            LoadModel::climbing(plan.pace_per_s)
-        } else {
-            LoadModel::closed(plan.pace_per_s)
-        };
-        match (self.amount, plan.load) {
-            (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,
-            (Amount::Searched, LoadPlan::Open(open)) => LoadModel::Open {
-                arrivals: open.arrivals,
-                most_vus: open.most_vus,
-            },
-            (Amount::PerSecond(rate), _) => LoadModel::Open {
-                arrivals: Arrivals::Constant,
-                most_vus: vus_of(rate),
-            },
-        }
+/// How a population comes to its level.
+fn load(amount: Amount, plan: &Plan, climbs: bool) -> LoadModel {
+    let closed = if climbs {
+        LoadModel::climbing(plan.pace_per_s)
+    } else {
+        LoadModel::closed(plan.pace_per_s)
+    };
+    match (amount, plan.load) {
+        (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,
+        (Amount::Searched, LoadPlan::Open(open)) => LoadModel::Open {
+            arrivals: open.arrivals,
+            most_vus: open.most_vus,
+        },
+        (Amount::PerSecond(rate), _) => LoadModel::Open {
+            arrivals: Arrivals::Constant,
+            most_vus: vus_of(rate),
+        },
     }
 }
 

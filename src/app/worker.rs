@@ -10,7 +10,7 @@ use super::{contact, leaving, secrets, signals};
 use crate::cli::WorkerArgs;
 use crate::engine::EngineError;
 use crate::engine::locust::worker::{WorkerEnd, WorkerSpec, work};
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
 use crate::locate;
 use crate::plan::{FindFlags, Plan, TargetKind};
 use crate::preflight;
@@ -43,12 +43,14 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     let signals = signals::listen(runtime.handle());
     let engine = |index: u64| {
         NativeEngine::start(NativeSpec {
-            scenario,
-            load: LoadModel::closed(AT_ONCE_PER_S),
+            populations: vec![PopulationSpec::users(
+                scenario,
+                LoadModel::closed(AT_ONCE_PER_S),
+                // Workers that draw alike would march in step.
+                plan.seed.wrapping_add(index),
+            )],
             window: WINDOW,
             threads: plan.threads.unwrap_or_else(cores),
-            // Workers that draw alike would march in step.
-            seed: plan.seed.wrapping_add(index),
             sources: plan.local_addresses.clone(),
             allowed: plan.target.allowed.clone(),
             network,

@@ -3,14 +3,13 @@
 use super::k6::K6Engine;
 use super::locust::LocustEngine;
 use super::native::NativeEngine;
-use super::populations::Populations;
 use super::{Canary, Engine, EngineError};
 use crate::measure::{Level, LoadedAddress, Window};
 
 /// One of the engines that load a real service.
 pub enum AnyEngine {
     /// This program.
-    Native(Box<Populations<NativeEngine>>),
+    Native(Box<NativeEngine>),
     /// A Locust cluster.
     Locust(Box<LocustEngine>),
     /// k6, with a script of the user's.
@@ -21,11 +20,7 @@ impl AnyEngine {
     /// Ends the load.
     pub async fn stop(self) {
         match self {
-            Self::Native(all) => {
-                for engine in all.into_engines() {
-                    engine.stop().await;
-                }
-            }
+            Self::Native(engine) => engine.stop().await,
             Self::Locust(engine) => engine.stop().await,
             Self::K6(engine) => engine.stop().await,
         }

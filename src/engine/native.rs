@@ -20,6 +20,7 @@ mod shard;
 mod socket;
 mod sources;
 mod stream;
+mod user;
 mod vu;
 pub(in crate::engine) mod watch;
 mod why;
@@ -57,19 +58,40 @@ const LONG_GRACE: Duration = Duration::from_secs(30);
 /// How long the threads may take to close their connections when the engine stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// How the native engine runs.
+/// One kind of users.
 #[derive(Debug, Clone)]
-pub struct NativeSpec {
+pub struct PopulationSpec {
     /// What each VU does.
     pub scenario: Arc<Scenario>,
     /// What a level means.
     pub load: LoadModel,
+    /// How many there are of it while there is any load at all; `None` for whom the level is about.
+    pub fixed: Option<Level>,
+    /// Seed of all random values. Populations that draw alike would march in step.
+    pub seed: u64,
+}
+
+impl PopulationSpec {
+    /// Users who are searched.
+    pub fn users(scenario: Arc<Scenario>, load: LoadModel, seed: u64) -> Self {
+        Self {
+            scenario,
+            load,
+            fixed: None,
+            seed,
+        }
+    }
+}
+
+/// How the native engine runs.
+#[derive(Debug, Clone)]
+pub struct NativeSpec {
+    /// Everybody who loads the target, in the order of the rows of a window; the last are the users, of whom a canary is one.
+    pub populations: Vec<PopulationSpec>,
     /// Length of a window.
     pub window: Duration,
     /// How many threads make the load, at least one.
     pub threads: usize,
-    /// Seed of all random values.
-    pub seed: u64,
     /// Addresses of this machine that connections come from, by VU in turn; none leaves the choice to the kernel.
     pub sources: Vec<IpAddr>,
     /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads nowhere else.
@@ -163,11 +185,9 @@ impl NativeEngine {
     /// When a thread cannot be started, the pace is not above zero, or TLS cannot be set up for a scenario that needs it.
     pub fn start(spec: NativeSpec) -> Result<Self, EngineError> {
         let NativeSpec {
-            scenario,
-            load,
+            populations,
             window,
             threads,
-            seed,
             sources,
             allowed,
             network,
@@ -175,46 +195,50 @@ impl NativeEngine {
         } = spec;
         let threads = u32::try_from(threads.max(1))
             .map_err(|_| EngineError::Start("too many threads".to_owned()))?;
-        let works = match load {
+        let works = |population: &PopulationSpec| match population.load {
             LoadModel::Closed { pace_per_s, .. } => pace_per_s > 0.0,
             LoadModel::Open { most_vus, .. } => most_vus > 0,
         };
-        if !works || window.is_zero() {
+        if populations.is_empty() || !populations.iter().all(works) || window.is_zero() {
             return Err(EngineError::Start(
-                "the pace, the VUs and the window must be above zero".to_owned(),
+                "there must be users, and the pace, the VUs and the window above zero".to_owned(),
             ));
         }
         let means = Means {
-            trust: trust(network.trust, &scenario)?,
+            trust: trust(network.trust, &populations)?,
             sources: Sources::new(sources),
             allowed,
             resolve: network.resolve,
         };
         let zero = Instant::now();
-        let next_rows: Arc<[AtomicU64]> = scenario
-            .feeders()
-            .iter()
-            .map(|_| AtomicU64::new(0))
+        let tables = populations.iter().map(|p| p.scenario.table());
+        let steps = tables.map(|table| table.rows().len()).sum();
+        let next_rows = |population: &PopulationSpec| {
+            let feeders = population.scenario.feeders().iter();
+            feeders.map(|_| AtomicU64::new(0)).collect()
+        };
+        let populations: Vec<(PopulationSpec, Arc<[AtomicU64]>)> = (populations.into_iter())
+            .map(|population| {
+                let rows = next_rows(&population);
+                (population, rows)
+            })
             .collect();
         let mut shards = Vec::new();
         for index in 0..threads {
             shards.push(ShardHandle::spawn(ShardSpec {
                 index,
                 shards: threads,
-                scenario: Arc::clone(&scenario),
-                load,
+                populations: populations.clone(),
                 window,
-                seed,
                 means: means.clone(),
                 addresses: network.addresses,
                 excerpts,
-                next_rows: Arc::clone(&next_rows),
                 zero,
             })?);
         }
         Ok(Self {
             shards,
-            steps: scenario.table().rows().len(),
+            steps,
             zero,
             next: 1,
             last_end: zero,
@@ -340,7 +364,7 @@ impl Engine for NativeEngine {
     }
 
     async fn canary(&mut self) -> Result<Canary, EngineError> {
-        let answer = self.look(vu::CANARY, None).await?;
+        let answer = self.look(user::CANARY, None).await?;
         // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
         let mut passed = u64::MAX;
         for shard in &mut self.shards {
@@ -355,19 +379,24 @@ impl Engine for NativeEngine {
     }
 }
 
-/// Whom the connections of a scenario trust.
-fn trust(given: Option<Trust>, scenario: &Scenario) -> Result<Option<Trust>, EngineError> {
+/// Whom the connections of some scenarios trust.
+fn trust(
+    given: Option<Trust>,
+    populations: &[PopulationSpec],
+) -> Result<Option<Trust>, EngineError> {
+    let scenarios = || populations.iter().map(|p| &*p.scenario);
     let read = || Trust::read(&TrustSpec::default());
     if given.is_some() {
         return Ok(given);
     }
-    if scenario.origins().iter().any(|o| o.tls) {
+    if scenarios().any(|s| s.origins().iter().any(|o| o.tls)) {
         return read()
             .map(Some)
             .map_err(|e| EngineError::Start(e.to_string()));
     }
     // A redirect may lead to TLS; one that does fails where TLS cannot be set up.
-    Ok((scenario.redirects() > 0).then(read).and_then(Result::ok))
+    let follows = scenarios().any(|s| s.redirects() > 0);
+    Ok(follows.then(read).and_then(Result::ok))
 }
 
 fn ended() -> EngineError {

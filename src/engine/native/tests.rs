@@ -1,6 +1,7 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
 mod network;
+mod populations;
 mod redirects;
 mod strain;
 
@@ -34,12 +35,14 @@ fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) 
 }
 
 fn spec(scenario: &Arc<Scenario>) -> NativeSpec {
+    spec_of(scenario, LoadModel::closed(1000.0))
+}
+
+fn spec_of(scenario: &Arc<Scenario>, load: LoadModel) -> NativeSpec {
     NativeSpec {
-        scenario: Arc::clone(scenario),
-        load: LoadModel::closed(1000.0),
+        populations: vec![PopulationSpec::users(Arc::clone(scenario), load, 7)],
         window: Duration::from_millis(100),
         threads: 2,
-        seed: 7,
         sources: Vec::new(),
         allowed: Allowed::default(),
         network: Network::default(),
@@ -716,11 +719,7 @@ async fn vus_of_a_level_that_climbs_begin_at_once_and_are_not_cut_off_while_they
     // With a stagger they would begin within half a minute.
     let toml = "steps = [{ name = 'get', get = '/', timeout = '50s' }, { think = '30s' }]";
     let scenario = compile(toml, &base);
-    let mut engine = NativeEngine::start(NativeSpec {
-        load: LoadModel::climbing(1000.0),
-        ..spec(&scenario)
-    })
-    .unwrap();
+    let mut engine = NativeEngine::start(spec_of(&scenario, LoadModel::climbing(1000.0))).unwrap();
     engine.set_level(Level(6)).await.unwrap();
     let hang = |w: &Window| w.steps[0].in_flight.count() == 6;
     let begun = watch(&mut engine, |s| hang(&s.last)).await;
@@ -755,18 +754,7 @@ async fn levels_are_paced_and_leave_nothing_behind() {
         "steps = [{ name = 'get', get = '/' }, { think = '50ms' }]",
         &base,
     );
-    let mut engine = NativeEngine::start(NativeSpec {
-        scenario,
-        load: LoadModel::closed(50.0),
-        window: Duration::from_millis(100),
-        threads: 2,
-        seed: 1,
-        sources: Vec::new(),
-        allowed: Allowed::default(),
-        network: Network::default(),
-        excerpts: true,
-    })
-    .unwrap();
+    let mut engine = NativeEngine::start(spec_of(&scenario, LoadModel::closed(50.0))).unwrap();
     assert!(
         engine.next_window().await.unwrap().at_level,
         "level 0 from the start"

@@ -8,15 +8,8 @@ const THREADS: usize = 2;
 
 fn arriving(scenario: &Arc<Scenario>, arrivals: Arrivals, most_vus: u32) -> NativeEngine {
     NativeEngine::start(NativeSpec {
-        scenario: Arc::clone(scenario),
-        load: LoadModel::Open { arrivals, most_vus },
-        window: Duration::from_millis(100),
         threads: THREADS,
-        seed: 7,
-        sources: Vec::new(),
-        allowed: Allowed::default(),
-        network: Network::default(),
-        excerpts: true,
+        ..spec_of(scenario, LoadModel::Open { arrivals, most_vus })
     })
     .unwrap()
 }

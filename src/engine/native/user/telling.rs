@@ -9,7 +9,7 @@ use http::header::LOCATION;
 use http::{HeaderMap, StatusCode};
 
 use super::body::Body;
-use super::{Connection, Encoding, FailureKind, Head, RequestTemplate, Vu, VuRng, why};
+use super::{Connection, Encoding, FailureKind, Head, RequestTemplate, ScenarioUser, VuRng, why};
 use crate::engine::native::recorder::Way;
 use crate::engine::native::why::Words;
 use crate::engine::trace::{Mark, Trace};
@@ -62,6 +62,8 @@ impl Seen {
 /// A step that failed, as far as it is told of.
 struct Failed<'a> {
     action: &'a Action,
+    /// Its place among the scenario's own.
+    index: usize,
     way: Way,
     seen: Option<&'a Seen>,
     /// Why, where that is no status.
@@ -76,17 +78,17 @@ impl Failed<'_> {
     }
 }
 
-impl Vu<'_> {
+impl ScenarioUser<'_> {
     /// A step begins, of which nothing was seen yet.
     pub(super) fn nothing_seen(&mut self) {
-        if !self.shared.thinks {
+        if !self.kind.thinks {
             self.seen = None;
         }
     }
 
     /// Notes of one who looks, or of a canary, that an answer began: whatever goes wrong now, somebody answered.
     pub(super) fn answered(&mut self, head: &Head, connection: &Connection) {
-        if !self.shared.thinks {
+        if !self.kind.thinks {
             let body = connection.beginning();
             self.seen = Some(Box::new(Seen::new(head, body, head.encoding, false)));
         }
@@ -99,7 +101,7 @@ impl Vu<'_> {
             Some(Box::new(Seen::new(head, body, head.encoding, true)))
         };
         self.seen = seen(connection);
-        let wants = self.shared.excerpts && connection.beginning().is_empty();
+        let wants = self.kind.excerpts && connection.beginning().is_empty();
         if wants
             && tokio::time::timeout(BODY_GRACE, connection.begin_body())
                 .await
@@ -129,29 +131,30 @@ impl Vu<'_> {
                 Some(Words::from(text))
             }
             // The words quote the event.
-            FailureKind::WrongEvent if !self.shared.excerpts => None,
+            FailureKind::WrongEvent if !self.kind.excerpts => None,
             _ => why::take(kind),
         };
         let blamed = seen.as_deref().filter(|s| s.to_blame);
         let raw = match (&words, blamed) {
-            (None, Some(seen)) if self.shared.excerpts => seen.body.folded(),
+            (None, Some(seen)) if self.kind.excerpts => seen.body.folded(),
             (Some(words), _) => words.text.clone(),
             (None, _) => String::new(),
         };
         let way = Way {
-            step: index,
+            step: self.kind.first_row + index,
             kind,
             status: blamed.map(|s| s.status),
             message: raw,
         };
         let failed = Failed {
             action: &step.action,
+            index,
             way,
             seen: seen.as_deref(),
             words: words.as_ref(),
         };
         self.describe(&failed, before);
-        if !self.shared.thinks {
+        if !self.kind.thinks {
             self.failure = Some(Box::new(self.failure_of(&failed)));
         }
     }
@@ -159,18 +162,18 @@ impl Vu<'_> {
     /// Counts a failure, and writes down what of it is not known yet.
     fn describe(&self, failed: &Failed<'_>, before: VuRng) {
         let way = &failed.way;
-        let wanted = self.shared.recorder.borrow_mut().failed(way);
-        let exchange = wanted.exchange && self.shared.excerpts;
+        let wanted = self.recorder().failed(way);
+        let exchange = wanted.exchange && self.kind.excerpts;
         if !wanted.words && !exchange {
             return;
         }
         let masks = self.scenario.masks(&self.values, true);
-        let excerpt = failed.excerpt(self.shared.excerpts, &masks);
+        let excerpt = failed.excerpt(self.kind.excerpts, &masks);
         let message = match failed.words {
             Some(words) => excerpt::line(&masks.text(&words.text)),
             None => excerpt::folded(&excerpt),
         };
-        let mut recorder = self.shared.recorder.borrow_mut();
+        let mut recorder = self.recorder();
         recorder.describe(way, |shown| {
             shown.message = message;
             shown.request = request_of(failed.action).map(|r| r.shown().to_owned());
@@ -178,7 +181,7 @@ impl Vu<'_> {
         });
         if exchange {
             let exchange = Exchange {
-                step: self.step_name(way.step),
+                step: self.step_name(failed.index),
                 kind: way.kind,
                 status: way.status,
                 text: self.exchange_text(failed, before, &masks),
@@ -189,7 +192,7 @@ impl Vu<'_> {
 
     /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who looks to the user's own terminal.
     fn failure_of(&self, failed: &Failed<'_>) -> Failure {
-        let published = self.shared.trace.is_none();
+        let published = self.kind.trace.is_none();
         let masks = self.scenario.masks(&self.values, published);
         let request = request_of(failed.action).map(|r| {
             let origin = &self.scenario.origins()[r.origin()];
@@ -197,12 +200,12 @@ impl Vu<'_> {
             format!("{method} {}{path}", address(origin))
         });
         let words = failed.words.map(Words::whole).unwrap_or_default();
-        let excerpt = failed.excerpt(self.shared.excerpts, &masks);
+        let excerpt = failed.excerpt(self.kind.excerpts, &masks);
         let seen = failed.seen;
         let waits = matches!(failed.action, Action::Wait(_));
         Failure {
             kind: failed.way.kind,
-            step: Some(self.step_name(failed.way.step)),
+            step: Some(self.step_name(failed.index)),
             request,
             status: failed.way.status,
             answered: seen.filter(|s| !s.to_blame).map(|s| s.status),
@@ -251,7 +254,7 @@ impl Vu<'_> {
     /// Says something to whoever looks; it is not even written where nobody does.
     #[inline]
     pub(super) fn say(&self, mark: Mark, text: impl FnOnce(&Masks) -> String) {
-        if let Some(trace) = &self.shared.trace {
+        if let Some(trace) = &self.kind.trace {
             self.say_to(trace, mark, text);
         }
     }
@@ -305,7 +308,7 @@ impl Vu<'_> {
 
     /// `encoding` is that of these bytes, which may have been decoded already.
     pub(super) fn say_body(&self, headers: &HeaderMap, body: &[u8], encoding: Encoding) {
-        if self.shared.trace.is_none() || body.is_empty() {
+        if self.kind.trace.is_none() || body.is_empty() {
             return;
         }
         self.say(Mark::Came, |masks| {
@@ -389,9 +392,9 @@ fn expected(expect: &Expect) -> String {
     }
 }
 
-fn wanted(vu: &Vu<'_>, extract: &[crate::scenario::Extract]) -> String {
+fn wanted(user: &ScenarioUser<'_>, extract: &[crate::scenario::Extract]) -> String {
     let each = extract.iter().map(|e| {
-        let name = vu.scenario.slot_name(e.slot);
+        let name = user.scenario.slot_name(e.slot);
         format!(", and {} for `{name}`", place(&e.from))
     });
     each.collect()

@@ -2,7 +2,7 @@
 
 use http::header::LOCATION;
 
-use super::{Connection, FailureKind, Head, RequestTemplate, Stop, Vu, Want, why};
+use super::{Connection, FailureKind, Head, RequestTemplate, ScenarioUser, Stop, Want, why};
 use crate::scenario::{Origin, Redirect, is_redirect, same_origin};
 
 /// Where an answer came from.
@@ -13,7 +13,7 @@ pub(super) struct Answer {
     pub(super) keep: Option<usize>,
 }
 
-impl Vu<'_> {
+impl ScenarioUser<'_> {
     /// Follows an answer's redirects, as many as the scenario allows; the answer after the last is the step's.
     ///
     /// A status that the step expects is its success, also where it is a redirect.

@@ -1,0 +1,713 @@
+//! A user of a scenario: goes through its steps over HTTP/1.1, with connections of its own.
+//!
+//! Latencies run from a step's intended start and hold no think time. A failed cycle closes the user's connections.
+
+mod body;
+mod follow;
+mod telling;
+
+use std::cell::{RefCell, RefMut};
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Method, StatusCode};
+use rand::RngExt as _;
+
+use self::follow::Answer;
+use self::telling::Seen;
+use super::back_off::retry_after;
+use super::http::{Connection, Connector, Encoding, Head, Keep, Want};
+use super::idle::IdleLimit;
+use super::limit::TimeLimit;
+use super::recorder::{Ending, Recorder};
+use super::stream::Stream;
+use super::vu::{CycleEnd, Stop, User, VuState};
+use super::why;
+use crate::engine::trace::{Mark, Trace};
+use crate::excerpt::Masks;
+use crate::measure::{Failure, FailureKind};
+use crate::scenario::{
+    Action, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, Scenario, Step, Template,
+    Think, Values, VuRng, Wait, json_text, vu_rng,
+};
+
+/// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
+/// intended start.
+const LATE: Duration = Duration::from_millis(2);
+
+/// What all VUs of one thread share.
+pub(super) struct Thread {
+    pub(super) connector: Connector,
+    pub(super) recorder: RefCell<Recorder>,
+}
+
+/// What all users of one kind have in common on one thread.
+pub(super) struct Kind {
+    pub(super) thread: Rc<Thread>,
+    pub(super) scenario: Arc<Scenario>,
+    /// The row of the recorder that counts its first step; its others follow.
+    pub(super) first_row: usize,
+    pub(super) seed: u64,
+    /// Whether a cycle is a visit: each arrival of the open model is another user, who is gone after what he came for.
+    pub(super) visits: bool,
+    /// Next row of each sequential feeder, over all threads.
+    pub(super) next_rows: Arc<[AtomicU64]>,
+    /// How long each origin keeps a connection that nobody uses.
+    pub(super) idle_limits: Vec<IdleLimit>,
+    /// Whether VUs think; one who only looks does not.
+    pub(super) thinks: bool,
+    /// Whether anything of the answers of failed requests is told.
+    pub(super) excerpts: bool,
+    /// Where a cycle that is looked at is told of.
+    pub(super) trace: Option<Trace>,
+}
+
+impl Kind {
+    /// What a look uses in place of a thread's own: its counts go nowhere and it does not think. What it sees goes to the user's own
+    /// terminal.
+    pub(super) fn for_look(own: &Self, trace: Option<Trace>) -> Self {
+        let rows = own.scenario.table().rows().len();
+        Self {
+            thread: Rc::new(Thread {
+                connector: own.thread.connector.apart(),
+                recorder: RefCell::new(Recorder::new(rows)),
+            }),
+            scenario: Arc::clone(&own.scenario),
+            first_row: 0,
+            seed: own.seed,
+            visits: false,
+            next_rows: Arc::clone(&own.next_rows),
+            idle_limits: idle_limits(&own.scenario),
+            thinks: false,
+            excerpts: own.excerpts || trace.is_some(),
+            trace,
+        }
+    }
+
+    /// The row that counts the whole cycle.
+    pub(super) fn cycle_row(&self) -> usize {
+        self.first_row + self.scenario.table().whole()
+    }
+}
+
+/// Nothing is known of any origin yet.
+pub(super) fn idle_limits(scenario: &Scenario) -> Vec<IdleLimit> {
+    let origins = scenario.origins().iter();
+    origins.map(|_| IdleLimit::default()).collect()
+}
+
+/// The VU that a canary asks as: the first that any level has, so that what it asks for is there, with its feeder row.
+pub(super) const CANARY: u32 = 0;
+/// Its random values are those of a VU that no level reaches: what the first VU is to draw and to create must not be there yet.
+const CANARY_DRAWS: u32 = u32::MAX;
+
+/// One user, and what is his own.
+pub(super) struct ScenarioUser<'a> {
+    scenario: &'a Scenario,
+    /// What it does in a cycle.
+    steps: &'a [Step],
+    kind: &'a Kind,
+    state: &'a VuState,
+    rng: VuRng,
+    values: Values,
+    /// The kept connection to each origin.
+    idle: Vec<Option<Box<Connection>>>,
+    streams: Vec<Option<Stream>>,
+    /// Room for requests with values in them.
+    rendered: String,
+    /// When each measured step of this cycle began.
+    starts: Vec<Option<Instant>>,
+    /// When the next step was meant to begin, where the VU woke late from thinking.
+    intended: Option<Instant>,
+    /// When the last step ended.
+    last: Instant,
+    /// When the present one began.
+    now: Instant,
+    /// The answer that the step fails at.
+    seen: Option<Box<Seen>>,
+    /// Of one who only looks: how the cycle failed.
+    failure: Option<Box<Failure>>,
+}
+
+impl<'a> ScenarioUser<'a> {
+    pub(super) fn new(kind: &'a Kind, state: &'a VuState, id: u32) -> Self {
+        let scenario = &*kind.scenario;
+        // A canary's draws are its own.
+        let is_canary = !kind.thinks && kind.trace.is_none();
+        Self {
+            rng: vu_rng(kind.seed, if is_canary { CANARY_DRAWS } else { id }),
+            values: scenario.values(id),
+            idle: scenario.origins().iter().map(|_| None).collect(),
+            streams: (0..scenario.streams()).map(|_| None).collect(),
+            rendered: String::new(),
+            starts: vec![None; scenario.table().whole()],
+            intended: None,
+            last: Instant::now(),
+            now: Instant::now(),
+            seen: None,
+            failure: None,
+            steps: if kind.visits {
+                scenario.visit()
+            } else {
+                scenario.steps()
+            },
+            scenario,
+            kind,
+            state,
+        }
+    }
+
+    /// Goes through the steps, as far as it comes.
+    async fn pass(&mut self, limit: &mut TimeLimit) -> CycleEnd {
+        let next_rows = &self.kind.next_rows;
+        self.scenario
+            .begin_cycle(&mut self.values, &mut self.rng, |feeder| {
+                next_rows[feeder].fetch_add(1, Ordering::Relaxed)
+            });
+        self.starts.fill(None);
+        self.last = Instant::now();
+        self.state.begin_cycle(self.intended.unwrap_or(self.last));
+        for step in self.steps {
+            if self.state.leaving.get() {
+                return CycleEnd::Left;
+            }
+            match (&step.action, step.measured) {
+                (Action::Think(think), _) => self.think(*think).await,
+                (Action::Close(stream), _) => self.streams[*stream] = None,
+                (_, None) => {}
+                (_, Some(index)) => {
+                    if let Err(stop) = self.measured(step, index, limit).await {
+                        return CycleEnd::Stopped(stop);
+                    }
+                }
+            }
+        }
+        CycleEnd::Completed
+    }
+
+    fn recorder(&self) -> RefMut<'_, Recorder> {
+        self.kind.thread.recorder.borrow_mut()
+    }
+
+    fn end_cycle(&mut self, end: &CycleEnd) {
+        let clock = self.state.end_cycle();
+        let ending = match end {
+            // A cancelled cycle says nothing about the target.
+            CycleEnd::Left => None,
+            CycleEnd::Completed => clock.map(|c| Ending::Completed(c.age(self.last))),
+            CycleEnd::Stopped(Stop::Failed(kind)) => Some(Ending::Failed(*kind)),
+            CycleEnd::Stopped(Stop::Shed(_)) => Some(Ending::Shed),
+        };
+        if let Some(ending) = ending {
+            let row = self.kind.cycle_row();
+            self.recorder().count(row, ending);
+        }
+        self.streams.fill_with(|| None);
+        let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
+        if failed || self.scenario.closes_each_cycle() {
+            self.idle.fill_with(|| None);
+        }
+        if matches!(end, CycleEnd::Stopped(_)) {
+            self.intended = None;
+        }
+        self.values.cycle += 1;
+    }
+
+    async fn think(&mut self, think: Think) {
+        if !self.kind.thinks {
+            self.say(Mark::Note, |_| {
+                let mean = crate::units::format_seconds(think.mean_s());
+                format!("{mean} of thinking are left out")
+            });
+            return;
+        }
+        let since = self.intended.take().unwrap_or_else(Instant::now);
+        let until = since + think.draw(&mut self.rng);
+        self.state.begin_to_think(since);
+        tokio::time::sleep_until(until.into()).await;
+        let woke = self.intend(until);
+        self.last = woke;
+        self.state.has_thought(since, woke);
+    }
+
+    /// Notes that the next step was meant to begin at a time that has just come. Returns when it is said to begin: a
+    /// delay that timers and schedulers always show is not charged to the target.
+    fn intend(&mut self, at: Instant) -> Instant {
+        let now = Instant::now();
+        let late = now.saturating_duration_since(at);
+        self.recorder().lag(late);
+        self.intended = (late > LATE).then_some(at);
+        if late > LATE { at } else { now }
+    }
+
+    /// One measured step: its clock, its time limit, its count.
+    async fn measured(
+        &mut self,
+        step: &Step,
+        index: usize,
+        limit: &mut TimeLimit,
+    ) -> Result<(), Stop> {
+        let now = Instant::now();
+        self.now = now;
+        let begun = self.intended.take().unwrap_or(now);
+        self.starts[index] = Some(begun);
+        let start = match &step.action {
+            Action::Wait(Wait {
+                since: Some(since), ..
+            }) => self.starts[*since].unwrap_or(begun),
+            _ => begun,
+        };
+        let row = self.kind.first_row + index;
+        self.state.in_step(Some((row, start)));
+        self.nothing_seen();
+        // A failed request can be written again as it was sent.
+        let before = self.rng.clone();
+        self.say_step(step, index);
+        let result = limit
+            .within(now + step.timeout, self.act(&step.action))
+            .await;
+        self.state.in_step(None);
+        let result = result.unwrap_or_else(|| Err(self.too_late().into()));
+        self.say_ending(&result, start);
+        let ending = match &result {
+            Ok(at) => {
+                self.last = *at;
+                Ending::Completed(at.saturating_duration_since(start))
+            }
+            Err(Stop::Failed(kind)) => {
+                self.tell_failure(step, index, *kind, before);
+                Ending::Failed(*kind)
+            }
+            Err(Stop::Shed(_)) => Ending::Shed,
+        };
+        self.recorder().count(row, ending);
+        result.map(|_| ())
+    }
+
+    /// What a step whose time is over failed at: a status that was refused before it was.
+    fn too_late(&self) -> FailureKind {
+        match &self.seen {
+            Some(seen) if seen.is_to_blame() => FailureKind::Status,
+            _ => FailureKind::Timeout,
+        }
+    }
+
+    fn say_ending(&self, result: &Result<Instant, Stop>, start: Instant) {
+        let took = |at: Instant| {
+            let seconds = at.saturating_duration_since(start).as_secs_f64();
+            crate::units::format_seconds(seconds)
+        };
+        match result {
+            Ok(at) => self.say(Mark::Passed, |_| format!("passed in {}", took(*at))),
+            Err(Stop::Failed(kind)) => self.say(Mark::Failed, |_| {
+                format!(
+                    "failed with `{}` after {}",
+                    kind.name(),
+                    took(Instant::now())
+                )
+            }),
+            Err(Stop::Shed(after)) => self.say(Mark::Failed, |_| {
+                let after = crate::units::format_seconds(after.as_secs_f64());
+                format!("refused by design: it is to come again after {after}")
+            }),
+        }
+    }
+
+    /// What one who looks wants of every answer, else what the step needs.
+    fn want<'t>(&self, template: &'t RequestTemplate, headers: bool, body: Keep) -> Want<'t> {
+        let looks = self.kind.trace.is_some();
+        Want {
+            method: template.method(),
+            headers: headers || looks,
+            body: match body {
+                Keep::Nothing if looks => Keep::Beginning,
+                body => body,
+            },
+            expect: template.expect(),
+        }
+    }
+
+    /// Does what a measured step says; returns when its last byte came.
+    async fn act(&mut self, action: &Action) -> Result<Instant, Stop> {
+        match action {
+            Action::Request(request) => self.request(request).await,
+            Action::Open(request, stream) => self.open(request, *stream).await,
+            Action::Wait(wait) => self.wait(wait).await,
+            Action::Think(_) | Action::Close(_) => Ok(Instant::now()),
+        }
+    }
+
+    async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
+        let keep = if template.needs_body() {
+            Keep::All
+        } else {
+            Keep::Nothing
+        };
+        let want = self.want(template, template.needs_headers(), keep);
+        let request = self.render(template)?;
+        let (connection, head) = self.exchange(template.origin(), &request, want).await?;
+        let answer = Answer {
+            connection,
+            head,
+            keep: Some(template.origin()),
+        };
+        let answer = self.arrived(template, &request, want, answer).await?;
+        self.rendered = request.into_buffer();
+        let Answer {
+            mut connection,
+            head,
+            keep,
+        } = answer;
+        let refusal = refusal(template, &head);
+        if let Some(Stop::Failed(kind)) = refusal {
+            Box::pin(self.refused_by(&head, &mut connection)).await;
+            self.say_body(&head.headers, connection.beginning(), head.encoding);
+            return Err(kind.into());
+        }
+        self.answered(&head, &connection);
+        let body = connection.body().await?;
+        let encoding = want.read_in(&head);
+        self.say_body(&head.headers, &body, encoding);
+        let at = self.arrival(&connection);
+        if let Some(origin) = keep {
+            self.idle[origin] = Some(connection);
+        }
+        if let Some(shed) = refusal {
+            return Err(shed);
+        }
+        if !template.extract().is_empty() {
+            let json = (want.body == Keep::All).then(|| serde_json::from_slice(&body).ok());
+            let json = json.flatten();
+            let extracted = self.extract(template.extract(), Some(&head.headers), json.as_ref());
+            if let Err(kind) = extracted {
+                if json.is_none() && template.needs_body() {
+                    body::note_no_json(kind, &body, head.encoding);
+                }
+                self.seen = Some(Box::new(Seen::new(&head, &body, encoding, false)));
+                return Err(kind.into());
+            }
+        }
+        Ok(at)
+    }
+
+    /// The answer after any redirects. Most scenarios follow none, and keep no room for it.
+    async fn arrived(
+        &mut self,
+        template: &RequestTemplate,
+        sent: &[u8],
+        want: Want<'_>,
+        answer: Answer,
+    ) -> Result<Answer, Stop> {
+        if self.scenario.redirects() == 0 {
+            return Ok(answer);
+        }
+        Box::pin(self.follow(template, sent, want, answer)).await
+    }
+
+    /// Sends a request on the kept connection or a new one.
+    ///
+    /// A kept connection that ends at once was perhaps closed by the target while it was idle: the request is then sent once
+    /// more, on a new connection, and the clock runs on.
+    async fn exchange(
+        &mut self,
+        origin: usize,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<(Box<Connection>, Head), Stop> {
+        let limit = &self.kind.idle_limits[origin];
+        self.say_sent(request);
+        if let Some(mut kept) = self.idle[origin].take()
+            && let Some(idle) = still_usable(&mut kept, self.now, limit).await
+        {
+            match kept.send(request, want).await {
+                Ok(head) => {
+                    limit.survived(idle);
+                    self.say_head(&head);
+                    return Ok((kept, head));
+                }
+                Err(e) => {
+                    if e.unanswered {
+                        limit.ended(idle);
+                    }
+                    // What may have been worked on is not sent twice, unless it asks for nothing to be done.
+                    if !(e.closed_while_idle && is_idempotent(want.method)) {
+                        return Err(e.kind.into());
+                    }
+                    why::clear();
+                    self.say(Mark::Note, |_| {
+                        "the kept connection was closed; once more".to_owned()
+                    });
+                }
+            }
+        }
+        let origin = &self.scenario.origins()[origin];
+        self.exchange_with(origin, request, want).await
+    }
+
+    /// Sends a request on a connection of its own.
+    async fn exchange_anew(
+        &self,
+        origin: &Origin,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<(Box<Connection>, Head), Stop> {
+        self.say_sent(request);
+        self.exchange_with(origin, request, want).await
+    }
+
+    /// Connecting takes room for names and TLS, which no VU needs that has a connection: it gets that room when it needs it.
+    async fn exchange_with(
+        &self,
+        origin: &Origin,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<(Box<Connection>, Head), Stop> {
+        self.say(Mark::Note, |_| {
+            format!("connecting to {}", telling::address(origin))
+        });
+        let connecting = self.kind.thread.connector.connect(origin, self.values.vu);
+        let mut connection = Box::new(Box::pin(connecting).await?);
+        let head = connection.send(request, want).await.map_err(|e| {
+            self.kind.thread.connector.note_end(origin, e.kind);
+            e.kind
+        })?;
+        self.say_head(&head);
+        Ok((connection, head))
+    }
+
+    /// When the last bytes came; that they were read later is the generator's own delay.
+    fn arrival(&self, connection: &Connection) -> Instant {
+        let arrivals = connection.arrivals();
+        self.recorder().read_late(arrivals.read_late);
+        arrivals.at
+    }
+
+    fn render<'t>(&mut self, template: &'t RequestTemplate) -> Result<Rendered<'t>, FailureKind> {
+        let buffer = std::mem::take(&mut self.rendered);
+        template
+            .render(self.scenario, &self.values, &mut self.rng, buffer)
+            .map_err(|e| why::note(FailureKind::Protocol, e.to_string()))
+    }
+
+    /// A stream takes a connection of its own for as long as it is open.
+    async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
+        let want = self.want(template, true, Keep::All);
+        let request = self.render(template)?;
+        let origin = &self.scenario.origins()[template.origin()];
+        let (connection, head) = self.exchange_anew(origin, &request, want).await?;
+        let answer = Answer {
+            connection,
+            head,
+            keep: None,
+        };
+        let answer = self.arrived(template, &request, want, answer).await?;
+        self.rendered = request.into_buffer();
+        let Answer {
+            mut connection,
+            head,
+            ..
+        } = answer;
+        if let Some(stop) = refusal(template, &head) {
+            if matches!(stop, Stop::Failed(_)) {
+                Box::pin(self.refused_by(&head, &mut connection)).await;
+                self.say_body(&head.headers, connection.beginning(), head.encoding);
+            }
+            return Err(stop);
+        }
+        let is_event_stream = head
+            .headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
+        if !is_event_stream {
+            let beginning = connection.beginning();
+            self.seen = Some(Box::new(Seen::new(&head, beginning, head.encoding, false)));
+            let is = head
+                .headers
+                .get(CONTENT_TYPE)
+                .map(|v| String::from_utf8_lossy(v.as_bytes()));
+            let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));
+            let text = format!(
+                "the answer is no event stream: its content-type is {is}, not text/event-stream"
+            );
+            return Err(why::note(FailureKind::Protocol, text).into());
+        }
+        self.extract(template.extract(), Some(&head.headers), None)?;
+        let at = self.arrival(&connection);
+        self.streams[stream] = Some(Stream::start(*connection));
+        Ok(at)
+    }
+
+    async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {
+        let matching = self.conditions(&wait.matching);
+        let expect = self.conditions(&wait.expect);
+        let stream = self.streams[wait.stream].as_ref().ok_or(FailureKind::Eof)?;
+        let mut json = None;
+        let (trace, masks) = match &self.kind.trace {
+            Some(trace) => (Some(trace), self.scenario.masks(&self.values, false)),
+            None => (None, Masks::default()),
+        };
+        let needs_json = !(matching.is_empty() && expect.is_empty() && wait.extract.is_empty());
+        let arrived = stream
+            .find(|event| {
+                if let Some(trace) = trace {
+                    trace.say(
+                        Mark::Came,
+                        &telling::event_line(&event.name, &event.data, &masks),
+                    );
+                }
+                if wait.event.as_ref().is_some_and(|name| *name != event.name) {
+                    return false;
+                }
+                json = needs_json
+                    .then(|| serde_json::from_str(&event.data).ok())
+                    .flatten();
+                holds(&matching, json.as_ref())
+            })
+            .await?;
+        if !holds(&expect, json.as_ref()) {
+            let text = unmet(&expect, json.as_ref());
+            return Err(why::note(FailureKind::WrongEvent, text).into());
+        }
+        self.extract(&wait.extract, None, json.as_ref())?;
+        Ok(arrived.at)
+    }
+
+    fn conditions<'w>(&mut self, conditions: &'w [(String, Template)]) -> Vec<(&'w str, String)> {
+        conditions
+            .iter()
+            .map(|(at, text)| {
+                let text = self.scenario.render(text, &self.values, &mut self.rng);
+                (at.as_str(), text)
+            })
+            .collect()
+    }
+
+    fn extract(
+        &mut self,
+        wanted: &[Extract],
+        headers: Option<&HeaderMap>,
+        json: Option<&serde_json::Value>,
+    ) -> Result<(), FailureKind> {
+        for extract in wanted {
+            let found = match &extract.from {
+                ExtractFrom::Json(at) => json.and_then(|j| j.pointer(at)).and_then(json_text),
+                ExtractFrom::Header(name) => headers
+                    .and_then(|h| h.get(name))
+                    .and_then(|v| v.to_str().ok())
+                    .map(str::to_owned),
+            };
+            let found = found.ok_or_else(|| {
+                let name = self.scenario.slot_name(extract.slot);
+                let text = match &extract.from {
+                    ExtractFrom::Json(at) => {
+                        let is_null = json.is_some_and(|j| j.pointer(at).is_some());
+                        let is = if is_null {
+                            format!("is null at `{at}`")
+                        } else {
+                            format!("has no `{at}`")
+                        };
+                        format!("nothing to extract for `{name}`: the JSON {is}")
+                    }
+                    ExtractFrom::Header(header) => format!(
+                        "nothing to extract for `{name}`: the answer has no header `{header}`"
+                    ),
+                };
+                why::note(FailureKind::Protocol, text)
+            })?;
+            self.values.set(extract.slot, found);
+            self.say_extracted(extract.slot, &extract.from);
+        }
+        Ok(())
+    }
+}
+
+impl User for ScenarioUser<'_> {
+    async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd {
+        let end = self.pass(limit).await;
+        self.end_cycle(&end);
+        end
+    }
+
+    fn due(&mut self, at: Instant) {
+        self.intend(at);
+    }
+
+    fn mean_think(&self) -> Duration {
+        Duration::try_from_secs_f64(self.scenario.mean_think_s()).unwrap_or(Duration::MAX)
+    }
+
+    fn draw(&mut self, range: Range<f64>) -> f64 {
+        self.rng.random_range(range)
+    }
+
+    fn take_failure(&mut self) -> Option<Box<Failure>> {
+        self.failure.take()
+    }
+}
+
+/// The first condition that an event does not meet.
+fn unmet(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> String {
+    let is = |at: &str| json.and_then(|j| j.pointer(at)).and_then(json_text);
+    let first = conditions
+        .iter()
+        .find(|(at, want)| is(at).as_ref() != Some(want));
+    let Some((at, want)) = first else {
+        return String::new();
+    };
+    match is(at) {
+        Some(is) => format!("the event has `{is}` at `{at}`, not `{want}`"),
+        None => format!("the event has nothing at `{at}`, and `{want}` was expected"),
+    }
+}
+
+fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> bool {
+    conditions.iter().all(|(at, want)| {
+        json.and_then(|j| j.pointer(at))
+            .and_then(json_text)
+            .is_some_and(|got| got == *want)
+    })
+}
+
+/// How long a kept connection was idle that can take another request; `None` where it has ended, or is about to.
+async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) -> Option<Duration> {
+    let idle = kept.idle_at(now);
+    let (told, round_trip) = kept.limits();
+    if limit.is_over(idle, told, round_trip) {
+        return None;
+    }
+    if kept.is_usable().await {
+        return Some(idle);
+    }
+    if kept.may_go_on() {
+        limit.ended(idle);
+    }
+    None
+}
+
+/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
+}
+
+/// Why an answer is no success, if it is none.
+fn refusal(template: &RequestTemplate, head: &Head) -> Option<Stop> {
+    if template.expect().holds(head.status) {
+        return None;
+    }
+    let may_shed = matches!(
+        head.status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    );
+    let after = head.headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+    match after {
+        Some(after) if may_shed => Some(Stop::Shed(retry_after(after, SystemTime::now()))),
+        _ => Some(Stop::Failed(FailureKind::Status)),
+    }
+}
