@@ -8,10 +8,12 @@ mod addresses;
 mod alarm;
 mod arrivals;
 mod back_off;
+mod client;
 mod http;
 mod idle;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::{fuzz_answer, fuzz_body};
+mod kind;
 mod limit;
 mod names;
 mod quota;

@@ -1,5 +1,7 @@
 //! Requests of a scenario: where they go, what is in them, what is expected and taken from the answer.
 
+use std::fmt;
+
 use http::header::HeaderName;
 use http::{Method, StatusCode};
 use rand::Rng;
@@ -19,6 +21,14 @@ pub struct Origin {
     pub port: u16,
     /// Value of the `Host` header.
     pub authority: String,
+}
+
+impl fmt::Display for Origin {
+    /// As the beginning of an address: `https://example.com:8443`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}", self.authority)
+    }
 }
 
 impl Origin {

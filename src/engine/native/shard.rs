@@ -19,8 +19,9 @@ use tokio::task::LocalSet;
 use self::population::{InFlight, Population, PopulationPart, Share, Tasks};
 use super::alarm::Alarm;
 use super::http::{Connector, Means};
+use super::kind::{Kind, Thread, idle_limits};
 use super::recorder::Recorder;
-use super::user::{self, Kind, ScenarioUser, Thread};
+use super::user::ScenarioUser;
 use super::vu::{self, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LoadModel, PopulationSpec};
@@ -324,7 +325,7 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
             seed: population.seed,
             visits: matches!(population.load, LoadModel::Open { .. }),
             next_rows: Arc::clone(next_rows),
-            idle_limits: user::idle_limits(scenario),
+            idle_limits: idle_limits(scenario),
             thinks: true,
             excerpts: spec.excerpts,
             trace: None,

@@ -6,28 +6,27 @@ mod body;
 mod follow;
 mod telling;
 
-use std::cell::{RefCell, RefMut};
+use std::cell::RefMut;
 use std::ops::Range;
-use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, StatusCode};
 use rand::RngExt as _;
 
 use self::follow::Answer;
 use self::telling::Seen;
 use super::back_off::retry_after;
-use super::http::{Connection, Connector, Encoding, Head, Keep, Want};
-use super::idle::IdleLimit;
+use super::client::{Client, Exchanged};
+use super::http::{Connection, Encoding, Head, Keep, Want};
+use super::kind::Kind;
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
 use super::vu::{CycleEnd, Stop, User, VuState};
 use super::why;
-use crate::engine::trace::{Mark, Trace};
+use crate::engine::trace::Mark;
 use crate::excerpt::Masks;
 use crate::measure::{Failure, FailureKind};
 use crate::scenario::{
@@ -38,67 +37,6 @@ use crate::scenario::{
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
 /// intended start.
 const LATE: Duration = Duration::from_millis(2);
-
-/// What all VUs of one thread share.
-pub(super) struct Thread {
-    pub(super) connector: Connector,
-    pub(super) recorder: RefCell<Recorder>,
-}
-
-/// What all users of one kind have in common on one thread.
-pub(super) struct Kind {
-    pub(super) thread: Rc<Thread>,
-    pub(super) scenario: Arc<Scenario>,
-    /// The row of the recorder that counts its first step; its others follow.
-    pub(super) first_row: usize,
-    pub(super) seed: u64,
-    /// Whether a cycle is a visit: each arrival of the open model is another user, who is gone after what he came for.
-    pub(super) visits: bool,
-    /// Next row of each sequential feeder, over all threads.
-    pub(super) next_rows: Arc<[AtomicU64]>,
-    /// How long each origin keeps a connection that nobody uses.
-    pub(super) idle_limits: Vec<IdleLimit>,
-    /// Whether VUs think; one who only looks does not.
-    pub(super) thinks: bool,
-    /// Whether anything of the answers of failed requests is told.
-    pub(super) excerpts: bool,
-    /// Where a cycle that is looked at is told of.
-    pub(super) trace: Option<Trace>,
-}
-
-impl Kind {
-    /// What a look uses in place of a thread's own: its counts go nowhere and it does not think. What it sees goes to the user's own
-    /// terminal.
-    pub(super) fn for_look(own: &Self, trace: Option<Trace>) -> Self {
-        let rows = own.scenario.table().rows().len();
-        Self {
-            thread: Rc::new(Thread {
-                connector: own.thread.connector.apart(),
-                recorder: RefCell::new(Recorder::new(rows)),
-            }),
-            scenario: Arc::clone(&own.scenario),
-            first_row: 0,
-            seed: own.seed,
-            visits: false,
-            next_rows: Arc::clone(&own.next_rows),
-            idle_limits: idle_limits(&own.scenario),
-            thinks: false,
-            excerpts: own.excerpts || trace.is_some(),
-            trace,
-        }
-    }
-
-    /// The row that counts the whole cycle.
-    pub(super) fn cycle_row(&self) -> usize {
-        self.first_row + self.scenario.table().whole()
-    }
-}
-
-/// Nothing is known of any origin yet.
-pub(super) fn idle_limits(scenario: &Scenario) -> Vec<IdleLimit> {
-    let origins = scenario.origins().iter();
-    origins.map(|_| IdleLimit::default()).collect()
-}
 
 /// The VU that a canary asks as: the first that any level has, so that what it asks for is there, with its feeder row.
 pub(super) const CANARY: u32 = 0;
@@ -114,8 +52,8 @@ pub(super) struct ScenarioUser<'a> {
     state: &'a VuState,
     rng: VuRng,
     values: Values,
-    /// The kept connection to each origin.
-    idle: Vec<Option<Box<Connection>>>,
+    /// Its connections, but for those of streams.
+    client: Client<'a>,
     streams: Vec<Option<Stream>>,
     /// Room for requests with values in them.
     rendered: String,
@@ -141,7 +79,7 @@ impl<'a> ScenarioUser<'a> {
         Self {
             rng: vu_rng(kind.seed, if is_canary { CANARY_DRAWS } else { id }),
             values: scenario.values(id),
-            idle: scenario.origins().iter().map(|_| None).collect(),
+            client: Client::new(kind, id),
             streams: (0..scenario.streams()).map(|_| None).collect(),
             rendered: String::new(),
             starts: vec![None; scenario.table().whole()],
@@ -209,7 +147,7 @@ impl<'a> ScenarioUser<'a> {
         self.streams.fill_with(|| None);
         let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
         if failed || self.scenario.closes_each_cycle() {
-            self.idle.fill_with(|| None);
+            self.client.close();
         }
         if matches!(end, CycleEnd::Stopped(_)) {
             self.intended = None;
@@ -374,7 +312,7 @@ impl<'a> ScenarioUser<'a> {
         self.say_body(&head.headers, &body, encoding);
         let at = self.arrival(&connection);
         if let Some(origin) = keep {
-            self.idle[origin] = Some(connection);
+            self.client.keep(origin, connection);
         }
         if let Some(shed) = refusal {
             return Err(shed);
@@ -409,43 +347,17 @@ impl<'a> ScenarioUser<'a> {
     }
 
     /// Sends a request on the kept connection or a new one.
-    ///
-    /// A kept connection that ends at once was perhaps closed by the target while it was idle: the request is then sent once
-    /// more, on a new connection, and the clock runs on.
     async fn exchange(
         &mut self,
         origin: usize,
         request: &[u8],
         want: Want<'_>,
-    ) -> Result<(Box<Connection>, Head), Stop> {
-        let limit = &self.kind.idle_limits[origin];
+    ) -> Result<Exchanged, Stop> {
         self.say_sent(request);
-        if let Some(mut kept) = self.idle[origin].take()
-            && let Some(idle) = still_usable(&mut kept, self.now, limit).await
-        {
-            match kept.send(request, want).await {
-                Ok(head) => {
-                    limit.survived(idle);
-                    self.say_head(&head);
-                    return Ok((kept, head));
-                }
-                Err(e) => {
-                    if e.unanswered {
-                        limit.ended(idle);
-                    }
-                    // What may have been worked on is not sent twice, unless it asks for nothing to be done.
-                    if !(e.closed_while_idle && is_idempotent(want.method)) {
-                        return Err(e.kind.into());
-                    }
-                    why::clear();
-                    self.say(Mark::Note, |_| {
-                        "the kept connection was closed; once more".to_owned()
-                    });
-                }
-            }
-        }
-        let origin = &self.scenario.origins()[origin];
-        self.exchange_with(origin, request, want).await
+        let now = self.now;
+        let answer = self.client.exchange(origin, now, request, want).await?;
+        self.say_head(&answer.1);
+        Ok(answer)
     }
 
     /// Sends a request on a connection of its own.
@@ -454,29 +366,11 @@ impl<'a> ScenarioUser<'a> {
         origin: &Origin,
         request: &[u8],
         want: Want<'_>,
-    ) -> Result<(Box<Connection>, Head), Stop> {
+    ) -> Result<Exchanged, Stop> {
         self.say_sent(request);
-        self.exchange_with(origin, request, want).await
-    }
-
-    /// Connecting takes room for names and TLS, which no VU needs that has a connection: it gets that room when it needs it.
-    async fn exchange_with(
-        &self,
-        origin: &Origin,
-        request: &[u8],
-        want: Want<'_>,
-    ) -> Result<(Box<Connection>, Head), Stop> {
-        self.say(Mark::Note, |_| {
-            format!("connecting to {}", telling::address(origin))
-        });
-        let connecting = self.kind.thread.connector.connect(origin, self.values.vu);
-        let mut connection = Box::new(Box::pin(connecting).await?);
-        let head = connection.send(request, want).await.map_err(|e| {
-            self.kind.thread.connector.note_end(origin, e.kind);
-            e.kind
-        })?;
-        self.say_head(&head);
-        Ok((connection, head))
+        let answer = self.client.exchange_anew(origin, request, want).await?;
+        self.say_head(&answer.1);
+        Ok(answer)
     }
 
     /// When the last bytes came; that they were read later is the generator's own delay.
@@ -670,30 +564,6 @@ fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> boo
             .and_then(json_text)
             .is_some_and(|got| got == *want)
     })
-}
-
-/// How long a kept connection was idle that can take another request; `None` where it has ended, or is about to.
-async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) -> Option<Duration> {
-    let idle = kept.idle_at(now);
-    let (told, round_trip) = kept.limits();
-    if limit.is_over(idle, told, round_trip) {
-        return None;
-    }
-    if kept.is_usable().await {
-        return Some(idle);
-    }
-    if kept.may_go_on() {
-        limit.ended(idle);
-    }
-    None
-}
-
-/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110, section 9.2.2).
-fn is_idempotent(method: &Method) -> bool {
-    matches!(
-        *method,
-        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
-    )
 }
 
 /// Why an answer is no success, if it is none.

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::super::arrivals::{Clock, Pool};
+use super::super::kind::Kind;
 use super::super::recorder::Recorder;
-use super::super::user::{Kind, ScenarioUser};
+use super::super::user::ScenarioUser;
 use super::super::vu::{self, Phase, VuState};
 use super::super::{LONG_GRACE, LoadModel};
 use super::ramp::Ramp;

@@ -69,7 +69,7 @@ impl ScenarioUser<'_> {
             let body = connection.body().await?;
             self.say_body(&head.headers, &body, want.read_in(&head));
             self.arrival(&connection);
-            self.idle[origin] = Some(connection);
+            self.client.keep(origin, connection);
         }
         Ok(())
     }

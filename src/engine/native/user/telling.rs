@@ -15,7 +15,7 @@ use crate::engine::native::why::Words;
 use crate::engine::trace::{Mark, Trace};
 use crate::excerpt::{self, Masks};
 use crate::measure::{Exchange, Failure, status_text};
-use crate::scenario::{Action, Expect, ExtractFrom, Origin, Step, Wait, is_redirect};
+use crate::scenario::{Action, Expect, ExtractFrom, Step, Wait, is_redirect};
 use crate::secret;
 use crate::units;
 
@@ -197,7 +197,7 @@ impl ScenarioUser<'_> {
         let request = request_of(failed.action).map(|r| {
             let origin = &self.scenario.origins()[r.origin()];
             let (method, path) = r.shown().split_once(' ').unwrap_or(("", r.shown()));
-            format!("{method} {}{path}", address(origin))
+            format!("{method} {origin}{path}")
         });
         let words = failed.words.map(Words::whole).unwrap_or_default();
         let excerpt = failed.excerpt(self.kind.excerpts, &masks);
@@ -335,11 +335,6 @@ pub(super) fn event_line(name: &str, data: &str, masks: &Masks) -> String {
         &format!("event {name}: {}", excerpt::line(&masks.text(data))),
         SHOWN,
     )
-}
-
-pub(super) fn address(origin: &Origin) -> String {
-    let scheme = if origin.tls { "https" } else { "http" };
-    format!("{scheme}://{}", origin.authority)
 }
 
 fn request_of(action: &Action) -> Option<&RequestTemplate> {

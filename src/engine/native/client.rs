@@ -1,0 +1,131 @@
+//! The connections of one user: a request goes out on the one that was kept to its origin, or on a new one.
+
+use std::time::{Duration, Instant};
+
+use http::Method;
+
+use super::http::{Connection, Head, Want};
+use super::idle::IdleLimit;
+use super::kind::Kind;
+use super::why;
+use crate::engine::trace::Mark;
+use crate::measure::FailureKind;
+use crate::scenario::Origin;
+
+/// A head with the connection that it came on, from which its body is still to be read.
+pub(super) type Exchanged = (Box<Connection>, Head);
+
+/// The connections of one user.
+pub(super) struct Client<'a> {
+    kind: &'a Kind,
+    /// Whose they are.
+    vu: u32,
+    /// The one that is kept to each origin.
+    kept: Vec<Option<Box<Connection>>>,
+}
+
+impl<'a> Client<'a> {
+    pub(super) fn new(kind: &'a Kind, vu: u32) -> Self {
+        Self {
+            kept: kind.scenario.origins().iter().map(|_| None).collect(),
+            kind,
+            vu,
+        }
+    }
+
+    /// Sends a request on the kept connection or a new one.
+    ///
+    /// A kept connection that ends at once was perhaps closed by the target while it was idle: the request is then sent once
+    /// more, on a new connection, and the clock runs on.
+    pub(super) async fn exchange(
+        &mut self,
+        origin: usize,
+        now: Instant,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<Exchanged, FailureKind> {
+        let limit = &self.kind.idle_limits[origin];
+        if let Some(mut kept) = self.kept[origin].take()
+            && let Some(idle) = still_usable(&mut kept, now, limit).await
+        {
+            match kept.send(request, want).await {
+                Ok(head) => {
+                    limit.survived(idle);
+                    return Ok((kept, head));
+                }
+                Err(e) => {
+                    if e.unanswered {
+                        limit.ended(idle);
+                    }
+                    // What may have been worked on is not sent twice, unless it asks for nothing to be done.
+                    if !(e.closed_while_idle && is_idempotent(want.method)) {
+                        return Err(e.kind);
+                    }
+                    why::clear();
+                    self.note(|| "the kept connection was closed; once more".to_owned());
+                }
+            }
+        }
+        let origin = &self.kind.scenario.origins()[origin];
+        self.exchange_anew(origin, request, want).await
+    }
+
+    /// Sends a request on a connection of its own.
+    ///
+    /// Connecting takes room for names and TLS, which no user needs that has a connection: it gets that room when it needs it.
+    pub(super) async fn exchange_anew(
+        &self,
+        origin: &Origin,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<Exchanged, FailureKind> {
+        self.note(|| format!("connecting to {origin}"));
+        let connector = &self.kind.thread.connector;
+        let mut connection = Box::new(Box::pin(connector.connect(origin, self.vu)).await?);
+        let head = connection.send(request, want).await.map_err(|e| {
+            connector.note_end(origin, e.kind);
+            e.kind
+        })?;
+        Ok((connection, head))
+    }
+
+    /// Keeps a connection whose answer was read for the next request to an origin.
+    pub(super) fn keep(&mut self, origin: usize, connection: Box<Connection>) {
+        self.kept[origin] = Some(connection);
+    }
+
+    /// Closes all.
+    pub(super) fn close(&mut self) {
+        self.kept.fill_with(|| None);
+    }
+
+    fn note(&self, text: impl FnOnce() -> String) {
+        if let Some(trace) = &self.kind.trace {
+            trace.say(Mark::Note, &text());
+        }
+    }
+}
+
+/// How long a kept connection was idle that can take another request; `None` where it has ended, or is about to.
+async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) -> Option<Duration> {
+    let idle = kept.idle_at(now);
+    let (told, round_trip) = kept.limits();
+    if limit.is_over(idle, told, round_trip) {
+        return None;
+    }
+    if kept.is_usable().await {
+        return Some(idle);
+    }
+    if kept.may_go_on() {
+        limit.ended(idle);
+    }
+    None
+}
+
+/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110, section 9.2.2).
+fn is_idempotent(method: &Method) -> bool {
+    matches!(
+        *method,
+        Method::GET | Method::HEAD | Method::PUT | Method::DELETE | Method::OPTIONS | Method::TRACE
+    )
+}

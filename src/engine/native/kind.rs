@@ -1,0 +1,73 @@
+//! What users have in common: those of one thread, and those of one kind among them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::http::Connector;
+use super::idle::IdleLimit;
+use super::recorder::Recorder;
+use crate::engine::trace::Trace;
+use crate::scenario::Scenario;
+
+/// What all VUs of one thread share.
+pub(super) struct Thread {
+    pub(super) connector: Connector,
+    pub(super) recorder: RefCell<Recorder>,
+}
+
+/// What all users of one kind have in common on one thread.
+pub(super) struct Kind {
+    pub(super) thread: Rc<Thread>,
+    pub(super) scenario: Arc<Scenario>,
+    /// The row of the recorder that counts its first step; its others follow.
+    pub(super) first_row: usize,
+    pub(super) seed: u64,
+    /// Whether a cycle is a visit: each arrival of the open model is another user, who is gone after what he came for.
+    pub(super) visits: bool,
+    /// Next row of each sequential feeder, over all threads.
+    pub(super) next_rows: Arc<[AtomicU64]>,
+    /// How long each origin keeps a connection that nobody uses.
+    pub(super) idle_limits: Vec<IdleLimit>,
+    /// Whether VUs think; one who only looks does not.
+    pub(super) thinks: bool,
+    /// Whether anything of the answers of failed requests is told.
+    pub(super) excerpts: bool,
+    /// Where a cycle that is looked at is told of.
+    pub(super) trace: Option<Trace>,
+}
+
+impl Kind {
+    /// What a look uses in place of a thread's own: its counts go nowhere and it does not think. What it sees goes to the user's own
+    /// terminal.
+    pub(super) fn for_look(own: &Self, trace: Option<Trace>) -> Self {
+        let rows = own.scenario.table().rows().len();
+        Self {
+            thread: Rc::new(Thread {
+                connector: own.thread.connector.apart(),
+                recorder: RefCell::new(Recorder::new(rows)),
+            }),
+            scenario: Arc::clone(&own.scenario),
+            first_row: 0,
+            seed: own.seed,
+            visits: false,
+            next_rows: Arc::clone(&own.next_rows),
+            idle_limits: idle_limits(&own.scenario),
+            thinks: false,
+            excerpts: own.excerpts || trace.is_some(),
+            trace,
+        }
+    }
+
+    /// The row that counts the whole cycle.
+    pub(super) fn cycle_row(&self) -> usize {
+        self.first_row + self.scenario.table().whole()
+    }
+}
+
+/// Nothing is known of any origin yet.
+pub(super) fn idle_limits(scenario: &Scenario) -> Vec<IdleLimit> {
+    let origins = scenario.origins().iter();
+    origins.map(|_| IdleLimit::default()).collect()
+}
