@@ -29,7 +29,7 @@ pub use request::{
     BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
 };
 pub use resolve::{Addresses, Resolve};
-pub use spec::FeederOrder;
+pub use spec::{CookiesSpec, FeederOrder};
 #[cfg(any(test, fuzzing))]
 pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Values};
@@ -128,6 +128,9 @@ pub struct Scenario {
     streams: usize,
     streams_at_once: usize,
     per_cycle: bool,
+    cookies: CookiesSpec,
+    /// Names of the cookies that requests take values from.
+    cookie_names: Vec<String>,
     redirects: u32,
 }
 
@@ -173,6 +176,16 @@ impl Scenario {
     /// Whether connections are closed at the end of every cycle.
     pub fn closes_each_cycle(&self) -> bool {
         self.per_cycle
+    }
+
+    /// How long a VU keeps the cookies that it is given.
+    pub fn cookies(&self) -> CookiesSpec {
+        self.cookies
+    }
+
+    /// The cookies that requests take values from, in the order of [`Values::set_cookie`].
+    pub fn cookie_names(&self) -> &[String] {
+        &self.cookie_names
     }
 
     /// The steps of a user who comes once and leaves: those of a cycle but for thinking at its end, which only paces the next
@@ -232,6 +245,7 @@ impl Scenario {
             vu,
             cycle: 0,
             slots: vec![String::new(); self.slots.len()],
+            cookies: vec![None; self.cookie_names.len()],
             rows: vec![0; self.feeders.len()],
         }
     }
@@ -246,6 +260,7 @@ impl Scenario {
     /// taken from a header or a place that holds secrets, or looks like one, is one in any case.
     pub fn masks(&self, values: &Values, extracted: bool) -> Masks {
         let mut hidden = self.secrets.clone();
+        hidden.extend(values.cookies.iter().flatten().cloned());
         for (slot, value) in values.slots.iter().enumerate() {
             let taken = || self.extractions().filter(|e| e.slot == slot);
             let hides = |e: &Extract| extracted || e.from.is_secret() || is_credential(value);

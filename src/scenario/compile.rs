@@ -17,7 +17,7 @@ use http::{Method, StatusCode, Uri};
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::address;
 use super::request::Part;
-use super::spec::{ConnectionsSpec, ScenarioSpec, StepSpec, WaitSpec};
+use super::spec::{ConnectionsSpec, CookiesSpec, ScenarioSpec, StepSpec, WaitSpec};
 use super::template::{Escape, Names, Template};
 use super::{
     Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
@@ -29,6 +29,8 @@ use crate::units::parse_duration;
 
 /// What our requests call themselves.
 const AGENT: &str = concat!("breakpoint/", env!("CARGO_PKG_VERSION"));
+/// Names that mean something in a template.
+const RESERVED: [&str; 4] = ["vu", "cycle", "env", "cookie"];
 /// Most redirects of one request that may be followed: more is a loop.
 const MOST_REDIRECTS: u32 = 20;
 
@@ -66,6 +68,7 @@ impl Scenario {
             steps.push(compiled);
         }
         let main = compiler.main()?;
+        compiler.check_cookies()?;
         if compiler.measured.is_empty() {
             return Err(ScenarioError {
                 span: None,
@@ -88,6 +91,8 @@ impl Scenario {
             streams: compiler.streams.len(),
             streams_at_once: compiler.streams_at_once,
             per_cycle: spec.connections == ConnectionsSpec::PerCycle,
+            cookies: spec.cookies,
+            cookie_names: compiler.cookies.into_inner(),
             redirects: redirects(spec)?,
         })
     }
@@ -105,6 +110,7 @@ impl Scenario {
         let spec = ScenarioSpec {
             main: Some(toml::Spanned::new(0..0, "request".to_owned())),
             connections: ConnectionsSpec::KeepAlive,
+            cookies: CookiesSpec::default(),
             redirects: None,
             timeout: None,
             headers: BTreeMap::new(),
@@ -175,6 +181,8 @@ struct Compiler<'a> {
     streams: Vec<(&'a str, bool)>,
     streams_at_once: usize,
     origins: Vec<Origin>,
+    /// The cookies that templates take values from.
+    cookies: RefCell<Vec<String>>,
 }
 
 impl<'a> Compiler<'a> {
@@ -208,6 +216,7 @@ impl<'a> Compiler<'a> {
             streams: Vec::new(),
             streams_at_once: 0,
             origins: Vec::new(),
+            cookies: RefCell::default(),
         })
     }
 
@@ -215,7 +224,7 @@ impl<'a> Compiler<'a> {
     fn vars(&mut self) -> Result<Vec<(usize, Template)>, ScenarioError> {
         let mut vars = Vec::new();
         for (slot, (name, text)) in self.spec.vars.iter().enumerate() {
-            let reserved = ["vu", "cycle", "env"].contains(&name.as_str());
+            let reserved = RESERVED.contains(&name.as_str());
             if reserved || self.feeders.iter().any(|(n, _)| n == name) {
                 let message =
                     format!("`{name}` already means something; give the variable another name");
@@ -228,6 +237,19 @@ impl<'a> Compiler<'a> {
         }
         self.slot_names = self.spec.vars.keys().map(String::as_str).collect();
         Ok(vars)
+    }
+
+    /// Cookies that nobody keeps have no values.
+    fn check_cookies(&self) -> Result<(), ScenarioError> {
+        match self.cookies.borrow().first() {
+            Some(name) if self.spec.cookies == CookiesSpec::Off => Err(ScenarioError {
+                span: None,
+                message: format!(
+                    "`{{{{ cookie.{name} }}}}` needs the cookies that `cookies = \"off\"` throws away; remove one of them"
+                ),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn main(&self) -> Result<Option<usize>, ScenarioError> {
@@ -265,6 +287,7 @@ impl<'a> Compiler<'a> {
                 .map(|(i, n)| (*n, i))
                 .collect(),
             feeders: self.feeders.iter().map(|(n, f)| (*n, &*f.feeder)).collect(),
+            cookies: Some(&self.cookies),
         }
     }
 
@@ -392,7 +415,7 @@ impl<'a> Compiler<'a> {
     fn extractions(&mut self, step: &'a StepSpec) -> Result<Vec<Extract>, String> {
         let mut out = Vec::new();
         for (name, from) in &step.extract {
-            if ["vu", "cycle", "env"].contains(&name.as_str()) {
+            if RESERVED.contains(&name.as_str()) {
                 return Err(format!(
                     "`{name}` already means something; extract into another name"
                 ));

@@ -251,6 +251,18 @@ impl RequestTemplate {
             .any(|e| matches!(e.from, ExtractFrom::Header(_)))
     }
 
+    /// The cookies whose values it takes.
+    pub fn cookies(&self) -> impl Iterator<Item = usize> {
+        let parts = self.headers.iter().map(|(_, part)| part);
+        let templates = parts
+            .chain([&self.target, &self.body])
+            .filter_map(|part| match part {
+                Part::Constant(_) => None,
+                Part::Varying(template) => Some(template),
+            });
+        templates.flat_map(Template::cookies)
+    }
+
     /// Renders a request without any varying part once and for all.
     pub(super) fn sealed(mut self) -> Self {
         let parts = self.headers.iter().map(|(_, part)| part);

@@ -16,6 +16,9 @@ pub struct ScenarioSpec {
     /// Whether connections live longer than a cycle.
     #[serde(default)]
     pub connections: ConnectionsSpec,
+    /// How long a VU keeps the cookies that it is given.
+    #[serde(default)]
+    pub cookies: CookiesSpec,
     /// How many redirects of one request are followed; none when absent.
     pub redirects: Option<Spanned<i64>>,
     /// Time limit of steps that have none of their own; `30s` when absent.
@@ -43,6 +46,19 @@ pub enum ConnectionsSpec {
     KeepAlive,
     /// Closed at the end of every cycle.
     PerCycle,
+}
+
+/// How long a VU keeps the cookies that it is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CookiesSpec {
+    /// For as long as it runs, as a browser that stays open does.
+    #[default]
+    Vu,
+    /// Until the end of the cycle: the next one is another user.
+    Cycle,
+    /// Not at all: what answers set is not sent back.
+    Off,
 }
 
 /// A CSV file whose rows feed the cycles.

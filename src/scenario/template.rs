@@ -2,6 +2,7 @@
 //!
 //! A template is cut into segments once; at run time the segments are only joined. One without `{{` is a constant.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 
 use rand::Rng;
@@ -16,6 +17,8 @@ pub(super) struct Names<'a> {
     pub(super) slots: Vec<(&'a str, usize)>,
     /// The feeders.
     pub(super) feeders: Vec<(&'a str, &'a Feeder)>,
+    /// The cookies that were named so far.
+    pub(super) cookies: Option<&'a RefCell<Vec<String>>>,
 }
 
 /// One piece of a template.
@@ -26,6 +29,7 @@ enum Segment {
     Cycle,
     Uuid,
     Slot(usize),
+    Cookie(usize),
     Column { feeder: usize, column: usize },
 }
 
@@ -56,6 +60,8 @@ pub struct Values {
     pub cycle: u64,
     /// Variables and extracted values.
     pub(super) slots: Vec<String>,
+    /// The cookies that are named in templates, as they were set last.
+    pub(super) cookies: Vec<Option<String>>,
     /// The cycle's row of each feeder.
     pub(super) rows: Vec<usize>,
 }
@@ -64,6 +70,16 @@ impl Values {
     /// A variable or an extracted value.
     pub fn get(&self, slot: usize) -> &str {
         &self.slots[slot]
+    }
+
+    /// The value of a cookie that is named in templates; `None` where it was not set.
+    pub fn cookie(&self, index: usize) -> Option<&str> {
+        self.cookies[index].as_deref()
+    }
+
+    /// Sets the value of a cookie that is named in templates; `None` once it is gone.
+    pub fn set_cookie(&mut self, index: usize, value: Option<String>) {
+        self.cookies[index] = value;
     }
 
     /// Sets an extracted value.
@@ -102,6 +118,14 @@ impl Template {
         }
     }
 
+    /// The cookies whose values it takes.
+    pub(super) fn cookies(&self) -> impl Iterator<Item = usize> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Cookie(cookie) => Some(*cookie),
+            _ => None,
+        })
+    }
+
     /// Appends the text with the values filled in.
     pub(super) fn render<R: Rng>(
         &self,
@@ -122,6 +146,9 @@ impl Template {
                     write!(out, "{uuid}").expect("writing to a string cannot fail");
                 }
                 Segment::Slot(slot) => self.push_value(out, &values.slots[*slot]),
+                Segment::Cookie(cookie) => {
+                    self.push_value(out, values.cookies[*cookie].as_deref().unwrap_or_default());
+                }
                 Segment::Column { feeder, column } => {
                     let row = values.rows[*feeder];
                     self.push_value(out, feeders[*feeder].feeder.cell(row, *column));
@@ -225,6 +252,9 @@ impl Names<'_> {
         if let Some((_, slot)) = self.slots.iter().find(|(n, _)| *n == name) {
             return Ok(Segment::Slot(*slot));
         }
+        if let Some(cookie) = name.strip_prefix("cookie.") {
+            return self.cookie(cookie);
+        }
         if let Some((feeder_name, column_name)) = name.split_once('.') {
             return self.column(feeder_name, column_name);
         }
@@ -235,6 +265,20 @@ impl Names<'_> {
             "unknown variable `{{{{ {name} }}}}`{}; declare it under `[scenario.vars]` or `extract` it in an earlier step",
             super::nearest(name, known)
         ))
+    }
+
+    fn cookie(&self, name: &str) -> Result<Segment, String> {
+        let Some(known) = self.cookies.filter(|_| !name.is_empty()) else {
+            return Err(format!(
+                "no cookie is known where `{{{{ cookie.{name} }}}}` stands; use it in a step"
+            ));
+        };
+        let mut known = known.borrow_mut();
+        let at = known.iter().position(|k| k == name).unwrap_or_else(|| {
+            known.push(name.to_owned());
+            known.len() - 1
+        });
+        Ok(Segment::Cookie(at))
     }
 
     fn column(&self, feeder_name: &str, column_name: &str) -> Result<Segment, String> {
@@ -288,6 +332,7 @@ pub(crate) fn fuzz(text: &str) {
     let names = Names {
         slots: vec![("id", 0)],
         feeders: Vec::new(),
+        cookies: None,
     };
     let values = Values {
         slots: vec!["a\"b\\c/d?e=f&g h\n\u{1f600}".to_owned()],
@@ -341,6 +386,7 @@ mod tests {
         Names {
             slots: vec![("id", 0), ("token", 1)],
             feeders: Vec::new(),
+            cookies: None,
         }
     }
 
@@ -349,7 +395,7 @@ mod tests {
             vu: 7,
             cycle: 3,
             slots: vec![id.to_owned(), "t".to_owned()],
-            rows: Vec::new(),
+            ..Values::default()
         }
     }
 

@@ -20,6 +20,7 @@ use self::telling::Seen;
 use super::back_off::retry_after;
 use super::client::{Client, Exchanged};
 use super::http::{Connection, Encoding, Head, Keep, Want};
+use super::jar::Jar;
 use super::kind::Kind;
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
@@ -30,8 +31,8 @@ use crate::engine::trace::Mark;
 use crate::excerpt::Masks;
 use crate::measure::{Failure, FailureKind};
 use crate::scenario::{
-    Action, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, Scenario, Step, Template,
-    Think, Values, VuRng, Wait, json_text, vu_rng,
+    Action, CookiesSpec, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, Scenario, Step,
+    Template, Think, Values, VuRng, Wait, json_text, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
@@ -54,6 +55,7 @@ pub(super) struct ScenarioUser<'a> {
     values: Values,
     /// Its connections, but for those of streams.
     client: Client<'a>,
+    jar: Jar,
     streams: Vec<Option<Stream>>,
     /// Room for requests with values in them.
     rendered: String,
@@ -80,6 +82,7 @@ impl<'a> ScenarioUser<'a> {
             rng: vu_rng(kind.seed, if is_canary { CANARY_DRAWS } else { id }),
             values: scenario.values(id),
             client: Client::new(kind, id),
+            jar: Jar::default(),
             streams: (0..scenario.streams()).map(|_| None).collect(),
             rendered: String::new(),
             starts: vec![None; scenario.table().whole()],
@@ -148,6 +151,9 @@ impl<'a> ScenarioUser<'a> {
         let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
         if failed || self.scenario.closes_each_cycle() {
             self.client.close();
+        }
+        if self.kind.visits || self.scenario.cookies() == CookiesSpec::Cycle {
+            self.forget_cookies();
         }
         if matches!(end, CycleEnd::Stopped(_)) {
             self.intended = None;
@@ -353,24 +359,46 @@ impl<'a> ScenarioUser<'a> {
         request: &[u8],
         want: Want<'_>,
     ) -> Result<Exchanged, Stop> {
+        let to = &self.scenario.origins()[origin];
+        let with_cookies = self.jar.add_to(to, request);
+        let request = with_cookies.as_deref().unwrap_or(request);
         self.say_sent(request);
         let now = self.now;
         let answer = self.client.exchange(origin, now, request, want).await?;
-        self.say_head(&answer.1);
+        self.came(to, request, &answer.1);
         Ok(answer)
     }
 
     /// Sends a request on a connection of its own.
     async fn exchange_anew(
-        &self,
+        &mut self,
         origin: &Origin,
         request: &[u8],
         want: Want<'_>,
     ) -> Result<Exchanged, Stop> {
+        let with_cookies = self.jar.add_to(origin, request);
+        let request = with_cookies.as_deref().unwrap_or(request);
         self.say_sent(request);
         let answer = self.client.exchange_anew(origin, request, want).await?;
-        self.say_head(&answer.1);
+        self.came(origin, request, &answer.1);
         Ok(answer)
+    }
+
+    /// A head came: what it sets is kept.
+    fn came(&mut self, origin: &Origin, request: &[u8], head: &Head) {
+        self.say_head(head);
+        let keeps = self.scenario.cookies() != CookiesSpec::Off;
+        if keeps && self.jar.take(origin, request, &head.headers) {
+            let names = self.scenario.cookie_names();
+            self.jar.fill_in(names, &mut self.values);
+        }
+    }
+
+    /// The next cycle is that of another user, to whom no cookie was given.
+    fn forget_cookies(&mut self) {
+        self.jar.clear();
+        let names = self.scenario.cookie_names();
+        self.jar.fill_in(names, &mut self.values);
     }
 
     /// When the last bytes came; that they were read later is the generator's own delay.
@@ -381,6 +409,13 @@ impl<'a> ScenarioUser<'a> {
     }
 
     fn render<'t>(&mut self, template: &'t RequestTemplate) -> Result<Rendered<'t>, FailureKind> {
+        if let Some(missing) = (template.cookies()).find(|c| self.values.cookie(*c).is_none()) {
+            let name = &self.scenario.cookie_names()[missing];
+            let text = format!(
+                "no cookie `{name}` was set by an earlier answer of this user, and the request takes its value"
+            );
+            return Err(why::note(FailureKind::Protocol, text));
+        }
         let buffer = std::mem::take(&mut self.rendered);
         template
             .render(self.scenario, &self.values, &mut self.rng, buffer)

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use http::{Method, StatusCode};
 
 use super::decode::Encoding;
@@ -23,7 +23,7 @@ pub(super) struct NotHttp;
 #[derive(Debug, PartialEq)]
 pub(in crate::engine::native) struct Head {
     pub(in crate::engine::native) status: StatusCode,
-    /// Empty unless asked for or the answer is no success.
+    /// Of a success whose headers nobody asked for only those that set cookies.
     pub(in crate::engine::native) headers: HeaderMap,
     /// Whether the connection may take another request after the body.
     pub(super) keeps_alive: bool,
@@ -150,7 +150,7 @@ fn final_head(
     let headers = if wants_headers || !status.is_success() {
         header_map(fields)?
     } else {
-        HeaderMap::new()
+        cookies(fields)?
     };
     Ok(Head {
         status,
@@ -160,6 +160,20 @@ fn final_head(
         encoding: encoding.unwrap_or_default(),
         body,
     })
+}
+
+/// The fields that set cookies: they are for the next requests, whoever asked for this one.
+fn cookies(fields: &[httparse::Header<'_>]) -> Result<HeaderMap, NotHttp> {
+    let sets = |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case("set-cookie");
+    if !fields.iter().any(|field| sets(&field)) {
+        return Ok(HeaderMap::new());
+    }
+    let mut map = HeaderMap::new();
+    for field in fields.iter().filter(sets) {
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| NotHttp)?;
+        map.append(SET_COOKIE, value);
+    }
+    Ok(map)
 }
 
 /// Whether a list of tokens names one.

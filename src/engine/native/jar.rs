@@ -1,0 +1,195 @@
+//! The cookies of one user (RFC 6265).
+
+use std::cmp::Reverse;
+
+use cookie_store::CookieStore;
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use url::Url;
+
+use crate::scenario::{Origin, Values};
+
+/// Longest field that sets a cookie which is looked at: browsers take as much (RFC 6265, section 6.1).
+const LONGEST: usize = 4096;
+/// Most cookies that a user keeps; browsers keep about as many of one site.
+const MOST: usize = 180;
+
+/// The cookies of one user. One who was given none takes no room.
+#[derive(Default)]
+pub(super) struct Jar(Option<Box<CookieStore>>);
+
+impl Jar {
+    /// Takes what an answer sets; gives whether there was anything.
+    pub(super) fn take(&mut self, origin: &Origin, request: &[u8], headers: &HeaderMap) -> bool {
+        let mut set = headers.get_all(SET_COOKIE).iter().peekable();
+        if set.peek().is_none() {
+            return false;
+        }
+        let Some(url) = address(origin, request) else {
+            return false;
+        };
+        let store = self.0.get_or_insert_with(Box::default);
+        for value in set.filter(|value| value.len() <= LONGEST) {
+            let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
+                continue;
+            };
+            // A new one beyond the most is not taken; one that is there may change or go.
+            let full = store.iter_any().count() >= MOST;
+            let name = text.split(['=', ';']).next().unwrap_or_default().trim();
+            if !full || store.iter_any().any(|cookie| cookie.name() == name) {
+                // One that may not be set, for another site or out of date, is not.
+                let _ = store.parse(text, &url);
+            }
+        }
+        true
+    }
+
+    /// A request with the cookies that belong to it, where there are any; those that it has already stay as they are.
+    pub(super) fn add_to(&self, origin: &Origin, request: &[u8]) -> Option<Vec<u8>> {
+        let store = self.0.as_ref()?;
+        let url = address(origin, request)?;
+        let end = request.windows(4).position(|w| w == b"\r\n\r\n")?;
+        let head = std::str::from_utf8(&request[..end]).ok()?;
+        let own = head.split("\r\n").find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            (name.eq_ignore_ascii_case("cookie")).then_some((line, value.trim()))
+        });
+        let named = |wanted: &str| {
+            let all = own.map_or("", |(_, value)| value).split(';');
+            let mut names = all.filter_map(|pair| pair.split('=').next());
+            names.any(|name| name.trim() == wanted)
+        };
+        let mut kept = store.matches(&url);
+        // The more particular first (RFC 6265, section 5.4).
+        kept.sort_by_key(|cookie| Reverse(String::from(&cookie.path).len()));
+        let kept: Vec<String> = (kept.iter())
+            .filter(|cookie| !named(cookie.name()))
+            .map(|cookie| format!("{}={}", cookie.name(), cookie.value()))
+            .collect();
+        if kept.is_empty() {
+            return None;
+        }
+        let kept = kept.join("; ");
+        let line = match own {
+            Some((line, _)) => format!("{line}; {kept}"),
+            None => format!("cookie: {kept}"),
+        };
+        let others = head
+            .split("\r\n")
+            .filter(|l| own.is_none_or(|(own, _)| *l != own));
+        let mut out = others.collect::<Vec<_>>().join("\r\n").into_bytes();
+        for part in [b"\r\n", line.as_bytes(), &request[end..]] {
+            out.extend_from_slice(part);
+        }
+        Some(out)
+    }
+
+    /// Writes the values of the cookies that templates name where they are read.
+    pub(super) fn fill_in(&self, names: &[String], values: &mut Values) {
+        for (index, name) in names.iter().enumerate() {
+            let kept = self.0.iter().flat_map(|store| store.iter_unexpired());
+            // Of several with a name the one that was set for the longest path is the most particular.
+            let named = kept.filter(|cookie| cookie.name() == name);
+            let found = named.max_by_key(|cookie| String::from(&cookie.path).len());
+            values.set_cookie(index, found.map(|cookie| cookie.value().to_owned()));
+        }
+    }
+
+    /// Throws all away.
+    pub(super) fn clear(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// The address that a request asks for.
+fn address(origin: &Origin, request: &[u8]) -> Option<Url> {
+    let line = request.split(|b| *b == b'\r').next()?;
+    let target = std::str::from_utf8(line).ok()?.split(' ').nth(1)?;
+    Url::parse(&format!("{origin}{target}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(authority: &str) -> Origin {
+        let (host, port) = authority.split_once(':').unwrap_or((authority, "80"));
+        Origin {
+            tls: false,
+            host: host.to_owned(),
+            port: port.parse().unwrap(),
+            authority: authority.to_owned(),
+        }
+    }
+
+    fn given(set: &[&str]) -> HeaderMap {
+        let all = set.iter().map(|v| (SET_COOKIE, v.parse().unwrap()));
+        all.collect()
+    }
+
+    fn sent(jar: &Jar, from: &Origin, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\nbody");
+        let with = jar.add_to(from, request.as_bytes());
+        let with = with.map_or(request, |bytes| String::from_utf8(bytes).unwrap());
+        assert!(with.ends_with("\r\n\r\nbody"), "{with}");
+        let line = with.split("\r\n").find_map(|l| l.strip_prefix("cookie: "));
+        let mut all: Vec<&str> = line.unwrap_or_default().split("; ").collect();
+        all.sort_unstable();
+        all.join("; ")
+    }
+
+    const ASKED: &[u8] = b"GET /shop/cart HTTP/1.1\r\n\r\n";
+
+    #[test]
+    fn cookies_go_back_to_where_they_came_from() {
+        let (here, there) = (origin("127.0.0.1:80"), origin("127.0.0.2:80"));
+        let mut jar = Jar::default();
+        assert!(!jar.take(&here, ASKED, &HeaderMap::new()));
+        assert!(jar.take(
+            &here,
+            ASKED,
+            &given(&[
+                "sid=1; HttpOnly",
+                "csrf=a b; Path=/",
+                "old=1; Max-Age=0",
+                "other=1; Domain=example.com"
+            ])
+        ));
+        assert_eq!(sent(&jar, &here, "/shop/pay"), "csrf=a b; sid=1");
+        // Without a path it is for the folder that was asked in.
+        assert_eq!(sent(&jar, &here, "/"), "csrf=a b");
+        assert_eq!(sent(&jar, &there, "/shop/pay"), "");
+        assert!(jar.take(&here, ASKED, &given(&["sid=2", "csrf=; Max-Age=0; Path=/"])));
+        assert_eq!(sent(&jar, &here, "/shop/pay"), "sid=2");
+        jar.clear();
+        assert_eq!(sent(&jar, &here, "/shop/pay"), "");
+    }
+
+    #[test]
+    fn a_cookie_that_the_profile_sends_stays_as_it_is() {
+        let here = origin("127.0.0.1");
+        let mut jar = Jar::default();
+        jar.take(&here, ASKED, &given(&["sid=1; Path=/", "b=2; Path=/"]));
+        let request = b"GET / HTTP/1.1\r\nCookie: sid=mine\r\nhost: x\r\n\r\n";
+        let with = String::from_utf8(jar.add_to(&here, request).unwrap()).unwrap();
+        assert_eq!(
+            with,
+            "GET / HTTP/1.1\r\nhost: x\r\nCookie: sid=mine; b=2\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn a_hostile_server_does_not_fill_the_memory() {
+        let here = origin("127.0.0.1");
+        let mut jar = Jar::default();
+        for n in 0..10 * MOST {
+            jar.take(&here, ASKED, &given(&[&format!("c{n}=x; Path=/")]));
+        }
+        let long = format!("long={}; Path=/", "x".repeat(LONGEST));
+        jar.take(&here, ASKED, &given(&[&long]));
+        assert_eq!(sent(&jar, &here, "/").split("; ").count(), MOST);
+        // What is known may still change.
+        jar.take(&here, ASKED, &given(&["c0=y; Path=/"]));
+        assert!(sent(&jar, &here, "/").contains("c0=y"));
+    }
+}
