@@ -217,11 +217,13 @@ pub enum FailureKind {
     NoDescriptors,
     /// The generator had no port left (EADDRNOTAVAIL): our fault, never a breach.
     NoPorts,
+    /// The answer had a status that is a success, and what the step checks is not true of it.
+    Check,
 }
 
 impl FailureKind {
     /// Every kind, in the order of the columns of the CSV files.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ConnectRefused,
         Self::Reset,
         Self::Eof,
@@ -233,6 +235,7 @@ impl FailureKind {
         Self::Protocol,
         Self::NoDescriptors,
         Self::NoPorts,
+        Self::Check,
     ];
 
     /// The name in files and messages.
@@ -249,6 +252,7 @@ impl FailureKind {
             Self::Protocol => "protocol",
             Self::NoDescriptors => "no_descriptors",
             Self::NoPorts => "no_ports",
+            Self::Check => "check",
         }
     }
 

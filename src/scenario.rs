@@ -4,7 +4,10 @@
 
 mod address;
 mod allowed;
+mod answer;
+mod check;
 mod compile;
+mod extract;
 mod feeder;
 pub mod most;
 mod redirect;
@@ -19,20 +22,22 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use rand::{Rng, RngExt as _, SeedableRng as _};
 
 pub use address::{check_port, normal as normal_address};
 pub use allowed::Allowed;
+pub use answer::Answer;
+pub use check::{Check, CheckSpec};
+pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, MOST as MOST_FEEDERS};
 pub use redirect::{Redirect, is_redirect, same_origin};
-pub use request::{
-    BadRequest, Expect, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, json_text,
-};
+pub use request::{BadRequest, Expect, Origin, Rendered, RequestTemplate};
 pub use resolve::{Addresses, Resolve};
 pub use spec::{CookiesSpec, FeederOrder};
 #[cfg(any(test, fuzzing))]
 pub(crate) use template::fuzz as fuzz_template;
-pub use template::{Template, Values};
+pub use template::{Template, Value, Values};
 pub use think::Think;
 
 use crate::excerpt::Masks;
@@ -117,6 +122,8 @@ pub struct Wait {
 #[derive(Debug, Clone)]
 pub struct Scenario {
     table: StepTable,
+    start: Vec<Step>,
+    again_when: Vec<StatusCode>,
     steps: Vec<Step>,
     origins: Vec<Origin>,
     vars: Vec<(usize, Template)>,
@@ -138,6 +145,20 @@ impl Scenario {
     /// The measured steps.
     pub fn table(&self) -> &StepTable {
         &self.table
+    }
+
+    /// The steps that each VU takes once, before its first cycle.
+    pub fn start(&self) -> &[Step] {
+        &self.start
+    }
+
+    /// Whether an answer with this status says that what the start steps were given has ended.
+    pub fn starts_again(&self, status: StatusCode) -> bool {
+        self.again_when.contains(&status)
+    }
+
+    fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.start.iter().chain(&self.steps)
     }
 
     /// The steps in order.
@@ -223,8 +244,7 @@ impl Scenario {
     /// followed, one per origin at all and one for where they lead.
     pub fn connections_per_vu(&self) -> usize {
         let mut kept: Vec<usize> = self
-            .steps
-            .iter()
+            .all_steps()
             .filter_map(|s| match &s.action {
                 Action::Request(request) => Some(request.origin()),
                 Action::Open(..) | Action::Wait(_) | Action::Think(_) | Action::Close(_) => None,
@@ -244,7 +264,8 @@ impl Scenario {
         Values {
             vu,
             cycle: 0,
-            slots: vec![String::new(); self.slots.len()],
+            slots: vec![Value::default(); self.slots.len()],
+            now_ms: 0,
             cookies: vec![None; self.cookie_names.len()],
             rows: vec![0; self.feeders.len()],
         }
@@ -262,11 +283,12 @@ impl Scenario {
         let mut hidden = self.secrets.clone();
         hidden.extend(values.cookies.iter().flatten().cloned());
         for (slot, value) in values.slots.iter().enumerate() {
+            let value = value.as_str();
             let taken = || self.extractions().filter(|e| e.slot == slot);
             let hides = |e: &Extract| extracted || e.from.is_secret() || is_credential(value);
             if names_a_secret(&self.slots[slot]) || taken().any(hides) {
                 hidden.extend(parts_of_cookie(value));
-                hidden.push(value.clone());
+                hidden.push(value.to_owned());
             }
         }
         for (used, row) in self.feeders.iter().zip(&values.rows) {
@@ -280,7 +302,7 @@ impl Scenario {
     }
 
     fn extractions(&self) -> impl Iterator<Item = &Extract> {
-        self.steps.iter().flat_map(|step| match &step.action {
+        self.all_steps().flat_map(|step| match &step.action {
             Action::Request(request) | Action::Open(request, _) => request.extract(),
             Action::Wait(wait) => &wait.extract,
             Action::Think(_) | Action::Close(_) => &[],
@@ -303,7 +325,7 @@ impl Scenario {
             };
         }
         for (slot, template) in &self.vars {
-            values.slots[*slot] = self.render(template, values, rng);
+            values.slots[*slot] = Value::Text(self.render(template, values, rng));
         }
     }
 

@@ -363,7 +363,7 @@ fn requests(plan: &Plan, target: &str, line: &mut impl FnMut(&str, &str)) {
     let others = plan.populations.others.iter();
     let others = others.map(|o| (format!("{}.", o.name), &*o.scenario));
     for (population, spec) in others.chain([(String::new(), &**spec)]) {
-        for step in &spec.steps {
+        for step in spec.all_steps() {
             let step = step.as_ref();
             if let Some((method, address)) = step.request() {
                 let name = step.name.as_deref().unwrap_or("-");

@@ -219,7 +219,7 @@ fn of_scenario(
     }));
     of_all.extend(certificate(&plan.dir, connect));
     let mut found = Vec::new();
-    for step in spec.steps.iter().map(toml::Spanned::as_ref) {
+    for step in spec.all_steps().map(toml::Spanned::as_ref) {
         let Some((_, address)) = step.request() else {
             continue;
         };
@@ -260,11 +260,23 @@ fn texts(step: &StepSpec) -> Vec<String> {
     let address = step.request().map(|(_, address)| address.to_owned());
     let json = step.json.as_ref().map(ToString::to_string);
     let headers = step.headers.values().cloned();
+    let tables = [Some(&step.query), step.form.as_ref()]
+        .into_iter()
+        .flatten();
+    let pairs = tables
+        .flatten()
+        .flat_map(|(name, value)| [name.clone(), value.to_string()]);
+    let auth = step.basic_auth.as_ref();
+    let auth = auth
+        .into_iter()
+        .flat_map(|a| [a.user.clone(), a.password.clone()]);
     address
         .into_iter()
         .chain(json)
         .chain(step.body.clone())
         .chain(headers)
+        .chain(pairs)
+        .chain(auth)
         .collect()
 }
 

@@ -52,7 +52,9 @@ pub(super) fn know_written(plan: &Plan) {
                 .iter()
                 .map(|(n, v)| (n.as_str(), v.get_ref().as_str())),
         );
-        for step in spec.steps.iter().map(toml::Spanned::as_ref) {
+        for step in spec.all_steps().map(toml::Spanned::as_ref) {
+            let password = step.basic_auth.as_ref().map(|auth| auth.password.clone());
+            confidential::know(password.filter(|p| !p.is_empty() && !p.contains("{{")));
             know_headers(step.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
             let address = step.request().map_or("", |(_, address)| address);
             confidential::know(secret::of_address(address));

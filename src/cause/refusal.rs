@@ -82,7 +82,7 @@ fn way(cycle: &StepWindow, statuses: &[(u16, u64)], all: u64) -> Option<(String,
     let with_most = statuses.iter().find(|(_, n)| most(*n));
     // A connection that is closed is reset or ends, as it happens.
     let closed = of(FailureKind::Reset) + of(FailureKind::Eof);
-    let unfit = of(FailureKind::Protocol) + of(FailureKind::WrongEvent);
+    let unfit = of(FailureKind::Protocol) + of(FailureKind::WrongEvent) + of(FailureKind::Check);
     let told = |text: &str, sign| Some((text.to_owned(), sign));
     if most(cycle.shed) {
         return told("with Retry-After", Sign::ByDesign);
@@ -166,7 +166,10 @@ fn quoted(ways: &FailureWays) -> String {
     let answered = |way: &&FailureWay| {
         let by_answer = matches!(
             way.kind,
-            FailureKind::Status | FailureKind::Protocol | FailureKind::WrongEvent
+            FailureKind::Status
+                | FailureKind::Protocol
+                | FailureKind::WrongEvent
+                | FailureKind::Check
         );
         by_answer && !(way.excerpt.is_empty() && way.message.is_empty())
     };
@@ -248,8 +251,10 @@ fn answered_with_errors(case: &Case<'_>) -> Option<(String, f64)> {
     let cycle = case.measurement.step_total(case.steps.whole());
     let failed = cycle.failed.of_target() + cycle.shed;
     let of = |kind| cycle.failed.get(kind);
-    let answered =
-        of(FailureKind::Status) + of(FailureKind::Protocol) + of(FailureKind::WrongEvent);
+    let answered = of(FailureKind::Status)
+        + of(FailureKind::Protocol)
+        + of(FailureKind::WrongEvent)
+        + of(FailureKind::Check);
     let all = cycle.completed() + failed;
     if part(answered, all) < REFUSED || part(answered, failed) < MOSTLY {
         return None;

@@ -160,7 +160,8 @@ impl Failure {
             | FailureKind::WrongEvent
             | FailureKind::Tls
             | FailureKind::Eof
-            | FailureKind::Protocol => true,
+            | FailureKind::Protocol
+            | FailureKind::Check => true,
             FailureKind::Reset => self.connected || self.answered.is_some(),
             FailureKind::Timeout => self.answered.is_some(),
             FailureKind::ConnectRefused

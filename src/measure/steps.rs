@@ -7,6 +7,8 @@ use super::Counted;
 pub enum Role {
     /// A step of the cycle that the users of a population go through.
     Step,
+    /// A step that each of them takes once, before its first cycle.
+    Start,
     /// The whole cycle of a population.
     Cycle,
     /// A kind of request that an engine knows by name, of no cycle.
@@ -99,6 +101,32 @@ impl StepTable {
         let main = main.unwrap_or(whole);
         assert!(main <= whole, "the main step is one of the steps");
         Self { rows, main, whole }
+    }
+
+    /// The first so many rows are taken once by each user, before its first cycle, and belong to no cycle.
+    pub fn started_by(&mut self, count: usize) {
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            if index < count {
+                row.role = Role::Start;
+            } else {
+                // A cycle begins with the first step that is its own.
+                row.latency_from = row.latency_from.max(count);
+                row.prerequisites.retain(|before| *before >= count);
+            }
+        }
+    }
+
+    /// Whether a row is taken once by each user.
+    pub fn is_start(&self, row: usize) -> bool {
+        self.rows
+            .get(row)
+            .is_some_and(|row| row.role == Role::Start)
+    }
+
+    /// Where the first step of a cycle stands.
+    pub fn first_step(&self) -> usize {
+        let first = self.rows.iter().position(|row| row.role != Role::Start);
+        first.unwrap_or(0)
     }
 
     /// Kinds of requests, for an engine that knows no cycles: all requests together are the whole, and the main row too.
@@ -253,7 +281,7 @@ impl StepTable {
     pub fn counted(&self) -> Counted {
         match self.rows[self.whole].role {
             Role::Request | Role::AllRequests => Counted::Requests,
-            Role::Step | Role::Cycle => Counted::Cycles,
+            Role::Step | Role::Start | Role::Cycle => Counted::Cycles,
         }
     }
 
@@ -337,6 +365,22 @@ mod tests {
         assert_eq!(from, [0, 0, 2, 2, 4, 4, 4]);
         let whose: Vec<usize> = all.rows().iter().map(|row| row.population).collect();
         assert_eq!(whose, [0, 0, 1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn what_is_done_once_belongs_to_no_cycle() {
+        let names = ["login", "token", "open", "answer"].map(str::to_owned);
+        let mut table = StepTable::of_cycle(names, Some(3));
+        table.started_by(2);
+        let passed = |step| table.passage(step).rows().collect::<Vec<_>>();
+        assert_eq!(
+            [passed(1), passed(3), passed(4)],
+            [vec![0, 1], vec![2, 3], vec![4]]
+        );
+        let from: Vec<usize> = table.rows().iter().map(|row| row.latency_from).collect();
+        assert_eq!(from, [0, 1, 2, 3, 2]);
+        assert!(table.is_start(1) && !table.is_start(2));
+        assert_eq!(table.first_step(), 2);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use toml::Spanned;
 
 use super::{MonitorSpec, Profile, ProfileError};
 use crate::scenario::most::{STEPS, at_most, too_many};
+use crate::scenario::spec::ScenarioSpec;
 
 /// Monitors.
 const MONITORS: usize = 64;
@@ -38,7 +39,7 @@ pub(super) fn check(profile: &Profile) -> Result<(), ProfileError> {
     let scenarios = profile.scenario.iter();
     let scenarios = scenarios.chain(others.map(|p| &p.get_ref().scenario));
     let mut left = STEPS;
-    for step in scenarios.flat_map(|scenario| &scenario.steps) {
+    for step in scenarios.flat_map(ScenarioSpec::all_steps) {
         left = left.checked_sub(1).ok_or_else(|| {
             let message = too_many("steps", STEPS);
             profile.source.error(Some(step.span()), message)

@@ -43,6 +43,7 @@ fn answers(cycle: &StepWindow) -> bool {
         FailureKind::Status,
         FailureKind::WrongEvent,
         FailureKind::Protocol,
+        FailureKind::Check,
     ];
     cycle.completed() > 0 || cycle.shed > 0 || answered.iter().any(|k| cycle.failed.get(*k) > 0)
 }

@@ -1,6 +1,6 @@
 //! Where the users' cycles spend their time, by Little's law: what is in flight over what is completed per second.
 
-use crate::measure::{Measurement, StepTable};
+use crate::measure::{Measurement, Role, StepTable};
 use crate::stats::tail::Residence;
 
 /// How long a cycle of the users stays in `step` and in all steps, on average over a hold. `None` when nothing was completed, or
@@ -16,7 +16,9 @@ pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> O
             .enumerate()
             .skip(from)
             .take(to + 1 - from);
-        let parts = parts.filter(|(_, row)| row.population == users && !row.role.is_whole());
+        let parts = parts.filter(|(_, row)| {
+            row.population == users && !row.role.is_whole() && row.role != Role::Start
+        });
         let at_once = parts.map(|(row, _)| in_flight(measurement, row));
         at_once.sum::<f64>() / per_s
     };

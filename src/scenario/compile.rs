@@ -9,15 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
-    USER_AGENT,
+    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
+    TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{Method, StatusCode, Uri};
 
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::address;
+use super::check::Check;
+use super::extract::{Pick, pointer};
 use super::request::Part;
-use super::spec::{ConnectionsSpec, CookiesSpec, ScenarioSpec, StepSpec, WaitSpec};
+use super::spec::{
+    BasicAuthSpec, ConnectionsSpec, CookiesSpec, ExtractSpec, ScenarioSpec, StepSpec, WaitSpec,
+};
 use super::template::{Escape, Names, Template};
 use super::{
     Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
@@ -58,18 +62,13 @@ impl Scenario {
             None => DEFAULT_TIMEOUT,
             Some(text) => time_limit(text.get_ref()).map_err(|m| at(&text.span(), m))?,
         };
-        let mut steps = Vec::with_capacity(spec.steps.len());
-        for step in &spec.steps {
-            let compiled = compiler.step(step.get_ref(), timeout).map_err(|message| {
-                let name = step.get_ref().name.as_deref();
-                let place = name.map_or_else(String::new, |n| format!("step `{n}`: "));
-                at(&step.span(), format!("{place}{message}"))
-            })?;
-            steps.push(compiled);
-        }
+        let start = compiler.steps(&spec.start, timeout, Compiler::start_step)?;
+        compiler.started = compiler.measured.len();
+        let steps = compiler.steps(&spec.steps, timeout, Compiler::step)?;
         let main = compiler.main()?;
+        let again_when = compiler.again_when()?;
         compiler.check_cookies()?;
-        if compiler.measured.is_empty() {
+        if compiler.measured.len() == compiler.started {
             return Err(ScenarioError {
                 span: None,
                 message: "the scenario sends nothing; add a step such as `{ name = \"home\", get = \"/\" }`"
@@ -77,7 +76,9 @@ impl Scenario {
             });
         }
         Ok(Self {
-            table: table(&compiler.measured, main, &steps),
+            table: table((&compiler.measured, compiler.started), main, &steps),
+            start,
+            again_when,
             steps,
             vars,
             slots: compiler
@@ -116,6 +117,8 @@ impl Scenario {
             headers: BTreeMap::new(),
             vars: BTreeMap::new(),
             feeders: BTreeMap::new(),
+            start: Vec::new(),
+            again_when: Vec::new(),
             steps: vec![toml::Spanned::new(0..0, step)],
         };
         Self::compile(&spec, url, &BTreeMap::new(), &|_| None)
@@ -124,8 +127,9 @@ impl Scenario {
 }
 
 /// The rows of a cycle: a wait that counts from an earlier step has its clock begin there.
-fn table(measured: &[&str], main: Option<usize>, steps: &[Step]) -> StepTable {
+fn table((measured, started): (&[&str], usize), main: Option<usize>, steps: &[Step]) -> StepTable {
     let mut table = StepTable::of_cycle(measured.iter().map(|n| (*n).to_owned()), main);
+    table.started_by(started);
     for step in steps {
         if let (
             Some(row),
@@ -177,6 +181,8 @@ struct Compiler<'a> {
     /// Names of the value slots, by slot; those of extractions are there once their step was compiled.
     slot_names: Vec<&'a str>,
     measured: Vec<&'a str>,
+    /// How many of those each VU takes once.
+    started: usize,
     /// Names of the streams opened so far, and whether they are open still.
     streams: Vec<(&'a str, bool)>,
     streams_at_once: usize,
@@ -213,6 +219,7 @@ impl<'a> Compiler<'a> {
             feeders,
             slot_names: Vec::new(),
             measured: Vec::new(),
+            started: 0,
             streams: Vec::new(),
             streams_at_once: 0,
             origins: Vec::new(),
@@ -260,7 +267,12 @@ impl<'a> Compiler<'a> {
         if name == StepTable::CYCLE {
             return Ok(None);
         }
-        self.measured_step(name)
+        let found = self.measured_step(name).and_then(|row| {
+            let of_start = row < self.started;
+            let message = format!("`{name}` is a start step, and no part of a cycle");
+            if of_start { Err(message) } else { Ok(row) }
+        });
+        found
             .map(Some)
             .map_err(|m| at(&main.span(), format!("`main`: {m}")))
     }
@@ -293,6 +305,60 @@ impl<'a> Compiler<'a> {
 
     fn template(&self, text: &str, escape: Escape) -> Result<Template, String> {
         Template::parse(&secret::fill(text, self.secrets)?, &self.names(), escape)
+    }
+
+    fn steps(
+        &mut self,
+        steps: &'a [toml::Spanned<StepSpec>],
+        timeout: Duration,
+        compile: fn(&mut Self, &'a StepSpec, Duration) -> Result<Step, String>,
+    ) -> Result<Vec<Step>, ScenarioError> {
+        let mut out = Vec::with_capacity(steps.len());
+        for step in steps {
+            let compiled = compile(self, step.get_ref(), timeout).map_err(|message| {
+                let name = step.get_ref().name.as_deref();
+                let place = name.map_or_else(String::new, |n| format!("step `{n}`: "));
+                at(&step.span(), format!("{place}{message}"))
+            })?;
+            out.push(compiled);
+        }
+        Ok(out)
+    }
+
+    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it.
+    fn start_step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
+        let stream = [
+            ("open", step.open.is_some()),
+            ("wait", step.wait.is_some()),
+            ("close", step.close.is_some()),
+        ];
+        if let Some((key, _)) = stream.iter().find(|(_, there)| *there) {
+            return Err(format!(
+                "`{key}` does not belong among the start steps: a stream ends with its cycle; open it in one of `steps`"
+            ));
+        }
+        if self.spec.cookies == CookiesSpec::Cycle {
+            return Err(
+                "`cookies = \"cycle\"` would throw away what the start steps are given; remove it, or make this a step of the cycle"
+                    .to_owned(),
+            );
+        }
+        self.step(step, timeout)
+    }
+
+    fn again_when(&self) -> Result<Vec<StatusCode>, ScenarioError> {
+        let error = |message: String| ScenarioError {
+            span: None,
+            message,
+        };
+        if !self.spec.again_when.is_empty() && self.spec.start.is_empty() {
+            let message = "`again-when` takes the start steps anew, and there are none; add `[[scenario.start]]`";
+            return Err(error(message.to_owned()));
+        }
+        let statuses = self.spec.again_when.iter().copied().map(status);
+        statuses
+            .collect::<Result<_, _>>()
+            .map_err(|m| error(format!("`again-when`: {m}")))
     }
 
     fn step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
@@ -420,25 +486,27 @@ impl<'a> Compiler<'a> {
                     "`{name}` already means something; extract into another name"
                 ));
             }
-            let from = match from.strip_prefix("header:") {
-                Some(_) if step.wait.is_some() => {
-                    return Err(
-                        "an event has no headers; extract with a JSON pointer such as `/id`"
-                            .to_owned(),
-                    );
-                }
-                Some(header) => ExtractFrom::Header(
-                    HeaderName::try_from(header.trim())
-                        .map_err(|_| format!("`{header}` is not the name of a header"))?,
-                ),
-                None => ExtractFrom::Json(pointer(from)?),
+            let (from, pick, default) = match from {
+                ExtractSpec::Place(place) => (place, Pick::First, None),
+                ExtractSpec::Table(table) => (&table.from, table.pick, table.default.clone()),
             };
+            let from = ExtractFrom::parse(from).map_err(|m| format!("`extract`: {m}"))?;
+            if step.wait.is_some() && !from.is_of_events() {
+                return Err(format!(
+                    "an event has no headers and no status, and so not {from}; extract with a JSON pointer such as `/id`"
+                ));
+            }
             let known = self.slot_names.iter().position(|n| n == name);
             let slot = known.unwrap_or_else(|| {
                 self.slot_names.push(name);
                 self.slot_names.len() - 1
             });
-            out.push(Extract { slot, from });
+            out.push(Extract {
+                slot,
+                from,
+                pick,
+                default,
+            });
         }
         Ok(out)
     }
@@ -452,7 +520,7 @@ impl<'a> Compiler<'a> {
     ) -> Result<RequestTemplate, String> {
         let filled = secret::fill(path, self.secrets)?;
         // An error quotes what is wrong: not what was filled in.
-        let (origin, target) = self.target(&filled).map_err(|why| {
+        let (origin, target) = self.target(&filled, &step.query).map_err(|why| {
             if filled == path {
                 return why;
             }
@@ -467,6 +535,9 @@ impl<'a> Compiler<'a> {
         let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
         headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(body_type))));
         headers.extend(accepts.map(|accepts| (ACCEPT, constant(accepts))));
+        if let Some(auth) = &step.basic_auth {
+            headers.push((AUTHORIZATION, self.basic(auth)?));
+        }
         let of_all = self.spec.headers.iter().map(|(n, v)| (n, v.get_ref()));
         for (name, value) in of_all.chain(&step.headers) {
             self.header(&mut headers, name, value)?;
@@ -478,6 +549,7 @@ impl<'a> Compiler<'a> {
             headers,
             body,
             expect: expected(step)?,
+            check: self.check(step)?,
             extract: self.extractions(step)?,
             shown,
             constant: None,
@@ -514,7 +586,54 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn target(&mut self, path: &str) -> Result<(usize, Part), String> {
+    /// HTTP's basic authentication (RFC 7617): the first colon ends the name.
+    fn basic(&self, auth: &BasicAuthSpec) -> Result<Part, String> {
+        if auth.user.contains(':') {
+            return Err("`basic-auth`: a user name has no colon".to_owned());
+        }
+        let both = self
+            .template(&format!("{}:{}", auth.user, auth.password), Escape::None)
+            .map_err(|m| format!("`basic-auth`: {m}"))?;
+        Ok(Part::new(Template::basic(both)))
+    }
+
+    fn check(&self, step: &StepSpec) -> Result<Option<Box<Check>>, String> {
+        let Some(spec) = &step.check else {
+            return Ok(None);
+        };
+        let check = Check::compile(spec, |text| self.template(text, Escape::None));
+        let check = check.map_err(|m| format!("`check`: {m}"))?;
+        Ok(Some(Box::new(check)))
+    }
+
+    /// `name=value` for each, behind one another; a list gives its name to each value.
+    fn pairs(&self, table: &BTreeMap<String, toml::Value>) -> Result<Template, String> {
+        let mut out = Template::parse("", &self.names(), Escape::Query)?;
+        for (name, value) in table {
+            let values = match value {
+                toml::Value::Array(values) => values.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            for value in values {
+                let text = plain(value).ok_or_else(|| {
+                    format!("`{name}` is a table; give it a text, a number, or a list of them")
+                })?;
+                if !out.is_empty() {
+                    out.append(Template::parse("&", &self.names(), Escape::Url)?);
+                }
+                out.append(self.template(name, Escape::Query)?);
+                out.append(Template::parse("=", &self.names(), Escape::Url)?);
+                out.append(self.template(&text, Escape::Query)?);
+            }
+        }
+        Ok(out)
+    }
+
+    fn target(
+        &mut self,
+        path: &str,
+        query: &BTreeMap<String, toml::Value>,
+    ) -> Result<(usize, Part), String> {
         let absolute = if address::is_whole(path) {
             path.to_owned()
         } else if self.base.is_empty() {
@@ -538,7 +657,12 @@ impl<'a> Compiler<'a> {
         } else {
             format!("/{rest}")
         };
-        let template = Template::parse(&text, &self.names(), Escape::Url)?;
+        let mut template = Template::parse(&text, &self.names(), Escape::Url)?;
+        if !query.is_empty() {
+            let sign = if text.contains('?') { "&" } else { "?" };
+            template.append(Template::parse(sign, &self.names(), Escape::Url)?);
+            template.append(self.pairs(query).map_err(|m| format!("`query`: {m}"))?);
+        }
         if let Some(text) = template.constant() {
             text.parse::<Uri>()
                 .map_err(|e| format!("`{text}` cannot stand in an address: {e}"))?;
@@ -567,12 +691,13 @@ impl<'a> Compiler<'a> {
     }
 
     fn body(&self, step: &StepSpec) -> Result<(Part, Option<&'static str>), String> {
-        let (template, body_type) = match (&step.json, &step.body) {
-            (None, None) => return Ok((Part::Constant(String::new()), None)),
-            (Some(_), Some(_)) => {
-                return Err("a request has one body: `json` or `body`, not both".to_owned());
-            }
-            (Some(json), None) => {
+        let (template, body_type) = match (&step.json, &step.body, &step.form) {
+            (None, None, None) => return Ok((Part::Constant(String::new()), None)),
+            (None, None, Some(form)) => (
+                self.pairs(form).map_err(|m| format!("`form`: {m}"))?,
+                "application/x-www-form-urlencoded",
+            ),
+            (Some(json), None, None) => {
                 let mut json = json.clone();
                 fill_in(&mut json, self.secrets)?;
                 (
@@ -580,13 +705,33 @@ impl<'a> Compiler<'a> {
                     "application/json",
                 )
             }
-            (None, Some(text)) => (
+            (None, Some(text), None) => (
                 self.template(text, Escape::None)?,
                 "text/plain; charset=utf-8",
             ),
+            _ => {
+                return Err("a request has one body: `json`, `body` or `form`".to_owned());
+            }
         };
         Ok((Part::new(template), Some(body_type)))
     }
+}
+
+/// A single value as text; `None` for a table.
+fn plain(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(n) => Some(n.to_string()),
+        toml::Value::Float(x) => Some(x.to_string()),
+        toml::Value::Boolean(b) => Some(b.to_string()),
+        toml::Value::Datetime(at) => Some(at.to_string()),
+        toml::Value::Array(_) | toml::Value::Table(_) => None,
+    }
+}
+
+fn status(number: u16) -> Result<StatusCode, String> {
+    StatusCode::from_u16(number)
+        .map_err(|_| format!("`{number}` is not an HTTP status (100 to 999)"))
 }
 
 fn expected(step: &StepSpec) -> Result<Expect, String> {
@@ -598,25 +743,12 @@ fn expected(step: &StepSpec) -> Result<Expect, String> {
             "`expect` is empty: no answer could succeed; name a status or remove it".to_owned(),
         );
     }
-    let known = |s: &u16| {
-        StatusCode::from_u16(*s).map_err(|_| format!("`{s}` is not an HTTP status (100 to 999)"))
-    };
     statuses
         .iter()
-        .map(known)
+        .copied()
+        .map(status)
         .collect::<Result<_, _>>()
         .map(Expect::OneOf)
-}
-
-/// Checks a JSON pointer (RFC 6901).
-fn pointer(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.starts_with('/') {
-        return Ok(text.to_owned());
-    }
-    Err(format!(
-        "`{text}` is not a JSON pointer; write `/{}`",
-        text.trim_start_matches(['$', '.']).replace('.', "/")
-    ))
 }
 
 fn fill_in(value: &mut toml::Value, secrets: &Lookup<'_>) -> Result<(), String> {

@@ -7,8 +7,10 @@ use http::{Method, StatusCode};
 use rand::Rng;
 
 use super::address::check_port;
+use super::check::Check;
+use super::extract::Extract;
 use super::{Scenario, Template, Values};
-use crate::secret::{is_secret_header, masked, names_a_secret};
+use crate::secret::masked;
 
 /// Scheme, host and port of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,46 +98,6 @@ impl Expect {
     }
 }
 
-/// A value to take from an answer or an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Extract {
-    /// Where it goes; see [`Values::set`].
-    pub slot: usize,
-    /// Where it stands.
-    pub from: ExtractFrom,
-}
-
-/// Where a value stands in an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ExtractFrom {
-    /// JSON pointer into the body or the event's data.
-    Json(String),
-    /// A response header.
-    Header(HeaderName),
-}
-
-impl ExtractFrom {
-    /// Whether what stands there proves who asks.
-    pub fn is_secret(&self) -> bool {
-        match self {
-            Self::Json(at) => names_a_secret(at.rsplit('/').next().unwrap_or_default()),
-            Self::Header(name) => is_secret_header(name.as_str()),
-        }
-    }
-}
-
-/// A JSON value as a template fills it in: strings bare, the rest as JSON; `None` for null.
-pub fn json_text(value: &serde_json::Value) -> Option<String> {
-    match value {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::Array(_)
-        | serde_json::Value::Object(_) => Some(value.to_string()),
-    }
-}
-
 /// A value filled into an address or a header made it invalid (a line break in a header, say).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a value made the request invalid")]
@@ -151,6 +113,7 @@ pub struct RequestTemplate {
     pub(super) headers: Vec<(HeaderName, Part)>,
     pub(super) body: Part,
     pub(super) expect: Expect,
+    pub(super) check: Option<Box<Check>>,
     pub(super) extract: Vec<Extract>,
     /// Method and path as the profile has them.
     pub(super) shown: String,
@@ -237,18 +200,29 @@ impl RequestTemplate {
         &self.extract
     }
 
-    /// Whether the answer's body must be kept for an extraction.
+    /// Whether it is not the same for all.
+    pub fn varies(&self) -> bool {
+        self.constant.is_none()
+    }
+
+    /// Whether something is taken from the JSON of the answer.
+    pub fn wants_json(&self) -> bool {
+        self.extract.iter().any(|e| e.from.is_of_json())
+    }
+
+    /// What must be true of the answer beside its status.
+    pub fn check(&self) -> Option<&Check> {
+        self.check.as_deref()
+    }
+
+    /// Whether the answer's body must be kept, for an extraction or a check.
     pub fn needs_body(&self) -> bool {
-        self.extract
-            .iter()
-            .any(|e| matches!(e.from, ExtractFrom::Json(_)))
+        self.check.is_some() || self.extract.iter().any(|e| e.from.needs_body())
     }
 
     /// Whether a header of the answer is needed for an extraction.
     pub fn needs_headers(&self) -> bool {
-        self.extract
-            .iter()
-            .any(|e| matches!(e.from, ExtractFrom::Header(_)))
+        self.extract.iter().any(|e| e.from.needs_headers())
     }
 
     /// The cookies whose values it takes.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::check::CheckSpec;
+use super::extract::Pick;
 use super::most;
 
 /// `[scenario]`: the cycle of every VU.
@@ -32,9 +34,22 @@ pub struct ScenarioSpec {
     /// CSV feeders by name; `{{ NAME.column }}` takes a column of the cycle's row.
     #[serde(default)]
     pub feeders: BTreeMap<String, Spanned<FeederSpec>>,
+    /// Steps that each VU takes once, before its first cycle: a login, a token.
+    #[serde(default, deserialize_with = "most::steps")]
+    pub start: Vec<Spanned<StepSpec>>,
+    /// Statuses of the cycle's requests after which a VU takes the start steps anew: a session that has ended.
+    #[serde(default)]
+    pub again_when: Vec<u16>,
     /// The steps in order.
     #[serde(deserialize_with = "most::steps")]
     pub steps: Vec<Spanned<StepSpec>>,
+}
+
+impl ScenarioSpec {
+    /// Every step, those of the start first.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Spanned<StepSpec>> {
+        self.start.iter().chain(&self.steps)
+    }
 }
 
 /// Whether a VU keeps its connections from cycle to cycle.
@@ -104,6 +119,10 @@ pub struct StepSpec {
     pub patch: Option<String>,
     /// `DELETE` this path or address.
     pub delete: Option<String>,
+    /// The method of a request to `url`; `GET` when absent.
+    pub method: Option<String>,
+    /// Send a request of any `method` to this path or address.
+    pub url: Option<String>,
     /// Open an event stream (SSE) at this path or address; the stream has the step's name.
     pub open: Option<String>,
     /// Wait for an event on an open stream.
@@ -115,22 +134,69 @@ pub struct StepSpec {
     /// Headers of the request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// What is put behind the address: name = value, or a list of values; templates.
+    #[serde(default)]
+    pub query: BTreeMap<String, toml::Value>,
+    /// `{ user = "...", password = "..." }`, sent as HTTP's basic authentication; templates.
+    pub basic_auth: Option<BasicAuthSpec>,
+    /// Fields of a form, sent as `application/x-www-form-urlencoded`: name = value, or a list of values; templates.
+    pub form: Option<BTreeMap<String, toml::Value>>,
     /// JSON body; strings in it are templates.
     pub json: Option<toml::Value>,
     /// Text body, a template.
     pub body: Option<String>,
     /// Statuses that count as success; any 2xx when absent.
     pub expect: Option<Vec<u16>>,
-    /// Values to take from the answer or the event: name = JSON pointer (`/token`) or `header:NAME`.
+    /// What must be true of the answer beside its status.
+    pub check: Option<CheckSpec>,
+    /// Values to take from the answer or the event: name = where it stands ([`super::ExtractFrom`]), or a table.
     #[serde(default)]
-    pub extract: BTreeMap<String, String>,
+    pub extract: BTreeMap<String, ExtractSpec>,
     /// Time limit of the step.
     pub timeout: Option<String>,
 }
 
+/// A user name and a password; templates.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct BasicAuthSpec {
+    /// The user's name.
+    pub user: String,
+    /// The password; may be empty.
+    #[serde(default)]
+    pub password: String,
+}
+
+/// Where a value stands, with what else is to be known.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "where the value stands (\"/token\", \"$.items[0].id\", \"regex:...\", \"css:...\", \"header:NAME\", \"cookie:NAME\", \"status\", \"body\"), or a table { from, pick, default }"
+)]
+pub enum ExtractSpec {
+    /// Where it stands.
+    Place(String),
+    /// The same with more.
+    Table(ExtractTable),
+}
+
+/// `{ from = "$.items[*].id", pick = "random", default = "1" }`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ExtractTable {
+    /// Where it stands.
+    pub from: String,
+    /// Which one, where several stand there.
+    #[serde(default)]
+    pub pick: Pick,
+    /// What it is where nothing stands there; without it the step fails.
+    pub default: Option<String>,
+}
+
 impl StepSpec {
     /// The method and the address of a step that sends a request.
-    pub fn request(&self) -> Option<(&'static str, &str)> {
+    pub fn request(&self) -> Option<(&str, &str)> {
+        let of_url = self.method.as_deref().unwrap_or("GET");
         let all = [
             ("GET", &self.get),
             ("HEAD", &self.head),
@@ -139,6 +205,7 @@ impl StepSpec {
             ("PATCH", &self.patch),
             ("DELETE", &self.delete),
             ("GET", &self.open),
+            (of_url, &self.url),
         ];
         all.into_iter()
             .find_map(|(method, address)| Some((method, address.as_deref()?)))

@@ -1,11 +1,13 @@
-//! Templates: text with `{{ vu }}`, `{{ cycle }}`, `{{ uuid() }}`, `{{ NAME }}` and `{{ FEEDER.column }}` in it.
+//! Templates: text with `{{ vu }}`, `{{ cycle }}`, `{{ uuid() }}`, `{{ now() }}`, `{{ random(1, 6) }}`, `{{ NAME }}`,
+//! `{{ cookie.NAME }}` and `{{ FEEDER.column }}` in it.
 //!
 //! A template is cut into segments once; at run time the segments are only joined. One without `{{` is a constant.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
 
-use rand::Rng;
+use base64::Engine as _;
+use rand::{Rng, RngExt as _};
 
 use super::Feeder;
 use crate::secret;
@@ -28,9 +30,20 @@ enum Segment {
     Vu,
     Cycle,
     Uuid,
+    /// Milliseconds since 1970.
+    Now,
+    /// A whole number from the first to the last.
+    Random(i64, i64),
     Slot(usize),
+    /// A whole value of a JSON body: a number stays one, a text gets its quotes.
+    Typed(usize),
+    /// A user name and a password as HTTP's basic authentication sends them (RFC 7617).
+    Base64(Box<Template>),
     Cookie(usize),
-    Column { feeder: usize, column: usize },
+    Column {
+        feeder: usize,
+        column: usize,
+    },
 }
 
 /// A compiled template.
@@ -47,8 +60,46 @@ pub(super) enum Escape {
     None,
     /// Percent-encoded: a value is one piece of a path or a query.
     Url,
+    /// The same with what the author wrote around it: a piece of a query or a form.
+    Query,
     /// As the inside of a JSON string.
     Json,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A text.
+    Text(String),
+    /// A number, a truth value, a list or an object, as JSON.
+    Json(String),
+}
+
+impl Default for Value {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
+}
+
+impl Value {
+    /// A JSON value; `None` for null.
+    pub fn of_json(value: &serde_json::Value) -> Option<Self> {
+        match value {
+            serde_json::Value::Null => None,
+            serde_json::Value::String(text) => Some(Self::Text(text.clone())),
+            serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::Array(_)
+            | serde_json::Value::Object(_) => Some(Self::Json(value.to_string())),
+        }
+    }
+
+    /// As it is filled in.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) | Self::Json(text) => text,
+        }
+    }
 }
 
 /// The values of one VU's current cycle.
@@ -59,7 +110,9 @@ pub struct Values {
     /// The cycle's number within the VU, from 0.
     pub cycle: u64,
     /// Variables and extracted values.
-    pub(super) slots: Vec<String>,
+    pub(super) slots: Vec<Value>,
+    /// The time of day, milliseconds since 1970.
+    pub now_ms: u64,
     /// The cookies that are named in templates, as they were set last.
     pub(super) cookies: Vec<Option<String>>,
     /// The cycle's row of each feeder.
@@ -69,7 +122,7 @@ pub struct Values {
 impl Values {
     /// A variable or an extracted value.
     pub fn get(&self, slot: usize) -> &str {
-        &self.slots[slot]
+        self.slots[slot].as_str()
     }
 
     /// The value of a cookie that is named in templates; `None` where it was not set.
@@ -83,7 +136,7 @@ impl Values {
     }
 
     /// Sets an extracted value.
-    pub fn set(&mut self, slot: usize, value: String) {
+    pub fn set(&mut self, slot: usize, value: Value) {
         self.slots[slot] = value;
     }
 }
@@ -109,6 +162,27 @@ impl Template {
         Ok(template)
     }
 
+    /// What HTTP's basic authentication makes of a user name and a password.
+    pub(super) fn basic(user_and_password: Self) -> Self {
+        Self {
+            segments: vec![
+                Segment::Text("Basic ".to_owned()),
+                Segment::Base64(Box::new(user_and_password)),
+            ],
+            escape: Escape::None,
+        }
+    }
+
+    /// Appends another piece of the same address or form.
+    pub(super) fn append(&mut self, more: Self) {
+        for segment in more.segments {
+            match segment {
+                Segment::Text(text) => self.push_text(&text),
+                other => self.segments.push(other),
+            }
+        }
+    }
+
     /// The text, when it is the same for every VU and cycle.
     pub fn constant(&self) -> Option<&str> {
         match self.segments.as_slice() {
@@ -116,6 +190,11 @@ impl Template {
             [Segment::Text(text)] => Some(text),
             _ => None,
         }
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.segments.is_empty()
     }
 
     /// The cookies whose values it takes.
@@ -145,7 +224,25 @@ impl Template {
                     let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
                     write!(out, "{uuid}").expect("writing to a string cannot fail");
                 }
-                Segment::Slot(slot) => self.push_value(out, &values.slots[*slot]),
+                Segment::Now => push_number(out, values.now_ms),
+                Segment::Random(from, to) => {
+                    let drawn = rng.random_range(*from..=*to);
+                    write!(out, "{drawn}").expect("writing to a string cannot fail");
+                }
+                Segment::Slot(slot) => self.push_value(out, values.get(*slot)),
+                Segment::Typed(slot) => match &values.slots[*slot] {
+                    Value::Json(json) => out.push_str(json),
+                    Value::Text(text) => {
+                        out.push('"');
+                        push_json_escaped(out, text);
+                        out.push('"');
+                    }
+                },
+                Segment::Base64(inner) => {
+                    let mut text = String::new();
+                    inner.render(feeders, values, rng, &mut text);
+                    out.push_str(&base64::prelude::BASE64_STANDARD.encode(text));
+                }
                 Segment::Cookie(cookie) => {
                     self.push_value(out, values.cookies[*cookie].as_deref().unwrap_or_default());
                 }
@@ -160,7 +257,7 @@ impl Template {
     fn push_value(&self, out: &mut String, value: &str) {
         match self.escape {
             Escape::None => out.push_str(value),
-            Escape::Url => secret::push_percent_encoded(out, value),
+            Escape::Url | Escape::Query => secret::push_percent_encoded(out, value),
             Escape::Json => push_json_escaped(out, value),
         }
     }
@@ -178,12 +275,13 @@ impl Template {
 
     /// Text that the author wrote: in a JSON body it is the inside of a string; in an address it is left alone.
     fn push_literal(&mut self, text: &str) {
-        if self.escape == Escape::Json {
-            let mut escaped = String::new();
-            push_json_escaped(&mut escaped, text);
-            self.push_text(&escaped);
-        } else {
-            self.push_text(text);
+        match self.escape {
+            Escape::Json | Escape::Query => {
+                let mut escaped = String::new();
+                self.push_value(&mut escaped, text);
+                self.push_text(&escaped);
+            }
+            Escape::None | Escape::Url => self.push_text(text),
         }
     }
 
@@ -234,6 +332,10 @@ impl Template {
     }
 
     fn push_json_string(&mut self, text: &str, names: &Names<'_>) -> Result<(), String> {
+        if let Some(segment) = names.whole_value(text)? {
+            self.segments.push(segment);
+            return Ok(());
+        }
         self.push_text("\"");
         self.push_parsed(text, names)?;
         self.push_text("\"");
@@ -241,13 +343,44 @@ impl Template {
     }
 }
 
+/// What stands in the only placeholder of a text that is nothing else.
+fn only_placeholder(text: &str) -> Option<&str> {
+    let inside = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    (!inside.contains("{{") && !inside.contains("}}")).then(|| inside.trim())
+}
+
 impl Names<'_> {
+    /// A string of JSON that is one placeholder whose value may be something else than a text: then it keeps its type.
+    fn whole_value(&self, text: &str) -> Result<Option<Segment>, String> {
+        let Some(name) = only_placeholder(text) else {
+            return Ok(None);
+        };
+        Ok(match self.segment(name)? {
+            Segment::Slot(slot) if !name.starts_with("text(") => Some(Segment::Typed(slot)),
+            number @ (Segment::Vu | Segment::Cycle | Segment::Now | Segment::Random(..))
+                if !name.starts_with("text(") =>
+            {
+                Some(number)
+            }
+            _ => None,
+        })
+    }
+
     fn segment(&self, name: &str) -> Result<Segment, String> {
         match name {
             "vu" => return Ok(Segment::Vu),
             "cycle" => return Ok(Segment::Cycle),
             "uuid()" => return Ok(Segment::Uuid),
+            "now()" => return Ok(Segment::Now),
             _ => {}
+        }
+        if let Some(inside) = called(name, "random") {
+            return random(inside).ok_or_else(|| {
+                format!("`{{{{ {name} }}}}` is not two whole numbers, the lower first; write it as `{{{{ random(1, 100) }}}}`")
+            });
+        }
+        if let Some(inside) = called(name, "text") {
+            return self.segment(inside.trim());
         }
         if let Some((_, slot)) = self.slots.iter().find(|(n, _)| *n == name) {
             return Ok(Segment::Slot(*slot));
@@ -258,7 +391,7 @@ impl Names<'_> {
         if let Some((feeder_name, column_name)) = name.split_once('.') {
             return self.column(feeder_name, column_name);
         }
-        let known = ["vu", "cycle", "uuid()"]
+        let known = ["vu", "cycle", "uuid()", "now()", "random(1, 100)"]
             .into_iter()
             .chain(self.slots.iter().map(|(n, _)| *n));
         Err(format!(
@@ -304,6 +437,18 @@ impl Names<'_> {
     }
 }
 
+/// What stands between the parentheses of a function that is called by this name.
+fn called<'n>(name: &'n str, function: &str) -> Option<&'n str> {
+    let rest = name.strip_prefix(function)?.trim_start();
+    rest.strip_prefix('(')?.strip_suffix(')')
+}
+
+fn random(bounds: &str) -> Option<Segment> {
+    let (from, to) = bounds.split_once(',')?;
+    let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
+    (from <= to).then_some(Segment::Random(from, to))
+}
+
 fn push_number(out: &mut String, number: u64) {
     write!(out, "{number}").expect("writing to a string cannot fail");
 }
@@ -335,10 +480,10 @@ pub(crate) fn fuzz(text: &str) {
         cookies: None,
     };
     let values = Values {
-        slots: vec!["a\"b\\c/d?e=f&g h\n\u{1f600}".to_owned()],
+        slots: vec![Value::Text("a\"b\\c/d?e=f&g h\n\u{1f600}".to_owned())],
         ..Values::default()
     };
-    for escape in [Escape::None, Escape::Url, Escape::Json] {
+    for escape in [Escape::None, Escape::Url, Escape::Query, Escape::Json] {
         let Ok(template) = Template::parse(text, &names, escape) else {
             continue;
         };
@@ -357,7 +502,7 @@ pub(crate) fn fuzz(text: &str) {
     let mut out = "\"".to_owned();
     let mut rng = super::VuRng::seed_from_u64(1);
     let values = Values {
-        slots: vec![text.to_owned()],
+        slots: vec![Value::Text(text.to_owned())],
         ..Values::default()
     };
     alone.render(&[], &values, &mut rng, &mut out);
@@ -394,7 +539,7 @@ mod tests {
         Values {
             vu: 7,
             cycle: 3,
-            slots: vec![id.to_owned(), "t".to_owned()],
+            slots: vec![Value::Text(id.to_owned()), Value::Text("t".to_owned())],
             ..Values::default()
         }
     }

@@ -60,6 +60,11 @@ impl Kind {
         }
     }
 
+    /// The row that counts the first step of the cycle.
+    pub(super) fn first_step_row(&self) -> usize {
+        self.first_row + self.scenario.table().first_step()
+    }
+
     /// The row that counts the whole cycle.
     pub(super) fn cycle_row(&self) -> usize {
         self.first_row + self.scenario.table().whole()

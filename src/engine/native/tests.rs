@@ -1,9 +1,11 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod checks;
 mod cookies;
 mod network;
 mod populations;
 mod redirects;
+mod start;
 mod strain;
 
 use std::collections::BTreeMap;

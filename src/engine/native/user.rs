@@ -11,11 +11,11 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
+use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, StatusCode};
 use rand::RngExt as _;
 
-use self::follow::Answer;
+use self::follow::OpenAnswer;
 use self::telling::Seen;
 use super::back_off::retry_after;
 use super::client::{Client, Exchanged};
@@ -31,8 +31,8 @@ use crate::engine::trace::Mark;
 use crate::excerpt::Masks;
 use crate::measure::{Failure, FailureKind};
 use crate::scenario::{
-    Action, CookiesSpec, Extract, ExtractFrom, Origin, Rendered, RequestTemplate, Scenario, Step,
-    Template, Think, Values, VuRng, Wait, json_text, vu_rng,
+    Action, Answer, CookiesSpec, Extract, Origin, Rendered, RequestTemplate, Scenario, Step,
+    Template, Think, Value, Values, VuRng, Wait, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
@@ -67,6 +67,10 @@ pub(super) struct ScenarioUser<'a> {
     last: Instant,
     /// When the present one began.
     now: Instant,
+    /// Whether the next cycle's values were drawn already, for the start before it.
+    drawn: bool,
+    /// Whether no cycle was completed since the start.
+    fresh: bool,
     /// The answer that the step fails at.
     seen: Option<Box<Seen>>,
     /// Of one who only looks: how the cycle failed.
@@ -89,6 +93,8 @@ impl<'a> ScenarioUser<'a> {
             intended: None,
             last: Instant::now(),
             now: Instant::now(),
+            drawn: false,
+            fresh: false,
             seen: None,
             failure: None,
             steps: if kind.visits {
@@ -104,15 +110,28 @@ impl<'a> ScenarioUser<'a> {
 
     /// Goes through the steps, as far as it comes.
     async fn pass(&mut self, limit: &mut TimeLimit) -> CycleEnd {
+        if !std::mem::take(&mut self.drawn) {
+            self.draw_values();
+        }
+        self.starts.fill(None);
+        self.last = Instant::now();
+        self.state.begin_cycle(self.intended.unwrap_or(self.last));
+        self.take(self.steps, limit).await
+    }
+
+    /// The values that the next cycle has; those of the first are there while the user starts.
+    fn draw_values(&mut self) {
+        self.values.now_ms = now_ms();
         let next_rows = &self.kind.next_rows;
         self.scenario
             .begin_cycle(&mut self.values, &mut self.rng, |feeder| {
                 next_rows[feeder].fetch_add(1, Ordering::Relaxed)
             });
-        self.starts.fill(None);
-        self.last = Instant::now();
-        self.state.begin_cycle(self.intended.unwrap_or(self.last));
-        for step in self.steps {
+    }
+
+    /// Takes some steps in order.
+    async fn take(&mut self, steps: &'a [Step], limit: &mut TimeLimit) -> CycleEnd {
+        for step in steps {
             if self.state.leaving.get() {
                 return CycleEnd::Left;
             }
@@ -138,7 +157,7 @@ impl<'a> ScenarioUser<'a> {
         let clock = self.state.end_cycle();
         let ending = match end {
             // A cancelled cycle says nothing about the target.
-            CycleEnd::Left => None,
+            CycleEnd::Left | CycleEnd::Stopped(Stop::Again) => None,
             CycleEnd::Completed => clock.map(|c| Ending::Completed(c.age(self.last))),
             CycleEnd::Stopped(Stop::Failed(kind)) => Some(Ending::Failed(*kind)),
             CycleEnd::Stopped(Stop::Shed(_)) => Some(Ending::Shed),
@@ -152,13 +171,20 @@ impl<'a> ScenarioUser<'a> {
         if failed || self.scenario.closes_each_cycle() {
             self.client.close();
         }
-        if self.kind.visits || self.scenario.cookies() == CookiesSpec::Cycle {
+        self.fresh &= !matches!(end, CycleEnd::Completed);
+        if self.is_another_user_next() {
             self.forget_cookies();
         }
         if matches!(end, CycleEnd::Stopped(_)) {
             self.intended = None;
         }
         self.values.cycle += 1;
+    }
+
+    /// Whether the next cycle is that of somebody to whom nothing was given.
+    fn is_another_user_next(&self) -> bool {
+        let of_visit = self.kind.visits && self.scenario.start().is_empty();
+        of_visit || self.scenario.cookies() == CookiesSpec::Cycle
     }
 
     async fn think(&mut self, think: Think) {
@@ -227,6 +253,7 @@ impl<'a> ScenarioUser<'a> {
                 Ending::Failed(*kind)
             }
             Err(Stop::Shed(_)) => Ending::Shed,
+            Err(Stop::Again) => return Err(Stop::Again),
         };
         self.recorder().count(row, ending);
         result.map(|_| ())
@@ -253,6 +280,9 @@ impl<'a> ScenarioUser<'a> {
                     kind.name(),
                     took(Instant::now())
                 )
+            }),
+            Err(Stop::Again) => self.say(Mark::Note, |_| {
+                "what the start steps were given has ended: they are taken anew".to_owned()
             }),
             Err(Stop::Shed(after)) => self.say(Mark::Failed, |_| {
                 let after = crate::units::format_seconds(after.as_secs_f64());
@@ -294,19 +324,22 @@ impl<'a> ScenarioUser<'a> {
         let want = self.want(template, template.needs_headers(), keep);
         let request = self.render(template)?;
         let (connection, head) = self.exchange(template.origin(), &request, want).await?;
-        let answer = Answer {
+        let answer = OpenAnswer {
             connection,
             head,
             keep: Some(template.origin()),
         };
         let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
-        let Answer {
+        let OpenAnswer {
             mut connection,
             head,
             keep,
         } = answer;
         let refusal = refusal(template, &head);
+        if refusal.is_some() && !self.fresh && self.scenario.starts_again(head.status) {
+            return Err(Stop::Again);
+        }
         if let Some(Stop::Failed(kind)) = refusal {
             Box::pin(self.refused_by(&head, &mut connection)).await;
             self.say_body(&head.headers, connection.beginning(), head.encoding);
@@ -323,19 +356,42 @@ impl<'a> ScenarioUser<'a> {
         if let Some(shed) = refusal {
             return Err(shed);
         }
-        if !template.extract().is_empty() {
-            let json = (want.body == Keep::All).then(|| serde_json::from_slice(&body).ok());
-            let json = json.flatten();
-            let extracted = self.extract(template.extract(), Some(&head.headers), json.as_ref());
-            if let Err(kind) = extracted {
-                if json.is_none() && template.needs_body() {
-                    body::note_no_json(kind, &body, head.encoding);
-                }
-                self.seen = Some(Box::new(Seen::new(&head, &body, encoding, false)));
-                return Err(kind.into());
-            }
-        }
+        let body = if want.body == Keep::All {
+            &body[..]
+        } else {
+            &[]
+        };
+        self.judge(template, &head, body, encoding)?;
         Ok(at)
+    }
+
+    /// Checks an answer whose status is right, and takes from it what later steps need.
+    fn judge(
+        &mut self,
+        template: &RequestTemplate,
+        head: &Head,
+        body: &[u8],
+        encoding: Encoding,
+    ) -> Result<(), Stop> {
+        if template.check().is_none() && template.extract().is_empty() {
+            return Ok(());
+        }
+        let answer = Answer::new(head.status.as_u16(), &head.headers, body);
+        let (scenario, values) = (self.scenario, &self.values);
+        let rng = &mut self.rng;
+        let check = template.check();
+        let failure = check.and_then(|c| c.failure(&answer, |t| scenario.render(t, values, rng)));
+        let judged = match failure {
+            Some(text) => Err(why::note(FailureKind::Check, text)),
+            None => self.extract(template.extract(), &answer),
+        };
+        judged.map_err(|kind| {
+            if kind == FailureKind::Protocol && answer.json().is_none() && template.wants_json() {
+                body::note_no_json(kind, body, head.encoding);
+            }
+            self.seen = Some(Box::new(Seen::new(head, body, encoding, false)));
+            kind.into()
+        })
     }
 
     /// The answer after any redirects. Most scenarios follow none, and keep no room for it.
@@ -344,8 +400,8 @@ impl<'a> ScenarioUser<'a> {
         template: &RequestTemplate,
         sent: &[u8],
         want: Want<'_>,
-        answer: Answer,
-    ) -> Result<Answer, Stop> {
+        answer: OpenAnswer,
+    ) -> Result<OpenAnswer, Stop> {
         if self.scenario.redirects() == 0 {
             return Ok(answer);
         }
@@ -416,6 +472,9 @@ impl<'a> ScenarioUser<'a> {
             );
             return Err(why::note(FailureKind::Protocol, text));
         }
+        if template.varies() {
+            self.values.now_ms = now_ms();
+        }
         let buffer = std::mem::take(&mut self.rendered);
         template
             .render(self.scenario, &self.values, &mut self.rng, buffer)
@@ -428,14 +487,14 @@ impl<'a> ScenarioUser<'a> {
         let request = self.render(template)?;
         let origin = &self.scenario.origins()[template.origin()];
         let (connection, head) = self.exchange_anew(origin, &request, want).await?;
-        let answer = Answer {
+        let answer = OpenAnswer {
             connection,
             head,
             keep: None,
         };
         let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
-        let Answer {
+        let OpenAnswer {
             mut connection,
             head,
             ..
@@ -464,7 +523,8 @@ impl<'a> ScenarioUser<'a> {
             );
             return Err(why::note(FailureKind::Protocol, text).into());
         }
-        self.extract(template.extract(), Some(&head.headers), None)?;
+        let answer = Answer::new(head.status.as_u16(), &head.headers, &[]);
+        self.extract(template.extract(), &answer)?;
         let at = self.arrival(&connection);
         self.streams[stream] = Some(Stream::start(*connection));
         Ok(at)
@@ -501,7 +561,8 @@ impl<'a> ScenarioUser<'a> {
             let text = unmet(&expect, json.as_ref());
             return Err(why::note(FailureKind::WrongEvent, text).into());
         }
-        self.extract(&wait.extract, None, json.as_ref())?;
+        let answer = Answer::of_event(&arrived.event.data);
+        self.extract(&wait.extract, &answer)?;
         Ok(arrived.at)
     }
 
@@ -515,39 +576,14 @@ impl<'a> ScenarioUser<'a> {
             .collect()
     }
 
-    fn extract(
-        &mut self,
-        wanted: &[Extract],
-        headers: Option<&HeaderMap>,
-        json: Option<&serde_json::Value>,
-    ) -> Result<(), FailureKind> {
+    fn extract(&mut self, wanted: &[Extract], answer: &Answer<'_>) -> Result<(), FailureKind> {
         for extract in wanted {
-            let found = match &extract.from {
-                ExtractFrom::Json(at) => json.and_then(|j| j.pointer(at)).and_then(json_text),
-                ExtractFrom::Header(name) => headers
-                    .and_then(|h| h.get(name))
-                    .and_then(|v| v.to_str().ok())
-                    .map(str::to_owned),
-            };
-            let found = found.ok_or_else(|| {
+            let value = extract.find(answer, &mut self.rng).map_err(|missing| {
                 let name = self.scenario.slot_name(extract.slot);
-                let text = match &extract.from {
-                    ExtractFrom::Json(at) => {
-                        let is_null = json.is_some_and(|j| j.pointer(at).is_some());
-                        let is = if is_null {
-                            format!("is null at `{at}`")
-                        } else {
-                            format!("has no `{at}`")
-                        };
-                        format!("nothing to extract for `{name}`: the JSON {is}")
-                    }
-                    ExtractFrom::Header(header) => format!(
-                        "nothing to extract for `{name}`: the answer has no header `{header}`"
-                    ),
-                };
+                let text = format!("nothing to extract for `{name}`: {missing}");
                 why::note(FailureKind::Protocol, text)
             })?;
-            self.values.set(extract.slot, found);
+            self.values.set(extract.slot, value);
             self.say_extracted(extract.slot, &extract.from);
         }
         Ok(())
@@ -555,6 +591,33 @@ impl<'a> ScenarioUser<'a> {
 }
 
 impl User for ScenarioUser<'_> {
+    async fn start(&mut self, limit: &mut TimeLimit) -> CycleEnd {
+        if self.scenario.start().is_empty() {
+            return CycleEnd::Completed;
+        }
+        self.draw_values();
+        self.drawn = true;
+        // Whoever has just started is not sent back to do so again.
+        self.fresh = true;
+        self.intended = None;
+        self.forget_cookies();
+        let end = self.take(self.scenario.start(), limit).await;
+        if matches!(end, CycleEnd::Stopped(_)) {
+            self.client.close();
+        }
+        self.intended = None;
+        end
+    }
+
+    fn could_not_start(&mut self, stop: &Stop) {
+        let ending = match stop {
+            Stop::Failed(kind) => Ending::Failed(*kind),
+            Stop::Shed(_) | Stop::Again => Ending::Shed,
+        };
+        let row = self.kind.cycle_row();
+        self.recorder().count(row, ending);
+    }
+
     async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd {
         let end = self.pass(limit).await;
         self.end_cycle(&end);
@@ -578,9 +641,21 @@ impl User for ScenarioUser<'_> {
     }
 }
 
+/// The time of day, milliseconds since 1970.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// What stands at a place of an event's data, as a template fills it in.
+fn text_at(json: Option<&serde_json::Value>, at: &str) -> Option<String> {
+    let value = Value::of_json(json?.pointer(at)?)?;
+    Some(value.as_str().to_owned())
+}
+
 /// The first condition that an event does not meet.
 fn unmet(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> String {
-    let is = |at: &str| json.and_then(|j| j.pointer(at)).and_then(json_text);
+    let is = |at: &str| text_at(json, at);
     let first = conditions
         .iter()
         .find(|(at, want)| is(at).as_ref() != Some(want));
@@ -594,11 +669,9 @@ fn unmet(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> Str
 }
 
 fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> bool {
-    conditions.iter().all(|(at, want)| {
-        json.and_then(|j| j.pointer(at))
-            .and_then(json_text)
-            .is_some_and(|got| got == *want)
-    })
+    conditions
+        .iter()
+        .all(|(at, want)| text_at(json, at).is_some_and(|got| got == *want))
 }
 
 /// Why an answer is no success, if it is none.

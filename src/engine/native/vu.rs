@@ -17,6 +17,12 @@ const LONGEST_STAGGER: Duration = Duration::from_secs(30);
 
 /// Whoever goes through cycles.
 pub(super) trait User {
+    /// What is done once, before the first cycle.
+    async fn start(&mut self, limit: &mut TimeLimit) -> CycleEnd;
+
+    /// Counts the cycle of an arrival whose user could not start.
+    fn could_not_start(&mut self, stop: &Stop);
+
     /// One cycle, which is counted where it is not broken off; what it opened for itself is closed after it.
     async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd;
 
@@ -38,6 +44,8 @@ pub(super) enum Stop {
     Failed(FailureKind),
     /// Refused by design; come back after this long.
     Shed(Duration),
+    /// What the user was given when it started has ended: it starts anew, and goes through the cycle once more.
+    Again,
 }
 
 impl From<FailureKind> for Stop {
@@ -59,6 +67,8 @@ pub(super) enum CycleEnd {
 pub(super) struct VuState {
     /// Finish the step and return.
     pub(super) leaving: Cell<bool>,
+    /// It has not come to its first cycle, and is not counted as being there.
+    starting: Cell<bool>,
     phase: Cell<Phase>,
     step: Cell<Option<(usize, Instant)>>,
     cycle: Cell<Option<CycleClock>>,
@@ -104,6 +114,9 @@ impl CycleClock {
 
 impl VuState {
     pub(super) fn phase(&self) -> Phase {
+        if self.starting.get() {
+            return Phase::Waiting;
+        }
         self.phase.get()
     }
 
@@ -159,10 +172,17 @@ impl VuState {
 
 /// Runs one cycle outside any measurement.
 pub(super) async fn look(mut user: impl User) -> Canary {
+    let mut limit = TimeLimit::new();
+    let started = user.start(&mut limit).await;
     let began = Instant::now();
-    match user.cycle(&mut TimeLimit::new()).await {
+    let end = match started {
+        CycleEnd::Completed => user.cycle(&mut limit).await,
+        stopped => stopped,
+    };
+    match end {
         CycleEnd::Completed | CycleEnd::Left => Canary::Passed(began.elapsed()),
         CycleEnd::Stopped(Stop::Shed(_)) => Canary::Shed,
+        CycleEnd::Stopped(Stop::Again) => Canary::failed(FailureKind::Status),
         CycleEnd::Stopped(Stop::Failed(kind)) => match user.take_failure() {
             Some(failure) => Canary::Failed(failure),
             None => Canary::failed(kind),
@@ -182,12 +202,25 @@ pub(super) async fn run(mut user: impl User, state: &VuState, staggers: bool) {
     }
     let mut limit = TimeLimit::new();
     let mut failures_in_a_row = 0;
+    let mut has_started = false;
+    state.starting.set(true);
     while !state.leaving.get() {
         state.phase.set(Phase::Working);
-        let pause = match user.cycle(&mut limit).await {
+        let end = if has_started {
+            user.cycle(&mut limit).await
+        } else {
+            user.start(&mut limit).await
+        };
+        let pause = match end {
             CycleEnd::Left => return,
             CycleEnd::Completed => {
                 failures_in_a_row = 0;
+                has_started = true;
+                state.starting.set(false);
+                continue;
+            }
+            CycleEnd::Stopped(Stop::Again) => {
+                has_started = false;
                 continue;
             }
             CycleEnd::Stopped(Stop::Shed(after)) => {
@@ -213,15 +246,37 @@ pub(super) async fn serve(mut user: impl User, state: &VuState, pool: &Pool, fir
     let bell = Rc::new(Bell::default());
     let mut limit = TimeLimit::new();
     let mut arrival = first;
+    let mut has_started = false;
+    let mut again = false;
     loop {
         state.phase.set(Phase::Working);
-        user.due(arrival);
-        let end = user.cycle(&mut limit).await;
-        if matches!(end, CycleEnd::Left) || state.leaving.get() {
+        if !has_started {
+            match user.start(&mut limit).await {
+                CycleEnd::Completed => has_started = true,
+                CycleEnd::Left => return,
+                CycleEnd::Stopped(stop) => user.could_not_start(&stop),
+            }
+            // What starting took belongs to no cycle; starting anew in the middle of one does.
+            if !again {
+                arrival = arrival.max(Instant::now());
+            }
+        }
+        again = false;
+        if has_started && !state.leaving.get() {
+            user.due(arrival);
+            match user.cycle(&mut limit).await {
+                CycleEnd::Left => return,
+                CycleEnd::Stopped(Stop::Again) => (has_started, again) = (false, true),
+                CycleEnd::Completed | CycleEnd::Stopped(_) => {}
+            }
+        }
+        if state.leaving.get() {
             return;
         }
-        state.phase.set(Phase::Waiting);
-        arrival = pool.next(&bell).await;
+        if !again {
+            state.phase.set(Phase::Waiting);
+            arrival = pool.next(&bell).await;
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::scenario::spec::{StepSpec, ThinkSpec, WaitSpec};
 
 /// Action keys of a step, as messages list them.
 const ACTIONS: &str =
-    "`get`, `head`, `post`, `put`, `patch`, `delete`, `open`, `wait`, `think` or `close`";
+    "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think` or `close`";
 
 /// The action of a step, with its value.
 pub(super) enum ActionKey<'a> {
@@ -32,6 +32,9 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
                 .map(|p| (key, ActionKey::Request(method, p))),
         );
     }
+    if let Some(url) = &step.url {
+        found.push(("url", ActionKey::Request(method(step)?, url)));
+    }
     found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
     found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
     found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
@@ -49,6 +52,20 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
     }
 }
 
+/// Any method (RFC 9110, section 9.1).
+fn method(step: &StepSpec) -> Result<Method, String> {
+    let Some(text) = &step.method else {
+        return Ok(Method::GET);
+    };
+    match Method::from_bytes(text.as_bytes()) {
+        Ok(Method::CONNECT) => Err("`CONNECT` makes a tunnel and is no request".to_owned()),
+        Ok(method) => Ok(method),
+        Err(_) => Err(format!(
+            "`{text}` is not the name of a method; write one such as `OPTIONS`"
+        )),
+    }
+}
+
 /// Keys that say nothing in a step of this kind are mistakes, not decoration.
 pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Result<(), String> {
     let (sends, takes_body, measured, kind) = match key {
@@ -59,7 +76,12 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ActionKey::Close(_) => (false, false, false, "close"),
     };
     let foreign = [
+        ("method", step.method.is_some() && step.url.is_none()),
         ("headers", !step.headers.is_empty() && !sends),
+        ("query", !step.query.is_empty() && !sends),
+        ("basic-auth", step.basic_auth.is_some() && !sends),
+        ("form", step.form.is_some() && !takes_body),
+        ("check", step.check.is_some() && !takes_body),
         ("json", step.json.is_some() && !takes_body),
         ("body", step.body.is_some() && !takes_body),
         ("expect", step.expect.is_some() && !takes_body),

@@ -1,5 +1,7 @@
 //! What compiles, and what each mistake says.
 
+mod requests;
+
 use bytes::Bytes;
 use rand::RngExt as _;
 

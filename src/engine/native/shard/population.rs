@@ -389,7 +389,7 @@ impl Population {
             // Who waits for a VU has come: the clocks of the cycle and of its first step run.
             for arrival in open.pool.waiting() {
                 let age = now.saturating_duration_since(arrival);
-                recorder.in_flight(self.kind.first_row, age);
+                recorder.in_flight(self.kind.first_step_row(), age);
                 recorder.in_flight(cycle, age);
                 recorder.lag(age);
                 seen.waiting += 1;

@@ -5,8 +5,8 @@ use http::header::LOCATION;
 use super::{Connection, FailureKind, Head, RequestTemplate, ScenarioUser, Stop, Want, why};
 use crate::scenario::{Origin, Redirect, is_redirect, same_origin};
 
-/// Where an answer came from.
-pub(super) struct Answer {
+/// An answer whose body is still to be read, and where it came from.
+pub(super) struct OpenAnswer {
     pub(super) connection: Box<Connection>,
     pub(super) head: Head,
     /// Index of the scenario's origin whose kept connection this is; `None` where it is not to be kept.
@@ -22,8 +22,8 @@ impl ScenarioUser<'_> {
         template: &RequestTemplate,
         sent: &[u8],
         want: Want<'_>,
-        answer: Answer,
-    ) -> Result<Answer, Stop> {
+        answer: OpenAnswer,
+    ) -> Result<OpenAnswer, Stop> {
         let mut answer = answer;
         let mut from = self.scenario.origins()[template.origin()].clone();
         let mut last: Option<Redirect> = None;
@@ -59,8 +59,8 @@ impl ScenarioUser<'_> {
     }
 
     /// Reads an answer that only pointed elsewhere, so that its connection can be used again.
-    async fn leave(&mut self, answer: Answer, want: Want<'_>) -> Result<(), Stop> {
-        let Answer {
+    async fn leave(&mut self, answer: OpenAnswer, want: Want<'_>) -> Result<(), Stop> {
+        let OpenAnswer {
             mut connection,
             head,
             keep,
@@ -80,7 +80,7 @@ impl ScenarioUser<'_> {
         next: &Redirect,
         want: Want<'_>,
         keeps: bool,
-    ) -> Result<Answer, Stop> {
+    ) -> Result<OpenAnswer, Stop> {
         let known = |o: &Origin| same_origin(o, &next.origin);
         let keep = (self.scenario.origins().iter().position(known)).filter(|_| keeps);
         let (connection, head) = match keep {
@@ -90,7 +90,7 @@ impl ScenarioUser<'_> {
                     .await?
             }
         };
-        Ok(Answer {
+        Ok(OpenAnswer {
             connection,
             head,
             keep,

@@ -271,9 +271,14 @@ impl ScenarioUser<'_> {
         self.say(Mark::Step, |_| {
             let by = match &step.action {
                 Action::Request(r) => format!(
-                    "{}; passes with {}{}",
+                    "{}; passes with {}{}{}",
                     r.shown(),
                     expected(r.expect()),
+                    if r.check().is_some() {
+                        ", what `check` asks for"
+                    } else {
+                        ""
+                    },
                     wanted(self, r.extract())
                 ),
                 Action::Open(r, _) => format!(
@@ -324,7 +329,7 @@ impl ScenarioUser<'_> {
         self.say(Mark::Note, |masks| {
             let name = self.scenario.slot_name(slot);
             let value = excerpt::cut(&masks.text(self.values.get(slot)), SHOWN);
-            format!("{name} = {value}   (from {})", place(from))
+            format!("{name} = {value}   (from {from})")
         });
     }
 }
@@ -390,16 +395,9 @@ fn expected(expect: &Expect) -> String {
 fn wanted(user: &ScenarioUser<'_>, extract: &[crate::scenario::Extract]) -> String {
     let each = extract.iter().map(|e| {
         let name = user.scenario.slot_name(e.slot);
-        format!(", and {} for `{name}`", place(&e.from))
+        format!(", and {} for `{name}`", e.from)
     });
     each.collect()
-}
-
-fn place(from: &ExtractFrom) -> String {
-    match from {
-        ExtractFrom::Json(at) => format!("`{at}` of the JSON"),
-        ExtractFrom::Header(name) => format!("the header `{name}`"),
-    }
 }
 
 fn awaited(wait: &Wait) -> String {
