@@ -115,7 +115,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "steps = [{ name = 'a', post = '/', json = {}, body = '' }]",
-        "not both",
+        "one body",
     ),
     (
         "steps = [{ name = 'a', get = '/', headers = { 'a b' = 'x' } }]",
