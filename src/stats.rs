@@ -3,6 +3,7 @@
 mod blocks;
 pub mod events;
 pub mod fit;
+mod linear;
 pub mod normal;
 pub mod permutation;
 pub mod queue;
