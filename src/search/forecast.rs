@@ -11,11 +11,10 @@
 //! and `T` and needs only the root; before a search both kinds of service are told: `kappa` is large where the
 //! service is saturated when it breaks, small where it breaks by bursts before it is.
 
-use super::{CycleModel, Estimate, Search, SearchSpec, Step, Visit, middle};
-use super::{
-    FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_LAW, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW,
-    SURELY, SURELY_LAW, SURELY_SHARES,
-};
+use super::pacing::HOLD_CYCLES;
+use super::refine::middle;
+use super::stop_rule::{MIN_VISITS_TAILS, SURELY, StopRule, is_step};
+use super::{CycleModel, Estimate, NARROW, Search, SearchSpec, Step, Visit};
 use crate::measure::Level;
 use crate::record::{Outlook, Purpose};
 use crate::slo::Verdict;
@@ -30,43 +29,7 @@ const AHEAD_CYCLES: f64 = 90.0;
 /// Seconds whose use an outlook tells.
 const MORE_S: f64 = 300.0;
 
-/// What an estimate must come to before the search stops for it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct StopRule {
-    /// Fewest visits.
-    pub(super) visits: usize,
-    /// How many times narrower than asked.
-    pub(super) surely: f64,
-}
-
-impl StopRule {
-    pub(super) fn of(estimate: &Estimate) -> Self {
-        let (visits, surely) = match estimate.fit.basis {
-            Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, SURELY),
-            Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
-            Basis::Law => (MIN_VISITS_LAW, SURELY_LAW),
-            Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
-            Basis::Visits | Basis::Bracket => (MIN_VISITS, SURELY_SHARES),
-        };
-        Self { visits, surely }
-    }
-}
-
-/// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
-fn is_step(estimate: &Estimate) -> bool {
-    match estimate.fit.basis {
-        Basis::Events => true,
-        Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails | Basis::Capacity | Basis::Law | Basis::Bracket => false,
-    }
-}
-
 impl Search {
-    /// Half-width asked for, VUs; nothing is narrower than one VU to either side.
-    pub(super) fn asked_vus(&self, estimate: &Estimate) -> f64 {
-        (self.spec.precision * estimate.vus).max(1.0)
-    }
-
     /// Seconds held by the visits that an estimate rests on.
     pub fn held_s(&self, estimate: &Estimate) -> f64 {
         self.rests_on(estimate).map(|v| v.hold_s).sum()
