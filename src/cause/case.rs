@@ -139,6 +139,13 @@ impl Case<'_> {
         value(self.limits, monitor, field).filter(|v| *v > 0.0)
     }
 
+    /// The limit of a runtime's heap, by the monitor's own word or by what the runtime says beside the heap.
+    pub(super) fn heap_limit(&self, monitor: &str) -> Option<f64> {
+        let told = self.limit(monitor, "heap");
+        told.or_else(|| self.highest(monitor, "heap_limit"))
+            .filter(|l| *l > 0.0)
+    }
+
     /// The first line of a monitor's log (of any log for `None`) that has one of some texts, in lower case, with its time.
     pub(super) fn line(&self, monitor: Option<&str>, texts: &[&str]) -> Option<(f64, &LogLine)> {
         self.lines

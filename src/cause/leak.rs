@@ -87,7 +87,7 @@ pub(super) fn in_probe(case: &Case<'_>, monitor: &str, until: f64) -> Option<Lea
 
 fn limit_of(case: &Case<'_>, monitor: &str, field: &str) -> Option<f64> {
     match field {
-        "heap" => super::memory::heap_limit(case, monitor),
+        "heap" => case.heap_limit(monitor),
         _ => case.limit(monitor, field),
     }
 }
