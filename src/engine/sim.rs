@@ -6,7 +6,8 @@
 //!
 //! # Layout
 //!
-//! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it
+//! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it; `times`: the laws of its random times;
+//!   `variant`: systems made of it
 //! - `vus`: who runs, and who asks next; `station`: the queue and the servers
 //! - `effects`: what changes the speed; `limits`: who is let in, and how many servers there are; `clock`: work time, in which a changed speed moves all completions at once
 //! - `law`: random times; `shipped`: the systems that come with the program
@@ -22,15 +23,18 @@ mod quantity;
 mod shipped;
 mod spec;
 mod station;
+mod times;
+mod variant;
 mod vus;
 
+pub use error::SystemError;
 pub use shipped::shipped;
 pub use spec::{
     ArrivalsSpec, CliffSpec, ConcurrencySpec, ConnectionsSpec, Discipline, DriftSpec, ErrorsSpec,
     Expect, GrowthSpec, HysteresisSpec, Kind, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
     OutagesSpec, PauseKind, PausesSpec, PopulationSpec, Positive, Refuse, SearchLimits,
-    ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec, ThinkSpec, TimeoutSpec,
-    TokenBucketSpec, WarmUpSpec,
+    ServiceSpec, Share, ShedSpec, Size, Span, SystemSpec, ThinkSpec, TimeoutSpec, TokenBucketSpec,
+    WarmUpSpec,
 };
 
 use std::collections::VecDeque;
@@ -116,12 +120,12 @@ impl SimEngine {
             panic!("`{}`: {}", fault.key, fault.message);
         }
         let mut rng = SmallRng::seed_from_u64(seed);
-        let users = match (check::think(&spec).expect("checked above"), spec.arrivals) {
+        let users = match (times::think(&spec).expect("checked above"), spec.arrivals) {
             (None, Some(arrivals)) => Users::Open(arrivals.kind, Vec::new()),
             (Some(think), _) => Users::Closed(think),
             (None, None) => unreachable!("checked above"),
         };
-        let mut kinds = check::services(&spec).expect("checked above");
+        let mut kinds = times::services(&spec).expect("checked above");
         let mut sum = 0.0;
         for (share, _) in &mut kinds {
             sum += *share;

@@ -60,3 +60,12 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     }
     Some(text[..at?].matches('\n').count() + 1)
 }
+
+/// Refuses a value that makes no sense.
+pub(super) fn require(holds: bool, key: &str, message: &str) -> Result<(), Fault> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Fault::new(key, message))
+    }
+}
