@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::ReportError;
 use crate::record::{Change, ChangeVerdict, ComparedMetric};
+use crate::report::ReportError;
 use crate::report::escape;
 use crate::stats;
 

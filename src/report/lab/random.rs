@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::found::{LabRun, LabTruth};
 use super::summary::{CONFIDENCE, count, mean, quantile, ratio};
 use super::table::{columns, failed, number, whole};
-use super::{LabRun, LabTruth, ReportError};
+use crate::report::ReportError;
 use crate::report::escape;
 use crate::stats;
 
@@ -491,7 +492,7 @@ fn worst(out: &mut String, report: &RandomReport) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Interval;
+    use super::super::found::Interval;
     use super::*;
     use crate::measure::LevelUnit;
 

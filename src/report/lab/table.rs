@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::found::{LabReport, LabSystem};
 use super::summary::{ENDINGS, LabRow, rows_of};
-use super::{LabReport, LabSystem, ReportError};
+use crate::report::ReportError;
 use crate::report::escape;
 use crate::units;
 
