@@ -9,7 +9,6 @@ use crate::measure::{
     Arrivals, Counted, Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level,
     LevelUnit, LoadedAddress, Reading, StepTable,
 };
-use crate::slo::Verdict;
 
 mod compare;
 mod gate;
@@ -17,6 +16,7 @@ mod overall;
 mod plateau;
 mod ramp;
 mod readings;
+mod verdict;
 
 pub use compare::{
     Bounds, COMPARE_SCHEMA_VERSION, Change, ChangeVerdict, CompareRecord, ComparedMetric,
@@ -28,6 +28,7 @@ pub use ramp::{
     Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
     StageRecord, StageSpan,
 };
+pub use verdict::Verdict;
 
 /// Version of the record's schema.
 pub const SCHEMA_VERSION: u32 = 3;

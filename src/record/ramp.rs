@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Environment, HoldEnd, LimitingResource, LogKindRecord, LogRecord, ObjectiveRecord, PlanRecord,
-    SecondRecord, StepRecord,
+    SecondRecord, StepRecord, Verdict,
 };
 use crate::measure::{Exchange, Level};
-use crate::slo::Verdict;
 
 /// Version of the schema of a ramp's record.
 pub const RAMP_SCHEMA_VERSION: u32 = 1;
