@@ -10,6 +10,7 @@ use crate::measure::{
     LevelUnit, LoadedAddress, Reading, StepTable,
 };
 
+mod band;
 mod compare;
 mod gate;
 mod overall;
@@ -18,6 +19,7 @@ mod ramp;
 mod readings;
 mod verdict;
 
+pub use band::{Band, CurvePoint};
 pub use compare::{
     Bounds, COMPARE_SCHEMA_VERSION, Change, ChangeVerdict, CompareRecord, ComparedMetric,
     ComparedRun, Comparison, Difference, ForecastPoint, Gate, GateOutcome, Scaling, ScalingPoint,
@@ -173,8 +175,8 @@ pub struct Curve {
     pub objective: usize,
     /// What its values are: a latency in seconds at the objective's quantile, or a share of violations.
     pub scale: CurveScale,
-    /// Points by ascending level: the level, and the lower end, the middle and the upper end of the band.
-    pub points: Vec<(f64, f64, f64, f64)>,
+    /// Points by ascending level.
+    pub points: Vec<CurvePoint>,
 }
 
 /// What the values of a [`Curve`] are.
@@ -679,8 +681,8 @@ pub struct ProbeRecord {
     /// What else fits, the surest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_causes: Vec<LimitingResource>,
-    /// The estimate after this probe, when there was one: (low, estimate, high), as levels.
-    pub estimate: Option<(f64, f64, f64)>,
+    /// The estimate after this probe, when there was one, as levels.
+    pub estimate: Option<Band>,
 }
 
 /// One line that a service logged.

@@ -14,11 +14,11 @@ use crate::measure::{
 };
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
-    Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
-    SCHEMA_VERSION,
+    Band, Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose,
+    RunRecord, SCHEMA_VERSION,
 };
 use crate::search::{
-    Conclusion, CycleModel, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
+    Conclusion, CycleModel, Estimate, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
 };
 use crate::slo::{Condition, Judgement, Metric, Objective, Outcome, Patience, Slo, Verdict};
 use crate::stats::tail::{Residence, Tail};
@@ -609,8 +609,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .map_or(0.0, |began| self.now.saturating_sub(began).as_secs_f64())
     }
 
-    fn estimate(&self) -> Option<(f64, f64, f64)> {
-        self.search.estimate().map(|e| (e.low, e.vus, e.high))
+    fn estimate(&self) -> Option<Band> {
+        self.search.estimate().map(Estimate::band)
     }
 }
 
@@ -720,7 +720,7 @@ struct Watch<'a, S> {
     interrupt: &'a Interrupt,
     sink: &'a mut (dyn FnMut(Event) + Send),
     began: Option<Duration>,
-    estimate: Option<(f64, f64, f64)>,
+    estimate: Option<Band>,
     latency: ShownLatency,
     patience: Patience,
     /// Whether it is a warm-up, which goes on whatever the target does.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{ReportError, json};
 use crate::measure::{Exchange, FailureKind, FailureWay, Level};
 use crate::record::{
-    Answer, Breach, Environment, FoundBeside, HoldEnd, LimitingResource, LoadGate, LogRecord,
+    Answer, Band, Breach, Environment, FoundBeside, HoldEnd, LimitingResource, LoadGate, LogRecord,
     ObjectiveRecord, PlanRecord, ProbeRecord, Purpose, RampEnding, RampRecord, RunRecord,
     StageRecord, StageSpan, StepRecord,
 };
@@ -49,7 +49,7 @@ struct Probe<'a> {
     exchanges: &'a [Exchange],
     limiting_resource: &'a Option<LimitingResource>,
     other_causes: &'a [LimitingResource],
-    estimate: Option<(f64, f64, f64)>,
+    estimate: Option<Band>,
 }
 
 #[derive(Serialize)]

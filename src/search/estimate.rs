@@ -4,6 +4,7 @@ use super::bounds::{self, Side};
 use super::stop_rule::FEW_EXACT;
 use super::{Search, Visit, diagnosis};
 use crate::measure::{Level, LevelUnit};
+use crate::record::Band;
 use crate::slo::Evidence;
 use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
 use crate::stats::tail::{self, TailVisit, Users};
@@ -42,6 +43,15 @@ impl Estimate {
     /// Half-width as a fraction of the estimate.
     pub fn half_width(&self) -> f64 {
         (self.high - self.low) / 2.0 / self.vus
+    }
+
+    /// It with its interval.
+    pub fn band(&self) -> Band {
+        Band {
+            low: self.low,
+            estimate: self.vus,
+            high: self.high,
+        }
     }
 
     /// The interval of an answer that names no number.
@@ -215,11 +225,8 @@ impl Search {
                 .map(|t| t.limit_s)
         };
         let limit_s = self.visits.iter().find_map(tail_of)?;
-        let (capacity, se, blocks) = diagnosis::served_at_most(&self.visits, limit_s)?;
         let brink = tail::Brink {
-            capacity,
-            se,
-            blocks,
+            served: diagnosis::served_at_most(&self.visits, limit_s)?,
             variability: self.variability(),
             in_line: self.variability_in_line(),
             limit_s,

@@ -14,11 +14,11 @@ use breakpoint::measure::{
     Strain,
 };
 use breakpoint::record::{
-    Answer, Breach, CauseKind, Curve, CurveScale, Ending, Environment, FoundBeside, HoldEnd,
-    LimitingResource, LogRecord, Noticed, NoticedKind, ObjectiveRecord, Outlook, PlanRecord,
-    ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord, RampSecond, RunRecord,
-    SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord, StepSecond, Sureness,
-    VisitSummary,
+    Answer, Band, Breach, CauseKind, Curve, CurvePoint, CurveScale, Ending, Environment,
+    FoundBeside, HoldEnd, LimitingResource, LogRecord, Noticed, NoticedKind, ObjectiveRecord,
+    Outlook, PlanRecord, ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord,
+    RampSecond, RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord,
+    StepSecond, Sureness, VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -266,7 +266,7 @@ fn probe(
         log_kinds: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
-        estimate,
+        estimate: estimate.map(Band::from),
     }
 }
 
@@ -491,7 +491,7 @@ pub(crate) fn fitted() -> RunRecord {
             .map(|i| {
                 let level = 300.0 + 25.0 * f64::from(i);
                 let factor = 1.0 + spread * (1.0 + (level - 1184.0).abs() / 300.0);
-                (level, at(level) / factor, at(level), at(level) * factor)
+                CurvePoint::from((level, at(level) / factor, at(level), at(level) * factor))
             })
             .collect(),
     };
@@ -703,7 +703,7 @@ pub(crate) fn small() -> RunRecord {
     let mut record = run(shape, &levels);
     record.probes[1].end = HoldEnd::Invalid;
     record.probes[1].verdict = Verdict::Undecided;
-    record.probes[1].estimate = Some((910.5, 1003.25, 1100.0));
+    record.probes[1].estimate = Some(Band::from((910.5, 1003.25, 1100.0)));
     let broke = &mut record.probes[2];
     let at = broke.start_s;
     broke.log = [
