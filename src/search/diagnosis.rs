@@ -48,8 +48,12 @@ const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
 /// Visits after an overload before a search looks from rest.
 const BEFORE_A_LOOK: usize = 2;
-/// Fewest visits of a trend, its t statistic, and its least change over the search.
-const TREND: (usize, f64, f64) = (8, 6.0, 0.05);
+/// Fewest visits of a trend.
+const TREND_VISITS: usize = 8;
+/// Its least t statistic.
+const TREND_T: f64 = 6.0;
+/// Its least change over the search, as a logarithm.
+const TREND_CHANGE: f64 = 0.05;
 
 /// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and `objective` the binding one.
 pub(super) fn diagnose(
@@ -417,8 +421,7 @@ fn trend(own: &[Own]) -> Option<Diagnosis> {
         .filter(|o| !o.bound)
         .map(|o| (o.began_s, o.breakpoint.max(1.0).ln()))
         .collect();
-    let (fewest, t_needed, least_change) = TREND;
-    if points.len() < fewest {
+    if points.len() < TREND_VISITS {
         return None;
     }
     let (at, y) = (
@@ -435,7 +438,7 @@ fn trend(own: &[Own]) -> Option<Diagnosis> {
     let error = (left / (points.len() as f64 - 2.0) / spread).sqrt();
     let (first, last) = (points[0].0, points[points.len() - 1].0);
     let change = slope * (last - first);
-    if slope.abs() < t_needed * error || change.abs() < least_change {
+    if slope.abs() < TREND_T * error || change.abs() < TREND_CHANGE {
         return None;
     }
     Some(Diagnosis {

@@ -14,8 +14,10 @@ mod quickening;
 /// How much more a later throughput must be than the capacity before: more than modes, neighbours and what an overload leaves
 /// behind make (the laboratory's have 1.11 to 1.25), less than one instance of a few that is added.
 const GROWN: f64 = 1.3;
-/// Seconds of a block, and completions that it needs: a rate within a tenth.
-const BLOCK: (f64, f64) = (15.0, 100.0);
+/// Seconds of a block.
+const BLOCK_S: f64 = 15.0;
+/// Completions that it needs: a rate within a tenth.
+const BLOCK_DONE: f64 = 100.0;
 /// Requests queue when they take this many times as long as the fastest so far.
 const QUEUED: f64 = 3.0;
 /// Seconds under a queue that a capacity rests on: one pause is not a small service.
@@ -142,8 +144,8 @@ fn blocks(visits: &[Visit]) -> Vec<Block> {
         let ramp = visit.flow.iter().take_while(|f| !f.at_level).count();
         let level = &visit.flow[ramp..];
         let done = sum(level, |f| f.completed);
-        let parts = (count(level.len()) / BLOCK.0)
-            .min(done / BLOCK.1)
+        let parts = (count(level.len()) / BLOCK_S)
+            .min(done / BLOCK_DONE)
             .floor()
             .max(1.0);
         #[expect(
@@ -156,7 +158,7 @@ fn blocks(visits: &[Visit]) -> Vec<Block> {
             let (from, to) = (part * level.len() / parts, (part + 1) * level.len() / parts);
             let seconds = &level[from..to];
             let done = sum(seconds, |f| f.completed);
-            if done < BLOCK.1 / 2.0 || sum(seconds, |f| f.failed) > 0.05 * done {
+            if done < BLOCK_DONE / 2.0 || sum(seconds, |f| f.failed) > 0.05 * done {
                 continue;
             }
             out.push(Block {
@@ -222,8 +224,8 @@ pub(super) fn becomes_faster(flow: &[Flow]) -> bool {
     let (before, after) = flow.split_at(flow.len() / 2);
     let done = |half: &[Flow]| sum(half, |f| f.completed);
     let mean_s = |half: &[Flow]| sum(half, |f| f.waited_s) / done(half);
-    done(before) >= BLOCK.1 / 2.0
-        && done(after) >= BLOCK.1 / 2.0
+    done(before) >= BLOCK_DONE / 2.0
+        && done(after) >= BLOCK_DONE / 2.0
         && mean_s(after) < FASTER * mean_s(before)
 }
 

@@ -16,9 +16,10 @@ const NUMBER: f64 = 0.25;
 pub(super) const FULL_HOLDS: usize = 2;
 /// Share of the requests of a short hold that are bad beyond doubt.
 const FIRM: f64 = 0.15;
-/// Levels above an estimate up to which one must have been seen to break clearly, as multiples of it, and how clearly: standard
-/// deviations of a count above what is allowed.
-const CLEARLY: (f64, f64) = (2.2, 3.0);
+/// Levels above an estimate up to which one must have been seen to break clearly, as multiples of it.
+const CLEARLY_WITHIN: f64 = 2.2;
+/// How clearly: standard deviations of a count above what is allowed.
+const CLEARLY_SD: f64 = 3.0;
 /// How much more a level that held is served than one that broke below it, for them to be of two services: as much as makes a growth
 /// ([`super::growth`]).
 const SERVED_MORE: f64 = 1.3;
@@ -140,7 +141,7 @@ impl Search {
     /// bad at any load, nearly as many as are allowed, any level breaks now and then, and a crossing is where chance puts it.
     pub(super) fn nothing_breaks_clearly(&self, estimate: &Estimate) -> Option<String> {
         let alpha = self.alpha(estimate)?;
-        let above = estimate.vus..=estimate.vus * CLEARLY.0 + 1.0;
+        let above = estimate.vus..=estimate.vus * CLEARLY_WITHIN + 1.0;
         let (mut bad, mut allowed) = (0.0, 0.0);
         for visit in self.visits.iter().filter(|v| v.counts()) {
             if visit.crashed_after_s.is_some() || visit.overflows {
@@ -154,7 +155,7 @@ impl Search {
                 allowed += alpha * total;
             }
         }
-        let unclear = allowed > 0.0 && bad - allowed < CLEARLY.1 * allowed.max(1.0).sqrt();
+        let unclear = allowed > 0.0 && bad - allowed < CLEARLY_SD * allowed.max(1.0).sqrt();
         unclear.then(|| {
             let shares = bad / allowed * alpha * 100.0;
             format!(

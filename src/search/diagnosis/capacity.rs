@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::super::Visit;
 use super::{least, mean, most};
 use crate::measure::Level;
+use crate::stats::tail::Served;
 
 /// One second of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -22,8 +23,10 @@ pub struct Flow {
     pub waited_s: f64,
 }
 
-/// Seconds of a block, and completions that it needs to say a rate within a tenth or better.
-const BLOCK: (f64, f64) = (15.0, 150.0);
+/// Seconds of a block.
+const BLOCK_S: f64 = 15.0;
+/// Completions that it needs to say a rate within a tenth or better.
+const BLOCK_DONE: f64 = 150.0;
 /// Completions from which the mean latency of a visit is believed.
 const FEWEST: f64 = 100.0;
 /// Requests queue when this many times as many are in flight as would be at the least latency seen.
@@ -50,8 +53,12 @@ const RETURN_S: f64 = 60.0;
 const LOOKS: usize = 2;
 /// Requests in flight are counted once a second: what they reached in between exceeds the count by up to this share.
 const BETWEEN_SECONDS: f64 = 0.1;
-/// Drift: fewest blocks, share of the blocks near the estimate that must be queued throughout, t statistic.
-const DRIFT: (usize, f64, f64) = (12, 0.75, 4.0);
+/// Fewest blocks that a drift rests on.
+const DRIFT_BLOCKS: usize = 12;
+/// Share of the blocks near the estimate that must be queued throughout for one.
+const DRIFT_QUEUED: f64 = 0.75;
+/// Its least t statistic.
+const DRIFT_T: f64 = 4.0;
 /// Standard deviation of the elasticity of throughput where requests queue throughout: none but for what a level does to caches.
 const ELASTICITY_SD: f64 = 0.02;
 /// Neighbouring blocks whose correlation is kept: a visit's.
@@ -147,11 +154,8 @@ const FEWEST_PRESSED: usize = 4;
 const WAITS: f64 = 0.25;
 
 /// What gets done per second while the target is never without a line that takes a good part of `limit_s` seconds to
-/// serve: the mean, its standard error, and how many blocks say so. `None` with too few.
-pub(in super::super) fn served_at_most(
-    visits: &[Visit],
-    limit_s: f64,
-) -> Option<(f64, f64, usize)> {
+/// serve; `None` where too few blocks say so.
+pub(in super::super) fn served_at_most(visits: &[Visit], limit_s: f64) -> Option<Served> {
     let pressed: Vec<Block> = blocks(visits)
         .into_iter()
         .filter(|b| b.pressed && !b.crashed && b.failed <= FAILED)
@@ -164,8 +168,11 @@ pub(in super::super) fn served_at_most(
     let per_s = pressed.iter().map(|b| b.per_s * b.seconds).sum::<f64>() / seconds;
     let square = |b: &Block| (b.seconds * (b.per_s - per_s)).powi(2);
     let n = count(pressed.len());
-    let error = (pressed.iter().map(square).sum::<f64>() * n / (n - 1.0)).sqrt() / seconds;
-    Some((per_s, error, pressed.len()))
+    Some(Served {
+        per_s,
+        se: (pressed.iter().map(square).sum::<f64>() * n / (n - 1.0)).sqrt() / seconds,
+        blocks: pressed.len(),
+    })
 }
 
 /// Seconds until the level was reached.
@@ -180,7 +187,7 @@ fn ramp(visit: &Visit) -> usize {
 /// Equal parts, each long enough to tell a rate.
 fn parts(level: &[Flow]) -> impl Iterator<Item = &[Flow]> {
     let done: f64 = level.iter().map(|f| f.completed).sum();
-    let wanted = BLOCK.0.max(BLOCK.1 * count(level.len()) / done.max(1.0));
+    let wanted = BLOCK_S.max(BLOCK_DONE * count(level.len()) / done.max(1.0));
     let mut n = 1;
     while count(n + 1) * wanted <= count(level.len()) {
         n += 1;
@@ -393,16 +400,15 @@ pub(super) struct Drift {
 pub(super) fn drift(blocks: &[Block], estimate: f64) -> Option<Drift> {
     let near = near(blocks, estimate);
     let at_estimate = |b: &&Block| (b.vus / estimate - 1.0).abs() < 0.15;
-    let (fewest, share, t_needed) = DRIFT;
     let pressed: Vec<Block> = near.iter().copied().filter(|b| b.pressed).collect();
     let all = near.iter().filter(at_estimate).count();
     let of_them = pressed.iter().filter(at_estimate).count();
-    if pressed.len() < fewest || count(of_them) < share * count(all) {
+    if pressed.len() < DRIFT_BLOCKS || count(of_them) < DRIFT_QUEUED * count(all) {
         return None;
     }
     let (slope, error) = slope(&pressed)?;
     let seconds = pressed[pressed.len() - 1].at_s - pressed[0].at_s;
-    (slope.abs() > t_needed * error).then_some(Drift {
+    (slope.abs() > DRIFT_T * error).then_some(Drift {
         change: slope * seconds,
         seconds,
     })

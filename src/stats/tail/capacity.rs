@@ -4,15 +4,22 @@ use super::reach::{Reach, assemble};
 use super::{DEFF_PER_QUEUE, KNOWN_VARIABILITY_SD, VARIABILITY_SD};
 use crate::stats::fit::{Basis, Fit};
 
+/// What is served per second, as it was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Served {
+    /// Requests per second.
+    pub per_s: f64,
+    /// Their standard error.
+    pub se: f64,
+    /// Blocks that they rest on.
+    pub blocks: usize,
+}
+
 /// What is known of a target that only its capacity limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Brink {
-    /// Requests served per second while a line waits.
-    pub capacity: f64,
-    /// Its standard error.
-    pub se: f64,
-    /// Blocks that it rests on.
-    pub blocks: usize,
+    /// What is served while a line waits.
+    pub served: Served,
     /// As in [`super::Asked`].
     pub variability: Option<f64>,
     /// Squared coefficient of variation of the latencies where they are longest.
@@ -33,8 +40,9 @@ pub struct Brink {
 /// `None` where the line finds its length within a third of a hold, so that tails can be believed.
 pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
     let Brink {
-        capacity, limit_s, ..
+        served, limit_s, ..
     } = *brink;
+    let capacity = served.per_s;
     // 4 mu / (mu - lambda)^2, the relaxation time of an M/M/1 queue.
     let relaxation_s = DEFF_PER_QUEUE / 2.0 * capacity * limit_s * limit_s;
     if relaxation_s < brink.hold_s / 3.0 {
@@ -49,10 +57,10 @@ pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
     if estimate <= 0.5 * capacity {
         return None;
     }
-    let se = (brink.se / estimate).hypot(v_sd * spare / estimate);
+    let se = (served.se / estimate).hypot(v_sd * spare / estimate);
     let reach = Reach {
         se,
-        visits: brink.blocks,
+        visits: served.blocks,
         unseen: unfinished(brink.in_line),
     };
     Some(Fit {

@@ -30,9 +30,13 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
     }
     let per_s = mean(near, |v| v.per_s);
     let limit_s = near[0].tail.limit_s;
-    let mut pointed: Vec<(f64, f64)> = Vec::new();
+    let mut pointed: Vec<Stretch> = Vec::new();
     for visit in near {
-        let Some((above, below)) = reached(visit, alpha) else {
+        let Some(Stretch {
+            low: above,
+            high: below,
+        }) = reached(visit, alpha)
+        else {
             continue;
         };
         let stays = visit.tail.residence?.step_s / limit_s;
@@ -48,14 +52,14 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
         // What lies between mean and tail may change on the way from the visit to the breakpoint.
         let away = (points_to(f64::midpoint(above, below)) / visit.vus - 1.0).abs();
         let loose = (TOLERANCE + spread * away) * visit.vus;
-        pointed.push((
-            points_to(below) - loose,
-            points_to(above.max(stays.min(below))) + loose,
-        ));
+        pointed.push(Stretch {
+            low: points_to(below) - loose,
+            high: points_to(above.max(stays.min(below))) + loose,
+        });
     }
     let used = pointed.len();
-    let (low, high, agree) = most_agree(&pointed)?;
-    if used < 2 || agree < AGREE * count(used) {
+    let (Stretch { low, high }, agree) = most_agree(&pointed)?;
+    if used < 2 || count(agree) < AGREE * count(used) {
         return None;
     }
     let estimate = f64::midpoint(low, high);
@@ -80,19 +84,22 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
     })
 }
 
+/// From one value to a higher one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stretch {
+    low: f64,
+    high: f64,
+}
+
 /// Where most of the ranges overlap, and how many do.
-fn most_agree(ranges: &[(f64, f64)]) -> Option<(f64, f64, f64)> {
-    let at = |x: f64| {
-        ranges
-            .iter()
-            .filter(move |(low, high)| (*low..=*high).contains(&x))
-    };
-    let most = ranges.iter().map(|(low, _)| at(*low).count()).max()?;
-    let low = (ranges.iter().map(|(low, _)| *low))
+fn most_agree(ranges: &[Stretch]) -> Option<(Stretch, usize)> {
+    let at = |x: f64| ranges.iter().filter(move |s| (s.low..=s.high).contains(&x));
+    let most = ranges.iter().map(|s| at(s.low).count()).max()?;
+    let low = (ranges.iter().map(|s| s.low))
         .filter(|low| at(*low).count() == most)
         .fold(f64::INFINITY, f64::min);
-    let high = at(low).map(|(_, high)| *high).fold(f64::INFINITY, f64::min);
-    Some((low, high, count(most)))
+    let high = at(low).map(|s| s.high).fold(f64::INFINITY, f64::min);
+    Some((Stretch { low, high }, most))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
@@ -101,11 +108,11 @@ fn count(n: usize) -> f64 {
 }
 
 /// The two thresholds, in limits, between which the latency lies that a share of `alpha` reaches; the lower one first.
-fn reached(visit: &TailVisit, alpha: f64) -> Option<(f64, f64)> {
+fn reached(visit: &TailVisit, alpha: f64) -> Option<Stretch> {
     let mut higher = None;
     for (ratio, share) in visit.tail.shares() {
         if share >= alpha {
-            return higher.map(|above| (ratio, above));
+            return higher.map(|high| Stretch { low: ratio, high });
         }
         higher = Some(ratio);
     }

@@ -68,9 +68,11 @@ fn a_slow_phase_that_was_not_met_lowers_the_lower_end_alone_and_less_with_time()
 fn a_line_in_which_latencies_stay_unlike_leaves_work_unfinished() {
     let low = |in_line: f64| {
         let brink = Brink {
-            capacity: 1_000.0,
-            se: 2.0,
-            blocks: 12,
+            served: Served {
+                per_s: 1_000.0,
+                se: 2.0,
+                blocks: 12,
+            },
             variability: Some(2.0),
             in_line,
             limit_s: 2.0,
