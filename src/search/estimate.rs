@@ -75,7 +75,7 @@ impl Search {
         );
         let middle = (f64::from(held.get()) * f64::from(broke.get())).sqrt();
         // What contradicts the visits grossly was fitted to the wrong part of them. Near the breakpoint sides are rough: most visits
-        // of a level that is a little too high hold; and on the brink of a capacity they say how a line grows, not that it stays.
+        // of a level that is a little too high hold; and at the edge of a capacity they say how a line grows, not that it stays.
         let possible = |f: &Fit| {
             f.basis == Basis::Capacity
                 || (f.high * GROSSLY >= f64::from(held.get())
@@ -176,7 +176,7 @@ impl Search {
         }
         let t = student_t_quantile(0.5 + self.spec.confidence / 2.0, LIMIT_FREEDOM);
         self.fit_limit(objective, t)
-            .or_else(|| self.fit_brink(objective))
+            .or_else(|| self.fit_capacity_edge(objective))
             .or_else(|| self.fit_tail(objective, around))
             .or_else(|| fit::fit(&points, link, around, self.spec.confidence))
     }
@@ -211,7 +211,7 @@ impl Search {
     }
 
     /// The fit of a capacity, where levels are rates and only the capacity limits them.
-    fn fit_brink(&self, objective: usize) -> Option<Fit> {
+    fn fit_capacity_edge(&self, objective: usize) -> Option<Fit> {
         let Link::Share { alpha } = self.links[objective] else {
             return None;
         };
@@ -225,14 +225,14 @@ impl Search {
                 .map(|t| t.limit_s)
         };
         let limit_s = self.visits.iter().find_map(tail_of)?;
-        let brink = tail::Brink {
+        let edge = tail::CapacityEdge {
             served: diagnosis::served_at_most(&self.visits, limit_s)?,
             variability: self.variability(),
             in_line: self.variability_in_line(),
             limit_s,
             hold_s: self.spec.hold_max.as_secs_f64(),
         };
-        tail::on_the_brink(&brink, alpha, self.spec.confidence)
+        tail::at_capacity_edge(&edge, alpha, self.spec.confidence)
     }
 
     /// The fit of whole tails, where the objective has them and enough visits ran to their end.

@@ -34,7 +34,7 @@ mod model;
 mod queue;
 mod reach;
 
-pub use capacity::{Brink, Served, on_the_brink};
+pub use capacity::{CapacityEdge, Served, at_capacity_edge};
 pub use counts::{Counts, RATIOS, Residence, Tail};
 pub(crate) use law::is_idle;
 pub use law::latency_s;

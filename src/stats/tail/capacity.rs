@@ -17,7 +17,7 @@ pub struct Served {
 
 /// What is known of a target that only its capacity limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Brink {
+pub struct CapacityEdge {
     /// What is served while a line waits.
     pub served: Served,
     /// As in [`super::Asked`].
@@ -30,7 +30,7 @@ pub struct Brink {
     pub hold_s: f64,
 }
 
-/// The breakpoint of arrivals where only the brink of the capacity breaks the limit: there a line takes longer to find its
+/// The breakpoint of arrivals where only the edge of the capacity breaks the limit: there a line takes longer to find its
 /// length than anybody holds, and what is held shows how it grows, not how long it gets.
 ///
 /// With spare capacity `C - lambda` the wait's tail is `exp(-(C - lambda) t / v)` in heavy traffic, `v` being half the sum of the
@@ -38,17 +38,17 @@ pub struct Brink {
 /// `lambda = C - v ln(1 / alpha) / L`. `v` is 1 for an M/M/c queue and not known here: the prior of [`super::fit`] stands for it.
 ///
 /// `None` where the line finds its length within a third of a hold, so that tails can be believed.
-pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
-    let Brink {
+pub fn at_capacity_edge(edge: &CapacityEdge, alpha: f64, confidence: f64) -> Option<Fit> {
+    let CapacityEdge {
         served, limit_s, ..
-    } = *brink;
+    } = *edge;
     let capacity = served.per_s;
     // 4 mu / (mu - lambda)^2, the relaxation time of an M/M/1 queue.
     let relaxation_s = DEFF_PER_QUEUE / 2.0 * capacity * limit_s * limit_s;
-    if relaxation_s < brink.hold_s / 3.0 {
+    if relaxation_s < edge.hold_s / 3.0 {
         return None;
     }
-    let (v, v_sd) = match brink.variability {
+    let (v, v_sd) = match edge.variability {
         Some(v) => (v, KNOWN_VARIABILITY_SD),
         None => (1.0, VARIABILITY_SD),
     };
@@ -61,7 +61,7 @@ pub fn on_the_brink(brink: &Brink, alpha: f64, confidence: f64) -> Option<Fit> {
     let reach = Reach {
         se,
         visits: served.blocks,
-        unseen: unfinished(brink.in_line),
+        unseen: unfinished(edge.in_line),
     };
     Some(Fit {
         basis: Basis::Capacity,

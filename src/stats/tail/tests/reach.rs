@@ -67,7 +67,7 @@ fn a_slow_phase_that_was_not_met_lowers_the_lower_end_alone_and_less_with_time()
 #[test]
 fn a_line_in_which_latencies_stay_unlike_leaves_work_unfinished() {
     let low = |in_line: f64| {
-        let brink = Brink {
+        let edge = CapacityEdge {
             served: Served {
                 per_s: 1_000.0,
                 se: 2.0,
@@ -78,7 +78,7 @@ fn a_line_in_which_latencies_stay_unlike_leaves_work_unfinished() {
             limit_s: 2.0,
             hold_s: 90.0,
         };
-        on_the_brink(&brink, 0.01, 0.95).unwrap().low
+        at_capacity_edge(&edge, 0.01, 0.95).unwrap().low
     };
     // In order of arrival, or exponential: nothing is taken off.
     assert!((low(0.2) / low(1.0) - 1.0).abs() < 1e-9);
