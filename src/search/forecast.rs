@@ -13,7 +13,7 @@
 
 use super::pacing::HOLD_CYCLES;
 use super::refine::middle;
-use super::stop_rule::{MIN_VISITS_TAILS, SURELY, StopRule, is_step};
+use super::stop_rule::{MIN_VISITS_TAILS, STOP_MARGIN, StopRule, is_step};
 use super::{CycleModel, Estimate, NARROW, Search, SearchSpec, Step, Visit};
 use crate::measure::Level;
 use crate::record::{Outlook, Purpose};
@@ -77,7 +77,7 @@ impl Search {
             half_width: after(MORE_S),
             asked_in_s: (!self.precise_enough(estimate)).then(|| {
                 let rule = StopRule::of(estimate);
-                let asked = self.asked_vus(estimate) / estimate.vus / rule.surely;
+                let asked = self.asked_vus(estimate) / estimate.vus / rule.margin;
                 let missing = count(rule.visits.saturating_sub(estimate.fit.visits));
                 let visit_s = held_s / visits.max(1.0) / pace;
                 first_within(asked, after).max(missing * visit_s)
@@ -228,7 +228,7 @@ pub fn expected(spec: &SearchSpec, model: &CycleModel, pace_per_s: f64, kind: Ki
         (student_t_quantile(tail, visits) * se).hypot(few)
     };
     let mut visits = count(MIN_VISITS_TAILS);
-    while half_width(visits) * SURELY > spec.precision && visits * visit < LONGEST_S {
+    while half_width(visits) * STOP_MARGIN > spec.precision && visits * visit < LONGEST_S {
         visits = (visits * 1.02).max(visits + 1.0);
     }
     let in_budget = (spec.budget.as_secs_f64() - bracket) / visit;

@@ -16,12 +16,12 @@ pub(super) const FEW_EXACT: usize = 4;
 /// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
 /// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
 /// enough stops at those.
-pub(super) const SURELY: f64 = 1.8;
+pub(super) const STOP_MARGIN: f64 = 1.8;
 /// The same for an interval from shares: of the searches of the lab's `overflow` that stopped at the first interval as narrow as
 /// asked 91 % held the truth (150 of 30 min at +-1 %), with this 95 % (120).
-pub(super) const SURELY_SHARES: f64 = 1.3;
+pub(super) const STOP_MARGIN_SHARES: f64 = 1.3;
 /// The same where a law fixes it: visits that obey one narrow the interval quickly, so that a little more is cheap.
-pub(super) const SURELY_LAW: f64 = 1.5;
+pub(super) const STOP_MARGIN_LAW: f64 = 1.5;
 
 /// What an estimate must come to before the search stops for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,19 +29,19 @@ pub(super) struct StopRule {
     /// Fewest visits.
     pub(super) visits: usize,
     /// How many times narrower than asked.
-    pub(super) surely: f64,
+    pub(super) margin: f64,
 }
 
 impl StopRule {
     pub(super) fn of(estimate: &Estimate) -> Self {
-        let (visits, surely) = match estimate.fit.basis {
-            Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, SURELY),
-            Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
-            Basis::Law => (MIN_VISITS_LAW, SURELY_LAW),
+        let (visits, margin) = match estimate.fit.basis {
+            Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, STOP_MARGIN),
+            Basis::Events => (MIN_VISITS_STEP, STOP_MARGIN_SHARES),
+            Basis::Law => (MIN_VISITS_LAW, STOP_MARGIN_LAW),
             Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
-            Basis::Visits | Basis::Bracket => (MIN_VISITS, SURELY_SHARES),
+            Basis::Visits | Basis::Bracket => (MIN_VISITS, STOP_MARGIN_SHARES),
         };
-        Self { visits, surely }
+        Self { visits, margin }
     }
 }
 
@@ -63,6 +63,6 @@ impl Search {
     pub(super) fn precise_enough(&self, estimate: &Estimate) -> bool {
         let half_width = (estimate.high - estimate.low) / 2.0;
         let rule = StopRule::of(estimate);
-        half_width * rule.surely <= self.asked_vus(estimate) && estimate.fit.visits >= rule.visits
+        half_width * rule.margin <= self.asked_vus(estimate) && estimate.fit.visits >= rule.visits
     }
 }
