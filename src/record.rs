@@ -245,10 +245,10 @@ pub struct Answer {
     pub search_s: f64,
     /// Shares of the level grid: (level, probability that the breakpoint is at or below) for charts; may be empty.
     pub distribution: Vec<(f64, f64)>,
-    /// How much further than the estimate's own error that distribution reaches down, and less far up, as a fraction: a lean for
+    /// How much further than the estimate's own error that distribution reaches down, and less far up, as a fraction: for
     /// what was not seen and can only lower a breakpoint. Zero where it has none, and in records of older versions.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub lean: f64,
+    #[serde(rename = "lean", default, skip_serializing_if = "is_zero")]
+    pub downside_skew: f64,
     /// What was noticed beside the number, in order of time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub noticed: Vec<Noticed>,
@@ -286,7 +286,7 @@ impl Answer {
             outlook: None,
             search_s: 0.0,
             distribution: Vec::new(),
-            lean: 0.0,
+            downside_skew: 0.0,
             noticed: Vec::new(),
             unseen: None,
             curves: Vec::new(),

@@ -95,7 +95,7 @@ fn found(answer: &Answer) -> Known {
     let spread = match Spread::of_table(&answer.distribution) {
         Some(spread) => {
             let told = spread.at_least_as_wide(low, high, answer.confidence);
-            Some(told.leaning(answer.lean))
+            Some(told.skewed(answer.downside_skew))
         }
         None => of_interval(low, high, answer.confidence),
     };

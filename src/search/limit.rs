@@ -106,7 +106,7 @@ impl Search {
             curvature: 0.0,
             sigma: 0.0,
             distribution: vec![(low, 0.025), (estimate, 0.5), (high, 0.975)],
-            lean: 0.0,
+            downside_skew: 0.0,
             visits: above.len() + near().count(),
             exact: above.len(),
             shift: None,

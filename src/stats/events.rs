@@ -90,7 +90,7 @@ pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit>
         curvature: 0.0,
         sigma: 1.0,
         distribution,
-        lean: 0.0,
+        downside_skew: 0.0,
         visits: exposures.len(),
         exact: exposures.len(),
         shift: None,

@@ -76,7 +76,7 @@ pub struct Fit {
     pub distribution: Vec<(f64, f64)>,
     /// How much further than its own error [`Fit::distribution`] reaches down, and less far up, as a fraction: for what was not
     /// seen and can only lower the breakpoint.
-    pub lean: f64,
+    pub downside_skew: f64,
     /// Visits used.
     pub visits: usize,
     /// Visits whose statistic was seen exactly; few of them means that the crossing is a step.
@@ -106,7 +106,7 @@ impl Fit {
             curvature: 0.0,
             sigma: 0.0,
             distribution: Vec::new(),
-            lean: 0.0,
+            downside_skew: 0.0,
             visits: 0,
             exact: 0,
             shift: None,
@@ -231,7 +231,7 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
         curvature: posterior.curvature,
         sigma: posterior.sigma,
         distribution: posterior.distribution(),
-        lean: 0.0,
+        downside_skew: 0.0,
         visits: points.len(),
         exact,
         shift: None,

@@ -100,7 +100,7 @@ pub fn of_pair(base: &Spread, candidate: &Spread, confidence: f64) -> Ratio {
     of_difference(base, candidate, &BETWEEN, confidence)
 }
 
-/// From the difference of the logarithms of two quantities and of each of `by`. What both lean down for is the same in both, and
+/// From the difference of the logarithms of two quantities and of each of `by`. What skews both down is the same in both, and
 /// is no part of how they differ.
 fn of_difference(base: &Spread, candidate: &Spread, by: &[f64], confidence: f64) -> Ratio {
     let (shifts, candidate) = (shifted(&base.upright(), by), candidate.upright());
@@ -285,13 +285,13 @@ mod tests {
     }
 
     /// Runs as searches make them: those that came out high think that they are sure, and all of them reach further down than up.
-    fn lucky(z: f64, lean: f64) -> Spread {
+    fn lucky(z: f64, skew: f64) -> Spread {
         let se = 0.05 * (-0.4 * z).exp();
         let table: Vec<(f64, f64)> = (1..200)
             .map(|i| {
                 let p = f64::from(i) / 200.0;
                 let t = normal::probit(p);
-                let side = if t < 0.0 { 1.0 + lean } else { 1.0 - lean };
+                let side = if t < 0.0 { 1.0 + skew } else { 1.0 - skew };
                 ((0.05 * z + se * side * t).exp(), p)
             })
             .collect();
@@ -305,15 +305,15 @@ mod tests {
         let (mut told, mut kept, runs) = (0, 0, 1000);
         for _ in 0..runs {
             let (a, b) = (normal(), normal());
-            let alarm = |lean: f64| {
-                let of = |z: f64| lucky(z, 0.25).leaning(lean);
+            let alarm = |skew: f64| {
+                let of = |z: f64| lucky(z, 0.25).skewed(skew);
                 let ratio = of_pair(&of(a), &of(b), 0.95);
                 u32::from(ratio.low > 1.0 || ratio.high < 1.0)
             };
             told += alarm(0.25);
             kept += alarm(0.0);
         }
-        // What a narrow high run and a wide low one have between them is the side of either that the lean makes short.
+        // What a narrow high run and a wide low one have between them is the side of either that the skew makes short.
         assert!(told < kept, "{told} {kept}");
         // 5 % of 1 000, with a standard deviation of 7.
         assert!(told <= 57, "{told} of {runs}");
@@ -322,15 +322,15 @@ mod tests {
     #[test]
     fn runs_that_lean_are_compared_by_their_own_error() {
         let (a, b) = (lucky(0.5, 0.25), lucky(-1.0, 0.25));
-        let (a, b) = (a.leaning(0.25), b.leaning(0.25));
+        let (a, b) = (a.skewed(0.25), b.skewed(0.25));
         let (x, y) = (lucky(0.5, 0.0), lucky(-1.0, 0.0));
-        let (leaned, own) = (of_pair(&a, &b, 0.95), of_pair(&x, &y, 0.95));
+        let (skewed, own) = (of_pair(&a, &b, 0.95), of_pair(&x, &y, 0.95));
         for (got, want) in [
-            (leaned.estimate, own.estimate),
-            (leaned.low, own.low),
-            (leaned.high, own.high),
+            (skewed.estimate, own.estimate),
+            (skewed.low, own.low),
+            (skewed.high, own.high),
         ] {
-            assert!((got / want - 1.0).abs() < 1e-6, "{leaned:?} {own:?}");
+            assert!((got / want - 1.0).abs() < 1e-6, "{skewed:?} {own:?}");
         }
         let (mean, se) = effect(&a, &b, 0.95);
         let (_, own) = effect(&x, &y, 0.95);

@@ -77,7 +77,7 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
         curvature: 0.0,
         sigma: 0.0,
         distribution,
-        lean: 0.0,
+        downside_skew: 0.0,
         visits: used,
         exact: used,
         shift: Some(Shift::Adds(1.0 / (per_s * limit_s))),

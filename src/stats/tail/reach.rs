@@ -7,7 +7,7 @@ use crate::stats::blocks::student_t_quantile;
 use crate::stats::fit::{Basis, Fit};
 
 /// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
-const LEAN: f64 = 0.25;
+const DOWNSIDE_SKEW: f64 = 0.25;
 
 /// How far an interval reaches, in units of `ln N`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,9 +41,9 @@ impl Reach {
         let t = self.t(p);
         let few = self.few();
         if t >= 0.0 {
-            return estimate * (self.se * (1.0 - LEAN) * few.above * t).exp();
+            return estimate * (self.se * (1.0 - DOWNSIDE_SKEW) * few.above * t).exp();
         }
-        let own = self.se * (1.0 + LEAN) * few.below * t;
+        let own = self.se * (1.0 + DOWNSIDE_SKEW) * few.below * t;
         let unseen = self.unseen * t / self.t(0.5 + confidence / 2.0);
         estimate * (-own.hypot(unseen)).exp()
     }
@@ -117,7 +117,7 @@ pub(super) fn assemble(estimate: f64, reach: Reach, kappa: f64, confidence: f64)
         curvature: 0.0,
         sigma: reach.se * kappa,
         distribution,
-        lean: LEAN,
+        downside_skew: DOWNSIDE_SKEW,
         visits: reach.visits,
         exact: reach.visits,
         shift: None,

@@ -24,7 +24,7 @@ fn few_visits_reach_further_and_further_down_than_up() {
             "{a:?} and not {b:?}"
         );
     };
-    // 1 + LEAN and 1 - LEAN with many visits.
+    // 1 + DOWNSIDE_SKEW and 1 - DOWNSIDE_SKEW with many visits.
     close(ends(7), (1.25, 0.75));
     close(ends(40), (1.25, 0.75));
     close(ends(4), (1.25 * 1.6, 0.75 * 1.4));
