@@ -12,7 +12,7 @@
 //! `N*` is the breakpoint, `X` the throughput near it, and `psi` one falling curve for all levels: its slope is
 //! piecewise exponential between knots with a random-walk prior, so that it is smooth but of any shape. The shift is
 //! Little's law: where a line has formed, `dN` more users make everybody wait `dN / X` longer, so `eta` is near 1; a
-//! log-normal prior says so and leaves room (a service that queues only now and then has less). Little's law is about the
+//! log-normal prior says so and leaves it free (a service that queues only now and then has less). Little's law is about the
 //! whole cycle. Where only a part of what a longer line adds falls to the step that is judged, that part is where `eta` is
 //! expected; where less than half of it does, the line stands elsewhere, and no law moves this step's tail.
 //!
@@ -143,7 +143,7 @@ pub fn fit(visits: &[TailVisit], asked: &Asked) -> Option<Fit> {
     {
         return None;
     }
-    let kappa = theta.slope_at_limit() * theta.eta() * centre / model.room;
+    let kappa = theta.slope_at_limit() * theta.eta() * centre / model.shift_scale;
     // With k effective violations the share is distributed like a gamma variable of shape k, whose median lies 1/(3k)
     // below its mean: the estimate would lean high by as much over the slope of ln share. Violations come in bursts of
     // unlike sizes, which skews it more: half of 1/k is what the lab's medians ask for.
@@ -153,7 +153,7 @@ pub fn fit(visits: &[TailVisit], asked: &Asked) -> Option<Fit> {
     let seen = sandwich.naive_variance * likely + sandwich.prior_variance;
     let estimate = centre * (-slope * seen / 2.0).max(-se).exp();
     let reach = Reach::new(se, &near);
-    let per_level = theta.eta() / model.room;
+    let per_level = theta.eta() / model.shift_scale;
     Some(Fit {
         shift: Some(match model.law {
             Law::Little => Shift::Adds(per_level),

@@ -59,7 +59,7 @@ pub(super) struct Model {
     limit_s: f64,
     pub(super) per_s: f64,
     /// Levels that make a shift of about one, with an `eta` of 1.
-    pub(super) room: f64,
+    pub(super) shift_scale: f64,
     /// Thresholds kept, as multiples of the limit, falling; the limit is one of them.
     pub(super) ratios: Vec<f64>,
     /// The limit's place among them.
@@ -109,7 +109,7 @@ impl Model {
             crossing: probit(alpha),
             limit_s,
             per_s,
-            room: match law {
+            shift_scale: match law {
                 Law::Little => per_s * limit_s,
                 Law::Spare => -alpha.ln() / limit_s * levels_per_rate,
             },
@@ -219,7 +219,7 @@ impl Model {
 
     /// How far a level is from the breakpoint, in units of the shift.
     fn distance(&self, theta: &Parameters, vus: f64) -> f64 {
-        theta.eta() * (vus - theta.breakpoint()) / self.room
+        theta.eta() * (vus - theta.breakpoint()) / self.shift_scale
     }
 
     /// The probit of the share above a threshold at a level.
@@ -234,7 +234,7 @@ impl Model {
         let (mut before, mut d_before) = (0.0, [0.0; D]);
         let distance = self.distance(theta, block.vus);
         let (shift, per_distance) = self.law.shift(distance);
-        let per_ln_n = per_distance * theta.eta() * theta.breakpoint() / self.room;
+        let per_ln_n = per_distance * theta.eta() * theta.breakpoint() / self.shift_scale;
         for (k, n) in block.counts.iter().enumerate() {
             let (mut share, mut d_share) = (1.0, [0.0; D]);
             if let Some(ratio) = self.ratios.get(k) {
