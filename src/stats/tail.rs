@@ -31,7 +31,7 @@ mod counts;
 mod curve;
 mod law;
 mod model;
-mod queue;
+mod queue_share;
 mod reach;
 
 pub use capacity::{CapacityEdge, Served, at_capacity_edge};
@@ -43,7 +43,7 @@ pub use reach::half_width;
 use counts::LEAST_SHARE;
 use law::Law;
 use model::Model;
-use queue::part_of_line;
+use queue_share::queue_share;
 use reach::{Reach, assemble};
 
 /// One complete visit.
@@ -123,14 +123,14 @@ pub fn fit(visits: &[TailVisit], asked: &Asked) -> Option<Fit> {
     if failed(&near) > FAILED * alpha {
         return None;
     }
-    let part = part_of_line(visits, &near, users);
-    if part < LINE_ELSEWHERE {
+    let share = queue_share(visits, &near, users);
+    if share < LINE_ELSEWHERE {
         return None;
     }
     if let Some(fit) = clockwork::fit(&near, users, alpha) {
         return Some(fit);
     }
-    let model = Model::new(&near, asked, part)?;
+    let model = Model::new(&near, asked, share)?;
     let (theta, sandwich) = model.maximise(around)?;
     let centre = theta.breakpoint();
     let usual = model.usual_deff(centre);

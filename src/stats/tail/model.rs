@@ -82,7 +82,7 @@ pub(super) struct Sandwich {
 
 impl Model {
     /// The model of these visits; `None` where they show no violation or say nothing at all.
-    pub(super) fn new(visits: &[TailVisit], asked: &Asked, part: f64) -> Option<Self> {
+    pub(super) fn new(visits: &[TailVisit], asked: &Asked, queue_share: f64) -> Option<Self> {
         let (users, alpha) = (asked.users, asked.alpha);
         let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
         let pooled = sum(&totals);
@@ -105,7 +105,7 @@ impl Model {
         Some(Self {
             users,
             law,
-            eta: eta_prior(law, part, asked.variability),
+            eta: eta_prior(law, queue_share, asked.variability),
             crossing: probit(alpha),
             limit_s,
             per_s,
@@ -308,9 +308,9 @@ impl Model {
 }
 
 /// The prior of `ln eta`: of the law alone, or of what was measured of the service.
-fn eta_prior(law: Law, part: f64, variability: Option<f64>) -> Normal {
+fn eta_prior(law: Law, queue_share: f64, variability: Option<f64>) -> Normal {
     let (mean, sd) = match (law, variability) {
-        (Law::Little, _) => (part.ln(), law.eta_sd()),
+        (Law::Little, _) => (queue_share.ln(), law.eta_sd()),
         (Law::Spare, Some(v)) => (-v.ln(), KNOWN_VARIABILITY_SD),
         (Law::Spare, None) => (0.0, law.eta_sd()),
     };

@@ -479,8 +479,8 @@ fn a_line_before_another_step_moves_no_tail_of_this_one() {
 }
 
 #[test]
-fn the_part_of_the_line_is_that_of_the_longer_stay() {
-    let part = |stays: &[(f64, f64)]| {
+fn the_share_of_the_queue_is_that_of_the_longer_stay() {
+    let share = |stays: &[(f64, f64)]| {
         let tails: Vec<Tail> = (stays.iter())
             .map(|(step_s, cycle_s)| Tail {
                 limit_s: 2.0,
@@ -499,13 +499,13 @@ fn the_part_of_the_line_is_that_of_the_longer_stay() {
                 tail,
             })
             .collect();
-        part_of_line(&visits, &visits[1..], Users::Closed)
+        queue_share(&visits, &visits[1..], Users::Closed)
     };
     let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-9, "{a} and not {b}");
     // 0.5 s of work each in two steps: 1.2 of the 1.6 s that a line adds wait in this one.
-    close(part(&[(0.5, 1.0), (1.5, 2.4), (1.9, 2.8)]), 0.75);
-    close(part(&[(0.5, 1.0), (0.5, 2.4), (0.5, 2.8)]), 0.0);
-    close(part(&[(0.5, 0.5), (1.5, 1.5), (1.9, 1.9)]), 1.0);
+    close(share(&[(0.5, 1.0), (1.5, 2.4), (1.9, 2.8)]), 0.75);
+    close(share(&[(0.5, 1.0), (0.5, 2.4), (0.5, 2.8)]), 0.0);
+    close(share(&[(0.5, 0.5), (1.5, 1.5), (1.9, 1.9)]), 1.0);
     // No line to speak of.
-    close(part(&[(0.5, 1.0), (0.5, 1.05), (0.5, 1.1)]), 1.0);
+    close(share(&[(0.5, 1.0), (0.5, 1.05), (0.5, 1.1)]), 1.0);
 }
