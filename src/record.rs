@@ -79,7 +79,8 @@ pub enum Ending {
     /// It breaks with time and not at a level: a leak, a drift.
     TimeDriven,
     /// It carries more from rest than after an overload; the breakpoint given is the one after an overload.
-    DependsOnDirection,
+    #[serde(rename = "depends_on_direction")]
+    Hysteresis,
     /// It has two breakpoints, of which now one holds and now the other.
     Bimodal,
     /// No answer, and why is in [`Answer::reason`].
@@ -103,7 +104,7 @@ impl Ending {
             Self::NeverBroke => "never_broke",
             Self::BrokeAtMinimum => "broke_at_minimum",
             Self::TimeDriven => "time_driven",
-            Self::DependsOnDirection => "depends_on_direction",
+            Self::Hysteresis => "depends_on_direction",
             Self::Bimodal => "bimodal",
             Self::Undecided => "undecided",
             Self::GeneratorLimited => "generator_limited",
@@ -118,7 +119,7 @@ impl Ending {
         match self {
             Self::Found | Self::Bracketed | Self::NeverBroke | Self::BrokeAtMinimum => true,
             Self::TimeDriven
-            | Self::DependsOnDirection
+            | Self::Hysteresis
             | Self::Bimodal
             | Self::Undecided
             | Self::GeneratorLimited

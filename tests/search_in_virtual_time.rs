@@ -392,7 +392,7 @@ fn every_shipped_system_ends_as_its_file_expects() {
                     answer.reason
                 );
             }
-            Expect::TimeDriven | Expect::DependsOnDirection | Expect::Bimodal => {}
+            Expect::TimeDriven | Expect::Hysteresis | Expect::Bimodal => {}
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
         Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
         Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
         Ending::TimeDriven => nothing("it breaks with time, not at a level", answer),
-        Ending::DependsOnDirection => nothing(
+        Ending::Hysteresis => nothing(
             "its breakpoint depends on the direction of the load",
             answer,
         ),

@@ -10,7 +10,7 @@ pub fn named_as_expected(answer: &Answer, expect: Expect) -> bool {
         Expect::Breakpoint => matches!(answer.ending, Ending::Found | Ending::Bracketed),
         Expect::NeverBroke => answer.ending == Ending::NeverBroke,
         Expect::TimeDriven => answer.ending == Ending::TimeDriven,
-        Expect::DependsOnDirection => answer.ending == Ending::DependsOnDirection,
+        Expect::Hysteresis => answer.ending == Ending::Hysteresis,
         Expect::Bimodal => answer.ending == Ending::Bimodal,
     }
 }
@@ -61,7 +61,7 @@ mod tests {
             (Ending::TimeDriven, Expect::TimeDriven, true),
             (Ending::TimeDriven, Expect::Bimodal, false),
             (Ending::Bimodal, Expect::Bimodal, true),
-            (Ending::DependsOnDirection, Expect::DependsOnDirection, true),
+            (Ending::Hysteresis, Expect::Hysteresis, true),
         ] {
             assert_eq!(
                 named_as_expected(&answer(ending), expect),

@@ -186,7 +186,7 @@ impl Means<'_> {
             Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal | Expect::TimeDriven => {
                 simulated(Protocol::Steady, &format!("simulated{when}"))
             }
-            Expect::DependsOnDirection => {
+            Expect::Hysteresis => {
                 let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
                 let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;
                 Ok(LabTruth {

@@ -43,7 +43,7 @@ const SOONER: f64 = 0.5;
 const OTHER_LEVEL: f64 = 1.1;
 /// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
 const SLOWER: f64 = 1.06;
-/// Visits after an overload that a comparison of directions needs, and visits from rest.
+/// Visits after an overload that a comparison with rest needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
 /// Visits after an overload before a search looks from rest.
@@ -76,14 +76,14 @@ pub(super) fn diagnose(
     let blocks = capacity::blocks(visits);
     if let Some(groups) = capacity::Groups::of(&blocks, estimate) {
         // What stands at one of two values has no slope.
-        return modes(&groups, &own, estimate).or_else(|| direction(&own, estimate));
+        return modes(&groups, &own, estimate).or_else(|| hysteresis(&own, estimate));
     }
-    direction(&own, estimate)
+    hysteresis(&own, estimate)
         .or_else(|| drift(&blocks, estimate))
         .or_else(|| trend(&own))
 }
 
-/// Which visit would tell whether the breakpoint depends on the direction: from rest, where some visit from rest held although
+/// Which visit would tell whether there is hysteresis: from rest, where some visit from rest held although
 /// all that came after an overload say that it should have broken, or where the capacity asks for it.
 pub(super) fn wanted_look(
     visits: &[Visit],
@@ -353,18 +353,18 @@ fn closed(vus: f64) -> String {
     LevelUnit::Vus.count(Level::nearest(vus))
 }
 
-fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
+fn hysteresis(own: &[Own], estimate: f64) -> Option<Diagnosis> {
     let (rest, _) = sides(own, estimate)?;
     if rest.len() < FROM_REST {
         return None;
     }
     let carried = most(rest.iter().map(|o| o.vus));
-    Some(depends_on_direction(carried, estimate))
+    Some(name_hysteresis(carried, estimate))
 }
 
-fn depends_on_direction(carried: f64, estimate: f64) -> Diagnosis {
+fn name_hysteresis(carried: f64, estimate: f64) -> Diagnosis {
     Diagnosis {
-        ending: Ending::DependsOnDirection,
+        ending: Ending::Hysteresis,
         reason: format!(
             "from rest it carries {} at least, but after an overload only {}: once overloaded it stays slow until it is drained",
             closed(carried),
@@ -375,9 +375,9 @@ fn depends_on_direction(carried: f64, estimate: f64) -> Diagnosis {
 
 /// Two capacities that neither level nor time nor history tells apart, or one before an overload and another after it.
 fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
-    if groups.are_directions() {
+    if groups.shows_hysteresis() {
         let carried = most(groups.fast.iter().map(|b| b.vus));
-        return Some(depends_on_direction(carried, estimate));
+        return Some(name_hysteresis(carried, estimate));
     }
     let (slow, fast) = groups.per_s();
     groups.are_modes().then(|| {
@@ -582,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn a_direction_shows_in_the_breakpoint_and_in_the_cycle() {
+    fn hysteresis_shows_in_the_breakpoint_and_in_the_cycle() {
         let visits = |slow: f64| {
             let after = |vus| own(vus, 890.0, Past::Overload, slow);
             let mut all = vec![after(870.0), after(890.0), after(920.0)];
@@ -590,25 +590,25 @@ mod tests {
             all
         };
         assert_eq!(
-            direction(&visits(0.155), 890.0).unwrap().ending,
-            Ending::DependsOnDirection
+            hysteresis(&visits(0.155), 890.0).unwrap().ending,
+            Ending::Hysteresis
         );
         // Longer tails without longer cycles are bursts.
-        assert_eq!(direction(&visits(0.174), 890.0), None);
-        // Who breaks at the estimate from rest as well depends on no direction.
+        assert_eq!(hysteresis(&visits(0.174), 890.0), None);
+        // Who breaks at the estimate from rest as well has none.
         let mut refuted = visits(0.155);
         refuted.push(Own {
             held: false,
             ..own(895.0, 880.0, Past::Rest, 0.155)
         });
-        assert_eq!(direction(&refuted, 890.0), None);
+        assert_eq!(hysteresis(&refuted, 890.0), None);
         assert_eq!(
             sides(&refuted[..4], 890.0).map(|(rest, _)| rest.len()),
             Some(1)
         );
         assert!(sides(&[&refuted[..4], &refuted[5..]].concat(), 890.0).is_none());
         // One visit from rest is too few.
-        assert_eq!(direction(&visits(0.155)[..4], 890.0), None);
+        assert_eq!(hysteresis(&visits(0.155)[..4], 890.0), None);
     }
 
     #[test]

@@ -236,7 +236,7 @@ impl Search {
             ending,
             Ending::Found
                 | Ending::Bracketed
-                | Ending::DependsOnDirection
+                | Ending::Hysteresis
                 | Ending::Interrupted
                 | Ending::Aborted
                 | Ending::GeneratorLimited

@@ -118,7 +118,8 @@ pub enum Expect {
     /// What the system carries changes with time (a leak, a drift), so there is no one breakpoint.
     TimeDriven,
     /// The way up finds another breakpoint than the way down.
-    DependsOnDirection,
+    #[serde(rename = "depends_on_direction")]
+    Hysteresis,
     /// The system has two breakpoints and changes between them.
     Bimodal,
 }

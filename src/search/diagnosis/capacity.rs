@@ -40,7 +40,7 @@ const FAILED: f64 = 0.05;
 const APART_SD: f64 = 4.0;
 /// Least ratio of the capacities of two modes; what differs less lies within the intervals of the usual answer.
 const MODE_RATIO: f64 = 1.12;
-/// The same for what an overload leaves behind, which direction and repetition prove besides.
+/// The same for what an overload leaves behind, which coming from rest and repetition prove besides.
 const PAST_RATIO: f64 = 1.06;
 /// Levels count as equal within this share.
 const LEVEL: f64 = 0.03;
@@ -313,20 +313,20 @@ impl Groups {
     }
 
     /// Slow after an overload and until a rest: both changes were seen, in either order.
-    pub(super) fn are_directions(&self) -> bool {
-        self.looks_like_directions()
+    pub(super) fn shows_hysteresis(&self) -> bool {
+        self.looks_like_hysteresis()
             && self.returns() >= 1
             && self.turns() >= 1
             && self.spell_s(false) >= RETURN_S
     }
 
-    fn looks_like_directions(&self) -> bool {
+    fn looks_like_hysteresis(&self) -> bool {
         self.past_explains() && self.spell_s(true) >= SPELL_S
     }
 
-    /// The visit that is missing from a comparison of directions.
+    /// The visit that is missing from a comparison with rest.
     fn missing(&self) -> Option<Look> {
-        if !self.looks_like_directions() || self.are_directions() {
+        if !self.looks_like_hysteresis() || self.shows_hysteresis() {
             return None;
         }
         let is_slow = self.spells.last().is_some_and(|s| s.0);
