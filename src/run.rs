@@ -130,7 +130,7 @@ impl Surroundings for Nothing {
 
 /// What a search that was cut off had judged by then.
 #[derive(Debug, Clone, Default)]
-pub struct Past {
+pub struct ResumeState {
     /// What was asked; `None` for a search that begins now.
     pub head: Option<Head>,
     /// What was judged, in order.
@@ -145,13 +145,21 @@ pub async fn run<E: Engine, S: Surroundings>(
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
 ) -> RunRecord {
-    resume(spec, Past::default(), engine, surroundings, interrupt, sink).await
+    resume(
+        spec,
+        ResumeState::default(),
+        engine,
+        surroundings,
+        interrupt,
+        sink,
+    )
+    .await
 }
 
 /// Runs what is left of a search. As [`run`].
 pub async fn resume<E: Engine, S: Surroundings>(
     spec: &RunSpec,
-    past: Past,
+    past: ResumeState,
     engine: &mut E,
     surroundings: &mut S,
     interrupt: &Interrupt,
