@@ -24,7 +24,7 @@ const FASTER: f64 = 0.7;
 const SURE: f64 = 0.998;
 
 /// One visit's latency.
-struct Seen {
+struct LevelLatency {
     visit: usize,
     vus: f64,
     latency_s: f64,
@@ -49,7 +49,7 @@ pub(super) fn quickening(visits: &[Visit], since: usize) -> Option<Growth> {
         .map(|(.., growth)| growth)
 }
 
-fn seen(visits: &[Visit], since: usize) -> Vec<Seen> {
+fn seen(visits: &[Visit], since: usize) -> Vec<LevelLatency> {
     let mut out = Vec::new();
     for (index, visit) in visits.iter().enumerate().skip(since) {
         if !visit.valid || visit.overran() {
@@ -62,7 +62,7 @@ fn seen(visits: &[Visit], since: usize) -> Vec<Seen> {
         if done < BELIEVED.0 || sum(level, |f| f.failed) > BELIEVED.1 * done || waited_s <= 0.0 {
             continue;
         }
-        out.push(Seen {
+        out.push(LevelLatency {
             visit: index,
             vus: f64::from(visit.level.get()),
             latency_s: waited_s / done,
@@ -77,7 +77,7 @@ fn seen(visits: &[Visit], since: usize) -> Vec<Seen> {
 
 /// How surely the visits of `after` were faster than those of `before`, if they were: Student's t over the one that is needed, and
 /// what to call it.
-fn compare(before: &[Seen], after: &[Seen]) -> Option<(f64, Growth)> {
+fn compare(before: &[LevelLatency], after: &[LevelLatency]) -> Option<(f64, Growth)> {
     let light_s = (before.iter().map(|a| a.latency_s)).fold(f64::INFINITY, f64::min);
     let pairs: Vec<Pair> = (after.iter())
         .filter_map(|b| Pair::of(before, b, light_s))
@@ -126,15 +126,15 @@ struct Pair {
 }
 
 impl Pair {
-    fn of(before: &[Seen], later: &Seen, light_s: f64) -> Option<Self> {
-        let off = |a: &Seen| (a.vus / later.vus).ln().abs();
-        let as_high = |a: &&Seen| AS_HIGH.contains(&(a.vus / later.vus));
+    fn of(before: &[LevelLatency], later: &LevelLatency, light_s: f64) -> Option<Self> {
+        let off = |a: &LevelLatency| (a.vus / later.vus).ln().abs();
+        let as_high = |a: &&LevelLatency| AS_HIGH.contains(&(a.vus / later.vus));
         let nearest = before
             .iter()
             .filter(as_high)
             .map(off)
             .fold(f64::INFINITY, f64::min);
-        let near: Vec<&Seen> = before
+        let near: Vec<&LevelLatency> = before
             .iter()
             .filter(as_high)
             .filter(|a| off(a) <= nearest + AS_NEAR)
@@ -149,7 +149,7 @@ impl Pair {
     }
 }
 
-impl Seen {
+impl LevelLatency {
     /// Logarithm of the latency that this visit would have had with so many users; a user more never shortens it, so that of a level
     /// above it is taken to be the same. The share of a latency `W` that is waited in line, `Q / W` with `Q = W - W0`, changes by
     /// `1 + X Q` per share of the load (exact for M/M/1 but for a factor of the utilisation; `X Q` are those who wait), and by Little's law
