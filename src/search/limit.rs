@@ -22,7 +22,7 @@ const LEAST_ERROR: f64 = 0.008;
 const FEWEST: f64 = 60.0;
 
 /// A visit as far as a limit is concerned.
-struct Seen {
+struct LimitVisit {
     vus: f64,
     /// Throughput, cycles per second, and its relative counting error.
     per_s: f64,
@@ -50,8 +50,8 @@ impl Search {
                 .filter(move |v| bounds::side(v) == Some(side))
                 .filter_map(seen)
         };
-        let above: Vec<Seen> = of(Side::Broke).filter(|s| s.bad > 2.0 * alpha).collect();
-        let below: Vec<Seen> = of(Side::Held).filter(|s| s.bad <= alpha / 2.0).collect();
+        let above: Vec<LimitVisit> = of(Side::Broke).filter(|s| s.bad > 2.0 * alpha).collect();
+        let below: Vec<LimitVisit> = of(Side::Held).filter(|s| s.bad <= alpha / 2.0).collect();
         let lightest_s = (below.iter().map(|s| s.latency_s)).fold(f64::INFINITY, f64::min);
         let (served, served_error) = common(above.iter().map(|s| (s.per_s, s.error)))?;
         let highest = below
@@ -79,7 +79,8 @@ impl Search {
             return None;
         }
         // Where some are turned away below it the load comes in bursts, and what they meet is no step.
-        let early = |s: &Seen| s.full && s.vus < limit * (1.0 - LEAST_ERROR) && s.bad > alpha / 2.0;
+        let early =
+            |s: &LimitVisit| s.full && s.vus < limit * (1.0 - LEAST_ERROR) && s.bad > alpha / 2.0;
         if of(Side::Held).chain(of(Side::Broke)).any(|s| early(&s)) {
             return None;
         }
@@ -113,7 +114,7 @@ impl Search {
         })
     }
 
-    fn seen(visit: &Visit, objective: usize) -> Option<Seen> {
+    fn seen(visit: &Visit, objective: usize) -> Option<LimitVisit> {
         let Some(Evidence::Share { bad, total, .. }) = visit.evidence.get(objective) else {
             return None;
         };
@@ -127,7 +128,7 @@ impl Search {
         let hold: Vec<_> = visit.flow.iter().rev().take(whole(visit.hold_s)).collect();
         let completed: f64 = hold.iter().map(|f| f.completed).sum();
         let waited: f64 = hold.iter().map(|f| f.waited_s).sum();
-        (!late && done >= FEWEST).then(|| Seen {
+        (!late && done >= FEWEST).then(|| LimitVisit {
             vus: f64::from(visit.level.get()),
             per_s,
             error: 1.0 / done.sqrt(),
