@@ -99,7 +99,10 @@ pub(super) fn wanted_look(
     if visits.last().is_some_and(|v| v.purpose == Purpose::Compare) {
         return None;
     }
-    let after = own.iter().filter(|o| o.past == Past::Overload).count();
+    let after = own
+        .iter()
+        .filter(|o| o.history == LoadHistory::Overload)
+        .count();
     let made = |from_rest: bool| {
         let looks = visits.iter().filter(|v| v.purpose == Purpose::Compare);
         looks
@@ -115,7 +118,7 @@ pub(super) fn wanted_look(
 
 /// Where the load came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Past {
+enum LoadHistory {
     /// Only levels that held since the target was at rest.
     Rest,
     /// Some level broke since.
@@ -130,18 +133,18 @@ struct Own {
     breakpoint: f64,
     bound: bool,
     held: bool,
-    past: Past,
+    history: LoadHistory,
     began_s: f64,
     /// Requests per second and VU.
     per_vu: f64,
 }
 
 fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64) -> Vec<Own> {
-    let mut past = Past::Rest;
+    let mut history = LoadHistory::Rest;
     let mut out = Vec::new();
     for visit in visits.iter().filter(|v| v.counts()) {
         if visit.from == Level::ZERO {
-            past = Past::Rest;
+            history = LoadHistory::Rest;
         }
         let vus = f64::from(visit.level.get());
         let tail = visit.tails.get(objective).and_then(Option::as_ref);
@@ -157,13 +160,13 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
                 breakpoint: own_breakpoint(vus, visit.hold_s, tail, alpha),
                 bound,
                 held: bounds::side(visit) == Some(Side::Held),
-                past,
+                history,
                 began_s: visit.began_s,
                 per_vu: per_s / vus,
             });
         }
         if visit.left_early || bounds::side(visit) == Some(Side::Broke) {
-            past = Past::Overload;
+            history = LoadHistory::Overload;
         }
     }
     out
@@ -328,14 +331,17 @@ pub(super) fn exposures(visits: &[Visit]) -> Vec<Exposure> {
 /// A visit from rest that broke at the estimate refutes that: whoever comes from rest then breaks there too, and asking again
 /// would only spend the budget.
 fn sides(own: &[Own], estimate: f64) -> Option<(Vec<&Own>, Vec<&Own>)> {
-    let refutes = |o: &Own| o.past == Past::Rest && !o.held && o.vus <= APART * estimate;
+    let refutes = |o: &Own| o.history == LoadHistory::Rest && !o.held && o.vus <= APART * estimate;
     if own.iter().any(refutes) {
         return None;
     }
-    let after: Vec<&Own> = own.iter().filter(|o| o.past == Past::Overload).collect();
+    let after: Vec<&Own> = own
+        .iter()
+        .filter(|o| o.history == LoadHistory::Overload)
+        .collect();
     let highest = most(after.iter().map(|o| o.breakpoint));
     let rest: Vec<&Own> = (own.iter())
-        .filter(|o| o.past == Past::Rest && o.held)
+        .filter(|o| o.history == LoadHistory::Rest && o.held)
         // Far below, a visit only says that the breakpoint is higher than that.
         .filter(|o| !o.bound || o.breakpoint > APART * highest)
         .collect();
@@ -569,13 +575,13 @@ mod tests {
         }
     }
 
-    fn own(vus: f64, breakpoint: f64, past: Past, per_vu: f64) -> Own {
+    fn own(vus: f64, breakpoint: f64, history: LoadHistory, per_vu: f64) -> Own {
         Own {
             vus,
             breakpoint,
             bound: false,
-            held: past == Past::Rest,
-            past,
+            held: history == LoadHistory::Rest,
+            history,
             began_s: 0.0,
             per_vu,
         }
@@ -584,9 +590,9 @@ mod tests {
     #[test]
     fn hysteresis_shows_in_the_breakpoint_and_in_the_cycle() {
         let visits = |slow: f64| {
-            let after = |vus| own(vus, 890.0, Past::Overload, slow);
+            let after = |vus| own(vus, 890.0, LoadHistory::Overload, slow);
             let mut all = vec![after(870.0), after(890.0), after(920.0)];
-            all.extend([own(905.0, 1_040.0, Past::Rest, 0.175); 2]);
+            all.extend([own(905.0, 1_040.0, LoadHistory::Rest, 0.175); 2]);
             all
         };
         assert_eq!(
@@ -599,7 +605,7 @@ mod tests {
         let mut refuted = visits(0.155);
         refuted.push(Own {
             held: false,
-            ..own(895.0, 880.0, Past::Rest, 0.155)
+            ..own(895.0, 880.0, LoadHistory::Rest, 0.155)
         });
         assert_eq!(hysteresis(&refuted, 890.0), None);
         assert_eq!(
@@ -615,7 +621,12 @@ mod tests {
     fn a_breakpoint_that_falls_with_every_visit_drifts() {
         let at = |i: u32| Own {
             began_s: f64::from(i) * 100.0,
-            ..own(1_000.0, 1_000.0 - 10.0 * f64::from(i), Past::Rest, 0.15)
+            ..own(
+                1_000.0,
+                1_000.0 - 10.0 * f64::from(i),
+                LoadHistory::Rest,
+                0.15,
+            )
         };
         let drifting: Vec<Own> = (0..10).map(at).collect();
         assert_eq!(trend(&drifting).unwrap().ending, Ending::TimeDriven);
