@@ -182,7 +182,7 @@ const LONGEST_S: f64 = 30.0 * 86_400.0;
 
 /// How a service breaks, for what is expected of a search before it is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BreakKind {
     /// It is saturated when it breaks: all workers busy, a line that grows with every user.
     Saturated,
     /// It breaks by bursts before it is saturated: the line comes and goes. Systems of the lab with pauses, long service
@@ -190,7 +190,7 @@ pub enum Kind {
     Bursts,
 }
 
-impl Kind {
+impl BreakKind {
     /// Probits of the share of violations per unit of `ln N`, fitted to the half-widths of the lab's `a` and `b`.
     fn kappa(self) -> f64 {
         match self {
@@ -210,7 +210,12 @@ pub struct Expected {
 }
 
 /// What to expect of a search against a service of this kind with a latency quantile in its SLO.
-pub fn expected(spec: &SearchSpec, model: &CycleModel, pace_per_s: f64, kind: Kind) -> Expected {
+pub fn expected(
+    spec: &SearchSpec,
+    model: &CycleModel,
+    pace_per_s: f64,
+    kind: BreakKind,
+) -> Expected {
     let limit_s = model.limit_s.unwrap_or(1.0);
     // Near the breakpoint: a percentile at the limit goes with a mean of about half of it.
     let cycle = model.think_s + LATENCY * limit_s;
@@ -306,7 +311,9 @@ mod tests {
     #[test]
     fn the_expected_widths_are_those_of_the_laboratory() {
         for (budget_s, a, b) in MEASURED {
-            for (kind, think_s, measured) in [(Kind::Saturated, 5.0, a), (Kind::Bursts, 10.0, b)] {
+            for (kind, think_s, measured) in
+                [(BreakKind::Saturated, 5.0, a), (BreakKind::Bursts, 10.0, b)]
+            {
                 let expected = expected(&spec(budget_s, 0.05), &model(think_s), 50.0, kind);
                 let told = 100.0 * expected.half_width.unwrap_or(f64::INFINITY);
                 println!("{kind:?} {budget_s} s: told +-{told:.1} %, measured +-{measured} %");
@@ -319,10 +326,10 @@ mod tests {
     }
 
     /// Seconds to a precision in the same laboratory, the budget aside.
-    const TOOK: [(Kind, f64, f64, f64); 3] = [
-        (Kind::Saturated, 5.0, 0.05, 749.0),
-        (Kind::Saturated, 5.0, 0.02, 3_670.0),
-        (Kind::Bursts, 10.0, 0.05, 18_518.0),
+    const TOOK: [(BreakKind, f64, f64, f64); 3] = [
+        (BreakKind::Saturated, 5.0, 0.05, 749.0),
+        (BreakKind::Saturated, 5.0, 0.02, 3_670.0),
+        (BreakKind::Bursts, 10.0, 0.05, 18_518.0),
     ];
 
     #[test]
@@ -339,12 +346,13 @@ mod tests {
 
     #[test]
     fn more_precision_takes_longer_and_no_budget_gives_nothing() {
-        let of =
-            |precision| expected(&spec(900, precision), &model(5.0), 50.0, Kind::Bursts).asked_s;
+        let of = |precision| {
+            expected(&spec(900, precision), &model(5.0), 50.0, BreakKind::Bursts).asked_s
+        };
         assert!(of(0.01) > of(0.02) && of(0.02) > of(0.05) && of(0.05) > of(0.2));
         // Even the coarsest rests on the fewest visits.
         assert!((of(0.5) - of(0.9)).abs() < 1e-9);
-        let short = expected(&spec(60, 0.05), &model(5.0), 50.0, Kind::Saturated);
+        let short = expected(&spec(60, 0.05), &model(5.0), 50.0, BreakKind::Saturated);
         assert_eq!(short.half_width, None);
     }
 
