@@ -20,7 +20,7 @@ const MOST_PER_S: f64 = 4_000.0;
 
 /// The dominant trait of a drawn system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum SystemKind {
     /// Exponential service and nothing else.
     Plain,
     /// All services as long.
@@ -57,7 +57,7 @@ pub enum Kind {
     OpenOther,
 }
 
-impl Kind {
+impl SystemKind {
     /// Those with VUs that think.
     const CLOSED: [Self; 14] = [
         Self::Plain,
@@ -167,7 +167,7 @@ impl Rejected {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draw {
     /// Its dominant trait.
-    pub kind: Kind,
+    pub kind: SystemKind,
     /// The file.
     pub text: String,
     /// How well its truth has to be known, and what that may cost.
@@ -179,7 +179,7 @@ pub struct Draw {
 /// # Errors
 /// When it is known without a simulation that it is of no use.
 pub fn draw(seed: u64, index: u32, attempt: u32) -> Result<Draw, Rejected> {
-    let kind = Kind::of(seed, index);
+    let kind = SystemKind::of(seed, index);
     let mut rng = rng(&[seed, index.into(), attempt.into(), 0x6472]);
     let sheet = family::sheet(kind, &mut rng)?;
     if sheet.capacity_per_s() > MOST_PER_S {
@@ -259,7 +259,10 @@ mod tests {
             open += u32::from(draw.kind.is_open());
             drawn += 1;
         }
-        assert_eq!(kinds.len(), Kind::CLOSED.len() + Kind::OPEN.len());
+        assert_eq!(
+            kinds.len(),
+            SystemKind::CLOSED.len() + SystemKind::OPEN.len()
+        );
         assert!(drawn > 400, "{drawn} of 600");
         let share = f64::from(open) / f64::from(drawn);
         assert!((0.14..0.28).contains(&share), "{share}");
@@ -270,7 +273,7 @@ mod tests {
         let texts: BTreeSet<String> = (0..20)
             .filter_map(|attempt| draw(1, 5, attempt).ok())
             .map(|draw| {
-                assert_eq!(draw.kind, Kind::of(1, 5));
+                assert_eq!(draw.kind, SystemKind::of(1, 5));
                 draw.text
             })
             .collect();

@@ -7,7 +7,7 @@ use rand::rngs::SmallRng;
 
 use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform};
 use super::sheet::{MAX_LEVEL, Sheet, round3, time};
-use super::{Kind, MOST_PER_S, Rejected};
+use super::{MOST_PER_S, Rejected, SystemKind};
 
 /// Most requests per second of a system whose effects come seldom: hours have to be simulated for its truth.
 const SLOW_MOST_PER_S: f64 = 1_000.0;
@@ -21,36 +21,36 @@ const OUTAGE_ROOM: f64 = 2.5;
 const MOST_SERVICES: f64 = 50.0;
 
 /// A system of a kind.
-pub(super) fn sheet(kind: Kind, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
+pub(super) fn sheet(kind: SystemKind, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let mut sheet = base(kind, rng);
     match kind {
-        Kind::Mix => mix(&mut sheet, rng),
-        Kind::TailAtRest => return tail_at_rest(sheet, rng),
-        Kind::Limit => return limit(sheet, rng),
-        Kind::Errors => return errors(sheet, rng),
-        Kind::Memory => return memory(sheet, rng),
-        Kind::Outage => return outage(sheet, rng),
-        Kind::Pauses => pauses(&mut sheet, rng),
-        Kind::Neighbour => neighbour(&mut sheet, rng),
-        Kind::WarmUp => warm_up(&mut sheet, rng),
-        Kind::Several => {
+        SystemKind::Mix => mix(&mut sheet, rng),
+        SystemKind::TailAtRest => return tail_at_rest(sheet, rng),
+        SystemKind::Limit => return limit(sheet, rng),
+        SystemKind::Errors => return errors(sheet, rng),
+        SystemKind::Memory => return memory(sheet, rng),
+        SystemKind::Outage => return outage(sheet, rng),
+        SystemKind::Pauses => pauses(&mut sheet, rng),
+        SystemKind::Neighbour => neighbour(&mut sheet, rng),
+        SystemKind::WarmUp => warm_up(&mut sheet, rng),
+        SystemKind::Several => {
             mix(&mut sheet, rng);
             pauses(&mut sheet, rng);
             neighbour(&mut sheet, rng);
         }
-        Kind::OpenOther => match rng.random_range(0..5) {
+        SystemKind::OpenOther => match rng.random_range(0..5) {
             0 => pauses(&mut sheet, rng),
             1 => neighbour(&mut sheet, rng),
             2 => mix(&mut sheet, rng),
             3 => return limit(sheet, rng),
             _ => return memory(sheet, rng),
         },
-        Kind::Plain
-        | Kind::Constant
-        | Kind::HeavyTail
-        | Kind::Growth
-        | Kind::OpenPlain
-        | Kind::OpenHeavy => {}
+        SystemKind::Plain
+        | SystemKind::Constant
+        | SystemKind::HeavyTail
+        | SystemKind::Growth
+        | SystemKind::OpenPlain
+        | SystemKind::OpenHeavy => {}
     }
     latency(&mut sheet, any_quantile(rng), rng)?;
     more_objectives(&mut sheet, rng);
@@ -58,14 +58,14 @@ pub(super) fn sheet(kind: Kind, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
 }
 
 /// Servers, service and think time.
-fn base(kind: Kind, rng: &mut SmallRng) -> Sheet {
+fn base(kind: SystemKind, rng: &mut SmallRng) -> Sheet {
     let most_per_s = if kind.is_slow() {
         SLOW_MOST_PER_S
     } else {
         MOST_PER_S
     };
     let grown = whole(log_uniform(1.0, 200.0, rng));
-    let grows_by = if kind == Kind::Growth {
+    let grows_by = if kind == SystemKind::Growth {
         1 << rng.random_range(1..=3)
     } else {
         1
@@ -75,9 +75,9 @@ fn base(kind: Kind, rng: &mut SmallRng) -> Sheet {
     let shortest = (all / most_per_s).max(0.002);
     let longest = (all / FEWEST_PER_S).clamp(shortest, 2.0);
     let shape = match kind {
-        Kind::Plain | Kind::OpenPlain => Shape::Exponential,
-        Kind::Constant => Shape::Constant,
-        Kind::HeavyTail | Kind::OpenHeavy => heavy_shape(rng),
+        SystemKind::Plain | SystemKind::OpenPlain => Shape::Exponential,
+        SystemKind::Constant => Shape::Constant,
+        SystemKind::HeavyTail | SystemKind::OpenHeavy => heavy_shape(rng),
         _ => any_shape(rng),
     };
     let mean = round3(log_uniform(shortest, longest, rng));
@@ -96,7 +96,7 @@ fn base(kind: Kind, rng: &mut SmallRng) -> Sheet {
     if !kind.is_open() {
         sheet.think = Some(think(all / mean, mean, rng));
     }
-    if kind == Kind::Growth {
+    if kind == SystemKind::Growth {
         growth(&mut sheet, rng);
     }
     sheet

@@ -6,7 +6,7 @@ use super::super::method::{Asked, Method};
 use super::super::runner::{parallel, single};
 use super::super::system::System;
 use super::super::truth::{self, TruthError};
-use super::{Kind, Rejected, SE, draw};
+use super::{Rejected, SE, SystemKind, draw};
 use crate::report::lab::{LabTruth, RandomRun, RandomSystem};
 use crate::run::Interrupt;
 
@@ -56,7 +56,7 @@ pub struct Found {
     /// Its number.
     pub index: u32,
     /// Its dominant trait.
-    pub kind: Kind,
+    pub kind: SystemKind,
     /// Its file.
     pub text: String,
     /// The system.

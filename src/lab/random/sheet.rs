@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Kind;
+use super::SystemKind;
 use super::law::{Law, quantile};
 
 /// Highest level of a drawn system: the default of a search.
@@ -27,7 +27,7 @@ pub(super) fn round3(value: f64) -> f64 {
 /// The numbers and the tables of a system.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sheet {
-    pub(super) kind: Kind,
+    pub(super) kind: SystemKind,
     pub(super) servers: u32,
     pub(super) sharing: bool,
     /// `[service]` first, then the populations; the shares add up to 1.
