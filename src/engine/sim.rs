@@ -31,10 +31,10 @@ pub use error::SystemError;
 pub use shipped::shipped;
 pub use spec::{
     ArrivalsSpec, CliffSpec, ConcurrencySpec, ConnectionsSpec, Discipline, DriftSpec, ErrorsSpec,
-    Expect, GrowthSpec, HysteresisSpec, Kind, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
+    Expect, GrowthSpec, HysteresisSpec, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
     OutagesSpec, PauseKind, PausesSpec, PopulationSpec, Positive, Refuse, SearchLimits,
-    ServiceSpec, Share, ShedSpec, Size, Span, SystemSpec, ThinkSpec, TimeoutSpec, TokenBucketSpec,
-    WarmUpSpec,
+    ServiceSpec, Share, ShedSpec, Size, Span, SystemSpec, ThinkSpec, TimeShape, TimeoutSpec,
+    TokenBucketSpec, WarmUpSpec,
 };
 
 use std::collections::VecDeque;

@@ -159,7 +159,7 @@ impl SearchLimits {
 /// The shape of a random time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum TimeShape {
     /// Memoryless.
     Exponential,
     /// Always the same.
@@ -177,7 +177,7 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct ThinkSpec {
     /// The shape.
-    pub kind: Kind,
+    pub kind: TimeShape,
     /// The mean, for every kind but `uniform`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Span>,
@@ -213,7 +213,7 @@ pub struct ServiceSpec {
     #[serde(default)]
     pub discipline: Discipline,
     /// The shape of the service time.
-    pub kind: Kind,
+    pub kind: TimeShape,
     /// Its mean at speed 1, for every kind but `uniform`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Span>,
@@ -235,7 +235,7 @@ pub struct PopulationSpec {
     /// Share of the requests.
     pub share: Share,
     /// The shape of the service time.
-    pub kind: Kind,
+    pub kind: TimeShape,
     /// As in [`ServiceSpec`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Span>,

@@ -3,7 +3,7 @@
 use super::error::{Fault, require};
 use super::law::Law;
 use super::quantity::{Positive, Span};
-use super::spec::{Kind, SystemSpec};
+use super::spec::{SystemSpec, TimeShape};
 
 /// Most servers of a system.
 pub(super) const MAX_SERVERS: u32 = 100_000;
@@ -106,7 +106,7 @@ pub(super) fn services(spec: &SystemSpec) -> Result<Vec<(f64, Law)>, Fault> {
 /// The keys that describe a random time.
 struct Shape {
     table: &'static str,
-    kind: Kind,
+    kind: TimeShape,
     mean: Option<Span>,
     /// What the table calls its spread.
     spread: &'static str,
@@ -117,8 +117,11 @@ struct Shape {
 
 impl Shape {
     fn law(&self) -> Result<Law, Fault> {
-        let uniform = self.kind == Kind::Uniform;
-        let spread = matches!(self.kind, Kind::Lognormal | Kind::Hyperexponential);
+        let uniform = self.kind == TimeShape::Uniform;
+        let spread = matches!(
+            self.kind,
+            TimeShape::Lognormal | TimeShape::Hyperexponential
+        );
         self.only("mean", self.mean.is_some(), !uniform)?;
         self.only("low", self.low.is_some(), uniform)?;
         self.only("high", self.high.is_some(), uniform)?;
@@ -127,34 +130,34 @@ impl Shape {
         let mean = seconds(self.mean);
         let cv2 = self.cv2.unwrap_or(1.0);
         Ok(match self.kind {
-            Kind::Exponential => Law::Exponential { mean },
-            Kind::Constant => Law::Constant { value: mean },
-            Kind::Uniform if self.low > self.high => {
+            TimeShape::Exponential => Law::Exponential { mean },
+            TimeShape::Constant => Law::Constant { value: mean },
+            TimeShape::Uniform if self.low > self.high => {
                 return Err(self.fault("high", "the upper bound is not below `low`"));
             }
-            Kind::Uniform => Law::Uniform {
+            TimeShape::Uniform => Law::Uniform {
                 low: seconds(self.low),
                 high: seconds(self.high),
             },
-            Kind::Lognormal => Law::lognormal(mean, cv2),
-            Kind::Hyperexponential if cv2 < 1.0 => {
+            TimeShape::Lognormal => Law::lognormal(mean, cv2),
+            TimeShape::Hyperexponential if cv2 < 1.0 => {
                 return Err(self.fault(
                     self.spread,
                     "a hyperexponential time spreads at least as an exponential one; write 1 or more, or another kind",
                 ));
             }
-            Kind::Hyperexponential => Law::hyperexponential(mean, cv2),
+            TimeShape::Hyperexponential => Law::hyperexponential(mean, cv2),
         })
     }
 
     /// A key is there exactly when this kind has it.
     fn only(&self, key: &str, is_there: bool, wanted: bool) -> Result<(), Fault> {
         let kind = match self.kind {
-            Kind::Exponential => "exponential",
-            Kind::Constant => "constant",
-            Kind::Uniform => "uniform",
-            Kind::Lognormal => "lognormal",
-            Kind::Hyperexponential => "hyperexponential",
+            TimeShape::Exponential => "exponential",
+            TimeShape::Constant => "constant",
+            TimeShape::Uniform => "uniform",
+            TimeShape::Lognormal => "lognormal",
+            TimeShape::Hyperexponential => "hyperexponential",
         };
         match (is_there, wanted) {
             (false, true) => {

@@ -1,6 +1,6 @@
 //! Systems made of a system: with other servers, more capacity, as it is in the long run, or as a queue with an exact answer.
 
-use super::spec::{Discipline, Kind, SystemSpec};
+use super::spec::{Discipline, SystemSpec, TimeShape};
 use crate::measure::Arrivals;
 use crate::stats::queue::{ClosedQueue, OpenQueue};
 
@@ -9,7 +9,7 @@ impl SystemSpec {
     /// anything more than that.
     pub fn closed_queue(&self) -> Option<ClosedQueue> {
         let think = self.think.as_ref()?;
-        (think.kind == Kind::Exponential && self.is_plain()).then_some(())?;
+        (think.kind == TimeShape::Exponential && self.is_plain()).then_some(())?;
         Some(ClosedQueue {
             servers: self.service.servers,
             mu: 1.0 / self.service.mean?.s(),
@@ -30,7 +30,7 @@ impl SystemSpec {
     /// One line, exponential service, nothing else.
     fn is_plain(&self) -> bool {
         self.service.discipline == Discipline::Fifo
-            && self.service.kind == Kind::Exponential
+            && self.service.kind == TimeShape::Exponential
             && self.population.is_empty()
             && self.pauses.is_none()
             && self.neighbour.is_none()
