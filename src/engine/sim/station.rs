@@ -23,7 +23,7 @@ pub(super) struct Client {
 #[derive(Debug, Clone, Copy)]
 struct Job {
     count: u32,
-    state: State,
+    state: JobState,
     /// `None` when the client gave up and the server works on.
     client: Option<Client>,
     /// Seconds at speed 1.
@@ -31,7 +31,7 @@ struct Job {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum JobState {
     Gone,
     Waiting,
     Served,
@@ -134,7 +134,7 @@ impl Station {
     pub(super) fn arrive(&mut self, now: f64, vu: u32, work: f64) -> Ticket {
         let job = Job {
             count: 0,
-            state: State::Waiting,
+            state: JobState::Waiting,
             client: Some(Client { vu, asked: now }),
             work,
         };
@@ -164,7 +164,7 @@ impl Station {
     fn serve(&mut self, now: f64, ticket: Ticket) {
         self.count_busy(now);
         let job = &mut self.jobs[ticket.place as usize];
-        job.state = State::Served;
+        job.state = JobState::Served;
         self.served += 1;
         let end = self.clock.work_at(now) + job.work;
         self.ends
@@ -191,23 +191,23 @@ impl Station {
 
     fn job(&mut self, ticket: Ticket) -> Option<&mut Job> {
         let job = &mut self.jobs[ticket.place as usize];
-        (job.count == ticket.count && job.state != State::Gone).then_some(job)
+        (job.count == ticket.count && job.state != JobState::Gone).then_some(job)
     }
 
     fn remove(&mut self, now: f64, ticket: Ticket) -> Option<Client> {
         let job = &mut self.jobs[ticket.place as usize];
-        let state = std::mem::replace(&mut job.state, State::Gone);
+        let state = std::mem::replace(&mut job.state, JobState::Gone);
         let client = job.client.take();
         self.free.push(ticket.place);
         match state {
-            State::Served => {
+            JobState::Served => {
                 self.count_busy(now);
                 self.served -= 1;
                 self.set_rate(now);
                 self.serve_next(now);
             }
-            State::Waiting => self.waiting -= 1,
-            State::Gone => {}
+            JobState::Waiting => self.waiting -= 1,
+            JobState::Gone => {}
         }
         client
     }
@@ -241,7 +241,7 @@ impl Station {
         self.free.clear();
         for (place, job) in (0..).zip(&mut self.jobs) {
             clients.extend(job.client.take());
-            job.state = State::Gone;
+            job.state = JobState::Gone;
             self.free.push(place);
         }
         self.line.clear();
