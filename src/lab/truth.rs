@@ -9,7 +9,7 @@ mod cache;
 mod root;
 mod sample;
 
-pub use cache::{CacheError, Known, key};
+pub use cache::{CacheError, KnownTruths, key};
 
 use super::system::{Expect, System};
 use crate::measure::Level;

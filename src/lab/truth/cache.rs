@@ -20,7 +20,7 @@ pub struct CacheError(#[from] csv::Error);
 
 /// Truths by key.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Known(BTreeMap<String, Line>);
+pub struct KnownTruths(BTreeMap<String, Line>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Line {
@@ -38,7 +38,7 @@ pub fn key(system: &System) -> String {
     format!("{:016x}", seed::of_text(&text))
 }
 
-impl Known {
+impl KnownTruths {
     /// The truths of the shipped systems.
     ///
     /// # Errors
@@ -116,17 +116,17 @@ mod tests {
             se_pct: 0.19,
             how: "simulated, a step".to_owned(),
         };
-        let mut known = Known::default();
+        let mut known = KnownTruths::default();
         known.insert(&shipped[0], &truth);
-        let again = Known::read(&known.bytes().unwrap()).unwrap();
+        let again = KnownTruths::read(&known.bytes().unwrap()).unwrap();
         assert_eq!(again.of(&shipped[0]), Some(truth));
         assert_eq!(again.of(&shipped[1]), None);
-        assert!(Known::read(b"a,b\n1,2\n").is_err());
+        assert!(KnownTruths::read(b"a,b\n1,2\n").is_err());
     }
 
     #[test]
     fn the_truth_of_every_shipped_system_is_committed() {
-        let known = Known::shipped().unwrap();
+        let known = KnownTruths::shipped().unwrap();
         for system in System::shipped() {
             assert!(
                 known.of(&system).is_some(),
