@@ -6,7 +6,7 @@ use super::{Search, Visit, diagnosis};
 use crate::measure::{Level, LevelUnit};
 use crate::record::Band;
 use crate::slo::Evidence;
-use crate::stats::fit::{self, Basis, Fit, Link, Point, Shown};
+use crate::stats::fit::{self, Basis, Fit, Link, Observation, Point};
 use crate::stats::tail::{self, TailVisit, Users};
 use crate::stats::{events, student_t_quantile};
 
@@ -167,11 +167,11 @@ impl Search {
             .filter_map(|v| {
                 Some(Point {
                     vus: f64::from(v.level.get()),
-                    shown: show(link, v.evidence.get(objective)?)?,
+                    observed: observe(link, v.evidence.get(objective)?)?,
                 })
             })
             .collect();
-        if !points.iter().any(|p| is_over(link, p.shown)) {
+        if !points.iter().any(|p| is_over(link, p.observed)) {
             return None;
         }
         let t = student_t_quantile(0.5 + self.spec.confidence / 2.0, LIMIT_FREEDOM);
@@ -277,23 +277,23 @@ impl Search {
 }
 
 /// A probe's evidence on the fit's scale.
-fn show(link: Link, evidence: &Evidence) -> Option<Shown> {
+fn observe(link: Link, evidence: &Evidence) -> Option<Observation> {
     let side = |broke: bool| {
         if broke {
-            Shown::Above(0.0)
+            Observation::Above(0.0)
         } else {
-            Shown::Below(0.0)
+            Observation::Below(0.0)
         }
     };
     match (link, evidence) {
         (Link::Share { alpha }, Evidence::Share { bad, total, .. }) => {
-            Some(Link::show_share(alpha, *bad, *total))
+            Some(Link::observe_share(alpha, *bad, *total))
         }
         (Link::Side, Evidence::Share { bad, .. }) => Some(side(*bad > 0.0)),
         (Link::LogRatio, Evidence::LogRatio(y)) => Some(if *y > 1.0 {
-            Shown::Above(1.0)
+            Observation::Above(1.0)
         } else {
-            Shown::Exactly(*y)
+            Observation::Exactly(*y)
         }),
         (Link::Side, Evidence::LogRatio(y)) => Some(side(*y > 0.0)),
         (Link::LogRatio | Link::Side, Evidence::Side { broke }) => Some(side(*broke)),
@@ -304,15 +304,15 @@ fn show(link: Link, evidence: &Evidence) -> Option<Shown> {
     }
 }
 
-/// Whether what was shown stands above the crossing.
-fn is_over(link: Link, shown: Shown) -> bool {
+/// Whether what was observed stands above the crossing.
+fn is_over(link: Link, observed: Observation) -> bool {
     let crossing = match link {
         Link::Share { alpha } => crate::stats::normal::probit(alpha),
         Link::LogRatio | Link::Side => 0.0,
     };
-    match shown {
-        Shown::Exactly(y) => y > crossing,
-        Shown::Above(y) => y >= crossing,
-        Shown::Below(_) => false,
+    match observed {
+        Observation::Exactly(y) => y > crossing,
+        Observation::Above(y) => y >= crossing,
+        Observation::Below(_) => false,
     }
 }

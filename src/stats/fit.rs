@@ -24,7 +24,7 @@ mod dependence;
 mod grid;
 mod link;
 
-pub use link::{Link, Shown};
+pub use link::{Link, Observation};
 
 use dependence::{GROUPS, independence, jackknife_se};
 use grid::Grid;
@@ -35,7 +35,7 @@ pub struct Point {
     /// The level, VUs.
     pub vus: f64,
     /// What it showed.
-    pub shown: Shown,
+    pub observed: Observation,
 }
 
 /// What a fit rests on.
@@ -211,7 +211,7 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
     let mut high = posterior.quantile(1.0 - tail);
     let exact = points
         .iter()
-        .filter(|p| matches!(p.shown, Shown::Exactly(_)))
+        .filter(|p| matches!(p.observed, Observation::Exactly(_)))
         .count();
     if exact >= JACKKNIFE_EXACT
         && let Some(se) = jackknife_se(points, grid)

@@ -1,7 +1,7 @@
 //! Successive visits resemble each other: how much less they say for that.
 
 use super::grid::{Grid, Posterior};
-use super::{Link, Point, Shown, offset};
+use super::{Link, Observation, Point, offset};
 
 /// Groups of successive visits that the jackknife leaves out in turn.
 pub(super) const GROUPS: usize = 8;
@@ -44,8 +44,8 @@ pub(super) fn independence(points: &[Point], link: Link, posterior: &Posterior) 
     let estimate = posterior.quantile(0.5);
     let residuals: Vec<f64> = points
         .iter()
-        .filter_map(|p| match p.shown {
-            Shown::Exactly(y) => Some(
+        .filter_map(|p| match p.observed {
+            Observation::Exactly(y) => Some(
                 y - link.inflation(posterior.sigma)
                     * (crossing
                         + offset(

@@ -1,7 +1,7 @@
 //! The posterior on a grid over breakpoint, steepness, curvature and spread: it has no convergence to fail.
 
 use super::link::LogNormal;
-use super::{Link, Point, Shown, offset};
+use super::{Link, Observation, Point, offset};
 use crate::stats::normal::log_cdf;
 
 /// A cell whose logarithm lies this far below the best one's adds nothing that could be seen.
@@ -81,15 +81,15 @@ impl Grid {
                     for p in points {
                         let at = crossing + offset(kappa * (p.vus / threshold - 1.0), g);
                         let both = sums.iter_mut().zip(&spreads);
-                        match p.shown {
-                            Shown::Exactly(y) => both.for_each(|(sum, s)| {
+                        match p.observed {
+                            Observation::Exactly(y) => both.for_each(|(sum, s)| {
                                 let z = (y - s.inflation * at) * s.inverse;
                                 *sum -= 0.5 * z * z + s.log;
                             }),
-                            Shown::Below(y) => both.for_each(|(sum, s)| {
+                            Observation::Below(y) => both.for_each(|(sum, s)| {
                                 *sum += log_cdf((y - s.inflation * at) * s.inverse);
                             }),
-                            Shown::Above(y) => both.for_each(|(sum, s)| {
+                            Observation::Above(y) => both.for_each(|(sum, s)| {
                                 *sum += log_cdf((s.inflation * at - y) * s.inverse);
                             }),
                         }

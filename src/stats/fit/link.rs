@@ -6,7 +6,7 @@ use crate::stats::normal::probit;
 
 /// What one visit shows on the fit's scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Shown {
+pub enum Observation {
     /// The statistic itself.
     Exactly(f64),
     /// Only that it is below this.
@@ -47,25 +47,25 @@ impl Link {
     }
 
     /// What a visit shows that was far too high, whatever it counted: how much fails in a crash depends on when it came.
-    pub fn far_above(self) -> Shown {
+    pub fn far_above(self) -> Observation {
         match self {
-            Self::Share { alpha } => Shown::Above(ceiling(alpha)),
-            Self::LogRatio => Shown::Above(1.0),
-            Self::Side => Shown::Above(0.0),
+            Self::Share { alpha } => Observation::Above(ceiling(alpha)),
+            Self::LogRatio => Observation::Above(1.0),
+            Self::Side => Observation::Above(0.0),
         }
     }
 
     /// What a share of `bad` of `total` shows.
-    pub fn show_share(alpha: f64, bad: f64, total: f64) -> Shown {
+    pub fn observe_share(alpha: f64, bad: f64, total: f64) -> Observation {
         let ceiling = ceiling(alpha);
         let share = bad / total;
         if bad < 0.7 {
-            return Shown::Below(probit((0.7 / total).min(0.5)));
+            return Observation::Below(probit((0.7 / total).min(0.5)));
         }
         if share >= 1.0 || probit(share) > ceiling {
-            return Shown::Above(ceiling);
+            return Observation::Above(ceiling);
         }
-        Shown::Exactly(probit(share))
+        Observation::Exactly(probit(share))
     }
 
     pub(super) fn sigmas(self) -> &'static [f64] {

@@ -16,7 +16,7 @@ fn noisy_visits(truth: f64, kappa: f64, sigma: f64, n: usize, seed: u64) -> Vec<
             let share = cdf(mu + sigma * normal);
             Point {
                 vus,
-                shown: Link::show_share(0.01, share * 5_000.0, 5_000.0),
+                observed: Link::observe_share(0.01, share * 5_000.0, 5_000.0),
             }
         })
         .collect()
@@ -42,13 +42,13 @@ fn a_sharp_step_is_enclosed_by_the_visits_on_either_side() {
     for vus in [800.0, 900.0, 1_000.0, 1_010.0] {
         points.push(Point {
             vus,
-            shown: Link::show_share(0.01, 0.0, 900.0),
+            observed: Link::observe_share(0.01, 0.0, 900.0),
         });
     }
     for vus in [1_250.0, 1_100.0, 1_040.0] {
         points.push(Point {
             vus,
-            shown: Link::show_share(0.01, 700.0, 900.0),
+            observed: Link::observe_share(0.01, 700.0, 900.0),
         });
     }
     let fit = fit(&points, Link::Share { alpha: 0.01 }, 1_000.0, 0.95).unwrap();
@@ -67,7 +67,7 @@ fn without_a_crossing_there_is_no_fit() {
         .into_iter()
         .map(|vus| Point {
             vus,
-            shown: Shown::Below(-2.6),
+            observed: Observation::Below(-2.6),
         })
         .collect();
     assert_eq!(fit(&held, Link::Share { alpha: 0.01 }, 400.0, 0.95), None);
@@ -87,10 +87,10 @@ fn sides_alone_give_an_interval_between_them() {
     .into_iter()
     .map(|(vus, broke)| Point {
         vus,
-        shown: if broke {
-            Shown::Above(0.0)
+        observed: if broke {
+            Observation::Above(0.0)
         } else {
-            Shown::Below(0.0)
+            Observation::Below(0.0)
         },
     })
     .collect();
@@ -121,7 +121,7 @@ fn a_share_with_a_ceiling_just_above_what_is_allowed_is_followed() {
             let share = cdf((1.0f64 + sigma * sigma).sqrt() * at + sigma * normal);
             Point {
                 vus,
-                shown: Link::show_share(0.01, share * 10_000.0, 10_000.0),
+                observed: Link::observe_share(0.01, share * 10_000.0, 10_000.0),
             }
         })
         .collect();
