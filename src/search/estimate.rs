@@ -257,7 +257,7 @@ impl Search {
             LevelUnit::Vus => Users::Closed,
             LevelUnit::RequestsPerS | LevelUnit::CyclesPerS => Users::Open,
         };
-        let of = tail::Asked {
+        let of = tail::FitRequest {
             users,
             alpha,
             around,

@@ -59,7 +59,7 @@ pub struct TailVisit<'a> {
 
 /// What a fit is asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Asked {
+pub struct FitRequest {
     /// Where requests come from.
     pub users: Users,
     /// Share of violations that is allowed.
@@ -108,8 +108,8 @@ const FAILED: f64 = LEAST_SHARE;
 /// `None` when there are too few visits near it, when none of them shows a violation, when the estimate lies far outside the
 /// levels visited, when failures rather than latencies are a part of the violations, or when the curve does not describe what
 /// was counted at the limit itself: another fit must then do.
-pub fn fit(visits: &[TailVisit], asked: &Asked) -> Option<Fit> {
-    let Asked {
+pub fn fit(visits: &[TailVisit], asked: &FitRequest) -> Option<Fit> {
+    let FitRequest {
         users,
         alpha,
         around,

@@ -20,7 +20,7 @@ pub struct Served {
 pub struct CapacityEdge {
     /// What is served while a line waits.
     pub served: Served,
-    /// As in [`super::Asked`].
+    /// As in [`super::FitRequest`].
     pub variability: Option<f64>,
     /// Squared coefficient of variation of the latencies where they are longest.
     pub in_line: f64,

@@ -3,7 +3,7 @@
 use super::counts::{Counts, LIMIT, RATIOS, kept, sum};
 use super::curve::{BREAKPOINT, D, ETA, Matrix, Normal, Parameters, Psi, SLOPES, Vector};
 use super::law::Law;
-use super::{Asked, DEFF_PER_QUEUE, KNOWN_VARIABILITY_SD, TailVisit, Users, mean};
+use super::{DEFF_PER_QUEUE, FitRequest, KNOWN_VARIABILITY_SD, TailVisit, Users, mean};
 use crate::stats::linear::{add_scaled, invert, sandwiched, solve, trace_of_product};
 use crate::stats::normal::{cdf, density, probit};
 
@@ -82,7 +82,7 @@ pub(super) struct Sandwich {
 
 impl Model {
     /// The model of these visits; `None` where they show no violation or say nothing at all.
-    pub(super) fn new(visits: &[TailVisit], asked: &Asked, queue_share: f64) -> Option<Self> {
+    pub(super) fn new(visits: &[TailVisit], asked: &FitRequest, queue_share: f64) -> Option<Self> {
         let (users, alpha) = (asked.users, asked.alpha);
         let totals: Vec<Counts> = visits.iter().map(|v| sum(&v.tail.blocks)).collect();
         let pooled = sum(&totals);

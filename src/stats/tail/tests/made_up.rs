@@ -94,8 +94,8 @@ impl Service {
 }
 
 /// Closed users, 95 %.
-pub(super) fn asked(alpha: f64, around: f64) -> Asked {
-    Asked {
+pub(super) fn asked(alpha: f64, around: f64) -> FitRequest {
+    FitRequest {
         users: Users::Closed,
         alpha,
         around,
