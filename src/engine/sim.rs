@@ -51,7 +51,7 @@ use crate::measure::{
 };
 use effects::Effects;
 use law::Law;
-use limits::{Growth, TokenBucket};
+use limits::{ServerGrowth, TokenBucket};
 use station::{Client, Station, Ticket};
 use vus::{Users, Vus};
 
@@ -70,7 +70,7 @@ pub struct SimEngine {
     station: Station,
     effects: Effects,
     bucket: Option<TokenBucket>,
-    growth: Option<Growth>,
+    growth: Option<ServerGrowth>,
     /// Requests whose client gives up, in the order in which it does.
     patience: VecDeque<(f64, Ticket)>,
     /// When the process started.
@@ -140,7 +140,7 @@ impl SimEngine {
             bucket: spec.token_bucket.map(TokenBucket::new),
             growth: spec
                 .growth
-                .map(|growth| Growth::new(growth, spec.service.servers)),
+                .map(|growth| ServerGrowth::new(growth, spec.service.servers)),
             patience: VecDeque::new(),
             up_since: 0.0,
             back_at: None,

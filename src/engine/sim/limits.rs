@@ -36,7 +36,7 @@ impl TokenBucket {
 
 /// Adds servers while the present ones are busy, and takes them away again. It looks once a second.
 #[derive(Debug)]
-pub(super) struct Growth {
+pub(super) struct ServerGrowth {
     spec: GrowthSpec,
     /// Fewest servers: those of the start.
     fewest: u32,
@@ -46,7 +46,7 @@ pub(super) struct Growth {
     looks: VecDeque<(f64, f64)>,
 }
 
-impl Growth {
+impl ServerGrowth {
     pub(super) fn new(spec: GrowthSpec, servers: u32) -> Self {
         Self {
             spec,
