@@ -56,7 +56,7 @@ pub struct Asked {
 
 /// What one run of a method came to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct MethodOutcome {
     /// How it ended.
     pub ending: &'static str,
     /// The number of VUs.
@@ -105,7 +105,7 @@ impl Method {
     }
 
     /// Runs it once.
-    pub fn run(self, system: &System, asked: &Asked, seed: u64) -> Outcome {
+    pub fn run(self, system: &System, asked: &Asked, seed: u64) -> MethodOutcome {
         if self == Self::Ours {
             return ours::search(system, asked, seed);
         }
@@ -115,7 +115,7 @@ impl Method {
         };
         let mut bench = Bench::new(system, seed);
         let found = self.policy(&mut bench, system, asked);
-        Outcome {
+        MethodOutcome {
             ending: if found.is_some() { "found" } else { "none" },
             vus: found.map(Level::get),
             interval: None,
