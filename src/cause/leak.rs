@@ -23,7 +23,7 @@ const AGREE: f64 = 0.8;
 
 /// A straight line through points (seconds, bytes).
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Line {
+struct MemoryLine {
     /// Bytes per second.
     rate: f64,
     /// Share of the scatter that it explains (R squared).
@@ -32,7 +32,7 @@ struct Line {
     grown: f64,
 }
 
-impl Line {
+impl MemoryLine {
     /// Least squares; `None` where there is no line to fit.
     fn fit(points: &[(f64, f64)]) -> Option<Self> {
         let mean_t = mean(points.iter().map(|p| p.0))?;
@@ -65,7 +65,7 @@ pub(super) fn in_probe(case: &Case<'_>, monitor: &str, until: f64) -> Option<Lea
     FIELDS.into_iter().find_map(|field| {
         let limit = limit_of(case, monitor, field)?;
         let samples = at_rest(case, monitor, field, until);
-        let line = Line::fit(&samples)?;
+        let line = MemoryLine::fit(&samples)?;
         let leaks = samples.len() >= SAMPLES
             && line.explained >= FIT
             && line.grown >= GROWTH * limit
@@ -139,10 +139,11 @@ pub fn leaks(probes: &[ProbeRecord], limits: &[Reading], unit: LevelUnit) -> Vec
 /// A leak of one field, and the seconds from a fresh start to its limit.
 fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<(f64, LimitingResource)> {
     let limit = of.value.filter(|l| *l > 0.0)?;
-    let holds: Vec<(&ProbeRecord, Line)> = (probes.iter())
-        .filter_map(|p| Some((p, Line::fit(&held(p, of)?)?)))
+    let holds: Vec<(&ProbeRecord, MemoryLine)> = (probes.iter())
+        .filter_map(|p| Some((p, MemoryLine::fit(&held(p, of)?)?)))
         .collect();
-    let grows = |(_, line): &&(&ProbeRecord, Line)| line.rate > 0.0 && line.explained >= HOLD_FIT;
+    let grows =
+        |(_, line): &&(&ProbeRecord, MemoryLine)| line.rate > 0.0 && line.explained >= HOLD_FIT;
     let growing = holds.iter().filter(grows).count();
     let grown: f64 = holds.iter().map(|(_, line)| line.grown).sum();
     #[expect(clippy::cast_precision_loss, reason = "a count of probes")]
