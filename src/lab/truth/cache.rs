@@ -20,10 +20,10 @@ pub struct CacheError(#[from] csv::Error);
 
 /// Truths by key.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct KnownTruths(BTreeMap<String, Line>);
+pub struct KnownTruths(BTreeMap<String, TruthLine>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Line {
+struct TruthLine {
     key: String,
     system: String,
     vus: Option<u32>,
@@ -53,7 +53,9 @@ impl KnownTruths {
     /// When it is none.
     pub fn read(bytes: &[u8]) -> Result<Self, CacheError> {
         let mut reader = csv::Reader::from_reader(bytes);
-        let lines = reader.deserialize().collect::<Result<Vec<Line>, _>>()?;
+        let lines = reader
+            .deserialize()
+            .collect::<Result<Vec<TruthLine>, _>>()?;
         Ok(Self(
             lines.into_iter().map(|l| (l.key.clone(), l)).collect(),
         ))
@@ -64,7 +66,7 @@ impl KnownTruths {
     /// # Errors
     /// Never in practice: it writes to memory.
     pub fn bytes(&self) -> Result<Vec<u8>, CacheError> {
-        let mut lines: Vec<&Line> = self.0.values().collect();
+        let mut lines: Vec<&TruthLine> = self.0.values().collect();
         lines.sort_by(|a, b| (&a.system, &a.key).cmp(&(&b.system, &b.key)));
         let mut writer = csv::Writer::from_writer(Vec::new());
         for line in lines {
@@ -89,7 +91,7 @@ impl KnownTruths {
     /// Adds or replaces the truth of a system.
     pub fn insert(&mut self, system: &System, truth: &LabTruth) {
         let key = key(system);
-        let line = Line {
+        let line = TruthLine {
             key: key.clone(),
             system: system.name.clone(),
             vus: truth.vus,
