@@ -62,7 +62,7 @@ pub(super) enum Rise {
 }
 
 /// Some seconds of a visit.
-struct Block {
+struct RateBlock {
     visit: usize,
     /// Whether it is the visit's first.
     first: bool,
@@ -73,7 +73,7 @@ struct Block {
     latency_s: f64,
 }
 
-impl Block {
+impl RateBlock {
     fn per_s(&self) -> f64 {
         self.done / self.seconds
     }
@@ -135,7 +135,7 @@ fn capacity_growths(visits: &[Visit]) -> Vec<Growth> {
     out
 }
 
-fn blocks(visits: &[Visit]) -> Vec<Block> {
+fn blocks(visits: &[Visit]) -> Vec<RateBlock> {
     let mut out = Vec::new();
     for (index, visit) in visits.iter().enumerate() {
         if !visit.valid || visit.crashed_after_s.is_some() || visit.level == Level::ZERO {
@@ -161,7 +161,7 @@ fn blocks(visits: &[Visit]) -> Vec<Block> {
             if done < BLOCK_DONE / 2.0 || sum(seconds, |f| f.failed) > 0.05 * done {
                 continue;
             }
-            out.push(Block {
+            out.push(RateBlock {
                 visit: index,
                 first: part == 0,
                 at_s: visit.began_s + count(ramp + from),
