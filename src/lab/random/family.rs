@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform};
-use super::sheet::{MAX_LEVEL, Sheet, round3, time};
+use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform, time};
+use super::sheet::{MAX_LEVEL, Sheet, round3};
 use super::{MOST_PER_S, Rejected, SystemKind};
 
 /// Most requests per second of a system whose effects come seldom: hours have to be simulated for its truth.
