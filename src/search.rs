@@ -50,11 +50,10 @@ mod variability;
 mod visit;
 
 pub use bounds::Side;
-pub use diagnosis::Flow;
 pub use ending::Conclusion;
 pub use estimate::Estimate;
 pub use pacing::Order;
-pub use visit::{Moments, Visit};
+pub use visit::{Flow, Moments, Visit};
 
 use refine::middle;
 

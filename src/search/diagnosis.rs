@@ -7,7 +7,6 @@
 mod capacity;
 mod chance;
 
-pub use capacity::Flow;
 pub(super) use capacity::Look;
 
 use super::Visit;

@@ -1,7 +1,6 @@
 //! The estimate: every objective is fitted to all visits by what breaks it, and the lowest breakpoint binds.
 
 use super::bounds::{self, Side};
-use super::stop_rule::FEW_EXACT;
 use super::{Search, Visit, diagnosis};
 use crate::measure::{Level, LevelUnit};
 use crate::record::Band;
@@ -18,6 +17,8 @@ const LIMIT_FREEDOM: f64 = 6.0;
 const GROSSLY: f64 = 1.15;
 /// Requests that each user loses to a crash, at least: the one in flight, and tries until the service is back.
 const LOST_PER_USER: f64 = 2.0;
+/// Visits with a magnitude below which the crossing counts as a step.
+const FEW_EXACT: usize = 4;
 /// By how much a bracket reaches beyond what its curve, or its levels, say to either side. Where full holds do not stand on both sides
 /// yet, the curve's shape is still that of the prior and a short hold may have met a cold start: of 320 brackets of systems drawn at
 /// random 87 % held the truth and 92 % of them with this, while numbers, which rest on more, came to 94 % by themselves
@@ -43,6 +44,15 @@ impl Estimate {
     /// Half-width as a fraction of the estimate.
     pub fn half_width(&self) -> f64 {
         (self.high - self.low) / 2.0 / self.vus
+    }
+
+    /// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
+    pub(super) fn is_step(&self) -> bool {
+        match self.fit.basis {
+            Basis::Events => true,
+            Basis::Visits => self.fit.exact < FEW_EXACT,
+            Basis::Tails | Basis::Capacity | Basis::Law | Basis::Bracket => false,
+        }
     }
 
     /// It with its interval.

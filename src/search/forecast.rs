@@ -13,7 +13,7 @@
 
 use super::pacing::HOLD_CYCLES;
 use super::refine::middle;
-use super::stop_rule::{MIN_VISITS_TAILS, STOP_MARGIN, StopRule, is_step};
+use super::stop_rule::{MIN_VISITS_TAILS, STOP_MARGIN, StopRule};
 use super::{CycleModel, Estimate, NARROW, Search, SearchSpec, Step, Visit};
 use crate::measure::Level;
 use crate::record::{Outlook, Purpose};
@@ -37,7 +37,7 @@ impl Search {
 
     /// What more time would bring to an estimate; `None` where that cannot be said.
     pub fn outlook(&self, estimate: &Estimate) -> Option<Outlook> {
-        if is_step(estimate) {
+        if estimate.is_step() {
             return self.next_visit(estimate);
         }
         let held_s = self.held_s(estimate);
@@ -118,7 +118,8 @@ impl Search {
                 .map(|v| v.level)
         };
         let (held, broke) = (of(Verdict::Held).max()?, of(Verdict::Broke).min()?);
-        (is_step(estimate) && held < broke && broke.get() - held.get() > 1).then_some((held, broke))
+        (estimate.is_step() && held < broke && broke.get() - held.get() > 1)
+            .then_some((held, broke))
     }
 
     fn rests_on<'a>(&'a self, estimate: &Estimate) -> impl Iterator<Item = &'a Visit> {

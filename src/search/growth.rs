@@ -3,8 +3,7 @@
 //! Where requests queue, throughput is the capacity. A later throughput that is clearly more than everything that was seen under a
 //! queue before cannot have been carried by the service of that time. What broke before then broke another service.
 
-use super::Visit;
-use super::diagnosis::Flow;
+use super::{Flow, Visit};
 use crate::measure::Level;
 use crate::record::{Noticed, NoticedKind};
 use crate::units;

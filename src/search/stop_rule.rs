@@ -11,8 +11,6 @@ pub(super) const MIN_VISITS_TAILS: usize = 6;
 pub(super) const MIN_VISITS_LAW: usize = 4;
 /// Fewest visits where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
 pub(super) const MIN_VISITS_STEP: usize = 7;
-/// Visits with a magnitude below which the crossing counts as a step.
-pub(super) const FEW_EXACT: usize = 4;
 /// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
 /// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
 /// enough stops at those.
@@ -38,19 +36,10 @@ impl StopRule {
             Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, STOP_MARGIN),
             Basis::Events => (MIN_VISITS_STEP, STOP_MARGIN_SHARES),
             Basis::Law => (MIN_VISITS_LAW, STOP_MARGIN_LAW),
-            Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
+            Basis::Visits if estimate.is_step() => (MIN_VISITS_STEP, 1.0),
             Basis::Visits | Basis::Bracket => (MIN_VISITS, STOP_MARGIN_SHARES),
         };
         Self { visits, margin }
-    }
-}
-
-/// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
-pub(super) fn is_step(estimate: &Estimate) -> bool {
-    match estimate.fit.basis {
-        Basis::Events => true,
-        Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails | Basis::Capacity | Basis::Law | Basis::Bracket => false,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Flow;
 use crate::measure::Level;
 use crate::record::Purpose;
 use crate::slo::{Evidence, Verdict};
@@ -83,4 +82,19 @@ pub struct Moments {
     pub mean_s: f64,
     /// The mean of their squares, seconds squared.
     pub mean_square: f64,
+}
+
+/// One second of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Whether the level had been reached.
+    pub at_level: bool,
+    /// Cycles completed.
+    pub completed: f64,
+    /// Cycles that the target failed.
+    pub failed: f64,
+    /// Requests in flight at its end.
+    pub in_flight: f64,
+    /// Latencies of the completed requests, all together, seconds.
+    pub waited_s: f64,
 }

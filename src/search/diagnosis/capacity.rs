@@ -1,27 +1,10 @@
 //! What the target could do, block by block: where requests queue, throughput is the capacity, and it is known far better than
 //! any tail of latencies. Capacity that moves with time, or that stands at one of two values, shows here first.
 
-use serde::{Deserialize, Serialize};
-
-use super::super::Visit;
+use super::super::{Flow, Visit};
 use super::{least, mean, most};
 use crate::measure::Level;
 use crate::stats::tail::Served;
-
-/// One second of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Flow {
-    /// Whether the level had been reached.
-    pub at_level: bool,
-    /// Cycles completed.
-    pub completed: f64,
-    /// Cycles that the target failed.
-    pub failed: f64,
-    /// Requests in flight at its end.
-    pub in_flight: f64,
-    /// Latencies of the completed requests, all together, seconds.
-    pub waited_s: f64,
-}
 
 /// Seconds of a block.
 const BLOCK_S: f64 = 15.0;
