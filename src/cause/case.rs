@@ -61,6 +61,20 @@ impl Baseline {
     }
 }
 
+impl<'a> Case<'a> {
+    /// Another probe of the run as the rules ask for it: the same questions as of this one, so that the answers can be compared.
+    pub(super) fn of_seen(&self, seen: &'a Seen) -> Self {
+        Case {
+            measurement: &seen.measurement,
+            before: &seen.before,
+            lines: &seen.lines,
+            baseline: None,
+            seen: &[],
+            ..*self
+        }
+    }
+}
+
 impl Case<'_> {
     /// Every second of the probe in order, each with the time of its end since the probe's start.
     pub(super) fn seconds(&self) -> impl Iterator<Item = (f64, &Second)> {

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::load::{AS_LONG, FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
+use super::gain::{FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
 use super::{Case, Cause};
 use crate::excerpt;
 use crate::measure::{FailureKind, FailureWay, FailureWays, StepWindow};
 use crate::record::{CauseKind, Sureness};
 use crate::units::format_count;
 
+/// Times the median latency of the lower level up to which those who are served count as not waiting.
+const AS_LONG: f64 = 1.3;
 /// Share of the cycles that are refused from which a limit is looked for: fewer fail for many reasons.
 pub(super) const REFUSED: f64 = 0.01;
 /// Share of the failures that are of one way where a limit makes them.
