@@ -7,7 +7,7 @@ use crate::record::Band;
 use crate::slo::Evidence;
 use crate::stats::fit::{self, Basis, Fit, Link, Observation, Point};
 use crate::stats::tail::{self, TailVisit, Users};
-use crate::stats::{events, student_t_quantile};
+use crate::stats::{Ends, events, student_t_quantile};
 
 /// How far below the highest level that held the interval reaches at least, by how many full holds held.
 const UNPROVEN: [f64; 3] = [1.35, 1.12, 1.0];
@@ -122,7 +122,8 @@ impl Search {
             high = high.max(f64::from(broke.max(carried).get()));
         }
         if !matches!(fit.basis, Basis::Law | Basis::Capacity) {
-            (low, high) = self.as_far_as_proven(low, high, held, broke);
+            let fitted = Ends { low, high };
+            Ends { low, high } = self.as_far_as_proven(fitted, held, broke);
         }
         Some(Estimate {
             binding,
@@ -135,21 +136,15 @@ impl Search {
 
     /// An interval as the visits bear it out. Where no full hold held, the lower bound is a short one's, and of those a level well
     /// above the breakpoint passes many; where none broke, the upper bound is the level that a short one broke.
-    pub(super) fn as_far_as_proven(
-        &self,
-        low: f64,
-        high: f64,
-        held: Level,
-        broke: Level,
-    ) -> (f64, f64) {
+    pub(super) fn as_far_as_proven(&self, fitted: Ends, held: Level, broke: Level) -> Ends {
         let on = |side: Side| bounds::full(&self.visits, side).count();
         let down = UNPROVEN[on(Side::Held).min(UNPROVEN.len() - 1)];
-        let low = low.min(f64::from(held.get()) / down);
+        let low = fitted.low.min(f64::from(held.get()) / down);
         let high = match on(Side::Broke) {
-            0 => high.max(f64::from(broke.get())),
-            _ => high,
+            0 => fitted.high.max(f64::from(broke.get())),
+            _ => fitted.high,
         };
-        (low, high)
+        Ends { low, high }
     }
 
     /// Crashes and whatever else breaks it are competing risks: each has its own breakpoint, and the lower one binds.

@@ -75,10 +75,13 @@ pub fn of_blocks(seen: &Interval, confidence: f64) -> Ratio {
 }
 
 /// That interval as an [`effect`].
-pub fn effect_of_blocks(seen: &Interval, confidence: f64) -> (f64, f64) {
+pub fn effect_of_blocks(seen: &Interval, confidence: f64) -> Effect {
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let furthest = (seen.high - seen.estimate).max(seen.estimate - seen.low);
-    (seen.estimate, (furthest / z).max(1e-6))
+    Effect {
+        ln_ratio: seen.estimate,
+        se: (furthest / z).max(1e-6),
+    }
 }
 
 /// Where a rising function reaches `p`.
@@ -155,52 +158,73 @@ fn parts(n: u32) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| (f64::from(i) + 0.5) / f64::from(n))
 }
 
-/// One pair's logarithm of the ratio and its standard error, without what runs differ by: a normal distribution that has
-/// the pair's own interval.
-pub fn effect(base: &Spread, candidate: &Spread, confidence: f64) -> (f64, f64) {
+/// What one pair says, without what runs differ by: a normal distribution that has the pair's own interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    /// The logarithm of the ratio.
+    pub ln_ratio: f64,
+    /// Its standard error.
+    pub se: f64,
+}
+
+/// The effect that one pair shows.
+pub fn effect(base: &Spread, candidate: &Spread, confidence: f64) -> Effect {
     let ratio = of_difference(base, candidate, &[0.0], confidence);
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let se = (ratio.high / ratio.low).ln() / (2.0 * z);
-    (ratio.estimate.ln(), se.max(1e-6))
+    Effect {
+        ln_ratio: ratio.estimate.ln(),
+        se: se.max(1e-6),
+    }
 }
 
-/// The common ratio of several pairs from their [`effect`]s; `None` without one.
-pub fn pooled(effects: &[(f64, f64)], confidence: f64) -> Option<Ratio> {
+/// The common ratio of several pairs from their effects; `None` without one.
+pub fn pooled(effects: &[Effect], confidence: f64) -> Option<Ratio> {
     let first = effects.first()?;
-    let given = |tau: f64| conditional(effects, tau, first.0);
+    let given = |tau: f64| conditional(effects, tau, first.ln_ratio);
     let taus = parts(TAU_PARTS).map(|p| BETWEEN_MANY * (std::f64::consts::FRAC_PI_2 * p).tan());
-    let parts: Vec<(f64, f64, f64)> = taus.map(given).collect();
-    let most = parts.iter().map(|p| p.2).fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = parts.iter().map(|p| (p.2 - most).exp()).sum();
+    let parts: Vec<Conditional> = taus.map(given).collect();
+    let most = parts
+        .iter()
+        .map(|p| p.ln_likelihood)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = parts.iter().map(|p| (p.ln_likelihood - most).exp()).sum();
     let at_or_below = |d: f64| {
         let weighted = parts
             .iter()
-            .map(|(mean, sd, log)| (log - most).exp() * normal::cdf((d - mean) / sd));
+            .map(|p| (p.ln_likelihood - most).exp() * normal::cdf((d - p.mean) / p.sd));
         weighted.sum::<f64>() / total
     };
     Some(Ratio::of(at_or_below, confidence))
 }
 
-/// Mean and standard deviation of `mu` given `tau`, and the logarithm of the likelihood of `tau` with `mu` integrated out.
-fn conditional(effects: &[(f64, f64)], tau: f64, around: f64) -> (f64, f64, f64) {
+/// What is known of `mu` given `tau`.
+struct Conditional {
+    mean: f64,
+    sd: f64,
+    /// The logarithm of the likelihood of `tau` with `mu` integrated out.
+    ln_likelihood: f64,
+}
+
+fn conditional(effects: &[Effect], tau: f64, around: f64) -> Conditional {
     let weight = |se: f64| 1.0 / (se * se + tau * tau);
-    let all: f64 = effects.iter().map(|(_, se)| weight(*se)).sum();
+    let all: f64 = effects.iter().map(|e| weight(e.se)).sum();
     // Measured from one of them: the sums of squares lose no digits.
     let mean = effects
         .iter()
-        .map(|(x, se)| weight(*se) * (x - around))
+        .map(|e| weight(e.se) * (e.ln_ratio - around))
         .sum::<f64>()
         / all;
     let misfit: f64 = effects
         .iter()
-        .map(|(x, se)| weight(*se) * (x - around - mean).powi(2))
+        .map(|e| weight(e.se) * (e.ln_ratio - around - mean).powi(2))
         .sum();
-    let logs: f64 = effects.iter().map(|(_, se)| weight(*se).ln()).sum();
-    (
-        around + mean,
-        all.sqrt().recip(),
-        0.5 * (logs - all.ln() - misfit),
-    )
+    let logs: f64 = effects.iter().map(|e| weight(e.se).ln()).sum();
+    Conditional {
+        mean: around + mean,
+        sd: all.sqrt().recip(),
+        ln_likelihood: 0.5 * (logs - all.ln() - misfit),
+    }
 }
 
 /// Holm's correction for several tests (S. Holm, *A simple sequentially rejective multiple test procedure*, Scandinavian Journal of
@@ -232,7 +256,8 @@ mod tests {
 
     #[test]
     fn the_difference_of_two_normal_logarithms_has_the_sum_of_their_variances() {
-        let (mean, se) = effect(&log_normal(100.0, 0.03), &log_normal(120.0, 0.04), 0.95);
+        let Effect { ln_ratio: mean, se } =
+            effect(&log_normal(100.0, 0.03), &log_normal(120.0, 0.04), 0.95);
         assert!((mean - 1.2f64.ln()).abs() < 1e-3, "{mean}");
         // Straight lines between the points of a table widen its tails by some 3 %.
         assert!((0.05..0.0525).contains(&se), "{se}");
@@ -332,12 +357,16 @@ mod tests {
         ] {
             assert!((got / want - 1.0).abs() < 1e-6, "{skewed:?} {own:?}");
         }
-        let (mean, se) = effect(&a, &b, 0.95);
-        let (_, own) = effect(&x, &y, 0.95);
+        let Effect { ln_ratio: mean, se } = effect(&a, &b, 0.95);
+        let own = effect(&x, &y, 0.95).se;
         assert!(
             (mean - (-0.075)).abs() < 0.01 && (se - own).abs() < 1e-9,
             "{mean} {se} {own}"
         );
+    }
+
+    fn of(ln_ratio: f64, se: f64) -> Effect {
+        Effect { ln_ratio, se }
     }
 
     /// How often an interval of pooled pairs misses, of pairs whose ratios differ by `tau`.
@@ -346,7 +375,9 @@ mod tests {
         let mut normal = move || normal::probit(rng.random_range(1e-9..1.0 - 1e-9));
         (0..trials)
             .filter(|_| {
-                let effects: Vec<_> = (0..pairs).map(|_| (se.hypot(tau) * normal(), se)).collect();
+                let effects: Vec<_> = (0..pairs)
+                    .map(|_| of(se.hypot(tau) * normal(), se))
+                    .collect();
                 let ratio = pooled(&effects, 0.95).unwrap();
                 ratio.low > 1.0 || ratio.high < 1.0
             })
@@ -369,14 +400,14 @@ mod tests {
 
     #[test]
     fn pairs_that_agree_narrow_the_interval_and_contradictions_widen_it() {
-        let width = |effects: &[(f64, f64)]| {
+        let width = |effects: &[Effect]| {
             let ratio = pooled(effects, 0.95).unwrap();
             (ratio.high / ratio.low).ln()
         };
-        let one = width(&[(0.1, 0.03)]);
-        let four = width(&[(0.1, 0.03); 4]);
+        let one = width(&[of(0.1, 0.03)]);
+        let four = width(&[of(0.1, 0.03); 4]);
         assert!(four < 0.6 * one, "{four} {one}");
-        assert!(width(&[(0.3, 0.03), (-0.1, 0.03)]) > 2.0 * width(&[(0.1, 0.03); 2]));
+        assert!(width(&[of(0.3, 0.03), of(-0.1, 0.03)]) > 2.0 * width(&[of(0.1, 0.03); 2]));
         assert_eq!(pooled(&[], 0.95), None);
     }
 

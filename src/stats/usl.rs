@@ -9,9 +9,9 @@ use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::normal;
 use super::ratio::BETWEEN_ONE;
 use super::spread::Spread;
+use super::{Ends, normal};
 
 /// Resampled fits.
 const DRAWS: usize = 1000;
@@ -123,7 +123,7 @@ pub fn fit(points: &[Sized], confidence: f64) -> Option<UslFit> {
 }
 
 /// The interval of values between two tails; values may be infinite.
-pub fn interval(mut values: Vec<f64>, tail: f64) -> (f64, f64) {
+pub fn interval(mut values: Vec<f64>, tail: f64) -> Ends {
     values.sort_by(f64::total_cmp);
     let at = |p: f64| {
         #[expect(
@@ -136,7 +136,10 @@ pub fn interval(mut values: Vec<f64>, tail: f64) -> (f64, f64) {
         let last = values.len().saturating_sub(1);
         values.get(index.min(last)).copied().unwrap_or(f64::NAN)
     };
-    (at(tail), at(1.0 - tail))
+    Ends {
+        low: at(tail),
+        high: at(1.0 - tail),
+    }
 }
 
 /// A breakpoint as the fit sees it.
@@ -370,7 +373,7 @@ mod tests {
                 .collect();
             let fit = fit(&points, 0.95).unwrap();
             let holds = |of: &dyn Fn(&Law) -> f64| {
-                let (low, high) = interval(fit.draws.iter().map(of).collect(), 0.025);
+                let Ends { low, high } = interval(fit.draws.iter().map(of).collect(), 0.025);
                 usize::from(low <= of(&truth) && of(&truth) <= high)
             };
             held[0] += holds(&|l| l.sigma);
@@ -393,7 +396,7 @@ mod tests {
             .map(|n| known(*n, law.at(*n), 0.03))
             .collect();
         let fit = fit(&points, 0.95).unwrap();
-        let (low, high) = interval(fit.draws.iter().map(Law::peak_size).collect(), 0.025);
+        let Ends { low, high } = interval(fit.draws.iter().map(Law::peak_size).collect(), 0.025);
         assert!(low < high && high.is_infinite(), "{low} {high}");
         assert_eq!(fit.fits_p, None, "three sizes cannot test the law");
         assert_eq!(super::fit(&points[..2], 0.95), None);

@@ -403,7 +403,7 @@ fn without_rare(out: &mut String, report: &RandomReport, met: &Pool) {
 
 /// How many of the intervals held the truth.
 fn coverage(out: &mut String, pool: &Pool, indent: &str) {
-    if let (Some(coverage), Some((low, high))) = (
+    if let (Some(coverage), Some(ends)) = (
         pool.coverage(),
         stats::wilson(pool.held, pool.intervals, CONFIDENCE),
     ) {
@@ -412,8 +412,8 @@ fn coverage(out: &mut String, pool: &Pool, indent: &str) {
             "{indent}{:.1} % of {} intervals held the truth (95 % CI {:.1} – {:.1} %)",
             100.0 * coverage,
             pool.intervals,
-            100.0 * low,
-            100.0 * high
+            100.0 * ends.low,
+            100.0 * ends.high
         );
     }
 }

@@ -36,7 +36,7 @@ pub struct LabRow {
     /// Share of the intervals that held the truth.
     pub coverage: Option<f64>,
     /// Wilson's 95 % interval of it.
-    pub coverage_interval: Option<(f64, f64)>,
+    pub coverage_interval: Option<stats::Ends>,
     /// Share of the intervals that lay wholly below the truth.
     pub miss_below: Option<f64>,
     /// Share of the intervals that lay wholly above the truth.

@@ -1,6 +1,7 @@
 //! Where the answer lies, and how far its interval reaches.
 
 use super::*;
+use crate::stats::Ends;
 
 /// Ends, thresholds and starts: the corners and a spread between them.
 fn ranges() -> Vec<(u32, u32, u32)> {
@@ -223,19 +224,27 @@ fn the_objective_that_breaks_first_binds() {
 #[test]
 fn an_interval_reaches_as_far_as_full_holds_bear_it_out() {
     use Purpose::{Bracket, Refine};
+    let ends = |low, high| Ends { low, high };
     let between = |visits: &[(u32, Purpose, bool)]| {
-        told_of(visits).as_far_as_proven(98.0, 102.0, Level(95), Level(110))
+        told_of(visits).as_far_as_proven(ends(98.0, 102.0), Level(95), Level(110))
     };
     let short = [(95, Bracket, false), (110, Bracket, true)];
     let held = (95, Refine, false);
     let broke = (105, Refine, true);
-    assert_eq!(between(&short), (95.0 / 1.35, 110.0));
-    assert_eq!(between(&[short[0], short[1], held]), (95.0 / 1.12, 110.0));
-    assert_eq!(between(&[short[1], held, held]), (95.0, 110.0));
-    assert_eq!(between(&[short[1], held, held, held, broke]), (95.0, 102.0));
+    assert_eq!(between(&short), ends(95.0 / 1.35, 110.0));
+    assert_eq!(
+        between(&[short[0], short[1], held]),
+        ends(95.0 / 1.12, 110.0)
+    );
+    assert_eq!(between(&[short[1], held, held]), ends(95.0, 110.0));
+    assert_eq!(
+        between(&[short[1], held, held, held, broke]),
+        ends(95.0, 102.0)
+    );
     // It is never made narrower than the fit has it.
-    let wide = told_of(&[held, held, broke]).as_far_as_proven(80.0, 120.0, Level(95), Level(110));
-    assert_eq!(wide, (80.0, 120.0));
+    let wide =
+        told_of(&[held, held, broke]).as_far_as_proven(ends(80.0, 120.0), Level(95), Level(110));
+    assert_eq!(wide, ends(80.0, 120.0));
 }
 
 #[test]

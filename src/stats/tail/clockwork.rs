@@ -6,6 +6,7 @@
 //! thresholds; the breakpoint lies where all visits agree.
 
 use super::{TailVisit, Users, mean};
+use crate::stats::Ends;
 use crate::stats::fit::{Basis, Fit, Shift};
 
 /// Most that may lie between mean and tail, in limits: what does can change with the level.
@@ -30,9 +31,9 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
     }
     let per_s = mean(near, |v| v.per_s);
     let limit_s = near[0].tail.limit_s;
-    let mut pointed: Vec<Stretch> = Vec::new();
+    let mut pointed: Vec<Ends> = Vec::new();
     for visit in near {
-        let Some(Stretch {
+        let Some(Ends {
             low: above,
             high: below,
         }) = reached(visit, alpha)
@@ -52,13 +53,13 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
         // What lies between mean and tail may change on the way from the visit to the breakpoint.
         let away = (points_to(f64::midpoint(above, below)) / visit.vus - 1.0).abs();
         let loose = (TOLERANCE + spread * away) * visit.vus;
-        pointed.push(Stretch {
+        pointed.push(Ends {
             low: points_to(below) - loose,
             high: points_to(above.max(stays.min(below))) + loose,
         });
     }
     let used = pointed.len();
-    let (Stretch { low, high }, agree) = most_agree(&pointed)?;
+    let (Ends { low, high }, agree) = most_agree(&pointed)?;
     if used < 2 || count(agree) < AGREE * count(used) {
         return None;
     }
@@ -84,22 +85,15 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
     })
 }
 
-/// From one value to a higher one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Stretch {
-    low: f64,
-    high: f64,
-}
-
 /// Where most of the ranges overlap, and how many do.
-fn most_agree(ranges: &[Stretch]) -> Option<(Stretch, usize)> {
+fn most_agree(ranges: &[Ends]) -> Option<(Ends, usize)> {
     let at = |x: f64| ranges.iter().filter(move |s| (s.low..=s.high).contains(&x));
     let most = ranges.iter().map(|s| at(s.low).count()).max()?;
     let low = (ranges.iter().map(|s| s.low))
         .filter(|low| at(*low).count() == most)
         .fold(f64::INFINITY, f64::min);
     let high = at(low).map(|s| s.high).fold(f64::INFINITY, f64::min);
-    Some((Stretch { low, high }, most))
+    Some((Ends { low, high }, most))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count of visits")]
@@ -108,11 +102,11 @@ fn count(n: usize) -> f64 {
 }
 
 /// The two thresholds, in limits, between which the latency lies that a share of `alpha` reaches; the lower one first.
-fn reached(visit: &TailVisit, alpha: f64) -> Option<Stretch> {
+fn reached(visit: &TailVisit, alpha: f64) -> Option<Ends> {
     let mut higher = None;
     for (ratio, share) in visit.tail.shares() {
         if share >= alpha {
-            return higher.map(|high| Stretch { low: ratio, high });
+            return higher.map(|high| Ends { low: ratio, high });
         }
         higher = Some(ratio);
     }
