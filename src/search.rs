@@ -1,6 +1,8 @@
-//! Which level next, and when to stop. A value with `next` and `record`; it never sees a clock, a socket or an engine.
+//! Which level next, and when to stop. A value with `next` and `record`; it never sees a clock, a
+//! socket or an engine.
 //!
-//! [`Search::next`] asks these questions in order, and the first that is answered with yes says what comes next:
+//! [`Search::next`] asks these questions in order, and the first that is answered with yes says
+//! what comes next:
 //!
 //! | what the visits say | what comes next | where |
 //! |---|---|---|
@@ -19,8 +21,8 @@
 //! | none of these | **refine**: the middle of a step, or a level of the ladder around the estimate | `refine` |
 //! | the budget has no room for what comes next | stop with what is known | `pacing`, `ending` |
 //!
-//! After each visit all of them are fitted together (`estimate`). Short holds only steer; what binds the answer are full ones
-//! (`bounds`).
+//! After each visit all of them are fitted together (`estimate`). Short holds only steer; what
+//! binds the answer are full ones (`bounds`).
 
 use std::time::Duration;
 
@@ -80,12 +82,13 @@ pub struct SearchSpec {
     pub hold_max: Duration,
     /// Longest settle before a level counts as not settled.
     pub settle_max: Duration,
-    /// How long the start level is held before the search begins, within its budget; `None` is for the search to say, and
-    /// zero is not at all.
+    /// How long the start level is held before the search begins, within its budget; `None` is for
+    /// the search to say, and zero is not at all.
     pub warm_up: Option<Duration>,
     /// Seed of the random visiting order.
     pub seed: u64,
-    /// Whether levels below the breakpoint are held after the search, so that runs can be compared there.
+    /// Whether levels below the breakpoint are held after the search, so that runs can be compared
+    /// there.
     pub reference_holds: bool,
 }
 
@@ -178,8 +181,8 @@ impl Search {
         self.estimate = self.fit();
     }
 
-    /// Finds out whether the service has grown. What broke before, or was under a queue, then belongs to a smaller one; what
-    /// held, a larger one holds too.
+    /// Finds out whether the service has grown. What broke before, or was under a queue, then
+    /// belongs to a smaller one; what held, a larger one holds too.
     fn outgrow(&mut self) {
         self.growths = growth::growths(&self.visits);
         let first = self.growths.last().map_or(0, |g| g.first);
@@ -216,7 +219,8 @@ impl Search {
         self.visits.last().or(self.warm_up.as_ref())
     }
 
-    /// Whether the service has become faster or larger while it was searched. Restarted it would be small again.
+    /// Whether the service has become faster or larger while it was searched. Restarted it would be
+    /// small again.
     pub fn has_grown(&self) -> bool {
         !self.growths.is_empty()
     }
@@ -272,7 +276,8 @@ impl Search {
         let ratio = f64::from(broke.get()) / f64::from(held.get());
         let adjacent = broke.get() - held.get() <= 1;
         let narrowed = ratio <= NARROW || adjacent || self.narrowed();
-        // Tails point to the breakpoint by themselves: better than the middle of a bracket, from the first visit on.
+        // Tails point to the breakpoint by themselves: better than the middle of a bracket, from
+        // the first visit on.
         if !narrowed && !self.points_by_tails() {
             return self.probe(self.between(held, broke), Purpose::Narrow);
         }

@@ -1,4 +1,5 @@
-//! Statistics: blocks, trends, and the fit of the breakpoint over visits. Pure; `statrs` lives only here.
+//! Statistics: blocks, trends, and the fit of the breakpoint over visits. Pure; `statrs` lives only
+//! here.
 
 mod blocks;
 mod ends;

@@ -4,9 +4,11 @@ use super::{CLEARLY_MORE, Case};
 
 /// Growth of throughput per growth of the level below which throughput counts as flat.
 pub(super) const FLAT_GAIN: f64 = 0.25;
-/// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
+/// Share of another throughput from which one counts as kept: a limit serves as much as it did, an
+/// overload does not.
 pub(super) const NOT_COLLAPSED: f64 = 0.75;
-/// By how much more than so many times as long a wait must be at least, seconds: below that a busy machine alone makes the difference.
+/// By how much more than so many times as long a wait must be at least, seconds: below that a busy
+/// machine alone makes the difference.
 const LONGER_AT_LEAST_S: f64 = 0.02;
 
 /// A share of a count.
@@ -23,13 +25,14 @@ pub(super) struct Beside {
     pub(super) gain: f64,
 }
 
-/// Growth of throughput per growth of the level, from one level with its throughput to a clearly higher one.
+/// Growth of throughput per growth of the level, from one level with its throughput to a clearly
+/// higher one.
 pub(super) fn gain((a, x): (f64, f64), (b, y): (f64, f64)) -> Option<f64> {
     (x > 0.0 && b > a * CLEARLY_MORE).then(|| (y / x - 1.0) / (b / a - 1.0))
 }
 
-/// The level beside that shows the flattest throughput: the highest clearly lower one that held, or any clearly other one that
-/// broke with about the same throughput.
+/// The level beside that shows the flattest throughput: the highest clearly lower one that held, or
+/// any clearly other one that broke with about the same throughput.
 pub(super) fn flat_beside(case: &Case<'_>) -> Option<Beside> {
     let (level, here) = (case.level(), case.throughput()?);
     let beside = |other: f64, throughput: f64| {

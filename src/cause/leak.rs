@@ -15,7 +15,8 @@ const FIT: f64 = 0.9;
 /// Share of the limit that must have come at a constant level: in one probe, or in all together.
 const GROWTH: f64 = 0.2;
 const GROWTH_IN_ALL: f64 = 0.15;
-/// Samples of a hold, its line's fit, and how many holds must agree, where several are looked at together.
+/// Samples of a hold, its line's fit, and how many holds must agree, where several are looked at
+/// together.
 const HOLD_SAMPLES: usize = 5;
 const HOLD_FIT: f64 = 0.7;
 const HOLDS: usize = 3;
@@ -92,8 +93,8 @@ fn limit_of(case: &Case<'_>, monitor: &str, field: &str) -> Option<f64> {
     }
 }
 
-/// Samples from when every VU at the level has been through a cycle of its own: until then more VUs hold something each
-/// second, and memory that follows the level looks as if it followed the time.
+/// Samples from when every VU at the level has been through a cycle of its own: until then more VUs
+/// hold something each second, and memory that follows the level looks as if it followed the time.
 fn at_rest(case: &Case<'_>, monitor: &str, field: &str, until: f64) -> Vec<(f64, f64)> {
     // In a ramp the level never stands still, and memory that grows with it is no leak.
     let stands = |s: &Second| s.window.at_level && s.window.level == case.measurement.level;
@@ -113,8 +114,9 @@ fn at_rest(case: &Case<'_>, monitor: &str, field: &str, until: f64) -> Vec<(f64,
     series
 }
 
-/// Leaks that show over all holds of a run, the broken ones included: what each hold is too short to tell, all of them tell
-/// together. `limits` are those of the monitors' fields, for a unit of levels.
+/// Leaks that show over all holds of a run, the broken ones included: what each hold is too short
+/// to tell, all of them tell together. `limits` are those of the monitors' fields, for a unit of
+/// levels.
 pub fn leaks(probes: &[ProbeRecord], limits: &[Reading], unit: LevelUnit) -> Vec<LimitingResource> {
     let of = |limit: &&Reading| FIELDS.contains(&limit.field.as_str());
     let mut found: Vec<(&str, f64, LimitingResource)> = (limits.iter().filter(of))

@@ -163,7 +163,8 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(gone).collect()
 }
 
-/// Processes below the one that is watched ended, and it lives: workers that crash or are killed and started again.
+/// Processes below the one that is watched ended, and it lives: workers that crash or are killed
+/// and started again.
 pub(super) fn workers_ended(case: &Case<'_>) -> Vec<Cause> {
     let ended = |monitor: &&str| {
         let (n, at) = case.growth(monitor, "children_ended")?;
@@ -180,7 +181,8 @@ pub(super) fn workers_ended(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(ended).collect()
 }
 
-/// Memory that grows in a straight line although the level stands still: it is time that fills it, not VUs.
+/// Memory that grows in a straight line although the level stands still: it is time that fills it,
+/// not VUs.
 pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
     let leaks = |monitor: &&str| {
         let died = went_down(case, monitor);

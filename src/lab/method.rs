@@ -1,7 +1,7 @@
 //! The ways to search for a breakpoint: ours, and those of other tools.
 //!
-//! Each policy was written from its published description, not from its code; docs/lab.md says what it was taken from and
-//! how near it comes. All drive the same kind of system with the same seeds.
+//! Each policy was written from its published description, not from its code; docs/lab.md says what
+//! it was taken from and how near it comes. All drive the same kind of system with the same seeds.
 
 mod bisect;
 mod mlr;
@@ -48,7 +48,8 @@ pub enum Method {
 pub struct Asked {
     /// Half-width of our interval, as a fraction.
     pub precision: f64,
-    /// Time that our search may take, unless the system says; the policies of others take what they take.
+    /// Time that our search may take, unless the system says; the policies of others take what they
+    /// take.
     pub budget: Option<Duration>,
     /// The truth, for the policies that have to be told where to look.
     pub truth: Option<u32>,
@@ -146,7 +147,8 @@ impl Method {
     }
 }
 
-/// Where a policy that has to be told a range begins to look: its user is taken to know the order of magnitude.
+/// Where a policy that has to be told a range begins to look: its user is taken to know the order
+/// of magnitude.
 const TOP: f64 = 3.0;
 
 impl Asked {

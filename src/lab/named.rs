@@ -1,4 +1,5 @@
-//! Whether an answer names what a system is: the one place that knows which ending belongs to which kind.
+//! Whether an answer names what a system is: the one place that knows which ending belongs to which
+//! kind.
 
 use super::system::Expect;
 use crate::record::{Answer, Ending};

@@ -1,7 +1,9 @@
-//! Systems drawn at random from a broad family, so that a search is judged on what it was not made for.
+//! Systems drawn at random from a broad family, so that a search is judged on what it was not made
+//! for.
 //!
-//! Pure: the same seed and index give the same system. Its kind depends on the index alone, so that draws that are
-//! thrown away (no breakpoint within reach, too costly) do not change how often each kind is searched.
+//! Pure: the same seed and index give the same system. Its kind depends on the index alone, so that
+//! draws that are thrown away (no breakpoint within reach, too costly) do not change how often each
+//! kind is searched.
 
 mod family;
 mod law;
@@ -35,7 +37,8 @@ pub enum SystemKind {
     Pauses,
     /// Somebody else takes CPU from time to time.
     Neighbour,
-    /// Something turns requests away: shedding, an admission limit, a token bucket, connections, a cliff.
+    /// Something turns requests away: shedding, an admission limit, a token bucket, connections, a
+    /// cliff.
     Limit,
     /// Requests that fail while the queue is long, some or all.
     Errors,
@@ -203,18 +206,22 @@ fn rng(parts: &[u64]) -> SmallRng {
 
 /// Standard error that is aimed at, as a fraction: well below the half-widths of short searches.
 const SE: f64 = 0.005;
-/// Requests that a truth may cost in its long simulation, and in one crude look: some seconds of a processor in all.
+/// Requests that a truth may cost in its long simulation, and in one crude look: some seconds of a
+/// processor in all.
 const MOST_REQUESTS: f64 = 2.5e7;
 const CRUDE_REQUESTS: f64 = 2.5e5;
-/// Requests of a batch; a standard error needs twenty batches, and here are forty per level in the first round.
+/// Requests of a batch; a standard error needs twenty batches, and here are forty per level in the
+/// first round.
 const BATCH_REQUESTS: f64 = 3e4;
 const FIRST_BATCHES: f64 = 120.0;
 
-/// What the truth of a system may cost: looks of so many requests instead of so many seconds, as busy systems need less time.
+/// What the truth of a system may cost: looks of so many requests instead of so many seconds, as
+/// busy systems need less time.
 fn accuracy(sheet: &Sheet) -> Accuracy {
     let per_s = sheet.capacity_per_s();
     let seconds = |requests: f64, low: f64, high: f64| (requests / per_s).clamp(low, high);
-    // A queue forgets its start in some cycles; one of arrivals, near its capacity, in some thousand services.
+    // A queue forgets its start in some cycles; one of arrivals, near its capacity, in some
+    // thousand services.
     let queue_s = match sheet.think {
         Some(law) => 20.0 * (law.mean + sheet.service_s()),
         None => 4_000.0 / per_s,

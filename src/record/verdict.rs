@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What one probe says of one objective, ordered from best to worst: the verdict of several is their maximum.
+/// What one probe says of one objective, ordered from best to worst: the verdict of several is
+/// their maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {

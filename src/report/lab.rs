@@ -1,4 +1,5 @@
-//! Reports of `breakpoint lab`: many whole searches against systems whose truth is known, in rows and pictures.
+//! Reports of `breakpoint lab`: many whole searches against systems whose truth is known, in rows
+//! and pictures.
 
 pub(super) mod found;
 mod pairs;

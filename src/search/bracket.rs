@@ -1,5 +1,5 @@
-//! From the start level to one that held below one that broke: doublings up, quarters down, and what the lowest and the highest
-//! level have to show before the search stops at them.
+//! From the start level to one that held below one that broke: doublings up, quarters down, and
+//! what the lowest and the highest level have to show before the search stops at them.
 
 use super::bounds::{self, Side};
 use super::growth;
@@ -16,7 +16,8 @@ pub(super) const CLIMB: f64 = 1.2;
 pub(super) const MAX_RETRIES: usize = 3;
 /// A doubling that raises throughput by less than this has passed the knee.
 const KNEE_GAIN: f64 = 1.2;
-/// Cycles that a throughput must rest on to tell a knee from chance: a tenth of it is then one standard deviation.
+/// Cycles that a throughput must rest on to tell a knee from chance: a tenth of it is then one
+/// standard deviation.
 const KNEE_CYCLES: f64 = 100.0;
 
 impl Search {
@@ -35,8 +36,9 @@ impl Search {
         })
     }
 
-    /// Whether the first level, which is the lightest, is still being answered faster as time goes on: caches fill, code is compiled,
-    /// pools open. It is held again until it is not, for a tenth of the budget at most.
+    /// Whether the first level, which is the lightest, is still being answered faster as time goes
+    /// on: caches fill, code is compiled, pools open. It is held again until it is not, for a tenth
+    /// of the budget at most.
     pub(super) fn is_warming_up(&self) -> bool {
         let Some(first) = self.visits.first() else {
             return false;
@@ -81,8 +83,8 @@ impl Search {
             return self.probe(level, Purpose::Bracket);
         }
         if level < self.spec.max && self.outvoted() {
-            // Full holds disagreed with a ceiling: what it was about is not far above, unless the service has grown. The more of
-            // them held above it, the less it was about.
+            // Full holds disagreed with a ceiling: what it was about is not far above, unless the
+            // service has grown. The more of them held above it, the less it was about.
             let next = Level::nearest((f64::from(level.get()) * self.climb()).ceil());
             return self.probe(next, Purpose::Confirm);
         }
@@ -101,7 +103,8 @@ impl Search {
         self.visits.iter().rfind(holds).is_some_and(near) && self.breaks_somewhere()
     }
 
-    /// The step above a ceiling that full holds outvoted: it grows with those that held above all that ever broke, up to a doubling.
+    /// The step above a ceiling that full holds outvoted: it grows with those that held above all
+    /// that ever broke, up to a doubling.
     pub(super) fn climb(&self) -> f64 {
         let broke = (self.visits.iter())
             .filter(|v| v.counts() && bounds::side(v) == Some(Side::Broke))
@@ -120,8 +123,9 @@ impl Search {
         self.visits.iter().any(broke)
     }
 
-    /// The maximum was visited and nothing broke, or not the last time: full holds must confirm it, more of them than broke there. A
-    /// restart of the target breaks a probe and no level, but what breaks every other probe is no level that is carried.
+    /// The maximum was visited and nothing broke, or not the last time: full holds must confirm it,
+    /// more of them than broke there. A restart of the target breaks a probe and no level, but what
+    /// breaks every other probe is no level that is carried.
     fn at_maximum(&mut self) -> Step {
         let full: Vec<Verdict> = bounds::visits_at(&self.visits, self.spec.max)
             .filter(|v| v.purpose == Purpose::Confirm)
@@ -174,7 +178,8 @@ impl Search {
         let doubled = Level(level.get().saturating_mul(2));
         let next = match (self.beyond_knee(), self.model.limit_s) {
             (Some(throughput), Some(limit)) if !self.spec.unit.is_open() => {
-                // VUs = throughput x (think + latency): the level whose latency would be near the limit.
+                // VUs = throughput x (think + latency): the level whose latency would be near the
+                // limit.
                 let vus = throughput * (self.model.think_s + 0.85 * limit);
                 let reached = level.get();
                 Level::nearest(vus).clamp(Level(reached + reached / 8 + 1), doubled)

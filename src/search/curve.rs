@@ -13,8 +13,9 @@ const AROUND: Range<f64> = 0.6..1.3;
 const POINTS: u32 = 29;
 
 impl Search {
-    /// A curve per objective that has a fit: how the tail at the limit, or the share of violations, moves with the level. Its band is the same curve
-    /// with the breakpoint at either end of its interval.
+    /// A curve per objective that has a fit: how the tail at the limit, or the share of violations,
+    /// moves with the level. Its band is the same curve with the breakpoint at either end of its
+    /// interval.
     pub(super) fn curves(&self) -> Vec<Curve> {
         let Some(estimate) = &self.estimate else {
             return Vec::new();

@@ -1,8 +1,9 @@
-//! Whether the answer is one number at all: a breakpoint that moves with time, depends on where the load came from, or has
-//! two values must be named, not averaged.
+//! Whether the answer is one number at all: a breakpoint that moves with time, depends on where the
+//! load came from, or has two values must be named, not averaged.
 //!
-//! Every rule compares visits with one another and needs no model to fit: the *own breakpoint* of a visit is the level that it
-//! points to by itself, by Little's law from the latency at which its share of violations is the one allowed.
+//! Every rule compares visits with one another and needs no model to fit: the *own breakpoint* of a
+//! visit is the level that it points to by itself, by Little's law from the latency at which its
+//! share of violations is the one allowed.
 
 mod capacity;
 mod chance;
@@ -26,13 +27,16 @@ pub(super) struct Diagnosis {
     pub(super) reason: String,
 }
 
-/// How far the two sides of a comparison must stand apart, as a share of the level: more than visits of one level differ.
+/// How far the two sides of a comparison must stand apart, as a share of the level: more than
+/// visits of one level differ.
 const APART: f64 = 1.03;
-/// Seconds for which a higher level must have carried on where a lower one crashed, unless the crash came sooner.
+/// Seconds for which a higher level must have carried on where a lower one crashed, unless the
+/// crash came sooner.
 const SURVIVED_S: f64 = 60.0;
 /// A crash in the first seconds says nothing of how long others need.
 const LEAST_SURVIVED_S: f64 = 20.0;
-/// Crashes come regularly when the times from start to crash agree within this share, and span more than so many holds.
+/// Crashes come regularly when the times from start to crash agree within this share, and span more
+/// than so many holds.
 const REGULAR: f64 = 0.1;
 const REGULAR_VISITS: f64 = 1.5;
 /// Seconds since the start of the service from which a single crash may be time's doing.
@@ -40,7 +44,8 @@ const LATE_S: f64 = 240.0;
 /// A crash within this share of that time, at no level beyond this ratio, says that it needs none.
 const SOONER: f64 = 0.5;
 const OTHER_LEVEL: f64 = 1.1;
-/// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
+/// Ratio of throughput per VU from which the cycles after an overload are longer than those from
+/// rest.
 const SLOWER: f64 = 1.06;
 /// Visits after an overload that a comparison with rest needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
@@ -54,7 +59,8 @@ const TREND_T: f64 = 6.0;
 /// Its least change over the search, as a logarithm.
 const TREND_CHANGE: f64 = 0.05;
 
-/// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and `objective` the binding one.
+/// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and
+/// `objective` the binding one.
 pub(super) fn diagnose(
     visits: &[Visit],
     objective: usize,
@@ -66,7 +72,8 @@ pub(super) fn diagnose(
         return Some(named);
     }
     if unit.is_open() {
-        // The rest compares capacities by what closed users get done; at a rate of arrivals as much ends as begins.
+        // The rest compares capacities by what closed users get done; at a rate of arrivals as much
+        // ends as begins.
         return None;
     }
     let own = alpha.map_or_else(Vec::new, |alpha| {
@@ -82,8 +89,9 @@ pub(super) fn diagnose(
         .or_else(|| trend(&own))
 }
 
-/// Which visit would tell whether there is hysteresis: from rest, where some visit from rest held although
-/// all that came after an overload say that it should have broken, or where the capacity asks for it.
+/// Which visit would tell whether there is hysteresis: from rest, where some visit from rest held
+/// although all that came after an overload say that it should have broken, or where the capacity
+/// asks for it.
 pub(super) fn wanted_look(
     visits: &[Visit],
     objective: usize,
@@ -150,7 +158,8 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
         if let Some(tail) = tail.filter(|t| !visit.left_early && t.requests() > 0.0)
             && (0.7..1.3).contains(&(vus / estimate))
             && let per_s = tail.requests() / visit.hold_s
-            // Little's law, which takes a visit to its breakpoint here, is not that of an idle service.
+            // Little's law, which takes a visit to its breakpoint here, is not that of an idle
+            // service.
             && !tail::is_idle(vus, per_s, tail.limit_s, alpha)
         {
             let (_, bound) = ratio_at(tail, alpha);
@@ -171,13 +180,14 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
     out
 }
 
-/// The level that a visit points to by itself: `N + X L (1 - r)` by Little's law, `r` being the latency, in limits, that a share of
-/// `alpha` reaches.
+/// The level that a visit points to by itself: `N + X L (1 - r)` by Little's law, `r` being the
+/// latency, in limits, that a share of `alpha` reaches.
 pub(super) fn own_breakpoint(vus: f64, hold_s: f64, tail: &Tail, alpha: f64) -> f64 {
     vus + tail.requests() / hold_s * tail.limit_s * (1.0 - ratio_at(tail, alpha).0)
 }
 
-/// The latency, in limits, that a share of `alpha` reaches; the second is true where even the lowest threshold is above it.
+/// The latency, in limits, that a share of `alpha` reaches; the second is true where even the
+/// lowest threshold is above it.
 fn ratio_at(tail: &Tail, alpha: f64) -> (f64, bool) {
     let shares = tail.shares();
     let mut before: Option<(f64, f64)> = None;
@@ -207,7 +217,8 @@ struct Crash<'a> {
     uptime_s: f64,
 }
 
-/// The crashes that are the visit's own: one on the way down from a higher level is a remnant of that.
+/// The crashes that are the visit's own: one on the way down from a higher level is a remnant of
+/// that.
 fn own_crashes(visits: &[Visit]) -> Vec<Crash<'_>> {
     let mut started_s = 0.0;
     let mut out = Vec::new();
@@ -240,9 +251,10 @@ fn lasted_s(visit: &Visit) -> f64 {
     }
 }
 
-/// Crashes that come after the same time since the start, whatever was visited meanwhile, although a level as high lasted: time
-/// kills it. A crash that merely contradicts a higher level that lasted comes by chance, and the fit of events knows how to
-/// weigh that ([`crate::stats::events`]).
+/// Crashes that come after the same time since the start, whatever was visited meanwhile, although
+/// a level as high lasted: time kills it. A crash that merely contradicts a higher level that
+/// lasted comes by chance, and the fit of events knows how to weigh that
+/// ([`crate::stats::events`]).
 fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     let own = own_crashes(visits);
     let spans_visits = |c: &Crash| c.uptime_s > REGULAR_VISITS * c.visit.hold_s;
@@ -256,7 +268,8 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
         let agrees = |other: &Crash| (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR;
         spans_visits(c) && others().next().is_some() && others().all(agrees)
     };
-    // One that came when the service had been up for longer than ever, at a level that it had carried with more to spare.
+    // One that came when the service had been up for longer than ever, at a level that it had
+    // carried with more to spare.
     let longest_s = most(own.iter().map(|c| c.uptime_s));
     let sooner = |c: &Crash| {
         own.iter().any(|other| {
@@ -299,7 +312,8 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     })
 }
 
-/// The visits as far as crashes are concerned: how long each lasted at its level, and whether a crash of its own ended it.
+/// The visits as far as crashes are concerned: how long each lasted at its level, and whether a
+/// crash of its own ended it.
 pub(super) fn exposures(visits: &[Visit]) -> Vec<Exposure> {
     let own = own_crashes(visits);
     let of = |visit: &Visit| {
@@ -325,10 +339,11 @@ pub(super) fn exposures(visits: &[Visit]) -> Vec<Exposure> {
         .collect()
 }
 
-/// The visits from rest that held and those after an overload, when all of the first stand above all of the second.
+/// The visits from rest that held and those after an overload, when all of the first stand above
+/// all of the second.
 ///
-/// A visit from rest that broke at the estimate refutes that: whoever comes from rest then breaks there too, and asking again
-/// would only spend the budget.
+/// A visit from rest that broke at the estimate refutes that: whoever comes from rest then breaks
+/// there too, and asking again would only spend the budget.
 fn sides(own: &[Own], estimate: f64) -> Option<(Vec<&Own>, Vec<&Own>)> {
     let refutes = |o: &Own| o.history == LoadHistory::Rest && !o.held && o.vus <= APART * estimate;
     if own.iter().any(refutes) {
@@ -345,7 +360,8 @@ fn sides(own: &[Own], estimate: f64) -> Option<(Vec<&Own>, Vec<&Own>)> {
         .filter(|o| !o.bound || o.breakpoint > APART * highest)
         .collect();
     let lowest = least(rest.iter().map(|o| o.breakpoint));
-    // Rare bursts move the tail alone. What an overload left behind makes every cycle longer, also at a lower level.
+    // Rare bursts move the tail alone. What an overload left behind makes every cycle longer, also
+    // at a lower level.
     let reached = most(rest.iter().map(|o| o.vus));
     let rate = least(rest.iter().map(|o| o.per_vu));
     let slower = (after.iter()).any(|o| o.vus <= reached && o.per_vu * SLOWER < rate);
@@ -378,7 +394,8 @@ fn name_hysteresis(carried: f64, estimate: f64) -> Diagnosis {
     }
 }
 
-/// Two capacities that neither level nor time nor history tells apart, or one before an overload and another after it.
+/// Two capacities that neither level nor time nor history tells apart, or one before an overload
+/// and another after it.
 fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
     if groups.shows_hysteresis() {
         let carried = most(groups.fast.iter().map(|b| b.vus));
@@ -566,7 +583,8 @@ mod tests {
             reason.contains("after 5 minutes without a restart"),
             "{reason}"
         );
-        // The same crash above everything that lasted, or hardly below it, is what a limit looks like.
+        // The same crash above everything that lasted, or hardly below it, is what a limit looks
+        // like.
         for crash in [1_050, 985] {
             let mut visits = late;
             visits[3].0 = crash;

@@ -1,4 +1,5 @@
-//! How a search ends: with a number, with an interval and no number, or with the reason why there is neither.
+//! How a search ends: with a number, with an interval and no number, or with the reason why there
+//! is neither.
 
 use super::bounds::{self, Side};
 use super::reasons::FULL_HOLDS;
@@ -33,13 +34,16 @@ pub struct Conclusion {
 
 /// An interval whose ends are so many times apart is no answer.
 const NO_BRACKET: f64 = 8.0;
-/// How much of a bracket without any estimate to trust: the levels of short holds, and a quarter beyond.
+/// How much of a bracket without any estimate to trust: the levels of short holds, and a quarter
+/// beyond.
 const BEYOND: f64 = 1.25;
-/// Seconds near the breakpoint after which what comes every five minutes has come, with a probability of 98 % (`exp(-4)`).
+/// Seconds near the breakpoint after which what comes every five minutes has come, with a
+/// probability of 98 % (`exp(-4)`).
 const SEEN_S: f64 = 1_200.0;
 /// Fewest chance events from which their rate is known well enough to call an interval precise.
 const EVENTS_KNOWN: usize = 8;
-/// A level is near the breakpoint from this share of it: there an event of its own would show in the SLO.
+/// A level is near the breakpoint from this share of it: there an event of its own would show in
+/// the SLO.
 const NEAR: f64 = 0.8;
 
 impl Search {
@@ -170,8 +174,9 @@ impl Search {
             .sum()
     }
 
-    /// Whether the interval can be called as narrow as asked: by its width, by full holds on both sides of the answer, and
-    /// because the search lasted long enough to have met what comes now and then.
+    /// Whether the interval can be called as narrow as asked: by its width, by full holds on both
+    /// sides of the answer, and because the search lasted long enough to have met what comes now
+    /// and then.
     pub(super) fn is_sure(&self, estimate: &Estimate) -> bool {
         let events = diagnosis::chance_events(&self.visits);
         let known = events.is_none_or(|e| e.count >= EVENTS_KNOWN);
@@ -260,7 +265,8 @@ impl Search {
         }
     }
 
-    /// What the search names instead of a number, if the visits show that one number would be wrong.
+    /// What the search names instead of a number, if the visits show that one number would be
+    /// wrong.
     fn named(&self, ending: Ending) -> Option<diagnosis::Diagnosis> {
         let estimate = self.estimate.as_ref()?;
         matches!(

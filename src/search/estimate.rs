@@ -1,4 +1,5 @@
-//! The estimate: every objective is fitted to all visits by what breaks it, and the lowest breakpoint binds.
+//! The estimate: every objective is fitted to all visits by what breaks it, and the lowest
+//! breakpoint binds.
 
 use super::bounds::{self, Side};
 use super::{Search, Visit, diagnosis};
@@ -9,19 +10,22 @@ use crate::stats::fit::{self, Basis, Fit, Link, Observation, Point};
 use crate::stats::tail::{self, TailVisit, Users};
 use crate::stats::{Ends, events, student_t_quantile};
 
-/// How far below the highest level that held the interval reaches at least, by how many full holds held.
+/// How far below the highest level that held the interval reaches at least, by how many full holds
+/// held.
 const UNPROVEN: [f64; 3] = [1.35, 1.12, 1.0];
 /// Degrees of freedom of a limit's throughput: a handful of visits agree on it.
 const LIMIT_FREEDOM: f64 = 6.0;
 /// How far an interval may lie off the levels that held and broke.
 const GROSSLY: f64 = 1.15;
-/// Requests that each user loses to a crash, at least: the one in flight, and tries until the service is back.
+/// Requests that each user loses to a crash, at least: the one in flight, and tries until the
+/// service is back.
 const LOST_PER_USER: f64 = 2.0;
 /// Visits with a magnitude below which the crossing counts as a step.
 const FEW_EXACT: usize = 4;
-/// By how much a bracket reaches beyond what its curve, or its levels, say to either side. Where full holds do not stand on both sides
-/// yet, the curve's shape is still that of the prior and a short hold may have met a cold start: of 320 brackets of systems drawn at
-/// random 87 % held the truth and 92 % of them with this, while numbers, which rest on more, came to 94 % by themselves
+/// By how much a bracket reaches beyond what its curve, or its levels, say to either side. Where
+/// full holds do not stand on both sides yet, the curve's shape is still that of the prior and a
+/// short hold may have met a cold start: of 320 brackets of systems drawn at random 87 % held the
+/// truth and 92 % of them with this, while numbers, which rest on more, came to 94 % by themselves
 /// (the calibration half of seed 77).
 pub(super) const RESERVE: f64 = 1.35;
 
@@ -46,7 +50,8 @@ impl Estimate {
         (self.high - self.low) / 2.0 / self.vus
     }
 
-    /// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
+    /// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly
+    /// any a magnitude.
     pub(super) fn is_step(&self) -> bool {
         match self.fit.basis {
             Basis::Events => true,
@@ -84,8 +89,9 @@ impl Search {
             |e| self.in_bracket(e.vus),
         );
         let middle = (f64::from(held.get()) * f64::from(broke.get())).sqrt();
-        // What contradicts the visits grossly was fitted to the wrong part of them. Near the breakpoint sides are rough: most visits
-        // of a level that is a little too high hold; and at the edge of a capacity they say how a line grows, not that it stays.
+        // What contradicts the visits grossly was fitted to the wrong part of them. Near the
+        // breakpoint sides are rough: most visits of a level that is a little too high hold; and at
+        // the edge of a capacity they say how a line grows, not that it stays.
         let possible = |f: &Fit| {
             f.basis == Basis::Capacity
                 || (f.high * GROSSLY >= f64::from(held.get())
@@ -105,7 +111,8 @@ impl Search {
             .min_by(|(_, a), (_, b)| a.estimate.total_cmp(&b.estimate))?
             .clone();
         let step = fit.basis == Basis::Visits && fit.exact < FEW_EXACT;
-        // The least of several breakpoints lies below the least upper end, and hardly below the least lower end.
+        // The least of several breakpoints lies below the least upper end, and hardly below the
+        // least lower end.
         let low = fits
             .iter()
             .map(|(_, f)| f.low)
@@ -116,7 +123,8 @@ impl Search {
             .fold(f64::INFINITY, f64::min);
         let (mut low, mut high) = (low.min(fit.estimate), high.max(fit.estimate));
         if step {
-            // Between the two sides of a step no level is likelier than another, nor where they contradict each other.
+            // Between the two sides of a step no level is likelier than another, nor where they
+            // contradict each other.
             low = low.min(f64::from(held.get()));
             let carried = bounds::carried(&self.visits).unwrap_or(broke);
             high = high.max(f64::from(broke.max(carried).get()));
@@ -134,8 +142,9 @@ impl Search {
         })
     }
 
-    /// An interval as the visits bear it out. Where no full hold held, the lower bound is a short one's, and of those a level well
-    /// above the breakpoint passes many; where none broke, the upper bound is the level that a short one broke.
+    /// An interval as the visits bear it out. Where no full hold held, the lower bound is a short
+    /// one's, and of those a level well above the breakpoint passes many; where none broke, the
+    /// upper bound is the level that a short one broke.
     pub(super) fn as_far_as_proven(&self, fitted: Ends, held: Level, broke: Level) -> Ends {
         let on = |side: Side| bounds::full(&self.visits, side).count();
         let down = UNPROVEN[on(Side::Held).min(UNPROVEN.len() - 1)];
@@ -147,7 +156,8 @@ impl Search {
         Ends { low, high }
     }
 
-    /// Crashes and whatever else breaks it are competing risks: each has its own breakpoint, and the lower one binds.
+    /// Crashes and whatever else breaks it are competing risks: each has its own breakpoint, and
+    /// the lower one binds.
     pub(super) fn fit_objective(&self, objective: usize, around: f64) -> Option<Fit> {
         let by_load = self.fit_load(objective, around);
         match (self.fit_crashes(objective), by_load) {

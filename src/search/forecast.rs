@@ -1,4 +1,5 @@
-//! What more time would bring to a search that ended, and how long one will take that has not begun.
+//! What more time would bring to a search that ended, and how long one will take that has not
+//! begun.
 //!
 //! The standard error of `ln N*` falls with the root of the time `T` held near the breakpoint:
 //!
@@ -6,10 +7,11 @@
 //! se = sqrt(1.14 c / (0.2 (T + 90 c))) / kappa
 //! ```
 //!
-//! with `c` the time of a cycle, 90 cycles for what the fit takes for granted, and `kappa` how many probits of the share of violations a unit of `ln N` is worth. The
-//! document docs/statistics.md derives it in its section "How long it takes". A search that has an estimate knows `se`
-//! and `T` and needs only the root; before a search both kinds of service are told: `kappa` is large where the
-//! service is saturated when it breaks, small where it breaks by bursts before it is.
+//! with `c` the time of a cycle, 90 cycles for what the fit takes for granted, and `kappa` how many
+//! probits of the share of violations a unit of `ln N` is worth. The document docs/statistics.md
+//! derives it in its section "How long it takes". A search that has an estimate knows `se` and `T`
+//! and needs only the root; before a search both kinds of service are told: `kappa` is large where
+//! the service is saturated when it breaks, small where it breaks by bursts before it is.
 
 use super::pacing::HOLD_CYCLES;
 use super::refine::middle;
@@ -22,9 +24,9 @@ use crate::stats::fit::Basis;
 use crate::stats::student_t_quantile;
 use crate::stats::tail;
 
-/// Cycles of holding that what the fit takes for granted (the shape of the curve and Little's law) is worth. A compromise
-/// fitted to two systems of the lab, `a` and `b`: half-widths from 15 minutes to an hour ask for about 165, those from 10 to
-/// 15 minutes for fewer.
+/// Cycles of holding that what the fit takes for granted (the shape of the curve and Little's law)
+/// is worth. A compromise fitted to two systems of the lab, `a` and `b`: half-widths from 15
+/// minutes to an hour ask for about 165, those from 10 to 15 minutes for fewer.
 const AHEAD_CYCLES: f64 = 90.0;
 /// Seconds whose use an outlook tells.
 const MORE_S: f64 = 300.0;
@@ -85,9 +87,9 @@ impl Search {
         })
     }
 
-    /// The visit that would come next, where it lies between the highest level that held and the lowest that broke: a step that
-    /// stays where it is lies between them, and that visit narrows the gap. Where visits contradict one another the step
-    /// moves, and nothing is promised.
+    /// The visit that would come next, where it lies between the highest level that held and the
+    /// lowest that broke: a step that stays where it is lies between them, and that visit narrows
+    /// the gap. Where visits contradict one another the step moves, and nothing is promised.
     fn next_visit(&self, estimate: &Estimate) -> Option<Outlook> {
         let level = self
             .gap(estimate)
@@ -108,8 +110,9 @@ impl Search {
         })
     }
 
-    /// The highest level that held and the lowest that broke of a step that no visit contradicts, where another fits between them.
-    /// Where a short hold proves little the estimate may lie below both; the step lies between them all the same.
+    /// The highest level that held and the lowest that broke of a step that no visit contradicts,
+    /// where another fits between them. Where a short hold proves little the estimate may lie below
+    /// both; the step lies between them all the same.
     pub(super) fn gap(&self, estimate: &Estimate) -> Option<(Level, Level)> {
         let of = |verdict: Verdict| {
             let visits = self.visits.iter().filter(|v| v.counts());
@@ -132,7 +135,8 @@ impl Search {
         })
     }
 
-    /// Share of the time near the breakpoint that is held and counts; the rest is moving, settling, drain and reset.
+    /// Share of the time near the breakpoint that is held and counts; the rest is moving, settling,
+    /// drain and reset.
     fn held_share(&self, estimate: &Estimate) -> Option<f64> {
         let refining = |v: &&Visit| {
             matches!(
@@ -186,13 +190,15 @@ const LONGEST_S: f64 = 30.0 * 86_400.0;
 pub enum BreakKind {
     /// It is saturated when it breaks: all workers busy, a line that grows with every user.
     Saturated,
-    /// It breaks by bursts before it is saturated: the line comes and goes. Systems of the lab with pauses, long service
-    /// times or failures came to half-widths 1.2 to 2.8 times those told for this kind.
+    /// It breaks by bursts before it is saturated: the line comes and goes. Systems of the lab with
+    /// pauses, long service times or failures came to half-widths 1.2 to 2.8 times those told for
+    /// this kind.
     Bursts,
 }
 
 impl BreakKind {
-    /// Probits of the share of violations per unit of `ln N`, fitted to the half-widths of the lab's `a` and `b`.
+    /// Probits of the share of violations per unit of `ln N`, fitted to the half-widths of the
+    /// lab's `a` and `b`.
     fn kappa(self) -> f64 {
         match self {
             Self::Saturated => 19.5,
@@ -204,9 +210,11 @@ impl BreakKind {
 /// What to expect of a search before it is begun.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
-    /// Seconds until the search stops because the interval is as narrow as asked, if the budget allowed it.
+    /// Seconds until the search stops because the interval is as narrow as asked, if the budget
+    /// allowed it.
     pub asked_s: f64,
-    /// Half-width, as a fraction, after the whole budget; `None` when it ends before there is an interval.
+    /// Half-width, as a fraction, after the whole budget; `None` when it ends before there is an
+    /// interval.
     pub half_width: Option<f64>,
 }
 
@@ -244,9 +252,9 @@ pub fn expected(
     }
 }
 
-/// What few visits leave open beside their own spread: bounds that no full hold has borne out yet, and phases that did not come. As a
-/// fraction of the breakpoint, and the visits in which it falls by the factor `e`; fitted to the half-widths of the lab's `a` and `b` after
-/// 8 to 15 minutes.
+/// What few visits leave open beside their own spread: bounds that no full hold has borne out yet,
+/// and phases that did not come. As a fraction of the breakpoint, and the visits in which it falls
+/// by the factor `e`; fitted to the half-widths of the lab's `a` and `b` after 8 to 15 minutes.
 const UNSEEN: f64 = 0.3;
 const SEEN_VISITS: f64 = 3.4;
 /// Visits below which there is no interval to speak of.
@@ -260,8 +268,8 @@ fn settle_s(asked: f64) -> f64 {
     asked.max(SETTLE_S)
 }
 
-/// Doublings from the start, then halvings of the last one until it is narrow. Where between start and maximum it breaks is
-/// not known: the middle of the doublings stands for it.
+/// Doublings from the start, then halvings of the last one until it is narrow. Where between start
+/// and maximum it breaks is not known: the middle of the doublings stands for it.
 fn bracket_s(spec: &SearchSpec, think_s: f64, cycle: f64, pace_per_s: f64) -> f64 {
     let (start, max) = (f64::from(spec.start.get()), f64::from(spec.max.get()));
     let breaks = (start * max).sqrt();
@@ -292,8 +300,9 @@ mod tests {
         }
     }
 
-    /// What `breakpoint lab` measured with 30 searches each, in % of the breakpoint: `a` (8 servers, 50 ms, think 5 s) is
-    /// saturated when it breaks, `b` (1 server, 100 ms, think 10 s) breaks by bursts; both below p99 of 2 s.
+    /// What `breakpoint lab` measured with 30 searches each, in % of the breakpoint: `a` (8
+    /// servers, 50 ms, think 5 s) is saturated when it breaks, `b` (1 server, 100 ms, think 10 s)
+    /// breaks by bursts; both below p99 of 2 s.
     const MEASURED: [(u64, f64, f64); 5] = [
         (480, 9.1, 20.7),
         (600, 5.8, 15.7),

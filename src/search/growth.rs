@@ -1,7 +1,9 @@
-//! Capacity that grows while it is searched: a service that warms up (compilation, caches, pools) or that is scaled out.
+//! Capacity that grows while it is searched: a service that warms up (compilation, caches, pools)
+//! or that is scaled out.
 //!
-//! Where requests queue, throughput is the capacity. A later throughput that is clearly more than everything that was seen under a
-//! queue before cannot have been carried by the service of that time. What broke before then broke another service.
+//! Where requests queue, throughput is the capacity. A later throughput that is clearly more than
+//! everything that was seen under a queue before cannot have been carried by the service of that
+//! time. What broke before then broke another service.
 
 use super::{Flow, Visit};
 use crate::measure::Level;
@@ -10,8 +12,9 @@ use crate::units;
 
 mod quickening;
 
-/// How much more a later throughput must be than the capacity before: more than modes, neighbours and what an overload leaves
-/// behind make (the laboratory's have 1.11 to 1.25), less than one instance of a few that is added.
+/// How much more a later throughput must be than the capacity before: more than modes, neighbours
+/// and what an overload leaves behind make (the laboratory's have 1.11 to 1.25), less than one
+/// instance of a few that is added.
 const GROWN: f64 = 1.3;
 /// Seconds of a block.
 const BLOCK_S: f64 = 15.0;
@@ -77,13 +80,15 @@ impl RateBlock {
         self.done / self.seconds
     }
 
-    /// How far the rate may be from the mean rate, as a fraction: two standard deviations of a count.
+    /// How far the rate may be from the mean rate, as a fraction: two standard deviations of a
+    /// count.
     fn error(&self) -> f64 {
         2.0 / self.done.max(1.0).sqrt()
     }
 }
 
-/// Every growth, in order of time: of the capacity, and after the last of those of the speed at levels as high.
+/// Every growth, in order of time: of the capacity, and after the last of those of the speed at
+/// levels as high.
 pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
     let mut out = capacity_growths(visits);
     let first = out.last().map_or(0, |g| g.first);
@@ -244,7 +249,8 @@ mod tests {
     use crate::record::Purpose;
     use crate::slo::Verdict;
 
-    /// Visits one after the other, of so many seconds each: how many cycles a second at which latency.
+    /// Visits one after the other, of so many seconds each: how many cycles a second at which
+    /// latency.
     fn visits(of: &[&[(usize, f64, f64)]]) -> Vec<Visit> {
         let mut began_s = 0.0;
         of.iter()
@@ -324,7 +330,8 @@ mod tests {
     fn a_pause_is_no_small_service() {
         let pause: &[(usize, f64, f64)] = &[(15, 20.0, 3.0), (30, 200.0, 1.0)];
         assert_eq!(growths(&visits(&[LIGHT, FULL, pause, FULL])), []);
-        // Neither where it comes before anything else was seen under a line, if no more than a moment follows it.
+        // Neither where it comes before anything else was seen under a line, if no more than a
+        // moment follows it.
         assert_eq!(
             growths(&visits(&[LIGHT, &[(15, 20.0, 3.0), (30, 200.0, 0.05)]])),
             []

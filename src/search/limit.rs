@@ -1,16 +1,19 @@
-//! Hard limits by their law: an admission, connection or rate limit lets through what it lets through.
+//! Hard limits by their law: an admission, connection or rate limit lets through what it lets
+//! through.
 //!
-//! Below the limit each user gets the same throughput `x`, and nobody waits longer than when alone; above it the throughput of what is
-//! served stays at `C`, whatever is asked for, and the rest is turned away. So the limit lies where `N x = C`, and a share of
-//! `alpha` is turned away at `N* = N_limit / (1 - alpha / k)`, with `k` from the visits above: of `(N - N_limit) / N` of the
-//! users, `k` times as much of the requests fail. A rate of arrivals has `x = 1`.
+//! Below the limit each user gets the same throughput `x`, and nobody waits longer than when alone;
+//! above it the throughput of what is served stays at `C`, whatever is asked for, and the rest is
+//! turned away. So the limit lies where `N x = C`, and a share of `alpha` is turned away at `N* =
+//! N_limit / (1 - alpha / k)`, with `k` from the visits above: of `(N - N_limit) / N` of the users,
+//! `k` times as much of the requests fail. A rate of arrivals has `x = 1`.
 
 use super::bounds::{self, Side};
 use super::{Search, Visit};
 use crate::slo::Evidence;
 use crate::stats::fit::{Basis, Fit, Link};
 
-/// Throughputs above a limit, and those per user below it, that differ by less than this and their counting error are one.
+/// Throughputs above a limit, and those per user below it, that differ by less than this and their
+/// counting error are one.
 const SAME: f64 = 0.02;
 /// The limit must have been approached to this share of it with nothing turned away.
 const APPROACHED: f64 = 0.9;
@@ -78,7 +81,8 @@ impl Search {
         {
             return None;
         }
-        // Where some are turned away below it the load comes in bursts, and what they meet is no step.
+        // Where some are turned away below it the load comes in bursts, and what they meet is no
+        // step.
         let early =
             |s: &LimitVisit| s.full && s.vus < limit * (1.0 - LEAST_ERROR) && s.bad > alpha / 2.0;
         if of(Side::Held).chain(of(Side::Broke)).any(|s| early(&s)) {
@@ -87,7 +91,8 @@ impl Search {
         let beyond = ((lowest.vus - limit) / lowest.vus).max(0.002);
         let fails = (lowest.bad / beyond).clamp(0.2, 50.0);
         let by_law = limit / (1.0 - (alpha / fails).min(0.5));
-        // What was carried whole and what turned some away were visited: the limit lies between them, whatever the law says.
+        // What was carried whole and what turned some away were visited: the limit lies between
+        // them, whatever the law says.
         let (mut low, mut high) = (by_law / reach, by_law * reach);
         if lowest.vus > highest {
             low = low.clamp(highest, lowest.vus);
@@ -139,7 +144,8 @@ impl Search {
     }
 }
 
-/// The value that all agree on within their errors, weighted by them, and its relative error; `None` where they do not.
+/// The value that all agree on within their errors, weighted by them, and its relative error;
+/// `None` where they do not.
 fn common(values: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
     let values: Vec<(f64, f64)> = values.collect();
     let weight = |error: f64| error.powi(-2);
@@ -165,7 +171,8 @@ mod tests {
     use crate::record::Purpose;
     use crate::slo::Verdict;
 
-    /// Users who ask once a second each, of whom no more than `limit` are let in; answers take `latency_s`.
+    /// Users who ask once a second each, of whom no more than `limit` are let in; answers take
+    /// `latency_s`.
     fn seen(vus: u32, limit: f64, latency_s: f64) -> Visit {
         let asked = f64::from(vus);
         let served = asked.min(limit);

@@ -12,8 +12,9 @@ pub(super) const HOLD_CYCLES: f64 = 12.0;
 const SHARE_FOR_LIMIT: f64 = 0.07;
 /// Longest hold for the sake of a backlog, seconds.
 const LONGEST_BACKLOG_S: f64 = 180.0;
-/// Mean latency, in limits, that is expected where a percentile reaches the limit, for the first look between two bounds. Rather
-/// low: a service that breaks by bursts does so before it is saturated.
+/// Mean latency, in limits, that is expected where a percentile reaches the limit, for the first
+/// look between two bounds. Rather low: a service that breaks by bursts does so before it is
+/// saturated.
 pub(super) const AT_BREAKPOINT: f64 = 0.25;
 
 /// A probe that the search asks for.
@@ -36,7 +37,8 @@ pub struct Order {
 }
 
 impl Search {
-    /// The probe as the budget allows it: a last hold near the breakpoint may be shorter than planned.
+    /// The probe as the budget allows it: a last hold near the breakpoint may be shorter than
+    /// planned.
     pub(super) fn within_budget(&self, order: Order, left_s: f64) -> Option<Order> {
         let spare = left_s - self.overhead_of(&order);
         let least = match order.purpose {
@@ -91,15 +93,16 @@ impl Search {
         })
     }
 
-    /// Seconds until a service that hangs altogether shows it by the age of what is in flight, a settle of some seconds included. A
-    /// shorter hold says nothing of a long limit.
+    /// Seconds until a service that hangs altogether shows it by the age of what is in flight, a
+    /// settle of some seconds included. A shorter hold says nothing of a long limit.
     fn shows_limit_s(&self) -> f64 {
         let most_s = SHARE_FOR_LIMIT * self.spec.budget.as_secs_f64();
         self.model.limit_s.unwrap_or(0.0).min(most_s)
     }
 
-    /// A hold that expects about five violations at the breakpoint and lasts a dozen cycles, within the limits and at least
-    /// two cycles: what closed users do in one cycle resembles what they did in the last, and each move costs a settle.
+    /// A hold that expects about five violations at the breakpoint and lasts a dozen cycles, within
+    /// the limits and at least two cycles: what closed users do in one cycle resembles what they
+    /// did in the last, and each move costs a settle.
     fn full_hold_s(&self, cycle: f64) -> f64 {
         let alpha = match self.estimate.as_ref().map(|e| self.links[e.binding]) {
             Some(Link::Share { alpha }) => alpha,
@@ -121,8 +124,8 @@ impl Search {
         }
     }
 
-    /// Seconds until arrivals above the capacity by a share have piled up a wait as long as the limit, twice over: a
-    /// shorter hold calls that steady.
+    /// Seconds until arrivals above the capacity by a share have piled up a wait as long as the
+    /// limit, twice over: a shorter hold calls that steady.
     fn backlog_s(&self, share: f64) -> f64 {
         (2.0 * self.model.limit_s.unwrap_or(0.0) / share).min(LONGEST_BACKLOG_S)
     }
@@ -144,8 +147,8 @@ impl Search {
     pub(super) fn cycle_s(&self) -> f64 {
         let limit_s = self.model.limit_s.unwrap_or(10.0);
         if self.spec.unit.is_open() {
-            // As many cycles begin as end: how long one takes is for the latencies to say, and near the breakpoint that is a
-            // good part of the limit.
+            // As many cycles begin as end: how long one takes is for the latencies to say, and near
+            // the breakpoint that is a good part of the limit.
             return self.model.think_s + (AT_BREAKPOINT * limit_s).max(0.5);
         }
         self.complete_visits()

@@ -16,12 +16,13 @@ const NUMBER: f64 = 0.25;
 pub(super) const FULL_HOLDS: usize = 2;
 /// Share of the requests of a short hold that are bad beyond doubt.
 const FIRM: f64 = 0.15;
-/// Levels above an estimate up to which one must have been seen to break clearly, as multiples of it.
+/// Levels above an estimate up to which one must have been seen to break clearly, as multiples of
+/// it.
 const CLEARLY_WITHIN: f64 = 2.2;
 /// How clearly: standard deviations of a count above what is allowed.
 const CLEARLY_SD: f64 = 3.0;
-/// How much more a level that held is served than one that broke below it, for them to be of two services: as much as makes a growth
-/// ([`super::growth`]).
+/// How much more a level that held is served than one that broke below it, for them to be of two
+/// services: as much as makes a growth ([`super::growth`]).
 const SERVED_MORE: f64 = 1.3;
 
 impl Search {
@@ -37,8 +38,8 @@ impl Search {
         }
     }
 
-    /// Whether some level above was broken by a full hold, or by a short one beyond doubt. A few bad requests in a few seconds say
-    /// nothing where some requests are always late.
+    /// Whether some level above was broken by a full hold, or by a short one beyond doubt. A few
+    /// bad requests in a few seconds say nothing where some requests are always late.
     pub(super) fn ceiling_is_firm(&self) -> bool {
         let beyond_doubt = |v: &Visit| {
             v.overran()
@@ -64,8 +65,9 @@ impl Search {
         broken.collect::<BTreeSet<Level>>().len()
     }
 
-    /// Why the upper bound is none, where only a short hold broke it and the last full hold below held so well that the breakpoint
-    /// must lie above it: it met a cold start, or a service that has grown since.
+    /// Why the upper bound is none, where only a short hold broke it and the last full hold below
+    /// held so well that the breakpoint must lie above it: it met a cold start, or a service that
+    /// has grown since.
     pub(super) fn ceiling_is_contradicted(&self) -> Option<String> {
         let broke = bounds::relevant(&self.visits).broke?;
         let full: Vec<&Visit> = (self.visits.iter())
@@ -81,11 +83,12 @@ impl Search {
         })
     }
 
-    /// Why there is no upper bound, where full holds held at every level that ever broke: what broke it then came by chance or is gone,
-    /// and nothing that was visited is too much.
+    /// Why there is no upper bound, where full holds held at every level that ever broke: what
+    /// broke it then came by chance or is gone, and nothing that was visited is too much.
     pub(super) fn ceiling_is_refuted(&self, estimate: &Estimate) -> Option<String> {
         if matches!(estimate.fit.basis, Basis::Events | Basis::Law) {
-            // These weigh what came by chance, or know the limit by more than the levels that broke.
+            // These weigh what came by chance, or know the limit by more than the levels that
+            // broke.
             return None;
         }
         let broken = |v: &&Visit| v.counts() && bounds::side(v) == Some(Side::Broke);
@@ -104,8 +107,9 @@ impl Search {
         })
     }
 
-    /// Why the interval is none, where a level above it held and was served more than what broke in between: that broke a slower
-    /// service than the one that held, such as one that had just been started anew, and nobody knows yet which of them stays.
+    /// Why the interval is none, where a level above it held and was served more than what broke in
+    /// between: that broke a slower service than the one that held, such as one that had just been
+    /// started anew, and nobody knows yet which of them stays.
     pub(super) fn served_more_above(&self, estimate: &Estimate) -> Option<String> {
         if matches!(estimate.fit.basis, Basis::Events) {
             return None;
@@ -137,8 +141,9 @@ impl Search {
         })
     }
 
-    /// Why there is no answer where no level above it, and not far off, was clearly more than the SLO allows. Where some requests are
-    /// bad at any load, nearly as many as are allowed, any level breaks now and then, and a crossing is where chance puts it.
+    /// Why there is no answer where no level above it, and not far off, was clearly more than the
+    /// SLO allows. Where some requests are bad at any load, nearly as many as are allowed, any
+    /// level breaks now and then, and a crossing is where chance puts it.
     pub(super) fn nothing_breaks_clearly(&self, estimate: &Estimate) -> Option<String> {
         let alpha = self.alpha(estimate)?;
         let above = estimate.vus..=estimate.vus * CLEARLY_WITHIN + 1.0;

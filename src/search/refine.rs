@@ -13,7 +13,8 @@ use crate::slo::Verdict;
 use crate::stats::fit::{Basis, Link};
 use crate::stats::tail;
 
-/// Levels worth visiting where events break it, as quantiles of the breakpoint's posterior: each visit halves what is left.
+/// Levels worth visiting where events break it, as quantiles of the breakpoint's posterior: each
+/// visit halves what is left.
 const EVENT_LADDER: [f64; RUNGS] = [0.3, 0.5, 0.5, 0.75];
 /// Levels worth visiting where all visits obey a law, as parts of the interval.
 const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
@@ -21,11 +22,13 @@ const LAW_LADDER: [f64; RUNGS] = [0.25, 0.5, 0.5, 0.75];
 const RUNGS: usize = 4;
 /// Full holds in a row on one side of a bound after which the bound is tried itself.
 const ONE_SIDED: usize = 3;
-/// The same where no full hold stands on the other side: half of what the answer rests on is missing.
+/// The same where no full hold stands on the other side: half of what the answer rests on is
+/// missing.
 const ONE_SIDED_ALL: usize = 2;
 /// A level this far above the estimate is another regime, not an overload to come back from.
 const OVERLOAD: f64 = 1.2;
-/// A visited level this near to one that the answer names stands for it, as a share: less than visits of one level differ by.
+/// A visited level this near to one that the answer names stands for it, as a share: less than
+/// visits of one level differ by.
 const NEARBY: f64 = 0.03;
 /// Where a rate is looked at first between two bounds, as a share of the capacity.
 const NEAR_CAPACITY: f64 = 0.9;
@@ -39,8 +42,9 @@ impl Search {
             .is_some_and(|e| matches!(e.fit.basis, Basis::Tails | Basis::Capacity | Basis::Law))
     }
 
-    /// Where to look between a level that held and one that broke: from the throughput of the broken one (by Little's law, where
-    /// levels are VUs), which is the capacity where it was overload that broke it, else in the middle.
+    /// Where to look between a level that held and one that broke: from the throughput of the
+    /// broken one (by Little's law, where levels are VUs), which is the capacity where it was
+    /// overload that broke it, else in the middle.
     pub(super) fn between(&self, held: Level, broke: Level) -> Level {
         let by_capacity = || {
             let last = bounds::visits_at(&self.visits, broke).last()?;
@@ -59,8 +63,9 @@ impl Search {
             .unwrap_or_else(|| middle(held, broke))
     }
 
-    /// A bound that full holds do not bear out: the last of them all stayed on one side of it, and it was set by a short hold, by
-    /// chance, or by a service that has grown since. A bracket hold steers; what binds the answer are full holds.
+    /// A bound that full holds do not bear out: the last of them all stayed on one side of it, and
+    /// it was set by a short hold, by chance, or by a service that has grown since. A bracket hold
+    /// steers; what binds the answer are full holds.
     pub(super) fn unproven(&self, held: Level, broke: Level) -> Option<Level> {
         let full: Vec<&Visit> = (self.visits.iter())
             .filter(|v| v.counts() && bounds::is_full(v))
@@ -98,7 +103,8 @@ impl Search {
         None
     }
 
-    /// Whether the last full hold held so well that Little's law puts its breakpoint above the level that only a short hold broke.
+    /// Whether the last full hold held so well that Little's law puts its breakpoint above the
+    /// level that only a short hold broke.
     pub(super) fn is_far_below(&self, full: &[&Visit], broke: Level) -> bool {
         let binding = self.estimate.as_ref().map_or(0, |e| e.binding);
         let Some(Link::Share { alpha }) = self.links.get(binding) else {
@@ -116,7 +122,8 @@ impl Search {
             && points_to.is_some_and(|vus| vus > f64::from(broke.get()))
     }
 
-    /// A visit that tells whether the breakpoint depends on where the load comes from, when one is missing.
+    /// A visit that tells whether the breakpoint depends on where the load comes from, when one is
+    /// missing.
     pub(super) fn look(&self, estimate: &Estimate) -> Option<Order> {
         if self.spec.unit.is_open() || self.has_grown() {
             return None;
@@ -136,7 +143,8 @@ impl Search {
         }
     }
 
-    /// A level near the estimate that is surely too high: the highest that broke without being hopeless, where there is one.
+    /// A level near the estimate that is surely too high: the highest that broke without being
+    /// hopeless, where there is one.
     fn overload_of(&self, estimate: &Estimate) -> f64 {
         let most = OVERLOAD * estimate.vus;
         (self.visits.iter())
@@ -210,8 +218,8 @@ impl Search {
         })
     }
 
-    /// A rate, if it is one, within the bracket: a share that is flat far below the capacity and steep near it bends a curve
-    /// through both away from either.
+    /// A rate, if it is one, within the bracket: a share that is flat far below the capacity and
+    /// steep near it bends a curve through both away from either.
     pub(super) fn in_bracket(&self, level: f64) -> f64 {
         let bounds = bounds::relevant(&self.visits);
         match (bounds.held, bounds.broke) {

@@ -1,4 +1,5 @@
-//! How narrow an interval must be, and on how many visits it must rest, before the search stops for it.
+//! How narrow an interval must be, and on how many visits it must rest, before the search stops for
+//! it.
 
 use super::{Estimate, Search};
 use crate::stats::fit::Basis;
@@ -9,16 +10,19 @@ pub(super) const MIN_VISITS: usize = 12;
 pub(super) const MIN_VISITS_TAILS: usize = 6;
 /// The same where all visits obey a law.
 pub(super) const MIN_VISITS_LAW: usize = 4;
-/// Fewest visits where the crossing is a step (a crash, a refused client): each visit then says a side, not a magnitude.
+/// Fewest visits where the crossing is a step (a crash, a refused client): each visit then says a
+/// side, not a magnitude.
 pub(super) const MIN_VISITS_STEP: usize = 7;
-/// How much narrower than asked an interval from tails must be before the search stops for it. An interval that is narrow by
-/// luck is narrow because the bursts did not come, and then it is also too high: who stops at the first that is narrow
-/// enough stops at those.
+/// How much narrower than asked an interval from tails must be before the search stops for it. An
+/// interval that is narrow by luck is narrow because the bursts did not come, and then it is also
+/// too high: who stops at the first that is narrow enough stops at those.
 pub(super) const STOP_MARGIN: f64 = 1.8;
-/// The same for an interval from shares: of the searches of the lab's `overflow` that stopped at the first interval as narrow as
-/// asked 91 % held the truth (150 of 30 min at +-1 %), with this 95 % (120).
+/// The same for an interval from shares: of the searches of the lab's `overflow` that stopped at
+/// the first interval as narrow as asked 91 % held the truth (150 of 30 min at +-1 %), with this 95
+/// % (120).
 pub(super) const STOP_MARGIN_SHARES: f64 = 1.3;
-/// The same where a law fixes it: visits that obey one narrow the interval quickly, so that a little more is cheap.
+/// The same where a law fixes it: visits that obey one narrow the interval quickly, so that a
+/// little more is cheap.
 pub(super) const STOP_MARGIN_LAW: f64 = 1.5;
 
 /// What an estimate must come to before the search stops for it.

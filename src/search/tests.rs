@@ -1,4 +1,5 @@
-//! The search alone, fed with made-up visits: no engine, no clock, no noise but that of a test's own making.
+//! The search alone, fed with made-up visits: no engine, no clock, no noise but that of a test's
+//! own making.
 
 #![expect(clippy::cast_precision_loss, reason = "counts of a test")]
 #![expect(clippy::needless_pass_by_value, reason = "builders of a test")]
@@ -175,7 +176,8 @@ fn with_budget(seconds: u64, spec: SearchSpec) -> SearchSpec {
     }
 }
 
-/// A smooth crossing: one in a hundred late at `n_star`, more above; `shift` moves this visit's share (probit scale).
+/// A smooth crossing: one in a hundred late at `n_star`, more above; `shift` moves this visit's
+/// share (probit scale).
 fn soft(order: &Order, n_star: f64, shift: f64) -> Visit {
     let y = crate::stats::normal::probit(0.01)
         + 4.0 * (f64::from(order.level.get()) / n_star - 1.0)

@@ -47,22 +47,23 @@ pub struct Visit {
     pub cost_s: f64,
     /// What went through in each second of ramp, settle and hold.
     pub flow: Vec<Flow>,
-    /// Whether the service has grown since and this broke the smaller one. The search finds it out from the visits, so that it
-    /// is not written down.
+    /// Whether the service has grown since and this broke the smaller one. The search finds it out
+    /// from the visits, so that it is not written down.
     #[serde(skip)]
     pub outgrown: bool,
-    /// Whether the service has grown since: what held then a larger one holds too, and how long it took says nothing of it.
+    /// Whether the service has grown since: what held then a larger one holds too, and how long it
+    /// took says nothing of it.
     #[serde(skip)]
     pub earlier: bool,
-    /// Whether what waited grew throughout at a rate of arrivals: more came than was served, and the limit is only a matter of
-    /// time. Found out from `flow`.
+    /// Whether what waited grew throughout at a rate of arrivals: more came than was served, and
+    /// the limit is only a matter of time. Found out from `flow`.
     #[serde(skip)]
     pub overflows: bool,
 }
 
 impl Visit {
-    /// Whether it left the target in no state for the next visit: hopelessly behind, or crashed, and what has just restarted
-    /// is cold and meets all users at once.
+    /// Whether it left the target in no state for the next visit: hopelessly behind, or crashed,
+    /// and what has just restarted is cold and meets all users at once.
     pub fn overran(&self) -> bool {
         self.left_early || self.crashed_after_s.is_some()
     }

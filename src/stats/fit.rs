@@ -1,7 +1,8 @@
-//! The breakpoint from many visits: a curve fitted to what each visit showed, inverted at the objective's bound.
+//! The breakpoint from many visits: a curve fitted to what each visit showed, inverted at the
+//! objective's bound.
 //!
-//! One visit is one observation, because the requests inside it are strongly correlated. Of visit `i` at level `N_i`
-//! the statistic is `y_i = probit(bad_i / total_i)`, modelled as
+//! One visit is one observation, because the requests inside it are strongly correlated. Of visit
+//! `i` at level `N_i` the statistic is `y_i = probit(bad_i / total_i)`, modelled as
 //!
 //! ```text
 //! y_i ~ Normal(mu_i, sigma^2)
@@ -9,14 +10,15 @@
 //! offset_i = (exp(g s_i) - 1) / g        s_i = kappa (N_i / N* - 1)
 //! ```
 //!
-//! With `y` normal, `E[Phi(y)] = Phi(mu / sqrt(1 + sigma^2))`: the factor makes `N*` the level where the *mean* share
-//! of violations is `alpha`, although most visits show less (violations come in bursts). `g` bends the curve, `kappa`
-//! is its steepness, `sigma` the spread between visits. A visit without any violation is censored from below, one far
-//! above the bound from above. The posterior is computed on a grid, flat in `ln N*`, `ln kappa` and `g`, log-normal
-//! in `sigma`; it has no convergence to fail.
+//! With `y` normal, `E[Phi(y)] = Phi(mu / sqrt(1 + sigma^2))`: the factor makes `N*` the level
+//! where the *mean* share of violations is `alpha`, although most visits show less (violations come
+//! in bursts). `g` bends the curve, `kappa` is its steepness, `sigma` the spread between visits. A
+//! visit without any violation is censored from below, one far above the bound from above. The
+//! posterior is computed on a grid, flat in `ln N*`, `ln kappa` and `g`, log-normal in `sigma`; it
+//! has no convergence to fail.
 //!
-//! Where only a ratio to the bound is known (a mean latency) `y` is its logarithm and `z_alpha` is 0; where only the
-//! side is known (a counter, a crash) every visit is censored at 0.
+//! Where only a ratio to the bound is known (a mean latency) `y` is its logarithm and `z_alpha` is
+//! 0; where only the side is known (a counter, a crash) every visit is censored at 0.
 
 use super::blocks::student_t_quantile;
 
@@ -47,7 +49,8 @@ pub enum Basis {
     Tails,
     /// The capacity alone, where levels are rates and nothing else limits them.
     Capacity,
-    /// A law that all visits obey exactly: that of a clock ([`crate::stats::tail`]) or of a hard limit.
+    /// A law that all visits obey exactly: that of a clock ([`crate::stats::tail`]) or of a hard
+    /// limit.
     Law,
     /// Nothing but a level that held and one that broke.
     Bracket,
@@ -66,7 +69,8 @@ pub struct Fit {
     pub low: f64,
     /// Upper end of the interval, VUs.
     pub high: f64,
-    /// Posterior mean steepness: how much the statistic moves per unit of `N / N* - 1`, on a log scale.
+    /// Posterior mean steepness: how much the statistic moves per unit of `N / N* - 1`, on a log
+    /// scale.
     pub kappa: f64,
     /// Posterior mean curvature.
     pub curvature: f64,
@@ -74,8 +78,8 @@ pub struct Fit {
     pub sigma: f64,
     /// Posterior of the breakpoint: (VUs, probability at or below), ascending.
     pub distribution: Vec<(f64, f64)>,
-    /// How much further than its own error [`Fit::distribution`] reaches down, and less far up, as a fraction: for what was not
-    /// seen and can only lower the breakpoint.
+    /// How much further than its own error [`Fit::distribution`] reaches down, and less far up, as
+    /// a fraction: for what was not seen and can only lower the breakpoint.
     pub downside_skew: f64,
     /// Visits used.
     pub visits: usize,
@@ -85,7 +89,8 @@ pub struct Fit {
     pub shift: Option<Shift>,
 }
 
-/// How a level moves the tail of latencies: by so much of a limit per level away from the breakpoint.
+/// How a level moves the tail of latencies: by so much of a limit per level away from the
+/// breakpoint.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Shift {
     /// Adds a time: a line has formed (Little's law).
@@ -141,16 +146,17 @@ impl Fit {
     }
 }
 
-/// Of a curve that levels off above the crossing the rest of its rise that is not worth going for: levels further up show
-/// its ceiling and tell nothing of the crossing.
+/// Of a curve that levels off above the crossing the rest of its rise that is not worth going for:
+/// levels further up show its ceiling and tell nothing of the crossing.
 const LEVELLED: f64 = 0.3;
-/// Fewest visits with an exact statistic for the jackknife to mean anything: it needs a smooth estimator.
+/// Fewest visits with an exact statistic for the jackknife to mean anything: it needs a smooth
+/// estimator.
 const JACKKNIFE_EXACT: usize = 6;
 
 /// Fits the breakpoint to visits in the order in which they were made.
 ///
-/// `around` is a first guess, VUs; the grid follows the data from there. `None` when the visits do not enclose a
-/// crossing: the posterior then leans on the grid's edge and means nothing.
+/// `around` is a first guess, VUs; the grid follows the data from there. `None` when the visits do
+/// not enclose a crossing: the posterior then leans on the grid's edge and means nothing.
 pub fn fit(points: &[Point], link: Link, around: f64, confidence: f64) -> Option<Fit> {
     let mut centre = around;
     let mut half_log_range = 0.47;
@@ -238,7 +244,8 @@ fn finish(points: &[Point], link: Link, grid: &Grid, confidence: f64) -> Option<
     })
 }
 
-/// `(exp(g s) - 1) / g`, monotone in `s` for every `g`: how far the statistic stands from its crossing, with `s = kappa (N / N* - 1)`.
+/// `(exp(g s) - 1) / g`, monotone in `s` for every `g`: how far the statistic stands from its
+/// crossing, with `s = kappa (N / N* - 1)`.
 pub fn offset(s: f64, g: f64) -> f64 {
     if g.abs() < 1e-9 {
         s

@@ -21,7 +21,8 @@ pub(super) fn trace_of_product<const D: usize>(left: &Matrix<D>, right: &Matrix<
         .sum()
 }
 
-/// The variance of parameter `at` that a sandwich of `bread` around `filling` says: one entry of the diagonal of their product.
+/// The variance of parameter `at` that a sandwich of `bread` around `filling` says: one entry of
+/// the diagonal of their product.
 pub(super) fn sandwiched<const D: usize>(bread: &Matrix<D>, filling: &Matrix<D>, at: usize) -> f64 {
     (0..D)
         .map(|a| {

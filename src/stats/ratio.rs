@@ -1,9 +1,11 @@
-//! The ratio of two quantities that are known with an uncertainty each, from one pair of runs or from several.
+//! The ratio of two quantities that are known with an uncertainty each, from one pair of runs or
+//! from several.
 //!
-//! One pair: the difference of two independent distributions on the log scale, by convolution. That of two Student's t is
-//! the solution of Behrens and Fisher. Several pairs: a random-effects model, `log ratio of pair i = mu + u_i + e_i`, with
-//! the standard deviation `tau` of `u` integrated out over a prior (A. Gelman, *Prior distributions for variance parameters in hierarchical
-//! models*, Bayesian Analysis 1, 2006).
+//! One pair: the difference of two independent distributions on the log scale, by convolution. That
+//! of two Student's t is the solution of Behrens and Fisher. Several pairs: a random-effects model,
+//! `log ratio of pair i = mu + u_i + e_i`, with the standard deviation `tau` of `u` integrated out
+//! over a prior (A. Gelman, *Prior distributions for variance parameters in hierarchical models*,
+//! Bayesian Analysis 1, 2006).
 
 use std::sync::LazyLock;
 
@@ -11,10 +13,11 @@ use super::normal;
 use super::permutation::Interval;
 use super::spread::Spread;
 
-/// Scale of the half-normal prior of `tau` where one pair cannot show it: what the ratio of two equal runs may differ by
-/// beside what either run knows of itself.
+/// Scale of the half-normal prior of `tau` where one pair cannot show it: what the ratio of two
+/// equal runs may differ by beside what either run knows of itself.
 pub const BETWEEN_ONE: f64 = 0.02;
-/// Scale of the half-Cauchy prior of `tau` where several pairs show it: small as a rule, and free to be large.
+/// Scale of the half-Cauchy prior of `tau` where several pairs show it: small as a rule, and free
+/// to be large.
 pub const BETWEEN_MANY: f64 = 0.01;
 /// Smallest probability that the tables of the runs can tell.
 const LEAST_P: f64 = 0.001;
@@ -58,7 +61,8 @@ impl Ratio {
     }
 }
 
-/// The ratio of the candidate to the base from the interval of its logarithm that their blocks give, [`BETWEEN_ONE`] included.
+/// The ratio of the candidate to the base from the interval of its logarithm that their blocks
+/// give, [`BETWEEN_ONE`] included.
 pub fn of_blocks(seen: &Interval, confidence: f64) -> Ratio {
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let error = |end: f64| ((end - seen.estimate).abs() / z).hypot(BETWEEN_ONE);
@@ -103,8 +107,8 @@ pub fn of_pair(base: &Spread, candidate: &Spread, confidence: f64) -> Ratio {
     of_difference(base, candidate, &BETWEEN, confidence)
 }
 
-/// From the difference of the logarithms of two quantities and of each of `by`. What skews both down is the same in both, and
-/// is no part of how they differ.
+/// From the difference of the logarithms of two quantities and of each of `by`. What skews both
+/// down is the same in both, and is no part of how they differ.
 fn of_difference(base: &Spread, candidate: &Spread, by: &[f64], confidence: f64) -> Ratio {
     let (shifts, candidate) = (shifted(&base.upright(), by), candidate.upright());
     Ratio::of(|d| difference(&shifts, &candidate, d), confidence)
@@ -144,7 +148,8 @@ fn difference(base: &[f64], candidate: &Spread, d: f64) -> f64 {
         / n
 }
 
-/// Equal parts of a normal distribution whose standard deviation is half-normal with scale [`BETWEEN_ONE`].
+/// Equal parts of a normal distribution whose standard deviation is half-normal with scale
+/// [`BETWEEN_ONE`].
 static BETWEEN: LazyLock<Vec<f64>> = LazyLock::new(|| {
     let taus: Vec<f64> = parts(TAU_PARTS)
         .map(|p| BETWEEN_ONE * normal::probit(f64::midpoint(1.0, p)))
@@ -158,7 +163,8 @@ fn parts(n: u32) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| (f64::from(i) + 0.5) / f64::from(n))
 }
 
-/// What one pair says, without what runs differ by: a normal distribution that has the pair's own interval.
+/// What one pair says, without what runs differ by: a normal distribution that has the pair's own
+/// interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Effect {
     /// The logarithm of the ratio.
@@ -227,8 +233,9 @@ fn conditional(effects: &[Effect], tau: f64, around: f64) -> Conditional {
     }
 }
 
-/// Holm's correction for several tests (S. Holm, *A simple sequentially rejective multiple test procedure*, Scandinavian Journal of
-/// Statistics 6, 1979): p-values that may each be held against the level that is meant for all of them.
+/// Holm's correction for several tests (S. Holm, *A simple sequentially rejective multiple test
+/// procedure*, Scandinavian Journal of Statistics 6, 1979): p-values that may each be held against
+/// the level that is meant for all of them.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
@@ -309,7 +316,8 @@ mod tests {
         assert!((290..=350).contains(&share), "{share} of 400");
     }
 
-    /// Runs as searches make them: those that came out high think that they are sure, and all of them reach further down than up.
+    /// Runs as searches make them: those that came out high think that they are sure, and all of
+    /// them reach further down than up.
     fn lucky(z: f64, skew: f64) -> Spread {
         let se = 0.05 * (-0.4 * z).exp();
         let table: Vec<(f64, f64)> = (1..200)
@@ -338,7 +346,8 @@ mod tests {
             told += alarm(0.25);
             kept += alarm(0.0);
         }
-        // What a narrow high run and a wide low one have between them is the side of either that the skew makes short.
+        // What a narrow high run and a wide low one have between them is the side of either that
+        // the skew makes short.
         assert!(told < kept, "{told} {kept}");
         // 5 % of 1 000, with a standard deviation of 7.
         assert!(told <= 57, "{told} of {runs}");

@@ -10,16 +10,17 @@ const BEYOND: f64 = 5e-4;
 /// A distribution of a positive quantity, piecewise linear in its logarithm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spread {
-    /// (logarithm, probability at or below), both ascending; the first probability may stand above zero.
+    /// (logarithm, probability at or below), both ascending; the first probability may stand above
+    /// zero.
     table: Vec<(f64, f64)>,
     /// How much further it reaches down than its own error, and less far up, as a fraction.
     skew: f64,
 }
 
 impl Spread {
-    /// From a table of (value, probability at or below), ascending; what is not positive or not finite is left out, and what
-    /// the table leaves beyond its last value stands at that value. `None` when fewer than two values are left or the table
-    /// says nothing.
+    /// From a table of (value, probability at or below), ascending; what is not positive or not
+    /// finite is left out, and what the table leaves beyond its last value stands at that value.
+    /// `None` when fewer than two values are left or the table says nothing.
     pub fn of_table(distribution: &[(f64, f64)]) -> Option<Self> {
         let table: Vec<(f64, f64)> = distribution
             .iter()
@@ -34,7 +35,8 @@ impl Spread {
         makes_sense.then_some(Self { table, skew: 0.0 })
     }
 
-    /// Student's t around the logarithm of `centre`, with a standard error of that logarithm; `None` where they make no sense.
+    /// Student's t around the logarithm of `centre`, with a standard error of that logarithm;
+    /// `None` where they make no sense.
     pub fn student(centre: f64, se: f64, freedom: f64) -> Option<Self> {
         if !(centre > 0.0 && centre.is_finite() && se >= 0.0 && se.is_finite()) {
             return None;
@@ -49,8 +51,8 @@ impl Spread {
         Some(Self { table, skew: 0.0 })
     }
 
-    /// The same, known to be skewed: below its median it is `1 + skew` times as wide as its own error, above it `1 - skew` times. What
-    /// makes no sense as a skew is none.
+    /// The same, known to be skewed: below its median it is `1 + skew` times as wide as its own
+    /// error, above it `1 - skew` times. What makes no sense as a skew is none.
     #[must_use]
     pub fn skewed(mut self, skew: f64) -> Self {
         self.skew = if (0.0..1.0).contains(&skew) {
@@ -74,8 +76,9 @@ impl Spread {
         upright
     }
 
-    /// Stretched on either side of its median where the interval that was reported is wider than its own. Both ends of that
-    /// interval are whole numbers, rounded outwards, so that less than one is no difference.
+    /// Stretched on either side of its median where the interval that was reported is wider than
+    /// its own. Both ends of that interval are whole numbers, rounded outwards, so that less than
+    /// one is no difference.
     #[must_use]
     pub fn at_least_as_wide(mut self, low: f64, high: f64, confidence: f64) -> Self {
         let tail = (1.0 - confidence) / 2.0;

@@ -1,26 +1,30 @@
-//! The breakpoint from whole latency tails: one curve for all visits, shifted by Little's law, or stretched by the spare
-//! capacity where no line has formed or users do not wait for each other.
+//! The breakpoint from whole latency tails: one curve for all visits, shifted by Little's law, or
+//! stretched by the spare capacity where no line has formed or users do not wait for each other.
 //!
-//! The share of violations of a visit (`x` of `n` above the limit `L`) throws most of what was seen away: a visit that
-//! stayed at 0.9 `L` and one that stayed at 0.3 `L` both show no violation. This fit uses the shares above several
-//! thresholds `t` around the limit. With `y = probit(P(latency >= t | N))` it says
+//! The share of violations of a visit (`x` of `n` above the limit `L`) throws most of what was seen
+//! away: a visit that stayed at 0.9 `L` and one that stayed at 0.3 `L` both show no violation. This
+//! fit uses the shares above several thresholds `t` around the limit. With `y = probit(P(latency >=
+//! t | N))` it says
 //!
 //! ```text
 //! y = psi(tau)      tau = t / L - 1 - eta (N - N*) / (X L)      psi(0) = probit(alpha)
 //! ```
 //!
-//! `N*` is the breakpoint, `X` the throughput near it, and `psi` one falling curve for all levels: its slope is
-//! piecewise exponential between knots with a random-walk prior, so that it is smooth but of any shape. The shift is
-//! Little's law: where a line has formed, `dN` more users make everybody wait `dN / X` longer, so `eta` is near 1; a
-//! log-normal prior says so and leaves it free (a service that queues only now and then has less). Little's law is about the
-//! whole cycle. Where only a part of what a longer line adds falls to the step that is judged, that part is where `eta` is
-//! expected; where less than half of it does, the line stands elsewhere, and no law moves this step's tail.
+//! `N*` is the breakpoint, `X` the throughput near it, and `psi` one falling curve for all levels:
+//! its slope is piecewise exponential between knots with a random-walk prior, so that it is smooth
+//! but of any shape. The shift is Little's law: where a line has formed, `dN` more users make
+//! everybody wait `dN / X` longer, so `eta` is near 1; a log-normal prior says so and leaves it
+//! free (a service that queues only now and then has less). Little's law is about the whole cycle.
+//! Where only a part of what a longer line adds falls to the step that is judged, that part is
+//! where `eta` is expected; where less than half of it does, the line stands elsewhere, and no law
+//! moves this step's tail.
 //!
-//! Requests of one visit are correlated, so the likelihood of the counts is only a score to be maximised: it is
-//! weighted by `1 / deff`, and the variance is the sandwich one over blocks of the holds, with the correlation of
-//! neighbouring blocks kept (Newey and West, 1987). The design effect `deff` is the trace of the sandwich over all
-//! directions of the parameters and not that of the breakpoint alone: it is then estimated from everything that was
-//! seen, and a run that happened to see few bursts does not also think that bursts are small.
+//! Requests of one visit are correlated, so the likelihood of the counts is only a score to be
+//! maximised: it is weighted by `1 / deff`, and the variance is the sandwich one over blocks of the
+//! holds, with the correlation of neighbouring blocks kept (Newey and West, 1987). The design
+//! effect `deff` is the trace of the sandwich over all directions of the parameters and not that of
+//! the breakpoint alone: it is then estimated from everything that was seen, and a run that
+//! happened to see few bursts does not also think that bursts are small.
 
 use super::fit::{Fit, Shift};
 use super::normal::density;
@@ -68,7 +72,8 @@ pub struct FitRequest {
     pub around: f64,
     /// Confidence of the interval, 0..1.
     pub confidence: f64,
-    /// Half the sum of the squared coefficients of variation of gaps and services, for arrivals at a rate where it is known.
+    /// Half the sum of the squared coefficients of variation of gaps and services, for arrivals at
+    /// a rate where it is known.
     pub variability: Option<f64>,
 }
 
@@ -81,33 +86,41 @@ pub enum Users {
     Open,
 }
 
-/// Levels worth visiting, as shares of the estimate. Levels that lie near show the tail that is asked for with the least
-/// help from the model; a wider ladder only measures the model's own parameters better (compared in the lab).
+/// Levels worth visiting, as shares of the estimate. Levels that lie near show the tail that is
+/// asked for with the least help from the model; a wider ladder only measures the model's own
+/// parameters better (compared in the lab).
 pub const LADDER: [f64; 4] = [0.95, 0.98, 1.02, 1.05];
 /// Levels further away than this share of the breakpoint are another regime.
 pub(crate) const NEAR: f64 = 0.3;
-/// Prior standard deviation of the logarithm of half the sum of the squared coefficients of variation of gaps and services.
+/// Prior standard deviation of the logarithm of half the sum of the squared coefficients of
+/// variation of gaps and services.
 const VARIABILITY_SD: f64 = 0.7;
-/// The same where it was measured: a long tail shows little of its variance in some hundred requests.
+/// The same where it was measured: a long tail shows little of its variance in some hundred
+/// requests.
 const KNOWN_VARIABILITY_SD: f64 = 0.5;
-/// Usual design effect of arrivals, per squared request that waits when the wait is the limit: twice the requests of one relaxation time
-/// of an M/M/1 queue, `4 mu / (mu - lambda)^2` with `mu - lambda = ln(100) / L`.
+/// Usual design effect of arrivals, per squared request that waits when the wait is the limit:
+/// twice the requests of one relaxation time of an M/M/1 queue, `4 mu / (mu - lambda)^2` with `mu -
+/// lambda = ln(100) / L`.
 const DEFF_PER_QUEUE: f64 = 0.38;
-/// Part of a longer line that must wait in the step that is judged for its tail to move with the line.
+/// Part of a longer line that must wait in the step that is judged for its tail to move with the
+/// line.
 const LINE_ELSEWHERE: f64 = 0.5;
 /// What few visits make the sandwich too small by (measured in the lab over unlike systems).
 const FEW_VISITS: f64 = 1.8;
 /// A fit whose own count of violations is this many standard errors off is not believed.
 const MISFIT: f64 = 3.5;
-/// Failures, as a share of the violations allowed, from which tails do not tell the breakpoint: a failed request has no latency,
-/// so its share is not shifted by Little's law as a tail is. It counts from where a threshold's share does.
+/// Failures, as a share of the violations allowed, from which tails do not tell the breakpoint: a
+/// failed request has no latency, so its share is not shifted by Little's law as a tail is. It
+/// counts from where a threshold's share does.
 const FAILED: f64 = LEAST_SHARE;
 
-/// Fits the breakpoint to complete visits in the order in which they were made; `around` is a first guess, VUs.
+/// Fits the breakpoint to complete visits in the order in which they were made; `around` is a first
+/// guess, VUs.
 ///
-/// `None` when there are too few visits near it, when none of them shows a violation, when the estimate lies far outside the
-/// levels visited, when failures rather than latencies are a part of the violations, or when the curve does not describe what
-/// was counted at the limit itself: another fit must then do.
+/// `None` when there are too few visits near it, when none of them shows a violation, when the
+/// estimate lies far outside the levels visited, when failures rather than latencies are a part of
+/// the violations, or when the curve does not describe what was counted at the limit itself:
+/// another fit must then do.
 pub fn fit(visits: &[TailVisit], asked: &FitRequest) -> Option<Fit> {
     let FitRequest {
         users,
@@ -144,9 +157,10 @@ pub fn fit(visits: &[TailVisit], asked: &FitRequest) -> Option<Fit> {
         return None;
     }
     let kappa = theta.slope_at_limit() * theta.eta() * centre / model.shift_scale;
-    // With k effective violations the share is distributed like a gamma variable of shape k, whose median lies 1/(3k)
-    // below its mean: the estimate would lean high by as much over the slope of ln share. Violations come in bursts of
-    // unlike sizes, which skews it more: half of 1/k is what the lab's medians ask for.
+    // With k effective violations the share is distributed like a gamma variable of shape k, whose
+    // median lies 1/(3k) below its mean: the estimate would lean high by as much over the slope of
+    // ln share. Violations come in bursts of unlike sizes, which skews it more: half of 1/k is what
+    // the lab's medians ask for.
     let z = model.crossing;
     let slope = kappa * density(z) / alpha;
     let likely = (sandwich.deff * usual).sqrt();
@@ -170,9 +184,10 @@ fn failed(visits: &[TailVisit]) -> f64 {
     failed / all.max(1.0)
 }
 
-/// The design effect that an interval is to rest on. What is seen from a dozen visits is a noisy estimate, within a factor of
-/// 1.6 or so. Far below the usual it is mostly luck and counts half on a logarithmic scale. Above the usual it tells of
-/// phases longer than a cycle: fewer of them were seen than visits were made, and it counts one and a half times.
+/// The design effect that an interval is to rest on. What is seen from a dozen visits is a noisy
+/// estimate, within a factor of 1.6 or so. Far below the usual it is mostly luck and counts half on
+/// a logarithmic scale. Above the usual it tells of phases longer than a cycle: fewer of them were
+/// seen than visits were made, and it counts one and a half times.
 fn cautious(deff: f64, usual: f64) -> f64 {
     deff * ((deff / usual).ln().abs() / 2.0).exp()
 }

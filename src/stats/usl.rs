@@ -1,9 +1,11 @@
 //! The Universal Scalability Law (N. J. Gunther, *Guerrilla Capacity Planning*, Springer 2007):
 //!
-//! `X(n) = lambda n / (1 + sigma (n - 1) + kappa n (n - 1))`, with `sigma` (contention) and `kappa` (coherency) at least zero.
+//! `X(n) = lambda n / (1 + sigma (n - 1) + kappa n (n - 1))`, with `sigma` (contention) and `kappa`
+//! (coherency) at least zero.
 //!
-//! Its reciprocal per size, `n / X = (1 + sigma (n - 1) + kappa n (n - 1)) / lambda`, is linear in three parameters, so that weighted
-//! least squares with signs has an exact answer: the best of the four fits that leave each of the two terms in or out.
+//! Its reciprocal per size, `n / X = (1 + sigma (n - 1) + kappa n (n - 1)) / lambda`, is linear in
+//! three parameters, so that weighted least squares with signs has an exact answer: the best of the
+//! four fits that leave each of the two terms in or out.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
@@ -87,7 +89,8 @@ pub fn fit(points: &[Sized], confidence: f64) -> Option<UslFit> {
         .iter()
         .map(|p| {
             let width = p.spread.quantile(1.0 - tail) - p.spread.quantile(tail);
-            // What equal runs differ by is that of a ratio: half of its variance belongs to each run.
+            // What equal runs differ by is that of a ratio: half of its variance belongs to each
+            // run.
             let between = BETWEEN_ONE / 2.0_f64.sqrt();
             Datum {
                 n: p.size,
@@ -246,10 +249,11 @@ fn eliminate(mut matrix: Vec<Vec<f64>>) -> Option<Vec<f64>> {
 
 /// The chi-squared test of the law: sums of squares of the logarithms against degrees of freedom.
 ///
-/// Only the parameters that were fitted count: one that stands at its bound of zero took nothing away from the sum of squares. Given
-/// which of them do, the sum has the chi-squared distribution of the rest (A. Shapiro, *Towards a unified theory of inequality
-/// constrained testing in multivariate analysis*, International Statistical Review 56, 1988). With all three always counted the law
-/// was rejected in 19 % of linear systems of four sizes where 5 % were meant.
+/// Only the parameters that were fitted count: one that stands at its bound of zero took nothing
+/// away from the sum of squares. Given which of them do, the sum has the chi-squared distribution
+/// of the rest (A. Shapiro, *Towards a unified theory of inequality constrained testing in
+/// multivariate analysis*, International Statistical Review 56, 1988). With all three always
+/// counted the law was rejected in 19 % of linear systems of four sizes where 5 % were meant.
 fn misfit_p(data: &[Datum], law: &Law) -> Option<f64> {
     let mut sizes: Vec<f64> = data.iter().map(|d| d.n).collect();
     sizes.sort_by(f64::total_cmp);
@@ -348,7 +352,8 @@ mod tests {
                 }
             }
         }
-        // The weights are those of the fitted curve instead of the data's: the two minima may differ a little.
+        // The weights are those of the fitted curve instead of the data's: the two minima may
+        // differ a little.
         assert!(cost(&data, &found) < 1.02 * least + 1e-3, "{found:?}");
     }
 
@@ -409,7 +414,8 @@ mod tests {
         assert!(fit(&points, 0.95).unwrap().fits_p.unwrap() < 0.01);
     }
 
-    /// Of systems that follow the law, the share that is said not to at 5 %; `None` where it is never tested.
+    /// Of systems that follow the law, the share that is said not to at 5 %; `None` where it is
+    /// never tested.
     fn false_alarms(truth: Law, sizes: &[f64], noise: f64) -> Option<f64> {
         const TRIALS: u32 = 2000;
         let sd = noise.hypot(BETWEEN_ONE / 2.0_f64.sqrt());

@@ -2,10 +2,12 @@
 
 use super::{Ends, normal};
 
-/// The interval of a share of which `hits` of `trials` were seen, at a confidence of 0..1; `None` without trials.
+/// The interval of a share of which `hits` of `trials` were seen, at a confidence of 0..1; `None`
+/// without trials.
 ///
-/// Wilson, "Probable inference, the law of succession, and statistical inference", 1927. It is for independent trials,
-/// such as whole runs with seeds of their own, and not for the requests of one run.
+/// Wilson, "Probable inference, the law of succession, and statistical inference", 1927. It is for
+/// independent trials, such as whole runs with seeds of their own, and not for the requests of one
+/// run.
 pub fn wilson(hits: u32, trials: u32, confidence: f64) -> Option<Ends> {
     if trials == 0 || hits > trials {
         return None;

@@ -5,7 +5,8 @@ use toml::de::{DeTable, DeValue};
 /// Why a system file cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SystemError {
-    /// Not TOML, an unknown or missing key, or a value of the wrong kind; the message quotes the line.
+    /// Not TOML, an unknown or missing key, or a value of the wrong kind; the message quotes the
+    /// line.
     #[error("{}", .0.to_string().trim_end())]
     Unreadable(toml::de::Error),
     /// A value that makes no sense.

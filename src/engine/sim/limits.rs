@@ -42,7 +42,8 @@ pub(super) struct ServerGrowth {
     fewest: u32,
     /// When the servers come that were ordered.
     due: Option<f64>,
-    /// Time and busy server-seconds at each look since the number of servers changed, as far back as is needed.
+    /// Time and busy server-seconds at each look since the number of servers changed, as far back
+    /// as is needed.
     looks: VecDeque<(f64, f64)>,
 }
 

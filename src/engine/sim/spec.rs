@@ -1,4 +1,5 @@
-//! The format of a system file: what a simulated system is made of. docs/lab-systems.md explains every key.
+//! The format of a system file: what a simulated system is made of. docs/lab-systems.md explains
+//! every key.
 
 use serde::{Deserialize, Serialize};
 
@@ -290,7 +291,8 @@ pub struct NeighbourSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DriftSpec {
-    /// A service takes `1 + slower_per_hour * hours` as long; below zero the speed is `1 - slower_per_hour * hours`.
+    /// A service takes `1 + slower_per_hour * hours` as long; below zero the speed is `1 -
+    /// slower_per_hour * hours`.
     pub slower_per_hour: f64,
 }
 
@@ -433,7 +435,8 @@ impl GrowthSpec {
         servers.saturating_mul(self.factor).min(self.most)
     }
 
-    /// The number of servers from which the last step of growth leads to `most`, from so many at the start.
+    /// The number of servers from which the last step of growth leads to `most`, from so many at
+    /// the start.
     pub fn before_last(&self, start: u32) -> u32 {
         let mut servers = start;
         while self.more(servers) < self.most {

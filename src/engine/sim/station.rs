@@ -39,9 +39,10 @@ enum JobState {
 
 /// A queue and its servers.
 ///
-/// With one line, each served request's work passes at the system's speed. With processor sharing all requests are served
-/// and their work passes at `speed * min(1, servers / n)`. Both are one clock of work, so completions are ordered by the work
-/// time at which they end, whatever the speed does.
+/// With one line, each served request's work passes at the system's speed. With processor sharing
+/// all requests are served and their work passes at `speed * min(1, servers / n)`. Both are one
+/// clock of work, so completions are ordered by the work time at which they end, whatever the speed
+/// does.
 #[derive(Debug)]
 pub(super) struct Station {
     servers: u32,
@@ -224,7 +225,8 @@ impl Station {
         }
     }
 
-    /// The client of a request gives up, if it still waits. The servers forget the request, or work on in vain.
+    /// The client of a request gives up, if it still waits. The servers forget the request, or work
+    /// on in vain.
     pub(super) fn give_up(&mut self, now: f64, ticket: Ticket, work_on: bool) -> Option<Client> {
         let job = self.job(ticket)?;
         if work_on {
@@ -252,7 +254,8 @@ impl Station {
         clients
     }
 
-    /// When each request was asked that a client still waits for. The line comes first, latest first, so that ages ascend.
+    /// When each request was asked that a client still waits for. The line comes first, latest
+    /// first, so that ages ascend.
     pub(super) fn asked(&self) -> impl Iterator<Item = f64> + '_ {
         let line = self.line.iter().rev().copied();
         let served = self.ends.iter().map(|Reverse(end)| {

@@ -1,12 +1,13 @@
-//! Systems made of a system: with other servers, more capacity, as it is in the long run, or as a queue with an exact answer.
+//! Systems made of a system: with other servers, more capacity, as it is in the long run, or as a
+//! queue with an exact answer.
 
 use super::spec::{Discipline, SystemSpec, TimeShape};
 use crate::measure::Arrivals;
 use crate::stats::queue::{ClosedQueue, OpenQueue};
 
 impl SystemSpec {
-    /// The system as a closed queue with an exact answer: one line, exponential times, nothing else. `None` when it is
-    /// anything more than that.
+    /// The system as a closed queue with an exact answer: one line, exponential times, nothing
+    /// else. `None` when it is anything more than that.
     pub fn closed_queue(&self) -> Option<ClosedQueue> {
         let think = self.think.as_ref()?;
         (think.kind == TimeShape::Exponential && self.is_plain()).then_some(())?;
@@ -51,8 +52,9 @@ impl SystemSpec {
             && self.outages.is_none()
     }
 
-    /// The system with its capacity times `factor`: what binds it is scaled, which is the level of a cliff or the memory above
-    /// the base where there is one per VU, else the speed of its servers and the lengths at which a queue fails or sheds.
+    /// The system with its capacity times `factor`: what binds it is scaled, which is the level of
+    /// a cliff or the memory above the base where there is one per VU, else the speed of its
+    /// servers and the lengths at which a queue fails or sheds.
     #[must_use]
     pub fn with_capacity(&self, factor: f64) -> Self {
         let mut spec = self.clone();
@@ -93,8 +95,8 @@ impl SystemSpec {
         spec
     }
 
-    /// The system as it is in the long run: warm and without the tokens that it had at the start. What can become cold again is
-    /// left as it is.
+    /// The system as it is in the long run: warm and without the tokens that it had at the start.
+    /// What can become cold again is left as it is.
     #[must_use]
     pub fn in_the_long_run(&self) -> Self {
         let mut spec = self.clone();
@@ -110,7 +112,8 @@ impl SystemSpec {
         spec
     }
 
-    /// The system with all the servers to which it may grow, for good; `None` when it does not grow, or shrinks again.
+    /// The system with all the servers to which it may grow, for good; `None` when it does not
+    /// grow, or shrinks again.
     pub fn fully_grown(&self) -> Option<Self> {
         let growth = self.growth.filter(|g| g.below.is_none())?;
         let mut spec = self.clone();
@@ -119,8 +122,8 @@ impl SystemSpec {
         Some(spec)
     }
 
-    /// Whether this many users keep the servers so busy that the system grows to its end: with the servers that it has
-    /// before the last step, nobody waiting. Without growth, yes.
+    /// Whether this many users keep the servers so busy that the system grows to its end: with the
+    /// servers that it has before the last step, nobody waiting. Without growth, yes.
     pub fn grows_to_the_end_at(&self, level: u32) -> bool {
         let Some(growth) = self.growth else {
             return true;

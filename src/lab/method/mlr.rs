@@ -1,8 +1,9 @@
-//! `MLRsearch` (the IETF's benchmarking methodology working group): several trials a level, a level is a bound once its good or
-//! its bad trials outweigh what is still to come, and the relevant bounds are the smallest upper one and the largest lower
-//! one below it.
+//! `MLRsearch` (the IETF's benchmarking methodology working group): several trials a level, a level
+//! is a bound once its good or its bad trials outweigh what is still to come, and the relevant
+//! bounds are the smallest upper one and the largest lower one below it.
 //!
-//! Simplified where the draft leaves room: one goal, with one coarser target before it; no latency in the trials' weights.
+//! Simplified where the draft leaves room: one goal, with one coarser target before it; no latency
+//! in the trials' weights.
 
 use std::collections::BTreeMap;
 

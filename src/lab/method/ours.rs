@@ -1,4 +1,5 @@
-//! The search of `breakpoint find`: the very loop, settle detector, verdicts and stop rules, in virtual time.
+//! The search of `breakpoint find`: the very loop, settle detector, verdicts and stop rules, in
+//! virtual time.
 
 use std::time::Duration;
 

@@ -9,11 +9,14 @@ use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform, time};
 use super::sheet::{MAX_LEVEL, Sheet, round3};
 use super::{MOST_PER_S, Rejected, SystemKind};
 
-/// Most requests per second of a system whose effects come seldom: hours have to be simulated for its truth.
+/// Most requests per second of a system whose effects come seldom: hours have to be simulated for
+/// its truth.
 const SLOW_MOST_PER_S: f64 = 1_000.0;
-/// Fewest requests per second that the servers of a system carry: below, a search sees next to nothing.
+/// Fewest requests per second that the servers of a system carry: below, a search sees next to
+/// nothing.
 const FEWEST_PER_S: f64 = 2.0;
-/// A quantile may not be met by this much of its level at light load, or there is nothing to search for.
+/// A quantile may not be met by this much of its level at light load, or there is nothing to search
+/// for.
 const ABOVE_LIGHT: f64 = 1.3;
 /// A quantile allows at least so many times the failures that outages alone bring.
 const OUTAGE_ROOM: f64 = 2.5;
@@ -102,8 +105,9 @@ fn base(kind: SystemKind, rng: &mut SmallRng) -> Sheet {
     sheet
 }
 
-/// The time between two requests of a VU: cycles from 20 ms to 20 s, as long as the servers are not busy before the highest
-/// level; one of six, and those whose cycle is all service, do not think at all.
+/// The time between two requests of a VU: cycles from 20 ms to 20 s, as long as the servers are not
+/// busy before the highest level; one of six, and those whose cycle is all service, do not think at
+/// all.
 fn think(per_s: f64, service_s: f64, rng: &mut SmallRng) -> Law {
     let longest = (0.8 * MAX_LEVEL / per_s).clamp(0.02, 20.0);
     let mean = log_uniform(0.02, longest.max(0.021), rng) - service_s;
@@ -134,7 +138,8 @@ fn any_quantile(rng: &mut SmallRng) -> f64 {
     }
 }
 
-/// A latency objective: from 1.3 times the quantile of a service to 50 services, as far as the highest level gets.
+/// A latency objective: from 1.3 times the quantile of a service to 50 services, as far as the
+/// highest level gets.
 fn latency(sheet: &mut Sheet, q: f64, rng: &mut SmallRng) -> Result<(), Rejected> {
     let low = ABOVE_LIGHT * sheet.light_s(q);
     let high = (MOST_SERVICES * sheet.service_s()).max(1.5 * low);
@@ -251,7 +256,8 @@ fn share_text(metric: &str, bound: f64) -> String {
     format!("{metric}<{}%", round3(100.0 * bound))
 }
 
-/// One of the ways to turn requests away, and an objective for what it turns away; half of them a latency objective too.
+/// One of the ways to turn requests away, and an objective for what it turns away; half of them a
+/// latency objective too.
 fn limit(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let bound = any_bound(rng);
     let refuse = ["error", "shed"][rng.random_range(0..2)];
@@ -304,7 +310,8 @@ fn limit(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     Ok(sheet)
 }
 
-/// Failures while the queue is long: all, half, or so few that they level off just above what is allowed.
+/// Failures while the queue is long: all, half, or so few that they level off just above what is
+/// allowed.
 fn errors(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let bound = any_bound(rng);
     let share = match rng.random_range(0..4) {
@@ -357,8 +364,9 @@ fn memory(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     Ok(sheet)
 }
 
-/// Outages, and a share of errors of which they alone use up a part. Where that leaves room for a quantile there is one too: the
-/// errors alone hardly change with the load before the servers are busy, and their truth takes thousands of outages.
+/// Outages, and a share of errors of which they alone use up a part. Where that leaves room for a
+/// quantile there is one too: the errors alone hardly change with the load before the servers are
+/// busy, and their truth takes thousands of outages.
 fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let every = round3(log_uniform(180.0, 900.0, rng));
     let length = round3(log_uniform(1.0, 10.0, rng));
@@ -368,8 +376,8 @@ fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
         time(every),
         time(length)
     );
-    // A user with a cycle of c s comes in an outage of L s with 1 - exp(-L / c), then again each second: this many failures
-    // per outage, to so many requests from one outage to the next.
+    // A user with a cycle of c s comes in an outage of L s with 1 - exp(-L / c), then again each
+    // second: this many failures per outage, to so many requests from one outage to the next.
     let cycle = sheet.think_s() + sheet.service_s();
     let first = 1.0 - (-length / cycle).exp();
     let failures = first + length - cycle * first;

@@ -1,4 +1,5 @@
-//! A drawn system on its way to be a file: what is known of it in numbers, and the tables written so far.
+//! A drawn system on its way to be a file: what is known of it in numbers, and the tables written
+//! so far.
 
 use std::fmt::Write as _;
 

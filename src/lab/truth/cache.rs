@@ -1,4 +1,5 @@
-//! Truths that are known already, as the text of a CSV file. Its key changes with everything that the truth depends on.
+//! Truths that are known already, as the text of a CSV file. Its key changes with everything that
+//! the truth depends on.
 
 use std::collections::BTreeMap;
 

@@ -58,7 +58,8 @@ impl LabSystem {
 pub struct LabTruth {
     /// What a level counts.
     pub unit: LevelUnit,
-    /// The largest level at which the SLO holds in the long run; `None` when it holds up to the maximum.
+    /// The largest level at which the SLO holds in the long run; `None` when it holds up to the
+    /// maximum.
     pub vus: Option<u32>,
     /// The same when the level is reached from above, where that differs.
     pub from_above_vus: Option<u32>,
@@ -132,7 +133,8 @@ impl LabRun {
         Some(f64::from(self.vus?) / f64::from(truth) - 1.0)
     }
 
-    /// Whether it named a number, without reserve, that is off by more than a quarter: what must not happen.
+    /// Whether it named a number, without reserve, that is off by more than a quarter: what must
+    /// not happen.
     pub fn is_far_off(&self, truth: u32) -> bool {
         self.without_reserve && self.error(truth).is_some_and(|e| e.abs() > FAR_OFF)
     }

@@ -15,7 +15,8 @@ const CONFIDENCE: f64 = 0.95;
 pub struct LabPairs {
     /// The system.
     pub name: String,
-    /// The changes of capacity that were tried, as fractions, with the true ratio of the breakpoints where it is known.
+    /// The changes of capacity that were tried, as fractions, with the true ratio of the
+    /// breakpoints where it is known.
     pub changes: Vec<(f64, Option<f64>)>,
     /// Seconds that a search had.
     pub budget_s: f64,
@@ -159,7 +160,8 @@ const RUN_COLUMNS: [&str; 9] = [
     "verdict",
 ];
 
-/// The tables as files: `compare.csv`, a row per system, change and metric; `compare-pairs.csv`, a row per pair and metric.
+/// The tables as files: `compare.csv`, a row per system, change and metric; `compare-pairs.csv`, a
+/// row per pair and metric.
 ///
 /// # Errors
 /// Never in practice: it writes to memory.

@@ -1,4 +1,5 @@
-//! Many drawn systems: what all searches of them came to together, by kind and by budget, as CSV and as text.
+//! Many drawn systems: what all searches of them came to together, by kind and by budget, as CSV
+//! and as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -56,7 +57,8 @@ pub struct RandomRun {
 
 /// A coverage below this in one system is worth a look.
 const WEAK: f64 = 0.85;
-/// Seconds between events above which a search need not have met one: it may be right about what it saw and miss the truth.
+/// Seconds between events above which a search need not have met one: it may be right about what it
+/// saw and miss the truth.
 const RARE_S: f64 = 300.0;
 /// Systems shown as the worst.
 const WORST: usize = 15;

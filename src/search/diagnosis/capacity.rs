@@ -1,5 +1,6 @@
-//! What the target could do, block by block: where requests queue, throughput is the capacity, and it is known far better than
-//! any tail of latencies. Capacity that moves with time, or that stands at one of two values, shows here first.
+//! What the target could do, block by block: where requests queue, throughput is the capacity, and
+//! it is known far better than any tail of latencies. Capacity that moves with time, or that stands
+//! at one of two values, shows here first.
 
 use super::super::{Flow, Visit};
 use super::{least, mean, most};
@@ -18,23 +19,27 @@ const QUEUED: f64 = 4.0;
 const NEAR: (f64, f64) = (0.6, 1.5);
 /// Blocks that failed more than this share tell of failures and not of capacity.
 const FAILED: f64 = 0.05;
-/// Two groups of blocks count as two when their means stand this many standard deviations (of a block within its group) apart:
-/// a normal distribution cut in halves gives 2.7, a uniform one, as of a drift, 3.5.
+/// Two groups of blocks count as two when their means stand this many standard deviations (of a
+/// block within its group) apart: a normal distribution cut in halves gives 2.7, a uniform one, as
+/// of a drift, 3.5.
 const APART_SD: f64 = 4.0;
-/// Least ratio of the capacities of two modes; what differs less lies within the intervals of the usual answer.
+/// Least ratio of the capacities of two modes; what differs less lies within the intervals of the
+/// usual answer.
 const MODE_RATIO: f64 = 1.12;
-/// The same for what an overload leaves behind, which coming from rest and repetition prove besides.
+/// The same for what an overload leaves behind, which coming from rest and repetition prove
+/// besides.
 const PAST_RATIO: f64 = 1.06;
 /// Levels count as equal within this share.
 const LEVEL: f64 = 0.03;
-/// Seconds of the spell that a moment falls into, for a mode: the longest hold. What passes sooner every visit meets, and it is
-/// averaged; visits of a mode are wholly in it.
+/// Seconds of the spell that a moment falls into, for a mode: the longest hold. What passes sooner
+/// every visit meets, and it is averaged; visits of a mode are wholly in it.
 const SPELL_S: f64 = 90.0;
 /// Seconds that a return to speed lasts at least, as a hold does.
 const RETURN_S: f64 = 60.0;
 /// Most looks of either kind.
 const LOOKS: usize = 2;
-/// Requests in flight are counted once a second: what they reached in between exceeds the count by up to this share.
+/// Requests in flight are counted once a second: what they reached in between exceeds the count by
+/// up to this share.
 const BETWEEN_SECONDS: f64 = 0.1;
 /// Fewest blocks that a drift rests on.
 const DRIFT_BLOCKS: usize = 12;
@@ -42,7 +47,8 @@ const DRIFT_BLOCKS: usize = 12;
 const DRIFT_QUEUED: f64 = 0.75;
 /// Its least t statistic.
 const DRIFT_T: f64 = 4.0;
-/// Standard deviation of the elasticity of throughput where requests queue throughout: none but for what a level does to caches.
+/// Standard deviation of the elasticity of throughput where requests queue throughout: none but for
+/// what a level does to caches.
 const ELASTICITY_SD: f64 = 0.02;
 /// Neighbouring blocks whose correlation is kept: a visit's.
 const LAGS: usize = 5;
@@ -136,8 +142,8 @@ const FEWEST_PRESSED: usize = 4;
 /// Requests queue throughout for a capacity when they wait at least this share of the limit.
 const WAITS: f64 = 0.25;
 
-/// What gets done per second while the target is never without a line that takes a good part of `limit_s` seconds to
-/// serve; `None` where too few blocks say so.
+/// What gets done per second while the target is never without a line that takes a good part of
+/// `limit_s` seconds to serve; `None` where too few blocks say so.
 pub(in super::super) fn served_at_most(visits: &[Visit], limit_s: f64) -> Option<Served> {
     let pressed: Vec<Block> = blocks(visits)
         .into_iter()
@@ -190,8 +196,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The blocks near the estimate in two groups, if they fall into two: slow ones queue, so that their throughput is their
-    /// capacity, and fast ones do more at a level as high.
+    /// The blocks near the estimate in two groups, if they fall into two: slow ones queue, so that
+    /// their throughput is their capacity, and fast ones do more at a level as high.
     pub(super) fn of(blocks: &[Block], estimate: f64) -> Option<Self> {
         let mut among = near(blocks, estimate);
         loop {
@@ -257,8 +263,9 @@ impl Groups {
         lengths().map(|s| s * s).sum::<f64>() / lengths().sum::<f64>()
     }
 
-    /// Whether the past may be what makes it slow: an overload, until it has been empty. Then nothing is fast after clearly more
-    /// in flight than made it slow at another time, and who is slow under a queue that does not end stays so.
+    /// Whether the past may be what makes it slow: an overload, until it has been empty. Then
+    /// nothing is fast after clearly more in flight than made it slow at another time, and who is
+    /// slow under a queue that does not end stays so.
     fn past_explains(&self) -> bool {
         // One block alone is chance, and the first may be part of both.
         let long = |s: &&(bool, Vec<Block>)| s.1.len() > 1;
@@ -321,7 +328,8 @@ impl Groups {
     }
 }
 
-/// Whether a slow spell gave way to a fast one by itself: no rest, no lower level, and requests queued to its end.
+/// Whether a slow spell gave way to a fast one by itself: no rest, no lower level, and requests
+/// queued to its end.
 fn recovered(slow: &[Block], fast: &[Block]) -> bool {
     let [.., pressed, last] = slow else {
         return false;
@@ -345,9 +353,11 @@ pub(in crate::search) enum Look {
     FromOverload,
 }
 
-/// Which visit should look for what an overload leaves behind; `rests` looks were made from rest, `overloads` with an overload.
+/// Which visit should look for what an overload leaves behind; `rests` looks were made from rest,
+/// `overloads` with an overload.
 ///
-/// Every search looks from rest once: where nothing but visits after an overload was made, nothing could tell.
+/// Every search looks from rest once: where nothing but visits after an overload was made, nothing
+/// could tell.
 pub(super) fn wanted_look(
     blocks: &[Block],
     estimate: f64,
@@ -379,7 +389,8 @@ pub(super) struct Drift {
     pub(super) seconds: f64,
 }
 
-/// The capacity against time, where requests queue throughout; a step from one mode to another is none.
+/// The capacity against time, where requests queue throughout; a step from one mode to another is
+/// none.
 pub(super) fn drift(blocks: &[Block], estimate: f64) -> Option<Drift> {
     let near = near(blocks, estimate);
     let at_estimate = |b: &&Block| (b.vus / estimate - 1.0).abs() < 0.15;
@@ -397,7 +408,8 @@ pub(super) fn drift(blocks: &[Block], estimate: f64) -> Option<Drift> {
     })
 }
 
-/// Slope of `ln(throughput)` by time and its standard error, from weighted least squares with an elasticity by level.
+/// Slope of `ln(throughput)` by time and its standard error, from weighted least squares with an
+/// elasticity by level.
 fn slope(blocks: &[Block]) -> Option<(f64, f64)> {
     let weight: f64 = blocks.iter().map(|b| b.seconds).sum();
     let weighted =
@@ -427,7 +439,8 @@ fn slope(blocks: &[Block]) -> Option<(f64, f64)> {
             b.seconds * left * (nn * t(b) - tn * n(b)) / det
         })
         .collect();
-    // Newey and West; what is correlated was met less often than blocks, and its size is known the less (persistence).
+    // Newey and West; what is correlated was met less often than blocks, and its size is known the
+    // less (persistence).
     let alone: f64 = score.iter().map(|s| s * s).sum();
     let together: f64 = (1..=LAGS)
         .map(|lag| {
@@ -447,7 +460,8 @@ fn near(blocks: &[Block], estimate: f64) -> Vec<Block> {
         .collect()
 }
 
-/// The throughput that parts the blocks into the two groups with the least spread within, by Lloyd's rounds.
+/// The throughput that parts the blocks into the two groups with the least spread within, by
+/// Lloyd's rounds.
 fn halves(blocks: &[Block]) -> Option<f64> {
     let queued = || blocks.iter().filter(|b| b.queued).map(|b| b.per_s);
     let (mut low, mut high) = (least(queued()), most(blocks.iter().map(|b| b.per_s)));

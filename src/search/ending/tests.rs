@@ -100,7 +100,8 @@ fn a_bracket_without_an_estimate_is_an_interval_with_something_beyond_its_levels
 
 #[test]
 fn a_ceiling_of_a_short_hold_that_the_last_full_one_contradicts_is_none() {
-    // At 100 VUs and 50 a second the allowed share takes a tenth of 2 s: by Little's law 90 VUs more are carried.
+    // At 100 VUs and 50 a second the allowed share takes a tenth of 2 s: by Little's law 90 VUs
+    // more are carried.
     let light = |vus: u32| {
         let mut counts = tail::Counts::default();
         counts[tail::RATIOS.len()] = 1_500.0;

@@ -65,7 +65,8 @@ fn a_step_is_found_wherever_it_is() {
     }
 }
 
-/// Killed beyond `last_good` VUs soon after the level was reached; how much fails depends on when it is back.
+/// Killed beyond `last_good` VUs soon after the level was reached; how much fails depends on when
+/// it is back.
 fn killed(order: &Order, last_good: u32, failed: f64) -> Visit {
     let killed = order.level.get() > last_good;
     let evidence = Evidence::Share {
@@ -294,7 +295,8 @@ fn a_bound_that_full_holds_do_not_bear_out_is_tried_itself() {
 
 #[test]
 fn an_answer_whose_levels_stay_undecided_is_not_confirmed_for_ever() {
-    // Where the interval ends, shares lie so near to what is allowed that no hold there is a firm verdict.
+    // Where the interval ends, shares lie so near to what is allowed that no hold there is a firm
+    // verdict.
     let spec = SearchSpec {
         seed: 4,
         ..spec(1, 10_000, 10)

@@ -29,13 +29,15 @@ fn the_last_doubling_stops_at_the_maximum() {
 
 #[test]
 fn beyond_the_knee_it_jumps_by_littles_law() {
-    // Eight workers of 50 ms serve 160 cycles a second at most, users think for 1 s: the knee is near 168.
+    // Eight workers of 50 ms serve 160 cycles a second at most, users think for 1 s: the knee is
+    // near 168.
     let saturating = |o: &Order| Visit {
         throughput: Some((f64::from(o.level.get()) / 1.05).min(160.0)),
         ..cliff(o, 2_900)
     };
     let driven = drive(spec(1, 5_000, 100), SHARE, saturating);
-    // 400 is twice 200 and did not raise the throughput: 160 x (1 + 0.85 x 2) = 432, but at least an eighth more.
+    // 400 is twice 200 and did not raise the throughput: 160 x (1 + 0.85 x 2) = 432, but at least
+    // an eighth more.
     assert_eq!(driven.levels()[..4], [100, 200, 400, 451]);
     // A level that tells nothing of a limit is doubled all the same.
     let mut search = Search::new(
@@ -77,9 +79,11 @@ fn between_two_bounds_it_looks_where_the_capacity_points_to() {
         };
         drive(spec(1, 5_000, 10), SHARE, saturating).levels()[7..9].to_vec()
     };
-    // 640 held, 1280 broke. Little's law: capacity x (1 s of thinking + a quarter of the limit of 2 s).
+    // 640 held, 1280 broke. Little's law: capacity x (1 s of thinking + a quarter of the limit of 2
+    // s).
     assert_eq!(at(500.0), [1_280, 750]);
-    // A capacity that points out of the bracket, or to its very end, tells nothing: the geometric mean.
+    // A capacity that points out of the bracket, or to its very end, tells nothing: the geometric
+    // mean.
     assert_eq!(at(2_000.0), [1_280, 905]);
     assert_eq!(at(440.0), [1_280, 905]);
 }
@@ -162,7 +166,8 @@ fn a_probe_that_broke_at_the_maximum_is_outvoted_and_told_or_there_is_no_answer(
     let by_turns = drive_with(&[true, false, true, false, true, false]);
     assert_eq!(by_turns.end.ending, Ending::BrokeAtMinimum);
 
-    // The same where there are lower levels to close in to: it ends, and not as a level that is carried.
+    // The same where there are lower levels to close in to: it ends, and not as a level that is
+    // carried.
     let mut at_maximum = 0;
     let above = drive(spec(1, 300, 150), SHARE, |o| {
         let is_there = o.level.get() == 300;

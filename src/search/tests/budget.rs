@@ -74,7 +74,8 @@ fn told(driven: &Driven) -> Option<Outlook> {
 
 #[test]
 fn a_step_promises_a_visit_between_its_sides_and_nothing_when_it_moves() {
-    // Whoever has what was asked for is promised nothing; this one is asked for more than it can reach.
+    // Whoever has what was asked for is promised nothing; this one is asked for more than it can
+    // reach.
     let budget = |seconds| SearchSpec {
         precision: 1e-6,
         ..with_budget(seconds, spec(1, 5_000, 10))

@@ -9,8 +9,8 @@ pub(super) const GROUPS: usize = 8;
 const FEWEST_RESIDUALS: usize = 8;
 const LAGS: usize = 4;
 
-/// Standard error of `ln N*` from leaving out groups of successive visits (delete-a-group jackknife): needs no
-/// independence between neighbouring visits.
+/// Standard error of `ln N*` from leaving out groups of successive visits (delete-a-group
+/// jackknife): needs no independence between neighbouring visits.
 pub(super) fn jackknife_se(points: &[Point], grid: &Grid) -> Option<f64> {
     if points.len() < GROUPS + 2 {
         return None;
@@ -37,8 +37,8 @@ pub(super) fn jackknife_se(points: &[Point], grid: &Grid) -> Option<f64> {
     Some(((groups - 1.0) / groups * sum).sqrt())
 }
 
-/// How much of the likelihood to believe when successive visits resemble each other: `1 / (1 + 2 sum rho)` from the
-/// residuals' autocorrelation, 1 when there is none worth the name.
+/// How much of the likelihood to believe when successive visits resemble each other: `1 / (1 + 2
+/// sum rho)` from the residuals' autocorrelation, 1 when there is none worth the name.
 pub(super) fn independence(points: &[Point], link: Link, posterior: &Posterior) -> f64 {
     let crossing = link.crossing();
     let estimate = posterior.quantile(0.5);

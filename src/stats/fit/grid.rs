@@ -1,4 +1,5 @@
-//! The posterior on a grid over breakpoint, steepness, curvature and spread: it has no convergence to fail.
+//! The posterior on a grid over breakpoint, steepness, curvature and spread: it has no convergence
+//! to fail.
 
 use super::link::LogNormal;
 use super::{Link, Observation, Point, offset};
@@ -54,7 +55,8 @@ impl Grid {
         self.marginals(cells)
     }
 
-    /// Log-likelihoods summed over the visits, one per cell: thresholds, in them steepnesses, curvatures, spreads.
+    /// Log-likelihoods summed over the visits, one per cell: thresholds, in them steepnesses,
+    /// curvatures, spreads.
     pub(super) fn log_likelihoods(&self, points: &[Point]) -> Vec<f64> {
         struct Spread {
             inverse: f64,

@@ -29,8 +29,8 @@ pub enum Link {
     Side,
 }
 
-/// Above `z_alpha` plus this a share tells no more than that the level is too high: how far above depends on when the
-/// visit was left.
+/// Above `z_alpha` plus this a share tells no more than that the level is too high: how far above
+/// depends on when the visit was left.
 const TOO_HIGH: f64 = 1.6;
 
 fn ceiling(alpha: f64) -> f64 {
@@ -46,7 +46,8 @@ impl Link {
         }
     }
 
-    /// What a visit shows that was far too high, whatever it counted: how much fails in a crash depends on when it came.
+    /// What a visit shows that was far too high, whatever it counted: how much fails in a crash
+    /// depends on when it came.
     pub fn far_above(self) -> Observation {
         match self {
             Self::Share { alpha } => Observation::Above(ceiling(alpha)),
@@ -80,9 +81,10 @@ impl Link {
         }
     }
 
-    /// Curvatures tried. A positive one lets the statistic level off below the breakpoint, which a share does (there
-    /// is always some violation) and a side must not. A negative one lets it level off `1 / -g` above it: a share of
-    /// failures has a ceiling where a fault hits only some of the requests, at -1.5 (0.67 probits) 5 % where 1 % is allowed.
+    /// Curvatures tried. A positive one lets the statistic level off below the breakpoint, which a
+    /// share does (there is always some violation) and a side must not. A negative one lets it
+    /// level off `1 / -g` above it: a share of failures has a ceiling where a fault hits only some
+    /// of the requests, at -1.5 (0.67 probits) 5 % where 1 % is allowed.
     pub(super) fn curvatures(self) -> &'static [f64] {
         match self {
             Self::Share { .. } => &[-1.5, -0.8, -0.3, 0.3, 0.9, 1.6],
@@ -91,8 +93,9 @@ impl Link {
         }
     }
 
-    /// Range of the steepness. A side's latent scale is the visits' own spread, and a level whose side is not settled
-    /// within an eighth of the breakpoint would be found by its share, not by its side.
+    /// Range of the steepness. A side's latent scale is the visits' own spread, and a level whose
+    /// side is not settled within an eighth of the breakpoint would be found by its share, not by
+    /// its side.
     pub(super) fn kappas(self) -> RangeInclusive<f64> {
         match self {
             Self::Share { .. } => 0.7..=1_000.0,
@@ -110,7 +113,8 @@ impl Link {
         }
     }
 
-    /// Makes `N*` the level where the mean of the *statistic's share* is alpha; only shares are averaged.
+    /// Makes `N*` the level where the mean of the *statistic's share* is alpha; only shares are
+    /// averaged.
     pub(super) fn inflation(self, sigma: f64) -> f64 {
         match self {
             Self::Share { .. } => (1.0 + sigma * sigma).sqrt(),
@@ -118,8 +122,8 @@ impl Link {
         }
     }
 
-    /// Offsets, on the statistic's scale, of the levels worth visiting around the crossing. Above the crossing a
-    /// second tells several times what it tells below, where violations are rare.
+    /// Offsets, on the statistic's scale, of the levels worth visiting around the crossing. Above
+    /// the crossing a second tells several times what it tells below, where violations are rare.
     pub fn ladder(self) -> [f64; 4] {
         match self {
             Self::Share { .. } => [-0.35, 0.1, 0.5, 1.0],

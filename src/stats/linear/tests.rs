@@ -12,7 +12,8 @@ fn assert_near(got: f64, want: f64, what: &str) {
     );
 }
 
-/// Two on the diagonal, minus one beside it: its inverse is `min(i, j) (D + 1 - max(i, j)) / (D + 1)`, counted from 1.
+/// Two on the diagonal, minus one beside it: its inverse is `min(i, j) (D + 1 - max(i, j)) / (D +
+/// 1)`, counted from 1.
 fn second_differences() -> Matrix<D> {
     let mut m = [[0.0; D]; D];
     for a in 0..D {

@@ -1,4 +1,5 @@
-//! The breakpoint of arrivals where only the capacity limits them: what is held shows how a line grows, not how long it gets.
+//! The breakpoint of arrivals where only the capacity limits them: what is held shows how a line
+//! grows, not how long it gets.
 
 use super::reach::{Reach, assemble};
 use super::{DEFF_PER_QUEUE, KNOWN_VARIABILITY_SD, VARIABILITY_SD};
@@ -30,12 +31,14 @@ pub struct CapacityEdge {
     pub hold_s: f64,
 }
 
-/// The breakpoint of arrivals where only the edge of the capacity breaks the limit: there a line takes longer to find its
-/// length than anybody holds, and what is held shows how it grows, not how long it gets.
+/// The breakpoint of arrivals where only the edge of the capacity breaks the limit: there a line
+/// takes longer to find its length than anybody holds, and what is held shows how it grows, not how
+/// long it gets.
 ///
-/// With spare capacity `C - lambda` the wait's tail is `exp(-(C - lambda) t / v)` in heavy traffic, `v` being half the sum of the
-/// squared coefficients of variation of gaps and services (Kingman, 1962), so that a share of `alpha` waits longer than `L` at
-/// `lambda = C - v ln(1 / alpha) / L`. `v` is 1 for an M/M/c queue and not known here: the prior of [`super::fit`] stands for it.
+/// With spare capacity `C - lambda` the wait's tail is `exp(-(C - lambda) t / v)` in heavy traffic,
+/// `v` being half the sum of the squared coefficients of variation of gaps and services (Kingman,
+/// 1962), so that a share of `alpha` waits longer than `L` at `lambda = C - v ln(1 / alpha) / L`.
+/// `v` is 1 for an M/M/c queue and not known here: the prior of [`super::fit`] stands for it.
 ///
 /// `None` where the line finds its length within a third of a hold, so that tails can be believed.
 pub fn at_capacity_edge(edge: &CapacityEdge, alpha: f64, confidence: f64) -> Option<Fit> {
@@ -69,10 +72,12 @@ pub fn at_capacity_edge(edge: &CapacityEdge, alpha: f64, confidence: f64) -> Opt
     })
 }
 
-/// How far below the capacity that was seen the true one may lie, as a logarithm: where everybody gets a fair share of the servers and a
-/// few requests are most of the work, those are still in progress at the end of a hold, and more requests get done in it than for
-/// ever. `in_line` is the squared coefficient of variation of the latencies where they are longest: at most 1 in order of arrival and for
-/// exponential services. Of drawn systems with 1.9 to 4.6 the capacity read 5 to 20 % too high, whatever the number.
+/// How far below the capacity that was seen the true one may lie, as a logarithm: where everybody
+/// gets a fair share of the servers and a few requests are most of the work, those are still in
+/// progress at the end of a hold, and more requests get done in it than for ever. `in_line` is the
+/// squared coefficient of variation of the latencies where they are longest: at most 1 in order of
+/// arrival and for exponential services. Of drawn systems with 1.9 to 4.6 the capacity read 5 to 20
+/// % too high, whatever the number.
 fn unfinished(in_line: f64) -> f64 {
     UNFINISHED * (in_line - 1.0).clamp(0.0, 1.0)
 }

@@ -1,9 +1,11 @@
-//! The breakpoint of a service that works like a clock: everybody waits about as long, and the tail is a step.
+//! The breakpoint of a service that works like a clock: everybody waits about as long, and the tail
+//! is a step.
 //!
-//! With as many requests per second at all levels (`X`) Little's law says how long everybody stays, `R = N / X - Z`, and where next to
-//! nothing separates the tail from the mean it says the same of the tail. Each visit then points to the breakpoint by
-//! itself, `N + X L (1 - r)`, with `r` the latency, in limits, that the allowed share reaches. `r` is known between two
-//! thresholds; the breakpoint lies where all visits agree.
+//! With as many requests per second at all levels (`X`) Little's law says how long everybody stays,
+//! `R = N / X - Z`, and where next to nothing separates the tail from the mean it says the same of
+//! the tail. Each visit then points to the breakpoint by itself, `N + X L (1 - r)`, with `r` the
+//! latency, in limits, that the allowed share reaches. `r` is known between two thresholds; the
+//! breakpoint lies where all visits agree.
 
 use super::{TailVisit, Users, mean};
 use crate::stats::Ends;
@@ -13,13 +15,14 @@ use crate::stats::fit::{Basis, Fit, Shift};
 const SPREAD: f64 = 0.15;
 /// Throughputs that differ by less are one.
 const SAME: f64 = 0.03;
-/// How far visits may contradict one another, as a share of the breakpoint: clocks are read to this.
+/// How far visits may contradict one another, as a share of the breakpoint: clocks are read to
+/// this.
 const TOLERANCE: f64 = 0.01;
 /// Share of the visits that must agree: one may have met a disturbance.
 const AGREE: f64 = 0.75;
 
-/// The fit; `near` are complete visits near the breakpoint. `None` where the service is no such clock, or visits contradict one
-/// another.
+/// The fit; `near` are complete visits near the breakpoint. `None` where the service is no such
+/// clock, or visits contradict one another.
 pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
     let rates = || near.iter().map(|v| v.per_s);
     let (least, most) = (
@@ -64,7 +67,8 @@ pub(super) fn fit(near: &[TailVisit], users: Users, alpha: f64) -> Option<Fit> {
         return None;
     }
     let estimate = f64::midpoint(low, high);
-    // Between the ends no level is likelier than another; the interval holds all of it, whatever confidence is asked.
+    // Between the ends no level is likelier than another; the interval holds all of it, whatever
+    // confidence is asked.
     let distribution = (0..=40)
         .map(|i| f64::from(i) / 40.0)
         .map(|p| (low + (high - low) * p, p))
@@ -101,7 +105,8 @@ fn count(n: usize) -> f64 {
     n as f64
 }
 
-/// The two thresholds, in limits, between which the latency lies that a share of `alpha` reaches; the lower one first.
+/// The two thresholds, in limits, between which the latency lies that a share of `alpha` reaches;
+/// the lower one first.
 fn reached(visit: &TailVisit, alpha: f64) -> Option<Ends> {
     let mut higher = None;
     for (ratio, share) in visit.tail.shares() {
@@ -121,7 +126,8 @@ mod tests {
     const LIMIT_S: f64 = 2.0;
     const ALPHA: f64 = 0.01;
 
-    /// A hundred requests a second after 8 s of thinking, and everybody waits as long as the line is: the limit of 2 s at 1 000.
+    /// A hundred requests a second after 8 s of thinking, and everybody waits as long as the line
+    /// is: the limit of 2 s at 1 000.
     fn stays_s(vus: f64) -> f64 {
         vus / 100.0 - 8.0
     }
@@ -204,7 +210,8 @@ mod tests {
     #[test]
     fn visits_that_contradict_one_another_are_no_clock() {
         let mut visits = clock(&[960.0, 980.0, 1_000.0, 1_020.0]);
-        // As if the breakpoint were 50 lower: one may have met a disturbance, two of four are no clock.
+        // As if the breakpoint were 50 lower: one may have met a disturbance, two of four are no
+        // clock.
         visits[1].2 = tail(stays_s(1_030.0), stays_s(1_030.0));
         let found = fit_of(&visits, Users::Closed).unwrap();
         assert!(

@@ -1,4 +1,5 @@
-//! The falling curve `psi` through the share allowed at the limit, its parameters by name, and their prior.
+//! The falling curve `psi` through the share allowed at the limit, its parameters by name, and
+//! their prior.
 
 use crate::stats::linear;
 

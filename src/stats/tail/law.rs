@@ -1,4 +1,5 @@
-//! How a level moves the tail of latencies: by Little's law where a line has formed, by the spare capacity where none has.
+//! How a level moves the tail of latencies: by Little's law where a line has formed, by the spare
+//! capacity where none has.
 
 use super::{NEAR, TailVisit, Users, VARIABILITY_SD, mean};
 use crate::stats::fit::Shift;
@@ -25,7 +26,8 @@ impl Users {
     ) -> f64 {
         match self {
             Self::Closed => NEAR,
-            // The capacity is not far above, and beyond it nothing is steady; with variable services it is farther.
+            // The capacity is not far above, and beyond it nothing is steady; with variable
+            // services it is farther.
             Self::Open => {
                 let limit_s = visits.first().map_or(f64::INFINITY, |v| v.tail.limit_s);
                 let spare = -alpha.ln() / limit_s * variability.unwrap_or(1.0) / around;
@@ -48,9 +50,10 @@ impl Users {
 
 /// Whether Little's law says nothing of the tail at the limit of `vus` closed users.
 ///
-/// Who have a short limit and think for long are arrivals in all but name: they break the limit long before they fill the
-/// servers, and one user more makes nobody wait `1 / X` longer. The spare capacity tells which is so: as its law has it, one
-/// user more moves the tail at the limit by `(X L)^2 / (N ln(1 / alpha))` times that.
+/// Who have a short limit and think for long are arrivals in all but name: they break the limit
+/// long before they fill the servers, and one user more makes nobody wait `1 / X` longer. The spare
+/// capacity tells which is so: as its law has it, one user more moves the tail at the limit by `(X
+/// L)^2 / (N ln(1 / alpha))` times that.
 pub(crate) fn is_idle(vus: f64, per_s: f64, limit_s: f64, alpha: f64) -> bool {
     (per_s * limit_s).powi(2) < IDLE * vus * -alpha.ln()
 }
@@ -77,7 +80,8 @@ impl Law {
     pub(super) fn shift(self, u: f64) -> (f64, f64) {
         match self {
             Self::Little => (u, 1.0),
-            // ln of spare capacity over that at the breakpoint. Beyond the capacity nothing is steady; there a line goes on.
+            // ln of spare capacity over that at the breakpoint. Beyond the capacity nothing is
+            // steady; there a line goes on.
             Self::Spare if u > NO_SPARE => {
                 let slope = 1.0 / (1.0 - NO_SPARE);
                 (slope.ln() + (u - NO_SPARE) * slope, slope)
@@ -95,7 +99,8 @@ impl Law {
     }
 }
 
-/// The latency that the share allowed exceeds at a level, seconds: the limit at the breakpoint, moved from there as the fit says.
+/// The latency that the share allowed exceeds at a level, seconds: the limit at the breakpoint,
+/// moved from there as the fit says.
 pub fn latency_s(shift: Shift, limit_s: f64, level: f64, breakpoint: f64) -> f64 {
     let away = level - breakpoint;
     match shift {

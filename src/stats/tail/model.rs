@@ -1,4 +1,5 @@
-//! The likelihood of what was counted under the curve, its maximum, and how far that is to be believed.
+//! The likelihood of what was counted under the curve, its maximum, and how far that is to be
+//! believed.
 
 use super::counts::{Counts, LIMIT, RATIOS, kept, sum};
 use super::curve::{BREAKPOINT, D, ETA, Matrix, Normal, Parameters, Psi, SLOPES, Vector};
@@ -7,8 +8,8 @@ use super::{DEFF_PER_QUEUE, FitRequest, KNOWN_VARIABILITY_SD, TailVisit, Users, 
 use crate::stats::linear::{add_scaled, invert, sandwiched, solve, trace_of_product};
 use crate::stats::normal::{cdf, density, probit};
 
-/// Usual design effect per VU (the lab's systems have 0.3 to 1.5): closed users come back once per cycle, and what a cycle's
-/// answers say is of one mind.
+/// Usual design effect per VU (the lab's systems have 0.3 to 1.5): closed users come back once per
+/// cycle, and what a cycle's answers say is of one mind.
 const DEFF_PER_VU: f64 = 0.7;
 /// Rounds of fitting and weighing.
 const ROUNDS: usize = 3;
@@ -17,7 +18,8 @@ const STEPS: usize = 40;
 const LEAST_GAIN: f64 = 1e-5;
 /// Farthest that a step moves a parameter.
 const STRIDE: f64 = 0.3;
-/// A bin's probability is never less: a count in a bin that the curve excludes must not decide alone.
+/// A bin's probability is never less: a count in a bin that the curve excludes must not decide
+/// alone.
 const TINY: f64 = 1e-7;
 
 /// Counts of one block at the thresholds that the fit keeps.
@@ -144,7 +146,8 @@ impl Model {
         )
     }
 
-    /// Maximises the weighted likelihood by Fisher scoring, and weighs it by the design effect that comes out.
+    /// Maximises the weighted likelihood by Fisher scoring, and weighs it by the design effect that
+    /// comes out.
     pub(super) fn maximise(&self, around: f64) -> Option<(Parameters, Sandwich)> {
         let mut theta = Parameters::guess(around.ln(), self.eta.mean);
         let mut deff = self.usual_deff(around);

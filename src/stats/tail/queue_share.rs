@@ -5,9 +5,10 @@ use super::{Residence, TailVisit, Users};
 /// Growth of a cycle's stay from which a line can be said to stand somewhere, in limits.
 const LINE: f64 = 0.05;
 
-/// What share of a longer queue waits in the step that is judged: how much longer that step takes near the breakpoint than in
-/// the visit in which a cycle stayed the shortest, over how much longer all steps take. 1 where there is one step, where levels are
-/// rates (Little's law is not what moves their tails), and where no line has formed.
+/// What share of a longer queue waits in the step that is judged: how much longer that step takes
+/// near the breakpoint than in the visit in which a cycle stayed the shortest, over how much longer
+/// all steps take. 1 where there is one step, where levels are rates (Little's law is not what
+/// moves their tails), and where no line has formed.
 pub(super) fn queue_share(visits: &[TailVisit], near: &[TailVisit], users: Users) -> f64 {
     let known = |of: &[TailVisit]| -> Vec<Residence> {
         of.iter().filter_map(|v| v.tail.residence).collect()

@@ -6,7 +6,8 @@ use super::TailVisit;
 use crate::stats::blocks::student_t_quantile;
 use crate::stats::fit::{Basis, Fit};
 
-/// How much further the interval reaches down than up: bursts that were not seen can only lower the breakpoint.
+/// How much further the interval reaches down than up: bursts that were not seen can only lower the
+/// breakpoint.
 const DOWNSIDE_SKEW: f64 = 0.25;
 
 /// How far an interval reaches, in units of `ln N`.
@@ -59,8 +60,8 @@ impl Reach {
     }
 }
 
-/// The half-width, as a fraction, of an interval from tails with a standard error of `se` (of `ln N*`), so many visits near it and so
-/// many seconds held in them.
+/// The half-width, as a fraction, of an interval from tails with a standard error of `se` (of `ln
+/// N*`), so many visits near it and so many seconds held in them.
 pub fn half_width(se: f64, visits: usize, held_s: f64, confidence: f64) -> f64 {
     let reach = Reach::of(se, visits, held_s);
     let tail = (1.0 - confidence) / 2.0;
@@ -80,8 +81,9 @@ impl Widening {
     }
 }
 
-/// How much wider an interval from one visit, two, three, ... is than its own standard error says, below and above: a burst or a
-/// slow phase is met by one of them or by none, and where by none they agree with one another.
+/// How much wider an interval from one visit, two, three, ... is than its own standard error says,
+/// below and above: a burst or a slow phase is met by one of them or by none, and where by none
+/// they agree with one another.
 const FEW: [Widening; 7] = [
     Widening::of(2.0, 1.2),
     Widening::of(2.0, 1.2),
@@ -91,11 +93,11 @@ const FEW: [Widening; 7] = [
     Widening::of(1.2, 1.2),
     Widening::of(1.0, 1.0),
 ];
-/// How far a slow phase that was not met may lower a breakpoint: a neighbour that takes a tenth of the speed a quarter of the time
-/// lowers one by 8 %.
+/// How far a slow phase that was not met may lower a breakpoint: a neighbour that takes a tenth of
+/// the speed a quarter of the time lowers one by 8 %.
 pub(super) const SLOW_PHASE: f64 = 0.085;
-/// Seconds held near the breakpoint up to which such a phase, if it comes every three minutes or so, may not have come, and from
-/// which it has.
+/// Seconds held near the breakpoint up to which such a phase, if it comes every three minutes or
+/// so, may not have come, and from which it has.
 const PHASES_MET_S: Range<f64> = 250.0..600.0;
 
 /// The fit of tails with this estimate and an interval that reaches so far.

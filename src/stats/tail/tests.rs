@@ -1,4 +1,5 @@
-//! The tail fit against made-up visits whose breakpoint is known in closed form, and its parts against numerical derivatives.
+//! The tail fit against made-up visits whose breakpoint is known in closed form, and its parts
+//! against numerical derivatives.
 
 use proptest::prelude::*;
 
@@ -49,7 +50,8 @@ fn the_estimate_is_right_on_the_models_own_data() {
 
 #[test]
 fn the_breakpoint_lies_beyond_the_visits_when_their_tails_say_so() {
-    // All visits are below it, and hardly anything is late: the rest of the tail tells where it would be.
+    // All visits are below it, and hardly anything is late: the rest of the tail tells where it
+    // would be.
     let levels = [255.0, 265.0, 275.0, 280.0, 270.0, 260.0];
     let fit = SERVICE.noiseless(&levels, 3e6).fit(270.0).unwrap();
     assert_near(fit.estimate / SERVICE.truth, 1.0, 0.02, "estimate");
@@ -69,8 +71,8 @@ fn the_estimate_moves_with_the_units() {
     assert_near(same.estimate, plain.estimate, 1e-9, "estimate");
     assert_near(same.low, plain.low, 1e-9, "low");
     assert_near(same.high, plain.high, 1e-9, "high");
-    // Twice the users who are served twice as fast. What is usual for a design effect grows with the users, and with it the
-    // weight of the prior, so the agreement is not exact.
+    // Twice the users who are served twice as fast. What is usual for a design effect grows with
+    // the users, and with it the weight of the prior, so the agreement is not exact.
     let mut doubled = visits.clone();
     doubled.per_s *= 2.0;
     for (vus, _) in &mut doubled.tails {
@@ -104,7 +106,8 @@ fn the_first_guess_does_not_matter() {
 
 // ---- the interval ----
 
-/// Median over made-up searches of ln(high / low) with `change` made to what was seen, relative to no change.
+/// Median over made-up searches of ln(high / low) with `change` made to what was seen, relative to
+/// no change.
 fn width_after(change: impl Fn(&Visits) -> Visits) -> f64 {
     let ratios: Vec<f64> = (0..15)
         .map(|seed| {
@@ -129,8 +132,9 @@ fn the_same_data_twice_are_not_twice_the_data() {
         out
     };
     let copied = width_after(twice);
-    // Twice the independent data would give 0.71. Below the usual design effect half of what is seen on a logarithmic scale
-    // is believed, so a doubled one gives 2^-1/4 = 0.84 and the prior's part a little more.
+    // Twice the independent data would give 0.71. Below the usual design effect half of what is
+    // seen on a logarithmic scale is believed, so a doubled one gives 2^-1/4 = 0.84 and the prior's
+    // part a little more.
     assert!((0.8..0.9).contains(&copied), "{copied}");
     // Each request counted twice in place.
     let weighty = width_after(|visits| {
@@ -184,7 +188,8 @@ fn the_interval_is_the_sandwichs_widened_for_few_visits_and_long_phases() {
         let (theta, sandwich) = visits.model().maximise(SERVICE.truth).unwrap();
         let usual = 0.7 * theta.breakpoint();
         let times = sandwich.deff / usual;
-        // Below what is usual half of it is believed to be luck; above it, there were fewer phases than visits.
+        // Below what is usual half of it is believed to be luck; above it, there were fewer phases
+        // than visits.
         let widened = if times > 1.0 {
             1.8 * sandwich.deff * times.sqrt()
         } else {
@@ -297,8 +302,8 @@ fn the_interval_holds_the_truth_of_correlated_requests_as_often_as_it_says() {
         .collect();
     let spread = mean(&errors.iter().map(|e| e * e).collect::<Vec<_>>()).sqrt();
     let half_width = median(fits.iter().map(Fit::half_width).collect());
-    // An interval of 95 % is 2 standard errors to either side, a little more for what few visits do not show; four times the
-    // error would be no use.
+    // An interval of 95 % is 2 standard errors to either side, a little more for what few visits do
+    // not show; four times the error would be no use.
     assert!(
         (2.2..3.5).contains(&(half_width / spread)),
         "{half_width} for an error of {spread}"
@@ -425,9 +430,10 @@ proptest! {
     }
 }
 
-/// Visits of the reference stack with work that blocks the gateway's event loop (2026-11-25, 12 s of think time, p99 of the answer
-/// below 2 s): VUs, counts of the whole hold at [`RATIOS`], and where a cycle spent its time. Users wait for the stream to open; the
-/// answer comes as fast as ever, but for the moments in which the loop is blocked.
+/// Visits of the reference stack with work that blocks the gateway's event loop (2026-11-25, 12 s
+/// of think time, p99 of the answer below 2 s): VUs, counts of the whole hold at [`RATIOS`], and
+/// where a cycle spent its time. Users wait for the stream to open; the answer comes as fast as
+/// ever, but for the moments in which the loop is blocked.
 #[rustfmt::skip]
 const LINE_AT_THE_DOOR: [(f64, Counts, (f64, f64)); 7] = [
     (400.0, [0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 0., 1., 446.], (0.48, 0.56)),
@@ -466,7 +472,8 @@ fn a_line_before_another_step_moves_no_tail_of_this_one() {
     };
     let here = |(step_s, cycle_s)| Some(Residence { step_s, cycle_s });
     assert_eq!(fit_with(here), None);
-    // Were the whole line in this step, or were it not known where it stands, Little's law would do.
+    // Were the whole line in this step, or were it not known where it stands, Little's law would
+    // do.
     let all_here = |(_, cycle_s)| {
         Some(Residence {
             step_s: cycle_s,

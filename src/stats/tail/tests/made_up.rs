@@ -10,8 +10,8 @@ use crate::stats::normal::{cdf, probit};
 
 pub(super) const ALPHA: f64 = 0.01;
 
-/// A service whose latency is `limit (1 + mean(N) + spread U)` with `U` standard normal: its tail is a straight line on the
-/// probit scale, moved by Little's law, and crosses `alpha` at `truth`.
+/// A service whose latency is `limit (1 + mean(N) + spread U)` with `U` standard normal: its tail
+/// is a straight line on the probit scale, moved by Little's law, and crosses `alpha` at `truth`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Service {
     pub(super) truth: f64,
@@ -54,7 +54,8 @@ impl Service {
         })
     }
 
-    /// Requests whose `U` is an Ornstein-Uhlenbeck process, sampled at each: it forgets by `e` in `memory` requests.
+    /// Requests whose `U` is an Ornstein-Uhlenbeck process, sampled at each: it forgets by `e` in
+    /// `memory` requests.
     pub(super) fn correlated(&self, levels: &[f64], n: usize, memory: f64, seed: u64) -> Visits {
         let mut rng = SmallRng::seed_from_u64(seed);
         let kept = (-1.0 / memory).exp();

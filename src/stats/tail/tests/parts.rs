@@ -201,8 +201,8 @@ fn the_limit_is_kept_and_so_are_thresholds_of_the_tail_far_enough_apart() {
         before = share;
     }
     counts[RATIOS.len()] = 1_000.0 - before;
-    // 0.1 % and 0.2 % are not above a fifth of 1 %; 1.1 % is too near to 1 %; 1.2 % is the limit's own; 4 % is too near to 3 %;
-    // from 60 % on it is the body.
+    // 0.1 % and 0.2 % are not above a fifth of 1 %; 1.1 % is too near to 1 %; 1.2 % is the limit's
+    // own; 4 % is too near to 3 %; from 60 % on it is the body.
     assert_eq!(kept(&counts, ALPHA), [2, 3, 5, 6, 8, 9]);
     // One within 15 % of the limit gives way to it.
     counts[3] += 1.0;
