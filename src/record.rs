@@ -27,7 +27,7 @@ pub use compare::{
 pub use gate::{Headroom, LoadGate, LoadOutcome};
 pub use plateau::Plateau;
 pub use ramp::{
-    Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
+    Breach, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond, ReferenceRun,
     StageRecord, StageSpan,
 };
 pub use verdict::Verdict;

@@ -36,7 +36,8 @@ pub struct RampRecord {
     /// The first moment at which the SLO was broken over the last ten seconds.
     pub breach: Option<Breach>,
     /// What `find` found for the same profile.
-    pub beside: Option<FoundBeside>,
+    #[serde(rename = "beside")]
+    pub reference_run: Option<ReferenceRun>,
     /// What the plan resolved to.
     pub plan: PlanRecord,
     /// The machine and generator.
@@ -170,7 +171,7 @@ pub struct Breach {
 
 /// What a recorded `find` run found, to be told beside a ramp.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundBeside {
+pub struct ReferenceRun {
     /// When it started, RFC 3339 UTC.
     pub started_at: String,
     /// The breakpoint.

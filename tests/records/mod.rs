@@ -14,11 +14,11 @@ use breakpoint::measure::{
     Strain,
 };
 use breakpoint::record::{
-    Answer, Band, Breach, CauseKind, Curve, CurvePoint, CurveScale, Ending, Environment,
-    FoundBeside, HoldEnd, LimitingResource, LogRecord, Noticed, NoticedKind, ObjectiveRecord,
-    Outlook, PlanRecord, ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord,
-    RampSecond, RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord,
-    StepSecond, Sureness, VisitSummary,
+    Answer, Band, Breach, CauseKind, Curve, CurvePoint, CurveScale, Ending, Environment, HoldEnd,
+    LimitingResource, LogRecord, Noticed, NoticedKind, ObjectiveRecord, Outlook, PlanRecord,
+    ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord, RampSecond, ReferenceRun,
+    RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord, StepSecond,
+    Sureness, VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -754,7 +754,7 @@ pub(crate) fn ramp_down() -> RampRecord {
         ending: RampEnding::TargetDown,
         reason: "http://127.0.0.1:8080 refused the connection.".to_owned(),
         breach: None,
-        beside: None,
+        reference_run: None,
         plan: PlanRecord {
             min_level: 0,
             max_level: 1600,
@@ -793,7 +793,7 @@ pub(crate) fn ramp() -> RampRecord {
             },
         ],
     });
-    record.beside = Some(FoundBeside {
+    record.reference_run = Some(ReferenceRun {
         started_at: "2026-11-22T16:12:40Z".to_owned(),
         breakpoint: Level(1184),
         ci_low: Some(Level(1150)),
@@ -822,7 +822,7 @@ pub(crate) fn ramp_invalid() -> RampRecord {
     record.ending = RampEnding::GeneratorLimited;
     record.reason = format!("stage 3: {reason}");
     record.breach = None;
-    record.beside = None;
+    record.reference_run = None;
     let stage = &mut record.stages[2];
     stage.end = HoldEnd::Invalid;
     stage.verdict = Verdict::Undecided;
