@@ -10,6 +10,7 @@
 mod case;
 mod cpu;
 mod differs;
+mod gain;
 mod generator;
 mod leak;
 mod load;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::measure::{Counted, Level, LevelUnit, Reading};
-use crate::record::{ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
+use crate::record::{Band, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan};
 
 /// One thing that happened during a run.
 #[derive(Debug, Clone)]
@@ -166,8 +166,8 @@ pub struct Tick {
     pub shed: u64,
     /// The latency of [`Subject::latency`] in the second; `None` when nothing completed.
     pub latency_s: Option<f64>,
-    /// Estimate so far (low, estimate, high), VUs.
-    pub estimate: Option<(f64, f64, f64)>,
+    /// Estimate so far, VUs.
+    pub estimate: Option<Band>,
     /// What the monitors read.
     pub readings: Vec<Reading>,
 }

@@ -68,10 +68,9 @@ impl From<Ending> for Exit {
         match ending {
             Ending::Found | Ending::Bracketed | Ending::NeverBroke => Self::Answer,
             Ending::BrokeAtMinimum | Ending::TargetDown => Self::Target,
-            Ending::TimeDriven
-            | Ending::DependsOnDirection
-            | Ending::Bimodal
-            | Ending::Undecided => Self::Undecided,
+            Ending::TimeDriven | Ending::Hysteresis | Ending::Bimodal | Ending::Undecided => {
+                Self::Undecided
+            }
             Ending::GeneratorLimited => Self::HostLimit,
             Ending::Aborted => Self::Gate,
             Ending::Interrupted => Self::Interrupted,
@@ -146,7 +145,7 @@ mod tests {
             (Ending::NeverBroke, 0),
             (Ending::Undecided, 3),
             (Ending::TimeDriven, 3),
-            (Ending::DependsOnDirection, 3),
+            (Ending::Hysteresis, 3),
             (Ending::Bimodal, 3),
             (Ending::GeneratorLimited, 4),
             (Ending::BrokeAtMinimum, 5),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::event::{Event, Phase, ShownLatency, ShownShare, Subject, Tick};
 use crate::measure::{Counted, Level, LevelUnit, Reading};
 use crate::record::{
-    HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan, StepRecord,
+    Band, HoldEnd, ProbeRecord, Purpose, RampRecord, RunRecord, StageRecord, StageSpan, StepRecord,
 };
 use crate::report;
 use crate::slo::Verdict;
@@ -53,8 +53,8 @@ pub struct Live {
     pub probe: Option<LiveProbe>,
     /// The stage that runs.
     pub stage: Option<LiveStage>,
-    /// The breakpoint as it is known now: lower end, estimate, upper end.
-    pub estimate: Option<(f64, f64, f64)>,
+    /// The breakpoint as it is known now.
+    pub estimate: Option<Band>,
     /// What the probes or stages showed, in order.
     pub visits: Vec<LiveVisit>,
     /// The last [`KEPT_SECONDS`] seconds under load.

@@ -18,7 +18,7 @@ use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, T
 use crate::record::Environment;
 use crate::run;
 use crate::scenario::Addresses;
-use crate::search::forecast::{self, Expected, Kind};
+use crate::search::forecast::{self, BreakKind, Expected};
 use crate::search::{CycleModel, SearchSpec};
 use crate::secret::masked;
 use crate::slo::Metric;
@@ -614,7 +614,7 @@ fn expected(plan: &Plan, think_s: f64) -> Option<(Expected, Expected)> {
         limit_s: plan.slo.tightest_limit_s(),
     };
     let of = |kind| forecast::expected(&plan.search, &model, plan.pace_per_s, kind);
-    Some((of(Kind::Saturated), of(Kind::Bursts)))
+    Some((of(BreakKind::Saturated), of(BreakKind::Bursts)))
 }
 
 /// What a budget gives: a half-width, or that it is too short for one.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use crate::cause::{Baseline, CLEARLY_MORE};
 use crate::measure::{Level, LevelUnit, Measurement, Reading, Second, Window};
 use crate::record::{
-    Breach, Ending, FoundBeside, HoldEnd, ObjectiveRecord, READING_S, RunRecord, StageRecord,
+    Breach, Ending, HoldEnd, ObjectiveRecord, READING_S, ReferenceRun, RunRecord, StageRecord,
     StageSpan,
 };
 use crate::slo::{Judgement, Verdict};
@@ -276,7 +276,11 @@ pub fn baseline(
 ///
 /// # Errors
 /// Says why it cannot: it has no breakpoint, or another SLO or unit.
-pub fn beside(found: &RunRecord, slo: &[String], unit: LevelUnit) -> Result<FoundBeside, String> {
+pub fn reference_run(
+    found: &RunRecord,
+    slo: &[String],
+    unit: LevelUnit,
+) -> Result<ReferenceRun, String> {
     let answer = &found.answer;
     let breakpoint = answer
         .breakpoint
@@ -299,7 +303,7 @@ pub fn beside(found: &RunRecord, slo: &[String], unit: LevelUnit) -> Result<Foun
             unit.name()
         ));
     }
-    Ok(FoundBeside {
+    Ok(ReferenceRun {
         started_at: found.started_at.clone(),
         breakpoint: Level(breakpoint),
         ci_low: answer.ci_low.map(Level),

@@ -9,15 +9,17 @@ use crate::measure::{
     Arrivals, Counted, Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level,
     LevelUnit, LoadedAddress, Reading, StepTable,
 };
-use crate::slo::Verdict;
 
+mod band;
 mod compare;
 mod gate;
 mod overall;
 mod plateau;
 mod ramp;
 mod readings;
+mod verdict;
 
+pub use band::{Band, CurvePoint};
 pub use compare::{
     Bounds, COMPARE_SCHEMA_VERSION, Change, ChangeVerdict, CompareRecord, ComparedMetric,
     ComparedRun, Comparison, Difference, ForecastPoint, Gate, GateOutcome, Scaling, ScalingPoint,
@@ -25,9 +27,10 @@ pub use compare::{
 pub use gate::{Headroom, LoadGate, LoadOutcome};
 pub use plateau::Plateau;
 pub use ramp::{
-    Breach, FoundBeside, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond,
+    Breach, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond, ReferenceRun,
     StageRecord, StageSpan,
 };
+pub use verdict::Verdict;
 
 /// Version of the record's schema.
 pub const SCHEMA_VERSION: u32 = 3;
@@ -76,7 +79,8 @@ pub enum Ending {
     /// It breaks with time and not at a level: a leak, a drift.
     TimeDriven,
     /// It carries more from rest than after an overload; the breakpoint given is the one after an overload.
-    DependsOnDirection,
+    #[serde(rename = "depends_on_direction")]
+    Hysteresis,
     /// It has two breakpoints, of which now one holds and now the other.
     Bimodal,
     /// No answer, and why is in [`Answer::reason`].
@@ -100,7 +104,7 @@ impl Ending {
             Self::NeverBroke => "never_broke",
             Self::BrokeAtMinimum => "broke_at_minimum",
             Self::TimeDriven => "time_driven",
-            Self::DependsOnDirection => "depends_on_direction",
+            Self::Hysteresis => "depends_on_direction",
             Self::Bimodal => "bimodal",
             Self::Undecided => "undecided",
             Self::GeneratorLimited => "generator_limited",
@@ -115,7 +119,7 @@ impl Ending {
         match self {
             Self::Found | Self::Bracketed | Self::NeverBroke | Self::BrokeAtMinimum => true,
             Self::TimeDriven
-            | Self::DependsOnDirection
+            | Self::Hysteresis
             | Self::Bimodal
             | Self::Undecided
             | Self::GeneratorLimited
@@ -172,8 +176,8 @@ pub struct Curve {
     pub objective: usize,
     /// What its values are: a latency in seconds at the objective's quantile, or a share of violations.
     pub scale: CurveScale,
-    /// Points by ascending level: the level, and the lower end, the middle and the upper end of the band.
-    pub points: Vec<(f64, f64, f64, f64)>,
+    /// Points by ascending level.
+    pub points: Vec<CurvePoint>,
 }
 
 /// What the values of a [`Curve`] are.
@@ -242,10 +246,10 @@ pub struct Answer {
     pub search_s: f64,
     /// Shares of the level grid: (level, probability that the breakpoint is at or below) for charts; may be empty.
     pub distribution: Vec<(f64, f64)>,
-    /// How much further than the estimate's own error that distribution reaches down, and less far up, as a fraction: a lean for
+    /// How much further than the estimate's own error that distribution reaches down, and less far up, as a fraction: for
     /// what was not seen and can only lower a breakpoint. Zero where it has none, and in records of older versions.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub lean: f64,
+    #[serde(rename = "lean", default, skip_serializing_if = "is_zero")]
+    pub downside_skew: f64,
     /// What was noticed beside the number, in order of time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub noticed: Vec<Noticed>,
@@ -283,7 +287,7 @@ impl Answer {
             outlook: None,
             search_s: 0.0,
             distribution: Vec::new(),
-            lean: 0.0,
+            downside_skew: 0.0,
             noticed: Vec::new(),
             unseen: None,
             curves: Vec::new(),
@@ -678,8 +682,8 @@ pub struct ProbeRecord {
     /// What else fits, the surest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub other_causes: Vec<LimitingResource>,
-    /// The estimate after this probe, when there was one: (low, estimate, high), as levels.
-    pub estimate: Option<(f64, f64, f64)>,
+    /// The estimate after this probe, when there was one, as levels.
+    pub estimate: Option<Band>,
 }
 
 /// One line that a service logged.

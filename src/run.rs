@@ -14,11 +14,11 @@ use crate::measure::{
 };
 use crate::probe::{self, Observer, Probe, ProbeSpec};
 use crate::record::{
-    Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose, RunRecord,
-    SCHEMA_VERSION,
+    Band, Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose,
+    RunRecord, SCHEMA_VERSION,
 };
 use crate::search::{
-    Conclusion, CycleModel, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
+    Conclusion, CycleModel, Estimate, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
 };
 use crate::slo::{Condition, Judgement, Metric, Objective, Outcome, Patience, Slo, Verdict};
 use crate::stats::tail::{Residence, Tail};
@@ -130,7 +130,7 @@ impl Surroundings for Nothing {
 
 /// What a search that was cut off had judged by then.
 #[derive(Debug, Clone, Default)]
-pub struct Past {
+pub struct ResumeState {
     /// What was asked; `None` for a search that begins now.
     pub head: Option<Head>,
     /// What was judged, in order.
@@ -145,13 +145,21 @@ pub async fn run<E: Engine, S: Surroundings>(
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
 ) -> RunRecord {
-    resume(spec, Past::default(), engine, surroundings, interrupt, sink).await
+    resume(
+        spec,
+        ResumeState::default(),
+        engine,
+        surroundings,
+        interrupt,
+        sink,
+    )
+    .await
 }
 
 /// Runs what is left of a search. As [`run`].
 pub async fn resume<E: Engine, S: Surroundings>(
     spec: &RunSpec,
-    past: Past,
+    past: ResumeState,
     engine: &mut E,
     surroundings: &mut S,
     interrupt: &Interrupt,
@@ -609,8 +617,8 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
             .map_or(0.0, |began| self.now.saturating_sub(began).as_secs_f64())
     }
 
-    fn estimate(&self) -> Option<(f64, f64, f64)> {
-        self.search.estimate().map(|e| (e.low, e.vus, e.high))
+    fn estimate(&self) -> Option<Band> {
+        self.search.estimate().map(Estimate::band)
     }
 }
 
@@ -720,7 +728,7 @@ struct Watch<'a, S> {
     interrupt: &'a Interrupt,
     sink: &'a mut (dyn FnMut(Event) + Send),
     began: Option<Duration>,
-    estimate: Option<(f64, f64, f64)>,
+    estimate: Option<Band>,
     latency: ShownLatency,
     patience: Patience,
     /// Whether it is a warm-up, which goes on whatever the target does.

@@ -10,8 +10,6 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use crate::measure::{COUNTERS, Measurement, StepTable};
 use crate::record::ObjectiveRecord;
 use crate::stats;
@@ -26,27 +24,8 @@ pub use condition::Condition;
 pub use judge::{Evidence, Judgement, Outcome};
 pub use parse::SloError;
 
-/// What one probe says of one objective, ordered from best to worst: the verdict of several is their maximum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// The objective held.
-    Held,
-    /// The probe cannot tell: no data, not settled, too close to the bound. Never a pass.
-    Undecided,
-    /// The objective broke.
-    Broke,
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Held => "held",
-            Self::Undecided => "undecided",
-            Self::Broke => "broke",
-        })
-    }
-}
+/// It is written down with a probe, so that it lives with the record.
+pub use crate::record::Verdict;
 
 /// How soon a hold may be called hopeless for its latencies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

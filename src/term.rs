@@ -17,7 +17,7 @@ use crate::event::{Event, Phase, Subject, Tick};
 use crate::excerpt::{self, is_hidden, printed, without_commands};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
-use crate::record::{Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
+use crate::record::{Band, Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
 use crate::report::{self, Shown, Told, span};
 use crate::slo::Verdict;
 use crate::units;
@@ -543,9 +543,14 @@ fn seen_text(tick: &Tick, latency: &str) -> String {
     text
 }
 
-fn estimate_text((low, middle, high): (f64, f64, f64)) -> String {
+fn estimate_text(now: Band) -> String {
     let vus = |v: f64| units::format_count(Level::nearest(v).0.into());
-    format!("now {} ({} – {})", vus(middle), vus(low), vus(high))
+    format!(
+        "now {} ({} – {})",
+        vus(now.estimate),
+        vus(now.low),
+        vus(now.high)
+    )
 }
 
 /// What `breakpoint resume` needs beside the folder to go on with a run; `None` where there is nothing to go on with.
@@ -581,7 +586,7 @@ mod tests {
             step.failed.clear();
             step.shed = 0;
         }
-        probe.estimate = Some((1128.2, 1171.0, 1213.6));
+        probe.estimate = Some(Band::from((1128.2, 1171.0, 1213.6)));
         probe
     }
 

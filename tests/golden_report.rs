@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use breakpoint::compare::{self, Condition, Design, Named};
-use breakpoint::record::{CompareRecord, Difference, LogRecord, RampRecord, RunRecord};
+use breakpoint::record::{Band, CompareRecord, Difference, LogRecord, RampRecord, RunRecord};
 use breakpoint::report::{self, CompareFormat, Format, RampFormat, ReportError, Shown, Told as _};
 
 #[path = "records/mod.rs"]
@@ -90,7 +90,7 @@ fn the_json_has_the_agreed_names_and_a_line_per_second() {
 fn a_number_that_is_not_finite_never_reaches_a_file() {
     let mut record = records::small();
     record.probes[0].throughput_per_s = Some(f64::NAN);
-    record.probes[0].estimate = Some((1.0, f64::INFINITY, 2.0));
+    record.probes[0].estimate = Some(Band::from((1.0, f64::INFINITY, 2.0)));
     record.probes[1].seconds[0].readings[0].value = Some(f64::NEG_INFINITY);
     record.answer.distribution = vec![(f64::NAN, 0.5), (3.0, 0.75)];
     let back = report::read(&Format::Json.render(&record).unwrap()).unwrap();

@@ -17,7 +17,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("measure", Pure, &["units"]),
     ("stats", Pure, &[]),
     ("slo", Pure, &["measure", "record", "stats", "units"]),
-    ("record", Pure, &["measure", "slo"]),
+    ("record", Pure, &["measure"]),
     ("event", Pure, &["measure", "record"]),
     // `slo` for the verdict of the probes that are compared.
     // Of `excerpt` how much is quoted.
@@ -322,8 +322,6 @@ const TOLD_THE_TIME: &[&str] = &[
 
 /// Modules that may use these names of another module only.
 const ONLY: &[(&str, &str, &[&str])] = &[
-    // Both sides know what a verdict is; judging stays behind `slo`.
-    ("record", "slo", &["Verdict"]),
     // The record holds objectives as text, and a chart draws their bounds.
     (
         "report",

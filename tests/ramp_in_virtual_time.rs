@@ -61,7 +61,7 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
         arrival_timeout: Duration::from_secs(10),
         canary_cycles: 1,
         first_contact: FirstContact::default(),
-        beside: None,
+        reference_run: None,
     }
 }
 

@@ -14,7 +14,9 @@ use breakpoint::record::{
     Answer, CauseKind, Ending, Environment, HoldEnd, NO_FINDING, Outlook, PlanRecord, ProbeRecord,
     Purpose, RunRecord, Sureness,
 };
-use breakpoint::run::{self, FirstContact, Halt, Interrupt, Nothing, Past, RunSpec, Surroundings};
+use breakpoint::run::{
+    self, FirstContact, Halt, Interrupt, Nothing, ResumeState, RunSpec, Surroundings,
+};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
@@ -392,7 +394,7 @@ fn every_shipped_system_ends_as_its_file_expects() {
                     answer.reason
                 );
             }
-            Expect::TimeDriven | Expect::DependsOnDirection | Expect::Bimodal => {}
+            Expect::TimeDriven | Expect::Hysteresis | Expect::Bimodal => {}
         }
     }
 }
@@ -993,7 +995,7 @@ fn resumed(seed: u64, journal: Journal) -> (RunRecord, Vec<Entry>) {
     let sim = demo(seed + 1_000);
     let spec = spec(&sim, &["p99<2s"], long_limits(seed));
     let mut kept = Keeping::default();
-    let past = Past {
+    let past = ResumeState {
         head: Some(journal.head),
         entries: journal.entries,
     };
@@ -1151,7 +1153,7 @@ fn a_search_that_ran_out_of_time_gets_narrower_with_more() {
         ..long_limits(3)
     };
     let spec = spec(&sim, &["p99<2s"], limits);
-    let past = Past {
+    let past = ResumeState {
         head: Some(journal.head),
         entries: journal.entries,
     };
@@ -1296,7 +1298,7 @@ fn a_warm_up_is_held_told_and_not_made_again() {
         ..long_limits(5)
     };
     let spec = spec(&sim, &["p99<2s"], limits);
-    let run = |past: Past| {
+    let run = |past: ResumeState| {
         let mut kept = Keeping::default();
         let (mut engine, never) = (sim.start(), Interrupt::default());
         let sink = &mut |_| {};
@@ -1310,7 +1312,7 @@ fn a_warm_up_is_held_told_and_not_made_again() {
         ));
         (record, kept.entries)
     };
-    let (record, entries) = run(Past::default());
+    let (record, entries) = run(ResumeState::default());
     let warm_up = &record.probes[0];
     assert_eq!(warm_up.purpose, Purpose::WarmUp);
     assert_eq!((warm_up.level, warm_up.hold_s), (Level(400), 120.0));
@@ -1329,7 +1331,7 @@ fn a_warm_up_is_held_told_and_not_made_again() {
     assert!(named.iter().all(|v| v.as_ref().unwrap().probe > 0));
     // It is in the journal: what goes on begins with what came after it.
     assert_eq!(entries[0].probe.purpose, Purpose::WarmUp);
-    let past = |n: usize| Past {
+    let past = |n: usize| ResumeState {
         head: None,
         entries: entries[..n].to_vec(),
     };

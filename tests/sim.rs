@@ -929,7 +929,7 @@ fn what_a_system_leaves_out_has_a_default() {
         ("breakpoint", Expect::Breakpoint),
         ("never_broke", Expect::NeverBroke),
         ("time_driven", Expect::TimeDriven),
-        ("depends_on_direction", Expect::DependsOnDirection),
+        ("depends_on_direction", Expect::Hysteresis),
         ("bimodal", Expect::Bimodal),
     ] {
         assert_eq!(system(&format!("expect = '{word}'\n")).expect, expect);

@@ -18,7 +18,7 @@ use crate::journal::{self, Head, JOURNAL_VERSION};
 use crate::plan::Plan;
 use crate::preflight;
 use crate::record::{Answer, RunRecord, SCHEMA_VERSION};
-use crate::run::{self, Past, RunSpec};
+use crate::run::{self, ResumeState, RunSpec};
 use crate::store::Store;
 use crate::target::Target;
 
@@ -54,7 +54,7 @@ pub(super) async fn search(
     let mut guard = Guard::of(&ready.plan, signals);
     let record = match session::bring_up(&ready, signals, audience).await {
         Ok(target) => {
-            let past = Past::default();
+            let past = ResumeState::default();
             let up = (&target, &mut guard);
             let record = with_target(&ready, past, up, signals, &mut store, audience).await;
             drop(guard);
@@ -74,7 +74,7 @@ pub(super) async fn search(
 /// What is left of a search that was cut off: its record, written where it was begun.
 pub(super) async fn search_on(
     ready: &Ready,
-    past: Past,
+    past: ResumeState,
     mut store: Store,
     signals: &Signals,
     audience: &mut Audience<'_>,
@@ -113,7 +113,7 @@ fn head(plan: &Plan, began: Timestamp) -> Head {
 /// Everything between the target's coming up and its going down.
 async fn with_target(
     ready: &Ready,
-    past: Past,
+    past: ResumeState,
     (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,

@@ -13,7 +13,7 @@ use crate::lab::method::Asked;
 use crate::lab::pairs;
 use crate::lab::runner::{self, Plan};
 use crate::lab::system::System;
-use crate::lab::truth::{self, Accuracy, Known, TruthError};
+use crate::lab::truth::{self, Accuracy, KnownTruths, TruthError};
 use crate::report::lab::{self, LabReport, LabSystem, LabTruth};
 use crate::store;
 use crate::term::Terminal;
@@ -182,7 +182,7 @@ fn truth(
     signals: &Signals,
     terminal: &mut Terminal,
 ) -> Result<LabTruth, TruthError> {
-    let committed = Known::shipped().ok().and_then(|k| k.of(system));
+    let committed = KnownTruths::shipped().ok().and_then(|k| k.of(system));
     if let Some(truth) = committed.or_else(|| cache.read().of(system)) {
         return Ok(truth);
     }
@@ -219,9 +219,10 @@ impl Cache {
         Self { dir }
     }
 
-    fn read(&self) -> Known {
-        let read =
-            |dir: &Path| Known::read(&bounded::file(&dir.join(TRUTHS), MOST_TRUTHS).ok()?).ok();
+    fn read(&self) -> KnownTruths {
+        let read = |dir: &Path| {
+            KnownTruths::read(&bounded::file(&dir.join(TRUTHS), MOST_TRUTHS).ok()?).ok()
+        };
         self.dir.as_deref().and_then(read).unwrap_or_default()
     }
 

@@ -18,7 +18,7 @@ use crate::event::Event;
 use crate::locate;
 use crate::preflight;
 use crate::ramp::{self, Stages};
-use crate::record::{FoundBeside, RAMP_SCHEMA_VERSION, RampRecord, StageRecord};
+use crate::record::{RAMP_SCHEMA_VERSION, RampRecord, ReferenceRun, StageRecord};
 use crate::run::{self, RampSpec};
 use crate::store::{self, Store};
 use crate::target::Target;
@@ -28,7 +28,7 @@ use crate::term::Terminal;
 struct Asked {
     ready: Ready,
     stages: Stages,
-    beside: Option<FoundBeside>,
+    reference_run: Option<ReferenceRun>,
 }
 
 pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
@@ -44,7 +44,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
     contact::make([&ready], args.safety.yes, terminal)?;
     let asked = Asked {
-        beside: beside(args.beside.as_deref(), &ready)?,
+        reference_run: reference_run(args.beside.as_deref(), &ready)?,
         stages: args.stages.clone(),
         ready,
     };
@@ -68,12 +68,12 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
 }
 
 /// What `find` found: of the run that was named, which must fit, or of the newest one that does.
-fn beside(asked: Option<&Path>, ready: &Ready) -> Result<Option<FoundBeside>, Refusal> {
+fn reference_run(asked: Option<&Path>, ready: &Ready) -> Result<Option<ReferenceRun>, Refusal> {
     let plan = &ready.plan;
     let (slo, unit) = (plan.slo.texts(), plan.search.unit);
     if let Some(dir) = asked {
         let record = store::read_record(dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
-        return ramp::beside(&record, &slo, unit).map(Some).map_err(|why| {
+        return ramp::reference_run(&record, &slo, unit).map(Some).map_err(|why| {
             let dir = dir.display();
             Refusal::new(
                 Exit::Usage,
@@ -85,7 +85,7 @@ fn beside(asked: Option<&Path>, ready: &Ready) -> Result<Option<FoundBeside>, Re
     }
     let found = store::searches(&plan.out, &plan.name).into_iter();
     let mut found = found.filter_map(|dir| store::read_record(&dir).ok());
-    Ok(found.find_map(|record| ramp::beside(&record, &slo, unit).ok()))
+    Ok(found.find_map(|record| ramp::reference_run(&record, &slo, unit).ok()))
 }
 
 async fn run_one(
@@ -169,7 +169,7 @@ fn spec(asked: &Asked, session: &Session) -> RampSpec {
         arrival_timeout: plan.arrival_timeout(),
         canary_cycles: plan.target.canary_cycles,
         first_contact: look::first_contact(plan),
-        beside: asked.beside.clone(),
+        reference_run: asked.reference_run.clone(),
     }
 }
 
@@ -195,7 +195,7 @@ fn not_up(asked: &Asked, why: NotUp, began: Timestamp) -> RampRecord {
         ending: why.ramp_ending,
         reason: why.reason,
         breach: None,
-        beside: asked.beside.clone(),
+        reference_run: asked.reference_run.clone(),
         plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),

@@ -12,7 +12,7 @@ use crate::excerpt;
 use crate::journal::{self, Head, Journal};
 use crate::preflight;
 use crate::record::Ending;
-use crate::run::Past;
+use crate::run::ResumeState;
 use crate::secret::MASK as MASKED;
 use crate::store::{self, Store};
 use crate::term::Terminal;
@@ -76,8 +76,8 @@ fn absolute(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
-fn past(journal: Journal) -> Past {
-    Past {
+fn past(journal: Journal) -> ResumeState {
+    ResumeState {
         head: Some(journal.head),
         entries: journal.entries,
     }

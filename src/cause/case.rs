@@ -46,8 +46,8 @@ pub struct Baseline {
 }
 
 impl Baseline {
-    /// The highest level that held clearly below another: it is what more load should have improved on. From a near one no gain
-    /// could be told from noise.
+    /// The highest level that held clearly below another: it is what more load should have improved
+    /// on. From a near one no gain could be told from noise.
     pub fn of(seen: &[Seen], level: Level) -> Option<Self> {
         let below = |s: &&Seen| s.held() && s.is_below(level.get().into());
         let baseline = |s: &Seen| {
@@ -58,6 +58,21 @@ impl Baseline {
             })
         };
         (seen.iter().filter(below).filter_map(baseline)).max_by(|a, b| a.level.total_cmp(&b.level))
+    }
+}
+
+impl<'a> Case<'a> {
+    /// Another probe of the run as the rules ask for it: the same questions as of this one, so that
+    /// the answers can be compared.
+    pub(super) fn of_seen(&self, seen: &'a Seen) -> Self {
+        Case {
+            measurement: &seen.measurement,
+            before: &seen.before,
+            lines: &seen.lines,
+            baseline: None,
+            seen: &[],
+            ..*self
+        }
     }
 }
 
@@ -92,7 +107,8 @@ impl Case<'_> {
             .collect()
     }
 
-    /// By how much a counter grew over the probe, and when it first did; `None` when it did not grow or is not known.
+    /// By how much a counter grew over the probe, and when it first did; `None` when it did not
+    /// grow or is not known.
     pub(super) fn growth(&self, monitor: &str, field: &str) -> Option<(f64, f64)> {
         let series = self.series(monitor, field);
         let before = self.measurement.reading_before(monitor, field);
@@ -117,7 +133,8 @@ impl Case<'_> {
         tried
     }
 
-    /// So many events for each cycle that was tried: what comes with every cycle is as strong at every level.
+    /// So many events for each cycle that was tried: what comes with every cycle is as strong at
+    /// every level.
     pub(super) fn per_cycle(&self, events: f64) -> f64 {
         events / self.tried().max(1.0)
     }
@@ -139,7 +156,16 @@ impl Case<'_> {
         value(self.limits, monitor, field).filter(|v| *v > 0.0)
     }
 
-    /// The first line of a monitor's log (of any log for `None`) that has one of some texts, in lower case, with its time.
+    /// The limit of a runtime's heap, by the monitor's own word or by what the runtime says beside
+    /// the heap.
+    pub(super) fn heap_limit(&self, monitor: &str) -> Option<f64> {
+        let told = self.limit(monitor, "heap");
+        told.or_else(|| self.highest(monitor, "heap_limit"))
+            .filter(|l| *l > 0.0)
+    }
+
+    /// The first line of a monitor's log (of any log for `None`) that has one of some texts, in
+    /// lower case, with its time.
     pub(super) fn line(&self, monitor: Option<&str>, texts: &[&str]) -> Option<(f64, &LogLine)> {
         self.lines
             .iter()

@@ -222,7 +222,7 @@ pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
 fn follows_the_load(case: &Case<'_>) -> bool {
     let clearly = FOLLOWS_BY * f64::from(case.cpus);
     let held = case.seen.iter().filter(|s| s.held());
-    let held = held.filter_map(|s| Some((s.level, s.case(case).mean(HOST, "cpu")?)));
+    let held = held.filter_map(|s| Some((s.level, case.of_seen(s).mean(HOST, "cpu")?)));
     let here = case.mean(HOST, "cpu").map(|cpu| (case.level(), cpu));
     let points: Vec<(f64, f64)> = held.chain(here).collect();
     let (mut pairs, mut agree) = (0_i32, 0_i32);

@@ -1,6 +1,6 @@
 //! What read the same where the SLO held cannot have broken it: the gate that every finding has to pass.
 
-use super::{Case, Cause, Rule, Seen, load};
+use super::{Case, Cause, Rule, Seen, gain};
 use crate::record::{CauseKind, Sureness};
 
 /// Share of what a broken probe showed from which a level that held showed the same. A reading that follows the load is at most
@@ -22,7 +22,7 @@ impl Contrast {
     /// Asks the rules of the held probes that a broken one is compared with.
     pub(super) fn of(case: &Case<'_>, rules: &[Rule]) -> Self {
         let findings = |seen: &Seen| {
-            let held = seen.case(case);
+            let held = case.of_seen(seen);
             rules.iter().flat_map(|rule| rule(&held)).collect()
         };
         let of = |alike: Alike| compared(case, alike).map(findings).collect();
@@ -71,7 +71,7 @@ fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen>
     let below = case.level();
     let fell_from = best_that_held(case).filter(|(_, x)| {
         let here = case.throughput();
-        alike == Alike::AlsoBeforeACollapse && here.is_some_and(|y| y < load::NOT_COLLAPSED * x)
+        alike == Alike::AlsoBeforeACollapse && here.is_some_and(|y| y < gain::NOT_COLLAPSED * x)
     });
     let is_top = |s: &Seen| fell_from.is_some_and(|(level, _)| level.total_cmp(&s.level).is_eq());
     let mut levels: Vec<f64> = (case.seen.iter())
@@ -94,13 +94,13 @@ fn grew_from(case: &Case<'_>, held: &Seen) -> bool {
     let Some((from, here)) = held.throughput.zip(case.throughput()) else {
         return true;
     };
-    let gain = |level: f64, x: f64| load::gain((held.level, from), (level, x));
+    let gain = |level: f64, x: f64| gain::gain((held.level, from), (level, x));
     let between = (case.seen.iter()).filter(|s| {
         (held.level * MUCH_HIGHER..case.level()).contains(&s.level) && (s.held() || s.broke())
     });
     let mut gains = between.filter_map(|s| gain(s.level, s.throughput?));
-    gain(case.level(), here).is_none_or(|gain| gain >= load::FLAT_GAIN)
-        || gains.any(|gain| gain >= load::FLAT_GAIN)
+    gain(case.level(), here).is_none_or(|it| it >= gain::FLAT_GAIN)
+        || gains.any(|it| it >= gain::FLAT_GAIN)
 }
 
 /// The level and the throughput of the held probe clearly below that served most.

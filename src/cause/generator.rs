@@ -41,7 +41,7 @@ pub fn spoiled(case: &Case<'_>, reason: &str) -> Spoiled {
         return generator(Sureness::Certain);
     }
     let held: Vec<&Seen> = case.seen.iter().filter(|s| s.held()).collect();
-    let full = |s: &&&Seen| cpu::Machine::of(&s.case(case)).is_filled();
+    let full = |s: &&&Seen| cpu::Machine::of(&case.of_seen(s)).is_filled();
     let full = held.iter().filter(full).count();
     let told = machine.told();
     if held.is_empty() && machine.unwatched() >= BY_OTHERS {

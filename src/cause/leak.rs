@@ -15,7 +15,8 @@ const FIT: f64 = 0.9;
 /// Share of the limit that must have come at a constant level: in one probe, or in all together.
 const GROWTH: f64 = 0.2;
 const GROWTH_IN_ALL: f64 = 0.15;
-/// Samples of a hold, its line's fit, and how many holds must agree, where several are looked at together.
+/// Samples of a hold, its line's fit, and how many holds must agree, where several are looked at
+/// together.
 const HOLD_SAMPLES: usize = 5;
 const HOLD_FIT: f64 = 0.7;
 const HOLDS: usize = 3;
@@ -23,7 +24,7 @@ const AGREE: f64 = 0.8;
 
 /// A straight line through points (seconds, bytes).
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Line {
+struct MemoryLine {
     /// Bytes per second.
     rate: f64,
     /// Share of the scatter that it explains (R squared).
@@ -32,7 +33,7 @@ struct Line {
     grown: f64,
 }
 
-impl Line {
+impl MemoryLine {
     /// Least squares; `None` where there is no line to fit.
     fn fit(points: &[(f64, f64)]) -> Option<Self> {
         let mean_t = mean(points.iter().map(|p| p.0))?;
@@ -65,7 +66,7 @@ pub(super) fn in_probe(case: &Case<'_>, monitor: &str, until: f64) -> Option<Lea
     FIELDS.into_iter().find_map(|field| {
         let limit = limit_of(case, monitor, field)?;
         let samples = at_rest(case, monitor, field, until);
-        let line = Line::fit(&samples)?;
+        let line = MemoryLine::fit(&samples)?;
         let leaks = samples.len() >= SAMPLES
             && line.explained >= FIT
             && line.grown >= GROWTH * limit
@@ -87,13 +88,13 @@ pub(super) fn in_probe(case: &Case<'_>, monitor: &str, until: f64) -> Option<Lea
 
 fn limit_of(case: &Case<'_>, monitor: &str, field: &str) -> Option<f64> {
     match field {
-        "heap" => super::memory::heap_limit(case, monitor),
+        "heap" => case.heap_limit(monitor),
         _ => case.limit(monitor, field),
     }
 }
 
-/// Samples from when every VU at the level has been through a cycle of its own: until then more VUs hold something each
-/// second, and memory that follows the level looks as if it followed the time.
+/// Samples from when every VU at the level has been through a cycle of its own: until then more VUs
+/// hold something each second, and memory that follows the level looks as if it followed the time.
 fn at_rest(case: &Case<'_>, monitor: &str, field: &str, until: f64) -> Vec<(f64, f64)> {
     // In a ramp the level never stands still, and memory that grows with it is no leak.
     let stands = |s: &Second| s.window.at_level && s.window.level == case.measurement.level;
@@ -113,8 +114,9 @@ fn at_rest(case: &Case<'_>, monitor: &str, field: &str, until: f64) -> Vec<(f64,
     series
 }
 
-/// Leaks that show over all holds of a run, the broken ones included: what each hold is too short to tell, all of them tell
-/// together. `limits` are those of the monitors' fields, for a unit of levels.
+/// Leaks that show over all holds of a run, the broken ones included: what each hold is too short
+/// to tell, all of them tell together. `limits` are those of the monitors' fields, for a unit of
+/// levels.
 pub fn leaks(probes: &[ProbeRecord], limits: &[Reading], unit: LevelUnit) -> Vec<LimitingResource> {
     let of = |limit: &&Reading| FIELDS.contains(&limit.field.as_str());
     let mut found: Vec<(&str, f64, LimitingResource)> = (limits.iter().filter(of))
@@ -139,10 +141,11 @@ pub fn leaks(probes: &[ProbeRecord], limits: &[Reading], unit: LevelUnit) -> Vec
 /// A leak of one field, and the seconds from a fresh start to its limit.
 fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<(f64, LimitingResource)> {
     let limit = of.value.filter(|l| *l > 0.0)?;
-    let holds: Vec<(&ProbeRecord, Line)> = (probes.iter())
-        .filter_map(|p| Some((p, Line::fit(&held(p, of)?)?)))
+    let holds: Vec<(&ProbeRecord, MemoryLine)> = (probes.iter())
+        .filter_map(|p| Some((p, MemoryLine::fit(&held(p, of)?)?)))
         .collect();
-    let grows = |(_, line): &&(&ProbeRecord, Line)| line.rate > 0.0 && line.explained >= HOLD_FIT;
+    let grows =
+        |(_, line): &&(&ProbeRecord, MemoryLine)| line.rate > 0.0 && line.explained >= HOLD_FIT;
     let growing = holds.iter().filter(grows).count();
     let grown: f64 = holds.iter().map(|(_, line)| line.grown).sum();
     #[expect(clippy::cast_precision_loss, reason = "a count of probes")]

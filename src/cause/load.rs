@@ -1,89 +1,33 @@
 //! What the load itself shows: throughput that no longer grows.
 
+use super::gain::{Beside, FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
 use super::refusal::{self, REFUSED};
 use super::{Baseline, CLEARLY_MORE, Case, Cause, cpu};
 use crate::record::{CauseKind, Sureness};
 use crate::units::format_seconds;
 
-/// Growth of throughput per growth of the level below which throughput counts as flat.
-pub(super) const FLAT_GAIN: f64 = 0.25;
-/// Share of what its level would bring without waiting that a throughput may fall behind, where a queue grew too: the lower
-/// level was below the knee then, and some of what was added was served.
+/// Share of what its level would bring without waiting that a throughput may fall behind, where a
+/// queue grew too: the lower level was below the knee then, and some of what was added was served.
 const FALLS_BEHIND: f64 = 0.75;
-/// Share of what those who are served wait longer that is spent in one queue where that is what they wait for.
+/// Share of what those who are served wait longer that is spent in one queue where that is what
+/// they wait for.
 const MOST_OF_THE_WAIT: f64 = 0.5;
 /// What a throughput is called that no monitor's queue gives a name.
 pub(super) const UNNAMED: &str = "a fixed throughput";
-/// Share of another throughput from which one counts as kept: a limit serves as much as it did, an overload does not.
-pub(super) const NOT_COLLAPSED: f64 = 0.75;
-/// Times the median latency of the lower level from which those who are served count as waiting for what serves them, and up to which
-/// they count as not waiting; and by how much more at least, seconds: below that a busy machine alone makes the difference.
+/// Times the median latency of the lower level from which those who are served count as waiting for
+/// what serves them.
 const LONGER: f64 = 2.0;
-pub(super) const AS_LONG: f64 = 1.3;
-const LONGER_AT_LEAST_S: f64 = 0.02;
-/// Share of what the level grew by that waits grow by at least where a fixed throughput makes them wait: by Little's law it is all of it,
-/// without thinking.
+/// Share of what the level grew by that waits grow by at least where a fixed throughput makes them
+/// wait: by Little's law it is all of it, without thinking.
 const WAITS_WITH_LEVEL: f64 = 0.3;
 /// Growth of a queue over the probe from which it is said to be where the load waits.
 const QUEUE_GROWTH: f64 = 5.0;
-/// A queue whose length moves by less than this share of its mean is kept at that length by whoever fills it.
+/// A queue whose length moves by less than this share of its mean is kept at that length by whoever
+/// fills it.
 const CAPPED: f64 = 0.1;
 
-/// A share of a count.
-#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub(super) fn part(n: u64, of: u64) -> f64 {
-    if of == 0 { 0.0 } else { n as f64 / of as f64 }
-}
-
-/// A level beside that of a broken probe, by which it is seen whether throughput follows the level.
-pub(super) struct Beside {
-    pub(super) level: f64,
-    pub(super) throughput: f64,
-    /// Growth of throughput per growth of the level, from the lower one to the higher one.
-    pub(super) gain: f64,
-}
-
-/// Growth of throughput per growth of the level, from one level with its throughput to a clearly higher one.
-pub(super) fn gain((a, x): (f64, f64), (b, y): (f64, f64)) -> Option<f64> {
-    (x > 0.0 && b > a * CLEARLY_MORE).then(|| (y / x - 1.0) / (b / a - 1.0))
-}
-
-/// The level beside that shows the flattest throughput: the highest clearly lower one that held, or any clearly other one that
-/// broke with about the same throughput.
-pub(super) fn flat_beside(case: &Case<'_>) -> Option<Beside> {
-    let (level, here) = (case.level(), case.throughput()?);
-    let beside = |other: f64, throughput: f64| {
-        let (there, here) = ((other, throughput), (level, here));
-        let gain = if other < level {
-            gain(there, here)
-        } else {
-            gain(here, there)
-        };
-        Some(Beside {
-            level: other,
-            throughput,
-            gain: gain?,
-        })
-    };
-    // What falls at the higher level is no fixed rate.
-    let alike = |x: f64| x >= NOT_COLLAPSED * here && here >= NOT_COLLAPSED * x;
-    let broken = (case.seen.iter().filter(|s| s.broke()))
-        .filter_map(|s| Some((s.level, s.throughput.filter(|x| alike(*x))?)));
-    let held = case.baseline.map(|b| (b.level, b.throughput));
-    let both = broken.chain(held).filter_map(|(l, x)| beside(l, x));
-    both.min_by(|a, b| a.gain.total_cmp(&b.gain))
-}
-
-/// Whether those who are served wait so many times longer than at the lower level that held.
-pub(super) fn waits_grew(case: &Case<'_>, times: f64) -> bool {
-    let main = case.measurement.step_total(case.steps.main());
-    let was = case.baseline.and_then(|b| b.median_s);
-    was.zip(main.latency.quantile_s(0.5))
-        .is_some_and(|(was, is)| is >= times * was + LONGER_AT_LEAST_S)
-}
-
-/// Whether users are turned away and those who are served wait no longer than at the lower level: then it is no queue that keeps the
-/// throughput where it is.
+/// Whether users are turned away and those who are served wait no longer than at the lower level:
+/// then it is no queue that keeps the throughput where it is.
 fn nobody_waits(case: &Case<'_>, base: Baseline) -> bool {
     let cycle = case.measurement.step_total(case.steps.whole());
     let away = cycle.failed.of_target() + cycle.shed;
@@ -106,16 +50,18 @@ pub(super) fn downstream(case: &Case<'_>) -> Option<Cause> {
     }
 }
 
-/// Whether a service that seems slow may only be short of CPU: the machine is full, and the service does not say that it has enough,
-/// or it is not known which one it is: nobody may watch it. `None` of a service that surely is.
+/// Whether a service that seems slow may only be short of CPU: the machine is full, and the service
+/// does not say that it has enough, or it is not known which one it is: nobody may watch it. `None`
+/// of a service that surely is.
 fn may_be_short_of_cpu(case: &Case<'_>, service: Option<&str>) -> Option<bool> {
     let is_short = cpu::is_short_of_cpu(case, service);
     let has_enough = service.is_some() && is_short == Some(false);
     (is_short != Some(true)).then(|| !has_enough && cpu::machine_is_full(case))
 }
 
-/// More load brings no more throughput: something behind answers at a fixed rate X, and the rest waits. By Little's law
-/// (VUs = X x time of a cycle) it is worth X times the time of a cycle without waiting in VUs.
+/// More load brings no more throughput: something behind answers at a fixed rate X, and the rest
+/// waits. By Little's law (VUs = X x time of a cycle) it is worth X times the time of a cycle
+/// without waiting in VUs.
 fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     let throughput = case.throughput()?;
     if case.level() <= base.level * CLEARLY_MORE || base.throughput <= 0.0 {
@@ -167,8 +113,8 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     Some(Cause::new(CauseKind::Downstream, resource, evidence.join("; ")).sure(sureness))
 }
 
-/// Whether the time that is spent in a service's queue, by Little's law its length by what is served, makes up most of what those who
-/// are served wait longer than at the lower level.
+/// Whether the time that is spent in a service's queue, by Little's law its length by what is
+/// served, makes up most of what those who are served wait longer than at the lower level.
 fn explains_waits(case: &Case<'_>, base: Baseline, monitor: &str) -> bool {
     let main = case.measurement.step_total(case.steps.main());
     let longer = (main.latency.quantile_s(0.5).zip(base.median_s)).map(|(is, was)| is - was);
@@ -180,8 +126,9 @@ fn explains_waits(case: &Case<'_>, base: Baseline, monitor: &str) -> bool {
             .is_some_and(|(there, longer)| there >= MOST_OF_THE_WAIT * longer)
 }
 
-/// No lower level held, so that throughput has nothing to be compared with: where others load the target too, not even the lowest
-/// may. A queue that is long all through the hold tells all the same.
+/// No lower level held, so that throughput has nothing to be compared with: where others load the
+/// target too, not even the lowest may. A queue that is long all through the hold tells all the
+/// same.
 fn waiting(case: &Case<'_>) -> Option<Cause> {
     let (monitor, longest) = longest_queue(case)?;
     let mean = case.mean(&monitor, "queue")?;
@@ -217,8 +164,9 @@ fn compared(case: &Case<'_>, beside: &Beside, throughput: f64, is_flat: bool) ->
 
 /// The monitor whose queue holds the line up, and how long it was at most.
 fn longest_queue(case: &Case<'_>) -> Option<(String, f64)> {
-    // Who lets only so many through to the next keeps a line of their own for it: the one that always has that many waiting is
-    // the slow one, however much longer the line before it is. Were it the other way round, its queue would be empty.
+    // Who lets only so many through to the next keeps a line of their own for it: the one that
+    // always has that many waiting is the slow one, however much longer the line before it is. Were
+    // it the other way round, its queue would be empty.
     let capped = queues(case)
         .filter(|(monitor, _)| is_capped(case, monitor))
         .min_by(|a, b| a.1.total_cmp(&b.1));

@@ -75,13 +75,6 @@ pub(super) fn heap_exhausted(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(exhausted).collect()
 }
 
-/// The limit of a runtime's heap, by the monitor's own word or by what the runtime says beside the heap.
-pub(super) fn heap_limit(case: &Case<'_>, monitor: &str) -> Option<f64> {
-    let told = case.limit(monitor, "heap");
-    told.or_else(|| case.highest(monitor, "heap_limit"))
-        .filter(|l| *l > 0.0)
-}
-
 /// When it was seen to end by an abort.
 fn aborted(case: &Case<'_>, monitor: &str) -> Option<f64> {
     went_down(case, monitor)?;
@@ -94,7 +87,7 @@ fn aborted(case: &Case<'_>, monitor: &str) -> Option<f64> {
 /// The heap is nearly full and the process burns CPU: it collects garbage instead of serving.
 pub(super) fn heap_thrash(case: &Case<'_>) -> Vec<Cause> {
     let thrash = |monitor: &&str| {
-        let limit = heap_limit(case, monitor)?;
+        let limit = case.heap_limit(monitor)?;
         let used = case.highest(monitor, "heap")?;
         let busy = ["cpu", "eventloop_utilization"];
         let busy = busy.into_iter().filter_map(|of| case.mean(monitor, of));
@@ -170,7 +163,8 @@ pub(super) fn ended(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(gone).collect()
 }
 
-/// Processes below the one that is watched ended, and it lives: workers that crash or are killed and started again.
+/// Processes below the one that is watched ended, and it lives: workers that crash or are killed
+/// and started again.
 pub(super) fn workers_ended(case: &Case<'_>) -> Vec<Cause> {
     let ended = |monitor: &&str| {
         let (n, at) = case.growth(monitor, "children_ended")?;
@@ -187,7 +181,8 @@ pub(super) fn workers_ended(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(ended).collect()
 }
 
-/// Memory that grows in a straight line although the level stands still: it is time that fills it, not VUs.
+/// Memory that grows in a straight line although the level stands still: it is time that fills it,
+/// not VUs.
 pub(super) fn leak(case: &Case<'_>) -> Vec<Cause> {
     let leaks = |monitor: &&str| {
         let died = went_down(case, monitor);

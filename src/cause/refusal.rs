@@ -1,15 +1,20 @@
-//! Who is turned away: refusals by design, limits that show by what is not served, and failures of the service itself.
+//! Who is turned away: refusals by design, limits that show by what is not served, and failures of
+//! the service itself.
 
 use std::collections::BTreeMap;
 
-use super::load::{AS_LONG, FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
+use super::gain::{FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
 use super::{Case, Cause};
 use crate::excerpt;
 use crate::measure::{FailureKind, FailureWay, FailureWays, StepWindow};
 use crate::record::{CauseKind, Sureness};
 use crate::units::format_count;
 
-/// Share of the cycles that are refused from which a limit is looked for: fewer fail for many reasons.
+/// Times the median latency of the lower level up to which those who are served count as not
+/// waiting.
+const AS_LONG: f64 = 1.3;
+/// Share of the cycles that are refused from which a limit is looked for: fewer fail for many
+/// reasons.
 pub(super) const REFUSED: f64 = 0.01;
 /// Share of the failures that are of one way where a limit makes them.
 const ONE_WAY: f64 = 0.9;
@@ -45,7 +50,8 @@ pub(super) enum Sign {
     ByDesign,
     /// A limit, or whatever else turns users away.
     Limit,
-    /// A service that fails just as well: only a throughput that stays where it is tells a limit from it.
+    /// A service that fails just as well: only a throughput that stays where it is tells a limit
+    /// from it.
     Failure,
 }
 
@@ -60,8 +66,8 @@ pub(super) struct Refused {
     pub(super) sign: Sign,
 }
 
-/// How a hold's cycles were refused, where nearly all failures are of ways that a limit has. `statuses` are the failures by
-/// status code, where they are known.
+/// How a hold's cycles were refused, where nearly all failures are of ways that a limit has.
+/// `statuses` are the failures by status code, where they are known.
 pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Refused> {
     let failed = cycle.failed.of_target();
     let (how, sign) = way(cycle, statuses, failed + cycle.shed)?;
@@ -186,7 +192,8 @@ fn quoted(ways: &FailureWays) -> String {
     }
 }
 
-/// So much is served however much more is asked for, and the rest is turned away at once: a limit on requests or connections.
+/// So much is served however much more is asked for, and the rest is turned away at once: a limit
+/// on requests or connections.
 pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
     admission(case).into_iter().collect()
 }
@@ -235,7 +242,8 @@ pub(super) fn failing(case: &Case<'_>) -> Option<String> {
     answered_with_errors(case).map(|(told, _)| told)
 }
 
-/// The service answers, and not what was asked for: what is left to say where no limit shows and nothing else explains it.
+/// The service answers, and not what was asked for: what is left to say where no limit shows and
+/// nothing else explains it.
 pub(super) fn failures(case: &Case<'_>) -> Vec<Cause> {
     let found = answered_with_errors(case).map(|(evidence, share)| {
         let resource = "errors of the service itself";

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{CLEARLY_MORE, Case};
+use super::CLEARLY_MORE;
 use crate::measure::{
     FailureCounts, Histogram, Level, LogLine, Measurement, Reading, Second, StepTable, StepWindow,
     Window,
@@ -106,18 +106,6 @@ impl Seen {
     /// Whether it was clearly below a level.
     pub(super) fn is_below(&self, level: f64) -> bool {
         self.level * CLEARLY_MORE < level
-    }
-
-    /// As the rules ask for it: the same questions as of the broken probe `of`, so that the answers can be compared.
-    pub(super) fn case<'a>(&'a self, of: &Case<'a>) -> Case<'a> {
-        Case {
-            measurement: &self.measurement,
-            before: &self.before,
-            lines: &self.lines,
-            baseline: None,
-            seen: &[],
-            ..*of
-        }
     }
 }
 

@@ -62,7 +62,7 @@ impl New<'_> {
 /// The kind of line that is new in a broken probe and says most.
 pub(super) fn new_words<'a>(case: &Case<'a>) -> Option<New<'a>> {
     let held: Vec<&Seen> = case.seen.iter().filter(|s| s.held()).collect();
-    let passed: f64 = held.iter().map(|s| s.case(case).tried()).sum();
+    let passed: f64 = held.iter().map(|s| case.of_seen(s).tried()).sum();
     let here = case.tried();
     if passed <= 0.0 || here <= 0.0 {
         return None;

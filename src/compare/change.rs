@@ -150,7 +150,7 @@ impl Seen {
     }
 
     /// The same as one of several.
-    fn effect(&self, confidence: f64) -> Option<(f64, f64)> {
+    fn effect(&self, confidence: f64) -> Option<ratio::Effect> {
         let of_sides = || {
             let (base, candidate) = self.spreads()?;
             Some(ratio::effect(base, candidate, confidence))

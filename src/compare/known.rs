@@ -61,7 +61,7 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
         Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
         Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
         Ending::TimeDriven => nothing("it breaks with time, not at a level", answer),
-        Ending::DependsOnDirection => nothing(
+        Ending::Hysteresis => nothing(
             "its breakpoint depends on the direction of the load",
             answer,
         ),
@@ -95,7 +95,7 @@ fn found(answer: &Answer) -> Known {
     let spread = match Spread::of_table(&answer.distribution) {
         Some(spread) => {
             let told = spread.at_least_as_wide(low, high, answer.confidence);
-            Some(told.leaning(answer.lean))
+            Some(told.skewed(answer.downside_skew))
         }
         None => of_interval(low, high, answer.confidence),
     };

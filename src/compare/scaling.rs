@@ -3,8 +3,8 @@
 use super::Named;
 use super::known::{self, Known};
 use crate::record::{Bounds, ForecastPoint, Scaling, ScalingPoint};
-use crate::stats::Spread;
 use crate::stats::usl::{self, Law, Sized};
+use crate::stats::{Ends, Spread};
 
 /// Points of the curve that a chart draws.
 const CURVE_POINTS: u32 = 40;
@@ -31,7 +31,7 @@ pub(super) fn fit(runs: &[Named], confidence: f64) -> Result<Scaling, String> {
     let tail = (1.0 - confidence) / 2.0;
     let at = |size: f64| {
         let draws = fitted.draws.iter().map(|law| law.at(size)).collect();
-        let (low, high) = usl::interval(draws, tail);
+        let Ends { low, high } = usl::interval(draws, tail);
         ForecastPoint {
             size,
             estimate: fitted.law.at(size),
@@ -40,7 +40,7 @@ pub(super) fn fit(runs: &[Named], confidence: f64) -> Result<Scaling, String> {
         }
     };
     let bounds = |of: fn(&Law) -> f64| {
-        let (low, high) = usl::interval(fitted.draws.iter().map(of).collect(), tail);
+        let Ends { low, high } = usl::interval(fitted.draws.iter().map(of).collect(), tail);
         let estimate = Some(of(&fitted.law)).filter(|v| v.is_finite());
         Bounds {
             estimate,

@@ -165,7 +165,7 @@ fn what_a_run_noticed_stands_beside_the_change() {
 fn what_is_no_single_number_is_not_compared_and_passes_no_gate() {
     for ending in [
         Ending::TimeDriven,
-        Ending::DependsOnDirection,
+        Ending::Hysteresis,
         Ending::Bimodal,
         Ending::Undecided,
         Ending::GeneratorLimited,

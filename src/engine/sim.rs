@@ -1,14 +1,18 @@
-//! A load engine in virtual time: an event simulation of a queueing network, closed or open, described by a system file.
+//! A load engine in virtual time: an event simulation of a queueing network, closed or open,
+//! described by a system file.
 //!
-//! N VUs think and then wait for one of the servers, or requests arrive at a rate of N a second; what else may happen to them is a table of the file each
-//! (docs/lab-systems.md). With exponential times and nothing else the system is M/M/c//N, whose exact answer is known in
-//! closed form. An hour of searching takes well under a second, so that a search can be tried thousands of times.
+//! N VUs think and then wait for one of the servers, or requests arrive at a rate of N a second;
+//! what else may happen to them is a table of the file each (docs/lab-systems.md). With exponential
+//! times and nothing else the system is M/M/c//N, whose exact answer is known in closed form. An
+//! hour of searching takes well under a second, so that a search can be tried thousands of times.
 //!
 //! # Layout
 //!
-//! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it
+//! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it; `times`: the laws
+//!   of its random times; `variant`: systems made of it
 //! - `vus`: who runs, and who asks next; `station`: the queue and the servers
-//! - `effects`: what changes the speed; `limits`: who is let in, and how many servers there are; `clock`: work time, in which a changed speed moves all completions at once
+//! - `effects`: what changes the speed; `limits`: who is let in, and how many servers there are;
+//!   `clock`: work time, in which a changed speed moves all completions at once
 //! - `law`: random times; `shipped`: the systems that come with the program
 //! - here: what happens in which order, and the windows
 
@@ -22,14 +26,17 @@ mod quantity;
 mod shipped;
 mod spec;
 mod station;
+mod times;
+mod variant;
 mod vus;
 
+pub use error::SystemError;
 pub use shipped::shipped;
 pub use spec::{
     ArrivalsSpec, CliffSpec, ConcurrencySpec, ConnectionsSpec, Discipline, DriftSpec, ErrorsSpec,
-    Expect, GrowthSpec, HysteresisSpec, Kind, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
+    Expect, GrowthSpec, HysteresisSpec, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
     OutagesSpec, PauseKind, PausesSpec, PopulationSpec, Positive, Refuse, SearchLimits,
-    ServiceSpec, Share, ShedSpec, Size, Span, SystemError, SystemSpec, ThinkSpec, TimeoutSpec,
+    ServiceSpec, Share, ShedSpec, Size, Span, SystemSpec, ThinkSpec, TimeShape, TimeoutSpec,
     TokenBucketSpec, WarmUpSpec,
 };
 
@@ -47,7 +54,7 @@ use crate::measure::{
 };
 use effects::Effects;
 use law::Law;
-use limits::{Growth, TokenBucket};
+use limits::{ServerGrowth, TokenBucket};
 use station::{Client, Station, Ticket};
 use vus::{Users, Vus};
 
@@ -66,7 +73,7 @@ pub struct SimEngine {
     station: Station,
     effects: Effects,
     bucket: Option<TokenBucket>,
-    growth: Option<Growth>,
+    growth: Option<ServerGrowth>,
     /// Requests whose client gives up, in the order in which it does.
     patience: VecDeque<(f64, Ticket)>,
     /// When the process started.
@@ -89,9 +96,9 @@ struct Tally {
 
 /// Restarts the simulated process, as the reset command of a real target does.
 ///
-/// The process is back at once: what is in flight fails, the leak and the memory start anew, hysteresis ends and the mode
-/// is drawn again. Pauses, outages, the neighbour, the drift, the token bucket and servers that were added belong to the
-/// world around the process and go on.
+/// The process is back at once: what is in flight fails, the leak and the memory start anew,
+/// hysteresis ends and the mode is drawn again. Pauses, outages, the neighbour, the drift, the
+/// token bucket and servers that were added belong to the world around the process and go on.
 #[derive(Debug, Clone, Default)]
 pub struct ResetHandle(Arc<AtomicBool>);
 
@@ -116,12 +123,12 @@ impl SimEngine {
             panic!("`{}`: {}", fault.key, fault.message);
         }
         let mut rng = SmallRng::seed_from_u64(seed);
-        let users = match (check::think(&spec).expect("checked above"), spec.arrivals) {
+        let users = match (times::think(&spec).expect("checked above"), spec.arrivals) {
             (None, Some(arrivals)) => Users::Open(arrivals.kind, Vec::new()),
             (Some(think), _) => Users::Closed(think),
             (None, None) => unreachable!("checked above"),
         };
-        let mut kinds = check::services(&spec).expect("checked above");
+        let mut kinds = times::services(&spec).expect("checked above");
         let mut sum = 0.0;
         for (share, _) in &mut kinds {
             sum += *share;
@@ -136,7 +143,7 @@ impl SimEngine {
             bucket: spec.token_bucket.map(TokenBucket::new),
             growth: spec
                 .growth
-                .map(|growth| Growth::new(growth, spec.service.servers)),
+                .map(|growth| ServerGrowth::new(growth, spec.service.servers)),
             patience: VecDeque::new(),
             up_since: 0.0,
             back_at: None,
@@ -243,7 +250,8 @@ impl SimEngine {
         self.back_at.is_some() || self.effects.is_out()
     }
 
-    /// What a request gets that a limit of the rate or of the requests in the system turns away; `None` when it is let in.
+    /// What a request gets that a limit of the rate or of the requests in the system turns away;
+    /// `None` when it is let in.
     fn limit(&mut self) -> Option<Refuse> {
         if let Some(bucket) = &mut self.bucket
             && !bucket.take(self.now)

@@ -1,7 +1,7 @@
 //! The ways to search for a breakpoint: ours, and those of other tools.
 //!
-//! Each policy was written from its published description, not from its code; docs/lab.md says what it was taken from and
-//! how near it comes. All drive the same kind of system with the same seeds.
+//! Each policy was written from its published description, not from its code; docs/lab.md says what
+//! it was taken from and how near it comes. All drive the same kind of system with the same seeds.
 
 mod bisect;
 mod mlr;
@@ -48,7 +48,8 @@ pub enum Method {
 pub struct Asked {
     /// Half-width of our interval, as a fraction.
     pub precision: f64,
-    /// Time that our search may take, unless the system says; the policies of others take what they take.
+    /// Time that our search may take, unless the system says; the policies of others take what they
+    /// take.
     pub budget: Option<Duration>,
     /// The truth, for the policies that have to be told where to look.
     pub truth: Option<u32>,
@@ -56,7 +57,7 @@ pub struct Asked {
 
 /// What one run of a method came to.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct MethodOutcome {
     /// How it ended.
     pub ending: &'static str,
     /// The number of VUs.
@@ -105,7 +106,7 @@ impl Method {
     }
 
     /// Runs it once.
-    pub fn run(self, system: &System, asked: &Asked, seed: u64) -> Outcome {
+    pub fn run(self, system: &System, asked: &Asked, seed: u64) -> MethodOutcome {
         if self == Self::Ours {
             return ours::search(system, asked, seed);
         }
@@ -115,7 +116,7 @@ impl Method {
         };
         let mut bench = Bench::new(system, seed);
         let found = self.policy(&mut bench, system, asked);
-        Outcome {
+        MethodOutcome {
             ending: if found.is_some() { "found" } else { "none" },
             vus: found.map(Level::get),
             interval: None,
@@ -146,7 +147,8 @@ impl Method {
     }
 }
 
-/// Where a policy that has to be told a range begins to look: its user is taken to know the order of magnitude.
+/// Where a policy that has to be told a range begins to look: its user is taken to know the order
+/// of magnitude.
 const TOP: f64 = 3.0;
 
 impl Asked {

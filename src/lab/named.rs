@@ -1,4 +1,5 @@
-//! Whether an answer names what a system is: the one place that knows which ending belongs to which kind.
+//! Whether an answer names what a system is: the one place that knows which ending belongs to which
+//! kind.
 
 use super::system::Expect;
 use crate::record::{Answer, Ending};
@@ -10,7 +11,7 @@ pub fn named_as_expected(answer: &Answer, expect: Expect) -> bool {
         Expect::Breakpoint => matches!(answer.ending, Ending::Found | Ending::Bracketed),
         Expect::NeverBroke => answer.ending == Ending::NeverBroke,
         Expect::TimeDriven => answer.ending == Ending::TimeDriven,
-        Expect::DependsOnDirection => answer.ending == Ending::DependsOnDirection,
+        Expect::Hysteresis => answer.ending == Ending::Hysteresis,
         Expect::Bimodal => answer.ending == Ending::Bimodal,
     }
 }
@@ -61,7 +62,7 @@ mod tests {
             (Ending::TimeDriven, Expect::TimeDriven, true),
             (Ending::TimeDriven, Expect::Bimodal, false),
             (Ending::Bimodal, Expect::Bimodal, true),
-            (Ending::DependsOnDirection, Expect::DependsOnDirection, true),
+            (Ending::Hysteresis, Expect::Hysteresis, true),
         ] {
             assert_eq!(
                 named_as_expected(&answer(ending), expect),

@@ -1,4 +1,5 @@
-//! Pairs of searches: of a system and of the same again, or with more capacity, compared as `breakpoint compare` does it.
+//! Pairs of searches: of a system and of the same again, or with more capacity, compared as
+//! `breakpoint compare` does it.
 //!
 //! Pairs of equal systems count false alarms, the others how often a change is seen.
 
@@ -27,7 +28,8 @@ pub struct Plan {
     pub threads: usize,
 }
 
-/// Runs everything and tells after every pair how many are done. The changes of one pair share its base.
+/// Runs everything and tells after every pair how many are done. The changes of one pair share its
+/// base.
 pub fn run_all(
     plan: &Plan,
     systems: &[System],

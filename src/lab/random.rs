@@ -1,7 +1,9 @@
-//! Systems drawn at random from a broad family, so that a search is judged on what it was not made for.
+//! Systems drawn at random from a broad family, so that a search is judged on what it was not made
+//! for.
 //!
-//! Pure: the same seed and index give the same system. Its kind depends on the index alone, so that draws that are
-//! thrown away (no breakpoint within reach, too costly) do not change how often each kind is searched.
+//! Pure: the same seed and index give the same system. Its kind depends on the index alone, so that
+//! draws that are thrown away (no breakpoint within reach, too costly) do not change how often each
+//! kind is searched.
 
 mod family;
 mod law;
@@ -20,7 +22,7 @@ const MOST_PER_S: f64 = 4_000.0;
 
 /// The dominant trait of a drawn system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum SystemKind {
     /// Exponential service and nothing else.
     Plain,
     /// All services as long.
@@ -35,7 +37,8 @@ pub enum Kind {
     Pauses,
     /// Somebody else takes CPU from time to time.
     Neighbour,
-    /// Something turns requests away: shedding, an admission limit, a token bucket, connections, a cliff.
+    /// Something turns requests away: shedding, an admission limit, a token bucket, connections, a
+    /// cliff.
     Limit,
     /// Requests that fail while the queue is long, some or all.
     Errors,
@@ -57,7 +60,7 @@ pub enum Kind {
     OpenOther,
 }
 
-impl Kind {
+impl SystemKind {
     /// Those with VUs that think.
     const CLOSED: [Self; 14] = [
         Self::Plain,
@@ -167,7 +170,7 @@ impl Rejected {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draw {
     /// Its dominant trait.
-    pub kind: Kind,
+    pub kind: SystemKind,
     /// The file.
     pub text: String,
     /// How well its truth has to be known, and what that may cost.
@@ -179,7 +182,7 @@ pub struct Draw {
 /// # Errors
 /// When it is known without a simulation that it is of no use.
 pub fn draw(seed: u64, index: u32, attempt: u32) -> Result<Draw, Rejected> {
-    let kind = Kind::of(seed, index);
+    let kind = SystemKind::of(seed, index);
     let mut rng = rng(&[seed, index.into(), attempt.into(), 0x6472]);
     let sheet = family::sheet(kind, &mut rng)?;
     if sheet.capacity_per_s() > MOST_PER_S {
@@ -203,18 +206,22 @@ fn rng(parts: &[u64]) -> SmallRng {
 
 /// Standard error that is aimed at, as a fraction: well below the half-widths of short searches.
 const SE: f64 = 0.005;
-/// Requests that a truth may cost in its long simulation, and in one crude look: some seconds of a processor in all.
+/// Requests that a truth may cost in its long simulation, and in one crude look: some seconds of a
+/// processor in all.
 const MOST_REQUESTS: f64 = 2.5e7;
 const CRUDE_REQUESTS: f64 = 2.5e5;
-/// Requests of a batch; a standard error needs twenty batches, and here are forty per level in the first round.
+/// Requests of a batch; a standard error needs twenty batches, and here are forty per level in the
+/// first round.
 const BATCH_REQUESTS: f64 = 3e4;
 const FIRST_BATCHES: f64 = 120.0;
 
-/// What the truth of a system may cost: looks of so many requests instead of so many seconds, as busy systems need less time.
+/// What the truth of a system may cost: looks of so many requests instead of so many seconds, as
+/// busy systems need less time.
 fn accuracy(sheet: &Sheet) -> Accuracy {
     let per_s = sheet.capacity_per_s();
     let seconds = |requests: f64, low: f64, high: f64| (requests / per_s).clamp(low, high);
-    // A queue forgets its start in some cycles; one of arrivals, near its capacity, in some thousand services.
+    // A queue forgets its start in some cycles; one of arrivals, near its capacity, in some
+    // thousand services.
     let queue_s = match sheet.think {
         Some(law) => 20.0 * (law.mean + sheet.service_s()),
         None => 4_000.0 / per_s,
@@ -259,7 +266,10 @@ mod tests {
             open += u32::from(draw.kind.is_open());
             drawn += 1;
         }
-        assert_eq!(kinds.len(), Kind::CLOSED.len() + Kind::OPEN.len());
+        assert_eq!(
+            kinds.len(),
+            SystemKind::CLOSED.len() + SystemKind::OPEN.len()
+        );
         assert!(drawn > 400, "{drawn} of 600");
         let share = f64::from(open) / f64::from(drawn);
         assert!((0.14..0.28).contains(&share), "{share}");
@@ -270,7 +280,7 @@ mod tests {
         let texts: BTreeSet<String> = (0..20)
             .filter_map(|attempt| draw(1, 5, attempt).ok())
             .map(|draw| {
-                assert_eq!(draw.kind, Kind::of(1, 5));
+                assert_eq!(draw.kind, SystemKind::of(1, 5));
                 draw.text
             })
             .collect();

@@ -25,14 +25,16 @@ pub struct Plan {
     pub threads: usize,
 }
 
-/// Runs everything and tells after every run how many are done. Runs that were not begun when the user interrupted are left out.
+/// Runs everything and tells after every run how many are done. Runs that were not begun when the
+/// user interrupted are left out.
 pub fn run_all(
     plan: &Plan,
     systems: &[(System, LabTruth)],
     interrupt: &Interrupt,
     done: &mut dyn FnMut(usize),
 ) -> Vec<LabSystem> {
-    // One run of all methods after the other, so that an interrupted laboratory has something of each.
+    // One run of all methods after the other, so that an interrupted laboratory has something of
+    // each.
     let jobs: Vec<(usize, u32, Method)> = (0..systems.len())
         .flat_map(|system| (0..plan.runs).map(move |run| (system, run)))
         .flat_map(|(system, run)| plan.methods.iter().map(move |m| (system, run, *m)))
@@ -89,7 +91,8 @@ pub(super) fn single(
     base: u64,
     run: u32,
 ) -> LabRun {
-    // All methods meet the same draws as long as they do the same; the others are no less independent for it.
+    // All methods meet the same draws as long as they do the same; the others are no less
+    // independent for it.
     let seed = seed::mixed(&[base, seed::of_text(&system.name), run.into()]);
     let before = CpuClock::now();
     let outcome = method.run(system, asked, seed);
@@ -108,7 +111,8 @@ pub(super) fn single(
     }
 }
 
-/// Does all jobs on some threads; the results stand in the jobs' order, `None` where it was interrupted before.
+/// Does all jobs on some threads; the results stand in the jobs' order, `None` where it was
+/// interrupted before.
 pub(super) fn parallel<J: Sync, R: Send>(
     threads: usize,
     jobs: &[J],

@@ -115,7 +115,8 @@ impl System {
         self.spec.open_queue()
     }
 
-    /// Seconds between the rarest of the events that come now and then: pauses, outages, slow phases; `None` without any.
+    /// Seconds between the rarest of the events that come now and then: pauses, outages, slow
+    /// phases; `None` without any.
     pub fn events_every_s(&self) -> Option<f64> {
         let spec = &self.spec;
         let every = [
@@ -136,8 +137,9 @@ impl System {
         system
     }
 
-    /// The system as it is in the long run: warm, and without what it had saved up at the start. Users of a token bucket start all at
-    /// once: while they started at the pace it would save tokens for an hour.
+    /// The system as it is in the long run: warm, and without what it had saved up at the start.
+    /// Users of a token bucket start all at once: while they started at the pace it would save
+    /// tokens for an hour.
     #[must_use]
     pub fn in_the_long_run(&self) -> Self {
         let mut system = self.clone();
@@ -148,7 +150,8 @@ impl System {
         system
     }
 
-    /// The system with all the servers to which it may grow; `None` when it does not grow, or shrinks again.
+    /// The system with all the servers to which it may grow; `None` when it does not grow, or
+    /// shrinks again.
     pub fn fully_grown(&self) -> Option<Self> {
         let mut system = self.clone();
         system.spec = self.spec.fully_grown()?;
@@ -179,7 +182,8 @@ impl System {
         system
     }
 
-    /// Everything that the truth depends on, as text: not the names, and not how long a search may take.
+    /// Everything that the truth depends on, as text: not the names, and not how long a search may
+    /// take.
     ///
     /// # Panics
     /// Never: the file's structure has no keys that are no text.

@@ -1,8 +1,10 @@
-//! What the policies of other tools share: a simulated system under load, and trials of so many seconds at a level.
+//! What the policies of other tools share: a simulated system under load, and trials of so many
+//! seconds at a level.
 //!
-//! The system goes on between trials as a real one does: a backlog carries over. As those tools do, a trial looks at the
-//! requests that *completed* in it, which flatters a system whose slow users are still waiting. Kinder to the tools than
-//! most are to themselves: failed requests count as slow ones, and a trial in which nothing completed does not pass.
+//! The system goes on between trials as a real one does: a backlog carries over. As those tools do,
+//! a trial looks at the requests that *completed* in it, which flatters a system whose slow users
+//! are still waiting. Kinder to the tools than most are to themselves: failed requests count as
+//! slow ones, and a trial in which nothing completed does not pass.
 
 use crate::engine::Engine as _;
 use crate::engine::sim::SimEngine;
@@ -52,12 +54,13 @@ impl<'a> Bench<'a> {
         debug_assert!(set.is_ok(), "a simulation takes any level");
     }
 
-    /// Moves to a level at the system's pace and lets `settle_s` seconds pass there. Those that leave
-    /// have their last request served.
+    /// Moves to a level at the system's pace and lets `settle_s` seconds pass there. Those that
+    /// leave have their last request served.
     pub(super) fn go_to(&mut self, level: Level, settle_s: u32) {
         self.ask_for(level);
         self.visits += 1;
-        // Leaving VUs finish their requests first; in an overloaded system that takes long, and no tool waits for ever.
+        // Leaving VUs finish their requests first; in an overloaded system that takes long, and no
+        // tool waits for ever.
         for _ in 0..MOST_WAIT_S {
             if self.window().is_none_or(|w| w.at_level) {
                 break;
@@ -135,7 +138,8 @@ impl<'a> Trial<'a> {
         objectives.iter().all(|o| self.holds(o) == Some(true))
     }
 
-    /// The quantile of the first latency objective over what completed, seconds; the 99th percentile without one.
+    /// The quantile of the first latency objective over what completed, seconds; the 99th
+    /// percentile without one.
     pub(super) fn latency_s(&self) -> Option<f64> {
         let objectives = self.system.slo.objectives();
         let found = objectives.iter().find_map(|o| match &o.metric {

@@ -1,15 +1,16 @@
 //! Where a simulated system really breaks: by formula where there is one, else by long simulation.
 //!
-//! The truth is the largest level at which the long-run share of bad requests is within what the SLO allows. It is found in
-//! two steps: a crude bracket by bisection, then many batches at three levels around the crossing, a line through them on
-//! the probit scale, and its root with its standard error. Batches are far longer than a system's memory, and their
-//! length is checked: the standard error is the largest over batches of 1, 2, 4, ... times the length.
+//! The truth is the largest level at which the long-run share of bad requests is within what the
+//! SLO allows. It is found in two steps: a crude bracket by bisection, then many batches at three
+//! levels around the crossing, a line through them on the probit scale, and its root with its
+//! standard error. Batches are far longer than a system's memory, and their length is checked: the
+//! standard error is the largest over batches of 1, 2, 4, ... times the length.
 
 mod cache;
 mod root;
 mod sample;
 
-pub use cache::{CacheError, Known, key};
+pub use cache::{CacheError, KnownTruths, key};
 
 use super::system::{Expect, System};
 use crate::measure::Level;
@@ -186,7 +187,7 @@ impl Means<'_> {
             Expect::Breakpoint | Expect::NeverBroke | Expect::Bimodal | Expect::TimeDriven => {
                 simulated(Protocol::Steady, &format!("simulated{when}"))
             }
-            Expect::DependsOnDirection => {
+            Expect::Hysteresis => {
                 let below = simulated(Protocol::FromBelow, "simulated, reached from below")?;
                 let above = simulated(Protocol::FromAbove, "simulated, reached from above")?;
                 Ok(LabTruth {
@@ -237,14 +238,17 @@ fn alphas(system: &System) -> Result<Vec<f64>, TruthError> {
 
 /// A crude level this near to the crossing, in probits, is where the long simulation begins.
 const NEAR_PROBITS: f64 = 0.35;
-/// Distance of the outer levels from the middle one, in probits: near enough that the curve is a line.
+/// Distance of the outer levels from the middle one, in probits: near enough that the curve is a
+/// line.
 const OFFSET_PROBITS: f64 = 0.15;
 /// The distance is known in levels once the slope is; before that, this share of the middle.
 const FIRST_OFFSET: f64 = 0.01;
-/// A level is near the crossing only once it is bracketed within this ratio. Far below, where nothing queues, the share may be
-/// flat and near what is allowed by itself: some requests are long whatever the load.
+/// A level is near the crossing only once it is bracketed within this ratio. Far below, where
+/// nothing queues, the share may be flat and near what is allowed by itself: some requests are long
+/// whatever the load.
 const NEAR_RATIO: f64 = 1.25;
-/// A standard error this many times the one promised is no truth: what the lab counts against it would be chance.
+/// A standard error this many times the one promised is no truth: what the lab counts against it
+/// would be chance.
 const REFUSED: f64 = 10.0;
 
 struct Search<'a, 'b> {
@@ -337,7 +341,8 @@ impl Search<'_, '_> {
         self.excess(level, self.accuracy.pace.crude_s)
     }
 
-    /// Doubles until a level breaks, then bisects until a level is near the crossing by its share *and* by its bracket.
+    /// Doubles until a level breaks, then bisects until a level is near the crossing by its share
+    /// *and* by its bracket.
     fn crude(&mut self) -> Result<Crude, TruthError> {
         let (mut low, mut below) = (Level::ZERO, f64::NEG_INFINITY);
         let mut high = self.system.start.max(Level(1)).min(self.system.max);
@@ -428,7 +433,8 @@ impl Search<'_, '_> {
             if se <= self.accuracy.se || self.spent_s > self.accuracy.most_s {
                 return Ok(crossing);
             }
-            // As much more as the present error calls for, but no more than four times what there is.
+            // As much more as the present error calls for, but no more than four times what there
+            // is.
             let more = (se / self.accuracy.se).powi(2).clamp(1.3, 4.0) - 1.0;
             seconds = (self.sampler.kept_s() * more).max(self.accuracy.pace.first_round_s);
         }
@@ -496,7 +502,8 @@ mod tests {
 
     #[test]
     fn a_share_that_is_nearly_what_is_allowed_without_load_does_not_end_the_bracket() {
-        // A log-normal service of mean 100 ms and cv2 4 lasts 1 s or longer in 0.72 % of the cases: 0.12 probits from 1 %.
+        // A log-normal service of mean 100 ms and cv2 4 lasts 1 s or longer in 0.72 % of the cases:
+        // 0.12 probits from 1 %.
         let accuracy = Accuracy {
             se: 0.01,
             most_s: 1e6,

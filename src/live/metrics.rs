@@ -213,9 +213,9 @@ fn search(live: &Live, all: &mut Collector) {
         "breakpoint_estimate",
         "The breakpoint as it is known now, with its interval.",
         [
-            bound("low", estimate.map(|e| e.0)),
-            bound("middle", estimate.map(|e| e.1)),
-            bound("high", estimate.map(|e| e.2)),
+            bound("low", estimate.map(|e| e.low)),
+            bound("middle", estimate.map(|e| e.estimate)),
+            bound("high", estimate.map(|e| e.high)),
         ],
     );
     let verdicts = [Verdict::Held, Verdict::Undecided, Verdict::Broke];

@@ -290,17 +290,17 @@ fn throughput_is_compared_with_a_lower_stage_that_held_and_never_on_the_way_down
 fn only_an_answer_to_the_same_question_stands_beside_a_ramp() {
     let found = samples::found();
     let unit = LevelUnit::Vus;
-    let beside_found = beside(&found, &found.slo, unit).unwrap();
-    assert_eq!(beside_found.breakpoint, Level(1184));
-    assert_eq!(beside_found.ci_low, Some(Level(1150)));
+    let reference = reference_run(&found, &found.slo, unit).unwrap();
+    assert_eq!(reference.breakpoint, Level(1184));
+    assert_eq!(reference.ci_low, Some(Level(1150)));
     let other = ["p99(answer)<1s".to_owned()];
-    let error = beside(&found, &other, unit).unwrap_err();
+    let error = reference_run(&found, &other, unit).unwrap_err();
     assert!(
         error.contains("p99(answer)<2s") && error.contains("<1s"),
         "{error}"
     );
-    let error = beside(&samples::interrupted(), &found.slo, unit).unwrap_err();
+    let error = reference_run(&samples::interrupted(), &found.slo, unit).unwrap_err();
     assert!(error.contains("no breakpoint (interrupted)"), "{error}");
-    let error = beside(&found, &found.slo, LevelUnit::RequestsPerS).unwrap_err();
+    let error = reference_run(&found, &found.slo, LevelUnit::RequestsPerS).unwrap_err();
     assert!(error.contains("requests/s"), "{error}");
 }

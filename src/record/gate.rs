@@ -84,7 +84,7 @@ impl RunRecord {
             Ending::BrokeAtMinimum if self.plan.min_level <= required => LoadOutcome::ShownBelow,
             Ending::BrokeAtMinimum
             | Ending::TimeDriven
-            | Ending::DependsOnDirection
+            | Ending::Hysteresis
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited

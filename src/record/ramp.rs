@@ -4,10 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Environment, HoldEnd, LimitingResource, LogKindRecord, LogRecord, ObjectiveRecord, PlanRecord,
-    SecondRecord, StepRecord,
+    SecondRecord, StepRecord, Verdict,
 };
 use crate::measure::{Exchange, Level};
-use crate::slo::Verdict;
 
 /// Version of the schema of a ramp's record.
 pub const RAMP_SCHEMA_VERSION: u32 = 1;
@@ -37,7 +36,8 @@ pub struct RampRecord {
     /// The first moment at which the SLO was broken over the last ten seconds.
     pub breach: Option<Breach>,
     /// What `find` found for the same profile.
-    pub beside: Option<FoundBeside>,
+    #[serde(rename = "beside")]
+    pub reference_run: Option<ReferenceRun>,
     /// What the plan resolved to.
     pub plan: PlanRecord,
     /// The machine and generator.
@@ -171,7 +171,7 @@ pub struct Breach {
 
 /// What a recorded `find` run found, to be told beside a ramp.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FoundBeside {
+pub struct ReferenceRun {
     /// When it started, RFC 3339 UTC.
     pub started_at: String,
     /// The breakpoint.

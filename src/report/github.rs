@@ -85,7 +85,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
         (Ending::BrokeAtMinimum | Ending::TargetDown, _) => (Kind::Error, because),
         (
             Ending::TimeDriven
-            | Ending::DependsOnDirection
+            | Ending::Hysteresis
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
@@ -95,7 +95,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
         ) => (Kind::Error, format!("{because} {}", gate.sentence)),
         (
             Ending::TimeDriven
-            | Ending::DependsOnDirection
+            | Ending::Hysteresis
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited

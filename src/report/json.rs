@@ -7,7 +7,7 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::ReportError;
 use crate::record::{
-    Bounds, COMPARE_SCHEMA_VERSION, CompareRecord, OLDEST_SCHEMA_VERSION, ObjectiveRecord,
+    Band, Bounds, COMPARE_SCHEMA_VERSION, CompareRecord, OLDEST_SCHEMA_VERSION, ObjectiveRecord,
     ProbeRecord, RAMP_SCHEMA_VERSION, RampRecord, RunRecord, SCHEMA_VERSION, SecondRecord,
     StageRecord,
 };
@@ -100,7 +100,7 @@ pub(super) fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
     for curve in &mut answer.curves {
         curve
             .points
-            .retain(|(x, low, mid, high)| [x, low, mid, high].iter().all(|v| v.is_finite()));
+            .retain(|p| p.level.is_finite() && p.band.is_finite());
     }
     for limit in &mut record.plan.limits {
         keep_finite(&mut limit.value);
@@ -113,9 +113,7 @@ pub(super) fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
 /// The same for one probe.
 pub(super) fn finite_probe(mut probe: ProbeRecord) -> ProbeRecord {
     keep_finite(&mut probe.throughput_per_s);
-    probe.estimate = probe
-        .estimate
-        .filter(|(low, mid, high)| [low, mid, high].into_iter().all(|v| v.is_finite()));
+    probe.estimate = probe.estimate.filter(Band::is_finite);
     probe.objectives.iter_mut().for_each(finite_objective);
     for step in &mut probe.steps {
         keep_finite(&mut step.oldest_in_flight_s);

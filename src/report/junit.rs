@@ -70,7 +70,7 @@ fn answer(record: &RunRecord) -> Came {
         Ending::Found | Ending::Bracketed | Ending::NeverBroke => Came::Well,
         Ending::BrokeAtMinimum => Came::Failure(text()),
         Ending::TimeDriven
-        | Ending::DependsOnDirection
+        | Ending::Hysteresis
         | Ending::Bimodal
         | Ending::Undecided
         | Ending::GeneratorLimited

@@ -7,7 +7,7 @@ use super::summary::{self, Lines};
 use super::view::{self, objectives, percent, span};
 use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
 use crate::record::{
-    Breach, FoundBeside, HoldEnd, ObjectiveRecord, READING_S, RampEnding, RampRecord, StageRecord,
+    Breach, HoldEnd, ObjectiveRecord, READING_S, RampEnding, RampRecord, ReferenceRun, StageRecord,
     StageSpan, Sureness,
 };
 use crate::slo::{Slo, Verdict};
@@ -24,8 +24,8 @@ pub fn summary(record: &RampRecord) -> String {
     if !record.stages.is_empty() {
         table(record, &mut lines.0);
         lines.add("reads", reading(record));
-        if let Some(beside) = &record.beside {
-            lines.add("beside", beside_text(record, beside));
+        if let Some(reference) = &record.reference_run {
+            lines.add("beside", reference_text(record, reference));
         }
         lines.add("cannot say", cannot_say(record));
     }
@@ -338,7 +338,7 @@ fn list(stages: &[usize]) -> String {
 }
 
 /// `1 019 VUs (1 003 – 1 029)`.
-pub(super) fn found_text(record: &RampRecord, found: &FoundBeside) -> String {
+pub(super) fn found_text(record: &RampRecord, found: &ReferenceRun) -> String {
     let level = record.plan.unit.count(found.breakpoint);
     match (found.ci_low, found.ci_high) {
         (Some(low), Some(high)) => format!("{level} ({} – {})", number(low), number(high)),
@@ -346,7 +346,7 @@ pub(super) fn found_text(record: &RampRecord, found: &FoundBeside) -> String {
     }
 }
 
-pub(super) fn beside_text(record: &RampRecord, found: &FoundBeside) -> String {
+pub(super) fn reference_text(record: &RampRecord, found: &ReferenceRun) -> String {
     let day = found.started_at.get(..10).unwrap_or(&found.started_at);
     let text = found_text(record, found);
     let Some(breach) = &record.breach else {

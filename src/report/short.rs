@@ -5,9 +5,9 @@ use serde::Serialize;
 use super::{ReportError, json};
 use crate::measure::{Exchange, FailureKind, FailureWay, Level};
 use crate::record::{
-    Answer, Breach, Environment, FoundBeside, HoldEnd, LimitingResource, LoadGate, LogRecord,
-    ObjectiveRecord, PlanRecord, ProbeRecord, Purpose, RampEnding, RampRecord, RunRecord,
-    StageRecord, StageSpan, StepRecord,
+    Answer, Band, Breach, Environment, HoldEnd, LimitingResource, LoadGate, LogRecord,
+    ObjectiveRecord, PlanRecord, ProbeRecord, Purpose, RampEnding, RampRecord, ReferenceRun,
+    RunRecord, StageRecord, StageSpan, StepRecord,
 };
 use crate::slo::Verdict;
 
@@ -49,7 +49,7 @@ struct Probe<'a> {
     exchanges: &'a [Exchange],
     limiting_resource: &'a Option<LimitingResource>,
     other_causes: &'a [LimitingResource],
-    estimate: Option<(f64, f64, f64)>,
+    estimate: Option<Band>,
 }
 
 #[derive(Serialize)]
@@ -80,7 +80,8 @@ struct Ramp<'a> {
     ending: RampEnding,
     reason: &'a str,
     breach: &'a Option<Breach>,
-    beside: &'a Option<FoundBeside>,
+    #[serde(rename = "beside")]
+    reference_run: &'a Option<ReferenceRun>,
     plan: &'a PlanRecord,
     environment: &'a Environment,
     warnings: &'a [String],
@@ -137,7 +138,7 @@ pub(super) fn of_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
         ending: record.ending,
         reason: &record.reason,
         breach: &record.breach,
-        beside: &record.beside,
+        reference_run: &record.reference_run,
         plan: &record.plan,
         environment: &record.environment,
         warnings: &record.warnings,

@@ -237,7 +237,7 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             let text = because("no level breaks it, time does");
             lines.add("time-driven", format!("{text}     {slo}"));
         }
-        Ending::DependsOnDirection => {
+        Ending::Hysteresis => {
             let text = because("two breakpoints");
             lines.add("direction", format!("{text}     {slo}"));
         }

@@ -219,9 +219,9 @@ fn hold_row(record: &RunRecord, probe: &ProbeRecord, fields: &[Field]) -> Vec<St
         number(Some(probe.hold_s)),
     ];
     row.extend(measured.cells(fields));
-    row.push(number(probe.estimate.map(|e| e.0)));
-    row.push(number(probe.estimate.map(|e| e.1)));
-    row.push(number(probe.estimate.map(|e| e.2)));
+    row.push(number(probe.estimate.map(|e| e.low)));
+    row.push(number(probe.estimate.map(|e| e.estimate)));
+    row.push(number(probe.estimate.map(|e| e.high)));
     let cause = probe.limiting_resource.as_ref();
     let of = |f: fn(&LimitingResource) -> String| cause.map_or_else(String::new, f);
     row.push(of(|c| c.resource.clone()));

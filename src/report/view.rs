@@ -301,10 +301,10 @@ pub(crate) fn headline(record: &RunRecord) -> String {
             )
         }
         (Ending::TimeDriven, _) => "breaks with time, not at a level".to_owned(),
-        (Ending::DependsOnDirection, Some(n)) => {
+        (Ending::Hysteresis, Some(n)) => {
             format!("depends on direction, {n}{interval} after an overload")
         }
-        (Ending::DependsOnDirection, None) => "depends on direction".to_owned(),
+        (Ending::Hysteresis, None) => "depends on direction".to_owned(),
         (Ending::Bimodal, _) => "two modes, two breakpoints".to_owned(),
         (Ending::Undecided, None) => format!("undecided{interval}"),
         (Ending::Undecided, Some(n)) => format!("undecided, near {n}{interval}"),

@@ -68,7 +68,7 @@ pub(super) fn assemble(
         outlook: estimate.and_then(|e| search.outlook(e)),
         search_s,
         distribution: estimate.map_or_else(Vec::new, |e| thinned(&e.fit.distribution)),
-        lean: estimate.map_or(0.0, |e| e.fit.lean),
+        downside_skew: estimate.map_or(0.0, |e| e.fit.downside_skew),
         noticed: conclusion.noticed.clone(),
         unseen: conclusion.unseen.clone(),
         curves: conclusion.curves.clone(),

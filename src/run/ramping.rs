@@ -13,8 +13,8 @@ use crate::measure::{
 };
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
-    Breach, Environment, FoundBeside, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION,
-    RampEnding, RampRecord, RampSecond, StageRecord, StageSpan,
+    Breach, Environment, HoldEnd, LimitingResource, PlanRecord, RAMP_SCHEMA_VERSION, RampEnding,
+    RampRecord, RampSecond, ReferenceRun, StageRecord, StageSpan,
 };
 use crate::slo::{Judgement, Slo, Verdict};
 
@@ -42,7 +42,7 @@ pub struct RampSpec {
     /// What is known of the first of them.
     pub first_contact: FirstContact,
     /// What `find` found.
-    pub beside: Option<FoundBeside>,
+    pub reference_run: Option<ReferenceRun>,
 }
 
 /// Runs a whole ramp. Whatever happens, what was measured comes back in the record.
@@ -87,7 +87,7 @@ pub async fn ramp<E: Engine, S: Surroundings>(
         ending,
         reason,
         breach: ramp.breach.get().cloned(),
-        beside: spec.beside.clone(),
+        reference_run: spec.reference_run.clone(),
         plan,
         environment: spec.environment.clone(),
         warnings,

@@ -8,7 +8,8 @@ use crate::measure::{
 };
 use crate::probe::Probe;
 use crate::record::{
-    LimitingResource, LogKindRecord, LogRecord, ProbeRecord, SecondRecord, StepRecord, StepSecond,
+    Band, LimitingResource, LogKindRecord, LogRecord, ProbeRecord, SecondRecord, StepRecord,
+    StepSecond,
 };
 use crate::search::Order;
 use crate::slo::Judgement;
@@ -34,7 +35,7 @@ pub(super) struct Parts<'a> {
     pub(super) judgement: &'a Judgement,
     pub(super) steps: &'a StepTable,
     pub(super) causes: Vec<LimitingResource>,
-    pub(super) estimate: Option<(f64, f64, f64)>,
+    pub(super) estimate: Option<Band>,
     /// Exchanges that the run has kept before.
     pub(super) kept: Vec<&'a Exchange>,
 }

@@ -21,8 +21,8 @@ pub(super) struct Bounds {
     pub(super) broke: Option<Level>,
 }
 
-/// The side of a visit: above when the target crashed, else its verdict, or, when that is undecided, where its evidence
-/// stands. `None` without evidence.
+/// The side of a visit: above when the target crashed, else its verdict, or, when that is
+/// undecided, where its evidence stands. `None` without evidence.
 pub(super) fn side(visit: &Visit) -> Option<Side> {
     match visit.verdict {
         _ if visit.crashed_after_s.is_some() || visit.overflows => Some(Side::Broke),
@@ -60,11 +60,13 @@ pub(super) fn visits_at(visits: &[Visit], level: Level) -> impl Iterator<Item = 
         .filter(move |v| v.counts() && v.level == level)
 }
 
-/// How much a visit's side weighs against others that contradict it, 1 for a full hold with a firm verdict.
+/// How much a visit's side weighs against others that contradict it, 1 for a full hold with a firm
+/// verdict.
 ///
-/// A short hold steers: at the breakpoint itself one of 5 to 10 s passes nine times in ten, and one that broke may have met a
-/// burst, a cold start or a service that has grown since. So a short one weighs a third, and a side that it merely leans to
-/// half of that: two full holds outvote any one short hold, and one full hold does where no other short one agrees with it.
+/// A short hold steers: at the breakpoint itself one of 5 to 10 s passes nine times in ten, and one
+/// that broke may have met a burst, a cold start or a service that has grown since. So a short one
+/// weighs a third, and a side that it merely leans to half of that: two full holds outvote any one
+/// short hold, and one full hold does where no other short one agrees with it.
 fn weight(visit: &Visit) -> f64 {
     let length = if is_full(visit) { 1.0 } else { SHORT };
     let firm = visit.crashed_after_s.is_some() || visit.verdict != Verdict::Undecided;
@@ -76,15 +78,18 @@ const SHORT: f64 = 0.35;
 /// What a hold that leans to a side weighs beside one with a verdict.
 const LEANS: f64 = 0.5;
 
-/// Whether a visit was a full hold, or was left because it was hopeless by the strict measure of one: what binds an answer.
+/// Whether a visit was a full hold, or was left because it was hopeless by the strict measure of
+/// one: what binds an answer.
 pub(super) fn is_full(visit: &Visit) -> bool {
     !matches!(visit.purpose, Purpose::Bracket | Purpose::Narrow)
 }
 
-/// Where the visits contradict one another least: the level up to which they held, and from which they broke. Of several such
-/// places the lowest, so that one hold against one of the same weight is settled for the lower.
+/// Where the visits contradict one another least: the level up to which they held, and from which
+/// they broke. Of several such places the lowest, so that one hold against one of the same weight
+/// is settled for the lower.
 ///
-/// This is the step function of the level that is fitted best (isotonic regression of the sides by least weighted error).
+/// This is the step function of the level that is fitted best (isotonic regression of the sides by
+/// least weighted error).
 pub(super) fn relevant(visits: &[Visit]) -> Bounds {
     let mut sides: Vec<(Level, Side, f64)> = visits
         .iter()
@@ -126,7 +131,8 @@ pub(super) fn full(visits: &[Visit], of: Side) -> impl Iterator<Item = &Visit> {
     (visits.iter()).filter(move |v| v.counts() && is_full(v) && side(v) == Some(of))
 }
 
-/// The lowest level that broke above every one that held: after a contradiction the optimistic bound.
+/// The lowest level that broke above every one that held: after a contradiction the optimistic
+/// bound.
 pub(super) fn carried(visits: &[Visit]) -> Option<Level> {
     let of = |wanted: Side| {
         (visits.iter())
@@ -137,8 +143,9 @@ pub(super) fn carried(visits: &[Visit]) -> Option<Level> {
     of(Side::Broke).filter(|level| *level > held).min()
 }
 
-/// Indices of the visits that the answer names: the highest at or below `vus` with the verdict held, and the lowest
-/// above it with the verdict broke; of several visits of that level the latest.
+/// Indices of the visits that the answer names: the highest at or below `vus` with the verdict
+/// held, and the lowest above it with the verdict broke; of several visits of that level the
+/// latest.
 pub(super) fn around(visits: &[Visit], vus: f64) -> (Option<usize>, Option<usize>) {
     let with = |verdict: Verdict| {
         visits

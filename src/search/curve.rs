@@ -1,18 +1,21 @@
 //! The fitted curve with its band, for charts.
 
+use std::ops::Range;
+
 use super::Search;
-use crate::record::{Curve, CurveScale};
+use crate::record::{Band, Curve, CurvePoint, CurveScale};
 use crate::stats::fit::{Fit, Link};
 use crate::stats::normal::{cdf, probit};
 use crate::stats::tail;
 
 /// Range of a curve around the breakpoint, and points on it.
-const AROUND: (f64, f64) = (0.6, 1.3);
+const AROUND: Range<f64> = 0.6..1.3;
 const POINTS: u32 = 29;
 
 impl Search {
-    /// A curve per objective that has a fit: how the tail at the limit, or the share of violations, moves with the level. Its band is the same curve
-    /// with the breakpoint at either end of its interval.
+    /// A curve per objective that has a fit: how the tail at the limit, or the share of violations,
+    /// moves with the level. Its band is the same curve with the breakpoint at either end of its
+    /// interval.
     pub(super) fn curves(&self) -> Vec<Curve> {
         let Some(estimate) = &self.estimate else {
             return Vec::new();
@@ -57,15 +60,15 @@ impl Search {
         let points = (0..POINTS)
             .map(|i| {
                 let part = f64::from(i) / f64::from(POINTS - 1);
-                let level = fit.estimate * (AROUND.0 + (AROUND.1 - AROUND.0) * part);
-                (
-                    level,
-                    at(level, fit.high),
-                    at(level, fit.estimate),
-                    at(level, fit.low),
-                )
+                let level = fit.estimate * (AROUND.start + (AROUND.end - AROUND.start) * part);
+                let band = Band {
+                    low: at(level, fit.high),
+                    estimate: at(level, fit.estimate),
+                    high: at(level, fit.low),
+                };
+                CurvePoint { level, band }
             })
-            .filter(|p| p.1.is_finite() && p.3.is_finite() && p.1 >= 0.0)
+            .filter(|p| p.band.low.is_finite() && p.band.high.is_finite() && p.band.low >= 0.0)
             .collect();
         Some(Curve {
             objective,

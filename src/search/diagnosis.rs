@@ -1,13 +1,13 @@
-//! Whether the answer is one number at all: a breakpoint that moves with time, depends on where the load came from, or has
-//! two values must be named, not averaged.
+//! Whether the answer is one number at all: a breakpoint that moves with time, depends on where the
+//! load came from, or has two values must be named, not averaged.
 //!
-//! Every rule compares visits with one another and needs no model to fit: the *own breakpoint* of a visit is the level that it
-//! points to by itself, by Little's law from the latency at which its share of violations is the one allowed.
+//! Every rule compares visits with one another and needs no model to fit: the *own breakpoint* of a
+//! visit is the level that it points to by itself, by Little's law from the latency at which its
+//! share of violations is the one allowed.
 
 mod capacity;
 mod chance;
 
-pub use capacity::Flow;
 pub(super) use capacity::Look;
 
 use super::Visit;
@@ -27,13 +27,16 @@ pub(super) struct Diagnosis {
     pub(super) reason: String,
 }
 
-/// How far the two sides of a comparison must stand apart, as a share of the level: more than visits of one level differ.
+/// How far the two sides of a comparison must stand apart, as a share of the level: more than
+/// visits of one level differ.
 const APART: f64 = 1.03;
-/// Seconds for which a higher level must have carried on where a lower one crashed, unless the crash came sooner.
+/// Seconds for which a higher level must have carried on where a lower one crashed, unless the
+/// crash came sooner.
 const SURVIVED_S: f64 = 60.0;
 /// A crash in the first seconds says nothing of how long others need.
 const LEAST_SURVIVED_S: f64 = 20.0;
-/// Crashes come regularly when the times from start to crash agree within this share, and span more than so many holds.
+/// Crashes come regularly when the times from start to crash agree within this share, and span more
+/// than so many holds.
 const REGULAR: f64 = 0.1;
 const REGULAR_VISITS: f64 = 1.5;
 /// Seconds since the start of the service from which a single crash may be time's doing.
@@ -41,17 +44,23 @@ const LATE_S: f64 = 240.0;
 /// A crash within this share of that time, at no level beyond this ratio, says that it needs none.
 const SOONER: f64 = 0.5;
 const OTHER_LEVEL: f64 = 1.1;
-/// Ratio of throughput per VU from which the cycles after an overload are longer than those from rest.
+/// Ratio of throughput per VU from which the cycles after an overload are longer than those from
+/// rest.
 const SLOWER: f64 = 1.06;
-/// Visits after an overload that a comparison of directions needs, and visits from rest.
+/// Visits after an overload that a comparison with rest needs, and visits from rest.
 const AFTER_OVERLOAD: usize = 3;
 const FROM_REST: usize = 2;
 /// Visits after an overload before a search looks from rest.
 const BEFORE_A_LOOK: usize = 2;
-/// Fewest visits of a trend, its t statistic, and its least change over the search.
-const TREND: (usize, f64, f64) = (8, 6.0, 0.05);
+/// Fewest visits of a trend.
+const TREND_VISITS: usize = 8;
+/// Its least t statistic.
+const TREND_T: f64 = 6.0;
+/// Its least change over the search, as a logarithm.
+const TREND_CHANGE: f64 = 0.05;
 
-/// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and `objective` the binding one.
+/// What the visits say of the service beyond a number; `estimate` is the breakpoint so far and
+/// `objective` the binding one.
 pub(super) fn diagnose(
     visits: &[Visit],
     objective: usize,
@@ -63,7 +72,8 @@ pub(super) fn diagnose(
         return Some(named);
     }
     if unit.is_open() {
-        // The rest compares capacities by what closed users get done; at a rate of arrivals as much ends as begins.
+        // The rest compares capacities by what closed users get done; at a rate of arrivals as much
+        // ends as begins.
         return None;
     }
     let own = alpha.map_or_else(Vec::new, |alpha| {
@@ -72,15 +82,16 @@ pub(super) fn diagnose(
     let blocks = capacity::blocks(visits);
     if let Some(groups) = capacity::Groups::of(&blocks, estimate) {
         // What stands at one of two values has no slope.
-        return modes(&groups, &own, estimate).or_else(|| direction(&own, estimate));
+        return modes(&groups, &own, estimate).or_else(|| hysteresis(&own, estimate));
     }
-    direction(&own, estimate)
+    hysteresis(&own, estimate)
         .or_else(|| drift(&blocks, estimate))
         .or_else(|| trend(&own))
 }
 
-/// Which visit would tell whether the breakpoint depends on the direction: from rest, where some visit from rest held although
-/// all that came after an overload say that it should have broken, or where the capacity asks for it.
+/// Which visit would tell whether there is hysteresis: from rest, where some visit from rest held
+/// although all that came after an overload say that it should have broken, or where the capacity
+/// asks for it.
 pub(super) fn wanted_look(
     visits: &[Visit],
     objective: usize,
@@ -95,7 +106,10 @@ pub(super) fn wanted_look(
     if visits.last().is_some_and(|v| v.purpose == Purpose::Compare) {
         return None;
     }
-    let after = own.iter().filter(|o| o.past == Past::Overload).count();
+    let after = own
+        .iter()
+        .filter(|o| o.history == LoadHistory::Overload)
+        .count();
     let made = |from_rest: bool| {
         let looks = visits.iter().filter(|v| v.purpose == Purpose::Compare);
         looks
@@ -111,7 +125,7 @@ pub(super) fn wanted_look(
 
 /// Where the load came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Past {
+enum LoadHistory {
     /// Only levels that held since the target was at rest.
     Rest,
     /// Some level broke since.
@@ -126,25 +140,26 @@ struct Own {
     breakpoint: f64,
     bound: bool,
     held: bool,
-    past: Past,
+    history: LoadHistory,
     began_s: f64,
     /// Requests per second and VU.
     per_vu: f64,
 }
 
 fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64) -> Vec<Own> {
-    let mut past = Past::Rest;
+    let mut history = LoadHistory::Rest;
     let mut out = Vec::new();
     for visit in visits.iter().filter(|v| v.counts()) {
         if visit.from == Level::ZERO {
-            past = Past::Rest;
+            history = LoadHistory::Rest;
         }
         let vus = f64::from(visit.level.get());
         let tail = visit.tails.get(objective).and_then(Option::as_ref);
         if let Some(tail) = tail.filter(|t| !visit.left_early && t.requests() > 0.0)
             && (0.7..1.3).contains(&(vus / estimate))
             && let per_s = tail.requests() / visit.hold_s
-            // Little's law, which takes a visit to its breakpoint here, is not that of an idle service.
+            // Little's law, which takes a visit to its breakpoint here, is not that of an idle
+            // service.
             && !tail::is_idle(vus, per_s, tail.limit_s, alpha)
         {
             let (_, bound) = ratio_at(tail, alpha);
@@ -153,25 +168,26 @@ fn own_breakpoints(visits: &[Visit], objective: usize, alpha: f64, estimate: f64
                 breakpoint: own_breakpoint(vus, visit.hold_s, tail, alpha),
                 bound,
                 held: bounds::side(visit) == Some(Side::Held),
-                past,
+                history,
                 began_s: visit.began_s,
                 per_vu: per_s / vus,
             });
         }
         if visit.left_early || bounds::side(visit) == Some(Side::Broke) {
-            past = Past::Overload;
+            history = LoadHistory::Overload;
         }
     }
     out
 }
 
-/// The level that a visit points to by itself: `N + X L (1 - r)` by Little's law, `r` being the latency, in limits, that a share of
-/// `alpha` reaches.
+/// The level that a visit points to by itself: `N + X L (1 - r)` by Little's law, `r` being the
+/// latency, in limits, that a share of `alpha` reaches.
 pub(super) fn own_breakpoint(vus: f64, hold_s: f64, tail: &Tail, alpha: f64) -> f64 {
     vus + tail.requests() / hold_s * tail.limit_s * (1.0 - ratio_at(tail, alpha).0)
 }
 
-/// The latency, in limits, that a share of `alpha` reaches; the second is true where even the lowest threshold is above it.
+/// The latency, in limits, that a share of `alpha` reaches; the second is true where even the
+/// lowest threshold is above it.
 fn ratio_at(tail: &Tail, alpha: f64) -> (f64, bool) {
     let shares = tail.shares();
     let mut before: Option<(f64, f64)> = None;
@@ -201,7 +217,8 @@ struct Crash<'a> {
     uptime_s: f64,
 }
 
-/// The crashes that are the visit's own: one on the way down from a higher level is a remnant of that.
+/// The crashes that are the visit's own: one on the way down from a higher level is a remnant of
+/// that.
 fn own_crashes(visits: &[Visit]) -> Vec<Crash<'_>> {
     let mut started_s = 0.0;
     let mut out = Vec::new();
@@ -234,9 +251,10 @@ fn lasted_s(visit: &Visit) -> f64 {
     }
 }
 
-/// Crashes that come after the same time since the start, whatever was visited meanwhile, although a level as high lasted: time
-/// kills it. A crash that merely contradicts a higher level that lasted comes by chance, and the fit of events knows how to
-/// weigh that ([`crate::stats::events`]).
+/// Crashes that come after the same time since the start, whatever was visited meanwhile, although
+/// a level as high lasted: time kills it. A crash that merely contradicts a higher level that
+/// lasted comes by chance, and the fit of events knows how to weigh that
+/// ([`crate::stats::events`]).
 fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     let own = own_crashes(visits);
     let spans_visits = |c: &Crash| c.uptime_s > REGULAR_VISITS * c.visit.hold_s;
@@ -250,7 +268,8 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
         let agrees = |other: &Crash| (c.uptime_s / other.uptime_s - 1.0).abs() < REGULAR;
         spans_visits(c) && others().next().is_some() && others().all(agrees)
     };
-    // One that came when the service had been up for longer than ever, at a level that it had carried with more to spare.
+    // One that came when the service had been up for longer than ever, at a level that it had
+    // carried with more to spare.
     let longest_s = most(own.iter().map(|c| c.uptime_s));
     let sooner = |c: &Crash| {
         own.iter().any(|other| {
@@ -293,7 +312,8 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     })
 }
 
-/// The visits as far as crashes are concerned: how long each lasted at its level, and whether a crash of its own ended it.
+/// The visits as far as crashes are concerned: how long each lasted at its level, and whether a
+/// crash of its own ended it.
 pub(super) fn exposures(visits: &[Visit]) -> Vec<Exposure> {
     let own = own_crashes(visits);
     let of = |visit: &Visit| {
@@ -319,24 +339,29 @@ pub(super) fn exposures(visits: &[Visit]) -> Vec<Exposure> {
         .collect()
 }
 
-/// The visits from rest that held and those after an overload, when all of the first stand above all of the second.
+/// The visits from rest that held and those after an overload, when all of the first stand above
+/// all of the second.
 ///
-/// A visit from rest that broke at the estimate refutes that: whoever comes from rest then breaks there too, and asking again
-/// would only spend the budget.
+/// A visit from rest that broke at the estimate refutes that: whoever comes from rest then breaks
+/// there too, and asking again would only spend the budget.
 fn sides(own: &[Own], estimate: f64) -> Option<(Vec<&Own>, Vec<&Own>)> {
-    let refutes = |o: &Own| o.past == Past::Rest && !o.held && o.vus <= APART * estimate;
+    let refutes = |o: &Own| o.history == LoadHistory::Rest && !o.held && o.vus <= APART * estimate;
     if own.iter().any(refutes) {
         return None;
     }
-    let after: Vec<&Own> = own.iter().filter(|o| o.past == Past::Overload).collect();
+    let after: Vec<&Own> = own
+        .iter()
+        .filter(|o| o.history == LoadHistory::Overload)
+        .collect();
     let highest = most(after.iter().map(|o| o.breakpoint));
     let rest: Vec<&Own> = (own.iter())
-        .filter(|o| o.past == Past::Rest && o.held)
+        .filter(|o| o.history == LoadHistory::Rest && o.held)
         // Far below, a visit only says that the breakpoint is higher than that.
         .filter(|o| !o.bound || o.breakpoint > APART * highest)
         .collect();
     let lowest = least(rest.iter().map(|o| o.breakpoint));
-    // Rare bursts move the tail alone. What an overload left behind makes every cycle longer, also at a lower level.
+    // Rare bursts move the tail alone. What an overload left behind makes every cycle longer, also
+    // at a lower level.
     let reached = most(rest.iter().map(|o| o.vus));
     let rate = least(rest.iter().map(|o| o.per_vu));
     let slower = (after.iter()).any(|o| o.vus <= reached && o.per_vu * SLOWER < rate);
@@ -349,18 +374,18 @@ fn closed(vus: f64) -> String {
     LevelUnit::Vus.count(Level::nearest(vus))
 }
 
-fn direction(own: &[Own], estimate: f64) -> Option<Diagnosis> {
+fn hysteresis(own: &[Own], estimate: f64) -> Option<Diagnosis> {
     let (rest, _) = sides(own, estimate)?;
     if rest.len() < FROM_REST {
         return None;
     }
     let carried = most(rest.iter().map(|o| o.vus));
-    Some(depends_on_direction(carried, estimate))
+    Some(name_hysteresis(carried, estimate))
 }
 
-fn depends_on_direction(carried: f64, estimate: f64) -> Diagnosis {
+fn name_hysteresis(carried: f64, estimate: f64) -> Diagnosis {
     Diagnosis {
-        ending: Ending::DependsOnDirection,
+        ending: Ending::Hysteresis,
         reason: format!(
             "from rest it carries {} at least, but after an overload only {}: once overloaded it stays slow until it is drained",
             closed(carried),
@@ -369,11 +394,12 @@ fn depends_on_direction(carried: f64, estimate: f64) -> Diagnosis {
     }
 }
 
-/// Two capacities that neither level nor time nor history tells apart, or one before an overload and another after it.
+/// Two capacities that neither level nor time nor history tells apart, or one before an overload
+/// and another after it.
 fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
-    if groups.are_directions() {
+    if groups.shows_hysteresis() {
         let carried = most(groups.fast.iter().map(|b| b.vus));
-        return Some(depends_on_direction(carried, estimate));
+        return Some(name_hysteresis(carried, estimate));
     }
     let (slow, fast) = groups.per_s();
     groups.are_modes().then(|| {
@@ -417,8 +443,7 @@ fn trend(own: &[Own]) -> Option<Diagnosis> {
         .filter(|o| !o.bound)
         .map(|o| (o.began_s, o.breakpoint.max(1.0).ln()))
         .collect();
-    let (fewest, t_needed, least_change) = TREND;
-    if points.len() < fewest {
+    if points.len() < TREND_VISITS {
         return None;
     }
     let (at, y) = (
@@ -435,7 +460,7 @@ fn trend(own: &[Own]) -> Option<Diagnosis> {
     let error = (left / (points.len() as f64 - 2.0) / spread).sqrt();
     let (first, last) = (points[0].0, points[points.len() - 1].0);
     let change = slope * (last - first);
-    if slope.abs() < t_needed * error || change.abs() < least_change {
+    if slope.abs() < TREND_T * error || change.abs() < TREND_CHANGE {
         return None;
     }
     Some(Diagnosis {
@@ -558,7 +583,8 @@ mod tests {
             reason.contains("after 5 minutes without a restart"),
             "{reason}"
         );
-        // The same crash above everything that lasted, or hardly below it, is what a limit looks like.
+        // The same crash above everything that lasted, or hardly below it, is what a limit looks
+        // like.
         for crash in [1_050, 985] {
             let mut visits = late;
             visits[3].0 = crash;
@@ -566,53 +592,58 @@ mod tests {
         }
     }
 
-    fn own(vus: f64, breakpoint: f64, past: Past, per_vu: f64) -> Own {
+    fn own(vus: f64, breakpoint: f64, history: LoadHistory, per_vu: f64) -> Own {
         Own {
             vus,
             breakpoint,
             bound: false,
-            held: past == Past::Rest,
-            past,
+            held: history == LoadHistory::Rest,
+            history,
             began_s: 0.0,
             per_vu,
         }
     }
 
     #[test]
-    fn a_direction_shows_in_the_breakpoint_and_in_the_cycle() {
+    fn hysteresis_shows_in_the_breakpoint_and_in_the_cycle() {
         let visits = |slow: f64| {
-            let after = |vus| own(vus, 890.0, Past::Overload, slow);
+            let after = |vus| own(vus, 890.0, LoadHistory::Overload, slow);
             let mut all = vec![after(870.0), after(890.0), after(920.0)];
-            all.extend([own(905.0, 1_040.0, Past::Rest, 0.175); 2]);
+            all.extend([own(905.0, 1_040.0, LoadHistory::Rest, 0.175); 2]);
             all
         };
         assert_eq!(
-            direction(&visits(0.155), 890.0).unwrap().ending,
-            Ending::DependsOnDirection
+            hysteresis(&visits(0.155), 890.0).unwrap().ending,
+            Ending::Hysteresis
         );
         // Longer tails without longer cycles are bursts.
-        assert_eq!(direction(&visits(0.174), 890.0), None);
-        // Who breaks at the estimate from rest as well depends on no direction.
+        assert_eq!(hysteresis(&visits(0.174), 890.0), None);
+        // Who breaks at the estimate from rest as well has none.
         let mut refuted = visits(0.155);
         refuted.push(Own {
             held: false,
-            ..own(895.0, 880.0, Past::Rest, 0.155)
+            ..own(895.0, 880.0, LoadHistory::Rest, 0.155)
         });
-        assert_eq!(direction(&refuted, 890.0), None);
+        assert_eq!(hysteresis(&refuted, 890.0), None);
         assert_eq!(
             sides(&refuted[..4], 890.0).map(|(rest, _)| rest.len()),
             Some(1)
         );
         assert!(sides(&[&refuted[..4], &refuted[5..]].concat(), 890.0).is_none());
         // One visit from rest is too few.
-        assert_eq!(direction(&visits(0.155)[..4], 890.0), None);
+        assert_eq!(hysteresis(&visits(0.155)[..4], 890.0), None);
     }
 
     #[test]
     fn a_breakpoint_that_falls_with_every_visit_drifts() {
         let at = |i: u32| Own {
             began_s: f64::from(i) * 100.0,
-            ..own(1_000.0, 1_000.0 - 10.0 * f64::from(i), Past::Rest, 0.15)
+            ..own(
+                1_000.0,
+                1_000.0 - 10.0 * f64::from(i),
+                LoadHistory::Rest,
+                0.15,
+            )
         };
         let drifting: Vec<Own> = (0..10).map(at).collect();
         assert_eq!(trend(&drifting).unwrap().ending, Ending::TimeDriven);

@@ -1,4 +1,5 @@
-//! What more time would bring to a search that ended, and how long one will take that has not begun.
+//! What more time would bring to a search that ended, and how long one will take that has not
+//! begun.
 //!
 //! The standard error of `ln N*` falls with the root of the time `T` held near the breakpoint:
 //!
@@ -6,16 +7,16 @@
 //! se = sqrt(1.14 c / (0.2 (T + 90 c))) / kappa
 //! ```
 //!
-//! with `c` the time of a cycle, 90 cycles for what the fit takes for granted, and `kappa` how many probits of the share of violations a unit of `ln N` is worth. The
-//! document docs/statistics.md derives it in its section "How long it takes". A search that has an estimate knows `se`
-//! and `T` and needs only the root; before a search both kinds of service are told: `kappa` is large where the
-//! service is saturated when it breaks, small where it breaks by bursts before it is.
+//! with `c` the time of a cycle, 90 cycles for what the fit takes for granted, and `kappa` how many
+//! probits of the share of violations a unit of `ln N` is worth. The document docs/statistics.md
+//! derives it in its section "How long it takes". A search that has an estimate knows `se` and `T`
+//! and needs only the root; before a search both kinds of service are told: `kappa` is large where
+//! the service is saturated when it breaks, small where it breaks by bursts before it is.
 
-use super::{CycleModel, Estimate, Search, SearchSpec, Step, Visit, middle};
-use super::{
-    FEW_EXACT, HOLD_CYCLES, MIN_VISITS, MIN_VISITS_LAW, MIN_VISITS_STEP, MIN_VISITS_TAILS, NARROW,
-    SURELY, SURELY_LAW, SURELY_SHARES,
-};
+use super::pacing::HOLD_CYCLES;
+use super::refine::middle;
+use super::stop_rule::{MIN_VISITS_TAILS, STOP_MARGIN, StopRule};
+use super::{CycleModel, Estimate, NARROW, Search, SearchSpec, Step, Visit};
 use crate::measure::Level;
 use crate::record::{Outlook, Purpose};
 use crate::slo::Verdict;
@@ -23,50 +24,14 @@ use crate::stats::fit::Basis;
 use crate::stats::student_t_quantile;
 use crate::stats::tail;
 
-/// Cycles of holding that what the fit takes for granted (the shape of the curve and Little's law) is worth. A compromise
-/// fitted to two systems of the lab, `a` and `b`: half-widths from 15 minutes to an hour ask for about 165, those from 10 to
-/// 15 minutes for fewer.
+/// Cycles of holding that what the fit takes for granted (the shape of the curve and Little's law)
+/// is worth. A compromise fitted to two systems of the lab, `a` and `b`: half-widths from 15
+/// minutes to an hour ask for about 165, those from 10 to 15 minutes for fewer.
 const AHEAD_CYCLES: f64 = 90.0;
 /// Seconds whose use an outlook tells.
 const MORE_S: f64 = 300.0;
 
-/// What an estimate must come to before the search stops for it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct StopRule {
-    /// Fewest visits.
-    pub(super) visits: usize,
-    /// How many times narrower than asked.
-    pub(super) surely: f64,
-}
-
-impl StopRule {
-    pub(super) fn of(estimate: &Estimate) -> Self {
-        let (visits, surely) = match estimate.fit.basis {
-            Basis::Tails | Basis::Capacity => (MIN_VISITS_TAILS, SURELY),
-            Basis::Events => (MIN_VISITS_STEP, SURELY_SHARES),
-            Basis::Law => (MIN_VISITS_LAW, SURELY_LAW),
-            Basis::Visits if is_step(estimate) => (MIN_VISITS_STEP, 1.0),
-            Basis::Visits | Basis::Bracket => (MIN_VISITS, SURELY_SHARES),
-        };
-        Self { visits, surely }
-    }
-}
-
-/// Whether the crossing is a step (a crash, a refused client): visits tell a side and hardly any a magnitude.
-fn is_step(estimate: &Estimate) -> bool {
-    match estimate.fit.basis {
-        Basis::Events => true,
-        Basis::Visits => estimate.fit.exact < FEW_EXACT,
-        Basis::Tails | Basis::Capacity | Basis::Law | Basis::Bracket => false,
-    }
-}
-
 impl Search {
-    /// Half-width asked for, VUs; nothing is narrower than one VU to either side.
-    pub(super) fn asked_vus(&self, estimate: &Estimate) -> f64 {
-        (self.spec.precision * estimate.vus).max(1.0)
-    }
-
     /// Seconds held by the visits that an estimate rests on.
     pub fn held_s(&self, estimate: &Estimate) -> f64 {
         self.rests_on(estimate).map(|v| v.hold_s).sum()
@@ -74,7 +39,7 @@ impl Search {
 
     /// What more time would bring to an estimate; `None` where that cannot be said.
     pub fn outlook(&self, estimate: &Estimate) -> Option<Outlook> {
-        if is_step(estimate) {
+        if estimate.is_step() {
             return self.next_visit(estimate);
         }
         let held_s = self.held_s(estimate);
@@ -114,7 +79,7 @@ impl Search {
             half_width: after(MORE_S),
             asked_in_s: (!self.precise_enough(estimate)).then(|| {
                 let rule = StopRule::of(estimate);
-                let asked = self.asked_vus(estimate) / estimate.vus / rule.surely;
+                let asked = self.asked_vus(estimate) / estimate.vus / rule.margin;
                 let missing = count(rule.visits.saturating_sub(estimate.fit.visits));
                 let visit_s = held_s / visits.max(1.0) / pace;
                 first_within(asked, after).max(missing * visit_s)
@@ -122,9 +87,9 @@ impl Search {
         })
     }
 
-    /// The visit that would come next, where it lies between the highest level that held and the lowest that broke: a step that
-    /// stays where it is lies between them, and that visit narrows the gap. Where visits contradict one another the step
-    /// moves, and nothing is promised.
+    /// The visit that would come next, where it lies between the highest level that held and the
+    /// lowest that broke: a step that stays where it is lies between them, and that visit narrows
+    /// the gap. Where visits contradict one another the step moves, and nothing is promised.
     fn next_visit(&self, estimate: &Estimate) -> Option<Outlook> {
         let level = self
             .gap(estimate)
@@ -145,8 +110,9 @@ impl Search {
         })
     }
 
-    /// The highest level that held and the lowest that broke of a step that no visit contradicts, where another fits between them.
-    /// Where a short hold proves little the estimate may lie below both; the step lies between them all the same.
+    /// The highest level that held and the lowest that broke of a step that no visit contradicts,
+    /// where another fits between them. Where a short hold proves little the estimate may lie below
+    /// both; the step lies between them all the same.
     pub(super) fn gap(&self, estimate: &Estimate) -> Option<(Level, Level)> {
         let of = |verdict: Verdict| {
             let visits = self.visits.iter().filter(|v| v.counts());
@@ -155,7 +121,8 @@ impl Search {
                 .map(|v| v.level)
         };
         let (held, broke) = (of(Verdict::Held).max()?, of(Verdict::Broke).min()?);
-        (is_step(estimate) && held < broke && broke.get() - held.get() > 1).then_some((held, broke))
+        (estimate.is_step() && held < broke && broke.get() - held.get() > 1)
+            .then_some((held, broke))
     }
 
     fn rests_on<'a>(&'a self, estimate: &Estimate) -> impl Iterator<Item = &'a Visit> {
@@ -168,7 +135,8 @@ impl Search {
         })
     }
 
-    /// Share of the time near the breakpoint that is held and counts; the rest is moving, settling, drain and reset.
+    /// Share of the time near the breakpoint that is held and counts; the rest is moving, settling,
+    /// drain and reset.
     fn held_share(&self, estimate: &Estimate) -> Option<f64> {
         let refining = |v: &&Visit| {
             matches!(
@@ -219,16 +187,18 @@ const LONGEST_S: f64 = 30.0 * 86_400.0;
 
 /// How a service breaks, for what is expected of a search before it is begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum BreakKind {
     /// It is saturated when it breaks: all workers busy, a line that grows with every user.
     Saturated,
-    /// It breaks by bursts before it is saturated: the line comes and goes. Systems of the lab with pauses, long service
-    /// times or failures came to half-widths 1.2 to 2.8 times those told for this kind.
+    /// It breaks by bursts before it is saturated: the line comes and goes. Systems of the lab with
+    /// pauses, long service times or failures came to half-widths 1.2 to 2.8 times those told for
+    /// this kind.
     Bursts,
 }
 
-impl Kind {
-    /// Probits of the share of violations per unit of `ln N`, fitted to the half-widths of the lab's `a` and `b`.
+impl BreakKind {
+    /// Probits of the share of violations per unit of `ln N`, fitted to the half-widths of the
+    /// lab's `a` and `b`.
     fn kappa(self) -> f64 {
         match self {
             Self::Saturated => 19.5,
@@ -240,14 +210,21 @@ impl Kind {
 /// What to expect of a search before it is begun.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
-    /// Seconds until the search stops because the interval is as narrow as asked, if the budget allowed it.
+    /// Seconds until the search stops because the interval is as narrow as asked, if the budget
+    /// allowed it.
     pub asked_s: f64,
-    /// Half-width, as a fraction, after the whole budget; `None` when it ends before there is an interval.
+    /// Half-width, as a fraction, after the whole budget; `None` when it ends before there is an
+    /// interval.
     pub half_width: Option<f64>,
 }
 
 /// What to expect of a search against a service of this kind with a latency quantile in its SLO.
-pub fn expected(spec: &SearchSpec, model: &CycleModel, pace_per_s: f64, kind: Kind) -> Expected {
+pub fn expected(
+    spec: &SearchSpec,
+    model: &CycleModel,
+    pace_per_s: f64,
+    kind: BreakKind,
+) -> Expected {
     let limit_s = model.limit_s.unwrap_or(1.0);
     // Near the breakpoint: a percentile at the limit goes with a mean of about half of it.
     let cycle = model.think_s + LATENCY * limit_s;
@@ -265,7 +242,7 @@ pub fn expected(spec: &SearchSpec, model: &CycleModel, pace_per_s: f64, kind: Ki
         (student_t_quantile(tail, visits) * se).hypot(few)
     };
     let mut visits = count(MIN_VISITS_TAILS);
-    while half_width(visits) * SURELY > spec.precision && visits * visit < LONGEST_S {
+    while half_width(visits) * STOP_MARGIN > spec.precision && visits * visit < LONGEST_S {
         visits = (visits * 1.02).max(visits + 1.0);
     }
     let in_budget = (spec.budget.as_secs_f64() - bracket) / visit;
@@ -275,9 +252,9 @@ pub fn expected(spec: &SearchSpec, model: &CycleModel, pace_per_s: f64, kind: Ki
     }
 }
 
-/// What few visits leave open beside their own spread: bounds that no full hold has borne out yet, and phases that did not come. As a
-/// fraction of the breakpoint, and the visits in which it falls by the factor `e`; fitted to the half-widths of the lab's `a` and `b` after
-/// 8 to 15 minutes.
+/// What few visits leave open beside their own spread: bounds that no full hold has borne out yet,
+/// and phases that did not come. As a fraction of the breakpoint, and the visits in which it falls
+/// by the factor `e`; fitted to the half-widths of the lab's `a` and `b` after 8 to 15 minutes.
 const UNSEEN: f64 = 0.3;
 const SEEN_VISITS: f64 = 3.4;
 /// Visits below which there is no interval to speak of.
@@ -291,8 +268,8 @@ fn settle_s(asked: f64) -> f64 {
     asked.max(SETTLE_S)
 }
 
-/// Doublings from the start, then halvings of the last one until it is narrow. Where between start and maximum it breaks is
-/// not known: the middle of the doublings stands for it.
+/// Doublings from the start, then halvings of the last one until it is narrow. Where between start
+/// and maximum it breaks is not known: the middle of the doublings stands for it.
 fn bracket_s(spec: &SearchSpec, think_s: f64, cycle: f64, pace_per_s: f64) -> f64 {
     let (start, max) = (f64::from(spec.start.get()), f64::from(spec.max.get()));
     let breaks = (start * max).sqrt();
@@ -323,8 +300,9 @@ mod tests {
         }
     }
 
-    /// What `breakpoint lab` measured with 30 searches each, in % of the breakpoint: `a` (8 servers, 50 ms, think 5 s) is
-    /// saturated when it breaks, `b` (1 server, 100 ms, think 10 s) breaks by bursts; both below p99 of 2 s.
+    /// What `breakpoint lab` measured with 30 searches each, in % of the breakpoint: `a` (8
+    /// servers, 50 ms, think 5 s) is saturated when it breaks, `b` (1 server, 100 ms, think 10 s)
+    /// breaks by bursts; both below p99 of 2 s.
     const MEASURED: [(u64, f64, f64); 5] = [
         (480, 9.1, 20.7),
         (600, 5.8, 15.7),
@@ -343,7 +321,9 @@ mod tests {
     #[test]
     fn the_expected_widths_are_those_of_the_laboratory() {
         for (budget_s, a, b) in MEASURED {
-            for (kind, think_s, measured) in [(Kind::Saturated, 5.0, a), (Kind::Bursts, 10.0, b)] {
+            for (kind, think_s, measured) in
+                [(BreakKind::Saturated, 5.0, a), (BreakKind::Bursts, 10.0, b)]
+            {
                 let expected = expected(&spec(budget_s, 0.05), &model(think_s), 50.0, kind);
                 let told = 100.0 * expected.half_width.unwrap_or(f64::INFINITY);
                 println!("{kind:?} {budget_s} s: told +-{told:.1} %, measured +-{measured} %");
@@ -356,10 +336,10 @@ mod tests {
     }
 
     /// Seconds to a precision in the same laboratory, the budget aside.
-    const TOOK: [(Kind, f64, f64, f64); 3] = [
-        (Kind::Saturated, 5.0, 0.05, 749.0),
-        (Kind::Saturated, 5.0, 0.02, 3_670.0),
-        (Kind::Bursts, 10.0, 0.05, 18_518.0),
+    const TOOK: [(BreakKind, f64, f64, f64); 3] = [
+        (BreakKind::Saturated, 5.0, 0.05, 749.0),
+        (BreakKind::Saturated, 5.0, 0.02, 3_670.0),
+        (BreakKind::Bursts, 10.0, 0.05, 18_518.0),
     ];
 
     #[test]
@@ -376,12 +356,13 @@ mod tests {
 
     #[test]
     fn more_precision_takes_longer_and_no_budget_gives_nothing() {
-        let of =
-            |precision| expected(&spec(900, precision), &model(5.0), 50.0, Kind::Bursts).asked_s;
+        let of = |precision| {
+            expected(&spec(900, precision), &model(5.0), 50.0, BreakKind::Bursts).asked_s
+        };
         assert!(of(0.01) > of(0.02) && of(0.02) > of(0.05) && of(0.05) > of(0.2));
         // Even the coarsest rests on the fewest visits.
         assert!((of(0.5) - of(0.9)).abs() < 1e-9);
-        let short = expected(&spec(60, 0.05), &model(5.0), 50.0, Kind::Saturated);
+        let short = expected(&spec(60, 0.05), &model(5.0), 50.0, BreakKind::Saturated);
         assert_eq!(short.half_width, None);
     }
 

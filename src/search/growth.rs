@@ -1,21 +1,25 @@
-//! Capacity that grows while it is searched: a service that warms up (compilation, caches, pools) or that is scaled out.
+//! Capacity that grows while it is searched: a service that warms up (compilation, caches, pools)
+//! or that is scaled out.
 //!
-//! Where requests queue, throughput is the capacity. A later throughput that is clearly more than everything that was seen under a
-//! queue before cannot have been carried by the service of that time. What broke before then broke another service.
+//! Where requests queue, throughput is the capacity. A later throughput that is clearly more than
+//! everything that was seen under a queue before cannot have been carried by the service of that
+//! time. What broke before then broke another service.
 
-use super::Visit;
-use super::diagnosis::Flow;
+use super::{Flow, Visit};
 use crate::measure::Level;
 use crate::record::{Noticed, NoticedKind};
 use crate::units;
 
 mod quickening;
 
-/// How much more a later throughput must be than the capacity before: more than modes, neighbours and what an overload leaves
-/// behind make (the laboratory's have 1.11 to 1.25), less than one instance of a few that is added.
+/// How much more a later throughput must be than the capacity before: more than modes, neighbours
+/// and what an overload leaves behind make (the laboratory's have 1.11 to 1.25), less than one
+/// instance of a few that is added.
 const GROWN: f64 = 1.3;
-/// Seconds of a block, and completions that it needs: a rate within a tenth.
-const BLOCK: (f64, f64) = (15.0, 100.0);
+/// Seconds of a block.
+const BLOCK_S: f64 = 15.0;
+/// Completions that it needs: a rate within a tenth.
+const BLOCK_DONE: f64 = 100.0;
 /// Requests queue when they take this many times as long as the fastest so far.
 const QUEUED: f64 = 3.0;
 /// Seconds under a queue that a capacity rests on: one pause is not a small service.
@@ -60,7 +64,7 @@ pub(super) enum Rise {
 }
 
 /// Some seconds of a visit.
-struct Block {
+struct RateBlock {
     visit: usize,
     /// Whether it is the visit's first.
     first: bool,
@@ -71,18 +75,20 @@ struct Block {
     latency_s: f64,
 }
 
-impl Block {
+impl RateBlock {
     fn per_s(&self) -> f64 {
         self.done / self.seconds
     }
 
-    /// How far the rate may be from the mean rate, as a fraction: two standard deviations of a count.
+    /// How far the rate may be from the mean rate, as a fraction: two standard deviations of a
+    /// count.
     fn error(&self) -> f64 {
         2.0 / self.done.max(1.0).sqrt()
     }
 }
 
-/// Every growth, in order of time: of the capacity, and after the last of those of the speed at levels as high.
+/// Every growth, in order of time: of the capacity, and after the last of those of the speed at
+/// levels as high.
 pub(super) fn growths(visits: &[Visit]) -> Vec<Growth> {
     let mut out = capacity_growths(visits);
     let first = out.last().map_or(0, |g| g.first);
@@ -133,7 +139,7 @@ fn capacity_growths(visits: &[Visit]) -> Vec<Growth> {
     out
 }
 
-fn blocks(visits: &[Visit]) -> Vec<Block> {
+fn blocks(visits: &[Visit]) -> Vec<RateBlock> {
     let mut out = Vec::new();
     for (index, visit) in visits.iter().enumerate() {
         if !visit.valid || visit.crashed_after_s.is_some() || visit.level == Level::ZERO {
@@ -142,8 +148,8 @@ fn blocks(visits: &[Visit]) -> Vec<Block> {
         let ramp = visit.flow.iter().take_while(|f| !f.at_level).count();
         let level = &visit.flow[ramp..];
         let done = sum(level, |f| f.completed);
-        let parts = (count(level.len()) / BLOCK.0)
-            .min(done / BLOCK.1)
+        let parts = (count(level.len()) / BLOCK_S)
+            .min(done / BLOCK_DONE)
             .floor()
             .max(1.0);
         #[expect(
@@ -156,10 +162,10 @@ fn blocks(visits: &[Visit]) -> Vec<Block> {
             let (from, to) = (part * level.len() / parts, (part + 1) * level.len() / parts);
             let seconds = &level[from..to];
             let done = sum(seconds, |f| f.completed);
-            if done < BLOCK.1 / 2.0 || sum(seconds, |f| f.failed) > 0.05 * done {
+            if done < BLOCK_DONE / 2.0 || sum(seconds, |f| f.failed) > 0.05 * done {
                 continue;
             }
-            out.push(Block {
+            out.push(RateBlock {
                 visit: index,
                 first: part == 0,
                 at_s: visit.began_s + count(ramp + from),
@@ -222,8 +228,8 @@ pub(super) fn becomes_faster(flow: &[Flow]) -> bool {
     let (before, after) = flow.split_at(flow.len() / 2);
     let done = |half: &[Flow]| sum(half, |f| f.completed);
     let mean_s = |half: &[Flow]| sum(half, |f| f.waited_s) / done(half);
-    done(before) >= BLOCK.1 / 2.0
-        && done(after) >= BLOCK.1 / 2.0
+    done(before) >= BLOCK_DONE / 2.0
+        && done(after) >= BLOCK_DONE / 2.0
         && mean_s(after) < FASTER * mean_s(before)
 }
 
@@ -243,7 +249,8 @@ mod tests {
     use crate::record::Purpose;
     use crate::slo::Verdict;
 
-    /// Visits one after the other, of so many seconds each: how many cycles a second at which latency.
+    /// Visits one after the other, of so many seconds each: how many cycles a second at which
+    /// latency.
     fn visits(of: &[&[(usize, f64, f64)]]) -> Vec<Visit> {
         let mut began_s = 0.0;
         of.iter()
@@ -323,7 +330,8 @@ mod tests {
     fn a_pause_is_no_small_service() {
         let pause: &[(usize, f64, f64)] = &[(15, 20.0, 3.0), (30, 200.0, 1.0)];
         assert_eq!(growths(&visits(&[LIGHT, FULL, pause, FULL])), []);
-        // Neither where it comes before anything else was seen under a line, if no more than a moment follows it.
+        // Neither where it comes before anything else was seen under a line, if no more than a
+        // moment follows it.
         assert_eq!(
             growths(&visits(&[LIGHT, &[(15, 20.0, 3.0), (30, 200.0, 0.05)]])),
             []

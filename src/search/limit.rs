@@ -1,16 +1,19 @@
-//! Hard limits by their law: an admission, connection or rate limit lets through what it lets through.
+//! Hard limits by their law: an admission, connection or rate limit lets through what it lets
+//! through.
 //!
-//! Below the limit each user gets the same throughput `x`, and nobody waits longer than when alone; above it the throughput of what is
-//! served stays at `C`, whatever is asked for, and the rest is turned away. So the limit lies where `N x = C`, and a share of
-//! `alpha` is turned away at `N* = N_limit / (1 - alpha / k)`, with `k` from the visits above: of `(N - N_limit) / N` of the
-//! users, `k` times as much of the requests fail. A rate of arrivals has `x = 1`.
+//! Below the limit each user gets the same throughput `x`, and nobody waits longer than when alone;
+//! above it the throughput of what is served stays at `C`, whatever is asked for, and the rest is
+//! turned away. So the limit lies where `N x = C`, and a share of `alpha` is turned away at `N* =
+//! N_limit / (1 - alpha / k)`, with `k` from the visits above: of `(N - N_limit) / N` of the users,
+//! `k` times as much of the requests fail. A rate of arrivals has `x = 1`.
 
 use super::bounds::{self, Side};
 use super::{Search, Visit};
 use crate::slo::Evidence;
 use crate::stats::fit::{Basis, Fit, Link};
 
-/// Throughputs above a limit, and those per user below it, that differ by less than this and their counting error are one.
+/// Throughputs above a limit, and those per user below it, that differ by less than this and their
+/// counting error are one.
 const SAME: f64 = 0.02;
 /// The limit must have been approached to this share of it with nothing turned away.
 const APPROACHED: f64 = 0.9;
@@ -22,7 +25,7 @@ const LEAST_ERROR: f64 = 0.008;
 const FEWEST: f64 = 60.0;
 
 /// A visit as far as a limit is concerned.
-struct Seen {
+struct LimitVisit {
     vus: f64,
     /// Throughput, cycles per second, and its relative counting error.
     per_s: f64,
@@ -50,8 +53,8 @@ impl Search {
                 .filter(move |v| bounds::side(v) == Some(side))
                 .filter_map(seen)
         };
-        let above: Vec<Seen> = of(Side::Broke).filter(|s| s.bad > 2.0 * alpha).collect();
-        let below: Vec<Seen> = of(Side::Held).filter(|s| s.bad <= alpha / 2.0).collect();
+        let above: Vec<LimitVisit> = of(Side::Broke).filter(|s| s.bad > 2.0 * alpha).collect();
+        let below: Vec<LimitVisit> = of(Side::Held).filter(|s| s.bad <= alpha / 2.0).collect();
         let lightest_s = (below.iter().map(|s| s.latency_s)).fold(f64::INFINITY, f64::min);
         let (served, served_error) = common(above.iter().map(|s| (s.per_s, s.error)))?;
         let highest = below
@@ -78,15 +81,18 @@ impl Search {
         {
             return None;
         }
-        // Where some are turned away below it the load comes in bursts, and what they meet is no step.
-        let early = |s: &Seen| s.full && s.vus < limit * (1.0 - LEAST_ERROR) && s.bad > alpha / 2.0;
+        // Where some are turned away below it the load comes in bursts, and what they meet is no
+        // step.
+        let early =
+            |s: &LimitVisit| s.full && s.vus < limit * (1.0 - LEAST_ERROR) && s.bad > alpha / 2.0;
         if of(Side::Held).chain(of(Side::Broke)).any(|s| early(&s)) {
             return None;
         }
         let beyond = ((lowest.vus - limit) / lowest.vus).max(0.002);
         let fails = (lowest.bad / beyond).clamp(0.2, 50.0);
         let by_law = limit / (1.0 - (alpha / fails).min(0.5));
-        // What was carried whole and what turned some away were visited: the limit lies between them, whatever the law says.
+        // What was carried whole and what turned some away were visited: the limit lies between
+        // them, whatever the law says.
         let (mut low, mut high) = (by_law / reach, by_law * reach);
         if lowest.vus > highest {
             low = low.clamp(highest, lowest.vus);
@@ -106,14 +112,14 @@ impl Search {
             curvature: 0.0,
             sigma: 0.0,
             distribution: vec![(low, 0.025), (estimate, 0.5), (high, 0.975)],
-            lean: 0.0,
+            downside_skew: 0.0,
             visits: above.len() + near().count(),
             exact: above.len(),
             shift: None,
         })
     }
 
-    fn seen(visit: &Visit, objective: usize) -> Option<Seen> {
+    fn seen(visit: &Visit, objective: usize) -> Option<LimitVisit> {
         let Some(Evidence::Share { bad, total, .. }) = visit.evidence.get(objective) else {
             return None;
         };
@@ -127,7 +133,7 @@ impl Search {
         let hold: Vec<_> = visit.flow.iter().rev().take(whole(visit.hold_s)).collect();
         let completed: f64 = hold.iter().map(|f| f.completed).sum();
         let waited: f64 = hold.iter().map(|f| f.waited_s).sum();
-        (!late && done >= FEWEST).then(|| Seen {
+        (!late && done >= FEWEST).then(|| LimitVisit {
             vus: f64::from(visit.level.get()),
             per_s,
             error: 1.0 / done.sqrt(),
@@ -138,7 +144,8 @@ impl Search {
     }
 }
 
-/// The value that all agree on within their errors, weighted by them, and its relative error; `None` where they do not.
+/// The value that all agree on within their errors, weighted by them, and its relative error;
+/// `None` where they do not.
 fn common(values: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
     let values: Vec<(f64, f64)> = values.collect();
     let weight = |error: f64| error.powi(-2);
@@ -164,7 +171,8 @@ mod tests {
     use crate::record::Purpose;
     use crate::slo::Verdict;
 
-    /// Users who ask once a second each, of whom no more than `limit` are let in; answers take `latency_s`.
+    /// Users who ask once a second each, of whom no more than `limit` are let in; answers take
+    /// `latency_s`.
     fn seen(vus: u32, limit: f64, latency_s: f64) -> Visit {
         let asked = f64::from(vus);
         let served = asked.min(limit);

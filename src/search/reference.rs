@@ -1,24 +1,28 @@
 //! Which levels are held after the search, so that runs can be compared there.
 //!
-//! The visits of two searches lie where each of them looked, and those far below the breakpoint are too short for a tail. After the
-//! search two levels are held that searches of about the same breakpoint share: doublings of the start level. Two, for the
-//! breakpoints of two runs may lie on either side of a power of two: runs whose breakpoints are less than two times apart have
-//! at least one of them in common.
+//! The visits of two searches lie where each of them looked, and those far below the breakpoint are
+//! too short for a tail. After the search two levels are held that searches of about the same
+//! breakpoint share: doublings of the start level. Two, for the breakpoints of two runs may lie on
+//! either side of a power of two: runs whose breakpoints are less than two times apart have at
+//! least one of them in common.
 
 use super::{Conclusion, Order, Search, SearchSpec};
 use crate::measure::Level;
 use crate::record::{Ending, Purpose};
 
-/// Reference levels are at most this share of the breakpoint's lower end: a line hardly forms there, so that seconds tell of each
-/// other's latencies little.
+/// Reference levels are at most this share of the breakpoint's lower end: a line hardly forms
+/// there, so that seconds tell of each other's latencies little.
 const AT_MOST: f64 = 0.6;
-/// The same for a load that the target must carry: it is what its user wants to know, though a line may form.
+/// The same for a load that the target must carry: it is what its user wants to know, though a line
+/// may form.
 const REQUIRED_AT_MOST: f64 = 0.9;
 /// How many levels are held.
 const LEVELS: usize = 2;
-/// A hold, as a share of the time that the search took: all of it comes on top. Rare pauses want time, not requests.
+/// A hold, as a share of the time that the search took: all of it comes on top. Rare pauses want
+/// time, not requests.
 const OF_SEARCH: f64 = 0.1;
-/// A hold shorter than this says nothing of a tail, seconds; a search too short for one is a first look.
+/// A hold shorter than this says nothing of a tail, seconds; a search too short for one is a first
+/// look.
 const SHORTEST_S: f64 = 30.0;
 /// A longer hold is not worth its time, seconds.
 const LONGEST_S: f64 = 90.0;
@@ -27,8 +31,8 @@ const LONGEST_S: f64 = 90.0;
 const TWICE: f64 = 2.0;
 
 impl Search {
-    /// The holds after a search that ended so after `searched_s` seconds, the highest level first; none where there is no
-    /// breakpoint to be below, or too little time.
+    /// The holds after a search that ended so after `searched_s` seconds, the highest level first;
+    /// none where there is no breakpoint to be below, or too little time.
     pub fn references(
         &self,
         conclusion: &Conclusion,
@@ -69,8 +73,8 @@ impl Search {
 }
 
 impl SearchSpec {
-    /// The longest time that the holds after the search may take with all that is around them, seconds; they come on top of the
-    /// budget.
+    /// The longest time that the holds after the search may take with all that is around them,
+    /// seconds; they come on top of the budget.
     pub fn references_s(&self) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "two")]
         let holds = LEVELS as f64;

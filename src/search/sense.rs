@@ -1,4 +1,5 @@
-//! Whether a visit that was read from a file could have been made: whoever wrote the file may have put any number anywhere.
+//! Whether a visit that was read from a file could have been made: whoever wrote the file may have
+//! put any number anywhere.
 
 use super::{Flow, Moments, Visit};
 use crate::slo::Evidence;
@@ -10,7 +11,8 @@ const MOST: f64 = 9_007_199_254_740_992.0;
 const LONGEST_S: f64 = 1e11;
 
 impl Visit {
-    /// Whether every number of it is one that a probe can tell: counts and times of no less than nothing, parts of no more than all.
+    /// Whether every number of it is one that a probe can tell: counts and times of no less than
+    /// nothing, parts of no more than all.
     pub fn makes_sense(&self) -> bool {
         let evidence = self.evidence.iter().all(evidence);
         let tails = self.tails.iter().flatten().all(tail);

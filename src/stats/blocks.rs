@@ -1,4 +1,5 @@
-//! Sums over blocks of successive windows: the simplest guard against treating correlated requests as independent.
+//! Sums over blocks of successive windows: the simplest guard against treating correlated requests
+//! as independent.
 
 use std::cmp::Ordering;
 
@@ -17,8 +18,8 @@ pub fn in_blocks(pairs: &[(f64, f64)], blocks: usize) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// The sign of the mean of a population from a sample, at a one-sided confidence (Student's t); `None` when the
-/// sample cannot tell or has fewer than two values.
+/// The sign of the mean of a population from a sample, at a one-sided confidence (Student's t);
+/// `None` when the sample cannot tell or has fewer than two values.
 pub fn sign_of_mean(values: &[f64], confidence: f64) -> Option<Ordering> {
     let n = values.len();
     if n < 2 {

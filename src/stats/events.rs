@@ -1,16 +1,21 @@
-//! The breakpoint where events break the SLO that come by chance, the oftener the higher the level: crashes, and what is like them.
+//! The breakpoint where events break the SLO that come by chance, the oftener the higher the level:
+//! crashes, and what is like them.
 //!
-//! One event is one observation, and the exposure is the time at a level; the quiet seconds of a visit are no independent
-//! proofs. Events are a Poisson process whose rate depends on the level in one of two ways:
+//! One event is one observation, and the exposure is the time at a level; the quiet seconds of a
+//! visit are no independent proofs. Events are a Poisson process whose rate depends on the level in
+//! one of two ways:
 //!
 //! ```text
 //! smooth:  rate(N) = r (N / N*)^beta             a queue that now and then outgrows the memory
 //! step:    rate(N) = 0 up to N*, h above          a limit that a level reaches or does not
 //! ```
 //!
-//! `r` is the rate that the SLO allows: with `alpha` of the requests allowed to be bad, `X` requests per second and `B` bad ones per
-//! event, `r = alpha X / B`. `B` is seen in a few events only, so `r` is known within a factor of two or so. The posterior is
-//! computed on a grid over `ln N*`, `ln beta` and `ln h`, flat in each, with odds of two to one for a step.
+//! `r` is the rate that the SLO allows: with `alpha` of the requests allowed to be bad, `X`
+//! requests per second and `B` bad ones per event, `r = alpha X / B`. `B` is seen in a few events
+//! only, so `r` is known within a factor of two or so. The posterior is computed on a grid over `ln
+//! N*`, `ln beta` and `ln h`, flat in each, with odds of two to one for a step.
+
+use std::ops::Range;
 
 use super::fit::{Basis, Fit};
 
@@ -33,24 +38,29 @@ const NODES: [(f64, f64); 3] = [
     (0.0, 2.0 / 3.0),
     (1.732_050_8, 1.0 / 6.0),
 ];
-/// Range of the exponent: at 6 a tenth more load doubles the rate nearly, at 600 a hundredth does a thousandfold.
-const BETA: (f64, f64) = (6.0, 600.0);
+/// Range of the exponent: at 6 a tenth more load doubles the rate nearly, at 600 a hundredth does a
+/// thousandfold.
+const BETA: Range<f64> = 6.0..600.0;
 /// Range of the rate above a step, per second: what comes after 200 s or within a tenth of one.
-const ABOVE: (f64, f64) = (0.005, 10.0);
+const ABOVE: Range<f64> = 0.005..10.0;
 /// An event below a step: somebody else's doing, once a day.
 const BACKGROUND: f64 = 1e-5;
-/// How far below the lowest level with an event the interval reaches at least: what looks like a step in visits of a minute may set in
-/// gradually, and what is allowed is far rarer than what they see.
+/// How far below the lowest level with an event the interval reaches at least: what looks like a
+/// step in visits of a minute may set in gradually, and what is allowed is far rarer than what they
+/// see.
 const GRADUAL: f64 = 0.96;
-/// Prior odds of a step: most crashes are limits (memory per user, descriptors), few are queues that now and then outgrow one.
+/// Prior odds of a step: most crashes are limits (memory per user, descriptors), few are queues
+/// that now and then outgrow one.
 const STEP_ODDS: f64 = 2.0;
 /// Points of the axis around each level that was visited: whole numbers of users lie between them.
 const NEAR_LEVEL: [f64; 4] = [-0.75, -0.25, 0.25, 0.75];
-/// Points of the breakpoint's axis and of the others.
-const POINTS: (usize, usize) = (241, 24);
+/// Points of the breakpoint's axis.
+const POINTS: usize = 241;
+/// Points of the others.
+const OTHER_POINTS: usize = 24;
 
-/// The posterior of the breakpoint; `allowed` is the rate of events that the SLO allows, per second. `None` without an event, or
-/// where nothing bounds the breakpoint from below.
+/// The posterior of the breakpoint; `allowed` is the rate of events that the SLO allows, per
+/// second. `None` without an event, or where nothing bounds the breakpoint from below.
 pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit> {
     let events = || exposures.iter().filter(|e| e.event).map(|e| e.vus);
     let lowest_event = events().fold(f64::INFINITY, f64::min);
@@ -86,16 +96,17 @@ pub fn fit(exposures: &[Exposure], allowed: f64, confidence: f64) -> Option<Fit>
         curvature: 0.0,
         sigma: 1.0,
         distribution,
-        lean: 0.0,
+        downside_skew: 0.0,
         visits: exposures.len(),
         exact: exposures.len(),
         shift: None,
     })
 }
 
-/// The breakpoint's axis: evenly spaced, and finely around every level that was visited, since a step may lie between two neighbours.
+/// The breakpoint's axis: evenly spaced, and finely around every level that was visited, since a
+/// step may lie between two neighbours.
 fn axis(low: f64, high: f64, exposures: &[Exposure]) -> Vec<f64> {
-    let mut axis = log_spaced(low, high, POINTS.0);
+    let mut axis = log_spaced(low, high, POINTS);
     let near = exposures
         .iter()
         .flat_map(|e| NEAR_LEVEL.map(|by| e.vus + by));
@@ -107,8 +118,8 @@ fn axis(low: f64, high: f64, exposures: &[Exposure]) -> Vec<f64> {
 
 /// The weight of each point of the axis, not normalised, and the mean exponent of the smooth kind.
 fn posterior(axis: &[f64], exposures: &[Exposure], allowed: f64) -> (Vec<f64>, f64) {
-    let betas = log_spaced(BETA.0, BETA.1, POINTS.1);
-    let rates = log_spaced(ABOVE.0, ABOVE.1, POINTS.1);
+    let betas = log_spaced(BETA.start, BETA.end, OTHER_POINTS);
+    let rates = log_spaced(ABOVE.start, ABOVE.end, OTHER_POINTS);
     let smooth = grid(axis, &betas, |at, beta| {
         let likelihood =
             |shift: f64| ln_smooth(exposures, at, beta, allowed * (shift * RATE_SD).exp());
@@ -120,7 +131,8 @@ fn posterior(axis: &[f64], exposures: &[Exposure], allowed: f64) -> (Vec<f64>, f
     let (mut by_beta, mut of_smooth) = (0.0, 0.0);
     let weights = (0..axis.len())
         .map(|i| {
-            // What a point stands for: half of the way to either neighbour, on the logarithmic axis.
+            // What a point stands for: half of the way to either neighbour, on the logarithmic
+            // axis.
             let (before, after) = (axis[i.saturating_sub(1)], axis[(i + 1).min(axis.len() - 1)]);
             let width = (after / before).ln() / 2.0;
             let p: Vec<f64> = smooth[i].iter().map(|ln| (ln - best).exp()).collect();
@@ -133,7 +145,7 @@ fn posterior(axis: &[f64], exposures: &[Exposure], allowed: f64) -> (Vec<f64>, f
     let beta = if of_smooth > 0.0 {
         by_beta / of_smooth
     } else {
-        BETA.1
+        BETA.end
     };
     (weights, beta)
 }

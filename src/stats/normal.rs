@@ -1,4 +1,5 @@
-//! The standard normal distribution: the functions that the fit needs, exact ones and a table for the hot loop.
+//! The standard normal distribution: the functions that the fit needs, exact ones and a table for
+//! the hot loop.
 
 use std::sync::LazyLock;
 
@@ -39,8 +40,8 @@ static LOG_CDF: LazyLock<Vec<f64>> = LazyLock::new(|| {
         .collect()
 });
 
-/// `ln(cdf(z))` from a table with linear interpolation (error below 2e-4); beyond -9 the leading term of the tail's
-/// asymptotic series, `-z^2/2 - ln(-z sqrt(2 pi))`.
+/// `ln(cdf(z))` from a table with linear interpolation (error below 2e-4); beyond -9 the leading
+/// term of the tail's asymptotic series, `-z^2/2 - ln(-z sqrt(2 pi))`.
 pub fn log_cdf(z: f64) -> f64 {
     if z >= TABLE_END {
         return 0.0;

@@ -1,11 +1,13 @@
 //! The ratio of two quantiles from blocks of time, by permutation.
 //!
-//! A quantile of a tail rests on the few blocks in which something was slow, and a run in which nothing was knows nothing of
-//! that: the spread of its own blocks would call it sure. So the blocks of both runs are looked at together. If nothing but a factor
-//! lies between the runs, then it was chance which blocks came to which of them, once one of them is divided by it; the interval has the factors
-//! for which the difference that was seen is not among the rare ones of all the ways to deal the blocks out again
-//! (E. J. G. Pitman, *Significance tests which may be applied to samples from any populations*, Supplement to the Journal of the Royal
-//! Statistical Society 4, 1937).
+//! A quantile of a tail rests on the few blocks in which something was slow, and a run in which
+//! nothing was knows nothing of that: the spread of its own blocks would call it sure. So the
+//! blocks of both runs are looked at together. If nothing but a factor lies between the runs, then
+//! it was chance which blocks came to which of them, once one of them is divided by it; the
+//! interval has the factors for which the difference that was seen is not among the rare ones of
+//! all the ways to deal the blocks out again (E. J. G. Pitman, *Significance tests which may be
+//! applied to samples from any populations*, Supplement to the Journal of the Royal Statistical
+//! Society 4, 1937).
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -46,8 +48,9 @@ impl Interval {
     }
 }
 
-/// The ratio of the candidate's `q` quantile to the base's; `None` with fewer than [`FEWEST_BLOCKS`] on either side, or
-/// without a value in one of the runs. The same blocks give the same interval.
+/// The ratio of the candidate's `q` quantile to the base's; `None` with fewer than
+/// [`FEWEST_BLOCKS`] on either side, or without a value in one of the runs. The same blocks give
+/// the same interval.
 pub fn of_quantiles(
     base: &[Block],
     candidate: &[Block],
@@ -66,8 +69,9 @@ pub fn of_quantiles(
     let deals = deals(base.len(), candidate.len());
     let tail = (1.0 - confidence) / 2.0;
     let seen = dealer.difference(deals.first()?, 0)?;
-    // Whether the difference that was seen is not rare among the deals once the candidate is divided by so many bins: on the
-    // lower side one as high or higher, on the upper one as low or lower.
+    // Whether the difference that was seen is not rare among the deals once the candidate is
+    // divided by so many bins: on the lower side one as high or higher, on the upper one as low or
+    // lower.
     let may_be = |by: i64, lower: bool| {
         let left = seen - by;
         let differences = deals.iter().filter_map(|deal| dealer.difference(deal, by));
@@ -206,8 +210,8 @@ struct Dealer {
 }
 
 impl Dealer {
-    /// The candidate's quantile less the base's, bins, when the blocks are dealt out so and those that were the candidate's
-    /// are divided by so many bins.
+    /// The candidate's quantile less the base's, bins, when the blocks are dealt out so and those
+    /// that were the candidate's are divided by so many bins.
     fn difference(&self, is_base: &[u32], divided_by: i64) -> Option<i64> {
         let of = |side: u32| self.quantile(is_base, side, divided_by);
         Some(of(0)? - of(1)?)
@@ -273,7 +277,8 @@ mod tests {
             .collect()
     }
 
-    /// Of so many pairs whose true ratio this is: how many intervals miss it, and how many leave out no change.
+    /// Of so many pairs whose true ratio this is: how many intervals miss it, and how many leave
+    /// out no change.
     fn misses(ratio: f64, pauses: f64, q: f64, pairs: usize) -> (usize, usize) {
         let mut rng = SmallRng::seed_from_u64(3);
         let (mut missed, mut changed) = (0, 0);

@@ -1,7 +1,8 @@
 //! Exact response times of a closed queue: N users who think, `c` workers, one line (M/M/c//N).
 //!
-//! The oracle for the demo target and the laboratory. By the arrival theorem (Sevcik and Mitrani, 1981; Lavenberg and
-//! Reiser, 1980) a question finds the queue as an outside observer would with one user fewer.
+//! The oracle for the demo target and the laboratory. By the arrival theorem (Sevcik and Mitrani,
+//! 1981; Lavenberg and Reiser, 1980) a question finds the queue as an outside observer would with
+//! one user fewer.
 
 use statrs::function::gamma::{gamma_lr, gamma_ur, ln_gamma};
 
@@ -38,8 +39,9 @@ pub fn mmcn_tail(queue: &ClosedQueue, n: u32, t_s: f64) -> f64 {
     late / total
 }
 
-/// The largest number of users with which a share of at least `q` of the responses takes at most `limit_s` seconds;
-/// `None` when that holds for no number up to `most`, and `most` itself when it holds for all.
+/// The largest number of users with which a share of at least `q` of the responses takes at most
+/// `limit_s` seconds; `None` when that holds for no number up to `most`, and `most` itself when it
+/// holds for all.
 pub fn mmcn_threshold(queue: &ClosedQueue, q: f64, limit_s: f64, most: u32) -> Option<u32> {
     // The tail grows with the number of users: each one more can only make the line longer.
     largest(most, |n| mmcn_tail(queue, n, limit_s) <= 1.0 - q)
@@ -54,11 +56,12 @@ pub struct OpenQueue {
     pub mu: f64,
 }
 
-/// The probability that with `per_s` arrivals a second a response takes longer than `t_s` seconds; 1 where more arrive than
-/// are served.
+/// The probability that with `per_s` arrivals a second a response takes longer than `t_s` seconds;
+/// 1 where more arrive than are served.
 ///
-/// Who finds a free worker (Erlang's C formula says how often not) takes one service; else the wait is exponential with rate
-/// `c mu - lambda`, and one's own service follows (Gross et al., Fundamentals of Queueing Theory, 2.3).
+/// Who finds a free worker (Erlang's C formula says how often not) takes one service; else the wait
+/// is exponential with rate `c mu - lambda`, and one's own service follows (Gross et al.,
+/// Fundamentals of Queueing Theory, 2.3).
 ///
 /// # Panics
 /// When there are no servers, or a rate is not above zero.
@@ -78,8 +81,9 @@ pub fn mmc_tail(queue: &OpenQueue, per_s: f64, t_s: f64) -> f64 {
     (1.0 - waits) * service + waits * both
 }
 
-/// The largest whole number of arrivals per second with which a share of at least `q` of the responses takes at most
-/// `limit_s` seconds; `None` when one a second is too many, and `most` itself when it holds for all.
+/// The largest whole number of arrivals per second with which a share of at least `q` of the
+/// responses takes at most `limit_s` seconds; `None` when one a second is too many, and `most`
+/// itself when it holds for all.
 pub fn mmc_threshold(queue: &OpenQueue, q: f64, limit_s: f64, most: u32) -> Option<u32> {
     largest(most, |n| mmc_tail(queue, n.into(), limit_s) <= 1.0 - q)
 }
@@ -94,7 +98,8 @@ fn erlang_c(servers: u32, offered: f64) -> f64 {
     blocked / (1.0 - busy * (1.0 - blocked))
 }
 
-/// The largest number up to `most` for which something holds that holds for all smaller ones; `None` when not even for 1.
+/// The largest number up to `most` for which something holds that holds for all smaller ones;
+/// `None` when not even for 1.
 fn largest(most: u32, holds: impl Fn(u32) -> bool) -> Option<u32> {
     if !holds(1) {
         return None;
@@ -136,13 +141,15 @@ fn tail_behind(queue: &ClosedQueue, ahead: u32, t: f64) -> f64 {
     if t <= 0.0 {
         return 1.0;
     }
-    // Wait for m departures at the rate of all workers (Erlang), then one's own service (exponential).
+    // Wait for m departures at the rate of all workers (Erlang), then one's own service
+    // (exponential).
     let m = f64::from(ahead - queue.servers + 1);
     let all = mu * f64::from(queue.servers);
     if queue.servers == 1 {
         return gamma_ur(m + 1.0, mu * t);
     }
-    // P(W > t) + P(W <= t < W + S); the second is an integral that gives (all / (all - mu))^m e^(-mu t) P(m, (all - mu) t).
+    // P(W > t) + P(W <= t < W + S); the second is an integral that gives (all / (all - mu))^m
+    // e^(-mu t) P(m, (all - mu) t).
     let own = m * (all / (all - mu)).ln() - mu * t + ln_gamma_lr(m, (all - mu) * t);
     (gamma_ur(m, all * t) + own.exp()).min(1.0)
 }

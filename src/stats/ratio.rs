@@ -1,9 +1,11 @@
-//! The ratio of two quantities that are known with an uncertainty each, from one pair of runs or from several.
+//! The ratio of two quantities that are known with an uncertainty each, from one pair of runs or
+//! from several.
 //!
-//! One pair: the difference of two independent distributions on the log scale, by convolution. That of two Student's t is
-//! the solution of Behrens and Fisher. Several pairs: a random-effects model, `log ratio of pair i = mu + u_i + e_i`, with
-//! the standard deviation `tau` of `u` integrated out over a prior (A. Gelman, *Prior distributions for variance parameters in hierarchical
-//! models*, Bayesian Analysis 1, 2006).
+//! One pair: the difference of two independent distributions on the log scale, by convolution. That
+//! of two Student's t is the solution of Behrens and Fisher. Several pairs: a random-effects model,
+//! `log ratio of pair i = mu + u_i + e_i`, with the standard deviation `tau` of `u` integrated out
+//! over a prior (A. Gelman, *Prior distributions for variance parameters in hierarchical models*,
+//! Bayesian Analysis 1, 2006).
 
 use std::sync::LazyLock;
 
@@ -11,10 +13,11 @@ use super::normal;
 use super::permutation::Interval;
 use super::spread::Spread;
 
-/// Scale of the half-normal prior of `tau` where one pair cannot show it: what the ratio of two equal runs may differ by
-/// beside what either run knows of itself.
+/// Scale of the half-normal prior of `tau` where one pair cannot show it: what the ratio of two
+/// equal runs may differ by beside what either run knows of itself.
 pub const BETWEEN_ONE: f64 = 0.02;
-/// Scale of the half-Cauchy prior of `tau` where several pairs show it: small as a rule, and free to be large.
+/// Scale of the half-Cauchy prior of `tau` where several pairs show it: small as a rule, and free
+/// to be large.
 pub const BETWEEN_MANY: f64 = 0.01;
 /// Smallest probability that the tables of the runs can tell.
 const LEAST_P: f64 = 0.001;
@@ -58,7 +61,8 @@ impl Ratio {
     }
 }
 
-/// The ratio of the candidate to the base from the interval of its logarithm that their blocks give, [`BETWEEN_ONE`] included.
+/// The ratio of the candidate to the base from the interval of its logarithm that their blocks
+/// give, [`BETWEEN_ONE`] included.
 pub fn of_blocks(seen: &Interval, confidence: f64) -> Ratio {
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let error = |end: f64| ((end - seen.estimate).abs() / z).hypot(BETWEEN_ONE);
@@ -75,10 +79,13 @@ pub fn of_blocks(seen: &Interval, confidence: f64) -> Ratio {
 }
 
 /// That interval as an [`effect`].
-pub fn effect_of_blocks(seen: &Interval, confidence: f64) -> (f64, f64) {
+pub fn effect_of_blocks(seen: &Interval, confidence: f64) -> Effect {
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let furthest = (seen.high - seen.estimate).max(seen.estimate - seen.low);
-    (seen.estimate, (furthest / z).max(1e-6))
+    Effect {
+        ln_ratio: seen.estimate,
+        se: (furthest / z).max(1e-6),
+    }
 }
 
 /// Where a rising function reaches `p`.
@@ -100,8 +107,8 @@ pub fn of_pair(base: &Spread, candidate: &Spread, confidence: f64) -> Ratio {
     of_difference(base, candidate, &BETWEEN, confidence)
 }
 
-/// From the difference of the logarithms of two quantities and of each of `by`. What both lean down for is the same in both, and
-/// is no part of how they differ.
+/// From the difference of the logarithms of two quantities and of each of `by`. What skews both
+/// down is the same in both, and is no part of how they differ.
 fn of_difference(base: &Spread, candidate: &Spread, by: &[f64], confidence: f64) -> Ratio {
     let (shifts, candidate) = (shifted(&base.upright(), by), candidate.upright());
     Ratio::of(|d| difference(&shifts, &candidate, d), confidence)
@@ -141,7 +148,8 @@ fn difference(base: &[f64], candidate: &Spread, d: f64) -> f64 {
         / n
 }
 
-/// Equal parts of a normal distribution whose standard deviation is half-normal with scale [`BETWEEN_ONE`].
+/// Equal parts of a normal distribution whose standard deviation is half-normal with scale
+/// [`BETWEEN_ONE`].
 static BETWEEN: LazyLock<Vec<f64>> = LazyLock::new(|| {
     let taus: Vec<f64> = parts(TAU_PARTS)
         .map(|p| BETWEEN_ONE * normal::probit(f64::midpoint(1.0, p)))
@@ -155,56 +163,79 @@ fn parts(n: u32) -> impl Iterator<Item = f64> {
     (0..n).map(move |i| (f64::from(i) + 0.5) / f64::from(n))
 }
 
-/// One pair's logarithm of the ratio and its standard error, without what runs differ by: a normal distribution that has
-/// the pair's own interval.
-pub fn effect(base: &Spread, candidate: &Spread, confidence: f64) -> (f64, f64) {
+/// What one pair says, without what runs differ by: a normal distribution that has the pair's own
+/// interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Effect {
+    /// The logarithm of the ratio.
+    pub ln_ratio: f64,
+    /// Its standard error.
+    pub se: f64,
+}
+
+/// The effect that one pair shows.
+pub fn effect(base: &Spread, candidate: &Spread, confidence: f64) -> Effect {
     let ratio = of_difference(base, candidate, &[0.0], confidence);
     let z = normal::probit(f64::midpoint(1.0, confidence));
     let se = (ratio.high / ratio.low).ln() / (2.0 * z);
-    (ratio.estimate.ln(), se.max(1e-6))
+    Effect {
+        ln_ratio: ratio.estimate.ln(),
+        se: se.max(1e-6),
+    }
 }
 
-/// The common ratio of several pairs from their [`effect`]s; `None` without one.
-pub fn pooled(effects: &[(f64, f64)], confidence: f64) -> Option<Ratio> {
+/// The common ratio of several pairs from their effects; `None` without one.
+pub fn pooled(effects: &[Effect], confidence: f64) -> Option<Ratio> {
     let first = effects.first()?;
-    let given = |tau: f64| conditional(effects, tau, first.0);
+    let given = |tau: f64| conditional(effects, tau, first.ln_ratio);
     let taus = parts(TAU_PARTS).map(|p| BETWEEN_MANY * (std::f64::consts::FRAC_PI_2 * p).tan());
-    let parts: Vec<(f64, f64, f64)> = taus.map(given).collect();
-    let most = parts.iter().map(|p| p.2).fold(f64::NEG_INFINITY, f64::max);
-    let total: f64 = parts.iter().map(|p| (p.2 - most).exp()).sum();
+    let parts: Vec<Conditional> = taus.map(given).collect();
+    let most = parts
+        .iter()
+        .map(|p| p.ln_likelihood)
+        .fold(f64::NEG_INFINITY, f64::max);
+    let total: f64 = parts.iter().map(|p| (p.ln_likelihood - most).exp()).sum();
     let at_or_below = |d: f64| {
         let weighted = parts
             .iter()
-            .map(|(mean, sd, log)| (log - most).exp() * normal::cdf((d - mean) / sd));
+            .map(|p| (p.ln_likelihood - most).exp() * normal::cdf((d - p.mean) / p.sd));
         weighted.sum::<f64>() / total
     };
     Some(Ratio::of(at_or_below, confidence))
 }
 
-/// Mean and standard deviation of `mu` given `tau`, and the logarithm of the likelihood of `tau` with `mu` integrated out.
-fn conditional(effects: &[(f64, f64)], tau: f64, around: f64) -> (f64, f64, f64) {
+/// What is known of `mu` given `tau`.
+struct Conditional {
+    mean: f64,
+    sd: f64,
+    /// The logarithm of the likelihood of `tau` with `mu` integrated out.
+    ln_likelihood: f64,
+}
+
+fn conditional(effects: &[Effect], tau: f64, around: f64) -> Conditional {
     let weight = |se: f64| 1.0 / (se * se + tau * tau);
-    let all: f64 = effects.iter().map(|(_, se)| weight(*se)).sum();
+    let all: f64 = effects.iter().map(|e| weight(e.se)).sum();
     // Measured from one of them: the sums of squares lose no digits.
     let mean = effects
         .iter()
-        .map(|(x, se)| weight(*se) * (x - around))
+        .map(|e| weight(e.se) * (e.ln_ratio - around))
         .sum::<f64>()
         / all;
     let misfit: f64 = effects
         .iter()
-        .map(|(x, se)| weight(*se) * (x - around - mean).powi(2))
+        .map(|e| weight(e.se) * (e.ln_ratio - around - mean).powi(2))
         .sum();
-    let logs: f64 = effects.iter().map(|(_, se)| weight(*se).ln()).sum();
-    (
-        around + mean,
-        all.sqrt().recip(),
-        0.5 * (logs - all.ln() - misfit),
-    )
+    let logs: f64 = effects.iter().map(|e| weight(e.se).ln()).sum();
+    Conditional {
+        mean: around + mean,
+        sd: all.sqrt().recip(),
+        ln_likelihood: 0.5 * (logs - all.ln() - misfit),
+    }
 }
 
-/// Holm's correction for several tests (S. Holm, *A simple sequentially rejective multiple test procedure*, Scandinavian Journal of
-/// Statistics 6, 1979): p-values that may each be held against the level that is meant for all of them.
+/// Holm's correction for several tests (S. Holm, *A simple sequentially rejective multiple test
+/// procedure*, Scandinavian Journal of Statistics 6, 1979): p-values that may each be held against
+/// the level that is meant for all of them.
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_by(|a, b| p_values[*a].total_cmp(&p_values[*b]));
@@ -232,7 +263,8 @@ mod tests {
 
     #[test]
     fn the_difference_of_two_normal_logarithms_has_the_sum_of_their_variances() {
-        let (mean, se) = effect(&log_normal(100.0, 0.03), &log_normal(120.0, 0.04), 0.95);
+        let Effect { ln_ratio: mean, se } =
+            effect(&log_normal(100.0, 0.03), &log_normal(120.0, 0.04), 0.95);
         assert!((mean - 1.2f64.ln()).abs() < 1e-3, "{mean}");
         // Straight lines between the points of a table widen its tails by some 3 %.
         assert!((0.05..0.0525).contains(&se), "{se}");
@@ -284,14 +316,15 @@ mod tests {
         assert!((290..=350).contains(&share), "{share} of 400");
     }
 
-    /// Runs as searches make them: those that came out high think that they are sure, and all of them reach further down than up.
-    fn lucky(z: f64, lean: f64) -> Spread {
+    /// Runs as searches make them: those that came out high think that they are sure, and all of
+    /// them reach further down than up.
+    fn lucky(z: f64, skew: f64) -> Spread {
         let se = 0.05 * (-0.4 * z).exp();
         let table: Vec<(f64, f64)> = (1..200)
             .map(|i| {
                 let p = f64::from(i) / 200.0;
                 let t = normal::probit(p);
-                let side = if t < 0.0 { 1.0 + lean } else { 1.0 - lean };
+                let side = if t < 0.0 { 1.0 + skew } else { 1.0 - skew };
                 ((0.05 * z + se * side * t).exp(), p)
             })
             .collect();
@@ -305,15 +338,16 @@ mod tests {
         let (mut told, mut kept, runs) = (0, 0, 1000);
         for _ in 0..runs {
             let (a, b) = (normal(), normal());
-            let alarm = |lean: f64| {
-                let of = |z: f64| lucky(z, 0.25).leaning(lean);
+            let alarm = |skew: f64| {
+                let of = |z: f64| lucky(z, 0.25).skewed(skew);
                 let ratio = of_pair(&of(a), &of(b), 0.95);
                 u32::from(ratio.low > 1.0 || ratio.high < 1.0)
             };
             told += alarm(0.25);
             kept += alarm(0.0);
         }
-        // What a narrow high run and a wide low one have between them is the side of either that the lean makes short.
+        // What a narrow high run and a wide low one have between them is the side of either that
+        // the skew makes short.
         assert!(told < kept, "{told} {kept}");
         // 5 % of 1 000, with a standard deviation of 7.
         assert!(told <= 57, "{told} of {runs}");
@@ -322,22 +356,26 @@ mod tests {
     #[test]
     fn runs_that_lean_are_compared_by_their_own_error() {
         let (a, b) = (lucky(0.5, 0.25), lucky(-1.0, 0.25));
-        let (a, b) = (a.leaning(0.25), b.leaning(0.25));
+        let (a, b) = (a.skewed(0.25), b.skewed(0.25));
         let (x, y) = (lucky(0.5, 0.0), lucky(-1.0, 0.0));
-        let (leaned, own) = (of_pair(&a, &b, 0.95), of_pair(&x, &y, 0.95));
+        let (skewed, own) = (of_pair(&a, &b, 0.95), of_pair(&x, &y, 0.95));
         for (got, want) in [
-            (leaned.estimate, own.estimate),
-            (leaned.low, own.low),
-            (leaned.high, own.high),
+            (skewed.estimate, own.estimate),
+            (skewed.low, own.low),
+            (skewed.high, own.high),
         ] {
-            assert!((got / want - 1.0).abs() < 1e-6, "{leaned:?} {own:?}");
+            assert!((got / want - 1.0).abs() < 1e-6, "{skewed:?} {own:?}");
         }
-        let (mean, se) = effect(&a, &b, 0.95);
-        let (_, own) = effect(&x, &y, 0.95);
+        let Effect { ln_ratio: mean, se } = effect(&a, &b, 0.95);
+        let own = effect(&x, &y, 0.95).se;
         assert!(
             (mean - (-0.075)).abs() < 0.01 && (se - own).abs() < 1e-9,
             "{mean} {se} {own}"
         );
+    }
+
+    fn of(ln_ratio: f64, se: f64) -> Effect {
+        Effect { ln_ratio, se }
     }
 
     /// How often an interval of pooled pairs misses, of pairs whose ratios differ by `tau`.
@@ -346,7 +384,9 @@ mod tests {
         let mut normal = move || normal::probit(rng.random_range(1e-9..1.0 - 1e-9));
         (0..trials)
             .filter(|_| {
-                let effects: Vec<_> = (0..pairs).map(|_| (se.hypot(tau) * normal(), se)).collect();
+                let effects: Vec<_> = (0..pairs)
+                    .map(|_| of(se.hypot(tau) * normal(), se))
+                    .collect();
                 let ratio = pooled(&effects, 0.95).unwrap();
                 ratio.low > 1.0 || ratio.high < 1.0
             })
@@ -369,14 +409,14 @@ mod tests {
 
     #[test]
     fn pairs_that_agree_narrow_the_interval_and_contradictions_widen_it() {
-        let width = |effects: &[(f64, f64)]| {
+        let width = |effects: &[Effect]| {
             let ratio = pooled(effects, 0.95).unwrap();
             (ratio.high / ratio.low).ln()
         };
-        let one = width(&[(0.1, 0.03)]);
-        let four = width(&[(0.1, 0.03); 4]);
+        let one = width(&[of(0.1, 0.03)]);
+        let four = width(&[of(0.1, 0.03); 4]);
         assert!(four < 0.6 * one, "{four} {one}");
-        assert!(width(&[(0.3, 0.03), (-0.1, 0.03)]) > 2.0 * width(&[(0.1, 0.03); 2]));
+        assert!(width(&[of(0.3, 0.03), of(-0.1, 0.03)]) > 2.0 * width(&[of(0.1, 0.03); 2]));
         assert_eq!(pooled(&[], 0.95), None);
     }
 

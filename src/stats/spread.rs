@@ -10,16 +10,17 @@ const BEYOND: f64 = 5e-4;
 /// A distribution of a positive quantity, piecewise linear in its logarithm.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spread {
-    /// (logarithm, probability at or below), both ascending; the first probability may stand above zero.
+    /// (logarithm, probability at or below), both ascending; the first probability may stand above
+    /// zero.
     table: Vec<(f64, f64)>,
     /// How much further it reaches down than its own error, and less far up, as a fraction.
-    lean: f64,
+    skew: f64,
 }
 
 impl Spread {
-    /// From a table of (value, probability at or below), ascending; what is not positive or not finite is left out, and what
-    /// the table leaves beyond its last value stands at that value. `None` when fewer than two values are left or the table
-    /// says nothing.
+    /// From a table of (value, probability at or below), ascending; what is not positive or not
+    /// finite is left out, and what the table leaves beyond its last value stands at that value.
+    /// `None` when fewer than two values are left or the table says nothing.
     pub fn of_table(distribution: &[(f64, f64)]) -> Option<Self> {
         let table: Vec<(f64, f64)> = distribution
             .iter()
@@ -31,10 +32,11 @@ impl Spread {
             .windows(2)
             .all(|w| w[0].0 <= w[1].0 && w[0].1 <= w[1].1);
         let makes_sense = table.len() > 1 && ascending && last > 0.0 && last < 1.0 + 1e-6;
-        makes_sense.then_some(Self { table, lean: 0.0 })
+        makes_sense.then_some(Self { table, skew: 0.0 })
     }
 
-    /// Student's t around the logarithm of `centre`, with a standard error of that logarithm; `None` where they make no sense.
+    /// Student's t around the logarithm of `centre`, with a standard error of that logarithm;
+    /// `None` where they make no sense.
     pub fn student(centre: f64, se: f64, freedom: f64) -> Option<Self> {
         if !(centre > 0.0 && centre.is_finite() && se >= 0.0 && se.is_finite()) {
             return None;
@@ -46,36 +48,37 @@ impl Spread {
                 (centre.ln() + se * student_t_quantile(p, freedom), p)
             })
             .collect();
-        Some(Self { table, lean: 0.0 })
+        Some(Self { table, skew: 0.0 })
     }
 
-    /// The same, known to lean: below its median it is `1 + lean` times as wide as its own error, above it `1 - lean` times. What
-    /// makes no sense as a lean is none.
+    /// The same, known to be skewed: below its median it is `1 + skew` times as wide as its own
+    /// error, above it `1 - skew` times. What makes no sense as a skew is none.
     #[must_use]
-    pub fn leaning(mut self, lean: f64) -> Self {
-        self.lean = if (0.0..1.0).contains(&lean) {
-            lean
+    pub fn skewed(mut self, skew: f64) -> Self {
+        self.skew = if (0.0..1.0).contains(&skew) {
+            skew
         } else {
             0.0
         };
         self
     }
 
-    /// Without its lean: its own error on both sides of the median.
+    /// Without its skew: its own error on both sides of the median.
     #[must_use]
     pub fn upright(&self) -> Self {
         let mut upright = self.clone();
-        if self.lean > 0.0 {
+        if self.skew > 0.0 {
             let median = self.quantile(0.5);
-            upright.stretch(median, (1.0 + self.lean).recip(), |x| x < median);
-            upright.stretch(median, (1.0 - self.lean).recip(), |x| x > median);
-            upright.lean = 0.0;
+            upright.stretch(median, (1.0 + self.skew).recip(), |x| x < median);
+            upright.stretch(median, (1.0 - self.skew).recip(), |x| x > median);
+            upright.skew = 0.0;
         }
         upright
     }
 
-    /// Stretched on either side of its median where the interval that was reported is wider than its own. Both ends of that
-    /// interval are whole numbers, rounded outwards, so that less than one is no difference.
+    /// Stretched on either side of its median where the interval that was reported is wider than
+    /// its own. Both ends of that interval are whole numbers, rounded outwards, so that less than
+    /// one is no difference.
     #[must_use]
     pub fn at_least_as_wide(mut self, low: f64, high: f64, confidence: f64) -> Self {
         let tail = (1.0 - confidence) / 2.0;
@@ -176,17 +179,17 @@ mod tests {
     fn without_its_lean_a_distribution_is_its_own_error() {
         let own = Spread::student(1000.0, 0.02, 1e6).unwrap();
         let median = own.quantile(0.5);
-        let mut leaned = own.clone();
-        leaned.stretch(median, 1.25, |x| x < median);
-        leaned.stretch(median, 0.75, |x| x > median);
-        let upright = leaned.clone().leaning(0.25).upright();
+        let mut skewed = own.clone();
+        skewed.stretch(median, 1.25, |x| x < median);
+        skewed.stretch(median, 0.75, |x| x > median);
+        let upright = skewed.clone().skewed(0.25).upright();
         for p in [0.025, 0.2, 0.5, 0.8, 0.975] {
             assert!((upright.quantile(p) - own.quantile(p)).abs() < 1e-12, "{p}");
         }
-        assert_eq!(leaned.upright(), leaned, "no lean was told");
+        assert_eq!(skewed.upright(), skewed, "no skew was told");
         for senseless in [f64::NAN, -0.1, 1.0] {
-            let told = leaned.clone().leaning(senseless);
-            assert_eq!(told.upright(), leaned, "{senseless}");
+            let told = skewed.clone().skewed(senseless);
+            assert_eq!(told.upright(), skewed, "{senseless}");
         }
     }
 

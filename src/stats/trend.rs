@@ -1,7 +1,7 @@
 //! Whether a series has stopped moving: the settle detector's test.
 
-/// Whether the second half of a series stands where the first half stood: the halves' means differ by less than
-/// `tolerance` of the larger, or by less than two standard errors of the difference.
+/// Whether the second half of a series stands where the first half stood: the halves' means differ
+/// by less than `tolerance` of the larger, or by less than two standard errors of the difference.
 ///
 /// A series of fewer than four values has not settled.
 pub fn is_level(series: &[f64], tolerance: f64) -> bool {

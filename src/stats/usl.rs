@@ -1,17 +1,19 @@
 //! The Universal Scalability Law (N. J. Gunther, *Guerrilla Capacity Planning*, Springer 2007):
 //!
-//! `X(n) = lambda n / (1 + sigma (n - 1) + kappa n (n - 1))`, with `sigma` (contention) and `kappa` (coherency) at least zero.
+//! `X(n) = lambda n / (1 + sigma (n - 1) + kappa n (n - 1))`, with `sigma` (contention) and `kappa`
+//! (coherency) at least zero.
 //!
-//! Its reciprocal per size, `n / X = (1 + sigma (n - 1) + kappa n (n - 1)) / lambda`, is linear in three parameters, so that weighted
-//! least squares with signs has an exact answer: the best of the four fits that leave each of the two terms in or out.
+//! Its reciprocal per size, `n / X = (1 + sigma (n - 1) + kappa n (n - 1)) / lambda`, is linear in
+//! three parameters, so that weighted least squares with signs has an exact answer: the best of the
+//! four fits that leave each of the two terms in or out.
 
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 
-use super::normal;
 use super::ratio::BETWEEN_ONE;
 use super::spread::Spread;
+use super::{Ends, normal};
 
 /// Resampled fits.
 const DRAWS: usize = 1000;
@@ -87,7 +89,8 @@ pub fn fit(points: &[Sized], confidence: f64) -> Option<UslFit> {
         .iter()
         .map(|p| {
             let width = p.spread.quantile(1.0 - tail) - p.spread.quantile(tail);
-            // What equal runs differ by is that of a ratio: half of its variance belongs to each run.
+            // What equal runs differ by is that of a ratio: half of its variance belongs to each
+            // run.
             let between = BETWEEN_ONE / 2.0_f64.sqrt();
             Datum {
                 n: p.size,
@@ -123,7 +126,7 @@ pub fn fit(points: &[Sized], confidence: f64) -> Option<UslFit> {
 }
 
 /// The interval of values between two tails; values may be infinite.
-pub fn interval(mut values: Vec<f64>, tail: f64) -> (f64, f64) {
+pub fn interval(mut values: Vec<f64>, tail: f64) -> Ends {
     values.sort_by(f64::total_cmp);
     let at = |p: f64| {
         #[expect(
@@ -136,7 +139,10 @@ pub fn interval(mut values: Vec<f64>, tail: f64) -> (f64, f64) {
         let last = values.len().saturating_sub(1);
         values.get(index.min(last)).copied().unwrap_or(f64::NAN)
     };
-    (at(tail), at(1.0 - tail))
+    Ends {
+        low: at(tail),
+        high: at(1.0 - tail),
+    }
 }
 
 /// A breakpoint as the fit sees it.
@@ -243,10 +249,11 @@ fn eliminate(mut matrix: Vec<Vec<f64>>) -> Option<Vec<f64>> {
 
 /// The chi-squared test of the law: sums of squares of the logarithms against degrees of freedom.
 ///
-/// Only the parameters that were fitted count: one that stands at its bound of zero took nothing away from the sum of squares. Given
-/// which of them do, the sum has the chi-squared distribution of the rest (A. Shapiro, *Towards a unified theory of inequality
-/// constrained testing in multivariate analysis*, International Statistical Review 56, 1988). With all three always counted the law
-/// was rejected in 19 % of linear systems of four sizes where 5 % were meant.
+/// Only the parameters that were fitted count: one that stands at its bound of zero took nothing
+/// away from the sum of squares. Given which of them do, the sum has the chi-squared distribution
+/// of the rest (A. Shapiro, *Towards a unified theory of inequality constrained testing in
+/// multivariate analysis*, International Statistical Review 56, 1988). With all three always
+/// counted the law was rejected in 19 % of linear systems of four sizes where 5 % were meant.
 fn misfit_p(data: &[Datum], law: &Law) -> Option<f64> {
     let mut sizes: Vec<f64> = data.iter().map(|d| d.n).collect();
     sizes.sort_by(f64::total_cmp);
@@ -345,7 +352,8 @@ mod tests {
                 }
             }
         }
-        // The weights are those of the fitted curve instead of the data's: the two minima may differ a little.
+        // The weights are those of the fitted curve instead of the data's: the two minima may
+        // differ a little.
         assert!(cost(&data, &found) < 1.02 * least + 1e-3, "{found:?}");
     }
 
@@ -370,7 +378,7 @@ mod tests {
                 .collect();
             let fit = fit(&points, 0.95).unwrap();
             let holds = |of: &dyn Fn(&Law) -> f64| {
-                let (low, high) = interval(fit.draws.iter().map(of).collect(), 0.025);
+                let Ends { low, high } = interval(fit.draws.iter().map(of).collect(), 0.025);
                 usize::from(low <= of(&truth) && of(&truth) <= high)
             };
             held[0] += holds(&|l| l.sigma);
@@ -393,7 +401,7 @@ mod tests {
             .map(|n| known(*n, law.at(*n), 0.03))
             .collect();
         let fit = fit(&points, 0.95).unwrap();
-        let (low, high) = interval(fit.draws.iter().map(Law::peak_size).collect(), 0.025);
+        let Ends { low, high } = interval(fit.draws.iter().map(Law::peak_size).collect(), 0.025);
         assert!(low < high && high.is_infinite(), "{low} {high}");
         assert_eq!(fit.fits_p, None, "three sizes cannot test the law");
         assert_eq!(super::fit(&points[..2], 0.95), None);
@@ -406,7 +414,8 @@ mod tests {
         assert!(fit(&points, 0.95).unwrap().fits_p.unwrap() < 0.01);
     }
 
-    /// Of systems that follow the law, the share that is said not to at 5 %; `None` where it is never tested.
+    /// Of systems that follow the law, the share that is said not to at 5 %; `None` where it is
+    /// never tested.
     fn false_alarms(truth: Law, sizes: &[f64], noise: f64) -> Option<f64> {
         const TRIALS: u32 = 2000;
         let sd = noise.hypot(BETWEEN_ONE / 2.0_f64.sqrt());

@@ -1,12 +1,14 @@
 //! Wilson's interval for a share that was seen in a number of independent trials.
 
-use super::normal;
+use super::{Ends, normal};
 
-/// The interval of a share of which `hits` of `trials` were seen, at a confidence of 0..1; `None` without trials.
+/// The interval of a share of which `hits` of `trials` were seen, at a confidence of 0..1; `None`
+/// without trials.
 ///
-/// Wilson, "Probable inference, the law of succession, and statistical inference", 1927. It is for independent trials,
-/// such as whole runs with seeds of their own, and not for the requests of one run.
-pub fn wilson(hits: u32, trials: u32, confidence: f64) -> Option<(f64, f64)> {
+/// Wilson, "Probable inference, the law of succession, and statistical inference", 1927. It is for
+/// independent trials, such as whole runs with seeds of their own, and not for the requests of one
+/// run.
+pub fn wilson(hits: u32, trials: u32, confidence: f64) -> Option<Ends> {
     if trials == 0 || hits > trials {
         return None;
     }
@@ -27,7 +29,7 @@ pub fn wilson(hits: u32, trials: u32, confidence: f64) -> Option<(f64, f64)> {
     } else {
         (middle + reach) / scale
     };
-    Some((low, high))
+    Some(Ends { low, high })
 }
 
 #[cfg(test)]
@@ -43,7 +45,7 @@ mod tests {
             (0, 20, 0.0, 0.1611),
             (1, 29, 0.0061, 0.1718),
         ] {
-            let (a, b) = wilson(hits, trials, 0.95).unwrap();
+            let Ends { low: a, high: b } = wilson(hits, trials, 0.95).unwrap();
             assert!((a - low).abs() < 6e-5, "{hits} of {trials}: {a}");
             assert!((b - high).abs() < 6e-5, "{hits} of {trials}: {b}");
         }
@@ -51,7 +53,7 @@ mod tests {
 
     #[test]
     fn the_ends_are_closed_and_no_trials_say_nothing() {
-        let (low, high) = wilson(400, 400, 0.95).unwrap();
+        let Ends { low, high } = wilson(400, 400, 0.95).unwrap();
         assert!(high >= 1.0 && (low - 0.990_488).abs() < 1e-4, "{low}");
         assert_eq!(wilson(0, 0, 0.95), None);
         assert_eq!(wilson(3, 2, 0.95), None);

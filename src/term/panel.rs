@@ -80,8 +80,9 @@ fn search(live: &Live, colour: bool) -> Option<String> {
         }
         None => text.push_str("   nothing broke yet"),
     }
-    if let Some((low, middle, high)) = live.estimate {
-        let [low, middle, high] = [low, middle, high].map(|v| number(Level::nearest(v)));
+    if let Some(now) = live.estimate {
+        let [low, middle, high] =
+            [now.low, now.estimate, now.high].map(|v| number(Level::nearest(v)));
         let _ = write!(text, "   breakpoint {middle} ({low} – {high})");
     }
     let _ = write!(text, " {}", live.unit.name());
@@ -313,7 +314,7 @@ mod tests {
     use super::*;
     use crate::event::{Event, ShownShare, Subject, Tick};
     use crate::measure::Reading;
-    use crate::record::Purpose;
+    use crate::record::{Band, Purpose};
     use crate::samples;
 
     const MIB: f64 = 1_048_576.0;
@@ -342,7 +343,7 @@ mod tests {
             let probe = all.iter().find(|p| p.verdict.to_string() == verdict);
             let mut probe = probe.unwrap().clone();
             probe.level = Level(level);
-            probe.estimate = Some((1003.0, 1019.0, 1029.0));
+            probe.estimate = Some(Band::from((1003.0, 1019.0, 1029.0)));
             live.on(&Event::ProbeJudged(Box::new(probe)));
         }
         live.on(&Event::ProbeStarted {

@@ -14,11 +14,11 @@ use breakpoint::measure::{
     Strain,
 };
 use breakpoint::record::{
-    Answer, Breach, CauseKind, Curve, CurveScale, Ending, Environment, FoundBeside, HoldEnd,
+    Answer, Band, Breach, CauseKind, Curve, CurvePoint, CurveScale, Ending, Environment, HoldEnd,
     LimitingResource, LogRecord, Noticed, NoticedKind, ObjectiveRecord, Outlook, PlanRecord,
-    ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord, RampSecond, RunRecord,
-    SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord, StepSecond, Sureness,
-    VisitSummary,
+    ProbeRecord, Purpose, RAMP_SCHEMA_VERSION, RampEnding, RampRecord, RampSecond, ReferenceRun,
+    RunRecord, SCHEMA_VERSION, SecondRecord, StageRecord, StageSpan, StepRecord, StepSecond,
+    Sureness, VisitSummary,
 };
 use breakpoint::slo::Verdict;
 
@@ -266,7 +266,7 @@ fn probe(
         log_kinds: Vec::new(),
         limiting_resource: None,
         other_causes: Vec::new(),
-        estimate,
+        estimate: estimate.map(Band::from),
     }
 }
 
@@ -491,7 +491,7 @@ pub(crate) fn fitted() -> RunRecord {
             .map(|i| {
                 let level = 300.0 + 25.0 * f64::from(i);
                 let factor = 1.0 + spread * (1.0 + (level - 1184.0).abs() / 300.0);
-                (level, at(level) / factor, at(level), at(level) * factor)
+                CurvePoint::from((level, at(level) / factor, at(level), at(level) * factor))
             })
             .collect(),
     };
@@ -703,7 +703,7 @@ pub(crate) fn small() -> RunRecord {
     let mut record = run(shape, &levels);
     record.probes[1].end = HoldEnd::Invalid;
     record.probes[1].verdict = Verdict::Undecided;
-    record.probes[1].estimate = Some((910.5, 1003.25, 1100.0));
+    record.probes[1].estimate = Some(Band::from((910.5, 1003.25, 1100.0)));
     let broke = &mut record.probes[2];
     let at = broke.start_s;
     broke.log = [
@@ -754,7 +754,7 @@ pub(crate) fn ramp_down() -> RampRecord {
         ending: RampEnding::TargetDown,
         reason: "http://127.0.0.1:8080 refused the connection.".to_owned(),
         breach: None,
-        beside: None,
+        reference_run: None,
         plan: PlanRecord {
             min_level: 0,
             max_level: 1600,
@@ -793,7 +793,7 @@ pub(crate) fn ramp() -> RampRecord {
             },
         ],
     });
-    record.beside = Some(FoundBeside {
+    record.reference_run = Some(ReferenceRun {
         started_at: "2026-11-22T16:12:40Z".to_owned(),
         breakpoint: Level(1184),
         ci_low: Some(Level(1150)),
@@ -822,7 +822,7 @@ pub(crate) fn ramp_invalid() -> RampRecord {
     record.ending = RampEnding::GeneratorLimited;
     record.reason = format!("stage 3: {reason}");
     record.breach = None;
-    record.beside = None;
+    record.reference_run = None;
     let stage = &mut record.stages[2];
     stage.end = HoldEnd::Invalid;
     stage.verdict = Verdict::Undecided;

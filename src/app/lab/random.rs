@@ -10,7 +10,7 @@ use crate::cli::LabArgs;
 use crate::lab::random::Rejected;
 use crate::lab::random::run::{self, BUDGETS, Found, Memory, Plan};
 use crate::lab::system::System;
-use crate::lab::truth::Known;
+use crate::lab::truth::KnownTruths;
 use crate::report::lab::{self, LabTruth, RandomReport};
 use crate::store;
 use crate::term::Terminal;
@@ -97,13 +97,14 @@ fn counted(rejected: &[Rejected]) -> Vec<(&'static str, u32)> {
 /// time at the next call and nothing else.
 struct Kept {
     dir: Option<PathBuf>,
-    known: Mutex<Known>,
+    known: Mutex<KnownTruths>,
 }
 
 impl Kept {
     fn open(dir: Option<PathBuf>) -> Self {
-        let read =
-            |dir: &PathBuf| Known::read(&bounded::file(&dir.join(TRUTHS), MOST_TRUTHS).ok()?).ok();
+        let read = |dir: &PathBuf| {
+            KnownTruths::read(&bounded::file(&dir.join(TRUTHS), MOST_TRUTHS).ok()?).ok()
+        };
         let known = dir.as_ref().and_then(read).unwrap_or_default();
         Self {
             dir,

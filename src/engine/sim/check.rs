@@ -1,12 +1,20 @@
-//! Whether a system file makes sense, and the laws that its times follow.
+//! Whether a system file makes sense.
 
-use super::error::Fault;
-use super::law::Law;
-use super::quantity::{Positive, Span};
-use super::spec::{Kind, SystemSpec};
+use super::error::{Fault, SystemError, require};
+use super::spec::SystemSpec;
+use super::times::{MAX_SERVERS, services, think};
 
-/// Most servers of a system.
-const MAX_SERVERS: u32 = 100_000;
+impl SystemSpec {
+    /// Reads a system file.
+    ///
+    /// # Errors
+    /// When the text is not TOML, has an unknown key, or a value that makes no sense.
+    pub fn from_toml(text: &str) -> Result<Self, SystemError> {
+        let spec: Self = toml::from_str(text).map_err(SystemError::Unreadable)?;
+        check(&spec).map_err(|fault| fault.place(text))?;
+        Ok(spec)
+    }
+}
 
 /// Refuses what reads well but makes no sense.
 pub(super) fn check(spec: &SystemSpec) -> Result<(), Fault> {
@@ -149,164 +157,4 @@ fn limits(spec: &SystemSpec) -> Result<(), Fault> {
         )?;
     }
     Ok(())
-}
-
-fn require(holds: bool, key: &str, message: &str) -> Result<(), Fault> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Fault::new(key, message))
-    }
-}
-
-/// The law of the think time; `None` in the open model.
-pub(super) fn think(spec: &SystemSpec) -> Result<Option<Law>, Fault> {
-    let think = match (&spec.think, &spec.arrivals) {
-        (Some(think), None) => think,
-        (None, Some(_)) => return Ok(None),
-        (Some(_), Some(_)) => {
-            let message =
-                "users either think in closed loops or arrive; leave out [think] or [arrivals]";
-            return Err(Fault::new("arrivals", message));
-        }
-        (None, None) => {
-            let message = "missing; write [think] for VUs in closed loops, or [arrivals] for requests at a rate";
-            return Err(Fault::new("think", message));
-        }
-    };
-    let law = Shape {
-        table: "think",
-        kind: think.kind,
-        mean: think.mean,
-        spread: "cv",
-        cv2: think.cv.map(|cv| cv.get() * cv.get()),
-        low: think.low,
-        high: think.high,
-    }
-    .law()?;
-    Ok(Some(law))
-}
-
-/// The kinds of requests: each one's share and the law of its service time.
-pub(super) fn services(spec: &SystemSpec) -> Result<Vec<(f64, Law)>, Fault> {
-    let service = &spec.service;
-    require(
-        (1..=MAX_SERVERS).contains(&service.servers),
-        "service.servers",
-        "write a number from 1 to 100000",
-    )?;
-    let usual = Shape {
-        table: "service",
-        kind: service.kind,
-        mean: service.mean,
-        spread: "cv2",
-        cv2: service.cv2.map(Positive::get),
-        low: service.low,
-        high: service.high,
-    }
-    .law()?;
-    let mut kinds = Vec::new();
-    let mut rest = 1.0;
-    for population in &spec.population {
-        let law = Shape {
-            table: "population",
-            kind: population.kind,
-            mean: population.mean,
-            spread: "cv2",
-            cv2: population.cv2.map(Positive::get),
-            low: population.low,
-            high: population.high,
-        }
-        .law()?;
-        rest -= population.share.get();
-        kinds.push((population.share.get(), law));
-    }
-    require(
-        rest > -1e-9,
-        "population",
-        "the shares add up to more than 1; [service] takes what they leave",
-    )?;
-    kinds.insert(0, (f64::max(rest, 0.0), usual));
-    Ok(kinds)
-}
-
-/// The keys that describe a random time.
-struct Shape {
-    table: &'static str,
-    kind: Kind,
-    mean: Option<Span>,
-    /// What the table calls its spread.
-    spread: &'static str,
-    cv2: Option<f64>,
-    low: Option<Span>,
-    high: Option<Span>,
-}
-
-impl Shape {
-    fn law(&self) -> Result<Law, Fault> {
-        let uniform = self.kind == Kind::Uniform;
-        let spread = matches!(self.kind, Kind::Lognormal | Kind::Hyperexponential);
-        self.only("mean", self.mean.is_some(), !uniform)?;
-        self.only("low", self.low.is_some(), uniform)?;
-        self.only("high", self.high.is_some(), uniform)?;
-        self.only(self.spread, self.cv2.is_some(), spread)?;
-        let seconds = |span: Option<Span>| span.map_or(0.0, Span::s);
-        let mean = seconds(self.mean);
-        let cv2 = self.cv2.unwrap_or(1.0);
-        Ok(match self.kind {
-            Kind::Exponential => Law::Exponential { mean },
-            Kind::Constant => Law::Constant { value: mean },
-            Kind::Uniform if self.low > self.high => {
-                return Err(self.fault("high", "the upper bound is not below `low`"));
-            }
-            Kind::Uniform => Law::Uniform {
-                low: seconds(self.low),
-                high: seconds(self.high),
-            },
-            Kind::Lognormal => Law::lognormal(mean, cv2),
-            Kind::Hyperexponential if cv2 < 1.0 => {
-                return Err(self.fault(
-                    self.spread,
-                    "a hyperexponential time spreads at least as an exponential one; write 1 or more, or another kind",
-                ));
-            }
-            Kind::Hyperexponential => Law::hyperexponential(mean, cv2),
-        })
-    }
-
-    /// A key is there exactly when this kind has it.
-    fn only(&self, key: &str, is_there: bool, wanted: bool) -> Result<(), Fault> {
-        let kind = match self.kind {
-            Kind::Exponential => "exponential",
-            Kind::Constant => "constant",
-            Kind::Uniform => "uniform",
-            Kind::Lognormal => "lognormal",
-            Kind::Hyperexponential => "hyperexponential",
-        };
-        match (is_there, wanted) {
-            (false, true) => {
-                let message = format!(
-                    "missing; kind = \"{kind}\" needs it, such as {}",
-                    example(key)
-                );
-                Err(self.fault(key, &message))
-            }
-            (true, false) => {
-                let message = format!("kind = \"{kind}\" has no `{key}`; leave it out");
-                Err(self.fault(key, &message))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn fault(&self, key: &str, message: &str) -> Fault {
-        Fault::new(format!("{}.{key}", self.table), message)
-    }
-}
-
-fn example(key: &str) -> String {
-    match key {
-        "cv" | "cv2" => format!("{key} = 2.0"),
-        _ => format!("{key} = \"50ms\""),
-    }
 }

@@ -1,7 +1,7 @@
 //! Work time: how much a request that is served gets done, at a speed that changes.
 
-/// A clock that runs at a rate which may change at any time. Completions are kept in work time, so that a change of the
-/// rate moves all of them at once.
+/// A clock that runs at a rate which may change at any time. Completions are kept in work time, so
+/// that a change of the rate moves all of them at once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WorkClock {
     /// Time of the last change.

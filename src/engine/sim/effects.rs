@@ -108,7 +108,8 @@ impl Effects {
         std::mem::replace(&mut hysteresis.slow, slow) != slow
     }
 
-    /// Takes note of the time, for what changes so slowly that its value in the middle of a second stands for all of it.
+    /// Takes note of the time, for what changes so slowly that its value in the middle of a second
+    /// stands for all of it.
     pub(super) fn tick(&mut self, now: f64, up_since: f64) {
         let middle = now + 0.5;
         let drift = if self.drift < 0.0 {

@@ -5,7 +5,8 @@ use toml::de::{DeTable, DeValue};
 /// Why a system file cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum SystemError {
-    /// Not TOML, an unknown or missing key, or a value of the wrong kind; the message quotes the line.
+    /// Not TOML, an unknown or missing key, or a value of the wrong kind; the message quotes the
+    /// line.
     #[error("{}", .0.to_string().trim_end())]
     Unreadable(toml::de::Error),
     /// A value that makes no sense.
@@ -59,4 +60,13 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
         }
     }
     Some(text[..at?].matches('\n').count() + 1)
+}
+
+/// Refuses a value that makes no sense.
+pub(super) fn require(holds: bool, key: &str, message: &str) -> Result<(), Fault> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Fault::new(key, message))
+    }
 }

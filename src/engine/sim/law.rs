@@ -39,8 +39,8 @@ impl Law {
         }
     }
 
-    /// Two exponential phases of which each brings half of the mean ("balanced means"; Allen, Probability, Statistics
-    /// and Queueing Theory, 1990); `cv2` is at least 1.
+    /// Two exponential phases of which each brings half of the mean ("balanced means"; Allen,
+    /// Probability, Statistics and Queueing Theory, 1990); `cv2` is at least 1.
     pub(super) fn hyperexponential(mean: f64, cv2: f64) -> Self {
         let first = f64::midpoint(1.0, ((cv2 - 1.0) / (cv2 + 1.0)).sqrt());
         Self::Hyperexponential {
@@ -75,9 +75,10 @@ impl Law {
         }
     }
 
-    /// A VU's first think time: what is left of one at a random moment, a random part of a time drawn in proportion to its length. So
-    /// a level is from its beginning what it is in the long run: with times that vary, ordinary ones would all be over before the
-    /// long ones, in which most of the users are at any moment.
+    /// A VU's first think time: what is left of one at a random moment, a random part of a time
+    /// drawn in proportion to its length. So a level is from its beginning what it is in the long
+    /// run: with times that vary, ordinary ones would all be over before the long ones, in which
+    /// most of the users are at any moment.
     pub(super) fn first(&self, rng: &mut SmallRng) -> f64 {
         match *self {
             // What is left of an exponential time is exponential.

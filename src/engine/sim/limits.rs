@@ -36,17 +36,18 @@ impl TokenBucket {
 
 /// Adds servers while the present ones are busy, and takes them away again. It looks once a second.
 #[derive(Debug)]
-pub(super) struct Growth {
+pub(super) struct ServerGrowth {
     spec: GrowthSpec,
     /// Fewest servers: those of the start.
     fewest: u32,
     /// When the servers come that were ordered.
     due: Option<f64>,
-    /// Time and busy server-seconds at each look since the number of servers changed, as far back as is needed.
+    /// Time and busy server-seconds at each look since the number of servers changed, as far back
+    /// as is needed.
     looks: VecDeque<(f64, f64)>,
 }
 
-impl Growth {
+impl ServerGrowth {
     pub(super) fn new(spec: GrowthSpec, servers: u32) -> Self {
         Self {
             spec,

@@ -1,4 +1,5 @@
-//! Quantities of a system file that check themselves while they are read, so that an error names their line.
+//! Quantities of a system file that check themselves while they are read, so that an error names
+//! their line.
 
 use std::time::Duration;
 

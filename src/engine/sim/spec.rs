@@ -1,12 +1,10 @@
-//! The format of a system file: what a simulated system is made of. docs/lab-systems.md explains every key.
+//! The format of a system file: what a simulated system is made of. docs/lab-systems.md explains
+//! every key.
 
 use serde::{Deserialize, Serialize};
 
-use super::check;
-pub use super::error::SystemError;
 pub use super::quantity::{Positive, Share, Size, Span};
 use crate::measure::{Arrivals, LevelUnit};
-use crate::stats::queue::{ClosedQueue, OpenQueue};
 
 /// A simulated system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -121,7 +119,8 @@ pub enum Expect {
     /// What the system carries changes with time (a leak, a drift), so there is no one breakpoint.
     TimeDriven,
     /// The way up finds another breakpoint than the way down.
-    DependsOnDirection,
+    #[serde(rename = "depends_on_direction")]
+    Hysteresis,
     /// The system has two breakpoints and changes between them.
     Bimodal,
 }
@@ -161,7 +160,7 @@ impl SearchLimits {
 /// The shape of a random time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum TimeShape {
     /// Memoryless.
     Exponential,
     /// Always the same.
@@ -179,7 +178,7 @@ pub enum Kind {
 #[serde(deny_unknown_fields)]
 pub struct ThinkSpec {
     /// The shape.
-    pub kind: Kind,
+    pub kind: TimeShape,
     /// The mean, for every kind but `uniform`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Span>,
@@ -215,7 +214,7 @@ pub struct ServiceSpec {
     #[serde(default)]
     pub discipline: Discipline,
     /// The shape of the service time.
-    pub kind: Kind,
+    pub kind: TimeShape,
     /// Its mean at speed 1, for every kind but `uniform`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Span>,
@@ -237,7 +236,7 @@ pub struct PopulationSpec {
     /// Share of the requests.
     pub share: Share,
     /// The shape of the service time.
-    pub kind: Kind,
+    pub kind: TimeShape,
     /// As in [`ServiceSpec`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean: Option<Span>,
@@ -292,7 +291,8 @@ pub struct NeighbourSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DriftSpec {
-    /// A service takes `1 + slower_per_hour * hours` as long; below zero the speed is `1 - slower_per_hour * hours`.
+    /// A service takes `1 + slower_per_hour * hours` as long; below zero the speed is `1 -
+    /// slower_per_hour * hours`.
     pub slower_per_hour: f64,
 }
 
@@ -435,7 +435,8 @@ impl GrowthSpec {
         servers.saturating_mul(self.factor).min(self.most)
     }
 
-    /// The number of servers from which the last step of growth leads to `most`, from so many at the start.
+    /// The number of servers from which the last step of growth leads to `most`, from so many at
+    /// the start.
     pub fn before_last(&self, start: u32) -> u32 {
         let mut servers = start;
         while self.more(servers) < self.most {
@@ -502,172 +503,11 @@ pub struct OutagesSpec {
 }
 
 impl SystemSpec {
-    /// Reads a system file.
-    ///
-    /// # Errors
-    /// When the text is not TOML, has an unknown key, or a value that makes no sense.
-    pub fn from_toml(text: &str) -> Result<Self, SystemError> {
-        let spec: Self = toml::from_str(text).map_err(SystemError::Unreadable)?;
-        check::check(&spec).map_err(|fault| fault.place(text))?;
-        Ok(spec)
-    }
-
-    /// The system as a closed queue with an exact answer: one line, exponential times, nothing else. `None` when it is
-    /// anything more than that.
-    pub fn closed_queue(&self) -> Option<ClosedQueue> {
-        let think = self.think.as_ref()?;
-        (think.kind == Kind::Exponential && self.is_plain()).then_some(())?;
-        Some(ClosedQueue {
-            servers: self.service.servers,
-            mu: 1.0 / self.service.mean?.s(),
-            think_s: think.mean?.s(),
-        })
-    }
-
-    /// The system with its capacity times `factor`: what binds it is scaled, which is the level of a cliff or the memory above
-    /// the base where there is one per VU, else the speed of its servers and the lengths at which a queue fails or sheds.
-    #[must_use]
-    pub fn with_capacity(&self, factor: f64) -> Self {
-        let mut spec = self.clone();
-        let times = |n: u32| crate::measure::Level::nearest(f64::from(n) * factor).get();
-        if let Some(cliff) = &mut spec.cliff {
-            cliff.above_vus = times(cliff.above_vus);
-            return spec;
-        }
-        if let Some(connections) = &mut spec.connections {
-            connections.most = times(connections.most);
-            return spec;
-        }
-        if let Some(memory) = spec.memory.as_mut().filter(|m| m.per_vu.is_some()) {
-            memory.limit = memory.limit.scaled_above(memory.base, factor);
-            return spec;
-        }
-        let service = &mut spec.service;
-        let mut spans = vec![&mut service.mean, &mut service.low, &mut service.high];
-        for p in &mut spec.population {
-            spans.extend([&mut p.mean, &mut p.low, &mut p.high]);
-        }
-        for span in spans.into_iter().flatten() {
-            *span = span.divided(factor);
-        }
-        if let Some(errors) = &mut spec.errors {
-            errors.above_queue = times(errors.above_queue);
-        }
-        if let Some(shed) = &mut spec.shed {
-            shed.above_queue = times(shed.above_queue);
-        }
-        if let Some(concurrency) = &mut spec.concurrency {
-            concurrency.most = times(concurrency.most);
-        }
-        if let Some(bucket) = &mut spec.token_bucket {
-            bucket.per_s = bucket.per_s.times(factor);
-            bucket.burst = times(bucket.burst);
-        }
-        spec
-    }
-
-    /// The system as it is in the long run: warm and without the tokens that it had at the start. What can become cold again is
-    /// left as it is.
-    #[must_use]
-    pub fn in_the_long_run(&self) -> Self {
-        let mut spec = self.clone();
-        if spec
-            .warm_up
-            .is_some_and(|w| !w.again || spec.memory.is_none())
-        {
-            spec.warm_up = None;
-        }
-        if let Some(bucket) = &mut spec.token_bucket {
-            bucket.at_start = Some(0);
-        }
-        spec
-    }
-
-    /// The system with all the servers to which it may grow, for good; `None` when it does not grow, or shrinks again.
-    pub fn fully_grown(&self) -> Option<Self> {
-        let growth = self.growth.filter(|g| g.below.is_none())?;
-        let mut spec = self.clone();
-        spec.growth = None;
-        spec.service.servers = growth.most;
-        Some(spec)
-    }
-
-    /// Whether this many users keep the servers so busy that the system grows to its end: with the servers that it has
-    /// before the last step, nobody waiting. Without growth, yes.
-    pub fn grows_to_the_end_at(&self, level: u32) -> bool {
-        let Some(growth) = self.growth else {
-            return true;
-        };
-        let servers = f64::from(growth.before_last(self.service.servers));
-        let service_s = self.service_s();
-        let asked_per_s = match self.arrivals {
-            Some(_) => f64::from(level),
-            None => f64::from(level) / (self.think_s() + service_s),
-        };
-        asked_per_s * service_s > growth.above.get() * servers
-    }
-
-    /// The system as an open queue with an exact answer, as [`Self::closed_queue`].
-    pub fn open_queue(&self) -> Option<OpenQueue> {
-        let poisson = self.arrivals.as_ref()?.kind == Arrivals::Poisson;
-        (poisson && self.is_plain()).then_some(())?;
-        Some(OpenQueue {
-            servers: self.service.servers,
-            mu: 1.0 / self.service.mean?.s(),
-        })
-    }
-
-    /// One line, exponential service, nothing else.
-    fn is_plain(&self) -> bool {
-        self.service.discipline == Discipline::Fifo
-            && self.service.kind == Kind::Exponential
-            && self.population.is_empty()
-            && self.pauses.is_none()
-            && self.neighbour.is_none()
-            && self.drift.is_none()
-            && self.hysteresis.is_none()
-            && self.modes.is_none()
-            && self.memory.is_none()
-            && self.leak.is_none()
-            && self.errors.is_none()
-            && self.shed.is_none()
-            && self.timeout.is_none()
-            && self.cliff.is_none()
-            && self.warm_up.is_none()
-            && self.growth.is_none()
-            && self.token_bucket.is_none()
-            && self.concurrency.is_none()
-            && self.connections.is_none()
-            && self.outages.is_none()
-    }
-
-    /// Mean think time, seconds; 0 in the open model.
-    ///
-    /// # Panics
-    /// When the think time makes no sense, which [`SystemSpec::from_toml`] refuses.
-    pub fn think_s(&self) -> f64 {
-        check::think(self)
-            .expect("a checked system has users that make sense")
-            .map_or(0.0, |law| law.mean())
-    }
-
     /// What a level counts.
     pub fn unit(&self) -> LevelUnit {
         match self.arrivals {
             None => LevelUnit::Vus,
             Some(_) => LevelUnit::RequestsPerS,
         }
-    }
-
-    /// Mean service time at speed 1 over all kinds of requests, seconds.
-    ///
-    /// # Panics
-    /// When a service time makes no sense, which [`SystemSpec::from_toml`] refuses.
-    pub fn service_s(&self) -> f64 {
-        check::services(self)
-            .expect("a checked system has a service time")
-            .iter()
-            .map(|(share, law)| share * law.mean())
-            .sum()
     }
 }

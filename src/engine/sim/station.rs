@@ -23,7 +23,7 @@ pub(super) struct Client {
 #[derive(Debug, Clone, Copy)]
 struct Job {
     count: u32,
-    state: State,
+    state: JobState,
     /// `None` when the client gave up and the server works on.
     client: Option<Client>,
     /// Seconds at speed 1.
@@ -31,7 +31,7 @@ struct Job {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum JobState {
     Gone,
     Waiting,
     Served,
@@ -39,9 +39,10 @@ enum State {
 
 /// A queue and its servers.
 ///
-/// With one line, each served request's work passes at the system's speed. With processor sharing all requests are served
-/// and their work passes at `speed * min(1, servers / n)`. Both are one clock of work, so completions are ordered by the work
-/// time at which they end, whatever the speed does.
+/// With one line, each served request's work passes at the system's speed. With processor sharing
+/// all requests are served and their work passes at `speed * min(1, servers / n)`. Both are one
+/// clock of work, so completions are ordered by the work time at which they end, whatever the speed
+/// does.
 #[derive(Debug)]
 pub(super) struct Station {
     servers: u32,
@@ -134,7 +135,7 @@ impl Station {
     pub(super) fn arrive(&mut self, now: f64, vu: u32, work: f64) -> Ticket {
         let job = Job {
             count: 0,
-            state: State::Waiting,
+            state: JobState::Waiting,
             client: Some(Client { vu, asked: now }),
             work,
         };
@@ -164,7 +165,7 @@ impl Station {
     fn serve(&mut self, now: f64, ticket: Ticket) {
         self.count_busy(now);
         let job = &mut self.jobs[ticket.place as usize];
-        job.state = State::Served;
+        job.state = JobState::Served;
         self.served += 1;
         let end = self.clock.work_at(now) + job.work;
         self.ends
@@ -191,23 +192,23 @@ impl Station {
 
     fn job(&mut self, ticket: Ticket) -> Option<&mut Job> {
         let job = &mut self.jobs[ticket.place as usize];
-        (job.count == ticket.count && job.state != State::Gone).then_some(job)
+        (job.count == ticket.count && job.state != JobState::Gone).then_some(job)
     }
 
     fn remove(&mut self, now: f64, ticket: Ticket) -> Option<Client> {
         let job = &mut self.jobs[ticket.place as usize];
-        let state = std::mem::replace(&mut job.state, State::Gone);
+        let state = std::mem::replace(&mut job.state, JobState::Gone);
         let client = job.client.take();
         self.free.push(ticket.place);
         match state {
-            State::Served => {
+            JobState::Served => {
                 self.count_busy(now);
                 self.served -= 1;
                 self.set_rate(now);
                 self.serve_next(now);
             }
-            State::Waiting => self.waiting -= 1,
-            State::Gone => {}
+            JobState::Waiting => self.waiting -= 1,
+            JobState::Gone => {}
         }
         client
     }
@@ -224,7 +225,8 @@ impl Station {
         }
     }
 
-    /// The client of a request gives up, if it still waits. The servers forget the request, or work on in vain.
+    /// The client of a request gives up, if it still waits. The servers forget the request, or work
+    /// on in vain.
     pub(super) fn give_up(&mut self, now: f64, ticket: Ticket, work_on: bool) -> Option<Client> {
         let job = self.job(ticket)?;
         if work_on {
@@ -241,7 +243,7 @@ impl Station {
         self.free.clear();
         for (place, job) in (0..).zip(&mut self.jobs) {
             clients.extend(job.client.take());
-            job.state = State::Gone;
+            job.state = JobState::Gone;
             self.free.push(place);
         }
         self.line.clear();
@@ -252,7 +254,8 @@ impl Station {
         clients
     }
 
-    /// When each request was asked that a client still waits for. The line comes first, latest first, so that ages ascend.
+    /// When each request was asked that a client still waits for. The line comes first, latest
+    /// first, so that ages ascend.
     pub(super) fn asked(&self) -> impl Iterator<Item = f64> + '_ {
         let line = self.line.iter().rev().copied();
         let served = self.ends.iter().map(|Reverse(end)| {

@@ -1,5 +1,5 @@
-//! The virtual users: who runs, who is about to start, and who asks next. In the open model each request is another user, who
-//! starts, asks and leaves.
+//! The virtual users: who runs, who is about to start, and who asks next. In the open model each
+//! request is another user, who starts, asks and leaves.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

@@ -1,4 +1,5 @@
-//! Bisection on pass and fail, as most scripts do it and as RFC 2544 (section 26.1) describes it: one trial decides a level.
+//! Bisection on pass and fail, as most scripts do it and as RFC 2544 (section 26.1) describes it:
+//! one trial decides a level.
 
 use super::super::trial::Bench;
 use super::{halfway, near};
@@ -17,7 +18,8 @@ pub(super) const ONE_TRIAL: Trials = Trials {
     wait_s: 10,
     trial_s: 30,
 };
-/// Section 24 asks for trials of at least 60 s, section 23 for two seconds before it for what is left over.
+/// Section 24 asks for trials of at least 60 s, section 23 for two seconds before it for what is
+/// left over.
 pub(super) const RFC_2544: Trials = Trials {
     wait_s: 2,
     trial_s: 60,

@@ -1,8 +1,9 @@
-//! `MLRsearch` (the IETF's benchmarking methodology working group): several trials a level, a level is a bound once its good or
-//! its bad trials outweigh what is still to come, and the relevant bounds are the smallest upper one and the largest lower
-//! one below it.
+//! `MLRsearch` (the IETF's benchmarking methodology working group): several trials a level, a level
+//! is a bound once its good or its bad trials outweigh what is still to come, and the relevant
+//! bounds are the smallest upper one and the largest lower one below it.
 //!
-//! Simplified where the draft leaves room: one goal, with one coarser target before it; no latency in the trials' weights.
+//! Simplified where the draft leaves room: one goal, with one coarser target before it; no latency
+//! in the trials' weights.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +35,7 @@ const COARSER: f64 = 4.0;
 
 /// Seconds of good and bad trials at a level.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct TrialTimes {
     good_s: f64,
     bad_s: f64,
 }
@@ -47,7 +48,7 @@ enum Bound {
     Open,
 }
 
-impl Seen {
+impl TrialTimes {
     /// What the level is, whatever the trials still missing to `sum_s` say.
     fn bound(self, sum_s: f64) -> Bound {
         let missing = (sum_s - self.good_s - self.bad_s).max(0.0);
@@ -65,7 +66,7 @@ impl Seen {
 struct Search<'a, 'b> {
     bench: &'b mut Bench<'a>,
     goal: &'b Goal,
-    seen: BTreeMap<Level, Seen>,
+    seen: BTreeMap<Level, TrialTimes>,
 }
 
 pub(super) fn search(bench: &mut Bench<'_>, top: Level, goal: &Goal) -> Option<Level> {
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_level_is_a_bound_once_what_is_missing_cannot_change_it() {
-        let seen = |good_s, bad_s| Seen { good_s, bad_s };
+        let seen = |good_s, bad_s| TrialTimes { good_s, bad_s };
         assert_eq!(seen(0.0, 0.0).bound(63.0), Bound::Open);
         assert_eq!(seen(30.0, 0.0).bound(63.0), Bound::Open);
         assert_eq!(seen(40.0, 0.0).bound(63.0), Bound::Lower);

@@ -1,5 +1,6 @@
-//! Nighthawk's adaptive load controller with its exponential search: doubling until a step breaks, bisection to 1 %, and a
-//! testing stage at the middle of the last bracket, which is the answer and which was not measured before.
+//! Nighthawk's adaptive load controller with its exponential search: doubling until a step breaks,
+//! bisection to 1 %, and a testing stage at the middle of the last bracket, which is the answer and
+//! which was not measured before.
 
 use super::super::system::System;
 use super::super::trial::Bench;

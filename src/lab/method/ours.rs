@@ -1,4 +1,5 @@
-//! The search of `breakpoint find`: the very loop, settle detector, verdicts and stop rules, in virtual time.
+//! The search of `breakpoint find`: the very loop, settle detector, verdicts and stop rules, in
+//! virtual time.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use super::super::named::{named_as_expected, without_reserve};
 use super::super::seed;
 use super::super::system::{System, World};
 use super::super::trial::runtime;
-use super::{Asked, Outcome};
+use super::{Asked, MethodOutcome};
 use crate::record::{Answer, Environment, PlanRecord, RunRecord};
 use crate::report::lab::Interval;
 use crate::run::{self, FirstContact, Interrupt, RunSpec};
@@ -29,13 +30,13 @@ fn run(system: &System, spec: &RunSpec, seed: u64) -> RunRecord {
     ))
 }
 
-pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> Outcome {
+pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> MethodOutcome {
     let mut spec = run_spec(system, asked, seed);
     // They come after the answer.
     spec.search.reference_holds = false;
     let record = run(system, &spec, seed);
     let answer = &record.answer;
-    Outcome {
+    MethodOutcome {
         ending: answer.ending.name(),
         vus: answer.breakpoint,
         interval: interval(answer),

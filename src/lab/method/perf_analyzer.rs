@@ -1,5 +1,6 @@
-//! `perf_analyzer --binary-search --latency-threshold`: a level counts when three windows in a row agree within 10 % in
-//! throughput and latency; one that never gets stable counts as one that broke.
+//! `perf_analyzer --binary-search --latency-threshold`: a level counts when three windows in a row
+//! agree within 10 % in throughput and latency; one that never gets stable counts as one that
+//! broke.
 
 use super::super::trial::Bench;
 use super::{halfway, near};

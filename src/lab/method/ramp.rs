@@ -1,6 +1,8 @@
-//! A linear ramp with a threshold that aborts it, as users of k6 do: the answer is how many VUs ran when it was crossed.
+//! A linear ramp with a threshold that aborts it, as users of k6 do: the answer is how many VUs ran
+//! when it was crossed.
 //!
-//! Its user is taken to know the order of magnitude: the ramp goes to twice the truth in 20 minutes.
+//! Its user is taken to know the order of magnitude: the ramp goes to twice the truth in 20
+//! minutes.
 
 use super::super::system::System;
 use super::super::trial::{Bench, Trial};

@@ -1,6 +1,7 @@
 //! Stairs: 2.5 % more VUs every minute until a step breaks; the answer is the step before.
 //!
-//! From one VU that takes hours, so its user is taken to know where to begin: it starts at 60 % of the truth.
+//! From one VU that takes hours, so its user is taken to know where to begin: it starts at 60 % of
+//! the truth.
 
 use super::super::system::System;
 use super::super::trial::Bench;

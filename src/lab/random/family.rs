@@ -5,15 +5,18 @@ use std::fmt::Write as _;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform};
-use super::sheet::{MAX_LEVEL, Sheet, round3, time};
-use super::{Kind, MOST_PER_S, Rejected};
+use super::law::{Law, Shape, any_shape, heavy_shape, log_uniform, time};
+use super::sheet::{MAX_LEVEL, Sheet, round3};
+use super::{MOST_PER_S, Rejected, SystemKind};
 
-/// Most requests per second of a system whose effects come seldom: hours have to be simulated for its truth.
+/// Most requests per second of a system whose effects come seldom: hours have to be simulated for
+/// its truth.
 const SLOW_MOST_PER_S: f64 = 1_000.0;
-/// Fewest requests per second that the servers of a system carry: below, a search sees next to nothing.
+/// Fewest requests per second that the servers of a system carry: below, a search sees next to
+/// nothing.
 const FEWEST_PER_S: f64 = 2.0;
-/// A quantile may not be met by this much of its level at light load, or there is nothing to search for.
+/// A quantile may not be met by this much of its level at light load, or there is nothing to search
+/// for.
 const ABOVE_LIGHT: f64 = 1.3;
 /// A quantile allows at least so many times the failures that outages alone bring.
 const OUTAGE_ROOM: f64 = 2.5;
@@ -21,36 +24,36 @@ const OUTAGE_ROOM: f64 = 2.5;
 const MOST_SERVICES: f64 = 50.0;
 
 /// A system of a kind.
-pub(super) fn sheet(kind: Kind, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
+pub(super) fn sheet(kind: SystemKind, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let mut sheet = base(kind, rng);
     match kind {
-        Kind::Mix => mix(&mut sheet, rng),
-        Kind::TailAtRest => return tail_at_rest(sheet, rng),
-        Kind::Limit => return limit(sheet, rng),
-        Kind::Errors => return errors(sheet, rng),
-        Kind::Memory => return memory(sheet, rng),
-        Kind::Outage => return outage(sheet, rng),
-        Kind::Pauses => pauses(&mut sheet, rng),
-        Kind::Neighbour => neighbour(&mut sheet, rng),
-        Kind::WarmUp => warm_up(&mut sheet, rng),
-        Kind::Several => {
+        SystemKind::Mix => mix(&mut sheet, rng),
+        SystemKind::TailAtRest => return tail_at_rest(sheet, rng),
+        SystemKind::Limit => return limit(sheet, rng),
+        SystemKind::Errors => return errors(sheet, rng),
+        SystemKind::Memory => return memory(sheet, rng),
+        SystemKind::Outage => return outage(sheet, rng),
+        SystemKind::Pauses => pauses(&mut sheet, rng),
+        SystemKind::Neighbour => neighbour(&mut sheet, rng),
+        SystemKind::WarmUp => warm_up(&mut sheet, rng),
+        SystemKind::Several => {
             mix(&mut sheet, rng);
             pauses(&mut sheet, rng);
             neighbour(&mut sheet, rng);
         }
-        Kind::OpenOther => match rng.random_range(0..5) {
+        SystemKind::OpenOther => match rng.random_range(0..5) {
             0 => pauses(&mut sheet, rng),
             1 => neighbour(&mut sheet, rng),
             2 => mix(&mut sheet, rng),
             3 => return limit(sheet, rng),
             _ => return memory(sheet, rng),
         },
-        Kind::Plain
-        | Kind::Constant
-        | Kind::HeavyTail
-        | Kind::Growth
-        | Kind::OpenPlain
-        | Kind::OpenHeavy => {}
+        SystemKind::Plain
+        | SystemKind::Constant
+        | SystemKind::HeavyTail
+        | SystemKind::Growth
+        | SystemKind::OpenPlain
+        | SystemKind::OpenHeavy => {}
     }
     latency(&mut sheet, any_quantile(rng), rng)?;
     more_objectives(&mut sheet, rng);
@@ -58,14 +61,14 @@ pub(super) fn sheet(kind: Kind, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
 }
 
 /// Servers, service and think time.
-fn base(kind: Kind, rng: &mut SmallRng) -> Sheet {
+fn base(kind: SystemKind, rng: &mut SmallRng) -> Sheet {
     let most_per_s = if kind.is_slow() {
         SLOW_MOST_PER_S
     } else {
         MOST_PER_S
     };
     let grown = whole(log_uniform(1.0, 200.0, rng));
-    let grows_by = if kind == Kind::Growth {
+    let grows_by = if kind == SystemKind::Growth {
         1 << rng.random_range(1..=3)
     } else {
         1
@@ -75,9 +78,9 @@ fn base(kind: Kind, rng: &mut SmallRng) -> Sheet {
     let shortest = (all / most_per_s).max(0.002);
     let longest = (all / FEWEST_PER_S).clamp(shortest, 2.0);
     let shape = match kind {
-        Kind::Plain | Kind::OpenPlain => Shape::Exponential,
-        Kind::Constant => Shape::Constant,
-        Kind::HeavyTail | Kind::OpenHeavy => heavy_shape(rng),
+        SystemKind::Plain | SystemKind::OpenPlain => Shape::Exponential,
+        SystemKind::Constant => Shape::Constant,
+        SystemKind::HeavyTail | SystemKind::OpenHeavy => heavy_shape(rng),
         _ => any_shape(rng),
     };
     let mean = round3(log_uniform(shortest, longest, rng));
@@ -96,14 +99,15 @@ fn base(kind: Kind, rng: &mut SmallRng) -> Sheet {
     if !kind.is_open() {
         sheet.think = Some(think(all / mean, mean, rng));
     }
-    if kind == Kind::Growth {
+    if kind == SystemKind::Growth {
         growth(&mut sheet, rng);
     }
     sheet
 }
 
-/// The time between two requests of a VU: cycles from 20 ms to 20 s, as long as the servers are not busy before the highest
-/// level; one of six, and those whose cycle is all service, do not think at all.
+/// The time between two requests of a VU: cycles from 20 ms to 20 s, as long as the servers are not
+/// busy before the highest level; one of six, and those whose cycle is all service, do not think at
+/// all.
 fn think(per_s: f64, service_s: f64, rng: &mut SmallRng) -> Law {
     let longest = (0.8 * MAX_LEVEL / per_s).clamp(0.02, 20.0);
     let mean = log_uniform(0.02, longest.max(0.021), rng) - service_s;
@@ -134,7 +138,8 @@ fn any_quantile(rng: &mut SmallRng) -> f64 {
     }
 }
 
-/// A latency objective: from 1.3 times the quantile of a service to 50 services, as far as the highest level gets.
+/// A latency objective: from 1.3 times the quantile of a service to 50 services, as far as the
+/// highest level gets.
 fn latency(sheet: &mut Sheet, q: f64, rng: &mut SmallRng) -> Result<(), Rejected> {
     let low = ABOVE_LIGHT * sheet.light_s(q);
     let high = (MOST_SERVICES * sheet.service_s()).max(1.5 * low);
@@ -251,7 +256,8 @@ fn share_text(metric: &str, bound: f64) -> String {
     format!("{metric}<{}%", round3(100.0 * bound))
 }
 
-/// One of the ways to turn requests away, and an objective for what it turns away; half of them a latency objective too.
+/// One of the ways to turn requests away, and an objective for what it turns away; half of them a
+/// latency objective too.
 fn limit(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let bound = any_bound(rng);
     let refuse = ["error", "shed"][rng.random_range(0..2)];
@@ -304,7 +310,8 @@ fn limit(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     Ok(sheet)
 }
 
-/// Failures while the queue is long: all, half, or so few that they level off just above what is allowed.
+/// Failures while the queue is long: all, half, or so few that they level off just above what is
+/// allowed.
 fn errors(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let bound = any_bound(rng);
     let share = match rng.random_range(0..4) {
@@ -357,8 +364,9 @@ fn memory(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     Ok(sheet)
 }
 
-/// Outages, and a share of errors of which they alone use up a part. Where that leaves room for a quantile there is one too: the
-/// errors alone hardly change with the load before the servers are busy, and their truth takes thousands of outages.
+/// Outages, and a share of errors of which they alone use up a part. Where that leaves room for a
+/// quantile there is one too: the errors alone hardly change with the load before the servers are
+/// busy, and their truth takes thousands of outages.
 fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
     let every = round3(log_uniform(180.0, 900.0, rng));
     let length = round3(log_uniform(1.0, 10.0, rng));
@@ -368,8 +376,8 @@ fn outage(mut sheet: Sheet, rng: &mut SmallRng) -> Result<Sheet, Rejected> {
         time(every),
         time(length)
     );
-    // A user with a cycle of c s comes in an outage of L s with 1 - exp(-L / c), then again each second: this many failures
-    // per outage, to so many requests from one outage to the next.
+    // A user with a cycle of c s comes in an outage of L s with 1 - exp(-L / c), then again each
+    // second: this many failures per outage, to so many requests from one outage to the next.
     let cycle = sheet.think_s() + sheet.service_s();
     let first = 1.0 - (-length / cycle).exp();
     let failures = first + length - cycle * first;

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::sheet::time;
 use crate::stats::normal;
 
 /// The shape of a time around its mean.
@@ -83,6 +82,16 @@ impl Law {
         };
         keys
     }
+}
+
+/// A time as a file writes it: whole seconds, milliseconds or microseconds, at least one.
+pub(super) fn time(seconds: f64) -> String {
+    let us = (seconds * 1e6).round().max(1.0);
+    let (per, unit) = [(1e6, "s"), (1e3, "ms")]
+        .into_iter()
+        .find(|(per, _)| us % per == 0.0)
+        .unwrap_or((1.0, "us"));
+    format!("{:.0}{unit}", us / per)
 }
 
 /// Some service of no particular kind.

@@ -6,11 +6,12 @@ use super::super::method::{Asked, Method};
 use super::super::runner::{parallel, single};
 use super::super::system::System;
 use super::super::truth::{self, TruthError};
-use super::{Kind, Rejected, SE, draw};
+use super::{Rejected, SE, SystemKind, draw};
 use crate::report::lab::{LabTruth, RandomRun, RandomSystem};
 use crate::run::Interrupt;
 
-/// Budgets of the searches, in turn: what people give, from a pipeline's few minutes to half an hour.
+/// Budgets of the searches, in turn: what people give, from a pipeline's few minutes to half an
+/// hour.
 pub const BUDGETS: [Duration; 7] = [
     Duration::from_secs(3 * 60),
     Duration::from_secs(4 * 60),
@@ -56,7 +57,7 @@ pub struct Found {
     /// Its number.
     pub index: u32,
     /// Its dominant trait.
-    pub kind: Kind,
+    pub kind: SystemKind,
     /// Its file.
     pub text: String,
     /// The system.
@@ -65,8 +66,8 @@ pub struct Found {
     pub truth: LabTruth,
 }
 
-/// Draws all systems and finds their truths; tells after each how many are done. The second part are the draws that were
-/// thrown away.
+/// Draws all systems and finds their truths; tells after each how many are done. The second part
+/// are the draws that were thrown away.
 pub fn find_all(
     plan: &Plan,
     memory: &dyn Memory,

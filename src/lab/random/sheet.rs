@@ -1,24 +1,15 @@
-//! A drawn system on its way to be a file: what is known of it in numbers, and the tables written so far.
+//! A drawn system on its way to be a file: what is known of it in numbers, and the tables written
+//! so far.
 
 use std::fmt::Write as _;
 
-use super::Kind;
+use super::SystemKind;
 use super::law::{Law, quantile};
 
 /// Highest level of a drawn system: the default of a search.
 pub(super) const MAX_LEVEL: f64 = 5_000.0;
 
-/// A time as a file writes it: whole seconds, milliseconds or microseconds, at least one.
-pub(super) fn time(seconds: f64) -> String {
-    let us = (seconds * 1e6).round().max(1.0);
-    let (per, unit) = [(1e6, "s"), (1e3, "ms")]
-        .into_iter()
-        .find(|(per, _)| us % per == 0.0)
-        .unwrap_or((1.0, "us"));
-    format!("{:.0}{unit}", us / per)
-}
-
-/// The same in three digits, for what people choose.
+/// A number in three digits, for what people choose.
 pub(super) fn round3(value: f64) -> f64 {
     let scale = 10_f64.powf(2.0 - value.abs().log10().floor());
     (value * scale).round() / scale
@@ -27,7 +18,7 @@ pub(super) fn round3(value: f64) -> f64 {
 /// The numbers and the tables of a system.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Sheet {
-    pub(super) kind: Kind,
+    pub(super) kind: SystemKind,
     pub(super) servers: u32,
     pub(super) sharing: bool,
     /// `[service]` first, then the populations; the shares add up to 1.

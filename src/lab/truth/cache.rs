@@ -1,4 +1,5 @@
-//! Truths that are known already, as the text of a CSV file. Its key changes with everything that the truth depends on.
+//! Truths that are known already, as the text of a CSV file. Its key changes with everything that
+//! the truth depends on.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +21,10 @@ pub struct CacheError(#[from] csv::Error);
 
 /// Truths by key.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Known(BTreeMap<String, Line>);
+pub struct KnownTruths(BTreeMap<String, TruthLine>);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Line {
+struct TruthLine {
     key: String,
     system: String,
     vus: Option<u32>,
@@ -38,7 +39,7 @@ pub fn key(system: &System) -> String {
     format!("{:016x}", seed::of_text(&text))
 }
 
-impl Known {
+impl KnownTruths {
     /// The truths of the shipped systems.
     ///
     /// # Errors
@@ -53,7 +54,9 @@ impl Known {
     /// When it is none.
     pub fn read(bytes: &[u8]) -> Result<Self, CacheError> {
         let mut reader = csv::Reader::from_reader(bytes);
-        let lines = reader.deserialize().collect::<Result<Vec<Line>, _>>()?;
+        let lines = reader
+            .deserialize()
+            .collect::<Result<Vec<TruthLine>, _>>()?;
         Ok(Self(
             lines.into_iter().map(|l| (l.key.clone(), l)).collect(),
         ))
@@ -64,7 +67,7 @@ impl Known {
     /// # Errors
     /// Never in practice: it writes to memory.
     pub fn bytes(&self) -> Result<Vec<u8>, CacheError> {
-        let mut lines: Vec<&Line> = self.0.values().collect();
+        let mut lines: Vec<&TruthLine> = self.0.values().collect();
         lines.sort_by(|a, b| (&a.system, &a.key).cmp(&(&b.system, &b.key)));
         let mut writer = csv::Writer::from_writer(Vec::new());
         for line in lines {
@@ -89,7 +92,7 @@ impl Known {
     /// Adds or replaces the truth of a system.
     pub fn insert(&mut self, system: &System, truth: &LabTruth) {
         let key = key(system);
-        let line = Line {
+        let line = TruthLine {
             key: key.clone(),
             system: system.name.clone(),
             vus: truth.vus,
@@ -116,17 +119,17 @@ mod tests {
             se_pct: 0.19,
             how: "simulated, a step".to_owned(),
         };
-        let mut known = Known::default();
+        let mut known = KnownTruths::default();
         known.insert(&shipped[0], &truth);
-        let again = Known::read(&known.bytes().unwrap()).unwrap();
+        let again = KnownTruths::read(&known.bytes().unwrap()).unwrap();
         assert_eq!(again.of(&shipped[0]), Some(truth));
         assert_eq!(again.of(&shipped[1]), None);
-        assert!(Known::read(b"a,b\n1,2\n").is_err());
+        assert!(KnownTruths::read(b"a,b\n1,2\n").is_err());
     }
 
     #[test]
     fn the_truth_of_every_shipped_system_is_committed() {
-        let known = Known::shipped().unwrap();
+        let known = KnownTruths::shipped().unwrap();
         for system in System::shipped() {
             assert!(
                 known.of(&system).is_some(),

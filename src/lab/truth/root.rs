@@ -22,8 +22,8 @@ pub(super) struct Crossing {
     pub(super) slope: f64,
 }
 
-/// The weighted least-squares line and its root, with the standard error by the delta method; `None` with fewer than two
-/// levels or without any error known.
+/// The weighted least-squares line and its root, with the standard error by the delta method;
+/// `None` with fewer than two levels or without any error known.
 pub(super) fn crossing(points: &[Point], allowed: f64) -> Option<Crossing> {
     let centre = points.iter().map(|p| p.level).reduce(f64::max)?;
     let (mut w, mut wx, mut wxx, mut wy, mut wxy) = (0.0, 0.0, 0.0, 0.0, 0.0);

@@ -67,8 +67,8 @@ impl Share {
         self.se() / normal::density(z)
     }
 
-    /// Standard error of the ratio: the largest over batches of 1, 2, 4, ... times the length, so that dependence between
-    /// neighbours widens it.
+    /// Standard error of the ratio: the largest over batches of 1, 2, 4, ... times the length, so
+    /// that dependence between neighbours widens it.
     fn se(&self) -> f64 {
         let (bad, all) = self.totals();
         let share = if all > 0.0 { bad / all } else { 0.0 };
@@ -131,8 +131,8 @@ impl<'a> Sampler<'a> {
         self.kept_s
     }
 
-    /// So many seconds more at each level; per level and objective everything seen since the last change. `None` when
-    /// interrupted.
+    /// So many seconds more at each level; per level and objective everything seen since the last
+    /// change. `None` when interrupted.
     pub(super) fn sample(&mut self, levels: &[Level], seconds: f64) -> Option<Vec<Vec<Share>>> {
         self.round += 1;
         let jobs: Vec<(Level, u64)> = levels
@@ -202,8 +202,8 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// Passes the beginning of a stay; returns early when arrivals pile up without end, where waiting longer would show nothing
-    /// new and cost ever more.
+    /// Passes the beginning of a stay; returns early when arrivals pile up without end, where
+    /// waiting longer would show nothing new and cost ever more.
     fn is_overrun(&mut self, level: Level, warm_up_s: f64) -> bool {
         let most = u64::from(level.get()) * OVERRUN_S;
         for _ in 0..whole(warm_up_s) {

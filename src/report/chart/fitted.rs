@@ -35,7 +35,7 @@ fn find(record: &RunRecord, objective: usize, scale: CurveScale) -> Option<&Curv
 pub(super) fn area(curve: &Curve) -> Area {
     Area {
         points: (curve.points.iter())
-            .map(|(level, low, _, high)| (*level, *low, *high))
+            .map(|p| (p.level, p.band.low, p.band.high))
             .collect(),
         colour: band_colour(),
         on_band: over_interval(),
@@ -45,7 +45,7 @@ pub(super) fn area(curve: &Curve) -> Area {
 /// Its middle.
 pub(super) fn line(scene: &mut Scene, panel: &Panel, curve: &Curve) {
     let middle: Vec<(f64, f64)> = (curve.points.iter())
-        .map(|(level, _, middle, _)| (*level, *middle))
+        .map(|p| (p.level, p.band.estimate))
         .collect();
     panel.curve(scene, &middle, WIDTH, PURPLE);
 }

@@ -4,7 +4,8 @@ use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Panel, SMALL, Spec};
 use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
 use super::{BLUE, GREEN, Key, Marker, ORANGE, PURPLE, SKY, VERMILION, framed, no_data, point};
-use crate::report::lab::{LabReport, LabRow, LabSystem};
+use crate::report::lab::found::{LabReport, LabSystem};
+use crate::report::lab::summary::LabRow;
 
 /// Most lines in one picture; more go to a picture per system.
 const MOST_LINES: usize = 20;
@@ -378,7 +379,8 @@ fn meets(a: &Rect, b: &Rect) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::lab::{LabRun, LabTruth, rows};
+    use crate::report::lab::found::{LabRun, LabTruth};
+    use crate::report::lab::summary::rows;
 
     const METHODS: [&str; 10] = [
         "ours",

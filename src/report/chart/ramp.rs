@@ -137,7 +137,7 @@ impl<'a> Ramp<'a> {
         if any(|c| c.shed) {
             keys.push((Key::Point(Marker::Ring, PURPLE), "sheds".to_owned()));
         }
-        if let Some(found) = &self.record.beside {
+        if let Some(found) = &self.record.reference_run {
             let text = ramp::found_text(self.record, found);
             keys.push((Key::Dashes(GREEN), format!("`find`: {text}")));
         }
@@ -202,7 +202,7 @@ impl<'a> Ramp<'a> {
     }
 
     fn level(&self, scene: &mut Scene, area: Rect) {
-        let found = self.record.beside.as_ref();
+        let found = self.record.reference_run.as_ref();
         let unit = self.record.plan.unit;
         let asked = self.series(|s| Some(s.level.get().into()));
         let vus = self.series(|s| Some(s.seen.vus.into()));

@@ -159,19 +159,19 @@ fn estimates(
     let steps = record.probes.iter().zip(ends().zip(until));
     let mut middle = Vec::new();
     for (probe, (from, until)) in steps {
-        let Some((low, mid, high)) = probe.estimate else {
+        let Some(now) = probe.estimate else {
             // What was believed before is not believed any more.
             scene.line(std::mem::take(&mut middle), 3.0, SKY);
             continue;
         };
         let rect = Rect {
             left: panel.px(time(from)),
-            top: panel.py(high),
+            top: panel.py(now.high),
             right: panel.px(time(until)),
-            bottom: panel.py(low),
+            bottom: panel.py(now.low),
         };
         scene.rect(rect, SKY.pale(0.38));
-        middle.extend([panel.at(time(from), mid), panel.at(time(until), mid)]);
+        middle.extend([from, until].map(|at| panel.at(time(at), now.estimate)));
     }
     scene.line(middle, 3.0, SKY);
 }

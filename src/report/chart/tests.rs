@@ -1,4 +1,5 @@
 use super::*;
+use crate::record::Band as Interval;
 use crate::samples;
 use scene::Shape;
 
@@ -78,7 +79,7 @@ fn odd_numbers_do_not_break_a_chart() {
     for (i, probe) in record.probes.iter_mut().enumerate() {
         let odd = [f64::NAN, f64::INFINITY, 0.0, -1.0][i % 4];
         probe.throughput_per_s = Some(odd);
-        probe.estimate = Some((odd, odd, odd));
+        probe.estimate = Some(Interval::from((odd, odd, odd)));
         probe.objectives[0].observed = Some(odd);
         probe.hold_s = if i == 3 { 0.0 } else { probe.hold_s };
         for second in &mut probe.seconds {
@@ -199,7 +200,7 @@ fn odd_curves_and_times_do_not_break_a_chart() {
     for curve in &mut record.answer.curves {
         for (i, point) in curve.points.iter_mut().enumerate() {
             let odd = [f64::NAN, f64::INFINITY, 0.0, -1.0][i % 4];
-            *point = (point.0, odd, odd, point.3);
+            (point.band.low, point.band.estimate) = (odd, odd);
         }
     }
     for (i, noticed) in record.answer.noticed.iter_mut().enumerate() {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::ReportError;
 use crate::record::{Change, ChangeVerdict, ComparedMetric};
+use crate::report::ReportError;
 use crate::report::escape;
 use crate::stats;
 
@@ -15,7 +15,8 @@ const CONFIDENCE: f64 = 0.95;
 pub struct LabPairs {
     /// The system.
     pub name: String,
-    /// The changes of capacity that were tried, as fractions, with the true ratio of the breakpoints where it is known.
+    /// The changes of capacity that were tried, as fractions, with the true ratio of the
+    /// breakpoints where it is known.
     pub changes: Vec<(f64, Option<f64>)>,
     /// Seconds that a search had.
     pub budget_s: f64,
@@ -52,7 +53,7 @@ pub struct PairRow {
     /// Those with evidence of a fall.
     pub falls: u32,
     /// Wilson's interval of the share with evidence, among those that could be compared.
-    pub evidence: Option<(f64, f64)>,
+    pub evidence: Option<stats::Ends>,
     /// The true ratio of the breakpoints, where it is known.
     pub true_ratio: Option<f64>,
     /// Share of the intervals that held it.
@@ -159,7 +160,8 @@ const RUN_COLUMNS: [&str; 9] = [
     "verdict",
 ];
 
-/// The tables as files: `compare.csv`, a row per system, change and metric; `compare-pairs.csv`, a row per pair and metric.
+/// The tables as files: `compare.csv`, a row per system, change and metric; `compare-pairs.csv`, a
+/// row per pair and metric.
 ///
 /// # Errors
 /// Never in practice: it writes to memory.
@@ -203,8 +205,8 @@ fn fields(row: &PairRow) -> Vec<String> {
         row.rises.to_string(),
         row.falls.to_string(),
         number(share(row), 4),
-        number(row.evidence.map(|e| e.0), 4),
-        number(row.evidence.map(|e| e.1), 4),
+        number(row.evidence.map(|e| e.low), 4),
+        number(row.evidence.map(|e| e.high), 4),
         change(row.true_ratio),
         number(row.held, 4),
         change(row.median_ratio),
@@ -253,17 +255,17 @@ pub fn pair_text(systems: &[LabPairs]) -> String {
     );
     let percent = |v: Option<f64>| v.map_or_else(String::new, |v| format!("{:+.1} %", 100.0 * v));
     for row in pair_rows(systems) {
-        let evidence =
-            share(&row)
-                .zip(row.evidence)
-                .map_or_else(String::new, |(s, (low, high))| {
-                    format!(
-                        "{:.1} % ({:.1} – {:.1})",
-                        100.0 * s,
-                        100.0 * low,
-                        100.0 * high
-                    )
-                });
+        let evidence = share(&row)
+            .zip(row.evidence)
+            .map_or_else(String::new, |(s, ends)| {
+                let percent = ends.times(100.0);
+                format!(
+                    "{:.1} % ({:.1} – {:.1})",
+                    100.0 * s,
+                    percent.low,
+                    percent.high
+                )
+            });
         let _ = writeln!(
             text,
             "{:<11} {:>8} {:<10} {:>5} {:>8} {:>5} {:>5}  {evidence:<24} {:>10} {:>10}",

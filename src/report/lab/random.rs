@@ -1,12 +1,14 @@
-//! Many drawn systems: what all searches of them came to together, by kind and by budget, as CSV and as text.
+//! Many drawn systems: what all searches of them came to together, by kind and by budget, as CSV
+//! and as text.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use super::found::{LabRun, LabTruth};
 use super::summary::{CONFIDENCE, count, mean, quantile, ratio};
 use super::table::{columns, failed, number, whole};
-use super::{LabRun, LabTruth, ReportError};
+use crate::report::ReportError;
 use crate::report::escape;
 use crate::stats;
 
@@ -55,7 +57,8 @@ pub struct RandomRun {
 
 /// A coverage below this in one system is worth a look.
 const WEAK: f64 = 0.85;
-/// Seconds between events above which a search need not have met one: it may be right about what it saw and miss the truth.
+/// Seconds between events above which a search need not have met one: it may be right about what it
+/// saw and miss the truth.
 const RARE_S: f64 = 300.0;
 /// Systems shown as the worst.
 const WORST: usize = 15;
@@ -402,7 +405,7 @@ fn without_rare(out: &mut String, report: &RandomReport, met: &Pool) {
 
 /// How many of the intervals held the truth.
 fn coverage(out: &mut String, pool: &Pool, indent: &str) {
-    if let (Some(coverage), Some((low, high))) = (
+    if let (Some(coverage), Some(ends)) = (
         pool.coverage(),
         stats::wilson(pool.held, pool.intervals, CONFIDENCE),
     ) {
@@ -411,8 +414,8 @@ fn coverage(out: &mut String, pool: &Pool, indent: &str) {
             "{indent}{:.1} % of {} intervals held the truth (95 % CI {:.1} – {:.1} %)",
             100.0 * coverage,
             pool.intervals,
-            100.0 * low,
-            100.0 * high
+            100.0 * ends.low,
+            100.0 * ends.high
         );
     }
 }
@@ -491,7 +494,7 @@ fn worst(out: &mut String, report: &RandomReport) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Interval;
+    use super::super::found::Interval;
     use super::*;
     use crate::measure::LevelUnit;
 

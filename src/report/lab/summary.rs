@@ -1,6 +1,6 @@
 //! From single runs to one row per system and method.
 
-use super::{LabReport, LabRun, LabSystem};
+use super::found::{LabReport, LabRun, LabSystem};
 use crate::stats;
 
 /// The endings that have a column of their own; what is none of them is counted as `other`.
@@ -36,7 +36,7 @@ pub struct LabRow {
     /// Share of the intervals that held the truth.
     pub coverage: Option<f64>,
     /// Wilson's 95 % interval of it.
-    pub coverage_interval: Option<(f64, f64)>,
+    pub coverage_interval: Option<stats::Ends>,
     /// Share of the intervals that lay wholly below the truth.
     pub miss_below: Option<f64>,
     /// Share of the intervals that lay wholly above the truth.
@@ -197,7 +197,7 @@ pub(super) fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Interval, LabTruth};
+    use super::super::found::{Interval, LabTruth};
     use super::*;
 
     fn run(method: &'static str, vus: Option<u32>, interval: Option<(u32, u32)>) -> LabRun {

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::found::{LabReport, LabSystem};
 use super::summary::{ENDINGS, LabRow, rows_of};
-use super::{LabReport, LabSystem, ReportError};
+use crate::report::ReportError;
 use crate::report::escape;
 use crate::units;
 
@@ -84,8 +85,8 @@ fn fields(row: &LabRow) -> Vec<String> {
         row.runs.to_string(),
         whole(row.truth_vus),
         number(row.coverage, 4),
-        number(row.coverage_interval.map(|i| i.0), 4),
-        number(row.coverage_interval.map(|i| i.1), 4),
+        number(row.coverage_interval.map(|i| i.low), 4),
+        number(row.coverage_interval.map(|i| i.high), 4),
         number(row.miss_below, 4),
         number(row.miss_above, 4),
         number(row.error_quantile_pct(0.5), 3),
@@ -235,8 +236,9 @@ fn line(row: &LabRow) -> [String; HEAD.len()] {
         row.runs.to_string(),
         row.found_runs.to_string(),
         share(row.coverage),
-        row.coverage_interval.map_or("-".to_owned(), |(a, b)| {
-            format!("{:.1} – {:.1} %", 100.0 * a, 100.0 * b)
+        row.coverage_interval.map_or("-".to_owned(), |share| {
+            let percent = share.times(100.0);
+            format!("{:.1} – {:.1} %", percent.low, percent.high)
         }),
         signed(row.error_quantile_pct(0.5)),
         plain(row.mean_abs_error_pct()),

@@ -55,7 +55,7 @@ fn without(ending: Ending, at_once: bool) -> (&'static str, &'static str) {
     match ending {
         Ending::Found | Ending::Bracketed | Ending::NeverBroke | Ending::BrokeAtMinimum => ("", ""),
         Ending::TimeDriven => ("time-driven", "no level breaks it, time does"),
-        Ending::DependsOnDirection => (
+        Ending::Hysteresis => (
             "two breakpoints",
             "it carries more from rest than after an overload",
         ),

@@ -89,8 +89,8 @@ fn facts(record: &RampRecord) -> Vec<Fact> {
     }
     if !record.stages.is_empty() {
         facts.push(Fact::new("Reads", ramp::reading(record)));
-        if let Some(beside) = &record.beside {
-            facts.push(Fact::new("Beside", ramp::beside_text(record, beside)));
+        if let Some(reference) = &record.reference_run {
+            facts.push(Fact::new("Beside", ramp::reference_text(record, reference)));
         }
         facts.push(Fact::new("Cannot say", ramp::cannot_say(record)));
     }

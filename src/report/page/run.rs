@@ -3,7 +3,7 @@
 use super::around::{self, Around};
 use super::{Cell, Chart, Column, Fact, Mark, Page, Part, Section, Table, answer};
 use crate::record::{
-    CauseKind, HoldEnd, LimitingResource, ProbeRecord, Purpose, RunRecord, VisitSummary,
+    Band, CauseKind, HoldEnd, LimitingResource, ProbeRecord, Purpose, RunRecord, VisitSummary,
 };
 use crate::report::summary::{self, Logged};
 use crate::report::view::{self, MainMetric};
@@ -269,9 +269,13 @@ fn probe(metric: &MainMetric, probe: &ProbeRecord, errors_first: bool) -> Vec<Ce
         Cell::number(probe.settle_s, view::span(probe.settle_s)),
         Cell::number(probe.hold_s, view::span(probe.hold_s)),
         match probe.estimate {
-            Some((low, middle, high)) => Cell::number(
-                middle,
-                format!("{} ({} – {})", count(middle), count(low), count(high)),
+            Some(Band {
+                low,
+                estimate,
+                high,
+            }) => Cell::number(
+                estimate,
+                format!("{} ({} – {})", count(estimate), count(low), count(high)),
             ),
             None => Cell::default(),
         },

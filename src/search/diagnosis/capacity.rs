@@ -1,29 +1,16 @@
-//! What the target could do, block by block: where requests queue, throughput is the capacity, and it is known far better than
-//! any tail of latencies. Capacity that moves with time, or that stands at one of two values, shows here first.
+//! What the target could do, block by block: where requests queue, throughput is the capacity, and
+//! it is known far better than any tail of latencies. Capacity that moves with time, or that stands
+//! at one of two values, shows here first.
 
-use serde::{Deserialize, Serialize};
-
-use super::super::Visit;
+use super::super::{Flow, Visit};
 use super::{least, mean, most};
 use crate::measure::Level;
+use crate::stats::tail::Served;
 
-/// One second of a probe.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Flow {
-    /// Whether the level had been reached.
-    pub at_level: bool,
-    /// Cycles completed.
-    pub completed: f64,
-    /// Cycles that the target failed.
-    pub failed: f64,
-    /// Requests in flight at its end.
-    pub in_flight: f64,
-    /// Latencies of the completed requests, all together, seconds.
-    pub waited_s: f64,
-}
-
-/// Seconds of a block, and completions that it needs to say a rate within a tenth or better.
-const BLOCK: (f64, f64) = (15.0, 150.0);
+/// Seconds of a block.
+const BLOCK_S: f64 = 15.0;
+/// Completions that it needs to say a rate within a tenth or better.
+const BLOCK_DONE: f64 = 150.0;
 /// Completions from which the mean latency of a visit is believed.
 const FEWEST: f64 = 100.0;
 /// Requests queue when this many times as many are in flight as would be at the least latency seen.
@@ -32,27 +19,36 @@ const QUEUED: f64 = 4.0;
 const NEAR: (f64, f64) = (0.6, 1.5);
 /// Blocks that failed more than this share tell of failures and not of capacity.
 const FAILED: f64 = 0.05;
-/// Two groups of blocks count as two when their means stand this many standard deviations (of a block within its group) apart:
-/// a normal distribution cut in halves gives 2.7, a uniform one, as of a drift, 3.5.
+/// Two groups of blocks count as two when their means stand this many standard deviations (of a
+/// block within its group) apart: a normal distribution cut in halves gives 2.7, a uniform one, as
+/// of a drift, 3.5.
 const APART_SD: f64 = 4.0;
-/// Least ratio of the capacities of two modes; what differs less lies within the intervals of the usual answer.
+/// Least ratio of the capacities of two modes; what differs less lies within the intervals of the
+/// usual answer.
 const MODE_RATIO: f64 = 1.12;
-/// The same for what an overload leaves behind, which direction and repetition prove besides.
+/// The same for what an overload leaves behind, which coming from rest and repetition prove
+/// besides.
 const PAST_RATIO: f64 = 1.06;
 /// Levels count as equal within this share.
 const LEVEL: f64 = 0.03;
-/// Seconds of the spell that a moment falls into, for a mode: the longest hold. What passes sooner every visit meets, and it is
-/// averaged; visits of a mode are wholly in it.
+/// Seconds of the spell that a moment falls into, for a mode: the longest hold. What passes sooner
+/// every visit meets, and it is averaged; visits of a mode are wholly in it.
 const SPELL_S: f64 = 90.0;
 /// Seconds that a return to speed lasts at least, as a hold does.
 const RETURN_S: f64 = 60.0;
 /// Most looks of either kind.
 const LOOKS: usize = 2;
-/// Requests in flight are counted once a second: what they reached in between exceeds the count by up to this share.
+/// Requests in flight are counted once a second: what they reached in between exceeds the count by
+/// up to this share.
 const BETWEEN_SECONDS: f64 = 0.1;
-/// Drift: fewest blocks, share of the blocks near the estimate that must be queued throughout, t statistic.
-const DRIFT: (usize, f64, f64) = (12, 0.75, 4.0);
-/// Standard deviation of the elasticity of throughput where requests queue throughout: none but for what a level does to caches.
+/// Fewest blocks that a drift rests on.
+const DRIFT_BLOCKS: usize = 12;
+/// Share of the blocks near the estimate that must be queued throughout for one.
+const DRIFT_QUEUED: f64 = 0.75;
+/// Its least t statistic.
+const DRIFT_T: f64 = 4.0;
+/// Standard deviation of the elasticity of throughput where requests queue throughout: none but for
+/// what a level does to caches.
 const ELASTICITY_SD: f64 = 0.02;
 /// Neighbouring blocks whose correlation is kept: a visit's.
 const LAGS: usize = 5;
@@ -146,12 +142,9 @@ const FEWEST_PRESSED: usize = 4;
 /// Requests queue throughout for a capacity when they wait at least this share of the limit.
 const WAITS: f64 = 0.25;
 
-/// What gets done per second while the target is never without a line that takes a good part of `limit_s` seconds to
-/// serve: the mean, its standard error, and how many blocks say so. `None` with too few.
-pub(in super::super) fn served_at_most(
-    visits: &[Visit],
-    limit_s: f64,
-) -> Option<(f64, f64, usize)> {
+/// What gets done per second while the target is never without a line that takes a good part of
+/// `limit_s` seconds to serve; `None` where too few blocks say so.
+pub(in super::super) fn served_at_most(visits: &[Visit], limit_s: f64) -> Option<Served> {
     let pressed: Vec<Block> = blocks(visits)
         .into_iter()
         .filter(|b| b.pressed && !b.crashed && b.failed <= FAILED)
@@ -164,8 +157,11 @@ pub(in super::super) fn served_at_most(
     let per_s = pressed.iter().map(|b| b.per_s * b.seconds).sum::<f64>() / seconds;
     let square = |b: &Block| (b.seconds * (b.per_s - per_s)).powi(2);
     let n = count(pressed.len());
-    let error = (pressed.iter().map(square).sum::<f64>() * n / (n - 1.0)).sqrt() / seconds;
-    Some((per_s, error, pressed.len()))
+    Some(Served {
+        per_s,
+        se: (pressed.iter().map(square).sum::<f64>() * n / (n - 1.0)).sqrt() / seconds,
+        blocks: pressed.len(),
+    })
 }
 
 /// Seconds until the level was reached.
@@ -180,7 +176,7 @@ fn ramp(visit: &Visit) -> usize {
 /// Equal parts, each long enough to tell a rate.
 fn parts(level: &[Flow]) -> impl Iterator<Item = &[Flow]> {
     let done: f64 = level.iter().map(|f| f.completed).sum();
-    let wanted = BLOCK.0.max(BLOCK.1 * count(level.len()) / done.max(1.0));
+    let wanted = BLOCK_S.max(BLOCK_DONE * count(level.len()) / done.max(1.0));
     let mut n = 1;
     while count(n + 1) * wanted <= count(level.len()) {
         n += 1;
@@ -200,8 +196,8 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// The blocks near the estimate in two groups, if they fall into two: slow ones queue, so that their throughput is their
-    /// capacity, and fast ones do more at a level as high.
+    /// The blocks near the estimate in two groups, if they fall into two: slow ones queue, so that
+    /// their throughput is their capacity, and fast ones do more at a level as high.
     pub(super) fn of(blocks: &[Block], estimate: f64) -> Option<Self> {
         let mut among = near(blocks, estimate);
         loop {
@@ -267,8 +263,9 @@ impl Groups {
         lengths().map(|s| s * s).sum::<f64>() / lengths().sum::<f64>()
     }
 
-    /// Whether the past may be what makes it slow: an overload, until it has been empty. Then nothing is fast after clearly more
-    /// in flight than made it slow at another time, and who is slow under a queue that does not end stays so.
+    /// Whether the past may be what makes it slow: an overload, until it has been empty. Then
+    /// nothing is fast after clearly more in flight than made it slow at another time, and who is
+    /// slow under a queue that does not end stays so.
     fn past_explains(&self) -> bool {
         // One block alone is chance, and the first may be part of both.
         let long = |s: &&(bool, Vec<Block>)| s.1.len() > 1;
@@ -306,20 +303,20 @@ impl Groups {
     }
 
     /// Slow after an overload and until a rest: both changes were seen, in either order.
-    pub(super) fn are_directions(&self) -> bool {
-        self.looks_like_directions()
+    pub(super) fn shows_hysteresis(&self) -> bool {
+        self.looks_like_hysteresis()
             && self.returns() >= 1
             && self.turns() >= 1
             && self.spell_s(false) >= RETURN_S
     }
 
-    fn looks_like_directions(&self) -> bool {
+    fn looks_like_hysteresis(&self) -> bool {
         self.past_explains() && self.spell_s(true) >= SPELL_S
     }
 
-    /// The visit that is missing from a comparison of directions.
+    /// The visit that is missing from a comparison with rest.
     fn missing(&self) -> Option<Look> {
-        if !self.looks_like_directions() || self.are_directions() {
+        if !self.looks_like_hysteresis() || self.shows_hysteresis() {
             return None;
         }
         let is_slow = self.spells.last().is_some_and(|s| s.0);
@@ -331,7 +328,8 @@ impl Groups {
     }
 }
 
-/// Whether a slow spell gave way to a fast one by itself: no rest, no lower level, and requests queued to its end.
+/// Whether a slow spell gave way to a fast one by itself: no rest, no lower level, and requests
+/// queued to its end.
 fn recovered(slow: &[Block], fast: &[Block]) -> bool {
     let [.., pressed, last] = slow else {
         return false;
@@ -355,9 +353,11 @@ pub(in crate::search) enum Look {
     FromOverload,
 }
 
-/// Which visit should look for what an overload leaves behind; `rests` looks were made from rest, `overloads` with an overload.
+/// Which visit should look for what an overload leaves behind; `rests` looks were made from rest,
+/// `overloads` with an overload.
 ///
-/// Every search looks from rest once: where nothing but visits after an overload was made, nothing could tell.
+/// Every search looks from rest once: where nothing but visits after an overload was made, nothing
+/// could tell.
 pub(super) fn wanted_look(
     blocks: &[Block],
     estimate: f64,
@@ -389,26 +389,27 @@ pub(super) struct Drift {
     pub(super) seconds: f64,
 }
 
-/// The capacity against time, where requests queue throughout; a step from one mode to another is none.
+/// The capacity against time, where requests queue throughout; a step from one mode to another is
+/// none.
 pub(super) fn drift(blocks: &[Block], estimate: f64) -> Option<Drift> {
     let near = near(blocks, estimate);
     let at_estimate = |b: &&Block| (b.vus / estimate - 1.0).abs() < 0.15;
-    let (fewest, share, t_needed) = DRIFT;
     let pressed: Vec<Block> = near.iter().copied().filter(|b| b.pressed).collect();
     let all = near.iter().filter(at_estimate).count();
     let of_them = pressed.iter().filter(at_estimate).count();
-    if pressed.len() < fewest || count(of_them) < share * count(all) {
+    if pressed.len() < DRIFT_BLOCKS || count(of_them) < DRIFT_QUEUED * count(all) {
         return None;
     }
     let (slope, error) = slope(&pressed)?;
     let seconds = pressed[pressed.len() - 1].at_s - pressed[0].at_s;
-    (slope.abs() > t_needed * error).then_some(Drift {
+    (slope.abs() > DRIFT_T * error).then_some(Drift {
         change: slope * seconds,
         seconds,
     })
 }
 
-/// Slope of `ln(throughput)` by time and its standard error, from weighted least squares with an elasticity by level.
+/// Slope of `ln(throughput)` by time and its standard error, from weighted least squares with an
+/// elasticity by level.
 fn slope(blocks: &[Block]) -> Option<(f64, f64)> {
     let weight: f64 = blocks.iter().map(|b| b.seconds).sum();
     let weighted =
@@ -438,7 +439,8 @@ fn slope(blocks: &[Block]) -> Option<(f64, f64)> {
             b.seconds * left * (nn * t(b) - tn * n(b)) / det
         })
         .collect();
-    // Newey and West; what is correlated was met less often than blocks, and its size is known the less (persistence).
+    // Newey and West; what is correlated was met less often than blocks, and its size is known the
+    // less (persistence).
     let alone: f64 = score.iter().map(|s| s * s).sum();
     let together: f64 = (1..=LAGS)
         .map(|lag| {
@@ -458,7 +460,8 @@ fn near(blocks: &[Block], estimate: f64) -> Vec<Block> {
         .collect()
 }
 
-/// The throughput that parts the blocks into the two groups with the least spread within, by Lloyd's rounds.
+/// The throughput that parts the blocks into the two groups with the least spread within, by
+/// Lloyd's rounds.
 fn halves(blocks: &[Block]) -> Option<f64> {
     let queued = || blocks.iter().filter(|b| b.queued).map(|b| b.per_s);
     let (mut low, mut high) = (least(queued()), most(blocks.iter().map(|b| b.per_s)));

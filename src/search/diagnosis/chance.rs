@@ -1,5 +1,5 @@
-//! Events that come by chance: crashes, and pauses in which nothing gets done. Each is one observation, however many seconds are
-//! quiet around it.
+//! Events that come by chance: crashes, and pauses in which nothing gets done. Each is one
+//! observation, however many seconds are quiet around it.
 
 use super::own_crashes;
 use crate::measure::LevelUnit;
@@ -40,7 +40,8 @@ impl ChanceEvents {
     }
 }
 
-/// The events of a search; none where there was none. A crash counts when a level as high lasted: else the level is what kills.
+/// The events of a search; none where there was none. A crash counts when a level as high lasted:
+/// else the level is what kills.
 pub(in crate::search) fn chance_events(visits: &[Visit]) -> Option<ChanceEvents> {
     let mut times: Vec<f64> = Vec::new();
     for crash in own_crashes(visits) {
@@ -75,7 +76,8 @@ pub(in crate::search) fn chance_events(visits: &[Visit]) -> Option<ChanceEvents>
     })
 }
 
-/// The seconds at which pauses began: nothing was completed although users waited, before and after it much was.
+/// The seconds at which pauses began: nothing was completed although users waited, before and after
+/// it much was.
 fn pauses(level: &[Flow]) -> impl Iterator<Item = usize> {
     let done: f64 = level.iter().map(|f| f.completed).sum();
     let busy = done >= BUSY * count(level.len());
@@ -85,8 +87,9 @@ fn pauses(level: &[Flow]) -> impl Iterator<Item = usize> {
         .filter(|i| level[i + 1..].iter().any(|f| f.completed > 0.0))
 }
 
-/// Whether what is in flight grows from one end of the time at a level to the other: each fifth has clearly more than the one before,
-/// and in the end there is half as much again as in the middle of the first.
+/// Whether what is in flight grows from one end of the time at a level to the other: each fifth has
+/// clearly more than the one before, and in the end there is half as much again as in the middle of
+/// the first.
 pub(in crate::search) fn line_grows(flow: &[Flow]) -> bool {
     let ramp = flow.iter().take_while(|f| !f.at_level).count();
     let level = &flow[ramp..];
@@ -125,7 +128,8 @@ mod tests {
     use crate::search::tests::{at, seconds};
     use crate::slo::Verdict;
 
-    /// A visit of ten seconds' ramp and then these parts: seconds, cycles per second, requests in flight.
+    /// A visit of ten seconds' ramp and then these parts: seconds, cycles per second, requests in
+    /// flight.
     fn visit(parts: &[(usize, f64, f64)]) -> Visit {
         let mut flow = seconds(10, 1.0, 5.0, 0.1);
         for second in &mut flow {

@@ -1,18 +1,20 @@
-//! A service that answers faster than it did at levels as high: it warmed up or was scaled out, although no line was ever long
-//! enough to show its capacity.
+//! A service that answers faster than it did at levels as high: it warmed up or was scaled out,
+//! although no line was ever long enough to show its capacity.
 
 use super::{Growth, Rise, count, sum};
 use crate::measure::Level;
 use crate::search::Visit;
 use crate::stats::student_t_quantile;
 
-/// Completions from which a visit's mean latency is believed, and the share of failures up to which it is of the service.
+/// Completions from which a visit's mean latency is believed, and the share of failures up to which
+/// it is of the service.
 const BELIEVED: (f64, f64) = (50.0, 0.05);
 /// Levels that are compared with a later one, as shares of it.
 const AS_HIGH: std::ops::RangeInclusive<f64> = 0.7..=1.15;
 /// Of those the nearest, and what is no farther off than this besides (a difference of logarithms).
 const AS_NEAR: f64 = 0.03;
-/// Least standard deviation of a visit's logarithm that is believed: of two or three visits that agree by chance it is nothing.
+/// Least standard deviation of a visit's logarithm that is believed: of two or three visits that
+/// agree by chance it is nothing.
 const LEAST_SD: f64 = 0.15;
 /// Fewest visits before and after.
 const FEWEST: usize = 2;
@@ -24,7 +26,7 @@ const FASTER: f64 = 0.7;
 const SURE: f64 = 0.998;
 
 /// One visit's latency.
-struct Seen {
+struct LevelLatency {
     visit: usize,
     vus: f64,
     latency_s: f64,
@@ -34,9 +36,10 @@ struct Seen {
     from_rest: bool,
 }
 
-/// The time since which all visits were answered faster than those before them at levels as high; `None` where no cut of the visits
-/// in two tells that beyond chance (Student's t of the logarithms of the mean latencies, pooled variance). Visits before `since`
-/// are of an earlier service. What follows a rest is none: a rest cures what an overload left behind.
+/// The time since which all visits were answered faster than those before them at levels as high;
+/// `None` where no cut of the visits in two tells that beyond chance (Student's t of the logarithms
+/// of the mean latencies, pooled variance). Visits before `since` are of an earlier service. What
+/// follows a rest is none: a rest cures what an overload left behind.
 pub(super) fn quickening(visits: &[Visit], since: usize) -> Option<Growth> {
     let seen = seen(visits, since);
     (FEWEST..seen.len())
@@ -49,7 +52,7 @@ pub(super) fn quickening(visits: &[Visit], since: usize) -> Option<Growth> {
         .map(|(.., growth)| growth)
 }
 
-fn seen(visits: &[Visit], since: usize) -> Vec<Seen> {
+fn seen(visits: &[Visit], since: usize) -> Vec<LevelLatency> {
     let mut out = Vec::new();
     for (index, visit) in visits.iter().enumerate().skip(since) {
         if !visit.valid || visit.overran() {
@@ -62,7 +65,7 @@ fn seen(visits: &[Visit], since: usize) -> Vec<Seen> {
         if done < BELIEVED.0 || sum(level, |f| f.failed) > BELIEVED.1 * done || waited_s <= 0.0 {
             continue;
         }
-        out.push(Seen {
+        out.push(LevelLatency {
             visit: index,
             vus: f64::from(visit.level.get()),
             latency_s: waited_s / done,
@@ -75,9 +78,9 @@ fn seen(visits: &[Visit], since: usize) -> Vec<Seen> {
     out
 }
 
-/// How surely the visits of `after` were faster than those of `before`, if they were: Student's t over the one that is needed, and
-/// what to call it.
-fn compare(before: &[Seen], after: &[Seen]) -> Option<(f64, Growth)> {
+/// How surely the visits of `after` were faster than those of `before`, if they were: Student's t
+/// over the one that is needed, and what to call it.
+fn compare(before: &[LevelLatency], after: &[LevelLatency]) -> Option<(f64, Growth)> {
     let light_s = (before.iter().map(|a| a.latency_s)).fold(f64::INFINITY, f64::min);
     let pairs: Vec<Pair> = (after.iter())
         .filter_map(|b| Pair::of(before, b, light_s))
@@ -126,15 +129,15 @@ struct Pair {
 }
 
 impl Pair {
-    fn of(before: &[Seen], later: &Seen, light_s: f64) -> Option<Self> {
-        let off = |a: &Seen| (a.vus / later.vus).ln().abs();
-        let as_high = |a: &&Seen| AS_HIGH.contains(&(a.vus / later.vus));
+    fn of(before: &[LevelLatency], later: &LevelLatency, light_s: f64) -> Option<Self> {
+        let off = |a: &LevelLatency| (a.vus / later.vus).ln().abs();
+        let as_high = |a: &&LevelLatency| AS_HIGH.contains(&(a.vus / later.vus));
         let nearest = before
             .iter()
             .filter(as_high)
             .map(off)
             .fold(f64::INFINITY, f64::min);
-        let near: Vec<&Seen> = before
+        let near: Vec<&LevelLatency> = before
             .iter()
             .filter(as_high)
             .filter(|a| off(a) <= nearest + AS_NEAR)
@@ -149,11 +152,12 @@ impl Pair {
     }
 }
 
-impl Seen {
-    /// Logarithm of the latency that this visit would have had with so many users; a user more never shortens it, so that of a level
-    /// above it is taken to be the same. The share of a latency `W` that is waited in line, `Q / W` with `Q = W - W0`, changes by
-    /// `1 + X Q` per share of the load (exact for M/M/1 but for a factor of the utilisation; `X Q` are those who wait), and by Little's law
-    /// all of `W` by no more than `N / (X W)`.
+impl LevelLatency {
+    /// Logarithm of the latency that this visit would have had with so many users; a user more
+    /// never shortens it, so that of a level above it is taken to be the same. The share of a
+    /// latency `W` that is waited in line, `Q / W` with `Q = W - W0`, changes by `1 + X Q` per
+    /// share of the load (exact for M/M/1 but for a factor of the utilisation; `X Q` are those who
+    /// wait), and by Little's law all of `W` by no more than `N / (X W)`.
     fn ln_s_at(&self, vus: f64, light_s: f64) -> f64 {
         let line_s = (self.latency_s - light_s).max(0.0);
         let of_line = line_s / self.latency_s * (1.0 + self.per_s * line_s);

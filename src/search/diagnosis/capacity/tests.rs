@@ -69,7 +69,7 @@ fn switching(every_s: f64, slow: f64) -> impl Fn(f64) -> f64 + Copy {
 #[test]
 fn two_capacities_for_minutes_under_the_same_load_are_modes() {
     let found = groups(&search(switching(186.0, 120.0))).unwrap();
-    assert!(found.are_modes() && !found.are_directions());
+    assert!(found.are_modes() && !found.shows_hysteresis());
     assert!((found.ratio() - 160.0 / 120.0).abs() < 0.02);
 }
 
@@ -136,10 +136,10 @@ fn what_is_slow_from_overload_to_rest_depends_on_direction() {
         slow(372.0),
     ];
     let found = groups(&visits).unwrap();
-    assert!(found.are_directions() && !found.are_modes());
+    assert!(found.shows_hysteresis() && !found.are_modes());
     // Without the return there is something to look for, and not for ever.
     let once = blocks(&visits[..3]);
-    assert!(!Groups::of(&once, 1_000.0).unwrap().are_directions());
+    assert!(!Groups::of(&once, 1_000.0).unwrap().shows_hysteresis());
     let wanted = |rests| wanted_look(&once, 1_000.0, rests, 0);
     assert_eq!((wanted(0), wanted(LOOKS)), (Some(Look::FromRest), None));
     // Far below the slow levels a look says nothing.
@@ -151,7 +151,7 @@ fn what_is_slow_from_overload_to_rest_depends_on_direction() {
         Some(Look::FromOverload)
     );
     let turned = [slow(0.0), slow(93.0), fast(186.0, 0), slow(279.0)];
-    assert!(groups(&turned).unwrap().are_directions());
+    assert!(groups(&turned).unwrap().shows_hysteresis());
     // Fast again under the same load: no history explains it.
     let relieved = [
         fast(0.0, 0),
@@ -161,7 +161,7 @@ fn what_is_slow_from_overload_to_rest_depends_on_direction() {
         slow(372.0),
     ];
     let found = groups(&relieved).unwrap();
-    assert!(found.are_modes() && !found.are_directions());
+    assert!(found.are_modes() && !found.shows_hysteresis());
 }
 
 #[test]
