@@ -24,6 +24,7 @@ mod resume;
 mod secrets;
 mod session;
 mod signals;
+mod swallowed;
 mod worker;
 
 use std::io::Write as _;
@@ -36,9 +37,7 @@ use tokio::net::TcpListener;
 use audience::Audience;
 use clap::Parser as _;
 
-use crate::cli::{
-    Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
-};
+use crate::cli::{Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
 use crate::k6::{DEFAULT_BINARY, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
@@ -190,7 +189,7 @@ fn plan_of(
 ) -> Result<Plan, Refusal> {
     Plan::resolve_with(profile, flags, looked).map_err(|e| {
         let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
-        match swallowed_bound().filter(|_| unbound) {
+        match swallowed::bound().filter(|_| unbound) {
             Some(file) => Refusal::new(Exit::Usage, format!("{e}. {file}")),
             None => Refusal::new(Exit::Usage, e),
         }
