@@ -9,13 +9,13 @@ use std::time::Duration;
 use crate::measure::{Failure, FailureKind, Level, LoadedAddress, Window};
 
 pub mod any;
+mod host;
 pub mod k6;
 pub mod locust;
 pub mod native;
 mod requests;
 pub mod sim;
 pub mod trace;
-mod usage;
 
 /// Why an engine cannot go on. A failed request is data in a [`Window`], not an error.
 #[derive(Debug, thiserror::Error)]

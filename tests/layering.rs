@@ -294,6 +294,8 @@ const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "
 
 /// What makes and judges load. A clock that somebody sets, or that summer time or a time server moves, must not reach it.
 const MEASURES: &[&str] = &[
+    "engine/host",
+    "engine/host.rs",
     "engine/native",
     "engine/native.rs",
     "engine/populations.rs",

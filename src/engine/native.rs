@@ -17,7 +17,6 @@ pub(crate) use self::http::{fuzz_answer, fuzz_body};
 mod kind;
 mod limit;
 mod names;
-mod quota;
 mod recorder;
 mod shard;
 mod socket;
@@ -25,7 +24,7 @@ mod sources;
 mod stream;
 mod user;
 mod vu;
-pub(in crate::engine) mod watch;
+mod watch;
 mod why;
 
 use std::collections::VecDeque;
@@ -43,9 +42,9 @@ use self::http::Means;
 pub use self::http::length_of_answer;
 use self::shard::{Command, Look, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
-use self::watch::{HostWatch, Watched};
+use self::watch::Watched;
+use super::host::{HostWatch, ProcessWatch};
 use super::trace::Trace;
-use super::usage::ProcessWatch;
 use super::{Canary, Engine, EngineError};
 use crate::crypto::{Trust, TrustSpec};
 use crate::measure::{
