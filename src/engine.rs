@@ -4,11 +4,11 @@
 //! objectives, searches or reports.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
-use crate::measure::{Failure, FailureKind, Level, LoadedAddress, Window};
+use crate::measure::{Failure, FailureKind, Level, LoadedAddress, StepTable, Window};
 
-pub mod any;
 mod host;
 pub mod k6;
 pub mod locust;
@@ -57,20 +57,69 @@ impl Canary {
     }
 }
 
+/// What an engine is and does, as far as it is known once it has started.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EngineInfo {
+    /// What records call it.
+    pub name: &'static str,
+    /// What it measures, a row for each entry of its windows.
+    pub steps: StepTable,
+    /// Think time within what stands for a cycle, seconds.
+    pub think_s: f64,
+    /// What is loaded, where the engine's own files say it.
+    pub target: String,
+}
+
+impl EngineInfo {
+    /// Of one that does not think and loads what the plan says.
+    pub fn new(name: &'static str, steps: StepTable) -> Self {
+        Self {
+            name,
+            steps,
+            think_s: 0.0,
+            target: String::new(),
+        }
+    }
+}
+
+/// An engine that makes load from now on.
+pub struct Started {
+    /// The engine, at level 0.
+    pub engine: Box<dyn Engine>,
+    /// What a reader must know before anything is measured.
+    pub warnings: Vec<String>,
+}
+
+/// What an engine is asked for, when it has it.
+pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
+
+/// When an engine has ended.
+pub type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Makes load at a level and reports what happened, window by window.
+///
+/// It is asked a few times per second, so a box for each answer costs nothing, and the loop is the same code for all.
 pub trait Engine: Send {
+    /// What it is and does. Names of requests may come up while the load runs.
+    fn describe(&self) -> EngineInfo;
+
     /// Asks for a level. VUs move in and out at the engine's pace while the others go on; returns at once.
-    fn set_level(&mut self, level: Level) -> impl Future<Output = Result<(), EngineError>> + Send;
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()>;
 
     /// Waits until the current window ends and returns it.
-    fn next_window(&mut self) -> impl Future<Output = Result<Window, EngineError>> + Send;
+    fn next_window(&mut self) -> Reply<'_, Window>;
 
     /// Runs one cycle without think times by a VU of its own and says how it went. It is counted in no window.
-    fn canary(&mut self) -> impl Future<Output = Result<Canary, EngineError>> + Send;
+    fn canary(&mut self) -> Reply<'_, Canary>;
 
     /// Ends the load at once: nobody is given time to finish what he has begun. For a run that ends before it is done.
-    fn halt(&mut self) -> impl Future<Output = Result<(), EngineError>> + Send {
+    fn halt(&mut self) -> Reply<'_, ()> {
         self.set_level(Level::ZERO)
+    }
+
+    /// Ends the load and all that makes it.
+    fn stop(self: Box<Self>) -> Ended {
+        Box::pin(std::future::ready(()))
     }
 
     /// Where the names of the target led, and how much of the load went there.

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::signals::Signals;
 use super::{Exit, Refusal, contact, runtime, secrets, session};
 use crate::bounded;
+use crate::engine::Started;
 use crate::engine::k6::tool::{Tool, ToolError};
 use crate::engine::k6::{K6Engine, K6Spec};
 use crate::journal;
@@ -72,7 +73,7 @@ pub(super) async fn start(
     k6: &K6Plan,
     climbs: bool,
     signals: &Signals,
-) -> Result<K6Engine, Refusal> {
+) -> Result<Started, Refusal> {
     let mut names = plan.named_steps();
     // The engine has that one of its own.
     names.retain(|name| name != ITERATION);
@@ -81,6 +82,7 @@ pub(super) async fn start(
         binary: k6.binary.clone(),
         version: k6.version,
         script: k6.script.clone(),
+        shown: k6.shown.clone(),
         mode: k6.mode,
         functions: weights.map(|f| (f.name.clone(), f.weight.into())).collect(),
         arguments: k6.arguments.clone(),
@@ -96,7 +98,11 @@ pub(super) async fn start(
         hidden: k6.hidden.clone(),
     };
     let started = K6Engine::start(spec, signals.wait()).await;
-    started.map_err(|error| session::not_started(error, signals, "k6 is ended"))
+    let engine = started.map_err(|error| session::not_started(error, signals, "k6 is ended"))?;
+    Ok(Started {
+        warnings: engine.warnings(),
+        engine: Box::new(engine),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::signals::Signals;
 use super::{Exit, Refusal, session};
 use crate::crypto::{Trust, TrustSpec};
+use crate::engine::Started;
 use crate::engine::locust::{LocustEngine, LocustSpec, PLUGIN};
 use crate::plan::{LocustPlan, Plan};
 use crate::term::Terminal;
@@ -19,7 +20,7 @@ pub(super) async fn start(
     locust: &LocustPlan,
     climbs: bool,
     signals: &Signals,
-) -> Result<LocustEngine, Refusal> {
+) -> Result<Started, Refusal> {
     let spec = LocustSpec {
         url: locust.url.clone(),
         headers: locust.headers.clone(),
@@ -33,7 +34,12 @@ pub(super) async fn start(
         climbs,
     };
     let started = LocustEngine::start(spec, signals.wait()).await;
-    started.map_err(|error| session::not_started(error, signals, "the Locust test is stopped"))
+    let engine = started
+        .map_err(|error| session::not_started(error, signals, "the Locust test is stopped"))?;
+    Ok(Started {
+        warnings: engine.warnings(),
+        engine: Box::new(engine),
+    })
 }
 
 /// Whom the connection to the master's page trusts; nobody where no TLS is spoken.

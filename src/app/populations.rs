@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Refusal;
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
+use crate::engine::native::{self, LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
+use crate::engine::{EngineInfo, Started};
 use crate::exit::Exit;
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
@@ -52,6 +53,17 @@ impl Compiled {
         amounts
             .into_iter()
             .position(|amount| amount == Amount::Searched)
+    }
+
+    /// What their engines do together.
+    pub(super) fn describe(&self, plan: &Plan) -> EngineInfo {
+        EngineInfo {
+            think_s: match plan.load {
+                LoadPlan::Closed => self.users.mean_think_s(),
+                LoadPlan::Open(_) => Scenario::think_s(self.users.visit()),
+            },
+            ..EngineInfo::new(native::NAME, self.steps())
+        }
     }
 
     /// The scenario of the population that is searched.
@@ -127,7 +139,8 @@ impl Compiled {
         plan: &Plan,
         climbs: bool,
         network: &Network,
-    ) -> Result<NativeEngine, Refusal> {
+    ) -> Result<Started, Refusal> {
+        let info = self.describe(plan);
         let others = (1..).zip(self.others).map(|(index, other)| PopulationSpec {
             load: load(other.plan.amount, plan, climbs),
             fixed: fixed(other.plan.amount),
@@ -150,7 +163,11 @@ impl Compiled {
             network: network.clone(),
             excerpts: plan.excerpts,
         });
-        engine.map_err(|error| Refusal::new(Exit::Failure, error))
+        let engine = engine.map_err(|error| Refusal::new(Exit::Failure, error))?;
+        Ok(Started {
+            engine: Box::new(engine.described(info)),
+            warnings: Vec::new(),
+        })
     }
 }
 

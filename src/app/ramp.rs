@@ -9,7 +9,7 @@ use super::guard::Guard;
 use super::k6;
 use super::look;
 use super::prepare::{self, Ready};
-use super::session::{self, NotUp, Session, Work, World};
+use super::session::{self, NotUp, Session, World};
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, contact, runtime};
 use crate::cli::RampArgs;
@@ -139,7 +139,7 @@ async fn with_target(
         };
         run::ramp(
             &spec,
-            &mut session.engine,
+            &mut *session.engine,
             &mut world,
             &signals.interrupt,
             &mut sink,
@@ -161,7 +161,7 @@ fn spec(asked: &Asked, session: &Session) -> RampSpec {
     RampSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
-        steps: session.steps.clone(),
+        steps: session.info.steps.clone(),
         stages: asked.stages.clone(),
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
@@ -196,7 +196,7 @@ fn not_up(asked: &Asked, why: NotUp, began: Timestamp) -> RampRecord {
         reason: why.reason,
         breach: None,
         beside: asked.beside.clone(),
-        plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),
+        plan: session::plan_record(ready, &session::planned(ready), url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         asked: asked.stages.spans().to_vec(),

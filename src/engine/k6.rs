@@ -26,13 +26,13 @@ use self::gate::Gate;
 use self::points::Event;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::points::fuzz;
-use self::process::{Ended, Process};
+use self::process::Process;
 use self::restart::{Launch, Lost, Restart};
 use self::window::{Fold, SECOND, Slice};
 use self::wrapper::Wrapper;
 use super::host::{HostWatch, ProcessWatch};
 use super::requests::{self, MOST_NAMES, few};
-use super::{Canary, Engine, EngineError};
+use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 pub use crate::k6::Mode as K6Mode;
 use crate::k6::{ITERATION, Version};
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepTable, StepWindow, Strain, Window};
@@ -69,6 +69,8 @@ pub struct K6Spec {
     pub version: Option<Version>,
     /// The user's script.
     pub script: PathBuf,
+    /// The script as it was named.
+    pub shown: String,
     /// How the level is set.
     pub mode: K6Mode,
     /// Exported functions and their weights; `default` alone where there is no other wish.
@@ -201,31 +203,10 @@ impl K6Engine {
         match looked {
             Ok(()) => Ok(engine),
             Err(error) => {
-                engine.stop().await;
+                engine.end().await;
                 Err(error)
             }
         }
-    }
-
-    /// The names of the requests, and the iteration.
-    pub fn steps(&self) -> StepTable {
-        let names = self.names.iter().cloned();
-        StepTable::of_requests(names.chain([ITERATION.to_owned()]))
-    }
-
-    /// Mean time that a VU lets pass between two requests, seconds.
-    pub fn think_s(&self) -> f64 {
-        self.think_s
-    }
-
-    /// What the record calls it.
-    pub fn name(&self) -> &'static str {
-        self.spec.mode.engine()
-    }
-
-    /// The script.
-    pub fn target(&self) -> String {
-        self.spec.script.display().to_string()
     }
 
     /// What a reader must know before anything is measured.
@@ -249,7 +230,7 @@ impl K6Engine {
     }
 
     /// Ends k6 and waits until it has ended.
-    pub async fn stop(self) {
+    async fn end(self) {
         self.drive.stop().await;
         self.recorder.abort();
     }
@@ -427,61 +408,83 @@ fn seconds(time: Duration) -> u32 {
 }
 
 impl Engine for K6Engine {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        if level != self.level && !self.halted {
-            self.order(level);
+    fn describe(&self) -> EngineInfo {
+        let requests = self.names.iter().cloned();
+        let steps = StepTable::of_requests(requests.chain([ITERATION.to_owned()]));
+        EngineInfo {
+            think_s: self.think_s,
+            target: self.spec.shown.clone(),
+            ..EngineInfo::new(self.spec.mode.engine(), steps)
         }
-        Ok(())
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let slice = if self.halted {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Slice {
-                index: self.next,
-                ..Slice::default()
+    fn stop(self: Box<Self>) -> Ended {
+        Box::pin(self.end())
+    }
+
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            if level != self.level && !self.halted {
+                self.order(level);
             }
-        } else {
-            self.next_second().await?
-        };
-        Ok(self.window(slice))
+            Ok(())
+        })
+    }
+
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let slice = if self.halted {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Slice {
+                    index: self.next,
+                    ..Slice::default()
+                }
+            } else {
+                self.next_second().await?
+            };
+            Ok(self.window(slice))
+        })
     }
 
     /// Its VUs stop at once; the script's `teardown` may take longer and is waited for in the end.
-    async fn halt(&mut self) -> Result<(), EngineError> {
-        self.drive.halt();
-        self.level = Level::ZERO;
-        self.running = (0, 0);
-        self.halted = true;
-        Ok(())
+    fn halt(&mut self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.drive.halt();
+            self.level = Level::ZERO;
+            self.running = (0, 0);
+            self.halted = true;
+            Ok(())
+        })
     }
 
     /// A VU runs until the first of its requests has ended.
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        if self.level != Level::ZERO {
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            if self.level != Level::ZERO {
+                self.order(Level::ZERO);
+                self.wait_until_gone().await?;
+            }
+            self.order(Level(1));
+            let (mut passed, mut idle) = (0, 0);
+            let found = loop {
+                let slice = self.next().await?;
+                if let Some(canary) = requests::canary_of(&slice.requests) {
+                    break requests::told(canary, &slice.names);
+                }
+                let waits = if slice.running > 0 {
+                    &mut passed
+                } else {
+                    &mut idle
+                };
+                *waits += 1;
+                if passed >= CANARY_S || idle > seconds(BEGINS) {
+                    break Canary::failed(FailureKind::Timeout);
+                }
+            };
             self.order(Level::ZERO);
             self.wait_until_gone().await?;
-        }
-        self.order(Level(1));
-        let (mut passed, mut idle) = (0, 0);
-        let found = loop {
-            let slice = self.next().await?;
-            if let Some(canary) = requests::canary_of(&slice.requests) {
-                break requests::told(canary, &slice.names);
-            }
-            let waits = if slice.running > 0 {
-                &mut passed
-            } else {
-                &mut idle
-            };
-            *waits += 1;
-            if passed >= CANARY_S || idle > seconds(BEGINS) {
-                break Canary::failed(FailureKind::Timeout);
-            }
-        };
-        self.order(Level::ZERO);
-        self.wait_until_gone().await?;
-        Ok(found)
+            Ok(found)
+        })
     }
 
     fn notes(&self) -> Vec<String> {
@@ -610,7 +613,7 @@ fn not_started(spec: &K6Spec, why: &str) -> EngineError {
     EngineError::Start(format!("{} did not start: {why}", spec.binary.display()))
 }
 
-fn ended(how: &Ended) -> EngineError {
+fn ended(how: &process::Ended) -> EngineError {
     if how.is_unfit() {
         EngineError::Unfit(how.text())
     } else {

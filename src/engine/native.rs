@@ -45,13 +45,15 @@ use self::sources::Sources;
 use self::watch::Watched;
 use super::host::{HostWatch, ProcessWatch};
 use super::trace::Trace;
-use super::{Canary, Engine, EngineError};
+use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 use crate::crypto::{Trust, TrustSpec};
 use crate::measure::{
     Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, StepWindow, Window,
 };
 use crate::scenario::{Addresses, Allowed, Resolve, Scenario};
 
+/// What records call it.
+pub const NAME: &str = "native";
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
 /// The same for what is measured meanwhile, and for arrivals, which pile up at a target that cannot follow: who is cut off there
@@ -81,6 +83,14 @@ impl PopulationSpec {
             load,
             fixed: None,
             seed,
+        }
+    }
+
+    /// What they do where nobody is beside them.
+    fn describe(&self) -> EngineInfo {
+        EngineInfo {
+            think_s: self.load.think_s(&self.scenario),
+            ..EngineInfo::new(NAME, self.scenario.table().clone())
         }
     }
 }
@@ -138,6 +148,14 @@ pub enum LoadModel {
 }
 
 impl LoadModel {
+    /// Think time within the cycle as the load goes through it, seconds.
+    fn think_s(self, scenario: &Scenario) -> f64 {
+        match self {
+            Self::Closed { .. } => scenario.mean_think_s(),
+            Self::Open { .. } => Scenario::think_s(scenario.visit()),
+        }
+    }
+
     /// VUs for levels that are held: on the way from one to the next nothing is measured.
     pub fn closed(pace_per_s: f64) -> Self {
         Self::Closed {
@@ -161,6 +179,7 @@ impl LoadModel {
 /// The VUs of this process.
 pub struct NativeEngine {
     shards: Vec<ShardHandle>,
+    info: EngineInfo,
     steps: usize,
     zero: Instant,
     /// Number of the first slice of time that no window has covered yet, from 1.
@@ -201,11 +220,13 @@ impl NativeEngine {
             LoadModel::Closed { pace_per_s, .. } => pace_per_s > 0.0,
             LoadModel::Open { most_vus, .. } => most_vus > 0,
         };
-        if populations.is_empty() || !populations.iter().all(works) || window.is_zero() {
+        let users = populations.last().filter(|_| populations.iter().all(works));
+        let Some(users) = users.filter(|_| !window.is_zero()) else {
             return Err(EngineError::Start(
                 "there must be users, and the pace, the VUs and the window above zero".to_owned(),
             ));
-        }
+        };
+        let info = users.describe();
         let means = Means {
             trust: trust(network.trust, &populations)?,
             sources: Sources::new(sources),
@@ -240,6 +261,7 @@ impl NativeEngine {
         }
         Ok(Self {
             shards,
+            info,
             steps,
             zero,
             next: 1,
@@ -249,6 +271,12 @@ impl NativeEngine {
             own: OwnProcess::new(),
             addresses: Vec::new(),
         })
+    }
+
+    /// The same engine where several populations are more than its users: what all of them do.
+    #[must_use]
+    pub fn described(self, info: EngineInfo) -> Self {
+        Self { info, ..self }
     }
 
     /// Runs one cycle without think times as a VU of this number does its first, and tells of it line by line. It is counted in no
@@ -303,77 +331,93 @@ impl NativeEngine {
 }
 
 impl Engine for NativeEngine {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        if level == self.level {
-            return Ok(());
-        }
-        self.level = level;
-        let order = SetLevel {
-            level: level.get(),
-            at: Instant::now(),
-        };
-        self.orders += 1;
-        for shard in &self.shards {
-            let order = Command::SetLevel(order);
-            shard.commands.send(order).map_err(|_| ended())?;
-        }
-        Ok(())
+    fn describe(&self) -> EngineInfo {
+        self.info.clone()
     }
 
-    async fn halt(&mut self) -> Result<(), EngineError> {
-        self.level = Level::ZERO;
-        self.orders += 1;
-        for shard in &self.shards {
-            shard.commands.send(Command::Halt).map_err(|_| ended())?;
-        }
-        Ok(())
+    fn stop(self: Box<Self>) -> Ended {
+        Box::pin((*self).stop())
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let index = self.gather().await?;
-        let mut merged = Merged::new(self.steps);
-        for shard in &mut self.shards {
-            let mut last = None;
-            while let Some(mut part) = shard.take_up_to(index) {
-                LoadedAddress::add(&mut self.addresses, std::mem::take(&mut part.addresses));
-                last = Some(merged.add_flows(part));
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            if level == self.level {
+                return Ok(());
             }
-            merged.watched.thread_done();
-            if let Some(last) = last {
-                merged.add_state(&last, self.orders);
+            self.level = level;
+            let order = SetLevel {
+                level: level.get(),
+                at: Instant::now(),
+            };
+            self.orders += 1;
+            for shard in &self.shards {
+                let order = Command::SetLevel(order);
+                shard.commands.send(order).map_err(|_| ended())?;
             }
-        }
-        let start = self.last_end;
-        let end = merged.end.unwrap_or(start).max(start);
-        self.last_end = end;
-        self.next = index + 1;
-        let span = end.saturating_duration_since(start);
-        let around = self.own.host.sample();
-        let (cpu_cores, descriptors) = self.own.usage.sample(None);
-        Ok(Window {
-            start: start.saturating_duration_since(self.zero),
-            span,
-            level: Level(merged.level),
-            vus: merged.vus,
-            at_level: merged.at_level,
-            steps: merged.steps,
-            generator: GeneratorWindow {
-                cpu_cores,
-                descriptors,
-                ..merged.watched.window(span.as_secs_f64(), around)
-            },
+            Ok(())
         })
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        let answer = self.look(user::CANARY, None).await?;
-        // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
-        let mut passed = u64::MAX;
-        for shard in &mut self.shards {
-            passed = passed.min(shard.last_reported()?.unwrap_or(0));
-        }
-        self.next = self.next.max(passed);
-        Ok(answer)
+    fn halt(&mut self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.level = Level::ZERO;
+            self.orders += 1;
+            for shard in &self.shards {
+                shard.commands.send(Command::Halt).map_err(|_| ended())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let index = self.gather().await?;
+            let mut merged = Merged::new(self.steps);
+            for shard in &mut self.shards {
+                let mut last = None;
+                while let Some(mut part) = shard.take_up_to(index) {
+                    LoadedAddress::add(&mut self.addresses, std::mem::take(&mut part.addresses));
+                    last = Some(merged.add_flows(part));
+                }
+                merged.watched.thread_done();
+                if let Some(last) = last {
+                    merged.add_state(&last, self.orders);
+                }
+            }
+            let start = self.last_end;
+            let end = merged.end.unwrap_or(start).max(start);
+            self.last_end = end;
+            self.next = index + 1;
+            let span = end.saturating_duration_since(start);
+            let around = self.own.host.sample();
+            let (cpu_cores, descriptors) = self.own.usage.sample(None);
+            Ok(Window {
+                start: start.saturating_duration_since(self.zero),
+                span,
+                level: Level(merged.level),
+                vus: merged.vus,
+                at_level: merged.at_level,
+                steps: merged.steps,
+                generator: GeneratorWindow {
+                    cpu_cores,
+                    descriptors,
+                    ..merged.watched.window(span.as_secs_f64(), around)
+                },
+            })
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            let answer = self.look(user::CANARY, None).await?;
+            // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
+            let mut passed = u64::MAX;
+            for shard in &mut self.shards {
+                passed = passed.min(shard.last_reported()?.unwrap_or(0));
+            }
+            self.next = self.next.max(passed);
+            Ok(answer)
+        })
     }
 
     fn addresses(&self) -> Vec<LoadedAddress> {

@@ -5,6 +5,7 @@ pub(super) fn spec(script: PathBuf) -> K6Spec {
     K6Spec {
         binary: PathBuf::from("k6"),
         version: None,
+        shown: script.display().to_string(),
         script,
         mode: K6Mode::Gate,
         functions: vec![("buy".to_owned(), 1.0)],
