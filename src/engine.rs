@@ -7,7 +7,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::k6::Looked;
 use crate::measure::{Failure, FailureKind, Level, LoadedAddress, StepTable, Window};
+use crate::plan::{EnginePlan, Plan};
 
 mod host;
 pub mod k6;
@@ -88,6 +90,46 @@ pub struct Started {
     pub engine: Box<dyn Engine>,
     /// What a reader must know before anything is measured.
     pub warnings: Vec<String>,
+}
+
+/// What an engine is started for.
+pub struct Order<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Whether the level moves while it is measured.
+    pub climbs: bool,
+    /// What VUs do, for an engine that runs the scenarios of the profile.
+    pub work: Option<native::Work>,
+    /// How connections to the target are made.
+    pub network: &'a native::Network,
+    /// Ready when the user stops it before it has started.
+    pub stopped: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+/// Starts the engine of a plan: a line for each.
+///
+/// # Errors
+/// When it cannot be started, or what it drives cannot be driven so.
+pub fn start(order: Order<'_>) -> Reply<'_, Started> {
+    match &order.plan.engine {
+        EnginePlan::Native(_) => Box::pin(std::future::ready(native::start(order))),
+        EnginePlan::Locust(own) => Box::pin(locust::start(own, order)),
+        EnginePlan::K6(own) => Box::pin(k6::start(own, order)),
+    }
+}
+
+/// Asks what the script of a plan says, before there is a plan of the run; `None` where there is none. `crc32` is that of its text.
+///
+/// # Errors
+/// Says why its own program does not tell.
+pub async fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<Looked>, String> {
+    match engine {
+        EnginePlan::Native(_) | EnginePlan::Locust(_) => Ok(None),
+        EnginePlan::K6(own) => match k6::inspect(own, crc32).await {
+            Ok(looked) => Ok(Some(looked)),
+            Err(error) => Err(own.hidden.in_text(&error.to_string())),
+        },
+    }
 }
 
 /// What an engine is asked for, when it has it.

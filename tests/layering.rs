@@ -76,10 +76,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "engine",
         Shell,
-        // Of `crypto` whom connections trust.
+        // Of `crypto` whom connections trust; of `plan` what each is started for.
         &[
-            "bounded", "children", "crypto", "excerpt", "k6", "measure", "scenario", "secret",
-            "stats", "units",
+            "bounded", "children", "crypto", "excerpt", "k6", "measure", "plan", "scenario",
+            "secret", "stats", "units",
         ],
     ),
     (
@@ -201,8 +201,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `scenario` whom requests may reach; of `run` what it says of a slow start.
         &[
-            "k6", "measure", "plan", "record", "run", "scenario", "search", "secret", "slo",
-            "units",
+            "measure", "plan", "record", "run", "scenario", "search", "secret", "slo", "units",
         ],
     ),
     (

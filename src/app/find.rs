@@ -106,7 +106,7 @@ fn head(plan: &Plan, began: Timestamp) -> Head {
         folder: folder.to_string_lossy().into_owned(),
         command: command::as_typed(),
         profile_crc32: plan.profile_text().map(|t| journal::crc32(t.as_bytes())),
-        script_crc32: plan.engine.k6().and_then(|k6| k6.crc32),
+        script_crc32: plan.engine.facts().script().and_then(|s| s.crc32),
     }
 }
 

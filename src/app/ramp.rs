@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::guard::Guard;
-use super::k6;
 use super::look;
 use super::prepare::{self, Ready};
+use super::script;
 use super::session::{self, NotUp, Session, World};
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, contact, runtime};
@@ -39,7 +39,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
         .transpose()
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let flags = args.flags();
-    let looked = k6::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+    let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
     let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
     contact::make([&ready], args.safety.yes, terminal)?;

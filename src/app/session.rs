@@ -15,12 +15,12 @@ use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::confidential::{self, Unwritable};
-use crate::engine::{Engine, EngineError, EngineInfo};
+use crate::engine::{self, Engine, EngineError, EngineInfo, Order};
 use crate::event::{Event, Subject};
 use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepTable};
 use crate::monitor::MonitorHub;
-use crate::plan::{EnginePlan, LoadPlan, MemoryAtRest, Plan, TargetKind};
+use crate::plan::{LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
 use crate::record::{Ending, PlanRecord, RampEnding};
 use crate::report::Told;
@@ -95,16 +95,18 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let started = match &plan.engine {
-            EnginePlan::Native => {
-                let scenarios = ready.scenarios_at(target.url())?;
-                scenarios.start(plan, ready.climbs, &ready.network)?
-            }
-            EnginePlan::Locust(locust) => {
-                super::locust::start(plan, locust, ready.climbs, signals).await?
-            }
-            EnginePlan::K6(k6) => super::k6::start(plan, k6, ready.climbs, signals).await?,
+        let work = match &ready.scenarios {
+            Some(_) => Some(ready.scenarios_at(target.url())?.into_work(plan)),
+            None => None,
         };
+        let started = engine::start(Order {
+            plan,
+            climbs: ready.climbs,
+            work,
+            network: &ready.network,
+            stopped: Box::pin(signals.wait()),
+        });
+        let started = started.await.map_err(|e| not_started(e, plan, signals))?;
         let info = started.engine.describe();
         for warning in started.warnings {
             audience.warning(&warning);
@@ -128,8 +130,11 @@ impl Session {
     }
 }
 
-/// Why an engine elsewhere was not started: what ended the run while it was looked at says more than that it was ended.
-pub(super) fn not_started(error: EngineError, signals: &Signals, then: &str) -> Refusal {
+/// Why an engine was not started: what ended the run while it was looked at says more than that it was ended.
+fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> Refusal {
+    let Some(then) = plan.engine.facts().words().broken_off else {
+        return Refusal::new(Exit::Failure, error);
+    };
     let said = format!("before the first probe; {then}");
     match (signals.interrupt.why(), error) {
         (None, EngineError::Unfit(why)) => Refusal::new(Exit::Usage, why),
@@ -246,7 +251,7 @@ pub(super) fn planned_url(plan: &Plan) -> &str {
     match &plan.target.kind {
         TargetKind::External { url } => url,
         TargetKind::Demo => "the demo target",
-        TargetKind::OfTheEngine => plan.engine.loads(),
+        TargetKind::OfTheEngine => plan.engine.facts().words().loads,
     }
 }
 
@@ -255,10 +260,7 @@ pub(super) fn planned(ready: &Ready) -> EngineInfo {
     match &ready.scenarios {
         Some(scenarios) => scenarios.describe(&ready.plan),
         None => EngineInfo::new(
-            match ready.plan.engine.k6() {
-                Some(k6) => k6.mode.engine(),
-                None => "locust",
-            },
+            ready.plan.engine.facts().name(),
             StepTable::of_requests(ready.plan.named_steps()),
         ),
     }

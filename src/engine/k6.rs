@@ -5,12 +5,14 @@
 //! (`points`) and put into seconds (`window`). A second is known when a *mark* was read that is later than its end; a VU of its own
 //! writes them. What stands in place of a cycle is all requests.
 
+mod drive;
 mod fleet;
 mod gate;
 mod points;
 mod process;
 mod restart;
-pub mod tool;
+mod start;
+mod tool;
 mod window;
 mod wrapper;
 
@@ -22,14 +24,13 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use self::gate::Gate;
+use self::drive::Drive;
 use self::points::Event;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::points::fuzz;
-use self::process::Process;
-use self::restart::{Launch, Lost, Restart};
+pub(super) use self::start::start;
+pub(super) use self::tool::inspect;
 use self::window::{Fold, SECOND, Slice};
-use self::wrapper::Wrapper;
 use super::host::{HostWatch, ProcessWatch};
 use super::requests::{self, MOST_NAMES, few};
 use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
@@ -38,8 +39,6 @@ use crate::k6::{ITERATION, Version};
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepTable, StepWindow, Strain, Window};
 use crate::secret::{Hidden, masked};
 
-/// Tags of k6's own that its points shall have.
-const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu";
 /// How long k6 may take until its VUs run: it makes them all, and runs the script's `setup`.
 const BEGINS: Duration = Duration::from_secs(300);
 /// How long it may tell nothing.
@@ -119,18 +118,6 @@ pub struct K6Engine {
     /// Number of the next second; from when k6 was ended on nothing happens in them.
     next: u64,
     halted: bool,
-}
-
-/// How k6 is driven.
-#[derive(Debug)]
-enum Drive {
-    Gate {
-        gate: Gate,
-        k6: Process,
-        /// Until k6 has read it.
-        wrapper: Option<Wrapper>,
-    },
-    Restart(Restart),
 }
 
 /// When a second is known.
@@ -489,135 +476,6 @@ impl Engine for K6Engine {
 
     fn notes(&self) -> Vec<String> {
         self.notes.texts()
-    }
-}
-
-impl Drive {
-    /// One k6 for all levels.
-    async fn gate(spec: &K6Spec, events: UnboundedSender<Vec<Event>>) -> Result<Self, EngineError> {
-        let gate = Gate::open(&spec.functions, spec.pace_per_s, events.clone());
-        let gate = gate.await.map_err(|e| {
-            EngineError::Start(format!("no port of this machine for k6 to ask at: {e}"))
-        })?;
-        let wrapper = Wrapper::write(spec, &gate.url()).map_err(|e| {
-            EngineError::Unfit(format!(
-                "nothing can be written beside {}, where the script that drives it has to be: {e}; the mode `restart` needs no such file",
-                spec.script.display()
-            ))
-        })?;
-        let mut arguments = arguments(spec);
-        arguments.push(wrapper.path().display().to_string());
-        let k6 = Process::start(&spec.binary, &arguments, &spec.hidden, None, events);
-        let k6 = k6.map_err(|e| not_started(spec, &e.to_string()))?;
-        Ok(Self::Gate {
-            gate,
-            k6,
-            wrapper: Some(wrapper),
-        })
-    }
-
-    /// One for each.
-    fn restart(spec: &K6Spec, events: UnboundedSender<Vec<Event>>) -> Self {
-        let mut arguments = arguments(spec);
-        arguments.push("-d".to_owned());
-        arguments.push(format!("{}s", spec.longest.as_secs().max(1)));
-        arguments.push(spec.script.display().to_string());
-        Self::Restart(Restart::new(Launch {
-            binary: spec.binary.clone(),
-            arguments,
-            hidden: spec.hidden.clone(),
-            events,
-        }))
-    }
-
-    fn set_level(&self, level: u32) {
-        match self {
-            Self::Gate { gate, .. } => gate.set_level(level),
-            Self::Restart(restart) => restart.set_level(level),
-        }
-    }
-
-    /// Every function as often as the others; without the gate there is only one.
-    fn set_evenly(&self, evenly: bool) {
-        if let Self::Gate { gate, .. } = self {
-            gate.set_evenly(evenly);
-        }
-    }
-
-    /// k6 has read it and made all its VUs of it: a run that is killed leaves no file behind.
-    fn forget_wrapper(&mut self) {
-        if let Self::Gate { wrapper, .. } = self {
-            *wrapper = None;
-        }
-    }
-
-    fn pid(&self) -> Option<u32> {
-        match self {
-            Self::Gate { k6, .. } => k6.pid,
-            Self::Restart(restart) => restart.pid(),
-        }
-    }
-
-    /// Waits until there is no k6 that should be there.
-    async fn lost(&mut self) -> EngineError {
-        match self {
-            Self::Gate { k6, .. } => ended(&k6.ended().await),
-            Self::Restart(restart) => match restart.lost().await {
-                Lost::Ended(how) => ended(&how),
-                Lost::NotStarted(why) => EngineError::Start(format!("k6 did not start: {why}")),
-            },
-        }
-    }
-
-    fn halt(&mut self) {
-        match self {
-            Self::Gate { k6, .. } => k6.end(),
-            Self::Restart(restart) => restart.set_level(0),
-        }
-    }
-
-    async fn stop(mut self) {
-        self.halt();
-        match self {
-            // The gate stays open until k6 is gone: nobody shall take its end for an accident.
-            Self::Gate { gate, mut k6, .. } => {
-                k6.ended().await;
-                drop(gate);
-            }
-            Self::Restart(restart) => restart.stop().await,
-        }
-    }
-}
-
-/// What each `k6 run` is told.
-fn arguments(spec: &K6Spec) -> Vec<String> {
-    let mut out: Vec<String> = ["run", "--quiet", "--no-thresholds"]
-        .map(str::to_owned)
-        .into();
-    out.extend(spec.version.map(|v| v.no_summary().to_owned()));
-    // No REST interface: nobody but us tells it what to do, and two of them are not in each other's way.
-    let values = [
-        ("--address", ""),
-        ("--out", "json=-"),
-        ("--system-tags", TAGS),
-    ];
-    let networks = (spec.blacklist.iter()).map(|network| ("--blacklist-ip", network.as_str()));
-    for (flag, value) in values.into_iter().chain(networks) {
-        out.extend([flag.to_owned(), value.to_owned()]);
-    }
-    out.extend(spec.arguments.iter().cloned());
-    out
-}
-
-fn not_started(spec: &K6Spec, why: &str) -> EngineError {
-    EngineError::Start(format!("{} did not start: {why}", spec.binary.display()))
-}
-
-fn ended(how: &process::Ended) -> EngineError {
-    if how.is_unfit() {
-        EngineError::Unfit(how.text())
-    } else {
-        EngineError::Stopped(how.text())
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) fn spec(script: PathBuf) -> K6Spec {
 
 #[test]
 fn k6_is_told_where_it_may_not_go_and_what_to_write() {
-    let told = arguments(&spec(PathBuf::from("x.js"))).join(" ");
+    let told = drive::arguments(&spec(PathBuf::from("x.js"))).join(" ");
     assert!(told.contains("--out json=- "), "{told}");
     assert!(
         told.contains("--blacklist-ip 128.0.0.0/1 --blacklist-ip ::2/127 -e A=B"),
