@@ -1,7 +1,7 @@
 //! Load engines: levels in, windows out.
 //!
-//! An engine brings its own time: the native one real seconds, the simulated one virtual seconds. It knows nothing of
-//! objectives, searches or reports.
+//! An engine brings its own time: the native one real seconds, the simulated one virtual seconds.
+//! It knows nothing of objectives, searches or reports.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -118,7 +118,8 @@ pub fn start(order: Order<'_>) -> Reply<'_, Started> {
     }
 }
 
-/// Asks what the script of a plan says, before there is a plan of the run; `None` where there is none. `crc32` is that of its text.
+/// Asks what the script of a plan says, before there is a plan of the run; `None` where there is
+/// none. `crc32` is that of its text.
 ///
 /// # Errors
 /// Says why its own program does not tell.
@@ -140,21 +141,25 @@ pub type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Makes load at a level and reports what happened, window by window.
 ///
-/// It is asked a few times per second, so a box for each answer costs nothing, and the loop is the same code for all.
+/// It is asked a few times per second, so a box for each answer costs nothing, and the loop is the
+/// same code for all.
 pub trait Engine: Send {
     /// What it is and does. Names of requests may come up while the load runs.
     fn describe(&self) -> EngineInfo;
 
-    /// Asks for a level. VUs move in and out at the engine's pace while the others go on; returns at once.
+    /// Asks for a level. VUs move in and out at the engine's pace while the others go on; returns
+    /// at once.
     fn set_level(&mut self, level: Level) -> Reply<'_, ()>;
 
     /// Waits until the current window ends and returns it.
     fn next_window(&mut self) -> Reply<'_, Window>;
 
-    /// Runs one cycle without think times by a VU of its own and says how it went. It is counted in no window.
+    /// Runs one cycle without think times by a VU of its own and says how it went. It is counted in
+    /// no window.
     fn canary(&mut self) -> Reply<'_, Canary>;
 
-    /// Ends the load at once: nobody is given time to finish what he has begun. For a run that ends before it is done.
+    /// Ends the load at once: nobody is given time to finish what he has begun. For a run that ends
+    /// before it is done.
     fn halt(&mut self) -> Reply<'_, ()> {
         self.set_level(Level::ZERO)
     }

@@ -1,5 +1,5 @@
-//! Texts that the program carries: completions and manual pages, made from the command line's own description, and the plug-in for
-//! Locust.
+//! Texts that the program carries: completions and manual pages, made from the command line's own
+//! description, and the plug-in for Locust.
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;

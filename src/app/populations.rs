@@ -54,7 +54,7 @@ impl Compiled {
                 LoadPlan::Closed => self.users.mean_think_s(),
                 LoadPlan::Open(_) => Scenario::think_s(self.users.visit()),
             },
-            ..EngineInfo::new(native::NAME, self.steps())
+            ..EngineInfo::new(plan.engine.facts().name(), self.steps())
         }
     }
 

@@ -7,15 +7,15 @@ use crate::bounded;
 use crate::engine;
 use crate::journal;
 use crate::k6::Looked;
-use crate::plan::{EnginePlan, FindFlags, K6Plan, Plan};
+use crate::plan::{EnginePlan, FindFlags, Plan};
 use crate::profile::Profile;
 use crate::term::Terminal;
 
 /// Largest script that is read, bytes; bundles of whole libraries are smaller.
 const MOST_SCRIPT: u64 = 32 << 20;
 
-/// Asks what the script of a plan says, where it has one. Whoever runs it agrees first to what the profile runs, for the script's
-/// code is a part of that. `yes` is the consent.
+/// Asks what the script of a plan says, where it has one. Whoever runs it agrees first to what the
+/// profile runs, for the script's code is a part of that. `yes` is the consent.
 pub(super) fn look(
     profile: Option<&Profile>,
     flags: &FindFlags,
@@ -31,7 +31,7 @@ pub(super) fn look(
 
 /// What a script of k6 says that nobody was asked about: whoever typed its name wants that.
 pub(super) fn look_at(script: &Path, binary: &Path) -> Result<Looked, Refusal> {
-    let engine = EnginePlan::K6(K6Plan::of_script(script, binary));
+    let engine = EnginePlan::of_script(script, binary);
     let text = read(&engine)?;
     let looked = ask(engine, Path::new("."), &text)?;
     looked.ok_or_else(|| Refusal::new(Exit::Failure, "there is no script"))
@@ -44,7 +44,8 @@ fn read(engine: &EnginePlan) -> Result<Vec<u8>, Refusal> {
     };
     bounded::file(script.file, MOST_SCRIPT).map_err(|error| {
         let message = format!(
-            "cannot read the script {}: {error}; `--script FILE`, or `script` in the profile's [engine], names it",
+            "cannot read the script {}: {error}; `--script FILE`, or `script` in the profile's \
+             [engine], names it",
             script.file.display()
         );
         Refusal::new(Exit::Usage, message)
@@ -64,7 +65,7 @@ mod tests {
     #[test]
     fn only_a_file_is_a_script() {
         let dir = tempfile::tempdir().unwrap();
-        let of = |script: &Path| EnginePlan::K6(K6Plan::of_script(script, Path::new("k6")));
+        let of = |script: &Path| EnginePlan::of_script(script, Path::new("k6"));
         for (path, part) in [
             ("none.js", "No such file"),
             (".", "it is a folder and no file"),

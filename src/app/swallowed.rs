@@ -1,14 +1,18 @@
 //! What the shell makes of a bound that stands without quotes.
 
-/// What to add to an error about an objective without a bound: the file that the shell just made of it. `--slo rps>100`
-/// unquoted sends our output to a new file `100`.
+/// What to add to an error about an objective without a bound: the file that the shell just made of
+/// it. `--slo rps>100` unquoted sends our output to a new file `100`.
 pub(super) fn bound() -> Option<String> {
-    // Linux names what the standard output is; elsewhere there is nothing to read and nothing to add.
+    // Linux names what the standard output is; elsewhere there is nothing to read and nothing to
+    // add.
     let target = std::fs::read_link("/proc/self/fd/1").ok()?;
     let is_file = std::fs::metadata(&target).is_ok_and(|m| m.is_file() && m.len() == 0);
     let name = target.file_name()?.to_str()?;
     (is_file && looks_like_a_bound(name)).then(|| {
-        format!("The output goes to a new and empty file `{name}`, which the shell probably made of the bound; delete it")
+        format!(
+            "The output goes to a new and empty file `{name}`, which the shell probably made \
+                 of the bound; delete it"
+        )
     })
 }
 

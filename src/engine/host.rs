@@ -1,4 +1,5 @@
-//! What engines share that watch their own health: what bears on this machine, and what a process takes of it.
+//! What engines share that watch their own health: what bears on this machine, and what a process
+//! takes of it.
 //!
 //! The machine's counters are read once per window.
 
@@ -73,7 +74,8 @@ mod clocks {
         Some((snmp.tcp_out_segs, snmp.tcp_retrans_segs))
     }
 
-    /// Microseconds in which some task waited for a CPU; `None` where the kernel does not count them.
+    /// Microseconds in which some task waited for a CPU; `None` where the kernel does not count
+    /// them.
     pub(super) fn stalled_us() -> Option<u64> {
         Some(procfs::CpuPressure::current().ok()?.some.total)
     }

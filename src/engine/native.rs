@@ -56,7 +56,7 @@ use crate::measure::{
 use crate::scenario::{Addresses, Allowed, Resolve, Scenario};
 
 /// What records call it.
-pub const NAME: &str = "native";
+const NAME: &str = "native";
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
 /// The same for what is measured meanwhile, and for arrivals, which pile up at a target that cannot follow: who is cut off there

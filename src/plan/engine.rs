@@ -1,6 +1,8 @@
-//! What makes the load of a plan: this program, a cluster that is there already, or k6 with a script.
+//! What makes the load of a plan: this program, a cluster that is there already, or k6 with a
+//! script.
 //!
-//! Each has a file of its own, which answers what the rest of the program asks ([`EngineFacts`]); nobody else asks which one it is.
+//! Each has a file of its own, which answers what the rest of the program asks ([`EngineFacts`]);
+//! nobody else asks which one it is.
 
 mod facts;
 mod k6;
@@ -8,6 +10,7 @@ mod locust;
 mod native;
 
 use std::ops::Range;
+use std::path::Path;
 
 use toml::Spanned;
 
@@ -43,6 +46,15 @@ impl Default for EnginePlan {
 }
 
 impl EnginePlan {
+    /// k6 with a script that nobody was asked about.
+    pub fn of_script(script: &Path, binary: &Path) -> Self {
+        Self::K6(K6Plan {
+            script: script.to_owned(),
+            binary: binary.to_owned(),
+            ..K6Plan::default()
+        })
+    }
+
     /// What is known of it before it has started.
     pub fn facts(&self) -> &dyn EngineFacts {
         match self {
@@ -123,7 +135,8 @@ fn check_keys(
     match profile {
         Some(profile) if Keys::from(spec).any() && !has_page => {
             let span = profile.engine.as_ref().map(Spanned::span);
-            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for the page of a Locust master";
+            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for \
+                           the page of a Locust master";
             let help = "those of the target belong in [target]";
             Err(profile.source.error(span, message).with_help(help).into())
         }
@@ -137,7 +150,8 @@ fn kind(text: &str) -> Result<&'static str, String> {
     }
     let hint = match nearest(text, KINDS) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "it is `native` (this program makes the load), `locust` (a Locust cluster does) or `k6` (k6 does, with a script)"
+        None => "it is `native` (this program makes the load), `locust` (a Locust cluster does) \
+                 or `k6` (k6 does, with a script)"
             .to_owned(),
     };
     Err(format!("there is no engine `{text}`; {hint}"))

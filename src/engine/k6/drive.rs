@@ -1,4 +1,5 @@
-//! How k6 is brought to a level: one process whose VUs ask at the gate, or one process for each level.
+//! How k6 is brought to a level: one process whose VUs ask at the gate, or one process for each
+//! level.
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -37,7 +38,8 @@ impl Drive {
         })?;
         let wrapper = Wrapper::write(spec, &gate.url()).map_err(|e| {
             EngineError::Unfit(format!(
-                "nothing can be written beside {}, where the script that drives it has to be: {e}; the mode `restart` needs no such file",
+                "nothing can be written beside {}, where the script that drives it has to be: \
+                 {e}; the mode `restart` needs no such file",
                 spec.script.display()
             ))
         })?;
@@ -131,7 +133,8 @@ pub(super) fn arguments(spec: &K6Spec) -> Vec<String> {
         .map(str::to_owned)
         .into();
     out.extend(spec.version.map(|v| v.no_summary().to_owned()));
-    // No REST interface: nobody but us tells it what to do, and two of them are not in each other's way.
+    // No REST interface: nobody but us tells it what to do, and two of them are not in each other's
+    // way.
     let values = [
         ("--address", ""),
         ("--out", "json=-"),

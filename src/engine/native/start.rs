@@ -12,8 +12,8 @@ use crate::scenario::Scenario;
 
 /// Length of a window.
 pub const WINDOW: Duration = Duration::from_secs(1);
-/// How long a cycle of a population with a rate may take before its arrivals wait, and how many VUs that makes at least and
-/// at most.
+/// How long a cycle of a population with a rate may take before its arrivals wait, and how many VUs
+/// that makes at least and at most.
 const RATE_PATIENCE_S: u32 = 10;
 const RATE_VUS: Range<u32> = 10..5_000;
 

@@ -15,10 +15,11 @@ pub type Ability = Result<(), String>;
 /// What an engine can do. Every one can search over levels that it holds, with a warm-up before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Abilities {
-    /// It runs the scenarios of the profile, so that steps, think times and needs are known before it starts; else its own files say
-    /// what VUs do.
+    /// It runs the scenarios of the profile, so that steps, think times and needs are known before
+    /// it starts; else its own files say what VUs do.
     pub runs_scenarios: bool,
-    /// It must be told which addresses it may not reach, because it makes the connections on this machine itself.
+    /// It must be told which addresses it may not reach, because it makes the connections on this
+    /// machine itself.
     pub is_confined: bool,
     /// The open model: arrivals per second in place of VUs.
     pub open_model: Ability,
@@ -82,7 +83,8 @@ pub struct EngineWords {
     pub requests: Option<&'static str>,
     /// What has become of it when its start was broken off; `None` where it starts at once.
     pub broken_off: Option<&'static str>,
-    /// Who would not know the free port of the demo, and who is to be given an address in its place; `None` where the demo can be loaded.
+    /// Who would not know the free port of the demo, and who is to be given an address in its
+    /// place; `None` where the demo can be loaded.
     pub demo: Option<(&'static str, &'static str)>,
 }
 
@@ -99,7 +101,8 @@ pub struct ScriptFacts<'a> {
     pub runs: Vec<&'a Path>,
     /// How it is run, for people.
     pub command: String,
-    /// Whether something that is run comes from the profile: whoever runs it must have agreed to that.
+    /// Whether something that is run comes from the profile: whoever runs it must have agreed to
+    /// that.
     pub of_profile: bool,
 }
 
@@ -119,7 +122,8 @@ pub struct PageFacts<'a> {
 /// Fills in the secrets of a text, which the second one names in errors.
 pub type Secrets<'a> = dyn Fn(&str, &str) -> Result<String, String> + 'a;
 
-/// What is asked of whoever makes the load, before it has started. What is not answered is so with this program's own engine.
+/// What is asked of whoever makes the load, before it has started. What is not answered is so with
+/// this program's own engine.
 pub trait EngineFacts {
     /// What records call it as far as is known by now.
     fn name(&self) -> &'static str;
@@ -143,7 +147,8 @@ pub trait EngineFacts {
         None
     }
 
-    /// The folder under the reports for a run without a profile; `None` where such a run needs an address.
+    /// The folder under the reports for a run without a profile; `None` where such a run needs an
+    /// address.
     ///
     /// # Errors
     /// When something that was typed gives no name.

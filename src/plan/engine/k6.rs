@@ -14,12 +14,14 @@ use crate::plan::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
 use crate::secret::{Hidden, MASK, masked};
 
-/// Memory of a VU of k6, with what k6 takes for itself. Measured with a small script (500 VUs 126 MB, 2 000 VUs 385 MB): scripts that
-/// hold data take more.
+/// Memory of a VU of k6, with what k6 takes for itself. Measured with a small script (500 VUs 126
+/// MB, 2 000 VUs 385 MB): scripts that hold data take more.
 const VU_MEMORY: u64 = 256 << 10;
-/// Connections of a VU of k6: one to the target at least, and one on which it asks whether it shall run, which ends in this program.
+/// Connections of a VU of k6: one to the target at least, and one on which it asks whether it shall
+/// run, which ends in this program.
 const CONNECTIONS: u64 = 2;
-/// Highest level when nothing else is said: it makes all of them in the beginning, and each takes memory.
+/// Highest level when nothing else is said: it makes all of them in the beginning, and each takes
+/// memory.
 const DEFAULT_MAX: Level = Level(2_000);
 
 /// A script of k6, and how it is run.
@@ -49,7 +51,8 @@ pub struct K6Plan {
     pub version: Option<Version>,
     /// Checksum of the script's text, once it was looked at.
     pub crc32: Option<u32>,
-    /// Whether something that is run comes from the profile: whoever runs it must have agreed to that.
+    /// Whether something that is run comes from the profile: whoever runs it must have agreed to
+    /// that.
     pub of_profile: bool,
     /// Whether the functions were asked for, and are not those of the script's scenarios.
     pub asked: bool,
@@ -93,7 +96,8 @@ pub(super) fn resolve(
         let span = spec.exec.as_ref().map(Spanned::span);
         let span = span.filter(|_| flags.k6_exec.is_none());
         let given = flags.k6_exec.clone().unwrap_or_default();
-        let why = "with the mode `restart` k6 runs the function `default` alone; leave it out, or choose the mode `gate`";
+        let why = "with the mode `restart` k6 runs the function `default` alone; leave it out, or \
+                   choose the mode `gate`";
         return Err(refuse(profile, "--k6-exec", given, span, why));
     }
     Ok(plan)
@@ -101,7 +105,8 @@ pub(super) fn resolve(
 
 fn no_script(profile: Option<&Profile>, spec: &EngineSpec) -> PlanError {
     let span = spec.kind.as_ref().map(Spanned::span);
-    let why = "k6 needs a script; name it with `--script FILE`, or `script = \"FILE\"` in the profile's [engine]";
+    let why = "k6 needs a script; name it with `--script FILE`, or `script = \"FILE\"` in the \
+               profile's [engine]";
     refuse(profile, "--engine", "k6".to_owned(), span, why)
 }
 
@@ -109,7 +114,8 @@ fn mode(text: &str) -> Result<Mode, String> {
     Mode::named(text).ok_or_else(|| value::unknown(text, &Mode::NAMES))
 }
 
-/// One of the flag as it was typed; one of the profile from its folder, unless it is a bare name, which is for the shell's path.
+/// One of the flag as it was typed; one of the profile from its folder, unless it is a bare name,
+/// which is for the shell's path.
 fn binary(dir: &Path, spec: &EngineSpec, flags: &FindFlags) -> PathBuf {
     match (&flags.k6, &spec.binary) {
         (Some(path), _) => path.clone(),
@@ -149,7 +155,8 @@ fn functions(
         })
 }
 
-/// Those of the profile, and behind them those of the flags, which k6 takes where both say something.
+/// Those of the profile, and behind them those of the flags, which k6 takes where both say
+/// something.
 fn arguments(
     profile: Option<&Profile>,
     spec: &EngineSpec,
@@ -218,15 +225,6 @@ pub(super) fn check_unused(
 }
 
 impl K6Plan {
-    /// A script that nobody was asked about.
-    pub fn of_script(script: &Path, binary: &Path) -> Self {
-        Self {
-            script: script.to_owned(),
-            binary: binary.to_owned(),
-            ..Self::default()
-        }
-    }
-
     /// How k6 is run with it, as far as the profile says it.
     fn command(&self) -> String {
         let words = [
@@ -255,28 +253,34 @@ impl EngineFacts for K6Plan {
             is_confined: true,
             open_model: no("levels are VUs of k6, not arrivals; leave the rate out"),
             populations: no(
-                "k6 has the users of its script; several functions with weights are for `exec` in [engine]",
+                "k6 has the users of its script; several functions with weights are for `exec` in \
+                 [engine]",
             ),
             ramp: match self.mode {
                 Mode::Gate => Ok(()),
                 Mode::Restart => no(
-                    "with the mode `restart` k6 is started anew for each level, and a ramp has no levels that stay; choose the mode \
+                    "with the mode `restart` k6 is started anew for each level, and a ramp has no \
+                     levels that stay; choose the mode \
                      `gate`, or use `breakpoint find`",
                 ),
             },
             one_cycle: Err(format!(
-                "the profile's load is made by k6 with {0}, whose requests are its own and cannot be shown here; k6 shows one iteration: \
+                "the profile's load is made by k6 with {0}, whose requests are its own and cannot \
+                 be shown here; k6 shows one iteration: \
                  k6 run --vus 1 --iterations 1 --http-debug=full {0}",
                 self.shown
             )),
             threads: no(
-                "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the environment has it use fewer)",
+                "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the \
+                 environment has it use fewer)",
             ),
             local_addresses: no(
-                "k6 chooses where its connections come from; give `localIPs` in the options of the script",
+                "k6 chooses where its connections come from; give `localIPs` in the options of \
+                 the script",
             ),
             connection_flags: no(
-                "k6 makes its own connections; give `insecureSkipTLSVerify`, `tlsAuth` or `hosts` in the options of the script \
+                "k6 makes its own connections; give `insecureSkipTLSVerify`, `tlsAuth` or `hosts` \
+                 in the options of the script \
                  (SSL_CERT_FILE in the environment names a CA)",
             ),
         }
@@ -342,7 +346,8 @@ impl EngineFacts for K6Plan {
     /// What a script says itself.
     fn check(&self, profile: Option<&Profile>, flags: &FindFlags) -> Result<(), PlanError> {
         if let Some(url) = &flags.url {
-            let why = "the address of the service is for the script to know; a script that asks for it is told with \
+            let why = "the address of the service is for the script to know; a script that asks \
+                       for it is told with \
                        `--k6-env BASE=http://...`";
             return Err(refuse(profile, "--url", url.clone(), None, why));
         }
@@ -366,7 +371,8 @@ impl EngineFacts for K6Plan {
                 flag: "--k6-mode",
                 value: "restart".to_owned(),
                 why: format!(
-                    "k6 then runs the function `default` alone, and the scenarios of the script run {}; choose the mode `gate`",
+                    "k6 then runs the function `default` alone, and the scenarios of the script \
+                     run {}; choose the mode `gate`",
                     names.collect::<Vec<_>>().join(", ")
                 ),
             });

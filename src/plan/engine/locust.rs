@@ -58,10 +58,12 @@ impl EngineFacts for LocustPlan {
             runs_scenarios: false,
             open_model: no("a Locust cluster has users, not arrivals; leave the rate out"),
             populations: no(
-                "a Locust cluster has the users of its own files; give them classes and weights there",
+                "a Locust cluster has the users of its own files; give them classes and weights \
+                 there",
             ),
             one_cycle: Err(format!(
-                "the profile's load is made by the Locust cluster at {}, whose requests are its own and cannot be shown here; Locust runs one \
+                "the profile's load is made by the Locust cluster at {}, whose requests are its \
+                 own and cannot be shown here; Locust runs one \
                  user: locust -f locustfile.py --headless --users 1 --run-time 10s",
                 masked(&self.url)
             )),

@@ -1,4 +1,5 @@
-//! This program's own engine in a plan: it can do everything, and all that it does stands in the profile.
+//! This program's own engine in a plan: it can do everything, and all that it does stands in the
+//! profile.
 
 use super::{Abilities, EngineFacts, EngineWords, VuCost};
 
