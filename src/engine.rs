@@ -7,9 +7,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use crate::crypto::Trust;
 use crate::k6::Looked;
 use crate::measure::{Failure, FailureKind, Level, LoadedAddress, StepTable, Window};
 use crate::plan::{EnginePlan, Plan};
+use crate::scenario::{Addresses, Resolve};
 
 mod host;
 pub mod k6;
@@ -84,6 +86,17 @@ impl EngineInfo {
     }
 }
 
+/// How connections are made.
+#[derive(Debug, Clone, Default)]
+pub struct Network {
+    /// Whom TLS connections trust; the system's certificates where nothing is said.
+    pub trust: Option<Trust>,
+    /// Addresses in place of what a name server would say.
+    pub resolve: Resolve,
+    /// Which of a name's addresses are loaded.
+    pub addresses: Addresses,
+}
+
 /// An engine that makes load from now on.
 pub struct Started {
     /// The engine, at level 0.
@@ -101,7 +114,7 @@ pub struct Order<'a> {
     /// What VUs do, for an engine that runs the scenarios of the profile.
     pub work: Option<native::Work>,
     /// How connections to the target are made.
-    pub network: &'a native::Network,
+    pub network: &'a Network,
     /// Ready when the user stops it before it has started.
     pub stopped: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
 }

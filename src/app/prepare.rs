@@ -11,7 +11,7 @@ use super::populations::{Compiled, Feeders, Other};
 use super::{Refusal, guard, secrets};
 use crate::bounded;
 use crate::crypto::{Trust, TrustSpec};
-use crate::engine::native::Network;
+use crate::engine::Network;
 use crate::exit::Exit;
 use crate::measure::{Level, StepTable};
 use crate::plan::{LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind, VuCost};

@@ -48,12 +48,12 @@ pub use self::start::{CompiledPopulation, WINDOW, Work, cores, vus_of};
 use self::watch::Watched;
 use super::host::{HostWatch, ProcessWatch};
 use super::trace::Trace;
-use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
+use super::{Canary, Ended, Engine, EngineError, EngineInfo, Network, Reply};
 use crate::crypto::{Trust, TrustSpec};
 use crate::measure::{
     Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, StepWindow, Window,
 };
-use crate::scenario::{Addresses, Allowed, Resolve, Scenario};
+use crate::scenario::{Allowed, Scenario};
 
 /// What records call it.
 const NAME: &str = "native";
@@ -115,17 +115,6 @@ pub struct NativeSpec {
     pub network: Network,
     /// Whether anything of the answers of failed requests is told.
     pub excerpts: bool,
-}
-
-/// How connections are made.
-#[derive(Debug, Clone, Default)]
-pub struct Network {
-    /// Whom TLS connections trust; the system's certificates where nothing is said.
-    pub trust: Option<Trust>,
-    /// Addresses in place of what a name server would say.
-    pub resolve: Resolve,
-    /// Which of a name's addresses are loaded.
-    pub addresses: Addresses,
 }
 
 /// What a level means, and how it is reached.

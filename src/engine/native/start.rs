@@ -96,3 +96,45 @@ fn load(amount: Amount, plan: &Plan, climbs: bool) -> LoadModel {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::FindFlags;
+
+    fn plan(rate: Option<&str>) -> Plan {
+        let flags = FindFlags {
+            url: Some("http://127.0.0.1:1/".to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            rate: rate.map(str::to_owned),
+            ..FindFlags::default()
+        };
+        Plan::resolve(None, &flags).unwrap()
+    }
+
+    #[test]
+    fn who_is_searched_follows_the_plan_and_the_others_their_own_model() {
+        let is_open = |amount, rate| {
+            let load = load(amount, &plan(rate), false);
+            matches!(load, LoadModel::Open { .. })
+        };
+        for rate in [None, Some("poisson")] {
+            assert_eq!(is_open(Amount::Searched, rate), rate.is_some());
+            assert!(!is_open(Amount::Vus(Level(3)), rate));
+            assert!(is_open(Amount::PerSecond(Level(3)), rate));
+        }
+        let climbing = load(Amount::Searched, &plan(None), true);
+        assert!(matches!(
+            climbing,
+            LoadModel::Closed {
+                staggered: false,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn a_rate_has_vus_for_ten_seconds_within_bounds() {
+        assert_eq!([1, 30, 9_999].map(|n| vus_of(Level(n))), [10, 300, 5_000]);
+    }
+}
