@@ -10,10 +10,8 @@ mod contact;
 mod find;
 mod github;
 mod guard;
-mod k6;
 mod lab;
 mod leaving;
-mod locust;
 mod look;
 mod manual;
 mod named;
@@ -21,9 +19,11 @@ mod populations;
 mod prepare;
 mod ramp;
 mod resume;
+mod script;
 mod secrets;
 mod session;
 mod signals;
+mod swallowed;
 mod worker;
 
 use std::io::Write as _;
@@ -36,9 +36,7 @@ use tokio::net::TcpListener;
 use audience::Audience;
 use clap::Parser as _;
 
-use crate::cli::{
-    Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind, swallowed_bound,
-};
+use crate::cli::{Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
 use crate::k6::{DEFAULT_BINARY, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
@@ -152,7 +150,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Lab(args) => lab::lab(&args, &mut terminal),
         Command::Completions(args) => Ok(manual::completions(&args, &terminal)),
         Command::Worker(args) => worker::worker(&args, &mut terminal),
-        Command::LocustPlugin => Ok(locust::print_plugin(&terminal)),
+        Command::LocustPlugin => Ok(manual::plugin(&terminal)),
         Command::Man(args) => manual::pages(&args, &terminal),
     };
     let exit = result.unwrap_or_else(|refusal| {
@@ -177,7 +175,7 @@ fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, Refusal> {
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let flags = args.flags();
     let plan = |profile: &Option<Profile>| {
-        let looked = k6::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+        let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
         plan_of(profile.as_ref(), &flags, looked.as_ref())
     };
     profiles.iter().map(plan).collect()
@@ -190,7 +188,7 @@ fn plan_of(
 ) -> Result<Plan, Refusal> {
     Plan::resolve_with(profile, flags, looked).map_err(|e| {
         let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
-        match swallowed_bound().filter(|_| unbound) {
+        match swallowed::bound().filter(|_| unbound) {
             Some(file) => Refusal::new(Exit::Usage, format!("{e}. {file}")),
             None => Refusal::new(Exit::Usage, e),
         }
@@ -237,9 +235,7 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
                 Outline::of(plan, each, searched.mean_think_s(), scenarios.beside(plan))
             }
             // What its users think is not known yet.
-            None if plan.engine.k6().is_some() => Outline::of(plan, Each::K6, 0.0, (0, 0)),
-            // An engine elsewhere has connections of its own.
-            None => Outline::of(plan, Each::with_connections(0), 0.0, (0, 0)),
+            None => Outline::of(plan, Each::of_engine(plan.engine.facts()), 0.0, (0, 0)),
         };
         let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));
@@ -254,7 +250,7 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
     let text = match (&args.from_k6, &args.url) {
         (Some(script), _) => {
             let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
-            let looked = k6::look_at(script, binary)?;
+            let looked = script::look_at(script, binary)?;
             init::of_script(script, args.k6.as_deref(), &looked, &args.out)
         }
         (None, url) => init::of_url(url.as_deref().unwrap_or_default()),

@@ -25,15 +25,18 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::k6::{Function, Looked, Mode, Script, Version};
+use crate::k6::{Looked, Script};
 use crate::measure::{Arrivals, Level, StepTable};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Addresses, Allowed};
 use crate::search::SearchSpec;
-use crate::secret::Hidden;
 use crate::slo::{Condition, Objective, Slo, SloError};
 pub use connect::ConnectPlan;
+pub use engine::{
+    Abilities, Ability, EngineFacts, EnginePlan, EngineWords, K6Plan, LocustPlan, NativePlan,
+    PageFacts, ScriptFacts, Secrets, VuCost,
+};
 pub use log::LogMatch;
 pub use monitor::{HOST, HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS};
 pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
@@ -186,81 +189,6 @@ pub struct Plan {
 /// Per objective where it stands in the profile.
 type SloSpans = Vec<Option<Range<usize>>>;
 
-/// Who makes the load.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum EnginePlan {
-    /// This program.
-    #[default]
-    Native,
-    /// A Locust cluster that is there.
-    Locust(LocustPlan),
-    /// k6, with a script of the user's.
-    K6(K6Plan),
-}
-
-impl EnginePlan {
-    /// What is loaded where the engine's own files say it, for people.
-    pub fn loads(&self) -> &'static str {
-        match self {
-            Self::Native => "what the scenario says",
-            Self::Locust(_) => "what Locust loads",
-            Self::K6(_) => "what the script of k6 loads",
-        }
-    }
-
-    /// The script, where k6 makes the load.
-    pub fn k6(&self) -> Option<&K6Plan> {
-        match self {
-            Self::K6(k6) => Some(k6),
-            Self::Native | Self::Locust(_) => None,
-        }
-    }
-}
-
-/// A script of k6, and how it is run.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct K6Plan {
-    /// The k6 program; a bare name is looked for where a shell would.
-    pub binary: PathBuf,
-    /// The script.
-    pub script: PathBuf,
-    /// The script as it was named.
-    pub shown: String,
-    /// How k6 is brought to a level.
-    pub mode: Mode,
-    /// The functions that the VUs run; never empty.
-    pub functions: Vec<Function>,
-    /// Further arguments of `k6 run`; values may have `{{ env.NAME }}`.
-    pub arguments: Vec<String>,
-    /// What of these is a secret, once it was filled in.
-    pub hidden: Hidden,
-    /// Networks (CIDR) that the script does not connect to by its own wish.
-    pub blocked: Vec<String>,
-    /// Options of the script that decide on the load and are left out for that, by name.
-    pub left_out: Vec<String>,
-    /// What a reader must know of what becomes of the script.
-    pub notes: Vec<String>,
-    /// The version of k6, once it was asked.
-    pub version: Option<Version>,
-    /// Checksum of the script's text, once it was looked at.
-    pub crc32: Option<u32>,
-    /// Whether something that is run comes from the profile: whoever runs it must have agreed to that.
-    pub of_profile: bool,
-    /// Whether the functions were asked for, and are not those of the script's scenarios.
-    pub asked: bool,
-}
-
-/// A Locust cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LocustPlan {
-    /// Address of its master's web page.
-    pub url: String,
-    /// Sent with every request to it; values may have `{{ env.NAME }}`.
-    pub headers: Vec<(String, String)>,
-    /// How it is connected to.
-    pub connect: ConnectPlan,
-}
-
 /// What the load is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadPlan {
@@ -311,6 +239,16 @@ pub enum Amount {
     Vus(Level),
     /// So many cycles begin per second, evenly spaced, however slow the target is.
     PerSecond(Level),
+}
+
+impl Amount {
+    /// Their number, or their rate; `None` where it is searched.
+    pub fn fixed(self) -> Option<Level> {
+        match self {
+            Self::Searched => None,
+            Self::Vus(level) | Self::PerSecond(level) => Some(level),
+        }
+    }
 }
 
 /// What a VU does, not yet compiled.
@@ -524,8 +462,8 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let source = profile.map(|p| &*p.source);
         let mut engine = engine::resolve(profile, flags, &Reader { source })?;
-        if let (EnginePlan::K6(k6), Some(looked)) = (&engine, looked) {
-            engine = EnginePlan::K6(k6.clone().with(looked)?);
+        if let Some(looked) = looked {
+            engine.facts_mut().learn(looked)?;
         }
         let script = looked.map(|l| &l.script);
         let asked = Asked {
@@ -533,18 +471,13 @@ impl Plan {
             engine: &engine,
             script,
         };
-        let plan = match (profile, &flags.url, &engine) {
-            (Some(profile), _, _) => Self::of_profile(profile, &asked),
-            (None, None, EnginePlan::Locust(locust)) => Self::of_locust(locust, &asked),
-            (None, None, EnginePlan::K6(k6)) => Self::of_engine(k6.run_name(), &asked),
-            (None, Some(url), EnginePlan::Locust(_)) => Err(PlanError::Flag {
-                flag: "--url",
-                value: url.clone(),
-                why: "the address of the service is for Locust to be told (--host, or the locustfile)"
-                    .to_owned(),
-            }),
-            (None, Some(url), _) => Self::of_url(url, &asked),
-            (None, None, EnginePlan::Native) => Self::of_profile(&demo_profile()?, &asked),
+        let plan = match (profile, &flags.url) {
+            (Some(profile), _) => Self::of_profile(profile, &asked),
+            (None, Some(url)) => Self::of_url(url, &asked),
+            (None, None) => match engine.facts().run_name()? {
+                Some(name) => Self::of_engine(name, &asked),
+                None => Self::of_profile(&demo_profile()?, &asked),
+            },
         }?;
         engine::check(&engine, profile, flags, plan.load)?;
         let excerpts = profile.and_then(|p| p.excerpts).unwrap_or(true);
@@ -568,23 +501,27 @@ impl Plan {
         let engine = engine::resolve(profile, flags, &reader)?;
         // What does not go together is told before anybody is asked.
         engine::check(&engine, profile, flags, LoadPlan::Closed)?;
-        let EnginePlan::K6(k6) = &engine else {
+        if engine.facts().script().is_none() {
             return Ok(None);
-        };
+        }
         let target = match profile {
             Some(profile) => {
                 let connect = connect::of_target(Some(profile), flags)?;
                 let monitors = monitor_names(&monitor::resolve(profile, &connect)?);
-                target::resolve(profile, flags, &reader, &monitors, &engine)?
+                target::resolve(profile, flags, &reader, &monitors, engine.facts())?
             }
             None => TargetPlan::default(),
         };
+        let name = match profile {
+            Some(profile) => profile.name.clone(),
+            None => engine.facts().run_name()?.unwrap_or_default(),
+        };
         Ok(Some(Ahead {
-            name: profile.map_or_else(|| k6.run_name(), |p| p.name.clone()),
+            name,
             dir: profile.map_or_else(|| PathBuf::from("."), |p| p.dir.clone()),
             source: profile.map(|p| Arc::clone(&p.source)),
             target,
-            k6: k6.clone(),
+            engine,
         }))
     }
 
@@ -595,9 +532,10 @@ impl Plan {
         };
         let connect = connect::of_target(Some(profile), flags)?;
         let monitors = monitor::resolve(profile, &connect)?;
-        let target = target::resolve(profile, flags, &reader, &monitor_names(&monitors), engine)?;
+        let names = monitor_names(&monitors);
+        let target = target::resolve(profile, flags, &reader, &names, engine.facts())?;
         let scenario = match (&profile.scenario, &target.kind) {
-            _ if *engine != EnginePlan::Native => ScenarioSource::OfTheEngine,
+            _ if !engine.facts().abilities().runs_scenarios => ScenarioSource::OfTheEngine,
             (_, TargetKind::OfTheEngine) => ScenarioSource::OfTheEngine,
             (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
             (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
@@ -628,6 +566,7 @@ impl Plan {
     fn of_url(url: &str, asked: &Asked<'_>) -> Result<Self, PlanError> {
         let flags = asked.flags;
         let reader = Reader { source: None };
+        asked.engine.facts().check_url(url)?;
         let uri = value::url(url).map_err(|why| PlanError::Flag {
             flag: "--url",
             value: url.to_owned(),
@@ -657,16 +596,6 @@ impl Plan {
             slo_spans,
             monitors,
         }))
-    }
-
-    /// A cluster without a profile.
-    fn of_locust(locust: &LocustPlan, asked: &Asked<'_>) -> Result<Self, PlanError> {
-        let uri = value::url(&locust.url).map_err(|why| PlanError::Flag {
-            flag: "--locust-url",
-            value: locust.url.clone(),
-            why,
-        })?;
-        Self::of_engine(format!("locust-{}", folder_name(&uri)), asked)
     }
 
     /// An engine that has files of its own, without a profile.
@@ -705,7 +634,7 @@ impl Plan {
             max_is_explicit,
             load,
             required,
-        } = search::resolve(section, flags, reader, asked.engine)?;
+        } = search::resolve(section, flags, reader, asked.engine.facts())?;
         let pace = reader.pick(
             Flag("--pace", flags.pace),
             section.pace.as_ref(),
@@ -741,9 +670,8 @@ impl Plan {
         flags: &FindFlags,
         script: Option<&Script>,
     ) {
-        let (EnginePlan::K6(k6), Some(script)) = (&mut self.engine, script) else {
-            return;
-        };
+        let Some(script) = script else { return };
+        let engine = self.engine.facts_mut();
         let given = |p: &Profile| p.slo.as_ref().is_some_and(|slo| !slo.is_empty());
         let elsewhere = !flags.slo.is_empty() || profile.is_some_and(given);
         let all = script.objectives.len() + script.uncarried.len();
@@ -754,14 +682,16 @@ impl Plan {
             } else {
                 &texts
             };
-            k6.notes.push(format!(
+            engine.note(format!(
                 "the script's {all} thresholds are not used, for the SLO is given elsewhere (here they would be: {texts})"
             ));
             return;
         }
-        let lost = script.uncarried.iter();
-        k6.notes
-            .extend(lost.map(|t| format!("a threshold of the script is no objective here: {t}")));
+        for lost in &script.uncarried {
+            engine.note(format!(
+                "a threshold of the script is no objective here: {lost}"
+            ));
+        }
     }
 
     /// The names of steps in the objectives, each once; for an engine that does not know its steps before it runs.
@@ -828,22 +758,8 @@ pub struct Ahead {
     pub source: Option<Arc<Source>>,
     /// What is done to the target around the load.
     pub target: TargetPlan,
-    /// The script.
-    pub k6: K6Plan,
-}
-
-impl K6Plan {
-    /// The folder under the reports for a run without a profile.
-    fn run_name(&self) -> String {
-        let stem = self.script.file_stem().unwrap_or_default();
-        let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        let stem = stem.to_string_lossy();
-        let name: String = stem
-            .chars()
-            .map(|c| if fits(c) { c } else { '-' })
-            .collect();
-        format!("k6-{name}")
-    }
+    /// What the script is a part of.
+    pub engine: EnginePlan,
 }
 
 /// The parts of a plan that do not depend on where the target comes from.
@@ -885,7 +801,7 @@ impl Base {
             search: self.search,
             max_is_explicit: self.max_is_explicit,
             required: self.required,
-            engine: EnginePlan::Native,
+            engine: EnginePlan::default(),
             load: self.load,
             pace_per_s: self.pace_per_s,
             threads: self.threads,

@@ -12,9 +12,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::k6::Mode;
 use crate::measure::{Level, LevelUnit};
-use crate::plan::{Amount, EnginePlan, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan};
+use crate::plan::{
+    Amount, EngineFacts, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan, VuCost,
+};
 use crate::record::Environment;
 use crate::run;
 use crate::scenario::Addresses;
@@ -35,11 +36,6 @@ const OWN_DESCRIPTORS: u64 = 64;
 const OWN_MEMORY: u64 = 64 << 20;
 const VU_MEMORY: u64 = 8 << 10;
 const CONNECTION_MEMORY: u64 = 12 << 10;
-/// Memory of a VU of k6, with what k6 takes for itself. Measured with a small script (500 VUs 126 MB, 2 000 VUs 385 MB): scripts that
-/// hold data take more.
-const K6_VU_MEMORY: u64 = 256 << 10;
-/// Connections of a VU of k6: one to the target at least, and one on which it asks whether it shall run, which ends in this program.
-const K6_CONNECTIONS: u64 = 2;
 /// Linux' range of local ports where it cannot be read.
 const DEFAULT_PORTS: u64 = 28_232;
 
@@ -77,11 +73,19 @@ pub struct Each {
 }
 
 impl Each {
-    /// A VU of k6.
-    pub const K6: Self = Self {
-        sockets: K6_CONNECTIONS,
-        memory: K6_VU_MEMORY,
-    };
+    /// A VU of an engine that does not run scenarios of the profile.
+    pub fn of_engine(engine: &dyn EngineFacts) -> Self {
+        match engine.vu_cost() {
+            VuCost::Fixed {
+                connections,
+                memory,
+            } => Self {
+                sockets: connections,
+                memory,
+            },
+            VuCost::OfScenario | VuCost::Nothing => Self::with_connections(0),
+        }
+    }
 
     /// A VU of this program that holds up to so many connections at once.
     pub fn with_connections(connections: usize) -> Self {
@@ -437,7 +441,7 @@ impl Outline {
             addresses: Vec::new(),
             needs: Needs::of(most_vus, each).and_beside(beside),
             expected: (plan.populations.users == Amount::Searched
-                && plan.engine == EnginePlan::Native)
+                && plan.engine.facts().abilities().runs_scenarios)
                 .then(|| expected(plan, think_s))
                 .flatten(),
             hint: run::slow_start(&plan.search, think_s),
@@ -455,10 +459,9 @@ impl Outline {
     fn write(&self, out: &mut String, plan: &Plan, host: &HostLimits) -> fmt::Result {
         self.write_asked(out, plan)?;
         self.write_search(out, plan)?;
-        match &plan.engine {
-            EnginePlan::Native | EnginePlan::K6(_) => self.write_needs(out, plan, host),
-            // Its workers are elsewhere.
-            EnginePlan::Locust(_) => Ok(()),
+        match plan.engine.facts().vu_cost() {
+            VuCost::OfScenario | VuCost::Fixed { .. } => self.write_needs(out, plan, host),
+            VuCost::Nothing => Ok(()),
         }
     }
 
@@ -500,7 +503,9 @@ impl Outline {
         if plan.target.connect.insecure {
             writeln!(out, "certificate  not checked (insecure)")?;
         }
-        write_engine(out, &plan.engine)?;
+        for (name, text) in plan.engine.facts().words().outline {
+            writeln!(out, "{name:<12} {text}")?;
+        }
         writeln!(out, "SLO          {}", slo.join("  "))?;
         if !monitors.is_empty() {
             writeln!(out, "monitors     {}", monitors.join("  "))?;
@@ -666,7 +671,7 @@ fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
     let url = match &target.kind {
         TargetKind::External { url } => &masked(url),
         TargetKind::Demo => "the demo that is built in",
-        TargetKind::OfTheEngine => plan.engine.loads(),
+        TargetKind::OfTheEngine => plan.engine.facts().words().loads,
     };
     writeln!(out, "target       {url}")?;
     let dir = target.dir.display();
@@ -683,27 +688,6 @@ fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
     write_resets(out, target)?;
     command(out, "reset", &target.reset)?;
     command(out, "down", &target.down)
-}
-
-/// Who makes the load, where it is not this program.
-fn write_engine(out: &mut String, engine: &EnginePlan) -> fmt::Result {
-    match engine {
-        EnginePlan::Native => Ok(()),
-        EnginePlan::Locust(locust) => {
-            let url = masked(&locust.url);
-            writeln!(out, "engine       the Locust cluster at {url}")
-        }
-        EnginePlan::K6(k6) => {
-            let version = k6.version.map_or_else(String::new, |v| format!(" {v}"));
-            let how = match k6.mode {
-                Mode::Gate => "one process, whose VUs wait or run",
-                Mode::Restart => "one process for each level",
-            };
-            writeln!(out, "engine       k6{version} with {}: {how}", k6.shown)?;
-            let functions: Vec<String> = k6.functions.iter().map(ToString::to_string).collect();
-            writeln!(out, "functions    {}", functions.join("  "))
-        }
-    }
 }
 
 /// What a reset does before the profile's command.
@@ -725,7 +709,7 @@ fn write_resets(out: &mut String, target: &TargetPlan) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{FindFlags, FlushPlan, RestartPlan};
+    use crate::plan::{FindFlags, FlushPlan, K6Plan, RestartPlan};
 
     const HOST: HostLimits = HostLimits {
         descriptors: 2064,
@@ -734,6 +718,10 @@ mod tests {
         ports: 28_232,
         memory: Some(1 << 30),
     };
+
+    fn k6() -> Each {
+        Each::of_engine(&K6Plan::default())
+    }
 
     fn two() -> Each {
         Each::with_connections(2)
@@ -825,14 +813,14 @@ mod tests {
 
     #[test]
     fn a_vu_of_k6_needs_more_memory_and_two_connections() {
-        let needs = Needs::of(Level(2000), Each::K6);
+        let needs = Needs::of(Level(2000), k6());
         assert_eq!((needs.descriptors, needs.ports), (4064, 4000));
-        assert_eq!(needs.memory, OWN_MEMORY + 2000 * K6_VU_MEMORY);
+        assert_eq!(needs.memory, OWN_MEMORY + 2000 * k6().memory);
         let little = HostLimits {
-            memory: Some(OWN_MEMORY + 300 * K6_VU_MEMORY),
+            memory: Some(OWN_MEMORY + 300 * k6().memory),
             ..HOST
         };
-        assert_eq!(little.highest(Each::K6), Level(300));
+        assert_eq!(little.highest(k6()), Level(300));
     }
 
     #[test]

@@ -100,8 +100,8 @@ const RAMP_GRACE_S: f64 = 60.0;
 ///
 /// # Errors
 /// When the engine cannot go on; what was measured by then is lost to this probe only.
-pub async fn probe<E: Engine>(
-    engine: &mut E,
+pub async fn probe(
+    engine: &mut dyn Engine,
     steps: &StepTable,
     spec: &ProbeSpec,
     observer: &mut impl Observer,

@@ -138,9 +138,9 @@ pub struct ResumeState {
 }
 
 /// Runs a whole search. Whatever happens, what was measured comes back in the record.
-pub async fn run<E: Engine, S: Surroundings>(
+pub async fn run<S: Surroundings>(
     spec: &RunSpec,
-    engine: &mut E,
+    engine: &mut dyn Engine,
     surroundings: &mut S,
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
@@ -157,10 +157,10 @@ pub async fn run<E: Engine, S: Surroundings>(
 }
 
 /// Runs what is left of a search. As [`run`].
-pub async fn resume<E: Engine, S: Surroundings>(
+pub async fn resume<S: Surroundings>(
     spec: &RunSpec,
     past: ResumeState,
-    engine: &mut E,
+    engine: &mut dyn Engine,
     surroundings: &mut S,
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
@@ -236,9 +236,9 @@ fn new_search(spec: &RunSpec) -> Search {
     Search::new(spec.search.clone(), model, spec.slo.links())
 }
 
-struct Run<'a, E, S> {
+struct Run<'a, S> {
     spec: &'a RunSpec,
-    engine: &'a mut E,
+    engine: &'a mut dyn Engine,
     surroundings: &'a mut S,
     interrupt: &'a Interrupt,
     sink: &'a mut (dyn FnMut(Event) + Send),
@@ -262,7 +262,7 @@ struct Run<'a, E, S> {
     aside_s: f64,
 }
 
-impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+impl<S: Surroundings> Run<'_, S> {
     fn not_recovered(&mut self, why: &str) -> Conclusion {
         let said = self.surroundings.last_words();
         self.lost(&format!("the target did not recover: {why}{said}"))

@@ -76,10 +76,10 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "engine",
         Shell,
-        // Of `crypto` whom connections trust.
+        // Of `crypto` whom connections trust; of `plan` what each is started for.
         &[
-            "bounded", "children", "crypto", "excerpt", "k6", "measure", "scenario", "secret",
-            "stats", "units",
+            "bounded", "children", "crypto", "excerpt", "k6", "measure", "plan", "scenario",
+            "secret", "stats", "units",
         ],
     ),
     (
@@ -201,8 +201,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         // Of `scenario` whom requests may reach; of `run` what it says of a slow start.
         &[
-            "k6", "measure", "plan", "record", "run", "scenario", "search", "secret", "slo",
-            "units",
+            "measure", "plan", "record", "run", "scenario", "search", "secret", "slo", "units",
         ],
     ),
     (
@@ -294,9 +293,10 @@ const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "
 
 /// What makes and judges load. A clock that somebody sets, or that summer time or a time server moves, must not reach it.
 const MEASURES: &[&str] = &[
+    "engine/host",
+    "engine/host.rs",
     "engine/native",
     "engine/native.rs",
-    "engine/populations.rs",
     "measure",
     "measure.rs",
     "probe.rs",
@@ -317,8 +317,14 @@ const TOLD_THE_TIME: &[&str] = &[
     "engine/native/socket.rs",
     // `Retry-After` may be a date; how long it is followed has bounds.
     "engine/native/back_off.rs",
-    "engine/native/vu.rs",
+    "engine/native/user.rs",
 ];
+
+/// Who may ask which engine it is: a plan knows what it is made of, and each is started by a line. All others ask for
+/// what it can do.
+const KNOW_THE_ENGINE: &[&str] = &["plan/engine.rs", "engine.rs"];
+/// How that is asked.
+const KINDS_OF_ENGINE: &str = "EnginePlan::";
 
 /// Modules that may use these names of another module only.
 const ONLY: &[(&str, &str, &[&str])] = &[
@@ -529,6 +535,28 @@ fn nothing_that_measures_reads_the_time_of_day() {
         let may = TOLD_THE_TIME.iter().any(|path| name == Path::new(path));
         assert_eq!(reads, may, "{} and the time of day", file.display());
     }
+}
+
+#[test]
+fn nobody_asks_which_engine_it_is() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&src, &mut files);
+    let mut asking: Vec<String> = Vec::new();
+    for file in files {
+        let text = code(&file, 1);
+        let mut kinds = text.match_indices(KINDS_OF_ENGINE).map(|(at, what)| {
+            text[at + what.len()..].starts_with(|c: char| c.is_ascii_uppercase())
+        });
+        if kinds.any(|is_kind| is_kind) {
+            let name = file.strip_prefix(&src).unwrap().to_str().unwrap();
+            asking.push(name.to_owned());
+        }
+    }
+    asking.sort();
+    let mut may = KNOW_THE_ENGINE.to_vec();
+    may.sort_unstable();
+    assert_eq!(asking, may);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
-use breakpoint::engine::{Canary, Engine, EngineError};
+use breakpoint::engine::{Canary, Engine, EngineError, EngineInfo, Reply};
 use breakpoint::event::Event;
 use breakpoint::measure::{FailureKind, Level, LevelUnit, StepTable, Window};
 use breakpoint::ramp::Stages;
@@ -216,26 +216,34 @@ fn spoiled<F: FnMut(u32, &mut Window) -> bool>(spoil: F) -> Spoiled<F> {
 }
 
 impl<F: FnMut(u32, &mut Window) -> bool + Send> Engine for Spoiled<F> {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.engine.set_level(level).await
+    fn describe(&self) -> EngineInfo {
+        self.engine.describe()
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let mut window = self.engine.next_window().await?;
-        self.second += 1;
-        if (self.spoil)(self.second, &mut window) {
-            Ok(window)
-        } else {
-            Err(EngineError::Stopped("a test".to_owned()))
-        }
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        self.engine.set_level(level)
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        if self.well {
-            self.engine.canary().await
-        } else {
-            Ok(Canary::failed(FailureKind::ConnectRefused))
-        }
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let mut window = self.engine.next_window().await?;
+            self.second += 1;
+            if (self.spoil)(self.second, &mut window) {
+                Ok(window)
+            } else {
+                Err(EngineError::Stopped("a test".to_owned()))
+            }
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            if self.well {
+                self.engine.canary().await
+            } else {
+                Ok(Canary::failed(FailureKind::ConnectRefused))
+            }
+        })
     }
 }
 

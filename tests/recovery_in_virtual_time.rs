@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
-use breakpoint::engine::{Canary, Engine, EngineError};
+use breakpoint::engine::{Canary, Engine, EngineInfo, Reply};
 use breakpoint::measure::{Level, Reading, StepTable, Window};
 use breakpoint::record::{Ending, Environment, HoldEnd, PlanRecord, Purpose, RunRecord};
 use breakpoint::run::{self, FirstContact, Interrupt, RunSpec, Surroundings};
@@ -38,25 +38,35 @@ struct Scripted<F> {
 }
 
 impl<F: FnMut(usize) -> Duration + Send> Engine for Scripted<F> {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.level = level;
-        let loads = level > Level::ZERO;
-        let asked = if loads { Asked::Load } else { Asked::Stop };
-        self.log.lock().unwrap().push(asked);
-        self.sim.set_level(level).await
+    fn describe(&self) -> EngineInfo {
+        self.sim.describe()
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        if self.level == Level::ZERO {
-            self.log.lock().unwrap().push(Asked::Idle);
-        }
-        self.sim.next_window().await
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.level = level;
+            let loads = level > Level::ZERO;
+            let asked = if loads { Asked::Load } else { Asked::Stop };
+            self.log.lock().unwrap().push(asked);
+            self.sim.set_level(level).await
+        })
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        self.log.lock().unwrap().push(Asked::Canary);
-        self.tried += 1;
-        Ok(Canary::Passed((self.takes)(self.tried)))
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            if self.level == Level::ZERO {
+                self.log.lock().unwrap().push(Asked::Idle);
+            }
+            self.sim.next_window().await
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            self.log.lock().unwrap().push(Asked::Canary);
+            self.tried += 1;
+            Ok(Canary::Passed((self.takes)(self.tried)))
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
-use breakpoint::engine::{Canary, Engine, EngineError};
+use breakpoint::engine::{Canary, Engine, EngineInfo, Reply};
 use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
 use breakpoint::measure::{FailureKind, Level, Reading, StepTable, StepWindow, Strain, Window};
@@ -531,23 +531,31 @@ struct Beside {
 }
 
 impl Engine for Beside {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        let users = if level == Level::ZERO { 0 } else { self.users };
-        self.inner.set_level(Level(level.get() + users)).await
+    fn describe(&self) -> EngineInfo {
+        self.inner.describe()
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let mut window = self.inner.next_window().await?;
-        let users = self.users.min(window.level.get());
-        window.level = Level(window.level.get() - users);
-        window.vus = window.vus.saturating_sub(users);
-        // The cycle of those who are searched, of which nothing is measured.
-        window.steps.insert(0, StepWindow::default());
-        Ok(window)
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            let users = if level == Level::ZERO { 0 } else { self.users };
+            self.inner.set_level(Level(level.get() + users)).await
+        })
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        self.inner.canary().await
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let mut window = self.inner.next_window().await?;
+            let users = self.users.min(window.level.get());
+            window.level = Level(window.level.get() - users);
+            window.vus = window.vus.saturating_sub(users);
+            // The cycle of those who are searched, of which nothing is measured.
+            window.steps.insert(0, StepWindow::default());
+            Ok(window)
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        self.inner.canary()
     }
 }
 
@@ -683,19 +691,25 @@ struct Late {
 }
 
 impl Engine for Late {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.sim.set_level(level).await
+    fn describe(&self) -> EngineInfo {
+        self.sim.describe()
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let mut window = self.sim.next_window().await?;
-        window.generator.strain = (self.strain)(window.level);
-        window.generator.lag_p99_s = (window.level > self.above).then_some(30.0);
-        Ok(window)
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        self.sim.set_level(level)
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        self.sim.canary().await
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let mut window = self.sim.next_window().await?;
+            window.generator.strain = (self.strain)(window.level);
+            window.generator.lag_p99_s = (window.level > self.above).then_some(30.0);
+            Ok(window)
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        self.sim.canary()
     }
 }
 
@@ -771,26 +785,32 @@ struct Dying {
 }
 
 impl Engine for Dying {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.sim.set_level(level).await
+    fn describe(&self) -> EngineInfo {
+        self.sim.describe()
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        self.sim.next_window().await
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        self.sim.set_level(level)
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        self.tried += 1;
-        if let Some((after, interrupt)) = &self.stop_after
-            && self.tried >= *after
-        {
-            interrupt.set();
-        }
-        if self.tried <= self.lives {
-            self.sim.canary().await
-        } else {
-            Ok(Canary::failed(FailureKind::ConnectRefused))
-        }
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        self.sim.next_window()
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            self.tried += 1;
+            if let Some((after, interrupt)) = &self.stop_after
+                && self.tried >= *after
+            {
+                interrupt.set();
+            }
+            if self.tried <= self.lives {
+                self.sim.canary().await
+            } else {
+                Ok(Canary::failed(FailureKind::ConnectRefused))
+            }
+        })
     }
 }
 

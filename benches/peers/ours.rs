@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
+use breakpoint::engine::{Engine as _, Network};
 use breakpoint::measure::{Histogram, Level};
 use breakpoint::scenario::{Allowed, Feeder, Scenario, spec::ScenarioSpec};
 use clap::Args;

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
-use breakpoint::engine::Engine as _;
-use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
+use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
+use breakpoint::engine::{Engine as _, Network};
 use breakpoint::measure::{Level, Window};
 use breakpoint::scenario::{Allowed, Scenario, spec::ScenarioSpec};
 use clap::{Parser, Subcommand};

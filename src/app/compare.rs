@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::find;
 use super::github;
-use super::k6;
 use super::prepare::{self, Ready};
+use super::script;
 use super::session;
 use super::signals;
 use super::{Exit, Refusal, contact, plan_of, runtime};
@@ -237,7 +237,7 @@ fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Tu
     let profiles = [base, candidate].map(|name| locate::by_name(name, Path::new(".")));
     let [base, candidate] = profiles.map(|p| p.map_err(|e| Refusal::new(Exit::Usage, e)));
     let profiles = [base?, candidate?];
-    let look = |profile| k6::look(Some(profile), &flags(args, 0), args.yes, terminal);
+    let look = |profile| script::look(Some(profile), &flags(args, 0), args.yes, terminal);
     let looked = [look(&profiles[0])?, look(&profiles[1])?];
     let host = preflight::read_host();
     let mut turns = Vec::new();

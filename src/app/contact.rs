@@ -10,9 +10,7 @@ use super::named::{self, Named};
 use super::prepare::Ready;
 use super::{Exit, Refusal};
 use crate::excerpt;
-use crate::plan::{
-    Ahead, EnginePlan, K6Plan, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan,
-};
+use crate::plan::{Ahead, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan};
 use crate::preflight;
 use crate::secret::masked;
 use crate::store::seen::Seen;
@@ -76,7 +74,7 @@ pub(super) fn reach(
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
 pub(super) fn before_script(
     ahead: &Ahead,
-    script: &[u8],
+    text: &[u8],
     yes: bool,
     terminal: &Terminal,
 ) -> Result<(), Refusal> {
@@ -85,34 +83,19 @@ pub(super) fn before_script(
         return Ok(());
     };
     let mut wish = Wish::new(&ahead.name, &ahead.target, &source.text);
-    if ahead.k6.of_profile {
-        wish.commands.insert(0, ("script", run_of(&ahead.k6)));
-        wish.parts.push(script.to_vec());
-        let files = [&ahead.k6.binary, &ahead.k6.script];
+    let script = ahead.engine.facts().script();
+    if let Some(script) = script.filter(|script| script.of_profile) {
+        wish.commands.insert(0, ("script", script.command));
+        wish.parts.push(text.to_vec());
         wish.files
-            .extend(files.into_iter().filter_map(|f| named::of(f)));
+            .extend(script.runs.into_iter().filter_map(named::of));
     }
     agreed_to([wish.asked()], yes, &mut Seen::of_user(), terminal)
 }
 
-/// How k6 is run with a script, as far as the profile says it.
-fn run_of(k6: &K6Plan) -> String {
-    let arguments = k6.arguments.iter().map(|a| masked(a));
-    let words = [
-        k6.binary.display().to_string(),
-        "run".to_owned(),
-        k6.shown.clone(),
-    ];
-    words
-        .into_iter()
-        .chain(arguments)
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 fn consent(plan: &Plan) -> Option<Asked> {
     let text = plan.profile_text()?;
-    if plan.engine.k6().is_some() {
+    if plan.engine.facts().script().is_some() {
         // A plan with a script would not be there without consent.
         return None;
     }
@@ -288,12 +271,13 @@ fn visible(text: &str) -> String {
 
 fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
     let plan = &ready.plan;
-    let target = match (&plan.target.kind, &plan.engine) {
-        // The demo is a process of this program's own.
-        (TargetKind::Demo, _) | (TargetKind::OfTheEngine, EnginePlan::Native) => return,
-        (_, EnginePlan::Locust(locust)) => &locust.url,
-        (_, EnginePlan::K6(k6)) => &k6.shown,
-        (TargetKind::External { url }, EnginePlan::Native) => url,
+    // The demo is a process of this program's own.
+    if plan.target.kind == TargetKind::Demo {
+        return;
+    }
+    let target = plan.engine.facts().target();
+    let Some(target) = target.or(plan.target.kind.url()) else {
+        return;
     };
     let text = plan.profile_text().unwrap_or("");
     let mark = mark("contact", &[text.as_bytes(), target.as_bytes()]);
@@ -307,26 +291,25 @@ fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
 /// What will be sent, how fast, up to where and for how long.
 fn first_contact(ready: &Ready, target: &str) -> String {
     let plan = &ready.plan;
-    let mut out = match &plan.engine {
-        EnginePlan::K6(_) => format!("the first load by k6 with {target}:"),
-        _ => format!("the first load on {target} by this profile:"),
+    let engine = plan.engine.facts();
+    let words = engine.words();
+    let mut out = match words.by {
+        Some(program) => format!("the first load by {program} with {target}:"),
+        None => format!("the first load on {target} by this profile:"),
     };
     let mut line = |name: &str, text: &str| {
         // Writing to a string cannot fail.
         write!(out, "\n    {name:<10} {text}").ok();
     };
-    match &plan.engine {
-        EnginePlan::Locust(_) => line("requests", "what Locust's own files say"),
-        EnginePlan::K6(_) => {
+    match words.requests {
+        Some(what) if engine.abilities().is_confined => {
             let mut hosts = vec!["this machine".to_owned()];
             hosts.extend(plan.target.allowed.hosts().iter().map(|h| visible(h)));
             let hosts = hosts.join(" and ");
-            line(
-                "requests",
-                &format!("what the script says, to {hosts} alone"),
-            );
+            line("requests", &format!("{what}, to {hosts} alone"));
         }
-        EnginePlan::Native => requests(plan, target, &mut line),
+        Some(what) => line("requests", what),
+        None => requests(plan, target, &mut line),
     }
     for sent in ready.leaving.iter().map(Leaving::line) {
         line("sends", &sent);

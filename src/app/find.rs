@@ -10,7 +10,7 @@ use super::command;
 use super::guard::Guard;
 use super::look;
 use super::prepare::Ready;
-use super::session::{self, NotUp, Session, Work, World};
+use super::session::{self, NotUp, Session, World};
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::event::Event;
@@ -106,7 +106,7 @@ fn head(plan: &Plan, began: Timestamp) -> Head {
         folder: folder.to_string_lossy().into_owned(),
         command: command::as_typed(),
         profile_crc32: plan.profile_text().map(|t| journal::crc32(t.as_bytes())),
-        script_crc32: plan.engine.k6().and_then(|k6| k6.crc32),
+        script_crc32: plan.engine.facts().script().and_then(|s| s.crc32),
     }
 }
 
@@ -131,7 +131,7 @@ async fn with_target(
         run::resume(
             &spec,
             past,
-            &mut session.engine,
+            &mut *session.engine,
             &mut world,
             &signals.interrupt,
             &mut sink,
@@ -147,7 +147,7 @@ fn run_spec(ready: &Ready, session: &Session) -> RunSpec {
     RunSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
-        steps: session.steps.clone(),
+        steps: session.info.steps.clone(),
         search: plan.search.clone(),
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
@@ -188,7 +188,7 @@ fn not_up(ready: &Ready, why: NotUp, began: Timestamp) -> RunRecord {
             plan.search.confidence,
             plan.search.precision,
         ),
-        plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),
+        plan: session::plan_record(ready, &session::planned(ready), url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         probes: Vec::new(),

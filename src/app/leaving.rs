@@ -1,4 +1,4 @@
-//! What leaves this machine beside the load: whom monitors, the page of a Locust master and `--remote-write` ask, who must be this machine or be
+//! What leaves this machine beside the load: whom monitors, the page of an engine and `--remote-write` ask, who must be this machine or be
 //! allowed as a target must, and which secrets go to anybody else, to which whoever runs the profile agrees once per content.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use reqwest::Url;
 use super::contact::{Asked, mark};
 use super::{Exit, Refusal, secrets};
 use crate::excerpt;
-use crate::plan::{ConnectPlan, EnginePlan, Plan, ScenarioSource, TargetKind};
+use crate::plan::{ConnectPlan, Plan, ScenarioSource, TargetKind};
 use crate::scenario::spec::{ScenarioSpec, StepSpec};
 use crate::scenario::{Allowed, Resolve};
 use crate::secret::{self, Lookup, masked};
@@ -56,19 +56,12 @@ fn asked(plan: &Plan) -> Vec<Visited<'_>> {
             connect: &monitor.connect,
         })
     });
-    let page = match &plan.engine {
-        EnginePlan::Locust(locust) => Some(Visited {
-            who: "the page of the Locust master".to_owned(),
-            address: &locust.url,
-            beside: locust
-                .headers
-                .iter()
-                .map(|(_, value)| value.as_str())
-                .collect(),
-            connect: &locust.connect,
-        }),
-        EnginePlan::Native | EnginePlan::K6(_) => None,
-    };
+    let page = plan.engine.facts().page().map(|page| Visited {
+        who: format!("the page of {}", page.of),
+        address: page.url,
+        beside: page.headers.iter().map(|(_, v)| v.as_str()).collect(),
+        connect: page.connect,
+    });
     monitors.chain(page).collect()
 }
 

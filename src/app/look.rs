@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::audience::Audience;
-use super::populations::{Compiled, USERS, WINDOW};
+use super::populations::{Compiled, USERS};
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, command, contact, plan_of, runtime};
 use crate::cli::TryArgs;
 use crate::engine::Canary;
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec, WINDOW};
 use crate::engine::trace::{Line, Mark, Trace};
 use crate::excerpt;
 use crate::locate;
@@ -59,7 +59,7 @@ pub(super) fn first_contact(plan: &Plan) -> FirstContact {
 
 /// The command that looks at what this one loads; `None` where another program makes the load.
 fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
-    if plan.engine != EnginePlan::Native {
+    if plan.engine.facts().abilities().one_cycle.is_err() {
         return None;
     }
     let mut words = vec!["breakpoint".to_owned(), "try".to_owned()];
@@ -147,24 +147,13 @@ fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
 
 /// Another program's users are its own: their cycle is not known here.
 fn refuse_others(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), Refusal> {
-    let refuse = |text: String| Err(Refusal::new(Exit::Usage, text));
-    let ahead = Plan::ahead(profile, flags).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let usage = |why: String| Refusal::new(Exit::Usage, why);
+    let able = |engine: &EnginePlan| engine.facts().abilities().one_cycle.map_err(usage);
+    let ahead = Plan::ahead(profile, flags).map_err(|e| usage(e.to_string()))?;
     if let Some(ahead) = ahead {
-        let script = ahead.k6.shown;
-        return refuse(format!(
-            "the profile's load is made by k6 with {script}, whose requests are its own and cannot be shown here; k6 shows one iteration: \
-             k6 run --vus 1 --iterations 1 --http-debug=full {script}"
-        ));
+        able(&ahead.engine)?;
     }
-    let plan = plan_of(profile, flags, None)?;
-    match &plan.engine {
-        EnginePlan::Locust(locust) => refuse(format!(
-            "the profile's load is made by the Locust cluster at {}, whose requests are its own and cannot be shown here; Locust runs one user: \
-             locust -f locustfile.py --headless --users 1 --run-time 10s",
-            crate::secret::masked(&locust.url)
-        )),
-        EnginePlan::Native | EnginePlan::K6(_) => Ok(()),
-    }
+    able(&plan_of(profile, flags, None)?.engine)
 }
 
 /// Looks until somebody answers, which one who was brought up just before may not do at once.

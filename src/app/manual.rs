@@ -1,10 +1,12 @@
-//! Completions and manual pages, made from the command line's own description.
+//! Texts that the program carries: completions and manual pages, made from the command line's own
+//! description, and the plug-in for Locust.
 
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use super::{Exit, Refusal};
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
+use crate::engine::locust::PLUGIN;
 use crate::store;
 use crate::term::Terminal;
 
@@ -15,6 +17,12 @@ pub(super) fn completions(args: &CompletionsArgs, terminal: &Terminal) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), NAME, &mut script);
     terminal.print_own(&String::from_utf8_lossy(&script));
+    Exit::Answer
+}
+
+/// The plug-in for Locust.
+pub(super) fn plugin(terminal: &Terminal) -> Exit {
+    terminal.print_own(PLUGIN);
     Exit::Answer
 }
 

@@ -1,24 +1,17 @@
-//! The populations of a plan: compiled, counted, and put together in one engine.
+//! The populations of a plan: compiled, and counted.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Refusal;
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Network, PopulationSpec};
+use crate::engine::EngineInfo;
+use crate::engine::native::{self, CompiledPopulation, Work};
 use crate::exit::Exit;
-use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
+use crate::measure::{LevelUnit, StepTable};
 use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
 use crate::record::PopulationRecord;
 use crate::scenario::{Feeder, Scenario};
 
-/// Length of a window.
-pub(super) const WINDOW: Duration = Duration::from_secs(1);
-/// How long a cycle of a population with a rate may take before its arrivals wait, and how many VUs that makes at least and
-/// at most.
-const RATE_PATIENCE_S: u32 = 10;
-const RATE_VUS: Range<u32> = 10..5_000;
 /// The users' name in records.
 pub(super) const USERS: &str = "users";
 
@@ -52,6 +45,17 @@ impl Compiled {
         amounts
             .into_iter()
             .position(|amount| amount == Amount::Searched)
+    }
+
+    /// What their engines do together.
+    pub(super) fn describe(&self, plan: &Plan) -> EngineInfo {
+        EngineInfo {
+            think_s: match plan.load {
+                LoadPlan::Closed => self.users.mean_think_s(),
+                LoadPlan::Open(_) => Scenario::think_s(self.users.visit()),
+            },
+            ..EngineInfo::new(plan.engine.facts().name(), self.steps())
+        }
     }
 
     /// The scenario of the population that is searched.
@@ -89,7 +93,7 @@ impl Compiled {
             let vus = u64::from(match amount {
                 Amount::Searched => 0,
                 Amount::Vus(vus) => vus.get(),
-                Amount::PerSecond(rate) => vus_of(rate),
+                Amount::PerSecond(rate) => native::vus_of(rate),
             });
             (
                 vus,
@@ -108,7 +112,7 @@ impl Compiled {
         }
         let one = |name: &str, amount: Amount| PopulationRecord {
             name: name.to_owned(),
-            level: fixed(amount),
+            level: amount.fixed(),
             unit: match amount {
                 Amount::Searched => plan.search.unit,
                 Amount::Vus(_) => LevelUnit::Vus,
@@ -119,74 +123,20 @@ impl Compiled {
         others.chain([one(USERS, plan.populations.users)]).collect()
     }
 
-    /// Starts what loads the target.
-    ///
-    /// `climbs` is whether levels are those of a ramp.
-    pub(super) fn start(
-        self,
-        plan: &Plan,
-        climbs: bool,
-        network: &Network,
-    ) -> Result<NativeEngine, Refusal> {
-        let others = (1..).zip(self.others).map(|(index, other)| PopulationSpec {
-            load: load(other.plan.amount, plan, climbs),
-            fixed: fixed(other.plan.amount),
-            scenario: Arc::new(other.scenario),
-            // Of its own draws: populations that draw alike would march in step.
-            seed: plan.seed.wrapping_add(index),
+    /// For the engine that runs them.
+    pub(super) fn into_work(self, plan: &Plan) -> Work {
+        let info = self.describe(plan);
+        let others = self.others.into_iter().map(|other| CompiledPopulation {
+            amount: other.plan.amount,
+            scenario: other.scenario,
         });
-        let users = PopulationSpec {
-            load: load(plan.populations.users, plan, climbs),
-            fixed: fixed(plan.populations.users),
-            scenario: Arc::new(self.users),
-            seed: plan.seed,
+        let users = CompiledPopulation {
+            amount: plan.populations.users,
+            scenario: self.users,
         };
-        let engine = NativeEngine::start(NativeSpec {
+        Work {
             populations: others.chain([users]).collect(),
-            window: WINDOW,
-            threads: plan.threads.unwrap_or_else(cores),
-            sources: plan.local_addresses.clone(),
-            allowed: plan.target.allowed.clone(),
-            network: network.clone(),
-            excerpts: plan.excerpts,
-        });
-        engine.map_err(|error| Refusal::new(Exit::Failure, error))
+            info,
+        }
     }
-}
-
-fn vus_of(rate: Level) -> u32 {
-    let vus = rate.get().saturating_mul(RATE_PATIENCE_S);
-    vus.clamp(RATE_VUS.start, RATE_VUS.end)
-}
-
-/// How many there are of a population; `None` for the one that is searched.
-fn fixed(amount: Amount) -> Option<Level> {
-    match amount {
-        Amount::Searched => None,
-        Amount::Vus(level) | Amount::PerSecond(level) => Some(level),
-    }
-}
-
-/// How a population comes to its level.
-fn load(amount: Amount, plan: &Plan, climbs: bool) -> LoadModel {
-    let closed = if climbs {
-        LoadModel::climbing(plan.pace_per_s)
-    } else {
-        LoadModel::closed(plan.pace_per_s)
-    };
-    match (amount, plan.load) {
-        (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,
-        (Amount::Searched, LoadPlan::Open(open)) => LoadModel::Open {
-            arrivals: open.arrivals,
-            most_vus: open.most_vus,
-        },
-        (Amount::PerSecond(rate), _) => LoadModel::Open {
-            arrivals: Arrivals::Constant,
-            most_vus: vus_of(rate),
-        },
-    }
-}
-
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }

@@ -11,11 +11,10 @@ use super::populations::{Compiled, Feeders, Other};
 use super::{Refusal, guard, secrets};
 use crate::bounded;
 use crate::crypto::{Trust, TrustSpec};
-use crate::engine::native::Network;
+use crate::engine::Network;
 use crate::exit::Exit;
-use crate::k6::{self, Mode};
 use crate::measure::{Level, StepTable};
-use crate::plan::{EnginePlan, LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind};
+use crate::plan::{LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind, VuCost};
 use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
@@ -82,11 +81,8 @@ pub(super) fn prepare_ramp(
                        VUs; leave `rate` out, or use `breakpoint find`";
         return Err(Refusal::new(Exit::Usage, message));
     }
-    if plan.engine.k6().is_some_and(|k6| k6.mode == Mode::Restart) {
-        let message = "with the mode `restart` k6 is started anew for each level, and a ramp has no levels that stay; choose the mode `gate`, \
-                       or use `breakpoint find`";
-        return Err(Refusal::new(Exit::Usage, message));
-    }
+    let able = plan.engine.facts().abilities().ramp;
+    able.map_err(|why| Refusal::new(Exit::Usage, why))?;
     if let Some(lasts) = plan.search.warm_up.filter(|d| !d.is_zero()) {
         let lasts = lasts.as_secs_f64();
         let message = format!(
@@ -127,7 +123,7 @@ fn ready(
     let leaving = leaving::of(&plan)?;
     secrets::fill(&mut plan)?;
     leaving::check(&plan)?;
-    if plan.engine != EnginePlan::Native {
+    if !plan.engine.facts().abilities().runs_scenarios {
         let ready = elsewhere(plan, host, way_down)?;
         return Ok(Ready { leaving, ..ready });
     }
@@ -200,14 +196,11 @@ pub(super) fn network<'a>(
 
 /// Whose certificates nobody checks.
 fn unchecked(plan: &Plan) -> Vec<String> {
-    let native = plan.engine == EnginePlan::Native;
-    let target = (native && plan.target.connect.insecure).then(|| "the target".to_owned());
-    let page = match &plan.engine {
-        EnginePlan::Locust(locust) if locust.connect.insecure => {
-            Some("the Locust master".to_owned())
-        }
-        _ => None,
-    };
+    let engine = plan.engine.facts();
+    let own = engine.abilities().runs_scenarios;
+    let target = (own && plan.target.connect.insecure).then(|| "the target".to_owned());
+    let page = engine.page().filter(|page| page.connect.insecure);
+    let page = page.map(|page| page.of.to_owned());
     let reads = |m: &&MonitorPlan| m.source.reads_pages() && m.connect.insecure;
     let monitors = plan.monitors.iter().filter(reads);
     let monitors = monitors.map(|m| format!("the monitor `{}`", m.name));
@@ -244,8 +237,8 @@ fn fitted(
     }
 }
 
-/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask of monitors, and what k6 takes of this
-/// machine and may reach.
+/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask of monitors, and what it takes
+/// of this machine and may reach.
 fn elsewhere(
     mut plan: Plan,
     host: &HostLimits,
@@ -255,15 +248,16 @@ fn elsewhere(
     plan.check_slo(&steps)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let mut warnings = unchecked(&plan);
-    if plan.engine.k6().is_some() {
-        warnings.extend(fitted(&mut plan, Each::K6, host, way_down)?);
+    if plan.engine.facts().vu_cost() != VuCost::Nothing {
+        let each = Each::of_engine(plan.engine.facts());
+        warnings.extend(fitted(&mut plan, each, host, way_down)?);
     }
-    if let EnginePlan::K6(k6) = &mut plan.engine {
+    if plan.engine.facts().abilities().is_confined {
         let allowed = preflight::resolve_allowed(&plan.target.allowed)
             .map_err(|e| Refusal::new(Exit::Usage, e))?;
-        k6.blocked.extend(k6::blocked(&allowed));
-        warnings.append(&mut k6.notes);
+        plan.engine.facts_mut().confine(&allowed);
     }
+    warnings.extend(plan.engine.facts_mut().take_notes());
     Ok(Ready {
         plan,
         scenarios: None,

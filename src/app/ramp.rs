@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::guard::Guard;
-use super::k6;
 use super::look;
 use super::prepare::{self, Ready};
-use super::session::{self, NotUp, Session, Work, World};
+use super::script;
+use super::session::{self, NotUp, Session, World};
 use super::signals::{self, Signals};
 use super::{Exit, Refusal, contact, runtime};
 use crate::cli::RampArgs;
@@ -39,7 +39,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
         .transpose()
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let flags = args.flags();
-    let looked = k6::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+    let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
     let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
     contact::make([&ready], args.safety.yes, terminal)?;
@@ -139,7 +139,7 @@ async fn with_target(
         };
         run::ramp(
             &spec,
-            &mut session.engine,
+            &mut *session.engine,
             &mut world,
             &signals.interrupt,
             &mut sink,
@@ -161,7 +161,7 @@ fn spec(asked: &Asked, session: &Session) -> RampSpec {
     RampSpec {
         profile: plan.name.clone(),
         slo: plan.slo.clone(),
-        steps: session.steps.clone(),
+        steps: session.info.steps.clone(),
         stages: asked.stages.clone(),
         plan: session.plan.clone(),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
@@ -196,7 +196,7 @@ fn not_up(asked: &Asked, why: NotUp, began: Timestamp) -> RampRecord {
         reason: why.reason,
         breach: None,
         reference_run: asked.reference_run.clone(),
-        plan: session::plan_record(plan, &Work::planned(ready), url, Vec::new()),
+        plan: session::plan_record(ready, &session::planned(ready), url, Vec::new()),
         environment: preflight::environment(&ready.host, &plan.local_addresses),
         warnings: ready.warnings.clone(),
         asked: asked.stages.spans().to_vec(),

@@ -162,11 +162,11 @@ fn ready(
             excerpt::line(&head.started_at)
         )));
     }
-    let script = plan.engine.k6();
-    if script.and_then(|k6| k6.crc32) != head.script_crc32 {
+    let script = plan.engine.facts().script();
+    if script.as_ref().and_then(|s| s.crc32) != head.script_crc32 {
         return Err(usage(format!(
             "the script {} has changed since {}: what was measured then is of another load. Put it back, or begin anew",
-            script.map_or("of k6", |k6| &k6.shown),
+            script.map_or("of k6", |script| script.shown),
             excerpt::line(&head.started_at)
         )));
     }

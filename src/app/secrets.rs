@@ -6,7 +6,7 @@ use super::{Exit, Refusal};
 use crate::bounded;
 use crate::confidential;
 use crate::plan::{EnginePlan, MonitorSource, Plan, ScenarioSource, TargetKind};
-use crate::secret::{self, Hidden, Place, is_secret_header};
+use crate::secret::{self, Place, is_secret_header};
 
 /// Looks secrets up; files start from the profile's folder.
 pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<> {
@@ -32,15 +32,11 @@ pub(super) fn know_written(plan: &Plan) {
         TargetKind::External { url } => Some(url.as_str()),
         TargetKind::Demo | TargetKind::OfTheEngine => None,
     };
-    let page = match &plan.engine {
-        EnginePlan::Locust(locust) => Some(locust.url.as_str()),
-        EnginePlan::Native | EnginePlan::K6(_) => None,
-    };
-    let addresses = monitors.chain(target).chain(page);
+    let page = plan.engine.facts().page();
+    let addresses = (monitors.chain(target)).chain(page.iter().map(|page| page.url));
     confidential::know(addresses.flat_map(secret::of_address));
-    if let EnginePlan::Locust(locust) = &plan.engine {
-        know_headers(locust.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-    }
+    let headers = page.iter().flat_map(|page| page.headers);
+    know_headers(headers.map(|(n, v)| (n.as_str(), v.as_str())));
     let others = plan.populations.others.iter().map(|o| &*o.scenario);
     let users = match &plan.scenario {
         ScenarioSource::Spec(spec) => Some(&**spec),
@@ -67,7 +63,7 @@ fn know_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) {
     confidential::know(secret.map(|(_, value)| value.to_owned()));
 }
 
-/// Fills in the addresses of monitors and resets, the headers for Locust and the arguments of k6; scenarios are filled in when they are compiled.
+/// Fills in the addresses of monitors and resets, and what an engine is told; scenarios are filled in when they are compiled.
 pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     know_written(plan);
     let lookup = lookup(&plan.dir);
@@ -90,39 +86,16 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
     }
     // Those of addresses that were filled in, which may be written otherwise there.
     know_written(plan);
-    match &mut plan.engine {
-        EnginePlan::Native => {}
-        EnginePlan::Locust(locust) => {
-            for (name, value) in &mut locust.headers {
-                *value = filled(value, &lookup, &format!("header `{name}` for Locust"))?;
-            }
-        }
-        EnginePlan::K6(k6) => {
-            (k6.arguments, k6.hidden) = of_arguments(&k6.arguments, &plan.dir)?;
-        }
-    }
-    Ok(())
+    of_engine(&mut plan.engine, &plan.dir)
 }
 
-/// The arguments of k6 with their secrets, and what of them must not be told.
-pub(super) fn of_arguments(
-    arguments: &[String],
-    dir: &Path,
-) -> Result<(Vec<String>, Hidden), Refusal> {
+/// Fills in what an engine is told.
+pub(super) fn of_engine(engine: &mut EnginePlan, dir: &Path) -> Result<(), Refusal> {
     let lookup = lookup(dir);
-    let (mut out, mut hidden) = (Vec::new(), Vec::new());
-    for argument in arguments {
-        let name = argument.split('=').next().unwrap_or_default();
-        let value = filled(argument, &lookup, &format!("`{name}` for k6"))?;
-        if value != *argument {
-            let secret = value
-                .split_once('=')
-                .map_or(value.as_str(), |(_, secret)| secret);
-            hidden.push(secret.to_owned());
-        }
-        out.push(value);
-    }
-    Ok((out, Hidden::new(hidden)))
+    let filled = engine
+        .facts_mut()
+        .fill(&|text, of| filled(text, &lookup, of));
+    filled.map_err(|why| Refusal::new(Exit::Usage, why))
 }
 
 /// Fills in what a flag was given; files start from the present folder.
@@ -133,16 +106,16 @@ pub(super) fn in_flag(flag: &'static str) -> impl Fn(&str) -> Result<String, Ref
 /// An address with its secrets.
 fn filled_address(address: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, Refusal> {
     let filled = secret::fill_address(address, lookup);
-    whole(filled, of)
+    whole(filled, of).map_err(|why| Refusal::new(Exit::Usage, why))
 }
 
 /// A text with its secrets, of which nothing else may be left to fill in.
-fn filled(text: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, Refusal> {
+fn filled(text: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, String> {
     whole(secret::fill(text, lookup), of)
 }
 
-fn whole(filled: Result<String, String>, of: &str) -> Result<String, Refusal> {
-    let refuse = |why: String| Refusal::new(Exit::Usage, format!("{of}: {why}"));
+fn whole(filled: Result<String, String>, of: &str) -> Result<String, String> {
+    let refuse = |why: String| format!("{of}: {why}");
     let filled = filled.map_err(refuse)?;
     match filled.split_once("{{") {
         None => Ok(filled),
@@ -184,7 +157,7 @@ mod tests {
             ("{{ vu }}", "`vu` is not known here"),
             ("{{ env.COOKIE", "without `}}`"),
         ] {
-            let why = of(text).unwrap_err().message;
+            let why = of(text).unwrap_err();
             assert!(why.starts_with("header `cookie` for Locust: "), "{why}");
             assert!(why.contains(part), "{why}");
         }

@@ -11,25 +11,20 @@ use super::audience::Audience;
 use super::command;
 use super::github;
 use super::guard::Guard;
-use super::populations::Compiled;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{Exit, Refusal};
 use crate::confidential::{self, Unwritable};
-use crate::engine::EngineError;
-use crate::engine::any::AnyEngine;
-use crate::engine::k6::K6Engine;
-use crate::engine::locust::LocustEngine;
+use crate::engine::{self, Engine, EngineError, EngineInfo, Order};
 use crate::event::{Event, Subject};
 use crate::journal::Entry;
 use crate::measure::{Level, LogLine, Reading, StepTable};
 use crate::monitor::MonitorHub;
-use crate::plan::{EnginePlan, K6Plan, LoadPlan, MemoryAtRest, Plan, TargetKind};
+use crate::plan::{LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
-use crate::record::{Ending, PlanRecord, PopulationRecord, RampEnding};
+use crate::record::{Ending, PlanRecord, RampEnding};
 use crate::report::Told;
 use crate::run::{self, Halt, Surroundings};
-use crate::scenario::Scenario;
 use crate::secret::masked;
 use crate::slo::Slo;
 use crate::store::{Store, StoreError};
@@ -71,12 +66,12 @@ pub(super) async fn take_down(target: Target, audience: &Audience<'_>) {
 
 /// Everything that runs beside a target that is up.
 pub(super) struct Session {
-    /// The measured steps of all populations.
-    pub(super) steps: StepTable,
+    /// What the engine does.
+    pub(super) info: EngineInfo,
     /// For the record.
     pub(super) plan: PlanRecord,
     pub(super) hub: MonitorHub,
-    pub(super) engine: AnyEngine,
+    pub(super) engine: Box<dyn Engine>,
     /// What a reader must know: of the plan, and of the monitors.
     pub(super) warnings: Vec<String>,
 }
@@ -100,37 +95,29 @@ impl Session {
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
-        let (work, engine, told) = match &plan.engine {
-            EnginePlan::Native => {
-                let scenarios = ready.scenarios_at(target.url())?;
-                let work = Work::of_scenarios(plan, &scenarios);
-                let engine = scenarios.start(plan, ready.climbs, &ready.network)?;
-                let engine = AnyEngine::Native(Box::new(engine));
-                (work, engine, Vec::new())
-            }
-            EnginePlan::Locust(locust) => {
-                let engine = super::locust::start(plan, locust, ready.climbs, signals).await?;
-                let (work, told) = (Work::of_locust(&engine), engine.warnings());
-                let engine = AnyEngine::Locust(Box::new(engine));
-                (work, engine, told)
-            }
-            EnginePlan::K6(k6) => {
-                let engine = super::k6::start(plan, k6, ready.climbs, signals).await?;
-                let (work, told) = (Work::of_k6(k6, &engine), engine.warnings());
-                let engine = AnyEngine::K6(Box::new(engine));
-                (work, engine, told)
-            }
+        let work = match &ready.scenarios {
+            Some(_) => Some(ready.scenarios_at(target.url())?.into_work(plan)),
+            None => None,
         };
-        for warning in told {
+        let started = engine::start(Order {
+            plan,
+            climbs: ready.climbs,
+            work,
+            network: &ready.network,
+            stopped: Box::pin(signals.wait()),
+        });
+        let started = started.await.map_err(|e| not_started(e, plan, signals))?;
+        let info = started.engine.describe();
+        for warning in started.warnings {
             audience.warning(&warning);
             warnings.push(warning);
         }
         let url = Some(target.url()).filter(|url| !url.is_empty());
-        let url = url.unwrap_or(&work.target).to_owned();
+        let url = url.unwrap_or(&info.target);
         Ok(Self {
-            steps: work.steps.clone(),
-            plan: plan_record(plan, &work, &url, hub.limits()),
-            engine,
+            plan: plan_record(ready, &info, url, hub.limits()),
+            info,
+            engine: started.engine,
             hub,
             warnings,
         })
@@ -143,8 +130,11 @@ impl Session {
     }
 }
 
-/// Why an engine elsewhere was not started: what ended the run while it was looked at says more than that it was ended.
-pub(super) fn not_started(error: EngineError, signals: &Signals, then: &str) -> Refusal {
+/// Why an engine was not started: what ended the run while it was looked at says more than that it was ended.
+fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> Refusal {
+    let Some(then) = plan.engine.facts().words().broken_off else {
+        return Refusal::new(Exit::Failure, error);
+    };
     let said = format!("before the first probe; {then}");
     match (signals.interrupt.why(), error) {
         (None, EngineError::Unfit(why)) => Refusal::new(Exit::Usage, why),
@@ -261,86 +251,45 @@ pub(super) fn planned_url(plan: &Plan) -> &str {
     match &plan.target.kind {
         TargetKind::External { url } => url,
         TargetKind::Demo => "the demo target",
-        TargetKind::OfTheEngine => plan.engine.loads(),
+        TargetKind::OfTheEngine => plan.engine.facts().words().loads,
     }
 }
 
-/// What an engine does, as far as it is recorded.
-pub(super) struct Work {
-    engine: &'static str,
-    steps: StepTable,
-    think_s: f64,
-    populations: Vec<PopulationRecord>,
-    /// What is loaded, where the plan does not say it.
-    target: String,
-}
-
-impl Work {
-    /// Of what is ready to run.
-    pub(super) fn planned(ready: &Ready) -> Self {
-        match &ready.scenarios {
-            Some(scenarios) => Self::of_scenarios(&ready.plan, scenarios),
-            None => Self {
-                engine: match ready.plan.engine.k6() {
-                    Some(k6) => k6.mode.engine(),
-                    None => "locust",
-                },
-                steps: StepTable::of_requests(ready.plan.named_steps()),
-                think_s: 0.0,
-                populations: Vec::new(),
-                target: String::new(),
-            },
-        }
-    }
-
-    fn of_scenarios(plan: &Plan, scenarios: &Compiled) -> Self {
-        Self {
-            engine: "native",
-            steps: scenarios.steps(),
-            think_s: think_s(plan, &scenarios.users),
-            populations: scenarios.records(plan),
-            target: String::new(),
-        }
-    }
-
-    fn of_k6(k6: &K6Plan, engine: &K6Engine) -> Self {
-        Self {
-            engine: engine.name(),
-            steps: engine.steps(),
-            think_s: engine.think_s(),
-            populations: Vec::new(),
-            target: k6.shown.clone(),
-        }
-    }
-
-    fn of_locust(engine: &LocustEngine) -> Self {
-        Self {
-            engine: engine.name(),
-            steps: engine.steps(),
-            think_s: engine.think_s(),
-            populations: Vec::new(),
-            target: engine.target(),
-        }
+/// What an engine does that has not started.
+pub(super) fn planned(ready: &Ready) -> EngineInfo {
+    match &ready.scenarios {
+        Some(scenarios) => scenarios.describe(&ready.plan),
+        None => EngineInfo::new(
+            ready.plan.engine.facts().name(),
+            StepTable::of_requests(ready.plan.named_steps()),
+        ),
     }
 }
 
-pub(super) fn plan_record(plan: &Plan, work: &Work, url: &str, limits: Vec<Reading>) -> PlanRecord {
+pub(super) fn plan_record(
+    ready: &Ready,
+    info: &EngineInfo,
+    url: &str,
+    limits: Vec<Reading>,
+) -> PlanRecord {
+    let plan = &ready.plan;
+    let populations = ready.scenarios.as_ref().map(|all| all.records(plan));
     PlanRecord {
         target: masked(url),
-        engine: work.engine.to_owned(),
-        steps: work
+        engine: info.name.to_owned(),
+        steps: info
             .steps
             .recorded()
             .map(|(_, name)| name.to_owned())
             .collect(),
-        main_step: work.steps.recorded_main(),
-        think_s: work.think_s,
+        main_step: info.steps.recorded_main(),
+        think_s: info.think_s,
         unit: plan.search.unit,
         arrivals: match plan.load {
             LoadPlan::Closed => None,
             LoadPlan::Open(open) => Some(open.arrivals),
         },
-        populations: work.populations.clone(),
+        populations: populations.unwrap_or_default(),
         min_level: plan.search.min.get(),
         max_level: plan.search.max.get(),
         budget_s: plan.search.budget.as_secs_f64(),
@@ -366,14 +315,6 @@ pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepT
         latency: run::shown_latency(slo, steps),
         share: run::shown_share(slo),
         limits: plan.limits.clone(),
-    }
-}
-
-/// Think time within the cycle as the load goes through it.
-fn think_s(plan: &Plan, scenario: &Scenario) -> f64 {
-    match plan.load {
-        LoadPlan::Closed => scenario.mean_think_s(),
-        LoadPlan::Open(_) => Scenario::think_s(scenario.visit()),
     }
 }
 

@@ -3,14 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::populations::{WINDOW, cores};
 use super::prepare;
 use super::{Exit, Refusal, plan_of, runtime};
 use super::{contact, leaving, secrets, signals};
 use crate::cli::WorkerArgs;
 use crate::engine::EngineError;
 use crate::engine::locust::worker::{WorkerEnd, WorkerSpec, work};
-use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
+use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec, WINDOW, cores};
 use crate::locate;
 use crate::plan::{FindFlags, Plan, TargetKind};
 use crate::preflight;

@@ -5,12 +5,14 @@
 //! (`points`) and put into seconds (`window`). A second is known when a *mark* was read that is later than its end; a VU of its own
 //! writes them. What stands in place of a cycle is all requests.
 
+mod drive;
 mod fleet;
 mod gate;
 mod points;
 mod process;
 mod restart;
-pub mod tool;
+mod start;
+mod tool;
 mod window;
 mod wrapper;
 
@@ -22,25 +24,21 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 
-use self::gate::Gate;
+use self::drive::Drive;
 use self::points::Event;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::points::fuzz;
-use self::process::{Ended, Process};
-use self::restart::{Launch, Lost, Restart};
+pub(super) use self::start::start;
+pub(super) use self::tool::inspect;
 use self::window::{Fold, SECOND, Slice};
-use self::wrapper::Wrapper;
-use super::native::watch::HostWatch;
+use super::host::{HostWatch, ProcessWatch};
 use super::requests::{self, MOST_NAMES, few};
-use super::usage::ProcessWatch;
-use super::{Canary, Engine, EngineError};
+use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 pub use crate::k6::Mode as K6Mode;
 use crate::k6::{ITERATION, Version};
 use crate::measure::{FailureKind, GeneratorWindow, Level, StepTable, StepWindow, Strain, Window};
 use crate::secret::{Hidden, masked};
 
-/// Tags of k6's own that its points shall have.
-const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu";
 /// How long k6 may take until its VUs run: it makes them all, and runs the script's `setup`.
 const BEGINS: Duration = Duration::from_secs(300);
 /// How long it may tell nothing.
@@ -70,6 +68,8 @@ pub struct K6Spec {
     pub version: Option<Version>,
     /// The user's script.
     pub script: PathBuf,
+    /// The script as it was named.
+    pub shown: String,
     /// How the level is set.
     pub mode: K6Mode,
     /// Exported functions and their weights; `default` alone where there is no other wish.
@@ -118,18 +118,6 @@ pub struct K6Engine {
     /// Number of the next second; from when k6 was ended on nothing happens in them.
     next: u64,
     halted: bool,
-}
-
-/// How k6 is driven.
-#[derive(Debug)]
-enum Drive {
-    Gate {
-        gate: Gate,
-        k6: Process,
-        /// Until k6 has read it.
-        wrapper: Option<Wrapper>,
-    },
-    Restart(Restart),
 }
 
 /// When a second is known.
@@ -202,31 +190,10 @@ impl K6Engine {
         match looked {
             Ok(()) => Ok(engine),
             Err(error) => {
-                engine.stop().await;
+                engine.end().await;
                 Err(error)
             }
         }
-    }
-
-    /// The names of the requests, and the iteration.
-    pub fn steps(&self) -> StepTable {
-        let names = self.names.iter().cloned();
-        StepTable::of_requests(names.chain([ITERATION.to_owned()]))
-    }
-
-    /// Mean time that a VU lets pass between two requests, seconds.
-    pub fn think_s(&self) -> f64 {
-        self.think_s
-    }
-
-    /// What the record calls it.
-    pub fn name(&self) -> &'static str {
-        self.spec.mode.engine()
-    }
-
-    /// The script.
-    pub fn target(&self) -> String {
-        self.spec.script.display().to_string()
     }
 
     /// What a reader must know before anything is measured.
@@ -250,7 +217,7 @@ impl K6Engine {
     }
 
     /// Ends k6 and waits until it has ended.
-    pub async fn stop(self) {
+    async fn end(self) {
         self.drive.stop().await;
         self.recorder.abort();
     }
@@ -428,194 +395,87 @@ fn seconds(time: Duration) -> u32 {
 }
 
 impl Engine for K6Engine {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        if level != self.level && !self.halted {
-            self.order(level);
+    fn describe(&self) -> EngineInfo {
+        let requests = self.names.iter().cloned();
+        let steps = StepTable::of_requests(requests.chain([ITERATION.to_owned()]));
+        EngineInfo {
+            think_s: self.think_s,
+            target: self.spec.shown.clone(),
+            ..EngineInfo::new(self.spec.mode.engine(), steps)
         }
-        Ok(())
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let slice = if self.halted {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            Slice {
-                index: self.next,
-                ..Slice::default()
+    fn stop(self: Box<Self>) -> Ended {
+        Box::pin(self.end())
+    }
+
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            if level != self.level && !self.halted {
+                self.order(level);
             }
-        } else {
-            self.next_second().await?
-        };
-        Ok(self.window(slice))
+            Ok(())
+        })
+    }
+
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let slice = if self.halted {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Slice {
+                    index: self.next,
+                    ..Slice::default()
+                }
+            } else {
+                self.next_second().await?
+            };
+            Ok(self.window(slice))
+        })
     }
 
     /// Its VUs stop at once; the script's `teardown` may take longer and is waited for in the end.
-    async fn halt(&mut self) -> Result<(), EngineError> {
-        self.drive.halt();
-        self.level = Level::ZERO;
-        self.running = (0, 0);
-        self.halted = true;
-        Ok(())
+    fn halt(&mut self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.drive.halt();
+            self.level = Level::ZERO;
+            self.running = (0, 0);
+            self.halted = true;
+            Ok(())
+        })
     }
 
     /// A VU runs until the first of its requests has ended.
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        if self.level != Level::ZERO {
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            if self.level != Level::ZERO {
+                self.order(Level::ZERO);
+                self.wait_until_gone().await?;
+            }
+            self.order(Level(1));
+            let (mut passed, mut idle) = (0, 0);
+            let found = loop {
+                let slice = self.next().await?;
+                if let Some(canary) = requests::canary_of(&slice.requests) {
+                    break requests::told(canary, &slice.names);
+                }
+                let waits = if slice.running > 0 {
+                    &mut passed
+                } else {
+                    &mut idle
+                };
+                *waits += 1;
+                if passed >= CANARY_S || idle > seconds(BEGINS) {
+                    break Canary::failed(FailureKind::Timeout);
+                }
+            };
             self.order(Level::ZERO);
             self.wait_until_gone().await?;
-        }
-        self.order(Level(1));
-        let (mut passed, mut idle) = (0, 0);
-        let found = loop {
-            let slice = self.next().await?;
-            if let Some(canary) = requests::canary_of(&slice.requests) {
-                break requests::told(canary, &slice.names);
-            }
-            let waits = if slice.running > 0 {
-                &mut passed
-            } else {
-                &mut idle
-            };
-            *waits += 1;
-            if passed >= CANARY_S || idle > seconds(BEGINS) {
-                break Canary::failed(FailureKind::Timeout);
-            }
-        };
-        self.order(Level::ZERO);
-        self.wait_until_gone().await?;
-        Ok(found)
+            Ok(found)
+        })
     }
 
     fn notes(&self) -> Vec<String> {
         self.notes.texts()
-    }
-}
-
-impl Drive {
-    /// One k6 for all levels.
-    async fn gate(spec: &K6Spec, events: UnboundedSender<Vec<Event>>) -> Result<Self, EngineError> {
-        let gate = Gate::open(&spec.functions, spec.pace_per_s, events.clone());
-        let gate = gate.await.map_err(|e| {
-            EngineError::Start(format!("no port of this machine for k6 to ask at: {e}"))
-        })?;
-        let wrapper = Wrapper::write(spec, &gate.url()).map_err(|e| {
-            EngineError::Unfit(format!(
-                "nothing can be written beside {}, where the script that drives it has to be: {e}; the mode `restart` needs no such file",
-                spec.script.display()
-            ))
-        })?;
-        let mut arguments = arguments(spec);
-        arguments.push(wrapper.path().display().to_string());
-        let k6 = Process::start(&spec.binary, &arguments, &spec.hidden, None, events);
-        let k6 = k6.map_err(|e| not_started(spec, &e.to_string()))?;
-        Ok(Self::Gate {
-            gate,
-            k6,
-            wrapper: Some(wrapper),
-        })
-    }
-
-    /// One for each.
-    fn restart(spec: &K6Spec, events: UnboundedSender<Vec<Event>>) -> Self {
-        let mut arguments = arguments(spec);
-        arguments.push("-d".to_owned());
-        arguments.push(format!("{}s", spec.longest.as_secs().max(1)));
-        arguments.push(spec.script.display().to_string());
-        Self::Restart(Restart::new(Launch {
-            binary: spec.binary.clone(),
-            arguments,
-            hidden: spec.hidden.clone(),
-            events,
-        }))
-    }
-
-    fn set_level(&self, level: u32) {
-        match self {
-            Self::Gate { gate, .. } => gate.set_level(level),
-            Self::Restart(restart) => restart.set_level(level),
-        }
-    }
-
-    /// Every function as often as the others; without the gate there is only one.
-    fn set_evenly(&self, evenly: bool) {
-        if let Self::Gate { gate, .. } = self {
-            gate.set_evenly(evenly);
-        }
-    }
-
-    /// k6 has read it and made all its VUs of it: a run that is killed leaves no file behind.
-    fn forget_wrapper(&mut self) {
-        if let Self::Gate { wrapper, .. } = self {
-            *wrapper = None;
-        }
-    }
-
-    fn pid(&self) -> Option<u32> {
-        match self {
-            Self::Gate { k6, .. } => k6.pid,
-            Self::Restart(restart) => restart.pid(),
-        }
-    }
-
-    /// Waits until there is no k6 that should be there.
-    async fn lost(&mut self) -> EngineError {
-        match self {
-            Self::Gate { k6, .. } => ended(&k6.ended().await),
-            Self::Restart(restart) => match restart.lost().await {
-                Lost::Ended(how) => ended(&how),
-                Lost::NotStarted(why) => EngineError::Start(format!("k6 did not start: {why}")),
-            },
-        }
-    }
-
-    fn halt(&mut self) {
-        match self {
-            Self::Gate { k6, .. } => k6.end(),
-            Self::Restart(restart) => restart.set_level(0),
-        }
-    }
-
-    async fn stop(mut self) {
-        self.halt();
-        match self {
-            // The gate stays open until k6 is gone: nobody shall take its end for an accident.
-            Self::Gate { gate, mut k6, .. } => {
-                k6.ended().await;
-                drop(gate);
-            }
-            Self::Restart(restart) => restart.stop().await,
-        }
-    }
-}
-
-/// What each `k6 run` is told.
-fn arguments(spec: &K6Spec) -> Vec<String> {
-    let mut out: Vec<String> = ["run", "--quiet", "--no-thresholds"]
-        .map(str::to_owned)
-        .into();
-    out.extend(spec.version.map(|v| v.no_summary().to_owned()));
-    // No REST interface: nobody but us tells it what to do, and two of them are not in each other's way.
-    let values = [
-        ("--address", ""),
-        ("--out", "json=-"),
-        ("--system-tags", TAGS),
-    ];
-    let networks = (spec.blacklist.iter()).map(|network| ("--blacklist-ip", network.as_str()));
-    for (flag, value) in values.into_iter().chain(networks) {
-        out.extend([flag.to_owned(), value.to_owned()]);
-    }
-    out.extend(spec.arguments.iter().cloned());
-    out
-}
-
-fn not_started(spec: &K6Spec, why: &str) -> EngineError {
-    EngineError::Start(format!("{} did not start: {why}", spec.binary.display()))
-}
-
-fn ended(how: &Ended) -> EngineError {
-    if how.is_unfit() {
-        EngineError::Unfit(how.text())
-    } else {
-        EngineError::Stopped(how.text())
     }
 }
 

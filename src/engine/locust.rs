@@ -12,6 +12,7 @@ pub(crate) use self::wire::fuzz as fuzz_wire;
 mod message;
 mod page;
 mod second;
+mod start;
 mod tally;
 mod ways;
 mod web;
@@ -25,9 +26,10 @@ use std::time::Duration;
 use self::exact::Exact;
 use self::page::Coarse;
 pub use self::second::{StepSecond, WorkerSecond};
+pub(super) use self::start::start;
 use self::web::{Trouble, Web};
 use super::requests::{self, MOST_NAMES, MOST_TOLD, few};
-use super::{Canary, Engine, EngineError};
+use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 use crate::crypto::Trust;
 use crate::measure::{FailureKind, Level, StepTable, StepWindow, Window};
 use crate::scenario::{Allowed, Resolve};
@@ -186,33 +188,10 @@ impl LocustEngine {
         match looked {
             Ok(()) => Ok(engine),
             Err(error) => {
-                engine.stop().await;
+                engine.end().await;
                 Err(error)
             }
         }
-    }
-
-    /// The names of the requests.
-    pub fn steps(&self) -> StepTable {
-        StepTable::of_requests(self.names.iter().cloned())
-    }
-
-    /// Mean time that a user lets pass between two requests, seconds.
-    pub fn think_s(&self) -> f64 {
-        self.think_s
-    }
-
-    /// What the record calls it.
-    pub fn name(&self) -> &'static str {
-        match self.source {
-            Source::Exact(_) => "locust",
-            Source::Coarse(_) => "locust without plug-in",
-        }
-    }
-
-    /// What the users load as far as that is known, else where the master is.
-    pub fn target(&self) -> String {
-        self.host.clone().unwrap_or_else(|| self.web.shown())
     }
 
     /// What a reader must know before anything is measured.
@@ -230,7 +209,7 @@ impl LocustEngine {
     }
 
     /// Stops the test and leaves the master.
-    pub async fn stop(self) {
+    async fn end(self) {
         // A master that is gone has nothing left to stop.
         let _ = self.web.stop().await;
         if matches!(self.source, Source::Exact(_)) {
@@ -383,48 +362,72 @@ impl LocustEngine {
 }
 
 impl Engine for LocustEngine {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        if level == self.level {
-            return Ok(());
+    fn describe(&self) -> EngineInfo {
+        let name = match self.source {
+            Source::Exact(_) => "locust",
+            Source::Coarse(_) => "locust without plug-in",
+        };
+        let steps = StepTable::of_requests(self.names.iter().cloned());
+        EngineInfo {
+            think_s: self.think_s,
+            // Else where the master is.
+            target: self.host.clone().unwrap_or_else(|| self.web.shown()),
+            ..EngineInfo::new(name, steps)
         }
-        self.order(level).await
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        self.counted().await
+    fn stop(self: Box<Self>) -> Ended {
+        Box::pin(self.end())
+    }
+
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            if level == self.level {
+                return Ok(());
+            }
+            self.order(level).await
+        })
+    }
+
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move { self.counted().await })
     }
 
     /// Whatever the last order was: it may have been broken off on its way.
-    async fn halt(&mut self) -> Result<(), EngineError> {
-        self.web.stop().await.map_err(stopped)?;
-        self.level = Level::ZERO;
-        Ok(())
+    fn halt(&mut self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.web.stop().await.map_err(stopped)?;
+            self.level = Level::ZERO;
+            Ok(())
+        })
     }
 
     /// A new user runs until the first of its requests has passed, or a while after one has failed: of several tasks, one that always
     /// fails is for the objectives to judge, and its turn may come first.
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        if self.level != Level::ZERO {
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            if self.level != Level::ZERO {
+                self.order(Level::ZERO).await?;
+                self.wait_until_gone().await?;
+            }
+            self.order(Level(1)).await?;
+            let (mut spent_s, mut until_s) = (0.0, CANARY_S);
+            let mut found = Canary::failed(FailureKind::Timeout);
+            while spent_s < until_s {
+                let window = self.next().await?.window;
+                spent_s += window.span.as_secs_f64();
+                if let Some(canary) = window.steps.last().and_then(requests::canary_of) {
+                    found = requests::told(canary, self.names.iter().zip(&window.steps));
+                    if !matches!(found, Canary::Failed(_)) {
+                        break;
+                    }
+                    until_s = until_s.min(spent_s + ANOTHER_S);
+                }
+            }
             self.order(Level::ZERO).await?;
             self.wait_until_gone().await?;
-        }
-        self.order(Level(1)).await?;
-        let (mut spent_s, mut until_s) = (0.0, CANARY_S);
-        let mut found = Canary::failed(FailureKind::Timeout);
-        while spent_s < until_s {
-            let window = self.next().await?.window;
-            spent_s += window.span.as_secs_f64();
-            if let Some(canary) = window.steps.last().and_then(requests::canary_of) {
-                found = requests::told(canary, self.names.iter().zip(&window.steps));
-                if !matches!(found, Canary::Failed(_)) {
-                    break;
-                }
-                until_s = until_s.min(spent_s + ANOTHER_S);
-            }
-        }
-        self.order(Level::ZERO).await?;
-        self.wait_until_gone().await?;
-        Ok(found)
+            Ok(found)
+        })
     }
 
     fn notes(&self) -> Vec<String> {

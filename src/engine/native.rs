@@ -17,15 +17,15 @@ pub(crate) use self::http::{fuzz_answer, fuzz_body};
 mod kind;
 mod limit;
 mod names;
-mod quota;
 mod recorder;
 mod shard;
 mod socket;
 mod sources;
+mod start;
 mod stream;
 mod user;
 mod vu;
-pub(in crate::engine) mod watch;
+mod watch;
 mod why;
 
 use std::collections::VecDeque;
@@ -43,16 +43,20 @@ use self::http::Means;
 pub use self::http::length_of_answer;
 use self::shard::{Command, Look, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
-use self::watch::{HostWatch, Watched};
+pub(super) use self::start::start;
+pub use self::start::{CompiledPopulation, WINDOW, Work, cores, vus_of};
+use self::watch::Watched;
+use super::host::{HostWatch, ProcessWatch};
 use super::trace::Trace;
-use super::usage::ProcessWatch;
-use super::{Canary, Engine, EngineError};
+use super::{Canary, Ended, Engine, EngineError, EngineInfo, Network, Reply};
 use crate::crypto::{Trust, TrustSpec};
 use crate::measure::{
     Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, StepWindow, Window,
 };
-use crate::scenario::{Addresses, Allowed, Resolve, Scenario};
+use crate::scenario::{Allowed, Scenario};
 
+/// What records call it.
+const NAME: &str = "native";
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
 /// The same for what is measured meanwhile, and for arrivals, which pile up at a target that cannot follow: who is cut off there
@@ -84,6 +88,14 @@ impl PopulationSpec {
             seed,
         }
     }
+
+    /// What they do where nobody is beside them.
+    fn describe(&self) -> EngineInfo {
+        EngineInfo {
+            think_s: self.load.think_s(&self.scenario),
+            ..EngineInfo::new(NAME, self.scenario.table().clone())
+        }
+    }
 }
 
 /// How the native engine runs.
@@ -103,17 +115,6 @@ pub struct NativeSpec {
     pub network: Network,
     /// Whether anything of the answers of failed requests is told.
     pub excerpts: bool,
-}
-
-/// How connections are made.
-#[derive(Debug, Clone, Default)]
-pub struct Network {
-    /// Whom TLS connections trust; the system's certificates where nothing is said.
-    pub trust: Option<Trust>,
-    /// Addresses in place of what a name server would say.
-    pub resolve: Resolve,
-    /// Which of a name's addresses are loaded.
-    pub addresses: Addresses,
 }
 
 /// What a level means, and how it is reached.
@@ -139,6 +140,14 @@ pub enum LoadModel {
 }
 
 impl LoadModel {
+    /// Think time within the cycle as the load goes through it, seconds.
+    fn think_s(self, scenario: &Scenario) -> f64 {
+        match self {
+            Self::Closed { .. } => scenario.mean_think_s(),
+            Self::Open { .. } => Scenario::think_s(scenario.visit()),
+        }
+    }
+
     /// VUs for levels that are held: on the way from one to the next nothing is measured.
     pub fn closed(pace_per_s: f64) -> Self {
         Self::Closed {
@@ -162,6 +171,7 @@ impl LoadModel {
 /// The VUs of this process.
 pub struct NativeEngine {
     shards: Vec<ShardHandle>,
+    info: EngineInfo,
     steps: usize,
     zero: Instant,
     /// Number of the first slice of time that no window has covered yet, from 1.
@@ -202,11 +212,13 @@ impl NativeEngine {
             LoadModel::Closed { pace_per_s, .. } => pace_per_s > 0.0,
             LoadModel::Open { most_vus, .. } => most_vus > 0,
         };
-        if populations.is_empty() || !populations.iter().all(works) || window.is_zero() {
+        let users = populations.last().filter(|_| populations.iter().all(works));
+        let Some(users) = users.filter(|_| !window.is_zero()) else {
             return Err(EngineError::Start(
                 "there must be users, and the pace, the VUs and the window above zero".to_owned(),
             ));
-        }
+        };
+        let info = users.describe();
         let means = Means {
             trust: trust(network.trust, &populations)?,
             sources: Sources::new(sources),
@@ -241,6 +253,7 @@ impl NativeEngine {
         }
         Ok(Self {
             shards,
+            info,
             steps,
             zero,
             next: 1,
@@ -250,6 +263,12 @@ impl NativeEngine {
             own: OwnProcess::new(),
             addresses: Vec::new(),
         })
+    }
+
+    /// The same engine where several populations are more than its users: what all of them do.
+    #[must_use]
+    pub fn described(self, info: EngineInfo) -> Self {
+        Self { info, ..self }
     }
 
     /// Runs one cycle without think times as a VU of this number does its first, and tells of it line by line. It is counted in no
@@ -304,77 +323,93 @@ impl NativeEngine {
 }
 
 impl Engine for NativeEngine {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        if level == self.level {
-            return Ok(());
-        }
-        self.level = level;
-        let order = SetLevel {
-            level: level.get(),
-            at: Instant::now(),
-        };
-        self.orders += 1;
-        for shard in &self.shards {
-            let order = Command::SetLevel(order);
-            shard.commands.send(order).map_err(|_| ended())?;
-        }
-        Ok(())
+    fn describe(&self) -> EngineInfo {
+        self.info.clone()
     }
 
-    async fn halt(&mut self) -> Result<(), EngineError> {
-        self.level = Level::ZERO;
-        self.orders += 1;
-        for shard in &self.shards {
-            shard.commands.send(Command::Halt).map_err(|_| ended())?;
-        }
-        Ok(())
+    fn stop(self: Box<Self>) -> Ended {
+        Box::pin((*self).stop())
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let index = self.gather().await?;
-        let mut merged = Merged::new(self.steps);
-        for shard in &mut self.shards {
-            let mut last = None;
-            while let Some(mut part) = shard.take_up_to(index) {
-                LoadedAddress::add(&mut self.addresses, std::mem::take(&mut part.addresses));
-                last = Some(merged.add_flows(part));
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            if level == self.level {
+                return Ok(());
             }
-            merged.watched.thread_done();
-            if let Some(last) = last {
-                merged.add_state(&last, self.orders);
+            self.level = level;
+            let order = SetLevel {
+                level: level.get(),
+                at: Instant::now(),
+            };
+            self.orders += 1;
+            for shard in &self.shards {
+                let order = Command::SetLevel(order);
+                shard.commands.send(order).map_err(|_| ended())?;
             }
-        }
-        let start = self.last_end;
-        let end = merged.end.unwrap_or(start).max(start);
-        self.last_end = end;
-        self.next = index + 1;
-        let span = end.saturating_duration_since(start);
-        let around = self.own.host.sample();
-        let (cpu_cores, descriptors) = self.own.usage.sample(None);
-        Ok(Window {
-            start: start.saturating_duration_since(self.zero),
-            span,
-            level: Level(merged.level),
-            vus: merged.vus,
-            at_level: merged.at_level,
-            steps: merged.steps,
-            generator: GeneratorWindow {
-                cpu_cores,
-                descriptors,
-                ..merged.watched.window(span.as_secs_f64(), around)
-            },
+            Ok(())
         })
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        let answer = self.look(user::CANARY, None).await?;
-        // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
-        let mut passed = u64::MAX;
-        for shard in &mut self.shards {
-            passed = passed.min(shard.last_reported()?.unwrap_or(0));
-        }
-        self.next = self.next.max(passed);
-        Ok(answer)
+    fn halt(&mut self) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.level = Level::ZERO;
+            self.orders += 1;
+            for shard in &self.shards {
+                shard.commands.send(Command::Halt).map_err(|_| ended())?;
+            }
+            Ok(())
+        })
+    }
+
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let index = self.gather().await?;
+            let mut merged = Merged::new(self.steps);
+            for shard in &mut self.shards {
+                let mut last = None;
+                while let Some(mut part) = shard.take_up_to(index) {
+                    LoadedAddress::add(&mut self.addresses, std::mem::take(&mut part.addresses));
+                    last = Some(merged.add_flows(part));
+                }
+                merged.watched.thread_done();
+                if let Some(last) = last {
+                    merged.add_state(&last, self.orders);
+                }
+            }
+            let start = self.last_end;
+            let end = merged.end.unwrap_or(start).max(start);
+            self.last_end = end;
+            self.next = index + 1;
+            let span = end.saturating_duration_since(start);
+            let around = self.own.host.sample();
+            let (cpu_cores, descriptors) = self.own.usage.sample(None);
+            Ok(Window {
+                start: start.saturating_duration_since(self.zero),
+                span,
+                level: Level(merged.level),
+                vus: merged.vus,
+                at_level: merged.at_level,
+                steps: merged.steps,
+                generator: GeneratorWindow {
+                    cpu_cores,
+                    descriptors,
+                    ..merged.watched.window(span.as_secs_f64(), around)
+                },
+            })
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            let answer = self.look(user::CANARY, None).await?;
+            // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
+            let mut passed = u64::MAX;
+            for shard in &mut self.shards {
+                passed = passed.min(shard.last_reported()?.unwrap_or(0));
+            }
+            self.next = self.next.max(passed);
+            Ok(answer)
+        })
     }
 
     fn addresses(&self) -> Vec<LoadedAddress> {

@@ -48,9 +48,9 @@ use std::time::Duration;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
-use super::{Canary, Engine, EngineError};
+use super::{Canary, Engine, EngineInfo, Reply};
 use crate::measure::{
-    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepWindow, Window,
+    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepTable, StepWindow, Window,
 };
 use effects::Effects;
 use law::Law;
@@ -423,25 +423,41 @@ fn micros(seconds: f64) -> u64 {
 }
 
 impl Engine for SimEngine {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.vus.set_level(self.now, level.get(), &mut self.rng);
-        Ok(())
+    fn describe(&self) -> EngineInfo {
+        EngineInfo {
+            think_s: self.spec.think_s(),
+            ..EngineInfo::new(
+                "simulated",
+                StepTable::of_cycle(["request".to_owned()], Some(0)),
+            )
+        }
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let start = self.now;
-        self.tick();
-        let at_level = self.vus.at_level();
-        self.advance(start + WINDOW_S);
-        Ok(self.cut(start, at_level))
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        Box::pin(async move {
+            self.vus.set_level(self.now, level.get(), &mut self.rng);
+            Ok(())
+        })
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        self.reset_if_asked();
-        Ok(if self.is_away() {
-            Canary::failed(FailureKind::ConnectRefused)
-        } else {
-            Canary::Passed(Duration::from_secs_f64(self.spec.service_s()))
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let start = self.now;
+            self.tick();
+            let at_level = self.vus.at_level();
+            self.advance(start + WINDOW_S);
+            Ok(self.cut(start, at_level))
+        })
+    }
+
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        Box::pin(async move {
+            self.reset_if_asked();
+            Ok(if self.is_away() {
+                Canary::failed(FailureKind::ConnectRefused)
+            } else {
+                Canary::Passed(Duration::from_secs_f64(self.spec.service_s()))
+            })
         })
     }
 }

@@ -1,21 +1,87 @@
-//! What makes the load of a plan: this program, a cluster that is there already, or k6 with a script.
+//! What makes the load of a plan: this program, a cluster that is there already, or k6 with a
+//! script.
+//!
+//! Each has a file of its own, which answers what the rest of the program asks ([`EngineFacts`]);
+//! nobody else asks which one it is.
 
+mod facts;
 mod k6;
+mod locust;
+mod native;
 
 use std::ops::Range;
+use std::path::Path;
 
 use toml::Spanned;
 
 use super::connect::{self, Keys};
 use super::value::{self, Flag, Reader};
-use super::{EnginePlan, FindFlags, LoadPlan, LocustPlan, PlanError};
+use super::{FindFlags, LoadPlan, PlanError};
 use crate::profile::{EngineSpec, Profile, nearest};
-use crate::secret::MASK;
+pub use facts::{
+    Abilities, Ability, EngineFacts, EngineWords, PageFacts, ScriptFacts, Secrets, VuCost,
+};
+pub use k6::K6Plan;
+pub use locust::LocustPlan;
+pub use native::NativePlan;
 
 /// The values of `--engine` and of `kind`.
 const KINDS: [&str; 3] = ["native", "locust", "k6"];
-/// Where a Locust master has its web page unless it is told otherwise.
-const DEFAULT_LOCUST_URL: &str = "http://127.0.0.1:8089";
+
+/// Who makes the load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnginePlan {
+    /// This program.
+    Native(NativePlan),
+    /// A Locust cluster that is there.
+    Locust(LocustPlan),
+    /// k6, with a script of the user's.
+    K6(K6Plan),
+}
+
+impl Default for EnginePlan {
+    fn default() -> Self {
+        Self::Native(NativePlan)
+    }
+}
+
+impl EnginePlan {
+    /// k6 with a script that nobody was asked about.
+    pub fn of_script(script: &Path, binary: &Path) -> Self {
+        Self::K6(K6Plan {
+            script: script.to_owned(),
+            binary: binary.to_owned(),
+            ..K6Plan::default()
+        })
+    }
+
+    /// What is known of it before it has started.
+    pub fn facts(&self) -> &dyn EngineFacts {
+        match self {
+            Self::Native(plan) => plan,
+            Self::Locust(plan) => plan,
+            Self::K6(plan) => plan,
+        }
+    }
+
+    /// The same, to be added to.
+    pub fn facts_mut(&mut self) -> &mut dyn EngineFacts {
+        match self {
+            Self::Native(plan) => plan,
+            Self::Locust(plan) => plan,
+            Self::K6(plan) => plan,
+        }
+    }
+
+    /// The script, where k6 makes the load.
+    #[cfg(test)]
+    pub(crate) fn k6(&self) -> Option<&K6Plan> {
+        match self {
+            Self::K6(k6) => Some(k6),
+            Self::Native(_) | Self::Locust(_) => None,
+        }
+    }
+}
 
 pub(super) fn resolve(
     profile: Option<&Profile>,
@@ -30,10 +96,10 @@ pub(super) fn resolve(
     let url = reader.pick(
         Flag("--locust-url", flags.locust_url.clone()),
         spec.url.as_ref(),
-        DEFAULT_LOCUST_URL.to_owned(),
+        locust::DEFAULT_URL.to_owned(),
         |url| value::url(url).map(|_| url.clone()),
     )?;
-    let headers = headers(spec, flags)?;
+    let headers = locust::headers(spec, flags)?;
     let connect = connect::of_engine(profile, spec, flags)?;
     // Who names a script means k6, by flag whatever the profile says.
     let by_flag = flags.engine.is_none() && flags.script.is_some();
@@ -57,7 +123,7 @@ pub(super) fn resolve(
         let why = "the native engine has no address; leave it out, or choose the engine `locust`";
         return Err(reader.blame(&[&url], why.to_owned()));
     }
-    Ok(EnginePlan::Native)
+    Ok(EnginePlan::Native(NativePlan))
 }
 
 /// Keys about connections are for the page of a Locust master.
@@ -69,7 +135,8 @@ fn check_keys(
     match profile {
         Some(profile) if Keys::from(spec).any() && !has_page => {
             let span = profile.engine.as_ref().map(Spanned::span);
-            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for the page of a Locust master";
+            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for \
+                           the page of a Locust master";
             let help = "those of the target belong in [target]";
             Err(profile.source.error(span, message).with_help(help).into())
         }
@@ -83,108 +150,59 @@ fn kind(text: &str) -> Result<&'static str, String> {
     }
     let hint = match nearest(text, KINDS) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "it is `native` (this program makes the load), `locust` (a Locust cluster does) or `k6` (k6 does, with a script)"
+        None => "it is `native` (this program makes the load), `locust` (a Locust cluster does) \
+                 or `k6` (k6 does, with a script)"
             .to_owned(),
     };
     Err(format!("there is no engine `{text}`; {hint}"))
 }
 
-/// Those of the profile, and over them those of the flags.
-fn headers(spec: &EngineSpec, flags: &FindFlags) -> Result<Vec<(String, String)>, PlanError> {
-    let mut out: Vec<(String, String)> = spec
-        .headers
-        .iter()
-        .map(|(name, value)| (name.to_ascii_lowercase(), value.clone()))
-        .collect();
-    for text in &flags.locust_header {
-        let Some((name, value)) = text.split_once(':') else {
-            return Err(PlanError::Flag {
-                flag: "--locust-header",
-                // It may be a secret as a whole.
-                value: MASK.to_owned(),
-                why: "write NAME: VALUE, such as 'cookie: {{ env.LOCUST_COOKIE }}'".to_owned(),
-            });
-        };
-        let name = name.trim().to_ascii_lowercase();
-        out.retain(|(n, _)| *n != name);
-        out.push((name, value.trim().to_owned()));
-    }
-    Ok(out)
-}
-
-/// What an engine elsewhere has of its own, for the messages that refuse what it cannot be told.
-struct Elsewhere {
-    name: &'static str,
-    rate: &'static str,
-    populations: &'static str,
-    threads: &'static str,
-}
-
-const LOCUST: Elsewhere = Elsewhere {
-    name: "locust",
-    rate: "a Locust cluster has users, not arrivals; leave the rate out",
-    populations: "a Locust cluster has the users of its own files; give them classes and weights there",
-    threads: "that is for the workers to be told (breakpoint worker has it too)",
-};
-
-const K6: Elsewhere = Elsewhere {
-    name: "k6",
-    rate: "levels are VUs of k6, not arrivals; leave the rate out",
-    populations: "k6 has the users of its script; several functions with weights are for `exec` in [engine]",
-    threads: "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the environment has it use fewer)",
-};
-
-/// What goes with this program's own load only.
+/// What the engine cannot do must not have been asked for.
 pub(super) fn check(
     engine: &EnginePlan,
     profile: Option<&Profile>,
     flags: &FindFlags,
     load: LoadPlan,
 ) -> Result<(), PlanError> {
-    let elsewhere = match engine {
-        EnginePlan::Native => return Ok(()),
-        EnginePlan::Locust(_) => LOCUST,
-        EnginePlan::K6(_) => K6,
-    };
-    let refuse = |flag, value: String, span, why: &str| refuse(profile, flag, value, span, why);
+    let facts = engine.facts();
+    let can = facts.abilities();
     if load != LoadPlan::Closed {
         let span = profile.and_then(|p| p.search.rate.as_ref().map(Spanned::span));
         let span = span.filter(|_| flags.rate.is_none());
         let given = flags.rate.clone().unwrap_or_default();
-        return Err(refuse("--rate", given, span, elsewhere.rate));
+        able(can.open_model, |why| {
+            refuse(profile, "--rate", given, span, why)
+        })?;
     }
     if let Some(first) = profile.and_then(|p| p.populations.first()) {
-        return Err(refuse(
-            "--engine",
-            elsewhere.name.to_owned(),
-            Some(first.span()),
-            elsewhere.populations,
-        ));
+        let (given, span) = (facts.name().to_owned(), Some(first.span()));
+        able(can.populations, |why| {
+            refuse(profile, "--engine", given, span, why)
+        })?;
     }
     if let Some(threads) = flags.threads {
-        let threads = threads.to_string();
-        return Err(refuse("--threads", threads, None, elsewhere.threads));
+        let given = threads.to_string();
+        able(can.threads, |why| {
+            refuse(profile, "--threads", given, None, why)
+        })?;
     }
     if let Some(address) = flags.local_addr.first() {
-        let why = match engine {
-            EnginePlan::K6(_) => {
-                "k6 chooses where its connections come from; give `localIPs` in the options of the script"
-            }
-            _ => elsewhere.threads,
-        };
-        return Err(refuse("--local-addr", address.clone(), None, why));
+        let given = address.clone();
+        able(can.local_addresses, |why| {
+            refuse(profile, "--local-addr", given, None, why)
+        })?;
     }
-    match engine {
-        EnginePlan::K6(_) => {
-            if let Some((flag, value)) = connect::first_flag(flags) {
-                let why = "k6 makes its own connections; give `insecureSkipTLSVerify`, `tlsAuth` or `hosts` in the options of the \
-                           script (SSL_CERT_FILE in the environment names a CA)";
-                return Err(refuse(flag, value, None, why));
-            }
-            k6::check(profile, flags)
-        }
-        _ => Ok(()),
+    if let Some((flag, given)) = connect::first_flag(flags) {
+        able(can.connection_flags, |why| {
+            refuse(profile, flag, given, None, why)
+        })?;
     }
+    facts.check(profile, flags)
+}
+
+/// Whether it can do something; what it cannot is refused.
+fn able(ability: Ability, refuse: impl FnOnce(&str) -> PlanError) -> Result<(), PlanError> {
+    ability.map_err(|why| refuse(&why))
 }
 
 /// An error in the profile where it is to blame, else about a flag.

@@ -3,7 +3,7 @@
 use toml::Spanned;
 
 use super::value::{self, Flag, Reader, Sourced};
-use super::{EnginePlan, FindFlags, LoadPlan, OpenPlan, PlanError};
+use super::{EngineFacts, FindFlags, LoadPlan, OpenPlan, PlanError};
 use crate::measure::{Arrivals, Level, LevelUnit};
 use crate::profile;
 use crate::search::SearchSpec;
@@ -23,28 +23,25 @@ const DEFAULT_MOST_VUS: u32 = 5_000;
 /// Highest rate when nothing else is said, per second.
 const DEFAULT_MAX_RATE: Level = Level(20_000);
 
-/// Highest level of k6 when nothing else is said: it makes all of them in the beginning, and each takes memory.
-const DEFAULT_MAX_K6: Level = Level(2_000);
-
 /// The search's limits, and what makes the load.
 pub(super) fn resolve(
     section: &profile::SearchSection,
     flags: &FindFlags,
     reader: &Reader<'_>,
-    engine: &EnginePlan,
+    engine: &dyn EngineFacts,
 ) -> Result<Resolved, PlanError> {
     let arrivals = arrivals(section, flags, reader)?;
-    let defaults = match (arrivals, engine) {
-        (None, EnginePlan::K6(_)) => SearchSpec {
-            max: DEFAULT_MAX_K6,
-            ..SearchSpec::default()
+    let usual = SearchSpec::default();
+    let defaults = match arrivals {
+        None => SearchSpec {
+            max: engine.highest_level().unwrap_or(usual.max),
+            ..usual
         },
-        (None, _) => SearchSpec::default(),
         // Whether a cycle is one request or several is known when the scenario is compiled.
-        (Some(_), _) => SearchSpec {
+        Some(_) => SearchSpec {
             unit: LevelUnit::RequestsPerS,
             max: DEFAULT_MAX_RATE,
-            ..SearchSpec::default()
+            ..usual
         },
     };
     let keys = match arrivals {

@@ -5,7 +5,7 @@ use toml::Spanned;
 use super::connect;
 use super::reset;
 use super::value::{self, Flag, Reader};
-use super::{EnginePlan, FindFlags, PlanError, TargetKind, TargetPlan};
+use super::{EngineFacts, FindFlags, PlanError, TargetKind, TargetPlan};
 use crate::profile::{Profile, ProfileError, TargetSpec};
 use crate::slo::Condition;
 
@@ -14,7 +14,7 @@ pub(super) fn resolve(
     flags: &FindFlags,
     reader: &Reader<'_>,
     monitors: &[String],
-    engine: &EnginePlan,
+    engine: &dyn EngineFacts,
 ) -> Result<TargetPlan, PlanError> {
     let empty = TargetSpec::default();
     let spec = profile.target.as_ref().map_or(&empty, Spanned::as_ref);
@@ -86,7 +86,7 @@ fn target_kind(
     spec: &TargetSpec,
     flags: &FindFlags,
     reader: &Reader<'_>,
-    engine: &EnginePlan,
+    engine: &dyn EngineFacts,
 ) -> Result<TargetKind, PlanError> {
     let is_demo = spec.demo.as_ref().is_some_and(|d| *d.as_ref());
     if let (Some(url), true) = (&spec.url, is_demo) {
@@ -107,12 +107,7 @@ fn target_kind(
     if !url.value.is_empty() {
         return Ok(TargetKind::External { url: url.value });
     }
-    let elsewhere = *engine != EnginePlan::Native;
-    if let (Some(demo), true, true) = (&spec.demo, is_demo, elsewhere) {
-        let (who, how) = match engine {
-            EnginePlan::K6(_) => ("the script of k6", "the script (--k6-env BASE=...)"),
-            _ => ("a Locust cluster", "Locust (--host)"),
-        };
+    if let (Some(demo), true, Some((who, how))) = (&spec.demo, is_demo, engine.words().demo) {
         let what =
             format!("the demo that is built in takes a free port, which {who} does not know");
         return Err(profile
@@ -126,7 +121,7 @@ fn target_kind(
     if is_demo {
         return Ok(TargetKind::Demo);
     }
-    if elsewhere {
+    if !engine.abilities().runs_scenarios {
         return Ok(TargetKind::OfTheEngine);
     }
     let span = profile.target.as_ref().map(Spanned::span);

@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::k6::{Script, Version};
+use crate::k6::{Function, Mode, Script, Version};
 use crate::measure::{Arrivals, Level, LevelUnit};
 
 const DEMO: &str = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n";
@@ -1044,7 +1044,7 @@ fn a_profile_names_script_program_mode_functions_and_arguments() {
         (ahead.name.as_str(), ahead.dir.as_path()),
         ("mine", Path::new("/p"))
     );
-    assert!(ahead.k6.of_profile);
+    assert!(ahead.engine.k6().unwrap().of_profile);
     let plan = plan(text, &flags);
     let k6 = plan.engine.k6().unwrap();
     assert_eq!(k6.script, Path::new("/p/load/s.js"));
@@ -1071,7 +1071,8 @@ fn a_profile_names_script_program_mode_functions_and_arguments() {
         Some(&profile(DEMO.replace("demo = true", "").as_str())),
         &script_flags(),
     );
-    assert!(!ahead.unwrap().unwrap().k6.of_profile);
+    let ahead = ahead.unwrap().unwrap();
+    assert!(!ahead.engine.k6().unwrap().of_profile);
 }
 
 const OF_K6: &str = "slo = [\"p95<1s\"]\n[engine]\nkind = \"k6\"\nscript = \"s.js\"\n";

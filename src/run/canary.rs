@@ -97,8 +97,8 @@ impl Wait<'_> {
 
 /// Waits until enough cycles in a row pass, up to a deadline, and gives the time of the slowest of them, or says why they did
 /// not. `now` is the engine's time, which goes on.
-pub(super) async fn pass<E: Engine>(
-    engine: &mut E,
+pub(super) async fn pass(
+    engine: &mut dyn Engine,
     now: &mut Duration,
     wait: &Wait<'_>,
     sink: &mut (dyn FnMut(Event) + Send),
@@ -175,22 +175,27 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::{Level, Window};
+    use crate::engine::{EngineInfo, Reply};
+    use crate::measure::{Level, StepTable, Window};
 
     /// An engine whose target never answers.
     struct Hanging;
 
     impl Engine for Hanging {
-        async fn set_level(&mut self, _: Level) -> Result<(), EngineError> {
-            Ok(())
+        fn describe(&self) -> EngineInfo {
+            EngineInfo::new("hanging", StepTable::of_requests([]))
         }
 
-        async fn next_window(&mut self) -> Result<Window, EngineError> {
-            std::future::pending().await
+        fn set_level(&mut self, _: Level) -> Reply<'_, ()> {
+            Box::pin(std::future::ready(Ok(())))
         }
 
-        async fn canary(&mut self) -> Result<Canary, EngineError> {
-            std::future::pending().await
+        fn next_window(&mut self) -> Reply<'_, Window> {
+            Box::pin(std::future::pending())
+        }
+
+        fn canary(&mut self) -> Reply<'_, Canary> {
+            Box::pin(std::future::pending())
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::{Run, Surroundings};
 use crate::cause::{self, Explained, Seen, Spoiled};
-use crate::engine::Engine;
 use crate::record::{HoldEnd, LimitingResource, Sureness};
 use crate::slo::Verdict;
 
@@ -15,7 +14,7 @@ pub(super) struct Explaining {
     pub(super) generator: Option<LimitingResource>,
 }
 
-impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+impl<S: Surroundings> Run<'_, S> {
     /// Names the causes of every broken probe. One that says nothing of latencies and errors, as the generator was late, names what
     /// is certain however late it was: a kill that the kernel counted.
     pub(super) fn explain_again(&mut self) -> Explaining {

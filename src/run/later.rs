@@ -2,38 +2,44 @@
 
 use std::time::Duration;
 
-use crate::engine::{Canary, Engine, EngineError};
+use crate::engine::{Canary, Engine, EngineInfo, Reply};
 use crate::measure::{Level, LoadedAddress, Window};
 
 /// An engine with its windows moved by a fixed time.
-pub(super) struct Later<'a, E> {
-    engine: &'a mut E,
+pub(super) struct Later<'a> {
+    engine: &'a mut dyn Engine,
     by: Duration,
 }
 
-impl<'a, E> Later<'a, E> {
-    pub(super) fn new(engine: &'a mut E, by: Duration) -> Self {
+impl<'a> Later<'a> {
+    pub(super) fn new(engine: &'a mut dyn Engine, by: Duration) -> Self {
         Self { engine, by }
     }
 }
 
-impl<E: Engine> Engine for Later<'_, E> {
-    async fn set_level(&mut self, level: Level) -> Result<(), EngineError> {
-        self.engine.set_level(level).await
+impl Engine for Later<'_> {
+    fn describe(&self) -> EngineInfo {
+        self.engine.describe()
     }
 
-    async fn next_window(&mut self) -> Result<Window, EngineError> {
-        let mut window = self.engine.next_window().await?;
-        window.start += self.by;
-        Ok(window)
+    fn set_level(&mut self, level: Level) -> Reply<'_, ()> {
+        self.engine.set_level(level)
     }
 
-    async fn canary(&mut self) -> Result<Canary, EngineError> {
-        self.engine.canary().await
+    fn next_window(&mut self) -> Reply<'_, Window> {
+        Box::pin(async move {
+            let mut window = self.engine.next_window().await?;
+            window.start += self.by;
+            Ok(window)
+        })
     }
 
-    async fn halt(&mut self) -> Result<(), EngineError> {
-        self.engine.halt().await
+    fn canary(&mut self) -> Reply<'_, Canary> {
+        self.engine.canary()
+    }
+
+    fn halt(&mut self) -> Reply<'_, ()> {
+        self.engine.halt()
     }
 
     fn addresses(&self) -> Vec<LoadedAddress> {

@@ -46,9 +46,9 @@ pub struct RampSpec {
 }
 
 /// Runs a whole ramp. Whatever happens, what was measured comes back in the record.
-pub async fn ramp<E: Engine, S: Surroundings>(
+pub async fn ramp<S: Surroundings>(
     spec: &RampSpec,
-    engine: &mut E,
+    engine: &mut dyn Engine,
     surroundings: &mut S,
     interrupt: &Interrupt,
     sink: &mut (dyn FnMut(Event) + Send),
@@ -103,9 +103,9 @@ fn strains(stages: &[StageRecord]) -> Vec<Vec<Strain>> {
     stages.iter().map(of).collect()
 }
 
-struct Ramp<'a, E, S> {
+struct Ramp<'a, S> {
     spec: &'a RampSpec,
-    engine: &'a mut E,
+    engine: &'a mut dyn Engine,
     surroundings: &'a mut S,
     interrupt: &'a Interrupt,
     sink: &'a mut (dyn FnMut(Event) + Send),
@@ -134,7 +134,7 @@ struct Present {
     lines: Vec<(Duration, LogLine)>,
 }
 
-impl<E: Engine, S: Surroundings> Ramp<'_, E, S> {
+impl<S: Surroundings> Ramp<'_, S> {
     async fn run(&mut self) -> Result<(RampEnding, String), EngineError> {
         let wait = canary::Wait {
             cycles: self.spec.canary_cycles,

@@ -7,7 +7,7 @@ use crate::engine::{Engine, EngineError};
 use crate::event::Event;
 use crate::measure::Level;
 
-impl<E: Engine, S: Surroundings> Run<'_, E, S> {
+impl<S: Surroundings> Run<'_, S> {
     /// Whether a part of the target is down that a reset would bring back: the SLO may hold without it, but what is measured
     /// then is another service.
     pub(super) fn is_dead(&mut self) -> bool {
@@ -107,7 +107,7 @@ impl<E: Engine, S: Surroundings> Run<'_, E, S> {
 }
 
 /// Lets a window pass outside any probe; returns the VUs that still run.
-async fn pass_window(engine: &mut impl Engine, now: &mut Duration) -> Result<u32, EngineError> {
+async fn pass_window(engine: &mut dyn Engine, now: &mut Duration) -> Result<u32, EngineError> {
     let window = engine.next_window().await?;
     *now = window.start + window.span;
     Ok(window.vus)

@@ -5,6 +5,7 @@ pub(super) fn spec(script: PathBuf) -> K6Spec {
     K6Spec {
         binary: PathBuf::from("k6"),
         version: None,
+        shown: script.display().to_string(),
         script,
         mode: K6Mode::Gate,
         functions: vec![("buy".to_owned(), 1.0)],
@@ -23,7 +24,7 @@ pub(super) fn spec(script: PathBuf) -> K6Spec {
 
 #[test]
 fn k6_is_told_where_it_may_not_go_and_what_to_write() {
-    let told = arguments(&spec(PathBuf::from("x.js"))).join(" ");
+    let told = drive::arguments(&spec(PathBuf::from("x.js"))).join(" ");
     assert!(told.contains("--out json=- "), "{told}");
     assert!(
         told.contains("--blacklist-ip 128.0.0.0/1 --blacklist-ip ::2/127 -e A=B"),

@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::k6::{Script, ScriptError, Version, VersionError, said};
+use crate::k6::{Looked, Script, ScriptError, Version, VersionError, for_inspect, said};
+use crate::plan::K6Plan;
 
 /// How long k6 may take to look at a script, whose beginning may read large files.
 const LOOK: Duration = Duration::from_secs(60);
@@ -27,7 +28,7 @@ const OF_ITS_OWN: [(&str, &str); 2] = [
 
 /// Why k6 said nothing that can be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ToolError {
+pub(in crate::engine) enum ToolError {
     /// There is no such program.
     #[error(
         "there is no k6 here (`{}`). https://grafana.com/docs/k6/latest/set-up/install-k6/ says how to install it; one that lies elsewhere \
@@ -93,9 +94,20 @@ fn quoted(said: &[String]) -> String {
     }
 }
 
+/// Asks the k6 of a plan what its script says.
+pub(in crate::engine) async fn inspect(plan: &K6Plan, crc32: u32) -> Result<Looked, ToolError> {
+    let arguments = for_inspect(&plan.arguments);
+    let tool = Tool::find(&plan.binary).await?;
+    Ok(Looked {
+        script: tool.inspect(&plan.script, &arguments).await?,
+        version: tool.version(),
+        crc32,
+    })
+}
+
 /// A k6 that is there.
 #[derive(Debug, Clone)]
-pub struct Tool {
+struct Tool {
     binary: PathBuf,
     version: Version,
 }
@@ -105,7 +117,7 @@ impl Tool {
     ///
     /// # Errors
     /// When there is none, it is no k6, or one that is too old.
-    pub async fn find(binary: &Path) -> Result<Self, ToolError> {
+    async fn find(binary: &Path) -> Result<Self, ToolError> {
         let asked = ask(binary, &["version"]).await?;
         let printed = String::from_utf8_lossy(&asked.printed);
         let version = Version::read(&printed).map_err(|error| ToolError::Unfit {
@@ -119,7 +131,7 @@ impl Tool {
     }
 
     /// Its version.
-    pub fn version(&self) -> Version {
+    fn version(&self) -> Version {
         self.version
     }
 
@@ -127,7 +139,7 @@ impl Tool {
     ///
     /// # Errors
     /// When the script cannot be read or throws, or k6 takes too long.
-    pub async fn inspect(&self, script: &Path, arguments: &[String]) -> Result<Script, ToolError> {
+    async fn inspect(&self, script: &Path, arguments: &[String]) -> Result<Script, ToolError> {
         let path = script.to_string_lossy();
         let mut all = vec!["inspect", "--include-system-env-vars"];
         all.extend(arguments.iter().map(String::as_str));

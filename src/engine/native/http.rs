@@ -162,7 +162,7 @@ impl Connector {
         let began = Instant::now();
         let to = SocketAddr::new(to, origin.port);
         let socket = Socket::connect(to, self.means.sources.of(vu)).await;
-        let socket = socket.map_err(|e| why::note_connecting(kind_of(&e), why::chain(&e)))?;
+        let socket = socket.map_err(|e| why::note_connecting(why::kind_of(&e), why::chain(&e)))?;
         let round_trip = began.elapsed();
         let load = self.book.load(&origin.host, to.ip());
         load.connected(round_trip);
@@ -761,14 +761,9 @@ impl From<NotHttp> for FailureKind {
     }
 }
 
-/// The kind of an error, whose words are noted.
-pub(super) fn of_io(error: &io::Error) -> FailureKind {
-    why::note(kind_of(error), why::chain(error))
-}
-
 /// The kind of an error that ended a connection somewhere.
 fn cut_off(error: &io::Error, place: &str, detail: &str) -> FailureKind {
-    let kind = kind_of(error);
+    let kind = why::kind_of(error);
     let text = match kind {
         // TLS says in many words that the end was not announced.
         FailureKind::Eof => format!("the connection was closed {place}"),
@@ -776,22 +771,6 @@ fn cut_off(error: &io::Error, place: &str, detail: &str) -> FailureKind {
         _ => why::chain(error),
     };
     why::note_with(kind, text, detail)
-}
-
-fn kind_of(error: &io::Error) -> FailureKind {
-    match error.raw_os_error() {
-        Some(libc::EMFILE | libc::ENFILE) => return FailureKind::NoDescriptors,
-        Some(libc::EADDRNOTAVAIL) => return FailureKind::NoPorts,
-        _ => {}
-    }
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => FailureKind::ConnectRefused,
-        io::ErrorKind::UnexpectedEof => FailureKind::Eof,
-        io::ErrorKind::TimedOut => FailureKind::Timeout,
-        io::ErrorKind::InvalidData => FailureKind::Tls,
-        // Resets, broken pipes, and rarer ends such as an unreachable host: the connection is gone.
-        _ => FailureKind::Reset,
-    }
 }
 
 #[cfg(test)]
@@ -819,21 +798,5 @@ mod tests {
         assert!(reading.received > 1 << 30 && !reading.may_go_on());
         reading.take_body(b"\r\n0\r\n\r\n").unwrap();
         assert!(reading.may_go_on());
-    }
-
-    #[test]
-    fn the_generators_own_shortages_are_told_apart() {
-        for (code, kind) in [
-            (libc::EMFILE, FailureKind::NoDescriptors),
-            (libc::ENFILE, FailureKind::NoDescriptors),
-            (libc::EADDRNOTAVAIL, FailureKind::NoPorts),
-            (libc::ECONNREFUSED, FailureKind::ConnectRefused),
-            (libc::ECONNRESET, FailureKind::Reset),
-            (libc::EPIPE, FailureKind::Reset),
-            (libc::ETIMEDOUT, FailureKind::Timeout),
-        ] {
-            let error = io::Error::from_raw_os_error(code);
-            assert_eq!(of_io(&error), kind, "{error}");
-        }
     }
 }

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::http::of_io;
 use super::why;
 use crate::measure::FailureKind;
 
@@ -77,7 +76,7 @@ impl Names {
         asked.insert(host.to_owned(), answer.clone());
         let asking = ask();
         tokio::task::spawn_local(async move {
-            let found = asking.await.map_err(|e| match of_io(&e) {
+            let found = asking.await.map_err(|e| match why::of_io(&e) {
                 FailureKind::NoDescriptors => (FailureKind::NoDescriptors, why::chain(&e)),
                 _ => (FailureKind::Dns, why::chain(&e)),
             });

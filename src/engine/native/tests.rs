@@ -19,7 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::watch::ThreadWindow;
 use super::*;
-use crate::measure::FailureKind;
+use crate::measure::{FailureKind, StepTable};
 use crate::scenario::{Allowed, Feeder, spec::ScenarioSpec};
 use crate::target::demo::{self, DemoSpec};
 
@@ -960,6 +960,7 @@ fn played(threads: usize, zero: Instant) -> (NativeEngine, Vec<UnboundedSender<R
     }
     let engine = NativeEngine {
         shards,
+        info: EngineInfo::new(NAME, StepTable::of_cycle([], None)),
         steps: 1,
         zero,
         next: 1,

@@ -1,12 +1,9 @@
-//! The generator watches itself: what its threads used and missed, and what bore on the machine around it.
+//! The generator watches itself: what its threads used and missed. What bore on the machine around it is [`super::super::host`]'s.
 //!
-//! Threads count without a lock and hand over what they counted when they cut a window; what is the machine's is read once
-//! per window by the engine.
+//! Threads count without a lock and hand over what they counted when they cut a window.
 
 use std::cell::Cell;
-use std::time::Instant;
 
-use super::quota::Periods;
 use crate::measure::{GeneratorWindow, Histogram, Strain};
 
 thread_local! {
@@ -139,63 +136,10 @@ impl Watched {
     }
 }
 
-/// Reads what bears on the whole machine, by the growth of the kernel's counters.
-pub(in crate::engine) struct HostWatch {
-    at: Instant,
-    tcp: Option<(u64, u64)>,
-    stalled_us: Option<u64>,
-    cpu: Option<(u64, u64)>,
-    quota: Periods,
-}
-
-impl HostWatch {
-    pub(in crate::engine) fn new() -> Self {
-        Self {
-            at: Instant::now(),
-            tcp: clocks::tcp_segments(),
-            stalled_us: clocks::stalled_us(),
-            cpu: clocks::stolen_of_all(),
-            quota: Periods::now(),
-        }
-    }
-
-    /// What happened since the last sample.
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counters of a second are far below 2^52"
-    )]
-    pub(in crate::engine) fn sample(&mut self) -> Strain {
-        let now = Self::new();
-        let grown = |after: u64, before: u64| after.saturating_sub(before);
-        let both = |after: Option<(u64, u64)>, before: Option<(u64, u64)>| {
-            let (after, before) = after.zip(before)?;
-            Some((grown(after.0, before.0), grown(after.1, before.1)))
-        };
-        let tcp = both(now.tcp, self.tcp);
-        let passed_us = now.at.saturating_duration_since(self.at).as_secs_f64() * 1e6;
-        let stalled = now.stalled_us.zip(self.stalled_us);
-        let strain = Strain {
-            segments_out: tcp.map(|(out, _)| out),
-            retransmits: tcp.map(|(_, again)| again),
-            cpu_pressure: stalled
-                .filter(|_| passed_us > 0.0)
-                .map(|(after, before)| (grown(after, before) as f64 / passed_us).min(1.0)),
-            cpu_steal: both(now.cpu, self.cpu)
-                .filter(|(_, all)| *all > 0)
-                .map(|(stolen, all)| stolen as f64 / all as f64),
-            held_back: now.quota.held_back_since(&self.quota),
-            ..Strain::default()
-        };
-        *self = now;
-        strain
-    }
-}
-
 #[cfg(target_os = "linux")]
 mod clocks {
     use nix::sys::resource::{UsageWho, getrusage};
     use nix::sys::time::{TimeVal, TimeValLike as _};
-    use procfs::{Current as _, CurrentSI as _};
 
     /// CPU that the calling thread has used, seconds.
     pub(super) fn thread_cpu_s() -> Option<f64> {
@@ -204,46 +148,11 @@ mod clocks {
         #[expect(clippy::cast_precision_loss, reason = "microseconds of a run")]
         Some(total.num_microseconds() as f64 * 1e-6)
     }
-
-    /// TCP segments that the network namespace sent, and that it sent again.
-    pub(super) fn tcp_segments() -> Option<(u64, u64)> {
-        let snmp = procfs::net::snmp().ok()?;
-        Some((snmp.tcp_out_segs, snmp.tcp_retrans_segs))
-    }
-
-    /// Microseconds in which some task waited for a CPU; `None` where the kernel does not count them.
-    pub(super) fn stalled_us() -> Option<u64> {
-        Some(procfs::CpuPressure::current().ok()?.some.total)
-    }
-
-    /// Ticks that the hypervisor gave to others, and all ticks.
-    pub(super) fn stolen_of_all() -> Option<(u64, u64)> {
-        let t = procfs::KernelStats::current().ok()?.total;
-        let stolen = t.steal?;
-        let idle = t.idle + t.iowait.unwrap_or(0);
-        let interrupts = t.irq.unwrap_or(0) + t.softirq.unwrap_or(0);
-        Some((
-            stolen,
-            t.user + t.nice + t.system + idle + interrupts + stolen,
-        ))
-    }
 }
 
 #[cfg(not(target_os = "linux"))]
 mod clocks {
     pub(super) fn thread_cpu_s() -> Option<f64> {
-        None
-    }
-
-    pub(super) fn tcp_segments() -> Option<(u64, u64)> {
-        None
-    }
-
-    pub(super) fn stalled_us() -> Option<u64> {
-        None
-    }
-
-    pub(super) fn stolen_of_all() -> Option<(u64, u64)> {
         None
     }
 }
@@ -299,7 +208,5 @@ mod tests {
         assert!(window.cpu_s.unwrap() >= 0.02);
         assert_eq!(window.sends, Sends { all: 2, held_up: 1 });
         assert_eq!(watch.cut(Lateness::default(), 0).sends, Sends::default());
-        let around = HostWatch::new().sample();
-        assert!(around.segments_out.is_some() && around.retransmits.is_some());
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::io;
 
 use crate::measure::FailureKind;
 
@@ -83,6 +84,28 @@ pub(super) fn note_connecting(kind: FailureKind, why: impl Into<String>) -> Fail
 fn note_words(kind: FailureKind, words: Words) -> FailureKind {
     WHY.set(Some((kind, words)));
     kind
+}
+
+/// The kind of an error of the system, whose words are noted.
+pub(super) fn of_io(error: &io::Error) -> FailureKind {
+    note(kind_of(error), chain(error))
+}
+
+/// The kind of an error of the system.
+pub(super) fn kind_of(error: &io::Error) -> FailureKind {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => return FailureKind::NoDescriptors,
+        Some(libc::EADDRNOTAVAIL) => return FailureKind::NoPorts,
+        _ => {}
+    }
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => FailureKind::ConnectRefused,
+        io::ErrorKind::UnexpectedEof => FailureKind::Eof,
+        io::ErrorKind::TimedOut => FailureKind::Timeout,
+        io::ErrorKind::InvalidData => FailureKind::Tls,
+        // Resets, broken pipes, and rarer ends such as an unreachable host: the connection is gone.
+        _ => FailureKind::Reset,
+    }
 }
 
 /// Takes the words of a failure of this kind.
@@ -165,6 +188,22 @@ mod tests {
             (b"SSH-2.0-OpenSSH_9\r\n", "begins with `SSH-2.0-OpenSSH_9`"),
         ] {
             assert!(not_http(bytes).contains(part), "{}", not_http(bytes));
+        }
+    }
+
+    #[test]
+    fn the_generators_own_shortages_are_told_apart() {
+        for (code, kind) in [
+            (libc::EMFILE, FailureKind::NoDescriptors),
+            (libc::ENFILE, FailureKind::NoDescriptors),
+            (libc::EADDRNOTAVAIL, FailureKind::NoPorts),
+            (libc::ECONNREFUSED, FailureKind::ConnectRefused),
+            (libc::ECONNRESET, FailureKind::Reset),
+            (libc::EPIPE, FailureKind::Reset),
+            (libc::ETIMEDOUT, FailureKind::Timeout),
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(of_io(&error), kind, "{error}");
         }
     }
 }

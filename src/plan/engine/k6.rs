@@ -1,15 +1,62 @@
 //! k6 as the engine of a plan.
 
+// `core`, not `std`: an address is a value here.
+use core::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-use super::refuse;
-use crate::k6::{DEFAULT_BINARY, Function, Looked, Mode, check_arguments};
+use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
+use crate::k6::{DEFAULT_BINARY, Function, Looked, Mode, Version, blocked, check_arguments};
+use crate::measure::Level;
 use crate::plan::value::{self, Flag, Reader};
-use crate::plan::{FindFlags, K6Plan, PlanError};
+use crate::plan::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
-use crate::secret::MASK;
+use crate::secret::{Hidden, MASK, masked};
+
+/// Memory of a VU of k6, with what k6 takes for itself. Measured with a small script (500 VUs 126
+/// MB, 2 000 VUs 385 MB): scripts that hold data take more.
+const VU_MEMORY: u64 = 256 << 10;
+/// Connections of a VU of k6: one to the target at least, and one on which it asks whether it shall
+/// run, which ends in this program.
+const CONNECTIONS: u64 = 2;
+/// Highest level when nothing else is said: it makes all of them in the beginning, and each takes
+/// memory.
+const DEFAULT_MAX: Level = Level(2_000);
+
+/// A script of k6, and how it is run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct K6Plan {
+    /// The k6 program; a bare name is looked for where a shell would.
+    pub binary: PathBuf,
+    /// The script.
+    pub script: PathBuf,
+    /// The script as it was named.
+    pub shown: String,
+    /// How k6 is brought to a level.
+    pub mode: Mode,
+    /// The functions that the VUs run; never empty.
+    pub functions: Vec<Function>,
+    /// Further arguments of `k6 run`; values may have `{{ env.NAME }}`.
+    pub arguments: Vec<String>,
+    /// What of these is a secret, once it was filled in.
+    pub hidden: Hidden,
+    /// Networks (CIDR) that the script does not connect to by its own wish.
+    pub blocked: Vec<String>,
+    /// Options of the script that decide on the load and are left out for that, by name.
+    pub left_out: Vec<String>,
+    /// What a reader must know of what becomes of the script.
+    pub notes: Vec<String>,
+    /// The version of k6, once it was asked.
+    pub version: Option<Version>,
+    /// Checksum of the script's text, once it was looked at.
+    pub crc32: Option<u32>,
+    /// Whether something that is run comes from the profile: whoever runs it must have agreed to
+    /// that.
+    pub of_profile: bool,
+    /// Whether the functions were asked for, and are not those of the script's scenarios.
+    pub asked: bool,
+}
 
 pub(super) fn resolve(
     profile: Option<&Profile>,
@@ -49,7 +96,8 @@ pub(super) fn resolve(
         let span = spec.exec.as_ref().map(Spanned::span);
         let span = span.filter(|_| flags.k6_exec.is_none());
         let given = flags.k6_exec.clone().unwrap_or_default();
-        let why = "with the mode `restart` k6 runs the function `default` alone; leave it out, or choose the mode `gate`";
+        let why = "with the mode `restart` k6 runs the function `default` alone; leave it out, or \
+                   choose the mode `gate`";
         return Err(refuse(profile, "--k6-exec", given, span, why));
     }
     Ok(plan)
@@ -57,7 +105,8 @@ pub(super) fn resolve(
 
 fn no_script(profile: Option<&Profile>, spec: &EngineSpec) -> PlanError {
     let span = spec.kind.as_ref().map(Spanned::span);
-    let why = "k6 needs a script; name it with `--script FILE`, or `script = \"FILE\"` in the profile's [engine]";
+    let why = "k6 needs a script; name it with `--script FILE`, or `script = \"FILE\"` in the \
+               profile's [engine]";
     refuse(profile, "--engine", "k6".to_owned(), span, why)
 }
 
@@ -65,7 +114,8 @@ fn mode(text: &str) -> Result<Mode, String> {
     Mode::named(text).ok_or_else(|| value::unknown(text, &Mode::NAMES))
 }
 
-/// One of the flag as it was typed; one of the profile from its folder, unless it is a bare name, which is for the shell's path.
+/// One of the flag as it was typed; one of the profile from its folder, unless it is a bare name,
+/// which is for the shell's path.
 fn binary(dir: &Path, spec: &EngineSpec, flags: &FindFlags) -> PathBuf {
     match (&flags.k6, &spec.binary) {
         (Some(path), _) => path.clone(),
@@ -105,7 +155,8 @@ fn functions(
         })
 }
 
-/// Those of the profile, and behind them those of the flags, which k6 takes where both say something.
+/// Those of the profile, and behind them those of the flags, which k6 takes where both say
+/// something.
 fn arguments(
     profile: Option<&Profile>,
     spec: &EngineSpec,
@@ -173,27 +224,143 @@ pub(super) fn check_unused(
     }
 }
 
-/// What a script says itself.
-pub(super) fn check(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), PlanError> {
-    if let Some(url) = &flags.url {
-        let why = "the address of the service is for the script to know; a script that asks for it is told with \
-                   `--k6-env BASE=http://...`";
-        return Err(refuse(profile, "--url", url.clone(), None, why));
+impl K6Plan {
+    /// How k6 is run with it, as far as the profile says it.
+    fn command(&self) -> String {
+        let words = [
+            self.binary.display().to_string(),
+            "run".to_owned(),
+            self.shown.clone(),
+        ];
+        let arguments = self.arguments.iter().map(|a| masked(a));
+        words
+            .into_iter()
+            .chain(arguments)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
-    let Some(scenario) = profile.and_then(|p| p.scenario.as_ref()) else {
-        return Ok(());
-    };
-    let span = scenario.steps.first().map(Spanned::span);
-    let why = "what a VU does is for the script of k6 to say; leave [scenario] out, or the script";
-    Err(refuse(profile, "--engine", "k6".to_owned(), span, why))
 }
 
-impl K6Plan {
-    /// With what was learned of the script.
-    ///
-    /// # Errors
-    /// When the script's scenarios cannot be run so.
-    pub(in crate::plan) fn with(mut self, looked: &Looked) -> Result<Self, PlanError> {
+impl EngineFacts for K6Plan {
+    fn name(&self) -> &'static str {
+        self.mode.engine()
+    }
+
+    fn abilities(&self) -> Abilities {
+        let no = |why: &str| Err(why.to_owned());
+        Abilities {
+            runs_scenarios: false,
+            is_confined: true,
+            open_model: no("levels are VUs of k6, not arrivals; leave the rate out"),
+            populations: no(
+                "k6 has the users of its script; several functions with weights are for `exec` in \
+                 [engine]",
+            ),
+            ramp: match self.mode {
+                Mode::Gate => Ok(()),
+                Mode::Restart => no(
+                    "with the mode `restart` k6 is started anew for each level, and a ramp has no \
+                     levels that stay; choose the mode \
+                     `gate`, or use `breakpoint find`",
+                ),
+            },
+            one_cycle: Err(format!(
+                "the profile's load is made by k6 with {0}, whose requests are its own and cannot \
+                 be shown here; k6 shows one iteration: \
+                 k6 run --vus 1 --iterations 1 --http-debug=full {0}",
+                self.shown
+            )),
+            threads: no(
+                "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the \
+                 environment has it use fewer)",
+            ),
+            local_addresses: no(
+                "k6 chooses where its connections come from; give `localIPs` in the options of \
+                 the script",
+            ),
+            connection_flags: no(
+                "k6 makes its own connections; give `insecureSkipTLSVerify`, `tlsAuth` or `hosts` \
+                 in the options of the script \
+                 (SSL_CERT_FILE in the environment names a CA)",
+            ),
+        }
+    }
+
+    fn words(&self) -> EngineWords {
+        let version = self.version.map_or_else(String::new, |v| format!(" {v}"));
+        let how = match self.mode {
+            Mode::Gate => "one process, whose VUs wait or run",
+            Mode::Restart => "one process for each level",
+        };
+        let functions: Vec<String> = self.functions.iter().map(ToString::to_string).collect();
+        EngineWords {
+            loads: "what the script of k6 loads",
+            outline: vec![
+                ("engine", format!("k6{version} with {}: {how}", self.shown)),
+                ("functions", functions.join("  ")),
+            ],
+            by: Some("k6"),
+            requests: Some("what the script says"),
+            broken_off: Some("k6 is ended"),
+            demo: Some(("the script of k6", "the script (--k6-env BASE=...)")),
+        }
+    }
+
+    fn vu_cost(&self) -> VuCost {
+        VuCost::Fixed {
+            connections: CONNECTIONS,
+            memory: VU_MEMORY,
+        }
+    }
+
+    fn highest_level(&self) -> Option<Level> {
+        Some(DEFAULT_MAX)
+    }
+
+    fn target(&self) -> Option<&str> {
+        Some(&self.shown)
+    }
+
+    fn run_name(&self) -> Result<Option<String>, PlanError> {
+        let stem = self.script.file_stem().unwrap_or_default();
+        let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+        let stem = stem.to_string_lossy();
+        let name: String = stem
+            .chars()
+            .map(|c| if fits(c) { c } else { '-' })
+            .collect();
+        Ok(Some(format!("k6-{name}")))
+    }
+
+    fn script(&self) -> Option<ScriptFacts<'_>> {
+        Some(ScriptFacts {
+            file: &self.script,
+            shown: &self.shown,
+            crc32: self.crc32,
+            runs: vec![&self.binary, &self.script],
+            command: self.command(),
+            of_profile: self.of_profile,
+        })
+    }
+
+    /// What a script says itself.
+    fn check(&self, profile: Option<&Profile>, flags: &FindFlags) -> Result<(), PlanError> {
+        if let Some(url) = &flags.url {
+            let why = "the address of the service is for the script to know; a script that asks \
+                       for it is told with \
+                       `--k6-env BASE=http://...`";
+            return Err(refuse(profile, "--url", url.clone(), None, why));
+        }
+        let Some(scenario) = profile.and_then(|p| p.scenario.as_ref()) else {
+            return Ok(());
+        };
+        let span = scenario.steps.first().map(Spanned::span);
+        let why =
+            "what a VU does is for the script of k6 to say; leave [scenario] out, or the script";
+        Err(refuse(profile, "--engine", "k6".to_owned(), span, why))
+    }
+
+    fn learn(&mut self, looked: &Looked) -> Result<(), PlanError> {
         let script = &looked.script;
         if !self.asked {
             self.functions.clone_from(&script.functions);
@@ -204,7 +371,8 @@ impl K6Plan {
                 flag: "--k6-mode",
                 value: "restart".to_owned(),
                 why: format!(
-                    "k6 then runs the function `default` alone, and the scenarios of the script run {}; choose the mode `gate`",
+                    "k6 then runs the function `default` alone, and the scenarios of the script \
+                     run {}; choose the mode `gate`",
                     names.collect::<Vec<_>>().join(", ")
                 ),
             });
@@ -214,6 +382,35 @@ impl K6Plan {
         self.notes = script.told(self.mode);
         self.version = Some(looked.version);
         self.crc32 = Some(looked.crc32);
-        Ok(self)
+        Ok(())
+    }
+
+    fn fill(&mut self, secrets: &Secrets<'_>) -> Result<(), String> {
+        let mut hidden = Vec::new();
+        for argument in &mut self.arguments {
+            let name = argument.split('=').next().unwrap_or_default();
+            let value = secrets(argument, &format!("`{name}` for k6"))?;
+            if value != *argument {
+                let secret = value
+                    .split_once('=')
+                    .map_or(value.as_str(), |(_, secret)| secret);
+                hidden.push(secret.to_owned());
+            }
+            *argument = value;
+        }
+        self.hidden = Hidden::new(hidden);
+        Ok(())
+    }
+
+    fn confine(&mut self, allowed: &[IpAddr]) {
+        self.blocked.extend(blocked(allowed));
+    }
+
+    fn note(&mut self, text: String) {
+        self.notes.push(text);
+    }
+
+    fn take_notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
     }
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::scenario::{Addresses, Resolve};
 
 /// A certificate with its key, as a file holds them and as a server uses them.
 struct Made {

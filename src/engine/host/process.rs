@@ -6,14 +6,14 @@ use procfs::process::Process;
 
 /// Watches one process at a time.
 #[derive(Debug, Default)]
-pub(super) struct ProcessWatch {
+pub(in crate::engine) struct ProcessWatch {
     /// The last sample: of which process, when, and the CPU that it had used by then, seconds.
     last: Option<(Option<u32>, Instant, f64)>,
 }
 
 impl ProcessWatch {
     /// CPU since the last sample, in cores, and open descriptors. `None` is this process.
-    pub(super) fn sample(&mut self, pid: Option<u32>) -> (Option<f64>, Option<u64>) {
+    pub(in crate::engine) fn sample(&mut self, pid: Option<u32>) -> (Option<f64>, Option<u64>) {
         let process = process(pid);
         let now = Instant::now();
         let cpu = process.as_ref().and_then(cpu_s);

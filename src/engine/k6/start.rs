@@ -1,0 +1,45 @@
+//! From a plan to a k6 that runs.
+
+use super::{K6Engine, K6Spec};
+use crate::engine::{EngineError, Order, Started};
+use crate::k6::ITERATION;
+use crate::plan::K6Plan;
+
+/// Starts k6 and looks around, unless the user stops that.
+pub(in crate::engine) async fn start(
+    own: &K6Plan,
+    order: Order<'_>,
+) -> Result<Started, EngineError> {
+    let engine = K6Engine::start(spec(own, &order), order.stopped).await?;
+    Ok(Started {
+        warnings: engine.warnings(),
+        engine: Box::new(engine),
+    })
+}
+
+fn spec(own: &K6Plan, order: &Order<'_>) -> K6Spec {
+    let plan = order.plan;
+    let mut names = plan.named_steps();
+    // The engine has that one of its own.
+    names.retain(|name| name != ITERATION);
+    let weights = own.functions.iter();
+    K6Spec {
+        binary: own.binary.clone(),
+        version: own.version,
+        script: own.script.clone(),
+        shown: own.shown.clone(),
+        mode: own.mode,
+        functions: weights.map(|f| (f.name.clone(), f.weight.into())).collect(),
+        arguments: own.arguments.clone(),
+        blacklist: own.blocked.clone(),
+        pace_per_s: plan.pace_per_s,
+        names,
+        // The first level that is visited anyway.
+        look_vus: plan.search.start.get().min(plan.search.max.get()),
+        max_vus: plan.search.max.get(),
+        climbs: order.climbs,
+        longest: plan.longest_run(),
+        left_out: own.left_out.clone(),
+        hidden: own.hidden.clone(),
+    }
+}
