@@ -36,6 +36,7 @@ mod recovery;
 mod references;
 mod residence;
 mod slow_start;
+mod starting;
 
 pub use halt::{Halt, Interrupt};
 pub use ramping::{RampSpec, ramp};
@@ -425,6 +426,8 @@ impl<S: Surroundings> Run<'_, S> {
         } else if order.purpose == Purpose::WarmUp {
             judgement.verdict = Verdict::Undecided;
             "a warm-up is not judged".clone_into(&mut judgement.reason);
+        } else {
+            starting::judge(&probe, &self.spec.steps, &mut judgement);
         }
         let visit = self.visit(index, order, spec.from, &probe, &judgement, began);
         // One that the user stopped tells the search nothing; a search that goes on makes it again.
