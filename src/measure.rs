@@ -471,6 +471,9 @@ pub struct Measurement {
     pub level: Level,
     /// The last window before the hold: ages in flight at the hold's start. `None` when the hold began with the run.
     pub before: Option<Window>,
+    /// What users did who started on the way to the level: the windows before the hold, in which the rows of the cycle count
+    /// nothing. Empty where nobody does anything when it starts.
+    pub arriving: Vec<Window>,
     /// What the monitors read when the move to the level began: counters are judged by their growth since then.
     pub readings_before: Vec<Reading>,
     /// The hold.
@@ -480,6 +483,13 @@ pub struct Measurement {
 }
 
 impl Measurement {
+    /// The windows of the hold, behind those in which users started.
+    pub fn all_windows(&self) -> impl Iterator<Item = &Window> {
+        self.arriving
+            .iter()
+            .chain(self.hold.iter().map(|s| &s.window))
+    }
+
     /// Length of the hold, seconds.
     pub fn hold_s(&self) -> f64 {
         self.hold.iter().map(|s| s.window.span.as_secs_f64()).sum()
@@ -510,7 +520,7 @@ impl Measurement {
 
     /// Totals of one step over the hold; `in_flight` is that at the hold's end.
     pub fn step_total(&self, step: usize) -> StepWindow {
-        let windows = || self.hold.iter().filter_map(|s| s.window.steps.get(step));
+        let windows = || self.all_windows().filter_map(|w| w.steps.get(step));
         let mut total = StepWindow {
             latency: Histogram::sum(windows().map(|w| &w.latency)),
             ..StepWindow::default()

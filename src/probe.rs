@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use crate::engine::{Engine, EngineError};
 use crate::event::Phase;
-use crate::measure::{Level, LogLine, Measurement, Reading, Second, StepTable, Window};
+use crate::measure::{
+    Level, LogLine, Measurement, Reading, Role, Second, StepTable, StepWindow, Window,
+};
 use crate::record::HoldEnd;
 use crate::stats::trend;
 
@@ -118,6 +120,7 @@ pub async fn probe(
         measurement: Measurement {
             level: spec.level,
             before: None,
+            arriving: Vec::new(),
             readings_before,
             hold: Vec::new(),
             settled: false,
@@ -215,6 +218,7 @@ impl Visit<'_> {
         let recent = Measurement {
             level: self.spec.level,
             before: None,
+            arriving: Vec::new(),
             readings_before: Vec::new(),
             hold: self.before[first..].to_vec(),
             settled: false,
@@ -306,7 +310,33 @@ impl Visit<'_> {
         series.iter().all(|s| trend::is_level(s, LEVEL_TOLERANCE))
     }
 
-    fn finish(self, hold_end: HoldEnd) -> Probe {
+    /// What users did who started before the hold, by window.
+    fn arriving(&self) -> Vec<Window> {
+        let rows: Vec<bool> = (self.steps.rows().iter())
+            .map(|row| row.role == Role::Start)
+            .collect();
+        if !rows.contains(&true) {
+            return Vec::new();
+        }
+        let of_start = |window: &Window| {
+            let steps = rows.iter().zip(&window.steps);
+            let kept = steps.map(|(starts, step)| {
+                if *starts {
+                    step.clone()
+                } else {
+                    StepWindow::default()
+                }
+            });
+            Window {
+                steps: kept.collect(),
+                ..window.clone()
+            }
+        };
+        self.before.iter().map(|s| of_start(&s.window)).collect()
+    }
+
+    fn finish(mut self, hold_end: HoldEnd) -> Probe {
+        self.measurement.arriving = self.arriving();
         let all = || self.before.iter().chain(&self.measurement.hold);
         let start = all().next().map_or(Duration::ZERO, |s| s.window.start);
         let end = all()

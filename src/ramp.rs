@@ -193,6 +193,7 @@ pub fn measurement(before: Window, readings_before: Vec<Reading>) -> Measurement
     Measurement {
         level: before.level,
         before: Some(before),
+        arriving: Vec::new(),
         readings_before,
         hold: Vec::new(),
         settled: true,

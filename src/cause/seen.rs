@@ -136,6 +136,7 @@ fn measurement(
     Measurement {
         level,
         before: None,
+        arriving: Vec::new(),
         readings_before: began.map_or_else(Vec::<Reading>::new, |s| s.readings.clone()),
         hold,
         settled: true,

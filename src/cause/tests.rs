@@ -58,6 +58,7 @@ impl Scene {
             measurement: Measurement {
                 level: Level(100),
                 before: None,
+                arriving: Vec::new(),
                 readings_before: Vec::new(),
                 hold,
                 settled: true,

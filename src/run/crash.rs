@@ -112,6 +112,7 @@ mod tests {
             measurement: Measurement {
                 level: Level(10),
                 before: None,
+                arriving: Vec::new(),
                 readings_before: Vec::new(),
                 hold: hold.to_vec(),
                 settled: true,

@@ -79,6 +79,7 @@ mod tests {
         Measurement {
             level: Level(40),
             before: None,
+            arriving: Vec::new(),
             readings_before: Vec::new(),
             hold: vec![second(10, 4), second(14, 8)],
             settled: true,

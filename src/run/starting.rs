@@ -101,6 +101,7 @@ mod tests {
             measurement: Measurement {
                 level: Level(100),
                 before: None,
+                arriving: Vec::new(),
                 readings_before: Vec::new(),
                 hold: (0..10).map(second).collect(),
                 settled: true,

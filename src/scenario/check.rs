@@ -208,6 +208,8 @@ impl Wanted {
         render: &mut impl FnMut(&Template) -> String,
     ) -> Option<String> {
         let found = answer.json().and_then(|json| place.first(json));
+        // As for an extraction, null is nothing.
+        let found = found.filter(|value| !value.is_null());
         let at = place.name();
         let seen = |found: Option<&serde_json::Value>| match found {
             Some(value) => format!(
@@ -263,6 +265,7 @@ mod tests {
                 true,
             ),
             ("min-bytes = 10\nmax-bytes = 100", true),
+            ("json = { '/data' = 'absent', '/gone' = 'absent' }", true),
             ("json = { '/errors' = 'absent' }", false),
         ] {
             assert_eq!(failure(toml, graph).is_none(), passes, "{toml}");

@@ -6,7 +6,7 @@ use super::{
     COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo,
     StepTable, Verdict, stats, stats::tail,
 };
-use crate::measure::{FailureKind, Passage, StepWindow, Window};
+use crate::measure::{FailureKind, Passage, Second, StepWindow, Window};
 
 mod monitor;
 mod rate;
@@ -311,6 +311,40 @@ fn may_be_an_outage(m: &Measurement, steps: &StepTable) -> bool {
 }
 
 fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepTable) -> Outcome {
+    let named = objective.step().and_then(|name| steps.index(Some(name)));
+    if let Some(row) = named.filter(|row| steps.is_start(*row)) {
+        return judge_start(objective, row, m, steps);
+    }
+    judge_cycles(objective, m, steps)
+}
+
+/// What users do once is judged over the whole way to the level. Where nobody started, as on a way down, nothing is asked of it.
+fn judge_start(objective: &Objective, row: usize, m: &Measurement, steps: &StepTable) -> Outcome {
+    let total = m.step_total(row);
+    let anybody = total.completed() + total.failed.of_target() + total.shed;
+    if anybody == 0 && total.in_flight.is_empty() {
+        return Outcome {
+            abstains: true,
+            ..no_data(objective).because("nobody started".to_owned())
+        };
+    }
+    let all = m.all_windows().map(|window| Second {
+        window: window.clone(),
+        readings: Vec::new(),
+    });
+    let whole = Measurement {
+        hold: all.collect(),
+        arriving: Vec::new(),
+        ..m.clone()
+    };
+    // Its latency is no matter of the level alone: it is compared level by level.
+    Outcome {
+        tail: None,
+        ..judge_cycles(objective, &whole, steps)
+    }
+}
+
+fn judge_cycles(objective: &Objective, m: &Measurement, steps: &StepTable) -> Outcome {
     let step_or =
         |step: &Option<String>, default: usize| steps_index(steps, step.as_deref(), default);
     match &objective.metric {

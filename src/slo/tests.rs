@@ -350,6 +350,7 @@ impl Hold {
             m: Measurement {
                 level: Level(100),
                 before: Some(window(0, per_s, latency_ms)),
+                arriving: Vec::new(),
                 readings_before: Vec::new(),
                 hold,
                 settled: true,
@@ -1382,6 +1383,7 @@ fn what_is_only_known_within_bounds_is_decided_where_both_agree() {
         Measurement {
             level: Level(10),
             before: None,
+            arriving: Vec::new(),
             readings_before: Vec::new(),
             hold: (0..10).map(second).collect(),
             settled: true,
@@ -1404,6 +1406,7 @@ fn ten_seconds_of(window: Window) -> Measurement {
     Measurement {
         level: Level(10),
         before: None,
+        arriving: Vec::new(),
         readings_before: Vec::new(),
         hold: vec![second; 10],
         settled: true,
@@ -1455,4 +1458,32 @@ fn what_one_population_suffers_is_not_on_the_way_of_another() {
     assert_eq!(verdict("p99(abusers.fire)<2s", &second), Verdict::Broke);
     second.steps[4].failed.add_n(FailureKind::Status, 40);
     assert_eq!(verdict("p99(answer)<2s", &second), Verdict::Broke);
+}
+
+#[test]
+fn what_users_do_once_is_judged_over_the_way_to_the_level() {
+    let mut steps = StepTable::of_cycle(["login", "get"].map(str::to_owned), Some(1));
+    steps.started_by(1);
+    let slo = Slo::parse(["p99<2s", "errors(login)<10%"]).unwrap();
+    let mut second = window(0, 50, 100);
+    let cycle = second.steps[0].clone();
+    second.steps = vec![StepWindow::default(), cycle.clone(), cycle];
+    let mut m = ten_seconds_of(second.clone());
+    let judgement = slo.judge(&m, &steps);
+    assert_eq!(judgement.verdict, Verdict::Held, "{}", judgement.reason);
+    assert!(
+        judgement.reason.contains("nobody started"),
+        "{}",
+        judgement.reason
+    );
+    // On the way thirty logged in, and half as many could not.
+    let mut arriving = second;
+    arriving.steps = vec![StepWindow::default(); 3];
+    arriving.steps[0].latency = Histogram::of([Duration::from_millis(50); 10]);
+    m.arriving = vec![arriving.clone(); 3];
+    assert_eq!(slo.judge(&m, &steps).verdict, Verdict::Held);
+    arriving.steps[0].failed.add_n(FailureKind::Status, 5);
+    m.arriving = vec![arriving; 3];
+    assert_eq!(slo.judge(&m, &steps).verdict, Verdict::Broke);
+    assert_eq!(m.step_total(0).completed(), 30);
 }

@@ -44,6 +44,7 @@ fn hold(bad: usize, strain: Strain) -> Measurement {
     Measurement {
         level: Level(10),
         before: None,
+        arriving: Vec::new(),
         readings_before: Vec::new(),
         hold: (0..10).map(|i| second(strained(of(i)))).collect(),
         settled: true,
