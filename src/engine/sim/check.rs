@@ -1,12 +1,46 @@
-//! Whether a system file makes sense, and the laws that its times follow.
+//! Reads a system file: whether it makes sense, and the laws that its times follow.
 
-use super::error::Fault;
+use super::error::{Fault, SystemError};
 use super::law::Law;
 use super::quantity::{Positive, Span};
 use super::spec::{Kind, SystemSpec};
 
 /// Most servers of a system.
 const MAX_SERVERS: u32 = 100_000;
+
+impl SystemSpec {
+    /// Reads a system file.
+    ///
+    /// # Errors
+    /// When the text is not TOML, has an unknown key, or a value that makes no sense.
+    pub fn from_toml(text: &str) -> Result<Self, SystemError> {
+        let spec: Self = toml::from_str(text).map_err(SystemError::Unreadable)?;
+        check(&spec).map_err(|fault| fault.place(text))?;
+        Ok(spec)
+    }
+
+    /// Mean think time, seconds; 0 in the open model.
+    ///
+    /// # Panics
+    /// When the think time makes no sense, which [`SystemSpec::from_toml`] refuses.
+    pub fn think_s(&self) -> f64 {
+        think(self)
+            .expect("a checked system has users that make sense")
+            .map_or(0.0, |law| law.mean())
+    }
+
+    /// Mean service time at speed 1 over all kinds of requests, seconds.
+    ///
+    /// # Panics
+    /// When a service time makes no sense, which [`SystemSpec::from_toml`] refuses.
+    pub fn service_s(&self) -> f64 {
+        services(self)
+            .expect("a checked system has a service time")
+            .iter()
+            .map(|(share, law)| share * law.mean())
+            .sum()
+    }
+}
 
 /// Refuses what reads well but makes no sense.
 pub(super) fn check(spec: &SystemSpec) -> Result<(), Fault> {

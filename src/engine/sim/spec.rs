@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check;
 pub use super::error::SystemError;
 pub use super::quantity::{Positive, Share, Size, Span};
 use crate::measure::{Arrivals, LevelUnit};
@@ -502,16 +501,6 @@ pub struct OutagesSpec {
 }
 
 impl SystemSpec {
-    /// Reads a system file.
-    ///
-    /// # Errors
-    /// When the text is not TOML, has an unknown key, or a value that makes no sense.
-    pub fn from_toml(text: &str) -> Result<Self, SystemError> {
-        let spec: Self = toml::from_str(text).map_err(SystemError::Unreadable)?;
-        check::check(&spec).map_err(|fault| fault.place(text))?;
-        Ok(spec)
-    }
-
     /// The system as a closed queue with an exact answer: one line, exponential times, nothing else. `None` when it is
     /// anything more than that.
     pub fn closed_queue(&self) -> Option<ClosedQueue> {
@@ -641,33 +630,11 @@ impl SystemSpec {
             && self.outages.is_none()
     }
 
-    /// Mean think time, seconds; 0 in the open model.
-    ///
-    /// # Panics
-    /// When the think time makes no sense, which [`SystemSpec::from_toml`] refuses.
-    pub fn think_s(&self) -> f64 {
-        check::think(self)
-            .expect("a checked system has users that make sense")
-            .map_or(0.0, |law| law.mean())
-    }
-
     /// What a level counts.
     pub fn unit(&self) -> LevelUnit {
         match self.arrivals {
             None => LevelUnit::Vus,
             Some(_) => LevelUnit::RequestsPerS,
         }
-    }
-
-    /// Mean service time at speed 1 over all kinds of requests, seconds.
-    ///
-    /// # Panics
-    /// When a service time makes no sense, which [`SystemSpec::from_toml`] refuses.
-    pub fn service_s(&self) -> f64 {
-        check::services(self)
-            .expect("a checked system has a service time")
-            .iter()
-            .map(|(share, law)| share * law.mean())
-            .sum()
     }
 }
