@@ -1,6 +1,7 @@
 //! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
 //! decided: limits come from the plan, levels from the search, verdicts from the SLO.
 
+mod agreement;
 mod another;
 mod audience;
 mod begun;

@@ -1,6 +1,6 @@
 //! Which searches this user has begun on this machine: only their journals say what may be loaded and run.
 
-use super::contact;
+use super::agreement;
 use crate::store::Store;
 use crate::store::seen::Seen;
 use crate::term::Terminal;
@@ -20,5 +20,5 @@ pub(super) fn is_ours(store: &Store) -> bool {
 }
 
 fn mark(store: &Store) -> String {
-    contact::mark("begun", &[store.head_line()])
+    agreement::mark("begun", &[store.head_line()])
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use super::agreement::{Asked, mark};
 use super::leaving::{self, Leaving};
 use super::named::{self, Named};
 use super::prepare::Ready;
@@ -100,14 +101,6 @@ fn consent(plan: &Plan) -> Option<Asked> {
         return None;
     }
     Wish::new(&plan.name, &plan.target, text).asked()
-}
-
-/// Something that must be agreed to.
-pub(super) struct Asked {
-    /// What, as it is shown.
-    pub(super) shown: String,
-    /// By which it is known again.
-    pub(super) mark: String,
 }
 
 /// Asks for consent to all of it at once, where it was not agreed to before: whoever says yes has seen everything. `yes` is the consent.
@@ -368,21 +361,6 @@ fn sent(method: &str, address: &str, target: &str) -> String {
     format!("{method:<6} {}", visible(&whole))
 }
 
-pub(super) fn mark(kind: &str, parts: &[&[u8]]) -> String {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    for part in parts {
-        // Its length before it: no two lists of parts are one text.
-        context.update(&part.len().to_le_bytes());
-        context.update(part);
-    }
-    let mut mark = format!("{kind} ");
-    for byte in context.finish().as_ref() {
-        // Writing to a string cannot fail.
-        write!(mark, "{byte:02x}").ok();
-    }
-    mark
-}
-
 pub(super) fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
     if let Err(error) = seen.add(mark) {
         terminal.warning(&format!("{error}; the next run will ask and tell again"));
@@ -392,22 +370,6 @@ pub(super) fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mark_is_of_every_part_and_of_nothing_else() {
-        assert_eq!(mark("consent", &[b"a"]), mark("consent", &[b"a"]));
-        let marks = [
-            mark("consent", &[b"a"]),
-            mark("consent", &[b"a "]),
-            mark("contact", &[b"a"]),
-            mark("contact", &[b"a", b"b"]),
-            mark("contact", &[b"ab", b""]),
-            mark("contact", &[b"", b"ab"]),
-        ];
-        for (i, mark) in marks.iter().enumerate() {
-            assert!(!marks[..i].contains(mark));
-        }
-    }
 
     #[test]
     fn nothing_of_a_command_hides_on_a_terminal() {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use reqwest::Url;
 
-use super::contact::{Asked, mark};
+use super::agreement::{Asked, mark};
 use super::{Exit, Refusal, secrets};
 use crate::excerpt;
 use crate::plan::{ConnectPlan, Plan, ScenarioSource, TargetKind};
