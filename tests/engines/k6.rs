@@ -241,6 +241,7 @@ fn refused(case: &Case, args: &[&str], code: i32, part: &str) {
 const RAMP: [&str; 5] = ["ramp", "--stages", "4:0s,4:6s", "--slo", "p99<30s"];
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn a_search_brackets_what_theory_says() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -290,6 +291,7 @@ fn a_search_brackets_what_theory_says() {
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn functions_have_their_weights_and_setup_runs_once() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -330,6 +332,7 @@ export async function buy() { http.get(`${base}/buy`, { tags: { name: 'buy' } })
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn a_script_that_cannot_run_is_refused_with_what_it_says() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -360,6 +363,7 @@ fn own_address() -> Option<IpAddr> {
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn who_is_not_allowed_is_sent_nothing() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -384,6 +388,7 @@ fn who_is_not_allowed_is_sent_nothing() {
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn a_breakpoint_that_dies_leaves_no_load_behind() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -403,6 +408,7 @@ fn a_breakpoint_that_dies_leaves_no_load_behind() {
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn ctrl_c_ends_k6() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -432,6 +438,7 @@ export function teardown() { http.get(`${base}/teardown`); }
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn a_target_that_lets_some_hang_is_never_held() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
@@ -465,6 +472,7 @@ fn a_target_that_lets_some_hang_is_never_held() {
 }
 
 #[test]
+#[ignore = "long: drives k6, or what stands in for it"]
 fn a_k6_for_each_level_needs_no_wrapper() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };

@@ -75,6 +75,7 @@ fn has(text: &str, parts: &[&str]) {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn the_plan_tells_the_engine_its_functions_and_what_becomes_of_thresholds() {
     let it = Folder::with_options();
     let text = it.ends(0, &["plan", "--script", "script.js", "--k6", K6]);
@@ -119,6 +120,7 @@ fn the_plan_tells_the_engine_its_functions_and_what_becomes_of_thresholds() {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn without_a_k6_that_can_be_used_the_way_out_is_told() {
     let it = Folder::with_options();
     let with = |k6: &str| it.ends(2, &["plan", "--script", "script.js", "--k6", k6]);
@@ -151,6 +153,7 @@ fn without_a_k6_that_can_be_used_the_way_out_is_told() {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn a_script_that_is_missing_throws_or_runs_nothing_is_told() {
     let it = Folder::new("// throws: ReferenceError: x is not defined\n");
     let text = it.ends(2, &["plan", "--script", "script.js", "--k6", K6]);
@@ -205,6 +208,7 @@ fn a_script_that_is_missing_throws_or_runs_nothing_is_told() {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn what_k6_cannot_carry_or_may_not_reach_is_refused_before_any_load() {
     let it = Folder::with_options();
     let base = ["plan", "--script", "script.js", "--k6", K6];
@@ -250,6 +254,7 @@ const PROFILE: &str = "[engine]\nscript = 'script.js'\nbinary = '@K6@'\nargument
                        [target]\nup = 'echo up'\n";
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn the_script_of_a_profile_is_looked_at_only_when_that_was_agreed_to_and_again_when_it_changes() {
     let it = Folder::with_options();
     it.put("mine.toml", &PROFILE.replace("@K6@", K6));
@@ -290,6 +295,7 @@ fn the_script_of_a_profile_is_looked_at_only_when_that_was_agreed_to_and_again_w
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn a_profile_is_made_of_a_script_and_makes_the_same_plan() {
     let it = Folder::with_options();
     let text = it.ends(
@@ -411,6 +417,7 @@ fn written(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn a_run_repeats_no_secret_of_a_script_that_tells_it_everywhere() {
     let Some(k6) = running_k6() else { return };
     let it = Folder::new(SCRIPT);
@@ -462,6 +469,7 @@ fn a_run_repeats_no_secret_of_a_script_that_tells_it_everywhere() {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn a_search_goes_on_with_the_same_script_only() {
     let Some(k6) = running_k6() else { return };
     let it = Folder::new(&SCRIPT.replace("?x=${__ENV.TOKEN}", ""));
@@ -513,6 +521,7 @@ fn a_search_goes_on_with_the_same_script_only() {
 }
 
 #[test]
+#[ignore = "long: drives what stands in for k6"]
 fn a_value_that_may_be_a_secret_is_not_recorded_and_a_run_with_it_does_not_go_on() {
     let Some(k6) = running_k6() else { return };
     let it = Folder::new(&SCRIPT.replace("throw", "return;"));

@@ -326,6 +326,7 @@ const SEARCH: [&str; 12] = [
 ];
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn the_plug_in_gives_exact_windows_by_name_and_the_test_is_stopped() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -370,6 +371,7 @@ fn the_plug_in_gives_exact_windows_by_name_and_the_test_is_stopped() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn without_the_plug_in_latencies_are_bounds_and_that_is_told() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -401,6 +403,7 @@ fn without_the_plug_in_latencies_are_bounds_and_that_is_told() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn our_workers_join_a_master_and_mix_with_those_in_python() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -460,6 +463,7 @@ fn our_workers_join_a_master_and_mix_with_those_in_python() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn a_worker_killed_in_a_hold_makes_it_invalid() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -500,6 +504,7 @@ fn a_worker_killed_in_a_hold_makes_it_invalid() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn ctrl_c_stops_the_test() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -520,6 +525,7 @@ fn ctrl_c_stops_the_test() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn a_breakpoint_that_dies_leaves_no_load_behind() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -533,6 +539,7 @@ fn a_breakpoint_that_dies_leaves_no_load_behind() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn what_cannot_be_driven_is_refused_with_the_way_out() {
     let _place = PLACES.take();
     let Some(bin) = locust() else { return };
@@ -564,6 +571,7 @@ fn what_cannot_be_driven_is_refused_with_the_way_out() {
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn the_plug_in_counts_in_our_buckets_and_knows_why_requests_fail() {
     let Some(bin) = locust() else { return };
     let dir = TempDir::new().unwrap();
@@ -670,6 +678,7 @@ fn a_worker_without_a_master_or_a_service_says_what_is_missing() {
 
 /// A cluster whose users are a fixed number has said so before half of the budget is spent, by either way of asking it.
 #[test]
+#[ignore = "long: drives Locust"]
 fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
     let Some(bin) = locust() else { return };
     let _place = PLACES.take();
@@ -709,11 +718,13 @@ fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
 
 /// What cannot be found is no target that is down, by either way of asking the cluster; and what fails in a search has its name.
 #[test]
+#[ignore = "long: drives Locust"]
 fn a_cluster_whose_requests_fail_tells_the_status_and_of_what() {
     failures_are_told(true);
 }
 
 #[test]
+#[ignore = "long: drives Locust"]
 fn so_does_one_without_the_plug_in() {
     failures_are_told(false);
 }

@@ -1,4 +1,6 @@
-//! The engines of others: Locust clusters, and k6. The long tier: `cargo test --test engines -- --include-ignored`.
+//! The engines of others: Locust clusters, and k6.
+//!
+//! They take minutes, and so run only when asked for, as in CI: `cargo test --test engines -- --include-ignored`.
 #![expect(clippy::unwrap_used, reason = "tests")]
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 

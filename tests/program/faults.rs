@@ -5,7 +5,7 @@
 //! again; read the difference before committing it. `FAULTS=Refuses,Stream` takes those only whose names hold one of these words,
 //! and leaves the table alone.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ use certificates::Certificates;
 use fault::{Answer, Facts, Fault, Outcome, Strike, When, never_answers};
 use target::Onset;
 use trial::{RAMP_VUS, Seen, Trial, all_failures};
+
+use crate::starved::{Starved, starved};
 
 /// Most memory that the program may have in use. With nothing but its reports it is less than half of that.
 const MEMORY: u64 = 128 << 20;
@@ -54,8 +56,7 @@ async fn every_fault_of_the_target_ends_as_the_document_says() {
         })
         .collect();
     let certificates = Arc::new(Certificates::new());
-    let turns = Arc::new(Turns::new());
-    let mut trials = JoinSet::new();
+    let mut trials = Vec::new();
     // Those that take longest are the last of the table.
     for (row, fault) in rows.iter().map(|r| r.fault).enumerate().rev() {
         for onset in onsets(&fault.facts()) {
@@ -64,42 +65,20 @@ async fn every_fault_of_the_target_ends_as_the_document_says() {
                 onset: *onset,
                 certificates: Arc::clone(&certificates),
             };
-            let turns = Arc::clone(&turns);
-            trials.spawn(async move {
-                let _turn = turns.take().await;
-                (row, trial.clone(), outcome(&trial).await)
-            });
+            trials.push((row, trial));
         }
     }
-    let began = Instant::now();
-    let mut again = Vec::new();
-    while let Some(done) = trials.join_next().await {
-        let (row, trial, outcome) = done.unwrap();
-        let (fault, onset) = (trial.fault, trial.onset);
-        eprintln!(
-            "{fault:?}, {onset:?}, after {} s",
-            began.elapsed().as_secs()
-        );
-        match outcome {
-            Ok(outcome) => rows[row].note(trial.onset, outcome),
-            Err(why) => again.push((row, trial, why)),
+    let mut missed = Vec::new();
+    for at_once in ROUNDS {
+        missed = round(trials, at_once, &mut rows).await;
+        let wrong = missed.iter().filter(|m| matches!(m.why, Why::Wrong(_)));
+        if missed.is_empty() || wrong.count() > FEW {
+            break;
         }
+        trials = missed.iter().map(|m| (m.row, m.trial.clone())).collect();
     }
-    let mut wrong = String::new();
-    for (nth, (row, trial, first)) in again.into_iter().enumerate() {
-        let (fault, onset) = (trial.fault, trial.onset);
-        eprintln!("{fault:?}, {onset:?}, among others: {first}");
-        let alone = if nth < ALONE {
-            outcome(&trial).await
-        } else {
-            Err("too many went wrong to try this one alone".to_owned())
-        };
-        match alone {
-            Ok(outcome) => rows[row].note(onset, outcome),
-            Err(why) => write!(wrong, "\n{fault:?}, {onset:?}: {why}\n").unwrap(),
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
+    let missed: Vec<String> = missed.iter().map(Missed::to_string).collect();
+    assert!(missed.is_empty(), "{}", missed.join("\n"));
     if wanted.is_none() {
         compare(&table(&rows));
     }
@@ -151,19 +130,78 @@ impl Row {
     }
 }
 
-/// Runs a trial; what came of it, if it was right.
-async fn outcome(trial: &Trial) -> Result<Outcome, String> {
-    let seen = trial.run().await?;
-    check(trial.fault, trial.onset, &seen)?;
-    Ok(seen.outcome)
+/// A trial that did not show what it must.
+struct Missed {
+    row: usize,
+    trial: Trial,
+    why: Why,
 }
 
-/// Trials that went wrong among others and are made once more, one by one: what is wrong then is not for want of CPU.
-const ALONE: usize = 4;
-/// Searches that run at once, and the time between the beginnings of two: a program that starts takes a core for a moment, and all of
-/// them together would leave the targets none.
-const AT_ONCE: usize = 32;
+/// Why it did not.
+enum Why {
+    /// Something else came of it.
+    Wrong(String),
+    /// The machine had no time for it: nothing came of it.
+    Starved(Starved),
+}
+
+impl fmt::Display for Missed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (fault, onset) = (self.trial.fault, self.trial.onset);
+        match &self.why {
+            Why::Wrong(what) => write!(f, "{fault:?}, {onset:?}: {what}"),
+            Why::Starved(Starved(why)) => write!(f, "{fault:?}, {onset:?}, too busy: {why}"),
+        }
+    }
+}
+
+/// Searches that run at once: first all, then what missed, which more and more CPU is left for.
+const ROUNDS: [usize; 3] = [32, 6, 2];
+/// More than so many that are wrong are not for want of CPU, and are not tried again.
+const FEW: usize = 4;
+/// The time between the beginnings of two: a program that starts takes a core for a moment, and all of them together would leave the
+/// targets none.
 const APART: Duration = Duration::from_millis(300);
+
+/// Makes trials, so many at once, and notes what came of them; those that missed.
+async fn round(trials: Vec<(usize, Trial)>, at_once: usize, rows: &mut [Row]) -> Vec<Missed> {
+    let turns = Arc::new(Turns::new(at_once));
+    let mut running = JoinSet::new();
+    for (row, trial) in trials {
+        let turns = Arc::clone(&turns);
+        running.spawn(async move {
+            let _turn = turns.take().await;
+            let outcome = outcome(&trial).await;
+            (row, trial, outcome)
+        });
+    }
+    let began = Instant::now();
+    let mut missed = Vec::new();
+    while let Some(done) = running.join_next().await {
+        let (row, trial, outcome) = done.unwrap();
+        let (fault, onset) = (trial.fault, trial.onset);
+        let after = began.elapsed().as_secs();
+        eprintln!("{fault:?}, {onset:?}, after {after} s");
+        match outcome {
+            Ok(outcome) => rows[row].note(onset, outcome),
+            Err(why) => {
+                let miss = Missed { row, trial, why };
+                eprintln!("among {at_once}: {miss}");
+                missed.push(miss);
+            }
+        }
+    }
+    missed
+}
+
+/// Runs a trial; what came of it, if it was right.
+async fn outcome(trial: &Trial) -> Result<Outcome, Why> {
+    let seen = trial.run().await.map_err(Why::Wrong)?;
+    match check(trial.fault, trial.onset, &seen) {
+        Ok(()) => Ok(seen.outcome),
+        Err(wrong) => Err(starved(&seen.record).map_or(Why::Wrong(wrong), Why::Starved)),
+    }
+}
 
 /// Who may begin.
 struct Turns {
@@ -172,9 +210,9 @@ struct Turns {
 }
 
 impl Turns {
-    fn new() -> Self {
+    fn new(at_once: usize) -> Self {
         Self {
-            running: Arc::new(Semaphore::new(AT_ONCE)),
+            running: Arc::new(Semaphore::new(at_once)),
             door: Mutex::new(()),
         }
     }

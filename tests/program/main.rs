@@ -15,6 +15,7 @@ mod populations;
 mod ramp;
 mod resume;
 mod secrets;
+mod starved;
 mod stopping;
 mod target_server;
 mod tls;

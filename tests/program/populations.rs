@@ -10,6 +10,8 @@ use breakpoint::record::{Ending, RunRecord};
 use breakpoint::report;
 use tempfile::TempDir;
 
+use crate::starved::{repeated, starved};
+
 const OTHERS: &str = "\n[[population]]\nname = \"abusers\"\nAMOUNT\n[population.scenario]\nmain = \"fire\"\n\
     [[population.scenario.steps]]\nname = \"fire\"\npost = \"/questions\"\n\
     json = { id = \"x-{{ vu }}-{{ cycle }}\", user = \"a{{ vu }}\", text = \"again\" }\nexpect = [202]\n\
@@ -28,19 +30,13 @@ fn find(search: &str, amount: &str, slo: &[&str]) -> RunRecord {
         "{text}\n{limits}{search}\n{}",
         OTHERS.replace("AMOUNT", amount)
     );
-    let mut spoiled = Vec::new();
-    for _ in 0..3 {
+    repeated(|| {
         let record = run(&text, slo);
-        let ending = record.answer.ending;
-        if !matches!(ending, Ending::Undecided | Ending::GeneratorLimited) {
-            return record;
-        }
-        spoiled.push(record.answer.reason);
-    }
-    panic!("the machine was too busy, three times: {spoiled:?}");
+        starved(&record).map_or(Ok(record), Err)
+    })
 }
 
-/// One run of a profile. A machine that has no time for it makes it undecided: neither passed nor failed.
+/// One run of a profile.
 fn run(profile: &str, slo: &[&str]) -> RunRecord {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("two.toml");
