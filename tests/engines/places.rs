@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 
 /// A few clusters and k6 processes at a time: they mostly wait, but each takes a part of a core.
-pub(crate) static PLACES: Places = Places::new(3);
+pub(crate) static PLACES: Places = Places::new(4);
 
 /// So many places, which tests take in any order.
 pub(crate) struct Places {

@@ -11,6 +11,8 @@ use breakpoint::report::{self, RampFormat};
 use breakpoint::slo::Verdict;
 use tempfile::TempDir;
 
+use crate::starved::{answered, repeated};
+
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/example");
 
 fn program() -> Command {
@@ -20,10 +22,13 @@ fn program() -> Command {
     command
 }
 
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
+}
+
 /// Runs a command, checks its code, returns (stdout, stderr).
 fn expect(code: i32, args: &[&str]) -> (String, String) {
     let output = program().args(args).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     let (out, err) = (text(output.stdout), text(output.stderr));
     assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
     (out, err)
@@ -72,14 +77,17 @@ fn slow_demo() -> (Running, String) {
 
 #[test]
 fn zero_a_ramp_whose_slo_breaks_with_all_its_files() {
-    let out = TempDir::new().unwrap();
     let (_demo, url) = slow_demo();
-    let dir = out.path().to_str().unwrap();
     let stages = "10:1s,10:8s,300:2s,300:9s,0:2s";
-    let args = [
-        "ramp", "demo", "--url", &url, "--stages", stages, "--slo", "p99<2s", "--out", dir,
-    ];
-    let (stdout, stderr) = expect(0, &args);
+    let (out, output) = repeated(|| {
+        let out = TempDir::new().unwrap();
+        let mut ramp = program();
+        ramp.args(["ramp", "demo", "--url", &url, "--stages", stages]);
+        ramp.args(["--slo", "p99<2s", "--out"]).arg(out.path());
+        answered(ramp.output().unwrap()).map(|output| (out, output))
+    });
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
     assert!(
         stderr.contains("stage 1 ") && stderr.contains("broke"),
         "{stderr}"

@@ -19,6 +19,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::starved::{Starved, repeated};
+
 /// A CA's certificate as a file holds it, and a server's certificate that it signed, with the server's key.
 fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let ca_key = KeyPair::generate().unwrap();
@@ -474,6 +476,24 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
         println!("skipped: no root, or no /dev/net/tun");
         return;
     }
+    let (told, record, held, broke) = repeated(search_behind_a_network);
+    assert!((15..=31).contains(&held), "{held} held: {told}");
+    assert!((24..=45).contains(&broke), "{broke} broke: {told}");
+    let round_trip = record.plan.round_trip_s().unwrap();
+    assert!((0.040..0.080).contains(&round_trip), "{round_trip}");
+    assert!(
+        told.contains("a round trip to the target takes 4"),
+        "{told}"
+    );
+    assert!(
+        told.contains("the network on the way to the target loses what is sent"),
+        "{told}"
+    );
+}
+
+/// A search of it: what was said, the record, the highest level that held and the lowest that broke.
+#[cfg(target_os = "linux")]
+fn search_behind_a_network() -> Result<(String, RunRecord, u32, u32), Starved> {
     let folder = TempDir::new().unwrap();
     let profile = "slo = ['p90<200ms']\n[target]\nurl = 'http://10.99.0.2:8080'\nallow = ['10.99.0.2']\n\
                    [[scenario.steps]]\nname = 'ask'\nget = '/'\n\
@@ -509,17 +529,8 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
         probes.map(|p| p.level.get())
     };
     let (held, broke) = (of(Verdict::Held).max(), of(Verdict::Broke).min());
-    let (held, broke) = held.zip(broke).unwrap_or_else(|| panic!("{told}"));
-    assert!((15..=31).contains(&held), "{held} held: {told}");
-    assert!((24..=45).contains(&broke), "{broke} broke: {told}");
-    let round_trip = record.plan.round_trip_s().unwrap();
-    assert!((0.040..0.080).contains(&round_trip), "{round_trip}");
-    assert!(
-        told.contains("a round trip to the target takes 4"),
-        "{told}"
-    );
-    assert!(
-        told.contains("the network on the way to the target loses what is sent"),
-        "{told}"
-    );
+    let Some((held, broke)) = held.zip(broke) else {
+        return Err(Starved(told));
+    };
+    Ok((told, record, held, broke))
 }
