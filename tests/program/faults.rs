@@ -169,6 +169,7 @@ const FEW: usize = 4;
 const APART: Duration = Duration::from_millis(300);
 
 /// Makes trials, so many at once, and notes what came of them; those that missed.
+#[expect(clippy::print_stderr, reason = "how far it is, and what missed")]
 async fn round(trials: Vec<(usize, Trial)>, at_once: usize, rows: &mut [Row]) -> Vec<Missed> {
     let turns = Arc::new(Turns::new(at_once));
     let mut running = JoinSet::new();
