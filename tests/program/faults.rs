@@ -164,8 +164,8 @@ impl fmt::Display for Missed {
 const ROUNDS: [usize; 3] = [32, 6, 2];
 /// More than so many that are wrong are not for want of CPU, and are not tried again.
 const FEW: usize = 4;
-/// The time between the beginnings of two: a program that starts takes a core for a moment, and all of them together would leave the
-/// targets none.
+/// The time between the beginnings of two: a program that starts takes a core for a moment, and all
+/// of them together would leave the targets none.
 const APART: Duration = Duration::from_millis(300);
 
 /// Makes trials, so many at once, and notes what came of them; those that missed.

@@ -1,4 +1,5 @@
-//! The program as its users start it: its commands, files, exit codes and messages, against services on 127.0.0.1.
+//! The program as its users start it: its commands, files, exit codes and messages, against
+//! services on 127.0.0.1.
 //!
 //! These tests mostly wait, so they are one binary, in which they wait side by side.
 #![expect(clippy::unwrap_used, reason = "tests")]

@@ -1,4 +1,5 @@
-//! Runs for which the machine had no time. They show nothing, so a test neither passes nor fails by them: it makes them again.
+//! Runs for which the machine had no time. They show nothing, so a test neither passes nor fails by
+//! them: it makes them again.
 
 use std::process::Output;
 

@@ -491,7 +491,8 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
     );
 }
 
-/// A search of it: what was said, the record, the highest level that held and the lowest that broke.
+/// A search of it: what was said, the record, the highest level that held and the lowest that
+/// broke.
 #[cfg(target_os = "linux")]
 fn search_behind_a_network() -> Result<(String, RunRecord, u32, u32), Starved> {
     let folder = TempDir::new().unwrap();
