@@ -197,7 +197,7 @@ def hostile(record):
 
 
 def first_schema(text):
-    """The names of the first schema, as in tests/golden_report.rs."""
+    """The names of the first schema, as in tests/pure/golden_report.rs."""
     for today, then in [('"schema_version": 3', '"schema_version": 1'), ('"breakpoint":', '"breakpoint_vus":'),
                         ('"knee":', '"knee_vus":'), ('"level":', '"vus":'), ('"min_level":', '"min_vus":'),
                         ('"max_level":', '"max_vus":'), ('"unit": "vus",', ""), ('"arrivals": null,', "")]:

@@ -1,10 +1,12 @@
 //! Process groups that this program starts and ends: none of them outlives it, however it ends by itself.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tokio::process::{Child, Command};
 
 /// Those that run.
 static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
@@ -14,19 +16,24 @@ static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 pub struct Group(Option<i32>);
 
 impl Group {
-    /// That of a child which was started at the head of one.
-    pub fn of(child: Option<u32>) -> Self {
-        let id = child.and_then(|id| i32::try_from(id).ok());
+    /// Starts a child at the head of one. [`end_all`] waits until it is known, and so misses none.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> io::Result<(Child, Self)> {
+        let mut all = running();
+        let child = command.process_group(0).spawn()?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
         // 1 is everybody.
         let id = id.filter(|id| *id > 1);
-        running(|all| all.extend(id));
-        Self(id)
+        all.extend(id);
+        Ok((child, Self(id)))
     }
 
     /// What it left behind may live on: its head has ended.
     pub fn forget(&mut self) {
         if let Some(id) = self.0.take() {
-            running(|all| all.retain(|other| *other != id));
+            running().remove(&id);
         }
     }
 
@@ -45,9 +52,11 @@ impl Drop for Group {
     }
 }
 
-/// Ends all that run, before this program ends without waiting for anything.
+/// Ends all that run, before this program ends without waiting for anything. Whoever would start one now waits for that end.
 pub fn end_all() {
-    running(|all| std::mem::take(all).into_iter().for_each(end));
+    let all = running();
+    all.iter().copied().for_each(end);
+    std::mem::forget(all);
 }
 
 fn end(id: i32) {
@@ -55,6 +64,6 @@ fn end(id: i32) {
     let _ = killpg(Pid::from_raw(id), Signal::SIGKILL);
 }
 
-fn running(change: impl FnOnce(&mut BTreeSet<i32>)) {
-    change(&mut RUNNING.lock().unwrap_or_else(PoisonError::into_inner));
+fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@
 //! the only writer of files and [`term`] the only printer, [`serve`] shows a page. [`lab`] runs whole searches against simulated systems whose
 //! breakpoint is known. [`live`] is what a run looks like while it goes on. [`app`] puts the commands together.
 //!
-//! `tests/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
+//! `tests/pure/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
 
 pub mod app;
 pub mod bounded;

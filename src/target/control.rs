@@ -114,17 +114,15 @@ pub async fn run_command(
         dir: dir.display().to_string(),
         error,
     };
-    let mut child = Command::new("sh")
+    let mut shell = Command::new("sh");
+    shell
         .args(["-c", command])
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        // A group of its own: it can be killed as a whole, and a Ctrl-C on the terminal is ours alone.
-        .process_group(0)
-        .spawn()
-        .map_err(start_error)?;
-    let mut group = Group::of(child.id());
+        .stderr(Stdio::piped());
+    // A group of its own: it can be killed as a whole, and a Ctrl-C on the terminal is ours alone.
+    let (mut child, mut group) = Group::start(&mut shell).map_err(start_error)?;
     let tail = Tail::default();
     let readers = [
         child.stdout.take().map(|out| tail.read(out)),

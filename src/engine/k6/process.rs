@@ -127,14 +127,13 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A group of its own: a Ctrl-C on the terminal is ours alone, and we end it.
-            .process_group(0)
             .kill_on_drop(true);
         for name in NOT_INHERITED {
             command.env_remove(name);
         }
         speaks_to_nobody(&mut command);
-        let mut child = command.spawn()?;
+        // A group of its own: a Ctrl-C on the terminal is ours alone, and we end it.
+        let (mut child, group) = Group::start(&mut command)?;
         let pid = child.id();
         let tail = Tail::new(hidden.clone());
         let points = child.stdout.take().map(|out| {
@@ -148,7 +147,7 @@ impl Process {
         let readers = [points, said].into_iter().flatten().collect();
         let (end, asked) = oneshot::channel();
         let (tell, ended) = watch::channel(None);
-        tokio::spawn(supervise(child, asked, readers, tail, tell));
+        tokio::spawn(supervise((child, group), asked, readers, tail, tell));
         Ok(Self {
             pid,
             end: Some(end),
@@ -178,13 +177,12 @@ impl Process {
 
 /// Waits for the end of k6, and brings it about when it is asked for or nobody is there any more who could ask.
 async fn supervise(
-    mut child: Child,
+    (mut child, mut group): (Child, Group),
     asked: oneshot::Receiver<()>,
     readers: Vec<JoinHandle<()>>,
     tail: Tail,
     tell: watch::Sender<Option<Ended>>,
 ) {
-    let mut group = Group::of(child.id());
     let status = tokio::select! {
         status = child.wait() => status,
         _ = asked => end(&mut child).await,

@@ -1,0 +1,556 @@
+//! What is asked of k6 and of its script before any load, with a stand-in for k6: plans, consent, errors, profiles made of scripts.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const K6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/k6_front/k6");
+
+const OPTIONS: &str = r#"{"thresholds": {"http_req_duration{name:work}": ["p(95)<500"], "http_req_failed": ["rate<0.01"], "checks": ["rate>0.9"]},
+ "rps": 50, "scenarios": {"a": {"executor": "constant-vus", "vus": 30, "exec": "browse"}, "b": {"executor": "constant-vus", "vus": 10, "exec": "buy"}}}"#;
+
+/// A folder with a script.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(script: &str) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        folder.put("script.js", script);
+        folder
+    }
+
+    fn with_options() -> Self {
+        Self::new(&format!("// options: {}\n", OPTIONS.replace('\n', "")))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+        command
+            .args(args)
+            .current_dir(self.path())
+            .env("XDG_STATE_HOME", self.path().join("state"))
+            .env("STAND_IN_CALLS", self.path().join("calls"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
+    }
+
+    /// With the exit code that it must have; what was printed and said.
+    fn ends(&self, code: i32, args: &[&str]) -> String {
+        let output = self.run(args);
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{text}");
+        text
+    }
+
+    /// What the stand-in was called with.
+    fn calls(&self) -> String {
+        fs::read_to_string(self.path().join("calls")).unwrap_or_default()
+    }
+}
+
+fn said(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "no `{part}` in\n{text}");
+    }
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn the_plan_tells_the_engine_its_functions_and_what_becomes_of_thresholds() {
+    let it = Folder::with_options();
+    let text = it.ends(0, &["plan", "--script", "script.js", "--k6", K6]);
+    has(
+        &text,
+        &[
+            "profile      k6-script\n",
+            "target       what the script of k6 loads\n",
+            "engine       k6 v2.2.1 with script.js: one process, whose VUs wait or run\n",
+            "functions    browse=3  buy=1\n",
+            "SLO          p95(work)<500ms  errors<1%\n",
+            "1 up to 2 000 VUs",
+            "`checks: rate>0.9` (checks are not seen",
+            "`rps` (50) is left out",
+            "memory       about 564 MiB for the generator",
+        ],
+    );
+    assert_eq!(
+        it.calls(),
+        "version\ninspect --include-system-env-vars script.js\n"
+    );
+    let args = [
+        "plan",
+        "--script",
+        "script.js",
+        "--k6",
+        K6,
+        "--slo",
+        "p(99)<2000",
+        "--k6-exec",
+        "buy=1",
+    ];
+    let text = it.ends(0, &args);
+    has(
+        &text,
+        &[
+            "SLO          p(99)<2000\n",
+            "functions    buy=1\n",
+            "3 thresholds are not used",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn without_a_k6_that_can_be_used_the_way_out_is_told() {
+    let it = Folder::with_options();
+    let with = |k6: &str| it.ends(2, &["plan", "--script", "script.js", "--k6", k6]);
+    has(
+        &with("./no-such-k6"),
+        &[
+            "there is no k6 here (`./no-such-k6`)",
+            "install-k6",
+            "--k6 PATH",
+        ],
+    );
+    has(
+        &with("./script.js"),
+        &["`./script.js` cannot be run as k6", "ermission denied"],
+    );
+    has(
+        &with("echo"),
+        &[
+            "`echo` cannot be used",
+            "it does not say that it is k6, but: version",
+        ],
+    );
+    let mut command = it.command(&["plan", "--script", "script.js", "--k6", K6]);
+    let old = command
+        .env("STAND_IN_VERSION", "k6 v0.44.1 (x)")
+        .output()
+        .unwrap();
+    assert_eq!(old.status.code(), Some(2));
+    has(&said(&old), &["it is k6 v0.44.1", "v0.45.0 or later"]);
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn a_script_that_is_missing_throws_or_runs_nothing_is_told() {
+    let it = Folder::new("// throws: ReferenceError: x is not defined\n");
+    let text = it.ends(2, &["plan", "--script", "script.js", "--k6", K6]);
+    has(
+        &text,
+        &[
+            "the script script.js cannot be run; k6 says:\n    ReferenceError: x is not defined\n     at file:///script.js:3:1(4)",
+        ],
+    );
+    let text = it.ends(2, &["plan", "--script", "none.js", "--k6", K6]);
+    has(
+        &text,
+        &[
+            "cannot read the script none.js: No such file",
+            "--script FILE",
+        ],
+    );
+    let text = it.ends(2, &["plan", "--engine", "k6"]);
+    has(&text, &["--engine k6: k6 needs a script"]);
+    it.put("script.js", "// options: nonsense\n");
+    let text = it.ends(2, &["plan", "--script", "script.js", "--k6", K6]);
+    has(
+        &text,
+        &["script.js: `k6 inspect` printed no options in JSON"],
+    );
+    it.put("script.js", "export default function () {}\n");
+    let text = it.ends(2, &["plan", "--script", "script.js", "--k6", K6]);
+    has(&text, &["the script has no thresholds", "--slo 'p99<2s'"]);
+    it.put(
+        "script.js",
+        "// options: {\"scenarios\": {\"a\": {\"exec\": \"a b\"}}}\n",
+    );
+    let text = it.ends(
+        2,
+        &[
+            "plan",
+            "--script",
+            "script.js",
+            "--k6",
+            K6,
+            "--slo",
+            "p99<1s",
+        ],
+    );
+    has(
+        &text,
+        &[
+            "no function that can be run",
+            "`a b` cannot name a function",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn what_k6_cannot_carry_or_may_not_reach_is_refused_before_any_load() {
+    let it = Folder::with_options();
+    let base = ["plan", "--script", "script.js", "--k6", K6];
+    let with = |code, more: &[&str]| it.ends(code, &[&base[..], more].concat());
+    has(
+        &with(4, &["--max-vus", "1000000"]),
+        &["1000000 VUs need", "or ask for less: --max-vus"],
+    );
+    has(
+        &with(2, &["--allow-target", "no.such.host.invalid"]),
+        &[
+            "`no.such.host.invalid` may be loaded",
+            "cannot be looked up",
+        ],
+    );
+    has(
+        &with(2, &["--k6-mode", "restart"]),
+        &["`default` alone", "browse, buy"],
+    );
+    has(&with(2, &["--rate"]), &["VUs of k6, not arrivals"]);
+    let ramp = [
+        "ramp",
+        "--script",
+        "script.js",
+        "--k6",
+        K6,
+        "--stages",
+        "2:1s",
+        "--k6-mode",
+        "restart",
+    ];
+    it.put(
+        "script.js",
+        "// options: {\"thresholds\": {\"http_req_failed\": [\"rate<0.1\"]}}\n",
+    );
+    has(
+        &it.ends(2, &ramp),
+        &["a ramp has no levels that stay", "`gate`"],
+    );
+}
+
+const PROFILE: &str = "[engine]\nscript = 'script.js'\nbinary = '@K6@'\narguments = ['-e', 'TOKEN={{ env.TOKEN }}']\n\
+                       [target]\nup = 'echo up'\n";
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn the_script_of_a_profile_is_looked_at_only_when_that_was_agreed_to_and_again_when_it_changes() {
+    let it = Folder::with_options();
+    it.put("mine.toml", &PROFILE.replace("@K6@", K6));
+    let plan = |more: &[&str]| {
+        let mut command = it.command(&[&["plan", "mine.toml"], more].concat());
+        let output = command.env("TOKEN", "s3cr3t").output().unwrap();
+        (output.status.code(), said(&output))
+    };
+    let (code, text) = plan(&[]);
+    assert_eq!(code, Some(2), "{text}");
+    let run =
+        format!("script   {K6} run script.js -e TOKEN={{{{ env.TOKEN }}}}\n    up       echo up");
+    has(
+        &text,
+        &["the profile `mine` runs this in ", &run, "give `--yes`"],
+    );
+    assert_eq!(it.calls(), "", "nothing ran");
+    let (code, text) = plan(&["--yes"]);
+    assert_eq!(code, Some(0), "{text}");
+    has(
+        &it.calls(),
+        &["inspect --include-system-env-vars -e TOKEN=s3cr3t "],
+    );
+    assert!(!text.contains("s3cr3t"), "{text}");
+    assert_eq!(plan(&[]).0, Some(0), "it is remembered");
+    let script = fs::read_to_string(it.path().join("script.js")).unwrap();
+    it.put("script.js", &format!("{script}// more\n"));
+    assert_eq!(plan(&[]).0, Some(2), "another script was not agreed to");
+    it.put("script.js", "// throws: the token s3cr3t is wrong\n");
+    let (code, text) = plan(&["--yes"]);
+    assert_eq!(code, Some(2), "{text}");
+    has(&text, &["the token *** is wrong"]);
+    assert!(!text.contains("s3cr3t"), "{text}");
+    // What a user types is what he wants.
+    it.put("script.js", &script);
+    let text = it.ends(0, &["plan", "--script", "script.js", "--k6", K6]);
+    assert!(!text.contains("with your rights"), "{text}");
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn a_profile_is_made_of_a_script_and_makes_the_same_plan() {
+    let it = Folder::with_options();
+    let text = it.ends(
+        0,
+        &[
+            "init",
+            "--from-k6",
+            "script.js",
+            "--k6",
+            K6,
+            "--out",
+            "mine.toml",
+        ],
+    );
+    has(&text, &["wrote mine.toml"]);
+    let profile = fs::read_to_string(it.path().join("mine.toml")).unwrap();
+    has(
+        &profile,
+        &[
+            "slo = [\"p95(work)<500ms\", \"errors<1%\"]",
+            "script = \"script.js\"",
+            "exec = { \"browse\" = 3, \"buy\" = 1 }",
+            "#   `checks: rate>0.9`",
+            "# * the script's option `rps` (50)",
+        ],
+    );
+    let text = it.ends(0, &["plan", "mine.toml", "--yes"]);
+    has(
+        &text,
+        &[
+            "functions    browse=3  buy=1",
+            "SLO          p95(work)<500ms  errors<1%",
+        ],
+    );
+    has(
+        &it.ends(
+            2,
+            &[
+                "init",
+                "--from-k6",
+                "script.js",
+                "--k6",
+                K6,
+                "--out",
+                "mine.toml",
+            ],
+        ),
+        &["is left as it is"],
+    );
+    it.ends(2, &["init"]);
+    it.ends(
+        2,
+        &[
+            "init",
+            "--from-k6",
+            "script.js",
+            "--url",
+            "http://127.0.0.1:1",
+        ],
+    );
+}
+
+/// Answers every request, also those that it is not asked for long.
+fn service() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                // None of the requests has a body or is longer than a piece.
+                while stream.read(&mut piece).is_ok_and(|n| n > 0) {
+                    let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                    if stream.write_all(answer).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A stand-in that runs scripts, which needs Node.
+fn running_k6() -> Option<&'static str> {
+    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/k6/k6");
+    let works = Command::new(stand_in).arg("version").output();
+    if works.is_ok_and(|output| output.status.success()) {
+        return Some(stand_in);
+    }
+    let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty() && v != "false");
+    assert!(!ci, "Node 20 is not here, and CI must have it");
+    println!("skipped: no Node");
+    None
+}
+
+const SCRIPT: &str = "import http from 'k6/http';
+import { sleep } from 'k6';
+export const options = { vus: 5, duration: '1s', thresholds: { http_req_failed: ['rate<0.5'], checks: ['rate>0.9'] } };
+let n = 0;
+export default function () {
+  http.get(`${__ENV.BASE}/work?x=${__ENV.TOKEN}`);
+  sleep(0.2);
+  n += 1;
+  if (n % 5 === 0) throw new Error(`the token ${__ENV.TOKEN} is tired`);
+}
+";
+
+/// Every file below a folder but those of the test.
+fn written(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            written(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn a_run_repeats_no_secret_of_a_script_that_tells_it_everywhere() {
+    let Some(k6) = running_k6() else { return };
+    let it = Folder::new(SCRIPT);
+    let base = format!("BASE={}", service());
+    let ramp = [
+        "ramp",
+        "--stages",
+        "2:0s,2:4s",
+        "--script",
+        "script.js",
+        "--k6",
+        k6,
+        "--k6-env",
+        &base,
+        "--k6-env",
+        "TOKEN={{ env.TOKEN }}",
+        "--out",
+        "reports",
+    ];
+    let output = it.command(&ramp).env("TOKEN", "s3cr3t").output().unwrap();
+    let text = said(&output);
+    // A machine on which others work may be the limit.
+    assert!(matches!(output.status.code(), Some(0 | 4)), "{text}");
+    has(
+        &text,
+        &[
+            "the first load by k6 with script.js:",
+            "what the script says, to this machine alone",
+            "`checks: rate>0.9`",
+            "the token *** is tired",
+        ],
+    );
+    let mut files = Vec::new();
+    written(&it.path().join("reports"), &mut files);
+    let read = |path: &PathBuf| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let record = files.iter().find(|f| f.ends_with("ramp.json")).unwrap();
+    has(
+        &read(record),
+        &[
+            "\"engine\": \"k6\"",
+            "\"target\": \"script.js\"",
+            "/work?x=***",
+            "errors<50%",
+        ],
+    );
+    for text in files.iter().map(read).chain([text]) {
+        assert!(!text.contains("s3cr3t"), "{text}");
+    }
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn a_search_goes_on_with_the_same_script_only() {
+    let Some(k6) = running_k6() else { return };
+    let it = Folder::new(&SCRIPT.replace("?x=${__ENV.TOKEN}", ""));
+    let base = format!("BASE={}", service());
+    let find = [
+        "find",
+        "--script",
+        "script.js",
+        "--k6",
+        k6,
+        "--k6-env",
+        &base,
+        "--max-vus",
+        "4",
+        "--start-vus",
+        "2",
+        "--budget",
+        "12s",
+        "--out",
+        "reports",
+        "--quiet",
+    ];
+    let output = it.run(&find);
+    let text = said(&output);
+    let mut files = Vec::new();
+    written(&it.path().join("reports"), &mut files);
+    let run = files.iter().find(|f| f.ends_with("journal.jsonl"));
+    let run = run
+        .unwrap_or_else(|| panic!("{text}"))
+        .parent()
+        .unwrap()
+        .to_str()
+        .unwrap();
+    let probes = || {
+        let journal = fs::read_to_string(Path::new(run).join("journal.jsonl")).unwrap();
+        journal.lines().count() - 1
+    };
+    let before = probes();
+    assert!(before > 0, "{text}");
+    let script = fs::read_to_string(it.path().join("script.js")).unwrap();
+    it.put("script.js", &format!("{script}// another\n"));
+    has(
+        &it.ends(2, &["resume", run, "--budget", "24s"]),
+        &["the script script.js has changed since"],
+    );
+    it.put("script.js", &script);
+    let output = it.run(&["resume", run, "--budget", "24s", "--quiet"]);
+    assert!(probes() > before, "{}", said(&output));
+}
+
+#[test]
+#[ignore = "long: drives what stands in for k6"]
+fn a_value_that_may_be_a_secret_is_not_recorded_and_a_run_with_it_does_not_go_on() {
+    let Some(k6) = running_k6() else { return };
+    let it = Folder::new(&SCRIPT.replace("throw", "return;"));
+    let base = format!("BASE={}", service());
+    let find = [
+        "find",
+        "--script",
+        "script.js",
+        "--k6",
+        k6,
+        "--k6-env",
+        &base,
+        "--k6-env=TOKEN=s3cr3t",
+        "--max-vus",
+        "1",
+        "--budget",
+        "4s",
+        "--out",
+        "reports",
+        "--quiet",
+    ];
+    let text = said(&it.run(&find));
+    let mut files = Vec::new();
+    written(&it.path().join("reports"), &mut files);
+    let run = files.iter().find(|f| f.ends_with("journal.jsonl"));
+    let run = run.unwrap_or_else(|| panic!("{text}"));
+    let head = fs::read_to_string(run).unwrap();
+    has(&head, &["--k6-env=TOKEN=***", &base]);
+    let folder = run.parent().unwrap().to_str().unwrap();
+    let text = it.ends(2, &["resume", folder, "--budget", "30s"]);
+    has(&text, &["may have been a secret, and is not recorded"]);
+}

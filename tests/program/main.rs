@@ -1,0 +1,25 @@
+//! The program as its users start it: its commands, files, exit codes and messages, against
+//! services on 127.0.0.1.
+//!
+//! These tests mostly wait, so they are one binary, in which they wait side by side.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cli;
+mod compare;
+mod end_to_end;
+mod faults;
+mod first_contact;
+mod help;
+mod live;
+mod outside;
+mod populations;
+mod ramp;
+mod resume;
+mod secrets;
+mod starved;
+mod stopping;
+mod target_server;
+mod tls;
+mod trust;
+mod try_command;
+mod twins;

@@ -1,0 +1,9 @@
+//! Values in, values out: what is read and rendered from records, and the source itself.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod causes;
+mod example;
+mod golden_report;
+mod layering;
+mod peers;
+mod upgrades;
