@@ -307,7 +307,7 @@ def main():
     try:
         for name, folder in folders.items():
             words = [number, "1 003 – 1 029", "p99(answer)<2s", "gateway memory"]
-            words = {"hostile": [number], "ramp": ["The ramp reads", "nothing", "20 -> 40"], **of_comparisons}.get(name, words)
+            words = {"hostile": [number], "ramp": ["First breach", "none", "20 -> 40"], **of_comparisons}.get(name, words)
             check_page(name, folder, browser, home, words, pictures)
             check_junit(name, folder)
             print(f"looked at {name}")

@@ -73,7 +73,7 @@ Examples:
   breakpoint ramp mine.toml --stages 50:0s,50:1m                  a jump to 50, held for a minute
 
 Each stage is TARGET:TIME: the level goes in a straight line from the target before, at first 0,
-to its own. What is read is the level at the first moment at which the last 10 s broke the SLO.
+to its own. What is read is the level when the SLO first broke over the last 10 s.
 How high that is depends on how fast the ramp climbs, and it has no interval: what a recorded
 `find` run of the same profile and SLO found is told beside it.
 

@@ -159,8 +159,8 @@ impl NoticedKind {
         match self {
             Self::Grew => "capacity grew",
             Self::WarmedUp => "warmed up",
-            Self::ChanceEvents => "chance events",
-            Self::Credit => "carried on credit",
+            Self::ChanceEvents => "random events",
+            Self::Credit => "carried by burst credit",
         }
     }
 }

@@ -752,7 +752,7 @@ mod tests {
         assert_eq!(searches(out.path(), "nobody"), [""; 0].map(PathBuf::from));
         fs::write(dir.join("ramp.json"), "{\"schema_version\": 1,").unwrap();
         let error = read_ramp(&dir).unwrap_err().to_string();
-        assert!(error.contains("ends in the middle"), "{error}");
+        assert!(error.contains("the result is incomplete"), "{error}");
     }
 
     #[test]
@@ -832,7 +832,7 @@ mod tests {
         assert!(error.contains("result.json"), "{error}");
         fs::write(out.path().join("result.json"), "{\"schema_version\": 1,").unwrap();
         let error = read_record(out.path()).unwrap_err().to_string();
-        assert!(error.contains("ends in the middle"), "{error}");
+        assert!(error.contains("the result is incomplete"), "{error}");
     }
 
     #[test]

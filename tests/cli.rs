@@ -114,7 +114,7 @@ fn zero_an_answer_with_all_its_files() {
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
     assert!(stdout.contains("40 VUs"), "{stdout}");
-    assert!(stdout.contains("gate        passed: 40 VUs"), "{stdout}");
+    assert!(stdout.contains("gate            passed: "), "{stdout}");
     assert!(
         !stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'),
         "colour without being asked"
@@ -584,7 +584,7 @@ fn report_prints_any_format_of_a_recorded_run_and_writes_nothing() {
     fs::copy(format!("{example}/result.json"), file).unwrap();
     let folder = dir.path().to_str().unwrap();
     for (format, begins) in [
-        ("summary", "breakpoint  1 019 VUs"),
+        ("summary", "breakpoint      1 019 VUs"),
         ("json", "{\n  \"schema_version\": 3"),
         ("md", "# gateway-512mb: breakpoint 1 019 VUs"),
         ("html", "<!DOCTYPE html>"),

@@ -186,7 +186,7 @@ fn gates_end_with_their_own_codes() {
         .stdout(contains("passed: a fall of up to"));
     gate(&odd, "breakpoint<-5%")
         .code(3)
-        .stdout(contains("it breaks with time"));
+        .stdout(contains("it breaks over time"));
     // Without a gate too: what cannot be compared is no answer.
     compare(dir.path(), &[&example(), &odd]).assert().code(3);
     compare(dir.path(), &[&example(), &fell]).assert().code(0);
@@ -217,8 +217,8 @@ fn sizes_give_a_law_and_a_forecast() {
         .args(["--sizes", "1,2,4"])
         .assert()
         .success()
-        .stdout(contains("contention").and(contains("forecast    size 8: ")))
-        .stdout(contains("% band").and(contains("nothing here tests the law itself")));
+        .stdout(contains("contention").and(contains("forecast        size 8: ")))
+        .stdout(contains("% band").and(contains("the data cannot test the scaling law")));
     let table = fs::read_to_string(folder(dir.path()).join("scaling.csv")).unwrap();
     assert!(
         table.starts_with("kind,size,breakpoint,low,high\nrun,1,"),
@@ -243,7 +243,7 @@ fn what_cannot_be_compared_is_refused_with_the_way_out() {
     for (run, wanted) in [
         (&other, "different SLOs"),
         (&nothing, "cannot read"),
-        (&broken, "ends in the middle"),
+        (&broken, "is incomplete (line 1)"),
     ] {
         compare(dir.path(), &[&example(), run])
             .assert()

@@ -258,7 +258,7 @@ async fn a_name_of_several_addresses_is_loaded_at_all_of_them_over_tls() {
             [("many.test", "127.0.0.1", 2), ("many.test", "127.0.0.2", 2)]
         );
         assert!(
-            told.contains("2 of 2 of many.test loaded: 127.0.0.1 "),
+            told.contains("2 of 2 addresses of many.test received load: 127.0.0.1 "),
             "{told}"
         );
     }

@@ -60,7 +60,7 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
         Ending::Bracketed => bracketed(answer),
         Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
         Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
-        Ending::TimeDriven => nothing("it breaks with time, not at a level", answer),
+        Ending::TimeDriven => nothing("it breaks over time, not at a level", answer),
         Ending::DependsOnDirection => nothing(
             "its breakpoint depends on the direction of the load",
             answer,
