@@ -44,7 +44,7 @@ impl Search {
         let reason = self.estimate.as_ref().map_or_else(String::new, |e| {
             let reached = e.half_width() * 100.0;
             format!(
-                "the interval is +-{reached:.1} %, {}",
+                "precision reached: ±{reached:.1} % ({})",
                 self.against_asked(e)
             )
         });
@@ -58,8 +58,8 @@ impl Search {
         let level = order.level;
         let minutes = self.minutes_to_decide();
         let reason = format!(
-            "nothing was visited: the first visit, to {}, takes {first} with settling, and the budget of {budget} has no room for it; \
-             about {minutes} more minutes would decide (--budget)",
+            "no level was visited: the first visit, to {}, takes {first} with settling, more than \
+             the budget of {budget}; allow about {minutes} more minutes (--budget)",
             self.spec.unit.count(level)
         );
         self.done(Ending::Undecided, reason)
@@ -74,21 +74,27 @@ impl Search {
             let minutes = self.minutes_to_decide();
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended before a crossing was found; about {minutes} more minutes would decide (--budget)"),
+                format!(
+                    "the budget of {budget} ran out before the breakpoint was bracketed; allow \
+                    about {minutes} more minutes (--budget)"
+                ),
             );
         };
         if !self.ceiling_is_firm() {
             let minutes = self.minutes_to_decide();
             let above = match self.broken_levels() {
-                0 => "a short hold that was too close to tell".to_owned(),
-                1 => "a short hold that broke by a little, as any level may".to_owned(),
+                0 => "a short hold that was too close to call".to_owned(),
+                1 => "a short hold that broke by a small margin, as any level may".to_owned(),
                 n => {
-                    format!("short holds that broke, at {n} levels, and none of them beyond doubt")
+                    format!("short holds that broke at {n} levels, none of them conclusively")
                 }
             };
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended with nothing above but {above}; about {minutes} more minutes would decide (--budget)"),
+                format!(
+                    "the budget of {budget} ran out with no firm upper bound, only {above}; \
+                    allow about {minutes} more minutes (--budget)"
+                ),
             );
         }
         if let Some(reason) = self
@@ -106,17 +112,21 @@ impl Search {
             let minutes = self.minutes_to_decide();
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended with an interval of +-{:.0} %; about {minutes} more minutes would decide (--budget)", half_width * 100.0),
+                format!(
+                    "the budget of {budget} ran out with an interval of ±{:.0} %; allow about \
+                    {minutes} more minutes (--budget)",
+                    half_width * 100.0
+                ),
             );
         }
         if let Some(why) = self.no_number(&estimate) {
             return self.done(
                 Ending::Bracketed,
-                format!("{budget} are too short to say more: {why}"),
+                format!("{budget} is too short for a single number: {why}"),
             );
         }
         let text = format!(
-            "the budget of {budget} is spent; the interval is +-{:.1} %, {}",
+            "the budget of {budget} is spent: reached ±{:.1} % ({})",
             half_width * 100.0,
             self.against_asked(&estimate)
         );
@@ -127,11 +137,11 @@ impl Search {
     fn against_asked(&self, estimate: &Estimate) -> String {
         let asked = self.spec.precision * 100.0;
         if self.is_sure(estimate) {
-            format!("as narrow as asked (+-{asked:.1} %)")
+            format!("requested ±{asked:.1} %")
         } else if estimate.half_width() <= self.spec.precision {
-            format!("within the +-{asked:.1} % asked, but not surely yet")
+            format!("requested ±{asked:.1} %, not yet certain")
         } else {
-            format!("where +-{asked:.1} % was asked")
+            format!("requested ±{asked:.1} %")
         }
     }
 
@@ -193,7 +203,9 @@ impl Search {
             .collect();
         self.is_far_below(&full, broke).then(|| {
             format!(
-                "the budget of {} ended before a full hold at {}, which a short one broke: the holds below it were answered so fast that the breakpoint must lie higher by now; about {} more minutes would decide (--budget)",
+                "the budget of {} ran out before a full hold at {}, where a short one broke: the \
+                 holds below it were so fast that the breakpoint must be higher by now; allow \
+                 about {} more minutes (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(broke),
                 self.minutes_to_decide(),
@@ -215,7 +227,8 @@ impl Search {
             .max()?;
         (held >= highest).then(|| {
             format!(
-                "the budget of {} ended with no level that breaks for sure: {} broke, and {} held in a full hold; about {} more minutes would decide (--budget)",
+                "the budget of {} ran out with no level that reliably breaks: {} broke, but {} \
+                 held for a full hold; allow about {} more minutes (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(highest),
                 self.spec.unit.count(held),
@@ -248,7 +261,8 @@ impl Search {
         let per_s = best.throughput?;
         (per_s > SERVED_MORE * broke.0).then(|| {
             format!(
-                "{} held at {per_s:.1} cycles/s, and {} broke at {:.1}: it was a slower service then, or is one now; about {} more minutes would decide (--budget)",
+                "{} held at {per_s:.1} cycles/s, but {} broke at {:.1}: the service was slower \
+                 then, or is slower now; allow about {} more minutes (--budget)",
                 self.spec.unit.count(best.level),
                 self.spec.unit.count(broke.1),
                 broke.0,
@@ -279,7 +293,9 @@ impl Search {
         unclear.then(|| {
             let shares = bad / allowed * alpha * 100.0;
             format!(
-                "the budget of {} ended with no level that breaks clearly: {shares:.2} % of the requests are bad above {} where {:.2} % are allowed, and at lower levels nearly as many; about {} more minutes would decide (--budget)",
+                "the budget of {} ran out with no level that clearly breaks: {shares:.2} % of the \
+                 requests are bad above {} ({:.2} % are allowed), and nearly as many at lower \
+                 levels; allow about {} more minutes (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(Level::nearest(estimate.vus)),
                 alpha * 100.0,
@@ -305,13 +321,13 @@ impl Search {
         }
         if held + broke < FULL_HOLDS {
             return Some(match held + broke {
-                0 => "no full hold fitted in".to_owned(),
-                _ => "only one full hold fitted in".to_owned(),
+                0 => "no full hold fit in".to_owned(),
+                _ => "only one full hold fit in".to_owned(),
             });
         }
         let (named_held, named_broke) = bounds::around(&self.visits, estimate.vus);
         if held > 0 && broke > 0 && (named_held.is_none() || named_broke.is_none()) {
-            return Some("no firm verdict on one side of it yet".to_owned());
+            return Some("one side of it has no firm verdict yet".to_owned());
         }
         match (held, broke) {
             (0, _) => Some("no full hold has held yet".to_owned()),
@@ -319,7 +335,7 @@ impl Search {
             _ => (estimate.half_width() > NUMBER).then(|| {
                 let Estimate { low, high, .. } = bracket(estimate);
                 let half_width = (high - low) / (high + low) * 100.0;
-                format!("the interval is +-{half_width:.0} %")
+                format!("the interval is ±{half_width:.0} %")
             }),
         }
     }
@@ -332,7 +348,7 @@ impl Search {
         (!breaks || !holds).then(|| {
             let noticed = growth.noticed(self.first_seen_s());
             format!(
-                "{}; the budget of {} ended before the breakpoint of the grown service was found (--budget)",
+                "{}; the budget of {} ran out before the new breakpoint was found (raise --budget)",
                 noticed.text,
                 units::format_seconds(self.spec.budget.as_secs_f64())
             )
@@ -388,7 +404,8 @@ impl Search {
             // Of what comes every third of the time, one in twenty searches sees nothing: exp(-3).
             let gap_s = near_s / 3.0;
             format!(
-                "what comes less often than about every {} (a pause, a failover, a slow phase) may not have come in the {} near the breakpoint",
+                "events rarer than about one every {} (a pause, a failover, a slow phase) may not \
+                 have occurred in the {} near the breakpoint",
                 about(gap_s),
                 about(near_s),
             )
@@ -539,7 +556,8 @@ mod tests {
         );
         assert!(!end.as_narrow_as_asked);
         assert!(
-            end.reason.contains("too short to say more: no curve fits"),
+            end.reason
+                .contains("too short for a single number: no curve fits"),
             "{}",
             end.reason
         );
@@ -554,7 +572,11 @@ mod tests {
         }];
         let end = ended(rough.out_of_budget());
         assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
-        assert!(end.reason.contains("broke by a little"), "{}", end.reason);
+        assert!(
+            end.reason.contains("broke by a small margin"),
+            "{}",
+            end.reason
+        );
         // What was undecided did not break.
         rough.visits[1].verdict = Verdict::Undecided;
         let end = ended(rough.out_of_budget());
@@ -571,7 +593,7 @@ mod tests {
         }
         let end = ended(twice.out_of_budget());
         assert!(
-            end.reason.contains("short holds that broke, at 2 levels"),
+            end.reason.contains("short holds that broke at 2 levels"),
             "{}",
             end.reason
         );
@@ -616,7 +638,7 @@ mod tests {
         let end = ends((120, Bracket));
         assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
         assert!(
-            end.reason.contains("120 VUs, which a short one broke"),
+            end.reason.contains("120 VUs, where a short one broke"),
             "{}",
             end.reason
         );
@@ -634,7 +656,7 @@ mod tests {
             let visits = [visits[0], visits[1], visits[2], (held, Refine, Held)];
             let end = ended(search(&visits).out_of_budget());
             assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
-            let wanted = format!("62 VUs broke, and {held} VUs held");
+            let wanted = format!("62 VUs broke, but {held} VUs held");
             assert!(end.reason.contains(&wanted), "{}", end.reason);
         };
         refuted(62);
@@ -710,9 +732,9 @@ mod tests {
         };
         says(
             &[(90, Bracket, Held), (110, Bracket, Broke)],
-            "no full hold fitted in",
+            "no full hold fit in",
         );
-        says(&[held], "only one full hold fitted in");
+        says(&[held], "only one full hold fit in");
         says(
             &[held, held, (110, Bracket, Broke)],
             "no full hold has broken yet",
@@ -725,7 +747,7 @@ mod tests {
         assert_eq!(why(&[held, broke], 76.0, 124.0), None);
         assert_eq!(
             why(&[held, broke], 70.0, 130.0).as_deref(),
-            Some("the interval is +-54 %")
+            Some("the interval is ±54 %")
         );
         let unknown = Estimate {
             fit: Fit::unknown(100.0, 95.0, 105.0),
@@ -798,15 +820,15 @@ mod tests {
         };
         assert_eq!(
             reason(held_for(300), 98.0, 102.0),
-            "the interval is +-2.0 %, as narrow as asked (+-5.0 %)"
+            "precision reached: ±2.0 % (requested ±5.0 %)"
         );
         assert_eq!(
             reason(held_for(100), 98.0, 102.0),
-            "the interval is +-2.0 %, within the +-5.0 % asked, but not surely yet"
+            "precision reached: ±2.0 % (requested ±5.0 %, not yet certain)"
         );
         assert_eq!(
             reason(held_for(300), 90.0, 110.0),
-            "the interval is +-10.0 %, where +-5.0 % was asked"
+            "precision reached: ±10.0 % (requested ±5.0 %)"
         );
     }
 
@@ -814,7 +836,7 @@ mod tests {
     fn what_may_not_have_come_is_told_by_the_time_held_near_the_breakpoint() {
         let narrow = estimate(98.0, 102.0);
         let text = search_of(held_for(75)).unseen(&narrow).unwrap();
-        assert!(text.contains("less often than about every 100 s"), "{text}");
+        assert!(text.contains("rarer than about one every 100 s"), "{text}");
         assert!(text.contains("in the 5 min near the breakpoint"), "{text}");
         assert_eq!(search(&[(98, Refine, Held)]).unseen(&narrow), None);
     }

@@ -314,7 +314,7 @@ fn a_probe_that_broke_at_the_maximum_is_outvoted_and_told_or_there_is_no_answer(
     let once = drive_with(&[true]);
     assert_eq!(once.end.ending, Ending::NeverBroke);
     assert_eq!(once.orders.len(), 3, "one that broke, two that held");
-    let told = "; 1 of 3 probes there broke it before it held";
+    let told = "; 1 of 3 probes there broke before it held";
     assert!(once.end.reason.ends_with(told), "{}", once.end.reason);
     let never = drive_with(&[]);
     assert!(!never.end.reason.contains("probes"), "{}", never.end.reason);
@@ -430,12 +430,15 @@ fn no_probe_is_begun_that_would_pass_the_budget() {
                 );
                 assert!(!driven.end.as_narrow_as_asked);
                 let reason = &driven.end.reason;
-                assert!(reason.contains("are too short to say more"), "{reason}");
+                assert!(
+                    reason.contains("is too short for a single number"),
+                    "{reason}"
+                );
                 assert!(reason.contains("full hold"), "{reason}");
             }
             Ending::Undecided => {
                 let reason = &driven.end.reason;
-                assert!(reason.contains("more minutes would decide"), "{reason}");
+                assert!(reason.contains("more minutes (--budget)"), "{reason}");
                 assert!(reason.contains("--budget"), "{reason}");
                 assert!(driven.end.estimate.is_none());
             }
@@ -1075,7 +1078,7 @@ fn a_budget_without_room_for_the_first_visit_says_so() {
     };
     assert_eq!(end.ending, Ending::Undecided);
     for part in [
-        "nothing was visited",
+        "no level was visited",
         "to 10 VUs",
         "the budget of 4",
         "(--budget)",
