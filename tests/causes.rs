@@ -93,7 +93,7 @@ fn a_machine_that_is_as_full_where_the_slo_held_is_a_warning_and_no_finding() {
     let told = ruled_out([&it].into_iter());
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told[0].starts_with("the CPU of this machine was as full where the SLO held"),
+        told[0].starts_with("the CPU of this machine was as saturated where the SLO held"),
         "{told:?}"
     );
 }

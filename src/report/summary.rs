@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use super::{failures, view};
 use crate::measure::LoadedAddress;
 use crate::record::{
-    Answer, Ending, LimitingResource, LogRecord, NO_FINDING, Noticed, Outlook, PlanRecord,
-    ProbeRecord, Purpose, RULED_OUT, RampRecord, RunRecord, VisitSummary,
+    Answer, Ending, LimitingResource, LogRecord, NO_FINDING, NO_FINDING_BEFORE, Noticed, Outlook,
+    PlanRecord, ProbeRecord, Purpose, RULED_OUT, RULED_OUT_BEFORE, RampRecord, RunRecord,
+    VisitSummary,
 };
 use crate::slo::Verdict;
 use crate::units;
@@ -277,12 +278,15 @@ fn head(record: &RunRecord, lines: &mut Lines) {
 
 /// What is said where nothing is named and something was ruled out, which is an answer too.
 pub(super) fn unknown(record: &RunRecord) -> Option<&'static str> {
-    let told = |part: &str| record.warnings.iter().any(|w| w.contains(part));
+    let told = |parts: [&str; 2]| {
+        let mut warnings = record.warnings.iter();
+        warnings.any(|w| parts.iter().any(|part| w.contains(part)))
+    };
     if record.answer.limiting_resource.is_some() {
         None
-    } else if told(RULED_OUT) {
+    } else if told([RULED_OUT, RULED_OUT_BEFORE]) {
         Some("unknown; the warnings list what was ruled out")
-    } else if told(NO_FINDING) {
+    } else if told([NO_FINDING, NO_FINDING_BEFORE]) {
         Some("unknown: other load on this machine masked the evidence (see the warnings)")
     } else {
         None
@@ -557,6 +561,9 @@ mod tests {
         record.warnings.push(format!("3 of 5 probes: {NO_FINDING}"));
         let spoiled = unknown(&record).unwrap();
         assert!(!spoiled.contains("ruled out"), "none was: {spoiled}");
+        record.warnings.clear();
+        record.warnings.push(NO_FINDING_BEFORE.to_owned());
+        assert_eq!(unknown(&record), Some(spoiled), "of an older version");
         let told = format!("gateway memory read the same where the SLO held: {RULED_OUT}");
         record.warnings.push(told);
         let line = "bottleneck      unknown; the warnings list what was ruled out\n";
