@@ -203,7 +203,7 @@ fn the_newest_run_of_a_profile_stands_for_it() {
         .success()
         .stdout(contains("evidence of a rise"))
         .stdout(contains(
-            "of its 2 runs the newest is taken, 2026-11-23T17-44-13Z",
+            "of its 2 runs, only the newest is used, 2026-11-23T17-44-13Z",
         ));
 }
 
@@ -252,8 +252,8 @@ fn what_cannot_be_compared_is_refused_with_the_way_out() {
     }
     for (args, wanted) in [
         (&["--sizes", "1,2,4"][..], "3 sizes for 2 runs"),
-        (&["--sizes", "1,2"], "three sizes at least"),
-        (&["--fail-if", "p95<-5%"], "not compared"),
+        (&["--sizes", "1,2"], "at least three sizes"),
+        (&["--fail-if", "p95<-5%"], "not a compared metric"),
         (&["--repeat", "1"], "no profile"),
     ] {
         compare(dir.path(), &[&example(), &example()])
