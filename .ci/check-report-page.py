@@ -215,7 +215,7 @@ def rendered(program, home, name, text):
 
 
 def ramped(program, home):
-    """A short ramp of the demo that is built in."""
+    """A short ramp of the built-in demo."""
     out = os.path.join(home, "ramps")
     asked = ["ramp", "demo", "--stages", "20:2s,40:4s,0:1s", "--quiet", "--out", out]
     subprocess.run([program, *asked], check=True, stdout=subprocess.DEVNULL)
