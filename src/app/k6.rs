@@ -45,7 +45,8 @@ fn read(k6: &K6Plan) -> Result<Vec<u8>, Refusal> {
     let script = &k6.script;
     bounded::file(script, MOST_SCRIPT).map_err(|error| {
         let message = format!(
-            "cannot read the script {}: {error}; `--script FILE`, or `script` in the profile's [engine], names it",
+            "cannot read the script {}: {error}; set it with `--script FILE`, or `script` in the \
+             profile's [engine]",
             script.display()
         );
         Refusal::new(Exit::Usage, message)
@@ -96,7 +97,7 @@ pub(super) async fn start(
         hidden: k6.hidden.clone(),
     };
     let started = K6Engine::start(spec, signals.wait()).await;
-    started.map_err(|error| session::not_started(error, signals, "k6 is ended"))
+    started.map_err(|error| session::not_started(error, signals, "stopping k6"))
 }
 
 #[cfg(test)]
@@ -112,7 +113,7 @@ mod tests {
         };
         for (path, part) in [
             ("none.js", "No such file"),
-            (".", "it is a folder and no file"),
+            (".", "it is a folder, not a file"),
         ] {
             let error = read(&of(&dir.path().join(path))).unwrap_err().message;
             assert!(

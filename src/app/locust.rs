@@ -33,7 +33,7 @@ pub(super) async fn start(
         climbs,
     };
     let started = LocustEngine::start(spec, signals.wait()).await;
-    started.map_err(|error| session::not_started(error, signals, "the Locust test is stopped"))
+    started.map_err(|error| session::not_started(error, signals, "stopping the Locust test"))
 }
 
 /// Whom the connection to the master's page trusts; nobody where no TLS is spoken.

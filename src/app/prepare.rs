@@ -78,20 +78,21 @@ pub(super) fn prepare_ramp(
     stages: &Stages,
 ) -> Result<Ready, Refusal> {
     if plan.search.unit.is_open() {
-        let message = "the profile searches over arrivals per second (`rate` in its [search]), and the stages of a ramp are \
-                       VUs; leave `rate` out, or use `breakpoint find`";
+        let message = "the profile searches over arrivals per second (`rate` in its [search]), but \
+            the stages of a ramp are VUs; remove `rate`, or use `breakpoint find`";
         return Err(Refusal::new(Exit::Usage, message));
     }
     if plan.engine.k6().is_some_and(|k6| k6.mode == Mode::Restart) {
-        let message = "with the mode `restart` k6 is started anew for each level, and a ramp has no levels that stay; choose the mode `gate`, \
-                       or use `breakpoint find`";
+        let message = "in mode `restart`, k6 restarts for each level, but a ramp changes its level \
+            all the time; use mode `gate`, or `breakpoint find`";
         return Err(Refusal::new(Exit::Usage, message));
     }
     if let Some(lasts) = plan.search.warm_up.filter(|d| !d.is_zero()) {
         let lasts = lasts.as_secs_f64();
         let message = format!(
-            "a warm-up of {lasts} s was asked for (`warm-up` in the profile's [search], or --warm-up), and a ramp visits its own stages alone; \
-             give it as the first of them (--stages {}:{lasts}s,...) with --warm-up 0, or use `breakpoint find`",
+            "a warm-up of {lasts} s is set (`warm-up` in the profile's [search], or --warm-up), \
+             but a ramp runs only its stages; make it the first stage (--stages {}:{lasts}s,...) \
+             with --warm-up 0, or use `breakpoint find`",
             plan.search.start.get()
         );
         return Err(Refusal::new(Exit::Usage, message));
@@ -217,7 +218,7 @@ fn unchecked(plan: &Plan) -> Vec<String> {
     }
     let who = who.join(" and ");
     vec![format!(
-        "the certificate of {who} is not checked (insecure): anybody could have answered"
+        "the certificate of {who} is not checked (insecure): any server could have answered"
     )]
 }
 
@@ -370,7 +371,7 @@ fn read_feeders(
                 Err(e) if files == Files::ToCome && e.kind() == io::ErrorKind::NotFound => {
                     let path = path.display();
                     warnings.push(format!(
-                        "feeder `{name}`: {path} is not there yet; it is read when `up` has run"
+                        "feeder `{name}`: {path} does not exist yet; it is read after `up` has run"
                     ));
                     Feeder::to_come()
                 }

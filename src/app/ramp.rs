@@ -77,9 +77,7 @@ fn beside(asked: Option<&Path>, ready: &Ready) -> Result<Option<FoundBeside>, Re
             let dir = dir.display();
             Refusal::new(
                 Exit::Usage,
-                format!(
-                    "--beside {dir}: {why}; name a finished run of the same SLO, or leave it out"
-                ),
+                format!("--beside {dir}: {why}; use a finished run of the same SLO, or omit it"),
             )
         });
     }

@@ -32,7 +32,9 @@ impl Looked<'_> {
     fn number<E: Error>(self, value: f64) -> Result<(), E> {
         if self.key.ends_with(SECONDS) && value.abs() > MOST_SECONDS {
             let key = self.key;
-            return Err(E::custom(format!("`{key}` is {value:e}, which is no time")));
+            return Err(E::custom(format!(
+                "`{key}` is {value:e}, which is not a time"
+            )));
         }
         Ok(())
     }
