@@ -53,7 +53,7 @@ fn a_ramp_needs_the_gate() {
         ..spec(PathBuf::from("x.js"))
     };
     let started = runtime.block_on(K6Engine::start(spec, std::future::pending()));
-    assert!(matches!(started, Err(EngineError::Unfit(why)) if why.contains("use the mode `gate`")));
+    assert!(matches!(started, Err(EngineError::Unfit(why)) if why.contains("use mode `gate`")));
 }
 
 #[test]
