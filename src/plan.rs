@@ -489,12 +489,14 @@ pub enum PlanError {
     Slo(#[from] SloError),
     /// Nothing says what must hold, the script neither.
     #[error(
-        "nothing says what must hold: there is no objective, and {0}; add one, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
+        "no SLO is given: there is no objective, and {0}; add one, in quotes: --slo 'p99<2s'  \
+         (several are allowed: --slo 'errors<1%')"
     )]
     NoThreshold(String),
     /// Nothing says what must hold.
     #[error(
-        "nothing says what must hold; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
+        "no SLO is given; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo \
+         'errors<1%')"
     )]
     NoSlo,
 }
@@ -540,7 +542,7 @@ impl Plan {
             (None, Some(url), EnginePlan::Locust(_)) => Err(PlanError::Flag {
                 flag: "--url",
                 value: url.clone(),
-                why: "the address of the service is for Locust to be told (--host, or the locustfile)"
+                why: "set the address of the service in Locust (--host, or the locustfile)"
                     .to_owned(),
             }),
             (None, Some(url), _) => Self::of_url(url, &asked),
@@ -750,18 +752,23 @@ impl Plan {
         if elsewhere && all > 0 {
             let texts = script.objectives.join(", ");
             let texts = if texts.is_empty() {
-                "none is an objective"
+                "none can be an objective"
             } else {
                 &texts
             };
             k6.notes.push(format!(
-                "the script's {all} thresholds are not used, for the SLO is given elsewhere (here they would be: {texts})"
+                "the script's {all} thresholds are not used, because the SLO is given elsewhere \
+                 (as objectives: {texts})"
             ));
             return;
         }
         let lost = script.uncarried.iter();
-        k6.notes
-            .extend(lost.map(|t| format!("a threshold of the script is no objective here: {t}")));
+        k6.notes.extend(lost.map(|t| {
+            format!(
+                "a threshold of the script cannot be an objective here: \
+                {t}"
+            )
+        }));
     }
 
     /// The names of steps in the objectives, each once; for an engine that does not know its steps before it runs.

@@ -180,7 +180,7 @@ fn two_bad_stages_say_what_is_wrong_and_show_the_form() {
     for (stages, words) in [
         ("100", "a stage has a target and a time"),
         ("100:30s,200", "stage 2, `200`"),
-        ("0->100:30s", "`0->100` is no whole number"),
+        ("0->100:30s", "`0->100` is not a whole number"),
         ("100:30", "unknown unit"),
         ("0:30s", "no load"),
         ("", "nothing between the commas"),

@@ -54,7 +54,7 @@ pub(super) fn resolve(
     }
     // Who asks for this program by flag knows what the profile says.
     if !url.is_default() && flags.engine.is_none() {
-        let why = "the native engine has no address; leave it out, or choose the engine `locust`";
+        let why = "the native engine has no address; remove it, or use the engine `locust`";
         return Err(reader.blame(&[&url], why.to_owned()));
     }
     Ok(EnginePlan::Native)
@@ -69,7 +69,8 @@ fn check_keys(
     match profile {
         Some(profile) if Keys::from(spec).any() && !has_page => {
             let span = profile.engine.as_ref().map(Spanned::span);
-            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for the page of a Locust master";
+            let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for \
+                the web UI of a Locust master";
             let help = "those of the target belong in [target]";
             Err(profile.source.error(span, message).with_help(help).into())
         }
@@ -122,16 +123,17 @@ struct Elsewhere {
 
 const LOCUST: Elsewhere = Elsewhere {
     name: "locust",
-    rate: "a Locust cluster has users, not arrivals; leave the rate out",
+    rate: "a Locust cluster has users, not arrivals; remove the rate",
     populations: "a Locust cluster has the users of its own files; give them classes and weights there",
-    threads: "that is for the workers to be told (breakpoint worker has it too)",
+    threads: "set this on the workers (breakpoint worker has it too)",
 };
 
 const K6: Elsewhere = Elsewhere {
     name: "k6",
-    rate: "levels are VUs of k6, not arrivals; leave the rate out",
+    rate: "levels are VUs of k6, not arrivals; remove the rate",
     populations: "k6 has the users of its script; several functions with weights are for `exec` in [engine]",
-    threads: "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the environment has it use fewer)",
+    threads: "k6 uses all cores and has no such setting (to use fewer, set GOMAXPROCS in the \
+        environment)",
 };
 
 /// What goes with this program's own load only.

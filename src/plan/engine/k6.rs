@@ -49,7 +49,8 @@ pub(super) fn resolve(
         let span = spec.exec.as_ref().map(Spanned::span);
         let span = span.filter(|_| flags.k6_exec.is_none());
         let given = flags.k6_exec.clone().unwrap_or_default();
-        let why = "with the mode `restart` k6 runs the function `default` alone; leave it out, or choose the mode `gate`";
+        let why = "in mode `restart`, k6 runs only the function `default`; remove this, or use \
+            mode `gate`";
         return Err(refuse(profile, "--k6-exec", given, span, why));
     }
     Ok(plan)
@@ -57,7 +58,8 @@ pub(super) fn resolve(
 
 fn no_script(profile: Option<&Profile>, spec: &EngineSpec) -> PlanError {
     let span = spec.kind.as_ref().map(Spanned::span);
-    let why = "k6 needs a script; name it with `--script FILE`, or `script = \"FILE\"` in the profile's [engine]";
+    let why = "k6 needs a script; set it with `--script FILE`, or `script = \"FILE\"` in the \
+        profile's [engine]";
     refuse(profile, "--engine", "k6".to_owned(), span, why)
 }
 
@@ -148,7 +150,7 @@ pub(super) fn check_unused(
         ("--k6-exec", flags.k6_exec.clone()),
         ("--k6-env", env),
     ];
-    let why = "only the engine `k6` has it; choose that with `--script FILE`, or leave this out";
+    let why = "only the engine `k6` supports this; select it with `--script FILE`, or remove this";
     if let Some((flag, value)) = given.into_iter().find_map(|(f, v)| Some((f, v?))) {
         return Err(PlanError::Flag {
             flag,
@@ -166,7 +168,7 @@ pub(super) fn check_unused(
     let mut keys = keys.chain(spec.exec.as_ref().map(Spanned::span));
     match (keys.next().or(argument.map(Spanned::span)), reader.source) {
         (Some(span), Some(source)) => {
-            let why = "only the engine `k6` has it; leave it out, or write kind = \"k6\"";
+            let why = "only the engine `k6` supports this; remove it, or write kind = \"k6\"";
             Err(source.error(Some(span), why).into())
         }
         _ => Ok(()),
@@ -176,15 +178,15 @@ pub(super) fn check_unused(
 /// What a script says itself.
 pub(super) fn check(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), PlanError> {
     if let Some(url) = &flags.url {
-        let why = "the address of the service is for the script to know; a script that asks for it is told with \
-                   `--k6-env BASE=http://...`";
+        let why = "the script sets the address of the service; if it reads a variable, set it with \
+            `--k6-env BASE=http://...`";
         return Err(refuse(profile, "--url", url.clone(), None, why));
     }
     let Some(scenario) = profile.and_then(|p| p.scenario.as_ref()) else {
         return Ok(());
     };
     let span = scenario.steps.first().map(Spanned::span);
-    let why = "what a VU does is for the script of k6 to say; leave [scenario] out, or the script";
+    let why = "the k6 script says what a VU does; remove [scenario], or the script";
     Err(refuse(profile, "--engine", "k6".to_owned(), span, why))
 }
 
@@ -204,7 +206,8 @@ impl K6Plan {
                 flag: "--k6-mode",
                 value: "restart".to_owned(),
                 why: format!(
-                    "k6 then runs the function `default` alone, and the scenarios of the script run {}; choose the mode `gate`",
+                    "k6 then runs only the function `default`, but the scenarios of the script run \
+                     {}; use mode `gate`",
                     names.collect::<Vec<_>>().join(", ")
                 ),
             });
