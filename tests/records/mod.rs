@@ -806,7 +806,7 @@ pub(crate) fn ramp() -> RampRecord {
 pub(crate) fn ramp_interrupted() -> RampRecord {
     let mut record = ramp();
     record.ending = RampEnding::Interrupted;
-    "stopped before its end; what was measured is kept".clone_into(&mut record.reason);
+    "stopped before its end; results kept".clone_into(&mut record.reason);
     record.breach = None;
     record.stages.truncate(2);
     record.stages[1].end = HoldEnd::Interrupted;
