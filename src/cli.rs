@@ -29,13 +29,15 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
   breakpoint ramp --stages 100:30s,400:1m --slo 'p99<2s'    fixed stages, as in k6
   breakpoint compare reports/before reports/after    what a change to the service did
-  breakpoint report reports/demo/RUN --format md     one format of a recorded run; without --format, all files again
+  breakpoint report reports/demo/RUN --format md     one format of a recorded run
+  breakpoint report reports/demo/RUN                 all files of a recorded run again
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
   breakpoint try mine.toml                           one cycle of one user, with the whole exchange
 
-Exit codes: 0 answer found, 2 invalid usage or profile, 3 undecided or no single breakpoint (leak, hysteresis, bimodal),
-4 generator or host was the bottleneck, 5 broke at the minimum or target down, 99 a gate failed or a safety limit stopped
-the run (--abort-if, --max-time), 130 interrupted, 1 internal error or output cannot be written
+Exit codes: 0 answer found, 2 invalid usage or profile, 3 undecided or no single breakpoint (leak,
+hysteresis, bimodal), 4 generator or host was the bottleneck, 5 broke at the minimum or target down,
+99 a gate failed or a safety limit stopped the run (--abort-if, --max-time), 130 interrupted, 1
+internal error or output cannot be written
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -44,23 +46,25 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
-  breakpoint find gateway-512mb --require-vus 500    a CI gate: exit 99 unless the interval starts at 500 or above
+  breakpoint find gateway-512mb --require-vus 500    CI gate: exit 99 unless 500 are held
   breakpoint find mine.toml --yes --stop-file stop --abort-if 'host.memory_available<2GiB'
-  breakpoint find --script script.js                 k6 makes the load; its script's thresholds are the SLO
+  breakpoint find --script script.js                 k6 makes the load and has the SLO
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
-The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment) sets your own CA.
+The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment)
+sets your own CA.
 ";
 
 const RESUME_EXAMPLES: &str = "\
 Examples:
   breakpoint resume reports/demo/RUN                   after a crash, a power cut, Ctrl-C
-  breakpoint resume reports/demo/RUN --budget 30m      after \"undecided\": 30 minutes in total, including the earlier search
+  breakpoint resume reports/demo/RUN --budget 30m      after \"undecided\": 30 minutes in total
 
-Every judged probe is in the run's journal.jsonl before the next one starts. The target is started again; results are neither
-lost nor measured twice. Resume uses the same command, folder, and profile; a profile that has changed since is refused.
-Consent (--yes) must be given again. If you did not start the search on this machine, its hosts, programs, files, and profile
+Every judged probe is in the run's journal.jsonl before the next one starts. The target is started
+again; results are neither lost nor measured twice. Resume uses the same command, folder, and
+profile; a profile that has changed since is refused. Consent (--yes) is never taken from the
+journal. If you did not start the search on this machine, its hosts, programs, files, and profile
 count only if you type them again or agree when asked; the program says what to type.
 
 Exit codes: as for `find`
@@ -77,9 +81,9 @@ to its own. The result is the first breach: the level when the SLO first broke o
 It depends on how fast the ramp climbs and has no interval, so the result of a recorded `find` run
 of the same profile and SLO is shown next to it.
 
-Exit codes: 0 all stages ran, whether the SLO held or broke, 2 invalid usage or profile, 4 generator or host was the
-bottleneck, 5 target down, 99 a safety limit stopped it (--abort-if, --max-time), 130 interrupted (results are written),
-1 internal error or output cannot be written
+Exit codes: 0 all stages ran, whether the SLO held or broke, 2 invalid usage or profile, 4 generator
+or host was the bottleneck, 5 target down, 99 a safety limit stopped it (--abort-if, --max-time),
+130 interrupted (results are written), 1 internal error or output cannot be written
 ";
 
 const COMPARE_EXAMPLES: &str = "\
@@ -92,12 +96,12 @@ Examples:
   breakpoint compare one two four --sizes 1,2,4                    a scaling law and a forecast
 
 The first run is the base. Metrics: breakpoint, knee, throughput, p50, p99 (of the main step at the
-highest level that both visited before queues formed). A gate fails when there is evidence of a change beyond its bound.
-docs/compare.md describes the method and its error rates.
+highest level that both visited before queues formed). A gate fails when there is evidence of a
+change beyond its bound. docs/compare.md describes the method and its error rates.
 
-Exit codes: 0 compared and no gate failed, 2 invalid usage or runs of different SLOs, 3 the breakpoint
-(or the metric of a gate) cannot be compared, 99 a gate failed, 130 interrupted,
-1 internal error or output cannot be written
+Exit codes: 0 compared and no gate failed, 2 invalid usage or runs of different SLOs, 3 the
+breakpoint (or the metric of a gate) cannot be compared, 99 a gate failed, 130 interrupted, 1
+internal error or output cannot be written
 ";
 
 const LAB_EXAMPLES: &str = "\
@@ -107,8 +111,8 @@ Examples:
   breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
   breakpoint lab a b --compare 0%,10% --runs 200   false alarms and power of `breakpoint compare`
 
-It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md explains the columns, how the true
-breakpoint is computed, and how faithful the other methods are.
+It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md explains the
+columns, how the true breakpoint is computed, and how faithful the other methods are.
 ";
 
 /// What the program can do.
@@ -120,17 +124,19 @@ pub enum Command {
     /// Resume a search that was cut off, or give more time to one that has ended.
     #[command(after_help = RESUME_EXAMPLES)]
     Resume(ResumeArgs),
-    /// Run fixed stages, as k6 does, and report where the SLO first broke; use `find` for a breakpoint.
+    /// Run fixed stages, as k6 does, and report where the SLO first broke; use `find` for a
+    /// breakpoint.
     #[command(after_help = RAMP_EXAMPLES)]
     Ramp(RampArgs),
     /// Compare runs: what changed, whether the evidence is sufficient, and what could explain it.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
-    /// Run one cycle of a single user and show the whole exchange: requests, responses, events, values, and how each step is
-    /// judged.
+    /// Run one cycle of a single user and show the whole exchange: requests, responses, events,
+    /// values, and how each step is judged.
     #[command(after_help = TRY_EXAMPLES)]
     Try(TryArgs),
-    /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
+    /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without
+    /// sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
     Init(InitArgs),
@@ -138,10 +144,12 @@ pub enum Command {
     Demo(DemoArgs),
     /// Render the reports of a recorded run or comparison again.
     Report(ReportArgs),
-    /// Join a Locust master as a worker: its users are VUs of this program that run the scenario of a profile.
+    /// Join a Locust master as a worker: its users are VUs of this program that run the scenario of
+    /// a profile.
     #[command(after_help = WORKER_EXAMPLES)]
     Worker(WorkerArgs),
-    /// Print the plug-in that reports exact latencies of a Locust cluster; load it on master and workers.
+    /// Print the plug-in that reports exact latencies of a Locust cluster; load it on master and
+    /// workers.
     #[command(after_help = PLUGIN_EXAMPLES)]
     LocustPlugin,
     /// Run many searches against simulated systems with a known breakpoint, and compare.
@@ -162,9 +170,10 @@ Examples:
   breakpoint try mine.toml --population abusers      one of another population
   breakpoint try --url http://127.0.0.1:8080/api     one GET
 
-Lines start with # (a step and how it is judged), > (sent), < (received: status, headers, the first kilobyte of the body, events),
-* (notes: connections, extracted values), + (passed), ! (failed). Secrets are masked: authorization and cookies, whatever is named
-like a secret, and values from the environment or from files. The target is started and stopped as in a run.
+Lines start with # (a step and how it is judged), > (sent), < (received: status, headers, the first
+kilobyte of the body, events), * (notes: connections, extracted values), + (passed), ! (failed).
+Secrets are masked: authorization and cookies, whatever is named like a secret, and values from the
+environment or from files. The target is started and stopped as in a run.
 
 Exit codes: 0 the cycle passed, 5 it failed, 2 invalid usage or profile, 130 interrupted,
 1 internal error or output cannot be written
@@ -175,8 +184,9 @@ Examples:
   breakpoint worker gateway-512mb --master 127.0.0.1:5557
   breakpoint worker mine.toml --master locust-master --url http://10.0.0.7:8080
 
-The master is an ordinary one, with a locustfile that has at least one user class; Python workers may join it too. The worker
-exits with code 0 when the master dismisses it, and with code 1 when the master exits or is silent for a minute.
+The master is an ordinary one, with a locustfile that has at least one user class; Python workers
+may join it too. The worker exits with code 0 when the master dismisses it, and with code 1 when the
+master exits or is silent for a minute.
 ";
 
 const PLUGIN_EXAMPLES: &str = "\
@@ -218,13 +228,15 @@ pub struct ManArgs {
 /// `breakpoint find` and `breakpoint plan`.
 #[derive(Debug, Clone, Args)]
 pub struct FindArgs {
-    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, redis-512mb) or by path.
+    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, redis-512mb)
+    /// or by path.
     #[arg(value_name = "PROFILE")]
     pub profiles: Vec<String>,
     /// Profile by path; repeatable.
     #[arg(long = "profile", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its URL.
+    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
+    /// URL.
     #[arg(long)]
     pub url: Option<String>,
     /// What must hold, in quotes: 'p99<2s'; repeatable, replaces the profile's SLO.
@@ -239,8 +251,9 @@ pub struct FindArgs {
     /// First level visited [default: 10].
     #[arg(long, value_name = "N")]
     pub start_vus: Option<u32>,
-    /// Search over arrivals per second instead of VUs: cycles start on their own clock, at random (poisson) or evenly spaced
-    /// (--rate=constant), whether or not earlier ones have ended. --max-vus then limits concurrent VUs.
+    /// Search over arrivals per second instead of VUs: cycles start on their own clock, at random
+    /// (poisson) or evenly spaced (--rate=constant), whether or not earlier ones have ended.
+    /// --max-vus then limits concurrent VUs.
     #[arg(long, value_name = "ARRIVALS", num_args = 0..=1, require_equals = true, default_missing_value = "poisson")]
     pub rate: Option<String>,
     /// Lowest rate, with --rate [default: 1].
@@ -252,7 +265,8 @@ pub struct FindArgs {
     /// First rate visited, with --rate [default: 10].
     #[arg(long, value_name = "N")]
     pub start_rate: Option<u32>,
-    /// CI gate: exit 99 unless the interval's lower bound is at least N. Reports show the headroom over N.
+    /// CI gate: exit 99 unless the interval's lower bound is at least N. Reports show the headroom
+    /// over N.
     #[arg(long, value_name = "N")]
     pub require_vus: Option<u32>,
     /// The same with --rate: N arrivals per second.
@@ -267,12 +281,12 @@ pub struct FindArgs {
     /// Time the search may take [default: 15m].
     #[arg(long, value_name = "TIME")]
     pub budget: Option<String>,
-    /// Hold the first level this long before the search, such as 2m for a service that compiles or fills its caches. It is part
-    /// of the budget and not judged; 0 for none.
+    /// Hold the first level this long before the search, such as 2m for a service that compiles or
+    /// fills its caches. It is part of the budget and not judged; 0 for none.
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
-    /// Skip the two reference holds below the breakpoint that follow a search of 5 minutes or more. They give `compare`
-    /// latencies at a common level; each adds at most a tenth of the budget.
+    /// Skip the two reference holds below the breakpoint that follow a search of 5 minutes or more.
+    /// They give `compare` latencies at a common level; each adds at most a tenth of the budget.
     #[arg(long)]
     pub no_reference_holds: bool,
     /// VUs started or stopped per second [default: 50].
@@ -287,12 +301,12 @@ pub struct FindArgs {
     /// Number of load generator threads.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Local address to connect from; repeatable: VUs use them in turn, and each adds a full range of ports [default: the
-    /// kernel chooses].
+    /// Local address to connect from; repeatable: VUs use them in turn, and each adds a full range
+    /// of ports [default: the kernel chooses].
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
-    /// Host other than this machine that may be loaded, or used by a monitor, --locust-url, or --remote-write, as it is written
-    /// there; repeatable.
+    /// Host other than this machine that may be loaded, or used by a monitor, --locust-url, or
+    /// --remote-write, as it is written there; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
     /// How connections are made.
@@ -315,16 +329,17 @@ pub struct SafetyArgs {
     /// Stop as with Ctrl-C when this file exists: the load stops within a second, results are kept.
     #[arg(long, value_name = "FILE")]
     pub stop_file: Option<PathBuf>,
-    /// Stop the load at once and exit 99 when a monitor reads this, in quotes: 'redis.memory>900MiB'; repeatable, adds to those
-    /// of the profile.
+    /// Stop the load at once and exit 99 when a monitor reads this, in quotes:
+    /// 'redis.memory>900MiB'; repeatable, adds to those of the profile.
     #[arg(long, value_name = "CONDITION")]
     pub abort_if: Vec<String>,
-    /// Maximum time of the whole run, including resets and waits; overrides the profile, exit 99 when exceeded [default: twice
-    /// the budget, plus the time limits of up, drain, and reset].
+    /// Maximum time of the whole run, including resets and waits; overrides the profile, exit 99
+    /// when exceeded [default: twice the budget, plus the time limits of up, drain, and reset].
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<String>,
-    /// Approve the profile's commands (up, reset, down), its hosts, and the secrets it sends without a prompt. They are shown, and
-    /// stay approved as long as the profile, its folder, and the files that its commands name do not change.
+    /// Approve the profile's commands (up, reset, down), its hosts, and the secrets it sends
+    /// without a prompt. They are shown, and stay approved as long as the profile, its folder, and
+    /// the files that its commands name do not change.
     #[arg(long)]
     pub yes: bool,
 }
@@ -344,7 +359,8 @@ pub struct ConnectArgs {
     /// Accept any certificate. The record and the report say so.
     #[arg(short = 'k', long)]
     pub insecure: bool,
-    /// Address of a name, as `HOST:PORT:ADDRESS[,ADDRESS]`; repeatable. The name stays in `host` and in the handshake.
+    /// Address of a name, as `HOST:PORT:ADDRESS[,ADDRESS]`; repeatable. The name stays in `host`
+    /// and in the handshake.
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
 }
@@ -366,14 +382,16 @@ impl ConnectArgs {
 /// Who makes the load.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// Load generator: native (this program), locust (a running Locust cluster, whose master's web UI is at --locust-url), or k6
-    /// (runs --script) [default: native].
+    /// Load generator: native (this program), locust (a running Locust cluster, whose master's web
+    /// UI is at --locust-url), or k6 (runs --script) [default: native].
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<String>,
-    /// URL of the web UI of a Locust master, whose cluster makes the load [default: `http://127.0.0.1:8089`].
+    /// URL of the web UI of a Locust master, whose cluster makes the load [default:
+    /// `http://127.0.0.1:8089`].
     #[arg(long, value_name = "ADDRESS")]
     pub locust_url: Option<String>,
-    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` if it requires a login; repeatable.
+    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` if it requires a
+    /// login; repeatable.
     #[arg(long, value_name = "HEADER")]
     pub locust_header: Vec<String>,
     /// The k6 script to run, unchanged; its thresholds are the SLO unless one is given.
@@ -382,14 +400,16 @@ pub struct EngineArgs {
     /// The k6 program [default: k6 from PATH].
     #[arg(long, value_name = "PATH")]
     pub k6: Option<PathBuf>,
-    /// How k6 reaches a level: gate (one process for all levels) or restart (one process per level, for a script that cannot be
-    /// wrapped) [default: gate].
+    /// How k6 reaches a level: gate (one process for all levels) or restart (one process per level,
+    /// for a script that cannot be wrapped) [default: gate].
     #[arg(long, value_name = "MODE")]
     pub k6_mode: Option<String>,
-    /// Functions of the script that the VUs run, with weights, such as browse=3,buy=1 [default: those of its scenarios].
+    /// Functions of the script that the VUs run, with weights, such as browse=3,buy=1 [default:
+    /// those of its scenarios].
     #[arg(long, value_name = "FUNCTIONS")]
     pub k6_exec: Option<String>,
-    /// Variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; repeatable. The script sees the environment too.
+    /// Variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; repeatable. The
+    /// script sees the environment too.
     #[arg(long, value_name = "NAME=VALUE")]
     pub k6_env: Vec<String>,
 }
@@ -414,13 +434,14 @@ impl EngineArgs {
 /// How a run is followed while it goes on, and what is printed of it.
 #[derive(Debug, Clone, Args)]
 pub struct WatchArgs {
-    /// Serve a live page of the run, its state as JSON (/live.json), and Prometheus metrics (/metrics), such as at 127.0.0.1:9464.
-    /// An address that is not local needs a token: `BREAKPOINT_TOKEN` in the environment (at least 16 characters), or a new one is
-    /// printed.
+    /// Serve a live page of the run, its state as JSON (/live.json), and Prometheus metrics
+    /// (/metrics), such as at 127.0.0.1:9464. An address that is not local needs a token:
+    /// `BREAKPOINT_TOKEN` in the environment (at least 16 characters), or a new one is printed.
     #[arg(long, value_name = "ADDRESS")]
     pub serve: Option<SocketAddr>,
-    /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`. A server on another machine
-    /// must be allowed (--allow-target).
+    /// Send the metrics to a Prometheus server every 5 s, such as
+    /// `http://127.0.0.1:9090/api/v1/write`. A server on another machine must be allowed
+    /// (--allow-target).
     #[arg(long, value_name = "ADDRESS")]
     pub remote_write: Option<String>,
     /// Print only the result, no progress.
@@ -507,13 +528,15 @@ pub struct ResumeArgs {
 /// `breakpoint ramp`.
 #[derive(Debug, Clone, Args)]
 pub struct RampArgs {
-    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or the address given].
+    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or
+    /// the address given].
     #[arg(value_name = "PROFILE")]
     pub profile: Option<String>,
     /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s.
     #[arg(long, value_name = "STAGES")]
     pub stages: Stages,
-    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its URL.
+    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
+    /// URL.
     #[arg(long)]
     pub url: Option<String>,
     /// What must hold, in quotes: 'p99<2s'; repeatable, replaces the profile's SLO.
@@ -522,7 +545,8 @@ pub struct RampArgs {
     /// Only 0: skips the profile's warm-up. A ramp has none; add it as a first stage.
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
-    /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and SLO].
+    /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and
+    /// SLO].
     #[arg(long, value_name = "DIR")]
     pub beside: Option<PathBuf>,
     /// Seed of all random draws [default: 1].
@@ -578,18 +602,19 @@ impl RampArgs {
 /// `breakpoint compare`.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
-    /// Runs, the base first: folders, result.json files, or report folders of a profile, whose newest run is used. With --repeat,
-    /// two profiles.
+    /// Runs, the base first: folders, result.json files, or report folders of a profile, whose
+    /// newest run is used. With --repeat, two profiles.
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     pub runs: Vec<String>,
-    /// Search both profiles this many times in turn (A B, B A, A B), so that drift of the machine cancels out, and compare.
+    /// Search both profiles this many times in turn (A B, B A, A B), so that drift of the machine
+    /// cancels out, and compare.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repeat: Option<u32>,
     /// Sizes of the systems (instances, cores), one per run: fits the Universal Scalability Law.
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size, conflicts_with_all = ["repeat", "fail_if"])]
     pub sizes: Vec<f64>,
-    /// Exit 99 when there is evidence that a metric changed by more than this, in quotes: 'breakpoint<-5%', 'p99>+20%';
-    /// repeatable.
+    /// Exit 99 when there is evidence that a metric changed by more than this, in quotes:
+    /// 'breakpoint<-5%', 'p99>+20%'; repeatable.
     #[arg(long = "fail-if", value_name = "CONDITION")]
     pub fail_if: Vec<Condition>,
     /// What must hold, for --repeat; repeatable, replaces the SLO of both profiles.
@@ -652,8 +677,8 @@ pub struct WorkerArgs {
     /// Host other than this machine that may be loaded; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
-    /// Approve the secrets that the profile sends to others without a prompt. They are shown, and stay approved as long as the
-    /// profile does not change.
+    /// Approve the secrets that the profile sends to others without a prompt. They are shown, and
+    /// stay approved as long as the profile does not change.
     #[arg(long)]
     pub yes: bool,
 }
@@ -661,7 +686,8 @@ pub struct WorkerArgs {
 /// `breakpoint try`.
 #[derive(Debug, Clone, Args)]
 pub struct TryArgs {
-    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or the address given].
+    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or
+    /// the address given].
     #[arg(value_name = "PROFILE")]
     pub profile: Option<String>,
     /// URL of the service: without a profile, one GET of it; with a profile, replaces its URL.
@@ -696,8 +722,8 @@ pub struct InitArgs {
     /// URL of the service.
     #[arg(long, required_unless_present = "from_k6")]
     pub url: Option<String>,
-    /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its scenarios functions with weights,
-    /// and comments list what has no counterpart.
+    /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its
+    /// scenarios functions with weights, and comments list what has no counterpart.
     #[arg(long, value_name = "SCRIPT", conflicts_with = "url")]
     pub from_k6: Option<PathBuf>,
     /// The k6 program, used to inspect the script [default: k6 from PATH].
@@ -782,8 +808,8 @@ pub struct LabArgs {
     /// Seed of all random draws: the same seed gives the same table.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Virtual time of one of our searches; several, such as 3m,6m,15m, give one row each [default: the system's, else 15m; with
-    /// --random 3m,4m,6m,8m,10m,15m,30m in turn].
+    /// Virtual time of one of our searches; several, such as 3m,6m,15m, give one row each [default:
+    /// the system's, else 15m; with --random 3m,4m,6m,8m,10m,15m,30m in turn].
     #[arg(long = "budget", value_name = "TIMES", value_delimiter = ',', value_parser = crate::units::parse_duration)]
     pub budgets: Vec<Duration>,
     /// Half-width of the interval requested from our search.
@@ -792,21 +818,22 @@ pub struct LabArgs {
     /// How to search; repeatable [default: ours].
     #[arg(long = "method", value_name = "METHOD", value_parser = PossibleValuesParser::new(methods()))]
     pub methods: Vec<String>,
-    /// Compare pairs of searches instead: of a system with itself (0%), or with this much more capacity, such as 0%,10%; --runs
-    /// is then the number of pairs.
+    /// Compare pairs of searches instead: of a system with itself (0%), or with this much more
+    /// capacity, such as 0%,10%; --runs is then the number of pairs.
     #[arg(long, value_name = "CHANGES", value_delimiter = ',', value_parser = capacity_change, conflicts_with = "methods")]
     pub compare: Vec<f64>,
     /// Search this many systems drawn at random with the seed, instead of shipped ones.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with_all = ["systems", "methods", "compare"])]
     pub random: Option<u32>,
-    /// Of the drawn systems, only those with an even number (calibrate), to tune a search on, or an odd one (judge), to judge it
-    /// [default: both].
+    /// Of the drawn systems, only those with an even number (calibrate), to tune a search on, or an
+    /// odd one (judge), to judge it [default: both].
     #[arg(long, value_name = "HALF", requires = "random")]
     pub half: Option<Half>,
     /// Folder for the tables and charts.
     #[arg(long, value_name = "DIR", default_value = "reports/lab")]
     pub out: PathBuf,
-    /// Cache folder for computed true breakpoints [default: breakpoint/ in the user's cache folder].
+    /// Cache folder for computed true breakpoints [default: breakpoint/ in the user's cache
+    /// folder].
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// Threads to use [default: all cores].
@@ -871,15 +898,18 @@ impl LabArgs {
     }
 }
 
-/// What to add to an error about an objective without a bound: the file that the shell just made of it. `--slo rps>100`
-/// unquoted sends our output to a new file `100`.
+/// What to add to an error about an objective without a bound: the file that the shell just made of
+/// it. `--slo rps>100` unquoted sends our output to a new file `100`.
 pub fn swallowed_bound() -> Option<String> {
     // Linux names what the standard output is; elsewhere there is nothing to read and nothing to add.
     let target = std::fs::read_link("/proc/self/fd/1").ok()?;
     let is_file = std::fs::metadata(&target).is_ok_and(|m| m.is_file() && m.len() == 0);
     let name = target.file_name()?.to_str()?;
     (is_file && looks_like_a_bound(name)).then(|| {
-        format!("The output goes to a new, empty file `{name}`, which the shell probably made from the bound; delete it")
+        format!(
+            "The output goes to a new, empty file `{name}`, which the shell probably made from \
+             the bound; delete it"
+        )
     })
 }
 
