@@ -36,8 +36,8 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
 
 Exit codes: 0 answer found, 2 invalid usage or profile, 3 undecided or no single breakpoint (leak,
 hysteresis, bimodal), 4 generator or host was the bottleneck, 5 broke at the minimum or target down,
-99 a gate failed or a safety limit stopped the run (--abort-if, --max-time), 130 interrupted, 1
-internal error or output cannot be written
+99 a gate failed or a safety limit stopped the run (--abort-if, --max-time), 130 interrupted,
+1 internal error or output cannot be written
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -99,9 +99,9 @@ The first run is the base. Metrics: breakpoint, knee, throughput, p50, p99 (of t
 highest level that both visited before queues formed). A gate fails when there is evidence of a
 change beyond its bound. docs/compare.md describes the method and its error rates.
 
-Exit codes: 0 compared and no gate failed, 2 invalid usage or runs of different SLOs, 3 the
-breakpoint (or the metric of a gate) cannot be compared, 99 a gate failed, 130 interrupted, 1
-internal error or output cannot be written
+Exit codes: 0 compared and no gate failed, 2 invalid usage or runs of different SLOs,
+3 the breakpoint (or the metric of a gate) cannot be compared, 99 a gate failed, 130 interrupted,
+1 internal error or output cannot be written
 ";
 
 const LAB_EXAMPLES: &str = "\

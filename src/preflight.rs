@@ -773,7 +773,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("1001 VUs need 2066 descriptors, and 2064 are allowed"),
+            error.contains("1001 VUs need 2066 descriptors, but only 2064 are allowed"),
             "{error}"
         );
         assert!(
@@ -821,7 +821,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("900 VUs need about "), "{error}");
-        assert!(error.contains(" of memory, and "), "{error}");
+        assert!(error.contains(" of memory, but "), "{error}");
         assert!(error.contains("--max-vus 100"), "{error}");
         let unknown = HostLimits {
             memory: None,
@@ -877,7 +877,7 @@ mod tests {
             "target       http://127.0.0.1:8080",
             "SLO          p99<1s",
             "1 to 100 VUs; first steps, until one breaks: 10 20 40 80 100",
-            "within 5 % at 95 % confidence, holds of 30 s to 90 s",
+            "precision    ±5 % at 95 % confidence, holds of 30 s to 90 s",
             "at most 25 min 42 s (15 min of search, 5 min of reference holds below the breakpoint;",
             "expect       ±5 % in about ",
             "a budget of 15 min gives about ±",
@@ -963,7 +963,7 @@ mod tests {
         let plan = Plan::resolve(None, &flags).unwrap();
         assert_eq!(
             stops(&plan),
-            "after 20 min at the latest, when stop is there, when host.cpu>3 or host.time_wait>9"
+            "after 20 min at the latest, when stop exists, when host.cpu>3 or host.time_wait>9"
         );
     }
 

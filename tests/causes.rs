@@ -67,7 +67,11 @@ type Named = (String, String, Sureness);
 
 fn named(cause: &LimitingResource) -> Named {
     let kind = cause.kind.expect("a kind").name();
-    (kind.to_owned(), cause.resource.clone(), cause.sureness)
+    // What records of older versions call it.
+    let resource = cause
+        .resource
+        .replace("a fixed throughput", "throughput limit");
+    (kind.to_owned(), resource, cause.sureness)
 }
 
 #[test]

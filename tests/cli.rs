@@ -662,7 +662,7 @@ fn a_step_of_github_actions_gets_its_summary_and_annotations() {
     let written = fs::read_to_string(&summary).unwrap();
     let added = written.strip_prefix("from the step before\n").unwrap();
     assert!(
-        added.starts_with("# ") && added.contains("no pass"),
+        added.starts_with("# ") && added.contains("not a pass"),
         "{added}"
     );
     assert!(!added.contains(".png"), "no picture lies there: {added}");

@@ -604,7 +604,7 @@ fn whoever_is_asked_is_this_machine_or_was_allowed() {
         let (code, said) = run(at, &["find", "p.toml", "--out", "reports"]);
         assert_eq!(code, Some(2), "{monitor}: {said}");
         assert!(
-            said.contains("the monitor `m` would ask") && said.contains("--allow-target"),
+            said.contains("the monitor `m` would connect to") && said.contains("--allow-target"),
             "{said}"
         );
         let hosts = [

@@ -524,7 +524,7 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
     let round_trip = record.plan.round_trip_s().unwrap();
     assert!((0.040..0.080).contains(&round_trip), "{round_trip}");
     assert!(
-        told.contains("a round trip to the target takes 4"),
+        told.contains("the round trip to the target takes 4"),
         "{told}"
     );
     assert!(

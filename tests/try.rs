@@ -462,7 +462,7 @@ fn a_look_is_refused_where_another_program_makes_the_load() {
     let unknown = breakpoint(at, &["try", "p.toml", "--population", "nobody"]);
     assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
     assert!(
-        said(&unknown).contains("there are: users"),
+        said(&unknown).contains("available: users"),
         "{}",
         said(&unknown)
     );

@@ -531,10 +531,10 @@ fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cau
         "{told}"
     );
     let one = spoiled_by_others(1, 4, &told);
-    assert!(one.starts_with("1 of 4 probes says nothing"), "{one}");
+    assert!(one.starts_with("1 of 4 probes gives no finding"), "{one}");
     let warning = spoiled_by_others(2, 5, &told);
     assert!(
-        warning.starts_with("2 of 5 probes say nothing about the target"),
+        warning.starts_with("2 of 5 probes give no finding"),
         "{warning}"
     );
     assert!(

@@ -471,7 +471,7 @@ not a sample
         let two = answer(&vector(&format!("{one},{one}"))).unwrap_err();
         assert!(two.contains("2 series"), "{two}");
         let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-        assert!(answer(matrix).unwrap_err().contains("no single number"));
+        assert!(answer(matrix).unwrap_err().contains("a single number"));
         assert!(
             answer("<html>")
                 .unwrap_err()

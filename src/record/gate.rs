@@ -239,7 +239,7 @@ mod tests {
         assert_eq!(outcome(bare, 1).0, LoadOutcome::NotShown);
         let (below, sentence) = outcome(samples::broke_at_minimum(), 10);
         assert_eq!(below, LoadOutcome::ShownBelow);
-        assert!(sentence.contains("broke at 10 VUs already"), "{sentence}");
+        assert!(sentence.contains("broke even at 10 VUs"), "{sentence}");
     }
 
     #[test]

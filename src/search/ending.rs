@@ -686,7 +686,7 @@ mod tests {
         };
         let end = ends(520.0);
         assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
-        let wanted = "1 280 VUs held at 520.0 cycles/s, and 600 VUs broke at 240.0";
+        let wanted = "1 280 VUs held at 520.0 cycles/s, but 600 VUs broke at 240.0";
         assert!(end.reason.contains(wanted), "{}", end.reason);
         // No more than what broke: it held by chance.
         assert_eq!(ends(300.0).ending, Ending::Bracketed);
@@ -709,8 +709,7 @@ mod tests {
         };
         let reason = why(&[(110, 26.0), (120, 30.0)]).unwrap();
         assert!(
-            reason
-                .contains("1.40 % of the requests are bad above 100 VUs where 1.00 % are allowed"),
+            reason.contains("1.40 % of the requests are bad above 100 VUs (1.00 % are allowed)"),
             "{reason}"
         );
         // 39 more than the 40 that two visits allow is six standard deviations.

@@ -83,7 +83,7 @@ fn the_end_tells_what_was_strange() {
         texts[0].starts_with("requests named `/b` have no row"),
         "{texts:?}"
     );
-    assert!(texts[1].contains("2 of 1 requests later"), "{texts:?}");
+    assert!(texts[1].contains("2 of 1 requests too late"), "{texts:?}");
     assert!(texts[2].contains("3 of 1 requests"), "{texts:?}");
     assert_eq!(texts[3], "13 of 1 iterations threw: no (9); sold out (4)");
 }

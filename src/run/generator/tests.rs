@@ -234,7 +234,7 @@ fn loss_on_a_long_way_is_the_networks() {
         "{told}"
     );
     assert!(
-        told.contains("0.40 %") && told.contains("40.0 ms a round trip"),
+        told.contains("0.40 %") && told.contains("round trip 40.0 ms"),
         "{told}"
     );
     assert_eq!(network(&lossy(4), Some(0.0001)), None, "on this machine");
@@ -265,6 +265,6 @@ fn what_bore_on_the_generator_is_told_once_for_all_probes() {
         "probe",
     );
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("in 2 probes up to 10 % of this machine's CPU"));
+    assert!(told[0].starts_with("in 2 probes, up to 10 % of this machine's CPU"));
     assert!(told[1].starts_with("in 2 probes, up to 3 % of our TCP segments"));
 }
