@@ -88,7 +88,7 @@ fn the_plan_tells_the_engine_its_functions_and_what_becomes_of_thresholds() {
             "engine       k6 v2.2.1 with script.js: one process for all levels\n",
             "functions    browse=3  buy=1\n",
             "SLO          p95(work)<500ms  errors<1%\n",
-            "1 up to 2 000 VUs",
+            "1 to 2 000 VUs",
             "`checks: rate>0.9` (checks are not seen",
             "`rps` (50) is ignored",
             "memory       about 564 MiB for the generator",
@@ -542,5 +542,5 @@ fn a_value_that_may_be_a_secret_is_not_recorded_and_a_run_with_it_does_not_go_on
     has(&head, &["--k6-env=TOKEN=***", &base]);
     let folder = run.parent().unwrap().to_str().unwrap();
     let text = it.ends(2, &["resume", folder, "--budget", "30s"]);
-    has(&text, &["may have been a secret, and is not recorded"]);
+    has(&text, &["may have been a secret and is not recorded"]);
 }

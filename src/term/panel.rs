@@ -388,7 +388,7 @@ mod tests {
         let text = lines.join("\n");
         for part in [
             "gateway-512mb  SLO p99(answer)<2s",
-            "2 min, at most 13 min more",
+            "2 min, at most 13 min left",
             "held 1 014   broke 1 029   breakpoint 1 019 (1 003 – 1 029) VUs",
             "probe 7     refine  1 019 VUs  holding 20 of 40 s  [==========          ]",
             "p99(answer) nothing completed  ▄",
