@@ -391,7 +391,7 @@ mod tests {
             "2 min, at most 13 min left",
             "held 1 014   broke 1 029   breakpoint 1 019 (1 003 – 1 029) VUs",
             "probe 7     refine  1 019 VUs  holding 20 of 40 s  [==========          ]",
-            "p99(answer) nothing completed  ▄",
+            "p99(answer) none completed  ▄",
             "80.0 cycles/s   errors 1.2 %   shed 2.4 %   1 019 VUs run",
             "memory 480 MiB of 512 MiB   CPU 0.61",
             "redis       memory 2.0 MiB",
