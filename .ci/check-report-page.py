@@ -215,7 +215,7 @@ def rendered(program, home, name, text):
 
 
 def ramped(program, home):
-    """A short ramp of the demo that is built in."""
+    """A short ramp of the built-in demo."""
     out = os.path.join(home, "ramps")
     asked = ["ramp", "demo", "--stages", "20:2s,40:4s,0:1s", "--quiet", "--out", out]
     subprocess.run([program, *asked], check=True, stdout=subprocess.DEVNULL)
@@ -307,7 +307,7 @@ def main():
     try:
         for name, folder in folders.items():
             words = [number, "1 003 – 1 029", "p99(answer)<2s", "gateway memory"]
-            words = {"hostile": [number], "ramp": ["The ramp reads", "nothing", "20 -> 40"], **of_comparisons}.get(name, words)
+            words = {"hostile": [number], "ramp": ["First breach", "none", "20 -> 40"], **of_comparisons}.get(name, words)
             check_page(name, folder, browser, home, words, pictures)
             check_junit(name, folder)
             print(f"looked at {name}")

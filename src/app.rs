@@ -262,7 +262,7 @@ fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> 
     // k6 alone knows what a script sends.
     let look = match args.from_k6 {
         Some(_) => String::new(),
-        None => format!("see one cycle of it:   breakpoint try {file}\n"),
+        None => format!("see one cycle:         breakpoint try {file}\n"),
     };
     terminal.print(&format!(
         "wrote {file}\nsee what it would do:  breakpoint plan {file}\n{look}run it:                breakpoint find {file}\n"

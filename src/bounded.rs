@@ -35,7 +35,7 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            "it is no text: it has bytes that are no UTF-8",
+            "it is not text: it has bytes that are not UTF-8",
         )
     })
 }
@@ -89,7 +89,7 @@ pub fn record(file: &mut File) -> io::Result<Vec<u8>> {
     let bytes = rest_of(file, RECORD)?;
     let (parts, values) = parts_of(&bytes);
     if parts > PARTS || values > VALUES {
-        let text = format!("it has more than the {VALUES} values that are read of such a file");
+        let text = format!("it has more than {VALUES} values, the limit for such a file");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
     }
     Ok(bytes)
@@ -132,12 +132,12 @@ fn is_file(file: &File) -> io::Result<()> {
     } else {
         "a pipe or a device"
     };
-    Err(io::Error::other(format!("it is {what} and no file")))
+    Err(io::Error::other(format!("it is {what}, not a file")))
 }
 
 fn too_long(most: u64) -> io::Error {
     let text = format!(
-        "it is longer than the {} that are read of such a file",
+        "it is longer than {}, the limit for such a file",
         size(most)
     );
     io::Error::new(io::ErrorKind::FileTooLarge, text)
@@ -166,10 +166,10 @@ impl fmt::Display for BodyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken(error) => error.fmt(f),
-            Self::TooLong(most) => write!(f, "the answer is longer than {}", size(*most as u64)),
+            Self::TooLong(most) => write!(f, "the response is longer than {}", size(*most as u64)),
             Self::TooMuch => write!(
                 f,
-                "all answers that are being read are together longer than {}",
+                "the responses being read are longer than {} in total",
                 size(ALL_ANSWERS as u64)
             ),
         }
@@ -259,7 +259,7 @@ mod tests {
             ("/dev/zero".into(), "a pipe or a device"),
             (dir.path().to_owned(), "a folder"),
         ] {
-            assert_eq!(why(&path), format!("it is {what} and no file"));
+            assert_eq!(why(&path), format!("it is {what}, not a file"));
         }
         // Files of the kernel have no length.
         assert!(
@@ -269,6 +269,6 @@ mod tests {
         );
         assert!(why(Path::new("/proc/self/stat")).starts_with("it is longer than"));
         std::fs::write(path("bytes"), [0xff]).unwrap();
-        assert!(why(&path("bytes")).starts_with("it is no text"));
+        assert!(why(&path("bytes")).starts_with("it is not text"));
     }
 }

@@ -172,8 +172,9 @@ pub fn ruled_out<'a>(explained: impl Iterator<Item = &'a Explained>) -> Vec<Stri
         let (what, evidence) = (&cause.resource, &cause.evidence);
         if cause.kind == Some(CauseKind::Host) {
             return format!(
-                "the {what} was as full where the SLO held as where it broke ({evidence}): {RULED_OUT}, but what was \
-                 measured was measured on a busy machine, and the target may carry more on a quiet one"
+                "the {what} was as saturated where the SLO held as where it broke ({evidence}): \
+                 {RULED_OUT}, but this was measured on a busy machine, and the target may carry \
+                 more on a quiet one"
             );
         }
         format!("{what} read the same where the SLO held ({evidence}): {RULED_OUT}")

@@ -24,18 +24,20 @@ pub struct Cli {
 
 const EXAMPLES: &str = "\
 Examples (quote an SLO: the shell takes an unquoted < for itself):
-  breakpoint find --slo 'p99<2s'                     the demo that is built in
+  breakpoint find --slo 'p99<2s'                     the built-in demo
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb redis-512mb          two profiles, one after the other
-  breakpoint ramp --stages 100:30s,400:1m --slo 'p99<2s'    fixed stages, as k6 has them
-  breakpoint compare reports/before reports/after    what a change of the service changed
-  breakpoint report reports/demo/RUN --format md     one format of a recorded run; without --format all files again
+  breakpoint ramp --stages 100:30s,400:1m --slo 'p99<2s'    fixed stages, as in k6
+  breakpoint compare reports/before reports/after    what a change to the service did
+  breakpoint report reports/demo/RUN --format md     one format of a recorded run
+  breakpoint report reports/demo/RUN                 all files of a recorded run again
   breakpoint init --url http://127.0.0.1:8080/api    a profile to start from
-  breakpoint try mine.toml                           one cycle of one user, with all that is said
+  breakpoint try mine.toml                           one cycle of one user, with the whole exchange
 
-Exit codes: 0 an answer, 2 wrong use or profile, 3 undecided, or no single number, 4 generator or host was the limit,
-5 broke at the minimum or target down, 99 a gate failed or a limit stopped the run (--abort-if), 130 interrupted,
-1 our own failure, or output that cannot be written
+Exit codes: 0 answer found, 2 invalid usage or profile, 3 undecided or no single breakpoint (leak,
+hysteresis, bimodal), 4 generator or host was the bottleneck, 5 broke at the minimum or target down,
+99 a gate failed or a safety limit stopped the run (--abort-if, --max-time), 130 interrupted,
+1 internal error or output cannot be written
 ";
 
 const FIND_EXAMPLES: &str = "\
@@ -44,60 +46,62 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
-  breakpoint find gateway-512mb --require-vus 500    a gate for CI: exit code 99 unless 500 VUs are shown to be carried
+  breakpoint find gateway-512mb --require-vus 500    CI gate: exit 99 unless 500 are held
   breakpoint find mine.toml --yes --stop-file stop --abort-if 'host.memory_available<2GiB'
-  breakpoint find --script script.js                 k6 makes the load; the thresholds of its script are the SLO
+  breakpoint find --script script.js                 k6 makes the load and has the SLO
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
-gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke.
-The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment) names a CA of your own.
+gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
+The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment)
+sets your own CA.
 ";
 
 const RESUME_EXAMPLES: &str = "\
 Examples:
   breakpoint resume reports/demo/RUN                   after a crash, a power cut, Ctrl-C
-  breakpoint resume reports/demo/RUN --budget 30m      after \"undecided\": 30 minutes in all, what was searched before included
+  breakpoint resume reports/demo/RUN --budget 30m      after \"undecided\": 30 minutes in total
 
-Every judged probe is in the run's journal.jsonl before the next begins. The target is brought up anew; what was measured is
-neither lost nor made again. The same command, folder and profile are used as then; a profile that has changed since is refused.
-Consent (--yes) is that of now. Of a search that you did not begin on this machine, hosts, programs, files and the profile count only
-when you type them again, or agree when asked: what to type is told.
+Every judged probe is in the run's journal.jsonl before the next one starts. The target is started
+again; results are neither lost nor measured twice. Resume uses the same command, folder, and
+profile; a profile that has changed since is refused. Consent (--yes) is never taken from the
+journal. If you did not start the search on this machine, its hosts, programs, files, and profile
+count only if you type them again or agree when asked; the program says what to type.
 
-Exit codes: as of `find`
+Exit codes: as for `find`
 ";
 
 const RAMP_EXAMPLES: &str = "\
 Examples:
-  breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'    the demo that is built in
+  breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'    the built-in demo
   breakpoint ramp gateway-512mb --stages 100:30s,500:1m,1000:2m,2000:1m,0:30s
   breakpoint ramp mine.toml --stages 50:0s,50:1m                  a jump to 50, held for a minute
 
-Each stage is TARGET:TIME: the level goes in a straight line from the target before, at first 0,
-to its own. What is read is the level at the first moment at which the last 10 s broke the SLO.
-How high that is depends on how fast the ramp climbs, and it has no interval: what a recorded
-`find` run of the same profile and SLO found is told beside it.
+Each stage is TARGET:TIME: the level moves in a straight line from the previous target, at first 0,
+to its own. The result is the first breach: the level when the SLO first broke over the last 10 s.
+It depends on how fast the ramp climbs and has no interval, so the result of a recorded `find` run
+of the same profile and SLO is shown next to it.
 
-Exit codes: 0 all stages ran, whether the SLO held or broke, 2 wrong use or profile, 4 generator or
-host was the limit, 5 target down, 99 a limit stopped it (--abort-if, --max-time), 130 interrupted (what was measured is written),
-1 our own failure, or output that cannot be written
+Exit codes: 0 all stages ran, whether the SLO held or broke, 2 invalid usage or profile, 4 generator
+or host was the bottleneck, 5 target down, 99 a safety limit stopped it (--abort-if, --max-time),
+130 interrupted (results are written), 1 internal error or output cannot be written
 ";
 
 const COMPARE_EXAMPLES: &str = "\
 Examples:
   breakpoint compare reports/gateway-512mb reports/gateway-1gb     the newest run of each profile
   breakpoint compare reports/a/2026-11-22T17-44-13Z reports/a/2026-11-23T09-10-00Z
-  breakpoint compare before after --fail-if 'breakpoint<-5%' --fail-if 'p99>+20%'    a gate for CI
+  breakpoint compare before after --fail-if 'breakpoint<-5%' --fail-if 'p99>+20%'    a CI gate
   breakpoint compare before after --format md                      the report as Markdown
   breakpoint compare gateway-512mb gateway-1gb --repeat 3          six searches: A B, B A, A B
   breakpoint compare one two four --sizes 1,2,4                    a scaling law and a forecast
 
 The first run is the base. Metrics: breakpoint, knee, throughput, p50, p99 (of the main step at the
-highest level that both visited before a line formed). A gate fails when the change is beyond its bound and is evidence.
-docs/compare.md says what is computed, and how often it is wrong.
+highest level that both visited before queues formed). A gate fails when there is evidence of a
+change beyond its bound. docs/compare.md describes the method and its error rates.
 
-Exit codes: 0 compared, and no gate failed, 2 wrong use, or runs of different SLOs, 3 the breakpoint
-(or what a gate looks at) cannot be compared, 99 a gate failed, 130 interrupted,
-1 our own failure, or output that cannot be written
+Exit codes: 0 compared and no gate failed, 2 invalid usage or runs of different SLOs,
+3 the breakpoint (or the metric of a gate) cannot be compared, 99 a gate failed, 130 interrupted,
+1 internal error or output cannot be written
 ";
 
 const LAB_EXAMPLES: &str = "\
@@ -107,66 +111,72 @@ Examples:
   breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
   breakpoint lab a b --compare 0%,10% --runs 200   false alarms and power of `breakpoint compare`
 
-It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md says what the columns mean, how the
-truth is found, and how faithful the other methods are.
+It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md explains the
+columns, how the true breakpoint is computed, and how faithful the other methods are.
 ";
 
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Find the breakpoint of one target, or of several one after the other.
+    /// Find the breakpoint of one target, or of several in sequence.
     #[command(after_help = FIND_EXAMPLES)]
     Find(FindArgs),
-    /// Go on with a search that was cut off, or give one that ended more time.
+    /// Resume a search that was cut off, or give more time to one that has ended.
     #[command(after_help = RESUME_EXAMPLES)]
     Resume(ResumeArgs),
-    /// Go through fixed stages, as k6 does, and tell where the SLO first broke; `find` is what gives a breakpoint.
+    /// Run fixed stages, as k6 does, and report where the SLO first broke; use `find` for a
+    /// breakpoint.
     #[command(after_help = RAMP_EXAMPLES)]
     Ramp(RampArgs),
-    /// Compare runs: what changed, whether that is evidence of a change, and what could explain it.
+    /// Compare runs: what changed, whether the evidence is sufficient, and what could explain it.
     #[command(after_help = COMPARE_EXAMPLES)]
     Compare(CompareArgs),
-    /// Run one cycle of a single user and show all that is said: requests, answers, events, values, and what each step is judged by.
+    /// Run one cycle of a single user and show the whole exchange: requests, responses, events,
+    /// values, and how each step is judged.
     #[command(after_help = TRY_EXAMPLES)]
     Try(TryArgs),
-    /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without sending anything.
+    /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without
+    /// sending anything.
     Plan(FindArgs),
     /// Write a commented profile for a service.
     Init(InitArgs),
-    /// Run the demo target alone, until it is interrupted.
+    /// Run only the demo target, until interrupted.
     Demo(DemoArgs),
     /// Render the reports of a recorded run or comparison again.
     Report(ReportArgs),
-    /// Join a Locust master as a worker: its users are VUs of this program, which go through the scenario of a profile.
+    /// Join a Locust master as a worker: its users are VUs of this program that run the scenario of
+    /// a profile.
     #[command(after_help = WORKER_EXAMPLES)]
     Worker(WorkerArgs),
-    /// Print the plug-in that gives exact latencies of a Locust cluster; load it on master and workers.
+    /// Print the plug-in that reports exact latencies of a Locust cluster; load it on master and
+    /// workers.
     #[command(after_help = PLUGIN_EXAMPLES)]
     LocustPlugin,
-    /// Run many whole searches against simulated systems whose breakpoint is known, and compare.
+    /// Run many searches against simulated systems with a known breakpoint, and compare.
     #[command(after_help = LAB_EXAMPLES)]
     Lab(LabArgs),
-    /// Print the completions of a shell.
+    /// Print shell completions.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions(CompletionsArgs),
-    /// Write the manual pages, one for each command.
+    /// Write the manual pages, one per command.
     #[command(after_help = MAN_EXAMPLES)]
     Man(ManArgs),
 }
 
 const TRY_EXAMPLES: &str = "\
 Examples:
-  breakpoint try mine.toml                           one cycle of its first user, thinking left out
+  breakpoint try mine.toml                           one cycle of its first user, without think time
   breakpoint try mine.toml --vu 7                    as the eighth, with its row of each feeder
   breakpoint try mine.toml --population abusers      one of another population
   breakpoint try --url http://127.0.0.1:8080/api     one GET
 
-Lines begin with # (a step and what it is judged by), > (sent), < (came: status, headers, the first kilobyte of the body, events),
-* (noted: connections, values that were taken), + (passed), ! (failed). Secrets are masked: authorization and cookies, what is named
-like a secret, and what came from the environment or from files. The target is brought up and taken down as in a run.
+Lines start with # (a step and how it is judged), > (sent), < (received: status, headers, the first
+kilobyte of the body, events), * (notes: connections, extracted values), + (passed), ! (failed).
+Secrets are masked: authorization and cookies, whatever is named like a secret, and values from the
+environment or from files. The target is started and stopped as in a run.
 
-Exit codes: 0 the cycle passed, 5 it did not, 2 wrong use or profile, 130 interrupted,
-1 our own failure, or output that cannot be written
+Exit codes: 0 the cycle passed, 5 it failed, 2 invalid usage or profile, 130 interrupted,
+1 internal error or output cannot be written
 ";
 
 const WORKER_EXAMPLES: &str = "\
@@ -174,8 +184,9 @@ Examples:
   breakpoint worker gateway-512mb --master 127.0.0.1:5557
   breakpoint worker mine.toml --master locust-master --url http://10.0.0.7:8080
 
-The master is an ordinary one, with a locustfile that has at least one user class; workers in Python may join it too. It ends when
-the master does, or is silent for a minute, and then with exit code 1; 0 when the master sent it home.
+The master is an ordinary one, with a locustfile that has at least one user class; Python workers
+may join it too. The worker exits with code 0 when the master dismisses it, and with code 1 when the
+master exits or is silent for a minute.
 ";
 
 const PLUGIN_EXAMPLES: &str = "\
@@ -209,7 +220,7 @@ pub struct CompletionsArgs {
 /// `breakpoint man`.
 #[derive(Debug, Clone, Args)]
 pub struct ManArgs {
-    /// Folder for the pages, which is made when it is missing.
+    /// Folder for the pages; created if missing.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }
@@ -217,16 +228,18 @@ pub struct ManArgs {
 /// `breakpoint find` and `breakpoint plan`.
 #[derive(Debug, Clone, Args)]
 pub struct FindArgs {
-    /// Profiles by name (profiles/NAME.toml, or one that is built in: demo, gateway-512mb, redis-512mb) or by path.
+    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, redis-512mb)
+    /// or by path.
     #[arg(value_name = "PROFILE")]
     pub profiles: Vec<String>,
-    /// A profile by path; may be repeated.
+    /// Profile by path; repeatable.
     #[arg(long = "profile", value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Address of the service: without a profile one GET of it per cycle, with one in place of the profile's address.
+    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
+    /// URL.
     #[arg(long)]
     pub url: Option<String>,
-    /// What must hold, in quotes: 'p99<2s'; may be repeated, and replaces the profile's SLO.
+    /// What must hold, in quotes: 'p99<2s'; repeatable, replaces the profile's SLO.
     #[arg(long, value_name = "OBJECTIVE")]
     pub slo: Vec<String>,
     /// Lowest level [default: 1].
@@ -238,8 +251,9 @@ pub struct FindArgs {
     /// First level visited [default: 10].
     #[arg(long, value_name = "N")]
     pub start_vus: Option<u32>,
-    /// Search over arrivals per second instead of VUs: cycles begin on their own clock, at random moments (poisson) or evenly
-    /// spaced (--rate=constant), whether or not those before have ended. --max-vus is then the most VUs at once.
+    /// Search over arrivals per second instead of VUs: cycles start on their own clock, at random
+    /// (poisson) or evenly spaced (--rate=constant), whether or not earlier ones have ended.
+    /// --max-vus then limits concurrent VUs.
     #[arg(long, value_name = "ARRIVALS", num_args = 0..=1, require_equals = true, default_missing_value = "poisson")]
     pub rate: Option<String>,
     /// Lowest rate, with --rate [default: 1].
@@ -251,7 +265,8 @@ pub struct FindArgs {
     /// First rate visited, with --rate [default: 10].
     #[arg(long, value_name = "N")]
     pub start_rate: Option<u32>,
-    /// A gate for CI: unless the whole interval lies at N VUs or above, the exit code is 99. Reports tell the headroom over N.
+    /// CI gate: exit 99 unless the interval's lower bound is at least N. Reports show the headroom
+    /// over N.
     #[arg(long, value_name = "N")]
     pub require_vus: Option<u32>,
     /// The same with --rate: N arrivals per second.
@@ -263,35 +278,35 @@ pub struct FindArgs {
     /// Confidence of the interval [default: 95%].
     #[arg(long, value_name = "SHARE")]
     pub confidence: Option<String>,
-    /// Time that the search may take [default: 15m].
+    /// Time the search may take [default: 15m].
     #[arg(long, value_name = "TIME")]
     pub budget: Option<String>,
-    /// Hold the first level for so long before the search begins, such as 2m for a service that compiles or fills its caches. It is
-    /// part of the budget and judged by nothing; 0 for none.
+    /// Hold the first level this long before the search, such as 2m for a service that compiles or
+    /// fills its caches. It is part of the budget and not judged; 0 for none.
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
-    /// Leave out the two holds below the breakpoint that follow a search of 5 minutes or more, so that `compare` has latencies at
-    /// a common level; each takes a tenth of the budget at most, on top of it.
+    /// Skip the two reference holds below the breakpoint that follow a search of 5 minutes or more.
+    /// They give `compare` latencies at a common level; each adds at most a tenth of the budget.
     #[arg(long)]
     pub no_reference_holds: bool,
     /// VUs started or stopped per second [default: 50].
     #[arg(long, value_name = "VUS")]
     pub pace: Option<f64>,
-    /// Seed of every random draw [default: 1].
+    /// Seed of all random draws [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Folder for the reports [default: reports].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Threads that make the load.
+    /// Number of load generator threads.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Address of this machine that connections come from; may be repeated: VUs take them in turn, and each gives as many
-    /// ports again [default: the kernel chooses].
+    /// Local address to connect from; repeatable: VUs use them in turn, and each adds a full range
+    /// of ports [default: the kernel chooses].
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
-    /// A host that may be loaded, or asked by a monitor, --locust-url or --remote-write, although it is not this machine, by its name
-    /// or address there; may be repeated.
+    /// Host other than this machine that may be loaded, or used by a monitor, --locust-url, or
+    /// --remote-write, as it is written there; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
     /// How connections are made.
@@ -311,19 +326,20 @@ pub struct FindArgs {
 /// What stops a run before it is done.
 #[derive(Debug, Clone, Default, Args)]
 pub struct SafetyArgs {
-    /// End as with Ctrl-C when this file is there: the load stops within a second, what was measured is kept.
+    /// Stop as with Ctrl-C when this file exists: the load stops within a second, results are kept.
     #[arg(long, value_name = "FILE")]
     pub stop_file: Option<PathBuf>,
-    /// Stop the load at once, and end with 99, when a monitor reads this, in quotes: 'redis.memory>900MiB'; may be repeated, and
-    /// adds to those of the profile.
+    /// Stop the load at once and exit 99 when a monitor reads this, in quotes:
+    /// 'redis.memory>900MiB'; repeatable, adds to those of the profile.
     #[arg(long, value_name = "CONDITION")]
     pub abort_if: Vec<String>,
-    /// Longest time of the whole run, resets and waits included, whatever the profile says; then it ends with 99 [default: twice
-    /// the budget, and the time limits of up, drain and reset].
+    /// Maximum time of the whole run, including resets and waits; overrides the profile, exit 99
+    /// when exceeded [default: twice the budget, plus the time limits of up, drain, and reset].
     #[arg(long, value_name = "TIME")]
     pub max_time: Option<String>,
-    /// Agree to the commands of the profile (up, reset, down), to its hosts, and to secrets that it sends, without being asked. They
-    /// are shown, and remembered as agreed to as long as the profile, its folder and the files that the commands name stay the same.
+    /// Approve the profile's commands (up, reset, down), its hosts, and the secrets it sends
+    /// without a prompt. They are shown, and stay approved as long as the profile, its folder, and
+    /// the files that its commands name do not change.
     #[arg(long)]
     pub yes: bool,
 }
@@ -331,19 +347,20 @@ pub struct SafetyArgs {
 /// How connections are made; the flags are curl's.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ConnectArgs {
-    /// PEM file of the certificates to trust, in place of the system's: those of a CA, or the server's own.
+    /// PEM file of certificates to trust instead of the system's: a CA's, or the server's own.
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
-    /// PEM file of a client certificate, with its key unless --key names that.
+    /// PEM file of a client certificate, including its key unless --key is given.
     #[arg(long, value_name = "FILE")]
     pub cert: Option<PathBuf>,
-    /// PEM file of the key of --cert.
+    /// PEM file of the key for --cert.
     #[arg(long, value_name = "FILE")]
     pub key: Option<PathBuf>,
-    /// Take any certificate. The record and the report say so.
+    /// Accept any certificate. The record and the report say so.
     #[arg(short = 'k', long)]
     pub insecure: bool,
-    /// Where a name leads, as `HOST:PORT:ADDRESS[,ADDRESS]`; may be repeated. The name stays in `host` and in the handshake.
+    /// Address of a name, as `HOST:PORT:ADDRESS[,ADDRESS]`; repeatable. The name stays in `host`
+    /// and in the handshake.
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
 }
@@ -365,30 +382,34 @@ impl ConnectArgs {
 /// Who makes the load.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// Who makes the load: native (this program), locust, a Locust cluster that runs already, whose master's page is at
-    /// --locust-url, or k6, which runs --script [default: native].
+    /// Load generator: native (this program), locust (a running Locust cluster, whose master's web
+    /// UI is at --locust-url), or k6 (runs --script) [default: native].
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<String>,
-    /// Address of the web page of a Locust master, whose cluster makes the load [default: `http://127.0.0.1:8089`].
+    /// URL of the web UI of a Locust master, whose cluster makes the load [default:
+    /// `http://127.0.0.1:8089`].
     #[arg(long, value_name = "ADDRESS")]
     pub locust_url: Option<String>,
-    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` where it wants a login; may be repeated.
+    /// Header for the Locust master, such as `cookie: {{ env.LOCUST_COOKIE }}` if it requires a
+    /// login; repeatable.
     #[arg(long, value_name = "HEADER")]
     pub locust_header: Vec<String>,
-    /// The script that k6 is to run, unchanged; its thresholds are the SLO where no other is given.
+    /// The k6 script to run, unchanged; its thresholds are the SLO unless one is given.
     #[arg(long, value_name = "FILE")]
     pub script: Option<PathBuf>,
-    /// The k6 program [default: the one that the shell finds].
+    /// The k6 program [default: k6 from PATH].
     #[arg(long, value_name = "PATH")]
     pub k6: Option<PathBuf>,
-    /// How k6 is brought to a level: gate, one process whose VUs wait or run, or restart, one process for each level, for a
-    /// script that cannot be wrapped [default: gate].
+    /// How k6 reaches a level: gate (one process for all levels) or restart (one process per level,
+    /// for a script that cannot be wrapped) [default: gate].
     #[arg(long, value_name = "MODE")]
     pub k6_mode: Option<String>,
-    /// Which functions of the script the VUs run, with weights, such as browse=3,buy=1 [default: those of its scenarios].
+    /// Functions of the script that the VUs run, with weights, such as browse=3,buy=1 [default:
+    /// those of its scenarios].
     #[arg(long, value_name = "FUNCTIONS")]
     pub k6_exec: Option<String>,
-    /// A variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; may be repeated. It has the environment as well.
+    /// Variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; repeatable. The
+    /// script sees the environment too.
     #[arg(long, value_name = "NAME=VALUE")]
     pub k6_env: Vec<String>,
 }
@@ -413,19 +434,20 @@ impl EngineArgs {
 /// How a run is followed while it goes on, and what is printed of it.
 #[derive(Debug, Clone, Args)]
 pub struct WatchArgs {
-    /// Serve a page that draws the run live, its state as JSON (/live.json) and as metrics for Prometheus (/metrics), such as at
-    /// 127.0.0.1:9464. Any other address needs a token: `BREAKPOINT_TOKEN` in the environment (at least 16 characters), else a new
-    /// one is printed.
+    /// Serve a live page of the run, its state as JSON (/live.json), and Prometheus metrics
+    /// (/metrics), such as at 127.0.0.1:9464. An address that is not local needs a token:
+    /// `BREAKPOINT_TOKEN` in the environment (at least 16 characters), or a new one is printed.
     #[arg(long, value_name = "ADDRESS")]
     pub serve: Option<SocketAddr>,
-    /// Send the metrics to a Prometheus server every 5 s, such as `http://127.0.0.1:9090/api/v1/write`. One elsewhere must be allowed
+    /// Send the metrics to a Prometheus server every 5 s, such as
+    /// `http://127.0.0.1:9090/api/v1/write`. A server on another machine must be allowed
     /// (--allow-target).
     #[arg(long, value_name = "ADDRESS")]
     pub remote_write: Option<String>,
-    /// Print the result alone, no progress.
+    /// Print only the result, no progress.
     #[arg(short, long)]
     pub quiet: bool,
-    /// What is printed at the end instead of the summary; the files are written all the same.
+    /// Format to print at the end instead of the summary; all files are still written.
     #[arg(long, value_name = "FORMAT", value_parser = format())]
     pub format: Option<Shown>,
 }
@@ -471,22 +493,22 @@ pub struct ResumeArgs {
     /// The run's folder.
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// Time that the search may take in all, what it has taken before included [default: as then].
+    /// Total time the search may take, including the time it has taken [default: as before].
     #[arg(long, value_name = "TIME")]
     pub budget: Option<String>,
-    /// Half-width of the interval to reach [default: as then].
+    /// Half-width of the interval to reach [default: as before].
     #[arg(long, value_name = "SHARE")]
     pub precision: Option<String>,
-    /// The profile, where it lies elsewhere than then [default: as then].
+    /// The profile, if it has moved [default: as before].
     #[arg(long, value_name = "FILE")]
     pub profile: Option<PathBuf>,
-    /// Address of the service, where the one of then had a secret in it, which is not recorded.
+    /// URL of the service, if the earlier one contained a secret, which is not recorded.
     #[arg(long)]
     pub url: Option<String>,
-    /// A host that may be loaded although it is not this machine; may be repeated.
+    /// Host other than this machine that may be loaded; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
-    /// Address of this machine that connections come from; may be repeated.
+    /// Local address to connect from; repeatable.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
     /// How connections are made.
@@ -506,37 +528,40 @@ pub struct ResumeArgs {
 /// `breakpoint ramp`.
 #[derive(Debug, Clone, Args)]
 pub struct RampArgs {
-    /// Profile by name (profiles/NAME.toml, or one that is built in) or by path [default: the demo, or the address given].
+    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or
+    /// the address given].
     #[arg(value_name = "PROFILE")]
     pub profile: Option<String>,
     /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s.
     #[arg(long, value_name = "STAGES")]
     pub stages: Stages,
-    /// Address of the service: without a profile one GET of it per cycle, with one in place of the profile's address.
+    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
+    /// URL.
     #[arg(long)]
     pub url: Option<String>,
-    /// What must hold, in quotes: 'p99<2s'; may be repeated, and replaces the profile's SLO.
+    /// What must hold, in quotes: 'p99<2s'; repeatable, replaces the profile's SLO.
     #[arg(long, value_name = "OBJECTIVE")]
     pub slo: Vec<String>,
-    /// Only 0: leaves out the warm-up that the profile asks for. A ramp makes none; give it as a first stage.
+    /// Only 0: skips the profile's warm-up. A ramp has none; add it as a first stage.
     #[arg(long, value_name = "TIME")]
     pub warm_up: Option<String>,
-    /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and SLO].
+    /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and
+    /// SLO].
     #[arg(long, value_name = "DIR")]
     pub beside: Option<PathBuf>,
-    /// Seed of every random draw [default: 1].
+    /// Seed of all random draws [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Folder for the reports [default: reports].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Threads that make the load.
+    /// Number of load generator threads.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Address of this machine that connections come from; may be repeated.
+    /// Local address to connect from; repeatable.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
-    /// A host that may be loaded although it is not this machine; may be repeated.
+    /// Host other than this machine that may be loaded; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
     /// How connections are made.
@@ -577,45 +602,46 @@ impl RampArgs {
 /// `breakpoint compare`.
 #[derive(Debug, Clone, Args)]
 pub struct CompareArgs {
-    /// Runs, the base first: folders, result.json files, or report folders of a profile, whose newest run is taken. With
-    /// --repeat two profiles.
+    /// Runs, the base first: folders, result.json files, or report folders of a profile, whose
+    /// newest run is used. With --repeat, two profiles.
     #[arg(value_name = "RUN", num_args = 2.., required = true)]
     pub runs: Vec<String>,
-    /// Search both profiles so many times in turn (A B, B A, A B), so that a drift of the machine cancels out, and compare.
+    /// Search both profiles this many times in turn (A B, B A, A B), so that drift of the machine
+    /// cancels out, and compare.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub repeat: Option<u32>,
-    /// Sizes of the systems (instances, cores), one for each run: fits the Universal Scalability Law.
+    /// Sizes of the systems (instances, cores), one per run: fits the Universal Scalability Law.
     #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size, conflicts_with_all = ["repeat", "fail_if"])]
     pub sizes: Vec<f64>,
-    /// Fail with exit code 99 when a metric changed by more than this and that is evidence, in quotes: 'breakpoint<-5%',
-    /// 'p99>+20%'; may be repeated.
+    /// Exit 99 when there is evidence that a metric changed by more than this, in quotes:
+    /// 'breakpoint<-5%', 'p99>+20%'; repeatable.
     #[arg(long = "fail-if", value_name = "CONDITION")]
     pub fail_if: Vec<Condition>,
-    /// What must hold, for --repeat; may be repeated, and replaces the SLO of both profiles.
+    /// What must hold, for --repeat; repeatable, replaces the SLO of both profiles.
     #[arg(long, value_name = "OBJECTIVE", requires = "repeat")]
     pub slo: Vec<String>,
     /// Highest level of each search, for --repeat.
     #[arg(long, value_name = "N", requires = "repeat")]
     pub max_vus: Option<u32>,
-    /// Half-width of the interval that each search is to reach, for --repeat.
+    /// Half-width of the interval to reach in each search, for --repeat.
     #[arg(long, value_name = "SHARE", requires = "repeat")]
     pub precision: Option<String>,
-    /// Time that each search may take, for --repeat.
+    /// Time each search may take, for --repeat.
     #[arg(long, value_name = "TIME", requires = "repeat")]
     pub budget: Option<String>,
-    /// Seed of the first search, for --repeat; each has one of its own [default: 1].
+    /// Seed of the first search, for --repeat; each search has its own [default: 1].
     #[arg(long, value_name = "N", requires = "repeat")]
     pub seed: Option<u64>,
-    /// Agree to the commands of both profiles without being asked, for --repeat.
+    /// Approve the commands of both profiles without a prompt, for --repeat.
     #[arg(long, requires = "repeat")]
     pub yes: bool,
     /// Folder for the reports [default: reports].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Print the results alone, no progress.
+    /// Print only the results, no progress.
     #[arg(short, long)]
     pub quiet: bool,
-    /// What is printed at the end instead of the summary; the files are written all the same.
+    /// Format to print at the end instead of the summary; all files are still written.
     #[arg(long, value_name = "FORMAT", value_parser = format())]
     pub format: Option<Shown>,
 }
@@ -630,29 +656,29 @@ fn size(text: &str) -> Result<f64, String> {
 /// `breakpoint worker`.
 #[derive(Debug, Clone, Args)]
 pub struct WorkerArgs {
-    /// Profile by name or by path, whose scenario the users go through.
+    /// Profile by name or by path, whose scenario the users run.
     #[arg(value_name = "PROFILE")]
     pub profile: String,
     /// Host of the Locust master and the port that workers join [default port: 5557].
     #[arg(long, value_name = "HOST:PORT")]
     pub master: String,
-    /// Address of the service in place of the profile's.
+    /// URL of the service, replaces the profile's.
     #[arg(long)]
     pub url: Option<String>,
-    /// Seed of every random draw; workers of one master draw differently all the same [default: 1].
+    /// Seed of all random draws; workers of one master draw differently all the same [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Threads that make the load.
+    /// Number of load generator threads.
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
-    /// Address of this machine that connections come from; may be repeated.
+    /// Local address to connect from; repeatable.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
-    /// A host that may be loaded although it is not this machine; may be repeated.
+    /// Host other than this machine that may be loaded; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
-    /// Agree to secrets that the profile sends to others without being asked. They are shown, and remembered as agreed to as long as
-    /// the profile's content stays the same.
+    /// Approve the secrets that the profile sends to others without a prompt. They are shown, and
+    /// stay approved as long as the profile does not change.
     #[arg(long)]
     pub yes: bool,
 }
@@ -660,31 +686,32 @@ pub struct WorkerArgs {
 /// `breakpoint try`.
 #[derive(Debug, Clone, Args)]
 pub struct TryArgs {
-    /// Profile by name (profiles/NAME.toml, or one that is built in) or by path [default: the demo, or the address given].
+    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or
+    /// the address given].
     #[arg(value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Address of the service: without a profile one GET of it, with one in place of the profile's address.
+    /// URL of the service: without a profile, one GET of it; with a profile, replaces its URL.
     #[arg(long)]
     pub url: Option<String>,
-    /// Number of the user, from 0, which decides on `{{ vu }}`, on rows of feeders and on random values.
+    /// Number of the user, from 0; sets `{{ vu }}`, rows of feeders, and random values.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub vu: u32,
-    /// A user of another population than that of `[scenario]`.
+    /// Population of the user, if not that of `[scenario]`.
     #[arg(long, value_name = "NAME")]
     pub population: Option<String>,
-    /// Seed of every random draw [default: 1].
+    /// Seed of all random draws [default: 1].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Address of this machine that connections come from; may be repeated.
+    /// Local address to connect from; repeatable.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
-    /// A host that may be asked although it is not this machine; may be repeated.
+    /// Host other than this machine that may be used; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
     /// How connections are made.
     #[command(flatten)]
     pub connect: ConnectArgs,
-    /// Agree to the commands of the profile (up, down) without being asked.
+    /// Approve the commands of the profile (up, down) without a prompt.
     #[arg(long)]
     pub yes: bool,
 }
@@ -692,17 +719,17 @@ pub struct TryArgs {
 /// `breakpoint init`.
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
-    /// Address of the service.
+    /// URL of the service.
     #[arg(long, required_unless_present = "from_k6")]
     pub url: Option<String>,
-    /// A script of k6 that makes the load, in place of an address: its thresholds become the SLO, its scenarios functions with
-    /// weights, and what has no counterpart is told in comments.
+    /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its
+    /// scenarios functions with weights, and comments list what has no counterpart.
     #[arg(long, value_name = "SCRIPT", conflicts_with = "url")]
     pub from_k6: Option<PathBuf>,
-    /// The k6 program, which is asked what the script says [default: the one that the shell finds].
+    /// The k6 program, used to inspect the script [default: k6 from PATH].
     #[arg(long, value_name = "PATH", requires = "from_k6")]
     pub k6: Option<PathBuf>,
-    /// File to write; one that exists is left alone.
+    /// File to write; an existing one is not overwritten.
     #[arg(long, value_name = "FILE", default_value = "breakpoint.toml")]
     pub out: PathBuf,
 }
@@ -710,10 +737,10 @@ pub struct InitArgs {
 /// `breakpoint demo`.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Address to listen on; port 0 takes a free one and prints it.
+    /// Address to listen on; port 0 picks a free one and prints it.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
-    /// Answers per second that the AI gives at most.
+    /// Maximum answers per second of the AI.
     #[arg(long, value_name = "RATE")]
     pub answers_per_s: Option<f64>,
     /// Workers of the AI.
@@ -722,22 +749,22 @@ pub struct DemoArgs {
     /// Distribution of the AI's service time.
     #[arg(long, value_name = "KIND")]
     pub service: Option<ServiceKind>,
-    /// Questions that may wait; more are refused with 503.
+    /// Questions that may queue; more are refused with 503.
     #[arg(long, value_name = "N")]
     pub queue_limit: Option<usize>,
-    /// Memory, such as 512MiB; the target ends as if the kernel had killed it when it needs more.
+    /// Memory limit, such as 512MiB; above it, the target exits as if killed by the kernel.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
     pub memory_limit: Option<u64>,
-    /// Memory that an open stream is said to take, such as 64KiB.
+    /// Simulated memory per open stream, such as 64KiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
     pub memory_per_stream: Option<u64>,
-    /// Memory that a question is said to take until it is answered, such as 16KiB.
+    /// Simulated memory per question until it is answered, such as 16KiB.
     #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
     pub memory_per_question: Option<u64>,
     /// Seed of the service times.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// End when the standard input is closed: a parent that dies takes its demo along.
+    /// Exit when standard input is closed, so that the demo dies with its parent.
     #[arg(long, hide = true)]
     pub end_with_stdin: bool,
 }
@@ -758,7 +785,7 @@ pub enum ServiceKind {
 pub struct ReportArgs {
     /// Folder of a recorded run or comparison (with its result.json, ramp.json or compare.json).
     pub dir: PathBuf,
-    /// Print this one format and write nothing [default: all files are written into the folder again].
+    /// Print only this format and write nothing [default: write all files into the folder again].
     #[arg(long, value_name = "FORMAT", value_parser = format())]
     pub format: Option<Shown>,
 }
@@ -772,46 +799,47 @@ fn format() -> impl TypedValueParser<Value = Shown> {
 /// `breakpoint lab`.
 #[derive(Debug, Clone, Args)]
 pub struct LabArgs {
-    /// Systems, by the name of a shipped one or by the path of a TOML file; all shipped ones when none is named.
+    /// Systems, by name of a shipped one or by path of a TOML file [default: all shipped ones].
     #[arg(value_name = "SYSTEM")]
     pub systems: Vec<String>,
     /// Searches of each method against each system.
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub runs: u32,
-    /// Seed of every random draw: the same seed gives the same table.
+    /// Seed of all random draws: the same seed gives the same table.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Virtual time that one of our searches may take; several, such as 3m,6m,15m, give a row each [default: the system's, else
-    /// 15m; with --random 3m,4m,6m,8m,10m,15m,30m in turn].
+    /// Virtual time of one of our searches; several, such as 3m,6m,15m, give one row each [default:
+    /// the system's, else 15m; with --random 3m,4m,6m,8m,10m,15m,30m in turn].
     #[arg(long = "budget", value_name = "TIMES", value_delimiter = ',', value_parser = crate::units::parse_duration)]
     pub budgets: Vec<Duration>,
-    /// Half-width of the interval that our search is asked for.
+    /// Half-width of the interval requested from our search.
     #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision)]
     pub precision: f64,
-    /// How to search; may be repeated [default: ours].
+    /// How to search; repeatable [default: ours].
     #[arg(long = "method", value_name = "METHOD", value_parser = PossibleValuesParser::new(methods()))]
     pub methods: Vec<String>,
-    /// Compare pairs of searches instead: of a system with the same again (0%), or with so much more capacity, such as 0%,10%;
-    /// --runs is then the number of pairs.
+    /// Compare pairs of searches instead: of a system with itself (0%), or with this much more
+    /// capacity, such as 0%,10%; --runs is then the number of pairs.
     #[arg(long, value_name = "CHANGES", value_delimiter = ',', value_parser = capacity_change, conflicts_with = "methods")]
     pub compare: Vec<f64>,
-    /// Search so many systems that are drawn at random by the seed, instead of shipped ones.
+    /// Search this many systems drawn at random with the seed, instead of shipped ones.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with_all = ["systems", "methods", "compare"])]
     pub random: Option<u32>,
-    /// Of the drawn systems those with an even number (calibrate), to fit a search to, or with an odd one (judge), to judge it by;
-    /// both when left out.
+    /// Of the drawn systems, only those with an even number (calibrate), to tune a search on, or an
+    /// odd one (judge), to judge it [default: both].
     #[arg(long, value_name = "HALF", requires = "random")]
     pub half: Option<Half>,
     /// Folder for the tables and charts.
     #[arg(long, value_name = "DIR", default_value = "reports/lab")]
     pub out: PathBuf,
-    /// Folder where computed truths are kept [default: breakpoint/ in the user's cache folder].
+    /// Cache folder for computed true breakpoints [default: breakpoint/ in the user's cache
+    /// folder].
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
     /// Threads to use [default: all cores].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub threads: Option<u16>,
-    /// Print the table alone, no progress.
+    /// Print only the table, no progress.
     #[arg(short, long)]
     pub quiet: bool,
 }

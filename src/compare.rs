@@ -45,11 +45,13 @@ pub enum Design {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CompareError {
     /// There is nothing to compare with.
-    #[error("a comparison needs two runs or more")]
+    #[error("a comparison needs at least two runs")]
     TooFew,
     /// They were judged by different objectives.
     #[error(
-        "the runs have different SLOs, so their breakpoints are different things: {base} ({base_slo}), {other} ({other_slo}); run one of them again with the SLO of the other (`breakpoint find --slo`)"
+        "the runs have different SLOs, so their breakpoints are not comparable: {base} \
+         ({base_slo}), {other} ({other_slo}); run one of them again with the SLO of the other \
+         (`breakpoint find --slo`)"
     )]
     Slo {
         /// The first run.
@@ -63,7 +65,8 @@ pub enum CompareError {
     },
     /// Their levels count different things.
     #[error(
-        "the levels of {base} are {base_unit}, those of {other} {other_unit}: they cannot be compared"
+        "the levels of {base} are {base_unit} and those of {other} are {other_unit}: they cannot \
+         be compared"
     )]
     Unit {
         /// The first run.
@@ -114,7 +117,8 @@ pub fn compare(
     };
     if comparisons.len() > 1 {
         notes.push(format!(
-            "{} candidates are compared with one base: the p-values are corrected for that (Holm), the intervals are not",
+            "{} candidates are compared to one base: the p-values are corrected for that (Holm), \
+             the intervals are not",
             comparisons.len()
         ));
     }

@@ -19,7 +19,7 @@ static HIDDEN: RwLock<Option<Hidden>> = RwLock::new(None);
 
 /// A record that cannot be written without its secrets, and is not written with them.
 #[derive(Debug, thiserror::Error)]
-#[error("what was measured cannot be written without a secret that is in it: {0}")]
+#[error("the results cannot be written because they contain a secret: {0}")]
 pub struct Unwritable(#[from] serde_json::Error);
 
 /// Notes secrets; from now on nobody repeats them.

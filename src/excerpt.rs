@@ -210,7 +210,7 @@ impl Masks {
 
 /// What is shown of bytes that are no text.
 pub fn no_text(bytes: &[u8]) -> String {
-    format!("({} bytes that are no text)", bytes.len())
+    format!("({} bytes that are not text)", bytes.len())
 }
 
 /// A message of HTTP/1 as it was sent: its head, and what follows.
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(masks.header("Set-Cookie", b"sid=1"), "***");
         assert_eq!(
             masks.body(b"\xff\xfd\xfc\xfb\xfa"),
-            "(5 bytes that are no text)"
+            "(5 bytes that are not text)"
         );
         assert_eq!(masks.body("ü".as_bytes()), "ü");
         assert_eq!(masks.body(&"ü".as_bytes()[..1]), "");

@@ -20,7 +20,7 @@ pub enum InitError {
         why: String,
     },
     /// No profile can be made of the script.
-    #[error("no profile can be made of {}: {why}", script.display())]
+    #[error("cannot make a profile from {}: {why}", script.display())]
     Script {
         /// The script.
         script: PathBuf,
@@ -28,10 +28,10 @@ pub enum InitError {
         why: String,
     },
     /// There is a file of that name.
-    #[error("{} exists and is left as it is; name another file: --out FILE", .0.display())]
+    #[error("{} exists and is not overwritten; use another file: --out FILE", .0.display())]
     Exists(PathBuf),
     /// It cannot be written.
-    #[error("cannot write {}: {error}; name another file: --out FILE", path.display())]
+    #[error("cannot write {}: {error}; use another file: --out FILE", path.display())]
     Write {
         /// The file.
         path: PathBuf,
@@ -159,7 +159,7 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("get = \"/api\""), "{text}");
         let again = write("other", &path).unwrap_err().to_string();
-        assert!(again.contains("is left as it is"), "{again}");
+        assert!(again.contains("is not overwritten"), "{again}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         let nowhere = dir.path().join("no/such/mine.toml");
         let error = write("other", &nowhere).unwrap_err().to_string();

@@ -85,12 +85,14 @@ pub struct Journal {
 pub enum JournalError {
     /// It ends before its first line does: nothing was judged.
     #[error(
-        "it has no whole line: nothing was judged before the run was cut off. Start it again with `breakpoint find`"
+        "it has no complete line: nothing was judged before the run was cut off. Start over with \
+         `breakpoint find`"
     )]
     Empty,
     /// A line that is not the last does not fit its checksum.
     #[error(
-        "line {line} does not fit its checksum: the file was damaged. Cut it off before that line (`head -n {}`) to go on from there",
+        "line {line} does not match its checksum: the file is damaged. Truncate it before that \
+         line (`head -n {}`) to continue from there",
         line - 1
     )]
     Damaged {
@@ -99,8 +101,8 @@ pub enum JournalError {
     },
     /// A line fits its checksum and cannot stand where it does.
     #[error(
-        "line {line} {why}: the file was changed by hand, or put together. Nothing is counted from it; cut it off before that line \
-         (`head -n {}`) to go on from there",
+        "line {line} {why}: the file was edited or put together. None of it is used; truncate it \
+         before that line (`head -n {}`) to continue from there",
         line - 1
     )]
     Misplaced {
@@ -213,11 +215,11 @@ fn check_order(entries: &[Entry]) -> Result<(), JournalError> {
         let of_another =
             (visit.probe, visit.level, visit.purpose) != (probe.index, probe.level, probe.purpose);
         let why = if probe.index != i {
-            format!("has the probe {}, and {i} is due there", probe.index)
+            format!("has probe {}, but {i} is expected there", probe.index)
         } else if of_another {
-            "tells the search of another probe than it has".to_owned()
+            "gives the search another probe than it has".to_owned()
         } else if !visit.makes_sense() {
-            "tells the search what no probe shows".to_owned()
+            "gives the search what no probe shows".to_owned()
         } else if told.judged_s < last_s || told.asked_s < 0.0 {
             "was judged before the line above it".to_owned()
         } else {
@@ -252,7 +254,7 @@ fn head_of(json: &[u8]) -> Result<Head, JournalError> {
         .to_owned();
     let format = &value["journal_version"];
     if *format != JOURNAL_VERSION {
-        let why = format!("its format is {format}, and this program knows {JOURNAL_VERSION}");
+        let why = format!("its format is {format}, but this program reads {JOURNAL_VERSION}");
         return Err(unknown(why, version));
     }
     serde_json::from_value(value).map_err(|e| unknown(e.to_string(), version))

@@ -88,7 +88,7 @@ impl Function {
         Ok(Self {
             name: name.to_owned(),
             weight: weight.ok_or_else(|| {
-                format!("the weight of `{name}` must lie between 1 and {MOST_WEIGHT}")
+                format!("the weight of `{name}` must be between 1 and {MOST_WEIGHT}")
             })?,
         })
     }
@@ -114,7 +114,7 @@ impl Function {
             let weight = weight.trim().parse().map_err(|_| wrong())?;
             let function = Self::new(name.trim(), weight)?;
             if all.iter().any(|f| f.name == function.name) {
-                return Err(format!("`{}` is named twice", function.name));
+                return Err(format!("`{}` is given twice", function.name));
             }
             all.push(function);
         }
@@ -138,7 +138,7 @@ fn check_name(name: &str) -> Result<(), String> {
     } else {
         let shown: String = name.chars().take(MOST_NAME).collect();
         Err(format!(
-            "`{shown}` cannot name a function that a script exports"
+            "`{shown}` is not a valid name of an exported function"
         ))
     }
 }
@@ -166,10 +166,10 @@ pub struct Version {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
     /// It is another program.
-    #[error("it does not say that it is k6, but: {0}")]
+    #[error("it does not identify itself as k6 but says: {0}")]
     NotK6(String),
     /// It is too old.
-    #[error("it is k6 {0}, and scripts can be driven with {OLDEST} or later")]
+    #[error("it is k6 {0}, but {OLDEST} or later is required")]
     TooOld(Version),
 }
 

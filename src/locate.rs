@@ -22,7 +22,8 @@ pub enum LocateError {
     },
     /// No profile has this name.
     #[error(
-        "there is no profile `{name}`{near}; there are: {known}. A path must end in .toml: ./{name}.toml"
+        "there is no profile `{name}`{near}; available: {known}. A path must end in .toml: \
+         ./{name}.toml"
     )]
     Unknown {
         /// What was asked for.
@@ -33,7 +34,7 @@ pub enum LocateError {
         known: String,
     },
     /// It is an address, and no profile.
-    #[error("that is an address and no profile's name: give it as --url {0}")]
+    #[error("that is an address, not the name of a profile: use --url {0}")]
     Address(String),
     /// It is not a profile.
     #[error(transparent)]

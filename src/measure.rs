@@ -125,8 +125,8 @@ impl LevelUnit {
     pub fn title(self) -> &'static str {
         match self {
             Self::Vus => "virtual users (VUs)",
-            Self::RequestsPerS => "requests begun per second",
-            Self::CyclesPerS => "cycles begun per second",
+            Self::RequestsPerS => "requests started per second",
+            Self::CyclesPerS => "cycles started per second",
         }
     }
 

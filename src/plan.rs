@@ -427,12 +427,14 @@ pub enum PlanError {
     Slo(#[from] SloError),
     /// Nothing says what must hold, the script neither.
     #[error(
-        "nothing says what must hold: there is no objective, and {0}; add one, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
+        "no SLO is given: there is no objective, and {0}; add one, in quotes: --slo 'p99<2s'  \
+         (several are allowed: --slo 'errors<1%')"
     )]
     NoThreshold(String),
     /// Nothing says what must hold.
     #[error(
-        "nothing says what must hold; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo 'errors<1%')"
+        "no SLO is given; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo \
+         'errors<1%')"
     )]
     NoSlo,
 }
@@ -678,12 +680,13 @@ impl Plan {
         if elsewhere && all > 0 {
             let texts = script.objectives.join(", ");
             let texts = if texts.is_empty() {
-                "none is an objective"
+                "none can be an objective"
             } else {
                 &texts
             };
             engine.note(format!(
-                "the script's {all} thresholds are not used, for the SLO is given elsewhere (here they would be: {texts})"
+                "the script's {all} thresholds are not used, because the SLO is given elsewhere \
+                 (as objectives: {texts})"
             ));
             return;
         }

@@ -113,7 +113,7 @@ pub enum Fit {
 
 /// The highest level that was asked for does not fit this machine.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} VUs need {needed}, and {have}. {way_out}{}", .asked.0, self.or_less())]
+#[error("{} VUs need {needed}, but {have}. {way_out}{}", .asked.0, self.or_less())]
 pub struct TooHigh {
     /// The level asked for.
     pub asked: Level,
@@ -162,12 +162,12 @@ impl HostLimits {
     fn raised(&self) -> String {
         if self.descriptors < self.descriptors_hard {
             format!(
-                " (raising the limit to the hard one, {}, failed)",
+                " (raising the limit to the hard limit of {} failed)",
                 self.descriptors_hard
             )
         } else if self.descriptors_before < self.descriptors {
             format!(
-                " (the limit was {}; it is raised to the hard one already)",
+                " (already raised from {} to the hard limit)",
                 self.descriptors_before
             )
         } else {
@@ -227,7 +227,7 @@ pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
             Level(1),
             Level(open.most_vus),
             open.most_is_explicit,
-            "VUs at once are at most",
+            "the number of concurrent VUs is at most",
         ),
     };
     let highest = host.highest(each);
@@ -265,25 +265,31 @@ fn too_high(asked: Level, each: Each, host: &HostLimits) -> TooHigh {
         let needed = needs.descriptors;
         (
             format!("{needed} descriptors"),
-            format!("{} are allowed here{}", host.descriptors, host.raised()),
             format!(
-                "Allow more (ulimit -n {needed}, as root beyond the hard limit; in a container: docker run --ulimit \
-                 nofile={needed})"
+                "only {} are allowed here{}",
+                host.descriptors,
+                host.raised()
+            ),
+            format!(
+                "Raise the limit (ulimit -n {needed}, as root above the hard limit; in a \
+                 container: docker run --ulimit nofile={needed})"
             ),
         )
     } else if let Some(free) = host.memory.filter(|free| needs.memory > *free) {
         (
             format!("about {} of memory", bytes(needs.memory)),
-            format!("{} are free here", bytes(free)),
-            "Free some, allow more (in a container: docker run --memory), run the load elsewhere"
+            format!("only {} is free here", bytes(free)),
+            "Free some memory, raise the limit (in a container: docker run --memory), run the load \
+             elsewhere"
                 .to_owned(),
         )
     } else {
         (
             format!("{} local ports", needs.ports),
-            format!("{} are allowed here", host.ports),
-            "Allow more (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), let the load come from further addresses \
-             of this machine (--local-addr ADDRESS, once for each; on the loopback 127.0.0.2, 127.0.0.3, ...)"
+            format!("only {} are allowed here", host.ports),
+            "Widen the range (sysctl -w net.ipv4.ip_local_port_range='1024 65535'), use more local \
+             addresses of this machine (--local-addr ADDRESS, repeatable; on the loopback \
+             127.0.0.2, 127.0.0.3, ...)"
                 .to_owned(),
         )
     };
@@ -301,8 +307,8 @@ impl TooHigh {
     /// What to ask for instead, where anything fits.
     fn or_less(&self) -> String {
         match self.highest {
-            Level::ZERO => "; as it is not even one fits".to_owned(),
-            _ => format!(", or ask for less: {}", self.less),
+            Level::ZERO => "; as is, not even one VU fits".to_owned(),
+            _ => format!(", or request fewer: {}", self.less),
         }
     }
 }
@@ -369,11 +375,11 @@ pub struct Outline {
 
 /// What ends a run whatever it is doing.
 fn stops(plan: &Plan) -> String {
-    let mut out = format!("after {} whatever happens", time(plan.longest_run()));
+    let mut out = format!("after {} at the latest", time(plan.longest_run()));
     let safety = &plan.safety;
     if let Some(file) = &safety.stop_file {
         // Writing to a string cannot fail.
-        write!(out, ", when {} is there", file.display()).ok();
+        write!(out, ", when {} exists", file.display()).ok();
     }
     if !safety.abort_if.is_empty() {
         write!(out, ", when {}", safety.abort_if.texts().join(" or ")).ok();
@@ -388,7 +394,7 @@ fn populations(plan: &Plan) -> Vec<String> {
         return Vec::new();
     }
     let told = |name: &str, amount: Amount| match amount {
-        Amount::Searched => format!("{name}: as many as the level says"),
+        Amount::Searched => format!("{name}: set by the level"),
         Amount::Vus(level) => format!("{name}: {}", LevelUnit::Vus.count(level)),
         Amount::PerSecond(level) => format!("{name}: {}", LevelUnit::CyclesPerS.count(level)),
     };
@@ -402,7 +408,7 @@ fn populations(plan: &Plan) -> Vec<String> {
 /// The one time that is told of a run before it: at most how long it takes, and how much of that is load of which kind.
 pub fn time_of_run(plan: &Plan, load: &str) -> String {
     format!(
-        "at most {} ({} of {load}{}; the rest is for the target to come up, recover and drain)",
+        "at most {} ({} of {load}{}; the rest is for the target to start, recover, and drain)",
         time(plan.longest_run()),
         time(plan.search.budget),
         references(&plan.search)
@@ -472,11 +478,11 @@ impl Outline {
             let each: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let each = each.join(", ");
             match (addresses.len(), plan.target.addresses) {
-                (0, _) => format!("{host} leads nowhere yet"),
+                (0, _) => format!("{host} does not resolve yet"),
                 (1, _) => format!("{host} is {each}"),
-                (n, Addresses::All) => format!("{n} of {host}, which VUs take in turn: {each}"),
+                (n, Addresses::All) => format!("{n} of {host}, used by VUs in turn: {each}"),
                 (n, Addresses::First) => {
-                    format!("the first that answers, of {n} of {host}: {each}")
+                    format!("the first of {n} of {host} that answers: {each}")
                 }
             }
         };
@@ -522,7 +528,7 @@ impl Outline {
         let levels: Vec<String> = self.levels.iter().map(|l| l.get().to_string()).collect();
         writeln!(
             out,
-            "levels       {} up to {}; first, until one breaks: {}",
+            "levels       {} to {}; first steps, until one breaks: {}",
             search.min.get(),
             search.unit.count(search.max),
             levels.join(" ")
@@ -531,7 +537,7 @@ impl Outline {
             Some(Duration::ZERO) => writeln!(out, "warm-up      none")?,
             Some(lasts) => writeln!(
                 out,
-                "warm-up      {} at {}, judged by nothing, within the time of the search",
+                "warm-up      {} at {}, not judged, part of the search budget",
                 time(lasts),
                 search.unit.count(search.start.max(search.min))
             )?,
@@ -540,13 +546,13 @@ impl Outline {
         if let Some(required) = plan.required {
             writeln!(
                 out,
-                "gate         the whole interval at {} or above, else exit code 99",
+                "gate         exit code 99 unless the interval's lower bound is at least {}",
                 search.unit.count(required)
             )?;
         }
         writeln!(
             out,
-            "answer       within {} at {} confidence, holds of {} to {}",
+            "precision    ±{} at {} confidence, holds of {} to {}",
             percent(search.precision),
             percent(search.confidence),
             time(search.hold_min),
@@ -561,14 +567,15 @@ impl Outline {
             let asked = percent(search.precision);
             writeln!(
                 out,
-                "expect       +-{asked} takes about {} where the service is saturated when it breaks, about {} where it \
-                 breaks by bursts before",
+                "expect       ±{asked} in about {} if the service is saturated when it breaks, in \
+                 about {} if bursts break it earlier",
                 roughly(saturated.asked_s),
                 roughly(bursts.asked_s)
             )?;
             writeln!(
                 out,
-                "             the budget of {} gives {} and {}; pauses and long service times make it wider",
+                "             a budget of {} gives {} and {}; pauses and long service times widen \
+                 it",
                 time(search.budget),
                 width(saturated),
                 width(bursts)
@@ -625,7 +632,7 @@ fn expected(plan: &Plan, think_s: f64) -> Option<(Expected, Expected)> {
 /// What a budget gives: a half-width, or that it is too short for one.
 fn width(expected: &Expected) -> String {
     match expected.half_width {
-        Some(share) if share < 0.5 => format!("about +-{}", percent(share)),
+        Some(share) if share < 0.5 => format!("about ±{}", percent(share)),
         _ => "a bracket at best".to_owned(),
     }
 }
@@ -670,7 +677,7 @@ fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
     let target = &plan.target;
     let url = match &target.kind {
         TargetKind::External { url } => &masked(url),
-        TargetKind::Demo => "the demo that is built in",
+        TargetKind::Demo => "the built-in demo",
         TargetKind::OfTheEngine => plan.engine.facts().words().loads,
     };
     writeln!(out, "target       {url}")?;
@@ -694,8 +701,8 @@ fn write_target(out: &mut String, plan: &Plan) -> fmt::Result {
 fn write_resets(out: &mut String, target: &TargetPlan) -> fmt::Result {
     for restart in &target.restarts {
         let when = match restart.when {
-            RestartWhen::Dead => "when it is dead",
-            RestartWhen::Bloated => "when it is dead or bloated",
+            RestartWhen::Dead => "if dead",
+            RestartWhen::Bloated => "if dead or bloated",
             RestartWhen::Always => "always",
         };
         writeln!(out, "restart      container {}, {when}", restart.container)?;
@@ -754,11 +761,11 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            error.contains("1001 VUs need 2066 descriptors, and 2064 are allowed"),
+            error.contains("1001 VUs need 2066 descriptors, but only 2064 are allowed"),
             "{error}"
         );
         assert!(
-            error.contains("the limit was 1024; it is raised"),
+            error.contains("already raised from 1024 to the hard limit"),
             "{error}"
         );
         for way_out in [
@@ -781,7 +788,7 @@ mod tests {
         };
         let error = fit(&plan(Some(300)), two(), &none).unwrap_err().to_string();
         assert!(!error.contains("--max-vus"), "{error}");
-        assert!(error.contains("not even one fits"), "{error}");
+        assert!(error.contains("not even one VU fits"), "{error}");
         let mut at_least = plan(Some(300));
         at_least.search.min = Level(260);
         let error = fit(&at_least, two(), &few_ports).unwrap_err().to_string();
@@ -802,7 +809,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("900 VUs need about "), "{error}");
-        assert!(error.contains(" of memory, and "), "{error}");
+        assert!(error.contains(" of memory, but "), "{error}");
         assert!(error.contains("--max-vus 100"), "{error}");
         let unknown = HostLimits {
             memory: None,
@@ -857,12 +864,12 @@ mod tests {
         for part in [
             "target       http://127.0.0.1:8080",
             "SLO          p99<1s",
-            "1 up to 100 VUs; first, until one breaks: 10 20 40 80 100",
-            "within 5 % at 95 % confidence, holds of 30 s to 90 s",
+            "1 to 100 VUs; first steps, until one breaks: 10 20 40 80 100",
+            "precision    ±5 % at 95 % confidence, holds of 30 s to 90 s",
             "at most 25 min 42 s (15 min of search, 5 min of reference holds below the breakpoint;",
-            "expect       +-5 % takes about ",
-            "the budget of 15 min gives about +-",
-            "164 needed, 2064 allowed (the limit was 1024; it is raised to the hard one already)",
+            "expect       ±5 % in about ",
+            "a budget of 15 min gives about ±",
+            "164 needed, 2064 allowed (already raised from 1024 to the hard limit)",
             "100 needed, 28232 allowed",
             " for the generator, 1.0 GiB free",
         ] {
@@ -899,9 +906,7 @@ mod tests {
         );
         let text = outline.render(&plan, &HOST);
         assert!(
-            text.contains(
-                "population   users: 100 VUs\npopulation   abusers: as many as the level says\n"
-            ),
+            text.contains("population   users: 100 VUs\npopulation   abusers: set by the level\n"),
             "{text}"
         );
         let left = HOST.beside(100, 200);
@@ -927,11 +932,9 @@ mod tests {
             url: "redis://127.0.0.1:1".to_owned(),
         }];
         let text = Outline::of(&plan, Each::with_connections(1), 0.0, (0, 0)).render(&plan, &HOST);
-        let wanted = "\nup           ./up   (in .)\n\
-                      drained when ai.queue==0   (at most 30 s)\n\
-                      restart      container gw, when it is dead or bloated\n\
-                      flush        the Redis server of redis\n\
-                      reset        ./reset   (in .)\n";
+        let wanted = "\nup           ./up   (in .)\ndrained when ai.queue==0   (at most 30 \
+            s)\nrestart      container gw, if dead or bloated\nflush        the Redis server of \
+            redis\nreset        ./reset   (in .)\n";
         assert!(text.contains(wanted), "{text}");
     }
 
@@ -948,7 +951,7 @@ mod tests {
         let plan = Plan::resolve(None, &flags).unwrap();
         assert_eq!(
             stops(&plan),
-            "after 20 min whatever happens, when stop is there, when host.cpu>3 or host.time_wait>9"
+            "after 20 min at the latest, when stop exists, when host.cpu>3 or host.time_wait>9"
         );
     }
 

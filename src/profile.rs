@@ -302,7 +302,7 @@ impl Source {
             return Err(self
                 .error(
                     Some(name.span()),
-                    format!("`{text}` cannot name a folder of reports"),
+                    format!("`{text}` is not a valid name for a folder of reports"),
                 )
                 .with_help("use letters, digits, `-`, `_` and `.` (not as the first)"));
         }

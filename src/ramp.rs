@@ -47,7 +47,7 @@ pub enum StagesError {
     #[error("no stage takes any time; {FORM}")]
     NoTime,
     /// The level is 0 all the time.
-    #[error("every stage stays at level 0, which is no load; {FORM}")]
+    #[error("every stage stays at level 0, so there is no load; {FORM}")]
     NoLoad,
 }
 
@@ -98,7 +98,7 @@ fn stage(text: &str) -> Result<(Level, f64), String> {
         .filter(|level| *level <= HIGHEST)
         .ok_or_else(|| {
             let target = target.trim();
-            format!("the target `{target}` is no whole number between 0 and {HIGHEST}")
+            format!("the target `{target}` is not a whole number between 0 and {HIGHEST}")
         })?;
     let seconds = units::parse_duration(time).map_err(|e| e.to_string())?;
     let seconds = seconds.as_secs_f64();

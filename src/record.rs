@@ -163,8 +163,8 @@ impl NoticedKind {
         match self {
             Self::Grew => "capacity grew",
             Self::WarmedUp => "warmed up",
-            Self::ChanceEvents => "chance events",
-            Self::Credit => "carried on credit",
+            Self::ChanceEvents => "random events",
+            Self::Credit => "carried by burst credit",
         }
     }
 }
@@ -438,9 +438,14 @@ impl CauseKind {
 }
 
 /// What a warning says that rules a cause out, which is how a report knows one.
-pub const RULED_OUT: &str = "it is not what broke it";
+pub const RULED_OUT: &str = "this is not the cause";
 /// What a warning says of probes that others on the machine spoiled.
-pub const NO_FINDING: &str = "That is no finding about the target";
+pub const NO_FINDING: &str = "This says nothing about the target";
+
+/// What records of older versions say in place of [`RULED_OUT`].
+pub const RULED_OUT_BEFORE: &str = "it is not what broke it";
+/// What records of older versions say in place of [`NO_FINDING`].
+pub const NO_FINDING_BEFORE: &str = "That is no finding about the target";
 
 /// How sure a cause is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

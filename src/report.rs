@@ -44,7 +44,7 @@ pub enum ReportError {
     Json(serde_json::Error),
     /// The record holds a number that is not finite where one is needed.
     #[error(
-        "the record has no finite value for `{0}`; this is a fault of breakpoint, please report it"
+        "the record has no finite value for `{0}`; this is a bug in breakpoint, please report it"
     )]
     NotFinite(String),
     /// A table could not be written.
@@ -54,18 +54,17 @@ pub enum ReportError {
     #[error("the chart cannot be drawn: {0}")]
     Chart(String),
     /// The file ends in the middle.
-    #[error(
-        "the result ends in the middle (line {line}): it was cut off, or is still being written"
-    )]
+    #[error("the result is incomplete (line {line}): it was cut off or is still being written")]
     Truncated {
         /// Where it ends.
         line: usize,
     },
     /// The file is no result of this program.
-    #[error("this is not a result of breakpoint: {}", crate::excerpt::cut(&.0.to_string(), 300))]
+    #[error("this is not a breakpoint result: {}", crate::excerpt::cut(&.0.to_string(), 300))]
     NotAResult(serde_json::Error),
     /// The file was written by another version of the program.
-    #[error("the result has schema version {found}; this breakpoint reads versions {oldest} to {newest}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
+    #[error("the result has schema version {found}, and this breakpoint reads versions {oldest} to \
+        {newest}; use the breakpoint that wrote it{}", .written_by.as_ref().map(|v| format!(" ({v})")).unwrap_or_default())]
     SchemaVersion {
         /// The version found.
         found: u64,

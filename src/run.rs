@@ -482,7 +482,7 @@ impl<S: Surroundings> Run<'_, S> {
         self.now = Duration::from_secs_f64(last.told.judged_s.max(0.0));
         self.warnings.extend(last.told.warnings.iter().cloned());
         let told = format!(
-            "resumed at {} after probe {}, {:.0} s into the search; the target was brought up anew",
+            "resumed at {} after probe {}, {:.0} s into the search; the target was started again",
             self.surroundings.time_of_day(),
             past.len() - 1,
             last.told.judged_s

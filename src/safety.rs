@@ -96,7 +96,7 @@ impl Machine {
             )
         });
         Some(format!(
-            "swaps: {pages:.0} pages in and out within five seconds{left}"
+            "is swapping: {pages:.0} pages in and out within five seconds{left}"
         ))
     }
 }
@@ -105,7 +105,7 @@ fn short_of_memory(available: Option<f64>, total: Option<f64>) -> Option<String>
     let floor = total.map_or(FLOOR_BYTES, |t| FLOOR_BYTES.max(t * FLOOR_SHARE));
     let left = available.filter(|a| *a < floor)?;
     Some(format!(
-        "has {} of memory left{}, and at least {} must be",
+        "has {} of memory left{}, less than the minimum of {}",
         units::format_bytes(left),
         of_all(total),
         units::format_bytes(floor)
@@ -172,7 +172,7 @@ mod tests {
         let said = machine.look(&memory(0.31 * GIB)).unwrap();
         assert_eq!(
             said,
-            "has 317 MiB of memory left of 16 GiB, and at least 328 MiB must be"
+            "has 317 MiB of memory left of 16 GiB, less than the minimum of 328 MiB"
         );
         let mut small = Machine::new("host", Some(256 << 20));
         let mib = |n: f64| memory(n * GIB / 1024.0);
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn swapping_stops_when_it_lasts_and_memory_is_scarce() {
         let said = swapping(6, 400.0, GIB).unwrap();
-        assert!(said.starts_with("swaps: "), "{said}");
+        assert!(said.starts_with("is swapping: "), "{said}");
         assert!(
             said.ends_with("with 1.0 GiB of memory left of 16 GiB"),
             "{said}"
@@ -218,7 +218,11 @@ mod tests {
             let mut look = || machine.look(&readings("db", &[(SWAPPED_PER_S, Some(rate))]));
             (0..24).find_map(|_| look())
         };
-        assert!(after_six_seconds_of(300.0).unwrap().starts_with("swaps: "));
+        assert!(
+            after_six_seconds_of(300.0)
+                .unwrap()
+                .starts_with("is swapping: ")
+        );
         assert_eq!(after_six_seconds_of(250.0), None);
         // Counters that began anew after a gap are no swapping.
         let mut machine = Machine::new("db", None);

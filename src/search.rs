@@ -230,7 +230,10 @@ impl Search {
         if self.trailing_invalid() >= MAX_INVALID {
             return self.done(
                 Ending::GeneratorLimited,
-                format!("{MAX_INVALID} probes in a row were invalid: the generator or its host was the limit"),
+                format!(
+                    "{MAX_INVALID} probes in a row were invalid: the load generator or its \
+                    host was the bottleneck"
+                ),
             );
         }
         let order = match self.wanted() {

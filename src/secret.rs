@@ -121,7 +121,7 @@ impl<'a> Place<'a> {
                 "environment variable `{name}` is not set; `export {name}=...` before the run"
             ),
             Self::File(path) => {
-                format!("the file `{path}` cannot be read, or is no text of at most 64 KiB")
+                format!("the file `{path}` cannot be read, or is not text of at most 64 KiB")
             }
         }
     }

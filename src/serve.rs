@@ -55,7 +55,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Why the page cannot be served.
 #[derive(Debug, thiserror::Error)]
-#[error("--serve {address}: {source}; choose another port, or 0 for a free one")]
+#[error("--serve {address}: {source}; use another port, or 0 for a free one")]
 pub struct ServeError {
     address: SocketAddr,
     source: std::io::Error,
@@ -80,7 +80,8 @@ impl Token {
             .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));
         if text.chars().count() < TOKEN || !fits {
             return Err(format!(
-                "is no token: it must have at least {TOKEN} characters, and only letters, digits and `-._~`, as in `openssl rand -hex 16`"
+                "is not a valid token: use at least {TOKEN} characters, only letters, digits, and \
+                 `-._~`, as from `openssl rand -hex 16`"
             ));
         }
         Ok(Self {
@@ -260,7 +261,11 @@ fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
             let live = shared.live();
             match confidential::json(&*live) {
                 Ok(json) => text("application/json", json.to_string()),
-                Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the state has no text\n"),
+                Err(_) => plain(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the state cannot be written as \
+                    text\n",
+                ),
             }
         }
         "/events" => events(shared),
@@ -271,7 +276,7 @@ fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
         }
         _ => plain(
             StatusCode::NOT_FOUND,
-            "there are /, /live.json, /events and /metrics\n",
+            "not found; available: /, /live.json, /events, and /metrics\n",
         ),
     }
 }
@@ -298,17 +303,17 @@ fn refusal(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Body
     if !of_this_page(request.headers()) {
         return Some(plain(
             StatusCode::FORBIDDEN,
-            "this page answers no page of another site\n",
+            "requests from other sites are not allowed\n",
         ));
     }
     match &shared.token {
         None if !addressed_to_this_machine(request.headers()) => Some(plain(
             StatusCode::FORBIDDEN,
-            "this page is only for this machine: ask for 127.0.0.1 or localhost\n",
+            "this page is only for this machine: use 127.0.0.1 or localhost\n",
         )),
         Some(token) if !carries(request, &token.text) => Some(plain(
             StatusCode::UNAUTHORIZED,
-            "the token is missing: ?token=..., or the header Authorization: Bearer ...\n",
+            "missing token: add ?token=..., or the header Authorization: Bearer ...\n",
         )),
         _ => None,
     }
@@ -363,7 +368,7 @@ fn same(given: &str, token: &str) -> bool {
 /// The state now, and again with every change: first with all seconds, then with the new ones.
 fn events(shared: &Arc<Shared>) -> Response<Body> {
     let Ok(place) = Arc::clone(&shared.watchers).try_acquire_owned() else {
-        let words = "as many watch as can; /live.json has the state now\n";
+        let words = "too many viewers; /live.json has the current state\n";
         return plain(StatusCode::SERVICE_UNAVAILABLE, words);
     };
     let (sender, body) = Channel::new(WAITING);

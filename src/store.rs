@@ -54,7 +54,8 @@ pub enum StoreError {
         source: io::Error,
     },
     /// A recorded run could not be read.
-    #[error("cannot read {}: {source}; name a folder that holds a result.json, a ramp.json or a compare.json", .path.display())]
+    #[error("cannot read {}: {source}; give a folder with a result.json, a ramp.json, or a \
+        compare.json", .path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -86,13 +87,14 @@ pub enum StoreError {
         source: JournalError,
     },
     /// Another process writes to the folder.
-    #[error("{} is in use: another breakpoint writes to it. Wait for its end, or end it first", .dir.display())]
+    #[error("{} is in use: another breakpoint is writing to it. Wait for it to end, or stop it \
+        first", .dir.display())]
     InUse {
         /// The folder.
         dir: PathBuf,
     },
     /// The folder is not any more where it was when the run began.
-    #[error("{} was moved or replaced during the run: the reports are in the folder that it was, {}", .path.display(), .now.display())]
+    #[error("{} was moved or replaced during the run: the reports are in the original folder, {}", .path.display(), .now.display())]
     Moved {
         /// Where it was.
         path: PathBuf,
@@ -170,7 +172,7 @@ impl Store {
         let opened = Folder::open(dir).and_then(|f| f.reopen(JOURNAL).map(|file| (f, file)));
         let (folder, mut file) = opened.map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => {
-                nothing("no search of this version was begun here (there is no journal.jsonl)")
+                nothing("no search of this version was started here (there is no journal.jsonl)")
             }
             _ => StoreError::Write {
                 path: path.clone(),
@@ -752,7 +754,7 @@ mod tests {
         assert_eq!(searches(out.path(), "nobody"), [""; 0].map(PathBuf::from));
         fs::write(dir.join("ramp.json"), "{\"schema_version\": 1,").unwrap();
         let error = read_ramp(&dir).unwrap_err().to_string();
-        assert!(error.contains("ends in the middle"), "{error}");
+        assert!(error.contains("the result is incomplete"), "{error}");
     }
 
     #[test]
@@ -832,7 +834,7 @@ mod tests {
         assert!(error.contains("result.json"), "{error}");
         fs::write(out.path().join("result.json"), "{\"schema_version\": 1,").unwrap();
         let error = read_record(out.path()).unwrap_err().to_string();
-        assert!(error.contains("ends in the middle"), "{error}");
+        assert!(error.contains("the result is incomplete"), "{error}");
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub enum TargetError {
         error: MonitorError,
     },
     /// A Redis server could not be emptied.
-    #[error("cannot empty the Redis server of the monitor `{monitor}`: {why}")]
+    #[error("cannot flush the Redis server of the monitor `{monitor}`: {why}")]
     Flush {
         /// The monitor that watches it.
         monitor: String,
@@ -41,7 +41,7 @@ pub enum TargetError {
         why: String,
     },
     /// The user stopped the program meanwhile.
-    #[error("interrupted while the target came up")]
+    #[error("interrupted while the target started")]
     Interrupted,
 }
 
@@ -100,7 +100,7 @@ impl Target {
         last.find(|(_, lines)| !lines.is_empty())
             .map(|(command, lines)| {
                 format!(
-                    "; what `{command}` printed last, and what it left running:\n    {}",
+                    "; last output of `{command}` and of what it left running:\n    {}",
                     lines.join("\n    ")
                 )
             })

@@ -127,7 +127,7 @@ impl Terminal {
                 self.print_written(dir);
                 if let Some(flags) = self.resumed_with.take() {
                     self.beside_the_answer(&format!(
-                        "go on       breakpoint resume {}{flags}",
+                        "continue        breakpoint resume {}{flags}",
                         excerpt::word(&dir.display().to_string())
                     ));
                 }
@@ -178,7 +178,7 @@ impl Terminal {
 
     /// Prints where the files are: with the summary on stdout, else where it spoils no other format.
     pub fn print_written(&self, dir: &Path) {
-        self.beside_the_answer(&format!("files       {}", dir.display()));
+        self.beside_the_answer(&format!("files           {}", dir.display()));
     }
 
     /// A line that goes with the summary, and must not spoil any other format on stdout.
@@ -495,8 +495,8 @@ fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
 fn tick_line(probe: &LiveProbe, tick: &Tick, live: &Live) -> String {
     let unit = live.unit;
     let doing = match tick.phase {
-        Phase::Ramp if unit.is_open() => "on the way".to_owned(),
-        Phase::Ramp => format!("on the way, {} VUs", units::format_count(tick.vus.into())),
+        Phase::Ramp if unit.is_open() => "ramping".to_owned(),
+        Phase::Ramp => format!("ramping, {} VUs", units::format_count(tick.vus.into())),
         Phase::Settle => "settling".to_owned(),
         Phase::Hold => "holding".to_owned(),
     };
@@ -668,7 +668,7 @@ mod tests {
         };
         assert_eq!(
             tick_line(&probe, &tick, &live),
-            "probe 3   bracket     640 VUs  on the way, 512 VUs  55/s  p99(answer) 412 ms  2 failed"
+            "probe 3   bracket     640 VUs  ramping, 512 VUs  55/s  p99(answer) 412 ms  2 failed"
         );
         let quiet = Tick {
             phase: Phase::Hold,

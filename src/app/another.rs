@@ -51,18 +51,19 @@ pub(super) fn check(
         return Ok(());
     }
     let shown = format!(
-        "no search that you began on this machine has this journal, so what it loads, runs, reads and trusts counts only when you name it. \
-         It asks for\n    {}",
+        "you did not start this search on this machine, so what it loads, runs, reads, and trusts \
+         counts only if you name it. It needs\n    {}",
         asked.join("\n    ")
     );
-    if terminal.ask(&format!("{shown}\nGo on with that? [y/N] ")) == Some(true) {
+    if terminal.ask(&format!("{shown}\nContinue? [y/N] ")) == Some(true) {
         return Ok(());
     }
     let folder = excerpt::word(&whole("folder", &args.dir.display().to_string())?);
     Err(Refusal::new(
         Exit::Usage,
         format!(
-            "{shown}\nNothing was run and nothing was sent. To go on with that: breakpoint resume {folder} {}",
+            "{shown}\nNothing was run and nothing was sent. To continue: breakpoint resume \
+             {folder} {}",
             to_type.join(" ")
         ),
     ))
@@ -77,8 +78,8 @@ fn whole(what: &str, text: &str) -> Result<String, Refusal> {
     Err(Refusal::new(
         Exit::Usage,
         format!(
-            "no search that you began on this machine has this journal, and what it asks for ({what}: {}) is longer than can be shown. \
-             Nothing was run and nothing was sent. Begin a search of your own",
+            "you did not start this search on this machine, and what it needs ({what}: {}) is too \
+             long to show. Nothing was run and nothing was sent. Start a new search",
             excerpt::line(text)
         ),
     ))

@@ -45,7 +45,7 @@ impl<'a> Audience<'a> {
         };
         if let Some(page) = &page {
             let token = if page.wants_given_token() {
-                format!(", to whoever has the token of {TOKEN}")
+                format!(", for holders of the token in {TOKEN}")
             } else {
                 String::new()
             };

@@ -9,7 +9,8 @@ use crate::term::Terminal;
 pub(super) fn remember(store: &Store, terminal: &Terminal) {
     if let Err(error) = Seen::of_user().add(&mark(store)) {
         terminal.warning(&format!(
-            "{error}; `breakpoint resume` of this run will want its hosts, programs and files again"
+            "{error}; `breakpoint resume` of this run will ask for its hosts, programs, and files \
+             again"
         ));
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn compare(args: &CompareArgs, terminal: &mut Terminal) -> Result<Exi
     }
     if !args.sizes.is_empty() && args.sizes.len() != args.runs.len() {
         let message = format!(
-            "--sizes names {} sizes for {} runs; name one for each, in the same order",
+            "--sizes has {} sizes for {} runs; give one per run, in the same order",
             args.sizes.len(),
             args.runs.len()
         );
@@ -65,7 +65,7 @@ fn chosen(path: &Path) -> Result<(PathBuf, Option<String>), Refusal> {
     if store::read_ramp(path).is_ok_and(|ramp| ramp.is_some()) {
         let path = path.display();
         return Err(usage(format!(
-            "{path} is a ramp, which has no breakpoint; name runs of `breakpoint find`"
+            "{path} is a ramp, which has no breakpoint; use runs of `breakpoint find`"
         )));
     }
     let runs = store::runs_in(path);
@@ -74,7 +74,7 @@ fn chosen(path: &Path) -> Result<(PathBuf, Option<String>), Refusal> {
             let name = newest.file_name().unwrap_or_default().to_string_lossy();
             let note = (runs.len() > 1).then(|| {
                 format!(
-                    "{}: of its {} runs the newest is taken, {name}; they are not pooled",
+                    "{}: of its {} runs, only the newest is used, {name}; runs are not pooled",
                     path.display(),
                     runs.len()
                 )
@@ -172,7 +172,8 @@ fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result
     }
     if repeats == 1 {
         notes.push(
-            "one pair cannot show what equal runs differ by; a standard deviation of 2 % is assumed, and --repeat 3 or more shows it"
+            "one pair cannot show the run-to-run spread; a standard deviation of 2 % is assumed; \
+             use --repeat 3 or more to measure it"
                 .to_owned(),
         );
     }
@@ -195,14 +196,14 @@ impl Stop {
             Ending::Aborted => Some(Self {
                 exit: Exit::Gate,
                 why: format!(
-                    "{place} was {}, and no more are made",
+                    "{place} was {}; no more searches follow",
                     answer.reason.trim_end_matches('.')
                 ),
             }),
             Ending::TargetDown => Some(Self {
                 exit: Exit::Target,
                 why: format!(
-                    "{place} ended with its target down ({}), and no more are made",
+                    "{place} ended with its target down ({}); no more searches follow",
                     answer.reason.trim_end_matches('.')
                 ),
             }),
@@ -213,7 +214,10 @@ impl Stop {
     fn failed(refusal: &Refusal, place: &str) -> Self {
         Self {
             exit: refusal.exit,
-            why: format!("{place} failed ({}), and no more are made", refusal.message),
+            why: format!(
+                "{place} failed ({}); no more searches follow",
+                refusal.message
+            ),
         }
     }
 
@@ -261,7 +265,8 @@ fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Tu
     };
     if slo(0) != slo(1) {
         return Err(usage(format!(
-            "the profiles have different SLOs, so their breakpoints are different things: {} and {}; give both one with --slo",
+            "the profiles have different SLOs, so their breakpoints are not comparable: {} and {}; \
+             set one for both with --slo",
             slo(0),
             slo(1)
         )));

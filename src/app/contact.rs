@@ -189,11 +189,12 @@ impl<'a> Wish<'a> {
     fn shown(&self) -> String {
         let dir = visible(&self.dir.display().to_string());
         let does = match (self.commands.is_empty(), self.hosts.is_empty()) {
-            (true, _) => "loads, or asks, hosts that are not this machine:".to_owned(),
-            (false, true) => format!("runs this in {dir}, with your rights:"),
+            (true, _) => "sends requests to hosts that are not this machine:".to_owned(),
+            (false, true) => format!("runs this in {dir}, with your permissions:"),
             (false, false) => {
                 format!(
-                    "runs this in {dir}, with your rights, and loads hosts that are not this machine:"
+                    "runs this in {dir}, with your permissions, and sends requests to hosts that \
+                     are not this machine:"
                 )
             }
         };
@@ -221,7 +222,8 @@ impl<'a> Wish<'a> {
 
 fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
     match terminal.ask(&format!(
-        "{shown}\nGo on, now and as long as the profile, its folder and these files stay as they are? [y/N] "
+        "{shown}\nAllow this, now and as long as the profile, its folder, and these files do not \
+         change? [y/N] "
     )) {
         Some(true) => Ok(()),
         Some(false) => Err(Refusal::new(
@@ -231,8 +233,9 @@ fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
         None => Err(Refusal::new(
             Exit::Usage,
             format!(
-                "{shown}\nIt was not agreed to yet as it is now (profile, folder and files), and nobody is there to be asked: look at it, then give `--yes` \
-                 (a host alone may be named by `--allow-target`)"
+                "{shown}\nThis was not approved yet in its current form (profile, folder, and \
+                 files), and there is no terminal to ask: review it, then add `--yes` (to allow \
+                 only a host: `--allow-target`)"
             ),
         )),
     }
@@ -288,7 +291,7 @@ fn first_contact(ready: &Ready, target: &str) -> String {
     let words = engine.words();
     let mut out = match words.by {
         Some(program) => format!("the first load by {program} with {target}:"),
-        None => format!("the first load on {target} by this profile:"),
+        None => format!("first load on {target} by this profile:"),
     };
     let mut line = |name: &str, text: &str| {
         // Writing to a string cannot fail.
@@ -319,8 +322,8 @@ fn first_contact(ready: &Ready, target: &str) -> String {
             search.unit.count(search.max),
             match plan.load {
                 LoadPlan::Closed if !ready.climbs =>
-                    format!("; {} VUs come or go per second", plan.pace_per_s),
-                LoadPlan::Closed => ", as the stages say".to_owned(),
+                    format!("; {} VUs start or stop per second", plan.pace_per_s),
+                LoadPlan::Closed => ", as set by the stages".to_owned(),
                 LoadPlan::Open(_) => String::new(),
             }
         ),
@@ -363,7 +366,7 @@ fn sent(method: &str, address: &str, target: &str) -> String {
 
 pub(super) fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
     if let Err(error) = seen.add(mark) {
-        terminal.warning(&format!("{error}; the next run will ask and tell again"));
+        terminal.warning(&format!("{error}; the next run will ask again"));
     }
 }
 

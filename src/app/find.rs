@@ -84,7 +84,7 @@ pub(super) async fn search_on(
         .await
         .map_err(|error| {
             let NotUp { ending, reason, .. } = session::not_up(&error, signals);
-            let message = format!("{reason}. What was measured stays where it is");
+            let message = format!("{reason}. Results so far are kept");
             Refusal::new(Exit::from(ending), message)
         })?;
     let up = (&target, &mut guard);

@@ -19,7 +19,7 @@ pub(super) fn tell(record: &impl Told, terminal: &Terminal) {
     match store::append_within(Path::new(&file), &text, MOST_SUMMARY_BYTES) {
         Ok(true) => {}
         Ok(false) => terminal.warning(
-            "the step's summary has no room for this report (GitHub takes 1 MiB); it is in report.md",
+            "the report does not fit in the step summary (GitHub's limit is 1 MiB); see report.md",
         ),
         Err(error) => terminal.warning(&error.to_string()),
     }

@@ -30,7 +30,8 @@ pub(super) fn check_stop_file(plan: &Plan) -> Result<(), Refusal> {
         return Ok(());
     };
     let message = format!(
-        "the stop file {} is there already: a run would end at once. Delete it, or name another one (`--stop-file`)",
+        "the stop file {} already exists: a run would end at once. Delete it, or use another one \
+         (`--stop-file`)",
         file.display()
     );
     Err(Refusal::new(Exit::Usage, message))
@@ -99,7 +100,7 @@ async fn readings(
         let met = conditions.met(&readings).map(Halt::Condition);
         let other = |(name, machine): &mut (String, Machine)| {
             let how = machine.look(&readings)?;
-            Some(Halt::TargetHost(format!("by the monitor `{name}`, {how}")))
+            Some(Halt::TargetHost(format!("(monitor `{name}`) {how}")))
         };
         let halt = met
             .or_else(|| own.look(&readings).map(Halt::GeneratorHost))
@@ -161,7 +162,7 @@ mod tests {
                 .starts_with("emergency stop: this machine has 300 MiB")
         );
         let other = ended_by(&[well, (9000.0, 50.0, 3.0)]).await.unwrap();
-        let said = "emergency stop: the target's machine, by the monitor `db`, has 50 MiB";
+        let said = "emergency stop: the target's machine (monitor `db`) has 50 MiB";
         assert!(other.reason().starts_with(said), "{}", other.reason());
     }
 }

@@ -146,7 +146,7 @@ fn systems(asked: &[String]) -> Result<Vec<System>, Refusal> {
         let system = system(name, &shipped)?;
         if let Some(twin) = systems.iter().find(|s| s.name == system.name) {
             let message = format!(
-                "two systems are called `{}`; give each a name of its own",
+                "two systems are named `{}`; give each its own name",
                 twin.name
             );
             return Err(Refusal::new(Exit::Usage, message));
@@ -166,7 +166,7 @@ fn system(name: &str, shipped: &[System]) -> Result<System, Refusal> {
         Err(error) => {
             let names: Vec<&str> = shipped.iter().map(|s| s.name.as_str()).collect();
             return Err(usage(format!(
-                "`{name}` is neither a shipped system ({}) nor a file that can be read: {error}",
+                "`{name}` is neither a shipped system ({}) nor a readable file: {error}",
                 names.join(", ")
             )));
         }
@@ -214,7 +214,7 @@ impl Cache {
             .or_else(|| Some(var("XDG_CACHE_HOME")?.join("breakpoint")))
             .or_else(|| Some(var("HOME")?.join(".cache/breakpoint")));
         if dir.is_none() {
-            terminal.warning("no cache folder for computed truths; name one with --cache DIR");
+            terminal.warning("no cache folder for computed truths; set one with --cache DIR");
         }
         Self { dir }
     }
@@ -236,7 +236,7 @@ impl Cache {
         });
         if let Err(error) = written {
             terminal.warning(&format!(
-                "the truth of {} is not kept: {error}",
+                "cannot cache the truth of {}: {error}",
                 system.name
             ));
         }

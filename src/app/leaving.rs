@@ -111,13 +111,13 @@ fn check_one(
     }
     let shown = masked(address);
     let wrong =
-        |why: &dyn std::fmt::Display| usage(format!("{who} {shown}: not an address: {why}"));
+        |why: &dyn std::fmt::Display| usage(format!("{who} {shown}: not a valid address: {why}"));
     let url = Url::parse(address).map_err(|e| wrong(&e))?;
     let Some((host, port)) = place(&url) else {
         return Err(wrong(&"it has no host"));
     };
     if url.port() == Some(0) {
-        return Err(wrong(&"nobody can listen on port 0"));
+        return Err(wrong(&"port 0 is not valid"));
     }
     if allowed.names(&host) {
         return Ok(());
@@ -126,8 +126,9 @@ fn check_one(
     match addresses.iter().find(|a| !allowed.permits(&host, **a)) {
         None => Ok(()),
         Some(address) => Err(usage(format!(
-            "{who} would ask {host}{}, which is not this machine. If it is yours to ask, say so: `--allow-target {host}`, or \
-             `allow = [\"{host}\"]` in the profile's [target]. Nothing was sent",
+            "{who} would connect to {host}{}, which is not this machine. If you are allowed to use \
+             it, add `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's \
+             [target]. Nothing was sent",
             if host == address.to_string() {
                 String::new()
             } else {
@@ -308,7 +309,8 @@ fn elsewhere(
         return Err(Refusal::new(
             Exit::Usage,
             format!(
-                "the host in `{}` comes from elsewhere and was not allowed: name it with `--allow-target`. Nothing was sent",
+                "the host in `{}` comes from outside the profile and was not allowed: add it with \
+                 `--allow-target`. Nothing was sent",
                 masked(template)
             ),
         ));
@@ -327,7 +329,7 @@ fn elsewhere(
 pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<Asked> {
     let text = plan.profile_text().filter(|_| !leaving.is_empty())?;
     let mut shown = format!(
-        "the profile `{}` sends secrets of yours to others:",
+        "the profile `{}` sends your secrets to other hosts:",
         excerpt::line(&plan.name)
     );
     let lines: Vec<String> = leaving.iter().map(Leaving::line).collect();

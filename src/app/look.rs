@@ -87,7 +87,7 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
     }
     let masked = words.iter().any(|w| w.contains(MASK));
     let stands_for = if masked {
-        format!(" ({MASK} stands for what was masked)")
+        format!(" ({MASK} marks masked values)")
     } else {
         String::new()
     };
@@ -214,14 +214,19 @@ async fn until_up(
             shown = Shown::FromTheAnswer;
             let limit = units::format_seconds(limit.as_secs_f64());
             let text = format!(
-                "no answer; the target was brought up just now, so it is asked again every second, for at most {limit}"
+                "no answer; the target was just started, so this retries every second, for at most \
+                 {limit}"
             );
             say(terminal, Mark::Note, &text);
         }
         if !is_deserted && target.is_deserted() {
             is_deserted = true;
             until = until.min(Instant::now() + DESERTED);
-            say(terminal, Mark::Note, "what `up` left running has ended");
+            say(
+                terminal,
+                Mark::Note,
+                "the process that `up` left running has ended",
+            );
         }
         tokio::time::sleep(AGAIN).await;
     }
@@ -272,12 +277,12 @@ fn told(went: &Canary, vu: u32, target: &Target, terminal: &Terminal) -> Exit {
             let took = units::format_seconds(took.as_secs_f64());
             (
                 Exit::Answer,
-                format!("passed: the cycle of VU {vu} took {took} without thinking"),
+                format!("passed: the cycle of VU {vu} took {took} without think time"),
             )
         }
         Canary::Shed => (
             Exit::Target,
-            "not passed: the target refuses even a single user, by design".to_owned(),
+            "failed: the target refuses even a single user, by design".to_owned(),
         ),
         Canary::Failed(failure) => (Exit::Target, failed(failure, target)),
     };
@@ -293,7 +298,7 @@ fn failed(failure: &Failure, target: &Target) -> String {
     };
     let words = (target.last_words()).filter(|_| failure.may_be_coming_up());
     let words = words.unwrap_or_default();
-    format!("not passed: {}{nobody}{words}", failure.sentence())
+    format!("failed: {}{nobody}{words}", failure.sentence())
 }
 
 /// The scenario of a population, and its number among those of a run.
@@ -309,7 +314,7 @@ fn chosen(all: Compiled, name: Option<&str>) -> Result<(Scenario, u64), Refusal>
         None => Err(Refusal::new(
             Exit::Usage,
             format!(
-                "--population {name}: there is none of that name; there are: {}",
+                "--population {name}: no such population; available: {}",
                 known.join(", ")
             ),
         )),
@@ -345,7 +350,7 @@ mod tests {
         assert_eq!(
             hint(&plan, &masked).as_deref(),
             Some(
-                "`breakpoint try --url 'http://127.0.0.1:1/?token=***'` (*** stands for what was masked)"
+                "`breakpoint try --url 'http://127.0.0.1:1/?token=***'` (*** marks masked values)"
             )
         );
     }

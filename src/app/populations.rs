@@ -76,7 +76,8 @@ impl Compiled {
         for name in steps.names() {
             if seen.contains(&name) {
                 let message = format!(
-                    "`{name}` is a step and a population; give one of them another name, or objectives could mean either"
+                    "`{name}` is both a step and a population; rename one of them, so that \
+                     objectives are unambiguous"
                 );
                 return Err(Refusal::new(Exit::Usage, message));
             }

@@ -77,8 +77,8 @@ pub(super) fn prepare_ramp(
     stages: &Stages,
 ) -> Result<Ready, Refusal> {
     if plan.search.unit.is_open() {
-        let message = "the profile searches over arrivals per second (`rate` in its [search]), and the stages of a ramp are \
-                       VUs; leave `rate` out, or use `breakpoint find`";
+        let message = "the profile searches over arrivals per second (`rate` in its [search]), but \
+            the stages of a ramp are VUs; remove `rate`, or use `breakpoint find`";
         return Err(Refusal::new(Exit::Usage, message));
     }
     let able = plan.engine.facts().abilities().ramp;
@@ -86,8 +86,9 @@ pub(super) fn prepare_ramp(
     if let Some(lasts) = plan.search.warm_up.filter(|d| !d.is_zero()) {
         let lasts = lasts.as_secs_f64();
         let message = format!(
-            "a warm-up of {lasts} s was asked for (`warm-up` in the profile's [search], or --warm-up), and a ramp visits its own stages alone; \
-             give it as the first of them (--stages {}:{lasts}s,...) with --warm-up 0, or use `breakpoint find`",
+            "a warm-up of {lasts} s is set (`warm-up` in the profile's [search], or --warm-up), \
+             but a ramp runs only its stages; make it the first stage (--stages {}:{lasts}s,...) \
+             with --warm-up 0, or use `breakpoint find`",
             plan.search.start.get()
         );
         return Err(Refusal::new(Exit::Usage, message));
@@ -210,7 +211,7 @@ fn unchecked(plan: &Plan) -> Vec<String> {
     }
     let who = who.join(" and ");
     vec![format!(
-        "the certificate of {who} is not checked (insecure): anybody could have answered"
+        "the certificate of {who} is not checked (insecure): any server could have answered"
     )]
 }
 
@@ -364,7 +365,7 @@ fn read_feeders(
                 Err(e) if files == Files::ToCome && e.kind() == io::ErrorKind::NotFound => {
                     let path = path.display();
                     warnings.push(format!(
-                        "feeder `{name}`: {path} is not there yet; it is read when `up` has run"
+                        "feeder `{name}`: {path} does not exist yet; it is read after `up` has run"
                     ));
                     Feeder::to_come()
                 }

@@ -73,15 +73,17 @@ fn reference_run(asked: Option<&Path>, ready: &Ready) -> Result<Option<Reference
     let (slo, unit) = (plan.slo.texts(), plan.search.unit);
     if let Some(dir) = asked {
         let record = store::read_record(dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
-        return ramp::reference_run(&record, &slo, unit).map(Some).map_err(|why| {
-            let dir = dir.display();
-            Refusal::new(
-                Exit::Usage,
-                format!(
-                    "--beside {dir}: {why}; name a finished run of the same SLO, or leave it out"
-                ),
-            )
-        });
+        return ramp::reference_run(&record, &slo, unit)
+            .map(Some)
+            .map_err(|why| {
+                let dir = dir.display();
+                Refusal::new(
+                    Exit::Usage,
+                    format!(
+                        "--beside {dir}: {why}; use a finished run of the same SLO, or omit it"
+                    ),
+                )
+            });
     }
     let found = store::searches(&plan.out, &plan.name).into_iter();
     let mut found = found.filter_map(|dir| store::read_record(&dir).ok());

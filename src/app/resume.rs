@@ -23,7 +23,7 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     let (store, journal) = Store::reopen(&dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
     if journal.torn {
         terminal.warning(
-            "the last line of the journal was torn by the end of the run and is left out: its probe is made again",
+            "the last line of the journal is incomplete and is ignored: its probe is repeated",
         );
     }
     check_unfinished(args, &dir)?;
@@ -98,8 +98,9 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
     Err(Refusal::new(
         Exit::Usage,
         format!(
-            "this search has ended ({}). Give it more time in all (`--budget 30m`; it had {}) or ask for a narrower interval \
-             (`--precision 2%`) to go on from there; `breakpoint report {}` renders it again",
+            "this search has ended ({}). To continue it, raise its total time (`--budget 30m`; it \
+             had {}) or request a narrower interval (`--precision 2%`); `breakpoint report {}` \
+             renders it again",
             record.answer.reason,
             crate::units::format_seconds(record.plan.budget_s),
             excerpt::word(&args.dir.display().to_string()),
@@ -114,7 +115,8 @@ fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), Refusal>
         None => Ok(()),
         Some(i) => {
             let message = format!(
-                "line {} of the journal does not tell of the {objectives} objectives that the search has: it was begun with others, or the file was changed by hand",
+                "line {} of the journal does not have the {objectives} objectives of the search: \
+                 it was started with others, or the file was edited",
                 i + 2
             );
             Err(Refusal::new(Exit::Usage, message))
@@ -138,7 +140,8 @@ fn ready(
     if ours || (another::names_a_profile(&theirs) && args.profile.is_none()) {
         std::env::set_current_dir(&head.folder).map_err(|e| {
             usage(format!(
-                "the run was begun in {}, which cannot be entered: {e}; `--profile FILE` names the profile where it is now",
+                "the run was started in {}, which cannot be entered: {e}; give the profile's \
+                 current location with `--profile FILE`",
                 excerpt::line(&head.folder)
             ))
         })?;
@@ -157,7 +160,8 @@ fn ready(
     let text = plan.profile_text().map(|t| journal::crc32(t.as_bytes()));
     if text != head.profile_crc32 {
         return Err(usage(format!(
-            "the profile `{}` has changed since {}: what was measured then is of another search. Put it back, or begin anew",
+            "the profile `{}` has changed since {}: the earlier results belong to another search. \
+             Restore it, or start over",
             excerpt::line(&head.profile),
             excerpt::line(&head.started_at)
         )));
@@ -165,7 +169,8 @@ fn ready(
     let script = plan.engine.facts().script();
     if script.as_ref().and_then(|s| s.crc32) != head.script_crc32 {
         return Err(usage(format!(
-            "the script {} has changed since {}: what was measured then is of another load. Put it back, or begin anew",
+            "the script {} has changed since {}: the earlier results belong to another load. \
+             Restore it, or start over",
             script.map_or("of k6", |script| script.shown),
             excerpt::line(&head.started_at)
         )));
@@ -181,7 +186,7 @@ fn typed_then(head: &Head) -> Result<FindArgs, Refusal> {
         return Ok(find);
     }
     let message = format!(
-        "it was not begun with `breakpoint find` but with `{}`: that cannot go on by parts",
+        "it was not started with `breakpoint find` but with `{}`, which cannot be resumed",
         excerpt::line(&head.command.join(" "))
     );
     Err(Refusal::new(Exit::Usage, message))
@@ -213,7 +218,8 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
     connect.insecure |= now.insecure;
     take_all(&mut connect.resolve, &now.resolve);
     if find.url.as_deref().is_some_and(|url| url.contains(MASKED)) {
-        let message = "the address had a secret, which is not recorded; give it again with `--url`";
+        let message = "the address contained a secret, which is not recorded; give it again with \
+            `--url`";
         return Err(Refusal::new(Exit::Usage, message));
     }
     if find
@@ -222,13 +228,15 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
         .iter()
         .any(|header| header.contains(MASKED))
     {
-        let message = "a header for Locust had a secret, which is not recorded; begin with one from the environment, as in \
-                       `--locust-header 'cookie: {{ env.LOCUST_COOKIE }}'`, to be able to go on";
+        let message = "a header for Locust contained a secret, which is not recorded; to be able \
+            to resume, take it from the environment, as in `--locust-header 'cookie: {{ \
+            env.LOCUST_COOKIE }}'`";
         return Err(Refusal::new(Exit::Usage, message));
     }
     if find.load.k6_env.iter().any(|pair| pair.contains(MASKED)) {
-        let message = "a variable for the script of k6 may have been a secret, and is not recorded; begin with one from the environment, as in \
-                       `--k6-env 'TOKEN={{ env.TOKEN }}'`, or with `arguments` in the profile's [engine], to be able to go on";
+        let message = "a variable for the k6 script may have been a secret and is not recorded; to \
+            be able to resume, take it from the environment, as in `--k6-env 'TOKEN={{ env.TOKEN \
+            }}'`, or use `arguments` in the profile's [engine]";
         return Err(Refusal::new(Exit::Usage, message));
     }
     take(&mut find.budget, args.budget.as_ref());

@@ -44,8 +44,8 @@ fn read(engine: &EnginePlan) -> Result<Vec<u8>, Refusal> {
     };
     bounded::file(script.file, MOST_SCRIPT).map_err(|error| {
         let message = format!(
-            "cannot read the script {}: {error}; `--script FILE`, or `script` in the profile's \
-             [engine], names it",
+            "cannot read the script {}: {error}; set it with `--script FILE`, or `script` in \
+             the profile's [engine]",
             script.file.display()
         );
         Refusal::new(Exit::Usage, message)
@@ -68,7 +68,7 @@ mod tests {
         let of = |script: &Path| EnginePlan::of_script(script, Path::new("k6"));
         for (path, part) in [
             ("none.js", "No such file"),
-            (".", "it is a folder and no file"),
+            (".", "it is a folder, not a file"),
         ] {
             let error = read(&of(&dir.path().join(path))).unwrap_err().message;
             assert!(

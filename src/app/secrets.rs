@@ -122,7 +122,8 @@ fn whole(filled: Result<String, String>, of: &str) -> Result<String, String> {
         Some((_, rest)) => {
             let unknown = rest.split("}}").next().unwrap_or_default().trim();
             Err(refuse(format!(
-                "`{unknown}` is not known here; only {{{{ env.NAME }}}} and {{{{ file(\"PATH\") }}}} are"
+                "`{unknown}` is not supported here; only {{{{ env.NAME }}}} and {{{{ \
+                 file(\"PATH\") }}}} are"
             )))
         }
     }
@@ -154,7 +155,7 @@ mod tests {
         assert_eq!(of("plain").unwrap(), "plain");
         for (text, part) in [
             ("{{ env.NONE }}", "`NONE` is not set"),
-            ("{{ vu }}", "`vu` is not known here"),
+            ("{{ vu }}", "`vu` is not supported here"),
             ("{{ env.COOKIE", "without `}}`"),
         ] {
             let why = of(text).unwrap_err();

@@ -43,7 +43,7 @@ pub(super) async fn bring_up(
     for warning in &ready.warnings {
         audience.warning(warning);
     }
-    audience.on(&Event::Doing("bringing the target up".to_owned()));
+    audience.on(&Event::Doing("starting the target".to_owned()));
     let up = tokio::select! {
         up = Target::up(&ready.plan) => up,
         () = signals.wait() => Err(TargetError::Interrupted),

@@ -10,8 +10,8 @@ pub(super) fn bound() -> Option<String> {
     let name = target.file_name()?.to_str()?;
     (is_file && looks_like_a_bound(name)).then(|| {
         format!(
-            "The output goes to a new and empty file `{name}`, which the shell probably made \
-                 of the bound; delete it"
+            "The output goes to a new, empty file `{name}`, which the shell probably made from \
+             the bound; delete it"
         )
     })
 }

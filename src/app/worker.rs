@@ -90,12 +90,13 @@ fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {
     let refuse = |message: &str| Err(Refusal::new(Exit::Usage, message));
     let TargetKind::External { url } = &plan.target.kind else {
         return refuse(
-            "a worker needs the address of a service that runs: give --url, or url in [target] of the profile",
+            "a worker needs the address of a running service: set --url, or `url` in the profile's \
+             [target]",
         );
     };
     if !plan.populations.others.is_empty() || plan.search.unit.is_open() {
         return refuse(
-            "a worker has the users of [scenario] only: leave out [[population]] and `rate`",
+            "a worker runs only the users of [scenario]: remove [[population]] and `rate`",
         );
     }
     prepare::scenario_at(plan, url)

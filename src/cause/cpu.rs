@@ -47,7 +47,8 @@ pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
         } else if let Some((cpu, wait)) = never_at_rest(case, monitor) {
             let (busy, wait) = ((cpu + wait) * 100.0, wait * 100.0);
             let evidence = format!(
-                "its main thread had work {busy:.0} % of the time, and waited for a CPU in {wait:.0} %"
+                "its main thread was runnable {busy:.0} % of the time, and waited for a CPU \
+                 {wait:.0} % of the time"
             );
             (cpu, evidence)
         } else if let Some(v) = full("eventloop_utilization", LOOP_FULL).filter(|_| !starved) {
@@ -107,7 +108,7 @@ pub(super) fn limited(case: &Case<'_>) -> Vec<Cause> {
             (s / case.seconds().last().map_or(1.0, |(at, _)| at)).min(1.0)
         });
         let evidence = format!(
-            "{used:.2} of {limit:.2} cores used, held back {:.0} % of the time",
+            "{used:.2} of {limit:.2} cores used, throttled {:.0} % of the time",
             held_back * 100.0
         );
         (used >= QUOTA_FULL * limit || used >= 0.5 * limit && held_back >= THROTTLED).then(|| {

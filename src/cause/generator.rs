@@ -35,7 +35,7 @@ pub fn spoiled(case: &Case<'_>, reason: &str) -> Spoiled {
     };
     let machine = cpu::Machine::of(case);
     if stolen(case) {
-        return Spoiled::Others("the hypervisor gave its CPUs to others".to_owned());
+        return Spoiled::Others("the hypervisor stole its CPU".to_owned());
     }
     if its_own_doing(case) || !machine.is_filled() {
         return generator(Sureness::Certain);
@@ -48,7 +48,7 @@ pub fn spoiled(case: &Case<'_>, reason: &str) -> Spoiled {
         return Spoiled::Others(told);
     }
     if !held.is_empty() && 2 * full >= held.len() {
-        return Spoiled::Others(format!("{told}, and was as full where the SLO held"));
+        return Spoiled::Others(format!("{told}, and was as saturated where the SLO held"));
     }
     // It filled up with the load, or so it seems; by whom, nobody watches.
     generator(Sureness::Possible)
@@ -92,7 +92,8 @@ pub fn spoiled_by_others(count: usize, all: usize, how: &str) -> String {
     let plural = if all == 1 { "" } else { "s" };
     let say = if count == 1 { "s" } else { "" };
     format!(
-        "{count} of {all} probe{plural} say{say} nothing about the target: others kept the generator waiting for a CPU ({how}). {NO_FINDING}; \
-         what was measured was measured on a busy machine: run it on a quiet one, or give it more time (--budget)"
+        "{count} of {all} probe{plural} give{say} no finding: other processes kept the generator \
+         waiting for a CPU ({how}). {NO_FINDING}, it was measured on a busy machine: run on a \
+         quiet one, or allow more time (--budget)"
     )
 }

@@ -164,7 +164,8 @@ fn leak(probes: &[ProbeRecord], of: &Reading, unit: LevelUnit) -> Option<(f64, L
         kind: Some(CauseKind::Leak),
         resource: format!("{} {}", of.monitor, of.field),
         evidence: format!(
-            "it grows while the level stands still, in {growing} of {} holds, by {}/s at {}: {} from {} to its limit of {}",
+            "it grows while the level is constant, in {growing} of {} holds, by {}/s at {}: {} \
+             from {} to its limit of {}",
             holds.len(),
             format_bytes(line.rate),
             unit.count(probe.level),

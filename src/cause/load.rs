@@ -13,7 +13,7 @@ const FALLS_BEHIND: f64 = 0.75;
 /// they wait for.
 const MOST_OF_THE_WAIT: f64 = 0.5;
 /// What a throughput is called that no monitor's queue gives a name.
-pub(super) const UNNAMED: &str = "a fixed throughput";
+pub(super) const UNNAMED: &str = "throughput limit";
 /// Times the median latency of the lower level from which those who are served count as waiting for
 /// what serves them.
 const LONGER: f64 = 2.0;
@@ -97,7 +97,7 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
     if !case.unit.is_open() && case.users_are_searched {
         let equivalent = throughput * base.level / base.throughput;
         evidence.push(format!(
-            "{throughput:.1}/s is worth {equivalent:.0} VUs that do not wait"
+            "{throughput:.1}/s equals {equivalent:.0} VUs without queueing"
         ));
     }
     if let Some((_, length)) = &queue {
@@ -136,7 +136,8 @@ fn waiting(case: &Case<'_>) -> Option<Cause> {
         return None;
     }
     let evidence = format!(
-        "{mean:.0} wait in its queue on average, {longest:.0} at most; no lower level held that its rate could be compared with"
+        "{mean:.0} wait in its queue on average, {longest:.0} at most; no lower level held to \
+         compare its rate to"
     );
     let resource = format!("{monitor} throughput");
     Some(Cause::new(CauseKind::Downstream, resource, evidence).sure(Sureness::Likely))
@@ -151,13 +152,13 @@ fn compared(case: &Case<'_>, beside: &Beside, throughput: f64, is_flat: bool) ->
         beside.throughput,
         beside.level,
         if !case.users_are_searched {
-            "the others take what the users had"
+            "the other populations take the users' share"
         } else if case.unit.is_open() {
-            "more come than are served"
+            "arrivals exceed what is served"
         } else if is_flat {
-            "more VUs wait, none is served more"
+            "extra VUs only queue"
         } else {
-            "most of the VUs that were added wait"
+            "most of the extra VUs only queue"
         }
     )
 }

@@ -57,7 +57,7 @@ pub(super) fn heap_exhausted(case: &Case<'_>) -> Vec<Cause> {
         let told = case.line(Some(monitor), HEAP_LINES);
         let aborted = aborted(case, monitor);
         let (at, evidence) = match (told, aborted) {
-            (Some((at, line)), _) => (at, format!("it said: {}", line.text)),
+            (Some((at, line)), _) => (at, format!("it logged: {}", line.text)),
             (None, Some(at)) => (at, "it aborted (exit code 134)".to_owned()),
             (None, None) => return None,
         };
@@ -93,7 +93,7 @@ pub(super) fn heap_thrash(case: &Case<'_>) -> Vec<Cause> {
         let busy = busy.into_iter().filter_map(|of| case.mean(monitor, of));
         let busy = busy.reduce(f64::max)?;
         let evidence = format!(
-            "{} of {} in use and the process busy: its collector finds no rest",
+            "{} of {} in use and the process busy: garbage collection never stops",
             format_bytes(used),
             format_bytes(limit)
         );

@@ -31,7 +31,7 @@ pub(super) fn descriptors(case: &Case<'_>) -> Vec<Cause> {
             .filter(|(used, limit)| *used >= DESCRIPTORS_FULL * limit);
         let evidence = match (at_limit, told) {
             (Some((used, limit)), _) => format!("{used:.0} of {limit:.0} in use"),
-            (None, Some((_, line))) => format!("it said: {}", line.text),
+            (None, Some((_, line))) => format!("it logged: {}", line.text),
             (None, None) => return None,
         };
         let sureness = match told {
@@ -62,8 +62,7 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Vec<Cause> {
             reason = "a count"
         )]
         let count = format_count(n as u64);
-        let evidence =
-            format!("{count} new connections turned away by the kernel, from {at:.0} s on");
+        let evidence = format!("{count} new connections dropped by the kernel, from {at:.0} s on");
         let sureness = if n >= OVERFLOWS {
             Sureness::Likely
         } else {
@@ -99,7 +98,8 @@ pub(super) fn loss(case: &Case<'_>) -> Vec<Cause> {
         return Vec::new();
     }
     let evidence = format!(
-        "{:.2} % of our segments were sent again, {} of them, on a way of {} a round trip; each is a delay of 200 ms and more in one latency",
+        "{:.2} % of our TCP segments, {} in total, were retransmitted on a path with a round trip \
+         of {}; each adds 200 ms or more to a latency",
         share * 100.0,
         format_count(again),
         format_seconds(round_trip_s)

@@ -83,7 +83,7 @@ pub(super) fn output_buffer(case: &Case<'_>) -> Vec<Cause> {
         let (at, what, sureness) = match (counted, told, lost) {
             (Some((n, at)), _, _) => (at, format!("{n:.0} clients closed"), Sureness::Certain),
             (None, Some((at, _)), _) => (at, "a client was closed".to_owned(), Sureness::Certain),
-            (None, None, Some(at)) => (at, "a subscriber is gone".to_owned(), Sureness::Likely),
+            (None, None, Some(at)) => (at, "a subscriber was lost".to_owned(), Sureness::Likely),
             (None, None, None) => return None,
         };
         let peak = case

@@ -106,7 +106,7 @@ fn way(cycle: &StepWindow, statuses: &[(u16, u64)], all: u64) -> Option<(String,
         return told("by closing their connections", Sign::Limit);
     }
     if most(unfit) {
-        return told("with an answer that is not the one wanted", Sign::Failure);
+        return told("with an unexpected response", Sign::Failure);
     }
     let mut ways: Vec<(String, u64)> = Vec::new();
     let of_status = of(FailureKind::Status);
@@ -122,7 +122,7 @@ fn way(cycle: &StepWindow, statuses: &[(u16, u64)], all: u64) -> Option<(String,
             "refused connections".to_owned(),
             of(FailureKind::ConnectRefused),
         ),
-        ("unwanted answers".to_owned(), unfit),
+        ("unexpected responses".to_owned(), unfit),
     ]);
     if !most(of_status + cycle.shed + closed + of(FailureKind::ConnectRefused) + unfit) {
         return None;
@@ -220,7 +220,7 @@ fn admission(case: &Case<'_>) -> Option<Cause> {
         format!(" (and {:.1}/s at {:.0})", f.throughput, f.level)
     });
     let evidence = format!(
-        "{served:.1}/s are served at {:.0} {}{alike}, the others are refused {}: {} of {} cycles{}",
+        "{served:.1}/s are served at {:.0} {}{alike}, the rest are refused {}: {} of {} cycles{}",
         case.level(),
         case.unit.name(),
         refused.how,

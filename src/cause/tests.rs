@@ -482,7 +482,7 @@ fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
     assert_eq!(
         on_a_machine(0.5, 1.95).kinds(),
         [(Kind::Host, Possible)],
-        "nothing held that it could be compared with"
+        "nothing held to compare it with"
     );
 }
 
@@ -497,7 +497,7 @@ fn a_machine_that_others_fill_at_every_level_is_no_finding_but_a_warning() {
     let told = ruled_out([&explained, &explained].into_iter());
     assert_eq!(told.len(), 1, "once for all probes: {told:?}");
     assert!(
-        told[0].contains("was as full where the SLO held") && told[0].contains("busy machine"),
+        told[0].contains("was as saturated where the SLO held") && told[0].contains("busy machine"),
         "{told:?}"
     );
     // One neighbor who works for a while is no reason to rule it out.
@@ -528,14 +528,14 @@ fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cau
     let told = of(&starved(0.01, None).held(40, busy())).unwrap_err();
     assert!(
         told.starts_with("2.00 of 2 cores used (others 1.60,")
-            && told.ends_with("and was as full where the SLO held"),
+            && told.ends_with("and was as saturated where the SLO held"),
         "{told}"
     );
     let one = spoiled_by_others(1, 4, &told);
-    assert!(one.starts_with("1 of 4 probes says nothing"), "{one}");
+    assert!(one.starts_with("1 of 4 probes gives no finding"), "{one}");
     let warning = spoiled_by_others(2, 5, &told);
     assert!(
-        warning.starts_with("2 of 5 probes say nothing about the target"),
+        warning.starts_with("2 of 5 probes give no finding"),
         "{warning}"
     );
     assert!(
@@ -656,7 +656,7 @@ fn a_thread_without_rest_is_told_from_one_that_is_short_of_cpu() {
     assert_eq!(busy.kinds(), [(Kind::SingleThread, Likely)]);
     assert_eq!(
         busy.first().evidence,
-        "its main thread had work 97 % of the time, and waited for a CPU in 35 %"
+        "its main thread was runnable 97 % of the time, and waited for a CPU 35 % of the time"
     );
     assert_eq!(scene(0.25, 0.72).kinds(), [], "it is kept from working");
     assert_eq!(scene(0.5, 0.2).kinds(), [], "it rests");
@@ -688,7 +688,8 @@ fn segments_that_are_lost_on_a_long_way_are_the_networks_where_they_are_more_tha
     assert_eq!(told.resource, "the network to the target");
     assert_eq!(
         told.evidence,
-        "0.90 % of our segments were sent again, 180 of them, on a way of 40.0 ms a round trip; each is a delay of 200 ms and more in one latency"
+        "0.90 % of our TCP segments, 180 in total, were retransmitted on a path with a round trip \
+         of 40.0 ms; each adds 200 ms or more to a latency"
     );
     // With the load it loses more: a line that is full. Where it loses as much at every level it is not what broke it.
     let full = over_a_network(0.04, 9).held(40, over_a_network(0.04, 1));
@@ -739,7 +740,7 @@ fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
     assert_eq!(two.kinds(), [(Kind::AdmissionLimit, Likely)]);
     assert_eq!(
         two.first().evidence,
-        "80.0/s are served at 100 VUs (and 81.0/s at 200), the others are refused with an error status: 400 of 2 000 cycles"
+        "80.0/s are served at 100 VUs (and 81.0/s at 200), the rest are refused with an error status: 400 of 2 000 cycles"
     );
     for kind in [ConnectRefused, Eof] {
         assert_eq!(limited(kind).kinds()[0].0, Kind::AdmissionLimit, "{kind:?}");
@@ -919,7 +920,7 @@ fn a_fixed_throughput_without_a_queue_is_likely_where_waits_grow() {
     let served = |n, each_s| Scene::new().serves(n, each_s, FailureKind::Status, 0);
     let flat = |each_s| served(50, each_s).held(50, served(48, 0.1));
     assert_eq!(flat(1.0).kinds(), [(Kind::Downstream, Likely)]);
-    assert_eq!(flat(1.0).first().resource, "a fixed throughput");
+    assert_eq!(flat(1.0).first().resource, "throughput limit");
     assert_eq!(flat(0.1).kinds(), [(Kind::Downstream, Possible)]);
     // A full machine is a weaker reading of it, and so is a full machine a reason to doubt where no process says that it has CPU.
     let full = |scene: Scene| {
@@ -966,7 +967,7 @@ fn a_kind_of_line_that_is_new_in_the_broken_probe_is_quoted_whatever_it_says() {
     assert_eq!(unknown.kinds(), [(Kind::Log, Possible)]);
     assert_eq!(
         unknown.first().evidence,
-        "the log of app says only where the SLO broke, 12 times: \"worker 0: no free lane, 0 wait\""
+        "the log of app has this only where the SLO broke, 12 times: \"worker 0: no free lane, 0 wait\""
     );
     // It gives a limit that has no name one, and makes it surer.
     let flat = said(served(50), 12).held(50, held());
@@ -1026,7 +1027,7 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
         named
             .first()
             .evidence
-            .contains("80.0/s is worth 61 VUs that do not wait; 45 wait in its queue"),
+            .contains("80.0/s equals 61 VUs without queueing; 45 wait in its queue"),
         "{}",
         named.first().evidence
     );

@@ -48,7 +48,7 @@ impl New<'_> {
             n => format!("{n} times"),
         };
         format!(
-            "the log of {} says only where the SLO broke, {times}: \"{}\"",
+            "the log of {} has this only where the SLO broke, {times}: \"{}\"",
             self.monitor, self.text
         )
     }

@@ -39,7 +39,7 @@ pub(super) fn of(
     };
     if usable.is_empty() {
         let why = seen.iter().find_map(|s| s.trouble(metric));
-        change.reason = why.unwrap_or_else(|| "there is no pair of runs".to_owned());
+        change.reason = why.unwrap_or_else(|| "there are no pairs of runs".to_owned());
         return change;
     }
     fill(&mut change, &usable, confidence);
@@ -60,7 +60,7 @@ pub(super) fn of(
             .find_map(|s| s.trouble(metric))
             .unwrap_or_default();
         let left = seen.len() - usable.len();
-        let text = format!("{left} of {} pairs are left out: {why}", seen.len());
+        let text = format!("{left} of {} pairs are excluded: {why}", seen.len());
         change.reason = if change.reason.is_empty() {
             text
         } else {
@@ -112,13 +112,16 @@ impl Seen {
             .or_else(|| of("candidate", &self.candidate))
             .or_else(|| match (&self.base, &self.candidate) {
                 (Known::AtLeast(a), Known::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
-                    "no knee was seen in either, for the SLO broke before throughput stopped growing: the knees are at least {a:.0} and at least {b:.0}"
+                    "neither run reached its knee, because the SLO broke before throughput stopped \
+                     growing: the knees are at least {a:.0} and at least {b:.0}"
                 )),
                 (Known::AtLeast(a), Known::AtLeast(b)) => Some(format!(
-                    "both are only known to be high: at least {a:.0} and at least {b:.0}; raise the highest level"
+                    "both are known only to be at least {a:.0} and at least {b:.0}; raise the \
+                     highest level"
                 )),
                 (Known::AtMost(a), Known::AtMost(b)) => Some(format!(
-                    "both are only known to be low: at most {a:.0} and at most {b:.0}; lower the lowest level"
+                    "both are known only to be at most {a:.0} and at most {b:.0}; lower the lowest \
+                     level"
                 )),
                 _ => None,
             })
@@ -133,7 +136,8 @@ impl Seen {
             _ => return None,
         };
         Some(format!(
-            "no knee was seen in the {side}, where throughput still grew: it is at least {least:.0}"
+            "the {side} did not reach its knee, throughput was still growing: it is at least \
+             {least:.0}"
         ))
     }
 
@@ -216,9 +220,10 @@ fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64)
         return Seen::apart("the candidate measures another step");
     }
     match observed::common_level(base, candidate) {
-        None => {
-            Seen::apart("both held no level in common below their breakpoints, before a line forms")
-        }
+        None => Seen::apart(
+            "the runs have no held level in common that is low enough for queues not \
+                to form",
+        ),
         Some(level) => {
             let seen = observed::latencies(base, candidate, level, q, confidence);
             Seen {
@@ -264,7 +269,7 @@ fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
     }
     change.verdict = verdict(change, confidence);
     if change.verdict == ChangeVerdict::CannotSay {
-        "some pairs bound the change from below and others from above"
+        "some pairs give a lower bound of the change and others an upper bound"
             .clone_into(&mut change.reason);
     }
 }

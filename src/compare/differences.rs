@@ -48,7 +48,7 @@ fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("highest level", plan.max_level.to_string()),
         ("budget", units::format_seconds(plan.budget_s)),
         ("pace", format!("{}/s", plan.pace_per_s)),
-        ("precision asked", share(answer.precision_asked)),
+        ("requested precision", share(answer.precision_asked)),
         ("confidence", share(answer.confidence)),
         ("kernel", env.kernel.clone()),
         ("CPUs", env.cpus.to_string()),
@@ -66,7 +66,7 @@ fn populations(populations: &[PopulationRecord]) -> String {
     };
     let all: Vec<String> = populations.iter().map(one).collect();
     if all.is_empty() {
-        "users alone".to_owned()
+        "users only".to_owned()
     } else {
         all.join(", ")
     }

@@ -30,11 +30,12 @@ pub enum Bound {
 pub enum GateError {
     /// It has another form.
     #[error(
-        "`{0}` is no condition; write METRIC<-5% or METRIC>+20%, in quotes, for what must not happen"
+        "`{0}` is not a condition; write what must not happen as METRIC<-5% or METRIC>+20%, in \
+         quotes"
     )]
     Form(String),
     /// There is no such metric.
-    #[error("`{0}` is not compared; there are breakpoint, knee, throughput, p50 and p99")]
+    #[error("`{0}` is not a compared metric; use breakpoint, knee, throughput, p50, or p99")]
     Metric(String),
     /// The bound cannot be read.
     #[error("`{text}`: {why}")]
@@ -46,7 +47,8 @@ pub enum GateError {
     },
     /// The sign does not fit the direction.
     #[error(
-        "`{0}`: `<` takes a fall, such as -5%, and `>` a rise, such as +20%: a gate fails on a change that was seen, not on one that was hoped for"
+        "`{0}`: use `<` with a fall, such as -5%, and `>` with a rise, such as +20%; a gate fails \
+         on a change that happened, not on one that did not"
     )]
     Sign(String),
 }
@@ -138,27 +140,21 @@ fn outcome(bound: Bound, change: &Change) -> (GateOutcome, String) {
         // Where only a bound is known, it is the change that is known.
         let known = seen.or(least).unwrap_or(1.0);
         if known > limit {
-            let reason = format!("a {word} of {:.1} %, and that is evidence", percent(known));
+            let reason = format!("evidence of a {word} of {:.1} %", percent(known));
             return (GateOutcome::Failed, reason);
         }
         if seen.is_none() {
-            let reason = format!(
-                "a {word} of at least {:.1} %, of unknown size",
-                percent(known)
-            );
+            let reason = format!("a {word} of at least {:.1} %, size unknown", percent(known));
             return (GateOutcome::CannotSay, reason);
         }
     }
     match worst {
         None => (
             GateOutcome::CannotSay,
-            format!("no {word} of any size can be excluded"),
+            format!("a {word} of any size is possible"),
         ),
         Some(worst) if worst > 1.0 => {
-            let reason = format!(
-                "a {word} of up to {:.1} % cannot be excluded",
-                percent(worst)
-            );
+            let reason = format!("a {word} of up to {:.1} % is possible", percent(worst));
             (GateOutcome::Passed, reason)
         }
         Some(_) => (GateOutcome::Passed, format!("a {word} is excluded")),

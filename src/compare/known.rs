@@ -60,17 +60,19 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
         Ending::Bracketed => bracketed(answer),
         Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
         Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
-        Ending::TimeDriven => nothing("it breaks with time, not at a level", answer),
+        Ending::TimeDriven => nothing("it breaks over time, not at a level", answer),
         Ending::Hysteresis => nothing(
-            "its breakpoint depends on the direction of the load",
+            "it has hysteresis: its breakpoint depends on the direction of the load",
             answer,
         ),
-        Ending::Bimodal => nothing("it has two breakpoints", answer),
+        Ending::Bimodal => nothing("it is bimodal: it has two breakpoints", answer),
         Ending::Undecided => nothing("it is undecided", answer),
-        Ending::GeneratorLimited => nothing("the generator or its host was the limit", answer),
+        Ending::GeneratorLimited => {
+            nothing("the load generator or its host was the bottleneck", answer)
+        }
         Ending::TargetDown => nothing("the target was down", answer),
         Ending::Interrupted => nothing("it was interrupted", answer),
-        Ending::Aborted => nothing("it was stopped by a limit", answer),
+        Ending::Aborted => nothing("it was stopped by a safety limit", answer),
     }
 }
 
@@ -101,7 +103,7 @@ fn found(answer: &Answer) -> Known {
     };
     match spread {
         Some(spread) => Known::Spread { value, spread },
-        None => nothing("its interval says nothing", answer),
+        None => nothing("its interval is too wide to use", answer),
     }
 }
 
@@ -110,7 +112,7 @@ fn bracketed(answer: &Answer) -> Known {
     match (answer.ci_low.map(f64::from), answer.ci_high.map(f64::from)) {
         (Some(low), Some(high)) => match of_interval(low, high, answer.confidence) {
             Some(spread) => Known::Within(spread),
-            None => nothing("its interval says nothing", answer),
+            None => nothing("its interval is too wide to use", answer),
         },
         (Some(low), None) => Known::AtLeast(low),
         (None, Some(high)) => Known::AtMost(high),

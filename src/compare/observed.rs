@@ -49,7 +49,7 @@ fn so_far(record: &RunRecord) -> Option<Plateau<'_>> {
     searched.then(|| Plateau::so_far(plan, &record.probes))?
 }
 
-const STILL_GROWS: &str = "throughput still grew at the highest level that settled";
+const STILL_GROWS: &str = "throughput was still growing at the highest level that settled";
 const TOO_SHORT: &str = "its holds are too short for an interval";
 
 /// The highest throughput, cycles per second, where it does not grow any more.
@@ -82,7 +82,7 @@ pub(super) fn most_seen(base: &RunRecord, candidate: &RunRecord) -> Option<Strin
     );
     let rate = base.plan.counted().rate();
     Some(format!(
-        "the highest that was seen, where it still grew: {a:.1} -> {b:.1} {rate}"
+        "the highest measured, still growing: {a:.1} -> {b:.1} {rate}"
     ))
 }
 
@@ -103,7 +103,7 @@ pub(super) fn knee(record: &RunRecord) -> Known {
         return Known::Nothing("no throughput was measured at a level of users".to_owned());
     };
     if vus(plateau.lowest) > NOBODY_WAITS * plateau.knee {
-        let why = "its lowest level is too near the knee to show a cycle in which nobody waits";
+        let why = "its lowest level is too close to the knee to show a cycle without queueing";
         return Known::Bare(plateau.knee, why.to_owned());
     }
     let errors = rate_error(record, plateau.peak).zip(cycle_error(&plateau));
@@ -112,7 +112,7 @@ pub(super) fn knee(record: &RunRecord) -> Known {
         Some(error) if plateau.may_grow() => {
             Known::AtLeast(plateau.knee * (-ONE_SIDED * error.se).exp())
         }
-        None if plateau.may_grow() => Known::Nothing(format!("no knee was seen: {STILL_GROWS}")),
+        None if plateau.may_grow() => Known::Nothing(format!("knee not reached: {STILL_GROWS}")),
         error => spread_or_bare(plateau.knee, error),
     }
 }

@@ -20,12 +20,15 @@ pub(super) fn fit(runs: &[Named], confidence: f64) -> Result<Scaling, String> {
     let sizes = usl::distinct_sizes(&spreads);
     if sizes.len() < PARAMETERS {
         return Err(format!(
-            "{} different sizes; the law has three parameters and needs three sizes at least",
+            "only {} different sizes; the scaling law has three parameters and needs at least \
+             three sizes",
             sizes.len()
         ));
     }
-    let fitted =
-        usl::fit(&spreads, confidence).ok_or("the law cannot be fitted to these breakpoints")?;
+    let fitted = usl::fit(&spreads, confidence).ok_or(
+        "the scaling law cannot be fitted to these \
+            breakpoints",
+    )?;
     let largest = sizes.iter().copied().fold(0.0, f64::max);
     let smallest = sizes.iter().copied().fold(f64::INFINITY, f64::min);
     let tail = (1.0 - confidence) / 2.0;
@@ -70,12 +73,12 @@ fn sized(run: &Named) -> Result<Sized, String> {
     let size = run
         .size
         .filter(|s| s.is_finite() && *s > 0.0)
-        .ok_or_else(|| format!("{} has no size above zero", run.name))?;
+        .ok_or_else(|| format!("{} needs a size above zero", run.name))?;
     let spread: Spread = match known::breakpoint(&run.record) {
         Known::Spread { spread, .. } | Known::Within(spread) => spread,
         Known::AtLeast(_) => return Err(format!("{}: it never broke", run.name)),
-        Known::AtMost(_) => return Err(format!("{}: it broke at the minimum", run.name)),
-        Known::Beside(_) => return Err(format!("{}: its breakpoint stands alone", run.name)),
+        Known::AtMost(_) => return Err(format!("{}: it broke even at the minimum", run.name)),
+        Known::Beside(_) => return Err(format!("{}: its breakpoint has no interval", run.name)),
         Known::Bare(_, why) | Known::Nothing(why) => return Err(format!("{}: {why}", run.name)),
     };
     Ok(Sized { size, spread })

@@ -10,20 +10,21 @@ use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatibl
 pub enum Refused {
     /// Nobody but itself vouches for the certificate.
     #[error(
-        "the certificate{} is self-signed; name it, or what issued it, with --cacert FILE (`ca` in the profile's [target]), or leave out \
-         the check with --insecure (`insecure = true`)", of(.0.as_deref())
+        "the certificate{} is self-signed; trust it or its issuer with --cacert FILE (`ca` in the \
+         profile's [target]), or skip the check with --insecure (`insecure = true`)", of(.0.as_deref())
     )]
     SelfSigned(Option<String>),
     /// Nobody who is trusted vouches for it.
     #[error(
-        "the certificate has an unknown issuer{}; name the CA's file with --cacert FILE (`ca` in the profile's [target]), or leave out \
-         the check with --insecure (`insecure = true`)", of(.0.as_deref())
+        "the certificate has an unknown issuer{}; give the CA's file with --cacert FILE (`ca` in \
+         the profile's [target]), or skip the check with --insecure (`insecure = true`)", of(.0.as_deref())
     )]
     UnknownIssuer(Option<String>),
     /// It is for somebody else.
     #[error(
-        "the certificate is for the wrong name: `{asked}` was asked for, and it is for {for_whom}; use a name that it is for (--resolve \
-         NAME:PORT:ADDRESS says where that leads), or say which to expect: `server-name` in the profile's [target]"
+        "the certificate is for the wrong name: `{asked}` was requested, but it is for {for_whom}; \
+         use a name it covers (--resolve NAME:PORT:ADDRESS sets its address), or set the name to \
+         expect: `server-name` in the profile's [target]"
     )]
     WrongName {
         /// Whom the connection was for.
@@ -33,24 +34,27 @@ pub enum Refused {
     },
     /// Its time is over.
     #[error(
-        "the certificate has expired on {0}; renew it, or leave out the check with --insecure (`insecure = true`)"
+        "the certificate has expired on {0}; renew it, or skip the check with --insecure \
+         (`insecure = true`)"
     )]
     Expired(String),
     /// Its time has not come.
     #[error(
-        "the certificate is not valid before {0}; look at the clocks, or leave out the check with --insecure (`insecure = true`)"
+        "the certificate is not valid before {0}; check the clocks, or skip the check with \
+         --insecure (`insecure = true`)"
     )]
     NotYetValid(String),
     /// The server has nothing for the name that was asked for.
     #[error(
-        "the server knows no such name: it has no certificate for the host that was asked for (it said unrecognized_name); use a name \
-         that it has (--resolve NAME:PORT:ADDRESS says where that leads), or say which to ask for: `server-name` in the profile's [target]"
+        "the server does not know this name: it has no certificate for the requested host (it said \
+         unrecognized_name); use a name it has (--resolve NAME:PORT:ADDRESS sets its address), or \
+         set the name to request: `server-name` in the profile's [target]"
     )]
     UnknownName,
     /// Its key, or that of who issued it, is too short to prove anything.
     #[error(
-        "{whose} has an RSA key of {bits} bits, and fewer than 2048 are not accepted; renew it with a longer key, or leave out the check \
-         with --insecure (`insecure = true`)"
+        "{whose} has an RSA key of {bits} bits, but at least 2048 are required; renew it with a \
+         longer key, or skip the check with --insecure (`insecure = true`)"
     )]
     WeakKey {
         /// The certificate, or who issued it.
@@ -64,31 +68,33 @@ pub enum Refused {
     )]
     WantsClientCertificate,
     /// It knows, and does not want that one.
-    #[error("the server does not accept the client certificate of --cert (`cert`): it said {0}")]
+    #[error("the server rejects the client certificate of --cert (`cert`): it said {0}")]
     ClientCertificate(String),
     /// No TLS is spoken there.
-    #[error("this port speaks plain HTTP, or at least no TLS; write http:// in place of https://")]
+    #[error("this port speaks plain HTTP, or at least not TLS; use http:// instead of https://")]
     PlainHttp,
     /// What the server speaks of TLS is not what this program does.
     #[error(
-        "the server speaks no version of TLS that this program does, which are 1.2 and 1.3 ({0}); let it speak one of them"
+        "the server supports neither TLS 1.2 nor TLS 1.3 ({0}); enable one of them on the server"
     )]
     NoVersion(String),
     /// The same of ciphers.
     #[error(
-        "the server has no cipher in common with this program, or refuses it for another reason ({0}); this program does AES-GCM and \
-         ChaCha20-Poly1305 with ECDHE, as TLS 1.3 does, and no older ones: allow one of those (nginx: ssl_ciphers)"
+        "the server has no cipher in common with this program, or refuses it for another reason \
+         ({0}); this program supports AES-GCM and ChaCha20-Poly1305 with ECDHE, as in TLS 1.3, \
+         and no older ones: enable one of those (nginx: ssl_ciphers)"
     )]
     NoCipher(String),
     /// HTTP/1.1 is not spoken there.
     #[error(
-        "the server does not agree to HTTP/1.1 (ALPN): it may speak HTTP/2 alone, and this program speaks HTTP/1.1 alone; let the server \
-         speak that too, or put a proxy before it"
+        "the server does not agree to HTTP/1.1 (ALPN): it may speak only HTTP/2, but this program \
+         speaks only HTTP/1.1; enable HTTP/1.1 on the server, or put a proxy in front of it"
     )]
     NoHttp1,
     /// The server ended it.
     #[error(
-        "the server ended the TLS handshake without a word; it may want another name (`server-name` in the profile's [target])"
+        "the server ended the TLS handshake without an alert; it may expect another name \
+         (`server-name` in the profile's [target])"
     )]
     Ended,
     /// Anything else.

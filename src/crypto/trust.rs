@@ -69,12 +69,12 @@ pub enum TrustError {
     },
     /// The system has no certificates.
     #[error(
-        "no certificate of a CA was found on this system{0}: name a file with --cacert (`ca` in the profile's [target]), or with \
-         SSL_CERT_FILE in the environment"
+        "no CA certificate was found on this system{0}: give a file with --cacert (`ca` in the \
+         profile's [target]), or with SSL_CERT_FILE in the environment"
     )]
     NoRoots(String),
     /// No host has such a name.
-    #[error("`server-name` {0} is not the name of a host")]
+    #[error("`server-name` {0} is not a valid host name")]
     Name(String),
     /// rustls does not want it.
     #[error("TLS cannot be set up: {0}")]
@@ -184,8 +184,8 @@ fn certificates(
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let found = found.map_err(|e| file_error(what, path, e))?;
     if found.is_empty() {
-        let why = "there is no certificate in it; it must be PEM, whose first line is -----BEGIN CERTIFICATE----- \
-                   (openssl x509 -inform der -in FILE makes PEM of DER)";
+        let why = "it contains no certificate; it must be PEM, whose first line is -----BEGIN \
+            CERTIFICATE----- (openssl x509 -inform der -in FILE converts DER to PEM)";
         return Err(file_error(what, path, why));
     }
     Ok(found)
@@ -217,7 +217,7 @@ fn identity(
             Some(key) => Err(file_error(
                 "--key (`key`)",
                 key,
-                "a key goes with a certificate: add --cert FILE (`cert`)",
+                "a key needs a certificate: add --cert FILE (`cert`)",
             )),
             None => Ok(None),
         };
@@ -229,15 +229,15 @@ fn identity(
     };
     let text = bounded::file(path, bounded::CERTIFICATES).map_err(|e| file_error(what, path, e))?;
     let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-        let why = "there is no private key in it: give its file with --key (`key`). One with a passphrase is not read; \
-                   `openssl pkey -in FILE -out PLAIN` writes it without";
+        let why = "it contains no private key: give its file with --key (`key`). A key with a \
+            passphrase cannot be read; `openssl pkey -in FILE -out PLAIN` removes the passphrase";
         file_error(what, path, why)
     })?;
     let key = CertifiedKey::from_der(chain, key, provider).map_err(|e| {
         file_error(
             what,
             path,
-            format!("the key does not go with the certificate: {e}"),
+            format!("the key does not match the certificate: {e}"),
         )
     })?;
     Ok(Some(Arc::new(key)))
@@ -414,7 +414,7 @@ fn wrong_name(about: &Certificate<'_>, name: &ServerName<'_>) -> Refused {
     Refused::WrongName {
         asked: name.to_str().into_owned(),
         for_whom: match names.as_slice() {
-            [] => "nobody by name".to_owned(),
+            [] => "no host name".to_owned(),
             names if more => format!("{} and others", names.join(", ")),
             names => names.join(", "),
         },

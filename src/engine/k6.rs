@@ -156,7 +156,8 @@ impl K6Engine {
     pub async fn start(spec: K6Spec, told: impl Future<Output = ()>) -> Result<Self, EngineError> {
         if spec.mode == K6Mode::Restart && spec.climbs {
             return Err(EngineError::Unfit(
-                "a ramp moves the level every second, and in the mode `restart` each level is a k6 of its own; use the mode `gate`"
+                "a ramp changes the level every second, but in mode `restart` each level is its \
+                 own k6 process; use mode `gate`"
                     .to_owned(),
             ));
         }
@@ -201,15 +202,16 @@ impl K6Engine {
         let mut out = Vec::new();
         if !self.spec.left_out.is_empty() {
             out.push(format!(
-                "options of the script are left out because they decide on the load: {}",
+                "options of the script are ignored because they set the load: {}",
                 self.spec.left_out.join(", ")
             ));
         }
         if self.spec.mode == K6Mode::Restart {
             out.push(
-                "each level is a k6 of its own (mode `restart`): `setup` and `teardown` run at every level, all VUs begin at once \
-                 whatever the pace, iterations that throw are not counted as failed, and where there are few requests some are told a \
-                 second or more too late"
+                "each level is its own k6 process (mode `restart`): `setup` and `teardown` run at \
+                 every level, all VUs start at once regardless of the pace, iterations that throw \
+                 do not count as failed, and at low request rates some requests are reported a \
+                 second or more late"
                     .to_owned(),
             );
         }
@@ -239,7 +241,9 @@ impl K6Engine {
             if slice.running == 0 {
                 idle += 1;
                 if idle > seconds(BEGINS) {
-                    return Err(EngineError::Start(format!("k6 ran no VU within {idle} s")));
+                    return Err(EngineError::Start(format!(
+                        "k6 started no VU within {idle} s"
+                    )));
                 }
                 continue;
             }
@@ -327,7 +331,7 @@ impl K6Engine {
     async fn next_within(&mut self, limit: Duration) -> Result<Slice, EngineError> {
         let silent = || {
             EngineError::Stopped(format!(
-                "k6 told nothing for {} s: it hangs, or the clock of this machine was set",
+                "no output from k6 for {} s: it hung, or the system clock changed",
                 limit.as_secs()
             ))
         };
@@ -378,8 +382,9 @@ fn check(slice: &Slice) -> Result<(), EngineError> {
     let uri = name.parse::<http::Uri>().ok();
     let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("HOST");
     Err(EngineError::Unfit(format!(
-        "the script's request `{}` would go to an address that is not this machine's ({said}). If it is yours to load, say so: \
-         `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's [target]. It was not sent",
+        "the script's request `{}` would go to an address that is not this machine's ({said}). If \
+         you are allowed to load it, add `--allow-target {host}`, or `allow = [\"{host}\"]` in \
+         the profile's [target]. It was not sent",
         masked(name)
     )))
 }
@@ -578,20 +583,22 @@ impl Notes {
         let mut out = Vec::new();
         if !self.strange.is_empty() {
             out.push(format!(
-                "requests named {} have no row of their own, because they first came up during the run (or there are too many names); \
-                 they count among all requests. Give requests that belong together one name in the script (tags: {{ name: '...' }})",
+                "requests named {} have no row of their own, because they first appeared during \
+                 the run (or there are too many names); they count only in the totals. Give \
+                 related requests one name in the script (tags: {{ name: '...' }})",
                 few(&self.strange)
             ));
         }
         if self.late > 0 {
             out.push(format!(
-                "k6 told of {} of {} requests later than a second is waited for: they are counted in the second after",
+                "k6 reported {} of {} requests too late: they are counted in the following second",
                 self.late, self.requests
             ));
         }
         if self.partial > 0 {
             out.push(format!(
-                "of {} of {} requests k6 did not tell how long they waited for a connection: their latencies are without it",
+                "for {} of {} requests, k6 did not report how long they waited for a connection: \
+                 their latencies exclude it",
                 self.partial, self.requests
             ));
         }

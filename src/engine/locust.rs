@@ -161,8 +161,9 @@ impl LocustEngine {
             }
             Cluster::Plain { .. } if spec.climbs => {
                 return Err(EngineError::Unfit(format!(
-                    "a ramp moves the level every second, and {} tells its latencies every third; load the plug-in: \
-                     breakpoint locust-plugin > bp.py, then -f locustfile.py,bp.py on master and workers",
+                    "a ramp changes the level every second, but {} reports its latencies every \
+                     three seconds; load the plug-in: breakpoint locust-plugin > bp.py, then -f \
+                     locustfile.py,bp.py on master and workers",
                     web.shown()
                 )));
             }
@@ -199,9 +200,11 @@ impl LocustEngine {
         let mut out = Vec::new();
         if matches!(self.source, Source::Coarse(_)) {
             out.push(
-                "Locust runs without breakpoint's plug-in: latencies are known as its percentiles have them, to two digits (at 2 s, \
-                 1.95 to 2.05 s). A probe whose verdict hangs on that is undecided, the interval does not hold this error, refusals by \
-                 design count as errors, and requests that hang are not seen. `breakpoint locust-plugin` prints the plug-in"
+                "Locust runs without breakpoint's plug-in: latencies are rounded to two digits, as \
+                 in its percentiles (2 s means 1.95 to 2.05 s). A probe whose verdict depends on \
+                 that is undecided, the interval does not include this error, refusals by design \
+                 count as errors, and hanging requests are not seen. `breakpoint locust-plugin` \
+                 prints the plug-in"
                     .to_owned(),
             );
         }
@@ -339,9 +342,9 @@ impl LocustEngine {
             return Ok(());
         }
         Err(EngineError::Unfit(format!(
-            "the Locust cluster has {have} users of the {} that were asked for, and starts no more: classes with a `fixed_count` in the \
-             locustfile are never more than that. What was measured below is kept; search up to {have} (--max-vus {have}), or leave out \
-             fixed_count",
+            "the Locust cluster runs {have} of the {} requested users and starts no more: classes \
+             with a `fixed_count` in the locustfile never exceed it. Results below that level are \
+             kept; search up to {have} (--max-vus {have}), or remove fixed_count",
             self.level.get(),
             have = window.vus
         )))
@@ -440,26 +443,28 @@ impl Notes {
         let mut out = Vec::new();
         if !self.strange.is_empty() {
             out.push(format!(
-                "requests named {} have no row of their own, because they first came up during the run (or there are too many names); \
-                 they count among all requests. Give requests that belong together one name in the locustfile (name=...)",
+                "requests named {} have no row of their own, because they first appeared during \
+                 the run (or there are too many names); they count only in the totals. Give \
+                 related requests one name in the locustfile (name=...)",
                 few(&self.strange)
             ));
         }
         if self.unseen > 0 {
             out.push(format!(
-                "{} of {} requests were made by a client whose requests in flight cannot be seen: those that hang for ever do not count \
-                 as late. Wrap them in events.request.measure, or tell the plug-in (bp.begin, bp.end)",
+                "{} of {} requests were made by a client whose requests in flight cannot be seen: \
+                 those that hang forever do not count as late. Wrap them in \
+                 events.request.measure, or report them to the plug-in (bp.begin, bp.end)",
                 self.unseen, self.ended
             ));
         }
         if self.lost > 0 {
             out.push(format!(
-                "up to {} workers were lost during the run; probes in which they were are invalid",
+                "up to {} workers were lost during the run; affected probes are invalid",
                 self.lost
             ));
         }
         if names.is_empty() {
-            out.push("no request was seen at all in the look around before the run".to_owned());
+            out.push("no requests were seen in the trial before the run".to_owned());
         }
         out
     }
@@ -475,8 +480,8 @@ fn interrupted() -> EngineError {
 
 fn shape(name: &str) -> EngineError {
     EngineError::Unfit(format!(
-        "the Locust test has {name}, which decides on the number of users by itself; start master and workers without it \
-         (leave its file out, or use --class-picker)"
+        "the Locust test has {name}, which sets the number of users itself; start master and \
+         workers without it (omit its file, or use --class-picker)"
     ))
 }
 
@@ -529,8 +534,9 @@ async fn look_at(web: &Web) -> Result<Cluster, NotYet> {
 async fn with_plugin(web: &Web, status: web::Status) -> Result<Cluster, NotYet> {
     if status.protocol != PROTOCOL {
         return Err(NotYet::never(format!(
-            "the plug-in in the Locust master at {} (Locust {}) is of another version of breakpoint: write it again with `breakpoint \
-             locust-plugin > bp.py`, and start master and workers anew",
+            "the plug-in in the Locust master at {} (Locust {}) is from another version of \
+             breakpoint: write it again with `breakpoint locust-plugin > bp.py`, and restart \
+             master and workers",
             web.shown(),
             status.locust
         )));
@@ -569,8 +575,8 @@ async fn plain(web: &Web) -> Result<Cluster, NotYet> {
     idle(web, &page.state)?;
     let Some(workers) = page.workers else {
         return Err(NotYet::never(format!(
-            "{} is a single Locust process; start it as a master (--master) with workers (--worker), so that it can be seen how they \
-             fare",
+            "{} is a single Locust process; start it as a master (--master) with workers \
+             (--worker), so that their health is visible",
             web.shown()
         )));
     };
@@ -586,7 +592,7 @@ async fn plain(web: &Web) -> Result<Cluster, NotYet> {
 fn idle(web: &Web, state: &str) -> Result<(), NotYet> {
     if matches!(state, "running" | "spawning" | "stopping" | "cleanup") {
         return Err(NotYet::Wait(format!(
-            "a test runs already in the Locust cluster at {} ({state}): stop it first",
+            "a test is already running in the Locust cluster at {} ({state}): stop it first",
             web.shown()
         )));
     }

@@ -438,7 +438,7 @@ fn trust(
 }
 
 fn ended() -> EngineError {
-    EngineError::Stopped("a load thread ended by itself".to_owned())
+    EngineError::Stopped("a load thread ended unexpectedly".to_owned())
 }
 
 impl ShardHandle {
@@ -448,7 +448,7 @@ impl ShardHandle {
         let thread = std::thread::Builder::new()
             .name(format!("load-{}", spec.index))
             .spawn(move || shard::run(spec, orders, sender))
-            .map_err(|e| EngineError::Start(format!("no load thread: {e}")))?;
+            .map_err(|e| EngineError::Start(format!("cannot start a load thread: {e}")))?;
         Ok(Self {
             commands,
             reports,

@@ -32,7 +32,9 @@ impl Looked<'_> {
     fn number<E: Error>(self, value: f64) -> Result<(), E> {
         if self.key.ends_with(SECONDS) && value.abs() > MOST_SECONDS {
             let key = self.key;
-            return Err(E::custom(format!("`{key}` is {value:e}, which is no time")));
+            return Err(E::custom(format!(
+                "`{key}` is {value:e}, which is not a time"
+            )));
         }
         Ok(())
     }
@@ -103,7 +105,7 @@ mod tests {
             r#"{"a": {"spans_s": [1, 2, 18446744073709551615]}}"#,
         ] {
             let error = check(json.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains("is no time"), "{error}");
+            assert!(error.contains("is not a time"), "{error}");
         }
         for json in [
             r#"{"judged_s": 1.5, "rss": 1e308, "last_s": 1.8e9, "name": "1e308", "x": [true, null]}"#,

@@ -178,9 +178,9 @@ fn a_line_that_tells_of_another_probe_or_of_no_time_is_told() {
         (|e| e.told.visit.level = Level(7), "another probe"),
         (|e| e.told.visit.probe = 0, "another probe"),
         (|e| e.told.judged_s = 42.0, "before the line above"),
-        (|e| e.told.judged_s = 1e308, "which is no time"),
+        (|e| e.told.judged_s = 1e308, "which is not a time"),
         (|e| e.told.asked_s = -1.0, "before the line above"),
-        (|e| e.probe.hold_s = -1e300, "which is no time"),
+        (|e| e.probe.hold_s = -1e300, "which is not a time"),
     ];
     for (change, part) in changes {
         let error = told(change).unwrap_err().to_string();

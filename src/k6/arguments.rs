@@ -41,8 +41,8 @@ pub fn check_arguments<S: AsRef<str>>(arguments: &[S]) -> Result<(), (usize, Str
         if !known {
             let shown: String = name.chars().take(60).collect();
             let why = format!(
-                "`{shown}` is not an argument that may be added; there are: {}, {}. The rest belongs into the options of the script, or is for \
-                 breakpoint to say",
+                "`{shown}` is not an argument that may be added; available: {}, {}. The rest \
+                 belongs in the script's options, or is set by breakpoint",
                 WITH_VALUE.join(", "),
                 ALONE.join(", ")
             );
@@ -50,7 +50,7 @@ pub fn check_arguments<S: AsRef<str>>(arguments: &[S]) -> Result<(), (usize, Str
         }
         let Some(value) = value else {
             if WITH_VALUE.contains(&name) {
-                return Err((at, format!("`{name}` needs a value behind it")));
+                return Err((at, format!("`{name}` needs a value after it")));
             }
             continue;
         };
@@ -60,7 +60,7 @@ pub fn check_arguments<S: AsRef<str>>(arguments: &[S]) -> Result<(), (usize, Str
                 .is_none_or(|(name, _)| name.is_empty())
         {
             // The value may be a secret.
-            return Err((at, format!("write `{name}` with NAME=VALUE behind it")));
+            return Err((at, format!("write `{name}` with NAME=VALUE after it")));
         }
     }
     Ok(())

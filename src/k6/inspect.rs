@@ -29,7 +29,7 @@ const ODD: [(&str, &str); 3] = [
         "executionSegment",
         "here the VUs are not a part of a larger test",
     ),
-    ("paused", "nobody would let it go on"),
+    ("paused", "nothing would resume it"),
 ];
 
 /// What a script says of itself.
@@ -103,9 +103,9 @@ impl Script {
     /// What becomes of its options in a mode, beside what is told of its thresholds.
     pub fn told(&self, mode: Mode) -> Vec<String> {
         let odd = self.odd.iter().map(|(option, why)| match mode {
-            Mode::Gate => format!("the script's option {option} is left out: {why}"),
+            Mode::Gate => format!("the script's option {option} is ignored: {why}"),
             Mode::Restart => format!(
-                "the script's option {option} stays with the mode `restart`, and is better taken out: {why}"
+                "the script's option {option} stays in effect in mode `restart`; remove it: {why}"
             ),
         });
         odd.chain(self.notes.iter().cloned()).collect()

@@ -24,12 +24,12 @@ pub(super) fn mix(scenarios: &Map<String, Value>) -> Mix {
             Ok(function) => mix.add(function),
             Err(why) => mix
                 .notes
-                .push(format!("the scenario `{name}` is left out: {why}")),
+                .push(format!("the scenario `{name}` is ignored: {why}")),
         }
     }
     if scenarios.len() > MOST_SCENARIOS {
         let note = format!(
-            "of the script's {} scenarios the first {MOST_SCENARIOS} are run",
+            "of the script's {} scenarios, only the first {MOST_SCENARIOS} run",
             scenarios.len()
         );
         mix.notes.push(note);
@@ -66,14 +66,14 @@ impl Mix {
         }
         if !left_out.is_empty() {
             let left_out = left_out.join(", ");
-            let note = format!("of the script's scenario `{name}` this is left out: {left_out}");
+            let note = format!("of the script's scenario `{name}`, this is ignored: {left_out}");
             self.notes.push(note);
         }
         let executor = text(scenario, "executor").unwrap_or_default();
         if executor.contains("arrival") {
             self.notes.push(format!(
-                "the script's scenario `{name}` begins iterations at a rate; here its VUs go through `{exec}` in a loop, as many of them as \
-                 it may have at most"
+                "the script's scenario `{name}` starts iterations at a rate; here its VUs run \
+                 `{exec}` in a loop, up to its maximum number of VUs"
             ));
         }
     }

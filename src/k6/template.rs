@@ -104,9 +104,9 @@ fn comment(text: &str) -> String {
         .collect()
 }
 
-const TEMPLATE: &str = r#"# A breakpoint profile: k6 makes the load with a script of its own. Run it:   breakpoint find --profile FILE
+const TEMPLATE: &str = r#"# A breakpoint profile: k6 makes the load with its own script. Run it:   breakpoint find --profile FILE
 # What would be done, without sending anything:   breakpoint plan --profile FILE
-# Lines that begin with `#` and a key show what is assumed without them, or what else there is.
+# Commented-out keys show the defaults, or what else there is.
 
 # What must hold. `p95(NAME)` is the latency of the requests with the tag `name` NAME; a bare `p95` that of all requests;
 # `iteration` is a pass of the script's function, think times included.
@@ -139,7 +139,7 @@ script = @SCRIPT@
 # budget = "15m"                # of the search; two holds below the breakpoint follow, a tenth of it each
 # pace = 50                     # VUs started or stopped per second
 
-# What to watch beside the load; `breakpoint init --url` writes a profile that shows all kinds.
+# What to monitor during the load; `breakpoint init --url` writes a profile that shows all kinds.
 # [[monitor]]
 # name = "service"
 # docker = "my-container"       # or: pid-file = "service.pid", cgroup = "/sys/fs/cgroup/my-group"

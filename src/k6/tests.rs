@@ -109,17 +109,17 @@ fn a_threshold_that_is_no_objective_is_told_with_its_reason() {
         (
             "http_req_duration{status:200}",
             "p(95)<5",
-            "`name` alone is known",
+            "only `name` is supported",
         ),
         (
             "http_req_duration{name:a,status:200}",
             "p(95)<5",
-            "`name` alone is known",
+            "only `name` is supported",
         ),
         ("http_req_duration{name:a<b}", "p(95)<5", ""),
-        ("http_req_failed", "rate<1.5", "share must lie"),
+        ("http_req_failed", "rate<1.5", "share must be"),
         ("http_req_failed", "rate<0", "cannot be met"),
-        ("http_reqs", "count>100", "the rate alone"),
+        ("http_reqs", "count>100", "only the rate is measured"),
         ("http_reqs", "rate<100", "needs a lower bound"),
         ("iteration_duration{name:a}", "p(95)<5", "no names here"),
     ] {
@@ -149,7 +149,7 @@ fn a_script_tells_its_thresholds_once_and_what_is_not_carried_over() {
     assert_eq!(script.left_out, ["stages"]);
     assert_eq!(script.functions, [Function::by_default()]);
     for (mode, wanted) in [
-        (Mode::Gate, "the script's option `rps` (50) is left out"),
+        (Mode::Gate, "the script's option `rps` (50) is ignored"),
         (Mode::Restart, "the script's option `rps` (50) stays"),
     ] {
         let told = script.told(mode);
@@ -170,7 +170,7 @@ fn scenarios_become_functions_with_the_vus_as_weights() {
     assert_eq!(functions(mixed), "browse=4,buy=2,default=1");
     let notes = script(mixed).notes;
     assert!(
-        notes.len() == 1 && notes[0].contains("`c` begins iterations at a rate"),
+        notes.len() == 1 && notes[0].contains("`c` starts iterations at a rate"),
         "{notes:?}"
     );
 }
@@ -189,7 +189,7 @@ fn what_of_a_scenario_is_left_out_is_told() {
     assert!(
         error
             .to_string()
-            .contains("`not a name` cannot name a function"),
+            .contains("`not a name` is not a valid name of an exported function"),
         "{error}"
     );
 }
@@ -248,8 +248,8 @@ fn weights_are_read_as_they_are_typed() {
         ("browse", "is not a function with its weight"),
         ("browse=x", "is not a function with its weight"),
         ("browse=0", "between 1 and"),
-        ("a=1,a=2", "named twice"),
-        ("a-b=1", "cannot name a function"),
+        ("a=1,a=2", "given twice"),
+        ("a-b=1", "is not a valid name of an exported function"),
     ] {
         let error = list(text).unwrap_err();
         assert!(error.contains(why), "{text}: {error}");

@@ -44,7 +44,7 @@ pub(super) fn objective(metric: &str, expression: &str) -> Result<String, String
         Of::Count if what == "rate" => ("rps".to_owned(), sign, bound.to_string()),
         Of::Failures | Of::Count => {
             return Err(format!(
-                "of `{name}` the rate alone is measured, not `{what}`"
+                "of `{name}`, only the rate is measured, not `{what}`"
             ));
         }
     };
@@ -79,7 +79,7 @@ fn split(metric: &str) -> Result<(&str, Option<&str>), String> {
             let value = value.trim().trim_matches(['"', '\'']);
             Ok((name.trim(), Some(value).filter(|v| !v.is_empty())))
         }
-        _ => Err("of tags `name` alone is known here, and one of it".to_owned()),
+        _ => Err("of tags, only `name` is supported, and only one of it".to_owned()),
     }
 }
 

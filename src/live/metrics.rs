@@ -134,23 +134,23 @@ fn about(live: &Live, all: &mut Collector) {
     all.add(
         MetricKind::Gauge,
         "breakpoint_run_info",
-        "The run that is shown: always 1.",
+        "The current run: always 1.",
         [(labels, begun.then_some(1.0))],
     );
     let running = if live.is_running() { 1.0 } else { 0.0 };
     all.gauge(
         "breakpoint_running",
-        "Whether a run goes on.",
+        "Whether a run is in progress.",
         Some(running),
     );
     all.gauge(
         "breakpoint_elapsed_seconds",
-        "Seconds since the run began.",
+        "Seconds since the run started.",
         begun.then_some(live.elapsed_s),
     );
     all.gauge(
         "breakpoint_left_seconds",
-        "Seconds that the run takes at most from now on.",
+        "Upper bound of the remaining seconds of the run.",
         live.left_s(),
     );
 }
@@ -159,25 +159,21 @@ fn load(live: &Live, all: &mut Collector) {
     let last = live.seconds.back();
     all.gauge(
         "breakpoint_level",
-        "The level asked for: VUs, or arrivals per second.",
+        "The requested level: VUs, or arrivals per second.",
         last.map(|s| s.level.get().into()),
     );
-    all.gauge(
-        "breakpoint_vus",
-        "VUs that run.",
-        last.map(|s| s.vus.into()),
-    );
+    all.gauge("breakpoint_vus", "Running VUs.", last.map(|s| s.vus.into()));
     let name = || vec![("latency", live.latency.clone())];
     all.add(
         MetricKind::Gauge,
         "breakpoint_latency_seconds",
-        "The latency of the last second.",
+        "Latency over the last second.",
         [(name(), last.and_then(|s| s.latency_s))],
     );
     all.add(
         MetricKind::Gauge,
         "breakpoint_latency_limit_seconds",
-        "What the SLO asks of it.",
+        "The SLO's limit of it.",
         [(name(), live.limit_s)],
     );
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -186,7 +182,7 @@ fn load(live: &Live, all: &mut Collector) {
     all.add(
         MetricKind::Counter,
         "breakpoint_cycles_total",
-        "Cycles that ended since the program started.",
+        "Cycles completed since the program started.",
         [
             count("completed", totals.completed),
             count("failed", totals.failed),
@@ -201,7 +197,7 @@ fn search(live: &Live, all: &mut Collector) {
     all.add(
         MetricKind::Gauge,
         "breakpoint_bracket",
-        "The highest level that held, and the lowest that broke.",
+        "Highest level that held, and lowest level that broke.",
         [
             bound("held", held.map(|l| l.get().into())),
             bound("broke", broke.map(|l| l.get().into())),
@@ -211,7 +207,7 @@ fn search(live: &Live, all: &mut Collector) {
     all.add(
         MetricKind::Gauge,
         "breakpoint_estimate",
-        "The breakpoint as it is known now, with its interval.",
+        "Current estimate of the breakpoint, with its interval.",
         [
             bound("low", estimate.map(|e| e.low)),
             bound("middle", estimate.map(|e| e.estimate)),
@@ -241,13 +237,13 @@ fn monitors(live: &Live, all: &mut Collector) {
     all.add(
         MetricKind::Gauge,
         "breakpoint_monitor",
-        "What a monitor reads, in the base unit of its field: bytes, cores, counts.",
+        "Reading of a monitor, in the base unit of its field: bytes, cores, counts.",
         gauges().map(|g| (labels(&g.monitor, &g.field), g.value)),
     );
     all.add(
         MetricKind::Gauge,
         "breakpoint_monitor_limit",
-        "The limit of what a monitor reads.",
+        "Limit of a monitor's reading.",
         gauges().map(|g| (labels(&g.monitor, &g.field), g.limit)),
     );
 }

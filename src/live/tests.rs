@@ -72,8 +72,8 @@ fn judged(verdict: Verdict, end: HoldEnd, level: u32) -> Event {
 #[test]
 fn a_probe_is_followed_through_its_phases() {
     let mut live = begun();
-    live.on(&Event::Doing("bringing the target up".to_owned()));
-    assert_eq!(live.doing.as_deref(), Some("bringing the target up"));
+    live.on(&Event::Doing("starting the target".to_owned()));
+    assert_eq!(live.doing.as_deref(), Some("starting the target"));
     live.on(&probe_started(3, 640));
     assert_eq!(live.doing, None);
     for (t, phase) in [
@@ -153,7 +153,7 @@ fn the_end_says_what_the_summary_says_and_the_next_run_begins_anew() {
     assert_eq!(finished.ending, "found");
     assert_eq!(finished.summary, report::summary(&record));
     assert!(!live.is_running() && live.probe.is_none());
-    live.on(&Event::Doing("bringing the target up".to_owned()));
+    live.on(&Event::Doing("starting the target".to_owned()));
     assert!(live.is_running() && live.visits.is_empty());
     assert_eq!(live.totals.completed, 50, "counters never go back");
 }

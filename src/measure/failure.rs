@@ -195,7 +195,7 @@ impl Failure {
         let said = if self.excerpt.is_empty() {
             String::new()
         } else {
-            format!("; the answer begins: {}", self.excerpt)
+            format!("; the response begins: {}", self.excerpt)
         };
         let message = if self.message.is_empty() {
             String::new()
@@ -229,12 +229,14 @@ impl Failure {
         };
         match self.redirects {
             0 => format!(
-                " and points to {to} (no redirect is followed: write that address, or `redirects = 5` in the profile's [scenario]; where \
-                 it is the answer that is wanted, give the step `expect = [{}]`)",
+                " and redirects to {to} (redirects are not followed: use that address, or set \
+                 `redirects = 5` in the profile's [scenario]; if this response is wanted, give \
+                 the step `expect = [{}]`)",
                 self.status.unwrap_or_default()
             ),
             n => format!(
-                " and points to {to} (after as many redirects as are followed: `redirects = {n}` in the profile's [scenario])"
+                " and redirects to {to} (after the most redirects that are followed: `redirects = \
+                 {n}` in the profile's [scenario])"
             ),
         }
     }
@@ -312,7 +314,7 @@ mod tests {
         };
         assert_eq!(
             failure.sentence(),
-            "step `login` (POST http://127.0.0.1:1/login) was answered with 401 Unauthorized; the answer begins: {\"error\":\"no\"}"
+            "step `login` (POST http://127.0.0.1:1/login) was answered with 401 Unauthorized; the response begins: {\"error\":\"no\"}"
         );
         let refused = Failure {
             status: None,

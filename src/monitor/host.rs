@@ -131,7 +131,7 @@ mod tests {
         let mut plenty = (1..6).chain([5; 6]);
         assert!(plenty.all(|n| look(8 << 20, 1_000_000 + 400 * n).is_none()));
         let said = (6..12).find_map(|n| look(1 << 20, 1_000_000 + 400 * n));
-        assert!(said.unwrap().starts_with("swaps: "));
+        assert!(said.unwrap().starts_with("is swapping: "));
         let said = look(100_000, 1_004_800).unwrap();
         assert!(
             said.starts_with("has 98 MiB of memory left of 16 GiB"),

@@ -457,7 +457,7 @@ impl Process {
                 error,
             },
             Ok(text) => MonitorError::Unexpected(format!(
-                "{} names process `{}`, which does not run",
+                "{} names process `{}`, which is not running",
                 self.pid_file.display(),
                 excerpt::line(&text)
             )),

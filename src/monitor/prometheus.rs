@@ -96,7 +96,7 @@ impl Page {
     /// Adds what a page says to `sample`.
     fn fold(&mut self, sample: &mut Sample, text: &str) -> Result<(), String> {
         let series: Vec<&Series> = self.wanted.iter().map(|w| &w.series).collect();
-        let seen = read(text, &series).ok_or("the answer is no page of metrics")?;
+        let seen = read(text, &series).ok_or("the response is not a page of metrics")?;
         let now = Instant::now();
         for (wanted, seen) in self.wanted.iter_mut().zip(seen) {
             let Some(seen) = seen else {
@@ -296,7 +296,7 @@ struct Point(serde::de::IgnoredAny, String);
 /// The one number of an answer; `None` when there is no data.
 fn answer(text: &str) -> Result<Option<f64>, String> {
     let answer: Answer =
-        serde_json::from_str(text).map_err(|_| "the answer is none of a Prometheus server")?;
+        serde_json::from_str(text).map_err(|_| "the response is not from a Prometheus server")?;
     let point = match (answer.data, answer.error) {
         (_, Some(error)) => return Err(error),
         (Some(Data::Scalar(point)), _) => point,
@@ -305,18 +305,18 @@ fn answer(text: &str) -> Result<Option<f64>, String> {
             Some(_) if !samples.is_empty() => {
                 let n = samples.len() + 1;
                 return Err(format!(
-                    "the query gives {n} series and not one; wrap it in sum(...) or max(...)"
+                    "the query returns {n} series instead of one; wrap it in sum(...) or max(...)"
                 ));
             }
             Some(sample) => sample.value,
         },
-        (Some(_), _) => return Err("the query gives no single number".to_owned()),
-        (None, None) => return Err("the answer is none of a Prometheus server".to_owned()),
+        (Some(_), _) => return Err("the query does not return a single number".to_owned()),
+        (None, None) => return Err("the response is not from a Prometheus server".to_owned()),
     };
     let value: f64 = point
         .1
         .parse()
-        .map_err(|_| format!("`{}` is no number", point.1))?;
+        .map_err(|_| format!("`{}` is not a number", point.1))?;
     Ok(Some(value).filter(|v| v.is_finite()))
 }
 
@@ -471,13 +471,13 @@ not a sample
         let two = answer(&vector(&format!("{one},{one}"))).unwrap_err();
         assert!(two.contains("2 series"), "{two}");
         let matrix = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
-        assert!(answer(matrix).unwrap_err().contains("no single number"));
+        assert!(answer(matrix).unwrap_err().contains("a single number"));
         assert!(
             answer("<html>")
                 .unwrap_err()
-                .contains("none of a Prometheus")
+                .contains("not from a Prometheus")
         );
-        assert!(answer("{}").unwrap_err().contains("none of a Prometheus"));
+        assert!(answer("{}").unwrap_err().contains("not from a Prometheus"));
     }
 
     #[test]

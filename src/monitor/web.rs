@@ -54,7 +54,7 @@ pub(super) async fn get(
     let mut answer = client.http.get(url).send().await.map_err(|e| why(&e))?;
     let status = answer.status();
     if !any_status && !status.is_success() {
-        return Err(format!("the answer is {status}"));
+        return Err(format!("the response is {status}"));
     }
     let bytes = bounded::body(&mut answer, most).await;
     let bytes = bytes.map_err(|error| match error {

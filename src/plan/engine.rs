@@ -120,7 +120,7 @@ pub(super) fn resolve(
     }
     // Who asks for this program by flag knows what the profile says.
     if !url.is_default() && flags.engine.is_none() {
-        let why = "the native engine has no address; leave it out, or choose the engine `locust`";
+        let why = "the native engine has no address; remove it, or use the engine `locust`";
         return Err(reader.blame(&[&url], why.to_owned()));
     }
     Ok(EnginePlan::Native(NativePlan))
@@ -136,7 +136,7 @@ fn check_keys(
         Some(profile) if Keys::from(spec).any() && !has_page => {
             let span = profile.engine.as_ref().map(Spanned::span);
             let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for \
-                           the page of a Locust master";
+                           the web UI of a Locust master";
             let help = "those of the target belong in [target]";
             Err(profile.source.error(span, message).with_help(help).into())
         }

@@ -52,7 +52,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
     }
     if address.is_multicast() {
         return Err(format!(
-            "{address} names a group; connections come from one address, such as 127.0.0.2"
+            "{address} is a multicast address; use a single one, such as 127.0.0.2"
         ));
     }
     Ok(address)
@@ -71,7 +71,8 @@ fn go_together(addresses: &[Sourced<IpAddr>], reader: &Reader<'_>) -> Result<(),
             .find(|b| b.value.is_ipv4() != address.is_ipv4());
         if let Some(other) = other {
             let why = format!(
-                "{address} and {} are of two kinds, IPv4 and IPv6, and a target is reached from one; give addresses of one kind",
+                "{address} and {} mix IPv4 and IPv6, but a target is reached from only one; use \
+                 addresses of one family",
                 other.value
             );
             return Err(reader.blame(&[this], why));

@@ -53,9 +53,7 @@ pub(super) fn resolve(
         if plans.iter().any(|p| p.name == name) {
             let span = spec.as_ref().name.as_ref().map(Spanned::span);
             let message = if name == HOST {
-                format!(
-                    "`{HOST}` is the monitor of this machine, which is always there; choose another name"
-                )
+                format!("`{HOST}` is the built-in monitor of this machine; choose another name")
             } else {
                 format!("there are two monitors named `{name}`")
             };
@@ -167,8 +165,8 @@ fn from(
                 format!("monitor `{name}` has several sources"),
             )
             .with_help(
-                "docker and pid-file go together, and either, or one of cgroup and redis, with prometheus or \
-                 prometheus-server; make a monitor of each of the others",
+                "docker and pid-file can be combined, and either of them, cgroup, or redis with \
+                 prometheus or prometheus-server; use separate monitors for the others",
             ));
     }
     Ok(sources)
@@ -248,11 +246,11 @@ fn together<'a>(
         (Some(url), _) => Err(source
             .error(Some(url.span()), format!("`{key}` without `{of}`"))
             .with_help(format!(
-                "add {of} = {{ FIELD = \"...\" }} to say what becomes a field"
+                "add {of} = {{ FIELD = \"...\" }} to name its fields"
             ))),
         (None, Some(table)) => Err(source
             .error(Some(table.span()), format!("`{of}` without `{key}`"))
-            .with_help(format!("add {key} = \"http://...\" to say who is asked"))),
+            .with_help(format!("add {key} = \"http://...\" to say where to read"))),
     }
 }
 
@@ -281,7 +279,7 @@ fn field_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if name.is_empty() || !name.chars().all(fits) {
         return Err(format!(
-            "`{name}` cannot name a field; use letters, digits, `-` and `_`"
+            "`{name}` is not a valid name of a field; use letters, digits, `-` and `_`"
         ));
     }
     if name == "scrape_s" || COUNTERS.contains(&name) {
@@ -298,7 +296,7 @@ fn log_match(source: &Source, monitor: &MonitorSpec) -> Result<LogMatch, Profile
     };
     if monitor.log.is_none() && monitor.docker.is_none() {
         return Err(source
-            .error(Some(text.span()), "there is no log to match lines of")
+            .error(Some(text.span()), "there is no log whose lines could match")
             .with_help("add log = \"service.log\"; a container's log is followed without asking"));
     }
     LogMatch::parse(text.as_ref()).map_err(|why| {
@@ -320,7 +318,10 @@ fn name(source: &Source, spec: &Spanned<MonitorSpec>) -> Result<String, ProfileE
     let text = name.as_ref();
     let fits = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     if text.is_empty() || !text.chars().all(fits) {
-        let message = format!("`{text}` cannot name a monitor; use letters, digits, `-` and `_`");
+        let message = format!(
+            "`{text}` is not a valid name of a monitor; use letters, digits, `-` \
+            and `_`"
+        );
         return Err(source.error(Some(name.span()), message));
     }
     Ok(text.clone())

@@ -61,13 +61,13 @@ fn users(profile: &Profile, other_is_searched: bool) -> Result<Amount, ProfileEr
         (None, true) => Err(source
             .error(
                 profile.search.population.as_ref().map(Spanned::span),
-                "another population is searched, and nothing says how many users of [scenario] there are meanwhile",
+                "another population is searched, but the number of users of [scenario] is not set",
             )
             .with_help("add users = 100 to [search]")),
         (Some(users), false) => Err(source
             .error(
                 Some(users.span()),
-                "the users of [scenario] are the ones whose number is searched",
+                "the number of users of [scenario] is what is searched",
             )
             .with_help("`users` goes with `population`, which names another population to search")),
     }
@@ -90,20 +90,20 @@ fn amount(
                 format!("population `{name}` has both vus and rate"),
             )
             .with_help(
-                "vus is a number of users in a loop each, rate how many cycles begin per second",
+                "vus is a number of users that loop, rate is a number of cycles started per second",
             )),
         (None, None, false) => Err(source
             .error(
                 Some(spec.span()),
-                format!("nothing says how many of population `{name}` there are"),
+                format!("the size of population `{name}` is not set"),
             )
-            .with_help("add vus = 5 or rate = 100 (cycles begun per second)")),
+            .with_help("add vus = 5 or rate = 100 (cycles started per second)")),
         (Some(given), None, true) | (None, Some(given), true) => Err(source
             .error(
                 Some(given.span()),
-                format!("population `{name}` is searched: its number is what is looked for"),
+                format!("population `{name}` is searched: its number is the result"),
             )
-            .with_help("leave this out; min-vus and max-vus of [search] are its limits")),
+            .with_help("remove this; min-vus and max-vus of [search] are its limits")),
     }
 }
 
@@ -120,8 +120,10 @@ fn name(source: &Source, spec: &Spanned<PopulationSpec>) -> Result<String, Profi
     let text = name.as_ref();
     let fits = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     if text.is_empty() || !text.chars().all(fits) {
-        let message =
-            format!("`{text}` cannot name a population; use letters, digits, `-` and `_`");
+        let message = format!(
+            "`{text}` is not a valid name of a population; use letters, digits, `-` and \
+                `_`"
+        );
         return Err(source.error(Some(name.span()), message));
     }
     Ok(text.clone())

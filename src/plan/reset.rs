@@ -114,7 +114,7 @@ pub(super) fn flushes(profile: &Profile) -> Result<Vec<FlushPlan>, ProfileError>
         let Some(url) = &spec.redis else {
             return Err(profile
                 .source
-                .error(Some(flush.span()), "there is no Redis server to empty")
+                .error(Some(flush.span()), "there is no Redis server to flush")
                 .with_help("name it here: redis = \"redis://127.0.0.1:6379\""));
         };
         plans.push(FlushPlan {

@@ -205,7 +205,8 @@ impl<'a> Keys<'a> {
         };
         let why = match arrivals {
             None => {
-                "levels are VUs here; ask for rates with --rate (or `rate = \"poisson\"` in the profile's [search])"
+                "levels are VUs here; use --rate for rates (or `rate = \"poisson\"` in the \
+                 profile's [search])"
             }
             Some(_) => {
                 "levels are rates here; use --min-rate, --max-rate, --start-rate and --require-rate"
@@ -228,7 +229,7 @@ impl Keys<'_> {
         let none = |n: &i64| value::level(*n);
         let placed = reader.pick(Flag::none(), Some(key), Level::ZERO, none)?;
         let why = format!(
-            "this gate is of the other kind of level; use {} here",
+            "this gate is for the other kind of level; use {} here",
             self.require.name()
         );
         Err(reader.blame(&[&placed], why))
@@ -277,7 +278,7 @@ fn levels(
     let (low, high) = (min.value.get(), max.value.get());
     if low > high {
         let why = if max.is_default() {
-            format!("{least} {low} is above {most}, {high} by default; give {most} too")
+            format!("{least} {low} is above {most}, {high} by default; set {most} too")
         } else {
             format!("{least} {low} is above {most} {high}")
         };
@@ -286,7 +287,7 @@ fn levels(
     let first = start.value.get();
     if !start.is_default() && !(low..=high).contains(&first) {
         let first_key = keys.start.name();
-        let why = format!("{first_key} {first} lies outside {least} {low} to {most} {high}");
+        let why = format!("{first_key} {first} is outside {least} {low} to {most} {high}");
         return Err(reader.blame(&[&start, &min, &max], why));
     }
     Ok(Levels {
@@ -317,7 +318,8 @@ fn required(
             ""
         };
         let why = format!(
-            "{name} {asked} can never be shown: no level above {most} {highest}{default} is visited; raise {most}"
+            "{name} {asked} can never be proven: no level above {most} {highest}{default} is \
+             visited; raise {most}"
         );
         return Err(reader.blame(&[&required, &levels.max], why));
     }
@@ -374,14 +376,15 @@ fn times(
     let warms_up = warm_up.value.unwrap_or_default();
     if !warms_up.is_zero() && warms_up + hold_min.value > budget.value {
         let why = format!(
-            "a budget of {:?} has no room for a warm-up of {warms_up:?} and one hold of {:?} (hold-min)",
+            "a budget of {:?} is too short for a warm-up of {warms_up:?} and one hold of {:?} \
+             (hold-min)",
             budget.value, hold_min.value
         );
         return Err(reader.blame(&[&warm_up], why));
     }
     if hold_min.value > budget.value {
         let why = format!(
-            "a budget of {:?} has no room for one hold of {:?} (hold-min)",
+            "a budget of {:?} is too short for one hold of {:?} (hold-min)",
             budget.value, hold_min.value
         );
         return Err(reader.blame(&[&budget, &hold_min], why));

@@ -108,13 +108,12 @@ fn target_kind(
         return Ok(TargetKind::External { url: url.value });
     }
     if let (Some(demo), true, Some((who, how))) = (&spec.demo, is_demo, engine.words().demo) {
-        let what =
-            format!("the demo that is built in takes a free port, which {who} does not know");
+        let what = format!("the built-in demo takes a free port, which {who} does not know");
         return Err(profile
             .source
             .error(Some(demo.span()), what)
             .with_help(format!(
-                "start `breakpoint demo --listen 127.0.0.1:18080` and give that address to {how}"
+                "start `breakpoint demo --listen 127.0.0.1:18080` and pass that address to {how}"
             ))
             .into());
     }

@@ -149,12 +149,12 @@ fn impossible_values_are_shown_where_they_stand() {
         (
             "[search]\nmin-vus = 6000",
             5,
-            "5000 by default; give max-vus too",
+            "5000 by default; set max-vus too",
         ),
         (
             "[search]\nmax-vus = 9\nstart-vus = 30",
             6,
-            "start-vus 30 lies outside min-vus 1 to max-vus 9",
+            "start-vus 30 is outside min-vus 1 to max-vus 9",
         ),
         ("[search]\nprecision = \"0%\"", 5, "between 0 % and 100 %"),
         ("[search]\nprecision = \"100%\"", 5, "between 0 % and 100 %"),
@@ -169,12 +169,12 @@ fn impossible_values_are_shown_where_they_stand() {
             5,
             "between 50 % and 99.9 %",
         ),
-        ("[search]\nbudget = \"0\"", 5, "longer than nothing"),
+        ("[search]\nbudget = \"0\"", 5, "longer than zero"),
         ("[search]\nbudget = \"15\"", 5, "write it as 30s or 15m"),
         (
             "[search]\nbudget = \"20s\"\nhold-min = \"30s\"",
             5,
-            "no room for one hold",
+            "too short for one hold",
         ),
         (
             "[search]\nhold-min = \"40s\"\nhold-max = \"30s\"",
@@ -185,7 +185,7 @@ fn impossible_values_are_shown_where_they_stand() {
         (
             "[search]\nbudget = \"60s\"\nwarm-up = \"50s\"",
             6,
-            "no room for a warm-up of 50s and one hold of 15s",
+            "too short for a warm-up of 50s and one hold of 15s",
         ),
         ("[search]\npace = 0", 5, "above 0 VUs per second"),
         ("[search]\npace = nan", 5, "above 0 VUs per second"),
@@ -207,7 +207,7 @@ fn a_wrong_monitor_is_shown_where_it_stands() {
         (
             "[[monitor]]\nname = \"a.b\"\ndocker = \"x\"",
             5,
-            "cannot name a monitor",
+            "is not a valid name of a monitor",
         ),
         (
             "[[monitor]]\nname = \"g\"\ndocker = \"x\"\ncgroup = \"/y\"",
@@ -237,7 +237,7 @@ fn a_wrong_monitor_is_shown_where_it_stands() {
         (
             "[[monitor]]\nname = \"host\"\ndocker = \"x\"",
             5,
-            "always there",
+            "built-in monitor",
         ),
         (
             "[[monitor]]\nname = \"g\"\nprometheus = \"http://h/metrics\"",
@@ -267,7 +267,7 @@ fn a_wrong_monitor_is_shown_where_it_stands() {
         (
             "[[monitor]]\nname = \"g\"\nprometheus = \"http://h\"\nmetrics = { \"a.b\" = \"up\" }",
             7,
-            "cannot name a field",
+            "is not a valid name of a field",
         ),
         (
             "[[monitor]]\nname = \"g\"\ndocker = \"x\"\n[[monitor]]\nname = \"g\"\ndocker = \"y\"",
@@ -599,9 +599,9 @@ fn local_addresses_are_those_of_the_flags_or_of_the_profile() {
         (&["eth0"][..], "--local-addr eth0: `eth0` is not an address"),
         (&["127.0.0.2:80"], "without a port"),
         (&["0.0.0.0"], "leave it out to let the kernel choose"),
-        (&["224.0.0.1"], "names a group"),
+        (&["224.0.0.1"], "is a multicast address"),
         (&["127.0.0.2", "127.0.0.2"], "127.0.0.2 is given twice"),
-        (&["127.0.0.2", "::1"], "give addresses of one kind"),
+        (&["127.0.0.2", "::1"], "use addresses of one family"),
     ] {
         let error = error(DEMO, &of(given));
         assert!(error.contains(what), "{error}");
@@ -630,23 +630,20 @@ fn another_population_runs_beside_the_users_or_is_searched_instead() {
 #[test]
 fn populations_that_make_no_sense_are_refused_with_the_way_out() {
     for (rest, wanted) in [
-        (
-            "",
-            "nothing says how many of population `abusers` there are",
-        ),
+        ("", "the size of population `abusers` is not set"),
         ("vus = 5\nrate = 9\n", "has both vus and rate"),
-        ("vus = 0\n", "a level must lie between 1"),
+        ("vus = 0\n", "a level must be between 1"),
         (
             "vus = 5\n[search]\nusers = 9\n",
-            "the users of [scenario] are the ones whose number is searched",
+            "the number of users of [scenario] is what is searched",
         ),
         (
             "[search]\npopulation = \"abusers\"\n",
-            "how many users of [scenario] there are",
+            "the number of users of [scenario] is not set",
         ),
         (
             "vus = 5\n[search]\npopulation = \"abusers\"\nusers = 9\n",
-            "its number is what is looked for",
+            "its number is the result",
         ),
         (
             "vus = 5\n[search]\npopulation = \"abuser\"\nusers = 9\n",
@@ -834,7 +831,7 @@ fn what_cannot_be_reset_without_a_command_is_shown_where_it_stands() {
         ),
         (
             "docker = \"a\"\nflush = true",
-            "there is no Redis server to empty",
+            "there is no Redis server to flush",
         ),
     ] {
         let text = format!("{DEMO}[[monitor]]\nname = \"it\"\n{keys}\n");
@@ -866,12 +863,12 @@ fn a_gate_is_one_that_can_pass_and_that_fits_the_levels() {
     );
     let over = error(&text, &flags(Some(901), None));
     assert!(
-        over.contains("require-vus 901 can never be shown: no level above max-vus 900 is visited"),
+        over.contains("require-vus 901 can never be proven: no level above max-vus 900 is visited"),
         "{over}"
     );
     let over = error(DEMO, &flags(Some(5001), None));
     assert!(over.contains("max-vus 5000, the default"), "{over}");
-    assert!(error(DEMO, &flags(Some(0), None)).contains("--require-vus 0: a level must lie"));
+    assert!(error(DEMO, &flags(Some(0), None)).contains("--require-vus 0: a level must be"));
 
     // A gate of the other kind of level would be ignored, which is a gate that always passes.
     assert!(error(DEMO, &flags(None, Some(5))).contains("--require-rate 5: levels are VUs here"));
@@ -976,7 +973,7 @@ fn a_script_by_flag_is_a_plan_of_its_own_with_its_thresholds() {
         (1, Some(7), false)
     );
     assert!(
-        k6.notes[0].contains("no objective here: `checks: rate>0.9`"),
+        k6.notes[0].contains("cannot be an objective here: `checks: rate>0.9`"),
         "{:?}",
         k6.notes
     );
@@ -1101,14 +1098,14 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
         (
             "mode = \"restart\"\nexec = { a = 1 }\n",
             6,
-            "`default` alone",
+            "only the function `default`",
         ),
         (
             "[search]\nrate = \"poisson\"\n",
             6,
             "VUs of k6, not arrivals",
         ),
-        (&format!("[scenario]\n{steps}\n"), 6, "leave [scenario] out"),
+        (&format!("[scenario]\n{steps}\n"), 6, "remove [scenario]"),
         (
             "[target]\ndemo = true\n",
             6,
@@ -1127,11 +1124,11 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
         ("kind = \"k6\"\n", "mine.toml:5: k6 needs a script"),
         (
             "kind = \"native\"\nscript = \"s.js\"\n",
-            "mine.toml:6: only the engine `k6` has it",
+            "mine.toml:6: only the engine `k6` supports this",
         ),
         (
             "kind = \"locust\"\nmode = \"gate\"\n",
-            "mine.toml:6: only the engine `k6` has it",
+            "mine.toml:6: only the engine `k6` supports this",
         ),
     ] {
         refused(

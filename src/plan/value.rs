@@ -115,7 +115,7 @@ pub(super) fn level(vus: i64) -> Result<Level, String> {
         .ok()
         .filter(|v| (1..=HIGHEST).contains(v))
         .map(Level)
-        .ok_or_else(|| format!("a level must lie between 1 and {HIGHEST}"))
+        .ok_or_else(|| format!("a level must be between 1 and {HIGHEST}"))
 }
 
 pub(super) fn arrivals(text: &str) -> Result<Arrivals, String> {
@@ -130,7 +130,7 @@ pub(super) fn precision(text: &str) -> Result<f64, String> {
     ratio(text, "5%").and_then(|p| {
         (p > 0.0 && p < 1.0)
             .then_some(p)
-            .ok_or_else(|| "a precision must lie between 0 % and 100 %, such as 5%".to_owned())
+            .ok_or_else(|| "a precision must be between 0 % and 100 %, such as 5%".to_owned())
     })
 }
 
@@ -139,7 +139,7 @@ pub(super) fn confidence(text: &str) -> Result<f64, String> {
         (0.5..=0.999)
             .contains(&c)
             .then_some(c)
-            .ok_or_else(|| "a confidence must lie between 50 % and 99.9 %, such as 95%".to_owned())
+            .ok_or_else(|| "a confidence must be between 50 % and 99.9 %, such as 95%".to_owned())
     })
 }
 
@@ -150,7 +150,7 @@ fn ratio(text: &str, example: &str) -> Result<f64, String> {
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let time = units::parse_duration(text).map_err(|e| format!("{e}; write it as 30s or 15m"))?;
     if time.is_zero() {
-        return Err("must be longer than nothing, such as 30s".to_owned());
+        return Err("must be longer than zero, such as 30s".to_owned());
     }
     Ok(time)
 }
@@ -174,7 +174,7 @@ pub(super) fn canary_cycles(cycles: i64) -> Result<u32, String> {
     u32::try_from(cycles)
         .ok()
         .filter(|c| *c <= 1000)
-        .ok_or_else(|| "canary cycles must lie between 0 (none) and 1000".to_owned())
+        .ok_or_else(|| "canary cycles must be between 0 (none) and 1000".to_owned())
 }
 
 pub(super) fn reset_when(text: &str) -> Result<ResetWhen, String> {

@@ -8,8 +8,8 @@ use std::net::{IpAddr, UdpSocket};
 pub enum SourceError {
     /// This machine lacks it, or may not use it.
     #[error(
-        "--local-addr {address}: connections cannot come from it: {why}. `ip address` lists the addresses of this machine; \
-         `ip address add {address} dev lo` gives it another"
+        "--local-addr {address}: cannot connect from it: {why}. `ip address` lists the addresses \
+         of this machine; `ip address add {address} dev lo` adds one"
     )]
     Unusable {
         /// The address.
@@ -19,8 +19,8 @@ pub enum SourceError {
     },
     /// The target's address is of the other kind.
     #[error(
-        "--local-addr {address}: the target {host} cannot be reached from it: one is an IPv4 address, the other an IPv6 \
-         address. Give a local address of the target's kind"
+        "--local-addr {address}: the target {host} cannot be reached from it: one is IPv4, the \
+         other IPv6. Use a local address of the target's family"
     )]
     OtherKind {
         /// The address.

@@ -7,8 +7,9 @@ use crate::scenario::{Allowed, Origin, Resolve};
 /// A target that was not allowed.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "this would load {host}{}, which is not this machine. If it is yours to load, say so: `--allow-target {host}`, or \
-     `allow = [\"{host}\"]` in the profile's [target]. Nothing was sent",
+    "this would load {host}{}, which is not this machine. If you are allowed to load it, add \
+     `--allow-target {host}`, or `allow = [\"{host}\"]` in the profile's [target]. Nothing was \
+     sent",
     at(host, address)
 )]
 pub struct Stranger {
@@ -29,8 +30,9 @@ fn at(host: &str, address: &IpAddr) -> String {
 /// A host that was allowed leads nowhere.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{host}` may be loaded (--allow-target, or `allow` in the profile's [target]), but its addresses cannot be looked up: {why}. k6 is \
-     told by address where it may connect to; give the address in place of the name, or make the name known"
+    "`{host}` is allowed (--allow-target, or `allow` in the profile's [target]), but it does not \
+     resolve: {why}. k6's allow list needs addresses; use an address instead of the name, or fix \
+     name resolution"
 )]
 pub struct Unresolved {
     /// The host.
@@ -133,7 +135,7 @@ mod tests {
         assert_eq!(resolved(&addresses), Ok(wanted));
         let error = resolved(&["no.such.host.invalid"]).unwrap_err().to_string();
         assert!(
-            error.starts_with("`no.such.host.invalid` may be loaded"),
+            error.starts_with("`no.such.host.invalid` is allowed"),
             "{error}"
         );
     }

@@ -116,7 +116,7 @@ mod tests {
         for (what, most, text) in texts {
             assert!(parsed(&text(most)).is_ok(), "{what}");
             let error = parsed(&text(most + 1)).unwrap_err().to_string();
-            let told = format!("a profile may have {most} {what} in all");
+            let told = format!("a profile may have at most {most} {what}");
             assert!(error.contains(&told), "{what}: {error}");
         }
     }

@@ -19,7 +19,7 @@ pub fn split(url: &str) -> (&str, &str) {
 
 const TEMPLATE: &str = r#"# A breakpoint profile. Run it:   breakpoint find --profile FILE
 # What would be done, without sending anything:   breakpoint plan --profile FILE
-# Lines that begin with `#` and a key show what is assumed without them, or what else there is.
+# Commented-out keys show the defaults, or what else there is.
 
 # What must hold. `p99(get)` is the latency of the step named `get`; a bare `p99` that of the main step.
 # Also: p50 ... p99.9, avg, max, errors<1%, shed<5%, rps>50, and fields of monitors: service.oom_kills==0
@@ -42,11 +42,11 @@ url = "@URL@"
 # drain-timeout = "30s"
 # canary-cycles = 3             # cycles that must succeed before the next probe
 
-# One virtual user (VU) goes through these steps again and again, with connections of its own.
+# One virtual user (VU) repeats these steps, on its own connections.
 [scenario]
 main = "get"
 # connections = "per-cycle"     # a new connection every cycle; "keep-alive" without it
-timeout = "30s"                 # of every step that has none of its own
+timeout = "30s"                 # of every step without its own
 # redirects = 0                 # how many redirects of one request are followed
 # headers = { authorization = "Bearer {{ env.TOKEN }}" }
 # vars = { id = "{{ uuid() }}" }
@@ -92,14 +92,14 @@ think = { exponential = "1s" }  # or "1s", { uniform = ["1s", "3s"] }, { lognorm
 # local-addr = ["127.0.0.1"]    # where connections come from, by VU in turn; the kernel chooses without it
 # seed = 1
 
-# What to watch beside the load; one of docker, pid-file, cgroup, redis, prometheus, prometheus-server each.
+# What to monitor during the load; one of docker, pid-file, cgroup, redis, prometheus, prometheus-server each.
 # This machine is always watched, as `host`.
 # [[monitor]]
 # name = "service"
 # docker = "my-container"       # or: pid-file = "service.pid", cgroup = "/sys/fs/cgroup/my-group"
 # memory-limit = "512MiB"       # for the charts, when none can be read
 # restart = "dead"              # in a reset; or "bloated", "always"
-# log = "service.log"           # lines that tell of trouble are kept; a container's own log is without asking
+# log = "service.log"           # lines that report trouble are kept; a container's own log is read by default
 # log-match = '(?i)error|refused'
 #
 # [[monitor]]

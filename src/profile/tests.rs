@@ -52,7 +52,7 @@ fn wrong_types_and_broken_toml_point_at_the_value() {
         ("slo = \"p99<2s\"", 1, 7, "expected a sequence"),
         ("[target]\ndemo = 1", 2, 8, "expected a boolean"),
         ("[search\nmax-vus = 3", 1, 8, ""),
-        ("name = \"a/b\"", 1, 8, "cannot name a folder"),
+        ("name = \"a/b\"", 1, 8, "is not a valid name for a folder"),
         (
             "[[scenario.steps]]\nthink = 3",
             2,

@@ -38,7 +38,7 @@ impl LoadOutcome {
         match self {
             Self::Passed => "passed",
             Self::ShownBelow => "failed",
-            Self::NotShown => "failed, not shown",
+            Self::NotShown => "failed, not proven",
             Self::NoAnswer => "not judged",
         }
     }
@@ -100,36 +100,36 @@ impl RunRecord {
         let needed = count(required);
         match (outcome, a.ending) {
             (LoadOutcome::Passed, Ending::NeverBroke) => {
-                format!("{needed} are required, and the SLO held at every level up to the maximum")
+                format!("{needed} are required; the SLO held at every level up to the maximum")
             }
             (LoadOutcome::Passed, _) => {
                 let low = a.ci_low.map_or_else(String::new, count);
-                format!("{needed} are required, and the interval begins at {low}")
+                format!("{needed} are required; the interval starts at {low}")
             }
             (LoadOutcome::ShownBelow, Ending::BrokeAtMinimum) => format!(
-                "{needed} are required, and the SLO broke at {} already",
+                "{needed} are required; the SLO broke even at {}",
                 count(self.plan.min_level)
             ),
             (LoadOutcome::ShownBelow, _) => {
                 let high = a.ci_high.map_or_else(String::new, count);
-                format!(
-                    "shown to be below the {needed} that are required: the interval ends at {high}"
-                )
+                format!("below the required {needed}: the interval ends at {high}")
             }
             (LoadOutcome::NotShown, Ending::NeverBroke) => format!(
-                "not shown to reach the {needed} that are required: the SLO held, and no higher level than {} was visited",
+                "not proven to reach the required {needed}: the SLO held, but no level above {} \
+                 was visited",
                 count(a.last_held.as_ref().map_or(0, |v| v.level.get()))
             ),
             (LoadOutcome::NotShown, _) => match a.ci_low {
                 Some(low) => format!(
-                    "not shown to reach the {needed} that are required: the interval begins at {}; more time makes it narrower",
+                    "not proven to reach the required {needed}: the interval starts at {}; more \
+                     time narrows it",
                     count(low)
                 ),
-                None => format!("not shown to reach the {needed} that are required"),
+                None => format!("not proven to reach the required {needed}"),
             },
             (LoadOutcome::NoAnswer, _) => {
                 format!(
-                    "{needed} are required, and the run ended without an answer, which is no pass"
+                    "{needed} are required; the run ended without an answer, which is not a pass"
                 )
             }
         }
@@ -183,9 +183,13 @@ mod tests {
         assert_eq!(below, LoadOutcome::ShownBelow);
         assert_eq!(
             sentence,
-            "shown to be below the 1 216 VUs that are required: the interval ends at 1 215 VUs"
+            "below the required 1 216 VUs: the interval ends at 1 215 VUs"
         );
-        assert!(of(1200).1.contains("not shown to reach the 1 200 VUs"));
+        assert!(
+            of(1200)
+                .1
+                .contains("not proven to reach the required 1 200 VUs")
+        );
         assert_eq!(samples::found().gate(), None);
     }
 
@@ -235,7 +239,7 @@ mod tests {
         assert_eq!(outcome(bare, 1).0, LoadOutcome::NotShown);
         let (below, sentence) = outcome(samples::broke_at_minimum(), 10);
         assert_eq!(below, LoadOutcome::ShownBelow);
-        assert!(sentence.contains("broke at 10 VUs already"), "{sentence}");
+        assert!(sentence.contains("broke even at 10 VUs"), "{sentence}");
     }
 
     #[test]

@@ -13,8 +13,10 @@ use crate::units;
 
 /// From this ratio on (or its inverse) a change is told as a factor.
 const AS_FACTOR: f64 = 2.0;
+/// The label of what differs beside the numbers.
+const OTHER_CHANGES: &str = "other changes";
 /// Where nothing but the system could explain a change.
-pub(super) const NOTHING_DIFFERS: &str = "nothing in profile, machine or version";
+pub(super) const NOTHING_DIFFERS: &str = "none in profile, machine, or version";
 
 /// The comparison as aligned lines, each with an end of line.
 pub fn summary(record: &CompareRecord) -> String {
@@ -48,7 +50,7 @@ pub(super) fn gate_text(record: &CompareRecord, gate: &Gate) -> String {
     let word = match gate.outcome {
         GateOutcome::Passed => "passed",
         GateOutcome::Failed => "FAILED",
-        GateOutcome::CannotSay => "cannot say",
+        GateOutcome::CannotSay => "inconclusive",
     };
     format!("{}: {word}: {}", condition(record, gate), gate.reason)
 }
@@ -79,10 +81,13 @@ fn one(record: &CompareRecord, comparison: &Comparison, lines: &mut Lines) {
         lines.add(change.metric.name(), change_text(record, change));
     }
     let (before, now) = (&comparison.limited_before, &comparison.limited_now);
-    lines.add("gave way", format!("before: {}", limited(before.as_ref())));
+    lines.add(
+        "bottleneck",
+        format!("before: {}", limited(before.as_ref())),
+    );
     lines.add("", format!("now:    {}", limited(now.as_ref())));
     if comparison.differences.is_empty() {
-        lines.add("differs", NOTHING_DIFFERS);
+        lines.add(OTHER_CHANGES, NOTHING_DIFFERS);
     }
     for (i, difference) in comparison.differences.iter().enumerate() {
         let text = format!(
@@ -91,13 +96,13 @@ fn one(record: &CompareRecord, comparison: &Comparison, lines: &mut Lines) {
             or_dash(&difference.base),
             or_dash(&difference.candidate)
         );
-        lines.add(if i == 0 { "differs" } else { "" }, text);
+        lines.add(if i == 0 { OTHER_CHANGES } else { "" }, text);
     }
 }
 
 /// What limited a run.
 pub(super) fn limited(cause: Option<&LimitingResource>) -> String {
-    cause.map_or_else(|| "nothing was named".to_owned(), finding)
+    cause.map_or_else(|| "none identified".to_owned(), finding)
 }
 
 /// What differs is shown also where one side has nothing.
@@ -237,7 +242,7 @@ pub(super) fn would_be_seen(change: &Change) -> Option<String> {
         Style::Times => format!("a rise to {rise:.2} times or a fall to {fall:.2} times"),
     };
     (change.verdict == ChangeVerdict::NoEvidence)
-        .then(|| format!("{text} would have been seen four times in five"))
+        .then(|| format!("{text} would have been detected with 80 % probability"))
 }
 
 /// How ratios are told: all of one line, or of one axis, in the same way.
@@ -323,15 +328,15 @@ pub(super) fn scaling_heading(record: &CompareRecord, scaling: &Scaling) -> Stri
 
 fn scaled(record: &CompareRecord, scaling: &Scaling, lines: &mut Lines) {
     let whole = |v: f64| record.unit.count(Level::nearest(v));
-    lines.add("one", of_one(record, scaling));
+    lines.add("per unit", of_one(record, scaling));
     lines.add("contention", contention(scaling));
     lines.add("coherency", coherency(scaling));
-    lines.add("helps up to", peak_text(&scaling.peak_size));
+    lines.add("scales up to", peak_text(&scaling.peak_size));
     lines.add(
         "forecast",
         forecast_text(record.unit, &scaling.forecast, record.confidence),
     );
-    lines.add("law", law_text(record, scaling));
+    lines.add("model fit", law_text(record, scaling));
     for point in &scaling.points {
         let text = format!(
             "size {}: {} ({} – {})",
@@ -347,7 +352,7 @@ fn scaled(record: &CompareRecord, scaling: &Scaling, lines: &mut Lines) {
 /// What size 1 carries by the law.
 pub(super) fn of_one(record: &CompareRecord, scaling: &Scaling) -> String {
     let carried = bounded(&scaling.lambda, count, record.unit.name());
-    format!("{carried} of size 1")
+    format!("{carried} at size 1")
 }
 
 /// The part of the work that only one at a time can do.
@@ -365,12 +370,14 @@ pub(super) fn coherency(scaling: &Scaling) -> String {
 /// Whether the sizes follow the law.
 pub(super) fn law_text(record: &CompareRecord, scaling: &Scaling) -> String {
     match (scaling.freedom, scaling.fits_p) {
-        (0, _) => "three sizes, three parameters: nothing here tests the law itself, and the forecast rests on it".to_owned(),
+        (0, _) => "three sizes fit three parameters exactly: the data cannot test the scaling law \
+            that the forecast depends on"
+            .to_owned(),
         (_, Some(p)) if p < 1.0 - record.confidence => format!(
-            "the sizes do not follow the law (p = {p:.3}): the forecast is not to be relied on"
+            "the sizes do not follow the scaling law (p = {p:.3}): do not rely on the forecast"
         ),
-        (_, Some(p)) => format!("the sizes do not contradict the law (p = {p:.2})"),
-        (_, None) => "the law was not tested".to_owned(),
+        (_, Some(p)) => format!("the sizes are consistent with the scaling law (p = {p:.2})"),
+        (_, None) => "the scaling law was not tested".to_owned(),
     }
 }
 
@@ -381,7 +388,7 @@ pub(super) fn size(size: f64) -> String {
 
 fn bounded(bounds: &Bounds, text: impl Fn(f64) -> String, unit: &str) -> String {
     let estimate = bounds.estimate.map_or_else(|| "-".to_owned(), &text);
-    let high = bounds.high.map_or_else(|| "no end".to_owned(), &text);
+    let high = bounds.high.map_or_else(|| "no limit".to_owned(), &text);
     let unit = if unit.is_empty() {
         String::new()
     } else {
@@ -394,14 +401,14 @@ fn bounded(bounds: &Bounds, text: impl Fn(f64) -> String, unit: &str) -> String 
 pub(super) fn peak_text(peak: &Bounds) -> String {
     match (peak.estimate, peak.high) {
         (Some(estimate), Some(high)) => format!(
-            "size {estimate:.1} ({:.1} – {high:.1}); past that more makes it worse",
+            "size {estimate:.1} ({:.1} – {high:.1}); beyond that, adding more makes it worse",
             peak.low
         ),
         (Some(estimate), None) => format!(
-            "size {estimate:.1} (from {:.1} up, no end: it may always help)",
+            "size {estimate:.1} (at least {:.1}; there may be no limit)",
             peak.low
         ),
-        (None, _) => format!("no end was seen; at least size {:.1}", peak.low),
+        (None, _) => format!("no limit seen; at least size {:.1}", peak.low),
     }
 }
 
@@ -478,7 +485,10 @@ mod tests {
         assert!(text.contains("a rise of 25.0 % or "), "{text}");
         let text = ratio_text(&change(1.2, 0.9, 2.5), 0.95);
         assert!(text.contains("a rise to 1.25 times or "), "{text}");
-        assert!(!text.replace("95 %", "").contains('%'), "{text}");
+        assert!(
+            !text.replace("95 %", "").replace("80 %", "").contains('%'),
+            "{text}"
+        );
     }
 
     #[test]
@@ -486,12 +496,13 @@ mod tests {
         let seen = would_be_seen(&change(0.9, 0.7, 1.2)).unwrap();
         assert_eq!(
             seen,
-            "a rise of 25.0 % or a fall of 20.0 % would have been seen four times in five"
+            "a rise of 25.0 % or a fall of 20.0 % would have been detected with 80 % probability"
         );
         let seen = would_be_seen(&change(1.0, 0.4, 2.5)).unwrap();
         assert_eq!(
             seen,
-            "a rise to 1.25 times or a fall to 0.80 times would have been seen four times in five"
+            "a rise to 1.25 times or a fall to 0.80 times would have been detected with 80 % \
+             probability"
         );
         let evidence = Change {
             verdict: ChangeVerdict::Rise,

@@ -131,9 +131,9 @@ fn section<'a>(
         ]
     });
     let mut head = vec![Column::number("times")];
-    head.extend(["failed with", "of", "said"].map(Column::text));
+    head.extend(["failed with", "step", "message"].map(Column::text));
     let mut parts = vec![Part::Table(Table {
-        caption: format!("The most frequent failures of {place}"),
+        caption: format!("Most frequent failures in {place}"),
         head,
         rows: rows.collect(),
     })];
@@ -172,14 +172,14 @@ fn shown<'a>(exchanges: impl Iterator<Item = &'a Exchange>, file: &str) -> Vec<P
             .status
             .map_or_else(|| exchange.kind.name().to_owned(), |s| s.to_string());
         parts.push(Part::Words(format!(
-            "One of step {} that failed with {name}:",
+            "Example from step {} that failed with {name}:",
             exchange.step
         )));
         parts.push(Part::Lines(exchange.text.lines().map(signed).collect()));
     }
     if left_out > 0 {
         let more = format!(
-            "{left_out} more are in {file}. Secrets and values taken from answers are masked."
+            "{left_out} more in {file}. Secrets and values extracted from answers are masked."
         );
         parts.push(Part::Words(more));
     }

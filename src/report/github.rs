@@ -50,7 +50,7 @@ pub(super) fn on_log(annotations: &str, page: &Page) -> String {
 
 /// Whole lines that fit.
 fn cut(text: &str, most: usize) -> String {
-    const MORE: &str = "\n(cut: GitHub takes no more; report.md has all)\n";
+    const MORE: &str = "\n(truncated: GitHub accepts no more; report.md has everything)\n";
     if text.len() <= most {
         return text.to_owned();
     }
@@ -120,7 +120,7 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
     let answer = match record.ending {
         RampEnding::Complete => (
             Kind::Notice,
-            format!("{headline}: reads {}", ramp::reading(record)),
+            format!("{headline}; first breach: {}", ramp::reading(record)),
         ),
         RampEnding::TargetDown => (Kind::Error, record.reason.clone()),
         RampEnding::GeneratorLimited | RampEnding::Interrupted | RampEnding::Aborted => {
@@ -258,7 +258,7 @@ mod tests {
         let short = cut(&text, 200);
         assert!(short.len() <= 200, "{}", short.len());
         assert!(
-            short.ends_with("has all)\n") && short.contains("é line\n\n(cut"),
+            short.ends_with("has everything)\n") && short.contains("é line\n\n(truncated"),
             "{short}"
         );
         assert_eq!(without_commands("x ##[error]y"), "x ## [error]y");

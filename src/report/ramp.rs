@@ -23,11 +23,11 @@ pub fn summary(record: &RampRecord) -> String {
     }
     if !record.stages.is_empty() {
         table(record, &mut lines.0);
-        lines.add("reads", reading(record));
+        lines.add("first breach", reading(record));
         if let Some(reference) = &record.reference_run {
-            lines.add("beside", reference_text(record, reference));
+            lines.add("find run", reference_text(record, reference));
         }
-        lines.add("cannot say", cannot_say(record));
+        lines.add("caveat", cannot_say(record));
     }
     if let Some(text) = view::whole_time_of_ramp(record) {
         lines.add("time", text);
@@ -76,7 +76,7 @@ pub(super) fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)>
         RampEnding::Complete => None,
         RampEnding::GeneratorLimited => Some((
             "invalid",
-            format!("the generator or its host was the limit: {reason}"),
+            format!("the load generator or its host was the bottleneck: {reason}"),
         )),
         RampEnding::TargetDown => Some(("no answer", reason.to_owned())),
         RampEnding::Interrupted => Some(("interrupted", reason.to_owned())),
@@ -94,7 +94,7 @@ fn table(record: &RampRecord, out: &mut String) {
     let rate = record.plan.counted().rate();
     let head = [
         "stage",
-        "VUs asked",
+        "VUs requested",
         "reached",
         rate,
         "p50",
@@ -199,14 +199,14 @@ pub(super) fn notes(record: &RampRecord, stage: &StageRecord) -> Vec<(&'static s
             Sureness::Certain => "certain",
         };
         let text = format!("{}: {} ({sure})", cause.resource, cause.evidence);
-        notes.push(("gave way", text));
+        notes.push(("bottleneck", text));
     }
     if let Some(failed) = failures::in_short(&stage.steps) {
         notes.push(("failed", failed));
     }
     let peaks = peaks(record, stage);
     if !peaks.is_empty() {
-        notes.push(("at most", peaks.join(", ")));
+        notes.push(("peak", peaks.join(", ")));
     }
     notes
 }
@@ -283,25 +283,17 @@ fn breach_text(record: &RampRecord, breach: &Breach) -> String {
     let level = record.plan.unit.count(breach.level);
     let stage = record.asked.get(breach.stage);
     let place = stage.map_or(String::new(), |s| {
-        let down = if s.to < s.from {
-            ", on the way down"
-        } else {
-            ""
-        };
+        let down = if s.to < s.from { ", ramping down" } else { "" };
         format!(", in stage {} ({}{down})", breach.stage + 1, from_to(s))
     });
     let mut text = format!(
-        "{level}, the level after {}, when the last {READING_S:.0} s broke the SLO for the first time: {}{place}",
+        "{level} after {}, when the SLO first broke over the last {READING_S:.0} s: {}{place}",
         span(breach.t_s),
         broken_text(&breach.objectives),
     );
     let unsure = unsure_before(record, breach.stage);
     if !unsure.is_empty() {
-        let _ = write!(
-            text,
-            "; what {} could not tell is not counted",
-            list(&unsure)
-        );
+        let _ = write!(text, "; undecided and not counted: {}", list(&unsure));
     }
     text
 }
@@ -310,14 +302,14 @@ fn no_breach(record: &RampRecord) -> String {
     let seconds = record.stages.iter().flat_map(|s| &s.seconds);
     let measured_s: f64 = record.stages.iter().map(|s| s.measured_s).sum();
     if measured_s < READING_S - 0.5 {
-        return format!("nothing: there were no {READING_S:.0} s to judge");
+        return format!("not judged: less than {READING_S:.0} s were measured");
     }
     let top = seconds.map(|s| s.level).max().unwrap_or(Level::ZERO);
     let level = record.plan.unit.count(top);
-    let mut text = format!("nothing up to {level}: no {READING_S:.0} s broke the SLO");
+    let mut text = format!("none up to {level}: no window of {READING_S:.0} s broke the SLO");
     let unsure = unsure_before(record, usize::MAX);
     if !unsure.is_empty() {
-        let _ = write!(text, "; {} cannot tell, which is no pass", list(&unsure));
+        let _ = write!(text, "; undecided, which is not a pass: {}", list(&unsure));
     }
     text
 }
@@ -359,7 +351,7 @@ pub(super) fn reference_text(record: &RampRecord, found: &ReferenceRun) -> Strin
         p if p < 0.0 => format!("{:.0} % below", -p),
         _ => "the same as".to_owned(),
     };
-    format!("the ramp reads {reads}, {apart} {text}, which `find` found on {day}")
+    format!("the ramp broke at {reads}, {apart} the {text} that `find` found on {day}")
 }
 
 pub(super) fn cannot_say(record: &RampRecord) -> String {
@@ -373,7 +365,7 @@ pub(super) fn cannot_say(record: &RampRecord) -> String {
         None => String::new(),
         // How fast the stage before climbed says nothing of the moment either.
         Some(0.0) => " (this stage held a level that an earlier one climbed to)".to_owned(),
-        Some(slope) => format!(" (here by {slope:.1} {unit} a second)"),
+        Some(slope) => format!(" (here {slope:.1} {unit} per second)"),
     };
     let limit = objectives(&record.slo)
         .iter()
@@ -381,10 +373,10 @@ pub(super) fn cannot_say(record: &RampRecord) -> String {
     let lags = if limit {
         "latencies lag behind the level"
     } else {
-        "what is seen lags behind the level"
+        "measurements lag behind the level"
     };
     format!(
-        "where the service breaks: {lags}, so that what a ramp reads depends on how fast it climbs{pace}, and it has no \
-         interval; `breakpoint find` gives one"
+        "this is not the breakpoint: {lags}, so the result depends on how fast the ramp \
+         climbs{pace} and has no interval; `breakpoint find` gives both"
     )
 }

@@ -5,14 +5,15 @@ use std::fmt::Write as _;
 use super::{failures, view};
 use crate::measure::LoadedAddress;
 use crate::record::{
-    Answer, Ending, LimitingResource, LogRecord, NO_FINDING, Noticed, Outlook, PlanRecord,
-    ProbeRecord, Purpose, RULED_OUT, RampRecord, RunRecord, VisitSummary,
+    Answer, Ending, LimitingResource, LogRecord, NO_FINDING, NO_FINDING_BEFORE, Noticed, Outlook,
+    PlanRecord, ProbeRecord, Purpose, RULED_OUT, RULED_OUT_BEFORE, RampRecord, RunRecord,
+    VisitSummary,
 };
 use crate::slo::Verdict;
 use crate::units;
 
 /// Columns of the labels.
-const LABEL: usize = 12;
+const LABEL: usize = 16;
 
 /// The answer as aligned lines, each with an end of line.
 pub fn summary(record: &RunRecord) -> String {
@@ -21,7 +22,7 @@ pub fn summary(record: &RunRecord) -> String {
     visits(record, &mut lines);
     let a = &record.answer;
     if let Some(objective) = a.broken_objective.as_ref().filter(|_| record.slo.len() > 1) {
-        lines.add("binds", format!("{objective} breaks at the lowest level"));
+        lines.add("first to break", objective);
     }
     if let Some(gate) = record.gate() {
         lines.add(
@@ -33,10 +34,10 @@ pub fn summary(record: &RunRecord) -> String {
         }
     }
     if let Some(cause) = &a.limiting_resource {
-        lines.add("gave way", finding(cause));
+        lines.add("bottleneck", finding(cause));
     }
     if let Some(text) = unknown(record) {
-        lines.add("gave way", text);
+        lines.add("bottleneck", text);
     }
     for cause in a.other_causes.iter().take(OTHER_CAUSES) {
         lines.add("also seen", finding(cause));
@@ -49,8 +50,8 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("knee", knee);
     }
     if !record.probes.is_empty() {
-        lines.add("limits", limits(record));
-        lines.add("rests on", rests_on(record));
+        lines.add("generator", limits(record));
+        lines.add("based on", rests_on(record));
     }
     // The other endings have said their reason in the first line.
     if a.ending.is_answer() && !a.reason.is_empty() {
@@ -60,13 +61,13 @@ pub fn summary(record: &RunRecord) -> String {
         lines.add("time", text);
     }
     if let Some(outlook) = &a.outlook {
-        lines.add("more time", more_time(record, outlook));
+        lines.add("with more time", more_time(record, outlook));
     }
     for noticed in &a.noticed {
         lines.add("noticed", noticed_text(noticed));
     }
     if let Some(unseen) = &a.unseen {
-        lines.add("unseen", sentence(unseen));
+        lines.add("not covered", sentence(unseen));
     }
     if let Some(addresses) = addresses(&record.plan) {
         lines.add("addresses", addresses);
@@ -87,7 +88,7 @@ pub(super) fn populations(plan: &PlanRecord) -> Option<String> {
         .filter_map(|p| Some(format!("{} of {}", p.unit.count(p.level?), p.name)))
         .collect();
     Some(format!(
-        "the number of {} is searched, beside {}",
+        "searching for the number of {}, with {} running alongside",
         searched.name,
         beside.join(" and ")
     ))
@@ -103,12 +104,12 @@ pub(super) fn addresses(plan: &PlanRecord) -> Option<String> {
         (all.len() > 1).then(|| {
             let requests: u64 = all.iter().map(|a| a.requests).sum();
             let one = |a: &&LoadedAddress| match a.connections {
-                0 => format!("{} not loaded", a.address),
+                0 => format!("{} received no load", a.address),
                 _ => format!("{} {}", a.address, share(a.requests, requests)),
             };
             let each: Vec<String> = all.iter().map(one).collect();
             format!(
-                "{loaded} of {} of {host} loaded: {}",
+                "{loaded} of {} addresses of {host} received load: {}",
                 all.len(),
                 each.join(", ")
             )
@@ -125,8 +126,8 @@ const FAR_S: f64 = 0.001;
 pub(super) fn way(plan: &PlanRecord) -> Option<String> {
     let round_trip_s = plan.round_trip_s().filter(|s| *s >= FAR_S)?;
     Some(format!(
-        "a round trip to the target takes {}: so much of every latency is the way and not the service (of a request on a new \
-         connection two, with TLS three)",
+        "the round trip to the target takes {}; every latency includes one (two on a new \
+         connection, three with TLS)",
         units::format_seconds(round_trip_s)
     ))
 }
@@ -146,7 +147,7 @@ fn share(part: u64, all: u64) -> String {
 pub(super) fn knee(record: &RunRecord) -> Option<String> {
     let peak = record.answer.peak_throughput_per_s;
     let rate = record.plan.counted().rate();
-    let peak = peak.map_or_else(String::new, |p| format!(", {p:.1} {rate} at most"));
+    let peak = peak.map_or_else(String::new, |p| format!(", peak {p:.1} {rate}"));
     let level = view::level(record, record.answer.knee?);
     Some(format!("{level}: throughput stops growing{peak}"))
 }
@@ -222,7 +223,7 @@ fn head(record: &RunRecord, lines: &mut Lines) {
         Ending::Bracketed => {
             let text = view::between(record);
             let confidence = view::percent(a.confidence);
-            let why = format!("({confidence} % CI; too short a search to name one number)");
+            let why = format!("({confidence} % CI; the search was too short for a single number)");
             lines.add("breakpoint", format!("{text}  {why}     {slo}"));
         }
         Ending::NeverBroke => {
@@ -230,44 +231,43 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             lines.add("breakpoint", format!("{text}     {slo}"));
         }
         Ending::BrokeAtMinimum => {
-            let text = format!("below {min}: the SLO broke at the minimum already");
+            let text = format!("below {min}: the SLO broke even at the minimum");
             lines.add("breakpoint", format!("{text}     {slo}"));
         }
         Ending::TimeDriven => {
-            let text = because("no level breaks it, time does");
+            let text = because("it breaks over time, not at a level");
             lines.add("time-driven", format!("{text}     {slo}"));
         }
         Ending::Hysteresis => {
             let text = because("two breakpoints");
-            lines.add("direction", format!("{text}     {slo}"));
+            lines.add("hysteresis", format!("{text}     {slo}"));
         }
         Ending::Bimodal => {
             let text = because("two breakpoints");
             lines.add("bimodal", format!("{text}     {slo}"));
         }
         Ending::Undecided => {
-            let text = because("no answer that can be trusted");
+            let text = because("no reliable answer");
             lines.add("undecided", format!("{text}     {slo}"));
         }
         Ending::GeneratorLimited => {
-            let text = because("the generator or its host was the limit, not the target");
+            let text = because("the load generator or its host was the bottleneck, not the target");
             lines.add("undecided", format!("{text}     {slo}"));
         }
         Ending::TargetDown => {
             let text = because(if record.probes.is_empty() {
                 "nothing was measured"
             } else {
-                "the target did not come back after a probe"
+                "the target did not recover after a probe"
             });
             lines.add("no answer", format!("{text}     {slo}"));
         }
         Ending::Interrupted => {
-            let text = because("stopped before an answer; what was measured is kept");
+            let text = because("stopped before an answer; results kept");
             lines.add("interrupted", format!("{text}     {slo}"));
         }
         Ending::Aborted => {
-            let text =
-                because("a limit that must not be passed stopped it; what was measured is kept");
+            let text = because("stopped by a safety limit; results kept");
             lines.add("aborted", format!("{text}     {slo}"));
         }
     }
@@ -278,13 +278,16 @@ fn head(record: &RunRecord, lines: &mut Lines) {
 
 /// What is said where nothing is named and something was ruled out, which is an answer too.
 pub(super) fn unknown(record: &RunRecord) -> Option<&'static str> {
-    let told = |part: &str| record.warnings.iter().any(|w| w.contains(part));
+    let told = |parts: [&str; 2]| {
+        let mut warnings = record.warnings.iter();
+        warnings.any(|w| parts.iter().any(|part| w.contains(part)))
+    };
     if record.answer.limiting_resource.is_some() {
         None
-    } else if told(RULED_OUT) {
-        Some("unknown; what was ruled out is told among the warnings")
-    } else if told(NO_FINDING) {
-        Some("unknown: others on this machine spoiled what could have shown it, as a warning tells")
+    } else if told([RULED_OUT, RULED_OUT_BEFORE]) {
+        Some("unknown; the warnings list what was ruled out")
+    } else if told([NO_FINDING, NO_FINDING_BEFORE]) {
+        Some("unknown: other load on this machine masked the evidence (see the warnings)")
     } else {
         None
     }
@@ -306,7 +309,7 @@ fn visits(record: &RunRecord, lines: &mut Lines) {
     let a = &record.answer;
     let held = a.last_held.iter().map(|visit| ("held", visit));
     let broke = a.first_broke.iter().map(|visit| ("broke", visit));
-    let below = a.references.iter().map(|visit| ("below", visit));
+    let below = a.references.iter().map(|visit| ("reference", visit));
     let all: Vec<(&str, &VisitSummary)> = held.chain(broke).chain(below).collect();
     let width = (all.iter())
         .map(|(_, visit)| view::level(record, visit.level.0).len())
@@ -347,7 +350,7 @@ const MOST_LINES: usize = 5;
 /// What the services logged around the moment in which a probe first broke.
 fn logged(record: &RunRecord, lines: &mut Lines) {
     if let Some(logged) = near_break(record, MOST_LINES) {
-        lines.add("logged", logged.when);
+        lines.add("logs", logged.when);
         for line in logged.lines {
             lines.add("", line);
         }
@@ -424,11 +427,11 @@ pub(super) fn limits(record: &RunRecord) -> String {
     let lag = most(&mut seconds().filter_map(|s| s.generator.lag_p99_s));
     let mut parts = Vec::new();
     match cpu {
-        Some(cores) => parts.push(format!("generator {:.0} % of one core", cores * 100.0)),
-        None => parts.push("generator CPU unknown".to_owned()),
+        Some(cores) => parts.push(format!("{:.0} % of one core", cores * 100.0)),
+        None => parts.push("CPU unknown".to_owned()),
     }
     if let Some(lag) = lag {
-        parts.push(format!("late by at most {}", units::format_seconds(lag)));
+        parts.push(format!("max delay {}", units::format_seconds(lag)));
     }
     let faults: u64 = record
         .probes
@@ -438,14 +441,14 @@ pub(super) fn limits(record: &RunRecord) -> String {
         .filter(|(kind, _)| kind.is_generator_fault())
         .map(|(_, n)| n)
         .sum();
-    parts.push(if faults == 0 {
-        "no port or descriptor shortage".to_owned()
+    let shortage = if faults == 0 {
+        "ports and descriptors OK".to_owned()
     } else {
         let n = units::format_count(faults);
         let what = record.plan.counted().name();
-        format!("{n} {what} failed for want of ports or descriptors")
-    });
-    parts.join(", ")
+        format!("{n} {what} failed for lack of ports or descriptors")
+    };
+    format!("{}; {shortage}", parts.join(", "))
 }
 
 pub(super) fn rests_on(record: &RunRecord) -> String {
@@ -461,19 +464,19 @@ pub(super) fn rests_on(record: &RunRecord) -> String {
         })
         .count();
     let near = if near > 0 {
-        format!(" ({near} near the crossing)")
+        format!(", {near} near the breakpoint")
     } else {
         String::new()
     };
     let plural = if probes == 1 { "" } else { "s" };
     let load = view::span(view::under_load_s(record));
-    let all = format!("{probes} probe{plural}{near}, {load} under load");
+    let all = format!("{probes} probe{plural}{near}; {load} under load");
     let a = &record.answer;
     // Records of older versions do not say it.
     if a.rests_on_s > 0.0 && a.visits > 0 {
         let plural = if a.visits == 1 { "" } else { "s" };
         let held = view::span(a.rests_on_s.round());
-        format!("{} visit{plural} that held {held} in all; {all}", a.visits)
+        format!("{} visit{plural} with {held} of holds; {all}", a.visits)
     } else {
         all
     }
@@ -490,18 +493,14 @@ pub(super) fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
             asked_in_s,
         } => {
             let mut text = format!(
-                "another {} would make it about +-{:.1} %",
+                "another {} would give about ±{:.1} %",
                 view::span(more_s),
                 half_width * 100.0
             );
             if let Some(seconds) = asked_in_s {
                 let asked = view::percent(record.answer.precision_asked);
-                let _ = match seconds {
-                    s if s > LONGEST_S => {
-                        write!(text, "; surely +-{asked} % takes more than 3 h more")
-                    }
-                    s => write!(text, "; surely +-{asked} % takes about {} more", roughly(s)),
-                };
+                let more = minutes_more(seconds);
+                let _ = write!(text, "; {more} to be confident of ±{asked} %");
             }
             text
         }
@@ -511,7 +510,7 @@ pub(super) fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
             held,
             broke,
         } => format!(
-            "one more visit, at {} (about {}), would halve the gap between {} that held and {} that broke",
+            "one more visit at {} (about {}) would halve the gap between {} (held) and {} (broke)",
             view::level(record, level.0),
             view::span(takes_s.round()),
             units::format_count(held.get().into()),
@@ -520,9 +519,14 @@ pub(super) fn more_time(record: &RunRecord, outlook: &Outlook) -> String {
     }
 }
 
-/// Whole minutes, for what is not known better.
-fn roughly(seconds: f64) -> String {
-    format!("{:.0} min", (seconds / 60.0).ceil().max(1.0))
+/// Whole minutes, for what is not known better: `about 21 more minutes`.
+fn minutes_more(seconds: f64) -> String {
+    let minutes = (seconds / 60.0).ceil();
+    match minutes {
+        _ if seconds > LONGEST_S => "more than 3 more hours".to_owned(),
+        m if m <= 1.0 => "about 1 more minute".to_owned(),
+        m => format!("about {m:.0} more minutes"),
+    }
 }
 
 /// A reason as it reads in the middle of a line.
@@ -557,9 +561,12 @@ mod tests {
         record.warnings.push(format!("3 of 5 probes: {NO_FINDING}"));
         let spoiled = unknown(&record).unwrap();
         assert!(!spoiled.contains("ruled out"), "none was: {spoiled}");
+        record.warnings.clear();
+        record.warnings.push(NO_FINDING_BEFORE.to_owned());
+        assert_eq!(unknown(&record), Some(spoiled), "of an older version");
         let told = format!("gateway memory read the same where the SLO held: {RULED_OUT}");
         record.warnings.push(told);
-        let line = "gave way    unknown; what was ruled out is told among the warnings\n";
+        let line = "bottleneck      unknown; the warnings list what was ruled out\n";
         assert!(summary(&record).contains(line), "{}", summary(&record));
         record.answer.limiting_resource = Some(LimitingResource {
             kind: None,
@@ -575,7 +582,7 @@ mod tests {
         let mut record = crate::samples::found();
         record.answer.rests_on_s = 6.0;
         record.answer.visits = 1;
-        assert!(rests_on(&record).starts_with("1 visit that held"));
+        assert!(rests_on(&record).starts_with("1 visit with 6 s of holds"));
         record.answer.visits = 0;
         assert!(
             !rests_on(&record).contains("visit"),
@@ -597,12 +604,13 @@ mod tests {
         assert_eq!(
             addresses(&three).as_deref(),
             Some(
-                "2 of 3 of api.test loaded: 10.0.0.1 75.0 % of the requests, 10.0.0.2 25.0 % of the requests, 10.0.0.3 not loaded"
+                "2 of 3 addresses of api.test received load: 10.0.0.1 75.0 % of the requests, \
+                 10.0.0.2 25.0 % of the requests, 10.0.0.3 received no load"
             )
         );
         let way = way(&three).unwrap();
         assert!(
-            way.starts_with("a round trip to the target takes 40.2 ms"),
+            way.starts_with("the round trip to the target takes 40.2 ms"),
             "{way}"
         );
     }

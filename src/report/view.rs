@@ -192,8 +192,8 @@ pub(super) fn interval(answer: &Answer) -> Option<String> {
     let high = answer.ci_high.map(|v| units::format_count(v.into()));
     match (low, high) {
         (Some(low), Some(high)) => Some(format!("{level} {low} – {high}")),
-        (Some(low), None) => Some(format!("{level} from {low} up")),
-        (None, Some(high)) => Some(format!("{level} up to {high}")),
+        (Some(low), None) => Some(format!("{level} at least {low}")),
+        (None, Some(high)) => Some(format!("{level} at most {high}")),
         (None, None) => None,
     }
 }
@@ -208,7 +208,7 @@ pub(super) fn between(record: &RunRecord) -> String {
         }
         (Some(low), None) => format!("at least {}", level(record, low)),
         (None, Some(high)) => format!("at most {}", level(record, high)),
-        (None, None) => format!("within an unknown range of {unit}"),
+        (None, None) => format!("in an unknown range of {unit}"),
     }
 }
 
@@ -227,7 +227,7 @@ pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
     let Some(estimate) = headroom.estimate else {
         return match (headroom.low, headroom.high) {
             (Some(low), Some(high)) => Some(format!(
-                "{} to {} against the {required} required",
+                "{} to {} relative to the {required} required",
                 signed(low),
                 signed(high)
             )),
@@ -242,7 +242,7 @@ pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
             signed(low),
             signed(high)
         ),
-        (Some(low), None) => format!("{text} ({confidence} % CI from {} up)", signed(low)),
+        (Some(low), None) => format!("{text} ({confidence} % CI at least {})", signed(low)),
         (None, _) => text,
     })
 }
@@ -266,8 +266,9 @@ pub(super) fn day_and_time(rfc3339: &str) -> String {
 /// The last line of a report.
 pub(super) fn made_by(version: &str) -> String {
     format!(
-        "Measured by breakpoint {version}. A probe is one visit to one level: it settles, then holds. The interval comes from \
-         the spread between probes, not between requests. No data is never a pass."
+        "Measured by breakpoint {version}. A probe is one visit to one level: it settles, then \
+         holds. The interval comes from the spread between probes, not between requests. Missing \
+         data never counts as a pass."
     )
 }
 
@@ -300,15 +301,15 @@ pub(crate) fn headline(record: &RunRecord) -> String {
                 level(record, record.plan.min_level)
             )
         }
-        (Ending::TimeDriven, _) => "breaks with time, not at a level".to_owned(),
+        (Ending::TimeDriven, _) => "breaks over time, not at a level".to_owned(),
         (Ending::Hysteresis, Some(n)) => {
-            format!("depends on direction, {n}{interval} after an overload")
+            format!("hysteresis, {n}{interval} after an overload")
         }
-        (Ending::Hysteresis, None) => "depends on direction".to_owned(),
-        (Ending::Bimodal, _) => "two modes, two breakpoints".to_owned(),
+        (Ending::Hysteresis, None) => "hysteresis".to_owned(),
+        (Ending::Bimodal, _) => "bimodal, two breakpoints".to_owned(),
         (Ending::Undecided, None) => format!("undecided{interval}"),
         (Ending::Undecided, Some(n)) => format!("undecided, near {n}{interval}"),
-        (Ending::GeneratorLimited, _) => "undecided, the generator was the limit".to_owned(),
+        (Ending::GeneratorLimited, _) => "undecided, the generator was the bottleneck".to_owned(),
         (Ending::TargetDown, _) => "no answer, the target was down".to_owned(),
         (Ending::Interrupted, None) => "interrupted before an answer".to_owned(),
         (Ending::Interrupted, Some(n)) => format!("interrupted, near {n}{interval}"),

@@ -40,12 +40,12 @@ impl Unwell {
     pub(super) fn of_first_contact(&self, contact: &FirstContact) -> String {
         let why = &self.why;
         let what = if self.answered {
-            format!("the first contact failed: {why}")
+            format!("the first request failed: {why}")
         } else {
             format!("the target does not answer: {why}")
         };
         match &contact.look {
-            Some(look) => format!("{what}. See all that is said: {look}"),
+            Some(look) => format!("{what}. To see the whole exchange: {look}"),
             None => what,
         }
     }
@@ -87,7 +87,7 @@ impl Wait<'_> {
         let text = |time: Duration| units::format_seconds(time.as_secs_f64());
         (took > limit).then(|| {
             format!(
-                "a single cycle takes {}, {} before the search",
+                "a single cycle takes {}, compared to {} before the search",
                 text(took),
                 text(unloaded)
             )
@@ -112,7 +112,7 @@ pub(super) async fn pass(
             biased;
             () = wait.interrupt.wait() => {
                 engine.halt().await?;
-                return Ok(Err(Unwell::new("it was not waited for")));
+                return Ok(Err(Unwell::new("the wait was interrupted")));
             }
             tried = engine.canary() => tried?,
         };
@@ -291,7 +291,7 @@ mod tests {
         };
         assert_eq!(
             too_slow(Some(500), 3200).as_deref(),
-            Some("a single cycle takes 3.20 s, 500 ms before the search")
+            Some("a single cycle takes 3.20 s, compared to 500 ms before the search")
         );
         assert_eq!(too_slow(Some(500), 1500), None, "three times as long");
         assert!(too_slow(Some(500), 1501).is_some());

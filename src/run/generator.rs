@@ -59,7 +59,8 @@ fn lost(m: &Measurement) -> Option<String> {
     let worst = lost.iter().max_by_key(|s| s.workers_lost)?;
     let (most, all) = (worst.workers_lost, worst.workers_lost + worst.workers);
     Some(format!(
-        "{most} of {all} workers told nothing of {} of {} seconds: dead, or held up; the load was not the one asked for",
+        "{most} of {all} workers did not report {} of {} seconds: they are dead or stalled, and \
+         the load was not as requested",
         lost.len(),
         m.hold.len()
     ))
@@ -91,8 +92,8 @@ fn exhausted(m: &Measurement) -> Option<String> {
     let full = full.iter().filter(|share| **share > PROCESS_FULL).count();
     too_many(full, m.hold.len()).then(|| {
         format!(
-            "the load generator used {:.0} % of all cores that it may use, more than {:.0} % in {full} of {} seconds: give it more \
-             cores, or a script that does less",
+            "the load generator used {:.0} % of the cores available to it, more than {:.0} % in \
+             {full} of {} seconds: give it more cores, or use a lighter script",
             worst * 100.0,
             PROCESS_FULL * 100.0,
             m.hold.len()
@@ -112,13 +113,13 @@ fn shortage(m: &Measurement) -> Option<String> {
         (0, n) => (
             "local ports",
             n,
-            "give it further addresses (--local-addr) or a wider range",
+            "add local addresses (--local-addr) or widen the port range",
         ),
-        (n, 0) => ("descriptors", n, "allow more (ulimit -n)"),
+        (n, 0) => ("descriptors", n, "raise the limit (ulimit -n)"),
         (n, m) => (
             "descriptors and local ports",
             n + m,
-            "allow more (ulimit -n, --local-addr)",
+            "raise the limits (ulimit -n, --local-addr)",
         ),
     };
     Some(format!(
@@ -158,12 +159,12 @@ fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> 
 fn who(late: &[&Second]) -> &'static str {
     match worst_of(late, |s| s.thread_cpu.or(s.process_cpu)) {
         _ if worst_of(late, |s| s.held_back).is_some_and(|share| share >= TOLD_HELD_BACK) => {
-            "the generator was held back by its own CPU quota"
+            "the generator was throttled by its own CPU quota"
         }
         Some(cores) if cores < THREAD_FULL / 2.0 => {
-            "the generator was kept waiting for a CPU by others"
+            "other processes kept the generator waiting for a CPU"
         }
-        _ => "the generator had no CPU left",
+        _ => "the generator ran out of CPU",
     }
 }
 
@@ -181,8 +182,8 @@ fn full(m: &Measurement, cycle: usize, judgement: &Judgement) -> Option<String> 
         return None;
     }
     Some(format!(
-        "the generator had no CPU left: a load thread was full and more than {} late in {} of {} seconds, so that fewer \
-         requests were sent than asked for{}",
+        "the generator ran out of CPU: a load thread was saturated and more than {} late in {} of \
+         {} seconds, so it sent fewer requests than required{}",
         format_seconds(limit),
         full.len(),
         m.hold.len(),
@@ -195,7 +196,8 @@ fn stolen(m: &Measurement) -> Option<String> {
     let share = mean(m.hold.iter().map(|s| s.window.generator.strain.cpu_steal))?;
     (share >= GROSS_STEAL).then(|| {
         format!(
-            "the hypervisor gave {:.0} % of this machine's CPU to others: run on a machine that has its CPU for itself",
+            "the hypervisor stole {:.0} % of this machine's CPU: run on a machine with dedicated \
+             CPUs",
             share * 100.0
         )
     })
@@ -233,19 +235,19 @@ fn circumstances(seconds: &[&Second]) -> String {
             worst_of(seconds, |s| s.thread_cpu),
         ),
         (
-            "of all cores that it may use used by the load generator",
+            "of the available cores used by the load generator",
             worst_of(seconds, |s| s.process_cpu),
         ),
         (
-            "of the time some task of the machine waited for a CPU",
+            "of the time, tasks on this machine waited for a CPU",
             worst_of(seconds, |s| s.cpu_pressure),
         ),
         (
-            "of the CPU given to others by the hypervisor",
+            "of the CPU stolen by the hypervisor",
             worst_of(seconds, |s| s.cpu_steal).filter(|share| *share >= TOLD_STEAL),
         ),
         (
-            "of the periods of its CPU quota used up before they ended",
+            "of its CPU quota periods throttled",
             worst_of(seconds, |s| s.held_back).filter(|share| *share >= TOLD_HELD_BACK),
         ),
     ] {
@@ -281,8 +283,9 @@ pub(super) fn network(parts: &[Vec<Strain>], round_trip_s: Option<f64>) -> Optio
     let all: Vec<Strain> = parts.concat();
     let lost = resent(&all, FEW_LOST).filter(|share| *share >= LOSSY)?;
     Some(format!(
-        "the network on the way to the target loses what is sent: {:.2} % of our segments were sent again ({} a round trip), each a delay \
-         of 200 ms and more in one latency; a high percentile that breaks may be the network's and not the service's",
+        "the network to the target drops packets: {:.2} % of our TCP segments were retransmitted \
+         (round trip {}), each adding 200 ms or more to a latency; a high percentile may break \
+         because of the network, not the service",
         lost * 100.0,
         format_seconds(round_trip_s)
     ))
@@ -303,19 +306,19 @@ pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
         (
             |s| mean(s.iter().map(|s| s.cpu_pressure)),
             TOLD_PRESSURE,
-            "of the time some task of this machine waited for a CPU: whatever shares the machine with the generator, the \
-             target too, was slowed by it",
+            "of the time, tasks on this machine waited for a CPU, which slows everything on it, \
+             the target included",
         ),
         (
             |s| mean(s.iter().map(|s| s.cpu_steal)),
             TOLD_STEAL,
-            "of this machine's CPU was given to others by the hypervisor",
+            "of this machine's CPU was stolen by the hypervisor",
         ),
         (
             |s| resent(s, FEW),
             TOLD_RETRANSMITS,
-            "of TCP's segments were sent again: the network lost them, or a target whose queue of new connections was full; \
-             each is a delay of 200 ms and more within the latencies",
+            "of our TCP segments were retransmitted: the network dropped them, or the target's \
+             accept queue was full; each adds 200 ms or more to a latency",
         ),
         (
             |s| {
@@ -323,14 +326,15 @@ pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
                 share(held_up, s.iter().map(|s| s.sends).sum())
             },
             TOLD_HELD_UP,
-            "of the requests could not be written at once: the target, or the network, took them more slowly",
+            "of the requests could not be written at once: the target or the network accepted them \
+             too slowly",
         ),
     ];
     let line = |(of, limit, what): (Of, f64, &str)| {
         let above = parts.iter().filter_map(|s| of(s)).filter(|v| *v >= limit);
         let (n, worst) = above.fold((0, 0.0_f64), |(n, worst), v| (n + 1, worst.max(v)));
         let plural = if n == 1 { "" } else { "s" };
-        (n > 0).then(|| format!("in {n} {name}{plural} up to {:.0} % {what}", worst * 100.0))
+        (n > 0).then(|| format!("in {n} {name}{plural}, up to {:.0} % {what}", worst * 100.0))
     };
     kinds.into_iter().filter_map(line).collect()
 }

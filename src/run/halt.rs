@@ -49,10 +49,10 @@ impl Halt {
     pub fn reason(&self) -> String {
         match self {
             Self::User => "interrupted by the user".to_owned(),
-            Self::StopFile(path) => format!("stopped: the stop file {path} is there"),
+            Self::StopFile(path) => format!("stopped: the stop file {path} exists"),
             Self::Condition(met) => format!("stopped by abort-if {met}"),
             Self::GeneratorHost(how) => format!("emergency stop: this machine {how}"),
-            Self::TargetHost(how) => format!("emergency stop: the target's machine, {how}"),
+            Self::TargetHost(how) => format!("emergency stop: the target's machine {how}"),
             Self::TooLong(limit) => format!(
                 "stopped: the whole run took longer than {} (max-time)",
                 units::format_seconds(limit.as_secs_f64())

@@ -400,7 +400,7 @@ impl<S: Surroundings> Ramp<'_, S> {
 
 fn halted(halt: &Halt) -> (RampEnding, String) {
     let reason = match halt {
-        Halt::User => "stopped before its end; what was measured is kept".to_owned(),
+        Halt::User => "stopped before its end; results kept".to_owned(),
         other => other.reason(),
     };
     (halt.ramp_ending(), reason)

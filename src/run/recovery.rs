@@ -80,8 +80,8 @@ impl<S: Surroundings> Run<'_, S> {
         };
         self.told_not_drained = true;
         let warning = format!(
-            "the target had not drained within {} s: {why}; what was left may weigh on the next probe. Give it longer \
-             (`drain-timeout`), or a `reset` that clears it",
+            "the target did not drain within {} s: {why}; leftover work may affect the next probe. \
+             Raise `drain-timeout`, or add a `reset` that clears it",
             self.spec.drain_timeout.as_secs_f64()
         );
         (self.sink)(Event::Note(warning.clone()));

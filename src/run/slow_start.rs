@@ -20,8 +20,8 @@ pub fn slow_start(search: &SearchSpec, cycle_s: f64) -> Option<String> {
     let step_s = CYCLES_A_STEP * cycle_s;
     (low && cycle_s >= SLOW_S && cycle_s.is_finite()).then(|| {
         format!(
-            "a cycle takes about {cycle_s:.0} s, so each doubling from {} takes {} or more; begin higher with `--start-vus` \
-             where more is surely carried",
+            "a cycle takes about {cycle_s:.0} s, so each doubling from {} takes {} or more; if the \
+             service surely carries more, start higher with `--start-vus`",
             search.unit.count(search.start),
             units::format_seconds(step_s).replace(".00 s", " s"),
         )

@@ -49,8 +49,9 @@ pub fn check_port(authority: &str) -> Result<(), String> {
         Some(1..) => Ok(()),
         // It may be a password: one with a sign that ends a host reads like this.
         _ => Err(
-            "what stands behind the host is not a port; a port is a number from 1 to 65535, as in http://127.0.0.1:8080 (in a user name or \
-             password `/`, `?` and `#` are written %2F, %3F and %23)"
+            "what follows the host is not a port; a port is a number from 1 to 65535, as in \
+             http://127.0.0.1:8080 (in a user name or password `/`, `?` and `#` are written %2F, \
+             %3F and %23)"
                 .to_owned(),
         ),
     }
@@ -75,7 +76,8 @@ fn check_host(authority: &str) -> Result<(), String> {
     };
     let written = host.replacen(if instead == "[::1]" { "[::]" } else { bare }, instead, 1);
     Err(format!(
-        "`{bare}` is where a service listens, and nowhere to connect to; write `{written}` for this machine"
+        "`{bare}` is an address to listen on, not to connect to; write `{written}` for this \
+         machine"
     ))
 }
 

@@ -157,9 +157,8 @@ fn redirects(spec: &ScenarioSpec) -> Result<u32, ScenarioError> {
     };
     let known = u32::try_from(*wanted.get_ref()).ok();
     known.filter(|n| *n <= MOST_REDIRECTS).ok_or_else(|| {
-        let message = format!(
-            "`redirects` must lie between 0 (a redirect is no success) and {MOST_REDIRECTS}"
-        );
+        let message =
+            format!("`redirects` must be between 0 (a redirect is a failure) and {MOST_REDIRECTS}");
         at(&wanted.span(), message)
     })
 }
@@ -524,13 +523,13 @@ impl<'a> Compiler<'a> {
             if filled == path {
                 return why;
             }
-            format!("`{path}`, with its secrets filled in, is no address that a request can have")
+            format!("`{path}`, with its secrets filled in, is not a valid address of a request")
         })?;
         let shown = format!("{method} {}", masked(&self.shown_target(path)));
         let (body, body_type) = self.body(step)?;
         let authority = self.origins[origin].authority.as_str();
         HeaderValue::try_from(authority)
-            .map_err(|e| format!("the host cannot stand in a header: {e}"))?;
+            .map_err(|e| format!("the host is not valid in a header: {e}"))?;
         let constant = |text: &str| Part::Constant(text.to_owned());
         let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
         headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(body_type))));
@@ -568,15 +567,17 @@ impl<'a> Compiler<'a> {
             .map_err(|_| format!("`{name}` is not the name of a header"))?;
         if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&header) {
             return Err(format!(
-                "header `{name}`: how long a body is goes out with it anyway, and two lengths make two requests of one; leave it out"
+                "header `{name}`: the length of a body is sent automatically, and two lengths \
+                 would make two requests of one; remove it"
             ));
         }
         let template = self
             .template(value, Escape::None)
             .map_err(|m| format!("header `{name}`: {m}"))?;
         if let Some(text) = template.constant() {
-            HeaderValue::try_from(text)
-                .map_err(|_| format!("header `{name}` has a value that no header can have"))?;
+            HeaderValue::try_from(text).map_err(|_| {
+                format!("header `{name}` has a value that is not allowed in a header")
+            })?;
         }
         let part = Part::new(template);
         match headers.iter_mut().find(|(known, _)| *known == header) {
@@ -665,7 +666,7 @@ impl<'a> Compiler<'a> {
         }
         if let Some(text) = template.constant() {
             text.parse::<Uri>()
-                .map_err(|e| format!("`{text}` cannot stand in an address: {e}"))?;
+                .map_err(|e| format!("`{text}` is not valid in an address: {e}"))?;
         }
         let target = Part::new(template);
         let known = self.origins.iter().position(|o| *o == origin);
@@ -740,7 +741,7 @@ fn expected(step: &StepSpec) -> Result<Expect, String> {
     };
     if statuses.is_empty() {
         return Err(
-            "`expect` is empty: no answer could succeed; name a status or remove it".to_owned(),
+            "`expect` is empty: no answer could succeed; add a status or remove it".to_owned(),
         );
     }
     statuses

@@ -20,7 +20,8 @@ pub enum FeederError {
     Empty,
     /// It would take too much memory.
     #[error(
-        "the feeders of a profile may have {} MiB together; leave out rows, or columns that no step uses",
+        "the feeders of a profile may have {} MiB in total; remove rows, or columns that no step \
+         uses",
         MOST >> 20
     )]
     TooLong,

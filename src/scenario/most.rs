@@ -44,7 +44,10 @@ where
 
 /// Says that there are too many of something.
 pub fn too_many(what: &str, most: usize) -> String {
-    format!("a profile may have {most} {what} in all; make several profiles of it, one run each")
+    format!(
+        "a profile may have at most {most} {what}; split it into several profiles, one run \
+        each"
+    )
 }
 
 /// The steps of one scenario.

@@ -53,7 +53,7 @@ impl Origin {
         let (authority, path) = rest.split_at(end);
         if authority.contains("{{") {
             return Err(format!(
-                "the host in `{}` cannot vary; put templates behind it only",
+                "the host in `{}` cannot vary; put templates only after it",
                 masked(address)
             ));
         }

@@ -31,7 +31,8 @@ impl Resolve {
     pub fn add(&mut self, text: &str) -> Result<(), String> {
         let wrong = || {
             format!(
-                "`{text}` is no HOST:PORT:ADDRESS; write it as example.com:443:127.0.0.1 (several addresses with commas)"
+                "`{text}` is not HOST:PORT:ADDRESS; write it as example.com:443:127.0.0.1 (several \
+                 addresses with commas)"
             )
         };
         // curl's `+` has an entry of it time out, which ours never do.

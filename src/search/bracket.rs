@@ -75,7 +75,8 @@ impl Search {
                 return self.done(
                     Ending::Undecided,
                     format!(
-                        "{silent} probes at {} gave no data; is the hold longer than a cycle, and does the main step ever complete?",
+                        "{silent} probes at {} produced no data; check that the hold is longer \
+                         than a cycle and that the main step completes",
                         self.spec.unit.count(level)
                     ),
                 );
@@ -149,7 +150,7 @@ impl Search {
         let probes = bounds::visits_at(&self.visits, self.spec.max).count();
         let but = match broke {
             0 => String::new(),
-            _ => format!("; {broke} of {probes} probes there broke it before it held"),
+            _ => format!("; {broke} of {probes} probes there broke before it held"),
         };
         let maximum = self.spec.unit.count(self.spec.max);
         format!("the SLO held at every level up to the maximum of {maximum}{but}")
@@ -159,8 +160,8 @@ impl Search {
         let maximum = self.spec.unit.count(self.spec.max);
         if broke > 0 {
             return format!(
-                "at the maximum of {maximum} {held} of {full} full holds held and {broke} probes broke: it is not the load alone that \
-                 breaks them"
+                "at the maximum of {maximum}, {held} of {full} full holds held and {broke} \
+                 probes broke: something other than load breaks them"
             );
         }
         let flag = if self.spec.unit.is_open() {
@@ -168,9 +169,7 @@ impl Search {
         } else {
             "--max-vus"
         };
-        format!(
-            "{full} full holds at the maximum of {maximum} neither held nor broke; raise {flag}"
-        )
+        format!("{full} full holds at the maximum of {maximum} were undecided; raise {flag}")
     }
 
     /// The next level up: double, or by Little's law when the last doubling passed the knee.
@@ -218,7 +217,7 @@ impl Search {
             return self.probe(broke, Purpose::Confirm);
         }
         let reason = format!(
-            "the SLO breaks at the minimum of {} already",
+            "the SLO breaks even at the minimum of {}",
             self.spec.unit.count(self.spec.min)
         );
         self.done(Ending::BrokeAtMinimum, reason)

@@ -294,18 +294,18 @@ fn crashes(visits: &[Visit], unit: LevelUnit) -> Option<Diagnosis> {
     });
     let (crash, better) = contradicted.min_by_key(|(crash, _)| crash.visit.level)?;
     let when = if regular(crash) {
-        "each time about as long after its start: time does it, not the level; look for a leak"
+        "each time about as long after its start: time causes it, not the level; look for a leak"
             .to_owned()
     } else {
         format!(
-            "after {:.0} minutes without a restart: time or chance did it, not the level",
+            "after {:.0} minutes without a restart: time or chance caused it, not the level",
             crash.uptime_s / 60.0
         )
     };
     Some(Diagnosis {
         ending: Ending::TimeDriven,
         reason: format!(
-            "it crashed at {} although {} had not crashed it, {when}",
+            "it crashed at {} although it had survived {}, {when}",
             unit.count(crash.visit.level),
             unit.count(better.level)
         ),
@@ -387,7 +387,8 @@ fn name_hysteresis(carried: f64, estimate: f64) -> Diagnosis {
     Diagnosis {
         ending: Ending::Hysteresis,
         reason: format!(
-            "from rest it carries {} at least, but after an overload only {}: once overloaded it stays slow until it is drained",
+            "it carries at least {} from idle, but only {} after an overload: once overloaded, it \
+             stays slow until drained",
             closed(carried),
             closed(estimate),
         ),
@@ -405,7 +406,8 @@ fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
     groups.are_modes().then(|| {
         let held = |of: f64| {
             let by_visit = own.iter().filter(|o| !o.bound);
-            let near = by_visit.filter(|o| (o.per_vu * o.vus / of).ln().abs() < (fast / slow).ln() / 3.0);
+            let near =
+                by_visit.filter(|o| (o.per_vu * o.vus / of).ln().abs() < (fast / slow).ln() / 3.0);
             mean(near.map(|o| o.breakpoint))
         };
         let point = match (held(slow), held(fast)) {
@@ -417,7 +419,8 @@ fn modes(groups: &Groups, own: &[Own], estimate: f64) -> Option<Diagnosis> {
         Diagnosis {
             ending: Ending::Bimodal,
             reason: format!(
-                "it has two modes: the same load is served at {slow:.1} cycles/s at times and at {fast:.1} at others{point}; the worse one is what it carries for sure",
+                "it has two modes: the same load is served at {slow:.1} cycles/s at times and at \
+                 {fast:.1} at others{point}; rely only on the slower one",
             ),
         }
     })
@@ -429,7 +432,8 @@ fn drift(blocks: &[capacity::Block], estimate: f64) -> Option<Diagnosis> {
     Some(Diagnosis {
         ending: Ending::TimeDriven,
         reason: format!(
-            "its capacity changed by {:+.1} % in {:.0} minutes of searching: the breakpoint drifts with time",
+            "its capacity changed by {:+.1} % during {:.0} minutes of search: the breakpoint \
+             drifts over time",
             drift.change.exp_m1() * 100.0,
             drift.seconds / 60.0
         ),
@@ -466,7 +470,7 @@ fn trend(own: &[Own]) -> Option<Diagnosis> {
     Some(Diagnosis {
         ending: Ending::TimeDriven,
         reason: format!(
-            "the breakpoint moved by {:+.0} % in {:.0} minutes of searching: it drifts with time",
+            "the breakpoint moved by {:+.0} % during {:.0} minutes of search: it drifts over time",
             change.exp_m1() * 100.0,
             (last - first) / 60.0
         ),

@@ -52,7 +52,7 @@ impl Search {
         let reason = self.estimate.as_ref().map_or_else(String::new, |e| {
             let reached = e.half_width() * 100.0;
             format!(
-                "the interval is +-{reached:.1} %, {}",
+                "precision reached: ±{reached:.1} % ({})",
                 self.against_asked(e)
             )
         });
@@ -66,8 +66,8 @@ impl Search {
         let level = order.level;
         let minutes = self.minutes_to_decide();
         let reason = format!(
-            "nothing was visited: the first visit, to {}, takes {first} with settling, and the budget of {budget} has no room for it; \
-             about {minutes} more minutes would decide (--budget)",
+            "no level was visited: the first visit, to {}, takes {first} with settling, more than \
+             the budget of {budget}; allow about {minutes} more minutes (--budget)",
             self.spec.unit.count(level)
         );
         self.done(Ending::Undecided, reason)
@@ -82,21 +82,27 @@ impl Search {
             let minutes = self.minutes_to_decide();
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended before a crossing was found; about {minutes} more minutes would decide (--budget)"),
+                format!(
+                    "the budget of {budget} ran out before the breakpoint was bracketed; allow \
+                    about {minutes} more minutes (--budget)"
+                ),
             );
         };
         if !self.ceiling_is_firm() {
             let minutes = self.minutes_to_decide();
             let above = match self.broken_levels() {
-                0 => "a short hold that was too close to tell".to_owned(),
-                1 => "a short hold that broke by a little, as any level may".to_owned(),
+                0 => "a short hold that was too close to call".to_owned(),
+                1 => "a short hold that broke by a small margin, as any level may".to_owned(),
                 n => {
-                    format!("short holds that broke, at {n} levels, and none of them beyond doubt")
+                    format!("short holds that broke at {n} levels, none of them conclusively")
                 }
             };
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended with nothing above but {above}; about {minutes} more minutes would decide (--budget)"),
+                format!(
+                    "the budget of {budget} ran out with no firm upper bound, only {above}; \
+                    allow about {minutes} more minutes (--budget)"
+                ),
             );
         }
         if let Some(reason) = self
@@ -114,17 +120,21 @@ impl Search {
             let minutes = self.minutes_to_decide();
             return self.done(
                 Ending::Undecided,
-                format!("the budget of {budget} ended with an interval of +-{:.0} %; about {minutes} more minutes would decide (--budget)", half_width * 100.0),
+                format!(
+                    "the budget of {budget} ran out with an interval of ±{:.0} %; allow about \
+                    {minutes} more minutes (--budget)",
+                    half_width * 100.0
+                ),
             );
         }
         if let Some(why) = self.no_number(&estimate) {
             return self.done(
                 Ending::Bracketed,
-                format!("{budget} are too short to say more: {why}"),
+                format!("{budget} is too short for a single number: {why}"),
             );
         }
         let text = format!(
-            "the budget of {budget} is spent; the interval is +-{:.1} %, {}",
+            "the budget of {budget} is spent: reached ±{:.1} % ({})",
             half_width * 100.0,
             self.against_asked(&estimate)
         );
@@ -211,7 +221,8 @@ impl Search {
             // Of what comes every third of the time, one in twenty searches sees nothing: exp(-3).
             let gap_s = near_s / 3.0;
             format!(
-                "what comes less often than about every {} (a pause, a failover, a slow phase) may not have come in the {} near the breakpoint",
+                "events rarer than about one every {} (a pause, a failover, a slow phase) may not \
+                 have occurred in the {} near the breakpoint",
                 about(gap_s),
                 about(near_s),
             )

@@ -203,7 +203,7 @@ impl Growth {
             }
             Rise::Latency { before_s, after_s } => {
                 let text = format!(
-                    "the service became faster: levels as high took {} on average, then {},",
+                    "the service became faster: comparable levels took {} on average, then {},",
                     units::format_seconds(before_s),
                     units::format_seconds(after_s)
                 );

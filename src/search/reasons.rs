@@ -30,11 +30,11 @@ impl Search {
     pub(super) fn against_asked(&self, estimate: &Estimate) -> String {
         let asked = self.spec.precision * 100.0;
         if self.is_sure(estimate) {
-            format!("as narrow as asked (+-{asked:.1} %)")
+            format!("requested ±{asked:.1} %")
         } else if estimate.half_width() <= self.spec.precision {
-            format!("within the +-{asked:.1} % asked, but not surely yet")
+            format!("requested ±{asked:.1} %, not yet certain")
         } else {
-            format!("where +-{asked:.1} % was asked")
+            format!("requested ±{asked:.1} %")
         }
     }
 
@@ -75,7 +75,9 @@ impl Search {
             .collect();
         self.is_far_below(&full, broke).then(|| {
             format!(
-                "the budget of {} ended before a full hold at {}, which a short one broke: the holds below it were answered so fast that the breakpoint must lie higher by now; about {} more minutes would decide (--budget)",
+                "the budget of {} ran out before a full hold at {}, where a short one broke: \
+                 the holds below it were so fast that the breakpoint must be higher by now; \
+                 allow about {} more minutes (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(broke),
                 self.minutes_to_decide(),
@@ -98,7 +100,8 @@ impl Search {
             .max()?;
         (held >= highest).then(|| {
             format!(
-                "the budget of {} ended with no level that breaks for sure: {} broke, and {} held in a full hold; about {} more minutes would decide (--budget)",
+                "the budget of {} ran out with no level that reliably breaks: {} broke, but {} \
+                 held for a full hold; allow about {} more minutes (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(highest),
                 self.spec.unit.count(held),
@@ -132,7 +135,8 @@ impl Search {
         let per_s = best.throughput?;
         (per_s > SERVED_MORE * broke.0).then(|| {
             format!(
-                "{} held at {per_s:.1} cycles/s, and {} broke at {:.1}: it was a slower service then, or is one now; about {} more minutes would decide (--budget)",
+                "{} held at {per_s:.1} cycles/s, but {} broke at {:.1}: the service was slower \
+                 then, or is slower now; allow about {} more minutes (--budget)",
                 self.spec.unit.count(best.level),
                 self.spec.unit.count(broke.1),
                 broke.0,
@@ -164,7 +168,9 @@ impl Search {
         unclear.then(|| {
             let shares = bad / allowed * alpha * 100.0;
             format!(
-                "the budget of {} ended with no level that breaks clearly: {shares:.2} % of the requests are bad above {} where {:.2} % are allowed, and at lower levels nearly as many; about {} more minutes would decide (--budget)",
+                "the budget of {} ran out with no level that clearly breaks: {shares:.2} % of \
+                 the requests are bad above {} ({:.2} % are allowed), and nearly as many at \
+                 lower levels; allow about {} more minutes (--budget)",
                 units::format_seconds(self.spec.budget.as_secs_f64()),
                 self.spec.unit.count(Level::nearest(estimate.vus)),
                 alpha * 100.0,
@@ -182,13 +188,13 @@ impl Search {
         }
         if held + broke < FULL_HOLDS {
             return Some(match held + broke {
-                0 => "no full hold fitted in".to_owned(),
-                _ => "only one full hold fitted in".to_owned(),
+                0 => "no full hold fit in".to_owned(),
+                _ => "only one full hold fit in".to_owned(),
             });
         }
         let (named_held, named_broke) = bounds::around(&self.visits, estimate.vus);
         if held > 0 && broke > 0 && (named_held.is_none() || named_broke.is_none()) {
-            return Some("no firm verdict on one side of it yet".to_owned());
+            return Some("one side of it has no firm verdict yet".to_owned());
         }
         match (held, broke) {
             (0, _) => Some("no full hold has held yet".to_owned()),
@@ -196,7 +202,7 @@ impl Search {
             _ => (estimate.half_width() > NUMBER).then(|| {
                 let Estimate { low, high, .. } = estimate.as_bracket();
                 let half_width = (high - low) / (high + low) * 100.0;
-                format!("the interval is +-{half_width:.0} %")
+                format!("the interval is ±{half_width:.0} %")
             }),
         }
     }
@@ -209,7 +215,8 @@ impl Search {
         (!breaks || !holds).then(|| {
             let noticed = growth.noticed(self.first_seen_s());
             format!(
-                "{}; the budget of {} ended before the breakpoint of the grown service was found (--budget)",
+                "{}; the budget of {} ran out before the new breakpoint was found (raise \
+                 --budget)",
                 noticed.text,
                 units::format_seconds(self.spec.budget.as_secs_f64())
             )

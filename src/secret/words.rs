@@ -187,7 +187,7 @@ mod tests {
             ),
             (r#"{"api_key":12,"n":[1]}"#, r#"{"api_key":***,"n":[1]}"#),
             ("user=ann&password=x&n=1", "user=ann&password=***&n=1"),
-            ("the token is missing", "the token is missing"),
+            ("missing token", "missing token"),
             (r#"{"error":"no token"}"#, r#"{"error":"no token"}"#),
             (r#"{"token":"cut"#, r#"{"token":"***"#),
             ("token", "token"),

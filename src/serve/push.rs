@@ -31,7 +31,7 @@ const STALE: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 #[derive(Debug, thiserror::Error)]
 pub enum PushError {
     /// The address is none.
-    #[error("--remote-write {0}: not an address; it looks like http://127.0.0.1:9090/api/v1/write")]
+    #[error("--remote-write {0}: not a URL; write it as http://127.0.0.1:9090/api/v1/write")]
     Address(String),
     /// No client can be made.
     #[error("--remote-write: {0}")]
@@ -163,7 +163,7 @@ impl Writer {
             self.told = true;
             let url = masked(self.url.as_str());
             *lock(&self.shared.trouble) = Some(format!(
-                "--remote-write {url}: {why}; the run goes on without, this is told once"
+                "--remote-write {url}: {why}; the run continues without it (reported once)"
             ));
         }
     }
@@ -419,7 +419,7 @@ mod tests {
             RemoteWrite::start("http://127.0.0.1:1/api/v1/write", &Allowed::default()).unwrap();
         let told = push.stop().await.unwrap();
         assert!(
-            told.contains("refused") && told.contains("goes on without"),
+            told.contains("refused") && told.contains("continues without it"),
             "{told}"
         );
     }

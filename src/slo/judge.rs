@@ -202,9 +202,9 @@ fn reason(objective: &Objective, outcome: &Outcome) -> String {
         (Verdict::Undecided, None, None) => format!("{objective}: no data"),
         (Verdict::Undecided, None, Some(v)) if is_too_few(outcome) => {
             let seen = counted(objective, outcome);
-            format!("{objective}: too few {seen} yet to tell, {v} so far")
+            format!("{objective}: too few {seen} to tell, {v} so far")
         }
-        (Verdict::Undecided, None, Some(v)) => format!("{objective}: {v} is too close to tell"),
+        (Verdict::Undecided, None, Some(v)) => format!("{objective}: {v} is too close to call"),
         (_, None, Some(v)) => format!("{objective}: {v}"),
         (_, None, None) => format!("{objective}: nothing completed"),
     }

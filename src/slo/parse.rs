@@ -65,7 +65,10 @@ pub enum SloError {
     },
     /// Nothing that too many users would break.
     #[error(
-        "`{objectives}` alone says nothing about how many users are carried: a least throughput is missed where too few users ask, and reached by more of them however slow the answers are; add what a user must see, such as --slo 'p99<2s', or hold levels of your choice with `breakpoint ramp --stages`"
+        "`{objectives}` alone does not limit the number of users: a minimum throughput is missed \
+         when there are too few users, and met by more of them however slow the responses are; \
+         add what a user must see, such as --slo 'p99<2s', or hold levels of your choice with \
+         `breakpoint ramp --stages`"
     )]
     RatesOnly {
         /// The objectives.
@@ -244,7 +247,7 @@ fn check(metric: &Metric, comparison: Comparison, bound: f64) -> Result<(), &'st
             Err("a share of failures needs an upper bound: `<` or `<=`")
         }
         Metric::Errors { .. } | Metric::Shed { .. } if !(0.0..1.0).contains(&bound) => {
-            Err("a share must lie between 0 and 1 (0 % and 100 %)")
+            Err("a share must be between 0 and 1 (0 % and 100 %)")
         }
         Metric::Errors { .. } | Metric::Shed { .. }
             if bound == 0.0 && comparison == Comparison::Lt =>

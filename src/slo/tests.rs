@@ -447,7 +447,7 @@ fn no_data_is_never_a_pass() {
     let only_gaps = Hold::of(20, 0, 0).reading(None, &[None; 20], "memory");
     for slo in EVERY_METRIC {
         for (name, hold) in [
-            ("nothing completed", &nothing_completed),
+            ("none completed", &nothing_completed),
             ("no seconds", &no_seconds),
             ("only gaps", &only_gaps),
         ] {
@@ -527,7 +527,7 @@ fn too_few_requests_to_expect_one_violation_are_undecided() {
     let few = Hold::of(20, 1, 100).judge("p99<2s");
     assert_eq!(few.verdict, Verdict::Undecided);
     assert!(
-        few.reason.contains("too few requests (20) yet to tell"),
+        few.reason.contains("too few requests (20) to tell"),
         "{}",
         few.reason
     );
@@ -535,7 +535,7 @@ fn too_few_requests_to_expect_one_violation_are_undecided() {
     let errors = Hold::of(20, 1, 100).judge("errors<1%").reason;
     assert_eq!(
         errors,
-        "errors<1%: too few cycles (20) yet to tell, 0.00 % so far"
+        "errors<1%: too few cycles (20) to tell, 0.00 % so far"
     );
     assert_eq!(Hold::of(20, 1, 100).verdict("p90<2s"), Verdict::Held);
 }
@@ -557,7 +557,7 @@ fn a_share_near_its_bound_is_undecided() {
         judgement.reason
     );
     assert!(
-        judgement.reason.contains("too close to tell"),
+        judgement.reason.contains("too close to call"),
         "{}",
         judgement.reason
     );
@@ -664,7 +664,7 @@ fn everything_failed_is_broke() {
     }
     let judgement = failed.judge("p99<2s");
     assert!(
-        judgement.reason.contains("nothing completed"),
+        judgement.reason.contains("none completed"),
         "{}",
         judgement.reason
     );
@@ -907,7 +907,7 @@ fn failures_of_unknown_time_may_hide_a_breach_of_the_mean() {
     let hidden = failing(20).judge("avg<100ms");
     assert_eq!(hidden.verdict, Verdict::Undecided, "{}", hidden.reason);
     assert_eq!(hidden.outcomes[0].evidence, Evidence::None);
-    let why = "or more, for 400 of 1400 failed and may have taken longer";
+    let why = "or more: 400 of 1400 failed and may have taken longer";
     assert!(hidden.reason.ends_with(why), "{}", hidden.reason);
     // Most of them: there is no mean of what did not happen.
     assert_eq!(failing(51).verdict("avg<100ms"), Verdict::Broke);
@@ -1006,7 +1006,7 @@ fn every_comparison_is_judged_by_a_counters_growth() {
         assert_eq!(unknown.verdict(&slo), of_unknown, "unknown: {slo}");
     }
     let reason = unknown.judge("gateway.restarts<3").reason;
-    let wanted = "gateway.restarts<3: what it was before the probe is not known";
+    let wanted = "gateway.restarts<3: its value before the probe is unknown";
     assert_eq!(reason, wanted);
 }
 
@@ -1151,7 +1151,7 @@ fn least_throughputs_alone_bound_no_users() {
         let error = check(slo).unwrap_err().to_string();
         for part in [
             &format!("`{slo}` alone"),
-            "how many users",
+            "does not limit the number of users",
             "--slo 'p99<2s'",
             "ramp",
         ] {

@@ -83,11 +83,10 @@ impl Folder {
     fn enter(&self, name: &str) -> io::Result<Self> {
         let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let dir = openat(&self.dir, name, flags, Mode::empty()).map_err(|e| match e {
-            Errno::ENOTDIR | Errno::ELOOP => {
-                io::Error::other(format!(
-                    "`{name}` is a link, or no folder (a link is followed where it is named as a path, as in `--out ./{name}`)"
-                ))
-            }
+            Errno::ENOTDIR | Errno::ELOOP => io::Error::other(format!(
+                "`{name}` is a link, or not a folder (a link is followed only as part of a \
+                     path, as in `--out ./{name}`)"
+            )),
             e => e.into(),
         })?;
         Ok(Self {
@@ -119,7 +118,7 @@ impl Folder {
         let flags = OFlag::O_RDWR | OFlag::O_APPEND | careful;
         let linked = || {
             io::Error::other(
-                "it is a link to another file, which is not written to; copy what it leads to here",
+                "it is a link to another file, which is not overwritten; replace it with a copy",
             )
         };
         let file: File = match openat(&self.dir, name, flags, Mode::empty()) {
@@ -129,7 +128,7 @@ impl Folder {
         };
         let found = file.metadata()?;
         if !found.is_file() {
-            return Err(io::Error::other("it is no file"));
+            return Err(io::Error::other("it is not a file"));
         }
         if found.nlink() > 1 {
             return Err(linked());
@@ -251,7 +250,7 @@ mod tests {
         for (name, part) in [
             ("link", "is a link"),
             ("second", "is a link"),
-            ("pipe", "no file"),
+            ("pipe", "not a file"),
             ("folder", "irectory"),
         ] {
             let error = folder.reopen(name).unwrap_err().to_string();

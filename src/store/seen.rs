@@ -12,7 +12,7 @@ const FILE: &str = "breakpoint/seen";
 #[derive(Debug, thiserror::Error)]
 pub enum SeenError {
     /// There is no folder for it.
-    #[error("neither XDG_STATE_HOME nor HOME names a folder for what was seen before")]
+    #[error("neither XDG_STATE_HOME nor HOME names a folder in which to remember what was seen")]
     NoFolder,
     /// The file cannot be written.
     #[error("cannot write {}: {error}", path.display())]

@@ -51,7 +51,8 @@ pub enum ControlError {
     },
     /// It took too long.
     #[error(
-        "`{command}` did not end within {} s and was stopped; give it longer in the profile's [target]{}",
+        "`{command}` did not end within {} s and was stopped; allow it more time in the profile's \
+         [target]{}",
         limit.as_secs_f64(), quoted(output)
     )]
     TimedOut {
@@ -165,17 +166,18 @@ fn failed(command: &str, dir: &Path, status: ExitStatus, output: Vec<String>) ->
         Some(code @ (126 | 127)) => (
             format!("ended with exit code {code}"),
             format!(
-                "it or a program it needs was not found; paths start from the profile's folder, {}",
+                "it or a program it needs was not found; paths are relative to the profile's \
+                 folder, {}",
                 dir.display()
             ),
         ),
         Some(code) => (
             format!("ended with exit code {code}"),
-            format!("try it by hand in {}", dir.display()),
+            format!("try it manually in {}", dir.display()),
         ),
         None => (
-            format!("was ended by a signal ({status})"),
-            format!("try it by hand in {}", dir.display()),
+            format!("was killed by a signal ({status})"),
+            format!("try it manually in {}", dir.display()),
         ),
     };
     ControlError::Failed {
@@ -278,10 +280,10 @@ mod tests {
         assert!(text.contains("ended with exit code 3"), "{text}");
         assert!(text.contains("boom") && text.contains("line 50"), "{text}");
         assert!(!text.contains("line 20\n"), "{text}");
-        assert!(text.contains("try it by hand in"), "{text}");
+        assert!(text.contains("try it manually in"), "{text}");
         let text = error("./no-such-thing up").await;
         assert!(
-            text.contains("paths start from the profile's folder"),
+            text.contains("paths are relative to the profile's folder"),
             "{text}"
         );
         let text = error("kill -9 $$").await;

@@ -302,7 +302,8 @@ mod tests {
             .await
             .unwrap_err()
             .to_string();
-        let wanted = "cannot empty the Redis server of the monitor `redis`: it did not answer within 0.3 s: ";
+        let wanted = "cannot flush the Redis server of the monitor `redis`: it did not answer \
+            within 0.3 s: ";
         assert!(error.starts_with(wanted), "{error}");
     }
 }

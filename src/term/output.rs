@@ -45,7 +45,7 @@ pub fn arrived(written: io::Result<()>) {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => note(Lost {
             why: Some(format!(
-                "the standard output cannot be written: {error}; what was to be printed is not there, or not all of it"
+                "cannot write to standard output: {error}; the output is missing or incomplete"
             )),
         }),
         _ => {}
@@ -66,7 +66,7 @@ pub fn must_be_open() {
     let to_read = flags.is_ok_and(|f| f & OFlag::O_ACCMODE == OFlag::O_RDWR);
     if is_null && to_read {
         note(Lost {
-            why: Some("the standard output is closed: nothing was printed".to_owned()),
+            why: Some("standard output is closed: nothing was printed".to_owned()),
         });
     }
 }

@@ -48,7 +48,7 @@ fn harmless(text: &str) -> String {
 fn head(live: &Live, width: usize) -> String {
     let left = harmless(&format!("{}  SLO {}", live.profile, live.slo.join(", ")));
     let right = match live.left_s() {
-        Some(left) => format!("{}, at most {} more", span(live.elapsed_s), span(left)),
+        Some(left) => format!("{}, at most {} left", span(live.elapsed_s), span(left)),
         None => span(live.elapsed_s),
     };
     let room = width.saturating_sub(measure_text_width(&right) + 2);
@@ -67,7 +67,7 @@ fn search(live: &Live, colour: bool) -> Option<String> {
         Some(level) => {
             let _ = write!(text, "{} {}", paint("held", "32", colour), number(level));
         }
-        None => text.push_str("nothing held yet"),
+        None => text.push_str("none held yet"),
     }
     match broke {
         Some(level) => {
@@ -78,7 +78,7 @@ fn search(live: &Live, colour: bool) -> Option<String> {
                 number(level)
             );
         }
-        None => text.push_str("   nothing broke yet"),
+        None => text.push_str("   none broke yet"),
     }
     if let Some(now) = live.estimate {
         let [low, middle, high] =
@@ -100,7 +100,7 @@ fn present(live: &Live) -> String {
         let purpose = probe.purpose.name();
         let mut text = format!("{}{purpose}  {level}  ", label(&name));
         match probe.phase {
-            Phase::Ramp => text.push_str("on the way"),
+            Phase::Ramp => text.push_str("ramping"),
             Phase::Settle => {
                 let _ = write!(text, "settling, {}", span(probe.phase_s));
             }
@@ -144,7 +144,7 @@ fn share(live: &Live, width: usize, colour: bool) -> Option<String> {
         }
         (Some(value), Some(limit)) => format!("{} of {}", percent(value), percent(limit)),
         (Some(value), None) => percent(value),
-        (None, _) => "nothing ended".to_owned(),
+        (None, _) => "none ended".to_owned(),
     };
     text.push_str(&told);
     text.push_str("  ");
@@ -168,7 +168,7 @@ fn latency(live: &Live, width: usize, colour: bool) -> Option<String> {
             let _ = write!(text, "{value} of {limit}");
         }
         (Some(value), None) => text.push_str(&units::format_seconds(value)),
-        (None, _) => text.push_str("nothing completed"),
+        (None, _) => text.push_str("none completed"),
     }
     text.push_str("  ");
     let room = width.saturating_sub(measure_text_width(&text));
@@ -389,10 +389,10 @@ mod tests {
         let text = lines.join("\n");
         for part in [
             "gateway-512mb  SLO p99(answer)<2s",
-            "2 min, at most 13 min more",
+            "2 min, at most 13 min left",
             "held 1 014   broke 1 029   breakpoint 1 019 (1 003 – 1 029) VUs",
             "probe 7     refine  1 019 VUs  holding 20 of 40 s  [==========          ]",
-            "p99(answer) nothing completed  ▄",
+            "p99(answer) none completed  ▄",
             "80.0 cycles/s   errors 1.2 %   shed 2.4 %   1 019 VUs run",
             "memory 480 MiB of 512 MiB   CPU 0.61",
             "redis       memory 2.0 MiB",
@@ -473,10 +473,10 @@ mod tests {
     #[test]
     fn before_a_run_there_is_only_what_is_done() {
         let mut live = Live::default();
-        live.on(&Event::Doing("bringing the target up".to_owned()));
+        live.on(&Event::Doing("starting the target".to_owned()));
         assert_eq!(
             lines(&live, 80, 20, false),
-            ["now         bringing the target up"]
+            ["now         starting the target"]
         );
     }
 }

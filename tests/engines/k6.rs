@@ -496,7 +496,7 @@ fn a_k6_for_each_level_needs_no_wrapper() {
     assert_eq!(record.plan.engine, "k6 restart");
     let told = |part: &str| record.warnings.iter().any(|w| w.contains(part));
     assert!(
-        told("each level is a k6 of its own"),
+        told("each level is its own k6 process"),
         "{:?}",
         record.warnings
     );
@@ -512,6 +512,6 @@ fn a_k6_for_each_level_needs_no_wrapper() {
         &Case::new(&k6, 5, script),
         &[&RAMP[..], &["--k6-mode", "restart"]].concat(),
         2,
-        "choose the mode `gate`",
+        "use mode `gate`",
     );
 }

@@ -84,12 +84,12 @@ fn the_plan_tells_the_engine_its_functions_and_what_becomes_of_thresholds() {
         &[
             "profile      k6-script\n",
             "target       what the script of k6 loads\n",
-            "engine       k6 v2.2.1 with script.js: one process, whose VUs wait or run\n",
+            "engine       k6 v2.2.1 with script.js: one process for all levels\n",
             "functions    browse=3  buy=1\n",
             "SLO          p95(work)<500ms  errors<1%\n",
-            "1 up to 2 000 VUs",
+            "1 to 2 000 VUs",
             "`checks: rate>0.9` (checks are not seen",
-            "`rps` (50) is left out",
+            "`rps` (50) is ignored",
             "memory       about 564 MiB for the generator",
         ],
     );
@@ -127,7 +127,7 @@ fn without_a_k6_that_can_be_used_the_way_out_is_told() {
     has(
         &with("./no-such-k6"),
         &[
-            "there is no k6 here (`./no-such-k6`)",
+            "k6 was not found (`./no-such-k6`)",
             "install-k6",
             "--k6 PATH",
         ],
@@ -140,7 +140,7 @@ fn without_a_k6_that_can_be_used_the_way_out_is_told() {
         &with("echo"),
         &[
             "`echo` cannot be used",
-            "it does not say that it is k6, but: version",
+            "it does not identify itself as k6 but says: version",
         ],
     );
     let mut command = it.command(&["plan", "--script", "script.js", "--k6", K6]);
@@ -202,7 +202,7 @@ fn a_script_that_is_missing_throws_or_runs_nothing_is_told() {
         &text,
         &[
             "no function that can be run",
-            "`a b` cannot name a function",
+            "`a b` is not a valid name of an exported function",
         ],
     );
 }
@@ -215,18 +215,15 @@ fn what_k6_cannot_carry_or_may_not_reach_is_refused_before_any_load() {
     let with = |code, more: &[&str]| it.ends(code, &[&base[..], more].concat());
     has(
         &with(4, &["--max-vus", "1000000"]),
-        &["1000000 VUs need", "or ask for less: --max-vus"],
+        &["1000000 VUs need", "or request fewer: --max-vus"],
     );
     has(
         &with(2, &["--allow-target", "no.such.host.invalid"]),
-        &[
-            "`no.such.host.invalid` may be loaded",
-            "cannot be looked up",
-        ],
+        &["`no.such.host.invalid` is allowed", "does not resolve"],
     );
     has(
         &with(2, &["--k6-mode", "restart"]),
-        &["`default` alone", "browse, buy"],
+        &["only the function `default`", "browse, buy"],
     );
     has(&with(2, &["--rate"]), &["VUs of k6, not arrivals"]);
     let ramp = [
@@ -246,7 +243,7 @@ fn what_k6_cannot_carry_or_may_not_reach_is_refused_before_any_load() {
     );
     has(
         &it.ends(2, &ramp),
-        &["a ramp has no levels that stay", "`gate`"],
+        &["a ramp changes its level all the time", "`gate`"],
     );
 }
 
@@ -269,7 +266,7 @@ fn the_script_of_a_profile_is_looked_at_only_when_that_was_agreed_to_and_again_w
         format!("script   {K6} run script.js -e TOKEN={{{{ env.TOKEN }}}}\n    up       echo up");
     has(
         &text,
-        &["the profile `mine` runs this in ", &run, "give `--yes`"],
+        &["the profile `mine` runs this in ", &run, "add `--yes`"],
     );
     assert_eq!(it.calls(), "", "nothing ran");
     let (code, text) = plan(&["--yes"]);
@@ -291,7 +288,7 @@ fn the_script_of_a_profile_is_looked_at_only_when_that_was_agreed_to_and_again_w
     // What a user types is what he wants.
     it.put("script.js", &script);
     let text = it.ends(0, &["plan", "--script", "script.js", "--k6", K6]);
-    assert!(!text.contains("with your rights"), "{text}");
+    assert!(!text.contains("with your permissions"), "{text}");
 }
 
 #[test]
@@ -343,7 +340,7 @@ fn a_profile_is_made_of_a_script_and_makes_the_same_plan() {
                 "mine.toml",
             ],
         ),
-        &["is left as it is"],
+        &["is not overwritten"],
     );
     it.ends(2, &["init"]);
     it.ends(
@@ -444,8 +441,8 @@ fn a_run_repeats_no_secret_of_a_script_that_tells_it_everywhere() {
     has(
         &text,
         &[
-            "the first load by k6 with script.js:",
-            "what the script says, to this machine alone",
+            "first load by k6 with script.js:",
+            "as defined by the script, only to this machine",
             "`checks: rate>0.9`",
             "the token *** is tired",
         ],
@@ -552,5 +549,5 @@ fn a_value_that_may_be_a_secret_is_not_recorded_and_a_run_with_it_does_not_go_on
     has(&head, &["--k6-env=TOKEN=***", &base]);
     let folder = run.parent().unwrap().to_str().unwrap();
     let text = it.ends(2, &["resume", folder, "--budget", "30s"]);
-    has(&text, &["may have been a secret, and is not recorded"]);
+    has(&text, &["may have been a secret and is not recorded"]);
 }

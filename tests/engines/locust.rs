@@ -479,7 +479,7 @@ fn a_worker_killed_in_a_hold_makes_it_invalid() {
         "--quiet",
     ];
     let running = cluster.command(&args).spawn().unwrap();
-    cluster.wait("the look around", |c| c.users() == 6);
+    cluster.wait("the trial", |c| c.users() == 6);
     cluster.wait("its end", |c| c.users() < 2);
     cluster.wait("the stage", |c| c.users() == 6);
     std::thread::sleep(Duration::from_secs(2));
@@ -490,7 +490,7 @@ fn a_worker_killed_in_a_hold_makes_it_invalid() {
     let stage = record.stages.last().unwrap();
     assert_eq!(stage.end, HoldEnd::Invalid, "{}", said(&output));
     assert!(
-        stage.reason.contains("1 of 2 workers told nothing"),
+        stage.reason.contains("1 of 2 workers did not report"),
         "{}",
         stage.reason
     );
@@ -511,7 +511,7 @@ fn ctrl_c_stops_the_test() {
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
     let running = cluster.command(&SEARCH).spawn().unwrap();
-    cluster.wait("the look around", |c| c.users() == 3);
+    cluster.wait("the trial", |c| c.users() == 3);
     cluster.wait("its end", |c| c.users() < 2);
     cluster.wait("the first probe", |c| c.users() == 3);
     let told = Command::new("kill")
@@ -532,7 +532,7 @@ fn a_breakpoint_that_dies_leaves_no_load_behind() {
     let mut cluster = Cluster::start(&bin, &[("users.py", USERS), ("bp.py", PLUGIN)]);
     cluster.add_worker();
     let mut running = Running(cluster.command(&SEARCH).spawn().unwrap());
-    cluster.wait("the look around", |c| c.users() == 3);
+    cluster.wait("the trial", |c| c.users() == 3);
     running.0.kill().unwrap();
     // The plug-in waits for half a minute.
     cluster.is_idle();
@@ -704,7 +704,7 @@ fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
         assert_eq!(output.status.code(), Some(4), "{told}");
         assert!(began.elapsed() < Duration::from_secs(150), "{told}");
         assert!(
-            told.contains("the Locust cluster has 4 users of the 6 that were asked for"),
+            told.contains("the Locust cluster runs 4 of the 6 requested users"),
             "{told}"
         );
         assert!(told.contains("--max-vus 4"), "{told}");

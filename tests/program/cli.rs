@@ -115,7 +115,7 @@ fn zero_an_answer_with_all_its_files() {
     let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
     assert!(stdout.contains("40 VUs"), "{stdout}");
-    assert!(stdout.contains("gate        passed: 40 VUs"), "{stdout}");
+    assert!(stdout.contains("gate            passed: "), "{stdout}");
     assert!(
         !stdout.contains('\u{1b}') && !stderr.contains('\u{1b}'),
         "colour without being asked"
@@ -199,7 +199,12 @@ fn two_an_address_without_an_slo() {
 fn two_a_least_throughput_alone_is_no_slo_of_a_search() {
     for command in ["find", "plan"] {
         let (_, err) = expect(2, &[command, "--slo", "rps>20"]);
-        for part in ["`rps>20` alone", "how many users", "--slo 'p99<2s'", "ramp"] {
+        for part in [
+            "`rps>20` alone",
+            "does not limit the number of users",
+            "--slo 'p99<2s'",
+            "ramp",
+        ] {
             assert!(err.contains(part), "{command}: {err}");
         }
     }
@@ -540,7 +545,7 @@ fn two_a_gate_that_could_never_pass_or_fits_no_level() {
     for command in ["plan", "find"] {
         let (_, err) = expect(2, &[command, "demo", "--require-vus", "2001"]);
         assert!(
-            err.contains("2001 can never be shown: no level above max-vus 2000"),
+            err.contains("2001 can never be proven: no level above max-vus 2000"),
             "{err}"
         );
         let (_, err) = expect(2, &[command, "demo", "--rate", "--require-vus", "20"]);
@@ -548,7 +553,9 @@ fn two_a_gate_that_could_never_pass_or_fits_no_level() {
     }
     let (out, _) = expect(0, &["plan", "demo", "--require-vus", "200"]);
     assert!(
-        out.contains("gate         the whole interval at 200 VUs"),
+        out.contains(
+            "gate         exit code 99 unless the interval's lower bound is at least 200 VUs"
+        ),
         "{out}"
     );
 }
@@ -557,7 +564,7 @@ fn two_a_gate_that_could_never_pass_or_fits_no_level() {
 fn a_warm_up_is_planned_refused_where_it_does_not_fit_and_no_part_of_a_ramp() {
     let (out, _) = expect(0, &["plan", "demo", "--warm-up", "40s"]);
     assert!(
-        out.contains("warm-up      40 s at 100 VUs, judged by nothing"),
+        out.contains("warm-up      40 s at 100 VUs, not judged"),
         "{out}"
     );
     let (out, _) = expect(0, &["plan", "demo", "--warm-up", "0"]);
@@ -565,7 +572,7 @@ fn a_warm_up_is_planned_refused_where_it_does_not_fit_and_no_part_of_a_ramp() {
     let (out, _) = expect(0, &["plan", "demo"]);
     assert!(!out.contains("warm-up"), "{out}");
     for (value, why) in [
-        ("2h", "has no room for a warm-up"),
+        ("2h", "is too short for a warm-up"),
         ("2", "or 0 for none"),
         ("soon", "write it as 30s or 2m"),
     ] {
@@ -574,7 +581,7 @@ fn a_warm_up_is_planned_refused_where_it_does_not_fit_and_no_part_of_a_ramp() {
     }
     let (_, err) = expect(2, &["ramp", "demo", "--stages", "5:1s", "--warm-up", "20s"]);
     assert!(
-        err.contains("a ramp visits its own stages alone") && err.contains("--stages 100:20s,..."),
+        err.contains("a ramp runs only its stages") && err.contains("--stages 100:20s,..."),
         "{err}"
     );
 }
@@ -587,7 +594,7 @@ fn report_prints_any_format_of_a_recorded_run_and_writes_nothing() {
     fs::copy(format!("{example}/result.json"), file).unwrap();
     let folder = dir.path().to_str().unwrap();
     for (format, begins) in [
-        ("summary", "breakpoint  1 019 VUs"),
+        ("summary", "breakpoint      1 019 VUs"),
         ("json", "{\n  \"schema_version\": 3"),
         ("md", "# gateway-512mb: breakpoint 1 019 VUs"),
         ("html", "<!DOCTYPE html>"),
@@ -658,7 +665,7 @@ fn a_step_of_github_actions_gets_its_summary_and_annotations() {
     let written = fs::read_to_string(&summary).unwrap();
     let added = written.strip_prefix("from the step before\n").unwrap();
     assert!(
-        added.starts_with("# ") && added.contains("no pass"),
+        added.starts_with("# ") && added.contains("not a pass"),
         "{added}"
     );
     assert!(!added.contains(".png"), "no picture lies there: {added}");

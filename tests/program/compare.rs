@@ -185,7 +185,7 @@ fn gates_end_with_their_own_codes() {
         .stdout(contains("passed: a fall of up to"));
     gate(&odd, "breakpoint<-5%")
         .code(3)
-        .stdout(contains("it breaks with time"));
+        .stdout(contains("it breaks over time"));
     // Without a gate too: what cannot be compared is no answer.
     compare(dir.path(), &[&example(), &odd]).assert().code(3);
     compare(dir.path(), &[&example(), &fell]).assert().code(0);
@@ -202,7 +202,7 @@ fn the_newest_run_of_a_profile_stands_for_it() {
         .success()
         .stdout(contains("evidence of a rise"))
         .stdout(contains(
-            "of its 2 runs the newest is taken, 2026-11-23T17-44-13Z",
+            "of its 2 runs, only the newest is used, 2026-11-23T17-44-13Z",
         ));
 }
 
@@ -216,8 +216,8 @@ fn sizes_give_a_law_and_a_forecast() {
         .args(["--sizes", "1,2,4"])
         .assert()
         .success()
-        .stdout(contains("contention").and(contains("forecast    size 8: ")))
-        .stdout(contains("% band").and(contains("nothing here tests the law itself")));
+        .stdout(contains("contention").and(contains("forecast        size 8: ")))
+        .stdout(contains("% band").and(contains("the data cannot test the scaling law")));
     let table = fs::read_to_string(folder(dir.path()).join("scaling.csv")).unwrap();
     assert!(
         table.starts_with("kind,size,breakpoint,low,high\nrun,1,"),
@@ -242,7 +242,7 @@ fn what_cannot_be_compared_is_refused_with_the_way_out() {
     for (run, wanted) in [
         (&other, "different SLOs"),
         (&nothing, "cannot read"),
-        (&broken, "ends in the middle"),
+        (&broken, "is incomplete (line 1)"),
     ] {
         compare(dir.path(), &[&example(), run])
             .assert()
@@ -251,8 +251,8 @@ fn what_cannot_be_compared_is_refused_with_the_way_out() {
     }
     for (args, wanted) in [
         (&["--sizes", "1,2,4"][..], "3 sizes for 2 runs"),
-        (&["--sizes", "1,2"], "three sizes at least"),
-        (&["--fail-if", "p95<-5%"], "not compared"),
+        (&["--sizes", "1,2"], "at least three sizes"),
+        (&["--fail-if", "p95<-5%"], "not a compared metric"),
         (&["--repeat", "1"], "no profile"),
     ] {
         compare(dir.path(), &[&example(), &example()])

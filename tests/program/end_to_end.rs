@@ -149,7 +149,7 @@ fn the_demos_breakpoint_is_found_over_real_sockets() {
     });
     assert_eq!(code, Some(99), "{said}");
     assert!(
-        said.contains("failed: shown to be below the 1 500 VUs"),
+        said.contains("failed: below the required 1 500 VUs"),
         "{said}"
     );
     let answer = &record.answer;

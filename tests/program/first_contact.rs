@@ -68,7 +68,7 @@ fn commands_run_only_when_they_were_agreed_to_and_again_when_the_profile_changes
     for part in [
         "up       echo up >> ran",
         "down     echo down >> ran",
-        "give `--yes`",
+        "add `--yes`",
     ] {
         assert!(said(&refused).contains(part), "{}", said(&refused));
     }
@@ -119,10 +119,11 @@ fn the_first_load_shows_what_will_be_sent_without_its_secrets() {
     let text = said(&first);
     let url = it.server.url();
     for part in [
-        &format!("the first load on {url} by this profile:"),
+        &format!("first load on {url} by this profile:"),
         &format!("POST   {url}/ask?token=***&user={{{{ vu }}}}"),
-        "0 up to 2 VUs, as the stages say",
-        "at most 5 min 44 s (2 s of stages; the rest is for the target to come up, recover and drain)",
+        "0 up to 2 VUs, as set by the stages",
+        "at most 5 min 44 s (2 s of stages; the rest is for the target to start, recover, and \
+         drain)",
     ] {
         assert!(text.contains(part), "no `{part}`:\n{text}");
     }

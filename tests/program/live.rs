@@ -120,7 +120,7 @@ fn a_terminal_of_80x24_shows_the_search_and_is_left_clean() {
     // Once a probe is judged its line stays above the panel of the next one.
     seen(&[
         "probe 0   bracket      20 VUs  held",
-        "bracket     held 20   nothing broke yet",
+        "bracket     held 20   none broke yet",
         "probe 1",
     ]);
     // A panel that was drawn twice would stand there twice.

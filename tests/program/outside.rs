@@ -335,7 +335,7 @@ fn a_master_that_claims_endless_messages_is_no_master() {
     child.kill().unwrap();
     child.wait().unwrap();
     let told = told.unwrap();
-    assert!(told.contains("longer than the 1 MiB"), "{told}");
+    assert!(told.contains("longer than 1 MiB"), "{told}");
 }
 
 #[test]
@@ -601,7 +601,7 @@ fn whoever_is_asked_is_this_machine_or_was_allowed() {
         let (code, said) = run(at, &["find", "p.toml", "--out", "reports"]);
         assert_eq!(code, Some(2), "{monitor}: {said}");
         assert!(
-            said.contains("the monitor `m` would ask") && said.contains("--allow-target"),
+            said.contains("the monitor `m` would connect to") && said.contains("--allow-target"),
             "{said}"
         );
         let hosts = [
@@ -732,7 +732,7 @@ fn secrets_that_go_to_others_are_agreed_to_once_per_content() {
     let (output, _) = ran(command);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(
-        said(&output).contains("comes from elsewhere"),
+        said(&output).contains("comes from outside the profile"),
         "{}",
         said(&output)
     );

@@ -94,8 +94,8 @@ fn zero_a_ramp_whose_slo_breaks_with_all_its_files() {
     );
     for word in [
         "0 -> 10 -> 300 -> 0 VUs in 22 s",
-        "reads ",
-        "cannot say",
+        "first breach ",
+        "caveat ",
         "no interval",
     ] {
         assert!(stdout.contains(word), "{word}: {stdout}");
@@ -187,7 +187,7 @@ fn two_bad_stages_say_what_is_wrong_and_show_the_form() {
     for (stages, words) in [
         ("100", "a stage has a target and a time"),
         ("100:30s,200", "stage 2, `200`"),
-        ("0->100:30s", "`0->100` is no whole number"),
+        ("0->100:30s", "`0->100` is not a whole number"),
         ("100:30", "unknown unit"),
         ("0:30s", "no load"),
         ("", "nothing between the commas"),

@@ -82,7 +82,7 @@ fn a_killed_search_goes_on_with_what_it_had_and_an_ended_one_only_with_more_time
     let (dir, _) = judged(folder.path(), 2);
     let in_use = resume(&dir, &[]);
     assert_eq!(in_use.status.code(), Some(2));
-    says(&in_use, "another breakpoint writes to it");
+    says(&in_use, "another breakpoint is writing to it");
     find.kill().unwrap();
     find.wait().unwrap();
     assert!(!dir.join("result.json").exists());
@@ -95,7 +95,7 @@ fn a_killed_search_goes_on_with_what_it_had_and_an_ended_one_only_with_more_time
 
     let resumed = resume(&dir, &["--quiet"]);
     assert!(matches!(resumed.status.code(), Some(0 | 3)), "{resumed:?}");
-    says(&resumed, "was torn");
+    says(&resumed, "is incomplete");
     let first = record(&dir);
     let probes: Vec<_> = had.entries.iter().map(|e| e.probe.clone()).collect();
     assert_eq!(first.probes[..probes.len()], probes);
@@ -107,7 +107,7 @@ fn a_killed_search_goes_on_with_what_it_had_and_an_ended_one_only_with_more_time
     let printed = String::from_utf8_lossy(&resumed.stdout);
     let undecided = first.answer.ending == Ending::Undecided;
     assert_eq!(
-        printed.contains("go on       breakpoint resume "),
+        printed.contains("continue        breakpoint resume "),
         undecided,
         "{printed}"
     );
@@ -144,7 +144,7 @@ fn a_changed_profile_and_a_folder_without_a_journal_are_refused() {
     fs::write(dir.join("journal.jsonl"), &damaged).unwrap();
     let refused = resume(&dir, &[]);
     assert_eq!(refused.status.code(), Some(2));
-    says(&refused, "line 1 does not fit its checksum");
+    says(&refused, "line 1 does not match its checksum");
     assert_eq!(
         fs::read(dir.join("journal.jsonl")).unwrap(),
         damaged,

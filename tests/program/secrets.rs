@@ -239,7 +239,7 @@ fn a_target_that_is_not_there_tells_no_secret() {
 fn a_profile_that_does_not_compile_tells_no_secret() {
     const TOKEN: &str = "Bearer {{ env.API_TOKEN }}";
     const PATH: &str = "/ask?key={{ env.URL_KEY }}&p={{ users.password }}";
-    const NO_ADDRESS: &str = "no address that a request can have";
+    const NO_ADDRESS: &str = "not a valid address of a request";
     let server = Server::start();
     let folder = folder(&server.url(), &server);
     let at = folder.path();

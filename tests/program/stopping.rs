@@ -275,7 +275,7 @@ fn a_stop_file_ends_a_run_like_ctrl_c_and_one_that_is_there_is_refused() {
     nothing_begun_after(&server, stopped);
     let answer = run.record().answer;
     assert_eq!(answer.ending, Ending::Interrupted);
-    assert_eq!(answer.reason, "stopped: the stop file halt is there");
+    assert_eq!(answer.reason, "stopped: the stop file halt exists");
     let before = server.begun().len();
     let dir = run.dir().unwrap();
     for command in [
@@ -292,7 +292,7 @@ fn a_stop_file_ends_a_run_like_ctrl_c_and_one_that_is_there_is_refused() {
         let refused = refused.output().unwrap();
         let said = String::from_utf8_lossy(&refused.stderr);
         assert_eq!(refused.status.code(), Some(2), "{said}");
-        assert!(said.contains("halt is there already"), "{said}");
+        assert!(said.contains("halt already exists"), "{said}");
     }
     assert_eq!(server.begun().len(), before, "nothing was sent");
 }
@@ -366,8 +366,7 @@ fn a_target_whose_machine_has_no_memory_left_is_left_alone() {
     no_load_after(&server, stopped);
     let answer = run.record().answer;
     assert_eq!(answer.ending, Ending::Aborted);
-    let said =
-        "emergency stop: the target's machine, by the monitor `db`, has 100 MiB of memory left";
+    let said = "emergency stop: the target's machine (monitor `db`) has 100 MiB of memory left";
     assert!(answer.reason.starts_with(said), "{}", answer.reason);
 }
 

@@ -233,7 +233,7 @@ async fn a_name_of_several_addresses_is_loaded_at_all_of_them_over_tls() {
     let asked = ["--url", &url, "--resolve", &resolve, "--slo", "errors<50%"];
     let plan = [&["plan", "--cacert", "own.pem"], &asked[..]].concat();
     let told = said(&run(folder.path(), &plan).await);
-    let line = "addresses    2 of many.test, which VUs take in turn: 127.0.0.1, 127.0.0.2";
+    let line = "addresses    2 of many.test, used by VUs in turn: 127.0.0.1, 127.0.0.2";
     assert!(told.contains(line), "{told}");
 
     for (trust, insecure) in [(&["--cacert", "own.pem"][..], false), (&["-k"], true)] {
@@ -259,7 +259,7 @@ async fn a_name_of_several_addresses_is_loaded_at_all_of_them_over_tls() {
             [("many.test", "127.0.0.1", 2), ("many.test", "127.0.0.2", 2)]
         );
         assert!(
-            told.contains("2 of 2 of many.test loaded: 127.0.0.1 "),
+            told.contains("2 of 2 addresses of many.test received load: 127.0.0.1 "),
             "{told}"
         );
     }
@@ -274,8 +274,8 @@ async fn a_server_that_speaks_http_2_alone_is_told_of_and_not_said_to_be_silent(
     insists.alpn_protocols = vec![b"h2".to_vec()];
     let takes_any = server_config(certificate, key);
     for (tls, kind, part) in [
-        (None, "protocol", "the answer is one of HTTP/2"),
-        (Some(takes_any), "protocol", "the answer is one of HTTP/2"),
+        (None, "protocol", "the response is HTTP/2"),
+        (Some(takes_any), "protocol", "the response is HTTP/2"),
         (
             Some(insists),
             "tls",
@@ -299,7 +299,7 @@ async fn a_server_that_speaks_http_2_alone_is_told_of_and_not_said_to_be_silent(
             assert_eq!(output.status.code(), Some(5), "{url}: {told}");
             assert!(told.contains(part), "{url}: {told}");
             assert!(told.contains(kind), "{url}: {told}");
-            assert!(told.contains("speaks HTTP/1.1 alone"), "{url}: {told}");
+            assert!(told.contains("speaks only HTTP/1.1"), "{url}: {told}");
             assert!(!told.contains("does not answer"), "{url}: {told}");
         }
     }
@@ -328,10 +328,10 @@ async fn an_alert_of_the_server_is_told_as_what_it_means() {
     let folder = TempDir::new().unwrap();
     // RFC 8446, section 6.2.
     for (alert, part) in [
-        (112, "the server knows no such name"),
+        (112, "the server does not know this name"),
         (40, "no cipher in common"),
         (71, "no cipher in common"),
-        (70, "no version of TLS that this program does"),
+        (70, "neither TLS 1.2 nor TLS 1.3"),
     ] {
         let url = format!("https://{}", alerting(alert).await);
         let look = run(folder.path(), &["try", "--url", &url, "--insecure"]).await;
@@ -360,8 +360,16 @@ async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
     };
     for (keys, of_monitor, want) in [
         ("", "", "the certificate (127.0.0.1) is self-signed"),
-        ("", "ca = 'own.pem'", "the answer is no page of metrics"),
-        ("ca = 'own.pem'", "", "the answer is no page of metrics"),
+        (
+            "",
+            "ca = 'own.pem'",
+            "the response is not a page of metrics",
+        ),
+        (
+            "ca = 'own.pem'",
+            "",
+            "the response is not a page of metrics",
+        ),
         (
             "insecure = true",
             "server-name = 'a.test'",
@@ -387,7 +395,7 @@ async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
     );
     let trusting = [&find[..], &["--cacert", "own.pem"]].concat();
     let told = said(&run(folder.path(), &trusting).await);
-    assert!(told.contains("is no Locust master"), "{told}");
+    assert!(told.contains("is not a supported Locust master"), "{told}");
     let told = said(&run(folder.path(), &["find", "--script", "x.js", "-k"]).await);
     assert!(
         told.contains("--insecure") && told.contains("insecureSkipTLSVerify"),
@@ -406,7 +414,7 @@ async fn what_up_writes_is_read_and_what_it_prints_is_shown() {
     fs::write(folder.path().join("mine.toml"), profile).unwrap();
     let told = said(&run(folder.path(), &["plan", "mine.toml"]).await);
     assert!(
-        told.contains("rows.csv is not there yet; it is read when `up` has run"),
+        told.contains("rows.csv does not exist yet; it is read after `up` has run"),
         "{told}"
     );
     let ramp = ["ramp", "mine.toml", "--stages", "1:1s", "--yes"];
@@ -414,7 +422,7 @@ async fn what_up_writes_is_read_and_what_it_prints_is_shown() {
     let told = said(&output);
     assert_eq!(output.status.code(), Some(5), "{told}");
     assert!(
-        told.contains("what `up` printed last, and what it left running:"),
+        told.contains("last output of `up` and of what it left running:"),
         "{told}"
     );
     assert!(
@@ -482,11 +490,11 @@ fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
     let round_trip = record.plan.round_trip_s().unwrap();
     assert!((0.040..0.080).contains(&round_trip), "{round_trip}");
     assert!(
-        told.contains("a round trip to the target takes 4"),
+        told.contains("the round trip to the target takes 4"),
         "{told}"
     );
     assert!(
-        told.contains("the network on the way to the target loses what is sent"),
+        told.contains("the network to the target drops packets"),
         "{told}"
     );
 }

@@ -204,7 +204,7 @@ const CASES: &[Case] = &[
         name: "gzip body",
         steps: LOGIN,
         answer: gzipped,
-        parts: &["step `login`", "compressed (gzip) and cut short"],
+        parts: &["step `login`", "compressed (gzip) and truncated"],
         at_once: false,
     },
     Case {
@@ -226,14 +226,14 @@ const CASES: &[Case] = &[
                 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
             ]
         },
-        parts: &["speaks HTTP/1.1 alone"],
+        parts: &["speaks only HTTP/1.1"],
         at_once: false,
     },
     Case {
-        name: "no event stream",
+        name: "not an event stream",
         steps: "[[scenario.steps]]\nname = 'listen'\nopen = '/events'\n",
         answer: |_| answer("200 OK", "content-type: text/html\r\n", "<h1>hi</h1>"),
-        parts: &["no event stream: its content-type is `text/html`"],
+        parts: &["not an event stream: its content-type is `text/html`"],
         at_once: false,
     },
     Case {
@@ -391,7 +391,7 @@ fn a_look_shows_everything_of_one_cycle_but_its_secrets() {
         "< {\"id\":\"session-of-21\",\"token\":\"***\"}",
         "* session = session-of-21   (from `/id` of the JSON)",
         "# listen: GET /events; passes with any 2xx and content-type text/event-stream",
-        "* 60 min 0 s of thinking are left out",
+        "* 60 min 0 s of think time skipped",
         "< event hello: {}",
         "< event answer: {\"id\":\"7\",\"say\":\"<b>\"}",
         "* number = 7",
@@ -460,7 +460,7 @@ fn a_look_is_refused_where_another_program_makes_the_load() {
     let unknown = breakpoint(at, &["try", "p.toml", "--population", "nobody"]);
     assert_eq!(unknown.status.code(), Some(2), "{}", said(&unknown));
     assert!(
-        said(&unknown).contains("there are: users"),
+        said(&unknown).contains("available: users"),
         "{}",
         said(&unknown)
     );

@@ -66,7 +66,11 @@ type Named = (String, String, Sureness);
 
 fn named(cause: &LimitingResource) -> Named {
     let kind = cause.kind.expect("a kind").name();
-    (kind.to_owned(), cause.resource.clone(), cause.sureness)
+    // What records of older versions call it.
+    let resource = cause
+        .resource
+        .replace("throughput limit", "throughput limit");
+    (kind.to_owned(), resource, cause.sureness)
 }
 
 #[test]
@@ -92,7 +96,7 @@ fn a_machine_that_is_as_full_where_the_slo_held_is_a_warning_and_no_finding() {
     let told = ruled_out([&it].into_iter());
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told[0].starts_with("the CPU of this machine was as full where the SLO held"),
+        told[0].starts_with("the CPU of this machine was as saturated where the SLO held"),
         "{told:?}"
     );
 }

@@ -120,7 +120,8 @@ fn an_unreadable_result_says_what_is_wrong_with_it() {
     let newer = text.replacen("\"schema_version\": 3", "\"schema_version\": 9", 1);
     assert_eq!(
         read(newer.as_bytes()).to_string(),
-        "the result has schema version 9; this breakpoint reads versions 1 to 3; use the breakpoint that wrote it (0.1.0)"
+        "the result has schema version 9, and this breakpoint reads versions 1 to 3; use the \
+         breakpoint that wrote it (0.1.0)"
     );
 }
 
@@ -215,7 +216,7 @@ fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
     for part in [
         "Breakpoint between",
         "class=\"number\">59 – 83<",
-        "95 % CI; too short a search to name one number",
+        "95 % CI; the search was too short for a single number",
         "a pause of 3 s every 5 min would not have been seen",
     ] {
         assert!(page.contains(part), "{part}");
@@ -354,7 +355,7 @@ fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
         "class=\"number\">1 010<",
         "95 % CI 986 – 1 031",
         "<code>p99(answer)&lt;2s</code>",
-        "not shown to reach the 1 000 VUs",
+        "not proven to reach the required 1 000 VUs",
         "1 % above the 1 000 VUs required",
         "OOM-killed once (certain)",
         "Last held, first broke",
@@ -790,12 +791,12 @@ fn the_page_of_a_comparison_has_the_change_first() {
         "one: 1 184 VUs (1 150 – 1 215)",
         "crashed: 1 010 VUs (986 – 1 031)",
         "<code>p99(answer)&lt;2s</code>",
-        "failed</span> breakpoint&lt;-5%: a fall of 14.8 %",
+        "failed</span> breakpoint&lt;-5%: evidence of a fall of 14.8 %",
         "not judged</span> p99&gt;+20%",
-        "nothing was named",
+        "none identified",
         "gateway memory: 511 of 512 MiB",
         "Every change",
-        "What else differs",
+        "Other differences",
         ">limit gateway.memory<",
         "<svg role=\"img\"",
         "The runs",

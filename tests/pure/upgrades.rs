@@ -56,7 +56,7 @@ fn runs_of_every_version_say_what_they_said_in_every_format() {
         );
         assert_eq!(run.probes.len(), 11);
         let summary = report::summary(&run);
-        for part in ["1 019 VUs", "held", "broke", "gave way"] {
+        for part in ["1 019 VUs", "held", "broke", "bottleneck"] {
             assert!(summary.contains(part), "{part}: {summary}");
         }
         for format in Format::of(&run) {
@@ -81,7 +81,10 @@ fn what_a_version_did_not_know_yet_is_not_there_and_what_it_knew_is() {
         assert_eq!(answer.curves[0].points.len(), 3);
         assert_eq!(first, Purpose::WarmUp);
         assert!(summary.contains("warmed up (0 s to 40 s)"), "{summary}");
-        assert!(summary.contains("unseen      a pause of 3 s"), "{summary}");
+        assert!(
+            summary.contains("not covered     a pause of 3 s"),
+            "{summary}"
+        );
         let broke = |p: &&ProbeRecord| !p.exchanges.is_empty();
         let broke = run.probes.iter().find(broke).unwrap();
         assert_eq!(broke.exchanges[0].text, "> POST /ask HTTP/1.1");

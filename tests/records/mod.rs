@@ -368,7 +368,7 @@ fn visit(record: &RunRecord, verdict: Verdict) -> Option<VisitSummary> {
         level: probe.level,
         observed: probe.objectives[0]
             .observed
-            .map_or("nothing completed".to_owned(), |v| {
+            .map_or("none completed".to_owned(), |v| {
                 format!("p99(answer) {v:.2} s")
             }),
         error_ratio: if verdict == Verdict::Broke {
@@ -806,7 +806,7 @@ pub(crate) fn ramp() -> RampRecord {
 pub(crate) fn ramp_interrupted() -> RampRecord {
     let mut record = ramp();
     record.ending = RampEnding::Interrupted;
-    "stopped before its end; what was measured is kept".clone_into(&mut record.reason);
+    "stopped before its end; results kept".clone_into(&mut record.reason);
     record.breach = None;
     record.stages.truncate(2);
     record.stages[1].end = HoldEnd::Interrupted;

@@ -91,7 +91,7 @@ fn what_cannot_be_a_system_is_refused_with_the_way_out() {
     for (args, wanted) in [
         (vec!["nowhere"], "neither a shipped system (a, b, c"),
         (vec![broken.to_str().unwrap()], "service_time"),
-        (vec!["a", "a"], "two systems are called `a`"),
+        (vec!["a", "a"], "two systems are named `a`"),
         (vec!["a", "--method", "guess"], "possible values: ours"),
         (vec!["a", "--precision", "7"], "between 0 and 100 %"),
         (vec!["a", "--runs", "0"], "--runs"),

@@ -308,7 +308,8 @@ fn a_target_that_stays_slow_ends_the_search_with_what_was_measured() {
     let (record, _) = search(|_| {}, late, nothing);
     let answer = &record.answer;
     assert_eq!(answer.ending, Ending::TargetDown);
-    let wanted = "did not recover: a single cycle takes 3.20 s, 500 ms before the search";
+    let wanted = "did not recover: a single cycle takes 3.20 s, compared to 500 ms before the \
+        search";
     assert!(answer.reason.contains(wanted), "{}", answer.reason);
     assert!(answer.last_held.is_some() && answer.first_broke.is_some());
     assert!(!record.probes.is_empty());
@@ -367,7 +368,7 @@ fn a_target_that_never_drains_is_reset_at_the_deadline_and_told_of_once() {
     assert_eq!(record.warnings.len(), 1, "{:?}", record.warnings);
     let warning = &record.warnings[0];
     assert!(
-        warning.contains("not drained within 20 s: ai.queue==0: 12;"),
+        warning.contains("did not drain within 20 s: ai.queue==0: 12;"),
         "{warning}"
     );
 }

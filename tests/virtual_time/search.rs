@@ -380,7 +380,7 @@ fn every_shipped_system_ends_as_its_file_expects() {
                     Ending::Found | Ending::Bracketed | Ending::Undecided
                 ) && answer.last_held.is_some()
                     // One that grew near the end of the budget was not seen to break since.
-                    && (answer.first_broke.is_some() || answer.reason.contains("grown service")),
+                    && (answer.first_broke.is_some() || answer.reason.contains("new breakpoint")),
                 "{name}: {:?}, {}",
                 answer.ending,
                 answer.reason
@@ -604,7 +604,7 @@ fn how_many_others_break_the_users_is_found_without_their_throughput() {
 fn a_fixed_throughput_is_named_as_what_gave_way() {
     let record = search(&demo(6), &["p99<2s"], demo_limits(6));
     let cause = record.answer.limiting_resource.unwrap();
-    assert_eq!(cause.resource, "a fixed throughput");
+    assert_eq!(cause.resource, "throughput limit");
     assert_eq!(cause.sureness, Sureness::Possible);
     let knee = f64::from(record.answer.knee.unwrap());
     // Capacity 100/s, cycle without queueing 1.08 s.

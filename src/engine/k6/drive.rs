@@ -33,13 +33,13 @@ impl Drive {
         events: UnboundedSender<Vec<Event>>,
     ) -> Result<Self, EngineError> {
         let gate = Gate::open(&spec.functions, spec.pace_per_s, events.clone());
-        let gate = gate.await.map_err(|e| {
-            EngineError::Start(format!("no port of this machine for k6 to ask at: {e}"))
-        })?;
+        let gate = gate
+            .await
+            .map_err(|e| EngineError::Start(format!("no local port for k6 to connect to: {e}")))?;
         let wrapper = Wrapper::write(spec, &gate.url()).map_err(|e| {
             EngineError::Unfit(format!(
-                "nothing can be written beside {}, where the script that drives it has to be: \
-                 {e}; the mode `restart` needs no such file",
+                "cannot write next to {}, where the script that drives it must be: {e}; mode \
+                 `restart` needs no such file",
                 spec.script.display()
             ))
         })?;

@@ -71,7 +71,7 @@ impl Ended {
             None => "k6 was killed by a signal".to_owned(),
             Some(code) => match meaning(code) {
                 Some(meaning) => meaning.to_owned(),
-                None => format!("k6 ended by itself (exit code {code})"),
+                None => format!("k6 exited on its own (exit code {code})"),
             },
         };
         if self.tail.is_empty() {
@@ -84,7 +84,7 @@ impl Ended {
 /// What k6 means by an exit code.
 fn meaning(code: i32) -> Option<&'static str> {
     Some(match code {
-        0 => "k6 came to its end although nobody ended it",
+        0 => "k6 ended although nothing stopped it",
         99 => "k6 ended because a threshold of the script failed",
         100 => "k6 ended because the script's `setup` took too long",
         101 => "k6 ended because the script's `teardown` took too long",
@@ -392,7 +392,7 @@ mod tests {
         // The last line has no end: it was cut off.
         assert_eq!(whats, [&What::Running(3), &What::Started(3), &What::Again]);
         let ended = process.ended().await;
-        assert_eq!(ended.text(), "k6 ended by itself (exit code 7): bye");
+        assert_eq!(ended.text(), "k6 exited on its own (exit code 7): bye");
     }
 
     #[tokio::test]

@@ -54,7 +54,7 @@ fn a_ramp_needs_the_gate() {
         ..spec(PathBuf::from("x.js"))
     };
     let started = runtime.block_on(K6Engine::start(spec, std::future::pending()));
-    assert!(matches!(started, Err(EngineError::Unfit(why)) if why.contains("use the mode `gate`")));
+    assert!(matches!(started, Err(EngineError::Unfit(why)) if why.contains("use mode `gate`")));
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn the_end_tells_what_was_strange() {
         texts[0].starts_with("requests named `/b` have no row"),
         "{texts:?}"
     );
-    assert!(texts[1].contains("2 of 1 requests later"), "{texts:?}");
+    assert!(texts[1].contains("2 of 1 requests too late"), "{texts:?}");
     assert!(texts[2].contains("3 of 1 requests"), "{texts:?}");
     assert_eq!(texts[3], "13 of 1 iterations threw: no (9); sold out (4)");
 }

@@ -31,13 +31,14 @@ const OF_ITS_OWN: [(&str, &str); 2] = [
 pub(in crate::engine) enum ToolError {
     /// There is no such program.
     #[error(
-        "there is no k6 here (`{}`). https://grafana.com/docs/k6/latest/set-up/install-k6/ says how to install it; one that lies elsewhere \
-         is named with `--k6 PATH`, or `binary = \"PATH\"` in the profile's [engine]",
+        "k6 was not found (`{}`). To install it, see \
+         https://grafana.com/docs/k6/latest/set-up/install-k6/ ; if it is elsewhere, set `--k6 \
+         PATH`, or `binary = \"PATH\"` in the profile's [engine]",
         .0.display()
     )]
     Missing(PathBuf),
     /// It cannot be started.
-    #[error("`{}` cannot be run as k6: {error}; name another one with `--k6 PATH`", binary.display())]
+    #[error("`{}` cannot be run as k6: {error}; set another one with `--k6 PATH`", binary.display())]
     Start {
         /// The program.
         binary: PathBuf,
@@ -46,7 +47,8 @@ pub(in crate::engine) enum ToolError {
     },
     /// It is another program, or an old one.
     #[error(
-        "`{}` cannot be used: {error}. https://grafana.com/docs/k6/latest/set-up/install-k6/ says how to install a newer one; name it with `--k6 PATH`",
+        "`{}` cannot be used: {error}. To install a newer one, see \
+         https://grafana.com/docs/k6/latest/set-up/install-k6/ ; set it with `--k6 PATH`",
         binary.display()
     )]
     Unfit {
@@ -57,7 +59,7 @@ pub(in crate::engine) enum ToolError {
     },
     /// It did not end.
     #[error(
-        "`{what}` did not end within {} s and was stopped; what a script does before its functions are called must be short{}",
+        "`{what}` did not end within {} s and was stopped; the script's init code must be short{}",
         LOOK.as_secs(), quoted(said)
     )]
     TimedOut {
@@ -75,7 +77,7 @@ pub(in crate::engine) enum ToolError {
         said: Vec<String>,
     },
     /// It printed more than any script has options.
-    #[error("`k6 inspect {}` printed more than {} MiB; that is no script of k6", .0.display(), MOST_OUTPUT >> 20)]
+    #[error("`k6 inspect {}` printed more than {} MiB; this is not a k6 script", .0.display(), MOST_OUTPUT >> 20)]
     TooMuch(PathBuf),
     /// What it printed cannot be used.
     #[error("{}: {error}", script.display())]
@@ -163,9 +165,9 @@ fn failed(script: &Path, asked: Answer) -> ToolError {
     let what = match asked.code {
         Some(EXCEPTION) => format!("the script {script} cannot be run; k6 says:"),
         Some(code) => {
-            format!("k6 could not look at the script {script} (exit code {code}); it says:")
+            format!("k6 could not inspect the script {script} (exit code {code}); it says:")
         }
-        None => format!("k6 was killed while it looked at the script {script}"),
+        None => format!("k6 was killed while it inspected the script {script}"),
     };
     ToolError::Failed {
         what,

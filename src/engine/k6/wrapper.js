@@ -58,7 +58,7 @@ function ask(path) {
       // With the option `throw` a request that fails throws.
     }
   }
-  exec.test.abort('breakpoint does not answer any more: it has ended, or the script may not connect to 127.0.0.1');
+  exec.test.abort('breakpoint no longer responds: it has ended, or the script may not connect to 127.0.0.1');
   return { wait: true };
 }
 

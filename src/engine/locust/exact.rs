@@ -142,7 +142,7 @@ impl Exact {
         let begun = self.masters_time() > self.ordered_at + BEGINS_IN_S;
         if level != Level::ZERO && ends && begun {
             return Err(EngineError::Stopped(format!(
-                "the Locust test is {}: somebody stopped it, or its last worker is gone",
+                "the Locust test is {}: it was stopped, or its last worker is gone",
                 self.state
             )));
         }

@@ -154,7 +154,8 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let wrong = |what: &str| {
         format!(
-            "the Locust master's statistics cannot be read ({what}); its version is not known to this program"
+            "the Locust master's statistics cannot be read ({what}); this version of Locust is not \
+             supported"
         )
     };
     let headers = reader.headers().map_err(|e| wrong(&e.to_string()))?.clone();

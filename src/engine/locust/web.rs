@@ -83,14 +83,14 @@ impl Web {
     fn unreachable(&self, at: &str, error: &reqwest::Error) -> String {
         let tls = self.trust.as_ref().and_then(|trust| trust.reason_in(error));
         if let Some(why) = tls {
-            return format!("{at} cannot be spoken to: {why}");
+            return format!("cannot talk to {at}: {why}");
         }
         let why = if error.is_timeout() {
             "no answer in time".to_owned()
         } else {
             root_cause(error)
         };
-        format!("{at} does not answer ({why}): is it running, with its web page (not --headless)?")
+        format!("{at} does not answer ({why}): is it running with its web UI (not --headless)?")
     }
 
     /// Where it is, without who asks.
@@ -133,8 +133,9 @@ impl Web {
                 || s == StatusCode::FORBIDDEN =>
             {
                 Err(Trouble::Other(format!(
-                    "{} wants a login ({s}): give what a browser that is logged in sends, such as --locust-header \
-                     'cookie: {{{{ env.LOCUST_COOKIE }}}}', or headers in [engine] of the profile",
+                    "{} requires a login ({s}): send what a logged-in browser sends, such as \
+                     --locust-header 'cookie: {{{{ env.LOCUST_COOKIE }}}}', or `headers` in the \
+                     profile's [engine]",
                     at()
                 )))
             }
@@ -151,8 +152,8 @@ impl Web {
         let bytes = self.ask(method, path, form).await?;
         serde_json::from_slice(&bytes).map_err(|e| {
             Trouble::Other(format!(
-                "what answers at {} is no Locust master that this program knows ({path}: {e}); give the address of its web page, \
-                 with --web-base-path if it has one",
+                "the server at {} is not a supported Locust master ({path}: {e}); give the address \
+                 of its web UI, with --web-base-path if it has one",
                 self.shown()
             ))
         })

@@ -29,10 +29,10 @@ const READY: &[u8] = b"\x05READY";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WireError {
     /// Something else than a Locust master.
-    #[error("what answers does not speak as a Locust master does (ZMTP 3)")]
+    #[error("the other side does not speak Locust's protocol (ZMTP 3)")]
     Foreign,
     /// More than a message has.
-    #[error("it sends a message that is longer than the {} MiB that one of Locust may have", MOST_FRAME >> 20)]
+    #[error("it sent a message longer than {} MiB, the limit for Locust", MOST_FRAME >> 20)]
     TooLong,
 }
 

@@ -148,8 +148,9 @@ impl Line {
             }
         }
         Err(EngineError::Start(format!(
-            "no Locust master answers at {} ({why}): is it started with --master, and is this the port that workers join (5557 unless \
-             --master-bind-port says otherwise), not that of its web page?",
+            "no Locust master answers at {} ({why}): was it started with --master, and is this the \
+             port that workers join (5557 unless --master-bind-port is set), not the port of its \
+             web UI?",
             spec.master
         )))
     }
@@ -174,7 +175,7 @@ impl Line {
     /// Connects, also again.
     async fn again(&mut self) -> Result<(), String> {
         let wire = tokio::time::timeout(UNREAD, Wire::connect(&self.master, &self.id)).await;
-        let wire = wire.map_err(|_| "it does not greet".to_owned())?;
+        let wire = wire.map_err(|_| "it sent no greeting".to_owned())?;
         self.wire = Some(wire.map_err(|e| e.to_string())?);
         Ok(())
     }
@@ -186,7 +187,7 @@ impl Line {
         let bytes = Message::new(kind, data, &self.id).encode();
         let sent = match tokio::time::timeout(UNREAD, wire.send(&bytes)).await {
             Ok(sent) => sent.map_err(|e| e.to_string()),
-            Err(_) => Err("it reads nothing".to_owned()),
+            Err(_) => Err("it does not read".to_owned()),
         };
         if sent.is_err() {
             // A message that was cut off would spoil all that follow.

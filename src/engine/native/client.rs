@@ -62,7 +62,7 @@ impl<'a> Client<'a> {
                         return Err(e.kind);
                     }
                     why::clear();
-                    self.note(|| "the kept connection was closed; once more".to_owned());
+                    self.note(|| "the kept connection was closed; retrying".to_owned());
                 }
             }
         }

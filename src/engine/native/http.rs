@@ -222,7 +222,7 @@ impl Connector {
 
 fn some(addresses: Vec<IpAddr>, otherwise: FailureKind) -> Result<Vec<IpAddr>, FailureKind> {
     if addresses.is_empty() {
-        let text = "an answer led to where nothing may be loaded (--allow-target)";
+        let text = "a response led to a host that is not allowed (--allow-target)";
         return Err(why::note(otherwise, text));
     }
     Ok(addresses)
@@ -667,7 +667,7 @@ impl Reading {
         // Nobody asked for more than one answer.
         self.keeps_alive &= used == bytes.len();
         if self.kept.len() > MAX_BODY {
-            let text = "the body is larger than 1 MiB, the most that is kept for an extraction";
+            let text = "the body is larger than 1 MiB, the limit for an extraction";
             return Err(why::note(FailureKind::Protocol, text));
         }
         Ok(())

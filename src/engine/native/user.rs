@@ -191,7 +191,7 @@ impl<'a> ScenarioUser<'a> {
         if !self.kind.thinks {
             self.say(Mark::Note, |_| {
                 let mean = crate::units::format_seconds(think.mean_s());
-                format!("{mean} of thinking are left out")
+                format!("{mean} of think time skipped")
             });
             return;
         }
@@ -286,7 +286,7 @@ impl<'a> ScenarioUser<'a> {
             }),
             Err(Stop::Shed(after)) => self.say(Mark::Failed, |_| {
                 let after = crate::units::format_seconds(after.as_secs_f64());
-                format!("refused by design: it is to come again after {after}")
+                format!("refused by design: retry after {after}")
             }),
         }
     }
@@ -519,7 +519,8 @@ impl<'a> ScenarioUser<'a> {
                 .map(|v| String::from_utf8_lossy(v.as_bytes()));
             let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));
             let text = format!(
-                "the answer is no event stream: its content-type is {is}, not text/event-stream"
+                "the response is not an event stream: its content-type is {is}, not \
+                 text/event-stream"
             );
             return Err(why::note(FailureKind::Protocol, text).into());
         }

@@ -140,16 +140,17 @@ pub(super) fn not_http(bytes: &[u8]) -> String {
     let alert_or_handshake = |first: u8| matches!(first, 0x15 | 0x16);
     match bytes {
         [first, 3, 0..=4, ..] if alert_or_handshake(*first) => {
-            "the answer is one of TLS: this port speaks TLS; write the address with https://".to_owned()
+            "the response is TLS: this port speaks TLS; write the address with https://".to_owned()
         }
         // A frame of HTTP/2 (RFC 9113, section 4.1): its length, its type (SETTINGS or GOAWAY), and the stream 0.
         [0, _, _, 4 | 7, _, 0, 0, 0, 0, ..] => {
-            "the answer is one of HTTP/2, and this program speaks HTTP/1.1 alone: let the server speak that too, or put a proxy before it"
+            "the response is HTTP/2, but this program speaks only HTTP/1.1: enable HTTP/1.1 on the \
+             server, or put a proxy in front of it"
                 .to_owned()
         }
         _ => {
             let first = first_line(bytes);
-            format!("the answer is not one of HTTP/1.1; it begins with `{first}`")
+            format!("the response is not HTTP/1.1; it begins with `{first}`")
         }
     }
 }

@@ -29,10 +29,10 @@ const LINE: usize = 4 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refused {
     /// More than anybody asked for.
-    #[error("it answers more than {} MiB, or {VALUES} values; it is not listened to any further", BYTES >> 20)]
+    #[error("it answers more than {} MiB, or {VALUES} values; the rest is ignored", BYTES >> 20)]
     TooMuch,
     /// Something else than a Redis server.
-    #[error("it does not speak the protocol of Redis")]
+    #[error("it does not speak the Redis protocol")]
     Foreign,
 }
 

@@ -96,8 +96,8 @@ pub(super) fn resolve(
         let span = spec.exec.as_ref().map(Spanned::span);
         let span = span.filter(|_| flags.k6_exec.is_none());
         let given = flags.k6_exec.clone().unwrap_or_default();
-        let why = "with the mode `restart` k6 runs the function `default` alone; leave it out, or \
-                   choose the mode `gate`";
+        let why = "in mode `restart`, k6 runs only the function `default`; remove this, or use \
+                   mode `gate`";
         return Err(refuse(profile, "--k6-exec", given, span, why));
     }
     Ok(plan)
@@ -105,7 +105,7 @@ pub(super) fn resolve(
 
 fn no_script(profile: Option<&Profile>, spec: &EngineSpec) -> PlanError {
     let span = spec.kind.as_ref().map(Spanned::span);
-    let why = "k6 needs a script; name it with `--script FILE`, or `script = \"FILE\"` in the \
+    let why = "k6 needs a script; set it with `--script FILE`, or `script = \"FILE\"` in the \
                profile's [engine]";
     refuse(profile, "--engine", "k6".to_owned(), span, why)
 }
@@ -199,7 +199,7 @@ pub(super) fn check_unused(
         ("--k6-exec", flags.k6_exec.clone()),
         ("--k6-env", env),
     ];
-    let why = "only the engine `k6` has it; choose that with `--script FILE`, or leave this out";
+    let why = "only the engine `k6` supports this; select it with `--script FILE`, or remove this";
     if let Some((flag, value)) = given.into_iter().find_map(|(f, v)| Some((f, v?))) {
         return Err(PlanError::Flag {
             flag,
@@ -217,7 +217,7 @@ pub(super) fn check_unused(
     let mut keys = keys.chain(spec.exec.as_ref().map(Spanned::span));
     match (keys.next().or(argument.map(Spanned::span)), reader.source) {
         (Some(span), Some(source)) => {
-            let why = "only the engine `k6` has it; leave it out, or write kind = \"k6\"";
+            let why = "only the engine `k6` supports this; remove it, or write kind = \"k6\"";
             Err(source.error(Some(span), why).into())
         }
         _ => Ok(()),
@@ -251,7 +251,7 @@ impl EngineFacts for K6Plan {
         Abilities {
             runs_scenarios: false,
             is_confined: true,
-            open_model: no("levels are VUs of k6, not arrivals; leave the rate out"),
+            open_model: no("levels are VUs of k6, not arrivals; remove the rate"),
             populations: no(
                 "k6 has the users of its script; several functions with weights are for `exec` in \
                  [engine]",
@@ -259,9 +259,8 @@ impl EngineFacts for K6Plan {
             ramp: match self.mode {
                 Mode::Gate => Ok(()),
                 Mode::Restart => no(
-                    "with the mode `restart` k6 is started anew for each level, and a ramp has no \
-                     levels that stay; choose the mode \
-                     `gate`, or use `breakpoint find`",
+                    "in mode `restart`, k6 restarts for each level, but a ramp changes its \
+                     level all the time; use mode `gate`, or `breakpoint find`",
                 ),
             },
             one_cycle: Err(format!(
@@ -271,8 +270,8 @@ impl EngineFacts for K6Plan {
                 self.shown
             )),
             threads: no(
-                "that is not for k6 to be told, which uses all cores (GOMAXPROCS in the \
-                 environment has it use fewer)",
+                "k6 uses all cores and has no such setting (to use fewer, set GOMAXPROCS in the \
+                 environment)",
             ),
             local_addresses: no(
                 "k6 chooses where its connections come from; give `localIPs` in the options of \
@@ -289,8 +288,8 @@ impl EngineFacts for K6Plan {
     fn words(&self) -> EngineWords {
         let version = self.version.map_or_else(String::new, |v| format!(" {v}"));
         let how = match self.mode {
-            Mode::Gate => "one process, whose VUs wait or run",
-            Mode::Restart => "one process for each level",
+            Mode::Gate => "one process for all levels",
+            Mode::Restart => "one process per level",
         };
         let functions: Vec<String> = self.functions.iter().map(ToString::to_string).collect();
         EngineWords {
@@ -301,7 +300,7 @@ impl EngineFacts for K6Plan {
             ],
             by: Some("k6"),
             requests: Some("what the script says"),
-            broken_off: Some("k6 is ended"),
+            broken_off: Some("stopping k6"),
             demo: Some(("the script of k6", "the script (--k6-env BASE=...)")),
         }
     }
@@ -346,17 +345,15 @@ impl EngineFacts for K6Plan {
     /// What a script says itself.
     fn check(&self, profile: Option<&Profile>, flags: &FindFlags) -> Result<(), PlanError> {
         if let Some(url) = &flags.url {
-            let why = "the address of the service is for the script to know; a script that asks \
-                       for it is told with \
-                       `--k6-env BASE=http://...`";
+            let why = "the script sets the address of the service; if it reads a variable, set \
+                       it with `--k6-env BASE=http://...`";
             return Err(refuse(profile, "--url", url.clone(), None, why));
         }
         let Some(scenario) = profile.and_then(|p| p.scenario.as_ref()) else {
             return Ok(());
         };
         let span = scenario.steps.first().map(Spanned::span);
-        let why =
-            "what a VU does is for the script of k6 to say; leave [scenario] out, or the script";
+        let why = "the k6 script says what a VU does; remove [scenario], or the script";
         Err(refuse(profile, "--engine", "k6".to_owned(), span, why))
     }
 
@@ -371,8 +368,8 @@ impl EngineFacts for K6Plan {
                 flag: "--k6-mode",
                 value: "restart".to_owned(),
                 why: format!(
-                    "k6 then runs the function `default` alone, and the scenarios of the script \
-                     run {}; choose the mode `gate`",
+                    "k6 then runs only the function `default`, but the scenarios of the script \
+                     run {}; use mode `gate`",
                     names.collect::<Vec<_>>().join(", ")
                 ),
             });

@@ -53,18 +53,18 @@ impl EngineFacts for LocustPlan {
 
     fn abilities(&self) -> Abilities {
         let no = |why: &str| Err(why.to_owned());
-        let of_workers = "that is for the workers to be told (breakpoint worker has it too)";
+        let of_workers = "set this on the workers (breakpoint worker has it too)";
         Abilities {
             runs_scenarios: false,
-            open_model: no("a Locust cluster has users, not arrivals; leave the rate out"),
+            open_model: no("a Locust cluster has users, not arrivals; remove the rate"),
             populations: no(
                 "a Locust cluster has the users of its own files; give them classes and weights \
                  there",
             ),
             one_cycle: Err(format!(
-                "the profile's load is made by the Locust cluster at {}, whose requests are its \
-                 own and cannot be shown here; Locust runs one \
-                 user: locust -f locustfile.py --headless --users 1 --run-time 10s",
+                "the Locust cluster at {} makes this profile's load, so its requests cannot be \
+                 shown here; to run one user: locust -f locustfile.py --headless --users 1 \
+                 --run-time 10s",
                 masked(&self.url)
             )),
             threads: no(of_workers),
@@ -81,8 +81,8 @@ impl EngineFacts for LocustPlan {
                 format!("the Locust cluster at {}", masked(&self.url)),
             )],
             by: None,
-            requests: Some("what Locust's own files say"),
-            broken_off: Some("the Locust test is stopped"),
+            requests: Some("as defined by Locust's own files"),
+            broken_off: Some("stopping the Locust test"),
             demo: Some(("a Locust cluster", "Locust (--host)")),
         }
     }
@@ -117,8 +117,7 @@ impl EngineFacts for LocustPlan {
         Err(PlanError::Flag {
             flag: "--url",
             value: url.to_owned(),
-            why: "the address of the service is for Locust to be told (--host, or the locustfile)"
-                .to_owned(),
+            why: "set the address of the service in Locust (--host, or the locustfile)".to_owned(),
         })
     }
 

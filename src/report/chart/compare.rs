@@ -44,7 +44,7 @@ fn changes(record: &CompareRecord) -> Scene {
         [only] => (headline(record, only), heading(only)),
         many => (
             format!(
-                "{} candidates against {}",
+                "{} candidates compared to {}",
                 many.len(),
                 many.first().map_or("", |c| &c.base)
             ),
@@ -115,11 +115,11 @@ fn keys() -> [(Key, String); 4] {
     [
         (
             Key::Point(Marker::Circle, GREEN),
-            "evidence, for the better".to_owned(),
+            "evidence of an improvement".to_owned(),
         ),
         (
             Key::Point(Marker::Triangle, VERMILION),
-            "evidence, for the worse".to_owned(),
+            "evidence of a regression".to_owned(),
         ),
         (
             Key::Point(Marker::Diamond, BLUE),
@@ -243,7 +243,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
     let mut scene = Scene::default();
     let slo = record.slo.join(", ");
     let subtitle = format!(
-        "SLO {slo}  ·  helps up to {}  ·  forecast {}",
+        "SLO {slo}  ·  scales up to {}  ·  forecast {}",
         peak_text(&scaling.peak_size),
         forecast_text(record.unit, &scaling.forecast, record.confidence)
     );
@@ -258,10 +258,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
             format!("its {:.0} % band", 100.0 * record.confidence),
         ),
         (Key::Point(Marker::Diamond, ORANGE), "forecast".to_owned()),
-        (
-            Key::Dashes(Colour::GREY),
-            "in proportion to size 1".to_owned(),
-        ),
+        (Key::Dashes(Colour::GREY), "linear from size 1".to_owned()),
     ];
     let room = framed(
         &mut scene,
@@ -349,7 +346,7 @@ fn peak_flag(scaling: &Scaling) -> Option<Mark> {
     let at = scaling.peak_size.estimate?;
     Some(Mark {
         at,
-        text: format!("helps up to size {at:.1}"),
+        text: format!("scales up to size {at:.1}"),
         colour: VERMILION,
         dashed: true,
     })

@@ -126,10 +126,10 @@ fn errors(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scen
         (Key::Dashes(GREEN), "truth".to_owned()),
         (
             Key::Words,
-            "right: median, and mean without sign".to_owned(),
+            "right: median, and mean absolute error".to_owned(),
         ),
     ];
-    let what = format!("error of the level named, per cent of the truth: {truth}");
+    let what = format!("error of the reported level, % of the true breakpoint: {truth}");
     let room = framed(&mut scene, title.to_owned(), what, &keys);
     if rows.is_empty() {
         no_data(&mut scene, room, "no system here has a breakpoint");
@@ -276,14 +276,14 @@ impl Strip {
 
 fn cost(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scene {
     let mut scene = Scene::default();
-    let what = format!("mean error without sign against simulated seconds a search: {truth}");
+    let what = format!("mean absolute error against simulated seconds per search: {truth}");
     let room = framed(&mut scene, title.to_owned(), what, &cost_keys(rows));
     let points: Vec<(&LabRow, f64, f64)> = rows
         .iter()
         .filter_map(|r| Some((*r, r.cost_s?, r.mean_abs_error_pct()? / 100.0)))
         .collect();
     if points.is_empty() {
-        no_data(&mut scene, room, "no method named a number");
+        no_data(&mut scene, room, "no method reported a number");
         return scene;
     }
     let axis = |scale: Option<Scale>, quantity| Axis {
@@ -292,7 +292,7 @@ fn cost(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scene 
     };
     let spec = Spec {
         room,
-        title: "mean error without sign, per cent of the truth (log scale)".to_owned(),
+        title: "mean absolute error, % of the true breakpoint (log scale)".to_owned(),
         x: axis(
             Scale::log_around(points.iter().map(|p| p.1)),
             Quantity::Count,
@@ -301,7 +301,7 @@ fn cost(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scene 
             Scale::log_around(points.iter().map(|p| p.2.max(1e-4))),
             Quantity::Share,
         ),
-        x_title: Some("simulated seconds of a search, everything included (log scale)".to_owned()),
+        x_title: Some("simulated seconds per search, everything included (log scale)".to_owned()),
         flags: Vec::new(),
         limits: Vec::new(),
         band: None,

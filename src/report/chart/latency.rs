@@ -57,7 +57,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
                 scale: Scale::Linear(low, high),
                 quantity: Quantity::Count,
             };
-            let title = format!("{}, near the crossing (log scale)", metric.name);
+            let title = format!("{}, near the breakpoint (log scale)", metric.name);
             let near = View {
                 room: right,
                 x: near,

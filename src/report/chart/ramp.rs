@@ -61,16 +61,16 @@ fn title(record: &RampRecord) -> String {
     if let Some(breach) = &record.breach {
         let level = record.plan.unit.count(breach.level);
         let after = view::span(breach.t_s);
-        return format!("the SLO was first broken at {level}, after {after}");
+        return format!("the SLO first broke at {level}, after {after}");
     }
     let unsure = |s: &StageRecord| s.verdict == Verdict::Undecided;
     let text = match record.ending {
         _ if record.stages.is_empty() => "no stage ran",
-        RampEnding::GeneratorLimited => "nothing read, the generator was the limit in a stage",
-        RampEnding::Interrupted => "interrupted; until then no ten seconds broke the SLO",
-        RampEnding::Aborted => "aborted; until then no ten seconds broke the SLO",
-        _ if record.stages.iter().any(unsure) => "nothing read; some stage cannot tell",
-        RampEnding::Complete | RampEnding::TargetDown => "no ten seconds broke the SLO",
+        RampEnding::GeneratorLimited => "no result: the generator was the bottleneck in a stage",
+        RampEnding::Interrupted => "interrupted; until then no window of 10 s broke the SLO",
+        RampEnding::Aborted => "aborted; until then no window of 10 s broke the SLO",
+        _ if record.stages.iter().any(unsure) => "no result: a stage was undecided",
+        RampEnding::Complete | RampEnding::TargetDown => "no window of 10 s broke the SLO",
     };
     text.to_owned()
 }
@@ -122,7 +122,7 @@ impl<'a> Ramp<'a> {
         for (key, text) in keys_of(&judged) {
             keys.push((key, format!("stage {text}")));
         }
-        keys.push((Key::Area(BORDER.pale(0.4)), "level asked".to_owned()));
+        keys.push((Key::Area(BORDER.pale(0.4)), "level requested".to_owned()));
         keys.push((Key::Line(BLUE), "measured".to_owned()));
         keys.push((Key::Point(Marker::Circle, DOT), "one second".to_owned()));
         let oldest = Key::Point(OLDEST.0, OLDEST.1);
@@ -190,7 +190,7 @@ impl<'a> Ramp<'a> {
             y: frame.y,
             x_title: frame
                 .last
-                .then(|| format!("{} since the ramp began", self.unit.1)),
+                .then(|| format!("{} since the ramp started", self.unit.1)),
             flags: borders.chain(breach).collect(),
             limits: frame.limits,
             band: None,
@@ -312,7 +312,7 @@ impl<'a> Ramp<'a> {
         draw_marked(scene, &panel, &oldest, OLDEST);
         draw(scene, &panel, &over, BLUE);
         if one.iter().all(|(_, v)| v.is_none()) {
-            panel.no_data(scene, "nothing completed");
+            panel.no_data(scene, "none completed");
         }
     }
 
@@ -385,7 +385,7 @@ impl<'a> Ramp<'a> {
             }
         }
         if all.iter().all(|(_, v)| v.is_none_or(|n| n <= 0.0)) {
-            panel.no_data(scene, "none failed, none was shed");
+            panel.no_data(scene, "no failures, no sheds");
         }
     }
 
@@ -435,7 +435,7 @@ impl<'a> Ramp<'a> {
             scene,
             Frame {
                 area,
-                title: "memory, dashed: its limit".to_owned(),
+                title: "memory (dashed: limit)".to_owned(),
                 y: Axis {
                     scale: Scale::from_zero(values.chain(limits)),
                     quantity: Quantity::Bytes,

@@ -39,7 +39,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     }
     keys.extend(interval_key(record));
     let unit = record.plan.unit.name();
-    let what = &format!("the most that each hold showed, against {unit}");
+    let what = &format!("peak of each hold against {unit}");
     let room = frame(&mut scene, record, what, &keys);
     if record.probes.is_empty() {
         no_data(&mut scene, room, "no level was visited");
@@ -186,7 +186,7 @@ fn monitored(record: &RunRecord, field: &(String, String)) -> Resource {
     let quantity = quantity(name);
     let unit = match (quantity, name.ends_with("cpu")) {
         (_, true) => ", cores",
-        _ if COUNTERS.contains(&name.as_str()) => ", growth in the probe",
+        _ if COUNTERS.contains(&name.as_str()) => ", growth during the probe",
         _ => "",
     };
     let kills = (monitor.clone(), "oom_kills".to_owned());

@@ -11,7 +11,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     let mut scene = Scene::default();
     let mut keys = verdict_keys(record);
     if !record.probes.is_empty() {
-        keys.push((Key::Line(Colour::GREY), "on the way, settling".to_owned()));
+        keys.push((Key::Line(Colour::GREY), "ramping, settling".to_owned()));
     }
     if record.probes.iter().any(|p| p.estimate.is_some()) {
         let text = "estimate so far with its interval".to_owned();
@@ -51,7 +51,7 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
             let (upper, lower) = above(room, 0.42);
             panel(&mut scene, record, &all_title, upper, all, Place::Upper);
             let near = Scale::Linear(low, high);
-            let title = format!("level near the crossing, {unit}");
+            let title = format!("level near the breakpoint, {unit}");
             panel(&mut scene, record, &title, lower, near, Place::Lower);
         }
     }
@@ -94,7 +94,8 @@ fn panel(scene: &mut Scene, record: &RunRecord, title: &str, area: Rect, y: Scal
                 scale: y,
                 quantity: Quantity::Count,
             },
-            x_title: (place != Place::Upper).then(|| format!("{unit} since the first probe began")),
+            x_title: (place != Place::Upper)
+                .then(|| format!("{unit} since the first probe started")),
             flags: Vec::new(),
             limits: Vec::new(),
             band: None,

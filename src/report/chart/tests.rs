@@ -177,8 +177,8 @@ fn what_was_noticed_is_named_once_per_kind() {
     for label in [
         "capacity grew",
         "warmed up",
-        "chance events",
-        "carried on credit",
+        "random events",
+        "carried by burst credit",
     ] {
         let named = scene.texts().filter(|t| t.words == label).count();
         assert_eq!(named, 1, "{label}");

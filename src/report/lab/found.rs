@@ -81,7 +81,7 @@ impl LabTruth {
         }
         if let Some(above) = self.from_above_vus {
             let above = units::format_count(above.into());
-            let _ = write!(text, ", {above} when reached from above");
+            let _ = write!(text, ", {above} when approached from above");
         }
         text + ")"
     }

@@ -380,7 +380,7 @@ fn headline(out: &mut String, report: &RandomReport, total: &Pool) {
         .map(|(why, n)| format!("{n} {why}"))
         .collect();
     if !rejected.is_empty() {
-        let _ = writeln!(out, "drawn again: {}", rejected.join("; "));
+        let _ = writeln!(out, "redrawn: {}", rejected.join("; "));
     }
     coverage(out, total, "");
     weak(out, report.systems.iter(), "");
@@ -395,7 +395,7 @@ fn without_rare(out: &mut String, report: &RandomReport, met: &Pool) {
     }
     let _ = writeln!(
         out,
-        "without the {rare} systems whose events come less than once in {:.0} minutes:",
+        "without the {rare} systems whose events occur less than once per {:.0} minutes:",
         RARE_S / 60.0
     );
     coverage(out, met, "  ");
@@ -411,7 +411,8 @@ fn coverage(out: &mut String, pool: &Pool, indent: &str) {
     ) {
         let _ = writeln!(
             out,
-            "{indent}{:.1} % of {} intervals held the truth (95 % CI {:.1} – {:.1} %)",
+            "{indent}{:.1} % of {} intervals contained the true breakpoint (95 % CI {:.1} – {:.1} \
+             %)",
             100.0 * coverage,
             pool.intervals,
             100.0 * ends.low,
@@ -580,8 +581,8 @@ mod tests {
         let text = random_text(&report);
         for wanted in [
             "2 systems drawn with seed 7, 1 more left out",
-            "drawn again: 2 never breaks",
-            "50.0 % of 4 intervals held the truth (95 % CI 15.0",
+            "redrawn: 2 never breaks",
+            "50.0 % of 4 intervals contained the true breakpoint (95 % CI 15.0",
             "50.0 % of the systems (1 of 2) have a coverage below 85 %",
             "limit (1)",
             "900 s",
@@ -593,7 +594,8 @@ mod tests {
         let mut rare = report.clone();
         rare.systems[1].events_every_s = Some(600.0);
         let text = random_text(&rare);
-        let wanted = "without the 1 systems whose events come less than once in 5 minutes:\n  100.0 % of 2 intervals";
+        let wanted = "without the 1 systems whose events occur less than once per 5 minutes:\n  \
+            100.0 % of 2 intervals";
         assert!(text.contains(wanted), "{text}");
         rare.systems[1].events_every_s = Some(300.0);
         assert!(!random_text(&rare).contains("without the"));

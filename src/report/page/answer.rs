@@ -24,7 +24,7 @@ pub(super) fn number(record: &RunRecord) -> Number {
                 (None, None) => ("Breakpoint", "?".to_owned()),
             };
             let confidence = view::percent(a.confidence);
-            let note = format!("{confidence} % CI; too short a search to name one number");
+            let note = format!("{confidence} % CI; the search was too short for a single number");
             (label, value, plan.unit.name(), note)
         }
         Ending::NeverBroke => {
@@ -33,7 +33,7 @@ pub(super) fn number(record: &RunRecord) -> Number {
             ("Breakpoint above", value, plan.unit.name(), note)
         }
         Ending::BrokeAtMinimum => {
-            let note = "the SLO broke at the minimum already".to_owned();
+            let note = "the SLO broke even at the minimum".to_owned();
             let value = format!("< {}", count(plan.min_level));
             ("Breakpoint below", value, plan.unit.name(), note)
         }
@@ -54,27 +54,21 @@ pub(super) fn number(record: &RunRecord) -> Number {
 fn without(ending: Ending, at_once: bool) -> (&'static str, &'static str) {
     match ending {
         Ending::Found | Ending::Bracketed | Ending::NeverBroke | Ending::BrokeAtMinimum => ("", ""),
-        Ending::TimeDriven => ("time-driven", "no level breaks it, time does"),
+        Ending::TimeDriven => ("time-driven", "it breaks over time, not at a level"),
         Ending::Hysteresis => (
-            "two breakpoints",
+            "hysteresis",
             "it carries more from rest than after an overload",
         ),
-        Ending::Bimodal => ("two breakpoints", "now one of them holds and now the other"),
-        Ending::Undecided => ("undecided", "no answer that can be trusted"),
+        Ending::Bimodal => ("bimodal", "two breakpoints: it switches between two modes"),
+        Ending::Undecided => ("undecided", "no reliable answer"),
         Ending::GeneratorLimited => (
             "undecided",
-            "the generator or its host was the limit, not the target",
+            "the load generator or its host was the bottleneck, not the target",
         ),
-        Ending::TargetDown if at_once => ("not measured", "the first contact failed"),
-        Ending::TargetDown => ("target down", "it did not come back after a probe"),
-        Ending::Interrupted => (
-            "interrupted",
-            "stopped before an answer; what was measured is kept",
-        ),
-        Ending::Aborted => (
-            "aborted",
-            "a limit that must not be passed stopped it; what was measured is kept",
-        ),
+        Ending::TargetDown if at_once => ("not measured", "the first request failed"),
+        Ending::TargetDown => ("target down", "it did not recover after a probe"),
+        Ending::Interrupted => ("interrupted", "stopped before an answer; results kept"),
+        Ending::Aborted => ("aborted", "stopped by a safety limit; results kept"),
     }
 }
 
@@ -94,15 +88,14 @@ pub(super) fn facts(record: &RunRecord) -> Vec<Fact> {
         facts.extend(gate_facts(record, &gate));
     }
     if let Some(cause) = &a.limiting_resource {
-        facts.push(Fact::new("Gave way", summary::finding(cause)));
+        facts.push(Fact::new("Bottleneck", summary::finding(cause)));
     }
-    facts.extend(summary::unknown(record).map(|text| Fact::new("Gave way", text)));
+    facts.extend(summary::unknown(record).map(|text| Fact::new("Bottleneck", text)));
     for cause in a.other_causes.iter().take(summary::OTHER_CAUSES) {
         facts.push(Fact::new("Also seen", summary::finding(cause)));
     }
     if let Some(objective) = a.broken_objective.as_ref().filter(|_| record.slo.len() > 1) {
-        let text = format!("{objective} breaks at the lowest level");
-        facts.push(Fact::new("Binds", text));
+        facts.push(Fact::new("First to break", objective.clone()));
     }
     if let Some(knee) = summary::knee(record) {
         facts.push(Fact::new("Knee", knee));
@@ -116,18 +109,21 @@ pub(super) fn facts(record: &RunRecord) -> Vec<Fact> {
         facts.push(Fact::new(label, reason));
     }
     if let Some(outlook) = &a.outlook {
-        facts.push(Fact::new("More time", summary::more_time(record, outlook)));
+        facts.push(Fact::new(
+            "With more time",
+            summary::more_time(record, outlook),
+        ));
     }
     for noticed in &a.noticed {
         facts.push(Fact::new("Noticed", summary::noticed_text(noticed)));
     }
     if let Some(unseen) = &a.unseen {
-        facts.push(Fact::new("Unseen", summary::sentence(unseen)));
+        facts.push(Fact::new("Not covered", summary::sentence(unseen)));
     }
     if !record.warnings.is_empty() {
         let text = match record.warnings.len() {
-            1 => "1, below".to_owned(),
-            n => format!("{n}, below"),
+            1 => "1, see below".to_owned(),
+            n => format!("{n}, see below"),
         };
         facts.push(Fact::new("Warnings", text));
     }

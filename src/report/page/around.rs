@@ -31,7 +31,7 @@ impl Around<'_> {
             });
         }
         sections.push(Section {
-            title: "What was asked",
+            title: "Configuration",
             parts: [Part::Facts(self.plan_facts(asked))]
                 .into_iter()
                 .chain(limits(self.plan))
@@ -42,7 +42,7 @@ impl Around<'_> {
             parts: vec![Part::Facts(self.machine())],
         });
         sections.push(Section {
-            title: "Run it again",
+            title: "Reproduce",
             parts: self.again(),
         });
         sections
@@ -55,7 +55,7 @@ impl Around<'_> {
             Fact::code("Steps", plan.steps.clone()),
             Fact::new(
                 "Think time",
-                format!("{} a cycle", units::format_seconds(plan.think_s)),
+                format!("{} per cycle", units::format_seconds(plan.think_s)),
             ),
             Fact::new("Load", load(plan)),
         ];
@@ -82,7 +82,7 @@ impl Around<'_> {
             Some(model) => format!("{} x {model}", env.cpus),
             None => env.cpus.to_string(),
         };
-        let mut facts = vec![Fact::new("Generator's CPUs", cpus)];
+        let mut facts = vec![Fact::new("Generator CPUs", cpus)];
         if let Some(bytes) = env.memory_bytes {
             // Exact enough for people.
             #[expect(
@@ -90,7 +90,7 @@ impl Around<'_> {
                 reason = "bytes of a machine are below 2^52"
             )]
             let memory = units::format_bytes(bytes as f64);
-            facts.push(Fact::new("Its memory", memory));
+            facts.push(Fact::new("Generator memory", memory));
         }
         facts.push(Fact::new("Kernel", env.kernel.clone()));
         facts.push(Fact::new("Platform", env.platform.clone()));
@@ -98,10 +98,10 @@ impl Around<'_> {
         facts.push(Fact::new("Descriptors", format!("{descriptors} allowed")));
         if !env.local_addresses.is_empty() {
             let addresses = env.local_addresses.join(", ");
-            facts.push(Fact::new("Load comes from", addresses));
+            facts.push(Fact::new("Load source", addresses));
         }
         if let Some(generator) = &self.generator {
-            facts.push(Fact::new("Its limits", generator.clone()));
+            facts.push(Fact::new("Generator load", generator.clone()));
         }
         let version = format!(
             "breakpoint {}, engine {}, schema {}",
@@ -115,7 +115,8 @@ impl Around<'_> {
 
     fn again(&self) -> Vec<Part> {
         let (words, typed) = if self.plan.command.is_empty() {
-            let words = "The record is of a version that did not keep the command line. What it holds of the plan makes:";
+            let words = "This record is from a version that did not keep the command line. Rebuilt \
+                from the recorded plan:";
             (words, &self.rebuilt)
         } else {
             let words = "In the same folder, with the same profile:";
@@ -126,7 +127,7 @@ impl Around<'_> {
         vec![
             Part::Words(words.to_owned()),
             Part::Lines(vec![command]),
-            Part::Words("All files of this folder come out of its record again:".to_owned()),
+            Part::Words("To regenerate all files in this folder from its record:".to_owned()),
             Part::Lines(vec!["breakpoint report DIR".to_owned()]),
         ]
     }
@@ -135,18 +136,18 @@ impl Around<'_> {
 fn load(plan: &PlanRecord) -> String {
     let model = match plan.arrivals {
         None => format!(
-            "closed: VUs in a loop, {} started or stopped a second",
+            "closed: VUs in a loop, {} started or stopped per second",
             view::short(plan.pace_per_s)
         ),
         Some(arrivals) => format!(
-            "open: cycles begin on their own clock ({})",
+            "open: cycles start on their own clock ({})",
             arrivals.name()
         ),
     };
     let beside: Vec<String> = (plan.populations.iter())
         .map(|p| match p.level {
             Some(level) => format!("{} of {}", p.unit.count(level), p.name),
-            None => format!("{} are searched", p.name),
+            None => format!("the number of {} is varied", p.name),
         })
         .collect();
     if beside.is_empty() {
@@ -191,10 +192,10 @@ fn limits(plan: &PlanRecord) -> Option<Part> {
         .collect();
     (!rows.is_empty()).then(|| {
         Part::Table(Table {
-            caption: "Limits of what is watched".to_owned(),
+            caption: "Monitored limits".to_owned(),
             head: vec![
-                Column::text("watched"),
-                Column::text("what"),
+                Column::text("monitor"),
+                Column::text("field"),
                 Column::number("limit"),
             ],
             rows,

@@ -14,10 +14,10 @@ pub(in crate::report) fn of_comparison(record: &CompareRecord) -> Page {
     let mut sections = Vec::new();
     if !record.comparisons.is_empty() {
         sections.push(section("Every change", Part::Table(changes(record))));
-        sections.push(section("What else differs", differences(record)));
+        sections.push(section("Other differences", differences(record)));
     }
     if record.comparisons.len() > 1 {
-        sections.push(section("What gave way", Part::Table(gave_way(record))));
+        sections.push(section("Bottleneck", Part::Table(gave_way(record))));
     }
     sections.extend(record.scaling.iter().map(|s| scaling::section(record, s)));
     let picture = Part::Charts(vec![picture(record, &headline)]);
@@ -30,7 +30,7 @@ pub(in crate::report) fn of_comparison(record: &CompareRecord) -> Page {
         title: "How it is computed",
         parts: vec![
             Part::Words(method(record)),
-            Part::Words("All files of this folder come out of its record again:".to_owned()),
+            Part::Words("To regenerate all files in this folder from its record:".to_owned()),
             Part::Lines(vec!["breakpoint report DIR".to_owned()]),
         ],
     });
@@ -41,8 +41,8 @@ pub(in crate::report) fn of_comparison(record: &CompareRecord) -> Page {
         facts: answer::facts(record),
         sections,
         foot: format!(
-            "Compared by breakpoint {}, schema {}. No evidence of a change is not evidence of none: the interval says what is \
-             still possible.",
+            "Compared by breakpoint {}, schema {}. No evidence of a change is not evidence of no \
+             change: the interval shows what is still possible.",
             record.breakpoint_version, record.schema_version
         ),
     }
@@ -81,7 +81,7 @@ fn changes(record: &CompareRecord) -> Table {
         view::percent(record.confidence)
     )));
     head.extend([Column::number("p"), Column::text("verdict")]);
-    head.push(Column::text("what is to be known"));
+    head.push(Column::text("details"));
     let of = |c: &Comparison| -> Vec<Vec<Cell>> {
         let rows = c.changes.iter();
         rows.map(|change| {
@@ -93,7 +93,7 @@ fn changes(record: &CompareRecord) -> Table {
         .collect()
     };
     Table {
-        caption: "Every change, one of each metric".to_owned(),
+        caption: "Changes, one per metric".to_owned(),
         head,
         rows: record.comparisons.iter().flat_map(of).collect(),
     }
@@ -154,13 +154,14 @@ fn differences(record: &CompareRecord) -> Part {
         })
         .collect();
     if rows.is_empty() {
-        let words = "Of what the records hold, nothing else differs: profile, machine and version are the same.";
+        let words = "The records show no other difference: profile, machine, and version are the \
+            same.";
         return Part::Words(words.to_owned());
     }
     let mut head = candidate_column(record);
     head.extend(["what", "in the base", "in the candidate"].map(Column::text));
     Part::Table(Table {
-        caption: "What else differs between base and candidate".to_owned(),
+        caption: "Other differences between base and candidate".to_owned(),
         head,
         rows,
     })
@@ -176,7 +177,7 @@ fn gave_way(record: &CompareRecord) -> Table {
         ]
     };
     Table {
-        caption: "What gave way in the base and in each candidate".to_owned(),
+        caption: "Bottleneck of the base and of each candidate".to_owned(),
         head: ["candidate", "before", "now"].map(Column::text).into(),
         rows: record.comparisons.iter().map(row).collect(),
     }
@@ -184,11 +185,10 @@ fn gave_way(record: &CompareRecord) -> Table {
 
 fn picture(record: &CompareRecord, headline: &str) -> Chart {
     let (title, what) = if record.scaling.is_some() {
-        let what =
-            "The breakpoint against the size, the scaling law with its band, and the forecast";
+        let what = "Breakpoint by size, the scaling law with its band, and the forecast";
         ("The scaling law", what)
     } else {
-        let what = "The change of every metric with its interval, beside no change";
+        let what = "Change of each metric with its interval, compared to no change";
         ("What changed", what)
     };
     Chart {
@@ -208,7 +208,7 @@ fn runs(record: &CompareRecord) -> Table {
     head.extend(sized.then(|| Column::number("size")));
     head.extend(["profile", "started"].map(Column::text));
     head.push(Column::number(record.unit.name()));
-    head.extend(["interval", "ended", "gave way"].map(Column::text));
+    head.extend(["interval", "ended", "bottleneck"].map(Column::text));
     let row = |(i, run): (usize, &ComparedRun)| {
         let mut cells = vec![Cell::name(&run.name)];
         cells.extend(compared.then(|| Cell::text(role(record, i))));
@@ -228,7 +228,7 @@ fn runs(record: &CompareRecord) -> Table {
         cells
     };
     Table {
-        caption: "The runs that are compared".to_owned(),
+        caption: "Compared runs".to_owned(),
         head,
         rows: record.runs.iter().enumerate().map(row).collect(),
     }
@@ -262,8 +262,8 @@ fn run_interval(run: &ComparedRun) -> String {
     let count = |level: u32| units::format_count(level.into());
     match (run.ci_low.map(count), run.ci_high.map(count)) {
         (Some(low), Some(high)) => format!("{low} – {high}"),
-        (Some(low), None) => format!("from {low} up"),
-        (None, Some(high)) => format!("up to {high}"),
+        (Some(low), None) => format!("at least {low}"),
+        (None, Some(high)) => format!("at most {high}"),
         (None, None) => String::new(),
     }
 }
@@ -272,16 +272,18 @@ fn method(record: &CompareRecord) -> String {
     let pairs = record.comparisons.iter().any(|c| c.pairs.len() > 1);
     let how = match &record.scaling {
         Some(scaling) => format!(
-            "The Universal Scalability Law is fitted to the breakpoints by weighted least squares; its intervals lie between the tails \
-             of {} fits to breakpoints that are drawn again from what each run knows.",
+            "The Universal Scalability Law is fitted to the breakpoints by weighted least squares; \
+             its intervals are percentiles of {} fits to breakpoints resampled from each run's \
+             uncertainty.",
             units::format_count(scaling.resamples.into())
         ),
-        None if pairs => "The pairs' log ratios are pooled, with what runs of one system differ by estimated from the pairs themselves; \
-                          evidence is an interval that leaves out no change."
+        None if pairs => "The pairs' log ratios are pooled; the run-to-run spread is estimated \
+            from the pairs themselves. A change counts as evidence when its interval excludes no \
+            change."
             .to_owned(),
-        None => "The ratio's distribution is made of what each run knows of its own breakpoint and of what two runs of one system are \
-                 assumed to differ by; evidence is an interval that leaves out no change."
+        None => "The ratio's distribution combines each run's own uncertainty with an assumed \
+            run-to-run spread. A change counts as evidence when its interval excludes no change."
             .to_owned(),
     };
-    format!("{how} docs/compare.md says it exactly, and how often it is wrong.")
+    format!("{how} docs/compare.md has the details and the error rates.")
 }

@@ -57,12 +57,12 @@ fn number(record: &RampRecord) -> Number {
         (Some(breach), _) => (
             units::format_count(breach.level.get().into()),
             unit,
-            "the level at the first moment at which the last 10 s broke the SLO".to_owned(),
+            "the level when the SLO first broke over the last 10 s".to_owned(),
         ),
         (None, ending) => {
             let word = match ending {
                 // That it held would be more than what was judged says.
-                RampEnding::Complete => "nothing",
+                RampEnding::Complete => "none",
                 RampEnding::GeneratorLimited => "invalid",
                 RampEnding::TargetDown => "target down",
                 RampEnding::Interrupted => "interrupted",
@@ -72,7 +72,7 @@ fn number(record: &RampRecord) -> Number {
         }
     };
     Number {
-        label: "The ramp reads".to_owned(),
+        label: "First breach".to_owned(),
         value,
         unit: unit.to_owned(),
         note,
@@ -88,11 +88,14 @@ fn facts(record: &RampRecord) -> Vec<Fact> {
         facts.push(Fact::new("Ended", format!("{label}: {text}")));
     }
     if !record.stages.is_empty() {
-        facts.push(Fact::new("Reads", ramp::reading(record)));
+        facts.push(Fact::new("First breach", ramp::reading(record)));
         if let Some(reference) = &record.reference_run {
-            facts.push(Fact::new("Beside", ramp::reference_text(record, reference)));
+            facts.push(Fact::new(
+                "Find run",
+                ramp::reference_text(record, reference),
+            ));
         }
-        facts.push(Fact::new("Cannot say", ramp::cannot_say(record)));
+        facts.push(Fact::new("Caveat", ramp::cannot_say(record)));
     }
     facts.extend(view::whole_time_of_ramp(record).map(|text| Fact::new("Time", text)));
     facts
@@ -101,7 +104,7 @@ fn facts(record: &RampRecord) -> Vec<Fact> {
 fn stages(record: &RampRecord) -> Table {
     let mut head = vec![
         Column::number("stage"),
-        Column::text(format!("{} asked", record.plan.unit.name())),
+        Column::text(format!("{} requested", record.plan.unit.name())),
         Column::number("reached"),
         Column::text("verdict"),
     ];

@@ -32,7 +32,7 @@ pub(in crate::report) fn of_run(record: &RunRecord) -> Page {
         sections.push(Section {
             title: "Every probe",
             parts: vec![
-                Part::Words(format!("It rests on {}.", summary::rests_on(record))),
+                Part::Words(format!("Based on {}.", summary::rests_on(record))),
                 Part::Table(probes(record)),
             ],
         });
@@ -56,12 +56,12 @@ fn asked(record: &RunRecord) -> Vec<Fact> {
     let a = &record.answer;
     let percent = view::percent;
     let mut interval = format!(
-        "+-{} % at {} % confidence",
+        "±{} % at {} % confidence",
         percent(a.precision_asked),
         percent(a.confidence)
     );
     if let Some(reached) = a.precision_reached {
-        interval = format!("{interval}; reached +-{:.1} %", reached * 100.0);
+        interval = format!("{interval}; reached ±{:.1} %", reached * 100.0);
     }
     let mut facts = vec![
         Fact::new("Levels", around::range(&record.plan)),
@@ -137,9 +137,9 @@ fn visits(record: &RunRecord) -> Table {
         let probe = record.probes.get(visit.probe);
         probe.map_or(Mark::NotJudged, |p| Mark::of(p.end, p.verdict))
     };
-    let mut caption = "The highest level that held and the lowest that broke".to_owned();
+    let mut caption = "Highest level that held and lowest level that broke".to_owned();
     if !a.references.is_empty() {
-        caption.push_str("; below, levels that were held after the search");
+        caption.push_str("; reference: levels held again after the search");
     }
     Table {
         caption,
@@ -147,7 +147,7 @@ fn visits(record: &RunRecord) -> Table {
         rows: held
             .map(|v| row(Mark::Held, "last held", v))
             .chain(broke.map(|v| row(Mark::Broke, "first broke", v)))
-            .chain(below.map(|v| row(verdict(v), "below", v)))
+            .chain(below.map(|v| row(verdict(v), "reference", v)))
             .collect(),
     }
 }
@@ -193,15 +193,13 @@ fn charts(record: &RunRecord) -> Vec<Chart> {
         chart(
             Format::ResourcesChart,
             "Resources",
-            &format!(
-                "The most that each hold used of every resource against {name}, with the limits"
-            ),
+            &format!("Peak use of each resource per hold against {name}, with limits"),
             chart::resources(record),
         ),
         chart(
             Format::SearchChart,
             "The search",
-            "Which level was visited when, its verdict, and how the estimate narrowed",
+            "Levels visited over time, their verdicts, and how the estimate narrowed",
             chart::search(record),
         ),
     ]
@@ -305,7 +303,7 @@ fn cause(record: &RunRecord) -> Option<Section> {
     let causes: Vec<&LimitingResource> =
         a.limiting_resource.iter().chain(&a.other_causes).collect();
     if !causes.is_empty() {
-        let head = ["resource", "how sure", "rule", "evidence"];
+        let head = ["resource", "certainty", "rule", "evidence"];
         let rows = causes.iter().map(|cause| {
             vec![
                 Cell::text(&cause.resource),
@@ -316,7 +314,7 @@ fn cause(record: &RunRecord) -> Option<Section> {
             ]
         });
         parts.push(Part::Table(Table {
-            caption: "What gave way, the surest first".to_owned(),
+            caption: "Bottlenecks, most certain first".to_owned(),
             head: head.map(Column::text).into_iter().collect(),
             rows: rows.collect(),
         }));
@@ -327,7 +325,7 @@ fn cause(record: &RunRecord) -> Option<Section> {
             .flat_map(logged),
     );
     (!parts.is_empty()).then_some(Section {
-        title: "What gave way",
+        title: "Bottleneck",
         parts,
     })
 }

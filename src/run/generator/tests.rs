@@ -80,7 +80,7 @@ fn a_worker_that_is_lost_or_full_makes_a_probe_say_nothing() {
     };
     let text = fault_of(&hold(1, lost), "p99<1s").unwrap();
     assert!(
-        text.contains("1 of 4 workers told nothing of 1 of 10 seconds"),
+        text.contains("1 of 4 workers did not report 1 of 10 seconds"),
         "{text}"
     );
     let full = Strain {
@@ -113,7 +113,7 @@ fn another_process_without_cpu_makes_a_probe_say_nothing() {
     assert_eq!(fault_of(&hold(1, full), "p99<1s"), None, "a single second");
     let text = fault_of(&hold(2, full), "p99<1s").unwrap();
     assert!(
-        text.contains("93 % of all cores that it may use, more than 90 % in 2 of 10 seconds"),
+        text.contains("93 % of the cores available to it, more than 90 % in 2 of 10 seconds"),
         "{text}"
     );
     let half = Strain {
@@ -138,9 +138,9 @@ fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
     );
     let text = fault_of(&hold(3, read_late), "p99<1s").unwrap();
     for part in [
-        "the generator had no CPU left: answers were read more than 100 ms late in 3 of 10 seconds",
+        "the generator ran out of CPU: answers were read more than 100 ms late in 3 of 10 seconds",
         "99 % of a core used by the busiest load thread",
-        "40 % of the time some task",
+        "40 % of the time, tasks",
     ] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
@@ -149,7 +149,10 @@ fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
         ..read_late
     };
     let text = fault_of(&hold(3, kept), "p99<1s").unwrap();
-    assert!(text.starts_with("the generator was kept waiting"), "{text}");
+    assert!(
+        text.starts_with("other processes kept the generator waiting"),
+        "{text}"
+    );
     let woke_late = Strain {
         woke_late_p99_s: Some(0.2),
         ..Strain::default()
@@ -175,7 +178,7 @@ fn a_full_thread_that_is_late_makes_a_pass_worthless_under_a_generous_slo_too() 
     let generous = "p99<10s";
     let text = fault_of(&hold(5, full(0.97, 0.03)), generous).unwrap();
     assert!(
-        text.contains("a load thread was full and more than 10.0 ms late in 5 of 10"),
+        text.contains("a load thread was saturated and more than 10.0 ms late in 5 of 10"),
         "{text}"
     );
     assert_eq!(
@@ -228,11 +231,11 @@ fn loss_on_a_long_way_is_the_networks() {
     };
     let told = network(&lossy(4), Some(0.04)).unwrap();
     assert!(
-        told.starts_with("the network on the way to the target loses"),
+        told.starts_with("the network to the target drops"),
         "{told}"
     );
     assert!(
-        told.contains("0.40 %") && told.contains("40.0 ms a round trip"),
+        told.contains("0.40 %") && told.contains("round trip 40.0 ms"),
         "{told}"
     );
     assert_eq!(network(&lossy(4), Some(0.0001)), None, "on this machine");
@@ -263,6 +266,6 @@ fn what_bore_on_the_generator_is_told_once_for_all_probes() {
         "probe",
     );
     assert_eq!(told.len(), 2, "{told:?}");
-    assert!(told[0].starts_with("in 2 probes up to 10 % of this machine's CPU"));
-    assert!(told[1].starts_with("in 2 probes up to 3 % of TCP's segments"));
+    assert!(told[0].starts_with("in 2 probes, up to 10 % of this machine's CPU"));
+    assert!(told[1].starts_with("in 2 probes, up to 3 % of our TCP segments"));
 }

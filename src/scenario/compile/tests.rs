@@ -86,15 +86,15 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "steps = [{ name = 'a', get = 'http://0.0.0.0:1/' }]",
-        "nowhere to connect to; write `127.0.0.1:1`",
+        "not to connect to; write `127.0.0.1:1`",
     ),
     (
         "headers = { Content-Length = '5' }\nsteps = [{ name = 'a', get = '/' }]",
-        "header `Content-Length`: how long a body is goes out with it anyway",
+        "header `Content-Length`: the length of a body is sent automatically",
     ),
     (
         "steps = [{ name = 'a', post = '/', headers = { transfer-encoding = 'chunked' } }]",
-        "header `transfer-encoding`: how long a body is goes out with it anyway",
+        "header `transfer-encoding`: the length of a body is sent automatically",
     ),
     (
         "steps = [{ name = 'a', get = '/', timeout = '3' }]",
@@ -123,7 +123,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "steps = [{ name = 'a', get = '/', headers = { a = \"x\\n\" } }]",
-        "no header can have",
+        "not allowed in a header",
     ),
     (
         "steps = [{ name = 'a', get = '/', extract = { t = '$.a.b' } }]",

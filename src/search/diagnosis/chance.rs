@@ -28,13 +28,14 @@ impl ChanceEvents {
         let what = match (self.crashes, pauses) {
             (0, 1) => "one pause in which nothing was served".to_owned(),
             (0, n) => format!("{n} pauses in which nothing was served"),
-            (1, 0) => "one crash that other visits as high did not meet".to_owned(),
-            (n, 0) => format!("{n} crashes that other visits as high did not meet"),
+            (1, 0) => "one crash that other visits at that level or above survived".to_owned(),
+            (n, 0) => format!("{n} crashes that other visits at that level or above survived"),
             (crashes, pauses) => format!("{crashes} crashes and {pauses} pauses"),
         };
         let levels = if unit.is_open() { "rates" } else { "levels" };
         format!(
-            "{what} in {:.0} minutes under load; they come by chance, and how often at which {levels} so few of them tell roughly",
+            "{what} in {:.0} minutes under load; they occur at random, and so few show only \
+             roughly how often at which {levels}",
             (self.under_load_s / 60.0).max(1.0)
         )
     }
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(
             pauses_in(&[(20, 5.0, 2.0), (1, 0.0, 2.0), (20, 5.0, 2.0)]),
             None,
-            "by chance"
+            "at random"
         );
     }
 

@@ -48,7 +48,8 @@ fn a_bracket_without_an_estimate_is_an_interval_with_something_beyond_its_levels
     );
     assert!(!end.as_narrow_as_asked);
     assert!(
-        end.reason.contains("too short to say more: no curve fits"),
+        end.reason
+            .contains("too short for a single number: no curve fits"),
         "{}",
         end.reason
     );
@@ -63,7 +64,11 @@ fn a_bracket_without_an_estimate_is_an_interval_with_something_beyond_its_levels
     }];
     let end = ended(rough.out_of_budget());
     assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
-    assert!(end.reason.contains("broke by a little"), "{}", end.reason);
+    assert!(
+        end.reason.contains("broke by a small margin"),
+        "{}",
+        end.reason
+    );
     // What was undecided did not break.
     rough.visits[1].verdict = Verdict::Undecided;
     let end = ended(rough.out_of_budget());
@@ -80,7 +85,7 @@ fn a_bracket_without_an_estimate_is_an_interval_with_something_beyond_its_levels
     }
     let end = ended(twice.out_of_budget());
     assert!(
-        end.reason.contains("short holds that broke, at 2 levels"),
+        end.reason.contains("short holds that broke at 2 levels"),
         "{}",
         end.reason
     );
@@ -126,7 +131,7 @@ fn a_ceiling_of_a_short_hold_that_the_last_full_one_contradicts_is_none() {
     let end = ends((120, Bracket));
     assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
     assert!(
-        end.reason.contains("120 VUs, which a short one broke"),
+        end.reason.contains("120 VUs, where a short one broke"),
         "{}",
         end.reason
     );
@@ -144,7 +149,7 @@ fn a_level_that_broke_and_is_outdone_by_full_holds_is_no_upper_bound() {
         let visits = [visits[0], visits[1], visits[2], (held, Refine, Held)];
         let end = ended(search(&visits).out_of_budget());
         assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
-        let wanted = format!("62 VUs broke, and {held} VUs held");
+        let wanted = format!("62 VUs broke, but {held} VUs held");
         assert!(end.reason.contains(&wanted), "{}", end.reason);
     };
     refuted(62);
@@ -174,7 +179,7 @@ fn a_level_above_that_held_and_was_served_more_belongs_to_another_service() {
     };
     let end = ends(520.0);
     assert_eq!((end.ending, end.estimate), (Ending::Undecided, None));
-    let wanted = "1 280 VUs held at 520.0 cycles/s, and 600 VUs broke at 240.0";
+    let wanted = "1 280 VUs held at 520.0 cycles/s, but 600 VUs broke at 240.0";
     assert!(end.reason.contains(wanted), "{}", end.reason);
     // No more than what broke: it held by chance.
     assert_eq!(ends(300.0).ending, Ending::Bracketed);
@@ -197,7 +202,7 @@ fn a_crossing_of_shares_that_hardly_exceed_what_is_allowed_is_where_chance_puts_
     };
     let reason = why(&[(110, 26.0), (120, 30.0)]).unwrap();
     assert!(
-        reason.contains("1.40 % of the requests are bad above 100 VUs where 1.00 % are allowed"),
+        reason.contains("1.40 % of the requests are bad above 100 VUs (1.00 % are allowed)"),
         "{reason}"
     );
     // 39 more than the 40 that two visits allow is six standard deviations.
@@ -219,9 +224,9 @@ fn a_number_needs_full_holds_on_both_sides_and_a_narrow_interval() {
     };
     says(
         &[(90, Bracket, Held), (110, Bracket, Broke)],
-        "no full hold fitted in",
+        "no full hold fit in",
     );
-    says(&[held], "only one full hold fitted in");
+    says(&[held], "only one full hold fit in");
     says(
         &[held, held, (110, Bracket, Broke)],
         "no full hold has broken yet",
@@ -234,7 +239,7 @@ fn a_number_needs_full_holds_on_both_sides_and_a_narrow_interval() {
     assert_eq!(why(&[held, broke], 76.0, 124.0), None);
     assert_eq!(
         why(&[held, broke], 70.0, 130.0).as_deref(),
-        Some("the interval is +-54 %")
+        Some("the interval is ±54 %")
     );
     let unknown = Estimate {
         fit: Fit::unknown(100.0, 95.0, 105.0),
@@ -307,15 +312,15 @@ fn the_reason_says_whether_a_narrow_interval_is_sure() {
     };
     assert_eq!(
         reason(held_for(300), 98.0, 102.0),
-        "the interval is +-2.0 %, as narrow as asked (+-5.0 %)"
+        "precision reached: ±2.0 % (requested ±5.0 %)"
     );
     assert_eq!(
         reason(held_for(100), 98.0, 102.0),
-        "the interval is +-2.0 %, within the +-5.0 % asked, but not surely yet"
+        "precision reached: ±2.0 % (requested ±5.0 %, not yet certain)"
     );
     assert_eq!(
         reason(held_for(300), 90.0, 110.0),
-        "the interval is +-10.0 %, where +-5.0 % was asked"
+        "precision reached: ±10.0 % (requested ±5.0 %)"
     );
 }
 
@@ -323,7 +328,7 @@ fn the_reason_says_whether_a_narrow_interval_is_sure() {
 fn what_may_not_have_come_is_told_by_the_time_held_near_the_breakpoint() {
     let narrow = estimate(98.0, 102.0);
     let text = search_of(held_for(75)).unseen(&narrow).unwrap();
-    assert!(text.contains("less often than about every 100 s"), "{text}");
+    assert!(text.contains("rarer than about one every 100 s"), "{text}");
     assert!(text.contains("in the 5 min near the breakpoint"), "{text}");
     assert_eq!(search(&[(98, Refine, Held)]).unseen(&narrow), None);
 }

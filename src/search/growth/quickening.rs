@@ -205,7 +205,8 @@ mod tests {
         assert_eq!((growth.from_s, growth.to_s), (110.0, 120.0));
         assert_eq!(
             growth.noticed(0.0).text,
-            "the service became faster: levels as high took 408 ms on average, then 103 ms, between minute 1 and 2 of the search"
+            "the service became faster: comparable levels took 408 ms on average, then 103 ms, \
+             between minute 1 and 2 of the search"
         );
         // Of an earlier service nothing is compared.
         assert_eq!(quickening(&visits(&all), 3), None);

@@ -159,7 +159,7 @@ fn a_probe_that_broke_at_the_maximum_is_outvoted_and_told_or_there_is_no_answer(
     let once = drive_with(&[true]);
     assert_eq!(once.end.ending, Ending::NeverBroke);
     assert_eq!(once.orders.len(), 3, "one that broke, two that held");
-    let told = "; 1 of 3 probes there broke it before it held";
+    let told = "; 1 of 3 probes there broke before it held";
     assert!(once.end.reason.ends_with(told), "{}", once.end.reason);
     let never = drive_with(&[]);
     assert!(!never.end.reason.contains("probes"), "{}", never.end.reason);

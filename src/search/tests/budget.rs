@@ -24,12 +24,15 @@ fn no_probe_is_begun_that_would_pass_the_budget() {
                 );
                 assert!(!driven.end.as_narrow_as_asked);
                 let reason = &driven.end.reason;
-                assert!(reason.contains("are too short to say more"), "{reason}");
+                assert!(
+                    reason.contains("is too short for a single number"),
+                    "{reason}"
+                );
                 assert!(reason.contains("full hold"), "{reason}");
             }
             Ending::Undecided => {
                 let reason = &driven.end.reason;
-                assert!(reason.contains("more minutes would decide"), "{reason}");
+                assert!(reason.contains("more minutes (--budget)"), "{reason}");
                 assert!(reason.contains("--budget"), "{reason}");
                 assert!(driven.end.estimate.is_none());
             }
@@ -265,7 +268,7 @@ fn a_budget_without_room_for_the_first_visit_says_so() {
     };
     assert_eq!(end.ending, Ending::Undecided);
     for part in [
-        "nothing was visited",
+        "no level was visited",
         "to 10 VUs",
         "the budget of 4",
         "(--budget)",

@@ -40,7 +40,7 @@ pub(super) fn field(objective: &Objective, name: (&str, &str), m: &Measurement) 
         None => undecided(
             objective,
             grown.least,
-            "what it was before the probe is not known".to_owned(),
+            "its value before the probe is unknown".to_owned(),
         ),
     }
 }

@@ -174,7 +174,7 @@ pub(super) fn mean(objective: &Objective, passes: &Passes<'_>) -> Outcome {
         Some(Less) => told(Verdict::Held, evidence),
         // But for its failures it would have held: which side it is on hangs on times that nobody knows.
         _ if known == Some(Less) => told(Verdict::Undecided, Evidence::None).because(format!(
-            "{} or more, for {failed:.0} of {all:.0} failed and may have taken longer",
+            "{} or more: {failed:.0} of {all:.0} failed and may have taken longer",
             objective.format_value(mean)
         )),
         _ => told(Verdict::Undecided, evidence),

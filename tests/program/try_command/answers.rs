@@ -82,7 +82,7 @@ const ALL: &[Said] = &[
             let large = format!("x: {}\r\n", "a".repeat(70_000));
             answer("200 OK", &large, "ok")
         },
-        &["the head of the answer is larger than 64 KiB, the most that is taken"],
+        &["the response head is larger than 64 KiB, the limit"],
     ),
     (
         "another protocol",
@@ -98,7 +98,7 @@ const ALL: &[Said] = &[
             answer("302 Found", to, "")
         },
         &[
-            "302 Found and points to /login?token=***&next=/x",
+            "302 Found and redirects to /login?token=***&next=/x",
             "`redirects = 5` in the profile's [scenario]",
         ],
     ),
@@ -106,7 +106,7 @@ const ALL: &[Said] = &[
         "gzip of an error",
         GET,
         |_| coded("401 Unauthorized", &gzip(b"{\"error\":\"token expired\"}")),
-        &["401 Unauthorized; the answer begins: {\"error\":\"token expired\"}"],
+        &["401 Unauthorized; the response begins: {\"error\":\"token expired\"}"],
     ),
     (
         "Latin-1 of an error",
@@ -115,7 +115,7 @@ const ALL: &[Said] = &[
             let html = "content-type: text/html; charset=ISO-8859-1\r\n";
             answer("500 Internal Server Error", html, b"Gr\xf6\xdfe")
         },
-        &["the answer begins: Größe"],
+        &["the response begins: Größe"],
     ),
     (
         "UTF-16 of an error",
@@ -128,13 +128,13 @@ const ALL: &[Said] = &[
             let plain = "content-type: text/plain; charset=utf-16\r\n";
             answer("500 Internal Server Error", plain, bytes)
         },
-        &["the answer begins: läuft nicht"],
+        &["the response begins: läuft nicht"],
     ),
     (
         "gzip that is none",
         TAKES,
         |_| coded("200 OK", b"{\"id\":5}"),
-        &["the body is no valid gzip, which its content-encoding says it is"],
+        &["the body is not valid gzip, although its content-encoding says so"],
     ),
     (
         "gzip without its end",
@@ -143,7 +143,7 @@ const ALL: &[Said] = &[
             let whole = gzip(format!("{{\"id\":5,\"x\":\"{}\"}}", digits(4000)).as_bytes());
             coded("200 OK", &whole[..whole.len() / 2])
         },
-        &["compressed (gzip) and cut short"],
+        &["compressed (gzip) and truncated"],
     ),
     (
         "a bomb",
@@ -152,7 +152,7 @@ const ALL: &[Said] = &[
             let large = format!("{{\"id\":5,\"x\":\"{}\"}}", " ".repeat(3 << 20));
             coded("200 OK", &gzip(large.as_bytes()))
         },
-        &["more than 1 MiB when it is decoded"],
+        &["larger than 1 MiB when decoded"],
     ),
     (
         "null",
@@ -164,15 +164,15 @@ const ALL: &[Said] = &[
         "JSON without its end",
         TAKES,
         |_| answer("200 OK", "", "{\"id\":"),
-        &["the body's JSON has no end: it was cut short"],
+        &["the body's JSON is incomplete: it was cut short"],
     ),
     (
         "a page",
         TAKES,
         |_| answer("200 OK", "", "<html>Log in"),
         &[
-            "the body is no JSON (expected value",
-            "the answer begins: <html>Log in",
+            "the body is not JSON (expected value",
+            "the response begins: <html>Log in",
         ],
     ),
 ];
@@ -204,7 +204,7 @@ fn a_first_contact_that_was_cut_short_was_one() {
     let text = out(&run);
     assert_eq!(run.status.code(), Some(5), "{text}{}", said(&run));
     assert!(
-        text.contains("the first contact failed: step `home`")
+        text.contains("the first request failed: step `home`")
             && text.contains("after 10 of 100 bytes"),
         "{text}"
     );
@@ -261,8 +261,8 @@ fn a_target_that_died_when_it_came_up_is_asked_once_and_its_words_are_shown() {
     assert_eq!(text.matches("> GET /home").count(), 1, "{text}");
     for part in [
         "* `up` says: starting",
-        "* what `up` left running has ended",
-        "nothing answered; what `up` printed last",
+        "* the process that `up` left running has ended",
+        "nothing answered; last output of `up`",
         "password=*** address in use",
     ] {
         assert!(text.contains(part), "no `{part}` in\n{text}");
@@ -276,7 +276,7 @@ fn an_address_in_a_profiles_place_or_without_its_scheme_is_said_to_be_one() {
     for (args, part) in [
         (
             &["try", "localhost:19/ok"][..],
-            "give it as --url http://localhost:19/ok",
+            "use --url http://localhost:19/ok",
         ),
         (
             &["try", "--url", "localhost:19/ok"],

@@ -75,10 +75,18 @@ impl Undecoded {
     pub(super) fn why(self, encoding: Encoding) -> String {
         let name = encoding.name();
         match self {
-            Self::Unknown => "the body's content-encoding is not known, or there are several (gzip, deflate, br and zstd are known)".to_owned(),
-            Self::Broken => format!("the body is no valid {name}, which its content-encoding says it is"),
-            Self::TooLarge => format!("the body is compressed ({name}) and more than 1 MiB when it is decoded, which is the most that is taken"),
-            Self::CutShort => format!("the body is compressed ({name}) and cut short: it ends before its end"),
+            Self::Unknown => "the body's content-encoding is unknown, or there are several \
+                (supported: gzip, deflate, br, and zstd)"
+                .to_owned(),
+            Self::Broken => format!(
+                "the body is not valid {name}, although its content-encoding \
+                says so"
+            ),
+            Self::TooLarge => format!(
+                "the body is compressed ({name}) and larger than 1 MiB when \
+                decoded, the limit"
+            ),
+            Self::CutShort => format!("the body is compressed ({name}) and truncated"),
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn why_no_head(bytes: &[u8]) -> String {
     let ends = |end: &[u8]| taken.windows(end.len()).any(|w| w == end);
     if bytes.len() >= MAX_HEAD && !ends(b"\r\n\r\n") && !ends(b"\n\n") {
         return format!(
-            "the head of the answer is larger than {} KiB, the most that is taken",
+            "the response head is larger than {} KiB, the limit",
             MAX_HEAD / 1024
         );
     }
@@ -23,17 +23,15 @@ pub(super) fn why_no_head(bytes: &[u8]) -> String {
     let mut fields = [httparse::EMPTY_HEADER; FIELDS];
     let mut answer = httparse::Response::new(&mut fields);
     let wrong = match answer.parse(bytes) {
-        Err(e) => format!("of a part that is not HTTP ({e})"),
+        Err(e) => format!("a part of it is not HTTP ({e})"),
         Ok(_) if answer.code == Some(101) => {
             return format!(
-                "the server switches to another protocol, which nobody asked for: `{first}`"
+                "the server switches to another protocol, which was not requested: `{first}`"
             );
         }
         Ok(_) => of_framing(answer.headers),
     };
-    format!(
-        "the head of the answer is not one that HTTP/1.1 allows, because {wrong}; it begins with `{first}`"
-    )
+    format!("the response head is not valid HTTP/1.1, because {wrong}; it begins with `{first}`")
 }
 
 /// What two readers of a head would not read alike.
@@ -54,8 +52,8 @@ fn of_framing(fields: &[httparse::Header<'_>]) -> String {
         [first, rest @ ..] if rest.iter().any(|other| other != first) => {
             "it has more than one content-length, and they differ".to_owned()
         }
-        [value, ..] if !is_number(value) => "its content-length is no number".to_owned(),
-        _ => "of what stands in its first line or in a field".to_owned(),
+        [value, ..] if !is_number(value) => "its content-length is not a number".to_owned(),
+        _ => "its first line or a field is malformed".to_owned(),
     }
 }
 
@@ -82,7 +80,7 @@ mod tests {
             ),
             (
                 b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
-                "is no number",
+                "is not a number",
             ),
             (
                 b"HTTP/1.1 200 OK\r\nset-cookie: s3cr3t\x1b\r\n\r\n",

@@ -183,7 +183,7 @@ async fn a_certificate_that_is_given_is_taken_for_its_name_whatever_else_it_is()
         let elsewhere = format!("https://b.test:{port}");
         let error = look(&elsewhere, ca(&file), &resolve).await.unwrap_err();
         assert!(
-            error.contains("wrong name: `b.test` was asked for, and it is for"),
+            error.contains("wrong name: `b.test` was requested, but it is for"),
             "{what}: {error}"
         );
         let named = TrustSpec {
@@ -222,22 +222,22 @@ async fn a_certificate_that_is_not_taken_says_why() {
         (
             Made::new(&req_x509("127.0.0.1"), None),
             &another,
-            "the certificate (127.0.0.1) is self-signed; name it",
+            "the certificate (127.0.0.1) is self-signed; trust it",
         ),
         (
             Made::new(&params(&["127.0.0.1"]), None),
             &another,
-            "is self-signed; name it, or what issued it, with --cacert",
+            "is self-signed; trust it or its issuer with --cacert",
         ),
         (
             Made::new(&params(&["127.0.0.1"]), Some(&issuer)),
             &another,
-            "has an unknown issuer (our own CA); name the CA's file",
+            "has an unknown issuer (our own CA); give the CA's file",
         ),
         (
             Made::new(&params(&["a.test"]), Some(&issuer)),
             &of_ca,
-            "wrong name: `127.0.0.1` was asked for, and it is for a.test",
+            "wrong name: `127.0.0.1` was requested, but it is for a.test",
         ),
         (
             Made::new(&old, Some(&issuer)),
@@ -301,14 +301,14 @@ async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
         assert!(look(&url, with(&strange, None), &[]).await.is_err());
         let error = look(&url, with(&cert, None), &[]).await.unwrap_err();
         assert!(
-            error.contains("client.pem: there is no private key in it"),
+            error.contains("client.pem: it contains no private key"),
             "{error}"
         );
         let error = look(&url, with(&cert, Some(&of_ca)), &[])
             .await
             .unwrap_err();
         assert!(
-            error.contains("ca.pem: there is no private key in it"),
+            error.contains("ca.pem: it contains no private key"),
             "{error}"
         );
     }
@@ -316,7 +316,7 @@ async fn a_server_that_wants_a_certificate_gets_it_or_says_so() {
         .await
         .unwrap_err();
     assert!(
-        error.contains("client.key: there is no certificate in it"),
+        error.contains("client.key: it contains no certificate"),
         "{error}"
     );
 }
@@ -338,7 +338,7 @@ async fn a_port_without_tls_is_called_one() {
     let url = at_once.replace("http:", "https:");
     let error = look(&url, insecure, &[]).await.unwrap_err();
     assert!(error.contains("this port speaks plain HTTP"), "{error}");
-    assert!(error.contains("write http://"), "{error}");
+    assert!(error.contains("use http://"), "{error}");
 }
 
 /// Servers at several addresses of this machine and one port; each says how many connections it has taken.

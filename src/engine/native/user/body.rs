@@ -58,26 +58,26 @@ impl Body {
 pub(super) fn note_no_json(kind: FailureKind, body: &[u8], encoding: Encoding) -> FailureKind {
     let unsaid = |name: &str| {
         format!(
-            "the body is compressed ({name}), and the answer has no content-encoding that says so; leave out `accept-encoding`, or let the \
-             server send it plainly"
+            "the body is compressed ({name}), but the response has no content-encoding that says \
+             so; remove `accept-encoding`, or have the server send it uncompressed"
         )
     };
     let (text, detail) = match body {
         [0x1f, 0x8b, ..] => (unsaid("gzip"), String::new()),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => (unsaid("zstd"), String::new()),
-        [] => ("the answer has no body".to_owned(), String::new()),
+        [] => ("the response has no body".to_owned(), String::new()),
         _ => match serde_json::from_slice::<serde_json::Value>(body) {
             Ok(_) => return kind,
             Err(e) if e.is_eof() => {
                 let text = if encoding == Encoding::Identity {
-                    "the body's JSON has no end: it was cut short".to_owned()
+                    "the body's JSON is incomplete: it was cut short".to_owned()
                 } else {
                     let name = encoding.name();
-                    format!("the body's JSON has no end: it, or its {name}, was cut short")
+                    format!("the body's JSON is incomplete: it, or its {name}, was cut short")
                 };
                 (text, format!("after {} bytes", body.len()))
             }
-            Err(e) => ("the body is no JSON".to_owned(), e.to_string()),
+            Err(e) => ("the body is not JSON".to_owned(), e.to_string()),
         },
     };
     why::note_with(kind, text, detail)
@@ -134,7 +134,7 @@ mod tests {
         for (body, encoding, part) in [
             (&[0x1f, 0x8b, 8][..], Encoding::Identity, "(gzip)"),
             (b"", Encoding::Identity, "no body"),
-            (b"<html>", Encoding::Identity, "is no JSON (expected value"),
+            (b"<html>", Encoding::Identity, "is not JSON (expected value"),
             (
                 b"{\"a\": 1",
                 Encoding::Identity,

@@ -38,7 +38,7 @@ impl ScenarioUser<'_> {
             let unreadable = |text: &str| why::note(FailureKind::Protocol, text);
             let location = location
                 .to_str()
-                .map_err(|_| unreadable("the answer redirects to what is no text"))?;
+                .map_err(|_| unreadable("the response redirects to a location that is not text"))?;
             let (request, method) = match &last {
                 Some(last) => (&last.request[..], &last.method),
                 None => (sent, template.method()),

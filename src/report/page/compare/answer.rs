@@ -21,7 +21,7 @@ pub(super) fn headline(record: &CompareRecord) -> String {
             let change = change.map_or_else(String::new, |c| format!(": breakpoint {c}"));
             format!("{}{change}", compare::heading(only))
         }
-        many => format!("{} candidates against {}", many.len(), base(many)),
+        many => format!("{} candidates compared to {}", many.len(), base(many)),
     }
 }
 
@@ -79,7 +79,7 @@ fn of_one(record: &CompareRecord, comparison: &Comparison) -> Number {
             format!("≤ {}", times(high)),
             format!("at most, at {level} % confidence"),
         ),
-        (_, None, None) => ("cannot say".to_owned(), String::new()),
+        (_, None, None) => ("inconclusive".to_owned(), String::new()),
     };
     Number {
         label: "Change of the breakpoint".to_owned(),
@@ -127,24 +127,24 @@ pub(super) fn facts(record: &CompareRecord) -> Vec<Fact> {
     if let [only] = record.comparisons.as_slice() {
         let limited = compare::limited;
         facts.push(Fact::new(
-            "Gave way before",
+            "Bottleneck before",
             limited(only.limited_before.as_ref()),
         ));
         facts.push(Fact::new(
-            "Gives way now",
+            "Bottleneck now",
             limited(only.limited_now.as_ref()),
         ));
-        facts.push(Fact::new("Else differs", differs(only)));
+        facts.push(Fact::new("Other changes", differs(only)));
     }
     if let Some(scaling) = &record.scaling {
         let found = compare::scaling_heading(record, scaling);
         facts.push(Fact::new("Found", found));
         let peak = compare::peak_text(&scaling.peak_size);
-        facts.push(Fact::new("Helps up to", peak));
-        facts.push(Fact::new("Law", compare::law_text(record, scaling)));
+        facts.push(Fact::new("Scales up to", peak));
+        facts.push(Fact::new("Model fit", compare::law_text(record, scaling)));
     }
     if !record.notes.is_empty() {
-        let text = format!("{}, below", record.notes.len());
+        let text = format!("{}, see below", record.notes.len());
         facts.push(Fact::new("Notes", text));
     }
     facts
@@ -217,10 +217,14 @@ fn candidate(record: &CompareRecord, comparison: &Comparison) -> Option<Fact> {
 fn differs(comparison: &Comparison) -> String {
     match comparison.differences.as_slice() {
         [] => compare::NOTHING_DIFFERS.to_owned(),
-        [one] => format!("{}, below", one.what),
+        [one] => format!("{}, see below", one.what),
         many => {
             let names: Vec<&str> = many.iter().map(|d| &d.what[..]).collect();
-            format!("{} things, below: {}", many.len(), names.join(", "))
+            format!(
+                "{} differences, see below: {}",
+                many.len(),
+                names.join(", ")
+            )
         }
     }
 }

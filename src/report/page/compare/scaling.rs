@@ -16,7 +16,7 @@ pub(super) fn section(record: &CompareRecord, scaling: &Scaling) -> Section {
 
 fn law(record: &CompareRecord, scaling: &Scaling) -> Vec<Fact> {
     vec![
-        Fact::new("One", compare::of_one(record, scaling)),
+        Fact::new("Per unit", compare::of_one(record, scaling)),
         Fact::new("Contention", compare::contention(scaling)),
         Fact::new("Coherency", compare::coherency(scaling)),
     ]
@@ -59,7 +59,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Table {
         .collect();
     let unit = record.unit.name();
     Table {
-        caption: "The breakpoint of every size, found and by the law".to_owned(),
+        caption: "Breakpoint of each size, found and by the scaling law".to_owned(),
         head: vec![
             Column::number("size"),
             Column::number(format!("found, {unit}")),
