@@ -692,7 +692,7 @@ impl Plan {
         }
         for lost in &script.uncarried {
             engine.note(format!(
-                "a threshold of the script is no objective here: {lost}"
+                "a threshold of the script cannot be an objective here: {lost}"
             ));
         }
     }

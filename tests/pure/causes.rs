@@ -69,7 +69,7 @@ fn named(cause: &LimitingResource) -> Named {
     // What records of older versions call it.
     let resource = cause
         .resource
-        .replace("throughput limit", "throughput limit");
+        .replace("a fixed throughput", "throughput limit");
     (kind.to_owned(), resource, cause.sureness)
 }
 

@@ -264,9 +264,8 @@ impl EngineFacts for K6Plan {
                 ),
             },
             one_cycle: Err(format!(
-                "the profile's load is made by k6 with {0}, whose requests are its own and cannot \
-                 be shown here; k6 shows one iteration: \
-                 k6 run --vus 1 --iterations 1 --http-debug=full {0}",
+                "k6 makes this profile's load with {0}, so its requests cannot be shown here; to \
+                 see one iteration: k6 run --vus 1 --iterations 1 --http-debug=full {0}",
                 self.shown
             )),
             threads: no(

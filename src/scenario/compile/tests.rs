@@ -126,7 +126,7 @@ const MISTAKES: &[(&str, &str)] = &[
         "not allowed in a header",
     ),
     (
-        "steps = [{ name = 'a', get = '/', extract = { t = '$.a.b' } }]",
+        "steps = [{ name = 'a', get = '/', extract = { t = 'a.b' } }]",
         "write `/a/b`",
     ),
     (
