@@ -447,7 +447,7 @@ fn no_data_is_never_a_pass() {
     let only_gaps = Hold::of(20, 0, 0).reading(None, &[None; 20], "memory");
     for slo in EVERY_METRIC {
         for (name, hold) in [
-            ("none completed", &nothing_completed),
+            ("nothing completed", &nothing_completed),
             ("no seconds", &no_seconds),
             ("only gaps", &only_gaps),
         ] {
@@ -664,7 +664,7 @@ fn everything_failed_is_broke() {
     }
     let judgement = failed.judge("p99<2s");
     assert!(
-        judgement.reason.contains("none completed"),
+        judgement.reason.contains("nothing completed"),
         "{}",
         judgement.reason
     );
