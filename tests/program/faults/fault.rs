@@ -523,7 +523,7 @@ impl Fault {
                 Kind::WrongEvent,
             ),
             Self::StreamIsNone => stream(
-                "not an event stream",
+                "no event stream",
                 "answers with a page",
                 Answer::HalfThenSilence(
                     "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 4\r\n\r\n<p/>",
