@@ -290,7 +290,7 @@ fn first_contact(ready: &Ready, target: &str) -> String {
     let engine = plan.engine.facts();
     let words = engine.words();
     let mut out = match words.by {
-        Some(program) => format!("the first load by {program} with {target}:"),
+        Some(program) => format!("first load by {program} with {target}:"),
         None => format!("first load on {target} by this profile:"),
     };
     let mut line = |name: &str, text: &str| {
@@ -302,7 +302,7 @@ fn first_contact(ready: &Ready, target: &str) -> String {
             let mut hosts = vec!["this machine".to_owned()];
             hosts.extend(plan.target.allowed.hosts().iter().map(|h| visible(h)));
             let hosts = hosts.join(" and ");
-            line("requests", &format!("{what}, to {hosts} alone"));
+            line("requests", &format!("{what}, only to {hosts}"));
         }
         Some(what) => line("requests", what),
         None => requests(plan, target, &mut line),

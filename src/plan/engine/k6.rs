@@ -298,7 +298,7 @@ impl EngineFacts for K6Plan {
                 ("functions", functions.join("  ")),
             ],
             by: Some("k6"),
-            requests: Some("what the script says"),
+            requests: Some("as defined by the script"),
             broken_off: Some("stopping k6"),
             demo: Some(("the script of k6", "the script (--k6-env BASE=...)")),
         }
