@@ -337,10 +337,13 @@ fn judge_start(objective: &Objective, row: usize, m: &Measurement, steps: &StepT
         arriving: Vec::new(),
         ..m.clone()
     };
-    // Its latency is no matter of the level alone: it is compared level by level.
+    let outcome = judge_cycles(objective, &whole, steps);
     Outcome {
+        // Its latency is no matter of the level alone: it is compared level by level.
         tail: None,
-        ..judge_cycles(objective, &whole, steps)
+        // Each user starts once: few of them prove nothing, which is no doubt about the cycles.
+        abstains: outcome.record.verdict == Verdict::Undecided,
+        ..outcome
     }
 }
 

@@ -1476,6 +1476,13 @@ fn what_users_do_once_is_judged_over_the_way_to_the_level() {
         "{}",
         judgement.reason
     );
+    // Ten who logged in prove no share of one in a thousand, which is no doubt about the cycles.
+    let strict = Slo::parse(["p99<2s", "errors(login)<0.1%"]).unwrap();
+    let mut few = second.clone();
+    few.steps = vec![StepWindow::default(); 3];
+    few.steps[0].latency = Histogram::of([Duration::from_millis(50); 10]);
+    m.arriving = vec![few];
+    assert_eq!(strict.judge(&m, &steps).verdict, Verdict::Held);
     // On the way thirty logged in, and half as many could not.
     let mut arriving = second;
     arriving.steps = vec![StepWindow::default(); 3];
