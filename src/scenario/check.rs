@@ -103,7 +103,7 @@ impl Check {
         let regex = |text: &String| {
             Regex::new(text).map_err(|e| {
                 format!(
-                    "`matches`: `{text}` is no regular expression: {}",
+                    "`matches`: `{text}` is not a valid regular expression: {}",
                     last_line(&e)
                 )
             })
@@ -111,8 +111,8 @@ impl Check {
         let mut json = Vec::new();
         for (at, wanted) in &spec.json {
             let place = if at.starts_with('$') {
-                let path =
-                    JsonPath::parse(at).map_err(|e| format!("`{at}` is no JSONPath: {e}"))?;
+                let path = JsonPath::parse(at)
+                    .map_err(|e| format!("`{at}` is not a valid JSONPath: {e}"))?;
                 JsonPlace::Path(Box::new(path))
             } else {
                 JsonPlace::Pointer(pointer(at)?)
@@ -177,7 +177,7 @@ impl Check {
             }
         }
         if !self.json.is_empty() && answer.json().is_none() {
-            return Some("the body is no JSON".to_owned());
+            return Some("the body is not JSON".to_owned());
         }
         let mut json = self.json.iter();
         json.find_map(|(place, wanted)| wanted.failure(place, answer, &mut render))
@@ -287,7 +287,7 @@ mod tests {
                 graph,
                 "nothing at `/gone`",
             ),
-            ("json = { '/a' = 1 }", "<html>", "no JSON"),
+            ("json = { '/a' = 1 }", "<html>", "not JSON"),
             ("contains = 'paid'", "refused", "does not contain `paid`"),
             ("lacks = 'error'", "an error", "contains `error`"),
             ("matches = '^ok$'", "okay", "matches `^ok$`"),

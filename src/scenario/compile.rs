@@ -266,14 +266,20 @@ impl<'a> Compiler<'a> {
         if name == StepTable::CYCLE {
             return Ok(None);
         }
-        let found = self.measured_step(name).and_then(|row| {
-            let of_start = row < self.started;
-            let message = format!("`{name}` is a start step, and no part of a cycle");
-            if of_start { Err(message) } else { Ok(row) }
-        });
-        found
+        self.step_of_cycle(name)
             .map(Some)
             .map_err(|m| at(&main.span(), format!("`main`: {m}")))
+    }
+
+    /// A step that every cycle goes through.
+    fn step_of_cycle(&self, name: &str) -> Result<usize, String> {
+        let row = self.measured_step(name)?;
+        if row < self.started {
+            return Err(format!(
+                "`{name}` is a start step and not part of a cycle; name one of `steps`"
+            ));
+        }
+        Ok(row)
     }
 
     fn measured_step(&self, name: &str) -> Result<usize, String> {
@@ -453,7 +459,7 @@ impl<'a> Compiler<'a> {
             .since
             .as_deref()
             .map(|name| {
-                self.measured_step(name)
+                self.step_of_cycle(name)
                     .map_err(|m| format!("`since`: {m}"))
             })
             .transpose()?;

@@ -82,13 +82,18 @@ impl ExtractFrom {
             "cookie" if !rest.trim().is_empty() => Ok(Self::Cookie(rest.trim().to_owned())),
             "regex" => Regex::new(rest)
                 .map(|regex| Self::Regex(Box::new(regex)))
-                .map_err(|e| format!("`{rest}` is no regular expression: {}", last_line(&e))),
+                .map_err(|e| {
+                    format!(
+                        "`{rest}` is not a valid regular expression: {}",
+                        last_line(&e)
+                    )
+                }),
             "css" => css(rest),
             "status" if text == kind => Ok(Self::Status),
             "body" if text == kind => Ok(Self::Body),
             _ if text.starts_with('$') => JsonPath::parse(text)
                 .map(|path| Self::JsonPath(Box::new(path)))
-                .map_err(|e| format!("`{text}` is no JSONPath: {e}")),
+                .map_err(|e| format!("`{text}` is not a valid JSONPath: {e}")),
             _ => pointer(text).map(Self::Json),
         }
     }
@@ -276,7 +281,7 @@ fn css(text: &str) -> Result<ExtractFrom, String> {
     };
     let selector = selector.trim();
     let parsed = Selector::parse(selector)
-        .map_err(|e| format!("`{selector}` is no CSS selector: {e}; one is written as in `css:input[name=csrf]@value`"))?;
+        .map_err(|e| format!("`{selector}` is not a valid CSS selector: {e}; one is written as in `css:input[name=csrf]@value`"))?;
     Ok(ExtractFrom::Css(Box::new(CssPlace {
         text: selector.to_owned(),
         selector: parsed,
@@ -395,9 +400,12 @@ mod tests {
         for (from, part) in [
             ("token", "write `/token`"),
             ("data.id", "write `/data/id`"),
-            ("$[", "is no JSONPath"),
-            ("regex:(", "is no regular expression: unclosed group"),
-            ("css:[[", "is no CSS selector"),
+            ("$[", "is not a valid JSONPath"),
+            (
+                "regex:(",
+                "is not a valid regular expression: unclosed group",
+            ),
+            ("css:[[", "is not a valid CSS selector"),
             ("header:a b", "not the name of a header"),
         ] {
             let why = ExtractFrom::parse(from).unwrap_err();

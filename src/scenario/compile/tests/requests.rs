@@ -124,7 +124,7 @@ fn mistakes_in_requests_are_told_with_their_way_out() {
         ("get = '/', body = '{{ random(9, 1) }}'", "random(1, 100)"),
         (
             "get = '/', extract = { a = 'regex:(' }",
-            "no regular expression",
+            "not a valid regular expression",
         ),
         (
             "get = '/', check = { json = { 'a.b' = 1 } }",
@@ -132,7 +132,7 @@ fn mistakes_in_requests_are_told_with_their_way_out() {
         ),
         (
             "get = '/', check = { matches = '[' }",
-            "no regular expression",
+            "not a valid regular expression",
         ),
         ("get = '/', body = '{{ cookie. }}'", "no cookie"),
     ] {
@@ -161,6 +161,12 @@ fn mistakes_in_the_start_are_told_with_their_way_out() {
             "not an HTTP status",
         ),
         (format!("main = 's'\n{start}\n{steps}"), "is a start step"),
+        (
+            format!(
+                "{start}\nsteps = [{{ name = 'o', open = '/' }}, {{ name = 'w', wait = {{ since = 's' }} }}]"
+            ),
+            "`since`: `s` is a start step",
+        ),
         (
             format!("{start}\nsteps = [{{ think = '1s' }}]"),
             "sends nothing",
