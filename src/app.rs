@@ -231,9 +231,8 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
         let plan = &ready.plan;
         let outline = match &ready.scenarios {
             Some(scenarios) => {
-                let searched = scenarios.searched();
-                let each = Each::with_connections(searched.connections_per_vu());
-                Outline::of(plan, each, searched.mean_think_s(), scenarios.beside(plan))
+                let each = Each::with_connections(scenarios.connections_per_vu());
+                Outline::of(plan, each, scenarios.mean_think_s(), scenarios.beside())
             }
             // What its users think is not known yet.
             None => Outline::of(plan, Each::of_engine(plan.engine.facts()), 0.0, (0, 0)),

@@ -6,6 +6,7 @@
 mod failure;
 mod fold;
 mod histogram;
+mod mix;
 mod steps;
 mod strain;
 
@@ -14,6 +15,7 @@ pub use failure::{
 };
 pub use fold::folded;
 pub use histogram::{Histogram, HistogramError};
+pub use mix::{MOST_SHARE, Mix};
 pub use steps::{Passage, Role, StepRow, StepTable};
 pub use strain::Strain;
 

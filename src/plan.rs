@@ -210,12 +210,50 @@ pub struct OpenPlan {
 }
 
 /// Everybody who loads the target.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Populations {
-    /// How many there are of the users of `[scenario]`.
+    /// The name of the users in files and flags: of those of `[scenario]` [`USERS`], else of the last kind of a mix.
+    pub name: String,
+    /// How many of them there are.
     pub users: Amount,
-    /// The others; at most one of all is searched, and exactly one when the users are not.
+    /// The others; at most one of all is searched, and exactly one when the users are not. The kinds of a mix come last, and
+    /// the users are one of them.
     pub others: Vec<PopulationPlan>,
+}
+
+/// What the users of `[scenario]` are called.
+pub const USERS: &str = "users";
+
+impl Default for Populations {
+    fn default() -> Self {
+        Self {
+            name: USERS.to_owned(),
+            users: Amount::Searched,
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Populations {
+    /// Everybody's name and number: the users first, or as the last kind of a mix last.
+    pub fn amounts(&self) -> impl Iterator<Item = (&str, Amount)> {
+        let users = Some((self.name.as_str(), self.users));
+        let (first, last) = match self.users.share() {
+            None => (users, None),
+            Some(_) => (None, users),
+        };
+        let others = self.others.iter().map(|o| (o.name.as_str(), o.amount));
+        first.into_iter().chain(others).chain(last)
+    }
+
+    /// The shares of the kinds of a mix, in the order in which they are run; nothing where there is none.
+    pub fn shares(&self) -> Vec<u32> {
+        let others = self.others.iter().map(|o| o.amount);
+        others
+            .chain([self.users])
+            .filter_map(Amount::share)
+            .collect()
+    }
 }
 
 /// Users of another kind than those of `[scenario]`.
@@ -235,6 +273,8 @@ pub enum Amount {
     /// As many as the search asks for: the level.
     #[default]
     Searched,
+    /// This part of the level, beside the parts of the other kinds of a mix.
+    Share(u32),
     /// So many VUs, each in a loop.
     Vus(Level),
     /// So many cycles begin per second, evenly spaced, however slow the target is.
@@ -245,9 +285,22 @@ impl Amount {
     /// Their number, or their rate; `None` where it is searched.
     pub fn fixed(self) -> Option<Level> {
         match self {
-            Self::Searched => None,
+            Self::Searched | Self::Share(_) => None,
             Self::Vus(level) | Self::PerSecond(level) => Some(level),
         }
+    }
+
+    /// Its part of the level, where it is one kind of a mix.
+    pub fn share(self) -> Option<u32> {
+        match self {
+            Self::Share(share) => Some(share),
+            Self::Searched | Self::Vus(_) | Self::PerSecond(_) => None,
+        }
+    }
+
+    /// Whether their number goes with the level.
+    pub fn is_searched(self) -> bool {
+        self.fixed().is_none()
     }
 }
 
@@ -536,10 +589,14 @@ impl Plan {
         let monitors = monitor::resolve(profile, &connect)?;
         let names = monitor_names(&monitors);
         let target = target::resolve(profile, flags, &reader, &names, engine.facts())?;
+        let population::Resolved { populations, users } = population::resolve(profile)?;
         let scenario = match (&profile.scenario, &target.kind) {
             _ if !engine.facts().abilities().runs_scenarios => ScenarioSource::OfTheEngine,
             (_, TargetKind::OfTheEngine) => ScenarioSource::OfTheEngine,
             (Some(spec), _) => ScenarioSource::Spec(Box::new(spec.clone())),
+            (None, _) if users.is_some() => {
+                users.map_or(ScenarioSource::OfTheEngine, ScenarioSource::Spec)
+            }
             (None, TargetKind::External { url }) => ScenarioSource::SingleGet(url.clone()),
             (None, TargetKind::Demo) => {
                 let demo = demo_profile()?;
@@ -548,7 +605,6 @@ impl Plan {
             }
         };
         let (slo, slo_spans) = slo(Some(profile), asked)?;
-        let populations = population::resolve(profile)?;
         let base = Self::base(&profile.search, asked, &reader)?;
         let safety = safety::resolve(&profile.search, flags, &reader, &profile.dir, &monitors)?;
         Ok(base.build(BuildParts {

@@ -393,15 +393,15 @@ fn populations(plan: &Plan) -> Vec<String> {
     if all.others.is_empty() {
         return Vec::new();
     }
+    let all_shares: u32 = all.shares().iter().sum();
     let told = |name: &str, amount: Amount| match amount {
         Amount::Searched => format!("{name}: set by the level"),
+        Amount::Share(share) => format!("{name}: {share} of {all_shares} of the level"),
         Amount::Vus(level) => format!("{name}: {}", LevelUnit::Vus.count(level)),
         Amount::PerSecond(level) => format!("{name}: {}", LevelUnit::CyclesPerS.count(level)),
     };
-    let others = all.others.iter().map(|o| told(&o.name, o.amount));
-    [told("users", all.users)]
-        .into_iter()
-        .chain(others)
+    all.amounts()
+        .map(|(name, amount)| told(name, amount))
         .collect()
 }
 
@@ -446,7 +446,7 @@ impl Outline {
             levels,
             addresses: Vec::new(),
             needs: Needs::of(most_vus, each).and_beside(beside),
-            expected: (plan.populations.users == Amount::Searched
+            expected: (plan.populations.users.is_searched()
                 && plan.engine.facts().abilities().runs_scenarios)
                 .then(|| expected(plan, think_s))
                 .flatten(),

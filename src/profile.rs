@@ -144,7 +144,7 @@ pub struct TargetSpec {
     pub resolve: Option<Vec<Spanned<String>>>,
 }
 
-/// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`.
+/// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`, or one kind of a mix.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PopulationSpec {
@@ -154,6 +154,8 @@ pub struct PopulationSpec {
     pub vus: Option<Spanned<i64>>,
     /// How many of their cycles begin per second, however slow the target is.
     pub rate: Option<Spanned<i64>>,
+    /// Their part of the level, beside that of the other kinds of a mix.
+    pub share: Option<Spanned<i64>>,
     /// What each of them does.
     pub scenario: ScenarioSpec,
 }

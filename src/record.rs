@@ -560,8 +560,11 @@ impl PlanRecord {
 pub struct PopulationRecord {
     /// Its name; `users` are those of the scenario.
     pub name: String,
-    /// How many there are; `None` for the one that is searched.
+    /// How many there are; `None` for the one that is searched, and for the kinds of a mix.
     pub level: Option<Level>,
+    /// Its part of the level, where it is a kind of a mix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<u32>,
     /// What that counts.
     pub unit: LevelUnit,
 }

@@ -341,7 +341,11 @@ fn requests(plan: &Plan, target: &str, line: &mut impl FnMut(&str, &str)) {
     };
     let others = plan.populations.others.iter();
     let others = others.map(|o| (format!("{}.", o.name), &*o.scenario));
-    for (population, spec) in others.chain([(String::new(), &**spec)]) {
+    let users = match plan.populations.users.share() {
+        Some(_) => format!("{}.", plan.populations.name),
+        None => String::new(),
+    };
+    for (population, spec) in others.chain([(users, &**spec)]) {
         for step in spec.all_steps() {
             let step = step.as_ref();
             if let Some((method, address)) = step.request() {

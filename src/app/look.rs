@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::audience::Audience;
-use super::populations::{Compiled, USERS};
+use super::populations::Compiled;
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals::{self, Signals};
@@ -163,17 +163,44 @@ async fn at(
     target: &Target,
     terminal: &Terminal,
 ) -> Result<Exit, Refusal> {
-    let plan = &ready.plan;
-    let (scenario, index) = chosen(
+    for line in target.said_by_up() {
+        say(terminal, Mark::Note, &format!("`up` says: {line}"));
+    }
+    let all = chosen(
         ready.scenarios_at(target.url())?,
         args.population.as_deref(),
     )?;
+    let is_one = all.len() == 1;
+    for looked in all {
+        if !is_one {
+            terminal.print(&format!("population {}\n", looked.name));
+        }
+        let exit = at_one(args, looked, ready, target, terminal).await?;
+        if exit != Exit::Answer {
+            return Ok(exit);
+        }
+        if !is_one {
+            terminal.print("\n");
+        }
+    }
+    Ok(Exit::Answer)
+}
+
+/// Looks at the cycle of one population.
+async fn at_one(
+    args: &TryArgs,
+    looked: LookedAt,
+    ready: &Ready,
+    target: &Target,
+    terminal: &Terminal,
+) -> Result<Exit, Refusal> {
+    let plan = &ready.plan;
     let mut engine = NativeEngine::start(NativeSpec {
         populations: vec![PopulationSpec::users(
-            Arc::new(scenario),
+            Arc::new(looked.scenario),
             LoadModel::closed(plan.pace_per_s),
             // As in a run, where every population draws for itself.
-            plan.seed.wrapping_add(index),
+            plan.seed.wrapping_add(looked.index),
         )],
         window: WINDOW,
         threads: 1,
@@ -183,9 +210,6 @@ async fn at(
         excerpts: true,
     })
     .map_err(|e| Refusal::new(Exit::Failure, e))?;
-    for line in target.said_by_up() {
-        say(terminal, Mark::Note, &format!("`up` says: {line}"));
-    }
     let went = until_up(&mut engine, args.vu, plan, target, terminal).await?;
     let exit = told(&went, args.vu, target, terminal);
     engine.stop().await;
@@ -301,24 +325,56 @@ fn failed(failure: &Failure, target: &Target) -> String {
     format!("failed: {}{nobody}{words}", failure.sentence())
 }
 
-/// The scenario of a population, and its number among those of a run.
-fn chosen(all: Compiled, name: Option<&str>) -> Result<(Scenario, u64), Refusal> {
-    let Some(name) = name.filter(|name| *name != USERS) else {
-        return Ok((all.users, 0));
+/// A population whose cycle is looked at.
+struct LookedAt {
+    name: String,
+    scenario: Scenario,
+    /// Its number among those of a run.
+    index: u64,
+}
+
+/// The population of a name; without one the users, or each kind of a mix.
+fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, Refusal> {
+    let is_mix = all.is_mix();
+    let others = (1..).zip(all.others).map(|(index, other)| {
+        let kind = other.plan.amount.share().is_some();
+        let name = other.plan.name;
+        let scenario = other.scenario;
+        (
+            kind,
+            LookedAt {
+                name,
+                scenario,
+                index,
+            },
+        )
+    });
+    let users = LookedAt {
+        name: all.name,
+        scenario: all.users,
+        index: 0,
     };
-    let mut known = vec![USERS.to_owned()];
-    known.extend(all.others.iter().map(|o| o.plan.name.clone()));
-    let other = (1..).zip(all.others).find(|(_, o)| o.plan.name == name);
-    match other {
-        Some((index, other)) => Ok((other.scenario, index)),
-        None => Err(Refusal::new(
+    let each: Vec<(bool, LookedAt)> = others.chain([(is_mix, users)]).collect();
+    let known: Vec<String> = each.iter().map(|(_, one)| one.name.clone()).collect();
+    let of_name = |one: &LookedAt| name.is_none_or(|name| name == one.name);
+    let mut found: Vec<LookedAt> = (each.into_iter())
+        .filter(|(is_kind, one)| of_name(one) && (name.is_some() || *is_kind || !is_mix))
+        .map(|(_, one)| one)
+        .collect();
+    if name.is_none() && !is_mix {
+        found.drain(..found.len() - 1);
+    }
+    if found.is_empty() {
+        let name = name.unwrap_or_default();
+        return Err(Refusal::new(
             Exit::Usage,
             format!(
                 "--population {name}: no such population; available: {}",
                 known.join(", ")
             ),
-        )),
+        ));
     }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -12,9 +12,6 @@ use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
 use crate::record::PopulationRecord;
 use crate::scenario::{Feeder, Scenario};
 
-/// The users' name in records.
-pub(super) const USERS: &str = "users";
-
 /// Feeders by name.
 pub(super) type Feeders = BTreeMap<String, Arc<Feeder>>;
 
@@ -26,6 +23,10 @@ pub(super) struct Other {
 
 /// Everybody's scenarios.
 pub(super) struct Compiled {
+    /// What the users are called.
+    pub(super) name: String,
+    /// How many of them there are.
+    pub(super) amount: Amount,
     pub(super) users: Scenario,
     pub(super) others: Vec<Other>,
 }
@@ -33,10 +34,29 @@ pub(super) struct Compiled {
 impl Compiled {
     /// All measured steps, as the windows have them.
     pub(super) fn steps(&self) -> StepTable {
-        let others: Vec<(&str, &StepTable)> = (self.others.iter())
+        let mut all: Vec<(&str, &StepTable)> = (self.others.iter())
             .map(|o| (o.plan.name.as_str(), o.scenario.table()))
             .collect();
-        StepTable::of_populations(&others, self.users.table(), self.searched_other())
+        match self.kinds_before() {
+            0 if !self.is_mix() => {
+                StepTable::of_populations(&all, self.users.table(), self.searched_other())
+            }
+            before => {
+                all.push((&self.name, self.users.table()));
+                StepTable::of_mix(&all, before + 1)
+            }
+        }
+    }
+
+    /// Whether several kinds of users share the level.
+    pub(super) fn is_mix(&self) -> bool {
+        self.amount.share().is_some()
+    }
+
+    /// How many kinds of a mix there are before the users.
+    fn kinds_before(&self) -> usize {
+        let shares = self.others.iter().filter_map(|o| o.plan.amount.share());
+        shares.count()
     }
 
     /// Which of the others is searched; `None` where the users are.
@@ -51,17 +71,52 @@ impl Compiled {
     pub(super) fn describe(&self, plan: &Plan) -> EngineInfo {
         EngineInfo {
             think_s: match plan.load {
-                LoadPlan::Closed => self.users.mean_think_s(),
-                LoadPlan::Open(_) => Scenario::think_s(self.users.visit()),
+                _ if !self.amount.is_searched() => self.users.mean_think_s(),
+                LoadPlan::Closed => self.mean_think_s(),
+                LoadPlan::Open(_) => self.mean_of(|s| Scenario::think_s(s.visit())),
             },
             ..EngineInfo::new(plan.engine.facts().name(), self.steps())
         }
     }
 
-    /// The scenario of the population that is searched.
-    pub(super) fn searched(&self) -> &Scenario {
-        let other = self.searched_other().map(|other| &self.others[other]);
-        other.map_or(&self.users, |o| &o.scenario)
+    /// The scenarios of those whose number goes with the level, with their shares.
+    fn searched(&self) -> Vec<(&Scenario, u32)> {
+        let others = self.others.iter().map(|o| (&o.scenario, o.plan.amount));
+        let all = others.chain([(&self.users, self.amount)]);
+        all.filter(|(_, amount)| amount.is_searched())
+            .map(|(scenario, amount)| (scenario, amount.share().unwrap_or(1)))
+            .collect()
+    }
+
+    /// What a level of the open model counts.
+    pub(super) fn unit_of_rate(&self) -> LevelUnit {
+        let units = self.searched().into_iter().map(|(s, _)| s.unit_of_rate());
+        if units
+            .into_iter()
+            .all(|unit| unit == LevelUnit::RequestsPerS)
+        {
+            LevelUnit::RequestsPerS
+        } else {
+            LevelUnit::CyclesPerS
+        }
+    }
+
+    /// Most connections that a VU of the level holds at once.
+    pub(super) fn connections_per_vu(&self) -> usize {
+        let each = self.searched().into_iter();
+        each.map(|(s, _)| s.connections_per_vu()).max().unwrap_or(1)
+    }
+
+    /// Mean think time of a cycle, seconds; of a mix that of its VUs, whose cycles are not equally many.
+    pub(super) fn mean_think_s(&self) -> f64 {
+        self.mean_of(Scenario::mean_think_s)
+    }
+
+    fn mean_of(&self, of: impl Fn(&Scenario) -> f64) -> f64 {
+        let all = self.searched();
+        let shares: u32 = all.iter().map(|(_, share)| share).sum();
+        let sum: f64 = all.iter().map(|(s, share)| f64::from(*share) * of(s)).sum();
+        sum / f64::from(shares.max(1))
     }
 
     /// Every scenario.
@@ -87,12 +142,12 @@ impl Compiled {
     }
 
     /// VUs, and connections, of the populations that are not searched: at most as many as these at once.
-    pub(super) fn beside(&self, plan: &Plan) -> (u64, u64) {
+    pub(super) fn beside(&self) -> (u64, u64) {
         let amounts = (self.others.iter().map(|o| (o.plan.amount, &o.scenario)))
-            .chain([(plan.populations.users, &self.users)]);
+            .chain([(self.amount, &self.users)]);
         let each = amounts.map(|(amount, scenario)| {
             let vus = u64::from(match amount {
-                Amount::Searched => 0,
+                Amount::Searched | Amount::Share(_) => 0,
                 Amount::Vus(vus) => vus.get(),
                 Amount::PerSecond(rate) => native::vus_of(rate),
             });
@@ -108,20 +163,21 @@ impl Compiled {
 
     /// For the record; empty where the users are alone.
     pub(super) fn records(&self, plan: &Plan) -> Vec<PopulationRecord> {
-        if self.others.is_empty() {
+        if self.others.is_empty() && !self.is_mix() {
             return Vec::new();
         }
         let one = |name: &str, amount: Amount| PopulationRecord {
             name: name.to_owned(),
             level: amount.fixed(),
+            share: amount.share(),
             unit: match amount {
-                Amount::Searched => plan.search.unit,
+                Amount::Searched | Amount::Share(_) => plan.search.unit,
                 Amount::Vus(_) => LevelUnit::Vus,
                 Amount::PerSecond(_) => LevelUnit::CyclesPerS,
             },
         };
         let others = self.others.iter().map(|o| one(&o.plan.name, o.plan.amount));
-        others.chain([one(USERS, plan.populations.users)]).collect()
+        others.chain([one(&self.name, self.amount)]).collect()
     }
 
     /// For the engine that runs them.
@@ -132,7 +188,7 @@ impl Compiled {
             scenario: other.scenario,
         });
         let users = CompiledPopulation {
-            amount: plan.populations.users,
+            amount: self.amount,
             scenario: self.users,
         };
         Work {

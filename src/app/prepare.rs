@@ -155,12 +155,12 @@ fn ready(
     preflight::check_sources(&plan.local_addresses, hosts)
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let host = host.with_sources(plan.local_addresses.len());
-    let (vus, connections) = scenarios.beside(&plan);
+    let (vus, connections) = scenarios.beside();
     if plan.search.unit.is_open() {
-        plan.search.unit = scenarios.searched().unit_of_rate();
+        plan.search.unit = scenarios.unit_of_rate();
     }
     let left = host.beside(vus, connections);
-    let each = Each::with_connections(scenarios.searched().connections_per_vu());
+    let each = Each::with_connections(scenarios.connections_per_vu());
     warnings.extend(fitted(&mut plan, each, &left, way_down)?);
     Ok(Ready {
         plan,
@@ -297,7 +297,12 @@ fn compile_all(plan: &Plan, base: &str, feeders: &AllFeeders) -> Result<Compiled
             })
         })
         .collect::<Result<_, Refusal>>()?;
-    Ok(Compiled { users, others })
+    Ok(Compiled {
+        name: plan.populations.name.clone(),
+        amount: plan.populations.users,
+        users,
+        others,
+    })
 }
 
 fn compile(

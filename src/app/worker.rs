@@ -94,7 +94,9 @@ fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {
              [target]",
         );
     };
-    if !plan.populations.others.is_empty() || plan.search.unit.is_open() {
+    let populations = &plan.populations;
+    let alone = populations.others.is_empty() && populations.shares().is_empty();
+    if !alone || plan.search.unit.is_open() {
         return refuse(
             "a worker runs only the users of [scenario]: remove [[population]] and `rate`",
         );

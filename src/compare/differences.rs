@@ -60,9 +60,10 @@ fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
 }
 
 fn populations(populations: &[PopulationRecord]) -> String {
-    let one = |p: &PopulationRecord| match p.level {
-        Some(level) => format!("{} of {}", p.unit.count(level), p.name),
-        None => format!("{} searched", p.name),
+    let one = |p: &PopulationRecord| match (p.level, p.share) {
+        (Some(level), _) => format!("{} of {}", p.unit.count(level), p.name),
+        (None, Some(share)) => format!("share {share} of {}", p.name),
+        (None, None) => format!("{} searched", p.name),
     };
     let all: Vec<String> = populations.iter().map(one).collect();
     if all.is_empty() {

@@ -51,7 +51,7 @@ use super::trace::Trace;
 use super::{Canary, Ended, Engine, EngineError, EngineInfo, Network, Reply};
 use crate::crypto::{Trust, TrustSpec};
 use crate::measure::{
-    Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, StepWindow, Window,
+    Arrivals, GeneratorWindow, Histogram, Level, LoadedAddress, Mix, StepWindow, Window,
 };
 use crate::scenario::{Allowed, Scenario};
 
@@ -72,10 +72,39 @@ pub struct PopulationSpec {
     pub scenario: Arc<Scenario>,
     /// What a level means.
     pub load: LoadModel,
-    /// How many there are of it while there is any load at all; `None` for whom the level is about.
-    pub fixed: Option<Level>,
+    /// How many there are of it.
+    pub number: Number,
     /// Seed of all random values. Populations that draw alike would march in step.
     pub seed: u64,
+}
+
+/// How many there are of a population.
+#[derive(Debug, Clone)]
+pub enum Number {
+    /// As many as the level says.
+    Level,
+    /// As many as a mix gives it of the level.
+    Part(MixPart),
+    /// So many while there is any load at all.
+    Fixed(Level),
+}
+
+impl Number {
+    /// Whether the level is about it.
+    pub fn is_searched(&self) -> bool {
+        !matches!(self, Self::Fixed(_))
+    }
+}
+
+/// One kind of users of a mix.
+#[derive(Debug, Clone)]
+pub struct MixPart {
+    /// Who is of which kind.
+    pub mix: Arc<Mix>,
+    /// Which of the kinds it is.
+    pub kind: usize,
+    /// How many have arrived in the open model, of all kinds and on all threads.
+    pub arrived: Arc<AtomicU64>,
 }
 
 impl PopulationSpec {
@@ -84,7 +113,7 @@ impl PopulationSpec {
         Self {
             scenario,
             load,
-            fixed: None,
+            number: Number::Level,
             seed,
         }
     }
@@ -381,6 +410,7 @@ impl Engine for NativeEngine {
             self.last_end = end;
             self.next = index + 1;
             let span = end.saturating_duration_since(start);
+            self.info.steps.pool(&mut merged.steps);
             let around = self.own.host.sample();
             let (cpu_cores, descriptors) = self.own.usage.sample(None);
             Ok(Window {

@@ -1,6 +1,6 @@
 //! The table of what is measured: one row for every step, cycle or kind of request.
 
-use super::Counted;
+use super::{Counted, StepWindow};
 
 /// What a row stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Role {
     Start,
     /// The whole cycle of a population.
     Cycle,
+    /// The main steps of all kinds of users of a mix.
+    Main,
     /// A kind of request that an engine knows by name, of no cycle.
     Request,
     /// All kinds of requests together.
@@ -20,7 +22,7 @@ pub enum Role {
 impl Role {
     /// Whether it stands for others together and is nothing that is sent itself.
     pub fn is_whole(self) -> bool {
-        matches!(self, Self::Cycle | Self::AllRequests)
+        matches!(self, Self::Cycle | Self::Main | Self::AllRequests)
     }
 }
 
@@ -40,6 +42,8 @@ pub struct StepRow {
     /// Whether it belongs to the population whose number is searched. Only their latencies move with the level as queueing
     /// theory says; those of a population whose number stands still are compared level by level.
     pub searched: bool,
+    /// The rows that it is the sum of, where it stands for users of several kinds; else nothing.
+    pub pooled: Vec<usize>,
 }
 
 /// A row with what must be passed before it.
@@ -78,7 +82,9 @@ fn is_named(row: &str, wanted: &str) -> bool {
 impl StepTable {
     /// The name of the row that stands for the whole cycle.
     pub const CYCLE: &'static str = "cycle";
-    /// Of the one that stands there instead where an engine knows requests only.
+    /// Of the one for the main steps of a mix.
+    pub const MAIN: &'static str = "main";
+    /// Of the one that stands for the whole where an engine knows requests only.
     pub const REQUESTS: &'static str = "requests";
 
     /// The steps of one cycle, each of which must be passed before the next, with the cycle itself, and which of them is the
@@ -94,6 +100,7 @@ impl StepTable {
             latency_from: index,
             prerequisites: (0..index).collect(),
             searched: true,
+            pooled: Vec::new(),
         };
         let mut rows: Vec<StepRow> = steps.into_iter().enumerate().map(step).collect();
         let whole = rows.len();
@@ -138,6 +145,7 @@ impl StepTable {
             latency_from: index,
             prerequisites: Vec::new(),
             searched: true,
+            pooled: Vec::new(),
         };
         let mut rows: Vec<StepRow> = kinds.into_iter().enumerate().map(kind).collect();
         let whole = rows.len();
@@ -152,9 +160,58 @@ impl StepTable {
     /// Those of several populations in the order of their windows: the others', each by its name, before the users' own. The
     /// whole and the main row are the users'. `searched` is which of the others is searched; `None` for the users.
     pub fn of_populations(others: &[(&str, &Self)], users: &Self, searched: Option<usize>) -> Self {
+        let mut rows = Self::named_rows(others, |number| searched == Some(number));
+        let before = rows.len();
+        rows.extend(users.shifted(before, others.len(), searched.is_none()));
+        Self {
+            rows,
+            main: before + users.main,
+            whole: before + users.whole,
+        }
+    }
+
+    /// Those of users of several kinds who share one level, the last `kinds` of all, behind others whose number is fixed: each by
+    /// its name, then what stands for all kinds together. A row for their main steps is there unless the cycles are that.
+    pub fn of_mix(all: &[(&str, &Self)], kinds: usize) -> Self {
+        let fixed = all.len().saturating_sub(kinds);
+        let mut rows = Self::named_rows(all, |number| number >= fixed);
+        let mut first = 0;
+        let (mut wholes, mut mains) = (Vec::new(), Vec::new());
+        for (number, (_, table)) in all.iter().enumerate() {
+            if number >= fixed {
+                wholes.push(first + table.whole);
+                mains.push(first + table.main);
+            }
+            first += table.rows.len();
+        }
+        let mut together = |name: &str, role, pooled: &[usize]| {
+            let mut prerequisites: Vec<usize> = (pooled.iter())
+                .flat_map(|row| rows[*row].prerequisites.iter().copied())
+                .collect();
+            prerequisites.sort_unstable();
+            rows.push(StepRow {
+                population: all.len(),
+                latency_from: rows.len(),
+                prerequisites,
+                pooled: pooled.to_vec(),
+                ..StepRow::whole(name, role)
+            });
+            rows.len() - 1
+        };
+        let main = (mains != wholes).then(|| together(Self::MAIN, Role::Main, &mains));
+        let whole = together(Self::CYCLE, Role::Cycle, &wholes);
+        Self {
+            main: main.unwrap_or(whole),
+            whole,
+            rows,
+        }
+    }
+
+    /// The rows of populations one behind the other, each by its name.
+    fn named_rows(all: &[(&str, &Self)], searched: impl Fn(usize) -> bool) -> Vec<StepRow> {
         let mut rows: Vec<StepRow> = Vec::new();
-        for (number, (population, table)) in others.iter().enumerate() {
-            let own = table.shifted(rows.len(), number, searched == Some(number));
+        for (number, (population, table)) in all.iter().enumerate() {
+            let own = table.shifted(rows.len(), number, searched(number));
             rows.extend(own.map(|row| StepRow {
                 name: if row.role.is_whole() {
                     (*population).to_owned()
@@ -164,12 +221,26 @@ impl StepTable {
                 ..row
             }));
         }
-        let before = rows.len();
-        rows.extend(users.shifted(before, others.len(), searched.is_none()));
-        Self {
-            rows,
-            main: before + users.main,
-            whole: before + users.whole,
+        rows
+    }
+
+    /// Completes the counts of the rows that are counted themselves with those of the rows that are sums of them.
+    pub fn pool(&self, steps: &mut Vec<StepWindow>) {
+        for (row, of) in self.rows.iter().enumerate() {
+            if of.pooled.is_empty() {
+                continue;
+            }
+            let mut sum = StepWindow::default();
+            for part in of.pooled.iter().filter_map(|part| steps.get(*part)) {
+                sum.merge_shard(part);
+            }
+            // What was said of a failure stands with the row that it is of.
+            sum.exchanges.clear();
+            if row < steps.len() {
+                steps[row] = sum;
+            } else {
+                steps.push(sum);
+            }
         }
     }
 
@@ -187,6 +258,7 @@ impl StepTable {
             latency_from: before + row.latency_from,
             prerequisites: row.prerequisites.iter().map(|p| before + p).collect(),
             searched,
+            pooled: row.pooled.iter().map(|p| before + p).collect(),
         })
     }
 
@@ -281,7 +353,7 @@ impl StepTable {
     pub fn counted(&self) -> Counted {
         match self.rows[self.whole].role {
             Role::Request | Role::AllRequests => Counted::Requests,
-            Role::Step | Role::Start | Role::Cycle => Counted::Cycles,
+            Role::Step | Role::Start | Role::Cycle | Role::Main => Counted::Cycles,
         }
     }
 
@@ -312,6 +384,7 @@ impl StepRow {
             latency_from: 0,
             prerequisites: Vec::new(),
             searched: true,
+            pooled: Vec::new(),
         }
     }
 }

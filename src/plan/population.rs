@@ -1,14 +1,24 @@
-//! The populations of a plan: who loads the target beside the users of `[scenario]`, and whose VUs are the levels.
+//! The populations of a plan: who loads the target beside the users of `[scenario]`, whose VUs are the levels, and which kinds of
+//! users share a level.
 
 use toml::Spanned;
 
 use super::value;
-use super::{Amount, PopulationPlan, Populations};
-use crate::measure::Level;
+use super::{Amount, PopulationPlan, Populations, USERS};
+use crate::measure::{Level, MOST_SHARE};
 use crate::profile::{PopulationSpec, Profile, ProfileError, Source, nearest};
+use crate::scenario::spec::ScenarioSpec;
 
-pub(super) fn resolve(profile: &Profile) -> Result<Populations, ProfileError> {
+/// What [`resolve`] found.
+pub(super) struct Resolved {
+    pub(super) populations: Populations,
+    /// What the users do, where that is said by a population of a mix and not by `[scenario]`.
+    pub(super) users: Option<Box<ScenarioSpec>>,
+}
+
+pub(super) fn resolve(profile: &Profile) -> Result<Resolved, ProfileError> {
     let source = &profile.source;
+    let is_mix = check_mix(profile)?;
     let searched = searched(profile)?;
     let mut others: Vec<PopulationPlan> = Vec::new();
     for (index, spec) in profile.populations.iter().enumerate() {
@@ -24,10 +34,69 @@ pub(super) fn resolve(profile: &Profile) -> Result<Populations, ProfileError> {
             scenario: Box::new(spec.as_ref().scenario.clone()),
         });
     }
-    Ok(Populations {
-        users: users(profile, searched.is_some())?,
-        others,
+    if is_mix {
+        return Ok(mixed(others));
+    }
+    Ok(Resolved {
+        populations: Populations {
+            name: USERS.to_owned(),
+            users: users(profile, searched.is_some())?,
+            others,
+        },
+        users: None,
     })
+}
+
+/// Whether there are kinds of users who share the level; then they are all the users that there are.
+fn check_mix(profile: &Profile) -> Result<bool, ProfileError> {
+    let source = &profile.source;
+    let mut shares = (profile.populations.iter()).filter_map(|p| p.as_ref().share.as_ref());
+    let Some(first) = shares.next() else {
+        return Ok(false);
+    };
+    let refuse = |span, message: &str, help: &str| {
+        Err(source.error(Some(span), message.to_owned()).with_help(help))
+    };
+    if profile.scenario.is_some() {
+        return refuse(
+            first.span(),
+            "a mix is made of populations with a `share`, and [scenario] has none",
+            "make [scenario] a [[population]] with a `share` too, or give this one `vus` or `rate`",
+        );
+    }
+    if let Some(one) = &profile.search.population {
+        return refuse(
+            one.span(),
+            "the kinds of a mix are searched together",
+            "remove this, or give the populations `vus` or `rate` instead of `share`",
+        );
+    }
+    if let Some(users) = &profile.search.users {
+        return refuse(
+            users.span(),
+            "the number of users is what is searched",
+            "`users` goes with `population`, which names another population to search",
+        );
+    }
+    Ok(true)
+}
+
+/// The kinds of a mix stand behind those whose number is fixed, and the last of them are the users.
+fn mixed(mut all: Vec<PopulationPlan>) -> Resolved {
+    all.sort_by_key(|population| population.amount.share().is_some());
+    let last = all.pop();
+    let (name, users, scenario) = match last {
+        Some(last) => (last.name, last.amount, Some(last.scenario)),
+        None => (USERS.to_owned(), Amount::Searched, None),
+    };
+    Resolved {
+        populations: Populations {
+            name,
+            users,
+            others: all,
+        },
+        users: scenario,
+    }
 }
 
 /// Which of the populations is searched; `None` when it is that of `[scenario]`.
@@ -80,6 +149,15 @@ fn amount(
     searched: bool,
 ) -> Result<Amount, ProfileError> {
     let population = spec.as_ref();
+    if let Some(part) = &population.share {
+        if let Some(number) = population.vus.as_ref().or(population.rate.as_ref()) {
+            let message = format!("population `{name}` has both share and a number of its own");
+            return Err(source
+                .error(Some(number.span()), message)
+                .with_help("share is its part of the level; vus and rate are fixed"));
+        }
+        return share(source, part).map(Amount::Share);
+    }
     match (&population.vus, &population.rate, searched) {
         (None, None, true) => Ok(Amount::Searched),
         (Some(vus), None, false) => Ok(Amount::Vus(level(source, vus)?)),
@@ -97,7 +175,9 @@ fn amount(
                 Some(spec.span()),
                 format!("the size of population `{name}` is not set"),
             )
-            .with_help("add vus = 5 or rate = 100 (cycles started per second)")),
+            .with_help(
+                "add share = 70 (its part of the level), vus = 5, or rate = 100 (cycles started per second)",
+            )),
         (Some(given), None, true) | (None, Some(given), true) => Err(source
             .error(
                 Some(given.span()),
@@ -105,6 +185,18 @@ fn amount(
             )
             .with_help("remove this; min-vus and max-vus of [search] are its limits")),
     }
+}
+
+fn share(source: &Source, part: &Spanned<i64>) -> Result<u32, ProfileError> {
+    let known = u32::try_from(*part.as_ref()).ok();
+    known
+        .filter(|n| (1..=MOST_SHARE).contains(n))
+        .ok_or_else(|| {
+            let message = format!(
+                "a share must be between 1 and {MOST_SHARE}; leave out a kind that has none"
+            );
+            source.error(Some(part.span()), message)
+        })
 }
 
 fn level(source: &Source, number: &Spanned<i64>) -> Result<Level, ProfileError> {

@@ -87,11 +87,20 @@ pub(super) fn populations(plan: &PlanRecord) -> Option<String> {
     let beside: Vec<String> = (plan.populations.iter())
         .filter_map(|p| Some(format!("{} of {}", p.unit.count(p.level?), p.name)))
         .collect();
-    Some(format!(
-        "searching for the number of {}, with {} running alongside",
-        searched.name,
-        beside.join(" and ")
-    ))
+    let alongside = match beside.as_slice() {
+        [] => String::new(),
+        all => format!(", with {} running alongside", all.join(" and ")),
+    };
+    let shares = plan.populations.iter().filter_map(|p| p.share);
+    let all: f64 = shares.map(f64::from).sum();
+    let part = |share: u32| view::short(100.0 * f64::from(share) / all);
+    let kinds: Vec<String> = (plan.populations.iter())
+        .filter_map(|p| Some(format!("{} % {}", part(p.share?), p.name)))
+        .collect();
+    Some(match kinds.as_slice() {
+        [] => format!("searching for the number of {}{alongside}", searched.name),
+        kinds => format!("a mix: {}{alongside}", kinds.join(", ")),
+    })
 }
 
 /// How the load fell on the addresses of each name that leads to several.

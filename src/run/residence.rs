@@ -4,28 +4,43 @@ use crate::measure::{Measurement, Role, StepTable};
 use crate::stats::tail::Residence;
 
 /// How long a cycle of the users stays in `step` and in all steps, on average over a hold. `None` when nothing was completed, or
-/// for a step of others.
+/// for a step of others. What stands for a mix is the sum of its kinds.
 pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> Option<Residence> {
     let per_s = measurement.throughput(steps.main()).filter(|x| *x > 0.0)?;
-    let users = steps.rows().get(steps.main())?.population;
-    let row = steps.rows().get(step).filter(|r| r.population == users)?;
-    let time_in = |from: usize, to: usize| {
-        let parts = steps
-            .rows()
+    let rows = steps.rows();
+    let main = rows.get(steps.main())?;
+    let is_users = |population: usize| match main.pooled.as_slice() {
+        [] => population == main.population,
+        kinds => kinds
             .iter()
-            .enumerate()
-            .skip(from)
-            .take(to + 1 - from);
+            .any(|kind| rows[*kind].population == population),
+    };
+    let time_in = |from: usize, to: usize, population: Option<usize>| {
+        let parts = rows.iter().enumerate().skip(from).take(to + 1 - from);
         let parts = parts.filter(|(_, row)| {
-            row.population == users && !row.role.is_whole() && row.role != Role::Start
+            let own = population.map_or_else(|| is_users(row.population), |p| p == row.population);
+            own && !row.role.is_whole() && row.role != Role::Start
         });
         let at_once = parts.map(|(row, _)| in_flight(measurement, row));
         at_once.sum::<f64>() / per_s
     };
+    // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
+    let time_of = |step: usize| {
+        let row = rows.get(step)?;
+        let begins = if row.role.is_whole() {
+            0
+        } else {
+            row.latency_from.min(step)
+        };
+        is_users(row.population).then(|| time_in(begins, step, Some(row.population)))
+    };
+    let step_s = match rows.get(step)?.pooled.as_slice() {
+        [] => time_of(step)?,
+        parts => parts.iter().filter_map(|part| time_of(*part)).sum(),
+    };
     Some(Residence {
-        // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
-        step_s: time_in(row.latency_from.min(step), step),
-        cycle_s: time_in(0, steps.rows().len()),
+        step_s,
+        cycle_s: time_in(0, rows.len(), None),
     })
 }
 

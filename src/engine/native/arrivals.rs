@@ -6,11 +6,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rand::RngExt as _;
 use tokio::sync::Notify;
 
+use super::MixPart;
 use crate::measure::Arrivals;
 use crate::scenario::VuRng;
 
@@ -151,6 +153,54 @@ impl Clock {
             Arrivals::Poisson => -f64::ln(1.0 - self.rng.random::<f64>()),
         };
         self.next += gap * self.threads;
+    }
+}
+
+/// The arrivals of one thread, dealt to the kinds of users who share the level.
+pub(super) struct Dealer {
+    clock: Clock,
+    /// How they are dealt; `None` where all are of one kind.
+    mix: Option<MixPart>,
+    /// Per kind those that have come and were not taken yet.
+    come: Vec<VecDeque<Instant>>,
+}
+
+impl Dealer {
+    pub(super) fn new(clock: Clock, mix: Option<MixPart>) -> Self {
+        let kinds = mix.as_ref().map_or(1, |part| part.mix.kinds());
+        Self {
+            clock,
+            mix,
+            come: vec![VecDeque::new(); kinds],
+        }
+    }
+
+    /// Goes to another rate of all kinds together, in arrivals per second over all threads.
+    pub(super) fn set_rate(&mut self, per_s: f64, at: Instant) {
+        self.clock.set_rate(per_s, at);
+    }
+
+    /// When the rate asked for is reached.
+    pub(super) fn level_at(&self) -> Instant {
+        self.clock.level_at()
+    }
+
+    /// When the next arrival of any kind is due; `None` when there is none.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.clock.next()
+    }
+
+    /// Takes an arrival of a kind that is due.
+    pub(super) fn pop(&mut self, kind: usize, now: Instant) -> Option<Instant> {
+        let Some(part) = &self.mix else {
+            return self.clock.pop(now);
+        };
+        while let Some(arrival) = self.clock.pop(now) {
+            // Numbered over all threads, so that the shares are exact over all of them.
+            let number = part.arrived.fetch_add(1, Ordering::Relaxed);
+            self.come[part.mix.kind(number)].push_back(arrival);
+        }
+        self.come[kind].pop_front()
     }
 }
 

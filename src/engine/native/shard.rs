@@ -199,16 +199,38 @@ impl Shard {
 
     /// Runs a cycle of the users that no window counts.
     fn start_look(&mut self, look: Look) {
-        let Some(users) = self.populations.last() else {
-            return;
-        };
-        let kind = Kind::for_look(users.kind(), look.trace);
+        let kinds: Vec<(Kind, u32)> = (self.who_looks())
+            .map(|p| {
+                (
+                    Kind::for_look(p.kind(), look.trace.clone()),
+                    p.number_of(look.vu),
+                )
+            })
+            .collect();
         self.tasks.all.spawn_local(async move {
-            let state = VuState::default();
-            let found = vu::look(ScenarioUser::new(&kind, &state, look.vu)).await;
+            let mut took = Duration::ZERO;
+            for (kind, vu) in &kinds {
+                let state = VuState::default();
+                match vu::look(ScenarioUser::new(kind, &state, *vu)).await {
+                    Canary::Passed(time) => took += time,
+                    other => {
+                        let _ = look.reply.send(other);
+                        return;
+                    }
+                }
+            }
             // An engine that no longer waits for the answer does not need it.
-            let _ = look.reply.send(found);
+            let _ = look.reply.send(Canary::Passed(took));
         });
+    }
+
+    /// Whose cycles say that the target is well: one of each kind of a mix, else one of the users.
+    fn who_looks(&self) -> impl Iterator<Item = &Population> {
+        let (users, others) = match self.populations.split_last() {
+            Some((users, others)) => (Some(users), others),
+            None => (None, &self.populations[..]),
+        };
+        others.iter().filter(|p| p.is_of_mix()).chain(users)
     }
 
     fn set_level(&mut self, order: SetLevel) {
@@ -315,7 +337,7 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
         threads: spec.shards,
     };
     let mut first_row = 0;
-    let mut out = Vec::with_capacity(spec.populations.len());
+    let mut out: Vec<Population> = Vec::with_capacity(spec.populations.len());
     for (index, (population, next_rows)) in spec.populations.iter().enumerate() {
         let scenario = &population.scenario;
         let kind = Kind {
@@ -335,8 +357,9 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
             index,
             share,
             kind: Rc::new(kind),
-            fixed: population.fixed.map(crate::measure::Level::get),
+            number: population.number.clone(),
             load: population.load,
+            line: out.iter().rev().find_map(Population::line),
             zero: spec.zero,
         }));
     }

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use super::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
+use super::{LoadModel, MixPart, NativeEngine, NativeSpec, Number, PopulationSpec};
 use crate::engine::{EngineError, EngineInfo, Order, Started};
-use crate::measure::{Arrivals, Level};
+use crate::measure::{Arrivals, Level, Mix};
 use crate::plan::{Amount, LoadPlan, Plan};
 use crate::scenario::Scenario;
 
@@ -42,11 +43,19 @@ pub(in crate::engine) fn start(order: Order<'_>) -> Result<Started, EngineError>
     // The users, who are last, draw from the seed itself.
     let others = u64::try_from(work.populations.len().saturating_sub(1)).unwrap_or(u64::MAX);
     let seeds = (1..=others).chain([0]);
+    let shares: Vec<u32> = (work.populations.iter())
+        .filter_map(|each| each.amount.share())
+        .collect();
+    let mut parts = mix_parts(&shares).into_iter();
     let populations = seeds
         .zip(work.populations)
         .map(|(index, each)| PopulationSpec {
             load: load(each.amount, plan, order.climbs),
-            fixed: each.amount.fixed(),
+            number: match each.amount {
+                Amount::Searched => Number::Level,
+                Amount::Share(_) => parts.next().map_or(Number::Level, Number::Part),
+                Amount::Vus(level) | Amount::PerSecond(level) => Number::Fixed(level),
+            },
             scenario: Arc::new(each.scenario),
             // Of its own draws: populations that draw alike would march in step.
             seed: plan.seed.wrapping_add(index),
@@ -64,6 +73,20 @@ pub(in crate::engine) fn start(order: Order<'_>) -> Result<Started, EngineError>
         engine: Box::new(engine.described(work.info)),
         warnings: Vec::new(),
     })
+}
+
+/// The parts of the kinds of a mix, in order.
+fn mix_parts(shares: &[u32]) -> Vec<MixPart> {
+    if shares.is_empty() {
+        return Vec::new();
+    }
+    let (mix, arrived) = (Arc::new(Mix::new(shares)), Arc::new(AtomicU64::new(0)));
+    let part = |kind| MixPart {
+        mix: Arc::clone(&mix),
+        kind,
+        arrived: Arc::clone(&arrived),
+    };
+    (0..shares.len()).map(part).collect()
 }
 
 /// VUs that a population with such a rate may have at once.
@@ -85,8 +108,8 @@ fn load(amount: Amount, plan: &Plan, climbs: bool) -> LoadModel {
         LoadModel::closed(plan.pace_per_s)
     };
     match (amount, plan.load) {
-        (Amount::Vus(_), _) | (Amount::Searched, LoadPlan::Closed) => closed,
-        (Amount::Searched, LoadPlan::Open(open)) => LoadModel::Open {
+        (Amount::Vus(_), _) | (Amount::Searched | Amount::Share(_), LoadPlan::Closed) => closed,
+        (Amount::Searched | Amount::Share(_), LoadPlan::Open(open)) => LoadModel::Open {
             arrivals: open.arrivals,
             most_vus: open.most_vus,
         },

@@ -145,9 +145,10 @@ fn load(plan: &PlanRecord) -> String {
         ),
     };
     let beside: Vec<String> = (plan.populations.iter())
-        .map(|p| match p.level {
-            Some(level) => format!("{} of {}", p.unit.count(level), p.name),
-            None => format!("the number of {} is varied", p.name),
+        .map(|p| match (p.level, p.share) {
+            (Some(level), _) => format!("{} of {}", p.unit.count(level), p.name),
+            (None, Some(share)) => format!("{} with share {share} of the level", p.name),
+            (None, None) => format!("the number of {} is varied", p.name),
         })
         .collect();
     if beside.is_empty() {

@@ -1,5 +1,6 @@
 //! The users of one kind on one thread: who of them is there, and how they come and go.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 use std::rc::Rc;
@@ -7,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, Id, JoinSet};
 
-use super::super::arrivals::{Clock, Pool};
+use super::super::arrivals::{Clock, Dealer, Pool};
 use super::super::kind::Kind;
 use super::super::recorder::Recorder;
 use super::super::user::ScenarioUser;
 use super::super::vu::{self, Phase, VuState};
-use super::super::{LONG_GRACE, LoadModel};
+use super::super::{LONG_GRACE, LoadModel, Number};
 use super::ramp::Ramp;
 use crate::scenario::vu_rng;
 
@@ -84,9 +85,10 @@ enum Drive {
 }
 
 struct Open {
-    clock: Clock,
-    /// VUs that this thread may have at once.
-    most: usize,
+    /// Where its arrivals come from, with those of the other kinds of a mix.
+    dealer: Rc<RefCell<Dealer>>,
+    /// How many more VUs this thread may have, of all these kinds.
+    room: Rc<Cell<u32>>,
     /// Places that VUs have left.
     vacant: Vec<usize>,
     /// Who takes the next arrival.
@@ -106,8 +108,7 @@ pub(super) struct Population {
     index: usize,
     share: Share,
     kind: Rc<Kind>,
-    /// How many there are of it while there is any load at all; `None` for whom the level is about.
-    fixed: Option<u32>,
+    number: Number,
     /// How long a leaving VU may take to finish its step.
     grace: Duration,
     /// By VU number over the number of threads.
@@ -120,13 +121,18 @@ pub(super) struct Population {
     settled: Option<Instant>,
 }
 
+/// Where the arrivals of the kinds of a mix come from, and how many more VUs they may have together.
+pub(super) type Line = (Rc<RefCell<Dealer>>, Rc<Cell<u32>>);
+
 /// What a population is made of.
 pub(super) struct PopulationPart {
     pub(super) index: usize,
     pub(super) share: Share,
     pub(super) kind: Rc<Kind>,
-    pub(super) fixed: Option<u32>,
+    pub(super) number: Number,
     pub(super) load: LoadModel,
+    /// What the kinds of a mix share in the open model, once the first of them has made it.
+    pub(super) line: Option<Line>,
     pub(super) zero: Instant,
 }
 
@@ -141,7 +147,7 @@ impl Population {
             index: part.index,
             share: part.share,
             kind: part.kind,
-            fixed: part.fixed,
+            number: part.number,
             vus: Vec::new(),
             level: 0,
             halted: false,
@@ -151,7 +157,38 @@ impl Population {
 
     /// Whether a level is about it.
     pub(super) fn is_searched(&self) -> bool {
-        self.fixed.is_none()
+        self.number.is_searched()
+    }
+
+    /// Whether it is one kind of a mix.
+    pub(super) fn is_of_mix(&self) -> bool {
+        matches!(self.number, Number::Part(_))
+    }
+
+    /// What it shares with the other kinds of a mix in the open model.
+    pub(super) fn line(&self) -> Option<Line> {
+        match (&self.drive, &self.number) {
+            (Drive::Open(open), Number::Part(_)) => {
+                Some((Rc::clone(&open.dealer), Rc::clone(&open.room)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The number that the VU in a place has among all who share the level.
+    pub(super) fn number_of(&self, id: u32) -> u32 {
+        match &self.number {
+            Number::Part(part) => part.mix.number(part.kind, id),
+            Number::Level | Number::Fixed(_) => id,
+        }
+    }
+
+    /// How many of it there are where so many share the level.
+    fn part_of(&self, all: u32) -> u32 {
+        match &self.number {
+            Number::Part(part) => part.mix.count(part.kind, all),
+            Number::Level | Number::Fixed(_) => all,
+        }
     }
 
     pub(super) fn kind(&self) -> &Kind {
@@ -166,14 +203,14 @@ impl Population {
     pub(super) fn next_arrival(&self) -> Option<Instant> {
         match &self.drive {
             Drive::Closed { .. } => None,
-            Drive::Open(open) => open.clock.next(),
+            Drive::Open(open) => open.dealer.borrow().next(),
         }
     }
 
     /// Goes to a level of the search, or keeps its own number while there is any.
     pub(super) fn set_level(&mut self, searched: u32, at: Instant) {
-        let level = match self.fixed {
-            Some(fixed) if searched > 0 => fixed,
+        let level = match self.number {
+            Number::Fixed(fixed) if searched > 0 => fixed.get(),
             _ => searched,
         };
         if level == self.level && !self.halted {
@@ -184,7 +221,8 @@ impl Population {
         self.settled = None;
         match &mut self.drive {
             Drive::Closed { ramp, .. } => *ramp = ramp.towards(level, at),
-            Drive::Open(open) => open.clock.set_rate(level.into(), at),
+            // Setting the same rate at the same time again, for another kind of a mix, changes nothing.
+            Drive::Open(open) => open.dealer.borrow_mut().set_rate(level.into(), at),
         }
     }
 
@@ -200,7 +238,7 @@ impl Population {
         let on_the_way = match &self.drive {
             Drive::Closed { .. } => self.follow_ramp(now, tasks),
             Drive::Open(_) if self.level == 0 => self.send_home(now),
-            Drive::Open(open) => open.clock.level_at() > now,
+            Drive::Open(open) => open.dealer.borrow().level_at() > now,
         };
         if self.settled.is_some() {
             return;
@@ -224,7 +262,8 @@ impl Population {
         let Drive::Closed { ramp, .. } = self.drive else {
             return false;
         };
-        let target = ramp.frontier(now);
+        // Of a mix, the ramp is that of all kinds together.
+        let (target, last) = (self.part_of(ramp.frontier(now)), self.part_of(ramp.to));
         while self.frontier() < target {
             let id = self.move_frontier(1);
             if self.share.has(id) {
@@ -238,7 +277,7 @@ impl Population {
                 self.dismiss(id, now);
             }
         }
-        self.frontier() != ramp.to
+        self.frontier() != last || target != last
     }
 
     fn frontier(&self) -> u32 {
@@ -281,11 +320,17 @@ impl Population {
         let Drive::Open(open) = &mut self.drive else {
             return;
         };
-        while let Some(arrival) = open.clock.pop(now) {
+        let kind = match &self.number {
+            Number::Part(part) => part.kind,
+            Number::Level | Number::Fixed(_) => 0,
+        };
+        let mut dealer = open.dealer.borrow_mut();
+        while let Some(arrival) = dealer.pop(kind, now) {
             if !open.pool.give(arrival) {
                 open.pool.keep(arrival);
             }
         }
+        drop(dealer);
         self.start_for_waiting(tasks);
     }
 
@@ -294,12 +339,13 @@ impl Population {
             let Drive::Open(open) = &mut self.drive else {
                 return;
             };
-            if open.vacant.is_empty() && self.vus.len() >= open.most {
+            let Some(room) = open.room.get().checked_sub(1) else {
                 return;
-            }
+            };
             let Some(arrival) = open.pool.take_waiting() else {
                 return;
             };
+            open.room.set(room);
             let slot = open.vacant.pop().unwrap_or(self.vus.len());
             self.start(self.share.id_of(slot), Some(arrival), tasks);
         }
@@ -323,18 +369,19 @@ impl Population {
         let state = Rc::new(VuState::default());
         let (kind, own) = (Rc::clone(&self.kind), Rc::clone(&state));
         let place = (self.index, id);
+        let number = self.number_of(id);
         let task = match (&self.drive, arrival) {
             (Drive::Open(open), Some(first)) => {
                 let pool = Rc::clone(&open.pool);
                 tasks.spawn(place, async move {
-                    vu::serve(ScenarioUser::new(&kind, &own, id), &own, &pool, first).await;
+                    vu::serve(ScenarioUser::new(&kind, &own, number), &own, &pool, first).await;
                 })
             }
             (Drive::Open(_), None) => return,
             (Drive::Closed { staggers, .. }, _) => {
                 let staggers = *staggers;
                 tasks.spawn(place, async move {
-                    vu::run(ScenarioUser::new(&kind, &own, id), &own, staggers).await;
+                    vu::run(ScenarioUser::new(&kind, &own, number), &own, staggers).await;
                 })
             }
         };
@@ -367,6 +414,7 @@ impl Population {
             Drive::Closed { .. } => {}
             Drive::Open(open) => {
                 open.vacant.push(slot);
+                open.room.set(open.room.get() + 1);
                 self.start_for_waiting(tasks);
             }
         }
@@ -423,10 +471,19 @@ impl Drive {
             LoadModel::Open { arrivals, most_vus } => {
                 let Share { index, threads } = part.share;
                 let rng = vu_rng(part.kind.seed, ARRIVALS - index);
-                let most = part.share.part_of(most_vus).max(1);
+                let clock = || Clock::new(arrivals, (index, threads), part.zero, rng);
+                let mix = match &part.number {
+                    Number::Part(part) => Some(part.clone()),
+                    Number::Level | Number::Fixed(_) => None,
+                };
+                let (dealer, room) = part.line.clone().unwrap_or_else(|| {
+                    let dealer = Dealer::new(clock(), mix);
+                    let most = part.share.part_of(most_vus).max(1);
+                    (Rc::new(RefCell::new(dealer)), Rc::new(Cell::new(most)))
+                });
                 Self::Open(Open {
-                    clock: Clock::new(arrivals, (index, threads), part.zero, rng),
-                    most: usize::try_from(most).expect("32 bits fit in a usize"),
+                    dealer,
+                    room,
                     vacant: Vec::new(),
                     pool: Rc::default(),
                 })

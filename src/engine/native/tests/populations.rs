@@ -10,11 +10,11 @@ fn beside(base: &str) -> NativeEngine {
     };
     let users = PopulationSpec::users(thinking("100ms"), LoadModel::closed(1000.0), 7);
     let others = PopulationSpec {
-        fixed: Some(Level(5)),
+        number: Number::Fixed(Level(5)),
         ..PopulationSpec::users(thinking("50ms"), LoadModel::closed(1000.0), 8)
     };
     let arriving = PopulationSpec {
-        fixed: Some(Level(60)),
+        number: Number::Fixed(Level(60)),
         load: LoadModel::Open {
             arrivals: Arrivals::Constant,
             most_vus: 50,
@@ -73,7 +73,7 @@ async fn a_canary_is_one_of_the_users() {
     let own = compile("steps = [{ name = 'get', get = '/users' }]", &base);
     let load = LoadModel::closed(1000.0);
     let others = PopulationSpec {
-        fixed: Some(Level(5)),
+        number: Number::Fixed(Level(5)),
         ..PopulationSpec::users(other, load, 8)
     };
     let users = PopulationSpec::users(own, load, 7);
