@@ -7,6 +7,7 @@ mod allowed;
 mod answer;
 mod check;
 mod compile;
+mod condition;
 mod extract;
 mod feeder;
 pub mod most;
@@ -28,6 +29,7 @@ use rand::{Rng, RngExt as _, SeedableRng as _};
 pub use address::{check_port, normal as normal_address};
 pub use allowed::Allowed;
 pub use answer::Answer;
+pub use condition::Condition;
 pub use check::{Check, CheckSpec};
 pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, MOST as MOST_FEEDERS};
@@ -66,6 +68,16 @@ pub struct ScenarioError {
     pub message: String,
 }
 
+impl From<String> for ScenarioError {
+    /// Of a place that is not known yet.
+    fn from(message: String) -> Self {
+        Self {
+            span: None,
+            message,
+        }
+    }
+}
+
 /// A feeder and which of its rows a cycle gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeederUse {
@@ -84,6 +96,19 @@ pub struct Step {
     pub timeout: Duration,
     /// What to do.
     pub action: Action,
+    /// How often, one time after the other.
+    pub repeat: u32,
+    /// Whether to do it at all, asked before each time: where it does not hold, the next step follows.
+    pub condition: Option<Condition>,
+}
+
+/// One of the ways that a cycle may go at a place.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// How often it is taken, against the weights of the others.
+    pub weight: u32,
+    /// Its steps.
+    pub steps: Vec<Step>,
 }
 
 /// What a step does.
@@ -99,6 +124,64 @@ pub enum Action {
     Think(Think),
     /// Close the stream of this number.
     Close(usize),
+    /// Take these steps.
+    Group(Vec<Step>),
+    /// Take the steps of one of these.
+    Choose(Vec<Choice>),
+}
+
+impl Step {
+    /// The steps within it.
+    fn inner(&self) -> Box<dyn Iterator<Item = &Self> + '_> {
+        match &self.action {
+            Action::Group(steps) => Box::new(steps.iter()),
+            Action::Choose(choices) => Box::new(choices.iter().flat_map(|c| &c.steps)),
+            Action::Request(_)
+            | Action::Open(..)
+            | Action::Wait(_)
+            | Action::Think(_)
+            | Action::Close(_) => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// How many requests it sends, where that is always the same.
+    fn requests(&self) -> Option<u32> {
+        let once = match &self.action {
+            Action::Request(_) | Action::Open(..) => Some(1),
+            Action::Wait(_) | Action::Think(_) | Action::Close(_) => Some(0),
+            Action::Group(steps) => Self::requests_of(steps),
+            Action::Choose(choices) => {
+                let mut each = choices.iter().map(|c| Self::requests_of(&c.steps));
+                let first = each.next()?;
+                each.all(|one| one == first).then_some(first)?
+            }
+        };
+        match (once, &self.condition) {
+            (Some(0), _) => Some(0),
+            (once, None) => once?.checked_mul(self.repeat),
+            (_, Some(_)) => None,
+        }
+    }
+
+    fn requests_of(steps: &[Self]) -> Option<u32> {
+        steps.iter().try_fold(0_u32, |sum, step| sum.checked_add(step.requests()?))
+    }
+
+    /// How long it thinks, on average, seconds; what depends on a condition is counted as if it held.
+    fn think_s(&self) -> f64 {
+        let once = match &self.action {
+            Action::Think(think) => think.mean_s(),
+            Action::Group(steps) => Scenario::think_s(steps),
+            Action::Choose(choices) => {
+                let all: f64 = choices.iter().map(|c| f64::from(c.weight)).sum();
+                let each = choices.iter();
+                let sum: f64 = each.map(|c| f64::from(c.weight) * Scenario::think_s(&c.steps)).sum();
+                sum / all
+            }
+            Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => 0.0,
+        };
+        once * f64::from(self.repeat)
+    }
 }
 
 /// Which event a VU waits for.
@@ -157,8 +240,17 @@ impl Scenario {
         self.again_when.contains(&status)
     }
 
+    /// All that do something themselves, in order.
     fn all_steps(&self) -> impl Iterator<Item = &Step> {
-        self.start.iter().chain(&self.steps)
+        let mut left: Vec<&Step> = self.start.iter().chain(&self.steps).collect();
+        left.reverse();
+        std::iter::from_fn(move || {
+            let step = left.pop()?;
+            let behind = left.len();
+            left.extend(step.inner());
+            left[behind..].reverse();
+            Some(step)
+        })
     }
 
     /// The steps in order.
@@ -178,13 +270,8 @@ impl Scenario {
 
     /// What a level of the open model counts: requests where a cycle has just one.
     pub fn unit_of_rate(&self) -> LevelUnit {
-        let requests = self
-            .steps
-            .iter()
-            .filter(|s| matches!(s.action, Action::Request(_) | Action::Open(..)))
-            .count();
-        match requests {
-            1 => LevelUnit::RequestsPerS,
+        match Step::requests_of(&self.steps) {
+            Some(1) => LevelUnit::RequestsPerS,
             _ => LevelUnit::CyclesPerS,
         }
     }
@@ -231,13 +318,7 @@ impl Scenario {
 
     /// Mean think time of some steps, seconds.
     pub fn think_s(steps: &[Step]) -> f64 {
-        steps
-            .iter()
-            .map(|s| match &s.action {
-                Action::Think(think) => think.mean_s(),
-                Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => 0.0,
-            })
-            .sum()
+        steps.iter().map(Step::think_s).sum()
     }
 
     /// Most connections that one VU holds at once: one per origin of its requests, one per open stream; where redirects are
@@ -247,7 +328,12 @@ impl Scenario {
             .all_steps()
             .filter_map(|s| match &s.action {
                 Action::Request(request) => Some(request.origin()),
-                Action::Open(..) | Action::Wait(_) | Action::Think(_) | Action::Close(_) => None,
+                Action::Open(..)
+                | Action::Wait(_)
+                | Action::Think(_)
+                | Action::Close(_)
+                | Action::Group(_)
+                | Action::Choose(_) => None,
             })
             .collect();
         kept.sort_unstable();
@@ -305,7 +391,7 @@ impl Scenario {
         self.all_steps().flat_map(|step| match &step.action {
             Action::Request(request) | Action::Open(request, _) => request.extract(),
             Action::Wait(wait) => &wait.extract,
-            Action::Think(_) | Action::Close(_) => &[],
+            Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => &[],
         })
     }
 

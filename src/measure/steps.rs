@@ -302,6 +302,14 @@ impl StepTable {
         self.rows[row].latency_from = from;
     }
 
+    /// Says what a cycle must have passed before it comes to a row.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn comes_after(&mut self, row: usize, prerequisites: Vec<usize>) {
+        self.rows[row].prerequisites = prerequisites;
+    }
+
     /// The number of the row that an objective names, or of the main one for `None`.
     pub fn index(&self, name: Option<&str>) -> Option<usize> {
         match name {

@@ -1,6 +1,8 @@
 //! From the profile's tables to a [`Scenario`]: every check that needs no running target.
 
 mod action;
+mod branch;
+mod table;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -76,7 +78,7 @@ impl Scenario {
             });
         }
         Ok(Self {
-            table: table((&compiler.measured, compiler.started), main, &steps),
+            table: table::of((&compiler.measured, compiler.started), main, (&start, &steps)),
             start,
             again_when,
             steps,
@@ -126,24 +128,6 @@ impl Scenario {
     }
 }
 
-/// The rows of a cycle: a wait that counts from an earlier step has its clock begin there.
-fn table((measured, started): (&[&str], usize), main: Option<usize>, steps: &[Step]) -> StepTable {
-    let mut table = StepTable::of_cycle(measured.iter().map(|n| (*n).to_owned()), main);
-    table.started_by(started);
-    for step in steps {
-        if let (
-            Some(row),
-            Action::Wait(Wait {
-                since: Some(from), ..
-            }),
-        ) = (step.measured, &step.action)
-        {
-            table.count_from(row, *from);
-        }
-    }
-    table
-}
-
 fn at(span: &Range<usize>, message: String) -> ScenarioError {
     ScenarioError {
         span: Some(span.clone()),
@@ -185,6 +169,12 @@ struct Compiler<'a> {
     /// Names of the streams opened so far, and whether they are open still.
     streams: Vec<(&'a str, bool)>,
     streams_at_once: usize,
+    /// How many streams were opened in one branch and left open there.
+    left_open: usize,
+    /// Steps within steps, how deep.
+    depth: usize,
+    /// The waits by row: what each counts from.
+    since: BTreeMap<usize, Option<usize>>,
     origins: Vec<Origin>,
     /// The cookies that templates take values from.
     cookies: RefCell<Vec<String>>,
@@ -221,6 +211,9 @@ impl<'a> Compiler<'a> {
             started: 0,
             streams: Vec::new(),
             streams_at_once: 0,
+            left_open: 0,
+            depth: 0,
+            since: BTreeMap::new(),
             origins: Vec::new(),
             cookies: RefCell::default(),
         })
@@ -316,14 +309,18 @@ impl<'a> Compiler<'a> {
         &mut self,
         steps: &'a [toml::Spanned<StepSpec>],
         timeout: Duration,
-        compile: fn(&mut Self, &'a StepSpec, Duration) -> Result<Step, String>,
+        compile: fn(&mut Self, &'a StepSpec, Duration) -> Result<Step, ScenarioError>,
     ) -> Result<Vec<Step>, ScenarioError> {
         let mut out = Vec::with_capacity(steps.len());
         for step in steps {
-            let compiled = compile(self, step.get_ref(), timeout).map_err(|message| {
+            let compiled = compile(self, step.get_ref(), timeout).map_err(|error| {
+                // What is wrong with a step within this one was found at its own place.
+                if error.span.is_some() {
+                    return error;
+                }
                 let name = step.get_ref().name.as_deref();
                 let place = name.map_or_else(String::new, |n| format!("step `{n}`: "));
-                at(&step.span(), format!("{place}{message}"))
+                at(&step.span(), format!("{place}{}", error.message))
             })?;
             out.push(compiled);
         }
@@ -331,7 +328,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it.
-    fn start_step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
+    fn start_step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, ScenarioError> {
         let stream = [
             ("open", step.open.is_some()),
             ("wait", step.wait.is_some()),
@@ -340,12 +337,14 @@ impl<'a> Compiler<'a> {
         if let Some((key, _)) = stream.iter().find(|(_, there)| *there) {
             return Err(format!(
                 "`{key}` does not belong among the start steps: a stream ends with its cycle; open it in one of `steps`"
-            ));
+            )
+            .into());
         }
         if self.spec.cookies == CookiesSpec::Cycle {
             return Err(
                 "`cookies = \"cycle\"` would throw away what the start steps are given; remove it, or make this a step of the cycle"
-                    .to_owned(),
+                    .to_owned()
+                    .into(),
             );
         }
         self.step(step, timeout)
@@ -366,7 +365,8 @@ impl<'a> Compiler<'a> {
             .map_err(|m| error(format!("`again-when`: {m}")))
     }
 
-    fn step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
+    fn step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, ScenarioError> {
+        let before = self.streams_now();
         let key = only_action(step)?;
         refuse_foreign_keys(step, &key)?;
         let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
@@ -378,30 +378,37 @@ impl<'a> Compiler<'a> {
                 let accepts = Some("text/event-stream");
                 let request = self.request(step, Method::GET, path, accepts)?;
                 if request.needs_body() {
-                    return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned());
+                    return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned().into());
                 }
-                let name = step.name.as_deref().unwrap_or_default();
-                self.streams.push((name, true));
-                let open = self.streams.iter().filter(|(_, open)| *open).count();
-                self.streams_at_once = self.streams_at_once.max(open);
-                Action::Open(request, self.streams.len() - 1)
+                Action::Open(request, self.opened(step)?)
             }
             ActionKey::Wait(wait) => Action::Wait(self.wait(step, wait)?),
             ActionKey::Think(think) => Action::Think(Think::parse(think)?),
+            ActionKey::Group(steps) => Action::Group(self.group(steps, timeout)?),
+            ActionKey::Choose(choices) => self.choice(choices, timeout)?,
             ActionKey::Close(name) => {
                 let stream = self.open_stream(name)?;
                 self.streams[stream].1 = false;
                 Action::Close(stream)
             }
         };
-        let measured = match action {
+        let measured = match &action {
             Action::Request(_) | Action::Open(..) | Action::Wait(_) => Some(self.measure(step)?),
-            Action::Think(_) | Action::Close(_) => None,
+            Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => None,
         };
+        if let (Some(row), Action::Wait(wait)) = (measured, &action) {
+            self.counts_from(row, wait.since)?;
+        }
+        let condition = self.condition(step)?;
+        if condition.is_some() {
+            self.streams_after(&before, &[self.streams_now()]);
+        }
         Ok(Step {
             measured,
             timeout,
             action,
+            repeat: branch::repeat(step)?,
+            condition,
         })
     }
 
@@ -417,17 +424,15 @@ impl<'a> Compiler<'a> {
         if name.is_empty() || !name.chars().all(plain) {
             return Err("a name is made of letters, digits, `-` and `_`".to_owned());
         }
-        if self.measured.contains(&name) {
-            return Err("an earlier step has this name already; choose another".to_owned());
-        }
-        self.measured.push(name);
-        Ok(self.measured.len() - 1)
+        self.row(name)
     }
 
     fn open_stream(&self, name: &str) -> Result<usize, String> {
         match self.streams.iter().position(|(n, _)| *n == name) {
             Some(stream) if self.streams[stream].1 => Ok(stream),
-            Some(_) => Err(format!("stream `{name}` was closed by an earlier step")),
+            Some(_) => Err(format!(
+                "stream `{name}` was closed by an earlier step, or is opened in one branch only"
+            )),
             None => Err(format!(
                 "no stream `{name}` is open here{}; open one with `open` in an earlier step",
                 nearest(name, self.streams.iter().map(|(n, _)| *n))

@@ -50,6 +50,26 @@ pub fn too_many(what: &str, most: usize) -> String {
     )
 }
 
+/// The steps within a step.
+///
+/// # Errors
+/// As [`at_most`].
+pub(super) fn some_steps<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    at_most::<T, D, STEPS>(input, "steps").map(Some)
+}
+
+/// The ways that a cycle may go at one place.
+///
+/// # Errors
+/// As [`at_most`].
+pub(super) fn choices<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    at_most::<T, D, STEPS>(input, "choices").map(Some)
+}
+
 /// The steps of one scenario.
 ///
 /// # Errors

@@ -46,9 +46,16 @@ pub struct ScenarioSpec {
 }
 
 impl ScenarioSpec {
-    /// Every step, those of the start first.
+    /// Every step, those of the start first, and those within others behind them.
     pub fn all_steps(&self) -> impl Iterator<Item = &Spanned<StepSpec>> {
-        self.start.iter().chain(&self.steps)
+        let mut all = Vec::new();
+        let mut left: Vec<&Spanned<StepSpec>> = self.steps.iter().rev().collect();
+        left.extend(self.start.iter().rev());
+        while let Some(step) = left.pop() {
+            all.push(step);
+            left.extend(step.get_ref().inner().rev());
+        }
+        all.into_iter()
     }
 }
 
@@ -131,6 +138,17 @@ pub struct StepSpec {
     pub think: Option<ThinkSpec>,
     /// Close the stream of this name.
     pub close: Option<String>,
+    /// Take these steps, as one.
+    #[serde(default, deserialize_with = "most::some_steps")]
+    pub steps: Option<Vec<Spanned<StepSpec>>>,
+    /// Take the steps of one of these, drawn by weight.
+    #[serde(default, deserialize_with = "most::choices")]
+    pub choose: Option<Vec<ChoiceSpec>>,
+    /// Take the step so many times.
+    pub repeat: Option<i64>,
+    /// Take it only where this holds: `{{ a }}`, `{{ a }} == b` or `{{ a }} != b`.
+    #[serde(rename = "if")]
+    pub condition: Option<String>,
     /// Headers of the request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
@@ -154,6 +172,17 @@ pub struct StepSpec {
     pub extract: BTreeMap<String, ExtractSpec>,
     /// Time limit of the step.
     pub timeout: Option<String>,
+}
+
+/// One of the ways that a cycle may go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ChoiceSpec {
+    /// How often it is taken, against the weights of the others.
+    pub weight: i64,
+    /// Its steps; none is a way too.
+    #[serde(deserialize_with = "most::steps")]
+    pub steps: Vec<Spanned<StepSpec>>,
 }
 
 /// A user name and a password; templates.
@@ -194,6 +223,12 @@ pub struct ExtractTable {
 }
 
 impl StepSpec {
+    /// The steps within this one.
+    pub fn inner(&self) -> impl DoubleEndedIterator<Item = &Spanned<StepSpec>> {
+        let chosen = self.choose.iter().flatten().flat_map(|c| &c.steps);
+        self.steps.iter().flatten().chain(chosen)
+    }
+
     /// The method and the address of a step that sends a request.
     pub fn request(&self) -> Option<(&str, &str)> {
         let of_url = self.method.as_deref().unwrap_or("GET");

@@ -3,6 +3,7 @@
 //! Latencies run from a step's intended start and hold no think time. A failed cycle closes the user's connections.
 
 mod body;
+mod branch;
 mod follow;
 mod telling;
 
@@ -132,16 +133,29 @@ impl<'a> ScenarioUser<'a> {
     /// Takes some steps in order.
     async fn take(&mut self, steps: &'a [Step], limit: &mut TimeLimit) -> CycleEnd {
         for step in steps {
-            if self.state.leaving.get() {
-                return CycleEnd::Left;
-            }
-            match (&step.action, step.measured) {
-                (Action::Think(think), _) => self.think(*think).await,
-                (Action::Close(stream), _) => self.streams[*stream] = None,
-                (_, None) => {}
-                (_, Some(index)) => {
-                    if let Err(stop) = self.measured(step, index, limit).await {
-                        return CycleEnd::Stopped(stop);
+            for _ in 0..step.repeat {
+                if self.state.leaving.get() {
+                    return CycleEnd::Left;
+                }
+                if !self.meets(step) {
+                    break;
+                }
+                match (&step.action, step.measured) {
+                    (Action::Think(think), _) => self.think(*think).await,
+                    (Action::Close(stream), _) => self.streams[*stream] = None,
+                    (Action::Group(_) | Action::Choose(_), _) => {
+                        let within = self.way(step);
+                        // Room for it is there only while it is taken.
+                        match Box::pin(self.take(within, limit)).await {
+                            CycleEnd::Completed => {}
+                            end => return end,
+                        }
+                    }
+                    (_, None) => {}
+                    (_, Some(index)) => {
+                        if let Err(stop) = self.measured(step, index, limit).await {
+                            return CycleEnd::Stopped(stop);
+                        }
                     }
                 }
             }
@@ -311,7 +325,9 @@ impl<'a> ScenarioUser<'a> {
             Action::Request(request) => self.request(request).await,
             Action::Open(request, stream) => self.open(request, *stream).await,
             Action::Wait(wait) => self.wait(wait).await,
-            Action::Think(_) | Action::Close(_) => Ok(Instant::now()),
+            Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => {
+                Ok(Instant::now())
+            }
         }
     }
 

@@ -2,11 +2,13 @@
 
 use http::Method;
 
-use crate::scenario::spec::{StepSpec, ThinkSpec, WaitSpec};
+use toml::Spanned;
+
+use crate::scenario::spec::{ChoiceSpec, StepSpec, ThinkSpec, WaitSpec};
 
 /// Action keys of a step, as messages list them.
 const ACTIONS: &str =
-    "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think` or `close`";
+    "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think`, `close`, `steps` or `choose`";
 
 /// The action of a step, with its value.
 pub(super) enum ActionKey<'a> {
@@ -15,6 +17,8 @@ pub(super) enum ActionKey<'a> {
     Wait(&'a WaitSpec),
     Think(&'a ThinkSpec),
     Close(&'a str),
+    Group(&'a [Spanned<StepSpec>]),
+    Choose(&'a [ChoiceSpec]),
 }
 
 pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
@@ -43,6 +47,8 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
             .as_deref()
             .map(|n| ("close", ActionKey::Close(n))),
     );
+    found.extend(step.steps.as_deref().map(|s| ("steps", ActionKey::Group(s))));
+    found.extend(step.choose.as_deref().map(|c| ("choose", ActionKey::Choose(c))));
     match (found.pop(), found.pop()) {
         (Some((_, action)), None) => Ok(action),
         (None, _) => Err(format!("the step does nothing; give it one of {ACTIONS}")),
@@ -74,6 +80,8 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ActionKey::Wait(_) => (false, false, true, "wait"),
         ActionKey::Think(_) => (false, false, false, "think"),
         ActionKey::Close(_) => (false, false, false, "close"),
+        ActionKey::Group(_) => (false, false, false, "steps"),
+        ActionKey::Choose(_) => (false, false, false, "choose"),
     };
     let foreign = [
         ("method", step.method.is_some() && step.url.is_none()),
@@ -87,6 +95,7 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ("expect", step.expect.is_some() && !takes_body),
         ("extract", !step.extract.is_empty() && !measured),
         ("timeout", step.timeout.is_some() && !measured),
+        ("repeat", step.repeat.is_some() && matches!(key, ActionKey::Close(_))),
     ];
     match foreign.iter().find(|(_, there)| *there) {
         Some((name, _)) => Err(format!(

@@ -291,7 +291,9 @@ impl ScenarioUser<'_> {
                     awaited(wait),
                     wanted(self, &wait.extract)
                 ),
-                Action::Think(_) | Action::Close(_) => String::new(),
+                Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => {
+                    String::new()
+                }
             };
             format!("{}: {by}, within {}", self.step_name(index), within())
         });
@@ -345,7 +347,11 @@ pub(super) fn event_line(name: &str, data: &str, masks: &Masks) -> String {
 fn request_of(action: &Action) -> Option<&RequestTemplate> {
     match action {
         Action::Request(request) | Action::Open(request, _) => Some(request),
-        Action::Wait(_) | Action::Think(_) | Action::Close(_) => None,
+        Action::Wait(_)
+        | Action::Think(_)
+        | Action::Close(_)
+        | Action::Group(_)
+        | Action::Choose(_) => None,
     }
 }
 
