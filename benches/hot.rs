@@ -10,7 +10,7 @@ use std::time::Duration;
 use breakpoint::engine::native::length_of_answer;
 use breakpoint::measure::Histogram;
 use breakpoint::scenario::spec::ScenarioSpec;
-use breakpoint::scenario::{Action, Feeder, RequestTemplate, Scenario, sse, vu_rng};
+use breakpoint::scenario::{Action, Feeder, Files, RequestTemplate, Scenario, sse, vu_rng};
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const SHORT: &[u8] =
@@ -80,10 +80,11 @@ fn requests(c: &mut Criterion) {
         c.bench_function(&format!("request: {name}"), |b| {
             let mut buffer = String::new();
             b.iter(|| {
-                scenario.begin_cycle(&mut values, &mut rng, |_| {
+                let drawn = scenario.begin_cycle(&mut values, &mut rng, |_| {
                     row += 1;
                     row
                 });
+                drawn.expect("there are rows");
                 let rendered =
                     request.render(&scenario, &values, &mut rng, std::mem::take(&mut buffer));
                 let rendered = rendered.expect("nothing in it can be refused");
@@ -103,8 +104,8 @@ fn scenario(body: &str) -> Scenario {
     let spec: ScenarioSpec = toml::from_str(&text).expect("a scenario");
     let rows = "text\nwhat breaks first?\nwhat broke before?\n";
     let feeder = Arc::new(Feeder::parse(rows.as_bytes()).expect("rows"));
-    let feeders = BTreeMap::from([("questions".to_owned(), feeder)]);
-    Scenario::compile(&spec, "http://127.0.0.1:9", &feeders, &|_| None).expect("it compiles")
+    let files = Files::from(BTreeMap::from([("questions".to_owned(), feeder)]));
+    Scenario::compile(&spec, "http://127.0.0.1:9", &files, &|_| None).expect("it compiles")
 }
 
 fn request(scenario: &Scenario) -> &RequestTemplate {

@@ -150,9 +150,9 @@ fn profile(text: &str) {
             assert!(plan.search.min <= plan.search.start && plan.search.start <= plan.search.max);
             if let ScenarioSource::Spec(spec) = &plan.scenario {
                 // Feeders are files: there are none here.
-                let feeders = std::collections::BTreeMap::new();
+                let files = crate::scenario::Files::default();
                 let base = "http://127.0.0.1:8080";
-                drop(Scenario::compile(spec, base, &feeders, &|_| {
+                drop(Scenario::compile(spec, base, &files, &|_| {
                     Some("secret".to_owned())
                 }));
             }

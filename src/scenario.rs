@@ -10,7 +10,9 @@ mod compile;
 mod condition;
 mod extract;
 mod feeder;
+mod files;
 pub mod most;
+mod multipart;
 mod redirect;
 mod request;
 mod resolve;
@@ -29,10 +31,11 @@ use rand::{Rng, RngExt as _, SeedableRng as _};
 pub use address::{check_port, normal as normal_address};
 pub use allowed::Allowed;
 pub use answer::Answer;
-pub use condition::Condition;
 pub use check::{Check, CheckSpec};
+pub use condition::Condition;
 pub use extract::{Extract, ExtractFrom, Pick};
-pub use feeder::{Feeder, FeederError, MOST as MOST_FEEDERS};
+pub use feeder::{Feeder, FeederError, FeederFormat, MOST as MOST_FEEDERS};
+pub use files::Files;
 pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{BadRequest, Expect, Origin, Rendered, RequestTemplate};
 pub use resolve::{Addresses, Resolve};
@@ -78,9 +81,22 @@ impl From<String> for ScenarioError {
     }
 }
 
+/// No row of a feeder is left that no cycle has had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "no row of the feeder `{feeder}` is left: all {rows} were used, each once (order = \"unique\"); add rows, or \
+     let them come again with order = \"sequential\""
+)]
+pub struct UsedUp {
+    feeder: String,
+    rows: usize,
+}
+
 /// A feeder and which of its rows a cycle gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeederUse {
+    /// Its name.
+    pub name: String,
     /// The rows.
     pub feeder: Arc<Feeder>,
     /// Which row a cycle gets.
@@ -164,7 +180,9 @@ impl Step {
     }
 
     fn requests_of(steps: &[Self]) -> Option<u32> {
-        steps.iter().try_fold(0_u32, |sum, step| sum.checked_add(step.requests()?))
+        steps
+            .iter()
+            .try_fold(0_u32, |sum, step| sum.checked_add(step.requests()?))
     }
 
     /// How long it thinks, on average, seconds; what depends on a condition is counted as if it held.
@@ -175,7 +193,9 @@ impl Step {
             Action::Choose(choices) => {
                 let all: f64 = choices.iter().map(|c| f64::from(c.weight)).sum();
                 let each = choices.iter();
-                let sum: f64 = each.map(|c| f64::from(c.weight) * Scenario::think_s(&c.steps)).sum();
+                let sum: f64 = each
+                    .map(|c| f64::from(c.weight) * Scenario::think_s(&c.steps))
+                    .sum();
                 sum / all
             }
             Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => 0.0,
@@ -395,24 +415,35 @@ impl Scenario {
         })
     }
 
-    /// Draws the values of a new cycle. `next_row` gives the next number of a sequential feeder, over all VUs.
+    /// Draws the values of a new cycle. `next_row` gives the next number of a sequential or unique feeder, over all VUs.
+    ///
+    /// # Errors
+    /// When a unique feeder has no row left.
     pub fn begin_cycle(
         &self,
         values: &mut Values,
         rng: &mut VuRng,
         mut next_row: impl FnMut(usize) -> u64,
-    ) {
+    ) -> Result<(), UsedUp> {
         for (i, feeder) in self.feeders.iter().enumerate() {
             let rows = feeder.feeder.rows();
             values.rows[i] = match feeder.order {
                 FeederOrder::Sequential => wrapped(next_row(i), rows),
                 FeederOrder::Random => rng.random_range(0..rows),
+                FeederOrder::Unique => {
+                    let next = usize::try_from(next_row(i)).ok().filter(|row| *row < rows);
+                    next.ok_or_else(|| UsedUp {
+                        feeder: feeder.name.clone(),
+                        rows,
+                    })?
+                }
                 FeederOrder::PerVu => wrapped(u64::from(values.vu), rows),
             };
         }
         for (slot, template) in &self.vars {
             values.slots[*slot] = Value::Text(self.render(template, values, rng));
         }
+        Ok(())
     }
 
     /// A template's text with a VU's values.

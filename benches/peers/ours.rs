@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
 use breakpoint::engine::{Engine as _, Network};
 use breakpoint::measure::{Histogram, Level};
-use breakpoint::scenario::{Allowed, Feeder, Scenario, spec::ScenarioSpec};
+use breakpoint::scenario::{Allowed, Feeder, Files, Scenario, spec::ScenarioSpec};
 use clap::Args;
 
 use super::server::now_us;
@@ -74,8 +74,8 @@ fn scenario(work: Work, url: &str) -> anyhow::Result<Scenario> {
     let spec: ScenarioSpec = toml::from_str(&format!("main = 'main'\n{}", steps(work)))?;
     let rows = "text\nwhat breaks first?\nwhat broke before?\nwhat holds longest?\n";
     let feeder = Arc::new(Feeder::parse(rows.as_bytes())?);
-    let feeders = BTreeMap::from([("questions".to_owned(), feeder)]);
-    Ok(Scenario::compile(&spec, url, &feeders, &|_| None)?)
+    let files = Files::from(BTreeMap::from([("questions".to_owned(), feeder)]));
+    Ok(Scenario::compile(&spec, url, &files, &|_| None)?)
 }
 
 pub(crate) fn run(args: &OursArgs) -> anyhow::Result<()> {

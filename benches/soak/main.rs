@@ -14,7 +14,6 @@ mod flat;
 mod ledger;
 mod server;
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
@@ -26,7 +25,7 @@ use anyhow::{Context as _, bail, ensure};
 use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
 use breakpoint::engine::{Engine as _, Network};
 use breakpoint::measure::{Level, Window};
-use breakpoint::scenario::{Allowed, Scenario, spec::ScenarioSpec};
+use breakpoint::scenario::{Allowed, Files, Scenario, spec::ScenarioSpec};
 use clap::{Parser, Subcommand};
 
 use self::flat::{Sample, Series};
@@ -194,7 +193,7 @@ impl Held {
     fn start(cli: &Cli, address: &str) -> anyhow::Result<Self> {
         let spec: ScenarioSpec = toml::from_str(SCENARIO)?;
         let url = format!("http://{address}");
-        let scenario = Scenario::compile(&spec, &url, &BTreeMap::new(), &|_| None)?;
+        let scenario = Scenario::compile(&spec, &url, &Files::default(), &|_| None)?;
         let ledger = Ledger::new(scenario.table())?;
         // Who leaves ends his step, so that nothing is cut off uncounted.
         let load = LoadModel::Closed {

@@ -360,7 +360,7 @@ fn requests(plan: &Plan, target: &str, line: &mut impl FnMut(&str, &str)) {
 }
 
 fn sent(method: &str, address: &str, target: &str) -> String {
-    let whole = if address.contains("://") {
+    let whole = if address.contains("://") || address.trim_start().starts_with("{{") {
         masked(address)
     } else {
         masked(&format!("{}{address}", target.trim_end_matches('/')))

@@ -227,7 +227,11 @@ fn of_scenario(
         }
         let mut from = of_all.clone();
         from.extend(texts(step).iter().flat_map(|text| secret::places(text)));
+        let files = step.files().filter(|file| lies_elsewhere(&plan.dir, file));
+        from.extend(files.map(|file| format!("the file `{file}`")));
         let place = elsewhere(whole, connect, lookup)?;
+        // So does an address that an answer gave.
+        let follows = follows || address.trim_start().starts_with("{{");
         let others = plan.target.allowed.hosts().iter().filter(|_| follows);
         let places = place.into_iter().chain(others.cloned());
         for to in places {
@@ -264,6 +268,8 @@ fn texts(step: &StepSpec) -> Vec<String> {
     let auth = auth
         .into_iter()
         .flat_map(|a| [a.user.clone(), a.password.clone()]);
+    let parts = step.multipart.iter().flatten();
+    let parts = parts.filter_map(|part| part.text.clone());
     address
         .into_iter()
         .chain(json)
@@ -271,6 +277,7 @@ fn texts(step: &StepSpec) -> Vec<String> {
         .chain(headers)
         .chain(pairs)
         .chain(auth)
+        .chain(parts)
         .collect()
 }
 

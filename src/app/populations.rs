@@ -1,8 +1,5 @@
 //! The populations of a plan: compiled, and counted.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use super::Refusal;
 use crate::engine::EngineInfo;
 use crate::engine::native::{self, CompiledPopulation, Work};
@@ -10,10 +7,7 @@ use crate::exit::Exit;
 use crate::measure::{LevelUnit, StepTable};
 use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
 use crate::record::PopulationRecord;
-use crate::scenario::{Feeder, Scenario};
-
-/// Feeders by name.
-pub(super) type Feeders = BTreeMap<String, Arc<Feeder>>;
+use crate::scenario::Scenario;
 
 /// Users of another kind, compiled against an address.
 pub(super) struct Other {

@@ -3,11 +3,12 @@
 use std::io;
 use std::net::IpAddr;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::leaving::{self, Leaving};
-use super::populations::{Compiled, Feeders, Other};
+use super::populations::{Compiled, Other};
 use super::{Refusal, guard, secrets};
 use crate::bounded;
 use crate::crypto::{Trust, TrustSpec};
@@ -18,7 +19,7 @@ use crate::plan::{LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind, VuCos
 use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
-use crate::scenario::{Feeder, MOST_FEEDERS, Scenario};
+use crate::scenario::{Feeder, FeederFormat, Files, MOST_FEEDERS, Scenario};
 use crate::search::SearchSpec;
 
 /// Stands in for the demo's address until it listens.
@@ -41,7 +42,7 @@ pub(super) struct Ready {
     pub(super) found: Vec<(String, Vec<IpAddr>)>,
     /// Secrets that go to others.
     pub(super) leaving: Vec<Leaving>,
-    feeders: AllFeeders,
+    feeders: AllFiles,
 }
 
 impl Ready {
@@ -49,7 +50,7 @@ impl Ready {
     pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, Refusal> {
         if self.plan.target.up.is_some() {
             // It may have written them.
-            let feeders = read_all_feeders(&self.plan, Files::There, &mut Vec::new())?;
+            let feeders = read_all_files(&self.plan, Missing::Refused, &mut Vec::new())?;
             return compile_all(&self.plan, base, &feeders);
         }
         compile_all(&self.plan, base, &self.feeders)
@@ -57,9 +58,9 @@ impl Ready {
 }
 
 /// The rows of every population's feeders.
-struct AllFeeders {
-    users: Feeders,
-    others: Vec<Feeders>,
+struct AllFiles {
+    users: Files,
+    others: Vec<Files>,
 }
 
 /// Makes a search ready.
@@ -129,11 +130,11 @@ fn ready(
         return Ok(Ready { leaving, ..ready });
     }
     let files = match plan.target.up {
-        Some(_) => Files::ToCome,
-        None => Files::There,
+        Some(_) => Missing::ToCome,
+        None => Missing::Refused,
     };
     let mut warnings = unchecked(&plan);
-    let feeders = read_all_feeders(&plan, files, &mut warnings)?;
+    let feeders = read_all_files(&plan, files, &mut warnings)?;
     let base = match &plan.target.kind {
         TargetKind::External { url } => url.clone(),
         TargetKind::Demo => DEMO_PLACEHOLDER.to_owned(),
@@ -268,8 +269,8 @@ fn elsewhere(
         network: Network::default(),
         found: Vec::new(),
         leaving: Vec::new(),
-        feeders: AllFeeders {
-            users: Feeders::new(),
+        feeders: AllFiles {
+            users: Files::default(),
             others: Vec::new(),
         },
     })
@@ -277,11 +278,11 @@ fn elsewhere(
 
 /// The users' scenario at an address, whatever this machine allows.
 pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, Refusal> {
-    let feeders = read_all_feeders(plan, Files::There, &mut Vec::new())?;
+    let feeders = read_all_files(plan, Missing::Refused, &mut Vec::new())?;
     Ok(compile_all(plan, base, &feeders)?.users)
 }
 
-fn compile_all(plan: &Plan, base: &str, feeders: &AllFeeders) -> Result<Compiled, Refusal> {
+fn compile_all(plan: &Plan, base: &str, feeders: &AllFiles) -> Result<Compiled, Refusal> {
     let users = match &plan.scenario {
         ScenarioSource::Spec(spec) => compile(plan, spec, base, &feeders.users)?,
         ScenarioSource::SingleGet(url) => {
@@ -309,9 +310,9 @@ fn compile(
     plan: &Plan,
     spec: &ScenarioSpec,
     base: &str,
-    feeders: &Feeders,
+    files: &Files,
 ) -> Result<Scenario, Refusal> {
-    Scenario::compile(spec, base, feeders, &secrets::lookup(&plan.dir))
+    Scenario::compile(spec, base, files, &secrets::lookup(&plan.dir))
         .map_err(|e| of_scenario(plan, e.span, &e.message))
 }
 
@@ -324,59 +325,89 @@ fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusa
     Refusal::new(Exit::Usage, plan.scenario_error(span, message))
 }
 
-/// Whether the files of feeders must be there.
+/// What is done where a file is not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Files {
-    There,
-    /// The command `up` may write them.
+enum Missing {
+    Refused,
+    /// The command `up` may write it.
     ToCome,
 }
 
-fn read_all_feeders(
+fn read_all_files(
     plan: &Plan,
-    files: Files,
+    missing: Missing,
     warnings: &mut Vec<String>,
-) -> Result<AllFeeders, Refusal> {
+) -> Result<AllFiles, Refusal> {
     let mut left = MOST_FEEDERS;
     let users = match &plan.scenario {
-        ScenarioSource::Spec(spec) => read_feeders(plan, spec, files, warnings, &mut left)?,
-        ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => Feeders::new(),
+        ScenarioSource::Spec(spec) => read_files(plan, spec, missing, warnings, &mut left)?,
+        ScenarioSource::SingleGet(_) | ScenarioSource::OfTheEngine => Files::default(),
     };
     let others = plan.populations.others.iter();
-    let others = others.map(|o| read_feeders(plan, &o.scenario, files, warnings, &mut left));
-    Ok(AllFeeders {
+    let others = others.map(|o| read_files(plan, &o.scenario, missing, warnings, &mut left));
+    Ok(AllFiles {
         users,
         others: others.collect::<Result<_, _>>()?,
     })
 }
 
-fn read_feeders(
+fn read_files(
     plan: &Plan,
     spec: &ScenarioSpec,
-    files: Files,
+    missing: Missing,
     warnings: &mut Vec<String>,
     left: &mut usize,
-) -> Result<Feeders, Refusal> {
-    spec.feeders
-        .iter()
-        .map(|(name, feeder)| {
-            let path = plan.dir.join(&feeder.get_ref().file);
-            let wrong = |why: &dyn std::fmt::Display| {
-                let message = format!("feeder `{name}`: {}: {why}", path.display());
-                of_scenario(plan, Some(feeder.span()), &message)
-            };
-            let rows = match bounded::open(&path) {
-                Ok(file) => Feeder::parse_within(file, left).map_err(|e| wrong(&e))?,
-                Err(e) if files == Files::ToCome && e.kind() == io::ErrorKind::NotFound => {
-                    let path = path.display();
-                    warnings.push(format!(
-                        "feeder `{name}`: {path} does not exist yet; it is read after `up` has run"
-                    ));
-                    Feeder::to_come()
+) -> Result<Files, Refusal> {
+    let mut files = Files::default();
+    for (name, feeder) in &spec.feeders {
+        let path = plan.dir.join(&feeder.get_ref().file);
+        let wrong = |why: &dyn std::fmt::Display| {
+            let message = format!("feeder `{name}`: {}: {why}", path.display());
+            of_scenario(plan, Some(feeder.span()), &message)
+        };
+        let opened = bounded::open(&path);
+        let rows = match opened {
+            Ok(file) => {
+                let format = FeederFormat::of(&path);
+                Feeder::parse_within(file, format, left).map_err(|e| wrong(&e))?
+            }
+            Err(e) if is_to_come(missing, &e) => {
+                warnings.push(to_come(&format!("feeder `{name}`"), &path));
+                Feeder::to_come()
+            }
+            Err(e) => return Err(wrong(&e)),
+        };
+        files.feeders.insert(name.clone(), Arc::new(rows));
+    }
+    for step in spec.all_steps() {
+        for file in step.get_ref().files() {
+            if files.bodies.contains_key(file) {
+                continue;
+            }
+            let path = plan.dir.join(file);
+            let content = match bounded::file(&path, u64::try_from(*left).unwrap_or(u64::MAX)) {
+                Ok(content) => content,
+                Err(e) if is_to_come(missing, &e) => {
+                    warnings.push(to_come(&format!("file `{file}`"), &path));
+                    Vec::new()
                 }
-                Err(e) => return Err(wrong(&e)),
+                Err(e) => {
+                    let message = format!("file `{file}`: {}: {e}", path.display());
+                    return Err(of_scenario(plan, Some(step.span()), &message));
+                }
             };
-            Ok((name.clone(), Arc::new(rows)))
-        })
-        .collect()
+            *left -= content.len().min(*left);
+            files.bodies.insert(file.to_owned(), content.into());
+        }
+    }
+    Ok(files)
+}
+
+fn is_to_come(missing: Missing, error: &io::Error) -> bool {
+    missing == Missing::ToCome && error.kind() == io::ErrorKind::NotFound
+}
+
+fn to_come(what: &str, path: &Path) -> String {
+    let path = path.display();
+    format!("{what}: {path} does not exist yet; it is read after `up` has run")
 }

@@ -20,6 +20,12 @@ pub fn normal(address: &str) -> Result<String, String> {
     ))
 }
 
+/// Whether a text is an address that is known when an answer has given it.
+pub(super) fn is_link(text: &str) -> bool {
+    let inside = text.trim_start().strip_prefix("{{");
+    inside.is_some_and(|inside| inside.trim_start().starts_with("raw("))
+}
+
 /// Whether a text begins with the scheme of an address.
 pub(super) fn is_whole(text: &str) -> bool {
     let begins = |scheme: &str| {

@@ -1,6 +1,7 @@
 //! From the profile's tables to a [`Scenario`]: every check that needs no running target.
 
 mod action;
+mod body;
 mod branch;
 mod table;
 
@@ -26,7 +27,7 @@ use super::spec::{
 };
 use super::template::{Escape, Names, Template};
 use super::{
-    Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
+    Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, FeederUse, Files, Origin,
     RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
 };
 use crate::measure::StepTable;
@@ -41,15 +42,15 @@ const RESERVED: [&str; 4] = ["vu", "cycle", "env", "cookie"];
 const MOST_REDIRECTS: u32 = 20;
 
 impl Scenario {
-    /// Compiles a profile's scenario against a target's address. `feeders` holds the rows of every feeder that the
-    /// scenario declares; `secrets` looks up environment variables and files.
+    /// Compiles a profile's scenario against a target's address. `files` holds the rows of every feeder and the bodies that the
+    /// scenario names; `secrets` looks up environment variables and files.
     ///
     /// # Errors
     /// When the scenario cannot run as it stands; the error names the place and the way out.
     pub fn compile(
         spec: &ScenarioSpec,
         base: &str,
-        feeders: &BTreeMap<String, Arc<Feeder>>,
+        files: &Files,
         secrets: &Lookup<'_>,
     ) -> Result<Self, ScenarioError> {
         let found = RefCell::new(Vec::new());
@@ -58,7 +59,7 @@ impl Scenario {
             found.borrow_mut().push(value.clone());
             Some(value)
         };
-        let mut compiler = Compiler::new(spec, base, feeders, &noted)?;
+        let mut compiler = Compiler::new(spec, base, files, &noted)?;
         let vars = compiler.vars()?;
         let timeout = match &spec.timeout {
             None => DEFAULT_TIMEOUT,
@@ -78,7 +79,11 @@ impl Scenario {
             });
         }
         Ok(Self {
-            table: table::of((&compiler.measured, compiler.started), main, (&start, &steps)),
+            table: table::of(
+                (&compiler.measured, compiler.started),
+                main,
+                (&start, &steps),
+            ),
             start,
             again_when,
             steps,
@@ -123,7 +128,7 @@ impl Scenario {
             again_when: Vec::new(),
             steps: vec![toml::Spanned::new(0..0, step)],
         };
-        Self::compile(&spec, url, &BTreeMap::new(), &|_| None)
+        Self::compile(&spec, url, &Files::default(), &|_| None)
             .map_err(|e| ScenarioError { span: None, ..e })
     }
 }
@@ -160,6 +165,8 @@ struct Compiler<'a> {
     spec: &'a ScenarioSpec,
     base: &'a str,
     secrets: &'a Lookup<'a>,
+    /// The content of each file that is sent.
+    bodies: &'a BTreeMap<String, Arc<[u8]>>,
     feeders: Vec<(&'a str, FeederUse)>,
     /// Names of the value slots, by slot; those of extractions are there once their step was compiled.
     slot_names: Vec<&'a str>,
@@ -184,18 +191,19 @@ impl<'a> Compiler<'a> {
     fn new(
         spec: &'a ScenarioSpec,
         base: &'a str,
-        rows: &BTreeMap<String, Arc<Feeder>>,
+        files: &'a Files,
         secrets: &'a Lookup<'a>,
     ) -> Result<Self, ScenarioError> {
         let mut feeders = Vec::new();
         for (name, feeder) in &spec.feeders {
-            let loaded = rows.get(name).ok_or_else(|| {
+            let loaded = files.feeders.get(name).ok_or_else(|| {
                 at(
                     &feeder.span(),
                     format!("the rows of feeder `{name}` were not read"),
                 )
             })?;
             let used = FeederUse {
+                name: name.clone(),
                 feeder: Arc::clone(loaded),
                 order: feeder.get_ref().order,
             };
@@ -205,6 +213,7 @@ impl<'a> Compiler<'a> {
             spec,
             base,
             secrets,
+            bodies: &files.bodies,
             feeders,
             slot_names: Vec::new(),
             measured: Vec::new(),
@@ -377,6 +386,9 @@ impl<'a> Compiler<'a> {
             ActionKey::Open(path) => {
                 let accepts = Some("text/event-stream");
                 let request = self.request(step, Method::GET, path, accepts)?;
+                if request.is_link() {
+                    return Err("a stream is opened at an address of the profile, not at one from an answer".to_owned().into());
+                }
                 if request.needs_body() {
                     return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned().into());
                 }
@@ -543,7 +555,7 @@ impl<'a> Compiler<'a> {
             .map_err(|e| format!("the host is not valid in a header: {e}"))?;
         let constant = |text: &str| Part::Constant(text.to_owned());
         let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
-        headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(body_type))));
+        headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(&body_type))));
         headers.extend(accepts.map(|accepts| (ACCEPT, constant(accepts))));
         if let Some(auth) = &step.basic_auth {
             headers.push((AUTHORIZATION, self.basic(auth)?));
@@ -556,6 +568,7 @@ impl<'a> Compiler<'a> {
             method,
             origin,
             target,
+            is_link: address::is_link(path),
             headers,
             body,
             expect: expected(step)?,
@@ -646,6 +659,9 @@ impl<'a> Compiler<'a> {
         path: &str,
         query: &BTreeMap<String, toml::Value>,
     ) -> Result<(usize, Part), String> {
+        if address::is_link(path) {
+            return self.link(path, query);
+        }
         let absolute = if address::is_whole(path) {
             path.to_owned()
         } else if self.base.is_empty() {
@@ -679,18 +695,37 @@ impl<'a> Compiler<'a> {
             text.parse::<Uri>()
                 .map_err(|e| format!("`{text}` is not valid in an address: {e}"))?;
         }
-        let target = Part::new(template);
+        Ok((self.origin(origin), Part::new(template)))
+    }
+
+    /// The number of an origin.
+    fn origin(&mut self, origin: Origin) -> usize {
         let known = self.origins.iter().position(|o| *o == origin);
-        let index = known.unwrap_or_else(|| {
+        known.unwrap_or_else(|| {
             self.origins.push(origin);
             self.origins.len() - 1
-        });
-        Ok((index, target))
+        })
+    }
+
+    /// An address that an answer gave: read when it is there.
+    fn link(
+        &mut self,
+        path: &str,
+        query: &BTreeMap<String, toml::Value>,
+    ) -> Result<(usize, Part), String> {
+        if !query.is_empty() {
+            return Err(
+                "`query` does not go with a whole address from an answer; remove it".to_owned(),
+            );
+        }
+        let (origin, _) = Origin::split(&address::normal(self.base)?)?;
+        let template = Template::parse(path.trim(), &self.names(), Escape::Url)?;
+        Ok((self.origin(origin), Part::new(template)))
     }
 
     /// The path of a request as it is written, behind that of the target's address where it has one.
     fn shown_target(&self, path: &str) -> String {
-        if path.contains("://") {
+        if path.contains("://") || address::is_link(path) {
             return path.to_owned();
         }
         let base = Origin::split(self.base).map_or("", |(_, base)| base);
@@ -700,32 +735,6 @@ impl<'a> Compiler<'a> {
         } else {
             format!("/{whole}")
         }
-    }
-
-    fn body(&self, step: &StepSpec) -> Result<(Part, Option<&'static str>), String> {
-        let (template, body_type) = match (&step.json, &step.body, &step.form) {
-            (None, None, None) => return Ok((Part::Constant(String::new()), None)),
-            (None, None, Some(form)) => (
-                self.pairs(form).map_err(|m| format!("`form`: {m}"))?,
-                "application/x-www-form-urlencoded",
-            ),
-            (Some(json), None, None) => {
-                let mut json = json.clone();
-                fill_in(&mut json, self.secrets)?;
-                (
-                    Template::parse_json(&json, &self.names())?,
-                    "application/json",
-                )
-            }
-            (None, Some(text), None) => (
-                self.template(text, Escape::None)?,
-                "text/plain; charset=utf-8",
-            ),
-            _ => {
-                return Err("a request has one body: `json`, `body` or `form`".to_owned());
-            }
-        };
-        Ok((Part::new(template), Some(body_type)))
     }
 }
 

@@ -32,7 +32,10 @@ impl Condition {
         template: impl Fn(&str) -> Result<Template, String>,
     ) -> Result<Self, String> {
         let side = |text: &str| match text.trim() {
-            "" => Err("`if` compares with nothing; write `{{ a }}`, `{{ a }} == b` or `{{ a }} != b`".to_owned()),
+            "" => Err(
+                "`if` compares with nothing; write `{{ a }}`, `{{ a }} == b` or `{{ a }} != b`"
+                    .to_owned(),
+            ),
             text => template(text).map_err(|m| format!("`if`: {m}")),
         };
         let (left, holds) = match comparison(text) {
@@ -120,9 +123,11 @@ mod tests {
     #[test]
     fn what_decides_nothing_is_refused() {
         let parse = |text| {
-            Condition::parse(text, |t| Template::parse(t, &Names::default(), Escape::None))
-                .map(|_| ())
-                .unwrap_err()
+            Condition::parse(text, |t| {
+                Template::parse(t, &Names::default(), Escape::None)
+            })
+            .map(|_| ())
+            .unwrap_err()
         };
         assert!(parse("a == a").contains("always the same"));
         assert!(parse("yes").contains("always the same"));

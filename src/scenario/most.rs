@@ -60,6 +60,16 @@ pub(super) fn some_steps<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     at_most::<T, D, STEPS>(input, "steps").map(Some)
 }
 
+/// The parts of a form.
+///
+/// # Errors
+/// As [`at_most`].
+pub(super) fn parts<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    input: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    at_most::<T, D, STEPS>(input, "parts of a form").map(Some)
+}
+
 /// The ways that a cycle may go at one place.
 ///
 /// # Errors

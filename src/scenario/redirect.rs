@@ -36,18 +36,64 @@ impl Redirect {
         status: StatusCode,
         location: &str,
     ) -> Result<Self, BadRequest> {
-        let text = std::str::from_utf8(sent).map_err(|_| BadRequest)?;
-        let (head, body) = text.split_once("\r\n\r\n").ok_or(BadRequest)?;
+        let sent = Sent::read(sent)?;
+        let to = resolve(origin, sent.target, location)?;
+        sent.again(origin, to, next_method(status, method))
+    }
+
+    /// The request `sent` where its target is a whole address, or one that is relative to the root of `origin`: one that an
+    /// answer gave.
+    ///
+    /// # Errors
+    /// When the address cannot be read or is of another scheme than http and https.
+    pub fn to_link(sent: &[u8], origin: &Origin, method: &Method) -> Result<Self, BadRequest> {
+        let sent = Sent::read(sent)?;
+        if sent.target.is_empty() {
+            return Err(BadRequest);
+        }
+        let to = resolve(origin, "/", sent.target)?;
+        sent.again(origin, to, method.clone())
+    }
+}
+
+/// A request as it was sent.
+struct Sent<'a> {
+    method: &'a str,
+    target: &'a str,
+    /// Name and value of each header.
+    fields: Vec<(&'a str, &'a str)>,
+    body: &'a [u8],
+}
+
+impl<'a> Sent<'a> {
+    fn read(sent: &'a [u8]) -> Result<Self, BadRequest> {
+        let end = sent.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = sent.split_at(end.ok_or(BadRequest)?);
+        let head = std::str::from_utf8(head).map_err(|_| BadRequest)?;
         let mut lines = head.split("\r\n");
         let mut line = lines.next().unwrap_or_default().split(' ');
-        let target = line.nth(1).ok_or(BadRequest)?;
-        let (to, target) = resolve(origin, target, location)?;
-        let method = next_method(status, method);
-        let keeps_body = method.as_str() == text.split(' ').next().unwrap_or_default();
+        let method = line.next().ok_or(BadRequest)?;
+        let target = line.next().ok_or(BadRequest)?;
+        let fields = lines.map(|field| field.split_once(": ").ok_or(BadRequest));
+        Ok(Self {
+            method,
+            target,
+            fields: fields.collect::<Result<_, _>>()?,
+            body: &body[4..],
+        })
+    }
+
+    /// The same to another place.
+    fn again(
+        &self,
+        origin: &Origin,
+        (to, target): (Origin, String),
+        method: Method,
+    ) -> Result<Redirect, BadRequest> {
+        let keeps_body = method.as_str() == self.method;
         let same = same_origin(origin, &to);
         let mut request = format!("{method} {target} HTTP/1.1\r\n");
-        for field in lines {
-            let (name, value) = field.split_once(": ").ok_or(BadRequest)?;
+        for (name, value) in self.fields.iter().copied() {
             let value = match name {
                 n if HOST == n && !same => &to.authority,
                 n if is_secret(n) && !same => continue,
@@ -59,13 +105,14 @@ impl Redirect {
             }
         }
         request.push_str("\r\n");
+        let mut request = request.into_bytes();
         if keeps_body {
-            request.push_str(body);
+            request.extend_from_slice(self.body);
         }
-        Ok(Self {
+        Ok(Redirect {
             origin: to,
             method,
-            request: request.into_bytes(),
+            request,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Requests of a scenario: where they go, what is in them, what is expected and taken from the answer.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::HeaderName;
 use http::{Method, StatusCode};
@@ -109,16 +110,18 @@ pub struct RequestTemplate {
     pub(super) method: Method,
     pub(super) origin: usize,
     pub(super) target: Part,
+    /// Whether that is a whole address, or a path, which an answer gave.
+    pub(super) is_link: bool,
     /// In the order in which they are sent.
     pub(super) headers: Vec<(HeaderName, Part)>,
-    pub(super) body: Part,
+    pub(super) body: Body,
     pub(super) expect: Expect,
     pub(super) check: Option<Box<Check>>,
     pub(super) extract: Vec<Extract>,
     /// Method and path as the profile has them.
     pub(super) shown: String,
     /// The whole request, when it is the same for all.
-    pub(super) constant: Option<String>,
+    pub(super) constant: Option<Vec<u8>>,
 }
 
 /// A part of a request: the same for all, or rendered each time.
@@ -141,13 +144,46 @@ impl Part {
     }
 }
 
+/// The body of a request.
+#[derive(Debug, Clone)]
+pub(super) enum Body {
+    /// One text.
+    Text(Part),
+    /// Texts and the contents of files, one behind the other.
+    Pieces(Vec<Piece>),
+}
+
+/// A piece of a body.
+#[derive(Debug, Clone)]
+pub(super) enum Piece {
+    Text(Part),
+    File(Arc<[u8]>),
+}
+
+impl Body {
+    /// The texts in it.
+    fn texts(&self) -> impl Iterator<Item = &Part> {
+        let (one, pieces) = match self {
+            Self::Text(text) => (Some(text), &[][..]),
+            Self::Pieces(pieces) => (None, pieces.as_slice()),
+        };
+        let among = pieces.iter().filter_map(|piece| match piece {
+            Piece::Text(text) => Some(text),
+            Piece::File(_) => None,
+        });
+        one.into_iter().chain(among)
+    }
+}
+
 /// A request as it is sent, head and body.
 #[derive(Debug)]
 pub enum Rendered<'a> {
     /// The same for all.
-    Constant(&'a str),
+    Constant(&'a [u8]),
     /// With values filled in.
     Varying(String),
+    /// The same with the contents of files.
+    WithFiles(Vec<u8>),
 }
 
 /// A buffer of one large request is not kept for the next.
@@ -158,7 +194,7 @@ impl Rendered<'_> {
     pub fn into_buffer(self) -> String {
         match self {
             Self::Varying(buffer) if buffer.capacity() <= KEEP_BUFFER => buffer,
-            Self::Varying(_) | Self::Constant(_) => String::new(),
+            Self::Varying(_) | Self::Constant(_) | Self::WithFiles(_) => String::new(),
         }
     }
 }
@@ -168,8 +204,9 @@ impl std::ops::Deref for Rendered<'_> {
 
     fn deref(&self) -> &[u8] {
         match self {
-            Self::Constant(text) => text.as_bytes(),
+            Self::Constant(bytes) => bytes,
             Self::Varying(text) => text.as_bytes(),
+            Self::WithFiles(bytes) => bytes,
         }
     }
 }
@@ -183,6 +220,11 @@ impl RequestTemplate {
     /// Index of the origin.
     pub fn origin(&self) -> usize {
         self.origin
+    }
+
+    /// Whether it goes where an answer says: see [`Redirect::to_link`](super::Redirect::to_link).
+    pub fn is_link(&self) -> bool {
+        self.is_link
     }
 
     /// Method and path as the profile has them, without secrets: `GET /users/{{ vu }}`.
@@ -227,28 +269,27 @@ impl RequestTemplate {
 
     /// The cookies whose values it takes.
     pub fn cookies(&self) -> impl Iterator<Item = usize> {
-        let parts = self.headers.iter().map(|(_, part)| part);
-        let templates = parts
-            .chain([&self.target, &self.body])
-            .filter_map(|part| match part {
-                Part::Constant(_) => None,
-                Part::Varying(template) => Some(template),
-            });
+        let templates = self.parts().filter_map(|part| match part {
+            Part::Constant(_) => None,
+            Part::Varying(template) => Some(template),
+        });
         templates.flat_map(Template::cookies)
     }
 
     /// Renders a request without any varying part once and for all.
     pub(super) fn sealed(mut self) -> Self {
-        let parts = self.headers.iter().map(|(_, part)| part);
-        if parts
-            .chain([&self.target, &self.body])
-            .all(Part::is_constant)
-        {
-            let mut out = String::new();
+        if self.parts().all(Part::is_constant) {
             let nothing = |_: &Template, _: &mut String| {};
-            self.constant = self.write(&mut out, nothing).is_ok().then_some(out);
+            let written = self.write(String::new(), nothing).ok();
+            self.constant = written.map(|written| written.to_vec());
         }
         self
+    }
+
+    /// Everything that may vary.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let headers = self.headers.iter().map(|(_, part)| part);
+        headers.chain([&self.target]).chain(self.body.texts())
     }
 
     /// The request with a VU's values; `buffer` is emptied and used where it has any.
@@ -266,18 +307,18 @@ impl RequestTemplate {
             return Ok(Rendered::Constant(constant));
         }
         buffer.clear();
-        self.write(&mut buffer, |template, out| {
+        self.write(buffer, |template, out| {
             scenario.render_into(template, values, rng, out);
-        })?;
-        Ok(Rendered::Varying(buffer))
+        })
     }
 
     /// Writes head and body (RFC 9112, section 3); the length stands before the body, which is rendered first.
     fn write(
         &self,
-        out: &mut String,
+        mut buffer: String,
         mut fill: impl FnMut(&Template, &mut String),
-    ) -> Result<(), BadRequest> {
+    ) -> Result<Rendered<'static>, BadRequest> {
+        let out = &mut buffer;
         let mut part = |part: &Part, out: &mut String| match part {
             Part::Constant(text) => out.push_str(text),
             Part::Varying(template) => fill(template, out),
@@ -292,8 +333,19 @@ impl RequestTemplate {
             checked(out, |out| part(value, out), is_field_value)?;
             out.push_str("\r\n");
         }
+        let body = match &self.body {
+            Body::Text(text) => text,
+            Body::Pieces(pieces) => {
+                let body = joined(pieces, part);
+                let line = format!("content-length: {}\r\n\r\n", body.len());
+                buffer.push_str(&line);
+                let mut all = buffer.into_bytes();
+                all.extend_from_slice(&body);
+                return Ok(Rendered::WithFiles(all));
+            }
+        };
         let head = out.len();
-        part(&self.body, out);
+        part(body, out);
         let length = out.len() - head;
         if length > 0 || expects_body(&self.method) {
             let line = format!("content-length: {length}\r\n\r\n");
@@ -301,8 +353,25 @@ impl RequestTemplate {
         } else {
             out.push_str("\r\n");
         }
-        Ok(())
+        Ok(Rendered::Varying(buffer))
     }
+}
+
+/// A body of texts and files.
+fn joined(pieces: &[Piece], mut part: impl FnMut(&Part, &mut String)) -> Vec<u8> {
+    let mut body = Vec::new();
+    let mut text = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::File(bytes) => body.extend_from_slice(bytes),
+            Piece::Text(piece) => {
+                text.clear();
+                part(piece, &mut text);
+                body.extend_from_slice(text.as_bytes());
+            }
+        }
+    }
+    body
 }
 
 /// Appends something and checks each byte of it.

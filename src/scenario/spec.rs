@@ -83,11 +83,11 @@ pub enum CookiesSpec {
     Off,
 }
 
-/// A CSV file whose rows feed the cycles.
+/// A file whose rows feed the cycles: CSV, or JSON lines (`.jsonl`, `.ndjson`).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FeederSpec {
-    /// Path, relative to the profile's folder; the first row names the columns.
+    /// Path, relative to the profile's folder; the first row of a CSV file names the columns.
     pub file: String,
     /// Which row a cycle gets.
     #[serde(default)]
@@ -103,6 +103,8 @@ pub enum FeederOrder {
     Sequential,
     /// Any one, drawn with the run's seed.
     Random,
+    /// The next one, over all VUs, each only once: when all were used, the run ends.
+    Unique,
     /// Always the same one per VU: row `vu` modulo the number of rows.
     PerVu,
 }
@@ -163,6 +165,11 @@ pub struct StepSpec {
     pub json: Option<toml::Value>,
     /// Text body, a template.
     pub body: Option<String>,
+    /// A file that is the body, as it is; relative to the profile's folder.
+    pub body_file: Option<String>,
+    /// The parts of a form with files, sent as `multipart/form-data`.
+    #[serde(default, deserialize_with = "most::parts")]
+    pub multipart: Option<Vec<MultipartSpec>>,
     /// Statuses that count as success; any 2xx when absent.
     pub expect: Option<Vec<u16>>,
     /// What must be true of the answer beside its status.
@@ -183,6 +190,23 @@ pub struct ChoiceSpec {
     /// Its steps; none is a way too.
     #[serde(deserialize_with = "most::steps")]
     pub steps: Vec<Spanned<StepSpec>>,
+}
+
+/// One part of a form with files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MultipartSpec {
+    /// The field's name.
+    pub name: String,
+    /// A file that is its content, as it is; relative to the profile's folder.
+    pub file: Option<String>,
+    /// A text that is its content, a template.
+    pub text: Option<String>,
+    /// Its media type.
+    #[serde(rename = "type")]
+    pub media_type: Option<String>,
+    /// What the file is said to be called; its own name when absent.
+    pub filename: Option<String>,
 }
 
 /// A user name and a password; templates.
@@ -223,6 +247,13 @@ pub struct ExtractTable {
 }
 
 impl StepSpec {
+    /// The files whose content it sends.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        let parts = self.multipart.iter().flatten();
+        let parts = parts.filter_map(|part| part.file.as_deref());
+        self.body_file.as_deref().into_iter().chain(parts)
+    }
+
     /// The steps within this one.
     pub fn inner(&self) -> impl DoubleEndedIterator<Item = &Spanned<StepSpec>> {
         let chosen = self.choose.iter().flatten().flat_map(|c| &c.steps);

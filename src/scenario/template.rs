@@ -40,10 +40,28 @@ enum Segment {
     /// A user name and a password as HTTP's basic authentication sends them (RFC 7617).
     Base64(Box<Template>),
     Cookie(usize),
+    /// A value as it is, where others are made safe: a link that an answer gave.
+    Raw(Box<Segment>),
     Column {
         feeder: usize,
         column: usize,
     },
+    /// A whole value of a JSON body from a feeder whose cells have types.
+    TypedColumn {
+        feeder: usize,
+        column: usize,
+    },
+}
+
+impl Segment {
+    /// The cookie whose value it takes.
+    fn cookie(&self) -> Option<usize> {
+        match self {
+            Self::Cookie(cookie) => Some(*cookie),
+            Self::Raw(inner) => inner.cookie(),
+            _ => None,
+        }
+    }
 }
 
 /// A compiled template.
@@ -199,10 +217,7 @@ impl Template {
 
     /// The cookies whose values it takes.
     pub(super) fn cookies(&self) -> impl Iterator<Item = usize> {
-        self.segments.iter().filter_map(|segment| match segment {
-            Segment::Cookie(cookie) => Some(*cookie),
-            _ => None,
-        })
+        self.segments.iter().filter_map(Segment::cookie)
     }
 
     /// Appends the text with the values filled in.
@@ -232,11 +247,7 @@ impl Template {
                 Segment::Slot(slot) => self.push_value(out, values.get(*slot)),
                 Segment::Typed(slot) => match &values.slots[*slot] {
                     Value::Json(json) => out.push_str(json),
-                    Value::Text(text) => {
-                        out.push('"');
-                        push_json_escaped(out, text);
-                        out.push('"');
-                    }
+                    Value::Text(text) => push_json_text(out, text),
                 },
                 Segment::Base64(inner) => {
                     let mut text = String::new();
@@ -246,9 +257,23 @@ impl Template {
                 Segment::Cookie(cookie) => {
                     self.push_value(out, values.cookies[*cookie].as_deref().unwrap_or_default());
                 }
+                Segment::Raw(inner) => {
+                    let template = Self {
+                        segments: vec![(**inner).clone()],
+                        escape: Escape::None,
+                    };
+                    template.render(feeders, values, rng, out);
+                }
                 Segment::Column { feeder, column } => {
                     let row = values.rows[*feeder];
                     self.push_value(out, feeders[*feeder].feeder.cell(row, *column));
+                }
+                Segment::TypedColumn { feeder, column } => {
+                    let (row, rows) = (values.rows[*feeder], &feeders[*feeder].feeder);
+                    match rows.json(row, *column) {
+                        Some(json) => out.push_str(json),
+                        None => push_json_text(out, rows.cell(row, *column)),
+                    }
                 }
             }
         }
@@ -362,6 +387,11 @@ impl Names<'_> {
             {
                 Some(number)
             }
+            Segment::Column { feeder, column }
+                if self.feeders[feeder].1.is_typed() && !name.starts_with("text(") =>
+            {
+                Some(Segment::TypedColumn { feeder, column })
+            }
             _ => None,
         })
     }
@@ -381,6 +411,9 @@ impl Names<'_> {
         }
         if let Some(inside) = called(name, "text") {
             return self.segment(inside.trim());
+        }
+        if let Some(inside) = called(name, "raw") {
+            return Ok(Segment::Raw(Box::new(self.segment(inside.trim())?)));
         }
         if let Some((_, slot)) = self.slots.iter().find(|(n, _)| *n == name) {
             return Ok(Segment::Slot(*slot));
@@ -451,6 +484,12 @@ fn random(bounds: &str) -> Option<Segment> {
 
 fn push_number(out: &mut String, number: u64) {
     write!(out, "{number}").expect("writing to a string cannot fail");
+}
+
+fn push_json_text(out: &mut String, text: &str) {
+    out.push('"');
+    push_json_escaped(out, text);
+    out.push('"');
 }
 
 /// The inside of a JSON string (RFC 8259, section 7).

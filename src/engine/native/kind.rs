@@ -15,6 +15,8 @@ use crate::scenario::Scenario;
 pub(super) struct Thread {
     pub(super) connector: Connector,
     pub(super) recorder: RefCell<Recorder>,
+    /// Why the load cannot go on, once it cannot.
+    pub(super) over: Rc<RefCell<Option<String>>>,
 }
 
 /// What all users of one kind have in common on one thread.
@@ -47,6 +49,7 @@ impl Kind {
             thread: Rc::new(Thread {
                 connector: own.thread.connector.apart(),
                 recorder: RefCell::new(Recorder::new(rows)),
+                over: Rc::clone(&own.thread.over),
             }),
             scenario: Arc::clone(&own.scenario),
             first_row: 0,

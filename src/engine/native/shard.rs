@@ -132,6 +132,7 @@ impl Shard {
         let thread = Rc::new(Thread {
             connector: Connector::new(spec.means.clone(), spec.addresses),
             recorder: RefCell::new(Recorder::new(rows)),
+            over: Rc::default(),
         });
         Self {
             populations: populations(&spec, &thread),
@@ -297,6 +298,9 @@ impl Shard {
 
     /// Ends the window; one that the thread was too late for is part of it.
     fn cut(&mut self) -> Result<(), ()> {
+        if let Some(why) = self.thread.over.borrow_mut().take() {
+            return self.reports.send(Err(why)).map_err(|_| ()).and(Err(()));
+        }
         let now = Instant::now();
         self.windows_cut += 1;
         while self.window_end() <= now {

@@ -34,7 +34,7 @@ fn compile(toml: &str, base: &str) -> Arc<Scenario> {
 
 fn compile_fed(toml: &str, base: &str, feeders: &BTreeMap<String, Arc<Feeder>>) -> Arc<Scenario> {
     let spec: ScenarioSpec = toml::from_str(toml).unwrap();
-    Arc::new(Scenario::compile(&spec, base, feeders, &|_| None).unwrap())
+    Arc::new(Scenario::compile(&spec, base, &feeders.clone().into(), &|_| None).unwrap())
 }
 
 fn spec(scenario: &Arc<Scenario>) -> NativeSpec {

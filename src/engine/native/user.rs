@@ -111,8 +111,8 @@ impl<'a> ScenarioUser<'a> {
 
     /// Goes through the steps, as far as it comes.
     async fn pass(&mut self, limit: &mut TimeLimit) -> CycleEnd {
-        if !std::mem::take(&mut self.drawn) {
-            self.draw_values();
+        if !std::mem::take(&mut self.drawn) && !self.draw_values() {
+            return CycleEnd::Left;
         }
         self.starts.fill(None);
         self.last = Instant::now();
@@ -120,14 +120,15 @@ impl<'a> ScenarioUser<'a> {
         self.take(self.steps, limit).await
     }
 
-    /// The values that the next cycle has; those of the first are there while the user starts.
-    fn draw_values(&mut self) {
+    /// The values that the next cycle has; those of the first are there while the user starts. Where there are none left the load is over.
+    fn draw_values(&mut self) -> bool {
         self.values.now_ms = now_ms();
         let next_rows = &self.kind.next_rows;
-        self.scenario
-            .begin_cycle(&mut self.values, &mut self.rng, |feeder| {
-                next_rows[feeder].fetch_add(1, Ordering::Relaxed)
-            });
+        let drawn = (self.scenario).begin_cycle(&mut self.values, &mut self.rng, |feeder| {
+            next_rows[feeder].fetch_add(1, Ordering::Relaxed)
+        });
+        let over = drawn.map_err(|why| self.kind.thread.over.replace(Some(why.to_string())));
+        over.is_ok()
     }
 
     /// Takes some steps in order.
@@ -339,11 +340,16 @@ impl<'a> ScenarioUser<'a> {
         };
         let want = self.want(template, template.needs_headers(), keep);
         let request = self.render(template)?;
-        let (connection, head) = self.exchange(template.origin(), &request, want).await?;
-        let answer = OpenAnswer {
-            connection,
-            head,
-            keep: Some(template.origin()),
+        let answer = if template.is_link() {
+            self.go_to_link(template, &request, want).await?
+        } else {
+            let (connection, head) = self.exchange(template.origin(), &request, want).await?;
+            OpenAnswer {
+                connection,
+                head,
+                keep: Some(template.origin()),
+                asked: None,
+            }
         };
         let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
@@ -351,6 +357,7 @@ impl<'a> ScenarioUser<'a> {
             mut connection,
             head,
             keep,
+            asked: _,
         } = answer;
         let refusal = refusal(template, &head);
         if refusal.is_some() && !self.fresh && self.scenario.starts_again(head.status) {
@@ -507,6 +514,7 @@ impl<'a> ScenarioUser<'a> {
             connection,
             head,
             keep: None,
+            asked: None,
         };
         let answer = self.arrived(template, &request, want, answer).await?;
         self.rendered = request.into_buffer();
@@ -612,7 +620,9 @@ impl User for ScenarioUser<'_> {
         if self.scenario.start().is_empty() {
             return CycleEnd::Completed;
         }
-        self.draw_values();
+        if !self.draw_values() {
+            return CycleEnd::Left;
+        }
         self.drawn = true;
         // Whoever has just started is not sent back to do so again.
         self.fresh = true;

@@ -7,8 +7,7 @@ use toml::Spanned;
 use crate::scenario::spec::{ChoiceSpec, StepSpec, ThinkSpec, WaitSpec};
 
 /// Action keys of a step, as messages list them.
-const ACTIONS: &str =
-    "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think`, `close`, `steps` or `choose`";
+const ACTIONS: &str = "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think`, `close`, `steps` or `choose`";
 
 /// The action of a step, with its value.
 pub(super) enum ActionKey<'a> {
@@ -47,8 +46,16 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
             .as_deref()
             .map(|n| ("close", ActionKey::Close(n))),
     );
-    found.extend(step.steps.as_deref().map(|s| ("steps", ActionKey::Group(s))));
-    found.extend(step.choose.as_deref().map(|c| ("choose", ActionKey::Choose(c))));
+    found.extend(
+        step.steps
+            .as_deref()
+            .map(|s| ("steps", ActionKey::Group(s))),
+    );
+    found.extend(
+        step.choose
+            .as_deref()
+            .map(|c| ("choose", ActionKey::Choose(c))),
+    );
     match (found.pop(), found.pop()) {
         (Some((_, action)), None) => Ok(action),
         (None, _) => Err(format!("the step does nothing; give it one of {ACTIONS}")),
@@ -92,10 +99,15 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ("check", step.check.is_some() && !takes_body),
         ("json", step.json.is_some() && !takes_body),
         ("body", step.body.is_some() && !takes_body),
+        ("body-file", step.body_file.is_some() && !takes_body),
+        ("multipart", step.multipart.is_some() && !takes_body),
         ("expect", step.expect.is_some() && !takes_body),
         ("extract", !step.extract.is_empty() && !measured),
         ("timeout", step.timeout.is_some() && !measured),
-        ("repeat", step.repeat.is_some() && matches!(key, ActionKey::Close(_))),
+        (
+            "repeat",
+            step.repeat.is_some() && matches!(key, ActionKey::Close(_)),
+        ),
     ];
     match foreign.iter().find(|(_, there)| *there) {
         Some((name, _)) => Err(format!(

@@ -49,7 +49,11 @@ impl<'a> Compiler<'a> {
         timeout: Duration,
     ) -> Result<Action, ScenarioError> {
         if choices.is_empty() {
-            return Err("`choose` is empty; write [{ weight = 7, steps = [..] }, ..]".to_owned().into());
+            return Err(
+                "`choose` is empty; write [{ weight = 7, steps = [..] }, ..]"
+                    .to_owned()
+                    .into(),
+            );
         }
         let before = self.streams_now();
         let mut after = Vec::with_capacity(choices.len());
@@ -101,7 +105,10 @@ impl<'a> Compiler<'a> {
         let known = self.streams.iter().position(|(n, _)| *n == name);
         let stream = match known {
             Some(stream) if self.streams[stream].1 => {
-                return Err("this stream is open already; close it first, or choose another name".to_owned());
+                return Err(
+                    "this stream is open already; close it first, or choose another name"
+                        .to_owned(),
+                );
             }
             Some(stream) => {
                 self.streams[stream].1 = true;

@@ -7,6 +7,7 @@ use rand::RngExt as _;
 
 use super::super::{spec::ScenarioSpec, vu_rng};
 use super::*;
+use crate::scenario::Feeder;
 use crate::secret::Place;
 
 const BASE: &str = "http://127.0.0.1:8080/api";
@@ -23,7 +24,12 @@ fn compile(toml: &str) -> Result<Scenario, ScenarioError> {
         Place::Env("BAD") => Some("s3cret\n{".to_owned()),
         _ => None,
     };
-    Scenario::compile(&spec, BASE, &feeders.collect(), &env)
+    let bodies = [("photo.bin".to_owned(), Arc::from(&b"\x89PNG\xff"[..]))];
+    let files = Files {
+        feeders: feeders.collect(),
+        bodies: bodies.into(),
+    };
+    Scenario::compile(&spec, BASE, &files, &env)
 }
 
 fn request(scenario: &Scenario, step: usize, vu: u32) -> http::Request<Bytes> {
@@ -33,10 +39,11 @@ fn request(scenario: &Scenario, step: usize, vu: u32) -> http::Request<Bytes> {
     };
     let (mut values, mut rng) = (scenario.values(vu), vu_rng(1, vu));
     let mut row = 0;
-    scenario.begin_cycle(&mut values, &mut rng, |_| {
+    let drawn = scenario.begin_cycle(&mut values, &mut rng, |_| {
         row += 1;
         row
     });
+    drawn.unwrap();
     let rendered = template.render(scenario, &values, &mut rng, String::new());
     parsed(&rendered.unwrap())
 }

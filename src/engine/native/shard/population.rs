@@ -363,7 +363,8 @@ impl Population {
     ///
     /// `arrival` is the first that a VU of the open model takes.
     fn start(&mut self, id: u32, arrival: Option<Instant>, tasks: &mut Tasks) {
-        if self.halted || self.slot(id).is_some() {
+        let is_over = self.kind.thread.over.borrow().is_some();
+        if self.halted || is_over || self.slot(id).is_some() {
             return;
         }
         let state = Rc::new(VuState::default());

@@ -16,7 +16,9 @@ impl<'a> ScenarioUser<'a> {
         let holds = condition.holds(|side| scenario.render(side, values, rng));
         if !holds {
             let name = self.called(step);
-            self.say(Mark::Note, |_| format!("{name}: skipped, `if` does not hold"));
+            self.say(Mark::Note, |_| {
+                format!("{name}: skipped, `if` does not hold")
+            });
         }
         holds
     }
@@ -37,7 +39,11 @@ impl<'a> ScenarioUser<'a> {
                 let at = at.unwrap_or(0);
                 self.say(Mark::Note, |_| {
                     let weight = choices[at].weight;
-                    format!("way {} of {}, weight {weight} of {all}", at + 1, choices.len())
+                    format!(
+                        "way {} of {}, weight {weight} of {all}",
+                        at + 1,
+                        choices.len()
+                    )
                 });
                 &choices[at].steps
             }

@@ -11,6 +11,8 @@ pub(super) struct OpenAnswer {
     pub(super) head: Head,
     /// Index of the scenario's origin whose kept connection this is; `None` where it is not to be kept.
     pub(super) keep: Option<usize>,
+    /// How it was asked for, where that is not as the step says.
+    pub(super) asked: Option<Box<Redirect>>,
 }
 
 impl ScenarioUser<'_> {
@@ -25,8 +27,11 @@ impl ScenarioUser<'_> {
         answer: OpenAnswer,
     ) -> Result<OpenAnswer, Stop> {
         let mut answer = answer;
-        let mut from = self.scenario.origins()[template.origin()].clone();
-        let mut last: Option<Redirect> = None;
+        let mut last = answer.asked.take();
+        let mut from = match &last {
+            Some(link) => link.origin.clone(),
+            None => self.scenario.origins()[template.origin()].clone(),
+        };
         for _ in 0..self.scenario.redirects() {
             let status = answer.head.status;
             let location = answer.head.headers.get(LOCATION);
@@ -53,8 +58,26 @@ impl ScenarioUser<'_> {
             };
             answer = self.arrive(&next, want, keeps).await?;
             from.clone_from(&next.origin);
-            last = Some(next);
+            last = Some(Box::new(next));
         }
+        Ok(answer)
+    }
+
+    /// Sends a request to an address that an answer gave.
+    pub(super) async fn go_to_link(
+        &mut self,
+        template: &RequestTemplate,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<OpenAnswer, Stop> {
+        let origin = &self.scenario.origins()[template.origin()];
+        let next = Redirect::to_link(request, origin, template.method());
+        let next = next.map_err(|_| {
+            let text = "the address that an answer gave is not one of http or https";
+            why::note(FailureKind::Protocol, text)
+        })?;
+        let mut answer = self.arrive(&next, want, true).await?;
+        answer.asked = Some(Box::new(next));
         Ok(answer)
     }
 
@@ -64,6 +87,7 @@ impl ScenarioUser<'_> {
             mut connection,
             head,
             keep,
+            asked: _,
         } = answer;
         if let Some(origin) = keep {
             let body = connection.body().await?;
@@ -94,6 +118,7 @@ impl ScenarioUser<'_> {
             connection,
             head,
             keep,
+            asked: None,
         })
     }
 }
