@@ -30,7 +30,7 @@ use rand::{Rng, RngExt as _, SeedableRng as _};
 
 pub use address::{check_port, normal as normal_address};
 pub use allowed::Allowed;
-pub use answer::Answer;
+pub use answer::{Answer, text_of};
 pub use check::{Check, CheckSpec};
 pub use condition::Condition;
 pub use extract::{Extract, ExtractFrom, Pick};
@@ -441,7 +441,12 @@ impl Scenario {
             };
         }
         for (slot, template) in &self.vars {
-            values.slots[*slot] = Value::Text(self.render(template, values, rng));
+            let text = self.render(template, values, rng);
+            values.slots[*slot] = if template.is_number() {
+                Value::Json(text)
+            } else {
+                Value::Text(text)
+            };
         }
         Ok(())
     }

@@ -450,7 +450,7 @@ fn is_secret_value(value: &str) -> bool {
 }
 
 /// A text with what is percent-encoded in it as it is meant; what is no UTF-8 then is left out.
-fn percent_decoded(text: &str) -> String {
+pub fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use http::HeaderMap;
-use http::header::{HeaderName, SET_COOKIE};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, SET_COOKIE};
+
+use crate::excerpt;
 
 /// What came, taken apart no further than is asked for.
 pub struct Answer<'a> {
@@ -37,13 +39,32 @@ impl<'a> Answer<'a> {
 
     /// The body as JSON, if it is that.
     pub fn json(&self) -> Option<&serde_json::Value> {
-        let read = || serde_json::from_slice(self.body).ok();
+        let read = || match serde_json::from_slice(self.body) {
+            Ok(json) => Some(json),
+            // In another charset, or behind a mark of the order of bytes.
+            Err(_) => serde_json::from_str(&self.decoded()?).ok(),
+        };
         self.json.get_or_init(read).as_ref()
     }
 
-    /// The body as text.
+    /// The body as text, in the charset that is said of it.
     pub fn text(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.body)
+        match self.decoded() {
+            Some(text) => Cow::Owned(text),
+            None => String::from_utf8_lossy(self.body),
+        }
+    }
+
+    /// The body where it is not plain UTF-8 but text.
+    fn decoded(&self) -> Option<String> {
+        let media_type = self.headers.and_then(|h| h.get(CONTENT_TYPE));
+        let media_type = media_type.map(HeaderValue::as_bytes);
+        let is_plain = |t: &[u8]| !t.windows(8).any(|w| w.eq_ignore_ascii_case(b"charset="));
+        let plain = media_type.is_none_or(is_plain) && !self.body.starts_with(b"\xef\xbb\xbf");
+        if plain && std::str::from_utf8(self.body).is_ok() {
+            return None;
+        }
+        excerpt::of_body(self.body, media_type)
     }
 
     /// The body.
@@ -59,7 +80,7 @@ impl<'a> Answer<'a> {
     /// The values of a header.
     pub(super) fn headers(&self, name: &HeaderName) -> impl Iterator<Item = String> {
         let all = self.headers.into_iter().flat_map(|h| h.get_all(name));
-        all.filter_map(|value| value.to_str().ok().map(str::to_owned))
+        all.map(|value| text_of(value.as_bytes()))
             .collect::<Vec<_>>()
             .into_iter()
     }
@@ -72,5 +93,13 @@ impl<'a> Answer<'a> {
             (known.trim() == name).then(|| value.trim().to_owned())
         });
         set.collect::<Vec<_>>().into_iter()
+    }
+}
+
+/// The value of a header: UTF-8, else Latin-1, which is what servers send that know no better (RFC 9110, section 5.5).
+pub fn text_of(value: &[u8]) -> String {
+    match std::str::from_utf8(value) {
+        Ok(text) => text.to_owned(),
+        Err(_) => value.iter().copied().map(char::from).collect(),
     }
 }

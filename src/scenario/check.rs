@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json_path::JsonPath;
 
 use super::answer::Answer;
-use super::extract::{last_line, pointer};
+use super::extract::{json_path, last_line, pointer};
 use super::template::{Template, Value};
 use crate::excerpt;
 
@@ -97,7 +97,10 @@ impl Check {
         let texts = |all: &OneOrMany| {
             all.all()
                 .iter()
-                .map(|t| template(t))
+                .map(|t| match t.as_str() {
+                    "" => Err("a text to look for is empty, which every body contains; write what must stand there".to_owned()),
+                    t => template(t),
+                })
                 .collect::<Result<_, _>>()
         };
         let regex = |text: &String| {
@@ -111,13 +114,12 @@ impl Check {
         let mut json = Vec::new();
         for (at, wanted) in &spec.json {
             let place = if at.starts_with('$') {
-                let path = JsonPath::parse(at)
-                    .map_err(|e| format!("`{at}` is not a valid JSONPath: {e}"))?;
-                JsonPlace::Path(Box::new(path))
+                JsonPlace::Path(Box::new(json_path(at)?))
             } else {
                 JsonPlace::Pointer(pointer(at)?)
             };
             let wanted = match wanted {
+                toml::Value::Datetime(at) => Wanted::Text(template(&at.to_string())?),
                 toml::Value::String(text) if text == "absent" => Wanted::Absent,
                 toml::Value::String(text) if text == "present" => Wanted::Present,
                 toml::Value::String(text) => Wanted::Text(template(text)?),
@@ -139,6 +141,11 @@ impl Check {
             json,
             bytes: (spec.min_bytes, spec.max_bytes),
         })
+    }
+
+    /// Most bytes that the body may have.
+    pub(super) fn max_bytes(&self) -> Option<u64> {
+        self.bytes.1
     }
 
     /// Why an answer does not pass, with the value that was seen; `None` where it does. `render` fills a template in.
@@ -223,7 +230,7 @@ impl Wanted {
         match self {
             Self::Absent => found.map(|_| format!("{}, where nothing may stand", seen(found))),
             Self::Present => found.is_none().then(|| seen(None)),
-            Self::Exactly(wanted) if found == Some(wanted) => None,
+            Self::Exactly(wanted) if found.is_some_and(|found| is_same(found, wanted)) => None,
             Self::Exactly(wanted) => differs(&wanted.to_string()),
             Self::Text(template) => {
                 let wanted = render(template);
@@ -232,6 +239,14 @@ impl Wanted {
                 if same { None } else { differs(&wanted) }
             }
         }
+    }
+}
+
+/// Whether two values are the same; a number is, however it is written.
+fn is_same(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+    match (a.as_f64(), b.as_f64()) {
+        (Some(x), Some(y)) if a.is_f64() != b.is_f64() => x.to_bits() == y.to_bits(),
+        _ => a == b,
     }
 }
 

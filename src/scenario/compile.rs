@@ -20,7 +20,7 @@ use http::{Method, StatusCode, Uri};
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::address;
 use super::check::Check;
-use super::extract::{Pick, pointer};
+use super::extract::{Pick, pointer, regex};
 use super::request::Part;
 use super::spec::{
     BasicAuthSpec, ConnectionsSpec, CookiesSpec, ExtractSpec, ScenarioSpec, StepSpec, WaitSpec,
@@ -28,7 +28,7 @@ use super::spec::{
 use super::template::{Escape, Names, Template};
 use super::{
     Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, FeederUse, Files, Origin,
-    RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
+    RequestTemplate, Scenario, ScenarioError, Step, Think, Value, Wait, nearest,
 };
 use crate::measure::StepTable;
 use crate::secret::{self, Lookup, masked};
@@ -368,6 +368,16 @@ impl<'a> Compiler<'a> {
             let message = "`again-when` takes the start steps anew, and there are none; add `[[scenario.start]]`";
             return Err(error(message.to_owned()));
         }
+        if let Some(fine) = self
+            .spec
+            .again_when
+            .iter()
+            .find(|s| (200..300).contains(*s))
+        {
+            return Err(error(format!(
+                "`again-when`: {fine} is a success, after which nothing is taken anew; name a status such as 401"
+            )));
+        }
         let statuses = self.spec.again_when.iter().copied().map(status);
         statuses
             .collect::<Result<_, _>>()
@@ -508,9 +518,13 @@ impl<'a> Compiler<'a> {
                     "`{name}` already means something; extract into another name"
                 ));
             }
-            let (from, pick, default) = match from {
-                ExtractSpec::Place(place) => (place, Pick::First, None),
-                ExtractSpec::Table(table) => (&table.from, table.pick, table.default.clone()),
+            let (from, pick, default, part) = match from {
+                ExtractSpec::Place(place) => (place, Pick::First, None, None),
+                ExtractSpec::Table(table) => {
+                    let default = table.default.as_ref().map(default_value);
+                    let part = table.regex.as_deref().map(regex).transpose()?;
+                    (&table.from, table.pick, default.transpose()?, part)
+                }
             };
             let from = ExtractFrom::parse(from).map_err(|m| format!("`extract`: {m}"))?;
             if step.wait.is_some() && !from.is_of_events() {
@@ -528,6 +542,7 @@ impl<'a> Compiler<'a> {
                 from,
                 pick,
                 default,
+                part: part.map(Box::new),
             });
         }
         Ok(out)
@@ -557,11 +572,14 @@ impl<'a> Compiler<'a> {
         let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
         headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(&body_type))));
         headers.extend(accepts.map(|accepts| (ACCEPT, constant(accepts))));
+        for (name, value) in &self.spec.headers {
+            self.header(&mut headers, name, value.get_ref())?;
+        }
         if let Some(auth) = &step.basic_auth {
+            headers.retain(|(name, _)| name != AUTHORIZATION);
             headers.push((AUTHORIZATION, self.basic(auth)?));
         }
-        let of_all = self.spec.headers.iter().map(|(n, v)| (n, v.get_ref()));
-        for (name, value) in of_all.chain(&step.headers) {
+        for (name, value) in &step.headers {
             self.header(&mut headers, name, value)?;
         }
         let request = RequestTemplate {
@@ -736,6 +754,21 @@ impl<'a> Compiler<'a> {
             format!("/{whole}")
         }
     }
+}
+
+/// What a value is where none was found.
+fn default_value(given: &toml::Value) -> Result<Value, String> {
+    if let toml::Value::String(text) = given {
+        if text.contains("{{") {
+            return Err("`default` is taken as it stands; it cannot hold `{{ }}`".to_owned());
+        }
+        return Ok(Value::Text(text.clone()));
+    }
+    let json = serde_json::to_string(given).map_err(|e| format!("`default`: {e}"))?;
+    Ok(match given {
+        toml::Value::Datetime(at) => Value::Text(at.to_string()),
+        _ => Value::Json(json),
+    })
 }
 
 /// A single value as text; `None` for a table.

@@ -22,7 +22,9 @@ pub struct Extract {
     /// Which one, where several stand there.
     pub pick: Pick,
     /// What it is where nothing stands there; without it the step fails.
-    pub default: Option<String>,
+    pub default: Option<Value>,
+    /// What of the value is taken: the first group of a regular expression, or its whole match.
+    pub part: Option<Box<Regex>>,
 }
 
 /// Which of several values is taken.
@@ -80,20 +82,13 @@ impl ExtractFrom {
                 .map(Self::Header)
                 .map_err(|_| format!("`{rest}` is not the name of a header")),
             "cookie" if !rest.trim().is_empty() => Ok(Self::Cookie(rest.trim().to_owned())),
-            "regex" => Regex::new(rest)
-                .map(|regex| Self::Regex(Box::new(regex)))
-                .map_err(|e| {
-                    format!(
-                        "`{rest}` is not a valid regular expression: {}",
-                        last_line(&e)
-                    )
-                }),
+            "regex" => regex(rest).map(|regex| Self::Regex(Box::new(regex))),
             "css" => css(rest),
             "status" if text == kind => Ok(Self::Status),
             "body" if text == kind => Ok(Self::Body),
-            _ if text.starts_with('$') => JsonPath::parse(text)
-                .map(|path| Self::JsonPath(Box::new(path)))
-                .map_err(|e| format!("`{text}` is not a valid JSONPath: {e}")),
+            _ if text.starts_with('$') => {
+                json_path(text).map(|path| Self::JsonPath(Box::new(path)))
+            }
             _ => pointer(text).map(Self::Json),
         }
     }
@@ -165,7 +160,9 @@ impl ExtractFrom {
             Self::Regex(regex) => {
                 let text = answer.text();
                 let all = regex.captures_iter(&text);
-                all.filter_map(|c| c.get(1).or_else(|| c.get(0)))
+                // A group that took no part has no value.
+                let wanted = usize::from(regex.captures_len() > 1);
+                all.filter_map(|c| c.get(wanted))
                     .map(|m| Value::Text(m.as_str().to_owned()))
                     .collect()
             }
@@ -223,6 +220,12 @@ impl Extract {
     /// Says what is missing, where there is no default.
     pub fn find<R: Rng>(&self, answer: &Answer<'_>, rng: &mut R) -> Result<Value, String> {
         let mut all = self.from.all(answer);
+        if let Some(regex) = &self.part {
+            all = all
+                .iter()
+                .filter_map(|value| part_of(regex, value.as_str()))
+                .collect();
+        }
         let is_list = matches!(self.from, ExtractFrom::Json(_)) && all.len() > 1;
         if is_list && self.pick != Pick::First {
             // The first is the list as a whole.
@@ -239,14 +242,63 @@ impl Extract {
         };
         match (found, &self.default) {
             (Some(value), _) => Ok(value),
-            (None, Some(default)) => Ok(Value::Text(default.clone())),
-            (None, None) => Err(self.from.missing(answer)),
+            (None, Some(default)) => Ok(default.clone()),
+            (None, None) => Err(match &self.part {
+                Some(regex) if !self.from.all(answer).is_empty() => {
+                    format!("nothing in {} matches `{regex}`", self.from)
+                }
+                _ => self.from.missing(answer),
+            }),
         }
     }
 }
 
+/// The first group of a match, or the whole where there is none.
+fn part_of(regex: &Regex, text: &str) -> Option<Value> {
+    let found = regex.captures(text)?;
+    let found = found.get(usize::from(regex.captures_len() > 1))?;
+    Some(Value::Text(found.as_str().to_owned()))
+}
+
+/// How deep elements may stand in each other. Reading a page takes the square of that, and nothing else of a thread's VUs runs
+/// meanwhile.
+const DEEPEST: usize = 1_000;
+
+/// Whether a page nests deeper than any that is made for people: every tag that opens and none that closes counts.
+fn is_too_deep(page: &str) -> bool {
+    let mut depth = 0_usize;
+    for tag in page.split('<').skip(1) {
+        depth = match tag.as_bytes().first() {
+            Some(b'/') => depth.saturating_sub(1),
+            Some(b) if b.is_ascii_alphabetic() && !is_single(tag) => depth + 1,
+            _ => depth,
+        };
+        if depth > DEEPEST {
+            return true;
+        }
+    }
+    false
+}
+
+/// Whether a tag is of an element that needs no end (WHATWG HTML, sections 13.1.2 and 13.1.2.4).
+fn is_single(tag: &str) -> bool {
+    const SINGLE: [&str; 25] = [
+        "area", "base", "br", "col", "dd", "dt", "embed", "hr", "img", "input", "li", "link",
+        "meta", "optgroup", "option", "p", "param", "source", "tbody", "td", "th", "thead", "tr",
+        "track", "wbr",
+    ];
+    let end = tag
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(tag.len());
+    let name = tag[..end].to_ascii_lowercase();
+    SINGLE.contains(&name.as_str())
+}
+
 impl CssPlace {
     fn all(&self, text: &str) -> Vec<Value> {
+        if is_too_deep(text) {
+            return Vec::new();
+        }
         let page = scraper::Html::parse_document(text);
         let found = page
             .select(&self.selector)
@@ -276,17 +328,36 @@ fn css(text: &str) -> Result<ExtractFrom, String> {
                 .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == ':')
     };
     let (selector, attribute) = match text.rsplit_once('@') {
-        Some((selector, name)) if is_name(name.trim()) => (selector, Some(name.trim().to_owned())),
+        // Names of attributes are written in small letters by whoever reads a page.
+        Some((selector, name)) if is_name(name.trim()) => {
+            (selector, Some(name.trim().to_ascii_lowercase()))
+        }
         _ => (text, None),
     };
     let selector = selector.trim();
-    let parsed = Selector::parse(selector)
-        .map_err(|e| format!("`{selector}` is not a valid CSS selector: {e}; one is written as in `css:input[name=csrf]@value`"))?;
+    let parsed = Selector::parse(selector).map_err(|_| {
+        format!(
+            "`{selector}` is not a valid CSS selector; write one as in `css:input[name=csrf]@value`"
+        )
+    })?;
     Ok(ExtractFrom::Css(Box::new(CssPlace {
         text: selector.to_owned(),
         selector: parsed,
         attribute,
     })))
+}
+
+/// Most descents (`..`) of a `JSONPath`: each multiplies the places that are looked at by all that there are.
+const MOST_DESCENTS: usize = 2;
+
+/// Reads a `JSONPath` (RFC 9535).
+pub(super) fn json_path(text: &str) -> Result<JsonPath, String> {
+    if text.matches("..").count() > MOST_DESCENTS {
+        return Err(format!(
+            "`{text}` descends (`..`) more than {MOST_DESCENTS} times, which can take minutes per answer; name the way"
+        ));
+    }
+    JsonPath::parse(text).map_err(|e| format!("`{text}` is not a valid JSONPath: {e}"))
 }
 
 /// Checks a JSON pointer (RFC 6901).
@@ -298,6 +369,16 @@ pub(super) fn pointer(text: &str) -> Result<String, String> {
         "`{text}` is not a JSON pointer; write `/{}`",
         text.trim_start_matches(['$', '.']).replace('.', "/")
     ))
+}
+
+/// Reads a regular expression.
+pub(super) fn regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|e| {
+        format!(
+            "`{text}` is not a valid regular expression: {}",
+            last_line(&e)
+        )
+    })
 }
 
 /// What a regular expression lacks; the lines before it draw where.
@@ -321,6 +402,7 @@ mod tests {
             from: ExtractFrom::parse(from)?,
             pick,
             default: None,
+            part: None,
         };
         let answer = Answer::new(201, headers, body.as_bytes());
         let value = extract.find(&answer, &mut VuRng::seed_from_u64(3))?;

@@ -186,6 +186,11 @@ pub enum Rendered<'a> {
     WithFiles(Vec<u8>),
 }
 
+/// Bytes of a body that are kept where a check allows no more.
+const BODY: usize = 1 << 20;
+/// Bytes of a body that are kept at most: each VU may keep so many.
+const LARGEST_BODY: usize = 64 << 20;
+
 /// A buffer of one large request is not kept for the next.
 const KEEP_BUFFER: usize = 4096;
 
@@ -260,6 +265,16 @@ impl RequestTemplate {
     /// Whether the answer's body must be kept, for an extraction or a check.
     pub fn needs_body(&self) -> bool {
         self.check.is_some() || self.extract.iter().any(|e| e.from.needs_body())
+    }
+
+    /// Most bytes of a body that are kept for these, decoded: what is larger fails.
+    pub fn most_body(&self) -> usize {
+        let asked = self.check.as_ref().and_then(|check| check.max_bytes());
+        let asked = asked.and_then(|bytes| usize::try_from(bytes).ok());
+        // One more, so that the check itself says what is too large.
+        asked.map_or(BODY, |bytes| {
+            (bytes.saturating_add(1)).clamp(BODY, LARGEST_BODY)
+        })
     }
 
     /// Whether a header of the answer is needed for an extraction.

@@ -242,8 +242,10 @@ pub struct ExtractTable {
     /// Which one, where several stand there.
     #[serde(default)]
     pub pick: Pick,
+    /// A regular expression whose first group, or whole match, is taken of the value that stands there.
+    pub regex: Option<String>,
     /// What it is where nothing stands there; without it the step fails.
-    pub default: Option<String>,
+    pub default: Option<toml::Value>,
 }
 
 impl StepSpec {

@@ -5,6 +5,8 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::LazyLock;
 
 use base64::Engine as _;
 use rand::{Rng, RngExt as _};
@@ -42,6 +44,8 @@ enum Segment {
     Cookie(usize),
     /// A value as it is, where others are made safe: a link that an answer gave.
     Raw(Box<Segment>),
+    /// A value that was percent-encoded, as it was before.
+    Decoded(Box<Segment>),
     Column {
         feeder: usize,
         column: usize,
@@ -58,7 +62,7 @@ impl Segment {
     fn cookie(&self) -> Option<usize> {
         match self {
             Self::Cookie(cookie) => Some(*cookie),
-            Self::Raw(inner) => inner.cookie(),
+            Self::Raw(inner) | Self::Decoded(inner) => inner.cookie(),
             _ => None,
         }
     }
@@ -236,6 +240,9 @@ impl Template {
                 Segment::Uuid => {
                     let mut bytes = [0; 16];
                     rng.fill_bytes(&mut bytes);
+                    for (byte, own) in bytes.iter_mut().zip(of_this_run()) {
+                        *byte ^= own;
+                    }
                     let uuid = uuid::Builder::from_random_bytes(bytes).into_uuid();
                     write!(out, "{uuid}").expect("writing to a string cannot fail");
                 }
@@ -258,11 +265,11 @@ impl Template {
                     self.push_value(out, values.cookies[*cookie].as_deref().unwrap_or_default());
                 }
                 Segment::Raw(inner) => {
-                    let template = Self {
-                        segments: vec![(**inner).clone()],
-                        escape: Escape::None,
-                    };
-                    template.render(feeders, values, rng, out);
+                    out.push_str(&Self::plain(inner, (feeders, values), rng));
+                }
+                Segment::Decoded(inner) => {
+                    let text = Self::plain(inner, (feeders, values), rng);
+                    self.push_value(out, &secret::percent_decoded(&text));
                 }
                 Segment::Column { feeder, column } => {
                     let row = values.rows[*feeder];
@@ -277,6 +284,29 @@ impl Template {
                 }
             }
         }
+    }
+
+    /// The value of a segment, made safe for no place.
+    fn plain<R: Rng>(
+        segment: &Segment,
+        (feeders, values): (&[super::FeederUse], &Values),
+        rng: &mut R,
+    ) -> String {
+        let template = Self {
+            segments: vec![segment.clone()],
+            escape: Escape::None,
+        };
+        let mut out = String::new();
+        template.render(feeders, values, rng, &mut out);
+        out
+    }
+
+    /// Whether it is a single number of ours: then it is one in JSON, too.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(
+            self.segments.as_slice(),
+            [Segment::Vu | Segment::Cycle | Segment::Now | Segment::Random(..)]
+        )
     }
 
     fn push_value(&self, out: &mut String, value: &str) {
@@ -370,7 +400,7 @@ impl Template {
 
 /// What stands in the only placeholder of a text that is nothing else.
 fn only_placeholder(text: &str) -> Option<&str> {
-    let inside = text.trim().strip_prefix("{{")?.strip_suffix("}}")?;
+    let inside = text.strip_prefix("{{")?.strip_suffix("}}")?;
     (!inside.contains("{{") && !inside.contains("}}")).then(|| inside.trim())
 }
 
@@ -411,6 +441,9 @@ impl Names<'_> {
         }
         if let Some(inside) = called(name, "text") {
             return self.segment(inside.trim());
+        }
+        if let Some(inside) = called(name, "decoded") {
+            return Ok(Segment::Decoded(Box::new(self.segment(inside.trim())?)));
         }
         if let Some(inside) = called(name, "raw") {
             return Ok(Segment::Raw(Box::new(self.segment(inside.trim())?)));
@@ -480,6 +513,21 @@ fn random(bounds: &str) -> Option<Segment> {
     let (from, to) = bounds.split_once(',')?;
     let (from, to) = (from.trim().parse().ok()?, to.trim().parse().ok()?);
     (from <= to).then_some(Segment::Random(from, to))
+}
+
+/// What is mixed into every identifier, so that those of two runs differ although all that is drawn is the same: what one run
+/// has created is there in the next.
+fn of_this_run() -> &'static [u8; 16] {
+    static OWN: LazyLock<[u8; 16]> = LazyLock::new(|| {
+        // Keys of a hash are drawn anew in each process.
+        let drawn = || RandomState::new().hash_one(0_u8).to_ne_bytes();
+        let (first, second) = (drawn(), drawn());
+        let mut own = [0; 16];
+        own[..8].copy_from_slice(&first);
+        own[8..].copy_from_slice(&second);
+        own
+    });
+    &OWN
 }
 
 fn push_number(out: &mut String, number: u64) {

@@ -11,6 +11,7 @@ mod faults;
 mod first_contact;
 mod help;
 mod live;
+mod mix;
 mod outside;
 mod populations;
 mod ramp;

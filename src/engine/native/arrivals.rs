@@ -67,7 +67,10 @@ impl Rate {
     /// When the expected number reaches `count`; `None` when it never does.
     fn when(&self, count: f64) -> Option<Instant> {
         let ramp_s = self.ramp_s();
-        let missing = (count - self.before).max(0.0);
+        let missing = count - self.before;
+        if missing <= 0.0 {
+            return Some(self.since);
+        }
         let in_ramp = f64::midpoint(self.from, self.to) * ramp_s;
         let seconds = if missing < in_ramp {
             // from t + (to - from) / (2 ramp) t^2 = missing, in the form that also stands for a flat ramp.
@@ -112,7 +115,11 @@ impl Clock {
                 since,
                 before: 0.0,
             },
-            next: f64::from(index) + 1.0 - f64::from(threads),
+            next: match process {
+                // The threads take turns.
+                Arrivals::Constant => f64::from(index) + 1.0 - f64::from(threads),
+                Arrivals::Poisson => 0.0,
+            },
             rng,
         };
         clock.draw();
@@ -352,6 +359,27 @@ mod tests {
         let variance = tenths.map(|c| (c - mean) * (c - mean)).sum::<f64>() / 999.0;
         // The ratio's standard error is sqrt(2 / 999) = 0.045.
         assert!((variance / mean - 1.0).abs() < 0.2, "{}", variance / mean);
+    }
+
+    #[test]
+    fn every_thread_has_its_part_of_the_arrivals_from_the_first_rate_on() {
+        for (process, seed) in [Arrivals::Constant, Arrivals::Poisson]
+            .into_iter()
+            .flat_map(|process| (0..200).map(move |seed| (process, seed)))
+        {
+            let zero = Instant::now();
+            let clocks = (0..3).map(|i| Clock::new(process, (i, 3), zero, vu_rng(seed, i)));
+            for mut clock in clocks {
+                clock.set_rate(300.0, zero);
+                let end = zero + RAMP + Duration::from_secs(10);
+                let mut seen = 0_u32;
+                while clock.pop(end).is_some() {
+                    seen += 1;
+                }
+                // A third of 300/s for 10 s and of half of it on the way: 1150, to seven standard deviations.
+                assert!((910..=1390).contains(&seen), "{process:?} {seed}: {seen}");
+            }
+        }
     }
 
     #[tokio::test]

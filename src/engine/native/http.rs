@@ -251,7 +251,7 @@ impl Want<'_> {
     /// In what encoding a whole body is that was read so: what is kept whole is decoded.
     pub(super) fn read_in(&self, head: &Head) -> Encoding {
         match self.body {
-            Keep::All => Encoding::Identity,
+            Keep::All(_) => Encoding::Identity,
             Keep::Nothing | Keep::Beginning => head.encoding,
         }
     }
@@ -263,8 +263,8 @@ pub(super) enum Keep {
     Nothing,
     /// What an excerpt may show.
     Beginning,
-    /// All, up to what an extraction may look at.
-    All,
+    /// All, up to so many bytes, decoded: what an extraction or a check may look at.
+    All(usize),
 }
 
 /// Why a request failed.
@@ -435,10 +435,13 @@ impl Connection {
             fed?;
         }
         let kept = std::mem::take(&mut reading.kept);
-        if reading.encoding == Encoding::Identity || reading.keep != Keep::All {
+        let Keep::All(most) = reading.keep else {
+            return Ok(kept);
+        };
+        if reading.encoding == Encoding::Identity {
             return Ok(kept);
         }
-        decode::whole(&kept, reading.encoding, MAX_BODY)
+        decode::whole(&kept, reading.encoding, most)
             .map_err(|e| why::note(FailureKind::Protocol, e.why(reading.encoding)))
     }
 
@@ -660,14 +663,22 @@ impl Reading {
                 let room = excerpt::BODY.saturating_sub(kept.len());
                 kept.extend_from_slice(&piece[..room.min(piece.len())]);
             }
-            Keep::All => kept.extend_from_slice(piece),
+            Keep::All(_) => kept.extend_from_slice(piece),
         });
         let used =
             fed.map_err(|e| why::note(e.into(), "a chunk of the body is not framed as one"))?;
         // Nobody asked for more than one answer.
         self.keeps_alive &= used == bytes.len();
-        if self.kept.len() > MAX_BODY {
-            let text = "the body is larger than 1 MiB, the limit for an extraction";
+        let most = match self.keep {
+            Keep::All(most) => most,
+            Keep::Nothing | Keep::Beginning => MAX_BODY,
+        };
+        if self.kept.len() > most {
+            let most = format!("{} MiB", most >> 20);
+            let text = format!(
+                "the body is larger than {most}, the most that is kept for `extract` and `check`; allow more \
+                 with `check = {{ max-bytes = N }}`"
+            );
             return Err(why::note(FailureKind::Protocol, text));
         }
         Ok(())

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::SET_COOKIE;
 use url::Url;
 
-use crate::scenario::{Origin, Values};
+use crate::scenario::{Origin, Values, text_of};
 
 /// Longest field that sets a cookie which is looked at: browsers take as much (RFC 6265, section 6.1).
 const LONGEST: usize = 4096;
@@ -30,15 +30,13 @@ impl Jar {
         };
         let store = self.0.get_or_insert_with(Box::default);
         for value in set.filter(|value| value.len() <= LONGEST) {
-            let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
-                continue;
-            };
+            let text = text_of(value.as_bytes());
             // A new one beyond the most is not taken; one that is there may change or go.
             let full = store.iter_any().count() >= MOST;
             let name = text.split(['=', ';']).next().unwrap_or_default().trim();
             if !full || store.iter_any().any(|cookie| cookie.name() == name) {
                 // One that may not be set, for another site or out of date, is not.
-                let _ = store.parse(text, &url);
+                let _ = store.parse(&text, &url);
             }
         }
         true

@@ -1,6 +1,7 @@
 //! What users have in common: those of one thread, and those of one kind among them.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -32,6 +33,8 @@ pub(super) struct Kind {
     pub(super) next_rows: Arc<[AtomicU64]>,
     /// How long each origin keeps a connection that nobody uses.
     pub(super) idle_limits: Vec<IdleLimit>,
+    /// How many users it has had on this thread, by number: a new one with a number draws anew.
+    pub(super) lives: Rc<RefCell<HashMap<u32, u64>>>,
     /// Whether VUs think; one who only looks does not.
     pub(super) thinks: bool,
     /// Whether anything of the answers of failed requests is told.
@@ -57,10 +60,20 @@ impl Kind {
             visits: false,
             next_rows: Arc::clone(&own.next_rows),
             idle_limits: idle_limits(&own.scenario),
+            lives: Rc::clone(&own.lives),
             thinks: false,
             excerpts: own.excerpts || trace.is_some(),
             trace,
         }
+    }
+
+    /// Which life this is of a number, from 0.
+    pub(super) fn next_life(&self, number: u32) -> u64 {
+        let mut lives = self.lives.borrow_mut();
+        let next = lives.entry(number).or_default();
+        let life = *next;
+        *next += 1;
+        life
     }
 
     /// The row that counts the first step of the cycle.

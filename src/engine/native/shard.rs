@@ -352,6 +352,7 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
             visits: matches!(population.load, LoadModel::Open { .. }),
             next_rows: Arc::clone(next_rows),
             idle_limits: idle_limits(scenario),
+            lives: Rc::default(),
             thinks: true,
             excerpts: spec.excerpts,
             trace: None,

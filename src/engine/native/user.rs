@@ -45,6 +45,9 @@ pub(super) const CANARY: u32 = 0;
 /// Its random values are those of a VU that no level reaches: what the first VU is to draw and to create must not be there yet.
 const CANARY_DRAWS: u32 = u32::MAX;
 
+/// Sets the draws of the lives of a VU apart: the odd number next to 2^64 over the square root of 2.
+const LIFE: u64 = 0xb504_f333_f9de_6485;
+
 /// One user, and what is his own.
 pub(super) struct ScenarioUser<'a> {
     scenario: &'a Scenario,
@@ -83,8 +86,10 @@ impl<'a> ScenarioUser<'a> {
         let scenario = &*kind.scenario;
         // A canary's draws are its own.
         let is_canary = !kind.thinks && kind.trace.is_none();
+        let draws = if is_canary { CANARY_DRAWS } else { id };
+        let life = kind.next_life(draws);
         Self {
-            rng: vu_rng(kind.seed, if is_canary { CANARY_DRAWS } else { id }),
+            rng: vu_rng(kind.seed.wrapping_add(LIFE.wrapping_mul(life)), draws),
             values: scenario.values(id),
             client: Client::new(kind, id),
             jar: Jar::default(),
@@ -182,18 +187,26 @@ impl<'a> ScenarioUser<'a> {
             self.recorder().count(row, ending);
         }
         self.streams.fill_with(|| None);
+        let is_again = matches!(end, CycleEnd::Stopped(Stop::Again));
         let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
         if failed || self.scenario.closes_each_cycle() {
             self.client.close();
         }
-        self.fresh &= !matches!(end, CycleEnd::Completed);
+        // A session that ends later than in the first cycle after a start is begun anew; one that does not hold even for that
+        // would be begun for ever.
+        self.fresh &= is_again;
         if self.is_another_user_next() {
             self.forget_cookies();
         }
         if matches!(end, CycleEnd::Stopped(_)) {
             self.intended = None;
         }
-        self.values.cycle += 1;
+        if is_again {
+            // The same cycle once more, with what it was to send.
+            self.drawn = true;
+        } else {
+            self.values.cycle += 1;
+        }
     }
 
     /// Whether the next cycle is that of somebody to whom nothing was given.
@@ -334,7 +347,7 @@ impl<'a> ScenarioUser<'a> {
 
     async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
         let keep = if template.needs_body() {
-            Keep::All
+            Keep::All(template.most_body())
         } else {
             Keep::Nothing
         };
@@ -360,10 +373,10 @@ impl<'a> ScenarioUser<'a> {
             asked: _,
         } = answer;
         let refusal = refusal(template, &head);
-        if refusal.is_some() && !self.fresh && self.scenario.starts_again(head.status) {
-            return Err(Stop::Again);
-        }
-        if let Some(Stop::Failed(kind)) = refusal {
+        let again = refusal.is_some() && !self.fresh && self.scenario.starts_again(head.status);
+        if let Some(Stop::Failed(kind)) = refusal
+            && !again
+        {
             Box::pin(self.refused_by(&head, &mut connection)).await;
             self.say_body(&head.headers, connection.beginning(), head.encoding);
             return Err(kind.into());
@@ -376,10 +389,13 @@ impl<'a> ScenarioUser<'a> {
         if let Some(origin) = keep {
             self.client.keep(origin, connection);
         }
+        if again {
+            return Err(Stop::Again);
+        }
         if let Some(shed) = refusal {
             return Err(shed);
         }
-        let body = if want.body == Keep::All {
+        let body = if matches!(want.body, Keep::All(_)) {
             &body[..]
         } else {
             &[]
@@ -506,7 +522,7 @@ impl<'a> ScenarioUser<'a> {
 
     /// A stream takes a connection of its own for as long as it is open.
     async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
-        let want = self.want(template, true, Keep::All);
+        let want = self.want(template, true, Keep::All(template.most_body()));
         let request = self.render(template)?;
         let origin = &self.scenario.origins()[template.origin()];
         let (connection, head) = self.exchange_anew(origin, &request, want).await?;
@@ -620,14 +636,12 @@ impl User for ScenarioUser<'_> {
         if self.scenario.start().is_empty() {
             return CycleEnd::Completed;
         }
-        if !self.draw_values() {
+        if !std::mem::replace(&mut self.drawn, true) && !self.draw_values() {
             return CycleEnd::Left;
         }
-        self.drawn = true;
         // Whoever has just started is not sent back to do so again.
         self.fresh = true;
         self.intended = None;
-        self.forget_cookies();
         let end = self.take(self.scenario.start(), limit).await;
         if matches!(end, CycleEnd::Stopped(_)) {
             self.client.close();

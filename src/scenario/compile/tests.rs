@@ -7,6 +7,7 @@ use rand::RngExt as _;
 
 use super::super::{spec::ScenarioSpec, vu_rng};
 use super::*;
+use crate::measure::LevelUnit;
 use crate::scenario::Feeder;
 use crate::secret::Place;
 
@@ -75,10 +76,62 @@ const MISTAKES: &[(&str, &str)] = &[
     ("steps = [{ name = 'cycle', get = '/' }]", "whole cycle"),
     ("steps = [{ name = 'a(b)', get = '/' }]", "letters, digits"),
     (
-        "steps = [{ name = 'a', get = '/' }, { name = 'a', get = '/' }]",
-        "has this name already",
+        "start = [{ name = 'a', get = '/' }]\nsteps = [{ name = 'a', get = '/' }]",
+        "a start step has this name already",
     ),
     ("steps = [{ name = 'a', get = 'x' }]", "must begin with `/`"),
+    (
+        "steps = [{ choose = [] }, { name = 'a', get = '/' }]",
+        "`choose` is empty",
+    ),
+    (
+        "steps = [{ choose = [{ weight = 0, steps = [] }] }, { name = 'a', get = '/' }]",
+        "a `weight` must be between 1",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', repeat = 0 }]",
+        "`repeat` must be between 1",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', if = 'x == x' }]",
+        "is always the same",
+    ),
+    (
+        "steps = [{ steps = [{ name = 'b', get = 'x' }] }, { name = 'a', get = '/' }]",
+        "step `b`: `x` must begin with `/`",
+    ),
+    (
+        "steps = [{ choose = [{ weight = 1, steps = [{ name = 's', open = '/' }] }] }, { name = 'w', wait = { on = 's' } }]",
+        "is opened in one branch only",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = {} }, { name = 'w', wait = { since = 's' } }]",
+        "counts from elsewhere",
+    ),
+    (
+        "steps = [{ name = 'a', post = '/', body = 'x', body-file = 'photo.bin' }]",
+        "a request has one body",
+    ),
+    (
+        "steps = [{ name = 'a', post = '/', multipart = [{ name = 'f' }] }]",
+        "`f` has no content",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', extract = { x = '$..a..b..c' } }]",
+        "descends (`..`) more than 2 times",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', extract = { x = { from = '/x', default = '{{ vu }}' } } }]",
+        "is taken as it stands",
+    ),
+    (
+        "start = [{ name = 'l', get = '/' }]\nagain-when = [200]\nsteps = [{ name = 'a', get = '/' }]",
+        "200 is a success",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', check = { contains = '' } }]",
+        "a text to look for is empty",
+    ),
     (
         "steps = [{ name = 'a', get = 'ftp://x' }]",
         "must begin with",
@@ -342,4 +395,110 @@ fn an_address_is_read_as_people_write_it() {
     let single = Scenario::single_get("HTTP://127.0.0.1:8080/über uns?q=ä").unwrap();
     assert_eq!(request(&single, 0, 0).uri(), "/%C3%BCber%20uns?q=%C3%A4");
     assert!(!single.origins()[0].tls);
+}
+
+/// The table of rows: what comes before each.
+fn before(toml: &str) -> Vec<(String, Vec<usize>)> {
+    let scenario = compile(toml).unwrap();
+    let rows = scenario.table().rows().iter();
+    rows.map(|row| (row.name.clone(), row.prerequisites.clone()))
+        .collect()
+}
+
+#[test]
+fn a_row_comes_after_what_its_own_branch_has_passed() {
+    let rows = before(
+        "steps = [{ name = 'home', get = '/' },
+          { choose = [
+            { weight = 7, steps = [{ name = 'look', get = '/' }, { name = 'more', get = '/' }] },
+            { weight = 3, steps = [{ name = 'buy', get = '/' }] } ] },
+          { name = 'maybe', get = '/', if = '{{ vu }} == 1' },
+          { repeat = 3, steps = [{ name = 'poll', get = '/' }] },
+          { name = 'home', get = '/' }]",
+    );
+    let own = |name: &str, before: &[usize]| (name.to_owned(), before.to_vec());
+    assert_eq!(
+        rows,
+        [
+            own("home", &[1, 2, 3, 4, 5]),
+            own("look", &[]),
+            own("more", &[1]),
+            own("buy", &[]),
+            own("maybe", &[]),
+            own("poll", &[0, 1, 2, 3, 4]),
+            own("cycle", &[]),
+        ]
+    );
+}
+
+#[test]
+fn a_level_of_a_rate_counts_requests_where_a_cycle_always_has_one() {
+    let unit = |toml: &str| compile(toml).unwrap().unit_of_rate();
+    let one = "{ name = 'a', get = '/' }";
+    assert_eq!(unit(&format!("steps = [{one}]")), LevelUnit::RequestsPerS);
+    let either = format!(
+        "steps = [{{ choose = [{{ weight = 1, steps = [{one}] }}, {{ weight = 2, steps = [{one}] }}] }}]"
+    );
+    assert_eq!(unit(&either), LevelUnit::RequestsPerS);
+    let none = format!(
+        "steps = [{{ choose = [{{ weight = 1, steps = [{one}] }}, {{ weight = 2, steps = [] }}] }}]"
+    );
+    for many in [
+        "steps = [{ name = 'a', get = '/', repeat = 2 }]",
+        "steps = [{ name = 'a', get = '/', if = '{{ vu }}' }]",
+        &none,
+    ] {
+        assert_eq!(unit(many), LevelUnit::CyclesPerS, "{many}");
+    }
+}
+
+#[test]
+fn a_mean_cycle_thinks_as_its_ways_are_taken() {
+    let scenario = compile(
+        "steps = [{ name = 'a', get = '/' }, { think = '1s', repeat = 2 },
+          { choose = [{ weight = 3, steps = [{ think = '4s' }] }, { weight = 1, steps = [] }] }]",
+    );
+    assert!((scenario.unwrap().mean_think_s() - 5.0).abs() < 1e-9);
+}
+
+#[test]
+fn a_password_of_a_step_beats_the_authorization_of_all() {
+    let scenario = compile(
+        "headers = { authorization = 'Bearer x' }
+         steps = [{ name = 'a', get = '/', basic-auth = { user = 'u', password = 'p' } },
+           { name = 'b', get = '/' },
+           { name = 'c', get = '/', basic-auth = { user = 'u' }, headers = { authorization = 'own' } }]",
+    );
+    let scenario = scenario.unwrap();
+    let sent = |step| {
+        let request = request(&scenario, step, 0);
+        let all = request.headers().get_all("authorization").iter();
+        all.map(|v| v.to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        [sent(0), sent(1), sent(2)],
+        [["Basic dTpw"], ["Bearer x"], ["own"]].map(|v| v.map(str::to_owned).to_vec())
+    );
+}
+
+#[test]
+fn numbers_stay_numbers_by_way_of_a_variable_and_blanks_make_texts() {
+    let scenario = compile(
+        "vars = { n = '{{ vu }}', t = 'v{{ vu }}' }
+         steps = [{ name = 'a', post = '/', json = { n = '{{ n }}', t = '{{ t }}', blank = ' {{ vu }}' } }]",
+    );
+    let body = request(&scenario.unwrap(), 0, 7);
+    assert_eq!(&body.body()[..], br#"{"blank":" 7","n":7,"t":"v7"}"#);
+}
+
+#[test]
+fn a_value_is_decoded_where_it_is_said_so() {
+    let scenario = compile(
+        "vars = { v = 'a%3D%3D b' }
+         steps = [{ name = 'a', get = '/', headers = { x = '{{ decoded(v) }}', y = '{{ v }}' } }]",
+    );
+    let request = request(&scenario.unwrap(), 0, 0);
+    assert_eq!(request.headers()["x"], "a== b");
+    assert_eq!(request.headers()["y"], "a%3D%3D b");
 }

@@ -83,8 +83,8 @@ impl Undecoded {
                 says so"
             ),
             Self::TooLarge => format!(
-                "the body is compressed ({name}) and larger than 1 MiB when \
-                decoded, the limit"
+                "the body is compressed ({name}) and, decoded, larger than what is kept for `extract` and `check` \
+                 (1 MiB, or more by `check = {{ max-bytes = N }}`)"
             ),
             Self::CutShort => format!("the body is compressed ({name}) and truncated"),
         }

@@ -41,7 +41,7 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
         body: if mode == Mode::Dropped {
             Keep::Nothing
         } else {
-            Keep::All
+            Keep::All(MAX_BODY)
         },
         expect: &Expect::Success,
     };

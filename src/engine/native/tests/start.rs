@@ -80,6 +80,83 @@ async fn a_session_that_has_ended_is_begun_anew_and_its_cycle_counts_once() {
     );
 }
 
+/// Fails the first request with each token, and refuses each later one.
+#[tokio::test]
+async fn a_session_that_ended_behind_a_failure_is_begun_anew_too() {
+    let logins = Arc::new(AtomicUsize::new(0));
+    let kept = Arc::clone(&logins);
+    let used: Arc<Mutex<std::collections::BTreeSet<String>>> = Arc::default();
+    let base = server(move |_, mut tcp| {
+        let (kept, used) = (Arc::clone(&kept), Arc::clone(&used));
+        async move {
+            while let Some(text) = request(&mut tcp).await {
+                let answer = if text.starts_with("POST /login ") {
+                    let n = kept.fetch_add(1, Ordering::Relaxed);
+                    let body = format!("{{\"token\":\"{n}\"}}");
+                    format!(
+                        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
+                        body.len()
+                    )
+                } else {
+                    let token = text.lines().find(|l| l.starts_with("authorization"));
+                    let is_new = used
+                        .lock()
+                        .unwrap()
+                        .insert(token.unwrap_or_default().to_owned());
+                    let status = if is_new { "500 Oh" } else { "401 Unauthorized" };
+                    format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nno")
+                };
+                tcp.write_all(answer.as_bytes()).await.ok();
+            }
+        }
+    })
+    .await;
+    let scenario = compile(&format!("again-when = [401]\n{CYCLE}"), &base);
+    let mut engine = engine(&scenario);
+    engine.set_level(Level(1)).await.unwrap();
+    watch(&mut engine, |_| logins.load(Ordering::Relaxed) >= 4).await;
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn identifiers_of_canaries_and_of_vus_that_come_again_are_new() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let kept = Arc::clone(&seen);
+    let base = server(move |_, mut tcp| {
+        let kept = Arc::clone(&kept);
+        async move {
+            while let Some(text) = request(&mut tcp).await {
+                let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
+                kept.lock().unwrap().push(path);
+                tcp.write_all(OK.as_bytes()).await.ok();
+            }
+        }
+    })
+    .await;
+    let cycle = "vars = { id = '{{ uuid() }}-{{ random(0, 1000000000) }}' }\n\
+        steps = [{ name = 'get', get = '/{{ id }}' }, { think = '10ms' }]";
+    let mut engine = engine(&compile(cycle, &base));
+    for _ in 0..3 {
+        assert!(matches!(engine.canary().await.unwrap(), Canary::Passed(_)));
+    }
+    for level in [4, 0, 4] {
+        engine.set_level(Level(level)).await.unwrap();
+        for _ in 0..3 {
+            engine.next_window().await.unwrap();
+        }
+    }
+    engine.stop().await;
+    let seen = seen.lock().unwrap();
+    let different: std::collections::BTreeSet<&String> = seen.iter().collect();
+    assert!(seen.len() > 11, "{}", seen.len());
+    assert_eq!(different.len(), seen.len());
+    let drawn = seen.iter().filter_map(|path| path.rsplit('-').next());
+    assert_eq!(
+        drawn.collect::<std::collections::BTreeSet<_>>().len(),
+        seen.len()
+    );
+}
+
 #[tokio::test]
 async fn who_is_refused_right_after_a_start_has_failed() {
     let (_, base) = gate(0).await;
