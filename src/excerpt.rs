@@ -170,7 +170,7 @@ impl Masks {
 
     /// A text without them, and without the values of what is named like a secret (`"token": "..."`, `password=...`).
     pub fn text(&self, text: &str) -> String {
-        secret::named_values_masked(&self.0.in_cut_text(text))
+        secret::named_values_masked(&secret::markup_masked(&self.0.in_cut_text(text)))
     }
 
     /// A body, which may be no text at all.

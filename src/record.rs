@@ -735,6 +735,15 @@ pub struct ObjectiveRecord {
     pub verdict: Verdict,
 }
 
+impl ProbeRecord {
+    /// Why the level broke where no objective did: too few users could start.
+    pub fn broke_without_objective(&self) -> Option<&str> {
+        let broke = |o: &ObjectiveRecord| o.verdict == Verdict::Broke;
+        let alone = self.verdict == Verdict::Broke && !self.objectives.iter().any(broke);
+        (alone && !self.reason.is_empty()).then_some(&*self.reason)
+    }
+}
+
 /// Totals of a step over a hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {

@@ -2,6 +2,7 @@
 //!
 //! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
 
+mod markup;
 mod words;
 
 use core::net::IpAddr;
@@ -12,6 +13,7 @@ use std::ops::Range;
 
 mod spelling;
 
+pub use markup::markup_masked;
 pub use spelling::spellings;
 
 pub use words::{is_credential, line_masked, named_values_masked, parts_of_cookie};

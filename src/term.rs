@@ -464,7 +464,9 @@ fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
         line.push_str(&printed(&part));
         line.push(' ');
     };
-    if let Some(observed) = report::observed_text(&probe.objectives, probe.verdict) {
+    if let Some(reason) = probe.broke_without_objective() {
+        add(format!("({reason})"));
+    } else if let Some(observed) = report::observed_text(&probe.objectives, probe.verdict) {
         add(observed);
     }
     if let Some(errors) = report::error_text(probe.overall()) {

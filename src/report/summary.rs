@@ -326,7 +326,10 @@ fn visits(record: &RunRecord, lines: &mut Lines) {
         .unwrap_or(0);
     for (label, visit) in all {
         let probe = (record.probes.get(visit.probe)).filter(|_| label == "broke");
-        let failed = probe.and_then(|probe| failures::in_short(&probe.steps));
+        let failed = probe.and_then(|probe| match probe.broke_without_objective() {
+            Some(reason) => Some(reason.to_owned()),
+            None => failures::in_short(&probe.steps),
+        });
         lines.add(label, visit_text(record, visit, width, failed));
     }
 }
