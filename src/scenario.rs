@@ -7,6 +7,7 @@ mod allowed;
 mod answer;
 mod check;
 mod compile;
+mod event;
 mod extract;
 mod feeder;
 pub mod most;
@@ -29,6 +30,7 @@ pub use address::{check_port, normal as normal_address};
 pub use allowed::Allowed;
 pub use answer::Answer;
 pub use check::{Check, CheckSpec};
+pub use event::{Conditions, EventMatch, Sought};
 pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, MOST as MOST_FEEDERS};
 pub use redirect::{Redirect, is_redirect, same_origin};
@@ -92,7 +94,7 @@ pub enum Action {
     /// Send a request and read the whole answer.
     Request(RequestTemplate),
     /// Open an event stream; its number is the place among the scenario's streams.
-    Open(RequestTemplate, usize),
+    Open(RequestTemplate, Opened),
     /// Wait for an event.
     Wait(Wait),
     /// Pause.
@@ -101,17 +103,37 @@ pub enum Action {
     Close(usize),
 }
 
+/// How a stream is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// Its number among the scenario's streams.
+    pub stream: usize,
+    /// Whether it is opened again when it ends.
+    pub reconnect: bool,
+}
+
+/// Which of the events of a stream that match a VU waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// This many of them; the latency is that of the last.
+    Events(u32),
+    /// The last before a clean end of the stream.
+    Last,
+    /// None: a clean end of the stream.
+    End,
+}
+
 /// Which event a VU waits for.
 #[derive(Debug, Clone)]
 pub struct Wait {
     /// The stream to listen on.
     pub stream: usize,
-    /// The event's name; any when `None`.
-    pub event: Option<String>,
-    /// JSON pointer and template: values that the event must have, or it is passed over.
-    pub matching: Vec<(String, Template)>,
-    /// JSON pointer and template: values that the matching event must have, or the step fails.
-    pub expect: Vec<(String, Template)>,
+    /// Which events are meant; others are passed over.
+    pub events: EventMatch,
+    /// Which of them.
+    pub awaited: Awaited,
+    /// What the event must have, or the step fails.
+    pub expect: Conditions,
     /// Index of the measured step whose start is the clock's zero; the wait's own start when `None`.
     pub since: Option<usize>,
     /// Values to take from the event.

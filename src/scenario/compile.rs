@@ -17,15 +17,18 @@ use http::{Method, StatusCode, Uri};
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::address;
 use super::check::Check;
-use super::extract::{Pick, pointer};
+use super::event::EventSpec;
+use super::extract::Pick;
 use super::request::Part;
 use super::spec::{
-    BasicAuthSpec, ConnectionsSpec, CookiesSpec, ExtractSpec, ScenarioSpec, StepSpec, WaitSpec,
+    BasicAuthSpec, ConnectionsSpec, CookiesSpec, EventPick, EventPickName, ExtractSpec,
+    ScenarioSpec, StepSpec, WaitSpec,
 };
 use super::template::{Escape, Names, Template};
 use super::{
-    Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
-    RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
+    Action, Awaited, Conditions, DEFAULT_TIMEOUT, EventMatch, Expect, Extract, ExtractFrom, Feeder,
+    FeederUse, Opened, Origin, RequestTemplate, Scenario, ScenarioError, Step, Think, Wait,
+    nearest,
 };
 use crate::measure::StepTable;
 use crate::secret::{self, Lookup, masked};
@@ -185,6 +188,8 @@ struct Compiler<'a> {
     /// Names of the streams opened so far, and whether they are open still.
     streams: Vec<(&'a str, bool)>,
     streams_at_once: usize,
+    /// Those that are opened again when they end.
+    reconnecting: Vec<usize>,
     origins: Vec<Origin>,
     /// The cookies that templates take values from.
     cookies: RefCell<Vec<String>>,
@@ -221,6 +226,7 @@ impl<'a> Compiler<'a> {
             started: 0,
             streams: Vec::new(),
             streams_at_once: 0,
+            reconnecting: Vec::new(),
             origins: Vec::new(),
             cookies: RefCell::default(),
         })
@@ -374,17 +380,23 @@ impl<'a> Compiler<'a> {
             ActionKey::Request(method, path) => {
                 Action::Request(self.request(step, method, path, None)?)
             }
-            ActionKey::Open(path) => {
+            ActionKey::Open(method, path) => {
                 let accepts = Some("text/event-stream");
-                let request = self.request(step, Method::GET, path, accepts)?;
+                let request = self.request(step, method, path, accepts)?;
                 if request.needs_body() {
                     return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned());
                 }
                 let name = step.name.as_deref().unwrap_or_default();
                 self.streams.push((name, true));
+                self.reconnecting
+                    .extend(step.reconnect.then_some(self.streams.len() - 1));
                 let open = self.streams.iter().filter(|(_, open)| *open).count();
                 self.streams_at_once = self.streams_at_once.max(open);
-                Action::Open(request, self.streams.len() - 1)
+                let opened = Opened {
+                    stream: self.streams.len() - 1,
+                    reconnect: step.reconnect,
+                };
+                Action::Open(request, opened)
             }
             ActionKey::Wait(wait) => Action::Wait(self.wait(step, wait)?),
             ActionKey::Think(think) => Action::Think(Think::parse(think)?),
@@ -463,24 +475,25 @@ impl<'a> Compiler<'a> {
                     .map_err(|m| format!("`since`: {m}"))
             })
             .transpose()?;
+        let template = |text: &str| self.template(text, Escape::None);
+        let awaited = awaited(step, spec)?;
+        let ends = matches!(awaited, Awaited::End | Awaited::Last);
+        if ends && self.reconnecting.contains(&stream) {
+            return Err(
+                "the stream is opened again when it ends (`reconnect`), and so has no end to \
+                 wait for; remove one of them"
+                    .to_owned(),
+            );
+        }
         Ok(Wait {
             stream,
-            event: spec.event.clone(),
-            matching: self.conditions(&spec.matching)?,
-            expect: self.conditions(&spec.expect)?,
+            events: EventMatch::compile(&spec.events(), template)?,
+            awaited,
+            expect: Conditions::compile(&spec.expect, template)
+                .map_err(|m| format!("`expect`: {m}"))?,
             since,
             extract: self.extractions(step)?,
         })
-    }
-
-    fn conditions(
-        &self,
-        table: &BTreeMap<String, String>,
-    ) -> Result<Vec<(String, Template)>, String> {
-        table
-            .iter()
-            .map(|(at, text)| Ok((pointer(at)?, self.template(text, Escape::None)?)))
-            .collect()
     }
 
     fn extractions(&mut self, step: &'a StepSpec) -> Result<Vec<Extract>, String> {
@@ -721,6 +734,31 @@ impl<'a> Compiler<'a> {
             }
         };
         Ok((Part::new(template), Some(body_type)))
+    }
+}
+
+/// Which of the events that match a wait is for.
+fn awaited(step: &StepSpec, spec: &WaitSpec) -> Result<Awaited, String> {
+    if spec.end {
+        let more = spec.events() != EventSpec::default()
+            || spec.pick != EventPick::default()
+            || !spec.expect.is_empty()
+            || !step.extract.is_empty();
+        return if more {
+            Err(
+                "`end` waits for the end of the stream, which is no event; remove what says which \
+                 event, and wait for that in a step before"
+                    .to_owned(),
+            )
+        } else {
+            Ok(Awaited::End)
+        };
+    }
+    match spec.pick {
+        EventPick::Named(EventPickName::First) => Ok(Awaited::Events(1)),
+        EventPick::Named(EventPickName::Last) => Ok(Awaited::Last),
+        EventPick::Number(0) => Err("`pick`: the first event is 1".to_owned()),
+        EventPick::Number(n) => Ok(Awaited::Events(n)),
     }
 }
 

@@ -5,9 +5,12 @@
 mod body;
 mod follow;
 mod telling;
+mod waiting;
 
 use std::cell::RefMut;
 use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +19,8 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use rand::RngExt as _;
 
 use self::follow::OpenAnswer;
-use self::telling::Seen;
+use self::telling::{Look, Seen};
+use self::waiting::{Came, awaited};
 use super::back_off::retry_after;
 use super::client::{Client, Exchanged};
 use super::http::{Connection, Encoding, Head, Keep, Want};
@@ -24,15 +28,14 @@ use super::jar::Jar;
 use super::kind::Kind;
 use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
-use super::stream::Stream;
+use super::stream::{Again, Stream, is_event_stream};
 use super::vu::{CycleEnd, Stop, User, VuState};
 use super::why;
 use crate::engine::trace::Mark;
-use crate::excerpt::Masks;
 use crate::measure::{Failure, FailureKind};
 use crate::scenario::{
-    Action, Answer, CookiesSpec, Extract, Origin, Rendered, RequestTemplate, Scenario, Step,
-    Template, Think, Value, Values, VuRng, Wait, vu_rng,
+    Action, Answer, Awaited, CookiesSpec, Extract, Opened, Origin, Rendered, RequestTemplate,
+    Scenario, Step, Think, Values, VuRng, Wait, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
@@ -309,7 +312,7 @@ impl<'a> ScenarioUser<'a> {
     async fn act(&mut self, action: &Action) -> Result<Instant, Stop> {
         match action {
             Action::Request(request) => self.request(request).await,
-            Action::Open(request, stream) => self.open(request, *stream).await,
+            Action::Open(request, opened) => self.open(request, *opened).await,
             Action::Wait(wait) => self.wait(wait).await,
             Action::Think(_) | Action::Close(_) => Ok(Instant::now()),
         }
@@ -482,9 +485,10 @@ impl<'a> ScenarioUser<'a> {
     }
 
     /// A stream takes a connection of its own for as long as it is open.
-    async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
+    async fn open(&mut self, template: &RequestTemplate, opened: Opened) -> Result<Instant, Stop> {
         let want = self.want(template, true, Keep::All);
         let request = self.render(template)?;
+        let again = (opened.reconnect).then(|| self.again(template, &request));
         let origin = &self.scenario.origins()[template.origin()];
         let (connection, head) = self.exchange_anew(origin, &request, want).await?;
         let answer = OpenAnswer {
@@ -506,75 +510,65 @@ impl<'a> ScenarioUser<'a> {
             }
             return Err(stop);
         }
-        let is_event_stream = head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
-        if !is_event_stream {
-            let beginning = connection.beginning();
-            self.seen = Some(Box::new(Seen::new(&head, beginning, head.encoding, false)));
-            let is = head
-                .headers
-                .get(CONTENT_TYPE)
-                .map(|v| String::from_utf8_lossy(v.as_bytes()));
-            let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));
-            let text = format!(
-                "the response is not an event stream: its content-type is {is}, not \
-                 text/event-stream"
-            );
-            return Err(why::note(FailureKind::Protocol, text).into());
+        if !is_event_stream(&head.headers) {
+            return Err(self.no_stream(&head, &connection).into());
         }
         let answer = Answer::new(head.status.as_u16(), &head.headers, &[]);
         self.extract(template.extract(), &answer)?;
         let at = self.arrival(&connection);
-        self.streams[stream] = Some(Stream::start(*connection));
+        self.streams[opened.stream] = Some(Stream::start(connection, again));
         Ok(at)
     }
 
+    /// What is needed to open a stream again that ends.
+    fn again(&self, template: &RequestTemplate, request: &[u8]) -> Again {
+        let origin = &self.scenario.origins()[template.origin()];
+        let with_cookies = self.jar.add_to(origin, request);
+        Again {
+            thread: Rc::clone(&self.kind.thread),
+            scenario: Arc::clone(&self.kind.scenario),
+            origin: template.origin(),
+            vu: self.values.vu,
+            method: template.method().clone(),
+            request: with_cookies.unwrap_or_else(|| request.to_vec()),
+        }
+    }
+
+    /// Notes that an answer is no event stream, and what it is.
+    fn no_stream(&mut self, head: &Head, connection: &Connection) -> FailureKind {
+        let beginning = connection.beginning();
+        self.seen = Some(Box::new(Seen::new(head, beginning, head.encoding, false)));
+        let is = head.headers.get(CONTENT_TYPE);
+        let is = is.map(|v| String::from_utf8_lossy(v.as_bytes()));
+        let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));
+        let text = format!(
+            "the response is not an event stream: its content-type is {is}, not text/event-stream"
+        );
+        why::note(FailureKind::Protocol, text)
+    }
+
     async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {
-        let matching = self.conditions(&wait.matching);
-        let expect = self.conditions(&wait.expect);
+        let (scenario, values) = (self.scenario, &self.values);
+        let rng = &mut self.rng;
+        let sought = wait.events.filled(|t| scenario.render(t, values, rng));
+        let expect = wait.expect.filled(|t| scenario.render(t, values, rng));
         let stream = self.streams[wait.stream].as_ref().ok_or(FailureKind::Eof)?;
-        let mut json = None;
-        let (trace, masks) = match &self.kind.trace {
-            Some(trace) => (Some(trace), self.scenario.masks(&self.values, false)),
-            None => (None, Masks::default()),
+        let look = Look::of(self.kind, scenario, values);
+        let arrived = awaited(wait.awaited, stream, |event| {
+            look.came(event);
+            wait.awaited != Awaited::End && sought.is(event)
+        });
+        let arrived = match arrived.await {
+            Ok(Came::Event(arrived)) => arrived,
+            Ok(Came::End(at)) => return Ok(at),
+            Err(ended) => return Err(ended.failure().into()),
         };
-        let needs_json = !(matching.is_empty() && expect.is_empty() && wait.extract.is_empty());
-        let arrived = stream
-            .find(|event| {
-                if let Some(trace) = trace {
-                    trace.say(
-                        Mark::Came,
-                        &telling::event_line(&event.name, &event.data, &masks),
-                    );
-                }
-                if wait.event.as_ref().is_some_and(|name| *name != event.name) {
-                    return false;
-                }
-                json = needs_json
-                    .then(|| serde_json::from_str(&event.data).ok())
-                    .flatten();
-                holds(&matching, json.as_ref())
-            })
-            .await?;
-        if !holds(&expect, json.as_ref()) {
-            let text = unmet(&expect, json.as_ref());
+        if let Some(text) = expect.unmet(&arrived.event.data) {
             return Err(why::note(FailureKind::WrongEvent, text).into());
         }
         let answer = Answer::of_event(&arrived.event.data);
         self.extract(&wait.extract, &answer)?;
         Ok(arrived.at)
-    }
-
-    fn conditions<'w>(&mut self, conditions: &'w [(String, Template)]) -> Vec<(&'w str, String)> {
-        conditions
-            .iter()
-            .map(|(at, text)| {
-                let text = self.scenario.render(text, &self.values, &mut self.rng);
-                (at.as_str(), text)
-            })
-            .collect()
     }
 
     fn extract(&mut self, wanted: &[Extract], answer: &Answer<'_>) -> Result<(), FailureKind> {
@@ -646,33 +640,6 @@ impl User for ScenarioUser<'_> {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// What stands at a place of an event's data, as a template fills it in.
-fn text_at(json: Option<&serde_json::Value>, at: &str) -> Option<String> {
-    let value = Value::of_json(json?.pointer(at)?)?;
-    Some(value.as_str().to_owned())
-}
-
-/// The first condition that an event does not meet.
-fn unmet(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> String {
-    let is = |at: &str| text_at(json, at);
-    let first = conditions
-        .iter()
-        .find(|(at, want)| is(at).as_ref() != Some(want));
-    let Some((at, want)) = first else {
-        return String::new();
-    };
-    match is(at) {
-        Some(is) => format!("the event has `{is}` at `{at}`, not `{want}`"),
-        None => format!("the event has nothing at `{at}`, and `{want}` was expected"),
-    }
-}
-
-fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> bool {
-    conditions
-        .iter()
-        .all(|(at, want)| text_at(json, at).is_some_and(|got| got == *want))
 }
 
 /// Why an answer is no success, if it is none.

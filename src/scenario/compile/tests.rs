@@ -208,6 +208,34 @@ const MISTAKES: &[(&str, &str)] = &[
         "no body to `extract` from",
     ),
     ("steps = [{ close = 's' }]", "no stream `s` is open"),
+    (
+        "steps = [{ name = 's', open = '/', check = { contains = 'x' } }]",
+        "`check` means nothing in a `open` step",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', reconnect = true }]",
+        "`reconnect` means nothing in a `request` step",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { end = true, data = 'x' } }]",
+        "which is no event",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { pick = 0 } }]",
+        "the first event is 1",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { matches = '(' } }]",
+        "not a valid regular expression",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { match = { status = '1' } } }]",
+        "an event has no headers",
+    ),
+    (
+        "steps = [{ name = 's', open = '/', reconnect = true }, { name = 'w', wait = { end = true } }]",
+        "has no end to wait for",
+    ),
 ];
 
 #[test]
