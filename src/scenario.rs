@@ -10,12 +10,14 @@ mod compile;
 mod event;
 mod extract;
 mod feeder;
+mod goal;
 pub mod most;
 mod redirect;
 mod request;
 mod resolve;
 pub mod spec;
 pub mod sse;
+mod streamed;
 mod template;
 mod think;
 
@@ -33,17 +35,19 @@ pub use check::{Check, CheckSpec};
 pub use event::{Conditions, EventMatch, Sought};
 pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, MOST as MOST_FEEDERS};
+pub use goal::{Goal, GoalLimit, LimitOf};
 pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{BadRequest, Expect, Origin, Rendered, RequestTemplate};
 pub use resolve::{Addresses, Resolve};
 pub use spec::{CookiesSpec, FeederOrder};
+pub use streamed::{AnswerStream, FirstSpec, StreamSpec, StreamTable, UntilSpec};
 #[cfg(any(test, fuzzing))]
 pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Value, Values};
 pub use think::Think;
 
 use crate::excerpt::Masks;
-use crate::measure::{LevelUnit, StepTable};
+use crate::measure::{LevelUnit, Role, StepParts, StepTable};
 use crate::secret::{is_credential, names_a_secret, parts_of_cookie};
 
 /// The generator of a VU's random values; the same seed gives the same values on every machine.
@@ -161,12 +165,71 @@ pub struct Scenario {
     /// Names of the cookies that requests take values from.
     cookie_names: Vec<String>,
     redirects: u32,
+    /// The rows of the parts of steps that are streamed answers, by step.
+    parts: Vec<(usize, StepParts)>,
+    goals: Vec<Goal>,
 }
 
 impl Scenario {
     /// The measured steps.
     pub fn table(&self) -> &StepTable {
         &self.table
+    }
+
+    /// The rows of the parts of a measured step, where it is a streamed answer.
+    pub fn parts(&self, step: usize) -> Option<StepParts> {
+        let found = self.parts.iter().find(|(of, _)| *of == step);
+        found.map(|(_, parts)| *parts)
+    }
+
+    /// What cycles are counted by that meet several limits at once.
+    pub fn goals(&self) -> &[Goal] {
+        &self.goals
+    }
+
+    /// Lets cycles be counted that meet all of these limits, each of a row by its name, in a row of this name.
+    ///
+    /// # Errors
+    /// Names the row that there is not, or that is of no cycle.
+    pub fn add_goal(
+        &mut self,
+        name: &str,
+        limits: &[(String, Duration, bool)],
+    ) -> Result<(), String> {
+        if self.table.names().any(|known| known == name) {
+            return Ok(());
+        }
+        let limit = |(of, most, inclusive): &(String, Duration, bool)| {
+            let row = self.table.rows().iter().position(|row| row.name == *of);
+            let role = row.map(|row| self.table.rows()[row].role);
+            let of = match (row, role) {
+                (Some(row), Some(Role::Step | Role::Part)) => LimitOf::Row(row),
+                (Some(_), Some(Role::Cycle)) => LimitOf::Cycle,
+                (Some(_), Some(Role::Start)) => {
+                    return Err(format!("`{of}` is a start step and not part of a cycle"));
+                }
+                _ => {
+                    let names = self.table.rows().iter();
+                    let names: Vec<&str> = names
+                        .filter(|row| !matches!(row.role, Role::Start | Role::Good))
+                        .map(|row| row.name.as_str())
+                        .collect();
+                    let known = names.join(", ");
+                    return Err(format!(
+                        "a cycle of the users has no measured step `{of}`; there are: {known}"
+                    ));
+                }
+            };
+            Ok(GoalLimit {
+                of,
+                most: *most,
+                inclusive: *inclusive,
+            })
+        };
+        let limits = limits.iter().map(limit).collect::<Result<_, String>>()?;
+        let row = self.table.add_good(name);
+        self.goals.push(Goal { row, limits });
+        Ok(())
     }
 
     /// The steps that each VU takes once, before its first cycle.

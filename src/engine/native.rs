@@ -9,6 +9,7 @@ mod alarm;
 mod arrivals;
 mod back_off;
 mod client;
+mod goals;
 mod http;
 mod idle;
 mod inbox;

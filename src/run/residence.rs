@@ -16,12 +16,16 @@ pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> O
             .enumerate()
             .skip(from)
             .take(to + 1 - from);
-        let parts = parts.filter(|(_, row)| {
-            row.population == users && !row.role.is_whole() && row.role != Role::Start
-        });
+        let parts = parts.filter(|(_, row)| row.population == users && row.role == Role::Step);
         let at_once = parts.map(|(row, _)| in_flight(measurement, row));
         at_once.sum::<f64>() / per_s
     };
+    if row.role == Role::Part {
+        return Some(Residence {
+            step_s: in_flight(measurement, step) / per_s,
+            cycle_s: time_in(0, steps.rows().len()),
+        });
+    }
     Some(Residence {
         // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
         step_s: time_in(row.latency_from.min(step), step),

@@ -26,9 +26,9 @@ use super::spec::{
 };
 use super::template::{Escape, Names, Template};
 use super::{
-    Action, Awaited, Conditions, DEFAULT_TIMEOUT, EventMatch, Expect, Extract, ExtractFrom, Feeder,
-    FeederUse, Opened, Origin, RequestTemplate, Scenario, ScenarioError, Step, Think, Wait,
-    nearest,
+    Action, AnswerStream, Awaited, Conditions, DEFAULT_TIMEOUT, EventMatch, Expect, Extract,
+    ExtractFrom, Feeder, FeederUse, Opened, Origin, RequestTemplate, Scenario, ScenarioError, Step,
+    Think, Wait, nearest,
 };
 use crate::measure::StepTable;
 use crate::secret::{self, Lookup, masked};
@@ -78,8 +78,13 @@ impl Scenario {
                     .to_owned(),
             });
         }
+        let mut table = table((&compiler.measured, compiler.started), main, &steps);
+        let parts = compiler.streamed.iter();
+        let parts = parts.map(|step| (*step, table.add_parts(*step))).collect();
         Ok(Self {
-            table: table((&compiler.measured, compiler.started), main, &steps),
+            table,
+            parts,
+            goals: Vec::new(),
             start,
             again_when,
             steps,
@@ -190,6 +195,8 @@ struct Compiler<'a> {
     streams_at_once: usize,
     /// Those that are opened again when they end.
     reconnecting: Vec<usize>,
+    /// Steps that are streamed answers.
+    streamed: Vec<usize>,
     origins: Vec<Origin>,
     /// The cookies that templates take values from.
     cookies: RefCell<Vec<String>>,
@@ -227,6 +234,7 @@ impl<'a> Compiler<'a> {
             streams: Vec::new(),
             streams_at_once: 0,
             reconnecting: Vec::new(),
+            streamed: Vec::new(),
             origins: Vec::new(),
             cookies: RefCell::default(),
         })
@@ -342,6 +350,7 @@ impl<'a> Compiler<'a> {
             ("open", step.open.is_some()),
             ("wait", step.wait.is_some()),
             ("close", step.close.is_some()),
+            ("stream", step.stream.is_some()),
         ];
         if let Some((key, _)) = stream.iter().find(|(_, there)| *there) {
             return Err(format!(
@@ -378,7 +387,20 @@ impl<'a> Compiler<'a> {
         let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
         let action = match key {
             ActionKey::Request(method, path) => {
-                Action::Request(self.request(step, method, path, None)?)
+                let template = |text: &str| self.template(text, Escape::None);
+                let stream = AnswerStream::compile(step.stream.as_ref(), template)?;
+                let accepts = stream.is_some().then_some("text/event-stream");
+                let mut request = self.request(step, method, path, accepts)?;
+                if stream.is_some() && request.needs_body() {
+                    return Err(
+                        "a streamed answer is not kept for `check` or `extract`; name events \
+                         that fail the step with `stream = { fail = { .. } }`, or use \
+                         `header:NAME`"
+                            .to_owned(),
+                    );
+                }
+                request.stream = stream.map(Box::new);
+                Action::Request(request)
             }
             ActionKey::Open(method, path) => {
                 let accepts = Some("text/event-stream");
@@ -410,6 +432,11 @@ impl<'a> Compiler<'a> {
             Action::Request(_) | Action::Open(..) | Action::Wait(_) => Some(self.measure(step)?),
             Action::Think(_) | Action::Close(_) => None,
         };
+        if let (Action::Request(request), Some(row)) = (&action, measured)
+            && request.stream.is_some()
+        {
+            self.streamed.push(row);
+        }
         Ok(Step {
             measured,
             timeout,
@@ -569,6 +596,7 @@ impl<'a> Compiler<'a> {
             expect: expected(step)?,
             check: self.check(step)?,
             extract: self.extractions(step)?,
+            stream: None,
             shown,
             constant: None,
         };

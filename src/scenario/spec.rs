@@ -9,6 +9,7 @@ use super::check::{CheckSpec, OneOrMany};
 use super::event::EventSpec;
 use super::extract::Pick;
 use super::most;
+use super::streamed::StreamSpec;
 
 /// `[scenario]`: the cycle of every VU.
 #[derive(Debug, Clone, Deserialize)]
@@ -156,6 +157,8 @@ pub struct StepSpec {
     /// Values to take from the answer or the event: name = where it stands ([`super::ExtractFrom`]), or a table.
     #[serde(default)]
     pub extract: BTreeMap<String, ExtractSpec>,
+    /// Whether the answer is a stream of events that the step reads to its end.
+    pub stream: Option<StreamSpec>,
     /// Time limit of the step.
     pub timeout: Option<String>,
 }

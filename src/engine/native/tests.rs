@@ -1,5 +1,6 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod answers;
 mod checks;
 mod cookies;
 mod network;

@@ -2,6 +2,7 @@
 //!
 //! Latencies run from a step's intended start and hold no think time. A failed cycle closes the user's connections.
 
+mod answer;
 mod body;
 mod follow;
 mod telling;
@@ -32,10 +33,10 @@ use super::stream::{Again, Stream, is_event_stream};
 use super::vu::{CycleEnd, Stop, User, VuState};
 use super::why;
 use crate::engine::trace::Mark;
-use crate::measure::{Failure, FailureKind};
+use crate::measure::{Failure, FailureKind, StepParts};
 use crate::scenario::{
-    Action, Answer, Awaited, CookiesSpec, Extract, Opened, Origin, Rendered, RequestTemplate,
-    Scenario, Step, Think, Values, VuRng, Wait, vu_rng,
+    Action, Answer, Awaited, CookiesSpec, Extract, LimitOf, Opened, Origin, Rendered,
+    RequestTemplate, Scenario, Step, Think, Values, VuRng, Wait, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
@@ -70,6 +71,8 @@ pub(super) struct ScenarioUser<'a> {
     last: Instant,
     /// When the present one began.
     now: Instant,
+    /// The parts of the present step, where it is a streamed answer, and when its clock began.
+    streaming: Option<(StepParts, Instant)>,
     /// Whether the next cycle's values were drawn already, for the start before it.
     drawn: bool,
     /// Whether no cycle was completed since the start.
@@ -96,6 +99,7 @@ impl<'a> ScenarioUser<'a> {
             intended: None,
             last: Instant::now(),
             now: Instant::now(),
+            streaming: None,
             drawn: false,
             fresh: false,
             seen: None,
@@ -118,7 +122,9 @@ impl<'a> ScenarioUser<'a> {
         }
         self.starts.fill(None);
         self.last = Instant::now();
-        self.state.begin_cycle(self.intended.unwrap_or(self.last));
+        let goals = self.scenario.goals().len();
+        self.state
+            .begin_cycle(self.intended.unwrap_or(self.last), goals);
         self.take(self.steps, limit).await
     }
 
@@ -166,8 +172,7 @@ impl<'a> ScenarioUser<'a> {
             CycleEnd::Stopped(Stop::Shed(_)) => Some(Ending::Shed),
         };
         if let Some(ending) = ending {
-            let row = self.kind.cycle_row();
-            self.recorder().count(row, ending);
+            self.count_cycle(ending);
         }
         self.streams.fill_with(|| None);
         let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
@@ -182,6 +187,27 @@ impl<'a> ScenarioUser<'a> {
             self.intended = None;
         }
         self.values.cycle += 1;
+    }
+
+    /// Counts a cycle, and for each goal whether it met that.
+    fn count_cycle(&self, ending: Ending) {
+        let kind = self.kind;
+        let goals = kind.scenario.goals();
+        let misses = &self.state.misses;
+        if let Ending::Completed(took) = ending {
+            misses.took(goals, LimitOf::Cycle, took, self.last);
+        }
+        let mut recorder = self.recorder();
+        recorder.count(kind.cycle_row(), ending);
+        for (number, goal) in goals.iter().enumerate() {
+            let ending = match ending {
+                Ending::Completed(_) if misses.has_missed(number) => {
+                    Ending::Failed(FailureKind::Check)
+                }
+                ending => ending,
+            };
+            recorder.count(kind.first_row + goal.row, ending);
+        }
     }
 
     /// Whether the next cycle is that of somebody to whom nothing was given.
@@ -236,6 +262,11 @@ impl<'a> ScenarioUser<'a> {
         };
         let row = self.kind.first_row + index;
         self.state.in_step(Some((row, start)));
+        self.streaming = self.scenario.parts(index).map(|parts| (parts, start));
+        if let Some((parts, start)) = self.streaming {
+            let first = self.kind.first_row + parts.first;
+            self.state.in_part(Some((first, start)));
+        }
         self.nothing_seen();
         // A failed request can be written again as it was sent.
         let before = self.rng.clone();
@@ -244,12 +275,17 @@ impl<'a> ScenarioUser<'a> {
             .within(now + step.timeout, self.act(&step.action))
             .await;
         self.state.in_step(None);
+        let part = self.state.in_part(None);
         let result = result.unwrap_or_else(|| Err(self.too_late().into()));
         self.say_ending(&result, start);
         let ending = match &result {
             Ok(at) => {
                 self.last = *at;
-                Ending::Completed(at.saturating_duration_since(start))
+                let took = at.saturating_duration_since(start);
+                let goals = self.scenario.goals();
+                let misses = &self.state.misses;
+                misses.took(goals, LimitOf::Row(index), took, *at);
+                Ending::Completed(took)
             }
             Err(Stop::Failed(kind)) => {
                 self.tell_failure(step, index, *kind, before);
@@ -258,7 +294,16 @@ impl<'a> ScenarioUser<'a> {
             Err(Stop::Shed(_)) => Ending::Shed,
             Err(Stop::Again) => return Err(Stop::Again),
         };
-        self.recorder().count(row, ending);
+        let mut recorder = self.recorder();
+        recorder.count(row, ending);
+        if let (Some((part, _)), Some((parts, _)), Err(_)) = (part, self.streaming, &result) {
+            recorder.count(part, ending);
+            // An answer that breaks off has no mean gap either.
+            if part == self.kind.first_row + parts.gap {
+                recorder.count(self.kind.first_row + parts.per_event, ending);
+            }
+        }
+        drop(recorder);
         result.map(|_| ())
     }
 
@@ -319,12 +364,13 @@ impl<'a> ScenarioUser<'a> {
     }
 
     async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
-        let keep = if template.needs_body() {
+        let keep = if template.needs_body() || template.stream().is_some() {
             Keep::All
         } else {
             Keep::Nothing
         };
-        let want = self.want(template, template.needs_headers(), keep);
+        let headers = template.needs_headers() || template.stream().is_some();
+        let want = self.want(template, headers, keep);
         let request = self.render(template)?;
         let (connection, head) = self.exchange(template.origin(), &request, want).await?;
         let answer = OpenAnswer {
@@ -349,6 +395,14 @@ impl<'a> ScenarioUser<'a> {
             return Err(kind.into());
         }
         self.answered(&head, &connection);
+        if let (Some(stream), None) = (template.stream(), &refusal) {
+            let answer = OpenAnswer {
+                connection,
+                head,
+                keep,
+            };
+            return Box::pin(self.streamed(template, stream, answer)).await;
+        }
         let body = connection.body().await?;
         let encoding = want.read_in(&head);
         self.say_body(&head.headers, &body, encoding);
@@ -609,8 +663,8 @@ impl User for ScenarioUser<'_> {
             Stop::Failed(kind) => Ending::Failed(*kind),
             Stop::Shed(_) | Stop::Again => Ending::Shed,
         };
-        let row = self.kind.cycle_row();
-        self.recorder().count(row, ending);
+        self.state.misses.begin(self.scenario.goals().len());
+        self.count_cycle(ending);
     }
 
     async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd {

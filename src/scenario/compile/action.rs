@@ -94,6 +94,10 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ("json", step.json.is_some() && !takes_body),
         ("body", step.body.is_some() && !takes_body),
         ("expect", step.expect.is_some() && !takes_body),
+        (
+            "stream",
+            step.stream.is_some() && (!takes_body || step.open.is_some()),
+        ),
         ("extract", !step.extract.is_empty() && !measured),
         ("timeout", step.timeout.is_some() && !measured),
     ];

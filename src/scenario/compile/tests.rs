@@ -209,6 +209,26 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     ("steps = [{ close = 's' }]", "no stream `s` is open"),
     (
+        "steps = [{ name = 's', open = '/', stream = true }]",
+        "`stream` means nothing in a `open` step",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', stream = true, extract = { b = '/b' } }]",
+        "a streamed answer is not kept",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', stream = { first = 'b' } }]",
+        "`stream`: `first`: `b` is not a JSON pointer",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', stream = { fail = { matches = '(' } } }]",
+        "`stream`: `fail`: `matches`",
+    ),
+    (
+        "start = [{ name = 'a', get = '/', stream = true }]\nsteps = [{ name = 'b', get = '/' }]",
+        "does not belong among the start steps",
+    ),
+    (
         "steps = [{ name = 's', open = '/', check = { contains = 'x' } }]",
         "`check` means nothing in a `open` step",
     ),
