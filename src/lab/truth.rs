@@ -223,6 +223,7 @@ fn alphas(system: &System) -> Result<Vec<f64>, TruthError> {
     let alpha = |o: &Objective| match o.metric {
         Metric::Quantile { q, .. } => Some(1.0 - q),
         Metric::Errors { .. } | Metric::Shed { .. } if o.bound > 0.0 => Some(o.bound),
+        Metric::Good { .. } if o.bound < 1.0 => Some(1.0 - o.bound),
         _ => None,
     };
     let objectives = system.slo.objectives().iter();
