@@ -228,7 +228,8 @@ pub struct ManArgs {
 /// `breakpoint find` and `breakpoint plan`.
 #[derive(Debug, Clone, Args)]
 pub struct FindArgs {
-    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, redis-512mb)
+    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, llm-stream,
+    /// redis-512mb)
     /// or by path.
     #[arg(value_name = "PROFILE")]
     pub profiles: Vec<String>,
@@ -720,8 +721,16 @@ pub struct TryArgs {
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
     /// URL of the service.
-    #[arg(long, required_unless_present = "from_k6")]
+    #[arg(long, required_unless_present_any = ["from_k6", "llm"])]
     pub url: Option<String>,
+    /// URL of an LLM that answers chat completions as OpenAI's API does, with or without the path:
+    /// the profile asks for streamed answers, and its SLO is on the first word and on the gaps.
+    /// A key comes from OPENAI_API_KEY, where that is set.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["url", "from_k6"])]
+    pub llm: Option<String>,
+    /// Name of the LLM's model.
+    #[arg(long, value_name = "NAME", requires = "llm", default_value = "default")]
+    pub model: String,
     /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its
     /// scenarios functions with weights, and comments list what has no counterpart.
     #[arg(long, value_name = "SCRIPT", conflicts_with = "url")]

@@ -367,6 +367,16 @@ impl Slo {
                     known: steps.names().collect::<Vec<_>>().join(", "),
                 });
             }
+            if let Some((_, limits)) = objective.good() {
+                let unknown = |limit: &&Limit| steps.index(Some(&limit.step)).is_none();
+                if let Some(limit) = limits.iter().find(unknown) {
+                    return Err(SloError::UnknownStep {
+                        objective: objective.text.clone(),
+                        step: limit.step.clone(),
+                        known: steps.names().collect::<Vec<_>>().join(", "),
+                    });
+                }
+            }
             objective.check_monitor(monitors)?;
         }
         Ok(())

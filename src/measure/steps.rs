@@ -46,7 +46,7 @@ pub struct StepParts {
 
 impl StepParts {
     /// What stands behind the name of the step, in the order of the rows.
-    const NAMES: [&str; 3] = ["first", "gap", "per-event"];
+    pub const NAMES: [&'static str; 3] = ["first", "gap", "per-event"];
 
     /// The name of the step that a row is a part of.
     fn whole_of(name: &str) -> Option<(&str, usize)> {
