@@ -61,6 +61,7 @@ impl ScenarioUser<'_> {
         };
         let end = connection
             .stream(|bytes, at| {
+                counting.read_late(at.elapsed());
                 let fed = parser.feed(bytes, |event| counting.came(&event, at));
                 fed.map_err(|_| StreamEnd::Failed(too_large()))?;
                 counting.over.map_or(Ok(()), Err)
@@ -106,6 +107,11 @@ struct SeenEvents {
 }
 
 impl Counting<'_> {
+    /// Something was read so long after it came: what is read late may have the stamp of what came after it.
+    fn read_late(&self, late: Duration) {
+        self.kind.thread.recorder.borrow_mut().read_late(late);
+    }
+
     /// An event came.
     fn came(&mut self, event: &Event, at: Instant) {
         if self.over.is_some() {
