@@ -723,9 +723,9 @@ pub struct InitArgs {
     /// URL of the service.
     #[arg(long, required_unless_present_any = ["from_k6", "llm"])]
     pub url: Option<String>,
-    /// URL of an LLM that answers chat completions as OpenAI's API does, with or without the path:
+    /// URL of an LLM with chat completions in the shape of the `OpenAI` API, with or without the path:
     /// the profile asks for streamed answers, and its SLO is on the first word and on the gaps.
-    /// A key comes from OPENAI_API_KEY, where that is set.
+    /// A key comes from `OPENAI_API_KEY`, where that is set.
     #[arg(long, value_name = "URL", conflicts_with_all = ["url", "from_k6"])]
     pub llm: Option<String>,
     /// Name of the LLM's model.

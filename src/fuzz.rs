@@ -199,7 +199,8 @@ fn sse(data: &[u8]) {
         let went = pieces.try_for_each(|chunk| parser.feed(chunk, |e| events.push(e)));
         // The identifiers are short.
         assert!(parser.held() <= 3 * MAX_EVENT_BYTES + 4096);
-        (events, went.is_ok())
+        let again = (parser.last_id().to_owned(), parser.retry());
+        (events, went.is_ok(), again)
     };
     assert_eq!(read(stream.len()), read(usize::from(*first)));
 }

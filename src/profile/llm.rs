@@ -1,4 +1,4 @@
-//! The commented profile of `breakpoint init --llm`: chat completions as OpenAI's API has them, answered as a stream.
+//! The commented profile of `breakpoint init --llm`: chat completions as `OpenAI`'s API has them, answered as a stream.
 
 use super::template::split;
 
@@ -105,7 +105,7 @@ mod tests {
                 text.contains(&format!("post = \"{path}\"")),
                 "{url}: {text}"
             );
-            assert!(!text.contains("@"), "{text}");
+            assert!(!text.contains('@'), "{text}");
             let toml: toml::Table = text.parse().unwrap();
             assert!(!toml["scenario"].as_table().unwrap().contains_key("headers"));
             let with_key = render(Llm {

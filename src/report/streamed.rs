@@ -1,5 +1,7 @@
 //! How streamed answers flowed: the first event, the gaps, and events per second.
 
+use std::fmt::Write as _;
+
 use super::view;
 use crate::measure::StepParts;
 use crate::record::{ProbeRecord, RunRecord, StepRecord};
@@ -34,12 +36,12 @@ fn flow(probe: &ProbeRecord, step: &str) -> Option<String> {
         at(first, 0.99)?
     );
     if let (Some(p99), Some(longest)) = (at(gap, 0.99), gap.latency.max_s()) {
-        text += &format!("; gap p99 {p99}, longest {}", format_seconds(longest));
+        let _ = write!(text, "; gap p99 {p99}, longest {}", format_seconds(longest));
     }
     // What all came at once has no rate.
     let pace = per_event.latency.quantile_s(0.5);
     if let Some(pace) = pace.filter(|s| *s > AT_ONCE_S) {
-        text += &format!("; {:.1} events/s per answer", 1.0 / pace);
+        let _ = write!(text, "; {:.1} events/s per answer", 1.0 / pace);
     }
     Some(text)
 }

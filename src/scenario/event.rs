@@ -116,18 +116,17 @@ impl EventMatch {
 
     /// In words, behind "an event".
     pub fn shown(&self) -> String {
-        let mut out = match &self.event {
+        let name = match &self.event {
             Some(name) => format!(" `{name}`"),
             None => String::new(),
         };
         let asks = self.data.is_some()
             || !(self.contains.is_empty() && self.matches.is_empty() && self.conditions.is_empty());
         match self.data.as_ref().and_then(Template::constant) {
-            Some(text) => out.push_str(&format!(" with the data `{text}`")),
-            None if asks => out.push_str(" with what is looked for"),
-            None => {}
+            Some(text) => format!("{name} with the data `{text}`"),
+            None if asks => format!("{name} with what is looked for"),
+            None => name,
         }
-        out
     }
 
     /// With the values of a VU; `render` fills a template in.

@@ -15,7 +15,7 @@ pub enum StreamSpec {
     /// Whether the answer is a stream; it ends with the stream.
     Whole(bool),
     /// The same with more.
-    Table(StreamTable),
+    Table(Box<StreamTable>),
 }
 
 /// `{ until = "[DONE]", first = "/choices/0/delta/content", fail = { match = { "/error" = "present" } } }`.

@@ -34,7 +34,11 @@ impl Misses {
                 .limits
                 .iter()
                 .filter(|limit| limit.of == of && !limit.is_met_by(took))
-                .map(|limit| until.checked_sub(took - limit.most).unwrap_or(until));
+                .map(|limit| {
+                    until
+                        .checked_sub(took.saturating_sub(limit.most))
+                        .unwrap_or(until)
+                });
             *since = missed.chain(*since).min();
         }
     }
@@ -58,7 +62,7 @@ impl Misses {
             let over = running
                 .iter()
                 .filter(|(of, age)| *of == limit.of && !limit.is_met_by(*age));
-            over.map(|(_, age)| *age - limit.most)
+            over.map(|(_, age)| age.saturating_sub(limit.most))
         });
         late.chain(before).max()
     }

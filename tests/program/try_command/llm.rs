@@ -1,4 +1,4 @@
-//! Profiles for an LLM: the one that `init --llm` writes and the one of the document, tried on a service that answers as OpenAI's API does.
+//! Profiles for an LLM: the one that `init --llm` writes and the one of the document, tried on a service that answers as `OpenAI`'s API does.
 
 use super::*;
 

@@ -290,3 +290,71 @@ async fn who_waits_past_a_limit_is_counted_while_it_waits() {
         "and none for another"
     );
 }
+
+#[tokio::test]
+async fn a_hostile_stream_takes_bounded_memory_and_time() {
+    // A line without an end, small events without an end, and a bomb: what becomes a thousand times as much.
+    let endless_line = server(|_, mut tcp| async move {
+        if request(&mut tcp).await.is_none() {
+            return;
+        }
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\ndata: ";
+        let mut sent = tcp.write_all(head.as_bytes()).await;
+        let piece = vec![b'x'; 1 << 16];
+        while sent.is_ok() {
+            sent = tcp.write_all(&piece).await;
+        }
+    })
+    .await;
+    let endless_events = server(|_, mut tcp| async move {
+        if request(&mut tcp).await.is_none() {
+            return;
+        }
+        let mut sent = tcp.write_all(HEAD.as_bytes()).await;
+        let piece = chunk("{\"text\": \"a\"}").repeat(64);
+        while sent.is_ok() {
+            sent = tcp.write_all(piece.as_bytes()).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    let bomb = server(|_, mut tcp| async move {
+        while request(&mut tcp).await.is_some() {
+            let body = gzip(&[b"data: ".as_slice(), &vec![b'x'; 32 << 20]].concat());
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: gzip\r\n\
+                 content-length: {}\r\n\r\n",
+                body.len()
+            );
+            let answer = [head.as_bytes(), &body].concat();
+            if tcp.write_all(&answer).await.is_err() {
+                return;
+            }
+        }
+    })
+    .await;
+    for (base, toml, kind) in [
+        (endless_line, with("true"), FailureKind::Protocol),
+        (
+            endless_events,
+            with("true").replace("3s", "400ms"),
+            FailureKind::Timeout,
+        ),
+        (bomb, with("true"), FailureKind::Protocol),
+    ] {
+        let scenario = compile(&toml, &base);
+        let seen = run(&scenario, 1, |s| s.steps[4].failed.of_target() > 0).await;
+        assert!(
+            seen.failed(0, kind) > 0,
+            "{kind:?}: {:?}",
+            seen.steps[0].failed
+        );
+    }
+}
+
+fn gzip(body: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(body).unwrap();
+    gzip.finish().unwrap()
+}

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::ScenarioUser;
 use super::follow::OpenAnswer;
 use super::telling::Look;
-use super::{ScenarioUser, is_event_stream};
 use crate::engine::native::http::StreamEnd;
 use crate::engine::native::kind::Kind;
 use crate::engine::native::recorder::Ending;
-use crate::engine::native::stream::too_large;
+use crate::engine::native::stream::{is_event_stream, too_large};
 use crate::engine::native::vu::{Stop, VuState};
 use crate::engine::native::why;
 use crate::engine::trace::Mark;
@@ -132,7 +132,7 @@ impl Counting<'_> {
             return;
         }
         match self.seen.take() {
-            Some(seen) => self.seen = Some(self.next(seen, at)),
+            Some(seen) => self.seen = Some(self.next(&seen, at)),
             None if self.first.as_ref().is_none_or(|first| first.is(event)) => {
                 self.part(
                     self.parts.first,
@@ -152,7 +152,7 @@ impl Counting<'_> {
     }
 
     /// One more event: what comes in one segment comes at once, and nobody waited between.
-    fn next(&self, seen: SeenEvents, at: Instant) -> SeenEvents {
+    fn next(&self, seen: &SeenEvents, at: Instant) -> SeenEvents {
         let gap = at.saturating_duration_since(seen.last);
         if !gap.is_zero() {
             self.part(self.parts.gap, gap, at);
@@ -162,7 +162,7 @@ impl Counting<'_> {
             last: at,
             count: seen.count + 1,
             longest: seen.longest.max(gap),
-            ..seen
+            first: seen.first,
         }
     }
 
