@@ -51,7 +51,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --script script.js                 k6 makes the load and has the SLO
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
-gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
+good(STEP<500ms,cycle<2s)>99% (both at once)  gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
 The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment)
 sets your own CA.
 ";

@@ -1,6 +1,5 @@
 //! `breakpoint init`: writes a commented profile, and never over one that exists.
 
-use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,8 +7,6 @@ use std::path::{Path, PathBuf};
 use crate::k6::{self, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::profile::{Profile, llm, template};
-use crate::scenario::Scenario;
-use crate::secret;
 
 /// Why no profile was written.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +48,7 @@ pub enum InitError {
 /// When the address is none.
 pub fn of_url(url: &str) -> Result<String, InitError> {
     let text = || template::render(url);
-    checked(url, text, &|_| None).map_err(|why| InitError::Url {
+    checked(url, text).map_err(|why| InitError::Url {
         flag: "--url",
         url: url.to_owned(),
         why,
@@ -63,12 +60,7 @@ pub fn of_url(url: &str) -> Result<String, InitError> {
 /// # Errors
 /// When the address is none.
 pub fn of_llm(llm: llm::Llm<'_>) -> Result<String, InitError> {
-    // What the key is, is no matter here.
-    let key = |place: secret::Place<'_>| match place {
-        secret::Place::Env(_) => Some("key".to_owned()),
-        secret::Place::File(_) => None,
-    };
-    checked(llm.url, || llm::render(llm), &key).map_err(|why| InitError::Url {
+    checked(llm.url, || llm::render(llm)).map_err(|why| InitError::Url {
         flag: "--llm",
         url: llm.url.to_owned(),
         why,
@@ -150,11 +142,7 @@ pub fn write(text: &str, path: &Path) -> Result<(), InitError> {
 }
 
 /// The profile's text, once it is known to make a plan, and its scenario to be one.
-fn checked(
-    url: &str,
-    text: impl FnOnce() -> String,
-    secrets: &secret::Lookup<'_>,
-) -> Result<String, String> {
+fn checked(url: &str, text: impl FnOnce() -> String) -> Result<String, String> {
     let flags = FindFlags {
         url: Some(url.to_owned()),
         slo: vec!["p99<1s".to_owned()],
@@ -168,13 +156,7 @@ fn checked(
     let text = text();
     let profile = Profile::parse(&text, "profile", Path::new(".")).map_err(|e| e.to_string())?;
     let plan = Plan::resolve(Some(&profile), &FindFlags::default()).map_err(|e| e.to_string())?;
-    if let (Some(spec), Some(base)) = (&profile.scenario, plan.target.kind.url()) {
-        let scenario = Scenario::compile(spec, base, &BTreeMap::new(), secrets);
-        let mut scenario = scenario.map_err(|e| e.to_string())?;
-        plan.count_good(&mut scenario).map_err(|e| e.to_string())?;
-        plan.check_slo(scenario.table())
-            .map_err(|e| e.to_string())?;
-    }
+    plan.check_scenario().map_err(|e| e.to_string())?;
     Ok(text)
 }
 

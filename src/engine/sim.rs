@@ -52,7 +52,7 @@ use super::{Canary, Engine, EngineInfo, Reply};
 use crate::measure::{
     FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepTable, StepWindow, Window,
 };
-use crate::scenario::GoalLimit;
+use crate::scenario::{GoalLimit, LimitOf};
 use effects::Effects;
 use law::Law;
 use limits::{ServerGrowth, TokenBucket};
@@ -415,9 +415,16 @@ impl SimEngine {
         }
     }
 
-    /// Lets the requests be counted that meet all of these limits, in a row of this name.
-    pub fn count_good(&mut self, name: &str, limits: Vec<GoalLimit>) {
-        self.good.push((name.to_owned(), limits));
+    /// Lets the requests be counted that meet all of these limits, in a row of this name: how long they may take, and whether
+    /// just so long.
+    pub fn count_good(&mut self, name: &str, limits: impl Iterator<Item = (Duration, bool)>) {
+        // A cycle is one request.
+        let limits = limits.map(|(most, inclusive)| GoalLimit {
+            of: LimitOf::Cycle,
+            most,
+            inclusive,
+        });
+        self.good.push((name.to_owned(), limits.collect()));
     }
 
     fn steps(&self) -> StepTable {

@@ -6,9 +6,8 @@ pub use crate::engine::sim::{Expect, SystemError};
 use crate::engine::sim::{ResetHandle, SimEngine, SystemSpec, shipped};
 use crate::measure::{Level, Reading, StepTable};
 use crate::run::Surroundings;
-use crate::scenario::{GoalLimit, LimitOf};
 use crate::search::SearchSpec;
-use crate::slo::{Limit, Objective, Slo, SloError};
+use crate::slo::{Objective, Slo, SloError};
 use crate::stats::queue::{ClosedQueue, OpenQueue};
 
 /// VUs per second of a tool that starts all its users at once.
@@ -108,13 +107,7 @@ impl System {
     pub fn engine(&self, seed: u64) -> SimEngine {
         let mut engine = SimEngine::new(self.spec.clone(), seed);
         for (row, limits) in self.slo.objectives().iter().filter_map(Objective::good) {
-            // A cycle is one request.
-            let limit = |limit: &Limit| GoalLimit {
-                of: LimitOf::Cycle,
-                most: limit.most,
-                inclusive: limit.inclusive,
-            };
-            engine.count_good(row, limits.iter().map(limit).collect());
+            engine.count_good(row, limits.iter().map(|l| (l.most, l.inclusive)));
         }
         engine
     }

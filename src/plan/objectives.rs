@@ -1,10 +1,12 @@
 //! What objectives ask of the steps: that there are such, and that cycles are counted by several limits at once.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::{Plan, PlanError, monitor_names};
+use super::{Plan, PlanError, ScenarioSource, monitor_names};
 use crate::measure::StepTable;
 use crate::scenario::Scenario;
+use crate::secret;
 use crate::slo::{Objective, Slo};
 
 impl Plan {
@@ -50,6 +52,24 @@ impl Plan {
                 .map_err(|why| self.unfit(objective, span.as_ref(), &why))?;
         }
         Ok(())
+    }
+
+    /// Whether the scenario of a plan without feeders compiles, whatever its secrets are, and has what the objectives name.
+    ///
+    /// # Errors
+    /// Says what is wrong, with where it stands.
+    pub fn check_scenario(&self) -> Result<(), PlanError> {
+        let (ScenarioSource::Spec(spec), Some(base)) = (&self.scenario, self.target.kind.url())
+        else {
+            return Ok(());
+        };
+        let any = |place: secret::Place<'_>| match place {
+            secret::Place::Env(_) | secret::Place::File(_) => Some("secret".to_owned()),
+        };
+        let scenario = Scenario::compile(spec, base, &BTreeMap::new(), &any);
+        let mut scenario = scenario.map_err(|e| self.scenario_error(e.span, &e.message))?;
+        self.count_good(&mut scenario)?;
+        self.check_slo(scenario.table())
     }
 
     /// Why an objective cannot be, shown where it stands.
