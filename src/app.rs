@@ -43,6 +43,7 @@ use crate::k6::{DEFAULT_BINARY, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Each, Outline};
 use crate::profile::Profile;
+use crate::profile::llm::Llm;
 use crate::report::Told;
 use crate::scenario::Allowed;
 use crate::slo::SloError;
@@ -247,13 +248,18 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
 }
 
 fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
-    let text = match (&args.from_k6, &args.url) {
-        (Some(script), _) => {
+    let text = match (&args.from_k6, &args.llm, &args.url) {
+        (None, Some(url), _) => init::of_llm(Llm {
+            url,
+            model: &args.model,
+            has_key: std::env::var_os("OPENAI_API_KEY").is_some_and(|key| !key.is_empty()),
+        }),
+        (Some(script), ..) => {
             let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
             let looked = script::look_at(script, binary)?;
             init::of_script(script, args.k6.as_deref(), &looked, &args.out)
         }
-        (None, url) => init::of_url(url.as_deref().unwrap_or_default()),
+        (None, None, url) => init::of_url(url.as_deref().unwrap_or_default()),
     };
     let text = text.map_err(|e| Refusal::new(Exit::Usage, e))?;
     init::write(&text, &args.out).map_err(|e| Refusal::new(Exit::Usage, e))?;

@@ -51,7 +51,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --script script.js                 k6 makes the load and has the SLO
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
-gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
+good(STEP<500ms,cycle<2s)>99% (both at once)  gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
 The certificate of an https target is checked; --cacert ca.pem (or SSL_CERT_FILE in the environment)
 sets your own CA.
 ";
@@ -228,7 +228,8 @@ pub struct ManArgs {
 /// `breakpoint find` and `breakpoint plan`.
 #[derive(Debug, Clone, Args)]
 pub struct FindArgs {
-    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, redis-512mb)
+    /// Profiles by name (profiles/NAME.toml, or a built-in one: demo, gateway-512mb, llm-stream,
+    /// redis-512mb)
     /// or by path.
     #[arg(value_name = "PROFILE")]
     pub profiles: Vec<String>,
@@ -720,8 +721,16 @@ pub struct TryArgs {
 #[derive(Debug, Clone, Args)]
 pub struct InitArgs {
     /// URL of the service.
-    #[arg(long, required_unless_present = "from_k6")]
+    #[arg(long, required_unless_present_any = ["from_k6", "llm"])]
     pub url: Option<String>,
+    /// URL of an LLM with chat completions in the shape of the `OpenAI` API, with or without the path:
+    /// the profile asks for streamed answers, and its SLO is on the first word and on the gaps.
+    /// A key comes from `OPENAI_API_KEY`, where that is set.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["url", "from_k6"])]
+    pub llm: Option<String>,
+    /// Name of the LLM's model.
+    #[arg(long, value_name = "NAME", requires = "llm", default_value = "default")]
+    pub model: String,
     /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its
     /// scenarios functions with weights, and comments list what has no counterpart.
     #[arg(long, value_name = "SCRIPT", conflicts_with = "url")]

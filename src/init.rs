@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 
 use crate::k6::{self, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
-use crate::profile::{Profile, template};
+use crate::profile::{Profile, llm, template};
 
 /// Why no profile was written.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// The address cannot be loaded.
-    #[error("--url {url}: {why}")]
+    #[error("{flag} {url}: {why}")]
     Url {
+        /// The flag that named it.
+        flag: &'static str,
         /// The address.
         url: String,
         /// Why.
@@ -45,8 +47,22 @@ pub enum InitError {
 /// # Errors
 /// When the address is none.
 pub fn of_url(url: &str) -> Result<String, InitError> {
-    checked(url).map_err(|why| InitError::Url {
+    let text = || template::render(url);
+    checked(url, text).map_err(|why| InitError::Url {
+        flag: "--url",
         url: url.to_owned(),
+        why,
+    })
+}
+
+/// The text of a profile for an LLM, once it is known to make a plan and a scenario.
+///
+/// # Errors
+/// When the address is none.
+pub fn of_llm(llm: llm::Llm<'_>) -> Result<String, InitError> {
+    checked(llm.url, || llm::render(llm)).map_err(|why| InitError::Url {
+        flag: "--llm",
+        url: llm.url.to_owned(),
         why,
     })
 }
@@ -125,8 +141,8 @@ pub fn write(text: &str, path: &Path) -> Result<(), InitError> {
     file.write_all(text.as_bytes()).map_err(write_error)
 }
 
-/// The profile's text, once it is known to make a plan.
-fn checked(url: &str) -> Result<String, String> {
+/// The profile's text, once it is known to make a plan, and its scenario to be one.
+fn checked(url: &str, text: impl FnOnce() -> String) -> Result<String, String> {
     let flags = FindFlags {
         url: Some(url.to_owned()),
         slo: vec!["p99<1s".to_owned()],
@@ -137,12 +153,11 @@ fn checked(url: &str) -> Result<String, String> {
         Err(PlanError::Flag { why, .. }) => return Err(why),
         Err(error) => return Err(error.to_string()),
     }
-    let text = template::render(url);
+    let text = text();
     let profile = Profile::parse(&text, "profile", Path::new(".")).map_err(|e| e.to_string())?;
-    match Plan::resolve(Some(&profile), &FindFlags::default()) {
-        Ok(_) => Ok(text),
-        Err(error) => Err(error.to_string()),
-    }
+    let plan = Plan::resolve(Some(&profile), &FindFlags::default()).map_err(|e| e.to_string())?;
+    plan.check_scenario().map_err(|e| e.to_string())?;
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -170,6 +185,26 @@ mod tests {
     fn an_address_that_cannot_be_loaded_is_refused() {
         let error = of_url("localhost:8080").unwrap_err().to_string();
         assert!(error.starts_with("--url localhost:8080: "), "{error}");
+    }
+
+    #[test]
+    fn the_profile_of_an_llm_makes_a_plan_with_and_without_a_key() {
+        for has_key in [false, true] {
+            let llm = llm::Llm {
+                url: "http://127.0.0.1:8000",
+                model: "m",
+                has_key,
+            };
+            let text = of_llm(llm).unwrap();
+            assert!(text.contains("answer.first"), "{text}");
+        }
+        let llm = llm::Llm {
+            url: "localhost:8000",
+            model: "m",
+            has_key: false,
+        };
+        let error = of_llm(llm).unwrap_err().to_string();
+        assert!(error.starts_with("--llm localhost:8000: "), "{error}");
     }
 
     fn looked(json: &str) -> Looked {

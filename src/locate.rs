@@ -202,7 +202,7 @@ mod tests {
         let error = by_name("gatway-512mb", dir.path()).unwrap_err().to_string();
         assert!(error.contains("did you mean `gateway-512mb`?"), "{error}");
         assert!(
-            error.contains("demo, gateway-512mb, redis-512mb, shop"),
+            error.contains("demo, gateway-512mb, llm-stream, redis-512mb, shop"),
             "{error}"
         );
         let error = by_name("./no.toml", dir.path()).unwrap_err().to_string();

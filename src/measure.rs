@@ -16,7 +16,7 @@ pub use failure::{
 pub use fold::folded;
 pub use histogram::{Histogram, HistogramError};
 pub use mix::{MOST_SHARE, Mix};
-pub use steps::{Passage, Role, StepRow, StepTable};
+pub use steps::{Passage, Role, StepParts, StepRow, StepTable};
 pub use strain::Strain;
 
 use std::sync::LazyLock;

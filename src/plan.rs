@@ -8,6 +8,7 @@ mod engine;
 mod local;
 mod log;
 mod monitor;
+mod objectives;
 mod population;
 mod reset;
 mod safety;
@@ -26,7 +27,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::k6::{Looked, Script};
-use crate::measure::{Arrivals, Level, StepTable};
+use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Addresses, Allowed};
@@ -762,26 +763,6 @@ impl Plan {
             }
         }
         names
-    }
-
-    /// Whether every objective names a step and a monitor that exist; the steps are known once the scenario is compiled.
-    ///
-    /// # Errors
-    /// Names the first one that does not, with where it stands.
-    pub fn check_slo(&self, steps: &StepTable) -> Result<(), PlanError> {
-        let monitors = monitor_names(&self.monitors);
-        for (objective, span) in self.slo.objectives().iter().zip(&self.slo_spans) {
-            let alone = Slo::parse([&objective.text])?;
-            if let Err(error) = alone.check_names(steps, &monitors) {
-                return Err(match (&self.source, span) {
-                    (Some(source), Some(span)) => {
-                        source.error(Some(span.clone()), error.to_string()).into()
-                    }
-                    _ => error.into(),
-                });
-            }
-        }
-        Ok(())
     }
 
     /// An error of the scenario's compiler, shown where it stands in the profile.

@@ -5,6 +5,7 @@
 
 pub mod builtin;
 mod error;
+pub mod llm;
 mod most;
 pub mod template;
 

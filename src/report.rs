@@ -21,6 +21,7 @@ mod page;
 mod ramp;
 mod short;
 mod shown;
+mod streamed;
 mod summary;
 mod table;
 mod view;

@@ -8,9 +8,11 @@ mod answer;
 mod check;
 mod compile;
 mod condition;
+mod event;
 mod extract;
 mod feeder;
 mod files;
+mod goal;
 pub mod most;
 mod multipart;
 mod redirect;
@@ -18,6 +20,7 @@ mod request;
 mod resolve;
 pub mod spec;
 pub mod sse;
+mod streamed;
 mod template;
 mod think;
 
@@ -33,20 +36,23 @@ pub use allowed::Allowed;
 pub use answer::{Answer, text_of};
 pub use check::{Check, CheckSpec};
 pub use condition::Condition;
+pub use event::{Conditions, EventMatch, Sought};
 pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, FeederFormat, MOST as MOST_FEEDERS};
 pub use files::Files;
+pub use goal::{Goal, GoalLimit, LimitOf};
 pub use redirect::{Redirect, is_redirect, same_origin};
 pub use request::{BadRequest, Expect, Origin, Rendered, RequestTemplate};
 pub use resolve::{Addresses, Resolve};
 pub use spec::{CookiesSpec, FeederOrder};
+pub use streamed::{AnswerStream, FirstSpec, StreamSpec, StreamTable, UntilSpec};
 #[cfg(any(test, fuzzing))]
 pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Value, Values};
 pub use think::Think;
 
 use crate::excerpt::Masks;
-use crate::measure::{LevelUnit, StepTable};
+use crate::measure::{LevelUnit, Role, StepParts, StepTable};
 use crate::secret::{is_credential, names_a_secret, parts_of_cookie};
 
 /// The generator of a VU's random values; the same seed gives the same values on every machine.
@@ -133,7 +139,7 @@ pub enum Action {
     /// Send a request and read the whole answer.
     Request(RequestTemplate),
     /// Open an event stream; its number is the place among the scenario's streams.
-    Open(RequestTemplate, usize),
+    Open(RequestTemplate, Opened),
     /// Wait for an event.
     Wait(Wait),
     /// Pause.
@@ -204,17 +210,37 @@ impl Step {
     }
 }
 
+/// How a stream is opened.
+#[derive(Debug, Clone, Copy)]
+pub struct Opened {
+    /// Its number among the scenario's streams.
+    pub stream: usize,
+    /// Whether it is opened again when it ends.
+    pub reconnect: bool,
+}
+
+/// Which of the events of a stream that match a VU waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Awaited {
+    /// This many of them; the latency is that of the last.
+    Events(u32),
+    /// The last before a clean end of the stream.
+    Last,
+    /// None: a clean end of the stream.
+    End,
+}
+
 /// Which event a VU waits for.
 #[derive(Debug, Clone)]
 pub struct Wait {
     /// The stream to listen on.
     pub stream: usize,
-    /// The event's name; any when `None`.
-    pub event: Option<String>,
-    /// JSON pointer and template: values that the event must have, or it is passed over.
-    pub matching: Vec<(String, Template)>,
-    /// JSON pointer and template: values that the matching event must have, or the step fails.
-    pub expect: Vec<(String, Template)>,
+    /// Which events are meant; others are passed over.
+    pub events: EventMatch,
+    /// Which of them.
+    pub awaited: Awaited,
+    /// What the event must have, or the step fails.
+    pub expect: Conditions,
     /// Index of the measured step whose start is the clock's zero; the wait's own start when `None`.
     pub since: Option<usize>,
     /// Values to take from the event.
@@ -242,12 +268,71 @@ pub struct Scenario {
     /// Names of the cookies that requests take values from.
     cookie_names: Vec<String>,
     redirects: u32,
+    /// The rows of the parts of steps that are streamed answers, by step.
+    parts: Vec<(usize, StepParts)>,
+    goals: Vec<Goal>,
 }
 
 impl Scenario {
     /// The measured steps.
     pub fn table(&self) -> &StepTable {
         &self.table
+    }
+
+    /// The rows of the parts of a measured step, where it is a streamed answer.
+    pub fn parts(&self, step: usize) -> Option<StepParts> {
+        let found = self.parts.iter().find(|(of, _)| *of == step);
+        found.map(|(_, parts)| *parts)
+    }
+
+    /// What cycles are counted by that meet several limits at once.
+    pub fn goals(&self) -> &[Goal] {
+        &self.goals
+    }
+
+    /// Lets cycles be counted that meet all of these limits, each of a row by its name, in a row of this name.
+    ///
+    /// # Errors
+    /// Names the row that there is not, or that is of no cycle.
+    pub fn add_goal(
+        &mut self,
+        name: &str,
+        limits: &[(String, Duration, bool)],
+    ) -> Result<(), String> {
+        if self.table.names().any(|known| known == name) {
+            return Ok(());
+        }
+        let limit = |(of, most, inclusive): &(String, Duration, bool)| {
+            let row = self.table.rows().iter().position(|row| row.name == *of);
+            let role = row.map(|row| self.table.rows()[row].role);
+            let of = match (row, role) {
+                (Some(row), Some(Role::Step | Role::Part)) => LimitOf::Row(row),
+                (Some(_), Some(Role::Cycle)) => LimitOf::Cycle,
+                (Some(_), Some(Role::Start)) => {
+                    return Err(format!("`{of}` is a start step and not part of a cycle"));
+                }
+                _ => {
+                    let names = self.table.rows().iter();
+                    let names: Vec<&str> = names
+                        .filter(|row| !matches!(row.role, Role::Start | Role::Good))
+                        .map(|row| row.name.as_str())
+                        .collect();
+                    let known = names.join(", ");
+                    return Err(format!(
+                        "a cycle of the users has no measured step `{of}`; there are: {known}"
+                    ));
+                }
+            };
+            Ok(GoalLimit {
+                of,
+                most: *most,
+                inclusive: *inclusive,
+            })
+        };
+        let limits = limits.iter().map(limit).collect::<Result<_, String>>()?;
+        let row = self.table.add_good(name);
+        self.goals.push(Goal { row, limits });
+        Ok(())
     }
 
     /// The steps that each VU takes once, before its first cycle.

@@ -1,7 +1,7 @@
 //! The SLO: objectives, their grammar, and the verdict of one probe.
 //!
 //! An objective is `metric op bound`: `p99<2s`, `p(99)<2000` (k6's spelling, milliseconds), `p95(answer)<=300ms`, `avg<100ms`,
-//! `max<5s`, `errors<1%`, `shed<5%`, `rps>50`, `gateway.oom_kills==0`. Because a shell takes an unquoted `<` for itself,
+//! `max<5s`, `errors<1%`, `shed<5%`, `rps>50`, `good(answer.first<500ms,answer.gap<100ms)>99%`, `gateway.oom_kills==0`. Because a shell takes an unquoted `<` for itself,
 //! `p99:2s` (at most) and `p99.lt.2s` are accepted too.
 //!
 //! The verdict of one probe only steers the search and labels the probe; the answer's interval comes from
@@ -86,6 +86,13 @@ pub enum Metric {
         /// The step.
         step: Option<String>,
     },
+    /// The share of cycles that meet several limits at once; a failed cycle does not.
+    Good {
+        /// The row that counts them: `good(answer.first<500ms,answer.gap<100ms)`.
+        row: String,
+        /// The limits.
+        limits: Vec<Limit>,
+    },
     /// Completed passes of a step per second (`None`: the main one).
     Rps {
         /// The step.
@@ -98,6 +105,17 @@ pub enum Metric {
         /// The field.
         field: String,
     },
+}
+
+/// The most that a step, a part of it or the cycle may take in a good cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// The row by its name: `answer.first`, `cycle`.
+    pub step: String,
+    /// How long it may take.
+    pub most: Duration,
+    /// Whether it may take just so long: `<=`.
+    pub inclusive: bool,
 }
 
 /// How the metric must stand to the bound.
@@ -180,6 +198,7 @@ impl Objective {
             Metric::Rps { step } => with_step("rps", step.as_deref(), steps.main()),
             Metric::Errors { step } => with_step("errors", step.as_deref(), steps.whole()),
             Metric::Shed { step } => with_step("shed", step.as_deref(), steps.whole()),
+            Metric::Good { row, .. } => row.clone(),
             Metric::Monitor { monitor, field } => format!("{monitor}.{field}"),
         }
     }
@@ -190,7 +209,9 @@ impl Objective {
             Metric::Quantile { .. } | Metric::Mean { .. } | Metric::Max { .. } => {
                 units::format_seconds(value)
             }
-            Metric::Errors { .. } | Metric::Shed { .. } => format!("{:.2} %", value * 100.0),
+            Metric::Errors { .. } | Metric::Shed { .. } | Metric::Good { .. } => {
+                format!("{:.2} %", value * 100.0)
+            }
             Metric::Rps { .. } => format!("{value:.1}/s"),
             Metric::Monitor { field, .. }
                 if field.contains("memory") && !field.contains("pressure") =>
@@ -218,6 +239,7 @@ impl Objective {
             | Metric::Errors { step }
             | Metric::Shed { step }
             | Metric::Rps { step } => step.as_deref(),
+            Metric::Good { row, .. } => Some(row),
             Metric::Monitor { .. } => None,
         }
     }
@@ -247,8 +269,12 @@ impl Objective {
             Metric::Errors { .. } | Metric::Shed { .. } if self.bound > 0.0 => {
                 Link::Share { alpha: self.bound }
             }
+            Metric::Good { .. } if self.bound < 1.0 => Link::Share {
+                alpha: 1.0 - self.bound,
+            },
             Metric::Mean { .. } => Link::LogRatio,
-            Metric::Errors { .. }
+            Metric::Good { .. }
+            | Metric::Errors { .. }
             | Metric::Shed { .. }
             | Metric::Max { .. }
             | Metric::Rps { .. }
@@ -259,6 +285,26 @@ impl Objective {
     /// Whether it is on the share of failed cycles: `errors<1%`, of no single step.
     pub fn is_of_failed_cycles(&self) -> bool {
         matches!(self.metric, Metric::Errors { step: None })
+    }
+
+    /// Whether a value meets its bound.
+    pub fn is_met_by(&self, value: f64) -> bool {
+        self.comparison.holds(value, self.bound)
+    }
+
+    /// The limits that a good cycle meets, and the row that counts those; `None` of another objective.
+    pub fn good(&self) -> Option<(&str, &[Limit])> {
+        match &self.metric {
+            Metric::Good { row, limits } => Some((row, limits)),
+            _ => None,
+        }
+    }
+
+    /// The tightest limit on a time that it has.
+    fn tightest(&self) -> Option<Duration> {
+        let limits = self.good().map(|(_, limits)| limits).unwrap_or_default();
+        let of_good = limits.iter().map(|limit| limit.most);
+        of_good.chain(self.latency_limit()).min()
     }
 
     /// The latency limit of a latency objective.
@@ -286,7 +332,7 @@ impl Slo {
     pub fn parse<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Result<Self, SloError> {
         let mut objectives = Vec::new();
         for text in texts {
-            for part in text.as_ref().split(',') {
+            for part in parse::objectives(text.as_ref()) {
                 objectives.push(parse::objective(part)?);
             }
         }
@@ -320,6 +366,16 @@ impl Slo {
                     step: step.to_owned(),
                     known: steps.names().collect::<Vec<_>>().join(", "),
                 });
+            }
+            if let Some((_, limits)) = objective.good() {
+                let unknown = |limit: &&Limit| steps.index(Some(&limit.step)).is_none();
+                if let Some(limit) = limits.iter().find(unknown) {
+                    return Err(SloError::UnknownStep {
+                        objective: objective.text.clone(),
+                        step: limit.step.clone(),
+                        known: steps.names().collect::<Vec<_>>().join(", "),
+                    });
+                }
             }
             objective.check_monitor(monitors)?;
         }
@@ -359,7 +415,7 @@ impl Slo {
     pub fn tightest_limit_s(&self) -> Option<f64> {
         self.objectives
             .iter()
-            .filter_map(Objective::latency_limit)
+            .filter_map(Objective::tightest)
             .map(|d| d.as_secs_f64())
             .min_by(f64::total_cmp)
     }

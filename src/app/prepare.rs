@@ -283,17 +283,25 @@ pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, Refusal> 
 }
 
 fn compile_all(plan: &Plan, base: &str, feeders: &AllFiles) -> Result<Compiled, Refusal> {
-    let users = match &plan.scenario {
+    let mut users = match &plan.scenario {
         ScenarioSource::Spec(spec) => compile(plan, spec, base, &feeders.users)?,
         ScenarioSource::SingleGet(url) => {
             Scenario::single_get(url).map_err(|e| of_scenario(plan, e.span, &e.message))?
         }
         ScenarioSource::OfTheEngine => return Err(no_scenario()),
     };
+    plan.count_good(&mut users)
+        .map_err(|e| Refusal::new(Exit::Usage, e))?;
     let others = (plan.populations.others.iter().zip(&feeders.others))
         .map(|(other, feeders)| {
+            let mut scenario = compile(plan, &other.scenario, base, feeders)?;
+            // Of a mix the cycles of every kind are counted.
+            if other.amount.share().is_some() {
+                plan.count_good(&mut scenario)
+                    .map_err(|e| Refusal::new(Exit::Usage, e))?;
+            }
             Ok(Other {
-                scenario: compile(plan, &other.scenario, base, feeders)?,
+                scenario,
                 plan: other.clone(),
             })
         })

@@ -9,8 +9,10 @@ mod alarm;
 mod arrivals;
 mod back_off;
 mod client;
+mod goals;
 mod http;
 mod idle;
+mod inbox;
 mod jar;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::{fuzz_answer, fuzz_body};

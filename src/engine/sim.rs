@@ -52,6 +52,7 @@ use super::{Canary, Engine, EngineInfo, Reply};
 use crate::measure::{
     FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, StepTable, StepWindow, Window,
 };
+use crate::scenario::{GoalLimit, LimitOf};
 use effects::Effects;
 use law::Law;
 use limits::{ServerGrowth, TokenBucket};
@@ -83,6 +84,8 @@ pub struct SimEngine {
     tally: Tally,
     /// Room for the ages in flight of one window, kept from window to window.
     ages_us: Vec<u64>,
+    /// What good requests are, each by a name of its own.
+    good: Vec<(String, Vec<GoalLimit>)>,
     reset: ResetHandle,
 }
 
@@ -92,6 +95,31 @@ struct Tally {
     latencies_us: Vec<u64>,
     failed: FailureCounts,
     shed: u64,
+}
+
+impl Tally {
+    /// The requests of a window that met all limits; the others failed, and of those in flight some have missed one already.
+    fn good(&self, limits: &[GoalLimit], latencies_us: &[u64], ages_us: &[u64]) -> StepWindow {
+        let meets = |us: &&u64| {
+            let took = Duration::from_micros(**us);
+            limits.iter().all(|limit| limit.is_met_by(took))
+        };
+        let mut good: Vec<u64> = latencies_us.iter().filter(meets).copied().collect();
+        let late = latencies_us.len() - good.len();
+        let mut failed = self.failed;
+        failed.add_n(FailureKind::Check, u64::try_from(late).unwrap_or(u64::MAX));
+        let tightest = limits.iter().map(|limit| limit.most).min();
+        let tightest_us = tightest.map_or(0, |t| u64::try_from(t.as_micros()).unwrap_or(u64::MAX));
+        let missed = ages_us.iter().filter(|us| !meets(us));
+        let mut missed: Vec<u64> = missed.map(|us| us.saturating_sub(tightest_us)).collect();
+        StepWindow {
+            latency: Histogram::of_micros(&mut good),
+            failed,
+            shed: self.shed,
+            in_flight: Histogram::of_micros(&mut missed),
+            ..StepWindow::default()
+        }
+    }
 }
 
 /// Restarts the simulated process, as the reset command of a real target does.
@@ -149,6 +177,7 @@ impl SimEngine {
             back_at: None,
             tally: Tally::default(),
             ages_us: Vec::new(),
+            good: Vec::new(),
             reset: ResetHandle::default(),
             rng,
             spec,
@@ -386,13 +415,38 @@ impl SimEngine {
         }
     }
 
+    /// Lets the requests be counted that meet all of these limits, in a row of this name: how long they may take, and whether
+    /// just so long.
+    pub fn count_good(&mut self, name: &str, limits: impl Iterator<Item = (Duration, bool)>) {
+        // A cycle is one request.
+        let limits = limits.map(|(most, inclusive)| GoalLimit {
+            of: LimitOf::Cycle,
+            most,
+            inclusive,
+        });
+        self.good.push((name.to_owned(), limits.collect()));
+    }
+
+    fn steps(&self) -> StepTable {
+        let mut steps = StepTable::of_cycle(["request".to_owned()], Some(0));
+        for (name, _) in &self.good {
+            steps.add_good(name);
+        }
+        steps
+    }
+
     fn cut(&mut self, start: f64, at_level: bool) -> Window {
-        let latency = Histogram::of_micros(&mut self.tally.latencies_us);
-        self.tally.latencies_us.clear();
+        let mut latencies_us = std::mem::take(&mut self.tally.latencies_us);
         let now = self.now;
         self.ages_us.clear();
         let ages = self.station.asked().map(|asked| micros(now - asked));
         self.ages_us.extend(ages);
+        let good: Vec<StepWindow> = (self.good.iter())
+            .map(|(_, limits)| self.tally.good(limits, &latencies_us, &self.ages_us))
+            .collect();
+        let latency = Histogram::of_micros(&mut latencies_us);
+        latencies_us.clear();
+        self.tally.latencies_us = latencies_us;
         let step = StepWindow {
             latency,
             failed: std::mem::take(&mut self.tally.failed),
@@ -407,7 +461,7 @@ impl SimEngine {
             vus: self.vus.running(),
             at_level,
             // One step, and the cycle, which here is the same.
-            steps: vec![step.clone(), step],
+            steps: [vec![step.clone()], good, vec![step]].concat(),
             generator: GeneratorWindow::default(),
         }
     }
@@ -426,10 +480,7 @@ impl Engine for SimEngine {
     fn describe(&self) -> EngineInfo {
         EngineInfo {
             think_s: self.spec.think_s(),
-            ..EngineInfo::new(
-                "simulated",
-                StepTable::of_cycle(["request".to_owned()], Some(0)),
-            )
+            ..EngineInfo::new("simulated", self.steps())
         }
     }
 

@@ -7,7 +7,7 @@ use crate::engine::sim::{ResetHandle, SimEngine, SystemSpec, shipped};
 use crate::measure::{Level, Reading, StepTable};
 use crate::run::Surroundings;
 use crate::search::SearchSpec;
-use crate::slo::{Slo, SloError};
+use crate::slo::{Objective, Slo, SloError};
 use crate::stats::queue::{ClosedQueue, OpenQueue};
 
 /// VUs per second of a tool that starts all its users at once.
@@ -58,7 +58,10 @@ impl System {
     pub fn from_toml(text: &str) -> Result<Self, LabSystemError> {
         let spec = SystemSpec::from_toml(text)?;
         let slo = Slo::parse(&spec.slo)?;
-        let steps = StepTable::of_cycle(["request".to_owned()], Some(0));
+        let mut steps = StepTable::of_cycle(["request".to_owned()], Some(0));
+        for (row, _) in slo.objectives().iter().filter_map(Objective::good) {
+            steps.add_good(row);
+        }
         slo.check_names(&steps, &[])?;
         let (max, start) = (Level(spec.max_vus), Level(spec.start_vus));
         let default = SearchSpec::default();
@@ -102,7 +105,11 @@ impl System {
 
     /// The simulated system, idle.
     pub fn engine(&self, seed: u64) -> SimEngine {
-        SimEngine::new(self.spec.clone(), seed)
+        let mut engine = SimEngine::new(self.spec.clone(), seed);
+        for (row, limits) in self.slo.objectives().iter().filter_map(Objective::good) {
+            engine.count_good(row, limits.iter().map(|l| (l.most, l.inclusive)));
+        }
+        engine
     }
 
     /// The exact model, when it is one.

@@ -185,6 +185,12 @@ impl<'a> Trial<'a> {
                 let all = shed + count(total.failed.of_target()) + count(total.completed());
                 share(shed, all).map(|s| s < bound)
             }
+            Metric::Good { row, .. } => {
+                let total = self.step(Some(row), true)?;
+                let good = count(total.completed());
+                let share = share(good, good + count(total.failed.of_target()));
+                share.map(|s| objective.is_met_by(s))
+            }
             Metric::Rps { .. } => Some(self.throughput() > bound),
             // A simulated system has no monitors.
             Metric::Monitor { .. } => None,

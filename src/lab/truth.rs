@@ -209,8 +209,13 @@ pub(super) fn exact(system: &System) -> Option<u32> {
             (None, Some(queue)) => Box::new(move |q, s| mmc_threshold(&queue, q, s, most)),
             (None, None) => return None,
         };
-    let thresholds = system.slo.objectives().iter().map(|o| match o.metric {
-        Metric::Quantile { q, .. } => threshold(q, o.bound),
+    let thresholds = system.slo.objectives().iter().map(|o| match &o.metric {
+        Metric::Quantile { q, .. } => threshold(*q, o.bound),
+        // A cycle is one request, and nothing fails: as many are good as are faster than the tightest limit.
+        Metric::Good { limits, .. } => {
+            let tightest = limits.iter().map(|limit| limit.most).min()?;
+            threshold(o.bound, tightest.as_secs_f64())
+        }
         // Nothing fails in such a queue.
         Metric::Errors { .. } | Metric::Shed { .. } => Some(system.max.get()),
         _ => None,
@@ -223,6 +228,7 @@ fn alphas(system: &System) -> Result<Vec<f64>, TruthError> {
     let alpha = |o: &Objective| match o.metric {
         Metric::Quantile { q, .. } => Some(1.0 - q),
         Metric::Errors { .. } | Metric::Shed { .. } if o.bound > 0.0 => Some(o.bound),
+        Metric::Good { .. } if o.bound < 1.0 => Some(1.0 - o.bound),
         _ => None,
     };
     let objectives = system.slo.objectives().iter();

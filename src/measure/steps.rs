@@ -1,5 +1,7 @@
 //! The table of what is measured: one row for every step, cycle or kind of request.
 
+use std::collections::BTreeMap;
+
 use super::{Counted, StepWindow};
 
 /// What a row stands for.
@@ -13,6 +15,10 @@ pub enum Role {
     Cycle,
     /// The main steps of all kinds of users of a mix.
     Main,
+    /// A part of a step that is a streamed answer, counted beside it.
+    Part,
+    /// The cycles of a population that met all limits of an objective at once; the others failed here.
+    Good,
     /// A kind of request that an engine knows by name, of no cycle.
     Request,
     /// All kinds of requests together.
@@ -23,6 +29,34 @@ impl Role {
     /// Whether it stands for others together and is nothing that is sent itself.
     pub fn is_whole(self) -> bool {
         matches!(self, Self::Cycle | Self::Main | Self::AllRequests)
+    }
+
+    /// Whether it is something that is sent or waited for itself, and no view of others.
+    pub fn is_sent(self) -> bool {
+        matches!(self, Self::Step | Self::Start | Self::Request)
+    }
+}
+
+/// The rows of the parts of a streamed answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepParts {
+    /// Time to the first event, `NAME.first`.
+    pub first: usize,
+    /// Time from event to event, `NAME.gap`.
+    pub gap: usize,
+    /// Mean time from event to event, one of each answer, `NAME.per-event`.
+    pub per_event: usize,
+}
+
+impl StepParts {
+    /// What stands behind the name of the step, in the order of the rows.
+    pub const NAMES: [&'static str; 3] = ["first", "gap", "per-event"];
+
+    /// The name of the step that a row is a part of.
+    fn whole_of(name: &str) -> Option<(&str, usize)> {
+        let (step, part) = name.rsplit_once('.')?;
+        let part = Self::NAMES.iter().position(|known| *known == part)?;
+        Some((step, part))
     }
 }
 
@@ -84,6 +118,8 @@ impl StepTable {
     pub const CYCLE: &'static str = "cycle";
     /// Of the one for the main steps of a mix.
     pub const MAIN: &'static str = "main";
+    /// How the names of rows begin that count the cycles which meet several limits.
+    pub const GOOD: &'static str = "good(";
     /// Of the one that stands for the whole where an engine knows requests only.
     pub const REQUESTS: &'static str = "requests";
 
@@ -120,6 +156,85 @@ impl StepTable {
                 row.latency_from = row.latency_from.max(count);
                 row.prerequisites.retain(|before| *before >= count);
             }
+        }
+    }
+
+    /// Puts a row before the last one, which stands for the whole.
+    fn insert(&mut self, row: StepRow) -> usize {
+        let at = self.rows.len() - 1;
+        self.rows.insert(at, row);
+        if self.main >= at {
+            self.main += 1;
+        }
+        self.whole += 1;
+        at
+    }
+
+    /// Adds the rows of a step that is a streamed answer. Whoever fails before its first event fails at that part, and later at
+    /// the others.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn add_parts(&mut self, step: usize) -> StepParts {
+        let whole = self.rows[step].clone();
+        let part = |name: &str, prerequisites: &[usize], row: usize| StepRow {
+            name: format!("{}.{name}", whole.name),
+            population: whole.population,
+            role: Role::Part,
+            latency_from: row,
+            prerequisites: prerequisites.to_vec(),
+            // How a gap moves with the level is not what queueing theory says of an answer.
+            searched: false,
+            pooled: Vec::new(),
+        };
+        let [first_name, gap_name, per_event_name] = StepParts::NAMES;
+        let mut before = whole.prerequisites.clone();
+        let first = self.insert(StepRow {
+            latency_from: whole.latency_from,
+            searched: whole.searched,
+            ..part(first_name, &before, 0)
+        });
+        before.push(first);
+        let gap = self.insert(part(gap_name, &before, first + 1));
+        let per_event = self.insert(part(per_event_name, &before, first + 2));
+        StepParts {
+            first,
+            gap,
+            per_event,
+        }
+    }
+
+    /// Adds the row of the cycles that meet all limits of an objective, whose name it has.
+    pub fn add_good(&mut self, name: &str) -> usize {
+        let row = StepRow {
+            latency_from: self.first_step(),
+            ..StepRow::whole(name, Role::Good)
+        };
+        self.insert(row)
+    }
+
+    /// What a row that a record names was, by its name: a record has no more of it.
+    fn recall_roles(&mut self) {
+        let names: Vec<String> = self.names().map(str::to_owned).collect();
+        for (row, name) in names.iter().enumerate() {
+            if name.starts_with(Self::GOOD) {
+                self.rows[row].role = Role::Good;
+                self.rows[row].prerequisites.clear();
+            }
+            let Some((step, part)) = StepParts::whole_of(name) else {
+                continue;
+            };
+            let Some(step) = names[..row].iter().position(|known| known == step) else {
+                continue;
+            };
+            let mut before = self.rows[step].prerequisites.clone();
+            before.extend((part > 0).then(|| row - part));
+            self.rows[row].role = Role::Part;
+            self.rows[row].prerequisites = before;
+        }
+        let roles: Vec<Role> = self.rows.iter().map(|row| row.role).collect();
+        for row in self.rows.iter_mut().filter(|row| row.role.is_sent()) {
+            row.prerequisites.retain(|before| roles[*before].is_sent());
         }
     }
 
@@ -177,10 +292,16 @@ impl StepTable {
         let mut rows = Self::named_rows(all, |number| number >= fixed);
         let mut first = 0;
         let (mut wholes, mut mains) = (Vec::new(), Vec::new());
+        let mut good: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (number, (_, table)) in all.iter().enumerate() {
             if number >= fixed {
                 wholes.push(first + table.whole);
                 mains.push(first + table.main);
+                for (row, of) in table.rows.iter().enumerate() {
+                    if of.role == Role::Good {
+                        good.entry(of.name.clone()).or_default().push(first + row);
+                    }
+                }
             }
             first += table.rows.len();
         }
@@ -198,6 +319,9 @@ impl StepTable {
             });
             rows.len() - 1
         };
+        for (name, counted) in good {
+            together(&name, Role::Good, &counted);
+        }
         let main = (mains != wholes).then(|| together(Self::MAIN, Role::Main, &mains));
         let whole = together(Self::CYCLE, Role::Cycle, &wholes);
         Self {
@@ -257,7 +381,7 @@ impl StepTable {
             role: row.role,
             latency_from: before + row.latency_from,
             prerequisites: row.prerequisites.iter().map(|p| before + p).collect(),
-            searched,
+            searched: searched && row.searched,
             pooled: row.pooled.iter().map(|p| before + p).collect(),
         })
     }
@@ -269,7 +393,9 @@ impl StepTable {
         if all.last().is_some_and(|last| last == Self::REQUESTS) {
             Self::of_requests(steps)
         } else {
-            Self::of_cycle(steps, Some(main.min(kinds)))
+            let mut table = Self::of_cycle(steps, Some(main.min(kinds)));
+            table.recall_roles();
+            table
         }
     }
 
@@ -361,7 +487,9 @@ impl StepTable {
     pub fn counted(&self) -> Counted {
         match self.rows[self.whole].role {
             Role::Request | Role::AllRequests => Counted::Requests,
-            Role::Step | Role::Start | Role::Cycle | Role::Main => Counted::Cycles,
+            Role::Step | Role::Start | Role::Part | Role::Good | Role::Cycle | Role::Main => {
+                Counted::Cycles
+            }
         }
     }
 
@@ -377,7 +505,7 @@ impl StepTable {
 
     /// The names of those that are sent themselves, and stand for no others together.
     pub fn step_names(&self) -> impl Iterator<Item = &str> {
-        let steps = self.rows.iter().filter(|row| !row.role.is_whole());
+        let steps = self.rows.iter().filter(|row| row.role.is_sent());
         steps.map(|row| row.name.as_str())
     }
 }
@@ -462,6 +590,48 @@ mod tests {
         assert_eq!(from, [0, 1, 2, 3, 2]);
         assert!(table.is_start(1) && !table.is_start(2));
         assert_eq!(table.first_step(), 2);
+    }
+
+    #[test]
+    fn a_streamed_answer_has_parts_that_no_other_step_waits_for() {
+        let mut table = StepTable::of_cycle(["ask", "answer", "rate"].map(str::to_owned), None);
+        let parts = table.add_parts(1);
+        let good = table.add_good("good(answer.first<1s)");
+        let names: Vec<&str> = table.names().collect();
+        assert_eq!(
+            names[3..],
+            [
+                "answer.first",
+                "answer.gap",
+                "answer.per-event",
+                "good(answer.first<1s)",
+                "cycle"
+            ]
+        );
+        assert_eq!(
+            (parts.first, parts.gap, parts.per_event, good),
+            (3, 4, 5, 6)
+        );
+        assert_eq!((table.main(), table.whole()), (7, 7));
+        let passed = |table: &StepTable, step| table.passage(step).rows().collect::<Vec<_>>();
+        let wanted = [
+            vec![0, 1, 2],
+            vec![0, 3],
+            vec![0, 3, 4],
+            vec![0, 3, 5],
+            vec![6],
+        ];
+        for (step, wanted) in (2..7).zip(&wanted) {
+            assert_eq!(passed(&table, step), *wanted, "{step}");
+        }
+        let sent: Vec<&str> = table.step_names().collect();
+        assert_eq!(sent, ["ask", "answer", "rate"]);
+        let names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+        let again = StepTable::of_record(&names, 7);
+        for (step, wanted) in (2..7).zip(&wanted) {
+            assert_eq!(passed(&again, step), *wanted, "{step} of a record");
+        }
+        assert_eq!(again.rows()[6].role, Role::Good);
     }
 
     #[test]

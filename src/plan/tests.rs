@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::k6::{Function, Mode, Script, Version};
-use crate::measure::{Arrivals, Level, LevelUnit};
+use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
+use crate::scenario::Scenario;
 
 const DEMO: &str = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n";
 
@@ -497,6 +498,34 @@ fn an_objective_on_a_missing_step_or_monitor_is_shown_where_it_stands() {
         .unwrap_err()
         .to_string();
     assert!(error.starts_with("--slo: "), "{error}");
+}
+
+#[test]
+fn engines_that_know_no_cycles_refuse_good_ones_where_they_stand() {
+    let good = "slo = [\"p99<2s\", \"good(request<1s)>99%\"]\n";
+    let none = FindFlags::default();
+    let steps = StepTable::of_requests(["request".to_owned()]);
+    for (engine, part) in [
+        ("kind = \"k6\"\nscript = \"s.js\"", "k6 does not say"),
+        (
+            "kind = \"locust\"\nurl = \"http://127.0.0.1:1\"",
+            "requests and no cycles",
+        ),
+    ] {
+        let plan = plan(&format!("{good}[engine]\n{engine}\n"), &none);
+        let error = plan.check_slo(&steps).unwrap_err().to_string();
+        assert!(error.starts_with("mine.toml:1: "), "{error}");
+        assert!(error.contains(part), "{error}");
+    }
+    let mut scenario = Scenario::single_get("http://127.0.0.1:1/").unwrap();
+    let native = plan(&format!("{good}[target]\ndemo = true\n"), &none);
+    native.count_good(&mut scenario).unwrap();
+    native.check_slo(scenario.table()).unwrap();
+    let wrong = good.replace("request", "answer");
+    let native = plan(&format!("{wrong}[target]\ndemo = true\n"), &none);
+    let error = native.count_good(&mut scenario).unwrap_err().to_string();
+    assert!(error.starts_with("mine.toml:1: "), "{error}");
+    assert!(error.contains("there are: request, cycle"), "{error}");
 }
 
 #[test]

@@ -16,11 +16,15 @@ pub const DEMO: Builtin = Builtin {
 };
 
 /// All of them.
-pub const ALL: [Builtin; 3] = [
+pub const ALL: [Builtin; 4] = [
     DEMO,
     Builtin {
         name: "gateway-512mb",
         text: include_str!("../../profiles/gateway-512mb.toml"),
+    },
+    Builtin {
+        name: "llm-stream",
+        text: include_str!("../../profiles/llm-stream.toml"),
     },
     Builtin {
         name: "redis-512mb",

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{failures, view};
+use super::{failures, streamed, view};
 use crate::measure::LoadedAddress;
 use crate::record::{
     Answer, Ending, LimitingResource, LogRecord, NO_FINDING, NO_FINDING_BEFORE, Noticed, Outlook,
@@ -23,6 +23,9 @@ pub fn summary(record: &RunRecord) -> String {
     let a = &record.answer;
     if let Some(objective) = a.broken_objective.as_ref().filter(|_| record.slo.len() > 1) {
         lines.add("first to break", objective);
+    }
+    for flow in streamed::lines(record) {
+        lines.add("stream", flow);
     }
     if let Some(gate) = record.gate() {
         lines.add(

@@ -115,7 +115,9 @@ fn binding_objective(
 fn broken_objective(slo: &Slo, binding: usize, broke: &ProbeRecord) -> String {
     let objectives = slo.objectives();
     let seen = &broke.objectives[binding];
-    let looks_well = seen.observed.is_none_or(|value| value < seen.bound);
+    let looks_well = seen
+        .observed
+        .is_none_or(|value| objectives[binding].is_met_by(value));
     let errors = objectives.iter().zip(&broke.objectives).find(|(o, seen)| {
         matches!(o.metric, Metric::Errors { .. }) && seen.verdict == Verdict::Broke
     });

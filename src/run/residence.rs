@@ -19,11 +19,17 @@ pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> O
         let parts = rows.iter().enumerate().skip(from).take(to + 1 - from);
         let parts = parts.filter(|(_, row)| {
             let own = population.map_or_else(|| is_users(row.population), |p| p == row.population);
-            own && !row.role.is_whole() && row.role != Role::Start
+            own && row.role == Role::Step
         });
         let at_once = parts.map(|(row, _)| in_flight(measurement, row));
         at_once.sum::<f64>() / per_s
     };
+    if rows.get(step)?.role == Role::Part {
+        return Some(Residence {
+            step_s: in_flight(measurement, step) / per_s,
+            cycle_s: time_in(0, rows.len(), None),
+        });
+    }
     // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
     let time_of = |step: usize| {
         let row = rows.get(step)?;

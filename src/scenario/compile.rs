@@ -20,15 +20,18 @@ use http::{Method, StatusCode, Uri};
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
 use super::address;
 use super::check::Check;
-use super::extract::{Pick, pointer, regex};
+use super::event::EventSpec;
+use super::extract::{Pick, regex};
 use super::request::Part;
 use super::spec::{
-    BasicAuthSpec, ConnectionsSpec, CookiesSpec, ExtractSpec, ScenarioSpec, StepSpec, WaitSpec,
+    BasicAuthSpec, ConnectionsSpec, CookiesSpec, EventPick, EventPickName, ExtractSpec,
+    ScenarioSpec, StepSpec, WaitSpec,
 };
 use super::template::{Escape, Names, Template};
 use super::{
-    Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, FeederUse, Files, Origin,
-    RequestTemplate, Scenario, ScenarioError, Step, Think, Value, Wait, nearest,
+    Action, AnswerStream, Awaited, Conditions, DEFAULT_TIMEOUT, EventMatch, Expect, Extract,
+    ExtractFrom, FeederUse, Files, Opened, Origin, RequestTemplate, Scenario, ScenarioError, Step,
+    Think, Value, Wait, nearest,
 };
 use crate::measure::StepTable;
 use crate::secret::{self, Lookup, masked};
@@ -78,12 +81,14 @@ impl Scenario {
                     .to_owned(),
             });
         }
+        let measured = (&compiler.measured[..], compiler.started);
+        let mut table = table::of(measured, main, (&start, &steps));
+        let parts = compiler.streamed.iter();
+        let parts = parts.map(|step| (*step, table.add_parts(*step))).collect();
         Ok(Self {
-            table: table::of(
-                (&compiler.measured, compiler.started),
-                main,
-                (&start, &steps),
-            ),
+            table,
+            parts,
+            goals: Vec::new(),
             start,
             again_when,
             steps,
@@ -182,6 +187,10 @@ struct Compiler<'a> {
     depth: usize,
     /// The waits by row: what each counts from.
     since: BTreeMap<usize, Option<usize>>,
+    /// Those that are opened again when they end.
+    reconnecting: Vec<usize>,
+    /// Steps that are streamed answers.
+    streamed: Vec<usize>,
     origins: Vec<Origin>,
     /// The cookies that templates take values from.
     cookies: RefCell<Vec<String>>,
@@ -223,6 +232,8 @@ impl<'a> Compiler<'a> {
             left_open: 0,
             depth: 0,
             since: BTreeMap::new(),
+            reconnecting: Vec::new(),
+            streamed: Vec::new(),
             origins: Vec::new(),
             cookies: RefCell::default(),
         })
@@ -342,6 +353,7 @@ impl<'a> Compiler<'a> {
             ("open", step.open.is_some()),
             ("wait", step.wait.is_some()),
             ("close", step.close.is_some()),
+            ("stream", step.stream.is_some()),
         ];
         if let Some((key, _)) = stream.iter().find(|(_, there)| *there) {
             return Err(format!(
@@ -391,18 +403,38 @@ impl<'a> Compiler<'a> {
         let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
         let action = match key {
             ActionKey::Request(method, path) => {
-                Action::Request(self.request(step, method, path, None)?)
+                let template = |text: &str| self.template(text, Escape::None);
+                let stream = AnswerStream::compile(step.stream.as_ref(), template)?;
+                let accepts = stream.is_some().then_some("text/event-stream");
+                let mut request = self.request(step, method, path, accepts)?;
+                if stream.is_some() && request.needs_body() {
+                    return Err(
+                        "a streamed answer is not kept for `check` or `extract`; name events \
+                         that fail the step with `stream = { fail = { .. } }`, or use \
+                         `header:NAME`"
+                            .to_owned()
+                            .into(),
+                    );
+                }
+                request.stream = stream.map(Box::new);
+                Action::Request(request)
             }
-            ActionKey::Open(path) => {
+            ActionKey::Open(method, path) => {
                 let accepts = Some("text/event-stream");
-                let request = self.request(step, Method::GET, path, accepts)?;
+                let request = self.request(step, method, path, accepts)?;
                 if request.is_link() {
                     return Err("a stream is opened at an address of the profile, not at one from an answer".to_owned().into());
                 }
                 if request.needs_body() {
                     return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned().into());
                 }
-                Action::Open(request, self.opened(step)?)
+                let opened = Opened {
+                    stream: self.opened(step)?,
+                    reconnect: step.reconnect,
+                };
+                self.reconnecting
+                    .extend(step.reconnect.then_some(opened.stream));
+                Action::Open(request, opened)
             }
             ActionKey::Wait(wait) => Action::Wait(self.wait(step, wait)?),
             ActionKey::Think(think) => Action::Think(Think::parse(think)?),
@@ -418,6 +450,13 @@ impl<'a> Compiler<'a> {
             Action::Request(_) | Action::Open(..) | Action::Wait(_) => Some(self.measure(step)?),
             Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => None,
         };
+        if let (Action::Request(request), Some(row)) = (&action, measured)
+            && request.stream.is_some()
+        {
+            if !self.streamed.contains(&row) {
+                self.streamed.push(row);
+            }
+        }
         if let (Some(row), Action::Wait(wait)) = (measured, &action) {
             self.counts_from(row, wait.since)?;
         }
@@ -490,24 +529,25 @@ impl<'a> Compiler<'a> {
                     .map_err(|m| format!("`since`: {m}"))
             })
             .transpose()?;
+        let template = |text: &str| self.template(text, Escape::None);
+        let awaited = awaited(step, spec)?;
+        let ends = matches!(awaited, Awaited::End | Awaited::Last);
+        if ends && self.reconnecting.contains(&stream) {
+            return Err(
+                "the stream is opened again when it ends (`reconnect`), and so has no end to \
+                 wait for; remove one of them"
+                    .to_owned(),
+            );
+        }
         Ok(Wait {
             stream,
-            event: spec.event.clone(),
-            matching: self.conditions(&spec.matching)?,
-            expect: self.conditions(&spec.expect)?,
+            events: EventMatch::compile(&spec.events(), template)?,
+            awaited,
+            expect: Conditions::compile(&spec.expect, template)
+                .map_err(|m| format!("`expect`: {m}"))?,
             since,
             extract: self.extractions(step)?,
         })
-    }
-
-    fn conditions(
-        &self,
-        table: &BTreeMap<String, String>,
-    ) -> Result<Vec<(String, Template)>, String> {
-        table
-            .iter()
-            .map(|(at, text)| Ok((pointer(at)?, self.template(text, Escape::None)?)))
-            .collect()
     }
 
     fn extractions(&mut self, step: &'a StepSpec) -> Result<Vec<Extract>, String> {
@@ -592,6 +632,7 @@ impl<'a> Compiler<'a> {
             expect: expected(step)?,
             check: self.check(step)?,
             extract: self.extractions(step)?,
+            stream: None,
             shown,
             constant: None,
         };
@@ -769,6 +810,31 @@ fn default_value(given: &toml::Value) -> Result<Value, String> {
         toml::Value::Datetime(at) => Value::Text(at.to_string()),
         _ => Value::Json(json),
     })
+}
+
+/// Which of the events that match a wait is for.
+fn awaited(step: &StepSpec, spec: &WaitSpec) -> Result<Awaited, String> {
+    if spec.end {
+        let more = spec.events() != EventSpec::default()
+            || spec.pick != EventPick::default()
+            || !spec.expect.is_empty()
+            || !step.extract.is_empty();
+        return if more {
+            Err(
+                "`end` waits for the end of the stream, which is no event; remove what says which \
+                 event, and wait for that in a step before"
+                    .to_owned(),
+            )
+        } else {
+            Ok(Awaited::End)
+        };
+    }
+    match spec.pick {
+        EventPick::Named(EventPickName::First) => Ok(Awaited::Events(1)),
+        EventPick::Named(EventPickName::Last) => Ok(Awaited::Last),
+        EventPick::Number(0) => Err("`pick`: the first event is 1".to_owned()),
+        EventPick::Number(n) => Ok(Awaited::Events(n)),
+    }
 }
 
 /// A single value as text; `None` for a table.

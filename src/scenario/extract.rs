@@ -134,6 +134,11 @@ impl ExtractFrom {
         self.needs_body()
     }
 
+    /// What stands there first.
+    pub(super) fn first(&self, answer: &Answer<'_>) -> Option<Value> {
+        self.all(answer).into_iter().next()
+    }
+
     /// Everything that stands there, in order.
     fn all(&self, answer: &Answer<'_>) -> Vec<Value> {
         let json = |found: Option<&serde_json::Value>| found.and_then(Value::of_json);

@@ -10,7 +10,7 @@ use rand::Rng;
 use super::address::check_port;
 use super::check::Check;
 use super::extract::Extract;
-use super::{Scenario, Template, Values};
+use super::{AnswerStream, Scenario, Template, Values};
 use crate::secret::masked;
 
 /// Scheme, host and port of a target.
@@ -118,6 +118,8 @@ pub struct RequestTemplate {
     pub(super) expect: Expect,
     pub(super) check: Option<Box<Check>>,
     pub(super) extract: Vec<Extract>,
+    /// Where the answer is a stream that the step reads.
+    pub(super) stream: Option<Box<AnswerStream>>,
     /// Method and path as the profile has them.
     pub(super) shown: String,
     /// The whole request, when it is the same for all.
@@ -245,6 +247,11 @@ impl RequestTemplate {
     /// Values to take from the answer.
     pub fn extract(&self) -> &[Extract] {
         &self.extract
+    }
+
+    /// How the answer is read, where it is a stream.
+    pub fn stream(&self) -> Option<&AnswerStream> {
+        self.stream.as_deref()
     }
 
     /// Whether it is not the same for all.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::CheckSpec;
+use super::check::{CheckSpec, OneOrMany};
+use super::event::EventSpec;
 use super::extract::Pick;
 use super::most;
+use super::streamed::StreamSpec;
 
 /// `[scenario]`: the cycle of every VU.
 #[derive(Debug, Clone, Deserialize)]
@@ -128,12 +130,15 @@ pub struct StepSpec {
     pub patch: Option<String>,
     /// `DELETE` this path or address.
     pub delete: Option<String>,
-    /// The method of a request to `url`; `GET` when absent.
+    /// The method of a request to `url`, or of `open`; `GET` when absent.
     pub method: Option<String>,
     /// Send a request of any `method` to this path or address.
     pub url: Option<String>,
     /// Open an event stream (SSE) at this path or address; the stream has the step's name.
     pub open: Option<String>,
+    /// Whether a stream that ends is opened again, where its last event was.
+    #[serde(default)]
+    pub reconnect: bool,
     /// Wait for an event on an open stream.
     pub wait: Option<WaitSpec>,
     /// Think: a pause that is never part of a latency.
@@ -177,6 +182,8 @@ pub struct StepSpec {
     /// Values to take from the answer or the event: name = where it stands ([`super::ExtractFrom`]), or a table.
     #[serde(default)]
     pub extract: BTreeMap<String, ExtractSpec>,
+    /// Whether the answer is a stream of events that the step reads to its end.
+    pub stream: Option<StreamSpec>,
     /// Time limit of the step.
     pub timeout: Option<String>,
 }
@@ -272,7 +279,7 @@ impl StepSpec {
             ("PUT", &self.put),
             ("PATCH", &self.patch),
             ("DELETE", &self.delete),
-            ("GET", &self.open),
+            (of_url, &self.open),
             (of_url, &self.url),
         ];
         all.into_iter()
@@ -288,14 +295,70 @@ pub struct WaitSpec {
     pub on: Option<String>,
     /// The event's name; any when absent.
     pub event: Option<String>,
-    /// JSON pointer = template: values that the event's JSON data must have; other events are passed over.
+    /// All of the event's data, a template; other events are passed over.
+    pub data: Option<String>,
+    /// Texts that must all stand in the data, templates; other events are passed over.
+    #[serde(default)]
+    pub contains: OneOrMany,
+    /// Regular expressions that must all match in the data; other events are passed over.
+    #[serde(default)]
+    pub matches: OneOrMany,
+    /// Place in the data = template: values that the event must have; other events are passed over.
     #[serde(default, rename = "match")]
     pub matching: BTreeMap<String, String>,
-    /// JSON pointer = template: values that the matching event must have, else the step fails with `wrong_event`.
+    /// Which of the events that match.
+    #[serde(default)]
+    pub pick: EventPick,
+    /// Wait for the end of the stream instead, which must be a clean one.
+    #[serde(default)]
+    pub end: bool,
+    /// Place = template: values that the matching event must have, else the step fails with `wrong_event`.
     #[serde(default)]
     pub expect: BTreeMap<String, String>,
     /// Name of the earlier step whose start is the clock's zero; the wait's own start when absent.
     pub since: Option<String>,
+}
+
+impl WaitSpec {
+    /// Which events are waited for.
+    pub fn events(&self) -> EventSpec {
+        EventSpec {
+            event: self.event.clone(),
+            data: self.data.clone(),
+            contains: self.contains.clone(),
+            matches: self.matches.clone(),
+            matching: self.matching.clone(),
+        }
+    }
+}
+
+/// Which of the events that match a wait is for: `"first"`, `"last"`, or a number.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`pick` is \"first\", \"last\" or a number such as 3"
+)]
+pub enum EventPick {
+    /// The first or the last.
+    Named(EventPickName),
+    /// The n-th, from 1 on.
+    Number(u32),
+}
+
+impl Default for EventPick {
+    fn default() -> Self {
+        Self::Named(EventPickName::First)
+    }
+}
+
+/// `"first"` or `"last"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EventPickName {
+    /// The first that has come since the last wait, or comes.
+    First,
+    /// The last before the end of the stream.
+    Last,
 }
 
 /// `think = "1s"` or one of the tables.

@@ -1,7 +1,12 @@
 //! Server-sent events: bytes in, events out (WHATWG HTML, section 9.2.6). Pure; chunks may be cut anywhere.
 
+use std::time::Duration;
+
 /// Longest line, and longest event, that is taken; a stream beyond it is not an event stream.
 pub const MAX_EVENT_BYTES: usize = 1 << 20;
+
+/// Longest identifier of an event that is kept: it becomes a header.
+const MAX_ID_BYTES: usize = 1024;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +34,33 @@ pub struct Parser {
     name: String,
     data: String,
     has_data: bool,
+    /// The identifier that the events from now on have.
+    id: String,
+    /// That of the last event.
+    last_id: String,
+    retry: Option<Duration>,
 }
 
 impl Parser {
+    /// One that goes on where a stream ended.
+    pub fn after(last_id: String) -> Self {
+        Self {
+            id: last_id.clone(),
+            last_id,
+            ..Self::default()
+        }
+    }
+
+    /// The identifier of the last event; empty where none had one.
+    pub fn last_id(&self) -> &str {
+        &self.last_id
+    }
+
+    /// How long the stream says to wait before it is opened again.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
     /// Takes the next chunk; calls `found` for every event that it completes.
     ///
     /// # Errors
@@ -61,7 +90,8 @@ impl Parser {
     /// Bytes held of what is not complete.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
-        self.line.capacity() + self.name.capacity() + self.data.capacity()
+        let ids = self.id.capacity() + self.last_id.capacity();
+        self.line.capacity() + self.name.capacity() + self.data.capacity() + ids
     }
 
     fn extend_line(&mut self, part: &[u8]) -> Result<(), TooLong> {
@@ -99,13 +129,21 @@ impl Parser {
                 self.has_data = true;
                 self.data.push_str(&value);
             }
-            // Comments (an empty field), `id`, `retry` and unknown fields say nothing to a VU.
+            // An identifier is sent back in a header, which none of these may be in.
+            b"id" if !value.contains(|c: char| c.is_control()) && value.len() <= MAX_ID_BYTES => {
+                self.id = value.into_owned();
+            }
+            b"retry" if !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit()) => {
+                self.retry = value.parse().ok().map(Duration::from_millis);
+            }
+            // Comments (an empty field) and unknown fields say nothing to a VU.
             _ => {}
         }
         Ok(())
     }
 
     fn dispatch(&mut self, found: &mut impl FnMut(Event)) {
+        self.last_id.clone_from(&self.id);
         let mut name = std::mem::take(&mut self.name);
         if !std::mem::take(&mut self.has_data) {
             return;
@@ -162,6 +200,30 @@ mod tests {
         ] {
             assert_eq!(events(&[text.as_bytes()]), want, "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_a_stream_says_of_opening_it_again_is_kept() {
+        for (text, id, retry) in [
+            ("id: 7\ndata: a\n\n", "7", None),
+            ("id: 7\ndata: a\n\nid: 8\ndata: unfinished\n", "7", None),
+            ("id: 7\n\nid\n\n", "", None),
+            ("id: a\0b\ndata: a\n\n", "", None),
+            ("retry: 250\n\n", "", Some(250)),
+            (
+                "retry: 250\nretry: soon\nretry: -1\nretry:\n\n",
+                "",
+                Some(250),
+            ),
+            ("retry: 99999999999999999999999\n\n", "", None),
+        ] {
+            let mut parser = Parser::default();
+            parser.feed(text.as_bytes(), |_| {}).unwrap();
+            let retry = retry.map(Duration::from_millis);
+            assert_eq!((parser.last_id(), parser.retry()), (id, retry), "{text:?}");
+        }
+        let parser = Parser::after("7".to_owned());
+        assert_eq!(parser.last_id(), "7");
     }
 
     #[test]

@@ -219,7 +219,9 @@ fn is_too_few(outcome: &Outcome) -> bool {
 fn counted(objective: &Objective, outcome: &Outcome) -> String {
     let total = outcome.record.total.unwrap_or_default();
     let what = match &objective.metric {
-        Metric::Errors { step: None } | Metric::Shed { step: None } => "cycles",
+        Metric::Errors { step: None } | Metric::Shed { step: None } | Metric::Good { .. } => {
+            "cycles"
+        }
         _ => "requests",
     };
     format!("{what} ({total:.0})")
@@ -275,7 +277,7 @@ fn objective_is_hopeless(
                 waiting::mean_is_hopeless(objective.bound, &passes, patience)
             });
         }
-        Metric::Errors { .. } | Metric::Shed { .. } => {
+        Metric::Errors { .. } | Metric::Shed { .. } | Metric::Good { .. } => {
             judge_objective(objective, m, steps).evidence
         }
         // A side may change with the next second, and is no measure of how far it is.
@@ -369,6 +371,10 @@ fn judge_cycles(objective: &Objective, m: &Measurement, steps: &StepTable) -> Ou
         },
         Metric::Shed { step } => match step_or(step, steps.whole()) {
             Some(step) => share_of(objective, m, |w| step_sheds(w.step(step))),
+            None => no_data(objective),
+        },
+        Metric::Good { row, .. } => match steps.index(Some(row)) {
+            Some(row) => good(objective, row, m),
             None => no_data(objective),
         },
         Metric::Rps { step } => match step_or(step, steps.main()) {
@@ -531,6 +537,20 @@ fn share_of(objective: &Objective, m: &Measurement, of: impl Fn(&Window) -> (f64
     let (bad, total) = sum(&blocks);
     let observed = (total > 0.0).then(|| bad / total);
     share(objective, observed, &blocks, objective.bound)
+}
+
+/// The share of cycles that met all limits: the row counts the others as failed, and has in flight those that missed one already.
+fn good(objective: &Objective, row: usize, m: &Measurement) -> Outcome {
+    let windows = m.hold.iter().map(|s| step_errors(s.window.step(row)));
+    let mut blocks: Vec<(f64, f64)> = windows.collect();
+    let missed = in_flight_violations(m, row, std::time::Duration::ZERO);
+    if let Some(last) = blocks.last_mut() {
+        last.0 += missed;
+        last.1 += missed;
+    }
+    let (bad, total) = sum(&blocks);
+    let observed = (total > 0.0).then(|| (1.0 - bad / total).clamp(0.0, 1.0));
+    share(objective, observed, &blocks, 1.0 - objective.bound)
 }
 
 /// Judges a share of violations from its windows.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Comparison, Metric, Objective};
+use super::{Comparison, Limit, Metric, Objective};
 use crate::units;
 
 /// Why a text is not an objective.
@@ -19,7 +19,7 @@ pub enum SloError {
     NoBound(String),
     /// The metric is not known.
     #[error(
-        "`{text}`: unknown metric `{metric}`; use p50 ... p99.9, avg, max, errors, shed, rps (a step in brackets: p99(answer)) or MONITOR.FIELD"
+        "`{text}`: unknown metric `{metric}`; use p50 ... p99.9, avg, max, errors, shed, rps (a step in brackets: p99(answer)), good(STEP<LIMIT,..) or MONITOR.FIELD"
     )]
     UnknownMetric {
         /// The whole text.
@@ -99,24 +99,50 @@ const SPELLINGS: [(&str, Comparison); 11] = [
     (".eq.", Comparison::Eq),
 ];
 
+/// How an objective on cycles begins that meet several limits at once.
+const GOOD: &str = "good(";
+
+/// The objectives of a text: commas part them, but for those in brackets.
+pub(super) fn objectives(text: &str) -> Vec<&str> {
+    let (mut depth, mut from, mut out) = (0_usize, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                out.push(&text[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    out.push(&text[from..]);
+    out
+}
+
 pub(super) fn objective(text: &str) -> Result<Objective, SloError> {
     let text: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     if text.is_empty() {
         return Err(SloError::Empty);
     }
-    let found = SPELLINGS
-        .iter()
-        .find_map(|(spelling, comparison)| Some((text.split_once(spelling)?, *comparison)));
-    let Some(((left, right), comparison)) = found else {
-        return Err(match metric(&text, &text) {
-            Ok(_) => SloError::NoBound(text),
-            Err(error) => error,
-        });
+    let (metric, comparison, right) = if let Some(rest) = text.strip_prefix(GOOD) {
+        good(rest, &text)?
+    } else {
+        let found = SPELLINGS
+            .iter()
+            .find_map(|(spelling, comparison)| Some((text.split_once(spelling)?, *comparison)));
+        let Some(((left, right), comparison)) = found else {
+            return Err(match metric(&text, &text) {
+                Ok(_) => SloError::NoBound(text),
+                Err(error) => error,
+            });
+        };
+        (metric(left, &text)?, comparison, right)
     };
-    let metric = metric(left, &text)?;
     if right.is_empty() {
-        return Err(SloError::NoBound(left.to_owned()));
+        return Err(SloError::NoBound(left_of(&metric, &text).to_owned()));
     }
+    let left = left_of(&metric, &text).to_owned();
     let bound = bound(&metric, right).map_err(|why| SloError::Bound {
         text: text.clone(),
         why,
@@ -134,8 +160,78 @@ pub(super) fn objective(text: &str) -> Result<Objective, SloError> {
     })
 }
 
+/// What stands before the comparison, as it is written again.
+fn left_of<'a>(metric: &'a Metric, text: &'a str) -> &'a str {
+    if let Metric::Good { row, .. } = metric {
+        return row;
+    }
+    let found = SPELLINGS.iter().find_map(|(s, _)| text.split_once(s));
+    found.map_or(text, |(left, _)| left)
+}
+
+/// Reads what stands behind `good(`: limits, a comparison, and what is left of the text.
+fn good<'a>(rest: &'a str, whole: &str) -> Result<(Metric, Comparison, &'a str), SloError> {
+    let wrong = |why| SloError::Comparison {
+        text: whole.to_owned(),
+        why,
+    };
+    let Some((inside, behind)) = rest.split_once(')') else {
+        return Err(wrong(
+            "the limits have no closing bracket; write good(answer.first<500ms,cycle<2s)>99%",
+        ));
+    };
+    let mut limits = Vec::new();
+    let mut texts = Vec::new();
+    for part in inside.split(',') {
+        let found = SPELLINGS
+            .iter()
+            .find_map(|(s, comparison)| Some((part.split_once(s)?, *comparison)));
+        let Some(((step, most), comparison)) = found else {
+            return Err(wrong(
+                "each limit in brackets is a step with the most that it may take, such as \
+                 answer.first<500ms",
+            ));
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+        if step.is_empty() || !step.chars().all(plain) {
+            return Err(wrong(
+                "a limit begins with the name of a step, of its part such as answer.first, or \
+                 cycle",
+            ));
+        }
+        if !matches!(comparison, Comparison::Lt | Comparison::Le) {
+            return Err(wrong("a limit in brackets is an upper bound: `<` or `<=`"));
+        }
+        let parsed = units::parse_duration_or(most, Some(Duration::from_millis(1)));
+        let most_time = parsed.map_err(|e| SloError::Bound {
+            text: whole.to_owned(),
+            why: e.to_string(),
+        })?;
+        if most_time.is_zero() {
+            return Err(wrong("a latency bound must be above zero"));
+        }
+        limits.push(Limit {
+            step: step.to_owned(),
+            most: most_time,
+            inclusive: comparison == Comparison::Le,
+        });
+        texts.push(format!("{step}{}{most}", comparison.symbol()));
+    }
+    let row = format!("{GOOD}{})", texts.join(","));
+    let found = SPELLINGS
+        .iter()
+        .find_map(|(s, comparison)| Some((*comparison, behind.strip_prefix(s)?)));
+    let Some((comparison, bound)) = found else {
+        return Err(SloError::NoBound(row));
+    };
+    Ok((Metric::Good { row, limits }, comparison, bound))
+}
+
 /// A bound that would suit a metric: in quotes, and as a shell leaves it alone.
 fn example(left: &str) -> (&'static str, &'static str) {
+    if left.starts_with(GOOD) {
+        return (">99%", ".gt.99%");
+    }
     match metric(left, left) {
         Ok(Metric::Errors { .. } | Metric::Shed { .. }) => ("<1%", ":1%"),
         Ok(Metric::Rps { .. }) => (">50", ".gt.50"),
@@ -219,7 +315,7 @@ fn bound(metric: &Metric, text: &str) -> Result<f64, String> {
                 .map(|d| d.as_secs_f64())
                 .map_err(|e| e.to_string())
         }
-        Metric::Errors { .. } | Metric::Shed { .. } => {
+        Metric::Errors { .. } | Metric::Shed { .. } | Metric::Good { .. } => {
             units::parse_ratio(text).map_err(|e| e.to_string())
         }
         Metric::Rps { .. } => number(text.trim_end_matches("/s")),
@@ -253,6 +349,15 @@ fn check(metric: &Metric, comparison: Comparison, bound: f64) -> Result<(), &'st
             if bound == 0.0 && comparison == Comparison::Lt =>
         {
             Err("a share below zero cannot be met; write `<=0` for none at all")
+        }
+        Metric::Good { .. } if !matches!(comparison, Comparison::Gt | Comparison::Ge) => {
+            Err("a share of good cycles needs a lower bound: `>` or `>=`")
+        }
+        Metric::Good { .. } if !(bound > 0.0 && bound <= 1.0) => {
+            Err("a share of good cycles must be above 0 and at most 1 (100 %)")
+        }
+        Metric::Good { .. } if bound >= 1.0 && comparison == Comparison::Gt => {
+            Err("a share above 100 % cannot be met; write `>=100%` for all of them")
         }
         Metric::Rps { .. } if upper || comparison == Comparison::Eq => {
             Err("a rate objective needs a lower bound: `>` or `>=`")

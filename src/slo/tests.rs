@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::measure::{
-    FailureKind, GeneratorWindow, Histogram, Level, Reading, Second, StepWindow, Window,
+    FailureCounts, FailureKind, GeneratorWindow, Histogram, Level, Reading, Second, StepWindow,
+    Window,
 };
 use crate::stats::tail::{RATIOS, Tail};
 
@@ -426,6 +427,93 @@ fn window(second: usize, per_s: u64, latency_ms: u64) -> Window {
         steps: vec![step; 4],
         generator: GeneratorWindow::default(),
     }
+}
+
+#[test]
+fn good_cycles_have_limits_and_a_share() {
+    let objective = one("good(answer.first<500ms, answer.gap<=100, cycle:2s) > 99%");
+    let text = "good(answer.first<500ms,answer.gap<=100,cycle<=2s)>99%";
+    assert_eq!(objective.text, text);
+    assert_eq!(one(text), objective);
+    assert_eq!(one("good(a.lt.1s).ge.0.5").text, "good(a<1s)>=0.5");
+    let (row, limits) = objective.good().unwrap();
+    assert_eq!(row, "good(answer.first<500ms,answer.gap<=100,cycle<=2s)");
+    let limits: Vec<_> = limits
+        .iter()
+        .map(|l| (l.step.as_str(), l.most.as_millis(), l.inclusive))
+        .collect();
+    let wanted = [
+        ("answer.first", 500, false),
+        ("answer.gap", 100, true),
+        ("cycle", 2_000, true),
+    ];
+    assert_eq!(limits, wanted);
+    assert!(matches!(objective.link(), Link::Share { alpha } if (alpha - 0.01).abs() < 1e-9));
+    let slo = Slo::parse(["p99<2s,good(a<1s,b<2s)>99%,errors<1%"]).unwrap();
+    assert_eq!(slo.texts(), ["p99<2s", "good(a<1s,b<2s)>99%", "errors<1%"]);
+    assert_eq!(slo.tightest_limit_s(), Some(1.0));
+    for (text, part) in [
+        ("good(a<1s)", "has no bound"),
+        ("good(a<1s)<1%", "needs a lower bound"),
+        ("good(a<1s)>100%", "cannot be met"),
+        ("good(a<1s)>0", "above 0"),
+        ("good(a<1s", "no closing bracket"),
+        ("good()>99%", "each limit in brackets"),
+        ("good(a>1s)>99%", "upper bound"),
+        ("good(<1s)>99%", "begins with the name"),
+        ("good(a b(c)<1s)>99%", "each limit in brackets"),
+        ("good(a<x)>99%", "cannot read the bound"),
+        ("good(a<0)>99%", "above zero"),
+        ("good(a<1s)>x", "cannot read the bound"),
+    ] {
+        let error = Slo::parse([text]).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn good_cycles_are_judged_as_a_share_of_errors_is() {
+    // The last row of a hold's windows counts the good ones.
+    let mut steps = StepTable::of_cycle(["open", "answer", "ask"].map(str::to_owned), Some(1));
+    let row = steps.add_good("good(answer<1s)");
+    let slo = Slo::parse(["good(answer<1s)>99%"]).unwrap();
+    let judged = |good: u64, late: u64, missed: &[(usize, u64)]| {
+        let mut hold = Hold::of(20, 50, 100);
+        for (second, window) in hold.m.hold.iter_mut().map(|s| &mut s.window).enumerate() {
+            window.steps.resize(5, StepWindow::default());
+            let counted = &mut window.steps[row];
+            counted.latency = Histogram::of((0..good).map(|_| Duration::from_millis(100)));
+            counted.failed = FailureCounts::default();
+            counted.failed.add_n(FailureKind::Check, late);
+            let ages = missed.iter().filter(|(at, _)| *at == second);
+            counted.in_flight = Histogram::of(ages.map(|(_, age_s)| Duration::from_secs(*age_s)));
+        }
+        slo.judge(&hold.m, &steps)
+    };
+    let all = judged(50, 0, &[]);
+    assert_eq!(all.verdict, Verdict::Held);
+    assert_eq!(all.outcomes[0].record.observed, Some(1.0));
+    let few = judged(45, 5, &[]);
+    assert_eq!(few.verdict, Verdict::Broke, "{}", few.reason);
+    assert_eq!(few.outcomes[0].record.observed, Some(0.9));
+    assert!(few.reason.contains("90.00 %"), "{}", few.reason);
+    let record = &few.outcomes[0].record;
+    assert_eq!((record.bad, record.total), (Some(100.0), Some(1_000.0)));
+    assert_eq!(
+        judged(1, 0, &[]).verdict,
+        Verdict::Undecided,
+        "twenty say nothing of one percent"
+    );
+    assert_eq!(
+        judged(0, 0, &[]).verdict,
+        Verdict::Undecided,
+        "no data is never a pass"
+    );
+    // Who waits at the end and missed a limit already is no good one.
+    let waiting: Vec<_> = (0..50).map(|_| (19, 3)).collect();
+    let hangs = judged(50, 0, &waiting);
+    let record = &hangs.outcomes[0].record;
+    assert_eq!((record.bad, record.total), (Some(50.0), Some(1_050.0)));
 }
 
 const EVERY_METRIC: [&str; 9] = [

@@ -5,9 +5,10 @@ import os
 import sys
 
 import uvicorn
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, StreamingResponse
 
+import chat
 from ai_server import AiServer
 from settings import SettingsError, read_settings
 
@@ -16,6 +17,13 @@ def create_app(settings) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI):
         app.state.ai = AiServer(settings)
+        app.state.chat = chat.ChatModel(
+            settings.chat_slots,
+            settings.chat_first_s,
+            settings.chat_token_s,
+            settings.chat_tokens,
+            settings.seed,
+        )
         app.state.ai.start()
         yield
         await app.state.ai.stop()
@@ -30,7 +38,22 @@ def create_app(settings) -> FastAPI:
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return PlainTextResponse(exposition(app.state.ai), media_type="text/plain; version=0.0.4")
+        return PlainTextResponse(exposition(app.state.ai, app.state.chat), media_type="text/plain; version=0.0.4")
+
+    @app.post("/v1/chat/completions")
+    async def completions(request: Request) -> Response:
+        try:
+            asked = await request.json()
+            model, wanted = str(asked["model"]), asked.get("max_tokens")
+            if not asked["messages"] or not isinstance(wanted, (int, type(None))):
+                raise ValueError("no messages, or max_tokens is no number")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"not a chat completion: {type(error).__name__}: {error}"
+            return JSONResponse({"error": {"message": message, "type": "invalid_request_error"}}, status_code=400)
+        if asked.get("stream"):
+            events = chat.stream(app.state.chat, model, wanted)
+            return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+        return JSONResponse(await chat.whole(app.state.chat, model, wanted))
 
     @app.post("/admin/drain")
     async def drain() -> dict:
@@ -39,7 +62,7 @@ def create_app(settings) -> FastAPI:
     return app
 
 
-def exposition(ai: AiServer) -> str:
+def exposition(ai: AiServer, chats: chat.ChatModel) -> str:
     now = ai.now()
     rows = [
         ("ai_queue", "gauge", "Questions waiting for a worker", ai.pool.waiting(now)),
@@ -49,6 +72,9 @@ def exposition(ai: AiServer) -> str:
         ("ai_answers_total", "counter", "Answers published", ai.answered),
         ("ai_dropped_total", "counter", "Questions dropped by drain", ai.dropped),
         ("ai_lost_answers_total", "counter", "Answers that Redis did not take", ai.lost_answers),
+        ("ai_chat_waiting", "gauge", "Chat completions waiting for a place", chats.waiting),
+        ("ai_chat_in_flight", "gauge", "Chat completions being answered", chats.in_flight),
+        ("ai_chat_answers_total", "counter", "Chat completions answered", chats.answered),
     ]
     return "".join(f"# HELP {name} {text}\n# TYPE {name} {kind}\n{name} {value}\n" for name, kind, text, value in rows)
 

@@ -20,6 +20,10 @@ class Settings:
     answer_bytes: int
     intake: str
     seed: int
+    chat_slots: int
+    chat_first_s: float
+    chat_token_s: float
+    chat_tokens: int
 
 
 def read_settings(env=os.environ) -> Settings:
@@ -50,6 +54,10 @@ def read_settings(env=os.environ) -> Settings:
         answer_bytes=int(number("ANSWER_KB", 2, 0, 10_240) * 1024),
         intake=choice("AI_INTAKE", INTAKES, "eager"),
         seed=int(number("AI_SEED", 1, 0, 2**63)),
+        chat_slots=int(number("AI_CHAT_SLOTS", 32, 1, 100_000)),
+        chat_first_s=number("AI_CHAT_FIRST_MS", 80, 0, 3_600_000) / 1000.0,
+        chat_token_s=number("AI_CHAT_TOKEN_MS", 20, 0, 3_600_000) / 1000.0,
+        chat_tokens=int(number("AI_CHAT_TOKENS", 50, 1, 4096)),
     )
     if problems:
         raise SettingsError("invalid settings:\n  " + "\n  ".join(problems))

@@ -2,6 +2,7 @@
 //! first, and whose answers are hostile.
 
 mod answers;
+mod llm;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

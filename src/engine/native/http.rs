@@ -257,6 +257,17 @@ impl Want<'_> {
     }
 }
 
+/// How the reading of a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StreamEnd {
+    /// All of it came.
+    Body,
+    /// Whoever took it wanted no more.
+    Enough,
+    /// It cannot be read on.
+    Failed(FailureKind),
+}
+
 /// How much of a body is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keep {
@@ -466,18 +477,21 @@ impl Connection {
         Ok(())
     }
 
-    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends. Returns why it ended.
+    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends or `take` has enough.
     pub(super) async fn stream(
         &mut self,
-        mut take: impl FnMut(&[u8], Instant) -> Result<(), FailureKind>,
-    ) -> FailureKind {
+        mut take: impl FnMut(&[u8], Instant) -> Result<(), StreamEnd>,
+    ) -> StreamEnd {
         let at = self.arrivals().at;
         let Self {
             transport, reading, ..
         } = self;
         let mut decoder = match Decoder::new(reading.encoding) {
             Ok(decoder) => decoder,
-            Err(e) => return why::note(FailureKind::Protocol, e.why(reading.encoding)),
+            Err(e) => {
+                let kind = why::note(FailureKind::Protocol, e.why(reading.encoding));
+                return StreamEnd::Failed(kind);
+            }
         };
         let encoding = reading.encoding;
         let mut take = move |bytes: &[u8], at| {
@@ -487,17 +501,21 @@ impl Connection {
             // What is read is decoded in small pieces, so that it can only become so much at a time.
             for piece in bytes.chunks(DECODED_AT_ONCE) {
                 let decoded = decoder.feed(piece, MAX_BODY);
-                let decoded =
-                    decoded.map_err(|e| why::note(FailureKind::Protocol, e.why(encoding)))?;
+                let decoded = decoded.map_err(|e| {
+                    StreamEnd::Failed(why::note(FailureKind::Protocol, e.why(encoding)))
+                })?;
                 take(&decoded, at)?;
             }
             Ok(())
         };
-        let mut went = take(&std::mem::take(&mut reading.kept), at).and_then(|()| reading.check());
+        let begun = take(&std::mem::take(&mut reading.kept), at);
+        let mut went = begun.and_then(|()| reading.check().map_err(StreamEnd::Failed));
+        // What comes from now on is passed on, and none of it kept.
+        reading.keep = Keep::Nothing;
         loop {
             match went {
-                Err(kind) => return kind,
-                Ok(()) if reading.body == Body::Done => return FailureKind::Eof,
+                Err(end) => return end,
+                Ok(()) if reading.body == Body::Done => return StreamEnd::Body,
                 Ok(()) => {}
             }
             let read = std::future::poll_fn(|cx| {
@@ -505,8 +523,25 @@ impl Connection {
                     reading.pass_on(bytes, |piece| take(piece, at))
                 })
             });
-            went = read.await.map_err(|e| reading.cut_off(&e)).flatten();
+            let read = read.await;
+            went = read.unwrap_or_else(|e| Err(StreamEnd::Failed(reading.cut_off(&e))));
         }
+    }
+
+    /// Reads what is left of a body of which nobody wants more.
+    pub(super) async fn finish(&mut self) -> Result<(), FailureKind> {
+        let Self {
+            transport, reading, ..
+        } = self;
+        reading.keep = Keep::Nothing;
+        while reading.body != Body::Done {
+            let read = std::future::poll_fn(|cx| {
+                transport.poll_read(cx, |bytes, _| reading.take_body(bytes))
+            });
+            let fed: Result<(), FailureKind> = read.await.map_err(|e| reading.cut_off(&e))?;
+            fed?;
+        }
+        Ok(())
     }
 
     /// When the last bytes came, and how much later they were read.
@@ -698,18 +733,23 @@ impl Reading {
     fn pass_on(
         &mut self,
         bytes: &[u8],
-        mut take: impl FnMut(&[u8]) -> Result<(), FailureKind>,
-    ) -> Result<(), FailureKind> {
+        mut take: impl FnMut(&[u8]) -> Result<(), StreamEnd>,
+    ) -> Result<(), StreamEnd> {
         self.count(bytes);
         if bytes.is_empty() {
-            return self.end();
+            return self.end().map_err(StreamEnd::Failed);
         }
         let mut taken = Ok(());
-        self.body.feed(bytes, |piece| {
+        let fed = self.body.feed(bytes, |piece| {
             if taken.is_ok() {
                 taken = take(piece);
             }
-        })?;
+        });
+        match fed {
+            // Nobody asked for more than one answer.
+            Ok(used) => self.keeps_alive &= used == bytes.len(),
+            Err(e) => return Err(StreamEnd::Failed(e.into())),
+        }
         taken
     }
 }

@@ -81,6 +81,12 @@ impl Kind {
         self.first_row + self.scenario.table().first_step()
     }
 
+    /// The row that counts the first part of that step, where it is a streamed answer.
+    pub(super) fn first_part_row(&self) -> Option<usize> {
+        let parts = self.scenario.parts(self.scenario.table().first_step())?;
+        Some(self.first_row + parts.first)
+    }
+
     /// The row that counts the whole cycle.
     pub(super) fn cycle_row(&self) -> usize {
         self.first_row + self.scenario.table().whole()

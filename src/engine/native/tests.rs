@@ -1,5 +1,6 @@
 //! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
 
+mod answers;
 mod checks;
 mod cookies;
 mod network;
@@ -7,6 +8,7 @@ mod populations;
 mod redirects;
 mod start;
 mod strain;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::future::Future;

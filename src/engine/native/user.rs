@@ -2,10 +2,13 @@
 //!
 //! Latencies run from a step's intended start and hold no think time. A failed cycle closes the user's connections.
 
+mod answer;
 mod body;
 mod branch;
 mod follow;
+mod opening;
 mod telling;
+mod waiting;
 
 use std::cell::RefMut;
 use std::ops::Range;
@@ -13,11 +16,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use rand::RngExt as _;
 
 use self::follow::OpenAnswer;
-use self::telling::Seen;
+use self::telling::{Look, Seen};
+use self::waiting::{Came, awaited};
 use super::back_off::retry_after;
 use super::client::{Client, Exchanged};
 use super::http::{Connection, Encoding, Head, Keep, Want};
@@ -29,11 +33,10 @@ use super::stream::Stream;
 use super::vu::{CycleEnd, Stop, User, VuState};
 use super::why;
 use crate::engine::trace::Mark;
-use crate::excerpt::Masks;
-use crate::measure::{Failure, FailureKind};
+use crate::measure::{Failure, FailureKind, StepParts};
 use crate::scenario::{
-    Action, Answer, CookiesSpec, Extract, Origin, Rendered, RequestTemplate, Scenario, Step,
-    Template, Think, Value, Values, VuRng, Wait, vu_rng,
+    Action, Answer, Awaited, CookiesSpec, Extract, LimitOf, Origin, Rendered, RequestTemplate,
+    Scenario, Step, Think, Values, VuRng, Wait, vu_rng,
 };
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
@@ -71,6 +74,8 @@ pub(super) struct ScenarioUser<'a> {
     last: Instant,
     /// When the present one began.
     now: Instant,
+    /// The parts of the present step, where it is a streamed answer, and when its clock began.
+    streaming: Option<(StepParts, Instant)>,
     /// Whether the next cycle's values were drawn already, for the start before it.
     drawn: bool,
     /// Whether no cycle was completed since the start.
@@ -99,6 +104,7 @@ impl<'a> ScenarioUser<'a> {
             intended: None,
             last: Instant::now(),
             now: Instant::now(),
+            streaming: None,
             drawn: false,
             fresh: false,
             seen: None,
@@ -121,7 +127,9 @@ impl<'a> ScenarioUser<'a> {
         }
         self.starts.fill(None);
         self.last = Instant::now();
-        self.state.begin_cycle(self.intended.unwrap_or(self.last));
+        let goals = self.scenario.goals().len();
+        self.state
+            .begin_cycle(self.intended.unwrap_or(self.last), goals);
         self.take(self.steps, limit).await
     }
 
@@ -183,8 +191,7 @@ impl<'a> ScenarioUser<'a> {
             CycleEnd::Stopped(Stop::Shed(_)) => Some(Ending::Shed),
         };
         if let Some(ending) = ending {
-            let row = self.kind.cycle_row();
-            self.recorder().count(row, ending);
+            self.count_cycle(ending);
         }
         self.streams.fill_with(|| None);
         let is_again = matches!(end, CycleEnd::Stopped(Stop::Again));
@@ -206,6 +213,27 @@ impl<'a> ScenarioUser<'a> {
             self.drawn = true;
         } else {
             self.values.cycle += 1;
+        }
+    }
+
+    /// Counts a cycle, and for each goal whether it met that.
+    fn count_cycle(&self, ending: Ending) {
+        let kind = self.kind;
+        let goals = kind.scenario.goals();
+        let misses = &self.state.misses;
+        if let Ending::Completed(took) = ending {
+            misses.took(goals, LimitOf::Cycle, took, self.last);
+        }
+        let mut recorder = self.recorder();
+        recorder.count(kind.cycle_row(), ending);
+        for (number, goal) in goals.iter().enumerate() {
+            let ending = match ending {
+                Ending::Completed(_) if misses.has_missed(number) => {
+                    Ending::Failed(FailureKind::Check)
+                }
+                ending => ending,
+            };
+            recorder.count(kind.first_row + goal.row, ending);
         }
     }
 
@@ -261,6 +289,11 @@ impl<'a> ScenarioUser<'a> {
         };
         let row = self.kind.first_row + index;
         self.state.in_step(Some((row, start)));
+        self.streaming = self.scenario.parts(index).map(|parts| (parts, start));
+        if let Some((parts, start)) = self.streaming {
+            let first = self.kind.first_row + parts.first;
+            self.state.in_part(Some((first, start)));
+        }
         self.nothing_seen();
         // A failed request can be written again as it was sent.
         let before = self.rng.clone();
@@ -269,12 +302,17 @@ impl<'a> ScenarioUser<'a> {
             .within(now + step.timeout, self.act(&step.action))
             .await;
         self.state.in_step(None);
+        let part = self.state.in_part(None);
         let result = result.unwrap_or_else(|| Err(self.too_late().into()));
         self.say_ending(&result, start);
         let ending = match &result {
             Ok(at) => {
                 self.last = *at;
-                Ending::Completed(at.saturating_duration_since(start))
+                let took = at.saturating_duration_since(start);
+                let goals = self.scenario.goals();
+                let misses = &self.state.misses;
+                misses.took(goals, LimitOf::Row(index), took, *at);
+                Ending::Completed(took)
             }
             Err(Stop::Failed(kind)) => {
                 self.tell_failure(step, index, *kind, before);
@@ -283,7 +321,16 @@ impl<'a> ScenarioUser<'a> {
             Err(Stop::Shed(_)) => Ending::Shed,
             Err(Stop::Again) => return Err(Stop::Again),
         };
-        self.recorder().count(row, ending);
+        let mut recorder = self.recorder();
+        recorder.count(row, ending);
+        if let (Some((part, _)), Some((parts, _)), Err(_)) = (part, self.streaming, &result) {
+            recorder.count(part, ending);
+            // An answer that breaks off has no mean gap either.
+            if part == self.kind.first_row + parts.gap {
+                recorder.count(self.kind.first_row + parts.per_event, ending);
+            }
+        }
+        drop(recorder);
         result.map(|_| ())
     }
 
@@ -337,7 +384,7 @@ impl<'a> ScenarioUser<'a> {
     async fn act(&mut self, action: &Action) -> Result<Instant, Stop> {
         match action {
             Action::Request(request) => self.request(request).await,
-            Action::Open(request, stream) => self.open(request, *stream).await,
+            Action::Open(request, opened) => self.open(request, *opened).await,
             Action::Wait(wait) => self.wait(wait).await,
             Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => {
                 Ok(Instant::now())
@@ -346,12 +393,13 @@ impl<'a> ScenarioUser<'a> {
     }
 
     async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
-        let keep = if template.needs_body() {
+        let keep = if template.needs_body() || template.stream().is_some() {
             Keep::All(template.most_body())
         } else {
             Keep::Nothing
         };
-        let want = self.want(template, template.needs_headers(), keep);
+        let headers = template.needs_headers() || template.stream().is_some();
+        let want = self.want(template, headers, keep);
         let request = self.render(template)?;
         let answer = if template.is_link() {
             self.go_to_link(template, &request, want).await?
@@ -382,6 +430,15 @@ impl<'a> ScenarioUser<'a> {
             return Err(kind.into());
         }
         self.answered(&head, &connection);
+        if let (Some(stream), None) = (template.stream(), &refusal) {
+            let answer = OpenAnswer {
+                connection,
+                head,
+                keep,
+                asked: None,
+            };
+            return Box::pin(self.streamed(template, stream, answer)).await;
+        }
         let body = connection.body().await?;
         let encoding = want.read_in(&head);
         self.say_body(&head.headers, &body, encoding);
@@ -520,101 +577,28 @@ impl<'a> ScenarioUser<'a> {
             .map_err(|e| why::note(FailureKind::Protocol, e.to_string()))
     }
 
-    /// A stream takes a connection of its own for as long as it is open.
-    async fn open(&mut self, template: &RequestTemplate, stream: usize) -> Result<Instant, Stop> {
-        let want = self.want(template, true, Keep::All(template.most_body()));
-        let request = self.render(template)?;
-        let origin = &self.scenario.origins()[template.origin()];
-        let (connection, head) = self.exchange_anew(origin, &request, want).await?;
-        let answer = OpenAnswer {
-            connection,
-            head,
-            keep: None,
-            asked: None,
-        };
-        let answer = self.arrived(template, &request, want, answer).await?;
-        self.rendered = request.into_buffer();
-        let OpenAnswer {
-            mut connection,
-            head,
-            ..
-        } = answer;
-        if let Some(stop) = refusal(template, &head) {
-            if matches!(stop, Stop::Failed(_)) {
-                Box::pin(self.refused_by(&head, &mut connection)).await;
-                self.say_body(&head.headers, connection.beginning(), head.encoding);
-            }
-            return Err(stop);
-        }
-        let is_event_stream = head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|t| t.as_bytes().starts_with(b"text/event-stream"));
-        if !is_event_stream {
-            let beginning = connection.beginning();
-            self.seen = Some(Box::new(Seen::new(&head, beginning, head.encoding, false)));
-            let is = head
-                .headers
-                .get(CONTENT_TYPE)
-                .map(|v| String::from_utf8_lossy(v.as_bytes()));
-            let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));
-            let text = format!(
-                "the response is not an event stream: its content-type is {is}, not \
-                 text/event-stream"
-            );
-            return Err(why::note(FailureKind::Protocol, text).into());
-        }
-        let answer = Answer::new(head.status.as_u16(), &head.headers, &[]);
-        self.extract(template.extract(), &answer)?;
-        let at = self.arrival(&connection);
-        self.streams[stream] = Some(Stream::start(*connection));
-        Ok(at)
-    }
-
     async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {
-        let matching = self.conditions(&wait.matching);
-        let expect = self.conditions(&wait.expect);
+        let (scenario, values) = (self.scenario, &self.values);
+        let rng = &mut self.rng;
+        let sought = wait.events.filled(|t| scenario.render(t, values, rng));
+        let expect = wait.expect.filled(|t| scenario.render(t, values, rng));
         let stream = self.streams[wait.stream].as_ref().ok_or(FailureKind::Eof)?;
-        let mut json = None;
-        let (trace, masks) = match &self.kind.trace {
-            Some(trace) => (Some(trace), self.scenario.masks(&self.values, false)),
-            None => (None, Masks::default()),
+        let look = Look::of(self.kind, scenario, values);
+        let arrived = awaited(wait.awaited, stream, |event| {
+            look.came(event);
+            wait.awaited != Awaited::End && sought.is(event)
+        });
+        let arrived = match arrived.await {
+            Ok(Came::Event(arrived)) => arrived,
+            Ok(Came::End(at)) => return Ok(at),
+            Err(ended) => return Err(ended.failure().into()),
         };
-        let needs_json = !(matching.is_empty() && expect.is_empty() && wait.extract.is_empty());
-        let arrived = stream
-            .find(|event| {
-                if let Some(trace) = trace {
-                    trace.say(
-                        Mark::Came,
-                        &telling::event_line(&event.name, &event.data, &masks),
-                    );
-                }
-                if wait.event.as_ref().is_some_and(|name| *name != event.name) {
-                    return false;
-                }
-                json = needs_json
-                    .then(|| serde_json::from_str(&event.data).ok())
-                    .flatten();
-                holds(&matching, json.as_ref())
-            })
-            .await?;
-        if !holds(&expect, json.as_ref()) {
-            let text = unmet(&expect, json.as_ref());
+        if let Some(text) = expect.unmet(&arrived.event.data) {
             return Err(why::note(FailureKind::WrongEvent, text).into());
         }
         let answer = Answer::of_event(&arrived.event.data);
         self.extract(&wait.extract, &answer)?;
         Ok(arrived.at)
-    }
-
-    fn conditions<'w>(&mut self, conditions: &'w [(String, Template)]) -> Vec<(&'w str, String)> {
-        conditions
-            .iter()
-            .map(|(at, text)| {
-                let text = self.scenario.render(text, &self.values, &mut self.rng);
-                (at.as_str(), text)
-            })
-            .collect()
     }
 
     fn extract(&mut self, wanted: &[Extract], answer: &Answer<'_>) -> Result<(), FailureKind> {
@@ -655,8 +639,8 @@ impl User for ScenarioUser<'_> {
             Stop::Failed(kind) => Ending::Failed(*kind),
             Stop::Shed(_) | Stop::Again => Ending::Shed,
         };
-        let row = self.kind.cycle_row();
-        self.recorder().count(row, ending);
+        self.state.misses.begin(self.scenario.goals().len());
+        self.count_cycle(ending);
     }
 
     async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd {
@@ -686,33 +670,6 @@ impl User for ScenarioUser<'_> {
 fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// What stands at a place of an event's data, as a template fills it in.
-fn text_at(json: Option<&serde_json::Value>, at: &str) -> Option<String> {
-    let value = Value::of_json(json?.pointer(at)?)?;
-    Some(value.as_str().to_owned())
-}
-
-/// The first condition that an event does not meet.
-fn unmet(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> String {
-    let is = |at: &str| text_at(json, at);
-    let first = conditions
-        .iter()
-        .find(|(at, want)| is(at).as_ref() != Some(want));
-    let Some((at, want)) = first else {
-        return String::new();
-    };
-    match is(at) {
-        Some(is) => format!("the event has `{is}` at `{at}`, not `{want}`"),
-        None => format!("the event has nothing at `{at}`, and `{want}` was expected"),
-    }
-}
-
-fn holds(conditions: &[(&str, String)], json: Option<&serde_json::Value>) -> bool {
-    conditions
-        .iter()
-        .all(|(at, want)| text_at(json, at).is_some_and(|got| got == *want))
 }
 
 /// Why an answer is no success, if it is none.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::arrivals::{Bell, Pool};
 use super::back_off::back_off;
+use super::goals::Misses;
 use super::limit::TimeLimit;
 use crate::engine::Canary;
 use crate::measure::{Failure, FailureKind};
@@ -71,6 +72,10 @@ pub(super) struct VuState {
     starting: Cell<bool>,
     phase: Cell<Phase>,
     step: Cell<Option<(usize, Instant)>>,
+    /// The part of a streamed answer in flight.
+    part: Cell<Option<(usize, Instant)>>,
+    /// The goals that its cycle can no longer meet.
+    pub(super) misses: Misses,
     cycle: Cell<Option<CycleClock>>,
 }
 
@@ -126,6 +131,12 @@ impl VuState {
         Some((row, now.saturating_duration_since(start)))
     }
 
+    /// The row of the part of a streamed answer in flight, and its age.
+    pub(super) fn part_age(&self, now: Instant) -> Option<(usize, Duration)> {
+        let (row, start) = self.part.get()?;
+        Some((row, now.saturating_duration_since(start)))
+    }
+
     /// Age of the cycle in flight, think time left out. A VU that backs off is not in a cycle.
     pub(super) fn cycle_age(&self, now: Instant) -> Option<Duration> {
         self.cycle.get().map(|c| c.age(now))
@@ -136,8 +147,14 @@ impl VuState {
         self.step.set(step);
     }
 
-    /// A cycle begins.
-    pub(super) fn begin_cycle(&self, start: Instant) {
+    /// A part of a streamed answer began, or none is in flight any more; returns the one before.
+    pub(super) fn in_part(&self, part: Option<(usize, Instant)>) -> Option<(usize, Instant)> {
+        self.part.replace(part)
+    }
+
+    /// A cycle begins, with so many goals.
+    pub(super) fn begin_cycle(&self, start: Instant, goals: usize) {
+        self.misses.begin(goals);
         self.cycle.set(Some(CycleClock::from(start)));
     }
 

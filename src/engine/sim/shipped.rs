@@ -23,6 +23,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("failover", include_str!("../../../systems/failover.toml")),
     ("fifo", include_str!("../../../systems/fifo.toml")),
     ("gcerr", include_str!("../../../systems/gcerr.toml")),
+    ("goodput", include_str!("../../../systems/goodput.toml")),
     ("impatient", include_str!("../../../systems/impatient.toml")),
     ("jit", include_str!("../../../systems/jit.toml")),
     ("leaky", include_str!("../../../systems/leaky.toml")),

@@ -297,6 +297,10 @@ fn counted(system: &System, objective: &Objective, window: &Window) -> (f64, f64
             let (shed, failed) = (count(s.shed), count(s.failed.of_target()));
             (shed, shed + failed + count(s.completed()))
         }),
+        Metric::Good { row, .. } => step(&Some(row.clone()), 0).map_or((0.0, 0.0), |s| {
+            let failed = count(s.failed.of_target());
+            (failed, failed + count(s.completed()))
+        }),
         Metric::Mean { .. } | Metric::Max { .. } | Metric::Rps { .. } | Metric::Monitor { .. } => {
             (0.0, 0.0)
         }

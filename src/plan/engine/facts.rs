@@ -25,6 +25,8 @@ pub struct Abilities {
     pub open_model: Ability,
     /// Users of several kinds side by side.
     pub populations: Ability,
+    /// Counting the cycles that meet several limits at once: `good(..)`.
+    pub good_cycles: Ability,
     /// A ramp, whose level moves while it is measured.
     pub ramp: Ability,
     /// One cycle that is shown line by line: `try`.
@@ -45,6 +47,7 @@ impl Abilities {
             is_confined: false,
             open_model: Ok(()),
             populations: Ok(()),
+            good_cycles: Ok(()),
             ramp: Ok(()),
             one_cycle: Ok(()),
             threads: Ok(()),

@@ -256,6 +256,11 @@ impl EngineFacts for K6Plan {
                 "k6 has the users of its script; several functions with weights are for `exec` in \
                  [engine]",
             ),
+            good_cycles: no(
+                "k6 does not say how long each step of an iteration took, so the iterations that \
+                 meet all limits cannot be counted; give each limit an objective of its own, such \
+                 as p99(STEP)<500ms",
+            ),
             ramp: match self.mode {
                 Mode::Gate => Ok(()),
                 Mode::Restart => no(

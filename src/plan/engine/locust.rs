@@ -61,6 +61,11 @@ impl EngineFacts for LocustPlan {
                 "a Locust cluster has the users of its own files; give them classes and weights \
                  there",
             ),
+            good_cycles: no(
+                "a Locust cluster reports requests and no cycles, so those that meet all limits \
+                 cannot be counted; give each limit an objective of its own, such as \
+                 p99(NAME)<500ms",
+            ),
             one_cycle: Err(format!(
                 "the Locust cluster at {} makes this profile's load, so its requests cannot be \
                  shown here; to run one user: locust -f locustfile.py --headless --users 1 \

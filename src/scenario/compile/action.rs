@@ -12,7 +12,7 @@ const ACTIONS: &str = "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `
 /// The action of a step, with its value.
 pub(super) enum ActionKey<'a> {
     Request(Method, &'a str),
-    Open(&'a str),
+    Open(Method, &'a str),
     Wait(&'a WaitSpec),
     Think(&'a ThinkSpec),
     Close(&'a str),
@@ -38,7 +38,9 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
     if let Some(url) = &step.url {
         found.push(("url", ActionKey::Request(method(step)?, url)));
     }
-    found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
+    if let Some(open) = &step.open {
+        found.push(("open", ActionKey::Open(method(step)?, open)));
+    }
     found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
     found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
     found.extend(
@@ -83,7 +85,7 @@ fn method(step: &StepSpec) -> Result<Method, String> {
 pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Result<(), String> {
     let (sends, takes_body, measured, kind) = match key {
         ActionKey::Request(..) => (true, true, true, "request"),
-        ActionKey::Open(_) => (true, false, true, "open"),
+        ActionKey::Open(..) => (true, true, true, "open"),
         ActionKey::Wait(_) => (false, false, true, "wait"),
         ActionKey::Think(_) => (false, false, false, "think"),
         ActionKey::Close(_) => (false, false, false, "close"),
@@ -91,17 +93,28 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ActionKey::Choose(_) => (false, false, false, "choose"),
     };
     let foreign = [
-        ("method", step.method.is_some() && step.url.is_none()),
+        (
+            "method",
+            step.method.is_some() && step.url.is_none() && step.open.is_none(),
+        ),
+        ("reconnect", step.reconnect && step.open.is_none()),
         ("headers", !step.headers.is_empty() && !sends),
         ("query", !step.query.is_empty() && !sends),
         ("basic-auth", step.basic_auth.is_some() && !sends),
         ("form", step.form.is_some() && !takes_body),
-        ("check", step.check.is_some() && !takes_body),
+        (
+            "check",
+            step.check.is_some() && (!takes_body || step.open.is_some()),
+        ),
         ("json", step.json.is_some() && !takes_body),
         ("body", step.body.is_some() && !takes_body),
         ("body-file", step.body_file.is_some() && !takes_body),
         ("multipart", step.multipart.is_some() && !takes_body),
         ("expect", step.expect.is_some() && !takes_body),
+        (
+            "stream",
+            step.stream.is_some() && (!takes_body || step.open.is_some()),
+        ),
         ("extract", !step.extract.is_empty() && !measured),
         ("timeout", step.timeout.is_some() && !measured),
         (

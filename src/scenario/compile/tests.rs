@@ -268,6 +268,54 @@ const MISTAKES: &[(&str, &str)] = &[
         "no body to `extract` from",
     ),
     ("steps = [{ close = 's' }]", "no stream `s` is open"),
+    (
+        "steps = [{ name = 's', open = '/', stream = true }]",
+        "`stream` means nothing in a `open` step",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', stream = true, extract = { b = '/b' } }]",
+        "a streamed answer is not kept",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', stream = { first = 'b' } }]",
+        "`stream`: `first`: `b` is not a JSON pointer",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', stream = { fail = { matches = '(' } } }]",
+        "`stream`: `fail`: `matches`",
+    ),
+    (
+        "start = [{ name = 'a', get = '/', stream = true }]\nsteps = [{ name = 'b', get = '/' }]",
+        "does not belong among the start steps",
+    ),
+    (
+        "steps = [{ name = 's', open = '/', check = { contains = 'x' } }]",
+        "`check` means nothing in a `open` step",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', reconnect = true }]",
+        "`reconnect` means nothing in a `request` step",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { end = true, data = 'x' } }]",
+        "which is no event",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { pick = 0 } }]",
+        "the first event is 1",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { matches = '(' } }]",
+        "not a valid regular expression",
+    ),
+    (
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = { match = { status = '1' } } }]",
+        "an event has no headers",
+    ),
+    (
+        "steps = [{ name = 's', open = '/', reconnect = true }, { name = 'w', wait = { end = true } }]",
+        "has no end to wait for",
+    ),
 ];
 
 #[test]

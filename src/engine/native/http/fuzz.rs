@@ -29,7 +29,7 @@ struct Outcome {
     head: Option<(u16, usize)>,
     body: Vec<u8>,
     events: Vec<(String, String)>,
-    /// Whether the connection may be used again (that of a stream never is), or how it failed.
+    /// Whether the connection may be used again, or how it failed.
     end: Result<bool, FailureKind>,
 }
 
@@ -63,7 +63,13 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
         };
         let went = if out.head.is_some() {
             match mode {
-                Mode::Stream => reading.pass_on(piece, &mut parse),
+                Mode::Stream => {
+                    let parse = |bytes: &[u8]| parse(bytes).map_err(StreamEnd::Failed);
+                    reading.pass_on(piece, parse).map_err(|end| match end {
+                        StreamEnd::Failed(kind) => kind,
+                        StreamEnd::Body | StreamEnd::Enough => unreachable!("nobody has enough"),
+                    })
+                }
                 Mode::Dropped | Mode::Kept => reading.take_body(piece),
             }
         } else {
@@ -83,12 +89,16 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
             Mode::Dropped | Mode::Stream => MOST_KEPT,
         };
         assert!(reading.kept.len() <= most, "{} bytes", reading.kept.len());
-        assert!(parser.held() <= 3 * MAX_EVENT_BYTES, "{}", parser.held());
+        assert!(
+            parser.held() <= 3 * MAX_EVENT_BYTES + 4096,
+            "{}",
+            parser.held()
+        );
         match went {
             Err(kind) => break Err(kind),
             Ok(()) if out.head.is_some() && reading.body == Body::Done => {
                 // What comes unasked after the answer is found by the next look at the connection.
-                break Ok(mode != Mode::Stream && reading.may_go_on() && rest.is_empty());
+                break Ok(reading.may_go_on() && rest.is_empty());
             }
             Ok(()) => {}
         }

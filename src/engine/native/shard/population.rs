@@ -15,7 +15,7 @@ use super::super::user::ScenarioUser;
 use super::super::vu::{self, Phase, VuState};
 use super::super::{LONG_GRACE, LoadModel, Number};
 use super::ramp::Ramp;
-use crate::scenario::vu_rng;
+use crate::scenario::{LimitOf, vu_rng};
 
 /// The random numbers of the arrivals are those of VUs that no level reaches (the highest of all runs the canary).
 const ARRIVALS: u32 = u32::MAX - 1;
@@ -421,6 +421,23 @@ impl Population {
         }
     }
 
+    /// Puts into the rows of goals for how long a cycle in flight has missed them: it will be no good one however it ends.
+    fn missed_in_flight(&self, state: &VuState, now: Instant, recorder: &mut Recorder) {
+        let goals = self.kind.scenario.goals();
+        if goals.is_empty() {
+            return;
+        }
+        let row = |(row, age): (usize, Duration)| (LimitOf::Row(row - self.kind.first_row), age);
+        let steps = state.step_age(now).into_iter().chain(state.part_age(now));
+        let cycle = state.cycle_age(now).map(|age| (LimitOf::Cycle, age));
+        let running: Vec<_> = steps.map(row).chain(cycle).collect();
+        for (number, goal) in goals.iter().enumerate() {
+            if let Some(age) = state.misses.age((number, goal), &running, now) {
+                recorder.in_flight(self.kind.first_row + goal.row, age);
+            }
+        }
+    }
+
     /// Puts the ages of what is in flight into the recorder; gives how many VUs there are, and arrivals that wait for one.
     pub(super) fn in_flight(&self, now: Instant, recorder: &mut Recorder) -> InFlight {
         let mut seen = InFlight::default();
@@ -430,8 +447,12 @@ impl Population {
             if let Some((row, age)) = vu.state.step_age(now) {
                 recorder.in_flight(row, age);
             }
+            if let Some((row, age)) = vu.state.part_age(now) {
+                recorder.in_flight(row, age);
+            }
             if let Some(age) = vu.state.cycle_age(now) {
                 recorder.in_flight(cycle, age);
+                self.missed_in_flight(&vu.state, now, recorder);
             }
         }
         if let Drive::Open(open) = &self.drive {
@@ -439,6 +460,9 @@ impl Population {
             for arrival in open.pool.waiting() {
                 let age = now.saturating_duration_since(arrival);
                 recorder.in_flight(self.kind.first_step_row(), age);
+                if let Some(row) = self.kind.first_part_row() {
+                    recorder.in_flight(row, age);
+                }
                 recorder.in_flight(cycle, age);
                 recorder.lag(age);
                 seen.waiting += 1;

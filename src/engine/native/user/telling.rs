@@ -10,12 +10,16 @@ use http::{HeaderMap, StatusCode};
 
 use super::body::Body;
 use super::{Connection, Encoding, FailureKind, Head, RequestTemplate, ScenarioUser, VuRng, why};
+use crate::engine::native::kind::Kind;
 use crate::engine::native::recorder::Way;
 use crate::engine::native::why::Words;
 use crate::engine::trace::{Mark, Trace};
 use crate::excerpt::{self, Masks};
 use crate::measure::{Exchange, Failure, status_text};
-use crate::scenario::{Action, Expect, ExtractFrom, Step, Wait, is_redirect};
+use crate::scenario::sse::Event;
+use crate::scenario::{
+    Action, Awaited, Expect, ExtractFrom, Scenario, Step, Values, Wait, is_redirect,
+};
 use crate::secret;
 use crate::units;
 
@@ -336,8 +340,25 @@ impl ScenarioUser<'_> {
     }
 }
 
+/// What one who looks shows of the events of a stream.
+pub(super) struct Look<'a>(Option<(&'a Trace, Masks)>);
+
+impl<'a> Look<'a> {
+    pub(super) fn of(kind: &'a Kind, scenario: &Scenario, values: &Values) -> Self {
+        let trace = kind.trace.as_ref();
+        Self(trace.map(|trace| (trace, scenario.masks(values, false))))
+    }
+
+    /// An event came.
+    pub(super) fn came(&self, event: &Event) {
+        if let Some((trace, masks)) = &self.0 {
+            trace.say(Mark::Came, &event_line(&event.name, &event.data, masks));
+        }
+    }
+}
+
 /// An event, on one line.
-pub(super) fn event_line(name: &str, data: &str, masks: &Masks) -> String {
+fn event_line(name: &str, data: &str, masks: &Masks) -> String {
     excerpt::cut(
         &format!("event {name}: {}", excerpt::line(&masks.text(data))),
         SHOWN,
@@ -407,9 +428,12 @@ fn wanted(user: &ScenarioUser<'_>, extract: &[crate::scenario::Extract]) -> Stri
 }
 
 fn awaited(wait: &Wait) -> String {
-    match &wait.event {
-        Some(name) => format!("an event `{name}`"),
-        None => "an event".to_owned(),
+    let which = wait.events.shown();
+    match wait.awaited {
+        Awaited::Events(1) => format!("an event{which}"),
+        Awaited::Events(n) => format!("event {n} of those that match: an event{which}"),
+        Awaited::Last => format!("the last event{which} before the stream's end"),
+        Awaited::End => "the end of the stream".to_owned(),
     }
 }
 
