@@ -11,6 +11,7 @@ mod back_off;
 mod client;
 mod http;
 mod idle;
+mod inbox;
 mod jar;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::{fuzz_answer, fuzz_body};

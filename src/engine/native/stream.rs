@@ -1,42 +1,20 @@
 //! One open event stream of a VU, read all the time so that no event and no end of the stream is seen late.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
-use std::time::Instant;
 
 use tokio::task::AbortHandle;
 
 use super::http::Connection;
+use super::inbox::{self, Arrived, Inbox, Waited};
 use super::why;
 use crate::measure::FailureKind;
-use crate::scenario::sse::{Event, MAX_EVENT_BYTES, Parser};
-
-/// Events that nobody has waited for yet and that are kept; older ones are forgotten.
-const MAX_EVENTS: usize = 1024;
-
-/// An event and when its last byte came.
-pub(super) struct Arrived {
-    pub(super) event: Event,
-    pub(super) at: Instant,
-}
+use crate::scenario::sse::{Event, Parser};
 
 /// Closing is dropping: the reading task and its connection go with it.
 pub(super) struct Stream {
-    inbox: Rc<RefCell<Inbox>>,
+    inbox: Rc<RefCell<Inbox<Event>>>,
     reader: AbortHandle,
-}
-
-#[derive(Default)]
-struct Inbox {
-    events: VecDeque<Arrived>,
-    bytes: usize,
-    /// How many events have come in all; the last in `events` has the number `seen - 1`.
-    seen: usize,
-    /// Why it ended, with the words for it.
-    ended: Option<(FailureKind, Option<String>)>,
-    waiter: Option<Waker>,
 }
 
 impl Stream {
@@ -55,26 +33,9 @@ impl Stream {
     /// Fails when the stream has ended and no event that came before will do.
     pub(super) async fn find(
         &self,
-        mut wanted: impl FnMut(&Event) -> bool,
-    ) -> Result<Arrived, FailureKind> {
-        let mut looked_at = 0;
-        std::future::poll_fn(|cx| {
-            let mut inbox = self.inbox.borrow_mut();
-            let first = inbox.seen - inbox.events.len();
-            let from = looked_at.max(first) - first;
-            let found = inbox.events.range(from..).position(|a| wanted(&a.event));
-            if let Some(arrived) = found.and_then(|i| inbox.take(from + i)) {
-                return Poll::Ready(Ok(arrived));
-            }
-            looked_at = inbox.seen;
-            if let Some((kind, text)) = &inbox.ended {
-                let text = text.as_deref().unwrap_or("the stream ended");
-                return Poll::Ready(Err(why::note(*kind, text)));
-            }
-            inbox.waiter = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await
+        wanted: impl FnMut(&Event) -> bool,
+    ) -> Result<Arrived<Event>, FailureKind> {
+        inbox::find(&self.inbox, wanted).await
     }
 }
 
@@ -84,43 +45,23 @@ impl Drop for Stream {
     }
 }
 
-impl Inbox {
-    fn push(&mut self, event: Event, at: Instant) {
-        self.bytes += size(&event);
-        self.seen += 1;
-        self.events.push_back(Arrived { event, at });
-        while self.events.len() > MAX_EVENTS
-            || (self.bytes > MAX_EVENT_BYTES && self.events.len() > 1)
-        {
-            self.take(0);
-        }
-    }
-
-    fn take(&mut self, index: usize) -> Option<Arrived> {
-        let arrived = self.events.remove(index)?;
-        self.bytes -= size(&arrived.event);
-        Some(arrived)
-    }
-
-    fn wake(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
-            waiter.wake();
-        }
+impl Waited for Event {
+    fn size(&self) -> usize {
+        self.name.len() + self.data.len()
     }
 }
 
-fn size(event: &Event) -> usize {
-    event.name.len() + event.data.len()
-}
-
-async fn read(mut connection: Connection, inbox: Rc<RefCell<Inbox>>) {
+async fn read(mut connection: Connection, inbox: Rc<RefCell<Inbox<Event>>>) {
     let mut parser = Parser::default();
     let ended = connection
         .stream(|bytes, at| {
             let mut inbox = inbox.borrow_mut();
-            let before = inbox.seen;
-            let fed = parser.feed(bytes, |event| inbox.push(event, at));
-            if inbox.seen > before {
+            let mut came = false;
+            let fed = parser.feed(bytes, |event| {
+                inbox.push(event, at);
+                came = true;
+            });
+            if came {
                 inbox.wake();
             }
             fed.map_err(|_| {
@@ -131,7 +72,5 @@ async fn read(mut connection: Connection, inbox: Rc<RefCell<Inbox>>) {
             })
         })
         .await;
-    let mut inbox = inbox.borrow_mut();
-    inbox.ended = Some((ended, why::take(ended).map(|words| words.whole())));
-    inbox.wake();
+    inbox.borrow_mut().end(ended, why::take(ended));
 }
