@@ -17,6 +17,7 @@ pub mod spec;
 pub mod sse;
 mod template;
 mod think;
+pub mod websocket;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -39,6 +40,7 @@ pub use spec::{CookiesSpec, FeederOrder};
 pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Value, Values};
 pub use think::Think;
+pub use websocket::{Reply, SocketStep};
 
 use crate::excerpt::Masks;
 use crate::measure::{LevelUnit, StepTable};
@@ -97,8 +99,21 @@ pub enum Action {
     Wait(Wait),
     /// Pause.
     Think(Think),
+    /// Do something with a WebSocket.
+    Socket(SocketStep),
     /// Close the stream of this number.
     Close(usize),
+}
+
+impl Action {
+    /// The step from whose start it counts, where that is not its own.
+    pub fn since(&self) -> Option<usize> {
+        match self {
+            Self::Wait(wait) => wait.since,
+            Self::Socket(step) => step.since(),
+            Self::Request(_) | Self::Open(..) | Self::Think(_) | Self::Close(_) => None,
+        }
+    }
 }
 
 /// Which event a VU waits for.
@@ -133,6 +148,8 @@ pub struct Scenario {
     secrets: Vec<String>,
     feeders: Vec<FeederUse>,
     streams: usize,
+    /// How many of them are opened by the start steps, and stay open.
+    start_streams: usize,
     streams_at_once: usize,
     per_cycle: bool,
     cookies: CookiesSpec,
@@ -194,6 +211,11 @@ impl Scenario {
         self.streams
     }
 
+    /// How many of them are opened once per VU; they are the first.
+    pub fn start_streams(&self) -> usize {
+        self.start_streams
+    }
+
     /// Whether connections are closed at the end of every cycle.
     pub fn closes_each_cycle(&self) -> bool {
         self.per_cycle
@@ -235,7 +257,11 @@ impl Scenario {
             .iter()
             .map(|s| match &s.action {
                 Action::Think(think) => think.mean_s(),
-                Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => 0.0,
+                Action::Request(_)
+                | Action::Open(..)
+                | Action::Wait(_)
+                | Action::Socket(_)
+                | Action::Close(_) => 0.0,
             })
             .sum()
     }
@@ -247,13 +273,17 @@ impl Scenario {
             .all_steps()
             .filter_map(|s| match &s.action {
                 Action::Request(request) => Some(request.origin()),
-                Action::Open(..) | Action::Wait(_) | Action::Think(_) | Action::Close(_) => None,
+                Action::Open(..)
+                | Action::Wait(_)
+                | Action::Think(_)
+                | Action::Socket(_)
+                | Action::Close(_) => None,
             })
             .collect();
         kept.sort_unstable();
         kept.dedup();
         let kept = match self.redirects {
-            0 => kept.len().max(1),
+            0 => kept.len().max(usize::from(self.streams_at_once == 0)),
             _ => self.origins.len() + 1,
         };
         kept + self.streams_at_once
@@ -305,6 +335,7 @@ impl Scenario {
         self.all_steps().flat_map(|step| match &step.action {
             Action::Request(request) | Action::Open(request, _) => request.extract(),
             Action::Wait(wait) => &wait.extract,
+            Action::Socket(step) => step.extract(),
             Action::Think(_) | Action::Close(_) => &[],
         })
     }

@@ -1,6 +1,7 @@
 //! From the profile's tables to a [`Scenario`]: every check that needs no running target.
 
 mod action;
+mod websocket;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use super::spec::{
     BasicAuthSpec, ConnectionsSpec, CookiesSpec, ExtractSpec, ScenarioSpec, StepSpec, WaitSpec,
 };
 use super::template::{Escape, Names, Template};
+use super::websocket::{SocketStep, request_address};
 use super::{
     Action, DEFAULT_TIMEOUT, Expect, Extract, ExtractFrom, Feeder, FeederUse, Origin,
     RequestTemplate, Scenario, ScenarioError, Step, Think, Wait, nearest,
@@ -64,6 +66,7 @@ impl Scenario {
         };
         let start = compiler.steps(&spec.start, timeout, Compiler::start_step)?;
         compiler.started = compiler.measured.len();
+        compiler.start_streams = compiler.streams.len();
         let steps = compiler.steps(&spec.steps, timeout, Compiler::step)?;
         let main = compiler.main()?;
         let again_when = compiler.again_when()?;
@@ -90,6 +93,7 @@ impl Scenario {
             feeders: compiler.feeders.into_iter().map(|(_, f)| f).collect(),
             origins: compiler.origins,
             streams: compiler.streams.len(),
+            start_streams: compiler.start_streams,
             streams_at_once: compiler.streams_at_once,
             per_cycle: spec.connections == ConnectionsSpec::PerCycle,
             cookies: spec.cookies,
@@ -131,14 +135,8 @@ fn table((measured, started): (&[&str], usize), main: Option<usize>, steps: &[St
     let mut table = StepTable::of_cycle(measured.iter().map(|n| (*n).to_owned()), main);
     table.started_by(started);
     for step in steps {
-        if let (
-            Some(row),
-            Action::Wait(Wait {
-                since: Some(from), ..
-            }),
-        ) = (step.measured, &step.action)
-        {
-            table.count_from(row, *from);
+        if let (Some(row), Some(from)) = (step.measured, step.action.since()) {
+            table.count_from(row, from);
         }
     }
     table
@@ -184,6 +182,10 @@ struct Compiler<'a> {
     started: usize,
     /// Names of the streams opened so far, and whether they are open still.
     streams: Vec<(&'a str, bool)>,
+    /// Which of them are a `WebSocket`.
+    sockets: Vec<usize>,
+    /// How many of them were opened by start steps.
+    start_streams: usize,
     streams_at_once: usize,
     origins: Vec<Origin>,
     /// The cookies that templates take values from.
@@ -220,6 +222,8 @@ impl<'a> Compiler<'a> {
             measured: Vec::new(),
             started: 0,
             streams: Vec::new(),
+            sockets: Vec::new(),
+            start_streams: 0,
             streams_at_once: 0,
             origins: Vec::new(),
             cookies: RefCell::default(),
@@ -330,11 +334,12 @@ impl<'a> Compiler<'a> {
         Ok(out)
     }
 
-    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it.
+    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it; a WebSocket that is
+    /// opened before it stays open.
     fn start_step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, String> {
         let stream = [
             ("open", step.open.is_some()),
-            ("wait", step.wait.is_some()),
+            ("wait", step.wait.is_some() && self.sockets.is_empty()),
             ("close", step.close.is_some()),
         ];
         if let Some((key, _)) = stream.iter().find(|(_, there)| *there) {
@@ -372,30 +377,36 @@ impl<'a> Compiler<'a> {
         let timeout = step.timeout.as_deref().map_or(Ok(timeout), time_limit)?;
         let action = match key {
             ActionKey::Request(method, path) => {
-                Action::Request(self.request(step, method, path, None)?)
+                Action::Request(self.request(step, method, path, &[])?)
             }
             ActionKey::Open(path) => {
-                let accepts = Some("text/event-stream");
-                let request = self.request(step, Method::GET, path, accepts)?;
+                let accepts = [(ACCEPT, "text/event-stream".to_owned())];
+                let request = self.request(step, Method::GET, path, &accepts)?;
                 if request.needs_body() {
                     return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned());
                 }
-                let name = step.name.as_deref().unwrap_or_default();
-                self.streams.push((name, true));
-                let open = self.streams.iter().filter(|(_, open)| *open).count();
-                self.streams_at_once = self.streams_at_once.max(open);
-                Action::Open(request, self.streams.len() - 1)
+                Action::Open(request, self.opened(step))
             }
-            ActionKey::Wait(wait) => Action::Wait(self.wait(step, wait)?),
+            ActionKey::Connect(path) => Action::Socket(self.connect(step, path)?),
+            ActionKey::Send(spec) => Action::Socket(self.send(spec)?),
+            ActionKey::Ping(name) => Action::Socket(SocketStep::Ping(self.open_socket(name)?)),
+            ActionKey::Wait(wait) => self.wait(step, wait)?,
             ActionKey::Think(think) => Action::Think(Think::parse(think)?),
             ActionKey::Close(name) => {
                 let stream = self.open_stream(name)?;
+                self.may_close(stream)?;
                 self.streams[stream].1 = false;
-                Action::Close(stream)
+                if step.name.is_some() && self.sockets.contains(&stream) {
+                    Action::Socket(SocketStep::Close(stream))
+                } else {
+                    Action::Close(stream)
+                }
             }
         };
         let measured = match action {
-            Action::Request(_) | Action::Open(..) | Action::Wait(_) => Some(self.measure(step)?),
+            Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Socket(_) => {
+                Some(self.measure(step)?)
+            }
             Action::Think(_) | Action::Close(_) => None,
         };
         Ok(Step {
@@ -435,7 +446,16 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn wait(&mut self, step: &'a StepSpec, spec: &'a WaitSpec) -> Result<Wait, String> {
+    /// A stream that this step opens.
+    fn opened(&mut self, step: &'a StepSpec) -> usize {
+        let name = step.name.as_deref().unwrap_or_default();
+        self.streams.push((name, true));
+        let open = self.streams.iter().filter(|(_, open)| *open).count();
+        self.streams_at_once = self.streams_at_once.max(open);
+        self.streams.len() - 1
+    }
+
+    fn wait(&mut self, step: &'a StepSpec, spec: &'a WaitSpec) -> Result<Action, String> {
         let stream = if let Some(name) = &spec.on {
             self.open_stream(name)?
         } else {
@@ -463,14 +483,18 @@ impl<'a> Compiler<'a> {
                     .map_err(|m| format!("`since`: {m}"))
             })
             .transpose()?;
-        Ok(Wait {
+        if self.sockets.contains(&stream) {
+            return self.receive(step, spec, stream, since).map(Action::Socket);
+        }
+        websocket::refuse_in_events(spec)?;
+        Ok(Action::Wait(Wait {
             stream,
             event: spec.event.clone(),
             matching: self.conditions(&spec.matching)?,
             expect: self.conditions(&spec.expect)?,
             since,
             extract: self.extractions(step)?,
-        })
+        }))
     }
 
     fn conditions(
@@ -521,11 +545,16 @@ impl<'a> Compiler<'a> {
         step: &'a StepSpec,
         method: Method,
         path: &str,
-        accepts: Option<&str>,
+        own: &[(HeaderName, String)],
     ) -> Result<RequestTemplate, String> {
         let filled = secret::fill(path, self.secrets)?;
         // An error quotes what is wrong: not what was filled in.
-        let (origin, target) = self.target(&filled, &step.query).map_err(|why| {
+        let address = if step.connect.is_some() {
+            request_address(&filled)
+        } else {
+            filled.clone()
+        };
+        let (origin, target) = self.target(&address, &step.query).map_err(|why| {
             if filled == path {
                 return why;
             }
@@ -539,7 +568,10 @@ impl<'a> Compiler<'a> {
         let constant = |text: &str| Part::Constant(text.to_owned());
         let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
         headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(body_type))));
-        headers.extend(accepts.map(|accepts| (ACCEPT, constant(accepts))));
+        headers.extend(
+            own.iter()
+                .map(|(name, value)| (name.clone(), constant(value))),
+        );
         if let Some(auth) = &step.basic_auth {
             headers.push((AUTHORIZATION, self.basic(auth)?));
         }

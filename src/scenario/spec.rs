@@ -8,6 +8,7 @@ use toml::Spanned;
 use super::check::CheckSpec;
 use super::extract::Pick;
 use super::most;
+use super::websocket::{ReplySpec, SendSpec, SubprotocolSpec};
 
 /// `[scenario]`: the cycle of every VU.
 #[derive(Debug, Clone, Deserialize)]
@@ -125,11 +126,24 @@ pub struct StepSpec {
     pub url: Option<String>,
     /// Open an event stream (SSE) at this path or address; the stream has the step's name.
     pub open: Option<String>,
-    /// Wait for an event on an open stream.
+    /// Open a WebSocket at this path or address; it has the step's name.
+    pub connect: Option<String>,
+    /// What a WebSocket may speak, of which the server chooses one.
+    pub subprotocol: Option<SubprotocolSpec>,
+    /// Texts on a WebSocket that are answered as soon as they come.
+    #[serde(default)]
+    pub replies: Vec<ReplySpec>,
+    /// Messages on a WebSocket that are kept until somebody waits for them; 1 024 when absent.
+    pub keep: Option<i64>,
+    /// Send a message on an open WebSocket.
+    pub send: Option<SendSpec>,
+    /// Send a ping on the WebSocket of this name and wait for its pong.
+    pub ping: Option<String>,
+    /// Wait for an event on an open stream, or for a message on an open WebSocket.
     pub wait: Option<WaitSpec>,
     /// Think: a pause that is never part of a latency.
     pub think: Option<ThinkSpec>,
-    /// Close the stream of this name.
+    /// Close the stream or the WebSocket of this name.
     pub close: Option<String>,
     /// Headers of the request.
     #[serde(default)]
@@ -205,6 +219,7 @@ impl StepSpec {
             ("PATCH", &self.patch),
             ("DELETE", &self.delete),
             ("GET", &self.open),
+            ("GET", &self.connect),
             (of_url, &self.url),
         ];
         all.into_iter()
@@ -216,10 +231,16 @@ impl StepSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WaitSpec {
-    /// Name of the open step whose stream to listen on; may be left out when there is just one.
+    /// Name of the open or connect step whose stream to listen on; may be left out when there is just one.
     pub on: Option<String>,
-    /// The event's name; any when absent.
+    /// The event's name; any when absent. Of a WebSocket's messages `text` or `binary`.
     pub event: Option<String>,
+    /// The whole text of a message, a template; other messages are passed over.
+    pub text: Option<String>,
+    /// What the text of a message has in it, a template; other messages are passed over.
+    pub contains: Option<String>,
+    /// A regular expression that the text of a message meets; other messages are passed over.
+    pub matches: Option<String>,
     /// JSON pointer = template: values that the event's JSON data must have; other events are passed over.
     #[serde(default, rename = "match")]
     pub matching: BTreeMap<String, String>,

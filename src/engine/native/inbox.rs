@@ -1,4 +1,5 @@
-//! What came for a VU on a connection that it holds, until it waits for it: events of a stream, messages of a WebSocket.
+//! What came for a VU on a connection that it holds, until it waits for it: events of a stream,
+//! messages of a WebSocket.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -8,9 +9,10 @@ use std::time::Instant;
 use super::why::{self, Words};
 use crate::measure::FailureKind;
 use crate::scenario::sse::MAX_EVENT_BYTES;
+use crate::scenario::websocket::MOST_KEPT;
 
-/// Events that nobody has waited for yet and that are kept; older ones are forgotten.
-const MAX_EVENTS: usize = 1024;
+/// The same while somebody waits, who looks at them before more is read.
+const MAX_UNSEEN: usize = 32 * 1024;
 
 /// Something that is waited for.
 pub(super) trait Waited {
@@ -27,6 +29,8 @@ pub(super) struct Arrived<T> {
 /// Events that came, and the one who waits for another.
 pub(super) struct Inbox<T> {
     events: VecDeque<Arrived<T>>,
+    /// Events that nobody has waited for yet and that are kept; older ones are forgotten.
+    most: usize,
     bytes: usize,
     /// How many events have come in all; the last in `events` has the number `seen - 1`.
     seen: usize,
@@ -37,8 +41,16 @@ pub(super) struct Inbox<T> {
 
 impl<T> Default for Inbox<T> {
     fn default() -> Self {
+        Self::keeping(MOST_KEPT)
+    }
+}
+
+impl<T> Inbox<T> {
+    /// One that keeps so many events.
+    pub(super) fn keeping(most: usize) -> Self {
         Self {
             events: VecDeque::new(),
+            most,
             bytes: 0,
             seen: 0,
             ended: None,
@@ -53,9 +65,17 @@ impl<T: Waited> Inbox<T> {
         self.bytes += event.size();
         self.seen += 1;
         self.events.push_back(Arrived { event, at });
-        while self.events.len() > MAX_EVENTS
-            || (self.bytes > MAX_EVENT_BYTES && self.events.len() > 1)
-        {
+        // Whoever waits may want the first of many that come at once.
+        let most = match self.waiter {
+            Some(_) => MAX_UNSEEN,
+            None => self.most,
+        };
+        self.forget(most);
+    }
+
+    /// Forgets the oldest of those that are too many.
+    fn forget(&mut self, most: usize) {
+        while self.events.len() > most || (self.bytes > MAX_EVENT_BYTES && self.events.len() > 1) {
             self.take(0);
         }
     }
@@ -72,11 +92,14 @@ impl<T: Waited> Inbox<T> {
         self.wake();
     }
 
-    /// Wakes whoever waits, to look again.
-    pub(super) fn wake(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
+    /// Wakes whoever waits, to look again; whether somebody does.
+    pub(super) fn wake(&mut self) -> bool {
+        let waiter = self.waiter.take();
+        let waits = waiter.is_some();
+        if let Some(waiter) = waiter {
             waiter.wake();
         }
+        waits
     }
 
     /// Why nothing more will come, once that is so.
@@ -107,8 +130,48 @@ pub(super) async fn find<T: Waited>(
         if let Some(kind) = inbox.ending() {
             return Poll::Ready(Err(kind));
         }
+        let most = inbox.most;
+        inbox.forget(most);
         inbox.waiter = Some(cx.waker().clone());
         Poll::Pending
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Waited for u32 {
+        fn size(&self) -> usize {
+            1
+        }
+    }
+
+    fn kept(inbox: &RefCell<Inbox<u32>>) -> usize {
+        inbox.borrow().events.len()
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_sees_the_first_of_many_that_come_at_once_and_few_are_kept() {
+        let inbox = RefCell::new(Inbox::keeping(3));
+        let many = |from: u32| {
+            let mut inbox = inbox.borrow_mut();
+            (from..from + 100).for_each(|n| inbox.push(n, Instant::now()));
+            inbox.wake();
+        };
+        many(0);
+        assert_eq!(kept(&inbox), 3, "nobody waits");
+        let arrive = async { many(100) };
+        let (found, ()) = tokio::join!(find(&inbox, |n| *n == 100), arrive);
+        assert_eq!(found.ok().map(|f| f.event), Some(100));
+        let waiting = find(&inbox, |n| *n == 1000);
+        assert!(futures_are_pending(waiting).await);
+        assert_eq!(kept(&inbox), 3, "they were looked at");
+    }
+
+    async fn futures_are_pending(future: impl Future) -> bool {
+        let mut future = std::pin::pin!(future);
+        std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+    }
 }

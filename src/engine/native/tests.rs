@@ -7,6 +7,7 @@ mod populations;
 mod redirects;
 mod start;
 mod strain;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::future::Future;

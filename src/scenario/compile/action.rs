@@ -3,15 +3,19 @@
 use http::Method;
 
 use crate::scenario::spec::{StepSpec, ThinkSpec, WaitSpec};
+use crate::scenario::websocket::SendSpec;
 
 /// Action keys of a step, as messages list them.
-const ACTIONS: &str =
-    "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think` or `close`";
+const ACTIONS: &str = "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `connect`, \
+                       `send`, `ping`, `wait`, `think` or `close`";
 
 /// The action of a step, with its value.
 pub(super) enum ActionKey<'a> {
     Request(Method, &'a str),
     Open(&'a str),
+    Connect(&'a str),
+    Send(&'a SendSpec),
+    Ping(&'a str),
     Wait(&'a WaitSpec),
     Think(&'a ThinkSpec),
     Close(&'a str),
@@ -36,6 +40,13 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
         found.push(("url", ActionKey::Request(method(step)?, url)));
     }
     found.extend(step.open.as_deref().map(|p| ("open", ActionKey::Open(p))));
+    found.extend(
+        step.connect
+            .as_deref()
+            .map(|p| ("connect", ActionKey::Connect(p))),
+    );
+    found.extend(step.send.as_ref().map(|s| ("send", ActionKey::Send(s))));
+    found.extend(step.ping.as_deref().map(|n| ("ping", ActionKey::Ping(n))));
     found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
     found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
     found.extend(
@@ -71,10 +82,17 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
     let (sends, takes_body, measured, kind) = match key {
         ActionKey::Request(..) => (true, true, true, "request"),
         ActionKey::Open(_) => (true, false, true, "open"),
+        ActionKey::Connect(_) => (true, false, true, "connect"),
+        ActionKey::Send(_) => (false, false, true, "send"),
+        ActionKey::Ping(_) => (false, false, true, "ping"),
         ActionKey::Wait(_) => (false, false, true, "wait"),
         ActionKey::Think(_) => (false, false, false, "think"),
         ActionKey::Close(_) => (false, false, false, "close"),
     };
+    let connects = matches!(key, ActionKey::Connect(_));
+    let takes_values = measured && !matches!(key, ActionKey::Send(_) | ActionKey::Ping(_));
+    // The close of a WebSocket is measured where it has a name.
+    let measured = measured || (kind == "close" && step.name.is_some());
     let foreign = [
         ("method", step.method.is_some() && step.url.is_none()),
         ("headers", !step.headers.is_empty() && !sends),
@@ -85,7 +103,10 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
         ("json", step.json.is_some() && !takes_body),
         ("body", step.body.is_some() && !takes_body),
         ("expect", step.expect.is_some() && !takes_body),
-        ("extract", !step.extract.is_empty() && !measured),
+        ("extract", !step.extract.is_empty() && !takes_values),
+        ("subprotocol", step.subprotocol.is_some() && !connects),
+        ("keep", step.keep.is_some() && !connects),
+        ("replies", !step.replies.is_empty() && !connects),
         ("timeout", step.timeout.is_some() && !measured),
     ];
     match foreign.iter().find(|(_, there)| *there) {
