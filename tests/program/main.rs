@@ -23,3 +23,4 @@ mod tls;
 mod trust;
 mod try_command;
 mod twins;
+mod websocket;
