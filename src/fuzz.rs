@@ -58,11 +58,13 @@ pub enum Target {
     Arguments,
     /// Words of others, before they are printed.
     Printed,
+    /// What a server sends on a WebSocket.
+    Websocket,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -82,6 +84,7 @@ impl Target {
         Self::LocustWire,
         Self::Arguments,
         Self::Printed,
+        Self::Websocket,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -106,6 +109,7 @@ impl Target {
             Self::LocustWire => "locust-wire",
             Self::Arguments => "arguments",
             Self::Printed => "printed",
+            Self::Websocket => "websocket",
         }
     }
 
@@ -135,6 +139,7 @@ impl Target {
             Self::LocustWire => locust::fuzz_wire(data),
             Self::Arguments => text().map_or((), arguments),
             Self::Printed => text().map_or((), printed),
+            Self::Websocket => native::fuzz_websocket(data),
         }
     }
 }

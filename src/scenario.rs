@@ -23,6 +23,7 @@ pub mod sse;
 mod streamed;
 mod template;
 mod think;
+pub mod websocket;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub use streamed::{AnswerStream, FirstSpec, StreamSpec, StreamTable, UntilSpec};
 pub(crate) use template::fuzz as fuzz_template;
 pub use template::{Template, Value, Values};
 pub use think::Think;
+pub use websocket::{Reply, SocketStep};
 
 use crate::excerpt::Masks;
 use crate::measure::{LevelUnit, Role, StepParts, StepTable};
@@ -144,6 +146,8 @@ pub enum Action {
     Wait(Wait),
     /// Pause.
     Think(Think),
+    /// Do something with a WebSocket.
+    Socket(SocketStep),
     /// Close the stream of this number.
     Close(usize),
     /// Take these steps.
@@ -161,6 +165,7 @@ impl Step {
             Action::Request(_)
             | Action::Open(..)
             | Action::Wait(_)
+            | Action::Socket(_)
             | Action::Think(_)
             | Action::Close(_) => Box::new(std::iter::empty()),
         }
@@ -170,6 +175,7 @@ impl Step {
     fn requests(&self) -> Option<u32> {
         let once = match &self.action {
             Action::Request(_) | Action::Open(..) => Some(1),
+            Action::Socket(step) => Some(u32::from(step.request().is_some())),
             Action::Wait(_) | Action::Think(_) | Action::Close(_) => Some(0),
             Action::Group(steps) => Self::requests_of(steps),
             Action::Choose(choices) => {
@@ -204,7 +210,11 @@ impl Step {
                     .sum();
                 sum / all
             }
-            Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Close(_) => 0.0,
+            Action::Request(_)
+            | Action::Open(..)
+            | Action::Wait(_)
+            | Action::Socket(_)
+            | Action::Close(_) => 0.0,
         };
         once * f64::from(self.repeat)
     }
@@ -228,6 +238,22 @@ pub enum Awaited {
     Last,
     /// None: a clean end of the stream.
     End,
+}
+
+impl Action {
+    /// The step from whose start it counts, where that is not its own.
+    pub fn since(&self) -> Option<usize> {
+        match self {
+            Self::Wait(wait) => wait.since,
+            Self::Socket(step) => step.since(),
+            Self::Request(_)
+            | Self::Open(..)
+            | Self::Think(_)
+            | Self::Close(_)
+            | Self::Group(_)
+            | Self::Choose(_) => None,
+        }
+    }
 }
 
 /// Which event a VU waits for.
@@ -262,6 +288,8 @@ pub struct Scenario {
     secrets: Vec<String>,
     feeders: Vec<FeederUse>,
     streams: usize,
+    /// How many of them are opened by the start steps, and stay open.
+    start_streams: usize,
     streams_at_once: usize,
     per_cycle: bool,
     cookies: CookiesSpec,
@@ -386,6 +414,11 @@ impl Scenario {
         self.streams
     }
 
+    /// How many of them are opened once per VU; they are the first.
+    pub fn start_streams(&self) -> usize {
+        self.start_streams
+    }
+
     /// Whether connections are closed at the end of every cycle.
     pub fn closes_each_cycle(&self) -> bool {
         self.per_cycle
@@ -436,6 +469,7 @@ impl Scenario {
                 Action::Open(..)
                 | Action::Wait(_)
                 | Action::Think(_)
+                | Action::Socket(_)
                 | Action::Close(_)
                 | Action::Group(_)
                 | Action::Choose(_) => None,
@@ -444,7 +478,7 @@ impl Scenario {
         kept.sort_unstable();
         kept.dedup();
         let kept = match self.redirects {
-            0 => kept.len().max(1),
+            0 => kept.len().max(usize::from(self.streams_at_once == 0)),
             _ => self.origins.len() + 1,
         };
         kept + self.streams_at_once
@@ -496,6 +530,7 @@ impl Scenario {
         self.all_steps().flat_map(|step| match &step.action {
             Action::Request(request) | Action::Open(request, _) => request.extract(),
             Action::Wait(wait) => &wait.extract,
+            Action::Socket(step) => step.extract(),
             Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => &[],
         })
     }

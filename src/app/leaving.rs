@@ -14,6 +14,7 @@ use super::{Exit, Refusal, secrets};
 use crate::excerpt;
 use crate::plan::{ConnectPlan, Plan, ScenarioSource, TargetKind};
 use crate::scenario::spec::{ScenarioSpec, StepSpec};
+use crate::scenario::websocket::SendSpec;
 use crate::scenario::{Allowed, Resolve};
 use crate::secret::{self, Lookup, masked};
 
@@ -213,10 +214,9 @@ fn of_scenario(
     }));
     of_all.extend(certificate(&plan.dir, connect));
     let mut found = Vec::new();
-    for step in spec.all_steps().map(toml::Spanned::as_ref) {
-        let Some((_, address)) = step.request() else {
-            continue;
-        };
+    let steps = spec.all_steps().map(toml::Spanned::as_ref);
+    let sent = steps.flat_map(|step| addresses(spec, step).map(move |address| (step, address)));
+    for (step, address) in sent {
         let whole = if address.contains("://") {
             address
         } else {
@@ -274,11 +274,43 @@ fn texts(step: &StepSpec) -> Vec<String> {
         .into_iter()
         .chain(json)
         .chain(step.body.clone())
+        .chain(messages(step))
         .chain(headers)
         .chain(pairs)
         .chain(auth)
         .chain(parts)
         .collect()
+}
+
+/// Where a step sends to: a message goes where its WebSocket was opened.
+fn addresses<'a>(
+    spec: &'a ScenarioSpec,
+    step: &'a StepSpec,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let on = match &step.send {
+        Some(SendSpec::Table(table)) => table.on.as_deref(),
+        Some(SendSpec::Text(_)) | None => None,
+    };
+    let sockets = spec.all_steps().map(toml::Spanned::as_ref);
+    let sockets = sockets
+        .filter(move |s| step.send.is_some() && on.is_none_or(|on| s.name.as_deref() == Some(on)))
+        .filter_map(|s| s.connect.as_deref());
+    let own = step.request().map(|(_, address)| address);
+    own.into_iter().chain(sockets)
+}
+
+/// What a step sends on a WebSocket.
+fn messages(step: &StepSpec) -> Vec<String> {
+    let replies = step.replies.iter().map(|reply| reply.send.clone());
+    let sent = match &step.send {
+        None => Vec::new(),
+        Some(SendSpec::Text(text)) => vec![text.clone()],
+        Some(SendSpec::Table(table)) => {
+            let json = table.json.as_ref().map(ToString::to_string);
+            table.text.clone().into_iter().chain(json).collect()
+        }
+    };
+    replies.chain(sent).collect()
 }
 
 /// Whether a feeder is not of the profile's own folder: then it is a file of whoever runs it.

@@ -16,6 +16,8 @@ mod inbox;
 mod jar;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::http::{fuzz_answer, fuzz_body};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::websocket::fuzz as fuzz_websocket;
 mod kind;
 mod limit;
 mod names;
@@ -28,6 +30,7 @@ mod stream;
 mod user;
 mod vu;
 mod watch;
+mod websocket;
 mod why;
 
 use std::collections::VecDeque;

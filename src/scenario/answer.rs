@@ -37,6 +37,12 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// Says what it is as JSON, where that is not the whole of its body.
+    pub(super) fn read_as(&self, json: Option<serde_json::Value>) {
+        // Nobody has asked yet.
+        let _ = self.json.set(json);
+    }
+
     /// The body as JSON, if it is that.
     pub fn json(&self) -> Option<&serde_json::Value> {
         let read = || match serde_json::from_slice(self.body) {

@@ -4,6 +4,7 @@ mod action;
 mod body;
 mod branch;
 mod table;
+mod websocket;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use super::spec::{
     ScenarioSpec, StepSpec, WaitSpec,
 };
 use super::template::{Escape, Names, Template};
+use super::websocket::{SocketStep, request_address};
 use super::{
     Action, AnswerStream, Awaited, Conditions, DEFAULT_TIMEOUT, EventMatch, Expect, Extract,
     ExtractFrom, FeederUse, Files, Opened, Origin, RequestTemplate, Scenario, ScenarioError, Step,
@@ -70,6 +72,7 @@ impl Scenario {
         };
         let start = compiler.steps(&spec.start, timeout, Compiler::start_step)?;
         compiler.started = compiler.measured.len();
+        compiler.start_streams = compiler.streams.len();
         let steps = compiler.steps(&spec.steps, timeout, Compiler::step)?;
         let main = compiler.main()?;
         let again_when = compiler.again_when()?;
@@ -102,6 +105,7 @@ impl Scenario {
             feeders: compiler.feeders.into_iter().map(|(_, f)| f).collect(),
             origins: compiler.origins,
             streams: compiler.streams.len(),
+            start_streams: compiler.start_streams,
             streams_at_once: compiler.streams_at_once,
             per_cycle: spec.connections == ConnectionsSpec::PerCycle,
             cookies: spec.cookies,
@@ -180,6 +184,10 @@ struct Compiler<'a> {
     started: usize,
     /// Names of the streams opened so far, and whether they are open still.
     streams: Vec<(&'a str, bool)>,
+    /// Which of them are a `WebSocket`.
+    sockets: Vec<usize>,
+    /// How many of them were opened by start steps.
+    start_streams: usize,
     streams_at_once: usize,
     /// How many streams were opened in one branch and left open there.
     left_open: usize,
@@ -228,6 +236,8 @@ impl<'a> Compiler<'a> {
             measured: Vec::new(),
             started: 0,
             streams: Vec::new(),
+            sockets: Vec::new(),
+            start_streams: 0,
             streams_at_once: 0,
             left_open: 0,
             depth: 0,
@@ -347,11 +357,12 @@ impl<'a> Compiler<'a> {
         Ok(out)
     }
 
-    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it.
+    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it; a WebSocket that is
+    /// opened before it stays open.
     fn start_step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, ScenarioError> {
         let stream = [
             ("open", step.open.is_some()),
-            ("wait", step.wait.is_some()),
+            ("wait", step.wait.is_some() && self.sockets.is_empty()),
             ("close", step.close.is_some()),
             ("stream", step.stream.is_some()),
         ];
@@ -405,7 +416,8 @@ impl<'a> Compiler<'a> {
             ActionKey::Request(method, path) => {
                 let template = |text: &str| self.template(text, Escape::None);
                 let stream = AnswerStream::compile(step.stream.as_ref(), template)?;
-                let accepts = stream.is_some().then_some("text/event-stream");
+                let accepts = [(ACCEPT, "text/event-stream".to_owned())];
+                let accepts = if stream.is_some() { &accepts[..] } else { &[] };
                 let mut request = self.request(step, method, path, accepts)?;
                 if stream.is_some() && request.needs_body() {
                     return Err(
@@ -420,8 +432,8 @@ impl<'a> Compiler<'a> {
                 Action::Request(request)
             }
             ActionKey::Open(method, path) => {
-                let accepts = Some("text/event-stream");
-                let request = self.request(step, method, path, accepts)?;
+                let accepts = [(ACCEPT, "text/event-stream".to_owned())];
+                let request = self.request(step, method, path, &accepts)?;
                 if request.is_link() {
                     return Err("a stream is opened at an address of the profile, not at one from an answer".to_owned().into());
                 }
@@ -436,18 +448,28 @@ impl<'a> Compiler<'a> {
                     .extend(step.reconnect.then_some(opened.stream));
                 Action::Open(request, opened)
             }
-            ActionKey::Wait(wait) => Action::Wait(self.wait(step, wait)?),
+            ActionKey::Connect(path) => Action::Socket(self.connect(step, path)?),
+            ActionKey::Send(spec) => Action::Socket(self.send(spec)?),
+            ActionKey::Ping(name) => Action::Socket(SocketStep::Ping(self.open_socket(name)?)),
+            ActionKey::Wait(wait) => self.wait(step, wait)?,
             ActionKey::Think(think) => Action::Think(Think::parse(think)?),
             ActionKey::Group(steps) => Action::Group(self.group(steps, timeout)?),
             ActionKey::Choose(choices) => self.choice(choices, timeout)?,
             ActionKey::Close(name) => {
                 let stream = self.open_stream(name)?;
+                self.may_close(stream)?;
                 self.streams[stream].1 = false;
-                Action::Close(stream)
+                if step.name.is_some() && self.sockets.contains(&stream) {
+                    Action::Socket(SocketStep::Close(stream))
+                } else {
+                    Action::Close(stream)
+                }
             }
         };
         let measured = match &action {
-            Action::Request(_) | Action::Open(..) | Action::Wait(_) => Some(self.measure(step)?),
+            Action::Request(_) | Action::Open(..) | Action::Wait(_) | Action::Socket(_) => {
+                Some(self.measure(step)?)
+            }
             Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => None,
         };
         if let (Action::Request(request), Some(row)) = (&action, measured)
@@ -457,8 +479,10 @@ impl<'a> Compiler<'a> {
                 self.streamed.push(row);
             }
         }
-        if let (Some(row), Action::Wait(wait)) = (measured, &action) {
-            self.counts_from(row, wait.since)?;
+        if let (Some(row), Action::Wait(_) | Action::Socket(SocketStep::Receive(_))) =
+            (measured, &action)
+        {
+            self.counts_from(row, action.since())?;
         }
         let condition = self.condition(step)?;
         if condition.is_some() {
@@ -501,7 +525,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn wait(&mut self, step: &'a StepSpec, spec: &'a WaitSpec) -> Result<Wait, String> {
+    fn wait(&mut self, step: &'a StepSpec, spec: &'a WaitSpec) -> Result<Action, String> {
         let stream = if let Some(name) = &spec.on {
             self.open_stream(name)?
         } else {
@@ -529,6 +553,9 @@ impl<'a> Compiler<'a> {
                     .map_err(|m| format!("`since`: {m}"))
             })
             .transpose()?;
+        if self.sockets.contains(&stream) {
+            return self.receive(step, spec, stream, since).map(Action::Socket);
+        }
         let template = |text: &str| self.template(text, Escape::None);
         let awaited = awaited(step, spec)?;
         let ends = matches!(awaited, Awaited::End | Awaited::Last);
@@ -539,7 +566,7 @@ impl<'a> Compiler<'a> {
                     .to_owned(),
             );
         }
-        Ok(Wait {
+        Ok(Action::Wait(Wait {
             stream,
             events: EventMatch::compile(&spec.events(), template)?,
             awaited,
@@ -547,7 +574,7 @@ impl<'a> Compiler<'a> {
                 .map_err(|m| format!("`expect`: {m}"))?,
             since,
             extract: self.extractions(step)?,
-        })
+        }))
     }
 
     fn extractions(&mut self, step: &'a StepSpec) -> Result<Vec<Extract>, String> {
@@ -593,11 +620,16 @@ impl<'a> Compiler<'a> {
         step: &'a StepSpec,
         method: Method,
         path: &str,
-        accepts: Option<&str>,
+        own: &[(HeaderName, String)],
     ) -> Result<RequestTemplate, String> {
         let filled = secret::fill(path, self.secrets)?;
         // An error quotes what is wrong: not what was filled in.
-        let (origin, target) = self.target(&filled, &step.query).map_err(|why| {
+        let address = if step.connect.is_some() {
+            request_address(&filled)
+        } else {
+            filled.clone()
+        };
+        let (origin, target) = self.target(&address, &step.query).map_err(|why| {
             if filled == path {
                 return why;
             }
@@ -611,7 +643,10 @@ impl<'a> Compiler<'a> {
         let constant = |text: &str| Part::Constant(text.to_owned());
         let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
         headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(&body_type))));
-        headers.extend(accepts.map(|accepts| (ACCEPT, constant(accepts))));
+        headers.extend(
+            own.iter()
+                .map(|(name, value)| (name.clone(), constant(value))),
+        );
         for (name, value) in &self.spec.headers {
             self.header(&mut headers, name, value.get_ref())?;
         }

@@ -158,6 +158,18 @@ pub struct Sought<'a> {
 }
 
 impl Sought<'_> {
+    /// Whether this text is one of them, whose JSON is this part of it.
+    pub fn is_text(&self, text: &str, json: fn(&str) -> &str) -> bool {
+        self.has_text(text)
+            && (self.conditions.is_empty() || self.conditions.unmet(json(text)).is_none())
+    }
+
+    fn has_text(&self, data: &str) -> bool {
+        self.data.as_ref().is_none_or(|whole| *whole == data)
+            && self.contains.iter().all(|part| data.contains(&**part))
+            && self.of.matches.iter().all(|regex| regex.is_match(data))
+    }
+
     /// Whether this is one of them.
     pub fn is(&self, event: &Event) -> bool {
         let data = event.data.as_str();
@@ -165,9 +177,7 @@ impl Sought<'_> {
             .event
             .as_ref()
             .is_none_or(|name| *name == event.name)
-            && self.data.as_ref().is_none_or(|whole| *whole == data)
-            && self.contains.iter().all(|part| data.contains(&**part))
-            && self.of.matches.iter().all(|regex| regex.is_match(data))
+            && self.has_text(data)
             && self.conditions.unmet(data).is_none()
     }
 }
@@ -217,6 +227,10 @@ impl Conditions {
 pub struct Met<'a>(Vec<(&'a Condition, Wanted<Cow<'a, str>>)>);
 
 impl Met<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The first condition that an event's data does not meet, in words; `None` where it meets all.
     pub fn unmet(&self, data: &str) -> Option<String> {
         if self.0.is_empty() {

@@ -10,6 +10,7 @@ use super::event::EventSpec;
 use super::extract::Pick;
 use super::most;
 use super::streamed::StreamSpec;
+use super::websocket::{ReplySpec, SendSpec, SubprotocolSpec};
 
 /// `[scenario]`: the cycle of every VU.
 #[derive(Debug, Clone, Deserialize)]
@@ -139,11 +140,24 @@ pub struct StepSpec {
     /// Whether a stream that ends is opened again, where its last event was.
     #[serde(default)]
     pub reconnect: bool,
-    /// Wait for an event on an open stream.
+    /// Open a WebSocket at this path or address; it has the step's name.
+    pub connect: Option<String>,
+    /// What a WebSocket may speak, of which the server chooses one.
+    pub subprotocol: Option<SubprotocolSpec>,
+    /// Texts on a WebSocket that are answered as soon as they come.
+    #[serde(default)]
+    pub replies: Vec<ReplySpec>,
+    /// Messages on a WebSocket that are kept until somebody waits for them; 1 024 when absent.
+    pub keep: Option<i64>,
+    /// Send a message on an open WebSocket.
+    pub send: Option<SendSpec>,
+    /// Send a ping on the WebSocket of this name and wait for its pong.
+    pub ping: Option<String>,
+    /// Wait for an event on an open stream, or for a message on an open WebSocket.
     pub wait: Option<WaitSpec>,
     /// Think: a pause that is never part of a latency.
     pub think: Option<ThinkSpec>,
-    /// Close the stream of this name.
+    /// Close the stream or the WebSocket of this name.
     pub close: Option<String>,
     /// Take these steps, as one.
     #[serde(default, deserialize_with = "most::some_steps")]
@@ -280,6 +294,7 @@ impl StepSpec {
             ("PATCH", &self.patch),
             ("DELETE", &self.delete),
             (of_url, &self.open),
+            ("GET", &self.connect),
             (of_url, &self.url),
         ];
         all.into_iter()
@@ -291,11 +306,12 @@ impl StepSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WaitSpec {
-    /// Name of the open step whose stream to listen on; may be left out when there is just one.
+    /// Name of the open or connect step whose stream to listen on; may be left out when there is just one.
     pub on: Option<String>,
-    /// The event's name; any when absent.
+    /// The event's name; any when absent. Of a WebSocket's messages `text` or `binary`.
     pub event: Option<String>,
-    /// All of the event's data, a template; other events are passed over.
+    /// All of the event's data, or the whole text of a message, a template; others are passed over.
+    #[serde(alias = "text")]
     pub data: Option<String>,
     /// Texts that must all stand in the data, templates; other events are passed over.
     #[serde(default)]

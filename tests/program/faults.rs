@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 mod certificates;
 mod fault;
 mod search;
+mod sockets;
 mod target;
 mod trial;
 

@@ -24,3 +24,4 @@ mod tls;
 mod trust;
 mod try_command;
 mod twins;
+mod websocket;

@@ -245,6 +245,8 @@ pub(super) struct Want<'a> {
     pub(super) body: Keep,
     /// Which statuses are a success; of another's body the beginning is kept.
     pub(super) expect: &'a Expect,
+    /// Whether status 101 may come: what follows its head is then another protocol.
+    pub(super) upgrades: bool,
 }
 
 impl Want<'_> {
@@ -544,6 +546,11 @@ impl Connection {
         Ok(())
     }
 
+    /// What is below it, once it speaks another protocol, and what of that came already.
+    pub(super) fn upgraded(self) -> (Transport, Vec<u8>) {
+        (self.transport, self.reading.kept)
+    }
+
     /// When the last bytes came, and how much later they were read.
     pub(super) fn arrivals(&self) -> Arrivals {
         self.transport.arrivals()
@@ -633,7 +640,7 @@ impl Reading {
     }
 
     fn find_head(&mut self, bytes: &[u8], want: Want<'_>) -> Result<Option<Head>, FailureKind> {
-        let found = answer::head(bytes, want.method, want.headers);
+        let found = answer::head_of(bytes, want.method, want.headers, want.upgrades);
         let found = found.map_err(|e| why::note(e.into(), strange::why_no_head(bytes)))?;
         let Some((head, used)) = found else {
             return Ok(None);
@@ -754,7 +761,8 @@ impl Reading {
     }
 }
 
-enum Transport {
+/// What bytes go through.
+pub(super) enum Transport {
     Plain(Socket),
     Tls(Box<tokio_rustls::client::TlsStream<Socket>>),
 }
@@ -765,7 +773,7 @@ thread_local! {
 }
 
 impl Transport {
-    fn arrivals(&self) -> Arrivals {
+    pub(super) fn arrivals(&self) -> Arrivals {
         match self {
             Self::Plain(socket) => socket.arrivals(),
             Self::Tls(tls) => tls.get_ref().0.arrivals(),
@@ -773,7 +781,7 @@ impl Transport {
     }
 
     /// Reads once, hands on what came (nothing is the end) and when.
-    fn poll_read<T>(
+    pub(super) fn poll_read<T>(
         &mut self,
         cx: &mut Context<'_>,
         take: impl FnOnce(&[u8], Instant) -> T,
@@ -791,14 +799,18 @@ impl Transport {
         })
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self {
             Self::Plain(socket) => socket.poll_send(cx, bytes),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, bytes),
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
@@ -813,7 +825,7 @@ impl From<NotHttp> for FailureKind {
 }
 
 /// The kind of an error that ended a connection somewhere.
-fn cut_off(error: &io::Error, place: &str, detail: &str) -> FailureKind {
+pub(super) fn cut_off(error: &io::Error, place: &str, detail: &str) -> FailureKind {
     let kind = why::kind_of(error);
     let text = match kind {
         // TLS says in many words that the end was not announced.
@@ -836,6 +848,7 @@ mod tests {
             headers: false,
             body: Keep::Nothing,
             expect: &Expect::Success,
+            upgrades: false,
         };
         let mut reading = Reading::default();
         let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n40000000\r\n";

@@ -1,5 +1,6 @@
 //! One open event stream of a VU, read all the time so that no event and no end of the stream is seen late.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use tokio::task::AbortHandle;
 
 use super::http::{Connection, Head, Keep, StreamEnd, Want};
-use super::inbox::{Arrived, Ended, Inbox};
+use super::inbox::{self, Arrived, Ended, Inbox, Waited};
 use super::kind::Thread;
 use super::why;
 use crate::measure::FailureKind;
@@ -23,7 +24,7 @@ const RETRY_LIMITS: (Duration, Duration) = (Duration::from_millis(100), Duration
 
 /// Closing is dropping: the reading task and its connection go with it.
 pub(super) struct Stream {
-    inbox: Rc<Inbox>,
+    inbox: Rc<RefCell<Inbox<Event>>>,
     reader: AbortHandle,
 }
 
@@ -42,7 +43,7 @@ pub(super) struct Again {
 impl Stream {
     /// Begins to read a stream whose head was read from `connection`.
     pub(super) fn start(connection: Box<Connection>, again: Option<Again>) -> Self {
-        let inbox = Rc::new(Inbox::default());
+        let inbox = Rc::new(RefCell::new(Inbox::default()));
         let reading = Rc::clone(&inbox);
         let reader = match again {
             None => tokio::task::spawn_local(read_once(connection, reading)),
@@ -55,14 +56,23 @@ impl Stream {
     }
 
     /// Waits for the first event that `wanted` accepts and takes it; the others stay for later waits.
-    pub(super) async fn find(&self, wanted: impl FnMut(&Event) -> bool) -> Result<Arrived, Ended> {
-        self.inbox.find(wanted).await
+    pub(super) async fn find(
+        &self,
+        wanted: impl FnMut(&Event) -> bool,
+    ) -> Result<Arrived<Event>, Ended> {
+        inbox::find(&self.inbox, wanted).await
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
         self.reader.abort();
+    }
+}
+
+impl Waited for Event {
+    fn size(&self) -> usize {
+        self.name.len() + self.data.len()
     }
 }
 
@@ -78,17 +88,29 @@ pub(super) fn too_large() -> FailureKind {
     why::note(FailureKind::Protocol, text)
 }
 
-async fn read_once(mut connection: Box<Connection>, inbox: Rc<Inbox>) {
+async fn read_once(mut connection: Box<Connection>, inbox: Rc<RefCell<Inbox<Event>>>) {
     let mut parser = Parser::default();
     let ended = read(&mut connection, &mut parser, &inbox).await;
-    inbox.end(ended);
+    inbox.borrow_mut().end(ended);
 }
 
 /// Reads events until the stream ends.
-async fn read(connection: &mut Connection, parser: &mut Parser, inbox: &Inbox) -> Ended {
+async fn read(
+    connection: &mut Connection,
+    parser: &mut Parser,
+    inbox: &RefCell<Inbox<Event>>,
+) -> Ended {
     let ended = connection
         .stream(|bytes, at| {
-            let fed = parser.feed(bytes, |event| inbox.push(event, at));
+            let mut inbox = inbox.borrow_mut();
+            let mut came = false;
+            let fed = parser.feed(bytes, |event| {
+                inbox.push(event, at);
+                came = true;
+            });
+            if came {
+                inbox.wake();
+            }
             fed.map_err(|_| StreamEnd::Failed(too_large()))
         })
         .await;
@@ -102,14 +124,14 @@ async fn read(connection: &mut Connection, parser: &mut Parser, inbox: &Inbox) -
 }
 
 /// Reads events, and opens the stream again where it ends.
-async fn read_on(mut connection: Box<Connection>, inbox: Rc<Inbox>, again: Again) {
+async fn read_on(mut connection: Box<Connection>, inbox: Rc<RefCell<Inbox<Event>>>, again: Again) {
     let mut parser = Parser::default();
     let mut retry = RETRY;
     loop {
         let ended = read(&mut connection, &mut parser, &inbox).await;
         if ended.kind() == FailureKind::Protocol {
             // What is no event stream does not become one.
-            inbox.end(ended);
+            inbox.borrow_mut().end(ended);
             return;
         }
         why::clear();
@@ -120,7 +142,7 @@ async fn read_on(mut connection: Box<Connection>, inbox: Rc<Inbox>, again: Again
             match again.open(&id).await {
                 Ok(opened) => break opened,
                 Err(Some(refused)) => {
-                    inbox.end(refused);
+                    inbox.borrow_mut().end(refused);
                     return;
                 }
                 // Whom nobody answers tries again.
@@ -144,6 +166,7 @@ impl Again {
             // As it was opened at first; nothing of it is kept.
             body: Keep::All(crate::scenario::sse::MAX_EVENT_BYTES),
             expect: &Expect::Success,
+            upgrades: false,
         };
         let request = with_last_id(&self.request, id);
         let head = connection.send(&request, want).await.map_err(|_| None)?;

@@ -9,6 +9,7 @@ mod redirects;
 mod start;
 mod strain;
 mod streams;
+mod websocket;
 
 use std::collections::BTreeMap;
 use std::future::Future;

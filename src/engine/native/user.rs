@@ -9,6 +9,7 @@ mod follow;
 mod opening;
 mod telling;
 mod waiting;
+mod websocket;
 
 use std::cell::RefMut;
 use std::ops::Range;
@@ -31,6 +32,7 @@ use super::limit::TimeLimit;
 use super::recorder::{Ending, Recorder};
 use super::stream::Stream;
 use super::vu::{CycleEnd, Stop, User, VuState};
+use super::websocket::WebSocket;
 use super::why;
 use crate::engine::trace::Mark;
 use crate::measure::{Failure, FailureKind, StepParts};
@@ -64,6 +66,10 @@ pub(super) struct ScenarioUser<'a> {
     client: Client<'a>,
     jar: Jar,
     streams: Vec<Option<Stream>>,
+    /// By the same numbers as streams.
+    sockets: Vec<Option<WebSocket>>,
+    /// Whether a WebSocket was closed that the start steps open.
+    lost: bool,
     /// Room for requests with values in them.
     rendered: String,
     /// When each measured step of this cycle began.
@@ -99,6 +105,8 @@ impl<'a> ScenarioUser<'a> {
             client: Client::new(kind, id),
             jar: Jar::default(),
             streams: (0..scenario.streams()).map(|_| None).collect(),
+            sockets: (0..scenario.streams()).map(|_| None).collect(),
+            lost: false,
             rendered: String::new(),
             starts: vec![None; scenario.table().whole()],
             intended: None,
@@ -156,7 +164,7 @@ impl<'a> ScenarioUser<'a> {
                 }
                 match (&step.action, step.measured) {
                     (Action::Think(think), _) => self.think(*think).await,
-                    (Action::Close(stream), _) => self.streams[*stream] = None,
+                    (Action::Close(stream), _) => self.close_stream(*stream),
                     (Action::Group(_) | Action::Choose(_), _) => {
                         let within = self.way(step);
                         // Room for it is there only while it is taken.
@@ -196,6 +204,7 @@ impl<'a> ScenarioUser<'a> {
         self.streams.fill_with(|| None);
         let is_again = matches!(end, CycleEnd::Stopped(Stop::Again));
         let failed = matches!(end, CycleEnd::Stopped(Stop::Failed(_)));
+        self.close_sockets(failed);
         if failed || self.scenario.closes_each_cycle() {
             self.client.close();
         }
@@ -281,12 +290,8 @@ impl<'a> ScenarioUser<'a> {
         self.now = now;
         let begun = self.intended.take().unwrap_or(now);
         self.starts[index] = Some(begun);
-        let start = match &step.action {
-            Action::Wait(Wait {
-                since: Some(since), ..
-            }) => self.starts[*since].unwrap_or(begun),
-            _ => begun,
-        };
+        let since = step.action.since().and_then(|since| self.starts[since]);
+        let start = since.unwrap_or(begun);
         let row = self.kind.first_row + index;
         self.state.in_step(Some((row, start)));
         self.streaming = self.scenario.parts(index).map(|parts| (parts, start));
@@ -298,9 +303,13 @@ impl<'a> ScenarioUser<'a> {
         // A failed request can be written again as it was sent.
         let before = self.rng.clone();
         self.say_step(step, index);
-        let result = limit
-            .within(now + step.timeout, self.act(&step.action))
-            .await;
+        let until = now + step.timeout;
+        let result = match (self.at_once(&step.action), &step.action) {
+            (Some(result), _) => Some(result),
+            // What waits for a message is small, and moved about faster than what asks and opens.
+            (None, Action::Socket(socket)) => limit.within(until, self.on_socket(socket)).await,
+            (None, action) => limit.within(until, self.act(action)).await,
+        };
         self.state.in_step(None);
         let part = self.state.in_part(None);
         let result = result.unwrap_or_else(|| Err(self.too_late().into()));
@@ -377,6 +386,7 @@ impl<'a> ScenarioUser<'a> {
                 body => body,
             },
             expect: template.expect(),
+            upgrades: false,
         }
     }
 
@@ -386,9 +396,11 @@ impl<'a> ScenarioUser<'a> {
             Action::Request(request) => self.request(request).await,
             Action::Open(request, opened) => self.open(request, *opened).await,
             Action::Wait(wait) => self.wait(wait).await,
-            Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => {
-                Ok(Instant::now())
-            }
+            Action::Socket(_)
+            | Action::Think(_)
+            | Action::Close(_)
+            | Action::Group(_)
+            | Action::Choose(_) => Ok(Instant::now()),
         }
     }
 
@@ -561,13 +573,7 @@ impl<'a> ScenarioUser<'a> {
     }
 
     fn render<'t>(&mut self, template: &'t RequestTemplate) -> Result<Rendered<'t>, FailureKind> {
-        if let Some(missing) = (template.cookies()).find(|c| self.values.cookie(*c).is_none()) {
-            let name = &self.scenario.cookie_names()[missing];
-            let text = format!(
-                "no cookie `{name}` was set by an earlier answer of this user, and the request takes its value"
-            );
-            return Err(why::note(FailureKind::Protocol, text));
-        }
+        self.has_cookies(template.cookies())?;
         if template.varies() {
             self.values.now_ms = now_ms();
         }
@@ -575,6 +581,18 @@ impl<'a> ScenarioUser<'a> {
         template
             .render(self.scenario, &self.values, &mut self.rng, buffer)
             .map_err(|e| why::note(FailureKind::Protocol, e.to_string()))
+    }
+
+    /// Whether every cookie was set whose value is taken.
+    fn has_cookies(&self, mut taken: impl Iterator<Item = usize>) -> Result<(), FailureKind> {
+        let Some(missing) = taken.find(|c| self.values.cookie(*c).is_none()) else {
+            return Ok(());
+        };
+        let name = &self.scenario.cookie_names()[missing];
+        let text = format!(
+            "no cookie `{name}` was set by an earlier answer of this user, and the request takes its value"
+        );
+        Err(why::note(FailureKind::Protocol, text))
     }
 
     async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {
@@ -629,9 +647,14 @@ impl User for ScenarioUser<'_> {
         let end = self.take(self.scenario.start(), limit).await;
         if matches!(end, CycleEnd::Stopped(_)) {
             self.client.close();
+            self.close_sockets(true);
         }
         self.intended = None;
         end
+    }
+
+    fn must_start_again(&mut self) -> bool {
+        std::mem::take(&mut self.lost)
     }
 
     fn could_not_start(&mut self, stop: &Stop) {

@@ -21,6 +21,9 @@ pub(super) trait User {
     /// What is done once, before the first cycle.
     async fn start(&mut self, limit: &mut TimeLimit) -> CycleEnd;
 
+    /// Whether what the start gave it was lost with the last cycle, and it starts anew before the next.
+    fn must_start_again(&mut self) -> bool;
+
     /// Counts the cycle of an arrival whose user could not start.
     fn could_not_start(&mut self, stop: &Stop);
 
@@ -245,6 +248,7 @@ pub(super) async fn run(mut user: impl User, state: &VuState, staggers: bool) {
                 after.mul_f64(user.draw(1.0..1.5))
             }
             CycleEnd::Stopped(Stop::Failed(_)) => {
+                has_started &= !user.must_start_again();
                 failures_in_a_row += 1;
                 back_off(failures_in_a_row).mul_f64(user.draw(0.5..1.5))
             }
@@ -284,7 +288,9 @@ pub(super) async fn serve(mut user: impl User, state: &VuState, pool: &Pool, fir
             match user.cycle(&mut limit).await {
                 CycleEnd::Left => return,
                 CycleEnd::Stopped(Stop::Again) => (has_started, again) = (false, true),
-                CycleEnd::Completed | CycleEnd::Stopped(_) => {}
+                CycleEnd::Completed | CycleEnd::Stopped(_) => {
+                    has_started = !user.must_start_again();
+                }
             }
         }
         if state.leaving.get() {

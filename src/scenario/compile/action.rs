@@ -5,14 +5,19 @@ use http::Method;
 use toml::Spanned;
 
 use crate::scenario::spec::{ChoiceSpec, StepSpec, ThinkSpec, WaitSpec};
+use crate::scenario::websocket::SendSpec;
 
 /// Action keys of a step, as messages list them.
-const ACTIONS: &str = "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `wait`, `think`, `close`, `steps` or `choose`";
+const ACTIONS: &str = "`get`, `head`, `post`, `put`, `patch`, `delete`, `url`, `open`, `connect`, \
+                       `send`, `ping`, `wait`, `think`, `close`, `steps` or `choose`";
 
 /// The action of a step, with its value.
 pub(super) enum ActionKey<'a> {
     Request(Method, &'a str),
     Open(Method, &'a str),
+    Connect(&'a str),
+    Send(&'a SendSpec),
+    Ping(&'a str),
     Wait(&'a WaitSpec),
     Think(&'a ThinkSpec),
     Close(&'a str),
@@ -41,6 +46,13 @@ pub(super) fn only_action(step: &StepSpec) -> Result<ActionKey<'_>, String> {
     if let Some(open) = &step.open {
         found.push(("open", ActionKey::Open(method(step)?, open)));
     }
+    found.extend(
+        step.connect
+            .as_deref()
+            .map(|p| ("connect", ActionKey::Connect(p))),
+    );
+    found.extend(step.send.as_ref().map(|s| ("send", ActionKey::Send(s))));
+    found.extend(step.ping.as_deref().map(|n| ("ping", ActionKey::Ping(n))));
     found.extend(step.wait.as_ref().map(|w| ("wait", ActionKey::Wait(w))));
     found.extend(step.think.as_ref().map(|t| ("think", ActionKey::Think(t))));
     found.extend(
@@ -86,12 +98,19 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
     let (sends, takes_body, measured, kind) = match key {
         ActionKey::Request(..) => (true, true, true, "request"),
         ActionKey::Open(..) => (true, true, true, "open"),
+        ActionKey::Connect(_) => (true, false, true, "connect"),
+        ActionKey::Send(_) => (false, false, true, "send"),
+        ActionKey::Ping(_) => (false, false, true, "ping"),
         ActionKey::Wait(_) => (false, false, true, "wait"),
         ActionKey::Think(_) => (false, false, false, "think"),
         ActionKey::Close(_) => (false, false, false, "close"),
         ActionKey::Group(_) => (false, false, false, "steps"),
         ActionKey::Choose(_) => (false, false, false, "choose"),
     };
+    let connects = matches!(key, ActionKey::Connect(_));
+    let takes_values = measured && !matches!(key, ActionKey::Send(_) | ActionKey::Ping(_));
+    // The close of a WebSocket is measured where it has a name.
+    let measured = measured || (kind == "close" && step.name.is_some());
     let foreign = [
         (
             "method",
@@ -115,7 +134,10 @@ pub(super) fn refuse_foreign_keys(step: &StepSpec, key: &ActionKey<'_>) -> Resul
             "stream",
             step.stream.is_some() && (!takes_body || step.open.is_some()),
         ),
-        ("extract", !step.extract.is_empty() && !measured),
+        ("extract", !step.extract.is_empty() && !takes_values),
+        ("subprotocol", step.subprotocol.is_some() && !connects),
+        ("keep", step.keep.is_some() && !connects),
+        ("replies", !step.replies.is_empty() && !connects),
         ("timeout", step.timeout.is_some() && !measured),
         (
             "repeat",

@@ -1,7 +1,7 @@
 //! The rows of a scenario: what each counts from, and what a cycle must have passed before it.
 
 use crate::measure::StepTable;
-use crate::scenario::{Action, Step, Wait};
+use crate::scenario::{Action, Step};
 
 /// The rows of the start steps and of a cycle's.
 pub(super) fn of(
@@ -53,14 +53,8 @@ fn walk(steps: &[Step], passed: &mut Vec<usize>, before: &mut [Vec<usize>]) {
 /// A wait that counts from an earlier step has its clock begin there.
 fn count_from(steps: &[Step], table: &mut StepTable) {
     for step in steps {
-        if let (
-            Some(row),
-            Action::Wait(Wait {
-                since: Some(from), ..
-            }),
-        ) = (step.measured, &step.action)
-        {
-            table.count_from(row, *from);
+        if let (Some(row), Some(from)) = (step.measured, step.action.since()) {
+            table.count_from(row, from);
         }
         match &step.action {
             Action::Group(inner) => count_from(inner, table),
@@ -72,6 +66,7 @@ fn count_from(steps: &[Step], table: &mut StepTable) {
             Action::Request(_)
             | Action::Open(..)
             | Action::Wait(_)
+            | Action::Socket(_)
             | Action::Think(_)
             | Action::Close(_) => {}
         }

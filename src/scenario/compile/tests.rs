@@ -1,6 +1,7 @@
 //! What compiles, and what each mistake says.
 
 mod requests;
+mod websocket;
 
 use bytes::Bytes;
 use rand::RngExt as _;

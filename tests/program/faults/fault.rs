@@ -5,6 +5,8 @@ use breakpoint::measure::FailureKind;
 use breakpoint::record::Ending;
 use breakpoint::slo::Verdict;
 
+use super::sockets::{Frames, SocketFault};
+
 /// What a target does instead of what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Strike {
@@ -60,6 +62,8 @@ pub(crate) enum Answer {
     Late,
     /// Every second answer as late as a packet that was lost and sent again.
     Lossy,
+    /// A WebSocket opens, and these come.
+    Frames(Frames),
 }
 
 /// When a fault shows.
@@ -92,6 +96,8 @@ pub(crate) enum Users {
     Follow,
     /// An event stream is opened and an event awaited.
     Stream,
+    /// A WebSocket is opened and a message awaited.
+    Socket,
 }
 
 /// What comes of a fault.
@@ -141,6 +147,7 @@ pub(crate) enum Fault {
     StreamWrongChunks,
     StreamNotUtf8,
     StreamIsNone,
+    Socket(SocketFault),
     TlsPlain,
     TlsHangs,
     TlsCut,
@@ -168,7 +175,7 @@ pub(crate) struct Facts {
 }
 
 /// The outcome of a fault that is a failure of this kind.
-const fn fails(kind: FailureKind) -> Outcome {
+pub(crate) const fn fails(kind: FailureKind) -> Outcome {
     Outcome {
         kind: Some(kind),
         verdict: Some(Verdict::Broke),
@@ -211,7 +218,7 @@ const LOOP: &[u8] =
     b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 impl Fault {
-    pub(crate) const ALL: [Self; 44] = [
+    pub(crate) const ALL: [Self; 56] = [
         Self::Refuses,
         Self::AcceptsNothing,
         Self::HangsAfterAccept,
@@ -245,6 +252,18 @@ impl Fault {
         Self::StreamWrongChunks,
         Self::StreamNotUtf8,
         Self::StreamIsNone,
+        Self::Socket(SocketFault::HandshakeHangs),
+        Self::Socket(SocketFault::HandshakeWithoutEnd),
+        Self::Socket(SocketFault::WrongAccept),
+        Self::Socket(SocketFault::HugeFrame),
+        Self::Socket(SocketFault::FragmentsWithoutEnd),
+        Self::Socket(SocketFault::Compressed),
+        Self::Socket(SocketFault::NotUtf8),
+        Self::Socket(SocketFault::PingFlood),
+        Self::Socket(SocketFault::Flood),
+        Self::Socket(SocketFault::Silent),
+        Self::Socket(SocketFault::Closes),
+        Self::Socket(SocketFault::Resets),
         Self::TlsPlain,
         Self::TlsHangs,
         Self::TlsCut,
@@ -530,6 +549,7 @@ impl Fault {
                 ),
                 Kind::Protocol,
             ),
+            Self::Socket(fault) => fault.facts(),
             Self::TlsPlain => handshake(
                 "no TLS",
                 "answers a TLS handshake with plain HTTP",

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Answer, Door, Handshake, Strike};
+use super::sockets::{Frames, Then};
 
 /// Requests that the target carries in a second.
 pub(crate) const CARRIES: usize = 15;
@@ -286,14 +287,18 @@ impl Wire for tokio_rustls::server::TlsStream<TcpStream> {
 }
 
 async fn talk(wire: &mut impl Wire, shared: &Shared) {
-    while read_request(wire).await.is_some() {
+    while let Some(request) = read_request(wire).await {
         shared.asked.fetch_add(1, Ordering::Relaxed);
         if let Strike::Answer(answer) = shared.strike
             && shared.strikes()
         {
-            if spoil(wire, answer, shared).await.is_none() {
+            if spoil(wire, answer, &request, shared).await.is_none() {
                 drain(wire).await;
             }
+            return;
+        }
+        if let Some(opening) = opening(&request) {
+            message(wire, &opening).await;
             return;
         }
         let answered = if shared.streams {
@@ -312,6 +317,26 @@ async fn event(wire: &mut impl Wire) -> Option<()> {
     say(wire, STREAM.as_bytes()).await?;
     tokio::time::sleep(WORK).await;
     say(wire, EVENT.as_bytes()).await
+}
+
+/// The head that opens the WebSocket of a handshake.
+fn opening(request: &str) -> Option<String> {
+    let mut lines = request.lines();
+    let key = lines.find_map(|l| l.strip_prefix("sec-websocket-key: "))?;
+    let accept = tungstenite::handshake::derive_accept_key(key.as_bytes());
+    Some(format!(
+        "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n\
+         sec-websocket-accept: {accept}\r\n\r\n"
+    ))
+}
+
+/// Opens a WebSocket, sends the message, and answers the close.
+async fn message(wire: &mut impl Wire, opening: &str) -> Option<()> {
+    say(wire, opening.as_bytes()).await?;
+    tokio::time::sleep(WORK).await;
+    say(wire, b"\x81\x0c{\"ok\": true}").await?;
+    let _ = wire.read(&mut [0; 64]).await;
+    say(wire, b"\x88\x02\x03\xe8").await
 }
 
 /// Reads one request, which has no body; `None` at the end of the connection.
@@ -340,9 +365,9 @@ async fn say(wire: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Option<()> {
 }
 
 /// Writes a piece again and again for as long as the other side takes it.
-async fn without_end(wire: &mut impl Wire, shared: &Shared, first: &str, piece: &[u8]) {
+async fn without_end(wire: &mut impl Wire, shared: &Shared, first: &[u8], piece: &[u8]) {
     let block = piece.repeat(PIECE.div_ceil(piece.len()));
-    if say(wire, first.as_bytes()).await.is_none() {
+    if say(wire, first).await.is_none() {
         return;
     }
     while say(wire, &block).await.is_some() {
@@ -357,7 +382,7 @@ async fn late(wire: &mut impl Wire) -> Option<()> {
 }
 
 /// Shows the fault. `Some` ends the connection, `None` leaves it to the other side to end it.
-async fn spoil(wire: &mut impl Wire, answer: Answer, shared: &Shared) -> Option<()> {
+async fn spoil(wire: &mut impl Wire, answer: Answer, request: &str, shared: &Shared) -> Option<()> {
     match answer {
         Answer::Silence => None,
         Answer::Reset => {
@@ -398,7 +423,7 @@ async fn spoil(wire: &mut impl Wire, answer: Answer, shared: &Shared) -> Option<
         }
         Answer::Flood => {
             let event = format!("event: other\ndata: {}\n\n", "x".repeat(8000));
-            without_end(wire, shared, STREAM, event.as_bytes()).await;
+            without_end(wire, shared, STREAM.as_bytes(), event.as_bytes()).await;
             Some(())
         }
         Answer::Late => late(wire).await,
@@ -410,7 +435,25 @@ async fn spoil(wire: &mut impl Wire, answer: Answer, shared: &Shared) -> Option<
             }
         }
         Answer::WithoutEnd(first, piece) => {
-            without_end(wire, shared, first, piece.as_bytes()).await;
+            without_end(wire, shared, first.as_bytes(), piece.as_bytes()).await;
+            Some(())
+        }
+        Answer::Frames(Frames { first, then }) => {
+            let first = [opening(request)?.as_bytes(), first].concat();
+            if let Then::Again(piece) = then {
+                without_end(wire, shared, &first, piece).await;
+                return Some(());
+            }
+            say(wire, &first).await?;
+            match then {
+                Then::Silence | Then::Again(_) => return None,
+                Then::Close => {}
+                Then::Reset => {
+                    // What was sent is to arrive first.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    wire.cut();
+                }
+            }
             Some(())
         }
     }

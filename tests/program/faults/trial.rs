@@ -237,6 +237,10 @@ fn steps(users: Users) -> String {
              wait = { on = \"open\", event = \"tick\", expect = { \"/ok\" = \"true\" } }\n\
              [[scenario.steps]]\nclose = \"open\"\n"
             .to_owned(),
+        Users::Socket => "[[scenario.steps]]\nname = \"connect\"\nconnect = \"/\"\n\
+             [[scenario.steps]]\nname = \"tick\"\nwait = { match = { \"/ok\" = \"true\" } }\n\
+             [[scenario.steps]]\nname = \"bye\"\nclose = \"connect\"\n"
+            .to_owned(),
     }
 }
 

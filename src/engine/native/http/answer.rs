@@ -42,16 +42,29 @@ pub(super) fn head(
     method: &Method,
     wants_headers: bool,
 ) -> Result<Option<(Head, usize)>, NotHttp> {
+    head_of(bytes, method, wants_headers, false)
+}
+
+/// The same of an answer that may switch to another protocol (status 101): all behind such a head is that protocol's.
+///
+/// # Errors
+/// As [`head`].
+pub(super) fn head_of(
+    bytes: &[u8],
+    method: &Method,
+    wants_headers: bool,
+    upgrades: bool,
+) -> Result<Option<(Head, usize)>, NotHttp> {
     with_room(
         bytes,
-        method,
+        (method, upgrades),
         wants_headers,
         &mut [const { MaybeUninit::uninit() }; USUAL_FIELDS],
     )
     .or_else(|refused| match refused {
         Refused::TooManyFields => {
             let mut room = vec![MaybeUninit::uninit(); MOST_FIELDS];
-            with_room(bytes, method, wants_headers, &mut room)
+            with_room(bytes, (method, upgrades), wants_headers, &mut room)
         }
         Refused::NotHttp => Err(Refused::NotHttp),
     })
@@ -72,7 +85,7 @@ impl From<NotHttp> for Refused {
 
 fn with_room<'b>(
     bytes: &'b [u8],
-    method: &Method,
+    (method, upgrades): (&Method, bool),
     wants_headers: bool,
     fields: &mut [MaybeUninit<httparse::Header<'b>>],
 ) -> Result<Option<(Head, usize)>, Refused> {
@@ -96,11 +109,14 @@ fn with_room<'b>(
         let status = StatusCode::from_u16(status).map_err(|_| NotHttp)?;
         match status.as_u16() {
             // Nobody asked to switch to another protocol.
-            101 => return Err(Refused::NotHttp),
-            100..200 => interim += used,
-            _ => {
+            101 if !upgrades => return Err(Refused::NotHttp),
+            100 | 102..200 => interim += used,
+            number => {
                 let http_1_1 = answer.version == Some(1);
-                let head = final_head(status, http_1_1, answer.headers, method, wants_headers)?;
+                let mut head = final_head(status, http_1_1, answer.headers, method, wants_headers)?;
+                if number == 101 {
+                    head.body = Body::UntilClosed;
+                }
                 return Ok(Some((head, interim + used)));
             }
         }

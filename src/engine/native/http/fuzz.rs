@@ -44,6 +44,7 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
             Keep::All(MAX_BODY)
         },
         expect: &Expect::Success,
+        upgrades: false,
     };
     let mut out = Outcome {
         head: None,

@@ -50,6 +50,7 @@ impl<'a> ScenarioUser<'a> {
             Action::Request(_)
             | Action::Open(..)
             | Action::Wait(_)
+            | Action::Socket(_)
             | Action::Think(_)
             | Action::Close(_) => &[],
         }

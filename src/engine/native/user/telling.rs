@@ -206,7 +206,11 @@ impl ScenarioUser<'_> {
         let words = failed.words.map(Words::whole).unwrap_or_default();
         let excerpt = failed.excerpt(self.kind.excerpts, &masks);
         let seen = failed.seen;
-        let waits = matches!(failed.action, Action::Wait(_));
+        let waits = match failed.action {
+            Action::Wait(_) => true,
+            Action::Socket(step) => step.request().is_none(),
+            _ => false,
+        };
         Failure {
             kind: failed.way.kind,
             step: Some(self.step_name(failed.index)),
@@ -295,6 +299,7 @@ impl ScenarioUser<'_> {
                     awaited(wait),
                     wanted(self, &wait.extract)
                 ),
+                Action::Socket(step) => self.socket_words(step),
                 Action::Think(_) | Action::Close(_) | Action::Group(_) | Action::Choose(_) => {
                     String::new()
                 }
@@ -365,9 +370,16 @@ fn event_line(name: &str, data: &str, masks: &Masks) -> String {
     )
 }
 
+/// A message of a WebSocket, on one line.
+pub(super) fn message_line(text: &str, masks: &Masks) -> String {
+    let line = excerpt::line(&masks.text(text));
+    excerpt::cut(&format!("message: {line}"), SHOWN)
+}
+
 fn request_of(action: &Action) -> Option<&RequestTemplate> {
     match action {
         Action::Request(request) | Action::Open(request, _) => Some(request),
+        Action::Socket(step) => step.request(),
         Action::Wait(_)
         | Action::Think(_)
         | Action::Close(_)
@@ -409,7 +421,7 @@ fn fit(text: &str, most: usize) -> String {
     format!("{}{SIGN}", &text[..end])
 }
 
-fn expected(expect: &Expect) -> String {
+pub(super) fn expected(expect: &Expect) -> String {
     match expect {
         Expect::Success => "any 2xx".to_owned(),
         Expect::OneOf(statuses) => {
@@ -419,7 +431,7 @@ fn expected(expect: &Expect) -> String {
     }
 }
 
-fn wanted(user: &ScenarioUser<'_>, extract: &[crate::scenario::Extract]) -> String {
+pub(super) fn wanted(user: &ScenarioUser<'_>, extract: &[crate::scenario::Extract]) -> String {
     let each = extract.iter().map(|e| {
         let name = user.scenario.slot_name(e.slot);
         format!(", and {} for `{name}`", e.from)

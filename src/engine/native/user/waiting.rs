@@ -9,7 +9,7 @@ use crate::scenario::sse::Event;
 
 /// What was waited for.
 pub(super) enum Came {
-    Event(Arrived),
+    Event(Arrived<Event>),
     /// A clean end of the stream.
     End(Instant),
 }
