@@ -4,9 +4,12 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::cli::ConnectArgs;
+use crate::import::{self, ImportError, Imported, RequestFlags, Source, Wishes};
 use crate::k6::{self, Looked};
-use crate::plan::{FindFlags, Plan, PlanError};
+use crate::plan::{FindFlags, Plan, PlanError, ScenarioSource};
 use crate::profile::{Profile, template};
+use crate::scenario::Scenario;
 
 /// Why no profile was written.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +27,14 @@ pub enum InitError {
     Script {
         /// The script.
         script: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// No profile can be made of what was given.
+    #[error("{from}: {why}")]
+    Import {
+        /// The flag, and the file where there is one.
+        from: String,
         /// Why.
         why: String,
     },
@@ -49,6 +60,83 @@ pub fn of_url(url: &str) -> Result<String, InitError> {
         url: url.to_owned(),
         why,
     })
+}
+
+/// A profile of what people have, once it is known to make a plan and a scenario. `file` is what it was read from.
+///
+/// # Errors
+/// When it cannot be read, or nothing in it may be loaded.
+pub fn of_source(
+    source: Source<'_>,
+    file: &str,
+    wishes: &Wishes,
+    out: &Path,
+) -> Result<Imported, InitError> {
+    let from = format!("{} {file}", source.flag()).trim_end().to_owned();
+    runs(import::import(source, wishes), from, out)
+}
+
+/// A profile of an address and what flags say is sent there.
+///
+/// # Errors
+/// When the flags make no request.
+pub fn of_flags(
+    url: &str,
+    flags: &RequestFlags,
+    connect: Vec<(&'static str, String)>,
+    allowed: &[String],
+    out: &Path,
+) -> Result<Imported, InitError> {
+    checked(url).map_err(|why| InitError::Url {
+        url: crate::secret::masked(url),
+        why,
+    })?;
+    let made = import::of_flags(url, flags, connect, allowed);
+    runs(made, "--url".to_owned(), out)
+}
+
+/// Keys of `[target]` for flags about connections; paths as they are written in the profile's folder.
+pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String)> {
+    let folder = out.parent().unwrap_or(Path::new("."));
+    let file = |key, path: &Option<PathBuf>| path.as_ref().map(|p| (key, from_folder(p, folder)));
+    let files = [
+        file("ca", &args.cacert),
+        file("cert", &args.cert),
+        file("key", &args.key),
+    ];
+    let insecure = args.insecure.then(|| ("insecure", "true".to_owned()));
+    let resolve = args.resolve.iter().map(|r| ("resolve", r.clone()));
+    files
+        .into_iter()
+        .flatten()
+        .chain(insecure)
+        .chain(resolve)
+        .collect()
+}
+
+/// What is written must run: a profile, its plan, and its scenario.
+fn runs(
+    made: Result<Imported, ImportError>,
+    from: String,
+    out: &Path,
+) -> Result<Imported, InitError> {
+    let wrong = |why: String| InitError::Import {
+        from: from.clone(),
+        why,
+    };
+    let imported = made.map_err(|e| wrong(e.to_string()))?;
+    let folder = out.parent().unwrap_or(Path::new("."));
+    let profile = Profile::parse(&imported.profile, "profile", folder);
+    let profile = profile.map_err(|e| wrong(e.to_string()))?;
+    let plan = Plan::resolve(Some(&profile), &FindFlags::default());
+    let plan = plan.map_err(|e| wrong(e.to_string()))?;
+    if let (ScenarioSource::Spec(spec), Some(url)) = (&plan.scenario, plan.target.kind.url()) {
+        let stand_in = |_: crate::secret::Place<'_>| Some("secret".to_owned());
+        let feeders = std::collections::BTreeMap::new();
+        Scenario::compile(spec, url, &feeders, &stand_in)
+            .map_err(|e| wrong(plan.scenario_error(e.span, &e.message).to_string()))?;
+    }
+    Ok(imported)
 }
 
 /// The text of a profile for a script of k6, which lies in `path`, once it is known to make a plan.
