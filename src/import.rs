@@ -14,6 +14,7 @@ mod link;
 mod openapi;
 mod postman;
 mod secrets;
+mod sound;
 mod visit;
 mod write;
 
@@ -22,8 +23,10 @@ pub use flags::{Data, RequestFlags};
 pub use secrets::of_text as secrets_of_text;
 pub use write::scenario;
 
-/// Most calls of one profile: as many as a scenario has room for, think times between them included.
-pub const MOST_CALLS: usize = 100;
+/// Most steps of one profile, pauses included.
+const MOST_STEPS: usize = 100;
+/// Bytes of a profile that is still read.
+const MOST_BYTES: usize = 500 << 10;
 /// Most lines about what was left out; the rest is counted.
 const MOST_TOLD: usize = 40;
 
@@ -122,18 +125,34 @@ pub fn import(source: Source<'_>, wishes: &Wishes) -> Result<Imported, ImportErr
     // Of a description the reader knows what stands before its paths.
     let rebased = matches!(source, Source::OpenApi(_));
     hosts::choose(&mut reading, wishes, rebased)?;
-    if reading.calls.len() > MOST_CALLS {
-        let more = reading.calls.len() - MOST_CALLS;
-        reading.calls.truncate(MOST_CALLS);
-        reading.tell(format!(
-            "left out: {more} requests after the first {MOST_CALLS}"
-        ));
+    sound::keep(&mut reading);
+    let fits = fitting(&reading.calls);
+    if reading.calls.len() > fits {
+        let more = reading.calls.len() - fits;
+        reading.calls.truncate(fits);
+        reading.tell(format!("left out: {more} requests after the first {fits}"));
     }
     if reading.calls.is_empty() {
-        return Err(ImportError::new("there is no request in it"));
+        let why = reading
+            .told
+            .first()
+            .map_or_else(String::new, |t| format!(" ({t})"));
+        return Err(ImportError::new(format!("there is no request in it{why}")));
     }
     link::link(&mut reading);
-    Ok(made(reading, source.flag(), wishes))
+    made(reading, source.flag(), wishes)
+}
+
+/// How many calls there is room for, with the pauses between them.
+fn fitting(calls: &[Call]) -> usize {
+    let mut steps = 0;
+    calls
+        .iter()
+        .take_while(|call| {
+            steps += 1 + usize::from(call.think_s.is_some());
+            steps <= MOST_STEPS
+        })
+        .count()
 }
 
 /// A profile of one call that was typed as flags.
@@ -162,10 +181,10 @@ pub fn of_flags(
         allowed: allowed.to_vec(),
         ..Wishes::default()
     };
-    Ok(made(reading, "--url", &wishes))
+    made(reading, "--url", &wishes)
 }
 
-fn made(mut reading: Reading, flag: &str, wishes: &Wishes) -> Imported {
+fn made(mut reading: Reading, flag: &str, wishes: &Wishes) -> Result<Imported, ImportError> {
     let hidden = if flag == Source::OpenApi("").flag() {
         // Its examples are made up.
         secrets::noted(&reading.calls)
@@ -182,12 +201,19 @@ fn made(mut reading: Reading, flag: &str, wishes: &Wishes) -> Imported {
         *line = hidden.without(line);
     }
     let profile = write::profile(&reading, &hidden.names, flag, wishes);
-    Imported {
+    if profile.len() > MOST_BYTES {
+        return Err(ImportError::new(format!(
+            "its requests make a profile of {} KiB, and more than {} KiB are not read; leave some out",
+            profile.len() >> 10,
+            MOST_BYTES >> 10
+        )));
+    }
+    Ok(Imported {
         profile,
         told: reading.told,
         variables: hidden.names,
         secrets: hidden.values,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -125,18 +125,26 @@ fn runs(
         why,
     };
     let imported = made.map_err(|e| wrong(e.to_string()))?;
+    check(&imported, out).map_err(wrong)?;
+    Ok(imported)
+}
+
+/// Whether what was made is a profile that runs.
+///
+/// # Errors
+/// Says what in it does not.
+pub fn check(imported: &Imported, out: &Path) -> Result<(), String> {
     let folder = out.parent().unwrap_or(Path::new("."));
-    let profile = Profile::parse(&imported.profile, "profile", folder);
-    let profile = profile.map_err(|e| wrong(e.to_string()))?;
-    let plan = Plan::resolve(Some(&profile), &FindFlags::default());
-    let plan = plan.map_err(|e| wrong(e.to_string()))?;
+    let profile =
+        Profile::parse(&imported.profile, "profile", folder).map_err(|e| e.to_string())?;
+    let plan = Plan::resolve(Some(&profile), &FindFlags::default()).map_err(|e| e.to_string())?;
     if let (ScenarioSource::Spec(spec), Some(url)) = (&plan.scenario, plan.target.kind.url()) {
         let stand_in = |_: crate::secret::Place<'_>| Some("secret".to_owned());
         let feeders = std::collections::BTreeMap::new();
         Scenario::compile(spec, url, &feeders, &stand_in)
-            .map_err(|e| wrong(plan.scenario_error(e.span, &e.message).to_string()))?;
+            .map_err(|e| plan.scenario_error(e.span, &e.message).to_string())?;
     }
-    Ok(imported)
+    Ok(())
 }
 
 /// The text of a profile for a script of k6, which lies in `path`, once it is known to make a plan.

@@ -6,8 +6,8 @@ use super::call::{Body, Call, decoded, escaped};
 
 /// The type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
-/// Levels of JSON that are read: `serde_json` itself ends at 128.
-const MOST_DEPTH: usize = 100;
+/// Levels of JSON that become tables of a profile; a reader of TOML has its own end.
+const MOST_DEPTH: usize = 40;
 /// Begins a text of JSON that is written without quotes: a placeholder in place of a number. No recorded text has it.
 const BARE: char = '\u{e002}';
 

@@ -174,7 +174,8 @@ fn is_id(given_as: &str, sent_as: &str, value: &str) -> bool {
 
 fn remember(answer: &Answer, call: usize, found: &mut HashMap<String, Found>) {
     let mut note = |value: &str, place: String, name: &str| {
-        if value.is_empty() || value.len() > MOST_LENGTH || found.len() >= MOST_VALUES {
+        let full = value.len() > MOST_LENGTH || found.len() >= MOST_VALUES;
+        if value.is_empty() || place.is_empty() || full {
             return;
         }
         let name = name.to_owned();
@@ -197,7 +198,10 @@ fn remember(answer: &Answer, call: usize, found: &mut HashMap<String, Found>) {
     }
     for (name, value) in &answer.headers {
         let lower = name.to_ascii_lowercase();
-        if (lower.starts_with("x-") || lower == "etag") && !value.contains('\n') {
+        let plain = lower
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if (lower.starts_with("x-") || lower == "etag") && plain && !value.contains('\n') {
             note(value, format!("header:{lower}"), &lower);
         }
     }
@@ -247,7 +251,10 @@ fn page(body: &str, note: &mut impl FnMut(&str, String, &str)) {
             if name.contains(['"', '\\', '\n']) {
                 continue;
             }
-            note(text, format!("css:{tag}[name=\"{name}\"]@{value}"), name);
+            let place = format!("{tag}[name=\"{name}\"]");
+            if Selector::parse(&place).is_ok() {
+                note(text, format!("css:{place}@{value}"), name);
+            }
         }
     }
 }

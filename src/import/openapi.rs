@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use self::document::Document;
 use super::call::{Body, Call, escaped, identifier, split};
-use super::{ImportError, MOST_CALLS, Reading, Wishes, body};
+use super::{ImportError, MOST_STEPS, Reading, Wishes, body};
 use crate::secret::push_percent_encoded;
 
 /// Methods of a path.
@@ -113,7 +113,7 @@ fn chosen<'a>(
                 list(&mut all.iter().take(1))
             )));
         }
-        return Ok(chosen.into_iter().take(MOST_CALLS).collect());
+        return Ok(chosen.into_iter().take(MOST_STEPS).collect());
     }
     let wanted = wishes.operations.iter().map(|w| w.trim());
     let wanted = wanted.filter(|w| !w.is_empty()).map(|wanted| {

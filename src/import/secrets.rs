@@ -11,6 +11,8 @@ use crate::secret::{Hidden, is_credential, is_secret_header, is_secret_parameter
 
 /// Variables that a shell has, whose values nobody means here.
 const TAKEN: &[&str] = &["HOME", "LANG", "PATH", "PWD", "SHELL", "TERM", "USER"];
+/// Shortest value that is taken for the same secret elsewhere.
+const LEAST_REPEATED: usize = 6;
 /// Bytes of a text from which on it is not looked at as JSON or a form.
 const MOST_TEXT: usize = 1 << 20;
 
@@ -93,6 +95,14 @@ pub(super) fn hide(calls: &mut [Call]) -> Moved {
         {
             *text = text_without(text, &mut moved);
         }
+    }
+    // The same value in a place whose name says nothing is the same secret.
+    let again = moved.by_value.clone();
+    for call in calls.iter_mut() {
+        visit(call, &mut |_, _, value| {
+            let name = again.get(value).filter(|_| value.len() >= LEAST_REPEATED)?;
+            Some(format!("{{{{ env.{name} }}}}"))
+        });
     }
     moved.note_named(calls);
     moved
