@@ -154,7 +154,7 @@ fn secrets_in(kind: Kind, value: &str) -> Vec<String> {
                 return Vec::new();
             };
             let value = value.trim();
-            let secret = is_secret_header(name) || is_credential(value);
+            let secret = (is_secret_header(name) || is_credential(value)) && !value.contains("{{");
             // The scheme of an `authorization` is none, and what follows it may be said alone.
             let behind = value.split_once(' ').map(|(_, behind)| behind.trim());
             let all = [Some(value), behind].into_iter().flatten();

@@ -126,6 +126,14 @@ pub(super) fn escaped(text: &str) -> String {
     text.replace("{{", "{{ \"{{\" }}")
 }
 
+/// What a template says, where nothing is filled in.
+pub(super) fn literal(template: &str) -> Option<String> {
+    const SIGN: &str = "{{ \"{{\" }}";
+    let pieces: Vec<&str> = template.split(SIGN).collect();
+    let plain = pieces.iter().all(|piece| !piece.contains("{{"));
+    plain.then(|| pieces.join("{{"))
+}
+
 /// An address in parts: origin, path with query, and who asks, where that stands in it. One without a scheme is HTTP's, as curl takes it.
 pub(super) type Parts = (String, String, Option<(String, String)>);
 

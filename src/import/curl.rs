@@ -184,7 +184,10 @@ impl Options {
             "cacert" => self.target.push(("ca", value)),
             "cert" => self.target.push(("cert", value)),
             "key" => self.target.push(("key", value)),
-            "resolve" => self.target.push(("resolve", value)),
+            "resolve" if leads_to_addresses(&value) => self.target.push(("resolve", value)),
+            "resolve" => self
+                .told
+                .push("not carried over: a --resolve that is not HOST:PORT:ADDRESS".to_owned()),
             other if UNCARRIED.contains(&other) || other == "next" => self
                 .told
                 .push(format!("not carried over: curl's --{other}")),
@@ -331,6 +334,24 @@ fn takes_value(name: &str) -> bool {
         "user-agent",
     ];
     CARRIED.contains(&name) || PASSED_OVER.contains(&name) || UNCARRIED.contains(&name)
+}
+
+/// Whether it is `HOST:PORT:ADDRESS[,ADDRESS]`, as a profile has it too.
+fn leads_to_addresses(text: &str) -> bool {
+    let mut parts = text.splitn(3, ':');
+    let host = parts.next().unwrap_or_default();
+    let port = parts.next().and_then(|p| p.parse::<u16>().ok());
+    let is_host = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let is_address = |a: &str| {
+        let bare = a.trim_matches(['[', ']']);
+        bare.parse::<core::net::IpAddr>().is_ok()
+    };
+    !host.is_empty()
+        && host.chars().all(is_host)
+        && port.is_some_and(|p| p > 0)
+        && parts
+            .next()
+            .is_some_and(|all| all.split(',').all(is_address))
 }
 
 fn long_of(letter: char) -> &'static str {

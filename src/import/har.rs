@@ -4,7 +4,7 @@ use base64::Engine as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::call::{Answer, Call, escaped, split};
+use super::call::{Answer, Call, escaped};
 use super::curl::is_made;
 use super::{ImportError, Reading, Wishes, body};
 use crate::secret::{is_credential, names_a_secret};
@@ -162,9 +162,15 @@ impl Reader {
     fn take(&mut self, begun: f64, entry: Entry, wishes: &Wishes) {
         let method = entry.request.method.to_ascii_uppercase();
         if let Some(why) = left_out(&entry) {
-            let path = split(&entry.request.url).map(|(_, path, _)| path);
-            let path = path.unwrap_or_default();
-            let path = path.split('?').next().unwrap_or_default();
+            let (_, rest) = entry.request.url.split_once("://").unwrap_or_default();
+            let path = rest.find('/').map_or("/", |at| &rest[at..]);
+            let path: String = path
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(80)
+                .collect();
             return self
                 .reading
                 .tell(format!("left out: {method} {path}: {why}"));

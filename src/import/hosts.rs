@@ -57,14 +57,7 @@ pub(super) fn choose(
 fn rebase(calls: &mut [Call], url: &str) -> Result<(), ImportError> {
     let (to, base, _) = split(url).map_err(|why| ImportError::new(format!("--url: {why}")))?;
     let base = base.trim_end_matches('/').to_owned();
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for call in calls.iter() {
-        *counts.entry(&call.origin).or_default() += 1;
-    }
-    let most = counts.into_iter().max_by_key(|(_, n)| *n);
-    let Some(from) = most.map(|(origin, _)| origin.to_owned()) else {
-        return Ok(());
-    };
+    let from = most(calls);
     for call in calls.iter_mut().filter(|c| c.origin == from) {
         call.origin.clone_from(&to);
         call.path = format!("{base}{}", call.path);
@@ -76,6 +69,19 @@ fn rebase(calls: &mut [Call], url: &str) -> Result<(), ImportError> {
         }
     }
     Ok(())
+}
+
+/// The origin of most calls; of several the first.
+pub(super) fn most(calls: &[Call]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for call in calls {
+        match counts.iter_mut().find(|(origin, _)| *origin == call.origin) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((&call.origin, 1)),
+        }
+    }
+    let most = counts.iter().rev().max_by_key(|(_, count)| *count);
+    most.map_or_else(String::new, |(origin, _)| (*origin).to_owned())
 }
 
 /// The host of an origin, IPv6 without brackets.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use serde_json::Value;
 
-use super::call::{Body, Call, identifier};
+use super::call::{Body, Call, escaped, identifier, literal};
 use super::visit::{Place, visit};
 use crate::secret::{Hidden, is_credential, is_secret_header, is_secret_parameter, names_a_secret};
 
@@ -13,6 +13,8 @@ use crate::secret::{Hidden, is_credential, is_secret_header, is_secret_parameter
 const TAKEN: &[&str] = &["HOME", "LANG", "PATH", "PWD", "SHELL", "TERM", "USER"];
 /// Shortest value that is taken for the same secret elsewhere.
 const LEAST_REPEATED: usize = 6;
+/// The same of one that stands in a text.
+const LEAST_IN_TEXT: usize = 4;
 /// Bytes of a text from which on it is not looked at as JSON or a form.
 const MOST_TEXT: usize = 1 << 20;
 
@@ -69,10 +71,9 @@ pub(super) fn hide(calls: &mut [Call]) -> Moved {
     for call in calls.iter_mut() {
         authorization(call, &mut moved);
         if let Some((_, password)) = &mut call.basic
-            && !password.is_empty()
-            && !password.contains("{{")
+            && let Some(said) = literal(password).filter(|p| !p.is_empty())
         {
-            *password = moved.put("password", password);
+            *password = moved.put("password", &said);
         }
         visit(call, &mut |place, name, value| {
             let secret = match place {
@@ -123,10 +124,14 @@ fn is_pin(name: &str) -> bool {
 /// A text that is no form and no JSON may hold both: what is named there like a secret goes.
 fn text_without(text: &str, moved: &mut Moved) -> String {
     let mut out = text.to_owned();
-    for (name, value) in of_text(text) {
-        if value.len() >= 4 && !value.contains("{{") {
+    let Some(said) = literal(text) else {
+        return out;
+    };
+    for (name, value) in of_text(&said) {
+        let written = escaped(&value);
+        if value.len() >= LEAST_IN_TEXT && out.contains(&written) {
             let placeholder = moved.put(&name, &value);
-            out = out.replace(&value, &placeholder);
+            out = out.replace(&written, &placeholder);
         }
     }
     out
@@ -137,10 +142,9 @@ fn authorization(call: &mut Call, moved: &mut Moved) {
     let Some(value) = call.header("authorization") else {
         return;
     };
-    if value.contains("{{") {
+    let Some(value) = literal(value) else {
         return;
-    }
-    let value = value.to_owned();
+    };
     let (scheme, rest) = value.split_once(' ').unwrap_or(("", &value));
     let rest = rest.trim();
     call.take_header("authorization");
@@ -149,7 +153,7 @@ fn authorization(call: &mut Call, moved: &mut Moved) {
     {
         let password = moved.put("password", &password);
         moved.values.push(rest.to_owned());
-        call.basic = Some((super::call::escaped(&user), password));
+        call.basic = Some((escaped(&user), password));
         return;
     }
     let made = match scheme {
@@ -200,17 +204,51 @@ pub fn of_text(text: &str) -> Vec<(String, String)> {
         fields(&value, "", &mut found);
         return found;
     }
-    for pair in text.split(['&', '\n']) {
-        let Some((name, value)) = pair.split_once('=') else {
-            continue;
-        };
-        let name = super::call::decoded(name.trim());
+    let mut note = |name: &str, value: &str| {
         let value = value.trim();
-        if !value.is_empty() && (is_secret_parameter(&name) || is_credential(value)) {
-            found.push((name, value.to_owned()));
+        if !value.is_empty() && (is_secret_parameter(name) || is_credential(value)) {
+            found.push((name.to_owned(), value.to_owned()));
+        }
+    };
+    if text.starts_with("--") {
+        parts(text, &mut note);
+        return found;
+    }
+    // JSON with placeholders in it, and XML.
+    for pattern in [
+        r#""([^"\\]{1,80})"\s*:\s*"([^"\\]{1,4096})""#,
+        r"<([\w:.-]{1,80})[^<>]{0,200}>([^<>]{1,4096})</",
+    ] {
+        let all = regex::Regex::new(pattern).ok();
+        let all = all.iter().flat_map(|r| r.captures_iter(text));
+        for captures in all {
+            note(&captures[1], &captures[2]);
+        }
+    }
+    for pair in text.split(['&', '\n']) {
+        if let Some((name, value)) = pair.split_once('=') {
+            note(&super::call::decoded(name.trim()), value);
         }
     }
     found
+}
+
+/// Parts of a multipart form, whose first line is what stands between them.
+fn parts(text: &str, note: &mut impl FnMut(&str, &str)) {
+    let boundary = text.lines().next().unwrap_or_default();
+    for part in text.split(boundary) {
+        let Some((head, value)) = part
+            .split_once("\r\n\r\n")
+            .or_else(|| part.split_once("\n\n"))
+        else {
+            continue;
+        };
+        let name = head
+            .split("name=\"")
+            .nth(1)
+            .and_then(|n| n.split('"').next());
+        note(name.unwrap_or_default(), value);
+    }
 }
 
 fn fields(value: &Value, name: &str, found: &mut Vec<(String, String)>) {

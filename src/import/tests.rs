@@ -236,8 +236,8 @@ fn redirects_pauses_and_statuses_of_a_recording_are_kept() {
     let made = har(&json!([
         cached,
         missing,
-        entry(0, "GET", "/b", &json!({})),
         redirect,
+        entry(0, "GET", "/b", &json!({})),
         socket
     ]))
     .unwrap();
@@ -361,6 +361,36 @@ fn flags_make_the_request_that_curl_would() {
         "cookie = \"c=1; d=2\"",
     ] {
         assert!(text.contains(part), "no `{part}`:\n{text}");
+    }
+}
+
+#[test]
+fn a_credential_is_found_in_a_body_of_any_kind() {
+    for (kind, body) in [
+        (
+            "application/json",
+            "{\"a\": null, \"password\": \"hunter2x\"}",
+        ),
+        (
+            "application/json",
+            "{\"password\": \"hunter2x\", \"id\": {{id}}}",
+        ),
+        ("application/x-www-form-urlencoded", "a=b&password=hunter2x"),
+        ("text/plain", "user=me\npassword=hunter2x"),
+        (
+            "text/xml",
+            "<a><b:password x=\"1\">hunter2x</b:password></a>",
+        ),
+        (
+            "multipart/form-data; boundary=x",
+            "--x\r\ncontent-disposition: form-data; name=\"password\"\r\n\r\nhunter2x\r\n--x--",
+        ),
+    ] {
+        let line =
+            format!("curl -H 'content-type: {kind}' --data-binary '{body}' http://localhost/");
+        let made = curl(&line);
+        assert!(!made.profile.contains("hunter2x"), "{}", made.profile);
+        assert_eq!(made.variables, ["PASSWORD"], "{}", made.profile);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::call::{Body, Call, decoded};
+use super::call::{Body, Call, decoded, literal};
 
 /// Where a value of a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub(super) enum Place {
 pub(super) fn visit(call: &mut Call, change: &mut impl FnMut(Place, &str, &str) -> Option<String>) {
     // What is filled in is nobody's value any more.
     let change = &mut |place: Place, name: &str, value: &str| {
-        let literal = !value.is_empty() && !value.contains("{{");
-        literal.then(|| change(place, name, value)).flatten()
+        let said = literal(value).filter(|said| !said.is_empty())?;
+        change(place, name, &said)
     };
     call.path = path(&call.path, change);
     for (name, value) in &mut call.headers {

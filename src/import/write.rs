@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::body::{as_text, as_toml};
 use super::call::{Body, Call};
-use super::hosts::{host_of, is_here};
+use super::hosts::{host_of, is_here, most};
 use super::{Reading, Wishes};
 
 /// Pauses shorter than this are the browser's own, seconds.
@@ -58,7 +58,7 @@ pub(super) fn profile(
         )
         .ok();
     }
-    let base = base(calls);
+    let base = most(calls);
     writeln!(out, "[target]\nurl = {}", quoted(&base)).ok();
     target(&mut out, &reading.target);
     let mut allowed: Vec<&str> = calls.iter().map(|c| host_of(&c.origin)).collect();
@@ -103,16 +103,6 @@ fn target(out: &mut String, keys: &[(&'static str, String)]) {
 pub fn scenario(call: &Call) -> String {
     let name = "request".to_owned();
     steps(std::slice::from_ref(call), &[name], &call.origin)
-}
-
-/// The origin of most calls.
-fn base(calls: &[Call]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for call in calls {
-        *counts.entry(&call.origin).or_default() += 1;
-    }
-    let most = counts.into_iter().max_by_key(|(_, n)| *n);
-    most.map_or_else(String::new, |(origin, _)| origin.to_owned())
 }
 
 fn steps(calls: &[Call], names: &[String], base: &str) -> String {
@@ -259,12 +249,31 @@ fn body(out: &mut String, body: &Body) {
         }
         Body::Json(value) => match as_toml(value) {
             Some(value) => {
-                writeln!(out, "json = {value}").ok();
+                writeln!(out, "json = {}", inline(&value)).ok();
             }
             None => {
                 writeln!(out, "body = {}", quoted(&as_text(value))).ok();
             }
         },
+    }
+}
+
+/// A value on one line, in which nothing hides.
+fn inline(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => quoted(text),
+        toml::Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
+        toml::Value::Table(fields) if fields.is_empty() => "{}".to_owned(),
+        toml::Value::Table(fields) => {
+            let fields = fields.iter();
+            let fields = fields.map(|(name, item)| format!("{} = {}", key(name), inline(item)));
+            let fields: Vec<String> = fields.collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        plain => plain.to_string(),
     }
 }
 

@@ -206,7 +206,8 @@ fn what_browsers_copy_runs_and_its_credentials_are_in_the_environment() {
         "x-requested-with: XMLHttpRequest\r\n",
         "content-type: application/json\r\n",
     ];
-    let service = only(head, "{\"text\":\"it's \u{fc} {{x}}\",\"n\":1}");
+    // Fields of JSON come in the order of their names.
+    let service = only(head, "{\"n\":1,\"text\":\"it's \u{fc} {{x}}\"}");
     let url = &service.url;
     let chrome = format!(
         "curl '{url}/api/questions?page=2' \\\n  -H 'accept: */*' \\\n  -H 'authorization: Bearer t0p-s3cret-token' \\\n  \
@@ -231,7 +232,6 @@ fn what_browsers_copy_runs_and_its_credentials_are_in_the_environment() {
             whole.contains("export TOKEN=...; export COOKIE=..."),
             "{whole}"
         );
-        // Fields of JSON in the order of their names, which is the profile's.
         let output = breakpoint(
             dir.path(),
             &[
