@@ -45,7 +45,7 @@ const FIND_EXAMPLES: &str = "\
 Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --slo 'p99<2s'
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
-  breakpoint find --url http://127.0.0.1:8080/orders -H 'x-tenant: a' -d @order.json --slo 'p99<1s'
+  breakpoint find --url http://127.0.0.1:8080/orders -H 'x-tenant: a' -d 'item=7' --slo 'p99<1s'
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
   breakpoint find gateway-512mb --require-vus 500    CI gate: exit 99 unless 500 are held
@@ -173,7 +173,7 @@ Examples:
   breakpoint try mine.toml --vu 7                    as the eighth, with its row of each feeder
   breakpoint try mine.toml --population abusers      one of another population
   breakpoint try --url http://127.0.0.1:8080/api     one GET
-  breakpoint try --url http://127.0.0.1:8080/orders --json '{\"item\": 7}' -u 'me:{{ env.PW }}'
+  breakpoint try --url http://127.0.0.1:8080/orders -H 'x-tenant: a' --json '{\"item\": 7}'
 
 Lines start with # (a step and how it is judged), > (sent), < (received: status, headers, the first
 kilobyte of the body, events), * (notes: connections, extracted values), + (passed), ! (failed).
@@ -188,7 +188,7 @@ const INIT_EXAMPLES: &str = "\
 Examples:
   breakpoint init --url http://127.0.0.1:8080/api
   breakpoint init --url http://127.0.0.1:8080/orders -H 'x-tenant: a' --json '{\"item\": 7}'
-  breakpoint init --from-curl \"curl 'http://127.0.0.1:8080/api' -H 'accept: text/html'\"
+  breakpoint init --from-curl 'curl -d item=7 http://127.0.0.1:8080/orders'
   breakpoint init --from-har shop.har --out shop.toml
   breakpoint init --from-openapi openapi.json --url http://127.0.0.1:8000 --operations 'get /items'
   breakpoint init --from-postman collection.json

@@ -360,7 +360,8 @@ mod tests {
     fn the_corpus_and_what_damage_makes_of_it_break_nothing() {
         let more = std::env::var("FUZZ").ok();
         let thousands = more.and_then(|n| n.parse().ok()).unwrap_or(DAMAGED);
-        for target in Target::ALL {
+        let only = std::env::var("FUZZ_ONLY").unwrap_or_default();
+        for target in Target::ALL.into_iter().filter(|t| t.name().contains(&only)) {
             let inputs = corpus(target);
             let mut rng = VuRng::seed_from_u64(2026);
             let mut bytes = 0;

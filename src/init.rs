@@ -73,7 +73,7 @@ pub fn of_source(
     out: &Path,
 ) -> Result<Imported, InitError> {
     let from = format!("{} {file}", source.flag()).trim_end().to_owned();
-    runs(import::import(source, wishes), from, out)
+    runs(import::import(source, wishes), &from, out)
 }
 
 /// A profile of an address and what flags say is sent there.
@@ -92,7 +92,7 @@ pub fn of_flags(
         why,
     })?;
     let made = import::of_flags(url, flags, connect, allowed);
-    runs(made, "--url".to_owned(), out)
+    runs(made, "--url", out)
 }
 
 /// Keys of `[target]` for flags about connections; paths as they are written in the profile's folder.
@@ -117,11 +117,11 @@ pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String
 /// What is written must run: a profile, its plan, and its scenario.
 fn runs(
     made: Result<Imported, ImportError>,
-    from: String,
+    from: &str,
     out: &Path,
 ) -> Result<Imported, InitError> {
     let wrong = |why: String| InitError::Import {
-        from: from.clone(),
+        from: from.to_owned(),
         why,
     };
     let imported = made.map_err(|e| wrong(e.to_string()))?;

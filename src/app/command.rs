@@ -78,13 +78,11 @@ fn arguments(typed: &[String]) -> Vec<Argument<'_>> {
                 .map_or((typed.as_str(), None), |(f, v)| (f, Some(v)));
             let hidden = HIDDEN.iter().find(|(name, ..)| *name == flag);
             let kind = hidden.map(|(.., kind)| *kind);
-            return match value {
-                Some(_) => (if kind.is_some() { flag.len() + 1 } else { 0 }, kind),
-                None => {
-                    expected = kind.map(Some);
-                    (typed.len(), None)
-                }
-            };
+            if value.is_none() {
+                expected = kind.map(Some);
+                return (typed.len(), None);
+            }
+            return (if kind.is_some() { flag.len() + 1 } else { 0 }, kind);
         }
         let letters = typed.strip_prefix('-').unwrap_or_default();
         for (at, letter) in letters.char_indices() {

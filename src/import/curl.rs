@@ -74,9 +74,10 @@ struct Options {
     method: Option<String>,
     headers: Vec<String>,
     data: Option<String>,
+    /// Whether the body is JSON.
     json: bool,
-    get: bool,
-    head: bool,
+    /// `-G` or `-I`: GET with the body in its query, or HEAD.
+    method_of_flag: Option<&'static str>,
     user: Option<String>,
     cookie: Vec<String>,
     follows: bool,
@@ -90,23 +91,38 @@ pub(super) fn read(line: &str) -> Result<Reading, ImportError> {
     if line.len() > MOST_LINE {
         return Err(ImportError::new("the line is longer than 4 MiB"));
     }
-    let words = words::of(line).map_err(ImportError::new)?;
-    let mut words = words.into_iter();
     let is_curl = |word: &String| {
         let name = word.rsplit(['/', '\\']).next().unwrap_or_default();
         name == "curl" || name == "curl.exe"
     };
-    // A prompt, or variables that are set for the command.
-    if !words.by_ref().take(8).any(|word| is_curl(&word)) {
+    let mut reading = Reading::default();
+    let mut found = false;
+    for command in words::of(line).map_err(ImportError::new)? {
+        if let Some(option) = command.first().filter(|word| word.starts_with('-')) {
+            let name = option.split(['=', ' ']).next().unwrap_or_default();
+            return Err(ImportError::new(format!(
+                "a line begins with the option `{}`; end the line before it with a backslash",
+                name.chars().take(20).collect::<String>()
+            )));
+        }
+        let mut words = command.into_iter();
+        // A prompt, or variables that are set for the command.
+        if !words.by_ref().take(8).any(|word| is_curl(&word)) {
+            continue;
+        }
+        found = true;
+        let mut options = Options::default();
+        while let Some(word) = words.next() {
+            options.take(&word, &mut words)?;
+        }
+        options.add_to(&mut reading)?;
+    }
+    if !found {
         return Err(ImportError::new(
             "it does not begin with `curl`; copy the whole command, in quotes: --from-curl 'curl ...'",
         ));
     }
-    let mut options = Options::default();
-    while let Some(word) = words.next() {
-        options.take(&word, &mut words)?;
-    }
-    options.reading()
+    Ok(reading)
 }
 
 impl Options {
@@ -158,8 +174,9 @@ impl Options {
             "oauth2-bearer" => self.headers.push(format!("authorization: Bearer {value}")),
             "user" => self.user = Some(value),
             "cookie" => self.cookie.push(value),
-            "data" | "data-ascii" => self.add_data(&of_no_file(name, value)?, "&"),
-            "data-binary" => self.add_data(&of_no_file(name, value)?, "&"),
+            "data" | "data-ascii" | "data-binary" => {
+                self.add_data(&of_no_file(name, value)?, "&");
+            }
             "data-raw" => self.add_data(&value, "&"),
             "data-urlencode" => self.add_data(&encoded(&value)?, "&"),
             "json" => {
@@ -177,8 +194,8 @@ impl Options {
                     "--{name} reads a file, which is not carried over; put what is in it into the line"
                 )));
             }
-            "get" => self.get = true,
-            "head" => self.head = true,
+            "get" => self.method_of_flag = Some("GET"),
+            "head" => self.method_of_flag = Some("HEAD"),
             "location" | "location-trusted" => self.follows = true,
             "insecure" => self.target.push(("insecure", "true".to_owned())),
             "cacert" => self.target.push(("ca", value)),
@@ -204,32 +221,30 @@ impl Options {
         });
     }
 
-    fn reading(mut self) -> Result<Reading, ImportError> {
+    fn add_to(mut self, reading: &mut Reading) -> Result<(), ImportError> {
         if self.urls.is_empty() {
             return Err(ImportError::new("the line has no address"));
         }
-        let mut reading = Reading {
-            told: std::mem::take(&mut self.told),
-            ..Reading::default()
-        };
+        for told in std::mem::take(&mut self.told) {
+            reading.tell(told);
+        }
         for url in &self.urls {
             let mut call = self.call(url).map_err(ImportError::new)?;
             words::fill(&mut call);
             reading.calls.push(call);
         }
-        reading.target = self.target;
-        Ok(reading)
+        reading.target.extend(self.target);
+        Ok(())
     }
 
     fn call(&self, url: &str) -> Result<Call, String> {
-        let (method, url, data) = match (&self.data, self.get) {
-            (Some(data), true) => {
+        let (method, url, data) = match (&self.data, self.method_of_flag) {
+            (Some(data), Some(method)) => {
                 let sign = if url.contains('?') { '&' } else { '?' };
-                ("GET", format!("{url}{sign}{data}"), None)
+                (method, format!("{url}{sign}{data}"), None)
             }
-            (Some(data), false) => ("POST", url.to_owned(), Some(data)),
-            (None, _) if self.head => ("HEAD", url.to_owned(), None),
-            (None, _) => ("GET", url.to_owned(), None),
+            (Some(data), None) => ("POST", url.to_owned(), Some(data)),
+            (None, method) => (method.unwrap_or("GET"), url.to_owned(), None),
         };
         let method = self.method.as_deref().unwrap_or(method);
         let mut call = Call::recorded(method, &url)?;

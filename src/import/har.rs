@@ -424,14 +424,12 @@ fn post(call: &mut Call, data: Option<PostData>) {
             let bytes = base64::prelude::BASE64_STANDARD
                 .decode(data.text.trim())
                 .ok();
-            match bytes.and_then(|b| String::from_utf8(b).ok()) {
-                Some(text) => text,
-                None => {
-                    call.remarks
-                        .push("Its body is not text and was left out.".to_owned());
-                    String::new()
-                }
-            }
+            let text = bytes.and_then(|b| String::from_utf8(b).ok());
+            text.unwrap_or_else(|| {
+                let remark = "Its body is not text and was left out.";
+                call.remarks.push(remark.to_owned());
+                String::new()
+            })
         }
         _ => data.text,
     };

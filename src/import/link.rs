@@ -1,6 +1,7 @@
 //! Values that come back: what an answer gave and a later request sends again becomes an extraction, or the value of a cookie.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 
 use scraper::{Html, Selector};
 use serde_json::Value;
@@ -215,7 +216,8 @@ fn leaves(value: &Value, at: &mut String, name: &str, note: &mut impl FnMut(&str
         Value::Number(number) => note(&number.to_string(), at.clone(), name),
         Value::Array(items) => {
             for (i, item) in items.iter().enumerate() {
-                at.push_str(&format!("/{i}"));
+                // Writing to a string cannot fail.
+                write!(at, "/{i}").ok();
                 leaves(item, at, name, note);
                 at.truncate(length);
             }

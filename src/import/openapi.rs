@@ -303,17 +303,13 @@ fn earlier(
         .find(|name| fields.iter().any(|f| f == name))?;
     let creator = &mut reading.calls[index];
     let place = format!("/{field}");
-    let name = match creator.extract.iter().find(|(_, at)| *at == place) {
-        Some((known, _)) => known.clone(),
-        None => {
-            let name = identifier(&format!(
-                "{} {field}",
-                collection.rsplit('/').next().unwrap_or("item")
-            ));
-            creator.extract.push((name.clone(), place));
-            name
-        }
-    };
+    let known = creator.extract.iter().find(|(_, at)| *at == place);
+    if let Some((known, _)) = known {
+        return Some(format!("{{{{ {known} }}}}"));
+    }
+    let what = collection.rsplit('/').next().unwrap_or("item");
+    let name = identifier(&format!("{what} {field}"));
+    creator.extract.push((name.clone(), place));
     Some(format!("{{{{ {name} }}}}"))
 }
 

@@ -191,9 +191,9 @@ impl Reader {
     fn address(&mut self, url: &Value) -> Result<(String, String), String> {
         let raw = match url {
             Value::String(raw) => raw.clone(),
-            _ => self.assembled(url),
+            _ => assembled(url),
         };
-        let raw = self.parameters(raw, url);
+        let raw = parameters(raw, url);
         // The host first: what stands there are addresses, and no secrets.
         let mut whole = raw.trim().to_owned();
         for _ in 0..MOST_REFERENCES {
@@ -230,75 +230,6 @@ impl Reader {
             format!("/{path}")
         };
         Ok((origin, path))
-    }
-
-    /// An address that is given in parts alone.
-    fn assembled(&self, url: &Value) -> String {
-        if let Some(raw) = url.get("raw").and_then(Value::as_str) {
-            return raw.to_owned();
-        }
-        let join = |key: &str, sign: &str| match url.get(key) {
-            Some(Value::Array(parts)) => {
-                let parts: Vec<String> = parts
-                    .iter()
-                    .map(|p| plain(p.get("value").unwrap_or(p)))
-                    .collect();
-                parts.join(sign)
-            }
-            Some(other) => plain(other),
-            None => String::new(),
-        };
-        let protocol = url.get("protocol").map_or_else(|| "http".to_owned(), plain);
-        let host = join("host", ".");
-        let port = url.get("port").map(plain).filter(|p| !p.is_empty());
-        let port = port.map_or_else(String::new, |p| format!(":{p}"));
-        let scheme = if host.contains("://") || host.starts_with("{{") {
-            String::new()
-        } else {
-            format!("{protocol}://")
-        };
-        let query = url.get("query").and_then(Value::as_array);
-        let pairs = query.into_iter().flatten().filter(|p| is_on(p)).map(|p| {
-            let text = |key: &str| p.get(key).map(plain).unwrap_or_default();
-            format!("{}={}", text("key"), text("value"))
-        });
-        let pairs: Vec<String> = pairs.collect();
-        let query = if pairs.is_empty() {
-            String::new()
-        } else {
-            format!("?{}", pairs.join("&"))
-        };
-        format!(
-            "{scheme}{host}{port}/{}{query}",
-            join("path", "/").trim_start_matches('/')
-        )
-    }
-
-    /// `/:id` of a path, with the value that the address gives for it.
-    fn parameters(&self, raw: String, url: &Value) -> String {
-        let all = url.get("variable").and_then(Value::as_array);
-        let mut out = raw;
-        for variable in all.into_iter().flatten().take(100) {
-            let text = |key: &str| variable.get(key).map(plain).unwrap_or_default();
-            let (name, value) = (text("key"), text("value"));
-            if name.is_empty() {
-                continue;
-            }
-            let (path, query) = match out.split_once('?') {
-                Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
-                None => (out.clone(), None),
-            };
-            let words = path.split('/').map(|word| match word.strip_prefix(':') {
-                Some(named) if named == name => value.clone(),
-                _ => word.to_owned(),
-            });
-            let words: Vec<String> = words.collect();
-            out = words.join("/");
-            if let Some(query) = query {
-                out = format!("{out}?{query}");
-            }
-        }
-        out
     }
 
     fn body(&mut self, call: &mut Call, spec: &Value) -> Result<(), String> {
@@ -511,4 +442,73 @@ impl Reader {
 
 fn own_auth(item: &Value) -> Auth<'_> {
     item.get("auth").filter(|a| !a.is_null())
+}
+
+/// An address that is given in parts alone.
+fn assembled(url: &Value) -> String {
+    if let Some(raw) = url.get("raw").and_then(Value::as_str) {
+        return raw.to_owned();
+    }
+    let join = |key: &str, sign: &str| match url.get(key) {
+        Some(Value::Array(parts)) => {
+            let parts: Vec<String> = parts
+                .iter()
+                .map(|p| plain(p.get("value").unwrap_or(p)))
+                .collect();
+            parts.join(sign)
+        }
+        Some(other) => plain(other),
+        None => String::new(),
+    };
+    let protocol = url.get("protocol").map_or_else(|| "http".to_owned(), plain);
+    let host = join("host", ".");
+    let port = url.get("port").map(plain).filter(|p| !p.is_empty());
+    let port = port.map_or_else(String::new, |p| format!(":{p}"));
+    let scheme = if host.contains("://") || host.starts_with("{{") {
+        String::new()
+    } else {
+        format!("{protocol}://")
+    };
+    let query = url.get("query").and_then(Value::as_array);
+    let pairs = query.into_iter().flatten().filter(|p| is_on(p)).map(|p| {
+        let text = |key: &str| p.get(key).map(plain).unwrap_or_default();
+        format!("{}={}", text("key"), text("value"))
+    });
+    let pairs: Vec<String> = pairs.collect();
+    let query = if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", pairs.join("&"))
+    };
+    format!(
+        "{scheme}{host}{port}/{}{query}",
+        join("path", "/").trim_start_matches('/')
+    )
+}
+
+/// `/:id` of a path, with the value that the address gives for it.
+fn parameters(raw: String, url: &Value) -> String {
+    let all = url.get("variable").and_then(Value::as_array);
+    let mut out = raw;
+    for variable in all.into_iter().flatten().take(100) {
+        let text = |key: &str| variable.get(key).map(plain).unwrap_or_default();
+        let (name, value) = (text("key"), text("value"));
+        if name.is_empty() {
+            continue;
+        }
+        let (path, query) = match out.split_once('?') {
+            Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
+            None => (out.clone(), None),
+        };
+        let words = path.split('/').map(|word| match word.strip_prefix(':') {
+            Some(named) if named == name => value.clone(),
+            _ => word.to_owned(),
+        });
+        let words: Vec<String> = words.collect();
+        out = words.join("/");
+        if let Some(query) = query {
+            out = format!("{out}?{query}");
+        }
+    }
+    out
 }

@@ -116,6 +116,7 @@ fn a_line_of_curl_is_read_as_a_shell_reads_it() {
 fn a_line_that_cannot_be_carried_over_says_what_to_write() {
     for (line, part) in [
         ("curl", "has no address"),
+        ("curl http://localhost\n-H 'a: b'", "with a backslash"),
         ("curl -d", "`-d` at the end has no value"),
         (
             "curl -d @body http://localhost",
@@ -328,7 +329,8 @@ fn aliases_of_yaml_do_not_grow_without_end() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..12 {
         let before = format!("*a{}", i - 1);
-        text.push_str(&format!("a{i}: &a{i} [{}]\n", vec![before; 10].join(", ")));
+        let items = vec![before; 10].join(", ");
+        text = format!("{text}a{i}: &a{i} [{items}]\n");
     }
     text.push_str("paths: *a11\n");
     assert!(import(Source::OpenApi(&text), &Wishes::default()).is_err());

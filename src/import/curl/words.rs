@@ -15,21 +15,21 @@ pub(super) fn variable(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")
 }
 
-/// The words of the first command of a line.
-pub(super) fn of(line: &str) -> Result<Vec<String>, String> {
+/// The words of each command of a line.
+pub(super) fn of(line: &str) -> Result<Vec<Vec<String>>, String> {
     let line: String = line
         .chars()
         .filter(|c| ![OPEN, CLOSE, '\0'].contains(c))
         .collect();
-    let words = if is_windows(&line) {
+    let commands = if is_windows(&line) {
         windows(&line)?
     } else {
         shell(&line)?
     };
-    if words.len() > MOST_WORDS {
+    if commands.iter().map(Vec::len).sum::<usize>() > MOST_WORDS {
         return Err(format!("the line has more than {MOST_WORDS} words"));
     }
-    Ok(words)
+    Ok(commands)
 }
 
 /// What a browser copies for Windows has carets before quotes, or at the ends of lines.
@@ -37,11 +37,18 @@ fn is_windows(line: &str) -> bool {
     line.contains("^\"") || line.contains("^\n") || line.contains("^\r\n")
 }
 
-/// A word that may be there already, empty but quoted.
+/// The commands so far.
 #[derive(Default)]
 struct Words {
+    commands: Vec<Vec<String>>,
+    /// The words of the present one.
     all: Vec<String>,
+    /// A word that may be there already, empty but quoted.
     word: Option<String>,
+    /// Whether the next word names where the output goes.
+    redirects: bool,
+    /// Whether the present command reads what the one before it says.
+    piped: bool,
 }
 
 impl Words {
@@ -54,13 +61,36 @@ impl Words {
     }
 
     fn end(&mut self) {
-        self.all.extend(self.word.take());
+        let word = self.word.take();
+        if word.is_some() && self.redirects {
+            self.redirects = false;
+        } else {
+            self.all.extend(word);
+        }
+    }
+
+    fn end_command(&mut self, pipes: bool) {
+        self.end();
+        self.redirects = false;
+        let command = std::mem::take(&mut self.all);
+        if !command.is_empty() && !self.piped {
+            self.commands.push(command);
+        }
+        self.piped = pipes;
+    }
+
+    /// The number before it says which output it is.
+    fn redirect(&mut self) {
+        let digits = |word: &mut String| word.bytes().all(|b| b.is_ascii_digit());
+        self.word.take_if(digits);
+        self.end();
+        self.redirects = true;
     }
 }
 
 type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
 
-fn shell(line: &str) -> Result<Vec<String>, String> {
+fn shell(line: &str) -> Result<Vec<Vec<String>>, String> {
     let mut words = Words::default();
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
@@ -76,16 +106,18 @@ fn shell(line: &str) -> Result<Vec<String>, String> {
             '$' if chars.next_if_eq(&'"').is_some() => double(&mut words, &mut chars)?,
             '$' => dollar(&mut words, &mut chars)?,
             '`' => return Err(computed()),
-            '\n' | ';' | '|' | '&' | '>' | '<' if !words.all.is_empty() || words.word.is_some() => {
-                // A redirection may have a number before it, and what follows belongs to the shell.
-                break;
+            '\n' | ';' | '&' => words.end_command(false),
+            '|' => words.end_command(true),
+            '>' | '<' => {
+                while chars.next_if(|c| "<>&".contains(*c)).is_some() {}
+                words.redirect();
             }
             c if c.is_whitespace() => words.end(),
             c => words.push(c),
         }
     }
-    words.end();
-    Ok(words.all)
+    words.end_command(false);
+    Ok(words.commands)
 }
 
 fn unended() -> String {
@@ -220,7 +252,7 @@ fn octal(chars: &mut Chars<'_>, first: u32) -> u32 {
 }
 
 /// As the command prompt reads it: a caret takes the next sign as it is, and programs read `\"` as a quote.
-fn windows(line: &str) -> Result<Vec<String>, String> {
+fn windows(line: &str) -> Result<Vec<Vec<String>>, String> {
     let mut plain = String::with_capacity(line.len());
     let mut chars = line.chars().peekable();
     while let Some(c) = chars.next() {
@@ -249,7 +281,8 @@ fn windows(line: &str) -> Result<Vec<String>, String> {
                 chars.next();
                 words.push('\\');
             }
-            '&' | '|' if !quoted => break,
+            '&' | '\n' if !quoted => words.end_command(false),
+            '|' if !quoted => words.end_command(true),
             c if c.is_whitespace() && !quoted => words.end(),
             c => words.push(c),
         }
@@ -257,8 +290,8 @@ fn windows(line: &str) -> Result<Vec<String>, String> {
     if quoted {
         return Err(unended());
     }
-    words.end();
-    Ok(words.all)
+    words.end_command(false);
+    Ok(words.commands)
 }
 
 /// Goes over a text with `push`, and leaves variables as they are.

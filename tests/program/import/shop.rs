@@ -91,6 +91,9 @@ impl Shop {
             && (header(asked, "x-csrf-token").as_deref() == Some(&session.csrf)
                 || field(&asked.body, "_csrf").as_deref() == Some(&session.csrf));
         match (method, path) {
+            ("POST", "/login" | "/api/cart" | "/api/orders") if !guarded => {
+                refused("403 Forbidden", "csrf")
+            }
             ("GET", "/") => page(cookies, "<a href=/login>log in</a>"),
             ("GET", "/login") => {
                 let csrf = self.fresh(session, cookies);
@@ -99,7 +102,6 @@ impl Shop {
                     &format!("<input type=hidden name=_csrf value=\"{csrf}\">"),
                 )
             }
-            ("POST", "/login") if !guarded => refused("403 Forbidden", "csrf"),
             ("POST", "/login")
                 if field(&asked.body, "password").as_deref() == Some("hunter2-shop") =>
             {
@@ -116,7 +118,6 @@ impl Shop {
                     session.items.iter().map(|id| json!({ "id": id })).collect();
                 data("200 OK", &json!({ "items": items }))
             }
-            ("POST", "/api/cart" | "/api/orders") if !guarded => refused("403 Forbidden", "csrf"),
             ("POST", "/api/cart") if logged_in => {
                 let item = body(asked)["item"].as_u64().unwrap_or(0);
                 if !session.items.contains(&item) {
@@ -152,10 +153,8 @@ impl Shop {
     /// A token that must come back in the cookie and beside it.
     fn fresh(&self, session: &mut Session, cookies: &mut String) -> String {
         session.csrf = self.token("csrf");
-        cookies.push_str(&format!(
-            "set-cookie: csrf={}; SameSite=Strict\r\n",
-            session.csrf
-        ));
+        let csrf = &session.csrf;
+        *cookies = format!("{cookies}set-cookie: csrf={csrf}; SameSite=Strict\r\n");
         session.csrf.clone()
     }
 
