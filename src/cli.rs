@@ -1,5 +1,8 @@
 //! The command line: what was typed, nothing resolved.
 
+mod init;
+mod request;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,11 +11,12 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::Condition;
-use crate::import::{Data, RequestFlags};
 use crate::lab::method::Method;
 use crate::plan::FindFlags;
 use crate::ramp::Stages;
 use crate::report::Shown;
+pub use init::InitArgs;
+pub use request::RequestArgs;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
 #[derive(Debug, Parser)]
@@ -142,7 +146,7 @@ pub enum Command {
     Plan(FindArgs),
     /// Write a commented profile for a service: from its URL, a curl line, a browser's recording, an
     /// OpenAPI description, a Postman collection, or a k6 script.
-    #[command(after_help = INIT_EXAMPLES)]
+    #[command(after_help = init::EXAMPLES)]
     Init(InitArgs),
     /// Run only the demo target, until interrupted.
     Demo(DemoArgs),
@@ -182,20 +186,6 @@ environment or from files. The target is started and stopped as in a run.
 
 Exit codes: 0 the cycle passed, 5 it failed, 2 invalid usage or profile, 130 interrupted,
 1 internal error or output cannot be written
-";
-
-const INIT_EXAMPLES: &str = "\
-Examples:
-  breakpoint init --url http://127.0.0.1:8080/api
-  breakpoint init --url http://127.0.0.1:8080/orders -H 'x-tenant: a' --json '{\"item\": 7}'
-  breakpoint init --from-curl 'curl -d item=7 http://127.0.0.1:8080/orders'
-  breakpoint init --from-har shop.har --out shop.toml
-  breakpoint init --from-openapi openapi.json --url http://127.0.0.1:8000 --operations 'get /items'
-  breakpoint init --from-postman collection.json
-
-Credentials become {{ env.NAME }}, and the program lists the names to set. Requests to hosts that
-are not this machine are left out and listed, unless --allow-target names them or --url sends them
-to a service on this machine. `breakpoint try FILE` shows one cycle of what was written.
 ";
 
 const WORKER_EXAMPLES: &str = "\
@@ -397,60 +387,6 @@ impl ConnectArgs {
             insecure: self.insecure,
             resolve: self.resolve.clone(),
             ..flags
-        }
-    }
-}
-
-/// What is sent to --url; the flags are curl's.
-#[derive(Debug, Clone, Default, Args)]
-pub struct RequestArgs {
-    /// Header of the request to --url, such as 'x-tenant: a', or @FILE with one per line;
-    /// repeatable. A secret stays out of sight as '{{ env.NAME }}'.
-    #[arg(
-        short = 'H',
-        long = "header",
-        value_name = "HEADER",
-        allow_hyphen_values = true
-    )]
-    pub headers: Vec<String>,
-    /// Method of the request to --url [default: GET, or POST with a body].
-    #[arg(short = 'X', long = "request", alias = "method", value_name = "METHOD")]
-    pub request: Option<String>,
-    /// Body of the request to --url, or @FILE; repeatable, joined by `&`. Its type is that of a form
-    /// unless -H says another.
-    #[arg(short = 'd', long, value_name = "DATA", allow_hyphen_values = true)]
-    pub data: Vec<String>,
-    /// JSON body of the request to --url, or @FILE.
-    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
-    pub json: Vec<String>,
-    /// Field of a form that is sent to --url, urlencoded; repeatable.
-    #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
-    pub form: Vec<String>,
-    /// Refused: a multipart form.
-    #[arg(short = 'F', value_name = "NAME=VALUE", hide = true)]
-    pub multipart: Vec<String>,
-    /// User name and password for --url (basic authentication), as NAME:PASSWORD or
-    /// 'NAME:{{ env.PASSWORD }}'.
-    #[arg(short = 'u', long, value_name = "NAME:PASSWORD")]
-    pub user: Option<String>,
-    /// Cookies of the request to --url, as 'NAME=VALUE; NAME=VALUE'; repeatable.
-    #[arg(short = 'b', long, value_name = "COOKIES")]
-    pub cookie: Vec<String>,
-}
-
-impl RequestArgs {
-    /// What they say.
-    pub fn flags(&self) -> RequestFlags {
-        let data = |texts: &[String]| texts.iter().map(|t| Data::of(t)).collect();
-        RequestFlags {
-            headers: data(&self.headers),
-            method: self.request.clone(),
-            data: data(&self.data),
-            json: data(&self.json),
-            form: self.form.clone(),
-            multipart: self.multipart.clone(),
-            user: self.user.clone(),
-            cookie: self.cookie.clone(),
         }
     }
 }
@@ -801,61 +737,6 @@ pub struct TryArgs {
     /// Approve the commands of the profile (up, down) without a prompt.
     #[arg(long)]
     pub yes: bool,
-}
-
-/// `breakpoint init`.
-#[derive(Debug, Clone, Args)]
-pub struct InitArgs {
-    /// URL of the service; with --from-har, --from-openapi, --from-postman or --from-curl, where
-    /// the requests go in place of the host that they name.
-    #[arg(long, required_unless_present_any = ["from_k6", "from_curl", "from_har", "from_openapi", "from_postman"])]
-    pub url: Option<String>,
-    /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its
-    /// scenarios functions with weights, and comments list what has no counterpart.
-    #[arg(long, value_name = "SCRIPT", conflicts_with_all = ["url", "from_curl", "from_har", "from_openapi", "from_postman"])]
-    pub from_k6: Option<PathBuf>,
-    /// The k6 program, used to inspect the script [default: k6 from PATH].
-    #[arg(long, value_name = "PATH", requires = "from_k6")]
-    pub k6: Option<PathBuf>,
-    /// A curl command line, as browsers copy it, in quotes; @FILE reads it from a file, - from the
-    /// standard input.
-    #[arg(long, value_name = "COMMAND", conflicts_with_all = ["from_har", "from_openapi", "from_postman"])]
-    pub from_curl: Option<String>,
-    /// A recording of a browser: its pauses become think times, values that come back extractions.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["from_openapi", "from_postman"])]
-    pub from_har: Option<PathBuf>,
-    /// Also take in images, scripts, styles and fonts of the recording.
-    #[arg(long, requires = "from_har")]
-    pub with_assets: bool,
-    /// An OpenAPI description, JSON or YAML: a step per operation, with an example of its body.
-    #[arg(long, value_name = "FILE", conflicts_with = "from_postman")]
-    pub from_openapi: Option<PathBuf>,
-    /// Operations of the description in their order, such as 'post /items,get /items/{id}', or
-    /// their ids [default: every GET].
-    #[arg(
-        long,
-        value_name = "OPERATIONS",
-        value_delimiter = ',',
-        requires = "from_openapi"
-    )]
-    pub operations: Vec<String>,
-    /// A Postman collection (v2.1): its requests in order, with folders, variables and
-    /// authorization.
-    #[arg(long, value_name = "FILE")]
-    pub from_postman: Option<PathBuf>,
-    /// Host other than this machine that may be loaded; repeatable. Requests to others are left out
-    /// and listed.
-    #[arg(long, value_name = "HOST")]
-    pub allow_target: Vec<String>,
-    /// What is sent.
-    #[command(flatten)]
-    pub request: RequestArgs,
-    /// How connections are made.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// File to write; an existing one is not overwritten.
-    #[arg(long, value_name = "FILE", default_value = "breakpoint.toml")]
-    pub out: PathBuf,
 }
 
 /// `breakpoint demo`.

@@ -1,7 +1,10 @@
-//! Profiles from what people have: a curl line, a recording of a browser, a description of an API, a collection of requests.
+//! Profiles from what people have: a curl line, a recording of a browser, a description of an API,
+//! a collection of requests.
 //!
-//! Each format has a reader that makes [`Call`]s of a text. What follows is the same for all: calls to hosts that are not this machine
-//! are left out, values that come back become extractions, credentials become variables of the environment, and one writer makes the
+//! Each format has a reader that makes [`Call`]s of a text. What follows is the same for all: calls
+//! to hosts that are not this machine
+//! are left out, values that come back become extractions, credentials become variables of the
+//! environment, and one writer makes the
 //! profile. Text in, text out: nothing here touches a file or a socket.
 
 mod body;
@@ -203,7 +206,8 @@ fn made(mut reading: Reading, flag: &str, wishes: &Wishes) -> Result<Imported, I
     let profile = write::profile(&reading, &hidden.names, flag, wishes);
     if profile.len() > MOST_BYTES {
         return Err(ImportError::new(format!(
-            "its requests make a profile of {} KiB, and more than {} KiB are not read; leave some out",
+            "its requests make a profile of {} KiB, and more than {} KiB are not read; leave \
+            some out",
             profile.len() >> 10,
             MOST_BYTES >> 10
         )));

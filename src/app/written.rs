@@ -1,4 +1,5 @@
-//! `breakpoint init`: a profile of an address, of what flags say is sent there, or of what people have.
+//! `breakpoint init`: a profile of an address, of what flags say is sent there, or of what people
+//! have.
 
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -44,7 +45,8 @@ pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusa
     // Writing to a string cannot fail.
     write!(
         out,
-        "see what it would do:  breakpoint plan {file}\n{look}run it:                breakpoint find {file}\n"
+        "see what it would do:  breakpoint plan {file}\n{look}run it:                breakpoint \
+        find {file}\n"
     )
     .ok();
     terminal.print(&out);

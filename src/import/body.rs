@@ -8,7 +8,8 @@ use super::call::{Body, Call, decoded, escaped};
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 /// Levels of JSON that become tables of a profile; a reader of TOML has its own end.
 const MOST_DEPTH: usize = 40;
-/// Begins a text of JSON that is written without quotes: a placeholder in place of a number. No recorded text has it.
+/// Begins a text of JSON that is written without quotes: a placeholder in place of a number. No
+/// recorded text has it.
 const BARE: char = '\u{e002}';
 
 /// A placeholder that is written without quotes where JSON is a text.
@@ -83,7 +84,8 @@ pub(super) fn as_template(value: Value) -> Value {
     }
 }
 
-/// JSON as a value of a profile; `None` where TOML has no such value (null, numbers beyond 64 bits).
+/// JSON as a value of a profile; `None` where TOML has no such value (null, numbers beyond 64
+/// bits).
 pub(super) fn as_toml(value: &Value) -> Option<toml::Value> {
     within(value, MOST_DEPTH)
 }

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-/// A request. Its texts are templates: what was recorded is [`escaped`], what is filled in stands in `{{ }}`.
+/// A request. Its texts are templates: what was recorded is [`escaped`], what is filled in stands
+/// in `{{ }}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call {
     /// What the source calls it.
@@ -134,7 +135,8 @@ pub(super) fn literal(template: &str) -> Option<String> {
     plain.then(|| pieces.join("{{"))
 }
 
-/// An address in parts: origin, path with query, and who asks, where that stands in it. One without a scheme is HTTP's, as curl takes it.
+/// An address in parts: origin, path with query, and who asks, where that stands in it. One without
+/// a scheme is HTTP's, as curl takes it.
 pub(super) type Parts = (String, String, Option<(String, String)>);
 
 pub(super) fn split(url: &str) -> Result<Parts, String> {
@@ -215,7 +217,8 @@ pub(super) fn identifier(text: &str) -> String {
     }
 }
 
-/// An address that was typed, in two: what stands before its path, and the rest with what is filled in.
+/// An address that was typed, in two: what stands before its path, and the rest with what is filled
+/// in.
 pub(super) fn origin_and_path(url: &str) -> (String, String) {
     let authority = url.find("://").map_or(0, |at| at + 3);
     match url[authority..].find(['/', '?', '#']) {

@@ -12,7 +12,8 @@ const MOST_LINE: usize = 4 << 20;
 const REDIRECTS: u32 = 10;
 /// Letters of curl's options that have a value.
 const SHORT_WITH_VALUE: &str = "AbcCdDeEFhHKmoPQrtTuUwxXyYz";
-/// Its long options that have a value and say nothing about the request: how it is shown, kept, or timed.
+/// Its long options that have a value and say nothing about the request: how it is shown, kept, or
+/// timed.
 const PASSED_OVER: &[&str] = &[
     "ciphers",
     "connect-timeout",
@@ -119,7 +120,8 @@ pub(super) fn read(line: &str) -> Result<Reading, ImportError> {
     }
     if !found {
         return Err(ImportError::new(
-            "it does not begin with `curl`; copy the whole command, in quotes: --from-curl 'curl ...'",
+            "it does not begin with `curl`; copy the whole command, in quotes: --from-curl 'curl \
+            ...'",
         ));
     }
     Ok(reading)
@@ -191,7 +193,8 @@ impl Options {
             }
             "upload-file" | "config" => {
                 return Err(ImportError::new(format!(
-                    "--{name} reads a file, which is not carried over; put what is in it into the line"
+                    "--{name} reads a file, which is not carried over; put what is in it into \
+                    the line"
                 )));
             }
             "get" => self.method_of_flag = Some("GET"),
@@ -272,7 +275,8 @@ impl Options {
         for cookie in &self.cookie {
             if !cookie.contains('=') {
                 return Err(format!(
-                    "-b reads cookies from the file `{}`, which is not carried over; give them as -b 'NAME=VALUE'",
+                    "-b reads cookies from the file `{}`, which is not carried over; give them \
+                    as -b 'NAME=VALUE'",
                     identifier(cookie)
                 ));
             }
@@ -402,7 +406,8 @@ fn next(rest: &mut impl Iterator<Item = String>, word: &str) -> Result<String, I
 fn of_no_file(name: &str, value: String) -> Result<String, ImportError> {
     match value.strip_prefix('@') {
         Some(_) => Err(ImportError::new(format!(
-            "--{name} @FILE reads a file, which is not carried over; put what is in it into the line"
+            "--{name} @FILE reads a file, which is not carried over; put what is in it into the \
+            line"
         ))),
         None => Ok(value),
     }

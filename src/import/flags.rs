@@ -1,4 +1,5 @@
-//! Flags that say what is sent to `--url`, spelled as curl spells them. Their texts are templates, as in a profile.
+//! Flags that say what is sent to `--url`, spelled as curl spells them. Their texts are templates,
+//! as in a profile.
 
 use std::path::PathBuf;
 
@@ -77,7 +78,8 @@ impl RequestFlags {
             .map(|(flag, _)| flag)
     }
 
-    /// The files that are still to be read, each with whether line breaks in it are left out, as `-d` of curl does.
+    /// The files that are still to be read, each with whether line breaks in it are left out, as
+    /// `-d` of curl does.
     pub fn files(&mut self) -> impl Iterator<Item = (&'static str, &mut Data)> {
         let headers = self.headers.iter_mut().map(|d| ("--header", d));
         let data = self.data.iter_mut().map(|d| ("--data", d));
@@ -182,7 +184,8 @@ fn name_of(field: &str) -> &str {
     field.split('=').next().unwrap_or_default()
 }
 
-/// `name: value` takes the place of what is sent by itself, and joins another of its name; `name:` takes it out; `name;` sends it empty.
+/// `name: value` takes the place of what is sent by itself, and joins another of its name; `name:`
+/// takes it out; `name;` sends it empty.
 fn put_header(call: &mut Call, header: &Data) -> Result<(), Wrong> {
     let text = header.template().map_err(|why| ("--header", why))?;
     let lines = match header {

@@ -273,7 +273,8 @@ impl Reader {
         if self.assets > 0 {
             let assets = plural(self.assets, "request");
             self.reading.tell(format!(
-                "left out: {assets} for images, scripts, styles and the like (--with-assets takes them in)"
+                "left out: {assets} for images, scripts, styles and the like (--with-assets \
+                takes them in)"
             ));
         }
         if self.preflights > 0 {
@@ -303,7 +304,8 @@ impl Reader {
         if !proofs.is_empty() {
             let names: Vec<&str> = proofs.iter().map(|(name, _)| name.as_str()).collect();
             self.reading.tell(format!(
-                "the recording begins with a session: the cookies {} were set before it. They are taken from COOKIE, and expire; \
+                "the recording begins with a session: the cookies {} were set before it. They \
+                are taken from COOKIE, and expire; \
                  record from the login on, in a private window, for a profile that logs in itself",
                 names.join(", ")
             ));
@@ -316,7 +318,8 @@ impl Reader {
     }
 }
 
-/// The status that is right: what was answered, unless that is any 2xx or the browser had the answer already.
+/// The status that is right: what was answered, unless that is any 2xx or the browser had the
+/// answer already.
 fn expected(status: i32) -> Option<u16> {
     let status = u16::try_from(status).ok()?;
     (!(200..300).contains(&status) && status != 304 && (100..=999).contains(&status))

@@ -1,4 +1,5 @@
-//! Whom the calls may reach: this machine, and hosts that were allowed. All others are left out and listed.
+//! Whom the calls may reach: this machine, and hosts that were allowed. All others are left out and
+//! listed.
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -9,7 +10,8 @@ use super::{ImportError, Reading, Wishes};
 /// Hosts that one line lists.
 const MOST_NAMED: usize = 12;
 
-/// Leaves out what goes elsewhere. With `--url` the calls to the host that has most of them go there, unless they do already.
+/// Leaves out what goes elsewhere. With `--url` the calls to the host that has most of them go
+/// there, unless they do already.
 pub(super) fn choose(
     reading: &mut Reading,
     wishes: &Wishes,
@@ -93,7 +95,8 @@ pub(super) fn host_of(origin: &str) -> &str {
     }
 }
 
-/// Whether a host is this machine whatever a name server says; the addresses of all are checked once more before the first load.
+/// Whether a host is this machine whatever a name server says; the addresses of all are checked
+/// once more before the first load.
 pub(super) fn is_here(host: &str) -> bool {
     let loopback = |address: IpAddr| address.to_canonical().is_loopback();
     host.eq_ignore_ascii_case("localhost")

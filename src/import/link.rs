@@ -1,4 +1,5 @@
-//! Values that come back: what an answer gave and a later request sends again becomes an extraction, or the value of a cookie.
+//! Values that come back: what an answer gave and a later request sends again becomes an
+//! extraction, or the value of a cookie.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -261,7 +262,8 @@ fn page(body: &str, note: &mut impl FnMut(&str, String, &str)) {
     }
 }
 
-/// Where a value stands in the text of an earlier answer, as a regular expression that finds it there first.
+/// Where a value stands in the text of an earlier answer, as a regular expression that finds it
+/// there first.
 fn in_text(earlier: &[Call], name: &str, value: &str) -> Option<Found> {
     for (call, answer) in earlier.iter().enumerate() {
         let Some(body) = answer.answer.as_ref().map(|a| a.body.as_str()) else {

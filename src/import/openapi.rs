@@ -84,7 +84,8 @@ fn operations(document: &Document) -> Vec<Operation<'_>> {
     all
 }
 
-/// Those that were asked for, in that order; else every GET, without which nobody would guess what a load does.
+/// Those that were asked for, in that order; else every GET, without which nobody would guess what
+/// a load does.
 fn chosen<'a>(
     all: &'a [Operation<'a>],
     wishes: &Wishes,
@@ -104,7 +105,8 @@ fn chosen<'a>(
         let others = list(&mut all.iter().filter(|o| o.method != "get"));
         if !others.is_empty() {
             reading.tell(format!(
-                "left out, as they may change something: {others} (--operations 'METHOD PATH,...' chooses)"
+                "left out, as they may change something: {others} (--operations 'METHOD \
+                PATH,...' chooses)"
             ));
         }
         if chosen.is_empty() {
@@ -130,7 +132,8 @@ fn chosen<'a>(
 /// Where the API is: `--url`, else the first server that the description names.
 fn server(document: &Document, wishes: &Wishes) -> Result<String, ImportError> {
     if let Some(url) = &wishes.url {
-        // It is put before all paths here; what is not this machine's is left out later as anything else.
+        // It is put before all paths here; what is not this machine's is left out later as anything
+        // else.
         let (origin, path, _) =
             split(url).map_err(|why| ImportError::new(format!("--url: {why}")))?;
         return Ok(format!("{origin}{}", path.trim_end_matches('/')));

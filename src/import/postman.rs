@@ -1,4 +1,5 @@
-//! A collection of Postman, v2.0 and v2.1: folders, variables, authorization, bodies. Scripts are not carried over.
+//! A collection of Postman, v2.0 and v2.1: folders, variables, authorization, bodies. Scripts are
+//! not carried over.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +57,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Reading, ImportError> {
     reader.folder(items, root.get("auth"), "", MOST_DEPTH);
     if reader.scripts > 0 {
         reader.reading.tell(format!(
-            "not carried over: {} scripts (events); what they check is a `check` of a step, what they set an `extract`",
+            "not carried over: {} scripts (events); what they check is a `check` of a step, what \
+            they set an `extract`",
             reader.scripts
         ));
     }
@@ -205,7 +207,8 @@ impl Reader {
             };
             let Some(given) = self.variables.get(name.trim()) else {
                 return Err(format!(
-                    "its host is the variable `{}`, which the collection does not set; set it in the collection's variables, \
+                    "its host is the variable `{}`, which the collection does not set; set it in \
+                    the collection's variables, \
                      or edit the file",
                     identifier(name)
                 ));
@@ -369,7 +372,8 @@ impl Reader {
         }
     }
 
-    /// A text as a template: the collection's variables are filled in, others come from the environment.
+    /// A text as a template: the collection's variables are filled in, others come from the
+    /// environment.
     fn filled(&mut self, text: &str) -> String {
         let mut out = String::new();
         let mut rest = text;

@@ -1,8 +1,10 @@
 //! Credentials of what was recorded: a profile takes them from the environment.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use base64::Engine as _;
+use regex::Regex;
 use serde_json::Value;
 
 use super::call::{Body, Call, escaped, identifier, literal};
@@ -17,6 +19,15 @@ const LEAST_REPEATED: usize = 6;
 const LEAST_IN_TEXT: usize = 4;
 /// Bytes of a text from which on it is not looked at as JSON or a form.
 const MOST_TEXT: usize = 1 << 20;
+
+/// A name and its value in JSON with placeholders in it, and in XML.
+static NAMED: LazyLock<[Option<Regex>; 2]> = LazyLock::new(|| {
+    [
+        r#""([^"\\]+)"\s*:\s*"([^"\\]+)""#,
+        r"<([\w:.-]+)[^<>]*>([^<>]+)</",
+    ]
+    .map(|pattern| Regex::new(pattern).ok())
+});
 
 /// What was put into variables.
 #[derive(Debug, Default)]
@@ -194,7 +205,8 @@ fn named(call: &Call) -> Vec<String> {
     names
 }
 
-/// Names and values of what in a body is named like a secret, or looks like one: fields of JSON or of a form.
+/// Names and values of what in a body is named like a secret, or looks like one: fields of JSON or
+/// of a form.
 pub fn of_text(text: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if text.len() > MOST_TEXT {
@@ -214,16 +226,8 @@ pub fn of_text(text: &str) -> Vec<(String, String)> {
         parts(text, &mut note);
         return found;
     }
-    // JSON with placeholders in it, and XML.
-    for pattern in [
-        r#""([^"\\]{1,80})"\s*:\s*"([^"\\]{1,4096})""#,
-        r"<([\w:.-]{1,80})[^<>]{0,200}>([^<>]{1,4096})</",
-    ] {
-        let all = regex::Regex::new(pattern).ok();
-        let all = all.iter().flat_map(|r| r.captures_iter(text));
-        for captures in all {
-            note(&captures[1], &captures[2]);
-        }
+    for captures in NAMED.iter().flatten().flat_map(|r| r.captures_iter(text)) {
+        note(&captures[1], &captures[2]);
     }
     for pair in text.split(['&', '\n']) {
         if let Some((name, value)) = pair.split_once('=') {

@@ -1,4 +1,5 @@
-//! What no request can have is left out before the profile is written: a recording may be anybody's.
+//! What no request can have is left out before the profile is written: a recording may be
+//! anybody's.
 
 use http::header::{HeaderName, HeaderValue};
 use http::uri::Authority;
@@ -37,10 +38,8 @@ fn why_not(call: &Call) -> Option<&'static str> {
         Ok(_) => {}
     }
     let authority = call.origin.split_once("://").map_or("", |(_, a)| a);
-    let port = authority.rsplit_once(':').filter(|(_, p)| !p.contains(']'));
-    let port_is_wrong = port.is_some_and(|(_, p)| p.parse::<u16>().map_or(true, |p| p == 0));
     let known = authority.parse::<Authority>();
-    if port_is_wrong || known.map_or(true, |a| a.host().is_empty()) {
+    if !has_valid_port(authority) || known.map_or(true, |a| a.host().is_empty()) {
         return Some("its host or port is not valid");
     }
     // What is filled in is checked when it is.
@@ -53,6 +52,17 @@ fn why_not(call: &Call) -> Option<&'static str> {
         .as_ref()
         .is_some_and(colon)
         .then_some("its user name has a colon")
+}
+
+/// Whether nothing stands behind the host, or a port that somebody can listen on.
+fn has_valid_port(authority: &str) -> bool {
+    let behind = match authority.strip_prefix('[') {
+        Some(inner) => inner.split_once(']').map_or(":", |(_, behind)| behind),
+        None => authority.find(':').map_or("", |at| &authority[at..]),
+    };
+    let digits = behind.strip_prefix(':');
+    let digits = digits.filter(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    behind.is_empty() || digits.is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0))
 }
 
 fn without_placeholders(text: &str) -> String {

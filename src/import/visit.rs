@@ -1,4 +1,5 @@
-//! Every value of a request that may be somebody's: a segment of its path, a parameter, a header, a field.
+//! Every value of a request that may be somebody's: a segment of its path, a parameter, a header, a
+//! field.
 
 use serde_json::Value;
 
@@ -19,7 +20,8 @@ pub(super) enum Place {
     Plain,
 }
 
-/// Goes over the values of a call, each with its name; what `change` returns takes the value's place.
+/// Goes over the values of a call, each with its name; what `change` returns takes the value's
+/// place.
 pub(super) fn visit(call: &mut Call, change: &mut impl FnMut(Place, &str, &str) -> Option<String>) {
     // What is filled in is nobody's value any more.
     let change = &mut |place: Place, name: &str, value: &str| {
@@ -83,7 +85,8 @@ fn path(text: &str, change: &mut impl FnMut(Place, &str, &str) -> Option<String>
     out
 }
 
-/// `typed` is whether a placeholder in place of a number keeps its type, which it does in the tables of a profile.
+/// `typed` is whether a placeholder in place of a number keeps its type, which it does in the
+/// tables of a profile.
 fn json(
     value: &mut Value,
     name: &str,

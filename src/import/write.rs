@@ -26,7 +26,8 @@ pub(super) fn profile(
 ) -> String {
     let calls = &reading.calls;
     let mut out = format!(
-        "# A breakpoint profile, written by `breakpoint init {flag}`. One cycle, shown whole:   breakpoint try FILE\n\
+        "# A breakpoint profile, written by `breakpoint init {flag}`. One cycle, shown whole:   \
+        breakpoint try FILE\n\
          # Run it:   breakpoint find FILE      `breakpoint init --url URL` writes one that shows all keys.\n"
     );
     let mut line = |text: &str| {
@@ -53,7 +54,8 @@ pub(super) fn profile(
     } else {
         writeln!(
             out,
-            "# What must hold: `p99` is the latency of the whole cycle without its pauses, `p99({first})` that of one step.\n\
+            "# What must hold: `p99` is the latency of the whole cycle without its pauses, \
+            `p99({first})` that of one step.\n\
              slo = [\"p99<2s\", \"errors<1%\"]\n"
         )
         .ok();
@@ -99,7 +101,8 @@ fn target(out: &mut String, keys: &[(&'static str, String)]) {
     }
 }
 
-/// `[scenario]` alone, for one call: its step is called `request`, as that of an address without anything else.
+/// `[scenario]` alone, for one call: its step is called `request`, as that of an address without
+/// anything else.
 pub fn scenario(call: &Call) -> String {
     let name = "request".to_owned();
     steps(std::slice::from_ref(call), &[name], &call.origin)
@@ -161,7 +164,8 @@ fn step(out: &mut String, call: &Call, name: &str, base: &str, common: &[(String
         let think = (think.min(MOST_THINK_S) * 10.0).round() / 10.0;
         write!(
             out,
-            "\n[[scenario.steps]]\nthink = {{ exponential = \"{think}s\" }}   # the pause that was recorded, as a mean\n"
+            "\n[[scenario.steps]]\nthink = {{ exponential = \"{think}s\" }}   # the pause that \
+            was recorded, as a mean\n"
         )
         .ok();
     }

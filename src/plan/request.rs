@@ -20,7 +20,8 @@ pub(super) fn check(
         let who = engine.name();
         format!("the engine `{who}` sends what its own files say; remove it")
     } else if profile.is_some() {
-        "what is sent is in the profile's [scenario]; change it there, or use --url without a profile"
+        "what is sent is in the profile's [scenario]; change it there, or use --url without a \
+        profile"
             .to_owned()
     } else if flags.url.is_none() {
         "it says what is sent to an address; add --url".to_owned()

@@ -1,4 +1,5 @@
-//! Profiles from what people have, against the service that it came from: each must pass its own cycle there, and no secret of it
+//! Profiles from what people have, against the service that it came from: each must pass its own
+//! cycle there, and no secret of it
 //! may be anywhere.
 
 mod shop;
@@ -65,7 +66,8 @@ fn a_recording_of_chromium_runs_on_the_shop_that_it_came_from() {
         "{profile}{said}"
     );
     for part in [
-        // The pair of a cookie and what must come back beside it, an id and a receipt; the jar has the session.
+        // The pair of a cookie and what must come back beside it, an id and a receipt; the jar has
+        // the session.
         "{{ cookie.csrf }}",
         "password = \"{{ env.PASSWORD }}\"",
         "item_id = \"/items/1/id\"",
@@ -210,13 +212,15 @@ fn what_browsers_copy_runs_and_its_credentials_are_in_the_environment() {
     let service = only(head, "{\"n\":1,\"text\":\"it's \u{fc} {{x}}\"}");
     let url = &service.url;
     let chrome = format!(
-        "curl '{url}/api/questions?page=2' \\\n  -H 'accept: */*' \\\n  -H 'authorization: Bearer t0p-s3cret-token' \\\n  \
+        "curl '{url}/api/questions?page=2' \\\n  -H 'accept: */*' \\\n  -H 'authorization: \
+        Bearer t0p-s3cret-token' \\\n  \
          -H 'content-type: application/json' \\\n  -b 'sid=5e55ion; theme=dark' \\\n  -H 'sec-ch-ua: \"Chromium\";v=\"156\"' \\\n  \
          -H 'user-agent: Mozilla/5.0' -H 'x-requested-with: XMLHttpRequest' \\\n  \
          --data-raw $'{{\"text\":\"it\\'s \\u00fc {{{{x}}}}\",\"n\":1}}' --compressed"
     );
     let windows = format!(
-        "curl ^\"{url}/api/questions?page=2^\" ^\r\n  -H ^\"authorization: Bearer t0p-s3cret-token^\" ^\r\n  \
+        "curl ^\"{url}/api/questions?page=2^\" ^\r\n  -H ^\"authorization: Bearer \
+        t0p-s3cret-token^\" ^\r\n  \
          -H ^\"content-type: application/json^\" ^\r\n  -b ^\"sid=5e55ion; theme=dark^\" ^\r\n  \
          -H ^\"x-requested-with: XMLHttpRequest^\" ^\r\n  \
          --data-raw ^\"^{{^\\^\"text^\\^\":^\\^\"it's \u{fc} ^{{^{{x^}}^}}^\\^\",^\\^\"n^\\^\":1^}}^\""
@@ -370,7 +374,8 @@ fn what_cannot_be_meant_is_refused_by_name() {
     let url = ["--url", "http://127.0.0.1:9/", "--slo", "p99<1s"];
     fs::write(
         dir.path().join("own.toml"),
-        "slo = ['p99<1s']\n[target]\nurl = 'http://127.0.0.1:9'\n[[scenario.steps]]\nname = 'a'\nget = '/'\n",
+        "slo = ['p99<1s']\n[target]\nurl = 'http://127.0.0.1:9'\n[[scenario.steps]]\nname = \
+        'a'\nget = '/'\n",
     )
     .unwrap();
     let line = |text: &'static str| vec!["init", "--from-curl", text];

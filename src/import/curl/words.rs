@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::super::call::{Body, Call};
 
-/// Stand around the name of a variable of the shell until the request is whole; no text of a request has them.
+/// Stand around the name of a variable of the shell until the request is whole; no text of a
+/// request has them.
 const OPEN: char = '\u{e000}';
 const CLOSE: char = '\u{e001}';
 /// Most words of a line.
@@ -125,7 +126,9 @@ fn unended() -> String {
 }
 
 fn computed() -> String {
-    "the shell would run another command for a part of it (`...` or $(...)); put in what that prints, or $NAME for a variable".to_owned()
+    "the shell would run another command for a part of it (`...` or $(...)); put in what that \
+    prints, or $NAME for a variable"
+        .to_owned()
 }
 
 fn single(words: &mut Words, chars: &mut Chars<'_>) -> Result<(), String> {
@@ -251,7 +254,8 @@ fn octal(chars: &mut Chars<'_>, first: u32) -> u32 {
     out
 }
 
-/// As the command prompt reads it: a caret takes the next sign as it is, and programs read `\"` as a quote.
+/// As the command prompt reads it: a caret takes the next sign as it is, and programs read `\"` as
+/// a quote.
 fn windows(line: &str) -> Result<Vec<Vec<String>>, String> {
     let mut plain = String::with_capacity(line.len());
     let mut chars = line.chars().peekable();

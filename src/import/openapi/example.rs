@@ -1,4 +1,5 @@
-//! An example of what a schema allows: its own, its default, the first of an enumeration, else one that is made.
+//! An example of what a schema allows: its own, its default, the first of an enumeration, else one
+//! that is made.
 
 use serde_json::{Map, Number, Value};
 

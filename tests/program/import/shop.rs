@@ -1,4 +1,5 @@
-//! A small shop as Express with `express-session` and a CSRF cookie pair makes one, and an API of items as `FastAPI` does: it
+//! A small shop as Express with `express-session` and a CSRF cookie pair makes one, and an API of
+//! items as `FastAPI` does: it
 //! refuses what a client gets wrong, and forgets nothing that it gave out.
 
 use std::collections::HashMap;
