@@ -186,7 +186,7 @@ fn remember(answer: &Answer, call: usize, found: &mut HashMap<String, Found>) {
     };
     for (name, value) in answer.cookies() {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-        if name.chars().all(plain) {
+        if !name.is_empty() && name.chars().all(plain) {
             note(value, format!("cookie:{name}"), name);
         }
     }

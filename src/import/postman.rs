@@ -382,7 +382,13 @@ impl Reader {
                 break;
             };
             out.push_str(before);
-            out.push_str(&self.value_of(name.trim()));
+            let value = self.value_of(name.trim());
+            // A brace before a placeholder would be read as part of it.
+            if value.starts_with("{{") && out.ends_with('{') {
+                out.pop();
+                out.push_str("{{ \"{\" }}");
+            }
+            out.push_str(&value);
             rest = after;
         }
         out.push_str(&escaped(rest));

@@ -89,6 +89,7 @@ fn encoded(path: &str) -> String {
         // The sign `{{` itself is no placeholder.
         match &rest[open..end] {
             "{{ \"{{\" }}" => out.push_str("%7B%7B"),
+            "{{ \"{\" }}" => out.push_str("%7B"),
             placeholder => out.push_str(placeholder),
         }
         rest = &rest[end..];

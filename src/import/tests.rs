@@ -113,6 +113,18 @@ fn a_line_of_curl_is_read_as_a_shell_reads_it() {
 }
 
 #[test]
+fn a_brace_before_a_variable_is_no_part_of_it() {
+    let line = r#"curl -d "x{$A" -H 'content-type: text/plain' "http://localhost/a{$ID""#;
+    let made = curl(line).profile;
+    for part in [
+        "post = \"/a%7B{{ env.ID }}\"",
+        r#"body = "x{{ \"{\" }}{{ env.A }}""#,
+    ] {
+        assert!(made.contains(part), "no `{part}`:\n{made}");
+    }
+}
+
+#[test]
 fn a_line_that_cannot_be_carried_over_says_what_to_write() {
     for (line, part) in [
         ("curl", "has no address"),

@@ -316,7 +316,9 @@ pub(super) fn each(text: &str, out: &mut String, push: impl Fn(&mut String, &str
 pub(super) fn fill(call: &mut Call) {
     let made = |text: &mut String| {
         if text.contains(OPEN) {
-            *text = text.replace(OPEN, "{{ env.").replace(CLOSE, " }}");
+            // A brace before a placeholder would be read as part of it.
+            let apart = text.replace(&format!("{{{OPEN}"), &format!("{{{{ \"{{\" }}}}{OPEN}"));
+            *text = apart.replace(OPEN, "{{ env.").replace(CLOSE, " }}");
         }
     };
     made(&mut call.path);
