@@ -25,7 +25,9 @@ mod secrets;
 mod session;
 mod signals;
 mod swallowed;
+mod typed;
 mod worker;
+mod written;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -37,19 +39,18 @@ use tokio::net::TcpListener;
 use audience::Audience;
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command, DemoArgs, FindArgs, InitArgs, ReportArgs, ServiceKind};
+use crate::cli::{Cli, Command, DemoArgs, FindArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
-use crate::k6::{DEFAULT_BINARY, Looked};
+use crate::k6::Looked;
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Each, Outline};
 use crate::profile::Profile;
-use crate::profile::llm::Llm;
 use crate::report::Told;
 use crate::scenario::Allowed;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
 use crate::term::{TermOptions, Terminal, output};
-use crate::{init, locate, store};
+use crate::{locate, store};
 
 /// Why a command ends without doing what it was asked, and with which code.
 #[derive(Debug)]
@@ -146,7 +147,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Compare(args) => compare::compare(&args, &mut terminal),
         Command::Try(args) => look::look(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),
-        Command::Init(args) => write_profile(&args, &terminal),
+        Command::Init(args) => written::write(&args, &terminal),
         Command::Demo(args) => return serve_demo(&args, &terminal),
         Command::Report(args) => report(&args, &terminal),
         Command::Lab(args) => lab::lab(&args, &mut terminal),
@@ -175,7 +176,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
 fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, Refusal> {
     let profiles = locate::selected(&args.profiles, &args.files, Path::new("."))
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let flags = args.flags();
+    let mut flags = args.flags();
+    typed::read(&mut flags.request)?;
     let plan = |profile: &Option<Profile>| {
         let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
         plan_of(profile.as_ref(), &flags, looked.as_ref())
@@ -244,34 +246,6 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
             terminal.warning(warning);
         }
     }
-    Ok(Exit::Answer)
-}
-
-fn write_profile(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
-    let text = match (&args.from_k6, &args.llm, &args.url) {
-        (None, Some(url), _) => init::of_llm(Llm {
-            url,
-            model: &args.model,
-            has_key: std::env::var_os("OPENAI_API_KEY").is_some_and(|key| !key.is_empty()),
-        }),
-        (Some(script), ..) => {
-            let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
-            let looked = script::look_at(script, binary)?;
-            init::of_script(script, args.k6.as_deref(), &looked, &args.out)
-        }
-        (None, None, url) => init::of_url(url.as_deref().unwrap_or_default()),
-    };
-    let text = text.map_err(|e| Refusal::new(Exit::Usage, e))?;
-    init::write(&text, &args.out).map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let file = args.out.display();
-    // k6 alone knows what a script sends.
-    let look = match args.from_k6 {
-        Some(_) => String::new(),
-        None => format!("see one cycle:         breakpoint try {file}\n"),
-    };
-    terminal.print(&format!(
-        "wrote {file}\nsee what it would do:  breakpoint plan {file}\n{look}run it:                breakpoint find {file}\n"
-    ));
     Ok(Exit::Answer)
 }
 

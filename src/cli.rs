@@ -1,5 +1,8 @@
 //! The command line: what was typed, nothing resolved.
 
+mod init;
+mod request;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +15,8 @@ use crate::lab::method::Method;
 use crate::plan::FindFlags;
 use crate::ramp::Stages;
 use crate::report::Shown;
+pub use init::InitArgs;
+pub use request::RequestArgs;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
 #[derive(Debug, Parser)]
@@ -44,6 +49,7 @@ const FIND_EXAMPLES: &str = "\
 Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --slo 'p99<2s'
   breakpoint find --url http://127.0.0.1:8080/api --slo 'p99<200ms' --slo 'errors<1%'
+  breakpoint find --url http://127.0.0.1:8080/orders -H 'x-tenant: a' -d 'item=7' --slo 'p99<1s'
   breakpoint find gateway-512mb --slo p99:2s         the colon means \"at most\" and needs no quotes
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
   breakpoint find gateway-512mb --require-vus 500    CI gate: exit 99 unless 500 are held
@@ -138,7 +144,9 @@ pub enum Command {
     /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without
     /// sending anything.
     Plan(FindArgs),
-    /// Write a commented profile for a service.
+    /// Write a commented profile for a service: from its URL, a curl line, a browser's recording, an
+    /// OpenAPI description, a Postman collection, or a k6 script.
+    #[command(after_help = init::EXAMPLES)]
     Init(InitArgs),
     /// Run only the demo target, until interrupted.
     Demo(DemoArgs),
@@ -169,6 +177,7 @@ Examples:
   breakpoint try mine.toml --vu 7                    as the eighth, with its row of each feeder
   breakpoint try mine.toml --population abusers      one of another population
   breakpoint try --url http://127.0.0.1:8080/api     one GET
+  breakpoint try --url http://127.0.0.1:8080/orders -H 'x-tenant: a' --json '{\"item\": 7}'
 
 Lines start with # (a step and how it is judged), > (sent), < (received: status, headers, the first
 kilobyte of the body, events), * (notes: connections, extracted values), + (passed), ! (failed).
@@ -310,6 +319,9 @@ pub struct FindArgs {
     /// --remote-write, as it is written there; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// What is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
     /// How connections are made.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -483,6 +495,7 @@ impl FindArgs {
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
+            request: self.request.flags(),
             ..flags
         })
     }
@@ -512,6 +525,9 @@ pub struct ResumeArgs {
     /// Local address to connect from; repeatable.
     #[arg(long, value_name = "ADDRESS")]
     pub local_addr: Vec<String>,
+    /// What is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
     /// How connections are made.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -565,6 +581,9 @@ pub struct RampArgs {
     /// Host other than this machine that may be loaded; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// What is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
     /// How connections are made.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -595,6 +614,7 @@ impl RampArgs {
             stop_file: self.safety.stop_file.clone(),
             abort_if: self.safety.abort_if.clone(),
             max_time: self.safety.max_time.clone(),
+            request: self.request.flags(),
             ..flags
         })
     }
@@ -709,38 +729,15 @@ pub struct TryArgs {
     /// Host other than this machine that may be used; repeatable.
     #[arg(long, value_name = "HOST")]
     pub allow_target: Vec<String>,
+    /// What is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
     /// How connections are made.
     #[command(flatten)]
     pub connect: ConnectArgs,
     /// Approve the commands of the profile (up, down) without a prompt.
     #[arg(long)]
     pub yes: bool,
-}
-
-/// `breakpoint init`.
-#[derive(Debug, Clone, Args)]
-pub struct InitArgs {
-    /// URL of the service.
-    #[arg(long, required_unless_present_any = ["from_k6", "llm"])]
-    pub url: Option<String>,
-    /// URL of an LLM with chat completions in the shape of the `OpenAI` API, with or without the path:
-    /// the profile asks for streamed answers, and its SLO is on the first word and on the gaps.
-    /// A key comes from `OPENAI_API_KEY`, where that is set.
-    #[arg(long, value_name = "URL", conflicts_with_all = ["url", "from_k6"])]
-    pub llm: Option<String>,
-    /// Name of the LLM's model.
-    #[arg(long, value_name = "NAME", requires = "llm", default_value = "default")]
-    pub model: String,
-    /// A k6 script that makes the load, instead of a URL: its thresholds become the SLO, its
-    /// scenarios functions with weights, and comments list what has no counterpart.
-    #[arg(long, value_name = "SCRIPT", conflicts_with = "url")]
-    pub from_k6: Option<PathBuf>,
-    /// The k6 program, used to inspect the script [default: k6 from PATH].
-    #[arg(long, value_name = "PATH", requires = "from_k6")]
-    pub k6: Option<PathBuf>,
-    /// File to write; an existing one is not overwritten.
-    #[arg(long, value_name = "FILE", default_value = "breakpoint.toml")]
-    pub out: PathBuf,
 }
 
 /// `breakpoint demo`.

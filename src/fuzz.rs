@@ -9,13 +9,14 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command};
 use crate::engine::{k6, locust, native};
+use crate::import::{self, Source, Wishes};
 use crate::k6::{Named, Script, Version, profile as k6_profile, said};
 use crate::plan::{FindFlags, Plan, ScenarioSource};
 use crate::profile::Profile;
 use crate::scenario::Scenario;
 use crate::scenario::sse::{Event, MAX_EVENT_BYTES, Parser};
 use crate::slo::Slo;
-use crate::{compare, crypto, excerpt, journal, monitor, record, report, scenario, secret};
+use crate::{compare, crypto, excerpt, init, journal, monitor, record, report, scenario, secret};
 
 /// What reads something from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,11 +61,19 @@ pub enum Target {
     Printed,
     /// What a server sends on a WebSocket.
     Websocket,
+    /// A command line of curl.
+    Curl,
+    /// A recording of a browser.
+    Har,
+    /// A description of an API.
+    OpenApi,
+    /// A collection of Postman.
+    Postman,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -85,6 +94,10 @@ impl Target {
         Self::Arguments,
         Self::Printed,
         Self::Websocket,
+        Self::Curl,
+        Self::Har,
+        Self::OpenApi,
+        Self::Postman,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -110,6 +123,10 @@ impl Target {
             Self::Arguments => "arguments",
             Self::Printed => "printed",
             Self::Websocket => "websocket",
+            Self::Curl => "curl",
+            Self::Har => "har",
+            Self::OpenApi => "openapi",
+            Self::Postman => "postman",
         }
     }
 
@@ -140,6 +157,10 @@ impl Target {
             Self::Arguments => text().map_or((), arguments),
             Self::Printed => text().map_or((), printed),
             Self::Websocket => native::fuzz_websocket(data),
+            Self::Curl => text().map_or((), |line| imported(Source::Curl(line))),
+            Self::Har => imported(Source::Har(data)),
+            Self::OpenApi => text().map_or((), |text| imported(Source::OpenApi(text))),
+            Self::Postman => imported(Source::Postman(data)),
         }
     }
 }
@@ -182,6 +203,26 @@ fn script(data: &[u8]) {
     };
     let text = k6_profile(&named, &script);
     Profile::parse(&text, "fuzzed.toml", Path::new("/nowhere")).expect("what is written is read");
+}
+
+/// Whatever is imported: what is written makes a plan and a scenario, and no credential of it is told.
+fn imported(source: Source<'_>) {
+    let wishes = Wishes {
+        url: matches!(source, Source::OpenApi(_)).then(|| "http://127.0.0.1:8080/v1".to_owned()),
+        ..Wishes::default()
+    };
+    let made = match import::import(source, &wishes) {
+        Ok(made) => made,
+        Err(error) => return assert!(!error.to_string().is_empty()),
+    };
+    let checked = init::check(&made, Path::new("fuzzed.toml"));
+    if let Err(why) = checked {
+        panic!("{why}\n{}", made.profile);
+    }
+    let long = made.secrets.iter().filter(|s| s.len() >= 8);
+    for (secret, told) in long.flat_map(|s| made.told.iter().map(move |t| (s, t))) {
+        assert!(!told.contains(secret.as_str()), "{told}");
+    }
 }
 
 fn slo(text: &str) {
@@ -326,7 +367,8 @@ mod tests {
     fn the_corpus_and_what_damage_makes_of_it_break_nothing() {
         let more = std::env::var("FUZZ").ok();
         let thousands = more.and_then(|n| n.parse().ok()).unwrap_or(DAMAGED);
-        for target in Target::ALL {
+        let only = std::env::var("FUZZ_ONLY").unwrap_or_default();
+        for target in Target::ALL.into_iter().filter(|t| t.name().contains(&only)) {
             let inputs = corpus(target);
             let mut rng = VuRng::seed_from_u64(2026);
             let mut bytes = 0;

@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::cli::ConnectArgs;
+use crate::import::{self, ImportError, Imported, RequestFlags, Source, Wishes};
 use crate::k6::{self, Looked};
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::profile::{Profile, llm, template};
@@ -26,6 +28,14 @@ pub enum InitError {
     Script {
         /// The script.
         script: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// No profile can be made of what was given.
+    #[error("{from}: {why}")]
+    Import {
+        /// The flag, and the file where there is one.
+        from: String,
         /// Why.
         why: String,
     },
@@ -65,6 +75,87 @@ pub fn of_llm(llm: llm::Llm<'_>) -> Result<String, InitError> {
         url: llm.url.to_owned(),
         why,
     })
+}
+
+/// A profile of what people have, once it is known to make a plan and a scenario. `file` is what it was read from.
+///
+/// # Errors
+/// When it cannot be read, or nothing in it may be loaded.
+pub fn of_source(
+    source: Source<'_>,
+    file: &str,
+    wishes: &Wishes,
+    out: &Path,
+) -> Result<Imported, InitError> {
+    let from = format!("{} {file}", source.flag()).trim_end().to_owned();
+    runs(import::import(source, wishes), &from, out)
+}
+
+/// A profile of an address and what flags say is sent there.
+///
+/// # Errors
+/// When the flags make no request.
+pub fn of_flags(
+    url: &str,
+    flags: &RequestFlags,
+    connect: Vec<(&'static str, String)>,
+    allowed: &[String],
+    out: &Path,
+) -> Result<Imported, InitError> {
+    loadable(url).map_err(|why| InitError::Url {
+        flag: "--url",
+        url: crate::secret::masked(url),
+        why,
+    })?;
+    let made = import::of_flags(url, flags, connect, allowed);
+    runs(made, "--url", out)
+}
+
+/// Keys of `[target]` for flags about connections; paths as they are written in the profile's folder.
+pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String)> {
+    let folder = out.parent().unwrap_or(Path::new("."));
+    let file = |key, path: &Option<PathBuf>| path.as_ref().map(|p| (key, from_folder(p, folder)));
+    let files = [
+        file("ca", &args.cacert),
+        file("cert", &args.cert),
+        file("key", &args.key),
+    ];
+    let insecure = args.insecure.then(|| ("insecure", "true".to_owned()));
+    let resolve = args.resolve.iter().map(|r| ("resolve", r.clone()));
+    files
+        .into_iter()
+        .flatten()
+        .chain(insecure)
+        .chain(resolve)
+        .collect()
+}
+
+/// What is written must run: a profile, its plan, and its scenario.
+fn runs(
+    made: Result<Imported, ImportError>,
+    from: &str,
+    out: &Path,
+) -> Result<Imported, InitError> {
+    let wrong = |why: String| InitError::Import {
+        from: from.to_owned(),
+        why,
+    };
+    let imported = made.map_err(|e| wrong(e.to_string()))?;
+    check(&imported, out).map_err(wrong)?;
+    Ok(imported)
+}
+
+/// Whether what was made is a profile that runs.
+///
+/// # Errors
+/// Says what in it does not.
+pub fn check(imported: &Imported, out: &Path) -> Result<(), String> {
+    let folder = out.parent().unwrap_or(Path::new("."));
+    let profile =
+        Profile::parse(&imported.profile, "profile", folder).map_err(|e| e.to_string())?;
+    let plan = Plan::resolve(Some(&profile), &FindFlags::default()).map_err(|e| e.to_string())?;
+    plan.check_scenario().map_err(|e| e.to_string())?;
+    Ok(())
 }
 
 /// The text of a profile for a script of k6, which lies in `path`, once it is known to make a plan.
@@ -143,21 +234,26 @@ pub fn write(text: &str, path: &Path) -> Result<(), InitError> {
 
 /// The profile's text, once it is known to make a plan, and its scenario to be one.
 fn checked(url: &str, text: impl FnOnce() -> String) -> Result<String, String> {
+    loadable(url)?;
+    let text = text();
+    let profile = Profile::parse(&text, "profile", Path::new(".")).map_err(|e| e.to_string())?;
+    let plan = Plan::resolve(Some(&profile), &FindFlags::default()).map_err(|e| e.to_string())?;
+    plan.check_scenario().map_err(|e| e.to_string())?;
+    Ok(text)
+}
+
+/// Whether an address can be loaded.
+fn loadable(url: &str) -> Result<(), String> {
     let flags = FindFlags {
         url: Some(url.to_owned()),
         slo: vec!["p99<1s".to_owned()],
         ..FindFlags::default()
     };
     match Plan::resolve(None, &flags) {
-        Ok(_) => {}
-        Err(PlanError::Flag { why, .. }) => return Err(why),
-        Err(error) => return Err(error.to_string()),
+        Ok(_) => Ok(()),
+        Err(PlanError::Flag { why, .. }) => Err(why),
+        Err(error) => Err(error.to_string()),
     }
-    let text = text();
-    let profile = Profile::parse(&text, "profile", Path::new(".")).map_err(|e| e.to_string())?;
-    let plan = Plan::resolve(Some(&profile), &FindFlags::default()).map_err(|e| e.to_string())?;
-    plan.check_scenario().map_err(|e| e.to_string())?;
-    Ok(text)
 }
 
 #[cfg(test)]

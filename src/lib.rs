@@ -28,6 +28,7 @@ pub mod excerpt;
 pub mod exit;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+pub mod import;
 pub mod init;
 pub mod journal;
 pub mod k6;

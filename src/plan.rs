@@ -10,6 +10,7 @@ mod log;
 mod monitor;
 mod objectives;
 mod population;
+mod request;
 mod reset;
 mod safety;
 mod search;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
+use crate::import::RequestFlags;
 use crate::k6::{Looked, Script};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
@@ -138,6 +140,8 @@ pub struct FindFlags {
     pub abort_if: Vec<String>,
     /// `--max-time`.
     pub max_time: Option<String>,
+    /// What is sent to `--url`.
+    pub request: RequestFlags,
 }
 
 /// Everything that a run needs to know.
@@ -467,7 +471,7 @@ pub enum PlanError {
     #[error(transparent)]
     Profile(#[from] ProfileError),
     /// A flag's value.
-    #[error("{flag} {}: {why}", crate::secret::masked(value))]
+    #[error("{}: {why}", crate::secret::masked(&format!("{flag} {value}")).trim_end())]
     Flag {
         /// The flag.
         flag: &'static str,
@@ -518,6 +522,7 @@ impl Plan {
     ) -> Result<Self, PlanError> {
         let source = profile.map(|p| &*p.source);
         let mut engine = engine::resolve(profile, flags, &Reader { source })?;
+        request::check(profile, flags, engine.facts())?;
         if let Some(looked) = looked {
             engine.facts_mut().learn(looked)?;
         }
@@ -649,7 +654,7 @@ impl Plan {
             dir: PathBuf::from("."),
             source: None,
             target,
-            scenario: ScenarioSource::SingleGet(url.to_owned()),
+            scenario: request::scenario(url, &flags.request)?,
             populations: Populations::default(),
             slo,
             slo_spans,

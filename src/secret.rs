@@ -436,7 +436,8 @@ const PARAMETERS: &[&str] = &[
     "xsrf",
 ];
 
-fn is_secret_parameter(name: &str) -> bool {
+/// Whether the value of a parameter or a field of this name proves who asks.
+pub fn is_secret_parameter(name: &str) -> bool {
     let name = percent_decoded(name);
     let name = name.rsplit(['/', '.', '[']).next().unwrap_or_default();
     let name = name.trim_end_matches(']').to_ascii_lowercase();

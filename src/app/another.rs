@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Refusal};
-use crate::cli::{ConnectArgs, EngineArgs, FindArgs, ResumeArgs};
+use crate::cli::{ConnectArgs, EngineArgs, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::Head;
 use crate::term::Terminal;
@@ -101,6 +101,7 @@ fn of_find(find: &FindArgs) -> Vec<Flag> {
         url,
         allow_target,
         local_addr,
+        request,
         connect,
         load,
         // Asked for above, with its folder.
@@ -132,7 +133,15 @@ fn of_find(find: &FindArgs) -> Vec<Flag> {
         // Given anew.
         watch: _,
     } = find;
-    reached(url.as_deref(), allow_target, local_addr, connect, load)
+    let mut all = sent(request);
+    all.extend(reached(
+        url.as_deref(),
+        allow_target,
+        local_addr,
+        connect,
+        load,
+    ));
+    all
 }
 
 fn of_resume(args: &ResumeArgs) -> Vec<Flag> {
@@ -140,11 +149,45 @@ fn of_resume(args: &ResumeArgs) -> Vec<Flag> {
         url,
         allow_target,
         local_addr,
+        request,
         connect,
         load,
         ..
     } = args;
-    reached(url.as_deref(), allow_target, local_addr, connect, load)
+    let mut all = sent(request);
+    all.extend(reached(
+        url.as_deref(),
+        allow_target,
+        local_addr,
+        connect,
+        load,
+    ));
+    all
+}
+
+/// What is sent: files and variables of whoever resumes among it.
+fn sent(request: &RequestArgs) -> Vec<Flag> {
+    let RequestArgs {
+        headers,
+        request,
+        data,
+        json,
+        form,
+        multipart,
+        user,
+        cookie,
+    } = request;
+    let text = |text: &Option<String>| text.clone().into_iter().collect();
+    vec![
+        ("--header", headers.clone()),
+        ("--request", text(request)),
+        ("--data", data.clone()),
+        ("--json", json.clone()),
+        ("--form", form.clone()),
+        ("-F", multipart.clone()),
+        ("--user", text(user)),
+        ("--cookie", cookie.clone()),
+    ]
 }
 
 fn reached(

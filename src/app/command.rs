@@ -2,15 +2,118 @@
 
 use super::audience::TOKEN;
 use crate::confidential;
-use crate::secret::{MASK, is_secret_header, masked, names_a_secret, of_address};
+use crate::import::secrets_of_text;
+use crate::secret::{
+    MASK, is_credential, is_secret_header, line_masked, masked, names_a_secret, of_address,
+};
 
-/// A flag whose values may be secrets: how one is shown.
-type Shown = fn(&str) -> String;
-/// Those flags.
-const HIDDEN: [(&str, Shown); 2] = [
-    ("--locust-header", masked_header),
-    ("--k6-env", masked_variable),
+/// A flag whose values may be secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// `NAME: VALUE`, for the target.
+    Header,
+    /// The same for Locust.
+    LocustHeader,
+    /// `NAME=VALUE` for a script.
+    Variable,
+    /// `NAME:PASSWORD`.
+    User,
+    /// `NAME=VALUE; NAME=VALUE`.
+    Cookie,
+    /// What is sent.
+    Body,
+    /// A command of curl, in which all of that may be.
+    Command,
+}
+
+/// Those flags, by their long names and letters.
+const HIDDEN: [(&str, Option<char>, Kind); 9] = [
+    ("--locust-header", None, Kind::LocustHeader),
+    ("--k6-env", None, Kind::Variable),
+    ("--header", Some('H'), Kind::Header),
+    ("--user", Some('u'), Kind::User),
+    ("--cookie", Some('b'), Kind::Cookie),
+    ("--data", Some('d'), Kind::Body),
+    ("--json", None, Kind::Body),
+    ("--form", Some('F'), Kind::Body),
+    ("--from-curl", None, Kind::Command),
 ];
+/// The other letters that have a value, which may be letters of these flags.
+const OTHERS: [char; 1] = ['X'];
+
+/// Headers whose values everybody may read.
+const PLAIN_HEADERS: &[&str] = &[
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "cache-control",
+    "content-type",
+    "host",
+    "origin",
+    "pragma",
+    "range",
+    "user-agent",
+    "x-requested-with",
+];
+
+/// An argument in two: what is shown as it is, and a value of a kind.
+#[derive(Debug, PartialEq, Eq)]
+struct Argument<'a> {
+    before: &'a str,
+    value: &'a str,
+    kind: Option<Kind>,
+}
+
+/// The arguments as clap reads them: `--flag value`, `--flag=value`, `-Hvalue`, `-kH value`.
+fn arguments(typed: &[String]) -> Vec<Argument<'_>> {
+    let mut expected = None;
+    let mut read = |typed: &'_ String| -> (usize, Option<Kind>) {
+        if let Some(kind) = expected.take() {
+            return (0, kind);
+        }
+        if typed.starts_with("--") {
+            let (flag, value) = typed
+                .split_once('=')
+                .map_or((typed.as_str(), None), |(f, v)| (f, Some(v)));
+            let hidden = HIDDEN.iter().find(|(name, ..)| *name == flag);
+            let kind = hidden.map(|(.., kind)| *kind);
+            if value.is_none() {
+                expected = kind.map(Some);
+                return (typed.len(), None);
+            }
+            return (if kind.is_some() { flag.len() + 1 } else { 0 }, kind);
+        }
+        let letters = typed.strip_prefix('-').unwrap_or_default();
+        for (at, letter) in letters.char_indices() {
+            let hidden = HIDDEN.iter().find(|(_, l, _)| *l == Some(letter));
+            let kind = hidden.map(|(.., kind)| *kind);
+            if kind.is_none() && !OTHERS.contains(&letter) {
+                continue;
+            }
+            let from = 1 + at + letter.len_utf8();
+            let from = from + usize::from(typed[from..].starts_with('='));
+            if from == typed.len() {
+                expected = Some(kind);
+                return (from, None);
+            }
+            return (if kind.is_some() { from } else { 0 }, kind);
+        }
+        (0, None)
+    };
+    typed
+        .iter()
+        .map(|argument| {
+            let (from, kind) = read(argument);
+            let (before, value) = argument.split_at(from);
+            Argument {
+                before,
+                value,
+                kind,
+            }
+        })
+        .collect()
+}
 
 /// Notes the secrets that were typed.
 pub(super) fn know_typed() {
@@ -22,27 +125,73 @@ pub(super) fn know_typed() {
 
 /// Passwords and the like in addresses, and the values of flags that have secrets.
 fn secrets_of(typed: &[String]) -> Vec<String> {
-    let before = std::iter::once("").chain(typed.iter().map(String::as_str));
     let mut found = Vec::new();
-    for (before, argument) in before.zip(typed) {
-        let (flag, value) = match argument.split_once('=') {
-            Some((flag, value)) if flag.starts_with("--") => (flag, value),
-            _ => (before, argument.as_str()),
+    for argument in arguments(typed) {
+        let value = argument.value;
+        let address = match argument.kind {
+            None => value.split_once('=').filter(|(f, _)| f.starts_with("--")),
+            Some(_) => None,
         };
-        found.extend(of_address(value));
-        let named = match flag {
-            "--locust-header" => value
-                .split_once(':')
-                .filter(|(name, _)| is_secret_header(name)),
-            "--k6-env" => value
-                .split_once('=')
-                .filter(|(name, _)| names_a_secret(name)),
-            _ => None,
-        };
-        let secret = named.map(|(_, secret)| secret.trim().to_owned());
-        found.extend(secret.filter(|secret| !secret.contains("{{")));
+        found.extend(of_address(address.map_or(value, |(_, address)| address)));
+        found.extend(
+            argument
+                .kind
+                .map(|kind| secrets_in(kind, value))
+                .into_iter()
+                .flatten(),
+        );
     }
+    found.retain(|secret| !secret.is_empty() && !secret.contains("{{"));
     found
+}
+
+fn secrets_in(kind: Kind, value: &str) -> Vec<String> {
+    match kind {
+        Kind::Header | Kind::LocustHeader => {
+            let Some((name, value)) = value.split_once(':') else {
+                return Vec::new();
+            };
+            let value = value.trim();
+            let secret = (is_secret_header(name) || is_credential(value)) && !value.contains("{{");
+            // The scheme of an `authorization` is none, and what follows it may be said alone.
+            let behind = value.split_once(' ').map(|(_, behind)| behind.trim());
+            let all = [Some(value), behind].into_iter().flatten();
+            all.filter(|_| secret).map(str::to_owned).collect()
+        }
+        Kind::Variable => value
+            .split_once('=')
+            .filter(|(name, _)| names_a_secret(name))
+            .map(|(_, secret)| secret.trim().to_owned())
+            .into_iter()
+            .collect(),
+        Kind::User => {
+            let password = value.split_once(':').map(|(_, password)| password);
+            let both = password.map(|_| value);
+            both.into_iter()
+                .chain(password)
+                .map(str::to_owned)
+                .collect()
+        }
+        Kind::Cookie => {
+            let pairs = value
+                .split(';')
+                .filter_map(|pair| pair.trim().split_once('='));
+            // A short one without a telling name may be any word of a report.
+            let secret = |(name, value): &(&str, &str)| {
+                names_a_secret(name) || is_credential(value) || value.len() >= 8
+            };
+            pairs
+                .filter(secret)
+                .map(|(_, value)| value.to_owned())
+                .collect()
+        }
+        Kind::Body => {
+            let fields = secrets_of_text(value);
+            fields.into_iter().map(|(_, value)| value).collect()
+        }
+        // What is taken out of it is known when it was read.
+        Kind::Command => Vec::new(),
+    }
 }
 
 /// What was typed after the program's name, with secrets masked: a report is passed on.
@@ -56,20 +205,78 @@ pub(super) fn as_typed() -> Vec<String> {
 }
 
 fn all_masked(typed: &[String]) -> Vec<String> {
-    let before = std::iter::once("").chain(typed.iter().map(String::as_str));
-    let pairs = before.zip(typed);
-    let shown = pairs.map(|(before, argument)| {
-        if let Some((_, show)) = HIDDEN.iter().find(|(flag, _)| *flag == before) {
-            return show(argument);
-        }
-        let with_flag = |(flag, show): &(&str, Shown)| {
-            let value = argument.strip_prefix(*flag)?.strip_prefix('=')?;
-            Some(format!("{flag}={}", show(value)))
+    let shown = arguments(typed).into_iter().map(|argument| {
+        let value = match argument.kind {
+            None => masked(argument.value),
+            Some(kind) => shown(kind, argument.value),
         };
-        let hidden = HIDDEN.iter().find_map(with_flag);
-        hidden.unwrap_or_else(|| masked(argument))
+        format!("{}{value}", argument.before)
     });
     shown.collect()
+}
+
+fn shown(kind: Kind, value: &str) -> String {
+    match kind {
+        Kind::Header => masked_header_of_target(value),
+        Kind::LocustHeader => masked_header(value),
+        Kind::Variable => masked_variable(value),
+        Kind::User => match value.split_once(':') {
+            Some((_, password)) if is_filled_in(password) => value.to_owned(),
+            Some((user, _)) => format!("{user}:{MASK}"),
+            None => value.to_owned(),
+        },
+        Kind::Cookie => {
+            let pairs = value.split(';').map(|pair| match pair.split_once('=') {
+                Some((_, value)) if is_filled_in(value) => pair.trim().to_owned(),
+                Some((name, _)) => format!("{}={MASK}", name.trim()),
+                None => MASK.to_owned(),
+            });
+            pairs.collect::<Vec<_>>().join("; ")
+        }
+        Kind::Body => {
+            let mut out = line_masked(value);
+            for (_, secret) in secrets_of_text(value) {
+                if secret.len() >= 4 && !secret.contains("{{") {
+                    out = out.replace(&secret, MASK);
+                }
+            }
+            out
+        }
+        Kind::Command => MASK.to_owned(),
+    }
+}
+
+/// Whether a value is nothing but placeholders, behind a word such as `Bearer`.
+fn is_filled_in(value: &str) -> bool {
+    let Some((before, rest)) = value.split_once("{{") else {
+        return false;
+    };
+    let Some((_, behind)) = rest.rsplit_once("}}") else {
+        return false;
+    };
+    let scheme = before.trim().to_ascii_lowercase();
+    ["", "basic", "bearer", "token"].contains(&scheme.as_str()) && behind.trim().is_empty()
+}
+
+/// A header whose value is harmless, or is taken from elsewhere; of others the name alone.
+fn masked_header_of_target(header: &str) -> String {
+    // A file, whose name is none.
+    if header.starts_with('@') {
+        return header.to_owned();
+    }
+    match header.split_once(':') {
+        Some((name, value)) => {
+            let name = name.trim();
+            let plain = PLAIN_HEADERS.iter().any(|p| name.eq_ignore_ascii_case(p));
+            if is_filled_in(value) || value.trim().is_empty() || (plain && !is_credential(value)) {
+                masked(header)
+            } else {
+                format!("{name}: {MASK}")
+            }
+        }
+        None if header.ends_with(';') => header.to_owned(),
+        None => MASK.to_owned(),
+    }
 }
 
 /// A variable without its value, unless that is taken from the environment, or is an address and no secret.
@@ -136,6 +343,64 @@ mod tests {
                 all_masked(&[format!("{flag}={typed}")]),
                 [format!("{flag}={wanted}")]
             );
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_shown_without_its_secrets_however_it_was_typed() {
+        for (typed, wanted) in [
+            (&["-H", "x-tenant: abc"][..], "-H x-tenant: ***"),
+            (&["-Hauthorization: Bearer abc"], "-Hauthorization: ***"),
+            (&["-kH", "cookie: a=b"], "-kH cookie: ***"),
+            (
+                &["--header=accept: text/html"],
+                "--header=accept: text/html",
+            ),
+            (
+                &["-H", "authorization: Bearer {{ env.T }}"],
+                "-H authorization: Bearer {{ env.T }}",
+            ),
+            (
+                &["-H", "authorization: Bearer abc{{ vu }}"],
+                "-H authorization: ***",
+            ),
+            (&["-H", "@headers.txt"], "-H @headers.txt"),
+            (&["-u", "me:hunter2"], "-u me:***"),
+            (&["-ume:{{ env.PW }}"], "-ume:{{ env.PW }}"),
+            (&["-b", "sid=abc; theme=dark"], "-b sid=***; theme=***"),
+            (
+                &["-d", "user=ann&password=hunter2"],
+                "-d user=ann&password=***",
+            ),
+            (
+                &["--json", r#"{"api_key": "abcdef", "n": 1}"#],
+                r#"--json {"api_key": "***", "n": 1}"#,
+            ),
+            (&["-X", "-u", "me"], "-X -u me"),
+            (&["-XPUT", "-q"], "-XPUT -q"),
+            (&["--from-curl", "curl -u a:b h"], "--from-curl ***"),
+        ] {
+            let typed: Vec<String> = typed.iter().map(|t| (*t).to_owned()).collect();
+            assert_eq!(all_masked(&typed).join(" "), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_sent_is_known_however_it_was_typed() {
+        for (typed, wanted) in [
+            (
+                &["-H", "authorization: Bearer abcd"][..],
+                &["Bearer abcd", "abcd"][..],
+            ),
+            (&["-qHx-api-key:k"], &["k"]),
+            (&["-u", "me:hunter2"], &["me:hunter2", "hunter2"]),
+            (&["--cookie=sid=12345678; a=b"], &["12345678"]),
+            (&["-d", "password=hunter2"], &["hunter2"]),
+            (&["-H", "authorization: {{ env.A }}"], &[]),
+            (&["-H", "accept: text/html"], &[]),
+        ] {
+            let typed: Vec<String> = typed.iter().map(|t| (*t).to_owned()).collect();
+            assert_eq!(secrets_of(&typed), wanted, "{typed:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::populations::Compiled;
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals::{self, Signals};
+use super::typed;
 use super::{Exit, Refusal, command, contact, plan_of, runtime};
 use crate::cli::TryArgs;
 use crate::engine::Canary;
@@ -36,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The same where what brought the target up seems to be gone: something else may still be coming.
 const DESERTED: Duration = Duration::from_secs(3);
 /// Flags that a look takes over from the command whose first contact failed; each has a value.
-const SAME: [&str; 7] = [
+const SAME: [&str; 14] = [
     "--url",
     "--allow-target",
     "--local-addr",
@@ -44,7 +45,16 @@ const SAME: [&str; 7] = [
     "--cert",
     "--key",
     "--resolve",
+    "--header",
+    "--request",
+    "--data",
+    "--json",
+    "--form",
+    "--user",
+    "--cookie",
 ];
+/// The same by their letters.
+const SAME_SHORT: [&str; 5] = ["-H", "-X", "-d", "-u", "-b"];
 /// The same of those without a value.
 const SAME_BARE: [&str; 2] = ["-k", "--insecure"];
 
@@ -78,7 +88,13 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
         if SAME_BARE.contains(&word.as_str()) {
             words.push(word.clone());
         }
-        if SAME.iter().any(same) {
+        let short = SAME_SHORT.iter().find(|flag| word.starts_with(**flag));
+        if let Some(flag) = short {
+            words.push(excerpt::word(word));
+            if word == flag {
+                words.extend(rest.next().map(|value| excerpt::word(value)));
+            }
+        } else if SAME.iter().any(same) {
             words.push(excerpt::word(word));
             if !word.contains('=') {
                 words.extend(rest.next().map(|value| excerpt::word(value)));
@@ -132,15 +148,17 @@ fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
     let profile = profile
         .transpose()
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let flags = args.connect.added_to(FindFlags {
+    let mut flags = args.connect.added_to(FindFlags {
         url: args.url.clone(),
         seed: args.seed,
         local_addr: args.local_addr.clone(),
         allow_target: args.allow_target.clone(),
+        request: args.request.flags(),
         // What must hold is for a run.
         slo: vec!["max<1h".to_owned()],
         ..FindFlags::default()
     });
+    typed::read(&mut flags.request)?;
     refuse_others(profile.as_ref(), &flags)?;
     plan_of(profile.as_ref(), &flags, None)
 }

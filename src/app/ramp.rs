@@ -11,6 +11,7 @@ use super::prepare::{self, Ready};
 use super::script;
 use super::session::{self, NotUp, Session, World};
 use super::signals::{self, Signals};
+use super::typed;
 use super::{Exit, Refusal, contact, runtime};
 use crate::cli::RampArgs;
 use crate::confidential;
@@ -38,7 +39,8 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
     let profile = profile
         .transpose()
         .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    let flags = args.flags();
+    let mut flags = args.flags();
+    typed::read(&mut flags.request)?;
     let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
     let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use super::audience::Audience;
 use super::prepare::{self, Ready};
 use super::{Exit, Refusal, another, begun, contact, find, plans, runtime, signals};
-use crate::cli::{Cli, Command, FindArgs, ResumeArgs};
+use crate::cli::{Cli, Command, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::{self, Head, Journal};
 use crate::preflight;
@@ -63,6 +63,13 @@ fn from_here(args: &ResumeArgs) -> ResumeArgs {
     ];
     for file in files.into_iter().flatten() {
         *file = absolute(file);
+    }
+    let request = &mut args.request;
+    let data = [&mut request.headers, &mut request.data, &mut request.json];
+    for text in data.into_iter().flatten() {
+        if let Some(file) = text.strip_prefix('@') {
+            *text = format!("@{}", absolute(Path::new(file)).display());
+        }
     }
     // A bare name is looked for as a shell does.
     let is_path = |k6: &&mut PathBuf| k6.components().count() > 1;
@@ -217,6 +224,8 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
     take(&mut connect.key, now.key.as_ref());
     connect.insecure |= now.insecure;
     take_all(&mut connect.resolve, &now.resolve);
+    take_request(&mut find.request, &args.request);
+    check_masked(&find.request)?;
     if find.url.as_deref().is_some_and(|url| url.contains(MASKED)) {
         let message = "the address contained a secret, which is not recorded; give it again with \
             `--url`";
@@ -248,6 +257,60 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
         .abort_if
         .extend(args.safety.abort_if.iter().cloned());
     Ok(find)
+}
+
+/// What is sent: a header takes the place of that of its name, a body that of the body.
+fn take_request(then: &mut RequestArgs, now: &RequestArgs) {
+    let name = |header: &String| {
+        let name = header.split([':', ';']).next().unwrap_or_default();
+        name.trim().to_ascii_lowercase()
+    };
+    let given: Vec<String> = now.headers.iter().map(name).collect();
+    then.headers.retain(|header| !given.contains(&name(header)));
+    then.headers.extend(now.headers.iter().cloned());
+    let has_body = |r: &RequestArgs| !(r.data.is_empty() && r.json.is_empty() && r.form.is_empty());
+    if has_body(now) {
+        then.data.clone_from(&now.data);
+        then.json.clone_from(&now.json);
+        then.form.clone_from(&now.form);
+    }
+    take(&mut then.request, now.request.as_ref());
+    take(&mut then.user, now.user.as_ref());
+    take_all(&mut then.cookie, &now.cookie);
+}
+
+/// What was a secret is not recorded, and must be typed again: all of it is named at once.
+fn check_masked(request: &RequestArgs) -> Result<(), Refusal> {
+    let masked = |texts: &[String]| texts.iter().any(|t| t.contains(MASKED));
+    let mut missing: Vec<String> = Vec::new();
+    for header in request.headers.iter().filter(|h| h.contains(MASKED)) {
+        let name = header.split(':').next().unwrap_or_default();
+        missing.push(format!("--header '{}: ...'", excerpt::line(name)));
+    }
+    missing.extend(
+        request
+            .user
+            .as_ref()
+            .filter(|u| u.contains(MASKED))
+            .map(|_| "--user NAME:PASSWORD".to_owned()),
+    );
+    let lists = [
+        ("--cookie", &request.cookie),
+        ("--data", &request.data),
+        ("--json", &request.json),
+        ("--form", &request.form),
+    ];
+    let lists = lists.into_iter().filter(|(_, texts)| masked(texts));
+    missing.extend(lists.map(|(flag, _)| format!("{flag} ...")));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "what it sent contained secrets, which are not recorded; give them again: {} (a value such \
+         as '{{{{ env.NAME }}}}' is recorded as it is, and needs no repeating)",
+        missing.join(" ")
+    );
+    Err(Refusal::new(Exit::Usage, message))
 }
 
 /// What was typed now, if anything, in place of what was typed then.

@@ -1,5 +1,5 @@
 //! Templates: text with `{{ vu }}`, `{{ cycle }}`, `{{ uuid() }}`, `{{ now() }}`, `{{ random(1, 6) }}`, `{{ NAME }}`,
-//! `{{ cookie.NAME }}` and `{{ FEEDER.column }}` in it.
+//! `{{ cookie.NAME }}` and `{{ FEEDER.column }}` in it. `{{ "{{" }}` is the sign `{{` itself.
 //!
 //! A template is cut into segments once; at run time the segments are only joined. One without `{{` is a constant.
 
@@ -348,8 +348,12 @@ impl Template {
             let close = inside
                 .find("}}")
                 .ok_or_else(|| format!("`{{{{` without `}}}}` in \"{text}\""))?;
-            let segment = names.segment(inside[..close].trim())?;
-            self.segments.push(segment);
+            let name = inside[..close].trim();
+            if let Some(text) = quoted(name) {
+                self.push_literal(text);
+            } else {
+                self.segments.push(names.segment(name)?);
+            }
             rest = &inside[close + 2..];
         }
         self.push_literal(rest);
@@ -407,7 +411,7 @@ fn only_placeholder(text: &str) -> Option<&str> {
 impl Names<'_> {
     /// A string of JSON that is one placeholder whose value may be something else than a text: then it keeps its type.
     fn whole_value(&self, text: &str) -> Result<Option<Segment>, String> {
-        let Some(name) = only_placeholder(text) else {
+        let Some(name) = only_placeholder(text).filter(|name| quoted(name).is_none()) else {
             return Ok(None);
         };
         Ok(match self.segment(name)? {
@@ -501,6 +505,11 @@ impl Names<'_> {
             )),
         }
     }
+}
+
+/// What stands between quotes: a text as it is, for signs that would begin a placeholder.
+fn quoted(name: &str) -> Option<&str> {
+    name.strip_prefix('"')?.strip_suffix('"')
 }
 
 /// What stands between the parentheses of a function that is called by this name.
@@ -640,6 +649,16 @@ mod tests {
         assert_eq!(t.constant(), Some("plain"));
         let t = Template::parse("/q?u={{ id }}", &names(), Escape::Url).unwrap();
         assert_eq!(render(&t, &values("a&b=ü")), "/q?u=a%26b%3D%C3%BC");
+    }
+
+    #[test]
+    fn a_quoted_text_is_what_it_says_even_where_it_would_begin_a_placeholder() {
+        let text = "a{{ \"{{\" }}x}} {{ id }}{{ \"{\" }}";
+        let t = Template::parse(text, &names(), Escape::None).unwrap();
+        assert_eq!(render(&t, &values("1")), "a{{x}} 1{");
+        let body: toml::Value = toml::from_str("a = '{{ \"{{\" }}'\nb = '{{ \"x\" }}'").unwrap();
+        let t = Template::parse_json(&body, &names()).unwrap();
+        assert_eq!(render(&t, &values("1")), r#"{"a":"{{","b":"x"}"#);
     }
 
     #[test]

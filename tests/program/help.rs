@@ -103,6 +103,18 @@ fn furnish(folder: &Path, words: &[String]) {
     let paths = words[1..].iter().take_while(|w| !w.starts_with("--"));
     match words[0].as_str() {
         "report" | "compare" => paths.for_each(|path| copy(Path::new(EXAMPLE), &folder.join(path))),
+        // Each writes the same file, and reads one that is there.
+        "init" => {
+            fs::remove_file(folder.join("breakpoint.toml")).ok();
+            let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import");
+            for (from, to) in [
+                ("shop.har", "shop.har"),
+                ("items-openapi.json", "openapi.json"),
+                ("shop-postman.json", "collection.json"),
+            ] {
+                fs::copy(recorded.join(from), folder.join(to)).unwrap();
+            }
+        }
         "find" | "try" if !folder.join("mine.toml").exists() => {
             let init = [
                 "init",

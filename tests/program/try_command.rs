@@ -14,18 +14,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A request as a server sees it.
-struct Asked {
-    head: String,
-    body: String,
+pub(crate) struct Asked {
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 /// A server that gives every request the answer that is made of it.
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     asked: Arc<AtomicUsize>,
 }
 
-fn server(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Server {
+pub(crate) fn server(answer: impl Fn(&Asked) -> Vec<u8> + Send + Sync + 'static) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(AtomicUsize::new(0));
@@ -78,7 +78,7 @@ fn serve(tcp: TcpStream, count: &AtomicUsize, answer: &dyn Fn(&Asked) -> Vec<u8>
     }
 }
 
-fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
+pub(crate) fn answer(status: &str, headers: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
     let body = body.as_ref();
     let head = format!(
         "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n",

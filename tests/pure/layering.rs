@@ -37,11 +37,14 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("profile", Pure, &["excerpt", "scenario"]),
     // Of `slo` whether a threshold is an objective.
     ("k6", Pure, &["slo"]),
+    // Of `excerpt` what hides in a text; of `secret` what a credential looks like.
+    ("import", Pure, &["excerpt", "secret"]),
     (
         "plan",
         Pure,
         &[
-            "k6", "measure", "profile", "scenario", "search", "secret", "slo", "units",
+            // What flags say is sent is made a scenario there.
+            "import", "k6", "measure", "profile", "scenario", "search", "secret", "slo", "units",
         ],
     ),
     (
@@ -176,7 +179,9 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "cli",
         Shell,
-        &["compare", "lab", "plan", "ramp", "report", "units"],
+        &[
+            "compare", "import", "lab", "plan", "ramp", "report", "units",
+        ],
     ),
     // What a profile has of secrets is known before a line of it is quoted.
     (
@@ -189,11 +194,18 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "fuzz",
         Shell,
         &[
-            "cli", "compare", "crypto", "engine", "excerpt", "journal", "k6", "monitor", "plan",
-            "profile", "record", "report", "scenario", "secret", "slo",
+            "cli", "compare", "crypto", "engine", "excerpt", "import", "init", "journal", "k6",
+            "monitor", "plan", "profile", "record", "report", "scenario", "secret", "slo",
         ],
     ),
-    ("init", Shell, &["k6", "plan", "profile"]),
+    // What was imported must make a plan and a scenario before it is written.
+    (
+        "init",
+        Shell,
+        &[
+            "cli", "import", "k6", "plan", "profile", "scenario", "secret",
+        ],
+    ),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
     (
         "preflight",
@@ -219,6 +231,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             // The words of a journal of another.
             "excerpt",
             "exit",
+            "import",
             "init",
             "journal",
             "k6",

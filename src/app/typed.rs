@@ -1,0 +1,32 @@
+//! Files that flags of a request name with `@`, read as curl reads them.
+
+use std::path::Path;
+
+use super::{Exit, Refusal};
+use crate::bounded;
+use crate::import::{Data, RequestFlags};
+
+/// Most bytes of a body that a flag takes from a file.
+const MOST: u64 = 4 << 20;
+
+/// Reads them all.
+pub(super) fn read(flags: &mut RequestFlags) -> Result<(), Refusal> {
+    for (flag, data) in flags.files() {
+        let Data::File(path) = data else { continue };
+        let refuse = |why: String| Refusal::new(Exit::Usage, format!("{flag} {why}"));
+        if path == Path::new("-") {
+            return Err(refuse(
+                "@-: a body is not read from the standard input; give a file".to_owned(),
+            ));
+        }
+        let text = bounded::text(path, MOST)
+            .map_err(|e| refuse(format!("@{}: cannot read the file: {e}", path.display())))?;
+        // A form has no line breaks.
+        let text = match flag {
+            "--data" => text.replace(['\r', '\n'], ""),
+            _ => text,
+        };
+        *data = Data::Read(text);
+    }
+    Ok(())
+}
