@@ -11,6 +11,7 @@ use super::check::OneOrMany;
 use super::extract::{ExtractFrom, last_line};
 use super::sse::Event;
 use super::template::Template;
+use crate::excerpt;
 
 /// Which events are meant: `{ event = "answer", data = "[DONE]", contains = "..", matches = "..", match = { "/id" = "7" } }`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -252,6 +253,8 @@ impl Met<'_> {
 }
 
 fn why_unmet(at: &str, is: Option<&str>, wanted: &Wanted<Cow<'_, str>>) -> String {
+    // What stands there may be all of an event.
+    let is = is.map(excerpt::line);
     match (is, wanted) {
         (Some(is), Wanted::Text(wanted)) => {
             format!("the event has `{is}` at `{at}`, not `{wanted}`")

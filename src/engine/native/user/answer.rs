@@ -12,6 +12,7 @@ use crate::engine::native::stream::{is_event_stream, too_large};
 use crate::engine::native::vu::{Stop, VuState};
 use crate::engine::native::why;
 use crate::engine::trace::Mark;
+use crate::excerpt;
 use crate::measure::{FailureKind, StepParts};
 use crate::scenario::sse::{Event, Parser};
 use crate::scenario::{Answer, AnswerStream, LimitOf, RequestTemplate, Sought};
@@ -120,10 +121,8 @@ impl Counting<'_> {
         }
         self.look.came(event);
         if self.fail.as_ref().is_some_and(|fail| fail.is(event)) {
-            let text = format!(
-                "the stream has an event that fails the step: {}",
-                event.data
-            );
+            let data = excerpt::line(&event.data);
+            let text = format!("the stream has an event that fails the step: {data}");
             self.over = Some(StreamEnd::Failed(why::note(FailureKind::Check, text)));
             return;
         }
