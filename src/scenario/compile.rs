@@ -474,10 +474,9 @@ impl<'a> Compiler<'a> {
         };
         if let (Action::Request(request), Some(row)) = (&action, measured)
             && request.stream.is_some()
+            && !self.streamed.contains(&row)
         {
-            if !self.streamed.contains(&row) {
-                self.streamed.push(row);
-            }
+            self.streamed.push(row);
         }
         if let (Some(row), Action::Wait(_) | Action::Socket(SocketStep::Receive(_))) =
             (measured, &action)

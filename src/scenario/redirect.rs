@@ -38,7 +38,7 @@ impl Redirect {
     ) -> Result<Self, BadRequest> {
         let sent = Sent::read(sent)?;
         let to = resolve(origin, sent.target, location)?;
-        sent.again(origin, to, next_method(status, method))
+        Ok(sent.again(origin, to, next_method(status, method)))
     }
 
     /// The request `sent` where its target is a whole address, or one that is relative to the root of `origin`: one that an
@@ -52,7 +52,7 @@ impl Redirect {
             return Err(BadRequest);
         }
         let to = resolve(origin, "/", sent.target)?;
-        sent.again(origin, to, method.clone())
+        Ok(sent.again(origin, to, method.clone()))
     }
 }
 
@@ -84,12 +84,7 @@ impl<'a> Sent<'a> {
     }
 
     /// The same to another place.
-    fn again(
-        &self,
-        origin: &Origin,
-        (to, target): (Origin, String),
-        method: Method,
-    ) -> Result<Redirect, BadRequest> {
+    fn again(&self, origin: &Origin, (to, target): (Origin, String), method: Method) -> Redirect {
         let keeps_body = method.as_str() == self.method;
         let same = same_origin(origin, &to);
         let mut request = format!("{method} {target} HTTP/1.1\r\n");
@@ -109,11 +104,11 @@ impl<'a> Sent<'a> {
         if keeps_body {
             request.extend_from_slice(self.body);
         }
-        Ok(Redirect {
+        Redirect {
             origin: to,
             method,
             request,
-        })
+        }
     }
 }
 

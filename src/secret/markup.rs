@@ -129,8 +129,8 @@ mod tests {
                 "<INPUT VALUE=*** NAME=_csrf TYPE=hidden>x",
             ),
             (
-                r#"<meta content='aB3dE6' name='csrf-token'/>"#,
-                r#"<meta content='***' name='csrf-token'/>"#,
+                r"<meta content='aB3dE6' name='csrf-token'/>",
+                r"<meta content='***' name='csrf-token'/>",
             ),
             (
                 r#"<input type="password" name="p" value="hunter2">"#,

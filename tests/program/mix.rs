@@ -250,8 +250,9 @@ fn files_rows_and_links_are_sent_as_they_stand() {
 #[test]
 fn a_run_whose_unique_rows_are_used_up_ends_and_keeps_what_it_has() {
     let (folder, server) = (TempDir::new().unwrap(), Server::start());
-    let rows: String = (0..100).map(|n| format!("user{n}\n")).collect();
-    fs::write(folder.path().join("users.csv"), format!("name\n{rows}")).unwrap();
+    let rows: Vec<String> = (0..100).map(|n| format!("user{n}")).collect();
+    let rows = rows.join("\n");
+    fs::write(folder.path().join("users.csv"), format!("name\n{rows}\n")).unwrap();
     let profile = format!(
         "slo = [\"p99<2s\"]\n[target]\nurl = \"{}\"\n[scenario]\n\
          feeders = {{ users = {{ file = \"users.csv\", order = \"unique\" }} }}\n\

@@ -75,7 +75,7 @@ impl Compiler<'_> {
             Piece::File(bytes) => Some(&**bytes),
             Piece::Text(_) => None,
         });
-        let boundary = multipart::boundary(written().map(str::as_bytes).chain(read));
+        let boundary = multipart::boundary(&written().map(str::as_bytes).chain(read));
         let mut pieces = Vec::new();
         for (at, (part, content)) in parts.iter().zip(contents.iter().cloned()).enumerate() {
             let head = multipart::head(
