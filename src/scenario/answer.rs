@@ -47,8 +47,9 @@ impl<'a> Answer<'a> {
     pub fn json(&self) -> Option<&serde_json::Value> {
         let read = || match serde_json::from_slice(self.body) {
             Ok(json) => Some(json),
-            // In another charset, or behind a mark of the order of bytes.
-            Err(_) => serde_json::from_str(&self.decoded()?).ok(),
+            // In another charset that is said, or behind a mark of the order of bytes: JSON is UTF-8 else.
+            Err(_) if self.says_charset() => serde_json::from_str(&self.decoded()?).ok(),
+            Err(_) => None,
         };
         self.json.get_or_init(read).as_ref()
     }
@@ -63,14 +64,22 @@ impl<'a> Answer<'a> {
 
     /// The body where it is not plain UTF-8 but text.
     fn decoded(&self) -> Option<String> {
-        let media_type = self.headers.and_then(|h| h.get(CONTENT_TYPE));
-        let media_type = media_type.map(HeaderValue::as_bytes);
-        let is_plain = |t: &[u8]| !t.windows(8).any(|w| w.eq_ignore_ascii_case(b"charset="));
-        let plain = media_type.is_none_or(is_plain) && !self.body.starts_with(b"\xef\xbb\xbf");
-        if plain && std::str::from_utf8(self.body).is_ok() {
+        if !self.says_charset() && std::str::from_utf8(self.body).is_ok() {
             return None;
         }
-        excerpt::of_body(self.body, media_type)
+        excerpt::of_body(self.body, self.media_type())
+    }
+
+    fn media_type(&self) -> Option<&[u8]> {
+        let value = self.headers.and_then(|h| h.get(CONTENT_TYPE));
+        value.map(HeaderValue::as_bytes)
+    }
+
+    /// Whether it says which charset it is in: in its head, or by a mark of the order of bytes.
+    fn says_charset(&self) -> bool {
+        const MARKS: [&[u8]; 3] = [b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff"];
+        let says = |t: &[u8]| t.windows(8).any(|w| w.eq_ignore_ascii_case(b"charset="));
+        self.media_type().is_some_and(says) || MARKS.iter().any(|m| self.body.starts_with(m))
     }
 
     /// The body.

@@ -202,9 +202,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "init",
         Shell,
-        &[
-            "cli", "import", "k6", "plan", "profile", "scenario", "secret",
-        ],
+        &["cli", "import", "k6", "plan", "profile", "secret"],
     ),
     // `search` for what a search is likely to take, `slo` for whether that can be said.
     (

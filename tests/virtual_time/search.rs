@@ -17,7 +17,7 @@ use breakpoint::run::{
     self, FirstContact, Halt, Interrupt, Nothing, ResumeState, RunSpec, Surroundings,
 };
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Condition, Slo, Verdict};
+use breakpoint::slo::{Condition, Objective, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -129,8 +129,13 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn search(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunRecord {
-    let spec = spec(sim, slo, search);
+    let mut spec = spec(sim, slo, search);
     let mut engine = sim.start();
+    for (row, limits) in spec.slo.objectives().iter().filter_map(Objective::good) {
+        spec.steps.add_good(row);
+        spec.plan.steps.insert(1, row.to_owned());
+        engine.count_good(row, limits.iter().map(|l| (l.most, l.inclusive)));
+    }
     block_on(run::run(
         &spec,
         &mut engine,

@@ -455,7 +455,7 @@ impl Connection {
             return Ok(kept);
         }
         decode::whole(&kept, reading.encoding, most)
-            .map_err(|e| why::note(FailureKind::Protocol, e.why(reading.encoding)))
+            .map_err(|e| why::note(FailureKind::Protocol, e.why(reading.encoding, most)))
     }
 
     /// What was kept of the body so far.
@@ -491,7 +491,7 @@ impl Connection {
         let mut decoder = match Decoder::new(reading.encoding) {
             Ok(decoder) => decoder,
             Err(e) => {
-                let kind = why::note(FailureKind::Protocol, e.why(reading.encoding));
+                let kind = why::note(FailureKind::Protocol, e.why(reading.encoding, MAX_BODY));
                 return StreamEnd::Failed(kind);
             }
         };
@@ -504,7 +504,7 @@ impl Connection {
             for piece in bytes.chunks(DECODED_AT_ONCE) {
                 let decoded = decoder.feed(piece, MAX_BODY);
                 let decoded = decoded.map_err(|e| {
-                    StreamEnd::Failed(why::note(FailureKind::Protocol, e.why(encoding)))
+                    StreamEnd::Failed(why::note(FailureKind::Protocol, e.why(encoding, MAX_BODY)))
                 })?;
                 take(&decoded, at)?;
             }

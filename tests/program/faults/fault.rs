@@ -90,8 +90,6 @@ pub(crate) enum Users {
     Get,
     /// One request, of whose body a value is taken.
     GetJson,
-    /// One request, of whose headers one is taken.
-    GetHeader,
     /// One request, of which three redirects are followed.
     Follow,
     /// An event stream is opened and an event awaited.
@@ -134,7 +132,6 @@ pub(crate) enum Fault {
     TwoLengths,
     NotHttp,
     BodyNotUtf8,
-    HeaderNotUtf8,
     ErrorStatus,
     RedirectLoop,
     RedirectToNoName,
@@ -218,7 +215,7 @@ const LOOP: &[u8] =
     b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 impl Fault {
-    pub(crate) const ALL: [Self; 56] = [
+    pub(crate) const ALL: [Self; 55] = [
         Self::Refuses,
         Self::AcceptsNothing,
         Self::HangsAfterAccept,
@@ -239,7 +236,6 @@ impl Fault {
         Self::TwoLengths,
         Self::NotHttp,
         Self::BodyNotUtf8,
-        Self::HeaderNotUtf8,
         Self::ErrorStatus,
         Self::RedirectLoop,
         Self::RedirectToNoName,
@@ -448,15 +444,6 @@ impl Fault {
                     b"HTTP/1.1 200 OK\r\ncontent-length: 12\r\n\r\n{\"ok\": \"\xff\xfe\"}",
                 ),
                 Users::GetJson,
-                Kind::Protocol,
-            ),
-            Self::HeaderNotUtf8 => plain(
-                "invalid UTF-8 in a header",
-                "the same in a header",
-                Answer::Whole(
-                    b"HTTP/1.1 200 OK\r\nx-mark: \xff\xfe\r\ncontent-length: 2\r\n\r\nok",
-                ),
-                Users::GetHeader,
                 Kind::Protocol,
             ),
             Self::ErrorStatus => get(

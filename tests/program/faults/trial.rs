@@ -231,7 +231,6 @@ fn steps(users: Users) -> String {
     match users {
         Users::Get | Users::Follow => get(""),
         Users::GetJson => get("extract = { ok = \"/ok\" }\n"),
-        Users::GetHeader => get("extract = { mark = \"header:x-mark\" }\n"),
         Users::Stream => "[[scenario.steps]]\nname = \"open\"\nopen = \"/\"\n\
              [[scenario.steps]]\nname = \"tick\"\n\
              wait = { on = \"open\", event = \"tick\", expect = { \"/ok\" = \"true\" } }\n\

@@ -71,8 +71,8 @@ pub(super) enum Undecoded {
 }
 
 impl Undecoded {
-    /// In words, of a body in this encoding.
-    pub(super) fn why(self, encoding: Encoding) -> String {
+    /// In words, of a body in this encoding of which so many bytes are kept.
+    pub(super) fn why(self, encoding: Encoding, most: usize) -> String {
         let name = encoding.name();
         match self {
             Self::Unknown => "the body's content-encoding is unknown, or there are several \
@@ -83,8 +83,9 @@ impl Undecoded {
                 says so"
             ),
             Self::TooLarge => format!(
-                "the body is compressed ({name}) and, decoded, larger than what is kept for `extract` and `check` \
-                 (1 MiB, or more by `check = {{ max-bytes = N }}`)"
+                "the body is compressed ({name}) and larger than {} MiB when decoded, the most that is \
+                 kept for `extract` and `check`; allow more with `check = {{ max-bytes = N }}`",
+                most >> 20
             ),
             Self::CutShort => format!("the body is compressed ({name}) and truncated"),
         }

@@ -145,8 +145,8 @@ fn mistakes_say_what_to_do() {
             "`extract` means nothing",
         ),
         (
-            "{ name = 's', open = '/' }, { name = 'a', wait = { contains = 'x' } }".to_owned(),
-            "event stream",
+            after("{ name = 'a', wait = { end = true } }"),
+            "are for event streams",
         ),
         (
             "{ name = 'a', get = '/', subprotocol = 'x' }".to_owned(),
