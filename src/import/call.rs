@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// A request. Its texts are templates: what was recorded is [`escaped`], what is filled in stands
+/// A request. Its texts are templates: what was recorded is `escaped`, what is filled in stands
 /// in `{{ }}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call {

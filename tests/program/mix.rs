@@ -140,6 +140,42 @@ fn arrivals_are_dealt_to_the_kinds_of_a_mix_exactly() {
     });
 }
 
+/// The first profile of a document, at an address.
+fn documented(document: &str, url: &str) -> String {
+    let (_, rest) = document.split_once("```toml\n").unwrap();
+    let (profile, _) = rest.split_once("```").unwrap();
+    assert!(profile.contains("http://127.0.0.1:8000"));
+    profile.replace("http://127.0.0.1:8000", url)
+}
+
+#[test]
+fn the_profiles_of_the_documents_pass() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start());
+    fs::write(
+        folder.path().join("users.csv"),
+        "name,password\nann,s3cret\n",
+    )
+    .unwrap();
+    server.put(
+        "/login",
+        "<form><input type=hidden name=csrf value=t0k></form>",
+    );
+    server.put("/orders", "an order");
+    for document in [
+        include_str!("../../docs/login.md"),
+        include_str!("../../docs/mix.md"),
+    ] {
+        let profile = documented(document, &server.url());
+        let output = run(&folder, "try", &profile, &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert!(!said(&output).contains("s3cret"), "{}", said(&output));
+        let planned = run(&folder, "plan", &profile, &[]);
+        assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
+    }
+    let raw = server.raw();
+    assert!(raw.contains("csrf=t0k&name=ann&password=s3cret"), "{raw}");
+}
+
 #[test]
 fn a_look_goes_through_a_cycle_of_each_kind() {
     let (folder, server) = (TempDir::new().unwrap(), Server::start());
