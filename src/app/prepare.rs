@@ -290,14 +290,17 @@ fn compile_all(plan: &Plan, base: &str, feeders: &AllFiles) -> Result<Compiled, 
         }
         ScenarioSource::OfTheEngine => return Err(no_scenario()),
     };
-    plan.count_good(&mut users)
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let counted = match plan.populations.users.share() {
+        Some(_) => plan.count_good_of_kind(&mut users, &plan.populations.name),
+        None => plan.count_good(&mut users),
+    };
+    counted.map_err(|e| Refusal::new(Exit::Usage, e))?;
     let others = (plan.populations.others.iter().zip(&feeders.others))
         .map(|(other, feeders)| {
             let mut scenario = compile(plan, &other.scenario, base, feeders)?;
             // Of a mix the cycles of every kind are counted.
             if other.amount.share().is_some() {
-                plan.count_good(&mut scenario)
+                plan.count_good_of_kind(&mut scenario, &other.name)
                     .map_err(|e| Refusal::new(Exit::Usage, e))?;
             }
             Ok(Other {

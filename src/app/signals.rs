@@ -1,6 +1,8 @@
 //! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone: the first ends the load and finishes the record, the second ends the program at once,
 //! and so does SIGQUIT (Ctrl-\\).
 
+use std::time::Duration;
+
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -22,6 +24,9 @@ impl Signals {
     }
 }
 
+/// Signals that come together are one wish.
+const ONE_WISH: Duration = Duration::from_millis(100);
+
 /// Listens from now on.
 pub(super) fn listen(runtime: &Handle) -> Signals {
     let signals = Signals::default();
@@ -37,7 +42,14 @@ pub(super) fn listen(runtime: &Handle) -> Signals {
     runtime.spawn(async move {
         wishes.next().await;
         interrupt.set();
-        wishes.next().await;
+        // `timeout` signals a program and then its group: that is one wish.
+        let again = tokio::time::Instant::now() + ONE_WISH;
+        loop {
+            wishes.next().await;
+            if tokio::time::Instant::now() >= again {
+                break;
+            }
+        }
         end_now();
     });
     signals

@@ -11,7 +11,7 @@ use crate::import::{Imported, Source, Wishes};
 use crate::k6::DEFAULT_BINARY;
 use crate::profile::llm::Llm;
 use crate::term::Terminal;
-use crate::{bounded, confidential, excerpt, init};
+use crate::{bounded, confidential, excerpt, init, secret};
 
 /// Most bytes of a recording, a description or a collection.
 const MOST: u64 = 256 << 20;
@@ -123,8 +123,11 @@ fn imported(args: &InitArgs) -> Result<Option<Imported>, Refusal> {
         )
     } else {
         let connects = init::connect_keys(&args.connect, &args.out);
-        let plain =
-            request.first().is_none() && connects.is_empty() && args.allow_target.is_empty();
+        let secret = !secret::of_address(args.url.as_deref().unwrap_or_default()).is_empty();
+        let plain = request.first().is_none()
+            && connects.is_empty()
+            && args.allow_target.is_empty()
+            && !secret;
         if plain || args.from_k6.is_some() {
             return only_with_an_address(&request, args.from_k6.is_some()).map(|()| None);
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::gain::{FLAT_GAIN, NOT_COLLAPSED, flat_beside, part, waits_grew};
 use super::{Case, Cause};
 use crate::excerpt;
-use crate::measure::{FailureKind, FailureWay, FailureWays, StepWindow};
+use crate::measure::{FailureKind, FailureWay, FailureWays, Second, StepWindow};
 use crate::record::{CauseKind, Sureness};
 use crate::units::format_count;
 
@@ -209,7 +209,7 @@ fn admission(case: &Case<'_>) -> Option<Cause> {
         .reduce(f64::max);
     let collapsed = best.is_some_and(|best| served < NOT_COLLAPSED * best);
     // Where those who are served wait long too, it is what serves them that is slow.
-    if collapsed || refused.sign != Sign::ByDesign && waits_grew(case, AS_LONG) {
+    if collapsed || has_gone(case) || refused.sign != Sign::ByDesign && waits_grew(case, AS_LONG) {
         return None;
     }
     let flat = flat_beside(case).filter(|f| f.gain < FLAT_GAIN);
@@ -235,6 +235,35 @@ fn admission(case: &Case<'_>) -> Option<Cause> {
     let cause = Cause::new(CauseKind::AdmissionLimit, "admission limit", evidence);
     let strength = part(refused.count, refused.all);
     Some(cause.sure(sureness).strength(strength))
+}
+
+/// Seconds at the end of a hold in which nobody is served by what is gone.
+const GONE_S: usize = 3;
+/// What share of its goodput something still has that is gone: what was on its way.
+const GONE: f64 = 0.1;
+
+/// Whether hardly anything was served any more when the hold ended: on average over it that looks like a limit.
+fn has_gone(case: &Case<'_>) -> bool {
+    let whole = case.steps.whole();
+    let hold = &case.measurement.hold;
+    let Some(last) = hold
+        .len()
+        .checked_sub(GONE_S)
+        .filter(|first| *first >= GONE_S)
+    else {
+        return false;
+    };
+    let rate = |seconds: &[Second]| {
+        let served: u64 = seconds
+            .iter()
+            .map(|s| s.window.step(whole).completed())
+            .sum();
+        let time: f64 = seconds.iter().map(|s| s.window.span.as_secs_f64()).sum();
+        #[expect(clippy::cast_precision_loss, reason = "cycles of a hold")]
+        let served = served as f64;
+        served / time.max(f64::MIN_POSITIVE)
+    };
+    rate(&hold[last..]) < GONE * rate(&hold[..last])
 }
 
 /// How many cycles fail and how, where answers make up enough of it.

@@ -79,6 +79,8 @@ impl Moved {
 /// Puts every credential of the calls into a variable of the environment.
 pub(super) fn hide(calls: &mut [Call]) -> Moved {
     let mut moved = Moved::default();
+    // What is named already is somebody else's value.
+    moved.note_named(calls);
     for call in calls.iter_mut() {
         authorization(call, &mut moved);
         if let Some((_, password)) = &mut call.basic
@@ -116,7 +118,6 @@ pub(super) fn hide(calls: &mut [Call]) -> Moved {
             Some(format!("{{{{ env.{name} }}}}"))
         });
     }
-    moved.note_named(calls);
     moved
 }
 
@@ -135,11 +136,18 @@ fn is_pin(name: &str) -> bool {
 /// A text that is no form and no JSON may hold both: what is named there like a secret goes.
 fn text_without(text: &str, moved: &mut Moved) -> String {
     let mut out = text.to_owned();
-    let Some(said) = literal(text) else {
-        return out;
-    };
-    for (name, value) in of_text(&said) {
-        let written = escaped(&value);
+    // With placeholders in it, the text is read as it is written.
+    let said = literal(text);
+    let is_template = said.is_none();
+    for (name, value) in of_text(said.as_deref().unwrap_or(text)) {
+        if is_template && value.contains("{{") {
+            continue;
+        }
+        let written = if is_template {
+            value.clone()
+        } else {
+            escaped(&value)
+        };
         if value.len() >= LEAST_IN_TEXT && out.contains(&written) {
             let placeholder = moved.put(&name, &value);
             out = out.replace(&written, &placeholder);

@@ -407,6 +407,34 @@ fn flags_make_the_request_that_curl_would() {
 }
 
 #[test]
+fn a_credential_beside_a_placeholder_is_found_and_two_have_two_names() {
+    let flags = RequestFlags {
+        json: vec![Data::of(
+            r#"{"password":"bodySecret555","id":"{{ uuid() }}","n":{{ vu }}}"#,
+        )],
+        ..RequestFlags::default()
+    };
+    let made = of_flags("http://127.0.0.1:8080/a", &flags, Vec::new(), &[]).unwrap();
+    assert!(!made.profile.contains("bodySecret555"), "{}", made.profile);
+    assert!(
+        made.profile.contains("{{ env.PASSWORD }}"),
+        "{}",
+        made.profile
+    );
+    assert!(made.profile.contains("{{ uuid() }}"), "{}", made.profile);
+    let flags = RequestFlags {
+        user: Some("me:{{ env.PASSWORD }}".to_owned()),
+        form: vec!["password=other77".to_owned()],
+        ..RequestFlags::default()
+    };
+    let made = of_flags("http://127.0.0.1:8080/a", &flags, Vec::new(), &[]).unwrap();
+    assert_eq!(made.variables, ["PASSWORD", "PASSWORD_2"]);
+    let url = "http://127.0.0.1:8080/a?token=urlSecret1&x=2";
+    let made = of_flags(url, &RequestFlags::default(), Vec::new(), &[]).unwrap();
+    assert!(!made.profile.contains("urlSecret1"), "{}", made.profile);
+}
+
+#[test]
 fn a_credential_is_found_in_a_body_of_any_kind() {
     for (kind, body) in [
         (

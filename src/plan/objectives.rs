@@ -39,13 +39,57 @@ impl Plan {
     /// # Errors
     /// When a limit is on something that no cycle of the scenario has.
     pub fn count_good(&self, scenario: &mut Scenario) -> Result<(), PlanError> {
+        self.count_good_of(scenario, |step| Ok(Some(step.to_owned())))
+    }
+
+    /// The same for one kind of a mix, whose steps are named with it; a kind of which no limit is has no such cycles.
+    ///
+    /// # Errors
+    /// As [`Self::count_good`], and when a limit does not say of which kind its step is.
+    pub fn count_good_of_kind(&self, scenario: &mut Scenario, kind: &str) -> Result<(), PlanError> {
+        let kinds = self
+            .populations
+            .amounts()
+            .filter(|(_, amount)| amount.share().is_some());
+        let kinds: Vec<&str> = kinds.map(|(name, _)| name).collect();
+        self.count_good_of(scenario, |step| {
+            let own = |kind: &str| {
+                step.strip_prefix(kind)?
+                    .strip_prefix('.')
+                    .map(str::to_owned)
+            };
+            if step == StepTable::CYCLE {
+                return Ok(Some(step.to_owned()));
+            }
+            match own(kind) {
+                Some(step) => Ok(Some(step)),
+                None if kinds.iter().any(|other| own(other).is_some()) => Ok(None),
+                None => Err(format!(
+                    "in a mix a step is named with its kind, as in `{kind}.{step}`"
+                )),
+            }
+        })
+    }
+
+    /// `named` gives the name that a limit's step has in the scenario, where it is one of its steps.
+    fn count_good_of(
+        &self,
+        scenario: &mut Scenario,
+        named: impl Fn(&str) -> Result<Option<String>, String>,
+    ) -> Result<(), PlanError> {
         for (objective, span) in self.slo.objectives().iter().zip(&self.slo_spans) {
             let Some((row, limits)) = objective.good() else {
                 continue;
             };
-            let limits: Vec<_> = (limits.iter())
-                .map(|limit| (limit.step.clone(), limit.most, limit.inclusive))
-                .collect();
+            let limits = (limits.iter()).filter_map(|limit| {
+                let named = named(&limit.step).transpose()?;
+                Some(named.map(|step| (step, limit.most, limit.inclusive)))
+            });
+            let limits: Result<Vec<_>, String> = limits.collect();
+            let limits = limits.map_err(|why| self.unfit(objective, span.as_ref(), &why))?;
+            if limits.is_empty() {
+                continue;
+            }
             scenario
                 .add_goal(row, &limits)
                 .map_err(|why| self.unfit(objective, span.as_ref(), &why))?;

@@ -38,6 +38,11 @@ impl Condition {
             ),
             text => template(text).map_err(|m| format!("`if`: {m}")),
         };
+        if let Some(sign) = outside(text, &['<', '>']) {
+            return Err(format!(
+                "`if = \"{text}\"` has `{sign}`, and texts are only compared by `==` and `!=`"
+            ));
+        }
         let (left, holds) = match comparison(text) {
             None => (text, Holds::Said),
             Some((at, equal)) => {
@@ -70,6 +75,18 @@ impl Condition {
             Holds::Other(right) => left != render(right).trim(),
         }
     }
+}
+
+/// One of these signs, where it stands outside of any placeholder.
+fn outside(text: &str, signs: &[char]) -> Option<char> {
+    let mut rest = text;
+    while let Some((before, inside)) = rest.split_once("{{") {
+        if let Some(sign) = before.chars().find(|c| signs.contains(c)) {
+            return Some(sign);
+        }
+        rest = inside.split_once("}}").map_or("", |(_, behind)| behind);
+    }
+    rest.chars().find(|c| signs.contains(c))
 }
 
 /// Where a comparison stands outside of any placeholder, and whether it is `==`.
@@ -133,5 +150,6 @@ mod tests {
         assert!(parse("yes").contains("always the same"));
         assert!(parse("{{ vu }} ==").contains("compares with nothing"));
         assert!(parse("").contains("compares with nothing"));
+        assert!(parse("{{ vu }} > 3").contains("only compared by"));
     }
 }

@@ -198,6 +198,50 @@ fn a_look_goes_through_a_cycle_of_each_kind() {
     );
 }
 
+#[test]
+fn good_cycles_of_a_mix_are_of_the_kinds_that_are_named() {
+    let (folder, server) = (TempDir::new().unwrap(), Server::start());
+    let profile = format!("[target]\nurl = \"{}\"\n{MIX}", server.url());
+    let plan = |slo: &str| run(&folder, "plan", &profile, &["--slo", slo]);
+    for slo in [
+        "good(buyers.buy<1s)>90%",
+        "good(buyers.buy<1s,buyers.look<1s)>90%",
+        "good(buyers.buy<1s,readers.home<1s)>90%",
+        "good(cycle<1s)>90%",
+    ] {
+        let planned = plan(slo);
+        assert_eq!(planned.status.code(), Some(0), "{slo}: {}", said(&planned));
+    }
+    for (slo, why) in [
+        ("good(buy<1s)>90%", "a step is named with its kind"),
+        ("good(buyers.pay<1s)>90%", "no measured step `pay`"),
+    ] {
+        let planned = plan(slo);
+        assert_eq!(planned.status.code(), Some(2), "{slo}");
+        assert!(said(&planned).contains(why), "{slo}: {}", said(&planned));
+    }
+    repeated(|| {
+        let arguments = [
+            "--slo",
+            "good(buyers.buy<1s)>90%",
+            "--stages",
+            "10:0s,10:3s",
+            "--out",
+            "out",
+        ];
+        let output = answered(run(&folder, "ramp", &profile, &arguments))?;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let record = ramp(&folder);
+        let at = |name: &str| record.plan.steps.iter().position(|s| s == name).unwrap();
+        let (good, buyers) = (at("good(buyers.buy<1s)"), at("buyers"));
+        for stage in &record.stages {
+            assert_eq!(stage.steps[good].completed, stage.steps[buyers].completed);
+        }
+        assert!(record.stages.iter().any(|s| s.steps[good].completed > 0));
+        Ok(())
+    });
+}
+
 const BRANCHES: &str = "[scenario]\nmain = \"poll\"\nsteps = [\n\
     { name = \"home\", get = \"/home\", extract = { state = \"body\" } },\n\
     { choose = [\n\

@@ -201,7 +201,11 @@ impl ScenarioUser<'_> {
         let request = request_of(failed.action).map(|r| {
             let origin = &self.scenario.origins()[r.origin()];
             let (method, path) = r.shown().split_once(' ').unwrap_or(("", r.shown()));
-            format!("{method} {origin}{path}")
+            if path.contains("://") || r.is_link() {
+                format!("{method} {path}")
+            } else {
+                format!("{method} {origin}{path}")
+            }
         });
         let words = failed.words.map(Words::whole).unwrap_or_default();
         let excerpt = failed.excerpt(self.kind.excerpts, &masks);
