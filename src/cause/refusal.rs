@@ -238,7 +238,9 @@ fn admission(case: &Case<'_>) -> Option<Cause> {
 }
 
 /// Seconds at the end of a hold in which nobody is served by what is gone.
-const GONE_S: usize = 3;
+const GONE_S: usize = 2;
+/// Cycles that would have been served in them, from which it is no chance that hardly any was.
+const GONE_CYCLES: f64 = 10.0;
 /// What share of its goodput something still has that is gone: what was on its way.
 const GONE: f64 = 0.1;
 
@@ -246,24 +248,22 @@ const GONE: f64 = 0.1;
 fn has_gone(case: &Case<'_>) -> bool {
     let whole = case.steps.whole();
     let hold = &case.measurement.hold;
-    let Some(last) = hold
-        .len()
-        .checked_sub(GONE_S)
-        .filter(|first| *first >= GONE_S)
-    else {
+    let Some(last) = hold.len().checked_sub(GONE_S).filter(|last| *last > 0) else {
         return false;
     };
-    let rate = |seconds: &[Second]| {
-        let served: u64 = seconds
-            .iter()
-            .map(|s| s.window.step(whole).completed())
-            .sum();
-        let time: f64 = seconds.iter().map(|s| s.window.span.as_secs_f64()).sum();
-        #[expect(clippy::cast_precision_loss, reason = "cycles of a hold")]
-        let served = served as f64;
-        served / time.max(f64::MIN_POSITIVE)
+    let time = |seconds: &[Second]| {
+        let spans = seconds.iter().map(|s| s.window.span.as_secs_f64());
+        spans.sum::<f64>()
     };
-    rate(&hold[last..]) < GONE * rate(&hold[..last])
+    let served = |seconds: &[Second]| {
+        let served = seconds.iter().map(|s| s.window.step(whole).completed());
+        #[expect(clippy::cast_precision_loss, reason = "cycles of a hold")]
+        let served = served.sum::<u64>() as f64;
+        served
+    };
+    let (before, end) = hold.split_at(last);
+    let due = served(before) / time(before).max(f64::MIN_POSITIVE) * time(end);
+    due >= GONE_CYCLES && served(end) < GONE * due
 }
 
 /// How many cycles fail and how, where answers make up enough of it.
