@@ -459,6 +459,8 @@ pub fn percent_decoded(text: &str) -> String {
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
+        // A sign before a digit would be read as part of the number.
+        let digits = digits.filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
         if let Some(meant) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
             out.push(meant);
             at += 3;

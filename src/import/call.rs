@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+pub(super) use crate::secret::percent_decoded as decoded;
+
 /// A request. Its texts are templates: what was recorded is `escaped`, what is filled in stands
 /// in `{{ }}`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -172,25 +174,6 @@ pub(super) fn split(url: &str) -> Result<Parts, String> {
     });
     let origin = format!("{scheme}://{}", host.to_ascii_lowercase());
     Ok((origin, path, who))
-}
-
-/// A piece of an address as it is meant: `%20` is a blank.
-pub(super) fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let digits = text.get(at + 1..at + 3).filter(|_| *byte == b'%');
-        let digits = digits.filter(|d| d.bytes().all(|b| b.is_ascii_hexdigit()));
-        if let Some(meant) = digits.and_then(|d| u8::from_str_radix(d, 16).ok()) {
-            out.push(meant);
-            at += 3;
-        } else {
-            out.push(*byte);
-            at += 1;
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// A name as an identifier: letters, digits and `_`.

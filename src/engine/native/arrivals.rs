@@ -69,7 +69,8 @@ impl Rate {
         let ramp_s = self.ramp_s();
         let missing = count - self.before;
         if missing <= 0.0 {
-            return Some(self.since);
+            // Who is overdue where the load has ended does not come.
+            return (self.to > 0.0).then_some(self.since);
         }
         let in_ramp = f64::midpoint(self.from, self.to) * ramp_s;
         let seconds = if missing < in_ramp {
@@ -128,11 +129,18 @@ impl Clock {
 
     /// Goes to another rate, in arrivals per second over all threads.
     pub(super) fn set_rate(&mut self, per_s: f64, at: Instant) {
+        let before = self.rate.expected(at);
+        if self.rate.to <= 0.0 {
+            // Those of a load that ended are no burst at the beginning of the next.
+            while self.next < before {
+                self.draw();
+            }
+        }
         self.rate = Rate {
             from: self.rate.at(at),
             to: per_s,
             since: at,
-            before: self.rate.expected(at),
+            before,
         };
     }
 
@@ -359,6 +367,21 @@ mod tests {
         let variance = tenths.map(|c| (c - mean) * (c - mean)).sum::<f64>() / 999.0;
         // The ratio's standard error is sqrt(2 / 999) = 0.045.
         assert!((variance / mean - 1.0).abs() < 0.2, "{}", variance / mean);
+    }
+
+    #[test]
+    fn an_arrival_that_was_late_when_the_load_ended_does_not_come_and_the_next_load_begins() {
+        let zero = Instant::now();
+        for process in [Arrivals::Constant, Arrivals::Poisson] {
+            let mut clock = Clock::new(process, (0, 2), zero, vu_rng(3, 0));
+            clock.set_rate(100.0, zero);
+            // Nobody has taken any of those that were due.
+            clock.set_rate(0.0, zero + Duration::from_secs(9));
+            assert_eq!(clock.next(), None, "{process:?}");
+            let again = zero + Duration::from_secs(20);
+            clock.set_rate(100.0, again);
+            assert!(clock.next().is_some_and(|at| at > again), "{process:?}");
+        }
     }
 
     #[test]

@@ -98,7 +98,11 @@ impl<'a> ScenarioUser<'a> {
         // A canary's draws are its own.
         let is_canary = !kind.thinks && kind.trace.is_none();
         let draws = if is_canary { CANARY_DRAWS } else { id };
-        let life = kind.next_life(draws);
+        // Who looks sees the first life, however often it looks.
+        let life = match kind.trace {
+            Some(_) => 0,
+            None => kind.next_life(draws),
+        };
         Self {
             rng: vu_rng(kind.seed.wrapping_add(LIFE.wrapping_mul(life)), draws),
             values: scenario.values(id),
