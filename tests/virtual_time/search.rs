@@ -85,7 +85,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
     RunSpec {
         profile: "sim".to_owned(),
         slo: Slo::parse(slo).unwrap(),
-        steps: StepTable::of_cycle(["request".to_owned()], Some(0)),
+        steps: sim.system.steps(std::iter::empty()),
         plan: PlanRecord {
             target: "simulated".to_owned(),
             engine: "sim".to_owned(),
