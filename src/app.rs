@@ -54,12 +54,12 @@ use crate::{locate, store};
 
 /// Why a command ends without doing what it was asked, and with which code.
 #[derive(Debug)]
-struct Refusal {
+struct CommandError {
     exit: Exit,
     message: String,
 }
 
-impl Refusal {
+impl CommandError {
     fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
         Self {
             exit,
@@ -164,18 +164,18 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 /// One thread serves the control side (scrapes, commands, the search); the load has threads of its own.
-fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|e| Refusal::new(Exit::Failure, format!("cannot start the runtime: {e}")))
+        .map_err(|e| CommandError::new(Exit::Failure, format!("cannot start the runtime: {e}")))
 }
 
 /// Every plan that was asked for; nothing is run before all of them make sense, but for scripts, which must say themselves what they do.
-fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, Refusal> {
+fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, CommandError> {
     let profiles = locate::selected(&args.profiles, &args.files, Path::new("."))
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.flags();
     typed::read(&mut flags.request)?;
     let plan = |profile: &Option<Profile>| {
@@ -189,17 +189,17 @@ fn plan_of(
     profile: Option<&Profile>,
     flags: &FindFlags,
     looked: Option<&Looked>,
-) -> Result<Plan, Refusal> {
+) -> Result<Plan, CommandError> {
     Plan::resolve_with(profile, flags, looked).map_err(|e| {
         let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
         match swallowed::bound().filter(|_| unbound) {
-            Some(file) => Refusal::new(Exit::Usage, format!("{e}. {file}")),
-            None => Refusal::new(Exit::Usage, e),
+            Some(file) => CommandError::new(Exit::Usage, format!("{e}. {file}")),
+            None => CommandError::new(Exit::Usage, e),
         }
     })
 }
 
-fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     let ready = plans(args, terminal)?
         .into_iter()
@@ -227,7 +227,7 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     Ok(Exit::of_all(exits))
 }
 
-fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     for plan in plans(args, terminal)? {
         let ready = prepare::prepare(plan, &host)?;
@@ -249,22 +249,24 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     Ok(Exit::Answer)
 }
 
-fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
-    if let Some(ramp) = store::read_ramp(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))? {
+fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
+    if let Some(ramp) =
+        store::read_ramp(&args.dir).map_err(|e| CommandError::new(Exit::Usage, e))?
+    {
         return again(args, &ramp, terminal);
     }
     let comparison = store::read_comparison(&args.dir);
-    if let Some(record) = comparison.map_err(|e| Refusal::new(Exit::Usage, e))? {
+    if let Some(record) = comparison.map_err(|e| CommandError::new(Exit::Usage, e))? {
         return again(args, &record, terminal);
     }
-    let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let record = store::read_record(&args.dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
     again(args, &record, terminal)
 }
 
 /// Prints one format of a record, or writes all of its files again.
-fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, Refusal> {
+fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, CommandError> {
     if args.format.is_none() {
-        store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+        store::write_report(&args.dir, record).map_err(|e| CommandError::new(Exit::Failure, e))?;
     }
     terminal.print_result(record);
     if args.format.is_none() {

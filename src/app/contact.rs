@@ -9,7 +9,7 @@ use super::agreement::{Asked, mark};
 use super::leaving::{self, Leaving};
 use super::named::{self, Named};
 use super::prepare::Ready;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::excerpt;
 use crate::plan::{Ahead, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan};
 use crate::preflight;
@@ -28,7 +28,7 @@ pub(super) fn make<'a>(
     ready: impl IntoIterator<Item = &'a Ready>,
     yes: bool,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let mut seen = Seen::of_user();
     let ready: Vec<&Ready> = ready.into_iter().collect();
     for ready in &ready {
@@ -45,7 +45,7 @@ pub(super) fn make<'a>(
 }
 
 /// Asks for consent where it is needed, to one who does not load.
-pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), Refusal> {
+pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), CommandError> {
     let wishes = [
         consent(&ready.plan),
         leaving::wish(&ready.plan, &ready.leaving),
@@ -59,7 +59,7 @@ pub(super) fn reach(
     leaving: &[Leaving],
     yes: bool,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let reaches = plan.profile_text().and_then(|text| {
         let wish = Wish {
             commands: Vec::new(),
@@ -78,7 +78,7 @@ pub(super) fn before_script(
     text: &[u8],
     yes: bool,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let Some(source) = &ahead.source else {
         // Whoever typed the script's name means it.
         return Ok(());
@@ -109,7 +109,7 @@ fn agreed_to(
     yes: bool,
     seen: &mut Seen,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let wishes = wishes.into_iter().flatten();
     let wishes: Vec<Asked> = wishes.filter(|wish| !seen.has(&wish.mark)).collect();
     if wishes.is_empty() {
@@ -220,17 +220,17 @@ impl<'a> Wish<'a> {
     }
 }
 
-fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
+fn agreed(shown: &str, terminal: &Terminal) -> Result<(), CommandError> {
     match terminal.ask(&format!(
         "{shown}\nAllow this, now and as long as the profile, its folder, and these files do not \
          change? [y/N] "
     )) {
         Some(true) => Ok(()),
-        Some(false) => Err(Refusal::new(
+        Some(false) => Err(CommandError::new(
             Exit::Usage,
             "nothing was run and nothing was sent",
         )),
-        None => Err(Refusal::new(
+        None => Err(CommandError::new(
             Exit::Usage,
             format!(
                 "{shown}\nThis was not approved yet in its current form (profile, folder, and \

@@ -12,7 +12,7 @@ use super::look;
 use super::prepare::Ready;
 use super::session::{self, NotUp, Session, World};
 use super::signals::Signals;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::event::Event;
 use crate::journal::{self, Head, JOURNAL_VERSION};
 use crate::plan::Plan;
@@ -27,7 +27,7 @@ pub(super) async fn all(
     ready: Vec<Ready>,
     signals: &Signals,
     audience: &mut Audience<'_>,
-) -> Result<Vec<Exit>, Refusal> {
+) -> Result<Vec<Exit>, CommandError> {
     let mut exits = Vec::new();
     for ready in ready {
         let (record, _) = search(ready, signals, audience).await?;
@@ -45,11 +45,11 @@ pub(super) async fn search(
     ready: Ready,
     signals: &Signals,
     audience: &mut Audience<'_>,
-) -> Result<(RunRecord, PathBuf), Refusal> {
+) -> Result<(RunRecord, PathBuf), CommandError> {
     let began = Timestamp::now();
     let head = head(&ready.plan, began);
-    let mut store =
-        Store::create(&ready.plan.out, &head, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let mut store = Store::create(&ready.plan.out, &head, began)
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     begun::remember(&store, audience.terminal());
     let mut guard = Guard::of(&ready.plan, signals);
     let record = match session::bring_up(&ready, signals, audience).await {
@@ -78,14 +78,14 @@ pub(super) async fn search_on(
     mut store: Store,
     signals: &Signals,
     audience: &mut Audience<'_>,
-) -> Result<RunRecord, Refusal> {
+) -> Result<RunRecord, CommandError> {
     let mut guard = Guard::of(&ready.plan, signals);
     let target = session::bring_up(ready, signals, audience)
         .await
         .map_err(|error| {
             let NotUp { ending, reason, .. } = session::not_up(&error, signals);
             let message = format!("{reason}. Results so far are kept");
-            Refusal::new(Exit::from(ending), message)
+            CommandError::new(Exit::from(ending), message)
         })?;
     let up = (&target, &mut guard);
     let record = with_target(ready, past, up, signals, &mut store, audience).await;
@@ -118,7 +118,7 @@ async fn with_target(
     signals: &Signals,
     store: &mut Store,
     audience: &mut Audience<'_>,
-) -> Result<RunRecord, Refusal> {
+) -> Result<RunRecord, CommandError> {
     let mut session = Session::start(ready, target, guard, signals, audience).await?;
     let mut spec = run_spec(ready, &session);
     if let Some(head) = &past.head {

@@ -12,7 +12,7 @@ use super::prepare::{self, Ready};
 use super::session;
 use super::signals::{self, Signals};
 use super::typed;
-use super::{Exit, Refusal, command, contact, plan_of, runtime};
+use super::{CommandError, Exit, command, contact, plan_of, runtime};
 use crate::cli::TryArgs;
 use crate::engine::Canary;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec, WINDOW};
@@ -110,7 +110,7 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
     Some(format!("`{}`{stands_for}", words.join(" ")))
 }
 
-pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     let mut plan = plan(args)?;
     // One user fits every machine.
@@ -137,17 +137,17 @@ pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refu
     Ok(exit)
 }
 
-fn not_up(error: &crate::target::TargetError, signals: &Signals) -> Refusal {
+fn not_up(error: &crate::target::TargetError, signals: &Signals) -> CommandError {
     let why = session::not_up(error, signals);
-    Refusal::new(Exit::from(why.ending), why.reason)
+    CommandError::new(Exit::from(why.ending), why.reason)
 }
 
-fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
+fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
     let profile = args.profile.as_ref();
     let profile = profile.map(|name| locate::by_name(name, Path::new(".")));
     let profile = profile
         .transpose()
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.connect.added_to(FindFlags {
         url: args.url.clone(),
         seed: args.seed,
@@ -164,8 +164,8 @@ fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
 }
 
 /// Another program's users are its own: their cycle is not known here.
-fn refuse_others(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), Refusal> {
-    let usage = |why: String| Refusal::new(Exit::Usage, why);
+fn refuse_others(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), CommandError> {
+    let usage = |why: String| CommandError::new(Exit::Usage, why);
     let able = |engine: &EnginePlan| engine.facts().abilities().one_cycle.map_err(usage);
     let ahead = Plan::ahead(profile, flags).map_err(|e| usage(e.to_string()))?;
     if let Some(ahead) = ahead {
@@ -180,7 +180,7 @@ async fn at(
     ready: &Ready,
     target: &Target,
     terminal: &Terminal,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     for line in target.said_by_up() {
         say(terminal, Mark::Note, &format!("`up` says: {line}"));
     }
@@ -211,7 +211,7 @@ async fn at_one(
     ready: &Ready,
     target: &Target,
     terminal: &Terminal,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     let plan = &ready.plan;
     let mut engine = NativeEngine::start(NativeSpec {
         populations: vec![PopulationSpec::users(
@@ -227,7 +227,7 @@ async fn at_one(
         network: ready.network.clone(),
         excerpts: true,
     })
-    .map_err(|e| Refusal::new(Exit::Failure, e))?;
+    .map_err(|e| CommandError::new(Exit::Failure, e))?;
     let went = until_up(&mut engine, args.vu, plan, target, terminal).await?;
     let exit = told(&went, args.vu, target, terminal);
     engine.stop().await;
@@ -241,7 +241,7 @@ async fn until_up(
     plan: &Plan,
     target: &Target,
     terminal: &Terminal,
-) -> Result<Canary, Refusal> {
+) -> Result<Canary, CommandError> {
     let limit = plan.arrival_timeout().min(PATIENCE);
     let mut until = Instant::now() + limit;
     let mut shown = Shown::AtOnce;
@@ -289,7 +289,7 @@ async fn one(
     vu: u32,
     shown: Shown,
     terminal: &Terminal,
-) -> Result<Canary, Refusal> {
+) -> Result<Canary, CommandError> {
     let (sender, mut lines) = unbounded_channel::<Line>();
     let show = async {
         let mut waits = shown == Shown::FromTheAnswer;
@@ -305,7 +305,7 @@ async fn one(
         }
     };
     let (went, ()) = tokio::join!(engine.look(vu, Some(Trace::new(sender))), show);
-    went.map_err(|e| Refusal::new(Exit::Failure, e))
+    went.map_err(|e| CommandError::new(Exit::Failure, e))
 }
 
 fn say(terminal: &Terminal, mark: Mark, text: &str) {
@@ -352,7 +352,7 @@ struct LookedAt {
 }
 
 /// The population of a name; without one the users, or each kind of a mix.
-fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, Refusal> {
+fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, CommandError> {
     let is_mix = all.is_mix();
     let others = (1..).zip(all.others).map(|(index, other)| {
         let kind = other.plan.amount.share().is_some();
@@ -384,7 +384,7 @@ fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, Refusal> {
     }
     if found.is_empty() {
         let name = name.unwrap_or_default();
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             Exit::Usage,
             format!(
                 "--population {name}: no such population; available: {}",

@@ -12,7 +12,7 @@ use super::script;
 use super::session::{self, NotUp, Session, World};
 use super::signals::{self, Signals};
 use super::typed;
-use super::{Exit, Refusal, contact, runtime};
+use super::{CommandError, Exit, contact, runtime};
 use crate::cli::RampArgs;
 use crate::confidential;
 use crate::event::Event;
@@ -32,13 +32,13 @@ struct Asked {
     reference_run: Option<ReferenceRun>,
 }
 
-pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     let named = args.profile.as_deref();
     let profile = named.map(|name| locate::by_name(name, Path::new(".")));
     let profile = profile
         .transpose()
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.flags();
     typed::read(&mut flags.request)?;
     let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
@@ -70,16 +70,19 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
 }
 
 /// What `find` found: of the run that was named, which must fit, or of the newest one that does.
-fn reference_run(asked: Option<&Path>, ready: &Ready) -> Result<Option<ReferenceRun>, Refusal> {
+fn reference_run(
+    asked: Option<&Path>,
+    ready: &Ready,
+) -> Result<Option<ReferenceRun>, CommandError> {
     let plan = &ready.plan;
     let (slo, unit) = (plan.slo.texts(), plan.search.unit);
     if let Some(dir) = asked {
-        let record = store::read_record(dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+        let record = store::read_record(dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
         return ramp::reference_run(&record, &slo, unit)
             .map(Some)
             .map_err(|why| {
                 let dir = dir.display();
-                Refusal::new(
+                CommandError::new(
                     Exit::Usage,
                     format!(
                         "--beside {dir}: {why}; use a finished run of the same SLO, or omit it"
@@ -96,11 +99,11 @@ async fn run_one(
     asked: &Asked,
     signals: &Signals,
     audience: &mut Audience<'_>,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     let plan = &asked.ready.plan;
     let began = Timestamp::now();
     let mut store = Store::create_ramp(&plan.out, &plan.name, began)
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut guard = Guard::of(plan, signals);
     let record = match session::bring_up(&asked.ready, signals, audience).await {
         Ok(target) => {
@@ -127,7 +130,7 @@ async fn with_target(
     signals: &Signals,
     store: &mut Store,
     audience: &mut Audience<'_>,
-) -> Result<RampRecord, Refusal> {
+) -> Result<RampRecord, CommandError> {
     let mut session = Session::start(&asked.ready, target, guard, signals, audience).await?;
     let spec = spec(asked, &session);
     audience.on(&started(&spec));

@@ -13,7 +13,7 @@ use super::github;
 use super::guard::Guard;
 use super::prepare::Ready;
 use super::signals::Signals;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::confidential::{self, Unwritable};
 use crate::engine::{self, Engine, EngineError, EngineInfo, Order};
 use crate::event::{Event, Subject};
@@ -84,7 +84,7 @@ impl Session {
         guard: &mut Guard,
         signals: &Signals,
         audience: &Audience<'_>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, CommandError> {
         let plan = &ready.plan;
         let hub = MonitorHub::start(plan.monitors.clone());
         hub.warm_up(WARM_UP).await;
@@ -131,16 +131,20 @@ impl Session {
 }
 
 /// Why an engine was not started: what ended the run while it was looked at says more than that it was ended.
-fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> Refusal {
+fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> CommandError {
     let Some(then) = plan.engine.facts().words().broken_off else {
-        return Refusal::new(Exit::Failure, error);
+        return CommandError::new(Exit::Failure, error);
     };
     let said = format!("before the first probe; {then}");
     match (signals.interrupt.why(), error) {
-        (None, EngineError::Unfit(why)) => Refusal::new(Exit::Usage, why),
-        (None, error) => Refusal::new(Exit::HostLimit, error),
-        (Some(Halt::User), _) => Refusal::new(Exit::Interrupted, format!("interrupted {said}")),
-        (Some(halt), _) => Refusal::new(halt.ending().into(), format!("{} {said}", halt.reason())),
+        (None, EngineError::Unfit(why)) => CommandError::new(Exit::Usage, why),
+        (None, error) => CommandError::new(Exit::HostLimit, error),
+        (Some(Halt::User), _) => {
+            CommandError::new(Exit::Interrupted, format!("interrupted {said}"))
+        }
+        (Some(halt), _) => {
+            CommandError::new(halt.ending().into(), format!("{} {said}", halt.reason()))
+        }
     }
 }
 
@@ -323,12 +327,12 @@ pub(super) fn write(
     store: &Store,
     record: &(impl Told + Serialize + DeserializeOwned + Clone),
     audience: &mut Audience<'_>,
-) -> Result<PathBuf, Refusal> {
-    let record = confidential::without(record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+) -> Result<PathBuf, CommandError> {
+    let record = confidential::without(record).map_err(|e| CommandError::new(Exit::Failure, e))?;
     let record = &*record;
     let written = store
         .finish(record)
-        .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
+        .map_err(|e: StoreError| CommandError::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
         audience.warning(&trouble.to_string());
         // Who looks for them where they were wanted does not find them.

@@ -74,7 +74,7 @@ pub(super) struct Config {
 
 /// Why the engine does not do what it was asked.
 #[derive(Debug, Default, Deserialize)]
-struct Refusal {
+struct ErrorBody {
     #[serde(default)]
     message: String,
 }
@@ -212,7 +212,7 @@ impl Engine {
             return Ok(());
         }
         let body = bounded::body(&mut answer, MOST).await.unwrap_or_default();
-        let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+        let refusal: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
         let why = format!("Docker answered {status}: {}", refusal.message);
         Err(MonitorError::NoAnswer(why))
     }
@@ -282,7 +282,7 @@ pub(super) fn fuzz(data: &[u8]) {
         drop((inspect.incarnation(), inspect.healthy()));
     }
     drop(serde_json::from_slice::<Event>(data).map(|event| event.text()));
-    drop(serde_json::from_slice::<Refusal>(data));
+    drop(serde_json::from_slice::<ErrorBody>(data));
 }
 
 #[cfg(test)]
