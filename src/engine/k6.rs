@@ -36,7 +36,9 @@ use super::requests::{self, MOST_NAMES, few};
 use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 pub use crate::k6::Mode as K6Mode;
 use crate::k6::{ITERATION, Version};
-use crate::measure::{FailureKind, GeneratorWindow, Level, StepTable, StepWindow, Strain, Window};
+use crate::measure::{
+    FailureKind, GeneratorHealth, GeneratorWindow, Level, StepTable, StepWindow, Window,
+};
 use crate::secret::{Hidden, masked};
 
 /// How long k6 may take until its VUs run: it makes them all, and runs the script's `setup`.
@@ -113,7 +115,7 @@ pub struct K6Engine {
     names: Vec<String>,
     /// Mean time that a VU lets pass between two requests, seconds.
     think_s: f64,
-    health: Health,
+    health: HealthWatch,
     notes: Notes,
     /// Number of the next second; from when k6 was ended on nothing happens in them.
     next: u64,
@@ -128,7 +130,7 @@ enum Known {
 }
 
 /// The generator's own health.
-struct Health {
+struct HealthWatch {
     k6: ProcessWatch,
     own: ProcessWatch,
     host: HostWatch,
@@ -178,7 +180,7 @@ impl K6Engine {
             running: (0, 0),
             names: Vec::new(),
             think_s: 0.0,
-            health: Health::new(),
+            health: HealthWatch::new(),
             notes: Notes::default(),
             next: 0,
             halted: false,
@@ -521,13 +523,13 @@ fn wall_clock() -> i64 {
     since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
-impl std::fmt::Debug for Health {
+impl std::fmt::Debug for HealthWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Health").finish_non_exhaustive()
+        f.debug_struct("HealthWatch").finish_non_exhaustive()
     }
 }
 
-impl Health {
+impl HealthWatch {
     fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -551,7 +553,7 @@ impl Health {
             lag_p99_s,
             cpu_cores,
             descriptors,
-            strain: Strain {
+            health: GeneratorHealth {
                 process_cpu: cpu_cores.map(|cores| cores / self.cores),
                 woke_late_p99_s: lag_p99_s,
                 ..self.host.sample()

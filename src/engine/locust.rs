@@ -321,7 +321,7 @@ impl LocustEngine {
             Source::Exact(exact) => exact.next(self.level, &self.names, &self.crew).await?,
             Source::Coarse(coarse) => coarse.next(self.level, &self.names, &self.crew).await?,
         };
-        let lost = seen.window.generator.strain.workers_lost;
+        let lost = seen.window.generator.health.workers_lost;
         self.lost_some = lost > 0;
         Ok(seen)
     }
@@ -330,7 +330,7 @@ impl LocustEngine {
     fn check_reach(&mut self, window: &Window) -> Result<(), EngineError> {
         let short = window.vus > 0 && window.vus < self.level.get();
         let still = self.stuck.is_none_or(|(vus, _)| vus == window.vus);
-        let lost = window.generator.strain.workers_lost > 0;
+        let lost = window.generator.health.workers_lost > 0;
         if !short || !still || lost || !self.source.has_spawned() {
             self.stuck = None;
             return Ok(());
@@ -356,7 +356,7 @@ impl LocustEngine {
         self.check_reach(&seen.window)?;
         self.notes.ended += seen.ended;
         self.notes.unseen += seen.unseen;
-        self.notes.lost = (self.notes.lost).max(seen.window.generator.strain.workers_lost);
+        self.notes.lost = (self.notes.lost).max(seen.window.generator.health.workers_lost);
         if self.notes.strange.len() <= MOST_NAMES {
             self.notes.strange.extend(seen.strange);
         }

@@ -9,7 +9,7 @@ use crate::cause::{self, Case, Seen};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
 use crate::measure::{
-    Level, LoadedAddress, LogLine, Measurement, Second, StepTable, Strain, Window,
+    GeneratorHealth, Level, LoadedAddress, LogLine, Measurement, Second, StepTable, Window,
 };
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
@@ -98,7 +98,7 @@ pub async fn ramp<S: Surroundings>(
     record
 }
 
-fn strains(stages: &[StageRecord]) -> Vec<Vec<Strain>> {
+fn strains(stages: &[StageRecord]) -> Vec<Vec<GeneratorHealth>> {
     let of = |s: &StageRecord| generator::strains(s.seconds.iter().map(|s| &s.seen));
     stages.iter().map(of).collect()
 }

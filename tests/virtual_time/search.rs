@@ -8,7 +8,9 @@ use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineInfo, Reply};
 use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
-use breakpoint::measure::{FailureKind, Level, Reading, StepTable, StepWindow, Strain, Window};
+use breakpoint::measure::{
+    FailureKind, GeneratorHealth, Level, Reading, StepTable, StepWindow, Window,
+};
 use breakpoint::record::{
     Answer, CauseKind, Ending, Environment, HoldEnd, NO_FINDING, Outlook, PlanRecord, ProbeRecord,
     Purpose, RunRecord, Sureness,
@@ -691,7 +693,7 @@ struct Late {
     sim: SimEngine,
     above: Level,
     /// What bears on the generator at a level.
-    strain: fn(Level) -> Strain,
+    health: fn(Level) -> GeneratorHealth,
 }
 
 impl Engine for Late {
@@ -706,7 +708,7 @@ impl Engine for Late {
     fn next_window(&mut self) -> Reply<'_, Window> {
         Box::pin(async move {
             let mut window = self.sim.next_window().await?;
-            window.generator.strain = (self.strain)(window.level);
+            window.generator.health = (self.health)(window.level);
             window.generator.lag_p99_s = (window.level > self.above).then_some(30.0);
             Ok(window)
         })
@@ -721,14 +723,14 @@ impl Engine for Late {
 /// and a machine that fills up with the load leaves both open.
 #[test]
 fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_named() {
-    fn busy() -> Strain {
-        Strain {
+    fn busy() -> GeneratorHealth {
+        GeneratorHealth {
             thread_cpu: Some(0.01),
             cpu_pressure: Some(0.95),
-            ..Strain::default()
+            ..GeneratorHealth::default()
         }
     }
-    let named = |strain| {
+    let named = |health| {
         let sim = demo(5);
         let limits = SearchSpec {
             start: Level(20),
@@ -738,7 +740,7 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
         let mut engine = Late {
             sim: sim.start(),
             above: Level(30),
-            strain,
+            health,
         };
         let interrupt = Interrupt::default();
         let record = block_on(run::run(
@@ -763,7 +765,7 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
     };
     let generator = |sureness| Some((CauseKind::Generator, sureness));
     assert_eq!(named(|_| busy()), (None, true));
-    let own = |_| Strain {
+    let own = |_| GeneratorHealth {
         held_back: Some(0.9),
         ..busy()
     };
@@ -772,7 +774,7 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
         if level > Level(30) {
             busy()
         } else {
-            Strain::default()
+            GeneratorHealth::default()
         }
     };
     assert_eq!(named(grows), (generator(Sureness::Possible), false));

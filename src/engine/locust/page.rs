@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use super::web::{Page, PageError, Trouble, Web};
 use super::{EngineError, Seen, stopped, ways};
 use crate::measure::{
-    Bounds, FailureKind, FailureWay, GeneratorWindow, Histogram, Level, StepWindow, Strain, Window,
+    Bounds, FailureKind, FailureWay, GeneratorHealth, GeneratorWindow, Histogram, Level,
+    StepWindow, Window,
 };
 
 /// How often workers report, which is as long as a window is: a shorter one would hold the reports of some workers only.
@@ -494,11 +495,11 @@ fn generator(page: &Page, crew: &BTreeSet<String>) -> GeneratorWindow {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     GeneratorWindow {
         cpu_cores: Some(cores.clone().sum()),
-        strain: Strain {
+        health: GeneratorHealth {
             thread_cpu: cores.reduce(f64::max),
             workers: count(there().count()),
             workers_lost: count(lost.count()),
-            ..Strain::default()
+            ..GeneratorHealth::default()
         },
         ..GeneratorWindow::default()
     }
@@ -744,8 +745,8 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
             errors: Vec::new(),
         };
         let crew = ["one", "two", "three"].map(str::to_owned).into();
-        let strain = generator(&page, &crew).strain;
-        assert_eq!((strain.workers, strain.workers_lost), (1, 2));
-        assert_eq!(strain.thread_cpu, Some(0.95));
+        let health = generator(&page, &crew).health;
+        assert_eq!((health.workers, health.workers_lost), (1, 2));
+        assert_eq!(health.thread_cpu, Some(0.95));
     }
 }

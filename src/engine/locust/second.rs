@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ways::{self, WayData};
-use crate::measure::{FailureCounts, GeneratorWindow, Histogram, StepWindow, Strain};
+use crate::measure::{FailureCounts, GeneratorHealth, GeneratorWindow, Histogram, StepWindow};
 
 /// One second.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -117,8 +117,8 @@ pub(super) fn together(data: &SecondData, names: &[String], crew: &BTreeSet<Stri
     }
     let silent = |id: &&String| !data.workers.contains_key(*id);
     let lost: BTreeSet<&String> = (crew.iter().chain(&data.expected)).filter(silent).collect();
-    out.generator.strain.workers = count(data.workers.len());
-    out.generator.strain.workers_lost = count(lost.len());
+    out.generator.health.workers = count(data.workers.len());
+    out.generator.health.workers_lost = count(lost.len());
     out
 }
 
@@ -126,10 +126,10 @@ fn with_worker(so_far: GeneratorWindow, worker: &WorkerSecond) -> GeneratorWindo
     GeneratorWindow {
         lag_p99_s: max(so_far.lag_p99_s, worker.lag_p99_s),
         cpu_cores: Some(so_far.cpu_cores.unwrap_or(0.0) + worker.cpu),
-        strain: Strain {
-            thread_cpu: max(so_far.strain.thread_cpu, Some(worker.cpu_share)),
-            woke_late_p99_s: max(so_far.strain.woke_late_p99_s, worker.lag_p99_s),
-            ..so_far.strain
+        health: GeneratorHealth {
+            thread_cpu: max(so_far.health.thread_cpu, Some(worker.cpu_share)),
+            woke_late_p99_s: max(so_far.health.woke_late_p99_s, worker.lag_p99_s),
+            ..so_far.health
         },
         ..so_far
     }
@@ -211,10 +211,10 @@ mod tests {
         assert_eq!((all.ended, all.unseen), (24, 4));
         let generator = all.generator;
         assert!((generator.cpu_cores.unwrap() - 1.45).abs() < 1e-9);
-        assert_eq!(generator.strain.thread_cpu, Some(0.95));
+        assert_eq!(generator.health.thread_cpu, Some(0.95));
         assert_eq!(generator.lag_p99_s, Some(0.0095));
-        assert_eq!(generator.strain.workers, 2);
+        assert_eq!(generator.health.workers, 2);
         // One that should have told, and one that carried the level and is not expected any more.
-        assert_eq!(generator.strain.workers_lost, 2);
+        assert_eq!(generator.health.workers_lost, 2);
     }
 }

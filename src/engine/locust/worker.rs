@@ -391,7 +391,7 @@ impl Worker<'_> {
 
     /// Counts a window that ended just now.
     async fn count(&mut self, window: &Window) {
-        self.cpu_share = window.generator.strain.thread_cpu.unwrap_or(0.0);
+        self.cpu_share = window.generator.health.thread_cpu.unwrap_or(0.0);
         self.tally.add(window, time_of_day());
         if let Some(number) = self.plugin.number() {
             let second = tally::second(window, self.names, number, window.vus.into());

@@ -3,11 +3,11 @@
 mod answers;
 mod checks;
 mod cookies;
+mod health;
 mod network;
 mod populations;
 mod redirects;
 mod start;
-mod strain;
 mod streams;
 mod websocket;
 
