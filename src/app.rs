@@ -43,7 +43,7 @@ use crate::cli::{Cli, Command, DemoArgs, FindArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
 use crate::k6::Looked;
 use crate::plan::{FindFlags, Plan, PlanError};
-use crate::preflight::{self, Each, Outline};
+use crate::preflight::{self, Outline, PerVu};
 use crate::profile::Profile;
 use crate::report::Told;
 use crate::scenario::Allowed;
@@ -234,11 +234,11 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
         let plan = &ready.plan;
         let outline = match &ready.scenarios {
             Some(scenarios) => {
-                let each = Each::with_connections(scenarios.connections_per_vu());
-                Outline::of(plan, each, scenarios.mean_think_s(), scenarios.beside())
+                let per_vu = PerVu::with_connections(scenarios.connections_per_vu());
+                Outline::of(plan, per_vu, scenarios.mean_think_s(), scenarios.beside())
             }
             // What its users think is not known yet.
-            None => Outline::of(plan, Each::of_engine(plan.engine.facts()), 0.0, (0, 0)),
+            None => Outline::of(plan, PerVu::of_engine(plan.engine.facts()), 0.0, (0, 0)),
         };
         let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));

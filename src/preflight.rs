@@ -67,12 +67,12 @@ pub struct Needs {
 
 /// What one VU needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Each {
+pub struct PerVu {
     sockets: u64,
     memory: u64,
 }
 
-impl Each {
+impl PerVu {
     /// A VU of an engine that does not run scenarios of the profile.
     pub fn of_engine(engine: &dyn EngineFacts) -> Self {
         match engine.vu_cost() {
@@ -131,13 +131,13 @@ pub struct TooHigh {
 
 impl Needs {
     /// What `level` needs.
-    pub fn of(level: Level, each: Each) -> Self {
+    pub fn of(level: Level, per_vu: PerVu) -> Self {
         let vus = u64::from(level.get());
-        let sockets = vus.saturating_mul(each.sockets);
+        let sockets = vus.saturating_mul(per_vu.sockets);
         Self {
             descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
             ports: sockets,
-            memory: vus.saturating_mul(each.memory).saturating_add(OWN_MEMORY),
+            memory: vus.saturating_mul(per_vu.memory).saturating_add(OWN_MEMORY),
         }
     }
 }
@@ -198,15 +198,15 @@ impl HostLimits {
     }
 
     /// The highest level that fits.
-    pub fn highest(&self, each: Each) -> Level {
+    pub fn highest(&self, per_vu: PerVu) -> Level {
         let sockets = self
             .descriptors
             .saturating_sub(OWN_DESCRIPTORS)
             .min(self.ports);
         let by_memory = self.memory.map_or(u64::MAX, |free| {
-            free.saturating_sub(OWN_MEMORY) / each.memory.max(1)
+            free.saturating_sub(OWN_MEMORY) / per_vu.memory.max(1)
         });
-        let vus = (sockets / each.sockets.max(1)).min(by_memory);
+        let vus = (sockets / per_vu.sockets.max(1)).min(by_memory);
         Level(u32::try_from(vus).unwrap_or(u32::MAX))
     }
 }
@@ -215,7 +215,7 @@ impl HostLimits {
 ///
 /// # Errors
 /// When the highest level was asked for, or not even the lowest fits.
-pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
+pub fn fit(plan: &Plan, per_vu: PerVu, host: &HostLimits) -> Result<Fit, TooHigh> {
     let (least, most, asked_for, what) = match plan.load {
         LoadPlan::Closed => (
             plan.search.min,
@@ -230,11 +230,11 @@ pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
             "the number of concurrent VUs is at most",
         ),
     };
-    let highest = host.highest(each);
+    let highest = host.highest(per_vu);
     if most <= highest {
         return Ok(Fit::Fits);
     }
-    let error = too_high(most, each, host);
+    let error = too_high(most, per_vu, host);
     if highest < least {
         let less = format!("--min-vus {0} --max-vus {0}", highest.get());
         return Err(TooHigh { less, ..error });
@@ -245,7 +245,7 @@ pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
     let closed = plan.load == LoadPlan::Closed;
     if let Some(required) = plan.required.filter(|r| closed && highest < *r) {
         // A gate above what fits could never pass.
-        return Err(too_high(required, each, host));
+        return Err(too_high(required, per_vu, host));
     }
     let warning = format!(
         "{what} {} instead of {}: {error}",
@@ -258,9 +258,9 @@ pub fn fit(plan: &Plan, each: Each, host: &HostLimits) -> Result<Fit, TooHigh> {
     })
 }
 
-fn too_high(asked: Level, each: Each, host: &HostLimits) -> TooHigh {
-    let needs = Needs::of(asked, each);
-    let highest = host.highest(each);
+fn too_high(asked: Level, per_vu: PerVu, host: &HostLimits) -> TooHigh {
+    let needs = Needs::of(asked, per_vu);
+    let highest = host.highest(per_vu);
     let (needed, have, way_out) = if needs.descriptors > host.descriptors {
         let needed = needs.descriptors;
         (
@@ -427,10 +427,10 @@ fn references(search: &SearchSpec) -> String {
 }
 
 impl Outline {
-    /// The outline of a plan whose VUs need `each` and think for `think_s` seconds in a cycle.
+    /// The outline of a plan whose VUs need `per_vu` and think for `think_s` seconds in a cycle.
     ///
     /// `beside` are VUs, and their connections, of the populations that are not searched.
-    pub fn of(plan: &Plan, each: Each, think_s: f64, beside: (u64, u64)) -> Self {
+    pub fn of(plan: &Plan, per_vu: PerVu, think_s: f64, beside: (u64, u64)) -> Self {
         let search = &plan.search;
         let mut levels = vec![search.start];
         let mut next = search.start;
@@ -445,7 +445,7 @@ impl Outline {
         Self {
             levels,
             addresses: Vec::new(),
-            needs: Needs::of(most_vus, each).and_beside(beside),
+            needs: Needs::of(most_vus, per_vu).and_beside(beside),
             expected: (plan.populations.users.is_searched()
                 && plan.engine.facts().abilities().runs_scenarios)
                 .then(|| expected(plan, think_s))
@@ -726,12 +726,12 @@ mod tests {
         memory: Some(1 << 30),
     };
 
-    fn k6() -> Each {
-        Each::of_engine(&K6Plan::default())
+    fn k6() -> PerVu {
+        PerVu::of_engine(&K6Plan::default())
     }
 
-    fn two() -> Each {
-        Each::with_connections(2)
+    fn two() -> PerVu {
+        PerVu::with_connections(2)
     }
 
     fn plan(max: Option<u32>) -> Plan {
@@ -749,7 +749,7 @@ mod tests {
         let needs = Needs::of(Level(1000), two());
         assert_eq!((needs.descriptors, needs.ports), (2064, 2000));
         assert_eq!(HOST.highest(two()), Level(1000));
-        assert_eq!(HOST.highest(Each::with_connections(1)), Level(2000));
+        assert_eq!(HOST.highest(PerVu::with_connections(1)), Level(2000));
         let few_ports = HostLimits { ports: 500, ..HOST };
         assert_eq!(few_ports.highest(two()), Level(250));
     }
@@ -852,7 +852,7 @@ mod tests {
     #[test]
     fn the_outline_doubles_up_to_the_maximum() {
         let plan = plan(Some(100));
-        let outline = Outline::of(&plan, Each::with_connections(1), 0.0, (0, 0));
+        let outline = Outline::of(&plan, PerVu::with_connections(1), 0.0, (0, 0));
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
         // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain; ten seconds until it answers, two recoveries.
@@ -881,7 +881,7 @@ mod tests {
     fn a_slow_cycle_hints_at_a_higher_first_level() {
         let plan = plan(Some(1000));
         let told = |think_s| {
-            let outline = Outline::of(&plan, Each::with_connections(1), think_s, (0, 0));
+            let outline = Outline::of(&plan, PerVu::with_connections(1), think_s, (0, 0));
             outline.render(&plan, &HOST)
         };
         let slow = told(10.0);
@@ -898,7 +898,7 @@ mod tests {
                     [[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"x\", get = \"/\" }] }\n";
         let profile = crate::profile::Profile::parse(text, "x.toml", Path::new(".")).unwrap();
         let plan = Plan::resolve(Some(&profile), &FindFlags::default()).unwrap();
-        let outline = Outline::of(&plan, Each::with_connections(1), 0.0, (100, 200));
+        let outline = Outline::of(&plan, PerVu::with_connections(1), 0.0, (100, 200));
         assert_eq!(outline.needs.ports, 50 + 200);
         assert_eq!(
             outline.expected, None,
@@ -931,7 +931,7 @@ mod tests {
             monitor: "redis".to_owned(),
             url: "redis://127.0.0.1:1".to_owned(),
         }];
-        let text = Outline::of(&plan, Each::with_connections(1), 0.0, (0, 0)).render(&plan, &HOST);
+        let text = Outline::of(&plan, PerVu::with_connections(1), 0.0, (0, 0)).render(&plan, &HOST);
         let wanted = "\nup           ./up   (in .)\ndrained when ai.queue==0   (at most 30 \
             s)\nrestart      container gw, if dead or bloated\nflush        the Redis server of \
             redis\nreset        ./reset   (in .)\n";

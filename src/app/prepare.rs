@@ -16,7 +16,7 @@ use crate::engine::Network;
 use crate::exit::Exit;
 use crate::measure::{Level, StepTable};
 use crate::plan::{LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind, VuCost};
-use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
+use crate::preflight::{self, Fit, HostLimits, PerVu, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Feeder, FeederFormat, Files, MOST_FEEDERS, Scenario};
@@ -161,8 +161,8 @@ fn ready(
         plan.search.unit = scenarios.unit_of_rate();
     }
     let left = host.beside(vus, connections);
-    let each = Each::with_connections(scenarios.connections_per_vu());
-    warnings.extend(fitted(&mut plan, each, &left, way_down)?);
+    let per_vu = PerVu::with_connections(scenarios.connections_per_vu());
+    warnings.extend(fitted(&mut plan, per_vu, &left, way_down)?);
     Ok(Ready {
         plan,
         scenarios: Some(scenarios),
@@ -219,11 +219,11 @@ fn unchecked(plan: &Plan) -> Vec<String> {
 /// Lowers a highest level that nobody asked for to what this machine allows, and says so.
 fn fitted(
     plan: &mut Plan,
-    each: Each,
+    per_vu: PerVu,
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
 ) -> Result<Option<String>, CommandError> {
-    match preflight::fit(plan, each, host) {
+    match preflight::fit(plan, per_vu, host) {
         Ok(Fit::Fits) => Ok(None),
         Ok(Fit::Capped { max, warning }) => {
             match &mut plan.load {
@@ -251,8 +251,8 @@ fn elsewhere(
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut warnings = unchecked(&plan);
     if plan.engine.facts().vu_cost() != VuCost::Nothing {
-        let each = Each::of_engine(plan.engine.facts());
-        warnings.extend(fitted(&mut plan, each, host, way_down)?);
+        let per_vu = PerVu::of_engine(plan.engine.facts());
+        warnings.extend(fitted(&mut plan, per_vu, host, way_down)?);
     }
     if plan.engine.facts().abilities().is_confined {
         let allowed = preflight::resolve_allowed(&plan.target.allowed)
