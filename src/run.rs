@@ -87,7 +87,7 @@ pub struct FirstContact {
 }
 
 /// What a run needs from the world around the engine.
-pub trait Surroundings: Send {
+pub trait RunEnvironment: Send {
     /// What the monitors read now; never blocks.
     fn readings(&mut self) -> Vec<Reading>;
     /// What the services logged since the last time; never blocks.
@@ -111,11 +111,11 @@ pub trait Surroundings: Send {
     fn time_of_day(&self) -> String;
 }
 
-/// Surroundings without monitors, resets or time of day: those of a simulated engine.
+/// An environment without monitors, resets or time of day: that of a simulated engine.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Nothing;
+pub struct NullEnvironment;
 
-impl Surroundings for Nothing {
+impl RunEnvironment for NullEnvironment {
     fn readings(&mut self) -> Vec<Reading> {
         Vec::new()
     }
@@ -139,7 +139,7 @@ pub struct ResumeState {
 }
 
 /// Runs a whole search. Whatever happens, what was measured comes back in the record.
-pub async fn run<S: Surroundings>(
+pub async fn run<S: RunEnvironment>(
     spec: &RunSpec,
     engine: &mut dyn Engine,
     surroundings: &mut S,
@@ -158,7 +158,7 @@ pub async fn run<S: Surroundings>(
 }
 
 /// Runs what is left of a search. As [`run`].
-pub async fn resume<S: Surroundings>(
+pub async fn resume<S: RunEnvironment>(
     spec: &RunSpec,
     past: ResumeState,
     engine: &mut dyn Engine,
@@ -263,7 +263,7 @@ struct Run<'a, S> {
     aside_s: f64,
 }
 
-impl<S: Surroundings> Run<'_, S> {
+impl<S: RunEnvironment> Run<'_, S> {
     fn not_recovered(&mut self, why: &str) -> Conclusion {
         let said = self.surroundings.last_words();
         self.lost(&format!("the target did not recover: {why}{said}"))
@@ -740,7 +740,7 @@ struct Watch<'a, S> {
     way_up: bool,
 }
 
-impl<S: Surroundings> Observer for Watch<'_, S> {
+impl<S: RunEnvironment> Observer for Watch<'_, S> {
     fn readings(&mut self) -> Vec<Reading> {
         self.surroundings.readings()
     }

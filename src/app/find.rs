@@ -10,7 +10,7 @@ use super::command;
 use super::guard::Guard;
 use super::look;
 use super::prepare::Ready;
-use super::session::{self, NotUp, Session, World};
+use super::session::{self, LiveEnvironment, NotUp, Session};
 use super::signals::Signals;
 use super::{CommandError, Exit};
 use crate::event::Event;
@@ -125,14 +125,14 @@ async fn with_target(
         spec.plan.command.clone_from(&head.command);
     }
     audience.on(&started(&spec));
-    let mut world = World::new(&session.hub, target, Some(store));
+    let mut environment = LiveEnvironment::new(&session.hub, target, Some(store));
     let record = {
         let mut sink = |event: Event| audience.on(&event);
         run::resume(
             &spec,
             past,
             &mut *session.engine,
-            &mut world,
+            &mut environment,
             &signals.interrupt,
             &mut sink,
         )

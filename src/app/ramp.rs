@@ -9,7 +9,7 @@ use super::guard::Guard;
 use super::look;
 use super::prepare::{self, Ready};
 use super::script;
-use super::session::{self, NotUp, Session, World};
+use super::session::{self, LiveEnvironment, NotUp, Session};
 use super::signals::{self, Signals};
 use super::typed;
 use super::{CommandError, Exit, contact, runtime};
@@ -134,7 +134,7 @@ async fn with_target(
     let mut session = Session::start(&asked.ready, target, guard, signals, audience).await?;
     let spec = spec(asked, &session);
     audience.on(&started(&spec));
-    let mut world = World::new(&session.hub, target, None);
+    let mut environment = LiveEnvironment::new(&session.hub, target, None);
     let record = {
         let mut sink = |event: Event| {
             audience.on(&event);
@@ -147,7 +147,7 @@ async fn with_target(
         run::ramp(
             &spec,
             &mut *session.engine,
-            &mut world,
+            &mut environment,
             &signals.interrupt,
             &mut sink,
         )

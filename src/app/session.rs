@@ -24,7 +24,7 @@ use crate::plan::{LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
 use crate::record::{Ending, PlanRecord, RampEnding};
 use crate::report::Told;
-use crate::run::{self, Halt, Surroundings};
+use crate::run::{self, Halt, RunEnvironment};
 use crate::secret::masked;
 use crate::slo::Slo;
 use crate::store::{Store, StoreError};
@@ -149,7 +149,7 @@ fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> CommandErr
 }
 
 /// Monitors and resets of a real run.
-pub(super) struct World<'a> {
+pub(super) struct LiveEnvironment<'a> {
     hub: &'a MonitorHub,
     target: &'a Target,
     /// From the readings before the first probe on.
@@ -158,7 +158,7 @@ pub(super) struct World<'a> {
     store: Option<&'a mut Store>,
 }
 
-impl<'a> World<'a> {
+impl<'a> LiveEnvironment<'a> {
     pub(super) fn new(
         hub: &'a MonitorHub,
         target: &'a Target,
@@ -173,7 +173,7 @@ impl<'a> World<'a> {
     }
 }
 
-impl Surroundings for World<'_> {
+impl RunEnvironment for LiveEnvironment<'_> {
     fn readings(&mut self) -> Vec<Reading> {
         let readings = self.hub.snapshot();
         self.at_rest.note(&readings);

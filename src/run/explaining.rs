@@ -1,6 +1,6 @@
 //! What gave way, named once more when all of a run is known: the first probe that broke had little to be compared with.
 
-use super::{Run, Surroundings};
+use super::{Run, RunEnvironment};
 use crate::cause::{self, Explained, Seen, Spoiled};
 use crate::record::{HoldEnd, LimitingResource, Sureness};
 use crate::slo::Verdict;
@@ -14,7 +14,7 @@ pub(super) struct Explaining {
     pub(super) generator: Option<LimitingResource>,
 }
 
-impl<S: Surroundings> Run<'_, S> {
+impl<S: RunEnvironment> Run<'_, S> {
     /// Names the causes of every broken probe. One that says nothing of latencies and errors, as the generator was late, names what
     /// is certain however late it was: a kill that the kernel counted.
     pub(super) fn explain_again(&mut self) -> Explaining {

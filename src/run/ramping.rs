@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    FirstContact, Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick,
+    FirstContact, Halt, Interrupt, RunEnvironment, canary, generator, recording, shown_latency,
+    tick,
 };
 use crate::cause::{self, Case, Seen};
 use crate::engine::{Engine, EngineError};
@@ -46,7 +47,7 @@ pub struct RampSpec {
 }
 
 /// Runs a whole ramp. Whatever happens, what was measured comes back in the record.
-pub async fn ramp<S: Surroundings>(
+pub async fn ramp<S: RunEnvironment>(
     spec: &RampSpec,
     engine: &mut dyn Engine,
     surroundings: &mut S,
@@ -134,7 +135,7 @@ struct Present {
     lines: Vec<(Duration, LogLine)>,
 }
 
-impl<S: Surroundings> Ramp<'_, S> {
+impl<S: RunEnvironment> Ramp<'_, S> {
     async fn run(&mut self) -> Result<(RampEnding, String), EngineError> {
         let wait = canary::Wait {
             cycles: self.spec.canary_cycles,

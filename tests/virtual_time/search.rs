@@ -16,7 +16,7 @@ use breakpoint::record::{
     Purpose, RunRecord, Sureness,
 };
 use breakpoint::run::{
-    self, FirstContact, Halt, Interrupt, Nothing, ResumeState, RunSpec, Surroundings,
+    self, FirstContact, Halt, Interrupt, NullEnvironment, ResumeState, RunEnvironment, RunSpec,
 };
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Objective, Slo, Verdict};
@@ -141,7 +141,7 @@ fn search(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunRecord {
     block_on(run::run(
         &spec,
         &mut engine,
-        &mut Nothing,
+        &mut NullEnvironment,
         &Interrupt::default(),
         &mut |_| {},
     ))
@@ -174,7 +174,7 @@ fn what_stops_a_search_from_outside_is_its_ending_and_its_reason() {
         let record = block_on(run::run(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &interrupt,
             &mut sink,
         ));
@@ -585,7 +585,7 @@ fn how_many_others_break_the_users_is_found_without_their_throughput() {
         let record = block_on(run::run(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &Interrupt::default(),
             &mut |_| (),
         ));
@@ -673,7 +673,7 @@ fn an_interrupted_search_keeps_what_it_measured() {
     let record = block_on(run::run(
         &spec,
         &mut sim.start(),
-        &mut Nothing,
+        &mut NullEnvironment,
         &interrupt,
         &mut |event| {
             if matches!(event, breakpoint::event::Event::ProbeJudged(_)) {
@@ -746,7 +746,7 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
         let record = block_on(run::run(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &interrupt,
             &mut |_| {},
         ));
@@ -833,7 +833,7 @@ fn dying(lives: usize, stop_after: Option<usize>) -> (RunRecord, usize) {
     let record = block_on(run::run(
         &spec,
         &mut engine,
-        &mut Nothing,
+        &mut NullEnvironment,
         &interrupt,
         &mut |_| {},
     ));
@@ -959,7 +959,7 @@ struct Keeping {
     entries: Vec<Entry>,
 }
 
-impl Surroundings for Keeping {
+impl RunEnvironment for Keeping {
     fn readings(&mut self) -> Vec<Reading> {
         Vec::new()
     }
@@ -1189,7 +1189,7 @@ fn a_search_that_ran_out_of_time_gets_narrower_with_more() {
         &spec,
         past,
         &mut engine,
-        &mut Nothing,
+        &mut NullEnvironment,
         &never,
         &mut |_| {},
     ));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::named::{named_as_expected, without_reserve};
 use super::super::seed;
-use super::super::system::{System, World};
+use super::super::system::{SimulatedEnvironment, System};
 use super::super::trial::runtime;
 use super::{Asked, MethodOutcome};
 use crate::record::{Answer, Environment, PlanRecord, RunRecord};
@@ -20,11 +20,11 @@ pub fn record(system: &System, asked: &Asked, seed: u64) -> RunRecord {
 
 fn run(system: &System, spec: &RunSpec, seed: u64) -> RunRecord {
     let mut engine = system.engine(seed);
-    let mut world = World::of(&engine);
+    let mut environment = SimulatedEnvironment::of(&engine);
     runtime().block_on(run::run(
         spec,
         &mut engine,
-        &mut world,
+        &mut environment,
         &Interrupt::default(),
         &mut |_| {},
     ))
