@@ -45,7 +45,7 @@ use crate::k6::Looked;
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Outline, PerVu};
 use crate::profile::Profile;
-use crate::report::Told;
+use crate::report::RenderedRecord;
 use crate::scenario::Allowed;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
@@ -264,7 +264,11 @@ fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, CommandError> 
 }
 
 /// Prints one format of a record, or writes all of its files again.
-fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, CommandError> {
+fn again(
+    args: &ReportArgs,
+    record: &impl RenderedRecord,
+    terminal: &Terminal,
+) -> Result<Exit, CommandError> {
     if args.format.is_none() {
         store::write_report(&args.dir, record).map_err(|e| CommandError::new(Exit::Failure, e))?;
     }

@@ -279,7 +279,7 @@ pub trait Recorded {
 }
 
 /// A record whose answer is told beyond its files: on stdout, and to the runner of a CI system.
-pub trait Told: Recorded {
+pub trait RenderedRecord: Recorded {
     /// What `--format` prints.
     ///
     /// # Errors
@@ -305,7 +305,7 @@ impl Recorded for RunRecord {
     }
 }
 
-impl Told for RunRecord {
+impl RenderedRecord for RunRecord {
     fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
         match shown {
             Shown::Summary => Ok(summary(self).into_bytes()),
@@ -345,7 +345,7 @@ impl Recorded for RampRecord {
     }
 }
 
-impl Told for RampRecord {
+impl RenderedRecord for RampRecord {
     fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
         match shown {
             Shown::Summary => Ok(ramp_summary(self).into_bytes()),

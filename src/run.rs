@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cause::{self, Baseline, Case, Seen};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, ShownShare, Tick};
-use crate::journal::{Entry, Head, Told};
+use crate::journal::{Entry, Head, SearchInput};
 use crate::measure::{
     Histogram, Level, LoadedAddress, LogLine, Measurement, Reading, Second, StepTable,
 };
@@ -168,7 +168,7 @@ pub async fn resume<S: RunEnvironment>(
 ) -> RunRecord {
     let began_then = past.head.map(|head| head.started_at);
     let started_at = began_then.unwrap_or_else(|| surroundings.time_of_day());
-    let ended_s = past.entries.last().map_or(0.0, |e| e.told.judged_s);
+    let ended_s = past.entries.last().map_or(0.0, |e| e.input.judged_s);
     let engine = &mut later::Later::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
     let mut run = Run {
         spec,
@@ -458,7 +458,7 @@ impl<S: RunEnvironment> Run<'_, S> {
     /// Puts a judged probe where a crash does not reach it.
     fn keep(&mut self, visit: Visit, probe: &ProbeRecord) {
         let entry = Entry {
-            told: Told {
+            input: SearchInput {
                 asked_s: self.asked_s,
                 judged_s: self.elapsed_s(),
                 visit,
@@ -479,28 +479,28 @@ impl<S: RunEnvironment> Run<'_, S> {
         };
         // The engine's time goes on from there.
         self.began = Some(Duration::ZERO);
-        self.now = Duration::from_secs_f64(last.told.judged_s.max(0.0));
-        self.warnings.extend(last.told.warnings.iter().cloned());
+        self.now = Duration::from_secs_f64(last.input.judged_s.max(0.0));
+        self.warnings.extend(last.input.warnings.iter().cloned());
         let told = format!(
             "resumed at {} after probe {}, {:.0} s into the search; the target was started again",
             self.surroundings.time_of_day(),
             past.len() - 1,
-            last.told.judged_s
+            last.input.judged_s
         );
         (self.sink)(Event::Note(told.clone()));
         self.warnings.push(told);
         // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it then is asked again.
         let telling = past
             .iter()
-            .rposition(|e| e.told.visit.valid)
+            .rposition(|e| e.input.visit.valid)
             .map_or(0, |i| i + 1);
         for (i, entry) in past.into_iter().enumerate() {
             if entry.probe.purpose == Purpose::Reference {
-                self.aside_s += entry.told.judged_s - entry.told.visit.began_s;
+                self.aside_s += entry.input.judged_s - entry.input.visit.began_s;
             } else if i < telling {
                 // The search draws its random order when it is asked.
-                let _ = self.search.next(entry.told.asked_s);
-                self.search.record(entry.told.visit);
+                let _ = self.search.next(entry.input.asked_s);
+                self.search.record(entry.input.visit);
             }
             self.push(entry.probe);
         }

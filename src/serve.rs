@@ -384,10 +384,10 @@ fn events(shared: &Arc<Shared>) -> Response<Body> {
 
 async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
     let mut news = shared.news.subscribe();
-    let mut told = Told::default();
+    let mut sent = SentSoFar::default();
     loop {
         let last = matches!(*news.borrow_and_update(), News::End);
-        let event = told.event(&shared.live());
+        let event = sent.event(&shared.live());
         let sent = sender.send_data(Bytes::from(event));
         let is_read = tokio::time::timeout(UNREAD, sent).await;
         if !matches!(is_read, Ok(Ok(()))) || last {
@@ -408,12 +408,12 @@ async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
 
 /// What a reader knows already.
 #[derive(Default)]
-struct Told {
+struct SentSoFar {
     /// Profile and the last second.
     last: Option<(String, f64)>,
 }
 
-impl Told {
+impl SentSoFar {
     /// The state as an event; `more` says that its seconds are to be added to those before.
     fn event(&mut self, live: &Live) -> String {
         let mut state = live.clone();

@@ -18,7 +18,7 @@ use crate::excerpt::{self, is_hidden, printed, without_commands};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Band, Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
-use crate::report::{self, Shown, Told, span};
+use crate::report::{self, RenderedRecord, Shown, span};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -163,7 +163,7 @@ impl Terminal {
     }
 
     /// Prints the answer, or what a ramp showed, on stdout in the format that was asked for.
-    pub fn print_result(&self, record: &impl Told) {
+    pub fn print_result(&self, record: &impl RenderedRecord) {
         match record.shown(self.shown) {
             Ok(bytes) if self.shown == Shown::Summary => {
                 out(&printed(&String::from_utf8_lossy(&bytes)));

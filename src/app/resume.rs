@@ -117,7 +117,7 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), CommandError> {
 
 /// Every probe tells of each objective.
 fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), CommandError> {
-    let of_others = |e: &journal::Entry| !e.told.visit.is_of(objectives);
+    let of_others = |e: &journal::Entry| !e.input.visit.is_of(objectives);
     match journal.entries.iter().position(of_others) {
         None => Ok(()),
         Some(i) => {

@@ -23,7 +23,7 @@ use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
 use crate::record::{Ending, PlanRecord, RampEnding};
-use crate::report::Told;
+use crate::report::RenderedRecord;
 use crate::run::{self, Halt, RunEnvironment};
 use crate::secret::masked;
 use crate::slo::Slo;
@@ -202,7 +202,7 @@ impl RunEnvironment for LiveEnvironment<'_> {
         };
         let without = |entry: &Entry| {
             Ok::<_, Unwritable>(Entry {
-                told: confidential::without(&entry.told)?.into_owned(),
+                input: confidential::without(&entry.input)?.into_owned(),
                 probe: confidential::without(&entry.probe)?.into_owned(),
             })
         };
@@ -325,7 +325,7 @@ pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepT
 /// Writes the reports, and says and returns where they are.
 pub(super) fn write(
     store: &Store,
-    record: &(impl Told + Serialize + DeserializeOwned + Clone),
+    record: &(impl RenderedRecord + Serialize + DeserializeOwned + Clone),
     audience: &mut Audience<'_>,
 ) -> Result<PathBuf, CommandError> {
     let record = confidential::without(record).map_err(|e| CommandError::new(Exit::Failure, e))?;

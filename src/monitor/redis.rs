@@ -91,7 +91,7 @@ impl Server {
 
     pub(super) async fn sample(&mut self) -> Result<Sample, MonitorError> {
         match self.ask().await {
-            Ok(told) => Ok(self.fold(&told)),
+            Ok(answers) => Ok(self.fold(&answers)),
             // A server that was there and now refuses is down; one that is slow is a gap.
             Err(Lost::Gone(_)) if self.seen.restarts.count().is_some() => {
                 let mut sample = Sample::default();
@@ -106,18 +106,18 @@ impl Server {
         }
     }
 
-    /// The sample of what was told.
-    fn fold(&mut self, told: &Told) -> Sample {
-        let mut sample = self.seen.fold(&told.info);
+    /// The sample of the answers.
+    fn fold(&mut self, answers: &ServerAnswers) -> Sample {
+        let mut sample = self.seen.fold(&answers.info);
         sample.put(
             "latency_p99_s",
-            told.latencies.as_deref().and_then(slowest_p99),
+            answers.latencies.as_deref().and_then(slowest_p99),
         );
-        let run = text(&told.info, "run_id").unwrap_or_default();
-        if let Some(entries) = told.slowlog {
+        let run = text(&answers.info, "run_id").unwrap_or_default();
+        if let Some(entries) = answers.slowlog {
             sample.put("slowlog", Some(self.seen.slow(run, entries)));
         }
-        if let Some(list) = &told.subscribers {
+        if let Some(list) = &answers.subscribers {
             let buffers: Vec<f64> = output_buffers(list).collect();
             if buffers.len() > MANY_SUBSCRIBERS {
                 self.list_in = RARELY;
@@ -142,7 +142,7 @@ impl Server {
     }
 
     /// Asks everything. What an old server or a user with few rights is refused, except `INFO`, is a gap.
-    async fn ask(&mut self) -> Result<Told, Lost> {
+    async fn ask(&mut self) -> Result<ServerAnswers, Lost> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -168,7 +168,7 @@ impl Server {
         match info {
             Ok(info) => {
                 self.connection = Some(connection);
-                Ok(Told {
+                Ok(ServerAnswers {
                     info,
                     latencies: latencies.ok(),
                     slowlog: slowlog.ok().and_then(|entries| entries_ever(&entries)),
@@ -217,9 +217,9 @@ async fn ask<T: redis::FromRedisValue>(
     connection.ask(&asked).await
 }
 
-/// What a server told in one second.
+/// What a server answered in one second.
 #[derive(Debug, Default)]
-struct Told {
+struct ServerAnswers {
     info: String,
     latencies: Option<String>,
     /// Entries that the slow log ever had.
@@ -533,9 +533,9 @@ mod tests {
             let is_other = |line: &String| !line.starts_with("used_memory:") && !line.starts_with("connected_clients:");
             let mut lines: Vec<String> = others.into_iter().filter(is_other).collect();
             lines.insert(0, format!("used_memory_human:{memory}.00M"));
-            let told = [format!("used_memory:{memory}"), format!("connected_clients:{clients}")];
+            let answers = [format!("used_memory:{memory}"), format!("connected_clients:{clients}")];
             let place = if first { 0 } else { lines.len() };
-            lines.splice(place..place, told);
+            lines.splice(place..place, answers);
             let sample = Tracker::default().fold(&lines.join("\r\n"));
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
             let (memory, clients) = (memory as f64, clients as f64);

@@ -2,8 +2,8 @@
 
 use super::markdown::Pictures;
 use super::{
-    File, Recorded, ReportError, Shown, Told, chart, compare_summary, github, html, json, junit,
-    markdown, page, table,
+    File, Recorded, RenderedRecord, ReportError, Shown, chart, compare_summary, github, html, json,
+    junit, markdown, page, table,
 };
 use crate::record::CompareRecord;
 
@@ -105,7 +105,7 @@ impl Recorded for CompareRecord {
     }
 }
 
-impl Told for CompareRecord {
+impl RenderedRecord for CompareRecord {
     fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
         // With sizes there are no candidates: the table is that of the sizes.
         let scaled = self.scaling.is_some();

@@ -7,7 +7,9 @@ use std::path::Path;
 
 use breakpoint::compare::{self, Condition, Design, Named};
 use breakpoint::record::{Band, CompareRecord, Difference, LogRecord, RampRecord, RunRecord};
-use breakpoint::report::{self, CompareFormat, Format, RampFormat, ReportError, Shown, Told as _};
+use breakpoint::report::{
+    self, CompareFormat, Format, RampFormat, RenderedRecord as _, ReportError, Shown,
+};
 
 #[path = "../records/mod.rs"]
 mod records;
