@@ -29,7 +29,7 @@ mod crash;
 mod explaining;
 mod generator;
 mod halt;
-mod later;
+mod offset_clock;
 mod ramping;
 mod recording;
 mod recovery;
@@ -169,7 +169,8 @@ pub async fn resume<S: RunEnvironment>(
     let began_then = past.head.map(|head| head.started_at);
     let started_at = began_then.unwrap_or_else(|| surroundings.time_of_day());
     let ended_s = past.entries.last().map_or(0.0, |e| e.input.judged_s);
-    let engine = &mut later::Later::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
+    let engine =
+        &mut offset_clock::OffsetClock::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
     let mut run = Run {
         spec,
         engine,
