@@ -136,7 +136,7 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
-        shown: format.unwrap_or_default(),
+        format: format.unwrap_or_default(),
         parts: matches!(cli.command, Command::Compare(_)),
         ..TermOptions::default()
     });

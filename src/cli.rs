@@ -14,7 +14,7 @@ use crate::compare::Condition;
 use crate::lab::method::Method;
 use crate::plan::FindFlags;
 use crate::ramp::Stages;
-use crate::report::Shown;
+use crate::report::OutputFormat;
 pub use init::InitArgs;
 pub use request::RequestArgs;
 
@@ -462,7 +462,7 @@ pub struct WatchArgs {
     pub quiet: bool,
     /// Format to print at the end instead of the summary; all files are still written.
     #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    pub format: Option<OutputFormat>,
 }
 
 impl FindArgs {
@@ -664,7 +664,7 @@ pub struct CompareArgs {
     pub quiet: bool,
     /// Format to print at the end instead of the summary; all files are still written.
     #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    pub format: Option<OutputFormat>,
 }
 
 fn size(text: &str) -> Result<f64, String> {
@@ -793,13 +793,13 @@ pub struct ReportArgs {
     pub dir: PathBuf,
     /// Print only this format and write nothing [default: write all files into the folder again].
     #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    pub format: Option<OutputFormat>,
 }
 
 /// The values of `--format`.
-fn format() -> impl TypedValueParser<Value = Shown> {
-    let names = PossibleValuesParser::new(Shown::ALL.map(Shown::name));
-    names.try_map(|name| Shown::named(&name).ok_or("no such format"))
+fn format() -> impl TypedValueParser<Value = OutputFormat> {
+    let names = PossibleValuesParser::new(OutputFormat::ALL.map(OutputFormat::name));
+    names.try_map(|name| OutputFormat::named(&name).ok_or("no such format"))
 }
 
 /// `breakpoint lab`.

@@ -18,7 +18,7 @@ use crate::excerpt::{self, is_hidden, printed, without_commands};
 use crate::live::{Live, LiveProbe, LiveStage};
 use crate::measure::{Level, LevelUnit};
 use crate::record::{Band, Ending, HoldEnd, ProbeRecord, RunRecord, StageRecord, StageSpan};
-use crate::report::{self, RenderedRecord, Shown, span};
+use crate::report::{self, OutputFormat, RenderedRecord, span};
 use crate::slo::Verdict;
 use crate::units;
 
@@ -50,7 +50,7 @@ pub struct TermOptions {
     /// When to colour.
     pub colour: Colour,
     /// What stands on stdout at the end.
-    pub shown: Shown,
+    pub format: OutputFormat,
     /// Runs are parts of an answer that comes after them: it alone stands on stdout in a format other than the summary.
     pub parts: bool,
 }
@@ -60,7 +60,7 @@ pub struct TermOptions {
 pub struct Terminal {
     quiet: bool,
     colour: bool,
-    shown: Shown,
+    format: OutputFormat,
     parts: bool,
     /// The panel of a terminal; `None` means plain lines.
     bar: Option<ProgressBar>,
@@ -85,7 +85,7 @@ impl Terminal {
         Self {
             quiet: options.quiet,
             colour,
-            shown: options.shown,
+            format: options.format,
             parts: options.parts,
             bar: bars.then(new_bar),
             live: Live::default(),
@@ -119,7 +119,7 @@ impl Terminal {
             Event::RunFinished(record) => {
                 self.clear();
                 self.resumed_with = resumed_with(record).filter(|_| !self.parts);
-                if !self.parts || self.shown == Shown::Summary {
+                if !self.parts || self.format == OutputFormat::Summary {
                     self.print_result(record.as_ref());
                 }
             }
@@ -164,11 +164,11 @@ impl Terminal {
 
     /// Prints the answer, or what a ramp showed, on stdout in the format that was asked for.
     pub fn print_result(&self, record: &impl RenderedRecord) {
-        match record.shown(self.shown) {
-            Ok(bytes) if self.shown == Shown::Summary => {
+        match record.output(self.format) {
+            Ok(bytes) if self.format == OutputFormat::Summary => {
                 out(&printed(&String::from_utf8_lossy(&bytes)));
             }
-            Ok(bytes) => write_out(self.shown, &bytes),
+            Ok(bytes) => write_out(self.format, &bytes),
             Err(error) => {
                 self.error(&error.to_string());
                 output::lose();
@@ -183,7 +183,7 @@ impl Terminal {
 
     /// A line that goes with the summary, and must not spoil any other format on stdout.
     fn beside_the_answer(&self, line: &str) {
-        if self.shown == Shown::Summary {
+        if self.format == OutputFormat::Summary {
             out(&printed(&format!("{line}\n")));
         } else {
             self.line(line);
@@ -325,13 +325,13 @@ fn out(text: &str) {
 }
 
 /// A format for programs, which may land on a terminal or in a log all the same.
-fn write_out(shown: Shown, bytes: &[u8]) {
+fn write_out(format: OutputFormat, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let bytes = match shown {
+    let bytes = match format {
         // Annotations are commands, and what is ours of them was told from the rest where they were made.
-        Shown::Github => Cow::Borrowed(bytes),
-        Shown::Json => Cow::Owned(printed_json(&text).into_bytes()),
-        Shown::Csv | Shown::Excel => Cow::Owned(printed_table(&text).into_bytes()),
+        OutputFormat::Github => Cow::Borrowed(bytes),
+        OutputFormat::Json => Cow::Owned(printed_json(&text).into_bytes()),
+        OutputFormat::Csv | OutputFormat::Excel => Cow::Owned(printed_table(&text).into_bytes()),
         _ => Cow::Owned(printed(&text).into_bytes()),
     };
     output::write(&bytes);

@@ -244,7 +244,7 @@ async fn until_up(
 ) -> Result<Canary, CommandError> {
     let limit = plan.arrival_timeout().min(PATIENCE);
     let mut until = Instant::now() + limit;
-    let mut shown = Shown::AtOnce;
+    let mut shown = TraceStart::AtOnce;
     let mut is_deserted = false;
     loop {
         let went = one(engine, vu, shown, terminal).await?;
@@ -252,8 +252,8 @@ async fn until_up(
         if !coming || plan.target.up.is_none() || Instant::now() >= until {
             return Ok(went);
         }
-        if shown == Shown::AtOnce {
-            shown = Shown::FromTheAnswer;
+        if shown == TraceStart::AtOnce {
+            shown = TraceStart::FromTheAnswer;
             let limit = units::format_seconds(limit.as_secs_f64());
             let text = format!(
                 "no answer; the target was just started, so this retries every second, for at most \
@@ -276,7 +276,7 @@ async fn until_up(
 
 /// Which lines of a cycle are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum TraceStart {
     /// All, as they come.
     AtOnce,
     /// None where nothing is answered: another cycle said the same.
@@ -287,12 +287,12 @@ enum Shown {
 async fn one(
     engine: &mut NativeEngine,
     vu: u32,
-    shown: Shown,
+    shown: TraceStart,
     terminal: &Terminal,
 ) -> Result<Canary, CommandError> {
     let (sender, mut lines) = unbounded_channel::<Line>();
     let show = async {
-        let mut waits = shown == Shown::FromTheAnswer;
+        let mut waits = shown == TraceStart::FromTheAnswer;
         let mut held: Vec<Line> = Vec::new();
         while let Some(line) = lines.recv().await {
             waits &= !matches!(line.mark, Mark::Came | Mark::Passed);

@@ -257,7 +257,7 @@ mod tests {
     fn who_waits_is_told_at_once_and_then_now_and_then() {
         let mut last = LastMessage::default();
         let mut due = |tenths, why| {
-            told.due(
+            last.due(
                 Duration::from_millis(100_u64 * tenths),
                 Duration::from_secs(10),
                 why,
