@@ -1,6 +1,6 @@
 //! The change of one metric, and whether it is evidence.
 
-use super::known::{self, Known};
+use super::run_estimate::{self, RunEstimate};
 use super::{main_step, observed, steps};
 use crate::measure::Level;
 use crate::record::{Change, ChangeVerdict, ComparedMetric, RunRecord};
@@ -72,8 +72,8 @@ pub(super) fn of(
 
 /// What both runs of a pair say.
 struct Seen {
-    base: Known,
-    candidate: Known,
+    base: RunEstimate,
+    candidate: RunEstimate,
     levels: Option<(Level, Level)>,
     /// Why they cannot be held beside each other, whatever either says.
     apart: Option<String>,
@@ -85,7 +85,7 @@ struct Seen {
 
 impl Seen {
     /// What each run says by itself.
-    fn of(base: Known, candidate: Known) -> Self {
+    fn of(base: RunEstimate, candidate: RunEstimate) -> Self {
         Self {
             base,
             candidate,
@@ -98,7 +98,7 @@ impl Seen {
 
     /// Nothing that could be held beside each other.
     fn apart(why: &str) -> Self {
-        let nothing = || Known::Nothing(why.to_owned());
+        let nothing = || RunEstimate::Nothing(why.to_owned());
         Self {
             apart: Some(why.to_owned()),
             ..Self::of(nothing(), nothing())
@@ -106,20 +106,21 @@ impl Seen {
     }
 
     fn trouble(&self, metric: ComparedMetric) -> Option<String> {
-        let of = |side: &str, known: &Known| known.trouble().map(|why| format!("{side}: {why}"));
+        let of =
+            |side: &str, known: &RunEstimate| known.trouble().map(|why| format!("{side}: {why}"));
         (self.apart.clone())
             .or_else(|| of("base", &self.base))
             .or_else(|| of("candidate", &self.candidate))
             .or_else(|| match (&self.base, &self.candidate) {
-                (Known::AtLeast(a), Known::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
+                (RunEstimate::AtLeast(a), RunEstimate::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
                     "neither run reached its knee, because the SLO broke before throughput stopped \
                      growing: the knees are at least {a:.0} and at least {b:.0}"
                 )),
-                (Known::AtLeast(a), Known::AtLeast(b)) => Some(format!(
+                (RunEstimate::AtLeast(a), RunEstimate::AtLeast(b)) => Some(format!(
                     "both are known only to be at least {a:.0} and at least {b:.0}; raise the \
                      highest level"
                 )),
-                (Known::AtMost(a), Known::AtMost(b)) => Some(format!(
+                (RunEstimate::AtMost(a), RunEstimate::AtMost(b)) => Some(format!(
                     "both are known only to be at most {a:.0} and at most {b:.0}; lower the lowest \
                      level"
                 )),
@@ -131,8 +132,8 @@ impl Seen {
     fn without_knee(&self, metric: ComparedMetric) -> Option<String> {
         let (side, least) = match (&self.base, &self.candidate) {
             _ if metric != ComparedMetric::Knee => return None,
-            (Known::AtLeast(least), _) => ("base", least),
-            (_, Known::AtLeast(least)) => ("candidate", least),
+            (RunEstimate::AtLeast(least), _) => ("base", least),
+            (_, RunEstimate::AtLeast(least)) => ("candidate", least),
             _ => return None,
         };
         Some(format!(
@@ -167,16 +168,18 @@ impl Seen {
 
     fn spreads(&self) -> Option<(&Spread, &Spread)> {
         match (&self.base, &self.candidate) {
-            (Known::Spread { spread: a, .. }, Known::Spread { spread: b, .. }) => Some((a, b)),
+            (RunEstimate::Spread { spread: a, .. }, RunEstimate::Spread { spread: b, .. }) => {
+                Some((a, b))
+            }
             _ => None,
         }
     }
 }
 
 fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confidence: f64) -> Seen {
-    let both = |of: fn(&RunRecord) -> Known| Seen::of(of(base), of(candidate));
+    let both = |of: fn(&RunRecord) -> RunEstimate| Seen::of(of(base), of(candidate));
     match metric {
-        ComparedMetric::Breakpoint => both(known::breakpoint),
+        ComparedMetric::Breakpoint => both(run_estimate::breakpoint),
         ComparedMetric::Knee => both(observed::knee),
         ComparedMetric::Throughput => see_throughput(base, candidate),
         ComparedMetric::P50 => see_latency(base, candidate, 0.5, confidence),
@@ -188,7 +191,7 @@ fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confiden
 /// beyond it is a change already. Else throughput is compared at a level that both held, and the highest ones are told beside.
 fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
     let metric = ComparedMetric::Throughput;
-    let of = |of: fn(&RunRecord) -> Known| Seen::of(of(base), of(candidate));
+    let of = |of: fn(&RunRecord) -> RunEstimate| Seen::of(of(base), of(candidate));
     let peaks = of(observed::throughput);
     if peaks.trouble(metric).is_none() {
         return peaks;
@@ -196,8 +199,8 @@ fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
     let note = observed::most_seen(base, candidate);
     let bounded = of(observed::throughput_or_more);
     let beyond = match (&bounded.base, &bounded.candidate) {
-        (Known::Spread { value, .. }, Known::AtLeast(least))
-        | (Known::AtLeast(least), Known::Spread { value, .. }) => least > value,
+        (RunEstimate::Spread { value, .. }, RunEstimate::AtLeast(least))
+        | (RunEstimate::AtLeast(least), RunEstimate::Spread { value, .. }) => least > value,
         _ => false,
     };
     if beyond {
@@ -287,31 +290,47 @@ fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>
         // One of them is an interval without a number: the ends are what is known, and a change is only told where the
         // intervals leave each other out.
         (
-            Known::Spread { spread: base, .. } | Known::Within(base),
-            Known::Spread { spread: now, .. } | Known::Within(now),
+            RunEstimate::Spread { spread: base, .. } | RunEstimate::Within(base),
+            RunEstimate::Spread { spread: now, .. } | RunEstimate::Within(now),
         ) => (
             Some(quantile(now, tail) / quantile(base, 1.0 - tail)),
             Some(quantile(now, 1.0 - tail) / quantile(base, tail)),
             None,
         ),
-        (Known::Spread { spread, .. } | Known::Within(spread), Known::AtLeast(most)) => {
+        (
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+            RunEstimate::AtLeast(most),
+        ) => {
             let base = quantile(spread, 1.0 - tail);
             (Some(most / base), None, p(1.0 - below(spread, *most)))
         }
-        (Known::Spread { spread, .. } | Known::Within(spread), Known::AtMost(least)) => {
+        (
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+            RunEstimate::AtMost(least),
+        ) => {
             let base = quantile(spread, tail);
             (None, Some(least / base), p(below(spread, *least)))
         }
-        (Known::AtLeast(most), Known::Spread { spread, .. } | Known::Within(spread)) => {
+        (
+            RunEstimate::AtLeast(most),
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+        ) => {
             let now = quantile(spread, 1.0 - tail);
             (None, Some(now / most), p(1.0 - below(spread, *most)))
         }
-        (Known::AtMost(least), Known::Spread { spread, .. } | Known::Within(spread)) => {
+        (
+            RunEstimate::AtMost(least),
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+        ) => {
             let now = quantile(spread, tail);
             (Some(now / least), None, p(below(spread, *least)))
         }
-        (Known::AtMost(least), Known::AtLeast(most)) => (Some(most / least), None, None),
-        (Known::AtLeast(most), Known::AtMost(least)) => (None, Some(least / most), None),
+        (RunEstimate::AtMost(least), RunEstimate::AtLeast(most)) => {
+            (Some(most / least), None, None)
+        }
+        (RunEstimate::AtLeast(most), RunEstimate::AtMost(least)) => {
+            (None, Some(least / most), None)
+        }
         _ => (None, None, None),
     }
 }

@@ -124,7 +124,7 @@ pub struct K6Engine {
 
 /// When a second is known.
 #[derive(Debug, Clone, Copy)]
-enum Known {
+enum WindowClose {
     Marked,
     AfterAWhile,
 }
@@ -166,14 +166,14 @@ impl K6Engine {
         let (events, seen) = unbounded_channel();
         let (tell, slices) = unbounded_channel();
         let zero = wall_clock();
-        let (drive, known) = match spec.mode {
-            K6Mode::Gate => (Drive::gate(&spec, events).await?, Known::Marked),
-            K6Mode::Restart => (Drive::restart(&spec, events), Known::AfterAWhile),
+        let (drive, close) = match spec.mode {
+            K6Mode::Gate => (Drive::gate(&spec, events).await?, WindowClose::Marked),
+            K6Mode::Restart => (Drive::restart(&spec, events), WindowClose::AfterAWhile),
         };
         let mut engine = Self {
             drive,
             slices,
-            recorder: tokio::spawn(record(Fold::new(zero), seen, tell, known)),
+            recorder: tokio::spawn(record(Fold::new(zero), seen, tell, close)),
             zero,
             level: Level::ZERO,
             ordered_at: zero,
@@ -491,7 +491,7 @@ async fn record(
     mut fold: Fold,
     mut events: UnboundedReceiver<Vec<Event>>,
     slices: UnboundedSender<Slice>,
-    known: Known,
+    close: WindowClose,
 ) {
     let mut look = tokio::time::interval(LOOK);
     loop {
@@ -502,14 +502,15 @@ async fn record(
             },
             _ = look.tick() => {}
         }
-        let until = match known {
-            Known::Marked => fold.marked(),
-            Known::AfterAWhile => Some(wall_clock() - KNOWN_AFTER_NS),
+        let until = match close {
+            WindowClose::Marked => fold.marked(),
+            WindowClose::AfterAWhile => Some(wall_clock() - KNOWN_AFTER_NS),
         };
         while let Some(slice) = until.and_then(|until| fold.close(until)) {
             // Without a receiver the run is over; so it is when nothing comes any more.
             let is_silent = fold.silent_since() < wall_clock() - SILENT_UNMARKED_NS;
-            let unknown = matches!(known, Known::AfterAWhile) && slice.running > 0 && is_silent;
+            let unknown =
+                matches!(close, WindowClose::AfterAWhile) && slice.running > 0 && is_silent;
             if unknown || slices.send(slice).is_err() {
                 return;
             }

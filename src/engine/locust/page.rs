@@ -229,7 +229,7 @@ fn edges(rounded_ms: f64) -> (f64, f64) {
 
 /// A latency of which the place among the sorted ones is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Known {
+struct RankedLatency {
     /// From 1.
     rank: u64,
     low_ms: f64,
@@ -238,9 +238,9 @@ struct Known {
 
 impl Row {
     /// Those latencies of which more is known than that they lie between two others, ascending.
-    fn known(&self) -> Vec<Known> {
+    fn known(&self) -> Vec<RankedLatency> {
         let n = self.requests;
-        let mut out = vec![Known {
+        let mut out = vec![RankedLatency {
             rank: 1,
             low_ms: self.min_ms,
             high_ms: self.min_ms,
@@ -251,7 +251,7 @@ impl Row {
             let low_ms = low.clamp(self.min_ms, self.max_ms);
             let high_ms = high.clamp(self.min_ms, self.max_ms);
             if rank > out[out.len() - 1].rank && rank < n {
-                out.push(Known {
+                out.push(RankedLatency {
                     rank,
                     low_ms,
                     high_ms,
@@ -259,7 +259,7 @@ impl Row {
             }
         }
         if n > 1 {
-            out.push(Known {
+            out.push(RankedLatency {
                 rank: n,
                 low_ms: self.max_ms,
                 high_ms: self.max_ms,
@@ -275,7 +275,7 @@ impl Row {
             return out;
         }
         let known = self.known();
-        let middle = |k: Known| ((k.low_ms.max(0.001)) * k.high_ms.max(0.001)).sqrt();
+        let middle = |k: RankedLatency| ((k.low_ms.max(0.001)) * k.high_ms.max(0.001)).sqrt();
         let [fastest, likely, slowest] = &mut out;
         for pair in known.windows(2) {
             let (a, b) = (pair[0], pair[1]);
