@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::cause::{self, Baseline, Case, Seen};
+use crate::cause::{self, Baseline, Case, ObservedProbe};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase, ShownLatency, ShownShare, Tick};
 use crate::journal::{Entry, Head, SearchInput};
@@ -247,7 +247,7 @@ struct Run<'a, S> {
     search: Search,
     probes: Vec<ProbeRecord>,
     /// The same probes, as a broken one is compared with them.
-    seen: Vec<Seen>,
+    seen: Vec<ObservedProbe>,
     warnings: Vec<String>,
     level: Level,
     /// What a canary cycle took before the first probe, the slowest of them.
@@ -508,7 +508,7 @@ impl<S: RunEnvironment> Run<'_, S> {
     }
 
     fn push(&mut self, record: ProbeRecord) {
-        let seen = Seen::of_probe(&record, self.probes.last(), &self.spec.steps);
+        let seen = ObservedProbe::of_probe(&record, self.probes.last(), &self.spec.steps);
         self.seen.push(seen);
         self.probes.push(record);
     }

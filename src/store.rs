@@ -18,7 +18,7 @@ use crate::record::{CompareRecord, RampRecord, RunRecord, StageRecord};
 use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError};
 
 mod folder;
-pub mod seen;
+pub mod seen_marks;
 
 use folder::Folder;
 

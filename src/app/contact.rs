@@ -14,7 +14,7 @@ use crate::excerpt;
 use crate::plan::{Ahead, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan};
 use crate::preflight;
 use crate::secret::masked;
-use crate::store::seen::Seen;
+use crate::store::seen_marks::SeenMarks;
 use crate::term::Terminal;
 use crate::units;
 
@@ -29,7 +29,7 @@ pub(super) fn make<'a>(
     yes: bool,
     terminal: &Terminal,
 ) -> Result<(), CommandError> {
-    let mut seen = Seen::of_user();
+    let mut seen = SeenMarks::of_user();
     let ready: Vec<&Ready> = ready.into_iter().collect();
     for ready in &ready {
         let wishes = [
@@ -50,7 +50,7 @@ pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(),
         consent(&ready.plan),
         leaving::wish(&ready.plan, &ready.leaving),
     ];
-    agreed_to(wishes, yes, &mut Seen::of_user(), terminal)
+    agreed_to(wishes, yes, &mut SeenMarks::of_user(), terminal)
 }
 
 /// Asks for consent to load hosts that the profile alone names and to what leaves, to one who runs nothing of it.
@@ -69,7 +69,7 @@ pub(super) fn reach(
         wish.asked()
     });
     let wishes = [reaches, leaving::wish(plan, leaving)];
-    agreed_to(wishes, yes, &mut Seen::of_user(), terminal)
+    agreed_to(wishes, yes, &mut SeenMarks::of_user(), terminal)
 }
 
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
@@ -91,7 +91,7 @@ pub(super) fn before_script(
         wish.files
             .extend(script.runs.into_iter().filter_map(named::of));
     }
-    agreed_to([wish.asked()], yes, &mut Seen::of_user(), terminal)
+    agreed_to([wish.asked()], yes, &mut SeenMarks::of_user(), terminal)
 }
 
 fn consent(plan: &Plan) -> Option<Asked> {
@@ -107,7 +107,7 @@ fn consent(plan: &Plan) -> Option<Asked> {
 fn agreed_to(
     wishes: impl IntoIterator<Item = Option<Asked>>,
     yes: bool,
-    seen: &mut Seen,
+    seen: &mut SeenMarks,
     terminal: &Terminal,
 ) -> Result<(), CommandError> {
     let wishes = wishes.into_iter().flatten();
@@ -265,7 +265,7 @@ fn visible(text: &str) -> String {
         .replace('\t', "\\t")
 }
 
-fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
+fn show(ready: &Ready, seen: &mut SeenMarks, terminal: &Terminal) {
     let plan = &ready.plan;
     // The demo is a process of this program's own.
     if plan.target.kind == TargetKind::Demo {
@@ -368,7 +368,7 @@ fn sent(method: &str, address: &str, target: &str) -> String {
     format!("{method:<6} {}", visible(&whole))
 }
 
-pub(super) fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
+pub(super) fn remember(seen: &mut SeenMarks, mark: &str, terminal: &Terminal) {
     if let Err(error) = seen.add(mark) {
         terminal.warning(&format!("{error}; the next run will ask again"));
     }

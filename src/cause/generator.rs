@@ -1,7 +1,7 @@
 //! Whose doing it was that the generator spoiled probes. A generator that others on its machine kept waiting, at levels that held
 //! as well, says nothing about the service: that is a warning, and no finding.
 
-use super::{Case, Seen, cpu};
+use super::{Case, ObservedProbe, cpu};
 use crate::measure::{FailureKind, Second};
 use crate::record::{CauseKind, LimitingResource, NO_FINDING, Sureness};
 
@@ -40,8 +40,8 @@ pub fn spoiled(case: &Case<'_>, reason: &str) -> Spoiled {
     if its_own_doing(case) || !machine.is_filled() {
         return generator(Sureness::Certain);
     }
-    let held: Vec<&Seen> = case.seen.iter().filter(|s| s.held()).collect();
-    let full = |s: &&&Seen| cpu::Machine::of(&case.of_seen(s)).is_filled();
+    let held: Vec<&ObservedProbe> = case.seen.iter().filter(|s| s.held()).collect();
+    let full = |s: &&&ObservedProbe| cpu::Machine::of(&case.of_seen(s)).is_filled();
     let full = held.iter().filter(full).count();
     let told = machine.told();
     if held.is_empty() && machine.unwatched() >= BY_OTHERS {

@@ -15,7 +15,7 @@ struct Scene {
     lines: Vec<(f64, LogLine)>,
     limits: Vec<Reading>,
     baseline: Option<Baseline>,
-    seen: Vec<Seen>,
+    seen: Vec<ObservedProbe>,
     steps: StepTable,
     cpus: u32,
     round_trip_s: Option<f64>,
@@ -119,7 +119,7 @@ impl Scene {
     fn beside(mut self, level: u32, verdict: Verdict, other: Scene) -> Self {
         let throughput = other.measurement.throughput(other.steps.whole());
         let main = other.measurement.step_total(other.steps.main());
-        self.seen.push(Seen {
+        self.seen.push(ObservedProbe {
             level: f64::from(level),
             verdict,
             throughput,

@@ -14,11 +14,11 @@ pub(super) fn of(
     pairs: &[(&RunRecord, &RunRecord)],
     confidence: f64,
 ) -> Change {
-    let seen: Vec<Seen> = pairs
+    let seen: Vec<PairEstimate> = pairs
         .iter()
         .map(|(a, b)| see(metric, a, b, confidence))
         .collect();
-    let usable: Vec<&Seen> = seen
+    let usable: Vec<&PairEstimate> = seen
         .iter()
         .filter(|s| s.trouble(metric).is_none())
         .collect();
@@ -71,7 +71,7 @@ pub(super) fn of(
 }
 
 /// What both runs of a pair say.
-struct Seen {
+struct PairEstimate {
     base: RunEstimate,
     candidate: RunEstimate,
     levels: Option<(Level, Level)>,
@@ -83,7 +83,7 @@ struct Seen {
     together: Option<Interval>,
 }
 
-impl Seen {
+impl PairEstimate {
     /// What each run says by itself.
     fn of(base: RunEstimate, candidate: RunEstimate) -> Self {
         Self {
@@ -176,8 +176,13 @@ impl Seen {
     }
 }
 
-fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confidence: f64) -> Seen {
-    let both = |of: fn(&RunRecord) -> RunEstimate| Seen::of(of(base), of(candidate));
+fn see(
+    metric: ComparedMetric,
+    base: &RunRecord,
+    candidate: &RunRecord,
+    confidence: f64,
+) -> PairEstimate {
+    let both = |of: fn(&RunRecord) -> RunEstimate| PairEstimate::of(of(base), of(candidate));
     match metric {
         ComparedMetric::Breakpoint => both(run_estimate::breakpoint),
         ComparedMetric::Knee => both(observed::knee),
@@ -189,9 +194,9 @@ fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confiden
 
 /// The highest throughputs, where they stopped growing in both runs. Where it stopped in one alone, a highest one of the other that is
 /// beyond it is a change already. Else throughput is compared at a level that both held, and the highest ones are told beside.
-fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
+fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> PairEstimate {
     let metric = ComparedMetric::Throughput;
-    let of = |of: fn(&RunRecord) -> RunEstimate| Seen::of(of(base), of(candidate));
+    let of = |of: fn(&RunRecord) -> RunEstimate| PairEstimate::of(of(base), of(candidate));
     let peaks = of(observed::throughput);
     if peaks.trouble(metric).is_none() {
         return peaks;
@@ -204,12 +209,12 @@ fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
         _ => false,
     };
     if beyond {
-        return Seen { note, ..bounded };
+        return PairEstimate { note, ..bounded };
     }
-    let common = observed::common_level(base, candidate).map(|level| Seen {
+    let common = observed::common_level(base, candidate).map(|level| PairEstimate {
         levels: Some((level, level)),
         note,
-        ..Seen::of(
+        ..PairEstimate::of(
             observed::throughput_at(base, level),
             observed::throughput_at(candidate, level),
         )
@@ -218,28 +223,28 @@ fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
     usable.unwrap_or(peaks)
 }
 
-fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64) -> Seen {
+fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64) -> PairEstimate {
     if main_step(&steps(base)) != main_step(&steps(candidate)) {
-        return Seen::apart("the candidate measures another step");
+        return PairEstimate::apart("the candidate measures another step");
     }
     match observed::common_level(base, candidate) {
-        None => Seen::apart(
+        None => PairEstimate::apart(
             "the runs have no held level in common that is low enough for queues not \
                 to form",
         ),
         Some(level) => {
             let seen = observed::latencies(base, candidate, level, q, confidence);
-            Seen {
+            PairEstimate {
                 levels: Some((level, level)),
                 together: seen.ratio,
-                ..Seen::of(seen.base, seen.candidate)
+                ..PairEstimate::of(seen.base, seen.candidate)
             }
         }
     }
 }
 
 /// The ratio from what can be used: one pair, several, or bounds alone.
-fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
+fn fill(change: &mut Change, usable: &[&PairEstimate], confidence: f64) {
     let ratio = if let [only] = usable {
         only.ratio(confidence)
     } else {
@@ -278,7 +283,7 @@ fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
 }
 
 /// Lower and upper end of a pair's ratio, and the p-value of no change, where one side is only bounded.
-fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>) {
+fn bound(seen: &PairEstimate, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>) {
     let tail = (1.0 - confidence) / 2.0;
     let below = |spread: &Spread, at: f64| ratio::at_or_below_with_between(spread, at);
     let p = |share: f64| Some((2.0 * share).clamp(0.001, 1.0));

@@ -131,7 +131,7 @@ struct Notes {
 }
 
 /// A window before it has a place in time.
-struct Seen {
+struct UnplacedWindow {
     window: Window,
     strange: BTreeSet<String>,
     ended: u64,
@@ -316,7 +316,7 @@ impl LocustEngine {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<Seen, EngineError> {
+    async fn next(&mut self) -> Result<UnplacedWindow, EngineError> {
         let seen = match &mut self.source {
             Source::Exact(exact) => exact.next(self.level, &self.names, &self.crew).await?,
             Source::Coarse(coarse) => coarse.next(self.level, &self.names, &self.crew).await?,

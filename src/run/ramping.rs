@@ -6,7 +6,7 @@ use super::{
     FirstContact, Halt, Interrupt, RunEnvironment, canary, generator, recording, shown_latency,
     tick,
 };
-use crate::cause::{self, Case, Seen};
+use crate::cause::{self, Case, ObservedProbe};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
 use crate::measure::{
@@ -362,8 +362,8 @@ impl<S: RunEnvironment> Ramp<'_, S> {
         let lines: Vec<(f64, LogLine)> = lines.map(|(at, l)| (since(*at), l.clone())).collect();
         let before = |i: usize| i.checked_sub(1).map(|i| &self.stages[i]);
         let seen = (self.stages.iter().enumerate())
-            .map(|(i, s)| Seen::of_stage(s, before(i), &self.spec.steps));
-        let seen: Vec<Seen> = seen.collect();
+            .map(|(i, s)| ObservedProbe::of_stage(s, before(i), &self.spec.steps));
+        let seen: Vec<ObservedProbe> = seen.collect();
         cause::causes(&Case {
             measurement: m,
             before: &[],

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::second::{SecondData, together};
 use super::web::Web;
-use super::{EngineError, Seen, stopped};
+use super::{EngineError, UnplacedWindow, stopped};
 use crate::measure::{Level, Window};
 
 /// How often a question is asked again whose answer does not come.
@@ -74,7 +74,7 @@ impl Exact {
         level: Level,
         names: &[String],
         crew: &BTreeSet<String>,
-    ) -> Result<Seen, EngineError> {
+    ) -> Result<UnplacedWindow, EngineError> {
         let data = self.next_second().await?;
         self.check_state(level)?;
         let second = data.second;
@@ -96,7 +96,7 @@ impl Exact {
             steps: all.steps,
             generator: all.generator,
         };
-        Ok(Seen {
+        Ok(UnplacedWindow {
             window,
             strange: all.strange,
             ended: all.ended,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::web::{Page, PageError, Trouble, Web};
-use super::{EngineError, Seen, stopped, ways};
+use super::{EngineError, UnplacedWindow, stopped, ways};
 use crate::measure::{
     Bounds, FailureKind, FailureWay, GeneratorHealth, GeneratorWindow, Histogram, Level,
     StepWindow, Window,
@@ -62,7 +62,7 @@ impl Coarse {
         level: Level,
         names: &[String],
         crew: &BTreeSet<String>,
-    ) -> Result<Seen, EngineError> {
+    ) -> Result<UnplacedWindow, EngineError> {
         let start = self.begin().await?;
         tokio::time::sleep_until((start + SPAN).into()).await;
         let (text, page) = self.read().await?;
@@ -88,7 +88,7 @@ impl Coarse {
             steps,
             generator: generator(&page, crew),
         };
-        Ok(Seen {
+        Ok(UnplacedWindow {
             window,
             strange,
             ended: 0,
