@@ -14,13 +14,13 @@ mod failures;
 mod github;
 mod html;
 mod json;
+mod json_summary;
 mod junit;
 pub mod lab;
 mod markdown;
 mod output_format;
 mod page;
 mod ramp;
-mod short;
 mod streamed;
 mod summary;
 mod table;
@@ -309,7 +309,7 @@ impl RenderedRecord for RunRecord {
     fn output(&self, format: OutputFormat) -> Result<Vec<u8>, ReportError> {
         match format {
             OutputFormat::Summary => Ok(summary(self).into_bytes()),
-            OutputFormat::Json => short::of_run(self),
+            OutputFormat::Json => json_summary::of_run(self),
             OutputFormat::Markdown => Format::Markdown.render(self),
             OutputFormat::Html => Format::Html.render(self),
             OutputFormat::Junit => Format::Junit.render(self),
@@ -349,7 +349,7 @@ impl RenderedRecord for RampRecord {
     fn output(&self, format: OutputFormat) -> Result<Vec<u8>, ReportError> {
         match format {
             OutputFormat::Summary => Ok(ramp_summary(self).into_bytes()),
-            OutputFormat::Json => short::of_ramp(self),
+            OutputFormat::Json => json_summary::of_ramp(self),
             OutputFormat::Markdown => RampFormat::Markdown.render(self),
             OutputFormat::Html => RampFormat::Html.render(self),
             OutputFormat::Junit => RampFormat::Junit.render(self),
