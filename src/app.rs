@@ -3,7 +3,6 @@
 
 mod agreement;
 mod another;
-mod audience;
 mod begun;
 mod command;
 mod compare;
@@ -16,6 +15,7 @@ mod leaving;
 mod look;
 mod manual;
 mod named;
+mod observers;
 mod populations;
 mod prepare;
 mod ramp;
@@ -36,8 +36,8 @@ use std::process::ExitCode;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use audience::Audience;
 use clap::Parser as _;
+use observers::Observers;
 
 use crate::cli::{Cli, Command, DemoArgs, FindArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
@@ -211,15 +211,15 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, CommandErr
     // Whoever is typed is allowed for all of them.
     let allowed = Allowed::new(args.flags().allow_target);
     let exits = runtime.block_on(async {
-        let mut audience = Audience::gather(
+        let mut observers = Observers::open(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
             &allowed,
         )
         .await?;
-        let exits = find::all(ready, &signals, &mut audience).await;
-        audience.dismiss().await;
+        let exits = find::all(ready, &signals, &mut observers).await;
+        observers.dismiss().await;
         exits
     })?;
     // Nothing may hold up the end: what still runs there is of no use any more.

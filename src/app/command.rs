@@ -1,6 +1,6 @@
 //! The command line for the record, so that a report says how to run it again.
 
-use super::audience::TOKEN;
+use super::observers::TOKEN;
 use crate::confidential;
 use crate::import::secrets_of_text;
 use crate::secret::{

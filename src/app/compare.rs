@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::audience::Audience;
 use super::find;
 use super::github;
+use super::observers::Observers;
 use super::prepare::{self, Ready};
 use super::script;
 use super::session;
@@ -134,8 +134,8 @@ fn repeated(
         let place = format!("search {} of {total}", i + 1);
         terminal.note(&format!("{place}: {what} {name}"));
         let searched = runtime.block_on(async {
-            let mut audience = Audience::gather(terminal, None, None, &Allowed::default()).await?;
-            find::search(turn.ready, &signals, &mut audience).await
+            let mut observers = Observers::open(terminal, None, None, &Allowed::default()).await?;
+            find::search(turn.ready, &signals, &mut observers).await
         });
         match searched.map(|(record, dir)| (Stop::of(&record, &place), record, dir)) {
             Err(refusal) => stopped = Some(Stop::failed(&refusal, &place)),

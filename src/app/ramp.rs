@@ -4,9 +4,9 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::audience::Audience;
 use super::guard::Guard;
 use super::look;
+use super::observers::Observers;
 use super::prepare::{self, Ready};
 use super::script;
 use super::session::{self, LiveEnvironment, NotUp, Session};
@@ -53,15 +53,15 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {
-        let mut audience = Audience::gather(
+        let mut observers = Observers::open(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
             &asked.ready.plan.target.allowed,
         )
         .await?;
-        let exit = run_one(&asked, &signals, &mut audience).await;
-        audience.dismiss().await;
+        let exit = run_one(&asked, &signals, &mut observers).await;
+        observers.dismiss().await;
         exit
     });
     // Nothing may hold up the end: what still runs there is of no use any more.
@@ -98,28 +98,28 @@ fn reference_run(
 async fn run_one(
     asked: &Asked,
     signals: &Signals,
-    audience: &mut Audience<'_>,
+    observers: &mut Observers<'_>,
 ) -> Result<Exit, CommandError> {
     let plan = &asked.ready.plan;
     let began = Timestamp::now();
     let mut store = Store::create_ramp(&plan.out, &plan.name, began)
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut guard = Guard::of(plan, signals);
-    let record = match session::bring_up(&asked.ready, signals, audience).await {
+    let record = match session::bring_up(&asked.ready, signals, observers).await {
         Ok(target) => {
             let up = (&target, &mut guard);
-            let record = with_target(asked, up, signals, &mut store, audience).await;
+            let record = with_target(asked, up, signals, &mut store, observers).await;
             drop(guard);
-            session::take_down(target, audience).await;
+            session::take_down(target, observers).await;
             record?
         }
         Err(error) => {
             let record = not_up(asked, session::not_up(&error, signals), began);
-            audience.on(&Event::RampFinished(Box::new(record.clone())));
+            observers.on(&Event::RampFinished(Box::new(record.clone())));
             record
         }
     };
-    session::write(&store, &record, audience)?;
+    session::write(&store, &record, observers)?;
     Ok(record.ending.into())
 }
 
@@ -129,19 +129,19 @@ async fn with_target(
     (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,
-    audience: &mut Audience<'_>,
+    observers: &mut Observers<'_>,
 ) -> Result<RampRecord, CommandError> {
-    let mut session = Session::start(&asked.ready, target, guard, signals, audience).await?;
+    let mut session = Session::start(&asked.ready, target, guard, signals, observers).await?;
     let spec = spec(asked, &session);
-    audience.on(&started(&spec));
+    observers.on(&started(&spec));
     let mut environment = LiveEnvironment::new(&session.hub, target, None);
     let record = {
         let mut sink = |event: Event| {
-            audience.on(&event);
+            observers.on(&event);
             if let Event::StageJudged(stage) = &event
                 && let Err(error) = keep(store, stage)
             {
-                audience.warning(&error);
+                observers.warning(&error);
             }
         };
         run::ramp(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 
-use super::audience::Audience;
+use super::observers::Observers;
 use super::prepare::{self, Ready};
 use super::{CommandError, Exit, another, begun, contact, find, plans, runtime, signals};
 use crate::cli::{Cli, Command, FindArgs, RequestArgs, ResumeArgs};
@@ -33,7 +33,7 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let record = runtime.block_on(async {
-        let mut audience = Audience::gather(
+        let mut observers = Observers::open(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
@@ -41,8 +41,8 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
         )
         .await?;
         let past = past(journal);
-        let record = find::search_on(&ready, past, store, &signals, &mut audience).await;
-        audience.dismiss().await;
+        let record = find::search_on(&ready, past, store, &signals, &mut observers).await;
+        observers.dismiss().await;
         record
     })?;
     runtime.shutdown_background();

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::audience::Audience;
 use super::command;
 use super::github;
 use super::guard::Guard;
+use super::observers::Observers;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{CommandError, Exit};
@@ -38,12 +38,12 @@ const WARM_UP: Duration = Duration::from_secs(3);
 pub(super) async fn bring_up(
     ready: &Ready,
     signals: &Signals,
-    audience: &mut Audience<'_>,
+    observers: &mut Observers<'_>,
 ) -> Result<Target, TargetError> {
     for warning in &ready.warnings {
-        audience.warning(warning);
+        observers.warning(warning);
     }
-    audience.on(&Event::Doing("starting the target".to_owned()));
+    observers.on(&Event::Doing("starting the target".to_owned()));
     let up = tokio::select! {
         up = Target::up(&ready.plan) => up,
         () = signals.wait() => Err(TargetError::Interrupted),
@@ -52,15 +52,15 @@ pub(super) async fn bring_up(
         && error.was_broken_off()
         && let Err(error) = Target::clear(&ready.plan.target).await
     {
-        audience.warning(&error.to_string());
+        observers.warning(&error.to_string());
     }
     up
 }
 
 /// Takes it down again; what goes wrong then spoils nothing that was measured.
-pub(super) async fn take_down(target: Target, audience: &Audience<'_>) {
+pub(super) async fn take_down(target: Target, observers: &Observers<'_>) {
     if let Err(error) = target.down().await {
-        audience.warning(&error.to_string());
+        observers.warning(&error.to_string());
     }
 }
 
@@ -83,7 +83,7 @@ impl Session {
         target: &Target,
         guard: &mut Guard,
         signals: &Signals,
-        audience: &Audience<'_>,
+        observers: &Observers<'_>,
     ) -> Result<Self, CommandError> {
         let plan = &ready.plan;
         let hub = MonitorHub::start(plan.monitors.clone());
@@ -91,7 +91,7 @@ impl Session {
         let environment = preflight::environment(&ready.host, &plan.local_addresses);
         guard.watch(plan, &hub, environment.memory_bytes);
         for problem in hub.problems() {
-            audience.warning(&problem);
+            observers.warning(&problem);
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
@@ -109,7 +109,7 @@ impl Session {
         let started = started.await.map_err(|e| not_started(e, plan, signals))?;
         let info = started.engine.describe();
         for warning in started.warnings {
-            audience.warning(&warning);
+            observers.warning(&warning);
             warnings.push(warning);
         }
         let url = Some(target.url()).filter(|url| !url.is_empty());
@@ -326,7 +326,7 @@ pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepT
 pub(super) fn write(
     store: &Store,
     record: &(impl RenderedRecord + Serialize + DeserializeOwned + Clone),
-    audience: &mut Audience<'_>,
+    observers: &mut Observers<'_>,
 ) -> Result<PathBuf, CommandError> {
     let record = confidential::without(record).map_err(|e| CommandError::new(Exit::Failure, e))?;
     let record = &*record;
@@ -334,11 +334,11 @@ pub(super) fn write(
         .finish(record)
         .map_err(|e: StoreError| CommandError::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
-        audience.warning(&trouble.to_string());
+        observers.warning(&trouble.to_string());
         // Who looks for them where they were wanted does not find them.
         output::lose();
     }
-    audience.on(&Event::Written(written.dir.clone()));
-    github::tell(record, audience.terminal());
+    observers.on(&Event::Written(written.dir.clone()));
+    github::tell(record, observers.terminal());
     Ok(written.dir)
 }

@@ -14,15 +14,15 @@ use crate::term::Terminal;
 pub(super) const TOKEN: &str = "BREAKPOINT_TOKEN";
 
 /// What was asked to follow the runs of one invocation.
-pub(super) struct Audience<'a> {
+pub(super) struct Observers<'a> {
     terminal: &'a mut Terminal,
     page: Option<LivePage>,
     remote: Option<RemoteWrite>,
 }
 
-impl<'a> Audience<'a> {
+impl<'a> Observers<'a> {
     /// Opens the page, if one is asked for, and says where it is.
-    pub(super) async fn gather(
+    pub(super) async fn open(
         terminal: &'a mut Terminal,
         serve: Option<SocketAddr>,
         remote_write: Option<&str>,
