@@ -6,7 +6,7 @@ mod another;
 mod begun;
 mod command;
 mod compare;
-mod contact;
+mod consent;
 mod find;
 mod github;
 mod guard;
@@ -205,7 +205,7 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, CommandErr
         .into_iter()
         .map(|plan| prepare::prepare(plan, &host))
         .collect::<Result<Vec<_>, _>>()?;
-    contact::make(&ready, args.safety.yes, terminal)?;
+    consent::obtain(&ready, args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     // Whoever is typed is allowed for all of them.

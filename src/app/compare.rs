@@ -11,7 +11,7 @@ use super::prepare::{self, Ready};
 use super::script;
 use super::session;
 use super::signals;
-use super::{CommandError, Exit, contact, plan_of, runtime};
+use super::{CommandError, Exit, consent, plan_of, runtime};
 use crate::cli::CompareArgs;
 use crate::compare::{self, Design, Named};
 use crate::locate;
@@ -121,7 +121,7 @@ fn repeated(
     terminal: &mut Terminal,
 ) -> Result<Exit, CommandError> {
     let turns = turns(args, repeats, terminal)?;
-    contact::make(turns.iter().map(|t| &t.ready), args.yes, terminal)?;
+    consent::obtain(turns.iter().map(|t| &t.ready), args.yes, terminal)?;
     let total = turns.len();
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());

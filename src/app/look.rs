@@ -12,7 +12,7 @@ use super::prepare::{self, Ready};
 use super::session;
 use super::signals::{self, Signals};
 use super::typed;
-use super::{CommandError, Exit, command, contact, plan_of, runtime};
+use super::{CommandError, Exit, command, consent, plan_of, runtime};
 use crate::cli::TryArgs;
 use crate::engine::Canary;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec, WINDOW};
@@ -116,7 +116,7 @@ pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Comm
     // One user fits every machine.
     plan.max_is_explicit = false;
     let ready = prepare::prepare(plan, &host)?;
-    contact::agree(&ready, args.yes, terminal)?;
+    consent::agree(&ready, args.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {

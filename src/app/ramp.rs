@@ -12,7 +12,7 @@ use super::script;
 use super::session::{self, LiveEnvironment, NotUp, Session};
 use super::signals::{self, Signals};
 use super::typed;
-use super::{CommandError, Exit, contact, runtime};
+use super::{CommandError, Exit, consent, runtime};
 use crate::cli::RampArgs;
 use crate::confidential;
 use crate::event::Event;
@@ -44,7 +44,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
     let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
     let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
-    contact::make([&ready], args.safety.yes, terminal)?;
+    consent::obtain([&ready], args.safety.yes, terminal)?;
     let asked = Asked {
         reference_run: reference_run(args.beside.as_deref(), &ready)?,
         stages: args.stages.clone(),

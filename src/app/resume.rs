@@ -6,7 +6,7 @@ use clap::Parser as _;
 
 use super::observers::Observers;
 use super::prepare::{self, Ready};
-use super::{CommandError, Exit, another, begun, contact, find, plans, runtime, signals};
+use super::{CommandError, Exit, another, begun, consent, find, plans, runtime, signals};
 use crate::cli::{Cli, Command, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::{self, Head, Journal};
@@ -29,7 +29,7 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     check_unfinished(args, &dir)?;
     let ready = ready(args, &journal.head, begun::is_ours(&store), terminal)?;
     check_objectives(&journal, ready.plan.slo.objectives().len())?;
-    contact::make([&ready], args.safety.yes, terminal)?;
+    consent::obtain([&ready], args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let record = runtime.block_on(async {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CommandError, Exit, contact, runtime, secrets};
+use super::{CommandError, Exit, consent, runtime, secrets};
 use crate::bounded;
 use crate::engine;
 use crate::journal;
@@ -25,7 +25,7 @@ pub(super) fn look(
     let ahead = Plan::ahead(profile, flags).map_err(|e| CommandError::new(Exit::Usage, e))?;
     let Some(ahead) = ahead else { return Ok(None) };
     let text = read(&ahead.engine)?;
-    contact::before_script(&ahead, &text, yes, terminal)?;
+    consent::before_script(&ahead, &text, yes, terminal)?;
     ask(ahead.engine, &ahead.dir, &text)
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::prepare;
 use super::{CommandError, Exit, plan_of, runtime};
-use super::{contact, leaving, secrets, signals};
+use super::{consent, leaving, secrets, signals};
 use crate::cli::WorkerArgs;
 use crate::engine::EngineError;
 use crate::engine::locust::worker::{WorkerEnd, WorkerSpec, work};
@@ -31,7 +31,7 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     let resolve = &plan.target.connect.resolve;
     preflight::check_targets(scenario.origins(), &plan.target.allowed, resolve)
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
-    contact::reach(&plan, &leaving, args.yes, terminal)?;
+    consent::reach(&plan, &leaving, args.yes, terminal)?;
     let network = prepare::network(&plan, [&*scenario])?;
     let names = scenario.table().clone();
     let spec = WorkerSpec {

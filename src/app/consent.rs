@@ -24,7 +24,7 @@ const MOST_SHOWN: usize = 40;
 /// Asks for consent where it is needed and shows what will be sent; nothing has run and nothing was sent before.
 ///
 /// `yes` is the consent to all commands.
-pub(super) fn make<'a>(
+pub(super) fn obtain<'a>(
     ready: impl IntoIterator<Item = &'a Ready>,
     yes: bool,
     terminal: &Terminal,
