@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::audience::Audience;
+use super::observers::Observers;
 use super::populations::Compiled;
 use super::prepare::{self, Ready};
 use super::session;
@@ -120,14 +120,14 @@ pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Comm
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {
-        let mut audience = Audience::gather(terminal, None, None, &Allowed::default()).await?;
-        match session::bring_up(&ready, &signals, &mut audience).await {
+        let mut observers = Observers::open(terminal, None, None, &Allowed::default()).await?;
+        match session::bring_up(&ready, &signals, &mut observers).await {
             Ok(target) => {
                 let exit = tokio::select! {
-                    exit = at(args, &ready, &target, audience.terminal()) => exit,
+                    exit = at(args, &ready, &target, observers.terminal()) => exit,
                     () = signals.wait() => Ok(Exit::Interrupted),
                 };
-                session::take_down(target, &audience).await;
+                session::take_down(target, &observers).await;
                 exit
             }
             Err(error) => Err(not_up(&error, &signals)),
