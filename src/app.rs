@@ -41,7 +41,7 @@ use observers::Observers;
 
 use crate::cli::{Cli, Command, DemoArgs, FindArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
-use crate::k6::Looked;
+use crate::k6::ScriptInfo;
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::preflight::{self, Outline, PerVu};
 use crate::profile::Profile;
@@ -179,8 +179,8 @@ fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, CommandError
     let mut flags = args.flags();
     typed::read(&mut flags.request)?;
     let plan = |profile: &Option<Profile>| {
-        let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
-        plan_of(profile.as_ref(), &flags, looked.as_ref())
+        let info = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+        plan_of(profile.as_ref(), &flags, info.as_ref())
     };
     profiles.iter().map(plan).collect()
 }
@@ -188,9 +188,9 @@ fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, CommandError
 fn plan_of(
     profile: Option<&Profile>,
     flags: &FindFlags,
-    looked: Option<&Looked>,
+    info: Option<&ScriptInfo>,
 ) -> Result<Plan, CommandError> {
-    Plan::resolve_with(profile, flags, looked).map_err(|e| {
+    Plan::resolve_with(profile, flags, info).map_err(|e| {
         let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
         match swallowed::bound().filter(|_| unbound) {
             Some(file) => CommandError::new(Exit::Usage, format!("{e}. {file}")),

@@ -28,7 +28,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use crate::import::RequestFlags;
-use crate::k6::{Looked, Script};
+use crate::k6::{Script, ScriptInfo};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
@@ -518,15 +518,15 @@ impl Plan {
     pub fn resolve_with(
         profile: Option<&Profile>,
         flags: &FindFlags,
-        looked: Option<&Looked>,
+        info: Option<&ScriptInfo>,
     ) -> Result<Self, PlanError> {
         let source = profile.map(|p| &*p.source);
         let mut engine = engine::resolve(profile, flags, &Reader { source })?;
         request::check(profile, flags, engine.facts())?;
-        if let Some(looked) = looked {
-            engine.facts_mut().learn(looked)?;
+        if let Some(info) = info {
+            engine.facts_mut().learn(info)?;
         }
-        let script = looked.map(|l| &l.script);
+        let script = info.map(|l| &l.script);
         let asked = Asked {
             flags,
             engine: &engine,

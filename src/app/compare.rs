@@ -246,7 +246,7 @@ fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Tu
     let [base, candidate] = profiles.map(|p| p.map_err(|e| CommandError::new(Exit::Usage, e)));
     let profiles = [base?, candidate?];
     let look = |profile| script::look(Some(profile), &flags(args, 0), args.yes, terminal);
-    let looked = [look(&profiles[0])?, look(&profiles[1])?];
+    let info = [look(&profiles[0])?, look(&profiles[1])?];
     let host = preflight::read_host();
     let mut turns = Vec::new();
     for pair in 0..repeats as usize {
@@ -257,7 +257,7 @@ fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Tu
         };
         for side in order {
             let flags = flags(args, turns.len());
-            let plan = plan_of(Some(&profiles[side]), &flags, looked[side].as_ref())?;
+            let plan = plan_of(Some(&profiles[side]), &flags, info[side].as_ref())?;
             let ready = prepare::prepare(plan, &host)?;
             turns.push(Turn { pair, side, ready });
         }

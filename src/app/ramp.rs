@@ -41,8 +41,8 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.flags();
     typed::read(&mut flags.request)?;
-    let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
-    let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
+    let info = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+    let plan = super::plan_of(profile.as_ref(), &flags, info.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
     consent::obtain([&ready], args.safety.yes, terminal)?;
     let asked = Asked {

@@ -6,7 +6,7 @@ use super::{CommandError, Exit, consent, runtime, secrets};
 use crate::bounded;
 use crate::engine;
 use crate::journal;
-use crate::k6::Looked;
+use crate::k6::ScriptInfo;
 use crate::plan::{EnginePlan, FindFlags, Plan};
 use crate::profile::Profile;
 use crate::term::Terminal;
@@ -21,7 +21,7 @@ pub(super) fn look(
     flags: &FindFlags,
     yes: bool,
     terminal: &Terminal,
-) -> Result<Option<Looked>, CommandError> {
+) -> Result<Option<ScriptInfo>, CommandError> {
     let ahead = Plan::ahead(profile, flags).map_err(|e| CommandError::new(Exit::Usage, e))?;
     let Some(ahead) = ahead else { return Ok(None) };
     let text = read(&ahead.engine)?;
@@ -30,11 +30,11 @@ pub(super) fn look(
 }
 
 /// What a script of k6 says that nobody was asked about: whoever typed its name wants that.
-pub(super) fn look_at(script: &Path, binary: &Path) -> Result<Looked, CommandError> {
+pub(super) fn look_at(script: &Path, binary: &Path) -> Result<ScriptInfo, CommandError> {
     let engine = EnginePlan::of_script(script, binary);
     let text = read(&engine)?;
-    let looked = ask(engine, Path::new("."), &text)?;
-    looked.ok_or_else(|| CommandError::new(Exit::Failure, "there is no script"))
+    let info = ask(engine, Path::new("."), &text)?;
+    info.ok_or_else(|| CommandError::new(Exit::Failure, "there is no script"))
 }
 
 /// The text of a script; empty where there is none.
@@ -52,10 +52,14 @@ fn read(engine: &EnginePlan) -> Result<Vec<u8>, CommandError> {
     })
 }
 
-fn ask(mut engine: EnginePlan, dir: &Path, text: &[u8]) -> Result<Option<Looked>, CommandError> {
+fn ask(
+    mut engine: EnginePlan,
+    dir: &Path,
+    text: &[u8],
+) -> Result<Option<ScriptInfo>, CommandError> {
     secrets::of_engine(&mut engine, dir)?;
-    let looked = runtime()?.block_on(engine::inspect(&engine, journal::crc32(text)));
-    looked.map_err(|why| CommandError::new(Exit::Usage, why))
+    let info = runtime()?.block_on(engine::inspect(&engine, journal::crc32(text)));
+    info.map_err(|why| CommandError::new(Exit::Usage, why))
 }
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Comman
         (Some(imported), _) => Ok(imported.profile.clone()),
         (None, Some(script)) => {
             let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
-            let looked = script::look_at(script, binary)?;
-            init::of_script(script, args.k6.as_deref(), &looked, &args.out)
+            let info = script::look_at(script, binary)?;
+            init::of_script(script, args.k6.as_deref(), &info, &args.out)
         }
         (None, None) => match &args.llm {
             Some(url) => init::of_llm(Llm {

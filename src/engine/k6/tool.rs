@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::k6::{Looked, Script, ScriptError, Version, VersionError, for_inspect, said};
+use crate::k6::{Script, ScriptError, ScriptInfo, Version, VersionError, for_inspect, said};
 use crate::plan::K6Plan;
 
 /// How long k6 may take to look at a script, whose beginning may read large files.
@@ -97,10 +97,10 @@ fn quoted(said: &[String]) -> String {
 }
 
 /// Asks the k6 of a plan what its script says.
-pub(in crate::engine) async fn inspect(plan: &K6Plan, crc32: u32) -> Result<Looked, ToolError> {
+pub(in crate::engine) async fn inspect(plan: &K6Plan, crc32: u32) -> Result<ScriptInfo, ToolError> {
     let arguments = for_inspect(&plan.arguments);
     let tool = Tool::find(&plan.binary).await?;
-    Ok(Looked {
+    Ok(ScriptInfo {
         script: tool.inspect(&plan.script, &arguments).await?,
         version: tool.version(),
         crc32,
