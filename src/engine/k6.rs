@@ -140,7 +140,7 @@ struct HealthWatch {
 /// What a reader must know in the end.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Names that came up after the look around.
+    /// Names that came up after the steps were discovered.
     strange: BTreeSet<String>,
     requests: u64,
     late: u64,
@@ -187,7 +187,7 @@ impl K6Engine {
             spec,
         };
         let looked = tokio::select! {
-            looked = engine.look_around() => looked,
+            looked = engine.discover_steps() => looked,
             () = told => Err(EngineError::Start("interrupted".to_owned())),
         };
         match looked {
@@ -227,7 +227,7 @@ impl K6Engine {
     }
 
     /// Lets a few VUs run until no new name comes up.
-    async fn look_around(&mut self) -> Result<(), EngineError> {
+    async fn discover_steps(&mut self) -> Result<(), EngineError> {
         self.wait_until_there().await?;
         // Each function must have its turn.
         let functions = u32::try_from(self.spec.functions.len()).unwrap_or(1);

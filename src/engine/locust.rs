@@ -121,7 +121,7 @@ impl Source {
 /// What a reader must know in the end.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Names that came up after the look around.
+    /// Names that came up after the steps were discovered.
     strange: BTreeSet<String>,
     /// Requests that ended, and those of them whose client does not say when it begins one.
     ended: u64,
@@ -183,7 +183,7 @@ impl LocustEngine {
             host,
         };
         let looked = tokio::select! {
-            looked = engine.look_around() => looked,
+            looked = engine.discover_steps() => looked,
             () = told => Err(interrupted()),
         };
         match looked {
@@ -221,7 +221,7 @@ impl LocustEngine {
     }
 
     /// Lets a few users run until no new name comes up.
-    async fn look_around(&mut self) -> Result<(), EngineError> {
+    async fn discover_steps(&mut self) -> Result<(), EngineError> {
         // A class of users that nobody is of has requests that nobody sees.
         let classes = self.web.user_classes().await.unwrap_or(1);
         let users = u32::try_from(classes).unwrap_or(1);
