@@ -93,7 +93,7 @@ pub struct LocustEngine {
     /// Mean time that a user lets pass between two requests, seconds.
     think_s: f64,
     /// Workers that carry the level.
-    crew: BTreeSet<String>,
+    workers: BTreeSet<String>,
     /// Whether one of them was silent in the last window.
     lost_some: bool,
     /// Users that are too few for the level and do not become more, and for how many seconds.
@@ -155,9 +155,9 @@ impl LocustEngine {
             cluster = gather(&web) => cluster?,
             () = &mut told => return Err(interrupted()),
         };
-        let (source, crew, host) = match cluster {
-            Cluster::WithPlugin { crew, host } => {
-                (Source::Exact(Exact::new(web.clone())), crew, host)
+        let (source, workers, host) = match cluster {
+            Cluster::WithPlugin { workers, host } => {
+                (Source::Exact(Exact::new(web.clone())), workers, host)
             }
             Cluster::Plain { .. } if spec.climbs => {
                 return Err(EngineError::Unfit(format!(
@@ -167,7 +167,7 @@ impl LocustEngine {
                     web.shown()
                 )));
             }
-            Cluster::Plain { crew } => (Source::Coarse(Coarse::new(web.clone())), crew, None),
+            Cluster::Plain { workers } => (Source::Coarse(Coarse::new(web.clone())), workers, None),
         };
         let mut engine = Self {
             names: Vec::new(),
@@ -179,7 +179,7 @@ impl LocustEngine {
             web,
             spec,
             source,
-            crew,
+            workers,
             host,
         };
         let looked = tokio::select! {
@@ -301,12 +301,12 @@ impl LocustEngine {
                 Source::Coarse(_) => alive.clone(),
             };
             if alive.is_subset(&reporting) || tokio::time::Instant::now() >= deadline {
-                self.crew = alive;
+                self.workers = alive;
                 break;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        if self.crew.is_empty() {
+        if self.workers.is_empty() {
             return Err(EngineError::Stopped(
                 "no worker is left: start workers again (locust --worker), then run again"
                     .to_owned(),
@@ -318,8 +318,8 @@ impl LocustEngine {
 
     async fn next(&mut self) -> Result<UnplacedWindow, EngineError> {
         let seen = match &mut self.source {
-            Source::Exact(exact) => exact.next(self.level, &self.names, &self.crew).await?,
-            Source::Coarse(coarse) => coarse.next(self.level, &self.names, &self.crew).await?,
+            Source::Exact(exact) => exact.next(self.level, &self.names, &self.workers).await?,
+            Source::Coarse(coarse) => coarse.next(self.level, &self.names, &self.workers).await?,
         };
         let lost = seen.window.generator.health.workers_lost;
         self.lost_some = lost > 0;
@@ -488,11 +488,11 @@ fn shape(name: &str) -> EngineError {
 /// What there is to drive.
 enum Cluster {
     WithPlugin {
-        crew: BTreeSet<String>,
+        workers: BTreeSet<String>,
         host: Option<String>,
     },
     Plain {
-        crew: BTreeSet<String>,
+        workers: BTreeSet<String>,
     },
 }
 
@@ -565,7 +565,7 @@ async fn with_plugin(web: &Web, status: web::Status) -> Result<Cluster, NotYet> 
         )));
     }
     Ok(Cluster::WithPlugin {
-        crew: there.iter().map(|w| w.id.clone()).collect(),
+        workers: there.iter().map(|w| w.id.clone()).collect(),
         host: status.host.filter(|h| !h.is_empty()),
     })
 }
@@ -580,12 +580,12 @@ async fn plain(web: &Web) -> Result<Cluster, NotYet> {
             web.shown()
         )));
     };
-    let crew: BTreeSet<String> = (workers.into_iter())
+    let workers: BTreeSet<String> = (workers.into_iter())
         .filter(|w| w.state != "missing")
         .map(|w| w.id)
         .collect();
-    some_workers(web, crew.len())?;
-    Ok(Cluster::Plain { crew })
+    some_workers(web, workers.len())?;
+    Ok(Cluster::Plain { workers })
 }
 
 /// A test that somebody else runs is not to be changed.

@@ -73,12 +73,12 @@ impl Exact {
         &mut self,
         level: Level,
         names: &[String],
-        crew: &BTreeSet<String>,
+        workers: &BTreeSet<String>,
     ) -> Result<UnplacedWindow, EngineError> {
         let data = self.next_second().await?;
         self.check_state(level)?;
         let second = data.second;
-        let all = together(&data, names, crew);
+        let all = together(&data, names, workers);
         let zero = *self.zero.get_or_insert(second);
         let begun = number(second);
         // Every user there was at its beginning, and is still there at its end.

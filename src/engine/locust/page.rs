@@ -61,7 +61,7 @@ impl Coarse {
         &mut self,
         level: Level,
         names: &[String],
-        crew: &BTreeSet<String>,
+        workers: &BTreeSet<String>,
     ) -> Result<UnplacedWindow, EngineError> {
         let start = self.begin().await?;
         tokio::time::sleep_until((start + SPAN).into()).await;
@@ -86,7 +86,7 @@ impl Coarse {
             vus: page.user_count,
             at_level,
             steps,
-            generator: generator(&page, crew),
+            generator: generator(&page, workers),
         };
         Ok(UnplacedWindow {
             window,
@@ -487,11 +487,11 @@ fn kind_of_text(text: &str) -> FailureKind {
 }
 
 /// How the workers fare; their CPU is that of the last ten seconds.
-fn generator(page: &Page, crew: &BTreeSet<String>) -> GeneratorWindow {
-    let workers = page.workers.as_deref().unwrap_or_default();
-    let there = || workers.iter().filter(|w| w.state != "missing");
+fn generator(page: &Page, workers: &BTreeSet<String>) -> GeneratorWindow {
+    let reported = page.workers.as_deref().unwrap_or_default();
+    let there = || reported.iter().filter(|w| w.state != "missing");
     let cores = there().map(|w| w.cpu_usage / 100.0);
-    let lost = crew.iter().filter(|id| !there().any(|w| w.id == **id));
+    let lost = workers.iter().filter(|id| !there().any(|w| w.id == **id));
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     GeneratorWindow {
         cpu_cores: Some(cores.clone().sum()),
@@ -514,8 +514,8 @@ pub(crate) fn fuzz(data: &[u8]) {
     }
     if let Ok(page) = serde_json::from_slice::<Page>(data) {
         let workers = page.workers.iter().flatten();
-        let crew = workers.map(|w| w.id.clone()).collect();
-        let _ = generator(&page, &crew);
+        let workers = workers.map(|w| w.id.clone()).collect();
+        let _ = generator(&page, &workers);
         for error in &page.errors {
             let _ = way_of(error);
         }
@@ -744,8 +744,8 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
             ]),
             errors: Vec::new(),
         };
-        let crew = ["one", "two", "three"].map(str::to_owned).into();
-        let health = generator(&page, &crew).health;
+        let workers = ["one", "two", "three"].map(str::to_owned).into();
+        let health = generator(&page, &workers).health;
         assert_eq!((health.workers, health.workers_lost), (1, 2));
         assert_eq!(health.thread_cpu, Some(0.95));
     }

@@ -89,8 +89,12 @@ pub(super) struct Together {
     pub(super) unseen: u64,
 }
 
-/// Puts the workers' parts together. `names` are the steps asked for, `crew` the workers that carry the level.
-pub(super) fn together(data: &SecondData, names: &[String], crew: &BTreeSet<String>) -> Together {
+/// Puts the workers' parts together. `names` are the steps asked for, `workers` the workers that carry the level.
+pub(super) fn together(
+    data: &SecondData,
+    names: &[String],
+    workers: &BTreeSet<String>,
+) -> Together {
     let mut out = Together {
         steps: vec![StepWindow::default(); names.len() + 1],
         ..Together::default()
@@ -116,7 +120,9 @@ pub(super) fn together(data: &SecondData, names: &[String], crew: &BTreeSet<Stri
         }
     }
     let silent = |id: &&String| !data.workers.contains_key(*id);
-    let lost: BTreeSet<&String> = (crew.iter().chain(&data.expected)).filter(silent).collect();
+    let lost: BTreeSet<&String> = (workers.iter().chain(&data.expected))
+        .filter(silent)
+        .collect();
     out.generator.health.workers = count(data.workers.len());
     out.generator.health.workers_lost = count(lost.len());
     out
@@ -191,8 +197,8 @@ mod tests {
             .into(),
         };
         let names = ["/a".to_owned(), "/never".to_owned()];
-        let crew = ["one", "two", "gone"].map(str::to_owned).into();
-        let all = together(&data, &names, &crew);
+        let workers = ["one", "two", "gone"].map(str::to_owned).into();
+        let all = together(&data, &names, &workers);
         assert_eq!(all.users, 15);
         assert_eq!(all.steps[0].latency.count(), 6);
         assert_eq!(all.steps[0].latency.quantile_s(1.0), Some(2.000_895));
