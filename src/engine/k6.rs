@@ -141,7 +141,7 @@ struct HealthWatch {
 #[derive(Debug, Default)]
 struct Notes {
     /// Names that came up after the steps were discovered.
-    strange: BTreeSet<String>,
+    late_names: BTreeSet<String>,
     requests: u64,
     late: u64,
     partial: u64,
@@ -571,8 +571,8 @@ impl Notes {
         self.late += slice.late;
         self.partial += slice.partial;
         for name in slice.names.keys().filter(|n| !names.contains(n)) {
-            if self.strange.len() <= MOST_NAMES {
-                self.strange.insert(name.clone());
+            if self.late_names.len() <= MOST_NAMES {
+                self.late_names.insert(name.clone());
             }
         }
         for (message, n) in &slice.threw {
@@ -584,12 +584,12 @@ impl Notes {
 
     fn texts(&self) -> Vec<String> {
         let mut out = Vec::new();
-        if !self.strange.is_empty() {
+        if !self.late_names.is_empty() {
             out.push(format!(
                 "requests named {} have no row of their own, because they first appeared during \
                  the run (or there are too many names); they count only in the totals. Give \
                  related requests one name in the script (tags: {{ name: '...' }})",
-                few(&self.strange)
+                few(&self.late_names)
             ));
         }
         if self.late > 0 {

@@ -122,7 +122,7 @@ impl Source {
 #[derive(Debug, Default)]
 struct Notes {
     /// Names that came up after the steps were discovered.
-    strange: BTreeSet<String>,
+    late_names: BTreeSet<String>,
     /// Requests that ended, and those of them whose client does not say when it begins one.
     ended: u64,
     unseen: u64,
@@ -133,7 +133,7 @@ struct Notes {
 /// A window before it has a place in time.
 struct UnplacedWindow {
     window: Window,
-    strange: BTreeSet<String>,
+    late_names: BTreeSet<String>,
     ended: u64,
     unseen: u64,
 }
@@ -239,7 +239,7 @@ impl LocustEngine {
             if let Some(whole) = next.window.steps.last() {
                 all.merge_shard(whole);
             }
-            for name in next.strange {
+            for name in next.late_names {
                 if seen.insert(name) {
                     quiet = 0.0;
                 }
@@ -357,8 +357,8 @@ impl LocustEngine {
         self.notes.ended += seen.ended;
         self.notes.unseen += seen.unseen;
         self.notes.lost = (self.notes.lost).max(seen.window.generator.health.workers_lost);
-        if self.notes.strange.len() <= MOST_NAMES {
-            self.notes.strange.extend(seen.strange);
+        if self.notes.late_names.len() <= MOST_NAMES {
+            self.notes.late_names.extend(seen.late_names);
         }
         Ok(seen.window)
     }
@@ -441,12 +441,12 @@ impl Engine for LocustEngine {
 impl Notes {
     fn texts(&self, names: &[String]) -> Vec<String> {
         let mut out = Vec::new();
-        if !self.strange.is_empty() {
+        if !self.late_names.is_empty() {
             out.push(format!(
                 "requests named {} have no row of their own, because they first appeared during \
                  the run (or there are too many names); they count only in the totals. Give \
                  related requests one name in the locustfile (name=...)",
-                few(&self.strange)
+                few(&self.late_names)
             ));
         }
         if self.unseen > 0 {

@@ -98,7 +98,7 @@ impl Exact {
         };
         Ok(UnplacedWindow {
             window,
-            strange: all.strange,
+            late_names: all.late_names,
             ended: all.ended,
             unseen: all.unseen,
         })

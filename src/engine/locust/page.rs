@@ -70,7 +70,7 @@ impl Coarse {
         self.last_end = Some(end);
         self.spawned = page.state == "running";
         let rows = rows(&text).map_err(EngineError::Stopped)?;
-        let (steps, strange) = together(&rows, names, &page.errors);
+        let (steps, late_names) = together(&rows, names, &page.errors);
         // A report tells of up to three seconds, and they must all be of this level.
         let at_level = self.reached.is_some_and(|since| since + SPAN <= start);
         if page.user_count == level.get() {
@@ -90,7 +90,7 @@ impl Coarse {
         };
         Ok(UnplacedWindow {
             window,
-            strange,
+            late_names,
             ended: 0,
             unseen: 0,
         })
@@ -409,9 +409,9 @@ fn together(
     errors: &[PageError],
 ) -> (Vec<StepWindow>, BTreeSet<String>) {
     let mut steps = vec![StepWindow::default(); names.len() + 1];
-    let mut strange = BTreeSet::new();
+    let mut late_names = BTreeSet::new();
     let Some((all, single)) = rows.split_last() else {
-        return (steps, strange);
+        return (steps, late_names);
     };
     for row in single.iter().filter(|r| r.requests > 0) {
         let errors = row.errors(errors);
@@ -423,7 +423,7 @@ fn together(
                 }
             }
             None => {
-                strange.insert(row.name.clone());
+                late_names.insert(row.name.clone());
             }
         }
     }
@@ -435,7 +435,7 @@ fn together(
     for row in single.iter().filter(|r| r.requests > 0) {
         add(whole, &row.step(&row.errors(errors)));
     }
-    (steps, strange)
+    (steps, late_names)
 }
 
 fn add(total: &mut StepWindow, step: &StepWindow) {
@@ -678,8 +678,8 @@ GET,/idle,0,0,N/A,0.0,0.0,0.0,0.0,0.0,0.0,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/A,N/
             error("GET", "ConnectionRefusedError(111, 'Connection refused')"),
             error("POST", "HTTPError('500 Server Error: Oh for url: /buy')"),
         ];
-        let (steps, strange) = together(&rows, &["/buy".to_owned()], &errors);
-        assert_eq!(strange, ["/".to_owned()].into());
+        let (steps, late_names) = together(&rows, &["/buy".to_owned()], &errors);
+        assert_eq!(late_names, ["/".to_owned()].into());
         assert_eq!(steps[0].completed(), 3);
         assert_eq!(steps[0].failed.get(FailureKind::Status), 1);
         let told = steps[0].ways.most(3);

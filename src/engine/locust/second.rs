@@ -83,7 +83,7 @@ pub(super) struct Together {
     pub(super) users: u32,
     pub(super) generator: GeneratorWindow,
     /// Names that were not asked for.
-    pub(super) strange: BTreeSet<String>,
+    pub(super) late_names: BTreeSet<String>,
     /// Requests that ended, and those of them whose client does not say when it begins one.
     pub(super) ended: u64,
     pub(super) unseen: u64,
@@ -114,7 +114,7 @@ pub(super) fn together(
                     }
                 }
                 None => {
-                    out.strange.insert(name.clone());
+                    out.late_names.insert(name.clone());
                 }
             }
         }
@@ -213,7 +213,7 @@ mod tests {
         // The last is about all requests, those without a row of their own too.
         assert_eq!(all.steps[2].completed(), 12);
         assert_eq!(all.steps[2].in_flight.count(), 4);
-        assert_eq!(all.strange, ["/new".to_owned()].into());
+        assert_eq!(all.late_names, ["/new".to_owned()].into());
         assert_eq!((all.ended, all.unseen), (24, 4));
         let generator = all.generator;
         assert!((generator.cpu_cores.unwrap() - 1.45).abs() < 1e-9);
