@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(1);
 
 /// The endpoint; without it the wrapped script ends its k6.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct VuGate {
     shared: Arc<Shared>,
     address: SocketAddr,
     tasks: [JoinHandle<()>; 2],
@@ -66,7 +66,7 @@ struct Parked {
     run: oneshot::Sender<usize>,
 }
 
-impl Gate {
+impl VuGate {
     /// Opens it for the functions with their weights; who runs goes to `events`.
     ///
     /// # Errors
@@ -121,7 +121,7 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for VuGate {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -277,10 +277,10 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) {
 mod tests {
     use super::*;
 
-    async fn gate(pace: f64) -> (Gate, tokio::sync::mpsc::UnboundedReceiver<Vec<Event>>) {
+    async fn gate(pace: f64) -> (VuGate, tokio::sync::mpsc::UnboundedReceiver<Vec<Event>>) {
         let (events, seen) = tokio::sync::mpsc::unbounded_channel();
         let functions = [("shop".to_owned(), 1.0)];
-        (Gate::open(&functions, pace, events).await.unwrap(), seen)
+        (VuGate::open(&functions, pace, events).await.unwrap(), seen)
     }
 
     fn client() -> reqwest::Client {
