@@ -1257,7 +1257,7 @@ fn probes_that_the_generator_spoilt_at_the_end_are_made_again() {
     let n = 8;
     journal.entries.truncate(n);
     for entry in &mut journal.entries[n - 3..] {
-        entry.told.visit.valid = false;
+        entry.input.visit.valid = false;
         entry.probe.end = HoldEnd::Invalid;
     }
     let (record, new) = resumed(4, journal);
