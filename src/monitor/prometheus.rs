@@ -270,7 +270,7 @@ fn query_url(server: &str, query: &str) -> Result<reqwest::Url, String> {
 
 /// An answer of `/api/v1/query`.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct QueryAnswer {
     data: Option<Data>,
     error: Option<String>,
 }
@@ -295,7 +295,7 @@ struct Point(serde::de::IgnoredAny, String);
 
 /// The one number of an answer; `None` when there is no data.
 fn answer(text: &str) -> Result<Option<f64>, String> {
-    let answer: Answer =
+    let answer: QueryAnswer =
         serde_json::from_str(text).map_err(|_| "the response is not from a Prometheus server")?;
     let point = match (answer.data, answer.error) {
         (_, Some(error)) => return Err(error),

@@ -12,7 +12,7 @@ use super::log::Inbox;
 use super::{MonitorError, Sample};
 use crate::scenario::Allowed;
 use crate::secret::masked;
-pub(crate) use wire::Connection;
+pub(crate) use wire::RedisConnection;
 #[cfg(any(test, fuzzing))]
 pub(crate) use wire::fuzz as fuzz_wire;
 
@@ -68,10 +68,10 @@ pub(super) struct Server {
     buffer_limit: Option<f64>,
     /// Samples until the list of subscribers is asked for again.
     list_in: u32,
-    connection: Option<Connection>,
+    connection: Option<RedisConnection>,
     /// When to connect again, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
-    seen: Tracker,
+    seen: ServerCounters,
 }
 
 impl Server {
@@ -85,7 +85,7 @@ impl Server {
             list_in: 0,
             connection: None,
             retry: None,
-            seen: Tracker::default(),
+            seen: ServerCounters::default(),
         }
     }
 
@@ -184,14 +184,14 @@ impl Server {
         }
     }
 
-    async fn connect(&mut self) -> Result<Connection, Lost> {
+    async fn connect(&mut self) -> Result<RedisConnection, Lost> {
         let wait = self.retry.map_or(BACK_OFF.0, |(_, wait)| wait);
         if self.retry.is_some_and(|(at, _)| Instant::now() < at) {
             return Err(Lost::Gone("not connected; trying again soon".to_owned()));
         }
         // Set before the attempt, which a deadline may cut short.
         self.retry = Some((Instant::now() + wait, (wait * 2).min(BACK_OFF.1)));
-        let connection = Connection::open(&self.url, &self.allowed, TIMEOUT, Some(TIMEOUT))
+        let connection = RedisConnection::open(&self.url, &self.allowed, TIMEOUT, Some(TIMEOUT))
             .await
             .map_err(|e| Lost::from(&e))?;
         self.retry = None;
@@ -208,7 +208,7 @@ impl Server {
 }
 
 async fn ask<T: redis::FromRedisValue>(
-    connection: &Connection,
+    connection: &RedisConnection,
     command: &str,
     arguments: &[&str],
 ) -> redis::RedisResult<T> {
@@ -297,7 +297,7 @@ impl From<&redis::RedisError> for Lost {
 
 /// Counters over restarts of the server, and over `CONFIG RESETSTAT`, which sets most of them back.
 #[derive(Debug, Default)]
-struct Tracker {
+struct ServerCounters {
     /// Commands since the server, or its statistics, began.
     commands: f64,
     /// How often the statistics were seen to begin again.
@@ -311,7 +311,7 @@ struct Tracker {
     restarts: Changes,
 }
 
-impl Tracker {
+impl ServerCounters {
     /// Counts the entries of the slow log. An empty one may have been told to forget them, and goes on with its numbers.
     fn slow(&mut self, run: &str, entries: f64) -> f64 {
         match self.slowlog.total() {
@@ -396,7 +396,7 @@ fn oom_errors(info: &str) -> Option<f64> {
 /// Reads a text as each of the answers that are asked for.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(text: &str) {
-    let mut tracker = Tracker::default();
+    let mut tracker = ServerCounters::default();
     for _ in 0..2 {
         drop(tracker.fold(text));
     }
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn info_is_read() {
-        let mut tracker = Tracker::default();
+        let mut tracker = ServerCounters::default();
         let sample = tracker.fold(INFO);
         for (field, want) in [
             ("up", Some(1.0)),
@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn counts_go_on_over_statistics_that_begin_again() {
-        let mut tracker = Tracker::default();
+        let mut tracker = ServerCounters::default();
         let mut errors = |commands: u32, count: u32| {
             let line =
                 format!("instantaneous_ops_per_sec:95\r\ntotal_commands_processed:{commands}");
@@ -485,7 +485,7 @@ mod tests {
         let entry = |id| redis::Value::Array(vec![redis::Value::Int(id), redis::Value::Int(9)]);
         assert_eq!(entries_ever(&[entry(0)]), Some(1.0));
         assert_eq!(entries_ever(&[redis::Value::Nil]), None);
-        let mut tracker = Tracker::default();
+        let mut tracker = ServerCounters::default();
         let mut slow = |log: &[redis::Value]| tracker.slow("run", entries_ever(log).unwrap());
         // The third was emptied; the last has more than there is room for.
         let seen: Vec<f64> = [vec![], vec![entry(0)], vec![], vec![entry(130)]]
@@ -513,7 +513,7 @@ mod tests {
 
     #[test]
     fn what_an_old_server_does_not_tell_is_a_gap() {
-        let sample = Tracker::default().fold("run_id:1\r\nmaxmemory:0\r\nused_memory:5\r\n");
+        let sample = ServerCounters::default().fold("run_id:1\r\nmaxmemory:0\r\nused_memory:5\r\n");
         assert_eq!(find(&sample.values, "oom_errors"), None);
         assert_eq!(find(&sample.values, "clients"), None);
         assert_eq!(sample.limits, [], "a limit of 0 is none");
@@ -536,7 +536,7 @@ mod tests {
             let answers = [format!("used_memory:{memory}"), format!("connected_clients:{clients}")];
             let place = if first { 0 } else { lines.len() };
             lines.splice(place..place, answers);
-            let sample = Tracker::default().fold(&lines.join("\r\n"));
+            let sample = ServerCounters::default().fold(&lines.join("\r\n"));
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
             let (memory, clients) = (memory as f64, clients as f64);
             prop_assert_eq!(find(&sample.values, "memory"), Some(memory));

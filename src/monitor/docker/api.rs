@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_millis(1500);
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Inspect {
     pub(super) id: String,
-    pub(super) state: State,
+    pub(super) state: ContainerState,
     /// How often the engine started it again by itself.
     #[serde(default)]
     restart_count: u64,
@@ -34,7 +34,7 @@ pub(super) struct Inspect {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct State {
+pub(super) struct ContainerState {
     pub(super) running: bool,
     #[serde(rename = "OOMKilled", default)]
     pub(super) oom_killed: bool,
@@ -147,14 +147,14 @@ impl Event {
 
 /// The engine, if it is there.
 #[derive(Debug, Clone)]
-pub(crate) struct Engine {
+pub(crate) struct DockerEngine {
     socket: PathBuf,
     calls: reqwest::Client,
     /// For answers that go on for ever.
     streams: reqwest::Client,
 }
 
-impl Engine {
+impl DockerEngine {
     /// The engine of this machine, or the one that `DOCKER_HOST` names.
     pub(crate) fn new() -> Result<Self, MonitorError> {
         Self::at(socket())
@@ -312,7 +312,7 @@ mod tests {
             }
         });
         for name in ["said", "endless"] {
-            let engine = Engine::at(socket.clone()).unwrap();
+            let engine = DockerEngine::at(socket.clone()).unwrap();
             let error = engine.inspect(name).await.unwrap_err().to_string();
             assert!(error.contains("longer than 4 MiB"), "{name}: {error}");
         }
