@@ -527,7 +527,7 @@ impl Plan {
             engine.facts_mut().learn(info)?;
         }
         let script = info.map(|l| &l.script);
-        let asked = Asked {
+        let asked = PlanInput {
             flags,
             engine: &engine,
             script,
@@ -586,8 +586,8 @@ impl Plan {
         }))
     }
 
-    fn of_profile(profile: &Profile, asked: &Asked<'_>) -> Result<Self, PlanError> {
-        let Asked { flags, engine, .. } = *asked;
+    fn of_profile(profile: &Profile, asked: &PlanInput<'_>) -> Result<Self, PlanError> {
+        let PlanInput { flags, engine, .. } = *asked;
         let reader = Reader {
             source: Some(&profile.source),
         };
@@ -595,7 +595,7 @@ impl Plan {
         let monitors = monitor::resolve(profile, &connect)?;
         let names = monitor_names(&monitors);
         let target = target::resolve(profile, flags, &reader, &names, engine.facts())?;
-        let population::Resolved { populations, users } = population::resolve(profile)?;
+        let population::ResolvedPopulations { populations, users } = population::resolve(profile)?;
         let scenario = match (&profile.scenario, &target.kind) {
             _ if !engine.facts().abilities().runs_scenarios => ScenarioSource::OfTheEngine,
             (_, TargetKind::OfTheEngine) => ScenarioSource::OfTheEngine,
@@ -627,7 +627,7 @@ impl Plan {
         }))
     }
 
-    fn of_url(url: &str, asked: &Asked<'_>) -> Result<Self, PlanError> {
+    fn of_url(url: &str, asked: &PlanInput<'_>) -> Result<Self, PlanError> {
         let flags = asked.flags;
         let reader = Reader { source: None };
         asked.engine.facts().check_url(url)?;
@@ -663,7 +663,7 @@ impl Plan {
     }
 
     /// An engine that has files of its own, without a profile.
-    fn of_engine(name: String, asked: &Asked<'_>) -> Result<Self, PlanError> {
+    fn of_engine(name: String, asked: &PlanInput<'_>) -> Result<Self, PlanError> {
         let flags = asked.flags;
         let reader = Reader { source: None };
         let (slo, slo_spans) = slo(None, asked)?;
@@ -689,11 +689,11 @@ impl Plan {
 
     fn base(
         section: &profile::SearchSection,
-        asked: &Asked<'_>,
+        asked: &PlanInput<'_>,
         reader: &Reader<'_>,
     ) -> Result<Base, PlanError> {
         let flags = asked.flags;
-        let search::Resolved {
+        let search::ResolvedSearch {
             search,
             max_is_explicit,
             load,
@@ -785,7 +785,7 @@ impl Plan {
 
 /// What a plan is made of beside its profile.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct PlanInput<'a> {
     flags: &'a FindFlags,
     engine: &'a EnginePlan,
     /// What was learned of the script, where there is one and it was looked at.
@@ -921,7 +921,7 @@ fn folder_name(uri: &http::Uri) -> String {
 }
 
 /// The objectives, each with where it stands in the profile: those of the flags, else the profile's, else the script's thresholds.
-fn slo(profile: Option<&Profile>, asked: &Asked<'_>) -> Result<(Slo, SloSpans), PlanError> {
+fn slo(profile: Option<&Profile>, asked: &PlanInput<'_>) -> Result<(Slo, SloSpans), PlanError> {
     let without_spans = |texts: &[String]| {
         let slo = Slo::parse(texts)?;
         let spans = vec![None; slo.objectives().len()];

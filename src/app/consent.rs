@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::agreement::{Asked, mark};
+use super::agreement::{ConsentRequest, mark};
 use super::leaving::{self, Leaving};
 use super::named::{self, Named};
 use super::prepare::Ready;
@@ -94,7 +94,7 @@ pub(super) fn before_script(
     agreed_to([wish.asked()], yes, &mut SeenMarks::of_user(), terminal)
 }
 
-fn consent(plan: &Plan) -> Option<Asked> {
+fn consent(plan: &Plan) -> Option<ConsentRequest> {
     let text = plan.profile_text()?;
     if plan.engine.facts().script().is_some() {
         // A plan with a script would not be there without consent.
@@ -105,13 +105,13 @@ fn consent(plan: &Plan) -> Option<Asked> {
 
 /// Asks for consent to all of it at once, where it was not agreed to before: whoever says yes has seen everything. `yes` is the consent.
 fn agreed_to(
-    wishes: impl IntoIterator<Item = Option<Asked>>,
+    wishes: impl IntoIterator<Item = Option<ConsentRequest>>,
     yes: bool,
     seen: &mut SeenMarks,
     terminal: &Terminal,
 ) -> Result<(), CommandError> {
     let wishes = wishes.into_iter().flatten();
-    let wishes: Vec<Asked> = wishes.filter(|wish| !seen.has(&wish.mark)).collect();
+    let wishes: Vec<ConsentRequest> = wishes.filter(|wish| !seen.has(&wish.mark)).collect();
     if wishes.is_empty() {
         return Ok(());
     }
@@ -178,9 +178,9 @@ impl<'a> Wish<'a> {
     }
 
     /// Nothing, where nothing of it needs consent.
-    fn asked(&self) -> Option<Asked> {
+    fn asked(&self) -> Option<ConsentRequest> {
         let any = !self.commands.is_empty() || !self.hosts.is_empty();
-        any.then(|| Asked {
+        any.then(|| ConsentRequest {
             shown: self.shown(),
             mark: self.mark(),
         })

@@ -9,7 +9,7 @@ use super::signals::{self, Signals};
 use super::{CommandError, Exit, runtime};
 use crate::bounded;
 use crate::cli::LabArgs;
-use crate::lab::method::Asked;
+use crate::lab::method::MethodOptions;
 use crate::lab::pairs;
 use crate::lab::runner::{self, Plan};
 use crate::lab::system::System;
@@ -81,7 +81,7 @@ fn search(
             methods: methods.clone(),
             runs: args.runs,
             seed: args.seed,
-            asked: Asked {
+            asked: MethodOptions {
                 precision: args.precision,
                 budget: *budget,
                 truth: None,
@@ -108,7 +108,7 @@ fn pairs(
         pairs: args.runs,
         changes: args.compare.clone(),
         seed: args.seed,
-        asked: Asked {
+        asked: MethodOptions {
             precision: args.precision,
             budget: args.budgets.first().copied(),
             truth: None,

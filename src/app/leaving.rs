@@ -9,7 +9,7 @@ use std::path::Path;
 
 use reqwest::Url;
 
-use super::agreement::{Asked, mark};
+use super::agreement::{ConsentRequest, mark};
 use super::{CommandError, Exit, secrets};
 use crate::excerpt;
 use crate::plan::{ConnectPlan, Plan, ScenarioSource, TargetKind};
@@ -365,7 +365,7 @@ fn elsewhere(
 }
 
 /// What must be agreed to before it leaves. What whoever typed it sends is meant so.
-pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<Asked> {
+pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<ConsentRequest> {
     let text = plan.profile_text().filter(|_| !leaving.is_empty())?;
     let mut shown = format!(
         "the profile `{}` sends your secrets to other hosts:",
@@ -383,5 +383,5 @@ pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<Asked> {
         .chain(lines.iter().map(String::as_bytes))
         .collect();
     let mark = mark("secrets", &parts);
-    Some(Asked { shown, mark })
+    Some(ConsentRequest { shown, mark })
 }

@@ -26,7 +26,7 @@ use crate::target::Target;
 use crate::term::Terminal;
 
 /// What is asked of one ramp.
-struct Asked {
+struct PreparedRamp {
     ready: Ready,
     stages: Stages,
     reference_run: Option<ReferenceRun>,
@@ -45,7 +45,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
     let plan = super::plan_of(profile.as_ref(), &flags, info.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
     consent::obtain([&ready], args.safety.yes, terminal)?;
-    let asked = Asked {
+    let asked = PreparedRamp {
         reference_run: reference_run(args.beside.as_deref(), &ready)?,
         stages: args.stages.clone(),
         ready,
@@ -96,7 +96,7 @@ fn reference_run(
 }
 
 async fn run_one(
-    asked: &Asked,
+    asked: &PreparedRamp,
     signals: &Signals,
     observers: &mut Observers<'_>,
 ) -> Result<Exit, CommandError> {
@@ -125,7 +125,7 @@ async fn run_one(
 
 /// Everything between the target's coming up and its going down.
 async fn with_target(
-    asked: &Asked,
+    asked: &PreparedRamp,
     (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,
@@ -162,7 +162,7 @@ fn keep(store: &mut Store, stage: &StageRecord) -> Result<(), String> {
     store.append_stage(&stage).map_err(|e| e.to_string())
 }
 
-fn spec(asked: &Asked, session: &Session) -> RampSpec {
+fn spec(asked: &PreparedRamp, session: &Session) -> RampSpec {
     let ready = &asked.ready;
     let plan = &ready.plan;
     RampSpec {
@@ -188,7 +188,7 @@ fn started(spec: &RampSpec) -> Event {
 }
 
 /// The record of a ramp whose target never came up.
-fn not_up(asked: &Asked, why: NotUp, began: Timestamp) -> RampRecord {
+fn not_up(asked: &PreparedRamp, why: NotUp, began: Timestamp) -> RampRecord {
     let ready = &asked.ready;
     let plan = &ready.plan;
     let url = session::planned_url(plan);

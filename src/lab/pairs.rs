@@ -3,7 +3,7 @@
 //!
 //! Pairs of equal systems count false alarms, the others how often a change is seen.
 
-use super::method::{Asked, ours};
+use super::method::{MethodOptions, ours};
 use super::runner::parallel;
 use super::seed;
 use super::system::System;
@@ -23,7 +23,7 @@ pub struct Plan {
     /// Seed of all of them.
     pub seed: u64,
     /// What is asked of a search.
-    pub asked: Asked,
+    pub asked: MethodOptions,
     /// Threads to use.
     pub threads: usize,
 }

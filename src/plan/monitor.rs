@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::connect::{self, ConnectPlan, Keys};
+use super::connect::{self, ConnectKeys, ConnectPlan};
 use super::{LogMatch, MonitorPlan, MonitorSource, PlanError, Series, value};
 use crate::measure::COUNTERS;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
@@ -81,7 +81,7 @@ fn monitor(
     let mut log = monitor.log.as_ref().map(path);
     let log_match = log_match(source, monitor)?;
     let from = from(profile, spec, name)?;
-    if Keys::from(monitor).any() && !from.iter().any(MonitorSource::reads_pages) {
+    if ConnectKeys::from(monitor).any() && !from.iter().any(MonitorSource::reads_pages) {
         let message = format!("monitor `{name}` reads no page over HTTP");
         let help = "ca, cert, key, insecure, server-name and resolve are for prometheus and prometheus-server";
         return Err(source

@@ -10,13 +10,13 @@ use crate::profile::{PopulationSpec, Profile, ProfileError, Source, nearest};
 use crate::scenario::spec::ScenarioSpec;
 
 /// What [`resolve`] found.
-pub(super) struct Resolved {
+pub(super) struct ResolvedPopulations {
     pub(super) populations: Populations,
     /// What the users do, where that is said by a population of a mix and not by `[scenario]`.
     pub(super) users: Option<Box<ScenarioSpec>>,
 }
 
-pub(super) fn resolve(profile: &Profile) -> Result<Resolved, ProfileError> {
+pub(super) fn resolve(profile: &Profile) -> Result<ResolvedPopulations, ProfileError> {
     let source = &profile.source;
     let is_mix = check_mix(profile)?;
     let searched = searched(profile)?;
@@ -37,7 +37,7 @@ pub(super) fn resolve(profile: &Profile) -> Result<Resolved, ProfileError> {
     if is_mix {
         return Ok(mixed(others));
     }
-    Ok(Resolved {
+    Ok(ResolvedPopulations {
         populations: Populations {
             name: USERS.to_owned(),
             users: users(profile, searched.is_some())?,
@@ -82,14 +82,14 @@ fn check_mix(profile: &Profile) -> Result<bool, ProfileError> {
 }
 
 /// The kinds of a mix stand behind those whose number is fixed, and the last of them are the users.
-fn mixed(mut all: Vec<PopulationPlan>) -> Resolved {
+fn mixed(mut all: Vec<PopulationPlan>) -> ResolvedPopulations {
     all.sort_by_key(|population| population.amount.share().is_some());
     let last = all.pop();
     let (name, users, scenario) = match last {
         Some(last) => (last.name, last.amount, Some(last.scenario)),
         None => (USERS.to_owned(), Amount::Searched, None),
     };
-    Resolved {
+    ResolvedPopulations {
         populations: Populations {
             name,
             users,

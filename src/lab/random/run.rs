@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::method::{Asked, Method};
+use super::super::method::{Method, MethodOptions};
 use super::super::runner::{parallel, single};
 use super::super::system::System;
 use super::super::truth::{self, TruthError};
@@ -159,7 +159,7 @@ pub fn run_all(
         .collect();
     let one = |job: &(usize, u32)| {
         let budget = plan.budgets[job.1 as usize % plan.budgets.len()];
-        let asked = Asked {
+        let asked = MethodOptions {
             precision: plan.precision,
             budget: Some(budget),
             truth: None,
