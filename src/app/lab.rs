@@ -11,7 +11,7 @@ use crate::bounded;
 use crate::cli::LabArgs;
 use crate::lab::method::MethodOptions;
 use crate::lab::pairs;
-use crate::lab::runner::{self, Plan};
+use crate::lab::runner::{self, LabPlan};
 use crate::lab::system::System;
 use crate::lab::truth::{self, Accuracy, KnownTruths, TruthError};
 use crate::report::lab::{self, LabReport, LabSystem, LabTruth};
@@ -77,7 +77,7 @@ fn search(
     let of_one = known.len() * methods.len() * args.runs as usize;
     let mut systems = Vec::new();
     for (index, budget) in budgets.iter().enumerate() {
-        let plan = Plan {
+        let plan = LabPlan {
             methods: methods.clone(),
             runs: args.runs,
             seed: args.seed,
@@ -104,7 +104,7 @@ fn pairs(
     signals: &Signals,
     terminal: &mut Terminal,
 ) -> Result<Exit, CommandError> {
-    let plan = pairs::Plan {
+    let plan = pairs::PairsPlan {
         pairs: args.runs,
         changes: args.compare.clone(),
         seed: args.seed,

@@ -12,7 +12,7 @@ use crate::run::Interrupt;
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct LabPlan {
     /// The methods, in the order of the table.
     pub methods: Vec<Method>,
     /// Runs of each against each system.
@@ -28,7 +28,7 @@ pub struct Plan {
 /// Runs everything and tells after every run how many are done. Runs that were not begun when the
 /// user interrupted are left out.
 pub fn run_all(
-    plan: &Plan,
+    plan: &LabPlan,
     systems: &[(System, LabTruth)],
     interrupt: &Interrupt,
     done: &mut dyn FnMut(usize),

@@ -8,7 +8,7 @@ use super::{Cache, CommandError, Exit, MOST_TRUTHS, Signals};
 use crate::bounded;
 use crate::cli::LabArgs;
 use crate::lab::random::Rejected;
-use crate::lab::random::run::{self, BUDGETS, Found, Memory, Plan};
+use crate::lab::random::run::{self, BUDGETS, Found, Memory, RandomLabPlan};
 use crate::lab::system::System;
 use crate::lab::truth::KnownTruths;
 use crate::report::lab::{self, LabTruth, RandomReport};
@@ -30,7 +30,7 @@ pub(super) fn random(
     terminal: &mut Terminal,
 ) -> Result<Exit, CommandError> {
     let has = |index: &u32| args.half.is_none_or(|half| half.has(*index));
-    let plan = Plan {
+    let plan = RandomLabPlan {
         indices: (0..systems).filter(has).collect(),
         runs: args.runs,
         seed: args.seed,

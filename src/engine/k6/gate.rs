@@ -44,13 +44,13 @@ struct Shared {
     host: String,
     functions: Vec<String>,
     zero: Instant,
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     /// The level was changed.
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct GateState {
     fleet: Fleet,
     /// Those who wait, by seat.
     waiting: HashMap<usize, Parked>,
@@ -84,7 +84,7 @@ impl VuGate {
             host: address.to_string(),
             functions: functions.iter().map(|(name, _)| name.clone()).collect(),
             zero: Instant::now(),
-            state: Mutex::new(State {
+            state: Mutex::new(GateState {
                 fleet: Fleet::new(weights, pace_per_s),
                 waiting: HashMap::new(),
                 told_running: 0,
@@ -130,7 +130,7 @@ impl Drop for VuGate {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -200,7 +200,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl GateState {
     /// Tells who was told to run, and how many run where that is another number now.
     fn tell(&mut self, mut news: Vec<Event>) {
         let running = self.fleet.running();
