@@ -11,8 +11,6 @@ mod follow;
 mod stats;
 
 pub(super) use follow::{events, log};
-#[cfg(test)]
-pub(super) use stats::Statistics;
 
 /// Reads bytes as each of the answers and streams of the Docker Engine, in any pieces.
 #[cfg(any(test, fuzzing))]
@@ -30,7 +28,7 @@ use super::process::{Alive, Process, ProcessTracker};
 use super::{MonitorError, Sample};
 pub(crate) use api::DockerEngine;
 use api::{Inspect, Restarts};
-use stats::Stream;
+pub(super) use stats::Statistics;
 
 /// What a container tells beside what a process does.
 pub(super) const FIELDS: &[&str] = &["exit_code", "healthy"];
@@ -41,7 +39,7 @@ pub(super) struct Container {
     name: String,
     engine: Option<DockerEngine>,
     /// The engine's statistics, where the control group cannot be read.
-    stats: Option<Stream>,
+    stats: Option<Statistics>,
     group_tracker: GroupTracker,
     tracker: ProcessTracker,
     restarts: Restarts,
@@ -124,7 +122,9 @@ impl Container {
             let all = all.or(init.map(|init| vec![init])).unwrap_or_default();
             self.tracker.add(&mut sample, &all, !cpu_told);
         } else if state.running {
-            let stream = self.stats.get_or_insert_with(|| Stream::start(&self.name));
+            let stream = self
+                .stats
+                .get_or_insert_with(|| Statistics::start(&self.name));
             let stats = stream.latest();
             sample.put("memory", stats.memory);
             sample.put("cpu", stats.cpu);

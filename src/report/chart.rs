@@ -19,7 +19,7 @@ mod tests;
 mod throughput;
 
 use axis::{Quantity, Scale};
-use panel::{Axis, Band, Mark};
+use panel::{Axis, Band, RuleLine};
 use scene::{Align, Colour, HEIGHT, Rect, TextLine, WIDTH, regular, text_width};
 
 use super::view;
@@ -279,7 +279,7 @@ fn middle_of_interval(record: &RunRecord) -> Option<f64> {
 }
 
 /// The breakpoint as a vertical line.
-fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
+fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<RuleLine> {
     let a = &record.answer;
     let number = units::format_count(a.breakpoint?.into());
     let interval = match (a.ci_low, a.ci_high) {
@@ -295,7 +295,7 @@ fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
     } else {
         "estimate"
     };
-    Some(Mark {
+    Some(RuleLine {
         at: a.breakpoint?.into(),
         text: format!("{name} {number}{interval}"),
         colour: GREEN,
