@@ -11,8 +11,8 @@ use super::named::{self, Named};
 use super::prepare::Ready;
 use super::{CommandError, Exit};
 use crate::excerpt;
+use crate::outline;
 use crate::plan::{Ahead, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan};
-use crate::preflight;
 use crate::secret::masked;
 use crate::store::seen_marks::SeenMarks;
 use crate::term::Terminal;
@@ -329,7 +329,7 @@ fn first_contact(ready: &Ready, target: &str) -> String {
         ),
     );
     let load = if ready.climbs { "stages" } else { "search" };
-    line("time", &preflight::time_of_run(plan, load));
+    line("time", &outline::time_of_run(plan, load));
     out
 }
 
