@@ -39,6 +39,7 @@ pub mod live;
 pub mod locate;
 pub mod measure;
 pub mod monitor;
+pub mod outline;
 pub mod plan;
 pub mod preflight;
 pub mod probe;

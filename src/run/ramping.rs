@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::shown::tick;
 use super::{
     FirstContact, Halt, Interrupt, RunEnvironment, canary, generator, recording, shown_latency,
-    tick,
 };
 use crate::cause::{self, Case, ObservedProbe};
 use crate::engine::{Engine, EngineError};

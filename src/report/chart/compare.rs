@@ -288,19 +288,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
         right_room: 40.0,
     };
     let panel = Panel::draw(&mut scene, &spec);
-    let side = |of: fn(&crate::record::ForecastPoint) -> f64| -> Vec<(f64, f64)> {
-        let at = |p| panel.at(p, 0.0).0;
-        scaling
-            .curve
-            .iter()
-            .map(|p| (at(p.size), panel.py(of(p))))
-            .collect()
-    };
-    let mut area = side(|p| p.high);
-    area.extend(side(|p| p.low).into_iter().rev());
-    scene.polygon(area, SKY.pale(0.38));
-    proportional(&mut scene, &panel, scaling);
-    scene.line(side(|p| p.estimate), 5.0, GREEN);
+    law(&mut scene, &panel, scaling);
     for p in &scaling.points {
         bar(&mut scene, &panel, (p.size, p.low, p.high), BLUE);
         point(
@@ -321,6 +309,23 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
         ORANGE,
     );
     scene
+}
+
+/// The scaling law with its band, over what is proportional to the size.
+fn law(scene: &mut Scene, panel: &Panel, scaling: &Scaling) {
+    let side = |of: fn(&crate::record::ForecastPoint) -> f64| -> Vec<(f64, f64)> {
+        let at = |p| panel.at(p, 0.0).0;
+        scaling
+            .curve
+            .iter()
+            .map(|p| (at(p.size), panel.py(of(p))))
+            .collect()
+    };
+    let mut area = side(|p| p.high);
+    area.extend(side(|p| p.low).into_iter().rev());
+    scene.polygon(area, SKY.pale(0.38));
+    proportional(scene, panel, scaling);
+    scene.line(side(|p| p.estimate), 5.0, GREEN);
 }
 
 fn bar(scene: &mut Scene, panel: &Panel, (size, low, high): (f64, f64, f64), colour: Colour) {
