@@ -3,11 +3,10 @@
 
 mod agreement;
 mod another;
-mod audience;
 mod begun;
 mod command;
 mod compare;
-mod contact;
+mod consent;
 mod find;
 mod github;
 mod guard;
@@ -16,6 +15,7 @@ mod leaving;
 mod look;
 mod manual;
 mod named;
+mod observers;
 mod populations;
 mod prepare;
 mod ramp;
@@ -36,16 +36,17 @@ use std::process::ExitCode;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use audience::Audience;
 use clap::Parser as _;
+use observers::Observers;
 
 use crate::cli::{Cli, Command, DemoArgs, FindArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
-use crate::k6::Looked;
+use crate::k6::ScriptInfo;
+use crate::outline::Outline;
 use crate::plan::{FindFlags, Plan, PlanError};
-use crate::preflight::{self, Each, Outline};
+use crate::preflight::{self, PerVu};
 use crate::profile::Profile;
-use crate::report::Told;
+use crate::report::RenderedRecord;
 use crate::scenario::Allowed;
 use crate::slo::SloError;
 use crate::target::demo::{self, DemoError, DemoSpec, ServiceTime};
@@ -54,12 +55,12 @@ use crate::{locate, store};
 
 /// Why a command ends without doing what it was asked, and with which code.
 #[derive(Debug)]
-struct Refusal {
+struct CommandError {
     exit: Exit,
     message: String,
 }
 
-impl Refusal {
+impl CommandError {
     fn new(exit: Exit, error: impl std::fmt::Display) -> Self {
         Self {
             exit,
@@ -136,7 +137,7 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
-        shown: format.unwrap_or_default(),
+        format: format.unwrap_or_default(),
         parts: matches!(cli.command, Command::Compare(_)),
         ..TermOptions::default()
     });
@@ -164,23 +165,23 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 /// One thread serves the control side (scrapes, commands, the search); the load has threads of its own.
-fn runtime() -> Result<tokio::runtime::Runtime, Refusal> {
+fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
-        .map_err(|e| Refusal::new(Exit::Failure, format!("cannot start the runtime: {e}")))
+        .map_err(|e| CommandError::new(Exit::Failure, format!("cannot start the runtime: {e}")))
 }
 
 /// Every plan that was asked for; nothing is run before all of them make sense, but for scripts, which must say themselves what they do.
-fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, Refusal> {
+fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, CommandError> {
     let profiles = locate::selected(&args.profiles, &args.files, Path::new("."))
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.flags();
     typed::read(&mut flags.request)?;
     let plan = |profile: &Option<Profile>| {
-        let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
-        plan_of(profile.as_ref(), &flags, looked.as_ref())
+        let info = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+        plan_of(profile.as_ref(), &flags, info.as_ref())
     };
     profiles.iter().map(plan).collect()
 }
@@ -188,38 +189,38 @@ fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, Refusal> {
 fn plan_of(
     profile: Option<&Profile>,
     flags: &FindFlags,
-    looked: Option<&Looked>,
-) -> Result<Plan, Refusal> {
-    Plan::resolve_with(profile, flags, looked).map_err(|e| {
+    info: Option<&ScriptInfo>,
+) -> Result<Plan, CommandError> {
+    Plan::resolve_with(profile, flags, info).map_err(|e| {
         let unbound = matches!(e, PlanError::Slo(SloError::NoBound(_)));
         match swallowed::bound().filter(|_| unbound) {
-            Some(file) => Refusal::new(Exit::Usage, format!("{e}. {file}")),
-            None => Refusal::new(Exit::Usage, e),
+            Some(file) => CommandError::new(Exit::Usage, format!("{e}. {file}")),
+            None => CommandError::new(Exit::Usage, e),
         }
     })
 }
 
-fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     let ready = plans(args, terminal)?
         .into_iter()
         .map(|plan| prepare::prepare(plan, &host))
         .collect::<Result<Vec<_>, _>>()?;
-    contact::make(&ready, args.safety.yes, terminal)?;
+    consent::obtain(&ready, args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     // Whoever is typed is allowed for all of them.
     let allowed = Allowed::new(args.flags().allow_target);
     let exits = runtime.block_on(async {
-        let mut audience = Audience::gather(
+        let mut observers = Observers::open(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
             &allowed,
         )
         .await?;
-        let exits = find::all(ready, &signals, &mut audience).await;
-        audience.dismiss().await;
+        let exits = find::all(ready, &signals, &mut observers).await;
+        observers.dismiss().await;
         exits
     })?;
     // Nothing may hold up the end: what still runs there is of no use any more.
@@ -227,18 +228,18 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
     Ok(Exit::of_all(exits))
 }
 
-fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     for plan in plans(args, terminal)? {
         let ready = prepare::prepare(plan, &host)?;
         let plan = &ready.plan;
         let outline = match &ready.scenarios {
             Some(scenarios) => {
-                let each = Each::with_connections(scenarios.connections_per_vu());
-                Outline::of(plan, each, scenarios.mean_think_s(), scenarios.beside())
+                let per_vu = PerVu::with_connections(scenarios.connections_per_vu());
+                Outline::of(plan, per_vu, scenarios.mean_think_s(), scenarios.beside())
             }
             // What its users think is not known yet.
-            None => Outline::of(plan, Each::of_engine(plan.engine.facts()), 0.0, (0, 0)),
+            None => Outline::of(plan, PerVu::of_engine(plan.engine.facts()), 0.0, (0, 0)),
         };
         let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));
@@ -249,22 +250,28 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
     Ok(Exit::Answer)
 }
 
-fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
-    if let Some(ramp) = store::read_ramp(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))? {
+fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
+    if let Some(ramp) =
+        store::read_ramp(&args.dir).map_err(|e| CommandError::new(Exit::Usage, e))?
+    {
         return again(args, &ramp, terminal);
     }
     let comparison = store::read_comparison(&args.dir);
-    if let Some(record) = comparison.map_err(|e| Refusal::new(Exit::Usage, e))? {
+    if let Some(record) = comparison.map_err(|e| CommandError::new(Exit::Usage, e))? {
         return again(args, &record, terminal);
     }
-    let record = store::read_record(&args.dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let record = store::read_record(&args.dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
     again(args, &record, terminal)
 }
 
 /// Prints one format of a record, or writes all of its files again.
-fn again(args: &ReportArgs, record: &impl Told, terminal: &Terminal) -> Result<Exit, Refusal> {
+fn again(
+    args: &ReportArgs,
+    record: &impl RenderedRecord,
+    terminal: &Terminal,
+) -> Result<Exit, CommandError> {
     if args.format.is_none() {
-        store::write_report(&args.dir, record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+        store::write_report(&args.dir, record).map_err(|e| CommandError::new(Exit::Failure, e))?;
     }
     terminal.print_result(record);
     if args.format.is_none() {

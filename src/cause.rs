@@ -16,16 +16,16 @@ mod leak;
 mod load;
 mod memory;
 mod network;
+mod observed_probe;
 mod redis;
 mod refusal;
-mod seen;
 mod words;
 
 pub use case::{Baseline, Case};
 pub use generator::{Spoiled, spoiled, spoiled_by_others};
 pub use leak::leaks;
 pub(crate) use network::{FAR_S, FEW_LOST, LOSSY};
-pub use seen::Seen;
+pub use observed_probe::ObservedProbe;
 
 use crate::record::{CauseKind, LimitingResource, RULED_OUT, Sureness};
 use differs::Contrast;

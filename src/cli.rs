@@ -1,22 +1,28 @@
 //! The command line: what was typed, nothing resolved.
 
+mod compare;
+mod demo;
 mod init;
+mod lab;
+mod ramp;
 mod request;
+mod worker;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::compare::Condition;
-use crate::lab::method::Method;
 use crate::plan::FindFlags;
-use crate::ramp::Stages;
-use crate::report::Shown;
+use crate::report::OutputFormat;
+pub use compare::CompareArgs;
+pub use demo::{DemoArgs, ServiceKind};
 pub use init::InitArgs;
+pub use lab::{Half, LabArgs};
+pub use ramp::RampArgs;
 pub use request::RequestArgs;
+pub use worker::WorkerArgs;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
 #[derive(Debug, Parser)]
@@ -76,51 +82,6 @@ count only if you type them again or agree when asked; the program says what to 
 Exit codes: as for `find`
 ";
 
-const RAMP_EXAMPLES: &str = "\
-Examples:
-  breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'    the built-in demo
-  breakpoint ramp gateway-512mb --stages 100:30s,500:1m,1000:2m,2000:1m,0:30s
-  breakpoint ramp mine.toml --stages 50:0s,50:1m                  a jump to 50, held for a minute
-
-Each stage is TARGET:TIME: the level moves in a straight line from the previous target, at first 0,
-to its own. The result is the first breach: the level when the SLO first broke over the last 10 s.
-It depends on how fast the ramp climbs and has no interval, so the result of a recorded `find` run
-of the same profile and SLO is shown next to it.
-
-Exit codes: 0 all stages ran, whether the SLO held or broke, 2 invalid usage or profile, 4 generator
-or host was the bottleneck, 5 target down, 99 a safety limit stopped it (--abort-if, --max-time),
-130 interrupted (results are written), 1 internal error or output cannot be written
-";
-
-const COMPARE_EXAMPLES: &str = "\
-Examples:
-  breakpoint compare reports/gateway-512mb reports/gateway-1gb     the newest run of each profile
-  breakpoint compare reports/a/2026-11-22T17-44-13Z reports/a/2026-11-23T09-10-00Z
-  breakpoint compare before after --fail-if 'breakpoint<-5%' --fail-if 'p99>+20%'    a CI gate
-  breakpoint compare before after --format md                      the report as Markdown
-  breakpoint compare gateway-512mb gateway-1gb --repeat 3          six searches: A B, B A, A B
-  breakpoint compare one two four --sizes 1,2,4                    a scaling law and a forecast
-
-The first run is the base. Metrics: breakpoint, knee, throughput, p50, p99 (of the main step at the
-highest level that both visited before queues formed). A gate fails when there is evidence of a
-change beyond its bound. docs/compare.md describes the method and its error rates.
-
-Exit codes: 0 compared and no gate failed, 2 invalid usage or runs of different SLOs,
-3 the breakpoint (or the metric of a gate) cannot be compared, 99 a gate failed, 130 interrupted,
-1 internal error or output cannot be written
-";
-
-const LAB_EXAMPLES: &str = "\
-Examples:
-  breakpoint lab --runs 100                       our search against every shipped system
-  breakpoint lab a b --method all --runs 200      all methods against two of them
-  breakpoint lab ./mine.toml --runs 400 --precision 2% --budget 30m
-  breakpoint lab a b --compare 0%,10% --runs 200   false alarms and power of `breakpoint compare`
-
-It runs in virtual time: an hour of search takes a fraction of a second. docs/lab.md explains the
-columns, how the true breakpoint is computed, and how faithful the other methods are.
-";
-
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -132,10 +93,10 @@ pub enum Command {
     Resume(ResumeArgs),
     /// Run fixed stages, as k6 does, and report where the SLO first broke; use `find` for a
     /// breakpoint.
-    #[command(after_help = RAMP_EXAMPLES)]
+    #[command(after_help = ramp::EXAMPLES)]
     Ramp(RampArgs),
     /// Compare runs: what changed, whether the evidence is sufficient, and what could explain it.
-    #[command(after_help = COMPARE_EXAMPLES)]
+    #[command(after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
     /// Run one cycle of a single user and show the whole exchange: requests, responses, events,
     /// values, and how each step is judged.
@@ -154,14 +115,14 @@ pub enum Command {
     Report(ReportArgs),
     /// Join a Locust master as a worker: its users are VUs of this program that run the scenario of
     /// a profile.
-    #[command(after_help = WORKER_EXAMPLES)]
+    #[command(after_help = worker::EXAMPLES)]
     Worker(WorkerArgs),
     /// Print the plug-in that reports exact latencies of a Locust cluster; load it on master and
     /// workers.
-    #[command(after_help = PLUGIN_EXAMPLES)]
+    #[command(after_help = worker::PLUGIN_EXAMPLES)]
     LocustPlugin,
     /// Run many searches against simulated systems with a known breakpoint, and compare.
-    #[command(after_help = LAB_EXAMPLES)]
+    #[command(after_help = lab::EXAMPLES)]
     Lab(LabArgs),
     /// Print shell completions.
     #[command(after_help = COMPLETIONS_EXAMPLES)]
@@ -186,25 +147,6 @@ environment or from files. The target is started and stopped as in a run.
 
 Exit codes: 0 the cycle passed, 5 it failed, 2 invalid usage or profile, 130 interrupted,
 1 internal error or output cannot be written
-";
-
-const WORKER_EXAMPLES: &str = "\
-Examples:
-  breakpoint worker gateway-512mb --master 127.0.0.1:5557
-  breakpoint worker mine.toml --master locust-master --url http://10.0.0.7:8080
-
-The master is an ordinary one, with a locustfile that has at least one user class; Python workers
-may join it too. The worker exits with code 0 when the master dismisses it, and with code 1 when the
-master exits or is silent for a minute.
-";
-
-const PLUGIN_EXAMPLES: &str = "\
-Examples:
-  breakpoint locust-plugin > bp.py
-
-Then start the cluster with it and search:
-  locust -f locustfile.py,bp.py --master          and on each worker: locust -f locustfile.py,bp.py --worker
-  breakpoint find --locust-url http://127.0.0.1:8089 --slo 'p99<2s'
 ";
 
 const COMPLETIONS_EXAMPLES: &str = "\
@@ -462,7 +404,7 @@ pub struct WatchArgs {
     pub quiet: bool,
     /// Format to print at the end instead of the summary; all files are still written.
     #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    pub format: Option<OutputFormat>,
 }
 
 impl FindArgs {
@@ -542,168 +484,6 @@ pub struct ResumeArgs {
     pub watch: WatchArgs,
 }
 
-/// `breakpoint ramp`.
-#[derive(Debug, Clone, Args)]
-pub struct RampArgs {
-    /// Profile by name (profiles/NAME.toml, or a built-in one) or by path [default: the demo, or
-    /// the address given].
-    #[arg(value_name = "PROFILE")]
-    pub profile: Option<String>,
-    /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s.
-    #[arg(long, value_name = "STAGES")]
-    pub stages: Stages,
-    /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
-    /// URL.
-    #[arg(long)]
-    pub url: Option<String>,
-    /// What must hold, in quotes: 'p99<2s'; repeatable, replaces the profile's SLO.
-    #[arg(long, value_name = "OBJECTIVE")]
-    pub slo: Vec<String>,
-    /// Only 0: skips the profile's warm-up. A ramp has none; add it as a first stage.
-    #[arg(long, value_name = "TIME")]
-    pub warm_up: Option<String>,
-    /// Folder of a recorded `find` run to compare with [default: the newest one of this profile and
-    /// SLO].
-    #[arg(long, value_name = "DIR")]
-    pub beside: Option<PathBuf>,
-    /// Seed of all random draws [default: 1].
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Folder for the reports [default: reports].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Number of load generator threads.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Local address to connect from; repeatable.
-    #[arg(long, value_name = "ADDRESS")]
-    pub local_addr: Vec<String>,
-    /// Host other than this machine that may be loaded; repeatable.
-    #[arg(long, value_name = "HOST")]
-    pub allow_target: Vec<String>,
-    /// What is sent.
-    #[command(flatten)]
-    pub request: RequestArgs,
-    /// How connections are made.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Who makes the load.
-    #[command(flatten)]
-    pub load: EngineArgs,
-    /// What stops it.
-    #[command(flatten)]
-    pub safety: SafetyArgs,
-    /// How it is followed, and what is printed.
-    #[command(flatten)]
-    pub watch: WatchArgs,
-}
-
-impl RampArgs {
-    /// The part that changes the plan.
-    pub fn flags(&self) -> FindFlags {
-        let flags = self.connect.added_to(FindFlags::default());
-        self.load.added_to(FindFlags {
-            url: self.url.clone(),
-            slo: self.slo.clone(),
-            warm_up: self.warm_up.clone(),
-            seed: self.seed,
-            out: self.out.clone(),
-            threads: self.threads,
-            local_addr: self.local_addr.clone(),
-            allow_target: self.allow_target.clone(),
-            stop_file: self.safety.stop_file.clone(),
-            abort_if: self.safety.abort_if.clone(),
-            max_time: self.safety.max_time.clone(),
-            request: self.request.flags(),
-            ..flags
-        })
-    }
-}
-
-/// `breakpoint compare`.
-#[derive(Debug, Clone, Args)]
-pub struct CompareArgs {
-    /// Runs, the base first: folders, result.json files, or report folders of a profile, whose
-    /// newest run is used. With --repeat, two profiles.
-    #[arg(value_name = "RUN", num_args = 2.., required = true)]
-    pub runs: Vec<String>,
-    /// Search both profiles this many times in turn (A B, B A, A B), so that drift of the machine
-    /// cancels out, and compare.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub repeat: Option<u32>,
-    /// Sizes of the systems (instances, cores), one per run: fits the Universal Scalability Law.
-    #[arg(long, value_name = "SIZES", value_delimiter = ',', value_parser = size, conflicts_with_all = ["repeat", "fail_if"])]
-    pub sizes: Vec<f64>,
-    /// Exit 99 when there is evidence that a metric changed by more than this, in quotes:
-    /// 'breakpoint<-5%', 'p99>+20%'; repeatable.
-    #[arg(long = "fail-if", value_name = "CONDITION")]
-    pub fail_if: Vec<Condition>,
-    /// What must hold, for --repeat; repeatable, replaces the SLO of both profiles.
-    #[arg(long, value_name = "OBJECTIVE", requires = "repeat")]
-    pub slo: Vec<String>,
-    /// Highest level of each search, for --repeat.
-    #[arg(long, value_name = "N", requires = "repeat")]
-    pub max_vus: Option<u32>,
-    /// Half-width of the interval to reach in each search, for --repeat.
-    #[arg(long, value_name = "SHARE", requires = "repeat")]
-    pub precision: Option<String>,
-    /// Time each search may take, for --repeat.
-    #[arg(long, value_name = "TIME", requires = "repeat")]
-    pub budget: Option<String>,
-    /// Seed of the first search, for --repeat; each search has its own [default: 1].
-    #[arg(long, value_name = "N", requires = "repeat")]
-    pub seed: Option<u64>,
-    /// Approve the commands of both profiles without a prompt, for --repeat.
-    #[arg(long, requires = "repeat")]
-    pub yes: bool,
-    /// Folder for the reports [default: reports].
-    #[arg(long, value_name = "DIR")]
-    pub out: Option<PathBuf>,
-    /// Print only the results, no progress.
-    #[arg(short, long)]
-    pub quiet: bool,
-    /// Format to print at the end instead of the summary; all files are still written.
-    #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
-}
-
-fn size(text: &str) -> Result<f64, String> {
-    match text.trim().parse() {
-        Ok(size) if f64::is_finite(size) && size > 0.0 => Ok(size),
-        _ => Err("a size is a number above zero, such as 1 or 2.5".to_owned()),
-    }
-}
-
-/// `breakpoint worker`.
-#[derive(Debug, Clone, Args)]
-pub struct WorkerArgs {
-    /// Profile by name or by path, whose scenario the users run.
-    #[arg(value_name = "PROFILE")]
-    pub profile: String,
-    /// Host of the Locust master and the port that workers join [default port: 5557].
-    #[arg(long, value_name = "HOST:PORT")]
-    pub master: String,
-    /// URL of the service, replaces the profile's.
-    #[arg(long)]
-    pub url: Option<String>,
-    /// Seed of all random draws; workers of one master draw differently all the same [default: 1].
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Number of load generator threads.
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
-    /// Local address to connect from; repeatable.
-    #[arg(long, value_name = "ADDRESS")]
-    pub local_addr: Vec<String>,
-    /// Host other than this machine that may be loaded; repeatable.
-    #[arg(long, value_name = "HOST")]
-    pub allow_target: Vec<String>,
-    /// Approve the secrets that the profile sends to others without a prompt. They are shown, and
-    /// stay approved as long as the profile does not change.
-    #[arg(long)]
-    pub yes: bool,
-}
-
 /// `breakpoint try`.
 #[derive(Debug, Clone, Args)]
 pub struct TryArgs {
@@ -740,52 +520,6 @@ pub struct TryArgs {
     pub yes: bool,
 }
 
-/// `breakpoint demo`.
-#[derive(Debug, Clone, Args)]
-pub struct DemoArgs {
-    /// Address to listen on; port 0 picks a free one and prints it.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
-    /// Maximum answers per second of the AI.
-    #[arg(long, value_name = "RATE")]
-    pub answers_per_s: Option<f64>,
-    /// Workers of the AI.
-    #[arg(long, value_name = "N")]
-    pub workers: Option<u32>,
-    /// Distribution of the AI's service time.
-    #[arg(long, value_name = "KIND")]
-    pub service: Option<ServiceKind>,
-    /// Questions that may queue; more are refused with 503.
-    #[arg(long, value_name = "N")]
-    pub queue_limit: Option<usize>,
-    /// Memory limit, such as 512MiB; above it, the target exits as if killed by the kernel.
-    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
-    pub memory_limit: Option<u64>,
-    /// Simulated memory per open stream, such as 64KiB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
-    pub memory_per_stream: Option<u64>,
-    /// Simulated memory per question until it is answered, such as 16KiB.
-    #[arg(long, value_name = "SIZE", value_parser = crate::units::parse_bytes)]
-    pub memory_per_question: Option<u64>,
-    /// Seed of the service times.
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
-    /// Exit when standard input is closed, so that the demo dies with its parent.
-    #[arg(long, hide = true)]
-    pub end_with_stdin: bool,
-}
-
-/// Distributions of the demo's service time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ServiceKind {
-    /// Always the mean.
-    Fixed,
-    /// Exponential.
-    Exponential,
-    /// Log-normal.
-    Lognormal,
-}
-
 /// `breakpoint report`.
 #[derive(Debug, Clone, Args)]
 pub struct ReportArgs {
@@ -793,115 +527,13 @@ pub struct ReportArgs {
     pub dir: PathBuf,
     /// Print only this format and write nothing [default: write all files into the folder again].
     #[arg(long, value_name = "FORMAT", value_parser = format())]
-    pub format: Option<Shown>,
+    pub format: Option<OutputFormat>,
 }
 
 /// The values of `--format`.
-fn format() -> impl TypedValueParser<Value = Shown> {
-    let names = PossibleValuesParser::new(Shown::ALL.map(Shown::name));
-    names.try_map(|name| Shown::named(&name).ok_or("no such format"))
-}
-
-/// `breakpoint lab`.
-#[derive(Debug, Clone, Args)]
-pub struct LabArgs {
-    /// Systems, by name of a shipped one or by path of a TOML file [default: all shipped ones].
-    #[arg(value_name = "SYSTEM")]
-    pub systems: Vec<String>,
-    /// Searches of each method against each system.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub runs: u32,
-    /// Seed of all random draws: the same seed gives the same table.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Virtual time of one of our searches; several, such as 3m,6m,15m, give one row each [default:
-    /// the system's, else 15m; with --random 3m,4m,6m,8m,10m,15m,30m in turn].
-    #[arg(long = "budget", value_name = "TIMES", value_delimiter = ',', value_parser = crate::units::parse_duration)]
-    pub budgets: Vec<Duration>,
-    /// Half-width of the interval requested from our search.
-    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = precision)]
-    pub precision: f64,
-    /// How to search; repeatable [default: ours].
-    #[arg(long = "method", value_name = "METHOD", value_parser = PossibleValuesParser::new(methods()))]
-    pub methods: Vec<String>,
-    /// Compare pairs of searches instead: of a system with itself (0%), or with this much more
-    /// capacity, such as 0%,10%; --runs is then the number of pairs.
-    #[arg(long, value_name = "CHANGES", value_delimiter = ',', value_parser = capacity_change, conflicts_with = "methods")]
-    pub compare: Vec<f64>,
-    /// Search this many systems drawn at random with the seed, instead of shipped ones.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000), conflicts_with_all = ["systems", "methods", "compare"])]
-    pub random: Option<u32>,
-    /// Of the drawn systems, only those with an even number (calibrate), to tune a search on, or an
-    /// odd one (judge), to judge it [default: both].
-    #[arg(long, value_name = "HALF", requires = "random")]
-    pub half: Option<Half>,
-    /// Folder for the tables and charts.
-    #[arg(long, value_name = "DIR", default_value = "reports/lab")]
-    pub out: PathBuf,
-    /// Cache folder for computed true breakpoints [default: breakpoint/ in the user's cache
-    /// folder].
-    #[arg(long, value_name = "DIR")]
-    pub cache: Option<PathBuf>,
-    /// Threads to use [default: all cores].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub threads: Option<u16>,
-    /// Print only the table, no progress.
-    #[arg(short, long)]
-    pub quiet: bool,
-}
-
-/// A half of the systems drawn at random.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Half {
-    /// Those with an even number.
-    Calibrate,
-    /// Those with an odd number.
-    Judge,
-}
-
-impl Half {
-    /// Whether it has the system with this number.
-    pub fn has(self, index: u32) -> bool {
-        (self == Self::Judge) == (index % 2 == 1)
-    }
-}
-
-/// The values of `--method`.
-fn methods() -> Vec<&'static str> {
-    let mut names: Vec<&str> = Method::ALL.map(Method::name).to_vec();
-    names.push("all");
-    names
-}
-
-fn precision(text: &str) -> Result<f64, String> {
-    let share = crate::units::parse_ratio(text).map_err(|e| e.to_string())?;
-    if share > 0.0 && share < 1.0 {
-        Ok(share)
-    } else {
-        Err("a share between 0 and 100 %, such as 5%".to_owned())
-    }
-}
-
-fn capacity_change(text: &str) -> Result<f64, String> {
-    let share = crate::units::parse_ratio(text).map_err(|e| e.to_string())?;
-    if (0.0..=10.0).contains(&share) {
-        Ok(share)
-    } else {
-        Err("a share between 0 and 1000 %, such as 10%".to_owned())
-    }
-}
-
-impl LabArgs {
-    /// The methods asked for, in the table's order, each once.
-    pub fn chosen(&self) -> Vec<Method> {
-        let asked = |m: &Method| self.methods.iter().any(|a| a == m.name() || a == "all");
-        let chosen: Vec<Method> = Method::ALL.into_iter().filter(asked).collect();
-        if chosen.is_empty() {
-            vec![Method::Ours]
-        } else {
-            chosen
-        }
-    }
+fn format() -> impl TypedValueParser<Value = OutputFormat> {
+    let names = PossibleValuesParser::new(OutputFormat::ALL.map(OutputFormat::name));
+    names.try_map(|name| OutputFormat::named(&name).ok_or("no such format"))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 mod change;
 mod differences;
 mod gate;
-mod known;
 mod observed;
+mod run_estimate;
 mod scaling;
 
 pub use gate::{Bound, Condition, GateError};

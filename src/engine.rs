@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::crypto::Trust;
-use crate::k6::Looked;
+use crate::k6::ScriptInfo;
 use crate::measure::{Failure, FailureKind, Level, LoadedAddress, StepTable, Window};
 use crate::plan::{EnginePlan, Plan};
 use crate::scenario::{Addresses, Resolve};
@@ -136,11 +136,11 @@ pub fn start(order: Order<'_>) -> Reply<'_, Started> {
 ///
 /// # Errors
 /// Says why its own program does not tell.
-pub async fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<Looked>, String> {
+pub async fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<ScriptInfo>, String> {
     match engine {
         EnginePlan::Native(_) | EnginePlan::Locust(_) => Ok(None),
         EnginePlan::K6(own) => match k6::inspect(own, crc32).await {
-            Ok(looked) => Ok(Some(looked)),
+            Ok(info) => Ok(Some(info)),
             Err(error) => Err(own.hidden.in_text(&error.to_string())),
         },
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::ConnectArgs;
 use crate::import::{self, ImportError, Imported, RequestFlags, Source, Wishes};
-use crate::k6::{self, Looked};
+use crate::k6::{self, ScriptInfo};
 use crate::plan::{FindFlags, Plan, PlanError};
 use crate::profile::{Profile, llm, template};
 
@@ -165,7 +165,7 @@ pub fn check(imported: &Imported, out: &Path) -> Result<(), String> {
 pub fn of_script(
     script: &Path,
     binary: Option<&Path>,
-    looked: &Looked,
+    info: &ScriptInfo,
     path: &Path,
 ) -> Result<String, InitError> {
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -181,10 +181,10 @@ pub fn of_script(
             },
         }),
     };
-    let text = k6::profile(&named, &looked.script);
+    let text = k6::profile(&named, &info.script);
     let made = Profile::parse(&text, "profile", folder).map_err(|e| e.to_string());
     let made = made.and_then(|profile| {
-        Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(looked))
+        Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(info))
             .map_err(|e| e.to_string())
     });
     match made {
@@ -303,8 +303,8 @@ mod tests {
         assert!(error.starts_with("--llm localhost:8000: "), "{error}");
     }
 
-    fn looked(json: &str) -> Looked {
-        Looked {
+    fn info(json: &str) -> ScriptInfo {
+        ScriptInfo {
             version: Version::read("k6 v2.2.1 (x)").unwrap(),
             script: Script::read(json.as_bytes()).unwrap(),
             crc32: 0,
@@ -315,18 +315,17 @@ mod tests {
     fn a_profile_of_a_script_has_its_thresholds_its_functions_and_what_is_lost() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("s.js"), "").unwrap();
-        let looked = looked(
+        let info = info(
             r#"{"thresholds": {"http_req_duration{name:a\"b}": ["p(95)<500"], "checks": ["rate>0.9"]}, "rps": 5,
                 "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#,
         );
         let path = dir.path().join("mine.toml");
-        let text = of_script(&dir.path().join("s.js"), None, &looked, &path).unwrap();
+        let text = of_script(&dir.path().join("s.js"), None, &info, &path).unwrap();
         let profile = Profile::parse(&text, "mine.toml", dir.path()).unwrap();
-        let plan =
-            Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(&looked)).unwrap();
+        let plan = Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(&info)).unwrap();
         let k6 = plan.engine.k6().unwrap();
         assert_eq!(k6.script, dir.path().join("s.js"));
-        assert_eq!(k6.functions, looked.script.functions);
+        assert_eq!(k6.functions, info.script.functions);
         assert_eq!(plan.slo.texts(), ["p95(a\"b)<500ms"]);
         for part in [
             "#   `checks: rate>0.9`",
@@ -341,7 +340,7 @@ mod tests {
         let text = of_script(
             Path::new("s.js"),
             Some(Path::new("k6")),
-            &looked("{}"),
+            &info("{}"),
             Path::new("x.toml"),
         );
         let text = text.unwrap();

@@ -38,23 +38,23 @@ pub struct Head {
     pub script_crc32: Option<u32>,
 }
 
-/// One judged probe, with what it told the search.
+/// One judged probe, with its input to the search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// What it told the search.
-    pub told: Told,
+    /// Its input to the search.
+    pub input: SearchInput,
     /// The probe.
     pub probe: ProbeRecord,
 }
 
-/// What a probe told the search, and when.
+/// What the search learned of a probe, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Told {
+pub struct SearchInput {
     /// Seconds of searching at which the probe was asked for.
     pub asked_s: f64,
     /// Seconds of searching at which it had been judged.
     pub judged_s: f64,
-    /// What it told.
+    /// What was learned.
     pub visit: Visit,
     /// What a reader of the report must know, as it was learned by then.
     pub warnings: Vec<String>,
@@ -63,7 +63,8 @@ pub struct Told {
 /// As it is on the disk.
 #[derive(Deserialize)]
 struct Written {
-    told: Told,
+    #[serde(rename = "told")]
+    input: SearchInput,
     probe: ProbeRecord,
 }
 
@@ -142,10 +143,10 @@ pub fn head_line(head: &Head) -> Result<Vec<u8>, ReportError> {
 /// # Errors
 /// When it cannot be written as JSON.
 pub fn entry_line(entry: &Entry) -> Result<Vec<u8>, ReportError> {
-    let told = serde_json::to_vec(&entry.told).map_err(ReportError::Json)?;
+    let input = serde_json::to_vec(&entry.input).map_err(ReportError::Json)?;
     let probe = report::probe_line(&entry.probe)?;
     Ok(line(
-        &[b"{\"told\":", &*told, b",\"probe\":", &*probe, b"}"].concat(),
+        &[b"{\"told\":", &*input, b",\"probe\":", &*probe, b"}"].concat(),
     ))
 }
 
@@ -189,7 +190,7 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
             version: head.breakpoint_version.clone(),
         })?;
         Ok(Entry {
-            told: written.told,
+            input: written.input,
             probe: written.probe,
         })
     };
@@ -210,8 +211,8 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
 /// Every probe once, in its place, and time goes on: a line that is there twice or was swapped would count twice, or for another level.
 fn check_order(entries: &[Entry]) -> Result<(), JournalError> {
     let mut last_s = 0.0;
-    for (i, Entry { told, probe }) in entries.iter().enumerate() {
-        let visit = &told.visit;
+    for (i, Entry { input, probe }) in entries.iter().enumerate() {
+        let visit = &input.visit;
         let of_another =
             (visit.probe, visit.level, visit.purpose) != (probe.index, probe.level, probe.purpose);
         let why = if probe.index != i {
@@ -220,10 +221,10 @@ fn check_order(entries: &[Entry]) -> Result<(), JournalError> {
             "gives the search another probe than it has".to_owned()
         } else if !visit.makes_sense() {
             "gives the search what no probe shows".to_owned()
-        } else if told.judged_s < last_s || told.asked_s < 0.0 {
+        } else if input.judged_s < last_s || input.asked_s < 0.0 {
             "was judged before the line above it".to_owned()
         } else {
-            last_s = told.judged_s;
+            last_s = input.judged_s;
             continue;
         };
         return Err(JournalError::Misplaced { line: i + 2, why });

@@ -145,7 +145,7 @@ fn check_name(name: &str) -> Result<(), String> {
 
 /// What was learned of a script before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Looked {
+pub struct ScriptInfo {
     /// The version of the k6 that was asked.
     pub version: Version,
     /// What the script says of itself.

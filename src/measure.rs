@@ -5,19 +5,19 @@
 
 mod failure;
 mod fold;
+mod health;
 mod histogram;
 mod mix;
 mod steps;
-mod strain;
 
 pub use failure::{
     Exchange, Failure, FailureWay, FailureWays, MOST_EXCHANGES, MOST_WAYS, status_text,
 };
 pub use fold::folded;
+pub use health::GeneratorHealth;
 pub use histogram::{Histogram, HistogramError};
 pub use mix::{MOST_SHARE, Mix};
 pub use steps::{Passage, Role, StepParts, StepRow, StepTable};
-pub use strain::Strain;
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -378,8 +378,12 @@ pub struct GeneratorWindow {
     /// Open descriptors; `None` where unknown.
     pub descriptors: Option<u64>,
     /// What bore on it.
-    #[serde(default, skip_serializing_if = "Strain::is_unknown")]
-    pub strain: Strain,
+    #[serde(
+        rename = "strain",
+        default,
+        skip_serializing_if = "GeneratorHealth::is_unknown"
+    )]
+    pub health: GeneratorHealth,
 }
 
 /// One slice (1 s by default) of a run, as the engine saw it.

@@ -21,7 +21,7 @@ pub(crate) use docker::fuzz as fuzz_docker;
 #[cfg(any(test, fuzzing))]
 pub(crate) use prometheus::fuzz as fuzz_prometheus;
 
-pub(crate) use self::redis::Connection as RedisConnection;
+pub(crate) use self::redis::RedisConnection;
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -33,8 +33,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::measure::{LogLine, Reading};
 use crate::plan::{MonitorPlan, MonitorSource};
-pub(crate) use docker::Engine as DockerEngine;
-use log::{Follower, Inbox};
+pub(crate) use docker::DockerEngine;
+use log::{Inbox, LogFollower};
 
 /// Time between two samples.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -107,12 +107,12 @@ struct Latest {
     inbox: Inbox,
 }
 
-type Shared = Arc<Mutex<Latest>>;
+type SharedLatest = Arc<Mutex<Latest>>;
 
 /// All monitors of a run.
 #[derive(Debug)]
 pub struct MonitorHub {
-    monitors: Vec<Shared>,
+    monitors: Vec<SharedLatest>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -124,7 +124,7 @@ impl MonitorHub {
         for plan in plans {
             let inbox = Inbox::new(plan.log_match.clone());
             if let Some(path) = &plan.log {
-                let follower = Follower::new(path);
+                let follower = LogFollower::new(path);
                 // Where the service may run in a container, the file is that of the process that it else would be.
                 let must_exist = container(&plan.source).is_none();
                 let following = log::follow(follower, inbox.clone(), must_exist);
@@ -154,7 +154,7 @@ impl MonitorHub {
     /// Waits until every monitor has a sample, or has failed once, or the time is up.
     pub async fn warm_up(&self, at_most: Duration) {
         let end = Instant::now() + at_most;
-        let ready = |m: &Shared| {
+        let ready = |m: &SharedLatest| {
             let latest = lock(m);
             latest.taken.is_some() || latest.problem.is_some()
         };
@@ -168,7 +168,7 @@ impl MonitorHub {
         let monitors = self.monitors.clone();
         async move {
             let from = Instant::now();
-            let asked = |m: &Shared| lock(m).asked.is_some_and(|asked| asked >= from);
+            let asked = |m: &SharedLatest| lock(m).asked.is_some_and(|asked| asked >= from);
             // It ends: every monitor is polled once a second with a deadline.
             while !monitors.iter().all(asked) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -208,7 +208,7 @@ impl MonitorHub {
 
     /// What the services logged since the last time. Returns at once.
     pub fn lines(&self) -> Vec<LogLine> {
-        let of = |m: &Shared| {
+        let of = |m: &SharedLatest| {
             let latest = lock(m);
             latest.inbox.fetch(&latest.name)
         };
@@ -217,7 +217,7 @@ impl MonitorHub {
 
     /// The monitors whose last sample failed or whose log cannot be followed, each with why.
     pub fn problems(&self) -> Vec<String> {
-        let texts = |m: &Shared| {
+        let texts = |m: &SharedLatest| {
             let latest = lock(m);
             let both = latest.problem.clone().into_iter();
             let both = both.chain(latest.inbox.problem());
@@ -247,7 +247,7 @@ impl Drop for MonitorHub {
 
 /// The readings of all monitors of a run, for whoever looks beside it.
 #[derive(Debug, Clone)]
-pub struct View(Vec<Shared>);
+pub struct View(Vec<SharedLatest>);
 
 impl View {
     /// As [`MonitorHub::snapshot`].
@@ -256,7 +256,7 @@ impl View {
     }
 }
 
-fn snapshot(monitors: &[Shared]) -> Vec<Reading> {
+fn snapshot(monitors: &[SharedLatest]) -> Vec<Reading> {
     let now = Instant::now();
     let mut readings = Vec::new();
     for monitor in monitors {
@@ -279,7 +279,7 @@ fn container(source: &MonitorSource) -> Option<&str> {
     }
 }
 
-fn lock(shared: &Shared) -> MutexGuard<'_, Latest> {
+fn lock(shared: &SharedLatest) -> MutexGuard<'_, Latest> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -287,7 +287,7 @@ fn find(values: &[(Field, f64)], field: &str) -> Option<f64> {
     values.iter().find(|(f, _)| *f == field).map(|(_, v)| *v)
 }
 
-async fn poll(mut source: Source, shared: Shared) {
+async fn poll(mut source: Source, shared: SharedLatest) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

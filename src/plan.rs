@@ -5,6 +5,8 @@
 
 mod connect;
 mod engine;
+mod error;
+mod flags;
 mod local;
 mod log;
 mod monitor;
@@ -27,21 +29,23 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use crate::import::RequestFlags;
-use crate::k6::{Looked, Script};
+use crate::k6::{Script, ScriptInfo};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Addresses, Allowed};
 use crate::search::SearchSpec;
-use crate::slo::{Condition, Objective, Slo, SloError};
+use crate::slo::{Condition, Objective, Slo};
 pub use connect::ConnectPlan;
 pub use engine::{
     Abilities, Ability, EngineFacts, EnginePlan, EngineWords, K6Plan, LocustPlan, NativePlan,
     PageFacts, ScriptFacts, Secrets, VuCost,
 };
+pub use error::PlanError;
+pub use flags::FindFlags;
 pub use log::LogMatch;
-pub use monitor::{HOST, HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS};
+pub use monitor::{HOST, HOST_FIELDS, MonitorPlan, MonitorSource, SCRAPE_FIELDS, WATCHED_FIELDS};
+pub use population::{Amount, PopulationPlan, Populations, USERS};
 pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
 pub use safety::SafetyPlan;
 pub use series::Series;
@@ -59,90 +63,6 @@ const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 const DEFAULT_CANARY_CYCLES: u32 = 3;
 /// Folder of the reports.
 const DEFAULT_OUT: &str = "reports";
-
-/// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a key of the profile are
-/// read by the same code.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct FindFlags {
-    /// `--url`.
-    pub url: Option<String>,
-    /// `--slo`, each.
-    pub slo: Vec<String>,
-    /// `--min-vus`.
-    pub min_vus: Option<u32>,
-    /// `--max-vus`.
-    pub max_vus: Option<u32>,
-    /// `--start-vus`.
-    pub start_vus: Option<u32>,
-    /// `--rate`.
-    pub rate: Option<String>,
-    /// `--min-rate`.
-    pub min_rate: Option<u32>,
-    /// `--max-rate`.
-    pub max_rate: Option<u32>,
-    /// `--start-rate`.
-    pub start_rate: Option<u32>,
-    /// `--require-vus`.
-    pub require_vus: Option<u32>,
-    /// `--require-rate`.
-    pub require_rate: Option<u32>,
-    /// `--precision`.
-    pub precision: Option<String>,
-    /// `--confidence`.
-    pub confidence: Option<String>,
-    /// `--budget`.
-    pub budget: Option<String>,
-    /// `--warm-up`.
-    pub warm_up: Option<String>,
-    /// `--no-reference-holds`.
-    pub no_reference_holds: bool,
-    /// `--pace`.
-    pub pace: Option<f64>,
-    /// `--seed`.
-    pub seed: Option<u64>,
-    /// `--out`.
-    pub out: Option<PathBuf>,
-    /// `--threads`.
-    pub threads: Option<usize>,
-    /// `--local-addr`, each.
-    pub local_addr: Vec<String>,
-    /// Hosts that may be loaded although they are not this machine.
-    pub allow_target: Vec<String>,
-    /// `--cacert`.
-    pub cacert: Option<PathBuf>,
-    /// `--cert`.
-    pub cert: Option<PathBuf>,
-    /// `--key`.
-    pub key: Option<PathBuf>,
-    /// `--insecure`.
-    pub insecure: bool,
-    /// `--resolve`, each.
-    pub resolve: Vec<String>,
-    /// `--engine`.
-    pub engine: Option<String>,
-    /// `--locust-url`.
-    pub locust_url: Option<String>,
-    /// `--locust-header`, each.
-    pub locust_header: Vec<String>,
-    /// `--script`.
-    pub script: Option<PathBuf>,
-    /// `--k6`.
-    pub k6: Option<PathBuf>,
-    /// `--k6-mode`.
-    pub k6_mode: Option<String>,
-    /// `--k6-exec`.
-    pub k6_exec: Option<String>,
-    /// `--k6-env`, each.
-    pub k6_env: Vec<String>,
-    /// `--stop-file`.
-    pub stop_file: Option<PathBuf>,
-    /// `--abort-if`, each.
-    pub abort_if: Vec<String>,
-    /// `--max-time`.
-    pub max_time: Option<String>,
-    /// What is sent to `--url`.
-    pub request: RequestFlags,
-}
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -212,101 +132,6 @@ pub struct OpenPlan {
     pub most_vus: u32,
     /// Whether that was asked for, and is not just the default.
     pub most_is_explicit: bool,
-}
-
-/// Everybody who loads the target.
-#[derive(Debug, Clone)]
-pub struct Populations {
-    /// The name of the users in files and flags: of those of `[scenario]` [`USERS`], else of the last kind of a mix.
-    pub name: String,
-    /// How many of them there are.
-    pub users: Amount,
-    /// The others; at most one of all is searched, and exactly one when the users are not. The kinds of a mix come last, and
-    /// the users are one of them.
-    pub others: Vec<PopulationPlan>,
-}
-
-/// What the users of `[scenario]` are called.
-pub const USERS: &str = "users";
-
-impl Default for Populations {
-    fn default() -> Self {
-        Self {
-            name: USERS.to_owned(),
-            users: Amount::Searched,
-            others: Vec::new(),
-        }
-    }
-}
-
-impl Populations {
-    /// Everybody's name and number: the users first, or as the last kind of a mix last.
-    pub fn amounts(&self) -> impl Iterator<Item = (&str, Amount)> {
-        let users = Some((self.name.as_str(), self.users));
-        let (first, last) = match self.users.share() {
-            None => (users, None),
-            Some(_) => (None, users),
-        };
-        let others = self.others.iter().map(|o| (o.name.as_str(), o.amount));
-        first.into_iter().chain(others).chain(last)
-    }
-
-    /// The shares of the kinds of a mix, in the order in which they are run; nothing where there is none.
-    pub fn shares(&self) -> Vec<u32> {
-        let others = self.others.iter().map(|o| o.amount);
-        others
-            .chain([self.users])
-            .filter_map(Amount::share)
-            .collect()
-    }
-}
-
-/// Users of another kind than those of `[scenario]`.
-#[derive(Debug, Clone)]
-pub struct PopulationPlan {
-    /// Their name in objectives and files.
-    pub name: String,
-    /// How many there are.
-    pub amount: Amount,
-    /// What each of them does.
-    pub scenario: Box<ScenarioSpec>,
-}
-
-/// How many there are of a population.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Amount {
-    /// As many as the search asks for: the level.
-    #[default]
-    Searched,
-    /// This part of the level, beside the parts of the other kinds of a mix.
-    Share(u32),
-    /// So many VUs, each in a loop.
-    Vus(Level),
-    /// So many cycles begin per second, evenly spaced, however slow the target is.
-    PerSecond(Level),
-}
-
-impl Amount {
-    /// Their number, or their rate; `None` where it is searched.
-    pub fn fixed(self) -> Option<Level> {
-        match self {
-            Self::Searched | Self::Share(_) => None,
-            Self::Vus(level) | Self::PerSecond(level) => Some(level),
-        }
-    }
-
-    /// Its part of the level, where it is one kind of a mix.
-    pub fn share(self) -> Option<u32> {
-        match self {
-            Self::Share(share) => Some(share),
-            Self::Searched | Self::Vus(_) | Self::PerSecond(_) => None,
-        }
-    }
-
-    /// Whether their number goes with the level.
-    pub fn is_searched(self) -> bool {
-        self.fixed().is_none()
-    }
 }
 
 /// What a VU does, not yet compiled.
@@ -396,13 +221,6 @@ impl TargetKind {
     }
 }
 
-impl MonitorSource {
-    /// Whether it is read over HTTP.
-    pub fn reads_pages(&self) -> bool {
-        matches!(self, Self::Prometheus(..) | Self::PromQl(..))
-    }
-}
-
 /// When the target is reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetWhen {
@@ -410,91 +228,6 @@ pub enum ResetWhen {
     Broken,
     /// After every probe.
     Always,
-}
-
-/// One monitor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MonitorPlan {
-    /// Its name in objectives and charts.
-    pub name: String,
-    /// Where its readings come from.
-    pub source: MonitorSource,
-    /// Memory limit in bytes to show when none can be read.
-    pub memory_limit: Option<u64>,
-    /// A log file to follow.
-    pub log: Option<PathBuf>,
-    /// Which lines of its log matter.
-    pub log_match: LogMatch,
-    /// How the page or the server that it reads is connected to.
-    pub connect: ConnectPlan,
-}
-
-/// Where a monitor's readings come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MonitorSource {
-    /// A container, by name.
-    Docker(String),
-    /// A process, by the file that holds its id.
-    PidFile(PathBuf),
-    /// The container while it runs, else the process.
-    DockerOrPidFile(String, PathBuf),
-    /// A control group, by its folder.
-    Cgroup(PathBuf),
-    /// A Redis server, by address.
-    Redis(String),
-    /// A page of metrics, by address; fields and what they show.
-    Prometheus(String, Vec<(String, Series)>),
-    /// A Prometheus server, by address; fields and the queries for them.
-    PromQl(String, Vec<(String, String)>),
-    /// The machine that this program runs on.
-    Host,
-}
-
-impl MonitorSource {
-    /// The address that it asks, where it asks one.
-    pub fn address(&self) -> Option<&str> {
-        match self {
-            Self::Redis(url) | Self::Prometheus(url, _) | Self::PromQl(url, _) => Some(url),
-            Self::Docker(_)
-            | Self::PidFile(_)
-            | Self::DockerOrPidFile(..)
-            | Self::Cgroup(_)
-            | Self::Host => None,
-        }
-    }
-}
-
-/// Why there is no plan.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// Something in the profile.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
-    /// A flag's value.
-    #[error("{}: {why}", crate::secret::masked(&format!("{flag} {value}")).trim_end())]
-    Flag {
-        /// The flag.
-        flag: &'static str,
-        /// What was given.
-        value: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// An objective given by flag.
-    #[error("--slo: {0}")]
-    Slo(#[from] SloError),
-    /// Nothing says what must hold, the script neither.
-    #[error(
-        "no SLO is given: there is no objective, and {0}; add one, in quotes: --slo 'p99<2s'  \
-         (several are allowed: --slo 'errors<1%')"
-    )]
-    NoThreshold(String),
-    /// Nothing says what must hold.
-    #[error(
-        "no SLO is given; add an objective, in quotes: --slo 'p99<2s'  (several are allowed: --slo \
-         'errors<1%')"
-    )]
-    NoSlo,
 }
 
 impl Plan {
@@ -518,16 +251,16 @@ impl Plan {
     pub fn resolve_with(
         profile: Option<&Profile>,
         flags: &FindFlags,
-        looked: Option<&Looked>,
+        info: Option<&ScriptInfo>,
     ) -> Result<Self, PlanError> {
         let source = profile.map(|p| &*p.source);
         let mut engine = engine::resolve(profile, flags, &Reader { source })?;
         request::check(profile, flags, engine.facts())?;
-        if let Some(looked) = looked {
-            engine.facts_mut().learn(looked)?;
+        if let Some(info) = info {
+            engine.facts_mut().learn(info)?;
         }
-        let script = looked.map(|l| &l.script);
-        let asked = Asked {
+        let script = info.map(|l| &l.script);
+        let asked = PlanInput {
             flags,
             engine: &engine,
             script,
@@ -586,8 +319,8 @@ impl Plan {
         }))
     }
 
-    fn of_profile(profile: &Profile, asked: &Asked<'_>) -> Result<Self, PlanError> {
-        let Asked { flags, engine, .. } = *asked;
+    fn of_profile(profile: &Profile, asked: &PlanInput<'_>) -> Result<Self, PlanError> {
+        let PlanInput { flags, engine, .. } = *asked;
         let reader = Reader {
             source: Some(&profile.source),
         };
@@ -595,7 +328,7 @@ impl Plan {
         let monitors = monitor::resolve(profile, &connect)?;
         let names = monitor_names(&monitors);
         let target = target::resolve(profile, flags, &reader, &names, engine.facts())?;
-        let population::Resolved { populations, users } = population::resolve(profile)?;
+        let population::ResolvedPopulations { populations, users } = population::resolve(profile)?;
         let scenario = match (&profile.scenario, &target.kind) {
             _ if !engine.facts().abilities().runs_scenarios => ScenarioSource::OfTheEngine,
             (_, TargetKind::OfTheEngine) => ScenarioSource::OfTheEngine,
@@ -627,7 +360,7 @@ impl Plan {
         }))
     }
 
-    fn of_url(url: &str, asked: &Asked<'_>) -> Result<Self, PlanError> {
+    fn of_url(url: &str, asked: &PlanInput<'_>) -> Result<Self, PlanError> {
         let flags = asked.flags;
         let reader = Reader { source: None };
         asked.engine.facts().check_url(url)?;
@@ -663,7 +396,7 @@ impl Plan {
     }
 
     /// An engine that has files of its own, without a profile.
-    fn of_engine(name: String, asked: &Asked<'_>) -> Result<Self, PlanError> {
+    fn of_engine(name: String, asked: &PlanInput<'_>) -> Result<Self, PlanError> {
         let flags = asked.flags;
         let reader = Reader { source: None };
         let (slo, slo_spans) = slo(None, asked)?;
@@ -689,11 +422,11 @@ impl Plan {
 
     fn base(
         section: &profile::SearchSection,
-        asked: &Asked<'_>,
+        asked: &PlanInput<'_>,
         reader: &Reader<'_>,
     ) -> Result<Base, PlanError> {
         let flags = asked.flags;
-        let search::Resolved {
+        let search::ResolvedSearch {
             search,
             max_is_explicit,
             load,
@@ -785,7 +518,7 @@ impl Plan {
 
 /// What a plan is made of beside its profile.
 #[derive(Clone, Copy)]
-struct Asked<'a> {
+struct PlanInput<'a> {
     flags: &'a FindFlags,
     engine: &'a EnginePlan,
     /// What was learned of the script, where there is one and it was looked at.
@@ -921,7 +654,7 @@ fn folder_name(uri: &http::Uri) -> String {
 }
 
 /// The objectives, each with where it stands in the profile: those of the flags, else the profile's, else the script's thresholds.
-fn slo(profile: Option<&Profile>, asked: &Asked<'_>) -> Result<(Slo, SloSpans), PlanError> {
+fn slo(profile: Option<&Profile>, asked: &PlanInput<'_>) -> Result<(Slo, SloSpans), PlanError> {
     let without_spans = |texts: &[String]| {
         let slo = Slo::parse(texts)?;
         let spans = vec![None; slo.objectives().len()];

@@ -5,27 +5,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{
-    Arrivals, Counted, Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level,
-    LevelUnit, LoadedAddress, Reading, StepTable,
-};
+use crate::measure::{Arrivals, Counted, Level, LevelUnit, LoadedAddress, Reading, StepTable};
 
 mod band;
+mod cause;
 mod compare;
 mod gate;
 mod overall;
 mod plateau;
+mod probe;
 mod ramp;
 mod readings;
 mod verdict;
 
 pub use band::{Band, CurvePoint};
+pub use cause::{
+    CauseKind, LimitingResource, NO_FINDING, NO_FINDING_BEFORE, RULED_OUT, RULED_OUT_BEFORE,
+    Sureness,
+};
 pub use compare::{
     Bounds, COMPARE_SCHEMA_VERSION, Change, ChangeVerdict, CompareRecord, ComparedMetric,
     ComparedRun, Comparison, Difference, ForecastPoint, Gate, GateOutcome, Scaling, ScalingPoint,
 };
 pub use gate::{Headroom, LoadGate, LoadOutcome};
 pub use plateau::Plateau;
+pub use probe::{
+    HoldEnd, LogKindRecord, LogRecord, ObjectiveRecord, ProbeRecord, Purpose, SecondRecord,
+    StepRecord, StepSecond,
+};
 pub use ramp::{
     Breach, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond, ReferenceRun,
     StageRecord, StageSpan,
@@ -346,130 +353,6 @@ pub struct VisitSummary {
     pub shed_ratio: f64,
 }
 
-/// What gave way first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LimitingResource {
-    /// Which rule speaks; records of older versions do not say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<CauseKind>,
-    /// The resource in short: `gateway memory`.
-    pub resource: String,
-    /// What was seen: `511 of 512 MiB, OOM-killed once`.
-    pub evidence: String,
-    /// How sure the rule is.
-    pub sureness: Sureness,
-}
-
-/// What can give way; one for each rule of [`crate::cause`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CauseKind {
-    /// The kernel killed a process at its memory limit.
-    MemoryKill,
-    /// Memory at its limit, the process alive.
-    MemoryLimit,
-    /// A runtime ended for want of heap.
-    HeapLimit,
-    /// A runtime collects garbage without rest below its heap's limit.
-    HeapThrash,
-    /// Memory that time fills, not load.
-    Leak,
-    /// Redis refused writes at `maxmemory`.
-    RedisMemory,
-    /// Redis gave up keys at `maxmemory`.
-    RedisEvictions,
-    /// Redis refused clients at `maxclients`.
-    RedisClients,
-    /// Redis closed a subscriber that read too slowly.
-    RedisOutputBuffer,
-    /// A process had no descriptor left.
-    Descriptors,
-    /// The kernel turned new connections away: nobody accepted those before.
-    AcceptQueue,
-    /// The network on the way to the target lost what was sent.
-    Network,
-    /// An event loop or another single thread had no time left.
-    SingleThread,
-    /// A CPU quota was used up.
-    CpuLimit,
-    /// The machine's CPUs were used up by all together.
-    Host,
-    /// A service behind answers at a fixed rate.
-    Downstream,
-    /// The target refuses by design.
-    AdmissionLimit,
-    /// The service answered with errors, and nothing says why.
-    ServiceErrors,
-    /// The load generator was the limit.
-    Generator,
-    /// A process ended and nothing says why.
-    ProcessEnded,
-    /// A log said something only where the SLO broke, and no other rule says more.
-    Log,
-}
-
-impl CauseKind {
-    /// The name in files.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::MemoryKill => "memory_kill",
-            Self::MemoryLimit => "memory_limit",
-            Self::HeapLimit => "heap_limit",
-            Self::HeapThrash => "heap_thrash",
-            Self::Leak => "leak",
-            Self::RedisMemory => "redis_memory",
-            Self::RedisEvictions => "redis_evictions",
-            Self::RedisClients => "redis_clients",
-            Self::RedisOutputBuffer => "redis_output_buffer",
-            Self::Descriptors => "descriptors",
-            Self::AcceptQueue => "accept_queue",
-            Self::Network => "network",
-            Self::SingleThread => "single_thread",
-            Self::CpuLimit => "cpu_limit",
-            Self::Host => "host",
-            Self::Downstream => "downstream",
-            Self::AdmissionLimit => "admission_limit",
-            Self::ServiceErrors => "service_errors",
-            Self::Generator => "generator",
-            Self::ProcessEnded => "process_ended",
-            Self::Log => "log",
-        }
-    }
-}
-
-/// What a warning says that rules a cause out, which is how a report knows one.
-pub const RULED_OUT: &str = "this is not the cause";
-/// What a warning says of probes that others on the machine spoiled.
-pub const NO_FINDING: &str = "This says nothing about the target";
-
-/// What records of older versions say in place of [`RULED_OUT`].
-pub const RULED_OUT_BEFORE: &str = "it is not what broke it";
-/// What records of older versions say in place of [`NO_FINDING`].
-pub const NO_FINDING_BEFORE: &str = "That is no finding about the target";
-
-/// How sure a cause is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sureness {
-    /// The evidence fits, others fit too.
-    Possible,
-    /// The evidence fits better than any other.
-    Likely,
-    /// The evidence leaves no other reading (a kernel kill).
-    Certain,
-}
-
-impl Sureness {
-    /// The word in files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Possible => "possible",
-            Self::Likely => "likely",
-            Self::Certain => "certain",
-        }
-    }
-}
-
 /// The resolved plan in a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanRecord {
@@ -589,223 +472,4 @@ pub struct Environment {
     /// The machine's memory, bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
-}
-
-/// Why a level was visited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Purpose {
-    /// Held before the search, so that the target is warm when it begins; it is not judged and nothing rests on it.
-    WarmUp,
-    /// Stepping up to find a level that breaks.
-    Bracket,
-    /// Narrowing the bracket by bisection.
-    Narrow,
-    /// A visit near the crossing, in random order.
-    Refine,
-    /// A visit near the crossing from rest, or one that overloads the target, to see whether the past matters.
-    Compare,
-    /// A visit of the levels that the answer names.
-    Confirm,
-    /// A hold below the breakpoint, after the search: what users get there, and where runs are compared.
-    Reference,
-}
-
-impl Purpose {
-    /// The name in files and messages.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WarmUp => "warm_up",
-            Self::Bracket => "bracket",
-            Self::Narrow => "narrow",
-            Self::Refine => "refine",
-            Self::Compare => "compare",
-            Self::Confirm => "confirm",
-            Self::Reference => "reference",
-        }
-    }
-}
-
-/// How a probe's hold ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldEnd {
-    /// It ran its planned time.
-    Complete,
-    /// It was left early because it was hopeless.
-    LeftEarly,
-    /// The user interrupted it.
-    Interrupted,
-    /// The generator was at fault: the probe says nothing about the target.
-    Invalid,
-}
-
-/// One probe: one visit to one level.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProbeRecord {
-    /// 0-based order of the probe.
-    pub index: usize,
-    /// Why the level was visited.
-    pub purpose: Purpose,
-    /// The level.
-    #[serde(alias = "vus")]
-    pub level: Level,
-    /// The level before, from which it was reached.
-    pub arrived_from: Level,
-    /// Engine time at which the move to the level began, seconds.
-    pub start_s: f64,
-    /// Seconds until the level was reached.
-    pub ramp_s: f64,
-    /// Seconds of settling that were discarded.
-    pub settle_s: f64,
-    /// Seconds of the hold.
-    pub hold_s: f64,
-    /// Whether it settled.
-    pub settled: bool,
-    /// How the hold ended.
-    pub end: HoldEnd,
-    /// The verdict over all objectives.
-    pub verdict: Verdict,
-    /// Why the verdict, one line; e.g. why it is undecided.
-    pub reason: String,
-    /// Per objective what was seen.
-    pub objectives: Vec<ObjectiveRecord>,
-    /// Completed cycles per second.
-    pub throughput_per_s: Option<f64>,
-    /// Totals per step over the hold, the cycle last.
-    pub steps: Vec<StepRecord>,
-    /// Per second: settle and hold.
-    pub seconds: Vec<SecondRecord>,
-    /// What the services logged.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub log: Vec<LogRecord>,
-    /// Some failing requests with their answers, without secrets.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exchanges: Vec<Exchange>,
-    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub log_kinds: Vec<LogKindRecord>,
-    /// What gave way, when it broke.
-    pub limiting_resource: Option<LimitingResource>,
-    /// What else fits, the surest first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub other_causes: Vec<LimitingResource>,
-    /// The estimate after this probe, when there was one, as levels.
-    pub estimate: Option<Band>,
-}
-
-/// One line that a service logged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogRecord {
-    /// Engine time of the end of the second in which it was seen, seconds.
-    pub at_s: f64,
-    /// The monitor that saw it.
-    pub monitor: String,
-    /// The line.
-    pub text: String,
-}
-
-/// Lines of a log that differ in numbers, times and identifiers only ([`crate::measure::folded`]).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LogKindRecord {
-    /// Engine time of the end of the second in which the first of them was seen, seconds.
-    pub at_s: f64,
-    /// The monitor that saw them.
-    pub monitor: String,
-    /// The first of them; [`crate::measure::OTHER_LINES`] stands for kinds that were too many.
-    pub text: String,
-    /// How many there were.
-    pub count: u64,
-}
-
-/// What one objective came to in one probe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ObjectiveRecord {
-    /// The objective in the SLO grammar.
-    pub objective: String,
-    /// The metric's value in its base unit (seconds, ratio, per second, the monitor's unit); `None` without data.
-    pub observed: Option<f64>,
-    /// The bound in the same unit.
-    pub bound: f64,
-    /// For share-type objectives: requests that violated the limit.
-    pub bad: Option<f64>,
-    /// For share-type objectives: requests that counted.
-    pub total: Option<f64>,
-    /// Its verdict.
-    pub verdict: Verdict,
-}
-
-impl ProbeRecord {
-    /// Why the level broke where no objective did: too few users could start.
-    pub fn broke_without_objective(&self) -> Option<&str> {
-        let broke = |o: &ObjectiveRecord| o.verdict == Verdict::Broke;
-        let alone = self.verdict == Verdict::Broke && !self.objectives.iter().any(broke);
-        (alone && !self.reason.is_empty()).then_some(&*self.reason)
-    }
-}
-
-/// Totals of a step over a hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepRecord {
-    /// The step's name.
-    pub step: String,
-    /// Completed.
-    pub completed: u64,
-    /// Failed by kind; only kinds that happened.
-    pub failed: Vec<(FailureKind, u64)>,
-    /// Refused by design.
-    pub shed: u64,
-    /// In flight at the hold's end.
-    pub in_flight: u64,
-    /// Age of the oldest in flight at the hold's end, seconds.
-    pub oldest_in_flight_s: Option<f64>,
-    /// The most frequent ways in which it failed, by kind, status and message; none where the engine does not tell them apart, and for
-    /// the whole cycle.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<FailureWay>,
-    /// Latencies of the completed.
-    pub latency: Histogram,
-}
-
-/// One second of a probe.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SecondRecord {
-    /// Engine time of its end, seconds.
-    pub t_s: f64,
-    /// Length, seconds.
-    pub span_s: f64,
-    /// Whether it belongs to the hold (else to the way there and the settle).
-    pub hold: bool,
-    /// VUs running at its end.
-    pub vus: u32,
-    /// Per step, the cycle last.
-    pub steps: Vec<StepSecond>,
-    /// Latencies of the main step in this second of the hold, so that a run can be judged again under another SLO; empty
-    /// before the hold.
-    #[serde(default, skip_serializing_if = "Histogram::is_empty")]
-    pub main_latency: Histogram,
-    /// The generator.
-    pub generator: GeneratorWindow,
-    /// Monitors.
-    #[serde(with = "readings")]
-    pub readings: Vec<Reading>,
-}
-
-/// One step in one second.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepSecond {
-    /// Completed.
-    pub completed: u64,
-    /// Failed, all kinds.
-    pub failed: u64,
-    /// Refused by design.
-    pub shed: u64,
-    /// In flight at its end.
-    pub in_flight: u64,
-    /// Age of the oldest in flight at its end, seconds.
-    pub oldest_in_flight_s: Option<f64>,
-    /// Median, seconds.
-    pub p50_s: Option<f64>,
-    /// 99th percentile, seconds.
-    pub p99_s: Option<f64>,
 }

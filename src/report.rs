@@ -14,13 +14,13 @@ mod failures;
 mod github;
 mod html;
 mod json;
+mod json_summary;
 mod junit;
 pub mod lab;
 mod markdown;
+mod output_format;
 mod page;
 mod ramp;
-mod short;
-mod shown;
 mod streamed;
 mod summary;
 mod table;
@@ -31,9 +31,9 @@ use markdown::Pictures;
 pub use compare::summary as compare_summary;
 pub use compare_format::CompareFormat;
 pub use github::MOST_SUMMARY_BYTES;
+pub use output_format::OutputFormat;
 pub use ramp::summary as ramp_summary;
 pub(crate) use ramp::{from_to, headline as ramp_headline, stages_text};
-pub use shown::Shown;
 pub use summary::summary;
 pub(crate) use view::{error_text, headline, observed_text, span};
 
@@ -279,12 +279,12 @@ pub trait Recorded {
 }
 
 /// A record whose answer is told beyond its files: on stdout, and to the runner of a CI system.
-pub trait Told: Recorded {
+pub trait RenderedRecord: Recorded {
     /// What `--format` prints.
     ///
     /// # Errors
     /// As [`Format::render`].
-    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError>;
+    fn output(&self, format: OutputFormat) -> Result<Vec<u8>, ReportError>;
     /// Its annotations for GitHub Actions, a command of the runner on each line.
     fn annotations(&self) -> String;
     /// The report for the summary of a step of GitHub Actions, at most [`MOST_SUMMARY_BYTES`] long.
@@ -305,19 +305,19 @@ impl Recorded for RunRecord {
     }
 }
 
-impl Told for RunRecord {
-    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
-        match shown {
-            Shown::Summary => Ok(summary(self).into_bytes()),
-            Shown::Json => short::of_run(self),
-            Shown::Markdown => Format::Markdown.render(self),
-            Shown::Html => Format::Html.render(self),
-            Shown::Junit => Format::Junit.render(self),
-            Shown::Github => {
+impl RenderedRecord for RunRecord {
+    fn output(&self, format: OutputFormat) -> Result<Vec<u8>, ReportError> {
+        match format {
+            OutputFormat::Summary => Ok(summary(self).into_bytes()),
+            OutputFormat::Json => json_summary::of_run(self),
+            OutputFormat::Markdown => Format::Markdown.render(self),
+            OutputFormat::Html => Format::Html.render(self),
+            OutputFormat::Junit => Format::Junit.render(self),
+            OutputFormat::Github => {
                 Ok(github::on_log(&self.annotations(), &page::of_run(self)).into_bytes())
             }
-            Shown::Csv => Format::Holds.render(self),
-            Shown::Excel => Format::Excel.render(self),
+            OutputFormat::Csv => Format::Holds.render(self),
+            OutputFormat::Excel => Format::Excel.render(self),
         }
     }
 
@@ -345,19 +345,19 @@ impl Recorded for RampRecord {
     }
 }
 
-impl Told for RampRecord {
-    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
-        match shown {
-            Shown::Summary => Ok(ramp_summary(self).into_bytes()),
-            Shown::Json => short::of_ramp(self),
-            Shown::Markdown => RampFormat::Markdown.render(self),
-            Shown::Html => RampFormat::Html.render(self),
-            Shown::Junit => RampFormat::Junit.render(self),
-            Shown::Github => {
+impl RenderedRecord for RampRecord {
+    fn output(&self, format: OutputFormat) -> Result<Vec<u8>, ReportError> {
+        match format {
+            OutputFormat::Summary => Ok(ramp_summary(self).into_bytes()),
+            OutputFormat::Json => json_summary::of_ramp(self),
+            OutputFormat::Markdown => RampFormat::Markdown.render(self),
+            OutputFormat::Html => RampFormat::Html.render(self),
+            OutputFormat::Junit => RampFormat::Junit.render(self),
+            OutputFormat::Github => {
                 Ok(github::on_log(&self.annotations(), &page::of_ramp(self)).into_bytes())
             }
-            Shown::Csv => RampFormat::Stages.render(self),
-            Shown::Excel => RampFormat::Excel.render(self),
+            OutputFormat::Csv => RampFormat::Stages.render(self),
+            OutputFormat::Excel => RampFormat::Excel.render(self),
         }
     }
 

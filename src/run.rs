@@ -2,45 +2,49 @@
 //!
 //! Engine and SLO do not know each other, nor do search and engine; only this loop knows all of them.
 
-use std::future::Future;
 use std::time::Duration;
 
-use crate::cause::{self, Baseline, Case, Seen};
+use crate::cause::{self, Baseline, Case, ObservedProbe};
 use crate::engine::{Engine, EngineError};
-use crate::event::{Event, Phase, ShownLatency, ShownShare, Tick};
-use crate::journal::{Entry, Head, Told};
-use crate::measure::{
-    Histogram, Level, LoadedAddress, LogLine, Measurement, Reading, Second, StepTable,
-};
-use crate::probe::{self, Observer, Probe, ProbeSpec};
+use crate::event::Event;
+use crate::journal::{Entry, Head, SearchInput};
+use crate::measure::{Level, LoadedAddress, LogLine, Measurement, Second, StepTable};
+use crate::probe::{self, Probe, ProbeSpec};
 use crate::record::{
     Band, Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose,
     RunRecord, SCHEMA_VERSION,
 };
-use crate::search::{
-    Conclusion, CycleModel, Estimate, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
-};
-use crate::slo::{Condition, Judgement, Metric, Objective, Outcome, Patience, Slo, Verdict};
+use crate::search::{Conclusion, CycleModel, Estimate, Order, Search, SearchSpec, Step, Visit};
+use crate::slo::{Condition, Judgement, Objective, Outcome, Patience, Slo, Verdict};
 use crate::stats::tail::{Residence, Tail};
 
 mod answer;
 mod canary;
 mod crash;
+mod environment;
 mod explaining;
+mod flow;
 mod generator;
 mod halt;
-mod later;
+mod offset_clock;
 mod ramping;
 mod recording;
 mod recovery;
 mod references;
 mod residence;
+mod shown;
 mod slow_start;
 mod starting;
+mod watch;
 
+pub use environment::{FirstContact, NullEnvironment, RunEnvironment};
 pub use halt::{Halt, Interrupt};
 pub use ramping::{RampSpec, ramp};
+pub use shown::{shown_latency, shown_share};
 pub use slow_start::slow_start;
+
+use flow::{flow, moments};
+use watch::Watch;
 
 /// Everything that a run needs to know.
 #[derive(Debug, Clone)]
@@ -77,58 +81,6 @@ pub struct RunSpec {
     pub first_contact: FirstContact,
 }
 
-/// What is known of a target that answers for the first time.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FirstContact {
-    /// Whether this program brought it up just before.
-    pub brought_up: bool,
-    /// The command that shows one cycle with all that is said; `None` where none can.
-    pub look: Option<String>,
-}
-
-/// What a run needs from the world around the engine.
-pub trait Surroundings: Send {
-    /// What the monitors read now; never blocks.
-    fn readings(&mut self) -> Vec<Reading>;
-    /// What the services logged since the last time; never blocks.
-    fn lines(&mut self) -> Vec<LogLine> {
-        Vec::new()
-    }
-    /// Puts the target back into its initial state. Runs beside the engine's clock.
-    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static;
-    /// Puts a judged probe where a crash of this program does not reach it.
-    ///
-    /// # Errors
-    /// Says why it could not; the run goes on without.
-    fn keep(&mut self, _entry: &Entry) -> Result<(), String> {
-        Ok(())
-    }
-    /// What is to be put behind the message that the target is not there: what brought it up has printed that.
-    fn last_words(&self) -> String {
-        String::new()
-    }
-    /// The time of day, RFC 3339 UTC.
-    fn time_of_day(&self) -> String;
-}
-
-/// Surroundings without monitors, resets or time of day: those of a simulated engine.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Nothing;
-
-impl Surroundings for Nothing {
-    fn readings(&mut self) -> Vec<Reading> {
-        Vec::new()
-    }
-
-    fn reset(&mut self) -> impl Future<Output = Result<(), String>> + Send + 'static {
-        std::future::ready(Ok(()))
-    }
-
-    fn time_of_day(&self) -> String {
-        "1970-01-01T00:00:00Z".to_owned()
-    }
-}
-
 /// What a search that was cut off had judged by then.
 #[derive(Debug, Clone, Default)]
 pub struct ResumeState {
@@ -139,7 +91,7 @@ pub struct ResumeState {
 }
 
 /// Runs a whole search. Whatever happens, what was measured comes back in the record.
-pub async fn run<S: Surroundings>(
+pub async fn run<S: RunEnvironment>(
     spec: &RunSpec,
     engine: &mut dyn Engine,
     surroundings: &mut S,
@@ -158,7 +110,7 @@ pub async fn run<S: Surroundings>(
 }
 
 /// Runs what is left of a search. As [`run`].
-pub async fn resume<S: Surroundings>(
+pub async fn resume<S: RunEnvironment>(
     spec: &RunSpec,
     past: ResumeState,
     engine: &mut dyn Engine,
@@ -168,8 +120,9 @@ pub async fn resume<S: Surroundings>(
 ) -> RunRecord {
     let began_then = past.head.map(|head| head.started_at);
     let started_at = began_then.unwrap_or_else(|| surroundings.time_of_day());
-    let ended_s = past.entries.last().map_or(0.0, |e| e.told.judged_s);
-    let engine = &mut later::Later::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
+    let ended_s = past.entries.last().map_or(0.0, |e| e.input.judged_s);
+    let engine =
+        &mut offset_clock::OffsetClock::new(engine, Duration::from_secs_f64(ended_s.max(0.0)));
     let mut run = Run {
         spec,
         engine,
@@ -246,7 +199,7 @@ struct Run<'a, S> {
     search: Search,
     probes: Vec<ProbeRecord>,
     /// The same probes, as a broken one is compared with them.
-    seen: Vec<Seen>,
+    seen: Vec<ObservedProbe>,
     warnings: Vec<String>,
     level: Level,
     /// What a canary cycle took before the first probe, the slowest of them.
@@ -263,7 +216,7 @@ struct Run<'a, S> {
     aside_s: f64,
 }
 
-impl<S: Surroundings> Run<'_, S> {
+impl<S: RunEnvironment> Run<'_, S> {
     fn not_recovered(&mut self, why: &str) -> Conclusion {
         let said = self.surroundings.last_words();
         self.lost(&format!("the target did not recover: {why}{said}"))
@@ -372,19 +325,7 @@ impl<S: Surroundings> Run<'_, S> {
             level: order.level,
             planned_hold_s: order.hold_s,
         });
-        let spec = ProbeSpec {
-            level: order.level,
-            from: self.level,
-            hold_s: order.hold_s,
-            settle_min_s: order.settle_min_s,
-            settle_cycles: order.settle_cycles,
-            settle_max_s: match order.purpose {
-                Purpose::WarmUp => 0.0,
-                _ => self.spec.search.settle_max.as_secs_f64(),
-            },
-            within_s: order.within_s,
-            move_s: self.move_s(order.level),
-        };
+        let spec = self.probe_spec(order);
         let began = self.elapsed_s();
         let estimate = self.estimate();
         let mut watch = Watch {
@@ -411,24 +352,7 @@ impl<S: Surroundings> Run<'_, S> {
         self.level = order.level;
         self.began.get_or_insert(probe.start);
         self.now = probe.end;
-        let mut judgement = self.spec.slo.judge(&probe.measurement, &self.spec.steps);
-        let fault = generator::fault(
-            &probe.measurement,
-            self.spec.steps.whole(),
-            self.spec.slo.tightest_limit_s(),
-            &judgement,
-        );
-        if let Some(fault) = fault {
-            // A generator fault is not a breach, and not a pass either.
-            probe.hold_end = HoldEnd::Invalid;
-            judgement.verdict = Verdict::Undecided;
-            judgement.reason = fault;
-        } else if order.purpose == Purpose::WarmUp {
-            judgement.verdict = Verdict::Undecided;
-            "a warm-up is not judged".clone_into(&mut judgement.reason);
-        } else {
-            starting::judge(&probe, &self.spec.steps, &mut judgement);
-        }
+        let judgement = self.judge(&mut probe, order.purpose);
         let visit = self.visit(index, order, spec.from, &probe, &judgement, began);
         // One that the user stopped tells the search nothing; a search that goes on makes it again.
         let whole = probe.hold_end != HoldEnd::Interrupted;
@@ -455,10 +379,50 @@ impl<S: Surroundings> Run<'_, S> {
         Ok(())
     }
 
+    /// How the probe that was ordered is made.
+    fn probe_spec(&self, order: &Order) -> ProbeSpec {
+        ProbeSpec {
+            level: order.level,
+            from: self.level,
+            hold_s: order.hold_s,
+            settle_min_s: order.settle_min_s,
+            settle_cycles: order.settle_cycles,
+            settle_max_s: match order.purpose {
+                Purpose::WarmUp => 0.0,
+                _ => self.spec.search.settle_max.as_secs_f64(),
+            },
+            within_s: order.within_s,
+            move_s: self.move_s(order.level),
+        }
+    }
+
+    /// What a probe came to. A generator fault makes it invalid, and a warm-up is not judged.
+    fn judge(&self, probe: &mut Probe, purpose: Purpose) -> Judgement {
+        let mut judgement = self.spec.slo.judge(&probe.measurement, &self.spec.steps);
+        let fault = generator::fault(
+            &probe.measurement,
+            self.spec.steps.whole(),
+            self.spec.slo.tightest_limit_s(),
+            &judgement,
+        );
+        if let Some(fault) = fault {
+            // A generator fault is not a breach, and not a pass either.
+            probe.hold_end = HoldEnd::Invalid;
+            judgement.verdict = Verdict::Undecided;
+            judgement.reason = fault;
+        } else if purpose == Purpose::WarmUp {
+            judgement.verdict = Verdict::Undecided;
+            "a warm-up is not judged".clone_into(&mut judgement.reason);
+        } else {
+            starting::judge(probe, &self.spec.steps, &mut judgement);
+        }
+        judgement
+    }
+
     /// Puts a judged probe where a crash does not reach it.
     fn keep(&mut self, visit: Visit, probe: &ProbeRecord) {
         let entry = Entry {
-            told: Told {
+            input: SearchInput {
                 asked_s: self.asked_s,
                 judged_s: self.elapsed_s(),
                 visit,
@@ -479,35 +443,35 @@ impl<S: Surroundings> Run<'_, S> {
         };
         // The engine's time goes on from there.
         self.began = Some(Duration::ZERO);
-        self.now = Duration::from_secs_f64(last.told.judged_s.max(0.0));
-        self.warnings.extend(last.told.warnings.iter().cloned());
+        self.now = Duration::from_secs_f64(last.input.judged_s.max(0.0));
+        self.warnings.extend(last.input.warnings.iter().cloned());
         let told = format!(
             "resumed at {} after probe {}, {:.0} s into the search; the target was started again",
             self.surroundings.time_of_day(),
             past.len() - 1,
-            last.told.judged_s
+            last.input.judged_s
         );
         (self.sink)(Event::Note(told.clone()));
         self.warnings.push(told);
         // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it then is asked again.
         let telling = past
             .iter()
-            .rposition(|e| e.told.visit.valid)
+            .rposition(|e| e.input.visit.valid)
             .map_or(0, |i| i + 1);
         for (i, entry) in past.into_iter().enumerate() {
             if entry.probe.purpose == Purpose::Reference {
-                self.aside_s += entry.told.judged_s - entry.told.visit.began_s;
+                self.aside_s += entry.input.judged_s - entry.input.visit.began_s;
             } else if i < telling {
                 // The search draws its random order when it is asked.
-                let _ = self.search.next(entry.told.asked_s);
-                self.search.record(entry.told.visit);
+                let _ = self.search.next(entry.input.asked_s);
+                self.search.record(entry.input.visit);
             }
             self.push(entry.probe);
         }
     }
 
     fn push(&mut self, record: ProbeRecord) {
-        let seen = Seen::of_probe(&record, self.probes.last(), &self.spec.steps);
+        let seen = ObservedProbe::of_probe(&record, self.probes.last(), &self.spec.steps);
         self.seen.push(seen);
         self.probes.push(record);
     }
@@ -622,157 +586,5 @@ impl<S: Surroundings> Run<'_, S> {
 
     fn estimate(&self) -> Option<Band> {
         self.search.estimate().map(Estimate::band)
-    }
-}
-
-/// The latency that progress shows: that of the first objective on a latency quantile, else p99 of the main step.
-pub fn shown_latency(slo: &Slo, steps: &StepTable) -> ShownLatency {
-    let mut objectives = slo.objectives().iter();
-    let shown = objectives.find_map(|o| {
-        Some(ShownLatency {
-            name: o.metric_name(steps),
-            q: o.quantile()?,
-            step: steps.index(o.step())?,
-            limit_s: Some(o.bound),
-        })
-    });
-    shown.unwrap_or_else(|| ShownLatency {
-        name: format!("p99({})", steps.name(steps.main())),
-        q: 0.99,
-        step: steps.main(),
-        limit_s: None,
-    })
-}
-
-/// The share that progress shows first: that of the first objective, where none is on a latency.
-pub fn shown_share(slo: &Slo) -> Option<ShownShare> {
-    let all = slo.objectives();
-    if all.iter().any(|o| o.latency_limit().is_some()) {
-        return None;
-    }
-    let share = |of_sheds, step: &Option<String>, bound| ShownShare {
-        of_sheds,
-        limit: step.is_none().then_some(bound),
-    };
-    all.iter().find_map(|o| match &o.metric {
-        Metric::Errors { step } => Some(share(false, step, o.bound)),
-        Metric::Shed { step } => Some(share(true, step, o.bound)),
-        _ => None,
-    })
-}
-
-/// Progress as one second shows it.
-fn tick(
-    second: &Second,
-    steps: &StepTable,
-    latency: &ShownLatency,
-    began: Duration,
-    phase: Phase,
-) -> Tick {
-    let window = &second.window;
-    let cycle = window.step(steps.whole());
-    let end = window.start + window.span;
-    Tick {
-        elapsed_s: end.saturating_sub(began).as_secs_f64(),
-        level: window.level,
-        vus: window.vus,
-        phase,
-        span_s: window.span.as_secs_f64(),
-        completed: cycle.completed(),
-        failed: cycle.failed.of_target(),
-        shed: cycle.shed,
-        latency_s: window.step(latency.step).latency.quantile_s(latency.q),
-        estimate: None,
-        readings: second.readings.clone(),
-    }
-}
-
-/// The first two moments of latencies; `None` without any.
-fn moments(latency: &Histogram) -> Option<Moments> {
-    #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-    let sums = latency
-        .iter()
-        .fold((0.0, 0.0, 0.0), |(n, one, two), (s, k)| {
-            let k = k as f64;
-            (n + k, one + k * s, two + k * s * s)
-        });
-    (sums.0 > 0.0).then(|| Moments {
-        n: sums.0,
-        mean_s: sums.1 / sums.0,
-        mean_square: sums.2 / sums.0,
-    })
-}
-
-/// A probe's seconds, as the search compares them.
-fn flow(probe: &Probe, steps: &StepTable) -> Vec<Flow> {
-    let seconds = probe.before.iter().chain(&probe.measurement.hold);
-    let mut passed = 0.0;
-    let mut out = Vec::new();
-    for window in seconds.map(|s| &s.window) {
-        let cycle = window.step(steps.whole());
-        let main = window.step(steps.main());
-        #[expect(clippy::cast_precision_loss, reason = "counts per second")]
-        out.push(Flow {
-            at_level: passed >= probe.ramp_s - 1e-6,
-            completed: cycle.completed() as f64,
-            failed: cycle.failed.of_target() as f64,
-            in_flight: main.in_flight.count() as f64,
-            waited_s: main.latency.mean_s().unwrap_or(0.0) * main.completed() as f64,
-        });
-        passed += window.span.as_secs_f64();
-    }
-    out
-}
-
-/// What a probe sees of the run around it.
-struct Watch<'a, S> {
-    spec: &'a RunSpec,
-    surroundings: &'a mut S,
-    interrupt: &'a Interrupt,
-    sink: &'a mut (dyn FnMut(Event) + Send),
-    began: Option<Duration>,
-    estimate: Option<Band>,
-    latency: ShownLatency,
-    patience: Patience,
-    /// Whether it is a warm-up, which goes on whatever the target does.
-    warms_up: bool,
-    /// Whether it goes up to find the first level that breaks: an overload on the way is enough, it need not be held.
-    way_up: bool,
-}
-
-impl<S: Surroundings> Observer for Watch<'_, S> {
-    fn readings(&mut self) -> Vec<Reading> {
-        self.surroundings.readings()
-    }
-
-    fn lines(&mut self) -> Vec<LogLine> {
-        self.surroundings.lines()
-    }
-
-    fn second(&mut self, second: &Second, phase: Phase) {
-        let window = &second.window;
-        let began = *self.began.get_or_insert(window.start);
-        (self.sink)(Event::Tick(Tick {
-            estimate: self.estimate,
-            ..tick(second, &self.spec.steps, &self.latency, began, phase)
-        }));
-    }
-
-    fn interrupted(&self) -> bool {
-        self.interrupt.is_set()
-    }
-
-    fn halted(&self) -> impl Future<Output = ()> + Send + 'static {
-        self.interrupt.wait()
-    }
-
-    fn is_hopeless(&self, hold: &Measurement) -> bool {
-        let slo = &self.spec.slo;
-        !self.warms_up && slo.is_hopeless(hold, &self.spec.steps, self.patience)
-    }
-
-    fn is_failing(&self, recent: &Measurement) -> bool {
-        !self.warms_up && self.spec.slo.is_failing(recent, &self.spec.steps)
-            || self.way_up && self.is_hopeless(recent)
     }
 }

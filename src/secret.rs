@@ -293,7 +293,7 @@ fn secrets_at(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut scheme = text.find("://");
     if scheme.is_none() {
-        in_address(text, 0..text.len(), Kind::Unsaid, &mut found);
+        in_address(text, 0..text.len(), Scheme::Unsaid, &mut found);
     }
     while let Some(at) = scheme {
         let begin = at + "://".len();
@@ -303,7 +303,7 @@ fn secrets_at(text: &str) -> Vec<Range<usize>> {
             let scheme = before.len().checked_sub(web.len()).map(|n| &before[n..]);
             scheme.is_some_and(|s| s.eq_ignore_ascii_case(web.as_bytes()))
         });
-        let kind = if is_web { Kind::Web } else { Kind::Other };
+        let kind = if is_web { Scheme::Web } else { Scheme::Other };
         in_address(text, begin..next.unwrap_or(text.len()), kind, &mut found);
         scheme = next;
     }
@@ -321,7 +321,7 @@ fn secrets_at(text: &str) -> Vec<Range<usize>> {
 
 /// What is known of an address by its scheme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum Scheme {
     /// HTTP: an `@` may stand in its path.
     Web,
     /// Of another service: there is no path that one could stand in.
@@ -331,7 +331,7 @@ enum Kind {
 }
 
 /// The secrets of the address that stands there, before the next one in the text begins.
-fn in_address(text: &str, place: Range<usize>, kind: Kind, found: &mut Vec<Range<usize>>) {
+fn in_address(text: &str, place: Range<usize>, kind: Scheme, found: &mut Vec<Range<usize>>) {
     let begin = place.start;
     // Where no port stands behind the host it is a password, which may have anything in it.
     let rest = if no_port(&text[place.clone()]) {
@@ -370,7 +370,7 @@ fn in_address(text: &str, place: Range<usize>, kind: Kind, found: &mut Vec<Range
 
 /// How long the part of an address is that says who asks, without its `@`. A password may have signs in it that would end the host: what is no
 /// host for sure, and has an `@` behind it, is taken for one.
-fn who_asks(rest: &str, kind: Kind) -> Option<usize> {
+fn who_asks(rest: &str, kind: Scheme) -> Option<usize> {
     let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
     // Blanks within a placeholder end no address.
     let word = if rest[..word].contains("{{") {
@@ -381,9 +381,9 @@ fn who_asks(rest: &str, kind: Kind) -> Option<usize> {
     let last = rest[..word].rfind('@')?;
     let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
     let is_who = match kind {
-        Kind::Web => host.contains('@') || (host.contains(':') && !is_certain(host)),
-        Kind::Other => true,
-        Kind::Unsaid => rest[..last].contains(':') && host.contains(':') && !is_certain(host),
+        Scheme::Web => host.contains('@') || (host.contains(':') && !is_certain(host)),
+        Scheme::Other => true,
+        Scheme::Unsaid => rest[..last].contains(':') && host.contains(':') && !is_certain(host),
     };
     is_who.then_some(last)
 }

@@ -102,7 +102,7 @@ impl Token {
 /// A page that is served.
 #[derive(Debug)]
 pub struct LivePage {
-    shared: Arc<Shared>,
+    shared: Arc<PageState>,
     address: SocketAddr,
     server: tokio::task::JoinHandle<()>,
 }
@@ -117,7 +117,7 @@ enum News {
 }
 
 #[derive(Debug)]
-struct Shared {
+struct PageState {
     live: Mutex<Live>,
     /// Changes with every state; those who watch wait for it.
     news: watch::Sender<News>,
@@ -142,7 +142,7 @@ impl LivePage {
             address: asked,
             source,
         })?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PageState {
             live: Mutex::default(),
             news: watch::Sender::new(News::State),
             token: (!address.ip().is_loopback()).then_some(token),
@@ -182,13 +182,13 @@ impl LivePage {
     }
 }
 
-impl Shared {
+impl PageState {
     fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: TcpListener, shared: Arc<PageState>) {
     let mut places = Places::default();
     let mut connections = JoinSet::new();
     loop {
@@ -210,7 +210,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn connection(tcp: TcpStream, shared: Arc<Shared>, place: Place) {
+async fn connection(tcp: TcpStream, shared: Arc<PageState>, place: Place) {
     let (watches, mut watching) = watch::channel(false);
     let service = service_fn(move |request| {
         let (shared, place, watches) = (Arc::clone(&shared), place.clone(), watches.clone());
@@ -251,7 +251,7 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>, place: Place) {
 
 type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 
-fn answer(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
+fn answer(request: &Request<Incoming>, shared: &Arc<PageState>) -> Response<Body> {
     if let Some(refused) = refusal(request, shared) {
         return refused;
     }
@@ -292,7 +292,7 @@ fn samples(live: &Live) -> Vec<metrics::Samples> {
 }
 
 /// What may not be answered.
-fn refusal(request: &Request<Incoming>, shared: &Shared) -> Option<Response<Body>> {
+fn refusal(request: &Request<Incoming>, shared: &PageState) -> Option<Response<Body>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refused = plain(StatusCode::METHOD_NOT_ALLOWED, "read only\n");
         refused
@@ -366,7 +366,7 @@ fn same(given: &str, token: &str) -> bool {
 }
 
 /// The state now, and again with every change: first with all seconds, then with the new ones.
-fn events(shared: &Arc<Shared>) -> Response<Body> {
+fn events(shared: &Arc<PageState>) -> Response<Body> {
     let Ok(place) = Arc::clone(&shared.watchers).try_acquire_owned() else {
         let words = "too many viewers; /live.json has the current state\n";
         return plain(StatusCode::SERVICE_UNAVAILABLE, words);
@@ -382,12 +382,12 @@ fn events(shared: &Arc<Shared>) -> Response<Body> {
     answer
 }
 
-async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
+async fn tell(shared: Arc<PageState>, mut sender: Sender<Bytes>) {
     let mut news = shared.news.subscribe();
-    let mut told = Told::default();
+    let mut sent = SentSoFar::default();
     loop {
         let last = matches!(*news.borrow_and_update(), News::End);
-        let event = told.event(&shared.live());
+        let event = sent.event(&shared.live());
         let sent = sender.send_data(Bytes::from(event));
         let is_read = tokio::time::timeout(UNREAD, sent).await;
         if !matches!(is_read, Ok(Ok(()))) || last {
@@ -408,12 +408,12 @@ async fn tell(shared: Arc<Shared>, mut sender: Sender<Bytes>) {
 
 /// What a reader knows already.
 #[derive(Default)]
-struct Told {
+struct SentSoFar {
     /// Profile and the last second.
     last: Option<(String, f64)>,
 }
 
-impl Told {
+impl SentSoFar {
     /// The state as an event; `more` says that its seconds are to be added to those before.
     fn event(&mut self, live: &Live) -> String {
         let mut state = live.clone();

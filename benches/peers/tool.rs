@@ -134,6 +134,7 @@ impl Tool {
     }
 
     /// The command that makes a cell's load on `http://ADDRESS` for a number of seconds.
+    #[expect(clippy::too_many_lines, reason = "a table of command lines")]
     pub(crate) fn command(
         self,
         cell: Cell,

@@ -106,7 +106,7 @@ impl Ledger {
     }
 
     pub(crate) fn add(&mut self, window: &Window) {
-        self.sent += window.generator.strain.sends;
+        self.sent += window.generator.health.sends;
         let [open, ask, answer] = self.places;
         self.opens.add(window.step(open));
         self.questions.add(window.step(ask));

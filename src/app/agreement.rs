@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Something that must be agreed to.
-pub(super) struct Asked {
+pub(super) struct ConsentRequest {
     /// What, as it is shown.
     pub(super) shown: String,
     /// By which it is known again.

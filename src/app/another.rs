@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::cli::{ConnectArgs, EngineArgs, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::Head;
@@ -21,7 +21,7 @@ pub(super) fn check(
     theirs: &FindArgs,
     head: &Head,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let mut asked = Vec::new();
     let mut to_type = Vec::new();
     if names_a_profile(theirs) && args.profile.is_none() && !args.safety.yes {
@@ -59,7 +59,7 @@ pub(super) fn check(
         return Ok(());
     }
     let folder = excerpt::word(&whole("folder", &args.dir.display().to_string())?);
-    Err(Refusal::new(
+    Err(CommandError::new(
         Exit::Usage,
         format!(
             "{shown}\nNothing was run and nothing was sent. To continue: breakpoint resume \
@@ -70,12 +70,12 @@ pub(super) fn check(
 }
 
 /// A text that is agreed to, or typed again: whole, with what hides in it as what it is. Half of it would be another one.
-fn whole(what: &str, text: &str) -> Result<String, Refusal> {
+fn whole(what: &str, text: &str) -> Result<String, CommandError> {
     let shown = excerpt::visible(text);
     if shown.chars().count() <= LONGEST {
         return Ok(shown.replace('\n', "\\n").replace('\t', "\\t"));
     }
-    Err(Refusal::new(
+    Err(CommandError::new(
         Exit::Usage,
         format!(
             "you did not start this search on this machine, and what it needs ({what}: {}) is too \

@@ -2,12 +2,12 @@
 
 use super::agreement;
 use crate::store::Store;
-use crate::store::seen::Seen;
+use crate::store::seen_marks::SeenMarks;
 use crate::term::Terminal;
 
 /// Remembers a search that begins now by the first line of its journal, in which all is that was typed.
 pub(super) fn remember(store: &Store, terminal: &Terminal) {
-    if let Err(error) = Seen::of_user().add(&mark(store)) {
+    if let Err(error) = SeenMarks::of_user().add(&mark(store)) {
         terminal.warning(&format!(
             "{error}; `breakpoint resume` of this run will ask for its hosts, programs, and files \
              again"
@@ -17,7 +17,7 @@ pub(super) fn remember(store: &Store, terminal: &Terminal) {
 
 /// Whether the journal begins with the very line of a search that this user has begun here.
 pub(super) fn is_ours(store: &Store) -> bool {
-    Seen::of_user().has(&mark(store))
+    SeenMarks::of_user().has(&mark(store))
 }
 
 fn mark(store: &Store) -> String {

@@ -1,6 +1,6 @@
 //! The command line for the record, so that a report says how to run it again.
 
-use super::audience::TOKEN;
+use super::observers::TOKEN;
 use crate::confidential;
 use crate::import::secrets_of_text;
 use crate::secret::{
@@ -9,7 +9,7 @@ use crate::secret::{
 
 /// A flag whose values may be secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum SecretFlag {
     /// `NAME: VALUE`, for the target.
     Header,
     /// The same for Locust.
@@ -27,16 +27,16 @@ enum Kind {
 }
 
 /// Those flags, by their long names and letters.
-const HIDDEN: [(&str, Option<char>, Kind); 9] = [
-    ("--locust-header", None, Kind::LocustHeader),
-    ("--k6-env", None, Kind::Variable),
-    ("--header", Some('H'), Kind::Header),
-    ("--user", Some('u'), Kind::User),
-    ("--cookie", Some('b'), Kind::Cookie),
-    ("--data", Some('d'), Kind::Body),
-    ("--json", None, Kind::Body),
-    ("--form", Some('F'), Kind::Body),
-    ("--from-curl", None, Kind::Command),
+const HIDDEN: [(&str, Option<char>, SecretFlag); 9] = [
+    ("--locust-header", None, SecretFlag::LocustHeader),
+    ("--k6-env", None, SecretFlag::Variable),
+    ("--header", Some('H'), SecretFlag::Header),
+    ("--user", Some('u'), SecretFlag::User),
+    ("--cookie", Some('b'), SecretFlag::Cookie),
+    ("--data", Some('d'), SecretFlag::Body),
+    ("--json", None, SecretFlag::Body),
+    ("--form", Some('F'), SecretFlag::Body),
+    ("--from-curl", None, SecretFlag::Command),
 ];
 /// The other letters that have a value, which may be letters of these flags.
 const OTHERS: [char; 1] = ['X'];
@@ -62,13 +62,13 @@ const PLAIN_HEADERS: &[&str] = &[
 struct Argument<'a> {
     before: &'a str,
     value: &'a str,
-    kind: Option<Kind>,
+    kind: Option<SecretFlag>,
 }
 
 /// The arguments as clap reads them: `--flag value`, `--flag=value`, `-Hvalue`, `-kH value`.
 fn arguments(typed: &[String]) -> Vec<Argument<'_>> {
     let mut expected = None;
-    let mut read = |typed: &'_ String| -> (usize, Option<Kind>) {
+    let mut read = |typed: &'_ String| -> (usize, Option<SecretFlag>) {
         if let Some(kind) = expected.take() {
             return (0, kind);
         }
@@ -145,9 +145,9 @@ fn secrets_of(typed: &[String]) -> Vec<String> {
     found
 }
 
-fn secrets_in(kind: Kind, value: &str) -> Vec<String> {
+fn secrets_in(kind: SecretFlag, value: &str) -> Vec<String> {
     match kind {
-        Kind::Header | Kind::LocustHeader => {
+        SecretFlag::Header | SecretFlag::LocustHeader => {
             let Some((name, value)) = value.split_once(':') else {
                 return Vec::new();
             };
@@ -158,13 +158,13 @@ fn secrets_in(kind: Kind, value: &str) -> Vec<String> {
             let all = [Some(value), behind].into_iter().flatten();
             all.filter(|_| secret).map(str::to_owned).collect()
         }
-        Kind::Variable => value
+        SecretFlag::Variable => value
             .split_once('=')
             .filter(|(name, _)| names_a_secret(name))
             .map(|(_, secret)| secret.trim().to_owned())
             .into_iter()
             .collect(),
-        Kind::User => {
+        SecretFlag::User => {
             let password = value.split_once(':').map(|(_, password)| password);
             let both = password.map(|_| value);
             both.into_iter()
@@ -172,7 +172,7 @@ fn secrets_in(kind: Kind, value: &str) -> Vec<String> {
                 .map(str::to_owned)
                 .collect()
         }
-        Kind::Cookie => {
+        SecretFlag::Cookie => {
             let pairs = value
                 .split(';')
                 .filter_map(|pair| pair.trim().split_once('='));
@@ -185,12 +185,12 @@ fn secrets_in(kind: Kind, value: &str) -> Vec<String> {
                 .map(|(_, value)| value.to_owned())
                 .collect()
         }
-        Kind::Body => {
+        SecretFlag::Body => {
             let fields = secrets_of_text(value);
             fields.into_iter().map(|(_, value)| value).collect()
         }
         // What is taken out of it is known when it was read.
-        Kind::Command => Vec::new(),
+        SecretFlag::Command => Vec::new(),
     }
 }
 
@@ -215,17 +215,17 @@ fn all_masked(typed: &[String]) -> Vec<String> {
     shown.collect()
 }
 
-fn shown(kind: Kind, value: &str) -> String {
+fn shown(kind: SecretFlag, value: &str) -> String {
     match kind {
-        Kind::Header => masked_header_of_target(value),
-        Kind::LocustHeader => masked_header(value),
-        Kind::Variable => masked_variable(value),
-        Kind::User => match value.split_once(':') {
+        SecretFlag::Header => masked_header_of_target(value),
+        SecretFlag::LocustHeader => masked_header(value),
+        SecretFlag::Variable => masked_variable(value),
+        SecretFlag::User => match value.split_once(':') {
             Some((_, password)) if is_filled_in(password) => value.to_owned(),
             Some((user, _)) => format!("{user}:{MASK}"),
             None => value.to_owned(),
         },
-        Kind::Cookie => {
+        SecretFlag::Cookie => {
             let pairs = value.split(';').map(|pair| match pair.split_once('=') {
                 Some((_, value)) if is_filled_in(value) => pair.trim().to_owned(),
                 Some((name, _)) => format!("{}={MASK}", name.trim()),
@@ -233,7 +233,7 @@ fn shown(kind: Kind, value: &str) -> String {
             });
             pairs.collect::<Vec<_>>().join("; ")
         }
-        Kind::Body => {
+        SecretFlag::Body => {
             let mut out = line_masked(value);
             for (_, secret) in secrets_of_text(value) {
                 if secret.len() >= 4 && !secret.contains("{{") {
@@ -242,7 +242,7 @@ fn shown(kind: Kind, value: &str) -> String {
             }
             out
         }
-        Kind::Command => MASK.to_owned(),
+        SecretFlag::Command => MASK.to_owned(),
     }
 }
 

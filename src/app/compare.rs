@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::audience::Audience;
 use super::find;
 use super::github;
+use super::observers::Observers;
 use super::prepare::{self, Ready};
 use super::script;
 use super::session;
 use super::signals;
-use super::{Exit, Refusal, contact, plan_of, runtime};
+use super::{CommandError, Exit, consent, plan_of, runtime};
 use crate::cli::CompareArgs;
 use crate::compare::{self, Design, Named};
 use crate::locate;
@@ -27,7 +27,7 @@ const OUT: &str = "reports";
 /// Seed of the first search unless asked otherwise, as for `find`.
 const SEED: u64 = 1;
 
-pub(super) fn compare(args: &CompareArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn compare(args: &CompareArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     if let Some(repeats) = args.repeat {
         return repeated(args, repeats, terminal);
     }
@@ -37,13 +37,13 @@ pub(super) fn compare(args: &CompareArgs, terminal: &mut Terminal) -> Result<Exi
             args.sizes.len(),
             args.runs.len()
         );
-        return Err(Refusal::new(Exit::Usage, message));
+        return Err(CommandError::new(Exit::Usage, message));
     }
     let mut notes = Vec::new();
     let mut runs = Vec::new();
     for (i, name) in args.runs.iter().enumerate() {
         let (dir, note) = chosen(Path::new(name))?;
-        let record = store::read_record(&dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+        let record = store::read_record(&dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
         notes.extend(note);
         runs.push(Named {
             name: dir.display().to_string(),
@@ -60,8 +60,8 @@ pub(super) fn compare(args: &CompareArgs, terminal: &mut Terminal) -> Result<Exi
 }
 
 /// The run that a path means, and what a reader must know of the choice.
-fn chosen(path: &Path) -> Result<(PathBuf, Option<String>), Refusal> {
-    let usage = |message: String| Refusal::new(Exit::Usage, message);
+fn chosen(path: &Path) -> Result<(PathBuf, Option<String>), CommandError> {
+    let usage = |message: String| CommandError::new(Exit::Usage, message);
     if store::read_ramp(path).is_ok_and(|ramp| ramp.is_some()) {
         let path = path.display();
         return Err(usage(format!(
@@ -92,14 +92,14 @@ fn conclude(
     design: &Design,
     notes: Vec<String>,
     terminal: &Terminal,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     let made = Timestamp::now();
     let mut record = compare::compare(runs, design, &args.fail_if, session::to_second(made))
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     record.notes.extend(notes);
     let out = args.out.as_deref().unwrap_or(Path::new(OUT));
-    let dir =
-        store::write_comparison(out, &record, made).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    let dir = store::write_comparison(out, &record, made)
+        .map_err(|e| CommandError::new(Exit::Failure, e))?;
     terminal.print_result(&record);
     terminal.print_written(&dir);
     github::tell(&record, terminal);
@@ -115,9 +115,13 @@ struct Turn {
 }
 
 /// Searches of two profiles in turn: A B, B A, A B ..., so that what changes steadily with time cancels out.
-fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+fn repeated(
+    args: &CompareArgs,
+    repeats: u32,
+    terminal: &mut Terminal,
+) -> Result<Exit, CommandError> {
     let turns = turns(args, repeats, terminal)?;
-    contact::make(turns.iter().map(|t| &t.ready), args.yes, terminal)?;
+    consent::obtain(turns.iter().map(|t| &t.ready), args.yes, terminal)?;
     let total = turns.len();
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
@@ -130,8 +134,8 @@ fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result
         let place = format!("search {} of {total}", i + 1);
         terminal.note(&format!("{place}: {what} {name}"));
         let searched = runtime.block_on(async {
-            let mut audience = Audience::gather(terminal, None, None, &Allowed::default()).await?;
-            find::search(turn.ready, &signals, &mut audience).await
+            let mut observers = Observers::open(terminal, None, None, &Allowed::default()).await?;
+            find::search(turn.ready, &signals, &mut observers).await
         });
         match searched.map(|(record, dir)| (Stop::of(&record, &place), record, dir)) {
             Err(refusal) => stopped = Some(Stop::failed(&refusal, &place)),
@@ -163,7 +167,7 @@ fn repeated(args: &CompareArgs, repeats: u32, terminal: &mut Terminal) -> Result
         if pairs.is_empty() {
             let why = &stop.why;
             let message = format!("{why}; no pair of searches is complete: nothing to compare");
-            return Err(Refusal::new(stop.exit, message));
+            return Err(CommandError::new(stop.exit, message));
         }
         let done = pairs.len();
         let note = format!("{}; {done} of {repeats} pairs are complete", stop.why);
@@ -211,7 +215,7 @@ impl Stop {
         }
     }
 
-    fn failed(refusal: &Refusal, place: &str) -> Self {
+    fn failed(refusal: &CommandError, place: &str) -> Self {
         Self {
             exit: refusal.exit,
             why: format!(
@@ -230,8 +234,8 @@ impl Stop {
 }
 
 /// Every search made ready; nothing is run before all of them make sense.
-fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Turn>, Refusal> {
-    let usage = |message: String| Refusal::new(Exit::Usage, message);
+fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Turn>, CommandError> {
+    let usage = |message: String| CommandError::new(Exit::Usage, message);
     let [base, candidate] = args.runs.as_slice() else {
         return Err(usage(format!(
             "--repeat takes two profiles, the base and the candidate, not {}",
@@ -239,10 +243,10 @@ fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Tu
         )));
     };
     let profiles = [base, candidate].map(|name| locate::by_name(name, Path::new(".")));
-    let [base, candidate] = profiles.map(|p| p.map_err(|e| Refusal::new(Exit::Usage, e)));
+    let [base, candidate] = profiles.map(|p| p.map_err(|e| CommandError::new(Exit::Usage, e)));
     let profiles = [base?, candidate?];
     let look = |profile| script::look(Some(profile), &flags(args, 0), args.yes, terminal);
-    let looked = [look(&profiles[0])?, look(&profiles[1])?];
+    let info = [look(&profiles[0])?, look(&profiles[1])?];
     let host = preflight::read_host();
     let mut turns = Vec::new();
     for pair in 0..repeats as usize {
@@ -253,7 +257,7 @@ fn turns(args: &CompareArgs, repeats: u32, terminal: &Terminal) -> Result<Vec<Tu
         };
         for side in order {
             let flags = flags(args, turns.len());
-            let plan = plan_of(Some(&profiles[side]), &flags, looked[side].as_ref())?;
+            let plan = plan_of(Some(&profiles[side]), &flags, info[side].as_ref())?;
             let ready = prepare::prepare(plan, &host)?;
             turns.push(Turn { pair, side, ready });
         }

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::audience::Audience;
 use super::begun;
 use super::command;
 use super::guard::Guard;
 use super::look;
+use super::observers::Observers;
 use super::prepare::Ready;
-use super::session::{self, NotUp, Session, World};
+use super::session::{self, LiveEnvironment, NotUp, Session};
 use super::signals::Signals;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::event::Event;
 use crate::journal::{self, Head, JOURNAL_VERSION};
 use crate::plan::Plan;
@@ -26,11 +26,11 @@ use crate::target::Target;
 pub(super) async fn all(
     ready: Vec<Ready>,
     signals: &Signals,
-    audience: &mut Audience<'_>,
-) -> Result<Vec<Exit>, Refusal> {
+    observers: &mut Observers<'_>,
+) -> Result<Vec<Exit>, CommandError> {
     let mut exits = Vec::new();
     for ready in ready {
-        let (record, _) = search(ready, signals, audience).await?;
+        let (record, _) = search(ready, signals, observers).await?;
         exits.push(Exit::from(&record));
         let halt = signals.interrupt.why();
         if halt.is_some_and(|halt| halt.ending() == record.answer.ending) {
@@ -44,30 +44,30 @@ pub(super) async fn all(
 pub(super) async fn search(
     ready: Ready,
     signals: &Signals,
-    audience: &mut Audience<'_>,
-) -> Result<(RunRecord, PathBuf), Refusal> {
+    observers: &mut Observers<'_>,
+) -> Result<(RunRecord, PathBuf), CommandError> {
     let began = Timestamp::now();
     let head = head(&ready.plan, began);
-    let mut store =
-        Store::create(&ready.plan.out, &head, began).map_err(|e| Refusal::new(Exit::Usage, e))?;
-    begun::remember(&store, audience.terminal());
+    let mut store = Store::create(&ready.plan.out, &head, began)
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
+    begun::remember(&store, observers.terminal());
     let mut guard = Guard::of(&ready.plan, signals);
-    let record = match session::bring_up(&ready, signals, audience).await {
+    let record = match session::bring_up(&ready, signals, observers).await {
         Ok(target) => {
             let past = ResumeState::default();
             let up = (&target, &mut guard);
-            let record = with_target(&ready, past, up, signals, &mut store, audience).await;
+            let record = with_target(&ready, past, up, signals, &mut store, observers).await;
             drop(guard);
-            session::take_down(target, audience).await;
+            session::take_down(target, observers).await;
             record?
         }
         Err(error) => {
             let record = not_up(&ready, session::not_up(&error, signals), began);
-            audience.on(&Event::RunFinished(Box::new(record.clone())));
+            observers.on(&Event::RunFinished(Box::new(record.clone())));
             record
         }
     };
-    let dir = session::write(&store, &record, audience)?;
+    let dir = session::write(&store, &record, observers)?;
     Ok((record, dir))
 }
 
@@ -77,22 +77,22 @@ pub(super) async fn search_on(
     past: ResumeState,
     mut store: Store,
     signals: &Signals,
-    audience: &mut Audience<'_>,
-) -> Result<RunRecord, Refusal> {
+    observers: &mut Observers<'_>,
+) -> Result<RunRecord, CommandError> {
     let mut guard = Guard::of(&ready.plan, signals);
-    let target = session::bring_up(ready, signals, audience)
+    let target = session::bring_up(ready, signals, observers)
         .await
         .map_err(|error| {
             let NotUp { ending, reason, .. } = session::not_up(&error, signals);
             let message = format!("{reason}. Results so far are kept");
-            Refusal::new(Exit::from(ending), message)
+            CommandError::new(Exit::from(ending), message)
         })?;
     let up = (&target, &mut guard);
-    let record = with_target(ready, past, up, signals, &mut store, audience).await;
+    let record = with_target(ready, past, up, signals, &mut store, observers).await;
     drop(guard);
-    session::take_down(target, audience).await;
+    session::take_down(target, observers).await;
     let record = record?;
-    session::write(&store, &record, audience)?;
+    session::write(&store, &record, observers)?;
     Ok(record)
 }
 
@@ -117,22 +117,22 @@ async fn with_target(
     (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,
-    audience: &mut Audience<'_>,
-) -> Result<RunRecord, Refusal> {
-    let mut session = Session::start(ready, target, guard, signals, audience).await?;
+    observers: &mut Observers<'_>,
+) -> Result<RunRecord, CommandError> {
+    let mut session = Session::start(ready, target, guard, signals, observers).await?;
     let mut spec = run_spec(ready, &session);
     if let Some(head) = &past.head {
         spec.plan.command.clone_from(&head.command);
     }
-    audience.on(&started(&spec));
-    let mut world = World::new(&session.hub, target, Some(store));
+    observers.on(&started(&spec));
+    let mut environment = LiveEnvironment::new(&session.hub, target, Some(store));
     let record = {
-        let mut sink = |event: Event| audience.on(&event);
+        let mut sink = |event: Event| observers.on(&event);
         run::resume(
             &spec,
             past,
             &mut *session.engine,
-            &mut world,
+            &mut environment,
             &signals.interrupt,
             &mut sink,
         )

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use crate::report::{MOST_SUMMARY_BYTES, Told};
+use crate::report::{MOST_SUMMARY_BYTES, RenderedRecord};
 use crate::store;
 use crate::term::Terminal;
 
 /// Tells the runner, where there is one. What goes wrong then spoils nothing that was measured.
-pub(super) fn tell(record: &impl Told, terminal: &Terminal) {
+pub(super) fn tell(record: &impl RenderedRecord, terminal: &Terminal) {
     if std::env::var_os("GITHUB_ACTIONS").is_none_or(|v| v != "true") {
         return;
     }

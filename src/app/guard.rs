@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::signals::Signals;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::measure::Reading;
 use crate::monitor::MonitorHub;
 use crate::plan::{HOST, Plan};
@@ -25,7 +25,7 @@ pub(super) struct Guard {
 }
 
 /// A stop file that is there before the run would end it at once, and was perhaps forgotten.
-pub(super) fn check_stop_file(plan: &Plan) -> Result<(), Refusal> {
+pub(super) fn check_stop_file(plan: &Plan) -> Result<(), CommandError> {
     let Some(file) = plan.safety.stop_file.as_deref().filter(|f| is_there(f)) else {
         return Ok(());
     };
@@ -34,7 +34,7 @@ pub(super) fn check_stop_file(plan: &Plan) -> Result<(), Refusal> {
          (`--stop-file`)",
         file.display()
     );
-    Err(Refusal::new(Exit::Usage, message))
+    Err(CommandError::new(Exit::Usage, message))
 }
 
 /// A link that leads nowhere is there too.

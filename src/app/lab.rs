@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::signals::{self, Signals};
-use super::{Exit, Refusal, runtime};
+use super::{CommandError, Exit, runtime};
 use crate::bounded;
 use crate::cli::LabArgs;
-use crate::lab::method::Asked;
+use crate::lab::method::MethodOptions;
 use crate::lab::pairs;
-use crate::lab::runner::{self, Plan};
+use crate::lab::runner::{self, LabPlan};
 use crate::lab::system::System;
 use crate::lab::truth::{self, Accuracy, KnownTruths, TruthError};
 use crate::report::lab::{self, LabReport, LabSystem, LabTruth};
@@ -23,7 +23,7 @@ const TRUTHS: &str = "truths.csv";
 /// Most bytes of it: some hundred thousand systems.
 const MOST_TRUTHS: u64 = 16 << 20;
 
-pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let systems = systems(&args.systems)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
@@ -40,7 +40,7 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
         match truth(&system, &cache, threads, &signals, terminal) {
             Ok(truth) => known.push((system, truth)),
             Err(TruthError::Interrupted { .. }) => return Ok(Exit::Interrupted),
-            Err(error) => return Err(Refusal::new(Exit::Usage, error)),
+            Err(error) => return Err(CommandError::new(Exit::Usage, error)),
         }
     }
     let systems = search(args, &known, threads, &signals, terminal);
@@ -49,8 +49,8 @@ pub(super) fn lab(args: &LabArgs, terminal: &mut Terminal) -> Result<Exit, Refus
         systems,
         precision: args.precision,
     };
-    let files = lab::files(&report).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let files = lab::files(&report).map_err(|e| CommandError::new(Exit::Failure, e))?;
+    store::write_files(&args.out, &files).map_err(|e| CommandError::new(Exit::Usage, e))?;
     terminal.print(&lab::text(&report));
     terminal.print_written(&args.out);
     runtime.shutdown_background();
@@ -77,11 +77,11 @@ fn search(
     let of_one = known.len() * methods.len() * args.runs as usize;
     let mut systems = Vec::new();
     for (index, budget) in budgets.iter().enumerate() {
-        let plan = Plan {
+        let plan = LabPlan {
             methods: methods.clone(),
             runs: args.runs,
             seed: args.seed,
-            asked: Asked {
+            asked: MethodOptions {
                 precision: args.precision,
                 budget: *budget,
                 truth: None,
@@ -103,12 +103,12 @@ fn pairs(
     threads: usize,
     signals: &Signals,
     terminal: &mut Terminal,
-) -> Result<Exit, Refusal> {
-    let plan = pairs::Plan {
+) -> Result<Exit, CommandError> {
+    let plan = pairs::PairsPlan {
         pairs: args.runs,
         changes: args.compare.clone(),
         seed: args.seed,
-        asked: Asked {
+        asked: MethodOptions {
             precision: args.precision,
             budget: args.budgets.first().copied(),
             truth: None,
@@ -120,8 +120,8 @@ fn pairs(
         terminal.progress("pairs", done, total);
     });
     terminal.clear();
-    let files = lab::pair_files(&all).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let files = lab::pair_files(&all).map_err(|e| CommandError::new(Exit::Failure, e))?;
+    store::write_files(&args.out, &files).map_err(|e| CommandError::new(Exit::Usage, e))?;
     terminal.print(&lab::pair_text(&all));
     terminal.print_written(&args.out);
     Ok(if signals.interrupt.is_set() {
@@ -136,7 +136,7 @@ fn cores() -> usize {
 }
 
 /// The systems by name or path; nothing is run before all of them make sense.
-fn systems(asked: &[String]) -> Result<Vec<System>, Refusal> {
+fn systems(asked: &[String]) -> Result<Vec<System>, CommandError> {
     let shipped = System::shipped();
     if asked.is_empty() {
         return Ok(shipped);
@@ -149,18 +149,18 @@ fn systems(asked: &[String]) -> Result<Vec<System>, Refusal> {
                 "two systems are named `{}`; give each its own name",
                 twin.name
             );
-            return Err(Refusal::new(Exit::Usage, message));
+            return Err(CommandError::new(Exit::Usage, message));
         }
         systems.push(system);
     }
     Ok(systems)
 }
 
-fn system(name: &str, shipped: &[System]) -> Result<System, Refusal> {
+fn system(name: &str, shipped: &[System]) -> Result<System, CommandError> {
     if let Some(system) = shipped.iter().find(|s| s.name == name) {
         return Ok(system.clone());
     }
-    let usage = |message: String| Refusal::new(Exit::Usage, message);
+    let usage = |message: String| CommandError::new(Exit::Usage, message);
     let text = match bounded::text(Path::new(name), bounded::WRITTEN) {
         Ok(text) => text,
         Err(error) => {

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use reqwest::Url;
 
-use super::agreement::{Asked, mark};
-use super::{Exit, Refusal, secrets};
+use super::agreement::{ConsentRequest, mark};
+use super::{CommandError, Exit, secrets};
 use crate::excerpt;
 use crate::plan::{ConnectPlan, Plan, ScenarioSource, TargetKind};
 use crate::scenario::spec::{ScenarioSpec, StepSpec};
@@ -67,7 +67,7 @@ fn asked(plan: &Plan) -> Vec<Visited<'_>> {
 }
 
 /// Checks that everybody who is asked is this machine or was allowed. The addresses have their secrets; nothing was sent before.
-pub(super) fn check(plan: &Plan) -> Result<(), Refusal> {
+pub(super) fn check(plan: &Plan) -> Result<(), CommandError> {
     for asked in asked(plan) {
         let connect = asked.connect;
         check_one(
@@ -96,7 +96,7 @@ pub(super) fn strangers(plan: &Plan) -> Vec<String> {
 }
 
 /// The same of the server of `--remote-write`.
-pub(super) fn check_remote_write(address: &str, allowed: &Allowed) -> Result<(), Refusal> {
+pub(super) fn check_remote_write(address: &str, allowed: &Allowed) -> Result<(), CommandError> {
     check_one("--remote-write", address, &Resolve::default(), allowed)
 }
 
@@ -105,8 +105,8 @@ fn check_one(
     address: &str,
     resolve: &Resolve,
     allowed: &Allowed,
-) -> Result<(), Refusal> {
-    let usage = |why: String| Refusal::new(Exit::Usage, why);
+) -> Result<(), CommandError> {
+    let usage = |why: String| CommandError::new(Exit::Usage, why);
     if is_path(address) {
         return Ok(());
     }
@@ -163,7 +163,7 @@ fn leads_to(host: &str, port: u16, resolve: &Resolve) -> Vec<IpAddr> {
 
 /// Which secrets of a plan, whose placeholders are not filled in yet, go to somebody else than this machine, and the hosts that are
 /// themselves secret: those are asked for nowhere.
-pub(super) fn of(plan: &Plan) -> Result<Vec<Leaving>, Refusal> {
+pub(super) fn of(plan: &Plan) -> Result<Vec<Leaving>, CommandError> {
     let lookup = secrets::lookup(&plan.dir);
     let mut found = BTreeSet::new();
     for asked in asked(plan) {
@@ -201,7 +201,7 @@ fn of_scenario(
     base: &str,
     plan: &Plan,
     lookup: &Lookup<'_>,
-) -> Result<Vec<Leaving>, Refusal> {
+) -> Result<Vec<Leaving>, CommandError> {
     let connect = &plan.target.connect;
     // A redirect takes what was sent along, to whoever is allowed.
     let follows = spec.redirects.as_ref().is_some_and(|n| *n.get_ref() > 0);
@@ -330,7 +330,7 @@ fn elsewhere(
     template: &str,
     connect: &ConnectPlan,
     lookup: &Lookup<'_>,
-) -> Result<Option<String>, Refusal> {
+) -> Result<Option<String>, CommandError> {
     // What cannot be read is told by whoever reads it.
     let Ok(filled) = secret::fill_address(template, lookup) else {
         return Ok(None);
@@ -345,7 +345,7 @@ fn elsewhere(
         && !connect.allowed.names(&host)
         && connect.resolve.of(&host, port).is_none()
     {
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             Exit::Usage,
             format!(
                 "the host in `{}` comes from outside the profile and was not allowed: add it with \
@@ -365,7 +365,7 @@ fn elsewhere(
 }
 
 /// What must be agreed to before it leaves. What whoever typed it sends is meant so.
-pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<Asked> {
+pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<ConsentRequest> {
     let text = plan.profile_text().filter(|_| !leaving.is_empty())?;
     let mut shown = format!(
         "the profile `{}` sends your secrets to other hosts:",
@@ -383,5 +383,5 @@ pub(super) fn wish(plan: &Plan, leaving: &[Leaving]) -> Option<Asked> {
         .chain(lines.iter().map(String::as_bytes))
         .collect();
     let mark = mark("secrets", &parts);
-    Some(Asked { shown, mark })
+    Some(ConsentRequest { shown, mark })
 }

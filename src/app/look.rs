@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::unbounded_channel;
 
-use super::audience::Audience;
+use super::observers::Observers;
 use super::populations::Compiled;
 use super::prepare::{self, Ready};
 use super::session;
 use super::signals::{self, Signals};
 use super::typed;
-use super::{Exit, Refusal, command, contact, plan_of, runtime};
+use super::{CommandError, Exit, command, consent, plan_of, runtime};
 use crate::cli::TryArgs;
 use crate::engine::Canary;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec, WINDOW};
@@ -110,24 +110,24 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
     Some(format!("`{}`{stands_for}", words.join(" ")))
 }
 
-pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     let mut plan = plan(args)?;
     // One user fits every machine.
     plan.max_is_explicit = false;
     let ready = prepare::prepare(plan, &host)?;
-    contact::agree(&ready, args.yes, terminal)?;
+    consent::agree(&ready, args.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {
-        let mut audience = Audience::gather(terminal, None, None, &Allowed::default()).await?;
-        match session::bring_up(&ready, &signals, &mut audience).await {
+        let mut observers = Observers::open(terminal, None, None, &Allowed::default()).await?;
+        match session::bring_up(&ready, &signals, &mut observers).await {
             Ok(target) => {
                 let exit = tokio::select! {
-                    exit = at(args, &ready, &target, audience.terminal()) => exit,
+                    exit = at(args, &ready, &target, observers.terminal()) => exit,
                     () = signals.wait() => Ok(Exit::Interrupted),
                 };
-                session::take_down(target, &audience).await;
+                session::take_down(target, &observers).await;
                 exit
             }
             Err(error) => Err(not_up(&error, &signals)),
@@ -137,17 +137,17 @@ pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Refu
     Ok(exit)
 }
 
-fn not_up(error: &crate::target::TargetError, signals: &Signals) -> Refusal {
+fn not_up(error: &crate::target::TargetError, signals: &Signals) -> CommandError {
     let why = session::not_up(error, signals);
-    Refusal::new(Exit::from(why.ending), why.reason)
+    CommandError::new(Exit::from(why.ending), why.reason)
 }
 
-fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
+fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
     let profile = args.profile.as_ref();
     let profile = profile.map(|name| locate::by_name(name, Path::new(".")));
     let profile = profile
         .transpose()
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.connect.added_to(FindFlags {
         url: args.url.clone(),
         seed: args.seed,
@@ -164,8 +164,8 @@ fn plan(args: &TryArgs) -> Result<Plan, Refusal> {
 }
 
 /// Another program's users are its own: their cycle is not known here.
-fn refuse_others(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), Refusal> {
-    let usage = |why: String| Refusal::new(Exit::Usage, why);
+fn refuse_others(profile: Option<&Profile>, flags: &FindFlags) -> Result<(), CommandError> {
+    let usage = |why: String| CommandError::new(Exit::Usage, why);
     let able = |engine: &EnginePlan| engine.facts().abilities().one_cycle.map_err(usage);
     let ahead = Plan::ahead(profile, flags).map_err(|e| usage(e.to_string()))?;
     if let Some(ahead) = ahead {
@@ -180,7 +180,7 @@ async fn at(
     ready: &Ready,
     target: &Target,
     terminal: &Terminal,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     for line in target.said_by_up() {
         say(terminal, Mark::Note, &format!("`up` says: {line}"));
     }
@@ -211,7 +211,7 @@ async fn at_one(
     ready: &Ready,
     target: &Target,
     terminal: &Terminal,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     let plan = &ready.plan;
     let mut engine = NativeEngine::start(NativeSpec {
         populations: vec![PopulationSpec::users(
@@ -227,7 +227,7 @@ async fn at_one(
         network: ready.network.clone(),
         excerpts: true,
     })
-    .map_err(|e| Refusal::new(Exit::Failure, e))?;
+    .map_err(|e| CommandError::new(Exit::Failure, e))?;
     let went = until_up(&mut engine, args.vu, plan, target, terminal).await?;
     let exit = told(&went, args.vu, target, terminal);
     engine.stop().await;
@@ -241,10 +241,10 @@ async fn until_up(
     plan: &Plan,
     target: &Target,
     terminal: &Terminal,
-) -> Result<Canary, Refusal> {
+) -> Result<Canary, CommandError> {
     let limit = plan.arrival_timeout().min(PATIENCE);
     let mut until = Instant::now() + limit;
-    let mut shown = Shown::AtOnce;
+    let mut shown = TraceStart::AtOnce;
     let mut is_deserted = false;
     loop {
         let went = one(engine, vu, shown, terminal).await?;
@@ -252,8 +252,8 @@ async fn until_up(
         if !coming || plan.target.up.is_none() || Instant::now() >= until {
             return Ok(went);
         }
-        if shown == Shown::AtOnce {
-            shown = Shown::FromTheAnswer;
+        if shown == TraceStart::AtOnce {
+            shown = TraceStart::FromTheAnswer;
             let limit = units::format_seconds(limit.as_secs_f64());
             let text = format!(
                 "no answer; the target was just started, so this retries every second, for at most \
@@ -276,7 +276,7 @@ async fn until_up(
 
 /// Which lines of a cycle are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shown {
+enum TraceStart {
     /// All, as they come.
     AtOnce,
     /// None where nothing is answered: another cycle said the same.
@@ -287,12 +287,12 @@ enum Shown {
 async fn one(
     engine: &mut NativeEngine,
     vu: u32,
-    shown: Shown,
+    shown: TraceStart,
     terminal: &Terminal,
-) -> Result<Canary, Refusal> {
+) -> Result<Canary, CommandError> {
     let (sender, mut lines) = unbounded_channel::<Line>();
     let show = async {
-        let mut waits = shown == Shown::FromTheAnswer;
+        let mut waits = shown == TraceStart::FromTheAnswer;
         let mut held: Vec<Line> = Vec::new();
         while let Some(line) = lines.recv().await {
             waits &= !matches!(line.mark, Mark::Came | Mark::Passed);
@@ -305,7 +305,7 @@ async fn one(
         }
     };
     let (went, ()) = tokio::join!(engine.look(vu, Some(Trace::new(sender))), show);
-    went.map_err(|e| Refusal::new(Exit::Failure, e))
+    went.map_err(|e| CommandError::new(Exit::Failure, e))
 }
 
 fn say(terminal: &Terminal, mark: Mark, text: &str) {
@@ -352,7 +352,7 @@ struct LookedAt {
 }
 
 /// The population of a name; without one the users, or each kind of a mix.
-fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, Refusal> {
+fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, CommandError> {
     let is_mix = all.is_mix();
     let others = (1..).zip(all.others).map(|(index, other)| {
         let kind = other.plan.amount.share().is_some();
@@ -384,7 +384,7 @@ fn chosen(all: Compiled, name: Option<&str>) -> Result<Vec<LookedAt>, Refusal> {
     }
     if found.is_empty() {
         let name = name.unwrap_or_default();
-        return Err(Refusal::new(
+        return Err(CommandError::new(
             Exit::Usage,
             format!(
                 "--population {name}: no such population; available: {}",

@@ -4,7 +4,7 @@
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::cli::{Cli, CompletionsArgs, ManArgs};
 use crate::engine::locust::PLUGIN;
 use crate::store;
@@ -27,7 +27,7 @@ pub(super) fn plugin(terminal: &Terminal) -> Exit {
 }
 
 /// `breakpoint.1`, and `breakpoint-find.1` and so on.
-pub(super) fn pages(args: &ManArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
+pub(super) fn pages(args: &ManArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
     let mut command = Cli::command();
     // Names of commands in full, and the flags that all have.
     command.build();
@@ -35,17 +35,17 @@ pub(super) fn pages(args: &ManArgs, terminal: &Terminal) -> Result<Exit, Refusal
     let parts = parts.filter(|c| !c.is_hide_set() && c.get_name() != "help");
     let pages = [&command].into_iter().chain(parts).map(page);
     let files = pages.collect::<Result<Vec<_>, _>>()?;
-    store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    store::write_files(&args.out, &files).map_err(|e| CommandError::new(Exit::Usage, e))?;
     let many = files.len();
     terminal.print(&format!("wrote {many} pages to {}\n", args.out.display()));
     Ok(Exit::Answer)
 }
 
-fn page(command: &clap::Command) -> Result<(String, Vec<u8>), Refusal> {
+fn page(command: &clap::Command) -> Result<(String, Vec<u8>), CommandError> {
     let name = command.get_display_name().unwrap_or(NAME);
     let mut bytes = Vec::new();
     Man::new(command.clone())
         .render(&mut bytes)
-        .map_err(|e| Refusal::new(Exit::Failure, e))?;
+        .map_err(|e| CommandError::new(Exit::Failure, e))?;
     Ok((format!("{name}.1"), bytes))
 }

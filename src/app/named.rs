@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use regex::Regex;
 
-mod around;
+mod indirect;
 
 /// Files that programs read without being told.
 const IMPLIED: [(&str, &[&str]); 35] = [
@@ -82,7 +82,7 @@ pub(super) struct Named {
 /// The files that these commands of a shell name, which runs them in `dir`; those that they write themselves are left out.
 pub(super) fn files<'a>(commands: impl Iterator<Item = &'a str>, dir: &Path) -> Vec<Named> {
     let commands: Vec<&str> = commands.collect();
-    let mut words = Words::default();
+    let mut words = CommandWords::default();
     for command in &commands {
         words.read(command);
     }
@@ -99,7 +99,7 @@ pub(super) fn files<'a>(commands: impl Iterator<Item = &'a str>, dir: &Path) -> 
     let written: BTreeSet<PathBuf> = at(&words.written, &bases).collect();
     let mut found: BTreeSet<PathBuf> = at(&names, &bases).collect();
     found.retain(|path| !written.contains(path));
-    found.extend(around::files(&commands, dir));
+    found.extend(indirect::files(&commands, dir));
     found.iter().filter_map(|path| of(path)).collect()
 }
 
@@ -233,12 +233,12 @@ fn expanded(word: &str, dir: &Path) -> String {
 
 /// The words of commands, and which of them are written to.
 #[derive(Debug, Default)]
-struct Words {
+struct CommandWords {
     named: BTreeSet<String>,
     written: BTreeSet<String>,
 }
 
-impl Words {
+impl CommandWords {
     /// Splits a command as a shell does.
     fn read(&mut self, command: &str) {
         let mut word = String::new();

@@ -1,6 +1,6 @@
 //! The populations of a plan: compiled, and counted.
 
-use super::Refusal;
+use super::CommandError;
 use crate::engine::EngineInfo;
 use crate::engine::native::{self, CompiledPopulation, Work};
 use crate::exit::Exit;
@@ -119,7 +119,7 @@ impl Compiled {
     }
 
     /// A population whose name is that of a step would make objectives ambiguous.
-    pub(super) fn check_names(&self) -> Result<(), Refusal> {
+    pub(super) fn check_names(&self) -> Result<(), CommandError> {
         let steps = self.steps();
         let mut seen: Vec<&str> = Vec::new();
         for name in steps.names() {
@@ -128,7 +128,7 @@ impl Compiled {
                     "`{name}` is both a step and a population; rename one of them, so that \
                      objectives are unambiguous"
                 );
-                return Err(Refusal::new(Exit::Usage, message));
+                return Err(CommandError::new(Exit::Usage, message));
             }
             seen.push(name);
         }

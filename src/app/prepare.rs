@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use super::leaving::{self, Leaving};
 use super::populations::{Compiled, Other};
-use super::{Refusal, guard, secrets};
+use super::{CommandError, guard, secrets};
 use crate::bounded;
 use crate::crypto::{Trust, TrustSpec};
 use crate::engine::Network;
 use crate::exit::Exit;
 use crate::measure::{Level, StepTable};
 use crate::plan::{LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind, VuCost};
-use crate::preflight::{self, Each, Fit, HostLimits, TooHigh};
+use crate::preflight::{self, Fit, HostLimits, PerVu, TooHigh};
 use crate::ramp::Stages;
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Feeder, FeederFormat, Files, MOST_FEEDERS, Scenario};
@@ -47,7 +47,7 @@ pub(super) struct Ready {
 
 impl Ready {
     /// The scenarios for a target at this address.
-    pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, Refusal> {
+    pub(super) fn scenarios_at(&self, base: &str) -> Result<Compiled, CommandError> {
         if self.plan.target.up.is_some() {
             // It may have written them.
             let feeders = read_all_files(&self.plan, Missing::Refused, &mut Vec::new())?;
@@ -64,10 +64,10 @@ struct AllFiles {
 }
 
 /// Makes a search ready.
-pub(super) fn prepare(plan: Plan, host: &HostLimits) -> Result<Ready, Refusal> {
+pub(super) fn prepare(plan: Plan, host: &HostLimits) -> Result<Ready, CommandError> {
     plan.slo
         .check_bounds_users()
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     ready(plan, host, |too_high| too_high)
 }
 
@@ -76,14 +76,14 @@ pub(super) fn prepare_ramp(
     mut plan: Plan,
     host: &HostLimits,
     stages: &Stages,
-) -> Result<Ready, Refusal> {
+) -> Result<Ready, CommandError> {
     if plan.search.unit.is_open() {
         let message = "the profile searches over arrivals per second (`rate` in its [search]), but \
             the stages of a ramp are VUs; remove `rate`, or use `breakpoint find`";
-        return Err(Refusal::new(Exit::Usage, message));
+        return Err(CommandError::new(Exit::Usage, message));
     }
     let able = plan.engine.facts().abilities().ramp;
-    able.map_err(|why| Refusal::new(Exit::Usage, why))?;
+    able.map_err(|why| CommandError::new(Exit::Usage, why))?;
     if let Some(lasts) = plan.search.warm_up.filter(|d| !d.is_zero()) {
         let lasts = lasts.as_secs_f64();
         let message = format!(
@@ -92,7 +92,7 @@ pub(super) fn prepare_ramp(
              with --warm-up 0, or use `breakpoint find`",
             plan.search.start.get()
         );
-        return Err(Refusal::new(Exit::Usage, message));
+        return Err(CommandError::new(Exit::Usage, message));
     }
     plan.search = SearchSpec {
         min: Level::ZERO,
@@ -120,7 +120,7 @@ fn ready(
     mut plan: Plan,
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
-) -> Result<Ready, Refusal> {
+) -> Result<Ready, CommandError> {
     guard::check_stop_file(&plan)?;
     let leaving = leaving::of(&plan)?;
     secrets::fill(&mut plan)?;
@@ -143,26 +143,26 @@ fn ready(
     let scenarios = compile_all(&plan, &base, &feeders)?;
     scenarios.check_names()?;
     plan.check_slo(&scenarios.steps())
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let origins = scenarios.all().flat_map(Scenario::origins);
     let found = preflight::check_targets(
         scenarios.all().flat_map(Scenario::origins),
         &plan.target.allowed,
         &plan.target.connect.resolve,
     )
-    .map_err(|e| Refusal::new(Exit::Usage, e))?;
+    .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let network = network(&plan, scenarios.all())?;
     let hosts = origins.map(|o| o.host.as_str());
     preflight::check_sources(&plan.local_addresses, hosts)
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let host = host.with_sources(plan.local_addresses.len());
     let (vus, connections) = scenarios.beside();
     if plan.search.unit.is_open() {
         plan.search.unit = scenarios.unit_of_rate();
     }
     let left = host.beside(vus, connections);
-    let each = Each::with_connections(scenarios.connections_per_vu());
-    warnings.extend(fitted(&mut plan, each, &left, way_down)?);
+    let per_vu = PerVu::with_connections(scenarios.connections_per_vu());
+    warnings.extend(fitted(&mut plan, per_vu, &left, way_down)?);
     Ok(Ready {
         plan,
         scenarios: Some(scenarios),
@@ -180,7 +180,7 @@ fn ready(
 pub(super) fn network<'a>(
     plan: &Plan,
     scenarios: impl IntoIterator<Item = &'a Scenario>,
-) -> Result<Network, Refusal> {
+) -> Result<Network, CommandError> {
     let mut scenarios = scenarios.into_iter();
     let connect = &plan.target.connect;
     let spec = TrustSpec::from(connect);
@@ -190,7 +190,7 @@ pub(super) fn network<'a>(
     Ok(Network {
         trust: trust
             .transpose()
-            .map_err(|e| Refusal::new(Exit::Usage, e))?,
+            .map_err(|e| CommandError::new(Exit::Usage, e))?,
         resolve: connect.resolve.clone(),
         addresses: plan.target.addresses,
     })
@@ -219,11 +219,11 @@ fn unchecked(plan: &Plan) -> Vec<String> {
 /// Lowers a highest level that nobody asked for to what this machine allows, and says so.
 fn fitted(
     plan: &mut Plan,
-    each: Each,
+    per_vu: PerVu,
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
-) -> Result<Option<String>, Refusal> {
-    match preflight::fit(plan, each, host) {
+) -> Result<Option<String>, CommandError> {
+    match preflight::fit(plan, per_vu, host) {
         Ok(Fit::Fits) => Ok(None),
         Ok(Fit::Capped { max, warning }) => {
             match &mut plan.load {
@@ -235,7 +235,7 @@ fn fitted(
             }
             Ok(Some(warning))
         }
-        Err(too_high) => Err(Refusal::new(Exit::HostLimit, way_down(too_high))),
+        Err(too_high) => Err(CommandError::new(Exit::HostLimit, way_down(too_high))),
     }
 }
 
@@ -245,18 +245,18 @@ fn elsewhere(
     mut plan: Plan,
     host: &HostLimits,
     way_down: impl Fn(TooHigh) -> TooHigh,
-) -> Result<Ready, Refusal> {
+) -> Result<Ready, CommandError> {
     let steps = StepTable::of_requests(plan.named_steps());
     plan.check_slo(&steps)
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut warnings = unchecked(&plan);
     if plan.engine.facts().vu_cost() != VuCost::Nothing {
-        let each = Each::of_engine(plan.engine.facts());
-        warnings.extend(fitted(&mut plan, each, host, way_down)?);
+        let per_vu = PerVu::of_engine(plan.engine.facts());
+        warnings.extend(fitted(&mut plan, per_vu, host, way_down)?);
     }
     if plan.engine.facts().abilities().is_confined {
         let allowed = preflight::resolve_allowed(&plan.target.allowed)
-            .map_err(|e| Refusal::new(Exit::Usage, e))?;
+            .map_err(|e| CommandError::new(Exit::Usage, e))?;
         plan.engine.facts_mut().confine(&allowed);
     }
     warnings.extend(plan.engine.facts_mut().take_notes());
@@ -277,12 +277,12 @@ fn elsewhere(
 }
 
 /// The users' scenario at an address, whatever this machine allows.
-pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, Refusal> {
+pub(super) fn scenario_at(plan: &Plan, base: &str) -> Result<Scenario, CommandError> {
     let feeders = read_all_files(plan, Missing::Refused, &mut Vec::new())?;
     Ok(compile_all(plan, base, &feeders)?.users)
 }
 
-fn compile_all(plan: &Plan, base: &str, feeders: &AllFiles) -> Result<Compiled, Refusal> {
+fn compile_all(plan: &Plan, base: &str, feeders: &AllFiles) -> Result<Compiled, CommandError> {
     let mut users = match &plan.scenario {
         ScenarioSource::Spec(spec) => compile(plan, spec, base, &feeders.users)?,
         ScenarioSource::SingleGet(url) => {
@@ -294,21 +294,21 @@ fn compile_all(plan: &Plan, base: &str, feeders: &AllFiles) -> Result<Compiled, 
         Some(_) => plan.count_good_of_kind(&mut users, &plan.populations.name),
         None => plan.count_good(&mut users),
     };
-    counted.map_err(|e| Refusal::new(Exit::Usage, e))?;
+    counted.map_err(|e| CommandError::new(Exit::Usage, e))?;
     let others = (plan.populations.others.iter().zip(&feeders.others))
         .map(|(other, feeders)| {
             let mut scenario = compile(plan, &other.scenario, base, feeders)?;
             // Of a mix the cycles of every kind are counted.
             if other.amount.share().is_some() {
                 plan.count_good_of_kind(&mut scenario, &other.name)
-                    .map_err(|e| Refusal::new(Exit::Usage, e))?;
+                    .map_err(|e| CommandError::new(Exit::Usage, e))?;
             }
             Ok(Other {
                 scenario,
                 plan: other.clone(),
             })
         })
-        .collect::<Result<_, Refusal>>()?;
+        .collect::<Result<_, CommandError>>()?;
     Ok(Compiled {
         name: plan.populations.name.clone(),
         amount: plan.populations.users,
@@ -322,18 +322,18 @@ fn compile(
     spec: &ScenarioSpec,
     base: &str,
     files: &Files,
-) -> Result<Scenario, Refusal> {
+) -> Result<Scenario, CommandError> {
     Scenario::compile(spec, base, files, &secrets::lookup(&plan.dir))
         .map_err(|e| of_scenario(plan, e.span, &e.message))
 }
 
-fn no_scenario() -> Refusal {
+fn no_scenario() -> CommandError {
     let message = "the engine is another program, and has its own scenario";
-    Refusal::new(Exit::Failure, message)
+    CommandError::new(Exit::Failure, message)
 }
 
-fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> Refusal {
-    Refusal::new(Exit::Usage, plan.scenario_error(span, message))
+fn of_scenario(plan: &Plan, span: Option<Range<usize>>, message: &str) -> CommandError {
+    CommandError::new(Exit::Usage, plan.scenario_error(span, message))
 }
 
 /// What is done where a file is not there.
@@ -348,7 +348,7 @@ fn read_all_files(
     plan: &Plan,
     missing: Missing,
     warnings: &mut Vec<String>,
-) -> Result<AllFiles, Refusal> {
+) -> Result<AllFiles, CommandError> {
     let mut left = MOST_FEEDERS;
     let users = match &plan.scenario {
         ScenarioSource::Spec(spec) => read_files(plan, spec, missing, warnings, &mut left)?,
@@ -368,7 +368,7 @@ fn read_files(
     missing: Missing,
     warnings: &mut Vec<String>,
     left: &mut usize,
-) -> Result<Files, Refusal> {
+) -> Result<Files, CommandError> {
     let mut files = Files::default();
     for (name, feeder) in &spec.feeders {
         let path = plan.dir.join(&feeder.get_ref().file);

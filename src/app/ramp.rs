@@ -4,15 +4,15 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::audience::Audience;
 use super::guard::Guard;
 use super::look;
+use super::observers::Observers;
 use super::prepare::{self, Ready};
 use super::script;
-use super::session::{self, NotUp, Session, World};
+use super::session::{self, LiveEnvironment, NotUp, Session};
 use super::signals::{self, Signals};
 use super::typed;
-use super::{Exit, Refusal, contact, runtime};
+use super::{CommandError, Exit, consent, runtime};
 use crate::cli::RampArgs;
 use crate::confidential;
 use crate::event::Event;
@@ -26,26 +26,26 @@ use crate::target::Target;
 use crate::term::Terminal;
 
 /// What is asked of one ramp.
-struct Asked {
+struct PreparedRamp {
     ready: Ready,
     stages: Stages,
     reference_run: Option<ReferenceRun>,
 }
 
-pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
     let named = args.profile.as_deref();
     let profile = named.map(|name| locate::by_name(name, Path::new(".")));
     let profile = profile
         .transpose()
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut flags = args.flags();
     typed::read(&mut flags.request)?;
-    let looked = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
-    let plan = super::plan_of(profile.as_ref(), &flags, looked.as_ref())?;
+    let info = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
+    let plan = super::plan_of(profile.as_ref(), &flags, info.as_ref())?;
     let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
-    contact::make([&ready], args.safety.yes, terminal)?;
-    let asked = Asked {
+    consent::obtain([&ready], args.safety.yes, terminal)?;
+    let asked = PreparedRamp {
         reference_run: reference_run(args.beside.as_deref(), &ready)?,
         stages: args.stages.clone(),
         ready,
@@ -53,15 +53,15 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let exit = runtime.block_on(async {
-        let mut audience = Audience::gather(
+        let mut observers = Observers::open(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
             &asked.ready.plan.target.allowed,
         )
         .await?;
-        let exit = run_one(&asked, &signals, &mut audience).await;
-        audience.dismiss().await;
+        let exit = run_one(&asked, &signals, &mut observers).await;
+        observers.dismiss().await;
         exit
     });
     // Nothing may hold up the end: what still runs there is of no use any more.
@@ -70,16 +70,19 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Ref
 }
 
 /// What `find` found: of the run that was named, which must fit, or of the newest one that does.
-fn reference_run(asked: Option<&Path>, ready: &Ready) -> Result<Option<ReferenceRun>, Refusal> {
+fn reference_run(
+    asked: Option<&Path>,
+    ready: &Ready,
+) -> Result<Option<ReferenceRun>, CommandError> {
     let plan = &ready.plan;
     let (slo, unit) = (plan.slo.texts(), plan.search.unit);
     if let Some(dir) = asked {
-        let record = store::read_record(dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+        let record = store::read_record(dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
         return ramp::reference_run(&record, &slo, unit)
             .map(Some)
             .map_err(|why| {
                 let dir = dir.display();
-                Refusal::new(
+                CommandError::new(
                     Exit::Usage,
                     format!(
                         "--beside {dir}: {why}; use a finished run of the same SLO, or omit it"
@@ -93,58 +96,58 @@ fn reference_run(asked: Option<&Path>, ready: &Ready) -> Result<Option<Reference
 }
 
 async fn run_one(
-    asked: &Asked,
+    asked: &PreparedRamp,
     signals: &Signals,
-    audience: &mut Audience<'_>,
-) -> Result<Exit, Refusal> {
+    observers: &mut Observers<'_>,
+) -> Result<Exit, CommandError> {
     let plan = &asked.ready.plan;
     let began = Timestamp::now();
     let mut store = Store::create_ramp(&plan.out, &plan.name, began)
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut guard = Guard::of(plan, signals);
-    let record = match session::bring_up(&asked.ready, signals, audience).await {
+    let record = match session::bring_up(&asked.ready, signals, observers).await {
         Ok(target) => {
             let up = (&target, &mut guard);
-            let record = with_target(asked, up, signals, &mut store, audience).await;
+            let record = with_target(asked, up, signals, &mut store, observers).await;
             drop(guard);
-            session::take_down(target, audience).await;
+            session::take_down(target, observers).await;
             record?
         }
         Err(error) => {
             let record = not_up(asked, session::not_up(&error, signals), began);
-            audience.on(&Event::RampFinished(Box::new(record.clone())));
+            observers.on(&Event::RampFinished(Box::new(record.clone())));
             record
         }
     };
-    session::write(&store, &record, audience)?;
+    session::write(&store, &record, observers)?;
     Ok(record.ending.into())
 }
 
 /// Everything between the target's coming up and its going down.
 async fn with_target(
-    asked: &Asked,
+    asked: &PreparedRamp,
     (target, guard): (&Target, &mut Guard),
     signals: &Signals,
     store: &mut Store,
-    audience: &mut Audience<'_>,
-) -> Result<RampRecord, Refusal> {
-    let mut session = Session::start(&asked.ready, target, guard, signals, audience).await?;
+    observers: &mut Observers<'_>,
+) -> Result<RampRecord, CommandError> {
+    let mut session = Session::start(&asked.ready, target, guard, signals, observers).await?;
     let spec = spec(asked, &session);
-    audience.on(&started(&spec));
-    let mut world = World::new(&session.hub, target, None);
+    observers.on(&started(&spec));
+    let mut environment = LiveEnvironment::new(&session.hub, target, None);
     let record = {
         let mut sink = |event: Event| {
-            audience.on(&event);
+            observers.on(&event);
             if let Event::StageJudged(stage) = &event
                 && let Err(error) = keep(store, stage)
             {
-                audience.warning(&error);
+                observers.warning(&error);
             }
         };
         run::ramp(
             &spec,
             &mut *session.engine,
-            &mut world,
+            &mut environment,
             &signals.interrupt,
             &mut sink,
         )
@@ -159,7 +162,7 @@ fn keep(store: &mut Store, stage: &StageRecord) -> Result<(), String> {
     store.append_stage(&stage).map_err(|e| e.to_string())
 }
 
-fn spec(asked: &Asked, session: &Session) -> RampSpec {
+fn spec(asked: &PreparedRamp, session: &Session) -> RampSpec {
     let ready = &asked.ready;
     let plan = &ready.plan;
     RampSpec {
@@ -185,7 +188,7 @@ fn started(spec: &RampSpec) -> Event {
 }
 
 /// The record of a ramp whose target never came up.
-fn not_up(asked: &Asked, why: NotUp, began: Timestamp) -> RampRecord {
+fn not_up(asked: &PreparedRamp, why: NotUp, began: Timestamp) -> RampRecord {
     let ready = &asked.ready;
     let plan = &ready.plan;
     let url = session::planned_url(plan);

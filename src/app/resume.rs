@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 
-use super::audience::Audience;
+use super::observers::Observers;
 use super::prepare::{self, Ready};
-use super::{Exit, Refusal, another, begun, contact, find, plans, runtime, signals};
+use super::{CommandError, Exit, another, begun, consent, find, plans, runtime, signals};
 use crate::cli::{Cli, Command, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::{self, Head, Journal};
@@ -17,10 +17,10 @@ use crate::secret::MASK as MASKED;
 use crate::store::{self, Store};
 use crate::term::Terminal;
 
-pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let args = &from_here(args);
     let dir = std::fs::canonicalize(&args.dir).unwrap_or_else(|_| args.dir.clone());
-    let (store, journal) = Store::reopen(&dir).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let (store, journal) = Store::reopen(&dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
     if journal.torn {
         terminal.warning(
             "the last line of the journal is incomplete and is ignored: its probe is repeated",
@@ -29,11 +29,11 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     check_unfinished(args, &dir)?;
     let ready = ready(args, &journal.head, begun::is_ours(&store), terminal)?;
     check_objectives(&journal, ready.plan.slo.objectives().len())?;
-    contact::make([&ready], args.safety.yes, terminal)?;
+    consent::obtain([&ready], args.safety.yes, terminal)?;
     let runtime = runtime()?;
     let signals = signals::listen(runtime.handle());
     let record = runtime.block_on(async {
-        let mut audience = Audience::gather(
+        let mut observers = Observers::open(
             terminal,
             args.watch.serve,
             args.watch.remote_write.as_deref(),
@@ -41,8 +41,8 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
         )
         .await?;
         let past = past(journal);
-        let record = find::search_on(&ready, past, store, &signals, &mut audience).await;
-        audience.dismiss().await;
+        let record = find::search_on(&ready, past, store, &signals, &mut observers).await;
+        observers.dismiss().await;
         record
     })?;
     runtime.shutdown_background();
@@ -91,7 +91,7 @@ fn past(journal: Journal) -> ResumeState {
 }
 
 /// A search that ended by itself ends at once again, unless it is given more.
-fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
+fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), CommandError> {
     let Ok(record) = store::read_record(dir) else {
         return Ok(());
     };
@@ -102,7 +102,7 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
     if was_cut_off || args.budget.is_some() || args.precision.is_some() {
         return Ok(());
     }
-    Err(Refusal::new(
+    Err(CommandError::new(
         Exit::Usage,
         format!(
             "this search has ended ({}). To continue it, raise its total time (`--budget 30m`; it \
@@ -116,8 +116,8 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), Refusal> {
 }
 
 /// Every probe tells of each objective.
-fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), Refusal> {
-    let of_others = |e: &journal::Entry| !e.told.visit.is_of(objectives);
+fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), CommandError> {
+    let of_others = |e: &journal::Entry| !e.input.visit.is_of(objectives);
     match journal.entries.iter().position(of_others) {
         None => Ok(()),
         Some(i) => {
@@ -126,7 +126,7 @@ fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), Refusal>
                  it was started with others, or the file was edited",
                 i + 2
             );
-            Err(Refusal::new(Exit::Usage, message))
+            Err(CommandError::new(Exit::Usage, message))
         }
     }
 }
@@ -137,8 +137,8 @@ fn ready(
     head: &Head,
     ours: bool,
     terminal: &Terminal,
-) -> Result<Ready, Refusal> {
-    let usage = |message: String| Refusal::new(Exit::Usage, message);
+) -> Result<Ready, CommandError> {
+    let usage = |message: String| CommandError::new(Exit::Usage, message);
     let mut theirs = typed_then(head)?;
     if !ours {
         another::check(args, &theirs, head, terminal)?;
@@ -186,7 +186,7 @@ fn ready(
 }
 
 /// The flags that the search was begun with.
-fn typed_then(head: &Head) -> Result<FindArgs, Refusal> {
+fn typed_then(head: &Head) -> Result<FindArgs, CommandError> {
     let typed = ["breakpoint".to_owned()];
     let cli = Cli::try_parse_from(typed.iter().chain(&head.command));
     if let Ok(Command::Find(find)) = cli.map(|cli| cli.command) {
@@ -196,11 +196,11 @@ fn typed_then(head: &Head) -> Result<FindArgs, Refusal> {
         "it was not started with `breakpoint find` but with `{}`, which cannot be resumed",
         excerpt::line(&head.command.join(" "))
     );
-    Err(Refusal::new(Exit::Usage, message))
+    Err(CommandError::new(Exit::Usage, message))
 }
 
 /// The flags of then, with those of now in their place. Consent is that of now alone.
-fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
+fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     let mut find = then;
     if let Some(profile) = &args.profile {
         find.profiles = Vec::new();
@@ -229,7 +229,7 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
     if find.url.as_deref().is_some_and(|url| url.contains(MASKED)) {
         let message = "the address contained a secret, which is not recorded; give it again with \
             `--url`";
-        return Err(Refusal::new(Exit::Usage, message));
+        return Err(CommandError::new(Exit::Usage, message));
     }
     if find
         .load
@@ -240,13 +240,13 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, Refusal> {
         let message = "a header for Locust contained a secret, which is not recorded; to be able \
             to resume, take it from the environment, as in `--locust-header 'cookie: {{ \
             env.LOCUST_COOKIE }}'`";
-        return Err(Refusal::new(Exit::Usage, message));
+        return Err(CommandError::new(Exit::Usage, message));
     }
     if find.load.k6_env.iter().any(|pair| pair.contains(MASKED)) {
         let message = "a variable for the k6 script may have been a secret and is not recorded; to \
             be able to resume, take it from the environment, as in `--k6-env 'TOKEN={{ env.TOKEN \
             }}'`, or use `arguments` in the profile's [engine]";
-        return Err(Refusal::new(Exit::Usage, message));
+        return Err(CommandError::new(Exit::Usage, message));
     }
     take(&mut find.budget, args.budget.as_ref());
     take(&mut find.precision, args.precision.as_ref());
@@ -280,7 +280,7 @@ fn take_request(then: &mut RequestArgs, now: &RequestArgs) {
 }
 
 /// What was a secret is not recorded, and must be typed again: all of it is named at once.
-fn check_masked(request: &RequestArgs) -> Result<(), Refusal> {
+fn check_masked(request: &RequestArgs) -> Result<(), CommandError> {
     let masked = |texts: &[String]| texts.iter().any(|t| t.contains(MASKED));
     let mut missing: Vec<String> = Vec::new();
     for header in request.headers.iter().filter(|h| h.contains(MASKED)) {
@@ -310,7 +310,7 @@ fn check_masked(request: &RequestArgs) -> Result<(), Refusal> {
          as '{{{{ env.NAME }}}}' is recorded as it is, and needs no repeating)",
         missing.join(" ")
     );
-    Err(Refusal::new(Exit::Usage, message))
+    Err(CommandError::new(Exit::Usage, message))
 }
 
 /// What was typed now, if anything, in place of what was typed then.

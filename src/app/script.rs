@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::{Exit, Refusal, contact, runtime, secrets};
+use super::{CommandError, Exit, consent, runtime, secrets};
 use crate::bounded;
 use crate::engine;
 use crate::journal;
-use crate::k6::Looked;
+use crate::k6::ScriptInfo;
 use crate::plan::{EnginePlan, FindFlags, Plan};
 use crate::profile::Profile;
 use crate::term::Terminal;
@@ -21,24 +21,24 @@ pub(super) fn look(
     flags: &FindFlags,
     yes: bool,
     terminal: &Terminal,
-) -> Result<Option<Looked>, Refusal> {
-    let ahead = Plan::ahead(profile, flags).map_err(|e| Refusal::new(Exit::Usage, e))?;
+) -> Result<Option<ScriptInfo>, CommandError> {
+    let ahead = Plan::ahead(profile, flags).map_err(|e| CommandError::new(Exit::Usage, e))?;
     let Some(ahead) = ahead else { return Ok(None) };
     let text = read(&ahead.engine)?;
-    contact::before_script(&ahead, &text, yes, terminal)?;
+    consent::before_script(&ahead, &text, yes, terminal)?;
     ask(ahead.engine, &ahead.dir, &text)
 }
 
 /// What a script of k6 says that nobody was asked about: whoever typed its name wants that.
-pub(super) fn look_at(script: &Path, binary: &Path) -> Result<Looked, Refusal> {
+pub(super) fn look_at(script: &Path, binary: &Path) -> Result<ScriptInfo, CommandError> {
     let engine = EnginePlan::of_script(script, binary);
     let text = read(&engine)?;
-    let looked = ask(engine, Path::new("."), &text)?;
-    looked.ok_or_else(|| Refusal::new(Exit::Failure, "there is no script"))
+    let info = ask(engine, Path::new("."), &text)?;
+    info.ok_or_else(|| CommandError::new(Exit::Failure, "there is no script"))
 }
 
 /// The text of a script; empty where there is none.
-fn read(engine: &EnginePlan) -> Result<Vec<u8>, Refusal> {
+fn read(engine: &EnginePlan) -> Result<Vec<u8>, CommandError> {
     let Some(script) = engine.facts().script() else {
         return Ok(Vec::new());
     };
@@ -48,14 +48,18 @@ fn read(engine: &EnginePlan) -> Result<Vec<u8>, Refusal> {
              the profile's [engine]",
             script.file.display()
         );
-        Refusal::new(Exit::Usage, message)
+        CommandError::new(Exit::Usage, message)
     })
 }
 
-fn ask(mut engine: EnginePlan, dir: &Path, text: &[u8]) -> Result<Option<Looked>, Refusal> {
+fn ask(
+    mut engine: EnginePlan,
+    dir: &Path,
+    text: &[u8],
+) -> Result<Option<ScriptInfo>, CommandError> {
     secrets::of_engine(&mut engine, dir)?;
-    let looked = runtime()?.block_on(engine::inspect(&engine, journal::crc32(text)));
-    looked.map_err(|why| Refusal::new(Exit::Usage, why))
+    let info = runtime()?.block_on(engine::inspect(&engine, journal::crc32(text)));
+    info.map_err(|why| CommandError::new(Exit::Usage, why))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::bounded;
 use crate::confidential;
 use crate::plan::{EnginePlan, MonitorSource, Plan, ScenarioSource, TargetKind};
@@ -64,7 +64,7 @@ fn know_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) {
 }
 
 /// Fills in the addresses of monitors and resets, and what an engine is told; scenarios are filled in when they are compiled.
-pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
+pub(super) fn fill(plan: &mut Plan) -> Result<(), CommandError> {
     know_written(plan);
     let lookup = lookup(&plan.dir);
     for monitor in &mut plan.monitors {
@@ -90,23 +90,27 @@ pub(super) fn fill(plan: &mut Plan) -> Result<(), Refusal> {
 }
 
 /// Fills in what an engine is told.
-pub(super) fn of_engine(engine: &mut EnginePlan, dir: &Path) -> Result<(), Refusal> {
+pub(super) fn of_engine(engine: &mut EnginePlan, dir: &Path) -> Result<(), CommandError> {
     let lookup = lookup(dir);
     let filled = engine
         .facts_mut()
         .fill(&|text, of| filled(text, &lookup, of));
-    filled.map_err(|why| Refusal::new(Exit::Usage, why))
+    filled.map_err(|why| CommandError::new(Exit::Usage, why))
 }
 
 /// Fills in what a flag was given; files start from the present folder.
-pub(super) fn in_flag(flag: &'static str) -> impl Fn(&str) -> Result<String, Refusal> {
+pub(super) fn in_flag(flag: &'static str) -> impl Fn(&str) -> Result<String, CommandError> {
     move |text| filled_address(text, &lookup(Path::new(".")), flag)
 }
 
 /// An address with its secrets.
-fn filled_address(address: &str, lookup: &secret::Lookup<'_>, of: &str) -> Result<String, Refusal> {
+fn filled_address(
+    address: &str,
+    lookup: &secret::Lookup<'_>,
+    of: &str,
+) -> Result<String, CommandError> {
     let filled = secret::fill_address(address, lookup);
-    whole(filled, of).map_err(|why| Refusal::new(Exit::Usage, why))
+    whole(filled, of).map_err(|why| CommandError::new(Exit::Usage, why))
 }
 
 /// A text with its secrets, of which nothing else may be left to fill in.

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::audience::Audience;
 use super::command;
 use super::github;
 use super::guard::Guard;
+use super::observers::Observers;
 use super::prepare::Ready;
 use super::signals::Signals;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::confidential::{self, Unwritable};
 use crate::engine::{self, Engine, EngineError, EngineInfo, Order};
 use crate::event::{Event, Subject};
@@ -23,8 +23,8 @@ use crate::monitor::MonitorHub;
 use crate::plan::{LoadPlan, MemoryAtRest, Plan, TargetKind};
 use crate::preflight;
 use crate::record::{Ending, PlanRecord, RampEnding};
-use crate::report::Told;
-use crate::run::{self, Halt, Surroundings};
+use crate::report::RenderedRecord;
+use crate::run::{self, Halt, RunEnvironment};
 use crate::secret::masked;
 use crate::slo::Slo;
 use crate::store::{Store, StoreError};
@@ -38,12 +38,12 @@ const WARM_UP: Duration = Duration::from_secs(3);
 pub(super) async fn bring_up(
     ready: &Ready,
     signals: &Signals,
-    audience: &mut Audience<'_>,
+    observers: &mut Observers<'_>,
 ) -> Result<Target, TargetError> {
     for warning in &ready.warnings {
-        audience.warning(warning);
+        observers.warning(warning);
     }
-    audience.on(&Event::Doing("starting the target".to_owned()));
+    observers.on(&Event::Doing("starting the target".to_owned()));
     let up = tokio::select! {
         up = Target::up(&ready.plan) => up,
         () = signals.wait() => Err(TargetError::Interrupted),
@@ -52,15 +52,15 @@ pub(super) async fn bring_up(
         && error.was_broken_off()
         && let Err(error) = Target::clear(&ready.plan.target).await
     {
-        audience.warning(&error.to_string());
+        observers.warning(&error.to_string());
     }
     up
 }
 
 /// Takes it down again; what goes wrong then spoils nothing that was measured.
-pub(super) async fn take_down(target: Target, audience: &Audience<'_>) {
+pub(super) async fn take_down(target: Target, observers: &Observers<'_>) {
     if let Err(error) = target.down().await {
-        audience.warning(&error.to_string());
+        observers.warning(&error.to_string());
     }
 }
 
@@ -83,15 +83,15 @@ impl Session {
         target: &Target,
         guard: &mut Guard,
         signals: &Signals,
-        audience: &Audience<'_>,
-    ) -> Result<Self, Refusal> {
+        observers: &Observers<'_>,
+    ) -> Result<Self, CommandError> {
         let plan = &ready.plan;
         let hub = MonitorHub::start(plan.monitors.clone());
         hub.warm_up(WARM_UP).await;
         let environment = preflight::environment(&ready.host, &plan.local_addresses);
         guard.watch(plan, &hub, environment.memory_bytes);
         for problem in hub.problems() {
-            audience.warning(&problem);
+            observers.warning(&problem);
         }
         let mut warnings = ready.warnings.clone();
         warnings.extend(hub.problems());
@@ -109,7 +109,7 @@ impl Session {
         let started = started.await.map_err(|e| not_started(e, plan, signals))?;
         let info = started.engine.describe();
         for warning in started.warnings {
-            audience.warning(&warning);
+            observers.warning(&warning);
             warnings.push(warning);
         }
         let url = Some(target.url()).filter(|url| !url.is_empty());
@@ -131,21 +131,25 @@ impl Session {
 }
 
 /// Why an engine was not started: what ended the run while it was looked at says more than that it was ended.
-fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> Refusal {
+fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> CommandError {
     let Some(then) = plan.engine.facts().words().broken_off else {
-        return Refusal::new(Exit::Failure, error);
+        return CommandError::new(Exit::Failure, error);
     };
     let said = format!("before the first probe; {then}");
     match (signals.interrupt.why(), error) {
-        (None, EngineError::Unfit(why)) => Refusal::new(Exit::Usage, why),
-        (None, error) => Refusal::new(Exit::HostLimit, error),
-        (Some(Halt::User), _) => Refusal::new(Exit::Interrupted, format!("interrupted {said}")),
-        (Some(halt), _) => Refusal::new(halt.ending().into(), format!("{} {said}", halt.reason())),
+        (None, EngineError::Unfit(why)) => CommandError::new(Exit::Usage, why),
+        (None, error) => CommandError::new(Exit::HostLimit, error),
+        (Some(Halt::User), _) => {
+            CommandError::new(Exit::Interrupted, format!("interrupted {said}"))
+        }
+        (Some(halt), _) => {
+            CommandError::new(halt.ending().into(), format!("{} {said}", halt.reason()))
+        }
     }
 }
 
 /// Monitors and resets of a real run.
-pub(super) struct World<'a> {
+pub(super) struct LiveEnvironment<'a> {
     hub: &'a MonitorHub,
     target: &'a Target,
     /// From the readings before the first probe on.
@@ -154,7 +158,7 @@ pub(super) struct World<'a> {
     store: Option<&'a mut Store>,
 }
 
-impl<'a> World<'a> {
+impl<'a> LiveEnvironment<'a> {
     pub(super) fn new(
         hub: &'a MonitorHub,
         target: &'a Target,
@@ -169,7 +173,7 @@ impl<'a> World<'a> {
     }
 }
 
-impl Surroundings for World<'_> {
+impl RunEnvironment for LiveEnvironment<'_> {
     fn readings(&mut self) -> Vec<Reading> {
         let readings = self.hub.snapshot();
         self.at_rest.note(&readings);
@@ -198,7 +202,7 @@ impl Surroundings for World<'_> {
         };
         let without = |entry: &Entry| {
             Ok::<_, Unwritable>(Entry {
-                told: confidential::without(&entry.told)?.into_owned(),
+                input: confidential::without(&entry.input)?.into_owned(),
                 probe: confidential::without(&entry.probe)?.into_owned(),
             })
         };
@@ -321,20 +325,20 @@ pub(super) fn subject(profile: &str, plan: &PlanRecord, slo: &Slo, steps: &StepT
 /// Writes the reports, and says and returns where they are.
 pub(super) fn write(
     store: &Store,
-    record: &(impl Told + Serialize + DeserializeOwned + Clone),
-    audience: &mut Audience<'_>,
-) -> Result<PathBuf, Refusal> {
-    let record = confidential::without(record).map_err(|e| Refusal::new(Exit::Failure, e))?;
+    record: &(impl RenderedRecord + Serialize + DeserializeOwned + Clone),
+    observers: &mut Observers<'_>,
+) -> Result<PathBuf, CommandError> {
+    let record = confidential::without(record).map_err(|e| CommandError::new(Exit::Failure, e))?;
     let record = &*record;
     let written = store
         .finish(record)
-        .map_err(|e: StoreError| Refusal::new(Exit::Failure, e))?;
+        .map_err(|e: StoreError| CommandError::new(Exit::Failure, e))?;
     if let Some(trouble) = &written.trouble {
-        audience.warning(&trouble.to_string());
+        observers.warning(&trouble.to_string());
         // Who looks for them where they were wanted does not find them.
         output::lose();
     }
-    audience.on(&Event::Written(written.dir.clone()));
-    github::tell(record, audience.terminal());
+    observers.on(&Event::Written(written.dir.clone()));
+    github::tell(record, observers.terminal());
     Ok(written.dir)
 }

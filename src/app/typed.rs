@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::bounded;
 use crate::import::{Data, RequestFlags};
 
@@ -10,10 +10,10 @@ use crate::import::{Data, RequestFlags};
 const MOST: u64 = 4 << 20;
 
 /// Reads them all.
-pub(super) fn read(flags: &mut RequestFlags) -> Result<(), Refusal> {
+pub(super) fn read(flags: &mut RequestFlags) -> Result<(), CommandError> {
     for (flag, data) in flags.files() {
         let Data::File(path) = data else { continue };
-        let refuse = |why: String| Refusal::new(Exit::Usage, format!("{flag} {why}"));
+        let refuse = |why: String| CommandError::new(Exit::Usage, format!("{flag} {why}"));
         if path == Path::new("-") {
             return Err(refuse(
                 "@-: a body is not read from the standard input; give a file".to_owned(),

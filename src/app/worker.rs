@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::prepare;
-use super::{Exit, Refusal, plan_of, runtime};
-use super::{contact, leaving, secrets, signals};
+use super::{CommandError, Exit, plan_of, runtime};
+use super::{consent, leaving, secrets, signals};
 use crate::cli::WorkerArgs;
 use crate::engine::EngineError;
 use crate::engine::locust::worker::{WorkerEnd, WorkerSpec, work};
@@ -21,7 +21,7 @@ const AT_ONCE_PER_S: f64 = 1e6;
 /// Where a Locust master listens for workers.
 const DEFAULT_PORT: u16 = 5557;
 
-pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit, Refusal> {
+pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     // Raises what may be raised.
     preflight::read_host();
     let plan = plan(args)?;
@@ -30,8 +30,8 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     let scenario = Arc::new(scenario(&plan)?);
     let resolve = &plan.target.connect.resolve;
     preflight::check_targets(scenario.origins(), &plan.target.allowed, resolve)
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
-    contact::reach(&plan, &leaving, args.yes, terminal)?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
+    consent::reach(&plan, &leaving, args.yes, terminal)?;
     let network = prepare::network(&plan, [&*scenario])?;
     let names = scenario.table().clone();
     let spec = WorkerSpec {
@@ -64,14 +64,14 @@ pub(super) fn worker(args: &WorkerArgs, terminal: &mut Terminal) -> Result<Exit,
     match end {
         Ok(WorkerEnd::Dismissed) => Ok(Exit::Answer),
         Ok(WorkerEnd::Told) => Ok(Exit::Interrupted),
-        Err(error @ EngineError::Start(_)) => Err(Refusal::new(Exit::HostLimit, error)),
-        Err(error) => Err(Refusal::new(Exit::Failure, error)),
+        Err(error @ EngineError::Start(_)) => Err(CommandError::new(Exit::HostLimit, error)),
+        Err(error) => Err(CommandError::new(Exit::Failure, error)),
     }
 }
 
-fn plan(args: &WorkerArgs) -> Result<Plan, Refusal> {
-    let profile =
-        locate::by_name(&args.profile, Path::new(".")).map_err(|e| Refusal::new(Exit::Usage, e))?;
+fn plan(args: &WorkerArgs) -> Result<Plan, CommandError> {
+    let profile = locate::by_name(&args.profile, Path::new("."))
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let flags = FindFlags {
         url: args.url.clone(),
         seed: args.seed,
@@ -86,8 +86,8 @@ fn plan(args: &WorkerArgs) -> Result<Plan, Refusal> {
     plan_of(Some(&profile), &flags, None)
 }
 
-fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {
-    let refuse = |message: &str| Err(Refusal::new(Exit::Usage, message));
+fn scenario(plan: &Plan) -> Result<Scenario, CommandError> {
+    let refuse = |message: &str| Err(CommandError::new(Exit::Usage, message));
     let TargetKind::External { url } = &plan.target.kind else {
         return refuse(
             "a worker needs the address of a running service: set --url, or `url` in the profile's \
@@ -105,7 +105,7 @@ fn scenario(plan: &Plan) -> Result<Scenario, Refusal> {
 }
 
 /// `host:port` of what was typed.
-fn master(typed: &str) -> Result<String, Refusal> {
+fn master(typed: &str) -> Result<String, CommandError> {
     let bare = typed.strip_prefix("tcp://").unwrap_or(typed);
     let master = match bare.rsplit_once(':') {
         Some((host, port)) if !host.is_empty() && !port.is_empty() && check_port(bare).is_ok() => {
@@ -116,7 +116,7 @@ fn master(typed: &str) -> Result<String, Refusal> {
             let message = format!(
                 "--master {typed}: write HOST:PORT of the port that workers join, such as 127.0.0.1:{DEFAULT_PORT}"
             );
-            return Err(Refusal::new(Exit::Usage, message));
+            return Err(CommandError::new(Exit::Usage, message));
         }
     };
     Ok(master)

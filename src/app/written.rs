@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
 
-use super::{Exit, Refusal, script, typed};
+use super::{CommandError, Exit, script, typed};
 use crate::cli::InitArgs;
 use crate::import::{Imported, Source, Wishes};
 use crate::k6::DEFAULT_BINARY;
@@ -19,15 +19,15 @@ const MOST: u64 = 256 << 20;
 const MOST_LINE: u64 = 4 << 20;
 
 /// Writes it, and says what comes next.
-pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
-    let usage = |e: &dyn std::fmt::Display| Refusal::new(Exit::Usage, e);
+pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
+    let usage = |e: &dyn std::fmt::Display| CommandError::new(Exit::Usage, e);
     let imported = imported(args)?;
     let text = match (&imported, &args.from_k6) {
         (Some(imported), _) => Ok(imported.profile.clone()),
         (None, Some(script)) => {
             let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
-            let looked = script::look_at(script, binary)?;
-            init::of_script(script, args.k6.as_deref(), &looked, &args.out)
+            let info = script::look_at(script, binary)?;
+            init::of_script(script, args.k6.as_deref(), &info, &args.out)
         }
         (None, None) => match &args.llm {
             Some(url) => init::of_llm(Llm {
@@ -75,8 +75,8 @@ fn told(imported: &Imported) -> String {
     out
 }
 
-fn imported(args: &InitArgs) -> Result<Option<Imported>, Refusal> {
-    let usage = |why: String| Refusal::new(Exit::Usage, why);
+fn imported(args: &InitArgs) -> Result<Option<Imported>, CommandError> {
+    let usage = |why: String| CommandError::new(Exit::Usage, why);
     let wishes = Wishes {
         allowed: args.allow_target.clone(),
         url: args.url.clone(),
@@ -141,8 +141,8 @@ fn imported(args: &InitArgs) -> Result<Option<Imported>, Refusal> {
 }
 
 /// Nobody repeats the secrets that were taken out.
-fn known(made: Result<Imported, init::InitError>) -> Result<Imported, Refusal> {
-    let imported = made.map_err(|e| Refusal::new(Exit::Usage, e))?;
+fn known(made: Result<Imported, init::InitError>) -> Result<Imported, CommandError> {
+    let imported = made.map_err(|e| CommandError::new(Exit::Usage, e))?;
     confidential::know(imported.secrets.iter().cloned());
     Ok(imported)
 }
@@ -151,9 +151,9 @@ fn known(made: Result<Imported, init::InitError>) -> Result<Imported, Refusal> {
 fn only_with_an_address(
     request: &crate::import::RequestFlags,
     imports: bool,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     match request.first().filter(|_| imports) {
-        Some(flag) => Err(Refusal::new(
+        Some(flag) => Err(CommandError::new(
             Exit::Usage,
             format!(
                 "{flag}: it says what is sent to --url alone; change the profile that is written"
@@ -164,9 +164,9 @@ fn only_with_an_address(
 }
 
 /// The command line itself, or what is in a file: there no other user of this machine sees it.
-fn command_line(given: &str) -> Result<String, Refusal> {
+fn command_line(given: &str) -> Result<String, CommandError> {
     let wrong = |e: &dyn std::fmt::Display| {
-        Refusal::new(
+        CommandError::new(
             Exit::Usage,
             format!("--from-curl: cannot read the command: {e}"),
         )

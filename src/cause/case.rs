@@ -1,6 +1,6 @@
 //! A broken probe, as the rules ask for it.
 
-use super::Seen;
+use super::ObservedProbe;
 use crate::measure::{
     Level, LevelUnit, LogLine, Measurement, Reading, Second, StepTable, StepWindow,
 };
@@ -21,7 +21,7 @@ pub struct Case<'a> {
     /// The highest level clearly below that held.
     pub baseline: Option<Baseline>,
     /// The other probes of the run, those that held and those that broke.
-    pub seen: &'a [Seen],
+    pub seen: &'a [ObservedProbe],
     /// What a level counts.
     pub unit: LevelUnit,
     /// Whether the level is that of the users who are measured, and not that of others beside them.
@@ -48,9 +48,9 @@ pub struct Baseline {
 impl Baseline {
     /// The highest level that held clearly below another: it is what more load should have improved
     /// on. From a near one no gain could be told from noise.
-    pub fn of(seen: &[Seen], level: Level) -> Option<Self> {
-        let below = |s: &&Seen| s.held() && s.is_below(level.get().into());
-        let baseline = |s: &Seen| {
+    pub fn of(seen: &[ObservedProbe], level: Level) -> Option<Self> {
+        let below = |s: &&ObservedProbe| s.held() && s.is_below(level.get().into());
+        let baseline = |s: &ObservedProbe| {
             Some(Self {
                 level: s.level,
                 throughput: s.throughput?,
@@ -64,7 +64,7 @@ impl Baseline {
 impl<'a> Case<'a> {
     /// Another probe of the run as the rules ask for it: the same questions as of this one, so that
     /// the answers can be compared.
-    pub(super) fn of_seen(&self, seen: &'a Seen) -> Self {
+    pub(super) fn of_seen(&self, seen: &'a ObservedProbe) -> Self {
         Case {
             measurement: &seen.measurement,
             before: &seen.before,

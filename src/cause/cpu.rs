@@ -159,7 +159,7 @@ impl Machine {
             cores: f64::from(case.cpus),
             parts,
             unknown,
-            pressure: super::case::mean(windows().filter_map(|g| g.strain.cpu_pressure)),
+            pressure: super::case::mean(windows().filter_map(|g| g.health.cpu_pressure)),
             is_watched: host.is_some(),
         }
     }

@@ -1,6 +1,6 @@
 //! What read the same where the SLO held cannot have broken it: the gate that every finding has to pass.
 
-use super::{Case, Cause, Rule, Seen, gain};
+use super::{Case, Cause, ObservedProbe, Rule, gain};
 use crate::record::{CauseKind, Sureness};
 
 /// Share of what a broken probe showed from which a level that held showed the same. A reading that follows the load is at most
@@ -21,7 +21,7 @@ pub(super) struct Contrast {
 impl Contrast {
     /// Asks the rules of the held probes that a broken one is compared with.
     pub(super) fn of(case: &Case<'_>, rules: &[Rule]) -> Self {
-        let findings = |seen: &Seen| {
+        let findings = |seen: &ObservedProbe| {
             let held = case.of_seen(seen);
             rules.iter().flat_map(|rule| rule(&held)).collect()
         };
@@ -67,13 +67,14 @@ enum Alike {
 /// The held probes of the lower half of the levels that held clearly below, from which throughput still grew: a resource that is used
 /// up long before the users notice is used up at the upper ones too, which serve no less than the broken one, and is the cause all
 /// the same.
-fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen> {
+fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a ObservedProbe> {
     let below = case.level();
     let fell_from = best_that_held(case).filter(|(_, x)| {
         let here = case.throughput();
         alike == Alike::AlsoBeforeACollapse && here.is_some_and(|y| y < gain::NOT_COLLAPSED * x)
     });
-    let is_top = |s: &Seen| fell_from.is_some_and(|(level, _)| level.total_cmp(&s.level).is_eq());
+    let is_top =
+        |s: &ObservedProbe| fell_from.is_some_and(|(level, _)| level.total_cmp(&s.level).is_eq());
     let mut levels: Vec<f64> = (case.seen.iter())
         .filter(|s| s.held() && s.is_below(below))
         .filter(|s| is_top(s) || grew_from(case, s))
@@ -90,7 +91,7 @@ fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Seen>
 
 /// Whether throughput grew from a held level to the broken one, or to one between; from what is not known it may have. What fell down
 /// at the broken level says nothing of that, and what is far above a knee grew by little although it grew up to there.
-fn grew_from(case: &Case<'_>, held: &Seen) -> bool {
+fn grew_from(case: &Case<'_>, held: &ObservedProbe) -> bool {
     let Some((from, here)) = held.throughput.zip(case.throughput()) else {
         return true;
     };

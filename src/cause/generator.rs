@@ -1,7 +1,7 @@
 //! Whose doing it was that the generator spoiled probes. A generator that others on its machine kept waiting, at levels that held
 //! as well, says nothing about the service: that is a warning, and no finding.
 
-use super::{Case, Seen, cpu};
+use super::{Case, ObservedProbe, cpu};
 use crate::measure::{FailureKind, Second};
 use crate::record::{CauseKind, LimitingResource, NO_FINDING, Sureness};
 
@@ -40,8 +40,8 @@ pub fn spoiled(case: &Case<'_>, reason: &str) -> Spoiled {
     if its_own_doing(case) || !machine.is_filled() {
         return generator(Sureness::Certain);
     }
-    let held: Vec<&Seen> = case.seen.iter().filter(|s| s.held()).collect();
-    let full = |s: &&&Seen| cpu::Machine::of(&case.of_seen(s)).is_filled();
+    let held: Vec<&ObservedProbe> = case.seen.iter().filter(|s| s.held()).collect();
+    let full = |s: &&&ObservedProbe| cpu::Machine::of(&case.of_seen(s)).is_filled();
     let full = held.iter().filter(full).count();
     let told = machine.told();
     if held.is_empty() && machine.unwatched() >= BY_OTHERS {
@@ -60,16 +60,16 @@ fn its_own_doing(case: &Case<'_>) -> bool {
     let lag = |s: &&Second| s.window.generator.lag_p99_s.unwrap_or(0.0);
     let latest = (hold.iter()).max_by(|a, b| lag(a).total_cmp(&lag(b)));
     let worked = latest.is_some_and(|s| {
-        let strain = &s.window.generator.strain;
-        strain
+        let health = &s.window.generator.health;
+        health
             .thread_cpu
-            .or(strain.process_cpu)
+            .or(health.process_cpu)
             .is_some_and(|cpu| cpu >= AT_WORK)
     });
-    let held_back = |s: &Second| s.window.generator.strain.held_back.unwrap_or(0.0);
+    let held_back = |s: &Second| s.window.generator.health.held_back.unwrap_or(0.0);
     let of_workers = |s: &Second| {
-        let strain = &s.window.generator.strain;
-        strain.workers > 0 || strain.workers_lost > 0
+        let health = &s.window.generator.health;
+        health.workers > 0 || health.workers_lost > 0
     };
     let lacked = |s: &Second| {
         let kinds = [FailureKind::NoDescriptors, FailureKind::NoPorts];
@@ -83,7 +83,7 @@ fn its_own_doing(case: &Case<'_>) -> bool {
 
 fn stolen(case: &Case<'_>) -> bool {
     let hold = case.measurement.hold.iter();
-    let steal = super::case::mean(hold.filter_map(|s| s.window.generator.strain.cpu_steal));
+    let steal = super::case::mean(hold.filter_map(|s| s.window.generator.health.cpu_steal));
     steal.is_some_and(|share| share >= STOLEN)
 }
 

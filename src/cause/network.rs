@@ -88,7 +88,7 @@ pub(super) fn loss(case: &Case<'_>) -> Vec<Cause> {
         case.measurement
             .hold
             .iter()
-            .map(|s| &s.window.generator.strain)
+            .map(|s| &s.window.generator.health)
     };
     let again: u64 = strains().filter_map(|s| s.retransmits).sum();
     let sent: u64 = strains().filter_map(|s| s.segments_out).sum();

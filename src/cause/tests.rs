@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::measure::{
-    FailureKind, FailureWay, GeneratorWindow, Histogram, Level, LevelUnit, LogLine, Measurement,
-    Reading, Second, StepTable, StepWindow, Strain, Window,
+    FailureKind, FailureWay, GeneratorHealth, GeneratorWindow, Histogram, Level, LevelUnit,
+    LogLine, Measurement, Reading, Second, StepTable, StepWindow, Window,
 };
 use crate::slo::Verdict;
 
@@ -15,7 +15,7 @@ struct Scene {
     lines: Vec<(f64, LogLine)>,
     limits: Vec<Reading>,
     baseline: Option<Baseline>,
-    seen: Vec<Seen>,
+    seen: Vec<ObservedProbe>,
     steps: StepTable,
     cpus: u32,
     round_trip_s: Option<f64>,
@@ -119,7 +119,7 @@ impl Scene {
     fn beside(mut self, level: u32, verdict: Verdict, other: Scene) -> Self {
         let throughput = other.measurement.throughput(other.steps.whole());
         let main = other.measurement.step_total(other.steps.main());
-        self.seen.push(Seen {
+        self.seen.push(ObservedProbe {
             level: f64::from(level),
             verdict,
             throughput,
@@ -447,9 +447,9 @@ fn on_a_machine(main: f64, host: f64) -> Scene {
         .limit("host", "cpu", 2.0)
         .each_second(|w| {
             w.generator.cpu_cores = Some(0.3);
-            w.generator.strain = Strain {
+            w.generator.health = GeneratorHealth {
                 cpu_pressure: Some(0.9),
-                ..Strain::default()
+                ..GeneratorHealth::default()
             };
         });
     scene.cpus = 2;
@@ -512,8 +512,8 @@ fn a_machine_that_others_fill_at_every_level_is_no_finding_but_a_warning() {
 fn late_on_a_machine(thread: f64, held_back: Option<f64>, host: f64) -> Scene {
     on_a_machine(0.1, host).each_second(|w| {
         w.generator.lag_p99_s = Some(0.09);
-        w.generator.strain.thread_cpu = Some(thread);
-        w.generator.strain.held_back = held_back;
+        w.generator.health.thread_cpu = Some(thread);
+        w.generator.health.held_back = held_back;
     })
 }
 
@@ -557,7 +557,7 @@ fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cau
         .held(30, quiet())
         .held(40, busy());
     assert_eq!(of(&one_of_many), Ok(Possible));
-    let stolen = starved(0.01, None).each_second(|w| w.generator.strain.cpu_steal = Some(0.4));
+    let stolen = starved(0.01, None).each_second(|w| w.generator.health.cpu_steal = Some(0.4));
     assert!(of(&stolen.held(40, quiet())).is_err());
     // Without a monitor of the machine its waits tell, but not who it is that fills it.
     let mut unseen = starved(0.01, None);
@@ -672,8 +672,8 @@ fn an_accept_queue_that_overflows_is_named_with_its_count() {
 /// A probe over a way of so many seconds a round trip, on which so many of 1 000 segments a second are sent again.
 fn over_a_network(round_trip_s: f64, again: u64) -> Scene {
     let mut scene = Scene::new().each_second(|w| {
-        w.generator.strain.segments_out = Some(1_000);
-        w.generator.strain.retransmits = Some(again);
+        w.generator.health.segments_out = Some(1_000);
+        w.generator.health.retransmits = Some(again);
     });
     scene.round_trip_s = Some(round_trip_s);
     scene

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, Cause, Seen};
+use super::{Case, Cause, ObservedProbe};
 use crate::measure::{LogLine, OTHER_LINES, folded};
 use crate::record::{CauseKind, Sureness};
 
@@ -61,7 +61,7 @@ impl New<'_> {
 
 /// The kind of line that is new in a broken probe and says most.
 pub(super) fn new_words<'a>(case: &Case<'a>) -> Option<New<'a>> {
-    let held: Vec<&Seen> = case.seen.iter().filter(|s| s.held()).collect();
+    let held: Vec<&ObservedProbe> = case.seen.iter().filter(|s| s.held()).collect();
     let passed: f64 = held.iter().map(|s| case.of_seen(s).tried()).sum();
     let here = case.tried();
     if passed <= 0.0 || here <= 0.0 {

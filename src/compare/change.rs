@@ -1,6 +1,6 @@
 //! The change of one metric, and whether it is evidence.
 
-use super::known::{self, Known};
+use super::run_estimate::{self, RunEstimate};
 use super::{main_step, observed, steps};
 use crate::measure::Level;
 use crate::record::{Change, ChangeVerdict, ComparedMetric, RunRecord};
@@ -14,11 +14,11 @@ pub(super) fn of(
     pairs: &[(&RunRecord, &RunRecord)],
     confidence: f64,
 ) -> Change {
-    let seen: Vec<Seen> = pairs
+    let seen: Vec<PairEstimate> = pairs
         .iter()
         .map(|(a, b)| see(metric, a, b, confidence))
         .collect();
-    let usable: Vec<&Seen> = seen
+    let usable: Vec<&PairEstimate> = seen
         .iter()
         .filter(|s| s.trouble(metric).is_none())
         .collect();
@@ -71,9 +71,9 @@ pub(super) fn of(
 }
 
 /// What both runs of a pair say.
-struct Seen {
-    base: Known,
-    candidate: Known,
+struct PairEstimate {
+    base: RunEstimate,
+    candidate: RunEstimate,
     levels: Option<(Level, Level)>,
     /// Why they cannot be held beside each other, whatever either says.
     apart: Option<String>,
@@ -83,9 +83,9 @@ struct Seen {
     together: Option<Interval>,
 }
 
-impl Seen {
+impl PairEstimate {
     /// What each run says by itself.
-    fn of(base: Known, candidate: Known) -> Self {
+    fn of(base: RunEstimate, candidate: RunEstimate) -> Self {
         Self {
             base,
             candidate,
@@ -98,7 +98,7 @@ impl Seen {
 
     /// Nothing that could be held beside each other.
     fn apart(why: &str) -> Self {
-        let nothing = || Known::Nothing(why.to_owned());
+        let nothing = || RunEstimate::Nothing(why.to_owned());
         Self {
             apart: Some(why.to_owned()),
             ..Self::of(nothing(), nothing())
@@ -106,20 +106,21 @@ impl Seen {
     }
 
     fn trouble(&self, metric: ComparedMetric) -> Option<String> {
-        let of = |side: &str, known: &Known| known.trouble().map(|why| format!("{side}: {why}"));
+        let of =
+            |side: &str, known: &RunEstimate| known.trouble().map(|why| format!("{side}: {why}"));
         (self.apart.clone())
             .or_else(|| of("base", &self.base))
             .or_else(|| of("candidate", &self.candidate))
             .or_else(|| match (&self.base, &self.candidate) {
-                (Known::AtLeast(a), Known::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
+                (RunEstimate::AtLeast(a), RunEstimate::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
                     "neither run reached its knee, because the SLO broke before throughput stopped \
                      growing: the knees are at least {a:.0} and at least {b:.0}"
                 )),
-                (Known::AtLeast(a), Known::AtLeast(b)) => Some(format!(
+                (RunEstimate::AtLeast(a), RunEstimate::AtLeast(b)) => Some(format!(
                     "both are known only to be at least {a:.0} and at least {b:.0}; raise the \
                      highest level"
                 )),
-                (Known::AtMost(a), Known::AtMost(b)) => Some(format!(
+                (RunEstimate::AtMost(a), RunEstimate::AtMost(b)) => Some(format!(
                     "both are known only to be at most {a:.0} and at most {b:.0}; lower the lowest \
                      level"
                 )),
@@ -131,8 +132,8 @@ impl Seen {
     fn without_knee(&self, metric: ComparedMetric) -> Option<String> {
         let (side, least) = match (&self.base, &self.candidate) {
             _ if metric != ComparedMetric::Knee => return None,
-            (Known::AtLeast(least), _) => ("base", least),
-            (_, Known::AtLeast(least)) => ("candidate", least),
+            (RunEstimate::AtLeast(least), _) => ("base", least),
+            (_, RunEstimate::AtLeast(least)) => ("candidate", least),
             _ => return None,
         };
         Some(format!(
@@ -167,16 +168,23 @@ impl Seen {
 
     fn spreads(&self) -> Option<(&Spread, &Spread)> {
         match (&self.base, &self.candidate) {
-            (Known::Spread { spread: a, .. }, Known::Spread { spread: b, .. }) => Some((a, b)),
+            (RunEstimate::Spread { spread: a, .. }, RunEstimate::Spread { spread: b, .. }) => {
+                Some((a, b))
+            }
             _ => None,
         }
     }
 }
 
-fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confidence: f64) -> Seen {
-    let both = |of: fn(&RunRecord) -> Known| Seen::of(of(base), of(candidate));
+fn see(
+    metric: ComparedMetric,
+    base: &RunRecord,
+    candidate: &RunRecord,
+    confidence: f64,
+) -> PairEstimate {
+    let both = |of: fn(&RunRecord) -> RunEstimate| PairEstimate::of(of(base), of(candidate));
     match metric {
-        ComparedMetric::Breakpoint => both(known::breakpoint),
+        ComparedMetric::Breakpoint => both(run_estimate::breakpoint),
         ComparedMetric::Knee => both(observed::knee),
         ComparedMetric::Throughput => see_throughput(base, candidate),
         ComparedMetric::P50 => see_latency(base, candidate, 0.5, confidence),
@@ -186,9 +194,9 @@ fn see(metric: ComparedMetric, base: &RunRecord, candidate: &RunRecord, confiden
 
 /// The highest throughputs, where they stopped growing in both runs. Where it stopped in one alone, a highest one of the other that is
 /// beyond it is a change already. Else throughput is compared at a level that both held, and the highest ones are told beside.
-fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
+fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> PairEstimate {
     let metric = ComparedMetric::Throughput;
-    let of = |of: fn(&RunRecord) -> Known| Seen::of(of(base), of(candidate));
+    let of = |of: fn(&RunRecord) -> RunEstimate| PairEstimate::of(of(base), of(candidate));
     let peaks = of(observed::throughput);
     if peaks.trouble(metric).is_none() {
         return peaks;
@@ -196,17 +204,17 @@ fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
     let note = observed::most_seen(base, candidate);
     let bounded = of(observed::throughput_or_more);
     let beyond = match (&bounded.base, &bounded.candidate) {
-        (Known::Spread { value, .. }, Known::AtLeast(least))
-        | (Known::AtLeast(least), Known::Spread { value, .. }) => least > value,
+        (RunEstimate::Spread { value, .. }, RunEstimate::AtLeast(least))
+        | (RunEstimate::AtLeast(least), RunEstimate::Spread { value, .. }) => least > value,
         _ => false,
     };
     if beyond {
-        return Seen { note, ..bounded };
+        return PairEstimate { note, ..bounded };
     }
-    let common = observed::common_level(base, candidate).map(|level| Seen {
+    let common = observed::common_level(base, candidate).map(|level| PairEstimate {
         levels: Some((level, level)),
         note,
-        ..Seen::of(
+        ..PairEstimate::of(
             observed::throughput_at(base, level),
             observed::throughput_at(candidate, level),
         )
@@ -215,28 +223,28 @@ fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> Seen {
     usable.unwrap_or(peaks)
 }
 
-fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64) -> Seen {
+fn see_latency(base: &RunRecord, candidate: &RunRecord, q: f64, confidence: f64) -> PairEstimate {
     if main_step(&steps(base)) != main_step(&steps(candidate)) {
-        return Seen::apart("the candidate measures another step");
+        return PairEstimate::apart("the candidate measures another step");
     }
     match observed::common_level(base, candidate) {
-        None => Seen::apart(
+        None => PairEstimate::apart(
             "the runs have no held level in common that is low enough for queues not \
                 to form",
         ),
         Some(level) => {
             let seen = observed::latencies(base, candidate, level, q, confidence);
-            Seen {
+            PairEstimate {
                 levels: Some((level, level)),
                 together: seen.ratio,
-                ..Seen::of(seen.base, seen.candidate)
+                ..PairEstimate::of(seen.base, seen.candidate)
             }
         }
     }
 }
 
 /// The ratio from what can be used: one pair, several, or bounds alone.
-fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
+fn fill(change: &mut Change, usable: &[&PairEstimate], confidence: f64) {
     let ratio = if let [only] = usable {
         only.ratio(confidence)
     } else {
@@ -275,7 +283,7 @@ fn fill(change: &mut Change, usable: &[&Seen], confidence: f64) {
 }
 
 /// Lower and upper end of a pair's ratio, and the p-value of no change, where one side is only bounded.
-fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>) {
+fn bound(seen: &PairEstimate, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>) {
     let tail = (1.0 - confidence) / 2.0;
     let below = |spread: &Spread, at: f64| ratio::at_or_below_with_between(spread, at);
     let p = |share: f64| Some((2.0 * share).clamp(0.001, 1.0));
@@ -287,31 +295,47 @@ fn bound(seen: &Seen, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>
         // One of them is an interval without a number: the ends are what is known, and a change is only told where the
         // intervals leave each other out.
         (
-            Known::Spread { spread: base, .. } | Known::Within(base),
-            Known::Spread { spread: now, .. } | Known::Within(now),
+            RunEstimate::Spread { spread: base, .. } | RunEstimate::Within(base),
+            RunEstimate::Spread { spread: now, .. } | RunEstimate::Within(now),
         ) => (
             Some(quantile(now, tail) / quantile(base, 1.0 - tail)),
             Some(quantile(now, 1.0 - tail) / quantile(base, tail)),
             None,
         ),
-        (Known::Spread { spread, .. } | Known::Within(spread), Known::AtLeast(most)) => {
+        (
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+            RunEstimate::AtLeast(most),
+        ) => {
             let base = quantile(spread, 1.0 - tail);
             (Some(most / base), None, p(1.0 - below(spread, *most)))
         }
-        (Known::Spread { spread, .. } | Known::Within(spread), Known::AtMost(least)) => {
+        (
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+            RunEstimate::AtMost(least),
+        ) => {
             let base = quantile(spread, tail);
             (None, Some(least / base), p(below(spread, *least)))
         }
-        (Known::AtLeast(most), Known::Spread { spread, .. } | Known::Within(spread)) => {
+        (
+            RunEstimate::AtLeast(most),
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+        ) => {
             let now = quantile(spread, 1.0 - tail);
             (None, Some(now / most), p(1.0 - below(spread, *most)))
         }
-        (Known::AtMost(least), Known::Spread { spread, .. } | Known::Within(spread)) => {
+        (
+            RunEstimate::AtMost(least),
+            RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread),
+        ) => {
             let now = quantile(spread, tail);
             (Some(now / least), None, p(below(spread, *least)))
         }
-        (Known::AtMost(least), Known::AtLeast(most)) => (Some(most / least), None, None),
-        (Known::AtLeast(most), Known::AtMost(least)) => (None, Some(least / most), None),
+        (RunEstimate::AtMost(least), RunEstimate::AtLeast(most)) => {
+            (Some(most / least), None, None)
+        }
+        (RunEstimate::AtLeast(most), RunEstimate::AtMost(least)) => {
+            (None, Some(least / most), None)
+        }
         _ => (None, None, None),
     }
 }

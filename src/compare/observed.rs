@@ -4,7 +4,7 @@
 //! standard error is the largest of those that blocks of one, two and four times the length give, so that dependence
 //! between neighbours widens it.
 
-use super::known::Known;
+use super::run_estimate::RunEstimate;
 use crate::measure::{Histogram, Level};
 use crate::record::{Plateau, ProbeRecord, Purpose, RunRecord, SecondRecord};
 use crate::slo::Verdict;
@@ -53,11 +53,11 @@ const STILL_GROWS: &str = "throughput was still growing at the highest level tha
 const TOO_SHORT: &str = "its holds are too short for an interval";
 
 /// The highest throughput, cycles per second, where it does not grow any more.
-pub(super) fn throughput(record: &RunRecord) -> Known {
+pub(super) fn throughput(record: &RunRecord) -> RunEstimate {
     let Some(Plateau { peak, .. }) = so_far(record).filter(|p| !p.may_grow()) else {
         return match record.answer.peak_throughput_per_s {
-            Some(peak) => Known::Bare(peak, STILL_GROWS.to_owned()),
-            None => Known::Nothing("no throughput was measured".to_owned()),
+            Some(peak) => RunEstimate::Bare(peak, STILL_GROWS.to_owned()),
+            None => RunEstimate::Nothing("no throughput was measured".to_owned()),
         };
     };
     let value = peak.rate().unwrap_or_default();
@@ -65,13 +65,13 @@ pub(super) fn throughput(record: &RunRecord) -> Known {
 }
 
 /// The highest throughput as a lower bound of what the target could do, where it still grew.
-pub(super) fn throughput_or_more(record: &RunRecord) -> Known {
+pub(super) fn throughput_or_more(record: &RunRecord) -> RunEstimate {
     let growing = so_far(record).filter(Plateau::may_grow);
     let bound = growing.and_then(|plateau| {
         let error = rate_error(record, plateau.peak)?;
         Some(plateau.peak.rate()? * (-ONE_SIDED * error.se).exp())
     });
-    bound.map_or_else(|| throughput(record), Known::AtLeast)
+    bound.map_or_else(|| throughput(record), RunEstimate::AtLeast)
 }
 
 /// The highest throughputs that were seen, whether or not they still grew: `50.0 -> 100.0`.
@@ -87,40 +87,42 @@ pub(super) fn most_seen(base: &RunRecord, candidate: &RunRecord) -> Option<Strin
 }
 
 /// Throughput at a level, cycles per second, over the longest hold there.
-pub(super) fn throughput_at(record: &RunRecord, level: Level) -> Known {
+pub(super) fn throughput_at(record: &RunRecord, level: Level) -> RunEstimate {
     let holds = whole(record).filter(|p| p.level == level);
     let longest = holds.max_by(|a, b| a.hold_s.total_cmp(&b.hold_s));
     match longest.and_then(|p| Some((p, p.rate()?))) {
         Some((probe, rate)) => spread_or_bare(rate, rate_error(record, probe)),
-        None => Known::Nothing("no throughput was measured there".to_owned()),
+        None => RunEstimate::Nothing("no throughput was measured there".to_owned()),
     }
 }
 
 /// Where throughput stops growing: the peak throughput times the time of a cycle at the lowest level. While it still grows the
 /// knee is at least that.
-pub(super) fn knee(record: &RunRecord) -> Known {
+pub(super) fn knee(record: &RunRecord) -> RunEstimate {
     let Some(plateau) = so_far(record) else {
-        return Known::Nothing("no throughput was measured at a level of users".to_owned());
+        return RunEstimate::Nothing("no throughput was measured at a level of users".to_owned());
     };
     if vus(plateau.lowest) > NOBODY_WAITS * plateau.knee {
         let why = "its lowest level is too close to the knee to show a cycle without queueing";
-        return Known::Bare(plateau.knee, why.to_owned());
+        return RunEstimate::Bare(plateau.knee, why.to_owned());
     }
     let errors = rate_error(record, plateau.peak).zip(cycle_error(&plateau));
     let error = errors.map(|(a, b)| a.and(b));
     match error {
         Some(error) if plateau.may_grow() => {
-            Known::AtLeast(plateau.knee * (-ONE_SIDED * error.se).exp())
+            RunEstimate::AtLeast(plateau.knee * (-ONE_SIDED * error.se).exp())
         }
-        None if plateau.may_grow() => Known::Nothing(format!("knee not reached: {STILL_GROWS}")),
+        None if plateau.may_grow() => {
+            RunEstimate::Nothing(format!("knee not reached: {STILL_GROWS}"))
+        }
         error => spread_or_bare(plateau.knee, error),
     }
 }
 
-fn spread_or_bare(value: f64, error: Option<Error>) -> Known {
+fn spread_or_bare(value: f64, error: Option<Error>) -> RunEstimate {
     match error.and_then(|e| Spread::student(value, e.se, e.freedom)) {
-        Some(spread) => Known::Spread { value, spread },
-        None => Known::Bare(value, TOO_SHORT.to_owned()),
+        Some(spread) => RunEstimate::Spread { value, spread },
+        None => RunEstimate::Bare(value, TOO_SHORT.to_owned()),
     }
 }
 
@@ -282,8 +284,8 @@ fn quiet(record: &RunRecord) -> Vec<Level> {
 /// A quantile of the main step's latency at a level over all of its visits: seconds, of base and candidate, and the interval of
 /// their ratio.
 pub(super) struct Latencies {
-    pub(super) base: Known,
-    pub(super) candidate: Known,
+    pub(super) base: RunEstimate,
+    pub(super) candidate: RunEstimate,
     pub(super) ratio: Option<Interval>,
 }
 
@@ -298,12 +300,12 @@ pub(super) fn latencies(
     let held = [held_at(base, level), held_at(candidate, level)];
     let ratio = ratio_of(&held, q, confidence);
     let [base, candidate] = held.map(|held| match held.quantile(q) {
-        None => Known::Nothing("no latency was measured there".to_owned()),
-        Some(value) if ratio.is_some() => Known::Beside(value),
+        None => RunEstimate::Nothing("no latency was measured there".to_owned()),
+        Some(value) if ratio.is_some() => RunEstimate::Beside(value),
         Some(value) if held.beyond(q) < BEYOND_QUANTILE => {
-            Known::Bare(value, "too few requests for an interval".to_owned())
+            RunEstimate::Bare(value, "too few requests for an interval".to_owned())
         }
-        Some(value) => Known::Bare(value, TOO_SHORT.to_owned()),
+        Some(value) => RunEstimate::Bare(value, TOO_SHORT.to_owned()),
     });
     Latencies {
         base,

@@ -1,7 +1,7 @@
 //! How the breakpoint grows with the size of the system.
 
 use super::Named;
-use super::known::{self, Known};
+use super::run_estimate::{self, RunEstimate};
 use crate::record::{Bounds, ForecastPoint, Scaling, ScalingPoint};
 use crate::stats::usl::{self, Law, Sized};
 use crate::stats::{Ends, Spread};
@@ -74,12 +74,18 @@ fn sized(run: &Named) -> Result<Sized, String> {
         .size
         .filter(|s| s.is_finite() && *s > 0.0)
         .ok_or_else(|| format!("{} needs a size above zero", run.name))?;
-    let spread: Spread = match known::breakpoint(&run.record) {
-        Known::Spread { spread, .. } | Known::Within(spread) => spread,
-        Known::AtLeast(_) => return Err(format!("{}: it never broke", run.name)),
-        Known::AtMost(_) => return Err(format!("{}: it broke even at the minimum", run.name)),
-        Known::Beside(_) => return Err(format!("{}: its breakpoint has no interval", run.name)),
-        Known::Bare(_, why) | Known::Nothing(why) => return Err(format!("{}: {why}", run.name)),
+    let spread: Spread = match run_estimate::breakpoint(&run.record) {
+        RunEstimate::Spread { spread, .. } | RunEstimate::Within(spread) => spread,
+        RunEstimate::AtLeast(_) => return Err(format!("{}: it never broke", run.name)),
+        RunEstimate::AtMost(_) => {
+            return Err(format!("{}: it broke even at the minimum", run.name));
+        }
+        RunEstimate::Beside(_) => {
+            return Err(format!("{}: its breakpoint has no interval", run.name));
+        }
+        RunEstimate::Bare(_, why) | RunEstimate::Nothing(why) => {
+            return Err(format!("{}: {why}", run.name));
+        }
     };
     Ok(Sized { size, spread })
 }

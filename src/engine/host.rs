@@ -10,7 +10,7 @@ use std::time::Instant;
 
 pub(super) use self::process::ProcessWatch;
 use self::quota::Periods;
-use crate::measure::Strain;
+use crate::measure::GeneratorHealth;
 
 /// Reads what bears on the whole machine, by the growth of the kernel's counters.
 pub(super) struct HostWatch {
@@ -37,7 +37,7 @@ impl HostWatch {
         clippy::cast_precision_loss,
         reason = "counters of a second are far below 2^52"
     )]
-    pub(super) fn sample(&mut self) -> Strain {
+    pub(super) fn sample(&mut self) -> GeneratorHealth {
         let now = Self::new();
         let grown = |after: u64, before: u64| after.saturating_sub(before);
         let both = |after: Option<(u64, u64)>, before: Option<(u64, u64)>| {
@@ -47,7 +47,7 @@ impl HostWatch {
         let tcp = both(now.tcp, self.tcp);
         let passed_us = now.at.saturating_duration_since(self.at).as_secs_f64() * 1e6;
         let stalled = now.stalled_us.zip(self.stalled_us);
-        let strain = Strain {
+        let health = GeneratorHealth {
             segments_out: tcp.map(|(out, _)| out),
             retransmits: tcp.map(|(_, again)| again),
             cpu_pressure: stalled
@@ -57,10 +57,10 @@ impl HostWatch {
                 .filter(|(_, all)| *all > 0)
                 .map(|(stolen, all)| stolen as f64 / all as f64),
             held_back: now.quota.held_back_since(&self.quota),
-            ..Strain::default()
+            ..GeneratorHealth::default()
         };
         *self = now;
-        strain
+        health
     }
 }
 

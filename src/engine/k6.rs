@@ -36,7 +36,9 @@ use super::requests::{self, MOST_NAMES, few};
 use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 pub use crate::k6::Mode as K6Mode;
 use crate::k6::{ITERATION, Version};
-use crate::measure::{FailureKind, GeneratorWindow, Level, StepTable, StepWindow, Strain, Window};
+use crate::measure::{
+    FailureKind, GeneratorHealth, GeneratorWindow, Level, StepTable, StepWindow, Window,
+};
 use crate::secret::{Hidden, masked};
 
 /// How long k6 may take until its VUs run: it makes them all, and runs the script's `setup`.
@@ -113,7 +115,7 @@ pub struct K6Engine {
     names: Vec<String>,
     /// Mean time that a VU lets pass between two requests, seconds.
     think_s: f64,
-    health: Health,
+    health: HealthWatch,
     notes: Notes,
     /// Number of the next second; from when k6 was ended on nothing happens in them.
     next: u64,
@@ -122,13 +124,13 @@ pub struct K6Engine {
 
 /// When a second is known.
 #[derive(Debug, Clone, Copy)]
-enum Known {
+enum WindowClose {
     Marked,
     AfterAWhile,
 }
 
 /// The generator's own health.
-struct Health {
+struct HealthWatch {
     k6: ProcessWatch,
     own: ProcessWatch,
     host: HostWatch,
@@ -138,8 +140,8 @@ struct Health {
 /// What a reader must know in the end.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Names that came up after the look around.
-    strange: BTreeSet<String>,
+    /// Names that came up after the steps were discovered.
+    late_names: BTreeSet<String>,
     requests: u64,
     late: u64,
     partial: u64,
@@ -164,28 +166,28 @@ impl K6Engine {
         let (events, seen) = unbounded_channel();
         let (tell, slices) = unbounded_channel();
         let zero = wall_clock();
-        let (drive, known) = match spec.mode {
-            K6Mode::Gate => (Drive::gate(&spec, events).await?, Known::Marked),
-            K6Mode::Restart => (Drive::restart(&spec, events), Known::AfterAWhile),
+        let (drive, close) = match spec.mode {
+            K6Mode::Gate => (Drive::gate(&spec, events).await?, WindowClose::Marked),
+            K6Mode::Restart => (Drive::restart(&spec, events), WindowClose::AfterAWhile),
         };
         let mut engine = Self {
             drive,
             slices,
-            recorder: tokio::spawn(record(Fold::new(zero), seen, tell, known)),
+            recorder: tokio::spawn(record(Fold::new(zero), seen, tell, close)),
             zero,
             level: Level::ZERO,
             ordered_at: zero,
             running: (0, 0),
             names: Vec::new(),
             think_s: 0.0,
-            health: Health::new(),
+            health: HealthWatch::new(),
             notes: Notes::default(),
             next: 0,
             halted: false,
             spec,
         };
         let looked = tokio::select! {
-            looked = engine.look_around() => looked,
+            looked = engine.discover_steps() => looked,
             () = told => Err(EngineError::Start("interrupted".to_owned())),
         };
         match looked {
@@ -225,7 +227,7 @@ impl K6Engine {
     }
 
     /// Lets a few VUs run until no new name comes up.
-    async fn look_around(&mut self) -> Result<(), EngineError> {
+    async fn discover_steps(&mut self) -> Result<(), EngineError> {
         self.wait_until_there().await?;
         // Each function must have its turn.
         let functions = u32::try_from(self.spec.functions.len()).unwrap_or(1);
@@ -489,7 +491,7 @@ async fn record(
     mut fold: Fold,
     mut events: UnboundedReceiver<Vec<Event>>,
     slices: UnboundedSender<Slice>,
-    known: Known,
+    close: WindowClose,
 ) {
     let mut look = tokio::time::interval(LOOK);
     loop {
@@ -500,14 +502,15 @@ async fn record(
             },
             _ = look.tick() => {}
         }
-        let until = match known {
-            Known::Marked => fold.marked(),
-            Known::AfterAWhile => Some(wall_clock() - KNOWN_AFTER_NS),
+        let until = match close {
+            WindowClose::Marked => fold.marked(),
+            WindowClose::AfterAWhile => Some(wall_clock() - KNOWN_AFTER_NS),
         };
         while let Some(slice) = until.and_then(|until| fold.close(until)) {
             // Without a receiver the run is over; so it is when nothing comes any more.
             let is_silent = fold.silent_since() < wall_clock() - SILENT_UNMARKED_NS;
-            let unknown = matches!(known, Known::AfterAWhile) && slice.running > 0 && is_silent;
+            let unknown =
+                matches!(close, WindowClose::AfterAWhile) && slice.running > 0 && is_silent;
             if unknown || slices.send(slice).is_err() {
                 return;
             }
@@ -521,13 +524,13 @@ fn wall_clock() -> i64 {
     since.map_or(0, |d| i64::try_from(d.as_nanos()).unwrap_or(i64::MAX))
 }
 
-impl std::fmt::Debug for Health {
+impl std::fmt::Debug for HealthWatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Health").finish_non_exhaustive()
+        f.debug_struct("HealthWatch").finish_non_exhaustive()
     }
 }
 
-impl Health {
+impl HealthWatch {
     fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -551,7 +554,7 @@ impl Health {
             lag_p99_s,
             cpu_cores,
             descriptors,
-            strain: Strain {
+            health: GeneratorHealth {
                 process_cpu: cpu_cores.map(|cores| cores / self.cores),
                 woke_late_p99_s: lag_p99_s,
                 ..self.host.sample()
@@ -568,8 +571,8 @@ impl Notes {
         self.late += slice.late;
         self.partial += slice.partial;
         for name in slice.names.keys().filter(|n| !names.contains(n)) {
-            if self.strange.len() <= MOST_NAMES {
-                self.strange.insert(name.clone());
+            if self.late_names.len() <= MOST_NAMES {
+                self.late_names.insert(name.clone());
             }
         }
         for (message, n) in &slice.threw {
@@ -581,12 +584,12 @@ impl Notes {
 
     fn texts(&self) -> Vec<String> {
         let mut out = Vec::new();
-        if !self.strange.is_empty() {
+        if !self.late_names.is_empty() {
             out.push(format!(
                 "requests named {} have no row of their own, because they first appeared during \
                  the run (or there are too many names); they count only in the totals. Give \
                  related requests one name in the script (tags: {{ name: '...' }})",
-                few(&self.strange)
+                few(&self.late_names)
             ));
         }
         if self.late > 0 {

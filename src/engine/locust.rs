@@ -93,7 +93,7 @@ pub struct LocustEngine {
     /// Mean time that a user lets pass between two requests, seconds.
     think_s: f64,
     /// Workers that carry the level.
-    crew: BTreeSet<String>,
+    workers: BTreeSet<String>,
     /// Whether one of them was silent in the last window.
     lost_some: bool,
     /// Users that are too few for the level and do not become more, and for how many seconds.
@@ -121,8 +121,8 @@ impl Source {
 /// What a reader must know in the end.
 #[derive(Debug, Default)]
 struct Notes {
-    /// Names that came up after the look around.
-    strange: BTreeSet<String>,
+    /// Names that came up after the steps were discovered.
+    late_names: BTreeSet<String>,
     /// Requests that ended, and those of them whose client does not say when it begins one.
     ended: u64,
     unseen: u64,
@@ -131,9 +131,9 @@ struct Notes {
 }
 
 /// A window before it has a place in time.
-struct Seen {
+struct UnplacedWindow {
     window: Window,
-    strange: BTreeSet<String>,
+    late_names: BTreeSet<String>,
     ended: u64,
     unseen: u64,
 }
@@ -155,9 +155,9 @@ impl LocustEngine {
             cluster = gather(&web) => cluster?,
             () = &mut told => return Err(interrupted()),
         };
-        let (source, crew, host) = match cluster {
-            Cluster::WithPlugin { crew, host } => {
-                (Source::Exact(Exact::new(web.clone())), crew, host)
+        let (source, workers, host) = match cluster {
+            Cluster::WithPlugin { workers, host } => {
+                (Source::Exact(Exact::new(web.clone())), workers, host)
             }
             Cluster::Plain { .. } if spec.climbs => {
                 return Err(EngineError::Unfit(format!(
@@ -167,7 +167,7 @@ impl LocustEngine {
                     web.shown()
                 )));
             }
-            Cluster::Plain { crew } => (Source::Coarse(Coarse::new(web.clone())), crew, None),
+            Cluster::Plain { workers } => (Source::Coarse(Coarse::new(web.clone())), workers, None),
         };
         let mut engine = Self {
             names: Vec::new(),
@@ -179,11 +179,11 @@ impl LocustEngine {
             web,
             spec,
             source,
-            crew,
+            workers,
             host,
         };
         let looked = tokio::select! {
-            looked = engine.look_around() => looked,
+            looked = engine.discover_steps() => looked,
             () = told => Err(interrupted()),
         };
         match looked {
@@ -221,7 +221,7 @@ impl LocustEngine {
     }
 
     /// Lets a few users run until no new name comes up.
-    async fn look_around(&mut self) -> Result<(), EngineError> {
+    async fn discover_steps(&mut self) -> Result<(), EngineError> {
         // A class of users that nobody is of has requests that nobody sees.
         let classes = self.web.user_classes().await.unwrap_or(1);
         let users = u32::try_from(classes).unwrap_or(1);
@@ -239,7 +239,7 @@ impl LocustEngine {
             if let Some(whole) = next.window.steps.last() {
                 all.merge_shard(whole);
             }
-            for name in next.strange {
+            for name in next.late_names {
                 if seen.insert(name) {
                     quiet = 0.0;
                 }
@@ -301,12 +301,12 @@ impl LocustEngine {
                 Source::Coarse(_) => alive.clone(),
             };
             if alive.is_subset(&reporting) || tokio::time::Instant::now() >= deadline {
-                self.crew = alive;
+                self.workers = alive;
                 break;
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        if self.crew.is_empty() {
+        if self.workers.is_empty() {
             return Err(EngineError::Stopped(
                 "no worker is left: start workers again (locust --worker), then run again"
                     .to_owned(),
@@ -316,12 +316,12 @@ impl LocustEngine {
         Ok(())
     }
 
-    async fn next(&mut self) -> Result<Seen, EngineError> {
+    async fn next(&mut self) -> Result<UnplacedWindow, EngineError> {
         let seen = match &mut self.source {
-            Source::Exact(exact) => exact.next(self.level, &self.names, &self.crew).await?,
-            Source::Coarse(coarse) => coarse.next(self.level, &self.names, &self.crew).await?,
+            Source::Exact(exact) => exact.next(self.level, &self.names, &self.workers).await?,
+            Source::Coarse(coarse) => coarse.next(self.level, &self.names, &self.workers).await?,
         };
-        let lost = seen.window.generator.strain.workers_lost;
+        let lost = seen.window.generator.health.workers_lost;
         self.lost_some = lost > 0;
         Ok(seen)
     }
@@ -330,7 +330,7 @@ impl LocustEngine {
     fn check_reach(&mut self, window: &Window) -> Result<(), EngineError> {
         let short = window.vus > 0 && window.vus < self.level.get();
         let still = self.stuck.is_none_or(|(vus, _)| vus == window.vus);
-        let lost = window.generator.strain.workers_lost > 0;
+        let lost = window.generator.health.workers_lost > 0;
         if !short || !still || lost || !self.source.has_spawned() {
             self.stuck = None;
             return Ok(());
@@ -356,9 +356,9 @@ impl LocustEngine {
         self.check_reach(&seen.window)?;
         self.notes.ended += seen.ended;
         self.notes.unseen += seen.unseen;
-        self.notes.lost = (self.notes.lost).max(seen.window.generator.strain.workers_lost);
-        if self.notes.strange.len() <= MOST_NAMES {
-            self.notes.strange.extend(seen.strange);
+        self.notes.lost = (self.notes.lost).max(seen.window.generator.health.workers_lost);
+        if self.notes.late_names.len() <= MOST_NAMES {
+            self.notes.late_names.extend(seen.late_names);
         }
         Ok(seen.window)
     }
@@ -441,12 +441,12 @@ impl Engine for LocustEngine {
 impl Notes {
     fn texts(&self, names: &[String]) -> Vec<String> {
         let mut out = Vec::new();
-        if !self.strange.is_empty() {
+        if !self.late_names.is_empty() {
             out.push(format!(
                 "requests named {} have no row of their own, because they first appeared during \
                  the run (or there are too many names); they count only in the totals. Give \
                  related requests one name in the locustfile (name=...)",
-                few(&self.strange)
+                few(&self.late_names)
             ));
         }
         if self.unseen > 0 {
@@ -488,11 +488,11 @@ fn shape(name: &str) -> EngineError {
 /// What there is to drive.
 enum Cluster {
     WithPlugin {
-        crew: BTreeSet<String>,
+        workers: BTreeSet<String>,
         host: Option<String>,
     },
     Plain {
-        crew: BTreeSet<String>,
+        workers: BTreeSet<String>,
     },
 }
 
@@ -565,7 +565,7 @@ async fn with_plugin(web: &Web, status: web::Status) -> Result<Cluster, NotYet> 
         )));
     }
     Ok(Cluster::WithPlugin {
-        crew: there.iter().map(|w| w.id.clone()).collect(),
+        workers: there.iter().map(|w| w.id.clone()).collect(),
         host: status.host.filter(|h| !h.is_empty()),
     })
 }
@@ -580,12 +580,12 @@ async fn plain(web: &Web) -> Result<Cluster, NotYet> {
             web.shown()
         )));
     };
-    let crew: BTreeSet<String> = (workers.into_iter())
+    let workers: BTreeSet<String> = (workers.into_iter())
         .filter(|w| w.state != "missing")
         .map(|w| w.id)
         .collect();
-    some_workers(web, crew.len())?;
-    Ok(Cluster::Plain { crew })
+    some_workers(web, workers.len())?;
+    Ok(Cluster::Plain { workers })
 }
 
 /// A test that somebody else runs is not to be changed.

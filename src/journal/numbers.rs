@@ -18,17 +18,17 @@ const MOST_SECONDS: f64 = 1e11;
 /// When a time is beyond all sense, or the text is no JSON.
 pub(super) fn check(json: &[u8]) -> Result<(), serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    Looked { key: "" }.deserialize(&mut deserializer)?;
+    WithinBounds { key: "" }.deserialize(&mut deserializer)?;
     deserializer.end()
 }
 
 /// A value, and the key that it or the array around it stands at.
 #[derive(Clone, Copy)]
-struct Looked<'k> {
+struct WithinBounds<'k> {
     key: &'k str,
 }
 
-impl Looked<'_> {
+impl WithinBounds<'_> {
     fn number<E: Error>(self, value: f64) -> Result<(), E> {
         if self.key.ends_with(SECONDS) && value.abs() > MOST_SECONDS {
             let key = self.key;
@@ -40,7 +40,7 @@ impl Looked<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Looked<'_> {
+impl<'de> DeserializeSeed<'de> for WithinBounds<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -49,7 +49,7 @@ impl<'de> DeserializeSeed<'de> for Looked<'_> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "compared with what is no time")]
-impl<'de> Visitor<'de> for Looked<'_> {
+impl<'de> Visitor<'de> for WithinBounds<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -87,7 +87,7 @@ impl<'de> Visitor<'de> for Looked<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            map.next_value_seed(Looked { key: &key })?;
+            map.next_value_seed(WithinBounds { key: &key })?;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ pub(crate) fn entry(probe: ProbeRecord) -> Entry {
         overflows: false,
     };
     Entry {
-        told: Told {
+        input: SearchInput {
             asked_s: 0.1 + 0.2,
             judged_s: 43.0,
             visit,
@@ -160,12 +160,12 @@ fn a_line_that_tells_of_another_probe_or_of_no_time_is_told() {
     told(|_| {}).unwrap();
     let changes: [(Change, &str); 10] = [
         (
-            |e| e.told.visit.evidence[0] = Evidence::LogRatio(f64::NAN),
+            |e| e.input.visit.evidence[0] = Evidence::LogRatio(f64::NAN),
             "no probe shows",
         ),
         (
             |e| {
-                e.told.visit.evidence[0] = Evidence::Share {
+                e.input.visit.evidence[0] = Evidence::Share {
                     bad: 2.0,
                     total: 1.0,
                     alpha: 0.01,
@@ -173,13 +173,13 @@ fn a_line_that_tells_of_another_probe_or_of_no_time_is_told() {
             },
             "no probe shows",
         ),
-        (|e| e.told.visit.throughput = Some(-1.0), "no probe shows"),
-        (|e| e.told.visit.cost_s = -1.0, "no probe shows"),
-        (|e| e.told.visit.level = Level(7), "another probe"),
-        (|e| e.told.visit.probe = 0, "another probe"),
-        (|e| e.told.judged_s = 42.0, "before the line above"),
-        (|e| e.told.judged_s = 1e308, "which is not a time"),
-        (|e| e.told.asked_s = -1.0, "before the line above"),
+        (|e| e.input.visit.throughput = Some(-1.0), "no probe shows"),
+        (|e| e.input.visit.cost_s = -1.0, "no probe shows"),
+        (|e| e.input.visit.level = Level(7), "another probe"),
+        (|e| e.input.visit.probe = 0, "another probe"),
+        (|e| e.input.judged_s = 42.0, "before the line above"),
+        (|e| e.input.judged_s = 1e308, "which is not a time"),
+        (|e| e.input.asked_s = -1.0, "before the line above"),
         (|e| e.probe.hold_s = -1e300, "which is not a time"),
     ];
     for (change, part) in changes {
@@ -203,8 +203,8 @@ proptest! {
     ) {
         let (_, mut entries) = journal();
         for entry in &mut entries {
-            entry.told.warnings.clone_from(&warnings);
-            (entry.told.asked_s, entry.told.judged_s) = times;
+            entry.input.warnings.clone_from(&warnings);
+            (entry.input.asked_s, entry.input.judged_s) = times;
         }
         let head = Head { command, ..head("gateway") };
         let mut bytes = head_line(&head).unwrap();

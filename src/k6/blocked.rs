@@ -11,12 +11,12 @@ struct Network {
 
 /// The kinds of addresses.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum AddressFamily {
     V4,
     V6,
 }
 
-impl Kind {
+impl AddressFamily {
     /// Bits of an address.
     fn width(self) -> u32 {
         match self {
@@ -48,7 +48,7 @@ pub fn blocked(allowed: &[IpAddr]) -> Vec<String> {
         bits: 8,
     }];
     let mut v6 = vec![
-        one(Ipv6Addr::LOCALHOST.into(), Kind::V6),
+        one(Ipv6Addr::LOCALHOST.into(), AddressFamily::V6),
         Network {
             first: Ipv4Addr::UNSPECIFIED.to_ipv6_mapped().into(),
             bits: 96,
@@ -56,13 +56,13 @@ pub fn blocked(allowed: &[IpAddr]) -> Vec<String> {
     ];
     for address in allowed {
         match address.to_canonical() {
-            IpAddr::V4(address) => v4.push(one(u32::from(address).into(), Kind::V4)),
-            IpAddr::V6(address) => v6.push(one(address.into(), Kind::V6)),
+            IpAddr::V4(address) => v4.push(one(u32::from(address).into(), AddressFamily::V4)),
+            IpAddr::V6(address) => v6.push(one(address.into(), AddressFamily::V6)),
         }
     }
     let whole = Network { first: 0, bits: 0 };
     let mut out = Vec::new();
-    for (kind, keep) in [(Kind::V4, v4), (Kind::V6, v6)] {
+    for (kind, keep) in [(AddressFamily::V4, v4), (AddressFamily::V6, v6)] {
         let mut networks = Vec::new();
         without(kind, whole, &keep, &mut networks);
         out.extend(networks.into_iter().map(|n| kind.text(n)));
@@ -70,7 +70,7 @@ pub fn blocked(allowed: &[IpAddr]) -> Vec<String> {
     out
 }
 
-fn one(address: u128, kind: Kind) -> Network {
+fn one(address: u128, kind: AddressFamily) -> Network {
     Network {
         first: address,
         bits: kind.width(),
@@ -78,14 +78,14 @@ fn one(address: u128, kind: Kind) -> Network {
 }
 
 /// Whether one network lies in another.
-fn lies_in(inner: Network, outer: Network, kind: Kind) -> bool {
+fn lies_in(inner: Network, outer: Network, kind: AddressFamily) -> bool {
     // Of a network of 0 bits everything is a part, and a shift by all bits is none.
     let name = |n: Network| n.first.checked_shr(kind.width() - outer.bits).unwrap_or(0);
     inner.bits >= outer.bits && name(inner) == name(outer)
 }
 
 /// The parts of a network that hold nothing that is kept: halves of it, as long as both would.
-fn without(kind: Kind, network: Network, keep: &[Network], out: &mut Vec<Network>) {
+fn without(kind: AddressFamily, network: Network, keep: &[Network], out: &mut Vec<Network>) {
     if keep.iter().any(|k| lies_in(network, *k, kind)) {
         return;
     }

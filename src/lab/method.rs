@@ -45,7 +45,7 @@ pub enum Method {
 
 /// What the methods need to know.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Asked {
+pub struct MethodOptions {
     /// Half-width of our interval, as a fraction.
     pub precision: f64,
     /// Time that our search may take, unless the system says; the policies of others take what they
@@ -106,7 +106,7 @@ impl Method {
     }
 
     /// Runs it once.
-    pub fn run(self, system: &System, asked: &Asked, seed: u64) -> MethodOutcome {
+    pub fn run(self, system: &System, asked: &MethodOptions, seed: u64) -> MethodOutcome {
         if self == Self::Ours {
             return ours::search(system, asked, seed);
         }
@@ -128,7 +128,12 @@ impl Method {
     }
 
     /// The policies of others.
-    fn policy(self, bench: &mut Bench<'_>, system: &System, asked: &Asked) -> Option<Level> {
+    fn policy(
+        self,
+        bench: &mut Bench<'_>,
+        system: &System,
+        asked: &MethodOptions,
+    ) -> Option<Level> {
         let top = asked.top(system);
         match self {
             Self::Ours => None,
@@ -151,7 +156,7 @@ impl Method {
 /// of magnitude.
 const TOP: f64 = 3.0;
 
-impl Asked {
+impl MethodOptions {
     /// The upper end of the range of a policy that has to be told one.
     fn top(&self, system: &System) -> Level {
         let told = self.truth.map(|t| Level::nearest(TOP * f64::from(t)));

@@ -3,7 +3,7 @@
 //!
 //! Pairs of equal systems count false alarms, the others how often a change is seen.
 
-use super::method::{Asked, ours};
+use super::method::{MethodOptions, ours};
 use super::runner::parallel;
 use super::seed;
 use super::system::System;
@@ -15,7 +15,7 @@ use crate::run::Interrupt;
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct PairsPlan {
     /// Pairs of each change.
     pub pairs: u32,
     /// Capacity that the candidate has more, as fractions; 0 is an equal system.
@@ -23,7 +23,7 @@ pub struct Plan {
     /// Seed of all of them.
     pub seed: u64,
     /// What is asked of a search.
-    pub asked: Asked,
+    pub asked: MethodOptions,
     /// Threads to use.
     pub threads: usize,
 }
@@ -31,7 +31,7 @@ pub struct Plan {
 /// Runs everything and tells after every pair how many are done. The changes of one pair share its
 /// base.
 pub fn run_all(
-    plan: &Plan,
+    plan: &PairsPlan,
     systems: &[System],
     interrupt: &Interrupt,
     done: &mut dyn FnMut(usize),
@@ -48,7 +48,7 @@ pub fn run_all(
     all
 }
 
-fn nothing_yet(plan: &Plan, system: &System) -> LabPairs {
+fn nothing_yet(plan: &PairsPlan, system: &System) -> LabPairs {
     let budget = plan.asked.budget.unwrap_or(system.limits.budget);
     LabPairs {
         name: system.name.clone(),
@@ -76,7 +76,7 @@ fn true_ratio(system: &System, change: f64) -> Option<f64> {
 }
 
 /// One pair for each change.
-fn of_pair(plan: &Plan, system: &System, pair: u32) -> Vec<LabPair> {
+fn of_pair(plan: &PairsPlan, system: &System, pair: u32) -> Vec<LabPair> {
     let seed =
         |which: u64| seed::mixed(&[plan.seed, seed::of_text(&system.name), pair.into(), which]);
     let base = named("base", ours::record(system, &plan.asked, seed(0)));

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
 
-use super::method::{Asked, Method};
+use super::method::{Method, MethodOptions};
 use super::seed;
 use super::system::System;
 use crate::report::lab::{LabRun, LabSystem, LabTruth};
@@ -12,7 +12,7 @@ use crate::run::Interrupt;
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct LabPlan {
     /// The methods, in the order of the table.
     pub methods: Vec<Method>,
     /// Runs of each against each system.
@@ -20,7 +20,7 @@ pub struct Plan {
     /// Seed of all of them.
     pub seed: u64,
     /// What is asked of a run; the truth is filled in per system.
-    pub asked: Asked,
+    pub asked: MethodOptions,
     /// Threads to use.
     pub threads: usize,
 }
@@ -28,7 +28,7 @@ pub struct Plan {
 /// Runs everything and tells after every run how many are done. Runs that were not begun when the
 /// user interrupted are left out.
 pub fn run_all(
-    plan: &Plan,
+    plan: &LabPlan,
     systems: &[(System, LabTruth)],
     interrupt: &Interrupt,
     done: &mut dyn FnMut(usize),
@@ -41,7 +41,7 @@ pub fn run_all(
         .collect();
     let one = |job: &(usize, u32, Method)| {
         let (system, truth) = &systems[job.0];
-        let asked = Asked {
+        let asked = MethodOptions {
             truth: truth.vus,
             ..plan.asked
         };
@@ -87,7 +87,7 @@ fn taken(
 pub(super) fn single(
     method: Method,
     system: &System,
-    asked: &Asked,
+    asked: &MethodOptions,
     base: u64,
     run: u32,
 ) -> LabRun {

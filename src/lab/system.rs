@@ -5,7 +5,7 @@ use std::future::Future;
 pub use crate::engine::sim::{Expect, SystemError};
 use crate::engine::sim::{ResetHandle, SimEngine, SystemSpec, shipped};
 use crate::measure::{Level, Reading, StepTable};
-use crate::run::Surroundings;
+use crate::run::RunEnvironment;
 use crate::search::SearchSpec;
 use crate::slo::{Objective, Slo, SloError};
 use crate::stats::queue::{ClosedQueue, OpenQueue};
@@ -203,12 +203,12 @@ impl System {
 
 /// What surrounds a simulated system: a reset command, no monitors and no time of day.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct SimulatedEnvironment {
     reset: ResetHandle,
 }
 
-impl World {
-    /// The surroundings of an engine.
+impl SimulatedEnvironment {
+    /// The environment of an engine.
     pub fn of(engine: &SimEngine) -> Self {
         Self {
             reset: engine.reset_handle(),
@@ -216,7 +216,7 @@ impl World {
     }
 }
 
-impl Surroundings for World {
+impl RunEnvironment for SimulatedEnvironment {
     fn readings(&mut self) -> Vec<Reading> {
         Vec::new()
     }

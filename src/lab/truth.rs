@@ -173,7 +173,7 @@ impl Means<'_> {
         let mut simulated = |protocol: Protocol, how: &str| {
             let pace = self.accuracy.pace;
             let sampler = Sampler::new(system, protocol, pace, self.threads, self.interrupt);
-            Search {
+            TruthSearch {
                 system,
                 accuracy: self.accuracy,
                 sampler,
@@ -257,7 +257,7 @@ const NEAR_RATIO: f64 = 1.25;
 /// would be chance.
 const REFUSED: f64 = 10.0;
 
-struct Search<'a, 'b> {
+struct TruthSearch<'a, 'b> {
     system: &'a System,
     accuracy: Accuracy,
     sampler: Sampler<'a>,
@@ -276,7 +276,7 @@ enum Crude {
     Near(Level),
 }
 
-impl Search<'_, '_> {
+impl TruthSearch<'_, '_> {
     fn run(mut self, how: &str) -> Result<LabTruth, TruthError> {
         let (vus, se, how) = match self.crude()? {
             Crude::NeverBreaks => (None, 0.0, how.to_owned()),
@@ -484,7 +484,7 @@ mod tests {
 
     fn searched(system: &System, accuracy: Accuracy) -> Result<LabTruth, TruthError> {
         let interrupt = Interrupt::default();
-        Search {
+        TruthSearch {
             system,
             accuracy,
             sampler: Sampler::new(system, Protocol::Steady, Pace::default(), 2, &interrupt),
@@ -526,7 +526,7 @@ mod tests {
     fn what_long_simulation_does_not_pin_down_is_refused() {
         let system = &System::shipped()[0];
         let interrupt = Interrupt::default();
-        let search = Search {
+        let search = TruthSearch {
             system,
             accuracy: Accuracy::default(),
             sampler: Sampler::new(system, Protocol::Steady, Pace::default(), 1, &interrupt),

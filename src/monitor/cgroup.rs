@@ -242,14 +242,14 @@ fn used(usage: Option<u64>, inactive_file: Option<u64>) -> Option<u64> {
 
 /// Turns looks into samples: rates and counters that outlive the group.
 #[derive(Debug, Default)]
-pub(super) struct Tracker {
+pub(super) struct GroupTracker {
     cpu: Rate,
     oom_kills: Counter,
     throttled: Counter,
     periods: Option<(String, u64, u64)>,
 }
 
-impl Tracker {
+impl GroupTracker {
     /// Adds to `sample` what a look saw. `source` names the group's incarnation where it is known to change.
     pub(super) fn add(&mut self, sample: &mut Sample, look: &Look, source: &str) {
         sample.put("memory", look.memory.map(float));
@@ -293,14 +293,14 @@ impl Tracker {
 #[derive(Debug)]
 pub(super) struct Group {
     dir: PathBuf,
-    tracker: Tracker,
+    tracker: GroupTracker,
 }
 
 impl Group {
     pub(super) fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
-            tracker: Tracker::default(),
+            tracker: GroupTracker::default(),
         }
     }
 
@@ -435,7 +435,7 @@ mod tests {
 
     #[test]
     fn the_share_of_throttled_periods_is_that_since_the_last_look() {
-        let mut tracker = Tracker::default();
+        let mut tracker = GroupTracker::default();
         let mut share = |source: &str, periods| {
             let look = Look {
                 periods,

@@ -11,8 +11,6 @@ mod follow;
 mod stats;
 
 pub(super) use follow::{events, log};
-#[cfg(test)]
-pub(super) use stats::Stream as Statistics;
 
 /// Reads bytes as each of the answers and streams of the Docker Engine, in any pieces.
 #[cfg(any(test, fuzzing))]
@@ -24,13 +22,13 @@ pub(crate) fn fuzz(data: &[u8]) {
 
 use std::path::Path;
 
-use super::cgroup::Tracker;
+use super::cgroup::GroupTracker;
 use super::counter::{Counter, float};
 use super::process::{Alive, Process, ProcessTracker};
 use super::{MonitorError, Sample};
-pub(crate) use api::Engine;
+pub(crate) use api::DockerEngine;
 use api::{Inspect, Restarts};
-use stats::Stream;
+pub(super) use stats::Statistics;
 
 /// What a container tells beside what a process does.
 pub(super) const FIELDS: &[&str] = &["exit_code", "healthy"];
@@ -39,10 +37,10 @@ pub(super) const FIELDS: &[&str] = &["exit_code", "healthy"];
 #[derive(Debug)]
 pub(super) struct Container {
     name: String,
-    engine: Option<Engine>,
+    engine: Option<DockerEngine>,
     /// The engine's statistics, where the control group cannot be read.
-    stats: Option<Stream>,
-    group_tracker: Tracker,
+    stats: Option<Statistics>,
+    group_tracker: GroupTracker,
     tracker: ProcessTracker,
     restarts: Restarts,
     kills: Kills,
@@ -75,7 +73,7 @@ impl Container {
             name: name.to_owned(),
             engine: None,
             stats: None,
-            group_tracker: Tracker::default(),
+            group_tracker: GroupTracker::default(),
             tracker: ProcessTracker::default(),
             restarts: Restarts::default(),
             kills: Kills::default(),
@@ -85,7 +83,7 @@ impl Container {
     async fn inspect(&mut self) -> Result<Inspect, MonitorError> {
         let engine = match &self.engine {
             Some(engine) => engine,
-            None => self.engine.insert(Engine::new()?),
+            None => self.engine.insert(DockerEngine::new()?),
         };
         engine.inspect(&self.name).await
     }
@@ -115,7 +113,7 @@ impl Container {
         if let Some(group) = &group {
             self.stats = None;
             let mut look = group.look();
-            let cpu_told = Tracker::tells_cpu(group, &look);
+            let cpu_told = GroupTracker::tells_cpu(group, &look);
             // Counted below, where the engine's word is heard too.
             kills = look.oom_kills.take();
             self.group_tracker.add(&mut sample, &look, &incarnation);
@@ -124,7 +122,9 @@ impl Container {
             let all = all.or(init.map(|init| vec![init])).unwrap_or_default();
             self.tracker.add(&mut sample, &all, !cpu_told);
         } else if state.running {
-            let stream = self.stats.get_or_insert_with(|| Stream::start(&self.name));
+            let stream = self
+                .stats
+                .get_or_insert_with(|| Statistics::start(&self.name));
             let stats = stream.latest();
             sample.put("memory", stats.memory);
             sample.put("cpu", stats.cpu);
@@ -149,11 +149,11 @@ impl Container {
 pub(super) struct ContainerOrProcess {
     container: Container,
     process: Process,
-    in_use: Option<Kind>,
+    in_use: Option<WatchedKind>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum WatchedKind {
     Container,
     Process,
 }
@@ -170,22 +170,22 @@ impl ContainerOrProcess {
     pub(super) async fn sample(&mut self) -> Result<Sample, MonitorError> {
         let container = match self.in_use {
             // A process that lives needs no look for a container.
-            Some(Kind::Process) if self.process.alive().is_some() => None,
+            Some(WatchedKind::Process) if self.process.alive().is_some() => None,
             _ => Some(self.container.inspect().await),
         };
         let kind = match &container {
-            Some(Ok(inspect)) if inspect.state.running => Kind::Container,
-            None => Kind::Process,
+            Some(Ok(inspect)) if inspect.state.running => WatchedKind::Container,
+            None => WatchedKind::Process,
             Some(answer) => match self.in_use {
-                _ if self.process.alive().is_some() => Kind::Process,
+                _ if self.process.alive().is_some() => WatchedKind::Process,
                 Some(kind) => kind,
-                None if answer.is_ok() => Kind::Container,
-                None => Kind::Process,
+                None if answer.is_ok() => WatchedKind::Container,
+                None => WatchedKind::Process,
             },
         };
         self.in_use = Some(kind);
         match (kind, container) {
-            (Kind::Container, Some(answer)) => answer.map(|a| self.container.fold(&a)),
+            (WatchedKind::Container, Some(answer)) => answer.map(|a| self.container.fold(&a)),
             (_, answer) => self.process.sample().map_err(|error| match answer {
                 Some(Err(docker)) => MonitorError::Unexpected(format!("{docker}; {error}")),
                 _ => error,

@@ -229,7 +229,7 @@ impl Splitter {
 
 /// A file that is read as it grows, also when it is cut to nothing or another one takes its name.
 #[derive(Debug)]
-pub(super) struct Follower {
+pub(super) struct LogFollower {
     path: PathBuf,
     open: Option<Open>,
     splitter: Splitter,
@@ -243,7 +243,7 @@ struct Open {
     read: u64,
 }
 
-impl Follower {
+impl LogFollower {
     /// From the file's end as it is now; one that is made later is read from its start.
     pub(super) fn new(path: &Path) -> Self {
         let open = open(path).ok().and_then(|mut open| {
@@ -308,7 +308,7 @@ impl Open {
 
 /// Follows a file for ever. Read on a thread of its own: a file on a dead network disk would hold up this one. That it cannot
 /// be read is a problem only where it `must_exist`.
-pub(super) async fn follow(follower: Follower, inbox: Inbox, must_exist: bool) {
+pub(super) async fn follow(follower: LogFollower, inbox: Inbox, must_exist: bool) {
     let mut follower = follower;
     let path = follower.path.clone();
     loop {
@@ -424,9 +424,9 @@ mod tests {
             file.write_all(text.as_bytes()).unwrap();
         };
         append("error of yesterday\n");
-        let mut follower = Follower::new(&path);
+        let mut follower = LogFollower::new(&path);
         let inbox = inbox();
-        let look = |follower: &mut Follower| {
+        let look = |follower: &mut LogFollower| {
             follower.poll(|l| inbox.hear(l)).unwrap();
             texts(&inbox)
         };
@@ -450,9 +450,9 @@ mod tests {
     #[test]
     fn what_is_no_file_is_an_error_and_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
-        let mut follower = Follower::new(dir.path());
+        let mut follower = LogFollower::new(dir.path());
         assert!(follower.poll(|_| {}).is_err());
-        let mut later = Follower::new(&dir.path().join("later.log"));
+        let mut later = LogFollower::new(&dir.path().join("later.log"));
         assert!(later.poll(|_| {}).is_err());
         fs::write(dir.path().join("later.log"), "error at once\n").unwrap();
         let inbox = inbox();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::cgroup::{self, Folders, Tracker};
+use super::cgroup::{self, Folders, GroupTracker};
 use super::counter::{Changes, Rate, float};
 use super::kernel::TcpTroubles;
 use super::{MonitorError, Sample};
@@ -396,7 +396,7 @@ pub(super) struct Process {
     pid_file: PathBuf,
     /// The group of the process, or of the one before: it keeps telling of the kill after the process died.
     group: Option<Folders>,
-    group_tracker: Tracker,
+    group_tracker: GroupTracker,
     tracker: ProcessTracker,
     restarts: Changes,
 }
@@ -406,7 +406,7 @@ impl Process {
         Self {
             pid_file: pid_file.to_owned(),
             group: None,
-            group_tracker: Tracker::default(),
+            group_tracker: GroupTracker::default(),
             tracker: ProcessTracker::default(),
             restarts: Changes::default(),
         }
@@ -434,7 +434,7 @@ impl Process {
         let mut cpu_told = false;
         if let Some(group) = &self.group {
             let look = group.look();
-            cpu_told = Tracker::tells_cpu(group, &look);
+            cpu_told = GroupTracker::tells_cpu(group, &look);
             let name = group.memory().display().to_string();
             self.group_tracker.add(&mut sample, &look, &name);
         }

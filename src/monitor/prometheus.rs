@@ -132,13 +132,13 @@ fn draw_limits(sample: &mut Sample) {
 
 /// The sum of the series that a selector stands for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Seen {
+struct SeriesSum {
     sum: f64,
     is_counter: bool,
 }
 
 /// Looks for series on a page; `None` when it is no page of metrics at all.
-fn read(text: &str, wanted: &[&Series]) -> Option<Vec<Option<Seen>>> {
+fn read(text: &str, wanted: &[&Series]) -> Option<Vec<Option<SeriesSum>>> {
     let mut types: HashMap<&str, &str> = HashMap::new();
     let mut found = vec![None; wanted.len()];
     let mut is_page = false;
@@ -158,7 +158,7 @@ fn read(text: &str, wanted: &[&Series]) -> Option<Vec<Option<Seen>>> {
         is_page = true;
         for (wanted, seen) in wanted.iter().zip(&mut found) {
             if wanted.selects(&series) && value.is_finite() {
-                let seen = seen.get_or_insert(Seen {
+                let seen = seen.get_or_insert(SeriesSum {
                     sum: 0.0,
                     is_counter: is_counter(&series.name, &types),
                 });
@@ -270,7 +270,7 @@ fn query_url(server: &str, query: &str) -> Result<reqwest::Url, String> {
 
 /// An answer of `/api/v1/query`.
 #[derive(Debug, Deserialize)]
-struct Answer {
+struct QueryAnswer {
     data: Option<Data>,
     error: Option<String>,
 }
@@ -295,7 +295,7 @@ struct Point(serde::de::IgnoredAny, String);
 
 /// The one number of an answer; `None` when there is no data.
 fn answer(text: &str) -> Result<Option<f64>, String> {
-    let answer: Answer =
+    let answer: QueryAnswer =
         serde_json::from_str(text).map_err(|_| "the response is not from a Prometheus server")?;
     let point = match (answer.data, answer.error) {
         (_, Some(error)) => return Err(error),
@@ -518,8 +518,8 @@ not a sample
             let sum = |of: &dyn Fn(&String) -> bool| -> f64 {
                 values.iter().filter(|v| of(&v.0)).map(|v| v.1).sum()
             };
-            prop_assert_eq!(seen[0], Some(Seen { sum: sum(&|_| true), is_counter: counts }));
-            prop_assert_eq!(seen[1], Some(Seen { sum: sum(&|l| l == label), is_counter: counts }));
+            prop_assert_eq!(seen[0], Some(SeriesSum { sum: sum(&|_| true), is_counter: counts }));
+            prop_assert_eq!(seen[1], Some(SeriesSum { sum: sum(&|l| l == label), is_counter: counts }));
         }
     }
 }

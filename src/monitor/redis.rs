@@ -12,7 +12,7 @@ use super::log::Inbox;
 use super::{MonitorError, Sample};
 use crate::scenario::Allowed;
 use crate::secret::masked;
-pub(crate) use wire::Connection;
+pub(crate) use wire::RedisConnection;
 #[cfg(any(test, fuzzing))]
 pub(crate) use wire::fuzz as fuzz_wire;
 
@@ -68,10 +68,10 @@ pub(super) struct Server {
     buffer_limit: Option<f64>,
     /// Samples until the list of subscribers is asked for again.
     list_in: u32,
-    connection: Option<Connection>,
+    connection: Option<RedisConnection>,
     /// When to connect again, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
-    seen: Tracker,
+    seen: ServerCounters,
 }
 
 impl Server {
@@ -85,13 +85,13 @@ impl Server {
             list_in: 0,
             connection: None,
             retry: None,
-            seen: Tracker::default(),
+            seen: ServerCounters::default(),
         }
     }
 
     pub(super) async fn sample(&mut self) -> Result<Sample, MonitorError> {
         match self.ask().await {
-            Ok(told) => Ok(self.fold(&told)),
+            Ok(answers) => Ok(self.fold(&answers)),
             // A server that was there and now refuses is down; one that is slow is a gap.
             Err(Lost::Gone(_)) if self.seen.restarts.count().is_some() => {
                 let mut sample = Sample::default();
@@ -106,18 +106,18 @@ impl Server {
         }
     }
 
-    /// The sample of what was told.
-    fn fold(&mut self, told: &Told) -> Sample {
-        let mut sample = self.seen.fold(&told.info);
+    /// The sample of the answers.
+    fn fold(&mut self, answers: &ServerAnswers) -> Sample {
+        let mut sample = self.seen.fold(&answers.info);
         sample.put(
             "latency_p99_s",
-            told.latencies.as_deref().and_then(slowest_p99),
+            answers.latencies.as_deref().and_then(slowest_p99),
         );
-        let run = text(&told.info, "run_id").unwrap_or_default();
-        if let Some(entries) = told.slowlog {
+        let run = text(&answers.info, "run_id").unwrap_or_default();
+        if let Some(entries) = answers.slowlog {
             sample.put("slowlog", Some(self.seen.slow(run, entries)));
         }
-        if let Some(list) = &told.subscribers {
+        if let Some(list) = &answers.subscribers {
             let buffers: Vec<f64> = output_buffers(list).collect();
             if buffers.len() > MANY_SUBSCRIBERS {
                 self.list_in = RARELY;
@@ -142,7 +142,7 @@ impl Server {
     }
 
     /// Asks everything. What an old server or a user with few rights is refused, except `INFO`, is a gap.
-    async fn ask(&mut self) -> Result<Told, Lost> {
+    async fn ask(&mut self) -> Result<ServerAnswers, Lost> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => self.connect().await?,
@@ -168,7 +168,7 @@ impl Server {
         match info {
             Ok(info) => {
                 self.connection = Some(connection);
-                Ok(Told {
+                Ok(ServerAnswers {
                     info,
                     latencies: latencies.ok(),
                     slowlog: slowlog.ok().and_then(|entries| entries_ever(&entries)),
@@ -184,14 +184,14 @@ impl Server {
         }
     }
 
-    async fn connect(&mut self) -> Result<Connection, Lost> {
+    async fn connect(&mut self) -> Result<RedisConnection, Lost> {
         let wait = self.retry.map_or(BACK_OFF.0, |(_, wait)| wait);
         if self.retry.is_some_and(|(at, _)| Instant::now() < at) {
             return Err(Lost::Gone("not connected; trying again soon".to_owned()));
         }
         // Set before the attempt, which a deadline may cut short.
         self.retry = Some((Instant::now() + wait, (wait * 2).min(BACK_OFF.1)));
-        let connection = Connection::open(&self.url, &self.allowed, TIMEOUT, Some(TIMEOUT))
+        let connection = RedisConnection::open(&self.url, &self.allowed, TIMEOUT, Some(TIMEOUT))
             .await
             .map_err(|e| Lost::from(&e))?;
         self.retry = None;
@@ -208,7 +208,7 @@ impl Server {
 }
 
 async fn ask<T: redis::FromRedisValue>(
-    connection: &Connection,
+    connection: &RedisConnection,
     command: &str,
     arguments: &[&str],
 ) -> redis::RedisResult<T> {
@@ -217,9 +217,9 @@ async fn ask<T: redis::FromRedisValue>(
     connection.ask(&asked).await
 }
 
-/// What a server told in one second.
+/// What a server answered in one second.
 #[derive(Debug, Default)]
-struct Told {
+struct ServerAnswers {
     info: String,
     latencies: Option<String>,
     /// Entries that the slow log ever had.
@@ -297,7 +297,7 @@ impl From<&redis::RedisError> for Lost {
 
 /// Counters over restarts of the server, and over `CONFIG RESETSTAT`, which sets most of them back.
 #[derive(Debug, Default)]
-struct Tracker {
+struct ServerCounters {
     /// Commands since the server, or its statistics, began.
     commands: f64,
     /// How often the statistics were seen to begin again.
@@ -311,7 +311,7 @@ struct Tracker {
     restarts: Changes,
 }
 
-impl Tracker {
+impl ServerCounters {
     /// Counts the entries of the slow log. An empty one may have been told to forget them, and goes on with its numbers.
     fn slow(&mut self, run: &str, entries: f64) -> f64 {
         match self.slowlog.total() {
@@ -396,7 +396,7 @@ fn oom_errors(info: &str) -> Option<f64> {
 /// Reads a text as each of the answers that are asked for.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(text: &str) {
-    let mut tracker = Tracker::default();
+    let mut tracker = ServerCounters::default();
     for _ in 0..2 {
         drop(tracker.fold(text));
     }
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn info_is_read() {
-        let mut tracker = Tracker::default();
+        let mut tracker = ServerCounters::default();
         let sample = tracker.fold(INFO);
         for (field, want) in [
             ("up", Some(1.0)),
@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn counts_go_on_over_statistics_that_begin_again() {
-        let mut tracker = Tracker::default();
+        let mut tracker = ServerCounters::default();
         let mut errors = |commands: u32, count: u32| {
             let line =
                 format!("instantaneous_ops_per_sec:95\r\ntotal_commands_processed:{commands}");
@@ -485,7 +485,7 @@ mod tests {
         let entry = |id| redis::Value::Array(vec![redis::Value::Int(id), redis::Value::Int(9)]);
         assert_eq!(entries_ever(&[entry(0)]), Some(1.0));
         assert_eq!(entries_ever(&[redis::Value::Nil]), None);
-        let mut tracker = Tracker::default();
+        let mut tracker = ServerCounters::default();
         let mut slow = |log: &[redis::Value]| tracker.slow("run", entries_ever(log).unwrap());
         // The third was emptied; the last has more than there is room for.
         let seen: Vec<f64> = [vec![], vec![entry(0)], vec![], vec![entry(130)]]
@@ -513,7 +513,7 @@ mod tests {
 
     #[test]
     fn what_an_old_server_does_not_tell_is_a_gap() {
-        let sample = Tracker::default().fold("run_id:1\r\nmaxmemory:0\r\nused_memory:5\r\n");
+        let sample = ServerCounters::default().fold("run_id:1\r\nmaxmemory:0\r\nused_memory:5\r\n");
         assert_eq!(find(&sample.values, "oom_errors"), None);
         assert_eq!(find(&sample.values, "clients"), None);
         assert_eq!(sample.limits, [], "a limit of 0 is none");
@@ -533,10 +533,10 @@ mod tests {
             let is_other = |line: &String| !line.starts_with("used_memory:") && !line.starts_with("connected_clients:");
             let mut lines: Vec<String> = others.into_iter().filter(is_other).collect();
             lines.insert(0, format!("used_memory_human:{memory}.00M"));
-            let told = [format!("used_memory:{memory}"), format!("connected_clients:{clients}")];
+            let answers = [format!("used_memory:{memory}"), format!("connected_clients:{clients}")];
             let place = if first { 0 } else { lines.len() };
-            lines.splice(place..place, told);
-            let sample = Tracker::default().fold(&lines.join("\r\n"));
+            lines.splice(place..place, answers);
+            let sample = ServerCounters::default().fold(&lines.join("\r\n"));
             #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
             let (memory, clients) = (memory as f64, clients as f64);
             prop_assert_eq!(find(&sample.values, "memory"), Some(memory));

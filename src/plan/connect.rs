@@ -52,7 +52,7 @@ pub(super) fn unasked(profile: &Profile, flags: &FindFlags) -> Vec<String> {
 
 /// The keys of one table.
 #[derive(Clone, Copy)]
-pub(super) struct Keys<'a> {
+pub(super) struct ConnectKeys<'a> {
     ca: Option<&'a Spanned<String>>,
     cert: Option<&'a Spanned<String>>,
     key: Option<&'a Spanned<String>>,
@@ -63,7 +63,7 @@ pub(super) struct Keys<'a> {
 
 macro_rules! keys_of {
     ($spec:ty) => {
-        impl<'a> From<&'a $spec> for Keys<'a> {
+        impl<'a> From<&'a $spec> for ConnectKeys<'a> {
             fn from(spec: &'a $spec) -> Self {
                 Self {
                     ca: spec.ca.as_ref(),
@@ -82,7 +82,7 @@ keys_of!(TargetSpec);
 keys_of!(EngineSpec);
 keys_of!(MonitorSpec);
 
-impl Keys<'_> {
+impl ConnectKeys<'_> {
     /// Whether a table says anything of it.
     pub(super) fn any(&self) -> bool {
         self.ca.is_some()
@@ -106,7 +106,7 @@ pub(super) fn of_target(
     let reader = Reader {
         source: profile.map(|p| &*p.source),
     };
-    let plan = resolve(Keys::from(spec), flags, &reader, dir)?;
+    let plan = resolve(ConnectKeys::from(spec), flags, &reader, dir)?;
     Ok(ConnectPlan {
         allowed: allowed(profile, flags),
         ..plan
@@ -115,7 +115,7 @@ pub(super) fn of_target(
 
 /// What a table says of its own, else what is said of the target.
 pub(super) fn own_or<'a>(
-    keys: impl Into<Keys<'a>>,
+    keys: impl Into<ConnectKeys<'a>>,
     profile: &Profile,
     of_target: &ConnectPlan,
 ) -> Result<ConnectPlan, PlanError> {
@@ -140,11 +140,11 @@ pub(super) fn of_engine(
     flags: &FindFlags,
 ) -> Result<ConnectPlan, PlanError> {
     match profile {
-        Some(profile) if Keys::from(spec).any() => {
+        Some(profile) if ConnectKeys::from(spec).any() => {
             let reader = Reader {
                 source: Some(&profile.source),
             };
-            let plan = resolve(Keys::from(spec), flags, &reader, &profile.dir)?;
+            let plan = resolve(ConnectKeys::from(spec), flags, &reader, &profile.dir)?;
             Ok(ConnectPlan {
                 allowed: allowed(Some(profile), flags),
                 ..plan
@@ -166,7 +166,7 @@ pub(super) fn first_flag(flags: &FindFlags) -> Option<(&'static str, String)> {
 }
 
 fn resolve(
-    keys: Keys<'_>,
+    keys: ConnectKeys<'_>,
     flags: &FindFlags,
     reader: &Reader<'_>,
     dir: &Path,

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use toml::Spanned;
 
-use super::connect::{self, Keys};
+use super::connect::{self, ConnectKeys};
 use super::value::{self, Flag, Reader};
 use super::{FindFlags, LoadPlan, PlanError};
 use crate::profile::{EngineSpec, Profile, nearest};
@@ -133,7 +133,7 @@ fn check_keys(
     has_page: bool,
 ) -> Result<(), PlanError> {
     match profile {
-        Some(profile) if Keys::from(spec).any() && !has_page => {
+        Some(profile) if ConnectKeys::from(spec).any() && !has_page => {
             let span = profile.engine.as_ref().map(Spanned::span);
             let message = "ca, cert, key, insecure, server-name and resolve in [engine] are for \
                            the web UI of a Locust master";

@@ -1,15 +1,73 @@
 //! The monitors of a plan.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use toml::Spanned;
 
-use super::connect::{self, ConnectPlan, Keys};
-use super::{LogMatch, MonitorPlan, MonitorSource, PlanError, Series, value};
+use super::connect::{self, ConnectKeys, ConnectPlan};
+use super::{LogMatch, PlanError, Series, value};
 use crate::measure::COUNTERS;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
 use crate::secret;
 use crate::units;
+
+/// One monitor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorPlan {
+    /// Its name in objectives and charts.
+    pub name: String,
+    /// Where its readings come from.
+    pub source: MonitorSource,
+    /// Memory limit in bytes to show when none can be read.
+    pub memory_limit: Option<u64>,
+    /// A log file to follow.
+    pub log: Option<PathBuf>,
+    /// Which lines of its log matter.
+    pub log_match: LogMatch,
+    /// How the page or the server that it reads is connected to.
+    pub connect: ConnectPlan,
+}
+
+/// Where a monitor's readings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MonitorSource {
+    /// A container, by name.
+    Docker(String),
+    /// A process, by the file that holds its id.
+    PidFile(PathBuf),
+    /// The container while it runs, else the process.
+    DockerOrPidFile(String, PathBuf),
+    /// A control group, by its folder.
+    Cgroup(PathBuf),
+    /// A Redis server, by address.
+    Redis(String),
+    /// A page of metrics, by address; fields and what they show.
+    Prometheus(String, Vec<(String, Series)>),
+    /// A Prometheus server, by address; fields and the queries for them.
+    PromQl(String, Vec<(String, String)>),
+    /// The machine that this program runs on.
+    Host,
+}
+
+impl MonitorSource {
+    /// Whether it is read over HTTP.
+    pub fn reads_pages(&self) -> bool {
+        matches!(self, Self::Prometheus(..) | Self::PromQl(..))
+    }
+
+    /// The address that it asks, where it asks one.
+    pub fn address(&self) -> Option<&str> {
+        match self {
+            Self::Redis(url) | Self::Prometheus(url, _) | Self::PromQl(url, _) => Some(url),
+            Self::Docker(_)
+            | Self::PidFile(_)
+            | Self::DockerOrPidFile(..)
+            | Self::Cgroup(_)
+            | Self::Host => None,
+        }
+    }
+}
 
 /// The name of the monitor of the machine that this program runs on.
 pub const HOST: &str = "host";
@@ -81,7 +139,7 @@ fn monitor(
     let mut log = monitor.log.as_ref().map(path);
     let log_match = log_match(source, monitor)?;
     let from = from(profile, spec, name)?;
-    if Keys::from(monitor).any() && !from.iter().any(MonitorSource::reads_pages) {
+    if ConnectKeys::from(monitor).any() && !from.iter().any(MonitorSource::reads_pages) {
         let message = format!("monitor `{name}` reads no page over HTTP");
         let help = "ca, cert, key, insecure, server-name and resolve are for prometheus and prometheus-server";
         return Err(source

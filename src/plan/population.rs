@@ -4,19 +4,113 @@
 use toml::Spanned;
 
 use super::value;
-use super::{Amount, PopulationPlan, Populations, USERS};
 use crate::measure::{Level, MOST_SHARE};
 use crate::profile::{PopulationSpec, Profile, ProfileError, Source, nearest};
 use crate::scenario::spec::ScenarioSpec;
 
+/// Everybody who loads the target.
+#[derive(Debug, Clone)]
+pub struct Populations {
+    /// The name of the users in files and flags: of those of `[scenario]` [`USERS`], else of the last kind of a mix.
+    pub name: String,
+    /// How many of them there are.
+    pub users: Amount,
+    /// The others; at most one of all is searched, and exactly one when the users are not. The kinds of a mix come last, and
+    /// the users are one of them.
+    pub others: Vec<PopulationPlan>,
+}
+
+/// What the users of `[scenario]` are called.
+pub const USERS: &str = "users";
+
+impl Default for Populations {
+    fn default() -> Self {
+        Self {
+            name: USERS.to_owned(),
+            users: Amount::Searched,
+            others: Vec::new(),
+        }
+    }
+}
+
+impl Populations {
+    /// Everybody's name and number: the users first, or as the last kind of a mix last.
+    pub fn amounts(&self) -> impl Iterator<Item = (&str, Amount)> {
+        let users = Some((self.name.as_str(), self.users));
+        let (first, last) = match self.users.share() {
+            None => (users, None),
+            Some(_) => (None, users),
+        };
+        let others = self.others.iter().map(|o| (o.name.as_str(), o.amount));
+        first.into_iter().chain(others).chain(last)
+    }
+
+    /// The shares of the kinds of a mix, in the order in which they are run; nothing where there is none.
+    pub fn shares(&self) -> Vec<u32> {
+        let others = self.others.iter().map(|o| o.amount);
+        others
+            .chain([self.users])
+            .filter_map(Amount::share)
+            .collect()
+    }
+}
+
+/// Users of another kind than those of `[scenario]`.
+#[derive(Debug, Clone)]
+pub struct PopulationPlan {
+    /// Their name in objectives and files.
+    pub name: String,
+    /// How many there are.
+    pub amount: Amount,
+    /// What each of them does.
+    pub scenario: Box<ScenarioSpec>,
+}
+
+/// How many there are of a population.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Amount {
+    /// As many as the search asks for: the level.
+    #[default]
+    Searched,
+    /// This part of the level, beside the parts of the other kinds of a mix.
+    Share(u32),
+    /// So many VUs, each in a loop.
+    Vus(Level),
+    /// So many cycles begin per second, evenly spaced, however slow the target is.
+    PerSecond(Level),
+}
+
+impl Amount {
+    /// Their number, or their rate; `None` where it is searched.
+    pub fn fixed(self) -> Option<Level> {
+        match self {
+            Self::Searched | Self::Share(_) => None,
+            Self::Vus(level) | Self::PerSecond(level) => Some(level),
+        }
+    }
+
+    /// Its part of the level, where it is one kind of a mix.
+    pub fn share(self) -> Option<u32> {
+        match self {
+            Self::Share(share) => Some(share),
+            Self::Searched | Self::Vus(_) | Self::PerSecond(_) => None,
+        }
+    }
+
+    /// Whether their number goes with the level.
+    pub fn is_searched(self) -> bool {
+        self.fixed().is_none()
+    }
+}
+
 /// What [`resolve`] found.
-pub(super) struct Resolved {
+pub(super) struct ResolvedPopulations {
     pub(super) populations: Populations,
     /// What the users do, where that is said by a population of a mix and not by `[scenario]`.
     pub(super) users: Option<Box<ScenarioSpec>>,
 }
 
-pub(super) fn resolve(profile: &Profile) -> Result<Resolved, ProfileError> {
+pub(super) fn resolve(profile: &Profile) -> Result<ResolvedPopulations, ProfileError> {
     let source = &profile.source;
     let is_mix = check_mix(profile)?;
     let searched = searched(profile)?;
@@ -37,7 +131,7 @@ pub(super) fn resolve(profile: &Profile) -> Result<Resolved, ProfileError> {
     if is_mix {
         return Ok(mixed(others));
     }
-    Ok(Resolved {
+    Ok(ResolvedPopulations {
         populations: Populations {
             name: USERS.to_owned(),
             users: users(profile, searched.is_some())?,
@@ -82,14 +176,14 @@ fn check_mix(profile: &Profile) -> Result<bool, ProfileError> {
 }
 
 /// The kinds of a mix stand behind those whose number is fixed, and the last of them are the users.
-fn mixed(mut all: Vec<PopulationPlan>) -> Resolved {
+fn mixed(mut all: Vec<PopulationPlan>) -> ResolvedPopulations {
     all.sort_by_key(|population| population.amount.share().is_some());
     let last = all.pop();
     let (name, users, scenario) = match last {
         Some(last) => (last.name, last.amount, Some(last.scenario)),
         None => (USERS.to_owned(), Amount::Searched, None),
     };
-    Resolved {
+    ResolvedPopulations {
         populations: Populations {
             name,
             users,

@@ -9,7 +9,7 @@ use crate::profile;
 use crate::search::SearchSpec;
 
 /// What [`resolve`] found.
-pub(super) struct Resolved {
+pub(super) struct ResolvedSearch {
     pub(super) search: SearchSpec,
     /// Whether the highest level was asked for.
     pub(super) max_is_explicit: bool,
@@ -29,7 +29,7 @@ pub(super) fn resolve(
     flags: &FindFlags,
     reader: &Reader<'_>,
     engine: &dyn EngineFacts,
-) -> Result<Resolved, PlanError> {
+) -> Result<ResolvedSearch, PlanError> {
     let arrivals = arrivals(section, flags, reader)?;
     let usual = SearchSpec::default();
     let defaults = match arrivals {
@@ -45,8 +45,8 @@ pub(super) fn resolve(
         },
     };
     let keys = match arrivals {
-        None => Keys::of_vus(section, flags),
-        Some(_) => Keys::of_rates(section, flags),
+        None => LevelKeys::of_vus(section, flags),
+        Some(_) => LevelKeys::of_rates(section, flags),
     };
     keys.misplaced(arrivals)?;
     keys.misplaced_gate(reader)?;
@@ -89,7 +89,7 @@ pub(super) fn resolve(
         reference_holds: !flags.no_reference_holds && section.reference_holds.unwrap_or(true),
         ..times
     };
-    Ok(Resolved {
+    Ok(ResolvedSearch {
         search: spec,
         max_is_explicit: !levels.max.is_default(),
         load,
@@ -130,7 +130,7 @@ fn open(
 }
 
 /// Where the levels stand: those of VUs or those of rates.
-struct Keys<'a> {
+struct LevelKeys<'a> {
     min: Key<'a>,
     max: Key<'a>,
     start: Key<'a>,
@@ -149,7 +149,7 @@ struct Key<'a> {
     in_profile: Option<&'a Spanned<i64>>,
 }
 
-impl<'a> Keys<'a> {
+impl<'a> LevelKeys<'a> {
     fn of_vus(section: &'a profile::SearchSection, flags: &FindFlags) -> Self {
         Self {
             min: Key::new("--min-vus", flags.min_vus, section.min_vus.as_ref()),
@@ -220,7 +220,7 @@ impl<'a> Keys<'a> {
     }
 }
 
-impl Keys<'_> {
+impl LevelKeys<'_> {
     /// A gate that is ignored would be one that always passes.
     fn misplaced_gate(&self, reader: &Reader<'_>) -> Result<(), PlanError> {
         let Some(key) = self.strange_gate.filter(|_| self.require.is_unset()) else {
@@ -263,7 +263,7 @@ struct Levels {
 }
 
 fn levels(
-    keys: &Keys<'_>,
+    keys: &LevelKeys<'_>,
     reader: &Reader<'_>,
     defaults: &SearchSpec,
 ) -> Result<Levels, PlanError> {
@@ -299,7 +299,7 @@ fn levels(
 
 /// The gate; one above the highest level could never pass.
 fn required(
-    keys: &Keys<'_>,
+    keys: &LevelKeys<'_>,
     levels: &Levels,
     reader: &Reader<'_>,
 ) -> Result<Option<Level>, PlanError> {

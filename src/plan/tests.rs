@@ -965,8 +965,8 @@ proptest! {
     }
 }
 
-fn of_script(json: &str) -> Looked {
-    Looked {
+fn of_script(json: &str) -> ScriptInfo {
+    ScriptInfo {
         version: Version::read("k6 v2.2.1 (x)").unwrap(),
         script: Script::read(json.as_bytes()).unwrap(),
         crc32: 7,
@@ -1026,8 +1026,8 @@ fn objectives_of_flags_or_profile_stand_in_the_place_of_thresholds() {
         max_vus: Some(3000),
         ..script_flags()
     };
-    let looked = of_script(THRESHOLDS);
-    let plan = Plan::resolve_with(None, &flags, Some(&looked)).unwrap();
+    let info = of_script(THRESHOLDS);
+    let plan = Plan::resolve_with(None, &flags, Some(&info)).unwrap();
     assert_eq!(
         plan.slo.objectives()[0].latency_limit(),
         Some(Duration::from_secs(2))

@@ -19,8 +19,8 @@ mod tests;
 mod throughput;
 
 use axis::{Quantity, Scale};
-use panel::{Axis, Band, Mark};
-use scene::{Align, Colour, HEIGHT, Rect, Text, WIDTH, regular, text_width};
+use panel::{Axis, Band, RuleLine};
+use scene::{Align, Colour, HEIGHT, Rect, TextLine, WIDTH, regular, text_width};
 
 use super::view;
 use crate::record::{Ending, HoldEnd, ProbeRecord, Purpose, RunRecord};
@@ -184,8 +184,12 @@ fn frame(scene: &mut Scene, record: &RunRecord, what: &str, keys: &[(Key, String
 /// A picture's title, subtitle and legend; returns the room that is left.
 fn framed(scene: &mut Scene, title: String, subtitle: String, keys: &[(Key, String)]) -> Rect {
     let room = WIDTH - 80.0;
-    scene.text(Text::new(title, (40.0, 48.0), 44.0).bold().fit(room, 26.0));
-    let subtitle = Text::new(subtitle, (40.0, 104.0), 29.0);
+    scene.text(
+        TextLine::new(title, (40.0, 48.0), 44.0)
+            .bold()
+            .fit(room, 26.0),
+    );
+    let subtitle = TextLine::new(subtitle, (40.0, 104.0), 29.0);
     scene.text(subtitle.colour(Colour::GREY).fit(room, 20.0));
     legend(scene, keys, 156.0);
     Rect {
@@ -222,7 +226,7 @@ fn legend(scene: &mut Scene, keys: &[(Key, String)], y: f64) {
             Key::Dashes(colour) => scene.dashed((x, y), (x + 36.0, y), 4.0, *colour),
             Key::Line(colour) => scene.line(vec![(x, y), (x + 32.0, y)], 4.0, *colour),
         }
-        let label = Text::new(text, (x + KEY, y), size);
+        let label = TextLine::new(text, (x + KEY, y), size);
         x += KEY + label.width() + GAP;
         scene.text(label);
     }
@@ -275,7 +279,7 @@ fn middle_of_interval(record: &RunRecord) -> Option<f64> {
 }
 
 /// The breakpoint as a vertical line.
-fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
+fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<RuleLine> {
     let a = &record.answer;
     let number = units::format_count(a.breakpoint?.into());
     let interval = match (a.ci_low, a.ci_high) {
@@ -291,7 +295,7 @@ fn breakpoint_flag(record: &RunRecord, with_interval: bool) -> Option<Mark> {
     } else {
         "estimate"
     };
-    Some(Mark {
+    Some(RuleLine {
         at: a.breakpoint?.into(),
         text: format!("{name} {number}{interval}"),
         colour: GREEN,
@@ -324,7 +328,7 @@ fn no_data(scene: &mut Scene, room: Rect, why: &str) {
         f64::midpoint(room.left, room.right),
         f64::midpoint(room.top, room.bottom),
     );
-    let text = Text::new(format!("no data: {why}"), middle, 36.0)
+    let text = TextLine::new(format!("no data: {why}"), middle, 36.0)
         .align(Align::Centre)
         .colour(Colour::GREY);
     scene.text(text.fit(room.width(), 20.0));

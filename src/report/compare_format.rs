@@ -2,8 +2,8 @@
 
 use super::markdown::Pictures;
 use super::{
-    File, Recorded, ReportError, Shown, Told, chart, compare_summary, github, html, json, junit,
-    markdown, page, table,
+    File, OutputFormat, Recorded, RenderedRecord, ReportError, chart, compare_summary, github,
+    html, json, junit, markdown, page, table,
 };
 use crate::record::CompareRecord;
 
@@ -105,25 +105,25 @@ impl Recorded for CompareRecord {
     }
 }
 
-impl Told for CompareRecord {
-    fn shown(&self, shown: Shown) -> Result<Vec<u8>, ReportError> {
+impl RenderedRecord for CompareRecord {
+    fn output(&self, format: OutputFormat) -> Result<Vec<u8>, ReportError> {
         // With sizes there are no candidates: the table is that of the sizes.
         let scaled = self.scaling.is_some();
-        let format = match shown {
-            Shown::Summary => return Ok(compare_summary(self).into_bytes()),
-            Shown::Github => {
+        let format = match format {
+            OutputFormat::Summary => return Ok(compare_summary(self).into_bytes()),
+            OutputFormat::Github => {
                 let page = page::of_comparison(self);
                 return Ok(github::on_log(&self.annotations(), &page).into_bytes());
             }
             // It holds no seconds and no histograms: it is short as it is.
-            Shown::Json => CompareFormat::Json,
-            Shown::Markdown => CompareFormat::Markdown,
-            Shown::Html => CompareFormat::Html,
-            Shown::Junit => CompareFormat::Junit,
-            Shown::Csv if scaled => CompareFormat::Scaling,
-            Shown::Csv => CompareFormat::Changes,
-            Shown::Excel if scaled => CompareFormat::ScalingExcel,
-            Shown::Excel => CompareFormat::ChangesExcel,
+            OutputFormat::Json => CompareFormat::Json,
+            OutputFormat::Markdown => CompareFormat::Markdown,
+            OutputFormat::Html => CompareFormat::Html,
+            OutputFormat::Junit => CompareFormat::Junit,
+            OutputFormat::Csv if scaled => CompareFormat::Scaling,
+            OutputFormat::Csv => CompareFormat::Changes,
+            OutputFormat::Excel if scaled => CompareFormat::ScalingExcel,
+            OutputFormat::Excel => CompareFormat::ChangesExcel,
         };
         format.render(self)
     }

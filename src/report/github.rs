@@ -21,13 +21,13 @@ const MOST_NOTICES: usize = 9;
 
 /// What an annotation says of its step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum AnnotationLevel {
     Notice,
     Warning,
     Error,
 }
 
-impl Kind {
+impl AnnotationLevel {
     fn name(self) -> &'static str {
         match self {
             Self::Notice => "notice",
@@ -76,13 +76,19 @@ pub(super) fn of_run(record: &RunRecord) -> String {
         (Ending::Found | Ending::Bracketed | Ending::NeverBroke, Some(gate))
             if gate.outcome != LoadOutcome::Passed =>
         {
-            (Kind::Error, format!("{headline}; {}", gate.sentence))
+            (
+                AnnotationLevel::Error,
+                format!("{headline}; {}", gate.sentence),
+            )
         }
-        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, Some(gate)) => {
-            (Kind::Notice, format!("{headline}; {}", gate.sentence))
+        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, Some(gate)) => (
+            AnnotationLevel::Notice,
+            format!("{headline}; {}", gate.sentence),
+        ),
+        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, None) => {
+            (AnnotationLevel::Notice, headline)
         }
-        (Ending::Found | Ending::Bracketed | Ending::NeverBroke, None) => (Kind::Notice, headline),
-        (Ending::BrokeAtMinimum | Ending::TargetDown, _) => (Kind::Error, because),
+        (Ending::BrokeAtMinimum | Ending::TargetDown, _) => (AnnotationLevel::Error, because),
         (
             Ending::TimeDriven
             | Ending::Hysteresis
@@ -92,7 +98,10 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Interrupted
             | Ending::Aborted,
             Some(gate),
-        ) => (Kind::Error, format!("{because} {}", gate.sentence)),
+        ) => (
+            AnnotationLevel::Error,
+            format!("{because} {}", gate.sentence),
+        ),
         (
             Ending::TimeDriven
             | Ending::Hysteresis
@@ -102,7 +111,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Interrupted
             | Ending::Aborted,
             None,
-        ) => (Kind::Warning, because),
+        ) => (AnnotationLevel::Warning, because),
     };
     let mut out = lines(&record.profile, answer, &record.warnings);
     let title = format!("breakpoint {}", record.profile);
@@ -110,7 +119,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
         .iter()
         .take(MOST_NOTICES)
     {
-        annotation(&mut out, Kind::Notice, &title, note);
+        annotation(&mut out, AnnotationLevel::Notice, &title, note);
     }
     out
 }
@@ -119,12 +128,12 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
     let headline = ramp::headline(record);
     let answer = match record.ending {
         RampEnding::Complete => (
-            Kind::Notice,
+            AnnotationLevel::Notice,
             format!("{headline}; first breach: {}", ramp::reading(record)),
         ),
-        RampEnding::TargetDown => (Kind::Error, record.reason.clone()),
+        RampEnding::TargetDown => (AnnotationLevel::Error, record.reason.clone()),
         RampEnding::GeneratorLimited | RampEnding::Interrupted | RampEnding::Aborted => {
-            (Kind::Warning, record.reason.clone())
+            (AnnotationLevel::Warning, record.reason.clone())
         }
     };
     lines(&record.profile, answer, &record.warnings)
@@ -134,8 +143,8 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
 pub(super) fn of_comparison(record: &CompareRecord) -> String {
     let gates = record.gates.iter().map(|gate| {
         let kind = match gate.outcome {
-            GateOutcome::Passed => Kind::Notice,
-            GateOutcome::Failed | GateOutcome::CannotSay => Kind::Error,
+            GateOutcome::Passed => AnnotationLevel::Notice,
+            GateOutcome::Failed | GateOutcome::CannotSay => AnnotationLevel::Error,
         };
         (kind, format!("gate {}", compare::gate_text(record, gate)))
     });
@@ -144,7 +153,10 @@ pub(super) fn of_comparison(record: &CompareRecord) -> String {
     let scaling = record.scaling.iter().map(|scaling| {
         let found = compare::scaling_heading(record, scaling);
         let forecast = compare::forecast_text(record.unit, &scaling.forecast, record.confidence);
-        (Kind::Notice, format!("{found}; forecast {forecast}"))
+        (
+            AnnotationLevel::Notice,
+            format!("{found}; forecast {forecast}"),
+        )
     });
     let mut out = String::new();
     for (kind, text) in gates.chain(changes).chain(scaling).take(MOST_WARNINGS + 1) {
@@ -154,28 +166,30 @@ pub(super) fn of_comparison(record: &CompareRecord) -> String {
 }
 
 /// What the breakpoint of a candidate did. Nobody required anything of it: that is what gates are for.
-fn change(record: &CompareRecord, comparison: &Comparison) -> Option<(Kind, String)> {
+fn change(record: &CompareRecord, comparison: &Comparison) -> Option<(AnnotationLevel, String)> {
     let change = comparison.breakpoint()?;
     let kind = match change.verdict {
-        ChangeVerdict::Rise | ChangeVerdict::Fall | ChangeVerdict::NoEvidence => Kind::Notice,
-        ChangeVerdict::CannotSay => Kind::Warning,
+        ChangeVerdict::Rise | ChangeVerdict::Fall | ChangeVerdict::NoEvidence => {
+            AnnotationLevel::Notice
+        }
+        ChangeVerdict::CannotSay => AnnotationLevel::Warning,
     };
     let text = compare::change_sentence(record, change);
     let heading = compare::heading(comparison);
     Some((kind, format!("{heading}: breakpoint {text}")))
 }
 
-fn lines(profile: &str, (kind, text): (Kind, String), warnings: &[String]) -> String {
+fn lines(profile: &str, (kind, text): (AnnotationLevel, String), warnings: &[String]) -> String {
     let mut out = String::new();
     let title = format!("breakpoint {profile}");
     annotation(&mut out, kind, &title, &text);
     for warning in warnings.iter().take(MOST_WARNINGS) {
-        annotation(&mut out, Kind::Warning, &title, warning);
+        annotation(&mut out, AnnotationLevel::Warning, &title, warning);
     }
     out
 }
 
-fn annotation(out: &mut String, kind: Kind, title: &str, text: &str) {
+fn annotation(out: &mut String, kind: AnnotationLevel, title: &str, text: &str) {
     let _ = writeln!(
         out,
         "::{} title={}::{}",

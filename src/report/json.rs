@@ -178,14 +178,14 @@ fn finite_objective(objective: &mut ObjectiveRecord) {
 fn finite_second(second: &mut SecondRecord) {
     keep_finite(&mut second.generator.lag_p99_s);
     keep_finite(&mut second.generator.cpu_cores);
-    let strain = &mut second.generator.strain;
+    let health = &mut second.generator.health;
     for value in [
-        &mut strain.thread_cpu,
-        &mut strain.woke_late_p99_s,
-        &mut strain.read_late_p99_s,
-        &mut strain.cpu_pressure,
-        &mut strain.cpu_steal,
-        &mut strain.held_back,
+        &mut health.thread_cpu,
+        &mut health.woke_late_p99_s,
+        &mut health.read_late_p99_s,
+        &mut health.cpu_pressure,
+        &mut health.cpu_steal,
+        &mut health.held_back,
     ] {
         keep_finite(value);
     }

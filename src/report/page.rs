@@ -1,8 +1,8 @@
 //! A report as a list of parts, which `html.rs` and `markdown.rs` write each in its own way.
 
 mod answer;
-mod around;
 mod compare;
+mod context;
 mod ramp;
 mod run;
 

@@ -8,7 +8,7 @@ mod ramp;
 use std::collections::BTreeSet;
 
 use super::{ReportError, escape, failures, view};
-use crate::measure::{FailureKind, Reading, Strain};
+use crate::measure::{FailureKind, GeneratorHealth, Reading};
 use crate::record::{
     CauseKind, HoldEnd, LimitingResource, LogRecord, ObjectiveRecord, PlanRecord, ProbeRecord,
     RunRecord, SecondRecord, StepRecord,
@@ -313,13 +313,13 @@ fn second_cells(plan: &PlanRecord, second: &SecondRecord, fields: &[Field]) -> V
     row.push(ms(second.generator.lag_p99_s));
     row.push(number(second.generator.cpu_cores));
     row.push(whole(second.generator.descriptors));
-    row.extend(strain(&second.generator.strain));
+    row.extend(health(&second.generator.health));
     row.extend(fields.iter().map(|f| number(reading(second, f))));
     row
 }
 
 /// Empty throughout where nothing is known: a zero would be a claim.
-fn strain(s: &Strain) -> [String; 9] {
+fn health(s: &GeneratorHealth) -> [String; 9] {
     let known = |count: u64| whole((!s.is_unknown()).then_some(count));
     [
         number(s.thread_cpu),

@@ -105,7 +105,7 @@ pub(super) async fn pass(
 ) -> Result<Result<Option<Duration>, Unwell>, EngineError> {
     let mut passed = 0;
     let mut slowest = None;
-    let mut told = Told::default();
+    let mut last = LastMessage::default();
     let mut spent = Duration::ZERO;
     while passed < wait.cycles {
         let tried = tokio::select! {
@@ -135,7 +135,7 @@ pub(super) async fn pass(
         if wait.is_over(spent, failure.as_deref()) {
             return Ok(Err(unwell));
         }
-        if let Some(text) = told.due(spent, wait.limit, &unwell.why) {
+        if let Some(text) = last.due(spent, wait.limit, &unwell.why) {
             sink(Event::Doing(text));
         }
         let before = *now;
@@ -152,9 +152,9 @@ pub(super) async fn pass(
 
 /// What one who waits was told last.
 #[derive(Debug, Default)]
-struct Told(Option<(Duration, String)>);
+struct LastMessage(Option<(Duration, String)>);
 
-impl Told {
+impl LastMessage {
     /// What to tell now: something new at once, the same now and then.
     fn due(&mut self, spent: Duration, limit: Duration, why: &str) -> Option<String> {
         let known = self.0.as_ref();
@@ -255,9 +255,9 @@ mod tests {
 
     #[test]
     fn who_waits_is_told_at_once_and_then_now_and_then() {
-        let mut told = Told::default();
+        let mut last = LastMessage::default();
         let mut due = |tenths, why| {
-            told.due(
+            last.due(
                 Duration::from_millis(100_u64 * tenths),
                 Duration::from_secs(10),
                 why,

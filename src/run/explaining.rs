@@ -1,7 +1,7 @@
 //! What gave way, named once more when all of a run is known: the first probe that broke had little to be compared with.
 
-use super::{Run, Surroundings};
-use crate::cause::{self, Explained, Seen, Spoiled};
+use super::{Run, RunEnvironment};
+use crate::cause::{self, Explained, ObservedProbe, Spoiled};
 use crate::record::{HoldEnd, LimitingResource, Sureness};
 use crate::slo::Verdict;
 
@@ -14,12 +14,13 @@ pub(super) struct Explaining {
     pub(super) generator: Option<LimitingResource>,
 }
 
-impl<S: Surroundings> Run<'_, S> {
+impl<S: RunEnvironment> Run<'_, S> {
     /// Names the causes of every broken probe. One that says nothing of latencies and errors, as the generator was late, names what
     /// is certain however late it was: a kill that the kernel counted.
     pub(super) fn explain_again(&mut self) -> Explaining {
-        let explain =
-            |seen: &Seen| cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines));
+        let explain = |seen: &ObservedProbe| {
+            cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines))
+        };
         let of = |verdict: Verdict, end: HoldEnd| match (verdict, end) {
             (_, HoldEnd::Invalid) => Some(Sureness::Certain),
             (Verdict::Broke, _) => Some(Sureness::Possible),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cause::{FAR_S, FEW_LOST, LOSSY};
-use crate::measure::{Measurement, Second, Strain};
+use crate::measure::{GeneratorHealth, Measurement, Second};
 use crate::record::SecondRecord;
 use crate::slo::{Judgement, Verdict};
 use crate::units::format_seconds;
@@ -54,8 +54,8 @@ pub(super) fn fault(
 
 /// A worker of a distributed engine was not there: its users were not, or nobody saw what they did.
 fn lost(m: &Measurement) -> Option<String> {
-    let seconds = m.hold.iter().map(|s| &s.window.generator.strain);
-    let lost: Vec<&Strain> = seconds.filter(|s| s.workers_lost > 0).collect();
+    let seconds = m.hold.iter().map(|s| &s.window.generator.health);
+    let lost: Vec<&GeneratorHealth> = seconds.filter(|s| s.workers_lost > 0).collect();
     let worst = lost.iter().max_by_key(|s| s.workers_lost)?;
     let (most, all) = (worst.workers_lost, worst.workers_lost + worst.workers);
     Some(format!(
@@ -69,8 +69,8 @@ fn lost(m: &Measurement) -> Option<String> {
 /// A worker of a distributed engine had no CPU left. How late that makes what it measures is not known, so a breach does not
 /// count either.
 fn saturated(m: &Measurement) -> Option<String> {
-    let cpu = |s: &&Second| s.window.generator.strain.thread_cpu.unwrap_or(0.0);
-    let is_full = |s: &&Second| s.window.generator.strain.workers > 0 && cpu(s) > WORKER_FULL;
+    let cpu = |s: &&Second| s.window.generator.health.thread_cpu.unwrap_or(0.0);
+    let is_full = |s: &&Second| s.window.generator.health.workers > 0 && cpu(s) > WORKER_FULL;
     let full: Vec<&Second> = m.hold.iter().filter(is_full).collect();
     let worst = full.iter().map(cpu).fold(0.0, f64::max);
     too_many(full.len(), m.hold.len()).then(|| {
@@ -86,7 +86,7 @@ fn saturated(m: &Measurement) -> Option<String> {
 
 /// A generator that is another process had no CPU left; the same holds for it.
 fn exhausted(m: &Measurement) -> Option<String> {
-    let share = |s: &&Second| s.window.generator.strain.process_cpu.unwrap_or(0.0);
+    let share = |s: &&Second| s.window.generator.health.process_cpu.unwrap_or(0.0);
     let full: Vec<f64> = m.hold.iter().map(|s| share(&s)).collect();
     let worst = full.iter().copied().fold(0.0, f64::max);
     let full = full.iter().filter(|share| **share > PROCESS_FULL).count();
@@ -136,8 +136,9 @@ fn late(m: &Measurement, limit_s: f64, judgement: &Judgement) -> Option<String> 
     if !too_many(late.len(), m.hold.len()) || breach_beyond(judgement, worst) {
         return None;
     }
-    let above =
-        |of: fn(&Strain) -> Option<f64>| worst_of(&late, of).is_some_and(|worst| worst > limit);
+    let above = |of: fn(&GeneratorHealth) -> Option<f64>| {
+        worst_of(&late, of).is_some_and(|worst| worst > limit)
+    };
     let what = match (above(|s| s.woke_late_p99_s), above(|s| s.read_late_p99_s)) {
         (true, true) => "requests were sent and answers read",
         (true, false) => "requests were sent",
@@ -173,7 +174,7 @@ fn full(m: &Measurement, cycle: usize, judgement: &Judgement) -> Option<String> 
     let limit = FULL_LAG_S.max(LOST_SHARE * cycle_s(m, cycle)?);
     let lag = |s: &&Second| s.window.generator.lag_p99_s.unwrap_or(0.0);
     let is_full = |s: &&Second| {
-        let cpu = s.window.generator.strain.thread_cpu;
+        let cpu = s.window.generator.health.thread_cpu;
         cpu.is_some_and(|cores| cores >= THREAD_FULL) && lag(s) > limit
     };
     let full: Vec<&Second> = m.hold.iter().filter(is_full).collect();
@@ -193,7 +194,7 @@ fn full(m: &Measurement, cycle: usize, judgement: &Judgement) -> Option<String> 
 
 /// The machine was another one than the plan meant.
 fn stolen(m: &Measurement) -> Option<String> {
-    let share = mean(m.hold.iter().map(|s| s.window.generator.strain.cpu_steal))?;
+    let share = mean(m.hold.iter().map(|s| s.window.generator.health.cpu_steal))?;
     (share >= GROSS_STEAL).then(|| {
         format!(
             "the hypervisor stole {:.0} % of this machine's CPU: run on a machine with dedicated \
@@ -258,7 +259,7 @@ fn circumstances(seconds: &[&Second]) -> String {
     }
     let waiting = seconds
         .iter()
-        .map(|s| s.window.generator.strain.arrivals_waiting);
+        .map(|s| s.window.generator.health.arrivals_waiting);
     if let Some(most) = waiting.max().filter(|n| *n > 0) {
         // Writing to a string cannot fail.
         let _ = write!(out, ", {most} arrivals without a free VU: raise --max-vus");
@@ -266,8 +267,8 @@ fn circumstances(seconds: &[&Second]) -> String {
     out
 }
 
-fn worst_of(seconds: &[&Second], of: impl Fn(&Strain) -> Option<f64>) -> Option<f64> {
-    let values = seconds.iter().map(|s| &s.window.generator.strain);
+fn worst_of(seconds: &[&Second], of: impl Fn(&GeneratorHealth) -> Option<f64>) -> Option<f64> {
+    let values = seconds.iter().map(|s| &s.window.generator.health);
     values.filter_map(of).reduce(f64::max)
 }
 
@@ -278,9 +279,9 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 /// What the network does to the latencies, where the target is not on this machine; `round_trip_s` is that of the way there.
-pub(super) fn network(parts: &[Vec<Strain>], round_trip_s: Option<f64>) -> Option<String> {
+pub(super) fn network(parts: &[Vec<GeneratorHealth>], round_trip_s: Option<f64>) -> Option<String> {
     let round_trip_s = round_trip_s.filter(|s| *s >= FAR_S)?;
-    let all: Vec<Strain> = parts.concat();
+    let all: Vec<GeneratorHealth> = parts.concat();
     let lost = resent(&all, FEW_LOST).filter(|share| *share >= LOSSY)?;
     Some(format!(
         "the network to the target drops packets: {:.2} % of our TCP segments were retransmitted \
@@ -292,16 +293,16 @@ pub(super) fn network(parts: &[Vec<Strain>], round_trip_s: Option<f64>) -> Optio
 }
 
 /// The share of segments that were sent again; `None` where they were fewer than this.
-fn resent(strains: &[Strain], few: u64) -> Option<f64> {
-    let count = |of: fn(&Strain) -> Option<u64>| strains.iter().filter_map(of).sum();
+fn resent(strains: &[GeneratorHealth], few: u64) -> Option<f64> {
+    let count = |of: fn(&GeneratorHealth) -> Option<u64>| strains.iter().filter_map(of).sum();
     let again = count(|s| s.retransmits);
     (again >= few).then(|| part(again, count(|s| s.segments_out)))
 }
 
 /// What bore on the generator without making a part of the run invalid: one line for each kind. A part is a probe's hold or
 /// a stage, and `name` says which.
-pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
-    type Of = fn(&[Strain]) -> Option<f64>;
+pub(super) fn warnings(parts: &[Vec<GeneratorHealth>], name: &str) -> Vec<String> {
+    type Of = fn(&[GeneratorHealth]) -> Option<f64>;
     let kinds: [(Of, f64, &str); 4] = [
         (
             |s| mean(s.iter().map(|s| s.cpu_pressure)),
@@ -340,9 +341,11 @@ pub(super) fn warnings(parts: &[Vec<Strain>], name: &str) -> Vec<String> {
 }
 
 /// What bore on the generator in the measured ones of some seconds.
-pub(super) fn strains<'a>(seconds: impl IntoIterator<Item = &'a SecondRecord>) -> Vec<Strain> {
+pub(super) fn strains<'a>(
+    seconds: impl IntoIterator<Item = &'a SecondRecord>,
+) -> Vec<GeneratorHealth> {
     let held = seconds.into_iter().filter(|s| s.hold);
-    held.map(|s| s.generator.strain).collect()
+    held.map(|s| s.generator.health).collect()
 }
 
 fn share(some: u64, all: u64) -> Option<f64> {

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use super::shown::tick;
 use super::{
-    FirstContact, Halt, Interrupt, Surroundings, canary, generator, recording, shown_latency, tick,
+    FirstContact, Halt, Interrupt, RunEnvironment, canary, generator, recording, shown_latency,
 };
-use crate::cause::{self, Case, Seen};
+use crate::cause::{self, Case, ObservedProbe};
 use crate::engine::{Engine, EngineError};
 use crate::event::{Event, Phase};
 use crate::measure::{
-    Level, LoadedAddress, LogLine, Measurement, Second, StepTable, Strain, Window,
+    GeneratorHealth, Level, LoadedAddress, LogLine, Measurement, Second, StepTable, Window,
 };
 use crate::ramp::{self, FirstBreach, Recent, STEP_S, Stages};
 use crate::record::{
@@ -46,7 +47,7 @@ pub struct RampSpec {
 }
 
 /// Runs a whole ramp. Whatever happens, what was measured comes back in the record.
-pub async fn ramp<S: Surroundings>(
+pub async fn ramp<S: RunEnvironment>(
     spec: &RampSpec,
     engine: &mut dyn Engine,
     surroundings: &mut S,
@@ -98,7 +99,7 @@ pub async fn ramp<S: Surroundings>(
     record
 }
 
-fn strains(stages: &[StageRecord]) -> Vec<Vec<Strain>> {
+fn strains(stages: &[StageRecord]) -> Vec<Vec<GeneratorHealth>> {
     let of = |s: &StageRecord| generator::strains(s.seconds.iter().map(|s| &s.seen));
     stages.iter().map(of).collect()
 }
@@ -134,7 +135,7 @@ struct Present {
     lines: Vec<(Duration, LogLine)>,
 }
 
-impl<S: Surroundings> Ramp<'_, S> {
+impl<S: RunEnvironment> Ramp<'_, S> {
     async fn run(&mut self) -> Result<(RampEnding, String), EngineError> {
         let wait = canary::Wait {
             cycles: self.spec.canary_cycles,
@@ -361,8 +362,8 @@ impl<S: Surroundings> Ramp<'_, S> {
         let lines: Vec<(f64, LogLine)> = lines.map(|(at, l)| (since(*at), l.clone())).collect();
         let before = |i: usize| i.checked_sub(1).map(|i| &self.stages[i]);
         let seen = (self.stages.iter().enumerate())
-            .map(|(i, s)| Seen::of_stage(s, before(i), &self.spec.steps));
-        let seen: Vec<Seen> = seen.collect();
+            .map(|(i, s)| ObservedProbe::of_stage(s, before(i), &self.spec.steps));
+        let seen: Vec<ObservedProbe> = seen.collect();
         cause::causes(&Case {
             measurement: m,
             before: &[],

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Run, Surroundings, canary};
+use super::{Run, RunEnvironment, canary};
 use crate::engine::{Engine, EngineError};
 use crate::event::Event;
 use crate::measure::Level;
 
-impl<S: Surroundings> Run<'_, S> {
+impl<S: RunEnvironment> Run<'_, S> {
     /// Whether a part of the target is down that a reset would bring back: the SLO may hold without it, but what is measured
     /// then is another service.
     pub(super) fn is_dead(&mut self) -> bool {

@@ -1,13 +1,13 @@
 //! Holds below the breakpoint, after the search: what users get there, and where runs are compared.
 
-use super::{Run, Surroundings};
+use super::{Run, RunEnvironment};
 use crate::event::Event;
 use crate::measure::Level;
 use crate::record::{HoldEnd, ProbeRecord, Purpose};
 use crate::search::{Conclusion, Order};
 use crate::slo::Verdict;
 
-impl<S: Surroundings> Run<'_, S> {
+impl<S: RunEnvironment> Run<'_, S> {
     /// Holds the levels below the breakpoint. The search has its answer: nothing that happens here takes it away.
     pub(super) async fn references(&mut self, conclusion: &Conclusion) {
         let required = self.spec.plan.required.map(Level);

@@ -431,23 +431,7 @@ impl<'a> Compiler<'a> {
                 request.stream = stream.map(Box::new);
                 Action::Request(request)
             }
-            ActionKey::Open(method, path) => {
-                let accepts = [(ACCEPT, "text/event-stream".to_owned())];
-                let request = self.request(step, method, path, &accepts)?;
-                if request.is_link() {
-                    return Err("a stream is opened at an address of the profile, not at one from an answer".to_owned().into());
-                }
-                if request.needs_body() {
-                    return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned().into());
-                }
-                let opened = Opened {
-                    stream: self.opened(step)?,
-                    reconnect: step.reconnect,
-                };
-                self.reconnecting
-                    .extend(step.reconnect.then_some(opened.stream));
-                Action::Open(request, opened)
-            }
+            ActionKey::Open(method, path) => self.open(step, method, path)?,
             ActionKey::Connect(path) => Action::Socket(self.connect(step, path)?),
             ActionKey::Send(spec) => Action::Socket(self.send(spec)?),
             ActionKey::Ping(name) => Action::Socket(SocketStep::Ping(self.open_socket(name)?)),
@@ -494,6 +478,34 @@ impl<'a> Compiler<'a> {
             repeat: branch::repeat(step)?,
             condition,
         })
+    }
+
+    /// A step that opens a stream.
+    fn open(
+        &mut self,
+        step: &'a StepSpec,
+        method: Method,
+        path: &str,
+    ) -> Result<Action, ScenarioError> {
+        let accepts = [(ACCEPT, "text/event-stream".to_owned())];
+        let request = self.request(step, method, path, &accepts)?;
+        if request.is_link() {
+            return Err(
+                "a stream is opened at an address of the profile, not at one from an answer"
+                    .to_owned()
+                    .into(),
+            );
+        }
+        if request.needs_body() {
+            return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned().into());
+        }
+        let opened = Opened {
+            stream: self.opened(step)?,
+            reconnect: step.reconnect,
+        };
+        self.reconnecting
+            .extend(step.reconnect.then_some(opened.stream));
+        Ok(Action::Open(request, opened))
     }
 
     fn measure(&mut self, step: &'a StepSpec) -> Result<usize, String> {

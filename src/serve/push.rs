@@ -41,12 +41,12 @@ pub enum PushError {
 /// Sends what it is shown.
 #[derive(Debug)]
 pub struct RemoteWrite {
-    shared: Arc<Shared>,
+    shared: Arc<PushState>,
     task: tokio::task::JoinHandle<()>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct PushState {
     live: Mutex<Live>,
     /// The first thing that went wrong, until it is told.
     trouble: Mutex<Option<String>>,
@@ -72,7 +72,7 @@ impl RemoteWrite {
             .timeout(DEADLINE)
             .build()
             .map_err(PushError::Client)?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(PushState::default());
         let writer = Writer {
             client,
             url,
@@ -113,7 +113,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 struct Writer {
     client: reqwest::Client,
     url: Url,
-    shared: Arc<Shared>,
+    shared: Arc<PushState>,
     told: bool,
     /// The series of the last write.
     series: BTreeSet<Vec<Label>>,

@@ -172,14 +172,14 @@ async fn whoever_watches_is_told_of_every_change() {
 
 #[test]
 fn a_new_run_is_told_from_its_beginning() {
-    let mut told = Told::default();
+    let mut sent = SentSoFar::default();
     let mut live = running();
     live.on(&tick(9.0));
-    assert!(told.event(&live).contains("\"more\":false"));
-    assert!(told.event(&live).contains("\"more\":true"));
+    assert!(sent.event(&live).contains("\"more\":false"));
+    assert!(sent.event(&live).contains("\"more\":true"));
     // The next run of the same profile begins at 0 again.
     let again = running();
-    assert!(told.event(&again).contains("\"more\":false"));
+    assert!(sent.event(&again).contains("\"more\":false"));
 }
 
 #[test]

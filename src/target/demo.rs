@@ -111,7 +111,7 @@ pub async fn serve(
     let (killed, mut kill) = watch::channel(None);
     let server = Arc::new(Server {
         spec,
-        state: Mutex::new(State::new(workers)),
+        state: Mutex::new(DemoState::new(workers)),
         killed,
     });
     let mut connections = JoinSet::new();
@@ -165,11 +165,11 @@ async fn connection(server: Arc<Server>, tcp: TcpStream) {
 
 struct Server {
     spec: DemoSpec,
-    state: Mutex<State>,
+    state: Mutex<DemoState>,
     killed: watch::Sender<Option<u64>>,
 }
 
-struct State {
+struct DemoState {
     workers: Workers,
     /// Open streams by user; a user may have several.
     streams: HashMap<String, Vec<(u64, mpsc::Sender<Bytes>)>>,
@@ -199,7 +199,7 @@ impl Drop for Admitted {
     }
 }
 
-impl State {
+impl DemoState {
     fn new(workers: Workers) -> Self {
         Self {
             workers,
@@ -216,14 +216,14 @@ impl State {
     }
 }
 
-type Answer = Response<DemoBody>;
+type DemoAnswer = Response<DemoBody>;
 
 impl Server {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, DemoState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> DemoAnswer {
         let path = request.uri().path();
         match (request.method(), path) {
             (&Method::GET, "/health") => text(StatusCode::OK, "ok\n"),
@@ -235,7 +235,7 @@ impl Server {
         }
     }
 
-    fn stream(self: Arc<Self>, query: Option<&str>) -> Answer {
+    fn stream(self: Arc<Self>, query: Option<&str>) -> DemoAnswer {
         let user = query
             .unwrap_or_default()
             .split('&')
@@ -267,7 +267,7 @@ impl Server {
         answer
     }
 
-    async fn question(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+    async fn question(self: Arc<Self>, request: Request<Incoming>) -> DemoAnswer {
         let arrival = Instant::now();
         let body = match Limited::new(request.into_body(), MAX_QUESTION)
             .collect()
@@ -295,7 +295,7 @@ impl Server {
         text(StatusCode::ACCEPTED, "")
     }
 
-    async fn work(self: Arc<Self>) -> Answer {
+    async fn work(self: Arc<Self>) -> DemoAnswer {
         let Some(admitted) = self.admit(Instant::now()) else {
             return shed();
         };
@@ -321,7 +321,7 @@ impl Server {
         })
     }
 
-    fn check_memory(&self, state: &State) {
+    fn check_memory(&self, state: &DemoState) {
         let used = state.memory(&self.spec);
         if self.spec.memory_limit.is_some_and(|limit| used > limit) {
             self.killed.send_if_modified(|killed| {
@@ -382,7 +382,7 @@ fn json(text: &str) -> serde_json::Value {
     serde_json::Value::String(text.to_owned())
 }
 
-fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
+fn text(status: StatusCode, text: impl Into<Bytes>) -> DemoAnswer {
     let mut answer = Response::new(DemoBody::Whole(Full::new(text.into())));
     *answer.status_mut() = status;
     answer.headers_mut().insert(
@@ -392,7 +392,7 @@ fn text(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     answer
 }
 
-fn shed() -> Answer {
+fn shed() -> DemoAnswer {
     let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, "the queue is full\n");
     answer
         .headers_mut()

@@ -286,7 +286,7 @@ fn a_search_brackets_what_theory_says() {
     assert!(fastest(1) >= 1.1, "with the think time: {}", fastest(1));
     let generator = probe.seconds.last().unwrap().generator;
     assert!(generator.cpu_cores.unwrap() > 0.0);
-    assert!(generator.strain.process_cpu.unwrap() > 0.0);
+    assert!(generator.health.process_cpu.unwrap() > 0.0);
     case.is_clean();
 }
 

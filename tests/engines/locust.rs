@@ -365,7 +365,7 @@ fn the_plug_in_gives_exact_windows_by_name_and_the_test_is_stopped() {
     let vus: Vec<u32> = seconds.iter().filter(|s| s.hold).map(|s| s.vus).collect();
     assert!(vus.iter().all(|n| *n == held.level.get()), "{vus:?}");
     let generator = seconds.last().unwrap().generator;
-    assert_eq!(generator.strain.workers, 2);
+    assert_eq!(generator.health.workers, 2);
     assert!(generator.cpu_cores.unwrap() > 0.0);
     cluster.is_idle();
 }
@@ -439,7 +439,7 @@ fn our_workers_join_a_master_and_mix_with_those_in_python() {
     assert!(completed[0] > 0 && completed[1] > 0, "{completed:?}");
     let last = stage.seconds.last().unwrap();
     assert_eq!(last.seen.vus, 4);
-    assert_eq!(last.seen.generator.strain.workers, 2);
+    assert_eq!(last.seen.generator.health.workers, 2);
     cluster.is_idle();
     assert_eq!(cluster.workers(), 2, "it is there for the next run");
     // Sent home with the master.

@@ -27,7 +27,7 @@ mod trial;
 use certificates::Certificates;
 use fault::{Answer, Facts, Fault, Outcome, Strike, When, never_answers};
 use target::Onset;
-use trial::{RAMP_VUS, Seen, Trial, all_failures};
+use trial::{RAMP_VUS, Trial, TrialOutcome, all_failures};
 
 use crate::starved::{Starved, repeated, starved, starved_ramp};
 
@@ -254,7 +254,7 @@ fn expected(facts: &Facts, onset: Onset) -> Outcome {
     }
 }
 
-fn check(fault: Fault, onset: Onset, seen: &Seen) -> Result<(), String> {
+fn check(fault: Fault, onset: Onset, seen: &TrialOutcome) -> Result<(), String> {
     let facts = fault.facts();
     let expected = expected(&facts, onset);
     let failures = all_failures(&seen.record);

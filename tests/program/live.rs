@@ -50,13 +50,13 @@ fn spoilt(out: &TempDir) -> Option<Starved> {
 }
 
 /// What a terminal showed: its screen after every piece of output, what scrolled through it, and the program's stdout.
-struct Shown {
+struct TerminalCapture {
     screens: Vec<String>,
     last: String,
     answer: String,
 }
 
-fn on_a_terminal(mut command: Command) -> Shown {
+fn on_a_terminal(mut command: Command) -> TerminalCapture {
     let size = Winsize {
         ws_row: ROWS,
         ws_col: COLUMNS,
@@ -84,7 +84,7 @@ fn on_a_terminal(mut command: Command) -> Shown {
     let mut out = child.stdout.take().unwrap();
     out.read_to_string(&mut answer).unwrap();
     child.wait().unwrap();
-    Shown {
+    TerminalCapture {
         last: terminal.screen().contents(),
         screens,
         answer,

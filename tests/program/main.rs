@@ -3,6 +3,7 @@
 //!
 //! These tests mostly wait, so they are one binary, in which they wait side by side.
 #![expect(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::too_many_lines, reason = "a test may be a table")]
 
 mod cli;
 mod compare;

@@ -13,12 +13,12 @@ use tokio::net::{TcpListener, TcpStream};
 /// The service and what it saw.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    seen: Arc<Seen>,
+    seen: Arc<SeenRequests>,
     _runtime: tokio::runtime::Runtime,
 }
 
 #[derive(Default)]
-struct Seen {
+struct SeenRequests {
     begun: Mutex<Vec<(Instant, String)>>,
     streams: AtomicUsize,
     slow: AtomicUsize,
@@ -36,7 +36,7 @@ impl Server {
             .unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(SeenRequests::default());
         let noted = Arc::clone(&seen);
         runtime.spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
@@ -97,7 +97,7 @@ impl Drop for Held<'_> {
     }
 }
 
-async fn serve(tcp: TcpStream, seen: Arc<Seen>) {
+async fn serve(tcp: TcpStream, seen: Arc<SeenRequests>) {
     let (read, mut write) = tcp.into_split();
     let mut read = BufReader::new(read);
     loop {

@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use breakpoint::cause::{Baseline, Case, Explained, Seen, explain, ruled_out};
+use breakpoint::cause::{Baseline, Case, Explained, ObservedProbe, explain, ruled_out};
 use breakpoint::measure::StepTable;
 use breakpoint::record::{LimitingResource, ProbeRecord, RunRecord, Sureness};
 use breakpoint::slo::Verdict;
@@ -38,10 +38,10 @@ fn explained(record: &RunRecord) -> Explained {
     let plan = &record.plan;
     let steps = StepTable::of_record(&plan.steps, plan.main_step);
     let probes = &record.probes;
-    let seen: Vec<Seen> = (0..probes.len())
+    let seen: Vec<ObservedProbe> = (0..probes.len())
         .map(|i| {
             let previous = i.checked_sub(1).map(|i| &probes[i]);
-            Seen::of_probe(&probes[i], previous, &steps)
+            ObservedProbe::of_probe(&probes[i], previous, &steps)
         })
         .collect();
     assert_eq!(broken(record).level, probes[probes.len() - 1].level);

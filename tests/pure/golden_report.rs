@@ -7,7 +7,9 @@ use std::path::Path;
 
 use breakpoint::compare::{self, Condition, Design, Named};
 use breakpoint::record::{Band, CompareRecord, Difference, LogRecord, RampRecord, RunRecord};
-use breakpoint::report::{self, CompareFormat, Format, RampFormat, ReportError, Shown, Told as _};
+use breakpoint::report::{
+    self, CompareFormat, Format, OutputFormat, RampFormat, RenderedRecord as _, ReportError,
+};
 
 #[path = "../records/mod.rs"]
 mod records;
@@ -184,7 +186,7 @@ fn the_end_tells_the_time_that_was_told_before() {
     let said = report::summary(&record);
     let line = said.lines().find(|l| l.starts_with("time ")).unwrap();
     assert!(line.ends_with(" of at most 25 min 42 s"), "{line}");
-    let markdown = record.shown(Shown::Markdown).unwrap();
+    let markdown = record.output(OutputFormat::Markdown).unwrap();
     let markdown = String::from_utf8(markdown).unwrap();
     assert!(markdown.contains("of at most 25 min 42 s"), "{markdown}");
 }
@@ -193,7 +195,7 @@ fn the_end_tells_the_time_that_was_told_before() {
 fn errors_come_first_where_the_slo_is_of_them_alone() {
     let mut record = records::found();
     let columns = |record: &RunRecord| {
-        let markdown = record.shown(Shown::Markdown).unwrap();
+        let markdown = record.output(OutputFormat::Markdown).unwrap();
         let markdown = String::from_utf8(markdown).unwrap();
         let head = markdown
             .lines()
@@ -210,9 +212,10 @@ fn errors_come_first_where_the_slo_is_of_them_alone() {
 
 #[test]
 fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
-    let text = |record: &RunRecord, shown| String::from_utf8(record.shown(shown).unwrap()).unwrap();
+    let text =
+        |record: &RunRecord, format| String::from_utf8(record.output(format).unwrap()).unwrap();
     let bracketed = records::bracketed();
-    let page = as_read(&text(&bracketed, Shown::Html));
+    let page = as_read(&text(&bracketed, OutputFormat::Html));
     for part in [
         "Breakpoint between",
         "class=\"number\">59 – 83<",
@@ -221,19 +224,19 @@ fn an_interval_without_a_number_and_what_was_noticed_are_in_every_report() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    let markdown = text(&bracketed, Shown::Markdown);
+    let markdown = text(&bracketed, OutputFormat::Markdown);
     assert!(markdown.starts_with("# gateway-512mb: breakpoint between 59 and 83 VUs (95 % CI)"));
-    let junit = text(&bracketed, Shown::Junit);
+    let junit = text(&bracketed, OutputFormat::Junit);
     assert!(junit.contains("failures=\"0\" errors=\"0\""), "{junit}");
     assert!(!junit.contains("property name=\"breakpoint\"") && junit.contains("name=\"ci_low\""));
     let fitted = records::fitted();
-    let markdown = text(&fitted, Shown::Markdown);
+    let markdown = text(&fitted, OutputFormat::Markdown);
     assert!(markdown.contains("warmed up (0 s to 95 s)"), "{markdown}");
     assert!(
         markdown.contains("| warm\\_up | 10 | ◆ not judged |"),
         "{markdown}"
     );
-    let junit = text(&fitted, Shown::Junit);
+    let junit = text(&fitted, OutputFormat::Junit);
     assert!(junit.contains("name=\"noticed\" value=\"warmed up (0 s to 95 s)"));
     assert!(junit.contains("name=\"unseen\" value=\"a pause of 3 s"));
 }
@@ -288,9 +291,9 @@ fn a_result_of_the_first_schema_reads_as_one_of_today() {
     }
     let read = report::read(old.as_bytes()).unwrap();
     assert_eq!(read, record);
-    for shown in Shown::ALL {
-        let (old, new) = (read.shown(shown).unwrap(), record.shown(shown).unwrap());
-        assert!(old == new && !old.is_empty(), "{shown:?}");
+    for format in OutputFormat::ALL {
+        let (old, new) = (read.output(format).unwrap(), record.output(format).unwrap());
+        assert!(old == new && !old.is_empty(), "{format:?}");
     }
 }
 
@@ -310,18 +313,18 @@ fn gated() -> RunRecord {
 #[test]
 fn the_report_says_it_all_in_markdown_as_tests_and_for_programs() {
     let record = gated();
-    for (name, shown) in [
-        ("report.md", Shown::Markdown),
-        ("junit.xml", Shown::Junit),
-        ("holds-excel.csv", Shown::Excel),
-        ("answer.json", Shown::Json),
-        ("github.txt", Shown::Github),
+    for (name, format) in [
+        ("report.md", OutputFormat::Markdown),
+        ("junit.xml", OutputFormat::Junit),
+        ("holds-excel.csv", OutputFormat::Excel),
+        ("answer.json", OutputFormat::Json),
+        ("github.txt", OutputFormat::Github),
     ] {
-        golden(name, &record.shown(shown).unwrap());
+        golden(name, &record.output(format).unwrap());
     }
     let ramp = records::ramp_interrupted();
-    golden("ramp.md", &ramp.shown(Shown::Markdown).unwrap());
-    golden("ramp-junit.xml", &ramp.shown(Shown::Junit).unwrap());
+    golden("ramp.md", &ramp.output(OutputFormat::Markdown).unwrap());
+    golden("ramp-junit.xml", &ramp.output(OutputFormat::Junit).unwrap());
 }
 
 /// A page as it is read: without what holds the digits of a number together.
@@ -334,7 +337,7 @@ fn as_read(page: &str) -> String {
 #[test]
 fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let page = text(gated().shown(Shown::Html).unwrap());
+    let page = text(gated().output(OutputFormat::Html).unwrap());
     for outside in [
         "http-equiv=\"refresh",
         "src=",
@@ -366,10 +369,10 @@ fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
         "breakpoint find gateway-512mb --slo &#39;p99(answer)&lt;2s&#39;",
     ];
     assert!(order.windows(2).all(|w| at(w[0]) < at(w[1])), "{order:?}");
-    let ramp = text(records::ramp().shown(Shown::Html).unwrap());
+    let ramp = text(records::ramp().output(OutputFormat::Html).unwrap());
     assert!(ramp.contains("Every stage") && ramp.matches("<svg ").count() == 1);
     for (name, record) in records::all() {
-        let page = text(record.shown(Shown::Html).unwrap());
+        let page = text(record.output(OutputFormat::Html).unwrap());
         assert!(page.contains("class=\"number\""), "{name}");
     }
 }
@@ -468,10 +471,13 @@ fn text_of_others_stays_text() {
     one.comparisons.truncate(1);
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     for (page, whose) in [
-        (text(run.shown(Shown::Html).unwrap()), "run"),
-        (text(ramp.shown(Shown::Html).unwrap()), "ramp"),
-        (text(one.shown(Shown::Html).unwrap()), "comparison"),
-        (text(several.shown(Shown::Html).unwrap()), "comparisons"),
+        (text(run.output(OutputFormat::Html).unwrap()), "run"),
+        (text(ramp.output(OutputFormat::Html).unwrap()), "ramp"),
+        (text(one.output(OutputFormat::Html).unwrap()), "comparison"),
+        (
+            text(several.output(OutputFormat::Html).unwrap()),
+            "comparisons",
+        ),
     ] {
         assert_eq!(page.matches("<script").count(), 1, "{whose}");
         assert_eq!(page.matches("</script").count(), 1, "{whose}");
@@ -480,10 +486,10 @@ fn text_of_others_stays_text() {
         }
     }
     for page in [
-        text(run.shown(Shown::Markdown).unwrap()),
-        text(ramp.shown(Shown::Markdown).unwrap()),
-        text(one.shown(Shown::Markdown).unwrap()),
-        text(several.shown(Shown::Markdown).unwrap()),
+        text(run.output(OutputFormat::Markdown).unwrap()),
+        text(ramp.output(OutputFormat::Markdown).unwrap()),
+        text(one.output(OutputFormat::Markdown).unwrap()),
+        text(several.output(OutputFormat::Markdown).unwrap()),
     ] {
         // What is left of them stands in code.
         let bare: String = page.split('`').step_by(2).collect();
@@ -497,10 +503,10 @@ fn text_of_others_stays_text() {
         );
     }
     for log in [
-        text(run.shown(Shown::Github).unwrap()),
-        text(ramp.shown(Shown::Github).unwrap()),
-        text(one.shown(Shown::Github).unwrap()),
-        text(several.shown(Shown::Github).unwrap()),
+        text(run.output(OutputFormat::Github).unwrap()),
+        text(ramp.output(OutputFormat::Github).unwrap()),
+        text(one.output(OutputFormat::Github).unwrap()),
+        text(several.output(OutputFormat::Github).unwrap()),
         run.annotations(),
     ] {
         let commands = log.lines().filter(|l| l.trim_start().starts_with("::"));
@@ -511,16 +517,16 @@ fn text_of_others_stays_text() {
         );
     }
     for xml in [
-        text(run.shown(Shown::Junit).unwrap()),
-        text(ramp.shown(Shown::Junit).unwrap()),
-        text(one.shown(Shown::Junit).unwrap()),
-        text(several.shown(Shown::Junit).unwrap()),
+        text(run.output(OutputFormat::Junit).unwrap()),
+        text(ramp.output(OutputFormat::Junit).unwrap()),
+        text(one.output(OutputFormat::Junit).unwrap()),
+        text(several.output(OutputFormat::Junit).unwrap()),
     ] {
         assert!(!xml.contains("<img") && !xml.contains("<b>"), "{xml}");
     }
     for table in [
-        text(run.shown(Shown::Excel).unwrap()),
-        text(several.shown(Shown::Excel).unwrap()),
+        text(run.output(OutputFormat::Excel).unwrap()),
+        text(several.output(OutputFormat::Excel).unwrap()),
     ] {
         assert!(!table.contains('\0'), "{table}");
     }
@@ -536,7 +542,7 @@ fn the_tables_of_a_ramp_are_as_agreed() {
     let log = RampFormat::Log.render(&record).unwrap();
     let line = "at_s,stage,monitor,text\n31,2,gateway,gateway ended with exit code 137\n";
     assert_eq!(String::from_utf8(log).unwrap(), line);
-    let page = String::from_utf8(record.shown(Shown::Markdown).unwrap()).unwrap();
+    let page = String::from_utf8(record.output(OutputFormat::Markdown).unwrap()).unwrap();
     assert!(page.contains("## Logs") && page.contains("gateway: gateway ended with exit code 137"));
     let mut silent = record;
     silent.stages.iter_mut().for_each(|s| s.log.clear());
@@ -726,13 +732,13 @@ fn told() -> CompareRecord {
 #[test]
 fn a_comparison_says_it_all_in_markdown_as_tests_and_for_programs() {
     let record = told();
-    for (name, shown) in [
-        ("compare.md", Shown::Markdown),
-        ("compare-junit.xml", Shown::Junit),
-        ("compare-excel.csv", Shown::Excel),
-        ("compare-github.txt", Shown::Github),
+    for (name, format) in [
+        ("compare.md", OutputFormat::Markdown),
+        ("compare-junit.xml", OutputFormat::Junit),
+        ("compare-excel.csv", OutputFormat::Excel),
+        ("compare-github.txt", OutputFormat::Github),
     ] {
-        golden(name, &record.shown(shown).unwrap());
+        golden(name, &record.output(format).unwrap());
     }
     // Several candidates, pairs, nothing to compare, and a law each have words of their own.
     for (name, file) in [
@@ -740,12 +746,15 @@ fn a_comparison_says_it_all_in_markdown_as_tests_and_for_programs() {
         ("pairs", "compare-pairs.md"),
         ("sizes", "scaling.md"),
     ] {
-        golden(file, &comparison(name).shown(Shown::Markdown).unwrap());
+        golden(
+            file,
+            &comparison(name).output(OutputFormat::Markdown).unwrap(),
+        );
     }
     // The record is short enough for programs.
     let json = CompareFormat::Json.render(&record).unwrap();
-    assert_eq!(record.shown(Shown::Json).unwrap(), json);
-    let scaled = comparison("sizes").shown(Shown::Csv).unwrap();
+    assert_eq!(record.output(OutputFormat::Json).unwrap(), json);
+    let scaled = comparison("sizes").output(OutputFormat::Csv).unwrap();
     assert!(scaled.starts_with(b"kind,size,"));
 }
 
@@ -756,7 +765,7 @@ fn what_junit_says_of_a_comparison_is_what_its_exit_code_says() {
             if !gates {
                 record.gates.clear();
             }
-            let xml = String::from_utf8(record.shown(Shown::Junit).unwrap()).unwrap();
+            let xml = String::from_utf8(record.output(OutputFormat::Junit).unwrap()).unwrap();
             let bad = xml.contains("<failure") || xml.contains("<error");
             let exit = breakpoint::exit::Exit::from(&record);
             assert_eq!(bad, exit.code() != 0, "{name}, gates {gates}: {xml}");
@@ -772,14 +781,14 @@ fn what_junit_says_of_a_comparison_is_what_its_exit_code_says() {
     let mut record = comparison("cannot say");
     record.gates = comparison("no change").gates;
     record.gates.truncate(1);
-    let xml = String::from_utf8(record.shown(Shown::Junit).unwrap()).unwrap();
+    let xml = String::from_utf8(record.output(OutputFormat::Junit).unwrap()).unwrap();
     assert!(xml.contains("skipped=\"1\"") && xml.contains("<skipped message="));
 }
 
 #[test]
 fn the_page_of_a_comparison_has_the_change_first() {
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let page = text(told().shown(Shown::Html).unwrap());
+    let page = text(told().output(OutputFormat::Html).unwrap());
     assert!(!page.contains("src=") && page.contains("default-src 'none'"));
     assert!(page.contains("<span class=\"whole\">1 010</span>"));
     let page = as_read(page.split_once("<body>").unwrap().1);
@@ -804,7 +813,7 @@ fn the_page_of_a_comparison_has_the_change_first() {
     ];
     assert!(order.windows(2).all(|w| at(w[0]) < at(w[1])), "{order:?}");
     for (name, record) in comparisons() {
-        let page = text(record.shown(Shown::Html).unwrap());
+        let page = text(record.output(OutputFormat::Html).unwrap());
         assert!(page.contains("class=\"number\""), "{name}");
         assert_eq!(page.matches("<svg ").count(), 1, "{name}");
     }

@@ -204,13 +204,25 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &["cli", "import", "k6", "plan", "profile", "secret"],
     ),
-    // `search` for what a search is likely to take, `slo` for whether that can be said.
+    // Of `scenario` whom requests may reach.
     (
         "preflight",
         Shell,
-        // Of `scenario` whom requests may reach; of `run` what it says of a slow start.
+        &["measure", "plan", "record", "scenario", "units"],
+    ),
+    // `search` for what a search is likely to take, `slo` for whether that can be said; of `run` what it says of a slow start.
+    (
+        "outline",
+        Shell,
         &[
-            "measure", "plan", "record", "run", "scenario", "search", "secret", "slo", "units",
+            "measure",
+            "plan",
+            "preflight",
+            "run",
+            "scenario",
+            "search",
+            "secret",
+            "slo",
         ],
     ),
     (
@@ -237,6 +249,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "locate",
             "measure",
             "monitor",
+            "outline",
             "plan",
             "preflight",
             "profile",

@@ -10,8 +10,8 @@
 use std::time::Duration;
 
 use breakpoint::measure::{
-    Exchange, FailureKind, FailureWay, GeneratorWindow, Histogram, Level, LevelUnit, Reading,
-    Strain,
+    Exchange, FailureKind, FailureWay, GeneratorHealth, GeneratorWindow, Histogram, Level,
+    LevelUnit, Reading,
 };
 use breakpoint::record::{
     Answer, Band, Breach, CauseKind, Curve, CurvePoint, CurveScale, Ending, Environment, HoldEnd,
@@ -333,7 +333,7 @@ fn seconds(
                     lag_p99_s: (i % 5 != 4).then_some(0.0004 + 0.0002 * noise.next()),
                     cpu_cores: Some(0.05 + 0.26 * load.min(1.3) + 0.01 * noise.next()),
                     descriptors: Some(u64::from(vus) + 40),
-                    strain: Strain {
+                    health: GeneratorHealth {
                         thread_cpu: Some(0.04 + 0.15 * load.min(1.3)),
                         woke_late_p99_s: Some(0.0005),
                         read_late_p99_s: Some(0.0002),
@@ -341,7 +341,7 @@ fn seconds(
                         segments_out: Some(u64::from(vus) * 3),
                         retransmits: Some(0),
                         cpu_pressure: Some(0.1),
-                        ..Strain::default()
+                        ..GeneratorHealth::default()
                     },
                 },
                 readings: vec![

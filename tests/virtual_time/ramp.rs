@@ -8,7 +8,7 @@ use breakpoint::event::Event;
 use breakpoint::measure::{FailureKind, Level, LevelUnit, StepTable, Window};
 use breakpoint::ramp::Stages;
 use breakpoint::record::{Environment, HoldEnd, PlanRecord, RampEnding, RampRecord};
-use breakpoint::run::{self, FirstContact, Interrupt, Nothing, RampSpec};
+use breakpoint::run::{self, FirstContact, Interrupt, NullEnvironment, RampSpec};
 use breakpoint::slo::{Slo, Verdict};
 use breakpoint::stats::queue::mmcn_threshold;
 
@@ -80,7 +80,7 @@ fn watched(
         .block_on(run::ramp(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &interrupt,
             &mut sink,
         ))

@@ -8,7 +8,7 @@ use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineInfo, Reply};
 use breakpoint::measure::{Level, Reading, StepTable, Window};
 use breakpoint::record::{Ending, Environment, HoldEnd, PlanRecord, Purpose, RunRecord};
-use breakpoint::run::{self, FirstContact, Interrupt, RunSpec, Surroundings};
+use breakpoint::run::{self, FirstContact, Interrupt, RunEnvironment, RunSpec};
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Slo, Verdict};
 
@@ -70,13 +70,13 @@ impl<F: FnMut(usize) -> Duration + Send> Engine for Scripted<F> {
 }
 
 /// Monitors that read what a test says, and resets that are noted and go as it says.
-struct World<R> {
+struct ScriptedEnvironment<R> {
     reads: R,
     reset: Result<(), String>,
     log: Log,
 }
 
-impl<R: FnMut(&[Asked]) -> Vec<Reading> + Send> Surroundings for World<R> {
+impl<R: FnMut(&[Asked]) -> Vec<Reading> + Send> RunEnvironment for ScriptedEnvironment<R> {
     fn readings(&mut self) -> Vec<Reading> {
         (self.reads)(&self.log.lock().unwrap())
     }
@@ -183,7 +183,7 @@ fn search_of(
         level: Level::ZERO,
         log: Arc::clone(&log),
     };
-    let mut world = World {
+    let mut environment = ScriptedEnvironment {
         reads,
         reset,
         log: Arc::clone(&log),
@@ -194,7 +194,7 @@ fn search_of(
         .block_on(run::run(
             &spec,
             &mut engine,
-            &mut world,
+            &mut environment,
             &Interrupt::default(),
             &mut |_| {},
         ));

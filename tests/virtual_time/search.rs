@@ -8,13 +8,15 @@ use breakpoint::engine::sim::{Expect, SimEngine, SystemSpec, shipped};
 use breakpoint::engine::{Canary, Engine, EngineInfo, Reply};
 use breakpoint::event::Event;
 use breakpoint::journal::{self, Entry, Head, JOURNAL_VERSION, Journal};
-use breakpoint::measure::{FailureKind, Level, Reading, StepTable, StepWindow, Strain, Window};
+use breakpoint::measure::{
+    FailureKind, GeneratorHealth, Level, Reading, StepTable, StepWindow, Window,
+};
 use breakpoint::record::{
     Answer, CauseKind, Ending, Environment, HoldEnd, NO_FINDING, Outlook, PlanRecord, ProbeRecord,
     Purpose, RunRecord, Sureness,
 };
 use breakpoint::run::{
-    self, FirstContact, Halt, Interrupt, Nothing, ResumeState, RunSpec, Surroundings,
+    self, FirstContact, Halt, Interrupt, NullEnvironment, ResumeState, RunEnvironment, RunSpec,
 };
 use breakpoint::search::SearchSpec;
 use breakpoint::slo::{Condition, Objective, Slo, Verdict};
@@ -139,7 +141,7 @@ fn search(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunRecord {
     block_on(run::run(
         &spec,
         &mut engine,
-        &mut Nothing,
+        &mut NullEnvironment,
         &Interrupt::default(),
         &mut |_| {},
     ))
@@ -172,7 +174,7 @@ fn what_stops_a_search_from_outside_is_its_ending_and_its_reason() {
         let record = block_on(run::run(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &interrupt,
             &mut sink,
         ));
@@ -583,7 +585,7 @@ fn how_many_others_break_the_users_is_found_without_their_throughput() {
         let record = block_on(run::run(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &Interrupt::default(),
             &mut |_| (),
         ));
@@ -671,7 +673,7 @@ fn an_interrupted_search_keeps_what_it_measured() {
     let record = block_on(run::run(
         &spec,
         &mut sim.start(),
-        &mut Nothing,
+        &mut NullEnvironment,
         &interrupt,
         &mut |event| {
             if matches!(event, breakpoint::event::Event::ProbeJudged(_)) {
@@ -691,7 +693,7 @@ struct Late {
     sim: SimEngine,
     above: Level,
     /// What bears on the generator at a level.
-    strain: fn(Level) -> Strain,
+    health: fn(Level) -> GeneratorHealth,
 }
 
 impl Engine for Late {
@@ -706,7 +708,7 @@ impl Engine for Late {
     fn next_window(&mut self) -> Reply<'_, Window> {
         Box::pin(async move {
             let mut window = self.sim.next_window().await?;
-            window.generator.strain = (self.strain)(window.level);
+            window.generator.health = (self.health)(window.level);
             window.generator.lag_p99_s = (window.level > self.above).then_some(30.0);
             Ok(window)
         })
@@ -721,14 +723,14 @@ impl Engine for Late {
 /// and a machine that fills up with the load leaves both open.
 #[test]
 fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_named() {
-    fn busy() -> Strain {
-        Strain {
+    fn busy() -> GeneratorHealth {
+        GeneratorHealth {
             thread_cpu: Some(0.01),
             cpu_pressure: Some(0.95),
-            ..Strain::default()
+            ..GeneratorHealth::default()
         }
     }
-    let named = |strain| {
+    let named = |health| {
         let sim = demo(5);
         let limits = SearchSpec {
             start: Level(20),
@@ -738,13 +740,13 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
         let mut engine = Late {
             sim: sim.start(),
             above: Level(30),
-            strain,
+            health,
         };
         let interrupt = Interrupt::default();
         let record = block_on(run::run(
             &spec,
             &mut engine,
-            &mut Nothing,
+            &mut NullEnvironment,
             &interrupt,
             &mut |_| {},
         ));
@@ -763,7 +765,7 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
     };
     let generator = |sureness| Some((CauseKind::Generator, sureness));
     assert_eq!(named(|_| busy()), (None, true));
-    let own = |_| Strain {
+    let own = |_| GeneratorHealth {
         held_back: Some(0.9),
         ..busy()
     };
@@ -772,7 +774,7 @@ fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_name
         if level > Level(30) {
             busy()
         } else {
-            Strain::default()
+            GeneratorHealth::default()
         }
     };
     assert_eq!(named(grows), (generator(Sureness::Possible), false));
@@ -831,7 +833,7 @@ fn dying(lives: usize, stop_after: Option<usize>) -> (RunRecord, usize) {
     let record = block_on(run::run(
         &spec,
         &mut engine,
-        &mut Nothing,
+        &mut NullEnvironment,
         &interrupt,
         &mut |_| {},
     ));
@@ -957,7 +959,7 @@ struct Keeping {
     entries: Vec<Entry>,
 }
 
-impl Surroundings for Keeping {
+impl RunEnvironment for Keeping {
     fn readings(&mut self) -> Vec<Reading> {
         Vec::new()
     }
@@ -1187,7 +1189,7 @@ fn a_search_that_ran_out_of_time_gets_narrower_with_more() {
         &spec,
         past,
         &mut engine,
-        &mut Nothing,
+        &mut NullEnvironment,
         &never,
         &mut |_| {},
     ));
@@ -1255,7 +1257,7 @@ fn probes_that_the_generator_spoilt_at_the_end_are_made_again() {
     let n = 8;
     journal.entries.truncate(n);
     for entry in &mut journal.entries[n - 3..] {
-        entry.told.visit.valid = false;
+        entry.input.visit.valid = false;
         entry.probe.end = HoldEnd::Invalid;
     }
     let (record, new) = resumed(4, journal);

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use super::{Cache, Exit, MOST_TRUTHS, Refusal, Signals};
+use super::{Cache, CommandError, Exit, MOST_TRUTHS, Signals};
 use crate::bounded;
 use crate::cli::LabArgs;
 use crate::lab::random::Rejected;
-use crate::lab::random::run::{self, BUDGETS, Found, Memory, Plan};
+use crate::lab::random::run::{self, BUDGETS, Found, Memory, RandomLabPlan};
 use crate::lab::system::System;
 use crate::lab::truth::KnownTruths;
 use crate::report::lab::{self, LabTruth, RandomReport};
@@ -28,9 +28,9 @@ pub(super) fn random(
     threads: usize,
     signals: &Signals,
     terminal: &mut Terminal,
-) -> Result<Exit, Refusal> {
+) -> Result<Exit, CommandError> {
     let has = |index: &u32| args.half.is_none_or(|half| half.has(*index));
-    let plan = Plan {
+    let plan = RandomLabPlan {
         indices: (0..systems).filter(has).collect(),
         runs: args.runs,
         seed: args.seed,
@@ -61,10 +61,10 @@ pub(super) fn random(
         rejected: counted(&rejected),
         seed: plan.seed,
     };
-    let files = lab::random_files(&report).map_err(|e| Refusal::new(Exit::Failure, e))?;
-    store::write_files(&args.out, &files).map_err(|e| Refusal::new(Exit::Usage, e))?;
+    let files = lab::random_files(&report).map_err(|e| CommandError::new(Exit::Failure, e))?;
+    store::write_files(&args.out, &files).map_err(|e| CommandError::new(Exit::Usage, e))?;
     store::write_files(&args.out.join(SYSTEMS), &drawn(&found))
-        .map_err(|e| Refusal::new(Exit::Usage, e))?;
+        .map_err(|e| CommandError::new(Exit::Usage, e))?;
     terminal.print(&lab::random_text(&report));
     terminal.print_written(&args.out);
     Ok(if signals.interrupt.is_set() {

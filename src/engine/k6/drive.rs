@@ -4,7 +4,7 @@
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::K6Spec;
-use super::gate::Gate;
+use super::gate::VuGate;
 use super::points::Event;
 use super::process::{self, Process};
 use super::restart::{Launch, Lost, Restart};
@@ -18,7 +18,7 @@ const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu";
 #[derive(Debug)]
 pub(super) enum Drive {
     Gate {
-        gate: Gate,
+        gate: VuGate,
         k6: Process,
         /// Until k6 has read it.
         wrapper: Option<Wrapper>,
@@ -32,7 +32,7 @@ impl Drive {
         spec: &K6Spec,
         events: UnboundedSender<Vec<Event>>,
     ) -> Result<Self, EngineError> {
-        let gate = Gate::open(&spec.functions, spec.pace_per_s, events.clone());
+        let gate = VuGate::open(&spec.functions, spec.pace_per_s, events.clone());
         let gate = gate
             .await
             .map_err(|e| EngineError::Start(format!("no local port for k6 to connect to: {e}")))?;

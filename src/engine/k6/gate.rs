@@ -30,7 +30,7 @@ const LEASE: Duration = Duration::from_secs(1);
 
 /// The endpoint; without it the wrapped script ends its k6.
 #[derive(Debug)]
-pub(super) struct Gate {
+pub(super) struct VuGate {
     shared: Arc<Shared>,
     address: SocketAddr,
     tasks: [JoinHandle<()>; 2],
@@ -44,13 +44,13 @@ struct Shared {
     host: String,
     functions: Vec<String>,
     zero: Instant,
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     /// The level was changed.
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct State {
+struct GateState {
     fleet: Fleet,
     /// Those who wait, by seat.
     waiting: HashMap<usize, Parked>,
@@ -66,7 +66,7 @@ struct Parked {
     run: oneshot::Sender<usize>,
 }
 
-impl Gate {
+impl VuGate {
     /// Opens it for the functions with their weights; who runs goes to `events`.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Gate {
             host: address.to_string(),
             functions: functions.iter().map(|(name, _)| name.clone()).collect(),
             zero: Instant::now(),
-            state: Mutex::new(State {
+            state: Mutex::new(GateState {
                 fleet: Fleet::new(weights, pace_per_s),
                 waiting: HashMap::new(),
                 told_running: 0,
@@ -121,7 +121,7 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for VuGate {
     fn drop(&mut self) {
         for task in &self.tasks {
             task.abort();
@@ -130,7 +130,7 @@ impl Drop for Gate {
 }
 
 impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -200,7 +200,7 @@ impl Shared {
     }
 }
 
-impl State {
+impl GateState {
     /// Tells who was told to run, and how many run where that is another number now.
     fn tell(&mut self, mut news: Vec<Event>) {
         let running = self.fleet.running();
@@ -277,10 +277,10 @@ async fn connection(tcp: TcpStream, shared: Arc<Shared>) {
 mod tests {
     use super::*;
 
-    async fn gate(pace: f64) -> (Gate, tokio::sync::mpsc::UnboundedReceiver<Vec<Event>>) {
+    async fn gate(pace: f64) -> (VuGate, tokio::sync::mpsc::UnboundedReceiver<Vec<Event>>) {
         let (events, seen) = tokio::sync::mpsc::unbounded_channel();
         let functions = [("shop".to_owned(), 1.0)];
-        (Gate::open(&functions, pace, events).await.unwrap(), seen)
+        (VuGate::open(&functions, pace, events).await.unwrap(), seen)
     }
 
     fn client() -> reqwest::Client {

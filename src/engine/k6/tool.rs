@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use crate::k6::{Looked, Script, ScriptError, Version, VersionError, for_inspect, said};
+use crate::k6::{Script, ScriptError, ScriptInfo, Version, VersionError, for_inspect, said};
 use crate::plan::K6Plan;
 
 /// How long k6 may take to look at a script, whose beginning may read large files.
@@ -97,10 +97,10 @@ fn quoted(said: &[String]) -> String {
 }
 
 /// Asks the k6 of a plan what its script says.
-pub(in crate::engine) async fn inspect(plan: &K6Plan, crc32: u32) -> Result<Looked, ToolError> {
+pub(in crate::engine) async fn inspect(plan: &K6Plan, crc32: u32) -> Result<ScriptInfo, ToolError> {
     let arguments = for_inspect(&plan.arguments);
     let tool = Tool::find(&plan.binary).await?;
-    Ok(Looked {
+    Ok(ScriptInfo {
         script: tool.inspect(&plan.script, &arguments).await?,
         version: tool.version(),
         crc32,
@@ -160,7 +160,7 @@ impl Tool {
     }
 }
 
-fn failed(script: &Path, asked: Answer) -> ToolError {
+fn failed(script: &Path, asked: ToolOutput) -> ToolError {
     let script = script.display();
     let what = match asked.code {
         Some(EXCEPTION) => format!("the script {script} cannot be run; k6 says:"),
@@ -176,7 +176,7 @@ fn failed(script: &Path, asked: Answer) -> ToolError {
 }
 
 /// What came of asking k6.
-struct Answer {
+struct ToolOutput {
     code: Option<i32>,
     printed: Vec<u8>,
     /// Whether more was printed than was kept.
@@ -193,7 +193,7 @@ pub(super) fn speaks_to_nobody(command: &mut Command) {
     }
 }
 
-async fn ask(binary: &Path, arguments: &[&str]) -> Result<Answer, ToolError> {
+async fn ask(binary: &Path, arguments: &[&str]) -> Result<ToolOutput, ToolError> {
     let start = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => ToolError::Missing(binary.to_owned()),
         _ => ToolError::Start {
@@ -218,7 +218,7 @@ async fn ask(binary: &Path, arguments: &[&str]) -> Result<Answer, ToolError> {
     .await;
     let said = said(&told.bytes);
     match ended {
-        Ok(status) => Ok(Answer {
+        Ok(status) => Ok(ToolOutput {
             code: status.map_err(start)?.code(),
             is_cut: printed.is_cut,
             printed: printed.bytes,

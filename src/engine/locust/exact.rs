@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::second::{SecondData, together};
 use super::web::Web;
-use super::{EngineError, Seen, stopped};
+use super::{EngineError, UnplacedWindow, stopped};
 use crate::measure::{Level, Window};
 
 /// How often a question is asked again whose answer does not come.
@@ -73,12 +73,12 @@ impl Exact {
         &mut self,
         level: Level,
         names: &[String],
-        crew: &BTreeSet<String>,
-    ) -> Result<Seen, EngineError> {
+        workers: &BTreeSet<String>,
+    ) -> Result<UnplacedWindow, EngineError> {
         let data = self.next_second().await?;
         self.check_state(level)?;
         let second = data.second;
-        let all = together(&data, names, crew);
+        let all = together(&data, names, workers);
         let zero = *self.zero.get_or_insert(second);
         let begun = number(second);
         // Every user there was at its beginning, and is still there at its end.
@@ -96,9 +96,9 @@ impl Exact {
             steps: all.steps,
             generator: all.generator,
         };
-        Ok(Seen {
+        Ok(UnplacedWindow {
             window,
-            strange: all.strange,
+            late_names: all.late_names,
             ended: all.ended,
             unseen: all.unseen,
         })

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::ways::{self, WayData};
-use crate::measure::{FailureCounts, GeneratorWindow, Histogram, StepWindow, Strain};
+use crate::measure::{FailureCounts, GeneratorHealth, GeneratorWindow, Histogram, StepWindow};
 
 /// One second.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -83,14 +83,18 @@ pub(super) struct Together {
     pub(super) users: u32,
     pub(super) generator: GeneratorWindow,
     /// Names that were not asked for.
-    pub(super) strange: BTreeSet<String>,
+    pub(super) late_names: BTreeSet<String>,
     /// Requests that ended, and those of them whose client does not say when it begins one.
     pub(super) ended: u64,
     pub(super) unseen: u64,
 }
 
-/// Puts the workers' parts together. `names` are the steps asked for, `crew` the workers that carry the level.
-pub(super) fn together(data: &SecondData, names: &[String], crew: &BTreeSet<String>) -> Together {
+/// Puts the workers' parts together. `names` are the steps asked for, `workers` the workers that carry the level.
+pub(super) fn together(
+    data: &SecondData,
+    names: &[String],
+    workers: &BTreeSet<String>,
+) -> Together {
     let mut out = Together {
         steps: vec![StepWindow::default(); names.len() + 1],
         ..Together::default()
@@ -110,15 +114,17 @@ pub(super) fn together(data: &SecondData, names: &[String], crew: &BTreeSet<Stri
                     }
                 }
                 None => {
-                    out.strange.insert(name.clone());
+                    out.late_names.insert(name.clone());
                 }
             }
         }
     }
     let silent = |id: &&String| !data.workers.contains_key(*id);
-    let lost: BTreeSet<&String> = (crew.iter().chain(&data.expected)).filter(silent).collect();
-    out.generator.strain.workers = count(data.workers.len());
-    out.generator.strain.workers_lost = count(lost.len());
+    let lost: BTreeSet<&String> = (workers.iter().chain(&data.expected))
+        .filter(silent)
+        .collect();
+    out.generator.health.workers = count(data.workers.len());
+    out.generator.health.workers_lost = count(lost.len());
     out
 }
 
@@ -126,10 +132,10 @@ fn with_worker(so_far: GeneratorWindow, worker: &WorkerSecond) -> GeneratorWindo
     GeneratorWindow {
         lag_p99_s: max(so_far.lag_p99_s, worker.lag_p99_s),
         cpu_cores: Some(so_far.cpu_cores.unwrap_or(0.0) + worker.cpu),
-        strain: Strain {
-            thread_cpu: max(so_far.strain.thread_cpu, Some(worker.cpu_share)),
-            woke_late_p99_s: max(so_far.strain.woke_late_p99_s, worker.lag_p99_s),
-            ..so_far.strain
+        health: GeneratorHealth {
+            thread_cpu: max(so_far.health.thread_cpu, Some(worker.cpu_share)),
+            woke_late_p99_s: max(so_far.health.woke_late_p99_s, worker.lag_p99_s),
+            ..so_far.health
         },
         ..so_far
     }
@@ -191,8 +197,8 @@ mod tests {
             .into(),
         };
         let names = ["/a".to_owned(), "/never".to_owned()];
-        let crew = ["one", "two", "gone"].map(str::to_owned).into();
-        let all = together(&data, &names, &crew);
+        let workers = ["one", "two", "gone"].map(str::to_owned).into();
+        let all = together(&data, &names, &workers);
         assert_eq!(all.users, 15);
         assert_eq!(all.steps[0].latency.count(), 6);
         assert_eq!(all.steps[0].latency.quantile_s(1.0), Some(2.000_895));
@@ -207,14 +213,14 @@ mod tests {
         // The last is about all requests, those without a row of their own too.
         assert_eq!(all.steps[2].completed(), 12);
         assert_eq!(all.steps[2].in_flight.count(), 4);
-        assert_eq!(all.strange, ["/new".to_owned()].into());
+        assert_eq!(all.late_names, ["/new".to_owned()].into());
         assert_eq!((all.ended, all.unseen), (24, 4));
         let generator = all.generator;
         assert!((generator.cpu_cores.unwrap() - 1.45).abs() < 1e-9);
-        assert_eq!(generator.strain.thread_cpu, Some(0.95));
+        assert_eq!(generator.health.thread_cpu, Some(0.95));
         assert_eq!(generator.lag_p99_s, Some(0.0095));
-        assert_eq!(generator.strain.workers, 2);
+        assert_eq!(generator.health.workers, 2);
         // One that should have told, and one that carried the level and is not expected any more.
-        assert_eq!(generator.strain.workers_lost, 2);
+        assert_eq!(generator.health.workers_lost, 2);
     }
 }

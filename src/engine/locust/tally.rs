@@ -230,7 +230,7 @@ pub(super) fn second(window: &Window, names: &StepTable, number: u64, users: u64
         second: number,
         users: u32::try_from(users).unwrap_or(u32::MAX),
         cpu: window.generator.cpu_cores.unwrap_or(0.0),
-        cpu_share: window.generator.strain.thread_cpu.unwrap_or(0.0),
+        cpu_share: window.generator.health.thread_cpu.unwrap_or(0.0),
         lag_p99_s: window.generator.lag_p99_s,
         steps: steps
             .map(|(name, step)| (name.to_owned(), step_second(step)))

@@ -86,7 +86,7 @@ pub async fn work(
         tally: Tally::new(names, time_of_day()),
         classes: Vec::new(),
         last_order: f64::NEG_INFINITY,
-        state: State::Ready,
+        state: WorkerState::Ready,
         cpu_share: 0.0,
         plugin: Plugin::default(),
         heard: Instant::now(),
@@ -216,12 +216,12 @@ impl Line {
 
 /// What the master is told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum WorkerState {
     Ready,
     Running,
 }
 
-impl State {
+impl WorkerState {
     fn name(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -276,7 +276,7 @@ struct Worker<'a> {
     classes: Vec<(String, u64)>,
     /// When the last order for users was given, by the master's clock.
     last_order: f64,
-    state: State,
+    state: WorkerState,
     /// CPU of the busiest thread, cores.
     cpu_share: f64,
     plugin: Plugin,
@@ -368,7 +368,7 @@ impl Worker<'_> {
         let users = tally::users(&self.classes);
         let level = u32::try_from(users).unwrap_or(u32::MAX);
         self.engine.set_level(Level(level)).await?;
-        self.state = State::Running;
+        self.state = WorkerState::Running;
         let data = map([
             ("user_classes_count", tally::class_counts(&self.classes)),
             ("user_count", users.into()),
@@ -385,13 +385,13 @@ impl Worker<'_> {
         self.report().await;
         self.send("client_stopped", Value::Nil).await;
         self.send("client_ready", FOREIGN.into()).await;
-        self.state = State::Ready;
+        self.state = WorkerState::Ready;
         Ok(())
     }
 
     /// Counts a window that ended just now.
     async fn count(&mut self, window: &Window) {
-        self.cpu_share = window.generator.strain.thread_cpu.unwrap_or(0.0);
+        self.cpu_share = window.generator.health.thread_cpu.unwrap_or(0.0);
         self.tally.add(window, time_of_day());
         if let Some(number) = self.plugin.number() {
             let second = tally::second(window, self.names, number, window.vus.into());

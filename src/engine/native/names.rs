@@ -20,14 +20,14 @@ const NAME_LIFE: Duration = Duration::from_secs(10);
 
 type Found = Result<Vec<IpAddr>, FailureKind>;
 /// The same with the words of a failure.
-type Told = Result<Vec<IpAddr>, (FailureKind, String)>;
+type ExplainedLookup = Result<Vec<IpAddr>, (FailureKind, String)>;
 
 /// What is known of names; one per thread.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     known: RefCell<HashMap<String, (Instant, Vec<IpAddr>)>>,
     /// Look-ups whose answer is still to come.
-    asked: RefCell<HashMap<String, watch::Receiver<Option<Told>>>>,
+    asked: RefCell<HashMap<String, watch::Receiver<Option<ExplainedLookup>>>>,
 }
 
 impl Names {
@@ -63,7 +63,11 @@ impl Names {
     }
 
     /// The answer to come. It is asked for in a task of its own, which a VU that gives up waiting leaves alone.
-    fn asked<F>(&self, host: &str, ask: impl FnOnce() -> F) -> watch::Receiver<Option<Told>>
+    fn asked<F>(
+        &self,
+        host: &str,
+        ask: impl FnOnce() -> F,
+    ) -> watch::Receiver<Option<ExplainedLookup>>
     where
         F: Future<Output = io::Result<Vec<IpAddr>>> + 'static,
     {

@@ -3,11 +3,11 @@
 mod answers;
 mod checks;
 mod cookies;
+mod health;
 mod network;
 mod populations;
 mod redirects;
 mod start;
-mod strain;
 mod streams;
 mod websocket;
 
@@ -61,21 +61,21 @@ fn engine(scenario: &Arc<Scenario>) -> NativeEngine {
 }
 
 /// What happened in all windows; states are those of the last.
-struct Seen {
+struct Totals {
     steps: Vec<StepWindow>,
     last: Window,
 }
 
-impl Seen {
+impl Totals {
     fn failed(&self, step: usize, kind: FailureKind) -> u64 {
         self.steps[step].failed.get(kind)
     }
 }
 
 /// Runs windows until `enough` or for ten seconds.
-async fn watch(engine: &mut NativeEngine, mut enough: impl FnMut(&Seen) -> bool) -> Seen {
+async fn watch(engine: &mut NativeEngine, mut enough: impl FnMut(&Totals) -> bool) -> Totals {
     let first = engine.next_window().await.unwrap();
-    let mut seen = Seen {
+    let mut seen = Totals {
         steps: first.steps.clone(),
         last: first,
     };
@@ -95,7 +95,7 @@ async fn watch(engine: &mut NativeEngine, mut enough: impl FnMut(&Seen) -> bool)
     seen
 }
 
-async fn run(scenario: &Arc<Scenario>, vus: u32, enough: impl FnMut(&Seen) -> bool) -> Seen {
+async fn run(scenario: &Arc<Scenario>, vus: u32, enough: impl FnMut(&Totals) -> bool) -> Totals {
     let mut engine = engine(scenario);
     engine.set_level(Level(vus)).await.unwrap();
     let seen = watch(&mut engine, enough).await;

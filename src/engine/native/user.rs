@@ -21,7 +21,7 @@ use http::header::RETRY_AFTER;
 use rand::RngExt as _;
 
 use self::follow::OpenAnswer;
-use self::telling::{Look, Seen};
+use self::telling::{FailedAnswer, Look};
 use self::waiting::{Came, awaited};
 use super::back_off::retry_after;
 use super::client::{Client, Exchanged};
@@ -87,7 +87,7 @@ pub(super) struct ScenarioUser<'a> {
     /// Whether no cycle was completed since the start.
     fresh: bool,
     /// The answer that the step fails at.
-    seen: Option<Box<Seen>>,
+    seen: Option<Box<FailedAnswer>>,
     /// Of one who only looks: how the cycle failed.
     failure: Option<Box<Failure>>,
 }
@@ -501,7 +501,7 @@ impl<'a> ScenarioUser<'a> {
             if kind == FailureKind::Protocol && answer.json().is_none() && template.wants_json() {
                 body::note_no_json(kind, body, head.encoding);
             }
-            self.seen = Some(Box::new(Seen::new(head, body, encoding, false)));
+            self.seen = Some(Box::new(FailedAnswer::new(head, body, encoding, false)));
             kind.into()
         })
     }

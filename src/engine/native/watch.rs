@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use crate::measure::{GeneratorWindow, Histogram, Strain};
+use crate::measure::{GeneratorHealth, GeneratorWindow, Histogram};
 
 thread_local! {
     static SENDS: Cell<Sends> = const { Cell::new(Sends { all: 0, held_up: 0 }) };
@@ -110,7 +110,7 @@ impl Watched {
     }
 
     /// What the window shows of the generator; `around` is what bore on the machine.
-    pub(super) fn window(self, span_s: f64, around: Strain) -> GeneratorWindow {
+    pub(super) fn window(self, span_s: f64, around: GeneratorHealth) -> GeneratorWindow {
         let Self {
             lateness: Lateness { mut woke, read },
             sends,
@@ -118,7 +118,7 @@ impl Watched {
             busiest_s,
             ..
         } = self;
-        let strain = Strain {
+        let health = GeneratorHealth {
             thread_cpu: busiest_s.filter(|_| span_s > 0.0).map(|s| s / span_s),
             woke_late_p99_s: woke.quantile_s(0.99),
             read_late_p99_s: read.quantile_s(0.99),
@@ -130,7 +130,7 @@ impl Watched {
         woke.merge(&read);
         GeneratorWindow {
             lag_p99_s: woke.quantile_s(0.99),
-            strain,
+            health,
             ..GeneratorWindow::default()
         }
     }
@@ -184,13 +184,13 @@ mod tests {
         watched.thread_done();
         watched.add(&part(0.75, 5, 40));
         watched.thread_done();
-        let window = watched.window(2.0, Strain::default());
-        let strain = window.strain;
-        assert_eq!(strain.thread_cpu, Some(0.75));
-        assert_eq!((strain.sends, strain.sends_held_up), (6, 3));
+        let window = watched.window(2.0, GeneratorHealth::default());
+        let health = window.health;
+        assert_eq!(health.thread_cpu, Some(0.75));
+        assert_eq!((health.sends, health.sends_held_up), (6, 3));
         let near = |got: Option<f64>, want: f64| (got.unwrap() - want).abs() < 0.05 * want;
-        assert!(near(strain.woke_late_p99_s, 0.005), "{strain:?}");
-        assert!(near(strain.read_late_p99_s, 0.04), "{strain:?}");
+        assert!(near(health.woke_late_p99_s, 0.005), "{health:?}");
+        assert!(near(health.read_late_p99_s, 0.04), "{health:?}");
         assert!(near(window.lag_p99_s, 0.04), "the worse of both");
     }
 

@@ -63,14 +63,14 @@ impl TrialTimes {
     }
 }
 
-struct Search<'a, 'b> {
+struct MlrSearch<'a, 'b> {
     bench: &'b mut Bench<'a>,
     goal: &'b Goal,
     seen: BTreeMap<Level, TrialTimes>,
 }
 
 pub(super) fn search(bench: &mut Bench<'_>, top: Level, goal: &Goal) -> Option<Level> {
-    let mut search = Search {
+    let mut search = MlrSearch {
         bench,
         goal,
         seen: BTreeMap::new(),
@@ -79,7 +79,7 @@ pub(super) fn search(bench: &mut Bench<'_>, top: Level, goal: &Goal) -> Option<L
     search.fine(top, low, high)
 }
 
-impl Search<'_, '_> {
+impl MlrSearch<'_, '_> {
     /// The target before the goal: one trial a level, from the maximum down.
     fn coarse(&mut self, top: Level) -> (Level, Level) {
         let one = f64::from(self.goal.trial_s);

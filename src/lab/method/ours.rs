@@ -5,32 +5,32 @@ use std::time::Duration;
 
 use super::super::named::{named_as_expected, without_reserve};
 use super::super::seed;
-use super::super::system::{System, World};
+use super::super::system::{SimulatedEnvironment, System};
 use super::super::trial::runtime;
-use super::{Asked, MethodOutcome};
+use super::{MethodOptions, MethodOutcome};
 use crate::record::{Answer, Environment, PlanRecord, RunRecord};
 use crate::report::lab::Interval;
 use crate::run::{self, FirstContact, Interrupt, RunSpec};
 use crate::search::SearchSpec;
 
 /// One whole search with its every probe, and the holds after it.
-pub fn record(system: &System, asked: &Asked, seed: u64) -> RunRecord {
+pub fn record(system: &System, asked: &MethodOptions, seed: u64) -> RunRecord {
     run(system, &run_spec(system, asked, seed), seed)
 }
 
 fn run(system: &System, spec: &RunSpec, seed: u64) -> RunRecord {
     let mut engine = system.engine(seed);
-    let mut world = World::of(&engine);
+    let mut environment = SimulatedEnvironment::of(&engine);
     runtime().block_on(run::run(
         spec,
         &mut engine,
-        &mut world,
+        &mut environment,
         &Interrupt::default(),
         &mut |_| {},
     ))
 }
 
-pub(super) fn search(system: &System, asked: &Asked, seed: u64) -> MethodOutcome {
+pub(super) fn search(system: &System, asked: &MethodOptions, seed: u64) -> MethodOutcome {
     let mut spec = run_spec(system, asked, seed);
     // They come after the answer.
     spec.search.reference_holds = false;
@@ -58,7 +58,7 @@ fn interval(answer: &Answer) -> Option<Interval> {
     })
 }
 
-fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
+fn run_spec(system: &System, asked: &MethodOptions, seed: u64) -> RunSpec {
     let search = SearchSpec {
         precision: asked.precision,
         budget: asked.budget.unwrap_or(system.limits.budget),

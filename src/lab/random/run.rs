@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::method::{Asked, Method};
+use super::super::method::{Method, MethodOptions};
 use super::super::runner::{parallel, single};
 use super::super::system::System;
 use super::super::truth::{self, TruthError};
@@ -28,7 +28,7 @@ const UNCERTAIN: f64 = 3.0;
 
 /// What is to be run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub struct RandomLabPlan {
     /// Numbers of the systems.
     pub indices: Vec<u32>,
     /// Searches of each.
@@ -69,7 +69,7 @@ pub struct Found {
 /// Draws all systems and finds their truths; tells after each how many are done. The second part
 /// are the draws that were thrown away.
 pub fn find_all(
-    plan: &Plan,
+    plan: &RandomLabPlan,
     memory: &dyn Memory,
     interrupt: &Interrupt,
     done: &mut dyn FnMut(usize),
@@ -149,7 +149,7 @@ fn judged(found: Result<LabTruth, TruthError>) -> Option<Result<LabTruth, Reject
 
 /// Searches every system; tells after each search how many are done.
 pub fn run_all(
-    plan: &Plan,
+    plan: &RandomLabPlan,
     found: &[Found],
     interrupt: &Interrupt,
     done: &mut dyn FnMut(usize),
@@ -159,7 +159,7 @@ pub fn run_all(
         .collect();
     let one = |job: &(usize, u32)| {
         let budget = plan.budgets[job.1 as usize % plan.budgets.len()];
-        let asked = Asked {
+        let asked = MethodOptions {
             precision: plan.precision,
             budget: Some(budget),
             truth: None,

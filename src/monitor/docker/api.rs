@@ -23,7 +23,7 @@ const TIMEOUT: Duration = Duration::from_millis(1500);
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Inspect {
     pub(super) id: String,
-    pub(super) state: State,
+    pub(super) state: ContainerState,
     /// How often the engine started it again by itself.
     #[serde(default)]
     restart_count: u64,
@@ -34,7 +34,7 @@ pub(super) struct Inspect {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct State {
+pub(super) struct ContainerState {
     pub(super) running: bool,
     #[serde(rename = "OOMKilled", default)]
     pub(super) oom_killed: bool,
@@ -74,7 +74,7 @@ pub(super) struct Config {
 
 /// Why the engine does not do what it was asked.
 #[derive(Debug, Default, Deserialize)]
-struct Refusal {
+struct ErrorBody {
     #[serde(default)]
     message: String,
 }
@@ -147,14 +147,14 @@ impl Event {
 
 /// The engine, if it is there.
 #[derive(Debug, Clone)]
-pub(crate) struct Engine {
+pub(crate) struct DockerEngine {
     socket: PathBuf,
     calls: reqwest::Client,
     /// For answers that go on for ever.
     streams: reqwest::Client,
 }
 
-impl Engine {
+impl DockerEngine {
     /// The engine of this machine, or the one that `DOCKER_HOST` names.
     pub(crate) fn new() -> Result<Self, MonitorError> {
         Self::at(socket())
@@ -212,7 +212,7 @@ impl Engine {
             return Ok(());
         }
         let body = bounded::body(&mut answer, MOST).await.unwrap_or_default();
-        let refusal: Refusal = serde_json::from_slice(&body).unwrap_or_default();
+        let refusal: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
         let why = format!("Docker answered {status}: {}", refusal.message);
         Err(MonitorError::NoAnswer(why))
     }
@@ -282,7 +282,7 @@ pub(super) fn fuzz(data: &[u8]) {
         drop((inspect.incarnation(), inspect.healthy()));
     }
     drop(serde_json::from_slice::<Event>(data).map(|event| event.text()));
-    drop(serde_json::from_slice::<Refusal>(data));
+    drop(serde_json::from_slice::<ErrorBody>(data));
 }
 
 #[cfg(test)]
@@ -312,7 +312,7 @@ mod tests {
             }
         });
         for name in ["said", "endless"] {
-            let engine = Engine::at(socket.clone()).unwrap();
+            let engine = DockerEngine::at(socket.clone()).unwrap();
             let error = engine.inspect(name).await.unwrap_err().to_string();
             assert!(error.contains("longer than 4 MiB"), "{name}: {error}");
         }

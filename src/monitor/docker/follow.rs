@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::api::{Engine, Event};
+use super::api::{DockerEngine, Event};
 use crate::monitor::MonitorError;
 use crate::monitor::log::{Inbox, Splitter};
 
@@ -17,7 +17,9 @@ const FRAME_HEAD: usize = 8;
 pub(in crate::monitor) async fn events(name: String, inbox: Inbox) {
     let mut last = now_nano();
     // The samples fail for the same reason, and tell.
-    let Ok(engine) = Engine::new() else { return };
+    let Ok(engine) = DockerEngine::new() else {
+        return;
+    };
     loop {
         // Without an engine there are no events; the samples tell of that too.
         read_events(&engine, &name, &inbox, &mut last).await.ok();
@@ -26,7 +28,7 @@ pub(in crate::monitor) async fn events(name: String, inbox: Inbox) {
 }
 
 async fn read_events(
-    engine: &Engine,
+    engine: &DockerEngine,
     name: &str,
     inbox: &Inbox,
     last: &mut u64,
@@ -55,7 +57,9 @@ async fn read_events(
 /// Hears a container's log over its restarts, for ever.
 pub(in crate::monitor) async fn log(name: String, inbox: Inbox) {
     let mut since = now_nano();
-    let Ok(engine) = Engine::new() else { return };
+    let Ok(engine) = DockerEngine::new() else {
+        return;
+    };
     loop {
         // What was logged while there was no stream comes with the next one.
         if read_log(&engine, &name, &inbox, since).await.is_ok() {
@@ -67,7 +71,7 @@ pub(in crate::monitor) async fn log(name: String, inbox: Inbox) {
 
 /// Reads until the container ends.
 async fn read_log(
-    engine: &Engine,
+    engine: &DockerEngine,
     name: &str,
     inbox: &Inbox,
     since: u64,

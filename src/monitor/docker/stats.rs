@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::api::Engine;
+use super::api::DockerEngine;
 use crate::monitor::MonitorError;
 use crate::monitor::counter::float;
 use crate::monitor::log::Splitter;
@@ -94,12 +94,12 @@ fn cores(before: &Cpu, now: &Cpu) -> Option<f64> {
 
 /// The latest statistics of one container.
 #[derive(Debug)]
-pub(in crate::monitor) struct Stream {
+pub(in crate::monitor) struct Statistics {
     latest: Arc<Mutex<Option<(Instant, Stats)>>>,
     task: JoinHandle<()>,
 }
 
-impl Stream {
+impl Statistics {
     /// Opens the stream on a task of its own.
     pub(in crate::monitor) fn start(name: &str) -> Self {
         let latest = Arc::new(Mutex::new(None));
@@ -121,7 +121,7 @@ impl Stream {
     }
 }
 
-impl Drop for Stream {
+impl Drop for Statistics {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -129,7 +129,7 @@ impl Drop for Stream {
 
 async fn read(name: &str, latest: &Mutex<Option<(Instant, Stats)>>) -> Result<(), MonitorError> {
     let path = format!("containers/{name}/stats");
-    let mut answer = Engine::new()?
+    let mut answer = DockerEngine::new()?
         .stream(name, &path, &[("stream", "1")])
         .await?;
     let mut splitter = Splitter::new(LONGEST);

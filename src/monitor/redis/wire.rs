@@ -27,7 +27,7 @@ const LINE: usize = 4 << 10;
 
 /// Why a server is not listened to any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(super) enum UnreadableReply {
     /// More than anybody asked for.
     #[error("it answers more than {} MiB, or {VALUES} values; the rest is ignored", BYTES >> 20)]
     TooMuch,
@@ -39,16 +39,16 @@ pub(super) enum Refused {
 /// Follows values of RESP (2 and 3, <https://redis.io/docs/latest/develop/reference/protocol-spec/>) as they arrive, and keeps of them no more
 /// than where they end.
 #[derive(Debug, Default)]
-pub(super) struct Follower {
+pub(super) struct ValueFollower {
     bytes: u64,
     values: u64,
     /// How many values are still to come, within the value within which, and so on.
     open: Vec<u64>,
-    state: State,
+    state: ParseState,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum ParseState {
     /// Before the first byte of a value.
     #[default]
     Begin,
@@ -58,47 +58,47 @@ enum State {
     Text(u64),
 }
 
-impl Follower {
+impl ValueFollower {
     /// What was asked before is answered: there is room for the next answers.
     pub(super) fn renew(&mut self) {
         (self.bytes, self.values) = (0, 0);
     }
 
     /// Takes what arrived next.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), Refused> {
+    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<(), UnreadableReply> {
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         if self.bytes > BYTES {
-            return Err(Refused::TooMuch);
+            return Err(UnreadableReply::TooMuch);
         }
         while let Some((first, rest)) = bytes.split_first() {
             match &mut self.state {
-                State::Begin => {
-                    self.state = State::Line(*first, Vec::new());
+                ParseState::Begin => {
+                    self.state = ParseState::Line(*first, Vec::new());
                     bytes = rest;
                 }
-                State::Line(kind, line) => {
+                ParseState::Line(kind, line) => {
                     let end = bytes.iter().position(|b| *b == b'\n');
                     let piece = &bytes[..end.unwrap_or(bytes.len())];
                     if line.len() + piece.len() > LINE {
-                        return Err(Refused::TooMuch);
+                        return Err(UnreadableReply::TooMuch);
                     }
                     line.extend_from_slice(piece);
                     bytes = &bytes[piece.len()..];
                     if end.is_some() {
                         bytes = &bytes[1..];
                         let (kind, line) = (*kind, std::mem::take(line));
-                        self.state = State::Begin;
+                        self.state = ParseState::Begin;
                         self.line(kind, &line)?;
                     }
                 }
-                State::Text(left) => {
+                ParseState::Text(left) => {
                     let piece = bytes
                         .len()
                         .min(usize::try_from(*left).unwrap_or(usize::MAX));
                     *left -= piece as u64;
                     bytes = &bytes[piece..];
                     if *left == 0 {
-                        self.state = State::Begin;
+                        self.state = ParseState::Begin;
                         self.ended();
                     }
                 }
@@ -108,10 +108,10 @@ impl Follower {
     }
 
     /// A line that begins a value, without its end.
-    fn line(&mut self, kind: u8, line: &[u8]) -> Result<(), Refused> {
+    fn line(&mut self, kind: u8, line: &[u8]) -> Result<(), UnreadableReply> {
         self.values += 1;
         if self.values > VALUES {
-            return Err(Refused::TooMuch);
+            return Err(UnreadableReply::TooMuch);
         }
         let number = || {
             let text = std::str::from_utf8(line).ok()?;
@@ -119,14 +119,14 @@ impl Follower {
         };
         match kind {
             b'+' | b'-' | b':' | b'_' | b'#' | b',' | b'(' => self.ended(),
-            b'$' | b'=' | b'!' => match u64::try_from(number().ok_or(Refused::Foreign)?) {
-                Ok(length) if length > BYTES => return Err(Refused::TooMuch),
-                Ok(length) => self.state = State::Text(length + 2),
+            b'$' | b'=' | b'!' => match u64::try_from(number().ok_or(UnreadableReply::Foreign)?) {
+                Ok(length) if length > BYTES => return Err(UnreadableReply::TooMuch),
+                Ok(length) => self.state = ParseState::Text(length + 2),
                 // None at all.
                 Err(_) => self.ended(),
             },
             b'*' | b'~' | b'>' | b'%' | b'|' => {
-                let Ok(count) = u64::try_from(number().ok_or(Refused::Foreign)?) else {
+                let Ok(count) = u64::try_from(number().ok_or(UnreadableReply::Foreign)?) else {
                     self.ended();
                     return Ok(());
                 };
@@ -137,7 +137,7 @@ impl Follower {
                     _ => count,
                 };
                 if count > VALUES - self.values || self.open.len() >= DEPTH {
-                    return Err(Refused::TooMuch);
+                    return Err(UnreadableReply::TooMuch);
                 }
                 if count == 0 {
                     self.ended();
@@ -145,7 +145,7 @@ impl Follower {
                     self.open.push(count);
                 }
             }
-            _ => return Err(Refused::Foreign),
+            _ => return Err(UnreadableReply::Foreign),
         }
         Ok(())
     }
@@ -165,35 +165,35 @@ impl Follower {
 /// Whatever arrives, in any pieces: nothing panics, and what is kept has an end.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(data: &[u8]) {
-    let (mut whole, mut pieces) = (Follower::default(), Follower::default());
+    let (mut whole, mut pieces) = (ValueFollower::default(), ValueFollower::default());
     let said = whole.push(data);
     let said_of_pieces = data.chunks(7).try_for_each(|piece| pieces.push(piece));
     assert_eq!(said.is_ok(), said_of_pieces.is_ok());
     assert!(whole.open.len() <= DEPTH);
-    if let State::Line(_, line) = &whole.state {
+    if let ParseState::Line(_, line) = &whole.state {
         assert!(line.len() <= LINE);
     }
 }
 
 /// What a connection and who asks over it know of each other.
 #[derive(Debug, Default)]
-struct Shared {
-    follower: Follower,
-    refused: Option<Refused>,
+struct ConnectionState {
+    follower: ValueFollower,
+    refused: Option<UnreadableReply>,
 }
 
-fn lock(shared: &Mutex<Shared>) -> std::sync::MutexGuard<'_, Shared> {
+fn lock(shared: &Mutex<ConnectionState>) -> std::sync::MutexGuard<'_, ConnectionState> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection that is followed.
 #[derive(Debug, Clone)]
-pub(crate) struct Connection {
+pub(crate) struct RedisConnection {
     inner: MultiplexedConnection,
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Mutex<ConnectionState>>,
 }
 
-impl Connection {
+impl RedisConnection {
     /// Connects, and says who asks. A server that is not this machine's must be allowed.
     pub(crate) async fn open(
         url: &str,
@@ -203,10 +203,10 @@ impl Connection {
     ) -> RedisResult<Self> {
         let client = redis::Client::open(url)?;
         let info = client.get_connection_info();
-        let shared = Arc::new(Mutex::new(Shared::default()));
+        let shared = Arc::new(Mutex::new(ConnectionState::default()));
         let config = AsyncConnectionConfig::new().set_response_timeout(answer);
         let opened = async {
-            let stream: Box<dyn Stream> = match info.addr() {
+            let stream: Box<dyn ByteStream> = match info.addr() {
                 ConnectionAddr::Tcp(host, port) => Box::new(tcp(host, *port, allowed).await?),
                 ConnectionAddr::Unix(path) => Box::new(UnixStream::connect(path).await?),
                 _ => return Err((ErrorKind::InvalidClientConfig, "no TLS is spoken here").into()),
@@ -240,7 +240,7 @@ impl Connection {
 }
 
 /// Why the connection was ended says more than that it was.
-fn why(shared: &Mutex<Shared>, error: RedisError) -> RedisError {
+fn why(shared: &Mutex<ConnectionState>, error: RedisError) -> RedisError {
     match lock(shared).refused {
         Some(refused) => io::Error::new(io::ErrorKind::ConnectionAborted, refused).into(),
         None => error,
@@ -267,13 +267,13 @@ async fn tcp(host: &str, port: u16, allowed: &Allowed) -> RedisResult<TcpStream>
     Err(last.into())
 }
 
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
 
 /// A stream of which nothing is read that nobody asked for.
 struct Followed {
-    stream: Box<dyn Stream>,
-    shared: Arc<Mutex<Shared>>,
+    stream: Box<dyn ByteStream>,
+    shared: Arc<Mutex<ConnectionState>>,
 }
 
 impl AsyncRead for Followed {
@@ -322,11 +322,11 @@ mod tests {
     fn whole_answers_are_followed_to_their_end_whatever_their_cuts() {
         let answers = b"+OK\r\n$5\r\nhello\r\n*3\r\n:1\r\n$-1\r\n*2\r\n+a\r\n*0\r\n%1\r\n+k\r\n,1.5\r\n|1\r\n+a\r\n+b\r\n#t\r\n-ERR no\r\n_\r\n";
         for size in 1..answers.len() {
-            let mut follower = Follower::default();
+            let mut follower = ValueFollower::default();
             for piece in answers.chunks(size) {
                 follower.push(piece).unwrap();
             }
-            assert!(follower.open.is_empty() && matches!(follower.state, State::Begin));
+            assert!(follower.open.is_empty() && matches!(follower.state, ParseState::Begin));
             assert_eq!(follower.values, 17);
         }
     }
@@ -346,25 +346,25 @@ mod tests {
             &line,
             &many,
         ] {
-            let said = Follower::default().push(claim.as_bytes());
+            let said = ValueFollower::default().push(claim.as_bytes());
             assert_eq!(
                 said,
-                Err(Refused::TooMuch),
+                Err(UnreadableReply::TooMuch),
                 "{}",
                 &claim[..claim.len().min(20)]
             );
         }
         for foreign in ["HTTP/1.1 200 OK\r\n", "$x\r\n", "*\r\n"] {
-            let said = Follower::default().push(foreign.as_bytes());
-            assert_eq!(said, Err(Refused::Foreign), "{foreign}");
+            let said = ValueFollower::default().push(foreign.as_bytes());
+            assert_eq!(said, Err(UnreadableReply::Foreign), "{foreign}");
         }
         // What is asked later has room of its own.
-        let mut follower = Follower::default();
+        let mut follower = ValueFollower::default();
         let big = format!("${}\r\n{}\r\n", 8 << 20, "x".repeat(8 << 20));
         follower.push(big.as_bytes()).unwrap();
         follower.renew();
         follower.push(big.as_bytes()).unwrap();
-        assert_eq!(follower.push(big.as_bytes()), Err(Refused::TooMuch));
+        assert_eq!(follower.push(big.as_bytes()), Err(UnreadableReply::TooMuch));
     }
 
     #[tokio::test]
@@ -392,7 +392,7 @@ mod tests {
         });
         let second = Duration::from_secs(1);
         let nobody = Allowed::default();
-        let connection = Connection::open(&url, &nobody, second, Some(second))
+        let connection = RedisConnection::open(&url, &nobody, second, Some(second))
             .await
             .unwrap();
         let error = connection
@@ -403,7 +403,8 @@ mod tests {
             error.to_string().contains("answers more than 12 MiB"),
             "{error}"
         );
-        let elsewhere = Connection::open("redis://192.0.2.1", &nobody, second, Some(second)).await;
+        let elsewhere =
+            RedisConnection::open("redis://192.0.2.1", &nobody, second, Some(second)).await;
         let error = elsewhere.unwrap_err().to_string();
         assert!(error.contains("was not allowed"), "{error}");
     }

@@ -4,7 +4,7 @@
 use core::net::IpAddr;
 use std::path::Path;
 
-use crate::k6::Looked;
+use crate::k6::ScriptInfo;
 use crate::measure::Level;
 use crate::plan::{ConnectPlan, FindFlags, PlanError};
 use crate::profile::Profile;
@@ -189,7 +189,7 @@ pub trait EngineFacts {
     ///
     /// # Errors
     /// When the script cannot be run as it was asked.
-    fn learn(&mut self, _looked: &Looked) -> Result<(), PlanError> {
+    fn learn(&mut self, _looked: &ScriptInfo) -> Result<(), PlanError> {
         Ok(())
     }
 

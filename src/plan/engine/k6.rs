@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
-use crate::k6::{DEFAULT_BINARY, Function, Looked, Mode, Version, blocked, check_arguments};
+use crate::k6::{DEFAULT_BINARY, Function, Mode, ScriptInfo, Version, blocked, check_arguments};
 use crate::measure::Level;
 use crate::plan::value::{self, Flag, Reader};
 use crate::plan::{FindFlags, PlanError};
@@ -361,8 +361,8 @@ impl EngineFacts for K6Plan {
         Err(refuse(profile, "--engine", "k6".to_owned(), span, why))
     }
 
-    fn learn(&mut self, looked: &Looked) -> Result<(), PlanError> {
-        let script = &looked.script;
+    fn learn(&mut self, info: &ScriptInfo) -> Result<(), PlanError> {
+        let script = &info.script;
         if !self.asked {
             self.functions.clone_from(&script.functions);
         }
@@ -381,8 +381,8 @@ impl EngineFacts for K6Plan {
         self.blocked.clone_from(&script.blocked);
         self.left_out.clone_from(&script.left_out);
         self.notes = script.told(self.mode);
-        self.version = Some(looked.version);
-        self.crc32 = Some(looked.crc32);
+        self.version = Some(info.version);
+        self.crc32 = Some(info.crc32);
         Ok(())
     }
 

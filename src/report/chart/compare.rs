@@ -1,8 +1,8 @@
 //! A comparison as a picture: the change of each metric with its interval, or the breakpoint against the size.
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, SMALL, Spec};
-use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
+use super::panel::{Axis, Panel, RuleLine, SMALL, Spec};
+use super::scene::{Align, Colour, Rect, Scene, TextLine, text_width};
 use super::{BLUE, GREEN, Key, Marker, ORANGE, SKY, VERMILION, framed, no_data, point};
 use crate::record::{Change, ChangeVerdict, CompareRecord, Scaling};
 use crate::report::compare::{
@@ -94,7 +94,7 @@ fn changes(record: &CompareRecord) -> Scene {
     let height = plot.height() / rows.len() as f64;
     let mut middle = plot.top + height / 2.0;
     for row in &rows {
-        let label = Text::new(&row.label, (plot.left - 16.0, middle), SMALL)
+        let label = TextLine::new(&row.label, (plot.left - 16.0, middle), SMALL)
             .align(Align::Right)
             .bold();
         scene.text(label.fit(widest, 12.0));
@@ -159,7 +159,7 @@ fn beside(scene: &mut Scene, (x, middle): (f64, f64), height: f64, words: &str) 
     let above: f64 = lines.iter().skip(1).map(|_| LINE / 2.0).sum();
     let mut y = middle - above;
     for line in lines {
-        scene.text(Text::new(line, (x, y), SIZE).fit(WORDS - 30.0, 16.0));
+        scene.text(TextLine::new(line, (x, y), SIZE).fit(WORDS - 30.0, 16.0));
         y += LINE;
     }
 }
@@ -205,14 +205,14 @@ fn grid(scene: &mut Scene, plot: Rect, scale: Scale) {
         let ends = vec![(x(tick), plot.top), (x(tick), plot.bottom)];
         scene.line(ends, 1.5, Colour::GRID);
         let at = (x(tick), plot.bottom + 28.0);
-        scene.text(Text::new(label, at, SMALL).align(Align::Centre));
+        scene.text(TextLine::new(label, at, SMALL).align(Align::Centre));
     }
     let corners = vec![(plot.left, plot.bottom), (plot.right, plot.bottom)];
     scene.line(corners, 2.5, Colour::GREY);
     scene.dashed((x(1.0), plot.top), (x(1.0), plot.bottom), 4.0, Colour::INK);
     let title = "less  ←  change  →  more";
     let at = (f64::midpoint(plot.left, plot.right), plot.bottom + 66.0);
-    scene.text(Text::new(title, at, 27.0).align(Align::Centre));
+    scene.text(TextLine::new(title, at, 27.0).align(Align::Centre));
 }
 
 /// The interval as a line with its estimate; without an end it reaches to that of the scale.
@@ -288,19 +288,7 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
         right_room: 40.0,
     };
     let panel = Panel::draw(&mut scene, &spec);
-    let side = |of: fn(&crate::record::ForecastPoint) -> f64| -> Vec<(f64, f64)> {
-        let at = |p| panel.at(p, 0.0).0;
-        scaling
-            .curve
-            .iter()
-            .map(|p| (at(p.size), panel.py(of(p))))
-            .collect()
-    };
-    let mut area = side(|p| p.high);
-    area.extend(side(|p| p.low).into_iter().rev());
-    scene.polygon(area, SKY.pale(0.38));
-    proportional(&mut scene, &panel, scaling);
-    scene.line(side(|p| p.estimate), 5.0, GREEN);
+    law(&mut scene, &panel, scaling);
     for p in &scaling.points {
         bar(&mut scene, &panel, (p.size, p.low, p.high), BLUE);
         point(
@@ -323,6 +311,23 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Scene {
     scene
 }
 
+/// The scaling law with its band, over what is proportional to the size.
+fn law(scene: &mut Scene, panel: &Panel, scaling: &Scaling) {
+    let side = |of: fn(&crate::record::ForecastPoint) -> f64| -> Vec<(f64, f64)> {
+        let at = |p| panel.at(p, 0.0).0;
+        scaling
+            .curve
+            .iter()
+            .map(|p| (at(p.size), panel.py(of(p))))
+            .collect()
+    };
+    let mut area = side(|p| p.high);
+    area.extend(side(|p| p.low).into_iter().rev());
+    scene.polygon(area, SKY.pale(0.38));
+    proportional(scene, panel, scaling);
+    scene.line(side(|p| p.estimate), 5.0, GREEN);
+}
+
 fn bar(scene: &mut Scene, panel: &Panel, (size, low, high): (f64, f64, f64), colour: Colour) {
     scene.line(vec![panel.at(size, low), panel.at(size, high)], 5.0, colour);
 }
@@ -342,9 +347,9 @@ fn proportional(scene: &mut Scene, panel: &Panel, scaling: &Scaling) {
     );
 }
 
-fn peak_flag(scaling: &Scaling) -> Option<Mark> {
+fn peak_flag(scaling: &Scaling) -> Option<RuleLine> {
     let at = scaling.peak_size.estimate?;
-    Some(Mark {
+    Some(RuleLine {
         at,
         text: format!("scales up to size {at:.1}"),
         colour: VERMILION,

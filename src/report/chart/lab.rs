@@ -2,7 +2,7 @@
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Panel, SMALL, Spec};
-use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
+use super::scene::{Align, Colour, Rect, Scene, TextLine, text_width};
 use super::{BLUE, GREEN, Key, Marker, ORANGE, PURPLE, SKY, VERMILION, framed, no_data, point};
 use crate::report::lab::found::{LabReport, LabSystem};
 use crate::report::lab::summary::LabRow;
@@ -159,7 +159,7 @@ fn errors(title: &str, truth: &str, rows: &[&LabRow], with_system: bool) -> Scen
             middle: plot.top + height * (index + 0.5),
             half: (height * 0.36).min(46.0),
         };
-        let label = Text::new(name, (plot.left - 16.0, strip.middle), SMALL)
+        let label = TextLine::new(name, (plot.left - 16.0, strip.middle), SMALL)
             .align(Align::Right)
             .bold();
         scene.text(label.fit(widest, 14.0));
@@ -186,14 +186,14 @@ fn grid(scene: &mut Scene, plot: Rect, scale: Scale) {
         } else {
             label
         };
-        scene.text(Text::new(label, (x(tick), plot.bottom + 28.0), SMALL).align(Align::Centre));
+        scene.text(TextLine::new(label, (x(tick), plot.bottom + 28.0), SMALL).align(Align::Centre));
     }
     let corners = vec![(plot.left, plot.bottom), (plot.right, plot.bottom)];
     scene.line(corners, 2.5, Colour::GREY);
     scene.dashed((x(0.0), plot.top), (x(0.0), plot.bottom), 4.0, GREEN);
     let title = "below the truth  ←  error  →  above the truth";
     let at = (f64::midpoint(plot.left, plot.right), plot.bottom + 66.0);
-    scene.text(Text::new(title, at, 27.0).align(Align::Centre));
+    scene.text(TextLine::new(title, at, 27.0).align(Align::Centre));
 }
 
 /// The line of one method.
@@ -214,7 +214,7 @@ impl Strip {
         let right = self.plot.right + 14.0;
         let (Some(low), Some(median), Some(high)) = (quantile(0.25), quantile(0.5), quantile(0.75))
         else {
-            let text = Text::new("found nothing", (right, self.middle), 22.0);
+            let text = TextLine::new("found nothing", (right, self.middle), 22.0);
             scene.text(text.colour(Colour::GREY));
             return;
         };
@@ -269,7 +269,7 @@ impl Strip {
         for (i, line) in lines.iter().enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "at most three")]
             let y = first + i as f64 * 26.0;
-            scene.text(Text::new(line, (right, y), size).fit(204.0, 14.0));
+            scene.text(TextLine::new(line, (right, y), size).fit(204.0, 14.0));
         }
     }
 }
@@ -348,7 +348,7 @@ fn around(at: (f64, f64), r: f64) -> Rect {
 }
 
 /// A label beside its point where nothing else stands; none when everything around is taken: the legend has it too.
-fn free_label(name: &str, at: (f64, f64), plot: Rect, taken: &[Rect]) -> Option<Text> {
+fn free_label(name: &str, at: (f64, f64), plot: Rect, taken: &[Rect]) -> Option<TextLine> {
     let places = [
         ((24.0, 0.0), Align::Left),
         ((-24.0, 0.0), Align::Right),
@@ -361,7 +361,7 @@ fn free_label(name: &str, at: (f64, f64), plot: Rect, taken: &[Rect]) -> Option<
     ];
     places
         .into_iter()
-        .map(|((dx, dy), align)| Text::new(name, (at.0 + dx, at.1 + dy), 24.0).align(align))
+        .map(|((dx, dy), align)| TextLine::new(name, (at.0 + dx, at.1 + dy), 24.0).align(align))
         .find(|text| {
             let b = text.bounds();
             b.left > plot.left

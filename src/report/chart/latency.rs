@@ -1,7 +1,7 @@
 //! Latency against levels: every probe a point, the SLO as a line, the answer with its interval.
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, Spec};
+use super::panel::{Axis, Panel, RuleLine, Spec};
 use super::scene::{Colour, Rect, Scene};
 use super::{
     Key, Marker, VERMILION, beside, breakpoint_flag, fitted, frame, interval_band, interval_key,
@@ -106,7 +106,7 @@ fn panel(scene: &mut Scene, record: &RunRecord, metric: &MainMetric, view: &View
         .chain(bound);
     let scale = Scale::log_around(values);
     let curve = fitted::of_latency(record, metric);
-    let limits = metric.objective.as_ref().map(|o| Mark {
+    let limits = metric.objective.as_ref().map(|o| RuleLine {
         at: o.bound,
         text: view::slo_label(o.bound),
         colour: VERMILION,

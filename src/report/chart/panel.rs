@@ -4,7 +4,7 @@
 
 use super::axis::{Quantity, Scale};
 use super::clip;
-use super::scene::{Align, Colour, Rect, Scene, Text, text_width};
+use super::scene::{Align, Colour, Rect, Scene, TextLine, text_width};
 
 /// Size of tick labels and line labels.
 pub(super) const SMALL: f64 = 25.0;
@@ -23,7 +23,7 @@ pub(super) struct Axis {
 
 /// A line across the plot with its label, at an x (flag) or a y (limit).
 #[derive(Debug, Clone)]
-pub(super) struct Mark {
+pub(super) struct RuleLine {
     pub(super) at: f64,
     pub(super) text: String,
     pub(super) colour: Colour,
@@ -50,9 +50,9 @@ pub(super) struct Span {
 
 impl Span {
     /// Its name as if it were that of a line in its middle, so that both keep out of each other's way.
-    fn flag(&self, scale: Scale) -> Mark {
+    fn flag(&self, scale: Scale) -> RuleLine {
         let (low, high) = scale.ends();
-        Mark {
+        RuleLine {
             at: f64::midpoint(self.from.max(low), self.to.min(high)),
             text: self.text.clone(),
             colour: self.colour,
@@ -78,8 +78,8 @@ pub(super) struct Spec {
     pub(super) y: Axis,
     /// The x axis' name; none for a panel that stands on another.
     pub(super) x_title: Option<String>,
-    pub(super) flags: Vec<Mark>,
-    pub(super) limits: Vec<Mark>,
+    pub(super) flags: Vec<RuleLine>,
+    pub(super) limits: Vec<RuleLine>,
     pub(super) band: Option<Band>,
     /// Below everything else, so that grid and lines stay visible.
     pub(super) area: Option<Area>,
@@ -112,7 +112,7 @@ impl Panel {
         );
         let spans = spans_on(&spec.spans, spec.x.scale);
         let names = spans.iter().map(|s| s.flag(spec.x.scale));
-        let labels: Vec<Mark> = flags.iter().cloned().chain(names).collect();
+        let labels: Vec<RuleLine> = flags.iter().cloned().chain(names).collect();
         let rows = flag_rows(&labels, spec.x.scale, left, right);
         let used = labels
             .iter()
@@ -132,7 +132,7 @@ impl Panel {
             x: spec.x.scale,
             y: spec.y.scale,
         };
-        let title = Text::new(&spec.title, (area.left + 8.0, area.top + 20.0), TITLE).bold();
+        let title = TextLine::new(&spec.title, (area.left + 8.0, area.top + 20.0), TITLE).bold();
         scene.text(title.fit(area.width() - 16.0, 20.0));
         panel.spans(scene, &spans);
         let band = panel.band(scene, spec.band);
@@ -157,10 +157,10 @@ impl Panel {
     }
 
     /// A horizontal line across the plot, its label beginning at `label_x`.
-    pub(super) fn mark(&self, scene: &mut Scene, mark: &Mark, label_x: f64) {
+    pub(super) fn mark(&self, scene: &mut Scene, mark: &RuleLine, label_x: f64) {
         let y = self.py(mark.at);
         stroke(scene, mark, (self.plot.left, y), (self.plot.right, y));
-        let text = Text::new(&mark.text, (label_x, y), SMALL).bold();
+        let text = TextLine::new(&mark.text, (label_x, y), SMALL).bold();
         scene.text(text.colour(mark.colour));
     }
 
@@ -170,7 +170,7 @@ impl Panel {
             f64::midpoint(self.plot.left, self.plot.right),
             f64::midpoint(self.plot.top, self.plot.bottom),
         );
-        let text = Text::new(why, middle, 28.0)
+        let text = TextLine::new(why, middle, 28.0)
             .align(Align::Centre)
             .colour(Colour::GREY);
         scene.text(text.fit(self.plot.width() - 20.0, 18.0));
@@ -254,19 +254,19 @@ impl Panel {
         let p = self.plot;
         for (y, label) in self.y_ticks(spec.y) {
             scene.line(vec![(p.left, y), (p.right, y)], 1.5, Colour::GRID);
-            let text = Text::new(label, (p.left - 14.0, y), SMALL).align(Align::Right);
+            let text = TextLine::new(label, (p.left - 14.0, y), SMALL).align(Align::Right);
             scene.text(text.fit(LEFT - 20.0, 14.0));
         }
         for (x, label) in self.x_ticks(spec.x) {
             scene.line(vec![(x, p.top), (x, p.bottom)], 1.5, Colour::GRID);
             scene.line(vec![(x, p.bottom), (x, p.bottom + 8.0)], 2.0, Colour::GREY);
-            scene.text(Text::new(label, (x, p.bottom + 28.0), SMALL).align(Align::Centre));
+            scene.text(TextLine::new(label, (x, p.bottom + 28.0), SMALL).align(Align::Centre));
         }
         let corners = vec![(p.left, p.top), (p.left, p.bottom), (p.right, p.bottom)];
         scene.line(corners, 2.5, Colour::GREY);
         if let Some(title) = &spec.x_title {
             let middle = (f64::midpoint(p.left, p.right), p.bottom + 66.0);
-            scene.text(Text::new(title, middle, TITLE).align(Align::Centre));
+            scene.text(TextLine::new(title, middle, TITLE).align(Align::Centre));
         }
     }
 
@@ -296,7 +296,12 @@ impl Panel {
     }
 
     /// Lines with their names, and behind them in `labels` names without a line.
-    fn flags(&self, scene: &mut Scene, (flags, labels): (&[Mark], &[Mark]), rows: &[(usize, f64)]) {
+    fn flags(
+        &self,
+        scene: &mut Scene,
+        (flags, labels): (&[RuleLine], &[RuleLine]),
+        rows: &[(usize, f64)],
+    ) {
         let row_y = |row: usize| self.plot.top - 18.0 - ROW * row_count(row);
         // Lines first: a label's white ground then covers the lines that pass behind it.
         for (flag, (row, _)) in flags.iter().zip(rows) {
@@ -316,7 +321,7 @@ impl Panel {
             scene.line(thread, 2.0, name.colour.pale(0.45));
         }
         for (flag, (row, middle)) in labels.iter().zip(rows) {
-            let text = Text::new(&flag.text, (*middle, row_y(*row)), SMALL)
+            let text = TextLine::new(&flag.text, (*middle, row_y(*row)), SMALL)
                 .align(Align::Centre)
                 .bold()
                 .colour(flag.colour);
@@ -326,21 +331,23 @@ impl Panel {
         }
     }
 
-    fn limits(&self, scene: &mut Scene, limits: &[Mark]) {
-        let mut marks: Vec<(f64, &Mark)> = limits.iter().map(|l| (self.py(l.at), l)).collect();
+    fn limits(&self, scene: &mut Scene, limits: &[RuleLine]) {
+        let mut marks: Vec<(f64, &RuleLine)> = limits.iter().map(|l| (self.py(l.at), l)).collect();
         marks.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut ys: Vec<f64> = marks.iter().map(|(y, _)| *y).collect();
         spread(&mut ys, SMALL * 1.2);
         for ((y, mark), label_y) in marks.iter().zip(ys) {
             stroke(scene, mark, (self.plot.left, *y), (self.plot.right, *y));
             let at = (self.plot.right + 12.0, label_y);
-            let text = Text::new(&mark.text, at, SMALL).bold().colour(mark.colour);
+            let text = TextLine::new(&mark.text, at, SMALL)
+                .bold()
+                .colour(mark.colour);
             scene.text(text);
         }
     }
 }
 
-fn stroke(scene: &mut Scene, mark: &Mark, from: (f64, f64), to: (f64, f64)) {
+fn stroke(scene: &mut Scene, mark: &RuleLine, from: (f64, f64), to: (f64, f64)) {
     if mark.dashed {
         scene.dashed(from, to, 3.5, mark.colour);
     } else {
@@ -348,7 +355,7 @@ fn stroke(scene: &mut Scene, mark: &Mark, from: (f64, f64), to: (f64, f64)) {
     }
 }
 
-fn on_scale(marks: &[Mark], scale: Scale) -> Vec<Mark> {
+fn on_scale(marks: &[RuleLine], scale: Scale) -> Vec<RuleLine> {
     marks
         .iter()
         .filter(|m| scale.contains(m.at))
@@ -377,7 +384,7 @@ fn thinned(
 }
 
 /// For each flag the row above the plot (0 = lowest) and the middle of its label, so that no two overlap.
-fn flag_rows(flags: &[Mark], scale: Scale, left: f64, right: f64) -> Vec<(usize, f64)> {
+fn flag_rows(flags: &[RuleLine], scale: Scale, left: f64, right: f64) -> Vec<(usize, f64)> {
     let mut taken: Vec<(usize, f64, f64)> = Vec::new();
     let mut places = Vec::new();
     for flag in flags {

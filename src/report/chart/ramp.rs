@@ -1,7 +1,7 @@
 //! A ramp over time: the level, latency against the SLO, throughput, errors and sheds, the monitors' memory.
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, Spec};
+use super::panel::{Axis, Panel, RuleLine, Spec};
 use super::scene::{Colour, Rect, Scene};
 use super::{
     BLUE, GREEN, Key, Marker, ORANGE, PURPLE, SKY, VERMILION, above, beside, framed, keys_of,
@@ -163,13 +163,13 @@ impl<'a> Ramp<'a> {
 
     /// A panel over time, with the borders of the stages and the moment of the breach.
     fn panel(&self, scene: &mut Scene, frame: Frame) -> Panel {
-        let borders = self.record.asked.iter().skip(1).map(|s| Mark {
+        let borders = self.record.asked.iter().skip(1).map(|s| RuleLine {
             at: self.time(s.start_s),
             text: String::new(),
             colour: BORDER,
             dashed: true,
         });
-        let breach = self.record.breach.as_ref().map(|b| Mark {
+        let breach = self.record.breach.as_ref().map(|b| RuleLine {
             at: self.time(b.t_s),
             text: if frame.names_breach {
                 format!("broke at {}", self.record.plan.unit.count(b.level))
@@ -217,7 +217,7 @@ impl<'a> Ramp<'a> {
                     quantity: Quantity::Count,
                 },
                 limits: found
-                    .map(|f| Mark {
+                    .map(|f| RuleLine {
                         at: f.breakpoint.get().into(),
                         text: format!("find {}", units::format_count(f.breakpoint.get().into())),
                         colour: GREEN,
@@ -421,14 +421,14 @@ impl<'a> Ramp<'a> {
         let limits = memories.iter().filter_map(|m| m.limit);
         let marks = memories.iter().filter_map(|m| {
             let limit = m.limit?;
-            Some(Mark {
+            Some(RuleLine {
                 at: limit,
                 text: Quantity::Bytes.label(limit, limit),
                 colour: m.style.1,
                 dashed: true,
             })
         });
-        let mut marks: Vec<Mark> = marks.collect();
+        let mut marks: Vec<RuleLine> = marks.collect();
         // Two that have the same limit need one line.
         marks.dedup_by(|a, b| a.text == b.text);
         let panel = self.panel(
@@ -458,7 +458,7 @@ struct Frame {
     area: Rect,
     title: String,
     y: Axis,
-    limits: Vec<Mark>,
+    limits: Vec<RuleLine>,
     names_breach: bool,
     /// Whether it is the lowest of its column, which names the axis.
     last: bool,
@@ -466,8 +466,8 @@ struct Frame {
     right_room: f64,
 }
 
-fn slo_mark(bound: f64) -> Mark {
-    Mark {
+fn slo_mark(bound: f64) -> RuleLine {
+    RuleLine {
         at: bound,
         text: view::slo_label(bound),
         colour: VERMILION,
@@ -522,13 +522,13 @@ fn draw_marked(
 /// Which line of the memory panel is whose, beside its title.
 fn panel_keys(scene: &mut Scene, area: Rect, memories: &[Memory]) {
     use super::panel::SMALL;
-    use super::scene::Text;
+    use super::scene::TextLine;
     let mut x = area.left + 380.0;
     for memory in memories {
         let y = area.top + 20.0;
         let (marker, colour) = memory.style;
         point(scene, marker, (x, y), 9.0, colour);
-        let text = Text::new(&memory.monitor, (x + 20.0, y), SMALL);
+        let text = TextLine::new(&memory.monitor, (x + 20.0, y), SMALL);
         let text = text.fit((area.right - x - 30.0).max(10.0), 14.0);
         x += 20.0 + text.width() + 36.0;
         scene.text(text);

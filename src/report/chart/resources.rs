@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, Spec};
+use super::panel::{Axis, Panel, RuleLine, Spec};
 use super::scene::{Rect, Scene};
 use super::{
     Key, Marker, PURPLE, VERMILION, breakpoint_flag, frame, interval_band, interval_key,
@@ -83,13 +83,13 @@ fn panel(scene: &mut Scene, record: &RunRecord, resource: &Resource, place: &Pla
     let x = level_axis(record);
     let seen = || resource.values.iter().flatten().copied();
     let scale = Scale::from_zero(seen().chain(resource.limit)).with_foot(0.05);
-    let limit = resource.limit.map(|limit| Mark {
+    let limit = resource.limit.map(|limit| RuleLine {
         at: limit,
         text: resource.quantity.label(limit, limit),
         colour: VERMILION,
         dashed: true,
     });
-    let flag = breakpoint_flag(record, false).map(|flag| Mark {
+    let flag = breakpoint_flag(record, false).map(|flag| RuleLine {
         text: if place.first {
             flag.text
         } else {

@@ -84,7 +84,7 @@ impl Rect {
 
 /// A line of text; `y` is the middle of its capitals.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Text {
+pub(super) struct TextLine {
     pub(super) at: (f64, f64),
     pub(super) align: Align,
     pub(super) size: f64,
@@ -93,7 +93,7 @@ pub(super) struct Text {
     pub(super) words: String,
 }
 
-impl Text {
+impl TextLine {
     pub(super) fn new(text: impl Into<String>, at: (f64, f64), size: f64) -> Self {
         Self {
             at,
@@ -186,7 +186,7 @@ pub(super) enum Shape {
     /// Centre and radius.
     Disc((f64, f64), f64, Colour),
     Line(Vec<(f64, f64)>, f64, Colour),
-    Text(Text),
+    Text(TextLine),
 }
 
 /// Shapes in drawing order.
@@ -235,14 +235,14 @@ impl Scene {
         }
     }
 
-    pub(super) fn text(&mut self, text: Text) {
+    pub(super) fn text(&mut self, text: TextLine) {
         if !text.words.is_empty() {
             self.shapes.push(Shape::Text(text));
         }
     }
 
     /// A text on a white ground, for places where lines pass.
-    pub(super) fn label(&mut self, text: Text) {
+    pub(super) fn label(&mut self, text: TextLine) {
         let b = text.bounds();
         let ground = Rect {
             left: b.left - 6.0,
@@ -271,7 +271,7 @@ impl Scene {
     }
 
     #[cfg(test)]
-    pub(super) fn texts(&self) -> impl Iterator<Item = &Text> {
+    pub(super) fn texts(&self) -> impl Iterator<Item = &TextLine> {
         self.shapes.iter().filter_map(|s| match s {
             Shape::Text(t) => Some(t),
             Shape::Polygon(..) | Shape::Disc(..) | Shape::Line(..) => None,
@@ -287,7 +287,7 @@ impl Scene {
             right: WIDTH - 8.0,
             bottom: HEIGHT - 8.0,
         };
-        let texts: Vec<&Text> = self.texts().collect();
+        let texts: Vec<&TextLine> = self.texts().collect();
         let mut spoiled = Vec::new();
         for (i, a) in texts.iter().enumerate() {
             let b = a.bounds();

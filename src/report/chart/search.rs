@@ -1,8 +1,8 @@
 //! The search over time: when each level was visited, what its verdict was, and how the estimate narrowed.
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, SMALL, Span, Spec};
-use super::scene::{Colour, Rect, Scene, Text};
+use super::panel::{Axis, Panel, RuleLine, SMALL, Span, Spec};
+use super::scene::{Colour, Rect, Scene, TextLine};
 use super::{GREEN, Key, PURPLE, SKY, above, frame, no_data, point, style, verdict_keys, view};
 use crate::record::{Ending, Noticed, RunRecord};
 use crate::units;
@@ -194,7 +194,7 @@ fn answer(scene: &mut Scene, record: &RunRecord, panel: &Panel, y: Scale) {
     if let Some(vus) = a.breakpoint
         && y.contains(vus.into())
     {
-        let mark = Mark {
+        let mark = RuleLine {
             at: vus.into(),
             text: units::format_count(vus.into()),
             colour: GREEN,
@@ -213,7 +213,7 @@ fn ends(scene: &mut Scene, record: &RunRecord, panel: &Panel, label_x: f64) {
     // A narrow interval's labels stand apart all the same.
     let apart = ((1.2 * SMALL - (bottom - top)) / 2.0).max(0.0);
     for (level, y) in [(high, top - apart), (low, bottom + apart)] {
-        let text = Text::new(units::format_count(level.into()), (label_x, y), SMALL).bold();
+        let text = TextLine::new(units::format_count(level.into()), (label_x, y), SMALL).bold();
         scene.text(text.colour(GREEN));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::scene::{Align, Colour, HEIGHT, Scene, Shape, Text, WIDTH};
+use super::scene::{Align, Colour, HEIGHT, Scene, Shape, TextLine, WIDTH};
 use crate::report::escape::markup;
 
 /// The em of a text, as a share of its size: for the pictures a size is the height from the lowest to the highest letter.
@@ -184,7 +184,7 @@ fn trace(out: &mut String, points: &[(f64, f64)]) {
     }
 }
 
-fn words(out: &mut String, text: &Text) {
+fn words(out: &mut String, text: &TextLine) {
     let anchor = match text.align {
         Align::Left => "",
         Align::Centre => " text-anchor=\"middle\"",
@@ -232,7 +232,7 @@ mod tests {
         scene.rect(area, SKY.pale(0.38));
         scene.dashed((0.0, 0.0), (40.0, 0.0), 4.0, VERMILION);
         scene.disc((1.0, 2.0), 3.0, BLUE);
-        scene.text(Text::new("<script>&\"", (5.0, 5.0), 20.0).bold());
+        scene.text(TextLine::new("<script>&\"", (5.0, 5.0), 20.0).bold());
         let svg = scene.to_svg("c1", "a<b", "d>e");
         assert!(svg.contains("d=\"M0 0L10 0L10 5.2L0 5.2Z\""), "{svg}");
         assert!(svg.contains("d=\"M0 0L14 0M23 0L37 0\""), "{svg}");

@@ -189,7 +189,7 @@ fn what_was_noticed_is_named_once_per_kind() {
 fn an_interval_without_a_number_has_its_ends_beside_the_search() {
     let scene = search::chart(&samples::bracketed());
     for end in ["59", "83"] {
-        let bold = |t: &&scene::Text| t.words == end && t.bold;
+        let bold = |t: &&scene::TextLine| t.words == end && t.bold;
         assert!(scene.texts().any(|t| bold(&t)), "{end}");
     }
 }

@@ -1,7 +1,7 @@
 //! Throughput against levels with the knee, and below it the shares of errors and sheds; above it where the SLO is of errors alone.
 
 use super::axis::{Quantity, Scale};
-use super::panel::{Axis, Mark, Panel, Spec};
+use super::panel::{Axis, Panel, RuleLine, Spec};
 use super::scene::{Colour, Rect, Scene};
 use super::{
     Key, Marker, PURPLE, VERMILION, above, breakpoint_flag, fitted, frame, interval_band,
@@ -85,7 +85,7 @@ fn rates(scene: &mut Scene, record: &RunRecord, room: Rect, place: Place) {
     };
     let title = format!("throughput, completed {counted} per second");
     let mut spec = spec(record, room, place, title, y);
-    spec.flags.extend(record.answer.knee.map(|vus| Mark {
+    spec.flags.extend(record.answer.knee.map(|vus| RuleLine {
         at: vus.into(),
         text: format!("knee {}", units::format_count(vus.into())),
         colour: PURPLE,
@@ -129,7 +129,7 @@ fn shares(scene: &mut Scene, record: &RunRecord, room: Rect, place: Place) {
     let title = format!("share of {counted} that failed or were shed");
     let mut spec = spec(record, room, place, title, y);
     spec.area = fitted::of_errors(record).map(fitted::area);
-    spec.limits.extend(limit.map(|bound| Mark {
+    spec.limits.extend(limit.map(|bound| RuleLine {
         at: bound,
         text: format!("SLO {} %", view::percent(bound)),
         colour: VERMILION,

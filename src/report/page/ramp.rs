@@ -1,6 +1,6 @@
 //! The report of a ramp.
 
-use super::around::Around;
+use super::context::Context;
 use super::run::{MOST_LINES, index, logged, per_s, share, slo_flags};
 use super::{Cell, Chart, Column, Fact, Mark, Number, Page, Part, Section, Table};
 use crate::record::{RampEnding, RampRecord, StageRecord};
@@ -34,7 +34,7 @@ pub(in crate::report) fn of_ramp(record: &RampRecord) -> Page {
             }])],
         });
     }
-    sections.extend(around_of(record).sections(Vec::new()));
+    sections.extend(context_of(record).sections(Vec::new()));
     let headline = ramp::headline(record);
     Page {
         title: format!("{}: ramp {headline}", record.profile),
@@ -160,7 +160,7 @@ fn notes(record: &RampRecord) -> Vec<String> {
     notes.collect()
 }
 
-fn around_of(record: &RampRecord) -> Around<'_> {
+fn context_of(record: &RampRecord) -> Context<'_> {
     let asked = record.asked.iter();
     let stages: Vec<String> = asked
         .map(|s| format!("{}:{:.0}s", s.to.get(), s.lasts_s))
@@ -168,7 +168,7 @@ fn around_of(record: &RampRecord) -> Around<'_> {
     let mut rebuilt = vec!["ramp".to_owned(), record.profile.clone()];
     rebuilt.extend(["--stages".to_owned(), stages.join(",")]);
     rebuilt.extend(slo_flags(&record.slo));
-    Around {
+    Context {
         plan: &record.plan,
         environment: &record.environment,
         version: &record.breakpoint_version,

@@ -1,6 +1,6 @@
 //! The report of a search.
 
-use super::around::{self, Around};
+use super::context::{self, Context};
 use super::{Cell, Chart, Column, Fact, Mark, Page, Part, Section, Table, answer};
 use crate::record::{
     Band, CauseKind, HoldEnd, LimitingResource, ProbeRecord, Purpose, RunRecord, VisitSummary,
@@ -37,7 +37,7 @@ pub(in crate::report) fn of_run(record: &RunRecord) -> Page {
             ],
         });
     }
-    sections.extend(around_of(record).sections(asked(record)));
+    sections.extend(context_of(record).sections(asked(record)));
     Page {
         title: format!("{}: {}", record.profile, view::headline(record)),
         subject: format!(
@@ -64,7 +64,7 @@ fn asked(record: &RunRecord) -> Vec<Fact> {
         interval = format!("{interval}; reached ±{:.1} %", reached * 100.0);
     }
     let mut facts = vec![
-        Fact::new("Levels", around::range(&record.plan)),
+        Fact::new("Levels", context::range(&record.plan)),
         Fact::new("Interval", interval),
     ];
     let budget = view::span(record.plan.budget_s);
@@ -77,7 +77,7 @@ fn asked(record: &RunRecord) -> Vec<Fact> {
     facts
 }
 
-fn around_of(record: &RunRecord) -> Around<'_> {
+fn context_of(record: &RunRecord) -> Context<'_> {
     let plan = &record.plan;
     let what = if plan.unit.is_open() { "rate" } else { "vus" };
     let mut rebuilt = vec!["find".to_owned(), record.profile.clone()];
@@ -87,7 +87,7 @@ fn around_of(record: &RunRecord) -> Around<'_> {
     rebuilt.extend([format!("--max-{what}"), plan.max_level.to_string()]);
     rebuilt.extend(["--budget".to_owned(), format!("{:.0}s", plan.budget_s)]);
     rebuilt.extend(["--seed".to_owned(), plan.seed.to_string()]);
-    Around {
+    Context {
         plan,
         environment: &record.environment,
         version: &record.breakpoint_version,

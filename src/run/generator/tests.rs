@@ -27,19 +27,23 @@ fn second(generator: GeneratorWindow) -> Second {
     }
 }
 
-fn strained(strain: Strain) -> GeneratorWindow {
-    let lag = strain.woke_late_p99_s.into_iter();
+fn strained(health: GeneratorHealth) -> GeneratorWindow {
+    let lag = health.woke_late_p99_s.into_iter();
     GeneratorWindow {
-        lag_p99_s: lag.chain(strain.read_late_p99_s).reduce(f64::max),
-        strain,
+        lag_p99_s: lag.chain(health.read_late_p99_s).reduce(f64::max),
+        health,
         ..GeneratorWindow::default()
     }
 }
 
 /// A hold of ten seconds of which the first `bad` are strained.
-fn hold(bad: usize, strain: Strain) -> Measurement {
+fn hold(bad: usize, health: GeneratorHealth) -> Measurement {
     let of = |i| {
-        if i < bad { strain } else { Strain::default() }
+        if i < bad {
+            health
+        } else {
+            GeneratorHealth::default()
+        }
     };
     Measurement {
         level: Level(10),
@@ -61,7 +65,7 @@ fn fault_of(m: &Measurement, slo: &str) -> Option<String> {
 
 #[test]
 fn a_shortage_names_what_ran_out() {
-    let mut m = hold(0, Strain::default());
+    let mut m = hold(0, GeneratorHealth::default());
     assert_eq!(fault_of(&m, "p99<1s"), None);
     let mut failed = FailureCounts::default();
     failed.add_n(FailureKind::NoPorts, 3);
@@ -73,20 +77,20 @@ fn a_shortage_names_what_ran_out() {
 
 #[test]
 fn a_worker_that_is_lost_or_full_makes_a_probe_say_nothing() {
-    let lost = Strain {
+    let lost = GeneratorHealth {
         workers: 3,
         workers_lost: 1,
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     let text = fault_of(&hold(1, lost), "p99<1s").unwrap();
     assert!(
         text.contains("1 of 4 workers did not report 1 of 10 seconds"),
         "{text}"
     );
-    let full = Strain {
+    let full = GeneratorHealth {
         workers: 4,
         thread_cpu: Some(0.92),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     assert_eq!(fault_of(&hold(1, full), "p99<1s"), None, "a single second");
     let text = fault_of(&hold(2, full), "p99<1s").unwrap();
@@ -100,15 +104,15 @@ fn a_worker_that_is_lost_or_full_makes_a_probe_say_nothing() {
         second.window.steps[0].latency = Histogram::of([Duration::from_secs(30); 10]);
     }
     assert!(fault_of(&slow, "p99<1s").is_some());
-    let alone = Strain { workers: 0, ..full };
+    let alone = GeneratorHealth { workers: 0, ..full };
     assert_eq!(fault_of(&hold(5, alone), "p99<1s"), None, "our own thread");
 }
 
 #[test]
 fn another_process_without_cpu_makes_a_probe_say_nothing() {
-    let full = Strain {
+    let full = GeneratorHealth {
         process_cpu: Some(0.93),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     assert_eq!(fault_of(&hold(1, full), "p99<1s"), None, "a single second");
     let text = fault_of(&hold(2, full), "p99<1s").unwrap();
@@ -116,20 +120,20 @@ fn another_process_without_cpu_makes_a_probe_say_nothing() {
         text.contains("93 % of the cores available to it, more than 90 % in 2 of 10 seconds"),
         "{text}"
     );
-    let half = Strain {
+    let half = GeneratorHealth {
         process_cpu: Some(0.9),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     assert_eq!(fault_of(&hold(5, half), "p99<1s"), None);
 }
 
 #[test]
 fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
-    let read_late = Strain {
+    let read_late = GeneratorHealth {
         read_late_p99_s: Some(0.150),
         thread_cpu: Some(0.99),
         cpu_pressure: Some(0.4),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     assert_eq!(
         fault_of(&hold(1, read_late), "p99<1s"),
@@ -144,7 +148,7 @@ fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
     ] {
         assert!(text.contains(part), "`{part}` is not in: {text}");
     }
-    let kept = Strain {
+    let kept = GeneratorHealth {
         thread_cpu: Some(0.02),
         ..read_late
     };
@@ -153,9 +157,9 @@ fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
         text.starts_with("other processes kept the generator waiting"),
         "{text}"
     );
-    let woke_late = Strain {
+    let woke_late = GeneratorHealth {
         woke_late_p99_s: Some(0.2),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     let text = fault_of(&hold(3, woke_late), "p99<1s").unwrap();
     assert!(text.contains("requests were sent more than"), "{text}");
@@ -170,10 +174,10 @@ fn a_delay_beyond_a_tenth_of_the_limit_says_what_was_late_and_why() {
 #[test]
 fn a_full_thread_that_is_late_makes_a_pass_worthless_under_a_generous_slo_too() {
     // Cycles of one second: 1 % of them is 10 ms.
-    let full = |thread_cpu, late| Strain {
+    let full = |thread_cpu, late| GeneratorHealth {
         thread_cpu: Some(thread_cpu),
         read_late_p99_s: Some(late),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     let generous = "p99<10s";
     let text = fault_of(&hold(5, full(0.97, 0.03)), generous).unwrap();
@@ -195,9 +199,9 @@ fn a_full_thread_that_is_late_makes_a_pass_worthless_under_a_generous_slo_too() 
 
 #[test]
 fn stolen_cpu_makes_a_probe_invalid_only_when_gross() {
-    let steal = |share| Strain {
+    let steal = |share| GeneratorHealth {
         cpu_steal: Some(share),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     assert_eq!(fault_of(&hold(10, steal(0.2)), "p99<1s"), None);
     let text = fault_of(&hold(10, steal(0.3)), "p99<1s").unwrap();
@@ -206,13 +210,13 @@ fn stolen_cpu_makes_a_probe_invalid_only_when_gross() {
 
 #[test]
 fn retransmits_and_pressure_never_make_a_probe_invalid() {
-    let bad = Strain {
+    let bad = GeneratorHealth {
         segments_out: Some(100),
         retransmits: Some(50),
         cpu_pressure: Some(1.0),
         sends: 10,
         sends_held_up: 10,
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     assert_eq!(fault_of(&hold(10, bad), "p99<1s"), None);
 }
@@ -221,10 +225,10 @@ fn retransmits_and_pressure_never_make_a_probe_invalid() {
 fn loss_on_a_long_way_is_the_networks() {
     let lossy = |retransmits| {
         vec![vec![
-            Strain {
+            GeneratorHealth {
                 segments_out: Some(1000),
                 retransmits: Some(retransmits),
-                ..Strain::default()
+                ..GeneratorHealth::default()
             };
             10
         ]]
@@ -246,21 +250,21 @@ fn loss_on_a_long_way_is_the_networks() {
 #[test]
 fn what_bore_on_the_generator_is_told_once_for_all_probes() {
     let mut probe = crate::samples::found().probes[3].clone();
-    let strain = |strain: Strain, probe: &mut ProbeRecord| {
+    let health = |health: GeneratorHealth, probe: &mut ProbeRecord| {
         for second in &mut probe.seconds {
-            second.generator.strain = strain;
+            second.generator.health = health;
         }
     };
-    strain(Strain::default(), &mut probe);
+    health(GeneratorHealth::default(), &mut probe);
     assert_eq!(warnings(&[strains(&probe.seconds)], "probe"), [""; 0]);
-    let lossy = Strain {
+    let lossy = GeneratorHealth {
         segments_out: Some(1000),
         retransmits: Some(30),
         cpu_steal: Some(0.1),
-        ..Strain::default()
+        ..GeneratorHealth::default()
     };
     let quiet = probe.clone();
-    strain(lossy, &mut probe);
+    health(lossy, &mut probe);
     let told = warnings(
         &[quiet, probe.clone(), probe].map(|p| strains(&p.seconds)),
         "probe",

@@ -37,7 +37,7 @@ const RESTART: Duration = Duration::from_secs(2);
 pub(crate) const RAMP_VUS: u32 = 8;
 
 /// What a run showed.
-pub(crate) struct Seen {
+pub(crate) struct TrialOutcome {
     pub(crate) outcome: Outcome,
     pub(crate) record: RunRecord,
     pub(crate) ended: Ended,
@@ -58,7 +58,7 @@ impl Trial {
     ///
     /// # Errors
     /// When the program does not end in time, or leaves no record.
-    pub(crate) async fn run(&self) -> Result<Seen, String> {
+    pub(crate) async fn run(&self) -> Result<TrialOutcome, String> {
         let facts = self.fault.facts();
         let site = Site::start(&facts, self.onset, &self.certificates);
         let dir = TempDir::new().unwrap();
@@ -77,7 +77,7 @@ impl Trial {
         };
         let bytes = ended.record("result.json")?;
         let record = report::read(&bytes).map_err(|e| format!("{e}: {}", ended.said))?;
-        Ok(Seen {
+        Ok(TrialOutcome {
             outcome: outcome(&record, ended.code),
             record,
             ended,

@@ -109,7 +109,7 @@ async fn an_arrival_without_a_free_vu_waits_and_that_is_the_generators_delay() {
     .await;
     engine.stop().await;
     assert!(seen.last.generator.lag_p99_s.unwrap() > 0.5);
-    assert!(seen.last.generator.strain.arrivals_waiting > 20);
+    assert!(seen.last.generator.health.arrivals_waiting > 20);
     assert!(
         seen.last.steps[0].in_flight.count() > 20,
         "they wait, their clocks running"

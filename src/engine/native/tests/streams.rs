@@ -43,7 +43,7 @@ async fn ends(wait: &str, base: &str) -> Result<(), FailureKind> {
     );
     let scenario = compile(&toml, base);
     let whole = scenario.table().whole();
-    let over = |s: &Seen| s.steps[whole].completed() + s.steps[whole].failed.of_target() > 0;
+    let over = |s: &Totals| s.steps[whole].completed() + s.steps[whole].failed.of_target() > 0;
     let seen = run(&scenario, 1, over).await;
     let failed = FailureKind::ALL
         .into_iter()

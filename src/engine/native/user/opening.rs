@@ -7,7 +7,7 @@ use std::time::Instant;
 use http::header::CONTENT_TYPE;
 
 use super::follow::OpenAnswer;
-use super::telling::Seen;
+use super::telling::FailedAnswer;
 use super::{Head, Keep, ScenarioUser, Stop, refusal};
 use crate::engine::native::http::Connection;
 use crate::engine::native::stream::{Again, Stream, is_event_stream};
@@ -77,7 +77,12 @@ impl ScenarioUser<'_> {
     /// Notes that an answer is no event stream, and what it is.
     pub(super) fn no_stream(&mut self, head: &Head, connection: &Connection) -> FailureKind {
         let beginning = connection.beginning();
-        self.seen = Some(Box::new(Seen::new(head, beginning, head.encoding, false)));
+        self.seen = Some(Box::new(FailedAnswer::new(
+            head,
+            beginning,
+            head.encoding,
+            false,
+        )));
         let is = head.headers.get(CONTENT_TYPE);
         let is = is.map(|v| String::from_utf8_lossy(v.as_bytes()));
         let is = is.map_or_else(|| "missing".to_owned(), |is| format!("`{is}`"));

@@ -31,7 +31,7 @@ const EXCHANGE: usize = 1024;
 const SHOWN: usize = 300;
 
 /// The answer that a failed step got.
-pub(super) struct Seen {
+pub(super) struct FailedAnswer {
     status: u16,
     /// Whether the status is what the step failed at.
     to_blame: bool,
@@ -39,7 +39,7 @@ pub(super) struct Seen {
     body: Body,
 }
 
-impl Seen {
+impl FailedAnswer {
     /// `encoding` is that of these bytes, which may have been decoded already.
     pub(super) fn new(head: &Head, body: &[u8], encoding: Encoding, to_blame: bool) -> Self {
         Self {
@@ -69,7 +69,7 @@ struct Failed<'a> {
     /// Its place among the scenario's own.
     index: usize,
     way: Way,
-    seen: Option<&'a Seen>,
+    seen: Option<&'a FailedAnswer>,
     /// Why, where that is no status.
     words: Option<&'a Words>,
 }
@@ -94,7 +94,12 @@ impl ScenarioUser<'_> {
     pub(super) fn answered(&mut self, head: &Head, connection: &Connection) {
         if !self.kind.thinks {
             let body = connection.beginning();
-            self.seen = Some(Box::new(Seen::new(head, body, head.encoding, false)));
+            self.seen = Some(Box::new(FailedAnswer::new(
+                head,
+                body,
+                head.encoding,
+                false,
+            )));
         }
     }
 
@@ -102,7 +107,7 @@ impl ScenarioUser<'_> {
     pub(super) async fn refused_by(&mut self, head: &Head, connection: &mut Connection) {
         let seen = |connection: &Connection| {
             let body = connection.beginning();
-            Some(Box::new(Seen::new(head, body, head.encoding, true)))
+            Some(Box::new(FailedAnswer::new(head, body, head.encoding, true)))
         };
         self.seen = seen(connection);
         let wants = self.kind.excerpts && connection.beginning().is_empty();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::telling::{Seen, message_line, wanted};
+use super::telling::{FailedAnswer, message_line, wanted};
 use super::{
     Action, Answer, FailureKind, Keep, Mark, ScenarioUser, Stop, Want, now_ms, refusal, why,
 };
@@ -77,7 +77,12 @@ impl ScenarioUser<'_> {
             return Err(stop);
         }
         if let Err(text) = check_opening(&head.headers, &key, &connect.subprotocols) {
-            self.seen = Some(Box::new(Seen::new(&head, &[], head.encoding, false)));
+            self.seen = Some(Box::new(FailedAnswer::new(
+                &head,
+                &[],
+                head.encoding,
+                false,
+            )));
             return Err(why::note(FailureKind::Protocol, text).into());
         }
         let answer = Answer::new(head.status.as_u16(), &head.headers, &[]);

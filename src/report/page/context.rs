@@ -8,7 +8,7 @@ use crate::report::{summary, view};
 use crate::units;
 
 /// What both kinds of record say of themselves.
-pub(super) struct Around<'a> {
+pub(super) struct Context<'a> {
     pub(super) plan: &'a PlanRecord,
     pub(super) environment: &'a Environment,
     pub(super) version: &'a str,
@@ -21,7 +21,7 @@ pub(super) struct Around<'a> {
     pub(super) rebuilt: Vec<String>,
 }
 
-impl Around<'_> {
+impl Context<'_> {
     pub(super) fn sections(&self, asked: Vec<Fact>) -> Vec<Section> {
         let mut sections = Vec::new();
         if !self.warnings.is_empty() {

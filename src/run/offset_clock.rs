@@ -6,18 +6,18 @@ use crate::engine::{Canary, Engine, EngineInfo, Reply};
 use crate::measure::{Level, LoadedAddress, Window};
 
 /// An engine with its windows moved by a fixed time.
-pub(super) struct Later<'a> {
+pub(super) struct OffsetClock<'a> {
     engine: &'a mut dyn Engine,
     by: Duration,
 }
 
-impl<'a> Later<'a> {
+impl<'a> OffsetClock<'a> {
     pub(super) fn new(engine: &'a mut dyn Engine, by: Duration) -> Self {
         Self { engine, by }
     }
 }
 
-impl Engine for Later<'_> {
+impl Engine for OffsetClock<'_> {
     fn describe(&self) -> EngineInfo {
         self.engine.describe()
     }

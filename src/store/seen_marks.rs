@@ -26,12 +26,12 @@ pub enum SeenError {
 
 /// Marks of what was seen, each a line of a file.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct SeenMarks {
     path: Option<PathBuf>,
     marks: BTreeSet<String>,
 }
 
-impl Seen {
+impl SeenMarks {
     /// Reads what this user has seen; without a file, or a folder for it, nothing.
     pub fn of_user() -> Self {
         let folder = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
@@ -90,11 +90,11 @@ mod tests {
     fn marks_outlive_a_run_and_one_that_cannot_be_kept_counts_for_this_one() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state/breakpoint/seen");
-        let mut seen = Seen::at(path.clone());
+        let mut seen = SeenMarks::at(path.clone());
         assert!(!seen.has("a"));
         seen.add("a").unwrap();
         seen.add("b").unwrap();
-        let again = Seen::at(path.clone());
+        let again = SeenMarks::at(path.clone());
         assert!(again.has("a") && again.has("b") && !again.has("c"));
         // A torn line spoils none that comes after it.
         OpenOptions::new()
@@ -103,13 +103,13 @@ mod tests {
             .unwrap()
             .write_all(b"torn")
             .unwrap();
-        Seen::at(path.clone()).add("c").unwrap();
-        assert!(Seen::at(path.clone()).has("c"));
-        let mut nowhere = Seen::at(path.join("below-a-file"));
+        SeenMarks::at(path.clone()).add("c").unwrap();
+        assert!(SeenMarks::at(path.clone()).has("c"));
+        let mut nowhere = SeenMarks::at(path.join("below-a-file"));
         let error = nowhere.add("d").unwrap_err().to_string();
         assert!(error.starts_with("cannot write "), "{error}");
         assert!(nowhere.has("d"));
-        let error = Seen::default().add("e").unwrap_err().to_string();
+        let error = SeenMarks::default().add("e").unwrap_err().to_string();
         assert!(error.contains("XDG_STATE_HOME"), "{error}");
     }
 }

@@ -2,7 +2,7 @@
 
 /// A format that `--format` prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Shown {
+pub enum OutputFormat {
     /// The answer as a few lines of text.
     #[default]
     Summary,
@@ -22,7 +22,7 @@ pub enum Shown {
     Excel,
 }
 
-impl Shown {
+impl OutputFormat {
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Summary,

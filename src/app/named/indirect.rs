@@ -36,7 +36,7 @@ struct Code {
 /// The files that these commands reach so, which are run in `dir`.
 pub(super) fn files(commands: &[&str], dir: &Path) -> BTreeSet<PathBuf> {
     let mut left = tree(&root(commands, dir));
-    let mut words = Words::default();
+    let mut words = CandidateWords::default();
     for command in commands {
         words.read(command);
     }
@@ -128,7 +128,7 @@ fn is_script(code: &Code) -> bool {
 
 /// The words of commands and scripts that may be names, or parts of them.
 #[derive(Clone, Default)]
-struct Words {
+struct CandidateWords {
     all: HashSet<String>,
     /// Whole names of files that scripts say, each with the folder in or below which it is meant: of their many words a part of a name says nothing.
     of_scripts: HashSet<(PathBuf, String)>,
@@ -137,7 +137,7 @@ struct Words {
     here: bool,
 }
 
-impl Words {
+impl CandidateWords {
     fn read(&mut self, text: &str) {
         // A shell takes these away, and puts together what stands around them.
         let text = text.replace("\\\n", "").replace(['\\', '"', '\''], "");

@@ -8,7 +8,7 @@ const MANY: f64 = 1e6;
 
 /// What one run says of one quantity.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Known {
+pub(super) enum RunEstimate {
     /// A value and its distribution.
     Spread {
         /// The value as the run tells it.
@@ -30,7 +30,7 @@ pub(super) enum Known {
     Nothing(String),
 }
 
-impl Known {
+impl RunEstimate {
     /// A value to show.
     pub(super) fn value(&self) -> Option<f64> {
         match self {
@@ -53,13 +53,13 @@ impl Known {
 }
 
 /// What a run says of its breakpoint.
-pub(super) fn breakpoint(record: &RunRecord) -> Known {
+pub(super) fn breakpoint(record: &RunRecord) -> RunEstimate {
     let answer = &record.answer;
     match answer.ending {
         Ending::Found => found(answer),
         Ending::Bracketed => bracketed(answer),
-        Ending::NeverBroke => Known::AtLeast(record.plan.max_level.into()),
-        Ending::BrokeAtMinimum => Known::AtMost(record.plan.min_level.into()),
+        Ending::NeverBroke => RunEstimate::AtLeast(record.plan.max_level.into()),
+        Ending::BrokeAtMinimum => RunEstimate::AtMost(record.plan.min_level.into()),
         Ending::TimeDriven => nothing("it breaks over time, not at a level", answer),
         Ending::Hysteresis => nothing(
             "it has hysteresis: its breakpoint depends on the direction of the load",
@@ -76,23 +76,23 @@ pub(super) fn breakpoint(record: &RunRecord) -> Known {
     }
 }
 
-fn nothing(what: &str, answer: &Answer) -> Known {
+fn nothing(what: &str, answer: &Answer) -> RunEstimate {
     let reason = answer.reason.trim().trim_end_matches('.');
-    Known::Nothing(if reason.is_empty() {
+    RunEstimate::Nothing(if reason.is_empty() {
         what.to_owned()
     } else {
         format!("{what} ({reason})")
     })
 }
 
-fn found(answer: &Answer) -> Known {
+fn found(answer: &Answer) -> RunEstimate {
     let ends = (answer.ci_low, answer.ci_high);
     let (Some(value), (Some(low), high)) = (answer.breakpoint, ends) else {
         return nothing("its breakpoint has no interval", answer);
     };
     let (value, low) = (f64::from(value), f64::from(low));
     let Some(high) = high.map(f64::from) else {
-        return Known::AtLeast(low);
+        return RunEstimate::AtLeast(low);
     };
     let spread = match Spread::of_table(&answer.distribution) {
         Some(spread) => {
@@ -102,20 +102,20 @@ fn found(answer: &Answer) -> Known {
         None => of_interval(low, high, answer.confidence),
     };
     match spread {
-        Some(spread) => Known::Spread { value, spread },
+        Some(spread) => RunEstimate::Spread { value, spread },
         None => nothing("its interval is too wide to use", answer),
     }
 }
 
 /// An interval without a number in it: where in it the breakpoint lies is not told, so no ratio of two values is either.
-fn bracketed(answer: &Answer) -> Known {
+fn bracketed(answer: &Answer) -> RunEstimate {
     match (answer.ci_low.map(f64::from), answer.ci_high.map(f64::from)) {
         (Some(low), Some(high)) => match of_interval(low, high, answer.confidence) {
-            Some(spread) => Known::Within(spread),
+            Some(spread) => RunEstimate::Within(spread),
             None => nothing("its interval is too wide to use", answer),
         },
-        (Some(low), None) => Known::AtLeast(low),
-        (None, Some(high)) => Known::AtMost(high),
+        (Some(low), None) => RunEstimate::AtLeast(low),
+        (None, Some(high)) => RunEstimate::AtMost(high),
         (None, None) => nothing("its breakpoint has no interval", answer),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// versions know nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Strain {
+pub struct GeneratorHealth {
     /// CPU of the busiest load thread, in cores: at 1.0 it has none left.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread_cpu: Option<f64>,
@@ -55,7 +55,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-impl Strain {
+impl GeneratorHealth {
     /// Whether nothing is known: an engine in virtual time, or a record of an older version.
     pub fn is_unknown(&self) -> bool {
         *self == Self::default()

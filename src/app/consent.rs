@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use super::agreement::{Asked, mark};
+use super::agreement::{ConsentRequest, mark};
 use super::leaving::{self, Leaving};
 use super::named::{self, Named};
 use super::prepare::Ready;
-use super::{Exit, Refusal};
+use super::{CommandError, Exit};
 use crate::excerpt;
+use crate::outline;
 use crate::plan::{Ahead, LoadPlan, Plan, ScenarioSource, TargetKind, TargetPlan};
-use crate::preflight;
 use crate::secret::masked;
-use crate::store::seen::Seen;
+use crate::store::seen_marks::SeenMarks;
 use crate::term::Terminal;
 use crate::units;
 
@@ -24,12 +24,12 @@ const MOST_SHOWN: usize = 40;
 /// Asks for consent where it is needed and shows what will be sent; nothing has run and nothing was sent before.
 ///
 /// `yes` is the consent to all commands.
-pub(super) fn make<'a>(
+pub(super) fn obtain<'a>(
     ready: impl IntoIterator<Item = &'a Ready>,
     yes: bool,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
-    let mut seen = Seen::of_user();
+) -> Result<(), CommandError> {
+    let mut seen = SeenMarks::of_user();
     let ready: Vec<&Ready> = ready.into_iter().collect();
     for ready in &ready {
         let wishes = [
@@ -45,12 +45,12 @@ pub(super) fn make<'a>(
 }
 
 /// Asks for consent where it is needed, to one who does not load.
-pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), Refusal> {
+pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(), CommandError> {
     let wishes = [
         consent(&ready.plan),
         leaving::wish(&ready.plan, &ready.leaving),
     ];
-    agreed_to(wishes, yes, &mut Seen::of_user(), terminal)
+    agreed_to(wishes, yes, &mut SeenMarks::of_user(), terminal)
 }
 
 /// Asks for consent to load hosts that the profile alone names and to what leaves, to one who runs nothing of it.
@@ -59,7 +59,7 @@ pub(super) fn reach(
     leaving: &[Leaving],
     yes: bool,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let reaches = plan.profile_text().and_then(|text| {
         let wish = Wish {
             commands: Vec::new(),
@@ -69,7 +69,7 @@ pub(super) fn reach(
         wish.asked()
     });
     let wishes = [reaches, leaving::wish(plan, leaving)];
-    agreed_to(wishes, yes, &mut Seen::of_user(), terminal)
+    agreed_to(wishes, yes, &mut SeenMarks::of_user(), terminal)
 }
 
 /// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
@@ -78,7 +78,7 @@ pub(super) fn before_script(
     text: &[u8],
     yes: bool,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let Some(source) = &ahead.source else {
         // Whoever typed the script's name means it.
         return Ok(());
@@ -91,10 +91,10 @@ pub(super) fn before_script(
         wish.files
             .extend(script.runs.into_iter().filter_map(named::of));
     }
-    agreed_to([wish.asked()], yes, &mut Seen::of_user(), terminal)
+    agreed_to([wish.asked()], yes, &mut SeenMarks::of_user(), terminal)
 }
 
-fn consent(plan: &Plan) -> Option<Asked> {
+fn consent(plan: &Plan) -> Option<ConsentRequest> {
     let text = plan.profile_text()?;
     if plan.engine.facts().script().is_some() {
         // A plan with a script would not be there without consent.
@@ -105,13 +105,13 @@ fn consent(plan: &Plan) -> Option<Asked> {
 
 /// Asks for consent to all of it at once, where it was not agreed to before: whoever says yes has seen everything. `yes` is the consent.
 fn agreed_to(
-    wishes: impl IntoIterator<Item = Option<Asked>>,
+    wishes: impl IntoIterator<Item = Option<ConsentRequest>>,
     yes: bool,
-    seen: &mut Seen,
+    seen: &mut SeenMarks,
     terminal: &Terminal,
-) -> Result<(), Refusal> {
+) -> Result<(), CommandError> {
     let wishes = wishes.into_iter().flatten();
-    let wishes: Vec<Asked> = wishes.filter(|wish| !seen.has(&wish.mark)).collect();
+    let wishes: Vec<ConsentRequest> = wishes.filter(|wish| !seen.has(&wish.mark)).collect();
     if wishes.is_empty() {
         return Ok(());
     }
@@ -178,9 +178,9 @@ impl<'a> Wish<'a> {
     }
 
     /// Nothing, where nothing of it needs consent.
-    fn asked(&self) -> Option<Asked> {
+    fn asked(&self) -> Option<ConsentRequest> {
         let any = !self.commands.is_empty() || !self.hosts.is_empty();
-        any.then(|| Asked {
+        any.then(|| ConsentRequest {
             shown: self.shown(),
             mark: self.mark(),
         })
@@ -220,17 +220,17 @@ impl<'a> Wish<'a> {
     }
 }
 
-fn agreed(shown: &str, terminal: &Terminal) -> Result<(), Refusal> {
+fn agreed(shown: &str, terminal: &Terminal) -> Result<(), CommandError> {
     match terminal.ask(&format!(
         "{shown}\nAllow this, now and as long as the profile, its folder, and these files do not \
          change? [y/N] "
     )) {
         Some(true) => Ok(()),
-        Some(false) => Err(Refusal::new(
+        Some(false) => Err(CommandError::new(
             Exit::Usage,
             "nothing was run and nothing was sent",
         )),
-        None => Err(Refusal::new(
+        None => Err(CommandError::new(
             Exit::Usage,
             format!(
                 "{shown}\nThis was not approved yet in its current form (profile, folder, and \
@@ -265,7 +265,7 @@ fn visible(text: &str) -> String {
         .replace('\t', "\\t")
 }
 
-fn show(ready: &Ready, seen: &mut Seen, terminal: &Terminal) {
+fn show(ready: &Ready, seen: &mut SeenMarks, terminal: &Terminal) {
     let plan = &ready.plan;
     // The demo is a process of this program's own.
     if plan.target.kind == TargetKind::Demo {
@@ -329,7 +329,7 @@ fn first_contact(ready: &Ready, target: &str) -> String {
         ),
     );
     let load = if ready.climbs { "stages" } else { "search" };
-    line("time", &preflight::time_of_run(plan, load));
+    line("time", &outline::time_of_run(plan, load));
     out
 }
 
@@ -368,7 +368,7 @@ fn sent(method: &str, address: &str, target: &str) -> String {
     format!("{method:<6} {}", visible(&whole))
 }
 
-pub(super) fn remember(seen: &mut Seen, mark: &str, terminal: &Terminal) {
+pub(super) fn remember(seen: &mut SeenMarks, mark: &str, terminal: &Terminal) {
     if let Err(error) = seen.add(mark) {
         terminal.warning(&format!("{error}; the next run will ask again"));
     }

@@ -12,7 +12,7 @@ use crate::record::{
 use crate::slo::Verdict;
 
 #[derive(Serialize)]
-struct Run<'a> {
+struct RunSummary<'a> {
     schema_version: u32,
     breakpoint_version: &'a str,
     profile: &'a str,
@@ -24,11 +24,11 @@ struct Run<'a> {
     plan: &'a PlanRecord,
     environment: &'a Environment,
     warnings: &'a [String],
-    probes: Vec<Probe<'a>>,
+    probes: Vec<ProbeSummary<'a>>,
 }
 
 #[derive(Serialize)]
-struct Probe<'a> {
+struct ProbeSummary<'a> {
     index: usize,
     purpose: Purpose,
     level: Level,
@@ -43,7 +43,7 @@ struct Probe<'a> {
     reason: &'a str,
     objectives: &'a [ObjectiveRecord],
     throughput_per_s: Option<f64>,
-    steps: Vec<Step<'a>>,
+    steps: Vec<StepSummary<'a>>,
     log: &'a [LogRecord],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     exchanges: &'a [Exchange],
@@ -53,7 +53,7 @@ struct Probe<'a> {
 }
 
 #[derive(Serialize)]
-struct Step<'a> {
+struct StepSummary<'a> {
     #[serde(rename = "step")]
     name: &'a str,
     completed: u64,
@@ -70,7 +70,7 @@ struct Step<'a> {
 }
 
 #[derive(Serialize)]
-struct Ramp<'a> {
+struct RampSummary<'a> {
     schema_version: u32,
     breakpoint_version: &'a str,
     profile: &'a str,
@@ -101,7 +101,7 @@ struct Stage<'a> {
     reason: &'a str,
     objectives: &'a [ObjectiveRecord],
     throughput_per_s: Option<f64>,
-    steps: Vec<Step<'a>>,
+    steps: Vec<StepSummary<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     exchanges: &'a [Exchange],
     limiting_resource: &'a Option<LimitingResource>,
@@ -110,7 +110,7 @@ struct Stage<'a> {
 
 pub(super) fn of_run(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
     let record = json::finite(record)?;
-    json::laid_out(&Run {
+    json::laid_out(&RunSummary {
         schema_version: record.schema_version,
         breakpoint_version: &record.breakpoint_version,
         profile: &record.profile,
@@ -128,7 +128,7 @@ pub(super) fn of_run(record: &RunRecord) -> Result<Vec<u8>, ReportError> {
 
 pub(super) fn of_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
     let record = json::finite_ramp(record)?;
-    json::laid_out(&Ramp {
+    json::laid_out(&RampSummary {
         schema_version: record.schema_version,
         breakpoint_version: &record.breakpoint_version,
         profile: &record.profile,
@@ -147,8 +147,8 @@ pub(super) fn of_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
     })
 }
 
-fn probe(p: &ProbeRecord) -> Probe<'_> {
-    Probe {
+fn probe(p: &ProbeRecord) -> ProbeSummary<'_> {
+    ProbeSummary {
         index: p.index,
         purpose: p.purpose,
         level: p.level,
@@ -191,9 +191,9 @@ fn stage(s: &StageRecord) -> Stage<'_> {
     }
 }
 
-fn step(s: &StepRecord) -> Step<'_> {
+fn step(s: &StepRecord) -> StepSummary<'_> {
     let quantile = |q| s.latency.quantile_s(q).filter(|v: &f64| v.is_finite());
-    Step {
+    StepSummary {
         name: &s.step,
         completed: s.completed,
         failed: &s.failed,

@@ -14,7 +14,7 @@ use crate::slo::Verdict;
 
 /// What another probe of the run showed, made again from its record.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ObservedProbe {
     /// Its level; the mean of a stage whose level moved.
     pub level: f64,
     /// Its verdict.
@@ -31,7 +31,7 @@ pub struct Seen {
     pub lines: Vec<(f64, LogLine)>,
 }
 
-impl Seen {
+impl ObservedProbe {
     /// What a probe showed; `previous` is the probe right before it, whose last readings are those that it began with.
     pub fn of_probe(
         probe: &ProbeRecord,

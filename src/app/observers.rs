@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use super::{Exit, Refusal, leaving, secrets};
+use super::{CommandError, Exit, leaving, secrets};
 use crate::confidential::{self, Unwritable};
 use crate::event::Event;
 use crate::scenario::Allowed;
@@ -14,20 +14,20 @@ use crate::term::Terminal;
 pub(super) const TOKEN: &str = "BREAKPOINT_TOKEN";
 
 /// What was asked to follow the runs of one invocation.
-pub(super) struct Audience<'a> {
+pub(super) struct Observers<'a> {
     terminal: &'a mut Terminal,
     page: Option<LivePage>,
     remote: Option<RemoteWrite>,
 }
 
-impl<'a> Audience<'a> {
+impl<'a> Observers<'a> {
     /// Opens the page, if one is asked for, and says where it is.
-    pub(super) async fn gather(
+    pub(super) async fn open(
         terminal: &'a mut Terminal,
         serve: Option<SocketAddr>,
         remote_write: Option<&str>,
         allowed: &Allowed,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, CommandError> {
         let address = remote_write.map(secrets::in_flag("--remote-write"));
         let address = address.transpose()?;
         if let Some(address) = &address {
@@ -35,11 +35,11 @@ impl<'a> Audience<'a> {
         }
         let remote = address.as_deref();
         let remote = remote.map(|a| RemoteWrite::start(a, allowed)).transpose();
-        let remote = remote.map_err(|e| Refusal::new(Exit::Usage, e))?;
+        let remote = remote.map_err(|e| CommandError::new(Exit::Usage, e))?;
         let page = match serve {
             Some(address) => {
                 let page = LivePage::start(address, token()?).await;
-                Some(page.map_err(|e| Refusal::new(Exit::Usage, e))?)
+                Some(page.map_err(|e| CommandError::new(Exit::Usage, e))?)
             }
             None => None,
         };
@@ -112,11 +112,10 @@ fn without_secrets(event: &Event) -> Result<Cow<'_, Event>, Unwritable> {
 }
 
 /// That of the environment, else one that nobody can guess.
-fn token() -> Result<Token, Refusal> {
+fn token() -> Result<Token, CommandError> {
     match std::env::var(TOKEN) {
-        Ok(token) if !token.is_empty() => {
-            Token::given(token).map_err(|why| Refusal::new(Exit::Usage, format!("{TOKEN} {why}")))
-        }
+        Ok(token) if !token.is_empty() => Token::given(token)
+            .map_err(|why| CommandError::new(Exit::Usage, format!("{TOKEN} {why}"))),
         _ => Ok(Token::made(format!("{:032x}", rand::random::<u128>()))),
     }
 }

@@ -1,0 +1,89 @@
+//! What was typed, as far as it changes a plan.
+
+use std::path::PathBuf;
+
+use crate::import::RequestFlags;
+
+/// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a key of the profile are
+/// read by the same code.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct FindFlags {
+    /// `--url`.
+    pub url: Option<String>,
+    /// `--slo`, each.
+    pub slo: Vec<String>,
+    /// `--min-vus`.
+    pub min_vus: Option<u32>,
+    /// `--max-vus`.
+    pub max_vus: Option<u32>,
+    /// `--start-vus`.
+    pub start_vus: Option<u32>,
+    /// `--rate`.
+    pub rate: Option<String>,
+    /// `--min-rate`.
+    pub min_rate: Option<u32>,
+    /// `--max-rate`.
+    pub max_rate: Option<u32>,
+    /// `--start-rate`.
+    pub start_rate: Option<u32>,
+    /// `--require-vus`.
+    pub require_vus: Option<u32>,
+    /// `--require-rate`.
+    pub require_rate: Option<u32>,
+    /// `--precision`.
+    pub precision: Option<String>,
+    /// `--confidence`.
+    pub confidence: Option<String>,
+    /// `--budget`.
+    pub budget: Option<String>,
+    /// `--warm-up`.
+    pub warm_up: Option<String>,
+    /// `--no-reference-holds`.
+    pub no_reference_holds: bool,
+    /// `--pace`.
+    pub pace: Option<f64>,
+    /// `--seed`.
+    pub seed: Option<u64>,
+    /// `--out`.
+    pub out: Option<PathBuf>,
+    /// `--threads`.
+    pub threads: Option<usize>,
+    /// `--local-addr`, each.
+    pub local_addr: Vec<String>,
+    /// Hosts that may be loaded although they are not this machine.
+    pub allow_target: Vec<String>,
+    /// `--cacert`.
+    pub cacert: Option<PathBuf>,
+    /// `--cert`.
+    pub cert: Option<PathBuf>,
+    /// `--key`.
+    pub key: Option<PathBuf>,
+    /// `--insecure`.
+    pub insecure: bool,
+    /// `--resolve`, each.
+    pub resolve: Vec<String>,
+    /// `--engine`.
+    pub engine: Option<String>,
+    /// `--locust-url`.
+    pub locust_url: Option<String>,
+    /// `--locust-header`, each.
+    pub locust_header: Vec<String>,
+    /// `--script`.
+    pub script: Option<PathBuf>,
+    /// `--k6`.
+    pub k6: Option<PathBuf>,
+    /// `--k6-mode`.
+    pub k6_mode: Option<String>,
+    /// `--k6-exec`.
+    pub k6_exec: Option<String>,
+    /// `--k6-env`, each.
+    pub k6_env: Vec<String>,
+    /// `--stop-file`.
+    pub stop_file: Option<PathBuf>,
+    /// `--abort-if`, each.
+    pub abort_if: Vec<String>,
+    /// `--max-time`.
+    pub max_time: Option<String>,
+    /// What is sent to `--url`.
+    pub request: RequestFlags,
+}
