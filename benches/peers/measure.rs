@@ -38,12 +38,9 @@ pub(crate) fn run(
     let begun_us = now_us();
     let mut generator = Generator::start(&mut command)?;
     match cell.work {
-        Work::Get
-        | Work::Post
-        | Work::Template
-        | Work::Session
-        | Work::Tokens
-        | Work::Sse => rate(cell, hold, &mut server, &mut generator),
+        Work::Get | Work::Post | Work::Template | Work::Session | Work::Tokens | Work::Sse => {
+            rate(cell, hold, &mut server, &mut generator)
+        }
         Work::Memory | Work::MemorySse => memory(cell, begun_us, &mut server, &mut generator),
         Work::Clock => clock(tool, length, &mut server, &mut generator),
     }

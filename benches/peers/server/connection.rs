@@ -29,8 +29,7 @@ const STREAM: &[u8] =
 /// Events of an answer, and the time from one to the next: a model that writes 100 words a second.
 const TOKENS: u32 = 50;
 const TOKEN_GAP: Duration = Duration::from_millis(10);
-const TOKEN: &[u8] =
-    b"33\r\ndata: {\"choices\":[{\"delta\":{\"content\":\" word\"}}]}\n\n\r\n";
+const TOKEN: &[u8] = b"33\r\ndata: {\"choices\":[{\"delta\":{\"content\":\" word\"}}]}\n\n\r\n";
 const LAST_TOKEN: &[u8] = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
 
 enum Route {
