@@ -209,10 +209,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "no status is allowed",
     ),
     (
-        "steps = [{ name = 'a', get = '/', check = { status = 'ok' } }]",
-        "a status such as 200",
-    ),
-    (
         "steps = [{ name = 'a', post = '/', json = {}, body = '' }]",
         "one body",
     ),
