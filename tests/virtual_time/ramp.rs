@@ -1,7 +1,5 @@
 //! Whole ramps against simulated systems whose breakpoint is known exactly: the very loop that `ramp` uses, in virtual time.
 
-use std::time::Duration;
-
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError, EngineInfo, Reply};
 use breakpoint::event::Event;

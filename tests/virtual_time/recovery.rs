@@ -10,7 +10,7 @@ use breakpoint::measure::{Level, Reading, StepTable, Window};
 use breakpoint::record::{Ending, HoldEnd, Purpose, RunRecord};
 use breakpoint::run::{self, Interrupt, RunEnvironment, RunSpec, SimulatedUsers};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Condition, Slo, Verdict};
+use breakpoint::slo::{Slo, Verdict};
 
 /// What a run asked of the world, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
