@@ -38,7 +38,7 @@ pub(crate) fn run(
     let begun_us = now_us();
     let mut generator = Generator::start(&mut command)?;
     match cell.work {
-        Work::Get | Work::Post | Work::Template | Work::Sse => {
+        Work::Get | Work::Post | Work::Template | Work::Session | Work::Tokens | Work::Sse => {
             rate(cell, hold, &mut server, &mut generator)
         }
         Work::Memory | Work::MemorySse => memory(cell, begun_us, &mut server, &mut generator),

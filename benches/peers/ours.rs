@@ -51,6 +51,23 @@ fn steps(work: Work) -> &'static str {
              post = '/post'
              json = { id = '{{ uuid() }}', user = 'u{{ vu }}', text = '{{ questions.text }}' }"
         }
+        // All requests but the first carry the cookie.
+        Work::Session => {
+            "cookies = 'vu'
+             [[steps]]
+             name = 'main'
+             post = '/session'
+             json = { id = '6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11', user = 'u1', text = 'what breaks first?' }
+             check = { status = 200, json = { '/ok' = true } }
+             extract = { item = '$.items[?@.price > 4].id' }"
+        }
+        Work::Tokens => {
+            "[[steps]]
+             name = 'main'
+             post = '/tokens'
+             json = { id = '6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11', user = 'u1', text = 'what breaks first?' }
+             stream = { until = '[DONE]' }"
+        }
         Work::Sse | Work::MemorySse => {
             "vars = { id = '{{ uuid() }}' }
              [[steps]]

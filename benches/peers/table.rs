@@ -65,7 +65,7 @@ pub(crate) fn ratio(
 /// Whose rate is 1 in the tables.
 pub(crate) fn base(work: Work) -> Tool {
     match work {
-        Work::Template => Tool::OursFixed,
+        Work::Template | Work::Session => Tool::OursFixed,
         Work::Sse => Tool::Goose,
         _ => Tool::Wrk,
     }
@@ -89,6 +89,8 @@ fn title(work: Work) -> &'static str {
         Work::Get => "GET: requests per CPU second of the generator",
         Work::Post => "POST of a small JSON body: requests per CPU second of the generator",
         Work::Template => "POST with templates: requests per CPU second of the generator",
+        Work::Session => "POST with a cookie jar, a check and a value by JSONPath: per CPU second",
+        Work::Tokens => "POST answered by a stream of 50 events: answers per CPU second",
         Work::Sse => "Event streams: cycles per CPU second of the generator",
         Work::Memory => "Idle VUs, one connection each: memory per VU, time to start",
         Work::MemorySse => "Held streams, two connections a VU: memory per VU, time to start",

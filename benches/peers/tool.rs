@@ -19,7 +19,7 @@ const THREADS: &str = "2";
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Tool {
     Ours,
-    /// Ours with a body that never changes, beside the one with templates.
+    /// Ours with a plain POST, beside the one with more to do.
     OursFixed,
     Wrk,
     H2load,
@@ -95,6 +95,9 @@ impl Tool {
                 _ => true,
             },
             Work::Template => self.is_ours(),
+            // The others know no cookies, checks or values.
+            Work::Session => self.is_ours() || matches!(self, Self::Goose | Self::Locust),
+            Work::Tokens => !matches!(self, Self::OursFixed | Self::Artillery),
             Work::Sse => matches!(self, Self::Ours | Self::Goose | Self::Locust),
             Work::Memory => match self {
                 Self::Ours | Self::Wrk | Self::Oha => true,
@@ -147,7 +150,7 @@ impl Tool {
         let route = cell.work.route();
         let url = format!("{host}/{route}");
         let (vus, seconds) = (cell.vus.to_string(), seconds.to_string());
-        let posts = cell.work == Work::Post;
+        let posts = cell.work.posts();
         let question = places.script("question.json");
         match self {
             Self::Ours | Self::OursFixed => {

@@ -15,6 +15,10 @@ pub(crate) enum Work {
     Post,
     /// The same with a body that differs from request to request; ours against ours.
     Template,
+    /// POST by a user with a cookie jar, whose JSON answer is checked and searched for a value.
+    Session,
+    /// POST whose answer is a stream of 50 events, as a language model writes.
+    Tokens,
     /// Open a stream, ask, wait for the answer on the stream, close.
     Sse,
     /// Memory of idle VUs, and how long it takes to have them.
@@ -39,7 +43,7 @@ impl Work {
 
     pub(crate) fn cells(self) -> impl Iterator<Item = Cell> {
         let levels: &[u32] = match self {
-            Self::Get | Self::Post => &[50, 500],
+            Self::Get | Self::Post | Self::Session | Self::Tokens => &[50, 500],
             Self::Template => &[50],
             Self::Sse => &[500, 2_000],
             Self::Memory => &[1_000, 5_000, 10_000],
@@ -58,12 +62,23 @@ impl Work {
         match self {
             Self::Get => "get",
             Self::Post | Self::Template => "post",
+            Self::Session => "session",
+            Self::Tokens => "tokens",
             Self::Sse | Self::MemorySse => "sse",
             Self::Memory => "hold",
             Self::Clock => "sleep",
         }
     }
 
+    /// Whether its requests send the question.
+    pub(crate) fn posts(self) -> bool {
+        matches!(
+            self,
+            Self::Post | Self::Template | Self::Session | Self::Tokens
+        )
+    }
+
+    /// Whether answers come on a stream that is held apart from the questions.
     pub(crate) fn streams(self) -> bool {
         matches!(self, Self::Sse | Self::MemorySse)
     }

@@ -10,7 +10,7 @@
 //!
 //! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it; `times`: the laws
 //!   of its random times; `variant`: systems made of it
-//! - `vus`: who runs, and who asks next; `station`: the queue and the servers
+//! - `kinds`: the kinds of users who share a level; `vus`: who runs, and who asks next; `station`: the queue and the servers
 //! - `effects`: what changes the speed; `limits`: who is let in, and how many servers there are;
 //!   `clock`: work time, in which a changed speed moves all completions at once
 //! - `law`: random times; `shipped`: the systems that come with the program
@@ -20,6 +20,7 @@ mod check;
 mod clock;
 mod effects;
 mod error;
+mod kinds;
 mod law;
 mod limits;
 mod quantity;
@@ -37,7 +38,7 @@ pub use spec::{
     Expect, GrowthSpec, HysteresisSpec, LeakSpec, MemorySpec, ModesSpec, NeighbourSpec,
     OutagesSpec, PauseKind, PausesSpec, PopulationSpec, Positive, Refuse, SearchLimits,
     ServiceSpec, Share, ShedSpec, Size, Span, SystemSpec, ThinkSpec, TimeShape, TimeoutSpec,
-    TokenBucketSpec, WarmUpSpec,
+    TokenBucketSpec, UsersSpec, WarmUpSpec, WorkSpec,
 };
 
 use std::collections::VecDeque;
@@ -54,7 +55,6 @@ use crate::measure::{
 };
 use crate::scenario::{GoalLimit, LimitOf};
 use effects::Effects;
-use law::Law;
 use limits::{ServerGrowth, TokenBucket};
 use station::{Client, Station, Ticket};
 use vus::{Users, Vus};
@@ -66,8 +66,6 @@ const WINDOW_S: f64 = 1.0;
 #[derive(Debug)]
 pub struct SimEngine {
     spec: SystemSpec,
-    /// Each kind of requests: the sum of the shares up to it, and its work.
-    kinds: Vec<(f64, Law)>,
     rng: SmallRng,
     now: f64,
     vus: Vus,
@@ -81,7 +79,10 @@ pub struct SimEngine {
     up_since: f64,
     /// While it is away: when it is back.
     back_at: Option<f64>,
-    tally: Tally,
+    /// Per kind of users.
+    tallies: Vec<Tally>,
+    /// The rows of a window.
+    steps: StepTable,
     /// Room for the ages in flight of one window, kept from window to window.
     ages_us: Vec<u64>,
     /// What good requests are, each by a name of its own.
@@ -151,21 +152,16 @@ impl SimEngine {
             panic!("`{}`: {}", fault.key, fault.message);
         }
         let mut rng = SmallRng::seed_from_u64(seed);
-        let users = match (times::think(&spec).expect("checked above"), spec.arrivals) {
-            (None, Some(arrivals)) => Users::Open(arrivals.kind, Vec::new()),
-            (Some(think), _) => Users::Closed(think),
-            (None, None) => unreachable!("checked above"),
+        let kinds = spec.user_kinds();
+        let users = match spec.arrivals {
+            Some(arrivals) => Users::Open(arrivals.kind, Vec::new(), 0),
+            None => Users::Closed,
         };
-        let mut kinds = times::services(&spec).expect("checked above");
-        let mut sum = 0.0;
-        for (share, _) in &mut kinds {
-            sum += *share;
-            *share = sum;
-        }
         Self {
-            kinds,
             now: 0.0,
-            vus: Vus::new(users, spec.pace_per_s),
+            tallies: (0..kinds.count()).map(|_| Tally::default()).collect(),
+            steps: kinds.steps(std::iter::empty()),
+            vus: Vus::new(users, kinds, spec.pace_per_s),
             station: Station::new(spec.service.servers, spec.service.discipline),
             effects: Effects::new(&spec, &mut rng),
             bucket: spec.token_bucket.map(TokenBucket::new),
@@ -175,7 +171,6 @@ impl SimEngine {
             patience: VecDeque::new(),
             up_since: 0.0,
             back_at: None,
-            tally: Tally::default(),
             ages_us: Vec::new(),
             good: Vec::new(),
             reset: ResetHandle::default(),
@@ -292,11 +287,17 @@ impl SimEngine {
         (inside >= concurrency.most).then_some(concurrency.refuse)
     }
 
+    /// What happened to the users of a VU's kind.
+    fn tally(&mut self, vu: u32) -> &mut Tally {
+        let kind = self.vus.kind(vu);
+        &mut self.tallies[kind]
+    }
+
     fn refuse(&mut self, vu: u32, refuse: Refuse) {
         match refuse {
             Refuse::Error => self.fail(vu, FailureKind::Status),
             Refuse::Shed => {
-                self.tally.shed += 1;
+                self.tally(vu).shed += 1;
                 self.vus.back_off(self.now, vu);
             }
         }
@@ -304,7 +305,8 @@ impl SimEngine {
 
     /// Takes a request into the system.
     fn admit(&mut self, vu: u32) {
-        let work = self.work();
+        let kind = self.vus.kind(vu);
+        let work = self.vus.kinds().work(kind, &mut self.rng);
         let ticket = self.station.arrive(self.now, vu, work);
         self.vus.wait(vu);
         if let Some(timeout) = self.spec.timeout {
@@ -315,20 +317,10 @@ impl SimEngine {
         self.check_memory();
     }
 
-    /// The work of a request.
-    fn work(&mut self) -> f64 {
-        if let [(_, law)] = self.kinds.as_slice() {
-            return law.sample(&mut self.rng);
-        }
-        let draw: f64 = self.rng.random();
-        let last = self.kinds.len() - 1;
-        let kind = self.kinds[..last].partition_point(|(sum, _)| *sum <= draw);
-        self.kinds[kind].1.sample(&mut self.rng)
-    }
-
     fn served(&mut self) {
         if let Some(Client { vu, asked }) = self.station.end_next(self.now) {
-            self.tally.latencies_us.push(micros(self.now - asked));
+            let latency_us = micros(self.now - asked);
+            self.tally(vu).latencies_us.push(latency_us);
             self.vus.served(self.now, vu, &mut self.rng);
             if self.effects.served() {
                 self.set_speed();
@@ -346,7 +338,7 @@ impl SimEngine {
     }
 
     fn fail(&mut self, vu: u32, kind: FailureKind) {
-        self.tally.failed.add(kind);
+        self.tally(vu).failed.add(kind);
         self.vus.back_off(self.now, vu);
     }
 
@@ -425,43 +417,48 @@ impl SimEngine {
             inclusive,
         });
         self.good.push((name.to_owned(), limits.collect()));
+        let names = self.good.iter().map(|(name, _)| name.as_str());
+        self.steps = self.vus.kinds().steps(names);
     }
 
-    fn steps(&self) -> StepTable {
-        let mut steps = StepTable::of_cycle(["request".to_owned()], Some(0));
-        for (name, _) in &self.good {
-            steps.add_good(name);
-        }
-        steps
-    }
-
-    fn cut(&mut self, start: f64, at_level: bool) -> Window {
-        let mut latencies_us = std::mem::take(&mut self.tally.latencies_us);
-        let now = self.now;
+    /// The rows of one kind of users, whose counts begin anew.
+    fn rows_of(&mut self, kind: usize) -> Vec<StepWindow> {
+        let (now, is_only) = (self.now, self.tallies.len() == 1);
+        let tally = &mut self.tallies[kind];
         self.ages_us.clear();
-        let ages = self.station.asked().map(|asked| micros(now - asked));
-        self.ages_us.extend(ages);
+        let clients = self.station.clients();
+        let own = clients.filter(|client| is_only || self.vus.kind(client.vu) == kind);
+        self.ages_us
+            .extend(own.map(|client| micros(now - client.asked)));
+        let mut latencies_us = std::mem::take(&mut tally.latencies_us);
         let good: Vec<StepWindow> = (self.good.iter())
-            .map(|(_, limits)| self.tally.good(limits, &latencies_us, &self.ages_us))
+            .map(|(_, limits)| tally.good(limits, &latencies_us, &self.ages_us))
             .collect();
         let latency = Histogram::of_micros(&mut latencies_us);
         latencies_us.clear();
-        self.tally.latencies_us = latencies_us;
+        tally.latencies_us = latencies_us;
         let step = StepWindow {
             latency,
-            failed: std::mem::take(&mut self.tally.failed),
-            shed: std::mem::take(&mut self.tally.shed),
+            failed: std::mem::take(&mut tally.failed),
+            shed: std::mem::take(&mut tally.shed),
             in_flight: Histogram::of_micros(&mut self.ages_us),
             ..StepWindow::default()
         };
+        // One step, and the cycle, which here is the same.
+        [vec![step.clone()], good, vec![step]].concat()
+    }
+
+    fn cut(&mut self, start: f64, at_level: bool) -> Window {
+        let kinds = self.tallies.len();
+        let mut steps: Vec<StepWindow> = (0..kinds).flat_map(|kind| self.rows_of(kind)).collect();
+        self.steps.pool(&mut steps);
         Window {
             start: Duration::from_secs_f64(start),
-            span: Duration::from_secs_f64(now - start),
+            span: Duration::from_secs_f64(self.now - start),
             level: self.vus.level(),
             vus: self.vus.running(),
             at_level,
-            // One step, and the cycle, which here is the same.
-            steps: [vec![step.clone()], good, vec![step]].concat(),
+            steps,
             generator: GeneratorWindow::default(),
         }
     }
@@ -480,7 +477,7 @@ impl Engine for SimEngine {
     fn describe(&self) -> EngineInfo {
         EngineInfo {
             think_s: self.spec.think_s(),
-            ..EngineInfo::new("simulated", self.steps())
+            ..EngineInfo::new("simulated", self.steps.clone())
         }
     }
 

@@ -58,10 +58,8 @@ impl System {
     pub fn from_toml(text: &str) -> Result<Self, LabSystemError> {
         let spec = SystemSpec::from_toml(text)?;
         let slo = Slo::parse(&spec.slo)?;
-        let mut steps = StepTable::of_cycle(["request".to_owned()], Some(0));
-        for (row, _) in slo.objectives().iter().filter_map(Objective::good) {
-            steps.add_good(row);
-        }
+        let good = slo.objectives().iter().filter_map(Objective::good);
+        let steps = spec.steps(good.map(|(row, _)| row));
         slo.check_names(&steps, &[])?;
         let (max, start) = (Level(spec.max_vus), Level(spec.start_vus));
         let default = SearchSpec::default();

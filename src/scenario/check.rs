@@ -31,6 +31,39 @@ pub struct CheckSpec {
     pub max_bytes: Option<u64>,
     /// Fewest.
     pub min_bytes: Option<u64>,
+    /// The statuses of which the answer must have one: another way to write `expect`.
+    pub status: Option<Statuses>,
+}
+
+impl CheckSpec {
+    /// Whether it asks for anything beside a status.
+    pub(super) fn is_about_a_body(&self) -> bool {
+        let but_the_status = Self {
+            status: None,
+            ..self.clone()
+        };
+        self.status.is_none() || but_the_status != Self::default()
+    }
+}
+
+/// One status, or several.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(untagged, expecting = "a status such as 200 or a list of them")]
+pub enum Statuses {
+    /// One.
+    One(u16),
+    /// Several.
+    Many(Vec<u16>),
+}
+
+impl Statuses {
+    /// All of them.
+    pub fn all(&self) -> &[u16] {
+        match self {
+            Self::One(status) => std::slice::from_ref(status),
+            Self::Many(statuses) => statuses,
+        }
+    }
 }
 
 /// One text, or several.

@@ -728,7 +728,8 @@ impl<'a> Compiler<'a> {
     }
 
     fn check(&self, step: &StepSpec) -> Result<Option<Box<Check>>, String> {
-        let Some(spec) = &step.check else {
+        // The status is looked at with every answer; the body only where something is asked of it.
+        let Some(spec) = step.check.as_ref().filter(|check| check.is_about_a_body()) else {
             return Ok(None);
         };
         let check = Check::compile(spec, |text| self.template(text, Escape::None));
@@ -901,12 +902,20 @@ fn status(number: u16) -> Result<StatusCode, String> {
 }
 
 fn expected(step: &StepSpec) -> Result<Expect, String> {
-    let Some(statuses) = &step.expect else {
-        return Ok(Expect::Success);
+    let checked = step.check.as_ref().and_then(|check| check.status.as_ref());
+    let statuses = match (&step.expect, checked) {
+        (None, None) => return Ok(Expect::Success),
+        (Some(statuses), None) => statuses.as_slice(),
+        (None, Some(statuses)) => statuses.all(),
+        (Some(_), Some(_)) => {
+            return Err("`expect` and the `status` of `check` say the same; keep one".to_owned());
+        }
     };
     if statuses.is_empty() {
         return Err(
-            "`expect` is empty: no answer could succeed; add a status or remove it".to_owned(),
+            "no status is allowed, so that no answer could succeed; add one to `expect` or \
+             remove it"
+                .to_owned(),
         );
     }
     statuses

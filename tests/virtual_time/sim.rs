@@ -873,6 +873,75 @@ fn with_everything_at_once_no_vu_gets_lost() {
     }
 }
 
+/// Two kinds with so many servers that nobody waits.
+const TWO_KINDS: &str = "[[users]]\nname = 'reports'\nshare = 25\n\
+    think = { kind = 'lognormal', mean = '4s', cv = 0.5 }\n\
+    service = { kind = 'constant', mean = '1s' }\n\
+    [service]\nservers = 5000\nkind = 'exponential'\nmean = '100ms'\n";
+
+/// Completions per second of each row over these seconds.
+fn rates(totals: &Totals, spec: &SystemSpec) -> Vec<(String, f64)> {
+    let steps = spec.steps(std::iter::empty());
+    let of = |row: usize| {
+        let counts = totals.windows.iter().map(|w| w.steps[row].latency.count());
+        counts.sum::<u64>() as f64 / totals.windows.len() as f64
+    };
+    (0..)
+        .zip(steps.names())
+        .map(|(row, name)| (name.to_owned(), of(row)))
+        .collect()
+}
+
+#[test]
+fn kinds_of_users_share_a_level_and_each_goes_its_own_way() {
+    let spec = system(TWO_KINDS);
+    let totals = steady(&spec, 400, 4_000);
+    let rates = rates(&totals, &spec);
+    let rate = |name: &str| rates.iter().find(|(n, _)| n == name).unwrap().1;
+    // 100 that go round in 5 s, 300 that do in 1.1 s; nobody waits.
+    close(rate("reports.request"), 20.0, 0.01, "reports");
+    close(rate("users.request"), 300.0 / 1.1, 0.01, "users");
+    close(
+        rate("reports"),
+        rate("reports.request"),
+        1e-9,
+        "a cycle is a request",
+    );
+    for all in ["main", "cycle"] {
+        let sum = rate("reports.request") + rate("users.request");
+        close(rate(all), sum, 1e-9, all);
+    }
+    // What is said of the whole system agrees: think and service times over users and requests.
+    close(spec.think_s(), 0.25 * 4.0 + 0.75, 1e-9, "think");
+    let requests = rate("cycle");
+    close(
+        spec.service_s(),
+        (20.0 + 300.0 / 1.1 * 0.1) / requests,
+        0.01,
+        "service",
+    );
+    // In the rows of the reports nothing of the others: each takes its second.
+    let row = spec
+        .steps(std::iter::empty())
+        .index(Some("reports.request"))
+        .unwrap();
+    let own = Histogram::sum(totals.windows.iter().map(|w| &w.steps[row].latency));
+    close(own.quantile_s(0.001).unwrap(), 1.0, 0.002, "fastest report");
+    close(own.quantile_s(1.0).unwrap(), 1.0, 0.002, "slowest report");
+}
+
+#[test]
+fn arrivals_of_several_kinds_have_their_shares() {
+    let tables = TWO_KINDS.replace(
+        "think = { kind = 'lognormal', mean = '4s', cv = 0.5 }\n",
+        "",
+    );
+    let spec = system(&format!("{tables}[arrivals]\nkind = 'poisson'\n"));
+    let rates = rates(&steady(&spec, 80, 4_000), &spec);
+    close(rates[0].1, 20.0, 0.01, "reports");
+    close(rates[2].1, 60.0, 0.01, "users");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_windows() {
     for (_, text) in shipped() {
@@ -1147,6 +1216,22 @@ fn what_makes_no_sense_is_refused_with_the_key_the_line_and_the_way_out() {
             "[[population]]\nshare = 0.6\nkind = 'constant'\n".to_owned(),
             ["line 4", "`population.mean`", "missing"],
         ),
+        (
+            TWO_KINDS.replace("25", "100"),
+            ["line 4", "`users.share`", "from 1 to 99"],
+        ),
+        (
+            TWO_KINDS.replace("reports", "main"),
+            ["line 4", "`users.name`", "nobody else has"],
+        ),
+        (
+            TWO_KINDS.replace("think = { kind = 'lognormal', mean = '4s', cv = 0.5 }\n", ""),
+            ["line 4", "`users.think`", "missing"],
+        ),
+        (
+            TWO_KINDS.replace("mean = '1s' }", "}"),
+            ["line 4", "`users.service.mean`", "missing"],
+        ),
     ] {
         let error = SystemSpec::from_toml(&text(&tables))
             .expect_err(&tables)
@@ -1173,6 +1258,7 @@ fn keys() -> Vec<(&'static str, Vec<String>)> {
         "think",
         "service",
         "[population]",
+        "[users]",
         "pauses",
         "neighbour",
         "drift",

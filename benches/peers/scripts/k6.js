@@ -10,8 +10,8 @@ const body = '{"id":"6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11","user":"u1","text":"w
 const params = { headers: { "content-type": "application/json" }, timeout: "600s" };
 
 export default function () {
-  if (__ENV.WORK === "post") {
-    http.post(`${__ENV.URL}/post`, body, params);
+  if (__ENV.WORK === "post" || __ENV.WORK === "tokens") {
+    http.post(`${__ENV.URL}/${__ENV.WORK}`, body, params);
   } else {
     http.get(`${__ENV.URL}/${__ENV.WORK}`, params);
   }

@@ -26,10 +26,21 @@ class Peer(FastHttpUser):
     def work(self):
         if WORK == "post":
             self.client.post("/post", json=BODY)
+        elif WORK == "session":
+            self.session()
+        elif WORK == "tokens":
+            self.client.post("/tokens", json=BODY)
         elif WORK == "sse":
             self.cycle()
         else:
             self.client.get(f"/{WORK}")
+
+    def session(self):
+        with self.client.post("/session", json=BODY, catch_response=True) as answer:
+            body = answer.json()
+            if body.get("ok") is not True:
+                answer.failure("not ok")
+            self.item = next(item["id"] for item in body["items"] if item["price"] > 4)
 
     def cycle(self):
         stream = self.streams.get(f"/sse?user={self.name}")

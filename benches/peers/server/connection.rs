@@ -19,13 +19,24 @@ const POSTED: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
 const ASKED: &[u8] =
     b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+const SESSION: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
+    set-cookie: sid=0c6ad7f16b0e4f5d; Path=/; HttpOnly; SameSite=Lax\r\ncontent-length: 87\r\n\r\n\
+    {\"ok\":true,\"items\":[{\"id\":\"a1\",\"price\":3},{\"id\":\"a2\",\"price\":5},{\"id\":\"a3\",\"price\":4}]}";
 const UNKNOWN: &[u8] = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 const STREAM: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
+/// Events of an answer, and the time from one to the next: a model that writes 100 words a second.
+const TOKENS: u32 = 50;
+const TOKEN_GAP: Duration = Duration::from_millis(10);
+const TOKEN: &[u8] = b"33\r\ndata: {\"choices\":[{\"delta\":{\"content\":\" word\"}}]}\n\n\r\n";
+const LAST_TOKEN: &[u8] = b"e\r\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+
 enum Route {
     Get,
     Post,
+    Session,
+    Tokens,
     Hold,
     Sleep,
     Stream(String),
@@ -58,6 +69,11 @@ pub(super) async fn serve(mut stream: TcpStream, state: &Arc<State>) -> io::Resu
         while let Some(request) = take(&buffer)? {
             let answer = match request.route {
                 Route::Post => POSTED,
+                Route::Session => SESSION,
+                Route::Tokens => {
+                    write_tokens(&mut stream).await?;
+                    LAST_TOKEN
+                }
                 Route::Unknown => UNKNOWN,
                 // The first answer shows that the VU is there; then it waits.
                 Route::Hold if answered => {
@@ -154,6 +170,8 @@ fn take(buffer: &[u8]) -> io::Result<Option<Request>> {
     let route = match path {
         "/get" => Route::Get,
         "/post" => Route::Post,
+        "/session" => Route::Session,
+        "/tokens" => Route::Tokens,
         "/hold" => Route::Hold,
         "/sleep" => Route::Sleep,
         "/questions" => Route::Ask,
@@ -163,6 +181,17 @@ fn take(buffer: &[u8]) -> io::Result<Option<Request>> {
         },
     };
     Ok((buffer.len() >= end).then_some(Request { route, body, end }))
+}
+
+/// Writes the events of an answer, all but the last one, each in its time.
+async fn write_tokens(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(STREAM).await?;
+    let mut ticks = tokio::time::interval(TOKEN_GAP);
+    for _ in 0..TOKENS {
+        ticks.tick().await;
+        stream.write_all(TOKEN).await?;
+    }
+    Ok(())
 }
 
 /// Sends the answer to the user's stream when its time has come.

@@ -1,8 +1,9 @@
 //! Whether a system file makes sense.
 
 use super::error::{Fault, SystemError, require};
+use super::kinds::UserKinds;
 use super::spec::SystemSpec;
-use super::times::{MAX_SERVERS, services, think};
+use super::times::MAX_SERVERS;
 
 impl SystemSpec {
     /// Reads a system file.
@@ -19,8 +20,7 @@ impl SystemSpec {
 /// Refuses what reads well but makes no sense.
 pub(super) fn check(spec: &SystemSpec) -> Result<(), Fault> {
     head(spec)?;
-    think(spec)?;
-    services(spec)?;
+    UserKinds::of(spec)?;
     effects(spec)
 }
 

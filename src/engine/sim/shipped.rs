@@ -37,6 +37,7 @@ const SHIPPED: &[(&str, &str)] = &[
     ("rarepause", include_str!("../../../systems/rarepause.toml")),
     ("roomy", include_str!("../../../systems/roomy.toml")),
     ("shedding", include_str!("../../../systems/shedding.toml")),
+    ("shop", include_str!("../../../systems/shop.toml")),
     ("stalls", include_str!("../../../systems/stalls.toml")),
     ("strict", include_str!("../../../systems/strict.toml")),
     ("tailbase", include_str!("../../../systems/tailbase.toml")),

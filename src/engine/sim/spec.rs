@@ -42,6 +42,9 @@ pub struct SystemSpec {
     /// Further kinds of requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub population: Vec<PopulationSpec>,
+    /// Further kinds of users, who share the level; the others think and ask as above.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<UsersSpec>,
     /// Stop-the-world pauses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pauses: Option<PausesSpec>,
@@ -225,6 +228,41 @@ pub struct ServiceSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub low: Option<Span>,
     /// Upper bound of `uniform`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<Span>,
+}
+
+/// A further kind of users: a share of the VUs, or of the arrivals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsersSpec {
+    /// Its name in rows and objectives.
+    pub name: String,
+    /// Its share, in hundredths of all users.
+    pub share: u32,
+    /// The closed model: what they do between two requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<ThinkSpec>,
+    /// What their requests take of a server.
+    pub service: WorkSpec,
+}
+
+/// What a request takes of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkSpec {
+    /// The shape of the service time.
+    pub kind: TimeShape,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<Span>,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cv2: Option<Positive>,
+    /// As in [`ServiceSpec`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<Span>,
+    /// As in [`ServiceSpec`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub high: Option<Span>,
 }

@@ -254,9 +254,9 @@ impl Station {
         clients
     }
 
-    /// When each request was asked that a client still waits for. The line comes first, latest
-    /// first, so that ages ascend.
-    pub(super) fn asked(&self) -> impl Iterator<Item = f64> + '_ {
+    /// Every client that still waits for its request. The line comes first, latest first, so that
+    /// ages ascend.
+    pub(super) fn clients(&self) -> impl Iterator<Item = Client> + '_ {
         let line = self.line.iter().rev().copied();
         let served = self.ends.iter().map(|Reverse(end)| {
             let (place, count) = names(*end);
@@ -264,8 +264,7 @@ impl Station {
         });
         line.chain(served).filter_map(|ticket| {
             let job = &self.jobs[ticket.place as usize];
-            let client = job.client.filter(|_| job.count == ticket.count)?;
-            Some(client.asked)
+            job.client.filter(|_| job.count == ticket.count)
         })
     }
 }

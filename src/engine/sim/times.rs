@@ -1,9 +1,11 @@
 //! The laws that the times of a system file follow.
 
 use super::error::{Fault, require};
+use super::kinds::UserKinds;
 use super::law::Law;
 use super::quantity::{Positive, Span};
-use super::spec::{SystemSpec, TimeShape};
+use super::spec::{SystemSpec, ThinkSpec, TimeShape, UsersSpec, WorkSpec};
+use crate::measure::StepTable;
 
 /// Most servers of a system.
 pub(super) const MAX_SERVERS: u32 = 100_000;
@@ -14,9 +16,7 @@ impl SystemSpec {
     /// # Panics
     /// When the think time makes no sense, which [`SystemSpec::from_toml`] refuses.
     pub fn think_s(&self) -> f64 {
-        think(self)
-            .expect("a checked system has users that make sense")
-            .map_or(0.0, |law| law.mean())
+        self.user_kinds().think_s()
     }
 
     /// Mean service time at speed 1 over all kinds of requests, seconds.
@@ -24,11 +24,19 @@ impl SystemSpec {
     /// # Panics
     /// When a service time makes no sense, which [`SystemSpec::from_toml`] refuses.
     pub fn service_s(&self) -> f64 {
-        services(self)
-            .expect("a checked system has a service time")
-            .iter()
-            .map(|(share, law)| share * law.mean())
-            .sum()
+        self.user_kinds().service_s()
+    }
+
+    /// The rows of its windows; `good` are the names of those that count good requests.
+    ///
+    /// # Panics
+    /// As [`SystemSpec::think_s`].
+    pub fn steps<'a>(&self, good: impl Iterator<Item = &'a str> + Clone) -> StepTable {
+        self.user_kinds().steps(good)
+    }
+
+    pub(super) fn user_kinds(&self) -> UserKinds {
+        UserKinds::of(self).expect("a checked system has users that make sense")
     }
 }
 
@@ -47,17 +55,51 @@ pub(super) fn think(spec: &SystemSpec) -> Result<Option<Law>, Fault> {
             return Err(Fault::new("think", message));
         }
     };
-    let law = Shape {
-        table: "think",
+    Ok(Some(think_law(think, "think")?))
+}
+
+fn think_law(think: &ThinkSpec, table: &'static str) -> Result<Law, Fault> {
+    let shape = Shape {
+        table,
         kind: think.kind,
         mean: think.mean,
         spread: "cv",
         cv2: think.cv.map(|cv| cv.get() * cv.get()),
         low: think.low,
         high: think.high,
+    };
+    shape.law()
+}
+
+/// The think time of a kind of users: there exactly where users think.
+pub(super) fn think_of(users: &UsersSpec, is_closed: bool) -> Result<Option<Law>, Fault> {
+    match (&users.think, is_closed) {
+        (Some(think), true) => think_law(think, "users.think").map(Some),
+        (None, false) => Ok(None),
+        (None, true) => Err(Fault::new(
+            "users.think",
+            "missing; write how long these users think, such as \
+             think = { kind = \"exponential\", mean = \"5s\" }",
+        )),
+        (Some(_), false) => Err(Fault::new(
+            "users.think",
+            "who arrives at a rate asks once and leaves; leave it out",
+        )),
     }
-    .law()?;
-    Ok(Some(law))
+}
+
+/// The law of the work of a request.
+pub(super) fn work_of(work: &WorkSpec, table: &'static str) -> Result<Law, Fault> {
+    let shape = Shape {
+        table,
+        kind: work.kind,
+        mean: work.mean,
+        spread: "cv2",
+        cv2: work.cv2.map(Positive::get),
+        low: work.low,
+        high: work.high,
+    };
+    shape.law()
 }
 
 /// The kinds of requests: each one's share and the law of its service time.

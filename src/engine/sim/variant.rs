@@ -33,6 +33,7 @@ impl SystemSpec {
         self.service.discipline == Discipline::Fifo
             && self.service.kind == TimeShape::Exponential
             && self.population.is_empty()
+            && self.users.is_empty()
             && self.pauses.is_none()
             && self.neighbour.is_none()
             && self.drift.is_none()
@@ -75,6 +76,10 @@ impl SystemSpec {
         let mut spans = vec![&mut service.mean, &mut service.low, &mut service.high];
         for p in &mut spec.population {
             spans.extend([&mut p.mean, &mut p.low, &mut p.high]);
+        }
+        for users in &mut spec.users {
+            let work = &mut users.service;
+            spans.extend([&mut work.mean, &mut work.low, &mut work.high]);
         }
         for span in spans.into_iter().flatten() {
             *span = span.divided(factor);
@@ -129,11 +134,7 @@ impl SystemSpec {
             return true;
         };
         let servers = f64::from(growth.before_last(self.service.servers));
-        let service_s = self.service_s();
-        let asked_per_s = match self.arrivals {
-            Some(_) => f64::from(level),
-            None => f64::from(level) / (self.think_s() + service_s),
-        };
-        asked_per_s * service_s > growth.above.get() * servers
+        let busy = f64::from(level) * self.user_kinds().load_per_user();
+        busy > growth.above.get() * servers
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
-use super::law::Law;
+use super::kinds::UserKinds;
 use super::station::{key, names, time};
 use crate::measure::{Arrivals, Level};
 
@@ -25,21 +25,24 @@ struct Vu {
     left: u32,
     /// The process to which it is connected.
     process: u32,
+    /// Its kind of users.
+    kind: usize,
 }
 
 /// Where requests come from.
 #[derive(Debug)]
 pub(super) enum Users {
     /// VUs that think between two requests.
-    Closed(Law),
-    /// Arrivals at a rate, and the places of VUs that have left.
-    Open(Arrivals, Vec<u32>),
+    Closed,
+    /// Arrivals at a rate, the places of VUs that have left, and how many have arrived.
+    Open(Arrivals, Vec<u32>, u64),
 }
 
 /// All VUs.
 #[derive(Debug)]
 pub(super) struct Vus {
     users: Users,
+    kinds: UserKinds,
     pace_per_s: f64,
     /// Level asked for; VUs with an index at or above it leave.
     level: u32,
@@ -56,9 +59,10 @@ pub(super) struct Vus {
 }
 
 impl Vus {
-    pub(super) fn new(users: Users, pace_per_s: f64) -> Self {
+    pub(super) fn new(users: Users, kinds: UserKinds, pace_per_s: f64) -> Self {
         Self {
             users,
+            kinds,
             pace_per_s,
             level: 0,
             all: Vec::new(),
@@ -79,6 +83,16 @@ impl Vus {
         self.running
     }
 
+    /// The kinds of users.
+    pub(super) fn kinds(&self) -> &UserKinds {
+        &self.kinds
+    }
+
+    /// The kind of a VU that runs.
+    pub(super) fn kind(&self, vu: u32) -> usize {
+        self.all[vu as usize].kind
+    }
+
     /// VUs that asked since the process started and have not left.
     pub(super) fn connected(&self) -> u32 {
         self.connected
@@ -87,7 +101,7 @@ impl Vus {
     /// Whether nobody is still to start or to leave.
     pub(super) fn at_level(&self) -> bool {
         match self.users {
-            Users::Closed(_) => self.starting.is_empty() && self.running == self.level,
+            Users::Closed => self.starting.is_empty() && self.running == self.level,
             Users::Open(..) => self.level > 0 || self.running == 0,
         }
     }
@@ -95,7 +109,7 @@ impl Vus {
     /// VUs start at the pace; those that think leave at once, those that wait when they are served.
     pub(super) fn set_level(&mut self, now: f64, level: u32, rng: &mut SmallRng) {
         self.level = level;
-        if let Users::Open(arrivals, _) = self.users {
+        if let Users::Open(arrivals, ..) = self.users {
             self.next_start = now + gap(arrivals, level, rng);
             return;
         }
@@ -134,26 +148,28 @@ impl Vus {
 
     /// Starts the next VU, which thinks first; in the open model it asks at once.
     pub(super) fn start(&mut self, now: f64, rng: &mut SmallRng) {
-        let think = match &mut self.users {
-            Users::Closed(think) => *think,
-            Users::Open(arrivals, free) => {
-                self.next_start = now + gap(*arrivals, self.level, rng);
-                let vu = free.pop().unwrap_or_else(|| {
-                    self.all.push(Vu::default());
-                    u32::try_from(self.all.len() - 1).expect("memory ends first")
-                });
-                self.all[vu as usize].running = true;
-                self.running += 1;
-                self.ask_at(now, vu);
-                return;
-            }
-        };
+        if let Users::Open(arrivals, free, arrived) = &mut self.users {
+            self.next_start = now + gap(*arrivals, self.level, rng);
+            let vu = free.pop().unwrap_or_else(|| {
+                self.all.push(Vu::default());
+                u32::try_from(self.all.len() - 1).expect("memory ends first")
+            });
+            let state = &mut self.all[vu as usize];
+            state.running = true;
+            state.kind = self.kinds.of_number(*arrived);
+            *arrived += 1;
+            self.running += 1;
+            self.ask_at(now, vu);
+            return;
+        }
         if let Some(vu) = self.starting.pop_front() {
             let state = &mut self.all[vu as usize];
             state.starting = false;
             state.running = true;
+            state.kind = self.kinds.of_number(vu.into());
+            let think = self.kinds.think(state.kind);
             self.running += 1;
-            let pause = think.first(rng);
+            let pause = think.map_or(0.0, |law| law.first(rng));
             self.ask_at(now + pause, vu);
         }
         self.next_start = if self.starting.is_empty() {
@@ -203,10 +219,8 @@ impl Vus {
 
     /// The VU was served.
     pub(super) fn served(&mut self, now: f64, vu: u32, rng: &mut SmallRng) {
-        let pause = match &self.users {
-            Users::Closed(think) => think.sample(rng),
-            Users::Open(..) => 0.0,
-        };
+        let think = self.kinds.think(self.kind(vu));
+        let pause = think.map_or(0.0, |law| law.sample(rng));
         self.go_on(now + pause, vu);
     }
 
@@ -217,7 +231,7 @@ impl Vus {
 
     fn go_on(&mut self, at: f64, vu: u32) {
         self.all[vu as usize].waits = false;
-        if let Users::Open(_, free) = &mut self.users {
+        if let Users::Open(_, free, _) = &mut self.users {
             free.push(vu);
             self.leave(vu);
         } else if vu >= self.level {

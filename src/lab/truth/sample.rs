@@ -206,8 +206,9 @@ impl<'a> Watched<'a> {
     /// waiting longer would show nothing new and cost ever more.
     fn is_overrun(&mut self, level: Level, warm_up_s: f64) -> bool {
         let most = u64::from(level.get()) * OVERRUN_S;
+        let main = self.system.steps.main();
         for _ in 0..whole(warm_up_s) {
-            let waiting = self.window().map_or(0, |w| w.steps[0].in_flight.count());
+            let waiting = self.window().map_or(0, |w| w.steps[main].in_flight.count());
             if self.system.limits.unit.is_open() && waiting > most {
                 return true;
             }

@@ -50,6 +50,32 @@ fn request(scenario: &Scenario, step: usize, vu: u32) -> http::Request<Bytes> {
     parsed(&rendered.unwrap())
 }
 
+#[test]
+fn a_status_in_a_check_is_what_is_expected_and_reads_no_body() {
+    let wants = |check: &str| {
+        let step = format!("steps = [{{ name = 'a', get = '/', check = {check} }}]");
+        let scenario = compile(&step).unwrap();
+        let Action::Request(template) = &scenario.steps()[0].action else {
+            panic!("a request");
+        };
+        let holds = |status| {
+            template
+                .expect()
+                .holds(StatusCode::from_u16(status).unwrap())
+        };
+        let fine: Vec<u16> = [200, 201, 202, 404]
+            .into_iter()
+            .filter(|s| holds(*s))
+            .collect();
+        (fine, template.check().is_some())
+    };
+    assert_eq!(wants("{ status = 404 }"), (vec![404], false));
+    assert_eq!(wants("{ status = [201, 202] }"), (vec![201, 202], false));
+    let both = wants("{ status = 201, contains = 'ok' }");
+    assert_eq!(both, (vec![201], true));
+    assert_eq!(wants("{ contains = 'ok' }"), (vec![200, 201, 202], true));
+}
+
 /// What a server reads.
 fn parsed(bytes: &[u8]) -> http::Request<Bytes> {
     let mut fields = [httparse::EMPTY_HEADER; 16];
@@ -172,7 +198,19 @@ const MISTAKES: &[(&str, &str)] = &[
     ),
     (
         "steps = [{ name = 'a', get = '/', expect = [] }]",
-        "`expect` is empty",
+        "no status is allowed",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', expect = [200], check = { status = 200 } }]",
+        "say the same",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', check = { status = [] } }]",
+        "no status is allowed",
+    ),
+    (
+        "steps = [{ name = 'a', get = '/', check = { status = 'ok' } }]",
+        "a status such as 200",
     ),
     (
         "steps = [{ name = 'a', post = '/', json = {}, body = '' }]",

@@ -1,4 +1,4 @@
-//! Goose as a peer: what every user does is named by `WORK` (`get`, `post`, `sse` or `hold`), the rest by Goose's own
+//! Goose as a peer: what every user does is named by `WORK` (`get`, `post`, `session`, `tokens`, `sse` or `hold`), the rest by Goose's own
 //! options. Prints the percentiles of the main request in the one-line form that the comparison reads.
 
 use std::collections::BTreeMap;
@@ -13,6 +13,8 @@ async fn main() -> Result<(), GooseError> {
     let scenario = scenario!("peer");
     let scenario = match work.as_str() {
         "post" => scenario.register_transaction(transaction!(post)),
+        "session" => scenario.register_transaction(transaction!(session)),
+        "tokens" => scenario.register_transaction(transaction!(tokens)),
         "sse" => scenario.register_transaction(transaction!(sse)),
         "hold" => scenario.register_transaction(transaction!(hold)),
         "sleep" => scenario.register_transaction(transaction!(sleep)),
@@ -64,9 +66,37 @@ async fn hold(user: &mut GooseUser) -> TransactionResult {
 }
 
 async fn post(user: &mut GooseUser) -> TransactionResult {
-    let body = json!({"id": "6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11", "user": "u1", "text": "what breaks first?"});
-    drain(user.post_json("/post", &body).await?).await;
+    drain(user.post_json("/post", &question()).await?).await;
     Ok(())
+}
+
+/// The answer comes event by event; it is read to its end.
+async fn tokens(user: &mut GooseUser) -> TransactionResult {
+    drain(user.post_json("/tokens", &question()).await?).await;
+    Ok(())
+}
+
+/// Goose keeps the cookies; the answer is checked and the first item above 4 is looked for.
+async fn session(user: &mut GooseUser) -> TransactionResult {
+    let answer = user.post_json("/session", &question()).await?;
+    let Ok(response) = answer.response else {
+        return Ok(());
+    };
+    let Ok(body) = response.json::<serde_json::Value>().await else {
+        return Ok(());
+    };
+    let items = body["items"].as_array().into_iter().flatten();
+    let item = items.filter(|item| item["price"].as_f64() > Some(4.0)).next();
+    std::hint::black_box((body["ok"].as_bool(), item));
+    Ok(())
+}
+
+fn question() -> serde_json::Value {
+    json!({
+        "id": "6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11",
+        "user": "u1",
+        "text": "what breaks first?",
+    })
 }
 
 /// The body has to be read, or the connection is not used again.
