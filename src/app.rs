@@ -12,6 +12,7 @@ mod github;
 mod guard;
 mod lab;
 mod leaving;
+mod load_run;
 mod look;
 mod manual;
 mod named;
@@ -37,7 +38,6 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use clap::Parser as _;
-use observers::Observers;
 
 use crate::cli::{Cli, Command, DemoArgs, FindArgs, ReportArgs, ServiceKind};
 use crate::exit::Exit;
@@ -207,24 +207,14 @@ fn find_all(args: &FindArgs, terminal: &mut Terminal) -> Result<Exit, CommandErr
         .map(|plan| prepare::prepare(plan, &host))
         .collect::<Result<Vec<_>, _>>()?;
     consent::obtain(&ready, args.safety.yes, terminal)?;
-    let runtime = runtime()?;
-    let signals = signals::listen(runtime.handle());
     // Whoever is typed is allowed for all of them.
     let allowed = Allowed::new(args.flags().allow_target);
-    let exits = runtime.block_on(async {
-        let mut observers = Observers::open(
-            terminal,
-            args.watch.serve,
-            args.watch.remote_write.as_deref(),
-            &allowed,
-        )
-        .await?;
-        let exits = find::all(ready, &signals, &mut observers).await;
-        observers.dismiss().await;
-        exits
-    })?;
-    // Nothing may hold up the end: what still runs there is of no use any more.
-    runtime.shutdown_background();
+    let exits = load_run::observed(
+        terminal,
+        &args.watch,
+        &allowed,
+        async |signals, observers| find::all(ready, signals, observers).await,
+    )?;
     Ok(Exit::of_all(exits))
 }
 

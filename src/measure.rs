@@ -4,6 +4,7 @@
 //! [`Measurement`], which the SLO judges and the search learns from.
 
 mod failure;
+pub mod fields;
 mod fold;
 mod health;
 mod histogram;
@@ -441,25 +442,6 @@ pub struct LogLine {
 
 /// What stands for kinds of lines that were too many to be counted apart.
 pub const OTHER_LINES: &str = "\u{2026}";
-
-/// Fields that only grow: an objective on one judges its growth over the probe, not its value.
-pub const COUNTERS: [&str; 15] = [
-    "children_ended",
-    "oom_kills",
-    "restarts",
-    "oom_errors",
-    "evicted_keys",
-    "rejected_connections",
-    "throttled_s",
-    "listen_overflows",
-    "listen_drops",
-    "retransmits",
-    "swap_in",
-    "swap_out",
-    "scrape_failed",
-    "slowlog",
-    "output_buffer_kills",
-];
 
 /// A window and what the monitors read at its end.
 #[derive(Debug, Clone, PartialEq)]

@@ -31,6 +31,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
+use crate::measure::fields::{self, MonitorField};
 use crate::measure::{LogLine, Reading};
 use crate::plan::{MonitorPlan, MonitorSource};
 pub(crate) use docker::DockerEngine;
@@ -354,15 +355,18 @@ impl Source {
     }
 
     fn fields(&self) -> Vec<Field> {
-        let own = |fields: &[&'static str]| fields.iter().map(|f| Field::Borrowed(*f)).collect();
+        let own = |tables: &[&'static [MonitorField]]| {
+            let names = tables.iter().copied().flat_map(fields::names);
+            names.map(Field::Borrowed).collect()
+        };
         match self {
-            Self::Cgroup(_) => own(cgroup::FIELDS),
-            Self::Process(_) => own(process::FIELDS),
+            Self::Cgroup(_) => own(&[fields::CONTROL_GROUP]),
+            Self::Process(_) => own(&[fields::PROCESS]),
             Self::Docker(_) | Self::DockerOrProcess(_) => {
-                own(&[process::FIELDS, docker::FIELDS].concat())
+                own(&[fields::PROCESS, fields::CONTAINER])
             }
-            Self::Redis(_) => own(redis::FIELDS),
-            Self::Host(_) => own(host::FIELDS),
+            Self::Redis(_) => own(&[fields::REDIS]),
+            Self::Host(_) => own(&[fields::HOST]),
             Self::Prometheus(page) => page.fields(),
             Self::PromQl(queries) => queries.fields(),
         }

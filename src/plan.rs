@@ -44,7 +44,7 @@ pub use engine::{
 pub use error::PlanError;
 pub use flags::FindFlags;
 pub use log::LogMatch;
-pub use monitor::{HOST, HOST_FIELDS, MonitorPlan, MonitorSource, SCRAPE_FIELDS, WATCHED_FIELDS};
+pub use monitor::{HOST, MonitorPlan, MonitorSource};
 pub use population::{Amount, PopulationPlan, Populations, USERS};
 pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
 pub use safety::SafetyPlan;

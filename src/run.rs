@@ -33,6 +33,7 @@ mod recovery;
 mod references;
 mod residence;
 mod shown;
+mod simulated;
 mod slow_start;
 mod starting;
 mod watch;
@@ -41,6 +42,7 @@ pub use environment::{FirstContact, NullEnvironment, RunEnvironment};
 pub use halt::{Halt, Interrupt};
 pub use ramping::{RampSpec, ramp};
 pub use shown::{shown_latency, shown_share};
+pub use simulated::SimulatedUsers;
 pub use slow_start::slow_start;
 
 use flow::{flow, moments};

@@ -10,7 +10,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::measure::{COUNTERS, Measurement, StepTable};
+use crate::measure::{Measurement, StepTable};
 use crate::record::ObjectiveRecord;
 use crate::stats;
 use crate::stats::fit::Link;

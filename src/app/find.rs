@@ -1,4 +1,4 @@
-//! One run of `find`: target up, load, search, target down, files.
+//! One run of `find`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::begun;
 use super::command;
-use super::guard::Guard;
+use super::load_run::{self, LoadRun};
 use super::look;
 use super::observers::Observers;
 use super::prepare::Ready;
@@ -48,51 +48,27 @@ pub(super) async fn search(
 ) -> Result<(RunRecord, PathBuf), CommandError> {
     let began = Timestamp::now();
     let head = head(&ready.plan, began);
-    let mut store = Store::create(&ready.plan.out, &head, began)
+    let store = Store::create(&ready.plan.out, &head, began)
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
     begun::remember(&store, observers.terminal());
-    let mut guard = Guard::of(&ready.plan, signals);
-    let record = match session::bring_up(&ready, signals, observers).await {
-        Ok(target) => {
-            let past = ResumeState::default();
-            let up = (&target, &mut guard);
-            let record = with_target(&ready, past, up, signals, &mut store, observers).await;
-            drop(guard);
-            session::take_down(target, observers).await;
-            record?
-        }
-        Err(error) => {
-            let record = not_up(&ready, session::not_up(&error, signals), began);
-            observers.on(&Event::RunFinished(Box::new(record.clone())));
-            record
-        }
+    let mut run = FindRun {
+        ready: &ready,
+        past: ResumeState::default(),
     };
-    let dir = session::write(&store, &record, observers)?;
-    Ok((record, dir))
+    load_run::all_of(&mut run, began, signals, store, observers).await
 }
 
 /// What is left of a search that was cut off: its record, written where it was begun.
 pub(super) async fn search_on(
     ready: &Ready,
     past: ResumeState,
-    mut store: Store,
+    store: Store,
     signals: &Signals,
     observers: &mut Observers<'_>,
 ) -> Result<RunRecord, CommandError> {
-    let mut guard = Guard::of(&ready.plan, signals);
-    let target = session::bring_up(ready, signals, observers)
-        .await
-        .map_err(|error| {
-            let NotUp { ending, reason, .. } = session::not_up(&error, signals);
-            let message = format!("{reason}. Results so far are kept");
-            CommandError::new(Exit::from(ending), message)
-        })?;
-    let up = (&target, &mut guard);
-    let record = with_target(ready, past, up, signals, &mut store, observers).await;
-    drop(guard);
-    session::take_down(target, observers).await;
-    let record = record?;
-    session::write(&store, &record, observers)?;
+    let mut run = FindRun { ready, past };
+    let now = Timestamp::now();
+    let (record, _) = load_run::all_of(&mut run, now, signals, store, observers).await?;
     Ok(record)
 }
 
@@ -110,23 +86,34 @@ fn head(plan: &Plan, began: Timestamp) -> Head {
     }
 }
 
-/// Everything between the target's coming up and its going down.
-async fn with_target(
-    ready: &Ready,
+/// One search, from its beginning or from where it was cut off.
+struct FindRun<'a> {
+    ready: &'a Ready,
     past: ResumeState,
-    (target, guard): (&Target, &mut Guard),
-    signals: &Signals,
-    store: &mut Store,
-    observers: &mut Observers<'_>,
-) -> Result<RunRecord, CommandError> {
-    let mut session = Session::start(ready, target, guard, signals, observers).await?;
-    let mut spec = run_spec(ready, &session);
-    if let Some(head) = &past.head {
-        spec.plan.command.clone_from(&head.command);
+}
+
+impl LoadRun for FindRun<'_> {
+    type Record = RunRecord;
+
+    fn ready(&self) -> &Ready {
+        self.ready
     }
-    observers.on(&started(&spec));
-    let mut environment = LiveEnvironment::new(&session.hub, target, Some(store));
-    let record = {
+
+    async fn load(
+        &mut self,
+        session: &mut Session,
+        target: &Target,
+        signals: &Signals,
+        store: &mut Store,
+        observers: &mut Observers<'_>,
+    ) -> RunRecord {
+        let past = std::mem::take(&mut self.past);
+        let mut spec = run_spec(self.ready, session);
+        if let Some(head) = &past.head {
+            spec.plan.command.clone_from(&head.command);
+        }
+        observers.on(&started(&spec));
+        let mut environment = LiveEnvironment::new(&session.hub, target, Some(store));
         let mut sink = |event: Event| observers.on(&event);
         run::resume(
             &spec,
@@ -137,9 +124,19 @@ async fn with_target(
             &mut sink,
         )
         .await
-    };
-    session.stop().await;
-    Ok(record)
+    }
+
+    fn not_up(&self, why: NotUp, began: Timestamp) -> Result<RunRecord, CommandError> {
+        if self.past.head.is_some() {
+            let message = format!("{}. Results so far are kept", why.reason);
+            return Err(CommandError::new(Exit::from(why.ending), message));
+        }
+        Ok(not_up(self.ready, why, began))
+    }
+
+    fn finished(record: &RunRecord) -> Event {
+        Event::RunFinished(Box::new(record.clone()))
+    }
 }
 
 fn run_spec(ready: &Ready, session: &Session) -> RunSpec {

@@ -1,18 +1,18 @@
-//! One run of `ramp`: target up, stages, target down, files.
+//! One run of `ramp`.
 
 use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::guard::Guard;
+use super::load_run::{self, LoadRun};
 use super::look;
 use super::observers::Observers;
 use super::prepare::{self, Ready};
 use super::script;
 use super::session::{self, LiveEnvironment, NotUp, Session};
-use super::signals::{self, Signals};
+use super::signals::Signals;
 use super::typed;
-use super::{CommandError, Exit, consent, runtime};
+use super::{CommandError, Exit, consent};
 use crate::cli::RampArgs;
 use crate::confidential;
 use crate::event::Event;
@@ -50,23 +50,13 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
         stages: args.stages.clone(),
         ready,
     };
-    let runtime = runtime()?;
-    let signals = signals::listen(runtime.handle());
-    let exit = runtime.block_on(async {
-        let mut observers = Observers::open(
-            terminal,
-            args.watch.serve,
-            args.watch.remote_write.as_deref(),
-            &asked.ready.plan.target.allowed,
-        )
-        .await?;
-        let exit = run_one(&asked, &signals, &mut observers).await;
-        observers.dismiss().await;
-        exit
-    });
-    // Nothing may hold up the end: what still runs there is of no use any more.
-    runtime.shutdown_background();
-    exit
+    let allowed = asked.ready.plan.target.allowed.clone();
+    load_run::observed(
+        terminal,
+        &args.watch,
+        &allowed,
+        async |signals, observers| run_one(asked, signals, observers).await,
+    )
 }
 
 /// What `find` found: of the run that was named, which must fit, or of the newest one that does.
@@ -96,46 +86,36 @@ fn reference_run(
 }
 
 async fn run_one(
-    asked: &PreparedRamp,
+    mut asked: PreparedRamp,
     signals: &Signals,
     observers: &mut Observers<'_>,
 ) -> Result<Exit, CommandError> {
     let plan = &asked.ready.plan;
     let began = Timestamp::now();
-    let mut store = Store::create_ramp(&plan.out, &plan.name, began)
+    let store = Store::create_ramp(&plan.out, &plan.name, began)
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
-    let mut guard = Guard::of(plan, signals);
-    let record = match session::bring_up(&asked.ready, signals, observers).await {
-        Ok(target) => {
-            let up = (&target, &mut guard);
-            let record = with_target(asked, up, signals, &mut store, observers).await;
-            drop(guard);
-            session::take_down(target, observers).await;
-            record?
-        }
-        Err(error) => {
-            let record = not_up(asked, session::not_up(&error, signals), began);
-            observers.on(&Event::RampFinished(Box::new(record.clone())));
-            record
-        }
-    };
-    session::write(&store, &record, observers)?;
+    let (record, _) = load_run::all_of(&mut asked, began, signals, store, observers).await?;
     Ok(record.ending.into())
 }
 
-/// Everything between the target's coming up and its going down.
-async fn with_target(
-    asked: &PreparedRamp,
-    (target, guard): (&Target, &mut Guard),
-    signals: &Signals,
-    store: &mut Store,
-    observers: &mut Observers<'_>,
-) -> Result<RampRecord, CommandError> {
-    let mut session = Session::start(&asked.ready, target, guard, signals, observers).await?;
-    let spec = spec(asked, &session);
-    observers.on(&started(&spec));
-    let mut environment = LiveEnvironment::new(&session.hub, target, None);
-    let record = {
+impl LoadRun for PreparedRamp {
+    type Record = RampRecord;
+
+    fn ready(&self) -> &Ready {
+        &self.ready
+    }
+
+    async fn load(
+        &mut self,
+        session: &mut Session,
+        target: &Target,
+        signals: &Signals,
+        store: &mut Store,
+        observers: &mut Observers<'_>,
+    ) -> RampRecord {
+        let spec = spec(self, session);
+        observers.on(&started(&spec));
+        let mut environment = LiveEnvironment::new(&session.hub, target, None);
         let mut sink = |event: Event| {
             observers.on(&event);
             if let Event::StageJudged(stage) = &event
@@ -152,9 +132,15 @@ async fn with_target(
             &mut sink,
         )
         .await
-    };
-    session.stop().await;
-    Ok(record)
+    }
+
+    fn not_up(&self, why: NotUp, began: Timestamp) -> Result<RampRecord, CommandError> {
+        Ok(not_up(self, why, began))
+    }
+
+    fn finished(record: &RampRecord) -> Event {
+        Event::RampFinished(Box::new(record.clone()))
+    }
 }
 
 fn keep(store: &mut Store, stage: &StageRecord) -> Result<(), String> {

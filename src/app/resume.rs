@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser as _;
 
-use super::observers::Observers;
 use super::prepare::{self, Ready};
-use super::{CommandError, Exit, another, begun, consent, find, plans, runtime, signals};
+use super::{CommandError, Exit, another, begun, consent, find, load_run, plans};
 use crate::cli::{Cli, Command, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::{self, Head, Journal};
@@ -30,22 +29,14 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     let ready = ready(args, &journal.head, begun::is_ours(&store), terminal)?;
     check_objectives(&journal, ready.plan.slo.objectives().len())?;
     consent::obtain([&ready], args.safety.yes, terminal)?;
-    let runtime = runtime()?;
-    let signals = signals::listen(runtime.handle());
-    let record = runtime.block_on(async {
-        let mut observers = Observers::open(
-            terminal,
-            args.watch.serve,
-            args.watch.remote_write.as_deref(),
-            &ready.plan.target.allowed,
-        )
-        .await?;
-        let past = past(journal);
-        let record = find::search_on(&ready, past, store, &signals, &mut observers).await;
-        observers.dismiss().await;
-        record
-    })?;
-    runtime.shutdown_background();
+    let record = load_run::observed(
+        terminal,
+        &args.watch,
+        &ready.plan.target.allowed,
+        async |signals, observers| {
+            find::search_on(&ready, past(journal), store, signals, observers).await
+        },
+    )?;
     Ok(Exit::from(&record))
 }
 

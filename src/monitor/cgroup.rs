@@ -12,19 +12,6 @@ use crate::bounded;
 /// Where the kernel shows control groups.
 pub(super) const ROOT: &str = "/sys/fs/cgroup";
 
-/// What a control group tells.
-pub(super) const FIELDS: &[&str] = &[
-    "up",
-    "memory",
-    "memory_peak",
-    "memory_pressure",
-    "cpu",
-    "cpu_pressure",
-    "oom_kills",
-    "throttled_s",
-    "throttled_share",
-];
-
 /// Memory limits from here on stand for "none" (version 1 shows 2^63 rounded down to a page).
 const NO_LIMIT: u64 = 1 << 60;
 

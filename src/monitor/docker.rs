@@ -30,9 +30,6 @@ pub(crate) use api::DockerEngine;
 use api::{Inspect, Restarts};
 pub(super) use stats::Statistics;
 
-/// What a container tells beside what a process does.
-pub(super) const FIELDS: &[&str] = &["exit_code", "healthy"];
-
 /// A monitor of one container, by name.
 #[derive(Debug)]
 pub(super) struct Container {

@@ -9,8 +9,6 @@ use super::counter::{Counter, Rate, float};
 use super::kernel::{TcpTroubles, in_line, pressure, value_of};
 use super::{MonitorError, Sample};
 
-pub(super) use crate::plan::HOST_FIELDS as FIELDS;
-
 /// The monitor of this machine.
 #[derive(Debug)]
 pub(super) struct Host {

@@ -11,34 +11,6 @@ use super::kernel::TcpTroubles;
 use super::{MonitorError, Sample};
 use crate::{bounded, excerpt};
 
-/// What a process or container tells, with all processes below it. `cpu` is that of all threads; a Node server whose
-/// `main_thread_cpu` is near one core has a busy event loop.
-pub(super) const FIELDS: &[&str] = &[
-    "up",
-    "memory",
-    "rss",
-    "cpu",
-    "cpu_wait",
-    "main_thread_cpu",
-    "main_thread_wait",
-    "busiest_thread_cpu",
-    "processes",
-    "threads",
-    "children_ended",
-    "descriptors",
-    "sockets",
-    "restarts",
-    "oom_kills",
-    "throttled_s",
-    "throttled_share",
-    "memory_peak",
-    "memory_pressure",
-    "cpu_pressure",
-    "listen_overflows",
-    "listen_drops",
-    "retransmits",
-];
-
 /// Descriptors that are looked at to count sockets; of more, evenly spread ones stand for the others.
 const MOST_LINKS: usize = 1000;
 /// Threads that are looked at for the busiest one.

@@ -10,14 +10,15 @@ use tokio::time::Instant;
 
 use super::counter::Rate;
 use super::{Field, MonitorError, Sample, web};
-use crate::plan::{ConnectPlan, SCRAPE_FIELDS, Series};
+use crate::measure::fields;
+use crate::plan::{ConnectPlan, Series};
 use crate::secret::masked;
 
 /// The fields of a profile, and those that come with every scrape.
 pub(super) fn fields<'a>(names: impl Iterator<Item = &'a Field>) -> Vec<Field> {
     names
         .cloned()
-        .chain(SCRAPE_FIELDS.map(Field::Borrowed))
+        .chain(fields::names(fields::SCRAPE).map(Field::Borrowed))
         .collect()
 }
 

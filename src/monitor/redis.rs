@@ -16,27 +16,6 @@ pub(crate) use wire::RedisConnection;
 #[cfg(any(test, fuzzing))]
 pub(crate) use wire::fuzz as fuzz_wire;
 
-/// What a Redis server tells.
-pub(super) const FIELDS: &[&str] = &[
-    "up",
-    "memory",
-    "rss",
-    "cpu",
-    "clients",
-    "blocked_clients",
-    "pubsub_clients",
-    "output_buffers",
-    "output_buffer_max",
-    "output_buffer_kills",
-    "ops_per_s",
-    "latency_p99_s",
-    "slowlog",
-    "rejected_connections",
-    "evicted_keys",
-    "oom_errors",
-    "restarts",
-];
-
 /// Time that one call may take.
 const TIMEOUT: Duration = Duration::from_millis(1500);
 /// First and longest wait before the next try to connect.

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::connect::{self, ConnectKeys, ConnectPlan};
 use super::{LogMatch, PlanError, Series, value};
-use crate::measure::COUNTERS;
+use crate::measure::fields;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
 use crate::secret;
 use crate::units;
@@ -71,22 +71,6 @@ impl MonitorSource {
 
 /// The name of the monitor of the machine that this program runs on.
 pub const HOST: &str = "host";
-
-/// The fields of that monitor. Where the kernel does not tell (no Linux), they are gaps.
-pub const HOST_FIELDS: &[&str] = &[
-    "cpu",
-    "cpu_pressure",
-    "memory_available",
-    "swap_in",
-    "swap_out",
-    "listen_overflows",
-    "listen_drops",
-    "retransmits",
-    "time_wait",
-];
-
-/// What every page of metrics and every query tells of itself: a service that no longer gives its metrics in time is in trouble.
-pub const SCRAPE_FIELDS: [&str; 2] = ["scrape_s", "scrape_failed"];
 
 /// The monitor that is there without being asked for.
 pub(super) fn host() -> MonitorPlan {
@@ -232,7 +216,7 @@ fn from(
 
 /// Fields of a page or of queries that the same monitor's process, container, group or Redis has already.
 fn distinct(source: &Source, table: &Table) -> Result<(), ProfileError> {
-    let taken = (table.iter()).find(|(field, _)| WATCHED_FIELDS.contains(&field.as_str()));
+    let taken = (table.iter()).find(|(field, _)| fields::is_watched(field));
     let Some((field, text)) = taken else {
         return Ok(());
     };
@@ -243,47 +227,6 @@ fn distinct(source: &Source, table: &Table) -> Result<(), ProfileError> {
         )
         .with_help("give it another name here"))
 }
-
-/// Every field that a process, a container, a control group or a Redis server may have.
-pub const WATCHED_FIELDS: &[&str] = &[
-    "up",
-    "memory",
-    "memory_peak",
-    "memory_pressure",
-    "rss",
-    "cpu",
-    "cpu_pressure",
-    "cpu_wait",
-    "main_thread_cpu",
-    "main_thread_wait",
-    "busiest_thread_cpu",
-    "processes",
-    "threads",
-    "children_ended",
-    "descriptors",
-    "sockets",
-    "restarts",
-    "exit_code",
-    "healthy",
-    "oom_kills",
-    "throttled_s",
-    "throttled_share",
-    "listen_overflows",
-    "listen_drops",
-    "retransmits",
-    "clients",
-    "blocked_clients",
-    "pubsub_clients",
-    "output_buffers",
-    "output_buffer_max",
-    "output_buffer_kills",
-    "ops_per_s",
-    "latency_p99_s",
-    "slowlog",
-    "rejected_connections",
-    "evicted_keys",
-    "oom_errors",
-];
 
 /// A table of fields as it stands in a profile.
 type Table = BTreeMap<String, Spanned<String>>;
@@ -340,7 +283,7 @@ fn field_name(name: &str) -> Result<(), String> {
             "`{name}` is not a valid name of a field; use letters, digits, `-` and `_`"
         ));
     }
-    if name == "scrape_s" || COUNTERS.contains(&name) {
+    if name == "scrape_s" || fields::is_counter(name) {
         return Err(format!(
             "`{name}` is the name of a field of another kind; choose another name"
         ));

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::monitor_names;
 use super::value::{self, Flag, Reader};
 use super::{FindFlags, LoadPlan, MonitorPlan, MonitorSource, Plan, PlanError, TargetPlan};
-use super::{HOST_FIELDS, SCRAPE_FIELDS, WATCHED_FIELDS, monitor_names};
+use crate::measure::fields;
 use crate::profile::{self, nearest};
 use crate::slo::Condition;
 
@@ -164,16 +165,20 @@ fn fields_of(source: &MonitorSource) -> Vec<&str> {
     match source {
         MonitorSource::Prometheus(_, table) => with_scrapes(table),
         MonitorSource::PromQl(_, table) => with_scrapes(table),
-        MonitorSource::Host => HOST_FIELDS.to_vec(),
-        MonitorSource::Docker(_)
-        | MonitorSource::PidFile(_)
-        | MonitorSource::DockerOrPidFile(..)
-        | MonitorSource::Cgroup(_)
-        | MonitorSource::Redis(_) => WATCHED_FIELDS.to_vec(),
+        MonitorSource::Host => fields::names(fields::HOST).collect(),
+        MonitorSource::PidFile(_) => fields::names(fields::PROCESS).collect(),
+        MonitorSource::Docker(_) | MonitorSource::DockerOrPidFile(..) => {
+            fields::names(fields::PROCESS)
+                .chain(fields::names(fields::CONTAINER))
+                .collect()
+        }
+        MonitorSource::Cgroup(_) => fields::names(fields::CONTROL_GROUP).collect(),
+        MonitorSource::Redis(_) => fields::names(fields::REDIS).collect(),
     }
 }
 
 fn with_scrapes<T>(table: &[(String, T)]) -> Vec<&str> {
-    let own = table.iter().map(|(field, _)| field.as_str());
-    own.chain(SCRAPE_FIELDS).collect()
+    let mut all: Vec<&str> = table.iter().map(|(field, _)| field.as_str()).collect();
+    all.extend(fields::names(fields::SCRAPE));
+    all
 }

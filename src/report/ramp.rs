@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::failures;
 use super::summary::{self, Lines};
 use super::view::{self, objectives, percent, span};
-use crate::measure::{COUNTERS, Level, LevelUnit, Reading};
+use crate::measure::fields::is_counter;
+use crate::measure::{Level, LevelUnit, Reading};
 use crate::record::{
     Breach, HoldEnd, ObjectiveRecord, READING_S, RampEnding, RampRecord, ReferenceRun, StageRecord,
     StageSpan, Sureness,
@@ -238,7 +239,7 @@ fn peak(record: &RampRecord, stage: &StageRecord, monitor: &str, field: &str) ->
             ))
         }
         "cpu" => Some(format!("{monitor} CPU {most:.2} cores")),
-        counter if COUNTERS.contains(&counter) => {
+        counter if is_counter(counter) => {
             let first = values(stage, monitor, field).next()?;
             let grown = most - before(record, stage, monitor, field).unwrap_or(first);
             let name = counter.replace('_', " ");

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    COUNTERS, Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo,
-    StepTable, Verdict, stats, stats::tail,
+    Comparison, Measurement, Metric, Objective, ObjectiveRecord, Patience, Slo, StepTable, Verdict,
+    stats, stats::tail,
 };
 use crate::measure::{FailureKind, Passage, Second, StepWindow, Window};
 

@@ -8,7 +8,8 @@ use super::paint;
 use crate::event::Phase;
 use crate::excerpt::visible;
 use crate::live::{Gauge, Live, LiveSecond};
-use crate::measure::{COUNTERS, Level};
+use crate::measure::Level;
+use crate::measure::fields::is_counter;
 use crate::report::{self, span};
 use crate::units;
 
@@ -261,7 +262,7 @@ fn gauge_line(monitor: &str, parts: &[String], width: usize) -> String {
 /// Memory, CPU and what has a limit; the rest is in the files.
 fn gauge_text(gauge: &Gauge, colour: bool) -> Option<String> {
     let value = gauge.value?;
-    if COUNTERS.contains(&gauge.field.as_str()) {
+    if is_counter(&gauge.field) {
         return None;
     }
     let amount = |v: f64| match gauge.field.as_str() {

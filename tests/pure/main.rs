@@ -6,5 +6,6 @@ mod causes;
 mod example;
 mod golden_report;
 mod layering;
+mod options;
 mod peers;
 mod upgrades;

@@ -1,14 +1,12 @@
 //! Whole ramps against simulated systems whose breakpoint is known exactly: the very loop that `ramp` uses, in virtual time.
 
-use std::time::Duration;
-
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError, EngineInfo, Reply};
 use breakpoint::event::Event;
-use breakpoint::measure::{FailureKind, Level, LevelUnit, StepTable, Window};
+use breakpoint::measure::{FailureKind, Level, StepTable, Window};
 use breakpoint::ramp::Stages;
-use breakpoint::record::{Environment, HoldEnd, PlanRecord, RampEnding, RampRecord};
-use breakpoint::run::{self, FirstContact, Interrupt, NullEnvironment, RampSpec};
+use breakpoint::record::{HoldEnd, RampEnding, RampRecord};
+use breakpoint::run::{self, Interrupt, NullEnvironment, RampSpec};
 use breakpoint::slo::{Slo, Verdict};
 use breakpoint::stats::queue::mmcn_threshold;
 
@@ -29,39 +27,8 @@ fn demo() -> SimEngine {
 
 fn spec(stages: &str, slo: &[&str]) -> RampSpec {
     let stages: Stages = stages.parse().unwrap();
-    RampSpec {
-        profile: "sim".to_owned(),
-        slo: Slo::parse(slo).unwrap(),
-        steps: StepTable::of_cycle(["request".to_owned()], Some(0)),
-        plan: PlanRecord {
-            target: "simulated".to_owned(),
-            engine: "sim".to_owned(),
-            steps: vec!["request".to_owned(), "cycle".to_owned()],
-            main_step: 0,
-            think_s: 1.0,
-            unit: LevelUnit::Vus,
-            arrivals: None,
-            populations: Vec::new(),
-            min_level: 0,
-            max_level: stages.highest().get(),
-            budget_s: stages.total_s(),
-            longest_s: None,
-            pace_per_s: stages.pace_per_s(),
-            seed: 1,
-            limits: Vec::new(),
-            required: None,
-            command: Vec::new(),
-            insecure: false,
-            addresses: Vec::new(),
-        },
-        stages,
-        environment: Environment::default(),
-        warnings: Vec::new(),
-        arrival_timeout: Duration::from_secs(10),
-        canary_cycles: 1,
-        first_contact: FirstContact::default(),
-        reference_run: None,
-    }
+    let steps = StepTable::of_cycle(["request".to_owned()], Some(0));
+    RampSpec::simulated(Slo::parse(slo).unwrap(), steps, stages, 1.0)
 }
 
 /// Runs a ramp; `seen` may set the interrupt.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineInfo, Reply};
 use breakpoint::measure::{Level, Reading, StepTable, Window};
-use breakpoint::record::{Ending, Environment, HoldEnd, PlanRecord, Purpose, RunRecord};
-use breakpoint::run::{self, FirstContact, Interrupt, RunEnvironment, RunSpec};
+use breakpoint::record::{Ending, HoldEnd, Purpose, RunRecord};
+use breakpoint::run::{self, Interrupt, RunEnvironment, RunSpec, SimulatedUsers};
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Condition, Slo, Verdict};
+use breakpoint::slo::{Slo, Verdict};
 
 /// What a run asked of the world, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,42 +109,17 @@ fn spec(system: &SystemSpec) -> RunSpec {
         seed: 5,
         ..SearchSpec::default()
     };
+    let users = SimulatedUsers {
+        think_s: system.think_s(),
+        pace_per_s: system.pace_per_s,
+    };
+    let slo = Slo::parse(["errors<1%"]).unwrap();
+    let steps = StepTable::of_cycle(["request".to_owned()], Some(0));
     RunSpec {
-        profile: "sim".to_owned(),
-        slo: Slo::parse(["errors<1%"]).unwrap(),
-        steps: StepTable::of_cycle(["request".to_owned()], Some(0)),
-        plan: PlanRecord {
-            target: "simulated".to_owned(),
-            engine: "sim".to_owned(),
-            steps: vec!["request".to_owned(), "cycle".to_owned()],
-            main_step: 0,
-            think_s: system.think_s(),
-            unit: search.unit,
-            arrivals: None,
-            populations: Vec::new(),
-            min_level: search.min.get(),
-            max_level: search.max.get(),
-            budget_s: search.budget.as_secs_f64(),
-            longest_s: None,
-            pace_per_s: system.pace_per_s,
-            seed: search.seed,
-            limits: Vec::new(),
-            required: None,
-            command: Vec::new(),
-            insecure: false,
-            addresses: Vec::new(),
-        },
-        search,
-        environment: Environment::default(),
-        warnings: Vec::new(),
-        reset_always: false,
-        revived: Vec::new(),
-        drained_when: Condition::default(),
         drain_timeout: Duration::from_secs(20),
-        arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),
         canary_cycles: 2,
-        first_contact: FirstContact::default(),
+        ..RunSpec::simulated("sim", slo, steps, search, users)
     }
 }
 

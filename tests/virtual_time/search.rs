@@ -12,14 +12,14 @@ use breakpoint::measure::{
     FailureKind, GeneratorHealth, Level, Reading, StepTable, StepWindow, Window,
 };
 use breakpoint::record::{
-    Answer, CauseKind, Ending, Environment, HoldEnd, NO_FINDING, Outlook, PlanRecord, ProbeRecord,
-    Purpose, RunRecord, Sureness,
+    Answer, CauseKind, Ending, HoldEnd, NO_FINDING, Outlook, ProbeRecord, Purpose, RunRecord,
+    Sureness,
 };
 use breakpoint::run::{
-    self, FirstContact, Halt, Interrupt, NullEnvironment, ResumeState, RunEnvironment, RunSpec,
+    self, Halt, Interrupt, NullEnvironment, ResumeState, RunEnvironment, RunSpec, SimulatedUsers,
 };
 use breakpoint::search::SearchSpec;
-use breakpoint::slo::{Condition, Objective, Slo, Verdict};
+use breakpoint::slo::{Objective, Slo, Verdict};
 use breakpoint::stats::queue::{ClosedQueue, mmc_threshold, mmcn_tail, mmcn_threshold};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -84,42 +84,16 @@ fn queue(sim: &Sim) -> ClosedQueue {
 }
 
 fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
+    let users = SimulatedUsers {
+        think_s: sim.system.think_s(),
+        pace_per_s: sim.system.pace_per_s,
+    };
+    let steps = sim.system.steps(std::iter::empty());
     RunSpec {
-        profile: "sim".to_owned(),
-        slo: Slo::parse(slo).unwrap(),
-        steps: sim.system.steps(std::iter::empty()),
-        plan: PlanRecord {
-            target: "simulated".to_owned(),
-            engine: "sim".to_owned(),
-            steps: vec!["request".to_owned(), "cycle".to_owned()],
-            main_step: 0,
-            think_s: sim.system.think_s(),
-            unit: search.unit,
-            arrivals: None,
-            populations: Vec::new(),
-            min_level: search.min.get(),
-            max_level: search.max.get(),
-            budget_s: search.budget.as_secs_f64(),
-            longest_s: None,
-            pace_per_s: sim.system.pace_per_s,
-            seed: search.seed,
-            limits: Vec::new(),
-            required: None,
-            command: Vec::new(),
-            insecure: false,
-            addresses: Vec::new(),
-        },
-        search,
-        environment: Environment::default(),
-        warnings: Vec::new(),
-        reset_always: false,
-        revived: Vec::new(),
-        drained_when: Condition::default(),
         drain_timeout: Duration::from_secs(60),
-        arrival_timeout: Duration::from_secs(10),
         canary_timeout: Duration::from_secs(30),
         canary_cycles: 1,
-        first_contact: FirstContact::default(),
+        ..RunSpec::simulated("sim", Slo::parse(slo).unwrap(), steps, search, users)
     }
 }
 

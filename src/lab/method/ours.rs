@@ -1,16 +1,14 @@
 //! The search of `breakpoint find`: the very loop, settle detector, verdicts and stop rules, in
 //! virtual time.
 
-use std::time::Duration;
-
 use super::super::named::{named_as_expected, without_reserve};
 use super::super::seed;
 use super::super::system::{SimulatedEnvironment, System};
 use super::super::trial::runtime;
 use super::{MethodOptions, MethodOutcome};
-use crate::record::{Answer, Environment, PlanRecord, RunRecord};
+use crate::record::{Answer, RunRecord};
 use crate::report::lab::Interval;
-use crate::run::{self, FirstContact, Interrupt, RunSpec};
+use crate::run::{self, Interrupt, RunSpec, SimulatedUsers};
 use crate::search::SearchSpec;
 
 /// One whole search with its every probe, and the holds after it.
@@ -66,45 +64,10 @@ fn run_spec(system: &System, asked: &MethodOptions, seed: u64) -> RunSpec {
         seed: seed::mixed(&[seed, 1]),
         ..system.limits.clone()
     };
-    RunSpec {
-        profile: system.name.clone(),
-        slo: system.slo.clone(),
-        steps: system.steps.clone(),
-        plan: PlanRecord {
-            target: "simulated".to_owned(),
-            engine: "sim".to_owned(),
-            steps: system
-                .steps
-                .recorded()
-                .map(|(_, name)| name.to_owned())
-                .collect(),
-            main_step: system.steps.recorded_main(),
-            think_s: system.think_s,
-            unit: search.unit,
-            arrivals: None,
-            populations: Vec::new(),
-            min_level: search.min.get(),
-            max_level: search.max.get(),
-            budget_s: search.budget.as_secs_f64(),
-            longest_s: None,
-            pace_per_s: system.pace_per_s,
-            seed: search.seed,
-            limits: Vec::new(),
-            required: None,
-            command: Vec::new(),
-            insecure: false,
-            addresses: Vec::new(),
-        },
-        search,
-        environment: Environment::default(),
-        warnings: Vec::new(),
-        reset_always: false,
-        revived: Vec::new(),
-        drained_when: crate::slo::Condition::default(),
-        drain_timeout: Duration::from_secs(30),
-        arrival_timeout: Duration::from_secs(10),
-        canary_timeout: Duration::from_secs(120),
-        canary_cycles: 3,
-        first_contact: FirstContact::default(),
-    }
+    let users = SimulatedUsers {
+        think_s: system.think_s,
+        pace_per_s: system.pace_per_s,
+    };
+    let (slo, steps) = (system.slo.clone(), system.steps.clone());
+    RunSpec::simulated(&system.name, slo, steps, search, users)
 }

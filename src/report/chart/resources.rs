@@ -9,7 +9,8 @@ use super::{
     Key, Marker, PURPLE, VERMILION, breakpoint_flag, frame, interval_band, interval_key,
     level_axis, level_title, no_data, point, style, verdict_keys,
 };
-use crate::measure::{COUNTERS, Reading};
+use crate::measure::Reading;
+use crate::measure::fields::is_counter;
 use crate::record::{ProbeRecord, RunRecord, SecondRecord};
 
 /// Panels that fit on one chart, the generator's two included.
@@ -170,7 +171,7 @@ fn fields(record: &RunRecord) -> BTreeSet<(String, String)> {
         let name = f.1.as_str();
         let is_limit = name.ends_with("limit") || name.starts_with("max");
         let is_kill = name == "oom_kills";
-        let moved = !COUNTERS.contains(&name)
+        let moved = !is_counter(name)
             || record
                 .probes
                 .iter()
@@ -186,7 +187,7 @@ fn monitored(record: &RunRecord, field: &(String, String)) -> Resource {
     let quantity = quantity(name);
     let unit = match (quantity, name.ends_with("cpu")) {
         (_, true) => ", cores",
-        _ if COUNTERS.contains(&name.as_str()) => ", growth during the probe",
+        _ if is_counter(name) => ", growth during the probe",
         _ => "",
     };
     let kills = (monitor.clone(), "oom_kills".to_owned());
@@ -208,7 +209,7 @@ fn quantity(field: &str) -> Quantity {
     let has = |part: &str| field.contains(part);
     if field.ends_with("_s") && !has("per_s") {
         Quantity::Seconds
-    } else if COUNTERS.contains(&field) {
+    } else if is_counter(field) {
         Quantity::Count
     } else if ["ratio", "share", "pressure", "utilization"]
         .into_iter()
@@ -262,7 +263,7 @@ fn hold(probe: &ProbeRecord) -> impl Iterator<Item = &SecondRecord> {
 /// Per probe what its hold showed at most; for a counter, how far it grew.
 fn held(record: &RunRecord, field: &(String, String)) -> Vec<Option<f64>> {
     let of = |p: &ProbeRecord| {
-        if COUNTERS.contains(&field.1.as_str()) {
+        if is_counter(&field.1) {
             growth(p, field)
         } else {
             top(hold(p).filter_map(|s| value(s, field)))

@@ -1,9 +1,9 @@
 //! Fields of monitors: counters by their growth over the probe, all others by their worst reading of the hold.
 
 use super::{
-    COUNTERS, Comparison, Evidence, Measurement, Objective, Outcome, Verdict, count, no_data,
-    outcome, side,
+    Comparison, Evidence, Measurement, Objective, Outcome, Verdict, count, no_data, outcome, side,
 };
+use crate::measure::fields::is_counter;
 
 /// Share of a hold's seconds that must have been read before a field may hold: of less than half nobody can say that most of
 /// the hold was well.
@@ -17,7 +17,7 @@ pub(super) fn field(objective: &Objective, name: (&str, &str), m: &Measurement) 
     let seconds = m.hold.len();
     let few = |read: usize| count(read as u64) < READ_SHARE * count(seconds as u64);
     let too_few = |read: usize| format!("{read} of {seconds} seconds read");
-    if !COUNTERS.contains(&name.1) {
+    if !is_counter(name.1) {
         let Some(worst) = worst(objective, &readings) else {
             return no_data(objective);
         };
