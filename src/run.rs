@@ -17,6 +17,7 @@ use crate::record::{
     Band, Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose,
     RunRecord, SCHEMA_VERSION,
 };
+use crate::scenario::UsedUp;
 use crate::search::{
     Conclusion, CycleModel, Estimate, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
 };
@@ -191,9 +192,10 @@ pub async fn resume<S: Surroundings>(
     run.take_up(past.entries);
     let conclusion = match run.search().await {
         Ok(conclusion) => conclusion,
-        Err(error) => run
-            .search
-            .ended(Ending::GeneratorLimited, error.to_string()),
+        Err(error) => {
+            let (ending, _, reason) = halt::of_error(&error);
+            run.search.ended(ending, reason)
+        }
     };
     run.references(&conclusion).await;
     run.rest().await;
@@ -756,6 +758,10 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
             estimate: self.estimate,
             ..tick(second, &self.spec.steps, &self.latency, began, phase)
         }));
+    }
+
+    fn used_up(&mut self, which: &UsedUp) {
+        self.interrupt.halt(Halt::UsedUp(which.to_string()));
     }
 
     fn interrupted(&self) -> bool {

@@ -92,8 +92,8 @@ impl From<String> for ScenarioError {
 /// No row of a feeder is left that no cycle has had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no row of the feeder `{feeder}` is left: all {rows} were used, each once (order = \"unique\"); add rows, or \
-     let them come again with order = \"sequential\""
+    "feeder `{feeder}` has no rows left after {rows} cycles (`order = \"unique\"`); add rows or use \
+     `order = \"random\"`"
 )]
 pub struct UsedUp {
     feeder: String,

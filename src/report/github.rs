@@ -89,6 +89,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
+            | Ending::DataUsedUp
             | Ending::Interrupted
             | Ending::Aborted,
             Some(gate),
@@ -99,6 +100,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
+            | Ending::DataUsedUp
             | Ending::Interrupted
             | Ending::Aborted,
             None,
@@ -123,9 +125,10 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
             format!("{headline}; first breach: {}", ramp::reading(record)),
         ),
         RampEnding::TargetDown => (Kind::Error, record.reason.clone()),
-        RampEnding::GeneratorLimited | RampEnding::Interrupted | RampEnding::Aborted => {
-            (Kind::Warning, record.reason.clone())
-        }
+        RampEnding::GeneratorLimited
+        | RampEnding::DataUsedUp
+        | RampEnding::Interrupted
+        | RampEnding::Aborted => (Kind::Warning, record.reason.clone()),
     };
     lines(&record.profile, answer, &record.warnings)
 }

@@ -10,14 +10,14 @@ use super::http::Connector;
 use super::idle::IdleLimit;
 use super::recorder::Recorder;
 use crate::engine::trace::Trace;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, UsedUp};
 
 /// What all VUs of one thread share.
 pub(super) struct Thread {
     pub(super) connector: Connector,
     pub(super) recorder: RefCell<Recorder>,
     /// Why the load cannot go on, once it cannot.
-    pub(super) over: Rc<RefCell<Option<String>>>,
+    pub(super) over: Rc<RefCell<Option<UsedUp>>>,
 }
 
 /// What all users of one kind have in common on one thread.
