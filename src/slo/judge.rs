@@ -301,7 +301,33 @@ pub(super) fn is_failing(m: &Measurement, steps: &StepTable) -> bool {
     };
     let failed = count(cycles().map(|w| w.failed.of_target()).sum());
     let total = failed + count(cycles().map(StepWindow::completed).sum());
-    m.hold_s() >= HOPELESS_AFTER.0 && total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE
+    m.hold_s() >= HOPELESS_AFTER.0
+        && (total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE || nobody_starts(m, steps))
+}
+
+/// Share of a level that must be there for it to count as reached.
+pub(crate) const PRESENT: f64 = 0.98;
+/// Attempts to start of each user who is missing after which that user counts as kept out. Whoever fails backs off, so few
+/// users make few attempts.
+const ATTEMPTS: f64 = 3.0;
+
+/// Whether users are missing of whom none got in, because their start steps failed again and again.
+fn nobody_starts(m: &Measurement, steps: &StepTable) -> bool {
+    let windows = || m.hold.iter().map(|s| &s.window);
+    let (Some(first), Some(last)) = (windows().next(), windows().next_back()) else {
+        return false;
+    };
+    let (level, there) = (f64::from(m.level.get()), f64::from(last.vus));
+    if last.at_level || there >= PRESENT * level || last.vus > first.vus {
+        return false;
+    }
+    let rows = (0..steps.rows().len()).filter(|row| steps.is_start(*row));
+    let failed = rows.map(|row| {
+        windows()
+            .map(|w| w.step(row).failed.of_target())
+            .sum::<u64>()
+    });
+    count(failed.sum()) >= HOPELESS_AFTER.1.min(ATTEMPTS * (level - there))
 }
 
 /// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has waited for long: that is no moment.

@@ -7,6 +7,7 @@
 mod cli;
 mod compare;
 mod end_to_end;
+mod endings;
 mod faults;
 mod first_contact;
 mod help;
