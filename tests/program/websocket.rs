@@ -150,6 +150,35 @@ fn one_cycle_shows_the_messages_without_their_secrets() {
 }
 
 #[test]
+fn a_message_that_does_not_match_is_told_and_is_an_answer() {
+    let url = server(|_, mut socket| {
+        let said = text(&mut socket)?;
+        say(&mut socket, &format!("you said {said}"))?;
+        text(&mut socket).map(drop)
+    });
+    let profile = |wanted: &str| {
+        format!(
+            "name = 'p'\nslo = ['errors<1%']\n[target]\nurl = '{url}'\n[scenario]\nsteps = [\n\
+             {{ name = 'ws', connect = '/' }},\n{{ name = 'ask', send = 'hello' }},\n\
+             {{ name = 'told', wait = {{ contains = 'you said' }} }},\n\
+             {{ name = 'more', wait = {{ contains = '{wanted}' }}, timeout = '300ms' }} ]"
+        )
+    };
+    let (said, code) = tried(&profile("bye").replace("'you said'", "'goodbye'"));
+    assert_eq!(code, Some(5), "{said}");
+    let (_, last) = said.rsplit_once("failed: ").unwrap();
+    assert!(
+        last.contains("1 came that was not what it waits for: message: you said hello"),
+        "{said}"
+    );
+    assert!(!said.contains("nothing answered"), "{said}");
+    let (said, code) = tried(&profile("bye").replace("timeout = '300ms'", "timeout = '200ms'"));
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("nothing came while it waited"), "{said}");
+    assert!(!said.contains("nothing answered"), "{said}");
+}
+
+#[test]
 fn a_host_that_is_not_this_machine_is_refused_before_anything_is_sent() {
     let (said, code) = tried(
         "name = 'p'\nslo = ['errors<1%']\n[target]\nurl = 'http://127.0.0.1:1'\n[scenario]\n\

@@ -41,6 +41,16 @@ pub(super) struct Kind {
     pub(super) excerpts: bool,
     /// Where a cycle that is looked at is told of.
     pub(super) trace: Option<Trace>,
+    /// What came on a connection that the present step of one who is looked at holds.
+    pub(super) came: RefCell<CameLately>,
+}
+
+/// Events or messages that came to a step, for one who looks.
+#[derive(Debug, Default)]
+pub(super) struct CameLately {
+    pub(super) count: u32,
+    /// The last of them, fit to be shown.
+    pub(super) last: String,
 }
 
 impl Kind {
@@ -64,6 +74,7 @@ impl Kind {
             thinks: false,
             excerpts: own.excerpts || trace.is_some(),
             trace,
+            came: RefCell::default(),
         }
     }
 

@@ -366,6 +366,7 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
             thinks: true,
             excerpts: spec.excerpts,
             trace: None,
+            came: RefCell::default(),
         };
         first_row += scenario.table().rows().len();
         out.push(Population::new(PopulationPart {
