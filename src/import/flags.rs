@@ -206,6 +206,12 @@ fn put_header(call: &mut Call, header: &Data) -> Result<(), Wrong> {
                 return Err(("--header", why.to_owned()));
             }
         };
+        if value.is_empty() && name.eq_ignore_ascii_case("user-agent") {
+            // In a profile an empty one is not sent.
+            call.take_header(name);
+            call.headers.push(("user-agent".to_owned(), String::new()));
+            continue;
+        }
         if value.is_empty() || own.iter().any(|o| name.eq_ignore_ascii_case(o)) {
             call.take_header(name);
         }

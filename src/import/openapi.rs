@@ -2,6 +2,7 @@
 
 mod document;
 mod example;
+mod pattern;
 
 use std::fmt::Write as _;
 
@@ -241,6 +242,11 @@ fn call(
     }
     if let Some((mime, value)) = sent.or_else(|| request_body(document, operation)) {
         give(&mut call, &mime, value);
+    }
+    for pattern in document.take_unmet() {
+        call.remarks.push(format!(
+            "FILL IN: a text must match `{pattern}`, and no example of that could be made."
+        ));
     }
     security(document, operation, &mut call, reading);
     call.expect = success(operation);

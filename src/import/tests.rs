@@ -461,6 +461,64 @@ fn a_credential_is_found_in_a_body_of_any_kind() {
     }
 }
 
+#[test]
+fn a_cookie_that_is_sent_back_decoded_is_the_jars() {
+    let mut page = entry(0, "GET", "/", &json!({}));
+    page["response"]["headers"] = json!([
+        { "name": "set-cookie", "value": "XSRF-TOKEN=eyJpdiI6IkZ3a1%3D%3D; Path=/" },
+    ]);
+    let mut order = entry(1, "POST", "/orders", &json!({}));
+    order["request"]["headers"] = json!([{ "name": "X-XSRF-TOKEN", "value": "eyJpdiI6IkZ3a1==" }]);
+    let made = har(&json!([page, order])).unwrap();
+    let wanted = "x-xsrf-token = \"{{ decoded(cookie.XSRF-TOKEN) }}\"";
+    assert!(made.profile.contains(wanted), "{}", made.profile);
+    assert!(made.variables.is_empty(), "{:?}", made.variables);
+}
+
+#[test]
+fn a_pattern_has_an_example_or_says_that_it_must_be_filled_in() {
+    let description = |pattern: &str| {
+        json!({
+            "openapi": "3.1.0",
+            "paths": { "/orders": { "post": { "requestBody": { "content": { "application/json": {
+                "schema": { "type": "object", "properties": {
+                    "code": { "type": "string", "pattern": pattern }
+                } } } } } } } },
+        })
+        .to_string()
+    };
+    let wishes = Wishes {
+        url: Some("http://127.0.0.1:8000".to_owned()),
+        operations: vec!["post /orders".to_owned()],
+        ..Wishes::default()
+    };
+    let made = |pattern: &str| {
+        let text = description(pattern);
+        import(Source::OpenApi(&text), &wishes).unwrap().profile
+    };
+    let simple = made("^[A-Z]{2}-[0-9]{3}$");
+    assert!(simple.contains("code = \"AA-111\""), "{simple}");
+    let hard = made("^(?!x).{3}$");
+    assert!(
+        hard.contains("# FILL IN: a text must match `^(?!x).{3}$`"),
+        "{hard}"
+    );
+}
+
+#[test]
+fn a_header_without_a_value_is_taken_out_as_by_curl() {
+    let flags = RequestFlags {
+        headers: vec![Data::Typed("User-Agent:".to_owned())],
+        ..RequestFlags::default()
+    };
+    let call = flags.call("http://127.0.0.1:8080/a").unwrap();
+    let scenario = scenario(&call);
+    assert!(
+        scenario.contains("headers = { user-agent = \"\" }"),
+        "{scenario}"
+    );
+}
+
 proptest! {
     #[test]
     fn a_shell_gives_back_what_was_quoted_for_it(body in "[^\u{0}\u{e000}-\u{e002}]{1,40}") {
