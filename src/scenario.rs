@@ -38,6 +38,8 @@ pub use answer::{Answer, text_of};
 pub use check::{Check, CheckSpec};
 pub use condition::Condition;
 pub use event::{Conditions, EventMatch, Sought};
+#[cfg(any(test, fuzzing))]
+pub(crate) use extract::fuzz as fuzz_extract;
 pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, FeederFormat, MOST as MOST_FEEDERS};
 pub use files::Files;

@@ -307,9 +307,9 @@ pub(super) fn is_failing(m: &Measurement, steps: &StepTable) -> bool {
 
 /// Share of a level that must be there for it to count as reached.
 pub(crate) const PRESENT: f64 = 0.98;
-/// Attempts to start of each user who is missing after which that user counts as kept out. Whoever fails backs off, so few
-/// users make few attempts.
-const ATTEMPTS: f64 = 3.0;
+/// Failed attempts to start that count as none being let in: of each user who is missing, and at least. Whoever fails backs
+/// off, so few users make few attempts.
+const ATTEMPTS: (f64, f64) = (1.5, 3.0);
 
 /// Whether users are missing of whom none got in, because their start steps failed again and again.
 fn nobody_starts(m: &Measurement, steps: &StepTable) -> bool {
@@ -327,7 +327,8 @@ fn nobody_starts(m: &Measurement, steps: &StepTable) -> bool {
             .map(|w| w.step(row).failed.of_target())
             .sum::<u64>()
     });
-    count(failed.sum()) >= HOPELESS_AFTER.1.min(ATTEMPTS * (level - there))
+    let wanted = (ATTEMPTS.0 * (level - there)).max(ATTEMPTS.1);
+    count(failed.sum()) >= wanted.min(HOPELESS_AFTER.1)
 }
 
 /// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has waited for long: that is no moment.

@@ -10,6 +10,7 @@ mod end_to_end;
 mod endings;
 mod faults;
 mod first_contact;
+mod goodput;
 mod help;
 mod import;
 mod live;

@@ -104,6 +104,14 @@ impl Document {
         self.example(holder.get("schema").unwrap_or(holder))
     }
 
+    /// Whether a schema is that of a file, or of a list of files.
+    pub(super) fn is_file(&self, schema: &Value) -> bool {
+        let schema = self.resolved(schema);
+        let schema = self.resolved(schema.get("items").unwrap_or(schema));
+        let text = |key: &str| schema.get(key).and_then(Value::as_str);
+        text("format") == Some("binary") || text("contentMediaType").is_some()
+    }
+
     /// Names of the fields of an object.
     pub(super) fn fields(&self, schema: &Value) -> Vec<String> {
         match self.example(schema) {
