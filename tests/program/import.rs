@@ -166,7 +166,7 @@ fn a_collection_runs_with_its_variables_and_its_authorization() {
     assert!(!whole.contains(PASSWORD), "{whole}");
     for part in [
         "2 scripts",
-        "left out: `Upload`: it sends a multipart form",
+        "left out: `Upload`: its form has no fields",
         "1 requests to hosts that are not this machine: api.example.com",
         "left out: `Unset`: its host is the variable `nowhere`",
         "export PASSWORD=...",
@@ -482,8 +482,12 @@ fn what_cannot_be_meant_is_refused_by_name() {
             "--request: it says what is sent to an address; add --url",
         ),
         (
-            [&["find"][..], &url, &["-F", "a=@b"]].concat(),
-            "-F: a multipart form cannot be sent by a flag",
+            [&["find"][..], &url, &["-F", "a=<b"]].concat(),
+            "-F: `a`: the content of a file is not read as a text",
+        ),
+        (
+            [&["find"][..], &url, &["-F", "a=b", "-d", "c"]].concat(),
+            "-F: the body is given by --data already",
         ),
         (
             [&["find"][..], &url, &["-d", "a", "--json", "{}"]].concat(),
@@ -510,7 +514,10 @@ fn what_cannot_be_meant_is_refused_by_name() {
             "shop.example); add `--url",
         ),
         (line("curl 'http://127.0.0.1/"), "a quote is not closed"),
-        (line("curl -F a=b http://127.0.0.1/"), "multipart form (-F)"),
+        (
+            line("curl -F 'a=<b' http://127.0.0.1/"),
+            "-F `a`: the content of a file is not read as a text",
+        ),
         (line("wget http://127.0.0.1/"), "does not begin with `curl`"),
         (
             vec!["init", "--from-har", "own.toml"],

@@ -154,23 +154,22 @@ fn kind(schema: &Value) -> &str {
 /// The bounds of a number: its least and its greatest value, each with whether the value itself is
 /// left out. `OpenAPI` 3.0 says that with a truth value, 3.1 with the bound itself.
 fn bounds(schema: &Value) -> [Option<(f64, bool)>; 2] {
-    [
-        (
-            "minimum",
-            "exclusiveMinimum",
-            f64::max as fn(f64, f64) -> f64,
-        ),
-        ("maximum", "exclusiveMaximum", f64::min),
-    ]
-    .map(|(with, without, stricter)| {
+    let stricter: [fn(f64, f64) -> bool; 2] =
+        [|own, bound| own >= bound, |own, bound| own <= bound];
+    let names = [
+        ("minimum", "exclusiveMinimum"),
+        ("maximum", "exclusiveMaximum"),
+    ];
+    [0, 1].map(|side| {
+        let (with, without) = names[side];
         let bound = schema.get(with).and_then(Value::as_f64);
         let exclusive = schema.get(without);
         let own = exclusive.and_then(Value::as_f64);
         let left_out = exclusive.and_then(Value::as_bool) == Some(true);
         match (bound, own) {
-            (Some(bound), Some(own)) => Some((stricter(bound, own), stricter(bound, own) == own)),
+            (Some(bound), Some(own)) if !stricter[side](own, bound) => Some((bound, false)),
+            (_, Some(own)) => Some((own, true)),
             (Some(bound), None) => Some((bound, left_out)),
-            (None, Some(own)) => Some((own, true)),
             (None, None) => None,
         }
     })
@@ -185,8 +184,8 @@ fn step_of(schema: &Value) -> Option<f64> {
 /// The first multiple of a step within bounds, as near to a wanted value as may be.
 fn multiple(wanted: f64, step: f64, [least, most]: [Option<(f64, bool)>; 2]) -> f64 {
     let fits = |value: f64| {
-        least.is_none_or(|(least, out)| value > least || value == least && !out)
-            && most.is_none_or(|(most, out)| value < most || value == most && !out)
+        least.is_none_or(|(least, out)| value > least || value >= least && !out)
+            && most.is_none_or(|(most, out)| value < most || value <= most && !out)
     };
     let least = least.map_or(wanted, |(least, _)| wanted.max(least));
     let first = (least / step).ceil();

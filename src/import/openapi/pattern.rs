@@ -1,7 +1,7 @@
 //! A text that a pattern of a schema matches. Simple patterns only, and what is made is tried.
 
 use regex::Regex;
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, ClassUnicodeRange, Hir, HirKind};
 
 /// Longest pattern that is read.
 const MOST_PATTERN: usize = 500;
@@ -43,7 +43,7 @@ fn write(hir: &Hir, more: u32, out: &mut String) -> Option<()> {
                     .any(|r| r.start() <= c && c <= r.end())
             };
             let plain = PLAIN.into_iter().find(|c| has(*c));
-            out.push(plain.or_else(|| class.ranges().first().map(|r| r.start()))?);
+            out.push(plain.or_else(|| class.ranges().first().map(ClassUnicodeRange::start))?);
         }
         HirKind::Class(Class::Bytes(_)) => return None,
         HirKind::Repetition(repeated) => {
