@@ -11,7 +11,7 @@ use crate::crypto::Trust;
 use crate::k6::Looked;
 use crate::measure::{Failure, FailureKind, Level, LoadedAddress, StepTable, Window};
 use crate::plan::{EnginePlan, Plan};
-use crate::scenario::{Addresses, Resolve, UsedUp};
+use crate::scenario::{Addresses, Resolve};
 
 mod host;
 pub mod k6;
@@ -30,9 +30,9 @@ pub enum EngineError {
     /// The engine could not be set up.
     #[error("the load engine could not start: {0}")]
     Start(String),
-    /// What the users are given, each row once, is used up.
+    /// What the users are given, each row once, is used up: which, and the way out.
     #[error("{0}")]
-    UsedUp(UsedUp),
+    UsedUp(String),
     /// What it was given to drive cannot be driven so.
     #[error("{0}")]
     Unfit(String),

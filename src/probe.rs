@@ -13,7 +13,6 @@ use crate::measure::{
     Level, LogLine, Measurement, Reading, Role, Second, StepTable, StepWindow, Window,
 };
 use crate::record::HoldEnd;
-use crate::scenario::UsedUp;
 use crate::stats::trend;
 
 /// What a probe is to do.
@@ -77,7 +76,7 @@ pub trait Observer {
     /// A second passed.
     fn second(&mut self, second: &Second, phase: Phase);
     /// The users have nothing left to be given: the run is to end.
-    fn used_up(&mut self, which: &UsedUp);
+    fn used_up(&mut self, which: &str);
     /// Whether the run is to end.
     fn interrupted(&self) -> bool;
     /// Returns when it is to end at once, in the middle of a second.

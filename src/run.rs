@@ -17,7 +17,6 @@ use crate::record::{
     Band, Ending, Environment, HoldEnd, LimitingResource, PlanRecord, ProbeRecord, Purpose,
     RunRecord, SCHEMA_VERSION,
 };
-use crate::scenario::UsedUp;
 use crate::search::{
     Conclusion, CycleModel, Estimate, Flow, Moments, Order, Search, SearchSpec, Step, Visit,
 };
@@ -760,8 +759,8 @@ impl<S: Surroundings> Observer for Watch<'_, S> {
         }));
     }
 
-    fn used_up(&mut self, which: &UsedUp) {
-        self.interrupt.halt(Halt::UsedUp(which.to_string()));
+    fn used_up(&mut self, which: &str) {
+        self.interrupt.halt(Halt::UsedUp(which.to_owned()));
     }
 
     fn interrupted(&self) -> bool {

@@ -6,12 +6,11 @@ use http::HeaderValue;
 
 use super::Reading;
 use super::call::{Body, Call, Part, PartContent, escaped};
-use crate::scenario::most::STEPS;
 
 /// The type of such a body.
 pub(super) const FORM_DATA: &str = "multipart/form-data";
 /// Most parts of a form that a profile has.
-const MOST_PARTS: usize = STEPS;
+const MOST_PARTS: usize = 100;
 /// Longest boundary (RFC 2046, section 5.1.1).
 const MOST_BOUNDARY: usize = 70;
 /// Types that curl tells by the end of a file's name.

@@ -70,7 +70,7 @@ impl Halt {
 /// How a run ends whose engine cannot go on, and why.
 pub(super) fn of_error(error: &EngineError) -> (Ending, RampEnding, String) {
     let halt = match error {
-        EngineError::UsedUp(which) => Halt::UsedUp(which.to_string()),
+        EngineError::UsedUp(which) => Halt::UsedUp(which.clone()),
         other => {
             let (search, ramp) = (Ending::GeneratorLimited, RampEnding::GeneratorLimited);
             return (search, ramp, other.to_string());

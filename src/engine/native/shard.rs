@@ -336,7 +336,7 @@ impl Shard {
         self.reports.send(Ok(window)).map_err(|_| ())?;
         // What was done before nothing was left is told first.
         match self.thread.over.borrow_mut().take() {
-            Some(why) => (self.reports.send(Err(EngineError::UsedUp(why))))
+            Some(why) => (self.reports.send(Err(EngineError::UsedUp(why.to_string()))))
                 .map_err(|_| ())
                 .and(Err(())),
             None => Ok(()),
