@@ -46,7 +46,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint try mine.toml                           one cycle of one user, with the whole exchange
 
 Exit codes: 0 answer found, 2 invalid usage or profile, 3 undecided or no single breakpoint (leak,
-hysteresis, bimodal), 4 generator or host was the bottleneck, 5 broke at the minimum or target down,
+hysteresis, bimodal, no rows left), 4 generator or host was the bottleneck, 5 broke at the minimum or target down,
 99 a gate failed or a safety limit stopped the run (--abort-if, --max-time), 130 interrupted,
 1 internal error or output cannot be written
 ";

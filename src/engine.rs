@@ -30,6 +30,9 @@ pub enum EngineError {
     /// The engine could not be set up.
     #[error("the load engine could not start: {0}")]
     Start(String),
+    /// What the users are given, each row once, is used up: which, and the way out.
+    #[error("{0}")]
+    UsedUp(String),
     /// What it was given to drive cannot be driven so.
     #[error("{0}")]
     Unfit(String),

@@ -68,9 +68,11 @@ impl From<Ending> for Exit {
         match ending {
             Ending::Found | Ending::Bracketed | Ending::NeverBroke => Self::Answer,
             Ending::BrokeAtMinimum | Ending::TargetDown => Self::Target,
-            Ending::TimeDriven | Ending::Hysteresis | Ending::Bimodal | Ending::Undecided => {
-                Self::Undecided
-            }
+            Ending::TimeDriven
+            | Ending::Hysteresis
+            | Ending::Bimodal
+            | Ending::Undecided
+            | Ending::DataUsedUp => Self::Undecided,
             Ending::GeneratorLimited => Self::HostLimit,
             Ending::Aborted => Self::Gate,
             Ending::Interrupted => Self::Interrupted,
@@ -95,6 +97,7 @@ impl From<RampEnding> for Exit {
     fn from(ending: RampEnding) -> Self {
         match ending {
             RampEnding::Complete => Self::Answer,
+            RampEnding::DataUsedUp => Self::Undecided,
             RampEnding::GeneratorLimited => Self::HostLimit,
             RampEnding::TargetDown => Self::Target,
             RampEnding::Aborted => Self::Gate,
@@ -147,6 +150,7 @@ mod tests {
             (Ending::TimeDriven, 3),
             (Ending::Hysteresis, 3),
             (Ending::Bimodal, 3),
+            (Ending::DataUsedUp, 3),
             (Ending::GeneratorLimited, 4),
             (Ending::BrokeAtMinimum, 5),
             (Ending::TargetDown, 5),
@@ -157,6 +161,7 @@ mod tests {
         }
         for (ending, code) in [
             (RampEnding::Complete, 0),
+            (RampEnding::DataUsedUp, 3),
             (RampEnding::GeneratorLimited, 4),
             (RampEnding::TargetDown, 5),
             (RampEnding::Aborted, 99),

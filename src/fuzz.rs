@@ -69,11 +69,15 @@ pub enum Target {
     OpenApi,
     /// A collection of Postman.
     Postman,
+    /// Fields of `-F`, one a line, and a recorded form with files.
+    Multipart,
+    /// Where a value of an answer stands, on the first line, and the answer behind it.
+    Extract,
 }
 
 impl Target {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 26] = [
         Self::Profile,
         Self::Slo,
         Self::Template,
@@ -98,6 +102,8 @@ impl Target {
         Self::Har,
         Self::OpenApi,
         Self::Postman,
+        Self::Multipart,
+        Self::Extract,
     ];
 
     /// The name of its fuzz target and of its corpus' folder.
@@ -127,6 +133,8 @@ impl Target {
             Self::Har => "har",
             Self::OpenApi => "openapi",
             Self::Postman => "postman",
+            Self::Multipart => "multipart",
+            Self::Extract => "extract",
         }
     }
 
@@ -161,6 +169,8 @@ impl Target {
             Self::Har => imported(Source::Har(data)),
             Self::OpenApi => text().map_or((), |text| imported(Source::OpenApi(text))),
             Self::Postman => imported(Source::Postman(data)),
+            Self::Multipart => text().map_or((), multipart),
+            Self::Extract => text().map_or((), scenario::fuzz_extract),
         }
     }
 }
@@ -223,6 +233,34 @@ fn imported(source: Source<'_>) {
     for (secret, told) in long.flat_map(|s| made.told.iter().map(move |t| (s, t))) {
         assert!(!told.contains(secret.as_str()), "{told}");
     }
+}
+
+/// What flags and a recording say of a form with files makes a scenario, or an error.
+fn multipart(text: &str) {
+    let flags = import::RequestFlags {
+        multipart: text.lines().map(str::to_owned).collect(),
+        ..import::RequestFlags::default()
+    };
+    let url = "http://127.0.0.1:8080/";
+    match import::of_flags(url, &flags, Vec::new(), &[], "../") {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok(made) => {
+            // Its texts are templates that somebody typed.
+            if let Err(why) = init::check(&made, Path::new("fuzzed.toml")) {
+                assert!(text.contains("{{"), "{why}\n{}", made.profile);
+            }
+        }
+    }
+    let entry = serde_json::json!({
+        "request": {
+            "method": "POST",
+            "url": url,
+            "postData": { "mimeType": "multipart/form-data; boundary=X", "text": text },
+        },
+        "response": { "status": 200 },
+    });
+    let recording = serde_json::json!({ "log": { "entries": [entry] } });
+    imported(Source::Har(recording.to_string().as_bytes()));
 }
 
 fn slo(text: &str) {
@@ -368,16 +406,19 @@ mod tests {
         let more = std::env::var("FUZZ").ok();
         let thousands = more.and_then(|n| n.parse().ok()).unwrap_or(DAMAGED);
         let only = std::env::var("FUZZ_ONLY").unwrap_or_default();
+        let seed = std::env::var("FUZZ_SEED").ok();
+        let seed = seed.and_then(|n| n.parse().ok()).unwrap_or(2026);
         for target in Target::ALL.into_iter().filter(|t| t.name().contains(&only)) {
             let inputs = corpus(target);
-            let mut rng = VuRng::seed_from_u64(2026);
-            let mut bytes = 0;
+            let mut rng = VuRng::seed_from_u64(seed);
+            let (mut bytes, mut count) = (0, 0);
             for input in &inputs {
                 target.run(input);
             }
             for _ in 0..thousands * 1000 {
                 let input = damaged(&mut rng, &inputs);
                 bytes += input.len();
+                count += 1;
                 let ran = std::panic::catch_unwind(|| target.run(&input));
                 assert!(
                     ran.is_ok(),
@@ -388,6 +429,7 @@ mod tests {
                     break;
                 }
             }
+            println!("{}: {count} damaged inputs, {bytes} bytes", target.name());
         }
     }
 }

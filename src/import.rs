@@ -14,6 +14,7 @@ mod flags;
 mod har;
 mod hosts;
 mod link;
+mod multipart;
 mod openapi;
 mod postman;
 mod secrets;
@@ -21,7 +22,7 @@ mod sound;
 mod visit;
 mod write;
 
-pub use call::{Body, Call};
+pub use call::{Body, Call, Part, PartContent};
 pub use flags::{Data, RequestFlags};
 pub use secrets::of_text as secrets_of_text;
 pub use write::scenario;
@@ -67,6 +68,8 @@ pub struct Wishes {
     pub url: Option<String>,
     /// Whether images, scripts, styles and fonts are loaded too.
     pub with_assets: bool,
+    /// What leads from the profile's folder to the one in which files of `-F` were named, such as `../`.
+    pub way: String,
     /// The operations of an API: `get /items`, or their ids; all GETs where there are none.
     pub operations: Vec<String>,
 }
@@ -80,6 +83,8 @@ pub struct Imported {
     pub told: Vec<String>,
     /// Variables of the environment that it needs.
     pub variables: Vec<String>,
+    /// Files that it sends, as it names them.
+    pub files: Vec<String>,
     /// The values that stand in those variables' place, which nobody may repeat.
     pub secrets: Vec<String>,
 }
@@ -143,6 +148,9 @@ pub fn import(source: Source<'_>, wishes: &Wishes) -> Result<Imported, ImportErr
         return Err(ImportError::new(format!("there is no request in it{why}")));
     }
     link::link(&mut reading);
+    if matches!(source, Source::Curl(_)) {
+        multipart::lead_to_files(&mut reading, &wishes.way);
+    }
     made(reading, source.flag(), wishes)
 }
 
@@ -167,6 +175,7 @@ pub fn of_flags(
     flags: &RequestFlags,
     target: Vec<(&'static str, String)>,
     allowed: &[String],
+    way: &str,
 ) -> Result<Imported, ImportError> {
     let call = flags.call(url).map_err(|(flag, why)| {
         ImportError::new(if flag.is_empty() {
@@ -175,11 +184,12 @@ pub fn of_flags(
             format!("{flag}: {why}")
         })
     })?;
-    let reading = Reading {
+    let mut reading = Reading {
         calls: vec![call],
         told: Vec::new(),
         target,
     };
+    multipart::lead_to_files(&mut reading, way);
     let wishes = Wishes {
         allowed: allowed.to_vec(),
         ..Wishes::default()
@@ -213,6 +223,7 @@ fn made(mut reading: Reading, flag: &str, wishes: &Wishes) -> Result<Imported, I
         )));
     }
     Ok(Imported {
+        files: multipart::files(&reading.calls),
         profile,
         told: reading.told,
         variables: hidden.names,

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::cli::ConnectArgs;
 use crate::import::{self, ImportError, Imported, RequestFlags, Source, Wishes};
@@ -107,7 +107,7 @@ pub fn of_flags(
         url: crate::secret::masked(url),
         why,
     })?;
-    let made = import::of_flags(url, flags, connect, allowed);
+    let made = import::of_flags(url, flags, connect, allowed, &way(out));
     runs(made, "--url", out)
 }
 
@@ -127,6 +127,32 @@ pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String
         .flatten()
         .chain(insecure)
         .chain(resolve)
+        .collect()
+}
+
+/// What leads from a profile's folder to the one that this program runs in.
+pub fn way(out: &Path) -> String {
+    let mut way = String::new();
+    for part in out.parent().into_iter().flat_map(Path::components) {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(_) => way.push_str("../"),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                let here = std::env::current_dir().unwrap_or_default();
+                return format!("{}/", here.display());
+            }
+        }
+    }
+    way
+}
+
+/// The files that a profile sends and that are not there.
+pub fn missing(imported: &Imported, out: &Path) -> Vec<String> {
+    let folder = out.parent().unwrap_or(Path::new("."));
+    let files = imported.files.iter();
+    files
+        .filter(|file| !folder.join(file).exists())
+        .cloned()
         .collect()
 }
 

@@ -75,6 +75,8 @@ pub trait Observer {
     }
     /// A second passed.
     fn second(&mut self, second: &Second, phase: Phase);
+    /// The users have nothing left to be given: the run is to end.
+    fn used_up(&mut self, which: &str);
     /// Whether the run is to end.
     fn interrupted(&self) -> bool;
     /// Returns when it is to end at once, in the middle of a second.
@@ -137,7 +139,14 @@ pub async fn probe(
                 engine.halt().await?;
                 break HoldEnd::Interrupted;
             }
-            window = engine.next_window() => window?,
+            window = engine.next_window() => match window {
+                Ok(window) => window,
+                Err(EngineError::UsedUp(which)) => {
+                    observer.used_up(&which);
+                    break HoldEnd::Interrupted;
+                }
+                Err(error) => return Err(error),
+            },
         };
         let second = Second {
             window,

@@ -94,6 +94,8 @@ pub enum Ending {
     Undecided,
     /// The generator or its host was the limit, not the target.
     GeneratorLimited,
+    /// A feeder whose rows are used once each had none left; what was measured is kept.
+    DataUsedUp,
     /// The target did not come up, or did not come back after a probe.
     TargetDown,
     /// The user stopped the run; what was measured is kept.
@@ -115,6 +117,7 @@ impl Ending {
             Self::Bimodal => "bimodal",
             Self::Undecided => "undecided",
             Self::GeneratorLimited => "generator_limited",
+            Self::DataUsedUp => "data_used_up",
             Self::TargetDown => "target_down",
             Self::Interrupted => "interrupted",
             Self::Aborted => "aborted",
@@ -130,6 +133,7 @@ impl Ending {
             | Self::Bimodal
             | Self::Undecided
             | Self::GeneratorLimited
+            | Self::DataUsedUp
             | Self::TargetDown
             | Self::Interrupted
             | Self::Aborted => false,

@@ -146,9 +146,10 @@ pub async fn resume<S: RunEnvironment>(
     run.take_up(past.entries);
     let conclusion = match run.search().await {
         Ok(conclusion) => conclusion,
-        Err(error) => run
-            .search
-            .ended(Ending::GeneratorLimited, error.to_string()),
+        Err(error) => {
+            let (ending, _, reason) = halt::of_error(&error);
+            run.search.ended(ending, reason)
+        }
     };
     run.references(&conclusion).await;
     run.rest().await;

@@ -38,6 +38,8 @@ pub use answer::{Answer, text_of};
 pub use check::{Check, CheckSpec};
 pub use condition::Condition;
 pub use event::{Conditions, EventMatch, Sought};
+#[cfg(any(test, fuzzing))]
+pub(crate) use extract::fuzz as fuzz_extract;
 pub use extract::{Extract, ExtractFrom, Pick};
 pub use feeder::{Feeder, FeederError, FeederFormat, MOST as MOST_FEEDERS};
 pub use files::Files;
@@ -92,8 +94,8 @@ impl From<String> for ScenarioError {
 /// No row of a feeder is left that no cycle has had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "no row of the feeder `{feeder}` is left: all {rows} were used, each once (order = \"unique\"); add rows, or \
-     let them come again with order = \"sequential\""
+    "feeder `{feeder}` has no rows left after {rows} cycles (`order = \"unique\"`); add rows or use \
+     `order = \"random\"`"
 )]
 pub struct UsedUp {
     feeder: String,

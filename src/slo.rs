@@ -21,6 +21,7 @@ mod judge;
 mod parse;
 
 pub use condition::Condition;
+pub(crate) use judge::PRESENT;
 pub use judge::{Evidence, Judgement, Outcome};
 pub use parse::SloError;
 

@@ -394,7 +394,11 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
 /// What `breakpoint resume` needs beside the folder to go on with a run; `None` where there is nothing to go on with.
 fn resumed_with(record: &RunRecord) -> Option<&'static str> {
     let flags = match record.answer.ending {
-        Ending::Interrupted | Ending::Aborted | Ending::TargetDown | Ending::GeneratorLimited => "",
+        Ending::Interrupted
+        | Ending::Aborted
+        | Ending::TargetDown
+        | Ending::GeneratorLimited
+        | Ending::DataUsedUp => "",
         Ending::Undecided | Ending::Bracketed => " --budget TIME",
         _ => return None,
     };

@@ -204,6 +204,13 @@ impl Stop {
                     answer.reason.trim_end_matches('.')
                 ),
             }),
+            Ending::DataUsedUp => Some(Self {
+                exit: Exit::Undecided,
+                why: format!(
+                    "{place} ended early ({}); no more searches follow",
+                    answer.reason.trim_end_matches('.')
+                ),
+            }),
             Ending::TargetDown => Some(Self {
                 exit: Exit::Target,
                 why: format!(

@@ -54,7 +54,7 @@ const SAME: [&str; 14] = [
     "--cookie",
 ];
 /// The same by their letters.
-const SAME_SHORT: [&str; 5] = ["-H", "-X", "-d", "-u", "-b"];
+const SAME_SHORT: [&str; 6] = ["-H", "-X", "-d", "-u", "-b", "-F"];
 /// The same of those without a value.
 const SAME_BARE: [&str; 2] = ["-k", "--insecure"];
 

@@ -88,7 +88,11 @@ fn check_unfinished(args: &ResumeArgs, dir: &Path) -> Result<(), CommandError> {
     };
     let was_cut_off = matches!(
         record.answer.ending,
-        Ending::Interrupted | Ending::Aborted | Ending::TargetDown | Ending::GeneratorLimited
+        Ending::Interrupted
+            | Ending::Aborted
+            | Ending::TargetDown
+            | Ending::GeneratorLimited
+            | Ending::DataUsedUp
     );
     if was_cut_off || args.budget.is_some() || args.precision.is_some() {
         return Ok(());

@@ -44,6 +44,10 @@ pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Comman
     let mut out = format!("wrote {file}\n");
     if let Some(imported) = &imported {
         out.push_str(&told(imported));
+        for missing in init::missing(imported, &args.out) {
+            let missing = excerpt::word(&missing);
+            writeln!(out, "put beside the profile: {missing}").ok();
+        }
     }
     // k6 alone knows what a script sends.
     let look = match args.from_k6 {
@@ -82,6 +86,7 @@ fn imported(args: &InitArgs) -> Result<Option<Imported>, CommandError> {
         url: args.url.clone(),
         with_assets: args.with_assets,
         operations: args.operations.clone(),
+        way: init::way(&args.out),
     };
     let file = |flag: &str, path: &Path| {
         let read = bounded::file(path, MOST);

@@ -95,7 +95,8 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
         evidence.push(format!("median {was} at {:.0}, {is} here", base.level));
     }
     if !case.unit.is_open() && case.users_are_searched {
-        let equivalent = throughput * base.level / base.throughput;
+        let (level, served) = lightest(case, base);
+        let equivalent = throughput * level / served;
         evidence.push(format!(
             "{throughput:.1}/s equals {equivalent:.0} VUs without queueing"
         ));
@@ -111,6 +112,16 @@ fn flat(case: &Case<'_>, base: Baseline) -> Option<Cause> {
         Sureness::Possible
     };
     Some(Cause::new(CauseKind::Downstream, resource, evidence.join("; ")).sure(sureness))
+}
+
+/// The lowest level that held and its throughput: the higher one that a broken level is compared
+/// with may queue already.
+fn lightest(case: &Case<'_>, base: Baseline) -> (f64, f64) {
+    let held = case.seen.iter().filter(|seen| seen.held());
+    let served = held.filter_map(|seen| Some((seen.level, seen.throughput.filter(|x| *x > 0.0)?)));
+    let all = served.chain([(base.level, base.throughput)]);
+    let first = all.min_by(|a, b| a.0.total_cmp(&b.0));
+    first.unwrap_or((base.level, base.throughput))
 }
 
 /// Whether the time that is spent in a service's queue, by Little's law its length by what is

@@ -19,8 +19,9 @@ to its own. The result is the first breach: the level when the SLO first broke o
 It depends on how fast the ramp climbs and has no interval, so the result of a recorded `find` run
 of the same profile and SLO is shown next to it.
 
-Exit codes: 0 all stages ran, whether the SLO held or broke, 2 invalid usage or profile, 4 generator
-or host was the bottleneck, 5 target down, 99 a safety limit stopped it (--abort-if, --max-time),
+Exit codes: 0 all stages ran, whether the SLO held or broke, 2 invalid usage or profile, 3 a feeder
+had no rows left, 4 generator or host was the bottleneck, 5 target down, 99 a safety limit stopped
+it (--abort-if, --max-time),
 130 interrupted (results are written), 1 internal error or output cannot be written
 ";
 

@@ -29,8 +29,9 @@ pub struct RequestArgs {
     /// Field of a form that is sent to --url, urlencoded; repeatable.
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     pub form: Vec<String>,
-    /// Refused: a multipart form.
-    #[arg(short = 'F', value_name = "NAME=VALUE", hide = true)]
+    /// Part of a form with files that is sent to --url (multipart), as NAME=TEXT or
+    /// NAME=@FILE[;type=TYPE][;filename=NAME]; repeatable.
+    #[arg(short = 'F', value_name = "NAME=TEXT", allow_hyphen_values = true)]
     pub multipart: Vec<String>,
     /// User name and password for --url (basic authentication), as NAME:PASSWORD or
     /// 'NAME:{{ env.PASSWORD }}'.

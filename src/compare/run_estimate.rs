@@ -70,6 +70,7 @@ pub(super) fn breakpoint(record: &RunRecord) -> RunEstimate {
         Ending::GeneratorLimited => {
             nothing("the load generator or its host was the bottleneck", answer)
         }
+        Ending::DataUsedUp => nothing("a feeder had no rows left", answer),
         Ending::TargetDown => nothing("the target was down", answer),
         Ending::Interrupted => nothing("it was interrupted", answer),
         Ending::Aborted => nothing("it was stopped by a safety limit", answer),

@@ -171,6 +171,7 @@ fn what_is_no_single_number_is_not_compared_and_passes_no_gate() {
         Ending::GeneratorLimited,
         Ending::TargetDown,
         Ending::Interrupted,
+        Ending::DataUsedUp,
         Ending::Aborted,
     ] {
         let mut odd = samples::found();

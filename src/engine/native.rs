@@ -501,8 +501,7 @@ impl ShardHandle {
     /// Number of the last slice of time that was reported by now.
     fn last_reported(&mut self) -> Result<Option<u64>, EngineError> {
         while let Ok(report) = self.reports.try_recv() {
-            self.pending
-                .push_back(report.map_err(EngineError::Stopped)?);
+            self.pending.push_back(report?);
         }
         Ok(self.pending.back().map(|w| w.index))
     }
@@ -515,7 +514,7 @@ impl ShardHandle {
             }
             match self.reports.recv().await {
                 Some(Ok(window)) => self.pending.push_back(window),
-                Some(Err(reason)) => return Err(EngineError::Stopped(reason)),
+                Some(Err(why)) => return Err(why),
                 None => return Err(ended()),
             }
         }

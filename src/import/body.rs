@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::call::{Body, Call, decoded, escaped};
+use super::multipart;
 
 /// The type of a form.
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
@@ -22,7 +23,13 @@ pub(super) fn give(call: &mut Call, text: &str) {
     if text.is_empty() {
         return;
     }
-    let mime = call.header("content-type").map(mime).unwrap_or_default();
+    let said = call.header("content-type").unwrap_or_default().to_owned();
+    let mime = mime(&said);
+    if mime == multipart::FORM_DATA
+        && let Some(parts) = multipart::of_body(&said, text)
+    {
+        return multipart::give(call, parts);
+    }
     let body = match mime.as_str() {
         FORM => form(text),
         other if is_json(other) => json(text),

@@ -48,6 +48,36 @@ pub enum Body {
     Form(Vec<(String, String)>),
     /// JSON, whose strings and names are templates.
     Json(Value),
+    /// Parts of a form with files, in order.
+    Multipart(Vec<Part>),
+}
+
+/// One part of a form with files. Only its text is a template.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Part {
+    /// The field's name.
+    pub name: String,
+    /// What is in it.
+    pub content: PartContent,
+    /// Its media type.
+    pub media_type: Option<String>,
+    /// What a file is said to be called; its own name without one.
+    pub filename: Option<String>,
+}
+
+/// What is in a part of a form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PartContent {
+    /// A text, a template.
+    Text(String),
+    /// What stands in a file; its path from the profile's folder.
+    File(String),
+}
+
+impl Default for PartContent {
+    fn default() -> Self {
+        Self::Text(String::new())
+    }
 }
 
 /// What a recording has of an answer.

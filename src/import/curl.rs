@@ -2,8 +2,8 @@
 
 mod words;
 
-use super::call::{Body, Call, identifier};
-use super::{ImportError, Reading, body};
+use super::call::{Body, Call, Part, PartContent, escaped, identifier};
+use super::{ImportError, Reading, body, multipart};
 use crate::secret::push_percent_encoded;
 
 /// Longest line that is read.
@@ -75,6 +75,8 @@ struct Options {
     method: Option<String>,
     headers: Vec<String>,
     data: Option<String>,
+    /// Parts of a form with files.
+    parts: Vec<Part>,
     /// Whether the body is JSON.
     json: bool,
     /// `-G` or `-I`: GET with the body in its query, or HEAD.
@@ -185,11 +187,18 @@ impl Options {
                 self.json = true;
                 self.add_data(&of_no_file(name, value)?, "");
             }
-            "form" | "form-string" => {
-                return Err(ImportError::new(
-                    "its body is a multipart form (-F), which is not carried over; write the step \
-                     by hand, or send the fields as --data-urlencode NAME=VALUE",
-                ));
+            "form" => {
+                let part = multipart::of_field(&value, escaped);
+                let part = part.map_err(|why| ImportError::new(format!("-F {why}")))?;
+                self.parts.push(part);
+            }
+            "form-string" => {
+                let (name, text) = value.split_once('=').unwrap_or((&value, ""));
+                self.parts.push(Part {
+                    name: name.to_owned(),
+                    content: PartContent::Text(escaped(text)),
+                    ..Part::default()
+                });
             }
             "upload-file" | "config" => {
                 return Err(ImportError::new(format!(
@@ -240,6 +249,34 @@ impl Options {
         Ok(())
     }
 
+    fn put_form(&self, call: &mut Call) -> Result<(), String> {
+        if self.parts.is_empty() {
+            return Ok(());
+        }
+        if self.data.is_some() {
+            return Err("it has both -d and -F; a request has one body".to_owned());
+        }
+        for part in &self.parts {
+            let fixed = [
+                Some(&part.name),
+                part.media_type.as_ref(),
+                part.filename.as_ref(),
+            ];
+            let file = match &part.content {
+                PartContent::File(file) => Some(file),
+                PartContent::Text(_) => None,
+            };
+            let mut fixed = fixed.into_iter().flatten().chain(file);
+            if fixed.any(|text| words::has_variable(text)) {
+                return Err(
+                    "-F: the name of a field or a file has a variable; write it out".to_owned(),
+                );
+            }
+        }
+        multipart::give(call, self.parts.clone());
+        Ok(())
+    }
+
     fn call(&self, url: &str) -> Result<Call, String> {
         let (method, url, data) = match (&self.data, self.method_of_flag) {
             (Some(data), Some(method)) => {
@@ -247,6 +284,7 @@ impl Options {
                 (method, format!("{url}{sign}{data}"), None)
             }
             (Some(data), None) => ("POST", url.to_owned(), Some(data)),
+            (None, None) if !self.parts.is_empty() => ("POST", url.to_owned(), None),
             (None, method) => (method.unwrap_or("GET"), url.to_owned(), None),
         };
         let method = self.method.as_deref().unwrap_or(method);
@@ -297,6 +335,7 @@ impl Options {
                 call.take_header("content-type");
             }
         }
+        self.put_form(&mut call)?;
         if self.follows {
             call.redirects = REDIRECTS;
         }

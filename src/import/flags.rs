@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::call::{Body, Call, escaped};
+use super::multipart;
 
 /// What the flags say of the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub struct RequestFlags {
     pub json: Vec<Data>,
     /// `--form`, each: `NAME=VALUE`.
     pub form: Vec<String>,
-    /// `-F`, each: it is refused.
+    /// `-F`, each: `NAME=TEXT` or `NAME=@FILE`.
     pub multipart: Vec<String>,
     /// `-u`.
     pub user: Option<String>,
@@ -93,11 +94,6 @@ impl RequestFlags {
     /// # Errors
     /// Names the flag that cannot be meant, and the way out.
     pub fn call(&self, url: &str) -> Result<Call, Wrong> {
-        if !self.multipart.is_empty() {
-            let why = "a multipart form cannot be sent by a flag; use --form NAME=VALUE for a \
-                       urlencoded form, or a profile (breakpoint init --url)";
-            return Err(("-F", why.to_owned()));
-        }
         let (origin, path) = crate::import::call::origin_and_path(url);
         let mut call = Call {
             method: "GET".to_owned(),
@@ -135,6 +131,7 @@ impl RequestFlags {
             ("--data", !self.data.is_empty()),
             ("--json", !self.json.is_empty()),
             ("--form", !self.form.is_empty()),
+            ("-F", !self.multipart.is_empty()),
         ];
         let mut given = given.into_iter().filter(|(_, given)| *given);
         let (Some((kind, _)), other) = (given.next(), given.next()) else {
@@ -160,6 +157,15 @@ impl RequestFlags {
                 call.body = Body::Text(texts(&self.json, "")?);
                 call.add_header("content-type", "application/json".to_owned());
                 call.add_header("accept", "application/json".to_owned());
+            }
+            "-F" => {
+                let parts = self.multipart.iter();
+                let parts = parts.map(|field| multipart::of_field(field, str::to_owned));
+                let parts: Result<Vec<_>, String> = parts.collect();
+                multipart::give(call, parts.map_err(|why| (kind, why))?);
+                if call.body == Body::Empty {
+                    return Err((kind, "a form has 100 parts at most".to_owned()));
+                }
             }
             _ => {
                 let fields = self.form.iter().map(|field| {
@@ -206,10 +212,20 @@ fn put_header(call: &mut Call, header: &Data) -> Result<(), Wrong> {
                 return Err(("--header", why.to_owned()));
             }
         };
+        if value.is_empty() && name.eq_ignore_ascii_case("user-agent") {
+            // In a profile an empty one is not sent.
+            call.take_header(name);
+            call.headers.push(("user-agent".to_owned(), String::new()));
+            continue;
+        }
         if value.is_empty() || own.iter().any(|o| name.eq_ignore_ascii_case(o)) {
             call.take_header(name);
         }
-        if !value.is_empty() {
+        let is_form = matches!(call.body, Body::Multipart(_))
+            && name.eq_ignore_ascii_case("content-type")
+            && super::body::mime(value) == multipart::FORM_DATA;
+        // It is sent by itself, with what stands between the parts.
+        if !value.is_empty() && !is_form {
             call.add_header(name, value.to_owned());
         }
     }

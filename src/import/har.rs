@@ -4,9 +4,9 @@ use base64::Engine as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::call::{Answer, Call, escaped};
+use super::call::{Answer, Call, Part, PartContent, escaped};
 use super::curl::is_made;
-use super::{ImportError, Reading, Wishes, body};
+use super::{ImportError, Reading, Wishes, body, multipart};
 use crate::secret::{is_credential, names_a_secret};
 
 /// Entries that are looked at.
@@ -77,10 +77,13 @@ struct PostData {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Param {
     name: String,
     #[serde(default)]
     value: String,
+    file_name: Option<String>,
+    content_type: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -413,6 +416,31 @@ fn headers(call: &mut Call, request: &Request) {
     }
 }
 
+/// A form with files: what was written down of its body, else of its fields.
+fn form(call: &mut Call, text: &str, params: &[Param]) {
+    let said = call.header("content-type").unwrap_or_default().to_owned();
+    let parts = multipart::of_body(&said, text).unwrap_or_else(|| {
+        let part = |param: &Param| Part {
+            name: param.name.clone(),
+            content: match &param.file_name {
+                Some(file) if param.value.is_empty() => {
+                    PartContent::File(multipart::base_name(file))
+                }
+                _ => PartContent::Text(escaped(&param.value)),
+            },
+            media_type: (param.content_type.clone()).filter(|t| multipart::is_type(t)),
+            filename: param.file_name.clone(),
+        };
+        params.iter().map(part).collect()
+    });
+    if parts.is_empty() {
+        call.take_header("content-type");
+        let remark = "Its form was not recorded: write its parts (`multipart`).";
+        call.remarks.push(remark.to_owned());
+    }
+    multipart::give(call, parts);
+}
+
 fn post(call: &mut Call, data: Option<PostData>) {
     let Some(data) = data else {
         call.take_header("content-type");
@@ -427,7 +455,13 @@ fn post(call: &mut Call, data: Option<PostData>) {
             let bytes = base64::prelude::BASE64_STANDARD
                 .decode(data.text.trim())
                 .ok();
-            let text = bytes.and_then(|b| String::from_utf8(b).ok());
+            let is_form = body::mime(&data.mime_type) == multipart::FORM_DATA;
+            let text = bytes.and_then(|b| match String::from_utf8(b) {
+                Ok(text) => Some(text),
+                // Of its files only the names are taken.
+                Err(e) if is_form => Some(String::from_utf8_lossy(e.as_bytes()).into_owned()),
+                Err(_) => None,
+            });
             text.unwrap_or_else(|| {
                 let remark = "Its body is not text and was left out.";
                 call.remarks.push(remark.to_owned());
@@ -436,6 +470,10 @@ fn post(call: &mut Call, data: Option<PostData>) {
         }
         _ => data.text,
     };
+    let mime = call.header("content-type").map(body::mime);
+    if mime.as_deref() == Some(multipart::FORM_DATA) {
+        return form(call, &text, &data.params);
+    }
     if text.is_empty() && !data.params.is_empty() {
         let fields = data.params.iter();
         let fields = fields.map(|p| (escaped(&p.name), escaped(&p.value)));

@@ -29,7 +29,8 @@ const BEFORE: usize = 24;
 #[derive(Debug, Clone)]
 struct Found {
     call: usize,
-    /// As an extraction says it; `cookie:NAME` is the jar's.
+    /// As an extraction says it; `cookie:NAME` is the jar's, `decoded:NAME` the same without
+    /// its percent encoding.
     place: String,
     /// The field's name.
     name: String,
@@ -106,6 +107,9 @@ impl Names {
     ) -> String {
         if let Some(cookie) = from.place.strip_prefix("cookie:") {
             return format!("{{{{ cookie.{cookie} }}}}");
+        }
+        if let Some(cookie) = from.place.strip_prefix("decoded:") {
+            return format!("{{{{ decoded(cookie.{cookie}) }}}}");
         }
         if let Some(known) = self.by_value.get(value) {
             return format!("{{{{ {known} }}}}");
@@ -188,6 +192,11 @@ fn remember(answer: &Answer, call: usize, found: &mut HashMap<String, Found>) {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
         if !name.is_empty() && name.chars().all(plain) {
             note(value, format!("cookie:{name}"), name);
+            // Scripts send it back as it was before it was encoded (Laravel, Angular).
+            let meant = decoded(value);
+            if meant != value {
+                note(&meant, format!("decoded:{name}"), name);
+            }
         }
     }
     if super::body::is_json(&answer.mime)

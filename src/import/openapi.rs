@@ -2,14 +2,15 @@
 
 mod document;
 mod example;
+mod pattern;
 
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
 use self::document::Document;
-use super::call::{Body, Call, escaped, identifier, split};
-use super::{ImportError, MOST_STEPS, Reading, Wishes, body};
+use super::call::{Body, Call, Part, PartContent, escaped, identifier, split};
+use super::{ImportError, MOST_STEPS, Reading, Wishes, body, multipart};
 use crate::secret::push_percent_encoded;
 
 /// Methods of a path.
@@ -182,6 +183,7 @@ fn call(
     let mut query = String::new();
     let mut headers = Vec::new();
     let mut form = Vec::new();
+    let mut files = Vec::new();
     let mut sent = None;
     for parameter in parameters(document, operation) {
         let Some(name) = parameter.get("name").and_then(Value::as_str) else {
@@ -213,7 +215,12 @@ fn call(
             }
             "header" => headers.push((name.to_ascii_lowercase(), escaped(&value))),
             "cookie" => headers.push(("cookie".to_owned(), escaped(&format!("{name}={value}")))),
-            "formData" => form.push((escaped(name), escaped(&value))),
+            "formData" => {
+                if parameter.get("type").and_then(Value::as_str) == Some("file") {
+                    files.push(escaped(name));
+                }
+                form.push((escaped(name), escaped(&value)));
+            }
             _ => {}
         }
     }
@@ -239,8 +246,30 @@ fn call(
     if !form.is_empty() {
         call.body = Body::Form(form);
     }
-    if let Some((mime, value)) = sent.or_else(|| request_body(document, operation)) {
-        give(&mut call, &mime, value);
+    if files.is_empty() {
+        put_body(document, operation, sent, &mut call);
+    } else {
+        // Swagger 2: a form with files.
+        let Body::Form(fields) = std::mem::take(&mut call.body) else {
+            return Err("it has files without a form".to_owned());
+        };
+        let part = |(name, text): (String, String)| {
+            if files.contains(&name) {
+                return multipart::example(&name, None);
+            }
+            Part {
+                name,
+                content: PartContent::Text(text),
+                ..Part::default()
+            }
+        };
+        multipart::give(&mut call, fields.into_iter().map(part).collect());
+        call.remarks.push(OF_FILES.to_owned());
+    }
+    for pattern in document.take_unmet() {
+        call.remarks.push(format!(
+            "FILL IN: a text must match `{pattern}`, and no example of that could be made."
+        ));
     }
     security(document, operation, &mut call, reading);
     call.expect = success(operation);
@@ -333,8 +362,11 @@ fn answer_schema<'a>(document: &'a Document, operation: &'a Value) -> Option<&'a
     }
 }
 
-/// The type of a body and an example of it.
-fn request_body(document: &Document, operation: &Operation<'_>) -> Option<(String, Value)> {
+/// The type of a body and what is said of it.
+fn request_body<'a>(
+    document: &'a Document,
+    operation: &'a Operation<'_>,
+) -> Option<(String, &'a Value)> {
     let body = document.resolved(operation.spec.get("requestBody")?);
     let content = body.get("content")?.as_object()?;
     let preferred = ["application/json", super::body::FORM];
@@ -347,7 +379,73 @@ fn request_body(document: &Document, operation: &Operation<'_>) -> Option<(Strin
             .find(|(mime, _)| body::is_json(&body::mime(mime)))
     };
     let (mime, media) = known.or_else(json).or_else(|| content.iter().next())?;
-    Some((mime.clone(), document.example_of(media)))
+    Some((mime.clone(), media))
+}
+
+/// What stands above a step with files that are made up.
+const OF_FILES: &str = "Its files are made up: write file = \"PATH\" in place of `text` and \
+                        `filename` for one of your own.";
+
+fn put_body(
+    document: &Document,
+    operation: &Operation<'_>,
+    sent: Option<(String, Value)>,
+    call: &mut Call,
+) {
+    if let Some((mime, value)) = sent {
+        return give(call, &mime, value);
+    }
+    let Some((mime, media)) = request_body(document, operation) else {
+        return;
+    };
+    let value = document.example_of(media);
+    if body::mime(&mime) == multipart::FORM_DATA {
+        return form_data(document, media, value, call);
+    }
+    give(call, &mime, value);
+}
+
+/// A form with files, whose contents are made up.
+fn form_data(document: &Document, media: &Value, value: Value, call: &mut Call) {
+    let Value::Object(fields) = value else {
+        let remark = "It takes a form with files, of which nothing is said: write `multipart`.";
+        call.remarks.push(remark.to_owned());
+        return;
+    };
+    let schema = document.resolved(media.get("schema").unwrap_or(&Value::Null));
+    let mut parts = Vec::new();
+    let mut has_files = false;
+    for (name, value) in fields {
+        let property = schema.get("properties").and_then(|p| p.get(&name));
+        let encoding = media.pointer("/encoding").and_then(|e| e.get(&name));
+        let kind = encoding.and_then(|e| e.get("contentType"));
+        let kind = kind.and_then(Value::as_str);
+        let kind = kind.map(|k| k.split(',').next().unwrap_or_default());
+        if property.is_some_and(|p| document.is_file(p)) {
+            parts.push(multipart::example(&name, kind));
+            has_files = true;
+            continue;
+        }
+        let values = match value {
+            Value::Array(items) => items,
+            other => vec![other],
+        };
+        parts.extend(values.iter().map(|value| {
+            Part {
+                name: name.clone(),
+                content: PartContent::Text(escaped(&text_of(value))),
+                media_type: kind
+                    .filter(|k| multipart::is_type(k))
+                    .or(value.is_object().then_some("application/json"))
+                    .map(str::to_owned),
+                filename: None,
+            }
+        }));
+    }
+    if has_files {
+        call.remarks.push(OF_FILES.to_owned());
+    }
+    multipart::give(call, parts);
 }
 
 fn give(call: &mut Call, mime: &str, value: Value) {
@@ -371,11 +469,6 @@ fn give(call: &mut Call, mime: &str, value: Value) {
         return;
     }
     call.add_header("content-type", escaped(mime));
-    if kind.starts_with("multipart/") {
-        call.remarks
-            .push("It takes a multipart form, which was left out: write its body.".to_owned());
-        return;
-    }
     call.body = match text_of(&value) {
         text if text.is_empty() => Body::Empty,
         text => Body::Text(escaped(&text)),

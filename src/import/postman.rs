@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::call::{Body, Call, escaped, identifier};
-use super::{ImportError, Reading, body};
+use super::call::{Body, Call, Part, PartContent, escaped, identifier};
+use super::{ImportError, Reading, body, multipart};
 use crate::secret::{is_credential, names_a_secret};
 
 /// Folders within one another.
@@ -278,12 +278,49 @@ impl Reader {
                     Body::Json(serde_json::json!({ "query": query, "variables": variables }));
             }
             "formdata" => {
-                return Err("it sends a multipart form, which is not carried over".to_owned());
+                let fields = spec.get("formdata").and_then(Value::as_array);
+                let mut parts = Vec::new();
+                for field in fields.into_iter().flatten().filter(|f| is_on(f)) {
+                    self.form_field(field, &mut parts);
+                }
+                if parts.is_empty() {
+                    return Err("its form has no fields".to_owned());
+                }
+                multipart::give(call, parts);
             }
             "file" => return Err("its body is a file, which is not carried over".to_owned()),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The parts of a field of a form with files; it may have several files.
+    fn form_field(&mut self, field: &Value, parts: &mut Vec<Part>) {
+        let text = |key: &str| field.get(key).map(plain).unwrap_or_default();
+        let name = self.constant(&text("key"));
+        let media_type = Some(text("contentType")).filter(|t| multipart::is_type(t));
+        if text("type") != "file" {
+            return parts.push(Part {
+                name,
+                content: PartContent::Text(self.filled(&text("value"))),
+                media_type,
+                filename: None,
+            });
+        }
+        let files: Vec<String> = match field.get("src") {
+            Some(Value::Array(all)) => all.iter().take(100).map(plain).collect(),
+            Some(Value::String(one)) => vec![one.clone()],
+            _ => Vec::new(),
+        };
+        if files.is_empty() {
+            return parts.push(multipart::example(&name, media_type.as_deref()));
+        }
+        parts.extend(files.iter().map(|file| Part {
+            name: name.clone(),
+            content: PartContent::File(multipart::base_name(file)),
+            media_type: media_type.clone(),
+            filename: None,
+        }));
     }
 
     /// A raw body: JSON where it is, with variables in its texts or in place of values.

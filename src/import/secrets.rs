@@ -7,7 +7,7 @@ use base64::Engine as _;
 use regex::Regex;
 use serde_json::Value;
 
-use super::call::{Body, Call, escaped, identifier, literal};
+use super::call::{Body, Call, PartContent, escaped, identifier, literal};
 use super::visit::{Place, visit};
 use crate::secret::{Hidden, is_credential, is_secret_header, is_secret_parameter, names_a_secret};
 
@@ -202,6 +202,10 @@ fn named(call: &Call) -> Vec<String> {
         Body::Text(text) => texts.push(text.clone()),
         Body::Form(fields) => texts.extend(fields.iter().map(|(_, v)| v.clone())),
         Body::Json(value) => texts.push(super::body::as_text(value)),
+        Body::Multipart(parts) => texts.extend(parts.iter().filter_map(|p| match &p.content {
+            PartContent::Text(text) => Some(text.clone()),
+            PartContent::File(_) => None,
+        })),
     }
     let mut names = Vec::new();
     for text in texts {

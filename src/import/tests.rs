@@ -414,7 +414,7 @@ fn a_credential_beside_a_placeholder_is_found_and_two_have_two_names() {
         )],
         ..RequestFlags::default()
     };
-    let made = of_flags("http://127.0.0.1:8080/a", &flags, Vec::new(), &[]).unwrap();
+    let made = of_flags("http://127.0.0.1:8080/a", &flags, Vec::new(), &[], "").unwrap();
     assert!(!made.profile.contains("bodySecret555"), "{}", made.profile);
     assert!(
         made.profile.contains("{{ env.PASSWORD }}"),
@@ -427,10 +427,10 @@ fn a_credential_beside_a_placeholder_is_found_and_two_have_two_names() {
         form: vec!["password=other77".to_owned()],
         ..RequestFlags::default()
     };
-    let made = of_flags("http://127.0.0.1:8080/a", &flags, Vec::new(), &[]).unwrap();
+    let made = of_flags("http://127.0.0.1:8080/a", &flags, Vec::new(), &[], "").unwrap();
     assert_eq!(made.variables, ["PASSWORD", "PASSWORD_2"]);
     let url = "http://127.0.0.1:8080/a?token=urlSecret1&x=2";
-    let made = of_flags(url, &RequestFlags::default(), Vec::new(), &[]).unwrap();
+    let made = of_flags(url, &RequestFlags::default(), Vec::new(), &[], "").unwrap();
     assert!(!made.profile.contains("urlSecret1"), "{}", made.profile);
 }
 
@@ -459,6 +459,197 @@ fn a_credential_is_found_in_a_body_of_any_kind() {
         assert!(!made.profile.contains("hunter2x"), "{}", made.profile);
         assert_eq!(made.variables, ["PASSWORD"], "{}", made.profile);
     }
+}
+
+fn postman(collection: &serde_json::Value) -> Imported {
+    import(
+        Source::Postman(collection.to_string().as_bytes()),
+        &Wishes::default(),
+    )
+    .unwrap()
+}
+
+fn has(profile: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(profile.contains(part), "no `{part}`:\n{profile}");
+    }
+}
+
+#[test]
+fn forms_with_files_of_curl_are_carried_over() {
+    let wishes = Wishes {
+        way: "../".to_owned(),
+        ..Wishes::default()
+    };
+    let line = "curl http://localhost/up -F 'note=a b' -F 'photo=@x/p.png' --form-string 'at=@x;y' \
+                -F password=hunter2-word -F \"who=$WHO\" -H 'content-type: multipart/form-data'";
+    let made = import(Source::Curl(line), &wishes).unwrap();
+    has(
+        &made.profile,
+        &[
+            "post = \"/up\"\nmultipart = [\n",
+            "{ name = \"note\", text = \"a b\" }",
+            "{ name = \"photo\", file = \"../x/p.png\", type = \"image/png\", filename = \"p.png\" }",
+            "{ name = \"at\", text = \"@x;y\" }",
+            "{ name = \"password\", text = \"{{ env.PASSWORD }}\" }",
+            "{ name = \"who\", text = \"{{ env.WHO }}\" }",
+        ],
+    );
+    assert!(!made.profile.contains("hunter2"), "{}", made.profile);
+    assert!(!made.profile.contains("content-type"), "{}", made.profile);
+    assert_eq!(made.files, ["../x/p.png"]);
+    for (line, why) in [
+        ("curl http://localhost/ -F 'a=<b'", "not read as a text"),
+        ("curl http://localhost/ -F a=b -d c", "both -d and -F"),
+        ("curl http://localhost/ -F \"a=@$HOME/b\"", "has a variable"),
+    ] {
+        let error = import(Source::Curl(line), &Wishes::default()).unwrap_err();
+        assert!(error.to_string().contains(why), "{line}: {error}");
+    }
+}
+
+#[test]
+fn forms_with_files_of_recordings_and_collections_are_carried_over() {
+    let mut up = entry(0, "POST", "/up", &json!({}));
+    let body = "--X\r\nContent-Disposition: form-data; name=\"csrf_token\"\r\n\r\nhunter2-word\r\n\
+                --X\r\nContent-Disposition: form-data; name=\"photo\"; filename=\"/a/p.png\"\r\n\
+                Content-Type: image/png\r\n\r\n\u{fffd}\r\n--X--\r\n";
+    let kind = "multipart/form-data; boundary=X";
+    up["request"]["postData"] = json!({ "mimeType": kind, "text": body });
+    let made = har(&json!([up])).unwrap();
+    has(
+        &made.profile,
+        &[
+            "{ name = \"csrf_token\", text = \"{{ env.CSRF_TOKEN }}\" }",
+            "{ name = \"photo\", file = \"p.png\", type = \"image/png\"",
+        ],
+    );
+    assert_eq!(made.files, ["p.png"]);
+    let fields = json!([
+        { "key": "who", "value": "{{name}}", "type": "text" },
+        { "key": "docs", "type": "file", "src": ["/home/me/a.txt", "b.txt"] },
+        { "key": "one", "type": "file", "src": null },
+        { "key": "off", "value": "1", "disabled": true },
+    ]);
+    let made = postman(&json!({ "item": [{ "request": {
+        "method": "POST",
+        "url": "http://localhost/up",
+        "body": { "mode": "formdata", "formdata": fields },
+    } }] }));
+    has(
+        &made.profile,
+        &[
+            "{ name = \"who\", text = \"{{ env.NAME }}\" }",
+            "{ name = \"docs\", file = \"a.txt\" }",
+            "{ name = \"docs\", file = \"b.txt\" }",
+            "{ name = \"one\", text = \"example\"",
+        ],
+    );
+    assert!(!made.profile.contains("off"), "{}", made.profile);
+    assert_eq!(made.files, ["a.txt", "b.txt"]);
+}
+
+#[test]
+fn forms_with_files_of_a_description_have_made_up_files() {
+    let wishes = Wishes {
+        url: Some("http://127.0.0.1:8000".to_owned()),
+        operations: vec!["post /up".to_owned()],
+        ..Wishes::default()
+    };
+    let of = |document: &serde_json::Value| {
+        let text = document.to_string();
+        import(Source::OpenApi(&text), &wishes).unwrap().profile
+    };
+    let schema = json!({ "type": "object", "properties": {
+        "photo": { "type": "string", "format": "binary" },
+        "docs": { "type": "array", "items": {
+            "type": "string", "contentMediaType": "application/octet-stream" } },
+        "title": { "type": "string" },
+    } });
+    let content = json!({ "multipart/form-data": {
+        "schema": schema, "encoding": { "photo": { "contentType": "image/png" } } } });
+    let three = of(&json!({ "openapi": "3.1.0",
+        "paths": { "/up": { "post": { "requestBody": { "content": content } } } } }));
+    has(
+        &three,
+        &[
+            "# Its files are made up",
+            "{ name = \"photo\", text = \"example\", type = \"image/png\", filename = \"example.txt\" }",
+            "{ name = \"docs\", text = \"example\", type = \"text/plain\"",
+            "{ name = \"title\", text = \"text\" }",
+        ],
+    );
+    let two = of(
+        &json!({ "swagger": "2.0", "paths": { "/up": { "post": { "parameters": [
+        { "name": "photo", "in": "formData", "type": "file", "required": true },
+        { "name": "title", "in": "formData", "type": "string", "required": true },
+    ] } } } }),
+    );
+    has(
+        &two,
+        &[
+            "{ name = \"photo\", text = \"example\"",
+            "{ name = \"title\", text = \"text\" }",
+        ],
+    );
+}
+
+#[test]
+fn a_cookie_that_is_sent_back_decoded_is_the_jars() {
+    let mut page = entry(0, "GET", "/", &json!({}));
+    page["response"]["headers"] = json!([
+        { "name": "set-cookie", "value": "XSRF-TOKEN=eyJpdiI6IkZ3a1%3D%3D; Path=/" },
+    ]);
+    let mut order = entry(1, "POST", "/orders", &json!({}));
+    order["request"]["headers"] = json!([{ "name": "X-XSRF-TOKEN", "value": "eyJpdiI6IkZ3a1==" }]);
+    let made = har(&json!([page, order])).unwrap();
+    let wanted = "x-xsrf-token = \"{{ decoded(cookie.XSRF-TOKEN) }}\"";
+    assert!(made.profile.contains(wanted), "{}", made.profile);
+    assert!(made.variables.is_empty(), "{:?}", made.variables);
+}
+
+#[test]
+fn a_pattern_has_an_example_or_says_that_it_must_be_filled_in() {
+    let description = |pattern: &str| {
+        json!({
+            "openapi": "3.1.0",
+            "paths": { "/orders": { "post": { "requestBody": { "content": { "application/json": {
+                "schema": { "type": "object", "properties": {
+                    "code": { "type": "string", "pattern": pattern }
+                } } } } } } } },
+        })
+        .to_string()
+    };
+    let wishes = Wishes {
+        url: Some("http://127.0.0.1:8000".to_owned()),
+        operations: vec!["post /orders".to_owned()],
+        ..Wishes::default()
+    };
+    let made = |pattern: &str| {
+        let text = description(pattern);
+        import(Source::OpenApi(&text), &wishes).unwrap().profile
+    };
+    let simple = made("^[A-Z]{2}-[0-9]{3}$");
+    assert!(simple.contains("code = \"AA-111\""), "{simple}");
+    let hard = made("^(?!x).{3}$");
+    assert!(
+        hard.contains("# FILL IN: a text must match `^(?!x).{3}$`"),
+        "{hard}"
+    );
+}
+
+#[test]
+fn a_header_without_a_value_is_taken_out_as_by_curl() {
+    let flags = RequestFlags {
+        headers: vec![Data::Typed("User-Agent:".to_owned())],
+        ..RequestFlags::default()
+    };
+    let call = flags.call("http://127.0.0.1:8080/a").unwrap();
+    let scenario = scenario(&call);
+    assert!(
+        scenario.contains("headers = { user-agent = \"\" }"),
+        "{scenario}"
+    );
 }
 
 proptest! {

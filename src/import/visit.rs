@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::call::{Body, Call, decoded, literal};
+use super::call::{Body, Call, PartContent, decoded, literal};
 
 /// Where a value of a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +40,15 @@ pub(super) fn visit(call: &mut Call, change: &mut impl FnMut(Place, &str, &str) 
             for (name, value) in fields {
                 if let Some(other) = change(Place::Field, name, value) {
                     *value = other;
+                }
+            }
+        }
+        Body::Multipart(parts) => {
+            for part in parts {
+                if let PartContent::Text(text) = &mut part.content
+                    && let Some(other) = change(Place::Field, &part.name, text)
+                {
+                    *text = other;
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::body::{as_text, as_toml};
-use super::call::{Body, Call};
+use super::call::{Body, Call, Part, PartContent};
 use super::hosts::{host_of, is_here, most};
 use super::{Reading, Wishes};
 
@@ -251,6 +251,14 @@ fn body(out: &mut String, body: &Body) {
             let pairs: Vec<String> = pairs.collect();
             writeln!(out, "form = {{ {} }}", pairs.join(", ")).ok();
         }
+        Body::Multipart(parts) => {
+            let parts: Vec<String> = parts.iter().map(part).collect();
+            let parts = match parts.as_slice() {
+                [one] => one.clone(),
+                all => format!("\n    {},\n", all.join(",\n    ")),
+            };
+            writeln!(out, "multipart = [{parts}]").ok();
+        }
         Body::Json(value) => match as_toml(value) {
             Some(value) => {
                 writeln!(out, "json = {}", inline(&value)).ok();
@@ -260,6 +268,21 @@ fn body(out: &mut String, body: &Body) {
             }
         },
     }
+}
+
+/// One part of a form with files.
+fn part(part: &Part) -> String {
+    let (kind, content) = match &part.content {
+        PartContent::Text(text) => ("text", text),
+        PartContent::File(file) => ("file", file),
+    };
+    let own = [("name", Some(&part.name)), (kind, Some(content))];
+    let more = [("type", &part.media_type), ("filename", &part.filename)];
+    let more = more.map(|(key, value)| (key, value.as_ref()));
+    let pairs = own.into_iter().chain(more);
+    let pairs = pairs.filter_map(|(key, value)| Some(format!("{key} = {}", quoted(value?))));
+    let pairs: Vec<String> = pairs.collect();
+    format!("{{ {} }}", pairs.join(", "))
 }
 
 /// A value on one line, in which nothing hides.

@@ -126,6 +126,8 @@ pub struct Failure {
     pub answered: Option<u16>,
     /// Whether there was a connection.
     pub connected: bool,
+    /// Whether it was waited on a stream or a WebSocket that was open.
+    pub waited: bool,
     /// Where an answer points that is a redirect, without secrets.
     pub points_to: Option<String>,
     /// How many redirects are followed.
@@ -146,6 +148,7 @@ impl Failure {
             status: None,
             answered: None,
             connected: false,
+            waited: false,
             points_to: None,
             redirects: 0,
             message: String::new(),
@@ -163,7 +166,8 @@ impl Failure {
             | FailureKind::Protocol
             | FailureKind::Check => true,
             FailureKind::Reset => self.connected || self.answered.is_some(),
-            FailureKind::Timeout => self.answered.is_some(),
+            // Whoever has opened something was answered before.
+            FailureKind::Timeout => self.answered.is_some() || self.waited,
             FailureKind::ConnectRefused
             | FailureKind::Dns
             | FailureKind::NoDescriptors

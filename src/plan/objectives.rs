@@ -1,6 +1,7 @@
 //! What objectives ask of the steps: that there are such, and that cycles are counted by several limits at once.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::{Plan, PlanError, ScenarioSource, monitor_names};
 use crate::measure::StepTable;
@@ -109,7 +110,15 @@ impl Plan {
         let any = |place: secret::Place<'_>| match place {
             secret::Place::Env(_) | secret::Place::File(_) => Some("secret".to_owned()),
         };
-        let scenario = Scenario::compile(spec, base, &Files::default(), &any);
+        // Files are read when they are sent.
+        let files = spec.all_steps().flat_map(|step| step.get_ref().files());
+        let files = Files {
+            bodies: files
+                .map(|file| (file.to_owned(), Arc::default()))
+                .collect(),
+            ..Files::default()
+        };
+        let scenario = Scenario::compile(spec, base, &files, &any);
         let mut scenario = scenario.map_err(|e| self.scenario_error(e.span, &e.message))?;
         self.count_good(&mut scenario)?;
         self.check_slo(scenario.table())

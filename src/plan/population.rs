@@ -4,7 +4,7 @@
 use toml::Spanned;
 
 use super::value;
-use crate::measure::{Level, MOST_SHARE};
+use crate::measure::{Level, MOST_SHARE, StepTable};
 use crate::profile::{PopulationSpec, Profile, ProfileError, Source, nearest};
 use crate::scenario::spec::ScenarioSpec;
 
@@ -311,6 +311,13 @@ fn name(source: &Source, spec: &Spanned<PopulationSpec>) -> Result<String, Profi
                 `_`"
         );
         return Err(source.error(Some(name.span()), message));
+    }
+    if text == StepTable::MAIN {
+        let message = format!(
+            "a population cannot be named `{text}`: that is the row of all users' main steps together"
+        );
+        return Err((source.error(Some(name.span()), message))
+            .with_help("give it another name, such as \"shoppers\""));
     }
     Ok(text.clone())
 }

@@ -38,7 +38,8 @@ pub(super) fn scenario(url: &str, flags: &RequestFlags) -> Result<ScenarioSource
     struct Only {
         scenario: ScenarioSpec,
     }
-    if flags.first().is_none() {
+    // What is filled in is filled in as in a profile.
+    if flags.first().is_none() && !url.contains("{{") {
         return Ok(ScenarioSource::SingleGet(url.to_owned()));
     }
     let call = flags.call(url).map_err(|(flag, why)| wrong(flag, why))?;

@@ -685,6 +685,12 @@ fn populations_that_make_no_sense_are_refused_with_the_way_out() {
     }
     let twice = format!("{DEMO}{ABUSERS}vus = 5\n{ABUSERS}vus = 5\n");
     assert!(error(&twice, &FindFlags::default()).contains("two populations named `abusers`"));
+    let pooled = ABUSERS.replace("\"abusers\"", "\"main\"");
+    let pooled = error(&format!("{DEMO}{pooled}vus = 5\n"), &FindFlags::default());
+    assert!(
+        pooled.contains("a population cannot be named `main`"),
+        "{pooled}"
+    );
 }
 
 #[test]
@@ -719,6 +725,31 @@ fn a_service_is_watched_from_outside_and_asked_for_its_own_word_under_one_name()
         1,
     );
     assert!(error(&three, &none).contains("has several sources"));
+}
+
+#[test]
+fn an_address_may_have_placeholders_as_people_write_them() {
+    let steps = |url: &str| {
+        let flags = FindFlags {
+            url: Some(url.to_owned()),
+            slo: vec!["p99<1s".to_owned()],
+            ..FindFlags::default()
+        };
+        let plan = Plan::resolve(None, &flags).unwrap_or_else(|e| panic!("{e}"));
+        match plan.scenario {
+            ScenarioSource::Spec(spec) => spec.steps[0].as_ref().get.clone().unwrap(),
+            _ => String::new(),
+        }
+    };
+    for path in [
+        "/?u={{ vu }}",
+        "/?u={{vu}}",
+        "/{{ env.X }}/a",
+        "/?n={{ random(1, 5) }}",
+    ] {
+        assert_eq!(steps(&format!("http://127.0.0.1:8080{path}")), path);
+    }
+    assert_eq!(steps("http://127.0.0.1:8080/a"), "", "a plain GET");
 }
 
 #[test]

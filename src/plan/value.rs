@@ -221,6 +221,26 @@ pub(super) fn redis_url(text: &str) -> Result<(), String> {
     check_port(&host[..end])
 }
 
+/// An address without the blanks of its placeholders.
+fn without_blanks(address: &str) -> String {
+    let mut out = String::with_capacity(address.len());
+    let mut rest = address;
+    while let Some(begin) = rest.find("{{") {
+        let end = rest[begin..]
+            .find("}}")
+            .map_or(rest.len(), |end| begin + end);
+        out.push_str(&rest[..begin]);
+        out.extend(
+            rest[begin..end]
+                .chars()
+                .filter(|c| !c.is_whitespace() && *c != '"'),
+        );
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
 /// An address that load can be sent to.
 pub(super) fn url(text: &str) -> Result<http::Uri, String> {
     const EXAMPLE: &str = "write it as http://127.0.0.1:8080";
@@ -232,7 +252,9 @@ pub(super) fn url(text: &str) -> Result<http::Uri, String> {
             masked(&with_one)
         )
     };
-    let uri: http::Uri = normal.parse().map_err(|e| {
+    // Blanks within `{{ }}` are none of the address.
+    let plain = without_blanks(&normal);
+    let uri: http::Uri = plain.parse().map_err(|e| {
         if !text.contains(":/") {
             no_scheme()
         } else if matches!(normal.trim_end_matches('/'), "http:" | "https:") {

@@ -88,6 +88,7 @@ impl RunRecord {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
+            | Ending::DataUsedUp
             | Ending::TargetDown
             | Ending::Interrupted
             | Ending::Aborted => LoadOutcome::NoAnswer,

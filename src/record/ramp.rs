@@ -58,6 +58,8 @@ pub enum RampEnding {
     Complete,
     /// The generator or its host was the limit in some stage.
     GeneratorLimited,
+    /// A feeder whose rows are used once each had none left; what was measured is kept.
+    DataUsedUp,
     /// The target did not come up.
     TargetDown,
     /// The user stopped it; what was measured is kept.
@@ -72,6 +74,7 @@ impl RampEnding {
         match self {
             Self::Complete => "complete",
             Self::GeneratorLimited => "generator_limited",
+            Self::DataUsedUp => "data_used_up",
             Self::TargetDown => "target_down",
             Self::Interrupted => "interrupted",
             Self::Aborted => "aborted",

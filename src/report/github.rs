@@ -95,6 +95,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
+            | Ending::DataUsedUp
             | Ending::Interrupted
             | Ending::Aborted,
             Some(gate),
@@ -108,6 +109,7 @@ pub(super) fn of_run(record: &RunRecord) -> String {
             | Ending::Bimodal
             | Ending::Undecided
             | Ending::GeneratorLimited
+            | Ending::DataUsedUp
             | Ending::Interrupted
             | Ending::Aborted,
             None,
@@ -132,9 +134,10 @@ pub(super) fn of_ramp(record: &RampRecord) -> String {
             format!("{headline}; first breach: {}", ramp::reading(record)),
         ),
         RampEnding::TargetDown => (AnnotationLevel::Error, record.reason.clone()),
-        RampEnding::GeneratorLimited | RampEnding::Interrupted | RampEnding::Aborted => {
-            (AnnotationLevel::Warning, record.reason.clone())
-        }
+        RampEnding::GeneratorLimited
+        | RampEnding::DataUsedUp
+        | RampEnding::Interrupted
+        | RampEnding::Aborted => (AnnotationLevel::Warning, record.reason.clone()),
     };
     lines(&record.profile, answer, &record.warnings)
 }

@@ -74,6 +74,7 @@ fn answer(record: &RunRecord) -> Came {
         | Ending::Bimodal
         | Ending::Undecided
         | Ending::GeneratorLimited
+        | Ending::DataUsedUp
         | Ending::TargetDown
         | Ending::Interrupted
         | Ending::Aborted => Came::Error(text()),
@@ -123,6 +124,7 @@ pub(super) fn of_ramp(record: &RampRecord) -> Vec<u8> {
     let came = match record.ending {
         RampEnding::Complete => Came::Well,
         RampEnding::GeneratorLimited
+        | RampEnding::DataUsedUp
         | RampEnding::TargetDown
         | RampEnding::Interrupted
         | RampEnding::Aborted => Came::Error(record.reason.clone()),

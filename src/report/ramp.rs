@@ -79,6 +79,7 @@ pub(super) fn unusual_end(record: &RampRecord) -> Option<(&'static str, String)>
             "invalid",
             format!("the load generator or its host was the bottleneck: {reason}"),
         )),
+        RampEnding::DataUsedUp => Some(("rows used up", format!("{reason}; results kept"))),
         RampEnding::TargetDown => Some(("no answer", reason.to_owned())),
         RampEnding::Interrupted => Some(("interrupted", reason.to_owned())),
         RampEnding::Aborted => Some(("aborted", reason.to_owned())),

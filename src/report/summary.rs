@@ -266,6 +266,10 @@ fn head(record: &RunRecord, lines: &mut Lines) {
             let text = because("the load generator or its host was the bottleneck, not the target");
             lines.add("undecided", format!("{text}     {slo}"));
         }
+        Ending::DataUsedUp => {
+            let text = because("stopped before an answer, results kept");
+            lines.add("rows used up", format!("{text}     {slo}"));
+        }
         Ending::TargetDown => {
             let text = because(if record.probes.is_empty() {
                 "nothing was measured"

@@ -310,6 +310,10 @@ pub(crate) fn headline(record: &RunRecord) -> String {
         (Ending::Undecided, None) => format!("undecided{interval}"),
         (Ending::Undecided, Some(n)) => format!("undecided, near {n}{interval}"),
         (Ending::GeneratorLimited, _) => "undecided, the generator was the bottleneck".to_owned(),
+        (Ending::DataUsedUp, None) => "a feeder's rows were used up before an answer".to_owned(),
+        (Ending::DataUsedUp, Some(n)) => {
+            format!("a feeder's rows were used up, near {n}{interval}")
+        }
         (Ending::TargetDown, _) => "no answer, the target was down".to_owned(),
         (Ending::Interrupted, None) => "interrupted before an answer".to_owned(),
         (Ending::Interrupted, Some(n)) => format!("interrupted, near {n}{interval}"),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::engine::EngineError;
 use crate::record::{Ending, RampEnding};
 use crate::units;
 
@@ -20,6 +21,8 @@ pub enum Halt {
     Condition(String),
     /// The machine that makes the load is at its end; how that shows.
     GeneratorHost(String),
+    /// A feeder whose rows are used once each has none left; which, and the way out.
+    UsedUp(String),
     /// The target's machine is; how that shows.
     TargetHost(String),
     /// The run takes longer than it may at most.
@@ -32,6 +35,7 @@ impl Halt {
         match self {
             Self::User | Self::StopFile(_) => Ending::Interrupted,
             Self::GeneratorHost(_) => Ending::GeneratorLimited,
+            Self::UsedUp(_) => Ending::DataUsedUp,
             Self::Condition(_) | Self::TargetHost(_) | Self::TooLong(_) => Ending::Aborted,
         }
     }
@@ -41,6 +45,7 @@ impl Halt {
         match self {
             Self::User | Self::StopFile(_) => RampEnding::Interrupted,
             Self::GeneratorHost(_) => RampEnding::GeneratorLimited,
+            Self::UsedUp(_) => RampEnding::DataUsedUp,
             Self::Condition(_) | Self::TargetHost(_) | Self::TooLong(_) => RampEnding::Aborted,
         }
     }
@@ -52,6 +57,7 @@ impl Halt {
             Self::StopFile(path) => format!("stopped: the stop file {path} exists"),
             Self::Condition(met) => format!("stopped by abort-if {met}"),
             Self::GeneratorHost(how) => format!("emergency stop: this machine {how}"),
+            Self::UsedUp(which) => which.clone(),
             Self::TargetHost(how) => format!("emergency stop: the target's machine {how}"),
             Self::TooLong(limit) => format!(
                 "stopped: the whole run took longer than {} (max-time)",
@@ -59,6 +65,18 @@ impl Halt {
             ),
         }
     }
+}
+
+/// How a run ends whose engine cannot go on, and why.
+pub(super) fn of_error(error: &EngineError) -> (Ending, RampEnding, String) {
+    let halt = match error {
+        EngineError::UsedUp(which) => Halt::UsedUp(which.clone()),
+        other => {
+            let (search, ramp) = (Ending::GeneratorLimited, RampEnding::GeneratorLimited);
+            return (search, ramp, other.to_string());
+        }
+    };
+    (halt.ending(), halt.ramp_ending(), halt.reason())
 }
 
 /// Whether a run is to end, for loops that check and for waits that must be broken off. Only the first reason counts.
@@ -145,6 +163,11 @@ mod tests {
                 Halt::GeneratorHost(text()),
                 Ending::GeneratorLimited,
                 RampEnding::GeneratorLimited,
+            ),
+            (
+                Halt::UsedUp(text()),
+                Ending::DataUsedUp,
+                RampEnding::DataUsedUp,
             ),
             (
                 Halt::TargetHost(text()),

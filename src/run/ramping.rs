@@ -68,7 +68,10 @@ pub async fn ramp<S: RunEnvironment>(
     };
     let (ending, reason) = match ramp.run().await {
         Ok(end) => end,
-        Err(error) => (RampEnding::GeneratorLimited, error.to_string()),
+        Err(error) => {
+            let (_, ending, reason) = super::halt::of_error(&error);
+            (ending, reason)
+        }
     };
     // The ramp is over: an engine that cannot stop any more has nothing to add.
     let _ = ramp.engine.set_level(Level::ZERO).await;

@@ -3,10 +3,7 @@
 
 use crate::measure::{Second, StepTable};
 use crate::probe::Probe;
-use crate::slo::{Evidence, Judgement, Verdict};
-
-/// Share of a level that must be there for a hold to tell of that level.
-const PRESENT: f64 = 0.98;
+use crate::slo::{Evidence, Judgement, PRESENT, Verdict};
 
 /// Makes a hold broken in which too few users had started because their start steps failed or did
 /// not end. One in which the level was only not reached yet is left alone.

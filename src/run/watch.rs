@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use super::shown::tick;
-use super::{Interrupt, RunEnvironment, RunSpec};
+use super::{Halt, Interrupt, RunEnvironment, RunSpec};
 use crate::event::{Event, Phase, ShownLatency, Tick};
 use crate::measure::{LogLine, Measurement, Reading, Second};
 use crate::probe::Observer;
@@ -56,6 +56,10 @@ impl<S: RunEnvironment> Observer for Watch<'_, S> {
     fn is_hopeless(&self, hold: &Measurement) -> bool {
         let slo = &self.spec.slo;
         !self.warms_up && slo.is_hopeless(hold, &self.spec.steps, self.patience)
+    }
+
+    fn used_up(&mut self, which: &str) {
+        self.interrupt.halt(Halt::UsedUp(which.to_owned()));
     }
 
     fn is_failing(&self, recent: &Measurement) -> bool {

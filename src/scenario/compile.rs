@@ -708,6 +708,10 @@ impl<'a> Compiler<'a> {
                 format!("header `{name}` has a value that is not allowed in a header")
             })?;
         }
+        if header == USER_AGENT && template.constant() == Some("") {
+            headers.retain(|(known, _)| *known != USER_AGENT);
+            return Ok(());
+        }
         let part = Part::new(template);
         match headers.iter_mut().find(|(known, _)| *known == header) {
             Some(known) => known.1 = part,

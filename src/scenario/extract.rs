@@ -393,6 +393,23 @@ pub(super) fn last_line(error: &regex::Error) -> String {
     last.trim_start_matches("error: ").to_owned()
 }
 
+/// Takes what stands behind the first line out of an answer, as the first line says.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn fuzz(text: &str) {
+    let Some((place, body)) = text.split_once('\n') else {
+        return;
+    };
+    let Ok(from) = ExtractFrom::parse(place) else {
+        return;
+    };
+    let headers = http::HeaderMap::new();
+    let answer = Answer::new(200, &headers, body.as_bytes());
+    // The first is one of all, and nothing of it is drawn.
+    let all = from.all(&answer);
+    assert_eq!(from.first(&answer).as_ref(), all.first(), "{from}");
+    assert_eq!(from.all(&answer), all, "{from}");
+}
+
 #[cfg(test)]
 mod tests {
     use http::HeaderMap;

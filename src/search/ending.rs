@@ -256,6 +256,7 @@ impl Search {
                 | Ending::Interrupted
                 | Ending::Aborted
                 | Ending::GeneratorLimited
+                | Ending::DataUsedUp
                 | Ending::TargetDown
         );
         // A bracket without an estimate is an answer of its own and no part of another.

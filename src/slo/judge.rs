@@ -301,7 +301,34 @@ pub(super) fn is_failing(m: &Measurement, steps: &StepTable) -> bool {
     };
     let failed = count(cycles().map(|w| w.failed.of_target()).sum());
     let total = failed + count(cycles().map(StepWindow::completed).sum());
-    m.hold_s() >= HOPELESS_AFTER.0 && total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE
+    m.hold_s() >= HOPELESS_AFTER.0
+        && (total >= HOPELESS_AFTER.1 && failed > total * HOPELESS_SHARE || nobody_starts(m, steps))
+}
+
+/// Share of a level that must be there for it to count as reached.
+pub(crate) const PRESENT: f64 = 0.98;
+/// Failed attempts to start that count as none being let in: of each user who is missing, and at least. Whoever fails backs
+/// off, so few users make few attempts.
+const ATTEMPTS: (f64, f64) = (1.5, 3.0);
+
+/// Whether users are missing of whom none got in, because their start steps failed again and again.
+fn nobody_starts(m: &Measurement, steps: &StepTable) -> bool {
+    let windows = || m.hold.iter().map(|s| &s.window);
+    let (Some(first), Some(last)) = (windows().next(), windows().next_back()) else {
+        return false;
+    };
+    let (level, there) = (f64::from(m.level.get()), f64::from(last.vus));
+    if last.at_level || there >= PRESENT * level || last.vus > first.vus {
+        return false;
+    }
+    let rows = (0..steps.rows().len()).filter(|row| steps.is_start(*row));
+    let failed = rows.map(|row| {
+        windows()
+            .map(|w| w.step(row).failed.of_target())
+            .sum::<u64>()
+    });
+    let wanted = (ATTEMPTS.0 * (level - there)).max(ATTEMPTS.1);
+    count(failed.sum()) >= wanted.min(HOPELESS_AFTER.1)
 }
 
 /// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has waited for long: that is no moment.

@@ -890,6 +890,38 @@ fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
     );
 }
 
+#[test]
+fn a_level_that_nobody_more_can_start_at_is_failing() {
+    let mut table = StepTable::of_cycle(["login", "get"].map(str::to_owned), Some(1));
+    table.started_by(1);
+    // So many users are there in the first and the last second, and so many logins fail each second.
+    let failing = |level: u32, there: (u32, u32), per_s: u64| {
+        let mut hold = Hold::of(5, 10, 10).each(0, |s| {
+            *s = StepWindow::default();
+            s.failed.add_n(FailureKind::Status, per_s);
+        });
+        hold.m.level = Level(level);
+        for (i, second) in hold.m.hold.iter_mut().enumerate() {
+            second.window.at_level = false;
+            second.window.vus = if i == 0 { there.0 } else { there.1 };
+        }
+        Slo::parse(["p99<2s"]).unwrap().is_failing(&hold.m, &table)
+    };
+    assert!(failing(100, (0, 0), 6));
+    assert!(
+        failing(100, (60, 60), 6),
+        "those of the level before are there"
+    );
+    assert!(failing(2, (0, 0), 2), "few users back off");
+    assert!(!failing(100, (0, 0), 5), "too few attempts");
+    assert!(!failing(100, (0, 1), 6), "somebody got in");
+    assert!(
+        !failing(100, (99, 99), 6),
+        "the level is as good as reached"
+    );
+    assert!(!failing(100, (0, 0), 0), "they are only slow");
+}
+
 // ---- what a single probe must not overlook ----
 
 fn hopeless(hold: &Hold, slo: &str, patience: Patience) -> bool {

@@ -166,7 +166,7 @@ fn a_collection_runs_with_its_variables_and_its_authorization() {
     assert!(!whole.contains(PASSWORD), "{whole}");
     for part in [
         "2 scripts",
-        "left out: `Upload`: it sends a multipart form",
+        "left out: `Upload`: its form has no fields",
         "1 requests to hosts that are not this machine: api.example.com",
         "left out: `Unset`: its host is the variable `nowhere`",
         "export PASSWORD=...",
@@ -247,6 +247,99 @@ fn what_browsers_copy_runs_and_its_credentials_are_in_the_environment() {
         let shown = all(&output);
         assert_eq!(output.status.code(), Some(0), "{profile}\n{shown}");
     }
+}
+
+/// A server that wants a form with a title and a file, whatever stands between them.
+fn uploads() -> Server {
+    server(|asked| {
+        let lines = asked.head.to_ascii_lowercase();
+        let boundary = lines
+            .split("content-type: multipart/form-data; boundary=")
+            .nth(1);
+        let boundary = boundary.and_then(|b| b.split("\r\n").next()).unwrap_or("?");
+        let wanted = [
+            "content-disposition: form-data; name=\"title\"\r\n\r\na;b\r\n",
+            "content-disposition: form-data; name=\"pass\"\r\n\r\nhunter2-word\r\n",
+            "content-disposition: form-data; name=\"photo\"; filename=\"p.png\"\r\n\
+             content-type: image/png\r\n\r\nPNG\r\n",
+        ];
+        let whole = wanted
+            .map(|part| format!("--{boundary}\r\n{part}"))
+            .concat();
+        if asked.body == format!("{whole}--{boundary}--\r\n") {
+            answer("201 Created", "", "")
+        } else {
+            answer("400 Bad Request", "", asked.body.as_bytes())
+        }
+    })
+}
+
+#[test]
+fn a_form_with_files_is_sent_by_flags_and_by_the_profiles_of_them() {
+    let service = uploads();
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("in")).unwrap();
+    fs::write(dir.path().join("in/p.png"), "PNG").unwrap();
+    let url = format!("{}/up", service.url);
+    let fields = [
+        "-F",
+        "title=\"a;b\"",
+        "-F",
+        "pass=hunter2-word",
+        "-F",
+        "photo=@in/p.png",
+    ];
+    let flags = [&["--url", url.as_str()][..], &fields].concat();
+    let tried = breakpoint(dir.path(), &[], &[&["try"][..], &flags].concat());
+    assert_eq!(tried.status.code(), Some(0), "{}", all(&tried));
+    assert!(!all(&tried).contains("hunter2"), "{}", all(&tried));
+    let ramp = ["--slo", "p99<5s", "--stages", "2:1s", "--out", "out"];
+    let ramped = breakpoint(dir.path(), &[], &[&["ramp"][..], &flags, &ramp].concat());
+    assert_eq!(ramped.status.code(), Some(0), "{}", all(&ramped));
+    for file in files(&dir.path().join("out")) {
+        let text = String::from_utf8_lossy(&fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains("hunter2"), "{}", file.display());
+    }
+
+    // The profile lies in another folder than the one that the file is named from.
+    let line = "curl URL -F 'title=\"a;b\"' -F pass=hunter2-word -F photo=@in/p.png";
+    let line = line.replace("URL", &url);
+    for arguments in [&flags[..], &["--from-curl", &line][..]] {
+        let to = tempfile::tempdir_in(dir.path()).unwrap();
+        let made = to.path().strip_prefix(dir.path()).unwrap().join("m.toml");
+        let made = made.to_str().unwrap();
+        let init = [&["init", "--out", made], arguments].concat();
+        let said = all(&breakpoint(dir.path(), &[], &init));
+        let profile = fs::read_to_string(dir.path().join(made)).unwrap();
+        assert!(profile.contains("file = \"../in/p.png\""), "{profile}");
+        assert!(
+            !(profile.clone() + &said).contains("hunter2"),
+            "{profile}{said}"
+        );
+        let pass = [("PASS", "hunter2-word")];
+        let tried = breakpoint(dir.path(), &pass, &["try", made]);
+        assert_eq!(tried.status.code(), Some(0), "{profile}{}", all(&tried));
+    }
+
+    let missing = [
+        "init",
+        "--out",
+        "n.toml",
+        "--url",
+        &url,
+        "-F",
+        "photo=@none.png",
+    ];
+    let said = all(&breakpoint(dir.path(), &[], &missing));
+    assert!(said.contains("put beside the profile: none.png"), "{said}");
+    let missing = ["try", "--url", &url, "-F", "photo=@none.png"];
+    let tried = breakpoint(dir.path(), &[], &missing);
+    assert_eq!(tried.status.code(), Some(2), "{}", all(&tried));
+    assert!(all(&tried).contains("file `none.png`"), "{}", all(&tried));
+    let refused = ["try", "--url", &url, "-F", "pass=hunter2-word;x"];
+    let refused = all(&breakpoint(dir.path(), &[], &refused));
+    assert!(refused.contains("double quotes"), "{refused}");
+    assert!(!refused.contains("hunter2"), "{refused}");
 }
 
 #[test]
@@ -389,8 +482,12 @@ fn what_cannot_be_meant_is_refused_by_name() {
             "--request: it says what is sent to an address; add --url",
         ),
         (
-            [&["find"][..], &url, &["-F", "a=@b"]].concat(),
-            "-F: a multipart form cannot be sent by a flag",
+            [&["find"][..], &url, &["-F", "a=<b"]].concat(),
+            "-F: `a`: the content of a file is not read as a text",
+        ),
+        (
+            [&["find"][..], &url, &["-F", "a=b", "-d", "c"]].concat(),
+            "-F: the body is given by --data already",
         ),
         (
             [&["find"][..], &url, &["-d", "a", "--json", "{}"]].concat(),
@@ -417,7 +514,10 @@ fn what_cannot_be_meant_is_refused_by_name() {
             "shop.example); add `--url",
         ),
         (line("curl 'http://127.0.0.1/"), "a quote is not closed"),
-        (line("curl -F a=b http://127.0.0.1/"), "multipart form (-F)"),
+        (
+            line("curl -F 'a=<b' http://127.0.0.1/"),
+            "-F `a`: the content of a file is not read as a text",
+        ),
         (line("wget http://127.0.0.1/"), "does not begin with `curl`"),
         (
             vec!["init", "--from-har", "own.toml"],

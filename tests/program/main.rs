@@ -8,8 +8,10 @@
 mod cli;
 mod compare;
 mod end_to_end;
+mod endings;
 mod faults;
 mod first_contact;
+mod goodput;
 mod help;
 mod import;
 mod live;

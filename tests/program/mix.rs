@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::{Command, Output};
 
-use breakpoint::record::RampRecord;
+use breakpoint::record::{Ending, HoldEnd, RampEnding, RampRecord};
 use breakpoint::report;
 use tempfile::TempDir;
 
@@ -343,17 +343,34 @@ fn a_run_whose_unique_rows_are_used_up_ends_and_keeps_what_it_has() {
     let output = run(&folder, "ramp", &profile, &arguments);
     let text = said(&output);
     assert!(
-        text.contains("no row of the feeder `users` is left"),
+        text.contains(
+            "feeder `users` has no rows left after 100 cycles (`order = \"unique\"`); add rows or \
+             use `order = \"random\"`"
+        ),
         "{text}"
     );
-    assert_ne!(output.status.code(), Some(0), "{text}");
+    assert_eq!(output.status.code(), Some(3), "{text}");
     let asked: Vec<String> = server.begun().into_iter().map(|(_, path)| path).collect();
     let different: BTreeSet<&String> = asked.iter().collect();
     assert_eq!(different.len(), asked.len(), "no row came twice");
     assert!(asked.len() <= 100 && asked.len() > 50, "{}", asked.len());
     let record = ramp(&folder);
+    assert_eq!(record.ending, RampEnding::DataUsedUp);
     assert!(
         record.stages.iter().any(|s| s.steps[0].completed > 0),
         "what was seen is kept"
     );
+    // A search keeps the probe that was going on, and says so wherever it is rendered.
+    let profile = profile.replace("[target]", "[search]\nmin-vus = 2\nmax-vus = 20\n[target]");
+    let output = run(&folder, "find", &profile, &["--out", "found"]);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(3), "{text}");
+    assert!(text.contains("rows used up"), "{text}");
+    let mut runs = fs::read_dir(folder.path().join("found/mix")).unwrap();
+    let run = runs.next().unwrap().unwrap().path();
+    let record = report::read(&fs::read(run.join("result.json")).unwrap()).unwrap();
+    assert_eq!(record.answer.ending, Ending::DataUsedUp);
+    let last = record.probes.last().expect("the first probe is kept");
+    assert_eq!(last.end, HoldEnd::Interrupted);
+    assert!(record.answer.reason.contains("`users` has no rows left"));
 }

@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::starved::{Starved, repeated};
 
 /// A CA's certificate as a file holds it, and a server's certificate that it signed, with the server's key.
-fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
+pub(crate) fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -124,7 +124,7 @@ async fn tls_server(
     address
 }
 
-fn server_config(
+pub(crate) fn server_config(
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
 ) -> ServerConfig {

@@ -5,18 +5,20 @@ use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use breakpoint::record::RunRecord;
 use breakpoint::report;
 use breakpoint::slo::Verdict;
+use rustls::{ServerConnection, StreamOwned};
 use tempfile::TempDir;
 use tungstenite::handshake::server::{Request, Response};
 use tungstenite::{Message, WebSocket};
 
 use crate::starved::{Starved, repeated};
+use crate::tls::{certificates, server_config};
 
 const DOCUMENT: &str = include_str!("../../docs/websocket.md");
 
@@ -147,6 +149,102 @@ fn one_cycle_shows_the_messages_without_their_secrets() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(!said.contains("correct-horse"), "{said}");
+}
+
+#[test]
+fn a_message_that_does_not_match_is_told_and_is_an_answer() {
+    let url = server(|_, mut socket| {
+        let said = text(&mut socket)?;
+        say(&mut socket, &format!("you said {said}"))?;
+        text(&mut socket).map(drop)
+    });
+    let profile = |wanted: &str| {
+        format!(
+            "name = 'p'\nslo = ['errors<1%']\n[target]\nurl = '{url}'\n[scenario]\nsteps = [\n\
+             {{ name = 'ws', connect = '/' }},\n{{ name = 'ask', send = 'hello' }},\n\
+             {{ name = 'told', wait = {{ contains = 'you said' }} }},\n\
+             {{ name = 'more', wait = {{ contains = '{wanted}' }}, timeout = '300ms' }} ]"
+        )
+    };
+    let (said, code) = tried(&profile("bye").replace("'you said'", "'goodbye'"));
+    assert_eq!(code, Some(5), "{said}");
+    let (_, last) = said.rsplit_once("failed: ").unwrap();
+    assert!(
+        last.contains("1 came that was not what it waits for: message: you said hello"),
+        "{said}"
+    );
+    assert!(!said.contains("nothing answered"), "{said}");
+    let (said, code) = tried(&profile("bye").replace("timeout = '300ms'", "timeout = '200ms'"));
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("nothing came while it waited"), "{said}");
+    assert!(!said.contains("nothing answered"), "{said}");
+}
+
+/// An echo server behind TLS, with a certificate that nobody here trusts.
+fn behind_tls() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_, certificate, key) = certificates();
+    let config = Arc::new(server_config(certificate, key));
+    thread::spawn(move || {
+        for tcp in listener.incoming().flatten() {
+            let session = ServerConnection::new(Arc::clone(&config)).unwrap();
+            thread::spawn(move || {
+                let mut socket = tungstenite::accept(StreamOwned::new(session, tcp)).ok()?;
+                while let Ok(message) = socket.read() {
+                    if message.is_text() {
+                        socket.send(message).ok()?;
+                    }
+                }
+                Some(())
+            });
+        }
+    });
+    address.to_string()
+}
+
+#[test]
+fn a_websocket_behind_tls_is_held_where_its_certificate_may_be_anybodys() {
+    let address = behind_tls();
+    let dir = TempDir::new().unwrap();
+    for scheme in ["wss", "https"] {
+        let profile = format!(
+            "name = 'p'\nslo = ['p99(heard)<5s', 'errors<1%']\n[target]\n\
+             url = 'https://{address}'\n[scenario]\nmain = 'heard'\n\
+             start = [{{ name = 'ws', connect = '{scheme}://{address}/' }}]\nsteps = [\n\
+             {{ name = 'say', send = 'hello {{{{ vu }}}}' }},\n\
+             {{ name = 'heard', wait = {{ text = 'hello {{{{ vu }}}}', since = 'say' }} }},\n\
+             {{ think = '100ms' }} ]\n"
+        );
+        fs::write(dir.path().join("p.toml"), profile).unwrap();
+        let said = |args: &[&str]| {
+            let output = breakpoint(dir.path(), args);
+            let both = [&output.stdout[..], &output.stderr].concat();
+            (String::from_utf8(both).unwrap(), output.status.code())
+        };
+        let (refused, code) = said(&["try", "p.toml"]);
+        assert_eq!(code, Some(5), "{refused}");
+        assert!(refused.contains("certificate"), "{refused}");
+        let (tried, code) = said(&["try", "p.toml", "-k"]);
+        assert_eq!(code, Some(0), "{tried}");
+        assert!(tried.contains("message: hello 0"), "{tried}");
+    }
+    let stages = ["--stages", "20:0s,20:2s", "--out", "out"];
+    let output = breakpoint(
+        dir.path(),
+        &[&["ramp", "p.toml", "-k"][..], &stages].concat(),
+    );
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let runs = fs::read_dir(dir.path().join("out/p")).expect("a report");
+    let run = runs.flatten().next().expect("a run").path();
+    let record = report::read_ramp(&fs::read(run.join("ramp.json")).unwrap()).unwrap();
+    let heard = record.stages.iter().flat_map(|s| &s.steps);
+    let heard: u64 = heard
+        .filter(|s| s.step == "heard")
+        .map(|s| s.completed)
+        .sum();
+    assert!(heard > 20, "{heard} {said}");
 }
 
 #[test]

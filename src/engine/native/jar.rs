@@ -1,8 +1,9 @@
 //! The cookies of one user (RFC 6265).
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 
-use cookie_store::CookieStore;
+use cookie_store::{Cookie, CookieStore};
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use url::Url;
@@ -31,13 +32,9 @@ impl Jar {
         let store = self.0.get_or_insert_with(Box::default);
         for value in set.filter(|value| value.len() <= LONGEST) {
             let text = text_of(value.as_bytes());
-            // A new one beyond the most is not taken; one that is there may change or go.
-            let full = store.iter_any().count() >= MOST;
-            let name = text.split(['=', ';']).next().unwrap_or_default().trim();
-            if !full || store.iter_any().any(|cookie| cookie.name() == name) {
-                // One that may not be set, for another site or out of date, is not.
-                let _ = store.parse(&text, &url);
-            }
+            // One that may not be set, for another site or out of date, is not.
+            let _ = store.parse(&text, &url);
+            make_room(store);
         }
         true
     }
@@ -96,6 +93,37 @@ impl Jar {
     /// Throws all away.
     pub(super) fn clear(&mut self) {
         self.0 = None;
+    }
+}
+
+/// Throws cookies away that are too many: those that are out of date, then of the site that set most of them the oldest, as
+/// browsers do (RFC 6265, section 5.3).
+fn make_room(store: &mut CookieStore) {
+    type Key = (String, String, String);
+    let key = |cookie: &Cookie<'static>| -> Key {
+        let (domain, path) = (String::from(&cookie.domain), String::from(&cookie.path));
+        (domain, path, cookie.name().to_owned())
+    };
+    while store.iter_any().count() > MOST {
+        let mut of_site: HashMap<String, usize> = HashMap::new();
+        for cookie in store.iter_any() {
+            *of_site.entry(String::from(&cookie.domain)).or_default() += 1;
+        }
+        let most = of_site.into_iter().max_by_key(|(_, count)| *count);
+        let site = most.map(|(site, _)| site).unwrap_or_default();
+        let old = store.iter_any().find(|cookie| cookie.is_expired());
+        // They are kept in the order in which they were set.
+        let oldest = || {
+            store
+                .iter_any()
+                .find(|cookie| String::from(&cookie.domain) == site)
+        };
+        let Some((domain, path, name)) = old.or_else(oldest).map(key) else {
+            return;
+        };
+        if store.remove(&domain, &path, &name).is_none() {
+            return;
+        }
     }
 }
 
@@ -186,8 +214,19 @@ mod tests {
         let long = format!("long={}; Path=/", "x".repeat(LONGEST));
         jar.take(&here, ASKED, &given(&[&long]));
         assert_eq!(sent(&jar, &here, "/").split("; ").count(), MOST);
-        // What is known may still change.
-        jar.take(&here, ASKED, &given(&["c0=y; Path=/"]));
-        assert!(sent(&jar, &here, "/").contains("c0=y"));
+        // The oldest made room, as in a browser, and what is known may still change.
+        let (first, last) = (9 * MOST, 10 * MOST - 1);
+        let kept = sent(&jar, &here, "/");
+        assert!(kept.contains(&format!("c{first}=x")) && kept.contains(&format!("c{last}=x")));
+        assert!(!kept.contains(&format!("c{}=x", first - 1)), "{kept}");
+        jar.take(&here, ASKED, &given(&[&format!("c{last}=y; Path=/")]));
+        assert!(sent(&jar, &here, "/").contains(&format!("c{last}=y")));
+        // Another site's few stay.
+        let there = origin("127.0.0.2");
+        jar.take(&there, ASKED, &given(&["mine=1; Path=/"]));
+        for n in 0..MOST {
+            jar.take(&here, ASKED, &given(&[&format!("d{n}=x; Path=/")]));
+        }
+        assert_eq!(sent(&jar, &there, "/"), "mine=1");
     }
 }

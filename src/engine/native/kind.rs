@@ -10,14 +10,14 @@ use super::http::Connector;
 use super::idle::IdleLimit;
 use super::recorder::Recorder;
 use crate::engine::trace::Trace;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, UsedUp};
 
 /// What all VUs of one thread share.
 pub(super) struct Thread {
     pub(super) connector: Connector,
     pub(super) recorder: RefCell<Recorder>,
     /// Why the load cannot go on, once it cannot.
-    pub(super) over: Rc<RefCell<Option<String>>>,
+    pub(super) over: Rc<RefCell<Option<UsedUp>>>,
 }
 
 /// What all users of one kind have in common on one thread.
@@ -41,6 +41,16 @@ pub(super) struct Kind {
     pub(super) excerpts: bool,
     /// Where a cycle that is looked at is told of.
     pub(super) trace: Option<Trace>,
+    /// What came on a connection that the present step of one who is looked at holds.
+    pub(super) came: RefCell<CameLately>,
+}
+
+/// Events or messages that came to a step, for one who looks.
+#[derive(Debug, Default)]
+pub(super) struct CameLately {
+    pub(super) count: u32,
+    /// The last of them, fit to be shown.
+    pub(super) last: String,
 }
 
 impl Kind {
@@ -64,6 +74,7 @@ impl Kind {
             thinks: false,
             excerpts: own.excerpts || trace.is_some(),
             trace,
+            came: RefCell::default(),
         }
     }
 

@@ -26,6 +26,7 @@ use super::vu::{self, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
 use super::{LoadModel, PopulationSpec};
 use crate::engine::Canary;
+use crate::engine::EngineError;
 use crate::engine::trace::Trace;
 use crate::measure::{LoadedAddress, StepWindow};
 use crate::scenario::Addresses;
@@ -73,7 +74,7 @@ pub(super) struct SetLevel {
 }
 
 /// One thread's part of a window, or why the thread cannot go on.
-pub(super) type Report = Result<ShardWindow, String>;
+pub(super) type Report = Result<ShardWindow, EngineError>;
 
 pub(super) struct ShardWindow {
     /// Number of the last slice of time that it covers; more than one when the thread was held up.
@@ -108,7 +109,10 @@ pub(super) fn run(
             runtime.shutdown_background();
         }
         // The engine may be gone already; then nobody needs to know.
-        Err(e) => drop(reports.send(Err(format!("no runtime for a load thread: {e}")))),
+        Err(e) => {
+            let why = format!("no runtime for a load thread: {e}");
+            drop(reports.send(Err(EngineError::Stopped(why))));
+        }
     }
 }
 
@@ -153,7 +157,8 @@ impl Shard {
         let reports = self.reports.clone();
         if let Err(e) = self.serve(commands).await {
             // The engine may be gone already; then nobody needs to know.
-            drop(reports.send(Err(format!("no timer for a load thread: {e}"))));
+            let why = format!("no timer for a load thread: {e}");
+            drop(reports.send(Err(EngineError::Stopped(why))));
         }
     }
 
@@ -281,7 +286,8 @@ impl Shard {
         match ended {
             Err(e) if e.is_panic() => {
                 // The engine may be gone already; then nobody needs to know.
-                let _ = self.reports.send(Err(format!("a VU panicked: {e}")));
+                let _ =
+                    (self.reports).send(Err(EngineError::Stopped(format!("a VU panicked: {e}"))));
                 Err(())
             }
             _ => Ok(()),
@@ -298,9 +304,6 @@ impl Shard {
 
     /// Ends the window; one that the thread was too late for is part of it.
     fn cut(&mut self) -> Result<(), ()> {
-        if let Some(why) = self.thread.over.borrow_mut().take() {
-            return self.reports.send(Err(why)).map_err(|_| ()).and(Err(()));
-        }
         let now = Instant::now();
         self.windows_cut += 1;
         while self.window_end() <= now {
@@ -330,7 +333,14 @@ impl Shard {
             addresses: self.thread.connector.cut(),
         };
         self.window_start = now;
-        self.reports.send(Ok(window)).map_err(|_| ())
+        self.reports.send(Ok(window)).map_err(|_| ())?;
+        // What was done before nothing was left is told first.
+        match self.thread.over.borrow_mut().take() {
+            Some(why) => (self.reports.send(Err(EngineError::UsedUp(why.to_string()))))
+                .map_err(|_| ())
+                .and(Err(())),
+            None => Ok(()),
+        }
     }
 }
 
@@ -356,6 +366,7 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
             thinks: true,
             excerpts: spec.excerpts,
             trace: None,
+            came: RefCell::default(),
         };
         first_row += scenario.table().rows().len();
         out.push(Population::new(PopulationPart {

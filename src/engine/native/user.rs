@@ -152,7 +152,7 @@ impl<'a> ScenarioUser<'a> {
         let drawn = (self.scenario).begin_cycle(&mut self.values, &mut self.rng, |feeder| {
             next_rows[feeder].fetch_add(1, Ordering::Relaxed)
         });
-        let over = drawn.map_err(|why| self.kind.thread.over.replace(Some(why.to_string())));
+        let over = drawn.map_err(|why| self.kind.thread.over.replace(Some(why)));
         over.is_ok()
     }
 

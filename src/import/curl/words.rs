@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::call::{Body, Call};
+use super::super::call::{Body, Call, PartContent};
 
 /// Stand around the name of a variable of the shell until the request is whole; no text of a
 /// request has them.
@@ -312,6 +312,11 @@ pub(super) fn each(text: &str, out: &mut String, push: impl Fn(&mut String, &str
     push(out, rest);
 }
 
+/// Whether a variable stands in a text.
+pub(super) fn has_variable(text: &str) -> bool {
+    text.contains(OPEN)
+}
+
 /// Makes placeholders of the variables.
 pub(super) fn fill(call: &mut Call) {
     let made = |text: &mut String| {
@@ -332,6 +337,13 @@ pub(super) fn fill(call: &mut Call) {
         Body::Text(text) => made(text),
         Body::Form(fields) => fields.iter_mut().for_each(|(_, value)| made(value)),
         Body::Json(value) => json(value, &made),
+        Body::Multipart(parts) => {
+            for part in parts {
+                if let PartContent::Text(text) = &mut part.content {
+                    made(text);
+                }
+            }
+        }
     }
 }
 

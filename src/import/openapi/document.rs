@@ -1,17 +1,25 @@
 //! A description as a tree, with its references.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
 use super::example;
 
 /// Bytes of a description that is read.
 const MOST_BYTES: usize = 32 << 20;
+/// Patterns of one request that are noted.
+const MOST_UNMET: usize = 20;
+/// Signs of one that are shown.
+const MOST_SHOWN: usize = 100;
 /// References that lead to one another.
 const MOST_REFERENCES: usize = 32;
 
 /// A description.
 pub(super) struct Document {
     root: Value,
+    /// Patterns for which no example could be made.
+    unmet: RefCell<Vec<String>>,
 }
 
 impl Document {
@@ -31,7 +39,24 @@ impl Document {
                 format!("it is neither JSON nor YAML that can be read: {first}")
             })?
         };
-        Ok(Self { root })
+        Ok(Self {
+            root,
+            unmet: RefCell::default(),
+        })
+    }
+
+    /// Notes that no example could be made that this pattern matches.
+    pub(super) fn note_unmet(&self, pattern: &str) {
+        let mut unmet = self.unmet.borrow_mut();
+        let shown: String = pattern.chars().take(MOST_SHOWN).collect();
+        if unmet.len() < MOST_UNMET && !unmet.contains(&shown) {
+            unmet.push(shown);
+        }
+    }
+
+    /// What was noted since it was asked last.
+    pub(super) fn take_unmet(&self) -> Vec<String> {
+        self.unmet.take()
     }
 
     /// All of it.
@@ -77,6 +102,14 @@ impl Document {
         }
         // A parameter of Swagger 2 is its own schema.
         self.example(holder.get("schema").unwrap_or(holder))
+    }
+
+    /// Whether a schema is that of a file, or of a list of files.
+    pub(super) fn is_file(&self, schema: &Value) -> bool {
+        let schema = self.resolved(schema);
+        let schema = self.resolved(schema.get("items").unwrap_or(schema));
+        let text = |key: &str| schema.get(key).and_then(Value::as_str);
+        text("format") == Some("binary") || text("contentMediaType").is_some()
     }
 
     /// Names of the fields of an object.

@@ -4,6 +4,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::document::Document;
+use super::pattern;
 
 /// Levels of objects and lists within one another; a schema may hold itself.
 const MOST_DEPTH: usize = 8;
@@ -61,7 +62,7 @@ impl Maker<'_> {
             "number" => number(schema),
             "boolean" => Value::Bool(true),
             "null" => Value::Null,
-            _ => Value::String(text(schema)),
+            _ => Value::String(self.text(schema)),
         }
     }
 
@@ -82,6 +83,26 @@ impl Maker<'_> {
         } else {
             Value::Object(fields)
         }
+    }
+
+    /// A text; one that a pattern is not met by is noted for the reader.
+    fn text(&self, schema: &Value) -> String {
+        let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else {
+            return text(schema);
+        };
+        let length = |key: &str, default| {
+            let given = schema.get(key).and_then(Value::as_u64).unwrap_or(default);
+            usize::try_from(given.min(MOST_LENGTH)).unwrap_or(0)
+        };
+        let own = text(schema);
+        if regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(&own)) {
+            return own;
+        }
+        let (least, most) = (length("minLength", 0), length("maxLength", MOST_LENGTH));
+        pattern::example(pattern, least, most).unwrap_or_else(|| {
+            self.document.note_unmet(pattern);
+            own
+        })
     }
 
     /// Fields that must be there; all of them where none must.
@@ -130,20 +151,86 @@ fn kind(schema: &Value) -> &str {
     }
 }
 
+/// The bounds of a number: its least and its greatest value, each with whether the value itself is
+/// left out. `OpenAPI` 3.0 says that with a truth value, 3.1 with the bound itself.
+fn bounds(schema: &Value) -> [Option<(f64, bool)>; 2] {
+    let stricter: [fn(f64, f64) -> bool; 2] =
+        [|own, bound| own >= bound, |own, bound| own <= bound];
+    let names = [
+        ("minimum", "exclusiveMinimum"),
+        ("maximum", "exclusiveMaximum"),
+    ];
+    [0, 1].map(|side| {
+        let (with, without) = names[side];
+        let bound = schema.get(with).and_then(Value::as_f64);
+        let exclusive = schema.get(without);
+        let own = exclusive.and_then(Value::as_f64);
+        let left_out = exclusive.and_then(Value::as_bool) == Some(true);
+        match (bound, own) {
+            (Some(bound), Some(own)) if !stricter[side](own, bound) => Some((bound, false)),
+            (_, Some(own)) => Some((own, true)),
+            (Some(bound), None) => Some((bound, left_out)),
+            (None, None) => None,
+        }
+    })
+}
+
+/// What values of a number are multiples of.
+fn step_of(schema: &Value) -> Option<f64> {
+    let step = schema.get("multipleOf").and_then(Value::as_f64);
+    step.filter(|step| *step > 0.0 && step.is_finite())
+}
+
+/// The first multiple of a step within bounds, as near to a wanted value as may be.
+fn multiple(wanted: f64, step: f64, [least, most]: [Option<(f64, bool)>; 2]) -> f64 {
+    let fits = |value: f64| {
+        least.is_none_or(|(least, out)| value > least || value >= least && !out)
+            && most.is_none_or(|(most, out)| value < most || value <= most && !out)
+    };
+    let least = least.map_or(wanted, |(least, _)| wanted.max(least));
+    let first = (least / step).ceil();
+    let mut all = [0.0, 1.0, -1.0]
+        .into_iter()
+        .map(|more| (first + more) * step);
+    all.find(|value| fits(*value)).unwrap_or(first * step)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a whole number that a float holds exactly, or a bound beyond all of them"
+)]
 fn whole(schema: &Value) -> i64 {
-    let of = |key: &str| schema.get(key).and_then(Value::as_i64);
-    let above = of("exclusiveMinimum").map(|n| n.saturating_add(1));
-    let least = of("minimum").or(above);
-    let most = of("maximum").or(of("exclusiveMaximum").map(|n| n.saturating_sub(1)));
-    let value = least.unwrap_or(1).max(least.unwrap_or(i64::MIN));
+    // Bounds that are whole numbers are read as such: a float is not exact beyond 2^53.
+    let exact = |key: &str| schema.get(key).and_then(Value::as_i64);
+    let [least, most] = bounds(schema);
+    if let Some(step) = step_of(schema) {
+        return multiple(1.0, step.max(1.0), [least, most]) as i64;
+    }
+    let least = match least {
+        Some((bound, true)) => Some((bound.floor() as i64).saturating_add(1)),
+        Some((bound, false)) => exact("minimum").or(Some(bound.ceil() as i64)),
+        None => None,
+    };
+    let most = match most {
+        Some((bound, true)) => Some((bound.ceil() as i64).saturating_sub(1)),
+        Some((bound, false)) => exact("maximum").or(Some(bound.floor() as i64)),
+        None => None,
+    };
+    let value = least.unwrap_or(1);
     most.map_or(value, |most| value.min(most))
 }
 
 fn number(schema: &Value) -> Value {
-    let of = |key: &str| schema.get(key).and_then(Value::as_f64);
-    let above = of("exclusiveMinimum").map(|x| x + 1.0);
-    let least = of("minimum").or(above).unwrap_or(1.5);
-    let value = of("maximum").map_or(least, |most| least.min(most));
+    let [least, most] = bounds(schema);
+    let value = match (step_of(schema), least, most) {
+        (Some(step), ..) => multiple(1.0, step, [least, most]),
+        (None, Some((least, false)), _) => least,
+        (None, Some((least, true)), Some((most, _))) => f64::midpoint(least, most),
+        (None, Some((least, true)), None) => least + 1.0,
+        (None, None, Some((most, false))) => most.min(1.5),
+        (None, None, Some((most, true))) => (most - 1.0).min(1.5),
+        (None, None, None) => 1.5,
+    };
     Number::from_f64(value).map_or(Value::from(1), Value::Number)
 }
 
@@ -179,4 +266,43 @@ fn text(schema: &Value) -> String {
         text.truncate(usize::try_from(most.min(MOST_LENGTH)).unwrap_or(0));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn numbers_keep_to_their_bounds_and_steps() {
+        for (schema, wanted) in [
+            (json!({ "minimum": 5, "exclusiveMinimum": true }), 6),
+            (json!({ "exclusiveMinimum": 0 }), 1),
+            (json!({ "exclusiveMinimum": 0.5 }), 1),
+            (json!({ "maximum": 0, "exclusiveMaximum": true }), -1),
+            (json!({ "exclusiveMaximum": -3 }), -4),
+            (json!({ "multipleOf": 25 }), 25),
+            (
+                json!({ "multipleOf": 10, "minimum": 11, "maximum": 20 }),
+                20,
+            ),
+            (json!({ "multipleOf": 10, "exclusiveMinimum": 20 }), 30),
+            (
+                json!({ "minimum": 9_007_199_254_740_993_i64 }),
+                9_007_199_254_740_993,
+            ),
+        ] {
+            assert_eq!(whole(&schema), wanted, "{schema}");
+        }
+        for (schema, wanted) in [
+            (json!({ "exclusiveMinimum": 0, "exclusiveMaximum": 1 }), 0.5),
+            (json!({ "exclusiveMinimum": 0 }), 1.0),
+            (json!({ "exclusiveMaximum": 1 }), 0.0),
+            (json!({ "multipleOf": 0.25, "exclusiveMinimum": 2 }), 2.25),
+            (json!({ "minimum": 2.5 }), 2.5),
+        ] {
+            assert_eq!(number(&schema), json!(wanted), "{schema}");
+        }
+    }
 }

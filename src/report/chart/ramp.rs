@@ -67,6 +67,7 @@ fn title(record: &RampRecord) -> String {
     let text = match record.ending {
         _ if record.stages.is_empty() => "no stage ran",
         RampEnding::GeneratorLimited => "no result: the generator was the bottleneck in a stage",
+        RampEnding::DataUsedUp => "rows used up; until then no window of 10 s broke the SLO",
         RampEnding::Interrupted => "interrupted; until then no window of 10 s broke the SLO",
         RampEnding::Aborted => "aborted; until then no window of 10 s broke the SLO",
         _ if record.stages.iter().any(unsure) => "no result: a stage was undecided",

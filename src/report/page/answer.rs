@@ -65,6 +65,7 @@ fn without(ending: Ending, at_once: bool) -> (&'static str, &'static str) {
             "undecided",
             "the load generator or its host was the bottleneck, not the target",
         ),
+        Ending::DataUsedUp => ("rows used up", "a feeder has no rows left; results kept"),
         Ending::TargetDown if at_once => ("not measured", "the first request failed"),
         Ending::TargetDown => ("target down", "it did not recover after a probe"),
         Ending::Interrupted => ("interrupted", "stopped before an answer; results kept"),

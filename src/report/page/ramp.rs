@@ -64,6 +64,7 @@ fn number(record: &RampRecord) -> Number {
                 // That it held would be more than what was judged says.
                 RampEnding::Complete => "none",
                 RampEnding::GeneratorLimited => "invalid",
+                RampEnding::DataUsedUp => "rows used up",
                 RampEnding::TargetDown => "target down",
                 RampEnding::Interrupted => "interrupted",
                 RampEnding::Aborted => "aborted",

@@ -421,6 +421,15 @@ fn headers_of_a_step_beat_those_of_all_and_ours() {
 }
 
 #[test]
+fn an_empty_user_agent_is_not_sent() {
+    let toml = "headers = { user-agent = 'all' }
+        steps = [{ name = 'a', get = '/', headers = { User-Agent = '', x = '' } }]";
+    let request = request(&compile(toml).unwrap(), 0, 0);
+    assert!(!request.headers().contains_key("user-agent"));
+    assert_eq!(request.headers()["x"], "");
+}
+
+#[test]
 fn feeders_give_each_cycle_its_row() {
     for (order, want) in [("sequential", "/api/bob"), ("per-vu", "/api/ann")] {
         let toml = format!(

@@ -87,6 +87,7 @@ impl ScenarioUser<'_> {
     pub(super) fn nothing_seen(&mut self) {
         if !self.kind.thinks {
             self.seen = None;
+            self.kind.came.take();
         }
     }
 
@@ -137,7 +138,10 @@ impl ScenarioUser<'_> {
             FailureKind::Timeout => {
                 let limit = units::format_seconds(step.timeout.as_secs_f64());
                 let text = format!("not done within {limit} (`timeout`)");
-                Some(Words::from(text))
+                Some(Words {
+                    detail: self.what_came(step),
+                    ..Words::from(text)
+                })
             }
             // The words quote the event.
             FailureKind::WrongEvent if !self.kind.excerpts => None,
@@ -215,11 +219,7 @@ impl ScenarioUser<'_> {
         let words = failed.words.map(Words::whole).unwrap_or_default();
         let excerpt = failed.excerpt(self.kind.excerpts, &masks);
         let seen = failed.seen;
-        let waits = match failed.action {
-            Action::Wait(_) => true,
-            Action::Socket(step) => step.request().is_none(),
-            _ => false,
-        };
+        let waits = waits(failed.action);
         Failure {
             kind: failed.way.kind,
             step: Some(self.step_name(failed.index)),
@@ -227,12 +227,39 @@ impl ScenarioUser<'_> {
             status: failed.way.status,
             answered: seen.filter(|s| !s.to_blame).map(|s| s.status),
             // Who waits has a stream that was opened.
+            waited: waits,
             connected: waits || failed.words.is_some_and(|w| !w.connecting),
             points_to: seen.and_then(|s| s.points_to(&masks)),
             redirects: self.scenario.redirects(),
             message: excerpt::long_line(&masks.text(&words)),
             excerpt: excerpt::line(&excerpt),
         }
+    }
+
+    /// What one who looks saw come to a step that was not done in time; empty for all others.
+    fn what_came(&self, step: &Step) -> String {
+        let streams = matches!(&step.action, Action::Request(r) if r.stream().is_some());
+        if self.kind.trace.is_none() || !(streams || waits(&step.action)) {
+            return String::new();
+        }
+        let came = self.kind.came.borrow();
+        match came.count {
+            0 => "nothing came while it waited".to_owned(),
+            1 => format!("1 came that was not what it waits for: {}", came.last),
+            n => format!(
+                "{n} came that were not what it waits for, the last: {}",
+                came.last
+            ),
+        }
+    }
+
+    /// An event or a message came to one who looks.
+    pub(super) fn say_message(&self, text: &str) {
+        self.say(Mark::Came, |masks| {
+            let line = message_line(text, masks);
+            note_came(self.kind, &line);
+            line
+        });
     }
 
     fn step_name(&self, index: usize) -> String {
@@ -290,7 +317,7 @@ impl ScenarioUser<'_> {
                 Action::Request(r) => format!(
                     "{}; passes with {}{}{}",
                     r.shown(),
-                    expected(r.expect()),
+                    expected(r.expect()) + &streamed(r),
                     if r.check().is_some() {
                         ", what `check` asks for"
                     } else {
@@ -355,20 +382,37 @@ impl ScenarioUser<'_> {
 }
 
 /// What one who looks shows of the events of a stream.
-pub(super) struct Look<'a>(Option<(&'a Trace, Masks)>);
+pub(super) struct Look<'a>(Option<(&'a Trace, &'a Kind, Masks)>);
 
 impl<'a> Look<'a> {
     pub(super) fn of(kind: &'a Kind, scenario: &Scenario, values: &Values) -> Self {
         let trace = kind.trace.as_ref();
-        Self(trace.map(|trace| (trace, scenario.masks(values, false))))
+        Self(trace.map(|trace| (trace, kind, scenario.masks(values, false))))
     }
 
     /// An event came.
     pub(super) fn came(&self, event: &Event) {
-        if let Some((trace, masks)) = &self.0 {
-            trace.say(Mark::Came, &event_line(&event.name, &event.data, masks));
+        if let Some((trace, kind, masks)) = &self.0 {
+            let line = event_line(&event.name, &event.data, masks);
+            note_came(kind, &line);
+            trace.say(Mark::Came, &line);
         }
     }
+}
+
+/// Whether a step waits on a connection that an earlier one opened.
+fn waits(action: &Action) -> bool {
+    match action {
+        Action::Wait(_) => true,
+        Action::Socket(step) => step.request().is_none(),
+        _ => false,
+    }
+}
+
+fn note_came(kind: &Kind, line: &str) {
+    let mut came = kind.came.borrow_mut();
+    came.count += 1;
+    line.clone_into(&mut came.last);
 }
 
 /// An event, on one line.
@@ -446,6 +490,21 @@ pub(super) fn wanted(user: &ScenarioUser<'_>, extract: &[crate::scenario::Extrac
         format!(", and {} for `{name}`", e.from)
     });
     each.collect()
+}
+
+/// What of a streamed answer is waited for, in words.
+fn streamed(request: &RequestTemplate) -> String {
+    let Some(stream) = request.stream() else {
+        return String::new();
+    };
+    let until = match &stream.until {
+        Some(until) => format!("an event{}", until.shown()),
+        None => "its end".to_owned(),
+    };
+    let first = (stream.first.as_ref()).map_or_else(String::new, |first| {
+        format!(", of which the first counted is an event{}", first.shown())
+    });
+    format!(" and an event stream (text/event-stream) that is read up to {until}{first}")
 }
 
 fn awaited(wait: &Wait) -> String {

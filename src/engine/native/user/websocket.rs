@@ -142,7 +142,7 @@ impl ScenarioUser<'_> {
         let sought = (receive.events).filled(|t| scenario.render(t, values, rng));
         let expect = (receive.expect).filled(|t| scenario.render(t, values, rng));
         let fits = |message: &Message| {
-            self.say(Mark::Came, |masks| message_line(&message.text, masks));
+            self.say_message(&message.text);
             receive.binary.is_none_or(|b| b == message.is_binary)
                 && sought.is_text(&message.text, json_part)
         };

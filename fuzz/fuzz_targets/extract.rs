@@ -1,0 +1,4 @@
+//! See `breakpoint::fuzz`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| breakpoint::fuzz::Target::Extract.run(data));
