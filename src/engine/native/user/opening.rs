@@ -61,7 +61,7 @@ impl ScenarioUser<'_> {
     }
 
     /// What is needed to open a stream again that ends.
-    fn again(&self, template: &RequestTemplate, request: &[u8]) -> Again {
+    fn again(&mut self, template: &RequestTemplate, request: &[u8]) -> Again {
         let origin = &self.scenario.origins()[template.origin()];
         let with_cookies = self.jar.add_to(origin, request);
         Again {
