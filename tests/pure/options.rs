@@ -70,7 +70,9 @@ fn keys_of(section: &str) -> BTreeSet<String> {
     let message = error.to_string();
     let (_, list) = message.split_once("known here: ").unwrap();
     let names = list.lines().next().unwrap().split(", ").map(str::to_owned);
-    names.filter(|n| !PARTS.contains(&&**n)).collect()
+    names
+        .filter(|n| !(section.is_empty() && PARTS.contains(&&**n)))
+        .collect()
 }
 
 fn same(what: &str, in_table: &[String], really: &BTreeSet<String>) {
