@@ -160,7 +160,7 @@ impl SimEngine {
         Self {
             now: 0.0,
             tallies: (0..kinds.count()).map(|_| Tally::default()).collect(),
-            steps: kinds.steps(std::iter::empty()),
+            steps: kinds.steps(&[]),
             vus: Vus::new(users, kinds, spec.pace_per_s),
             station: Station::new(spec.service.servers, spec.service.discipline),
             effects: Effects::new(&spec, &mut rng),
@@ -417,8 +417,8 @@ impl SimEngine {
             inclusive,
         });
         self.good.push((name.to_owned(), limits.collect()));
-        let names = self.good.iter().map(|(name, _)| name.as_str());
-        self.steps = self.vus.kinds().steps(names);
+        let names: Vec<&str> = self.good.iter().map(|(name, _)| name.as_str()).collect();
+        self.steps = self.vus.kinds().steps(&names);
     }
 
     /// The rows of one kind of users, whose counts begin anew.

@@ -59,7 +59,8 @@ impl System {
         let spec = SystemSpec::from_toml(text)?;
         let slo = Slo::parse(&spec.slo)?;
         let good = slo.objectives().iter().filter_map(Objective::good);
-        let steps = spec.steps(good.map(|(row, _)| row));
+        let good: Vec<&str> = good.map(|(row, _)| row).collect();
+        let steps = spec.steps(&good);
         slo.check_names(&steps, &[])?;
         let (max, start) = (Level(spec.max_vus), Level(spec.start_vus));
         let default = SearchSpec::default();

@@ -88,7 +88,7 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
         think_s: sim.system.think_s(),
         pace_per_s: sim.system.pace_per_s,
     };
-    let steps = sim.system.steps(std::iter::empty());
+    let steps = sim.system.steps(&[]);
     RunSpec {
         drain_timeout: Duration::from_secs(60),
         canary_timeout: Duration::from_secs(30),

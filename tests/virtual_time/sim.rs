@@ -881,7 +881,7 @@ const TWO_KINDS: &str = "[[users]]\nname = 'reports'\nshare = 25\n\
 
 /// Completions per second of each row over these seconds.
 fn rates(totals: &Totals, spec: &SystemSpec) -> Vec<(String, f64)> {
-    let steps = spec.steps(std::iter::empty());
+    let steps = spec.steps(&[]);
     let of = |row: usize| {
         let counts = totals.windows.iter().map(|w| w.steps[row].latency.count());
         counts.sum::<u64>() as f64 / totals.windows.len() as f64
@@ -921,10 +921,7 @@ fn kinds_of_users_share_a_level_and_each_goes_its_own_way() {
         "service",
     );
     // In the rows of the reports nothing of the others: each takes its second.
-    let row = spec
-        .steps(std::iter::empty())
-        .index(Some("reports.request"))
-        .unwrap();
+    let row = spec.steps(&[]).index(Some("reports.request")).unwrap();
     let own = Histogram::sum(totals.windows.iter().map(|w| &w.steps[row].latency));
     close(own.quantile_s(0.001).unwrap(), 1.0, 0.002, "fastest report");
     close(own.quantile_s(1.0).unwrap(), 1.0, 0.002, "slowest report");

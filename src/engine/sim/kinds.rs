@@ -93,12 +93,12 @@ impl UserKinds {
     }
 
     /// The rows of a window: a request and a cycle of each kind, then what stands for all of them.
-    pub(super) fn steps<'a>(&self, good: impl Iterator<Item = &'a str> + Clone) -> StepTable {
+    pub(super) fn steps(&self, good: &[&str]) -> StepTable {
         let table = || {
             let mut table = StepTable::of_cycle(["request".to_owned()], Some(0));
-            good.clone().for_each(|name| {
+            for name in good {
                 table.add_good(name);
-            });
+            }
             table
         };
         let tables: Vec<StepTable> = self.kinds.iter().map(|_| table()).collect();

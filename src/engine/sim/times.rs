@@ -31,7 +31,7 @@ impl SystemSpec {
     ///
     /// # Panics
     /// As [`SystemSpec::think_s`].
-    pub fn steps<'a>(&self, good: impl Iterator<Item = &'a str> + Clone) -> StepTable {
+    pub fn steps(&self, good: &[&str]) -> StepTable {
         self.user_kinds().steps(good)
     }
 
