@@ -235,6 +235,7 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, Refusal> {
         let outline = match &ready.scenarios {
             Some(scenarios) => {
                 let each = Each::with_connections(scenarios.connections_per_vu());
+                let each = each.speaking(plan.target.protocol);
                 Outline::of(plan, each, scenarios.mean_think_s(), scenarios.beside())
             }
             // What its users think is not known yet.

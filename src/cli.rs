@@ -376,6 +376,12 @@ pub struct ConnectArgs {
     /// and in the handshake.
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
+    /// Use HTTP/2 where an https server chooses it in the TLS handshake (ALPN), else HTTP/1.1.
+    #[arg(long, conflicts_with = "http2_prior_knowledge")]
+    pub http2: bool,
+    /// Use HTTP/2 alone: over https by ALPN, over http without asking (h2c).
+    #[arg(long)]
+    pub http2_prior_knowledge: bool,
 }
 
 impl ConnectArgs {
@@ -387,6 +393,8 @@ impl ConnectArgs {
             key: self.key.clone(),
             insecure: self.insecure,
             resolve: self.resolve.clone(),
+            http2: self.http2,
+            http2_prior_knowledge: self.http2_prior_knowledge,
             ..flags
         }
     }

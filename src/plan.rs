@@ -10,6 +10,7 @@ mod log;
 mod monitor;
 mod objectives;
 mod population;
+mod protocol;
 mod request;
 mod reset;
 mod safety;
@@ -32,7 +33,7 @@ use crate::k6::{Looked, Script};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
 use crate::scenario::spec::ScenarioSpec;
-use crate::scenario::{Addresses, Allowed};
+use crate::scenario::{Addresses, Allowed, Protocol};
 use crate::search::SearchSpec;
 use crate::slo::{Condition, Objective, Slo, SloError};
 pub use connect::ConnectPlan;
@@ -118,6 +119,10 @@ pub struct FindFlags {
     pub insecure: bool,
     /// `--resolve`, each.
     pub resolve: Vec<String>,
+    /// `--http2`.
+    pub http2: bool,
+    /// `--http2-prior-knowledge`.
+    pub http2_prior_knowledge: bool,
     /// `--engine`.
     pub engine: Option<String>,
     /// `--locust-url`.
@@ -357,6 +362,8 @@ pub struct TargetPlan {
     pub connect: ConnectPlan,
     /// Which of a name's addresses are loaded.
     pub addresses: Addresses,
+    /// Which HTTP is spoken, and how many share a connection.
+    pub protocol: Protocol,
 }
 
 impl TargetPlan {
@@ -638,10 +645,12 @@ impl Plan {
         })?;
         let (slo, slo_spans) = slo(None, asked)?;
         let (origin, _) = profile::template::split(url);
+        let kind = TargetKind::External {
+            url: origin.to_owned(),
+        };
         let target = TargetPlan {
-            kind: TargetKind::External {
-                url: origin.to_owned(),
-            },
+            protocol: protocol::resolve(None, flags, &reader, (&kind, asked.engine.facts()))?,
+            kind,
             allowed: Allowed::new(flags.allow_target.iter().cloned()),
             connect: connect::of_target(None, flags)?,
             ..TargetPlan::default()
@@ -881,6 +890,7 @@ impl Default for TargetPlan {
             unasked: Vec::new(),
             connect: ConnectPlan::default(),
             addresses: Addresses::default(),
+            protocol: Protocol::default(),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::plan::{
 };
 use crate::record::Environment;
 use crate::run;
-use crate::scenario::Addresses;
+use crate::scenario::{Addresses, Http, Protocol};
 use crate::search::forecast::{self, BreakKind, Expected};
 use crate::search::{CycleModel, SearchSpec};
 use crate::secret::masked;
@@ -36,6 +36,9 @@ const OWN_DESCRIPTORS: u64 = 64;
 const OWN_MEMORY: u64 = 64 << 20;
 const VU_MEMORY: u64 = 8 << 10;
 const CONNECTION_MEMORY: u64 = 12 << 10;
+/// What a connection of HTTP/2, and a stream of it, take beside that.
+const HTTP2_MEMORY: u64 = 40 << 10;
+const HTTP2_STREAM_MEMORY: u64 = 2 << 10;
 /// Linux' range of local ports where it cannot be read.
 const DEFAULT_PORTS: u64 = 28_232;
 
@@ -70,6 +73,8 @@ pub struct Needs {
 pub struct Each {
     sockets: u64,
     memory: u64,
+    /// How many VUs have these sockets together.
+    share: u64,
 }
 
 impl Each {
@@ -82,6 +87,7 @@ impl Each {
             } => Self {
                 sockets: connections,
                 memory,
+                share: 1,
             },
             VuCost::OfScenario | VuCost::Nothing => Self::with_connections(0),
         }
@@ -93,7 +99,32 @@ impl Each {
         Self {
             sockets: connections,
             memory: VU_MEMORY.saturating_add(connections.saturating_mul(CONNECTION_MEMORY)),
+            share: 1,
         }
+    }
+
+    /// The same over another HTTP: a connection of HTTP/2 has buffers and tables of its own, and several VUs may share it.
+    #[must_use]
+    pub fn speaking(self, protocol: Protocol) -> Self {
+        if protocol.http == Http::One {
+            return self;
+        }
+        let share = u64::from(protocol.streams_per_connection.max(1));
+        let streams = self.sockets.saturating_mul(HTTP2_STREAM_MEMORY);
+        let connections = self.sockets.saturating_mul(HTTP2_MEMORY) / share;
+        Self {
+            memory: self
+                .memory
+                .saturating_add(streams)
+                .saturating_add(connections),
+            share,
+            ..self
+        }
+    }
+
+    /// Sockets of so many VUs.
+    fn sockets_of(self, vus: u64) -> u64 {
+        vus.div_ceil(self.share.max(1)).saturating_mul(self.sockets)
     }
 }
 
@@ -133,7 +164,7 @@ impl Needs {
     /// What `level` needs.
     pub fn of(level: Level, each: Each) -> Self {
         let vus = u64::from(level.get());
-        let sockets = vus.saturating_mul(each.sockets);
+        let sockets = each.sockets_of(vus);
         Self {
             descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
             ports: sockets,
@@ -206,7 +237,8 @@ impl HostLimits {
         let by_memory = self.memory.map_or(u64::MAX, |free| {
             free.saturating_sub(OWN_MEMORY) / each.memory.max(1)
         });
-        let vus = (sockets / each.sockets.max(1)).min(by_memory);
+        let by_sockets = (sockets / each.sockets.max(1)).saturating_mul(each.share.max(1));
+        let vus = by_sockets.min(by_memory);
         Level(u32::try_from(vus).unwrap_or(u32::MAX))
     }
 }
@@ -506,6 +538,9 @@ impl Outline {
         for line in &self.addresses {
             writeln!(out, "addresses    {line}")?;
         }
+        if let Some(http) = http_words(plan) {
+            writeln!(out, "HTTP         {http}")?;
+        }
         if plan.target.connect.insecure {
             writeln!(out, "certificate  not checked (insecure)")?;
         }
@@ -711,6 +746,20 @@ fn write_resets(out: &mut String, target: &TargetPlan) -> fmt::Result {
         writeln!(out, "flush        the Redis server of {}", flush.monitor)?;
     }
     Ok(())
+}
+
+/// Which HTTP is spoken, where that is not 1.1 alone.
+fn http_words(plan: &Plan) -> Option<String> {
+    let protocol = plan.target.protocol;
+    let http = match protocol.http {
+        Http::One => return None,
+        Http::Auto => "2 over TLS where the server chooses it, else 1.1 (auto)",
+        Http::Two => "2",
+    };
+    Some(match protocol.streams_per_connection {
+        0 | 1 => format!("{http}, a connection for each VU"),
+        n => format!("{http}, a connection for every {n} VUs of a load thread"),
+    })
 }
 
 #[cfg(test)]

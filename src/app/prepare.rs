@@ -162,6 +162,7 @@ fn ready(
     }
     let left = host.beside(vus, connections);
     let each = Each::with_connections(scenarios.connections_per_vu());
+    let each = each.speaking(plan.target.protocol);
     warnings.extend(fitted(&mut plan, each, &left, way_down)?);
     Ok(Ready {
         plan,
@@ -193,6 +194,7 @@ pub(super) fn network<'a>(
             .map_err(|e| Refusal::new(Exit::Usage, e))?,
         resolve: connect.resolve.clone(),
         addresses: plan.target.addresses,
+        protocol: plan.target.protocol,
     })
 }
 

@@ -52,6 +52,8 @@ fn spec(stages: &str, slo: &[&str]) -> RampSpec {
             required: None,
             command: Vec::new(),
             insecure: false,
+            http: None,
+            streams_per_connection: None,
             addresses: Vec::new(),
         },
         stages,

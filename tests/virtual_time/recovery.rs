@@ -132,6 +132,8 @@ fn spec(system: &SystemSpec) -> RunSpec {
             required: None,
             command: Vec::new(),
             insecure: false,
+            http: None,
+            streams_per_connection: None,
             addresses: Vec::new(),
         },
         search,

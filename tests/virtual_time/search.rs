@@ -105,6 +105,8 @@ fn spec(sim: &Sim, slo: &[&str], search: SearchSpec) -> RunSpec {
             required: None,
             command: Vec::new(),
             insecure: false,
+            http: None,
+            streams_per_connection: None,
             addresses: Vec::new(),
         },
         search,

@@ -3,6 +3,7 @@
 mod answers;
 mod checks;
 mod cookies;
+mod http2;
 mod network;
 mod populations;
 mod redirects;

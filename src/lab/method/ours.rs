@@ -93,6 +93,8 @@ fn run_spec(system: &System, asked: &Asked, seed: u64) -> RunSpec {
             required: None,
             command: Vec::new(),
             insecure: false,
+            http: None,
+            streams_per_connection: None,
             addresses: Vec::new(),
         },
         search,
