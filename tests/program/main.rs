@@ -10,6 +10,7 @@ mod end_to_end;
 mod faults;
 mod first_contact;
 mod help;
+mod http2;
 mod import;
 mod live;
 mod mix;

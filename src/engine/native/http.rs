@@ -167,7 +167,10 @@ impl Connection {
 
     /// Whether the connection can take another request; a target that closed it meanwhile is noticed here.
     pub(super) async fn is_usable(&mut self) -> bool {
-        either!(&mut self.transport, it => it.is_usable().await)
+        match &mut self.transport {
+            Transport::Http1(http1) => http1.is_usable().await,
+            Transport::Http2(http2) => http2.is_usable(),
+        }
     }
 
     /// Whether the last answer left it to be used again.

@@ -14,7 +14,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes as Piece;
 use h2::RecvStream;
@@ -40,6 +40,8 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Turns after which others come to theirs, however much there is to read.
 const TURNS: u32 = 32;
+/// How long a connection may be idle whose end is not looked for before it is used again.
+const IDLE: Duration = Duration::from_millis(20);
 /// Where a connection ended.
 const IN_HEAD: &str = "without an answer";
 
@@ -198,20 +200,23 @@ impl Http2 {
         matches!(self.answer, Answer::Done)
     }
 
-    /// Whether it can take another request; what came meanwhile is read.
-    pub(super) async fn is_usable(&mut self) -> bool {
+    /// Whether it can take another request; what came meanwhile is read, where it was idle for a while. What comes later is
+    /// read before anything is sent, and then nothing was sent.
+    pub(super) fn is_usable(&mut self) -> bool {
         if !self.may_go_on() {
             return false;
         }
+        let quiet = &mut Context::from_waker(Waker::noop());
         if let Link::Own(own) = &mut self.link {
-            self.bytes.begin_turn(Waker::noop());
-            own.turn(&mut Context::from_waker(Waker::noop()));
+            if self.arrived.at.elapsed() > IDLE {
+                self.bytes.begin_turn(Waker::noop());
+                own.turn(quiet);
+            }
             if own.ended.is_some() {
                 return false;
             }
         }
-        let ready = poll_fn(|cx| Poll::Ready(self.send.poll_ready(cx))).await;
-        !matches!(ready, Poll::Ready(Err(_)))
+        !matches!(self.send.poll_ready(quiet), Poll::Ready(Err(_)))
     }
 
     pub(super) fn received(&self) -> u64 {
@@ -402,7 +407,9 @@ impl Http2 {
         if place == IN_BODY && told.detail.is_empty() {
             told.detail = format!("after {} bytes", self.length);
         }
-        self.not_processed = told.not_processed;
+        // What ended before a byte of the request was written is no matter of the request.
+        let alone = matches!(self.link, Link::Own(_));
+        self.not_processed = told.not_processed || alone && self.bytes.wrote_nothing();
         note(&told)
     }
 }

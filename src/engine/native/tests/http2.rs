@@ -122,7 +122,7 @@ async fn all_that_a_step_can_do_works_over_http_2() {
             "/login" => {
                 assert_eq!((asked.method.as_str(), &*header("x-kind")), ("POST", "a"));
                 let all = whole(&mut body).await;
-                assert_eq!(all, "user=7&pass=%26");
+                assert_eq!(all, "pass=%26&user=7");
                 let answer = Response::builder().status(302);
                 let answer = answer.header("location", "/home");
                 let answer = answer.header("set-cookie", "sid=s9; Path=/");

@@ -28,7 +28,15 @@ const OF_CONNECTION: [&str; 6] = [
 pub(super) struct Writer {
     scheme: Scheme,
     authority: Option<Authority>,
+    /// The last request, as it was written and as it was made of that: many are the same again and again.
+    last: Option<(Vec<u8>, Request<()>, Bytes)>,
+    /// How many were another than the one before.
+    others: u32,
 }
+
+/// A request that is larger is not kept, and none where so many were others.
+const KEPT: usize = 1024;
+const OTHERS: u32 = 16;
 
 /// It cannot be said in HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,11 +51,26 @@ impl Writer {
                 Scheme::HTTP
             },
             authority: origin.authority.parse().ok(),
+            last: None,
+            others: 0,
         }
     }
 
     /// The request of these bytes, and its body.
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(Request<()>, Bytes), Unsayable> {
+        if let Some((written, request, body)) = &self.last
+            && written == bytes
+        {
+            return Ok((request.clone(), body.clone()));
+        }
+        let (request, body) = self.made(bytes)?;
+        self.others = self.others.saturating_add(1);
+        let kept = bytes.len() <= KEPT && self.others < OTHERS;
+        self.last = kept.then(|| (bytes.to_vec(), request.clone(), body.clone()));
+        Ok((request, body))
+    }
+
+    fn made(&mut self, bytes: &[u8]) -> Result<(Request<()>, Bytes), Unsayable> {
         let mut few = [httparse::EMPTY_HEADER; USUAL_FIELDS];
         let mut request = httparse::Request::new(&mut few);
         match request.parse(bytes) {
@@ -155,5 +178,18 @@ mod tests {
         assert_eq!(request.headers().len(), USUAL_FIELDS + 1);
         assert_eq!(request.uri().host(), Some("a.example"));
         assert!(writer.write(b"GET /").is_err());
+    }
+
+    #[test]
+    fn a_request_that_comes_again_is_the_same_again_and_another_is_another() {
+        let mut writer = writer();
+        for number in 0..2 * OTHERS {
+            let sent = format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n{number}", number / 2);
+            for _ in 0..2 {
+                let (request, body) = writer.write(sent.as_bytes()).unwrap();
+                assert_eq!(request.uri().path(), format!("/{}", number / 2));
+                assert_eq!(body, number.to_string());
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes as Piece;
 use h2::client::{Connection, SendRequest};
@@ -43,6 +44,15 @@ struct Opened {
     room: Rc<Cell<usize>>,
     reached: Reached,
     task: AbortHandle,
+}
+
+impl Opened {
+    /// Whether the server still takes requests.
+    fn takes_more(&self) -> bool {
+        let quiet = &mut Context::from_waker(Waker::noop());
+        let ready = self.send.clone().poll_ready(quiet);
+        self.ended.borrow().is_none() && !matches!(ready, Poll::Ready(Err(_)))
+    }
 }
 
 impl Drop for Opened {
@@ -144,7 +154,7 @@ impl Slot {
             None => users < most,
             Some(opened) => {
                 let room = u32::try_from(opened.room.get()).unwrap_or(u32::MAX);
-                users < most.min(room.max(1)) && opened.ended.borrow().is_none()
+                users < most.min(room.max(1)) && opened.takes_more()
             }
         }
     }

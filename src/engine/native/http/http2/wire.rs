@@ -30,6 +30,8 @@ pub(super) struct Bytes {
     first: RefCell<Vec<u8>>,
     /// Whether the kernel once did not take at once what was written since this was last asked.
     held_up: Cell<bool>,
+    /// Whether anything was written since the last request began to be sent.
+    wrote: Cell<bool>,
 }
 
 impl Bytes {
@@ -63,6 +65,12 @@ impl Bytes {
     pub(super) fn sending(&self) {
         watch::sending();
         self.held_up.set(false);
+        self.wrote.set(false);
+    }
+
+    /// Whether nothing of the request was written that began to be sent last.
+    pub(super) fn wrote_nothing(&self) -> bool {
+        !self.wrote.get()
     }
 
     fn came(&self, bytes: &[u8], arrivals: Arrivals) {
@@ -97,6 +105,7 @@ impl Wire {
             received: Cell::new(0),
             first: RefCell::default(),
             held_up: Cell::new(false),
+            wrote: Cell::new(false),
         });
         let wire = Self {
             channel,
@@ -147,6 +156,7 @@ impl AsyncWrite for Wire {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.bytes.wrote.set(true);
         self.writing(|channel, cx| channel.poll_write(cx, bytes))
     }
 
