@@ -804,6 +804,27 @@ mod tests {
     }
 
     #[test]
+    fn vus_that_share_connections_of_http_2_need_fewer() {
+        let one = Each::with_connections(1);
+        let speaking = |http, streams_per_connection| {
+            one.speaking(Protocol {
+                http,
+                streams_per_connection,
+            })
+        };
+        assert_eq!(speaking(Http::One, 1), one);
+        let needs = Needs::of(Level(1000), speaking(Http::Two, 8));
+        assert_eq!(
+            (needs.descriptors, needs.ports),
+            (125 + OWN_DESCRIPTORS, 125)
+        );
+        assert_eq!(HOST.highest(speaking(Http::Two, 8)), Level(16_000));
+        let memory = |each| Needs::of(Level(1000), each).memory;
+        assert!(memory(speaking(Http::Two, 1)) > memory(speaking(Http::Two, 8)));
+        assert!(memory(speaking(Http::Two, 8)) > memory(one));
+    }
+
+    #[test]
     fn a_maximum_that_was_asked_for_is_refused_with_the_way_out() {
         assert_eq!(fit(&plan(Some(1000)), two(), &HOST), Ok(Fit::Fits));
         let error = fit(&plan(Some(1001)), two(), &HOST)

@@ -41,13 +41,13 @@ pub(super) fn resolve(
         },
     )?;
     if streams.value > 1 && http.value == Http::One {
-        let why = "VUs can share a connection only over HTTP/2; add `http = \"2\"` or `http = \"auto\"` \
-                   to [target]";
+        let why = "VUs can share a connection only over HTTP/2; add `http = \"2\"` or \
+                   `http = \"auto\"` to [target]";
         return Err(reader.blame(&[&streams], why.to_owned()));
     }
     if flags.http2 && !is_https(target) {
-        let why = "an http:// address has no TLS handshake in which the server could choose HTTP/2; give \
-                   --http2-prior-knowledge, or an https:// address";
+        let why = "an http:// address has no TLS handshake in which the server could choose \
+                   HTTP/2; give --http2-prior-knowledge, or an https:// address";
         return Err(reader.blame(&[&http], why.to_owned()));
     }
     Ok(Protocol {

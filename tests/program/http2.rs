@@ -1,4 +1,5 @@
-//! HTTP/2 with servers of others: nginx and nghttpd, where they are installed (Debian: nginx, nghttp2-server). In CI they must be.
+//! HTTP/2 with servers of others: nginx and nghttpd, where they are installed (Debian: nginx,
+//! nghttp2-server). In CI they must be.
 #![expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::fs;
@@ -61,7 +62,8 @@ impl Server {
         Some(server)
     }
 
-    /// nginx, which answers everything with `hello` and ends a connection gracefully after so many requests.
+    /// nginx, which answers everything with `hello` and ends a connection gracefully after so many
+    /// requests.
     fn nginx(folder: &Path, tls: bool, requests: u32) -> Option<Self> {
         let port = free_port();
         let (ssl, keys) = if tls {
@@ -249,7 +251,7 @@ fn keys_that_do_not_go_together_are_refused_where_they_stand() {
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains(part), "{}", said(&output));
     };
-    refused("http = \"3\"", "1.1");
+    refused("http = \"3\"", "unknown value `3`");
     refused("streams-per-connection = 8", "only over HTTP/2");
     refused(
         "http = \"2\"\nstreams-per-connection = 0",

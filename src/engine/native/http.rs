@@ -1,8 +1,10 @@
-//! The HTTP client of the load path: connect, send, read. All that is known of sockets, TLS and HTTP's versions stands here.
+//! The HTTP client of the load path: connect, send, read. All that is known of sockets, TLS and
+//! HTTP's versions stands here.
 //!
-//! A connection is driven by whoever uses it, inside the VU's own task: no task, lock, timer or hand-over per request, one
-//! write and one read where request and answer are small, and (HTTP/1.1) no buffer of its own while nothing is half read.
-//! What exchanges a request for an answer is a [`Transport`], one for each version of HTTP.
+//! A connection is driven by whoever uses it, inside the VU's own task: no task, lock, timer or
+//! hand-over per request, one write and one read where request and answer are small, and (HTTP/1.1)
+//! no buffer of its own while nothing is half read. What exchanges a request for an answer is a
+//! [`Transport`], one for each version of HTTP.
 
 mod answer;
 mod channel;
@@ -48,7 +50,8 @@ pub(super) use self::decode::{Encoding, beginning};
 
 /// Most that one read takes.
 const READ_SIZE: usize = 64 * 1024;
-/// Longest body that is kept for an extraction, and the most that one piece of a stream may be decoded to.
+/// Longest body that is kept for an extraction, and the most that one piece of a stream may be
+/// decoded to.
 const MAX_BODY: usize = 1 << 20;
 /// Where a connection ended.
 const IN_BODY: &str = "in the middle of the body";
@@ -101,12 +104,13 @@ pub(super) enum Keep {
 /// Why a request failed.
 pub(super) struct SendError {
     pub(super) kind: FailureKind,
-    /// The connection ended before any byte of an answer, and so soon that its end may have been on its way when the request was
-    /// sent: the server had closed it while it was idle.
+    /// The connection ended before any byte of an answer, and so soon that its end may have been on
+    /// its way when the request was sent: the server had closed it while it was idle.
     pub(super) closed_while_idle: bool,
     /// The connection ended before any byte of an answer.
     pub(super) unanswered: bool,
-    /// The server said that it did nothing of what was asked (HTTP/2), so that it may be asked again whatever it is.
+    /// The server said that it did nothing of what was asked (HTTP/2), so that it may be asked
+    /// again whatever it is.
     pub(super) not_processed: bool,
 }
 
@@ -124,8 +128,8 @@ pub(super) struct Connection {
 
 /// What exchanges a request for an answer.
 ///
-/// Both speak of requests as they are written in HTTP/1.1: that is how a scenario renders them, a redirect changes them and a
-/// failure shows them.
+/// Both speak of requests as they are written in HTTP/1.1: that is how a scenario renders them, a
+/// redirect changes them and a failure shows them.
 enum Transport {
     Http1(Http1),
     Http2(Box<Http2>),
@@ -155,7 +159,8 @@ impl Connection {
         now.saturating_duration_since(self.arrivals().at)
     }
 
-    /// How long the server keeps it when nobody uses it, as it said; and what a request takes to get there.
+    /// How long the server keeps it when nobody uses it, as it said; and what a request takes to
+    /// get there.
     pub(super) fn limits(&self) -> (Option<Duration>, Duration) {
         let round_trip = Duration::from_micros(self.round_trip_us.into());
         let told = match &self.transport {
@@ -165,7 +170,8 @@ impl Connection {
         (told, round_trip)
     }
 
-    /// Whether the connection can take another request; a target that closed it meanwhile is noticed here.
+    /// Whether the connection can take another request; a target that closed it meanwhile is
+    /// noticed here.
     pub(super) async fn is_usable(&mut self) -> bool {
         match &mut self.transport {
             Transport::Http1(http1) => http1.is_usable().await,
@@ -184,7 +190,8 @@ impl Connection {
         let before = self.received();
         let began = Instant::now();
         let answer = either!(&mut self.transport, it => it.exchange(request, want).await);
-        // An end that comes later is of a server that had the request, and may have done what it asks.
+        // An end that comes later is of a server that had the request, and may have done what it
+        // asks.
         let crossing = Duration::from_micros(self.round_trip_us.into()) + READ_LATE;
         answer.map_err(|kind| {
             let unanswered =
@@ -229,7 +236,8 @@ impl Connection {
         either!(&mut self.transport, it => it.begin_body().await)
     }
 
-    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends or `take` has enough.
+    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends or
+    /// `take` has enough.
     pub(super) async fn stream(
         &mut self,
         take: impl FnMut(&[u8], Instant) -> Result<(), StreamEnd>,
@@ -242,8 +250,8 @@ impl Connection {
         either!(&mut self.transport, it => it.finish().await)
     }
 
-    /// What is below it, once it speaks another protocol, and what of that came already; nothing over HTTP/2, where a
-    /// connection does not change what it speaks.
+    /// What is below it, once it speaks another protocol, and what of that came already; nothing
+    /// over HTTP/2, where a connection does not change what it speaks.
     pub(super) fn upgraded(self) -> Option<(Channel, Vec<u8>)> {
         match self.transport {
             Transport::Http1(http1) => Some(http1.upgraded()),

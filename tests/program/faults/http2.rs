@@ -1,4 +1,5 @@
-//! What a server of HTTP/2 may do. A closed set. Frames are written byte by byte (RFC 9113), since no server that behaves would.
+//! What a server of HTTP/2 may do. A closed set. Frames are written byte by byte (RFC 9113), since
+//! no server that behaves would.
 
 use breakpoint::measure::FailureKind;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -75,7 +76,8 @@ pub(crate) fn answer() -> Vec<u8> {
     .concat()
 }
 
-/// Reads from behind `PRI * HTTP/2.0` to the head of the first request; `None` at the end of the connection.
+/// Reads from behind `PRI * HTTP/2.0` to the head of the first request; `None` at the end of the
+/// connection.
 pub(crate) async fn read_head(wire: &mut (impl AsyncRead + Unpin)) -> Option<()> {
     wire.read_exact(&mut [0; 6]).await.ok()?;
     loop {
@@ -94,6 +96,12 @@ fn unpacks() -> Vec<u8> {
     // `x: aaa...`, which goes into the table, and then the table's newest entry again and again.
     let literal = [b"\x40\x01x\x7f\xa1\x1e".as_slice(), &[b'a'; 4000]].concat();
     [STATUS_200, &literal, &[0xbe; 12_000]].concat()
+}
+
+/// A head of 103 with a field of a kilobyte: what comes fast is to be many bytes and not many
+/// frames, which would only be work.
+fn interim() -> Vec<u8> {
+    [STATUS_103, b"\x00\x01x\x7f\xe9\x06", &[b'a'; 1000]].concat()
 }
 
 impl Http2Fault {
@@ -158,9 +166,9 @@ impl Http2Fault {
                 (first, Then::Again(one(more)), Kind::Protocol)
             }
             Self::HeadThatUnpacks => wrong(&[frame(HEADERS, END_HEADERS, 1, &unpacks())]),
-            Self::InterimFlood => flood(frame(HEADERS, END_HEADERS, 1, STATUS_103)),
+            Self::InterimFlood => flood(frame(HEADERS, END_HEADERS, 1, &interim())),
             Self::PingFlood => flood(frame(PING, 0, 0, &[7; 8])),
-            Self::SettingsFlood => flood(frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])),
+            Self::SettingsFlood => flood(frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100].repeat(200))),
             Self::EmptyDataFlood => {
                 let first = behind_settings(&[head]);
                 let empty = frame(DATA, 0, 1, b"");

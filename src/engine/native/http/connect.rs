@@ -1,4 +1,5 @@
-//! How connections of the load are made: names, addresses, the TLS handshake, and which HTTP is spoken then.
+//! How connections of the load are made: names, addresses, the TLS handshake, and which HTTP is
+//! spoken then.
 
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
@@ -72,7 +73,8 @@ impl Connector {
         self.book.cut()
     }
 
-    /// Opens a connection of a VU and makes the TLS handshake; or takes a part of one that others have.
+    /// Opens a connection of a VU and makes the TLS handshake; or takes a part of one that others
+    /// have.
     pub(in crate::engine::native) async fn connect(
         &self,
         origin: &Origin,
@@ -191,7 +193,8 @@ impl Connector {
     /// Where a VU connects to for an origin, the first to be tried first.
     async fn addresses(&self, origin: &Origin, vu: u32) -> Result<Vec<IpAddr>, FailureKind> {
         let permitted = |a: &IpAddr| self.means.allowed.permits(&origin.host, *a);
-        // What was given for a name was checked before the load, and so were the scenario's own addresses: an answer led here.
+        // What was given for a name was checked before the load, and so were the scenario's own
+        // addresses: an answer led here.
         if let Some(given) = self.means.resolve.of(&origin.host, origin.port) {
             let given: Vec<_> = given.iter().copied().filter(permitted).collect();
             self.book.note(&origin.host, &given);
@@ -237,7 +240,8 @@ impl Connector {
         let known = !addresses.is_empty();
         addresses.retain(|a| self.means.sources.reach(*a));
         if known && addresses.is_empty() {
-            // No address from which the target can be reached is the generator's shortage, not the target's failure.
+            // No address from which the target can be reached is the generator's shortage, not the
+            // target's failure.
             return Err(FailureKind::NoPorts);
         }
         self.names.keep(&origin.host, &addresses);
@@ -263,8 +267,8 @@ impl Connector {
             })
     }
 
-    /// Notes why the first request on a new connection was not answered: with TLS 1.3 a server tells only then that it wants a
-    /// client certificate.
+    /// Notes why the first request on a new connection was not answered: with TLS 1.3 a server
+    /// tells only then that it wants a client certificate.
     pub(in crate::engine::native) fn note_end(&self, origin: &Origin, kind: FailureKind) {
         let ended = matches!(
             kind,
@@ -279,8 +283,8 @@ impl Connector {
 
 /// Notes that a server does not speak what it has to.
 fn no_http2() -> FailureKind {
-    let text = "the server does not speak HTTP/2: it did not choose it in the TLS handshake (ALPN); set `http = \"auto\"`, \
-                which takes what the server chooses";
+    let text = "the server does not speak HTTP/2: it did not choose it in the TLS handshake \
+                (ALPN); set `http = \"auto\"`, which takes what the server chooses";
     why::note(FailureKind::Protocol, text)
 }
 

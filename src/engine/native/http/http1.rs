@@ -168,7 +168,8 @@ impl Http1 {
         Ok(())
     }
 
-    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends or `take` has enough.
+    /// Hands the pieces of a kept body on, each with the time at which it came, until it ends or
+    /// `take` has enough.
     pub(super) async fn stream(
         &mut self,
         take: impl FnMut(&[u8], Instant) -> Result<(), StreamEnd>,
@@ -241,8 +242,8 @@ pub(super) struct Reading {
     whole: u64,
     /// How long the server keeps the connection when nobody uses it, as it said last.
     idle_limit: Option<Duration>,
-    /// What is wrong with the part of the body that came with the head. The head counts first, as it does where they come
-    /// apart: a status that was not expected is not a matter of its body.
+    /// What is wrong with the part of the body that came with the head. The head counts first, as
+    /// it does where they come apart: a status that was not expected is not a matter of its body.
     failed: Option<FailureKind>,
 }
 

@@ -1,8 +1,9 @@
 //! A connection that speaks HTTP/2 (RFC 9113), by the `h2` crate, on which hyper stands.
 //!
-//! Whoever has a connection alone moves its frames while it waits, within its own task: a turn is one read, what its frames made
-//! of the connection, and a look at the answer. So an answer that is complete has the time of the read that completed it. A
-//! connection that several share is moved by a task of its own ([`shared`]), a turn at a time.
+//! Whoever has a connection alone moves its frames while it waits, within its own task: a turn is
+//! one read, what its frames made of the connection, and a look at the answer. So an answer that is
+//! complete has the time of the read that completed it. A connection that several share is moved by
+//! a task of its own ([`shared`]), a turn at a time.
 
 mod request;
 pub(super) mod shared;
@@ -131,7 +132,8 @@ impl Own {
         cx: &mut Context<'_>,
         mut ready: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
-        // Whatever becomes of a stream becomes of it in a turn: nobody need be woken but by the socket.
+        // Whatever becomes of a stream becomes of it in a turn: nobody need be woken but by the
+        // socket.
         let quiet = &mut Context::from_waker(Waker::noop());
         for _ in 0..TURNS {
             bytes.begin_turn(cx.waker());
@@ -200,8 +202,8 @@ impl Http2 {
         matches!(self.answer, Answer::Done)
     }
 
-    /// Whether it can take another request; what came meanwhile is read, where it was idle for a while. What comes later is
-    /// read before anything is sent, and then nothing was sent.
+    /// Whether it can take another request; what came meanwhile is read, where it was idle for a
+    /// while. What comes later is read before anything is sent, and then nothing was sent.
     pub(super) fn is_usable(&mut self) -> bool {
         if !self.may_go_on() {
             return false;

@@ -10,8 +10,8 @@ use crate::engine::native::why;
 use crate::excerpt;
 use crate::measure::FailureKind;
 
-/// Bytes of a stream that are decoded at once: deflate makes at most 1 032 of one, which is less than what one piece may be
-/// decoded to.
+/// Bytes of a stream that are decoded at once: deflate makes at most 1 032 of one, which is less
+/// than what one piece may be decoded to.
 const DECODED_AT_ONCE: usize = 512;
 
 /// What is kept of a body.

@@ -1,4 +1,5 @@
-//! HTTP/2 against a server that behaves, made of the `h2` crate; one that does not is met in `tests/program/faults`.
+//! HTTP/2 against a server that behaves, made of the `h2` crate; one that does not is met in
+//! `tests/program/faults`.
 
 use ::http::{Request, Response, StatusCode};
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use crate::scenario::{Http, Protocol};
 
 type Asked = Request<RecvStream>;
 
-/// A server without TLS whose every request is answered as `answer` says; the numbers count connections, and requests of each,
-/// from 0.
+/// A server without TLS whose every request is answered as `answer` says; the numbers count
+/// connections, and requests of each, from 0.
 async fn serving<F>(
     answer: impl Fn(usize, usize, Asked, SendResponse<Bytes>) -> F + Clone + Send + 'static,
 ) -> String

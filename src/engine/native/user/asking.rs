@@ -1,4 +1,5 @@
-//! What a user asks: a request is rendered, sent, answered, checked, and what later steps need is taken from its answer.
+//! What a user asks: a request is rendered, sent, answered, checked, and what later steps need is
+//! taken from its answer.
 
 use super::body;
 use super::follow::OpenAnswer;

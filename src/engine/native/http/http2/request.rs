@@ -1,6 +1,7 @@
 //! A request as HTTP/1.1 writes it, made one of HTTP/2 (RFC 9113, section 8.3).
 //!
-//! Fields that are about a connection of HTTP/1.1 have no meaning here and are left out; `host` becomes `:authority`.
+//! Fields that are about a connection of HTTP/1.1 have no meaning here and are left out; `host`
+//! becomes `:authority`.
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -28,7 +29,8 @@ const OF_CONNECTION: [&str; 6] = [
 pub(super) struct Writer {
     scheme: Scheme,
     authority: Option<Authority>,
-    /// The last request, as it was written and as it was made of that: many are the same again and again.
+    /// The last request, as it was written and as it was made of that: many are the same again and
+    /// again.
     last: Option<(Vec<u8>, Request<()>, Bytes)>,
     /// How many were another than the one before.
     others: u32,

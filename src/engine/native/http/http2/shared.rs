@@ -1,7 +1,7 @@
 //! Connections that several VUs of a thread share.
 //!
-//! Each is moved by a task of its own. It reads once per turn and then lets those come to theirs whom that woke, so that they
-//! find the time of the read that woke them.
+//! Each is moved by a task of its own. It reads once per turn and then lets those come to theirs
+//! whom that woke, so that they find the time of the read that woke them.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future as _, poll_fn};

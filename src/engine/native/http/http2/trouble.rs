@@ -24,8 +24,8 @@ pub(super) struct Told {
     pub(super) kind: FailureKind,
     pub(super) text: String,
     pub(super) detail: String,
-    /// Whether the server did nothing of the request, by its own word: it may be asked again whatever it is (RFC 9113, section
-    /// 8.7).
+    /// Whether the server did nothing of the request, by its own word: it may be asked again
+    /// whatever it is (RFC 9113, section 8.7).
     pub(super) not_processed: bool,
 }
 
@@ -41,11 +41,9 @@ impl Trouble<'_> {
             Some(reason) if error.is_remote() && error.is_reset() => self.reset(reason),
             Some(reason) if error.is_remote() => self.gone(reason, error, of_connection.is_none()),
             Some(reason) => {
-                let text = format!("the server broke HTTP/2 {}: {}", self.place, name(reason));
-                Told {
-                    detail: said(reason).to_owned(),
-                    ..told(FailureKind::Protocol, text)
-                }
+                let what = said(reason, error.is_reset());
+                let text = format!("the response is not valid HTTP/2: {}{what}", name(reason));
+                told(FailureKind::Protocol, text)
             }
             None => self.ended(error, of_connection.is_some()),
         }
@@ -154,16 +152,19 @@ fn name(reason: Reason) -> String {
     format!("{name} ({:#x})", u32::from(reason))
 }
 
-/// What was wrong, of what this client found wrong itself.
-fn said(reason: Reason) -> &'static str {
+/// What was wrong, of what this client found wrong itself; of a stream alone, or of the whole
+/// connection.
+fn said(reason: Reason, of_stream: bool) -> &'static str {
     match reason {
-        Reason::FLOW_CONTROL_ERROR => "it sent more than the window it was given",
-        Reason::FRAME_SIZE_ERROR => "a frame is larger or smaller than it may be",
-        Reason::COMPRESSION_ERROR => "its header fields cannot be decoded",
-        Reason::ENHANCE_YOUR_CALM => "it sent too much of what costs memory",
-        Reason::REFUSED_STREAM => "the response head is larger than 64 KiB, the limit",
-        Reason::STREAM_CLOSED => "a frame came on a stream that had ended",
-        Reason::PROTOCOL_ERROR => "a frame came that may not come there",
+        Reason::FLOW_CONTROL_ERROR => ", a window overflows or was not kept to",
+        Reason::FRAME_SIZE_ERROR => ", a frame is larger or smaller than it may be",
+        Reason::COMPRESSION_ERROR => ", its header fields cannot be decoded",
+        Reason::ENHANCE_YOUR_CALM => ", it has too much of what costs memory",
+        Reason::STREAM_CLOSED => ", a frame came on a stream that had ended",
+        Reason::PROTOCOL_ERROR if of_stream => {
+            ", its head is larger than 64 KiB (the limit) or malformed, or its length is not as it says"
+        }
+        Reason::PROTOCOL_ERROR => ", a frame came that may not come there",
         _ => "",
     }
 }

@@ -1,7 +1,8 @@
 //! The bytes below a connection of HTTP/2, which remember when they came.
 //!
-//! A read is handed up once per turn: what the frames of one read made of the connection is looked at before the next read, so
-//! that whatever is complete by then has the time of the read that completed it.
+//! A read is handed up once per turn: what the frames of one read made of the connection is looked
+//! at before the next read, so that whatever is complete by then has the time of the read that
+//! completed it.
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -35,7 +36,8 @@ pub(super) struct Bytes {
 }
 
 impl Bytes {
-    /// A turn begins: one read may be made in it, and this is whom the socket wakes where there is nothing to read.
+    /// A turn begins: one read may be made in it, and this is whom the socket wakes where there is
+    /// nothing to read.
     pub(super) fn begin_turn(&self, waker: &Waker) {
         self.had_read.set(false);
         self.waker.borrow_mut().clone_from(waker);
