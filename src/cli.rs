@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::compare::Condition;
 use crate::lab::method::Method;
-use crate::plan::FindFlags;
+use crate::plan::{FindFlags, Http};
 use crate::ramp::Stages;
 use crate::report::Shown;
 pub use init::InitArgs;
@@ -385,6 +385,15 @@ pub struct ConnectArgs {
 }
 
 impl ConnectArgs {
+    /// Which HTTP these ask for, where they do.
+    pub fn http(&self) -> Option<Http> {
+        match (self.http2, self.http2_prior_knowledge) {
+            (_, true) => Some(Http::Two),
+            (true, false) => Some(Http::Auto),
+            (false, false) => None,
+        }
+    }
+
     /// The flags of a plan with what these say.
     pub fn added_to(&self, flags: FindFlags) -> FindFlags {
         FindFlags {
@@ -393,8 +402,7 @@ impl ConnectArgs {
             key: self.key.clone(),
             insecure: self.insecure,
             resolve: self.resolve.clone(),
-            http2: self.http2,
-            http2_prior_knowledge: self.http2_prior_knowledge,
+            http: self.http(),
             ..flags
         }
     }

@@ -122,12 +122,7 @@ pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String
     ];
     let insecure = args.insecure.then(|| ("insecure", "true".to_owned()));
     let resolve = args.resolve.iter().map(|r| ("resolve", r.clone()));
-    let http = match (args.http2, args.http2_prior_knowledge) {
-        (_, true) => Some("2"),
-        (true, false) => Some("auto"),
-        (false, false) => None,
-    };
-    let http = http.map(|http| ("http", http.to_owned()));
+    let http = args.http().map(|http| ("http", http.name().to_owned()));
     files
         .into_iter()
         .flatten()

@@ -32,6 +32,7 @@ use crate::import::RequestFlags;
 use crate::k6::{Looked, Script};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
+pub use crate::scenario::Http;
 use crate::scenario::spec::ScenarioSpec;
 use crate::scenario::{Addresses, Allowed, Protocol};
 use crate::search::SearchSpec;
@@ -119,10 +120,8 @@ pub struct FindFlags {
     pub insecure: bool,
     /// `--resolve`, each.
     pub resolve: Vec<String>,
-    /// `--http2`.
-    pub http2: bool,
-    /// `--http2-prior-knowledge`.
-    pub http2_prior_knowledge: bool,
+    /// `--http2` (auto) and `--http2-prior-knowledge` (2).
+    pub http: Option<Http>,
     /// `--engine`.
     pub engine: Option<String>,
     /// `--locust-url`.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+use super::protocol;
 use super::value::{Flag, Reader};
 use super::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, MonitorSpec, Profile, TargetSpec};
@@ -163,10 +164,9 @@ pub(super) fn first_flag(flags: &FindFlags) -> Option<(&'static str, String)> {
         .or_else(|| file("--key", &flags.key))
         .or_else(|| flags.insecure.then(|| ("--insecure", String::new())))
         .or_else(|| flags.resolve.first().map(|r| ("--resolve", r.clone())))
-        .or_else(|| flags.http2.then(|| ("--http2", String::new())))
         .or_else(|| {
-            let given = flags.http2_prior_knowledge;
-            given.then(|| ("--http2-prior-knowledge", String::new()))
+            let http = flags.http.map(protocol::flag);
+            http.map(|flag| (flag, String::new()))
         })
 }
 

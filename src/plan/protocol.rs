@@ -45,7 +45,7 @@ pub(super) fn resolve(
                    `http = \"auto\"` to [target]";
         return Err(reader.blame(&[&streams], why.to_owned()));
     }
-    if flags.http2 && !is_https(target) {
+    if flags.http == Some(Http::Auto) && !is_https(target) {
         let why = "an http:// address has no TLS handshake in which the server could choose \
                    HTTP/2; give --http2-prior-knowledge, or an https:// address";
         return Err(reader.blame(&[&http], why.to_owned()));
@@ -58,12 +58,16 @@ pub(super) fn resolve(
 
 /// What the flags say.
 fn given(flags: &FindFlags) -> Flag<String> {
-    if flags.http2_prior_knowledge {
-        let two = Http::Two.name().to_owned();
-        return Flag("--http2-prior-knowledge", Some(two));
+    let name = flags.http.map_or("--http2", flag);
+    Flag(name, flags.http.map(|http| http.name().to_owned()))
+}
+
+/// The flag that asks for an HTTP.
+pub(super) fn flag(http: Http) -> &'static str {
+    match http {
+        Http::One | Http::Auto => "--http2",
+        Http::Two => "--http2-prior-knowledge",
     }
-    let auto = flags.http2.then(|| Http::Auto.name().to_owned());
-    Flag("--http2", auto)
 }
 
 fn is_https(target: &TargetKind) -> bool {

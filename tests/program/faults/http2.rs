@@ -183,7 +183,7 @@ impl Http2Fault {
                 let promise = [b"\0\0\0\x02".as_slice(), b"\x82\x86\x84\x41\x01a"].concat();
                 wrong(&[frame(PUSH_PROMISE, END_HEADERS, 1, &promise)])
             }
-            Self::FrameTooLarge => wrong(&[frame(DATA, 0, 1, &[0; 20_000])]),
+            Self::FrameTooLarge => wrong(&[frame(DATA, 0, 1, &vec![0; 20_000])]),
             Self::WindowOverflow => wrong(&[frame(WINDOW_UPDATE, 0, 0, &[0x7f, 255, 255, 255])]),
             Self::WrongLength => {
                 let head = [STATUS_200, b"\x0f\x0d\x01\x35"].concat();

@@ -229,8 +229,7 @@ async fn free_port() -> SocketAddr {
 fn steps(users: Users) -> String {
     let get = |more| format!("[[scenario.steps]]\nname = \"get\"\nget = \"/\"\n{more}");
     match users {
-        Users::Get | Users::Follow => get(""),
-        Users::GetTwo => get(""),
+        Users::Get | Users::Follow | Users::GetTwo => get(""),
         Users::PostTwo => {
             "[[scenario.steps]]\nname = \"post\"\npost = \"/\"\nbody = \"hello\"\n".to_owned()
         }
