@@ -225,7 +225,8 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
         let plan = &ready.plan;
         let outline = match &ready.scenarios {
             Some(scenarios) => {
-                let per_vu = PerVu::with_connections(scenarios.connections_per_vu());
+                let per_vu = PerVu::with_connections(scenarios.connections_per_vu())
+                    .speaking(plan.target.protocol);
                 Outline::of(plan, per_vu, scenarios.mean_think_s(), scenarios.beside())
             }
             // What its users think is not known yet.

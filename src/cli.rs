@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::plan::FindFlags;
+use crate::plan::{FindFlags, Http};
 use crate::report::OutputFormat;
 pub use compare::CompareArgs;
 pub use demo::{DemoArgs, ServiceKind};
@@ -318,9 +318,24 @@ pub struct ConnectArgs {
     /// and in the handshake.
     #[arg(long, value_name = "HOST:PORT:ADDRESS")]
     pub resolve: Vec<String>,
+    /// Use HTTP/2 where an https server chooses it in the TLS handshake (ALPN), else HTTP/1.1.
+    #[arg(long, conflicts_with = "http2_prior_knowledge")]
+    pub http2: bool,
+    /// Use HTTP/2 alone: over https by ALPN, over http without asking (h2c).
+    #[arg(long)]
+    pub http2_prior_knowledge: bool,
 }
 
 impl ConnectArgs {
+    /// Which HTTP these ask for, where they do.
+    pub fn http(&self) -> Option<Http> {
+        match (self.http2, self.http2_prior_knowledge) {
+            (_, true) => Some(Http::Two),
+            (true, false) => Some(Http::Auto),
+            (false, false) => None,
+        }
+    }
+
     /// The flags of a plan with what these say.
     pub fn added_to(&self, flags: FindFlags) -> FindFlags {
         FindFlags {
@@ -329,6 +344,7 @@ impl ConnectArgs {
             key: self.key.clone(),
             insecure: self.insecure,
             resolve: self.resolve.clone(),
+            http: self.http(),
             ..flags
         }
     }

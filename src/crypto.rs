@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::scenario::{Allowed, Resolve};
 
 pub use reason::{Refused, reason};
-pub use trust::{Trust, TrustError, TrustSpec};
+pub use trust::{HTTP_2, Trust, TrustError, TrustSpec};
 
 /// Reads a certificate.
 #[cfg(any(test, fuzzing))]

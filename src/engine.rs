@@ -11,7 +11,7 @@ use crate::crypto::Trust;
 use crate::k6::ScriptInfo;
 use crate::measure::{Failure, FailureKind, Level, LoadedAddress, StepTable, Window};
 use crate::plan::{EnginePlan, Plan};
-use crate::scenario::{Addresses, Resolve};
+use crate::scenario::{Addresses, Protocol, Resolve};
 
 mod host;
 pub mod k6;
@@ -98,6 +98,8 @@ pub struct Network {
     pub resolve: Resolve,
     /// Which of a name's addresses are loaded.
     pub addresses: Addresses,
+    /// Which HTTP is spoken, and how many share a connection.
+    pub protocol: Protocol,
 }
 
 /// An engine that makes load from now on.

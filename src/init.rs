@@ -122,10 +122,12 @@ pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String
     ];
     let insecure = args.insecure.then(|| ("insecure", "true".to_owned()));
     let resolve = args.resolve.iter().map(|r| ("resolve", r.clone()));
+    let http = args.http().map(|http| ("http", http.name().to_owned()));
     files
         .into_iter()
         .flatten()
         .chain(insecure)
+        .chain(http)
         .chain(resolve)
         .collect()
 }

@@ -8,7 +8,7 @@ use crate::measure::{Level, LevelUnit};
 use crate::plan::{Amount, LoadPlan, Plan, RestartWhen, TargetKind, TargetPlan, VuCost};
 use crate::preflight::{HostLimits, Needs, PerVu, bytes};
 use crate::run;
-use crate::scenario::Addresses;
+use crate::scenario::{Addresses, Http};
 use crate::search::forecast::{self, BreakKind, Expected};
 use crate::search::{CycleModel, SearchSpec};
 use crate::secret::masked;
@@ -161,6 +161,9 @@ impl Outline {
         write_target(out, plan)?;
         for line in &self.addresses {
             writeln!(out, "addresses    {line}")?;
+        }
+        if let Some(http) = http_words(plan) {
+            writeln!(out, "HTTP         {http}")?;
         }
         if plan.target.connect.insecure {
             writeln!(out, "certificate  not checked (insecure)")?;
@@ -362,6 +365,20 @@ fn write_resets(out: &mut String, target: &TargetPlan) -> fmt::Result {
         writeln!(out, "flush        the Redis server of {}", flush.monitor)?;
     }
     Ok(())
+}
+
+/// Which HTTP is spoken, where that is not 1.1 alone.
+fn http_words(plan: &Plan) -> Option<String> {
+    let protocol = plan.target.protocol;
+    let http = match protocol.http {
+        Http::One => return None,
+        Http::Auto => "2 over TLS where the server chooses it, else 1.1 (auto)",
+        Http::Two => "2",
+    };
+    Some(match protocol.streams_per_connection {
+        0 | 1 => format!("{http}, a connection for each VU"),
+        n => format!("{http}, a connection for every {n} VUs of a load thread"),
+    })
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod log;
 mod monitor;
 mod objectives;
 mod population;
+mod protocol;
 mod request;
 mod reset;
 mod safety;
@@ -32,8 +33,9 @@ use toml::Spanned;
 use crate::k6::{Script, ScriptInfo};
 use crate::measure::{Arrivals, Level};
 use crate::profile::{self, Profile, ProfileError, Source};
+pub use crate::scenario::Http;
 use crate::scenario::spec::ScenarioSpec;
-use crate::scenario::{Addresses, Allowed};
+use crate::scenario::{Addresses, Allowed, Protocol};
 use crate::search::SearchSpec;
 use crate::slo::{Condition, Objective, Slo};
 pub use connect::ConnectPlan;
@@ -182,6 +184,8 @@ pub struct TargetPlan {
     pub connect: ConnectPlan,
     /// Which of a name's addresses are loaded.
     pub addresses: Addresses,
+    /// Which HTTP is spoken, and how many share a connection.
+    pub protocol: Protocol,
 }
 
 impl TargetPlan {
@@ -371,10 +375,12 @@ impl Plan {
         })?;
         let (slo, slo_spans) = slo(None, asked)?;
         let (origin, _) = profile::template::split(url);
+        let kind = TargetKind::External {
+            url: origin.to_owned(),
+        };
         let target = TargetPlan {
-            kind: TargetKind::External {
-                url: origin.to_owned(),
-            },
+            protocol: protocol::resolve(None, flags, &reader, (&kind, asked.engine.facts()))?,
+            kind,
             allowed: Allowed::new(flags.allow_target.iter().cloned()),
             connect: connect::of_target(None, flags)?,
             ..TargetPlan::default()
@@ -614,6 +620,7 @@ impl Default for TargetPlan {
             unasked: Vec::new(),
             connect: ConnectPlan::default(),
             addresses: Addresses::default(),
+            protocol: Protocol::default(),
         }
     }
 }

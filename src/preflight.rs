@@ -13,6 +13,7 @@ use std::path::Path;
 use crate::measure::Level;
 use crate::plan::{EngineFacts, LoadPlan, Plan, VuCost};
 use crate::record::Environment;
+use crate::scenario::{Http, Protocol};
 use crate::units;
 
 pub use sources::{SourceError, check_sources};
@@ -26,6 +27,9 @@ const OWN_DESCRIPTORS: u64 = 64;
 const OWN_MEMORY: u64 = 64 << 20;
 const VU_MEMORY: u64 = 8 << 10;
 const CONNECTION_MEMORY: u64 = 12 << 10;
+/// What a connection of HTTP/2, and a stream of it, take beside that.
+const HTTP2_MEMORY: u64 = 40 << 10;
+const HTTP2_STREAM_MEMORY: u64 = 2 << 10;
 /// Linux' range of local ports where it cannot be read.
 const DEFAULT_PORTS: u64 = 28_232;
 
@@ -60,6 +64,8 @@ pub struct Needs {
 pub struct PerVu {
     sockets: u64,
     memory: u64,
+    /// How many VUs have these sockets together.
+    share: u64,
 }
 
 impl PerVu {
@@ -72,6 +78,7 @@ impl PerVu {
             } => Self {
                 sockets: connections,
                 memory,
+                share: 1,
             },
             VuCost::OfScenario | VuCost::Nothing => Self::with_connections(0),
         }
@@ -83,7 +90,32 @@ impl PerVu {
         Self {
             sockets: connections,
             memory: VU_MEMORY.saturating_add(connections.saturating_mul(CONNECTION_MEMORY)),
+            share: 1,
         }
+    }
+
+    /// The same over another HTTP: a connection of HTTP/2 has buffers and tables of its own, and several VUs may share it.
+    #[must_use]
+    pub fn speaking(self, protocol: Protocol) -> Self {
+        if protocol.http == Http::One {
+            return self;
+        }
+        let share = u64::from(protocol.streams_per_connection.max(1));
+        let streams = self.sockets.saturating_mul(HTTP2_STREAM_MEMORY);
+        let connections = self.sockets.saturating_mul(HTTP2_MEMORY) / share;
+        Self {
+            memory: self
+                .memory
+                .saturating_add(streams)
+                .saturating_add(connections),
+            share,
+            ..self
+        }
+    }
+
+    /// Sockets of so many VUs.
+    fn sockets_of(self, vus: u64) -> u64 {
+        vus.div_ceil(self.share.max(1)).saturating_mul(self.sockets)
     }
 }
 
@@ -123,7 +155,7 @@ impl Needs {
     /// What `level` needs.
     pub fn of(level: Level, per_vu: PerVu) -> Self {
         let vus = u64::from(level.get());
-        let sockets = vus.saturating_mul(per_vu.sockets);
+        let sockets = per_vu.sockets_of(vus);
         Self {
             descriptors: sockets.saturating_add(OWN_DESCRIPTORS),
             ports: sockets,
@@ -196,7 +228,8 @@ impl HostLimits {
         let by_memory = self.memory.map_or(u64::MAX, |free| {
             free.saturating_sub(OWN_MEMORY) / per_vu.memory.max(1)
         });
-        let vus = (sockets / per_vu.sockets.max(1)).min(by_memory);
+        let by_sockets = (sockets / per_vu.sockets.max(1)).saturating_mul(per_vu.share.max(1));
+        let vus = by_sockets.min(by_memory);
         Level(u32::try_from(vus).unwrap_or(u32::MAX))
     }
 }
@@ -393,6 +426,27 @@ mod tests {
         assert_eq!(HOST.highest(PerVu::with_connections(1)), Level(2000));
         let few_ports = HostLimits { ports: 500, ..HOST };
         assert_eq!(few_ports.highest(two()), Level(250));
+    }
+
+    #[test]
+    fn vus_that_share_connections_of_http_2_need_fewer() {
+        let one = PerVu::with_connections(1);
+        let speaking = |http, streams_per_connection| {
+            one.speaking(Protocol {
+                http,
+                streams_per_connection,
+            })
+        };
+        assert_eq!(speaking(Http::One, 1), one);
+        let needs = Needs::of(Level(1000), speaking(Http::Two, 8));
+        assert_eq!(
+            (needs.descriptors, needs.ports),
+            (125 + OWN_DESCRIPTORS, 125)
+        );
+        assert_eq!(HOST.highest(speaking(Http::Two, 8)), Level(16_000));
+        let memory = |each| Needs::of(Level(1000), each).memory;
+        assert!(memory(speaking(Http::Two, 1)) > memory(speaking(Http::Two, 8)));
+        assert!(memory(speaking(Http::Two, 8)) > memory(one));
     }
 
     #[test]

@@ -131,6 +131,10 @@ pub struct TargetSpec {
     pub allow: Option<Vec<String>>,
     /// Which addresses of a name are loaded: `all` or `first`.
     pub addresses: Option<Spanned<String>>,
+    /// Which HTTP is spoken: `1.1`, `auto` or `2`.
+    pub http: Option<Spanned<String>>,
+    /// How many VUs of a thread share a connection of HTTP/2.
+    pub streams_per_connection: Option<Spanned<i64>>,
     /// File of the certificates that are trusted, in place of the system's.
     pub ca: Option<Spanned<String>>,
     /// File of the client certificate.

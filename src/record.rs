@@ -406,6 +406,12 @@ pub struct PlanRecord {
     /// Whether any certificate of the target was accepted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub insecure: bool,
+    /// Which HTTP was asked for, where that was not 1.1 alone: `auto` or `2`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<String>,
+    /// How many VUs of a thread shared a connection, where that was more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub streams_per_connection: Option<u32>,
     /// Where the names of the target led and how the load fell on them; empty where the engine does not tell, and in records of
     /// older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -413,6 +419,15 @@ pub struct PlanRecord {
 }
 
 impl PlanRecord {
+    /// Which HTTP was asked for, in words: `2, 8 streams per connection`.
+    pub fn http_words(&self) -> String {
+        let http = self.http.as_deref().unwrap_or("1.1");
+        match self.streams_per_connection {
+            Some(streams) => format!("{http}, {streams} streams per connection"),
+            None => http.to_owned(),
+        }
+    }
+
     /// What throughput and shares of errors are of.
     pub fn counted(&self) -> Counted {
         StepTable::of_record(&self.steps, self.main_step).counted()

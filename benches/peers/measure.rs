@@ -38,9 +38,13 @@ pub(crate) fn run(
     let begun_us = now_us();
     let mut generator = Generator::start(&mut command)?;
     match cell.work {
-        Work::Get | Work::Post | Work::Template | Work::Session | Work::Tokens | Work::Sse => {
-            rate(cell, hold, &mut server, &mut generator)
-        }
+        Work::Get
+        | Work::Http2
+        | Work::Post
+        | Work::Template
+        | Work::Session
+        | Work::Tokens
+        | Work::Sse => rate(cell, hold, &mut server, &mut generator),
         Work::Memory | Work::MemorySse => memory(cell, begun_us, &mut server, &mut generator),
         Work::Clock => clock(tool, length, &mut server, &mut generator),
     }
@@ -162,6 +166,9 @@ impl Server {
             .args(["--expect", &cell.vus.to_string()]);
         if cell.work == Work::Clock {
             command.arg("--stamps");
+        }
+        if cell.work == Work::Http2 {
+            command.arg("--http2");
         }
         let mut child = command
             .stdin(Stdio::piped())

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use breakpoint::crypto::{Trust, TrustSpec};
 use breakpoint::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec};
 use breakpoint::engine::{Engine as _, Network};
 use breakpoint::measure::{Histogram, Level};
-use breakpoint::scenario::{Allowed, Feeder, Files, Scenario, spec::ScenarioSpec};
+use breakpoint::scenario::{Allowed, Feeder, Files, Http, Protocol, Scenario, spec::ScenarioSpec};
 use clap::Args;
 
 use super::server::now_us;
@@ -35,7 +36,7 @@ pub(crate) struct OursArgs {
 
 fn steps(work: Work) -> &'static str {
     match work {
-        Work::Get => "steps = [{ name = 'main', get = '/get' }]",
+        Work::Get | Work::Http2 => "steps = [{ name = 'main', get = '/get' }]",
         Work::Memory => "steps = [{ name = 'main', get = '/hold', timeout = '10m' }]",
         Work::Clock => "steps = [{ name = 'main', get = '/sleep' }]",
         Work::Post => {
@@ -102,6 +103,25 @@ pub(crate) fn run(args: &OursArgs) -> anyhow::Result<()> {
     runtime.block_on(load(args))
 }
 
+/// Over HTTP/2 the server's certificate is its own.
+fn network(work: Work) -> anyhow::Result<Network> {
+    if work != Work::Http2 {
+        return Ok(Network::default());
+    }
+    let trust = TrustSpec {
+        insecure: true,
+        ..TrustSpec::default()
+    };
+    Ok(Network {
+        trust: Some(Trust::read(&trust)?),
+        protocol: Protocol {
+            http: Http::Two,
+            ..Protocol::default()
+        },
+        ..Network::default()
+    })
+}
+
 async fn load(args: &OursArgs) -> anyhow::Result<()> {
     let scenario = Arc::new(scenario(args.work, &args.url)?);
     let main = scenario.table().main();
@@ -109,7 +129,7 @@ async fn load(args: &OursArgs) -> anyhow::Result<()> {
         populations: vec![PopulationSpec::users(scenario, LoadModel::closed(1e9), 1)],
         sources: Vec::new(),
         allowed: Allowed::default(),
-        network: Network::default(),
+        network: network(args.work)?,
         excerpts: true,
         window: Duration::from_secs(1),
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),

@@ -15,8 +15,10 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_rustls::TlsAcceptor;
 
 mod connection;
+mod http2;
 
 /// What the slow route takes.
 const SLEEP: Duration = Duration::from_millis(10);
@@ -31,6 +33,9 @@ pub(crate) struct ServeArgs {
     /// How many connections (streams: questions) to wait for when measuring how long a start takes.
     #[arg(long, default_value_t = 0)]
     expect: u64,
+    /// Speaks HTTP/2 with TLS.
+    #[arg(long)]
+    http2: bool,
     /// Logs latencies from the kernel's stamp of the request's arrival.
     #[arg(long)]
     stamps: bool,
@@ -68,6 +73,8 @@ type Streams = HashMap<String, (u64, UnboundedSender<String>)>;
 
 struct State {
     args: ServeArgs,
+    /// Where TLS is spoken.
+    tls: Option<TlsAcceptor>,
     requests: AtomicU64,
     cycles: AtomicU64,
     asked: AtomicU64,
@@ -81,8 +88,9 @@ struct State {
 }
 
 impl State {
-    fn new(args: ServeArgs) -> Self {
-        Self {
+    fn new(args: ServeArgs) -> anyhow::Result<Self> {
+        Ok(Self {
+            tls: args.http2.then(http2::acceptor).transpose()?,
             args,
             requests: AtomicU64::new(0),
             cycles: AtomicU64::new(0),
@@ -93,7 +101,7 @@ impl State {
             next_stream: AtomicU64::new(0),
             streams: Mutex::default(),
             log_us: Mutex::default(),
-        }
+        })
     }
 
     /// Counts one of those that `--expect` waits for.
@@ -149,7 +157,7 @@ pub(crate) fn now_us() -> u64 {
 }
 
 pub(crate) fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let state = Arc::new(State::new(args.clone()));
+    let state = Arc::new(State::new(args.clone())?);
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let mut address = SocketAddr::from(([127, 0, 0, 1], 0));
     let (listens, listening) = mpsc::channel();
@@ -206,7 +214,10 @@ async fn accept(listener: TcpListener, state: Arc<State>) -> anyhow::Result<()> 
         tokio::spawn(async move {
             state.open.fetch_add(1, Ordering::Relaxed);
             // A connection that the generator resets is no news.
-            let _ = connection::serve(stream, &state).await;
+            match &state.tls {
+                Some(tls) => drop(http2::serve(stream, tls, &state).await),
+                None => drop(connection::serve(stream, &state).await),
+            }
             state.open.fetch_sub(1, Ordering::Relaxed);
         });
     }

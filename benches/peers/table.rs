@@ -67,6 +67,7 @@ pub(crate) fn base(work: Work) -> Tool {
     match work {
         Work::Template | Work::Session => Tool::OursFixed,
         Work::Sse => Tool::Goose,
+        Work::Http2 => Tool::H2load,
         _ => Tool::Wrk,
     }
 }
@@ -87,6 +88,7 @@ pub(crate) fn markdown(samples: &[Sample]) -> String {
 fn title(work: Work) -> &'static str {
     match work {
         Work::Get => "GET: requests per CPU second of the generator",
+        Work::Http2 => "GET over HTTP/2 with TLS: requests per CPU second of the generator",
         Work::Post => "POST of a small JSON body: requests per CPU second of the generator",
         Work::Template => "POST with templates: requests per CPU second of the generator",
         Work::Session => "POST with a cookie jar, a check and a value by JSONPath: per CPU second",

@@ -94,6 +94,7 @@ impl Tool {
                 Self::Artillery => cell.vus <= 50,
                 _ => true,
             },
+            Work::Http2 => matches!(self, Self::Ours | Self::H2load | Self::Oha),
             Work::Template => self.is_ours(),
             // The others know no cookies, checks or values.
             Work::Session => self.is_ours() || matches!(self, Self::Goose | Self::Locust),
@@ -146,7 +147,8 @@ impl Tool {
             .program(self)
             .with_context(|| format!("{self} is not installed"))?;
         let mut command = Command::new(program);
-        let host = format!("http://{address}");
+        let two = cell.work == Work::Http2;
+        let host = format!("{}://{address}", if two { "https" } else { "http" });
         let route = cell.work.route();
         let url = format!("{host}/{route}");
         let (vus, seconds) = (cell.vus.to_string(), seconds.to_string());
@@ -174,7 +176,12 @@ impl Tool {
                 command.arg(url);
             }
             Self::H2load => {
-                command.args(["--h1", "-t", THREADS, "-c", &vus, "-D", &seconds]);
+                if two {
+                    command.args(["-m", "1"]);
+                } else {
+                    command.arg("--h1");
+                }
+                command.args(["-t", THREADS, "-c", &vus, "-D", &seconds]);
                 if posts {
                     command.arg("-d").arg(question);
                     command.args(["-H", "content-type: application/json"]);
@@ -184,6 +191,9 @@ impl Tool {
             Self::Oha => {
                 command.args(["--no-tui", "--output-format", "json", "-c", &vus]);
                 command.args(["-z", &format!("{seconds}s")]);
+                if two {
+                    command.args(["--http2", "-p", "1", "--insecure"]);
+                }
                 if posts {
                     command.args(["-m", "POST", "-T", "application/json", "-D"]);
                     command.arg(question);

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Work {
     /// GET on kept connections.
     Get,
+    /// The same over HTTP/2 with TLS, one stream a connection.
+    Http2,
     /// POST of a small JSON body.
     Post,
     /// The same with a body that differs from request to request; ours against ours.
@@ -43,7 +45,7 @@ impl Work {
 
     pub(crate) fn cells(self) -> impl Iterator<Item = Cell> {
         let levels: &[u32] = match self {
-            Self::Get | Self::Post | Self::Session | Self::Tokens => &[50, 500],
+            Self::Get | Self::Http2 | Self::Post | Self::Session | Self::Tokens => &[50, 500],
             Self::Template => &[50],
             Self::Sse => &[500, 2_000],
             Self::Memory => &[1_000, 5_000, 10_000],
@@ -60,7 +62,7 @@ impl Work {
     /// The route that the generators' scripts know by this name as well.
     pub(crate) fn route(self) -> &'static str {
         match self {
-            Self::Get => "get",
+            Self::Get | Self::Http2 => "get",
             Self::Post | Self::Template => "post",
             Self::Session => "session",
             Self::Tokens => "tokens",

@@ -219,7 +219,10 @@ fn reached(
         key,
         insecure,
         resolve,
+        http2,
+        http2_prior_knowledge,
     } = connect;
+    let bare = |is: bool| is.then(String::new).into_iter().collect();
     vec![
         ("--url", text(url)),
         ("--allow-target", allow_target.to_vec()),
@@ -238,5 +241,7 @@ fn reached(
             insecure.then(String::new).into_iter().collect(),
         ),
         ("--resolve", resolve.clone()),
+        ("--http2", bare(*http2)),
+        ("--http2-prior-knowledge", bare(*http2_prior_knowledge)),
     ]
 }

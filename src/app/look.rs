@@ -56,7 +56,7 @@ const SAME: [&str; 14] = [
 /// The same by their letters.
 const SAME_SHORT: [&str; 6] = ["-H", "-X", "-d", "-u", "-b", "-F"];
 /// The same of those without a value.
-const SAME_BARE: [&str; 2] = ["-k", "--insecure"];
+const SAME_BARE: [&str; 4] = ["-k", "--insecure", "--http2", "--http2-prior-knowledge"];
 
 /// What a run's first contact needs to know.
 pub(super) fn first_contact(plan: &Plan) -> FirstContact {

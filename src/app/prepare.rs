@@ -161,7 +161,8 @@ fn ready(
         plan.search.unit = scenarios.unit_of_rate();
     }
     let left = host.beside(vus, connections);
-    let per_vu = PerVu::with_connections(scenarios.connections_per_vu());
+    let per_vu =
+        PerVu::with_connections(scenarios.connections_per_vu()).speaking(plan.target.protocol);
     warnings.extend(fitted(&mut plan, per_vu, &left, way_down)?);
     Ok(Ready {
         plan,
@@ -193,6 +194,7 @@ pub(super) fn network<'a>(
             .map_err(|e| CommandError::new(Exit::Usage, e))?,
         resolve: connect.resolve.clone(),
         addresses: plan.target.addresses,
+        protocol: plan.target.protocol,
     })
 }
 

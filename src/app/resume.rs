@@ -218,6 +218,8 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     take(&mut connect.cert, now.cert.as_ref());
     take(&mut connect.key, now.key.as_ref());
     connect.insecure |= now.insecure;
+    connect.http2 |= now.http2;
+    connect.http2_prior_knowledge |= now.http2_prior_knowledge;
     take_all(&mut connect.resolve, &now.resolve);
     take_request(&mut find.request, &args.request);
     check_masked(&find.request)?;

@@ -278,6 +278,7 @@ pub(super) fn plan_record(
 ) -> PlanRecord {
     let plan = &ready.plan;
     let populations = ready.scenarios.as_ref().map(|all| all.records(plan));
+    let protocol = plan.target.protocol;
     PlanRecord {
         target: masked(url),
         engine: info.name.to_owned(),
@@ -304,6 +305,9 @@ pub(super) fn plan_record(
         required: plan.required.map(Level::get),
         command: command::as_typed(),
         insecure: plan.target.connect.insecure,
+        http: (protocol.http != crate::scenario::Http::One)
+            .then(|| protocol.http.name().to_owned()),
+        streams_per_connection: Some(protocol.streams_per_connection).filter(|n| *n > 1),
         addresses: Vec::new(),
     }
 }

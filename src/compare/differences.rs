@@ -33,6 +33,7 @@ fn facts(record: &RunRecord) -> Vec<(&'static str, String)> {
         ("profile", record.profile.clone()),
         ("target", plan.target.clone()),
         ("engine", plan.engine.clone()),
+        ("HTTP", plan.http_words()),
         ("steps", plan.steps.join(", ")),
         (
             "main step",

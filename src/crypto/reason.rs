@@ -87,8 +87,8 @@ pub enum Refused {
     NoCipher(String),
     /// HTTP/1.1 is not spoken there.
     #[error(
-        "the server does not agree to HTTP/1.1 (ALPN): it may speak only HTTP/2, but this program \
-         speaks only HTTP/1.1; enable HTTP/1.1 on the server, or put a proxy in front of it"
+        "the server does not agree to HTTP/1.1 (ALPN): it may speak only HTTP/2; set `http = \"2\"` \
+         in [target] (or --http2)"
     )]
     NoHttp1,
     /// The server ended it.

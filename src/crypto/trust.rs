@@ -26,6 +26,12 @@ use super::certificate::Certificate;
 use super::reason::{self, Refused};
 use crate::bounded;
 use crate::plan::ConnectPlan;
+use crate::scenario::Http;
+
+/// The names of HTTP/1.1 and HTTP/2 in a TLS handshake.
+const HTTP_1: &[u8] = b"http/1.1";
+/// The name of HTTP/2 in a TLS handshake (ALPN).
+pub const HTTP_2: &[u8] = b"h2";
 
 /// What was asked of TLS.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,6 +91,9 @@ pub enum TrustError {
 #[derive(Debug, Clone)]
 pub struct Trust {
     config: Arc<ClientConfig>,
+    /// The same for a server that chooses, and for one that must speak HTTP/2.
+    auto: Arc<ClientConfig>,
+    two: Arc<ClientConfig>,
     name: Option<ServerName<'static>>,
     identity: Arc<Identity>,
 }
@@ -123,8 +132,15 @@ impl Trust {
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::clone(&identity) as Arc<dyn ResolvesClientCert>);
         // A server that speaks HTTP/2 alone then says so in the handshake, and does not fail at what is none of its own.
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP_1.to_vec()];
+        let offering = |protocols: &[&[u8]]| {
+            let mut other = config.clone();
+            other.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
+            Arc::new(other)
+        };
         Ok(Self {
+            auto: offering(&[HTTP_2, HTTP_1]),
+            two: offering(&[HTTP_2]),
             config: Arc::new(config),
             name,
             identity,
@@ -134,6 +150,15 @@ impl Trust {
     /// For rustls.
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
+    }
+
+    /// The same that offers what is to be spoken.
+    pub fn config_for(&self, http: Http) -> &Arc<ClientConfig> {
+        match http {
+            Http::One => &self.config,
+            Http::Auto => &self.auto,
+            Http::Two => &self.two,
+        }
     }
 
     /// The name that is asked for of a host, and that its certificate must be for; `None` where it can have none.

@@ -254,6 +254,7 @@ impl NativeEngine {
         };
         let info = users.describe();
         let means = Means {
+            protocol: network.protocol,
             trust: trust(network.trust, &populations)?,
             sources: Sources::new(sources),
             allowed,

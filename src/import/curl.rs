@@ -209,6 +209,8 @@ impl Options {
             "get" => self.method_of_flag = Some("GET"),
             "head" => self.method_of_flag = Some("HEAD"),
             "location" | "location-trusted" => self.follows = true,
+            "http2" => self.target.push(("http", "auto".to_owned())),
+            "http2-prior-knowledge" => self.target.push(("http", "2".to_owned())),
             "insecure" => self.target.push(("insecure", "true".to_owned())),
             "cacert" => self.target.push(("ca", value)),
             "cert" => self.target.push(("cert", value)),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+use super::protocol;
 use super::value::{Flag, Reader};
 use super::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, MonitorSpec, Profile, TargetSpec};
@@ -163,6 +164,10 @@ pub(super) fn first_flag(flags: &FindFlags) -> Option<(&'static str, String)> {
         .or_else(|| file("--key", &flags.key))
         .or_else(|| flags.insecure.then(|| ("--insecure", String::new())))
         .or_else(|| flags.resolve.first().map(|r| ("--resolve", r.clone())))
+        .or_else(|| {
+            let http = flags.http.map(protocol::flag);
+            http.map(|flag| (flag, String::new()))
+        })
 }
 
 fn resolve(

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::import::RequestFlags;
+use crate::scenario::Http;
 
 /// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a key of the profile are
 /// read by the same code.
@@ -62,6 +63,8 @@ pub struct FindFlags {
     pub insecure: bool,
     /// `--resolve`, each.
     pub resolve: Vec<String>,
+    /// `--http2` (auto) and `--http2-prior-knowledge` (2).
+    pub http: Option<Http>,
     /// `--engine`.
     pub engine: Option<String>,
     /// `--locust-url`.

@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use super::connect;
+use super::protocol;
 use super::reset;
 use super::value::{self, Flag, Reader};
 use super::{EngineFacts, FindFlags, PlanError, TargetKind, TargetPlan};
@@ -26,7 +27,9 @@ pub(super) fn resolve(
             .map(|d| d.value)
     };
     let command = |key: &Option<Spanned<String>>| key.as_ref().map(|c| c.as_ref().clone());
+    let protocol = protocol::resolve(Some(profile), flags, reader, (&kind, engine))?;
     Ok(TargetPlan {
+        protocol,
         kind,
         allowed: connect::allowed(Some(profile), flags),
         unasked: connect::unasked(profile, flags),

@@ -30,6 +30,7 @@ slo = ["p99<500ms", "errors<1%"]
 url = "@URL@"
 # ca = "ca.pem"                 # https: certificates to trust; also cert, key, insecure, server-name
 # resolve = ["api.example:443:127.0.0.1"]   # where names lead
+# http = "2"                    # HTTP/2; "auto": what the server chooses over TLS; 1.1 without it
 # addresses = "first"           # of a name with several; VUs take all of them in turn without it
 # Commands, run by `sh -c` in this file's folder:
 # up = "./start.sh"             # before the first probe

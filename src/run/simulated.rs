@@ -105,6 +105,8 @@ fn plan(steps: &StepTable, users: SimulatedUsers) -> PlanRecord {
         required: None,
         command: Vec::new(),
         insecure: false,
+        http: None,
+        streams_per_connection: None,
         addresses: Vec::new(),
     }
 }

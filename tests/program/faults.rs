@@ -19,6 +19,7 @@ use tokio::task::JoinSet;
 
 mod certificates;
 mod fault;
+mod http2;
 mod search;
 mod sockets;
 mod target;

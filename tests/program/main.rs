@@ -13,6 +13,7 @@ mod faults;
 mod first_contact;
 mod goodput;
 mod help;
+mod http2;
 mod import;
 mod live;
 mod mix;

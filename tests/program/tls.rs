@@ -299,7 +299,7 @@ async fn a_server_that_speaks_http_2_alone_is_told_of_and_not_said_to_be_silent(
             assert_eq!(output.status.code(), Some(5), "{url}: {told}");
             assert!(told.contains(part), "{url}: {told}");
             assert!(told.contains(kind), "{url}: {told}");
-            assert!(told.contains("speaks only HTTP/1.1"), "{url}: {told}");
+            assert!(told.contains("set `http = \"2\"`"), "{url}: {told}");
             assert!(!told.contains("does not answer"), "{url}: {told}");
         }
     }

@@ -227,7 +227,7 @@ const CASES: &[Case] = &[
                 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
             ]
         },
-        parts: &["speaks only HTTP/1.1"],
+        parts: &["set `http = \"2\"`"],
         at_once: false,
     },
     Case {

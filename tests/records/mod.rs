@@ -93,6 +93,8 @@ pub(crate) fn empty() -> RunRecord {
             required: None,
             command: Vec::new(),
             insecure: false,
+            http: None,
+            streams_per_connection: None,
             addresses: Vec::new(),
         },
         environment: Environment {

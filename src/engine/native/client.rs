@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::why;
 use crate::engine::trace::Mark;
 use crate::measure::FailureKind;
-use crate::scenario::Origin;
+use crate::scenario::{Http, Origin};
 
 /// A head with the connection that it came on, from which its body is still to be read.
 pub(super) type Exchanged = (Box<Connection>, Head);
@@ -58,7 +58,8 @@ impl<'a> Client<'a> {
                         limit.ended(idle);
                     }
                     // What may have been worked on is not sent twice, unless it asks for nothing to be done.
-                    if !(e.closed_while_idle && is_idempotent(want.method)) {
+                    let may_repeat = e.closed_while_idle && is_idempotent(want.method);
+                    if !(may_repeat || e.not_processed) {
                         return Err(e.kind);
                     }
                     why::clear();
@@ -81,7 +82,14 @@ impl<'a> Client<'a> {
     ) -> Result<Exchanged, FailureKind> {
         self.note(|| format!("connecting to {origin}"));
         let connector = &self.kind.thread.connector;
-        let mut connection = Box::new(Box::pin(connector.connect(origin, self.vu)).await?);
+        let mut connection = Box::new(if want.upgrades {
+            Box::pin(connector.connect_to_upgrade(origin, self.vu)).await?
+        } else {
+            Box::pin(connector.connect(origin, self.vu)).await?
+        });
+        if connector.http() != Http::One {
+            self.note(|| format!("connected, speaking {}", connection.version().shown()));
+        }
         let head = connection.send(request, want).await.map_err(|e| {
             connector.note_end(origin, e.kind);
             e.kind

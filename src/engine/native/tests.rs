@@ -4,6 +4,7 @@ mod answers;
 mod checks;
 mod cookies;
 mod health;
+mod http2;
 mod network;
 mod populations;
 mod redirects;

@@ -3,6 +3,7 @@
 //! Latencies run from a step's intended start and hold no think time. A failed cycle closes the user's connections.
 
 mod answer;
+mod asking;
 mod body;
 mod branch;
 mod follow;
@@ -20,7 +21,6 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use rand::RngExt as _;
 
-use self::follow::OpenAnswer;
 use self::telling::{FailedAnswer, Look};
 use self::waiting::{Came, awaited};
 use super::back_off::retry_after;
@@ -379,21 +379,6 @@ impl<'a> ScenarioUser<'a> {
         }
     }
 
-    /// What one who looks wants of every answer, else what the step needs.
-    fn want<'t>(&self, template: &'t RequestTemplate, headers: bool, body: Keep) -> Want<'t> {
-        let looks = self.kind.trace.is_some();
-        Want {
-            method: template.method(),
-            headers: headers || looks,
-            body: match body {
-                Keep::Nothing if looks => Keep::Beginning,
-                body => body,
-            },
-            expect: template.expect(),
-            upgrades: false,
-        }
-    }
-
     /// Does what a measured step says; returns when its last byte came.
     async fn act(&mut self, action: &Action) -> Result<Instant, Stop> {
         match action {
@@ -408,195 +393,11 @@ impl<'a> ScenarioUser<'a> {
         }
     }
 
-    async fn request(&mut self, template: &RequestTemplate) -> Result<Instant, Stop> {
-        let keep = if template.needs_body() || template.stream().is_some() {
-            Keep::All(template.most_body())
-        } else {
-            Keep::Nothing
-        };
-        let headers = template.needs_headers() || template.stream().is_some();
-        let want = self.want(template, headers, keep);
-        let request = self.render(template)?;
-        let answer = if template.is_link() {
-            self.go_to_link(template, &request, want).await?
-        } else {
-            let (connection, head) = self.exchange(template.origin(), &request, want).await?;
-            OpenAnswer {
-                connection,
-                head,
-                keep: Some(template.origin()),
-                asked: None,
-            }
-        };
-        let answer = self.arrived(template, &request, want, answer).await?;
-        self.rendered = request.into_buffer();
-        let OpenAnswer {
-            mut connection,
-            head,
-            keep,
-            asked: _,
-        } = answer;
-        let refusal = refusal(template, &head);
-        let again = refusal.is_some() && !self.fresh && self.scenario.starts_again(head.status);
-        if let Some(Stop::Failed(kind)) = refusal
-            && !again
-        {
-            Box::pin(self.refused_by(&head, &mut connection)).await;
-            self.say_body(&head.headers, connection.beginning(), head.encoding);
-            return Err(kind.into());
-        }
-        self.answered(&head, &connection);
-        if let (Some(stream), None) = (template.stream(), &refusal) {
-            let answer = OpenAnswer {
-                connection,
-                head,
-                keep,
-                asked: None,
-            };
-            return Box::pin(self.streamed(template, stream, answer)).await;
-        }
-        let body = connection.body().await?;
-        let encoding = want.read_in(&head);
-        self.say_body(&head.headers, &body, encoding);
-        let at = self.arrival(&connection);
-        if let Some(origin) = keep {
-            self.client.keep(origin, connection);
-        }
-        if again {
-            return Err(Stop::Again);
-        }
-        if let Some(shed) = refusal {
-            return Err(shed);
-        }
-        let body = if matches!(want.body, Keep::All(_)) {
-            &body[..]
-        } else {
-            &[]
-        };
-        self.judge(template, &head, body, encoding)?;
-        Ok(at)
-    }
-
-    /// Checks an answer whose status is right, and takes from it what later steps need.
-    fn judge(
-        &mut self,
-        template: &RequestTemplate,
-        head: &Head,
-        body: &[u8],
-        encoding: Encoding,
-    ) -> Result<(), Stop> {
-        if template.check().is_none() && template.extract().is_empty() {
-            return Ok(());
-        }
-        let answer = Answer::new(head.status.as_u16(), &head.headers, body);
-        let (scenario, values) = (self.scenario, &self.values);
-        let rng = &mut self.rng;
-        let check = template.check();
-        let failure = check.and_then(|c| c.failure(&answer, |t| scenario.render(t, values, rng)));
-        let judged = match failure {
-            Some(text) => Err(why::note(FailureKind::Check, text)),
-            None => self.extract(template.extract(), &answer),
-        };
-        judged.map_err(|kind| {
-            if kind == FailureKind::Protocol && answer.json().is_none() && template.wants_json() {
-                body::note_no_json(kind, body, head.encoding);
-            }
-            self.seen = Some(Box::new(FailedAnswer::new(head, body, encoding, false)));
-            kind.into()
-        })
-    }
-
-    /// The answer after any redirects. Most scenarios follow none, and keep no room for it.
-    async fn arrived(
-        &mut self,
-        template: &RequestTemplate,
-        sent: &[u8],
-        want: Want<'_>,
-        answer: OpenAnswer,
-    ) -> Result<OpenAnswer, Stop> {
-        if self.scenario.redirects() == 0 {
-            return Ok(answer);
-        }
-        Box::pin(self.follow(template, sent, want, answer)).await
-    }
-
-    /// Sends a request on the kept connection or a new one.
-    async fn exchange(
-        &mut self,
-        origin: usize,
-        request: &[u8],
-        want: Want<'_>,
-    ) -> Result<Exchanged, Stop> {
-        let to = &self.scenario.origins()[origin];
-        let with_cookies = self.jar.add_to(to, request);
-        let request = with_cookies.as_deref().unwrap_or(request);
-        self.say_sent(request);
-        let now = self.now;
-        let answer = self.client.exchange(origin, now, request, want).await?;
-        self.came(to, request, &answer.1);
-        Ok(answer)
-    }
-
-    /// Sends a request on a connection of its own.
-    async fn exchange_anew(
-        &mut self,
-        origin: &Origin,
-        request: &[u8],
-        want: Want<'_>,
-    ) -> Result<Exchanged, Stop> {
-        let with_cookies = self.jar.add_to(origin, request);
-        let request = with_cookies.as_deref().unwrap_or(request);
-        self.say_sent(request);
-        let answer = self.client.exchange_anew(origin, request, want).await?;
-        self.came(origin, request, &answer.1);
-        Ok(answer)
-    }
-
-    /// A head came: what it sets is kept.
-    fn came(&mut self, origin: &Origin, request: &[u8], head: &Head) {
-        self.say_head(head);
-        let keeps = self.scenario.cookies() != CookiesSpec::Off;
-        if keeps && self.jar.take(origin, request, &head.headers) {
-            let names = self.scenario.cookie_names();
-            self.jar.fill_in(names, &mut self.values);
-        }
-    }
-
     /// The next cycle is that of another user, to whom no cookie was given.
     fn forget_cookies(&mut self) {
         self.jar.clear();
         let names = self.scenario.cookie_names();
         self.jar.fill_in(names, &mut self.values);
-    }
-
-    /// When the last bytes came; that they were read later is the generator's own delay.
-    fn arrival(&self, connection: &Connection) -> Instant {
-        let arrivals = connection.arrivals();
-        self.recorder().read_late(arrivals.read_late);
-        arrivals.at
-    }
-
-    fn render<'t>(&mut self, template: &'t RequestTemplate) -> Result<Rendered<'t>, FailureKind> {
-        self.has_cookies(template.cookies())?;
-        if template.varies() {
-            self.values.now_ms = now_ms();
-        }
-        let buffer = std::mem::take(&mut self.rendered);
-        template
-            .render(self.scenario, &self.values, &mut self.rng, buffer)
-            .map_err(|e| why::note(FailureKind::Protocol, e.to_string()))
-    }
-
-    /// Whether every cookie was set whose value is taken.
-    fn has_cookies(&self, mut taken: impl Iterator<Item = usize>) -> Result<(), FailureKind> {
-        let Some(missing) = taken.find(|c| self.values.cookie(*c).is_none()) else {
-            return Ok(());
-        };
-        let name = &self.scenario.cookie_names()[missing];
-        let text = format!(
-            "no cookie `{name}` was set by an earlier answer of this user, and the request takes its value"
-        );
-        Err(why::note(FailureKind::Protocol, text))
     }
 
     async fn wait(&mut self, wait: &Wait) -> Result<Instant, Stop> {

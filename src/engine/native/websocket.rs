@@ -24,7 +24,7 @@ use tokio::task::AbortHandle;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use self::frames::{Broken, Incoming, Reader, append, close_payload};
-use super::http::{Connection, StreamEnd, Transport, cut_off};
+use super::http::{Channel, StreamEnd, cut_off};
 use super::inbox::{self, Arrived, Ended, Inbox};
 use super::{watch, why};
 use crate::measure::FailureKind;
@@ -62,7 +62,7 @@ struct Shared {
 
 /// What is written, and what waits for that.
 struct Wire {
-    transport: Transport,
+    channel: Channel,
     /// Whole frames that were not written yet.
     out: Vec<u8>,
     /// How many bytes of them were.
@@ -157,11 +157,10 @@ fn accept(key: &str) -> String {
 
 impl WebSocket {
     /// Begins to read a connection on which the head of status 101 was read.
-    pub(super) fn start(connection: Connection, connect: &Connect) -> Self {
-        let (transport, first) = connection.upgraded();
-        let at = transport.arrivals().at;
+    pub(super) fn start((channel, first): (Channel, Vec<u8>), connect: &Connect) -> Self {
+        let at = channel.arrivals().at;
         let wire = Wire {
-            transport,
+            channel,
             out: Vec::new(),
             written: 0,
             answers: 0,
@@ -310,14 +309,14 @@ impl Wire {
     /// Writes what waits; ready when nothing does any more.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.written < self.out.len() {
-            match ready!(self.transport.poll_write(cx, &self.out[self.written..])) {
+            match ready!(self.channel.poll_write(cx, &self.out[self.written..])) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(written) => self.written += written,
                 Err(e) => return Poll::Ready(Err(e)),
             }
         }
         if !self.flushed {
-            ready!(self.transport.poll_flush(cx))?;
+            ready!(self.channel.poll_flush(cx))?;
             self.flushed = true;
             // One that is idle keeps no more room than a short message takes.
             if self.out.capacity() > KEPT {
@@ -355,8 +354,8 @@ impl Wire {
             return Poll::Pending;
         }
         let mut inbox = inbox.borrow_mut();
-        let (transport, mut hands) = self.hands(&mut inbox);
-        let read = transport.poll_read(cx, |bytes, at| hands.take(bytes, at, reader));
+        let (channel, mut hands) = self.hands(&mut inbox);
+        let read = channel.poll_read(cx, |bytes, at| hands.take(bytes, at, reader));
         let (ends, answers, woke) = (hands.ends, hands.answers, hands.woke);
         self.took(ends, answers);
         let went = ready!(read).map_err(|e| cut_off(&e, PLACE, "")).flatten();
@@ -384,7 +383,7 @@ impl Wire {
         went
     }
 
-    fn hands<'a>(&'a mut self, inbox: &'a mut Inbox<Message>) -> (&'a mut Transport, Hands<'a>) {
+    fn hands<'a>(&'a mut self, inbox: &'a mut Inbox<Message>) -> (&'a mut Channel, Hands<'a>) {
         let hands = Hands {
             out: &mut self.out,
             pings: self.pings,
@@ -395,7 +394,7 @@ impl Wire {
             answers: 0,
             ends: None,
         };
-        (&mut self.transport, hands)
+        (&mut self.channel, hands)
     }
 
     /// What was read has been looked at.

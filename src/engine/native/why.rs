@@ -144,8 +144,8 @@ pub(super) fn not_http(bytes: &[u8]) -> String {
         }
         // A frame of HTTP/2 (RFC 9113, section 4.1): its length, its type (SETTINGS or GOAWAY), and the stream 0.
         [0, _, _, 4 | 7, _, 0, 0, 0, 0, ..] => {
-            "the response is HTTP/2, but this program speaks only HTTP/1.1: enable HTTP/1.1 on the \
-             server, or put a proxy in front of it"
+            "the response is HTTP/2, but HTTP/1.1 was asked for: set `http = \"2\"` in [target] (or \
+             --http2-prior-knowledge)"
                 .to_owned()
         }
         _ => {

@@ -66,6 +66,9 @@ impl Context<'_> {
         if let Some(way) = summary::way(plan) {
             facts.push(Fact::new("Network", way));
         }
+        if plan.http.is_some() {
+            facts.push(Fact::new("HTTP", plan.http_words()));
+        }
         if plan.insecure {
             facts.push(Fact::new(
                 "Certificate",

@@ -5,6 +5,7 @@ use breakpoint::measure::FailureKind;
 use breakpoint::record::Ending;
 use breakpoint::slo::Verdict;
 
+use super::http2::Http2Fault;
 use super::sockets::{Frames, SocketFault};
 
 /// What a target does instead of what it should.
@@ -64,6 +65,8 @@ pub(crate) enum Answer {
     Lossy,
     /// A WebSocket opens, and these come.
     Frames(Frames),
+    /// These come over HTTP/2.
+    Http2(Frames),
 }
 
 /// When a fault shows.
@@ -96,6 +99,10 @@ pub(crate) enum Users {
     Stream,
     /// A WebSocket is opened and a message awaited.
     Socket,
+    /// One request over HTTP/2.
+    GetTwo,
+    /// The same with a body.
+    PostTwo,
 }
 
 /// What comes of a fault.
@@ -145,6 +152,7 @@ pub(crate) enum Fault {
     StreamNotUtf8,
     StreamIsNone,
     Socket(SocketFault),
+    Http2(Http2Fault),
     TlsPlain,
     TlsHangs,
     TlsCut,
@@ -215,7 +223,7 @@ const LOOP: &[u8] =
     b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 impl Fault {
-    pub(crate) const ALL: [Self; 55] = [
+    pub(crate) const ALL: [Self; 75] = [
         Self::Refuses,
         Self::AcceptsNothing,
         Self::HangsAfterAccept,
@@ -260,6 +268,26 @@ impl Fault {
         Self::Socket(SocketFault::Silent),
         Self::Socket(SocketFault::Closes),
         Self::Socket(SocketFault::Resets),
+        Self::Http2(Http2Fault::ALL[0]),
+        Self::Http2(Http2Fault::ALL[1]),
+        Self::Http2(Http2Fault::ALL[2]),
+        Self::Http2(Http2Fault::ALL[3]),
+        Self::Http2(Http2Fault::ALL[4]),
+        Self::Http2(Http2Fault::ALL[5]),
+        Self::Http2(Http2Fault::ALL[6]),
+        Self::Http2(Http2Fault::ALL[7]),
+        Self::Http2(Http2Fault::ALL[8]),
+        Self::Http2(Http2Fault::ALL[9]),
+        Self::Http2(Http2Fault::ALL[10]),
+        Self::Http2(Http2Fault::ALL[11]),
+        Self::Http2(Http2Fault::ALL[12]),
+        Self::Http2(Http2Fault::ALL[13]),
+        Self::Http2(Http2Fault::ALL[14]),
+        Self::Http2(Http2Fault::ALL[15]),
+        Self::Http2(Http2Fault::ALL[16]),
+        Self::Http2(Http2Fault::ALL[17]),
+        Self::Http2(Http2Fault::ALL[18]),
+        Self::Http2(Http2Fault::ALL[19]),
         Self::TlsPlain,
         Self::TlsHangs,
         Self::TlsCut,
@@ -537,6 +565,7 @@ impl Fault {
                 Kind::Protocol,
             ),
             Self::Socket(fault) => fault.facts(),
+            Self::Http2(fault) => fault.facts(),
             Self::TlsPlain => handshake(
                 "no TLS",
                 "answers a TLS handshake with plain HTTP",

@@ -13,6 +13,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::fault::{Answer, Door, Handshake, Strike};
+use super::http2;
 use super::sockets::{Frames, Then};
 
 /// Requests that the target carries in a second.
@@ -289,6 +290,10 @@ impl Wire for tokio_rustls::server::TlsStream<TcpStream> {
 async fn talk(wire: &mut impl Wire, shared: &Shared) {
     while let Some(request) = read_request(wire).await {
         shared.asked.fetch_add(1, Ordering::Relaxed);
+        let is_http2 = request.starts_with("PRI * HTTP/2.0");
+        if is_http2 && http2::read_head(wire).await.is_none() {
+            return;
+        }
         if let Strike::Answer(answer) = shared.strike
             && shared.strikes()
         {
@@ -301,7 +306,13 @@ async fn talk(wire: &mut impl Wire, shared: &Shared) {
             message(wire, &opening).await;
             return;
         }
-        let answered = if shared.streams {
+        let answered = if is_http2 {
+            tokio::time::sleep(WORK).await;
+            // Each connection takes one request, and is ended by whoever asked.
+            say(wire, &http2::answer()).await;
+            drain(wire).await;
+            return;
+        } else if shared.streams {
             event(wire).await
         } else {
             tokio::time::sleep(WORK).await;
@@ -440,21 +451,27 @@ async fn spoil(wire: &mut impl Wire, answer: Answer, request: &str, shared: &Sha
         }
         Answer::Frames(Frames { first, then }) => {
             let first = [opening(request)?.as_bytes(), first].concat();
-            if let Then::Again(piece) = then {
-                without_end(wire, shared, &first, piece).await;
-                return Some(());
-            }
-            say(wire, &first).await?;
-            match then {
-                Then::Silence | Then::Again(_) => return None,
-                Then::Close => {}
-                Then::Reset => {
-                    // What was sent is to arrive first.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    wire.cut();
-                }
-            }
-            Some(())
+            frames(wire, shared, &first, then).await
+        }
+        Answer::Http2(Frames { first, then }) => frames(wire, shared, first, then).await,
+    }
+}
+
+/// Sends frames, and does then what the fault says.
+async fn frames(wire: &mut impl Wire, shared: &Shared, first: &[u8], then: Then) -> Option<()> {
+    if let Then::Again(piece) = then {
+        without_end(wire, shared, first, piece).await;
+        return Some(());
+    }
+    say(wire, first).await?;
+    match then {
+        Then::Silence | Then::Again(_) => return None,
+        Then::Close => {}
+        Then::Reset => {
+            // What was sent is to arrive first.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            wire.cut();
         }
     }
+    Some(())
 }

@@ -229,7 +229,10 @@ async fn free_port() -> SocketAddr {
 fn steps(users: Users) -> String {
     let get = |more| format!("[[scenario.steps]]\nname = \"get\"\nget = \"/\"\n{more}");
     match users {
-        Users::Get | Users::Follow => get(""),
+        Users::Get | Users::Follow | Users::GetTwo => get(""),
+        Users::PostTwo => {
+            "[[scenario.steps]]\nname = \"post\"\npost = \"/\"\nbody = \"hello\"\n".to_owned()
+        }
         Users::GetJson => get("extract = { ok = \"/ok\" }\n"),
         Users::Stream => "[[scenario.steps]]\nname = \"open\"\nopen = \"/\"\n\
              [[scenario.steps]]\nname = \"tick\"\n\
@@ -258,6 +261,10 @@ fn profile(url: &str, facts: &Facts, onset: Onset) -> String {
         Strike::Answer(Answer::Late | Answer::Lossy) => "3s",
         _ => "1s",
     };
+    let http = match facts.users {
+        Users::GetTwo | Users::PostTwo => "2",
+        _ => "1.1",
+    };
     let hold = match facts.when {
         When::OnceInAHold | When::ToOneOfTwo => "6s",
         When::Beyond | When::Always | When::Throughout | When::ByTurns => "3s",
@@ -275,7 +282,7 @@ fn profile(url: &str, facts: &Facts, onset: Onset) -> String {
     format!(
         "name = \"fault\"\nslo = [\"{}\"]\n\
          [target]\nurl = \"{url}\"\nreset-timeout = \"{well_within}\"\ndrain-timeout = \"3s\"\n\
-         canary-cycles = 1\n\
+         canary-cycles = 1\nhttp = \"{http}\"\n\
          [scenario]\ntimeout = \"{timeout}\"\nconnections = \"per-cycle\"\nredirects = {redirects}\n{}\
          [search]\nrate = \"constant\"\nmin-rate = 10\nstart-rate = 10\nmax-rate = {most}\n\
          budget = \"{}s\"\nhold-min = \"{hold}\"\nhold-max = \"{hold}\"\nsettle-max = \"8s\"\n\

@@ -19,9 +19,29 @@ const MOST_FIELDS: usize = MAX_HEAD / 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NotHttp;
 
+/// A version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::engine::native) enum Version {
+    /// 1.1, or 1.0.
+    One,
+    /// 2.
+    Two,
+}
+
+impl Version {
+    /// As it stands in a status line.
+    pub(in crate::engine::native) fn shown(self) -> &'static str {
+        match self {
+            Self::One => "HTTP/1.1",
+            Self::Two => "HTTP/2",
+        }
+    }
+}
+
 /// The head of a final answer.
 #[derive(Debug, PartialEq)]
 pub(in crate::engine::native) struct Head {
+    pub(in crate::engine::native) version: Version,
     pub(in crate::engine::native) status: StatusCode,
     /// Of a success whose headers nobody asked for only those that set cookies.
     pub(in crate::engine::native) headers: HeaderMap,
@@ -169,6 +189,7 @@ fn final_head(
         cookies(fields)?
     };
     Ok(Head {
+        version: Version::One,
         status,
         headers,
         keeps_alive: framed && !close && (http_1_1 || keep),

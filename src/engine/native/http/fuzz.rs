@@ -6,6 +6,8 @@
 
 use rand::{Rng, RngExt as _};
 
+use super::answer::Body;
+use super::http1::Reading;
 use super::*;
 use crate::scenario::sse::{MAX_EVENT_BYTES, Parser};
 use crate::scenario::{VuRng, vu_rng};
@@ -80,7 +82,7 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
                 };
                 out.head = Some((head.status.as_u16(), head.headers.len()));
                 if mode == Mode::Stream {
-                    parse(&std::mem::take(&mut reading.kept))?;
+                    parse(&std::mem::take(&mut reading.kept.bytes))?;
                 }
                 reading.check()
             })
@@ -89,7 +91,11 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
             Mode::Kept => MAX_BODY + MOST_KEPT,
             Mode::Dropped | Mode::Stream => MOST_KEPT,
         };
-        assert!(reading.kept.len() <= most, "{} bytes", reading.kept.len());
+        assert!(
+            reading.kept.bytes.len() <= most,
+            "{} bytes",
+            reading.kept.bytes.len()
+        );
         assert!(
             parser.held() <= 3 * MAX_EVENT_BYTES + 4096,
             "{}",
@@ -106,7 +112,7 @@ fn read(bytes: &[u8], cuts: &mut dyn FnMut() -> usize, method: &Method, mode: Mo
     };
     // What an answer that fails had brought by then is nobody's.
     if out.end.is_ok() {
-        out.body = reading.kept;
+        out.body = reading.kept.bytes;
     }
     out
 }

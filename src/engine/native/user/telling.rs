@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::body::Body;
 use super::{Connection, Encoding, FailureKind, Head, RequestTemplate, ScenarioUser, VuRng, why};
+use crate::engine::native::http::Version;
 use crate::engine::native::kind::Kind;
 use crate::engine::native::recorder::Way;
 use crate::engine::native::why::Words;
@@ -18,7 +19,7 @@ use crate::excerpt::{self, Masks};
 use crate::measure::{Exchange, Failure, status_text};
 use crate::scenario::sse::Event;
 use crate::scenario::{
-    Action, Awaited, Expect, ExtractFrom, Scenario, Step, Values, Wait, is_redirect,
+    Action, Awaited, Expect, ExtractFrom, Http, Scenario, Step, Values, Wait, is_redirect,
 };
 use crate::secret;
 use crate::units;
@@ -32,6 +33,7 @@ const SHOWN: usize = 300;
 
 /// The answer that a failed step got.
 pub(super) struct FailedAnswer {
+    version: Version,
     status: u16,
     /// Whether the status is what the step failed at.
     to_blame: bool,
@@ -43,6 +45,7 @@ impl FailedAnswer {
     /// `encoding` is that of these bytes, which may have been decoded already.
     pub(super) fn new(head: &Head, body: &[u8], encoding: Encoding, to_blame: bool) -> Self {
         Self {
+            version: head.version,
             status: head.status.as_u16(),
             to_blame,
             headers: head.headers.clone(),
@@ -276,14 +279,14 @@ impl ScenarioUser<'_> {
             let mut rng = before;
             let request = template.render(self.scenario, &self.values, &mut rng, String::new());
             if let Ok(request) = &request {
-                sent.extend(signed(">", masks.request_lines(request)));
+                sent.extend(signed(">", self.request_lines(request, masks)));
                 let body = excerpt::head_of(request).1;
                 sent.extend(body_lines(&masks.body(body), "> "));
             }
         }
         let mut came = Vec::new();
         if let Some(seen) = failed.seen {
-            let head = head_lines(seen.status, &seen.headers, masks);
+            let head = head_lines(seen.version, seen.status, &seen.headers, masks);
             came.extend(signed("<", head));
             came.extend(body_lines(&seen.body.shown(masks), "< "));
         }
@@ -344,9 +347,21 @@ impl ScenarioUser<'_> {
         });
     }
 
+    /// The lines of a request; which HTTP they are sent in is only known of one that can be but one.
+    fn request_lines(&self, request: &[u8], masks: &Masks) -> Vec<String> {
+        let mut lines = masks.request_lines(request);
+        if self.kind.thread.connector.http() != Http::One
+            && let Some(first) = lines.first_mut()
+            && let Some(known) = first.strip_suffix(" HTTP/1.1")
+        {
+            *first = known.to_owned();
+        }
+        lines
+    }
+
     pub(super) fn say_sent(&self, request: &[u8]) {
         self.say(Mark::Sent, |masks| {
-            let mut lines = masks.request_lines(request);
+            let mut lines = self.request_lines(request, masks);
             lines.extend(body_lines(&masks.body(excerpt::head_of(request).1), ""));
             lines.join("\n")
         });
@@ -354,7 +369,7 @@ impl ScenarioUser<'_> {
 
     pub(super) fn say_head(&self, head: &Head) {
         self.say(Mark::Came, |masks| {
-            head_lines(head.status.as_u16(), &head.headers, masks).join("\n")
+            head_lines(head.version, head.status.as_u16(), &head.headers, masks).join("\n")
         });
     }
 
@@ -441,8 +456,8 @@ fn request_of(action: &Action) -> Option<&RequestTemplate> {
     }
 }
 
-fn head_lines(status: u16, headers: &HeaderMap, masks: &Masks) -> Vec<String> {
-    let first = format!("HTTP/1.1 {}", status_text(status));
+fn head_lines(version: Version, status: u16, headers: &HeaderMap, masks: &Masks) -> Vec<String> {
+    let first = format!("{} {}", version.shown(), status_text(status));
     let fields = headers
         .iter()
         .map(|(name, value)| format!("{name}: {}", masks.header(name.as_str(), value.as_bytes())));

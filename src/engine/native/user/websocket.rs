@@ -88,7 +88,9 @@ impl ScenarioUser<'_> {
         let answer = Answer::new(head.status.as_u16(), &head.headers, &[]);
         self.extract(template.extract(), &answer)?;
         let at = self.arrival(&connection);
-        let socket = WebSocket::start(*connection, connect);
+        // It was asked for over HTTP/1.1, the only one that changes to it.
+        let opened = connection.upgraded().ok_or(FailureKind::Protocol)?;
+        let socket = WebSocket::start(opened, connect);
         self.sockets[connect.stream] = Some(socket);
         Ok(at)
     }
