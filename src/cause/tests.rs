@@ -1031,6 +1031,12 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
         "{}",
         named.first().evidence
     );
+    // A lighter level that held tells what a cycle takes without queueing; the one below may queue.
+    let lighter = scene(45.0)
+        .held(20, Scene::new().serves(40, 0.5, FailureKind::Status, 0))
+        .baseline(60.0, 79.0, 0.76);
+    let evidence = lighter.first().evidence;
+    assert!(evidence.contains("80.0/s equals 40 VUs"), "{evidence}");
     assert_eq!(scene(0.0).kinds(), [(Kind::Downstream, Possible)]);
     // 60 VUs were below the knee: some of the 40 more are served, the queue tells that most of them wait.
     let beyond = |queue: f64| {
