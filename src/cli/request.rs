@@ -30,7 +30,7 @@ pub struct RequestArgs {
     #[arg(long, value_name = "NAME=VALUE", allow_hyphen_values = true)]
     pub form: Vec<String>,
     /// Part of a form with files that is sent to --url (multipart), as NAME=TEXT or
-    /// NAME=@FILE[;type=TYPE][;filename=NAME]; repeatable.
+    /// NAME=@FILE, which may be followed by ;type=TYPE and ;filename=NAME; repeatable.
     #[arg(short = 'F', value_name = "NAME=TEXT", allow_hyphen_values = true)]
     pub multipart: Vec<String>,
     /// User name and password for --url (basic authentication), as NAME:PASSWORD or
