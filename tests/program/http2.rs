@@ -65,6 +65,10 @@ impl Server {
     /// nginx, which answers everything with `hello` and ends a connection gracefully after so many
     /// requests.
     fn nginx(folder: &Path, tls: bool, requests: u32) -> Option<Self> {
+        Self::nginx_of(folder, tls, requests, " http2")
+    }
+
+    fn nginx_of(folder: &Path, tls: bool, requests: u32, http2: &str) -> Option<Self> {
         let port = free_port();
         let (ssl, keys) = if tls {
             (
@@ -80,7 +84,7 @@ impl Server {
              http {{ access_log off; keepalive_requests {requests};\n\
              client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;\n\
              uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n\
-             server {{ listen 127.0.0.1:{port}{ssl} http2; {keys}\n\
+             server {{ listen 127.0.0.1:{port}{ssl}{http2}; {keys}\n\
              location / {{ return 200 hello; }} }} }}\n"
         );
         fs::write(folder.join("nginx.conf"), text).unwrap();
@@ -144,9 +148,14 @@ fn ramp(folder: &Path) -> RampRecord {
 
 /// One cycle is shown with the HTTP that it was made in, and a ramp of ten VUs has no failure.
 fn passes(folder: &Path, url: &str, streams: u32) {
+    passes_in(folder, url, streams, ("2", "HTTP/2"));
+}
+
+/// The same with what the profile says and what is spoken then.
+fn passes_in(folder: &Path, url: &str, streams: u32, (http, spoken): (&str, &str)) {
     let profile = format!(
         "name = \"two\"\nslo = [\"errors<1%\", \"p99<5s\"]\n[target]\nurl = \"{url}\"\nca = \"ca.pem\"\n\
-         http = \"2\"\nstreams-per-connection = {streams}\n\
+         http = \"{http}\"\nstreams-per-connection = {streams}\n\
          [[scenario.steps]]\nname = \"get\"\nget = \"/\"\n[[scenario.steps]]\nthink = \"5ms\"\n"
     );
     fs::write(folder.join("two.toml"), profile).unwrap();
@@ -154,7 +163,7 @@ fn passes(folder: &Path, url: &str, streams: u32) {
     let told = said(&look);
     assert_eq!(look.status.code(), Some(0), "{url}: {told}");
     assert!(
-        told.contains("< HTTP/2 200 OK") && told.contains("< hello"),
+        told.contains(&format!("< {spoken} 200 OK")) && told.contains("< hello"),
         "{url}: {told}"
     );
     repeated(|| {
@@ -173,7 +182,7 @@ fn passes(folder: &Path, url: &str, streams: u32) {
         let get = &record.stages.last().unwrap().steps[0];
         assert!(get.completed > 100, "{url}: {}", said(&output));
         assert!(get.failed.is_empty(), "{url}: {:?}", get.failed);
-        assert_eq!(record.plan.http.as_deref(), Some("2"));
+        assert_eq!(record.plan.http.as_deref(), Some(http));
         Ok(())
     });
 }
@@ -188,6 +197,18 @@ fn nginx_is_loaded_and_its_graceful_ends_are_no_failures() {
         let scheme = if tls { "https" } else { "http" };
         let url = format!("{scheme}://127.0.0.1:{}", server.port);
         passes(folder.path(), &url, streams);
+    }
+}
+
+#[test]
+fn what_the_server_chooses_is_spoken_and_only_http_2_is_shared() {
+    for (listens, spoken) in [("", "HTTP/1.1"), (" http2", "HTTP/2")] {
+        let folder = folder();
+        let Some(server) = Server::nginx_of(folder.path(), true, 100, listens) else {
+            return;
+        };
+        let url = format!("https://127.0.0.1:{}", server.port);
+        passes_in(folder.path(), &url, 4, ("auto", spoken));
     }
 }
 

@@ -1,7 +1,7 @@
 //! How connections of the load are made: names, addresses, the TLS handshake, and which HTTP is
 //! spoken then.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,8 +37,8 @@ pub(in crate::engine::native) struct Connector {
     book: AddressBook,
     /// Connections that several VUs share.
     pool: Pool,
-    /// Whether a server chose HTTP/1.1 where it could have chosen.
-    chose_one: Cell<bool>,
+    /// Who chose HTTP/1.1 where HTTP/2 could have been chosen.
+    chose_one: RefCell<Vec<String>>,
 }
 
 impl Connector {
@@ -48,7 +48,7 @@ impl Connector {
             names: Names::default(),
             book: AddressBook::new(addresses),
             pool: Pool::default(),
-            chose_one: Cell::new(false),
+            chose_one: RefCell::default(),
         }
     }
 
@@ -59,7 +59,7 @@ impl Connector {
             names: self.names.clone(),
             book: self.book.apart(),
             pool: Pool::default(),
-            chose_one: Cell::new(false),
+            chose_one: RefCell::default(),
         }
     }
 
@@ -85,18 +85,19 @@ impl Connector {
             streams_per_connection: most,
         } = self.means.protocol;
         let shares = most > 1 && http.may_be_two(origin.tls);
-        if !shares || self.chose_one.get() {
+        if !shares || self.has_chosen_one(origin) {
             return self.connect_alone(origin, vu, http).await;
         }
         let connect = async || {
-            if self.chose_one.get() {
+            if self.has_chosen_one(origin) {
                 return Ok(Connected::Else(None));
             }
             let (channel, version, reached) = self.channel(origin, vu, http).await?;
             if version == Version::Two {
                 return Ok(Connected::Http2(channel, reached));
             }
-            self.chose_one.set(true);
+            let chose_one = origin.authority.clone();
+            self.chose_one.borrow_mut().push(chose_one);
             let transport = Transport::Http1(Http1::new(channel));
             Ok(Connected::Else(Some(Connection::new(transport, &reached))))
         };
@@ -109,6 +110,11 @@ impl Connector {
             Err(NotShared::Else(Some(connection))) => Ok(connection),
             Err(NotShared::Else(None)) => self.connect_alone(origin, vu, http).await,
         }
+    }
+
+    fn has_chosen_one(&self, origin: &Origin) -> bool {
+        let chose_one = self.chose_one.borrow();
+        chose_one.contains(&origin.authority)
     }
 
     /// Opens a connection for what is spoken over HTTP/1.1 alone.

@@ -248,22 +248,29 @@ impl Http2 {
         self.answer = Answer::Failed;
         self.not_processed = false;
         self.bytes.sending();
-        let (request, body) = self.writer.write(request).map_err(|_| {
-            let text = "the request cannot be sent over HTTP/2";
-            why::note(FailureKind::Protocol, text)
-        })?;
         poll_fn(|cx| self.poll_room(cx)).await?;
-        let sent = self.send.send_request(request, body.is_empty());
-        let (answer, mut rest) = sent.map_err(|e| self.failed(&e, IN_HEAD))?;
-        if !body.is_empty() {
-            rest.send_data(body, true)
-                .map_err(|e| self.failed(&e, IN_HEAD))?;
-        }
-        self.answer = Answer::Head(answer);
+        // What is waited in holds nothing large: it is moved about whenever a step begins.
+        self.begin(request)?;
         let head = poll_fn(|cx| self.poll_head(cx)).await?;
         self.kept.bytes.clear();
         self.kept.begin(&want, head.status);
         Ok(head)
+    }
+
+    /// Puts a request where the next turn writes it.
+    fn begin(&mut self, request: &[u8]) -> Result<(), FailureKind> {
+        let (request, body) = self.writer.write(request).map_err(|_| {
+            let text = "the request cannot be sent over HTTP/2";
+            why::note(FailureKind::Protocol, text)
+        })?;
+        let sent = self.send.send_request(request, body.is_empty());
+        let (answer, mut rest) = sent.map_err(|e| self.failed(&e, IN_HEAD))?;
+        if !body.is_empty() {
+            let sent = rest.send_data(body, true);
+            sent.map_err(|e| self.failed(&e, IN_HEAD))?;
+        }
+        self.answer = Answer::Head(answer);
+        Ok(())
     }
 
     /// Waits until the server allows another stream.
