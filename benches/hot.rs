@@ -1,6 +1,8 @@
-//! The parts of the load engine that run once per request, answer or event: `cargo bench --bench hot`.
+//! The parts of the load engine that run once per request, answer or event:
+//! `cargo bench --bench hot`.
 //!
-//! Times on a shared machine vary; `perf stat -e instructions:u` around one of them, with `--profile-time 5`, varies less.
+//! Times on a shared machine vary; `perf stat -e instructions:u` around one of them, with
+//! `--profile-time 5`, varies less.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -19,9 +21,11 @@ const LONG: &[u8] = b"HTTP/1.1 200 OK\r\nserver: nginx\r\ndate: Tue, 24 Nov 2026
     content-type: application/json; charset=utf-8\r\ntransfer-encoding: chunked\r\nconnection: keep-alive\r\n\
     vary: accept-encoding\r\nx-request-id: 6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11\r\n\
     strict-transport-security: max-age=31536000\r\ncache-control: no-store\r\n\r\nb\r\n{\"ok\":true}\r\n0\r\n\r\n";
-const EVENT: &[u8] = b"event: answer\ndata: {\"id\":\"6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11\",\"text\":\"the disk\"}\n\n";
+const EVENT: &[u8] = b"event: answer\ndata: \
+    {\"id\":\"6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11\",\"text\":\"the disk\"}\n\n";
 
-const FIXED: &str = "json = { id = '6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11', user = 'u1', text = 'what breaks first?' }";
+const FIXED: &str = "json = { id = '6f1c0a52-5c1e-4a39-9d0e-3f6f0c1f7a11', user = 'u1', text = \
+    'what breaks first?' }";
 const FILLED: &str =
     "json = { id = '{{ uuid() }}', user = 'u{{ vu }}', text = '{{ questions.text }}' }";
 

@@ -1,5 +1,6 @@
-//! The commands: what each does from its arguments to its exit code. Everything is put together here and nothing is
-//! decided: limits come from the plan, levels from the search, verdicts from the SLO.
+//! The commands: what each does from its arguments to its exit code. Everything is put together
+//! here and nothing is decided: limits come from the plan, levels from the search, verdicts from
+//! the SLO.
 
 mod agreement;
 mod another;
@@ -104,7 +105,8 @@ fn arrived(exit: Exit, terminal: &Terminal) -> Exit {
     }
 }
 
-/// Whether what a command prints is what was asked for: it does nothing else, or a format was named.
+/// Whether what a command prints is what was asked for: it does nothing else, or a format was
+/// named.
 fn is_to_print(command: &Command) -> bool {
     match command {
         Command::Report(args) => args.format.is_some(),
@@ -164,7 +166,8 @@ pub fn run(cli: Cli) -> ExitCode {
     arrived(exit, &terminal).into()
 }
 
-/// One thread serves the control side (scrapes, commands, the search); the load has threads of its own.
+/// One thread serves the control side (scrapes, commands, the search); the load has threads of its
+/// own.
 fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -173,7 +176,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
         .map_err(|e| CommandError::new(Exit::Failure, format!("cannot start the runtime: {e}")))
 }
 
-/// Every plan that was asked for; nothing is run before all of them make sense, but for scripts, which must say themselves what they do.
+/// Every plan that was asked for; nothing is run before all of them make sense, but for scripts,
+/// which must say themselves what they do.
 fn plans(args: &FindArgs, terminal: &Terminal) -> Result<Vec<Plan>, CommandError> {
     let profiles = locate::selected(&args.profiles, &args.files, Path::new("."))
         .map_err(|e| CommandError::new(Exit::Usage, e))?;

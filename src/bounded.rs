@@ -1,4 +1,5 @@
-//! Readers of what comes from outside, each with an end: files that may be devices or pipes, and answers that may never stop.
+//! Readers of what comes from outside, each with an end: files that may be devices or pipes, and
+//! answers that may never stop.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
@@ -7,15 +8,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that the bodies of all answers that are being read may have together, whoever sends them: many monitors that all
-/// answer without end must not add up.
+/// Bytes that the bodies of all answers that are being read may have together, whoever sends them:
+/// many monitors that all answer without end must not add up.
 const ALL_ANSWERS: usize = 40 << 20;
 
 /// Most bytes of a file that holds one value, such as a secret or a process's number.
 pub const VALUE: u64 = 64 << 10;
 /// Most bytes of a file that a person writes: a profile, a simulated system.
 pub const WRITTEN: u64 = 512 << 10;
-/// Most bytes of a file of certificates; those of all authorities together are a quarter of a megabyte.
+/// Most bytes of a file of certificates; those of all authorities together are a quarter of a
+/// megabyte.
 pub const CERTIFICATES: u64 = 4 << 20;
 
 /// The whole content of a file.
@@ -40,7 +42,8 @@ pub fn text(path: &Path, most: u64) -> io::Result<String> {
     })
 }
 
-/// Opens a file to read. A pipe, which would wait for its writer, and a device, which may never end, are none.
+/// Opens a file to read. A pipe, which would wait for its writer, and a device, which may never
+/// end, are none.
 ///
 /// # Errors
 /// When it cannot be opened or is no file.
@@ -73,15 +76,17 @@ pub fn rest_of(file: &mut File, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Most bytes of a record or a journal: a search of two hours with ten steps and a dozen monitors, or of four with fewer.
+/// Most bytes of a record or a journal: a search of two hours with ten steps and a dozen monitors,
+/// or of four with fewer.
 const RECORD: u64 = 16 << 20;
-/// Most texts, lists and tables in one, each of which takes several times the memory of the three bytes that it can be written with; a search of an
-/// hour has some fifty thousand.
+/// Most texts, lists and tables in one, each of which takes several times the memory of the three
+/// bytes that it can be written with; a search of an hour has some fifty thousand.
 const PARTS: usize = 600_000;
 /// Most values of any kind: numbers take four times their place.
 const VALUES: usize = 2_000_000;
 
-/// A record or a journal, which may be anybody's: not longer than one that is read can be, and not of more parts.
+/// A record or a journal, which may be anybody's: not longer than one that is read can be, and not
+/// of more parts.
 ///
 /// # Errors
 /// As [`file()`].
@@ -95,8 +100,8 @@ pub fn record(file: &mut File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// How many texts (but for names of fields), lists and tables a text of JSON has, and how many values of any kind, as far as that can be told
-/// without reading it.
+/// How many texts (but for names of fields), lists and tables a text of JSON has, and how many
+/// values of any kind, as far as that can be told without reading it.
 fn parts_of(json: &[u8]) -> (usize, usize) {
     let (mut parts, mut values) = (0, 0);
     let mut bytes = json.iter();

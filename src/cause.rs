@@ -1,11 +1,13 @@
 //! What gave way first: rules over what a broken probe showed, each with its evidence. Pure.
 //!
-//! Every rule looks on its own and several may fit; [`causes`] ranks them. A rule calls itself *certain* only where its
-//! evidence leaves no other reading (the kernel counted a kill, Redis counted a refused write), *likely* where a resource
-//! was seen at its limit, and *possible* where the shape of the load fits that and other causes. docs/causes.md has a line
-//! for each rule and how often it was right.
+//! Every rule looks on its own and several may fit; [`causes`] ranks them. A rule calls itself
+//! *certain* only where its evidence leaves no other reading (the kernel counted a kill, Redis
+//! counted a refused write), *likely* where a resource was seen at its limit, and *possible* where
+//! the shape of the load fits that and other causes. docs/causes.md has a line for each rule and
+//! how often it was right.
 //!
-//! Whatever a rule finds must differ between the levels that held and the level that broke (`differs.rs`): one gate for all.
+//! Whatever a rule finds must differ between the levels that held and the level that broke
+//! (`differs.rs`): one gate for all.
 
 mod case;
 mod cpu;
@@ -36,8 +38,8 @@ pub(crate) const CLEARLY_MORE: f64 = 1.1;
 /// Finds what fits a case; every rule is one.
 type Rule = fn(&Case<'_>) -> Vec<Cause>;
 
-/// From the root of a trouble to its consequences: of two that are equally sure, and of which neither was seen earlier, the
-/// one that is further up explains the other.
+/// From the root of a trouble to its consequences: of two that are equally sure, and of which
+/// neither was seen earlier, the one that is further up explains the other.
 const RULES: [Rule; 20] = [
     memory::leak,
     memory::killed,
@@ -68,8 +70,8 @@ struct Cause {
     resource: String,
     evidence: String,
     sureness: Sureness,
-    /// How much of it there was, in a measure of the rule's own that grows with it (a share of a limit, events per second): what
-    /// is as strong where the SLO held is no cause.
+    /// How much of it there was, in a measure of the rule's own that grows with it (a share of a
+    /// limit, events per second): what is as strong where the SLO held is no cause.
     strength: f64,
     /// Seconds into the probe at which it was first seen, where it is an event.
     seen_s: Option<f64>,
@@ -106,7 +108,8 @@ impl Cause {
 /// What a broken probe showed, weighed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Explained {
-    /// What gave way, the surest first; of equally sure events the earliest first. Empty when no rule fits.
+    /// What gave way, the surest first; of equally sure events the earliest first. Empty when no
+    /// rule fits.
     pub causes: Vec<LimitingResource>,
     /// What looks like a cause and read the same where the SLO held: it is none.
     pub ruled_out: Vec<LimitingResource>,
@@ -122,8 +125,9 @@ pub fn explain(case: &Case<'_>) -> Explained {
     let (failing, mut found): (Vec<Cause>, Vec<Cause>) = found
         .into_iter()
         .partition(|c| c.kind == CauseKind::ServiceErrors);
-    // Throughput that no longer grows is what the others look like from outside: it says something new only without them. A full
-    // machine says less than a service whose queue grew, and more than that something has a fixed rate.
+    // Throughput that no longer grows is what the others look like from outside: it says something
+    // new only without them. A full machine says less than a service whose queue grew, and more
+    // than that something has a fixed rate.
     let weaker = |c: &Cause| c.sureness == Sureness::Possible || c.kind == CauseKind::Host;
     if found.iter().all(weaker)
         && let Some(flat) = load::downstream(case)
@@ -182,8 +186,8 @@ pub fn ruled_out<'a>(explained: impl Iterator<Item = &'a Explained>) -> Vec<Stri
     told.iter().map(tell).collect()
 }
 
-/// Adds what the logs say only here: to a finding that tells the shape of a limit and not what it is, which is surer then; or as
-/// a finding of its own.
+/// Adds what the logs say only here: to a finding that tells the shape of a limit and not what it
+/// is, which is surer then; or as a finding of its own.
 fn add_words(case: &Case<'_>, found: &mut Vec<Cause>) {
     // What is certain needs no quote.
     if found.iter().any(|c| c.sureness == Sureness::Certain) {
@@ -228,7 +232,8 @@ fn ranked(mut found: Vec<Cause>) -> Vec<LimitingResource> {
     });
     let mut causes: Vec<LimitingResource> = Vec::new();
     for cause in found {
-        // A kernel kill and a full memory are one trouble; so are the kill and the end of the process.
+        // A kernel kill and a full memory are one trouble; so are the kill and the end of the
+        // process.
         let ended = cause.resource.strip_suffix(memory::PROCESS);
         let explains = |c: &LimitingResource, monitor: &str| {
             [" memory", " heap"]

@@ -1,4 +1,5 @@
-//! Process groups that this program starts and ends: none of them outlives it, however it ends by itself.
+//! Process groups that this program starts and ends: none of them outlives it, however it ends by
+//! itself.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -52,7 +53,8 @@ impl Drop for Group {
     }
 }
 
-/// Ends all that run, before this program ends without waiting for anything. Whoever would start one now waits for that end.
+/// Ends all that run, before this program ends without waiting for anything. Whoever would start
+/// one now waits for that end.
 pub fn end_all() {
     let all = running();
     all.iter().copied().for_each(end);

@@ -105,8 +105,8 @@ pub enum Command {
     /// Print what `find` would do (levels, likely and worst-case time, descriptors, ports) without
     /// sending anything.
     Plan(FindArgs),
-    /// Write a commented profile for a service: from its URL, a curl line, a browser's recording, an
-    /// OpenAPI description, a Postman collection, or a k6 script.
+    /// Write a commented profile for a service: from its URL, a curl line, a browser's recording,
+    /// an OpenAPI description, a Postman collection, or a k6 script.
     #[command(after_help = init::EXAMPLES)]
     Init(InitArgs),
     /// Run only the demo target, until interrupted.

@@ -1,7 +1,7 @@
 //! Runs beside each other: recorded runs in, a [`CompareRecord`] out.
 //!
-//! What is estimated and how is in docs/compare.md. A comparison is made of the runs' records alone, so that it can be made
-//! again from the files.
+//! What is estimated and how is in docs/compare.md. A comparison is made of the runs' records
+//! alone, so that it can be made again from the files.
 
 mod change;
 mod differences;
@@ -144,7 +144,8 @@ pub fn compare(
     })
 }
 
-/// What a run noticed beside its number, and what it cannot know: two numbers may differ for that and for nothing else.
+/// What a run noticed beside its number, and what it cannot know: two numbers may differ for that
+/// and for nothing else.
 fn beside_number(run: &Named) -> impl Iterator<Item = String> {
     let answer = &run.record.answer;
     let noticed = (answer.noticed.iter()).map(|n| format!("{}: {}", n.kind.label(), n.text.trim()));

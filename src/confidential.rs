@@ -1,8 +1,9 @@
-//! What this process knows and nobody else shall read: every secret that it was given, and texts and records without them.
+//! What this process knows and nobody else shall read: every secret that it was given, and texts
+//! and records without them.
 //!
-//! Whoever looks a secret up, or is given one, notes it here; whoever writes, prints or serves asks here. So it makes no difference who
-//! repeats it: a service's log, a failing command, a server that echoes. What the statistics need (numbers, histograms, closed sets)
-//! is left alone.
+//! Whoever looks a secret up, or is given one, notes it here; whoever writes, prints or serves asks
+//! here. So it makes no difference who repeats it: a service's log, a failing command, a server
+//! that echoes. What the statistics need (numbers, histograms, closed sets) is left alone.
 
 mod hushed;
 
@@ -45,9 +46,11 @@ pub fn text(text: &str) -> Cow<'_, str> {
     })
 }
 
-/// A line without them that may have been cut off after so many bytes: a secret may begin at its end and have no end.
+/// A line without them that may have been cut off after so many bytes: a secret may begin at its
+/// end and have no end.
 ///
-/// Whoever shows less of a line than was read asks here before it is made shorter, which would cut a secret in two.
+/// Whoever shows less of a line than was read asks here before it is made shorter, which would cut
+/// a secret in two.
 pub fn line(text: &str, read: usize) -> Cow<'_, str> {
     // What is no UTF-8 is longer as text, and never shorter.
     if text.len() < read {

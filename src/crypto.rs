@@ -24,8 +24,8 @@ pub(crate) fn fuzz_certificate(data: &[u8]) {
     }
 }
 
-/// Installs ring as the process' TLS provider; does nothing when one is there already. The HTTP clients of this program
-/// need it even where they speak no TLS.
+/// Installs ring as the process' TLS provider; does nothing when one is there already. The HTTP
+/// clients of this program need it even where they speak no TLS.
 pub fn install() {
     // The error says that another provider was first, which is as good.
     rustls::crypto::ring::default_provider()
@@ -33,8 +33,9 @@ pub fn install() {
         .ok();
 }
 
-/// A client that connects to what was given for names in place of what a name server would say, and to nobody who is neither this machine nor
-/// allowed. Hosts that are written as addresses are for the caller to check.
+/// A client that connects to what was given for names in place of what a name server would say, and
+/// to nobody who is neither this machine nor allowed. Hosts that are written as addresses are for
+/// the caller to check.
 pub fn resolved(
     builder: reqwest::ClientBuilder,
     resolve: &Resolve,

@@ -1,4 +1,5 @@
-//! What happened, in order: the only thing that the terminal and the store learn from a running search.
+//! What happened, in order: the only thing that the terminal and the store learn from a running
+//! search.
 
 use std::path::PathBuf;
 
@@ -19,7 +20,8 @@ pub enum Event {
         /// Longest time in seconds: the budget, and the holds after the search.
         budget_s: f64,
     },
-    /// Something that takes a while began: bringing the target up, draining, resetting, a canary cycle.
+    /// Something that takes a while began: bringing the target up, draining, resetting, a canary
+    /// cycle.
     Doing(String),
     /// A note worth a line: a cap, a retry, a recovered target.
     Note(String),

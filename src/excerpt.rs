@@ -1,6 +1,8 @@
-//! What others sent, made fit to be shown: without secrets, cut, and with nothing in it that acts on a terminal or a page.
+//! What others sent, made fit to be shown: without secrets, cut, and with nothing in it that acts
+//! on a terminal or a page.
 //!
-//! Reports are attached to public threads, and the text of an answer is written by whoever runs the target, or attacks it.
+//! Reports are attached to public threads, and the text of an answer is written by whoever runs the
+//! target, or attacks it.
 
 mod charset;
 
@@ -17,7 +19,8 @@ const LONG_LINE: usize = 480;
 /// Characters of the message that failures are told apart by.
 const MESSAGE: usize = 120;
 
-/// Whether a character acts on whatever shows it, hides, or turns or swallows what stands beside it. Line breaks and tabs do not.
+/// Whether a character acts on whatever shows it, hides, or turns or swallows what stands beside
+/// it. Line breaks and tabs do not.
 pub fn is_hidden(c: char) -> bool {
     let acts = c.is_control() && !matches!(c, '\n' | '\t');
     let hides = matches!(c,
@@ -28,7 +31,8 @@ pub fn is_hidden(c: char) -> bool {
     acts || hides
 }
 
-/// A text in which nothing hides and nothing acts: such characters are written as what they are (`\u{1b}`). Line breaks and tabs stay.
+/// A text in which nothing hides and nothing acts: such characters are written as what they are
+/// (`\u{1b}`). Line breaks and tabs stay.
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.replace("\r\n", "\n").chars() {
@@ -42,13 +46,15 @@ pub fn visible(text: &str) -> String {
     out
 }
 
-/// A text as it may be printed, whoever wrote it: nothing in it acts on a terminal, and no line of it is a command to whoever runs this
-/// program and reads its log (`::error::`, `##[error]`, `##vso[`, `##teamcity[`).
+/// A text as it may be printed, whoever wrote it: nothing in it acts on a terminal, and no line of
+/// it is a command to whoever runs this program and reads its log (`::error::`, `##[error]`,
+/// `##vso[`, `##teamcity[`).
 pub fn printed(text: &str) -> String {
     without_commands(&visible(text), "\\u{3a}", "\\u{23}")
 }
 
-/// A text without commands to a runner; `colon` and `hash` are how these signs are written where they would begin one.
+/// A text without commands to a runner; `colon` and `hash` are how these signs are written where
+/// they would begin one.
 pub fn without_commands(text: &str, colon: &str, hash: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -107,7 +113,8 @@ pub fn of_body(bytes: &[u8], content_type: Option<&[u8]>) -> Option<String> {
     charset::text(&bytes[..bytes.len().min(BODY)], content_type)
 }
 
-/// A word as a POSIX shell takes it, whole: half of a quoted word would have the shell read what follows it as commands.
+/// A word as a POSIX shell takes it, whole: half of a quoted word would have the shell read what
+/// follows it as commands.
 pub fn word(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -125,7 +132,8 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
-/// What a failure says, without what differs between two of a kind: words with a digit in them (numbers, ids, times) become `#`.
+/// What a failure says, without what differs between two of a kind: words with a digit in them
+/// (numbers, ids, times) become `#`.
 pub fn folded(text: &str) -> String {
     let first = text.lines().map(str::trim).find(|l| !l.is_empty());
     let text = match first {
@@ -168,7 +176,8 @@ impl Masks {
         Self(Hidden::new(all.flat_map(|v| secret::spellings(&v))))
     }
 
-    /// A text without them, and without the values of what is named like a secret (`"token": "..."`, `password=...`).
+    /// A text without them, and without the values of what is named like a secret
+    /// (`"token": "..."`, `password=...`).
     pub fn text(&self, text: &str) -> String {
         secret::named_values_masked(&secret::markup_masked(&self.0.in_cut_text(text)))
     }
@@ -284,7 +293,8 @@ mod tests {
     #[test]
     fn secrets_are_masked_wherever_they_come_up() {
         let masks = Masks::new(["hunter2\"x".to_owned(), "abc".to_owned()]);
-        let request = b"POST /a?token=t&p=hunter2%22x HTTP/1.1\r\nhost: h\r\nAuthorization: Bearer z\r\nx-a: hunter2\"x\r\n\r\nbody";
+        let request = b"POST /a?token=t&p=hunter2%22x HTTP/1.1\r\nhost: h\r\nAuthorization: \
+            Bearer z\r\nx-a: hunter2\"x\r\n\r\nbody";
         assert_eq!(
             masks.request_lines(request),
             [

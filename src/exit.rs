@@ -11,7 +11,8 @@ use crate::record::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Exit {
-    /// 0: there is an answer ("never broke up to the maximum" and "between 59 and 83" are some) and every gate holds.
+    /// 0: there is an answer ("never broke up to the maximum" and "between 59 and 83" are some) and
+    /// every gate holds.
     Answer = 0,
     /// 1: our own failure, or output that cannot be written where it was wanted.
     Failure = 1,
@@ -23,8 +24,8 @@ pub enum Exit {
     HostLimit = 4,
     /// 5: the SLO breaks at the lowest level, or the target did not come up or recover.
     Target = 5,
-    /// 99: a gate failed, or a limit that must not be passed stopped the run; the code that k6 uses for thresholds, also for
-    /// those that abort.
+    /// 99: a gate failed, or a limit that must not be passed stopped the run; the code that k6 uses
+    /// for thresholds, also for those that abort.
     Gate = 99,
     /// 130: interrupted; everything measured is written.
     Interrupted = 130,
@@ -48,7 +49,8 @@ impl Exit {
         self as u8
     }
 
-    /// The code of several runs, one after the other: an interruption first, then the first that was no plain answer.
+    /// The code of several runs, one after the other: an interruption first, then the first that
+    /// was no plain answer.
     pub fn of_all(exits: impl IntoIterator<Item = Self>) -> Self {
         let mut worst = Self::Answer;
         for exit in exits {
@@ -81,7 +83,8 @@ impl From<Ending> for Exit {
 }
 
 impl From<&RunRecord> for Exit {
-    /// A gate changes the code of a run with an answer only: what went wrong before there was one is told by its own code.
+    /// A gate changes the code of a run with an answer only: what went wrong before there was one
+    /// is told by its own code.
     fn from(record: &RunRecord) -> Self {
         let exit = Self::from(record.answer.ending);
         let passed = |outcome| outcome == LoadOutcome::Passed;
@@ -93,7 +96,8 @@ impl From<&RunRecord> for Exit {
 }
 
 impl From<RampEnding> for Exit {
-    /// A ramp that ran has an answer, also where its SLO broke: a gate on it would be another matter.
+    /// A ramp that ran has an answer, also where its SLO broke: a gate on it would be another
+    /// matter.
     fn from(ending: RampEnding) -> Self {
         match ending {
             RampEnding::Complete => Self::Answer,

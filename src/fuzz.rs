@@ -1,7 +1,9 @@
-//! Whatever comes from outside as text or bytes, thrown at what reads it. Only in tests and under `cargo fuzz`.
+//! Whatever comes from outside as text or bytes, thrown at what reads it. Only in tests and under
+//! `cargo fuzz`.
 //!
-//! Nothing here may panic, hang or keep memory without bound, and what is read must say the same when it is written and read again.
-//! `fuzz/` runs these with coverage as a guide, `cargo test` those inputs of its corpus and some thousand damaged ones.
+//! Nothing here may panic, hang or keep memory without bound, and what is read must say the same
+//! when it is written and read again. `fuzz/` runs these with coverage as a guide, `cargo test`
+//! those inputs of its corpus and some thousand damaged ones.
 
 use std::path::Path;
 
@@ -215,7 +217,8 @@ fn script(data: &[u8]) {
     Profile::parse(&text, "fuzzed.toml", Path::new("/nowhere")).expect("what is written is read");
 }
 
-/// Whatever is imported: what is written makes a plan and a scenario, and no credential of it is told.
+/// Whatever is imported: what is written makes a plan and a scenario, and no credential of it is
+/// told.
 fn imported(source: Source<'_>) {
     let wishes = Wishes {
         url: matches!(source, Source::OpenApi(_)).then(|| "http://127.0.0.1:8080/v1".to_owned()),
@@ -309,7 +312,8 @@ fn recorded(data: &[u8]) {
     }
 }
 
-/// A foreign journal can have any: they make a plan or an error, and what is shown of them has no secret that an address has.
+/// A foreign journal can have any: they make a plan or an error, and what is shown of them has no
+/// secret that an address has.
 fn arguments(text: &str) {
     let typed = ["breakpoint"].into_iter().chain(text.lines());
     let Ok(cli) = Cli::try_parse_from(typed) else {

@@ -68,7 +68,8 @@ pub struct Wishes {
     pub url: Option<String>,
     /// Whether images, scripts, styles and fonts are loaded too.
     pub with_assets: bool,
-    /// What leads from the profile's folder to the one in which files of `-F` were named, such as `../`.
+    /// What leads from the profile's folder to the one in which files of `-F` were named, such as
+    /// `../`.
     pub way: String,
     /// The operations of an API: `get /items`, or their ids; all GETs where there are none.
     pub operations: Vec<String>,

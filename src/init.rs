@@ -77,7 +77,8 @@ pub fn of_llm(llm: llm::Llm<'_>) -> Result<String, InitError> {
     })
 }
 
-/// A profile of what people have, once it is known to make a plan and a scenario. `file` is what it was read from.
+/// A profile of what people have, once it is known to make a plan and a scenario. `file` is what it
+/// was read from.
 ///
 /// # Errors
 /// When it cannot be read, or nothing in it may be loaded.
@@ -111,7 +112,8 @@ pub fn of_flags(
     runs(made, "--url", out)
 }
 
-/// Keys of `[target]` for flags about connections; paths as they are written in the profile's folder.
+/// Keys of `[target]` for flags about connections; paths as they are written in the profile's
+/// folder.
 pub fn connect_keys(args: &ConnectArgs, out: &Path) -> Vec<(&'static str, String)> {
     let folder = out.parent().unwrap_or(Path::new("."));
     let file = |key, path: &Option<PathBuf>| path.as_ref().map(|p| (key, from_folder(p, folder)));
@@ -224,7 +226,8 @@ pub fn of_script(
     }
 }
 
-/// A path as it is written in a file of a folder: relative to it where the path lies below it, else whole.
+/// A path as it is written in a file of a folder: relative to it where the path lies below it, else
+/// whole.
 fn from_folder(path: &Path, folder: &Path) -> String {
     let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path));
     let folder = if folder.as_os_str().is_empty() {

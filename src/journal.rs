@@ -1,8 +1,9 @@
 //! The journal of a search: what was judged, so that a search that was cut off can go on.
 //!
-//! Lines of text. Each is eight hexadecimal digits of a checksum (CRC-32, as in gzip and PNG), a space, and JSON, over which the checksum
-//! is. The first line is the [`Head`], every other one an [`Entry`]. Only the last line can be torn, by a crash in the middle of its
-//! writing: it is left out. Anything else that does not fit its checksum is damage, and told.
+//! Lines of text. Each is eight hexadecimal digits of a checksum (CRC-32, as in gzip and PNG), a
+//! space, and JSON, over which the checksum is. The first line is the [`Head`], every other one an
+//! [`Entry`]. Only the last line can be torn, by a crash in the middle of its writing: it is left
+//! out. Anything else that does not fit its checksum is damage, and told.
 
 use serde::{Deserialize, Serialize};
 
@@ -208,7 +209,8 @@ pub fn read(bytes: &[u8]) -> Result<Journal, JournalError> {
     })
 }
 
-/// Every probe once, in its place, and time goes on: a line that is there twice or was swapped would count twice, or for another level.
+/// Every probe once, in its place, and time goes on: a line that is there twice or was swapped
+/// would count twice, or for another level.
 fn check_order(entries: &[Entry]) -> Result<(), JournalError> {
     let mut last_s = 0.0;
     for (i, Entry { input, probe }) in entries.iter().enumerate() {

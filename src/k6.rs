@@ -1,7 +1,8 @@
-//! What k6 says of itself and of a script, and what becomes of it here: thresholds are objectives, scenarios are functions with weights.
+//! What k6 says of itself and of a script, and what becomes of it here: thresholds are objectives,
+//! scenarios are functions with weights.
 //!
-//! Texts in, values out: who runs k6 is the business of others. All of it is text of others, so nothing of it may panic, and nothing is
-//! kept without a bound.
+//! Texts in, values out: who runs k6 is the business of others. All of it is text of others, so
+//! nothing of it may panic, and nothing is kept without a bound.
 
 mod arguments;
 mod blocked;
@@ -38,7 +39,8 @@ const MOST_WEIGHT: u32 = 1_000_000;
 /// How k6 is brought to a level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
-    /// One k6 process whose VUs ask this program whether they shall run: the level moves while it goes on.
+    /// One k6 process whose VUs ask this program whether they shall run: the level moves while it
+    /// goes on.
     #[default]
     Gate,
     /// A k6 process for each level, for scripts that cannot be wrapped.
@@ -190,7 +192,8 @@ impl Version {
         Ok(version)
     }
 
-    /// How it is told to sum nothing up in the end: what the script says of that would be run for each level.
+    /// How it is told to sum nothing up in the end: what the script says of that would be run for
+    /// each level.
     pub fn no_summary(self) -> &'static str {
         // The first flag is gone with version 2, and the second came late in version 1.
         if self.major < 2 {

@@ -2,15 +2,19 @@
 //!
 //! # Layout
 //!
-//! The core is pure: values in, values out, no clock, socket, file or print. [`search`] says which level next, [`slo`]
-//! judges what a probe saw ([`measure`]), [`stats`] fits the breakpoint over all visits, [`cause`] names what gave way,
-//! [`ramp`] reads stages that are not held, [`compare`] puts runs beside each other, [`report`] renders the one artefact, [`record::RunRecord`] (or
-//! [`record::RampRecord`]). [`profile`] and [`plan`] resolve what was asked, [`safety`] says when a machine is at its end, [`scenario`] compiles what a VU does.
+//! The core is pure: values in, values out, no clock, socket, file or print. [`search`] says which
+//! level next, [`slo`] judges what a probe saw ([`measure`]), [`stats`] fits the breakpoint over
+//! all visits, [`cause`] names what gave way, [`ramp`] reads stages that are not held, [`compare`]
+//! puts runs beside each other, [`report`] renders the one artefact, [`record::RunRecord`] (or
+//! [`record::RampRecord`]). [`profile`] and [`plan`] resolve what was asked, [`safety`] says when a
+//! machine is at its end, [`scenario`] compiles what a VU does.
 //!
-//! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one level, [`run`] is the loop
-//! where everything meets, [`monitor`] reads the target's resources, [`target`] brings it up and resets it, [`store`] is
-//! the only writer of files and [`term`] the only printer, [`serve`] shows a page. [`lab`] runs whole searches against simulated systems whose
-//! breakpoint is known. [`live`] is what a run looks like while it goes on. [`app`] puts the commands together.
+//! The shell around it: an [`engine`] turns levels into windows, [`probe`] settles and holds one
+//! level, [`run`] is the loop where everything meets, [`monitor`] reads the target's resources,
+//! [`target`] brings it up and resets it, [`store`] is the only writer of files and [`term`] the
+//! only printer, [`serve`] shows a page. [`lab`] runs whole searches against simulated systems
+//! whose breakpoint is known. [`live`] is what a run looks like while it goes on. [`app`] puts the
+//! commands together.
 //!
 //! `tests/pure/layering.rs` holds the walls between them; CONTRIBUTING has the map as a table.
 

@@ -1,7 +1,8 @@
-//! What a run looks like now: its events folded into one picture, for whoever shows it while it goes on.
+//! What a run looks like now: its events folded into one picture, for whoever shows it while it
+//! goes on.
 //!
-//! The terminal, the page of `--serve` and the metrics for Prometheus are drawn from this and nothing else, so that they
-//! cannot tell different stories.
+//! The terminal, the page of `--serve` and the metrics for Prometheus are drawn from this and
+//! nothing else, so that they cannot tell different stories.
 
 pub mod metrics;
 
@@ -65,7 +66,8 @@ pub struct Live {
     pub notes: VecDeque<String>,
     /// The end, once it is there.
     pub finished: Option<Finished>,
-    /// Seconds with their counts since the program started, over all runs; what counters for Prometheus need.
+    /// Seconds with their counts since the program started, over all runs; what counters for
+    /// Prometheus need.
     pub totals: Totals,
     /// Limits by (monitor, field).
     #[serde(skip)]
@@ -338,7 +340,8 @@ impl Live {
         });
     }
 
-    /// The highest level that held, and the lowest that broke. They may overlap: near the breakpoint a level does both.
+    /// The highest level that held, and the lowest that broke. They may overlap: near the
+    /// breakpoint a level does both.
     pub fn bracket(&self) -> (Option<Level>, Option<Level>) {
         let of = |verdict: Verdict| {
             let valid = self.visits.iter().filter(|v| v.end != HoldEnd::Invalid);

@@ -41,8 +41,8 @@ pub enum LocateError {
     Profile(#[from] ProfileError),
 }
 
-/// The profiles that were asked for, by name and then by path; a single `None` when there are none, which is the demo or
-/// the address given.
+/// The profiles that were asked for, by name and then by path; a single `None` when there are none,
+/// which is the demo or the address given.
 ///
 /// # Errors
 /// When one of them does not exist or is no profile. Nothing is run before all are read.
@@ -64,8 +64,8 @@ pub fn selected(
     Ok(profiles)
 }
 
-/// Loads what `find NAME` means: a path if it ends in `.toml` or exists, else `profiles/NAME.toml` under `cwd`, else a
-/// profile that comes with the program.
+/// Loads what `find NAME` means: a path if it ends in `.toml` or exists, else `profiles/NAME.toml`
+/// under `cwd`, else a profile that comes with the program.
 ///
 /// # Errors
 /// When there is no such profile, or it cannot be read.
@@ -80,7 +80,8 @@ pub fn by_name(name: &str, cwd: &Path) -> Result<Profile, LocateError> {
         return by_path(&in_folder, cwd);
     }
     if let Some(found) = builtin::ALL.iter().find(|b| b.name == name) {
-        // Its commands, if any, are those of a checkout; they start from where the profile would lie there.
+        // Its commands, if any, are those of a checkout; they start from where the profile would
+        // lie there.
         let dir = cwd.join("profiles");
         let dir = if dir.is_dir() { dir } else { cwd.to_owned() };
         return Ok(Profile::parse(found.text, found.name, &dir)?);
@@ -124,7 +125,8 @@ pub fn by_path(path: &Path, cwd: &Path) -> Result<Profile, LocateError> {
     })?;
     // Before anybody quotes a line of it.
     confidential::know(secret::of_texts(&text));
-    // Absolute, because the commands run in this folder and the monitors' paths are opened from another one.
+    // Absolute, because the commands run in this folder and the monitors' paths are opened from
+    // another one.
     let full = full.canonicalize().unwrap_or(full);
     let dir = full.parent().unwrap_or(cwd);
     Ok(Profile::parse(&text, &path.display().to_string(), dir)?)

@@ -1,7 +1,7 @@
 //! What one probe saw: levels, windows and their histograms. Values only; no clock, no socket.
 //!
-//! An [`Engine`](crate::engine::Engine) produces [`Window`]s; a probe folds those of its hold into one
-//! [`Measurement`], which the SLO judges and the search learns from.
+//! An [`Engine`](crate::engine::Engine) produces [`Window`]s; a probe folds those of its hold into
+//! one [`Measurement`], which the SLO judges and the search learns from.
 
 mod failure;
 pub mod fields;
@@ -25,8 +25,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// A load level: how many virtual users (VUs) run at once, or in the open model how many cycles begin per second
-/// ([`LevelUnit`]).
+/// A load level: how many virtual users (VUs) run at once, or in the open model how many cycles
+/// begin per second ([`LevelUnit`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Level(pub u32);
@@ -62,13 +62,15 @@ pub struct LoadedAddress {
     pub connections: u64,
     /// Requests that were sent to it.
     pub requests: u64,
-    /// What the fastest of these connections took to be made, microseconds: a round trip of the network.
+    /// What the fastest of these connections took to be made, microseconds: a round trip of the
+    /// network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round_trip_us: Option<u64>,
 }
 
 impl LoadedAddress {
-    /// A round trip of the network to the farthest of some addresses, seconds; `None` where none was measured.
+    /// A round trip of the network to the farthest of some addresses, seconds; `None` where none
+    /// was measured.
     pub fn farthest_s(all: &[Self]) -> Option<f64> {
         let farthest = all.iter().filter_map(|a| a.round_trip_us).max()?;
         #[expect(clippy::cast_precision_loss, reason = "microseconds of a connection")]
@@ -325,7 +327,8 @@ pub struct StepWindow {
     pub shed: u64,
     /// Ages, at the end of the window, of the steps still in flight.
     pub in_flight: Histogram,
-    /// Where the engine does not know the latencies exactly: what they lie between. `latency` is then the likeliest.
+    /// Where the engine does not know the latencies exactly: what they lie between. `latency` is
+    /// then the likeliest.
     pub bounds: Option<Box<Bounds>>,
     /// The failed told apart further, where the engine can; nothing without failures.
     pub ways: FailureWays,
@@ -357,8 +360,9 @@ impl StepWindow {
         }
     }
 
-    /// Adds what `other` counted. In-flight ages are states, not flows: those of `other` are added too, which is
-    /// right when the two are shards of the same window and wrong for successive windows.
+    /// Adds what `other` counted. In-flight ages are states, not flows: those of `other` are added
+    /// too, which is right when the two are shards of the same window and wrong for successive
+    /// windows.
     pub fn merge_shard(&mut self, other: &Self) {
         self.latency.merge(&other.latency);
         self.failed.merge(&other.failed);
@@ -398,7 +402,8 @@ pub struct Window {
     pub level: Level,
     /// VUs that were really running at the end of the window, leaving ones included.
     pub vus: u32,
-    /// Whether the level asked for was reached (no VU still to start or to leave) before this window began.
+    /// Whether the level asked for was reached (no VU still to start or to leave) before this
+    /// window began.
     pub at_level: bool,
     /// One entry per row of the [`StepTable`].
     pub steps: Vec<StepWindow>,
@@ -416,7 +421,8 @@ impl Window {
     }
 }
 
-/// One value of one monitor's field at one time; `value` is `None` where the sample failed: a gap, never a zero.
+/// One value of one monitor's field at one time; `value` is `None` where the sample failed: a gap,
+/// never a zero.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// The monitor's name in the profile (`gateway`).
@@ -436,7 +442,8 @@ pub struct LogLine {
     pub text: String,
     /// How many lines came right after it that were too many to keep.
     pub more: u64,
-    /// Of what is no line to be shown but a count: how many lines of its kind ([`folded`]) came, whether they matter or not.
+    /// Of what is no line to be shown but a count: how many lines of its kind ([`folded`]) came,
+    /// whether they matter or not.
     pub tally: Option<u64>,
 }
 
@@ -457,12 +464,14 @@ pub struct Second {
 pub struct Measurement {
     /// The level held.
     pub level: Level,
-    /// The last window before the hold: ages in flight at the hold's start. `None` when the hold began with the run.
+    /// The last window before the hold: ages in flight at the hold's start. `None` when the hold
+    /// began with the run.
     pub before: Option<Window>,
-    /// What users did who started on the way to the level: the windows before the hold, in which the rows of the cycle count
-    /// nothing. Empty where nobody does anything when it starts.
+    /// What users did who started on the way to the level: the windows before the hold, in which
+    /// the rows of the cycle count nothing. Empty where nobody does anything when it starts.
     pub arriving: Vec<Window>,
-    /// What the monitors read when the move to the level began: counters are judged by their growth since then.
+    /// What the monitors read when the move to the level began: counters are judged by their growth
+    /// since then.
     pub readings_before: Vec<Reading>,
     /// The hold.
     pub hold: Vec<Second>,
@@ -483,8 +492,8 @@ impl Measurement {
         self.hold.iter().map(|s| s.window.span.as_secs_f64()).sum()
     }
 
-    /// The same measurement with the fastest and with the slowest latencies that there can have been; `None` where they are
-    /// known exactly.
+    /// The same measurement with the fastest and with the slowest latencies that there can have
+    /// been; `None` where they are known exactly.
     pub fn bounds(&self) -> Option<(Self, Self)> {
         let inexact = |s: &Second| s.window.steps.iter().any(|s| s.bounds.is_some());
         self.hold.iter().any(inexact).then(|| {

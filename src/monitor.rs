@@ -1,7 +1,8 @@
-//! Monitors: what the target's containers, processes, Redis and metrics say of themselves, once a second, and what they log.
+//! Monitors: what the target's containers, processes, Redis and metrics say of themselves, once a
+//! second, and what they log.
 //!
-//! Each source polls in a task of its own with a deadline of its own, so that a slow one delays neither the load nor the
-//! others. A sample that failed or is late is a gap, never a zero.
+//! Each source polls in a task of its own with a deadline of its own, so that a slow one delays
+//! neither the load nor the others. A sample that failed or is late is a gap, never a zero.
 
 mod cgroup;
 mod counter;
@@ -118,7 +119,8 @@ pub struct MonitorHub {
 }
 
 impl MonitorHub {
-    /// Starts to poll; needs a tokio runtime to run on. Connections are opened now, before the load.
+    /// Starts to poll; needs a tokio runtime to run on. Connections are opened now, before the
+    /// load.
     pub fn start(plans: Vec<MonitorPlan>) -> Self {
         let mut monitors = Vec::new();
         let mut tasks = Vec::new();
@@ -126,7 +128,8 @@ impl MonitorHub {
             let inbox = Inbox::new(plan.log_match.clone());
             if let Some(path) = &plan.log {
                 let follower = LogFollower::new(path);
-                // Where the service may run in a container, the file is that of the process that it else would be.
+                // Where the service may run in a container, the file is that of the process that it
+                // else would be.
                 let must_exist = container(&plan.source).is_none();
                 let following = log::follow(follower, inbox.clone(), must_exist);
                 tasks.push(tokio::spawn(following));
@@ -164,7 +167,8 @@ impl MonitorHub {
         }
     }
 
-    /// Waits until every monitor was asked anew and has answered or failed: what it reads then is not from before.
+    /// Waits until every monitor was asked anew and has answered or failed: what it reads then is
+    /// not from before.
     pub fn asked_again(&self) -> impl Future<Output = ()> + Send + use<> {
         let monitors = self.monitors.clone();
         async move {
@@ -317,7 +321,8 @@ async fn poll(mut source: Source, shared: SharedLatest) {
     }
 }
 
-/// Where samples come from. Files under `/proc` and `/sys` are read in place: they never block and take 0.2 ms.
+/// Where samples come from. Files under `/proc` and `/sys` are read in place: they never block and
+/// take 0.2 ms.
 #[derive(Debug)]
 enum Source {
     Cgroup(cgroup::Group),

@@ -1,4 +1,5 @@
-//! What `breakpoint plan` prints: what a run would do, how long it may take, and what it needs of this machine.
+//! What `breakpoint plan` prints: what a run would do, how long it may take, and what it needs of
+//! this machine.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -21,7 +22,8 @@ pub struct Outline {
     pub levels: Vec<Level>,
     /// What the highest level needs.
     pub needs: Needs,
-    /// What to expect of the search, by how the service breaks; `None` where the SLO has no latency quantile.
+    /// What to expect of the search, by how the service breaks; `None` where the SLO has no latency
+    /// quantile.
     pub expected: Option<(Expected, Expected)>,
     /// Where the names of the target lead.
     addresses: Vec<String>,
@@ -61,7 +63,8 @@ fn populations(plan: &Plan) -> Vec<String> {
         .collect()
 }
 
-/// The one time that is told of a run before it: at most how long it takes, and how much of that is load of which kind.
+/// The one time that is told of a run before it: at most how long it takes, and how much of that is
+/// load of which kind.
 pub fn time_of_run(plan: &Plan, load: &str) -> String {
     format!(
         "at most {} ({} of {load}{}; the rest is for the target to start, recover, and drain)",
@@ -412,7 +415,8 @@ mod tests {
         let outline = Outline::of(&plan, PerVu::with_connections(1), 0.0, (0, 0));
         let levels: Vec<u32> = outline.levels.iter().map(|l| l.get()).collect();
         assert_eq!(levels, [10, 20, 40, 80, 100]);
-        // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain; ten seconds until it answers, two recoveries.
+        // Budget, two holds of 90 s after a settle of a minute, 100 VUs at 50 per second, drain;
+        // ten seconds until it answers, two recoveries.
         assert_eq!(
             plan.longest_run(),
             Duration::from_secs(900 + 2 * (90 + 60) + 2 + 30 + 10 + 2 * (30 + 120))
@@ -452,7 +456,8 @@ mod tests {
     #[test]
     fn populations_beside_are_told_and_take_their_part() {
         let text = "slo = [\"p99<2s\"]\n[target]\ndemo = true\n[search]\npopulation = \"abusers\"\nusers = 100\nmax-vus = 50\n\
-                    [[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"x\", get = \"/\" }] }\n";
+                    [[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"x\", get \
+                        = \"/\" }] }\n";
         let profile = crate::profile::Profile::parse(text, "x.toml", Path::new(".")).unwrap();
         let plan = Plan::resolve(Some(&profile), &FindFlags::default()).unwrap();
         let outline = Outline::of(&plan, PerVu::with_connections(1), 0.0, (100, 200));

@@ -1,7 +1,7 @@
 //! Profile, flags and defaults resolved into one plan: the only place with defaults and validation.
 //!
-//! Flags beat the profile, the profile beats the defaults. What is below this module takes parts of a [`Plan`] and never
-//! asks where a value came from.
+//! Flags beat the profile, the profile beats the defaults. What is below this module takes parts of
+//! a [`Plan`] and never asks where a value came from.
 
 mod connect;
 mod engine;
@@ -178,7 +178,8 @@ pub struct TargetPlan {
     pub canary_cycles: u32,
     /// Whom the load may reach.
     pub allowed: Allowed,
-    /// Those of them who are not this machine and whom the profile alone names: nobody at this machine has.
+    /// Those of them who are not this machine and whom the profile alone names: nobody at this
+    /// machine has.
     pub unasked: Vec<String>,
     /// How connections are made.
     pub connect: ConnectPlan,
@@ -251,7 +252,8 @@ impl Plan {
     /// Resolves a plan whose script was looked at, which is that of [`Self::ahead`].
     ///
     /// # Errors
-    /// When a value is impossible, the target or the SLO is missing, or the script's scenarios cannot be run as it was asked.
+    /// When a value is impossible, the target or the SLO is missing, or the script's scenarios
+    /// cannot be run as it was asked.
     pub fn resolve_with(
         profile: Option<&Profile>,
         flags: &FindFlags,
@@ -288,7 +290,8 @@ impl Plan {
         Ok(plan)
     }
 
-    /// What is known of a plan before its script is looked at, where it has one: what must be agreed to first.
+    /// What is known of a plan before its script is looked at, where it has one: what must be
+    /// agreed to first.
     ///
     /// # Errors
     /// When a value is impossible.
@@ -498,7 +501,8 @@ impl Plan {
         }
     }
 
-    /// The names of steps in the objectives, each once; for an engine that does not know its steps before it runs.
+    /// The names of steps in the objectives, each once; for an engine that does not know its steps
+    /// before it runs.
     pub fn named_steps(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         for name in self.slo.objectives().iter().filter_map(Objective::step) {
@@ -660,7 +664,8 @@ fn folder_name(uri: &http::Uri) -> String {
     name.replace(':', "-")
 }
 
-/// The objectives, each with where it stands in the profile: those of the flags, else the profile's, else the script's thresholds.
+/// The objectives, each with where it stands in the profile: those of the flags, else the
+/// profile's, else the script's thresholds.
 fn slo(profile: Option<&Profile>, asked: &PlanInput<'_>) -> Result<(Slo, SloSpans), PlanError> {
     let without_spans = |texts: &[String]| {
         let slo = Slo::parse(texts)?;

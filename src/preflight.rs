@@ -21,9 +21,9 @@ pub use targets::{Stranger, Unresolved, check_targets, resolve_allowed};
 
 /// Descriptors of the generator itself: files, monitors, its runtime.
 const OWN_DESCRIPTORS: u64 = 64;
-/// Memory of the generator itself, and of a VU and each of its connections, the kernel's part included. Measured (release
-/// build, 1 000 and 5 000 VUs; docs/engine.md has the figures): 12 MiB, 6 KiB and 5 to 6 KiB; the rest is for what a run
-/// records and for data in flight.
+/// Memory of the generator itself, and of a VU and each of its connections, the kernel's part
+/// included. Measured (release build, 1 000 and 5 000 VUs; docs/engine.md has the figures): 12 MiB,
+/// 6 KiB and 5 to 6 KiB; the rest is for what a run records and for data in flight.
 const OWN_MEMORY: u64 = 64 << 20;
 const VU_MEMORY: u64 = 8 << 10;
 const CONNECTION_MEMORY: u64 = 12 << 10;
@@ -94,7 +94,8 @@ impl PerVu {
         }
     }
 
-    /// The same over another HTTP: a connection of HTTP/2 has buffers and tables of its own, and several VUs may share it.
+    /// The same over another HTTP: a connection of HTTP/2 has buffers and tables of its own, and
+    /// several VUs may share it.
     #[must_use]
     pub fn speaking(self, protocol: Protocol) -> Self {
         if protocol.http == Http::One {
@@ -234,7 +235,8 @@ impl HostLimits {
     }
 }
 
-/// Whether a plan fits this machine. A highest level that was asked for is refused when it does not; a default is capped.
+/// Whether a plan fits this machine. A highest level that was asked for is refused when it does
+/// not; a default is capped.
 ///
 /// # Errors
 /// When the highest level was asked for, or not even the lowest fits.

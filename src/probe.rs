@@ -1,7 +1,7 @@
 //! One visit to one level: move there, settle, hold, leave early when it is hopeless.
 //!
-//! The probe pulls windows from the engine; there is no other clock. It knows no objective: whether a hold is hopeless
-//! is asked of its caller.
+//! The probe pulls windows from the engine; there is no other clock. It knows no objective: whether
+//! a hold is hopeless is asked of its caller.
 
 use std::future::Future;
 use std::pin::pin;
@@ -30,7 +30,8 @@ pub struct ProbeSpec {
     pub settle_cycles: f64,
     /// Longest settle, seconds.
     pub settle_max_s: f64,
-    /// Seconds for all of it: what is left of a budget. Settling longer than expected ends in time for the hold.
+    /// Seconds for all of it: what is left of a budget. Settling longer than expected ends in time
+    /// for the hold.
     pub within_s: f64,
     /// Seconds that the move to the level should take.
     pub move_s: f64,
@@ -53,8 +54,8 @@ pub struct Probe {
     pub settle_s: f64,
     /// How the hold ended.
     pub hold_end: HoldEnd,
-    /// What the services logged, with the engine time at which it was seen; what came since the probe before stands at this one's
-    /// start.
+    /// What the services logged, with the engine time at which it was seen; what came since the
+    /// probe before stands at this one's start.
     pub log: Vec<(Duration, LogLine)>,
 }
 
@@ -97,7 +98,8 @@ const SETTLE_WINDOWS: usize = 6;
 const FAILING_WINDOWS: usize = 5;
 /// Least share of a hold that a move which took longer than expected leaves of it.
 const LATE_HOLD: f64 = 0.25;
-/// Seconds beyond the paced move after which a probe goes on although some VU has not arrived or left.
+/// Seconds beyond the paced move after which a probe goes on although some VU has not arrived or
+/// left.
 const RAMP_GRACE_S: f64 = 60.0;
 
 /// Visits a level.

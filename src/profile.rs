@@ -1,7 +1,7 @@
 //! The profile: one TOML file that names target, scenario, SLO, search limits and monitors.
 //!
-//! This module knows the file's shape; what the values mean, and what is assumed where one is missing, is decided in
-//! [`crate::plan`]. It reads no file: [`crate::locate`] does.
+//! This module knows the file's shape; what the values mean, and what is assumed where one is
+//! missing, is decided in [`crate::plan`]. It reads no file: [`crate::locate`] does.
 
 pub mod builtin;
 mod error;
@@ -101,7 +101,8 @@ pub struct EngineSpec {
     pub resolve: Option<Vec<Spanned<String>>>,
 }
 
-/// `[target]`: where the load goes, and how to bring that service up, back to a fresh state, and down.
+/// `[target]`: where the load goes, and how to bring that service up, back to a fresh state, and
+/// down.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TargetSpec {
@@ -149,7 +150,8 @@ pub struct TargetSpec {
     pub resolve: Option<Vec<Spanned<String>>>,
 }
 
-/// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`, or one kind of a mix.
+/// One `[[population]]`: users of another kind, who load the target beside those of `[scenario]`,
+/// or one kind of a mix.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct PopulationSpec {
@@ -268,7 +270,8 @@ pub struct MonitorSpec {
 }
 
 impl Profile {
-    /// Reads a profile from its text. `file` is what messages call it; relative paths start from `dir`.
+    /// Reads a profile from its text. `file` is what messages call it; relative paths start from
+    /// `dir`.
     ///
     /// # Errors
     /// When it is not TOML, or has an unknown key or a value of a wrong type.

@@ -1,8 +1,8 @@
-//! Ramps: the stages that were typed, the level at a moment, the last ten seconds, and the first of them that broke the
-//! SLO. Pure.
+//! Ramps: the stages that were typed, the level at a moment, the last ten seconds, and the first of
+//! them that broke the SLO. Pure.
 //!
-//! Stages are those of k6: in each the level moves in a straight line from the target of the one before, at first 0, to
-//! its own.
+//! Stages are those of k6: in each the level moves in a straight line from the target of the one
+//! before, at first 0, to its own.
 
 use std::str::FromStr;
 
@@ -21,7 +21,8 @@ pub const STEP_S: f64 = 1.0;
 const HIGHEST: u32 = 1_000_000;
 /// Longest stage.
 const LONGEST_S: f64 = 24.0 * 3600.0;
-/// How much faster VUs come and go than the steepest stage asks, so that they are there before the second is over.
+/// How much faster VUs come and go than the steepest stage asks, so that they are there before the
+/// second is over.
 const AHEAD: f64 = 1.25;
 /// The form of stages, for messages.
 const FORM: &str = "write stages as TARGET:TIME, such as 100:30s,500:1m,0:30s";
@@ -140,8 +141,8 @@ impl Stages {
         (most * AHEAD).max(1.0)
     }
 
-    /// For the window between two moments, seconds since the ramp began: the stage that its middle lies in, and the level
-    /// that it ends at. `None` when the ramp is over.
+    /// For the window between two moments, seconds since the ramp began: the stage that its middle
+    /// lies in, and the level that it ends at. `None` when the ramp is over.
     pub fn level_in(&self, begin_s: f64, end_s: f64) -> Option<(usize, Level)> {
         let middle = f64::midpoint(begin_s, end_s);
         let index = self.0.iter().position(|s| middle < s.start_s + s.lasts_s)?;
@@ -188,7 +189,8 @@ impl Recent {
     }
 }
 
-/// A measurement without seconds yet. A ramp never settles, and is judged for what it is: a verdict is one on its moment.
+/// A measurement without seconds yet. A ramp never settles, and is judged for what it is: a verdict
+/// is one on its moment.
 pub fn measurement(before: Window, readings_before: Vec<Reading>) -> Measurement {
     Measurement {
         level: before.level,
@@ -211,7 +213,8 @@ pub fn mean_level(seconds: &[Second]) -> f64 {
     sum / n
 }
 
-/// The first breach of a ramp. Those in a stage wait for its end: a stage in which the generator was at fault has none.
+/// The first breach of a ramp. Those in a stage wait for its end: a stage in which the generator
+/// was at fault has none.
 #[derive(Debug, Default)]
 pub struct FirstBreach {
     sure: Option<Breach>,
@@ -248,8 +251,8 @@ pub fn broken(judgement: &Judgement) -> Vec<ObjectiveRecord> {
     broken.cloned().collect()
 }
 
-/// What a stage is compared with to see whether more load brought more throughput: the highest one before it that held
-/// clearly below. On the way down nobody asks for more.
+/// What a stage is compared with to see whether more load brought more throughput: the highest one
+/// before it that held clearly below. On the way down nobody asks for more.
 pub fn baseline(
     before: &[StageRecord],
     main_step: usize,

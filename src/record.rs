@@ -1,7 +1,7 @@
 //! The one artefact of a run: what was asked, what every probe saw, what was concluded.
 //!
-//! Every report is rendered from a [`RunRecord`] alone. Field names carry their units. A change of a field's meaning
-//! raises [`SCHEMA_VERSION`].
+//! Every report is rendered from a [`RunRecord`] alone. Field names carry their units. A change of
+//! a field's meaning raises [`SCHEMA_VERSION`].
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,8 @@ pub struct RunRecord {
 pub enum Ending {
     /// A breakpoint was found, with its interval.
     Found,
-    /// The breakpoint lies within an interval, and the search was too short to name one number in it.
+    /// The breakpoint lies within an interval, and the search was too short to name one number in
+    /// it.
     Bracketed,
     /// The SLO held at every level up to the maximum.
     NeverBroke,
@@ -85,7 +86,8 @@ pub enum Ending {
     BrokeAtMinimum,
     /// It breaks with time and not at a level: a leak, a drift.
     TimeDriven,
-    /// It carries more from rest than after an overload; the breakpoint given is the one after an overload.
+    /// It carries more from rest than after an overload; the breakpoint given is the one after an
+    /// overload.
     #[serde(rename = "depends_on_direction")]
     Hysteresis,
     /// It has two breakpoints, of which now one holds and now the other.
@@ -100,7 +102,8 @@ pub enum Ending {
     TargetDown,
     /// The user stopped the run; what was measured is kept.
     Interrupted,
-    /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or the longest time of a run.
+    /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or
+    /// the longest time of a run.
     Aborted,
 }
 
@@ -124,7 +127,8 @@ impl Ending {
         }
     }
 
-    /// Whether it says where the breakpoint lies: a number, an interval, or a side of the whole range.
+    /// Whether it says where the breakpoint lies: a number, an interval, or a side of the whole
+    /// range.
     pub fn is_answer(self) -> bool {
         match self {
             Self::Found | Self::Bracketed | Self::NeverBroke | Self::BrokeAtMinimum => true,
@@ -185,7 +189,8 @@ impl NoticedKind {
 pub struct Curve {
     /// Index of the objective in the SLO.
     pub objective: usize,
-    /// What its values are: a latency in seconds at the objective's quantile, or a share of violations.
+    /// What its values are: a latency in seconds at the objective's quantile, or a share of
+    /// violations.
     pub scale: CurveScale,
     /// Points by ascending level.
     pub points: Vec<CurvePoint>,
@@ -208,8 +213,9 @@ pub struct Answer {
     pub ending: Ending,
     /// Why it ended so, one sentence.
     pub reason: String,
-    /// The breakpoint: the largest level at which the SLO holds (best estimate); [`PlanRecord::unit`] is its unit. `None`
-    /// where only an interval is known ([`Ending::Bracketed`]).
+    /// The breakpoint: the largest level at which the SLO holds (best estimate);
+    /// [`PlanRecord::unit`] is its unit. `None` where only an interval is known
+    /// ([`Ending::Bracketed`]).
     #[serde(alias = "breakpoint_vus")]
     pub breakpoint: Option<u32>,
     /// Lower end of its confidence interval.
@@ -220,10 +226,11 @@ pub struct Answer {
     pub confidence: f64,
     /// Half-width that was asked for, as a fraction of the breakpoint.
     pub precision_asked: f64,
-    /// Half-width that was reached, as a fraction of the breakpoint; of the interval's middle where no breakpoint is named.
+    /// Half-width that was reached, as a fraction of the breakpoint; of the interval's middle where
+    /// no breakpoint is named.
     pub precision_reached: Option<f64>,
-    /// Whether the search is sure enough of that width to say that what was asked was reached: an interval can also be
-    /// narrow by luck.
+    /// Whether the search is sure enough of that width to say that what was asked was reached: an
+    /// interval can also be narrow by luck.
     #[serde(default)]
     pub as_narrow_as_asked: bool,
     /// Highest visited level at or below the breakpoint that held.
@@ -255,10 +262,12 @@ pub struct Answer {
     pub outlook: Option<Outlook>,
     /// Seconds from the first probe's start to the last one's end, everything included.
     pub search_s: f64,
-    /// Shares of the level grid: (level, probability that the breakpoint is at or below) for charts; may be empty.
+    /// Shares of the level grid: (level, probability that the breakpoint is at or below) for
+    /// charts; may be empty.
     pub distribution: Vec<(f64, f64)>,
-    /// How much further than the estimate's own error that distribution reaches down, and less far up, as a fraction: for
-    /// what was not seen and can only lower a breakpoint. Zero where it has none, and in records of older versions.
+    /// How much further than the estimate's own error that distribution reaches down, and less far
+    /// up, as a fraction: for what was not seen and can only lower a breakpoint. Zero where it has
+    /// none, and in records of older versions.
     #[serde(rename = "lean", default, skip_serializing_if = "is_zero")]
     pub downside_skew: f64,
     /// What was noticed beside the number, in order of time.
@@ -324,10 +333,12 @@ pub enum Outlook {
         more_s: f64,
         /// Half-width to expect then, as a fraction of the breakpoint.
         half_width: f64,
-        /// Seconds more until the search is likely to stop because the interval is as narrow as asked; `None` when it is.
+        /// Seconds more until the search is likely to stop because the interval is as narrow as
+        /// asked; `None` when it is.
         asked_in_s: Option<f64>,
     },
-    /// The crossing is a step between two levels: another visit in their middle leaves half of what lies between.
+    /// The crossing is a step between two levels: another visit in their middle leaves half of what
+    /// lies between.
     Visit {
         /// The level to visit.
         #[serde(alias = "vus")]
@@ -376,7 +387,8 @@ pub struct PlanRecord {
     /// How cycles arrive, where levels are rates.
     #[serde(default)]
     pub arrivals: Option<Arrivals>,
-    /// Who else loads the target, and how many of whom there are; empty where only the users of the scenario do.
+    /// Who else loads the target, and how many of whom there are; empty where only the users of the
+    /// scenario do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub populations: Vec<PopulationRecord>,
     /// Lowest level.
@@ -387,7 +399,8 @@ pub struct PlanRecord {
     pub max_level: u32,
     /// Budget, seconds.
     pub budget_s: f64,
-    /// The longest time of the whole run that was told before it, seconds; `None` in records of older versions.
+    /// The longest time of the whole run that was told before it, seconds; `None` in records of
+    /// older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_s: Option<f64>,
     /// VUs started or stopped per second.
@@ -397,10 +410,12 @@ pub struct PlanRecord {
     /// Charted resources: limits by (monitor, field).
     #[serde(with = "readings")]
     pub limits: Vec<Reading>,
-    /// The load that the target must carry, in [`PlanRecord::unit`]: the gate, and what headroom is told against.
+    /// The load that the target must carry, in [`PlanRecord::unit`]: the gate, and what headroom is
+    /// told against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required: Option<u32>,
-    /// The command line without the program's own path and without secrets; empty in records of older versions.
+    /// The command line without the program's own path and without secrets; empty in records of
+    /// older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// Whether any certificate of the target was accepted.
@@ -412,8 +427,8 @@ pub struct PlanRecord {
     /// How many VUs of a thread shared a connection, where that was more than one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streams_per_connection: Option<u32>,
-    /// Where the names of the target led and how the load fell on them; empty where the engine does not tell, and in records of
-    /// older versions.
+    /// Where the names of the target led and how the load fell on them; empty where the engine does
+    /// not tell, and in records of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub addresses: Vec<LoadedAddress>,
 }
@@ -444,7 +459,8 @@ impl PlanRecord {
         }
     }
 
-    /// A round trip of the network to the farthest address that was loaded, seconds; `None` where it was not measured.
+    /// A round trip of the network to the farthest address that was loaded, seconds; `None` where
+    /// it was not measured.
     pub fn round_trip_s(&self) -> Option<f64> {
         LoadedAddress::farthest_s(&self.addresses)
     }

@@ -1,7 +1,7 @@
 //! Reports: one [`RunRecord`], [`RampRecord`] or [`CompareRecord`] in, the bytes of files out.
 //!
-//! Nothing here opens a file, reads a clock or sees an engine, so that every report can be made again from a recorded
-//! run, next year, in a new format.
+//! Nothing here opens a file, reads a clock or sees an engine, so that every report can be made
+//! again from a recorded run, next year, in a new format.
 
 use crate::measure::LevelUnit;
 use crate::record::{CompareRecord, RampRecord, RunRecord};

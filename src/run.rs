@@ -1,6 +1,7 @@
 //! Where everything meets: search -> probe -> judge -> record, and back to the search.
 //!
-//! Engine and SLO do not know each other, nor do search and engine; only this loop knows all of them.
+//! Engine and SLO do not know each other, nor do search and engine; only this loop knows all of
+//! them.
 
 use std::time::Duration;
 
@@ -285,8 +286,9 @@ impl<S: RunEnvironment> Run<'_, S> {
         }
     }
 
-    /// Whether the target must be brought to rest before the next probe. One that has become faster or larger under load is only
-    /// drained while it answers: started anew it would be cold or small again, and the next probes would measure that.
+    /// Whether the target must be brought to rest before the next probe. One that has become faster
+    /// or larger under load is only drained while it answers: started anew it would be cold or
+    /// small again, and the next probes would measure that.
     fn needs_reset(&mut self) -> bool {
         let last = self.search.last();
         let crashed = last.is_some_and(|v| v.crashed_after_s.is_some());
@@ -294,8 +296,9 @@ impl<S: RunEnvironment> Run<'_, S> {
         crashed || overran || self.spec.reset_always || self.is_dead()
     }
 
-    /// Whether the last probe left work behind: at a rate above the capacity what waits grows for as long as it is held, and the
-    /// next level would pay for it; so does one that follows a level that was left because it was hopeless.
+    /// Whether the last probe left work behind: at a rate above the capacity what waits grows for
+    /// as long as it is held, and the next level would pay for it; so does one that follows a level
+    /// that was left because it was hopeless.
     fn left_behind(&self) -> bool {
         self.search.last().is_some_and(|v| {
             v.overran() || self.spec.search.unit.is_open() && v.verdict == Verdict::Broke
@@ -311,7 +314,8 @@ impl<S: RunEnvironment> Run<'_, S> {
         self.search.ended(ending, reason)
     }
 
-    /// Seconds that the move to a level should take: VUs come and go at their pace, a rate is changed at once.
+    /// Seconds that the move to a level should take: VUs come and go at their pace, a rate is
+    /// changed at once.
     fn move_s(&self, level: Level) -> f64 {
         if self.spec.search.unit.is_open() {
             return 0.0;
@@ -456,7 +460,8 @@ impl<S: RunEnvironment> Run<'_, S> {
         );
         (self.sink)(Event::Note(told.clone()));
         self.warnings.push(told);
-        // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it then is asked again.
+        // Probes that the generator spoilt at the end say nothing, and whatever was wrong with it
+        // then is asked again.
         let telling = past
             .iter()
             .rposition(|e| e.input.visit.valid)
@@ -515,7 +520,8 @@ impl<S: RunEnvironment> Run<'_, S> {
         }
     }
 
-    /// The latency tails by objective; none where the objective's step does not belong to the population that is searched.
+    /// The latency tails by objective; none where the objective's step does not belong to the
+    /// population that is searched.
     fn tails(&self, measurement: &Measurement, judgement: &Judgement) -> Vec<Option<Tail>> {
         let steps = &self.spec.steps;
         let tail = |outcome: &Outcome, objective: &Objective| {

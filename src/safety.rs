@@ -1,4 +1,5 @@
-//! When a machine is at its end: what its kernel says of memory and swap decides whether the load must stop at once.
+//! When a machine is at its end: what its kernel says of memory and swap decides whether the load
+//! must stop at once.
 //!
 //! Values in, decision out: who reads them and what ends then is the business of others.
 
@@ -12,18 +13,20 @@ use crate::units;
 pub const EVERY: Duration = Duration::from_millis(250);
 /// Looks over which swapping is counted: five seconds.
 const LOOKS: usize = 20;
-/// Of them so many must have seen more of it: monitors read once a second, and one burst is no trouble.
+/// Of them so many must have seen more of it: monitors read once a second, and one burst is no
+/// trouble.
 const BUSY_LOOKS: usize = 3;
 /// Pages in and out within those looks that are too many: 1 MiB per second where a page has 4 KiB.
 const PAGES: f64 = 5.0 * 256.0;
 /// Memory that must be left: at least so many bytes, and such a share of all.
 const FLOOR_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
 const FLOOR_SHARE: f64 = 0.02;
-/// Swapping does not count as long as such a share of memory is left: then it is a control group at its own limit that swaps,
-/// which may be the very thing that a search looks for.
+/// Swapping does not count as long as such a share of memory is left: then it is a control group at
+/// its own limit that swaps, which may be the very thing that a search looks for.
 const AMPLE_SHARE: f64 = 0.10;
 
-/// The fields that tell of a machine; those of the monitor of this one, and of any other that a profile gives these names.
+/// The fields that tell of a machine; those of the monitor of this one, and of any other that a
+/// profile gives these names.
 pub const AVAILABLE: &str = "memory_available";
 /// Memory of the machine in all.
 pub const TOTAL: &str = "memory_total";
@@ -56,7 +59,8 @@ impl Machine {
         }
     }
 
-    /// Looks once more, every [`EVERY`]; says how it shows that the machine is at its end, if it is.
+    /// Looks once more, every [`EVERY`]; says how it shows that the machine is at its end, if it
+    /// is.
     pub fn look(&mut self, readings: &[Reading]) -> Option<String> {
         let read = |field: &str| {
             let is_it = |r: &&Reading| r.monitor == self.monitor && r.field == field;
@@ -147,7 +151,8 @@ mod tests {
         readings("host", &[("cpu", Some(1.0)), (AVAILABLE, Some(available))])
     }
 
-    /// What a machine of 16 GiB says after `seconds` of swapping so many pages each, with so much memory left.
+    /// What a machine of 16 GiB says after `seconds` of swapping so many pages each, with so much
+    /// memory left.
     fn swapping(seconds: u32, pages_per_s: f64, available: f64) -> Option<String> {
         let mut machine = Machine::new("host", Some(16 << 30));
         let mut found = None;

@@ -66,7 +66,8 @@ pub type VuRng = rand::rngs::Xoshiro256PlusPlus;
 
 /// The random values of one VU: they depend on the run's seed and the VU's number alone.
 pub fn vu_rng(seed: u64, vu: u32) -> VuRng {
-    // An odd multiplier (2^64 / golden ratio) sets neighbouring VUs far apart before the seeding's own mixing.
+    // An odd multiplier (2^64 / golden ratio) sets neighbouring VUs far apart before the seeding's
+    // own mixing.
     VuRng::seed_from_u64(seed ^ (u64::from(vu) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
@@ -126,7 +127,8 @@ pub struct Step {
     pub action: Action,
     /// How often, one time after the other.
     pub repeat: u32,
-    /// Whether to do it at all, asked before each time: where it does not hold, the next step follows.
+    /// Whether to do it at all, asked before each time: where it does not hold, the next step
+    /// follows.
     pub condition: Option<Condition>,
 }
 
@@ -201,7 +203,8 @@ impl Step {
             .try_fold(0_u32, |sum, step| sum.checked_add(step.requests()?))
     }
 
-    /// How long it thinks, on average, seconds; what depends on a condition is counted as if it held.
+    /// How long it thinks, on average, seconds; what depends on a condition is counted as if it
+    /// held.
     fn think_s(&self) -> f64 {
         let once = match &self.action {
             Action::Think(think) => think.mean_s(),
@@ -271,7 +274,8 @@ pub struct Wait {
     pub awaited: Awaited,
     /// What the event must have, or the step fails.
     pub expect: Conditions,
-    /// Index of the measured step whose start is the clock's zero; the wait's own start when `None`.
+    /// Index of the measured step whose start is the clock's zero; the wait's own start when
+    /// `None`.
     pub since: Option<usize>,
     /// Values to take from the event.
     pub extract: Vec<Extract>,
@@ -322,7 +326,8 @@ impl Scenario {
         &self.goals
     }
 
-    /// Lets cycles be counted that meet all of these limits, each of a row by its name, in a row of this name.
+    /// Lets cycles be counted that meet all of these limits, each of a row by its name, in a row of
+    /// this name.
     ///
     /// # Errors
     /// Names the row that there is not, or that is of no cycle.
@@ -438,8 +443,8 @@ impl Scenario {
         &self.cookie_names
     }
 
-    /// The steps of a user who comes once and leaves: those of a cycle but for thinking at its end, which only paces the next
-    /// cycle.
+    /// The steps of a user who comes once and leaves: those of a cycle but for thinking at its end,
+    /// which only paces the next cycle.
     pub fn visit(&self) -> &[Step] {
         let last = self
             .steps
@@ -463,8 +468,8 @@ impl Scenario {
         steps.iter().map(Step::think_s).sum()
     }
 
-    /// Most connections that one VU holds at once: one per origin of its requests, one per open stream; where redirects are
-    /// followed, one per origin at all and one for where they lead.
+    /// Most connections that one VU holds at once: one per origin of its requests, one per open
+    /// stream; where redirects are followed, one per origin at all and one for where they lead.
     pub fn connections_per_vu(&self) -> usize {
         let mut kept: Vec<usize> = self
             .all_steps()
@@ -505,9 +510,10 @@ impl Scenario {
         self.slots.get(slot).map_or("", String::as_str)
     }
 
-    /// The secrets among a VU's values, and those of the profile: what is named like one, and what came from the environment and from
-    /// files. With `extracted` also whatever was taken from an answer, and every row of a feeder: what is published holds neither. What was
-    /// taken from a header or a place that holds secrets, or looks like one, is one in any case.
+    /// The secrets among a VU's values, and those of the profile: what is named like one, and what
+    /// came from the environment and from files. With `extracted` also whatever was taken from an
+    /// answer, and every row of a feeder: what is published holds neither. What was taken from a
+    /// header or a place that holds secrets, or looks like one, is one in any case.
     pub fn masks(&self, values: &Values, extracted: bool) -> Masks {
         let mut hidden = self.secrets.clone();
         hidden.extend(values.cookies.iter().flatten().cloned());
@@ -539,7 +545,8 @@ impl Scenario {
         })
     }
 
-    /// Draws the values of a new cycle. `next_row` gives the next number of a sequential or unique feeder, over all VUs.
+    /// Draws the values of a new cycle. `next_row` gives the next number of a sequential or unique
+    /// feeder, over all VUs.
     ///
     /// # Errors
     /// When a unique feeder has no row left.

@@ -1,6 +1,7 @@
 //! Secrets: where they come from, and how an address is shown without them.
 //!
-//! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is the business of others.
+//! A text takes them as `{{ env.NAME }}` or `{{ file("/run/secrets/name") }}`. Who looks them up is
+//! the business of others.
 
 mod markup;
 mod words;
@@ -34,7 +35,8 @@ const NAMES: &[&str] = &[
 /// What stands in a secret's place.
 pub const MASK: &str = "***";
 
-/// A secret shorter than this is left where it comes up: a word that happens to be the same would be masked as well.
+/// A secret shorter than this is left where it comes up: a word that happens to be the same would
+/// be masked as well.
 const LEAST_HIDDEN: usize = 4;
 
 /// Secrets that were given to another program, whose words must not repeat them.
@@ -143,7 +145,8 @@ pub fn places(text: &str) -> impl Iterator<Item = String> + '_ {
     insides.filter_map(|inside| Some(Place::read(inside)?.name()))
 }
 
-/// The host of an address that may have placeholders, with its port; nothing of a text that is no address.
+/// The host of an address that may have placeholders, with its port; nothing of a text that is no
+/// address.
 pub fn host_of(address: &str) -> &str {
     let who = who_asks_in_template(address);
     let begin = match (&who, address.find("://")) {
@@ -211,9 +214,11 @@ pub fn fill_address(address: &str, lookup: &Lookup<'_>) -> Result<String, String
     ))
 }
 
-/// Replaces `{{ env.NAME }}` and `{{ file("PATH") }}` by what is found there; other placeholders stay.
+/// Replaces `{{ env.NAME }}` and `{{ file("PATH") }}` by what is found there; other placeholders
+/// stay.
 ///
-/// The value is the author's text as if it had been written there; braces in it are not looked into again.
+/// The value is the author's text as if it had been written there; braces in it are not looked into
+/// again.
 ///
 /// # Errors
 /// Names the place where nothing was found, or what cannot stand in a template; never a value.
@@ -246,7 +251,8 @@ pub fn fill(text: &str, lookup: &Lookup<'_>) -> Result<String, String> {
     Ok(out)
 }
 
-/// An address (or any text) without the secrets of an address in it: who asks (`user:password@`), and secret parameters.
+/// An address (or any text) without the secrets of an address in it: who asks (`user:password@`),
+/// and secret parameters.
 pub fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
@@ -259,7 +265,8 @@ pub fn masked(text: &str) -> String {
     out
 }
 
-/// The secrets of an address themselves: as they are written there, and as they are meant where they are percent-encoded.
+/// The secrets of an address themselves: as they are written there, and as they are meant where
+/// they are percent-encoded.
 pub fn of_address(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     for secret in secrets_at(text) {
@@ -326,7 +333,8 @@ enum Scheme {
     Web,
     /// Of another service: there is no path that one could stand in.
     Other,
-    /// None is written: perhaps it was forgotten, or the text is the part behind a host, or no address at all.
+    /// None is written: perhaps it was forgotten, or the text is the part behind a host, or no
+    /// address at all.
     Unsaid,
 }
 
@@ -368,8 +376,9 @@ fn in_address(text: &str, place: Range<usize>, kind: Scheme, found: &mut Vec<Ran
     }
 }
 
-/// How long the part of an address is that says who asks, without its `@`. A password may have signs in it that would end the host: what is no
-/// host for sure, and has an `@` behind it, is taken for one.
+/// How long the part of an address is that says who asks, without its `@`. A password may have
+/// signs in it that would end the host: what is no host for sure, and has an `@` behind it, is
+/// taken for one.
 fn who_asks(rest: &str, kind: Scheme) -> Option<usize> {
     let word = rest.find(char::is_whitespace).unwrap_or(rest.len());
     // Blanks within a placeholder end no address.
@@ -406,7 +415,8 @@ fn is_certain(host: &str) -> bool {
     is_host && port.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Parameters of addresses whose values prove who asks, by their whole names; as parts of other names they are too common.
+/// Parameters of addresses whose values prove who asks, by their whole names; as parts of other
+/// names they are too common.
 const PARAMETERS: &[&str] = &[
     "assertion",
     "code",
@@ -480,7 +490,8 @@ pub fn is_secret_header(name: &str) -> bool {
     HEADERS.iter().any(|h| name.eq_ignore_ascii_case(h)) || names_a_secret(name)
 }
 
-/// Appends a text as one piece of an address: everything but the unreserved characters of RFC 3986, section 2.3, is encoded.
+/// Appends a text as one piece of an address: everything but the unreserved characters of RFC 3986,
+/// section 2.3, is encoded.
 pub fn push_percent_encoded(out: &mut String, text: &str) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

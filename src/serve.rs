@@ -1,9 +1,10 @@
-//! Who follows a run from outside. `--serve`: a small page that draws the run live, and the same state as JSON and as metrics for
-//! Prometheus; `--remote-write` (`push.rs`) sends the metrics.
+//! Who follows a run from outside. `--serve`: a small page that draws the run live, and the same
+//! state as JSON and as metrics for Prometheus; `--remote-write` (`push.rs`) sends the metrics.
 //!
-//! Read only. On an address of this machine it asks for no token, but only answers requests that are addressed to this machine by
-//! such a name: a page of another site that resolves its own name to 127.0.0.1 gets nothing. On any other address every
-//! request needs the token. On both a request that a page of another site makes (its `Origin`) is refused.
+//! Read only. On an address of this machine it asks for no token, but only answers requests that
+//! are addressed to this machine by such a name: a page of another site that resolves its own name
+//! to 127.0.0.1 gets nothing. On any other address every request needs the token. On both a request
+//! that a page of another site makes (its `Origin`) is refused.
 
 mod places;
 mod push;
@@ -319,8 +320,8 @@ fn refusal(request: &Request<Incoming>, shared: &PageState) -> Option<Response<B
     }
 }
 
-/// Whether nobody says where the request comes from, as a browser does for a page of another site, or it is this very page. A page
-/// that is served here knows no TLS; what stands before it may.
+/// Whether nobody says where the request comes from, as a browser does for a page of another site,
+/// or it is this very page. A page that is served here knows no TLS; what stands before it may.
 fn of_this_page(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(HeaderValue::as_bytes);
     let Some(origin) = text(ORIGIN) else {

@@ -1,11 +1,12 @@
 //! The SLO: objectives, their grammar, and the verdict of one probe.
 //!
-//! An objective is `metric op bound`: `p99<2s`, `p(99)<2000` (k6's spelling, milliseconds), `p95(answer)<=300ms`, `avg<100ms`,
-//! `max<5s`, `errors<1%`, `shed<5%`, `rps>50`, `good(answer.first<500ms,answer.gap<100ms)>99%`, `gateway.oom_kills==0`. Because a shell takes an unquoted `<` for itself,
-//! `p99:2s` (at most) and `p99.lt.2s` are accepted too.
+//! An objective is `metric op bound`: `p99<2s`, `p(99)<2000` (k6's spelling, milliseconds),
+//! `p95(answer)<=300ms`, `avg<100ms`, `max<5s`, `errors<1%`, `shed<5%`, `rps>50`,
+//! `good(answer.first<500ms,answer.gap<100ms)>99%`, `gateway.oom_kills==0`. Because a shell takes
+//! an unquoted `<` for itself, `p99:2s` (at most) and `p99.lt.2s` are accepted too.
 //!
-//! The verdict of one probe only steers the search and labels the probe; the answer's interval comes from
-//! [`crate::search`], over all visits.
+//! The verdict of one probe only steers the search and labels the probe; the answer's interval
+//! comes from [`crate::search`], over all visits.
 
 use std::fmt;
 use std::time::Duration;
@@ -33,8 +34,9 @@ pub use crate::record::Verdict;
 pub enum Patience {
     /// When most requests are past the limit: the level is only to be told from better ones.
     Little,
-    /// When most are three times past it. Near the breakpoint a slow phase of a service that recovers is part of what is
-    /// measured: who leaves then keeps the good phases only, and the estimate leans high.
+    /// When most are three times past it. Near the breakpoint a slow phase of a service that
+    /// recovers is part of what is measured: who leaves then keeps the good phases only, and the
+    /// estimate leans high.
     Much,
 }
 
@@ -47,8 +49,8 @@ impl Patience {
         }
     }
 
-    /// How many bounds long a mean is that counts as hopeless. One just above its bound is what a level near the breakpoint looks
-    /// like, so that even little patience asks for twice.
+    /// How many bounds long a mean is that counts as hopeless. One just above its bound is what a
+    /// level near the breakpoint looks like, so that even little patience asks for twice.
     fn means(self) -> f64 {
         match self {
             Self::Little => 2.0,
@@ -293,7 +295,8 @@ impl Objective {
         self.comparison.holds(value, self.bound)
     }
 
-    /// The limits that a good cycle meets, and the row that counts those; `None` of another objective.
+    /// The limits that a good cycle meets, and the row that counts those; `None` of another
+    /// objective.
     pub fn good(&self) -> Option<(&str, &[Limit])> {
         match &self.metric {
             Metric::Good { row, limits } => Some((row, limits)),
@@ -386,7 +389,8 @@ impl Slo {
     /// Whether anything in it can break because there are too many users, as a search needs.
     ///
     /// # Errors
-    /// When all objectives are least throughputs: fewer users always bring less, and more of them more until the target is full.
+    /// When all objectives are least throughputs: fewer users always bring less, and more of them
+    /// more until the target is full.
     pub fn check_bounds_users(&self) -> Result<(), SloError> {
         let is_rate = |o: &Objective| matches!(o.metric, Metric::Rps { .. });
         if self.objectives.iter().all(is_rate) {

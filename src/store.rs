@@ -1,7 +1,9 @@
-//! The only writer of files: the folder of a run, the probes (or a ramp's stages) as they are judged, and the reports at the end.
+//! The only writer of files: the folder of a run, the probes (or a ramp's stages) as they are
+//! judged, and the reports at the end.
 //!
-//! Nothing measured is lost: every judged probe or stage is on the disk before the next begins (a search's in a journal, from which
-//! it can go on), files appear whole or not at all, and when the folder can no longer be written the reports go to the system's folder for temporary files.
+//! Nothing measured is lost: every judged probe or stage is on the disk before the next begins (a
+//! search's in a journal, from which it can go on), files appear whole or not at all, and when the
+//! folder can no longer be written the reports go to the system's folder for temporary files.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -22,7 +24,8 @@ pub mod seen_marks;
 
 use folder::Folder;
 
-/// What a search was asked and every probe that was judged: [`crate::journal`]. It stays, so that a search that ended can go on too.
+/// What a search was asked and every probe that was judged: [`crate::journal`]. It stays, so that a
+/// search that ended can go on too.
 const JOURNAL: &str = "journal.jsonl";
 /// One judged stage of a ramp a line, kept until the result is safely written.
 const STAGES: &str = "stages.jsonl";
@@ -119,7 +122,8 @@ pub enum StoreError {
 pub struct Written {
     /// The folder.
     pub dir: PathBuf,
-    /// Set when it is not the folder that was asked for, or some report is missing: what went wrong.
+    /// Set when it is not the folder that was asked for, or some report is missing: what went
+    /// wrong.
     pub trouble: Option<StoreError>,
 }
 
@@ -138,7 +142,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Makes `out/<profile>/<UTC time>/` for a search, begins its journal and makes sure that the folder can be written.
+    /// Makes `out/<profile>/<UTC time>/` for a search, begins its journal and makes sure that the
+    /// folder can be written.
     ///
     /// # Errors
     /// When it cannot; the error names `--out`.
@@ -159,7 +164,8 @@ impl Store {
         Ok(store)
     }
 
-    /// The folder of a search that was cut off, or ended, with its journal. A torn last line is cut off.
+    /// The folder of a search that was cut off, or ended, with its journal. A torn last line is cut
+    /// off.
     ///
     /// # Errors
     /// When there is no journal, it is damaged, or another process writes to it.
@@ -225,7 +231,8 @@ impl Store {
         let folder = Folder::make(out)
             .and_then(|out| out.below(&parent)?.new_below(&name))
             .map_err(|e| not_writable(&out.join(&parent), e))?;
-        // The file of the lines is made at once: it shows that files can be made here, not only folders.
+        // The file of the lines is made at once: it shows that files can be made here, not only
+        // folders.
         let file = folder
             .create(journal)
             .map_err(|e| not_writable(folder.path(), e))?;
@@ -253,7 +260,8 @@ impl Store {
     /// Adds a judged probe to the journal and waits until the disk has it.
     ///
     /// # Errors
-    /// When it cannot be written. It is kept in memory all the same, the run can go on, and the next one brings it along.
+    /// When it cannot be written. It is kept in memory all the same, the run can go on, and the
+    /// next one brings it along.
     pub fn append_entry(&mut self, entry: &Entry) -> Result<(), StoreError> {
         self.append(journal::entry_line(entry)?)
     }
@@ -303,10 +311,11 @@ impl Store {
         StoreError::Write { path, source }
     }
 
-    /// Writes every report. The lines of a ramp are removed then, since the record holds them; the journal of a search stays.
+    /// Writes every report. The lines of a ramp are removed then, since the record holds them; the
+    /// journal of a search stays.
     ///
-    /// When the folder cannot be written any more, the reports go to a new folder in the system's folder for temporary
-    /// files, and [`Written::trouble`] says so.
+    /// When the folder cannot be written any more, the reports go to a new folder in the system's
+    /// folder for temporary files, and [`Written::trouble`] says so.
     ///
     /// # Errors
     /// When the reports could be written nowhere.
@@ -349,7 +358,8 @@ impl Store {
         Ok(folder.path().to_owned())
     }
 
-    /// Writes the reports into a folder, and the bare lines where not even the record can be rendered.
+    /// Writes the reports into a folder, and the bare lines where not even the record can be
+    /// rendered.
     fn write_all(
         &self,
         folder: &Folder,
@@ -367,7 +377,8 @@ impl Store {
     }
 }
 
-/// Takes a folder for this process, until the file is closed: also by a kill, whose victim may need a moment to be gone.
+/// Takes a folder for this process, until the file is closed: also by a kill, whose victim may need
+/// a moment to be gone.
 fn lock(file: &File, dir: &Path) -> Result<(), StoreError> {
     let mut tries = 0;
     loop {
@@ -464,7 +475,8 @@ fn folder_name(prefix: &str, time: Timestamp) -> String {
     format!("{prefix}{}", time.strftime("%Y-%m-%dT%H-%M-%SZ"))
 }
 
-/// The record in a folder's file of this name, or in such a file itself; `None` where there is none.
+/// The record in a folder's file of this name, or in such a file itself; `None` where there is
+/// none.
 fn read_one<T>(
     path: &Path,
     name: &str,
@@ -538,7 +550,8 @@ pub fn write_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Result<(), StoreE
     Ok(())
 }
 
-/// Adds text to a file that others have begun, as far as it stays below a limit in all; what does not fit is left out.
+/// Adds text to a file that others have begun, as far as it stays below a limit in all; what does
+/// not fit is left out.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -561,7 +574,8 @@ pub fn append_within(path: &Path, text: &str, most: usize) -> Result<bool, Store
     Ok(true)
 }
 
-/// Writes what can be rendered, the record first; a format that cannot be is told and costs no other one.
+/// Writes what can be rendered, the record first; a format that cannot be is told and costs no
+/// other one.
 fn write_artifacts(
     folder: &Folder,
     record: &impl Recorded,

@@ -1,4 +1,5 @@
-//! The service under load: bringing it up, resetting it, taking it down, and the embedded demo target.
+//! The service under load: bringing it up, resetting it, taking it down, and the embedded demo
+//! target.
 
 pub mod control;
 pub mod demo;
@@ -93,7 +94,8 @@ impl Target {
         })
     }
 
-    /// The last lines that `up` (or the last `reset`) printed, and what it left running, to be put behind a message.
+    /// The last lines that `up` (or the last `reset`) printed, and what it left running, to be put
+    /// behind a message.
     pub fn last_words(&self) -> Option<String> {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let mut last = said.iter().rev().map(|(name, said)| (name, said.lines()));
@@ -125,8 +127,9 @@ impl Target {
         &self.url
     }
 
-    /// Puts it back into its initial state: a demo that has died is started again, containers are restarted where that is due
-    /// (`bloated` are the monitors that read too much memory), Redis servers emptied; last the profile's command.
+    /// Puts it back into its initial state: a demo that has died is started again, containers are
+    /// restarted where that is due (`bloated` are the monitors that read too much memory), Redis
+    /// servers emptied; last the profile's command.
     ///
     /// # Errors
     /// When a part fails or takes too long.
@@ -153,7 +156,8 @@ impl Target {
         }
     }
 
-    /// Takes away what an `up` has begun that was broken off: containers, say, of which half are there.
+    /// Takes away what an `up` has begun that was broken off: containers, say, of which half are
+    /// there.
     ///
     /// # Errors
     /// As [`Target::down`].

@@ -1,7 +1,8 @@
 //! The only printer: progress on stderr, results on stdout.
 //!
-//! On a terminal a panel (`panel.rs`) follows the search below the lines of its probes; elsewhere (and where `CI` is set) there are plain lines. A verdict is always a
-//! word, its colour an addition that `NO_COLOR` takes away.
+//! On a terminal a panel (`panel.rs`) follows the search below the lines of its probes; elsewhere
+//! (and where `CI` is set) there are plain lines. A verdict is always a word, its colour an
+//! addition that `NO_COLOR` takes away.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -51,7 +52,8 @@ pub struct TermOptions {
     pub colour: Colour,
     /// What stands on stdout at the end.
     pub format: OutputFormat,
-    /// Runs are parts of an answer that comes after them: it alone stands on stdout in a format other than the summary.
+    /// Runs are parts of an answer that comes after them: it alone stands on stdout in a format
+    /// other than the summary.
     pub parts: bool,
 }
 
@@ -94,8 +96,8 @@ impl Terminal {
         }
     }
 
-    /// Shows an event. [`Event::RunFinished`] and [`Event::RampFinished`] print the summary on stdout, [`Event::Written`] the
-    /// folder.
+    /// Shows an event. [`Event::RunFinished`] and [`Event::RampFinished`] print the summary on
+    /// stdout, [`Event::Written`] the folder.
     pub fn on(&mut self, event: &Event) {
         self.live.on(event);
         match event {
@@ -176,7 +178,8 @@ impl Terminal {
         }
     }
 
-    /// Prints where the files are: with the summary on stdout, else where it spoils no other format.
+    /// Prints where the files are: with the summary on stdout, else where it spoils no other
+    /// format.
     pub fn print_written(&self, dir: &Path) {
         self.beside_the_answer(&format!("files           {}", dir.display()));
     }
@@ -190,7 +193,8 @@ impl Terminal {
         }
     }
 
-    /// Prints commands for the runner of GitHub Actions. It reads both streams, and stdout is the answer's.
+    /// Prints commands for the runner of GitHub Actions. It reads both streams, and stdout is the
+    /// answer's.
     pub fn print_annotations(&self, annotations: &str) {
         self.err(annotations.trim_end());
     }
@@ -328,7 +332,8 @@ fn out(text: &str) {
 fn write_out(format: OutputFormat, bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let bytes = match format {
-        // Annotations are commands, and what is ours of them was told from the rest where they were made.
+        // Annotations are commands, and what is ours of them was told from the rest where they were
+        // made.
         OutputFormat::Github => Cow::Borrowed(bytes),
         OutputFormat::Json => Cow::Owned(printed_json(&text).into_bytes()),
         OutputFormat::Csv | OutputFormat::Excel => Cow::Owned(printed_table(&text).into_bytes()),
@@ -356,7 +361,8 @@ fn printed_table(text: &str) -> String {
     out
 }
 
-/// JSON that says the same: such characters stand in strings alone, where they can be written by their numbers.
+/// JSON that says the same: such characters stand in strings alone, where they can be written by
+/// their numbers.
 fn printed_json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -391,7 +397,8 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
     }
 }
 
-/// What `breakpoint resume` needs beside the folder to go on with a run; `None` where there is nothing to go on with.
+/// What `breakpoint resume` needs beside the folder to go on with a run; `None` where there is
+/// nothing to go on with.
 fn resumed_with(record: &RunRecord) -> Option<&'static str> {
     let flags = match record.answer.ending {
         Ending::Interrupted

@@ -1,6 +1,7 @@
 //! Durations, sizes and ratios as people write them (`2s`, `512MiB`, `1%`).
 //!
-//! One parser each for the profile, the flags and the SLO grammar, so that a unit means the same everywhere.
+//! One parser each for the profile, the flags and the SLO grammar, so that a unit means the same
+//! everywhere.
 
 use std::time::Duration;
 
@@ -43,7 +44,8 @@ fn split(text: &str) -> Result<(f64, &str), UnitError> {
 
 /// Reads a duration: `250us`, `200ms`, `1.5s`, `2m`, `1h`, and sums such as `1m30s`.
 ///
-/// A bare number has no unit and is refused, except `0`; [`parse_duration_or`] takes a default unit.
+/// A bare number has no unit and is refused, except `0`; [`parse_duration_or`] takes a default
+/// unit.
 ///
 /// # Errors
 /// When the number or the unit cannot be read.
@@ -51,7 +53,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     parse_duration_or(text, None)
 }
 
-/// Reads a duration whose bare number means `default` units (k6 writes milliseconds without a unit).
+/// Reads a duration whose bare number means `default` units (k6 writes milliseconds without a
+/// unit).
 ///
 /// # Errors
 /// As [`parse_duration`].

@@ -126,7 +126,8 @@ fn panels(samples: &[Sample]) -> Vec<Panel> {
     all.into_iter().filter(|p| !p.bars.is_empty()).collect()
 }
 
-/// Length of a bar for an error in milliseconds: 0 up to a hundredth, then one more for each power of ten.
+/// Length of a bar for an error in milliseconds: 0 up to a hundredth, then one more for each power
+/// of ten.
 fn logarithm(error: f64) -> f64 {
     (error.abs() / 0.01).max(1.0).log10()
 }

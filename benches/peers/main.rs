@@ -1,8 +1,10 @@
-//! Our load engine against the load generators of others, on this machine: `cargo bench --bench peers`.
+//! Our load engine against the load generators of others, on this machine:
+//! `cargo bench --bench peers`.
 //!
-//! Every run is one generator against one fresh, cheap server of its own (`peers serve`), which counts the requests itself.
-//! The generators take turns within each repeat, so that a machine that is slower for a while is so for all of them. What
-//! comes out are samples in a CSV file; tables and chart are drawn from that file alone. docs/peers.md says more.
+//! Every run is one generator against one fresh, cheap server of its own (`peers serve`), which
+//! counts the requests itself. The generators take turns within each repeat, so that a machine that
+//! is slower for a while is so for all of them. What comes out are samples in a CSV file; tables
+//! and chart are drawn from that file alone. docs/peers.md says more.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

@@ -118,8 +118,8 @@ fn memory(
     ])
 }
 
-/// Percentiles over the generator's whole time against the server's log of the same requests. Ours says from when to when
-/// its percentiles are: from when it has settled, as in a search.
+/// Percentiles over the generator's whole time against the server's log of the same requests. Ours
+/// says from when to when its percentiles are: from when it has settled, as in a search.
 fn clock(
     tool: Tool,
     length: Duration,

@@ -51,7 +51,8 @@ pub(crate) fn write(path: &Path, samples: &[Sample]) -> anyhow::Result<()> {
     Ok(writer.flush()?)
 }
 
-/// Rows of several runs as those of one: repeats are numbered on, so that figures are paired within their own run only.
+/// Rows of several runs as those of one: repeats are numbered on, so that figures are paired within
+/// their own run only.
 pub(crate) fn joined(runs: impl IntoIterator<Item = Vec<Sample>>) -> Vec<Sample> {
     let mut all: Vec<Sample> = Vec::new();
     for run in runs {

@@ -1,7 +1,7 @@
 //! The server of the comparison: as cheap as can be, and the one who counts.
 //!
-//! One thread per core, each with a runtime and a listening socket of its own. Whoever started it asks on its standard
-//! input and reads one line per question; it ends when that input ends.
+//! One thread per core, each with a runtime and a listening socket of its own. Whoever started it
+//! asks on its standard input and reads one line per question; it ends when that input ends.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, Write as _};

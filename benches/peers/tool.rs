@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::tool_output::{self, Percentiles};
 use super::work::{Cell, Work};
 
-/// Threads of the generators that have to be told: as many as there are cores on the machine that they were compared on.
+/// Threads of the generators that have to be told: as many as there are cores on the machine that
+/// they were compared on.
 const THREADS: &str = "2";
 
 /// A load generator.
@@ -85,7 +86,8 @@ impl Tool {
         matches!(self, Self::Ours | Self::OursFixed)
     }
 
-    /// Whether a cell is for this generator. Sizes are left out where it would take minutes or gigabytes to get there.
+    /// Whether a cell is for this generator. Sizes are left out where it would take minutes or
+    /// gigabytes to get there.
     pub(crate) fn does(self, cell: Cell) -> bool {
         match cell.work {
             // Artillery takes minutes to have 500.

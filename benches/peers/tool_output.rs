@@ -15,7 +15,8 @@ pub(crate) fn line(text: &str) -> Option<Percentiles> {
     })
 }
 
-/// `from_us=1 to_us=2`: between which times our own percentiles were taken, microseconds since 1970.
+/// `from_us=1 to_us=2`: between which times our own percentiles were taken, microseconds
+/// since 1970.
 pub(crate) fn times(text: &str) -> Option<(u64, u64)> {
     Some((value(text, "from_us=")?, value(text, "to_us=")?))
 }

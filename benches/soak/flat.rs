@@ -90,8 +90,8 @@ impl Series {
         Ok(())
     }
 
-    /// The medians of each sixth of the time, and whether the last is no higher than the second: in the first, buffers and pools
-    /// take the size that they need.
+    /// The medians of each sixth of the time, and whether the last is no higher than the second: in
+    /// the first, buffers and pools take the size that they need.
     pub(crate) fn report(&self, out: &mut impl Write) -> anyhow::Result<bool> {
         let part = self.all.len().div_ceil(6).max(1);
         let mut flat = true;

@@ -1,9 +1,12 @@
-//! A long hold: `cargo bench --bench soak -- --minutes 60`. Nothing may grow, and every request must be accounted for.
+//! A long hold: `cargo bench --bench soak -- --minutes 60`. Nothing may grow, and every request
+//! must be accounted for.
 //!
-//! One process (this one) has the load engine with `--vus` VUs, each of which holds an event stream, asks a question now and then
-//! and waits for its answer on the stream. Another (`soak serve`) answers them, not always well, and keeps the log: how
-//! many requests came and what became of each. Now and then the server is told to stand still, until nothing moves any more;
-//! then what the engine says it sent, completed, failed, shed and has in flight must be what the log says, to the last one.
+//! One process (this one) has the load engine with `--vus` VUs, each of which holds an event
+//! stream, asks a question now and then and waits for its answer on the stream. Another
+//! (`soak serve`) answers them, not always well, and keeps the log: how many requests came and what
+//! became of each. Now and then the server is told to stand still, until nothing moves any more;
+//! then what the engine says it sent, completed, failed, shed and has in flight must be what the
+//! log says, to the last one.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,

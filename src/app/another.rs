@@ -1,5 +1,5 @@
-//! A search that was begun by somebody else, or elsewhere: of its journal only numbers and objectives count. What it would load, run,
-//! read or trust must be named by whoever resumes it.
+//! A search that was begun by somebody else, or elsewhere: of its journal only numbers and
+//! objectives count. What it would load, run, read or trust must be named by whoever resumes it.
 
 use std::path::{Path, PathBuf};
 
@@ -69,7 +69,8 @@ pub(super) fn check(
     ))
 }
 
-/// A text that is agreed to, or typed again: whole, with what hides in it as what it is. Half of it would be another one.
+/// A text that is agreed to, or typed again: whole, with what hides in it as what it is. Half of it
+/// would be another one.
 fn whole(what: &str, text: &str) -> Result<String, CommandError> {
     let shown = excerpt::visible(text);
     if shown.chars().count() <= LONGEST {
@@ -95,7 +96,8 @@ fn profiles(theirs: &FindArgs) -> Vec<String> {
     theirs.profiles.iter().cloned().chain(files).collect()
 }
 
-/// What a command line reaches beyond this program. Whatever a new flag brings is decided here: every field is named.
+/// What a command line reaches beyond this program. Whatever a new flag brings is decided here:
+/// every field is named.
 fn of_find(find: &FindArgs) -> Vec<Flag> {
     let FindArgs {
         url,
@@ -125,7 +127,8 @@ fn of_find(find: &FindArgs) -> Vec<Flag> {
         no_reference_holds: _,
         pace: _,
         seed: _,
-        // The run's folder is there already, and how many threads this machine has is not theirs to say: neither is taken over.
+        // The run's folder is there already, and how many threads this machine has is not theirs to
+        // say: neither is taken over.
         out: _,
         threads: _,
         // A file that is looked for, and never opened; consent is never taken from a journal.

@@ -1,11 +1,13 @@
-//! Which searches this user has begun on this machine: only their journals say what may be loaded and run.
+//! Which searches this user has begun on this machine: only their journals say what may be loaded
+//! and run.
 
 use super::agreement;
 use crate::store::Store;
 use crate::store::seen_marks::SeenMarks;
 use crate::term::Terminal;
 
-/// Remembers a search that begins now by the first line of its journal, in which all is that was typed.
+/// Remembers a search that begins now by the first line of its journal, in which all is that was
+/// typed.
 pub(super) fn remember(store: &Store, terminal: &Terminal) {
     if let Err(error) = SeenMarks::of_user().add(&mark(store)) {
         terminal.warning(&format!(

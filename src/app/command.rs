@@ -279,7 +279,8 @@ fn masked_header_of_target(header: &str) -> String {
     }
 }
 
-/// A variable without its value, unless that is taken from the environment, or is an address and no secret.
+/// A variable without its value, unless that is taken from the environment, or is an address and no
+/// secret.
 fn masked_variable(pair: &str) -> String {
     match pair.split_once('=') {
         Some((_, value)) if value.contains("{{") => pair.to_owned(),

@@ -1,4 +1,5 @@
-//! `compare`: recorded runs beside each other, or searches of two profiles in turn and then beside each other.
+//! `compare`: recorded runs beside each other, or searches of two profiles in turn and then beside
+//! each other.
 
 use std::path::{Path, PathBuf};
 
@@ -114,7 +115,8 @@ struct Turn {
     ready: Ready,
 }
 
-/// Searches of two profiles in turn: A B, B A, A B ..., so that what changes steadily with time cancels out.
+/// Searches of two profiles in turn: A B, B A, A B ..., so that what changes steadily with time
+/// cancels out.
 fn repeated(
     args: &CompareArgs,
     repeats: u32,

@@ -1,5 +1,6 @@
-//! Before a profile's first load: its commands need consent, and what will be sent is shown. What was agreed to is remembered by the
-//! profile's content, its folder and the content of the files that its commands name; what was shown by the profile's content.
+//! Before a profile's first load: its commands need consent, and what will be sent is shown. What
+//! was agreed to is remembered by the profile's content, its folder and the content of the files
+//! that its commands name; what was shown by the profile's content.
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -21,7 +22,8 @@ use crate::units;
 /// Files that a question names; nobody reads more of them.
 const MOST_SHOWN: usize = 40;
 
-/// Asks for consent where it is needed and shows what will be sent; nothing has run and nothing was sent before.
+/// Asks for consent where it is needed and shows what will be sent; nothing has run and nothing was
+/// sent before.
 ///
 /// `yes` is the consent to all commands.
 pub(super) fn obtain<'a>(
@@ -53,7 +55,8 @@ pub(super) fn agree(ready: &Ready, yes: bool, terminal: &Terminal) -> Result<(),
     agreed_to(wishes, yes, &mut SeenMarks::of_user(), terminal)
 }
 
-/// Asks for consent to load hosts that the profile alone names and to what leaves, to one who runs nothing of it.
+/// Asks for consent to load hosts that the profile alone names and to what leaves, to one who runs
+/// nothing of it.
 pub(super) fn reach(
     plan: &Plan,
     leaving: &[Leaving],
@@ -72,7 +75,8 @@ pub(super) fn reach(
     agreed_to(wishes, yes, &mut SeenMarks::of_user(), terminal)
 }
 
-/// Asks for consent to all that a profile runs before its script, which is a part of that, is looked at.
+/// Asks for consent to all that a profile runs before its script, which is a part of that, is
+/// looked at.
 pub(super) fn before_script(
     ahead: &Ahead,
     text: &[u8],
@@ -103,7 +107,8 @@ fn consent(plan: &Plan) -> Option<ConsentRequest> {
     Wish::new(&plan.name, &plan.target, text).asked()
 }
 
-/// Asks for consent to all of it at once, where it was not agreed to before: whoever says yes has seen everything. `yes` is the consent.
+/// Asks for consent to all of it at once, where it was not agreed to before: whoever says yes has
+/// seen everything. `yes` is the consent.
 fn agreed_to(
     wishes: impl IntoIterator<Item = Option<ConsentRequest>>,
     yes: bool,
@@ -128,7 +133,8 @@ fn agreed_to(
     Ok(())
 }
 
-/// What a profile wants to run. One that comes with the program wants so too: the files that its commands name come from the folder.
+/// What a profile wants to run. One that comes with the program wants so too: the files that its
+/// commands name come from the folder.
 struct Wish<'a> {
     name: &'a str,
     /// Where its commands run, without links.

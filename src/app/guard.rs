@@ -1,5 +1,6 @@
-//! Looks after a run from beside it, whatever it is doing: the stop file, the conditions of `abort-if`, the machines' memory, and the
-//! longest time. Decides nothing itself: `safety` and `slo` do.
+//! Looks after a run from beside it, whatever it is doing: the stop file, the conditions of
+//! `abort-if`, the machines' memory, and the longest time. Decides nothing itself: `safety` and
+//! `slo` do.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -125,7 +126,8 @@ mod tests {
         }
     }
 
-    /// Why a run ended whose monitors read these values of this machine's memory, another's, and a queue, MiB and numbers.
+    /// Why a run ended whose monitors read these values of this machine's memory, another's, and a
+    /// queue, MiB and numbers.
     async fn ended_by(seen: &[(f64, f64, f64)]) -> Option<Halt> {
         let mib = |n: f64| n * 1024.0 * 1024.0;
         let mut left = seen.iter().copied();

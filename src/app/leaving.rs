@@ -1,5 +1,6 @@
-//! What leaves this machine beside the load: whom monitors, the page of an engine and `--remote-write` ask, who must be this machine or be
-//! allowed as a target must, and which secrets go to anybody else, to which whoever runs the profile agrees once per content.
+//! What leaves this machine beside the load: whom monitors, the page of an engine and
+//! `--remote-write` ask, who must be this machine or be allowed as a target must, and which secrets
+//! go to anybody else, to which whoever runs the profile agrees once per content.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -66,7 +67,8 @@ fn asked(plan: &Plan) -> Vec<Visited<'_>> {
     monitors.chain(page).collect()
 }
 
-/// Checks that everybody who is asked is this machine or was allowed. The addresses have their secrets; nothing was sent before.
+/// Checks that everybody who is asked is this machine or was allowed. The addresses have their
+/// secrets; nothing was sent before.
 pub(super) fn check(plan: &Plan) -> Result<(), CommandError> {
     for asked in asked(plan) {
         let connect = asked.connect;
@@ -161,8 +163,8 @@ fn leads_to(host: &str, port: u16, resolve: &Resolve) -> Vec<IpAddr> {
     found.into_iter().flatten().map(|a| a.ip()).collect()
 }
 
-/// Which secrets of a plan, whose placeholders are not filled in yet, go to somebody else than this machine, and the hosts that are
-/// themselves secret: those are asked for nowhere.
+/// Which secrets of a plan, whose placeholders are not filled in yet, go to somebody else than this
+/// machine, and the hosts that are themselves secret: those are asked for nowhere.
 pub(super) fn of(plan: &Plan) -> Result<Vec<Leaving>, CommandError> {
     let lookup = secrets::lookup(&plan.dir);
     let mut found = BTreeSet::new();
@@ -244,7 +246,8 @@ fn of_scenario(
     Ok(found)
 }
 
-/// A client certificate that is not of the profile's own folder: whoever is shown it learns who asks.
+/// A client certificate that is not of the profile's own folder: whoever is shown it learns who
+/// asks.
 fn certificate(dir: &Path, connect: &ConnectPlan) -> Option<String> {
     let file = connect.cert.as_ref()?.display().to_string();
     // One that was typed is meant so.
@@ -324,8 +327,8 @@ fn lies_elsewhere(dir: &Path, file: &str) -> bool {
     (climbs || dir.join(path).exists()) && !real(&dir.join(path)).starts_with(real(dir))
 }
 
-/// Where an address leads, where that is not this machine. A host that holds a secret is not looked up: its name would be told to whoever
-/// answers for names.
+/// Where an address leads, where that is not this machine. A host that holds a secret is not looked
+/// up: its name would be told to whoever answers for names.
 fn elsewhere(
     template: &str,
     connect: &ConnectPlan,

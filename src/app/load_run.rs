@@ -1,5 +1,5 @@
-//! The skeleton of every run that makes load: target up, monitors and engine, the load, all of it down again, files.
-//! A search, a search that goes on and a ramp say only what differs.
+//! The skeleton of every run that makes load: target up, monitors and engine, the load, all of it
+//! down again, files. A search, a search that goes on and a ramp say only what differs.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,8 @@ pub(super) trait LoadRun {
     /// What was prepared for it.
     fn ready(&self) -> &Ready;
 
-    /// Makes the load on a target that is up. Whatever happens, what was measured comes back in the record.
+    /// Makes the load on a target that is up. Whatever happens, what was measured comes back in the
+    /// record.
     async fn load(
         &mut self,
         session: &mut Session,
@@ -49,7 +50,8 @@ pub(super) trait LoadRun {
     fn finished(record: &Self::Record) -> Event;
 }
 
-/// Everything from before the target comes up to the files: the record, and the folder that it was written to.
+/// Everything from before the target comes up to the files: the record, and the folder that it was
+/// written to.
 pub(super) async fn all_of<R: LoadRun>(
     run: &mut R,
     began: Timestamp,

@@ -1,4 +1,5 @@
-//! `try`: one cycle with everything that is said, and what points to it where a first contact fails.
+//! `try`: one cycle with everything that is said, and what points to it where a first contact
+//! fails.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
-//! The files that commands of a profile name: whoever agrees to a command agrees to what these files hold.
+//! The files that commands of a profile name: whoever agrees to a command agrees to what these
+//! files hold.
 //!
-//! A shell's words are read well enough to find names of files, not to know what the command does: one name too many costs a question,
-//! and one that a command makes up as it runs, or that a named file names in turn, is not found.
+//! A shell's words are read well enough to find names of files, not to know what the command does:
+//! one name too many costs a question, and one that a command makes up as it runs, or that a named
+//! file names in turn, is not found.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
@@ -65,7 +67,8 @@ const COMPOSE: [&str; 6] = [
     "Dockerfile",
     ".env",
 ];
-/// Largest file whose content is read, bytes: a larger one, such as a data set, counts by its size and the time of its last change.
+/// Largest file whose content is read, bytes: a larger one, such as a data set, counts by its size
+/// and the time of its last change.
 const MOST_BYTES: u64 = 1 << 30;
 /// Bytes read at once.
 const CHUNK: usize = 1 << 16;
@@ -79,7 +82,8 @@ pub(super) struct Named {
     pub(super) content: Vec<u8>,
 }
 
-/// The files that these commands of a shell name, which runs them in `dir`; those that they write themselves are left out.
+/// The files that these commands of a shell name, which runs them in `dir`; those that they write
+/// themselves are left out.
 pub(super) fn files<'a>(commands: impl Iterator<Item = &'a str>, dir: &Path) -> Vec<Named> {
     let commands: Vec<&str> = commands.collect();
     let mut words = CommandWords::default();
@@ -109,7 +113,8 @@ pub(super) fn of(path: &Path) -> Option<Named> {
     if !path.metadata().ok()?.is_file() {
         return None;
     }
-    // One that cannot be read cannot be read by the command either, unless that changes: then it is another.
+    // One that cannot be read cannot be read by the command either, unless that changes: then it is
+    // another.
     let content = digest(&path).unwrap_or_default();
     Some(Named { path, content })
 }
@@ -195,7 +200,8 @@ fn glob(pattern: &str) -> Option<Regex> {
     Regex::new(&format!("^(?s:{text})$")).ok()
 }
 
-/// What of a word may be the name of a file: the word, and its parts between what usually stands around names.
+/// What of a word may be the name of a file: the word, and its parts between what usually stands
+/// around names.
 fn pieces(word: &str, dir: &Path) -> Vec<String> {
     let word = expanded(word, dir);
     let around = |c: char| c.is_whitespace() || "=,:@;&|()<>'\"`{}".contains(c);
@@ -256,7 +262,8 @@ impl CommandWords {
                         self.add(std::mem::take(&mut word), to_write, adds);
                         (to_write, adds) = (false, false);
                     }
-                    // What follows `>` is written, also after `>|` and `>&`; after `>>` it keeps what it had.
+                    // What follows `>` is written, also after `>|` and `>&`; after `>>` it keeps
+                    // what it had.
                     adds = (c == '>' && to_write) || (adds && c.is_whitespace());
                     to_write = c == '>'
                         || (to_write && "|&".contains(c))
@@ -270,7 +277,8 @@ impl CommandWords {
         }
     }
 
-    /// What is only written counts as nothing, and so does what is written anew before it is read: its content is of the command.
+    /// What is only written counts as nothing, and so does what is written anew before it is read:
+    /// its content is of the command.
     fn add(&mut self, word: String, to_write: bool, adds: bool) {
         if !to_write {
             self.named.insert(word);

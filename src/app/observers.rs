@@ -1,4 +1,5 @@
-//! Whoever follows a run: the terminal, the page of `--serve`, the server of `--remote-write`. All are told the same.
+//! Whoever follows a run: the terminal, the page of `--serve`, the server of `--remote-write`. All
+//! are told the same.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -96,7 +97,8 @@ impl<'a> Observers<'a> {
     }
 }
 
-/// A record that is shown whole has no secrets; of what is shown of other events the terminal takes them away.
+/// A record that is shown whole has no secrets; of what is shown of other events the terminal takes
+/// them away.
 fn without_secrets(event: &Event) -> Result<Cow<'_, Event>, Unwritable> {
     Ok(match event {
         Event::RunFinished(record) => match confidential::without(&**record)? {

@@ -101,7 +101,8 @@ impl Compiled {
         each.map(|(s, _)| s.connections_per_vu()).max().unwrap_or(1)
     }
 
-    /// Mean think time of a cycle, seconds; of a mix that of its VUs, whose cycles are not equally many.
+    /// Mean think time of a cycle, seconds; of a mix that of its VUs, whose cycles are not equally
+    /// many.
     pub(super) fn mean_think_s(&self) -> f64 {
         self.mean_of(Scenario::mean_think_s)
     }
@@ -135,7 +136,8 @@ impl Compiled {
         Ok(())
     }
 
-    /// VUs, and connections, of the populations that are not searched: at most as many as these at once.
+    /// VUs, and connections, of the populations that are not searched: at most as many as these at
+    /// once.
     pub(super) fn beside(&self) -> (u64, u64) {
         let amounts = (self.others.iter().map(|o| (o.plan.amount, &o.scenario)))
             .chain([(self.amount, &self.users)]);

@@ -1,4 +1,5 @@
-//! From a plan to something that can run: feeders read, scenario compiled, limits of this machine checked.
+//! From a plan to something that can run: feeders read, scenario compiled, limits of this machine
+//! checked.
 
 use std::io;
 use std::net::IpAddr;
@@ -28,8 +29,8 @@ const DEMO_PLACEHOLDER: &str = "http://127.0.0.1:1";
 /// A plan that fits this machine, with its scenario.
 pub(super) struct Ready {
     pub(super) plan: Plan,
-    /// Compiled against the target's address; for the demo, whose address is not known yet, a trial.
-    /// `None` where the engine has files of its own.
+    /// Compiled against the target's address; for the demo, whose address is not known yet, a
+    /// trial. `None` where the engine has files of its own.
     pub(super) scenarios: Option<Compiled>,
     pub(super) host: HostLimits,
     /// Whether the level moves while it is measured.
@@ -241,8 +242,8 @@ fn fitted(
     }
 }
 
-/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask of monitors, and what it takes
-/// of this machine and may reach.
+/// What an engine elsewhere does and needs is known when it runs; here only what the objectives ask
+/// of monitors, and what it takes of this machine and may reach.
 fn elsewhere(
     mut plan: Plan,
     host: &HostLimits,

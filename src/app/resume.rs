@@ -40,7 +40,8 @@ pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit,
     Ok(Exit::from(&record))
 }
 
-/// Names of files start from the folder that this was typed in, not from the one that the search was begun in.
+/// Names of files start from the folder that this was typed in, not from the one that the search
+/// was begun in.
 fn from_here(args: &ResumeArgs) -> ResumeArgs {
     let mut args = args.clone();
     let (load, connect) = (&mut args.load, &mut args.connect);
@@ -126,7 +127,8 @@ fn check_objectives(journal: &Journal, objectives: usize) -> Result<(), CommandE
     }
 }
 
-/// The search that was asked then, made ready again. `ours` is whether this user began it on this machine.
+/// The search that was asked then, made ready again. `ours` is whether this user began it on this
+/// machine.
 fn ready(
     args: &ResumeArgs,
     head: &Head,

@@ -25,7 +25,8 @@ pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<>
     }
 }
 
-/// Notes what a plan has of secrets that are written in it: passwords in addresses, and headers that prove who asks.
+/// Notes what a plan has of secrets that are written in it: passwords in addresses, and headers
+/// that prove who asks.
 pub(super) fn know_written(plan: &Plan) {
     let monitors = plan.monitors.iter().filter_map(|m| m.source.address());
     let target = match &plan.target.kind {
@@ -63,7 +64,8 @@ fn know_headers<'a>(headers: impl Iterator<Item = (&'a str, &'a str)>) {
     confidential::know(secret.map(|(_, value)| value.to_owned()));
 }
 
-/// Fills in the addresses of monitors and resets, and what an engine is told; scenarios are filled in when they are compiled.
+/// Fills in the addresses of monitors and resets, and what an engine is told; scenarios are filled
+/// in when they are compiled.
 pub(super) fn fill(plan: &mut Plan) -> Result<(), CommandError> {
     know_written(plan);
     let lookup = lookup(&plan.dir);

@@ -1,4 +1,5 @@
-//! What every kind of run does around its load: the target up, monitors and engine started, and all of it down again.
+//! What every kind of run does around its load: the target up, monitors and engine started, and all
+//! of it down again.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -130,7 +131,8 @@ impl Session {
     }
 }
 
-/// Why an engine was not started: what ended the run while it was looked at says more than that it was ended.
+/// Why an engine was not started: what ended the run while it was looked at says more than that it
+/// was ended.
 fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> CommandError {
     let Some(then) = plan.engine.facts().words().broken_off else {
         return CommandError::new(Exit::Failure, error);
@@ -190,7 +192,8 @@ impl RunEnvironment for LiveEnvironment<'_> {
         let asked_again = self.hub.asked_again();
         async move {
             reset.await.map_err(|e| e.to_string())?;
-            // The next probe begins with what the target reads now: a restart, and memory that is gone, are not of its making.
+            // The next probe begins with what the target reads now: a restart, and memory that is
+            // gone, are not of its making.
             asked_again.await;
             Ok(())
         }

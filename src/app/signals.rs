@@ -1,5 +1,5 @@
-//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone: the first ends the load and finishes the record, the second ends the program at once,
-//! and so does SIGQUIT (Ctrl-\\).
+//! Ctrl-C, SIGTERM, and SIGHUP of a terminal that is gone: the first ends the load and finishes the
+//! record, the second ends the program at once, and so does SIGQUIT (Ctrl-\\).
 
 use std::time::Duration;
 
@@ -60,7 +60,8 @@ pub(super) async fn ended() {
     Wishes::new().next().await;
 }
 
-/// The signals by which a user ends a program. Without a handler the system's own way of ending still works.
+/// The signals by which a user ends a program. Without a handler the system's own way of ending
+/// still works.
 struct Wishes {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
@@ -88,7 +89,8 @@ impl Wishes {
     }
 }
 
-/// Whether whoever started this program has told the system to ignore SIGHUP, which is signal 1 (POSIX.1).
+/// Whether whoever started this program has told the system to ignore SIGHUP, which is signal 1
+/// (POSIX.1).
 fn ignores_hang_up() -> bool {
     let status = procfs::process::Process::myself().and_then(|myself| myself.status());
     status.is_ok_and(|status| status.sigign & 1 != 0)

@@ -114,7 +114,8 @@ fn master(typed: &str) -> Result<String, CommandError> {
         None if !bare.is_empty() && !bare.contains('/') => format!("{bare}:{DEFAULT_PORT}"),
         _ => {
             let message = format!(
-                "--master {typed}: write HOST:PORT of the port that workers join, such as 127.0.0.1:{DEFAULT_PORT}"
+                "--master {typed}: write HOST:PORT of the port that workers join, such as \
+                 127.0.0.1:{DEFAULT_PORT}"
             );
             return Err(CommandError::new(Exit::Usage, message));
         }

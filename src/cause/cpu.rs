@@ -19,18 +19,22 @@ pub(super) const MACHINE: &str = "CPU of this machine";
 const HOST: &str = "host";
 /// Cores that are used by nobody known from which that is told.
 const OTHERS: f64 = 0.1;
-/// CPU of a main thread, in cores, below which a busy event loop waits for a CPU and does not work: its loop counts both.
+/// CPU of a main thread, in cores, below which a busy event loop waits for a CPU and does not work:
+/// its loop counts both.
 const STARVED: f64 = 0.7;
-/// Share of a cycle's time that threads wait for a CPU for it from which a service is short of CPU and not of anything else.
+/// Share of a cycle's time that threads wait for a CPU for it from which a service is short of CPU
+/// and not of anything else.
 const SHORT_OF_CPU: f64 = 0.5;
-/// Share of the machine by which its use must differ between two levels to count, and the share of all pairs of levels, those
-/// against it taken off, of which the higher one must have more: one that is filled early has many pairs of no difference.
+/// Share of the machine by which its use must differ between two levels to count, and the share of
+/// all pairs of levels, those against it taken off, of which the higher one must have more: one
+/// that is filled early has many pairs of no difference.
 const FOLLOWS_BY: f64 = 0.05;
 const FOLLOWS: f64 = 0.5;
 /// Share of the time in which some task waited for a CPU that tells of a full machine.
 const PRESSURE: f64 = 0.5;
 
-/// A process whose main thread, event loop or busiest thread, or which as a whole where threads are unknown, keeps one core busy.
+/// A process whose main thread, event loop or busiest thread, or which as a whole where threads are
+/// unknown, keeps one core busy.
 pub(super) fn one_thread(case: &Case<'_>) -> Vec<Cause> {
     let busy = |monitor: &&str| {
         if *monitor == HOST {
@@ -75,13 +79,15 @@ fn without_rest(case: &Case<'_>, monitor: &str) -> Option<(f64, f64)> {
     (cpu + wait >= ONE_CORE).then_some((cpu, wait))
 }
 
-/// Such a thread that runs for the most part. One that waits for the most part is short of CPU, which is not its own doing.
+/// Such a thread that runs for the most part. One that waits for the most part is short of CPU,
+/// which is not its own doing.
 fn never_at_rest(case: &Case<'_>, monitor: &str) -> Option<(f64, f64)> {
     without_rest(case, monitor).filter(|(cpu, wait)| cpu > wait)
 }
 
-/// Whether a service, or any where none is named, waits for CPU so much that it looks slow for that alone: its main thread does
-/// nothing else, or the waits of all its threads for one cycle are half of what a cycle takes. `None` where no process says.
+/// Whether a service, or any where none is named, waits for CPU so much that it looks slow for that
+/// alone: its main thread does nothing else, or the waits of all its threads for one cycle are half
+/// of what a cycle takes. `None` where no process says.
 pub(super) fn is_short_of_cpu(case: &Case<'_>, service: Option<&str>) -> Option<bool> {
     let median_s = (case.measurement.step_total(case.steps.main()).latency).quantile_s(0.5);
     let per_cycle = |wait: f64| Some(wait / case.throughput().filter(|x| *x > 0.0)?);
@@ -173,7 +179,8 @@ impl Machine {
         self.pressure.is_some_and(|p| p >= PRESSURE)
     }
 
-    /// Whether its CPUs are used up, as far as anybody tells: without a monitor of its own the waits for a CPU do.
+    /// Whether its CPUs are used up, as far as anybody tells: without a monitor of its own the
+    /// waits for a CPU do.
     pub(super) fn is_filled(&self) -> bool {
         self.is_full() || !self.is_watched && self.is_pressed()
     }
@@ -203,7 +210,8 @@ impl Machine {
     }
 }
 
-/// Nobody is at a limit of their own, but together they, the generator and whoever else runs there use the whole machine.
+/// Nobody is at a limit of their own, but together they, the generator and whoever else runs there
+/// use the whole machine.
 pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
     let machine = Machine::of(case);
     if !machine.is_full() {
@@ -218,8 +226,8 @@ pub(super) fn machine(case: &Case<'_>) -> Vec<Cause> {
     vec![cause.sure(sureness).strength(machine.used / machine.cores)]
 }
 
-/// Whether the machine's CPU grows with the level, from the levels that held to this one. Others may use it at any level, and their
-/// coming and going is no load of ours.
+/// Whether the machine's CPU grows with the level, from the levels that held to this one. Others
+/// may use it at any level, and their coming and going is no load of ours.
 fn follows_the_load(case: &Case<'_>) -> bool {
     let clearly = FOLLOWS_BY * f64::from(case.cpus);
     let held = case.seen.iter().filter(|s| s.held());

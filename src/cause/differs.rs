@@ -1,13 +1,15 @@
-//! What read the same where the SLO held cannot have broken it: the gate that every finding has to pass.
+//! What read the same where the SLO held cannot have broken it: the gate that every finding has to
+//! pass.
 
 use super::{Case, Cause, ObservedProbe, Rule, gain};
 use crate::record::{CauseKind, Sureness};
 
-/// Share of what a broken probe showed from which a level that held showed the same. A reading that follows the load is at most
-/// 1/1.1 of it at a level clearly below ([`super::CLEARLY_MORE`]).
+/// Share of what a broken probe showed from which a level that held showed the same. A reading that
+/// follows the load is at most 1/1.1 of it at a level clearly below ([`super::CLEARLY_MORE`]).
 const SAME: f64 = 0.9;
 
-/// Times a level from which another shows whether throughput grew: over less, a few percent of noise look like growth.
+/// Times a level from which another shows whether throughput grew: over less, a few percent of
+/// noise look like growth.
 const MUCH_HIGHER: f64 = 1.25;
 
 /// What the rules say of the levels that held, for comparison.
@@ -46,7 +48,8 @@ impl Contrast {
 
 /// Whether a held probe's finding is as strong as a broken one's.
 fn is_same(held: &Cause, broken: &Cause) -> bool {
-    // What turns users away in one probe is called an error in another, where less is known to compare with.
+    // What turns users away in one probe is called an error in another, where less is known to
+    // compare with.
     let away = |c: &Cause| matches!(c.kind, CauseKind::AdmissionLimit | CauseKind::ServiceErrors);
     let alike = held.kind == broken.kind && held.resource == broken.resource;
     (alike || away(held) && away(broken))
@@ -59,14 +62,15 @@ fn is_same(held: &Cause, broken: &Cause) -> bool {
 enum Alike {
     /// Those from which throughput still grew.
     WhereItGrew,
-    /// The best of them too, where the broken level fell far behind it: a service that used this machine up and still held serves
-    /// as much a little above; one that fell down had something else happen to it.
+    /// The best of them too, where the broken level fell far behind it: a service that used this
+    /// machine up and still held serves as much a little above; one that fell down had something
+    /// else happen to it.
     AlsoBeforeACollapse,
 }
 
-/// The held probes of the lower half of the levels that held clearly below, from which throughput still grew: a resource that is used
-/// up long before the users notice is used up at the upper ones too, which serve no less than the broken one, and is the cause all
-/// the same.
+/// The held probes of the lower half of the levels that held clearly below, from which throughput
+/// still grew: a resource that is used up long before the users notice is used up at the upper ones
+/// too, which serve no less than the broken one, and is the cause all the same.
 fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a ObservedProbe> {
     let below = case.level();
     let fell_from = best_that_held(case).filter(|(_, x)| {
@@ -89,8 +93,9 @@ fn compared<'a>(case: &Case<'a>, alike: Alike) -> impl Iterator<Item = &'a Obser
     (case.seen.iter()).filter(move |s| s.held() && s.level <= highest)
 }
 
-/// Whether throughput grew from a held level to the broken one, or to one between; from what is not known it may have. What fell down
-/// at the broken level says nothing of that, and what is far above a knee grew by little although it grew up to there.
+/// Whether throughput grew from a held level to the broken one, or to one between; from what is not
+/// known it may have. What fell down at the broken level says nothing of that, and what is far
+/// above a knee grew by little although it grew up to there.
 fn grew_from(case: &Case<'_>, held: &ObservedProbe) -> bool {
     let Some((from, here)) = held.throughput.zip(case.throughput()) else {
         return true;

@@ -1,17 +1,20 @@
-//! Whose doing it was that the generator spoiled probes. A generator that others on its machine kept waiting, at levels that held
-//! as well, says nothing about the service: that is a warning, and no finding.
+//! Whose doing it was that the generator spoiled probes. A generator that others on its machine
+//! kept waiting, at levels that held as well, says nothing about the service: that is a warning,
+//! and no finding.
 
 use super::{Case, ObservedProbe, cpu};
 use crate::measure::{FailureKind, Second};
 use crate::record::{CauseKind, LimitingResource, NO_FINDING, Sureness};
 
-/// CPU of the busiest load thread, in cores, from which the generator itself may be what was late: it had half of a core.
+/// CPU of the busiest load thread, in cores, from which the generator itself may be what was late:
+/// it had half of a core.
 const AT_WORK: f64 = 0.475;
 /// Share of the periods of a CPU quota in which the generator was held back that tells.
 const HELD_BACK: f64 = 0.1;
 /// Share of the machine's CPU that its hypervisor gave to others that tells.
 const STOLEN: f64 = 0.25;
-/// Share of this machine's CPUs that those take whom nobody watches, from which it is they who fill it.
+/// Share of this machine's CPUs that those take whom nobody watches, from which it is they who fill
+/// it.
 const BY_OTHERS: f64 = 0.5;
 
 /// What a run's spoiled probes come to.
@@ -23,7 +26,8 @@ pub enum Spoiled {
     Others(String),
 }
 
-/// Whose doing a probe that says nothing is. `case` is that probe beside all others of its run, `reason` why it says nothing.
+/// Whose doing a probe that says nothing is. `case` is that probe beside all others of its run,
+/// `reason` why it says nothing.
 pub fn spoiled(case: &Case<'_>, reason: &str) -> Spoiled {
     let generator = |sureness| {
         Spoiled::Generator(LimitingResource {
@@ -87,7 +91,8 @@ fn stolen(case: &Case<'_>) -> bool {
     steal.is_some_and(|share| share >= STOLEN)
 }
 
-/// What a reader is told of probes that others spoiled: how many of how many, and how full the machine was.
+/// What a reader is told of probes that others spoiled: how many of how many, and how full the
+/// machine was.
 pub fn spoiled_by_others(count: usize, all: usize, how: &str) -> String {
     let plural = if all == 1 { "" } else { "s" };
     let say = if count == 1 { "s" } else { "" };

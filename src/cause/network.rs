@@ -4,20 +4,24 @@ use super::{Case, Cause};
 use crate::record::{CauseKind, Sureness};
 use crate::units::{format_count, format_seconds};
 
-/// Share of the limit from which descriptors count as used up: a server opens and closes some all the time.
+/// Share of the limit from which descriptors count as used up: a server opens and closes some all
+/// the time.
 const DESCRIPTORS_FULL: f64 = 0.98;
 /// What a process says that has no descriptor left.
 const DESCRIPTOR_LINES: &[&str] = &["too many open files", "emfile"];
 /// New connections turned away from which it is no accident.
 const OVERFLOWS: f64 = 20.0;
 
-/// A round trip from which the way is one over a network, seconds: on one machine, and between machines of one rack, it takes less.
+/// A round trip from which the way is one over a network, seconds: on one machine, and between
+/// machines of one rack, it takes less.
 pub(crate) const FAR_S: f64 = 0.001;
-/// Share of the segments that are sent again from which a high percentile shows it, each being 200 ms and more in one latency, and how
-/// many of them are no chance: the network that a run is warned of.
+/// Share of the segments that are sent again from which a high percentile shows it, each being
+/// 200 ms and more in one latency, and how many of them are no chance: the network that a run is
+/// warned of.
 pub(crate) const LOSSY: f64 = 0.001;
 pub(crate) const FEW_LOST: u64 = 5;
-/// Exponent that makes half as much loss as strong as `differs.rs` takes for the same: so few segments are lost by chance.
+/// Exponent that makes half as much loss as strong as `differs.rs` takes for the same: so few
+/// segments are lost by chance.
 const ALSO_HALF: f64 = 0.152;
 
 /// A process has as many files and sockets open as it may.
@@ -52,7 +56,8 @@ pub(super) fn descriptors(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(full).collect()
 }
 
-/// The kernel turned new connections away because nobody took those before: the service that should accept is late.
+/// The kernel turned new connections away because nobody took those before: the service that should
+/// accept is late.
 pub(super) fn accept_queue(case: &Case<'_>) -> Vec<Cause> {
     let overflows = |monitor: &&str| {
         let (n, at) = case.growth(monitor, "listen_overflows")?;
@@ -79,7 +84,8 @@ pub(super) fn accept_queue(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(overflows).collect()
 }
 
-/// The network on the way to the target loses segments. Those that it loses on the way back are sent again by the target and not seen.
+/// The network on the way to the target loses segments. Those that it loses on the way back are
+/// sent again by the target and not seen.
 pub(super) fn loss(case: &Case<'_>) -> Vec<Cause> {
     let Some(round_trip_s) = case.round_trip_s.filter(|s| *s >= FAR_S) else {
         return Vec::new();

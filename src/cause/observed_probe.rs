@@ -23,7 +23,8 @@ pub struct ObservedProbe {
     pub throughput: Option<f64>,
     /// Median latency of the main step, seconds.
     pub median_s: Option<f64>,
-    /// Its hold. Latencies are medians of seconds, and failures by kind are told of the hold as a whole, in its last second.
+    /// Its hold. Latencies are medians of seconds, and failures by kind are told of the hold as a
+    /// whole, in its last second.
     pub measurement: Measurement,
     /// The seconds before the hold.
     pub before: Vec<Second>,
@@ -32,7 +33,8 @@ pub struct ObservedProbe {
 }
 
 impl ObservedProbe {
-    /// What a probe showed; `previous` is the probe right before it, whose last readings are those that it began with.
+    /// What a probe showed; `previous` is the probe right before it, whose last readings are those
+    /// that it began with.
     pub fn of_probe(
         probe: &ProbeRecord,
         previous: Option<&ProbeRecord>,
@@ -177,8 +179,8 @@ fn repeated(n: u64, each_s: Option<f64>) -> Histogram {
     Histogram::of_buckets([(each, n)])
 }
 
-/// The lines of a log and how many of each kind there were since a moment, each with the seconds since then. What was written
-/// before is not of the probe's making.
+/// The lines of a log and how many of each kind there were since a moment, each with the seconds
+/// since then. What was written before is not of the probe's making.
 fn lines(log: &[LogRecord], kinds: &[LogKindRecord], start_s: f64) -> Vec<(f64, LogLine)> {
     let line = |at_s: f64, monitor: &str, text: &str, tally| {
         let line = LogLine {

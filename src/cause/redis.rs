@@ -74,7 +74,8 @@ pub(super) fn refuses_clients(case: &Case<'_>) -> Vec<Cause> {
     case.monitors().iter().filter_map(rejects).collect()
 }
 
-/// Redis closed a subscriber that read too slowly: whatever was published meanwhile is lost, and no request fails of it.
+/// Redis closed a subscriber that read too slowly: whatever was published meanwhile is lost, and no
+/// request fails of it.
 pub(super) fn output_buffer(case: &Case<'_>) -> Vec<Cause> {
     let cut_off = |monitor: &&str| {
         let counted = case.growth(monitor, "output_buffer_kills");

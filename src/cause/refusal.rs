@@ -244,7 +244,8 @@ const GONE_CYCLES: f64 = 10.0;
 /// What share of its goodput something still has that is gone: what was on its way.
 const GONE: f64 = 0.1;
 
-/// Whether hardly anything was served any more when the hold ended: on average over it that looks like a limit.
+/// Whether hardly anything was served any more when the hold ended: on average over it that looks
+/// like a limit.
 fn has_gone(case: &Case<'_>) -> bool {
     let whole = case.steps.whole();
     let hold = &case.measurement.hold;

@@ -467,7 +467,8 @@ fn a_full_machine_is_likely_only_where_nobody_is_at_a_limit_of_their_own() {
     );
     assert_eq!(
         starved.first().evidence,
-        "1.95 of 2 cores used (others 1.15, gateway 0.50, the generator 0.30); tasks waited for a CPU 90 % of the time"
+        "1.95 of 2 cores used (others 1.15, gateway 0.50, the generator 0.30); tasks waited for a \
+         CPU 90 % of the time"
     );
     assert_eq!(
         scene(0.95, 1.95).kinds(),
@@ -508,7 +509,8 @@ fn a_machine_that_others_fill_at_every_level_is_no_finding_but_a_warning() {
     assert_eq!(for_a_while.kinds(), [(Kind::Host, Likely)]);
 }
 
-/// A probe that says nothing: the generator used so much of a core and was late, on a machine of two CPUs that used so much.
+/// A probe that says nothing: the generator used so much of a core and was late, on a machine of
+/// two CPUs that used so much.
 fn late_on_a_machine(thread: f64, held_back: Option<f64>, host: f64) -> Scene {
     on_a_machine(0.1, host).each_second(|w| {
         w.generator.lag_p99_s = Some(0.09);
@@ -542,7 +544,8 @@ fn a_generator_that_others_starve_where_the_slo_held_too_is_a_warning_and_no_cau
         of(&starved(0.01, None)).is_err(),
         "nothing held, and others use most of it"
     );
-    // Near misses: its own work, its own quota, a machine that has CPU left, and a hypervisor's doing.
+    // Near misses: its own work, its own quota, a machine that has CPU left, and a hypervisor's
+    // doing.
     assert_eq!(of(&starved(0.9, None).held(40, busy())), Ok(Certain));
     assert_eq!(of(&starved(0.01, Some(0.9)).held(40, busy())), Ok(Certain));
     assert_eq!(of(&late_on_a_machine(0.01, None, 0.9)), Ok(Certain));
@@ -584,14 +587,16 @@ fn what_fell_down_on_a_busy_machine_serves_at_no_rate_and_the_machine_is_ruled_o
     assert_eq!(gone.explained().ruled_out.len(), 1);
     // With a single level that held, too.
     assert_eq!(fallen().held(64, serving(61)).kinds(), []);
-    // Nor is it a finding where throughput grew up to the knee only, and the level that broke is far beyond that.
+    // Nor is it a finding where throughput grew up to the knee only, and the level that broke is
+    // far beyond that.
     let beyond = on_a_machine(0.1, 2.0).serves(61, 0.6, FailureKind::Status, 0);
     let kinds = beyond.held(40, serving(45)).held(64, serving(61)).kinds();
     assert!(
         !kinds.iter().any(|(kind, _)| *kind == Kind::Host),
         "{kinds:?}"
     );
-    // One that serves as much as it did, on the machine that it fills, is not ruled out by a level beyond its knee.
+    // One that serves as much as it did, on the machine that it fills, is not ruled out by a level
+    // beyond its knee.
     let flat = on_a_machine(0.1, 2.0).serves(60, 0.2, FailureKind::Status, 0);
     let kinds = flat.held(
         45,
@@ -669,7 +674,8 @@ fn an_accept_queue_that_overflows_is_named_with_its_count() {
     assert_eq!(scene(3.0).kinds(), [(Kind::AcceptQueue, Possible)]);
 }
 
-/// A probe over a way of so many seconds a round trip, on which so many of 1 000 segments a second are sent again.
+/// A probe over a way of so many seconds a round trip, on which so many of 1 000 segments a second
+/// are sent again.
 fn over_a_network(round_trip_s: f64, again: u64) -> Scene {
     let mut scene = Scene::new().each_second(|w| {
         w.generator.health.segments_out = Some(1_000);
@@ -680,8 +686,7 @@ fn over_a_network(round_trip_s: f64, again: u64) -> Scene {
 }
 
 #[test]
-fn segments_that_are_lost_on_a_long_way_are_the_networks_where_they_are_more_than_where_the_slo_held()
- {
+fn segments_lost_on_a_long_way_are_the_networks_where_more_are_than_where_the_slo_held() {
     let lossy = over_a_network(0.04, 9);
     assert_eq!(lossy.kinds(), [(Kind::Network, Possible)]);
     let told = lossy.first();
@@ -691,7 +696,8 @@ fn segments_that_are_lost_on_a_long_way_are_the_networks_where_they_are_more_tha
         "0.90 % of our TCP segments, 180 in total, were retransmitted on a path with a round trip \
          of 40.0 ms; each adds 200 ms or more to a latency"
     );
-    // With the load it loses more: a line that is full. Where it loses as much at every level it is not what broke it.
+    // With the load it loses more: a line that is full. Where it loses as much at every level it is
+    // not what broke it.
     let full = over_a_network(0.04, 9).held(40, over_a_network(0.04, 1));
     assert_eq!(full.kinds(), [(Kind::Network, Possible)]);
     let always = over_a_network(0.04, 9).held(40, over_a_network(0.04, 6));
@@ -740,14 +746,16 @@ fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
     assert_eq!(two.kinds(), [(Kind::AdmissionLimit, Likely)]);
     assert_eq!(
         two.first().evidence,
-        "80.0/s are served at 100 VUs (and 81.0/s at 200), the rest are refused with an error status: 400 of 2 000 cycles"
+        "80.0/s are served at 100 VUs (and 81.0/s at 200), the rest are refused with an error \
+         status: 400 of 2 000 cycles"
     );
     for kind in [ConnectRefused, Eof] {
         assert_eq!(limited(kind).kinds()[0].0, Kind::AdmissionLimit, "{kind:?}");
     }
     let closed = limited(Eof).each_second(|w| w.steps[1].failed.add_n(FailureKind::Reset, 20));
     assert_eq!(closed.kinds()[0].0, Kind::AdmissionLimit, "one way of two");
-    // Near misses: failures that no limit makes, several kinds at once, few of them, a collapse, and served ones that wait.
+    // Near misses: failures that no limit makes, several kinds at once, few of them, a collapse,
+    // and served ones that wait.
     let named = |scene: Scene| {
         scene
             .kinds()
@@ -869,7 +877,8 @@ fn who_is_turned_away_however_at_a_flat_goodput_without_waits_is_no_fixed_throug
     assert_eq!(times_out.kinds(), [(Kind::Downstream, Possible)]);
     let both = scene(&[(Timeout, None, 3), (Eof, None, 2)], 0.06);
     assert_eq!(both.kinds()[0].0, Kind::Downstream);
-    // Nobody waits, and nobody is turned away either: nothing is named, least of all a rate for which somebody waits.
+    // Nobody waits, and nobody is turned away either: nothing is named, least of all a rate for
+    // which somebody waits.
     assert_eq!(scene(&[(Timeout, None, 3)], 0.031).kinds(), []);
 }
 
@@ -888,7 +897,8 @@ fn a_service_that_fails_while_more_and_more_is_served_fails_by_itself() {
     let all = turned_away(0, 0.03, &[(Status, Some(401), 90)], "token expired");
     let all = all.held(60, held(0));
     assert_eq!(all.kinds(), [(Kind::ServiceErrors, Possible)]);
-    // Another status than one of the service's own failures may be a limit at the first level that shows it.
+    // Another status than one of the service's own failures may be a limit at the first level that
+    // shows it.
     let limit = broke(403).held(60, held(0));
     assert_eq!(limit.kinds(), [(Kind::AdmissionLimit, Possible)]);
     // What fails as much where the SLO held broke nothing, whatever it is called.
@@ -922,7 +932,8 @@ fn a_fixed_throughput_without_a_queue_is_likely_where_waits_grow() {
     assert_eq!(flat(1.0).kinds(), [(Kind::Downstream, Likely)]);
     assert_eq!(flat(1.0).first().resource, "throughput limit");
     assert_eq!(flat(0.1).kinds(), [(Kind::Downstream, Possible)]);
-    // A full machine is a weaker reading of it, and so is a full machine a reason to doubt where no process says that it has CPU.
+    // A full machine is a weaker reading of it, and so is a full machine a reason to doubt where no
+    // process says that it has CPU.
     let full = |scene: Scene| {
         let mut scene = scene
             .field("host", "cpu", 0.0, |_| 2.0)
@@ -967,7 +978,8 @@ fn a_kind_of_line_that_is_new_in_the_broken_probe_is_quoted_whatever_it_says() {
     assert_eq!(unknown.kinds(), [(Kind::Log, Possible)]);
     assert_eq!(
         unknown.first().evidence,
-        "the log of app has this only where the SLO broke, 12 times: \"worker 0: no free lane, 0 wait\""
+        "the log of app has this only where the SLO broke, 12 times: \"worker 0: no free lane, 0 \
+         wait\""
     );
     // It gives a limit that has no name one, and makes it surer.
     let flat = said(served(50), 12).held(50, held());
@@ -1038,7 +1050,8 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
     let evidence = lighter.first().evidence;
     assert!(evidence.contains("80.0/s equals 40 VUs"), "{evidence}");
     assert_eq!(scene(0.0).kinds(), [(Kind::Downstream, Possible)]);
-    // 60 VUs were below the knee: some of the 40 more are served, the queue tells that most of them wait.
+    // 60 VUs were below the knee: some of the 40 more are served, the queue tells that most of them
+    // wait.
     let beyond = |queue: f64| {
         (scene(queue).baseline(60.0, 65.0, 0.1).kinds().first()).map(|(kind, _)| *kind)
     };
@@ -1058,7 +1071,8 @@ fn flat_throughput_names_the_service_whose_queue_grew_and_what_it_is_worth() {
 
 #[test]
 fn a_queue_that_makes_up_most_of_the_wait_tells_also_where_most_of_what_was_added_is_served() {
-    // 100 VUs make 80/s where 70 made 65/s: more than a quarter of the growth, and no less than three quarters of the level's.
+    // 100 VUs make 80/s where 70 made 65/s: more than a quarter of the growth, and no less than
+    // three quarters of the level's.
     let scene = |queue: f64, median_s: f64| {
         Scene::new()
             .each_second(|w| {
@@ -1113,7 +1127,8 @@ fn a_long_queue_tells_where_nothing_can_be_compared() {
     assert_eq!(scene(|_| 4.0).kinds(), []);
 }
 
-/// The record of a hold of 8 s at a level, with a monitor's memory at its start and its growth per second.
+/// The record of a hold of 8 s at a level, with a monitor's memory at its start and its growth per
+/// second.
 fn hold(index: usize, level: u32, start: f64, per_s: f64) -> crate::record::ProbeRecord {
     use crate::record::{HoldEnd, ProbeRecord, Purpose, SecondRecord};
     let second = |i: u32| SecondRecord {

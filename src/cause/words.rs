@@ -1,4 +1,5 @@
-//! What a service's log says only where the SLO broke: kinds of lines that are new there, whatever they mean.
+//! What a service's log says only where the SLO broke: kinds of lines that are new there, whatever
+//! they mean.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +7,12 @@ use super::{Case, Cause, ObservedProbe};
 use crate::measure::{LogLine, OTHER_LINES, folded};
 use crate::record::{CauseKind, Sureness};
 
-/// Chance with which a line that came once per so many cycles would be missing from all held probes, from which it is taken for
-/// new: chatter that grows with the load is found here by luck once in a hundred kinds of line.
+/// Chance with which a line that came once per so many cycles would be missing from all held
+/// probes, from which it is taken for new: chatter that grows with the load is found here by luck
+/// once in a hundred kinds of line.
 const BY_LUCK: f64 = 0.01;
-/// Words by which the line that says why is told from those that come with it (a traceback); of no account for whether a kind of
-/// line is new.
+/// Words by which the line that says why is told from those that come with it (a traceback); of no
+/// account for whether a kind of line is new.
 const TELLING: &[&str] = &[
     "error",
     "warn",

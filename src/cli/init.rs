@@ -28,9 +28,9 @@ pub struct InitArgs {
     /// the requests go in place of the host that they name.
     #[arg(long, required_unless_present_any = ["from_k6", "llm", "from_curl", "from_har", "from_openapi", "from_postman"])]
     pub url: Option<String>,
-    /// URL of an LLM with chat completions in the shape of the `OpenAI` API, with or without the path:
-    /// the profile asks for streamed answers, and its SLO is on the first word and on the gaps.
-    /// A key comes from `OPENAI_API_KEY`, where that is set.
+    /// URL of an LLM with chat completions in the shape of the `OpenAI` API, with or without the
+    /// path: the profile asks for streamed answers, and its SLO is on the first word and on the
+    /// gaps. A key comes from `OPENAI_API_KEY`, where that is set.
     #[arg(long, value_name = "URL", conflicts_with_all = ["url", "from_k6", "from_curl", "from_har", "from_openapi", "from_postman"])]
     pub llm: Option<String>,
     /// Name of the LLM's model.

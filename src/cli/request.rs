@@ -19,8 +19,8 @@ pub struct RequestArgs {
     /// Method of the request to --url [default: GET, or POST with a body].
     #[arg(short = 'X', long = "request", alias = "method", value_name = "METHOD")]
     pub request: Option<String>,
-    /// Body of the request to --url, or @FILE; repeatable, joined by `&`. Its type is that of a form
-    /// unless -H says another.
+    /// Body of the request to --url, or @FILE; repeatable, joined by `&`. Its type is that of a
+    /// form unless -H says another.
     #[arg(short = 'd', long, value_name = "DATA", allow_hyphen_values = true)]
     pub data: Vec<String>,
     /// JSON body of the request to --url, or @FILE.

@@ -46,7 +46,8 @@ pub(super) fn of(
     if change.verdict == ChangeVerdict::NoEvidence
         && let Some(why) = usable.iter().find_map(|s| s.without_knee(metric))
     {
-        // A bound that shows nothing is no knee to compare with, which is something else than no evidence.
+        // A bound that shows nothing is no knee to compare with, which is something else than no
+        // evidence.
         (change.low, change.high, change.p_value) = (None, None, None);
         change.verdict = ChangeVerdict::CannotSay;
         change.reason = why;
@@ -112,7 +113,8 @@ impl PairEstimate {
             .or_else(|| of("base", &self.base))
             .or_else(|| of("candidate", &self.candidate))
             .or_else(|| match (&self.base, &self.candidate) {
-                (RunEstimate::AtLeast(a), RunEstimate::AtLeast(b)) if metric == ComparedMetric::Knee => Some(format!(
+                (RunEstimate::AtLeast(a), RunEstimate::AtLeast(b))
+                if metric == ComparedMetric::Knee => Some(format!(
                     "neither run reached its knee, because the SLO broke before throughput stopped \
                      growing: the knees are at least {a:.0} and at least {b:.0}"
                 )),
@@ -192,8 +194,9 @@ fn see(
     }
 }
 
-/// The highest throughputs, where they stopped growing in both runs. Where it stopped in one alone, a highest one of the other that is
-/// beyond it is a change already. Else throughput is compared at a level that both held, and the highest ones are told beside.
+/// The highest throughputs, where they stopped growing in both runs. Where it stopped in one alone,
+/// a highest one of the other that is beyond it is a change already. Else throughput is compared at
+/// a level that both held, and the highest ones are told beside.
 fn see_throughput(base: &RunRecord, candidate: &RunRecord) -> PairEstimate {
     let metric = ComparedMetric::Throughput;
     let of = |of: fn(&RunRecord) -> RunEstimate| PairEstimate::of(of(base), of(candidate));
@@ -282,7 +285,8 @@ fn fill(change: &mut Change, usable: &[&PairEstimate], confidence: f64) {
     }
 }
 
-/// Lower and upper end of a pair's ratio, and the p-value of no change, where one side is only bounded.
+/// Lower and upper end of a pair's ratio, and the p-value of no change, where one side is only
+/// bounded.
 fn bound(seen: &PairEstimate, confidence: f64) -> (Option<f64>, Option<f64>, Option<f64>) {
     let tail = (1.0 - confidence) / 2.0;
     let below = |spread: &Spread, at: f64| ratio::at_or_below_with_between(spread, at);
@@ -292,8 +296,8 @@ fn bound(seen: &PairEstimate, confidence: f64) -> (Option<f64>, Option<f64>, Opt
         return (Some(r.low), Some(r.high), Some(r.p_value));
     }
     match (&seen.base, &seen.candidate) {
-        // One of them is an interval without a number: the ends are what is known, and a change is only told where the
-        // intervals leave each other out.
+        // One of them is an interval without a number: the ends are what is known, and a change is
+        // only told where the intervals leave each other out.
         (
             RunEstimate::Spread { spread: base, .. } | RunEstimate::Within(base),
             RunEstimate::Spread { spread: now, .. } | RunEstimate::Within(now),
@@ -340,7 +344,8 @@ fn bound(seen: &PairEstimate, confidence: f64) -> (Option<f64>, Option<f64>, Opt
     }
 }
 
-/// Whether a change is evidence, by its interval and, once that was corrected for several tests, its p-value.
+/// Whether a change is evidence, by its interval and, once that was corrected for several tests,
+/// its p-value.
 pub(super) fn verdict(change: &Change, confidence: f64) -> ChangeVerdict {
     let significant = change.p_value.is_none_or(|p| p <= 1.0 - confidence + 1e-9);
     match (change.low, change.high) {

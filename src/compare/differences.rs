@@ -4,7 +4,8 @@ use crate::measure::Reading;
 use crate::record::{Difference, PopulationRecord, RunRecord};
 use crate::units;
 
-/// Everything of profile, environment and program that differs. Seeds and times of day are meant to.
+/// Everything of profile, environment and program that differs. Seeds and times of day are meant
+/// to.
 pub(super) fn between(base: &RunRecord, candidate: &RunRecord) -> Vec<Difference> {
     let (a, b) = (facts(base), facts(candidate));
     let mut found: Vec<Difference> = a
@@ -74,7 +75,8 @@ fn populations(populations: &[PopulationRecord]) -> String {
     }
 }
 
-/// Limits of monitored resources: those of the base in its order, then those that only the candidate has.
+/// Limits of monitored resources: those of the base in its order, then those that only the
+/// candidate has.
 fn limits(base: &[Reading], candidate: &[Reading]) -> Vec<Difference> {
     let of = |among: &[Reading], like: &Reading| {
         let same = |r: &&Reading| r.monitor == like.monitor && r.field == like.field;

@@ -1,8 +1,8 @@
 //! Throughput, knee and latency of a run, with what the spread of blocks says of them.
 //!
-//! The unit of observation is a block of seconds, never the request: a queue's successive latencies are nearly one number. A
-//! standard error is the largest of those that blocks of one, two and four times the length give, so that dependence
-//! between neighbours widens it.
+//! The unit of observation is a block of seconds, never the request: a queue's successive latencies
+//! are nearly one number. A standard error is the largest of those that blocks of one, two and four
+//! times the length give, so that dependence between neighbours widens it.
 
 use super::run_estimate::RunEstimate;
 use crate::measure::{Histogram, Level};
@@ -19,7 +19,8 @@ const MOST_BLOCKS: f64 = 20.0;
 const OPEN_BLOCK_S: f64 = 5.0;
 /// Shortest block for a median where hardly anybody waits, seconds.
 const QUIET_BLOCK_S: f64 = 1.0;
-/// The same for a tail, which rare pauses make: blocks of a second showed evidence in 22 of 100 equal pairs of `stalls`.
+/// The same for a tail, which rare pauses make: blocks of a second showed evidence in 22 of 100
+/// equal pairs of `stalls`.
 const TAIL_BLOCK_S: f64 = 2.0;
 /// From this quantile on it is a tail.
 const TAIL: f64 = 0.9;
@@ -27,7 +28,8 @@ const TAIL: f64 = 0.9;
 const QUIET: f64 = 1.5;
 /// The lowest level is one at which nobody waits, if it is at most this share of the knee.
 const NOBODY_WAITS: f64 = 0.5;
-/// Standard errors by which a knee that was not reached is told lower than the throughput says: it is the highest of many.
+/// Standard errors by which a knee that was not reached is told lower than the throughput says: it
+/// is the highest of many.
 const ONE_SIDED: f64 = 2.0;
 /// Requests beyond the quantile that a run needs.
 const BEYOND_QUANTILE: f64 = 8.0;
@@ -41,8 +43,8 @@ fn vus(probe: &ProbeRecord) -> f64 {
     f64::from(probe.level.get())
 }
 
-/// Where throughput stopped growing, or how far it had grown; of others than the users who are searched their levels say
-/// nothing of it.
+/// Where throughput stopped growing, or how far it had grown; of others than the users who are
+/// searched their levels say nothing of it.
 fn so_far(record: &RunRecord) -> Option<Plateau<'_>> {
     let plan = &record.plan;
     let searched = plan.users_are_searched();
@@ -96,8 +98,8 @@ pub(super) fn throughput_at(record: &RunRecord, level: Level) -> RunEstimate {
     }
 }
 
-/// Where throughput stops growing: the peak throughput times the time of a cycle at the lowest level. While it still grows the
-/// knee is at least that.
+/// Where throughput stops growing: the peak throughput times the time of a cycle at the lowest
+/// level. While it still grows the knee is at least that.
 pub(super) fn knee(record: &RunRecord) -> RunEstimate {
     let Some(plateau) = so_far(record) else {
         return RunEstimate::Nothing("no throughput was measured at a level of users".to_owned());
@@ -134,7 +136,8 @@ struct Error {
 }
 
 impl Error {
-    /// Of the product of two quantities that know nothing of each other; Welch and Satterthwaite's degrees of freedom.
+    /// Of the product of two quantities that know nothing of each other; Welch and Satterthwaite's
+    /// degrees of freedom.
     fn and(self, other: Self) -> Self {
         let se = self.se.hypot(other.se);
         let freedom = if se > 0.0 {
@@ -147,8 +150,9 @@ impl Error {
     }
 }
 
-/// Of the time of a cycle at the lowest level, whose think times are known. Each second counts as one observation, however many cycles
-/// ended in it, and is taken to spread as widely as single cycles do.
+/// Of the time of a cycle at the lowest level, whose think times are known. Each second counts as
+/// one observation, however many cycles ended in it, and is taken to spread as widely as single
+/// cycles do.
 fn cycle_error(plateau: &Plateau) -> Option<Error> {
     let target = &plateau.lowest.overall()?.latency;
     let mean = target.mean_s()?;
@@ -165,8 +169,8 @@ fn cycle_error(plateau: &Plateau) -> Option<Error> {
     })
 }
 
-/// The widest of batches (E. J. Chen, W. D. Kelton 2006) of so many blocks, half and a quarter as many: `logs` gives the
-/// logarithms of a number of blocks.
+/// The widest of batches (E. J. Chen, W. D. Kelton 2006) of so many blocks, half and a quarter as
+/// many: `logs` gives the logarithms of a number of blocks.
 fn widest(blocks: usize, logs: impl Fn(usize) -> Option<Vec<f64>>) -> Option<Error> {
     [blocks, blocks / 2, blocks / 4]
         .into_iter()
@@ -229,10 +233,12 @@ fn cut<T>(items: &[T], parts: usize) -> impl Iterator<Item = &[T]> {
     (0..parts).map(move |i| &items[i * items.len() / parts..(i + 1) * items.len() / parts])
 }
 
-/// The level at which latency and throughput of two runs are compared: the highest that both held after their search to be
-/// compared there; else the highest that both visited and where hardly anybody waits. Both must have held it below their
-/// breakpoints: above one a line grows for as long as a hold lasts. Where a line stands, one visit is one observation of it, however
-/// long. Two levels that are nearly the same are two levels: what lies between them is no change of the service.
+/// The level at which latency and throughput of two runs are compared: the highest that both held
+/// after their search to be compared there; else the highest that both visited and where hardly
+/// anybody waits. Both must have held it below their breakpoints: above one a line grows for as
+/// long as a hold lasts. Where a line stands, one visit is one observation of it, however long. Two
+/// levels that are nearly the same are two levels: what lies between them is no change of the
+/// service.
 pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<Level> {
     let highest = |levels: fn(&RunRecord) -> Vec<Level>| {
         let of_candidate = levels(candidate);
@@ -242,7 +248,8 @@ pub(super) fn common_level(base: &RunRecord, candidate: &RunRecord) -> Option<Le
     highest(references).or_else(|| highest(quiet))
 }
 
-/// Whether a run held a level below its breakpoint, the interval in which that lies, or all that broke.
+/// Whether a run held a level below its breakpoint, the interval in which that lies, or all that
+/// broke.
 fn held_below(record: &RunRecord, level: Level) -> bool {
     let broke = record.probes.iter().filter(|p| p.verdict == Verdict::Broke);
     let lowest_broken = || broke.clone().map(|p| p.level.get()).min();
@@ -253,8 +260,8 @@ fn held_below(record: &RunRecord, level: Level) -> bool {
     held && limit.is_none_or(|limit| level.get() < limit) && broke.clone().all(|p| p.level != level)
 }
 
-/// The levels that were held after the search. The load that the target must carry may be so near the breakpoint that a line
-/// forms: then its hold is one observation, however many blocks it has.
+/// The levels that were held after the search. The load that the target must carry may be so near
+/// the breakpoint that a line forms: then its hold is one observation, however many blocks it has.
 fn references(record: &RunRecord) -> Vec<Level> {
     let quiet = quiet(record);
     let may_wait = |level| record.plan.required == Some(Level::get(level));
@@ -281,8 +288,8 @@ fn quiet(record: &RunRecord) -> Vec<Level> {
         .collect()
 }
 
-/// A quantile of the main step's latency at a level over all of its visits: seconds, of base and candidate, and the interval of
-/// their ratio.
+/// A quantile of the main step's latency at a level over all of its visits: seconds, of base and
+/// candidate, and the interval of their ratio.
 pub(super) struct Latencies {
     pub(super) base: RunEstimate,
     pub(super) candidate: RunEstimate,
@@ -355,8 +362,8 @@ fn block(seconds: &[&SecondRecord]) -> Block {
     latencies.iter().map(|(s, n)| (s.ln(), n)).collect()
 }
 
-/// The widest interval that blocks of one, two and four times the length give, so that neighbours that resemble each other
-/// widen it.
+/// The widest interval that blocks of one, two and four times the length give, so that neighbours
+/// that resemble each other widen it.
 fn ratio_of([base, candidate]: &[Held<'_>; 2], q: f64, confidence: f64) -> Option<Interval> {
     if base.beyond(q).min(candidate.beyond(q)) < BEYOND_QUANTILE {
         return None;

@@ -16,7 +16,8 @@ pub(super) enum RunEstimate {
         /// Its distribution.
         spread: Spread,
     },
-    /// It lies within an interval and is no single value: only the ends of this distribution are used.
+    /// It lies within an interval and is no single value: only the ends of this distribution are
+    /// used.
     Within(Spread),
     /// It is at least this.
     AtLeast(f64),
@@ -108,7 +109,8 @@ fn found(answer: &Answer) -> RunEstimate {
     }
 }
 
-/// An interval without a number in it: where in it the breakpoint lies is not told, so no ratio of two values is either.
+/// An interval without a number in it: where in it the breakpoint lies is not told, so no ratio of
+/// two values is either.
 fn bracketed(answer: &Answer) -> RunEstimate {
     match (answer.ci_low.map(f64::from), answer.ci_high.map(f64::from)) {
         (Some(low), Some(high)) => match of_interval(low, high, answer.confidence) {

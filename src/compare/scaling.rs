@@ -14,7 +14,8 @@ const PARAMETERS: usize = 3;
 /// Fits the Universal Scalability Law to runs of known sizes.
 ///
 /// # Errors
-/// Says why not: a size is missing or senseless, fewer than three differ, or a run has no breakpoint with an interval.
+/// Says why not: a size is missing or senseless, fewer than three differ, or a run has no
+/// breakpoint with an interval.
 pub(super) fn fit(runs: &[Named], confidence: f64) -> Result<Scaling, String> {
     let spreads = runs.iter().map(sized).collect::<Result<Vec<_>, _>>()?;
     let sizes = usl::distinct_sizes(&spreads);

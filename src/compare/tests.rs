@@ -126,7 +126,8 @@ fn an_interval_without_a_number_tells_a_change_only_where_the_intervals_leave_ea
         run
     };
     let gate = ["breakpoint<-5%"];
-    // 59 to 83 against 120 to 170: at least 1.44 times, at most 2.88 times, both a little further apart for what runs differ by.
+    // 59 to 83 against 120 to 170: at least 1.44 times, at most 2.88 times, both a little further
+    // apart for what runs differ by.
     let record = of(within(59, 83), within(120, 170), &gate);
     let rise = breakpoint(&record);
     assert_eq!(rise.verdict, ChangeVerdict::Rise);
@@ -298,7 +299,8 @@ fn latency_is_compared_at_the_highest_level_that_both_visited() {
     assert!(p99.base.unwrap() > 0.0);
 }
 
-/// A run that held a level for `hold_s` seconds after its search, with latencies that a factor makes longer.
+/// A run that held a level for `hold_s` seconds after its search, with latencies that a factor
+/// makes longer.
 fn with_reference(mut record: RunRecord, level: u32, hold_s: u32, factor: f64) -> RunRecord {
     let quiet = record.probes.iter().find(|p| p.whole()).unwrap();
     let mut probe = quiet.clone();
@@ -371,7 +373,8 @@ fn with_breakpoint_at_50(level: u32, factor: f64) -> RunRecord {
 
 #[test]
 fn levels_beyond_the_breakpoint_and_levels_that_differ_are_no_common_ones() {
-    // As an unchanged service was seen twice: 58 and 59 VUs with a breakpoint at 50, and 6 % slower at the higher one.
+    // As an unchanged service was seen twice: 58 and 59 VUs with a breakpoint at 50, and 6 % slower
+    // at the higher one.
     let gates = ["p99>+1%"];
     for (base, candidate) in [(58, 59), (58, 58), (40, 41)] {
         let record = of(
@@ -491,7 +494,8 @@ fn a_knee_beyond_the_breakpoint_is_bounded_from_below() {
 
 #[test]
 fn a_knee_that_was_not_seen_is_no_missing_evidence() {
-    // The knee of the candidate is at least a little more than the highest throughput, which is far below that of the base.
+    // The knee of the candidate is at least a little more than the highest throughput, which is far
+    // below that of the base.
     let mut short = thinking(10.0);
     short.probes.retain(|p| p.level.get() <= 640);
     let record = of(thinking(8.0), short, &["knee<-5%"]);

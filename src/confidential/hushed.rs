@@ -1,5 +1,5 @@
-//! A value as JSON without secrets. Only texts lose them: the names of fields, and the words of closed sets (`"held"`), say nothing of
-//! anybody, and could not be read again.
+//! A value as JSON without secrets. Only texts lose them: the names of fields, and the words of
+//! closed sets (`"held"`), say nothing of anybody, and could not be read again.
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::secret::Hidden;
 
-/// How histograms begin as text (the four bytes of their kind, and the first of their length, in base64): numbers, which must stay what they are.
+/// How histograms begin as text (the four bytes of their kind, and the first of their length, in
+/// base64): numbers, which must stay what they are.
 const HISTOGRAM: &str = "HISTFAAA";
 
 pub(super) fn to_value<T: Serialize + ?Sized>(
@@ -74,19 +75,26 @@ impl<'a, S: Serializer> Serializer for Hush<'a, S> {
     type SerializeStructVariant = Hush<'a, S::SerializeStructVariant>;
 
     passed_on! {
-        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32, serialize_i64: i64,
-        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64, serialize_f32: f32,
-        serialize_f64: f64, serialize_char: char, serialize_bytes: &[u8], serialize_unit_struct: &'static str,
+        serialize_bool: bool, serialize_i8: i8, serialize_i16: i16, serialize_i32: i32,
+        serialize_i64: i64,
+        serialize_u8: u8, serialize_u16: u16, serialize_u32: u32, serialize_u64: u64,
+        serialize_f32: f32,
+        serialize_f64: f64, serialize_char: char, serialize_bytes: &[u8],
+        serialize_unit_struct: &'static str,
     }
 
     begun! {
         serialize_seq(len: Option<usize>) -> SerializeSeq,
         serialize_tuple(len: usize) -> SerializeTuple,
         serialize_tuple_struct(name: &'static str, len: usize) -> SerializeTupleStruct,
-        serialize_tuple_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> SerializeTupleVariant,
+        serialize_tuple_variant(
+            name: &'static str, index: u32, variant: &'static str, len: usize
+        ) -> SerializeTupleVariant,
         serialize_map(len: Option<usize>) -> SerializeMap,
         serialize_struct(name: &'static str, len: usize) -> SerializeStruct,
-        serialize_struct_variant(name: &'static str, index: u32, variant: &'static str, len: usize) -> SerializeStructVariant,
+        serialize_struct_variant(
+            name: &'static str, index: u32, variant: &'static str, len: usize
+        ) -> SerializeStructVariant,
     }
 
     fn serialize_str(self, text: &str) -> Result<S::Ok, S::Error> {

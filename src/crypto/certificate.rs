@@ -1,4 +1,5 @@
-//! What a certificate says of itself (X.509, RFC 5280): as much of it as tells why it is not accepted. Pure; reads anything.
+//! What a certificate says of itself (X.509, RFC 5280): as much of it as tells why it is not
+//! accepted. Pure; reads anything.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
@@ -177,7 +178,8 @@ fn time((tag, text): (u8, &[u8])) -> Option<i64> {
     Some(((days * 24 + two(4)?) * 60 + two(6)?) * 60 + two(8)?)
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level date algorithms").
+/// Days from 1970-01-01 to a date of the Gregorian calendar (Hinnant, "chrono-compatible low-level
+/// date algorithms").
 fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);

@@ -64,7 +64,8 @@ pub enum Refused {
     },
     /// The server wants to know who is there.
     #[error(
-        "the server asks for a client certificate; give it with --cert FILE and --key FILE (`cert` and `key` in the profile's [target])"
+        "the server asks for a client certificate; give it with --cert FILE and --key FILE \
+         (`cert` and `key` in the profile's [target])"
     )]
     WantsClientCertificate,
     /// It knows, and does not want that one.
@@ -111,7 +112,8 @@ fn of(name: Option<&str>) -> String {
     })
 }
 
-/// Why a handshake failed; `asked` is whether the server asked for a client certificate, `has_one` whether it was given one.
+/// Why a handshake failed; `asked` is whether the server asked for a client certificate, `has_one`
+/// whether it was given one.
 pub fn reason(error: &(dyn Error + 'static), asked: bool, has_one: bool) -> Refused {
     match tls_error(error) {
         Some(rustls::Error::InvalidCertificate(why)) => of_certificate(why),

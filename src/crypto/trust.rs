@@ -1,9 +1,10 @@
-//! Whom a TLS connection trusts and who it says it is: the system's certificates or a file of one's own, the name that is expected,
-//! and a client certificate.
+//! Whom a TLS connection trusts and who it says it is: the system's certificates or a file of one's
+//! own, the name that is expected, and a client certificate.
 //!
-//! Certificates are checked as webpki does, with what `curl --cacert` accepts beside that: a certificate that is itself among
-//! those given needs nobody to vouch for it, also when it is one of a CA (as `openssl req -x509` makes them), and one that has no
-//! alternative names may have its host as the common name.
+//! Certificates are checked as webpki does, with what `curl --cacert` accepts beside that: a
+//! certificate that is itself among those given needs nobody to vouch for it, also when it is one
+//! of a CA (as `openssl req -x509` makes them), and one that has no alternative names may have its
+//! host as the common name.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -131,7 +132,8 @@ impl Trust {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
             .with_client_cert_resolver(Arc::clone(&identity) as Arc<dyn ResolvesClientCert>);
-        // A server that speaks HTTP/2 alone then says so in the handshake, and does not fail at what is none of its own.
+        // A server that speaks HTTP/2 alone then says so in the handshake, and does not fail at
+        // what is none of its own.
         config.alpn_protocols = vec![HTTP_1.to_vec()];
         let offering = |protocols: &[&[u8]]| {
             let mut other = config.clone();
@@ -161,7 +163,8 @@ impl Trust {
         }
     }
 
-    /// The name that is asked for of a host, and that its certificate must be for; `None` where it can have none.
+    /// The name that is asked for of a host, and that its certificate must be for; `None` where it
+    /// can have none.
     pub fn name_of(&self, host: &str) -> Option<ServerName<'static>> {
         match &self.name {
             Some(name) => Some(name.clone()),
@@ -179,7 +182,8 @@ impl Trust {
         reason::is_of_tls(error).then(|| self.reason(error))
     }
 
-    /// Whether a server asked for a client certificate and there was none to give: it may end the connection for that.
+    /// Whether a server asked for a client certificate and there was none to give: it may end the
+    /// connection for that.
     pub fn lacks_certificate(&self) -> bool {
         self.was_asked() && self.identity.key.is_none()
     }
@@ -412,7 +416,8 @@ fn unknown(about: &Certificate<'_>, error: rustls::Error) -> rustls::Error {
         rustls::Error::InvalidCertificate(_) if about.is_self_issued() => {
             refused(Refused::SelfSigned(text(about.common_name())))
         }
-        // Where the signature is a bad one, one who is trusted has the same name and another key: a CA that was made anew.
+        // Where the signature is a bad one, one who is trusted has the same name and another key: a
+        // CA that was made anew.
         rustls::Error::InvalidCertificate(
             CertificateError::UnknownIssuer | CertificateError::BadSignature,
         ) => refused(Refused::UnknownIssuer(text(about.issuer_name()))),
@@ -497,7 +502,8 @@ impl ServerCertVerifier for Verifier {
 mod tests {
     use super::*;
 
-    /// `openssl req -x509 -newkey rsa:1024 -nodes -subj /CN=localhost`: nothing here makes a key as short as that.
+    /// `openssl req -x509 -newkey rsa:1024 -nodes -subj /CN=localhost`: nothing here makes a key as
+    /// short as that.
     const WEAK: &[u8] = b"-----BEGIN CERTIFICATE-----
 MIICGjCCAYOgAwIBAgIULR68aHXTiXAG9EQ76UDtKjqb16IwDQYJKoZIhvcNAQEL
 BQAwFDESMBAGA1UEAwwJbG9jYWxob3N0MB4XDTI2MTEzMDA0MjIxMFoXDTI2MTIz

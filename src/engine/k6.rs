@@ -1,9 +1,10 @@
 //! k6 as the load engine: it runs the user's own script, and levels are its VUs.
 //!
-//! In the gate mode one k6 runs from the beginning to the end with as many VUs as the run may need. A wrapper beside the script
-//! (`wrapper.js`) has them ask this program over HTTP whether they shall run (`gate`, `fleet`). What they do is read from what k6 writes
-//! (`points`) and put into seconds (`window`). A second is known when a *mark* was read that is later than its end; a VU of its own
-//! writes them. What stands in place of a cycle is all requests.
+//! In the gate mode one k6 runs from the beginning to the end with as many VUs as the run may need.
+//! A wrapper beside the script (`wrapper.js`) has them ask this program over HTTP whether they
+//! shall run (`gate`, `fleet`). What they do is read from what k6 writes (`points`) and put into
+//! seconds (`window`). A second is known when a *mark* was read that is later than its end; a VU of
+//! its own writes them. What stands in place of a cycle is all requests.
 
 mod drive;
 mod fleet;
@@ -51,8 +52,8 @@ const SILENT_UNMARKED_NS: i64 = 40 * SECOND;
 const KNOWN_AFTER_NS: i64 = 2 * SECOND;
 /// How often it is looked whether it is.
 const LOOK: Duration = Duration::from_millis(100);
-/// Seconds of the look around before a run: at least, at most, without a name that is new, and at most where not every VU has come to
-/// the end of an iteration.
+/// Seconds of the look around before a run: at least, at most, without a name that is new, and at
+/// most where not every VU has come to the end of an iteration.
 const LOOK_S: (u32, u32, u32, u32) = (5, 20, 4, 60);
 /// Seconds that a canary waits for one answer.
 const CANARY_S: u32 = 20;
@@ -150,8 +151,8 @@ struct Notes {
 }
 
 impl K6Engine {
-    /// Starts k6 and looks around with a few VUs: what the requests are called, and how long the script thinks. When the user stops
-    /// that, which is when `told` is ready, k6 is ended.
+    /// Starts k6 and looks around with a few VUs: what the requests are called, and how long the
+    /// script thinks. When the user stops that, which is when `told` is ready, k6 is ended.
     ///
     /// # Errors
     /// When there is no k6, the script fails or cannot be driven so, or its target is not allowed.
@@ -266,7 +267,8 @@ impl K6Engine {
         }
         if let Some(threw) = threw.filter(|_| iterations.completed() == 0) {
             return Err(EngineError::Unfit(format!(
-                "every iteration of the script threw: {threw}; try it with k6 alone (k6 run -i 1 {})",
+                "every iteration of the script threw: {threw}; try it with k6 alone (k6 run -i 1 \
+                 {})",
                 self.spec.script.display()
             )));
         }
@@ -376,7 +378,8 @@ impl K6Engine {
     }
 }
 
-/// A request that k6 was not allowed to send ends the run: without it the script does not do what it is meant to.
+/// A request that k6 was not allowed to send ends the run: without it the script does not do what
+/// it is meant to.
 fn check(slice: &Slice) -> Result<(), EngineError> {
     let Some((name, said)) = &slice.forbidden else {
         return Ok(());

@@ -1,8 +1,10 @@
-//! An existing Locust cluster as the load engine: levels are its users, windows are made of what its master tells.
+//! An existing Locust cluster as the load engine: levels are its users, windows are made of what
+//! its master tells.
 //!
-//! With the plug-in (`breakpoint locust-plugin`) a window is a second whose latencies are exact to 0.1 %; without it, three seconds
-//! whose latencies are known as far as the master's own percentiles tell (`page`). What a step is in a scenario is here a name of
-//! requests; there are no cycles, and what stands in their place is all requests.
+//! With the plug-in (`breakpoint locust-plugin`) a window is a second whose latencies are exact to
+//! 0.1 %; without it, three seconds whose latencies are known as far as the master's own
+//! percentiles tell (`page`). What a step is in a scenario is here a name of requests; there are no
+//! cycles, and what stands in their place is all requests.
 
 mod exact;
 #[cfg(any(test, fuzzing))]
@@ -51,8 +53,8 @@ const LOOK_S: (f64, f64, f64) = (5.0, 20.0, 4.0);
 const CANARY_S: f64 = 20.0;
 /// And for another one to pass after one that failed.
 const ANOTHER_S: f64 = 3.0;
-/// Engine time for which a cluster that says it has spawned all users may have too few: its figures are up to 3 s old, and workers
-/// that come or go are given theirs within some seconds.
+/// Engine time for which a cluster that says it has spawned all users may have too few: its figures
+/// are up to 3 s old, and workers that come or go are given theirs within some seconds.
 const STUCK_S: f64 = 10.0;
 /// Engine time in which users that are to go are gone.
 const LEAVE_S: f64 = 15.0;
@@ -139,12 +141,14 @@ struct UnplacedWindow {
 }
 
 impl LocustEngine {
-    /// Connects, waits for workers and looks around with a few users: what their requests are called, and how long they think.
-    /// When the user stops that, which is when `told` is ready, the test is stopped.
+    /// Connects, waits for workers and looks around with a few users: what their requests are
+    /// called, and how long they think. When the user stops that, which is when `told` is ready,
+    /// the test is stopped.
     ///
     /// # Errors
-    /// When there is no master, no worker, a login that is missing, a test that runs already or has a `LoadTestShape`, workers
-    /// without the plug-in that the master has, or a plug-in of another version.
+    /// When there is no master, no worker, a login that is missing, a test that runs already or has
+    /// a `LoadTestShape`, workers without the plug-in that the master has, or a plug-in of another
+    /// version.
     pub async fn start(
         spec: LocustSpec,
         told: impl Future<Output = ()>,
@@ -326,7 +330,8 @@ impl LocustEngine {
         Ok(seen)
     }
 
-    /// Ends the run at a level that the cluster does not reach: classes of users with a `fixed_count` are as many as they are.
+    /// Ends the run at a level that the cluster does not reach: classes of users with a
+    /// `fixed_count` are as many as they are.
     fn check_reach(&mut self, window: &Window) -> Result<(), EngineError> {
         let short = window.vus > 0 && window.vus < self.level.get();
         let still = self.stuck.is_none_or(|(vus, _)| vus == window.vus);
@@ -405,8 +410,9 @@ impl Engine for LocustEngine {
         })
     }
 
-    /// A new user runs until the first of its requests has passed, or a while after one has failed: of several tasks, one that always
-    /// fails is for the objectives to judge, and its turn may come first.
+    /// A new user runs until the first of its requests has passed, or a while after one has failed:
+    /// of several tasks, one that always fails is for the objectives to judge, and its turn may
+    /// come first.
     fn canary(&mut self) -> Reply<'_, Canary> {
         Box::pin(async move {
             if self.level != Level::ZERO {

@@ -1,8 +1,10 @@
-//! The native load engine: VUs on one thread per core, measured in windows of real time. Either a level of them runs in closed
-//! loops, or a level of cycles begins per second and takes as many of them as that needs.
+//! The native load engine: VUs on one thread per core, measured in windows of real time. Either a
+//! level of them runs in closed loops, or a level of cycles begins per second and takes as many of
+//! them as that needs.
 //!
-//! The lag of a window is how late VUs woke from thinking and how late each thread's own 20 ms tick came, so that a
-//! scenario without think time has one too. It knows scenarios and windows; objectives and levels to come are none of its business.
+//! The lag of a window is how late VUs woke from thinking and how late each thread's own 20 ms tick
+//! came, so that a scenario without think time has one too. It knows scenarios and windows;
+//! objectives and levels to come are none of its business.
 
 mod addresses;
 mod alarm;
@@ -64,8 +66,8 @@ use crate::scenario::{Allowed, Scenario};
 const NAME: &str = "native";
 /// How long a leaving VU may take to finish its step between levels that are held.
 const GRACE: Duration = Duration::from_secs(2);
-/// The same for what is measured meanwhile, and for arrivals, which pile up at a target that cannot follow: who is cut off there
-/// leaves his work behind.
+/// The same for what is measured meanwhile, and for arrivals, which pile up at a target that cannot
+/// follow: who is cut off there leaves his work behind.
 const LONG_GRACE: Duration = Duration::from_secs(30);
 /// How long the threads may take to close their connections when the engine stops.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
@@ -135,15 +137,18 @@ impl PopulationSpec {
 /// How the native engine runs.
 #[derive(Debug, Clone)]
 pub struct NativeSpec {
-    /// Everybody who loads the target, in the order of the rows of a window; the last are the users, of whom a canary is one.
+    /// Everybody who loads the target, in the order of the rows of a window; the last are the
+    /// users, of whom a canary is one.
     pub populations: Vec<PopulationSpec>,
     /// Length of a window.
     pub window: Duration,
     /// How many threads make the load, at least one.
     pub threads: usize,
-    /// Addresses of this machine that connections come from, by VU in turn; none leaves the choice to the kernel.
+    /// Addresses of this machine that connections come from, by VU in turn; none leaves the choice
+    /// to the kernel.
     pub sources: Vec<IpAddr>,
-    /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads nowhere else.
+    /// Whom connections may reach; any other fails as `protocol`, or `dns` where a name leads
+    /// nowhere else.
     pub allowed: Allowed,
     /// How connections are made.
     pub network: Network,
@@ -158,17 +163,20 @@ pub enum LoadModel {
     Closed {
         /// How many VUs start or leave per second.
         pace_per_s: f64,
-        /// Whether a VU begins its first cycle at a random moment within its mean think time, so that VUs with a constant one
-        /// do not march in step. A level that climbs bit by bit spreads its VUs itself, and would be reached late.
+        /// Whether a VU begins its first cycle at a random moment within its mean think time, so
+        /// that VUs with a constant one do not march in step. A level that climbs bit by bit
+        /// spreads its VUs itself, and would be reached late.
         staggered: bool,
-        /// How long a leaving VU may take to finish its step; then it is cut off, and counted nowhere.
+        /// How long a leaving VU may take to finish its step; then it is cut off, and counted
+        /// nowhere.
         grace: Duration,
     },
     /// A level is a number of cycles that begin per second, whether or not those before have ended.
     Open {
         /// When they begin.
         arrivals: Arrivals,
-        /// How many VUs there may be at once. An arrival that finds none free waits, which is the generator's delay.
+        /// How many VUs there may be at once. An arrival that finds none free waits, which is the
+        /// generator's delay.
         most_vus: u32,
     },
 }
@@ -191,8 +199,8 @@ impl LoadModel {
         }
     }
 
-    /// VUs for a level that moves while it is measured: who leaves has time, so that those who hang are not cut off before
-    /// they count.
+    /// VUs for a level that moves while it is measured: who leaves has time, so that those who hang
+    /// are not cut off before they count.
     pub fn climbing(pace_per_s: f64) -> Self {
         Self::Closed {
             pace_per_s,
@@ -229,7 +237,8 @@ impl NativeEngine {
     /// Starts the threads, at level 0.
     ///
     /// # Errors
-    /// When a thread cannot be started, the pace is not above zero, or TLS cannot be set up for a scenario that needs it.
+    /// When a thread cannot be started, the pace is not above zero, or TLS cannot be set up for a
+    /// scenario that needs it.
     pub fn start(spec: NativeSpec) -> Result<Self, EngineError> {
         let NativeSpec {
             populations,
@@ -306,8 +315,8 @@ impl NativeEngine {
         Self { info, ..self }
     }
 
-    /// Runs one cycle without think times as a VU of this number does its first, and tells of it line by line. It is counted in no
-    /// window.
+    /// Runs one cycle without think times as a VU of this number does its first, and tells of it
+    /// line by line. It is counted in no window.
     ///
     /// # Errors
     /// When a load thread has ended.
@@ -438,7 +447,8 @@ impl Engine for NativeEngine {
     fn canary(&mut self) -> Reply<'_, Canary> {
         Box::pin(async move {
             let answer = self.look(user::CANARY, None).await?;
-            // What passed meanwhile becomes part of the next window, so that engine time has not stood still.
+            // What passed meanwhile becomes part of the next window, so that engine time has not
+            // stood still.
             let mut passed = u64::MAX;
             for shard in &mut self.shards {
                 passed = passed.min(shard.last_reported()?.unwrap_or(0));
@@ -507,7 +517,8 @@ impl ShardHandle {
         Ok(self.pending.back().map(|w| w.index))
     }
 
-    /// Number of the first report at or after a slice of time. What came is kept, so a caller may give up waiting.
+    /// Number of the first report at or after a slice of time. What came is kept, so a caller may
+    /// give up waiting.
     async fn report_of(&mut self, slice: u64) -> Result<u64, EngineError> {
         loop {
             if let Some(window) = self.pending.iter().find(|w| w.index >= slice) {

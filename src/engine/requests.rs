@@ -7,13 +7,14 @@ use super::Canary;
 use crate::measure::{Failure, StepTable, StepWindow};
 use crate::secret::masked;
 
-/// Names of requests that get rows of their own. Beyond that they are most likely addresses with a number in each.
+/// Names of requests that get rows of their own. Beyond that they are most likely addresses with a
+/// number in each.
 pub(super) const MOST_NAMES: usize = 40;
 /// Names that a message lists.
 pub(super) const MOST_TOLD: usize = 5;
 
-/// The names of the rows: those `wanted` by objectives first, as they were `seen`, and then the others that were seen. Those that
-/// are `taken` mean something else.
+/// The names of the rows: those `wanted` by objectives first, as they were `seen`, and then the
+/// others that were seen. Those that are `taken` mean something else.
 pub(super) fn rows(seen: BTreeSet<String>, wanted: &[String], taken: &[&str]) -> Vec<String> {
     let seen: Vec<String> = seen.into_iter().collect();
     let known = StepTable::of_requests(seen.iter().cloned());
@@ -43,7 +44,8 @@ pub(super) fn think_s(user_s: f64, all: &StepWindow) -> f64 {
     (user_s / ended as f64 - all.latency.mean_s().unwrap_or(0.0)).max(0.0)
 }
 
-/// How the requests of a single user went; the fastest stands for them, because kinds of requests differ in what they take.
+/// How the requests of a single user went; the fastest stands for them, because kinds of requests
+/// differ in what they take.
 pub(super) fn canary_of(all: &StepWindow) -> Option<Canary> {
     let (ok, failed) = (all.completed(), all.failed.of_target());
     if ok == 0 && failed == 0 && all.shed == 0 {

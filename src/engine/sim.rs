@@ -10,7 +10,8 @@
 //!
 //! - `spec`, `quantity`, `check`, `error`: the file, and what can be wrong in it; `times`: the laws
 //!   of its random times; `variant`: systems made of it
-//! - `kinds`: the kinds of users who share a level; `vus`: who runs, and who asks next; `station`: the queue and the servers
+//! - `kinds`: the kinds of users who share a level; `vus`: who runs, and who asks next; `station`:
+//!   the queue and the servers
 //! - `effects`: what changes the speed; `limits`: who is let in, and how many servers there are;
 //!   `clock`: work time, in which a changed speed moves all completions at once
 //! - `law`: random times; `shipped`: the systems that come with the program
@@ -99,7 +100,8 @@ struct Tally {
 }
 
 impl Tally {
-    /// The requests of a window that met all limits; the others failed, and of those in flight some have missed one already.
+    /// The requests of a window that met all limits; the others failed, and of those in flight some
+    /// have missed one already.
     fn good(&self, limits: &[GoalLimit], latencies_us: &[u64], ages_us: &[u64]) -> StepWindow {
         let meets = |us: &&u64| {
             let took = Duration::from_micros(**us);
@@ -407,8 +409,8 @@ impl SimEngine {
         }
     }
 
-    /// Lets the requests be counted that meet all of these limits, in a row of this name: how long they may take, and whether
-    /// just so long.
+    /// Lets the requests be counted that meet all of these limits, in a row of this name: how long
+    /// they may take, and whether just so long.
     pub fn count_good(&mut self, name: &str, limits: impl Iterator<Item = (Duration, bool)>) {
         // A cycle is one request.
         let limits = limits.map(|(most, inclusive)| GoalLimit {

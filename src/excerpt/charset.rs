@@ -1,6 +1,8 @@
-//! Bytes as text, in the charset that is said of them. UTF-8, UTF-16 and Latin-1 are known, which is what servers send.
+//! Bytes as text, in the charset that is said of them. UTF-8, UTF-16 and Latin-1 are known, which
+//! is what servers send.
 
-/// Share of the signs from which bytes without a charset that are no UTF-8 are taken for Latin-1: text has few signs beyond ASCII.
+/// Share of the signs from which bytes without a charset that are no UTF-8 are taken for Latin-1:
+/// text has few signs beyond ASCII.
 const MOSTLY_ASCII: usize = 2;
 
 /// A body as text by the value of its `content-type`; `None` where it is no text.

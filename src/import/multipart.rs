@@ -420,7 +420,8 @@ mod tests {
         ) {
             let mut body = String::new();
             for (name, value) in &parts {
-                write!(body, "--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n").ok();
+                write!(body, "--B\r\nContent-Disposition: form-data; \
+                    name=\"{name}\"\r\n\r\n{value}\r\n").ok();
             }
             body.push_str("--B--\r\n");
             let read = of_body("multipart/form-data; boundary=\"B\"", &body).unwrap();

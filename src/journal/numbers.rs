@@ -1,5 +1,5 @@
-//! The numbers of a journal before a search goes on with them: whoever wrote the file may have put anything there. (A record is only shown,
-//! whatever its numbers are.)
+//! The numbers of a journal before a search goes on with them: whoever wrote the file may have put
+//! anything there. (A record is only shown, whatever its numbers are.)
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,8 +8,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 /// Ends of the names of times and spans, which are seconds.
 const SECONDS: &str = "_s";
-/// Longest time that is believed, seconds: three thousand years. What is recorded is far below, the time of day of a metric included,
-/// and a clock still reckons with it.
+/// Longest time that is believed, seconds: three thousand years. What is recorded is far below, the
+/// time of day of a metric included, and a clock still reckons with it.
 const MOST_SECONDS: f64 = 1e11;
 
 /// Looks at every number of a JSON text and keeps nothing of it.

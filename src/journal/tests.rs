@@ -191,7 +191,8 @@ fn a_line_that_tells_of_another_probe_or_of_no_time_is_told() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 60, ..ProptestConfig::default() })]
 
-    /// Whatever was typed and told, and whatever byte is lost, added or changed: what is read was written, in order from the first.
+    /// Whatever was typed and told, and whatever byte is lost, added or changed: what is read was
+    /// written, in order from the first.
     #[test]
     fn damage_makes_up_no_line(
         command in prop::collection::vec(".{0,20}", 0..4),

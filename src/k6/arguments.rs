@@ -30,8 +30,9 @@ const OF_INSPECT: [&str; 4] = [
     "--include-system-env-vars",
 ];
 
-/// Whether these arguments may be added to those of `k6 run`. What decides on the load, on where it goes or on what is
-/// measured is this program's to say, so only those are let through that do none of it.
+/// Whether these arguments may be added to those of `k6 run`. What decides on the load, on where it
+/// goes or on what is measured is this program's to say, so only those are let through that do none
+/// of it.
 ///
 /// # Errors
 /// With the place of the first one that may not, and why.

@@ -19,7 +19,8 @@ const MOST_QUOTED: usize = 120;
 
 /// Options that decide on the load, which is for the search to do.
 const LOAD: [&str; 4] = ["stages", "vus", "duration", "iterations"];
-/// Those that change what the target sees as well, so that whoever wrote them must know what becomes of them.
+/// Those that change what the target sees as well, so that whoever wrote them must know what
+/// becomes of them.
 const ODD: [(&str, &str); 3] = [
     (
         "rps",
@@ -39,7 +40,8 @@ pub struct Script {
     pub objectives: Vec<String>,
     /// The other thresholds, each with why it is not an objective.
     pub uncarried: Vec<String>,
-    /// The functions that its scenarios run, with their parts of the VUs; `default` alone without scenarios.
+    /// The functions that its scenarios run, with their parts of the VUs; `default` alone without
+    /// scenarios.
     pub functions: Vec<Function>,
     /// Networks (CIDR) that it does not connect to by its own wish.
     pub blocked: Vec<String>,
@@ -155,7 +157,10 @@ fn blocked(options: &Map<String, Value>) -> (Vec<String>, Option<String>) {
     let read: Vec<String> = list.iter().take(MOST_BLOCKED).filter_map(network).collect();
     let lost = list.len() - read.len();
     let note = (lost > 0).then(|| {
-        format!("{lost} of the script's `blacklistIPs` cannot be read, and k6 connects to those if they are allowed otherwise")
+        format!(
+            "{lost} of the script's `blacklistIPs` cannot be read, and k6 connects to those \
+            if they are allowed otherwise"
+        )
     });
     (read, note)
 }

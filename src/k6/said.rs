@@ -5,7 +5,8 @@ const MOST_LINES: usize = 12;
 /// Longest line, in characters.
 const MOST_LINE: usize = 300;
 
-/// The last lines of what k6 said: of a line of its log the message alone, whose own lines are lines.
+/// The last lines of what k6 said: of a line of its log the message alone, whose own lines are
+/// lines.
 pub fn said(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
     let messages: Vec<String> = text.lines().map(message).collect();

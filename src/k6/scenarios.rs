@@ -14,7 +14,8 @@ pub(super) struct Mix {
     pub(super) notes: Vec<String>,
 }
 
-/// What the scenarios run, and how many VUs each has: those run the functions here, whatever the scenario's own clock says.
+/// What the scenarios run, and how many VUs each has: those run the functions here, whatever the
+/// scenario's own clock says.
 pub(super) fn mix(scenarios: &Map<String, Value>) -> Mix {
     let mut mix = Mix::default();
     for (name, scenario) in scenarios.iter().take(MOST_SCENARIOS) {

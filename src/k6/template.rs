@@ -16,7 +16,8 @@ pub struct Named {
 /// Objectives to start from, for a script without any.
 const TO_START_FROM: [&str; 2] = ["p95<500ms", "errors<1%"];
 
-/// A profile for a script: its thresholds as objectives, its functions with weights, and in comments what could not be carried over.
+/// A profile for a script: its thresholds as objectives, its functions with weights, and in
+/// comments what could not be carried over.
 pub fn profile(named: &Named, script: &Script) -> String {
     let slo = if script.objectives.is_empty() {
         TO_START_FROM.map(str::to_owned).to_vec()
@@ -78,7 +79,8 @@ fn exec(functions: &[Function]) -> String {
         );
     }
     format!(
-        "# Exported functions, and how many of the VUs run each; of the scenarios of the script.\nexec = {{ {pairs} }}"
+        "# Exported functions, and how many of the VUs run each; of the scenarios of the \
+         script.\nexec = {{ {pairs} }}"
     )
 }
 

@@ -285,7 +285,9 @@ fn arguments_that_decide_on_the_load_are_refused_with_their_place() {
 
 #[test]
 fn what_k6_says_is_told_as_lines_without_its_log_around_it() {
-    let log = "time=\"2026-11-22T10:00:00Z\" level=error msg=\"ReferenceError: \\\"x\\\" is not defined\\n\\tat file:///s.js:3:1(4)\\n\" hint=\"script exception\"\n\nplain \u{1b}[31mline\n";
+    let log = "time=\"2026-11-22T10:00:00Z\" level=error msg=\"ReferenceError: \\\"x\\\" is not \
+        defined\\n\\tat file:///s.js:3:1(4)\\n\" hint=\"script exception\"\n\nplain \
+        \u{1b}[31mline\n";
     assert_eq!(
         said(log.as_bytes()),
         [

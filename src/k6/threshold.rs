@@ -15,7 +15,8 @@ enum Of {
     Count,
 }
 
-/// The objective's text for a threshold on a metric, such as `http_req_duration{name:work}` and `p(95)<500`.
+/// The objective's text for a threshold on a metric, such as `http_req_duration{name:work}` and
+/// `p(95)<500`.
 ///
 /// # Errors
 /// Why there is none.

@@ -75,7 +75,8 @@ impl Default for Pace {
 pub enum TruthError {
     /// An objective of a kind that has no long-run share.
     #[error(
-        "system `{system}`: objective `{objective}` has no truth; use a quantile such as p99<2s, errors<1% or shed<5%"
+        "system `{system}`: objective `{objective}` has no truth; use a quantile such as p99<2s, \
+         errors<1% or shed<5%"
     )]
     Objective {
         /// The system.
@@ -91,7 +92,10 @@ pub enum TruthError {
     },
     /// The longest simulation did not pin it down.
     #[error(
-        "system `{system}`: its breakpoint could not be found: {reached} after {hours:.0} simulated hours, where {wanted_pct} % is wanted; the share of bad requests hardly changes with the level near what the SLO allows, as where some requests miss it without any load. Give it an SLO that load decides: another limit or quantile"
+        "system `{system}`: its breakpoint could not be found: {reached} after {hours:.0} \
+         simulated hours, where {wanted_pct} % is wanted; the share of bad requests hardly \
+         changes with the level near what the SLO allows, as where some requests miss it without \
+         any load. Give it an SLO that load decides: another limit or quantile"
     )]
     Uncertain {
         /// The system.
@@ -211,7 +215,8 @@ pub(super) fn exact(system: &System) -> Option<u32> {
         };
     let thresholds = system.slo.objectives().iter().map(|o| match &o.metric {
         Metric::Quantile { q, .. } => threshold(*q, o.bound),
-        // A cycle is one request, and nothing fails: as many are good as are faster than the tightest limit.
+        // A cycle is one request, and nothing fails: as many are good as are faster than the
+        // tightest limit.
         Metric::Good { limits, .. } => {
             let tightest = limits.iter().map(|limit| limit.most).min()?;
             threshold(o.bound, tightest.as_secs_f64())

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::FailureKind;
 
-/// Ways in which one step may fail within a window that are told apart; all others of a kind are counted together. An error page
-/// with a random word in it would fill the memory otherwise.
+/// Ways in which one step may fail within a window that are told apart; all others of a kind are
+/// counted together. An error page with a random word in it would fill the memory otherwise.
 pub const MOST_WAYS: usize = 16;
 /// Whole exchanges that a record keeps.
 pub const MOST_EXCHANGES: usize = 20;
@@ -21,7 +21,8 @@ pub struct FailureWay {
     /// The status of the answer, where it is to blame.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// What was said, without what differs between two of them: the beginning of the body, or the error. Empty where nothing was.
+    /// What was said, without what differs between two of them: the beginning of the body, or the
+    /// error. Empty where nothing was.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// Of what request: `GET /login`. `None` for a wait, which sends none.
@@ -175,14 +176,15 @@ impl Failure {
         }
     }
 
-    /// Whether it is what a service shows that is not up yet, or the proxy before it: no answer at all.
+    /// Whether it is what a service shows that is not up yet, or the proxy before it: no answer at
+    /// all.
     pub fn may_be_coming_up(&self) -> bool {
         let hung_up = matches!(self.kind, FailureKind::Reset | FailureKind::Eof);
         self.answered.is_none() && (hung_up || !self.was_answered())
     }
 
-    /// Whether the same will come again however long is waited: a request that the target understood and refused. Those statuses
-    /// that ask to come again later are none.
+    /// Whether the same will come again however long is waited: a request that the target
+    /// understood and refused. Those statuses that ask to come again later are none.
     pub fn is_definite(&self) -> bool {
         let again = [408, 425, 429];
         self.status
@@ -213,7 +215,8 @@ impl Failure {
                 self.pointed()
             ),
             (None, Some(status)) => format!(
-                "step `{step}`{request} was answered with {}, and then failed with `{}`{message}{said}",
+                "step `{step}`{request} was answered with {}, and then failed with \
+                 `{}`{message}{said}",
                 status_text(status),
                 self.kind.name()
             ),
@@ -318,7 +321,8 @@ mod tests {
         };
         assert_eq!(
             failure.sentence(),
-            "step `login` (POST http://127.0.0.1:1/login) was answered with 401 Unauthorized; the response begins: {\"error\":\"no\"}"
+            "step `login` (POST http://127.0.0.1:1/login) was answered with 401 Unauthorized; the \
+             response begins: {\"error\":\"no\"}"
         );
         let refused = Failure {
             status: None,

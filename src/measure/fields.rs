@@ -1,5 +1,6 @@
-//! The fields of the monitors: one table for each source that has fields of its own. What a monitor reads, what a plan
-//! lets conditions name, which fields only grow, and what docs/profile.md says are all these.
+//! The fields of the monitors: one table for each source that has fields of its own. What a monitor
+//! reads, what a plan lets conditions name, which fields only grow, and what docs/profile.md says
+//! are all these.
 
 /// A field of a monitor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +83,8 @@ pub const REDIS: &[MonitorField] = &[
     counter("restarts"),
 ];
 
-/// Of the machine that this program runs on. Where the kernel does not tell (no Linux), they are gaps.
+/// Of the machine that this program runs on. Where the kernel does not tell (no Linux), they are
+/// gaps.
 pub const HOST: &[MonitorField] = &[
     value("cpu"),
     value("cpu_pressure"),
@@ -95,7 +97,8 @@ pub const HOST: &[MonitorField] = &[
     value("time_wait"),
 ];
 
-/// What every page of metrics and every query tells of itself: a service that no longer gives its metrics in time is in trouble.
+/// What every page of metrics and every query tells of itself: a service that no longer gives its
+/// metrics in time is in trouble.
 pub const SCRAPE: &[MonitorField] = &[value("scrape_s"), counter("scrape_failed")];
 
 const ALL: [&[MonitorField]; 6] = [PROCESS, CONTAINER, CONTROL_GROUP, REDIS, HOST, SCRAPE];

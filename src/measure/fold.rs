@@ -1,13 +1,14 @@
 //! Lines of a log without what changes from one to the next: what is left is the kind of line.
 
-/// A line with its numbers, identifiers and times out: every run of letters and digits (and of what joins them in numbers,
-/// addresses, versions and identifiers) that has a digit becomes `#`, and neighbors of that kind become one.
+/// A line with its numbers, identifiers and times out: every run of letters and digits (and of what
+/// joins them in numbers, addresses, versions and identifiers) that has a digit becomes `#`, and
+/// neighbors of that kind become one.
 ///
 /// ```
 /// use breakpoint::measure::folded;
 /// assert_eq!(
-///     folded("2026-11-29T17:29:13Z [error] 812#0: *77 limiting requests, excess: 50.300 by zone \"one\""),
-///     folded("2026-11-29T17:29:14Z [error] 813#0: *9041 limiting requests, excess: 0.040 by zone \"one\""),
+///     folded("2026-11-29T17:29:13Z [error] 812#0: *77 limiting, excess: 50.300 by zone \"one\""),
+///     folded("2026-11-29T17:29:14Z [error] 813#0: *9041 limiting, excess: 0.040 by zone \"one\""),
 /// );
 /// ```
 pub fn folded(line: &str) -> String {

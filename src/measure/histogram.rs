@@ -1,4 +1,5 @@
-//! A latency histogram as a value: sparse, mergeable, with the buckets of HDR Histogram (3 significant digits).
+//! A latency histogram as a value: sparse, mergeable, with the buckets of HDR Histogram (3
+//! significant digits).
 
 use std::io::Read as _;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use serde::{Deserialize, Serialize};
 const DIGITS: u8 = 3;
 /// Longest latency that can be recorded; longer ones are counted as this.
 const MAX_MICROS: u64 = 3_600_000_000;
-/// Bits that tell values of one doubling apart: 2^11 is the first power of two above twice 10^[`DIGITS`].
+/// Bits that tell values of one doubling apart: 2^11 is the first power of two above twice
+/// 10^[`DIGITS`].
 const SUB_BUCKET_BITS: u32 = 11;
 
 /// Why an encoded histogram could not be read.
@@ -28,7 +30,8 @@ pub enum HistogramError {
     Hdr(String),
 }
 
-/// Latencies counted in HDR buckets, microseconds, kept sparse so that a run's every window fits in memory.
+/// Latencies counted in HDR buckets, microseconds, kept sparse so that a run's every window fits in
+/// memory.
 ///
 /// Serialises as the field's interchange format: base64 of HDR Histogram V2, deflated.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -87,8 +90,8 @@ impl Histogram {
         Self::of_micros(&mut micros)
     }
 
-    /// A histogram of latencies in microseconds, which are changed and sorted in place. A recorder takes hundreds of
-    /// kilobytes; for the few latencies of a window, sorting is far cheaper.
+    /// A histogram of latencies in microseconds, which are changed and sorted in place. A recorder
+    /// takes hundreds of kilobytes; for the few latencies of a window, sorting is far cheaper.
     #[expect(
         clippy::stable_sort_primitive,
         reason = "ages in flight come nearly in order, and the stable sort merges ordered runs"
@@ -105,8 +108,9 @@ impl Histogram {
         Self { buckets }
     }
 
-    /// A histogram of (value in microseconds, count), in any order; the highest values of buckets stay what they are, so that
-    /// what was counted elsewhere in these buckets arrives without loss.
+    /// A histogram of (value in microseconds, count), in any order; the highest values of buckets
+    /// stay what they are, so that what was counted elsewhere in these buckets arrives without
+    /// loss.
     pub fn of_buckets(buckets: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let counted = buckets.into_iter().filter(|&(_, n)| n > 0);
         Self::of_unsorted(counted.map(|(value, n)| (bucket(value), n)).collect())
@@ -152,8 +156,8 @@ impl Histogram {
         self.buckets[first..].iter().map(|&(_, n)| n).sum()
     }
 
-    /// The `q` quantile (0..=1), seconds: the smallest bucket that holds at least `q` of the counts at or below it.
-    /// `None` when empty.
+    /// The `q` quantile (0..=1), seconds: the smallest bucket that holds at least `q` of the counts
+    /// at or below it. `None` when empty.
     pub fn quantile_s(&self, q: f64) -> Option<f64> {
         let total = self.count();
         if total == 0 {
@@ -239,8 +243,8 @@ impl Histogram {
     }
 }
 
-/// The highest value of a value's bucket: as HDR Histogram has them from 1 with 3 digits, 2 048 values of width 1 and then
-/// 1 024 of each doubled width.
+/// The highest value of a value's bucket: as HDR Histogram has them from 1 with 3 digits, 2 048
+/// values of width 1 and then 1 024 of each doubled width.
 fn bucket(micros: u64) -> u64 {
     let value = micros.clamp(1, MAX_MICROS);
     let width = (u64::BITS - value.leading_zeros()).saturating_sub(SUB_BUCKET_BITS);
@@ -265,15 +269,16 @@ impl From<Histogram> for String {
     }
 }
 
-/// The most bytes that a histogram takes that is not deflated: a count of every bucket, each of the most digits.
+/// The most bytes that a histogram takes that is not deflated: a count of every bucket, each of the
+/// most digits.
 const MAX_INFLATED: u64 = 1 << 20;
 /// Of the two kinds of the format, the one whose counts are deflated.
 const DEFLATED: [u8; 4] = 0x1c84_9314_u32.to_be_bytes();
 
 /// The same in the kind whose counts are not deflated.
 ///
-/// Both kinds say after four bytes how long what follows is, and the library's reader believes it before it reads: a damaged file
-/// would take gigabytes.
+/// Both kinds say after four bytes how long what follows is, and the library's reader believes it
+/// before it reads: a damaged file would take gigabytes.
 fn inflated(bytes: &[u8]) -> Result<Vec<u8>, HistogramError> {
     let Some(deflated) = bytes.strip_prefix(&DEFLATED) else {
         let counts = bytes.get(HEAD..).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Who is of which kind, where users of several kinds share one level.
 //!
-//! Numbers from 0 are dealt to the kinds so that the first `n` of them, for every `n`, have each kind in its share, to less
-//! than one: R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32 (1980), whose rule never strays by more
-//! than `1 - 1/(2k - 2)` for `k` kinds. A higher level therefore only adds users; nobody changes his kind. The dealing repeats after
-//! as many numbers as the shares add up to.
+//! Numbers from 0 are dealt to the kinds so that the first `n` of them, for every `n`, have each
+//! kind in its share, to less than one: R. Tijdeman, "The chairman assignment problem", Discrete
+//! Mathematics 32 (1980), whose rule never strays by more than `1 - 1/(2k - 2)` for `k` kinds. A
+//! higher level therefore only adds users; nobody changes his kind. The dealing repeats after as
+//! many numbers as the shares add up to.
 
 /// The highest share of a kind: the dealing of a few kinds stays short.
 pub const MOST_SHARE: u32 = 10_000;
@@ -79,8 +80,8 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-/// One period of Tijdeman's rule: of the kinds that may be given a number without getting ahead of their share, the one that
-/// must be given one soonest.
+/// One period of Tijdeman's rule: of the kinds that may be given a number without getting ahead of
+/// their share, the one that must be given one soonest.
 fn deal(weights: &[i128]) -> Vec<usize> {
     let all: i128 = weights.iter().sum();
     let count = i128::try_from(weights.len()).unwrap_or(i128::MAX);

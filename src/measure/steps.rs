@@ -17,7 +17,8 @@ pub enum Role {
     Main,
     /// A part of a step that is a streamed answer, counted beside it.
     Part,
-    /// The cycles of a population that met all limits of an objective at once; the others failed here.
+    /// The cycles of a population that met all limits of an objective at once; the others failed
+    /// here.
     Good,
     /// A kind of request that an engine knows by name, of no cycle.
     Request,
@@ -69,12 +70,14 @@ pub struct StepRow {
     pub population: usize,
     /// What it stands for.
     pub role: Role,
-    /// The row with whose beginning its latency begins: itself, or an earlier one that a wait counts from.
+    /// The row with whose beginning its latency begins: itself, or an earlier one that a wait
+    /// counts from.
     pub latency_from: usize,
     /// The rows whose failures keep a cycle from coming to this one, ascending.
     pub prerequisites: Vec<usize>,
-    /// Whether it belongs to the population whose number is searched. Only their latencies move with the level as queueing
-    /// theory says; those of a population whose number stands still are compared level by level.
+    /// Whether it belongs to the population whose number is searched. Only their latencies move
+    /// with the level as queueing theory says; those of a population whose number stands still are
+    /// compared level by level.
     pub searched: bool,
     /// The rows that it is the sum of, where it stands for users of several kinds; else nothing.
     pub pooled: Vec<usize>,
@@ -98,8 +101,8 @@ impl Passage<'_> {
 
 /// All rows of a run; the number of a row is its index in [`Window::steps`](super::Window::steps).
 ///
-/// Two rows have a meaning of their own: the main one, which a bare `p99` is about, and the whole, which a bare `errors` and
-/// the throughput are about.
+/// Two rows have a meaning of their own: the main one, which a bare `p99` is about, and the whole,
+/// which a bare `errors` and the throughput are about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepTable {
     rows: Vec<StepRow>,
@@ -123,8 +126,8 @@ impl StepTable {
     /// Of the one that stands for the whole where an engine knows requests only.
     pub const REQUESTS: &'static str = "requests";
 
-    /// The steps of one cycle, each of which must be passed before the next, with the cycle itself, and which of them is the
-    /// main one (`None`: the cycle).
+    /// The steps of one cycle, each of which must be passed before the next, with the cycle itself,
+    /// and which of them is the main one (`None`: the cycle).
     ///
     /// # Panics
     /// When `main` is not an index into `steps`.
@@ -146,7 +149,8 @@ impl StepTable {
         Self { rows, main, whole }
     }
 
-    /// The first so many rows are taken once by each user, before its first cycle, and belong to no cycle.
+    /// The first so many rows are taken once by each user, before its first cycle, and belong to no
+    /// cycle.
     pub fn started_by(&mut self, count: usize) {
         for (index, row) in self.rows.iter_mut().enumerate() {
             if index < count {
@@ -170,8 +174,8 @@ impl StepTable {
         at
     }
 
-    /// Adds the rows of a step that is a streamed answer. Whoever fails before its first event fails at that part, and later at
-    /// the others.
+    /// Adds the rows of a step that is a streamed answer. Whoever fails before its first event
+    /// fails at that part, and later at the others.
     ///
     /// # Panics
     /// When there is no such row.
@@ -251,7 +255,8 @@ impl StepTable {
         first.unwrap_or(0)
     }
 
-    /// Kinds of requests, for an engine that knows no cycles: all requests together are the whole, and the main row too.
+    /// Kinds of requests, for an engine that knows no cycles: all requests together are the whole,
+    /// and the main row too.
     pub fn of_requests(kinds: impl IntoIterator<Item = String>) -> Self {
         let kind = |(index, name)| StepRow {
             name,
@@ -272,8 +277,9 @@ impl StepTable {
         }
     }
 
-    /// Those of several populations in the order of their windows: the others', each by its name, before the users' own. The
-    /// whole and the main row are the users'. `searched` is which of the others is searched; `None` for the users.
+    /// Those of several populations in the order of their windows: the others', each by its name,
+    /// before the users' own. The whole and the main row are the users'. `searched` is which of the
+    /// others is searched; `None` for the users.
     pub fn of_populations(others: &[(&str, &Self)], users: &Self, searched: Option<usize>) -> Self {
         let mut rows = Self::named_rows(others, |number| searched == Some(number));
         let before = rows.len();
@@ -285,8 +291,9 @@ impl StepTable {
         }
     }
 
-    /// Those of users of several kinds who share one level, the last `kinds` of all, behind others whose number is fixed: each by
-    /// its name, then what stands for all kinds together. A row for their main steps is there unless the cycles are that.
+    /// Those of users of several kinds who share one level, the last `kinds` of all, behind others
+    /// whose number is fixed: each by its name, then what stands for all kinds together. A row for
+    /// their main steps is there unless the cycles are that.
     pub fn of_mix(all: &[(&str, &Self)], kinds: usize) -> Self {
         let fixed = all.len().saturating_sub(kinds);
         let mut rows = Self::named_rows(all, |number| number >= fixed);
@@ -348,7 +355,8 @@ impl StepTable {
         rows
     }
 
-    /// Completes the counts of the rows that are counted themselves with those of the rows that are sums of them.
+    /// Completes the counts of the rows that are counted themselves with those of the rows that are
+    /// sums of them.
     pub fn pool(&self, steps: &mut Vec<StepWindow>) {
         for (row, of) in self.rows.iter().enumerate() {
             if of.pooled.is_empty() {
@@ -405,7 +413,8 @@ impl StepTable {
         parts.chain([self.whole]).map(|row| (row, self.name(row)))
     }
 
-    /// What a record has of each row, in its order, as the rows stand; what it does not have is as if nothing was seen.
+    /// What a record has of each row, in its order, as the rows stand; what it does not have is as
+    /// if nothing was seen.
     pub fn from_recorded<T: Clone + Default>(&self, recorded: impl Iterator<Item = T>) -> Vec<T> {
         let mut out = vec![T::default(); self.rows.len()];
         for ((row, _), value) in self.recorded().zip(recorded) {
@@ -458,7 +467,8 @@ impl StepTable {
         }
     }
 
-    /// Whether a row stands for the cycles of a population, or for all kinds of requests, and is none itself.
+    /// Whether a row stands for the cycles of a population, or for all kinds of requests, and is
+    /// none itself.
     pub fn is_whole(&self, row: usize) -> bool {
         self.rows.get(row).is_some_and(|row| row.role.is_whole())
     }
@@ -511,7 +521,8 @@ impl StepTable {
 }
 
 impl StepRow {
-    /// What stands for a population's cycle or for all its requests: its clock begins with the first of them.
+    /// What stands for a population's cycle or for all its requests: its clock begins with the
+    /// first of them.
     fn whole(name: &str, role: Role) -> Self {
         Self {
             name: name.to_owned(),

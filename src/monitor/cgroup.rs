@@ -52,7 +52,8 @@ pub(super) struct Look {
 }
 
 impl Folders {
-    /// The folders of a process, from the text of its `/proc/PID/cgroup`; `None` when it is in none but the root.
+    /// The folders of a process, from the text of its `/proc/PID/cgroup`; `None` when it is in none
+    /// but the root.
     pub(super) fn of_process(proc_cgroup: &str, root: &Path) -> Option<Self> {
         if let Some((_, path)) = controller(proc_cgroup, "memory") {
             let memory = folder(root, "memory", path)?;
@@ -171,7 +172,8 @@ impl Folders {
     }
 }
 
-/// The hierarchy's name and the path of a version 1 controller in `/proc/PID/cgroup`: `4:cpu,cpuacct:/path`.
+/// The hierarchy's name and the path of a version 1 controller in `/proc/PID/cgroup`:
+/// `4:cpu,cpuacct:/path`.
 fn controller<'a>(proc_cgroup: &'a str, name: &str) -> Option<(&'a str, &'a str)> {
     proc_cgroup.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -183,7 +185,8 @@ fn controller<'a>(proc_cgroup: &'a str, name: &str) -> Option<(&'a str, &'a str)
     })
 }
 
-/// The folder of a path below a mount; `None` for the root, which holds everything, and when it is not there.
+/// The folder of a path below a mount; `None` for the root, which holds everything, and when it is
+/// not there.
 fn folder(root: &Path, hierarchy: &str, path: &str) -> Option<PathBuf> {
     let path = path.trim_start_matches('/');
     if path.is_empty() {
@@ -237,7 +240,8 @@ pub(super) struct GroupTracker {
 }
 
 impl GroupTracker {
-    /// Adds to `sample` what a look saw. `source` names the group's incarnation where it is known to change.
+    /// Adds to `sample` what a look saw. `source` names the group's incarnation where it is known
+    /// to change.
     pub(super) fn add(&mut self, sample: &mut Sample, look: &Look, source: &str) {
         sample.put("memory", look.memory.map(float));
         sample.put("memory_peak", look.memory_peak.map(float));
@@ -353,13 +357,15 @@ mod tests {
         ),
         (
             "app/cpu.stat",
-            "usage_usec 1500000\nuser_usec 1\nnr_periods 10\nnr_throttled 3\nthrottled_usec 250000\n",
+            "usage_usec 1500000\nuser_usec 1\nnr_periods 10\nnr_throttled 3\nthrottled_usec \
+             250000\n",
         ),
         ("app/cpu.max", "150000 100000\n"),
         ("app/memory.peak", "99000000\n"),
         (
             "app/memory.pressure",
-            "some avg10=2.50 avg60=1.00 avg300=0.10 total=9\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n",
+            "some avg10=2.50 avg60=1.00 avg300=0.10 total=9\nfull avg10=0.00 avg60=0.00 \
+             avg300=0.00 total=0\n",
         ),
         (
             "app/cpu.pressure",

@@ -2,8 +2,8 @@
 
 use tokio::time::Instant;
 
-/// A counter that starts at zero when it is first seen and never falls: when its source starts again from zero, what the
-/// source then shows is added.
+/// A counter that starts at zero when it is first seen and never falls: when its source starts
+/// again from zero, what the source then shows is added.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counter {
     total: f64,
@@ -11,7 +11,8 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// Takes the source's value; `source` names the incarnation (a process id, a container's start).
+    /// Takes the source's value; `source` names the incarnation (a process id, a container's
+    /// start).
     pub(super) fn update(&mut self, source: &str, raw: f64) -> f64 {
         if let Some((last_source, last)) = &self.last {
             let same = last_source == source && raw >= *last;

@@ -1,10 +1,12 @@
 //! Containers, over the Docker Engine's API on its Unix socket.
 //!
-//! Its own statistics take a second or two a call; what it knows best is who the container's process is, how it ended and
-//! whether the kernel killed it. Memory and CPU come from the control group where that can be read.
+//! Its own statistics take a second or two a call; what it knows best is who the container's
+//! process is, how it ended and whether the kernel killed it. Memory and CPU come from the control
+//! group where that can be read.
 //!
-//! No crate for Docker (bollard): it brings a second HTTP client and some hundred generated types, for four calls of which a
-//! few fields are read. reqwest, which is here for other reasons, speaks over Unix sockets too.
+//! No crate for Docker (bollard): it brings a second HTTP client and some hundred generated types,
+//! for four calls of which a few fields are read. reqwest, which is here for other reasons, speaks
+//! over Unix sockets too.
 
 mod api;
 mod follow;
@@ -43,8 +45,8 @@ pub(super) struct Container {
     kills: Kills,
 }
 
-/// Kernel kills of a container. Its control group counts them but vanishes with its last process; the engine remembers
-/// one, until the next start. The larger of the two is right for each start.
+/// Kernel kills of a container. Its control group counts them but vanishes with its last process;
+/// the engine remembers one, until the next start. The larger of the two is right for each start.
 #[derive(Debug, Default)]
 struct Kills {
     counter: Counter,
@@ -103,7 +105,8 @@ impl Container {
         let healthy = inspect.healthy().filter(|_| state.running);
         sample.put("healthy", healthy.map(|h| if h { 1.0 } else { 0.0 }));
         let init = Alive::look(state.pid).filter(|_| state.running && state.pid > 0);
-        // A process id of another machine, a virtual one, may be anybody here: the group's name tells.
+        // A process id of another machine, a virtual one, may be anybody here: the group's name
+        // tells.
         let group = init.as_ref().and_then(Alive::folders);
         let group = group.filter(|g| g.memory().to_string_lossy().contains(&inspect.id));
         let mut kills = None;

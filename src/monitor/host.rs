@@ -1,5 +1,5 @@
-//! The machine that this program runs on, as its kernel sees it: where the target runs here too, its accept queue overflows
-//! here, and in no log of its own.
+//! The machine that this program runs on, as its kernel sees it: where the target runs here too,
+//! its accept queue overflows here, and in no log of its own.
 
 use std::path::PathBuf;
 
@@ -66,8 +66,9 @@ impl Host {
     }
 }
 
-/// Seconds that all CPUs have been busy since the machine started, and how many there are, from `/proc/stat`. Waiting for a disk
-/// is not busy, and what a hypervisor gave to others is not this machine's.
+/// Seconds that all CPUs have been busy since the machine started, and how many there are, from
+/// `/proc/stat`. Waiting for a disk is not busy, and what a hypervisor gave to others is not this
+/// machine's.
 fn busy(stat: &str) -> Option<(f64, f64)> {
     let all = stat.lines().next()?.strip_prefix("cpu ")?;
     let ticks: Vec<u64> = (all.split_ascii_whitespace())
@@ -91,7 +92,8 @@ mod tests {
     use super::*;
     use crate::monitor::Field;
 
-    /// What a machine of 16 GiB reads that has so much memory left and has swapped so many pages in and out, kiB and pages.
+    /// What a machine of 16 GiB reads that has so much memory left and has swapped so many pages in
+    /// and out, kiB and pages.
     fn proc(at: &std::path::Path, available_kib: u64, pages: u64) {
         let file = |name: &str, text: String| std::fs::write(at.join(name), text).unwrap();
         file(

@@ -3,7 +3,8 @@
 use super::Sample;
 use super::counter::{Counter, float};
 
-/// A value in a file of pairs of lines, `TcpExt: Name Other` over `TcpExt: 1 2`, as `/proc/net/netstat` and `snmp` are.
+/// A value in a file of pairs of lines, `TcpExt: Name Other` over `TcpExt: 1 2`, as
+/// `/proc/net/netstat` and `snmp` are.
 pub(super) fn in_pairs(text: &str, protocol: &str, name: &str) -> Option<u64> {
     let mut lines = text
         .lines()
@@ -15,7 +16,8 @@ pub(super) fn in_pairs(text: &str, protocol: &str, name: &str) -> Option<u64> {
     lines.next()?.split_ascii_whitespace().nth(at)?.parse().ok()
 }
 
-/// A value in a line of names and values, `TCP: inuse 5 orphan 0 tw 3`, as `/proc/net/sockstat` has.
+/// A value in a line of names and values, `TCP: inuse 5 orphan 0 tw 3`, as `/proc/net/sockstat`
+/// has.
 pub(super) fn in_line(text: &str, start: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix(start))?;
     let mut words = line.split_ascii_whitespace().skip_while(|w| *w != name);
@@ -31,7 +33,8 @@ pub(super) fn value_of(text: &str, key: &str) -> Option<u64> {
     })
 }
 
-/// The share of the last ten seconds in which something waited: `some avg10=12.34 avg60=...` of a pressure file.
+/// The share of the last ten seconds in which something waited: `some avg10=12.34 avg60=...` of a
+/// pressure file.
 pub(super) fn pressure(text: &str) -> Option<f64> {
     let some = text.lines().find_map(|l| l.strip_prefix("some "))?;
     let percent = some
@@ -87,7 +90,8 @@ mod tests {
     const MEMINFO: &str =
         "MemTotal:       24689412 kB\nMemFree:         1000 kB\nMemAvailable:   20480 kB\n";
     const VMSTAT: &str = "nr_free_pages 250\npswpin 3\npswpout 44\n";
-    const PRESSURE: &str = "some avg10=12.50 avg60=9.00 avg300=7.10 total=99\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
+    const PRESSURE: &str = "some avg10=12.50 avg60=9.00 avg300=7.10 total=99\nfull avg10=0.00 \
+        avg60=0.00 avg300=0.00 total=0\n";
 
     #[test]
     fn the_kernels_texts_are_read() {

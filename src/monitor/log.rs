@@ -18,10 +18,11 @@ const LONGEST: usize = 300;
 const LONGEST_END: usize = 120;
 /// Bytes of a log's line that are read.
 const LONGEST_READ: usize = 4096;
-/// Kinds of lines that are counted apart between two fetches: a log has some dozens, and one whose lines cannot be told by kind has
-/// one for each line.
+/// Kinds of lines that are counted apart between two fetches: a log has some dozens, and one whose
+/// lines cannot be told by kind has one for each line.
 const MOST_KINDS: usize = 100;
-/// Lines that wait to be fetched; what comes beyond is counted only. They are fetched once a second.
+/// Lines that wait to be fetched; what comes beyond is counted only. They are fetched once a
+/// second.
 const MOST_WAITING: usize = 200;
 /// Time between two looks at a file.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -105,8 +106,8 @@ impl Inbox {
         lines.into_iter().map(line).chain(tallies).collect()
     }
 
-    /// How many clients Redis said that it closed because their output buffer was full; `None` while nobody writes the log: what
-    /// it does not hold is then no proof.
+    /// How many clients Redis said that it closed because their output buffer was full; `None`
+    /// while nobody writes the log: what it does not hold is then no proof.
     pub(super) fn buffer_kills(&self) -> Option<u32> {
         let held = self.lock();
         held.is_written.then_some(held.buffer_kills)
@@ -163,7 +164,8 @@ fn clean(line: &str) -> String {
     text.trim().to_owned()
 }
 
-/// Passes over what follows an ESC: `[31m` and other control sequences, `]0;title` up to a BEL, or one character.
+/// Passes over what follows an ESC: `[31m` and other control sequences, `]0;title` up to a BEL, or
+/// one character.
 fn skip_escape(chars: &mut std::str::Chars<'_>) {
     match chars.next() {
         Some('[') => {
@@ -306,8 +308,8 @@ impl Open {
     }
 }
 
-/// Follows a file for ever. Read on a thread of its own: a file on a dead network disk would hold up this one. That it cannot
-/// be read is a problem only where it `must_exist`.
+/// Follows a file for ever. Read on a thread of its own: a file on a dead network disk would hold
+/// up this one. That it cannot be read is a problem only where it `must_exist`.
 pub(super) async fn follow(follower: LogFollower, inbox: Inbox, must_exist: bool) {
     let mut follower = follower;
     let path = follower.path.clone();

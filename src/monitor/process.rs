@@ -1,4 +1,5 @@
-//! A process, by the file that holds its id, with the processes that it started, and its control group if that has a memory limit.
+//! A process, by the file that holds its id, with the processes that it started, and its control
+//! group if that has a memory limit.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use super::kernel::TcpTroubles;
 use super::{MonitorError, Sample};
 use crate::{bounded, excerpt};
 
-/// Descriptors that are looked at to count sockets; of more, evenly spread ones stand for the others.
+/// Descriptors that are looked at to count sockets; of more, evenly spread ones stand for the
+/// others.
 const MOST_LINKS: usize = 1000;
 /// Threads that are looked at for the busiest one.
 const MOST_THREADS: usize = 500;
@@ -73,7 +75,8 @@ impl Alive {
         Some(Self { pid, stat })
     }
 
-    /// Those of some processes that live, the largest first: the service among its init and helpers.
+    /// Those of some processes that live, the largest first: the service among its init and
+    /// helpers.
     pub(super) fn all(pids: &[u32]) -> Vec<Self> {
         let mut all: Vec<Self> = pids.iter().filter_map(|pid| Self::look(*pid)).collect();
         all.sort_by_key(|alive| std::cmp::Reverse(alive.stat.rss_pages));
@@ -140,7 +143,8 @@ impl Alive {
         ids.filter_map(thread).collect()
     }
 
-    /// How many descriptors are open, and how many of them are sockets, of which at most so many are looked at.
+    /// How many descriptors are open, and how many of them are sockets, of which at most so many
+    /// are looked at.
     fn descriptors(&self, most_links: usize) -> Option<(f64, f64)> {
         let entries = std::fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?;
         let paths: Vec<PathBuf> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
@@ -297,8 +301,8 @@ impl Children {
 }
 
 impl ProcessTracker {
-    /// Adds the numbers of a process and of those below it, itself first, to `sample`; their `cpu` only where nothing better is
-    /// there yet.
+    /// Adds the numbers of a process and of those below it, itself first, to `sample`; their `cpu`
+    /// only where nothing better is there yet.
     pub(super) fn add(&mut self, sample: &mut Sample, tree: &[Alive], with_cpu: bool) {
         let Some(master) = tree.first() else {
             return;
@@ -341,7 +345,8 @@ fn rss(tree: &[Alive]) -> f64 {
     tree.iter().map(|a| float(a.stat.rss())).sum()
 }
 
-/// Descriptors of the process that is nearest to its own limit, which is what one runs into, and the sockets of all.
+/// Descriptors of the process that is nearest to its own limit, which is what one runs into, and
+/// the sockets of all.
 fn add_descriptors(sample: &mut Sample, tree: &[Alive]) {
     let links = MOST_LINKS / tree.len().max(1);
     let mut nearest: Option<(f64, Option<f64>)> = None;
@@ -366,7 +371,8 @@ fn add_descriptors(sample: &mut Sample, tree: &[Alive]) {
 #[derive(Debug)]
 pub(super) struct Process {
     pid_file: PathBuf,
-    /// The group of the process, or of the one before: it keeps telling of the kill after the process died.
+    /// The group of the process, or of the one before: it keeps telling of the kill after the
+    /// process died.
     group: Option<Folders>,
     group_tracker: GroupTracker,
     tracker: ProcessTracker,
@@ -538,7 +544,8 @@ mod tests {
         use std::io::{BufRead as _, BufReader, Write as _};
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("master.pid");
-        // A master of two workers, of which one has a limit of 40 descriptors and opens most of them.
+        // A master of two workers, of which one has a limit of 40 descriptors and opens most of
+        // them.
         let script = "(ulimit -n 40; i=3; while [ $i -lt 34 ]; do eval \"exec $i</dev/null\" || exit; i=$((i+1)); done; \
                       exec sleep 60) & sleep 60 & echo up; read end; kill %2; read end; kill %1";
         let mut master = std::process::Command::new("bash")

@@ -1,6 +1,8 @@
-//! Metrics in Prometheus' text format, from the service itself or by queries from a Prometheus server.
+//! Metrics in Prometheus' text format, from the service itself or by queries from a Prometheus
+//! server.
 //!
-//! The format is read here: the crates for it read whole pages into maps, and a monitor wants a few series of thousands.
+//! The format is read here: the crates for it read whole pages into maps, and a monitor wants a few
+//! series of thousands.
 
 use std::collections::HashMap;
 
@@ -183,7 +185,8 @@ fn sample(line: &str) -> Option<(Series, f64)> {
     Some((series, value.parse().ok()?))
 }
 
-/// Counts of histograms and summaries grow too. `OpenMetrics` gives the type of `x_total` under the name `x`.
+/// Counts of histograms and summaries grow too. `OpenMetrics` gives the type of `x_total` under the
+/// name `x`.
 fn is_counter(name: &str, types: &HashMap<&str, &str>) -> bool {
     let is = |name: &str, kinds: &[&str]| types.get(name).is_some_and(|t| kinds.contains(t));
     let part = |end: &str, kinds: &[&str]| name.strip_suffix(end).is_some_and(|n| is(n, kinds));
@@ -490,7 +493,8 @@ not a sample
         );
     }
 
-    /// As the format's description has it: a backslash, a quote and a line end are written with a backslash.
+    /// As the format's description has it: a backslash, a quote and a line end are written with a
+    /// backslash.
     fn quoted(text: &str) -> String {
         let text = text.replace('\\', "\\\\").replace('"', "\\\"");
         format!("\"{}\"", text.replace('\n', "\\n"))
@@ -520,7 +524,8 @@ not a sample
                 values.iter().filter(|v| of(&v.0)).map(|v| v.1).sum()
             };
             prop_assert_eq!(seen[0], Some(SeriesSum { sum: sum(&|_| true), is_counter: counts }));
-            prop_assert_eq!(seen[1], Some(SeriesSum { sum: sum(&|l| l == label), is_counter: counts }));
+            let of_label = SeriesSum { sum: sum(&|l| l == label), is_counter: counts };
+            prop_assert_eq!(seen[1], Some(of_label));
         }
     }
 }

@@ -108,9 +108,11 @@ async fn a_kill_by_the_kernel_in_a_real_control_group_is_counted_over_a_restart(
     };
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("it.pid");
-    // The process joins the group, says who it is, and waits for a line before it takes more than the limit.
+    // The process joins the group, says who it is, and waits for a line before it takes more than
+    // the limit.
     let script = format!(
-        "echo $$ > {}/cgroup.procs && echo $$ > {}; read line; exec dd if=/dev/zero of=/dev/null bs=100M count=1",
+        "echo $$ > {}/cgroup.procs && echo $$ > {}; read line; exec dd if=/dev/zero of=/dev/null \
+         bs=100M count=1",
         group.display(),
         file.display()
     );
@@ -512,7 +514,8 @@ impl Drop for TestContainer {
 
 #[tokio::test]
 async fn a_real_container_is_watched_through_a_kill_and_a_restart() {
-    let script = "echo error one; sleep 8; echo error two >&2; exec dd if=/dev/zero of=/dev/null bs=100M count=1";
+    let script = "echo error one; sleep 8; echo error two >&2; exec dd if=/dev/zero of=/dev/null \
+        bs=100M count=1";
     let Some(container) = TestContainer::run(script) else {
         return;
     };

@@ -13,7 +13,8 @@ pub(super) const PAGE: usize = 16 << 20;
 /// Bytes that the answer to one query may have: it holds one number.
 pub(super) const ANSWER: usize = 256 << 10;
 
-/// A client for one address, which keeps its connection: one that is opened under load might be refused.
+/// A client for one address, which keeps its connection: one that is opened under load might be
+/// refused.
 pub(super) fn client(url: &str, connect: &ConnectPlan) -> Result<Client, String> {
     crypto::install();
     let builder = reqwest::Client::builder()
@@ -64,7 +65,8 @@ pub(super) async fn get(
     Ok(as_text(bytes))
 }
 
-/// What is no text within it is none of what is looked for; a copy for its sake would take three times the memory.
+/// What is no text within it is none of what is looked for; a copy for its sake would take three
+/// times the memory.
 fn as_text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|error| {
         let mut bytes = error.into_bytes();

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use crate::import::RequestFlags;
 use crate::scenario::Http;
 
-/// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a key of the profile are
-/// read by the same code.
+/// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a
+/// key of the profile are read by the same code.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FindFlags {
     /// `--url`.

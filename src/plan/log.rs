@@ -2,7 +2,8 @@
 
 use regex::Regex;
 
-/// What the lines have in common that services write when they give way. `room` is no `oom`, `cheap` no `heap`.
+/// What the lines have in common that services write when they give way. `room` is no `oom`,
+/// `cheap` no `heap`.
 const DEFAULT: &str = r"(?i)error|fatal|warn|panic|\boom|out of memory|killed|refused|overflow|overcoming of output buffer limits|max number of clients|too many open files|\bheap|exit code [1-9]";
 
 /// A regular expression that lines worth keeping match.

@@ -84,7 +84,8 @@ pub(super) fn host() -> MonitorPlan {
     }
 }
 
-/// `of_target` is how the target is connected to: a monitor that says nothing of its own does the same.
+/// `of_target` is how the target is connected to: a monitor that says nothing of its own does the
+/// same.
 pub(super) fn resolve(
     profile: &Profile,
     of_target: &ConnectPlan,
@@ -125,7 +126,8 @@ fn monitor(
     let from = from(profile, spec, name)?;
     if ConnectKeys::from(monitor).any() && !from.iter().any(MonitorSource::reads_pages) {
         let message = format!("monitor `{name}` reads no page over HTTP");
-        let help = "ca, cert, key, insecure, server-name and resolve are for prometheus and prometheus-server";
+        let help = "ca, cert, key, insecure, server-name and resolve are for prometheus and \
+            prometheus-server";
         return Err(source
             .error(Some(spec.span()), message)
             .with_help(help)
@@ -145,7 +147,8 @@ fn monitor(
         .collect())
 }
 
-/// The sources of a monitor: one that watches the service from outside, or what it says of itself, or both.
+/// The sources of a monitor: one that watches the service from outside, or what it says of itself,
+/// or both.
 fn from(
     profile: &Profile,
     spec: &Spanned<MonitorSpec>,
@@ -214,7 +217,8 @@ fn from(
     Ok(sources)
 }
 
-/// Fields of a page or of queries that the same monitor's process, container, group or Redis has already.
+/// Fields of a page or of queries that the same monitor's process, container, group or Redis has
+/// already.
 fn distinct(source: &Source, table: &Table) -> Result<(), ProfileError> {
     let taken = (table.iter()).find(|(field, _)| fields::is_watched(field));
     let Some((field, text)) = taken else {
@@ -306,7 +310,10 @@ fn log_match(source: &Source, monitor: &MonitorSpec) -> Result<LogMatch, Profile
                 Some(text.span()),
                 format!("not a regular expression: {why}"),
             )
-            .with_help("write it in single quotes, so that TOML leaves backslashes alone: '(?i)error|refused'")
+            .with_help(
+                "write it in single quotes, so that TOML leaves backslashes alone: \
+                '(?i)error|refused'",
+            )
     })
 }
 

@@ -1,4 +1,5 @@
-//! What objectives ask of the steps: that there are such, and that cycles are counted by several limits at once.
+//! What objectives ask of the steps: that there are such, and that cycles are counted by several
+//! limits at once.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use crate::secret;
 use crate::slo::{Objective, Slo};
 
 impl Plan {
-    /// Whether every objective names a step and a monitor that exist, and is one that the engine can count; the steps are known
-    /// once the scenario is compiled.
+    /// Whether every objective names a step and a monitor that exist, and is one that the engine
+    /// can count; the steps are known once the scenario is compiled.
     ///
     /// # Errors
     /// Names the first one that does not, with where it stands.
@@ -43,7 +44,8 @@ impl Plan {
         self.count_good_of(scenario, |step| Ok(Some(step.to_owned())))
     }
 
-    /// The same for one kind of a mix, whose steps are named with it; a kind of which no limit is has no such cycles.
+    /// The same for one kind of a mix, whose steps are named with it; a kind of which no limit is
+    /// has no such cycles.
     ///
     /// # Errors
     /// As [`Self::count_good`], and when a limit does not say of which kind its step is.
@@ -72,7 +74,8 @@ impl Plan {
         })
     }
 
-    /// `named` gives the name that a limit's step has in the scenario, where it is one of its steps.
+    /// `named` gives the name that a limit's step has in the scenario, where it is one of its
+    /// steps.
     fn count_good_of(
         &self,
         scenario: &mut Scenario,
@@ -98,7 +101,8 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether the scenario of a plan without feeders compiles, whatever its secrets are, and has what the objectives name.
+    /// Whether the scenario of a plan without feeders compiles, whatever its secrets are, and has
+    /// what the objectives name.
     ///
     /// # Errors
     /// Says what is wrong, with where it stands.

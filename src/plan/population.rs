@@ -1,5 +1,5 @@
-//! The populations of a plan: who loads the target beside the users of `[scenario]`, whose VUs are the levels, and which kinds of
-//! users share a level.
+//! The populations of a plan: who loads the target beside the users of `[scenario]`, whose VUs are
+//! the levels, and which kinds of users share a level.
 
 use toml::Spanned;
 
@@ -11,12 +11,13 @@ use crate::scenario::spec::ScenarioSpec;
 /// Everybody who loads the target.
 #[derive(Debug, Clone)]
 pub struct Populations {
-    /// The name of the users in files and flags: of those of `[scenario]` [`USERS`], else of the last kind of a mix.
+    /// The name of the users in files and flags: of those of `[scenario]` [`USERS`], else of the
+    /// last kind of a mix.
     pub name: String,
     /// How many of them there are.
     pub users: Amount,
-    /// The others; at most one of all is searched, and exactly one when the users are not. The kinds of a mix come last, and
-    /// the users are one of them.
+    /// The others; at most one of all is searched, and exactly one when the users are not. The
+    /// kinds of a mix come last, and the users are one of them.
     pub others: Vec<PopulationPlan>,
 }
 
@@ -45,7 +46,8 @@ impl Populations {
         first.into_iter().chain(others).chain(last)
     }
 
-    /// The shares of the kinds of a mix, in the order in which they are run; nothing where there is none.
+    /// The shares of the kinds of a mix, in the order in which they are run; nothing where there is
+    /// none.
     pub fn shares(&self) -> Vec<u32> {
         let others = self.others.iter().map(|o| o.amount);
         others
@@ -141,7 +143,8 @@ pub(super) fn resolve(profile: &Profile) -> Result<ResolvedPopulations, ProfileE
     })
 }
 
-/// Whether there are kinds of users who share the level; then they are all the users that there are.
+/// Whether there are kinds of users who share the level; then they are all the users that there
+/// are.
 fn check_mix(profile: &Profile) -> Result<bool, ProfileError> {
     let source = &profile.source;
     let mut shares = (profile.populations.iter()).filter_map(|p| p.as_ref().share.as_ref());
@@ -270,7 +273,8 @@ fn amount(
                 format!("the size of population `{name}` is not set"),
             )
             .with_help(
-                "add share = 70 (its part of the level), vus = 5, or rate = 100 (cycles started per second)",
+                "add share = 70 (its part of the level), vus = 5, or rate = 100 (cycles started \
+                 per second)",
             )),
         (Some(given), None, true) | (None, Some(given), true) => Err(source
             .error(
@@ -314,7 +318,8 @@ fn name(source: &Source, spec: &Spanned<PopulationSpec>) -> Result<String, Profi
     }
     if text == StepTable::MAIN {
         let message = format!(
-            "a population cannot be named `{text}`: that is the row of all users' main steps together"
+            "a population cannot be named `{text}`: that is the row of all users' main steps \
+             together"
         );
         return Err((source.error(Some(name.span()), message))
             .with_help("give it another name, such as \"shoppers\""));

@@ -94,11 +94,13 @@ fn no_container(source: &Source, spec: &MonitorSpec, when: &Spanned<String>) -> 
     let (message, help) = match &spec.pid_file {
         Some(_) => (
             "a process is restarted by the profile's reset command",
-            "add to [target]: reset = \"./restart.sh\", or name the container here: docker = \"NAME\"",
+            "add to [target]: reset = \"./restart.sh\", or name the container here: docker = \
+             \"NAME\"",
         ),
         None => (
             "there is no container to restart",
-            "name it here: docker = \"NAME\"; anything else is restarted by the profile's reset command",
+            "name it here: docker = \"NAME\"; anything else is restarted by the profile's reset \
+             command",
         ),
     };
     source.error(Some(when.span()), message).with_help(help)

@@ -10,8 +10,8 @@ use crate::measure::fields;
 use crate::profile::{self, nearest};
 use crate::slo::Condition;
 
-/// How many recoveries may run to their time limits after the budget is spent: the one before a probe that was granted within it, and
-/// the one after that.
+/// How many recoveries may run to their time limits after the budget is spent: the one before a
+/// probe that was granted within it, and the one after that.
 const RECOVERIES: u32 = 2;
 /// How long a target that should run already may take to answer.
 const ARRIVAL: Duration = Duration::from_secs(10);
@@ -28,8 +28,9 @@ pub struct SafetyPlan {
 }
 
 impl Plan {
-    /// The longest time of a whole run, from the target's coming up to the end of the load: nothing goes on for ever. It is the one
-    /// time that is told before a run, and the one at which it is ended.
+    /// The longest time of a whole run, from the target's coming up to the end of the load: nothing
+    /// goes on for ever. It is the one time that is told before a run, and the one at which it is
+    /// ended.
     pub fn longest_run(&self) -> Duration {
         let default = || {
             let up = self
@@ -53,8 +54,8 @@ impl Plan {
         self.safety.max_time.unwrap_or_else(default)
     }
 
-    /// How long the target may take to answer before the first probe: what this program brought up may still be starting, what should
-    /// run already need not be waited for as long.
+    /// How long the target may take to answer before the first probe: what this program brought up
+    /// may still be starting, what should run already need not be waited for as long.
     pub fn arrival_timeout(&self) -> Duration {
         match self.target.up {
             Some(_) => self.target.reset_timeout,

@@ -1,7 +1,7 @@
 //! The name of a Prometheus series: a metric and labels.
 
-/// A metric and labels, as in `http_requests_total{code="500"}`. As a selector it stands for every series of that metric that
-/// has these labels.
+/// A metric and labels, as in `http_requests_total{code="500"}`. As a selector it stands for every
+/// series of that metric that has these labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
     /// The metric.
@@ -23,7 +23,8 @@ impl Series {
         }
     }
 
-    /// Reads a series at the start of a line; also gives what follows it. `None` where there is none.
+    /// Reads a series at the start of a line; also gives what follows it. `None` where there is
+    /// none.
     pub fn read(line: &str) -> Option<(Self, &str)> {
         let (name, rest) = word(line)?;
         let mut series = Self {
@@ -62,7 +63,8 @@ fn word(text: &str) -> Option<(&str, &str)> {
     (!first.is_ascii_digit()).then_some((word, rest))
 }
 
-/// A text in double quotes, with `\\`, `\"` and `\n` as in the exposition format, and what follows it.
+/// A text in double quotes, with `\\`, `\"` and `\n` as in the exposition format, and what follows
+/// it.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let text = text.strip_prefix('"')?;
     let mut value = String::new();

@@ -261,7 +261,8 @@ fn a_wrong_monitor_is_shown_where_it_stands() {
             "names no metric",
         ),
         (
-            "[[monitor]]\nname = \"g\"\nprometheus = \"http://h\"\nmetrics = { retransmits = \"up\" }",
+            "[[monitor]]\nname = \"g\"\nprometheus = \"http://h\"\nmetrics = { retransmits = \
+             \"up\" }",
             7,
             "of another kind",
         ),
@@ -438,7 +439,8 @@ fn times_that_are_not_given_shrink_with_the_budget() {
 fn relative_paths_start_from_the_profiles_folder() {
     let plan = plan(
         &format!(
-            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \"run/g.pid\"\nmemory-limit = \"512MiB\"\nlog = \"run/g.log\"\n"
+            "{DEMO}[[monitor]]\nname = \"g\"\ndocker = \"c\"\npid-file = \
+             \"run/g.pid\"\nmemory-limit = \"512MiB\"\nlog = \"run/g.log\"\n"
         ),
         &FindFlags::default(),
     );
@@ -459,7 +461,8 @@ fn relative_paths_start_from_the_profiles_folder() {
 #[test]
 fn metrics_and_queries_become_fields() {
     let tail = "[[monitor]]\nname = \"m\"\nprometheus = \"http://127.0.0.1:1/metrics\"\nmetrics = { queue = 'depth{of=\"a\"}' }\n\
-                [[monitor]]\nname = \"q\"\nprometheus-server = \"http://127.0.0.1:9090\"\nqueries = { rate = \"rate(x[1m])\" }\n";
+                [[monitor]]\nname = \"q\"\nprometheus-server = \"http://127.0.0.1:9090\"\nqueries \
+                    = { rate = \"rate(x[1m])\" }\n";
     let plan = plan(&format!("{DEMO}{tail}"), &FindFlags::default());
     let sources: Vec<MonitorSource> = plan.monitors.into_iter().map(|m| m.source).collect();
     let series = Series::parse("depth{of=\"a\"}").unwrap();
@@ -546,7 +549,8 @@ fn with_a_rate_levels_are_arrivals_and_vus_their_limit() {
 
     // Levels of VUs in a profile say nothing of rates; the most VUs stay a limit.
     let text = format!(
-        "{DEMO}[search]\nrate = 'constant'\nstart-vus = 7\nmax-vus = 300\nmin-rate = 5\nstart-rate = 50\nmax-rate = 900\n"
+        "{DEMO}[search]\nrate = 'constant'\nstart-vus = 7\nmax-vus = 300\nmin-rate = \
+         5\nstart-rate = 50\nmax-rate = 900\n"
     );
     let of_profile = plan(&text, &FindFlags::default());
     let search = &of_profile.search;
@@ -639,7 +643,8 @@ fn local_addresses_are_those_of_the_flags_or_of_the_profile() {
     assert!(error.starts_with("mine.toml:5: `here` is not"), "{error}");
 }
 
-const ABUSERS: &str = "[[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \"fire\", post = \"/x\" }] }\n";
+const ABUSERS: &str = "[[population]]\nname = \"abusers\"\nscenario = { steps = [{ name = \
+    \"fire\", post = \"/x\" }] }\n";
 
 #[test]
 fn another_population_runs_beside_the_users_or_is_searched_instead() {
@@ -695,7 +700,8 @@ fn populations_that_make_no_sense_are_refused_with_the_way_out() {
 
 #[test]
 fn a_service_is_watched_from_outside_and_asked_for_its_own_word_under_one_name() {
-    let monitor = "[[monitor]]\nname = \"gateway\"\npid-file = \"g.pid\"\nlog = \"g.log\"\nmemory-limit = \"1MiB\"\n";
+    let monitor = "[[monitor]]\nname = \"gateway\"\npid-file = \"g.pid\"\nlog = \
+        \"g.log\"\nmemory-limit = \"1MiB\"\n";
     let page = "prometheus = \"http://127.0.0.1:1/metrics\"\nmetrics = { FIELD = \"x\" }\n";
     let both = |field: &str| format!("{DEMO}{monitor}{}", page.replace("FIELD", field));
     let none = FindFlags::default();
@@ -792,7 +798,8 @@ fn what_stops_a_run_is_of_the_profile_and_of_flags() {
 
 #[test]
 fn a_limit_on_what_nobody_reads_is_no_limit() {
-    let monitor = "[[monitor]]\nname = \"ai\"\nprometheus = \"http://127.0.0.1:1/m\"\nmetrics = { queue = \"depth\" }\n";
+    let monitor = "[[monitor]]\nname = \"ai\"\nprometheus = \"http://127.0.0.1:1/m\"\nmetrics = { \
+        queue = \"depth\" }\n";
     for (condition, wanted) in [
         ("p99<2s", "`p99<2s` is not about a monitor's field"),
         ("al.queue>9", "no monitor `al`; there are: host, ai"),
@@ -827,7 +834,8 @@ fn what_a_drained_target_reads_is_of_monitors_that_exist() {
     let target = DEMO.to_owned();
     let text = |condition: &str| {
         format!(
-            "{target}drained-when = [\"host.time_wait<100\", \"{condition}\"]\n[[monitor]]\nname = \"ai\"\npid-file = \"a\"\n"
+            "{target}drained-when = [\"host.time_wait<100\", \"{condition}\"]\n[[monitor]]\nname \
+             = \"ai\"\npid-file = \"a\"\n"
         )
     };
     let none = FindFlags::default();
@@ -954,7 +962,8 @@ fn a_gate_is_one_that_can_pass_and_that_fits_the_levels() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is a valid value arrives as it was written; one character more or less is an error that says where, or another plan.
+    /// Whatever is a valid value arrives as it was written; one character more or less is an error
+    /// that says where, or another plan.
     #[test]
     fn what_a_profile_says_is_what_is_planned(
         user in "[^{}\\r\\n]{1,20}",
@@ -980,7 +989,8 @@ proptest! {
             return Err(TestCaseError::fail("no scenario"));
         };
         let step = spec.steps[0].as_ref();
-        prop_assert_eq!(step.json.as_ref().and_then(|j| j.get("user")).and_then(|u| u.as_str()), Some(user.as_str()));
+        let sent = step.json.as_ref().and_then(|json| json.get("user")?.as_str());
+            prop_assert_eq!(sent, Some(user.as_str()));
         prop_assert_eq!(step.headers.get("x-a").map(String::as_str), Some(header.as_str()));
         let mut damaged: Vec<char> = text.chars().collect();
         let at = at.index(damaged.len());
@@ -1091,7 +1101,8 @@ fn objectives_of_flags_or_profile_stand_in_the_place_of_thresholds() {
 #[test]
 fn a_profile_names_script_program_mode_functions_and_arguments() {
     let text = "slo = [\"p95<1s\"]\n[engine]\nscript = \"load/s.js\"\nbinary = \"./bin/k6\"\nmode = \"gate\"\n\
-                exec = { buy = 1, browse = 3 }\narguments = [\"-e\", \"TOKEN={{ env.TOKEN }}\"]\n[target]\nallow = [\"staging\"]\n";
+                exec = { buy = 1, browse = 3 }\narguments = [\"-e\", \"TOKEN={{ env.TOKEN \
+                    }}\"]\n[target]\nallow = [\"staging\"]\n";
     let flags = FindFlags {
         k6_env: vec!["BASE=http://127.0.0.1:1".to_owned()],
         ..FindFlags::default()

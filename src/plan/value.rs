@@ -51,8 +51,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The flag's value, else the profile's, else the default. A bad value in the profile is an error even where a flag
-    /// beats it.
+    /// The flag's value, else the profile's, else the default. A bad value in the profile is an
+    /// error even where a flag beats it.
     pub(super) fn pick<R: Display, T>(
         &self,
         flag: Flag<R>,
@@ -78,8 +78,8 @@ impl Reader<'_> {
         Ok(picked)
     }
 
-    /// An error about values that do not go together: a flag is blamed before the profile, and the first before the
-    /// others.
+    /// An error about values that do not go together: a flag is blamed before the profile, and the
+    /// first before the others.
     pub(super) fn blame<T>(&self, values: &[&Sourced<T>], why: String) -> PlanError {
         let flag = values
             .iter()

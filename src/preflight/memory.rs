@@ -1,4 +1,5 @@
-//! How much memory this process may still take: what the machine has left, or less where a control group allows less.
+//! How much memory this process may still take: what the machine has left, or less where a control
+//! group allows less.
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +22,9 @@ fn of_meminfo(text: &str) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// Where the limits of a process stand, from `/proc/self/cgroup`: its own group and all above it, each of which limits it. A
-/// container sees only the part of the tree below it: there the root is its own.
+/// Where the limits of a process stand, from `/proc/self/cgroup`: its own group and all above it,
+/// each of which limits it. A container sees only the part of the tree below it: there the root is
+/// its own.
 fn folders(groups: &str) -> Vec<String> {
     let mut out = Vec::new();
     for line in groups.lines() {
@@ -49,7 +51,8 @@ fn folders(groups: &str) -> Vec<String> {
 fn room(folder: &str) -> Option<u64> {
     let file = |name: &str| read(Path::new(folder).join(name));
     let number = |name: &str| file(name)?.trim().parse::<u64>().ok();
-    // The second version of control groups, then the first. A group without a limit says `max` or a number beyond all memory.
+    // The second version of control groups, then the first. A group without a limit says `max` or a
+    // number beyond all memory.
     let limit = number("memory.max").or_else(|| number("memory.limit_in_bytes"))?;
     let used = number("memory.current").or_else(|| number("memory.usage_in_bytes"))?;
     let cache = file("memory.stat").and_then(|text| inactive_file(&text));

@@ -30,8 +30,9 @@ pub enum SourceError {
     },
 }
 
-/// Tries every address before the load needs it: a level whose connections all fail would be a late way to learn it.
-/// `hosts` are the targets' names or addresses; what a name leads to is found out by the load.
+/// Tries every address before the load needs it: a level whose connections all fail would be a late
+/// way to learn it. `hosts` are the targets' names or addresses; what a name leads to is found out
+/// by the load.
 ///
 /// # Errors
 /// Names the first address that will not do.
@@ -45,7 +46,8 @@ pub fn check_sources<'a>(
         if let Some(&host) = other {
             return Err(SourceError::OtherKind { address, host });
         }
-        // A datagram socket takes the address as a connection would, and nobody can connect to it meanwhile.
+        // A datagram socket takes the address as a connection would, and nobody can connect to it
+        // meanwhile.
         UdpSocket::bind((address, 0)).map_err(|why| SourceError::Unusable { address, why })?;
     }
     Ok(())

@@ -60,8 +60,9 @@ pub fn resolve_allowed(allowed: &Allowed) -> Result<Vec<IpAddr>, Unresolved> {
     Ok(addresses)
 }
 
-/// Looks up every host that was not named: each address that it leads to must be this machine's. A name that leads nowhere yet is
-/// left to the load, whose connections are checked again. Gives where the names lead.
+/// Looks up every host that was not named: each address that it leads to must be this machine's. A
+/// name that leads nowhere yet is left to the load, whose connections are checked again. Gives
+/// where the names lead.
 ///
 /// # Errors
 /// Names the first host that may not be loaded.

@@ -54,7 +54,8 @@ pub struct Place {
 impl std::error::Error for ProfileError {}
 
 impl Place {
-    /// As much of the line as is shown, with how many characters lie before the underline in it, and how long that is.
+    /// As much of the line as is shown, with how many characters lie before the underline in it,
+    /// and how long that is.
     fn window(&self) -> (String, usize, usize) {
         let before = self.column - 1;
         let skipped = if self.text.chars().count() > MOST_LINE {
@@ -167,13 +168,17 @@ impl Source {
                 .with_help("write it in quotes: \"5%\", \"30s\", \"512MiB\", \"http://...\"");
         }
         if message.contains("expected a sequence") {
-            return out.with_help("write a list: [\"p99<2s\", \"errors<1%\"]; tables of a list have double brackets: [[monitor]]");
+            return out.with_help(
+                "write a list: [\"p99<2s\", \"errors<1%\"]; tables of a list \
+                have double brackets: [[monitor]]",
+            );
         }
         if message.contains("did not match any variant of untagged enum") {
             let mut out = out;
             "this is not one of the forms a think time has".clone_into(&mut out.message);
             return out.with_help(
-                "write think = \"1s\", { uniform = [\"1s\", \"3s\"] }, { exponential = \"5s\" } or { lognormal = { median = \"1s\", sigma = 0.5 } }",
+                "write think = \"1s\", { uniform = [\"1s\", \"3s\"] }, { exponential = \"5s\" } \
+                 or { lognormal = { median = \"1s\", sigma = 0.5 } }",
             );
         }
         out
@@ -201,8 +206,9 @@ fn explain_unknown(mut error: ProfileError, unknown: &str, known: &[&str]) -> Pr
     error.with_help(format!("known here: {}", known.join(", ")))
 }
 
-/// The most similar of some names, if one is similar at all: up to a third of its letters mistyped, or swapped. The first
-/// word of a name is enough (`gatway` for `gateway-512mb`), where the whole of no other is similar.
+/// The most similar of some names, if one is similar at all: up to a third of its letters mistyped,
+/// or swapped. The first word of a name is enough (`gatway` for `gateway-512mb`), where the whole
+/// of no other is similar.
 pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |s: &str| s.to_lowercase().replace('_', "-");
     let text = plain(text);

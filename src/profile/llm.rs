@@ -1,4 +1,5 @@
-//! The commented profile of `breakpoint init --llm`: chat completions as `OpenAI`'s API has them, answered as a stream.
+//! The commented profile of `breakpoint init --llm`: chat completions as `OpenAI`'s API has them,
+//! answered as a stream.
 
 use super::template::split;
 
@@ -65,7 +66,8 @@ post = @PATH@
 model = @MODEL@
 stream = true
 max_tokens = 128
-messages = [{ role = "user", content = "Why is the sky blue? Explain it to a child. ({{ uuid() }})" }]
+messages = [{ role = "user", content = "Why is the sky blue? Explain it to a child. ({{ uuid() \
+    }})" }]
 
 [scenario.steps.stream]
 until = "[DONE]"                        # the event that ends an answer

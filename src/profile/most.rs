@@ -1,4 +1,5 @@
-//! How much of a kind a profile may have: each step, monitor and field takes memory for every second of a run, and a profile may be anybody's.
+//! How much of a kind a profile may have: each step, monitor and field takes memory for every
+//! second of a run, and a profile may be anybody's.
 
 use serde::de::{Deserialize, Deserializer};
 use toml::Spanned;

@@ -131,7 +131,8 @@ proptest! {
                 let t = total * f64::from(i) / 50.0;
                 if let Some((index, level)) = stages.level_in(t, t + STEP_S) {
                     let span = stages.spans()[index];
-                    prop_assert!(level >= span.from.min(span.to) && level <= span.from.max(span.to));
+                    let (low, high) = (span.from.min(span.to), span.from.max(span.to));
+                prop_assert!(level >= low && level <= high);
                 }
             }
             prop_assert_eq!(stages.level_in(total, total + STEP_S), None);

@@ -1,4 +1,5 @@
-//! The artefact of a comparison: what changed between runs, how sure that is, and what could explain it.
+//! The artefact of a comparison: what changed between runs, how sure that is, and what could
+//! explain it.
 
 use serde::{Deserialize, Serialize};
 
@@ -154,7 +155,8 @@ pub struct Change {
     pub low: Option<f64>,
     /// Upper end of the ratio's interval.
     pub high: Option<f64>,
-    /// Two-sided p-value of no change, after the correction for several candidates; the least that is told is 0.001.
+    /// Two-sided p-value of no change, after the correction for several candidates; the least that
+    /// is told is 0.001.
     pub p_value: Option<f64>,
     /// Smallest rise that would have been seen with a probability of 80 %, as a fraction.
     pub detectable: Option<f64>,

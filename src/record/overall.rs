@@ -1,4 +1,5 @@
-//! What stands for the whole in a record: the last of its steps, which is the cycle or all requests.
+//! What stands for the whole in a record: the last of its steps, which is the cycle or all
+//! requests.
 
 use super::{ProbeRecord, SecondRecord, StageRecord, StepRecord, StepSecond};
 

@@ -13,17 +13,19 @@ pub struct Plateau<'a> {
     pub peak: &'a ProbeRecord,
     /// The hold at the lowest level.
     pub lowest: &'a ProbeRecord,
-    /// Seconds of a cycle at the lowest level, its think times included; of arrivals one second, for their levels are rates.
+    /// Seconds of a cycle at the lowest level, its think times included; of arrivals one second,
+    /// for their levels are rates.
     pub cycle_s: f64,
-    /// The knee: the level at which throughput stops growing by the asymptotic bounds of a closed system, the highest throughput
-    /// times the time of a cycle in which nobody waits.
+    /// The knee: the level at which throughput stops growing by the asymptotic bounds of a closed
+    /// system, the highest throughput times the time of a cycle in which nobody waits.
     pub knee: f64,
     /// The highest level of a hold.
     pub highest: Level,
 }
 
 impl<'a> Plateau<'a> {
-    /// Of probes under a plan; `None` while throughput may still grow at the highest level that settled.
+    /// Of probes under a plan; `None` while throughput may still grow at the highest level that
+    /// settled.
     pub fn of(plan: &PlanRecord, probes: &'a [ProbeRecord]) -> Option<Self> {
         Self::so_far(plan, probes).filter(|p| !p.may_grow())
     }
@@ -69,8 +71,9 @@ impl ProbeRecord {
     }
 }
 
-/// The mean time of a cycle: its think times, whose mean is known, and the time that the target took. A short hold of a low level
-/// has a dozen cycles, so that the level over its throughput is off by 10 to 25 %.
+/// The mean time of a cycle: its think times, whose mean is known, and the time that the target
+/// took. A short hold of a low level has a dozen cycles, so that the level over its throughput is
+/// off by 10 to 25 %.
 fn cycle_s(plan: &PlanRecord, probe: &ProbeRecord) -> Option<f64> {
     Some(plan.think_s + probe.overall()?.latency.mean_s()?)
 }
@@ -81,7 +84,8 @@ mod tests {
     use crate::record::RunRecord;
     use crate::samples;
 
-    /// The sample, whose highest throughput is 100 cycles a second, with think times of five seconds.
+    /// The sample, whose highest throughput is 100 cycles a second, with think times of five
+    /// seconds.
     fn thinking() -> RunRecord {
         let mut record = samples::found();
         record.plan.think_s = 5.0;

@@ -12,7 +12,8 @@ use crate::measure::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// Held before the search, so that the target is warm when it begins; it is not judged and nothing rests on it.
+    /// Held before the search, so that the target is warm when it begins; it is not judged and
+    /// nothing rests on it.
     WarmUp,
     /// Stepping up to find a level that breaks.
     Bracket,
@@ -20,11 +21,13 @@ pub enum Purpose {
     Narrow,
     /// A visit near the crossing, in random order.
     Refine,
-    /// A visit near the crossing from rest, or one that overloads the target, to see whether the past matters.
+    /// A visit near the crossing from rest, or one that overloads the target, to see whether the
+    /// past matters.
     Compare,
     /// A visit of the levels that the answer names.
     Confirm,
-    /// A hold below the breakpoint, after the search: what users get there, and where runs are compared.
+    /// A hold below the breakpoint, after the search: what users get there, and where runs are
+    /// compared.
     Reference,
 }
 
@@ -99,7 +102,8 @@ pub struct ProbeRecord {
     /// Some failing requests with their answers, without secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
-    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
+    /// How many lines of each kind the services logged, whether they matter or not; empty in
+    /// records of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_kinds: Vec<LogKindRecord>,
     /// What gave way, when it broke.
@@ -140,7 +144,8 @@ pub struct LogKindRecord {
 pub struct ObjectiveRecord {
     /// The objective in the SLO grammar.
     pub objective: String,
-    /// The metric's value in its base unit (seconds, ratio, per second, the monitor's unit); `None` without data.
+    /// The metric's value in its base unit (seconds, ratio, per second, the monitor's unit); `None`
+    /// without data.
     pub observed: Option<f64>,
     /// The bound in the same unit.
     pub bound: f64,
@@ -176,8 +181,8 @@ pub struct StepRecord {
     pub in_flight: u64,
     /// Age of the oldest in flight at the hold's end, seconds.
     pub oldest_in_flight_s: Option<f64>,
-    /// The most frequent ways in which it failed, by kind, status and message; none where the engine does not tell them apart, and for
-    /// the whole cycle.
+    /// The most frequent ways in which it failed, by kind, status and message; none where the
+    /// engine does not tell them apart, and for the whole cycle.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<FailureWay>,
     /// Latencies of the completed.
@@ -197,8 +202,8 @@ pub struct SecondRecord {
     pub vus: u32,
     /// Per step, the cycle last.
     pub steps: Vec<StepSecond>,
-    /// Latencies of the main step in this second of the hold, so that a run can be judged again under another SLO; empty
-    /// before the hold.
+    /// Latencies of the main step in this second of the hold, so that a run can be judged again
+    /// under another SLO; empty before the hold.
     #[serde(default, skip_serializing_if = "Histogram::is_empty")]
     pub main_latency: Histogram,
     /// The generator.

@@ -1,4 +1,5 @@
-//! The artefact of a ramp: the stages that were asked for, what each showed, and the first moment at which the SLO broke.
+//! The artefact of a ramp: the stages that were asked for, what each showed, and the first moment
+//! at which the SLO broke.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +65,8 @@ pub enum RampEnding {
     TargetDown,
     /// The user stopped it; what was measured is kept.
     Interrupted,
-    /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or the longest time of a run.
+    /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or
+    /// the longest time of a run.
     Aborted,
 }
 
@@ -142,7 +144,8 @@ pub struct StageRecord {
     /// Some failing requests with their answers, without secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exchanges: Vec<Exchange>,
-    /// How many lines of each kind the services logged, whether they matter or not; empty in records of older versions.
+    /// How many lines of each kind the services logged, whether they matter or not; empty in
+    /// records of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_kinds: Vec<LogKindRecord>,
 }

@@ -1,5 +1,5 @@
-//! Readings in a record: `{"gateway": {"memory": 5.1e8, "cpu": null}}`, a third of the size of a list of objects, in the
-//! order in which they were read.
+//! Readings in a record: `{"gateway": {"memory": 5.1e8, "cpu": null}}`, a third of the size of a
+//! list of objects, in the order in which they were read.
 
 use std::fmt;
 
@@ -21,7 +21,8 @@ impl serde::Serialize for Fields<'_> {
     }
 }
 
-/// Writes readings grouped by monitor. Those of one monitor stand together, as the monitors give them.
+/// Writes readings grouped by monitor. Those of one monitor stand together, as the monitors give
+/// them.
 pub(super) fn serialize<S: Serializer>(
     readings: &[Reading],
     serializer: S,

@@ -1,6 +1,7 @@
 //! Charts of a run as PNG, and as SVG within a page: latency, the search, throughput and resources.
 //!
-//! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers can tell apart).
+//! Verdicts differ by shape and colour (the palette of Okabe and Ito, which colour-blind readers
+//! can tell apart).
 
 mod axis;
 mod clip;

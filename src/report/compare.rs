@@ -139,7 +139,8 @@ pub(super) fn at(record: &CompareRecord, change: &Change) -> Option<String> {
     })
 }
 
-/// The same without columns: `1 019 -> 1 121 VUs, +10.0 % (95 % CI +4.1 to +16.3 %), evidence of a rise, p = 0.002`.
+/// The same without columns: `1 019 -> 1 121 VUs, +10.0 % (95 % CI +4.1 to +16.3 %), evidence of a
+/// rise, p = 0.002`.
 pub(super) fn change_sentence(record: &CompareRecord, change: &Change) -> String {
     let verdict = verdict(change.verdict).to_owned();
     let parts: Vec<String> = (values(record, change).into_iter())
@@ -150,7 +151,8 @@ pub(super) fn change_sentence(record: &CompareRecord, change: &Change) -> String
     parts.join(", ")
 }
 
-/// The change of the breakpoint in one line, for the title of a chart: its numbers, its interval, what it is evidence of.
+/// The change of the breakpoint in one line, for the title of a chart: its numbers, its interval,
+/// what it is evidence of.
 pub(super) fn headline(record: &CompareRecord, comparison: &Comparison) -> String {
     let Some(change) = comparison.breakpoint() else {
         return heading(comparison);

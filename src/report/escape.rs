@@ -1,8 +1,10 @@
-//! Text of others (log lines, names, reasons) as harmless parts of a page, a table or a workflow's log.
+//! Text of others (log lines, names, reasons) as harmless parts of a page, a table or a workflow's
+//! log.
 
 use crate::excerpt::{self, is_hidden};
 
-/// Text without characters that no reader sees, or that turn the order of what he sees: a log line must not pass for something else.
+/// Text without characters that no reader sees, or that turn the order of what he sees: a log line
+/// must not pass for something else.
 pub(super) fn visible(text: &str) -> String {
     let seen = |c| if is_hidden(c) { '\u{fffd}' } else { c };
     text.chars().map(seen).collect()
@@ -79,7 +81,8 @@ fn longest_run(text: &str, of: char) -> usize {
     text.split(|c| c != of).map(str::len).max().unwrap_or(0)
 }
 
-/// A cell of a table that a spreadsheet takes for text: what begins like a formula gets an apostrophe.
+/// A cell of a table that a spreadsheet takes for text: what begins like a formula gets an
+/// apostrophe.
 pub(super) fn cell(text: &str) -> String {
     let line = one_line(text);
     match line.trim_start().chars().next() {

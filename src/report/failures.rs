@@ -6,7 +6,8 @@ use crate::measure::{Exchange, FailureWay};
 use crate::record::{ProbeRecord, RampRecord, RunRecord, StageRecord, StepRecord};
 use crate::units;
 
-/// Ways of failing that a report tells of one probe, and whole exchanges that it shows; the record has more of these.
+/// Ways of failing that a report tells of one probe, and whole exchanges that it shows; the record
+/// has more of these.
 pub(super) const MOST: usize = 3;
 
 /// One way in which steps failed.
@@ -144,7 +145,8 @@ fn section<'a>(
     })
 }
 
-/// A line behind its sign: one that stood alone could be a command to whoever reads the log of a build.
+/// A line behind its sign: one that stood alone could be a command to whoever reads the log of a
+/// build.
 fn signed(line: &str) -> String {
     if line.starts_with(['>', '<', '*']) {
         line.to_owned()

@@ -168,7 +168,8 @@ pub(super) fn of_comparison(record: &CompareRecord) -> String {
     out
 }
 
-/// What the breakpoint of a candidate did. Nobody required anything of it: that is what gates are for.
+/// What the breakpoint of a candidate did. Nobody required anything of it: that is what gates are
+/// for.
 fn change(record: &CompareRecord, comparison: &Comparison) -> Option<(AnnotationLevel, String)> {
     let change = comparison.breakpoint()?;
     let kind = match change.verdict {

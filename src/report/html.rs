@@ -1,4 +1,5 @@
-//! `report.html`: one file that asks nothing of any network, in light and dark, on a screen and on paper.
+//! `report.html`: one file that asks nothing of any network, in light and dark, on a screen and on
+//! paper.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -10,7 +11,8 @@ use super::page::{Cell, Chart, Fact, Mark, Page, Part, Section, Table, Text};
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 /// Nothing from anywhere else: a browser refuses what might slip in.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+    img-src data:; base-uri 'none'; form-action 'none'";
 /// The page's own colours; those of charts are added.
 const LIGHT: &str = "color-scheme:light;--ground:#fff;--panel:#f4f6f8;--ink:#1c2027;--soft:#565e69;--line:#d5dae0;--link:#0b5c8a;--chart:#fff;\
                      --good:#00684a;--bad:#a83200;--unsure:#7a5200;";
@@ -196,7 +198,8 @@ fn write_table(out: &mut String, table: &Table) {
     };
     let _ = write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\"><table{sortable}>\n<caption>{0}</caption>\n<thead><tr>",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"{0}\"><table{sortable}>\n<caption>{0}</caption>\n<thead><tr>",
         markup(&one_line(&table.caption))
     );
     for column in &table.head {
@@ -243,7 +246,9 @@ fn write_chart(out: &mut String, chart: &Chart, n: usize) {
         .to_svg(&format!("chart{n}"), chart.title, &chart.about);
     let _ = writeln!(
         out,
-        "<figure><div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{0}\">{svg}</div>\n<figcaption>{0}; as a picture in <code>{1}</code></figcaption></figure>",
+        "<figure><div class=\"scroll\" tabindex=\"0\" role=\"region\" \
+         aria-label=\"{0}\">{svg}</div>\n<figcaption>{0}; as a picture in \
+         <code>{1}</code></figcaption></figure>",
         markup(chart.title),
         markup(chart.file)
     );
@@ -258,7 +263,8 @@ mod tests {
         for (text, want) in [
             (
                 "found 1 184 (1 003 – 12 345 678)",
-                "found <span class=\"whole\">1 184</span> (<span class=\"whole\">1 003</span> – <span class=\"whole\">12 345 678</span>)",
+                "found <span class=\"whole\">1 184</span> (<span class=\"whole\">1 003</span> – \
+                 <span class=\"whole\">12 345 678</span>)",
             ),
             ("3 of 20, in 15 minutes", "3 of 20, in 15 minutes"),
             ("1184 200 and 1 1845", "1184 200 and 1 1845"),

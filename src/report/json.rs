@@ -1,4 +1,5 @@
-//! `result.json`, `ramp.json` and `compare.json`: the record, laid out so that a diff shows what changed and a second takes one line.
+//! `result.json`, `ramp.json` and `compare.json`: the record, laid out so that a diff shows what
+//! changed and a second takes one line.
 
 use std::io::{self, Write};
 
@@ -85,7 +86,8 @@ fn unreadable(error: serde_json::Error) -> ReportError {
     }
 }
 
-/// The record with every optional number that is not finite left out: JSON has none, and absent is what they mean.
+/// The record with every optional number that is not finite left out: JSON has none, and absent is
+/// what they mean.
 pub(super) fn finite(record: &RunRecord) -> Result<RunRecord, ReportError> {
     let mut record = record.clone();
     let answer = &mut record.answer;
@@ -299,7 +301,8 @@ fn all_finite(mut values: impl Iterator<Item = (String, f64)>) -> Result<(), Rep
     }
 }
 
-/// Two-space indentation down to [`OPEN_DEPTH`]; below it one object a line, and lists of numbers on one line.
+/// Two-space indentation down to [`OPEN_DEPTH`]; below it one object a line, and lists of numbers
+/// on one line.
 #[derive(Default)]
 struct Layout {
     depth: usize,

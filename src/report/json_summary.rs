@@ -1,4 +1,5 @@
-//! What `--format json` prints: the record without its seconds and histograms, for programs. docs/reports.md has the shape.
+//! What `--format json` prints: the record without its seconds and histograms, for programs.
+//! docs/reports.md has the shape.
 
 use serde::Serialize;
 

@@ -154,7 +154,8 @@ pub(super) fn of_ramp(record: &RampRecord) -> Vec<u8> {
     .write()
 }
 
-/// A test per gate, and one for whether there is anything to judge. What is an error or a failure here is so in the exit code too.
+/// A test per gate, and one for whether there is anything to judge. What is an error or a failure
+/// here is so in the exit code too.
 pub(super) fn of_comparison(record: &CompareRecord) -> Vec<u8> {
     let mut cases = vec![Case {
         name: format!("the runs can be compared for {}", record.slo.join(", ")),
@@ -251,7 +252,8 @@ impl Suite<'_> {
         );
         let mut out = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"breakpoint\" {counts}>\n  \
-             <testsuite name=\"{}\" {counts} skipped=\"{skipped}\" timestamp=\"{}\">\n    <properties>\n",
+             <testsuite name=\"{}\" {counts} skipped=\"{skipped}\" timestamp=\"{}\">\n    \
+                 <properties>\n",
             attribute(self.profile),
             attribute(self.started_at)
         );
@@ -302,7 +304,8 @@ impl Came {
         let text = attribute(text);
         let _ = write!(
             out,
-            ">\n      <{element} message=\"{text}\" type=\"breakpoint\">{text}</{element}>\n    </testcase>\n"
+            ">\n      <{element} message=\"{text}\" type=\"breakpoint\">{text}</{element}>\n    \
+             </testcase>\n"
         );
     }
 }

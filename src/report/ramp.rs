@@ -170,7 +170,8 @@ pub(super) fn verdict(stage: &StageRecord) -> String {
     format!("{text}{cut}")
 }
 
-/// The objectives that broke, with what was seen: `p99<2s (p99 2.77 s), errors<1% (errors 11.70 %)`.
+/// The objectives that broke, with what was seen:
+/// `p99<2s (p99 2.77 s), errors<1% (errors 11.70 %)`.
 fn broken_text(objectives: &[ObjectiveRecord]) -> String {
     let broken = objectives.iter().filter(|o| o.verdict == Verdict::Broke);
     let texts: Vec<String> = broken
@@ -179,7 +180,8 @@ fn broken_text(objectives: &[ObjectiveRecord]) -> String {
     texts.join(", ")
 }
 
-/// What broke an objective. A percentile of what completed looks well where most failed: then the share is told.
+/// What broke an objective. A percentile of what completed looks well where most failed: then the
+/// share is told.
 fn breach_of(objective: &ObjectiveRecord) -> String {
     let parsed = Slo::parse([&objective.objective]).ok();
     let quantile = parsed.and_then(|slo| slo.objectives()[0].quantile());

@@ -7,7 +7,8 @@ use crate::measure::StepParts;
 use crate::record::{ProbeRecord, RunRecord, StepRecord};
 use crate::units::format_seconds;
 
-/// A line for each step that is a streamed answer, at the highest level that held, else at the first that broke.
+/// A line for each step that is a streamed answer, at the highest level that held, else at the
+/// first that broke.
 pub(super) fn lines(record: &RunRecord) -> Vec<String> {
     let a = &record.answer;
     let visit = a.last_held.as_ref().or(a.first_broke.as_ref());
@@ -46,7 +47,8 @@ fn flow(probe: &ProbeRecord, step: &str) -> Option<String> {
     Some(text)
 }
 
-/// Mean time between the events of an answer that came in one piece: the least that a histogram tells apart.
+/// Mean time between the events of an answer that came in one piece: the least that a histogram
+/// tells apart.
 const AT_ONCE_S: f64 = 1e-5;
 
 #[cfg(test)]

@@ -164,7 +164,8 @@ pub(super) fn knee(record: &RunRecord) -> Option<String> {
     Some(format!("{level}: throughput stops growing{peak}"))
 }
 
-/// What was noticed beside the number, with its time: `capacity grew (3 min to 5 min 20 s): 70 VUs broke at first and held later`.
+/// What was noticed beside the number, with its time: `capacity grew (3 min to 5 min 20 s): 70 VUs
+/// broke at first and held later`.
 pub(super) fn noticed_text(noticed: &Noticed) -> String {
     let (from, to) = (
         noticed.from_s.max(0.0).round(),
@@ -384,7 +385,8 @@ pub(super) struct Logged {
     pub(super) lines: Vec<String>,
 }
 
-/// The lines closest to the moment in which a probe first broke, at most so many; `None` where nothing was logged.
+/// The lines closest to the moment in which a probe first broke, at most so many; `None` where
+/// nothing was logged.
 pub(super) fn near_break(record: &RunRecord, most: usize) -> Option<Logged> {
     let broke = |p: &&ProbeRecord| p.verdict == Verdict::Broke && !p.log.is_empty();
     let probe = record.probes.iter().find(broke)?;
@@ -399,7 +401,8 @@ pub(super) fn near_break(record: &RunRecord, most: usize) -> Option<Logged> {
     })
 }
 
-/// The lines closest to the moment in which a ramp broke, at most so many; `None` where nothing was logged in that stage.
+/// The lines closest to the moment in which a ramp broke, at most so many; `None` where nothing was
+/// logged in that stage.
 pub(super) fn near_breach(record: &RampRecord, most: usize) -> Option<Logged> {
     let breach = record.breach.as_ref()?;
     let stage = record.stages.iter().find(|s| s.index == breach.stage)?;

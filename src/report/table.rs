@@ -1,5 +1,6 @@
-//! `holds.csv` (a row per probe), `samples.csv` (a row per second) and `log.csv` (a row per line of a log); `stages.csv` and
-//! `seconds.csv` of a ramp; `compare.csv` and `scaling.csv` of a comparison. An absent value is an empty cell, never a zero.
+//! `holds.csv` (a row per probe), `samples.csv` (a row per second) and `log.csv` (a row per line of
+//! a log); `stages.csv` and `seconds.csv` of a ramp; `compare.csv` and `scaling.csv` of a
+//! comparison. An absent value is an empty cell, never a zero.
 
 mod compare;
 mod excel;

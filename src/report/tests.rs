@@ -34,7 +34,8 @@ fn places(value: &Value, at: &str, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// What a number may be instead. A sample of them for each place, so that all are met over all places.
+/// What a number may be instead. A sample of them for each place, so that all are met over all
+/// places.
 const EXTREMES: [&str; 8] = [
     "1e308",
     "-1e308",

@@ -54,7 +54,8 @@ impl MainMetric {
         value.filter(|v| v.is_finite() && *v > 0.0)
     }
 
-    /// The quantile and its limit, seconds, where it is a quantile of this step: other metrics are not kept for every second.
+    /// The quantile and its limit, seconds, where it is a quantile of this step: other metrics are
+    /// not kept for every second.
     pub(super) fn quantile_of(&self, step: usize) -> Option<(f64, f64)> {
         let objective = self.objective.as_ref().filter(|_| self.step == step)?;
         Some((objective.quantile()?, objective.bound))
@@ -159,8 +160,8 @@ pub(super) fn under_load_s(record: &RunRecord) -> f64 {
         .sum()
 }
 
-/// How long the run took from its beginning to the end of its last hold, beside what was told before it: `14 min 3 s of at most
-/// 25 min 42 s`; `None` where nothing was told or measured.
+/// How long the run took from its beginning to the end of its last hold, beside what was told
+/// before it: `14 min 3 s of at most 25 min 42 s`; `None` where nothing was told or measured.
 pub(super) fn whole_time(record: &RunRecord) -> Option<String> {
     took_of(&record.plan, end_s(record.probes.last()?))
 }
@@ -212,7 +213,8 @@ pub(super) fn between(record: &RunRecord) -> String {
     }
 }
 
-/// How much more than required the target carries: `18 % above the 1 000 VUs required (95 % CI +15 % to +22 %)`.
+/// How much more than required the target carries: `18 % above the 1 000 VUs required (95 % CI
+/// +15 % to +22 %)`.
 pub(super) fn headroom(record: &RunRecord, gate: &LoadGate) -> Option<String> {
     let headroom = gate.headroom?;
     let required = level(record, gate.required);
@@ -322,7 +324,8 @@ pub(crate) fn headline(record: &RunRecord) -> String {
     }
 }
 
-/// The levels near the crossing when they would be a lump on the whole range; `None` when nothing is gained.
+/// The levels near the crossing when they would be a lump on the whole range; `None` when nothing
+/// is gained.
 pub(super) fn near_crossing(record: &RunRecord) -> Option<(f64, f64)> {
     let levels: Vec<f64> = record.probes.iter().map(|p| p.level.0.into()).collect();
     let all = levels.iter().copied().fold(0.0, f64::max);
@@ -362,7 +365,8 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
-/// The share of failed cycles and, when there were any, of sheds: `errors 0.4 %`; `None` when no cycle ended.
+/// The share of failed cycles and, when there were any, of sheds: `errors 0.4 %`; `None` when no
+/// cycle ended.
 pub(crate) fn error_text(cycle: Option<&StepRecord>) -> Option<String> {
     let errors = format!("errors {} %", percent(errors_of(cycle?)?));
     Some(match sheds_of(cycle?).filter(|s| *s > 0.0) {
@@ -384,7 +388,8 @@ fn metric_text(objective: &str) -> &str {
     objective[..end].trim()
 }
 
-/// What was seen of the first objective (or the first that decided the verdict): `p99(answer) 1.82 s`.
+/// What was seen of the first objective (or the first that decided the verdict):
+/// `p99(answer) 1.82 s`.
 pub(crate) fn observed_text(objectives: &[ObjectiveRecord], verdict: Verdict) -> Option<String> {
     let shown = objectives
         .iter()

@@ -79,7 +79,8 @@ fn whole(vus: f64) -> u32 {
     crate::measure::Level::nearest(vus).get()
 }
 
-/// The breakpoint, and the half-width as a fraction of it. Of an interval without a number it is a fraction of the middle.
+/// The breakpoint, and the half-width as a fraction of it. Of an interval without a number it is a
+/// fraction of the middle.
 fn named(estimate: &Estimate, ending: Ending) -> (Option<u32>, f64) {
     if ending == Ending::Bracketed {
         let (low, high) = (estimate.low, estimate.high);
@@ -110,8 +111,8 @@ fn binding_objective(
     })
 }
 
-/// The objective to name as broken. A latency objective whose percentile looks well, or is missing, broke through failures:
-/// then the objective on errors says more, if there is one.
+/// The objective to name as broken. A latency objective whose percentile looks well, or is missing,
+/// broke through failures: then the objective on errors says more, if there is one.
 fn broken_objective(slo: &Slo, binding: usize, broke: &ProbeRecord) -> String {
     let objectives = slo.objectives();
     let seen = &broke.objectives[binding];
@@ -169,8 +170,8 @@ fn ratios(cycle: &StepRecord) -> (f64, f64) {
     (ratio(failed, all), ratio(cycle.shed, with_sheds))
 }
 
-/// What gave way, over the broken probes nearest above the breakpoint: the surest first; of equally sure causes the one that
-/// most of these probes show, and of those the one of the lowest level.
+/// What gave way, over the broken probes nearest above the breakpoint: the surest first; of equally
+/// sure causes the one that most of these probes show, and of those the one of the lowest level.
 fn causes(
     spec: &RunSpec,
     conclusion: &Conclusion,
@@ -181,7 +182,8 @@ fn causes(
     match conclusion.ending {
         Ending::NeverBroke => return Vec::new(),
         Ending::GeneratorLimited => {
-            // What was wrong with the last probe says more than that probes were invalid. One that others spoiled is no finding.
+            // What was wrong with the last probe says more than that probes were invalid. One that
+            // others spoiled is no finding.
             if probes.last().is_none_or(|p| p.end != HoldEnd::Invalid) {
                 return vec![the_generator(&conclusion.reason)];
             }
@@ -239,8 +241,8 @@ fn causes(
     )
 }
 
-/// Adds what leaks over the whole run. A leak comes before the limit that it reached, and first where time broke the SLO; one
-/// that reached nothing is told behind what gave way.
+/// Adds what leaks over the whole run. A leak comes before the limit that it reached, and first
+/// where time broke the SLO; one that reached nothing is told behind what gave way.
 fn with_leaks(
     time_driven: bool,
     mut found: Vec<LimitingResource>,

@@ -15,8 +15,9 @@ const HICCUP: Duration = Duration::from_millis(100);
 
 /// How often one who waits is told that it is still waited for.
 const TELL_EVERY: Duration = Duration::from_secs(2);
-/// How long a target that this program brought up may refuse a request for good: a proxy that is there before the service behind it
-/// says 404 until that is there too. One that should run already has no such time.
+/// How long a target that this program brought up may refuse a request for good: a proxy that is
+/// there before the service behind it says 404 until that is there too. One that should run already
+/// has no such time.
 const PROXY_ALONE: Duration = Duration::from_secs(10);
 
 /// Why a target is not well.
@@ -59,7 +60,8 @@ pub(super) struct Wait<'a> {
     pub(super) unloaded: Option<Duration>,
     /// How long that may take, in engine time.
     pub(super) limit: Duration,
-    /// How long an answer that will not change is taken for one that may; `None` for as long as all others.
+    /// How long an answer that will not change is taken for one that may; `None` for as long as all
+    /// others.
     pub(super) definite_after: Option<Duration>,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -95,8 +97,8 @@ impl Wait<'_> {
     }
 }
 
-/// Waits until enough cycles in a row pass, up to a deadline, and gives the time of the slowest of them, or says why they did
-/// not. `now` is the engine's time, which goes on.
+/// Waits until enough cycles in a row pass, up to a deadline, and gives the time of the slowest of
+/// them, or says why they did not. `now` is the engine's time, which goes on.
 pub(super) async fn pass(
     engine: &mut dyn Engine,
     now: &mut Duration,

@@ -1,18 +1,23 @@
-//! Whether the target crashed in a probe: it stopped answering altogether, and not for the blink of a pause.
+//! Whether the target crashed in a probe: it stopped answering altogether, and not for the blink of
+//! a pause.
 
 use crate::measure::{FailureKind, StepTable, StepWindow};
 use crate::probe::Probe;
 use crate::slo::Verdict;
 
-/// Connections that must fail in a second in which nobody answers for it to count as dead: fewer may be chance.
+/// Connections that must fail in a second in which nobody answers for it to count as dead: fewer
+/// may be chance.
 const CRASH_FAILURES: u64 = 5;
-/// Dead seconds in a row that are a crash although the target came back: a pause for garbage takes two.
+/// Dead seconds in a row that are a crash although the target came back: a pause for garbage takes
+/// two.
 const CRASH_SECONDS: u32 = 3;
-/// Seconds that a target must be gone for at the end of a probe, when nobody knows whether it would have come back.
+/// Seconds that a target must be gone for at the end of a probe, when nobody knows whether it would
+/// have come back.
 const GONE_S: f64 = 2.0;
 
-/// Seconds of a probe after which the target stopped answering altogether: connections failed, and it did not come back within the
-/// probe, or not at once. A probe that held had no crash that mattered.
+/// Seconds of a probe after which the target stopped answering altogether: connections failed, and
+/// it did not come back within the probe, or not at once. A probe that held had no crash that
+/// mattered.
 pub(super) fn after_s(probe: &Probe, steps: &StepTable, verdict: Verdict) -> Option<f64> {
     if verdict == Verdict::Held {
         return None;
@@ -31,7 +36,8 @@ pub(super) fn after_s(probe: &Probe, steps: &StepTable, verdict: Verdict) -> Opt
                 return since;
             }
         }
-        // A second in which nothing ends, as when everybody waits before the next try, says neither.
+        // A second in which nothing ends, as when everybody waits before the next try, says
+        // neither.
         passed += window.span.as_secs_f64();
     }
     since.filter(|since| passed - since >= GONE_S)
@@ -93,7 +99,8 @@ mod tests {
         }
     }
 
-    /// Seconds by letters: `.` answers, `x` refuses, `e` answers 503, `t` lets time out, ` ` is silent, `f` refuses too few.
+    /// Seconds by letters: `.` answers, `x` refuses, `e` answers 503, `t` lets time out, ` ` is
+    /// silent, `f` refuses too few.
     fn probe(seconds: &str) -> Probe {
         let of = |letter| match letter {
             '.' => second(20, &[]),

@@ -31,7 +31,8 @@ pub trait RunEnvironment: Send {
     fn keep(&mut self, _entry: &Entry) -> Result<(), String> {
         Ok(())
     }
-    /// What is to be put behind the message that the target is not there: what brought it up has printed that.
+    /// What is to be put behind the message that the target is not there: what brought it up has
+    /// printed that.
     fn last_words(&self) -> String {
         String::new()
     }

@@ -1,4 +1,5 @@
-//! What gave way, named once more when all of a run is known: the first probe that broke had little to be compared with.
+//! What gave way, named once more when all of a run is known: the first probe that broke had little
+//! to be compared with.
 
 use super::{Run, RunEnvironment};
 use crate::cause::{self, Explained, ObservedProbe, Spoiled};
@@ -15,8 +16,9 @@ pub(super) struct Explaining {
 }
 
 impl<S: RunEnvironment> Run<'_, S> {
-    /// Names the causes of every broken probe. One that says nothing of latencies and errors, as the generator was late, names what
-    /// is certain however late it was: a kill that the kernel counted.
+    /// Names the causes of every broken probe. One that says nothing of latencies and errors, as
+    /// the generator was late, names what is certain however late it was: a kill that the kernel
+    /// counted.
     pub(super) fn explain_again(&mut self) -> Explaining {
         let explain = |seen: &ObservedProbe| {
             cause::explain(&self.case(&seen.measurement, &seen.before, &seen.lines))

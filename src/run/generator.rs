@@ -1,4 +1,5 @@
-//! Whether the generator, and not the target, made a probe what it is. docs/engine.md says why the limits are these.
+//! Whether the generator, and not the target, made a probe what it is. docs/engine.md says why the
+//! limits are these.
 
 use std::fmt::Write as _;
 
@@ -14,15 +15,18 @@ const LAG_SHARE: f64 = 0.1;
 const TIMER_LAG_S: f64 = 0.005;
 /// CPU of a load thread, in cores, from which it has none left.
 const THREAD_FULL: f64 = 0.95;
-/// CPU of a worker of a distributed engine, in cores of its busiest thread, beyond which it has too little left.
+/// CPU of a worker of a distributed engine, in cores of its busiest thread, beyond which it has too
+/// little left.
 const WORKER_FULL: f64 = 0.9;
 /// Share of all cores beyond which a generator that is another process has too few left.
 const PROCESS_FULL: f64 = 0.9;
-/// Delay of a full thread as a share of a cycle: by so much fewer requests are sent than were asked for.
+/// Delay of a full thread as a share of a cycle: by so much fewer requests are sent than were asked
+/// for.
 const LOST_SHARE: f64 = 0.01;
 /// Delay below which a full thread still sends on time, seconds.
 const FULL_LAG_S: f64 = 0.010;
-/// Share of a hold's seconds in which the generator may be late: a pause of the machine is no lack of it.
+/// Share of a hold's seconds in which the generator may be late: a pause of the machine is no lack
+/// of it.
 const LATE_SECONDS: f64 = 0.1;
 /// Share of the machine's CPU that its hypervisor may give to others before a probe says nothing.
 const GROSS_STEAL: f64 = 0.25;
@@ -36,7 +40,8 @@ const TOLD_HELD_UP: f64 = 0.05;
 /// Fewer retransmitted segments, or sends that were held up, than this are chance.
 const FEW: u64 = 20;
 
-/// Why a probe says nothing about the target, if so. `limit_s` is the tightest latency limit, `cycle` the cycle's step.
+/// Why a probe says nothing about the target, if so. `limit_s` is the tightest latency limit,
+/// `cycle` the cycle's step.
 pub(super) fn fault(
     m: &Measurement,
     cycle: usize,
@@ -66,8 +71,8 @@ fn lost(m: &Measurement) -> Option<String> {
     ))
 }
 
-/// A worker of a distributed engine had no CPU left. How late that makes what it measures is not known, so a breach does not
-/// count either.
+/// A worker of a distributed engine had no CPU left. How late that makes what it measures is not
+/// known, so a breach does not count either.
 fn saturated(m: &Measurement) -> Option<String> {
     let cpu = |s: &&Second| s.window.generator.health.thread_cpu.unwrap_or(0.0);
     let is_full = |s: &&Second| s.window.generator.health.workers > 0 && cpu(s) > WORKER_FULL;
@@ -75,7 +80,8 @@ fn saturated(m: &Measurement) -> Option<String> {
     let worst = full.iter().map(cpu).fold(0.0, f64::max);
     too_many(full.len(), m.hold.len()).then(|| {
         format!(
-            "the busiest worker used {:.0} % of a core, more than {:.0} % in {} of {} seconds: start more workers",
+            "the busiest worker used {:.0} % of a core, more than {:.0} % in {} of {} seconds: \
+             start more workers",
             worst * 100.0,
             WORKER_FULL * 100.0,
             full.len(),
@@ -169,7 +175,8 @@ fn who(late: &[&Second]) -> &'static str {
     }
 }
 
-/// A thread without CPU left sends later than asked, also where a generous SLO hides it: the level is not that asked for.
+/// A thread without CPU left sends later than asked, also where a generous SLO hides it: the level
+/// is not that asked for.
 fn full(m: &Measurement, cycle: usize, judgement: &Judgement) -> Option<String> {
     let limit = FULL_LAG_S.max(LOST_SHARE * cycle_s(m, cycle)?);
     let lag = |s: &&Second| s.window.generator.lag_p99_s.unwrap_or(0.0);
@@ -217,8 +224,8 @@ fn cycle_s(m: &Measurement, cycle: usize) -> Option<f64> {
     (cycles > 0).then(|| m.hold.iter().map(vu_seconds).sum::<f64>() / cycles as f64)
 }
 
-/// Whether something broke that the generator's own delay, which can only lengthen latencies and lower the load, does not
-/// explain.
+/// Whether something broke that the generator's own delay, which can only lengthen latencies and
+/// lower the load, does not explain.
 fn breach_beyond(judgement: &Judgement, lag_s: f64) -> bool {
     judgement.outcomes.iter().any(|outcome| {
         let record = &outcome.record;
@@ -278,7 +285,8 @@ fn mean(values: impl Iterator<Item = Option<f64>>) -> Option<f64> {
     (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
 }
 
-/// What the network does to the latencies, where the target is not on this machine; `round_trip_s` is that of the way there.
+/// What the network does to the latencies, where the target is not on this machine; `round_trip_s`
+/// is that of the way there.
 pub(super) fn network(parts: &[Vec<GeneratorHealth>], round_trip_s: Option<f64>) -> Option<String> {
     let round_trip_s = round_trip_s.filter(|s| *s >= FAR_S)?;
     let all: Vec<GeneratorHealth> = parts.concat();
@@ -299,8 +307,8 @@ fn resent(strains: &[GeneratorHealth], few: u64) -> Option<f64> {
     (again >= few).then(|| part(again, count(|s| s.segments_out)))
 }
 
-/// What bore on the generator without making a part of the run invalid: one line for each kind. A part is a probe's hold or
-/// a stage, and `name` says which.
+/// What bore on the generator without making a part of the run invalid: one line for each kind. A
+/// part is a probe's hold or a stage, and `name` says which.
 pub(super) fn warnings(parts: &[Vec<GeneratorHealth>], name: &str) -> Vec<String> {
     type Of = fn(&[GeneratorHealth]) -> Option<f64>;
     let kinds: [(Of, f64, &str); 4] = [

@@ -1,4 +1,5 @@
-//! What ends a run from outside, at once: the user, a stop file, or a limit that must not be passed.
+//! What ends a run from outside, at once: the user, a stop file, or a limit that must not be
+//! passed.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -79,7 +80,8 @@ pub(super) fn of_error(error: &EngineError) -> (Ending, RampEnding, String) {
     (halt.ending(), halt.ramp_ending(), halt.reason())
 }
 
-/// Whether a run is to end, for loops that check and for waits that must be broken off. Only the first reason counts.
+/// Whether a run is to end, for loops that check and for waits that must be broken off. Only the
+/// first reason counts.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt(Arc<Flag>);
 

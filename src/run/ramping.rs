@@ -1,4 +1,5 @@
-//! A ramp: the stages one after the other, each judged as a whole, and every ten seconds judged on the way.
+//! A ramp: the stages one after the other, each judged as a whole, and every ten seconds judged on
+//! the way.
 
 use std::time::Duration;
 
@@ -161,7 +162,8 @@ impl<S: RunEnvironment> Ramp<'_, S> {
         Ok(self.ending())
     }
 
-    /// All stages. The level is that of the window's end, so that a stage reaches its target in its last second.
+    /// All stages. The level is that of the window's end, so that a stage reaches its target in its
+    /// last second.
     async fn climb(&mut self) -> Result<(), EngineError> {
         let mut track = self.start().await?;
         let mut end = HoldEnd::Complete;
@@ -285,7 +287,8 @@ impl<S: RunEnvironment> Ramp<'_, S> {
         generator::fault(m, self.spec.steps.whole(), limit_s, judgement)
     }
 
-    /// Judges a stage as a whole. One that the user broke off before its first second leaves nothing.
+    /// Judges a stage as a whole. One that the user broke off before its first second leaves
+    /// nothing.
     fn leave(&mut self, present: Option<Present>, end: HoldEnd) {
         let Some(mut present) = present.filter(|p| !p.measurement.hold.is_empty()) else {
             return;

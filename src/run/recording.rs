@@ -113,8 +113,8 @@ pub(super) fn exchanges<'a>(
     new
 }
 
-/// The first lines of every monitor and how many more there were: a service that logs every failed request would otherwise
-/// fill the record.
+/// The first lines of every monitor and how many more there were: a service that logs every failed
+/// request would otherwise fill the record.
 pub(super) fn log(lines: &[(Duration, LogLine)], began: Duration) -> Vec<LogRecord> {
     let mut records: Vec<LogRecord> = Vec::new();
     // Per monitor: lines kept, lines left out, and when the last of them came.
@@ -250,7 +250,8 @@ fn short(reading: &Reading) -> Reading {
         if v == 0.0 || !v.is_finite() {
             return v;
         }
-        // Large numbers are divided and multiplied by a whole number: 2.3513e10 and not 23512999999.999996.
+        // Large numbers are divided and multiplied by a whole number: 2.3513e10 and not
+        // 23512999999.999996.
         let digits = 5.0 - v.abs().log10().floor();
         let scale = 10_f64.powf(digits.abs());
         if digits < 0.0 {

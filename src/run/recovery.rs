@@ -1,4 +1,5 @@
-//! What happens between probes: the load stops, the target drains, is reset, and must be well before it is loaded again.
+//! What happens between probes: the load stops, the target drains, is reset, and must be well
+//! before it is loaded again.
 
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use crate::event::Event;
 use crate::measure::Level;
 
 impl<S: RunEnvironment> Run<'_, S> {
-    /// Whether a part of the target is down that a reset would bring back: the SLO may hold without it, but what is measured
-    /// then is another service.
+    /// Whether a part of the target is down that a reset would bring back: the SLO may hold without
+    /// it, but what is measured then is another service.
     pub(super) fn is_dead(&mut self) -> bool {
         let revived = &self.spec.revived;
         let mut readings = self.surroundings.readings().into_iter();
@@ -41,8 +42,8 @@ impl<S: RunEnvironment> Run<'_, S> {
         Ok(well)
     }
 
-    /// Stops the load and waits until nothing is in flight and the monitors read what the profile asks of a target that has
-    /// drained, up to a deadline.
+    /// Stops the load and waits until nothing is in flight and the monitors read what the profile
+    /// asks of a target that has drained, up to a deadline.
     pub(super) async fn drain(&mut self) -> Result<(), EngineError> {
         self.engine.set_level(Level::ZERO).await?;
         self.level = Level::ZERO;
@@ -88,8 +89,8 @@ impl<S: RunEnvironment> Run<'_, S> {
         self.warnings.push(warning);
     }
 
-    /// Waits until enough cycles in a row pass, up to a deadline; after a recovery they must be about as fast as those before
-    /// the search, whose slowest this gives.
+    /// Waits until enough cycles in a row pass, up to a deadline; after a recovery they must be
+    /// about as fast as those before the search, whose slowest this gives.
     pub(super) async fn canaries(
         &mut self,
         limit: Duration,

@@ -8,7 +8,8 @@ use crate::search::{Conclusion, Order};
 use crate::slo::Verdict;
 
 impl<S: RunEnvironment> Run<'_, S> {
-    /// Holds the levels below the breakpoint. The search has its answer: nothing that happens here takes it away.
+    /// Holds the levels below the breakpoint. The search has its answer: nothing that happens here
+    /// takes it away.
     pub(super) async fn references(&mut self, conclusion: &Conclusion) {
         let required = self.spec.plan.required.map(Level);
         let began_s = self.elapsed_s();
@@ -40,7 +41,11 @@ impl<S: RunEnvironment> Run<'_, S> {
         }
         let broke = (self.probes.last()).is_some_and(|p| p.verdict == Verdict::Broke);
         if broke {
-            return Err("the SLO broke there, below the breakpoint: the target may not have recovered from the search".to_owned());
+            return Err(
+                "the SLO broke there, below the breakpoint: the target may not have \
+                recovered from the search"
+                    .to_owned(),
+            );
         }
         Ok(())
     }

@@ -1,10 +1,12 @@
-//! Where the users' cycles spend their time, by Little's law: what is in flight over what is completed per second.
+//! Where the users' cycles spend their time, by Little's law: what is in flight over what is
+//! completed per second.
 
 use crate::measure::{Measurement, Role, StepTable};
 use crate::stats::tail::Residence;
 
-/// How long a cycle of the users stays in `step` and in all steps, on average over a hold. `None` when nothing was completed, or
-/// for a step of others. What stands for a mix is the sum of its kinds.
+/// How long a cycle of the users stays in `step` and in all steps, on average over a hold. `None`
+/// when nothing was completed, or for a step of others. What stands for a mix is the sum of its
+/// kinds.
 pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> Option<Residence> {
     let per_s = measurement.throughput(steps.main()).filter(|x| *x > 0.0)?;
     let rows = steps.rows();
@@ -30,7 +32,8 @@ pub(super) fn of(measurement: &Measurement, steps: &StepTable, step: usize) -> O
             cycle_s: time_in(0, rows.len(), None),
         });
     }
-    // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the beginning of that one on.
+    // A VU is in one step at a time: a wait that counts from an earlier step is in flight from the
+    // beginning of that one on.
     let time_of = |step: usize| {
         let row = rows.get(step)?;
         let begins = if row.role.is_whole() {
@@ -77,7 +80,8 @@ mod tests {
         }
     }
 
-    /// Two seconds of 20 cycles/s; of others, `open`, `ask`, `answer`, the cycle (which counts who thinks too).
+    /// Two seconds of 20 cycles/s; of others, `open`, `ask`, `answer`, the cycle (which counts who
+    /// thinks too).
     fn measurement() -> Measurement {
         let second = |ask, answer| Second {
             window: Window {

@@ -6,7 +6,8 @@ use crate::event::{Phase, ShownLatency, ShownShare, Tick};
 use crate::measure::{Second, StepTable};
 use crate::slo::{Metric, Slo};
 
-/// The latency that progress shows: that of the first objective on a latency quantile, else p99 of the main step.
+/// The latency that progress shows: that of the first objective on a latency quantile, else p99 of
+/// the main step.
 pub fn shown_latency(slo: &Slo, steps: &StepTable) -> ShownLatency {
     let mut objectives = slo.objectives().iter();
     let shown = objectives.find_map(|o| {

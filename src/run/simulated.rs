@@ -1,5 +1,5 @@
-//! Runs of simulated systems, as the laboratory and the tests make them: one builder, whose fields they change where
-//! they mean something else.
+//! Runs of simulated systems, as the laboratory and the tests make them: one builder, whose fields
+//! they change where they mean something else.
 
 use std::time::Duration;
 

@@ -13,7 +13,8 @@ const LOW: Level = Level(10);
 /// A step up settles for a cycle and holds for another.
 const CYCLES_A_STEP: f64 = 2.0;
 
-/// Says that a higher first level would save time, where a cycle is slow and the search begins with few VUs.
+/// Says that a higher first level would save time, where a cycle is slow and the search begins with
+/// few VUs.
 pub fn slow_start(search: &SearchSpec, cycle_s: f64) -> Option<String> {
     let steps = (search.max.get() / search.start.get().max(1)).checked_ilog2()?;
     let low = !search.unit.is_open() && search.start <= LOW && steps >= FEW_STEPS;

@@ -23,7 +23,8 @@ pub(super) struct Watch<'a, S> {
     pub(super) patience: Patience,
     /// Whether it is a warm-up, which goes on whatever the target does.
     pub(super) warms_up: bool,
-    /// Whether it goes up to find the first level that breaks: an overload on the way is enough, it need not be held.
+    /// Whether it goes up to find the first level that breaks: an overload on the way is enough, it
+    /// need not be held.
     pub(super) way_up: bool,
 }
 

@@ -1,7 +1,8 @@
-//! Addresses as people write them, made into what a request can have: capitals in the scheme, spaces and letters beyond ASCII.
+//! Addresses as people write them, made into what a request can have: capitals in the scheme,
+//! spaces and letters beyond ASCII.
 
-/// The scheme in small letters, and what no request line can have percent-encoded (RFC 3986, section 2.1); what stands in
-/// `{{ }}` stays.
+/// The scheme in small letters, and what no request line can have percent-encoded (RFC 3986,
+/// section 2.1); what stands in `{{ }}` stays.
 ///
 /// # Errors
 /// Where a host cannot be connected to as it is written; says what to write.
@@ -35,8 +36,8 @@ pub(super) fn is_whole(text: &str) -> bool {
     begins("http://") || begins("https://")
 }
 
-/// Whether what stands behind a host, if anything, is a port that somebody can listen on: clients that cannot read it take the one of
-/// the scheme, and the load would go to another service.
+/// Whether what stands behind a host, if anything, is a port that somebody can listen on: clients
+/// that cannot read it take the one of the scheme, and the load would go to another service.
 ///
 /// # Errors
 /// Says which port is none.

@@ -2,7 +2,8 @@
 
 use core::net::IpAddr;
 
-/// This machine's own addresses, and hosts that were named: a load that hits a stranger's server cannot be taken back.
+/// This machine's own addresses, and hosts that were named: a load that hits a stranger's server
+/// cannot be taken back.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allowed(Vec<String>);
 

@@ -47,7 +47,8 @@ impl<'a> Answer<'a> {
     pub fn json(&self) -> Option<&serde_json::Value> {
         let read = || match serde_json::from_slice(self.body) {
             Ok(json) => Some(json),
-            // In another charset that is said, or behind a mark of the order of bytes: JSON is UTF-8 else.
+            // In another charset that is said, or behind a mark of the order of bytes: JSON is
+            // UTF-8 else.
             Err(_) if self.says_charset() => serde_json::from_str(&self.decoded()?).ok(),
             Err(_) => None,
         };
@@ -111,7 +112,8 @@ impl<'a> Answer<'a> {
     }
 }
 
-/// The value of a header: UTF-8, else Latin-1, which is what servers send that know no better (RFC 9110, section 5.5).
+/// The value of a header: UTF-8, else Latin-1, which is what servers send that know no better (RFC
+/// 9110, section 5.5).
 pub fn text_of(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),

@@ -1,4 +1,5 @@
-//! What must be true of an answer whose status is right: a service that is broken may well answer 200.
+//! What must be true of an answer whose status is right: a service that is broken may well
+//! answer 200.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +12,8 @@ use super::extract::{json_path, last_line, pointer};
 use super::template::{Template, Value};
 use crate::excerpt;
 
-/// `check = { contains = "ok", matches = "^\\d+$", json = { "/errors" = "absent" }, max-bytes = 1000 }`.
+/// `check = { contains = "ok", matches = "^\\d+$", json = { "/errors" = "absent" }, max-bytes =
+/// 1000 }`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct CheckSpec {
@@ -24,7 +26,8 @@ pub struct CheckSpec {
     /// Regular expressions that must all match somewhere in the body.
     #[serde(default)]
     pub matches: OneOrMany,
-    /// JSON pointer or `JSONPath` = what must stand there: a value (a template), `"absent"` or `"present"`.
+    /// JSON pointer or `JSONPath` = what must stand there: a value (a template), `"absent"` or
+    /// `"present"`.
     #[serde(default)]
     pub json: BTreeMap<String, toml::Value>,
     /// Most bytes that the body may have, decoded.
@@ -131,7 +134,11 @@ impl Check {
             all.all()
                 .iter()
                 .map(|t| match t.as_str() {
-                    "" => Err("a text to look for is empty, which every body contains; write what must stand there".to_owned()),
+                    "" => Err(
+                        "a text to look for is empty, which every body contains; write what \
+                        must stand there"
+                            .to_owned(),
+                    ),
                     t => template(t),
                 })
                 .collect::<Result<_, _>>()
@@ -181,7 +188,8 @@ impl Check {
         self.bytes.1
     }
 
-    /// Why an answer does not pass, with the value that was seen; `None` where it does. `render` fills a template in.
+    /// Why an answer does not pass, with the value that was seen; `None` where it does. `render`
+    /// fills a template in.
     pub fn failure(
         &self,
         answer: &Answer<'_>,

@@ -47,8 +47,9 @@ const RESERVED: [&str; 4] = ["vu", "cycle", "env", "cookie"];
 const MOST_REDIRECTS: u32 = 20;
 
 impl Scenario {
-    /// Compiles a profile's scenario against a target's address. `files` holds the rows of every feeder and the bodies that the
-    /// scenario names; `secrets` looks up environment variables and files.
+    /// Compiles a profile's scenario against a target's address. `files` holds the rows of every
+    /// feeder and the bodies that the scenario names; `secrets` looks up environment variables and
+    /// files.
     ///
     /// # Errors
     /// When the scenario cannot run as it stands; the error names the place and the way out.
@@ -80,7 +81,8 @@ impl Scenario {
         if compiler.measured.len() == compiler.started {
             return Err(ScenarioError {
                 span: None,
-                message: "the scenario sends nothing; add a step such as `{ name = \"home\", get = \"/\" }`"
+                message: "the scenario sends nothing; add a step such as `{ name = \"home\", get \
+                    = \"/\" }`"
                     .to_owned(),
             });
         }
@@ -177,7 +179,8 @@ struct Compiler<'a> {
     /// The content of each file that is sent.
     bodies: &'a BTreeMap<String, Arc<[u8]>>,
     feeders: Vec<(&'a str, FeederUse)>,
-    /// Names of the value slots, by slot; those of extractions are there once their step was compiled.
+    /// Names of the value slots, by slot; those of extractions are there once their step was
+    /// compiled.
     slot_names: Vec<&'a str>,
     measured: Vec<&'a str>,
     /// How many of those each VU takes once.
@@ -249,7 +252,8 @@ impl<'a> Compiler<'a> {
         })
     }
 
-    /// Variables are filled in from built-in values and feeders, not from each other: the table has no order.
+    /// Variables are filled in from built-in values and feeders, not from each other: the table has
+    /// no order.
     fn vars(&mut self) -> Result<Vec<(usize, Template)>, ScenarioError> {
         let mut vars = Vec::new();
         for (slot, (name, text)) in self.spec.vars.iter().enumerate() {
@@ -274,7 +278,8 @@ impl<'a> Compiler<'a> {
             Some(name) if self.spec.cookies == CookiesSpec::Off => Err(ScenarioError {
                 span: None,
                 message: format!(
-                    "`{{{{ cookie.{name} }}}}` needs the cookies that `cookies = \"off\"` throws away; remove one of them"
+                    "`{{{{ cookie.{name} }}}}` needs the cookies that `cookies = \"off\"` throws \
+                     away; remove one of them"
                 ),
             }),
             _ => Ok(()),
@@ -357,8 +362,8 @@ impl<'a> Compiler<'a> {
         Ok(out)
     }
 
-    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before it; a WebSocket that is
-    /// opened before it stays open.
+    /// A step that each VU takes once. A stream ends with the cycle, and so none is opened before
+    /// it; a WebSocket that is opened before it stays open.
     fn start_step(&mut self, step: &'a StepSpec, timeout: Duration) -> Result<Step, ScenarioError> {
         let stream = [
             ("open", step.open.is_some()),
@@ -368,13 +373,15 @@ impl<'a> Compiler<'a> {
         ];
         if let Some((key, _)) = stream.iter().find(|(_, there)| *there) {
             return Err(format!(
-                "`{key}` does not belong among the start steps: a stream ends with its cycle; open it in one of `steps`"
+                "`{key}` does not belong among the start steps: a stream ends with its cycle; \
+                 open it in one of `steps`"
             )
             .into());
         }
         if self.spec.cookies == CookiesSpec::Cycle {
             return Err(
-                "`cookies = \"cycle\"` would throw away what the start steps are given; remove it, or make this a step of the cycle"
+                "`cookies = \"cycle\"` would throw away what the start steps are given; remove \
+                 it, or make this a step of the cycle"
                     .to_owned()
                     .into(),
             );
@@ -388,7 +395,8 @@ impl<'a> Compiler<'a> {
             message,
         };
         if !self.spec.again_when.is_empty() && self.spec.start.is_empty() {
-            let message = "`again-when` takes the start steps anew, and there are none; add `[[scenario.start]]`";
+            let message = "`again-when` takes the start steps anew, and there are none; add \
+                `[[scenario.start]]`";
             return Err(error(message.to_owned()));
         }
         if let Some(fine) = self
@@ -398,7 +406,8 @@ impl<'a> Compiler<'a> {
             .find(|s| (200..300).contains(*s))
         {
             return Err(error(format!(
-                "`again-when`: {fine} is a success, after which nothing is taken anew; name a status such as 401"
+                "`again-when`: {fine} is a success, after which nothing is taken anew; name a \
+                 status such as 401"
             )));
         }
         let statuses = self.spec.again_when.iter().copied().map(status);
@@ -497,7 +506,12 @@ impl<'a> Compiler<'a> {
             );
         }
         if request.needs_body() {
-            return Err("an open stream has no body to `extract` from; take it from an event with `wait`, or use `header:NAME`".to_owned().into());
+            return Err(
+                "an open stream has no body to `extract` from; take it from an event with \
+                `wait`, or use `header:NAME`"
+                    .to_owned()
+                    .into(),
+            );
         }
         let opened = Opened {
             stream: self.opened(step)?,
@@ -607,7 +621,8 @@ impl<'a> Compiler<'a> {
             let from = ExtractFrom::parse(from).map_err(|m| format!("`extract`: {m}"))?;
             if step.wait.is_some() && !from.is_of_events() {
                 return Err(format!(
-                    "an event has no headers and no status, and so not {from}; extract with a JSON pointer such as `/id`"
+                    "an event has no headers and no status, and so not {from}; extract with a \
+                     JSON pointer such as `/id`"
                 ));
             }
             let known = self.slot_names.iter().position(|n| n == name);
@@ -776,7 +791,8 @@ impl<'a> Compiler<'a> {
             path.to_owned()
         } else if self.base.is_empty() {
             return Err(format!(
-                "`{path}` is a path, but the target has no address; write `url` under `[target]` or a whole address here"
+                "`{path}` is a path, but the target has no address; write `url` under `[target]` \
+                 or a whole address here"
             ));
         } else if path.is_empty() || path.starts_with('?') {
             format!("{}{path}", self.base)
@@ -833,7 +849,8 @@ impl<'a> Compiler<'a> {
         Ok((self.origin(origin), Part::new(template)))
     }
 
-    /// The path of a request as it is written, behind that of the target's address where it has one.
+    /// The path of a request as it is written, behind that of the target's address where it has
+    /// one.
     fn shown_target(&self, path: &str) -> String {
         if path.contains("://") || address::is_link(path) {
             return path.to_owned();

@@ -13,7 +13,8 @@ use super::sse::Event;
 use super::template::Template;
 use crate::excerpt;
 
-/// Which events are meant: `{ event = "answer", data = "[DONE]", contains = "..", matches = "..", match = { "/id" = "7" } }`.
+/// Which events are meant: `{ event = "answer", data = "[DONE]", contains = "..", matches = "..",
+/// match = { "/id" = "7" } }`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EventSpec {

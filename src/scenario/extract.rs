@@ -1,4 +1,5 @@
-//! Values that a step takes from an answer or an event: where they stand, and how they are found there.
+//! Values that a step takes from an answer or an event: where they stand, and how they are found
+//! there.
 
 use std::fmt;
 
@@ -47,7 +48,8 @@ pub enum ExtractFrom {
     Json(String),
     /// `JSONPath` into the same (RFC 9535).
     JsonPath(Box<JsonPath>),
-    /// The first group of a regular expression in the body or the event's data; the whole match where it has none.
+    /// The first group of a regular expression in the body or the event's data; the whole match
+    /// where it has none.
     Regex(Box<Regex>),
     /// An element of an HTML page: its text, or one of its attributes.
     Css(Box<CssPlace>),
@@ -70,8 +72,8 @@ pub struct CssPlace {
 }
 
 impl ExtractFrom {
-    /// Reads where a value stands: `/token`, `$.items[0].id`, `regex:id=(\d+)`, `css:input[name=csrf]@value`, `header:location`,
-    /// `cookie:sid`, `status` or `body`.
+    /// Reads where a value stands: `/token`, `$.items[0].id`, `regex:id=(\d+)`,
+    /// `css:input[name=csrf]@value`, `header:location`, `cookie:sid`, `status` or `body`.
     ///
     /// # Errors
     /// Says what cannot be read, and how it is written.
@@ -265,11 +267,12 @@ fn part_of(regex: &Regex, text: &str) -> Option<Value> {
     Some(Value::Text(found.as_str().to_owned()))
 }
 
-/// How deep elements may stand in each other. Reading a page takes the square of that, and nothing else of a thread's VUs runs
-/// meanwhile.
+/// How deep elements may stand in each other. Reading a page takes the square of that, and nothing
+/// else of a thread's VUs runs meanwhile.
 const DEEPEST: usize = 1_000;
 
-/// Whether a page nests deeper than any that is made for people: every tag that opens and none that closes counts.
+/// Whether a page nests deeper than any that is made for people: every tag that opens and none that
+/// closes counts.
 fn is_too_deep(page: &str) -> bool {
     let mut depth = 0_usize;
     for tag in page.split('<').skip(1) {
@@ -352,14 +355,16 @@ fn css(text: &str) -> Result<ExtractFrom, String> {
     })))
 }
 
-/// Most descents (`..`) of a `JSONPath`: each multiplies the places that are looked at by all that there are.
+/// Most descents (`..`) of a `JSONPath`: each multiplies the places that are looked at by all that
+/// there are.
 const MOST_DESCENTS: usize = 2;
 
 /// Reads a `JSONPath` (RFC 9535).
 pub(super) fn json_path(text: &str) -> Result<JsonPath, String> {
     if text.matches("..").count() > MOST_DESCENTS {
         return Err(format!(
-            "`{text}` descends (`..`) more than {MOST_DESCENTS} times, which can take minutes per answer; name the way"
+            "`{text}` descends (`..`) more than {MOST_DESCENTS} times, which can take minutes per \
+             answer; name the way"
         ));
     }
     JsonPath::parse(text).map_err(|e| format!("`{text}` is not a valid JSONPath: {e}"))
@@ -438,7 +443,8 @@ mod tests {
         headers.append("set-cookie", "sid=abc; Path=/".parse().unwrap());
         headers.append("set-cookie", "csrf=\"x=y\"; HttpOnly".parse().unwrap());
         let json = r#"{"token": "t", "n": 42, "items": [{"id": 1}, {"id": "two"}], "ids": [7, 8]}"#;
-        let page = "<form action='/pay'><input type=hidden name=csrf value='a&amp;b'><p> Hello <b>you</b></p></form>";
+        let page = "<form action='/pay'><input type=hidden name=csrf value='a&amp;b'><p> Hello \
+            <b>you</b></p></form>";
         for (from, body, wanted) in [
             ("/token", json, "t"),
             ("/n", json, "42"),

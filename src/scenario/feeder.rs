@@ -3,7 +3,8 @@
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
-/// Bytes that all feeders of a profile may have together, as their files are and as they are kept: half a million users with a token each.
+/// Bytes that all feeders of a profile may have together, as their files are and as they are kept:
+/// half a million users with a token each.
 pub const MOST: usize = 28 << 20;
 /// Bytes that one row may have: thousands of columns, or one of pages.
 const ROW: usize = 2 << 20;
@@ -210,7 +211,8 @@ impl Feeder {
         self.text.len() + self.ends.len() * CELL + self.json.len()
     }
 
-    /// Stands in for a file that is not there yet: one empty row, with whatever columns are asked for.
+    /// Stands in for a file that is not there yet: one empty row, with whatever columns are asked
+    /// for.
     pub fn to_come() -> Self {
         Self {
             columns: vec![String::new()],
@@ -273,7 +275,8 @@ fn told(error: csv::Error) -> FeederError {
     FeederError::Csv(error)
 }
 
-/// A text of which no more than so many bytes are read: a row without an end would be kept whole before anybody could count it.
+/// A text of which no more than so many bytes are read: a row without an end would be kept whole
+/// before anybody could count it.
 struct Limited<R> {
     text: R,
     left: usize,

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Feeder;
 
-/// What stands in files beside the profile: rows by the feeder's name, bodies by the path as it is written there.
+/// What stands in files beside the profile: rows by the feeder's name, bodies by the path as it is
+/// written there.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     /// The rows of every feeder.

@@ -1,11 +1,13 @@
-//! Lists with an end: each step takes memory for every second of a run, and a profile may be anybody's.
+//! Lists with an end: each step takes memory for every second of a run, and a profile may be
+//! anybody's.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
-/// Steps of all scenarios of a profile together. One that is measured takes some megabyte of memory in a search, for its latencies.
+/// Steps of all scenarios of a profile together. One that is measured takes some megabyte of memory
+/// in a search, for its latencies.
 pub const STEPS: usize = 100;
 
 /// A list with an end: what is beyond it is not even read.

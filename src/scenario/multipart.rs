@@ -47,7 +47,8 @@ pub(super) fn end(boundary: &str) -> String {
     format!("\r\n--{boundary}--\r\n")
 }
 
-/// A name between quotes, as browsers write it (WHATWG HTML, "multipart/form-data encoding algorithm").
+/// A name between quotes, as browsers write it (WHATWG HTML, "multipart/form-data encoding
+/// algorithm").
 fn push_quoted(out: &mut String, name: &str) {
     for c in name.chars() {
         match c {

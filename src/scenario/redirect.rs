@@ -41,8 +41,8 @@ impl Redirect {
         Ok(sent.again(origin, to, next_method(status, method)))
     }
 
-    /// The request `sent` where its target is a whole address, or one that is relative to the root of `origin`: one that an
-    /// answer gave.
+    /// The request `sent` where its target is a whole address, or one that is relative to the root
+    /// of `origin`: one that an answer gave.
     ///
     /// # Errors
     /// When the address cannot be read or is of another scheme than http and https.
@@ -112,7 +112,8 @@ impl<'a> Sent<'a> {
     }
 }
 
-/// 303 asks for a look at something else; of 301 and 302 that is what clients have always made of a POST.
+/// 303 asks for a look at something else; of 301 and 302 that is what clients have always made of a
+/// POST.
 fn next_method(status: StatusCode, method: &Method) -> Method {
     match (status.as_u16(), method) {
         (_, &Method::HEAD) => Method::HEAD,
@@ -140,7 +141,8 @@ pub fn same_origin(a: &Origin, b: &Origin) -> bool {
     a.tls == b.tls && a.port == b.port && a.host.eq_ignore_ascii_case(&b.host)
 }
 
-/// A location read relative to what was asked for (RFC 3986, section 5.2): its origin and its target.
+/// A location read relative to what was asked for (RFC 3986, section 5.2): its origin and its
+/// target.
 fn resolve(origin: &Origin, asked: &str, location: &str) -> Result<(Origin, String), BadRequest> {
     let location = location.trim().split('#').next().unwrap_or_default();
     let scheme = location.split(['/', '?']).next().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! Requests of a scenario: where they go, what is in them, what is expected and taken from the answer.
+//! Requests of a scenario: where they go, what is in them, what is expected and taken from the
+//! answer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +40,10 @@ impl Origin {
     pub(super) fn split(address: &str) -> Result<(Self, &str), String> {
         let (scheme, rest) = address.split_once("://").ok_or_else(|| {
             let shown = masked(address);
-            format!("`{shown}` is not an address; write it with its scheme, as in `http://127.0.0.1:8080`")
+            format!(
+                "`{shown}` is not an address; write it with its scheme, as in \
+                `http://127.0.0.1:8080`"
+            )
         })?;
         let tls = match scheme {
             "http" => false,
@@ -334,7 +338,8 @@ impl RequestTemplate {
         })
     }
 
-    /// Writes head and body (RFC 9112, section 3); the length stands before the body, which is rendered first.
+    /// Writes head and body (RFC 9112, section 3); the length stands before the body, which is
+    /// rendered first.
     fn write(
         &self,
         mut buffer: String,

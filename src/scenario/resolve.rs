@@ -1,4 +1,5 @@
-//! Where names lead by the user's word, as `--resolve` of curl has it, and how many of a name's addresses are loaded.
+//! Where names lead by the user's word, as `--resolve` of curl has it, and how many of a name's
+//! addresses are loaded.
 
 use core::net::IpAddr;
 
@@ -24,7 +25,8 @@ impl Resolve {
         Ok(self)
     }
 
-    /// Adds an entry: `HOST:PORT:ADDRESS[,ADDRESS]`; `*` is every host, and an address of IPv6 stands in brackets.
+    /// Adds an entry: `HOST:PORT:ADDRESS[,ADDRESS]`; `*` is every host, and an address of IPv6
+    /// stands in brackets.
     ///
     /// # Errors
     /// Says what is wrong and how it is written.

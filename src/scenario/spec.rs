@@ -40,7 +40,8 @@ pub struct ScenarioSpec {
     /// Steps that each VU takes once, before its first cycle: a login, a token.
     #[serde(default, deserialize_with = "most::steps")]
     pub start: Vec<Spanned<StepSpec>>,
-    /// Statuses of the cycle's requests after which a VU takes the start steps anew: a session that has ended.
+    /// Statuses of the cycle's requests after which a VU takes the start steps anew: a session that
+    /// has ended.
     #[serde(default)]
     pub again_when: Vec<u16>,
     /// The steps in order.
@@ -112,8 +113,8 @@ pub enum FeederOrder {
     PerVu,
 }
 
-/// One `[[scenario.steps]]` table. Exactly one of the action keys (`get` ... `delete`, `open`, `wait`, `think`, `close`)
-/// must be there.
+/// One `[[scenario.steps]]` table. Exactly one of the action keys (`get` ... `delete`, `open`,
+/// `wait`, `think`, `close`) must be there.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StepSpec {
@@ -178,7 +179,8 @@ pub struct StepSpec {
     pub query: BTreeMap<String, toml::Value>,
     /// `{ user = "...", password = "..." }`, sent as HTTP's basic authentication; templates.
     pub basic_auth: Option<BasicAuthSpec>,
-    /// Fields of a form, sent as `application/x-www-form-urlencoded`: name = value, or a list of values; templates.
+    /// Fields of a form, sent as `application/x-www-form-urlencoded`: name = value, or a list of
+    /// values; templates.
     pub form: Option<BTreeMap<String, toml::Value>>,
     /// JSON body; strings in it are templates.
     pub json: Option<toml::Value>,
@@ -193,7 +195,8 @@ pub struct StepSpec {
     pub expect: Option<Vec<u16>>,
     /// What must be true of the answer beside its status.
     pub check: Option<CheckSpec>,
-    /// Values to take from the answer or the event: name = where it stands ([`super::ExtractFrom`]), or a table.
+    /// Values to take from the answer or the event: name = where it stands
+    /// ([`super::ExtractFrom`]), or a table.
     #[serde(default)]
     pub extract: BTreeMap<String, ExtractSpec>,
     /// Whether the answer is a stream of events that the step reads to its end.
@@ -245,7 +248,9 @@ pub struct BasicAuthSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(
     untagged,
-    expecting = "where the value stands (\"/token\", \"$.items[0].id\", \"regex:...\", \"css:...\", \"header:NAME\", \"cookie:NAME\", \"status\", \"body\"), or a table { from, pick, default }"
+    expecting = "where the value stands (\"/token\", \"$.items[0].id\", \"regex:...\", \
+        \"css:...\", \"header:NAME\", \"cookie:NAME\", \"status\", \"body\"), or a table { from, \
+        pick, default }"
 )]
 pub enum ExtractSpec {
     /// Where it stands.
@@ -263,7 +268,8 @@ pub struct ExtractTable {
     /// Which one, where several stand there.
     #[serde(default)]
     pub pick: Pick,
-    /// A regular expression whose first group, or whole match, is taken of the value that stands there.
+    /// A regular expression whose first group, or whole match, is taken of the value that stands
+    /// there.
     pub regex: Option<String>,
     /// What it is where nothing stands there; without it the step fails.
     pub default: Option<toml::Value>,
@@ -306,7 +312,8 @@ impl StepSpec {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WaitSpec {
-    /// Name of the open or connect step whose stream to listen on; may be left out when there is just one.
+    /// Name of the open or connect step whose stream to listen on; may be left out when there is
+    /// just one.
     pub on: Option<String>,
     /// The event's name; any when absent. Of a WebSocket's messages `text` or `binary`.
     pub event: Option<String>,
@@ -328,7 +335,8 @@ pub struct WaitSpec {
     /// Wait for the end of the stream instead, which must be a clean one.
     #[serde(default)]
     pub end: bool,
-    /// Place = template: values that the matching event must have, else the step fails with `wrong_event`.
+    /// Place = template: values that the matching event must have, else the step fails with
+    /// `wrong_event`.
     #[serde(default)]
     pub expect: BTreeMap<String, String>,
     /// Name of the earlier step whose start is the clock's zero; the wait's own start when absent.

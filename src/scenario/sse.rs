@@ -1,4 +1,5 @@
-//! Server-sent events: bytes in, events out (WHATWG HTML, section 9.2.6). Pure; chunks may be cut anywhere.
+//! Server-sent events: bytes in, events out (WHATWG HTML, section 9.2.6). Pure; chunks may be cut
+//! anywhere.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ pub struct TooLong;
 pub struct Parser {
     /// The line so far.
     line: Vec<u8>,
-    /// The last byte was a carriage return: a line feed right after it belongs to the same line end.
+    /// The last byte was a carriage return: a line feed right after it belongs to the same line
+    /// end.
     after_cr: bool,
     /// A first line has been read: no byte order mark can follow.
     begun: bool,

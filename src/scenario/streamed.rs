@@ -1,4 +1,5 @@
-//! A request whose answer is a stream that the step itself reads: where the answer begins and ends. Pure.
+//! A request whose answer is a stream that the step itself reads: where the answer begins and ends.
+//! Pure.
 
 use serde::Deserialize;
 
@@ -18,7 +19,8 @@ pub enum StreamSpec {
     Table(Box<StreamTable>),
 }
 
-/// `{ until = "[DONE]", first = "/choices/0/delta/content", fail = { match = { "/error" = "present" } } }`.
+/// `{ until = "[DONE]", first = "/choices/0/delta/content", fail = { match = { "/error" = "present"
+/// } } }`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct StreamTable {
@@ -34,7 +36,8 @@ pub struct StreamTable {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "`until` is the data of an event, or a table { event, data, contains, matches, match }"
+    expecting = "`until` is the data of an event, or a table { event, data, contains, matches, \
+        match }"
 )]
 pub enum UntilSpec {
     /// The one with this data.
@@ -47,7 +50,8 @@ pub enum UntilSpec {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "`first` is a place at which something stands, such as \"/text\", or a table { event, data, contains, matches, match }"
+    expecting = "`first` is a place at which something stands, such as \"/text\", or a table { \
+        event, data, contains, matches, match }"
 )]
 pub enum FirstSpec {
     /// The one that has something at this place, and no empty text.

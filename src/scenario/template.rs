@@ -1,7 +1,9 @@
-//! Templates: text with `{{ vu }}`, `{{ cycle }}`, `{{ uuid() }}`, `{{ now() }}`, `{{ random(1, 6) }}`, `{{ NAME }}`,
-//! `{{ cookie.NAME }}` and `{{ FEEDER.column }}` in it. `{{ "{{" }}` is the sign `{{` itself.
+//! Templates: text with `{{ vu }}`, `{{ cycle }}`, `{{ uuid() }}`, `{{ now() }}`,
+//! `{{ random(1, 6) }}`, `{{ NAME }}`, `{{ cookie.NAME }}` and `{{ FEEDER.column }}` in it.
+//! `{{ "{{" }}` is the sign `{{` itself.
 //!
-//! A template is cut into segments once; at run time the segments are only joined. One without `{{` is a constant.
+//! A template is cut into segments once; at run time the segments are only joined. One without `{{`
+//! is a constant.
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -328,7 +330,8 @@ impl Template {
         }
     }
 
-    /// Text that the author wrote: in a JSON body it is the inside of a string; in an address it is left alone.
+    /// Text that the author wrote: in a JSON body it is the inside of a string; in an address it is
+    /// left alone.
     fn push_literal(&mut self, text: &str) {
         match self.escape {
             Escape::Json | Escape::Query => {
@@ -409,7 +412,8 @@ fn only_placeholder(text: &str) -> Option<&str> {
 }
 
 impl Names<'_> {
-    /// A string of JSON that is one placeholder whose value may be something else than a text: then it keeps its type.
+    /// A string of JSON that is one placeholder whose value may be something else than a text: then
+    /// it keeps its type.
     fn whole_value(&self, text: &str) -> Result<Option<Segment>, String> {
         let Some(name) = only_placeholder(text).filter(|name| quoted(name).is_none()) else {
             return Ok(None);
@@ -440,7 +444,10 @@ impl Names<'_> {
         }
         if let Some(inside) = called(name, "random") {
             return random(inside).ok_or_else(|| {
-                format!("`{{{{ {name} }}}}` is not two whole numbers, the lower first; write it as `{{{{ random(1, 100) }}}}`")
+                format!(
+                    "`{{{{ {name} }}}}` is not two whole numbers, the lower first; write it \
+                    as `{{{{ random(1, 100) }}}}`"
+                )
             });
         }
         if let Some(inside) = called(name, "text") {
@@ -465,7 +472,8 @@ impl Names<'_> {
             .into_iter()
             .chain(self.slots.iter().map(|(n, _)| *n));
         Err(format!(
-            "unknown variable `{{{{ {name} }}}}`{}; declare it under `[scenario.vars]` or `extract` it in an earlier step",
+            "unknown variable `{{{{ {name} }}}}`{}; declare it under `[scenario.vars]` or \
+             `extract` it in an earlier step",
             super::nearest(name, known)
         ))
     }
@@ -487,7 +495,8 @@ impl Names<'_> {
     fn column(&self, feeder_name: &str, column_name: &str) -> Result<Segment, String> {
         let Some(feeder) = self.feeders.iter().position(|(n, _)| *n == feeder_name) else {
             return Err(format!(
-                "unknown feeder `{feeder_name}` in `{{{{ {feeder_name}.{column_name} }}}}`{}; declare it under `[scenario.feeders]`",
+                "unknown feeder `{feeder_name}` in `{{{{ {feeder_name}.{column_name} }}}}`{}; \
+                 declare it under `[scenario.feeders]`",
                 super::nearest(
                     feeder_name,
                     self.feeders.iter().map(|(n, _)| *n).chain(["env"])
@@ -524,8 +533,8 @@ fn random(bounds: &str) -> Option<Segment> {
     (from <= to).then_some(Segment::Random(from, to))
 }
 
-/// What is mixed into every identifier, so that those of two runs differ although all that is drawn is the same: what one run
-/// has created is there in the next.
+/// What is mixed into every identifier, so that those of two runs differ although all that is drawn
+/// is the same: what one run has created is there in the next.
 fn of_this_run() -> &'static [u8; 16] {
     static OWN: LazyLock<[u8; 16]> = LazyLock::new(|| {
         // Keys of a hash are drawn anew in each process.
@@ -566,7 +575,8 @@ fn push_json_escaped(out: &mut String, value: &str) {
     }
 }
 
-/// Compiles a text for every place and fills it in: what is made safe for a place has nothing that ends it.
+/// Compiles a text for every place and fills it in: what is made safe for a place has nothing that
+/// ends it.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(text: &str) {
     use rand::SeedableRng as _;
@@ -685,7 +695,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_value_breaks_a_json_body(id in ".*") {
-            let body: toml::Value = toml::from_str("a = ['{{ id }}', 1, 2.5, true]\n\"k\\\"{{ vu }}\" = 'x\"{{ id }}'").unwrap();
+            let body: toml::Value = toml::from_str("a = ['{{ id }}', 1, 2.5, true]\n\"k\\\"{{ vu \
+                }}\" = 'x\"{{ id }}'").unwrap();
             let t = Template::parse_json(&body, &names()).unwrap();
             let json: serde_json::Value = serde_json::from_str(&render(&t, &values(&id))).unwrap();
             prop_assert_eq!(&json["a"], &serde_json::json!([&id, 1, 2.5, true]));

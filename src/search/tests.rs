@@ -228,8 +228,9 @@ proptest! {
             prop_assert!(estimate.low <= estimate.vus && estimate.vus <= estimate.high);
             let held = driven.visit(driven.end.last_held);
             let broke = driven.visit(driven.end.first_broke);
-            prop_assert!(held.verdict == Verdict::Held && f64::from(held.level.get()) <= estimate.vus);
-            prop_assert!(broke.verdict == Verdict::Broke && f64::from(broke.level.get()) > estimate.vus);
+            let (below, above) = (held.level.get(), broke.level.get());
+            prop_assert!(held.verdict == Verdict::Held && f64::from(below) <= estimate.vus);
+            prop_assert!(broke.verdict == Verdict::Broke && f64::from(above) > estimate.vus);
         }
     }
 }

@@ -13,8 +13,8 @@ const LEAST_PIECE: usize = 8;
 /// Every text is searched for all of them: a whole book as a secret would stop the show.
 const MOST_PIECES: usize = 64;
 
-/// A secret as it may be repeated: as it is, within JSON, in an address, in base64 (which is how HTTP has passwords), and its longer pieces,
-/// for logs are lines and headers are words.
+/// A secret as it may be repeated: as it is, within JSON, in an address, in base64 (which is how
+/// HTTP has passwords), and its longer pieces, for logs are lines and headers are words.
 pub fn spellings(secret: &str) -> Vec<String> {
     if PLAIN.contains(&secret) {
         return Vec::new();
@@ -43,8 +43,9 @@ pub fn spellings(secret: &str) -> Vec<String> {
     out
 }
 
-/// How else programs write a secret that they repeat: with the `/` of JSON escaped (PHP), percent-encoded as forms are, in hexadecimal, in capitals or
-/// small letters, and within something longer in base64, as the password of `user:password` is. Short ones would be found in words.
+/// How else programs write a secret that they repeat: with the `/` of JSON escaped (PHP),
+/// percent-encoded as forms are, in hexadecimal, in capitals or small letters, and within something
+/// longer in base64, as the password of `user:password` is. Short ones would be found in words.
 fn rarer_spellings(secret: &str) -> Vec<String> {
     if secret.len() < LEAST_PIECE {
         return Vec::new();
@@ -67,7 +68,8 @@ fn rarer_spellings(secret: &str) -> Vec<String> {
     if !secret.chars().all(char::is_alphabetic) {
         out.extend([secret.to_uppercase(), secret.to_lowercase()]);
     }
-    // Three bytes are encoded at a time, so that a text looks otherwise behind one or two others; what it shares with them is left out.
+    // Three bytes are encoded at a time, so that a text looks otherwise behind one or two others;
+    // what it shares with them is left out.
     for before in 0..3 {
         let text = ["\0".repeat(before).as_bytes(), secret.as_bytes()].concat();
         let whole = text.len() / 3 * 3;

@@ -1,4 +1,5 @@
-//! Secrets in the words of others, which are known by what stands before them or by what they look like.
+//! Secrets in the words of others, which are known by what stands before them or by what they look
+//! like.
 
 use std::borrow::Cow;
 
@@ -34,11 +35,12 @@ const KEYS: &[&str] = &[
 ];
 /// Signs of the shortest of them.
 const LEAST_KEY: usize = 16;
-/// Signs from which a value of small and large letters and digits is taken for one that was drawn: an identifier of a row is shorter, or has
-/// no large letters (UUIDs, digests).
+/// Signs from which a value of small and large letters and digits is taken for one that was drawn:
+/// an identifier of a row is shorter, or has no large letters (UUIDs, digests).
 const DRAWN: usize = 32;
 
-/// A line that another program wrote, without the secrets that are known by their names, and without those of addresses.
+/// A line that another program wrote, without the secrets that are known by their names, and
+/// without those of addresses.
 pub fn line_masked(line: &str) -> String {
     let words = line.split_inclusive(char::is_whitespace);
     let words = words.map(|word| {
@@ -97,15 +99,17 @@ fn without_keys(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The first pair of a cookie's header, and the value of that: it is told on without its attributes.
+/// The first pair of a cookie's header, and the value of that: it is told on without its
+/// attributes.
 pub fn parts_of_cookie(value: &str) -> impl Iterator<Item = String> + use<> {
     let pair = value.split(';').next().unwrap_or_default().trim();
     let of_pair = pair.split_once('=').map(|(_, value)| value.to_owned());
     [pair.to_owned()].into_iter().chain(of_pair)
 }
 
-/// A text without the values that stand behind a name which says that they are secret: `"token": "..."` of JSON, `token=...` of a form,
-/// `authorization: Bearer ...`; and without keys of well-known kinds, whatever stands before them.
+/// A text without the values that stand behind a name which says that they are secret:
+/// `"token": "..."` of JSON, `token=...` of a form, `authorization: Bearer ...`; and without keys
+/// of well-known kinds, whatever stands before them.
 pub fn named_values_masked(text: &str) -> String {
     let is_name = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     let text = without_keys(text);
@@ -137,7 +141,8 @@ fn is_secret_name(name: &str) -> bool {
     names_a_secret(name) && !PLAIN.iter().any(|p| name.eq_ignore_ascii_case(p))
 }
 
-/// The length of what stands between a name and its value, and that of the value; `None` where none follows.
+/// The length of what stands between a name and its value, and that of the value; `None` where none
+/// follows.
 fn value_behind(after: &str, is_cookie: bool) -> Option<(usize, usize)> {
     let sign = after
         .strip_prefix("\\\"")

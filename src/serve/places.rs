@@ -1,4 +1,5 @@
-//! Who has a connection to the page: some places for those who watch, others for short questions, and none for half a request for long.
+//! Who has a connection to the page: some places for those who watch, others for short questions,
+//! and none for half a request for long.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -45,8 +46,8 @@ impl Place {
 pub(super) struct Places(Vec<(IpAddr, Place, AbortHandle)>);
 
 impl Places {
-    /// Makes room for one more, at the cost of who has been at the beginning of a request for longest, among those of the peer that has the most
-    /// connections. Whether there is room.
+    /// Makes room for one more, at the cost of who has been at the beginning of a request for
+    /// longest, among those of the peer that has the most connections. Whether there is room.
     pub(super) fn make_room(&mut self) -> bool {
         self.0.retain(|(_, _, task)| !task.is_finished());
         if self.0.len() < CONNECTIONS {

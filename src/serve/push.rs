@@ -1,7 +1,9 @@
-//! `--remote-write`: the same metrics sent to a Prometheus server (or whatever speaks its protocol) every few seconds.
+//! `--remote-write`: the same metrics sent to a Prometheus server (or whatever speaks its protocol)
+//! every few seconds.
 //!
-//! Protocol: <https://prometheus.io/docs/specs/prw/remote_write_spec/>, version 0.1.0: snappy-compressed protobuf. A server that
-//! is slow or away costs samples, never the load: what could not be sent is told once and dropped.
+//! Protocol: <https://prometheus.io/docs/specs/prw/remote_write_spec/>, version 0.1.0:
+//! snappy-compressed protobuf. A server that is slow or away costs samples, never the load: what
+//! could not be sent is told once and dropped.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,8 +141,8 @@ impl Writer {
         }
     }
 
-    /// A time after that of the last write: a server that answers within a millisecond would refuse the marks of the end, which
-    /// follow at once, as second samples of one moment.
+    /// A time after that of the last write: a server that answers within a millisecond would refuse
+    /// the marks of the end, which follow at once, as second samples of one moment.
     fn later(&mut self, now_ms: i64) -> i64 {
         self.at_ms = now_ms.max(self.at_ms.saturating_add(1));
         self.at_ms

@@ -50,7 +50,8 @@ impl Condition {
         })
     }
 
-    /// The first part that holds, with what is read; a gap holds nothing. A counter counts as it reads.
+    /// The first part that holds, with what is read; a gap holds nothing. A counter counts as it
+    /// reads.
     pub fn met(&self, readings: &[Reading]) -> Option<String> {
         self.objectives.iter().find_map(|objective| {
             let Metric::Monitor { monitor, field } = &objective.metric else {
@@ -63,8 +64,9 @@ impl Condition {
         })
     }
 
-    /// The first part that does not hold, with what is read instead; a gap holds nothing, unless its monitor reads that what it
-    /// watches is down: nothing waits there any more. A counter counts as it reads.
+    /// The first part that does not hold, with what is read instead; a gap holds nothing, unless
+    /// its monitor reads that what it watches is down: nothing waits there any more. A counter
+    /// counts as it reads.
     pub fn unmet(&self, readings: &[Reading]) -> Option<String> {
         let read = |monitor: &str, field: &str| {
             let is_it = |r: &&Reading| r.monitor == monitor && r.field == field;

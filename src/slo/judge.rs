@@ -14,8 +14,8 @@ mod waiting;
 
 use waiting::Passes;
 
-/// One-sided confidence at which a single probe's share is called held or broke. It only steers the search: an
-/// interval from one probe is approximate (blocks of one hold are not independent).
+/// One-sided confidence at which a single probe's share is called held or broke. It only steers the
+/// search: an interval from one probe is approximate (blocks of one hold are not independent).
 const VERDICT_CONFIDENCE: f64 = 0.80;
 /// Violations, or failures, below which no share is called broke: one or two are chance.
 const FEWEST_BAD: f64 = 3.0;
@@ -45,7 +45,8 @@ pub enum Evidence {
     None,
 }
 
-/// A number that may be infinite, which JSON has no word for: a value of nothing is infinitely far below its bound.
+/// A number that may be infinite, which JSON has no word for: a value of nothing is infinitely far
+/// below its bound.
 mod or_infinite {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -98,8 +99,8 @@ pub struct Outcome {
     pub evidence: Evidence,
     /// For the search: latencies around the limit; only where the objective is a latency quantile.
     pub tail: Option<tail::Tail>,
-    /// Whether it leaves the verdict to the other objectives: it is undecided because the load did not ask enough of the target,
-    /// which is no doubt about the target.
+    /// Whether it leaves the verdict to the other objectives: it is undecided because the load did
+    /// not ask enough of the target, which is no doubt about the target.
     pub abstains: bool,
     /// Why, where the observed value does not tell.
     pub why: Option<String>,
@@ -150,8 +151,8 @@ pub(super) fn judge(slo: &Slo, m: &Measurement, steps: &StepTable) -> Judgement 
     }
 }
 
-/// An outcome whose latencies are not known exactly: what the fastest and the slowest that there can have been do not agree on is
-/// undecided.
+/// An outcome whose latencies are not known exactly: what the fastest and the slowest that there
+/// can have been do not agree on is undecided.
 fn within(likeliest: Outcome, fastest: Verdict, slowest: Verdict) -> Outcome {
     let verdict = if fastest == slowest {
         slowest
@@ -167,7 +168,8 @@ fn within(likeliest: Outcome, fastest: Verdict, slowest: Verdict) -> Outcome {
     }
 }
 
-/// The worst objective decides, of those that do not abstain. A hold that did not settle can break but not pass.
+/// The worst objective decides, of those that do not abstain. A hold that did not settle can break
+/// but not pass.
 fn overall(slo: &Slo, outcomes: &[Outcome], settled: bool) -> (Verdict, String) {
     let named = || outcomes.iter().zip(slo.objectives());
     let (abstaining, deciding): (Vec<_>, Vec<_>) = named().partition(|(o, _)| o.abstains);
@@ -210,9 +212,13 @@ fn reason(objective: &Objective, outcome: &Outcome) -> String {
     }
 }
 
-/// Whether a share is undecided for want of what it is a share of: nothing violated it, and nothing was to be expected to.
+/// Whether a share is undecided for want of what it is a share of: nothing violated it, and nothing
+/// was to be expected to.
 fn is_too_few(outcome: &Outcome) -> bool {
-    matches!(outcome.evidence, Evidence::Share { bad, total, alpha } if bad <= 0.0 && !is_enough(total, alpha))
+    matches!(
+        outcome.evidence,
+        Evidence::Share { bad, total, alpha } if bad <= 0.0 && !is_enough(total, alpha)
+    )
 }
 
 /// What an objective's share is of: whole cycles, or what a step of theirs was asked.
@@ -229,8 +235,9 @@ fn counted(objective: &Objective, outcome: &Outcome) -> String {
 
 /// Seconds and requests below which a hold is too young to be called hopeless.
 const HOPELESS_AFTER: (f64, f64) = (5.0, 30.0);
-/// Seconds below which failures may be of an outage that the next seconds end, where a slow phase is part of what is measured: a
-/// failover or a restart takes some seconds, and of fifteen half must have failed.
+/// Seconds below which failures may be of an outage that the next seconds end, where a slow phase
+/// is part of what is measured: a failover or a restart takes some seconds, and of fifteen half
+/// must have failed.
 const OUTAGE_S: f64 = 15.0;
 /// Share of violations from which a hold is hopeless.
 const HOPELESS_SHARE: f64 = 0.5;
@@ -250,8 +257,8 @@ pub(super) fn is_hopeless(
     (slo.objectives().iter()).any(|objective| objective_is_hopeless(objective, m, steps, patience))
 }
 
-/// Whether one objective cannot be met any more. This is asked every second, so a quantile counts its violations only and does
-/// not sum the histograms for a value that nobody sees.
+/// Whether one objective cannot be met any more. This is asked every second, so a quantile counts
+/// its violations only and does not sum the histograms for a value that nobody sees.
 fn objective_is_hopeless(
     objective: &Objective,
     m: &Measurement,
@@ -307,8 +314,8 @@ pub(super) fn is_failing(m: &Measurement, steps: &StepTable) -> bool {
 
 /// Share of a level that must be there for it to count as reached.
 pub(crate) const PRESENT: f64 = 0.98;
-/// Failed attempts to start that count as none being let in: of each user who is missing, and at least. Whoever fails backs
-/// off, so few users make few attempts.
+/// Failed attempts to start that count as none being let in: of each user who is missing, and at
+/// least. Whoever fails backs off, so few users make few attempts.
 const ATTEMPTS: (f64, f64) = (1.5, 3.0);
 
 /// Whether users are missing of whom none got in, because their start steps failed again and again.
@@ -331,7 +338,8 @@ fn nobody_starts(m: &Measurement, steps: &StepTable) -> bool {
     count(failed.sum()) >= wanted.min(HOPELESS_AFTER.1)
 }
 
-/// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has waited for long: that is no moment.
+/// Whether most cycles fail at once, as while a service fails over. Whose time limit passes has
+/// waited for long: that is no moment.
 fn may_be_an_outage(m: &Measurement, steps: &StepTable) -> bool {
     let cycle = m.step_total(steps.whole());
     let at_once = cycle.failed.of_target() - cycle.failed.get(FailureKind::Timeout);
@@ -347,7 +355,8 @@ fn judge_objective(objective: &Objective, m: &Measurement, steps: &StepTable) ->
     judge_cycles(objective, m, steps)
 }
 
-/// What users do once is judged over the whole way to the level. Where nobody started, as on a way down, nothing is asked of it.
+/// What users do once is judged over the whole way to the level. Where nobody started, as on a way
+/// down, nothing is asked of it.
 fn judge_start(objective: &Objective, row: usize, m: &Measurement, steps: &StepTable) -> Outcome {
     let total = m.step_total(row);
     let anybody = total.completed() + total.failed.of_target() + total.shed;
@@ -440,8 +449,8 @@ fn no_data(objective: &Objective) -> Outcome {
     outcome(objective, None, None, Verdict::Undecided, Evidence::None)
 }
 
-/// `pQ < L` is `P(latency >= L or failed) <= 1 - Q`: the share of violations is judged, not the percentile of what
-/// completed, which improves when the slow users hang for ever.
+/// `pQ < L` is `P(latency >= L or failed) <= 1 - Q`: the share of violations is judged, not the
+/// percentile of what completed, which improves when the slow users hang for ever.
 fn quantile(objective: &Objective, q: f64, way: Passage<'_>, m: &Measurement) -> Outcome {
     let step = way.step;
     let Some(limit) = objective.latency_limit() else {
@@ -477,8 +486,8 @@ fn violations(way: Passage<'_>, limit: std::time::Duration, m: &Measurement) -> 
 /// Blocks of a hold whose latencies are counted apart.
 const TAIL_BLOCKS: usize = 3;
 
-/// Latencies of a step around its limit, block by block: completed ones, failed ones as the slowest, and those in flight
-/// that are past a threshold already.
+/// Latencies of a step around its limit, block by block: completed ones, failed ones as the
+/// slowest, and those in flight that are past a threshold already.
 fn tail_counts(m: &Measurement, way: Passage<'_>, limit: std::time::Duration) -> tail::Tail {
     let step = way.step;
     let blocks = TAIL_BLOCKS.min(m.hold.len());
@@ -517,9 +526,10 @@ fn tail_counts(m: &Measurement, way: Passage<'_>, limit: std::time::Duration) ->
     }
 }
 
-/// Steps in flight that became violations during the hold although they have not completed: those older than the
-/// limit at its end, less those that were older already at its start and completed since (they were counted when
-/// they completed). One that was too old at the start and still hangs at the end counts: its user waits for ever.
+/// Steps in flight that became violations during the hold although they have not completed: those
+/// older than the limit at its end, less those that were older already at its start and completed
+/// since (they were counted when they completed). One that was too old at the start and still hangs
+/// at the end counts: its user waits for ever.
 fn in_flight_violations(m: &Measurement, step: usize, limit: std::time::Duration) -> f64 {
     let at = |w: Option<&Window>, age| {
         w.and_then(|w| w.steps.get(step))
@@ -566,7 +576,8 @@ fn share_of(objective: &Objective, m: &Measurement, of: impl Fn(&Window) -> (f64
     share(objective, observed, &blocks, objective.bound)
 }
 
-/// The share of cycles that met all limits: the row counts the others as failed, and has in flight those that missed one already.
+/// The share of cycles that met all limits: the row counts the others as failed, and has in flight
+/// those that missed one already.
 fn good(objective: &Objective, row: usize, m: &Measurement) -> Outcome {
     let windows = m.hold.iter().map(|s| step_errors(s.window.step(row)));
     let mut blocks: Vec<(f64, f64)> = windows.collect();
@@ -597,18 +608,21 @@ fn share(
     outcome(objective, observed, Some((bad, total)), verdict, evidence)
 }
 
-/// Whether so many requests without a violation say that the share is not above what is allowed: half a one was to be expected.
+/// Whether so many requests without a violation say that the share is not above what is allowed:
+/// half a one was to be expected.
 fn is_enough(total: f64, alpha: f64) -> bool {
     total * alpha.max(0.001) >= 0.5
 }
 
-/// Compares the excess of violations over what is allowed, `bad - alpha total`, with its spread between blocks.
+/// Compares the excess of violations over what is allowed, `bad - alpha total`, with its spread
+/// between blocks.
 fn share_verdict(windows: &[(f64, f64)], alpha: f64) -> Verdict {
     let blocks = stats::in_blocks(windows, BLOCKS);
     let excesses: Vec<f64> = blocks.iter().map(|(bad, n)| bad - alpha * n).collect();
     let (bad, total) = sum(windows);
     if bad <= 0.0 {
-        // Without any violation the spread is unknown; ask for enough requests that one was to be expected.
+        // Without any violation the spread is unknown; ask for enough requests that one was to be
+        // expected.
         return if is_enough(total, alpha) {
             Verdict::Held
         } else {

@@ -13,13 +13,15 @@ pub enum SloError {
     Empty,
     /// A metric without a bound: most likely the shell took the rest.
     #[error(
-        "`{0}` has no bound. The shell probably took `<...` or `>...` for a redirection. Quote it: --slo '{0}{bound}', or write --slo {0}{unquoted}",
+        "`{0}` has no bound. The shell probably took `<...` or `>...` for a redirection. Quote \
+         it: --slo '{0}{bound}', or write --slo {0}{unquoted}",
         bound = example(.0).0, unquoted = example(.0).1
     )]
     NoBound(String),
     /// The metric is not known.
     #[error(
-        "`{text}`: unknown metric `{metric}`; use p50 ... p99.9, avg, max, errors, shed, rps (a step in brackets: p99(answer)), good(STEP<LIMIT,..) or MONITOR.FIELD"
+        "`{text}`: unknown metric `{metric}`; use p50 ... p99.9, avg, max, errors, shed, rps (a \
+         step in brackets: p99(answer)), good(STEP<LIMIT,..) or MONITOR.FIELD"
     )]
     UnknownMetric {
         /// The whole text.
@@ -76,7 +78,8 @@ pub enum SloError {
     },
     /// A condition on readings that is about something else.
     #[error(
-        "`{objective}` is not about a monitor's field; write what a monitor must read, such as ai.queue==0"
+        "`{objective}` is not about a monitor's field; write what a monitor must read, such as \
+         ai.queue==0"
     )]
     NoReading {
         /// The objective.

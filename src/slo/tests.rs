@@ -894,7 +894,8 @@ fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
 fn a_level_that_nobody_more_can_start_at_is_failing() {
     let mut table = StepTable::of_cycle(["login", "get"].map(str::to_owned), Some(1));
     table.started_by(1);
-    // So many users are there in the first and the last second, and so many logins fail each second.
+    // So many users are there in the first and the last second, and so many logins fail each
+    // second.
     let failing = |level: u32, there: (u32, u32), per_s: u64| {
         let mut hold = Hold::of(5, 10, 10).each(0, |s| {
             *s = StepWindow::default();
@@ -1361,7 +1362,8 @@ fn a_failure_is_slower_than_everything_and_the_generators_own_is_none() {
     assert_eq!(at_or_above(&tail, 2.0), [3.0, 3.0, 3.0]);
     assert!(tail.failed.abs() < 1e-9, "a timeout has waited");
     assert!((bad - 9.0).abs() < 1e-9);
-    // A cycle that fails before it gets there counts against the answer too; one that fails later does not.
+    // A cycle that fails before it gets there counts against the answer too; one that fails later
+    // does not.
     let before = Hold::of(9, 20, 10).failing(OPEN, FailureKind::Status, 2);
     let (tail, _) = tail_of(&before);
     assert_eq!(at_or_above(&tail, 2.0), [6.0, 6.0, 6.0]);
@@ -1374,7 +1376,8 @@ fn a_failure_is_slower_than_everything_and_the_generators_own_is_none() {
 
 #[test]
 fn answers_in_flight_count_past_every_threshold_that_they_have_passed() {
-    // A hold of 20 s with nobody old at its start; at its end three are 3 s old (1.5 limits), two are 1 s, one is 20 s.
+    // A hold of 20 s with nobody old at its start; at its end three are 3 s old (1.5 limits), two
+    // are 1 s, one is 20 s.
     let pending = Hold::of(20, 50, 10).in_flight(&[], &[3, 3, 3, 1, 1, 20]);
     let (tail, (bad, _)) = tail_of(&pending);
     assert_eq!(at_or_above(&tail, 2.0), [0.0, 0.0, 1.0]);
@@ -1383,7 +1386,8 @@ fn answers_in_flight_count_past_every_threshold_that_they_have_passed() {
     assert_eq!(at_or_above(&tail, 1.0), [0.0, 0.0, 4.0]);
     assert_eq!(at_or_above(&tail, 0.56), [0.0, 0.0, 4.0]);
     assert!((bad - 4.0).abs() < 1e-9);
-    // As many are on their way at the start as at the end: a steady hold counts what completes, once.
+    // As many are on their way at the start as at the end: a steady hold counts what completes,
+    // once.
     let steady = Hold::of(20, 50, 2_500).in_flight(&[1, 1, 2, 2], &[1, 1, 2, 2]);
     let (tail, (bad, total)) = tail_of(&steady);
     assert!((tail.requests() - total).abs() < 1e-9);

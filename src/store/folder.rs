@@ -1,7 +1,9 @@
-//! A folder that is held: whatever happens to its path meanwhile, files are made in the folder that was opened, and never through a link.
+//! A folder that is held: whatever happens to its path meanwhile, files are made in the folder that
+//! was opened, and never through a link.
 //!
-//! Its path may become that of another folder while it is written to, and names in it may be links that somebody planted. So the folder is
-//! opened once, names are looked up in what was opened (`openat` and its kin, POSIX.1-2008), and a file is always a new one.
+//! Its path may become that of another folder while it is written to, and names in it may be links
+//! that somebody planted. So the folder is opened once, names are looked up in what was opened
+//! (`openat` and its kin, POSIX.1-2008), and a file is always a new one.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -39,8 +41,8 @@ impl Folder {
         })
     }
 
-    /// The same, made where it is missing. A bare name, as the default `reports` is, may be a link that whoever made this folder has planted:
-    /// such a link must be named as a path.
+    /// The same, made where it is missing. A bare name, as the default `reports` is, may be a link
+    /// that whoever made this folder has planted: such a link must be named as a path.
     pub(super) fn make(path: &Path) -> io::Result<Self> {
         let mut parts = path.components();
         if let (Some(Component::Normal(name)), None) = (parts.next(), parts.next())
@@ -111,7 +113,8 @@ impl Folder {
         Ok(openat(&self.dir, name, flags, FILE_MODE)?.into())
     }
 
-    /// A file that is there, to be read and added to; a link to another one is refused, and what is no file.
+    /// A file that is there, to be read and added to; a link to another one is refused, and what is
+    /// no file.
     pub(super) fn reopen(&self, name: &str) -> io::Result<File> {
         // A pipe would be waited for without the last one.
         let careful = OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK;
@@ -176,7 +179,8 @@ impl Folder {
         found.is_ok_and(|f| SFlag::from_bits_truncate(f.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG)
     }
 
-    /// Makes sure that the names in it outlast a power cut; where a file system cannot do that, nothing is lost by it.
+    /// Makes sure that the names in it outlast a power cut; where a file system cannot do that,
+    /// nothing is lost by it.
     pub(super) fn sync(&self) {
         let _ = self.dir.sync_all();
     }

@@ -1,4 +1,5 @@
-//! What was seen before, over all runs of a user: commands that were agreed to, and what was loaded already.
+//! What was seen before, over all runs of a user: commands that were agreed to, and what was loaded
+//! already.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};

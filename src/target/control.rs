@@ -20,8 +20,8 @@ const TAIL_LINES: usize = 12;
 const LINE_LIMIT: usize = 300;
 /// The same in bytes: no character has more than four.
 const LINE_BYTES: usize = 4 * LINE_LIMIT;
-/// Time for the last output to arrive after the command has ended. A service that it started may hold the pipe open for
-/// ever, so its end is not waited for.
+/// Time for the last output to arrive after the command has ended. A service that it started may
+/// hold the pipe open for ever, so its end is not waited for.
 const LAST_OUTPUT: Duration = Duration::from_millis(200);
 
 /// Why a command of the profile failed.
@@ -82,7 +82,8 @@ fn quoted(output: &[String]) -> String {
 #[derive(Debug)]
 pub struct Said {
     tail: Tail,
-    /// A service that the command started may hold the pipe, and would end by a signal if nobody read what it writes.
+    /// A service that the command started may hold the pipe, and would end by a signal if nobody
+    /// read what it writes.
     readers: Vec<Reader>,
     /// Whether one did so when the command itself had ended.
     was_held: bool,
@@ -94,14 +95,16 @@ impl Said {
         self.tail.lines()
     }
 
-    /// Whether what the command left running, and which wrote where the command did, has ended by now.
+    /// Whether what the command left running, and which wrote where the command did, has ended by
+    /// now.
     pub fn is_deserted(&self) -> bool {
         self.was_held && self.readers.iter().all(|r| r.0.is_finished())
     }
 }
 
-/// Runs `command` by `sh -c` in `dir` and waits for its end, not for that of the services it leaves behind. When
-/// `timeout` passes, or the caller goes away, it and all it started in its process group are killed.
+/// Runs `command` by `sh -c` in `dir` and waits for its end, not for that of the services it leaves
+/// behind. When `timeout` passes, or the caller goes away, it and all it started in its process
+/// group are killed.
 ///
 /// # Errors
 /// When it cannot be started, ends with an error, or takes too long.

@@ -1,11 +1,12 @@
 //! The demo target: a small real HTTP server whose breakpoint is known from queueing theory.
 //!
-//! Its shape is that of a chat service: users hold an event stream open (`GET /sse?user=U`), post questions
-//! (`POST /questions`), and an "AI" of a fixed total rate answers them on the stream. `GET /work` goes through the same
-//! workers and answers directly; `GET /health` and `GET /metrics` tell how the server is.
+//! Its shape is that of a chat service: users hold an event stream open (`GET /sse?user=U`), post
+//! questions (`POST /questions`), and an "AI" of a fixed total rate answers them on the stream.
+//! `GET /work` goes through the same workers and answers directly; `GET /health` and `GET /metrics`
+//! tell how the server is.
 //!
-//! Departures are computed, not slept: a worker's next free instant is its last one plus a service time, so that a late
-//! timer delays one answer but never takes capacity away.
+//! Departures are computed, not slept: a worker's next free instant is its last one plus a service
+//! time, so that a late timer delays one answer but never takes capacity away.
 
 mod queue;
 
@@ -49,7 +50,8 @@ pub struct DemoSpec {
     pub service: ServiceTime,
     /// Most questions that wait for a worker; further ones are shed with 503. `None`: no limit.
     pub queue_limit: Option<usize>,
-    /// Memory, bytes, beyond which the server ends as if the kernel had killed it. `None`: no limit.
+    /// Memory, bytes, beyond which the server ends as if the kernel had killed it. `None`: no
+    /// limit.
     pub memory_limit: Option<u64>,
     /// Memory that an open stream is said to take, bytes.
     pub memory_per_stream: u64,
@@ -83,7 +85,8 @@ pub enum DemoError {
     /// The socket failed.
     #[error("the demo target cannot accept connections: {0}")]
     Io(#[from] io::Error),
-    /// The memory limit was passed; the process ends with [`DemoError::KILLED`], as after an OOM kill.
+    /// The memory limit was passed; the process ends with [`DemoError::KILLED`], as after an OOM
+    /// kill.
     #[error("the demo target took {used} bytes of {limit} and was killed")]
     OutOfMemory {
         /// Bytes taken.
@@ -148,7 +151,8 @@ async fn killed_at(kill: &mut watch::Receiver<Option<u64>>) -> u64 {
 }
 
 async fn connection(server: Arc<Server>, tcp: TcpStream) {
-    // Without it answers wait for the peer's delayed acknowledgement; a socket that refuses is gone.
+    // Without it answers wait for the peer's delayed acknowledgement; a socket that refuses is
+    // gone.
     if tcp.set_nodelay(true).is_err() {
         return;
     }

@@ -12,7 +12,8 @@ use super::TargetError;
 /// How long the process may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// A running demo target. It ends with its parent, however that ends: its standard input closes then.
+/// A running demo target. It ends with its parent, however that ends: its standard input closes
+/// then.
 #[derive(Debug)]
 pub(super) struct DemoProcess {
     child: Child,

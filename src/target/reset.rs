@@ -1,4 +1,5 @@
-//! Resets that need no command of the profile: containers over Docker's API, Redis servers over connections of their own.
+//! Resets that need no command of the profile: containers over Docker's API, Redis servers over
+//! connections of their own.
 
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Time that a connection to it may take.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Restarts the containers that need it, one after the other; `bloated` are the monitors that read too much memory.
+/// Restarts the containers that need it, one after the other; `bloated` are the monitors that read
+/// too much memory.
 pub(super) async fn restart(
     plans: &[RestartPlan],
     bloated: &[String],
@@ -51,7 +53,8 @@ async fn restart_if_due(
     Ok(())
 }
 
-/// Empties a Redis server and its statistics. One that is not there (any more, or yet) is waited for.
+/// Empties a Redis server and its statistics. One that is not there (any more, or yet) is waited
+/// for.
 pub(super) async fn flush(
     plan: &FlushPlan,
     allowed: &Allowed,
@@ -91,7 +94,8 @@ async fn flush_once(url: &str, allowed: &Allowed) -> redis::RedisResult<()> {
     connection.ask(&forget).await
 }
 
-/// Whether another try makes sense: nobody listens, the connection broke, or it still reads its file.
+/// Whether another try makes sense: nobody listens, the connection broke, or it still reads its
+/// file.
 fn may_come_back(error: &redis::RedisError) -> bool {
     let loading = redis::ServerErrorKind::BusyLoading;
     error.is_io_error() || error.kind() == redis::ErrorKind::Server(loading)
@@ -110,7 +114,8 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    /// A small Docker API: it knows the containers `alive`, `dead` and `stuck`, and notes the restarts it is asked for.
+    /// A small Docker API: it knows the containers `alive`, `dead` and `stuck`, and notes the
+    /// restarts it is asked for.
     fn docker(socket: &Path) -> Arc<Mutex<Vec<String>>> {
         let listener = UnixListener::bind(socket).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));

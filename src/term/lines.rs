@@ -70,7 +70,8 @@ pub(super) fn verdict_word(end: HoldEnd, verdict: Verdict, colour: bool) -> Stri
     paint(&format!("{word:<10}"), code, colour)
 }
 
-/// What one judged probe showed: `probe 7  refine   1 160 VUs  held       p99(answer) 1.82 s  errors 0 %  97.8/s ...`.
+/// What one judged probe showed: `probe 7 refine 1 160 VUs held p99(answer) 1.82 s errors 0 %
+/// 97.8/s ...`.
 pub(super) fn judged_line(probe: &ProbeRecord, unit: LevelUnit, colour: bool) -> String {
     let level = units::format_count(probe.level.0.into());
     let mut line = format!(

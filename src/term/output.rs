@@ -52,10 +52,12 @@ pub fn arrived(written: io::Result<()>) {
     }
 }
 
-/// Notes a standard output that was closed before this program began, for one that does nothing but print.
+/// Notes a standard output that was closed before this program began, for one that does nothing but
+/// print.
 ///
-/// Rust opens `/dev/null` in its place, for reading and writing. Some programs (Python's `DEVNULL`) give the same to a child whose output they do
-/// not want; whoever runs a command that only prints wants its output.
+/// Rust opens `/dev/null` in its place, for reading and writing. Some programs (Python's `DEVNULL`)
+/// give the same to a child whose output they do not want; whoever runs a command that only prints
+/// wants its output.
 pub fn must_be_open() {
     let stdout = io::stdout();
     let is_null = match (fstat(stdout.as_fd()), stat("/dev/null")) {

@@ -1,4 +1,5 @@
-//! What a terminal shows of a running search or ramp: a panel of a few lines that is drawn again every second.
+//! What a terminal shows of a running search or ramp: a panel of a few lines that is drawn again
+//! every second.
 
 use std::fmt::Write as _;
 
@@ -128,7 +129,8 @@ fn present(live: &Live) -> String {
     format!("{}between probes", label("now"))
 }
 
-/// The share of errors or sheds against its limit, where the SLO asks nothing of latencies: over the last five seconds, and by second.
+/// The share of errors or sheds against its limit, where the SLO asks nothing of latencies: over
+/// the last five seconds, and by second.
 fn share(live: &Live, width: usize, colour: bool) -> Option<String> {
     let shown = live.share?;
     let sum = |of: fn(&LiveSecond) -> u64| live.seconds.iter().rev().take(5).map(of).sum::<u64>();
@@ -177,7 +179,8 @@ fn latency(live: &Live, width: usize, colour: bool) -> Option<String> {
     Some(text)
 }
 
-/// A character per second: its height is the value, up to one and a half limits; a second without any is a space.
+/// A character per second: its height is the value, up to one and a half limits; a second without
+/// any is a space.
 fn sparkline(
     live: &Live,
     room: usize,

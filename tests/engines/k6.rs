@@ -1,7 +1,8 @@
 //! `--script`: k6 as the engine, over real processes and sockets.
 //!
-//! The k6 here is a stand-in, `tests/k6/k6` (a script for Node 20): what these tests need of k6, and not k6. With the path of a real one in
-//! `BREAKPOINT_TEST_K6` that is driven instead. Without Node the tests say that they are skipped, but in CI they fail.
+//! The k6 here is a stand-in, `tests/k6/k6` (a script for Node 20): what these tests need of k6,
+//! and not k6. With the path of a real one in `BREAKPOINT_TEST_K6` that is driven instead. Without
+//! Node the tests say that they are skipped, but in CI they fail.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -245,8 +246,10 @@ const RAMP: [&str; 5] = ["ramp", "--stages", "4:0s,4:6s", "--slo", "p99<30s"];
 fn a_search_brackets_what_theory_says() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
-    // Ten requests per second, of users who think a second: a line forms from 11 VUs on, and with 20 a request takes 1 s.
-    let script = "export default function () { http.get(`${base}/work`, { tags: { name: 'work' } }); sleep(1); }";
+    // Ten requests per second, of users who think a second: a line forms from 11 VUs on, and with
+    // 20 a request takes 1 s.
+    let script = "export default function () { http.get(`${base}/work`, { tags: { name: 'work' } \
+        }); sleep(1); }";
     let case = Case::new(&k6, 100, script);
     let args = [
         "find",
@@ -336,7 +339,8 @@ export async function buy() { http.get(`${base}/buy`, { tags: { name: 'buy' } })
 fn a_script_that_cannot_run_is_refused_with_what_it_says() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
-    let throws = "export default function () { http.get(base); sleep(0.1); throw new Error('never works'); }";
+    let throws = "export default function () { http.get(base); sleep(0.1); throw new Error('never \
+        works'); }";
     let case = Case::new(&k6, 5, throws);
     refused(
         &case,
@@ -375,7 +379,8 @@ fn who_is_not_allowed_is_sent_nothing() {
     let port = listener.local_addr().unwrap().port();
     listener.set_nonblocking(true).unwrap();
     let script = format!(
-        "export default function () {{ http.get(base); http.get('http://{address}:{port}/x'); sleep(0.2); }}"
+        "export default function () {{ http.get(base); http.get('http://{address}:{port}/x'); \
+         sleep(0.2); }}"
     );
     let case = Case::new(&k6, 5, &script);
     refused(&case, &RAMP, 2, &format!("`--allow-target {address}`"));
@@ -442,7 +447,8 @@ export function teardown() { http.get(`${base}/teardown`); }
 fn a_target_that_lets_some_hang_is_never_held() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
-    let script = "export default function () { http.get(`${base}/maybe`, { tags: { name: 'maybe' } }); sleep(0.2); }";
+    let script = "export default function () { http.get(`${base}/maybe`, { tags: { name: 'maybe' \
+        } }); sleep(0.2); }";
     let case = Case::new(&k6, 5, script);
     let args = [
         "find",
@@ -476,7 +482,8 @@ fn a_target_that_lets_some_hang_is_never_held() {
 fn a_k6_for_each_level_needs_no_wrapper() {
     let _place = PLACES.take();
     let Some(k6) = k6() else { return };
-    let script = "export default function () { http.get(`${base}/work`, { tags: { name: 'work' } }); sleep(0.2); }";
+    let script = "export default function () { http.get(`${base}/work`, { tags: { name: 'work' } \
+        }); sleep(0.2); }";
     let case = Case::new(&k6, 5, script);
     let args = [
         "find",

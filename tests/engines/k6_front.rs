@@ -1,4 +1,5 @@
-//! What is asked of k6 and of its script before any load, with a stand-in for k6: plans, consent, errors, profiles made of scripts.
+//! What is asked of k6 and of its script before any load, with a stand-in for k6: plans, consent,
+//! errors, profiles made of scripts.
 
 use std::fs;
 use std::io::{Read as _, Write as _};

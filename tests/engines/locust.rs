@@ -1,7 +1,8 @@
 //! `--engine locust` and `breakpoint worker` against real Locust clusters, over real sockets.
 //!
-//! Locust is looked for in `target/locust` (`python3 -m venv target/locust && target/locust/bin/pip install locust==2.47.0`)
-//! or where `BREAKPOINT_LOCUST` says. Without it the tests say that they are skipped, but in CI they fail.
+//! Locust is looked for in `target/locust` (`python3 -m venv target/locust && target/locust/bin/pip
+//! install locust==2.47.0`) or where `BREAKPOINT_LOCUST` says. Without it the tests say that they
+//! are skipped, but in CI they fail.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -653,7 +654,8 @@ fn a_worker_without_a_master_or_a_service_says_what_is_missing() {
     let file = dir.path().join("none.toml");
     fs::write(
         &file,
-        "slo = ['p99<1s']\n[engine]\nkind = 'locust'\n[scenario]\n[[scenario.steps]]\nname = 'a'\nget = '/'\n",
+        "slo = ['p99<1s']\n[engine]\nkind = 'locust'\n[scenario]\n[[scenario.steps]]\nname = \
+         'a'\nget = '/'\n",
     )
     .unwrap();
     let args = |master: &str| {
@@ -676,7 +678,8 @@ fn a_worker_without_a_master_or_a_service_says_what_is_missing() {
     }
 }
 
-/// A cluster whose users are a fixed number has said so before half of the budget is spent, by either way of asking it.
+/// A cluster whose users are a fixed number has said so before half of the budget is spent, by
+/// either way of asking it.
 #[test]
 #[ignore = "long: drives Locust"]
 fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
@@ -716,7 +719,8 @@ fn a_level_that_the_cluster_cannot_reach_ends_the_search_and_is_told() {
     }
 }
 
-/// What cannot be found is no target that is down, by either way of asking the cluster; and what fails in a search has its name.
+/// What cannot be found is no target that is down, by either way of asking the cluster; and what
+/// fails in a search has its name.
 #[test]
 #[ignore = "long: drives Locust"]
 fn a_cluster_whose_requests_fail_tells_the_status_and_of_what() {

@@ -333,7 +333,8 @@ fn five_a_target_whose_command_fails() {
     let out = TempDir::new().unwrap();
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("broken.toml");
-    let profile = "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\nup = \"echo no such image; exit 3\"\n";
+    let profile = "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\nup = \"echo no \
+        such image; exit 3\"\n";
     fs::write(&path, profile).unwrap();
     let (stdout, _) = expect(
         5,
@@ -427,7 +428,8 @@ fn the_demo_dies_at_its_memory_limit_like_a_killed_process() {
     assert_eq!(status.code(), Some(137));
 }
 
-/// 0.0.0.0 leads to this machine and is no loopback address: whoever connects to it all the same is seen here.
+/// 0.0.0.0 leads to this machine and is no loopback address: whoever connects to it all the same is
+/// seen here.
 #[test]
 fn a_target_that_is_not_this_machine_is_refused_before_anything_is_sent() {
     let out = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! `breakpoint compare` from outside: recorded runs, gates and their exit codes, files, what is refused, and searches in turn.
+//! `breakpoint compare` from outside: recorded runs, gates and their exit codes, files, what is
+//! refused, and searches in turn.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -267,7 +268,8 @@ fn what_cannot_be_compared_is_refused_with_the_way_out() {
     );
 }
 
-/// The demo's profile with short holds, a highest level that it carries with ease, and these lines for its target.
+/// The demo's profile with short holds, a highest level that it carries with ease, and these lines
+/// for its target.
 fn easy(dir: &Path, target: &str) -> PathBuf {
     let changed = [
         ("slo =", "slo = [\"p99(answer)<5s\"]"),

@@ -1,8 +1,10 @@
-//! The whole program over real sockets against the demo target, whose breakpoint queueing theory knows.
+//! The whole program over real sockets against the demo target, whose breakpoint queueing theory
+//! knows.
 //!
-//! The demo's own profile takes more than three minutes. Here all times are half of the demo's, which leaves the
-//! breakpoint in VUs where it was (255), and the search is stopped much earlier: the interval is wide, and so is what
-//! is asked of it. How often a narrow interval holds the truth is tested in virtual time, on many searches.
+//! The demo's own profile takes more than three minutes. Here all times are half of the demo's,
+//! which leaves the breakpoint in VUs where it was (255), and the search is stopped much earlier:
+//! the interval is wide, and so is what is asked of it. How often a narrow interval holds the truth
+//! is tested in virtual time, on many searches.
 #![expect(clippy::cast_precision_loss, reason = "counts of cycles")]
 
 use std::fs;
@@ -96,7 +98,8 @@ fn mean_s(record: &RunRecord, step: &str) -> f64 {
     sum / n
 }
 
-/// What theory says once the time that a user spends on opening and asking is added to that of thinking.
+/// What theory says once the time that a user spends on opening and asking is added to that of
+/// thinking.
 fn truth(record: &RunRecord) -> f64 {
     let queue = ClosedQueue {
         servers: WORKERS,
@@ -163,8 +166,9 @@ fn the_demos_breakpoint_is_found_over_real_sockets() {
     assert!(held.level < broke.level, "{said}");
     assert_eq!(record.probes[held.probe].verdict, Verdict::Held);
     assert_eq!(record.probes[broke.probe].verdict, Verdict::Broke);
-    // One interval in twenty misses the truth, and other work on the machine takes capacity from the demo. A gate must
-    // not fail for either: the truth may lie outside by the interval's own width. What is wrong by more is wrong.
+    // One interval in twenty misses the truth, and other work on the machine takes capacity from
+    // the demo. A gate must not fail for either: the truth may lie outside by the interval's own
+    // width. What is wrong by more is wrong.
     let width = f64::from(high - low).max(0.1 * f64::from(high));
     let truth = truth(&record);
     assert!(

@@ -1,9 +1,10 @@
-//! Faults of the target, each met by a whole search of the program over real sockets: it ends in time and in bounded memory, and
-//! its record says what happened.
+//! Faults of the target, each met by a whole search of the program over real sockets: it ends in
+//! time and in bounded memory, and its record says what happened.
 //!
-//! What was seen is the table of `docs/faults.md`. After a change on purpose, `UPDATE_GOLDEN=1 cargo test --test program faults` writes it
-//! again; read the difference before committing it. `FAULTS=Refuses,Stream` takes those only whose names hold one of these words,
-//! and leaves the table alone.
+//! What was seen is the table of `docs/faults.md`. After a change on purpose,
+//! `UPDATE_GOLDEN=1 cargo test --test program faults` writes it again; read the difference before
+//! committing it. `FAULTS=Refuses,Stream` takes those only whose names hold one of these words, and
+//! leaves the table alone.
 
 use std::fmt::{self, Write as _};
 use std::fs;
@@ -32,14 +33,16 @@ use trial::{RAMP_VUS, Trial, TrialOutcome, all_failures};
 
 use crate::starved::{Starved, repeated, starved, starved_ramp};
 
-/// Most memory that the program may have in use. With nothing but its reports it is less than half of that.
+/// Most memory that the program may have in use. With nothing but its reports it is less than half
+/// of that.
 const MEMORY: u64 = 128 << 20;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/faults.md");
 const BEGIN: &str = "<!-- written by tests/program/faults.rs -->\n";
 const END: &str = "<!-- end of what is written -->\n";
 
-/// A fault and what came of it: beyond the load that the target carries, and from the first request on.
+/// A fault and what came of it: beyond the load that the target carries, and from the first request
+/// on.
 struct Row {
     fault: Fault,
     loaded: Option<Outcome>,
@@ -338,7 +341,8 @@ fn verdict_name(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A search this short ends with an interval, with a number in it or without: which of the two is not the fault's doing.
+/// A search this short ends with an interval, with a number in it or without: which of the two is
+/// not the fault's doing.
 fn ending(ending: Ending) -> String {
     match ending {
         Ending::Found | Ending::Bracketed => "`found` or `bracketed`".to_owned(),

@@ -1,4 +1,5 @@
-//! Before a profile's first load: its commands need consent, and what will be sent is shown, both once.
+//! Before a profile's first load: its commands need consent, and what will be sent is shown, both
+//! once.
 
 use std::fs;
 use std::fs::File;

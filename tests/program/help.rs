@@ -1,4 +1,5 @@
-//! The examples of `--help`: each is read by the command line as it stands, and run, but for what takes minutes or loads a service.
+//! The examples of `--help`: each is read by the command line as it stands, and run, but for what
+//! takes minutes or loads a service.
 
 use std::fs;
 use std::path::Path;
@@ -44,7 +45,8 @@ fn examples() -> Vec<String> {
     lines.map(alone).collect()
 }
 
-/// Words as a shell reads them, as far as the examples go: blanks, single quotes, and where the output goes.
+/// Words as a shell reads them, as far as the examples go: blanks, single quotes, and where the
+/// output goes.
 fn words(line: &str) -> Vec<String> {
     let line = line.split(" > ").next().unwrap_or_default();
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
@@ -83,7 +85,8 @@ fn how(words: &[String]) -> Run {
             Run::With(replaced("200", "1"), &[0])
         }
         "compare" if has("--repeat") => Run::ReadOnly,
-        // A comparison that cannot be made is an answer too: the runs here are one run under several names.
+        // A comparison that cannot be made is an answer too: the runs here are one run under
+        // several names.
         "compare" => Run::With(words.to_vec(), &[0, 3]),
         // The populations of an example are nobody's.
         "try" if has("--population") => Run::ReadOnly,

@@ -223,7 +223,8 @@ fn what_browsers_copy_runs_and_its_credentials_are_in_the_environment() {
         t0p-s3cret-token^\" ^\r\n  \
          -H ^\"content-type: application/json^\" ^\r\n  -b ^\"sid=5e55ion; theme=dark^\" ^\r\n  \
          -H ^\"x-requested-with: XMLHttpRequest^\" ^\r\n  \
-         --data-raw ^\"^{{^\\^\"text^\\^\":^\\^\"it's \u{fc} ^{{^{{x^}}^}}^\\^\",^\\^\"n^\\^\":1^}}^\""
+         --data-raw ^\"^{{^\\^\"text^\\^\":^\\^\"it's \u{fc} \
+             ^{{^{{x^}}^}}^\\^\",^\\^\"n^\\^\":1^}}^\""
     );
     for line in [chrome, windows] {
         let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,5 @@
-//! A search as it is followed while it goes on: on a terminal of 80x24, without one, and over `--serve`.
+//! A search as it is followed while it goes on: on a terminal of 80x24, without one, and over
+//! `--serve`.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -49,7 +50,8 @@ fn spoilt(out: &TempDir) -> Option<Starved> {
     first.map(|p| Starved(p.reason.clone()))
 }
 
-/// What a terminal showed: its screen after every piece of output, what scrolled through it, and the program's stdout.
+/// What a terminal showed: its screen after every piece of output, what scrolled through it, and
+/// the program's stdout.
 struct TerminalCapture {
     screens: Vec<String>,
     last: String,

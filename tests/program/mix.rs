@@ -130,7 +130,8 @@ fn arrivals_are_dealt_to_the_kinds_of_a_mix_exactly() {
             return Err(Starved(said(&output)));
         }
         let counts = counts(&server);
-        // A canary is a cycle of each kind, and who was cut off between his two requests is one off.
+        // A canary is a cycle of each kind, and who was cut off between his two requests is one
+        // off.
         let of = |path| counts.get(path).copied().unwrap_or(0) as f64;
         let (readers, buyers) = (of("/home"), of("/look"));
         let off = (0.3 * readers - 0.7 * buyers).abs();
@@ -319,7 +320,8 @@ fn files_rows_and_links_are_sent_as_they_stand() {
     for wanted in [
         "content-type: application/octet-stream\r\ncontent-length: 8\r\n\r\n\u{0}photo\r\n",
         "content-disposition: form-data; name=\"title\"\r\n\r\nof Ann \"A\"\r\n--breakpoint-",
-        "name=\"photo\"; filename=\"photo.bin\"\r\ncontent-type: image/png\r\n\r\n\u{0}photo\r\n\r\n--",
+        "name=\"photo\"; filename=\"photo.bin\"\r\ncontent-type: \
+         image/png\r\n\r\n\u{0}photo\r\n\r\n--",
         "{\"id\":7,\"name\":\"Ann \\\"A\\\"\",\"tags\":[1,true],\"text\":\"7\"}",
         "GET /next?page=2&q=a%20b HTTP/1.1\r\n",
     ] {
@@ -336,7 +338,8 @@ fn a_run_whose_unique_rows_are_used_up_ends_and_keeps_what_it_has() {
     let profile = format!(
         "slo = [\"p99<2s\"]\n[target]\nurl = \"{}\"\n[scenario]\n\
          feeders = {{ users = {{ file = \"users.csv\", order = \"unique\" }} }}\n\
-         steps = [{{ name = \"one\", get = \"/one?{{{{ users.name }}}}\" }}, {{ think = \"100ms\" }}]\n",
+         steps = [{{ name = \"one\", get = \"/one?{{{{ users.name }}}}\" }}, {{ think = \"100ms\" \
+             }}]\n",
         server.url()
     );
     let arguments = ["--stages", "10:0s,10:60s", "--out", "out"];

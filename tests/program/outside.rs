@@ -1,5 +1,6 @@
-//! What comes from outside, and what goes out: addresses, files that never end, servers that answer without end, the words of others on a
-//! terminal and in a log, secrets that others repeat, and whom a profile sends what.
+//! What comes from outside, and what goes out: addresses, files that never end, servers that answer
+//! without end, the words of others on a terminal and in a log, secrets that others repeat, and
+//! whom a profile sends what.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -81,7 +82,8 @@ fn closed() -> SocketAddr {
 
 fn profile(more: &str) -> String {
     format!(
-        "name = 'p'\nslo = ['errors<50%']\n[target]\nurl = 'http://{}'\nreset-timeout = '1s'\n{more}",
+        "name = 'p'\nslo = ['errors<50%']\n[target]\nurl = 'http://{}'\nreset-timeout = \
+         '1s'\n{more}",
         closed()
     )
 }
@@ -181,10 +183,12 @@ fn files_that_never_end_are_refused_at_once_and_without_memory() {
         ));
         let name = |what: &str| format!("{what}-{n}.toml");
         let secret = format!(
-            "[scenario]\nheaders = {{ a = '{{{{ file(\"{file}\") }}}}' }}\n[[scenario.steps]]\nname = 'a'\nget = '/'\n"
+            "[scenario]\nheaders = {{ a = '{{{{ file(\"{file}\") }}}}' \
+             }}\n[[scenario.steps]]\nname = 'a'\nget = '/'\n"
         );
         let feeder = format!(
-            "[scenario]\nfeeders = {{ f = {{ file = '{file}' }} }}\n[[scenario.steps]]\nname = 'a'\nget = '/{{{{ f.a }}}}'\n"
+            "[scenario]\nfeeders = {{ f = {{ file = '{file}' }} }}\n[[scenario.steps]]\nname = \
+             'a'\nget = '/{{{{ f.a }}}}'\n"
         );
         let certificates = format!("ca = '{file}'\n{ONE_STEP}");
         for (what, text) in [("secret", secret), ("feeder", feeder), ("ca", certificates)] {
@@ -230,7 +234,8 @@ fn files_that_never_end_are_refused_at_once_and_without_memory() {
     }
 }
 
-/// A server that answers every connection with a head and then this without end; how many connections it had.
+/// A server that answers every connection with a head and then this without end; how many
+/// connections it had.
 fn endless(head: &'static str, piece: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -261,7 +266,12 @@ fn servers_that_answer_without_end_take_no_memory() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     let pages: Vec<String> = (0..8)
-        .map(|n| format!("[[monitor]]\nname = 'p{n}'\nprometheus = 'http://{page}/'\nmetrics = {{ a = 'b' }}\n"))
+        .map(|n| {
+            format!(
+                "[[monitor]]\nname = 'p{n}'\nprometheus = 'http://{page}/'\nmetrics = {{ \
+            a = 'b' }}\n"
+            )
+        })
         .collect();
     let pages = pages.concat();
     let text = format!(
@@ -498,7 +508,12 @@ fn a_secret_is_hidden_whoever_repeats_it() {
                 for n in 0..20 {
                     std::thread::sleep(Duration::from_millis(150));
                     let mut file = fs::OpenOptions::new().append(true).open(&log).unwrap();
-                    writeln!(file, "error {n}: login with hunter2/of?the#env failed, hunter2%2Fof%3Fthe%23env too").unwrap();
+                    writeln!(
+                        file,
+                        "error {n}: login with hunter2/of?the#env failed, \
+                        hunter2%2Fof%3Fthe%23env too"
+                    )
+                    .unwrap();
                 }
             })
         };
@@ -593,7 +608,8 @@ fn whoever_is_asked_is_this_machine_or_was_allowed() {
         "redis = 'redis://192.0.2.1'",
         "redis = 'redis://127.0.0.1@192.0.2.1:6379'",
         "prometheus = 'http://192.0.2.1/metrics'\nmetrics = { a = 'b' }",
-        "prometheus = 'http://far.test:80/'\nmetrics = { a = 'b' }\nresolve = ['far.test:80:192.0.2.1']",
+        "prometheus = 'http://far.test:80/'\nmetrics = { a = 'b' }\nresolve = \
+         ['far.test:80:192.0.2.1']",
         "prometheus-server = 'http://[2001:db8::1]:9090'\nqueries = { a = 'b' }",
     ] {
         let text = profile(&format!("{ONE_STEP}[[monitor]]\nname = 'm'\n{monitor}\n"));
@@ -661,7 +677,8 @@ fn secrets_that_go_to_others_are_agreed_to_once_per_content() {
         (
             "header",
             format!(
-                "{far}[scenario]\n{step}get = 'http://far.test/'\nheaders = {{ a = '{{{{ env.TOKEN }}}}' }}\n"
+                "{far}[scenario]\n{step}get = 'http://far.test/'\nheaders = {{ a = '{{{{ \
+                 env.TOKEN }}}}' }}\n"
             ),
             "`TOKEN`",
         ),
@@ -675,14 +692,16 @@ fn secrets_that_go_to_others_are_agreed_to_once_per_content() {
         (
             "body",
             format!(
-                "{far}[scenario]\n{step}post = 'http://far.test/'\njson = {{ a = ['{{{{ env.TOKEN }}}}'] }}\n"
+                "{far}[scenario]\n{step}post = 'http://far.test/'\njson = {{ a = ['{{{{ env.TOKEN \
+                 }}}}'] }}\n"
             ),
             "`TOKEN`",
         ),
         (
             "feeder",
             format!(
-                "{far}[scenario]\nfeeders = {{ f = {{ file = '../users.csv' }} }}\n{step}get = 'http://far.test/{{{{ f.name }}}}'\n"
+                "{far}[scenario]\nfeeders = {{ f = {{ file = '../users.csv' }} }}\n{step}get = \
+                 'http://far.test/{{{{ f.name }}}}'\n"
             ),
             "`../users.csv`",
         ),
@@ -719,7 +738,8 @@ fn secrets_that_go_to_others_are_agreed_to_once_per_content() {
         .unwrap();
         assert_eq!(tried(&[], "hunter2-token").0, Some(2), "{what}");
     }
-    // Nobody is asked of what stays here, and a name that is itself a secret is told to no name server.
+    // Nobody is asked of what stays here, and a name that is itself a secret is told to no name
+    // server.
     let here = format!("[scenario]\n{step}get = '/'\nheaders = {{ a = '{{{{ env.TOKEN }}}}' }}\n");
     fs::write(at.join("sub/p.toml"), profile(&here)).unwrap();
     let mut command = program(at, &["try", "sub/p.toml"]);

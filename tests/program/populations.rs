@@ -1,5 +1,5 @@
-//! Two populations over real sockets against the demo: the others keep their number or rate while the users' is searched, or
-//! are searched themselves while the users keep theirs.
+//! Two populations over real sockets against the demo: the others keep their number or rate while
+//! the users' is searched, or are searched themselves while the users keep theirs.
 #![expect(clippy::cast_precision_loss, reason = "counts of cycles")]
 
 use std::fs;

@@ -1,4 +1,5 @@
-//! `breakpoint ramp` as its users meet it: against the demo over real sockets, its files, its exit codes and messages.
+//! `breakpoint ramp` as its users meet it: against the demo over real sockets, its files, its exit
+//! codes and messages.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -211,7 +212,8 @@ fn two_what_else_a_ramp_needs_is_named_before_any_load() {
     assert!(err.contains("gateway-512mb"), "{err}");
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("rate.toml");
-    let text = "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\n[search]\nrate = \"poisson\"\n";
+    let text = "slo = [\"p99<1s\"]\n[target]\nurl = \"http://127.0.0.1:1\"\n[search]\nrate = \
+        \"poisson\"\n";
     fs::write(&path, text).unwrap();
     let (_, err) = expect(2, &["ramp", path.to_str().unwrap(), "--stages", "10:5s"]);
     assert!(err.contains("stages of a ramp are VUs"), "{err}");

@@ -1,4 +1,5 @@
-//! `breakpoint resume` on real searches of the demo: killed without a warning, locked, ended, changed.
+//! `breakpoint resume` on real searches of the demo: killed without a warning, locked, ended,
+//! changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};

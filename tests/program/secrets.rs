@@ -1,4 +1,5 @@
-//! Secrets reach the target, the monitors and the cluster that they are for, and nothing that is printed, written or served.
+//! Secrets reach the target, the monitors and the cluster that they are for, and nothing that is
+//! printed, written or served.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

@@ -1,5 +1,5 @@
-//! A service for tests that notes when it sees each request begin: event streams that are held, questions that take their time,
-//! and pages that a test fills.
+//! A service for tests that notes when it sees each request begin: event streams that are held,
+//! questions that take their time, and pages that a test fills.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

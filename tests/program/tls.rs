@@ -1,5 +1,5 @@
-//! HTTPS with a CA of one's own, given as a user gives it: accepted with `SSL_CERT_FILE` or a flag, refused without; names that lead
-//! to several addresses; and what `up` writes and prints.
+//! HTTPS with a CA of one's own, given as a user gives it: accepted with `SSL_CERT_FILE` or a flag,
+//! refused without; names that lead to several addresses; and what `up` writes and prints.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,7 +21,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::starved::{Starved, repeated};
 
-/// A CA's certificate as a file holds it, and a server's certificate that it signed, with the server's key.
+/// A CA's certificate as a file holds it, and a server's certificate that it signed, with the
+/// server's key.
 pub(crate) fn certificates() -> (String, CertificateDer<'static>, PrivateKeyDer<'static>) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::default();
@@ -137,13 +138,15 @@ pub(crate) fn server_config(
         .unwrap()
 }
 
-/// What a server that speaks HTTP/2 alone answers to anything else: its SETTINGS, and GOAWAY for a preface that is none.
+/// What a server that speaks HTTP/2 alone answers to anything else: its SETTINGS, and GOAWAY for a
+/// preface that is none.
 const FRAMES: &[u8] = &[
     0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100, 0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
     1,
 ];
 
-/// A server that speaks HTTP/2 alone: in clear by prior knowledge, or behind TLS, where it may insist on ALPN.
+/// A server that speaks HTTP/2 alone: in clear by prior knowledge, or behind TLS, where it may
+/// insist on ALPN.
 async fn http2_server(tls: Option<ServerConfig>) -> SocketAddr {
     async fn speak(mut to: impl AsyncRead + AsyncWrite + Unpin) {
         let mut head = [0; 4096];
@@ -286,7 +289,8 @@ async fn a_server_that_speaks_http_2_alone_is_told_of_and_not_said_to_be_silent(
         let url = format!("{scheme}://{}/", http2_server(tls).await);
         let asked = ["--url", &url, "--cacert", "own.pem"];
         let search = ["--slo", "p99<1s", "--budget", "20s", "--out", "out"];
-        let timeout = "slo = ['p99<1s']\n[target]\nreset-timeout = '1s'\n[[scenario.steps]]\nname = 'get'\nget = '/'\n";
+        let timeout = "slo = ['p99<1s']\n[target]\nreset-timeout = '1s'\n[[scenario.steps]]\nname \
+            = 'get'\nget = '/'\n";
         fs::write(folder.path().join("h2.toml"), timeout).unwrap();
         let find = run(
             folder.path(),
@@ -463,7 +467,8 @@ async fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_no_other_is() {
     let out = folder.path().join("taken");
     let output = find(address, &file, &out).await;
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    // Whether two VUs hold on a machine that compiles beside them is another matter: what counts is that all was answered.
+    // Whether two VUs hold on a machine that compiles beside them is another matter: what counts is
+    // that all was answered.
     let record = record(&out);
     let cycles = record.probes.first().and_then(|p| p.steps.last());
     let cycles = cycles.unwrap_or_else(|| panic!("no probe: {told}"));
@@ -471,10 +476,12 @@ async fn a_ca_of_ones_own_is_trusted_when_it_is_named_and_no_other_is() {
     assert_eq!(cycles.failed, [], "{told}");
 }
 
-/// A service with four places of 50 ms each, behind a way of 20 ms that loses one packet in two hundred, by users who think for 0.2 s.
+/// A service with four places of 50 ms each, behind a way of 20 ms that loses one packet in two
+/// hundred, by users who think for 0.2 s.
 ///
-/// What is true: a simulation of the closed queue (four places, first come first served, 40 ms of way, one answer in a hundred late by a
-/// loss) has its p90 at 195 ms with 28 users and at 208 ms with 29.
+/// What is true: a simulation of the closed queue (four places, first come first served, 40 ms of
+/// way, one answer in a hundred late by a loss) has its p90 at 195 ms with 28 users and at 208 ms
+/// with 29.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_target_behind_a_network_has_its_breakpoint_and_its_way_is_told_apart() {
@@ -532,7 +539,8 @@ fn search_behind_a_network() -> Result<(String, RunRecord, u32, u32), Starved> {
         .unwrap();
     let told = said(&output);
     let record = record(&folder.path().join("out"));
-    // What the machine did not let be measured says nothing; Python's server and the link add some milliseconds of their own.
+    // What the machine did not let be measured says nothing; Python's server and the link add some
+    // milliseconds of their own.
     let of = |verdict| {
         let probes = record.probes.iter().filter(move |p| p.verdict == verdict);
         probes.map(|p| p.level.get())

@@ -1,4 +1,5 @@
-//! A folder, a profile or a journal of somebody else harms nobody: docs/faults.md, "What is trusted".
+//! A folder, a profile or a journal of somebody else harms nobody: docs/faults.md, "What is
+//! trusted".
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -586,7 +587,8 @@ fn what_cannot_be_printed_is_no_success_and_a_reader_that_has_enough_is_none_of_
     }
 }
 
-/// Starts a command that loads, and waits until it does; gives the process and its run's folder in `out`.
+/// Starts a command that loads, and waits until it does; gives the process and its run's folder in
+/// `out`.
 fn loading(mut command: Command, server: &Server, out: &Path) -> (Child, PathBuf) {
     let command = command.stdout(Stdio::null()).stderr(Stdio::piped());
     let process = command.spawn().unwrap();

@@ -1,5 +1,5 @@
-//! A first contact that fails says what failed, and `try` shows all of one cycle: against real servers that do each what a user meets
-//! first, and whose answers are hostile.
+//! A first contact that fails says what failed, and `try` shows all of one cycle: against real
+//! servers that do each what a user meets first, and whose answers are hostile.
 
 mod answers;
 mod llm;
@@ -110,7 +110,8 @@ const LOGIN: &str = "[[scenario.steps]]\nname = 'login'\npost = '/login'\n\
                      json = { user = 'ann', password = 'wrong-one' }\nextract = { session = '/id' }\n\
                      [[scenario.steps]]\nname = 'home'\nget = '/home?of={{ session }}'\nheaders = { authorization = 'Bearer {{ session }}' }\n";
 
-/// What a user meets first: how it is spelt in the profile, who answers, and what must be said of it.
+/// What a user meets first: how it is spelt in the profile, who answers, and what must be said of
+/// it.
 struct Case {
     name: &'static str,
     steps: &'static str,
@@ -248,7 +249,8 @@ const CASES: &[Case] = &[
 
 fn profile(folder: &Path, url: &str, steps: &str) {
     let text = format!(
-        "name = 'p'\nslo = ['errors<50%']\n[target]\nurl = '{url}'\nreset-timeout = '1s'\ncanary-cycles = 1\n[scenario]\ntimeout = '5s'\n{steps}"
+        "name = 'p'\nslo = ['errors<50%']\n[target]\nurl = '{url}'\nreset-timeout = \
+         '1s'\ncanary-cycles = 1\n[scenario]\ntimeout = '5s'\n{steps}"
     );
     fs::write(folder.join("p.toml"), text).unwrap();
 }
@@ -357,7 +359,11 @@ fn chat(asked: &Asked) -> Vec<u8> {
         ),
         "/events" => {
             let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
-            format!("{head}event: hello\ndata: {{}}\n\nevent: answer\ndata: {{\"id\":\"7\",\"say\":\"<b>\"}}\n\n").into_bytes()
+            format!(
+                "{head}event: hello\ndata: {{}}\n\nevent: answer\ndata: \
+                {{\"id\":\"7\",\"say\":\"<b>\"}}\n\n"
+            )
+            .into_bytes()
         }
         _ => answer("200 OK", "", format!("\x1b[2J{}", "x".repeat(5000))),
     }
@@ -383,7 +389,8 @@ fn a_look_shows_everything_of_one_cycle_but_its_secrets() {
     let text = out(&look);
     assert_eq!(look.status.code(), Some(0), "{text}{}", said(&look));
     for part in [
-        "# login: POST /login; passes with any 2xx, and `/id` of the JSON for `session`, within 5.00 s",
+        "# login: POST /login; passes with any 2xx, and `/id` of the JSON for `session`, within \
+         5.00 s",
         "> POST /login HTTP/1.1",
         "> x-api-key: ***",
         "> bob ***",
@@ -473,7 +480,8 @@ fn limited(count: &AtomicUsize) -> Vec<u8> {
         0 => answer(
             "429 Too Many Requests",
             "set-cookie: sid=s3cr3t-cookie\r\n",
-            "{\"error\":\"limit of user 17 <script>\x1b[2J\",\"token\":\"s3cr3t-token\",\"session\":\"abcdef\"}",
+            "{\"error\":\"limit of user 17 \
+             <script>\x1b[2J\",\"token\":\"s3cr3t-token\",\"session\":\"abcdef\"}",
         ),
         _ => answer("200 OK", "", "{\"id\":\"abcdef\"}"),
     }
@@ -495,7 +503,8 @@ fn measured(excerpts: bool) -> (tempfile::TempDir, String) {
     let text = text
         .replace("errors<50%", "errors<10%")
         .replace("name = 'p'", &format!("name = 'p'\nexcerpts = {excerpts}"));
-    let search = "[[scenario.steps]]\nthink = '50ms'\n[search]\nmax-vus = 4\nstart-vus = 2\nbudget = '10s'\nhold-min = '1s'\nhold-max = '2s'\nsettle-max = '1s'\n";
+    let search = "[[scenario.steps]]\nthink = '50ms'\n[search]\nmax-vus = 4\nstart-vus = \
+        2\nbudget = '10s'\nhold-min = '1s'\nhold-max = '2s'\nsettle-max = '1s'\n";
     fs::write(at.join("p.toml"), format!("{text}{search}")).unwrap();
     let run = breakpoint(at, &["find", "p.toml"]);
     assert!(

@@ -1,13 +1,15 @@
-//! Twins of services whose limits are known, each searched by the whole program over real sockets: an autoscaler, limits of rate,
-//! of requests and of connections, and lines with one worker and with four.
+//! Twins of services whose limits are known, each searched by the whole program over real sockets:
+//! an autoscaler, limits of rate, of requests and of connections, and lines with one worker and
+//! with four.
 //!
 //! It takes three quarters of an hour, and so runs only when asked for:
 //!
 //!     cargo test --release --test program twin -- --ignored --nocapture
 //!
-//! `TWINS=fifo,limit` takes those only whose names hold one of these words. Each prints its answer beside its truth. Checked is
-//! whether the interval holds the truth, or whether the search said why it names none where a twin allows that; one interval in
-//! twenty may miss, and a machine that does much else takes capacity from the twins.
+//! `TWINS=fifo,limit` takes those only whose names hold one of these words. Each prints its answer
+//! beside its truth. Checked is whether the interval holds the truth, or whether the search said
+//! why it names none where a twin allows that; one interval in twenty may miss, and a machine that
+//! does much else takes capacity from the twins.
 
 mod line;
 mod server;
@@ -45,14 +47,15 @@ fn every_interval_holds_the_truth_of_its_twin() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What a short search from so many VUs up names first; `None` where it came to no broken level, as on a machine that keeps the
-/// generator waiting.
+/// What a short search from so many VUs up names first; `None` where it came to no broken level, as
+/// on a machine that keeps the generator waiting.
 fn named(limit: Limit, work: Work, slo: &str, start: u32) -> Option<(CauseKind, String)> {
     let server = Server::start(limit, work);
     let (record, _) = trial::run(&format!(
         "name = \"cause\"\nslo = [\"{slo}\"]\n[target]\nurl = \"http://{}\"\n[[scenario.steps]]\nname = \"ask\"\nget = \"/\"\n\
          [[scenario.steps]]\nthink = {{ exponential = \"500ms\" }}\n\
-         [search]\nstart-vus = {start}\nbudget = \"40s\"\nhold-min = \"4s\"\nhold-max = \"6s\"\nsettle-max = \"6s\"\npace = 100\n",
+         [search]\nstart-vus = {start}\nbudget = \"40s\"\nhold-min = \"4s\"\nhold-max = \
+             \"6s\"\nsettle-max = \"6s\"\npace = 100\n",
         server.address
     ));
     let cause = record.answer.limiting_resource?;
@@ -69,7 +72,8 @@ fn unsaid(answer: &'static str) -> Limit {
 
 #[test]
 fn what_a_limit_turns_away_is_told_from_what_a_fixed_rate_makes_wait() {
-    // All of them serve some 30/s: what 10 users ask for is less, and what twice that many, or four times, ask for is more.
+    // All of them serve some 30/s: what 10 users ask for is less, and what twice that many, or four
+    // times, ask for is more.
     let beside = |s| Work::Beside { s };
     let line = Work::Line {
         workers: 3,
@@ -123,7 +127,8 @@ fn what_a_limit_turns_away_is_told_from_what_a_fixed_rate_makes_wait() {
         for (limit, wanted, search) in searches {
             let found = search.join().unwrap();
             let kind = found.as_ref().map(|(kind, _)| *kind);
-            // What a service shows that fails by itself is told from a limit by a second level that serves no more, if there was one.
+            // What a service shows that fails by itself is told from a limit by a second level that
+            // serves no more, if there was one.
             let or = (wanted == CauseKind::ServiceErrors).then_some(CauseKind::AdmissionLimit);
             let is_right = kind == Some(wanted) || or.is_some() && kind == or;
             assert!(is_right, "{limit:?}: {found:?}");

@@ -1,8 +1,10 @@
-//! The rules of `cause` on runs that were recorded while `stack/provoke/run` broke the reference stack: what was named there is
-//! named again from the record, on machines that have neither the stack nor control groups.
+//! The rules of `cause` on runs that were recorded while `stack/provoke/run` broke the reference
+//! stack: what was named there is named again from the record, on machines that have neither the
+//! stack nor control groups.
 //!
-//! A file of `tests/causes/` is a run's `result.json` with the broken probe that was nearest above the breakpoint, the probe before it
-//! and the one that it is compared with (`stack/provoke/record` makes it).
+//! A file of `tests/causes/` is a run's `result.json` with the broken probe that was nearest above
+//! the breakpoint, the probe before it and the one that it is compared with (`stack/provoke/record`
+//! makes it).
 
 use std::path::{Path, PathBuf};
 

@@ -15,7 +15,8 @@ fn the_example_renders_again_byte_for_byte() {
         let committed = fs::read(folder.join(artifact.name)).unwrap();
         assert!(
             committed == artifact.bytes,
-            "{} differs; if that is meant: breakpoint report reports/example, look at it, commit it",
+            "{} differs; if that is meant: breakpoint report reports/example, look at it, commit \
+             it",
             artifact.name
         );
     }

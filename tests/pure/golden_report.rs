@@ -1,7 +1,7 @@
 //! Reports from fixed records: what a reader of the files relies on.
 //!
-//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test --test pure golden` writes the expected files again; read
-//! the difference before committing it.
+//! After a change on purpose, `UPDATE_GOLDEN=1 cargo test --test pure golden` writes the expected
+//! files again; read the difference before committing it.
 
 use std::path::Path;
 
@@ -377,7 +377,8 @@ fn the_page_asks_nothing_of_a_network_and_has_the_answer_first() {
     }
 }
 
-const HOSTILE: &str = "</script><script>x()</script><img src=x onerror=x()>\"'><b>*_|\n## no heading\n::error::x\u{202e}\u{1b}[31m\0";
+const HOSTILE: &str = "</script><script>x()</script><img src=x onerror=x()>\"'><b>*_|\n## no \
+    heading\n::error::x\u{202e}\u{1b}[31m\0";
 
 /// Everything that others write is hostile.
 fn hostile() -> (RunRecord, RampRecord) {

@@ -1,12 +1,15 @@
-//! The walls of the house: which module may use which, and that the pure ones touch neither clock nor socket nor file.
+//! The walls of the house: which module may use which, and that the pure ones touch neither clock
+//! nor socket nor file.
 //!
-//! It reads the source as text: `crate::` paths, and `super::` chains that climb to the crate's root.
+//! It reads the source as text: `crate::` paths, and `super::` chains that climb to the crate's
+//! root.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every top-level module, whether it is pure, and which others it may use. A new edge needs a reason in its commit.
+/// Every top-level module, whether it is pure, and which others it may use. A new edge needs a
+/// reason in its commit.
 const HOUSE: &[(&str, Room, &[&str])] = &[
     ("units", Pure, &[]),
     ("secret", Pure, &[]),
@@ -50,7 +53,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     (
         "report",
         Pure,
-        // Of `stats` the interval of a share, for the laboratory's rows; of `excerpt` what makes the text of others harmless.
+        // Of `stats` the interval of a share, for the laboratory's rows; of `excerpt` what makes
+        // the text of others harmless.
         &["excerpt", "measure", "record", "slo", "stats", "units"],
     ),
     // What a run looks like while it goes on, in the words of its report.
@@ -65,7 +69,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Pure,
         &["cause", "measure", "record", "slo", "units"],
     ),
-    // Of `stats` the ratio of two distributions and the scaling law; of `slo` the verdict, for a common level is one that both held.
+    // Of `stats` the ratio of two distributions and the scaling law; of `slo` the verdict, for a
+    // common level is one that both held.
     (
         "compare",
         Pure,
@@ -98,7 +103,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "slo", "stats", "units",
         ],
     ),
-    // The laboratory runs the very loop of `find` on simulated engines, so it needs what `app` gives that loop.
+    // The laboratory runs the very loop of `find` on simulated engines, so it needs what `app`
+    // gives that loop.
     (
         "lab",
         Shell,
@@ -174,8 +180,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
             "secret",
         ],
     ),
-    // `compare` for the form of its conditions, `lab` for the names of its methods, `ramp` for the form of its stages, `report` for
-    // the names of formats.
+    // `compare` for the form of its conditions, `lab` for the names of its methods, `ramp` for the
+    // form of its stages, `report` for the names of formats.
     (
         "cli",
         Shell,
@@ -210,7 +216,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         Shell,
         &["measure", "plan", "record", "scenario", "units"],
     ),
-    // `search` for what a search is likely to take, `slo` for whether that can be said; of `run` what it says of a slow start.
+    // `search` for what a search is likely to take, `slo` for whether that can be said; of `run`
+    // what it says of a slow start.
     (
         "outline",
         Shell,
@@ -300,7 +307,8 @@ const ONE_PLACE: &[(&str, &[&str])] = &[
     ("hyper::", &["engine", "serve", "target"]),
 ];
 
-/// Shell files that wait for others but read no clock: their time comes from the engine, which may be a simulated one.
+/// Shell files that wait for others but read no clock: their time comes from the engine, which may
+/// be a simulated one.
 const WITHOUT_CLOCK: &[&str] = &[
     "engine.rs",
     "engine/sim",
@@ -314,7 +322,8 @@ const WITHOUT_CLOCK: &[&str] = &[
 /// What reads a clock or waits for one.
 const CLOCKS: &[&str] = &["Instant", "SystemTime", "Timestamp", "tokio::time", "sleep"];
 
-/// What makes and judges load. A clock that somebody sets, or that summer time or a time server moves, must not reach it.
+/// What makes and judges load. A clock that somebody sets, or that summer time or a time server
+/// moves, must not reach it.
 const MEASURES: &[&str] = &[
     "engine/host",
     "engine/host.rs",
@@ -336,15 +345,16 @@ const MEASURES: &[&str] = &[
 const WALL_CLOCKS: &[&str] = &["SystemTime", "Timestamp::now", "OffsetDateTime", "Utc::now"];
 /// Who may all the same, and why it does no harm.
 const TOLD_THE_TIME: &[&str] = &[
-    // The kernel stamps what arrives with it. A stamp moves an arrival by no more than the pause before it.
+    // The kernel stamps what arrives with it. A stamp moves an arrival by no more than the pause
+    // before it.
     "engine/native/socket.rs",
     // `Retry-After` may be a date; how long it is followed has bounds.
     "engine/native/back_off.rs",
     "engine/native/user.rs",
 ];
 
-/// Who may ask which engine it is: a plan knows what it is made of, and each is started by a line. All others ask for
-/// what it can do.
+/// Who may ask which engine it is: a plan knows what it is made of, and each is started by a line.
+/// All others ask for what it can do.
 const KNOW_THE_ENGINE: &[&str] = &["plan/engine.rs", "engine.rs"];
 /// How that is asked.
 const KINDS_OF_ENGINE: &str = "EnginePlan::";
@@ -367,7 +377,8 @@ enum Room {
 }
 use Room::{Pure, Shell};
 
-/// A file's lines without comments and without the tests at its end, and how many `super::` reach the crate's root.
+/// A file's lines without comments and without the tests at its end, and how many `super::` reach
+/// the crate's root.
 fn code(path: &Path, depth: usize) -> String {
     plain(&fs::read_to_string(path).unwrap(), depth)
 }

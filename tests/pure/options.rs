@@ -1,6 +1,7 @@
-//! An option of a run is said by a flag, a key of the profile, or both, and has a default. What belongs together is
-//! declared by the table of docs/profile.md; here everything that says so again is held against it: the flags and what
-//! their help says, the keys that a profile may have, the example of the document, and the plan.
+//! An option of a run is said by a flag, a key of the profile, or both, and has a default. What
+//! belongs together is declared by the table of docs/profile.md; here everything that says so again
+//! is held against it: the flags and what their help says, the keys that a profile may have, the
+//! example of the document, and the plan.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,4 +1,5 @@
-//! What `cargo bench --bench peers` reads and writes: the generators' texts in, tables out. Its load is not tested here.
+//! What `cargo bench --bench peers` reads and writes: the generators' texts in, tables out. Its
+//! load is not tested here.
 
 #[path = "../../benches/peers/samples.rs"]
 mod samples;

@@ -1,7 +1,8 @@
 //! What versions before this one wrote is read and rendered.
 //!
-//! `tests/upgrades/` has a file of each schema version as a release or commit of its time wrote it, shortened to two seconds a probe. A file is never
-//! made anew: when a schema changes, one of the version before is added.
+//! `tests/upgrades/` has a file of each schema version as a release or commit of its time wrote it,
+//! shortened to two seconds a probe. A file is never made anew: when a schema changes, one of the
+//! version before is added.
 
 use std::fs;
 use std::path::PathBuf;

@@ -170,7 +170,9 @@ fn exchanges(verdict: Verdict, dead: bool) -> Vec<Exchange> {
         step: "ask".to_owned(),
         kind: FailureKind::Status,
         status: Some(503),
-        text: "> POST /questions HTTP/1.1\n> authorization: ***\n< HTTP/1.1 503 Service Unavailable\n<\n< <script>alert(1)</script> end".to_owned(),
+        text: "> POST /questions HTTP/1.1\n> authorization: ***\n< HTTP/1.1 503 Service \
+            Unavailable\n<\n< <script>alert(1)</script> end"
+            .to_owned(),
     }]
 }
 

@@ -1,4 +1,5 @@
-//! `breakpoint lab` from outside: the same seed gives the same tables, columns stand where documents say, and a wrong file is told.
+//! `breakpoint lab` from outside: the same seed gives the same tables, columns stand where
+//! documents say, and a wrong file is told.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Whole ramps against simulated systems whose breakpoint is known exactly: the very loop that `ramp` uses, in virtual time.
+//! Whole ramps against simulated systems whose breakpoint is known exactly: the very loop that
+//! `ramp` uses, in virtual time.
 
 use breakpoint::engine::sim::{SimEngine, SystemSpec};
 use breakpoint::engine::{Canary, Engine, EngineError, EngineInfo, Reply};
@@ -215,7 +216,8 @@ impl<F: FnMut(u32, &mut Window) -> bool + Send> Engine for Spoiled<F> {
 
 #[test]
 fn a_stage_in_which_the_generator_was_late_is_invalid_and_never_a_breach() {
-    // The first second is that before the ramp. The answers of the second stage seem slow because they were read late.
+    // The first second is that before the ramp. The answers of the second stage seem slow because
+    // they were read late.
     let late = spoiled(|second, window| {
         if (12..32).contains(&second) {
             window.generator.lag_p99_s = Some(30.0);

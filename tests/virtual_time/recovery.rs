@@ -1,5 +1,5 @@
-//! What happens between probes, in virtual time: the very loop that `find` uses, an engine whose single cycles take what a
-//! test says, and surroundings that tell what was asked of them.
+//! What happens between probes, in virtual time: the very loop that `find` uses, an engine whose
+//! single cycles take what a test says, and surroundings that tell what was asked of them.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Whole searches against simulated systems whose breakpoint is known exactly: the very loop, settle detector, verdicts
-//! and stop rules that `find` uses, in virtual time.
+//! Whole searches against simulated systems whose breakpoint is known exactly: the very loop,
+//! settle detector, verdicts and stop rules that `find` uses, in virtual time.
 #![expect(clippy::cast_precision_loss, reason = "counts of a simulation")]
 
 use std::time::Duration;
@@ -196,8 +196,9 @@ fn repeat(runs: u64, one: impl Fn(u64) -> RunRecord + Sync) -> Vec<RunRecord> {
     })
 }
 
-/// Checks what every answer must be, and returns (intervals that held the truth, errors of numbers in shares of it). One in ten
-/// may have an interval and no number: visits that bear out none say so.
+/// Checks what every answer must be, and returns (intervals that held the truth, errors of numbers
+/// in shares of it). One in ten may have an interval and no number: visits that bear out none say
+/// so.
 fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
     let mut held = 0;
     let mut errors = Vec::new();
@@ -230,8 +231,9 @@ fn against(truth: f64, records: &[RunRecord]) -> (usize, Vec<f64>) {
     (held, errors)
 }
 
-/// The share of late answers at a level, over many batches of seconds: its mean and standard error. A batch is far longer
-/// than the queue's memory, so that batches are independent although the answers in one are not.
+/// The share of late answers at a level, over many batches of seconds: its mean and standard error.
+/// A batch is far longer than the queue's memory, so that batches are independent although the
+/// answers in one are not.
 fn late_share(sim: &Sim, level: Level, batches: usize, batch_s: usize) -> (f64, f64) {
     let mut engine = sim.start();
     let shares: Vec<f64> = block_on(async {
@@ -262,7 +264,8 @@ fn the_simulation_agrees_with_the_arrival_theorem() {
         let theory = mmcn_tail(&queue(&sim), level, 2.0);
         let (share, error) = late_share(&sim, Level(level), 80, batch_s);
         let off = (share - theory) / error;
-        // Beyond 3.5 standard errors once in 2 000 seeds; and the error is small enough to see a wrong model.
+        // Beyond 3.5 standard errors once in 2 000 seeds; and the error is small enough to see a
+        // wrong model.
         assert!(
             off.abs() < 3.5,
             "{level} VUs: {share} +- {error}, theory {theory}"
@@ -503,8 +506,8 @@ fn budget_and_precision_mean_what_they_say() {
     }
 }
 
-/// Users whose number stands still beside the population that is searched. Both ask alike, so the truth is that of the whole
-/// system less the users; what is measured belongs to the users.
+/// Users whose number stands still beside the population that is searched. Both ask alike, so the
+/// truth is that of the whole system less the users; what is measured belongs to the users.
 struct Beside {
     inner: SimEngine,
     users: u32,
@@ -662,7 +665,8 @@ fn an_interrupted_search_keeps_what_it_measured() {
     assert_eq!(record.probes.len(), 3);
 }
 
-/// A simulated system whose generator is late above a level, by so much that nothing that broke is beyond it.
+/// A simulated system whose generator is late above a level, by so much that nothing that broke is
+/// beyond it.
 struct Late {
     sim: SimEngine,
     above: Level,
@@ -693,8 +697,8 @@ impl Engine for Late {
     }
 }
 
-/// Who kept the generator waiting decides on whether it is named: others at every level are a warning, its own quota is certain,
-/// and a machine that fills up with the load leaves both open.
+/// Who kept the generator waiting decides on whether it is named: others at every level are a
+/// warning, its own quota is certain, and a machine that fills up with the load leaves both open.
 #[test]
 fn a_generator_that_others_keep_waiting_is_a_warning_and_its_own_limits_are_named() {
     fn busy() -> GeneratorHealth {
@@ -1070,7 +1074,8 @@ fn a_search_that_is_cut_off_at_any_byte_goes_on_and_is_as_right() {
     assert!(held * 100 >= found.len() * 88, "{held} of {}", found.len());
 }
 
-/// Every number of a JSON value by where it stands, the first of those that differ by an index alone.
+/// Every number of a JSON value by where it stands, the first of those that differ by an index
+/// alone.
 fn places(value: &serde_json::Value, at: &str, found: &mut Vec<(String, String)>) {
     match value {
         serde_json::Value::Number(_) => {
@@ -1098,7 +1103,8 @@ fn places(value: &serde_json::Value, at: &str, found: &mut Vec<(String, String)>
     }
 }
 
-/// A journal is a file, and whoever wrote it may have put any number anywhere: it is refused, or the search ends in time with an answer.
+/// A journal is a file, and whoever wrote it may have put any number anywhere: it is refused, or
+/// the search ends in time with an answer.
 #[test]
 fn no_number_of_a_journal_of_another_breaks_a_search() {
     let (_, _, bytes) = journaled(3);
@@ -1119,7 +1125,8 @@ fn no_number_of_a_journal_of_another_breaks_a_search() {
         "0",
     ];
     for (i, (kind, at)) in found.iter().enumerate() {
-        // A list may be empty; that every probe tells of each objective is looked at where those are known.
+        // A list may be empty; that every probe tells of each objective is looked at where those
+        // are known.
         let lists = kind.ends_with("/[]");
         if lists && ["/told/visit/evidence", "/told/visit/tails"].contains(&at.as_str()) {
             continue;
@@ -1223,7 +1230,8 @@ fn measured(probes: &[ProbeRecord]) -> Vec<ProbeRecord> {
     probes.iter().map(without).collect()
 }
 
-/// The generator was the limit three times in a row, and was mended: those probes say nothing any more.
+/// The generator was the limit three times in a row, and was mended: those probes say nothing any
+/// more.
 #[test]
 fn probes_that_the_generator_spoilt_at_the_end_are_made_again() {
     let (whole, _, bytes) = journaled(4);
@@ -1287,7 +1295,8 @@ fn holds_for_a_mean_are_not_left_near_the_breakpoint() {
     assert_eq!(record.probes.iter().filter(near).filter(left).count(), 0);
 }
 
-/// The demo's first two minutes are spent at its start level, whatever happens there; the search that follows is as right.
+/// The demo's first two minutes are spent at its start level, whatever happens there; the search
+/// that follows is as right.
 #[test]
 fn a_warm_up_is_held_told_and_not_made_again() {
     let sim = demo(5);

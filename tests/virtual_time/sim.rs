@@ -1,4 +1,5 @@
-//! Every key of a system file does what docs/lab-systems.md says, checked against theory or an invariant.
+//! Every key of a system file does what docs/lab-systems.md says, checked against theory or an
+//! invariant.
 #![expect(clippy::cast_precision_loss, reason = "counts of a simulation")]
 
 use std::time::{Duration, Instant};
@@ -20,8 +21,8 @@ fn ship(name: &str) -> SystemSpec {
     SystemSpec::from_toml(text).unwrap()
 }
 
-/// A system with these tables: one server with exponential 100 ms and an exponential think time of 1 s, where the text says
-/// nothing else.
+/// A system with these tables: one server with exponential 100 ms and an exponential think time of
+/// 1 s, where the text says nothing else.
 fn system(tables: &str) -> SystemSpec {
     SystemSpec::from_toml(&text(tables)).unwrap()
 }
@@ -112,7 +113,8 @@ fn close(got: f64, want: f64, tolerance: f64, what: &str) {
     );
 }
 
-/// Completions per second of a closed queue with one server of 100 ms and a think time of 1 s, by the closed form.
+/// Completions per second of a closed queue with one server of 100 ms and a think time of 1 s, by
+/// the closed form.
 fn throughput_of_one_server(users: u32) -> f64 {
     let (mut weight, mut idle, mut total) = (1.0, 0.0, 0.0);
     for j in 0..=users {
@@ -170,7 +172,8 @@ fn in_one_line_the_spread_of_the_service_matters() {
 fn the_servers_work_at_once() {
     for discipline in ["fifo", "processor_sharing"] {
         let spec = system(&format!(
-            "[service]\nservers = 3\ndiscipline = '{discipline}'\nkind = 'exponential'\nmean = '100ms'\n"
+            "[service]\nservers = 3\ndiscipline = '{discipline}'\nkind = 'exponential'\nmean = \
+             '100ms'\n"
         ));
         // A lone request gets one server, however many there are; a crowd gets all of them.
         let alone = steady(&spec, 1, 5_000);
@@ -189,7 +192,8 @@ fn the_exact_answer_is_there_exactly_for_the_plain_queue() {
     for table in EFFECTS.iter().copied().chain([
         "[think]\nkind = 'constant'\nmean = '1s'\n",
         CONSTANT,
-        "[service]\nservers = 1\ndiscipline = 'processor_sharing'\nkind = 'exponential'\nmean = '1s'\n",
+        "[service]\nservers = 1\ndiscipline = 'processor_sharing'\nkind = 'exponential'\nmean = \
+         '1s'\n",
     ]) {
         assert_eq!(system(table).closed_queue(), None, "{table}");
     }
@@ -219,7 +223,8 @@ const EFFECTS: [&str; 19] = [
     "[concurrency]\nmost = 5\n",
     "[connections]\nmost = 5\n",
     "[outages]\nevery = '8m'\nlength = '5s'\n",
-    "[memory]\nlimit = '512MiB'\nbase = '100MiB'\nper_vu = '1KiB'\nper_request = '1KiB'\nrestart = '5s'\n",
+    "[memory]\nlimit = '512MiB'\nbase = '100MiB'\nper_vu = '1KiB'\nper_request = '1KiB'\nrestart \
+     = '5s'\n",
 ];
 
 #[test]
@@ -298,9 +303,11 @@ fn think_times_have_the_law_that_the_file_says() {
         let got = steady(&spec, 80, 3_000);
         close(got.rate(), 80.0 / 4.1, 0.03, kind);
     }
-    // How regular a lone VU asks tells the spread: seconds with a request, of a VU that thinks for exactly 1.9 s.
+    // How regular a lone VU asks tells the spread: seconds with a request, of a VU that thinks for
+    // exactly 1.9 s.
     let regular = system(
-        "[think]\nkind = 'constant'\nmean = '1900ms'\n[service]\nservers = 1\nkind = 'constant'\nmean = '100ms'\n",
+        "[think]\nkind = 'constant'\nmean = '1900ms'\n[service]\nservers = 1\nkind = \
+         'constant'\nmean = '100ms'\n",
     );
     let mut bench = Bench::new(&regular, 1);
     bench.level(1);
@@ -530,7 +537,8 @@ fn requests_take_memory_while_they_are_in_the_system() {
 #[test]
 fn a_leak_kills_at_the_time_that_it_takes_to_the_limit() {
     let spec = system(
-        "[memory]\nlimit = '110MiB'\nbase = '10MiB'\nrestart = '5s'\n[leak]\nbytes_per_s = '1MiB'\n",
+        "[memory]\nlimit = '110MiB'\nbase = '10MiB'\nrestart = '5s'\n[leak]\nbytes_per_s = \
+         '1MiB'\n",
     );
     let mut bench = Bench::new(&spec, 1);
     bench.level(5);
@@ -694,13 +702,15 @@ fn minutes(tables: &str, levels: &[u32]) -> Vec<f64> {
 #[test]
 fn busy_servers_are_doubled_up_to_the_most_and_idle_ones_taken_away_again() {
     let growth = "[growth]\nabove = 0.7\nafter = '20s'\ndelay = '10s'\nmost = 6\n";
-    // Busy from the first second: two servers after 30 s, four after 60 s, six after 90 s; resets change nothing.
+    // Busy from the first second: two servers after 30 s, four after 60 s, six after 90 s; resets
+    // change nothing.
     let grown = minutes(growth, &[300; 4]);
     for (got, want) in grown.iter().zip([15.0, 50.0, 60.0, 60.0]) {
         close(*got, want, 0.06, &format!("{grown:?}"));
     }
-    // Three VUs keep it busy for a quarter of the time, which is not enough. (The mean still holds some of that when the
-    // crowd comes, so it grows a little earlier than above. With two servers at the start it would be 28 a second.)
+    // Three VUs keep it busy for a quarter of the time, which is not enough. (The mean still holds
+    // some of that when the crowd comes, so it grows a little earlier than above. With two servers
+    // at the start it would be 28 a second.)
     let quiet = minutes(growth, &[3, 3, 300]);
     assert!((14.0..21.0).contains(&quiet[2]), "{quiet:?}");
     // Shrinks by the factor each 20 s, to the start.
@@ -793,10 +803,12 @@ fn in_an_outage_nobody_answers_and_what_is_in_flight_fails() {
     );
     let got = steady(&spec, 40, 20_000);
     let all = 40.0 * 20_000.0;
-    // A fifth of the time, and the second of requests that is in flight before each of the 40 outages in 1 000 s.
+    // A fifth of the time, and the second of requests that is in flight before each of the 40
+    // outages in 1 000 s.
     let refused = got.failed.get(FailureKind::ConnectRefused) as f64;
     close(refused / all, 0.2, 0.05, "refused");
-    // Fewer when the last outage ended less than a second ago: the mean of min(gap, 1 s) is 20 s (1 - exp(-1 / 20)).
+    // Fewer when the last outage ended less than a second ago: the mean of min(gap, 1 s) is 20 s
+    // (1 - exp(-1 / 20)).
     let in_flight = 20.0 * (1.0 - f64::exp(-0.05)) / 25.0;
     let failed = got.failed.get(FailureKind::Eof) as f64;
     close(failed / all, in_flight, 0.1, "in flight");
@@ -1171,7 +1183,8 @@ fn what_makes_no_sense_is_refused_with_the_key_the_line_and_the_way_out() {
             ["line 9", "`growth.factor`", "at least 2"],
         ),
         (
-            "[growth]\nabove = 0.7\nafter = '1s'\ndelay = '1s'\nmost = 8\nbelow = 0.8\nidle_for = '9s'\n"
+            "[growth]\nabove = 0.7\nafter = '1s'\ndelay = '1s'\nmost = 8\nbelow = 0.8\nidle_for = \
+             '9s'\n"
                 .to_owned(),
             ["line 9", "`growth.below`", "less than `above`"],
         ),
@@ -1222,7 +1235,10 @@ fn what_makes_no_sense_is_refused_with_the_key_the_line_and_the_way_out() {
             ["line 4", "`users.name`", "nobody else has"],
         ),
         (
-            TWO_KINDS.replace("think = { kind = 'lognormal', mean = '4s', cv = 0.5 }\n", ""),
+            TWO_KINDS.replace(
+                "think = { kind = 'lognormal', mean = '4s', cv = 0.5 }\n",
+                "",
+            ),
             ["line 4", "`users.think`", "missing"],
         ),
         (
@@ -1310,7 +1326,8 @@ fn the_document_explains_every_key_and_its_example_has_them_all() {
     }
 }
 
-/// Not a test: how fast the simulation is. `cargo test --release --test virtual_time speed -- --ignored --nocapture`
+/// Not a test: how fast the simulation is. `cargo test --release --test virtual_time speed --
+/// --ignored --nocapture`
 #[test]
 #[ignore = "prints the speed of the simulation"]
 fn speed() {
@@ -1345,7 +1362,8 @@ fn speed() {
 fn arrivals_make_the_open_queue_of_the_textbooks() {
     for (servers, per_s) in [(1, 7), (3, 24)] {
         let spec = system(&format!(
-            "[arrivals]\nkind = 'poisson'\n[service]\nservers = {servers}\nkind = 'exponential'\nmean = '100ms'\n"
+            "[arrivals]\nkind = 'poisson'\n[service]\nservers = {servers}\nkind = \
+             'exponential'\nmean = '100ms'\n"
         ));
         let queue = spec.open_queue().unwrap();
         assert_eq!(spec.closed_queue(), None);
@@ -1367,7 +1385,8 @@ fn evenly_spaced_arrivals_wait_less_than_random_ones() {
         assert_eq!(spec.open_queue().is_some(), kind == "poisson");
         steady(&spec, 8, 20_000).latency.mean_s().unwrap()
     };
-    // M/M/1: 1 / (10 - 8). D/M/1: the root of s = exp(-(1 - s) 10 / 8) is 0.6286, and 0.1 / (1 - s) the response.
+    // M/M/1: 1 / (10 - 8). D/M/1: the root of s = exp(-(1 - s) 10 / 8) is 0.6286, and 0.1 / (1 - s)
+    // the response.
     close(mean("poisson"), 0.5, 0.06, "poisson");
     close(mean("constant"), 0.1 / (1.0 - 0.628_63), 0.04, "constant");
 }

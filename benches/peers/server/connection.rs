@@ -17,8 +17,8 @@ use super::{HOLD, SLEEP, State, lock, now_us};
 const GOT: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 5\r\n\r\nhello";
 const POSTED: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
-const ASKED: &[u8] =
-    b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 11\r\n\r\n{\"ok\":true}";
+const ASKED: &[u8] = b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: \
+     11\r\n\r\n{\"ok\":true}";
 const SESSION: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\
     set-cookie: sid=0c6ad7f16b0e4f5d; Path=/; HttpOnly; SameSite=Lax\r\ncontent-length: 87\r\n\r\n\
     {\"ok\":true,\"items\":[{\"id\":\"a1\",\"price\":3},{\"id\":\"a2\",\"price\":5},{\"id\":\"a3\",\"price\":4}]}";
@@ -220,7 +220,8 @@ async fn hold_stream(mut stream: TcpStream, user: String, state: &Arc<State>) ->
             tokio::select! {
                 answer = answers.recv() => {
                     let Some(id) = answer else { return Ok(()) };
-                    let event = format!("event: answer\ndata: {{\"id\":\"{id}\",\"text\":\"the disk\"}}\n\n");
+                    let event = format!("event: answer\ndata: {{\"id\":\"{id}\",\"text\":\"the \
+                        disk\"}}\n\n");
                     let chunk = format!("{:x}\r\n{event}\r\n", event.len());
                     stream.write_all(chunk.as_bytes()).await?;
                     state.cycles.fetch_add(1, Ordering::Relaxed);

@@ -93,8 +93,8 @@ fn counted(rejected: &[Rejected]) -> Vec<(&'static str, u32)> {
     counts.into_iter().map(|(why, n)| (why.text(), n)).collect()
 }
 
-/// What is known of drawn systems, in memory and, where there is a folder, in its file. A file that cannot be written costs
-/// time at the next call and nothing else.
+/// What is known of drawn systems, in memory and, where there is a folder, in its file. A file that
+/// cannot be written costs time at the next call and nothing else.
 struct Kept {
     dir: Option<PathBuf>,
     known: Mutex<KnownTruths>,

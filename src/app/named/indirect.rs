@@ -1,8 +1,10 @@
-//! Files that commands reach without a path from the profile's folder: in a folder that they go into, by the name of a module, by a pattern
-//! within a path, by a word that the shell puts together, or through a script that names them in turn.
+//! Files that commands reach without a path from the profile's folder: in a folder that they go
+//! into, by the name of a module, by a pattern within a path, by a word that the shell puts
+//! together, or through a script that names them in turn.
 //!
-//! Of the files around the profile those count that somebody can run, and whose name, or what stands before its last dot, is a word of a
-//! command, or of a script that a command reaches. A folder that a command names counts with what lies in it.
+//! Of the files around the profile those count that somebody can run, and whose name, or what
+//! stands before its last dot, is a word of a command, or of a script that a command reaches. A
+//! folder that a command names counts with what lies in it.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::fs::Metadata;
@@ -12,7 +14,8 @@ use std::path::{Path, PathBuf};
 use super::{IMPLIED, glob};
 use crate::bounded;
 
-/// Files and folders that are looked at, those nearest to the profile first: more than a checkout of this program has.
+/// Files and folders that are looked at, those nearest to the profile first: more than a checkout
+/// of this program has.
 const MOST_ENTRIES: usize = 4096;
 /// Largest script whose words are read, bytes.
 const MOST_SCRIPT: u64 = 256 << 10;
@@ -69,7 +72,8 @@ pub(super) fn files(commands: &[&str], dir: &Path) -> BTreeSet<PathBuf> {
     }
 }
 
-/// The folder from which on is looked: the profile's own, or one above it where a command climbs; no more than two, and never all of a disk.
+/// The folder from which on is looked: the profile's own, or one above it where a command climbs;
+/// no more than two, and never all of a disk.
 fn root(commands: &[&str], dir: &Path) -> PathBuf {
     let climbs = commands.iter().any(|command| command.contains(".."));
     let further = commands.iter().any(|command| command.contains("../.."));
@@ -130,7 +134,8 @@ fn is_script(code: &Code) -> bool {
 #[derive(Clone, Default)]
 struct CandidateWords {
     all: HashSet<String>,
-    /// Whole names of files that scripts say, each with the folder in or below which it is meant: of their many words a part of a name says nothing.
+    /// Whole names of files that scripts say, each with the folder in or below which it is meant:
+    /// of their many words a part of a name says nothing.
     of_scripts: HashSet<(PathBuf, String)>,
     patterns: Vec<regex::Regex>,
     /// Whether the profile's own folder is named, as `.`.

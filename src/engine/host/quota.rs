@@ -1,5 +1,6 @@
-//! Whether a CPU quota of the generator's own control group, or of one above it, holds it back: the kernel then lets it wait beside
-//! CPUs that are idle, which no reading of the machine tells from a machine that others fill.
+//! Whether a CPU quota of the generator's own control group, or of one above it, holds it back: the
+//! kernel then lets it wait beside CPUs that are idle, which no reading of the machine tells from a
+//! machine that others fill.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +29,8 @@ impl Periods {
         let Some(mount) = mounts.into_iter().find(|mount| mount.is_dir()) else {
             return Self::default();
         };
-        // Seen from within a container the path may be one of its host: then the mount itself is the group.
+        // Seen from within a container the path may be one of its host: then the mount itself is
+        // the group.
         let path = path.trim_start_matches('/');
         let own = mount.join(path);
         let groups: Vec<PathBuf> = if own.is_dir() {
@@ -42,7 +44,8 @@ impl Periods {
         }
     }
 
-    /// The share of the periods since an earlier look in which this process was held back: that of the group where it is largest.
+    /// The share of the periods since an earlier look in which this process was held back: that of
+    /// the group where it is largest.
     #[expect(clippy::cast_precision_loss, reason = "ten periods a second")]
     pub(super) fn held_back_since(&self, before: &Self) -> Option<f64> {
         if self.groups.len() != before.groups.len() {
@@ -58,8 +61,8 @@ impl Periods {
     }
 }
 
-/// The names below which the CPU controller of a process may be mounted, and its path there, from `/proc/PID/cgroup`:
-/// `4:cpu,cpuacct:/path` in version 1, `0::/path` in version 2.
+/// The names below which the CPU controller of a process may be mounted, and its path there, from
+/// `/proc/PID/cgroup`: `4:cpu,cpuacct:/path` in version 1, `0::/path` in version 2.
 fn cpu_controller(proc_cgroup: &str) -> Option<(Vec<String>, &str)> {
     let lines = || {
         proc_cgroup

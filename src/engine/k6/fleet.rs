@@ -1,7 +1,8 @@
 //! Which VUs of k6 run, and which function of the script each of them. Values only.
 //!
-//! VUs have seats in the order in which they first asked. Those with the first seats run, as many as the level says; so whatever the
-//! level is, the functions are in their proportions. The level moves at the pace.
+//! VUs have seats in the order in which they first asked. Those with the first seats run, as many
+//! as the level says; so whatever the level is, the functions are in their proportions. The level
+//! moves at the pace.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -282,7 +283,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_level_has_the_right_mix(weights in proptest::collection::vec(0.1..10.0_f64, 1..6), n in 1..200_usize) {
+        fn any_level_has_the_right_mix(
+            weights in proptest::collection::vec(0.1..10.0_f64, 1..6),
+            n in 1..200_usize,
+        ) {
             let mut fleet = Fleet::new(weights.clone(), 1.0);
             for vu in 0..n {
                 fleet.seat_of(u32::try_from(vu).unwrap());
@@ -297,7 +301,9 @@ mod tests {
         }
 
         #[test]
-        fn it_is_known_how_many_run(asks in proptest::collection::vec((0..20_u32, 0..15_u32, 0..400_u64), 0..80)) {
+        fn it_is_known_how_many_run(
+            asks in proptest::collection::vec((0..20_u32, 0..15_u32, 0..400_u64), 0..80),
+        ) {
             let mut fleet = Fleet::new(vec![1.0, 2.0], 20.0);
             let mut now = NOW;
             for (vu, level, ms) in asks {
@@ -311,7 +317,8 @@ mod tests {
                 prop_assert!(fleet.running().abs_diff(before) <= 1);
                 let counted = fleet.seats.iter().filter(|s| s.running).count();
                 prop_assert_eq!(u32::try_from(counted).unwrap(), fleet.running());
-                prop_assert_eq!(matches!(reply, Reply::Run(_)), fleet.of_vu[&vu] < fleet.target_seats(now));
+                let has_seat = fleet.of_vu[&vu] < fleet.target_seats(now);
+                prop_assert_eq!(matches!(reply, Reply::Run(_)), has_seat);
             }
         }
     }

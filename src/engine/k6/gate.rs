@@ -1,4 +1,5 @@
-//! Where the wrapped script asks what it shall do: HTTP on this machine only, for those who know its secret path.
+//! Where the wrapped script asks what it shall do: HTTP on this machine only, for those who know
+//! its secret path.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -1,7 +1,8 @@
 //! The lines that `k6 run --out json=-` writes, and what they say together. Values only.
 //!
-//! A request is several points with the same time, one after the other; of these its duration, which holds no connecting, and the
-//! time until it had a connection make the time that a user waits.
+//! A request is several points with the same time, one after the other; of these its duration,
+//! which holds no connecting, and the time until it had a connection make the time that a user
+//! waits.
 
 use std::borrow::Cow;
 
@@ -258,9 +259,11 @@ fn parse(line: &[u8]) -> Option<Point> {
         "bp_begin" => Part::Other(What::Begin),
         "bp_end" => Part::Other(What::End),
         "bp_error" => Part::Other(What::Threw(cut(&tags.message))),
-        // Lines come in the order in which they were written, so each would do; these come also when no VU does anything.
+        // Lines come in the order in which they were written, so each would do; these come also
+        // when no VU does anything.
         "bp_mark" | "vus" => Part::Other(What::Mark),
-        // The wrapper's own iterations are made of waiting too; it says itself when the user's function begins and ends.
+        // The wrapper's own iterations are made of waiting too; it says itself when the user's
+        // function begins and ends.
         _ if tags.scenario == "default" => Part::Other(What::Again),
         _ => return None,
     };
@@ -296,7 +299,8 @@ fn outcome(tags: &Tags<'_>) -> Outcome {
     }
 }
 
-/// Why a request failed, by k6's code for it, and by the system's words where it is this machine that had too little of something.
+/// Why a request failed, by k6's code for it, and by the system's words where it is this machine
+/// that had too little of something.
 fn kind(code: u32, error: &str) -> FailureKind {
     if error.contains("too many open files") {
         return FailureKind::NoDescriptors;
@@ -489,14 +493,20 @@ mod tests {
 
         #[test]
         fn what_is_written_is_read(
-            ms in 0.0..100_000.0_f64, blocked in 0.0..1_000.0_f64, vu in 1..5_000_u32, name in "[^\\p{C}\"\\\\]{1,40}",
+            ms in 0.0..100_000.0_f64,
+            blocked in 0.0..1_000.0_f64,
+            vu in 1..5_000_u32,
+            name in "[^\\p{C}\"\\\\]{1,40}",
             seconds in 0..4_000_000_000_i64, nanos in 0..1_000_000_000_i64,
         ) {
             prop_assume!(name != POLL);
             let time = jiff::Timestamp::new(seconds, i32::try_from(nanos).unwrap()).unwrap();
             let tags = format!(r#""name":"{name}","scenario":"default","vu":"{vu}","expected_response":"true""#);
             let time = time.to_string();
-            let lines = [point("http_req_duration", &time, ms, &tags), point("http_req_blocked", &time, blocked, &tags)];
+            let lines = [
+                point("http_req_duration", &time, ms, &tags),
+                point("http_req_blocked", &time, blocked, &tags),
+            ];
             let events = read(&lines);
             prop_assert_eq!(events.len(), 1);
             prop_assert_eq!(events[0].at, seconds * 1_000_000_000 + nanos);

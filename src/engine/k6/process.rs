@@ -20,7 +20,8 @@ use crate::children::Group;
 use crate::k6::said;
 use crate::secret::Hidden;
 
-/// How long k6 may take to end after each of these: at the first it stops its VUs and runs `teardown`, at the second that too is broken off.
+/// How long k6 may take to end after each of these: at the first it stops its VUs and runs
+/// `teardown`, at the second that too is broken off.
 const ENDINGS: [(Signal, Duration); 2] = [
     (Signal::SIGINT, Duration::from_secs(15)),
     (Signal::SIGTERM, Duration::from_secs(5)),
@@ -32,7 +33,8 @@ const TAIL_BYTES: usize = 600;
 const LONGEST_LINE: usize = 1 << 20;
 /// How long what it wrote last may take to be read when it has ended.
 const LAST_OUTPUT: Duration = Duration::from_secs(5);
-/// What of the environment would change the load that k6 is told to make, or where it says what went wrong; and proxies, which connect to targets in its place, allowed or not.
+/// What of the environment would change the load that k6 is told to make, or where it says what
+/// went wrong; and proxies, which connect to targets in its place, allowed or not.
 const NOT_INHERITED: [&str; 14] = [
     "K6_OUT",
     "K6_LOG_OUTPUT",
@@ -110,7 +112,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts k6 with these arguments, of which some are secrets that it shall not repeat. What it measures goes to `events`; `vus` is for one whose VUs run from the beginning, how many.
+    /// Starts k6 with these arguments, of which some are secrets that it shall not repeat. What it
+    /// measures goes to `events`; `vus` is for one whose VUs run from the beginning, how many.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -175,7 +178,8 @@ impl Process {
     }
 }
 
-/// Waits for the end of k6, and brings it about when it is asked for or nobody is there any more who could ask.
+/// Waits for the end of k6, and brings it about when it is asked for or nobody is there any more
+/// who could ask.
 async fn supervise(
     (mut child, mut group): (Child, Group),
     asked: oneshot::Receiver<()>,
@@ -398,7 +402,8 @@ mod tests {
     #[tokio::test]
     async fn one_that_ends_at_a_signal_is_not_killed() {
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
-        // A shell whose parent ignores SIGINT, as those in the background do, cannot catch it: then the second signal does it.
+        // A shell whose parent ignores SIGINT, as those in the background do, cannot catch it: then
+        // the second signal does it.
         let script =
             format!("trap 'exit 105' INT TERM; echo '{LINE}'; while :; do sleep 0.05; done");
         let args = ["-c".to_owned(), script];

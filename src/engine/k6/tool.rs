@@ -19,8 +19,8 @@ const MOST_OUTPUT: usize = 4 << 20;
 const MOST_SAID: usize = 16 << 10;
 /// Exit code of k6 for a script that threw while it was read.
 const EXCEPTION: i32 = 107;
-/// What of its own accord k6 tells others or asks of them, and how it is told not to: extensions that a script imports, how it is
-/// used. Whoever wants that sets it.
+/// What of its own accord k6 tells others or asks of them, and how it is told not to: extensions
+/// that a script imports, how it is used. Whoever wants that sets it.
 const OF_ITS_OWN: [(&str, &str); 2] = [
     ("K6_AUTO_EXTENSION_RESOLUTION", "false"),
     ("K6_NO_USAGE_REPORT", "true"),
@@ -137,7 +137,8 @@ impl Tool {
         self.version
     }
 
-    /// Asks what a script says of itself. The code of the script runs for that, but none of its functions does.
+    /// Asks what a script says of itself. The code of the script runs for that, but none of its
+    /// functions does.
     ///
     /// # Errors
     /// When the script cannot be read or throws, or k6 takes too long.

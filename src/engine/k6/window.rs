@@ -8,9 +8,11 @@ use crate::measure::{FailureCounts, FailureKind, FailureWay, FailureWays, Histog
 
 /// A second, nanoseconds.
 pub(super) const SECOND: i64 = 1_000_000_000;
-/// How much older than a mark that was read everything is that has been written before it, nanoseconds.
+/// How much older than a mark that was read everything is that has been written before it,
+/// nanoseconds.
 const MARK_MARGIN: i64 = 400_000_000;
-/// Names of requests that are kept apart in a second. Beyond that they are most likely addresses with a number in each.
+/// Names of requests that are kept apart in a second. Beyond that they are most likely addresses
+/// with a number in each.
 const MOST_NAMES: usize = 1000;
 /// Different texts of what iterations threw that are kept in a second.
 const MOST_MESSAGES: usize = 20;
@@ -236,9 +238,10 @@ impl Fold {
 
     /// Ages of requests that are surely in flight, of VUs that were last heard of at these times.
     ///
-    /// k6 tells of a request when it has ended. A VU of which nothing was heard for longer than any VU has ever paused between two
-    /// requests waits for an answer, and has done so for the difference at least. So ages are too short rather than too long, and those
-    /// of quick requests are not seen at all; but VUs that a target lets hang do count.
+    /// k6 tells of a request when it has ended. A VU of which nothing was heard for longer than any
+    /// VU has ever paused between two requests waits for an answer, and has done so for the
+    /// difference at least. So ages are too short rather than too long, and those of quick requests
+    /// are not seen at all; but VUs that a target lets hang do count.
     fn hanging(&self, end: i64, heard: impl Iterator<Item = i64>) -> Histogram {
         let ages = heard.map(|last| end - last - self.longest_pause);
         let sure = ages.filter(|age| self.ended && *age > 0);
@@ -497,13 +500,16 @@ mod tests {
     proptest! {
         #[test]
         fn every_request_is_counted_once_whatever_the_order(
-            mut all in proptest::collection::vec((0..5000_i64, 1..9_u32, 1..900_u32), 0..60), shuffled in any::<u64>(),
+            mut all in proptest::collection::vec((0..5000_i64, 1..9_u32, 1..900_u32), 0..60),
+            shuffled in any::<u64>(),
         ) {
-            let events: Vec<Event> = all.iter().map(|(at, vu, took)| request(*at, *vu, *took)).collect();
+            let events = all.iter().map(|(at, vu, took)| request(*at, *vu, *took));
+            let events: Vec<Event> = events.collect();
             let end = event(9000, 0, What::Mark);
             let in_order = slices(&[events, vec![end.clone()]].concat());
             all.sort_by_key(|(at, vu, took)| (u64::try_from(*at).unwrap() ^ shuffled, *vu, *took));
-            let events: Vec<Event> = all.iter().map(|(at, vu, took)| request(*at, *vu, *took)).collect();
+            let events = all.iter().map(|(at, vu, took)| request(*at, *vu, *took));
+            let events: Vec<Event> = events.collect();
             let other = slices(&[events, vec![end]].concat());
             let counted: u64 = in_order.iter().map(|s| s.requests.completed()).sum();
             prop_assert_eq!(counted, all.len() as u64);

@@ -27,8 +27,8 @@ pub(super) const WITHOUT: [&str; 10] = [
 pub(super) struct Wrapper(PathBuf);
 
 impl Wrapper {
-    /// Writes it beside the user's script: what that one opens and imports is looked for in this folder. `url` is where the
-    /// wrapper asks what to do.
+    /// Writes it beside the user's script: what that one opens and imports is looked for in this
+    /// folder. `url` is where the wrapper asks what to do.
     ///
     /// # Errors
     /// When the folder cannot be written to.

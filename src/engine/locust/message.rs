@@ -1,4 +1,5 @@
-//! What a Locust master and its workers say to each other: `MessagePack` of `[type, data, node]`. Values only.
+//! What a Locust master and its workers say to each other: `MessagePack` of `[type, data, node]`.
+//! Values only.
 
 use rmpv::Value;
 

@@ -1,9 +1,10 @@
-//! Windows without the plug-in: three seconds, as workers report, with the latencies as far as the percentiles tell that the
-//! master's page offers for download.
+//! Windows without the plug-in: three seconds, as workers report, with the latencies as far as the
+//! percentiles tell that the master's page offers for download.
 //!
-//! Each percentile is one of the sorted latencies, rounded to two digits. So of every latency it is known between which two of them
-//! it lies: what the fastest and the slowest are that it can have been, and what is likely. The statistics of the master
-//! are reset for each window; who looks at its page sees the last three seconds.
+//! Each percentile is one of the sorted latencies, rounded to two digits. So of every latency it is
+//! known between which two of them it lies: what the fastest and the slowest are that it can have
+//! been, and what is likely. The statistics of the master are reset for each window; who looks at
+//! its page sees the last three seconds.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use crate::measure::{
     StepWindow, Window,
 };
 
-/// How often workers report, which is as long as a window is: a shorter one would hold the reports of some workers only.
+/// How often workers report, which is as long as a window is: a shorter one would hold the reports
+/// of some workers only.
 const SPAN: Duration = Duration::from_secs(3);
 /// How often a question is asked again whose answer does not come.
 const TRIES: u32 = 4;
@@ -150,7 +152,8 @@ struct Row {
     percentiles: Vec<(f64, f64)>,
 }
 
-/// The rows of the download; those of one name with several methods stay apart. The last is about all.
+/// The rows of the download; those of one name with several methods stay apart. The last is about
+/// all.
 fn rows(text: &str) -> Result<Vec<Row>, String> {
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     let wrong = |what: &str| {
@@ -211,8 +214,9 @@ fn rows(text: &str) -> Result<Vec<Row>, String> {
     Ok(out)
 }
 
-/// The edges between which a value lies that Locust rounded to this one, milliseconds: it rounds to 1 below 100, to 10
-/// below 1 000, to 100 below 10 000 and to 1 000 beyond, by the size before rounding.
+/// The edges between which a value lies that Locust rounded to this one, milliseconds: it rounds to
+/// 1 below 100, to 10 below 1 000, to 100 below 10 000 and to 1 000 beyond, by the size before
+/// rounding.
 fn edges(rounded_ms: f64) -> (f64, f64) {
     let step = |ms: f64| match ms {
         _ if ms < 100.0 => 1.0,
@@ -268,7 +272,8 @@ impl Row {
         out
     }
 
-    /// The sorted latencies: as fast as they can have been, as is likely, as slow as they can have been.
+    /// The sorted latencies: as fast as they can have been, as is likely, as slow as they can have
+    /// been.
     fn latencies(&self) -> [Sorted; 3] {
         let mut out = [const { Sorted(Vec::new()) }; 3];
         if self.requests == 0 {
@@ -300,8 +305,8 @@ impl Row {
         out
     }
 
-    /// Which latencies were those of failed requests is not told: the slowest for those as fast as can be, the fastest for
-    /// those as slow as can be, and evenly many for the likely ones.
+    /// Which latencies were those of failed requests is not told: the slowest for those as fast as
+    /// can be, the fastest for those as slow as can be, and evenly many for the likely ones.
     fn step(&self, errors: &[&PageError]) -> StepWindow {
         let [fastest, likely, slowest] = self.latencies();
         let failed = self.failures.min(self.requests);
@@ -344,7 +349,8 @@ impl Sorted {
         }
     }
 
-    /// Of each latency as many as `places` gives, of the place before its first and of that of its last.
+    /// Of each latency as many as `places` gives, of the place before its first and of that of its
+    /// last.
     fn kept(&self, places: impl Fn(u64) -> u64) -> Self {
         let mut out = Self(Vec::new());
         let mut place = 0;
@@ -377,7 +383,8 @@ fn share(of: u64, part: u64, all: u64) -> u64 {
     u64::try_from(exact).unwrap_or(u64::MAX)
 }
 
-/// Which of the sorted values a percentile is: Locust takes the largest with at most so many below it.
+/// Which of the sorted values a percentile is: Locust takes the largest with at most so many below
+/// it.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

@@ -89,7 +89,8 @@ pub(super) struct Together {
     pub(super) unseen: u64,
 }
 
-/// Puts the workers' parts together. `names` are the steps asked for, `workers` the workers that carry the level.
+/// Puts the workers' parts together. `names` are the steps asked for, `workers` the workers that
+/// carry the level.
 pub(super) fn together(
     data: &SecondData,
     names: &[String],

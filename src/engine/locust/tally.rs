@@ -1,4 +1,5 @@
-//! What our VUs did, in the words of a Locust worker's report and in those of the plug-in. Values only.
+//! What our VUs did, in the words of a Locust worker's report and in those of the plug-in. Values
+//! only.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +42,8 @@ struct Entry {
 }
 
 impl Tally {
-    /// For the measured steps of a scenario; the cycle is none of them, for Locust adds all of them up.
+    /// For the measured steps of a scenario; the cycle is none of them, for Locust adds all of them
+    /// up.
     pub(super) fn new(names: &StepTable, now: f64) -> Self {
         let steps: Vec<String> = names.step_names().map(str::to_owned).collect();
         Self {

@@ -1,4 +1,5 @@
-//! How requests of a Locust cluster failed, in its own words. What was answered Locust does not tell: there are no excerpts.
+//! How requests of a Locust cluster failed, in its own words. What was answered Locust does not
+//! tell: there are no excerpts.
 
 use serde::{Deserialize, Serialize};
 
@@ -47,13 +48,15 @@ impl WayData {
     }
 }
 
-/// The kind of a name; one that this version does not know is at least no answer that it could read.
+/// The kind of a name; one that this version does not know is at least no answer that it could
+/// read.
 pub(super) fn kind(name: &str) -> FailureKind {
     let found = FailureKind::ALL.into_iter().find(|k| k.name() == name);
     found.unwrap_or(FailureKind::Protocol)
 }
 
-/// So many failures that are told apart by what was said, without secrets and without the address, which is that of the request.
+/// So many failures that are told apart by what was said, without secrets and without the address,
+/// which is that of the request.
 pub(super) fn way(
     kind: FailureKind,
     status: Option<u16>,
@@ -86,7 +89,8 @@ pub(super) fn way(
     }
 }
 
-/// The status that a text of an error tells: `HTTPError('404 Client Error: Not Found for url: /x')`, `LocustBadStatusCode(code=404)`.
+/// The status that a text of an error tells:
+/// `HTTPError('404 Client Error: Not Found for url: /x')`, `LocustBadStatusCode(code=404)`.
 pub(super) fn status_in(text: &str) -> Option<u16> {
     let (_, said) = text
         .split_once("HTTPError(")

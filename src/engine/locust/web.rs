@@ -15,7 +15,8 @@ use crate::secret::masked;
 
 /// How long an answer may take; a question for the next second waits up to 3 s at the master.
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// Bytes that an answer may have: some seconds of a cluster with a hundred workers and as many requests.
+/// Bytes that an answer may have: some seconds of a cluster with a hundred workers and as many
+/// requests.
 const MOST: usize = 5 << 20;
 
 /// A master's web port.
@@ -66,7 +67,8 @@ impl Web {
             .timeout(TIMEOUT);
         let builder = match &spec.trust {
             Some(trust) => builder.tls_backend_preconfigured((**trust.config()).clone()),
-            // No TLS is spoken here: this keeps the client from looking for the system's certificates.
+            // No TLS is spoken here: this keeps the client from looking for the system's
+            // certificates.
             None => builder.tls_certs_only(std::iter::empty()),
         };
         let builder = crypto::resolved(builder, &spec.resolve, &spec.allowed);

@@ -1,5 +1,6 @@
-//! The wire between a Locust master and its workers: ZMTP 3.0 (<https://rfc.zeromq.org/spec/23/>) without a login, as far as a worker
-//! needs it. Who claims to send more than a message of Locust has is not listened to: libraries believe the length and take the memory.
+//! The wire between a Locust master and its workers: ZMTP 3.0 (<https://rfc.zeromq.org/spec/23/>)
+//! without a login, as far as a worker needs it. Who claims to send more than a message of Locust
+//! has is not listened to: libraries believe the length and take the memory.
 
 use std::io;
 
@@ -12,12 +13,14 @@ const MOST_FRAME: usize = 1 << 20;
 const MOST_FRAMES: usize = 16;
 /// Bytes that are read at once.
 const PIECE: usize = 16 << 10;
-/// The first bytes of both sides: a mark, the version, how it is proved who asks (not at all), and who is the server.
+/// The first bytes of both sides: a mark, the version, how it is proved who asks (not at all), and
+/// who is the server.
 const GREETING: usize = 64;
 /// Where the version stands in it.
 const VERSION: usize = 10;
 
-/// What of a frame's first byte says that another one of the same message follows, that its length has eight bytes, that it is for ZMTP itself.
+/// What of a frame's first byte says that another one of the same message follows, that its length
+/// has eight bytes, that it is for ZMTP itself.
 const MORE: u8 = 1;
 const LONG: u8 = 2;
 const COMMAND: u8 = 4;
@@ -143,7 +146,8 @@ impl Frames {
     }
 }
 
-/// Whatever arrives, in any pieces: nothing panics, and no more is kept than one frame and what came with it.
+/// Whatever arrives, in any pieces: nothing panics, and no more is kept than one frame and what
+/// came with it.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn fuzz(data: &[u8]) {
     let read = |size: usize| {
@@ -206,8 +210,8 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects to `host:port`, says who comes, and waits until the other side is ready: a message before that is none, and libzmq
-    /// ends the connection.
+    /// Connects to `host:port`, says who comes, and waits until the other side is ready: a message
+    /// before that is none, and libzmq ends the connection.
     ///
     /// # Errors
     /// When nobody listens there, or something else does.

@@ -1,7 +1,9 @@
-//! The native engine as a worker of a Locust master: it takes users from it and tells what they did, as a worker in Python does.
+//! The native engine as a worker of a Locust master: it takes users from it and tells what they
+//! did, as a worker in Python does.
 //!
-//! Locust's users are our VUs; of which class they are makes no difference, all go through the scenario of the profile. The master's
-//! page shows the steps as requests. A master with the plug-in gets every window exactly, too.
+//! Locust's users are our VUs; of which class they are makes no difference, all go through the
+//! scenario of the profile. The master's page shows the steps as requests. A master with the
+//! plug-in gets every window exactly, too.
 
 use std::future::Future;
 use std::time::{Duration, SystemTime};
@@ -57,7 +59,8 @@ pub enum WorkerEnd {
     Told,
 }
 
-/// Joins the master, makes an engine when it knows which worker it is (from 0), and works until it is sent home or `told`.
+/// Joins the master, makes an engine when it knows which worker it is (from 0), and works until it
+/// is sent home or `told`.
 ///
 /// # Errors
 /// When there is no master, it goes away for a minute, or the engine cannot go on.
@@ -233,7 +236,8 @@ impl WorkerState {
 /// Whether and how the plug-in asks.
 #[derive(Debug, Default)]
 struct Plugin {
-    /// How far the master's clock is ahead, by the last ticks; one on its way makes it look less so.
+    /// How far the master's clock is ahead, by the last ticks; one on its way makes it look less
+    /// so.
     offsets: Vec<f64>,
     asked: Option<Instant>,
     /// The second that was sent last.

@@ -1,7 +1,8 @@
 //! The addresses that names lead to: which of them a VU takes, and how the load fell on them.
 //!
-//! VU `id` takes address `id` modulo their number, so that at any level all of them are loaded alike. One that does not let a VU
-//! connect is passed over for a while, as browsers and most clients do; the VUs whose turn it was take the next.
+//! VU `id` takes address `id` modulo their number, so that at any level all of them are loaded
+//! alike. One that does not let a VU connect is passed over for a while, as browsers and most
+//! clients do; the VUs whose turn it was take the next.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

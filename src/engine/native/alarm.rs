@@ -1,5 +1,6 @@
-//! An alarm that rings within some tens of microseconds. The runtime's own timer counts in milliseconds, and arrivals that are
-//! rounded to those come in bursts that the asked-for process does not have.
+//! An alarm that rings within some tens of microseconds. The runtime's own timer counts in
+//! milliseconds, and arrivals that are rounded to those come in bursts that the asked-for process
+//! does not have.
 
 use std::time::Instant;
 
@@ -21,7 +22,8 @@ mod precise {
     #[derive(Debug)]
     pub(in super::super) struct Alarm {
         timer: TimerFd,
-        /// The same timer as the runtime watches it: like a pipe it gets readable, and a read empties it.
+        /// The same timer as the runtime watches it: like a pipe it gets readable, and a read
+        /// empties it.
         rings: pipe::Receiver,
         set_to: Option<Instant>,
     }
@@ -56,7 +58,8 @@ mod precise {
                 }
                 self.rings.readable().await?;
                 match self.rings.try_read(&mut [0; 8]) {
-                    // It may have rung for another time, or a little early: then it is set once more.
+                    // It may have rung for another time, or a little early: then it is set once
+                    // more.
                     Ok(_) => self.set_to = None,
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                     Err(e) => return Err(e),

@@ -1,7 +1,8 @@
 //! The open model's side of a thread: when cycles begin, and which VU takes the next one.
 //!
-//! Cycles begin when the clock says so, whether or not those before have ended: a stalled target cannot slow the questions
-//! down. A VU takes one arrival after the other and keeps its connections between them.
+//! Cycles begin when the clock says so, whether or not those before have ended: a stalled target
+//! cannot slow the questions down. A VU takes one arrival after the other and keeps its connections
+//! between them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -19,7 +20,8 @@ use crate::scenario::VuRng;
 /// How long a change of the rate takes: a jump would be a burst that no steady rate has.
 pub(super) const RAMP: Duration = Duration::from_secs(3);
 
-/// The rate over time: a straight line from one rate to the next, then level. Rate 0 is reached at once.
+/// The rate over time: a straight line from one rate to the next, then level. Rate 0 is reached at
+/// once.
 #[derive(Debug, Clone, Copy)]
 struct Rate {
     from: f64,
@@ -74,7 +76,8 @@ impl Rate {
         }
         let in_ramp = f64::midpoint(self.from, self.to) * ramp_s;
         let seconds = if missing < in_ramp {
-            // from t + (to - from) / (2 ramp) t^2 = missing, in the form that also stands for a flat ramp.
+            // from t + (to - from) / (2 ramp) t^2 = missing, in the form that also stands for a
+            // flat ramp.
             let slope = (self.to - self.from) / ramp_s;
             let root = (self.from * self.from + 2.0 * slope * missing)
                 .max(0.0)
@@ -88,8 +91,8 @@ impl Rate {
     }
 }
 
-/// When the cycles of one thread begin. All threads together make the whole process: of constant arrivals each takes every
-/// n-th, and of Poisson arrivals an n-th is Poisson again.
+/// When the cycles of one thread begin. All threads together make the whole process: of constant
+/// arrivals each takes every n-th, and of Poisson arrivals an n-th is Poisson again.
 #[derive(Debug)]
 pub(super) struct Clock {
     process: Arrivals,
@@ -164,7 +167,8 @@ impl Clock {
     fn draw(&mut self) {
         let gap = match self.process {
             Arrivals::Constant => 1.0,
-            // Time runs on the expected number: there a Poisson process has gaps of Exp(1), whatever the rate does.
+            // Time runs on the expected number: there a Poisson process has gaps of Exp(1),
+            // whatever the rate does.
             Arrivals::Poisson => -f64::ln(1.0 - self.rng.random::<f64>()),
         };
         self.next += gap * self.threads;
@@ -399,7 +403,8 @@ mod tests {
                 while clock.pop(end).is_some() {
                     seen += 1;
                 }
-                // A third of 300/s for 10 s and of half of it on the way: 1150, to seven standard deviations.
+                // A third of 300/s for 10 s and of half of it on the way: 1150, to seven standard
+                // deviations.
                 assert!((910..=1390).contains(&seen), "{process:?} {seed}: {seen}");
             }
         }

@@ -17,7 +17,8 @@ pub(super) fn back_off(failures: u32) -> Duration {
     (FIRST_BACK_OFF * 2_u32.pow(doublings)).min(LONGEST_BACK_OFF)
 }
 
-/// Seconds or an HTTP date (RFC 9110, section 10.2.3), within bounds; what cannot be read is one second.
+/// Seconds or an HTTP date (RFC 9110, section 10.2.3), within bounds; what cannot be read is one
+/// second.
 pub(super) fn retry_after(text: &str, now: SystemTime) -> Duration {
     let text = text.trim();
     let wait = match text.parse::<u64>() {

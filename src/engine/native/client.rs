@@ -1,4 +1,5 @@
-//! The connections of one user: a request goes out on the one that was kept to its origin, or on a new one.
+//! The connections of one user: a request goes out on the one that was kept to its origin, or on a
+//! new one.
 
 use std::time::{Duration, Instant};
 
@@ -35,8 +36,8 @@ impl<'a> Client<'a> {
 
     /// Sends a request on the kept connection or a new one.
     ///
-    /// A kept connection that ends at once was perhaps closed by the target while it was idle: the request is then sent once
-    /// more, on a new connection, and the clock runs on.
+    /// A kept connection that ends at once was perhaps closed by the target while it was idle: the
+    /// request is then sent once more, on a new connection, and the clock runs on.
     pub(super) async fn exchange(
         &mut self,
         origin: usize,
@@ -57,7 +58,8 @@ impl<'a> Client<'a> {
                     if e.unanswered {
                         limit.ended(idle);
                     }
-                    // What may have been worked on is not sent twice, unless it asks for nothing to be done.
+                    // What may have been worked on is not sent twice, unless it asks for nothing to
+                    // be done.
                     let may_repeat = e.closed_while_idle && is_idempotent(want.method);
                     if !(may_repeat || e.not_processed) {
                         return Err(e.kind);
@@ -73,7 +75,8 @@ impl<'a> Client<'a> {
 
     /// Sends a request on a connection of its own.
     ///
-    /// Connecting takes room for names and TLS, which no user needs that has a connection: it gets that room when it needs it.
+    /// Connecting takes room for names and TLS, which no user needs that has a connection: it gets
+    /// that room when it needs it.
     pub(super) async fn exchange_anew(
         &self,
         origin: &Origin,
@@ -114,7 +117,8 @@ impl<'a> Client<'a> {
     }
 }
 
-/// How long a kept connection was idle that can take another request; `None` where it has ended, or is about to.
+/// How long a kept connection was idle that can take another request; `None` where it has ended, or
+/// is about to.
 async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) -> Option<Duration> {
     let idle = kept.idle_at(now);
     let (told, round_trip) = kept.limits();
@@ -130,7 +134,8 @@ async fn still_usable(kept: &mut Connection, now: Instant, limit: &IdleLimit) ->
     None
 }
 
-/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110, section 9.2.2).
+/// Whether a request may be sent again where nobody knows whether it was worked on (RFC 9110,
+/// section 9.2.2).
 fn is_idempotent(method: &Method) -> bool {
     matches!(
         *method,

@@ -1,4 +1,5 @@
-//! Which goals a VU's cycle can still meet, and since when it cannot: a limit that was passed once is passed for the cycle.
+//! Which goals a VU's cycle can still meet, and since when it cannot: a limit that was passed once
+//! is passed for the cycle.
 
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
@@ -48,7 +49,8 @@ impl Misses {
         self.since.borrow().get(goal).is_some_and(Option::is_some)
     }
 
-    /// For how long a cycle in flight has missed a goal; `running` is what runs now and for how long.
+    /// For how long a cycle in flight has missed a goal; `running` is what runs now and for how
+    /// long.
     pub(super) fn age(
         &self,
         (number, goal): (usize, &Goal),

@@ -1,17 +1,20 @@
-//! How long a server keeps a connection that nobody uses: as it says (`keep-alive: timeout=5`), or as was learned.
+//! How long a server keeps a connection that nobody uses: as it says (`keep-alive: timeout=5`), or
+//! as was learned.
 //!
-//! A request that crosses the end of its connection fails, and must not be sent again where it may have been worked on. So a
-//! connection that has been idle for nearly as long is left, and a new one opened.
+//! A request that crosses the end of its connection fails, and must not be sent again where it may
+//! have been worked on. So a connection that has been idle for nearly as long is left, and a new
+//! one opened.
 
 use std::cell::Cell;
 use std::time::Duration;
 
-/// No server's limit is shorter: what ends sooner ended for another reason (so many requests a connection, a restart).
+/// No server's limit is shorter: what ends sooner ended for another reason (so many requests a
+/// connection, a restart).
 const SHORTEST: Duration = Duration::from_millis(900);
 /// Ends that agree with each other before they are taken for a limit: one may be a restart.
 const ENOUGH: u32 = 3;
-/// Share of a limit, and time at least, by which a connection is left before it: a server looks at its timers before it reads what
-/// has come meanwhile, and a busy one is late with both.
+/// Share of a limit, and time at least, by which a connection is left before it: a server looks at
+/// its timers before it reads what has come meanwhile, and a busy one is late with both.
 const BEFORE: (u32, Duration) = (10, Duration::from_millis(100));
 
 /// What is known of one origin's limit.
@@ -45,7 +48,8 @@ impl IdleLimit {
         self.ended.set(Some((shortest.min(idle), times + 1)));
     }
 
-    /// Whether a connection is to be left that has been idle for so long; `told` is what the server said of its limit.
+    /// Whether a connection is to be left that has been idle for so long; `told` is what the server
+    /// said of its limit.
     pub(super) fn is_over(
         &self,
         idle: Duration,

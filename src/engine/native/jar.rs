@@ -11,7 +11,8 @@ use url::Url;
 
 use crate::scenario::{Origin, Values, text_of};
 
-/// Longest field that sets a cookie which is looked at: browsers take as much (RFC 6265, section 6.1).
+/// Longest field that sets a cookie which is looked at: browsers take as much (RFC 6265, section
+/// 6.1).
 const LONGEST: usize = 4096;
 /// Most cookies that a user keeps; browsers keep about as many of one site.
 const MOST: usize = 180;
@@ -59,7 +60,8 @@ impl Jar {
         true
     }
 
-    /// A request with the cookies that belong to it, where there are any; those that it has already stay as they are.
+    /// A request with the cookies that belong to it, where there are any; those that it has already
+    /// stay as they are.
     pub(super) fn add_to(&mut self, origin: &Origin, request: &[u8]) -> Option<Vec<u8>> {
         let Kept { store, last } = &mut **self.0.as_mut()?;
         let url = address(last, origin, target(request)?)?;
@@ -83,7 +85,8 @@ impl Jar {
     pub(super) fn fill_in(&self, names: &[String], values: &mut Values) {
         for (index, name) in names.iter().enumerate() {
             let kept = self.0.iter().flat_map(|kept| kept.store.iter_unexpired());
-            // Of several with a name the one that was set for the longest path is the most particular.
+            // Of several with a name the one that was set for the longest path is the most
+            // particular.
             let named = kept.filter(|cookie| cookie.name() == name);
             let found = named.max_by_key(|cookie| String::from(&cookie.path).len());
             values.set_cookie(index, found.map(|cookie| cookie.value().to_owned()));
@@ -96,8 +99,8 @@ impl Jar {
     }
 }
 
-/// Throws cookies away that are too many: those that are out of date, then of the site that set most of them the oldest, as
-/// browsers do (RFC 6265, section 5.3).
+/// Throws cookies away that are too many: those that are out of date, then of the site that set
+/// most of them the oldest, as browsers do (RFC 6265, section 5.3).
 fn make_room(store: &mut CookieStore) {
     type Key = (String, String, String);
     let key = |cookie: &Cookie<'static>| -> Key {

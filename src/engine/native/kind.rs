@@ -27,7 +27,8 @@ pub(super) struct Kind {
     /// The row of the recorder that counts its first step; its others follow.
     pub(super) first_row: usize,
     pub(super) seed: u64,
-    /// Whether a cycle is a visit: each arrival of the open model is another user, who is gone after what he came for.
+    /// Whether a cycle is a visit: each arrival of the open model is another user, who is gone
+    /// after what he came for.
     pub(super) visits: bool,
     /// Next row of each sequential feeder, over all threads.
     pub(super) next_rows: Arc<[AtomicU64]>,
@@ -54,8 +55,8 @@ pub(super) struct CameLately {
 }
 
 impl Kind {
-    /// What a look uses in place of a thread's own: its counts go nowhere and it does not think. What it sees goes to the user's own
-    /// terminal.
+    /// What a look uses in place of a thread's own: its counts go nowhere and it does not think.
+    /// What it sees goes to the user's own terminal.
     pub(super) fn for_look(own: &Self, trace: Option<Trace>) -> Self {
         let rows = own.scenario.table().rows().len();
         Self {

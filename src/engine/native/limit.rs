@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tokio::task::coop;
 use tokio::time::Sleep;
 
-/// A time limit that seldom touches the timer: the sleep is set again only when it ends before the limit does.
+/// A time limit that seldom touches the timer: the sleep is set again only when it ends before the
+/// limit does.
 pub(super) struct TimeLimit {
     sleep: Pin<Box<Sleep>>,
 }
@@ -35,8 +36,9 @@ impl TimeLimit {
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Some(done));
             }
-            // A target that sends faster than it is read never lets the work pause: it uses up the task's turn, and a timer
-            // that asked for its own share of that turn would never be told that the limit has come.
+            // A target that sends faster than it is read never lets the work pause: it uses up the
+            // task's turn, and a timer that asked for its own share of that turn would never be
+            // told that the limit has come.
             while pin!(coop::unconstrained(self.sleep.as_mut()))
                 .poll(cx)
                 .is_ready()

@@ -1,7 +1,9 @@
-//! Names and the addresses that they lead to: each is asked for once, whoever and how many wait for it.
+//! Names and the addresses that they lead to: each is asked for once, whoever and how many wait for
+//! it.
 //!
-//! A look-up blocks a thread of the runtime until the system gives up, which may take half a minute and cannot be called off. Were
-//! every VU to ask by itself, each of its tries against a name server that is silent would leave another one behind.
+//! A look-up blocks a thread of the runtime until the system gives up, which may take half a minute
+//! and cannot be called off. Were every VU to ask by itself, each of its tries against a name
+//! server that is silent would leave another one behind.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -62,7 +64,8 @@ impl Names {
         }
     }
 
-    /// The answer to come. It is asked for in a task of its own, which a VU that gives up waiting leaves alone.
+    /// The answer to come. It is asked for in a task of its own, which a VU that gives up waiting
+    /// leaves alone.
     fn asked<F>(
         &self,
         host: &str,

@@ -1,4 +1,5 @@
-//! What one thread's VUs did since the last window was cut. Counting takes no lock: the recorder never leaves its thread.
+//! What one thread's VUs did since the last window was cut. Counting takes no lock: the recorder
+//! never leaves its thread.
 
 use std::time::Duration;
 

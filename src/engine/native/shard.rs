@@ -1,7 +1,7 @@
 //! One thread of the engine: its VUs, their pace, and the windows it cuts.
 //!
-//! VU `id` of a population lives on thread `id % threads`. Every thread follows the same ramp, or takes its own share of the arrivals, so they
-//! need not talk to each other.
+//! VU `id` of a population lives on thread `id % threads`. Every thread follows the same ramp, or
+//! takes its own share of the arrivals, so they need not talk to each other.
 
 mod population;
 mod ramp;
@@ -37,7 +37,8 @@ const TICK: Duration = Duration::from_millis(20);
 pub(super) struct ShardSpec {
     pub(super) index: u32,
     pub(super) shards: u32,
-    /// Everybody, with the next row of each of their sequential feeders over all threads; the last are the users.
+    /// Everybody, with the next row of each of their sequential feeders over all threads; the last
+    /// are the users.
     pub(super) populations: Vec<(PopulationSpec, Arc<[AtomicU64]>)>,
     pub(super) window: Duration,
     pub(super) means: Means,

@@ -1,8 +1,10 @@
-//! A TCP socket that knows when its bytes came: the kernel stamps each segment as it arrives, so that a read that comes late,
-//! because the generator has no CPU, does not make the target look slow.
+//! A TCP socket that knows when its bytes came: the kernel stamps each segment as it arrives, so
+//! that a read that comes late, because the generator has no CPU, does not make the target look
+//! slow.
 //!
-//! The stamp is that of the last segment that a read took from (Linux, `SO_TIMESTAMPNS`: wall-clock time, taken back to the
-//! monotonic clock by its age at the read). Where there is none, the time of the read itself stands in.
+//! The stamp is that of the last segment that a read took from (Linux, `SO_TIMESTAMPNS`: wall-clock
+//! time, taken back to the monotonic clock by its age at the read). Where there is none, the time
+//! of the read itself stands in.
 
 use std::cell::Cell;
 use std::io;
@@ -73,8 +75,8 @@ impl Socket {
                 (self.tcp).try_io(Interest::READABLE, || stamps::receive(&self.tcp, into));
             match received {
                 Ok((read, age)) => {
-                    // A read that did not fill the buffer has emptied the socket: the next event says when there is more,
-                    // and no read has to find out that there is not.
+                    // A read that did not fill the buffer has emptied the socket: the next event
+                    // says when there is more, and no read has to find out that there is not.
                     if (1..into.len()).contains(&read) {
                         let empty = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
                         let _ = self.tcp.try_io(Interest::READABLE, empty);
@@ -108,8 +110,9 @@ impl Socket {
 impl Arrivals {
     /// After a read at `now` of bytes that came this long before, by the wall clock.
     ///
-    /// Bytes cannot have come before those that were read before them. A wall clock that was set between their coming and their
-    /// reading therefore moves the time of one answer by no more than the pause before it, and the delay of the generator too.
+    /// Bytes cannot have come before those that were read before them. A wall clock that was set
+    /// between their coming and their reading therefore moves the time of one answer by no more
+    /// than the pause before it, and the delay of the generator too.
     fn then(self, now: Instant, read: usize, age: Option<Duration>) -> Self {
         let age = age.filter(|a| *a < OLDEST).unwrap_or_default();
         let at = now.checked_sub(age).unwrap_or(now).max(self.at);
@@ -164,8 +167,9 @@ mod ports {
 
     use super::TcpSocket;
 
-    /// A port taken when the address is bound is taken for every target; one taken while connecting is for this target
-    /// only, so that other connections from the same address may share it. Without the option both still work.
+    /// A port taken when the address is bound is taken for every target; one taken while connecting
+    /// is for this target only, so that other connections from the same address may share it.
+    /// Without the option both still work.
     pub(super) fn leave_to_connect(socket: &TcpSocket) {
         let _ = setsockopt(socket, sockopt::IpBindAddressNoPort, &true);
     }
@@ -245,7 +249,8 @@ mod tests {
 
     use super::*;
 
-    /// Runs in real time on one thread that does nothing else meanwhile: the read is late, its stamp is not.
+    /// Runs in real time on one thread that does nothing else meanwhile: the read is late, its
+    /// stamp is not.
     #[tokio::test]
     #[cfg(target_os = "linux")]
     async fn bytes_that_are_read_late_have_the_time_at_which_they_came() {

@@ -1,12 +1,14 @@
 //! Which address of this machine a VU's connections come from.
 //!
-//! A connection is told apart by four numbers: both addresses and both ports. One source address therefore carries as many
-//! connections to one target as there are local ports; each further address carries as many again.
+//! A connection is told apart by four numbers: both addresses and both ports. One source address
+//! therefore carries as many connections to one target as there are local ports; each further
+//! address carries as many again.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The source addresses of a run, used in turn by the VUs' numbers; none leaves the choice to the kernel.
+/// The source addresses of a run, used in turn by the VUs' numbers; none leaves the choice to the
+/// kernel.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sources(Arc<[IpAddr]>);
 
@@ -22,8 +24,8 @@ impl Sources {
         self.0.get(turn).copied()
     }
 
-    /// Whether a target's address is of the kind (IPv4 or IPv6) that these are: the kernel must not choose a source that
-    /// was not asked for. All addresses of a plan are of one kind.
+    /// Whether a target's address is of the kind (IPv4 or IPv6) that these are: the kernel must not
+    /// choose a source that was not asked for. All addresses of a plan are of one kind.
     pub(super) fn reach(&self, to: IpAddr) -> bool {
         self.0
             .first()

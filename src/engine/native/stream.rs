@@ -1,4 +1,5 @@
-//! One open event stream of a VU, read all the time so that no event and no end of the stream is seen late.
+//! One open event stream of a VU, read all the time so that no event and no end of the stream is
+//! seen late.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -17,7 +18,8 @@ use crate::measure::FailureKind;
 use crate::scenario::sse::{Event, Parser};
 use crate::scenario::{Expect, Origin, Scenario};
 
-/// How long a stream that ended is left before it is opened again, where it does not say so: what browsers wait.
+/// How long a stream that ended is left before it is opened again, where it does not say so: what
+/// browsers wait.
 const RETRY: Duration = Duration::from_secs(3);
 /// How short and how long that may be, whatever a stream says.
 const RETRY_LIMITS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(60));
@@ -55,7 +57,8 @@ impl Stream {
         }
     }
 
-    /// Waits for the first event that `wanted` accepts and takes it; the others stay for later waits.
+    /// Waits for the first event that `wanted` accepts and takes it; the others stay for later
+    /// waits.
     pub(super) async fn find(
         &self,
         wanted: impl FnMut(&Event) -> bool,
@@ -154,7 +157,8 @@ async fn read_on(mut connection: Box<Connection>, inbox: Rc<RefCell<Inbox<Event>
 }
 
 impl Again {
-    /// Opens the stream behind the event of this identifier; an error is why it is not to be tried again, or nothing.
+    /// Opens the stream behind the event of this identifier; an error is why it is not to be tried
+    /// again, or nothing.
     async fn open(&self, id: &str) -> Result<Box<Connection>, Option<Ended>> {
         let connector = &self.thread.connector;
         let origin: &Origin = &self.scenario.origins()[self.origin];

@@ -1,4 +1,5 @@
-//! The engine against real sockets on this machine. Figures of time are bounded generously; what counts is structure.
+//! The engine against real sockets on this machine. Figures of time are bounded generously; what
+//! counts is structure.
 
 mod answers;
 mod checks;
@@ -251,13 +252,15 @@ async fn every_kind_of_failure_is_told_apart() {
     assert_eq!(first_failure(no_token, &plain).await, FailureKind::Protocol);
 }
 
-/// A server of one event stream per connection, written in the given pieces, then held open or ended.
+/// A server of one event stream per connection, written in the given pieces, then held open or
+/// ended.
 async fn streaming(pieces: &'static [&'static str], then_ends: bool) -> String {
     server(move |_, mut tcp| async move {
         if request(&mut tcp).await.is_none() {
             return;
         }
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: \
+            chunked\r\n\r\n";
         tcp.write_all(head.as_bytes()).await.unwrap();
         for piece in pieces {
             let chunk = format!("{:x}\r\n{piece}\r\n", piece.len());
@@ -515,14 +518,16 @@ async fn a_name_without_an_address_of_the_sources_kind_is_our_own_shortage() {
 
 #[tokio::test]
 async fn a_connection_closed_while_idle_is_no_failure() {
-    // The server ends each connection after one answer without saying so: its end crosses the VU's next request.
+    // The server ends each connection after one answer without saying so: its end crosses the VU's
+    // next request.
     let base = server(|_, mut tcp| async move {
         request(&mut tcp).await;
         tcp.write_all(OK.as_bytes()).await.unwrap();
     })
     .await;
     let scenario = compile(GET, &base);
-    // An end that is read late, as on a machine that is full, may be that of a server that had the request.
+    // An end that is read late, as on a machine that is full, may be that of a server that had the
+    // request.
     let mut failed = Vec::new();
     while failed.len() < 4 {
         let seen = run(&scenario, 2, |s| s.steps[0].completed() >= 50).await;
@@ -539,7 +544,8 @@ async fn a_connection_closed_while_idle_is_no_failure() {
 async fn a_target_that_drops_what_it_has_taken_fails_and_is_not_asked_again() {
     let asked = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&asked);
-    // Every second request of a connection is taken, worked on for a while, and dropped with its connection.
+    // Every second request of a connection is taken, worked on for a while, and dropped with its
+    // connection.
     let base = server(move |_, mut tcp| {
         let counter = Arc::clone(&counter);
         async move {
@@ -857,8 +863,8 @@ async fn values_make_their_way_through_a_real_server() {
     let people = Feeder::parse("name,city\n\"Ann \"\"A\"\"\",Oslo\nBob,Rome\n".as_bytes()).unwrap();
     let feeders = BTreeMap::from([("people".to_owned(), Arc::new(people))]);
     let scenario = compile_fed(toml, &format!("{base}/"), &feeders);
-    // The stagger would be up to ten seconds: the engine's VU is run at once here by a scenario of the same steps
-    // with a shorter pause.
+    // The stagger would be up to ten seconds: the engine's VU is run at once here by a scenario of
+    // the same steps with a shorter pause.
     let toml = toml.replace("10s", "200ms");
     assert_eq!(scenario.connections_per_vu(), 1);
     let scenario = compile_fed(&toml, &format!("{base}/"), &feeders);
@@ -935,7 +941,8 @@ async fn the_demo_sheds_and_is_killed_at_its_limits() {
     assert!(seen.steps[0].shed >= 3 && seen.steps[0].completed() >= 1);
     assert_eq!(seen.steps[0].failed.of_target(), 0);
     let streams = compile(
-        "steps = [{ name = 'open', open = '/sse?user=u' }, { name = 'w', wait = { event = 'never' } }]",
+        "steps = [{ name = 'open', open = '/sse?user=u' }, { name = 'w', wait = { event = 'never' \
+         } }]",
         &base,
     );
     let seen = run(&streams, 6, |s| s.steps[2].failed.of_target() >= 4).await;

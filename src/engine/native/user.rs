@@ -1,6 +1,7 @@
 //! A user of a scenario: goes through its steps over HTTP/1.1, with connections of its own.
 //!
-//! Latencies run from a step's intended start and hold no think time. A failed cycle closes the user's connections.
+//! Latencies run from a step's intended start and hold no think time. A failed cycle closes the
+//! user's connections.
 
 mod answer;
 mod asking;
@@ -41,16 +42,19 @@ use crate::scenario::{
     Scenario, Step, Think, Values, VuRng, Wait, vu_rng,
 };
 
-/// A VU that wakes later than this after its think time, or after its arrival was due, is late: its step is measured from the
-/// intended start.
+/// A VU that wakes later than this after its think time, or after its arrival was due, is late: its
+/// step is measured from the intended start.
 const LATE: Duration = Duration::from_millis(2);
 
-/// The VU that a canary asks as: the first that any level has, so that what it asks for is there, with its feeder row.
+/// The VU that a canary asks as: the first that any level has, so that what it asks for is there,
+/// with its feeder row.
 pub(super) const CANARY: u32 = 0;
-/// Its random values are those of a VU that no level reaches: what the first VU is to draw and to create must not be there yet.
+/// Its random values are those of a VU that no level reaches: what the first VU is to draw and to
+/// create must not be there yet.
 const CANARY_DRAWS: u32 = u32::MAX;
 
-/// Sets the draws of the lives of a VU apart: the odd number next to 2^64 over the square root of 2.
+/// Sets the draws of the lives of a VU apart: the odd number next to 2^64 over the square root
+/// of 2.
 const LIFE: u64 = 0xb504_f333_f9de_6485;
 
 /// One user, and what is his own.
@@ -145,7 +149,8 @@ impl<'a> ScenarioUser<'a> {
         self.take(self.steps, limit).await
     }
 
-    /// The values that the next cycle has; those of the first are there while the user starts. Where there are none left the load is over.
+    /// The values that the next cycle has; those of the first are there while the user starts.
+    /// Where there are none left the load is over.
     fn draw_values(&mut self) -> bool {
         self.values.now_ms = now_ms();
         let next_rows = &self.kind.next_rows;
@@ -212,8 +217,8 @@ impl<'a> ScenarioUser<'a> {
         if failed || self.scenario.closes_each_cycle() {
             self.client.close();
         }
-        // A session that ends later than in the first cycle after a start is begun anew; one that does not hold even for that
-        // would be begun for ever.
+        // A session that ends later than in the first cycle after a start is begun anew; one that
+        // does not hold even for that would be begun for ever.
         self.fresh &= is_again;
         if self.is_another_user_next() {
             self.forget_cookies();
@@ -273,8 +278,8 @@ impl<'a> ScenarioUser<'a> {
         self.state.has_thought(since, woke);
     }
 
-    /// Notes that the next step was meant to begin at a time that has just come. Returns when it is said to begin: a
-    /// delay that timers and schedulers always show is not charged to the target.
+    /// Notes that the next step was meant to begin at a time that has just come. Returns when it is
+    /// said to begin: a delay that timers and schedulers always show is not charged to the target.
     fn intend(&mut self, at: Instant) -> Instant {
         let now = Instant::now();
         let late = now.saturating_duration_since(at);

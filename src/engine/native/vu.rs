@@ -1,5 +1,5 @@
-//! The life of a virtual user: it starts, goes through one cycle after the other until it is asked to leave, and backs off after
-//! those that fail. What it does in a cycle is its [`User`]'s.
+//! The life of a virtual user: it starts, goes through one cycle after the other until it is asked
+//! to leave, and backs off after those that fail. What it does in a cycle is its [`User`]'s.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -21,13 +21,15 @@ pub(super) trait User {
     /// What is done once, before the first cycle.
     async fn start(&mut self, limit: &mut TimeLimit) -> CycleEnd;
 
-    /// Whether what the start gave it was lost with the last cycle, and it starts anew before the next.
+    /// Whether what the start gave it was lost with the last cycle, and it starts anew before the
+    /// next.
     fn must_start_again(&mut self) -> bool;
 
     /// Counts the cycle of an arrival whose user could not start.
     fn could_not_start(&mut self, stop: &Stop);
 
-    /// One cycle, which is counted where it is not broken off; what it opened for itself is closed after it.
+    /// One cycle, which is counted where it is not broken off; what it opened for itself is closed
+    /// after it.
     async fn cycle(&mut self, limit: &mut TimeLimit) -> CycleEnd;
 
     /// The next cycle was meant to begin at a time that has just come.
@@ -48,7 +50,8 @@ pub(super) enum Stop {
     Failed(FailureKind),
     /// Refused by design; come back after this long.
     Shed(Duration),
-    /// What the user was given when it started has ended: it starts anew, and goes through the cycle once more.
+    /// What the user was given when it started has ended: it starts anew, and goes through the
+    /// cycle once more.
     Again,
 }
 
@@ -128,7 +131,8 @@ impl VuState {
         self.phase.get()
     }
 
-    /// The row of the step in flight and its age. A thinking VU is in flight for its cycle, not for a step.
+    /// The row of the step in flight and its age. A thinking VU is in flight for its cycle, not for
+    /// a step.
     pub(super) fn step_age(&self, now: Instant) -> Option<(usize, Duration)> {
         let (row, start) = self.step.get()?;
         Some((row, now.saturating_duration_since(start)))
@@ -210,8 +214,8 @@ pub(super) async fn look(mut user: impl User) -> Canary {
     }
 }
 
-/// Runs a VU of the closed model until it is asked to leave. Whoever staggers begins at a random moment within its mean think
-/// time: without it VUs with a constant one would march in step.
+/// Runs a VU of the closed model until it is asked to leave. Whoever staggers begins at a random
+/// moment within its mean think time: without it VUs with a constant one would march in step.
 pub(super) async fn run(mut user: impl User, state: &VuState, staggers: bool) {
     if staggers {
         let wait = user.mean_think().min(LONGEST_STAGGER);
@@ -262,7 +266,8 @@ pub(super) async fn run(mut user: impl User, state: &VuState, staggers: bool) {
 
 /// Runs a VU of the open model: a cycle for every arrival that it takes, from `first` on.
 ///
-/// Each arrival is another user, so nobody backs off: who was refused does not come again, and the next does not know.
+/// Each arrival is another user, so nobody backs off: who was refused does not come again, and the
+/// next does not know.
 pub(super) async fn serve(mut user: impl User, state: &VuState, pool: &Pool, first: Instant) {
     let bell = Rc::new(Bell::default());
     let mut limit = TimeLimit::new();

@@ -1,4 +1,5 @@
-//! The generator watches itself: what its threads used and missed. What bore on the machine around it is [`super::super::host`]'s.
+//! The generator watches itself: what its threads used and missed. What bore on the machine around
+//! it is [`super::super::host`]'s.
 //!
 //! Threads count without a lock and hand over what they counted when they cut a window.
 
@@ -27,7 +28,8 @@ pub(super) fn sending() {
     });
 }
 
-/// Counts that the kernel did not take a request at once; once for each request, also when its time limit then ends it.
+/// Counts that the kernel did not take a request at once; once for each request, also when its time
+/// limit then ends it.
 pub(super) fn held_up() {
     let before = SENDS.get();
     SENDS.set(Sends {

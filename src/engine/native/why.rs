@@ -1,7 +1,8 @@
 //! Why the last failure of this thread happened, in words.
 //!
-//! A failure travels as its kind, which is all that is counted of most of them. Its words lie here until whoever counts it takes them:
-//! it is told of in the same turn of the same thread, so nothing can come in between that is not cleared.
+//! A failure travels as its kind, which is all that is counted of most of them. Its words lie here
+//! until whoever counts it takes them: it is told of in the same turn of the same thread, so
+//! nothing can come in between that is not cleared.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -142,7 +143,8 @@ pub(super) fn not_http(bytes: &[u8]) -> String {
         [first, 3, 0..=4, ..] if alert_or_handshake(*first) => {
             "the response is TLS: this port speaks TLS; write the address with https://".to_owned()
         }
-        // A frame of HTTP/2 (RFC 9113, section 4.1): its length, its type (SETTINGS or GOAWAY), and the stream 0.
+        // A frame of HTTP/2 (RFC 9113, section 4.1): its length, its type (SETTINGS or GOAWAY), and
+        // the stream 0.
         [0, _, _, 4 | 7, _, 0, 0, 0, 0, ..] => {
             "the response is HTTP/2, but HTTP/1.1 was asked for: set `http = \"2\"` in [target] (or \
              --http2-prior-knowledge)"

@@ -51,7 +51,8 @@ pub(super) fn think(spec: &SystemSpec) -> Result<Option<Law>, Fault> {
             return Err(Fault::new("arrivals", message));
         }
         (None, None) => {
-            let message = "missing; write [think] for VUs in closed loops, or [arrivals] for requests at a rate";
+            let message = "missing; write [think] for VUs in closed loops, or [arrivals] for \
+                requests at a rate";
             return Err(Fault::new("think", message));
         }
     };
@@ -185,7 +186,8 @@ impl Shape {
             TimeShape::Hyperexponential if cv2 < 1.0 => {
                 return Err(self.fault(
                     self.spread,
-                    "a hyperexponential time spreads at least as an exponential one; write 1 or more, or another kind",
+                    "a hyperexponential time spreads at least as an exponential one; write 1 or \
+                     more, or another kind",
                 ));
             }
             TimeShape::Hyperexponential => Law::hyperexponential(mean, cv2),

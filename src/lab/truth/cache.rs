@@ -133,7 +133,8 @@ mod tests {
         for system in System::shipped() {
             assert!(
                 known.of(&system).is_some(),
-                "systems/truth.csv lacks {} (key {}); run `breakpoint lab {} --runs 1` and add the line of its cache",
+                "systems/truth.csv lacks {} (key {}); run `breakpoint lab {} --runs 1` and add \
+                 the line of its cache",
                 system.name,
                 key(&system),
                 system.name,

@@ -1,4 +1,5 @@
-//! The calls of the Docker Engine's API that are needed, over its Unix socket, and what their answers hold.
+//! The calls of the Docker Engine's API that are needed, over its Unix socket, and what their
+//! answers hold.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -104,7 +105,8 @@ pub(super) struct Restarts {
 }
 
 impl Restarts {
-    /// A container that is started again by the engine may have been started several times between two looks.
+    /// A container that is started again by the engine may have been started several times between
+    /// two looks.
     pub(super) fn update(&mut self, inspect: &Inspect) -> f64 {
         let now = (inspect.incarnation(), inspect.restart_count);
         if let Some((start, before)) = &self.last
@@ -167,7 +169,8 @@ impl DockerEngine {
             let builder = reqwest::Client::builder()
                 .unix_socket(socket.as_path())
                 .no_proxy()
-                // No TLS is spoken here: this keeps the client from looking for the system's certificates.
+                // No TLS is spoken here: this keeps the client from looking for the system's
+                // certificates.
                 .tls_certs_only(std::iter::empty());
             let builder = match timeout {
                 Some(timeout) => builder.timeout(timeout),
@@ -202,7 +205,8 @@ impl DockerEngine {
         Ok(self.inspect(name).await?.state.running)
     }
 
-    /// Starts a container again, whether it runs or not. One that runs has a second to end by itself.
+    /// Starts a container again, whether it runs or not. One that runs has a second to end by
+    /// itself.
     pub(crate) async fn restart(&self, name: &str, limit: Duration) -> Result<(), MonitorError> {
         let url = url(&format!("containers/{name}/restart"), &[("t", "1")])?;
         let asked = self.calls.post(url).timeout(limit).send();

@@ -1,4 +1,5 @@
-//! What happens to a container and what it logs, from streams of the Docker Engine that are opened again when they end.
+//! What happens to a container and what it logs, from streams of the Docker Engine that are opened
+//! again when they end.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -103,7 +104,8 @@ fn time(nano: u64) -> String {
     format!("{}.{:09}", nano / 1_000_000_000, nano % 1_000_000_000)
 }
 
-/// Takes a log apart into the lines of its two streams. That of a container with a terminal is one stream without frames.
+/// Takes a log apart into the lines of its two streams. That of a container with a terminal is one
+/// stream without frames.
 #[derive(Debug)]
 struct Frames {
     is_plain: bool,

@@ -1,5 +1,6 @@
-//! The Docker Engine's own statistics of a container, for where its control group cannot be read from here: the engine runs in
-//! another mount namespace or a virtual machine. One stream per container: a single call takes one to two seconds.
+//! The Docker Engine's own statistics of a container, for where its control group cannot be read
+//! from here: the engine runs in another mount namespace or a virtual machine. One stream per
+//! container: a single call takes one to two seconds.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

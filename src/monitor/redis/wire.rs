@@ -1,5 +1,5 @@
-//! Connections to Redis servers whose answers have an end. The crate reads whatever a server claims to send into memory; so what arrives
-//! is followed before it gets there.
+//! Connections to Redis servers whose answers have an end. The crate reads whatever a server claims
+//! to send into memory; so what arrives is followed before it gets there.
 
 use std::io;
 use std::net::IpAddr;
@@ -22,7 +22,8 @@ const BYTES: u64 = 12 << 20;
 const VALUES: u64 = 10_000;
 /// Values within values.
 const DEPTH: usize = 16;
-/// The longest number or line that is no text of its own: the kind and the length of what follows, or an error.
+/// The longest number or line that is no text of its own: the kind and the length of what follows,
+/// or an error.
 const LINE: usize = 4 << 10;
 
 /// Why a server is not listened to any more.
@@ -36,8 +37,9 @@ pub(super) enum UnreadableReply {
     Foreign,
 }
 
-/// Follows values of RESP (2 and 3, <https://redis.io/docs/latest/develop/reference/protocol-spec/>) as they arrive, and keeps of them no more
-/// than where they end.
+/// Follows values of RESP (2 and 3,
+/// <https://redis.io/docs/latest/develop/reference/protocol-spec/>) as they arrive, and keeps of
+/// them no more than where they end.
 #[derive(Debug, Default)]
 pub(super) struct ValueFollower {
     bytes: u64,

@@ -21,7 +21,8 @@ impl Scale {
         Self::Linear(0.0, if top > 0.0 { top * 1.1 } else { 1.0 })
     }
 
-    /// The same with room below its lower end, a share of its length, so that points there stand clear of the axis.
+    /// The same with room below its lower end, a share of its length, so that points there stand
+    /// clear of the axis.
     pub(super) fn with_foot(self, share: f64) -> Self {
         match self {
             Self::Linear(lo, hi) => Self::Linear(lo - share * (hi - lo), hi),
@@ -68,7 +69,8 @@ impl Scale {
         if place.is_nan() { 0.0 } else { place }
     }
 
-    /// Round values on the scale, about `count` of them, in multiples of `step_unit` (1024² for MiB).
+    /// Round values on the scale, about `count` of them, in multiples of `step_unit` (1024² for
+    /// MiB).
     pub(super) fn ticks(self, count: u32, step_unit: f64) -> Vec<f64> {
         match self {
             Self::Linear(lo, hi) => linear_ticks(lo / step_unit, hi / step_unit, count)
@@ -110,7 +112,8 @@ fn linear_ticks(lo: f64, hi: f64, count: u32) -> Vec<f64> {
         .collect()
 }
 
-/// 1-2-5 in every decade while they are few, then whole decades, then every second or third of them.
+/// 1-2-5 in every decade while they are few, then whole decades, then every second or third of
+/// them.
 fn log_ticks(lo: f64, hi: f64, count: u32) -> Vec<f64> {
     let decades = (hi / lo).log10();
     if !decades.is_finite() || decades <= 0.0 {

@@ -1,4 +1,5 @@
-//! Shapes cut to a rectangle, so that a curve leaves a plot where it leaves the scale and is not bent along its edge.
+//! Shapes cut to a rectangle, so that a curve leaves a plot where it leaves the scale and is not
+//! bent along its edge.
 
 use super::scene::Rect;
 
@@ -12,7 +13,8 @@ const SIDES: [Side; 4] = [
     |r, p| r.bottom - p.1,
 ];
 
-/// A polygon within a rectangle (Sutherland and Hodgman 1974): cut by one side after the other. Empty where nothing is left.
+/// A polygon within a rectangle (Sutherland and Hodgman 1974): cut by one side after the other.
+/// Empty where nothing is left.
 pub(super) fn polygon(corners: &[(f64, f64)], to: &Rect) -> Vec<(f64, f64)> {
     let mut left: Vec<(f64, f64)> = finite(corners);
     for inside in SIDES {

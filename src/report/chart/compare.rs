@@ -1,4 +1,5 @@
-//! A comparison as a picture: the change of each metric with its interval, or the breakpoint against the size.
+//! A comparison as a picture: the change of each metric with its interval, or the breakpoint
+//! against the size.
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Panel, RuleLine, SMALL, Spec};

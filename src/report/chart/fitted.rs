@@ -61,7 +61,8 @@ fn band_colour() -> Colour {
     PURPLE.pale(0.2)
 }
 
-/// The band's colour where it lies over the interval's: as of two films, each takes its part of the light.
+/// The band's colour where it lies over the interval's: as of two films, each takes its part of the
+/// light.
 fn over_interval() -> Colour {
     let (a, b) = (band_colour(), super::SKY.pale(0.38));
     let mix = |a: u8, b: u8| u8::try_from(u16::from(a) * u16::from(b) / 255).unwrap_or(u8::MAX);

@@ -227,7 +227,8 @@ impl Strip {
         scene.rect(area, SKY.pale(0.45));
         let radius = if row.errors_pct.len() > 150 { 3.5 } else { 5.5 };
         for (i, error) in row.errors_pct.iter().enumerate() {
-            // Spread evenly over the strip's height, so that equal errors stay apart; the golden ratio repeats nothing.
+            // Spread evenly over the strip's height, so that equal errors stay apart; the golden
+            // ratio repeats nothing.
             #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
             let spread = (i as f64 * 0.618_033_988_75).fract() - 0.5;
             let at = (self.x(*error), self.middle + spread * self.half * 1.7);
@@ -347,7 +348,8 @@ fn around(at: (f64, f64), r: f64) -> Rect {
     }
 }
 
-/// A label beside its point where nothing else stands; none when everything around is taken: the legend has it too.
+/// A label beside its point where nothing else stands; none when everything around is taken: the
+/// legend has it too.
 fn free_label(name: &str, at: (f64, f64), plot: Rect, taken: &[Rect]) -> Option<TextLine> {
     let places = [
         ((24.0, 0.0), Align::Left),
@@ -395,7 +397,8 @@ mod tests {
         "mlr-long",
     ];
 
-    /// Thirty runs of each method, the later methods the worse; every fifth of the last finds nothing.
+    /// Thirty runs of each method, the later methods the worse; every fifth of the last finds
+    /// nothing.
     fn system(name: &str, truth: Option<u32>, methods: &[&'static str]) -> LabSystem {
         let mut runs = Vec::new();
         for (i, method) in (0..).zip(methods) {

@@ -1,6 +1,8 @@
-//! One coordinate system: its ticks, grid, lines across, and labels that keep out of each other's way.
+//! One coordinate system: its ticks, grid, lines across, and labels that keep out of each other's
+//! way.
 //!
-//! Labels of vertical lines stand in rows above the plot, those of horizontal lines to its right: data cannot hide them.
+//! Labels of vertical lines stand in rows above the plot, those of horizontal lines to its right:
+//! data cannot hide them.
 
 use super::axis::{Quantity, Scale};
 use super::clip;
@@ -49,7 +51,8 @@ pub(super) struct Span {
 }
 
 impl Span {
-    /// Its name as if it were that of a line in its middle, so that both keep out of each other's way.
+    /// Its name as if it were that of a line in its middle, so that both keep out of each other's
+    /// way.
     fn flag(&self, scale: Scale) -> RuleLine {
         let (low, high) = scale.ends();
         RuleLine {
@@ -201,7 +204,8 @@ impl Panel {
         self.edges(scene, spans);
     }
 
-    /// The sides of spans: those that overlap, or that something was drawn on, are told apart by them.
+    /// The sides of spans: those that overlap, or that something was drawn on, are told apart by
+    /// them.
     pub(super) fn edges(&self, scene: &mut Scene, spans: &[Span]) {
         for span in &spans_on(spans, self.x) {
             let rect = self.upright(span.from, span.to);
@@ -228,7 +232,8 @@ impl Panel {
         }
     }
 
-    /// A curve through value pairs by ascending x; what lies beyond the ends of the scales is left out.
+    /// A curve through value pairs by ascending x; what lies beyond the ends of the scales is left
+    /// out.
     pub(super) fn curve(
         &self,
         scene: &mut Scene,
@@ -383,7 +388,8 @@ fn thinned(
         .unwrap_or_else(|| place(1).into_iter().take(1).collect())
 }
 
-/// For each flag the row above the plot (0 = lowest) and the middle of its label, so that no two overlap.
+/// For each flag the row above the plot (0 = lowest) and the middle of its label, so that no two
+/// overlap.
 fn flag_rows(flags: &[RuleLine], scale: Scale, left: f64, right: f64) -> Vec<(usize, f64)> {
     let mut taken: Vec<(usize, f64, f64)> = Vec::new();
     let mut places = Vec::new();

@@ -1,4 +1,5 @@
-//! A ramp over time: the level, latency against the SLO, throughput, errors and sheds, the monitors' memory.
+//! A ramp over time: the level, latency against the SLO, throughput, errors and sheds, the
+//! monitors' memory.
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Panel, RuleLine, Spec};
@@ -21,7 +22,8 @@ const MOST_MEMORIES: usize = 4;
 const FEW: f64 = 4.0;
 /// A line has a mark of its own every so many parts of the whole.
 const MARKS: usize = 12;
-/// Room at the right of the columns' plots, for the widest labels there: `find 1 019` and `512 MiB`.
+/// Room at the right of the columns' plots, for the widest labels there: `find 1 019` and
+/// `512 MiB`.
 const LEFT_COLUMN: f64 = 190.0;
 const RIGHT_COLUMN: f64 = 140.0;
 const BORDER: Colour = Colour(165, 165, 165);
@@ -463,7 +465,8 @@ struct Frame {
     names_breach: bool,
     /// Whether it is the lowest of its column, which names the axis.
     last: bool,
-    /// Room for labels at the right, the same for all of a column so that their times stand below each other.
+    /// Room for labels at the right, the same for all of a column so that their times stand below
+    /// each other.
     right_room: f64,
 }
 

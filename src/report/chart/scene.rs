@@ -1,7 +1,7 @@
 //! A picture as a list of shapes, and its way into a PNG.
 //!
-//! Charts build a [`Scene`] from numbers alone, so that a test can ask it whether labels overlap or leave the picture.
-//! Shapes are opaque; what is drawn later covers what was drawn before.
+//! Charts build a [`Scene`] from numbers alone, so that a test can ask it whether labels overlap or
+//! leave the picture. Shapes are opaque; what is drawn later covers what was drawn before.
 
 use std::sync::OnceLock;
 

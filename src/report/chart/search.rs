@@ -1,4 +1,5 @@
-//! The search over time: when each level was visited, what its verdict was, and how the estimate narrowed.
+//! The search over time: when each level was visited, what its verdict was, and how the estimate
+//! narrowed.
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Panel, RuleLine, SMALL, Span, Spec};
@@ -58,7 +59,8 @@ pub(in crate::report) fn chart(record: &RunRecord) -> Scene {
     scene
 }
 
-/// Where a panel stands: the lowest has the axis of time, the highest the names of what was noticed.
+/// Where a panel stands: the lowest has the axis of time, the highest the names of what was
+/// noticed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Alone,

@@ -1,4 +1,5 @@
-//! A scene as SVG for a page: colours are classes, so that the page's theme decides what they look like.
+//! A scene as SVG for a page: colours are classes, so that the page's theme decides what they look
+//! like.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,7 +7,8 @@ use std::fmt::Write as _;
 use super::scene::{Align, Colour, HEIGHT, Scene, Shape, TextLine, WIDTH};
 use crate::report::escape::markup;
 
-/// The em of a text, as a share of its size: for the pictures a size is the height from the lowest to the highest letter.
+/// The em of a text, as a share of its size: for the pictures a size is the height from the lowest
+/// to the highest letter.
 const EM: f64 = 0.859;
 /// Half the height of capitals, in ems.
 const HALF_CAPITAL: f64 = 0.365;
@@ -108,8 +110,8 @@ impl Palette {
     }
 }
 
-/// The colour in the dark theme: greys are turned over, pale areas lie on the dark ground, the others are lightened
-/// until they stand out from it.
+/// The colour in the dark theme: greys are turned over, pale areas lie on the dark ground, the
+/// others are lightened until they stand out from it.
 fn dark(c: Colour) -> Colour {
     let (least, most) = (c.0.min(c.1).min(c.2), c.0.max(c.1).max(c.2));
     if least == most {

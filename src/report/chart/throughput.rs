@@ -1,4 +1,5 @@
-//! Throughput against levels with the knee, and below it the shares of errors and sheds; above it where the SLO is of errors alone.
+//! Throughput against levels with the knee, and below it the shares of errors and sheds; above it
+//! where the SLO is of errors alone.
 
 use super::axis::{Quantity, Scale};
 use super::panel::{Axis, Panel, RuleLine, Spec};

@@ -55,7 +55,8 @@ fn section(title: &'static str, part: Part) -> Section {
     }
 }
 
-/// The candidate's name as a first column, where there are several; short, for a table has little room.
+/// The candidate's name as a first column, where there are several; short, for a table has little
+/// room.
 fn of_candidate(record: &CompareRecord, comparison: &Comparison) -> Option<Cell> {
     let several = record.comparisons.len() > 1;
     several.then(|| Cell::name(compare::short_name(record, &comparison.candidate)))

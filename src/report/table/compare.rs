@@ -1,4 +1,5 @@
-//! `compare.csv`: a row per candidate and metric; `scaling.csv`: a row per run, point of the curve, and the forecast.
+//! `compare.csv`: a row per candidate and metric; `scaling.csv`: a row per run, point of the curve,
+//! and the forecast.
 
 use super::{number, owned, write};
 use crate::record::{Change, CompareRecord, Comparison};

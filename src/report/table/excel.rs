@@ -1,4 +1,5 @@
-//! A table as spreadsheets like it: a byte order mark, CRLF, names with units, and no cell that is taken for a formula.
+//! A table as spreadsheets like it: a byte order mark, CRLF, names with units, and no cell that is
+//! taken for a formula.
 
 use super::ReportError;
 use crate::report::escape;

@@ -96,10 +96,15 @@ impl<'a> Compiler<'a> {
         if known == from {
             return Ok(());
         }
-        Err("an earlier step of this name counts from elsewhere, and both are one row; give it the same `since` or another name".to_owned())
+        Err(
+            "an earlier step of this name counts from elsewhere, and both are one row; give it \
+            the same `since` or another name"
+                .to_owned(),
+        )
     }
 
-    /// The number of a stream that a step opens. One that comes again takes the place of that before.
+    /// The number of a stream that a step opens. One that comes again takes the place of that
+    /// before.
     pub(super) fn opened(&mut self, step: &'a StepSpec) -> Result<usize, String> {
         let name = step.name.as_deref().unwrap_or_default();
         let known = self.streams.iter().position(|(n, _)| *n == name);
@@ -135,7 +140,8 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// Behind branches only those streams are surely open that were before, and are in each of them.
+    /// Behind branches only those streams are surely open that were before, and are in each of
+    /// them.
     pub(super) fn streams_after(&mut self, before: &[bool], branches: &[Vec<bool>]) {
         let in_branch = |branch: &Vec<bool>, at: usize| branch.get(at).copied().unwrap_or(false);
         for (at, (_, open)) in self.streams.iter_mut().enumerate() {

@@ -23,8 +23,8 @@ pub(super) fn of(
     table
 }
 
-/// Notes what comes before each row. Of what only some cycles come to, only what those came through: the failures of all
-/// cycles are no share of theirs.
+/// Notes what comes before each row. Of what only some cycles come to, only what those came
+/// through: the failures of all cycles are no share of theirs.
 fn walk(steps: &[Step], passed: &mut Vec<usize>, before: &mut [Vec<usize>]) {
     for step in steps {
         let own = step.condition.is_some();

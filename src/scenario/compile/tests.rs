@@ -128,11 +128,13 @@ const MISTAKES: &[(&str, &str)] = &[
         "step `b`: `x` must begin with `/`",
     ),
     (
-        "steps = [{ choose = [{ weight = 1, steps = [{ name = 's', open = '/' }] }] }, { name = 'w', wait = { on = 's' } }]",
+        "steps = [{ choose = [{ weight = 1, steps = [{ name = 's', open = '/' }] }] }, { name = \
+         'w', wait = { on = 's' } }]",
         "is opened in one branch only",
     ),
     (
-        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = {} }, { name = 'w', wait = { since = 's' } }]",
+        "steps = [{ name = 's', open = '/' }, { name = 'w', wait = {} }, { name = 'w', wait = { \
+         since = 's' } }]",
         "counts from elsewhere",
     ),
     (
@@ -148,11 +150,13 @@ const MISTAKES: &[(&str, &str)] = &[
         "descends (`..`) more than 2 times",
     ),
     (
-        "steps = [{ name = 'a', get = '/', extract = { x = { from = '/x', default = '{{ vu }}' } } }]",
+        "steps = [{ name = 'a', get = '/', extract = { x = { from = '/x', default = '{{ vu }}' } \
+         } }]",
         "is taken as it stands",
     ),
     (
-        "start = [{ name = 'l', get = '/' }]\nagain-when = [200]\nsteps = [{ name = 'a', get = '/' }]",
+        "start = [{ name = 'l', get = '/' }]\nagain-when = [200]\nsteps = [{ name = 'a', get = \
+         '/' }]",
         "200 is a success",
     ),
     (
@@ -283,11 +287,13 @@ const MISTAKES: &[(&str, &str)] = &[
         "no stream `x` is open",
     ),
     (
-        "steps = [{ name = 's', open = '/' }, { name = 't', open = '/' }, { name = 'w', wait = {} }]",
+        "steps = [{ name = 's', open = '/' }, { name = 't', open = '/' }, { name = 'w', wait = {} \
+         }]",
         "say which",
     ),
     (
-        "steps = [{ name = 's', open = '/' }, { close = 's' }, { name = 'w', wait = { on = 's' } }]",
+        "steps = [{ name = 's', open = '/' }, { close = 's' }, { name = 'w', wait = { on = 's' } \
+         }]",
         "was closed",
     ),
     (
@@ -348,7 +354,8 @@ const MISTAKES: &[(&str, &str)] = &[
         "an event has no headers",
     ),
     (
-        "steps = [{ name = 's', open = '/', reconnect = true }, { name = 'w', wait = { end = true } }]",
+        "steps = [{ name = 's', open = '/', reconnect = true }, { name = 'w', wait = { end = true \
+         } }]",
         "has no end to wait for",
     ),
 ];
@@ -433,7 +440,8 @@ fn an_empty_user_agent_is_not_sent() {
 fn feeders_give_each_cycle_its_row() {
     for (order, want) in [("sequential", "/api/bob"), ("per-vu", "/api/ann")] {
         let toml = format!(
-            "feeders = {{ p = {{ file = 'p.csv', order = '{order}' }} }}\nsteps = [{{ name = 'a', get = '/{{{{ p.name }}}}' }}]"
+            "feeders = {{ p = {{ file = 'p.csv', order = '{order}' }} }}\nsteps = [{{ name = 'a', \
+             get = '/{{{{ p.name }}}}' }}]"
         );
         assert_eq!(
             request(&compile(&toml).unwrap(), 0, 4).uri(),
@@ -480,7 +488,8 @@ fn redirects_are_followed_only_so_far() {
 
 #[test]
 fn an_address_is_read_as_people_write_it() {
-    let toml = "steps = [{ name = 'a', get = 'HTTP://127.0.0.1:1/ü {{ vu }}' }, { name = 'b', get = '/a b' }]";
+    let toml = "steps = [{ name = 'a', get = 'HTTP://127.0.0.1:1/ü {{ vu }}' }, { name = 'b', get \
+        = '/a b' }]";
     let scenario = compile(toml).unwrap();
     assert_eq!(request(&scenario, 0, 7).uri(), "/%C3%BC%207");
     assert_eq!(request(&scenario, 1, 7).uri(), "/api/a%20b");
@@ -529,7 +538,8 @@ fn a_level_of_a_rate_counts_requests_where_a_cycle_always_has_one() {
     let one = "{ name = 'a', get = '/' }";
     assert_eq!(unit(&format!("steps = [{one}]")), LevelUnit::RequestsPerS);
     let either = format!(
-        "steps = [{{ choose = [{{ weight = 1, steps = [{one}] }}, {{ weight = 2, steps = [{one}] }}] }}]"
+        "steps = [{{ choose = [{{ weight = 1, steps = [{one}] }}, {{ weight = 2, steps = [{one}] \
+         }}] }}]"
     );
     assert_eq!(unit(&either), LevelUnit::RequestsPerS);
     let none = format!(

@@ -1,17 +1,19 @@
-//! Fields of monitors: counters by their growth over the probe, all others by their worst reading of the hold.
+//! Fields of monitors: counters by their growth over the probe, all others by their worst reading
+//! of the hold.
 
 use super::{
     Comparison, Evidence, Measurement, Objective, Outcome, Verdict, count, no_data, outcome, side,
 };
 use crate::measure::fields::is_counter;
 
-/// Share of a hold's seconds that must have been read before a field may hold: of less than half nobody can say that most of
-/// the hold was well.
+/// Share of a hold's seconds that must have been read before a field may hold: of less than half
+/// nobody can say that most of the hold was well.
 const READ_SHARE: f64 = 0.5;
 /// Readings from which their distance is known: that is two distances.
 const SPACED_READINGS: usize = 3;
 
-/// Judges a field. A breach that was read is one however few readings there are; only who was read most of the time holds.
+/// Judges a field. A breach that was read is one however few readings there are; only who was read
+/// most of the time holds.
 pub(super) fn field(objective: &Objective, name: (&str, &str), m: &Measurement) -> Outcome {
     let readings = of(name, m);
     let seconds = m.hold.len();
@@ -31,7 +33,8 @@ pub(super) fn field(objective: &Objective, name: (&str, &str), m: &Measurement) 
     let Some(grown) = growth(&readings, m.reading_before(name.0, name.1)) else {
         return no_data(objective);
     };
-    // What came before a counter's last reading is in that reading; what came after it nobody knows.
+    // What came before a counter's last reading is in that reading; what came after it nobody
+    // knows.
     let read = readings.last().map_or(0, |(second, _)| second + 1);
     let most = if few(read) { f64::INFINITY } else { grown.most };
     match decisive(objective, grown.least, most) {
@@ -60,7 +63,8 @@ fn of((monitor, field): (&str, &str), m: &Measurement) -> Vec<(usize, f64)> {
         .collect()
 }
 
-/// The reading that is worst for a comparison; for an equality the one that is farthest away, in either direction.
+/// The reading that is worst for a comparison; for an equality the one that is farthest away, in
+/// either direction.
 fn worst(objective: &Objective, readings: &[(usize, f64)]) -> Option<f64> {
     let badness = |value: f64| match objective.comparison {
         Comparison::Lt | Comparison::Le => value,
@@ -71,8 +75,9 @@ fn worst(objective: &Objective, readings: &[(usize, f64)]) -> Option<f64> {
     values.max_by(|a, b| badness(*a).total_cmp(&badness(*b)))
 }
 
-/// Seconds of a hold for which its readings speak: those that were read, and where all of them are farther apart than a second,
-/// as those of a monitor with an interval of its own, as many for each as the nearest two are apart.
+/// Seconds of a hold for which its readings speak: those that were read, and where all of them are
+/// farther apart than a second, as those of a monitor with an interval of its own, as many for each
+/// as the nearest two are apart.
 fn read_seconds(readings: &[(usize, f64)], seconds: usize) -> usize {
     let apart = readings.windows(2).map(|pair| pair[1].0 - pair[0].0).min();
     let interval = apart.filter(|_| readings.len() >= SPACED_READINGS);
@@ -85,8 +90,9 @@ struct Grown {
     most: f64,
 }
 
-/// A counter's growth over the probe up to its last reading. It starts at zero with the run: without a reading before the probe it
-/// grew by what it grew within the hold at least, and by all of it at most.
+/// A counter's growth over the probe up to its last reading. It starts at zero with the run:
+/// without a reading before the probe it grew by what it grew within the hold at least, and by all
+/// of it at most.
 fn growth(readings: &[(usize, f64)], before: Option<f64>) -> Option<Grown> {
     let first = readings.first()?.1;
     let last = readings.iter().map(|(_, v)| *v).fold(first, f64::max);
@@ -96,7 +102,8 @@ fn growth(readings: &[(usize, f64)], before: Option<f64>) -> Option<Grown> {
     })
 }
 
-/// Of a value between two others the end that decides, where all that it may be is on one side of the bound.
+/// Of a value between two others the end that decides, where all that it may be is on one side of
+/// the bound.
 fn decisive(objective: &Objective, least: f64, most: f64) -> Option<f64> {
     let holds = |value| objective.comparison.holds(value, objective.bound);
     let (best, worst) = match objective.comparison {

@@ -1,5 +1,6 @@
-//! Least throughputs. Users who wait for answers ask no more often than they are answered: how many of them there are bounds
-//! what they can bring, and below that a low rate says nothing of the target.
+//! Least throughputs. Users who wait for answers ask no more often than they are answered: how many
+//! of them there are bounds what they can bring, and below that a low rate says nothing of the
+//! target.
 
 use super::{
     BLOCKS, Evidence, Measurement, Objective, Outcome, VERDICT_CONFIDENCE, Verdict, count,
@@ -7,8 +8,9 @@ use super::{
 };
 use crate::measure::{StepTable, Window};
 
-/// A rate that is reached holds. One that is not broke only where that much was asked for, which failed, was shed or piles up;
-/// else nothing is known: a hold cannot tell too few users from a target that is full.
+/// A rate that is reached holds. One that is not broke only where that much was asked for, which
+/// failed, was shed or piles up; else nothing is known: a hold cannot tell too few users from a
+/// target that is full.
 pub(super) fn at_least(
     objective: &Objective,
     step: usize,

@@ -1,5 +1,5 @@
-//! Means and maxima of latencies. A pass that never completed took its time too: neither may get better when slow users
-//! time out or hang.
+//! Means and maxima of latencies. A pass that never completed took its time too: neither may get
+//! better when slow users time out or hang.
 
 use super::{
     BLOCKS, Evidence, FEWEST_BAD, HOPELESS_AFTER, HOPELESS_SHARE, Measurement, Objective, Outcome,
@@ -13,7 +13,8 @@ pub(super) struct Passes<'a> {
     m: &'a Measurement,
     /// The step with those whose failures keep a cycle from passing it.
     way: Passage<'a>,
-    /// Whether it is a kind of request with one time limit, and not a cycle with pauses or several kinds together.
+    /// Whether it is a kind of request with one time limit, and not a cycle with pauses or several
+    /// kinds together.
     alike: bool,
 }
 
@@ -61,7 +62,8 @@ impl<'a> Passes<'a> {
         self.windows().map(of).sum()
     }
 
-    /// The longest that anything was seen to take or wait at a step, seconds. A step's time limit is no shorter.
+    /// The longest that anything was seen to take or wait at a step, seconds. A step's time limit
+    /// is no shorter.
     fn longest_s(&self, step: usize) -> f64 {
         self.windows()
             .chain(&self.m.before)
@@ -71,7 +73,8 @@ impl<'a> Passes<'a> {
             .fold(0.0, f64::max)
     }
 
-    /// What failed passes took at least: a timeout its time limit, and nobody who failed was answered within the bound.
+    /// What failed passes took at least: a timeout its time limit, and nobody who failed was
+    /// answered within the bound.
     fn at_least(&self, bound: f64) -> Failed {
         let limit = |step| {
             if self.alike {
@@ -86,7 +89,8 @@ impl<'a> Passes<'a> {
         }
     }
 
-    /// What they must be thought to have taken before the others may pass: as the slowest that was seen, and as what is hopeless.
+    /// What they must be thought to have taken before the others may pass: as the slowest that was
+    /// seen, and as what is hopeless.
     fn at_worst(&self, bound: f64) -> Failed {
         let seen = self.way.rows().map(|s| self.longest_s(s));
         let slowest = seen.fold(Patience::Much.means() * bound, f64::max);
@@ -116,7 +120,8 @@ impl<'a> Passes<'a> {
         self.windows().filter_map(of).collect()
     }
 
-    /// Seconds that those in flight at the end have waited, less what those in flight at the start had waited by then.
+    /// Seconds that those in flight at the end have waited, less what those in flight at the start
+    /// had waited by then.
     fn waited_in_flight(&self) -> f64 {
         let waited = |w: Option<&Window>| {
             w.and_then(|w| w.steps.get(self.step())).map_or(0.0, |s| {
@@ -124,7 +129,8 @@ impl<'a> Passes<'a> {
             })
         };
         let last = self.m.hold.last().map(|s| &s.window);
-        // Those that failed meanwhile took their waiting along; it must not make the others look faster.
+        // Those that failed meanwhile took their waiting along; it must not make the others look
+        // faster.
         (waited(last) - waited(self.m.before.as_ref())).max(0.0)
     }
 
@@ -147,8 +153,9 @@ fn side_of(windows: &[(f64, f64)], bound: f64) -> Option<std::cmp::Ordering> {
     stats::sign_of_mean(&excesses, VERDICT_CONFIDENCE)
 }
 
-/// The mean by Little's law: the waiting done in the hold over what ended in it. It broke where what is known of failed passes
-/// is enough, and held where the worst that may be thought of them is not.
+/// The mean by Little's law: the waiting done in the hold over what ended in it. It broke where
+/// what is known of failed passes is enough, and held where the worst that may be thought of them
+/// is not.
 pub(super) fn mean(objective: &Objective, passes: &Passes<'_>) -> Outcome {
     use std::cmp::Ordering::{Greater, Less};
     let bound = objective.bound;
@@ -172,7 +179,8 @@ pub(super) fn mean(objective: &Objective, passes: &Passes<'_>) -> Outcome {
     match side_of(&passes.waited(&passes.at_worst(bound)), bound) {
         _ if known == Some(Greater) => told(Verdict::Broke, evidence),
         Some(Less) => told(Verdict::Held, evidence),
-        // But for its failures it would have held: which side it is on hangs on times that nobody knows.
+        // But for its failures it would have held: which side it is on hangs on times that nobody
+        // knows.
         _ if known == Some(Less) => told(Verdict::Undecided, Evidence::None).because(format!(
             "{} or more: {failed:.0} of {all:.0} failed and may have taken longer",
             objective.format_value(mean)
@@ -181,8 +189,9 @@ pub(super) fn mean(objective: &Objective, passes: &Passes<'_>) -> Outcome {
     }
 }
 
-/// Whether enough passes took so many bounds on average that the end of the hold need not be awaited. Of those in flight only who
-/// is older than that counts, with what it waited in the hold: of the others nothing is known yet.
+/// Whether enough passes took so many bounds on average that the end of the hold need not be
+/// awaited. Of those in flight only who is older than that counts, with what it waited in the hold:
+/// of the others nothing is known yet.
 pub(super) fn mean_is_hopeless(bound: f64, passes: &Passes<'_>, patience: Patience) -> bool {
     let most = patience.means() * bound;
     let (mut waited, mut all) = sum(&passes.taken(&passes.at_least(bound)));
@@ -215,7 +224,8 @@ pub(super) fn max(objective: &Objective, passes: &Passes<'_>) -> Outcome {
     })
 }
 
-/// A latency of nothing: broke when passes failed or are in flight for longer than the bound, else no data.
+/// A latency of nothing: broke when passes failed or are in flight for longer than the bound, else
+/// no data.
 fn without_completions(objective: &Objective, passes: &Passes<'_>) -> Outcome {
     let total = passes.m.step_total(passes.step());
     let oldest = total

@@ -373,7 +373,10 @@ proptest! {
     #[test]
     fn any_counts_give_none_or_an_interval(
         seen in prop::collection::vec(
-            (1_u32..400, prop::collection::vec(prop::collection::vec(0_u32..400, RATIOS.len() + 1), 0..4)),
+            (
+                1_u32..400,
+                prop::collection::vec(prop::collection::vec(0_u32..400, RATIOS.len() + 1), 0..4),
+            ),
             0..12,
         ),
         sparse in prop::collection::vec(any::<bool>(), RATIOS.len() + 1),
@@ -407,7 +410,10 @@ proptest! {
 
     #[test]
     fn tails_around_a_crossing_give_none_or_an_interval(
-        counts in prop::collection::vec(prop::collection::vec(0.3..3.0_f64, RATIOS.len() + 1), 3..14),
+        counts in prop::collection::vec(
+                prop::collection::vec(0.3..3.0_f64, RATIOS.len() + 1),
+                3..14,
+            ),
         levels in prop::collection::vec(0.75..1.25_f64, 14),
         n in 30.0..30_000.0_f64,
         around in 0.8..1.2_f64,
@@ -420,7 +426,8 @@ proptest! {
                 for (entry, factor) in counts.iter_mut().zip(factors) {
                     *entry = (*entry * factor).round();
                 }
-                (vus, Tail { limit_s: SERVICE.limit_s, blocks: vec![counts], failed: 0.0, residence: None })
+                let (limit_s, blocks) = (SERVICE.limit_s, vec![counts]);
+                (vus, Tail { limit_s, blocks, failed: 0.0, residence: None })
             }).collect(),
         };
         if let Some(fit) = visits.fit(SERVICE.truth * around) {

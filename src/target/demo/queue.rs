@@ -1,4 +1,5 @@
-//! The demo target's workers: a first-come, first-served queue before `c` workers, in computed time.
+//! The demo target's workers: a first-come, first-served queue before `c` workers, in computed
+//! time.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -61,7 +62,8 @@ impl Workers {
         self.begins.len()
     }
 
-    /// Gives a question that arrives now to the worker that is free first; returns when it is answered.
+    /// Gives a question that arrives now to the worker that is free first; returns when it is
+    /// answered.
     pub(super) fn serve(&mut self, arrival: Instant) -> Instant {
         let service = self.draw();
         let worker = self

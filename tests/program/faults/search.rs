@@ -1,4 +1,5 @@
-//! Short searches of a target by the program itself, watched from outside: how long they take, how much memory, what they say.
+//! Short searches of a target by the program itself, watched from outside: how long they take, how
+//! much memory, what they say.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -118,7 +119,8 @@ fn only_folder(dir: &Path) -> Option<PathBuf> {
 
 /// What a run shows live when it has measured the first second of a hold.
 pub(crate) const HOLDS: &str = "\"phase\":\"hold\"";
-/// The same of a ramp in its second stage; only a stage and a probe have an index, and a ramp has no probes.
+/// The same of a ramp in its second stage; only a stage and a probe have an index, and a ramp has
+/// no probes.
 pub(crate) const SECOND_STAGE: &str = "\"index\":1}";
 
 /// Waits until the run that is shown live at this address (`--serve`) shows this.

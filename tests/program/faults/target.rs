@@ -1,4 +1,5 @@
-//! A target that carries so many requests a second and shows its fault beyond that, for a moment, to everybody.
+//! A target that carries so many requests a second and shows its fault beyond that, for a moment,
+//! to everybody.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,14 +19,15 @@ use super::sockets::{Frames, Then};
 
 /// Requests that the target carries in a second.
 pub(crate) const CARRIES: usize = 15;
-/// How long it shows its fault once it had more: longer than a user waits, so that nobody is only served late, and so long that most of
-/// twice the load fails.
+/// How long it shows its fault once it had more: longer than a user waits, so that nobody is only
+/// served late, and so long that most of twice the load fails.
 const STRUCK: Duration = Duration::from_secs(2);
 /// What an answer takes, and an event of a stream.
 const WORK: Duration = Duration::from_millis(20);
 /// What it takes beyond that where it has a long way, or is sent again.
 const LATE: Duration = Duration::from_millis(1200);
-/// Pieces of what has no end, and the pause between them: as much per second as an engine that kept it would not hide.
+/// Pieces of what has no end, and the pause between them: as much per second as an engine that kept
+/// it would not hide.
 const PIECE: usize = 256 * 1024;
 const PAUSE: Duration = Duration::from_millis(5);
 /// Between two bytes of a slow answer.
@@ -150,7 +152,8 @@ impl Drop for Task {
     }
 }
 
-/// Gives every connection to the next of two ports, and resets it where nobody listens there. Returns its own port.
+/// Gives every connection to the next of two ports, and resets it where nobody listens there.
+/// Returns its own port.
 pub(crate) fn balance(ports: [u16; 2]) -> (u16, Task) {
     let listener = listen(0);
     let own = listener.local_addr().unwrap().port();

@@ -23,12 +23,14 @@ use super::target::{self, Onset, Target};
 const BUDGET: Duration = Duration::from_secs(55);
 /// The same with longer holds, of which the restart takes one.
 const LONG_BUDGET: Duration = Duration::from_secs(75);
-/// What it may take beyond that, on a machine that does much else: the target comes up and recovers, reports are written.
+/// What it may take beyond that, on a machine that does much else: the target comes up and
+/// recovers, reports are written.
 const GRACE: Duration = Duration::from_secs(40);
-/// A label of 64 letters is too long for a name, so that the answer is known without asking anybody.
+/// A label of 64 letters is too long for a name, so that the answer is known without asking
+/// anybody.
 const NOWHERE: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.invalid";
-/// A target by turns is up and down for so long, and down for so long when it restarts: more than one second of a hold, which could
-/// be chance.
+/// A target by turns is up and down for so long, and down for so long when it restarts: more than
+/// one second of a hold, which could be chance.
 const UP: Duration = Duration::from_secs(1);
 const DOWN: Duration = Duration::from_millis(500);
 const RESTART: Duration = Duration::from_secs(2);
@@ -73,7 +75,9 @@ impl Trial {
         let running = Running::start(dir.path(), &args, trusted);
         let ended = tokio::select! {
             ended = running.end(budget(&facts) + GRACE) => ended?,
-            () = site.go_through(facts.when, search::shows(live, search::HOLDS)) => unreachable!("it never ends"),
+            () = site.go_through(facts.when, search::shows(live, search::HOLDS)) => {
+            unreachable!("it never ends")
+        }
         };
         let bytes = ended.record("result.json")?;
         let record = report::read(&bytes).map_err(|e| format!("{e}: {}", ended.said))?;
@@ -137,7 +141,8 @@ pub(crate) async fn ramp_with_a_restart() -> Result<(RampRecord, Ended), String>
     Ok((record, ended))
 }
 
-/// A search of a target that hangs, whose users would wait for a minute, stopped as soon as the target has got a request.
+/// A search of a target that hangs, whose users would wait for a minute, stopped as soon as the
+/// target has got a request.
 ///
 /// # Errors
 /// As [`Trial::run`], after a third of that.
@@ -164,7 +169,8 @@ struct Site {
     target: Target,
     /// Where the users go.
     port: u16,
-    /// Another instance of the target that is always well, and what gives each of the two its connections.
+    /// Another instance of the target that is always well, and what gives each of the two its
+    /// connections.
     _other: Option<(Target, target::Task)>,
 }
 
@@ -253,8 +259,8 @@ fn budget(facts: &Facts) -> Duration {
     }
 }
 
-/// A search between 10 requests a second, which the target carries, and 20, which it does not. At a rate nobody backs off, so that
-/// the same share fails in every second.
+/// A search between 10 requests a second, which the target carries, and 20, which it does not. At a
+/// rate nobody backs off, so that the same share fails in every second.
 fn profile(url: &str, facts: &Facts, onset: Onset) -> String {
     let redirects = if facts.users == Users::Follow { 3 } else { 0 };
     let timeout = match facts.strike {

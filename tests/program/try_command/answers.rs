@@ -56,7 +56,10 @@ const ALL: &[Said] = &[
         "chunks without an end",
         GET,
         |_| {
-            last(b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n64\r\n0123")
+            last(
+                b"HTTP/1.1 200 OK\r\nconnection: close\r\ntransfer-encoding: \
+                chunked\r\n\r\n64\r\n0123",
+            )
         },
         &[
             "was answered with 200 OK, and then failed with `eof`",
@@ -248,7 +251,8 @@ fn a_target_that_died_when_it_came_up_is_asked_once_and_its_words_are_shown() {
         .unwrap();
     profile(at, &format!("http://{nobody}"), GET);
     let text = fs::read_to_string(at.join("p.toml")).unwrap();
-    let up = "[target]\nup = '''echo starting; (sleep 0.4; echo \"password=s3cr3t-x address in use\" >&2) &'''\n";
+    let up = "[target]\nup = '''echo starting; (sleep 0.4; echo \"password=s3cr3t-x address in \
+        use\" >&2) &'''\n";
     let text = text
         .replace("[target]\n", up)
         .replace("reset-timeout = '1s'", "reset-timeout = '30s'");

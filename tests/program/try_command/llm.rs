@@ -1,4 +1,5 @@
-//! Profiles for an LLM: the one that `init --llm` writes and the one of the document, tried on a service that answers as `OpenAI`'s API does.
+//! Profiles for an LLM: the one that `init --llm` writes and the one of the document, tried on a
+//! service that answers as `OpenAI`'s API does.
 
 use super::*;
 
@@ -106,7 +107,8 @@ fn the_profile_of_the_document_passes_too() {
 #[test]
 fn engines_without_cycles_refuse_good_ones_in_plan() {
     let folder = tempfile::tempdir().unwrap();
-    let text = "slo = [\"good(home<1s)>99%\"]\n[engine]\nkind = \"locust\"\nurl = \"http://127.0.0.1:9\"\n";
+    let text = "slo = [\"good(home<1s)>99%\"]\n[engine]\nkind = \"locust\"\nurl = \
+        \"http://127.0.0.1:9\"\n";
     fs::write(folder.path().join("p.toml"), text).unwrap();
     let plan = breakpoint(folder.path(), &["plan", "p.toml"]);
     assert_eq!(plan.status.code(), Some(2), "{}", said(&plan));

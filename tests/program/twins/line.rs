@@ -38,7 +38,8 @@ impl Service {
     }
 }
 
-/// A closed queue: users think (exponentially), then wait in one line for the first worker who is free.
+/// A closed queue: users think (exponentially), then wait in one line for the first worker who is
+/// free.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line {
     pub(crate) workers: usize,
@@ -56,7 +57,8 @@ impl Line {
         let warm_up = requests / WARM_UP;
         let mut late = 0_u32;
         for nth in 0..requests {
-            // Who asks first is served first: no later request can overtake, so each is done as it comes.
+            // Who asks first is served first: no later request can overtake, so each is done as it
+            // comes.
             let Reverse(asked) = asks.pop().unwrap();
             let Reverse(since) = free.pop().unwrap();
             let done = since.max(asked) + ns(self.service.draw(&mut rng));
@@ -69,7 +71,8 @@ impl Line {
         f64::from(late) / f64::from(requests - warm_up)
     }
 
-    /// The largest number of users, up to `most`, of whose requests a share of at most `alpha` takes `limit_s` or longer.
+    /// The largest number of users, up to `most`, of whose requests a share of at most `alpha`
+    /// takes `limit_s` or longer.
     pub(crate) fn threshold(&self, alpha: f64, limit_s: f64, most: u32) -> u32 {
         let (mut held, mut broke) = (1, most);
         while broke - held > 1 {

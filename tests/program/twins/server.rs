@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 server that answers after a time, in one line or each by itself, and refuses what is beyond its limits. It
-//! sleeps and does not compute.
+//! A small HTTP/1.1 server that answers after a time, in one line or each by itself, and refuses
+//! what is beyond its limits. It sleeps and does not compute.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -42,8 +42,8 @@ pub(crate) enum Limit {
     Connections {
         most: usize,
     },
-    /// Milliseconds of nginx's clock between two requests that are let through, as `limit_req` without a burst: one that comes
-    /// earlier gets 503, and moves nothing.
+    /// Milliseconds of nginx's clock between two requests that are let through, as `limit_req`
+    /// without a burst: one that comes earlier gets 503, and moves nothing.
     Apart {
         ms: u64,
     },
@@ -62,8 +62,8 @@ pub(crate) enum Work {
     },
 }
 
-/// Workers double `delay` after more than `above_pct` percent of them were busy over the last `after`, up to `most`; looked at once a
-/// second.
+/// Workers double `delay` after more than `above_pct` percent of them were busy over the last
+/// `after`, up to `most`; looked at once a second.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Growth {
     pub(crate) above_pct: usize,
@@ -291,8 +291,8 @@ struct Staff {
 
 /// One worker: takes the next of the line, for ever.
 ///
-/// Sleeps end up to some milliseconds late. What is next began when the last one was due and not when the worker woke, so that a
-/// busy worker serves exactly as many as it should.
+/// Sleeps end up to some milliseconds late. What is next began when the last one was due and not
+/// when the worker woke, so that a busy worker serves exactly as many as it should.
 async fn work_on(staff: Arc<Staff>, service: Service, nth: usize) {
     let mut rng = SmallRng::seed_from_u64(nth as u64);
     let mut free = Instant::now();

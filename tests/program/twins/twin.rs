@@ -10,41 +10,48 @@ use super::server::{Growth, Limit, Work};
 /// A service whose breakpoint is known.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Twin {
-    /// 2, 4, 8, 16 workers of 50 ms (exponential), doubled 45 s after 30 s above 70 % busy; users think 5 s.
+    /// 2, 4, 8, 16 workers of 50 ms (exponential), doubled 45 s after 30 s above 70 % busy; users
+    /// think 5 s.
     ///
     /// Truth: that of the 16 workers in the end, M/M/16//N with p99 < 2 s by the closed form, 2122.
     Autoscaler,
     /// 100 requests a second with a burst of 3000, 429 beyond, 50 ms; users think 5 s.
     ///
-    /// Truth: 506. In the long run 100 are let through a second, of users with a cycle of 5.05 s: 505 of them. Each of the others is
-    /// refused once a second (the mean back-off; two refusals in a row are rare), and of 101 requests one may be: one user more.
-    /// It takes hours to see: 3000 tokens feed 510 users for 50 minutes. An interval that holds 500 to 510 is right.
+    /// Truth: 506. In the long run 100 are let through a second, of users with a cycle of 5.05 s:
+    /// 505 of them. Each of the others is refused once a second (the mean back-off; two refusals in
+    /// a row are rare), and of 101 requests one may be: one user more. It takes hours to see: 3000
+    /// tokens feed 510 users for 50 minutes. An interval that holds 500 to 510 is right.
     TokenBucket,
     /// At most 300 requests at once, 503 beyond, 1 s; users do not think.
     ///
-    /// Truth: a step at 300 that the back-off of the users smears. Who is served asks again at once, so that one user too many is
-    /// refused again and again: once a second at first, once in 10 s in the end. 1 % of 303 requests a second are refused
-    /// with 3 users too many at first, and with 30 in the end (fewer where a free place is met by chance).
+    /// Truth: a step at 300 that the back-off of the users smears. Who is served asks again at
+    /// once, so that one user too many is refused again and again: once a second at first, once in
+    /// 10 s in the end. 1 % of 303 requests a second are refused with 3 users too many at first,
+    /// and with 30 in the end (fewer where a free place is met by chance).
     LimitConn,
     /// At most 300 connections, closed at once beyond; 200 ms, and users think 800 ms.
     ///
     /// Truth: as with [`Self::LimitConn`]; 300 cycles a second, and who has a connection keeps it.
     Connections,
-    /// `limit_req` of nginx without a burst, 100 a second: a request within 10 ms of the last that passed gets 503. Rates, evenly spaced.
+    /// `limit_req` of nginx without a burst, 100 a second: a request within 10 ms of the last that
+    /// passed gets 503. Rates, evenly spaced.
     ///
-    /// Truth: 100 a second for arrivals without any jitter. Its clock counts milliseconds, and at 91 to 100 a second arrivals are 10 ms
-    /// and a part of a millisecond apart: jitter of that part refuses one, and refused is one in a hundred already where the
-    /// jitter of two arrivals is above it once in a hundred. With 2.5 ms at that quantile (a machine that does much else) it is
-    /// 80 a second. (Poisson arrivals come within 10 ms of the last that passed with probability `1 - exp(-r / 100)`, a share of
-    /// `r / (100 + r)` of all: 1 % at one a second.)
+    /// Truth: 100 a second for arrivals without any jitter. Its clock counts milliseconds, and at
+    /// 91 to 100 a second arrivals are 10 ms and a part of a millisecond apart: jitter of that part
+    /// refuses one, and refused is one in a hundred already where the jitter of two arrivals is
+    /// above it once in a hundred. With 2.5 ms at that quantile (a machine that does much else) it
+    /// is 80 a second. (Poisson arrivals come within 10 ms of the last that passed with probability
+    /// `1 - exp(-r / 100)`, a share of `r / (100 + r)` of all: 1 % at one a second.)
     LimitReq,
     /// One worker, constant 1/70 s; users do not think.
     ///
-    /// Truth: N users wait N/70 s, less the moment in which a user turns round: 69 take 0.986 s, 70 take 1 s less that moment.
+    /// Truth: N users wait N/70 s, less the moment in which a user turns round: 69 take 0.986 s, 70
+    /// take 1 s less that moment.
     Fifo,
     /// Four workers of 50 ms, normal with a standard deviation of 5 %; users think 1 s.
     ///
-    /// Truth: a simulation of two million requests per number of users (`line.rs`), which is itself checked against M/M/4//N.
+    /// Truth: a simulation of two million requests per number of users (`line.rs`), which is itself
+    /// checked against M/M/4//N.
     FourWorkers,
 }
 

@@ -1,5 +1,6 @@
-//! Goose as a peer: what every user does is named by `WORK` (`get`, `post`, `session`, `tokens`, `sse` or `hold`), the rest by Goose's own
-//! options. Prints the percentiles of the main request in the one-line form that the comparison reads.
+//! Goose as a peer: what every user does is named by `WORK` (`get`, `post`, `session`, `tokens`,
+//! `sse` or `hold`), the rest by Goose's own options. Prints the percentiles of the main request in
+//! the one-line form that the comparison reads.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Answers of HTTP/1.1 taken apart (RFC 9112): heads, and bodies of every framing. Pure; bytes may be cut anywhere.
+//! Answers of HTTP/1.1 taken apart (RFC 9112): heads, and bodies of every framing. Pure; bytes may
+//! be cut anywhere.
 
 use std::mem::MaybeUninit;
 use std::time::Duration;
@@ -10,7 +11,8 @@ use super::decode::Encoding;
 
 /// Largest head, and largest trailer, that is taken.
 pub(super) const MAX_HEAD: usize = 64 * 1024;
-/// Fields of a head for which there is room at once: most have a handful, and the room is not cleared for each head.
+/// Fields of a head for which there is room at once: most have a handful, and the room is not
+/// cleared for each head.
 const USUAL_FIELDS: usize = 128;
 /// Most fields of a head: the shortest takes four bytes.
 const MOST_FIELDS: usize = MAX_HEAD / 4;
@@ -53,7 +55,8 @@ pub(in crate::engine::native) struct Head {
     pub(super) body: Body,
 }
 
-/// Reads a head; `None` while it is not complete. The number is that of the bytes it takes, interim answers (1xx) included.
+/// Reads a head; `None` while it is not complete. The number is that of the bytes it takes, interim
+/// answers (1xx) included.
 ///
 /// # Errors
 /// When it is no HTTP/1 head, is too large, or says contradictory things about its body.
@@ -65,7 +68,8 @@ pub(super) fn head(
     head_of(bytes, method, wants_headers, false)
 }
 
-/// The same of an answer that may switch to another protocol (status 101): all behind such a head is that protocol's.
+/// The same of an answer that may switch to another protocol (status 101): all behind such a head
+/// is that protocol's.
 ///
 /// # Errors
 /// As [`head`].
@@ -118,8 +122,8 @@ fn with_room<'b>(
             fields,
         );
         let used = match parsed {
-            // As large in one piece as in many: what is taken must not depend on how it was cut. Interim answers count,
-            // because they are kept until the final one is there.
+            // As large in one piece as in many: what is taken must not depend on how it was cut.
+            // Interim answers count, because they are kept until the final one is there.
             Ok(httparse::Status::Complete(used)) if interim + used <= MAX_HEAD => used,
             Ok(httparse::Status::Partial) if bytes.len() < MAX_HEAD => return Ok(None),
             Err(httparse::Error::TooManyHeaders) => return Err(Refused::TooManyFields),
@@ -176,7 +180,8 @@ fn final_head(
         || status == StatusCode::NOT_MODIFIED;
     let (body, framed) = match (chunked, length) {
         _ if bodiless => (Body::Done, true),
-        // Both at once is what smuggling looks like (RFC 9112, section 6.3): one of two readers is misled.
+        // Both at once is what smuggling looks like (RFC 9112, section 6.3): one of two readers is
+        // misled.
         (Some(_), Some(_)) => return Err(NotHttp),
         (Some(true), None) => (Body::Chunks(Chunk::start()), true),
         (Some(false) | None, None) => (Body::UntilClosed, false),
@@ -276,7 +281,8 @@ pub(super) enum Body {
 }
 
 impl Body {
-    /// Takes the next bytes of the connection, hands those of the body on, and returns how many belong to the answer.
+    /// Takes the next bytes of the connection, hands those of the body on, and returns how many
+    /// belong to the answer.
     ///
     /// # Errors
     /// When a chunk is not framed as one.
@@ -414,7 +420,8 @@ impl Chunk {
     }
 }
 
-/// Takes a whole answer apart: the length of its body. For `benches/hot.rs`, which cannot see the rest of this module.
+/// Takes a whole answer apart: the length of its body. For `benches/hot.rs`, which cannot see the
+/// rest of this module.
 #[doc(hidden)]
 pub fn length_of_answer(bytes: &[u8]) -> Option<usize> {
     let (mut head, used) = head(bytes, &Method::GET, false).ok().flatten()?;
@@ -431,7 +438,8 @@ mod tests {
 
     use super::*;
 
-    /// Reads whole answers to GETs from a connection's bytes, cut into pieces of these lengths, until it ends.
+    /// Reads whole answers to GETs from a connection's bytes, cut into pieces of these lengths,
+    /// until it ends.
     fn read(bytes: &[u8], cuts: &[usize]) -> Result<Vec<(u16, Vec<u8>, bool)>, NotHttp> {
         let mut answers = Vec::new();
         let mut waiting: Vec<u8> = Vec::new();
@@ -535,7 +543,8 @@ mod tests {
                 true,
             ),
             (
-                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\nA;x=\"1\"\r\n0123456789\r\n00\r\nt: 1\r\nu: 2\r\n\r\n",
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, \
+                 Chunked\r\n\r\nA;x=\"1\"\r\n0123456789\r\n00\r\nt: 1\r\nu: 2\r\n\r\n",
                 200,
                 "0123456789",
                 true,
@@ -547,7 +556,8 @@ mod tests {
                 true,
             ),
             (
-                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n",
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: \
+                 </a>\r\n\r\nHTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n",
                 201,
                 "",
                 true,
@@ -564,7 +574,8 @@ mod tests {
             "HTTP/1.1 101 Switching Protocols\r\n\r\n",
             "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok",
             "HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\nok",
-            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: \
+             chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
             "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ncontent-length: 2\r\n\r\nok",
             "HTTP/1.1 200 OK\r\nx: one\r\n two\r\ncontent-length: 2\r\n\r\nok",
             "HTTP/1.1 200 OK\r\nx : 1\r\ncontent-length: 2\r\n\r\nok",

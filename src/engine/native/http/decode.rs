@@ -1,5 +1,5 @@
-//! Bodies that were compressed (`content-encoding`), decoded where something is read from them. What comes out is bounded, whatever a
-//! few bytes would become.
+//! Bodies that were compressed (`content-encoding`), decoded where something is read from them.
+//! What comes out is bounded, whatever a few bytes would become.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,8 @@ use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 /// Room of the brotli decoder between its input and ours, as its documentation has it.
 const BROTLI_BUFFER: usize = 4096;
-/// Largest window that a zstd frame may ask for, as a power of two: 8 MiB, which RFC 9659 sets for HTTP.
+/// Largest window that a zstd frame may ask for, as a power of two: 8 MiB, which RFC 9659 sets for
+/// HTTP.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// How gzip begins (RFC 1952, section 2.3.1).
@@ -203,7 +204,8 @@ pub(super) fn whole(bytes: &[u8], encoding: Encoding, most: usize) -> Result<Vec
     }
 }
 
-/// As much of a body's beginning as comes out of these first bytes of it, `most` at most; `None` where nothing does.
+/// As much of a body's beginning as comes out of these first bytes of it, `most` at most; `None`
+/// where nothing does.
 pub(in crate::engine::native) fn beginning(
     bytes: &[u8],
     encoding: Encoding,
@@ -313,7 +315,8 @@ mod tests {
         STANDARD.decode(text).unwrap()
     }
 
-    /// The text in every encoding. Brotli is what Node.js' zlib makes of it; bare deflate is what some servers send.
+    /// The text in every encoding. Brotli is what Node.js' zlib makes of it; bare deflate is what
+    /// some servers send.
     fn all(text: &str) -> Vec<(Encoding, Vec<u8>)> {
         let bytes = text.as_bytes();
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
@@ -411,7 +414,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_comes_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), at in 0usize..80, byte: u8) {
+        fn nothing_that_comes_makes_it_panic(
+            bytes in proptest::collection::vec(any::<u8>(), 0..300),
+            at in 0usize..80,
+            byte: u8,
+        ) {
             let mut cases = all(TEXT);
             cases.push((Encoding::Brotli, unbase64(BROTLI)));
             for (encoding, mut good) in cases {

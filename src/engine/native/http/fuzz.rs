@@ -1,5 +1,5 @@
-//! Answers and event streams, taken from valid ones and damaged at random: nothing panics, nothing is kept without bound,
-//! and what comes out does not depend on how the bytes were cut.
+//! Answers and event streams, taken from valid ones and damaged at random: nothing panics, nothing
+//! is kept without bound, and what comes out does not depend on how the bytes were cut.
 //!
 //! A few thousand cases run with the other tests. More of them, from another seed:
 //! `FUZZ_SECONDS=300 FUZZ_SEED=7 cargo test --lib -- --ignored --nocapture fuzz`
@@ -14,7 +14,8 @@ use crate::scenario::{VuRng, vu_rng};
 
 /// Cases of the short run.
 const SHORT: u32 = 3_000;
-/// Most that a connection may keep of an answer nobody wants the body of: a head that is not complete, and one read.
+/// Most that a connection may keep of an answer nobody wants the body of: a head that is not
+/// complete, and one read.
 const MOST_KEPT: usize = 2 * (answer::MAX_HEAD + READ_SIZE);
 
 /// What an answer is read for.
@@ -302,7 +303,8 @@ fn case(seed: u64, number: u32) -> bool {
     whole.end.is_ok()
 }
 
-/// The first byte says what is read and how, the second how long the pieces are; the rest is the answer.
+/// The first byte says what is read and how, the second how long the pieces are; the rest is the
+/// answer.
 pub(crate) fn door(data: &[u8]) {
     let [how, piece, bytes @ ..] = data else {
         return;

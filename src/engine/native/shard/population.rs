@@ -17,7 +17,8 @@ use super::super::{LONG_GRACE, LoadModel, Number};
 use super::ramp::Ramp;
 use crate::scenario::{LimitOf, vu_rng};
 
-/// The random numbers of the arrivals are those of VUs that no level reaches (the highest of all runs the canary).
+/// The random numbers of the arrivals are those of VUs that no level reaches (the highest of all
+/// runs the canary).
 const ARRIVALS: u32 = u32::MAX - 1;
 
 /// The tasks of a thread, and which VU each is.
@@ -121,7 +122,8 @@ pub(super) struct Population {
     settled: Option<Instant>,
 }
 
-/// Where the arrivals of the kinds of a mix come from, and how many more VUs they may have together.
+/// Where the arrivals of the kinds of a mix come from, and how many more VUs they may have
+/// together.
 pub(super) type Line = (Rc<RefCell<Dealer>>, Rc<Cell<u32>>);
 
 /// What a population is made of.
@@ -221,7 +223,8 @@ impl Population {
         self.settled = None;
         match &mut self.drive {
             Drive::Closed { ramp, .. } => *ramp = ramp.towards(level, at),
-            // Setting the same rate at the same time again, for another kind of a mix, changes nothing.
+            // Setting the same rate at the same time again, for another kind of a mix, changes
+            // nothing.
             Drive::Open(open) => open.dealer.borrow_mut().set_rate(level.into(), at),
         }
     }
@@ -257,7 +260,8 @@ impl Population {
         }
     }
 
-    /// Starts and dismisses the VUs that the ramp has passed; returns whether it is still on its way.
+    /// Starts and dismisses the VUs that the ramp has passed; returns whether it is still on its
+    /// way.
     fn follow_ramp(&mut self, now: Instant, tasks: &mut Tasks) -> bool {
         let Drive::Closed { ramp, .. } = self.drive else {
             return false;
@@ -314,7 +318,8 @@ impl Population {
         anybody
     }
 
-    /// Gives every arrival that is due to a VU: a free one, else a new one, else the next that gets free.
+    /// Gives every arrival that is due to a VU: a free one, else a new one, else the next that gets
+    /// free.
     pub(super) fn take_arrivals(&mut self, tasks: &mut Tasks) {
         let now = Instant::now();
         let Drive::Open(open) = &mut self.drive else {
@@ -359,7 +364,8 @@ impl Population {
         &mut self.vus[slot]
     }
 
-    /// Starts a VU, unless its predecessor of the same number is still leaving: then it follows when that has left.
+    /// Starts a VU, unless its predecessor of the same number is still leaving: then it follows
+    /// when that has left.
     ///
     /// `arrival` is the first that a VU of the open model takes.
     fn start(&mut self, id: u32, arrival: Option<Instant>, tasks: &mut Tasks) {
@@ -421,7 +427,8 @@ impl Population {
         }
     }
 
-    /// Puts into the rows of goals for how long a cycle in flight has missed them: it will be no good one however it ends.
+    /// Puts into the rows of goals for how long a cycle in flight has missed them: it will be no
+    /// good one however it ends.
     fn missed_in_flight(&self, state: &VuState, now: Instant, recorder: &mut Recorder) {
         let goals = self.kind.scenario.goals();
         if goals.is_empty() {
@@ -438,7 +445,8 @@ impl Population {
         }
     }
 
-    /// Puts the ages of what is in flight into the recorder; gives how many VUs there are, and arrivals that wait for one.
+    /// Puts the ages of what is in flight into the recorder; gives how many VUs there are, and
+    /// arrivals that wait for one.
     pub(super) fn in_flight(&self, now: Instant, recorder: &mut Recorder) -> InFlight {
         let mut seen = InFlight::default();
         let cycle = self.kind.cycle_row();

@@ -1,4 +1,5 @@
-//! Streamed answers: their parts against the server's own clock, how they fail, and the cycles that meet several limits.
+//! Streamed answers: their parts against the server's own clock, how they fail, and the cycles that
+//! meet several limits.
 
 use std::sync::Arc;
 
@@ -116,7 +117,8 @@ async fn first_and_gaps_are_those_of_the_server() {
     }
 }
 
-/// A server whose connections all answer so, and end it or hold it; the number counts the connections.
+/// A server whose connections all answer so, and end it or hold it; the number counts the
+/// connections.
 async fn saying(parts: Vec<String>, ends: bool) -> (String, Arc<AtomicUsize>) {
     let connections = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&connections);
@@ -295,7 +297,8 @@ async fn who_waits_past_a_limit_is_counted_while_it_waits() {
 
 #[tokio::test]
 async fn a_hostile_stream_takes_bounded_memory_and_time() {
-    // A line without an end, small events without an end, and a bomb: what becomes a thousand times as much.
+    // A line without an end, small events without an end, and a bomb: what becomes a thousand times
+    // as much.
     let endless_line = server(|_, mut tcp| async move {
         if request(&mut tcp).await.is_none() {
             return;

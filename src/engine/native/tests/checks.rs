@@ -8,7 +8,8 @@ const ERRORS: &str =
 #[tokio::test]
 async fn an_answer_that_does_not_pass_its_check_is_a_failure_of_its_own_kind() {
     let base = answering(ERRORS).await;
-    let toml = "steps = [{ name = 'graph', post = '/', json = { query = '{}' }, check = { json = { '/errors' = 'absent' } } }]";
+    let toml = "steps = [{ name = 'graph', post = '/', json = { query = '{}' }, check = { json = \
+        { '/errors' = 'absent' } } }]";
     let mut engine = engine(&compile(toml, &base));
     let Canary::Failed(failure) = engine.canary().await.unwrap() else {
         panic!("it has errors");

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// A shop: a form gives a session and a token, and only who brings both may buy. Says what was asked for with which cookies.
+/// A shop: a form gives a session and a token, and only who brings both may buy. Says what was
+/// asked for with which cookies.
 async fn shop() -> (Arc<Mutex<Vec<String>>>, String) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&heard);
@@ -97,7 +98,8 @@ async fn followed_redirects_set_cookies_and_bring_them() {
 #[tokio::test]
 async fn without_cookies_a_session_is_refused_and_a_missing_one_is_named() {
     let (heard, base) = shop().await;
-    let off = "cookies = 'off'\nsteps = [{ name = 'form', get = '/form' }, { name = 'buy', post = '/buy' }]";
+    let off = "cookies = 'off'\nsteps = [{ name = 'form', get = '/form' }, { name = 'buy', post = \
+        '/buy' }]";
     let mut engine = engine(&compile(off, &base));
     let canary = engine.canary().await.unwrap();
     engine.stop().await;

@@ -51,7 +51,8 @@ fn params(names: &[&str]) -> CertificateParams {
     CertificateParams::new(names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// As `openssl req -x509 -subj /CN=NAME` makes it: a certificate of a CA, without alternative names.
+/// As `openssl req -x509 -subj /CN=NAME` makes it: a certificate of a CA, without alternative
+/// names.
 fn req_x509(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -341,7 +342,8 @@ async fn a_port_without_tls_is_called_one() {
     assert!(error.contains("use http://"), "{error}");
 }
 
-/// Servers at several addresses of this machine and one port; each says how many connections it has taken.
+/// Servers at several addresses of this machine and one port; each says how many connections it has
+/// taken.
 async fn at_addresses(addresses: &[&str]) -> (u16, Vec<Arc<AtomicUsize>>) {
     'port: loop {
         let mut port = 0;
@@ -569,8 +571,8 @@ async fn a_head_of_very_many_lines_is_read() {
     }
 }
 
-/// A server that drops a request, after it has looked at it for a while, on a connection that was idle for a second or more. It says
-/// so, or not.
+/// A server that drops a request, after it has looked at it for a while, on a connection that was
+/// idle for a second or more. It says so, or not.
 async fn forgetful(says: bool) -> String {
     let keep = if says {
         "keep-alive: timeout=1\r\n"
@@ -624,7 +626,8 @@ async fn what_asks_for_something_to_be_done_is_never_sent_twice() {
     for (method, connections, asked) in [("get", 2, 3), ("post", 1, 2)] {
         let (connected, heard) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let counters = (Arc::clone(&connected), Arc::clone(&heard));
-        // The first connection gives one answer, takes one more request and ends at once; the others answer.
+        // The first connection gives one answer, takes one more request and ends at once; the
+        // others answer.
         let base = server(move |number, mut tcp| {
             let (connected, heard) = (Arc::clone(&counters.0), Arc::clone(&counters.1));
             connected.fetch_add(1, Ordering::SeqCst);

@@ -78,7 +78,8 @@ async fn a_stalled_target_does_not_slow_the_questions_down() {
     .await;
     engine.stop().await;
     assert!(stalled.last.vus >= 100);
-    // The 100 arrivals of the second that it stood still waited from nothing up to all of it, evenly.
+    // The 100 arrivals of the second that it stood still waited from nothing up to all of it,
+    // evenly.
     let slow = |ms| {
         let limit = Duration::from_millis(ms);
         after.steps[0].latency.count_at_or_above(limit)

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Users who think, beside some of whom there are always as many and some who come at a rate of their own.
+/// Users who think, beside some of whom there are always as many and some who come at a rate of
+/// their own.
 fn beside(base: &str) -> NativeEngine {
     let thinking = |think: &str| {
         let toml = format!("steps = [{{ name = 'get', get = '/' }}, {{ think = '{think}' }}]");

@@ -76,7 +76,8 @@ async fn a_chain_longer_than_allowed_is_a_failure_and_a_bad_location_is_no_http(
     assert_eq!(cycle(&followed, &base).await.failed_with(), failed);
 }
 
-/// 0.0.0.0 leads to this machine and is no loopback address: whoever connects to it all the same is seen here.
+/// 0.0.0.0 leads to this machine and is no loopback address: whoever connects to it all the same is
+/// seen here.
 #[tokio::test]
 async fn a_redirect_to_a_host_that_may_not_be_loaded_is_not_followed() {
     let (there, heard) = site(|_| OK.to_owned()).await;

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Gives a token for a login, and takes it so many times. Counts logins and what was asked with a token.
+/// Gives a token for a login, and takes it so many times. Counts logins and what was asked with a
+/// token.
 async fn gate(uses: usize) -> (Arc<[AtomicUsize; 2]>, String) {
     let counts = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
     let kept = Arc::clone(&counts);

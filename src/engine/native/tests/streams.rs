@@ -99,7 +99,8 @@ async fn an_end_that_is_cut_off_is_none() {
 
 #[tokio::test]
 async fn a_stream_is_opened_again_behind_its_last_event() {
-    // Every connection gives one event and ends; the number that comes back is that of the event before.
+    // Every connection gives one event and ends; the number that comes back is that of the event
+    // before.
     let base = server(|_, mut tcp| async move {
         let Some(request) = request(&mut tcp).await else {
             return;

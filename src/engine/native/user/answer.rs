@@ -1,4 +1,5 @@
-//! A streamed answer: when its first event came, how long the next ones were waited for, and when the last one did.
+//! A streamed answer: when its first event came, how long the next ones were waited for, and when
+//! the last one did.
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ use crate::scenario::sse::{Event, Parser};
 use crate::scenario::{Answer, AnswerStream, LimitOf, RequestTemplate, Sought};
 use crate::units;
 
-/// How long the rest of a stream is waited for behind the event that ended the answer, so that its connection can be used
-/// again. It mostly comes at once.
+/// How long the rest of a stream is waited for behind the event that ended the answer, so that its
+/// connection can be used again. It mostly comes at once.
 const REST: Duration = Duration::from_millis(100);
 
 impl ScenarioUser<'_> {
@@ -109,7 +110,8 @@ struct SeenEvents {
 }
 
 impl Counting<'_> {
-    /// Something was read so long after it came: what is read late may have the stamp of what came after it.
+    /// Something was read so long after it came: what is read late may have the stamp of what came
+    /// after it.
     fn read_late(&self, late: Duration) {
         self.kind.thread.recorder.borrow_mut().read_late(late);
     }

@@ -215,7 +215,8 @@ impl ScenarioUser<'_> {
         };
         let name = &self.scenario.cookie_names()[missing];
         let text = format!(
-            "no cookie `{name}` was set by an earlier answer of this user, and the request takes its value"
+            "no cookie `{name}` was set by an earlier answer of this user, and the request takes \
+             its value"
         );
         Err(why::note(FailureKind::Protocol, text))
     }

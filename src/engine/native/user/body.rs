@@ -54,7 +54,8 @@ impl Body {
     }
 }
 
-/// Notes what is wrong with a body in which an extraction finds nothing; `encoding` is what it was decoded from.
+/// Notes what is wrong with a body in which an extraction finds nothing; `encoding` is what it was
+/// decoded from.
 pub(super) fn note_no_json(kind: FailureKind, body: &[u8], encoding: Encoding) -> FailureKind {
     let unsaid = |name: &str| {
         format!(

@@ -1,4 +1,5 @@
-//! Redirects of a VU: the request goes on to where the answer points, the clock of its step runs on.
+//! Redirects of a VU: the request goes on to where the answer points, the clock of its step runs
+//! on.
 
 use http::header::LOCATION;
 
@@ -9,14 +10,16 @@ use crate::scenario::{Origin, Redirect, is_redirect, same_origin};
 pub(super) struct OpenAnswer {
     pub(super) connection: Box<Connection>,
     pub(super) head: Head,
-    /// Index of the scenario's origin whose kept connection this is; `None` where it is not to be kept.
+    /// Index of the scenario's origin whose kept connection this is; `None` where it is not to be
+    /// kept.
     pub(super) keep: Option<usize>,
     /// How it was asked for, where that is not as the step says.
     pub(super) asked: Option<Box<Redirect>>,
 }
 
 impl ScenarioUser<'_> {
-    /// Follows an answer's redirects, as many as the scenario allows; the answer after the last is the step's.
+    /// Follows an answer's redirects, as many as the scenario allows; the answer after the last is
+    /// the step's.
     ///
     /// A status that the step expects is its success, also where it is a redirect.
     pub(super) async fn follow(
@@ -98,7 +101,8 @@ impl ScenarioUser<'_> {
         Ok(())
     }
 
-    /// Sends a redirected request: on the kept connection where the scenario knows the origin, else on one of its own.
+    /// Sends a redirected request: on the kept connection where the scenario knows the origin, else
+    /// on one of its own.
     async fn arrive(
         &mut self,
         next: &Redirect,

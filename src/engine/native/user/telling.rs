@@ -1,7 +1,8 @@
-//! What a VU tells of itself: of a failed step why it failed and what was said, and of a cycle that is looked at everything.
+//! What a VU tells of itself: of a failed step why it failed and what was said, and of a cycle that
+//! is looked at everything.
 //!
-//! Nothing of this is made for a request that succeeds, but for a clone of the generator of random values: with it the request of a
-//! failed step can be written again as it was sent.
+//! Nothing of this is made for a request that succeeds, but for a clone of the generator of random
+//! values: with it the request of a failed step can be written again as it was sent.
 
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ use crate::scenario::{
 use crate::secret;
 use crate::units;
 
-/// How long the body of a refusal is waited for that did not come with its head. Those are mostly sent in a second piece at once.
+/// How long the body of a refusal is waited for that did not come with its head. Those are mostly
+/// sent in a second piece at once.
 const BODY_GRACE: Duration = Duration::from_millis(50);
 /// Bytes of a whole exchange that is kept.
 const EXCHANGE: usize = 1024;
@@ -94,7 +96,8 @@ impl ScenarioUser<'_> {
         }
     }
 
-    /// Notes of one who looks, or of a canary, that an answer began: whatever goes wrong now, somebody answered.
+    /// Notes of one who looks, or of a canary, that an answer began: whatever goes wrong now,
+    /// somebody answered.
     pub(super) fn answered(&mut self, head: &Head, connection: &Connection) {
         if !self.kind.thinks {
             let body = connection.beginning();
@@ -107,7 +110,8 @@ impl ScenarioUser<'_> {
         }
     }
 
-    /// Notes the answer that a step fails at, and waits a moment for the body where that comes apart from the head.
+    /// Notes the answer that a step fails at, and waits a moment for the body where that comes
+    /// apart from the head.
     pub(super) async fn refused_by(&mut self, head: &Head, connection: &mut Connection) {
         let seen = |connection: &Connection| {
             let body = connection.beginning();
@@ -206,7 +210,8 @@ impl ScenarioUser<'_> {
         }
     }
 
-    /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who looks to the user's own terminal.
+    /// What a canary, or one who looks, is told. Of a canary it goes into the record, of one who
+    /// looks to the user's own terminal.
     fn failure_of(&self, failed: &Failed<'_>) -> Failure {
         let published = self.kind.trace.is_none();
         let masks = self.scenario.masks(&self.values, published);
@@ -347,7 +352,8 @@ impl ScenarioUser<'_> {
         });
     }
 
-    /// The lines of a request; which HTTP they are sent in is only known of one that can be but one.
+    /// The lines of a request; which HTTP they are sent in is only known of one that can be but
+    /// one.
     fn request_lines(&self, request: &[u8], masks: &Masks) -> Vec<String> {
         let mut lines = masks.request_lines(request);
         if self.kind.thread.connector.http() != Http::One

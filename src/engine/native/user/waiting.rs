@@ -1,4 +1,5 @@
-//! Which events of a stream a wait is for: the first or n-th that matches, the last one, or the end.
+//! Which events of a stream a wait is for: the first or n-th that matches, the last one, or the
+//! end.
 
 use std::time::Instant;
 

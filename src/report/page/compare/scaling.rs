@@ -72,7 +72,8 @@ fn sizes(record: &CompareRecord, scaling: &Scaling) -> Table {
     }
 }
 
-/// What the law says of a size: between the points of its curve, which lie close to each other, in a straight line.
+/// What the law says of a size: between the points of its curve, which lie close to each other, in
+/// a straight line.
 fn on_curve(curve: &[ForecastPoint], size: f64) -> Option<ForecastPoint> {
     let around = curve.windows(2).find_map(|pair| match pair {
         [a, b] if a.size <= size && size <= b.size && a.size < b.size => Some((a, b)),

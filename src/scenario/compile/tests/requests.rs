@@ -163,7 +163,8 @@ fn mistakes_in_the_start_are_told_with_their_way_out() {
         (format!("main = 's'\n{start}\n{steps}"), "is a start step"),
         (
             format!(
-                "{start}\nsteps = [{{ name = 'o', open = '/' }}, {{ name = 'w', wait = {{ since = 's' }} }}]"
+                "{start}\nsteps = [{{ name = 'o', open = '/' }}, {{ name = 'w', wait = {{ since = \
+                 's' }} }}]"
             ),
             "`since`: `s` is a start step",
         ),

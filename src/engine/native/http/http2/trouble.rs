@@ -162,7 +162,8 @@ fn said(reason: Reason, of_stream: bool) -> &'static str {
         Reason::ENHANCE_YOUR_CALM => ", it has too much of what costs memory",
         Reason::STREAM_CLOSED => ", a frame came on a stream that had ended",
         Reason::PROTOCOL_ERROR if of_stream => {
-            ", its head is larger than 64 KiB (the limit) or malformed, or its length is not as it says"
+            ", its head is larger than 64 KiB (the limit) or malformed, or its length is not as \
+             it says"
         }
         Reason::PROTOCOL_ERROR => ", a frame came that may not come there",
         _ => "",
