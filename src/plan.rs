@@ -55,14 +55,6 @@ use value::{Flag, Reader};
 
 /// VUs started or stopped per second when nothing else is said.
 const DEFAULT_PACE_PER_S: f64 = 50.0;
-/// Time that the command `up` may take: it may have to build an image first.
-const DEFAULT_UP_TIMEOUT: Duration = Duration::from_secs(120);
-/// Time that the command `reset` may take.
-const DEFAULT_RESET_TIMEOUT: Duration = Duration::from_secs(120);
-/// Time that the drain after a probe may take.
-const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// Cycles that must succeed before the next probe.
-const DEFAULT_CANARY_CYCLES: u32 = 3;
 /// Folder of the reports.
 const DEFAULT_OUT: &str = "reports";
 
@@ -600,31 +592,6 @@ impl Base {
             dir: parts.dir,
             source: parts.source,
             slo_spans: parts.slo_spans,
-        }
-    }
-}
-
-impl Default for TargetPlan {
-    fn default() -> Self {
-        Self {
-            kind: TargetKind::Demo,
-            dir: PathBuf::from("."),
-            up: None,
-            reset: None,
-            restarts: Vec::new(),
-            flushes: Vec::new(),
-            down: None,
-            reset_when: ResetWhen::Broken,
-            up_timeout: DEFAULT_UP_TIMEOUT,
-            reset_timeout: DEFAULT_RESET_TIMEOUT,
-            drained_when: Condition::default(),
-            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
-            canary_cycles: DEFAULT_CANARY_CYCLES,
-            allowed: Allowed::default(),
-            unasked: Vec::new(),
-            connect: ConnectPlan::default(),
-            addresses: Addresses::default(),
-            protocol: Protocol::default(),
         }
     }
 }

@@ -1,14 +1,52 @@
 //! The target of a plan.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::connect;
 use super::protocol;
 use super::reset;
 use super::value::{self, Flag, Reader};
-use super::{EngineFacts, FindFlags, PlanError, TargetKind, TargetPlan};
+use super::{ConnectPlan, EngineFacts, FindFlags, PlanError, ResetWhen, TargetKind, TargetPlan};
 use crate::profile::{Profile, ProfileError, TargetSpec};
+use crate::scenario::{Addresses, Allowed, Protocol};
 use crate::slo::Condition;
+
+/// Time that the command `up` may take: it may have to build an image first.
+const DEFAULT_UP_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time that the command `reset` may take.
+const DEFAULT_RESET_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time that the drain after a probe may take.
+const DEFAULT_DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// Cycles that must succeed before the next probe.
+const DEFAULT_CANARY_CYCLES: u32 = 3;
+
+impl Default for TargetPlan {
+    fn default() -> Self {
+        Self {
+            kind: TargetKind::Demo,
+            dir: PathBuf::from("."),
+            up: None,
+            reset: None,
+            restarts: Vec::new(),
+            flushes: Vec::new(),
+            down: None,
+            reset_when: ResetWhen::Broken,
+            up_timeout: DEFAULT_UP_TIMEOUT,
+            reset_timeout: DEFAULT_RESET_TIMEOUT,
+            drained_when: Condition::default(),
+            drain_timeout: DEFAULT_DRAIN_TIMEOUT,
+            canary_cycles: DEFAULT_CANARY_CYCLES,
+            allowed: Allowed::default(),
+            unasked: Vec::new(),
+            connect: ConnectPlan::default(),
+            addresses: Addresses::default(),
+            protocol: Protocol::default(),
+        }
+    }
+}
 
 pub(super) fn resolve(
     profile: &Profile,

@@ -3,7 +3,10 @@
 mod action;
 mod body;
 mod branch;
+mod request;
 mod table;
+mod target;
+mod waiting;
 mod websocket;
 
 use std::cell::RefCell;
@@ -12,31 +15,20 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue,
-    TRANSFER_ENCODING, USER_AGENT,
-};
-use http::{Method, StatusCode, Uri};
+use http::header::ACCEPT;
+use http::{Method, StatusCode};
 
 use self::action::{ActionKey, only_action, refuse_foreign_keys};
-use super::address;
-use super::check::Check;
-use super::event::EventSpec;
 use super::extract::{Pick, regex};
-use super::request::Part;
-use super::spec::{
-    BasicAuthSpec, ConnectionsSpec, CookiesSpec, EventPick, EventPickName, ExtractSpec,
-    ScenarioSpec, StepSpec, WaitSpec,
-};
+use super::spec::{ConnectionsSpec, CookiesSpec, ExtractSpec, ScenarioSpec, StepSpec};
 use super::template::{Escape, Names, Template};
-use super::websocket::{SocketStep, request_address};
+use super::websocket::SocketStep;
 use super::{
-    Action, AnswerStream, Awaited, Conditions, DEFAULT_TIMEOUT, EventMatch, Expect, Extract,
-    ExtractFrom, FeederUse, Files, Opened, Origin, RequestTemplate, Scenario, ScenarioError, Step,
-    Think, Value, Wait, nearest,
+    Action, AnswerStream, DEFAULT_TIMEOUT, Extract, ExtractFrom, FeederUse, Files, Opened, Origin,
+    Scenario, ScenarioError, Step, Think, Value, nearest,
 };
 use crate::measure::StepTable;
-use crate::secret::{self, Lookup, masked};
+use crate::secret::{self, Lookup};
 use crate::units::parse_duration;
 
 /// What our requests call themselves.
@@ -550,58 +542,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn wait(&mut self, step: &'a StepSpec, spec: &'a WaitSpec) -> Result<Action, String> {
-        let stream = if let Some(name) = &spec.on {
-            self.open_stream(name)?
-        } else {
-            let mut open = self.streams.iter().filter(|(_, open)| *open);
-            match (open.next(), open.next()) {
-                (Some((name, _)), None) => self.open_stream(name)?,
-                (None, _) => {
-                    return Err(
-                        "no stream is open here; open one with `open` in an earlier step"
-                            .to_owned(),
-                    );
-                }
-                (Some(_), Some(_)) => {
-                    return Err(
-                        "several streams are open; say which with `on = \"...\"`".to_owned()
-                    );
-                }
-            }
-        };
-        let since = spec
-            .since
-            .as_deref()
-            .map(|name| {
-                self.step_of_cycle(name)
-                    .map_err(|m| format!("`since`: {m}"))
-            })
-            .transpose()?;
-        if self.sockets.contains(&stream) {
-            return self.receive(step, spec, stream, since).map(Action::Socket);
-        }
-        let template = |text: &str| self.template(text, Escape::None);
-        let awaited = awaited(step, spec)?;
-        let ends = matches!(awaited, Awaited::End | Awaited::Last);
-        if ends && self.reconnecting.contains(&stream) {
-            return Err(
-                "the stream is opened again when it ends (`reconnect`), and so has no end to \
-                 wait for; remove one of them"
-                    .to_owned(),
-            );
-        }
-        Ok(Action::Wait(Wait {
-            stream,
-            events: EventMatch::compile(&spec.events(), template)?,
-            awaited,
-            expect: Conditions::compile(&spec.expect, template)
-                .map_err(|m| format!("`expect`: {m}"))?,
-            since,
-            extract: self.extractions(step)?,
-        }))
-    }
-
     fn extractions(&mut self, step: &'a StepSpec) -> Result<Vec<Extract>, String> {
         let mut out = Vec::new();
         for (name, from) in &step.extract {
@@ -640,229 +580,6 @@ impl<'a> Compiler<'a> {
         }
         Ok(out)
     }
-
-    fn request(
-        &mut self,
-        step: &'a StepSpec,
-        method: Method,
-        path: &str,
-        own: &[(HeaderName, String)],
-    ) -> Result<RequestTemplate, String> {
-        let filled = secret::fill(path, self.secrets)?;
-        // An error quotes what is wrong: not what was filled in.
-        let address = if step.connect.is_some() {
-            request_address(&filled)
-        } else {
-            filled.clone()
-        };
-        let (origin, target) = self.target(&address, &step.query).map_err(|why| {
-            if filled == path {
-                return why;
-            }
-            format!("`{path}`, with its secrets filled in, is not a valid address of a request")
-        })?;
-        let shown = format!("{method} {}", masked(&self.shown_target(path)));
-        let (body, body_type) = self.body(step)?;
-        let authority = self.origins[origin].authority.as_str();
-        HeaderValue::try_from(authority)
-            .map_err(|e| format!("the host is not valid in a header: {e}"))?;
-        let constant = |text: &str| Part::Constant(text.to_owned());
-        let mut headers = vec![(HOST, constant(authority)), (USER_AGENT, constant(AGENT))];
-        headers.extend(body_type.map(|body_type| (CONTENT_TYPE, constant(&body_type))));
-        headers.extend(
-            own.iter()
-                .map(|(name, value)| (name.clone(), constant(value))),
-        );
-        for (name, value) in &self.spec.headers {
-            self.header(&mut headers, name, value.get_ref())?;
-        }
-        if let Some(auth) = &step.basic_auth {
-            headers.retain(|(name, _)| name != AUTHORIZATION);
-            headers.push((AUTHORIZATION, self.basic(auth)?));
-        }
-        for (name, value) in &step.headers {
-            self.header(&mut headers, name, value)?;
-        }
-        let request = RequestTemplate {
-            method,
-            origin,
-            target,
-            is_link: address::is_link(path),
-            headers,
-            body,
-            expect: expected(step)?,
-            check: self.check(step)?,
-            extract: self.extractions(step)?,
-            stream: None,
-            shown,
-            constant: None,
-        };
-        Ok(request.sealed())
-    }
-
-    /// Sets a header, in the place of one of the same name.
-    fn header(
-        &self,
-        headers: &mut Vec<(HeaderName, Part)>,
-        name: &str,
-        value: &str,
-    ) -> Result<(), String> {
-        let header = HeaderName::try_from(name)
-            .map_err(|_| format!("`{name}` is not the name of a header"))?;
-        if [CONTENT_LENGTH, TRANSFER_ENCODING].contains(&header) {
-            return Err(format!(
-                "header `{name}`: the length of a body is sent automatically, and two lengths \
-                 would make two requests of one; remove it"
-            ));
-        }
-        let template = self
-            .template(value, Escape::None)
-            .map_err(|m| format!("header `{name}`: {m}"))?;
-        if let Some(text) = template.constant() {
-            HeaderValue::try_from(text).map_err(|_| {
-                format!("header `{name}` has a value that is not allowed in a header")
-            })?;
-        }
-        if header == USER_AGENT && template.constant() == Some("") {
-            headers.retain(|(known, _)| *known != USER_AGENT);
-            return Ok(());
-        }
-        let part = Part::new(template);
-        match headers.iter_mut().find(|(known, _)| *known == header) {
-            Some(known) => known.1 = part,
-            None => headers.push((header, part)),
-        }
-        Ok(())
-    }
-
-    /// HTTP's basic authentication (RFC 7617): the first colon ends the name.
-    fn basic(&self, auth: &BasicAuthSpec) -> Result<Part, String> {
-        if auth.user.contains(':') {
-            return Err("`basic-auth`: a user name has no colon".to_owned());
-        }
-        let both = self
-            .template(&format!("{}:{}", auth.user, auth.password), Escape::None)
-            .map_err(|m| format!("`basic-auth`: {m}"))?;
-        Ok(Part::new(Template::basic(both)))
-    }
-
-    fn check(&self, step: &StepSpec) -> Result<Option<Box<Check>>, String> {
-        // The status is looked at with every answer; the body only where something is asked of it.
-        let Some(spec) = step.check.as_ref().filter(|check| check.is_about_a_body()) else {
-            return Ok(None);
-        };
-        let check = Check::compile(spec, |text| self.template(text, Escape::None));
-        let check = check.map_err(|m| format!("`check`: {m}"))?;
-        Ok(Some(Box::new(check)))
-    }
-
-    /// `name=value` for each, behind one another; a list gives its name to each value.
-    fn pairs(&self, table: &BTreeMap<String, toml::Value>) -> Result<Template, String> {
-        let mut out = Template::parse("", &self.names(), Escape::Query)?;
-        for (name, value) in table {
-            let values = match value {
-                toml::Value::Array(values) => values.as_slice(),
-                one => std::slice::from_ref(one),
-            };
-            for value in values {
-                let text = plain(value).ok_or_else(|| {
-                    format!("`{name}` is a table; give it a text, a number, or a list of them")
-                })?;
-                if !out.is_empty() {
-                    out.append(Template::parse("&", &self.names(), Escape::Url)?);
-                }
-                out.append(self.template(name, Escape::Query)?);
-                out.append(Template::parse("=", &self.names(), Escape::Url)?);
-                out.append(self.template(&text, Escape::Query)?);
-            }
-        }
-        Ok(out)
-    }
-
-    fn target(
-        &mut self,
-        path: &str,
-        query: &BTreeMap<String, toml::Value>,
-    ) -> Result<(usize, Part), String> {
-        if address::is_link(path) {
-            return self.link(path, query);
-        }
-        let absolute = if address::is_whole(path) {
-            path.to_owned()
-        } else if self.base.is_empty() {
-            return Err(format!(
-                "`{path}` is a path, but the target has no address; write `url` under `[target]` \
-                 or a whole address here"
-            ));
-        } else if path.is_empty() || path.starts_with('?') {
-            format!("{}{path}", self.base)
-        } else if path.starts_with('/') {
-            format!("{}{path}", self.base.trim_end_matches('/'))
-        } else {
-            return Err(format!(
-                "`{path}` must begin with `/`, `http://` or `https://`"
-            ));
-        };
-        let absolute = address::normal(&absolute)?;
-        let (origin, rest) = Origin::split(&absolute)?;
-        let rest = rest.split('#').next().unwrap_or_default();
-        let text = if rest.starts_with('/') {
-            rest.to_owned()
-        } else {
-            format!("/{rest}")
-        };
-        let mut template = Template::parse(&text, &self.names(), Escape::Url)?;
-        if !query.is_empty() {
-            let sign = if text.contains('?') { "&" } else { "?" };
-            template.append(Template::parse(sign, &self.names(), Escape::Url)?);
-            template.append(self.pairs(query).map_err(|m| format!("`query`: {m}"))?);
-        }
-        if let Some(text) = template.constant() {
-            text.parse::<Uri>()
-                .map_err(|e| format!("`{text}` is not valid in an address: {e}"))?;
-        }
-        Ok((self.origin(origin), Part::new(template)))
-    }
-
-    /// The number of an origin.
-    fn origin(&mut self, origin: Origin) -> usize {
-        let known = self.origins.iter().position(|o| *o == origin);
-        known.unwrap_or_else(|| {
-            self.origins.push(origin);
-            self.origins.len() - 1
-        })
-    }
-
-    /// An address that an answer gave: read when it is there.
-    fn link(
-        &mut self,
-        path: &str,
-        query: &BTreeMap<String, toml::Value>,
-    ) -> Result<(usize, Part), String> {
-        if !query.is_empty() {
-            return Err(
-                "`query` does not go with a whole address from an answer; remove it".to_owned(),
-            );
-        }
-        let (origin, _) = Origin::split(&address::normal(self.base)?)?;
-        let template = Template::parse(path.trim(), &self.names(), Escape::Url)?;
-        Ok((self.origin(origin), Part::new(template)))
-    }
-
-    /// The path of a request as it is written, behind that of the target's address where it has
-    /// one.
-    fn shown_target(&self, path: &str) -> String {
-        if path.contains("://") || address::is_link(path) {
-            return path.to_owned();
-        }
-        let base = Origin::split(self.base).map_or("", |(_, base)| base);
-        let whole = format!("{}{path}", base.trim_end_matches('/'));
-        if whole.starts_with('/') {
-            whole
-        } else {
-            format!("/{whole}")
-        }
-    }
 }
 
 /// What a value is where none was found.
@@ -880,71 +597,9 @@ fn default_value(given: &toml::Value) -> Result<Value, String> {
     })
 }
 
-/// Which of the events that match a wait is for.
-fn awaited(step: &StepSpec, spec: &WaitSpec) -> Result<Awaited, String> {
-    if spec.end {
-        let more = spec.events() != EventSpec::default()
-            || spec.pick != EventPick::default()
-            || !spec.expect.is_empty()
-            || !step.extract.is_empty();
-        return if more {
-            Err(
-                "`end` waits for the end of the stream, which is no event; remove what says which \
-                 event, and wait for that in a step before"
-                    .to_owned(),
-            )
-        } else {
-            Ok(Awaited::End)
-        };
-    }
-    match spec.pick {
-        EventPick::Named(EventPickName::First) => Ok(Awaited::Events(1)),
-        EventPick::Named(EventPickName::Last) => Ok(Awaited::Last),
-        EventPick::Number(0) => Err("`pick`: the first event is 1".to_owned()),
-        EventPick::Number(n) => Ok(Awaited::Events(n)),
-    }
-}
-
-/// A single value as text; `None` for a table.
-fn plain(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(n) => Some(n.to_string()),
-        toml::Value::Float(x) => Some(x.to_string()),
-        toml::Value::Boolean(b) => Some(b.to_string()),
-        toml::Value::Datetime(at) => Some(at.to_string()),
-        toml::Value::Array(_) | toml::Value::Table(_) => None,
-    }
-}
-
 fn status(number: u16) -> Result<StatusCode, String> {
     StatusCode::from_u16(number)
         .map_err(|_| format!("`{number}` is not an HTTP status (100 to 999)"))
-}
-
-fn expected(step: &StepSpec) -> Result<Expect, String> {
-    let checked = step.check.as_ref().and_then(|check| check.status.as_ref());
-    let statuses = match (&step.expect, checked) {
-        (None, None) => return Ok(Expect::Success),
-        (Some(statuses), None) => statuses.as_slice(),
-        (None, Some(statuses)) => statuses.all(),
-        (Some(_), Some(_)) => {
-            return Err("`expect` and the `status` of `check` say the same; keep one".to_owned());
-        }
-    };
-    if statuses.is_empty() {
-        return Err(
-            "no status is allowed, so that no answer could succeed; add one to `expect` or \
-             remove it"
-                .to_owned(),
-        );
-    }
-    statuses
-        .iter()
-        .copied()
-        .map(status)
-        .collect::<Result<_, _>>()
-        .map(Expect::OneOf)
 }
 
 fn fill_in(value: &mut toml::Value, secrets: &Lookup<'_>) -> Result<(), String> {
