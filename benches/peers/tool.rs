@@ -151,10 +151,9 @@ impl Tool {
         let mut command = Command::new(program);
         let two = cell.work == Work::Http2;
         let host = format!("{}://{address}", if two { "https" } else { "http" });
-        let route = cell.work.route();
+        let (route, posts) = (cell.work.route(), cell.work.posts());
         let url = format!("{host}/{route}");
         let (vus, seconds) = (cell.vus.to_string(), seconds.to_string());
-        let posts = cell.work.posts();
         let question = places.script("question.json");
         match self {
             Self::Ours | Self::OursFixed => {
@@ -178,11 +177,11 @@ impl Tool {
                 command.arg(url);
             }
             Self::H2load => {
-                if two {
-                    command.args(["-m", "1"]);
+                command.arg(if two {
+                    "--max-concurrent-streams=1"
                 } else {
-                    command.arg("--h1");
-                }
+                    "--h1"
+                });
                 command.args(["-t", THREADS, "-c", &vus, "-D", &seconds]);
                 if posts {
                     command.arg("-d").arg(question);

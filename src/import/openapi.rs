@@ -173,57 +173,99 @@ fn server(document: &Document, wishes: &Wishes) -> Result<String, ImportError> {
     Ok(url.trim_end_matches('/').to_owned())
 }
 
+/// What the parameters of an operation come to.
+#[derive(Default)]
+struct Given {
+    path: String,
+    query: String,
+    headers: Vec<(String, String)>,
+    /// Fields of a form, and the names of those that are files.
+    form: Vec<(String, String)>,
+    files: Vec<String>,
+    /// A body with its media type.
+    sent: Option<(String, Value)>,
+}
+
+impl Given {
+    fn of(document: &Document, operation: &Operation<'_>, reading: &mut Reading) -> Self {
+        let mut given = Self {
+            path: operation.path.to_owned(),
+            ..Self::default()
+        };
+        for parameter in parameters(document, operation) {
+            let text = |key| parameter.get(key).and_then(Value::as_str);
+            let (Some(name), place) = (text("name"), text("in").unwrap_or_default()) else {
+                continue;
+            };
+            let required = parameter.get("required").and_then(Value::as_bool) == Some(true);
+            if place == "body" {
+                let schema = parameter.get("schema").unwrap_or(&Value::Null);
+                given.sent = Some(("application/json".to_owned(), document.example(schema)));
+            } else if place == "path" {
+                let earlier = earlier(document, operation, name, reading);
+                let example = || encoded(&text_of(&document.example_of(parameter)));
+                let value = earlier.unwrap_or_else(example);
+                given.path = given.path.replace(&format!("{{{name}}}"), &value);
+            } else if required {
+                let value = text_of(&document.example_of(parameter));
+                given.put(place, name, &value, text("type") == Some("file"));
+            }
+        }
+        given
+    }
+
+    fn put(&mut self, place: &str, name: &str, value: &str, is_file: bool) {
+        match place {
+            "query" => {
+                let sign = if self.query.is_empty() { '?' } else { '&' };
+                write!(self.query, "{sign}{}={}", encoded(name), encoded(value)).ok();
+            }
+            "header" => {
+                let header = (name.to_ascii_lowercase(), escaped(value));
+                self.headers.push(header);
+            }
+            "cookie" => {
+                let pair = escaped(&format!("{name}={value}"));
+                self.headers.push(("cookie".to_owned(), pair));
+            }
+            "formData" => {
+                self.files.extend(is_file.then(|| escaped(name)));
+                self.form.push((escaped(name), escaped(value)));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The parts of a form of Swagger 2 that has files.
+fn form_with_files(form: Vec<(String, String)>, files: &[String]) -> Vec<Part> {
+    let part = |(name, text): (String, String)| {
+        if files.contains(&name) {
+            return multipart::example(&name, None);
+        }
+        Part {
+            name,
+            content: PartContent::Text(text),
+            ..Part::default()
+        }
+    };
+    form.into_iter().map(part).collect()
+}
+
 fn call(
     document: &Document,
     operation: &Operation<'_>,
     base: &str,
     reading: &mut Reading,
 ) -> Result<Call, String> {
-    let mut path = operation.path.to_owned();
-    let mut query = String::new();
-    let mut headers = Vec::new();
-    let mut form = Vec::new();
-    let mut files = Vec::new();
-    let mut sent = None;
-    for parameter in parameters(document, operation) {
-        let Some(name) = parameter.get("name").and_then(Value::as_str) else {
-            continue;
-        };
-        let place = parameter
-            .get("in")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        let required = parameter.get("required").and_then(Value::as_bool) == Some(true);
-        if place == "body" {
-            let schema = parameter.get("schema").unwrap_or(&Value::Null);
-            sent = Some(("application/json".to_owned(), document.example(schema)));
-            continue;
-        }
-        if !required && place != "path" {
-            continue;
-        }
-        let value = text_of(&document.example_of(parameter));
-        match place {
-            "path" => {
-                let given = earlier(document, operation, name, reading);
-                let value = given.unwrap_or_else(|| encoded(&value));
-                path = path.replace(&format!("{{{name}}}"), &value);
-            }
-            "query" => {
-                let sign = if query.is_empty() { '?' } else { '&' };
-                write!(query, "{sign}{}={}", encoded(name), encoded(&value)).ok();
-            }
-            "header" => headers.push((name.to_ascii_lowercase(), escaped(&value))),
-            "cookie" => headers.push(("cookie".to_owned(), escaped(&format!("{name}={value}")))),
-            "formData" => {
-                if parameter.get("type").and_then(Value::as_str) == Some("file") {
-                    files.push(escaped(name));
-                }
-                form.push((escaped(name), escaped(&value)));
-            }
-            _ => {}
-        }
-    }
+    let Given {
+        path,
+        query,
+        headers,
+        form,
+        files,
+        sent,
+    } = Given::of(document, operation, reading);
     let (origin, base_path, _) = split(base)?;
     let base_path = base_path.trim_end_matches('/');
     let mut call = Call {
@@ -243,27 +285,13 @@ fn call(
     for (name, value) in headers {
         call.add_header(&name, value);
     }
-    if !form.is_empty() {
-        call.body = Body::Form(form);
-    }
     if files.is_empty() {
+        if !form.is_empty() {
+            call.body = Body::Form(form);
+        }
         put_body(document, operation, sent, &mut call);
     } else {
-        // Swagger 2: a form with files.
-        let Body::Form(fields) = std::mem::take(&mut call.body) else {
-            return Err("it has files without a form".to_owned());
-        };
-        let part = |(name, text): (String, String)| {
-            if files.contains(&name) {
-                return multipart::example(&name, None);
-            }
-            Part {
-                name,
-                content: PartContent::Text(text),
-                ..Part::default()
-            }
-        };
-        multipart::give(&mut call, fields.into_iter().map(part).collect());
+        multipart::give(&mut call, form_with_files(form, &files));
         call.remarks.push(OF_FILES.to_owned());
     }
     for pattern in document.take_unmet() {
