@@ -66,8 +66,7 @@ post = @PATH@
 model = @MODEL@
 stream = true
 max_tokens = 128
-messages = [{ role = "user", content = "Why is the sky blue? Explain it to a child. ({{ uuid() \
-    }})" }]
+messages = [{ role = "user", content = "Why is the sky blue? Explain it to a child. ({{ uuid() }})" }]
 
 [scenario.steps.stream]
 until = "[DONE]"                        # the event that ends an answer

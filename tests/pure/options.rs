@@ -236,6 +236,7 @@ const ALIKE: &[(&str, &str, &str)] = &[
         "[\"a.test:1:127.0.0.1\"]",
         "a.test:1:127.0.0.1",
     ),
+    ("target.http", "\"2\"", ""),
     ("search.min-vus", "3", "3"),
     ("search.max-vus", "400", "400"),
     ("search.start-vus", "20", "20"),
