@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::starved::{answered, repeated};
+use crate::starved::{Starved, answered, repeated};
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
@@ -376,31 +376,41 @@ fn five_an_slo_that_breaks_at_the_minimum() {
 #[test]
 fn ctrl_c_ends_with_130_and_keeps_what_was_measured() {
     let out = TempDir::new().unwrap();
+    repeated(|| interrupted(out.path()));
+    let record = result(&run_folder(out.path(), "demo"));
+    assert_eq!(record["answer"]["ending"], "interrupted");
+    assert!(!record["probes"].as_array().unwrap().is_empty());
+}
+
+/// Interrupts a search once its first probe was judged. Where the machine had no time for one it
+/// ends by itself, and leaves nothing.
+fn interrupted(out: &Path) -> Result<(), Starved> {
     let child = program()
-        .args(short(out.path()))
+        .args(short(out))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut running = Running(child);
     let mut stderr = BufReader::new(running.0.stderr.take().unwrap());
-    let mut line = String::new();
+    let (mut said, mut line) = (String::new(), String::new());
     // Plain lines: the first probe's verdict says that something was measured.
     while !(line.contains("probe 0") && (line.contains("held") || line.contains("undecided"))) {
         line.clear();
-        assert!(
-            stderr.read_line(&mut line).unwrap() > 0,
-            "it ended before its first probe was judged"
-        );
+        if stderr.read_line(&mut line).unwrap() == 0 {
+            let status = running.0.wait().unwrap();
+            assert!(matches!(status.code(), Some(3 | 4)), "{status}: {said}");
+            std::fs::remove_dir_all(out.join("demo")).unwrap();
+            return Err(Starved(said));
+        }
+        said.push_str(&line);
     }
     running.signal("-INT");
     let drained = std::thread::spawn(move || stderr.read_to_string(&mut String::new()));
     let status = running.0.wait().unwrap();
     drained.join().unwrap().unwrap();
     assert_eq!(status.code(), Some(130));
-    let record = result(&run_folder(out.path(), "demo"));
-    assert_eq!(record["answer"]["ending"], "interrupted");
-    assert!(!record["probes"].as_array().unwrap().is_empty());
+    Ok(())
 }
 
 #[test]

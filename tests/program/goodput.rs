@@ -19,7 +19,7 @@ fn profile() -> String {
     let (scenario, _) = demo.split_once("[search]").unwrap();
     let scenario: Vec<&str> = scenario.lines().filter(|l| !l.starts_with("slo")).collect();
     format!(
-        "slo = [\"{GOOD}\"]\n{}\n[search]\nstart-vus = 60\nmax-vus = 600\nbudget = \"40s\"\n\
+        "slo = [\"{GOOD}\"]\n{}\n[search]\nstart-vus = 60\nmax-vus = 600\nbudget = \"30s\"\n\
          hold-min = \"2s\"\nhold-max = \"3s\"\nsettle-max = \"3s\"\npace = 400\n\
          reference-holds = false\n",
         scenario.join("\n")
@@ -56,7 +56,7 @@ fn begin(folder: &Path, out: &str) -> Child {
     find.spawn().unwrap()
 }
 
-/// The folder of a search once two probes were judged.
+/// The folder of a search once a probe was judged, while most of its budget is left.
 fn judged(out: &Path) -> PathBuf {
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
@@ -66,13 +66,13 @@ fn judged(out: &Path) -> PathBuf {
             .and_then(|r| fs::read(r.join("journal.jsonl")).ok());
         let journal = lines.and_then(|bytes| journal::read(&bytes).ok());
         if let (Some(run), Some(journal)) = (run, journal)
-            && journal.entries.len() >= 2
+            && !journal.entries.is_empty()
         {
             return run;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    panic!("two probes were not judged within a minute");
+    panic!("no probe was judged within a minute");
 }
 
 /// The row of the good cycles counts in every probe, and is what the run is judged by.
