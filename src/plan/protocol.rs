@@ -5,6 +5,7 @@ use toml::Spanned;
 use super::value::{self, Flag, Reader};
 use super::{EngineFacts, FindFlags, PlanError, TargetKind};
 use crate::profile::{Profile, TargetSpec};
+use crate::scenario::spec::ConnectionsSpec;
 use crate::scenario::{Http, Protocol};
 
 /// Most VUs that share a connection: servers mostly allow 100 to 250 streams at once.
@@ -45,6 +46,11 @@ pub(super) fn resolve(
                    `http = \"auto\"` to [target]";
         return Err(reader.blame(&[&streams], why.to_owned()));
     }
+    if streams.value > 1 && profile.is_some_and(has_per_cycle) {
+        let why = "a connection that VUs share cannot end with the cycle of one of them; remove \
+                   `connections = \"per-cycle\"`, or this key";
+        return Err(reader.blame(&[&streams], why.to_owned()));
+    }
     if flags.http == Some(Http::Auto) && !is_https(target) {
         let why = "an http:// address has no TLS handshake in which the server could choose \
                    HTTP/2; give --http2-prior-knowledge, or an https:// address";
@@ -54,6 +60,13 @@ pub(super) fn resolve(
         http: http.value,
         streams_per_connection: streams.value,
     })
+}
+
+/// Whether any users of a profile close their connections after each cycle.
+fn has_per_cycle(profile: &Profile) -> bool {
+    let others = profile.populations.iter().map(|p| &p.as_ref().scenario);
+    let mut all = profile.scenario.iter().chain(others);
+    all.any(|scenario| scenario.connections == ConnectionsSpec::PerCycle)
 }
 
 /// What the flags say.

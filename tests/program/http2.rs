@@ -189,9 +189,11 @@ fn passes_in(folder: &Path, url: &str, streams: u32, (http, spoken): (&str, &str
 
 #[test]
 fn nginx_is_loaded_and_its_graceful_ends_are_no_failures() {
-    for (tls, streams) in [(true, 1), (true, 4), (false, 1)] {
+    // Where a connection takes fewer requests than VUs share it, most of them ask on the next one.
+    let cases = [(true, 1, 25), (true, 4, 25), (false, 1, 25), (false, 8, 3)];
+    for (tls, streams, requests) in cases {
         let folder = folder();
-        let Some(server) = Server::nginx(folder.path(), tls, 25) else {
+        let Some(server) = Server::nginx(folder.path(), tls, requests) else {
             return;
         };
         let scheme = if tls { "https" } else { "http" };
@@ -277,5 +279,9 @@ fn keys_that_do_not_go_together_are_refused_where_they_stand() {
     refused(
         "http = \"2\"\nstreams-per-connection = 0",
         "between 1 and 1000",
+    );
+    refused(
+        "http = \"2\"\nstreams-per-connection = 8\n[scenario]\nconnections = \"per-cycle\"",
+        "cannot end with the cycle",
     );
 }

@@ -16,6 +16,26 @@ use crate::scenario::{Http, Origin};
 /// A head with the connection that it came on, from which its body is still to be read.
 pub(super) type Exchanged = (Box<Connection>, Head);
 
+/// How often a request is sent again that a server did not take from a connection which VUs share.
+const REPEATS: u32 = 3;
+
+/// Why there is no answer from a new connection.
+struct Unanswered {
+    kind: FailureKind,
+    /// The server said that it did nothing of the request.
+    not_processed: bool,
+}
+
+impl From<FailureKind> for Unanswered {
+    /// A connection that was not made.
+    fn from(kind: FailureKind) -> Self {
+        Self {
+            kind,
+            not_processed: false,
+        }
+    }
+}
+
 /// The connections of one user.
 pub(super) struct Client<'a> {
     kind: &'a Kind,
@@ -65,7 +85,10 @@ impl<'a> Client<'a> {
                         return Err(e.kind);
                     }
                     why::clear();
-                    self.note(|| "the kept connection was closed; retrying".to_owned());
+                    self.note(|| match e.not_processed {
+                        true => "the server did not take the request; retrying".to_owned(),
+                        false => "the kept connection was closed; retrying".to_owned(),
+                    });
                 }
             }
         }
@@ -75,14 +98,38 @@ impl<'a> Client<'a> {
 
     /// Sends a request on a connection of its own.
     ///
-    /// Connecting takes room for names and TLS, which no user needs that has a connection: it gets
-    /// that room when it needs it.
+    /// A connection that others share may end, for all that was sent since the last request that
+    /// the server took: whom it did not take asks on the next one, where that was said (RFC 9113,
+    /// section 6.8).
     pub(super) async fn exchange_anew(
         &self,
         origin: &Origin,
         request: &[u8],
         want: Want<'_>,
     ) -> Result<Exchanged, FailureKind> {
+        let shares = self.kind.thread.connector.shares();
+        let mut left = if shares { REPEATS } else { 0 };
+        loop {
+            match self.exchange_once(origin, request, want).await {
+                Err(e) if e.not_processed && left > 0 => {
+                    left -= 1;
+                    why::clear();
+                    self.note(|| "the server did not take the request; retrying".to_owned());
+                }
+                Err(e) => return Err(e.kind),
+                Ok(exchanged) => return Ok(exchanged),
+            }
+        }
+    }
+
+    /// Connecting takes room for names and TLS, which no user needs that has a connection: it gets
+    /// that room when it needs it.
+    async fn exchange_once(
+        &self,
+        origin: &Origin,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<Exchanged, Unanswered> {
         self.note(|| format!("connecting to {origin}"));
         let connector = &self.kind.thread.connector;
         let mut connection = Box::new(if want.upgrades {
@@ -95,7 +142,10 @@ impl<'a> Client<'a> {
         }
         let head = connection.send(request, want).await.map_err(|e| {
             connector.note_end(origin, e.kind);
-            e.kind
+            Unanswered {
+                kind: e.kind,
+                not_processed: e.not_processed,
+            }
         })?;
         Ok((connection, head))
     }

@@ -63,6 +63,11 @@ impl Connector {
         }
     }
 
+    /// Whether several VUs may share a connection.
+    pub(in crate::engine::native) fn shares(&self) -> bool {
+        self.means.protocol.streams_per_connection > 1
+    }
+
     /// Which HTTP is asked for.
     pub(in crate::engine::native) fn http(&self) -> Http {
         self.means.protocol.http
