@@ -95,13 +95,6 @@ impl Compiler<'_> {
 
     fn content(&self, part: &MultipartSpec) -> Result<Piece, String> {
         let name = &part.name;
-        let fixed = [Some(name), part.filename.as_ref(), part.media_type.as_ref()];
-        if let Some(text) = fixed.into_iter().flatten().find(|text| text.contains("{{")) {
-            return Err(format!(
-                "`{text}`: the `name`, `filename` and `type` of a part are sent as they stand; \
-                 only its `text` may have placeholders"
-            ));
-        }
         match (&part.file, &part.text) {
             (Some(file), None) => Ok(Piece::File(self.file(file)?)),
             (None, Some(text)) => {

@@ -142,10 +142,6 @@ const MISTAKES: &[(&str, &str)] = &[
         "a request has one body",
     ),
     (
-        "steps = [{ name = 'a', post = '/', multipart = [{ name = 'f{{ vu }}', text = 'x' }] }]",
-        "are sent as they stand",
-    ),
-    (
         "steps = [{ name = 'a', post = '/', multipart = [{ name = 'f' }] }]",
         "`f` has no content",
     ),

@@ -363,10 +363,20 @@ async fn an_answer_that_is_read_late_has_the_time_at_which_it_came() {
     std::thread::spawn(move || {
         use std::io::{Read as _, Write as _};
         let (mut tcp, _) = listener.accept().unwrap();
-        let mut read = [0; 4096];
+        // "PRI * HTTP/2.0" and what follows (RFC 9113, section 3.4).
+        tcp.read_exact(&mut [0; 24]).unwrap();
         for stream in [1, 3] {
-            // The request is on its way, or all of it there, before anything is sent.
-            let _ = tcp.read(&mut read).unwrap();
+            // All of the request is there before anything is sent: it is one frame of HEADERS.
+            loop {
+                let mut head = [0; 9];
+                tcp.read_exact(&mut head).unwrap();
+                let [a, b, c, kind, _, .., id] = head;
+                let length = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                tcp.read_exact(&mut vec![0; length]).unwrap();
+                if (kind, id) == (1, stream) {
+                    break;
+                }
+            }
             std::thread::sleep(Duration::from_millis(50));
             let settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
             let head = [0, 0, 1, 1, 4, 0, 0, 0, stream, 0x88];
@@ -407,7 +417,9 @@ async fn an_answer_that_is_read_late_has_the_time_at_which_it_came() {
         };
         // Nobody else runs on this thread while it sleeps.
         let late = async {
-            tokio::task::yield_now().await;
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
             std::thread::sleep(Duration::from_millis(200));
         };
         tokio::join!(read, late);
