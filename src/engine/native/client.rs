@@ -85,9 +85,12 @@ impl<'a> Client<'a> {
                         return Err(e.kind);
                     }
                     why::clear();
-                    self.note(|| match e.not_processed {
-                        true => "the server did not take the request; retrying".to_owned(),
-                        false => "the kept connection was closed; retrying".to_owned(),
+                    self.note(|| {
+                        if e.not_processed {
+                            "the server did not take the request; retrying".to_owned()
+                        } else {
+                            "the kept connection was closed; retrying".to_owned()
+                        }
                     });
                 }
             }
