@@ -66,6 +66,17 @@ pub struct LoadedAddress {
     /// network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub round_trip_us: Option<u64>,
+    /// Connections on which HTTP/1.1 was spoken although HTTP/2 could have been.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub http1_connections: u64,
+    /// Connections on which HTTP/2 was spoken.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub http2_connections: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl LoadedAddress {
@@ -85,6 +96,8 @@ impl LoadedAddress {
                 Some(known) => {
                     known.connections += more.connections;
                     known.requests += more.requests;
+                    known.http1_connections += more.http1_connections;
+                    known.http2_connections += more.http2_connections;
                     let both = known.round_trip_us.into_iter().chain(more.round_trip_us);
                     known.round_trip_us = both.min();
                 }

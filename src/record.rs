@@ -434,9 +434,18 @@ pub struct PlanRecord {
 }
 
 impl PlanRecord {
-    /// Which HTTP was asked for, in words: `2, 8 streams per connection`.
+    /// Which HTTP was asked for, and what the server chose where it could, in words: `2, 8 streams
+    /// per connection`, `auto (HTTP/2)`.
     pub fn http_words(&self) -> String {
-        let http = self.http.as_deref().unwrap_or("1.1");
+        let asked = self.http.as_deref().unwrap_or("1.1");
+        let spoke = |count: fn(&LoadedAddress) -> u64| self.addresses.iter().any(|a| count(a) > 0);
+        let one = spoke(|a| a.http1_connections);
+        let http = match (asked, one, spoke(|a| a.http2_connections)) {
+            ("auto", true, true) => "auto (HTTP/2 and HTTP/1.1)",
+            ("auto", true, false) => "auto (HTTP/1.1)",
+            ("auto", false, true) => "auto (HTTP/2)",
+            _ => asked,
+        };
         match self.streams_per_connection {
             Some(streams) => format!("{http}, {streams} streams per connection"),
             None => http.to_owned(),

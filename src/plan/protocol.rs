@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::value::{self, Flag, Reader};
+use super::value::{Flag, Reader};
 use super::{EngineFacts, FindFlags, PlanError, TargetKind};
 use crate::profile::{Profile, TargetSpec};
 use crate::scenario::spec::ConnectionsSpec;
@@ -29,7 +29,10 @@ pub(super) fn resolve(
         return Err(error.with_help(help).into());
     }
     let http = reader.pick(given(flags), spec.http.as_ref(), Http::One, |t| {
-        Http::named(t).ok_or_else(|| value::unknown(t, &["1.1", "auto", "2"]))
+        Http::named(t).ok_or_else(|| match t.as_str() {
+            "3" => "HTTP/3 is not spoken; use 2 or auto".to_owned(),
+            _ => format!("unknown value `{t}`; use 1.1, auto or 2"),
+        })
     })?;
     let streams = reader.pick(
         Flag::none(),

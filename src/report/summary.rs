@@ -570,6 +570,8 @@ mod tests {
                     connections: *connections,
                     requests: *requests,
                     round_trip_us: *trip,
+                    http1_connections: 0,
+                    http2_connections: 0,
                 },
             );
         crate::samples::found().plan.loaded(addresses.collect())

@@ -4,10 +4,12 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use breakpoint::journal;
+use breakpoint::measure::LoadedAddress;
 use breakpoint::record::RampRecord;
 use breakpoint::report;
 use tempfile::TempDir;
@@ -183,6 +185,12 @@ fn passes_in(folder: &Path, url: &str, streams: u32, (http, spoken): (&str, &str
         assert!(get.completed > 100, "{url}: {}", said(&output));
         assert!(get.failed.is_empty(), "{url}: {:?}", get.failed);
         assert_eq!(record.plan.http.as_deref(), Some(http));
+        let words = match http {
+            "auto" => format!("auto ({spoken})"),
+            _ => http.to_owned(),
+        };
+        let told = record.plan.http_words();
+        assert!(told.starts_with(&words), "{url}: {told}, not {words}");
         Ok(())
     });
 }
@@ -274,7 +282,8 @@ fn keys_that_do_not_go_together_are_refused_where_they_stand() {
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains(part), "{}", said(&output));
     };
-    refused("http = \"3\"", "unknown value `3`");
+    refused("http = \"3\"", "HTTP/3 is not spoken");
+    refused("http = \"h2\"", "unknown value `h2`");
     refused("streams-per-connection = 8", "only over HTTP/2");
     refused(
         "http = \"2\"\nstreams-per-connection = 0",
@@ -284,4 +293,74 @@ fn keys_that_do_not_go_together_are_refused_where_they_stand() {
         "http = \"2\"\nstreams-per-connection = 8\n[scenario]\nconnections = \"per-cycle\"",
         "cannot end with the cycle",
     );
+}
+
+/// The folder of the only search in a folder, once a probe of it was judged.
+fn judged(folder: &Path) -> PathBuf {
+    let until = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < until {
+        let runs = fs::read_dir(folder.join("out/mix")).into_iter().flatten();
+        for run in runs.flatten() {
+            let journal = fs::read(run.path().join("journal.jsonl")).unwrap_or_default();
+            if journal::read(&journal).is_ok_and(|j| !j.entries.is_empty()) {
+                return run.path();
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no probe was judged within a minute");
+}
+
+#[test]
+fn a_mix_at_a_rate_on_shared_connections_is_searched_killed_and_resumed() {
+    let folder = folder();
+    let Some(server) = Server::nginx(folder.path(), true, 200) else {
+        return;
+    };
+    let step = |name: &str| format!("{{ name = \"{name}\", get = \"/{name}\" }}");
+    let profile = format!(
+        "slo = [\"errors<1%\", \"p99<5s\"]\n[target]\nurl = \"https://127.0.0.1:{}\"\n\
+         ca = \"ca.pem\"\nhttp = \"2\"\nstreams-per-connection = 4\n\
+         [[population]]\nname = \"readers\"\nshare = 70\nscenario = {{ steps = [{}] }}\n\
+         [[population]]\nname = \"buyers\"\nshare = 30\nscenario = {{ steps = [{}] }}\n\
+         [search]\nstart-vus = 20\nmax-vus = 80\nbudget = \"40s\"\nhold-min = \"2s\"\n\
+         hold-max = \"3s\"\nsettle-max = \"3s\"\n",
+        server.port,
+        step("read"),
+        step("buy"),
+    );
+    fs::write(folder.path().join("mix.toml"), profile).unwrap();
+    let find = ["find", "mix.toml", "--rate", "--quiet", "--out", "out"];
+    let mut find = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
+        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .current_dir(folder.path())
+        .args(find)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let dir = judged(folder.path());
+    find.kill().unwrap();
+    find.wait().unwrap();
+    let resumed = run(folder.path(), &["resume", &dir.display().to_string()]);
+    let record = fs::read(dir.join("result.json")).unwrap();
+    let record = report::read(&record).unwrap();
+    assert_eq!(record.plan.http_words(), "2, 4 streams per connection");
+    assert!(record.probes.len() > 1, "{}", said(&resumed));
+    for probe in &record.probes {
+        let of = |name: &str| {
+            let row = probe.steps.iter().find(|s| s.step.ends_with(name));
+            row.unwrap_or_else(|| panic!("no row {name}"))
+        };
+        let (read, buy) = (of("readers.read"), of("buyers.buy"));
+        assert!(read.completed > buy.completed && buy.completed > 0);
+        assert!(read.failed.is_empty(), "{:?}", read.failed);
+        assert!(buy.failed.is_empty(), "{:?}", buy.failed);
+    }
+    let spoke = |count: fn(&LoadedAddress) -> u64| record.plan.addresses.iter().map(count).sum();
+    let (one, two): (u64, u64) = (
+        spoke(|a| a.http1_connections),
+        spoke(|a| a.http2_connections),
+    );
+    assert!(one == 0 && two > 0, "{one} and {two} connections");
 }

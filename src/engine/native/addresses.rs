@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::http::Version;
 use crate::measure::LoadedAddress;
 use crate::scenario::Addresses;
 
@@ -24,6 +25,8 @@ pub(super) struct Load {
     connections: Cell<u64>,
     requests: Cell<u64>,
     round_trip_us: Cell<Option<u64>>,
+    http1_connections: Cell<u64>,
+    http2_connections: Cell<u64>,
 }
 
 impl Load {
@@ -33,6 +36,15 @@ impl Load {
         let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let before = self.round_trip_us.get().unwrap_or(u64::MAX);
         self.round_trip_us.set(Some(took.min(before)));
+    }
+
+    /// Notes what is spoken on a connection, where HTTP/2 could have been.
+    pub(super) fn chose(&self, version: Version) {
+        let count = match version {
+            Version::One => &self.http1_connections,
+            Version::Two => &self.http2_connections,
+        };
+        count.set(count.get() + 1);
     }
 
     pub(super) fn requested(&self) {
@@ -116,6 +128,8 @@ impl AddressBook {
             connections: load.connections.take(),
             requests: load.requests.take(),
             round_trip_us: load.round_trip_us.get(),
+            http1_connections: load.http1_connections.take(),
+            http2_connections: load.http2_connections.take(),
         });
         cut.collect()
     }
@@ -164,10 +178,15 @@ mod tests {
         load.connected(Duration::from_micros(50));
         load.requested();
         load.requested();
+        load.chose(Version::One);
+        load.chose(Version::Two);
         let mut all = book.cut();
         assert_eq!(all[1].round_trip_us, Some(50));
         load.requested();
+        load.chose(Version::Two);
         LoadedAddress::add(&mut all, book.cut());
+        let chosen = (all[1].http1_connections, all[1].http2_connections);
+        assert_eq!(chosen, (1, 2));
         let counts: Vec<_> = all.iter().map(|a| (a.connections, a.requests)).collect();
         assert_eq!(counts, [(0, 0), (2, 3)]);
     }

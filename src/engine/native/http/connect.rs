@@ -161,6 +161,7 @@ impl Connector {
                 Http::Two => Version::Two,
                 Http::One | Http::Auto => Version::One,
             };
+            reached.note_choice(http, version);
             return Ok((Channel::Plain(socket), version, reached));
         }
         let tls = Box::new(self.handshake(origin, socket, http).await?);
@@ -173,6 +174,7 @@ impl Connector {
         } else {
             Version::One
         };
+        reached.note_choice(http, version);
         Ok((Channel::Tls(tls), version, reached))
     }
 
@@ -313,4 +315,14 @@ pub(super) struct Reached {
     /// How long connecting took: a round trip of the network.
     pub(super) round_trip: Duration,
     pub(super) load: Rc<Load>,
+}
+
+impl Reached {
+    /// Notes what is spoken, where there was a choice or HTTP/2 was asked for.
+    fn note_choice(&self, http: Http, version: Version) {
+        match http {
+            Http::One => {}
+            Http::Auto | Http::Two => self.load.chose(version),
+        }
+    }
 }
