@@ -24,6 +24,8 @@ const MOSTLY: f64 = 0.5;
 const NAMED: f64 = 0.1;
 /// Share of sheds from which an admission limit is at work.
 const SHEDS: f64 = 0.05;
+/// How a server of HTTP/2 says that it failed by itself (RFC 9113, section 7), as messages have it.
+const ITS_OWN_ERROR: &str = ": INTERNAL_ERROR";
 /// Characters of an answer that evidence quotes.
 const QUOTED: usize = 100;
 
@@ -66,11 +68,39 @@ pub(super) struct Refused {
     pub(super) sign: Sign,
 }
 
+/// What is known of failures beyond their kinds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Known {
+    /// Those by status code, the most frequent first; empty where statuses are not known.
+    pub(super) statuses: Vec<(u16, u64)>,
+    /// Streams that the server reset for an error of its own, as HTTP/2 has it.
+    pub(super) internal: u64,
+}
+
+impl Known {
+    fn of(ways: &FailureWays) -> Self {
+        let mut by_status: BTreeMap<u16, u64> = BTreeMap::new();
+        for way in ways.iter() {
+            if let Some(status) = way.status {
+                *by_status.entry(status).or_default() += way.count;
+            }
+        }
+        let mut statuses: Vec<(u16, u64)> = by_status.into_iter().collect();
+        statuses.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let internal = ways
+            .iter()
+            .filter(|way| way.kind == FailureKind::Reset && way.message.contains(ITS_OWN_ERROR));
+        Self {
+            statuses,
+            internal: internal.map(|way| way.count).sum(),
+        }
+    }
+}
+
 /// How a hold's cycles were refused, where nearly all failures are of ways that a limit has.
-/// `statuses` are the failures by status code, where they are known.
-pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Refused> {
+pub(super) fn refused(cycle: &StepWindow, known: &Known) -> Option<Refused> {
     let failed = cycle.failed.of_target();
-    let (how, sign) = way(cycle, statuses, failed + cycle.shed)?;
+    let (how, sign) = way(cycle, known, failed + cycle.shed)?;
     let count = failed + cycle.shed;
     let all = cycle.completed() + count;
     let many = part(count, all) >= REFUSED && cycle.completed() > 0;
@@ -82,7 +112,8 @@ pub(super) fn refused(cycle: &StepWindow, statuses: &[(u16, u64)]) -> Option<Ref
     })
 }
 
-fn way(cycle: &StepWindow, statuses: &[(u16, u64)], all: u64) -> Option<(String, Sign)> {
+fn way(cycle: &StepWindow, known: &Known, all: u64) -> Option<(String, Sign)> {
+    let statuses = known.statuses.as_slice();
     let most = |n: u64| n > 0 && part(n, all) >= ONE_WAY;
     let of = |kind| cycle.failed.get(kind);
     let with_most = statuses.iter().find(|(_, n)| most(*n));
@@ -101,6 +132,12 @@ fn way(cycle: &StepWindow, statuses: &[(u16, u64)], all: u64) -> Option<(String,
     }
     if most(of(FailureKind::ConnectRefused)) {
         return told("as new connections", Sign::Limit);
+    }
+    if most(known.internal) {
+        return told(
+            "by resetting their streams as INTERNAL_ERROR",
+            Sign::Failure,
+        );
     }
     if most(closed) {
         return told("by closing their connections", Sign::Limit);
@@ -154,19 +191,6 @@ fn ways(case: &Case<'_>) -> FailureWays {
     all
 }
 
-/// The failures by status code, the most frequent first.
-fn statuses(ways: &FailureWays) -> Vec<(u16, u64)> {
-    let mut counted: BTreeMap<u16, u64> = BTreeMap::new();
-    for way in ways.iter() {
-        if let Some(status) = way.status {
-            *counted.entry(status).or_default() += way.count;
-        }
-    }
-    let mut counted: Vec<(u16, u64)> = counted.into_iter().collect();
-    counted.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    counted
-}
-
 /// What the most frequent answer that was a failure says, to be put behind evidence.
 fn quoted(ways: &FailureWays) -> String {
     let answered = |way: &&FailureWay| {
@@ -201,7 +225,7 @@ pub(super) fn refusals(case: &Case<'_>) -> Vec<Cause> {
 fn admission(case: &Case<'_>) -> Option<Cause> {
     let cycle = case.measurement.step_total(case.steps.whole());
     let ways = ways(case);
-    let refused = refused(&cycle, &statuses(&ways))?;
+    let refused = refused(&cycle, &Known::of(&ways))?;
     let served = case.throughput()?;
     // What collapses is overloaded or gone, and no limit that does its work.
     let best = (case.seen.iter().filter(|s| s.held()))
@@ -289,17 +313,19 @@ fn answered_with_errors(case: &Case<'_>) -> Option<(String, f64)> {
     let cycle = case.measurement.step_total(case.steps.whole());
     let failed = cycle.failed.of_target() + cycle.shed;
     let of = |kind| cycle.failed.get(kind);
+    let ways = ways(case);
+    let known = Known::of(&ways);
     let answered = of(FailureKind::Status)
         + of(FailureKind::Protocol)
         + of(FailureKind::WrongEvent)
-        + of(FailureKind::Check);
+        + of(FailureKind::Check)
+        + known.internal;
     let all = cycle.completed() + failed;
     if part(answered, all) < REFUSED || part(answered, failed) < MOSTLY {
         return None;
     }
-    let ways = ways(case);
-    let how = way(&cycle, &statuses(&ways), failed)
-        .map_or_else(|| "in several ways".to_owned(), |(how, _)| how);
+    let how =
+        way(&cycle, &known, failed).map_or_else(|| "in several ways".to_owned(), |(how, _)| how);
     let evidence = format!(
         "{} of {} cycles fail {how}{}",
         format_count(failed),

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::measure::{
-    FailureKind, FailureWay, GeneratorHealth, GeneratorWindow, Histogram, Level, LevelUnit,
-    LogLine, Measurement, Reading, Second, StepTable, StepWindow, Window,
+    FailureKind, FailureWay, FailureWays, GeneratorHealth, GeneratorWindow, Histogram, Level,
+    LevelUnit, LogLine, Measurement, Reading, Second, StepTable, StepWindow, Window,
 };
 use crate::slo::Verdict;
 
@@ -771,6 +771,32 @@ fn so_much_served_and_the_rest_turned_away_is_a_limit_with_its_rate() {
 }
 
 #[test]
+fn streams_that_a_server_resets_for_its_own_error_are_no_refusals() {
+    let scene = |code: &str| {
+        let held = Scene::new().serves(50, 0.005, FailureKind::Reset, 0);
+        let broke = Scene::new()
+            .serves(80, 0.005, FailureKind::Reset, 20)
+            .held(50, held);
+        broke.each_second(|w| {
+            let message = format!("the server reset the stream without an answer: {code} (0x2)");
+            let way = FailureWay {
+                count: 20,
+                kind: FailureKind::Reset,
+                status: None,
+                message,
+                request: None,
+                excerpt: String::new(),
+            };
+            w.steps[1].ways = FailureWays::default();
+            w.steps[1].ways.add(way);
+        })
+    };
+    let first = |code: &str| scene(code).kinds()[0].0;
+    assert_eq!(first("REFUSED_STREAM"), Kind::AdmissionLimit);
+    assert_eq!(first("INTERNAL_ERROR"), Kind::ServiceErrors);
+}
+
+#[test]
 fn statuses_tell_a_refusal_from_an_error_where_they_are_known() {
     let mut cycle = StepWindow {
         latency: latencies(80, 0.9),
@@ -778,7 +804,11 @@ fn statuses_tell_a_refusal_from_an_error_where_they_are_known() {
     };
     cycle.failed.add_n(FailureKind::Status, 20);
     let how = |statuses: &[(u16, u64)]| {
-        let refused = refusal::refused(&cycle, statuses).expect("a way");
+        let known = refusal::Known {
+            statuses: statuses.to_vec(),
+            internal: 0,
+        };
+        let refused = refusal::refused(&cycle, &known).expect("a way");
         (refused.how, refused.sign)
     };
     let is = |text: &str, sign| (text.to_owned(), sign);
