@@ -149,10 +149,26 @@ pub fn import(source: Source<'_>, wishes: &Wishes) -> Result<Imported, ImportErr
         return Err(ImportError::new(format!("there is no request in it{why}")));
     }
     link::link(&mut reading);
+    tell_gaps(&mut reading);
     if matches!(source, Source::Curl(_)) {
         multipart::lead_to_files(&mut reading, &wishes.way);
     }
     made(reading, source.flag(), wishes)
+}
+
+/// Tells what of the calls is still to be written.
+fn tell_gaps(reading: &mut Reading) {
+    let mut lines = Vec::new();
+    for call in &reading.calls {
+        // What follows it may be a secret.
+        let path = call.path.split('?').next().unwrap_or_default();
+        let path: String = path.chars().take(sound::MOST_SHOWN).collect();
+        let gaps = call.gaps.iter();
+        lines.extend(gaps.map(|gap| format!("{} {path}: {gap}", call.method)));
+    }
+    for line in lines {
+        reading.tell(line);
+    }
 }
 
 /// How many calls there is room for, with the pauses between them.

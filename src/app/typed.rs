@@ -1,5 +1,6 @@
 //! Files that flags of a request name with `@`, read as curl reads them.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::{CommandError, Exit};
@@ -19,8 +20,18 @@ pub(super) fn read(flags: &mut RequestFlags) -> Result<(), CommandError> {
                 "@-: a body is not read from the standard input; give a file".to_owned(),
             ));
         }
-        let text = bounded::text(path, MOST)
-            .map_err(|e| refuse(format!("@{}: cannot read the file: {e}", path.display())))?;
+        let text = bounded::text(path, MOST).map_err(|e| {
+            let way_out = match e.kind() {
+                ErrorKind::InvalidData if flag == "--data" => {
+                    "; to send bytes, write a profile with `body-file` (`breakpoint init --from-curl`)"
+                }
+                _ => "",
+            };
+            refuse(format!(
+                "@{}: cannot read the file: {e}{way_out}",
+                path.display()
+            ))
+        })?;
         // A form has no line breaks.
         let text = match flag {
             "--data" => text.replace(['\r', '\n'], ""),

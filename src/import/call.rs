@@ -34,6 +34,8 @@ pub struct Call {
     pub answer: Option<Answer>,
     /// Lines of comment above the step.
     pub remarks: Vec<String>,
+    /// What was not carried over and is to be written by hand: comments too, and told.
+    pub gaps: Vec<String>,
 }
 
 /// The body of a request.
@@ -121,11 +123,13 @@ impl Call {
         header_of(&self.headers, name)
     }
 
-    /// Adds a header; a second of the same name is joined to the first, as HTTP does.
+    /// Adds a header; a second of the same name is joined to the first, as HTTP does, and takes the
+    /// place of an empty one.
     pub(super) fn add_header(&mut self, name: &str, value: String) {
         let known = self.headers.iter_mut();
         let mut known = known.filter(|(n, _)| n.eq_ignore_ascii_case(name));
         match known.next() {
+            Some((_, first)) if first.is_empty() => *first = value,
             Some((_, first)) => {
                 let sign = if name.eq_ignore_ascii_case("cookie") {
                     "; "

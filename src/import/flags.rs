@@ -203,8 +203,13 @@ fn put_header(call: &mut Call, header: &Data) -> Result<(), Wrong> {
         let (name, value) = match (line.split_once(':'), line.trim().strip_suffix(';')) {
             (Some((name, value)), _) => (name.trim(), value.trim()),
             (None, Some(name)) => {
-                call.headers
-                    .push((name.trim().to_ascii_lowercase(), String::new()));
+                let name = name.trim().to_ascii_lowercase();
+                if own.contains(&name.as_str()) {
+                    call.take_header(&name);
+                }
+                if call.header(&name).is_none() {
+                    call.headers.push((name, String::new()));
+                }
                 continue;
             }
             (None, None) => {

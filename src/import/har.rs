@@ -103,6 +103,8 @@ struct Response {
     content: Content,
     #[serde(default, rename = "redirectURL")]
     redirect_url: String,
+    #[serde(default)]
+    http_version: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -192,6 +194,7 @@ impl Reader {
             return;
         };
         self.note_cookies(&entry);
+        self.note_version(&entry);
         let answer = self.answer(&entry.response);
         let ended = begun + (entry.time.max(0.0) / 1000.0).min(3600.0);
         let goes_on = self.redirected_to.take();
@@ -253,6 +256,22 @@ impl Reader {
         self.set
             .extend(answer.cookies().map(|(name, _)| name.to_owned()));
         answer
+    }
+
+    /// Whoever was not asked over HTTP/1.1 is asked for what it chooses.
+    fn note_version(&mut self, entry: &Entry) {
+        let version = entry.response.http_version.to_ascii_lowercase();
+        let is = |names: &[&str]| names.iter().any(|name| version.starts_with(name));
+        let (two, three) = (is(&["h2", "http/2"]), is(&["h3", "http/3"]));
+        let known = self.reading.target.iter().any(|(key, _)| *key == "http");
+        if (two || three) && entry.request.url.starts_with("https:") && !known {
+            self.reading.target.push(("http", "auto".to_owned()));
+        }
+        if three {
+            self.reading.tell(
+                "it was recorded over HTTP/3, which is not spoken: HTTP/2 or 1.1 takes its place",
+            );
+        }
     }
 
     /// The jar has the cookies that answers set; those that are older the recording begins with.
@@ -435,8 +454,8 @@ fn form(call: &mut Call, text: &str, params: &[Param]) {
     });
     if parts.is_empty() {
         call.take_header("content-type");
-        let remark = "Its form was not recorded: write its parts (`multipart`).";
-        call.remarks.push(remark.to_owned());
+        let gap = "Its form was not recorded: write its parts (`multipart`).";
+        call.gaps.push(gap.to_owned());
     }
     multipart::give(call, parts);
 }
@@ -463,8 +482,8 @@ fn post(call: &mut Call, data: Option<PostData>) {
                 Err(_) => None,
             });
             text.unwrap_or_else(|| {
-                let remark = "Its body is not text and was left out.";
-                call.remarks.push(remark.to_owned());
+                let gap = "Its body is not text and was left out.";
+                call.gaps.push(gap.to_owned());
                 String::new()
             })
         }

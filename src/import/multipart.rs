@@ -246,7 +246,7 @@ pub(super) fn give(call: &mut Call, parts: Vec<Part>) {
         return;
     }
     if parts.len() > MOST_PARTS {
-        call.remarks.push(format!(
+        call.gaps.push(format!(
             "Its form has more than {MOST_PARTS} parts and was left out."
         ));
         return;

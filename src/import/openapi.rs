@@ -295,7 +295,7 @@ fn call(
         call.remarks.push(OF_FILES.to_owned());
     }
     for pattern in document.take_unmet() {
-        call.remarks.push(format!(
+        call.gaps.push(format!(
             "FILL IN: a text must match `{pattern}`, and no example of that could be made."
         ));
     }
@@ -436,8 +436,8 @@ fn put_body(
 /// A form with files, whose contents are made up.
 fn form_data(document: &Document, media: &Value, value: Value, call: &mut Call) {
     let Value::Object(fields) = value else {
-        let remark = "It takes a form with files, of which nothing is said: write `multipart`.";
-        call.remarks.push(remark.to_owned());
+        let gap = "It takes a form with files, of which nothing is said: write `multipart`.";
+        call.gaps.push(gap.to_owned());
         return;
     };
     let schema = document.resolved(media.get("schema").unwrap_or(&Value::Null));

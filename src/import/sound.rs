@@ -11,7 +11,7 @@ use super::call::Call;
 /// Redirects of one request that a scenario follows.
 const MOST_REDIRECTS: u32 = 20;
 /// Longest path that a line about it quotes.
-const MOST_SHOWN: usize = 80;
+pub(super) const MOST_SHOWN: usize = 80;
 
 /// Leaves out what cannot be sent, and says so.
 pub(super) fn keep(reading: &mut Reading) {

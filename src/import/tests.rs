@@ -655,6 +655,76 @@ fn a_header_without_a_value_is_taken_out_as_by_curl() {
     );
 }
 
+#[test]
+fn what_a_recording_was_made_over_is_what_the_profile_asks_for() {
+    let over = |scheme: &str, version: &str| {
+        let mut one = entry(0, "GET", "/", &json!(1));
+        one["request"]["url"] = json!(format!("{scheme}://127.0.0.1:8443/"));
+        one["response"]["httpVersion"] = json!(version);
+        har(&json!([one])).unwrap()
+    };
+    for version in ["h2", "HTTP/2.0", "http/2.0", "h3"] {
+        let profile = over("https", version).profile;
+        assert!(profile.contains("http = \"auto\""), "{version}: {profile}");
+    }
+    for (scheme, version) in [("https", "HTTP/1.1"), ("https", ""), ("http", "h2")] {
+        let profile = over(scheme, version).profile;
+        assert!(!profile.contains("http = "), "{version}: {profile}");
+    }
+    let told = over("https", "h3").told;
+    assert!(told.iter().any(|line| line.contains("HTTP/3")), "{told:?}");
+}
+
+#[test]
+fn what_was_not_carried_over_of_a_request_is_told_and_stands_above_its_step() {
+    let mut form = entry(0, "POST", "/upload?key=k3y", &json!(1));
+    form["request"]["postData"] = json!({ "mimeType": "multipart/form-data; boundary=x" });
+    let mut bytes = entry(1, "POST", "/raw", &json!(1));
+    bytes["request"]["postData"] =
+        json!({ "mimeType": "image/png", "text": "/w==", "encoding": "base64" });
+    let made = har(&json!([form, bytes])).unwrap();
+    for line in [
+        "POST /upload: Its form was not recorded: write its parts (`multipart`).",
+        "POST /raw: Its body is not text and was left out.",
+    ] {
+        assert!(made.told.iter().any(|told| told == line), "{:?}", made.told);
+        let comment = line.split_once(": ").unwrap().1;
+        assert!(
+            made.profile.contains(&format!("# {comment}")),
+            "{}",
+            made.profile
+        );
+    }
+}
+
+#[test]
+fn what_is_typed_of_a_header_wins_over_what_is_sent_by_itself_and_over_an_empty_one() {
+    let headers = |typed: &[&str]| {
+        let flags = RequestFlags {
+            headers: typed.iter().map(|t| Data::Typed((*t).to_owned())).collect(),
+            data: vec![Data::of("a=1")],
+            ..RequestFlags::default()
+        };
+        let call = flags.call("http://127.0.0.1:8080/a").unwrap();
+        let mut headers = call.headers.clone();
+        headers.sort();
+        let lines = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}"));
+        lines.collect::<Vec<_>>()
+    };
+    let form = "content-type: application/x-www-form-urlencoded";
+    assert_eq!(headers(&[]), [form]);
+    assert_eq!(headers(&["Content-Type;"]), ["content-type: "]);
+    assert_eq!(
+        headers(&["User-Agent:", "User-Agent: x"]),
+        [form, "user-agent: x"]
+    );
+    assert_eq!(headers(&["X-A;", "X-A: 1"]), [form, "x-a: 1"]);
+    assert_eq!(headers(&["X-A: 1", "X-A;"]), [form, "x-a: 1"]);
+    assert_eq!(headers(&["X-A: 1", "X-A: 2"]), [form, "x-a: 1, 2"]);
+}
+
 proptest! {
     #[test]
     fn a_shell_gives_back_what_was_quoted_for_it(body in "[^\u{0}\u{e000}-\u{e002}]{1,40}") {

@@ -170,7 +170,7 @@ fn step(out: &mut String, call: &Call, name: &str, base: &str, common: &[(String
         .ok();
     }
     out.push('\n');
-    for remark in &call.remarks {
+    for remark in call.remarks.iter().chain(&call.gaps) {
         let words: Vec<&str> = remark.split_whitespace().collect();
         writeln!(out, "# {}", words.join(" ")).ok();
     }
