@@ -44,8 +44,12 @@ pub(crate) fn run(
         | Work::Template
         | Work::Session
         | Work::Tokens
+        | Work::Script
+        | Work::Typical
         | Work::Sse => rate(cell, hold, &mut server, &mut generator),
-        Work::Memory | Work::MemorySse => memory(cell, begun_us, &mut server, &mut generator),
+        Work::Memory | Work::MemoryScript | Work::MemorySse => {
+            memory(cell, begun_us, &mut server, &mut generator)
+        }
         Work::Clock => clock(tool, length, &mut server, &mut generator),
     }
 }

@@ -36,8 +36,9 @@ pub(crate) struct OursArgs {
 
 fn steps(work: Work) -> &'static str {
     match work {
-        Work::Get | Work::Http2 => "steps = [{ name = 'main', get = '/get' }]",
-        Work::Memory => "steps = [{ name = 'main', get = '/hold', timeout = '10m' }]",
+        // Scripts are run by the program itself.
+        Work::Get | Work::Http2 | Work::Script | Work::Typical => "steps = [{ name = 'main', get = '/get' }]",
+        Work::Memory | Work::MemoryScript => "steps = [{ name = 'main', get = '/hold', timeout = '10m' }]",
         Work::Clock => "steps = [{ name = 'main', get = '/sleep' }]",
         Work::Post => {
             "[[steps]]

@@ -93,6 +93,9 @@ fn title(work: Work) -> &'static str {
         Work::Template => "POST with templates: requests per CPU second of the generator",
         Work::Session => "POST with a cookie jar, a check and a value by JSONPath: per CPU second",
         Work::Tokens => "POST answered by a stream of 50 events: answers per CPU second",
+        Work::Script => "A script, one GET and one check: requests per CPU second",
+        Work::Typical => "A script, a POST with four checks and a GET: requests per CPU second",
+        Work::MemoryScript => "VUs of a script that wait: memory per VU, time to start",
         Work::Sse => "Event streams: cycles per CPU second of the generator",
         Work::Memory => "Idle VUs, one connection each: memory per VU, time to start",
         Work::MemorySse => "Held streams, two connections a VU: memory per VU, time to start",
@@ -122,7 +125,9 @@ fn table(samples: &[Sample], work: Work) -> String {
 
 fn heads(work: Work, levels: &[u32]) -> Vec<String> {
     let kinds: Vec<String> = match work {
-        Work::Memory | Work::MemorySse => vec!["KiB per VU".to_owned(), "start, s".to_owned()],
+        Work::Memory | Work::MemoryScript | Work::MemorySse => {
+            vec!["KiB per VU".to_owned(), "start, s".to_owned()]
+        }
         Work::Clock => vec!["p50".to_owned(), "p99".to_owned()],
         _ => vec!["per CPU s".to_owned(), format!("x {}", base(work))],
     };
@@ -138,7 +143,7 @@ fn ranked(samples: &[Sample], work: Work, levels: &[u32]) -> Vec<Tool> {
         .filter(|tool| samples.iter().any(|s| s.tool == *tool))
         .map(|tool| {
             let (metric, sign) = match work {
-                Work::Memory | Work::MemorySse => (Metric::KibPerVu, 1.0),
+                Work::Memory | Work::MemoryScript | Work::MemorySse => (Metric::KibPerVu, 1.0),
                 Work::Clock => (Metric::P99ErrorMs, 1.0),
                 _ => (Metric::PerCpuS, -1.0),
             };
@@ -155,7 +160,7 @@ fn ranked(samples: &[Sample], work: Work, levels: &[u32]) -> Vec<Tool> {
 fn cells(samples: &[Sample], work: Work, vus: u32, tool: Tool) -> [String; 2] {
     let of = |metric| figures(samples, work, vus, tool, metric);
     match work {
-        Work::Memory | Work::MemorySse => [
+        Work::Memory | Work::MemoryScript | Work::MemorySse => [
             shown(of(Metric::KibPerVu), |v| format!("{v:.1}")),
             shown(of(Metric::StartS), |v| format!("{v:.2}")),
         ],

@@ -30,6 +30,7 @@ pub(crate) enum Tool {
     Hey,
     K6,
     Locust,
+    K9,
     Artillery,
 }
 
@@ -66,6 +67,7 @@ impl Places {
         let name = match tool {
             Tool::Ours | Tool::OursFixed => return Some(self.own.clone()),
             Tool::Goose => "goose-peer".to_owned(),
+            Tool::K9 => "k9".to_owned(),
             _ => tool.to_string(),
         };
         let mut candidates = self.folders.iter().map(|f| f.join(&name));
@@ -92,7 +94,7 @@ impl Tool {
         match cell.work {
             // Artillery takes minutes to have 500.
             Work::Get | Work::Post => match self {
-                Self::OursFixed => false,
+                Self::OursFixed | Self::K9 => false,
                 Self::Artillery => cell.vus <= 50,
                 _ => true,
             },
@@ -100,13 +102,18 @@ impl Tool {
             Work::Template => self.is_ours(),
             // The others know no cookies, checks or values.
             Work::Session => self.is_ours() || matches!(self, Self::Goose | Self::Locust),
-            Work::Tokens => !matches!(self, Self::OursFixed | Self::Artillery),
+            Work::Tokens => !matches!(self, Self::OursFixed | Self::Artillery | Self::K9),
+            // wrk stands beside them for what a request costs without a script.
+            Work::Script | Work::Typical => {
+                matches!(self, Self::Ours | Self::Wrk | Self::Locust | Self::K9)
+            }
+            Work::MemoryScript => self == Self::Ours,
             Work::Sse => matches!(self, Self::Ours | Self::Goose | Self::Locust),
             Work::Memory => match self {
                 Self::Ours | Self::Wrk | Self::Oha => true,
                 Self::Goose | Self::K6 => cell.vus <= 5_000,
                 Self::Locust | Self::Autocannon | Self::Hey => cell.vus <= 1_000,
-                Self::OursFixed | Self::H2load | Self::Artillery => false,
+                Self::OursFixed | Self::H2load | Self::Artillery | Self::K9 => false,
             },
             Work::MemorySse => match self {
                 Self::Ours => true,
@@ -120,7 +127,10 @@ impl Tool {
 
     fn prints_percentiles(self) -> bool {
         // h2load prints mean and deviation only, artillery not before all its loops are done.
-        !matches!(self, Self::OursFixed | Self::H2load | Self::Artillery)
+        !matches!(
+            self,
+            Self::OursFixed | Self::H2load | Self::Artillery | Self::K9
+        )
     }
 
     pub(crate) fn percentiles(self, text: &str) -> Option<Percentiles> {
@@ -132,7 +142,7 @@ impl Tool {
             Self::Ours | Self::OursFixed | Self::Goose | Self::K6 | Self::Locust => {
                 tool_output::line(text)
             }
-            Self::H2load | Self::Artillery => None,
+            Self::H2load | Self::Artillery | Self::K9 => None,
         }
     }
 
@@ -145,6 +155,9 @@ impl Tool {
         seconds: u64,
         places: &Places,
     ) -> anyhow::Result<Command> {
+        if self == Self::Ours && cell.work.scripted() {
+            return Ok(script(cell, address, seconds, places));
+        }
         let program = places
             .program(self)
             .with_context(|| format!("{self} is not installed"))?;
@@ -152,7 +165,10 @@ impl Tool {
         let two = cell.work == Work::Http2;
         let host = format!("{}://{address}", if two { "https" } else { "http" });
         let (route, posts) = (cell.work.route(), cell.work.posts());
-        let url = format!("{host}/{route}");
+        let url = match cell.work {
+            Work::Script | Work::Typical => format!("{host}/get"),
+            _ => format!("{host}/{route}"),
+        };
         let (vus, seconds) = (cell.vus.to_string(), seconds.to_string());
         let question = places.script("question.json");
         match self {
@@ -235,6 +251,11 @@ impl Tool {
                 command.args(["--spawn-rate", &vus, "--run-time", &format!("{seconds}s")]);
                 command.args(["--host", &host]);
             }
+            Self::K9 => {
+                command.env("URL", &host).env("WORK", route);
+                command.env("VUS", &vus).env("SECONDS", &seconds);
+                command.arg("run").arg(places.script("k9.py"));
+            }
             Self::Artillery => {
                 let name = format!("artillery-{route}.json");
                 let phases =
@@ -246,6 +267,23 @@ impl Tool {
         }
         Ok(command)
     }
+}
+
+/// The program itself with a script, everything on that a run has on. What it records goes to a
+/// folder that is overwritten.
+fn script(cell: Cell, address: &str, seconds: u64, places: &Places) -> Command {
+    let vus = cell.vus;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
+    command
+        .arg("ramp")
+        .arg("--script")
+        .arg(places.script("script.js"));
+    command.args(["-e", &format!("URL=http://{address}")]);
+    command.args(["-e", &format!("WORK={}", cell.work.route())]);
+    command.args(["--stages", &format!("{vus}:1s,{vus}:{seconds}s")]);
+    command.args(["--yes", "--quiet", "--out"]);
+    command.arg(std::env::temp_dir().join("breakpoint-peers"));
+    command
 }
 
 impl fmt::Display for Tool {

@@ -21,10 +21,16 @@ pub(crate) enum Work {
     Session,
     /// POST whose answer is a stream of 50 events, as a language model writes.
     Tokens,
+    /// A script: one GET and one check.
+    Script,
+    /// A script: a POST with four checks, its JSON read twice, and a GET.
+    Typical,
     /// Open a stream, ask, wait for the answer on the stream, close.
     Sse,
     /// Memory of idle VUs, and how long it takes to have them.
     Memory,
+    /// Memory of the VUs of a script that wait for an answer.
+    MemoryScript,
     /// Memory of VUs that hold a stream and a connection of their own for their questions.
     MemorySse,
     /// What is reported of a server whose latencies are known.
@@ -45,10 +51,17 @@ impl Work {
 
     pub(crate) fn cells(self) -> impl Iterator<Item = Cell> {
         let levels: &[u32] = match self {
-            Self::Get | Self::Http2 | Self::Post | Self::Session | Self::Tokens => &[50, 500],
+            Self::Get
+            | Self::Http2
+            | Self::Post
+            | Self::Session
+            | Self::Tokens
+            | Self::Script
+            | Self::Typical => &[50, 500],
             Self::Template => &[50],
             Self::Sse => &[500, 2_000],
             Self::Memory => &[1_000, 5_000, 10_000],
+            Self::MemoryScript => &[500, 2_000],
             // Two connections a VU, within 20 000 descriptors.
             Self::MemorySse => &[1_000, 5_000, 9_000],
             Self::Clock => &[100, 1_000],
@@ -67,7 +80,9 @@ impl Work {
             Self::Session => "session",
             Self::Tokens => "tokens",
             Self::Sse | Self::MemorySse => "sse",
-            Self::Memory => "hold",
+            Self::Script => "script",
+            Self::Typical => "typical",
+            Self::Memory | Self::MemoryScript => "hold",
             Self::Clock => "sleep",
         }
     }
@@ -78,6 +93,11 @@ impl Work {
             self,
             Self::Post | Self::Template | Self::Session | Self::Tokens
         )
+    }
+
+    /// Whether every user runs a script.
+    pub(crate) fn scripted(self) -> bool {
+        matches!(self, Self::Script | Self::Typical | Self::MemoryScript)
     }
 
     /// Whether answers come on a stream that is held apart from the questions.

@@ -30,10 +30,36 @@ class Peer(FastHttpUser):
             self.session()
         elif WORK == "tokens":
             self.client.post("/tokens", json=BODY)
+        elif WORK == "script":
+            self.simple()
+        elif WORK == "typical":
+            self.typical()
         elif WORK == "sse":
             self.cycle()
         else:
             self.client.get(f"/{WORK}")
+
+    def simple(self):
+        with self.client.get("/get", catch_response=True) as answer:
+            if answer.status_code != 200:
+                answer.failure("status is not 200")
+
+    def typical(self):
+        with self.client.post("/session", json=BODY, catch_response=True) as answer:
+            body = answer.json()
+            checks = {
+                "status is 200": answer.status_code == 200,
+                "it is ok": body["ok"] is True,
+                "it has items": len(body["items"]) > 0,
+                "it is quick": answer.request_meta["response_time"] < 60000,
+            }
+            for name, passed in checks.items():
+                if not passed:
+                    answer.failure(name)
+            item = next(item["id"] for item in body["items"] if item["price"] > 4)
+        with self.client.get(f"/get?item={item}", name="item", catch_response=True) as answer:
+            if answer.status_code != 200:
+                answer.failure("the item is not there")
 
     def session(self):
         with self.client.post("/session", json=BODY, catch_response=True) as answer:

@@ -175,6 +175,7 @@ fn take(buffer: &[u8]) -> io::Result<Option<Request>> {
         "/hold" => Route::Hold,
         "/sleep" => Route::Sleep,
         "/questions" => Route::Ask,
+        _ if path.starts_with("/get?") => Route::Get,
         _ => match path.strip_prefix("/sse?user=") {
             Some(user) => Route::Stream(user.to_owned()),
             None => Route::Unknown,
