@@ -336,7 +336,7 @@ mod tests {
 
     fn info(json: &str) -> ScriptInfo {
         ScriptInfo {
-            version: Version::read("k6 v2.2.1 (x)").unwrap(),
+            version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
             script: Script::read(json.as_bytes()).unwrap(),
             crc32: 0,
         }

@@ -149,7 +149,7 @@ fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
     let profile = profile
         .transpose()
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
-    let mut flags = args.connect.added_to(FindFlags {
+    let mut flags = args.script.added_to(args.connect.added_to(FindFlags {
         url: args.url.clone(),
         seed: args.seed,
         local_addr: args.local_addr.clone(),
@@ -158,7 +158,7 @@ fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
         // What must hold is for a run.
         slo: vec!["max<1h".to_owned()],
         ..FindFlags::default()
-    });
+    }));
     typed::read(&mut flags.request)?;
     refuse_others(profile.as_ref(), &flags)?;
     plan_of(profile.as_ref(), &flags, None)

@@ -57,6 +57,7 @@ pub(in crate::engine) fn start(order: Order<'_>) -> Result<Started, EngineError>
                 Amount::Vus(level) | Amount::PerSecond(level) => Number::Fixed(level),
             },
             scenario: Arc::new(each.scenario),
+            script: None,
             // Of its own draws: populations that draw alike would march in step.
             seed: plan.seed.wrapping_add(index),
         });

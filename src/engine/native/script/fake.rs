@@ -1,0 +1,161 @@
+//! VUs that play a list of turns in place of a script.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use breakpoint_script::exchange::{
+    BodyUse, End, Expected, Happened, HttpRequest, Op, OpId, RequestName, Sample, Turn, Until,
+};
+
+use super::{Call, MakesVus, Talks};
+
+/// What a VU does at one of its turns.
+#[derive(Clone)]
+pub(in crate::engine::native) enum Play {
+    /// Sends these, and waits for all of them.
+    Ask(Vec<HttpRequest>),
+    /// Sleeps.
+    Sleep(Duration),
+    /// Keeps the thread busy, as JavaScript does.
+    Busy(Duration),
+    /// Measures something.
+    Measure(Sample),
+    /// Ends.
+    End(End),
+}
+
+/// What a VU heard: its number, and what happened.
+pub(in crate::engine::native) type Heard = Arc<Mutex<Vec<(u32, String)>>>;
+
+/// All of them do the same in each function of a name.
+#[derive(Clone)]
+pub(in crate::engine::native) struct Plays {
+    pub(in crate::engine::native) functions: Vec<(&'static str, Vec<Play>)>,
+    pub(in crate::engine::native) heard: Heard,
+    /// How many were made.
+    pub(in crate::engine::native) made: Arc<Mutex<u32>>,
+}
+
+impl Plays {
+    pub(in crate::engine::native) fn new(iteration: Vec<Play>) -> Self {
+        Self {
+            functions: vec![("default", iteration)],
+            heard: Heard::default(),
+            made: Arc::default(),
+        }
+    }
+}
+
+impl MakesVus for Plays {
+    fn make(&self, number: u32) -> Result<Box<dyn Talks>, String> {
+        *self.made.lock().unwrap() += 1;
+        Ok(Box::new(Player {
+            number,
+            all: self.clone(),
+            left: VecDeque::new(),
+            last: 0,
+        }))
+    }
+}
+
+struct Player {
+    number: u32,
+    all: Plays,
+    left: VecDeque<Play>,
+    last: u64,
+}
+
+impl Player {
+    fn id(&mut self) -> OpId {
+        self.last += 1;
+        OpId(self.last)
+    }
+}
+
+impl Talks for Player {
+    fn call(&mut self, call: &Call<'_>) {
+        let said = format!("call {} {}", call.function, call.data.unwrap_or("-"));
+        self.all.heard.lock().unwrap().push((self.number, said));
+        let of = |(name, _): &&(&str, Vec<Play>)| *name == call.function;
+        let found = self.all.functions.iter().find(of);
+        self.left = found
+            .map(|(_, plays)| plays.clone())
+            .unwrap_or_default()
+            .into();
+    }
+
+    fn turn(&mut self, happened: Vec<(OpId, Happened)>) -> Turn {
+        for (_, happened) in happened {
+            let said = match happened {
+                Happened::Answered(answer) => {
+                    let body = answer
+                        .body
+                        .map(|body| String::from_utf8_lossy(&body).into_owned());
+                    format!(
+                        "{} {}",
+                        answer.status,
+                        body.unwrap_or_else(|| "-".to_owned())
+                    )
+                }
+                Happened::Failed(failed) => format!("{} {}", failed.code, failed.message),
+                Happened::Waited => "waited".to_owned(),
+                other => format!("{other:?}"),
+            };
+            self.all.heard.lock().unwrap().push((self.number, said));
+        }
+        let mut turn = Turn::default();
+        loop {
+            match self.left.pop_front() {
+                Some(Play::Ask(requests)) => {
+                    for request in requests {
+                        turn.begun.push((self.id(), Op::Http(Box::new(request))));
+                    }
+                    let ids = turn.begun.iter().map(|(id, _)| *id).collect();
+                    turn.until = Until::Ended(ids);
+                    return turn;
+                }
+                Some(Play::Sleep(time)) => {
+                    let id = self.id();
+                    let is_think_time = true;
+                    turn.begun.push((
+                        id,
+                        Op::Wait {
+                            time,
+                            is_think_time,
+                        },
+                    ));
+                    turn.until = Until::Ended(vec![id]);
+                    return turn;
+                }
+                Some(Play::Busy(time)) => std::thread::sleep(time),
+                Some(Play::Measure(sample)) => turn.samples.push(sample),
+                Some(Play::End(end)) => {
+                    turn.until = Until::Over(end);
+                    return turn;
+                }
+                None => {
+                    turn.until = Until::Over(End::Returned(None));
+                    return turn;
+                }
+            }
+        }
+    }
+}
+
+/// A GET whose whole answer is wanted.
+pub(in crate::engine::native) fn get(url: &str) -> HttpRequest {
+    HttpRequest {
+        method: "GET".to_owned(),
+        url: url.to_owned(),
+        headers: Vec::new(),
+        body: None,
+        timeout: Duration::from_secs(10),
+        body_use: BodyUse::Kept,
+        name: RequestName::Address,
+        tags: Arc::default(),
+        expected: Expected::Statuses([200..=399].into()),
+        keeps_connection: true,
+        max_bytes: 1 << 20,
+    }
+}
