@@ -75,7 +75,7 @@ impl OwnScript {
     }
 
     /// The metric of a name; `checks` is there without being declared.
-    pub(super) fn kind_of(&self, name: &str) -> Option<DeclaredKind> {
+    pub fn kind_of(&self, name: &str) -> Option<DeclaredKind> {
         match name {
             "checks" => Some(DeclaredKind::Rate),
             "group_duration" => Some(DeclaredKind::Trend),

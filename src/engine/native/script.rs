@@ -8,6 +8,7 @@ mod desk;
 mod engine;
 #[cfg(test)]
 pub(super) mod fake;
+mod load;
 mod running;
 mod table;
 mod telling;
@@ -21,13 +22,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use breakpoint_script::exchange::{End, Happened, OpId, Printed, Sample, Thrown, Turn, Until};
+use breakpoint_script::exchange::{End, Happened, OpId, Sample, Thrown, Turn, Until};
 use rand::RngExt as _;
 
 use self::desk::Desk;
 pub(super) use self::desk::Kept;
 pub use self::engine::{ScriptEngine, ScriptSpec};
-pub(in crate::engine) use self::engine::{inspect, start};
+pub(in crate::engine) use self::load::{inspect, start};
 use self::running::Running;
 use self::table::LateNames;
 pub use self::table::ScriptTable;
@@ -36,7 +37,6 @@ use super::limit::TimeLimit;
 use super::recorder::Ending;
 use super::user::{LATE, draws};
 use super::vu::{CycleEnd, Stop, User, VuState};
-use crate::engine::EngineError;
 use crate::k6::MetricRow;
 use crate::measure::{Failure, FailureKind, Mix};
 use crate::scenario::VuRng;
@@ -48,28 +48,33 @@ const MOST_THREW: usize = 100;
 /// for.
 pub trait Talks {
     /// Calls one of the script's functions; the first [`Self::turn`] begins it.
-    fn call(&mut self, call: &Call<'_>);
+    fn call(&mut self, called: &Called<'_>);
 
     /// Takes the call on with what happened since.
     fn turn(&mut self, happened: Vec<(OpId, Happened)>) -> Turn;
+
+    /// Ends the call in the middle, so that another may follow.
+    fn break_off(&mut self);
 }
 
 /// A call of one of a script's functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Call<'a> {
+pub struct Called<'a> {
     /// The exported function.
     pub function: &'a str,
+    /// As what it is called.
+    pub of: Function,
     /// What `setup` returned, as JSON.
-    pub data: Option<&'a str>,
+    pub data: Option<&'a Arc<str>>,
 }
 
 /// Makes virtual users, each on the thread that it lives on.
 pub trait MakesVus: Send + Sync {
-    /// The VU of a number, from 1; 0 runs `setup` and `teardown`.
+    /// The VU of a number, from 1, that runs a function; 0 runs `setup` and `teardown`.
     ///
     /// # Errors
     /// What the script throws while it is loaded.
-    fn make(&self, number: u32) -> Result<Box<dyn Talks>, String>;
+    fn make(&self, number: u32, function: &str) -> Result<Box<dyn Talks>, String>;
 }
 
 /// What all users of a script have in common, on all threads.
@@ -83,7 +88,7 @@ pub struct ScriptWork {
     /// What is counted where.
     pub table: ScriptTable,
     /// What `setup` returned, once it has.
-    pub data: OnceLock<String>,
+    pub data: OnceLock<Arc<str>>,
     /// Mean think time of an iteration.
     pub mean_think: Duration,
     /// Whether connections are closed after each iteration.
@@ -172,9 +177,9 @@ impl ScriptThread {
     }
 }
 
-/// What one who looks looks at.
+/// As what a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Function {
+pub enum Function {
     /// An iteration of the VU.
     #[default]
     Iteration,
@@ -240,68 +245,55 @@ impl<'a> ScriptUser<'a> {
         }
     }
 
-    /// Runs one of the script's functions to its end, as far as it comes.
+    /// Runs one of the script's functions to its end; `None` where it does not come to that.
     async fn iterate(&mut self) -> Option<End> {
-        let function = self.function();
-        let mut vu = self.vu.take()?;
-        let data = self.script.work.data.get().map(String::as_str);
-        vu.call(&Call { function, data });
+        let called = Called {
+            function: self.function(),
+            of: self.kind.function,
+            data: self.script.work.data.get(),
+        };
+        let (desk, state) = (&self.desk, self.state);
+        // It stays where it is, so that whoever is cut off in the middle leaves it behind.
+        let vu = self.vu.as_mut()?;
+        vu.call(&called);
         let mut running = Running::default();
         let mut happened = Vec::new();
         let mut has_waited = false;
         loop {
             let turn = vu.turn(std::mem::take(&mut happened));
-            self.note(&turn.samples, &turn.printed);
+            desk.note(&turn.samples, &turn.printed);
             for id in turn.dropped {
                 running.drop_op(id);
             }
             for (id, op) in turn.begun {
-                running.begin(id, self.desk.carry_out(op));
+                running.begin(id, desk.carry_out(op));
             }
-            match turn.until {
+            let goes_on = match turn.until {
                 Until::Over(end) => {
-                    self.vu = Some(vu);
                     if !has_waited {
                         // An iteration of JavaScript alone leaves the thread to others.
                         tokio::task::yield_now().await;
                     }
                     return Some(end);
                 }
-                Until::Ended(all) => {
-                    if !running.ended(&all, &mut happened).await {
-                        return self.waits_for_nothing();
-                    }
+                Until::Ended(all) => running.ended(&all, &mut happened).await,
+                Until::Anything => {
+                    let one = running.next().await;
+                    happened.extend(one);
+                    !happened.is_empty()
                 }
-                Until::Anything => match running.next().await {
-                    Some(one) => happened.push(one),
-                    None => return self.waits_for_nothing(),
-                },
+            };
+            if !goes_on {
+                // No script can bring that about, and it would wait for ever.
+                let why = "the script waits for something that it never began";
+                desk.end_load(why.to_owned());
+                return None;
             }
             has_waited = true;
-            if self.state.leaving.get() {
+            if state.leaving.get() {
                 return None;
             }
         }
-    }
-
-    /// What would wait for ever, which no script can bring about, ends the load.
-    fn waits_for_nothing(&self) -> Option<End> {
-        self.end_load("the script waits for something that it never began".to_owned());
-        None
-    }
-
-    /// Counts what a script measured itself, and shows it and what it printed to one who looks.
-    fn note(&self, samples: &[Sample], printed: &[Printed]) {
-        if !samples.is_empty() {
-            let table = &self.script.work.table;
-            let mut recorder = self.kind.thread.recorder.borrow_mut();
-            for sample in samples {
-                if let Some((row, as_row)) = table.metric(&sample.metric) {
-                    recorder.count(self.kind.first_row + row, ending_of(sample, as_row));
-                }
-            }
-        }
-        self.desk.say_noted(samples, printed);
     }
 
     /// Counts an iteration; says how it went.
@@ -312,20 +304,22 @@ impl<'a> ScriptUser<'a> {
         }
         let went = match end {
             None => return CycleEnd::Left,
-            Some(End::Returned(value)) => {
-                if self.kind.function != Function::Iteration {
-                    self.script.work.seen().returned = value;
-                }
+            Some(End::Returned(value)) if self.kind.function != Function::Iteration => {
+                self.script.work.seen().returned = value;
+                return CycleEnd::Completed;
+            }
+            Some(End::Returned(_)) => {
                 Ok(clock.map_or(Duration::ZERO, |clock| clock.age(self.desk.last())))
             }
             Some(End::Threw(thrown)) => Err(thrown),
             Some(End::Aborted(why)) => {
-                self.end_load(aborted(&why));
+                self.desk.end_load(aborted(&why));
                 return CycleEnd::Left;
             }
         };
         let row = self.kind.first_row + self.script.work.table.iteration();
-        self.script.work.seen().iterations += 1;
+        let is_one = self.kind.function == Function::Iteration;
+        self.script.work.seen().iterations += u64::from(is_one);
         match went {
             Ok(took) => {
                 self.kind
@@ -337,7 +331,9 @@ impl<'a> ScriptUser<'a> {
             }
             Err(thrown) => {
                 let failure = self.desk.threw(&thrown, row);
-                self.note_thrown(&thrown);
+                if is_one {
+                    self.note_thrown(&thrown);
+                }
                 self.failure = Some(failure);
                 CycleEnd::Stopped(Stop::Failed(FailureKind::Protocol))
             }
@@ -370,12 +366,6 @@ impl<'a> ScriptUser<'a> {
             }
             None => CycleEnd::Completed,
         }
-    }
-
-    /// The load cannot go on.
-    fn end_load(&self, why: String) {
-        let over = &self.kind.thread.over;
-        over.borrow_mut().get_or_insert(EngineError::Unfit(why));
     }
 }
 
@@ -414,7 +404,7 @@ impl User for ScriptUser<'_> {
         let resting = self.script.resting.borrow_mut().remove(&self.place);
         let made = match resting {
             Some(vu) => Ok(vu),
-            None => self.script.work.vus.make(self.number),
+            None => self.script.work.vus.make(self.number, self.function()),
         };
         match made {
             Ok(vu) => {
@@ -422,15 +412,14 @@ impl User for ScriptUser<'_> {
                 CycleEnd::Completed
             }
             Err(why) => {
-                self.end_load(why);
+                self.desk.end_load(why);
                 CycleEnd::Left
             }
         }
     }
 
     fn must_start_again(&mut self) -> bool {
-        // A VU that was broken off in the middle does not come back.
-        self.vu.is_none()
+        false
     }
 
     fn could_not_start(&mut self, _stop: &Stop) {}
@@ -464,9 +453,10 @@ impl User for ScriptUser<'_> {
 }
 
 impl Drop for ScriptUser<'_> {
-    /// Whoever leaves between two iterations may come again.
+    /// Whoever leaves may come again, and begins an iteration anew then.
     fn drop(&mut self) {
-        if let Some(vu) = self.vu.take() {
+        if let Some(mut vu) = self.vu.take() {
+            vu.break_off();
             self.script.resting.borrow_mut().insert(self.place, vu);
         }
     }

@@ -6,14 +6,16 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use breakpoint_script::exchange::{
-    Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, RequestName, Timings,
+    Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, Printed, RequestName, Sample,
+    Timings,
 };
 use http::header::RETRY_AFTER;
 use http::{Method, StatusCode};
 
-use super::ScriptThread;
 use super::telling::Told;
 use super::wire::{self, Place};
+use super::{Function, ScriptThread, ending_of};
+use crate::engine::EngineError;
 use crate::engine::native::back_off::retry_after;
 use crate::engine::native::client::Client;
 use crate::engine::native::http::{Connection, Encoding, Head, Keep, NOT_ALLOWED, Want};
@@ -165,6 +167,26 @@ impl<'a> Desk<'a> {
     /// When the last thing that the iteration waited for was there.
     pub(super) fn last(&self) -> Instant {
         self.last.get()
+    }
+
+    /// Counts what a script measured itself, and shows it and what it printed to one who looks.
+    pub(super) fn note(&self, samples: &[Sample], printed: &[Printed]) {
+        if !samples.is_empty() {
+            let table = &self.script.work.table;
+            let mut recorder = self.kind.thread.recorder.borrow_mut();
+            for sample in samples {
+                if let Some((row, as_row)) = table.metric(&sample.metric) {
+                    recorder.count(self.kind.first_row + row, ending_of(sample, as_row));
+                }
+            }
+        }
+        self.say_noted(samples, printed);
+    }
+
+    /// The load cannot go on.
+    pub(super) fn end_load(&self, why: String) {
+        let over = &self.kind.thread.over;
+        over.borrow_mut().get_or_insert(EngineError::Unfit(why));
     }
 
     /// How many requests of this iteration have ended.
@@ -392,9 +414,7 @@ impl<'a> Desk<'a> {
         let text = missing.words.as_ref().map(Words::whole).unwrap_or_default();
         if text == NOT_ALLOWED {
             let why = not_allowed(request, place);
-            let over = &self.kind.thread.over;
-            let error = crate::engine::EngineError::Unfit(why.clone());
-            over.borrow_mut().get_or_insert(error);
+            self.end_load(why.clone());
             let is_name = place.origin.host.parse::<std::net::IpAddr>().is_err();
             return failed(if is_name { 1111 } else { 1110 }, why);
         }
@@ -427,7 +447,8 @@ impl<'a> Desk<'a> {
     fn row_of(&self, name: &str) -> Rc<Named> {
         let row = self.script.work.table.row(name);
         let mut late = self.script.kept.late.borrow_mut();
-        if row.is_none() && late.len() < MOST_LATE && late.insert(name.to_owned()) {
+        let is_one = self.kind.function == Function::Iteration;
+        if is_one && row.is_none() && late.len() < MOST_LATE && late.insert(name.to_owned()) {
             self.script.work.seen().late.add(name);
         }
         Rc::new(Named {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::{Function, MakesVus, ScriptTable, ScriptWork, Seen};
@@ -94,23 +94,24 @@ impl ScriptSpec {
         engine: &mut NativeEngine,
         work: &Arc<ScriptWork>,
     ) -> Result<Around, EngineError> {
-        let mut data = None;
+        let mut data: Option<Arc<str>> = None;
         if let Some(limit) = self.setup {
             let went = tokio::time::timeout(limit, engine.look_at(Function::Setup, 0, None));
             let went = went.await.map_err(|_| {
                 let limit = limit.as_secs_f64();
                 EngineError::Unfit(format!("setup() of {} took over {limit} s", self.shown))
             })?;
-            if let (Canary::Failed(failure), true) = (went?, work.seen().returned.is_none()) {
+            // Only what it throws fails it.
+            if let Canary::Failed(failure) = went? {
                 let why = &failure.message;
                 let text = format!("setup() of {} failed: {why}", self.shown);
                 return Err(EngineError::Unfit(text));
             }
-            data = work.seen().returned.take();
+            data = work.seen().returned.take().map(Into::into);
         }
         if let Some(data) = &data {
             // The first that is set stays.
-            let _ = work.data.set(data.clone());
+            let _ = work.data.set(Arc::clone(data));
         }
         let began = tokio::time::Instant::now();
         let kinds = Mix::new(&self.shares());
@@ -137,7 +138,7 @@ impl ScriptSpec {
         self.functions.iter().map(|(_, share)| *share).collect()
     }
 
-    fn around(&self, seen: &Seen, data: Option<String>) -> Result<Around, EngineError> {
+    fn around(&self, seen: &Seen, data: Option<Arc<str>>) -> Result<Around, EngineError> {
         let threw: u64 = seen.threw.values().sum();
         if threw > 0 && threw >= seen.iterations {
             let why = seen.threw.keys().next().map_or("", String::as_str);
@@ -166,7 +167,7 @@ impl ScriptSpec {
 /// What a look around saw.
 struct Around {
     names: BTreeSet<String>,
-    data: Option<String>,
+    data: Option<Arc<str>>,
     /// Mean think time of an iteration.
     think: Duration,
     /// Requests of an iteration.
@@ -202,7 +203,7 @@ impl ScriptEngine {
         let table = ScriptTable::new(around.names, &spec.names, spec.metrics.clone());
         let work = Arc::new(ScriptWork {
             mean_think: around.think,
-            data: around.data.map(Into::into).unwrap_or_default(),
+            data: around.data.map(OnceLock::from).unwrap_or_default(),
             ..spec.work(table)
         });
         let requests = u32::try_from(around.requests).unwrap_or(u32::MAX).max(1);
@@ -285,20 +286,4 @@ impl Engine for ScriptEngine {
         }
         out
     }
-}
-
-/// Asks a script what it says of itself.
-pub(in crate::engine) fn inspect(
-    own: &crate::plan::ScriptPlan,
-) -> Result<crate::k6::ScriptInfo, String> {
-    Err(format!("{} waits", own.shown))
-}
-
-/// Starts.
-pub(in crate::engine) async fn start(
-    own: &crate::plan::ScriptPlan,
-    order: crate::engine::Order<'_>,
-) -> Result<crate::engine::Started, EngineError> {
-    drop(order.stopped);
-    Err(EngineError::Unfit(own.shown.clone()))
 }

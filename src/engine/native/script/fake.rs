@@ -8,7 +8,7 @@ use breakpoint_script::exchange::{
     BodyUse, End, Expected, Happened, HttpRequest, Op, OpId, RequestName, Sample, Turn, Until,
 };
 
-use super::{Call, MakesVus, Talks};
+use super::{Called, MakesVus, Talks};
 
 /// What a VU does at one of its turns.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ impl Plays {
 }
 
 impl MakesVus for Plays {
-    fn make(&self, number: u32) -> Result<Box<dyn Talks>, String> {
+    fn make(&self, number: u32, _function: &str) -> Result<Box<dyn Talks>, String> {
         *self.made.lock().unwrap() += 1;
         Ok(Box::new(Player {
             number,
@@ -74,8 +74,9 @@ impl Player {
 }
 
 impl Talks for Player {
-    fn call(&mut self, call: &Call<'_>) {
-        let said = format!("call {} {}", call.function, call.data.unwrap_or("-"));
+    fn call(&mut self, call: &Called<'_>) {
+        let data = call.data.map_or("-", |data| data);
+        let said = format!("call {} {data}", call.function);
         self.all.heard.lock().unwrap().push((self.number, said));
         let of = |(name, _): &&(&str, Vec<Play>)| *name == call.function;
         let found = self.all.functions.iter().find(of);
@@ -83,6 +84,10 @@ impl Talks for Player {
             .map(|(_, plays)| plays.clone())
             .unwrap_or_default()
             .into();
+    }
+
+    fn break_off(&mut self) {
+        self.left.clear();
     }
 
     fn turn(&mut self, happened: Vec<(OpId, Happened)>) -> Turn {

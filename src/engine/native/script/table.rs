@@ -52,13 +52,6 @@ impl ScriptTable {
         self.rows.get(name).copied()
     }
 
-    /// The name of a row.
-    pub(super) fn name(&self, row: usize) -> &str {
-        self.names
-            .get(row)
-            .map_or(StepTable::REQUESTS, String::as_str)
-    }
-
     /// The row of the iterations.
     pub(super) fn iteration(&self) -> usize {
         self.names.len()
