@@ -153,6 +153,20 @@ pub async fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<ScriptInf
     }
 }
 
+/// Runs one cycle of a VU of the plan's own files, and tells of it line by line.
+///
+/// # Errors
+/// When the engine has none that can be shown, or it cannot be run.
+pub fn one_cycle(order: Order<'_>, vu: u32, trace: trace::Trace) -> Reply<'_, Canary> {
+    match &order.plan.engine {
+        EnginePlan::Script(own) => Box::pin(native::script::one(own, order, vu, trace)),
+        EnginePlan::Native(_) | EnginePlan::Locust(_) | EnginePlan::K6(_) => {
+            let why = "the cycles of this engine are not its own".to_owned();
+            Box::pin(std::future::ready(Err(EngineError::Unfit(why))))
+        }
+    }
+}
+
 /// What an engine is asked for, when it has it.
 pub type Reply<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
 

@@ -351,7 +351,8 @@ mod tests {
                 "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#,
         );
         let path = dir.path().join("mine.toml");
-        let text = of_script(&dir.path().join("s.js"), None, &info, &path).unwrap();
+        let binary = Some(Path::new("k6"));
+        let text = of_script(&dir.path().join("s.js"), binary, &info, &path).unwrap();
         let profile = Profile::parse(&text, "mine.toml", dir.path()).unwrap();
         let plan = Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(&info)).unwrap();
         let k6 = plan.engine.k6().unwrap();

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+/// Stages that are looked at; more than that nobody writes.
+const MOST_STAGES: usize = 1_000;
+
 /// What a script says of itself beside thresholds and scenarios.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OwnScript {
@@ -17,6 +20,8 @@ pub struct OwnScript {
     pub setup_timeout: Option<Duration>,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Its stages as `TARGET:TIME,...`, where its VUs move by them.
+    pub stages: Option<String>,
     /// The metrics that it declares.
     pub metrics: Vec<Declared>,
 }
@@ -69,6 +74,7 @@ impl OwnScript {
             has_teardown: has("teardown"),
             setup_timeout: options.get("setupTimeout").and_then(duration),
             closes_each_cycle: is_set("noVUConnectionReuse"),
+            stages: stages(options),
             functions,
             metrics,
         }
@@ -85,6 +91,40 @@ impl OwnScript {
             }
         }
     }
+}
+
+/// The stages of a script, or of its only scenario; `None` where VUs do not move by any.
+fn stages(options: &Map<String, Value>) -> Option<String> {
+    let scenarios = options.get("scenarios").and_then(Value::as_object);
+    let scenario = match scenarios.filter(|all| !all.is_empty()) {
+        Some(all) if all.len() == 1 => all.values().next()?.as_object()?,
+        Some(_) => return None,
+        None => options,
+    };
+    let executor = scenario.get("executor").and_then(Value::as_str);
+    let number = |from: &Map<String, Value>, key: &str| from.get(key).and_then(Value::as_u64);
+    let lasts = |from: &Map<String, Value>| {
+        let time = from.get("duration").and_then(duration)?.as_secs_f64();
+        Some(format!("{}ms", (time * 1e3).round()))
+    };
+    let mut parts = Vec::new();
+    match (executor, scenario.get("stages").and_then(Value::as_array)) {
+        (None | Some("ramping-vus"), Some(all)) => {
+            let first = number(scenario, "startVUs").or_else(|| number(scenario, "vus"));
+            // Without a number k6 begins with one VU, which is as good as none.
+            parts.extend(first.filter(|vus| *vus > 1).map(|vus| format!("{vus}:0s")));
+            for stage in all.iter().take(MOST_STAGES) {
+                let stage = stage.as_object()?;
+                parts.push(format!("{}:{}", number(stage, "target")?, lasts(stage)?));
+            }
+        }
+        (None | Some("constant-vus"), None) => {
+            let vus = number(scenario, "vus").unwrap_or(1);
+            parts = vec![format!("{vus}:0s"), format!("{vus}:{}", lasts(scenario)?)];
+        }
+        _ => return None,
+    }
+    (!parts.is_empty()).then(|| parts.join(","))
 }
 
 /// A time as k6 writes it: `1m30s`, `500ms`, or a number of milliseconds.
@@ -128,6 +168,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn stages_are_those_of_the_script_or_of_its_only_scenario() {
+        let of = |options: Value| stages(options.as_object().unwrap());
+        let two = json!([{"duration": "30s", "target": 20}, {"duration": "1m", "target": 0}]);
+        let wanted = Some("20:30000ms,0:60000ms".to_owned());
+        assert_eq!(of(json!({"stages": two})), wanted);
+        let ramping = json!({"executor": "ramping-vus", "startVUs": 0, "stages": two});
+        assert_eq!(of(json!({"scenarios": {"a": ramping}})), wanted);
+        assert_eq!(of(json!({"scenarios": {"a": ramping, "b": ramping}})), None);
+        let rates = json!({"executor": "ramping-arrival-rate", "stages": two});
+        assert_eq!(of(json!({"scenarios": {"a": rates}})), None);
+        let constant = of(json!({"vus": 5, "duration": "10s"}));
+        assert_eq!(constant.as_deref(), Some("5:0s,5:10000ms"));
+        for none in [json!({}), json!({"iterations": 5}), json!({"stages": [{}]})] {
+            assert_eq!(of(none), None);
+        }
+    }
 
     #[test]
     fn times_are_read_as_k6_writes_them() {

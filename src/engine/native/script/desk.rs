@@ -200,11 +200,12 @@ impl<'a> Desk<'a> {
         self.thought.take()
     }
 
-    /// How the target failed one who looks: not where most of his requests passed.
+    /// How the target failed one who looks: not where most of his requests passed, unless he sees
+    /// all of them.
     pub(super) fn take_failure(&self) -> Option<Box<Failure>> {
         let (passed, failed) = self.went.get();
         let failure = self.failure.take();
-        failure.filter(|_| failed > passed)
+        failure.filter(|_| failed > passed || self.kind.trace.is_some())
     }
 
     /// Closes the connections that nobody uses.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::{Function, MakesVus, ScriptTable, ScriptWork, Seen};
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, Number, PopulationSpec};
 use crate::engine::requests::few;
+use crate::engine::trace::Trace;
 use crate::engine::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
 use crate::k6::MetricRow;
 use crate::measure::{Level, LoadedAddress, Mix, Window};
@@ -94,25 +95,7 @@ impl ScriptSpec {
         engine: &mut NativeEngine,
         work: &Arc<ScriptWork>,
     ) -> Result<Around, EngineError> {
-        let mut data: Option<Arc<str>> = None;
-        if let Some(limit) = self.setup {
-            let went = tokio::time::timeout(limit, engine.look_at(Function::Setup, 0, None));
-            let went = went.await.map_err(|_| {
-                let limit = limit.as_secs_f64();
-                EngineError::Unfit(format!("setup() of {} took over {limit} s", self.shown))
-            })?;
-            // Only what it throws fails it.
-            if let Canary::Failed(failure) = went? {
-                let why = &failure.message;
-                let text = format!("setup() of {} failed: {why}", self.shown);
-                return Err(EngineError::Unfit(text));
-            }
-            data = work.seen().returned.take().map(Into::into);
-        }
-        if let Some(data) = &data {
-            // The first that is set stays.
-            let _ = work.data.set(Arc::clone(data));
-        }
+        let data = self.set_up(engine, work, None).await?;
         let began = tokio::time::Instant::now();
         let kinds = Mix::new(&self.shares());
         for kind in 0..kinds.kinds() {
@@ -132,6 +115,60 @@ impl ScriptSpec {
             }
         }
         self.around(&work.seen(), data)
+    }
+
+    /// Runs `setup`, where there is one; gives what it returned.
+    async fn set_up(
+        &self,
+        engine: &mut NativeEngine,
+        work: &Arc<ScriptWork>,
+        trace: Option<Trace>,
+    ) -> Result<Option<Arc<str>>, EngineError> {
+        let Some(limit) = self.setup else {
+            return Ok(None);
+        };
+        let went = tokio::time::timeout(limit, engine.look_at(Function::Setup, 0, trace));
+        let went = went.await.map_err(|_| {
+            let limit = limit.as_secs_f64();
+            EngineError::Unfit(format!("setup() of {} took over {limit} s", self.shown))
+        })?;
+        // Only what it throws fails it.
+        if let Canary::Failed(failure) = went? {
+            let why = &failure.message;
+            let text = format!("setup() of {} failed: {why}", self.shown);
+            return Err(EngineError::Unfit(text));
+        }
+        let data: Option<Arc<str>> = work.seen().returned.take().map(Into::into);
+        if let Some(data) = &data {
+            // The first that is set stays.
+            let _ = work.data.set(Arc::clone(data));
+        }
+        Ok(data)
+    }
+
+    /// Runs `setup`, one iteration of a VU and `teardown`, and tells of them line by line.
+    ///
+    /// # Errors
+    /// When `setup` fails, or the script ends the run.
+    pub async fn look(&self, vu: u32, trace: Trace) -> Result<Canary, EngineError> {
+        let table = ScriptTable::new(BTreeSet::new(), &self.names, self.metrics.clone());
+        let work = Arc::new(self.work(table));
+        let mut engine = self.engine(&work)?;
+        let set_up = self.set_up(&mut engine, &work, Some(trace.clone())).await;
+        let went = match set_up {
+            Ok(_) => {
+                let look = engine.look_at(Function::Iteration, vu, Some(trace.clone()));
+                let went = look.await;
+                if self.has_teardown {
+                    let teardown = engine.look_at(Function::Teardown, 0, Some(trace));
+                    let _ = tokio::time::timeout(TEARDOWN, teardown).await;
+                }
+                went
+            }
+            Err(error) => Err(error),
+        };
+        engine.stop().await;
+        went
     }
 
     fn shares(&self) -> Vec<u32> {

@@ -16,7 +16,8 @@ use super::{Called, Function, MakesVus, ScriptEngine, ScriptSpec, Talks};
 use crate::bounded;
 use crate::engine::native::NativeSpec;
 use crate::engine::native::start::{WINDOW, cores, load_of};
-use crate::engine::{EngineError, Order, Started};
+use crate::engine::trace::Trace;
+use crate::engine::{Canary, EngineError, Order, Started};
 use crate::k6::{Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Script, ScriptInfo};
 use crate::plan::{Amount, ScriptPlan};
 
@@ -268,6 +269,20 @@ pub(in crate::engine) async fn start(
         engine: Box::new(ScriptEngine::start(spec, order.stopped).await?),
         warnings: Vec::new(),
     })
+}
+
+/// Runs `setup`, one iteration and `teardown`, and tells of them line by line.
+pub(in crate::engine) async fn one(
+    own: &ScriptPlan,
+    order: Order<'_>,
+    vu: u32,
+    trace: Trace,
+) -> Result<Canary, EngineError> {
+    let program = load(own).map_err(|error| EngineError::Unfit(told(own, &error)))?;
+    let mut spec = spec(own, &order, program);
+    spec.native.threads = 1;
+    spec.native.excerpts = true;
+    spec.look(vu, trace).await
 }
 
 fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
