@@ -117,6 +117,8 @@ pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, Comm
     let mut plan = plan(args, terminal)?;
     // One user fits every machine.
     plan.max_is_explicit = false;
+    // What becomes of the options of a script is for a run.
+    plan.engine.facts_mut().take_notes();
     let ready = prepare::prepare(plan, &host)?;
     consent::agree(&ready, args.yes, terminal)?;
     let runtime = runtime()?;
