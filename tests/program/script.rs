@@ -179,11 +179,8 @@ fn a_search_has_rows_by_name_and_ends_with_teardown() {
         );
         assert_ne!(record.answer.ending, Ending::TargetDown, "{text}");
         let probe = record.probes.last().unwrap();
-        assert_eq!(probe.level, 4, "{text}");
-        assert!(
-            matches!(probe.end, HoldEnd::Complete),
-            "{text}"
-        );
+        assert_eq!(probe.level.get(), 4, "{text}");
+        assert!(matches!(probe.end, HoldEnd::Complete), "{text}");
         let masked = fs::read_to_string(run.join("result.json")).unwrap();
         assert!(
             !masked.contains("t0k"),
@@ -204,7 +201,11 @@ fn a_ramp_follows_the_stages_of_the_script() {
         let mut runs = fs::read_dir(folder.path().join("out/script-s")).unwrap();
         let run = runs.next().unwrap().unwrap().path();
         let record = report::read_ramp(&fs::read(run.join("ramp.json")).unwrap()).unwrap();
-        let targets: Vec<u32> = record.stages.iter().map(|stage| stage.asked.to.get()).collect();
+        let targets: Vec<u32> = record
+            .stages
+            .iter()
+            .map(|stage| stage.asked.to.get())
+            .collect();
         assert_eq!(targets, [3, 3]);
         Ok(())
     });

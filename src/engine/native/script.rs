@@ -4,6 +4,7 @@
 //! JavaScript runs on the load thread. It is paid for by nobody's latency: a request's clock begins
 //! right before it is written and ends with the kernel's stamp of its last byte.
 
+mod channels;
 mod desk;
 mod engine;
 #[cfg(test)]
@@ -166,6 +167,11 @@ impl ScriptThread {
         }
     }
 
+    /// What was learned of addresses.
+    fn kept(&self) -> &Kept {
+        &self.kept
+    }
+
     /// The row of the iterations.
     pub(super) fn iteration_row(&self) -> usize {
         self.work.table.iteration()
@@ -266,7 +272,7 @@ impl<'a> ScriptUser<'a> {
                 running.drop_op(id);
             }
             for (id, op) in turn.begun {
-                running.begin(id, desk.carry_out(op));
+                running.begin(id, Box::pin(desk.carry_out(id, op)));
             }
             let goes_on = match turn.until {
                 Until::Over(end) => {
@@ -299,6 +305,7 @@ impl<'a> ScriptUser<'a> {
     /// Counts an iteration; says how it went.
     fn end_iteration(&mut self, end: Option<End>) -> CycleEnd {
         let clock = self.state.end_cycle();
+        self.desk.channels.clear();
         if self.script.work.closes_each_cycle {
             self.desk.close();
         }

@@ -23,7 +23,7 @@ use http::header::RETRY_AFTER;
 use rand::RngExt as _;
 
 pub(super) use self::body::Body;
-pub(super) use self::telling::{EXCHANGE, body_lines, fit, head_lines};
+pub(super) use self::telling::{EXCHANGE, body_lines, fit, head_lines, message_line};
 use self::telling::{FailedAnswer, Look};
 use self::waiting::{Came, awaited};
 use super::back_off::retry_after;

@@ -6,19 +6,21 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use breakpoint_script::exchange::{
-    Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, Printed, RequestName, Sample,
-    Timings,
+    Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, OpId, Printed, RequestName,
+    Sample, Timings,
 };
 use http::header::RETRY_AFTER;
 use http::{Method, StatusCode};
 
+use super::channels::Channels;
+use super::running::Next;
 use super::telling::Told;
-use super::wire::{self, Place};
+use super::wire::{self, Connecting, Place};
 use super::{Function, ScriptThread, ending_of};
 use crate::engine::EngineError;
 use crate::engine::native::back_off::retry_after;
 use crate::engine::native::client::Client;
-use crate::engine::native::http::{Connection, Encoding, Head, Keep, NOT_ALLOWED, Want};
+use crate::engine::native::http::{Connection, Encoding, Head, Keep, NOT_ALLOWED, Version, Want};
 use crate::engine::native::idle::IdleLimit;
 use crate::engine::native::kind::Kind;
 use crate::engine::native::limit::TimeLimit;
@@ -34,7 +36,7 @@ use crate::units;
 /// a script makes as many and as long ones as it likes.
 const MOST_PLACES: usize = 1_000;
 const MOST_LATE: usize = 1_000;
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+pub(super) const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// Connections of one user to one origin that are kept.
 const MOST_KEPT: usize = 32;
 
@@ -47,8 +49,8 @@ pub(in crate::engine::native) struct Kept {
 }
 
 /// An address that was asked for before.
-struct Known {
-    place: Place,
+pub(super) struct Known {
+    pub(super) place: Place,
     idle: Rc<IdleLimit>,
     /// By method what its requests are called where the script does not say, and where they are
     /// counted.
@@ -62,7 +64,7 @@ pub(super) struct Named {
 }
 
 impl Kept {
-    fn known(&self, url: &str) -> Result<Rc<Known>, String> {
+    pub(super) fn known(&self, url: &str) -> Result<Rc<Known>, String> {
         if let Some(known) = self.places.borrow().get(url) {
             return Ok(Rc::clone(known));
         }
@@ -99,16 +101,18 @@ pub(super) struct Desk<'a> {
     pub(super) kind: &'a Kind,
     pub(super) script: &'a ScriptThread,
     pub(super) state: &'a VuState,
-    client: Client<'a>,
+    pub(super) client: Client<'a>,
     /// Connections that nobody uses just now.
     connections: RefCell<Vec<(Origin, Box<Connection>)>>,
     limits: RefCell<Vec<TimeLimit>>,
     /// When the last thing that the iteration waited for was there.
-    last: Cell<Instant>,
+    pub(super) last: Cell<Instant>,
     /// Requests of this iteration that passed, and that failed.
     went: Cell<(u32, u32)>,
     thought: Cell<Duration>,
     pub(super) failure: RefCell<Option<Box<Failure>>>,
+    /// Sockets and streams that are open.
+    pub(super) channels: Channels,
 }
 
 /// An answer as it came.
@@ -116,8 +120,8 @@ pub(super) struct Came {
     pub(super) head: Head,
     pub(super) body: Vec<u8>,
     pub(super) encoding: Encoding,
-    timings: Timings,
-    connection: Option<Box<Connection>>,
+    pub(super) timings: Timings,
+    pub(super) connection: Option<Box<Connection>>,
 }
 
 /// Why there is none.
@@ -154,6 +158,7 @@ impl<'a> Desk<'a> {
             went: Cell::default(),
             thought: Cell::default(),
             failure: RefCell::default(),
+            channels: Channels::default(),
         }
     }
 
@@ -214,17 +219,17 @@ impl<'a> Desk<'a> {
     }
 
     /// Does what a script began.
-    pub(super) async fn carry_out(&self, op: Op) -> Happened {
+    pub(super) async fn carry_out(&self, id: OpId, op: Op) -> Next<'_> {
         match op {
-            Op::Http(request) => self.http(*request).await,
+            Op::Http(request) => self.http(*request).await.into(),
             Op::Wait {
                 time,
                 is_think_time,
-            } => self.wait(time, is_think_time).await,
-            Op::OpenSocket(_) | Op::OpenStream(_) | Op::Send(..) | Op::Close(..) => {
-                let what = "WebSockets and event streams of scripts are not supported yet";
-                failed(1000, what.to_owned())
-            }
+            } => self.wait(time, is_think_time).await.into(),
+            Op::OpenSocket(request) => self.open_socket(id, *request).await,
+            Op::OpenStream(request) => self.open_stream(id, *request).await,
+            Op::Send(to, message) => self.send(to, message).await,
+            Op::Close(of, code, _) => self.close_channel(of, code).await.into(),
         }
     }
 
@@ -258,7 +263,7 @@ impl<'a> Desk<'a> {
             Ok(known) => known,
             Err(why) => return failed(1020, why),
         };
-        let (method, bytes) = match wire::render(&request, &known.place) {
+        let (method, bytes) = match wire::render(&request, &known.place, Connecting::AsAsked) {
             Ok(rendered) => rendered,
             Err(why) => return failed(1000, why),
         };
@@ -298,7 +303,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Counts a request in its own row and in that of all.
-    fn count(&self, rows: [Option<usize>; 2], ending: Ending) {
+    pub(super) fn count(&self, rows: [Option<usize>; 2], ending: Ending) {
         let mut recorder = self.kind.thread.recorder.borrow_mut();
         for row in rows.into_iter().flatten() {
             recorder.count(row, ending);
@@ -390,27 +395,20 @@ impl<'a> Desk<'a> {
         {
             self.keep(&known.place.origin, connection);
         }
-        let headers = head.headers.iter();
-        let headers = headers.map(|(name, value)| {
-            let value = text_of(value.as_bytes());
-            (name.as_str().to_owned(), value)
-        });
-        let reason = head.status.canonical_reason().unwrap_or_default();
         Happened::Answered(Box::new(Answer {
-            status: head.status.as_u16(),
-            status_text: reason.to_owned(),
-            protocol: match head.version {
-                crate::engine::native::http::Version::One => "HTTP/1.1",
-                crate::engine::native::http::Version::Two => "HTTP/2.0",
-            },
-            headers: headers.collect(),
             body: (request.body_use == BodyUse::Kept).then_some(body),
             remote,
             timings,
+            ..answer_of(&head)
         }))
     }
 
-    fn unanswered(&self, missing: &Missing, place: &Place, request: &HttpRequest) -> Happened {
+    pub(super) fn unanswered(
+        &self,
+        missing: &Missing,
+        place: &Place,
+        request: &HttpRequest,
+    ) -> Happened {
         self.last.set(Instant::now());
         let text = missing.words.as_ref().map(Words::whole).unwrap_or_default();
         if text == NOT_ALLOWED {
@@ -428,7 +426,7 @@ impl<'a> Desk<'a> {
     }
 
     /// What a request is called.
-    fn named(&self, request: &HttpRequest, known: &Known) -> Rc<Named> {
+    pub(super) fn named(&self, request: &HttpRequest, known: &Known) -> Rc<Named> {
         if let RequestName::Given(name) = &request.name {
             return self.row_of(name);
         }
@@ -459,6 +457,26 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// An answer without its body.
+pub(super) fn answer_of(head: &Head) -> Answer {
+    let headers = head.headers.iter();
+    let headers = headers.map(|(name, value)| {
+        let value = text_of(value.as_bytes());
+        (name.as_str().to_owned(), value)
+    });
+    let reason = head.status.canonical_reason().unwrap_or_default();
+    Answer {
+        status: head.status.as_u16(),
+        status_text: reason.to_owned(),
+        protocol: match head.version {
+            Version::One => "HTTP/1.1",
+            Version::Two => "HTTP/2.0",
+        },
+        headers: headers.collect(),
+        ..Answer::default()
+    }
+}
+
 /// How an answer counts.
 fn judged(expected: &Expected, came: &Came) -> Ending {
     let status = came.head.status;
@@ -483,11 +501,11 @@ fn judged(expected: &Expected, came: &Came) -> Ending {
     }
 }
 
-fn failed(code: u16, message: String) -> Happened {
+pub(super) fn failed(code: u16, message: String) -> Happened {
     Happened::Failed(Failed { code, message })
 }
 
-fn too_late(timeout: Duration) -> Missing {
+pub(super) fn too_late(timeout: Duration) -> Missing {
     why::clear();
     let limit = units::format_seconds(timeout.as_secs_f64());
     Missing {

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use breakpoint_script::exchange::{
-    BodyUse, End, Expected, Happened, HttpRequest, Op, OpId, RequestName, Sample, Turn, Until,
+    BodyUse, End, Expected, Happened, HttpRequest, Message, Op, OpId, RequestName, Sample,
+    SocketRequest, Turn, Until,
 };
 
 use super::{Called, MakesVus, Talks};
@@ -19,6 +20,11 @@ pub(in crate::engine::native) enum Play {
     Sleep(Duration),
     /// Keeps the thread busy, as JavaScript does.
     Busy(Duration),
+    /// Opens a WebSocket, sends each of these when it is open or the one before was answered, and
+    /// closes it.
+    Chat(SocketRequest, Vec<Message>),
+    /// Opens a stream and hears it to its end.
+    Listen(HttpRequest),
     /// Measures something.
     Measure(Sample),
     /// Ends.
@@ -55,6 +61,7 @@ impl MakesVus for Plays {
             all: self.clone(),
             left: VecDeque::new(),
             last: 0,
+            open: None,
         }))
     }
 }
@@ -64,12 +71,33 @@ struct Player {
     all: Plays,
     left: VecDeque<Play>,
     last: u64,
+    /// What is open, and what it still sends.
+    open: Option<(OpId, VecDeque<Message>)>,
 }
 
 impl Player {
     fn id(&mut self) -> OpId {
         self.last += 1;
         OpId(self.last)
+    }
+
+    /// What happened to what is open.
+    fn goes_on(&mut self, happened: &Happened, turn: &mut Turn) {
+        let Some((id, mut messages)) = self.open.take() else {
+            return;
+        };
+        match happened {
+            Happened::Opened(_) | Happened::Came(_) => {
+                let op = match messages.pop_front() {
+                    Some(message) => Op::Send(id, message),
+                    None => Op::Close(id, 1000, String::new()),
+                };
+                turn.begun.push((self.id(), op));
+                self.open = Some((id, messages));
+            }
+            Happened::Answered(_) | Happened::Event(_) => self.open = Some((id, messages)),
+            _ => {}
+        }
     }
 }
 
@@ -91,7 +119,11 @@ impl Talks for Player {
     }
 
     fn turn(&mut self, happened: Vec<(OpId, Happened)>) -> Turn {
-        for (_, happened) in happened {
+        let mut turn = Turn::default();
+        for (id, happened) in happened {
+            if self.open.as_ref().is_some_and(|(open, _)| *open == id) {
+                self.goes_on(&happened, &mut turn);
+            }
             let said = match happened {
                 Happened::Answered(answer) => {
                     let body = answer
@@ -105,13 +137,28 @@ impl Talks for Player {
                 }
                 Happened::Failed(failed) => format!("{} {}", failed.code, failed.message),
                 Happened::Waited => "waited".to_owned(),
+                Happened::Opened(answer) => format!("open {}", answer.status),
                 other => format!("{other:?}"),
             };
             self.all.heard.lock().unwrap().push((self.number, said));
         }
-        let mut turn = Turn::default();
+        if self.open.is_some() {
+            return turn;
+        }
         loop {
             match self.left.pop_front() {
+                Some(Play::Chat(request, messages)) => {
+                    let id = self.id();
+                    turn.begun.push((id, Op::OpenSocket(Box::new(request))));
+                    self.open = Some((id, messages.into()));
+                    return turn;
+                }
+                Some(Play::Listen(request)) => {
+                    let id = self.id();
+                    turn.begun.push((id, Op::OpenStream(Box::new(request))));
+                    self.open = Some((id, VecDeque::new()));
+                    return turn;
+                }
                 Some(Play::Ask(requests)) => {
                     for request in requests {
                         turn.begun.push((self.id(), Op::Http(Box::new(request))));

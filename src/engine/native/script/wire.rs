@@ -85,11 +85,24 @@ fn is_id(part: &str) -> bool {
     is_number || is_hex || is_token
 }
 
+/// What becomes of the connection of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Connecting {
+    /// It is kept or closed, as the request says.
+    AsAsked,
+    /// It becomes a WebSocket.
+    Upgrades,
+}
+
 /// The bytes of a request, as HTTP/1.1 writes it.
 ///
 /// # Errors
 /// Says what of it cannot be sent.
-pub(super) fn render(request: &HttpRequest, place: &Place) -> Result<(Method, Vec<u8>), String> {
+pub(super) fn render(
+    request: &HttpRequest,
+    place: &Place,
+    connection: Connecting,
+) -> Result<(Method, Vec<u8>), String> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| format!("invalid method `{}`", request.method))?;
     let body = request.body.as_deref().unwrap_or_default();
@@ -116,13 +129,24 @@ pub(super) fn render(request: &HttpRequest, place: &Place) -> Result<(Method, Ve
             return Err(format!("invalid header `{name}`"));
         }
         // How long the body is and whether the connection is kept is not for the script to say.
-        let framing = ["content-length", "transfer-encoding", "connection"];
+        let framing = [
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "upgrade",
+            "sec-websocket-key",
+            "sec-websocket-version",
+        ];
         if !framing.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             put(&[name, ": ", value, "\r\n"]);
         }
     }
-    if !request.keeps_connection {
-        put(&["connection: close\r\n"]);
+    match connection {
+        Connecting::Upgrades => {
+            put(&["connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"])
+        }
+        Connecting::AsAsked if request.keeps_connection => {}
+        Connecting::AsAsked => put(&["connection: close\r\n"]),
     }
     let says_length = matches!(method, Method::POST | Method::PUT | Method::PATCH);
     if says_length || !body.is_empty() {
@@ -189,7 +213,7 @@ mod tests {
         request.method = "POST".to_owned();
         request.body = Some(b"ab"[..].into());
         request.keeps_connection = false;
-        let (_, bytes) = render(&request, &place).unwrap();
+        let (_, bytes) = render(&request, &place, Connecting::AsAsked).unwrap();
         let text = String::from_utf8(bytes).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("POST / HTTP/1.1\r\nhost: h\r\nuser-agent: breakpoint/"));
@@ -200,7 +224,7 @@ mod tests {
         assert_eq!(body, "ab");
         for (name, value) in [("X-A", "1\r\nX-B: 2"), ("X A", "1"), ("", "1")] {
             request.headers = vec![(name.to_owned(), value.to_owned())];
-            assert!(render(&request, &place).is_err());
+            assert!(render(&request, &place, Connecting::AsAsked).is_err());
         }
     }
 }

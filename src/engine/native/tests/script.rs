@@ -1,7 +1,8 @@
 //! Users of a script: VUs that play what a script would do.
 
 use breakpoint_script::exchange::{
-    BodyUse, End, HttpRequest, MetricKind, RequestName, Sample, Thrown, ThrownKind,
+    BodyUse, End, HttpRequest, Message, MetricKind, RequestName, Sample, SocketRequest, Thrown,
+    ThrownKind,
 };
 
 use super::super::script::fake::{Play, Plays, get};
@@ -399,4 +400,81 @@ async fn what_the_script_computes_is_not_the_targets_latency() {
     let median = steps[0].latency.quantile_s(0.5).unwrap();
     assert!(median < 0.01, "{median}");
     Box::new(engine).stop().await;
+}
+
+/// A WebSocket that says everything again, and answers pings.
+async fn echo() -> String {
+    server(|_, tcp| async move {
+        let tcp = tcp.into_std().unwrap();
+        tcp.set_nonblocking(false).unwrap();
+        let serve = move || {
+            let mut socket = tungstenite::accept(tcp).unwrap();
+            while let Ok(message) = socket.read() {
+                if message.is_text() || message.is_binary() {
+                    socket.send(message).unwrap();
+                }
+            }
+        };
+        tokio::task::spawn_blocking(serve).await.unwrap();
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_websocket_of_a_script_is_opened_spoken_on_and_closed() {
+    let base = echo().await;
+    let request = SocketRequest {
+        url: format!("{}/chat/7", base.replace("http", "ws")),
+        headers: Vec::new(),
+        timeout: Duration::from_secs(10),
+        name: RequestName::Address,
+        tags: Arc::default(),
+    };
+    let bytes: Arc<[u8]> = [0xff, 0][..].into();
+    let messages = vec![
+        Message::Text("hello".to_owned()),
+        Message::Binary(bytes),
+        Message::Ping,
+    ];
+    let plays = Plays::new(vec![Play::Chat(request, messages)]);
+    let mut engine = start(script_spec(&plays)).await.unwrap();
+    let chat = row(&engine, "GET /chat/#");
+    seen_at(&mut engine, 1, |s, _| s[chat].completed() > 0).await;
+    Box::new(engine).stop().await;
+    let heard = heard(&plays);
+    let once = [
+        "call default -",
+        "open 101",
+        "Came(Text(\"hello\"))",
+        "Came(Binary([255, 0]))",
+        "Came(Pong)",
+        "Closed(1000, \"\")",
+    ];
+    let told: Vec<&str> = heard
+        .iter()
+        .map(String::as_str)
+        .filter(|s| *s != "Sent")
+        .collect();
+    assert_eq!(told[..once.len()], once, "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_stream_of_a_script_hands_its_events_on_to_its_end() {
+    let base = answering(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\
+         content-length: 37\r\n\r\nevent: a\ndata: 1\n\ndata: two words\n\n\n\n",
+    )
+    .await;
+    let plays = Plays::new(vec![Play::Listen(get(&format!("{base}/s")))]);
+    let mut engine = start(script_spec(&plays)).await.unwrap();
+    seen_at(&mut engine, 1, |s, _| s[0].completed() > 0).await;
+    Box::new(engine).stop().await;
+    let heard = heard(&plays);
+    assert_eq!(heard[1], "200 -");
+    assert!(heard[2].contains("name: \"a\", data: \"1\""), "{heard:?}");
+    assert!(
+        heard[3].contains("name: \"\", data: \"two words\""),
+        "{heard:?}"
+    );
+    assert_eq!(heard[4], "Closed(0, \"\")");
 }

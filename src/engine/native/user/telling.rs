@@ -445,7 +445,7 @@ fn event_line(name: &str, data: &str, masks: &Masks) -> String {
 }
 
 /// A message of a WebSocket, on one line.
-pub(super) fn message_line(text: &str, masks: &Masks) -> String {
+pub(in crate::engine::native) fn message_line(text: &str, masks: &Masks) -> String {
     let line = excerpt::line(&masks.text(text));
     excerpt::cut(&format!("message: {line}"), SHOWN)
 }
