@@ -6,3 +6,4 @@
 //! time.
 
 pub mod exchange;
+pub mod gjson;
