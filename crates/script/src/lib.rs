@@ -9,11 +9,17 @@
 //! ([`Vu::new`]), calls the script's functions ([`Vu::call`]) and takes them on ([`Vu::turn`]).
 
 mod api;
+pub(crate) mod bytes;
+pub(crate) mod crypto;
+pub(crate) mod encoding;
 pub mod exchange;
+pub mod gjson;
 mod host;
 mod http;
 mod modules;
 mod program;
+#[cfg(test)]
+pub(crate) mod testing;
 mod thrown;
 mod vu;
 

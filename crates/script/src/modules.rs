@@ -11,6 +11,12 @@ use crate::LoadError;
 use crate::api;
 use crate::host::{Host, Wanted};
 
+/// Before the whole name of a module.
+pub(crate) const WHOLE: &str = "whole:";
+
+/// What modules of the old kind export, whole.
+pub(crate) const OLD_EXPORTS: &str = "__exports";
+
 /// Finds modules by name.
 pub(crate) struct Finder(pub(crate) Rc<Host>);
 
@@ -123,13 +129,10 @@ fn is_common_js(text: &str) -> bool {
 
 /// On one line, so that places stay what they are.
 fn wrap_common_js(text: &str) -> String {
-    // What a function is called by cannot be known before it runs: these are what k6 calls.
     format!(
         "const module = {{ exports: {{}} }}; const exports = module.exports; (function () {{ {text}\n\
-         }}).call(exports); export default module.exports?.default ?? module.exports; export const \
-         options = module.exports?.options, setup = module.exports?.setup, teardown = \
-         module.exports?.teardown, handleSummary = module.exports?.handleSummary, __exports = \
-         module.exports;"
+         }}).call(exports); const old = module.exports; export default old?.default ?? old; \
+         export {{ old as {OLD_EXPORTS} }};"
     )
 }
 
@@ -140,6 +143,9 @@ pub(crate) fn resolve(base: &str, name: &str) -> std::result::Result<String, Str
     }
     if let Some(words) = refusal(name) {
         return Err(words);
+    }
+    if let Some(whole) = name.strip_prefix(WHOLE) {
+        return Ok(whole.to_owned());
     }
     if is_address(name) {
         return Ok(name.to_owned());

@@ -111,6 +111,10 @@ pub(crate) fn text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
             }
         }
     }
+    if let Some(symbol) = value.as_symbol() {
+        let about = symbol.description().ok().and_then(|about| about.get::<String>().ok());
+        return format!("Symbol({})", about.unwrap_or_default());
+    }
     match value.get::<Coerced<String>>() {
         Ok(text) => text.0,
         Err(_) => {

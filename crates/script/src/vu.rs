@@ -331,6 +331,8 @@ fn evaluate<'js>(ctx: &Ctx<'js>, host: &Host) -> rquickjs::Result<Object<'js>> {
         }
     };
     let exports = module.namespace()?;
+    let old: Value = exports.get(modules::OLD_EXPORTS)?;
+    let exports = old.into_object().unwrap_or(exports);
     if let Some(loading) = &host.loading {
         let options: Value = exports.get("options")?;
         let text = ctx.json_stringify(options)?;

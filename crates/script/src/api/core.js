@@ -4,7 +4,6 @@
   const waiting = new Map();
   const intervals = new Map();
   const modules = new Map();
-  const files = new Map();
 
   const define = (name, value) =>
     Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
@@ -85,11 +84,11 @@
   define('__ITER', 0);
   define('open', (path, mode) => {
     if (typeof path !== 'string' || path === '') throw new TypeError('open() takes a path');
-    return host.open(host.caller(2), path, mode === 'b');
+    return host.open(host.caller(), path, mode === 'b');
   });
   define('require', (name) => {
     if (typeof name !== 'string' || name === '') throw new TypeError('require() takes a name');
-    const whole = host.resolve(host.caller(2) ?? '', name);
+    const whole = host.resolve(host.caller() ?? '', name);
     return whole.startsWith('k6') && !whole.includes('.') ? builtin(whole) : host.load(whole);
   });
   define('global', globalThis);

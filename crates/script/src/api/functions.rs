@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rquickjs::{Array, ArrayBuffer, Ctx, Exception, Function, IntoJs as _, Object, Result, Value};
+use rquickjs::{Array, ArrayBuffer, Ctx, Exception, Function, IntoJs as _, Module, Object, Result, Value};
 
 use crate::exchange::{MetricKind, Op, OpId, PrintLevel, Sample};
 use crate::host::{Ended, Host, Wanted};
@@ -12,6 +12,7 @@ use crate::http::Pending;
 use crate::http::{number, tags_of};
 use crate::modules;
 use crate::program::Metric;
+use crate::thrown::OWN;
 
 /// The longest that a script sleeps or a timer runs.
 const LONGEST_WAIT_SECONDS: f64 = 366.0 * 24.0 * 3600.0;
@@ -239,20 +240,43 @@ fn files<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     };
     to.set("open", Function::new(ctx.clone(), open)?)?;
 
-    // The module that calls, `up` calls above this one.
-    let caller = |ctx: Ctx<'js>, up: i32| -> Option<String> {
-        let name = ctx.script_or_module_name(isize::try_from(up).ok()?)?;
-        name.to_string().ok()
-    };
+    let caller = |ctx: Ctx<'js>| caller(&ctx);
     to.set("caller", Function::new(ctx.clone(), caller)?)?;
 
-    let own = Rc::clone(host);
     let resolve = move |ctx: Ctx<'js>, base: String, name: String| -> Result<String> {
         modules::resolve(&base, &name).map_err(|words| Exception::throw_message(&ctx, &words))
     };
     to.set("resolve", Function::new(ctx.clone(), resolve)?)?;
-    let _ = own;
+
+    let load = move |ctx: Ctx<'js>, name: String| -> Result<Value<'js>> {
+        let promise = Module::import(&ctx, format!("{}{name}", modules::WHOLE))?;
+        let exports: Option<Result<Object>> = loop {
+            match promise.result() {
+                None if ctx.execute_pending_job() => {}
+                result => break result,
+            }
+        };
+        let Some(exports) = exports else {
+            let words = format!("`{name}` cannot be required: it waits while it is loaded");
+            return Err(Exception::throw_message(&ctx, &words));
+        };
+        let exports = exports?;
+        match exports.get::<_, Value>(modules::OLD_EXPORTS)? {
+            none if none.is_undefined() => Ok(exports.into_value()),
+            old => Ok(old),
+        }
+    };
+    to.set("load", Function::new(ctx.clone(), load)?)?;
     Ok(())
+}
+
+/// The module of the script's that called a function of the host's.
+fn caller(ctx: &Ctx<'_>) -> Option<String> {
+    // Between them lie the host's own functions.
+    (0..8).find_map(|level| {
+        let name = ctx.script_or_module_name(level)?.to_string().ok()?;
+        (!name.starts_with(OWN)).then_some(name)
+    })
 }
 
 fn open_file(host: &Host, path: &str) -> std::result::Result<Arc<[u8]>, String> {

@@ -122,7 +122,7 @@ fn fail_ends_the_iteration() {
     let thrown = world.throws();
     assert_eq!(thrown.message, "no way");
     assert_eq!(thrown.kind, ThrownKind::Fail);
-    assert_eq!(thrown.place.as_deref(), Some("script.js:2:35"));
+    assert_eq!(thrown.place.as_deref(), Some("script.js:2:33"));
     assert!(world.printed.is_empty());
 }
 

@@ -15,7 +15,7 @@ fn init_code_makes_no_requests() {
     assert!(error.message.contains("init code"), "{error}");
     assert_eq!(error.place.as_deref(), Some("script.js:1:33"), "{error}");
     let error = load("import { sleep } from 'k6';\nsleep(1);").expect_err("init");
-    assert_eq!(error.place.as_deref(), Some("script.js:2:6"), "{error}");
+    assert_eq!(error.place.as_deref(), Some("script.js:2:1"), "{error}");
 }
 
 // using-k6/test-lifecycle: `__VU` is 0 in the first init, 1..N later; init code runs once per VU
@@ -127,7 +127,7 @@ fn open_reads_in_init_code_only() {
 fn a_file_that_is_not_there_is_named() {
     let error = load("\n open('no.csv');").expect_err("no file");
     assert!(error.message.contains("no.csv"), "{error}");
-    assert_eq!(error.place.as_deref(), Some("script.js:2:6"));
+    assert_eq!(error.place.as_deref(), Some("script.js:2:2"));
 }
 
 #[test]

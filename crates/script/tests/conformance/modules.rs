@@ -57,7 +57,7 @@ fn a_mistake_is_named_with_its_line() {
     let error = load("export default () => {\n  let x = ;\n};").expect_err("a mistake");
     assert_eq!(error.place.as_deref(), Some("script.js:2:11"), "{error:?}");
     let error = load("const a = 1;\nnull.x;").expect_err("a mistake");
-    assert_eq!(error.place.as_deref(), Some("script.js:2:6"), "{error:?}");
+    assert_eq!(error.place.as_deref(), Some("script.js:2:1"), "{error:?}");
 }
 
 #[test]
