@@ -279,6 +279,7 @@ impl Plan {
             ..plan
         };
         plan.note_thresholds(profile, flags, script);
+        plan.target.connect.insecure |= script.is_some_and(|script| script.own.insecure);
         Ok(plan)
     }
 

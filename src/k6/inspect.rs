@@ -33,6 +33,26 @@ const ODD: [(&str, &str); 3] = [
     ("paused", "nothing would resume it"),
 ];
 
+/// Those that have no counterpart where this program runs a script, and what there is instead.
+const UNHEARD: [(&str, &str); 7] = [
+    ("hosts", "set addresses of names with --resolve"),
+    ("tlsAuth", "give a client certificate with --cert and --key"),
+    ("tlsVersion", "TLS 1.2 and 1.3 are spoken"),
+    (
+        "blockHostnames",
+        "requests go only to this machine and to --allow-target",
+    ),
+    (
+        "blacklistIPs",
+        "requests go only to this machine and to --allow-target",
+    ),
+    (
+        "localIPs",
+        "set where connections come from with --local-addr",
+    ),
+    ("minIterationDuration", "sleep in the script"),
+];
+
 /// What a script says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {
@@ -103,6 +123,15 @@ impl Script {
             ..Self::default()
         };
         script.read_thresholds(options, is_own);
+        if is_own {
+            let unheard = UNHEARD
+                .iter()
+                .filter(|(option, _)| options.get(*option).is_some_and(is_given));
+            let notes = unheard.map(|(option, instead)| {
+                format!("the script's option `{option}` is ignored; {instead}")
+            });
+            script.notes.extend(notes);
+        }
         for (option, why) in ODD {
             if let Some(value) = options.get(option).filter(|v| is_given(v)) {
                 let shown = format!("`{option}` ({})", quoted(&value.to_string()));

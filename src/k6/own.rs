@@ -22,8 +22,12 @@ pub struct OwnScript {
     pub closes_each_cycle: bool,
     /// Its stages as `TARGET:TIME,...`, where its VUs move by them.
     pub stages: Option<String>,
+    /// Whether any certificate is accepted.
+    pub insecure: bool,
     /// The metrics that it declares.
     pub metrics: Vec<Declared>,
+    /// Memory of one of its VUs that has run nothing but its init code, where that was measured.
+    pub vu_memory: Option<u64>,
 }
 
 /// A metric of a script's own.
@@ -75,6 +79,8 @@ impl OwnScript {
             setup_timeout: options.get("setupTimeout").and_then(duration),
             closes_each_cycle: is_set("noVUConnectionReuse"),
             stages: stages(options),
+            insecure: is_set("insecureSkipTLSVerify"),
+            vu_memory: None,
             functions,
             metrics,
         }

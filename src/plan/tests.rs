@@ -1330,7 +1330,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
     };
     let options = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], "checks": ["rate>0.99"],
         "login_time": ["p(90)<300", "avg<200"], "wrong": [{"threshold": "rate<=0.05"}],
-        "orders": ["count>10"]}, "stages": [{"duration": "1m", "target": 9}], "setupTimeout": "5s"}"#;
+        "orders": ["count>10"]}, "hosts": {"a": "127.0.0.1"}, "insecureSkipTLSVerify": true, "stages": [{"duration": "1m", "target": 9}], "setupTimeout": "5s"}"#;
     let info = of_own_script(options, &["default", "setup"]);
     let plan = Plan::resolve_with(None, &flags, Some(&info)).unwrap();
     assert_eq!(plan.name, "script-my-script");
@@ -1368,6 +1368,9 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
             .iter()
             .any(|note| note.contains("set the load: stages"))
     );
+    let told = |part: &str| script.notes.iter().any(|note| note.contains(part));
+    assert!(told("`hosts` is ignored; set addresses"));
+    assert!(plan.target.connect.insecure);
 }
 
 #[test]

@@ -12,8 +12,11 @@ use crate::plan::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
 use crate::secret::{Hidden, MASK};
 
-/// Memory of a VU with a small script. One that holds data takes more.
+/// Memory of a VU with a small script, where it was not measured.
 const VU_MEMORY: u64 = 320 << 10;
+/// What a VU takes beside its interpreter as it is after its init code: its stack, its connections,
+/// and what an iteration holds.
+const BESIDE: u64 = 128 << 10;
 /// Connections of a VU to one service; a batch takes more.
 const CONNECTIONS: u64 = 1;
 
@@ -182,7 +185,7 @@ impl EngineFacts for ScriptPlan {
     fn vu_cost(&self) -> VuCost {
         VuCost::Fixed {
             connections: CONNECTIONS,
-            memory: VU_MEMORY,
+            memory: self.own.vu_memory.map_or(VU_MEMORY, |own| own + BESIDE),
         }
     }
 

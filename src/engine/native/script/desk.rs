@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use breakpoint_script::exchange::{
     Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, OpId, Printed, RequestName,
@@ -18,7 +18,6 @@ use super::telling::Told;
 use super::wire::{self, Connecting, Place};
 use super::{Function, ScriptThread, ending_of};
 use crate::engine::EngineError;
-use crate::engine::native::back_off::retry_after;
 use crate::engine::native::client::Client;
 use crate::engine::native::http::{Connection, Encoding, Head, Keep, NOT_ALLOWED, Version, Want};
 use crate::engine::native::idle::IdleLimit;
@@ -491,13 +490,14 @@ fn judged(expected: &Expected, came: &Came) -> Ending {
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     );
-    let after = came.head.headers.get(RETRY_AFTER);
-    let after = after.and_then(|value| value.to_str().ok());
-    let says_when = after.map(|after| retry_after(after, SystemTime::now()));
-    match says_when {
-        _ if is_expected => Ending::Completed(took),
-        Some(_) if may_shed => Ending::Shed,
-        _ => Ending::Failed(FailureKind::Status),
+    let says_when = came.head.headers.contains_key(RETRY_AFTER);
+    if is_expected {
+        Ending::Completed(took)
+    } else if may_shed && says_when {
+        // When to come again is for the script to follow.
+        Ending::Shed
+    } else {
+        Ending::Failed(FailureKind::Status)
     }
 }
 

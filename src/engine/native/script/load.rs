@@ -106,12 +106,16 @@ pub(in crate::engine) fn inspect(own: &ScriptPlan) -> Result<ScriptInfo, String>
     });
     let options = options_of(&program);
     let functions = program.functions().to_vec();
-    let said = OwnScript::new(functions, declared.collect(), &options);
+    let mut said = OwnScript::new(functions, declared.collect(), &options);
+    let crc32 = checksum(&program);
+    let mut first =
+        Vu::new(&Arc::new(program), VuIdentity::default()).map_err(|error| told(own, &error))?;
+    said.vu_memory = u64::try_from(first.memory()).ok();
     let script = Script::of_own(&options, said);
     Ok(ScriptInfo {
         version: None,
         script: script.map_err(|why| own.hidden.in_text(&why.to_string()))?,
-        crc32: checksum(&program),
+        crc32,
     })
 }
 
